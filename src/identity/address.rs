@@ -1,0 +1,139 @@
+//! An IP address in its one canonical form, and the addresses that never stand for a person.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// An IP address as the table knows it: IPv4-mapped IPv6 is folded to IPv4, zone ids are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Address(IpAddr);
+
+/// Why an address can never have a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// 0.0.0.0 or `::`.
+    #[error("the unspecified address")]
+    Unspecified,
+    /// 127.0.0.0/8 or `::1`.
+    #[error("a loopback address")]
+    Loopback,
+    /// 169.254.0.0/16 or fe80::/10: the same address means another host on another link.
+    #[error("a link-local address")]
+    LinkLocal,
+    /// 224.0.0.0/4, ff00::/8 or 255.255.255.255.
+    #[error("a multicast or broadcast address")]
+    Multicast,
+}
+
+impl Address {
+    /// The canonical form of `ip` (RFC 4291 section 2.5.5.2: `::ffff:a.b.c.d` is `a.b.c.d`).
+    pub fn new(ip: IpAddr) -> Self {
+        Self(ip.to_canonical())
+    }
+
+    /// The address itself.
+    pub fn ip(self) -> IpAddr {
+        self.0
+    }
+
+    /// Whether a person or device can be behind this address.
+    ///
+    /// # Errors
+    /// The reason why it cannot.
+    pub fn usable(self) -> Result<(), Unusable> {
+        let (unspecified, loopback, multicast) =
+            (self.0.is_unspecified(), self.0.is_loopback(), self.0.is_multicast());
+        let (link_local, broadcast) = match self.0 {
+            IpAddr::V4(v4) => (v4.is_link_local(), v4 == Ipv4Addr::BROADCAST),
+            IpAddr::V6(v6) => (v6.is_unicast_link_local(), false),
+        };
+        match () {
+            () if unspecified => Err(Unusable::Unspecified),
+            () if loopback => Err(Unusable::Loopback),
+            () if link_local => Err(Unusable::LinkLocal),
+            () if multicast || broadcast => Err(Unusable::Multicast),
+            () => Ok(()),
+        }
+    }
+}
+
+impl From<Ipv4Addr> for Address {
+    fn from(v4: Ipv4Addr) -> Self {
+        Self(IpAddr::V4(v4))
+    }
+}
+
+impl From<Ipv6Addr> for Address {
+    fn from(v6: Ipv6Addr) -> Self {
+        Self::new(IpAddr::V6(v6))
+    }
+}
+
+impl FromStr for Address {
+    type Err = std::net::AddrParseError;
+
+    /// Accepts what [`IpAddr`] accepts, also in brackets and with a zone id (`fe80::1%eth0`).
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+        let host = bare.split_once('%').map_or(bare, |(host, _zone)| host);
+        host.parse().map(Self::new)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_addresses_of_nobody_are_refused() {
+        for (text, why) in [
+            ("0.0.0.0", Unusable::Unspecified),
+            ("::", Unusable::Unspecified),
+            ("127.0.0.1", Unusable::Loopback),
+            ("::ffff:127.9.9.9", Unusable::Loopback),
+            ("::1", Unusable::Loopback),
+            ("169.254.3.4", Unusable::LinkLocal),
+            ("fe80::1%eth0", Unusable::LinkLocal),
+            ("224.0.0.1", Unusable::Multicast),
+            ("255.255.255.255", Unusable::Multicast),
+            ("ff02::1", Unusable::Multicast),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().usable(), Err(why), "{text}");
+        }
+        assert_eq!("[2001:db8::7]".parse::<Address>().unwrap().usable(), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_mapped_address_is_the_ipv4_address(octets: [u8; 4]) {
+            let v4 = Ipv4Addr::from(octets);
+            let mapped: Address = v4.to_ipv6_mapped().into();
+            prop_assert_eq!(mapped, Address::from(v4));
+            prop_assert_eq!(mapped.to_string().parse::<Address>().unwrap(), mapped);
+        }
+
+        #[test]
+        fn text_and_back_is_the_same_address(segments: [u16; 8]) {
+            let address = Address::from(Ipv6Addr::from(segments));
+            prop_assert_eq!(address.to_string().parse::<Address>().unwrap(), address);
+            prop_assert_eq!(format!("{address}%eth0").parse::<Address>().unwrap(), address);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What an identity producer saw, about one address, at one moment.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use strum::{EnumIter, EnumString, IntoStaticStr};
+
+use crate::{Address, Name, Precision, Principal, Timestamp};
+
+/// What kind of thing a producer saw. The closed set of JIMS and the SRX, and our own expiry.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    EnumString,
+    EnumIter,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Kind {
+    /// A user logged on. May begin a session.
+    Login,
+    /// A user logged off. Ends the session of that user only.
+    Logout,
+    /// A VPN tunnel came up and this inner address was assigned. May begin a session.
+    VpnUp,
+    /// The tunnel with this inner address went down. Ends the session of that user only.
+    VpnDown,
+    /// The tunnel's keys were renewed: the user is still there.
+    Rekey,
+    /// Other proof that the user is still there, such as RADIUS interim accounting.
+    Refresh,
+    /// A device was seen at the address: a machine account's logon, a DHCP lease.
+    DeviceSeen,
+    /// The logoff time of the session passed. Proposed by the cache, never by a producer.
+    Expiry,
+}
+
+impl Kind {
+    /// Whether a session can begin with this kind of event.
+    pub const fn begins(self) -> bool {
+        matches!(self, Self::Login | Self::VpnUp)
+    }
+
+    /// Whether it says that a user left.
+    pub const fn ends(self) -> bool {
+        matches!(self, Self::Logout | Self::VpnDown)
+    }
+
+    /// The name used in configuration, metrics and JSON, for instance `vpn_up`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// The kinds of identity producer. One word each, the file name in every tier.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    EnumString,
+    EnumIter,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Producer {
+    /// Lines from firewalls, VPN gateways, DHCP and RADIUS servers.
+    Syslog,
+    /// VPN and captive-portal events pushed by SRX firewalls, and events posted as JSON.
+    Ptim,
+    /// Rollcall itself: expiry.
+    Cache,
+}
+
+impl Producer {
+    /// The word, for instance `syslog`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// Which producer, speaking for whom, saw an event. Made once for each client and template and
+/// shared by all their events.
+#[derive(Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Origin {
+    /// The kind of producer.
+    pub kind: Producer,
+    /// The configured name of the producer, for instance `syslog`.
+    pub producer: Name,
+    /// The configured client or enforcement point that sent it, for instance `branch-fw`.
+    pub client: Name,
+    /// The template or dialect that read it, for instance `junos-vpn`.
+    pub form: Name,
+}
+
+/// The state of a device as the SRX knows it.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    EnumString,
+    EnumIter,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
+pub enum Posture {
+    /// The device meets the policy.
+    Healthy,
+    /// A check is due.
+    Checkup,
+    /// Being checked.
+    Transition,
+    /// Confined.
+    Quarantine,
+    /// Known to be infected.
+    Infected,
+    /// Nothing is known.
+    Unknown,
+}
+
+/// Names of groups, shared between the sessions that have the same ones; `None` when the source
+/// said nothing about groups, which is not the same as an empty list.
+pub type Roles = Option<Arc<[Name]>>;
+
+/// What a producer saw. It speaks of one address: a VPN login with IPv4 and IPv6 is two events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub kind: Kind,
+    /// Where.
+    pub address: Address,
+    /// Who, when the source said so: a login without it is the SRX's null user.
+    pub principal: Option<Principal>,
+    /// The host name of the device, without a machine account's `$`.
+    pub device: Option<Name>,
+    /// The groups the source listed.
+    pub roles: Roles,
+    /// The device's state, when the source said so.
+    pub posture: Option<Posture>,
+    /// When it happened, by the source's clock.
+    pub at: Timestamp,
+    /// How fine that clock writes.
+    pub precision: Precision,
+    /// When Rollcall received it, by Rollcall's clock.
+    pub seen: Timestamp,
+    /// Who says so.
+    pub origin: Arc<Origin>,
+}

@@ -1,0 +1,5 @@
+//! Which sessions an enforcement point wants to hear of.
+
+/// .
+#[derive(Debug)]
+pub struct Filter;

@@ -1,0 +1,36 @@
+//! Who is behind an IP address, decided: events go in, a table is folded, changes come out.
+//!
+//! This crate is pure. It does no I/O, reads no clock, and names no runtime: every time it needs is
+//! a field of an [`Event`] or a parameter, so that the same events always give the same table.
+//!
+//! ```text
+//! Event ──► Table::apply(revision, event, rules) ──► Decision { verdict, change }
+//!                                                        │
+//!                                   ChangeLog ◄── Change ┘   read by cursor, filter and page
+//! ```
+
+mod address;
+mod change;
+mod change_log;
+mod event;
+mod filter;
+mod journal;
+mod name;
+mod rules;
+mod session;
+mod table;
+mod time;
+mod verdict;
+
+pub use address::{Address, Unusable};
+pub use change::{Cause, Change, Effect};
+pub use change_log::{ChangeLog, Cursor, Page};
+pub use event::{Event, Kind, Origin, Posture, Producer, Roles};
+pub use filter::Filter;
+pub use journal::{Journal, JournalError, MemoryJournal, Revision};
+pub use name::{BadName, Name, Principal, Spelling, Spellings};
+pub use rules::{Authority, Glob, IgnoreRules, Rules};
+pub use session::Session;
+pub use table::{Decision, Explanation, Record, Table};
+pub use time::{Precision, Timestamp};
+pub use verdict::{Refusal, Rule, Verdict};

@@ -1,0 +1,95 @@
+//! The rules in force: who may speak for what, whom to ignore, how long a session lasts.
+
+use std::time::Duration;
+
+use globset::{GlobBuilder, GlobMatcher};
+use hashbrown::HashMap;
+use ipnet::IpNet;
+
+use crate::{Kind, Name, Producer};
+
+/// What one source (a syslog client, an enforcement point that pushes) may speak for.
+#[derive(Debug, Clone, Default)]
+pub struct Authority {
+    /// The kinds of event it may send.
+    pub kinds: Vec<Kind>,
+    /// The networks it may speak for; empty means all.
+    pub networks: Vec<IpNet>,
+    /// The domains it may speak for, in lower case; empty means all. A principal without a domain
+    /// is granted only when this is empty.
+    pub domains: Vec<Name>,
+    /// How old an event may be to change a session; `None` for the rule's own limit.
+    pub max_age: Option<Duration>,
+}
+
+/// Whom and what every source's events are ignored for.
+#[derive(Debug, Clone, Default)]
+pub struct IgnoreRules {
+    /// Globs over `user` and over `user@domain`.
+    pub users: Vec<Glob>,
+    /// Globs over domains.
+    pub domains: Vec<Glob>,
+    /// IPv4 and IPv6 networks.
+    pub networks: Vec<IpNet>,
+}
+
+/// Everything besides the event and the table's own state that a decision depends on.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// By producer and client name.
+    pub authorities: HashMap<(Name, Name), Authority>,
+    /// Whom to ignore.
+    pub ignore: IgnoreRules,
+    /// Other names of domains, all in lower case: `corp` is `corp.example.com`.
+    pub domain_aliases: HashMap<Name, Name>,
+    /// How old an event may be to change a session.
+    pub max_age: Duration,
+    /// How far in the future an event may be.
+    pub max_skew: Duration,
+    /// How long a session lasts after the last proof of the user.
+    pub logoff_time: Duration,
+    /// The same for the sessions that one kind of producer made.
+    pub logoff_time_by_producer: HashMap<Producer, Duration>,
+    /// A null user never overwrites a valid one.
+    pub preserve_valid_user: bool,
+}
+
+impl Default for Rules {
+    /// JIMS's logoff time of 24 hours, events of at most 15 minutes, 5 minutes of skew.
+    fn default() -> Self {
+        Self {
+            authorities: HashMap::new(),
+            ignore: IgnoreRules::default(),
+            domain_aliases: HashMap::new(),
+            max_age: Duration::from_secs(15 * 60),
+            max_skew: Duration::from_secs(5 * 60),
+            logoff_time: Duration::from_secs(24 * 3600),
+            logoff_time_by_producer: HashMap::new(),
+            preserve_valid_user: true,
+        }
+    }
+}
+
+/// A pattern over names: `*`, `?`, `[abc]` and `{a,b}`, case ignored, matching the whole name.
+#[derive(Debug, Clone)]
+pub struct Glob(GlobMatcher);
+
+impl Glob {
+    /// Compiles `pattern`.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern.
+    pub fn new(pattern: &str) -> Result<Self, globset::Error> {
+        let glob = GlobBuilder::new(pattern)
+            .case_insensitive(true)
+            .literal_separator(false)
+            .backslash_escape(false)
+            .build()?;
+        Ok(Self(glob.compile_matcher()))
+    }
+
+    /// Whether the whole of `name` matches.
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.is_match(name)
+    }
+}
