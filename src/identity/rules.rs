@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
-use hashbrown::HashMap;
+use hashbrown::{Equivalent, HashMap};
 use ipnet::IpNet;
 
 use crate::{Kind, Name, Producer};
@@ -70,6 +70,28 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    /// What the client `client` of the producer `producer` may speak for, when it is configured.
+    pub fn authority(&self, producer: &Name, client: &Name) -> Option<&Authority> {
+        self.authorities.get(&Source(producer, client))
+    }
+
+    /// How long a session lasts after an event that a producer of this kind saw.
+    pub fn logoff_time_of(&self, producer: Producer) -> Duration {
+        self.logoff_time_by_producer.get(&producer).copied().unwrap_or(self.logoff_time)
+    }
+}
+
+/// A key of [`Rules::authorities`] that is only borrowed, so that no event copies two names.
+#[derive(Hash)]
+struct Source<'a>(&'a Name, &'a Name);
+
+impl Equivalent<(Name, Name)> for Source<'_> {
+    fn equivalent(&self, (producer, client): &(Name, Name)) -> bool {
+        self.0 == producer && self.1 == client
+    }
+}
+
 /// A pattern over names: `*`, `?`, `[abc]` and `{a,b}`, case ignored, matching the whole name.
 #[derive(Debug, Clone)]
 pub struct Glob(GlobMatcher);
@@ -91,5 +113,33 @@ impl Glob {
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &str) -> bool {
         self.0.is_match(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    #[test]
+    fn an_authority_is_found_by_both_names() {
+        let mut rules = Rules::default();
+        let key = (name("syslog"), name("branch-fw"));
+        rules.authorities.insert(key, Authority { kinds: vec![Kind::Login], ..Default::default() });
+        assert!(rules.authority(&name("syslog"), &name("branch-fw")).is_some());
+        assert!(rules.authority(&name("branch-fw"), &name("syslog")).is_none());
+        assert!(rules.authority(&name("syslog"), &name("other-fw")).is_none());
+    }
+
+    #[test]
+    fn a_glob_matches_the_whole_name_in_any_case() {
+        let glob = Glob::new("svc-*").unwrap();
+        assert!(glob.matches("SVC-backup"));
+        assert!(!glob.matches("not-svc-backup"));
+        assert!(Glob::new("{alice,bob}").unwrap().matches("bob"));
+        assert!(Glob::new("[").is_err());
     }
 }

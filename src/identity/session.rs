@@ -21,12 +21,32 @@ pub struct Session {
     pub since: Timestamp,
     /// The source's time of the latest event that proved the user present.
     pub confirmed: Timestamp,
-    /// How fine [`Session::confirmed`] is.
+    /// How fine the coarsest of the clocks was that wrote [`Session::since`] and
+    /// [`Session::confirmed`].
     pub precision: Precision,
     /// When the logoff time ends it, on Rollcall's clock.
     pub expires: Timestamp,
     /// The position in the journal of the event that began it or last changed who it is.
     pub revision: Revision,
-    /// Why it is so.
+    /// Why this user or device is taken to be there: the event that began it. Later proof and
+    /// details leave it as it is.
     pub cause: Cause,
+}
+
+impl Session {
+    /// Whether the session still stands at `now`. One that its logoff time has passed is never
+    /// shown as present, even before its expiry is folded.
+    pub fn alive_at(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+
+    /// The domain of its user, when there is a user and the domain is known.
+    pub fn domain(&self) -> Option<&Name> {
+        self.principal.as_ref().and_then(|principal| principal.domain.as_ref())
+    }
+
+    /// Whether its device is known and is `device`. Host names compare without case (RFC 4343).
+    pub fn has_device(&self, device: &Name) -> bool {
+        self.device.as_ref().is_some_and(|d| d.as_str().eq_ignore_ascii_case(device.as_str()))
+    }
 }

@@ -1,12 +1,27 @@
 //! The table: every decision is a fold of one event over what is held for its address.
 
+mod claim;
+mod deciding;
+mod expiry;
+mod explain;
+mod past;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
-use serde::Serialize;
+use hashbrown::HashMap;
 
+use self::claim::Claim;
+use self::deciding::{Scene, Step};
+use self::expiry::{AGAIN, Queue};
+pub use self::explain::{Explanation, Record};
+use self::past::{Departed, Ended, Past, Ring, Ticket};
 use crate::{
-    Address, Change, Event, Kind, Name, Origin, Principal, Revision, Rules, Session, Timestamp,
-    Verdict,
+    Address, Change, Effect, Event, Kind, Origin, Precision, Refusal, Revision, Rule, Rules,
+    Session, Timestamp, Verdict,
 };
 
 /// What became of one event.
@@ -18,48 +33,324 @@ pub struct Decision {
     pub change: Option<Change>,
 }
 
-/// An event that competed for an address, and what was decided about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Record {
-    /// Its position in the journal.
-    pub revision: Revision,
-    /// What happened.
-    pub kind: Kind,
-    /// Who.
-    pub principal: Option<Principal>,
-    /// The device.
-    pub device: Option<Name>,
-    /// When, by the source's clock.
-    pub at: Timestamp,
-    /// When Rollcall received it.
-    pub seen: Timestamp,
-    /// Who said so.
-    pub origin: Arc<Origin>,
-    /// What was decided.
-    pub verdict: Verdict,
-}
-
-/// Why an address has this user, or has none.
-#[derive(Debug, Clone, Serialize)]
-pub struct Explanation {
-    /// Where.
-    pub address: Address,
-    /// The session, as it stands at the asked time.
-    pub session: Option<Arc<Session>>,
-    /// The latest competing and refused events, newest first.
-    pub competed: Vec<Record>,
-}
-
 /// Every address and who is behind it.
+///
+/// What ended or was refused is remembered in a bounded space, whoever sends it: see
+/// [`Table::ENDED`] and [`Table::COMPETED`].
+#[derive(Debug)]
+pub struct Table {
+    entries: HashMap<Address, Entry>,
+    present: usize,
+    queue: Queue,
+    ended: Ring,
+    competed: Ring,
+    strangers: Ring,
+}
+
+/// What is held for one address. Small, because there are a million of them.
 #[derive(Debug, Default)]
-pub struct Table {}
+struct Entry {
+    session: Option<Arc<Session>>,
+    past: Option<Box<Past>>,
+    /// The earliest place of the address in the queue, in milliseconds; 0 when it has none.
+    queued: i64,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            entries: HashMap::new(),
+            present: 0,
+            queue: Queue::default(),
+            ended: Ring::new(Self::ENDED),
+            competed: Ring::new(Self::COMPETED),
+            strangers: Ring::new(Self::COMPETED),
+        }
+    }
+}
 
 impl Table {
     /// How many competing events are remembered for an address.
     pub const RECORDS: usize = 8;
 
+    /// How many ended sessions are remembered in all. As many as the sessions Rollcall is made
+    /// for: if all of them end within the age allowed to a login, no late login brings one back.
+    pub const ENDED: usize = 1 << 20;
+
+    /// How many competing events are remembered in all for addresses with a session or the memory
+    /// of one, and how many more for addresses that never had one. About 20 MB each. They are
+    /// apart so that forged events for arbitrary addresses cannot push out what really competed.
+    pub const COMPETED: usize = 1 << 16;
+
+    /// A table that holds `sessions`, for instance those of the table that it replaces.
+    pub fn restore(sessions: impl IntoIterator<Item = Arc<Session>>) -> Self {
+        let mut table = Self::default();
+        for session in sessions {
+            table.put(session);
+        }
+        table
+    }
+
     /// Folds one event.
-    pub fn apply(&mut self, _revision: Revision, _event: &Event, _rules: &Rules) -> Decision {
-        unimplemented!()
+    pub fn apply(&mut self, revision: Revision, event: &Event, rules: &Rules) -> Decision {
+        let claim = Claim::read(event, rules);
+        let entry = self.entries.get(&event.address);
+        let session = entry.and_then(|entry| entry.session.as_ref());
+        let past = entry.and_then(|entry| entry.past.as_deref());
+        let scene = Scene { claim: &claim, session, past, rules, revision };
+        let admitted = claim.admitted(rules, session.map(|session| &**session));
+        match admitted.and_then(|()| scene.decide()) {
+            Ok(Step::Keep) => Decision { verdict: Verdict::Deduplicated, change: None },
+            Ok(Step::Set(effect, rule, after)) => {
+                self.change(&claim, (effect, rule), Arc::new(after), revision)
+            }
+            Ok(Step::End(rule, at)) => self.end(&claim, (rule, at), revision),
+            Err(refusal) => self.refuse(&claim, refusal, revision),
+        }
+    }
+
+    /// The session held for an address. It may be past its logoff time while its expiry is on the
+    /// way: ask [`Session::alive_at`].
+    pub fn get(&self, address: Address) -> Option<&Arc<Session>> {
+        self.entries.get(&address)?.session.as_ref()
+    }
+
+    /// How many sessions are held.
+    pub fn len(&self) -> usize {
+        self.present
+    }
+
+    /// Whether no session is held.
+    pub fn is_empty(&self) -> bool {
+        self.present == 0
+    }
+
+    /// The sessions held, in no order.
+    pub fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.entries.values().filter_map(|entry| entry.session.as_ref())
+    }
+
+    /// Why `address` has whom it has at `now`.
+    pub fn explain(&self, address: Address, now: Timestamp) -> Explanation {
+        let entry = self.entries.get(&address);
+        let held = entry.and_then(|entry| entry.session.clone());
+        let past = entry.and_then(|entry| entry.past.as_deref());
+        let ended = past.and_then(|past| past.ended.as_ref()).map(|ended| ended.session.clone());
+        let competed: Vec<_> = past.into_iter().flat_map(Past::newest_first).cloned().collect();
+        match held {
+            Some(session) if session.alive_at(now) => {
+                Explanation { address, session: Some(session), previous: ended, competed }
+            }
+            lapsed => Explanation { address, session: None, previous: lapsed.or(ended), competed },
+        }
+    }
+
+    /// When to ask [`Table::due`] again: no session's logoff time comes earlier.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.queue.next()
+    }
+
+    /// At most `limit` expiry events, from `origin`, for sessions that their logoff time has
+    /// passed at `now`. They end nothing by themselves: they go through the journal like every
+    /// other event, and are proposed again after a minute if they got lost.
+    pub fn due(&mut self, now: Timestamp, origin: &Arc<Origin>, limit: usize) -> Vec<Event> {
+        let mut events = Vec::new();
+        while events.len() < limit
+            && let Some((when, address)) = self.queue.pop_due(now)
+        {
+            let Some(entry) = self.entries.get_mut(&address) else { continue };
+            if entry.queued != when.millis() {
+                continue;
+            }
+            entry.queued = 0;
+            let Some(session) = &entry.session else {
+                self.sweep(address);
+                continue;
+            };
+            let lapsed = !session.alive_at(now);
+            let next = if lapsed { now + AGAIN } else { session.expires };
+            entry.queued = next.millis();
+            self.queue.push(next, address);
+            if lapsed {
+                events.push(expiry(address, now, origin));
+            }
+        }
+        events
+    }
+
+    /// Forgets the ends, and the events that competed, that were received before `before`. To be
+    /// called now and then with a time that is further back than any age allowed to an event.
+    pub fn forget_before(&mut self, before: Timestamp) {
+        while let Some(ticket) = self.ended.pop_before(before) {
+            self.forget_ended(ticket);
+        }
+        while let Some(ticket) = self.competed.pop_before(before) {
+            self.forget_record(ticket);
+        }
+        while let Some(ticket) = self.strangers.pop_before(before) {
+            self.forget_record(ticket);
+        }
+    }
+
+    /// The claim makes the session of its address `after`.
+    fn change(
+        &mut self,
+        claim: &Claim<'_>,
+        (effect, rule): (Effect, Rule),
+        after: Arc<Session>,
+        revision: Revision,
+    ) -> Decision {
+        let address = after.address;
+        let displaces = effect == Effect::Began
+            && self.get(address).is_some_and(|before| before.principal.is_some());
+        if displaces {
+            self.witness(address);
+        }
+        let since = after.since;
+        let before = self.put(after.clone());
+        if let Some(before) = before.as_ref().filter(|_| displaces) {
+            self.remember_end(before.clone(), since, claim.event.seen, revision);
+        }
+        if effect != Effect::Extended && self.has_past(address) {
+            self.remember(Record::of(claim, revision, Verdict::Applied(rule)), address);
+        }
+        let cause = claim.cause(rule);
+        let change = Change { revision, address, effect, before, after: Some(after), cause };
+        Decision { verdict: Verdict::Applied(rule), change: Some(change) }
+    }
+
+    /// The claim ends the session of its address.
+    fn end(
+        &mut self,
+        claim: &Claim<'_>,
+        (rule, at): (Rule, Timestamp),
+        revision: Revision,
+    ) -> Decision {
+        let address = claim.event.address;
+        let verdict = Verdict::Applied(rule);
+        self.witness(address);
+        let before = self.entries.get_mut(&address).and_then(|entry| entry.session.take());
+        if let Some(before) = &before {
+            self.present -= 1;
+            self.remember_end(before.clone(), at, claim.event.seen, revision);
+        }
+        self.remember(Record::of(claim, revision, verdict), address);
+        let (effect, cause) = (Effect::Ended, claim.cause(rule));
+        let change = Change { revision, address, effect, before, after: None, cause };
+        Decision { verdict, change: Some(change) }
+    }
+
+    /// The claim changes nothing, and is remembered.
+    fn refuse(&mut self, claim: &Claim<'_>, refusal: Refusal, revision: Revision) -> Decision {
+        let address = claim.event.address;
+        let verdict = Verdict::Refused(refusal);
+        // An expiry that lost the race is our own noise; it tells an administrator nothing.
+        if claim.kind != Kind::Expiry {
+            self.witness(address);
+            self.remember(Record::of(claim, revision, verdict), address);
+        }
+        if matches!(refusal, Refusal::NoSession | Refusal::OtherUser)
+            && claim.kind.ends()
+            && let Some(principal) = claim.principal.as_deref().cloned()
+            && let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut())
+        {
+            past.departed = Some(Departed { principal, at: claim.moment() });
+        }
+        Decision { verdict, change: None }
+    }
+
+    /// Makes `session` the session of its address and gives out the one that was.
+    fn put(&mut self, session: Arc<Session>) -> Option<Arc<Session>> {
+        let (address, expires) = (session.address, session.expires);
+        let entry = self.entries.entry(address).or_default();
+        if entry.queued == 0 || expires.millis() < entry.queued {
+            entry.queued = expires.millis();
+            self.queue.push(expires, address);
+        }
+        let before = entry.session.replace(session);
+        self.present += usize::from(before.is_none());
+        before
+    }
+
+    /// When the first event competes with the session of `address`: remembers how that began.
+    fn witness(&mut self, address: Address) {
+        let alone = self.entries.get(&address).filter(|entry| entry.past.is_none());
+        if let Some(record) = alone.and_then(|e| e.session.as_ref()).map(|s| Record::of_session(s)) {
+            self.remember(record, address);
+        }
+    }
+
+    fn has_past(&self, address: Address) -> bool {
+        self.entries.get(&address).is_some_and(|entry| entry.past.is_some())
+    }
+
+    fn remember_end(
+        &mut self,
+        session: Arc<Session>,
+        at: Timestamp,
+        seen: Timestamp,
+        revision: Revision,
+    ) {
+        let address = session.address;
+        let entry = self.entries.entry(address).or_default();
+        let past = entry.past.get_or_insert_default();
+        past.ended = Some(Ended { session, at, revision });
+        let ticket = Ticket { address, revision, seen };
+        if let Some(due) = self.ended.push(ticket) {
+            self.forget_ended(due);
+        }
+    }
+
+    fn remember(&mut self, record: Record, address: Address) {
+        let seen = record.seen;
+        let entry = self.entries.entry(address).or_default();
+        let past = entry.past.get_or_insert_default();
+        let stranger = entry.session.is_none() && past.ended.is_none();
+        let Some(revision) = past.remember(record, Self::RECORDS) else { return };
+        let ring = if stranger { &mut self.strangers } else { &mut self.competed };
+        if let Some(due) = ring.push(Ticket { address, revision, seen }) {
+            self.forget_record(due);
+        }
+    }
+
+    fn forget_record(&mut self, Ticket { address, revision, .. }: Ticket) {
+        if let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut()) {
+            past.forget(revision);
+        }
+        self.sweep(address);
+    }
+
+    fn forget_ended(&mut self, Ticket { address, revision, .. }: Ticket) {
+        if let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut()) {
+            past.forget_ended(revision);
+        }
+        self.sweep(address);
+    }
+
+    /// Gives back the memory of an address about which nothing is left to know.
+    fn sweep(&mut self, address: Address) {
+        let Some(entry) = self.entries.get_mut(&address) else { return };
+        if entry.past.as_ref().is_some_and(|past| past.is_empty()) {
+            entry.past = None;
+        }
+        if entry.session.is_none() && entry.past.is_none() && entry.queued == 0 {
+            self.entries.remove(&address);
+        }
+    }
+}
+
+/// The event that says: the logoff time of the session at `address` has passed.
+fn expiry(address: Address, now: Timestamp, origin: &Arc<Origin>) -> Event {
+    Event {
+        kind: Kind::Expiry,
+        address,
+        principal: None,
+        device: None,
+        roles: None,
+        posture: None,
+        at: now,
+        precision: Precision::Millisecond,
+        seen: now,
+        origin: origin.clone(),
     }
 }

@@ -112,6 +112,20 @@ pub enum Refusal {
     NotDue,
 }
 
+impl Rule {
+    /// The name used in metrics and JSON, for instance `later_user`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl Refusal {
+    /// The name used in metrics and JSON, for instance `too_old`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 impl Verdict {
     /// `applied`, `deduplicated` or `refused`: the label of the accounting counter.
     pub const fn outcome(self) -> &'static str {
@@ -125,9 +139,9 @@ impl Verdict {
     /// The rule or the refusal, for instance `later_user` or `too_old`.
     pub fn reason(self) -> &'static str {
         match self {
-            Self::Applied(rule) => rule.into(),
+            Self::Applied(rule) => rule.as_str(),
             Self::Deduplicated => "known_already",
-            Self::Refused(refusal) => refusal.into(),
+            Self::Refused(refusal) => refusal.as_str(),
         }
     }
 }

@@ -1,0 +1,165 @@
+//! What an event claims once aliases and machine accounts are read, and whether its source may.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::{
+    Cause, Event, Kind, Name, Principal, Producer, Refusal, Rule, Rules, Session, Timestamp,
+};
+
+/// An event, read under the rules in force.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    /// The event as it came.
+    pub(super) event: &'a Event,
+    /// What is claimed: a machine account's logon claims a device.
+    pub(super) kind: Kind,
+    /// The person claimed, under the domain's canonical name; never a machine account.
+    pub(super) principal: Option<Cow<'a, Principal>>,
+    /// The device claimed.
+    pub(super) device: Option<Cow<'a, Name>>,
+    /// Who is named, person or machine, under the domain's canonical name.
+    named: Option<Cow<'a, Principal>>,
+}
+
+impl<'a> Claim<'a> {
+    /// Reads `event`. Nothing is judged yet.
+    pub(super) fn read(event: &'a Event, rules: &Rules) -> Self {
+        let named = event.principal.as_ref().map(|principal| canonical(principal, rules));
+        let mut device = event.device.as_ref().map(Cow::Borrowed);
+        let mut kind = event.kind;
+        let mut principal = named.clone();
+        if let Some(machine) = named.as_ref().filter(|p| p.is_machine()) {
+            device = device.or_else(|| host_of(machine).map(Cow::Owned));
+            principal = None;
+            kind = if kind.begins() { Kind::DeviceSeen } else { kind };
+        }
+        if kind == Kind::DeviceSeen {
+            principal = None;
+        }
+        Self { event, kind, principal, device, named }
+    }
+
+    /// Who is named, person or machine.
+    pub(super) fn named(&self) -> Option<&Principal> {
+        self.named.as_deref()
+    }
+
+    /// The earliest moment it can have happened. A source whose clock runs ahead cannot have seen
+    /// what had not happened when its word was received; read so, it cannot hold an address against
+    /// the events that follow.
+    pub(super) fn moment(&self) -> Timestamp {
+        self.event.at.min(self.event.seen)
+    }
+
+    /// The latest moment it can have happened.
+    pub(super) fn latest(&self) -> Timestamp {
+        self.event.at.latest(self.event.precision).min(self.event.seen)
+    }
+
+    /// Whether it surely happened before `decided`.
+    pub(super) fn before(&self, decided: Timestamp) -> bool {
+        self.latest() < decided
+    }
+
+    /// When a session that this event proves ends unless something proves more.
+    pub(super) fn expires(&self, rules: &Rules) -> Timestamp {
+        self.moment() + rules.logoff_time_of(self.event.origin.kind)
+    }
+
+    /// The event as the cause of a change by `rule`.
+    pub(super) fn cause(&self, rule: Rule) -> Cause {
+        let Event { kind, at, seen, ref origin, .. } = *self.event;
+        Cause { kind, at, seen, origin: origin.clone(), rule }
+    }
+
+    /// Whether it speaks of a tunnel and names nobody: then it means whoever has its address.
+    pub(super) fn means_whoever_is_there(&self) -> bool {
+        matches!(self.kind, Kind::VpnDown | Kind::Rekey) && self.named.is_none()
+    }
+
+    /// Whether the event may take part in deciding at all, given whose session is `there`.
+    pub(super) fn admitted(&self, rules: &Rules, there: Option<&Session>) -> Result<(), Refusal> {
+        self.event.address.usable().map_err(|_| Refusal::AddressUnusable)?;
+        if self.kind == Kind::Expiry {
+            let ours = self.event.origin.kind == Producer::Cache;
+            return if ours { Ok(()) } else { Err(Refusal::KindNotGranted) };
+        }
+        let max_age = self.granted(rules, there)?;
+        self.not_ignored(rules)?;
+        let somebody = self.principal.is_some() || self.device.is_some();
+        if !somebody && !self.means_whoever_is_there() {
+            return Err(Refusal::Nobody);
+        }
+        let Event { at, seen, .. } = *self.event;
+        match () {
+            () if seen.since(at) > max_age => Err(Refusal::TooOld),
+            () if at.since(seen) > rules.max_skew => Err(Refusal::FromFuture),
+            () => Ok(()),
+        }
+    }
+
+    /// Whether the source has the authority; then, how old its events may be.
+    fn granted(&self, rules: &Rules, there: Option<&Session>) -> Result<Duration, Refusal> {
+        let origin = &*self.event.origin;
+        let authority =
+            rules.authority(&origin.producer, &origin.client).ok_or(Refusal::SourceUnknown)?;
+        if !authority.kinds.contains(&self.event.kind) {
+            return Err(Refusal::KindNotGranted);
+        }
+        let ip = self.event.address.ip();
+        if !authority.networks.is_empty() && !authority.networks.iter().any(|n| n.contains(&ip)) {
+            return Err(Refusal::NetworkNotGranted);
+        }
+        // Who names nobody speaks of whoever is there: without this, a source bound to one domain
+        // could end every other domain's sessions by leaving the name out.
+        let spoken_of = self.named().or(there.and_then(|session| session.principal.as_ref()));
+        let granted = spoken_of.is_none_or(|principal| match &principal.domain {
+            Some(domain) => authority.domains.contains(domain),
+            None => false,
+        });
+        if !authority.domains.is_empty() && !granted {
+            return Err(Refusal::DomainNotGranted);
+        }
+        Ok(authority.max_age.unwrap_or(rules.max_age))
+    }
+
+    fn not_ignored(&self, rules: &Rules) -> Result<(), Refusal> {
+        let ignore = &rules.ignore;
+        let ip = self.event.address.ip();
+        if ignore.networks.iter().any(|network| network.contains(&ip)) {
+            return Err(Refusal::NetworkIgnored);
+        }
+        let Some(principal) = self.named() else { return Ok(()) };
+        if let Some(domain) = &principal.domain
+            && ignore.domains.iter().any(|glob| glob.matches(domain.as_str()))
+        {
+            return Err(Refusal::DomainIgnored);
+        }
+        if ignore.users.is_empty() {
+            return Ok(());
+        }
+        let full = principal.to_string();
+        let user = principal.user.as_str();
+        if ignore.users.iter().any(|glob| glob.matches(user) || glob.matches(&full)) {
+            return Err(Refusal::UserIgnored);
+        }
+        Ok(())
+    }
+}
+
+/// The principal under the canonical name of its domain.
+fn canonical<'a>(principal: &'a Principal, rules: &Rules) -> Cow<'a, Principal> {
+    let alias = principal.domain.as_ref().and_then(|domain| rules.domain_aliases.get(domain));
+    match alias {
+        Some(domain) => {
+            Cow::Owned(Principal { domain: Some(domain.clone()), ..principal.clone() })
+        }
+        None => Cow::Borrowed(principal),
+    }
+}
+
+/// The host name of a machine account: `pc1$` is `pc1`; `$` alone is nobody's.
+fn host_of(machine: &Principal) -> Option<Name> {
+    Name::new(machine.user.as_str().trim_end_matches('$')).ok()
+}

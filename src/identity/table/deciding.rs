@@ -1,0 +1,272 @@
+//! The decision itself: one admitted claim against what is held for its address.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::claim::Claim;
+use super::past::Past;
+use crate::{
+    Effect, Kind, Name, Principal, Refusal, Revision, Roles, Rule, Rules, Session, Timestamp,
+};
+
+/// What is to be done for an address.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Nothing: this is known already.
+    Keep,
+    /// The session is this from now on, by this rule.
+    Set(Effect, Rule, Session),
+    /// The session ends. The time is the one that later arrivals are ordered against.
+    End(Rule, Timestamp),
+}
+
+/// Everything a decision may look at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scene<'a> {
+    /// What is claimed.
+    pub(super) claim: &'a Claim<'a>,
+    /// The session held, whether or not its logoff time has passed.
+    pub(super) session: Option<&'a Arc<Session>>,
+    /// What else is remembered of the address.
+    pub(super) past: Option<&'a Past>,
+    /// The rules in force.
+    pub(super) rules: &'a Rules,
+    /// The position of the event.
+    pub(super) revision: Revision,
+}
+
+impl<'a> Scene<'a> {
+    /// Decides.
+    pub(super) fn decide(self) -> Result<Step, Refusal> {
+        match (self.claim.kind, self.claim.principal.as_deref()) {
+            (Kind::Login | Kind::VpnUp, Some(who)) => self.user_came(who),
+            (Kind::Login | Kind::VpnUp, None) => self.null_user_came(),
+            (Kind::Logout | Kind::VpnDown, _) => self.user_left(),
+            (Kind::Rekey, _) => self.still_there(Rule::Rekeyed),
+            (Kind::Refresh, _) => self.still_there(Rule::Refreshed),
+            (Kind::DeviceSeen, _) => self.device_seen(),
+            (Kind::Expiry, _) => self.logoff_time_came(),
+        }
+    }
+
+    /// The session that stands when the event is received. One past its logoff time was already
+    /// shown as gone, so it can be begun anew but not extended.
+    fn present(self) -> Option<&'a Arc<Session>> {
+        self.session.filter(|session| session.alive_at(self.claim.event.seen))
+    }
+
+    fn user_came(self, who: &Principal) -> Result<Step, Refusal> {
+        let present = self.present();
+        let user_there = present.and_then(|there| Some((there, there.principal.as_ref()?)));
+        if let Some((there, user)) = user_there
+            && user.agrees_with(who)
+        {
+            return Ok(self.confirm(there, Rule::SameUser));
+        }
+        if self.repeats_the_ended_login(who) {
+            return Ok(Step::Keep);
+        }
+        let decided = self.decided_about(who);
+        if decided.is_some_and(|decided| self.claim.before(decided)) {
+            return Err(Refusal::Late);
+        }
+        let (rule, device) = match present {
+            Some(there) if there.principal.is_none() => (Rule::FirstUser, there.device.clone()),
+            Some(_) => (Rule::LaterUser, None),
+            None => (Rule::FirstUser, None),
+        };
+        let mut session = self.begun(rule, decided)?;
+        session.principal = Some(who.clone());
+        session.device = session.device.or(device);
+        Ok(Step::Set(Effect::Began, rule, session))
+    }
+
+    /// The time that a login of `who` must not be older than. A device alone has no say in it:
+    /// a device that is seen says nothing of who logged in on it before.
+    fn decided_about(self, who: &Principal) -> Option<Timestamp> {
+        let user = self.session.filter(|s| s.principal.is_some()).map(|s| s.confirmed);
+        let ended = self.past.and_then(|past| past.ended.as_ref()).map(|ended| ended.at);
+        let departed = self.past.and_then(|past| past.departed.as_ref());
+        let departed = departed.filter(|d| d.principal.agrees_with(who)).map(|d| d.at);
+        user.max(ended).max(departed)
+    }
+
+    /// Whether this is another source's word of the login that began the session that ended last:
+    /// a gateway's syslog line, in whole seconds, may arrive after the tunnel it tells of is gone.
+    fn repeats_the_ended_login(self, who: &Principal) -> bool {
+        let Some(ended) = self.past.and_then(|past| past.ended.as_ref()) else { return false };
+        let last = &*ended.session;
+        last.principal.as_ref().is_some_and(|user| user.agrees_with(who))
+            && last.cause.origin != self.claim.event.origin
+            && !self.claim.before(last.since)
+            && self.claim.moment() <= last.since.latest(last.precision)
+    }
+
+    fn null_user_came(self) -> Result<Step, Refusal> {
+        let Some(there) = self.present().filter(|there| there.principal.is_some()) else {
+            return self.device_seen();
+        };
+        if self.rules.preserve_valid_user {
+            return Err(Refusal::NullUser);
+        }
+        if self.claim.before(there.confirmed) {
+            return Err(Refusal::Late);
+        }
+        let session = self.begun(Rule::NullUser, Some(there.confirmed))?;
+        Ok(Step::Set(Effect::Began, Rule::NullUser, session))
+    }
+
+    fn user_left(self) -> Result<Step, Refusal> {
+        let there = self.session.ok_or(Refusal::NoSession)?;
+        self.speaks_of(there)?;
+        if self.claim.before(there.confirmed) {
+            return Err(Refusal::Late);
+        }
+        Ok(Step::End(Rule::LoggedOut, self.claim.moment().max(there.confirmed)))
+    }
+
+    fn still_there(self, rule: Rule) -> Result<Step, Refusal> {
+        let there = self.present().ok_or(Refusal::NoSession)?;
+        self.speaks_of(there)?;
+        Ok(self.confirm(there, rule))
+    }
+
+    /// Whether a logout, rekey or refresh is about the one who is there.
+    fn speaks_of(self, there: &Session) -> Result<(), Refusal> {
+        if self.claim.means_whoever_is_there() {
+            return Ok(());
+        }
+        match (self.claim.principal.as_deref(), &there.principal) {
+            (Some(who), Some(user)) if who.agrees_with(user) => Ok(()),
+            (Some(_), None) => Err(Refusal::NoSession),
+            (None, Some(_)) if self.claim.named().is_none() => Err(Refusal::NullUser),
+            (None, None) if self.claim.device.as_deref().is_some_and(|d| there.has_device(d)) => {
+                Ok(())
+            }
+            _ => Err(Refusal::OtherUser),
+        }
+    }
+
+    fn device_seen(self) -> Result<Step, Refusal> {
+        let device = self.claim.device.as_deref().ok_or(Refusal::Nobody)?;
+        let Some(there) = self.present() else {
+            let ended = self.past.and_then(|past| past.ended.as_ref()).map(|ended| ended.at);
+            if ended.is_some_and(|ended| self.claim.before(ended)) {
+                return Err(Refusal::Late);
+            }
+            let session = self.begun(Rule::DeviceOnly, ended)?;
+            return Ok(Step::Set(Effect::Began, Rule::DeviceOnly, session));
+        };
+        match (&there.principal, there.has_device(device)) {
+            (Some(_), _) => self.device_of_user(there),
+            (None, true) => Ok(self.confirm(there, Rule::Refreshed)),
+            (None, false) if self.claim.before(there.confirmed) => Err(Refusal::Late),
+            (None, false) => {
+                let session = self.begun(Rule::DeviceOnly, Some(there.confirmed))?;
+                Ok(Step::Set(Effect::Began, Rule::DeviceOnly, session))
+            }
+        }
+    }
+
+    /// A device seen at a user's address is that user's. It does not prove that the user is still
+    /// there, and the groups of a machine account are not the user's.
+    fn device_of_user(self, there: &Session) -> Result<Step, Refusal> {
+        let Some(altered) = self.with_details(there, &None) else { return Ok(Step::Keep) };
+        if self.claim.before(there.confirmed) {
+            return Err(Refusal::Late);
+        }
+        Ok(Step::Set(Effect::Altered, Rule::Detail, altered))
+    }
+
+    fn logoff_time_came(self) -> Result<Step, Refusal> {
+        let there = self.session.ok_or(Refusal::NoSession)?;
+        if there.alive_at(self.claim.event.at) {
+            return Err(Refusal::NotDue);
+        }
+        // Nobody saw the user leave: a login that is newer than the last proof is still news.
+        Ok(Step::End(Rule::LogoffTime, there.confirmed))
+    }
+
+    /// The one who is there was seen again.
+    fn confirm(self, there: &Session, rule: Rule) -> Step {
+        let claim = self.claim;
+        if claim.before(there.confirmed) {
+            return Step::Keep;
+        }
+        let (effect, rule, mut session) = match self.with_details(there, &claim.event.roles) {
+            Some(altered) => (Effect::Altered, Rule::Detail, altered),
+            // Within the precision of the clocks it may be the very event that is known already.
+            None if claim.moment() <= there.confirmed.latest(there.precision) => return Step::Keep,
+            None => (Effect::Extended, rule, there.clone()),
+        };
+        if let (Some(mine), Some(theirs)) = (&mut session.principal, &claim.principal) {
+            mine.spellings = mine.spellings.union(theirs.spellings);
+        }
+        session.confirmed = there.confirmed.max(claim.moment());
+        session.precision = there.precision.max(claim.event.precision);
+        session.expires = there.expires.max(claim.expires(self.rules));
+        Step::Set(effect, rule, session)
+    }
+
+    /// The session with what the claim says more or otherwise about its domain, device, posture
+    /// and groups; `None` when it says nothing new.
+    fn with_details(self, there: &Session, roles: &Roles) -> Option<Session> {
+        let claim = self.claim;
+        let device = claim.device.as_deref().filter(|device| !there.has_device(device));
+        let posture = claim.event.posture.filter(|posture| there.posture != Some(*posture));
+        let roles = roles.as_ref().filter(|roles| !same_roles(there.roles.as_deref(), roles));
+        let domain = match (&there.principal, claim.principal.as_deref()) {
+            (Some(user), Some(who)) if user.domain.is_none() => who.domain.as_ref(),
+            _ => None,
+        };
+        if device.is_none() && posture.is_none() && roles.is_none() && domain.is_none() {
+            return None;
+        }
+        let mut session = there.clone();
+        session.device = device.or(there.device.as_ref()).cloned();
+        session.posture = posture.or(there.posture);
+        session.roles = roles.or(there.roles.as_ref()).cloned();
+        if let (Some(principal), Some(domain)) = (&mut session.principal, domain) {
+            principal.domain = Some(domain.clone());
+        }
+        session.revision = self.revision;
+        Some(session)
+    }
+
+    /// A session that begins with the claim and has no user yet. It begins no earlier than what was
+    /// `decided` before: the claim was not surely before that, and arrival breaks the tie.
+    fn begun(self, rule: Rule, decided: Option<Timestamp>) -> Result<Session, Refusal> {
+        let (claim, event) = (self.claim, self.claim.event);
+        let since = decided.map_or(claim.moment(), |decided| claim.moment().max(decided));
+        let session = Session {
+            address: event.address,
+            principal: None,
+            device: claim.device.clone().map(Cow::into_owned),
+            roles: event.roles.clone(),
+            posture: event.posture,
+            since,
+            confirmed: since,
+            precision: event.precision,
+            expires: claim.expires(self.rules),
+            revision: self.revision,
+            cause: claim.cause(rule),
+        };
+        // Where the logoff time is shorter than the age that is allowed, it would begin ended.
+        if session.alive_at(event.seen) { Ok(session) } else { Err(Refusal::TooOld) }
+    }
+}
+
+/// Whether two lists hold the same groups: sources list them in any order.
+fn same_roles(mine: Option<&[Name]>, theirs: &[Name]) -> bool {
+    let Some(mine) = mine else { return false };
+    if mine.len() != theirs.len() || mine == theirs {
+        return mine == theirs;
+    }
+    sorted(mine) == sorted(theirs)
+}
+
+fn sorted(roles: &[Name]) -> Vec<&Name> {
+    let mut names: Vec<_> = roles.iter().collect();
+    names.sort_unstable();
+    names
+}

@@ -1,0 +1,164 @@
+//! Why an address has this user, or has none, in sentences for an administrator.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::claim::Claim;
+use crate::{
+    Address, Cause, Event, Kind, Name, Origin, Principal, Revision, Session, Timestamp, Verdict,
+};
+
+/// An event that competed for an address, and what was decided about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// Its position in the journal.
+    pub revision: Revision,
+    /// What happened.
+    pub kind: Kind,
+    /// Who, under the domain's canonical name.
+    pub principal: Option<Principal>,
+    /// The device.
+    pub device: Option<Name>,
+    /// When, by the source's clock.
+    pub at: Timestamp,
+    /// When Rollcall received it.
+    pub seen: Timestamp,
+    /// Who said so.
+    pub origin: Arc<Origin>,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// How many more of the same came before this one, without anything between them.
+    pub repeated: u32,
+}
+
+/// Why an address has this user, or has none.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation {
+    /// Where.
+    pub address: Address,
+    /// The session, as it stands at the asked time.
+    pub session: Option<Arc<Session>>,
+    /// The last session that is no more, as long as it is remembered.
+    pub previous: Option<Arc<Session>>,
+    /// The latest competing and refused events, newest first.
+    pub competed: Vec<Record>,
+}
+
+impl Record {
+    /// The record of an event that was read as `claim`.
+    pub(super) fn of(claim: &Claim<'_>, revision: Revision, verdict: Verdict) -> Self {
+        let Event { kind, at, seen, ref origin, .. } = *claim.event;
+        Self {
+            revision,
+            kind,
+            principal: claim.named().cloned(),
+            device: claim.device.as_deref().cloned(),
+            at,
+            seen,
+            origin: origin.clone(),
+            verdict,
+            repeated: 0,
+        }
+    }
+
+    /// The record of the event that made `session` what it is.
+    pub(super) fn of_session(session: &Session) -> Self {
+        let Cause { kind, at, seen, ref origin, rule } = session.cause;
+        Self {
+            revision: session.revision,
+            kind,
+            principal: session.principal.clone(),
+            device: session.device.clone(),
+            at,
+            seen,
+            origin: origin.clone(),
+            verdict: Verdict::Applied(rule),
+            repeated: 0,
+        }
+    }
+
+    /// Whether `next` says the same again and was refused again for the same reason.
+    pub(super) fn is_repeated_by(&self, next: &Self) -> bool {
+        matches!(next.verdict, Verdict::Refused(_))
+            && self.verdict == next.verdict
+            && self.kind == next.kind
+            && self.principal == next.principal
+            && self.device == next.device
+            && self.origin == next.origin
+    }
+}
+
+/// Writes who is meant: the user, or else the device, or else nobody.
+fn write_who(
+    f: &mut fmt::Formatter<'_>,
+    principal: Option<&Principal>,
+    device: Option<&Name>,
+) -> fmt::Result {
+    match (principal, device) {
+        (Some(principal), _) => write!(f, "{principal}"),
+        (None, Some(device)) => write!(f, "device {device}"),
+        (None, None) => f.write_str("nobody in particular"),
+    }
+}
+
+impl fmt::Display for Origin {
+    /// `syslog/branch-fw (junos-vpn)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} ({})", self.producer, self.client, self.form)
+    }
+}
+
+impl fmt::Display for Cause {
+    /// `vpn_up from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:32.353Z; rule first_user`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, at, origin, rule, .. } = self;
+        write!(f, "{} from {origin} at {at}; rule {}", kind.as_str(), rule.as_str())
+    }
+}
+
+impl fmt::Display for Record {
+    /// `login of bob@corp from syslog/branch-fw (junos-vpn) at ... refused: too_old, the event is
+    /// older than the configured limit`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of ", self.kind.as_str())?;
+        write_who(f, self.principal.as_ref(), self.device.as_ref())?;
+        write!(f, " from {} at {} ", self.origin, self.at)?;
+        match self.verdict {
+            Verdict::Applied(rule) => write!(f, "applied: {}", rule.as_str())?,
+            Verdict::Deduplicated => f.write_str("known already")?,
+            Verdict::Refused(refusal) => write!(f, "refused: {}, {refusal}", refusal.as_str())?,
+        }
+        match self.repeated {
+            0 => Ok(()),
+            1 => f.write_str(" (and once more before)"),
+            times => write!(f, " (and {times} times more before)"),
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    /// One sentence on the session or its absence, then one line for each competing event.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.session, &self.previous) {
+            (Some(session), _) => {
+                write_who(f, session.principal.as_ref(), session.device.as_ref())?;
+                let Session { address, since, expires, cause, .. } = &**session;
+                write!(f, " has {address} since {since}, until {expires} unless seen again")?;
+                write!(f, ", because {cause}")?;
+            }
+            (None, Some(previous)) => {
+                write!(f, "nobody has {}; the last was ", self.address)?;
+                write_who(f, previous.principal.as_ref(), previous.device.as_ref())?;
+                let Session { since, confirmed, .. } = &**previous;
+                write!(f, ", from {since}, last seen {confirmed}")?;
+            }
+            (None, None) => write!(f, "nobody has {}", self.address)?,
+        }
+        for record in &self.competed {
+            write!(f, "\n{record}")?;
+        }
+        Ok(())
+    }
+}

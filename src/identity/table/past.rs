@@ -1,0 +1,136 @@
+//! What is remembered of an address besides its session: who had it, who left, and what competed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::explain::Record;
+use crate::{Address, Principal, Revision, Session, Timestamp};
+
+/// What is remembered of one address. Most addresses have none: it exists only once something
+/// competed, was refused, or ended.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    /// The last session that is no more.
+    pub(super) ended: Option<Ended>,
+    /// Who was said to leave while not being there: their login may still be on its way.
+    pub(super) departed: Option<Departed>,
+    /// The latest events that competed, newest last.
+    records: VecDeque<Kept>,
+}
+
+/// A session that is no more.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The session as it stood.
+    pub(super) session: Arc<Session>,
+    /// Logins older than this are late.
+    pub(super) at: Timestamp,
+    /// The position of the event that ended it.
+    pub(super) revision: Revision,
+}
+
+/// A user who was said to leave an address that the user did not have.
+#[derive(Debug)]
+pub(super) struct Departed {
+    /// Who.
+    pub(super) principal: Principal,
+    /// When.
+    pub(super) at: Timestamp,
+}
+
+/// A record and the ticket under which it may be forgotten.
+#[derive(Debug)]
+struct Kept {
+    ticket: Revision,
+    record: Record,
+}
+
+impl Past {
+    /// Adds a record; the oldest goes beyond `limit`. One that only repeats the latest is counted
+    /// there, so that a noisy source does not push out what another said. Returns the ticket of a
+    /// new record, for [`Past::forget`].
+    pub(super) fn remember(&mut self, record: Record, limit: usize) -> Option<Revision> {
+        if let Some(last) = self.records.back_mut()
+            && last.record.is_repeated_by(&record)
+        {
+            let repeated = last.record.repeated.saturating_add(1);
+            last.record = Record { repeated, ..record };
+            return None;
+        }
+        if self.records.len() == limit {
+            self.records.pop_front();
+        }
+        // One record is the common case, and the standard growth begins with four.
+        if self.records.is_empty() {
+            self.records.reserve_exact(1);
+        }
+        let ticket = record.revision;
+        self.records.push_back(Kept { ticket, record });
+        Some(ticket)
+    }
+
+    /// Forgets the record with this ticket, when it is still there.
+    pub(super) fn forget(&mut self, ticket: Revision) {
+        self.records.retain(|kept| kept.ticket != ticket);
+        if self.records.is_empty() {
+            self.departed = None;
+        }
+    }
+
+    /// Forgets the session that ended at this position, when no later one took its place.
+    pub(super) fn forget_ended(&mut self, revision: Revision) {
+        if self.ended.as_ref().is_some_and(|ended| ended.revision == revision) {
+            self.ended = None;
+        }
+    }
+
+    /// Whether there is nothing left to remember.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ended.is_none() && self.departed.is_none() && self.records.is_empty()
+    }
+
+    /// The records, newest first.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter().rev().map(|kept| &kept.record)
+    }
+}
+
+/// A first-in, first-out list of what may be forgotten, with room for a fixed number: when one
+/// more comes, the oldest is due. It bounds the memory of a whole table, whoever fills it.
+#[derive(Debug)]
+pub(super) struct Ring {
+    tickets: VecDeque<Ticket>,
+    room: usize,
+}
+
+/// What may be forgotten, and when it was put there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket {
+    /// Where.
+    pub(super) address: Address,
+    /// Which.
+    pub(super) revision: Revision,
+    /// Since when, by Rollcall's clock.
+    pub(super) seen: Timestamp,
+}
+
+impl Ring {
+    /// A ring with room for `room` tickets.
+    pub(super) fn new(room: usize) -> Self {
+        Self { tickets: VecDeque::new(), room }
+    }
+
+    /// Puts in one ticket; gives out the one that has to go for it.
+    pub(super) fn push(&mut self, ticket: Ticket) -> Option<Ticket> {
+        let full = self.tickets.len() >= self.room;
+        let due = if full { self.tickets.pop_front() } else { None };
+        self.tickets.push_back(ticket);
+        due
+    }
+
+    /// The oldest ticket, when it is older than `before`.
+    pub(super) fn pop_before(&mut self, before: Timestamp) -> Option<Ticket> {
+        self.tickets.front().filter(|ticket| ticket.seen < before)?;
+        self.tickets.pop_front()
+    }
+}
