@@ -1,11 +1,308 @@
 //! Changes by revision, compacted to the latest of each address, read by cursor.
+//!
+//! A consumer at any cursor is given what became true since, in time proportional to that. What a
+//! firewall holds wrongly is the worst that can happen, so in doubt the log says once more that a
+//! user is gone: an end may be told twice or without having been asked for, never left out.
 
-/// .
+mod cursor;
+mod page;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+pub use self::cursor::{BadCursor, Cursor};
+pub use self::page::{Found, Page, Request};
+use crate::{Address, Cause, Change, Effect, Name, Revision, Session, Timestamp};
+
+/// How long ends are remembered. A consumer that stays away for longer begins from nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For how long after they were told.
+    pub tombstones: Duration,
+    /// How many at most.
+    pub tombstone_count: usize,
+}
+
+impl Default for Limits {
+    /// A day, as long as a session lasts by default, and half as many as the sessions Rollcall is
+    /// made for, about 200 bytes each.
+    fn default() -> Self {
+        Self { tombstones: Duration::from_secs(24 * 3600), tombstone_count: 500_000 }
+    }
+}
+
+/// The latest change of each address, ascending by revision.
 #[derive(Debug)]
-pub struct ChangeLog;
-/// .
+pub struct ChangeLog {
+    epoch: u64,
+    limits: Limits,
+    slots: Vec<Slot>,
+    /// The revision of the slot that speaks for an address. Not its index: compaction moves slots,
+    /// and to find a revision among them costs less than to rewrite a million indices.
+    latest: HashMap<Address, Revision>,
+    superseded: usize,
+    present: usize,
+    ends: VecDeque<End>,
+    /// The newest end that is no longer remembered.
+    dropped: Revision,
+    newest: Revision,
+    marks: VecDeque<Mark>,
+}
+
+/// One change, or the place of one that a newer change of its address superseded.
 #[derive(Debug)]
-pub struct Cursor;
-/// .
+struct Slot {
+    revision: Revision,
+    state: State,
+    /// The latest session of another, known domain that the address had within memory. A consumer
+    /// that asks for that domain may still hold it, and must hear that it is gone.
+    was: Option<Arc<Session>>,
+}
+
 #[derive(Debug)]
-pub struct Page;
+enum State {
+    Superseded,
+    Present(Effect, Arc<Session>),
+    Ended(Box<Gone>),
+}
+
+#[derive(Debug)]
+struct Gone {
+    session: Option<Arc<Session>>,
+    cause: Cause,
+}
+
+/// An end that is to be forgotten in its time.
+#[derive(Debug)]
+struct End {
+    address: Address,
+    revision: Revision,
+    told: Timestamp,
+}
+
+/// Every change told at `at` or later is newer than `revision`.
+#[derive(Debug)]
+struct Mark {
+    at: Timestamp,
+    revision: Revision,
+}
+
+/// How far apart marks are, and how many are kept: a busy day, in 1.4 MB.
+const MARK_EVERY: Duration = Duration::from_secs(1);
+const MARKS: usize = 24 * 3600;
+
+/// Compaction is not worth its while below this many superseded slots.
+const COMPACT_FROM: usize = 1024;
+
+impl Slot {
+    fn session(&self) -> Option<&Arc<Session>> {
+        match &self.state {
+            State::Superseded => None,
+            State::Present(_, session) => Some(session),
+            State::Ended(gone) => gone.session.as_ref(),
+        }
+    }
+}
+
+impl ChangeLog {
+    /// An empty log over the positions of the journal's life `epoch`.
+    pub fn new(epoch: u64, limits: Limits) -> Self {
+        Self {
+            epoch,
+            limits,
+            slots: Vec::new(),
+            latest: HashMap::new(),
+            superseded: 0,
+            present: 0,
+            ends: VecDeque::new(),
+            dropped: Revision(0),
+            newest: Revision(0),
+            marks: VecDeque::new(),
+        }
+    }
+
+    /// A log of what stands at `newest`, when the log that told how it came about is lost. Every
+    /// consumer that is not that far begins from nothing.
+    pub fn restore(
+        epoch: u64,
+        limits: Limits,
+        newest: Revision,
+        sessions: impl IntoIterator<Item = Arc<Session>>,
+    ) -> Self {
+        let mut log = Self { newest, dropped: newest, ..Self::new(epoch, limits) };
+        for session in sessions {
+            log.latest.insert(session.address, session.revision);
+            let state = State::Present(Effect::Began, session.clone());
+            log.slots.push(Slot { revision: session.revision, state, was: None });
+        }
+        log.slots.sort_unstable_by_key(|slot| slot.revision);
+        log.present = log.slots.len();
+        log
+    }
+
+    /// Takes in a change at `now`. Changes come in the order of their revisions; one that is in
+    /// already is left out.
+    pub fn apply(&mut self, change: &Change, now: Timestamp) {
+        if change.revision <= self.newest {
+            return;
+        }
+        self.mark(now);
+        self.newest = change.revision;
+        match (&change.after, change.effect) {
+            (Some(session), Effect::Extended) => self.extend(session, change.revision, now),
+            (Some(session), effect) => {
+                let state = State::Present(effect, session.clone());
+                self.append(session.address, change.revision, state, change.before.as_ref());
+                self.present += 1;
+            }
+            (None, _) => {
+                let gone = Gone { session: change.before.clone(), cause: change.cause.clone() };
+                let (address, revision) = (change.address, change.revision);
+                self.append(address, revision, State::Ended(Box::new(gone)), None);
+                self.ends.push_back(End { address, revision, told: now });
+            }
+        }
+        self.forget_ends(now);
+        self.compact();
+    }
+
+    /// The session of an address that stands at `now`.
+    pub fn get(&self, address: Address, now: Timestamp) -> Option<&Arc<Session>> {
+        let slot = &self.slots[self.index(*self.latest.get(&address)?)?];
+        match &slot.state {
+            State::Present(_, session) if session.alive_at(now) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The life of the journal whose positions these are.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The revision of the newest change, extensions included.
+    pub fn newest(&self) -> Revision {
+        self.newest
+    }
+
+    /// The oldest revision from which a consumer can go on without beginning from nothing.
+    pub fn oldest(&self) -> Revision {
+        self.dropped
+    }
+
+    /// How many sessions are held, those included whose logoff time passed just now.
+    pub fn len(&self) -> usize {
+        self.present
+    }
+
+    /// Whether no session is held.
+    pub fn is_empty(&self) -> bool {
+        self.present == 0
+    }
+
+    /// Only the time of expiry moved: a consumer that has not come so far gets the fresh session,
+    /// and no other is told again.
+    fn extend(&mut self, session: &Arc<Session>, revision: Revision, now: Timestamp) {
+        let held = self.latest.get(&session.address).and_then(|held| self.index(*held));
+        if let Some(State::Present(_, held)) = held.map(|index| &mut self.slots[index].state)
+            && held.alive_at(now)
+        {
+            *held = session.clone();
+            return;
+        }
+        // Consumers were told that its logoff time has passed: it must be told as if it began.
+        let state = State::Present(Effect::Began, session.clone());
+        self.append(session.address, revision, state, None);
+        self.present += 1;
+    }
+
+    fn append(
+        &mut self,
+        address: Address,
+        revision: Revision,
+        state: State,
+        before: Option<&Arc<Session>>,
+    ) {
+        let old = self.latest.insert(address, revision).and_then(|held| self.supersede(held));
+        let mut slot = Slot { revision, state, was: None };
+        let domain = slot.session().and_then(|session| session.domain());
+        let (last, was) = match &old {
+            Some(old) => (old.session(), old.was.as_ref()),
+            None => (before, None),
+        };
+        let left = last.filter(|last| other_domain(last.domain(), domain));
+        let was = left.or(was).cloned();
+        slot.was = was;
+        self.slots.push(slot);
+    }
+
+    /// Takes out what stands at `revision` and leaves its place.
+    fn supersede(&mut self, revision: Revision) -> Option<Slot> {
+        let index = self.index(revision)?;
+        let place = Slot { revision, state: State::Superseded, was: None };
+        let old = std::mem::replace(&mut self.slots[index], place);
+        self.superseded += 1;
+        self.present -= usize::from(matches!(old.state, State::Present(..)));
+        Some(old)
+    }
+
+    fn index(&self, revision: Revision) -> Option<usize> {
+        self.slots.binary_search_by_key(&revision, |slot| slot.revision).ok()
+    }
+
+    /// Drops the ends that are too old or too many.
+    fn forget_ends(&mut self, now: Timestamp) {
+        while let Some(end) = self.ends.front() {
+            let few = self.ends.len() <= self.limits.tombstone_count;
+            if few && now.since(end.told) <= self.limits.tombstones {
+                break;
+            }
+            let &End { address, revision, .. } = end;
+            self.ends.pop_front();
+            // Where somebody is again since, that change says so and the end is not needed.
+            if self.latest.get(&address) == Some(&revision) {
+                self.latest.remove(&address);
+                self.supersede(revision);
+                self.dropped = revision;
+            }
+        }
+    }
+
+    /// Gives back the room of superseded slots once they are the greater part, so that every slot
+    /// is moved at most once for each change.
+    fn compact(&mut self) {
+        if self.superseded > COMPACT_FROM.max(self.slots.len() / 2) {
+            self.slots.retain(|slot| !matches!(slot.state, State::Superseded));
+            self.superseded = 0;
+        }
+    }
+
+    fn mark(&mut self, now: Timestamp) {
+        if self.marks.back().is_some_and(|mark| now < mark.at + MARK_EVERY) {
+            return;
+        }
+        if self.marks.len() == MARKS {
+            self.marks.pop_front();
+        }
+        self.marks.push_back(Mark { at: now, revision: self.newest });
+    }
+
+    /// A revision such that every change told at `since` or later is newer, and few others are.
+    fn position_at(&self, since: Timestamp) -> Revision {
+        let after = self.marks.partition_point(|mark| mark.at <= since);
+        let mark = after.checked_sub(1).and_then(|index| self.marks.get(index));
+        mark.map_or(Revision(0), |mark| mark.revision)
+    }
+}
+
+/// Whether a session of domain `last` is one that a consumer may hold who is not told of `domain`.
+fn other_domain(last: Option<&Name>, domain: Option<&Name>) -> bool {
+    last.is_some() && last != domain
+}

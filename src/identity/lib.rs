@@ -24,7 +24,7 @@ mod verdict;
 
 pub use address::{Address, Unusable};
 pub use change::{Cause, Change, Effect};
-pub use change_log::{ChangeLog, Cursor, Page};
+pub use change_log::{BadCursor, ChangeLog, Cursor, Found, Limits, Page, Request};
 pub use event::{Event, Kind, Origin, Posture, Producer, Roles};
 pub use filter::Filter;
 pub use journal::{Journal, JournalError, MemoryJournal, Revision};

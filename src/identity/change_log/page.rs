@@ -1,0 +1,169 @@
+//! Reading the log: pages by cursor and filter, and bounded searches.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{ChangeLog, Cursor, Slot, State};
+use crate::{Cause, Change, Effect, Filter, Kind, Revision, Rule, Session, Timestamp};
+
+/// What a consumer asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Where it was; `None` when it begins.
+    pub cursor: Option<Cursor>,
+    /// For one that begins: only what was told at this time or later. What was told up to a second
+    /// before may come with it.
+    pub since: Option<Timestamp>,
+    /// What it wants to hear of. It may change from page to page: it then rules what is told from
+    /// there on.
+    pub filter: &'a Filter,
+    /// How many changes at most; none is read as one.
+    pub limit: usize,
+    /// The time by which sessions are present or past their logoff time.
+    pub now: Timestamp,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// Ascending by revision, at most one for each address. An [`Effect::Ended`] without `before`
+    /// says only that whoever the consumer holds there is gone.
+    pub changes: Vec<Change>,
+    /// Where to go on.
+    pub next: Cursor,
+    /// Whether there may be more right now. It can be so although `changes` is short or empty.
+    pub more: bool,
+    /// Whether the reading began from nothing: what the consumer held before is void.
+    pub resync: bool,
+}
+
+/// What a bounded search found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Sessions that are present.
+    pub sessions: Vec<Arc<Session>>,
+    /// Where to go on searching; `None` at the end.
+    pub next: Option<Revision>,
+}
+
+impl ChangeLog {
+    /// How many slots one call looks at, whatever the filter: about a millisecond, so that nobody
+    /// who asks for what does not exist holds up those who ask for what does.
+    pub const SCAN: usize = 20_000;
+
+    /// Answers a request: what became true since the cursor, and the cursor to go on with.
+    pub fn read(&self, request: &Request<'_>) -> Page {
+        let (mut next, resync) = self.begin(request);
+        let from = self.slots.partition_point(|slot| slot.revision <= next.revision);
+        let mut changes = Vec::new();
+        let mut seen = 0;
+        for slot in self.slots[from..].iter().take(Self::SCAN) {
+            if changes.len() >= request.limit.max(1) {
+                break;
+            }
+            changes.extend(slot.told(request, next.began));
+            next.revision = slot.revision;
+            seen += 1;
+        }
+        let more = from + seen < self.slots.len();
+        if !more {
+            // Extensions have no slot of their own; they are known with the rest.
+            next.revision = self.newest;
+        }
+        Page { changes, next, more, resync }
+    }
+
+    /// Up to `limit` sessions that stand at `now` and are `wanted`, after the position `after`.
+    ///
+    /// There is no index of users. It would cost as much memory as the sessions' own index, for a
+    /// question that an administrator or a firewall asks now and then; a search over a million
+    /// sessions is 50 calls, between which others are served.
+    pub fn find(
+        &self,
+        after: Revision,
+        limit: usize,
+        now: Timestamp,
+        wanted: impl Fn(&Session) -> bool,
+    ) -> Found {
+        let from = self.slots.partition_point(|slot| slot.revision <= after);
+        let mut sessions = Vec::new();
+        for (seen, slot) in self.slots[from..].iter().enumerate() {
+            if seen >= Self::SCAN || sessions.len() >= limit.max(1) {
+                let next = self.slots[from + seen - 1].revision;
+                return Found { sessions, next: Some(next) };
+            }
+            if let State::Present(_, session) = &slot.state
+                && session.alive_at(now)
+                && wanted(session)
+            {
+                sessions.push(session.clone());
+            }
+        }
+        Found { sessions, next: None }
+    }
+
+    /// Where the reading begins, and whether from nothing.
+    fn begin(&self, request: &Request<'_>) -> (Cursor, bool) {
+        let epoch = self.epoch;
+        if let Some(cursor) = request.cursor.filter(|cursor| self.can_resume(*cursor)) {
+            return (cursor, false);
+        }
+        let since = request.since.filter(|_| request.cursor.is_none());
+        let revision = since.map_or(Revision(0), |since| self.position_at(since));
+        if since.is_some() && revision >= self.dropped {
+            return (Cursor::new(epoch, revision), false);
+        }
+        (Cursor { epoch, revision, began: self.newest }, true)
+    }
+
+    /// Whether every end that the consumer must hear of is still remembered.
+    fn can_resume(&self, cursor: Cursor) -> bool {
+        let known = cursor.revision.max(cursor.began);
+        cursor.epoch == self.epoch && known <= self.newest && known >= self.dropped
+    }
+}
+
+impl Slot {
+    /// What a consumer is told of this slot that began from nothing at `began` or is beyond it.
+    fn told(&self, request: &Request<'_>, began: Revision) -> Option<Change> {
+        let (filter, now) = (request.filter, request.now);
+        let (effect, session, cause) = match &self.state {
+            State::Superseded => return None,
+            State::Present(effect, session) if session.alive_at(now) => {
+                (*effect, Some(session), session.cause.clone())
+            }
+            State::Present(_, session) => (Effect::Ended, Some(session), lapsed(session)),
+            State::Ended(gone) => (Effect::Ended, gone.session.as_ref(), gone.cause.clone()),
+        };
+        let address = session.or(self.was.as_ref())?.address;
+        if !filter.admits_address(address) {
+            return None;
+        }
+        let admitted = |session: &&Arc<Session>| filter.admits_domain(session.domain());
+        let shown = session.filter(admitted).cloned();
+        let (revision, present) = (self.revision, effect != Effect::Ended);
+        if present && shown.is_some() {
+            return Some(Change { revision, address, effect, before: None, after: shown, cause });
+        }
+        // The consumer may hold a session that was admitted, now or by its domain before. One that
+        // began from nothing after that holds none.
+        let may_hold = shown.is_some() || self.was.is_some();
+        if revision <= began || !may_hold {
+            return None;
+        }
+        let before = shown.or_else(|| self.was.as_ref().filter(admitted).cloned());
+        Some(Change { revision, address, effect: Effect::Ended, before, after: None, cause })
+    }
+}
+
+/// The cause of an end whose expiry is still on its way through the journal.
+fn lapsed(session: &Session) -> Cause {
+    Cause {
+        kind: Kind::Expiry,
+        at: session.expires,
+        seen: session.expires,
+        origin: session.cause.origin.clone(),
+        rule: Rule::LogoffTime,
+    }
+}
