@@ -1,1 +1,16 @@
-//! .
+//! Everything that runs. The order of an event's way is the order of these modules.
+//!
+//! ```text
+//! producers ──► cache ──► journal's thread ──► cache ──► query ──► enforcement, rest
+//!                         (append, commit)     (fold)    (answers)
+//! ```
+
+pub mod cache;
+pub mod clock;
+pub mod happenings;
+pub mod journal;
+pub mod mailbox;
+pub mod meter;
+pub mod producers;
+pub mod query;
+pub mod supervisor;

@@ -1,0 +1,289 @@
+//! The cache: puts events in order through the journal, folds them into the table, and shows the
+//! changes to its consumers. It decides nothing itself; that is the table's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::prelude::*;
+use hashbrown::HashMap;
+use rollcall_identity::{
+    Address, Event, Explanation, Name, Origin, Producer, Revision, Rules, Session, Table,
+    Timestamp, Verdict,
+};
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::happenings::{Decided, Happening, TableGrew, TableRestored};
+use crate::journal::{Batch, Entry, JournalWriter};
+use crate::mailbox::{Desk, Gone, Mailbox, Receive, Reply, Role, Seat};
+use crate::meter::Stage;
+use crate::query::{Changed, Query, Snapshot};
+
+/// Events of one producer, in the order in which they came.
+#[derive(Debug)]
+pub struct Apply(pub Vec<Event>);
+
+impl Message for Apply {
+    type Result = Result<Receipt, Refused>;
+}
+
+/// The cache has taken a batch: it is committed, and visible to everybody who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// The position of the last event.
+    pub revision: Revision,
+    /// How many events changed the table.
+    pub applied: usize,
+    /// How many it knew already.
+    pub deduplicated: usize,
+    /// How many it refused; `explain` tells why.
+    pub refused: usize,
+}
+
+/// Why a batch was not taken. Nothing of it is visible; the sender may try again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Too much is under way.
+    #[error("too many events are under way")]
+    Busy,
+    /// The journal is ill.
+    #[error("the journal cannot take events: {0}")]
+    Journal(String),
+    /// The cache went away while the batch was under way.
+    #[error("the cache is being replaced")]
+    Gone,
+}
+
+impl From<Gone> for Refused {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+/// Asks why an address has the user it has, or none.
+#[derive(Debug)]
+pub struct Explain(pub Address);
+
+impl Message for Explain {
+    type Result = Explanation;
+}
+
+/// Puts other rules in force, from the next event on.
+#[derive(Debug)]
+pub struct Govern(pub Arc<Rules>);
+
+impl Message for Govern {
+    type Result = ();
+}
+
+/// Asks for the rules in force.
+#[derive(Debug)]
+pub struct RulesInForce;
+
+impl Message for RulesInForce {
+    type Result = Arc<Rules>;
+}
+
+/// Asks for all sessions and the position they stand at, for a query actor that is being replaced.
+#[derive(Debug)]
+pub(crate) struct Recount;
+
+impl Message for Recount {
+    type Result = (Revision, Vec<Arc<Session>>);
+}
+
+/// What the journal has committed, in order.
+pub(crate) struct Committed(Vec<Entry>);
+
+impl Message for Committed {
+    type Result = ();
+}
+
+impl Mailbox<Cache> {
+    /// Hands committed entries to the cache, ahead of nobody and bounded by the batches that the
+    /// cache itself has under way.
+    pub(crate) fn send_committed(&self, entries: Vec<Entry>) -> Result<(), Gone> {
+        self.post(Committed(entries)).map(drop)
+    }
+}
+
+/// How many expiries are proposed at once; the rest follows in the next second's round, or at once
+/// when there are more.
+const EXPIRIES: usize = 1024;
+
+/// The role.
+pub struct Cache {
+    table: Table,
+    rules: Arc<Rules>,
+    journal: JournalWriter,
+    query: Mailbox<Query>,
+    clock: Clock,
+    origin: Arc<Origin>,
+    folded: Revision,
+}
+
+impl Cache {
+    /// A cache that fills its table from what `query` holds, and then folds what `journal` commits.
+    pub fn new(
+        rules: Arc<Rules>,
+        journal: JournalWriter,
+        query: Mailbox<Query>,
+        clock: Clock,
+    ) -> Self {
+        let name = |text| Name::new(text).expect("a word of our own is a name");
+        let origin = Arc::new(Origin {
+            kind: Producer::Cache,
+            producer: name("cache"),
+            client: name("clock"),
+            form: name("logoff-time"),
+        });
+        Self {
+            table: Table::default(),
+            rules,
+            journal,
+            query,
+            clock,
+            origin,
+            folded: Revision::default(),
+        }
+    }
+
+    /// Hands events to the journal; the answer comes when they are visible.
+    fn order(&self, events: Vec<Event>) -> Reply<Result<Receipt, Refused>> {
+        let (receipt, taken) = oneshot::channel();
+        match self.journal.hand_over(Batch { events, receipt }) {
+            Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(Refused::Gone)) }),
+            Err(refused) => Reply::Now(Err(refused)),
+        }
+    }
+
+    /// Folds one entry, and notes what became true in `changed`.
+    fn fold(&mut self, entry: &Entry, changed: &mut Changed) -> Receipt {
+        let mut receipt =
+            Receipt { revision: entry.first, applied: 0, deduplicated: 0, refused: 0 };
+        let mut tally: HashMap<(*const Origin, Verdict), (&Arc<Origin>, u64)> = HashMap::new();
+        for (event, position) in entry.batch.events.iter().zip(entry.first.0..) {
+            receipt.revision = Revision(position);
+            let decision = self.table.apply(receipt.revision, event, &self.rules);
+            match decision.verdict {
+                Verdict::Applied(_) => receipt.applied += 1,
+                Verdict::Deduplicated => receipt.deduplicated += 1,
+                Verdict::Refused(_) => receipt.refused += 1,
+            }
+            tally
+                .entry((Arc::as_ptr(&event.origin), decision.verdict))
+                .or_insert((&event.origin, 0))
+                .1 += 1;
+            changed.note(event.seen, decision.change);
+        }
+        for ((_, verdict), (origin, count)) in tally {
+            Decided { origin, verdict, count }.emit();
+        }
+        receipt
+    }
+
+    /// Proposes the end of the sessions whose time has passed.
+    fn expire(&mut self, now: Timestamp, desk: &mut Desk<Self>) {
+        let due = self.table.due(now, &self.origin, EXPIRIES);
+        if due.is_empty() {
+            return;
+        }
+        let more = due.len() == EXPIRIES;
+        if let Reply::Later(taken) = self.order(due) {
+            let taken = wrap_future::<_, Seat<Self>>(taken);
+            desk.spawn(taken.map(move |_, seat, desk| {
+                if more {
+                    let now = seat.role().clock.now();
+                    seat.role().expire(now, desk);
+                }
+            }));
+        }
+    }
+}
+
+impl Role for Cache {
+    const KIND: &'static str = "cache";
+    const STAGE: Stage = Stage::Deciding;
+
+    fn started(&mut self, desk: &mut Desk<Self>) {
+        let snapshot = self.query.post(Snapshot);
+        let snapshot = wrap_future::<_, Seat<Self>>(async move {
+            match snapshot {
+                Ok(answer) => answer.await,
+                Err(gone) => Err(gone),
+            }
+        });
+        // Nothing is folded before the table holds what its predecessor had shown.
+        desk.wait(snapshot.map(|sessions, seat, desk| match sessions {
+            Ok(sessions) => {
+                if !sessions.is_empty() {
+                    TableRestored { sessions: sessions.len() }.emit();
+                }
+                seat.role().table = Table::restore(sessions);
+            }
+            Err(gone) => seat.fail(gone, desk),
+        }));
+        desk.run_interval(Duration::from_secs(1), |seat, desk| {
+            let now = seat.role().clock.now();
+            seat.role().expire(now, desk);
+        });
+    }
+}
+
+impl Receive<Apply> for Cache {
+    fn receive(
+        &mut self,
+        Apply(events): Apply,
+        _: &mut Desk<Self>,
+    ) -> Reply<Result<Receipt, Refused>> {
+        self.order(events)
+    }
+}
+
+impl Receive<Committed> for Cache {
+    fn receive(&mut self, Committed(entries): Committed, _: &mut Desk<Self>) -> Reply<()> {
+        let mut changed = Changed::default();
+        let receipts: Vec<_> = entries.iter().map(|entry| self.fold(entry, &mut changed)).collect();
+        self.folded = receipts.last().map_or(self.folded, |receipt| receipt.revision);
+        TableGrew { sessions: self.table.len(), revision: self.folded.0 }.emit();
+        // Posted here and not in the future, so that changes stay in order; bounded by the batches
+        // that wait for these receipts.
+        let shown = self.query.post(changed);
+        Reply::later(async move {
+            let shown = match shown {
+                Ok(answer) => answer.await,
+                Err(gone) => Err(gone),
+            };
+            for (entry, receipt) in entries.into_iter().zip(receipts) {
+                // Whoever does not wait any more does not need it.
+                let _ = entry.batch.receipt.send(shown.map(|()| receipt).map_err(Refused::from));
+            }
+        })
+    }
+}
+
+impl Receive<Explain> for Cache {
+    fn receive(&mut self, Explain(address): Explain, _: &mut Desk<Self>) -> Reply<Explanation> {
+        Reply::Now(self.table.explain(address, self.clock.now()))
+    }
+}
+
+impl Receive<Recount> for Cache {
+    fn receive(&mut self, _: Recount, _: &mut Desk<Self>) -> Reply<(Revision, Vec<Arc<Session>>)> {
+        Reply::Now((self.folded, self.table.sessions().map(Arc::clone).collect()))
+    }
+}
+
+impl Receive<Govern> for Cache {
+    fn receive(&mut self, Govern(rules): Govern, _: &mut Desk<Self>) -> Reply<()> {
+        self.rules = rules;
+        Reply::Now(())
+    }
+}
+
+impl Receive<RulesInForce> for Cache {
+    fn receive(&mut self, _: RulesInForce, _: &mut Desk<Self>) -> Reply<Arc<Rules>> {
+        Reply::Now(Arc::clone(&self.rules))
+    }
+}

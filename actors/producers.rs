@@ -1,0 +1,220 @@
+//! A producer is a trait; one actor wraps them all and is how they reach the cache.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::prelude::*;
+use rollcall_identity::{Event, Name, Producer as Word};
+use tokio::sync::watch;
+
+use crate::cache::{Apply, Cache, Receipt, Refused};
+use crate::happenings::{Dropped, Happening, Received};
+use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
+use crate::meter::Stage;
+
+/// Something outside that knows who is where. It runs until it is told to stop, or fails.
+pub trait Producer: Send + Sync + 'static {
+    /// The word of its kind.
+    fn word(&self) -> Word;
+
+    /// Runs it. Called again after a failure, with everything bound as it was.
+    fn run(self: Arc<Self>, outlet: Outlet, stop: Stop) -> Running;
+}
+
+/// A producer at work, on the thread of its actor.
+pub type Running = Pin<Box<dyn Future<Output = Result<(), ProducerFailed>>>>;
+
+/// Why a producer gave up.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ProducerFailed(pub String);
+
+/// Tells a producer to stop taking in more and to hand over what it has.
+#[derive(Clone)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Whether it is time, for threads that look between two waits.
+    pub fn is_asked(&self) -> bool {
+        // The actor that would ask is gone, which asks as well.
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
+    /// Waits until it is time.
+    pub async fn asked(&mut self) {
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+}
+
+/// How a producer reaches the cache, and where it accounts for what it could not use.
+#[derive(Clone)]
+pub struct Outlet {
+    name: Arc<str>,
+    desk: Mailbox<Producing>,
+}
+
+/// What one reading of a socket or one request brought: the left side of the account.
+#[derive(Debug, Default)]
+pub struct Harvest {
+    /// The events that were read.
+    pub events: Vec<Event>,
+    dropped: Vec<Loss>,
+}
+
+#[derive(Debug)]
+struct Loss {
+    reason: &'static str,
+    form: Option<Name>,
+    count: u64,
+}
+
+impl Harvest {
+    /// Notes an item out of which no event could be made: why, and which template or dialect was
+    /// tried.
+    pub fn lost(&mut self, reason: &'static str, form: Option<&Name>) {
+        let same = |loss: &&mut Loss| loss.reason == reason && loss.form.as_ref() == form;
+        match self.dropped.iter_mut().find(same) {
+            Some(loss) => loss.count += 1,
+            None => self.dropped.push(Loss { reason, form: form.cloned(), count: 1 }),
+        }
+    }
+}
+
+/// Events on their way to the cache.
+pub struct Pending {
+    events: u64,
+    answer: Pin<Box<dyn Future<Output = Result<Receipt, Refused>> + Send>>,
+    outlet: Outlet,
+}
+
+impl Pending {
+    /// Waits until they are visible.
+    ///
+    /// # Errors
+    /// When the cache did not take them; they are counted as dropped then.
+    pub async fn receipt(self) -> Result<Receipt, Refused> {
+        let receipt = self.answer.await;
+        if let Err(refused) = &receipt {
+            let reason = match refused {
+                Refused::Busy => "cache_busy",
+                Refused::Journal(_) => "journal_ill",
+                Refused::Gone => "cache_gone",
+            };
+            self.outlet.dropped(reason, "none", self.events);
+        }
+        receipt
+    }
+}
+
+impl Outlet {
+    /// The configured name of the producer.
+    pub fn producer(&self) -> &str {
+        &self.name
+    }
+
+    /// Hands over what was harvested, and leaves the harvest empty. Returns when there was a place
+    /// in the producer's mailbox: this is how back-pressure reaches the socket.
+    pub async fn hand_over(&self, harvest: &mut Harvest) -> Option<Pending> {
+        let dropped: u64 = harvest.dropped.iter().map(|loss| loss.count).sum();
+        let events = std::mem::take(&mut harvest.events);
+        let count = events.len() as u64;
+        Received { producer: &self.name, count: count + dropped }.emit();
+        for Loss { reason, form, count } in harvest.dropped.drain(..) {
+            self.dropped(reason, form.as_ref().map_or("none", Name::as_str), count);
+        }
+        if events.is_empty() {
+            return None;
+        }
+        let answer: Pin<Box<dyn Future<Output = _> + Send>> =
+            match self.desk.queue(Emit(events)).await {
+                Ok(answer) => Box::pin(async { answer.await.unwrap_or(Err(Refused::Gone)) }),
+                Err(_) => Box::pin(async { Err(Refused::Gone) }),
+            };
+        Some(Pending { events: count, answer, outlet: self.clone() })
+    }
+
+    fn dropped(&self, reason: &'static str, form: &str, count: u64) {
+        Dropped { producer: &self.name, reason, form, count }.emit();
+    }
+}
+
+/// Events that the producer saw.
+#[derive(Debug)]
+pub struct Emit(pub Vec<Event>);
+
+impl Message for Emit {
+    type Result = Result<Receipt, Refused>;
+}
+
+/// Stop taking in more. The answer comes when everything taken in has been handed over.
+#[derive(Debug)]
+pub struct Close;
+
+impl Message for Close {
+    type Result = ();
+}
+
+/// The role of every producer's actor.
+pub struct Producing {
+    producer: Arc<dyn Producer>,
+    desk: Mailbox<Self>,
+    cache: Mailbox<Cache>,
+    stop: watch::Sender<bool>,
+    done: watch::Sender<bool>,
+}
+
+impl Producing {
+    /// An actor for `producer` behind `desk`, with the cache downstream.
+    pub fn new(producer: Arc<dyn Producer>, desk: Mailbox<Self>, cache: Mailbox<Cache>) -> Self {
+        Self {
+            producer,
+            desk,
+            cache,
+            stop: watch::Sender::new(false),
+            done: watch::Sender::new(false),
+        }
+    }
+}
+
+impl Role for Producing {
+    const KIND: &'static str = "producer";
+    const STAGE: Stage = Stage::Receiving;
+
+    fn started(&mut self, context: &mut Desk<Self>) {
+        let outlet =
+            Outlet { name: Arc::clone(self.desk.meter().actor()), desk: self.desk.clone() };
+        let running = Arc::clone(&self.producer).run(outlet, Stop(self.stop.subscribe()));
+        let running = wrap_future::<_, Seat<Self>>(running);
+        context.spawn(running.map(|ended, seat, context| {
+            let asked = *seat.role().stop.borrow();
+            match ended {
+                Ok(()) if asked => drop(seat.role().done.send_replace(true)),
+                Ok(()) => seat.fail("the producer ended of itself", context),
+                Err(failed) => seat.fail(failed, context),
+            }
+        }));
+    }
+}
+
+impl Receive<Emit> for Producing {
+    fn receive(
+        &mut self,
+        Emit(events): Emit,
+        _: &mut Desk<Self>,
+    ) -> Reply<Result<Receipt, Refused>> {
+        let cache = self.cache.clone();
+        Reply::later(async move { cache.send(Apply(events)).await? })
+    }
+}
+
+impl Receive<Close> for Producing {
+    fn receive(&mut self, _: Close, _: &mut Desk<Self>) -> Reply<()> {
+        self.stop.send_replace(true);
+        let mut done = self.done.subscribe();
+        Reply::later(async move {
+            let _ = done.wait_for(|done| *done).await;
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! Children that panic, fail, freeze and quit, and the supervisor that outlives them all.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc as thread_channel;
+
+use super::*;
+use crate::mailbox::Gone;
+
+const IMPATIENT: Patience = Patience {
+    first: Duration::from_millis(5),
+    longest: Duration::from_millis(20),
+    forgiven: Duration::from_secs(60),
+    round: Duration::from_millis(20),
+    freeze: Duration::from_millis(200),
+};
+
+/// A child that does what it is told, however bad.
+struct Child {
+    born: usize,
+    asked: usize,
+}
+
+impl Role for Child {
+    const KIND: &'static str = "child";
+    const STAGE: Stage = Stage::Deciding;
+    const CAPACITY: usize = 2;
+}
+
+#[derive(Debug)]
+enum Do {
+    Answer,
+    Panic,
+    Fail,
+    Quit,
+    Freeze(thread_channel::Receiver<()>),
+    Wait(tokio::sync::oneshot::Receiver<()>),
+}
+
+impl Message for Do {
+    type Result = (usize, usize);
+}
+
+impl Receive<Do> for Child {
+    fn receive(&mut self, order: Do, desk: &mut Desk<Self>) -> Reply<(usize, usize)> {
+        self.asked += 1;
+        let answer = (self.born, self.asked);
+        match order {
+            Do::Answer => {}
+            Do::Panic => panic!("told to panic"),
+            Do::Fail => {
+                drop(desk.run_later(Duration::ZERO, |seat, desk| seat.fail("told to", desk)))
+            }
+            Do::Quit => desk.terminate(),
+            Do::Freeze(until) => drop(until.recv()),
+            Do::Wait(until) => {
+                return Reply::later(async move {
+                    let _ = until.await;
+                    answer
+                });
+            }
+        }
+        Reply::Now(answer)
+    }
+}
+
+struct Nursery {
+    supervisor: Mailbox<Supervisor>,
+    child: Mailbox<Child>,
+}
+
+impl Nursery {
+    async fn open() -> Self {
+        let clock = Clock::system();
+        let supervisor = Supervisor::start(&clock, IMPATIENT);
+        let child = Mailbox::<Child>::new("child", clock);
+        let births = AtomicUsize::new(0);
+        let factory = move || Child { born: births.fetch_add(1, SeqCst) + 1, asked: 0 };
+        supervisor.send(Hire::new(child.clone(), factory)).await.unwrap();
+        let nursery = Self { supervisor, child };
+        nursery.until_child(1).await;
+        nursery
+    }
+
+    /// Waits until the child of this birth answers.
+    async fn until_child(&self, birth: usize) -> usize {
+        for _ in 0..1000 {
+            match self.child.send(Do::Answer).await {
+                Ok((born, asked)) if born == birth => return asked,
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+        panic!("child {birth} never came");
+    }
+
+    async fn attendance(&self) -> Attendance {
+        self.supervisor.send(RollCall).await.unwrap().remove(0)
+    }
+}
+
+fn story(test: impl AsyncFnOnce(Nursery)) {
+    System::new().block_on(async { test(Nursery::open().await).await });
+}
+
+#[test]
+fn a_child_that_panics_is_replaced_with_fresh_state_behind_the_same_mailbox() {
+    story(async |nursery| {
+        assert_eq!(nursery.child.send(Do::Panic).await, Err(Gone("child")));
+        assert_eq!(nursery.until_child(2).await, 1, "the second child has fresh state");
+        let attendance = nursery.attendance().await;
+        assert_eq!(attendance.restarts, BTreeMap::from([("panic", 1)]));
+        assert_eq!(attendance.state, State::Running);
+    });
+}
+
+#[test]
+fn a_child_that_fails_is_replaced_and_its_error_is_kept() {
+    story(async |nursery| {
+        nursery.child.send(Do::Fail).await.unwrap();
+        nursery.until_child(2).await;
+        let attendance = nursery.attendance().await;
+        assert_eq!(attendance.restarts, BTreeMap::from([("error", 1)]));
+        assert_eq!(attendance.last_error.as_deref(), Some("told to"));
+    });
+}
+
+#[test]
+fn a_child_that_quits_is_replaced() {
+    story(async |nursery| {
+        let _ = nursery.child.send(Do::Quit).await;
+        nursery.until_child(2).await;
+        assert_eq!(nursery.attendance().await.restarts, BTreeMap::from([("stop", 1)]));
+    });
+}
+
+#[test]
+fn a_child_that_freezes_is_abandoned_and_replaced_while_it_still_sleeps() {
+    story(async |nursery| {
+        let (wake, sleep) = thread_channel::channel();
+        let frozen = nursery.child.queue(Do::Freeze(sleep)).await.unwrap();
+        nursery.until_child(2).await;
+        assert_eq!(nursery.attendance().await.restarts, BTreeMap::from([("freeze", 1)]));
+        // It wakes, finishes what it did, and leaves without taking its successor along.
+        wake.send(()).unwrap();
+        let _ = frozen.await;
+        tokio::time::sleep(IMPATIENT.round * 4).await;
+        nursery.until_child(2).await;
+        assert_eq!(nursery.attendance().await.restarts, BTreeMap::from([("freeze", 1)]));
+    });
+}
+
+#[test]
+fn a_child_that_keeps_panicking_backs_off_and_others_go_on() {
+    story(async |nursery| {
+        let other = Mailbox::<Child>::new("other", Clock::system());
+        let hire = Hire::new(other.clone(), || Child { born: 7, asked: 0 });
+        nursery.supervisor.send(hire).await.unwrap();
+        for birth in 1..=4 {
+            nursery.until_child(birth).await;
+            let _ = nursery.child.send(Do::Panic).await;
+            assert_eq!(other.send(Do::Answer).await.map(|(born, _)| born), Ok(7));
+        }
+        assert_eq!(nursery.attendance().await.restarts["panic"], 4);
+    });
+}
+
+#[test]
+fn the_pause_doubles_up_to_its_limit() {
+    let patience = Patience::default();
+    for (failures, least) in [(1, 100), (2, 200), (3, 400), (10, 30_000), (u32::MAX, 30_000)] {
+        let least = Duration::from_millis(least);
+        let pause = pause(patience, failures);
+        assert!(pause >= least && pause <= least.mul_f64(1.25), "{failures}: {pause:?}");
+    }
+}
+
+#[test]
+fn a_dismissed_child_is_gone_for_good() {
+    story(async |nursery| {
+        nursery.supervisor.send(Dismiss("child".to_owned())).await.unwrap();
+        assert_eq!(nursery.child.send(Do::Answer).await, Err(Gone("child")));
+        assert!(nursery.supervisor.send(RollCall).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_full_mailbox_makes_the_sender_wait_until_a_place_is_free() {
+    story(async |nursery| {
+        let (go, wait) = tokio::sync::oneshot::channel();
+        let first = nursery.child.queue(Do::Wait(wait)).await.unwrap();
+        let (_keep, wait) = tokio::sync::oneshot::channel();
+        let _second = nursery.child.queue(Do::Wait(wait)).await.unwrap();
+        let third = nursery.child.queue(Do::Answer);
+        let mut third = std::pin::pin!(third);
+        let early = tokio::time::timeout(Duration::from_millis(20), third.as_mut()).await;
+        assert!(early.is_err(), "both places are taken");
+        go.send(()).unwrap();
+        first.await.unwrap();
+        third.await.unwrap().await.unwrap();
+    });
+}
