@@ -9,10 +9,12 @@
 //!
 //! Without a file, [`REFERENCE`] is in force: the embedded default is the reference itself.
 
+mod authority;
 mod clients_file;
 mod describe;
 mod dialect;
 mod enforcement;
+mod file;
 mod history;
 mod leaf;
 mod listener;

@@ -4,6 +4,9 @@ use ipnet::IpNet;
 use rollcall_identity::{Authority, Name};
 
 use crate::SecretHash;
+use crate::authority::{self, everything};
+use crate::leaf::{ClientId, Domain};
+use crate::section::Section;
 
 /// The pushing producer. Its requests arrive on the enforcement listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,4 +34,60 @@ pub struct Pusher {
     pub authority: Authority,
     /// The domain of users that are written without one.
     pub domain: Option<Name>,
+}
+
+impl Ptim {
+    pub(crate) fn read(section: &Section<'_>) -> Self {
+        let default = || Name::new("ptim").expect("a plain word is a name");
+        let name = section.get("name").unwrap_or_else(default);
+        section.claim("producer", "name", name.as_str());
+        Self {
+            name,
+            enabled: section.or("enabled", true),
+            clients: section.sections("clients", Pusher::read),
+        }
+    }
+}
+
+impl Pusher {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let Login { name, addresses, client_id, secret } = Login::read(section);
+        let authority = authority::read(section, everything());
+        let domain = section.get::<Domain>("domain").map(|domain| domain.0);
+        Some(Self {
+            name: name?,
+            addresses,
+            client_id: client_id?,
+            secret: secret?,
+            authority,
+            domain,
+        })
+    }
+}
+
+/// How somebody proves on the enforcement listener who it is; `None` for what is missing or wrong.
+pub(crate) struct Login {
+    pub(crate) name: Option<Name>,
+    pub(crate) addresses: Vec<IpNet>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) secret: Option<SecretHash>,
+}
+
+impl Login {
+    /// Pushers and enforcement points come by the same door: their names and client ids differ.
+    pub(crate) fn read(section: &Section<'_>) -> Self {
+        let name = section.required::<Name>("name");
+        if let Some(name) = &name {
+            section.claim("login", "name", name.as_str());
+        }
+        let client_id = section.required::<ClientId>("client_id").map(|id| id.0);
+        if let Some(id) = &client_id {
+            section.claim("client_id", "client_id", id);
+        }
+        let addresses: Vec<IpNet> = section.list("addresses").unwrap_or_default();
+        if addresses.is_empty() {
+            section.complain("addresses", "must hold at least one address or network");
+        }
+        Self { name, addresses, client_id, secret: SecretHash::read(section) }
+    }
 }
