@@ -275,7 +275,8 @@ impl Table {
     /// When the first event competes with the session of `address`: remembers how that began.
     fn witness(&mut self, address: Address) {
         let alone = self.entries.get(&address).filter(|entry| entry.past.is_none());
-        if let Some(record) = alone.and_then(|e| e.session.as_ref()).map(|s| Record::of_session(s)) {
+        if let Some(record) = alone.and_then(|e| e.session.as_ref()).map(|s| Record::of_session(s))
+        {
             self.remember(record, address);
         }
     }

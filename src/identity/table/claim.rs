@@ -152,9 +152,7 @@ impl<'a> Claim<'a> {
 fn canonical<'a>(principal: &'a Principal, rules: &Rules) -> Cow<'a, Principal> {
     let alias = principal.domain.as_ref().and_then(|domain| rules.domain_aliases.get(domain));
     match alias {
-        Some(domain) => {
-            Cow::Owned(Principal { domain: Some(domain.clone()), ..principal.clone() })
-        }
+        Some(domain) => Cow::Owned(Principal { domain: Some(domain.clone()), ..principal.clone() }),
         None => Cow::Borrowed(principal),
     }
 }
