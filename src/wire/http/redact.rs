@@ -53,7 +53,7 @@ const ALARMS: [&str; 17] = [
     "apikey",
     "api_key",
     "private",
-    "\\",
+    "\\u00",
     "%",
     "&#",
 ];
@@ -297,14 +297,14 @@ mod tests {
             authorization: Some("bearer canary"),
             cookie_header: Some("cookie=canary; x"),
             x_cookie_header: Some("canary"),
-            body: br#"{"ip":"10.0.0.7","nested":{"Client-Secret":["canary"],"n":[1,true,null]}}"#,
+            body: br#"{"user":"CORP\\ursula","nested":{"Client-Secret":["canary"],"n":[1,true,null]}}"#,
         };
         assert_eq!(
             redact(&request),
             "POST /users/unknown?begintime=0&entry_count=200&access_token=[redacted] \
              content-type=application/json authorization=Bearer [redacted] \
              cookie=cookie=[redacted];[redacted] x-cookie=[redacted] \
-             body={\"ip\":\"10.0.0.7\",\"nested\":{\"Client-Secret\":\"[redacted]\",\
+             body={\"user\":\"CORP\\\\ursula\",\"nested\":{\"Client-Secret\":\"[redacted]\",\
              \"n\":[1,true,null]}}"
         );
         assert_eq!(format!("{request:?}"), redact(&request));

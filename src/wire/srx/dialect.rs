@@ -114,8 +114,59 @@ impl Dialect {
     }
 }
 
+/// Appends the address. Printing IPv4 by `Display` took an eighth of the time of a
+/// page.
+pub(super) fn address(out: &mut Vec<u8>, address: rollcall_identity::Address) {
+    let std::net::IpAddr::V4(v4) = address.ip() else { return text(out, address) };
+    for (at, octet) in v4.octets().into_iter().enumerate() {
+        if at > 0 {
+            out.push(b'.');
+        }
+        if octet >= 100 {
+            out.push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            out.push(b'0' + octet / 10 % 10);
+        }
+        out.push(b'0' + octet % 10);
+    }
+}
+
 /// Appends what `value` displays as.
 pub(super) fn text(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     use std::io::Write;
     write!(out, "{value}").expect("a Vec takes all bytes");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rollcall_identity::Address;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    proptest! {
+        #[test]
+        fn addresses_are_written_as_they_display(v4: [u8; 4], v6: [u16; 8]) {
+            for at in [Address::from(Ipv4Addr::from(v4)), Address::from(Ipv6Addr::from(v6))] {
+                let mut out = Vec::new();
+                address(&mut out, at);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), at.to_string());
+            }
+        }
+
+        #[test]
+        fn times_read_back(millis in -62_135_596_800_000..253_402_300_799_000_i64) {
+            let at = Timestamp::from_millis(millis);
+            for (time, wanted) in [
+                (TimeForm::Rfc3339, at.to_string()),
+                (TimeForm::UnixSeconds, millis.div_euclid(1000).to_string()),
+                (TimeForm::UnixMilliseconds, millis.to_string()),
+            ] {
+                let mut out = Vec::new();
+                Dialect { time, ..Dialect::default() }.time(at, &mut out);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), wanted);
+            }
+        }
+    }
 }

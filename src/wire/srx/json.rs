@@ -31,7 +31,7 @@ pub(super) fn write<'a>(
 fn write_report(dialect: &Dialect, report: &Report<'_>, out: &mut Vec<u8>) {
     let domain = report.principal.and_then(|principal| principal.domain.as_ref());
     out.extend_from_slice(b"{\"ip-address\":\"");
-    dialect::text(out, report.address);
+    dialect::address(out, report.address);
     out.extend_from_slice(b"\",\"user-name\":");
     string(out, report.principal.map_or([""; 3], |principal| dialect.user(principal)));
     out.extend_from_slice(b",\"domain-name\":");

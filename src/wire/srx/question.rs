@@ -78,6 +78,8 @@ impl Question {
 
 const IP: &[&str] = &["ip", "ip-address", "address"];
 const USER: &[&str] = &["user", "user-name", "username", "id"];
+/// Where nothing else says that a user is meant, `id` may be anything, such as a request's number.
+const USER_ANYWHERE: &[&str] = &["user", "user-name", "username"];
 
 /// Reads a question in every candidate form. Below the query API's prefix (and below
 /// `user_query/v1` and `v2`, should they not be the configured prefix):
@@ -126,7 +128,7 @@ fn anything(parameters: &Parameters, request: &Request<'_>) -> Result<Question, 
     if let Some(text) = one(parameters, "ip", IP)? {
         return by_address(text, parameters);
     }
-    if let Some(text) = one(parameters, "user", USER)? {
+    if let Some(text) = one(parameters, "user", USER_ANYWHERE)? {
         return by_user(text, parameters);
     }
     Ok(Question::Batch {
@@ -301,7 +303,7 @@ mod tests {
             ("/users/alice", "domain=Corp.Example", "alice@corp.example"),
             ("/user", "user=alice&domain=corp.example", "alice@corp.example"),
             ("/user", "id=CORP%5CAlice", "alice@corp"),
-            ("", "user_name=alice%40corp.example", "alice@corp.example"),
+            ("", "id=7&user_name=alice%40corp.example", "alice@corp.example"),
             ("user_query/v1/user/alice", "", "alice"),
         ] {
             let Ok(Question::User { principal }) = read(&get(path, query)) else {

@@ -31,7 +31,7 @@ fn write_report(dialect: &Dialect, report: &Report<'_>, out: &mut Vec<u8>) {
         Activity::Login => b"</timestamp><operation>logon</operation><IP>".as_slice(),
         Activity::Logout => b"</timestamp><operation>logoff</operation><IP>",
     });
-    dialect::text(out, report.address);
+    dialect::address(out, report.address);
     out.extend_from_slice(b"</IP>");
     if let Some(domain) = domain {
         element(out, "domain", [domain.as_str()]);
@@ -58,26 +58,37 @@ fn write_report(dialect: &Dialect, report: &Report<'_>, out: &mut Vec<u8>) {
 }
 
 fn element<const N: usize>(out: &mut Vec<u8>, name: &str, pieces: [&str; N]) {
-    dialect::text(out, format_args!("<{name}>"));
-    pieces.iter().for_each(|piece| escaped(out, piece));
-    dialect::text(out, format_args!("</{name}>"));
+    out.push(b'<');
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'>');
+    pieces.iter().for_each(|piece| escaped(out, piece.as_bytes()));
+    out.extend_from_slice(b"</");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'>');
 }
 
-/// Text that can stand in an element (XML 1.0 sections 2.2 and 2.4). Characters that XML cannot
-/// hold at all become U+FFFD: refusing them would hide a session from the firewall.
-fn escaped(out: &mut Vec<u8>, text: &str) {
-    let mut buffer = [0; 4];
-    for c in text.chars() {
-        out.extend_from_slice(match c {
-            '&' => b"&amp;".as_slice(),
-            '<' => b"&lt;",
-            '>' => b"&gt;",
-            '"' => b"&quot;",
-            '\'' => b"&apos;",
-            '\t' | '\n' => c.encode_utf8(&mut buffer).as_bytes(),
-            '\r' => b"&#13;",
-            '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => "\u{fffd}".as_bytes(),
-            _ => c.encode_utf8(&mut buffer).as_bytes(),
-        });
+/// Text that can stand in an element (XML 1.0 sections 2.2 and 2.4), from UTF-8. Characters that XML
+/// cannot hold at all, controls and U+FFFE and U+FFFF, become U+FFFD: refusing them would hide a
+/// session from the firewall.
+fn escaped(out: &mut Vec<u8>, mut rest: &[u8]) {
+    // EF begins U+F000 to U+FFFF.
+    let special = |byte: &u8| matches!(byte, ..0x20 | b'&' | b'<' | b'>' | b'"' | b'\'' | 0xef);
+    while let Some(at) = rest.iter().position(special) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+        let (length, written) = match rest {
+            [b'&', ..] => (1, b"&amp;".as_slice()),
+            [b'<', ..] => (1, b"&lt;".as_slice()),
+            [b'>', ..] => (1, b"&gt;".as_slice()),
+            [b'"', ..] => (1, b"&quot;".as_slice()),
+            [b'\'', ..] => (1, b"&apos;".as_slice()),
+            [b'\r', ..] => (1, b"&#13;".as_slice()),
+            [0xef, 0xbf, 0xbe | 0xbf, ..] => (3, "\u{fffd}".as_bytes()),
+            [b'\t' | b'\n' | 0xef, ..] => (1, &rest[..1]),
+            _ => (1, "\u{fffd}".as_bytes()),
+        };
+        out.extend_from_slice(written);
+        rest = &rest[length..];
     }
+    out.extend_from_slice(rest);
 }
