@@ -15,7 +15,9 @@ impl Display for Settings {
         let rules = &self.rules;
         let (age, logoff) = (rules.max_age.written(), rules.logoff_time.written());
         writeln!(f, "rules        events up to {age} old, logoff after {logoff}")?;
-        for (producer, time) in &rules.logoff_time_by_producer {
+        let mut exceptions: Vec<_> = rules.logoff_time_by_producer.iter().collect();
+        exceptions.sort_by_key(|(producer, _)| producer.as_str());
+        for (producer, time) in exceptions {
             writeln!(f, "             logoff after {} for {}", time.written(), producer.as_str())?;
         }
         let ignored = &rules.ignore;
@@ -147,7 +149,6 @@ fn listed<T: Display>(items: &[T], none: &str) -> String {
     if text.is_empty() { none.to_owned() } else { text }
 }
 
-/// Whether a source may make sessions, for the warning about unauthenticated senders.
 impl SyslogClient {
     /// Whether it may begin sessions from an address, which on UDP and TCP anybody can forge.
     pub fn begins_unproven(&self) -> bool {

@@ -29,6 +29,8 @@ mod section;
 mod settings;
 mod syslog;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use clients_file::{CLIENTS_FILE, NewPoint, NotAdded, add_point};
 pub use dialect::Dialect;

@@ -374,7 +374,7 @@ impl<'a> Section<'a> {
 }
 
 /// `syslog[0].clients[2].name` as `syslog.clients.name`.
-fn without_indices(path: &str) -> String {
+pub(crate) fn without_indices(path: &str) -> String {
     let mut depth = 0;
     path.chars()
         .filter(|c| {
