@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::stories::{address, name, origin, rules, saw, seconds, who};
+use crate::stories::{address, millis, name, origin, rules, saw, seconds, who};
 use crate::{Authority, Glob, Posture, Producer};
 
 /// Few addresses and few users, so that they meet.
@@ -54,14 +54,14 @@ fn kind() -> impl Strategy<Value = Kind> {
 
 /// Any event, received so many seconds after the start and up to 70 seconds old or 10 ahead.
 fn any_event() -> impl Strategy<Value = Event> {
-    let who = prop::option::of(prop::sample::select(USERS.to_vec()));
+    let user = prop::option::of(prop::sample::select(USERS.to_vec()));
     let device = prop::option::of(prop::sample::select(vec!["pc1", "PC1", "pc2"]));
     let place = prop::sample::select(ADDRESSES.to_vec());
     let posture = prop::option::of(Just(Posture::Healthy));
     let times = (0..400_000_i64, -10_000..70_000_i64, any::<bool>());
-    (kind(), place, who, device, posture, times).prop_map(
+    (kind(), place, user, device, posture, times).prop_map(
         |(kind, place, user, device, posture, (seen, age, coarse))| {
-            let at = crate::stories::millis(seen - age);
+            let at = millis(seen - age);
             let by = match (kind, coarse) {
                 (Kind::Expiry, _) => Producer::Cache,
                 (_, true) => Producer::Syslog,
@@ -70,21 +70,17 @@ fn any_event() -> impl Strategy<Value = Event> {
             let whole = Timestamp::from_millis(at.millis().div_euclid(1000) * 1000);
             Event {
                 address: address(place),
-                principal: user.map(who_is),
+                principal: user.map(who),
                 device: device.map(name),
                 posture,
                 at: if coarse { whole } else { at },
                 precision: if coarse { Precision::Second } else { Precision::Millisecond },
-                seen: crate::stories::millis(seen),
+                seen: millis(seen),
                 origin: origin(by),
                 ..saw(kind, "", 0)
             }
         },
     )
-}
-
-fn who_is(text: &str) -> crate::Principal {
-    who(text)
 }
 
 /// Events in the order in which they are received.
@@ -213,7 +209,7 @@ proptest! {
         let names = ["alice@corp", "alice@lab", "bob@corp", "carol@corp"];
         let mut table = Table::default();
         for (position, (at, (place, user))) in arriving.into_iter().enumerate() {
-            let at = crate::stories::millis(at);
+            let at = millis(at);
             let place = address(ADDRESSES[place]);
             let login = Event { address: place, at, seen: seconds(60), ..saw(Kind::Login, names[user], 0) };
             table.apply(Revision(position as u64 + 1), &login, &short_rules());

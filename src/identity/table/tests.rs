@@ -1,5 +1,7 @@
 //! What the table decides, one short story for each rule and each refusal.
 
+mod remembered;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -342,6 +344,10 @@ fn a_second_word_of_a_tunnel_does_not_raise_it_from_the_dead() {
 fn within_a_second_that_is_all_the_source_knows_arrival_decides() {
     let (syslog, push) = told_twice();
     let bob = Event { principal: Some(who("bob@corp")), ..syslog };
+    // What was received before the push happened before it, whatever its second may mean.
+    let earlier = Event { seen: millis(10_400), ..bob.clone() };
+    let (_, decision) = fold(&rules(), &[push.clone(), earlier]);
+    assert_eq!(decision.verdict, Verdict::Refused(Refusal::Late));
     let (table, _) = fold(&rules(), &[push, bob]);
     let session = table.get(address("10.0.0.7")).unwrap();
     assert_eq!(present(&table), "bob@corp");
@@ -416,78 +422,19 @@ fn expiry_is_proposed_when_due_and_again_when_lost() {
 }
 
 #[test]
+fn a_shorter_session_is_not_forgotten_for_a_longer_one_before_it() {
+    let mut rules = rules();
+    rules.logoff_time_by_producer.insert(Producer::Ptim, Duration::from_secs(600));
+    let short = Event { origin: origin(Producer::Ptim), ..saw(VpnUp, "bob", 30) };
+    let (mut table, _) = fold(&rules, &[saw(VpnUp, "alice", 10), saw(Logout, "alice", 20), short]);
+    assert_eq!(table.next_due(), Some(seconds(630)));
+    assert_eq!(table.due(seconds(630), &origin(Producer::Cache), 10).len(), 1);
+}
+
+#[test]
 fn a_restored_table_expires_what_it_holds() {
     let (table, _) = fold(&rules(), &[saw(VpnUp, "alice", 10)]);
     let mut restored = Table::restore(table.sessions().cloned());
     assert_eq!(present(&restored), "alice");
     assert_eq!(restored.due(seconds(10 + DAY), &origin(Producer::Cache), 10).len(), 1);
-}
-
-#[test]
-fn explain_tells_the_whole_story() {
-    let (table, _) = fold(
-        &rules(),
-        &[
-            saw(VpnUp, "alice@corp", 10),
-            saw(Login, "bob@corp", 20),
-            received(saw(Login, "carol@corp", 15), 21),
-            received(saw(Login, "carol@corp", 16), 22),
-            saw(Rekey, "bob@corp", 30),
-        ],
-    );
-    let told = table.explain(address("10.0.0.7"), seconds(30)).to_string();
-    assert_eq!(
-        told,
-        "bob@corp has 10.0.0.7 since 2026-11-21T19:50:20Z, until 2026-11-22T19:50:30Z unless seen \
-         again, because login from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:20Z; rule \
-         later_user\n\
-         login of carol@corp from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:16Z refused: \
-         late, a newer event has decided already (and once more before)\n\
-         login of bob@corp from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:20Z applied: \
-         later_user\n\
-         vpn_up of alice@corp from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:10Z applied: \
-         first_user"
-    );
-    let later = table.explain(address("10.0.0.7"), seconds(30 + DAY));
-    assert!(later.to_string().starts_with("nobody has 10.0.0.7; the last was bob@corp, from "));
-    let never = table.explain(address("10.0.0.8"), seconds(30));
-    assert_eq!(never.to_string(), "nobody has 10.0.0.8");
-}
-
-#[test]
-fn records_of_one_address_are_bounded_and_the_newest_stay() {
-    let mut table = Table::default();
-    table.apply(Revision(1), &saw(VpnUp, "alice", 100), &rules());
-    for number in 2..50 {
-        let late = received(saw(Login, &format!("user{number}"), 5), 101);
-        table.apply(Revision(number), &late, &rules());
-    }
-    let explained = table.explain(address("10.0.0.7"), seconds(101));
-    assert_eq!(explained.competed.len(), Table::RECORDS);
-    assert_eq!(explained.competed[0].revision, Revision(49));
-}
-
-#[test]
-fn forged_events_for_strangers_take_a_bounded_space_and_push_out_nobody() {
-    let mut table = Table::default();
-    table.apply(Revision(1), &saw(VpnUp, "alice", 10), &rules());
-    table.apply(Revision(2), &saw(Logout, "bob", 11), &rules());
-    let room = Table::COMPETED as u32;
-    for number in 0..room + 1000 {
-        let stranger = Address::from(std::net::Ipv4Addr::from(0x0a80_0000 + number));
-        let forged = Event { address: stranger, ..saw(Logout, "mallory", 12) };
-        table.apply(Revision(3 + u64::from(number)), &forged, &rules());
-    }
-    assert_eq!(table.entries.len(), 1 + Table::COMPETED);
-    assert_eq!(table.explain(address("10.0.0.7"), seconds(12)).competed.len(), 2);
-    table.forget_before(seconds(13));
-    assert_eq!(table.entries.len(), 1);
-    assert_eq!(table.explain(address("10.0.0.7"), seconds(12)).competed, []);
-}
-
-#[test]
-fn an_entry_is_small() {
-    // A million of them and of their keys are two million buckets of the index.
-    assert!(size_of::<(Address, Entry)>() <= 48);
-    assert!(size_of::<Session>() <= 200, "{}", size_of::<Session>());
 }
