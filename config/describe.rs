@@ -71,7 +71,7 @@ fn syslog_client(f: &mut Formatter<'_>, client: &SyslogClient) -> fmt::Result {
     let senders = client.addresses.iter().map(IpNet::to_string).chain(certificates);
     let senders: Vec<String> = senders.collect();
     writeln!(f, "  {}: from {}", client.name, listed(&senders, "nowhere"))?;
-    let templates: Vec<&str> = client.templates.iter().map(|t| t.name.as_str()).collect();
+    let templates: Vec<&str> = client.templates.iter().map(|t| t.name().as_str()).collect();
     writeln!(f, "    templates {}", listed(&templates, "none"))?;
     let clock: &str = client.sender_time.into();
     let zone = client.zone.iana_name().unwrap_or("as this machine");

@@ -69,7 +69,9 @@ impl Client {
                 form: form.clone(),
             })
         };
-        let templates = client.templates.iter().map(|t| (Arc::clone(t), origin(t.name()))).collect();
+        let templates =
+            client.templates.iter().map(|t| (Arc::clone(&t.template), origin(t.name())));
+        let templates = templates.collect();
         let mut maps = Maps::default();
         for (field, map) in &client.maps {
             if let Ok(field) = field.parse::<Field>() {

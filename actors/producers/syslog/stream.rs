@@ -90,7 +90,9 @@ impl Door {
                 }
             };
             match accepted {
-                Ok((stream, peer)) => drop(connections.spawn_local(self.clone().serve(stream, peer))),
+                Ok((stream, peer)) => {
+                    drop(connections.spawn_local(self.clone().serve(stream, peer)))
+                }
                 // Too many open files: others will close theirs.
                 Err(_) => tokio::time::sleep(BREATH).await,
             }
@@ -135,7 +137,8 @@ impl Door {
         };
         let limit = self.syslog.limits.connections_per_client;
         let Some(_place) = Guest::enter(&client.streams, limit) else {
-            return StreamRefused { producer: &producer, peer, reason: "too_many_of_client" }.emit();
+            return StreamRefused { producer: &producer, peer, reason: "too_many_of_client" }
+                .emit();
         };
         let reason = self.read(&mut stream, &client).await;
         StreamClosed { producer: &producer, client: client.name.as_str(), peer, reason }.emit();

@@ -93,9 +93,11 @@ impl Reader {
         let mut slots: Vec<_> = memory.chunks_mut(limit).map(|m| [IoSliceMut::new(m)]).collect();
         // Made anew for each call: the kernel shortens the control lengths, and nix does not restore
         // them.
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(cmsg_space!(u32)));
+        let mut headers =
+            MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(cmsg_space!(u32)));
         let fd = self.socket.as_raw_fd();
-        let received = recvmmsg(fd, &mut headers, slots.iter_mut(), MsgFlags::MSG_WAITFORONE, None)?;
+        let received =
+            recvmmsg(fd, &mut headers, slots.iter_mut(), MsgFlags::MSG_WAITFORONE, None)?;
         let now = self.intake.clock.now();
         let mut drops = self.kernel_drops;
         let mut last = None;
