@@ -1,0 +1,68 @@
+//! Programs of others that take part in a story, and stories that are skipped without them.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// Where a program is, on the search path or in the folder where `tests/run` unpacks those that
+/// cannot be installed beside each other.
+pub(crate) fn peer(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    // Debian keeps rsyslogd where only root looks.
+    let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// Notes that a story was not told, and why. With `ROLLCALL_PEERS=required` this is a failure.
+///
+/// `tests/run` names the file in `ROLLCALL_SKIPS` and counts its lines.
+pub(crate) fn skip(story: &str, reason: &str) {
+    let required = env::var("ROLLCALL_PEERS").is_ok_and(|wish| wish == "required");
+    assert!(!required, "{story}: {reason}, and ROLLCALL_PEERS=required");
+    println!("skipped: {story}: {reason}");
+    if let Some(file) = env::var_os("ROLLCALL_SKIPS") {
+        let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
+        // One write, so that stories that run beside each other do not share a line.
+        file.write_all(format!("{story}: {reason}\n").as_bytes()).unwrap();
+    }
+}
+
+/// A file of captures and recordings that are not part of the tree, when it is there.
+pub(crate) fn shared_data(name: &str) -> Option<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    file.exists().then_some(file)
+}
+
+/// Runs a program to its end and returns what it wrote. Panics when it cannot be started.
+pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, arguments: &[S]) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    command.output().unwrap_or_else(|error| panic!("{}: {error}", program.display()))
+}
+
+/// A program that runs beside a story and ends with it.
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Starts it, its output thrown away.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
