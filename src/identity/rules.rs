@@ -74,6 +74,22 @@ impl Default for Rules {
 #[derive(Debug, Clone)]
 pub struct Glob(GlobMatcher);
 
+impl PartialEq for Glob {
+    /// Patterns are equal when they are written alike.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.glob() == other.0.glob()
+    }
+}
+
+impl Eq for Glob {}
+
+impl std::fmt::Display for Glob {
+    /// The pattern, as written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.glob().glob().fmt(f)
+    }
+}
+
 impl Glob {
     /// Compiles `pattern`.
     ///
@@ -91,21 +107,5 @@ impl Glob {
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &str) -> bool {
         self.0.is_match(name)
-    }
-}
-
-impl PartialEq for Glob {
-    /// Patterns are equal when they are written alike.
-    fn eq(&self, other: &Self) -> bool {
-        self.0.glob() == other.0.glob()
-    }
-}
-
-impl Eq for Glob {}
-
-impl std::fmt::Display for Glob {
-    /// The pattern, as written.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.glob().glob().fmt(f)
     }
 }
