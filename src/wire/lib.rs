@@ -1,1 +1,5 @@
 //! .
+
+pub mod http;
+pub mod ptim;
+pub mod srx;

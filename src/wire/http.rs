@@ -1,0 +1,176 @@
+//! An HTTP request as it was said, apart from how it travelled: path, parameters, headers, body.
+
+pub(crate) mod json;
+pub(crate) mod moment;
+mod parameters;
+mod redact;
+
+use std::fmt;
+
+pub use parameters::{Ambiguous, Parameters};
+pub(crate) use parameters::{Plus, canonical, percent_decoded};
+pub use redact::redact;
+
+/// One request, borrowed from whoever received it. Its `Debug` is [`redact`], so that a secret
+/// cannot slip into a log by way of `{request:?}`.
+#[derive(Clone, Copy, Default)]
+pub struct Request<'a> {
+    /// The method, such as `GET`.
+    pub method: &'a str,
+    /// What follows the configured API prefix, still percent-encoded, without the query.
+    pub path: &'a str,
+    /// What follows `?`, still percent-encoded; empty when there is none.
+    pub query: &'a str,
+    /// `Content-Type`.
+    pub content_type: Option<&'a str>,
+    /// `Authorization`.
+    pub authorization: Option<&'a str>,
+    /// `Cookie`.
+    pub cookie_header: Option<&'a str>,
+    /// `X-Cookie`.
+    pub x_cookie_header: Option<&'a str>,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// A body by the shape of its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// Nothing, or only white space.
+    Empty,
+    /// It begins with `{` or `[`.
+    Json(&'a str),
+    /// It begins with `<`.
+    Xml(&'a str),
+    /// Anything else: `application/x-www-form-urlencoded`.
+    Form(&'a str),
+}
+
+/// Why a body cannot be read at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadBody {
+    /// More than [`Request::BODY_LIMIT`] bytes.
+    #[error("body is longer than {} bytes", Request::BODY_LIMIT)]
+    TooLong,
+    /// Not UTF-8, or declared to be something else.
+    #[error("body is not UTF-8")]
+    Encoding,
+    /// A media type that no candidate form uses.
+    #[error("body is of a media type that is not read here")]
+    MediaType,
+    /// JSON that does not parse.
+    #[error("body is not well-formed JSON: line {line}, column {column}")]
+    Json {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
+    /// More members, list items or parameters than any sender needs.
+    #[error("body holds too many items")]
+    TooMany,
+    /// XML, or a JSON list, where parameters are expected.
+    #[error("body holds no parameters")]
+    Shape,
+}
+
+impl<'a> Request<'a> {
+    /// The longest body that is looked at: the limit of a push, in bytes.
+    pub const BODY_LIMIT: usize = 1 << 20;
+
+    /// The segments of the path, percent-decoded, without empty ones. `None` when one of them is
+    /// not UTF-8.
+    pub fn segments(&self) -> Option<Vec<String>> {
+        self.path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .map(|segment| parameters::percent_decoded(segment, parameters::Plus::Literal))
+            .collect()
+    }
+
+    /// The body by its shape. Its first character decides and not the declared media type: senders
+    /// declare JSON and XML as forms, and a true form never begins with `{`, `[` or `<`, which are
+    /// percent-encoded there.
+    ///
+    /// # Errors
+    /// [`BadBody`] when it is too long, not UTF-8, or declared to be a multipart.
+    pub fn body(&self) -> Result<Body<'a>, BadBody> {
+        if self.body.len() > Self::BODY_LIMIT {
+            return Err(BadBody::TooLong);
+        }
+        let declared = self.content_type.unwrap_or_default().to_ascii_lowercase();
+        if declared.trim_start().starts_with("multipart/") {
+            return Err(BadBody::MediaType);
+        }
+        if let Some((_, charset)) = declared.split_once("charset=") {
+            let charset = charset.split(';').next().unwrap_or_default();
+            let charset = charset.trim_matches(|c: char| c == '"' || c.is_whitespace());
+            if !matches!(charset, "utf-8" | "utf8" | "us-ascii") {
+                return Err(BadBody::Encoding);
+            }
+        }
+        let text = std::str::from_utf8(self.body).map_err(|_| BadBody::Encoding)?;
+        // UTF-16 of Latin letters is also valid UTF-8, with a NUL beside each letter.
+        if text.contains('\0') {
+            return Err(BadBody::Encoding);
+        }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+        Ok(match text.as_bytes().first() {
+            None => Body::Empty,
+            Some(b'{' | b'[') => Body::Json(text),
+            Some(b'<') => Body::Xml(text),
+            Some(_) => Body::Form(text),
+        })
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redact(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape<'a>(content_type: &'a str, body: &'a [u8]) -> Result<Body<'a>, BadBody> {
+        Request { content_type: Some(content_type), body, ..Request::default() }.body()
+    }
+
+    #[test]
+    fn the_first_character_decides_the_shape() {
+        let form = "application/x-www-form-urlencoded";
+        assert_eq!(shape(form, b" {\"a\":1}"), Ok(Body::Json("{\"a\":1}")));
+        assert_eq!(shape(form, b"<a/>\r\n"), Ok(Body::Xml("<a/>")));
+        assert_eq!(shape("application/json", b"a=1"), Ok(Body::Form("a=1")));
+        assert_eq!(
+            shape("text/xml; charset=\"UTF-8\"", b"\xef\xbb\xbf<a/>"),
+            Ok(Body::Xml("<a/>"))
+        );
+        assert_eq!(shape("", b" \n"), Ok(Body::Empty));
+    }
+
+    #[test]
+    fn other_encodings_are_refused() {
+        let utf16: Vec<u8> = "<a/>".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let with_mark: Vec<u8> = [&[0xff, 0xfe][..], &utf16].concat();
+        for body in [&utf16[..], &with_mark, b"a=\xff", b"a=\0"] {
+            assert_eq!(shape("application/xml", body), Err(BadBody::Encoding), "{body:?}");
+        }
+        assert_eq!(shape("text/xml; charset=utf-7", b"<a/>"), Err(BadBody::Encoding));
+        assert_eq!(shape("text/xml;charset=UTF-16;q=1", b"<a/>"), Err(BadBody::Encoding));
+        assert_eq!(shape("multipart/form-data; boundary=x", b"--x"), Err(BadBody::MediaType));
+        let long = vec![b'a'; Request::BODY_LIMIT + 1];
+        assert_eq!(shape("", &long), Err(BadBody::TooLong));
+    }
+
+    #[test]
+    fn segments_are_decoded_one_by_one() {
+        let request = Request { path: "/ip//2001%3Adb8%3A%3A1/", ..Request::default() };
+        assert_eq!(request.segments().unwrap(), ["ip", "2001:db8::1"]);
+        let request = Request { path: "/user/CORP%5Cal%2Fice+x", ..Request::default() };
+        assert_eq!(request.segments().unwrap(), ["user", "CORP\\al/ice+x"]);
+        assert_eq!(Request { path: "/%ff", ..Request::default() }.segments(), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! Times as firewalls and scripts write them: RFC 3339, or seconds or milliseconds since 1970.
+
+use rollcall_identity::{Precision, Timestamp};
+
+/// Whole numbers below this are seconds, others milliseconds. As seconds it is the year 5138, as
+/// milliseconds March 1973: neither reading takes a time of this century for the other's.
+const FIRST_MILLISECOND: i64 = 100_000_000_000;
+
+/// Reads a time and how fine it is written. `None` for anything else, a time without a zone and a
+/// negative number among it.
+pub(crate) fn read(text: &str) -> Option<(Timestamp, Precision)> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number: i64 = text.parse().ok()?;
+        return Some(if number < FIRST_MILLISECOND {
+            (Timestamp::from_millis(number * 1000), Precision::Second)
+        } else {
+            (Timestamp::from_millis(number), Precision::Millisecond)
+        });
+    }
+    let precision = if text.contains('.') { Precision::Millisecond } else { Precision::Second };
+    let at = text.parse().ok().or_else(|| with_plus(text)?.parse().ok())?;
+    Some((at, precision))
+}
+
+/// `2026-11-21T19:50:32 01:00`: the `+` of the offset was sent unencoded, and form decoding made a
+/// space of it.
+fn with_plus(text: &str) -> Option<String> {
+    let (time, offset) = text.rsplit_once(' ')?;
+    Some(format!("{time}+{offset}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn all_ways_to_write_one_moment_agree() {
+        let at = Timestamp::from_millis(1_795_287_032_000);
+        let written = [
+            ("1795287032", Precision::Second),
+            ("1795287032000", Precision::Millisecond),
+            ("2026-11-21T18:50:32Z", Precision::Second),
+            ("2026-11-21T18:50:32.000Z", Precision::Millisecond),
+            ("2026-11-21T19:50:32+01:00", Precision::Second),
+            ("2026-11-21T19:50:32 01:00", Precision::Second),
+        ];
+        for (text, precision) in written {
+            assert_eq!(read(text), Some((at, precision)), "{text}");
+        }
+        assert_eq!(read("0"), Some((Timestamp::EPOCH, Precision::Second)));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "-1",
+            "yesterday",
+            "2026-11-21",
+            "2026-11-21T18:50:32",
+            "1e9",
+            "9".repeat(40).as_str(),
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in any::<String>()) {
+            let _ = read(&text);
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The parameters of a request, wherever they stand: query, form body or JSON body.
+
+use std::fmt;
+
+use zeroize::Zeroize;
+
+use super::json::Json;
+use super::{BadBody, Body, Request};
+
+/// Named values in the order query, then body. Names are [`canonical`]; values that are empty are
+/// as if they were not there (RFC 6749 section 3.1), except for [`Parameters::flag`].
+///
+/// Any of them may be a secret: `Debug` shows the names only, and the memory is wiped on drop.
+#[derive(Default)]
+pub struct Parameters(Vec<(String, String)>);
+
+/// A parameter that was given twice, with different values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("given twice, with different values")]
+pub struct Ambiguous;
+
+/// What `+` means in percent-encoded text.
+#[derive(Clone, Copy)]
+pub(crate) enum Plus {
+    /// A space: queries and forms.
+    Space,
+    /// Itself: paths, and client secrets that were not encoded at all.
+    Literal,
+}
+
+impl Parameters {
+    /// The most parameters that are read.
+    pub const LIMIT: usize = 4096;
+
+    /// Reads the query and the body. Nested JSON objects are flattened, JSON lists repeat their
+    /// name, `null` is nothing.
+    ///
+    /// # Errors
+    /// [`BadBody`] when the body cannot be read, or holds anything but parameters.
+    pub fn read(request: &Request<'_>) -> Result<Self, BadBody> {
+        let mut found = Self::default();
+        found.form(request.query)?;
+        match request.body()? {
+            Body::Empty => {}
+            Body::Form(text) => found.form(text)?,
+            Body::Json(text) => match Json::read(text)? {
+                Json::Object(members) => found.object(members)?,
+                _ => return Err(BadBody::Shape),
+            },
+            Body::Xml(_) => return Err(BadBody::Shape),
+        }
+        Ok(found)
+    }
+
+    /// The one value that any of `names` has.
+    ///
+    /// # Errors
+    /// When there are two different ones.
+    pub fn one(&self, names: &[&str]) -> Result<Option<&str>, Ambiguous> {
+        let mut values = self.all(names);
+        let first = values.next();
+        match values.find(|other| Some(*other) != first) {
+            None => Ok(first),
+            Some(_) => Err(Ambiguous),
+        }
+    }
+
+    /// Every value that any of `names` has.
+    pub fn all(&self, names: &[&str]) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter(move |(name, value)| !value.is_empty() && names.contains(&name.as_str()))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter whose mere presence means something; it may be empty.
+    pub fn flag(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Names and values, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    fn form(&mut self, text: &str) -> Result<(), BadBody> {
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = percent_decoded(name, Plus::Space).ok_or(BadBody::Encoding)?;
+            let value = percent_decoded(value, Plus::Space).ok_or(BadBody::Encoding)?;
+            self.push(&name, value)?;
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, members: Vec<(String, Json)>) -> Result<(), BadBody> {
+        members.into_iter().try_for_each(|(name, value)| self.value(&name, value))
+    }
+
+    fn value(&mut self, name: &str, value: Json) -> Result<(), BadBody> {
+        match value {
+            Json::Null => Ok(()),
+            Json::Flag(flag) => self.push(name, flag.to_string()),
+            Json::Number(text) | Json::Text(text) => self.push(name, text),
+            Json::List(items) => items.into_iter().try_for_each(|item| self.value(name, item)),
+            Json::Object(members) => self.object(members),
+        }
+    }
+
+    fn push(&mut self, name: &str, value: String) -> Result<(), BadBody> {
+        if self.0.len() == Self::LIMIT {
+            return Err(BadBody::TooMany);
+        }
+        self.0.push((canonical(name), value));
+        Ok(())
+    }
+}
+
+impl Drop for Parameters {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|(_, value)| value.zeroize());
+    }
+}
+
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// A name as it is compared: lower case, `-` for `_` and for blanks, so that `Entry_Count` is
+/// `entry-count`. Which of them a firewall writes is not public.
+pub(crate) fn canonical(name: &str) -> String {
+    let dashed = |c: char| if c == '_' || c == ' ' { '-' } else { c.to_ascii_lowercase() };
+    name.trim().chars().map(dashed).collect()
+}
+
+/// Decodes `%41` to `A`; a `%` without two hexadecimal digits stands for itself, as in the WHATWG
+/// URL standard. `None` when the result is not UTF-8.
+pub(crate) fn percent_decoded(text: &str, plus: Plus) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = bytes.get(at + 1).zip(bytes.get(at + 2));
+        let escaped = escaped.and_then(|(high, low)| Some((hex(*high)? << 4) | hex(*low)?));
+        match (byte, escaped, plus) {
+            (b'%', Some(escaped), _) => {
+                decoded.push(escaped);
+                at += 2;
+            }
+            (b'+', _, Plus::Space) => decoded.push(b' '),
+            _ => decoded.push(byte),
+        }
+        at += 1;
+    }
+    String::from_utf8(decoded).ok()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    // `to_digit(16)` is below 16, so nothing is cut off.
+    char::from(digit).to_digit(16).map(|value| value as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(query: &str, body: &str) -> Result<Parameters, BadBody> {
+        Parameters::read(&Request { query, body: body.as_bytes(), ..Request::default() })
+    }
+
+    #[test]
+    fn every_place_and_spelling_is_one_parameter() {
+        for (query, body) in [
+            ("Entry_Count=5", ""),
+            ("", "entry%5Fcount=5"),
+            ("", r#"{"entry-count":5}"#),
+            ("", r#"{"query":{"ENTRY_COUNT":["5"]}}"#),
+            ("entry_count=5", r#"{"entry_count":"5"}"#),
+        ] {
+            let found = read(query, body).unwrap();
+            assert_eq!(found.one(&["entry-count", "count"]), Ok(Some("5")), "{query} {body}");
+        }
+        let found = read("count=5&max=6&empty=&flag", r#"{"none":null}"#).unwrap();
+        assert_eq!(found.one(&["count", "max"]), Err(Ambiguous));
+        assert_eq!(found.one(&["empty", "none"]), Ok(None));
+        assert_eq!((found.flag("flag"), found.flag("none")), (Some(""), None));
+    }
+
+    #[test]
+    fn what_is_not_parameters_is_refused() {
+        assert_eq!(read("", "[1]").err(), Some(BadBody::Shape));
+        assert_eq!(read("", "<a/>").err(), Some(BadBody::Shape));
+        assert_eq!(read("a=%ff", "").err(), Some(BadBody::Encoding));
+        assert_eq!(read("", "{\n\"a\"}").err(), Some(BadBody::Json { line: 2, column: 4 }));
+        assert_eq!(read(&"a&".repeat(5000), "").err(), Some(BadBody::TooMany));
+    }
+
+    #[test]
+    fn escapes_are_decoded_and_broken_ones_stand_for_themselves() {
+        let decoded = |text| percent_decoded(text, Plus::Space).unwrap();
+        assert_eq!(decoded("a+b%20c%C3%A9"), "a b c\u{e9}");
+        assert_eq!(decoded("100%,%4,%zz,%"), "100%,%4,%zz,%");
+        assert_eq!(percent_decoded("a+b", Plus::Literal).unwrap(), "a+b");
+    }
+
+    #[test]
+    fn debug_shows_names_only() {
+        let found = read("client_secret=canary", "").unwrap();
+        assert_eq!(format!("{found:?}"), r#"{"client-secret"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_are_read_or_refused(query in any::<String>(), body: Vec<u8>) {
+            let _ = Parameters::read(&Request { query: &query, body: &body, ..Request::default() });
+        }
+
+        #[test]
+        fn encoded_text_reads_back(text in any::<String>()) {
+            let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            prop_assert_eq!(percent_decoded(&encoded, Plus::Space), Some(text));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! An event while it is being read: fields as text, gathered, then judged together.
+
+use rollcall_identity::{Address, Event, Kind, Name, Posture, Precision, Principal, Timestamp};
+
+use super::bad_push::{BadPush, Field, Problem};
+use super::{Received, words};
+use crate::http::moment;
+
+/// What one entry of a push has told so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Draft {
+    kind: Option<Kind>,
+    addresses: Vec<Address>,
+    user: Option<String>,
+    domain: Option<Name>,
+    device: Option<Name>,
+    roles: Option<Vec<Name>>,
+    posture: Option<Posture>,
+    at: Option<(Timestamp, Precision)>,
+    /// A state was told that is no kind of event.
+    strange_state: bool,
+    /// The kind that a member of an unknown name told.
+    hint: Option<Kind>,
+}
+
+impl Draft {
+    /// The most addresses of one entry: a VPN client has one of each family.
+    const ADDRESSES: usize = 8;
+    /// The most groups of one entry. Windows allows a logon 1,015.
+    const ROLES: usize = 1024;
+
+    /// Takes one field as a firewall writes it. Empty text says nothing.
+    ///
+    /// # Errors
+    /// When the text makes no sense, or contradicts what was told before.
+    pub(super) fn put(&mut self, field: Field, text: &str) -> Result<(), BadPush> {
+        let text = text.trim();
+        if text.len() > Problem::TEXT {
+            return Err(Problem::TooLong.of(field));
+        }
+        if text.is_empty() {
+            return Ok(());
+        }
+        match field {
+            Field::Address => self.address(text),
+            // Junos writes `Not-applicable` where a tunnel has no user.
+            Field::User if text.eq_ignore_ascii_case("not-applicable") => Ok(()),
+            Field::User => once(&mut self.user, text.to_owned(), field),
+            Field::Domain => once(&mut self.domain, name(text, field)?.folded(), field),
+            Field::State => self.state(text),
+            Field::Status if words::kind(text).is_some() => self.state(text),
+            Field::Status if words::succeeded(text) => Ok(()),
+            Field::Status => Err(Problem::NotSuccess.of(field)),
+            Field::Device => {
+                let device = text.trim_end_matches('$');
+                once(&mut self.device, name(device, field)?, field)
+            }
+            Field::Role => self.role(text),
+            Field::Posture => once(&mut self.posture, words::posture(text), field),
+            Field::Time => {
+                let at = moment::read(text).ok_or(Problem::Time.of(field))?;
+                once(&mut self.at, at, field)
+            }
+        }
+    }
+
+    /// Takes the text of a member whose name nobody knows. It counts when it is a state and no
+    /// member of a known name told one: `"vpn-phase":"down"` must not pass for a login.
+    ///
+    /// # Errors
+    /// When two such members tell different states.
+    pub(super) fn hint(&mut self, text: &str) -> Result<(), BadPush> {
+        match words::kind(text) {
+            Some(kind) => once(&mut self.hint, kind, Field::State),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the kind of event itself.
+    pub(super) fn kind(&mut self, kind: Kind) {
+        self.kind = Some(kind);
+    }
+
+    /// Takes the device state itself.
+    pub(super) fn posture(&mut self, posture: Posture) {
+        self.posture = Some(posture);
+    }
+
+    /// Whether any state was told.
+    pub(super) fn has_state(&self) -> bool {
+        self.kind.or(self.hint).is_some() || self.strange_state
+    }
+
+    /// Takes note that groups were listed, though there may be none.
+    pub(super) fn no_roles_yet(&mut self) {
+        self.roles.get_or_insert_default();
+    }
+
+    fn address(&mut self, text: &str) -> Result<(), BadPush> {
+        let address = text.parse().map_err(|_| Problem::Address.of(Field::Address))?;
+        if !self.addresses.contains(&address) {
+            self.addresses.push(address);
+        }
+        if self.addresses.len() > Self::ADDRESSES {
+            return Err(Problem::TooMany.of(Field::Address));
+        }
+        Ok(())
+    }
+
+    fn role(&mut self, text: &str) -> Result<(), BadPush> {
+        let roles = self.roles.get_or_insert_default();
+        if roles.len() == Self::ROLES {
+            return Err(Problem::TooMany.of(Field::Role));
+        }
+        roles.push(name(text, Field::Role)?);
+        Ok(())
+    }
+
+    /// Several members may tell the state, such as `"event":"IKE_VPN_UP_ALARM_USER"` beside
+    /// `"type":"vpn"`. A rekey is sent as an up, so both together are a rekey.
+    fn state(&mut self, text: &str) -> Result<(), BadPush> {
+        let Some(kind) = words::kind(text) else {
+            self.strange_state = true;
+            let word = text.to_ascii_lowercase();
+            let failed = ["fail", "den", "reject", "invalid"].iter().any(|bad| word.contains(bad));
+            return if failed { Err(Problem::NotSuccess.of(Field::State)) } else { Ok(()) };
+        };
+        self.kind = Some(match (self.kind, kind) {
+            (None, kind) => kind,
+            (Some(first), second) if first == second => first,
+            (Some(Kind::VpnUp), Kind::Rekey) | (Some(Kind::Rekey), Kind::VpnUp) => Kind::Rekey,
+            _ => return Err(Problem::Twice.of(Field::State)),
+        });
+        Ok(())
+    }
+
+    /// Makes an event of each address.
+    ///
+    /// # Errors
+    /// When a field that this kind of event needs is missing.
+    pub(super) fn finish(
+        self,
+        received: Received<'_>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), BadPush> {
+        let kind = match self.kind.or(self.hint) {
+            Some(kind) => kind,
+            None if self.strange_state => return Err(Problem::Kind.of(Field::State)),
+            None => Kind::Login,
+        };
+        if self.addresses.is_empty() {
+            return Err(Problem::Missing.of(Field::Address));
+        }
+        let domain = self.domain.as_ref().or(received.domain);
+        let principal = self.user.map(|user| Principal::parse(&user, domain)).transpose();
+        let principal = principal.map_err(|_| Problem::Name.of(Field::User))?;
+        match (kind, &principal, &self.device) {
+            (Kind::DeviceSeen, _, None) => return Err(Problem::Missing.of(Field::Device)),
+            // A login of a device alone is the SRX's null user.
+            (Kind::DeviceSeen | Kind::Login, _, Some(_)) | (_, Some(_), _) => {}
+            _ => return Err(Problem::Missing.of(Field::User)),
+        }
+        let (at, precision) = self.at.unwrap_or((received.seen, Precision::Millisecond));
+        let roles = self.roles.map(std::sync::Arc::from);
+        events.extend(self.addresses.into_iter().map(|address| Event {
+            kind,
+            address,
+            principal: principal.clone(),
+            device: self.device.clone(),
+            roles: roles.clone(),
+            posture: self.posture,
+            at,
+            precision,
+            seen: received.seen,
+            origin: received.origin.clone(),
+        }));
+        Ok(())
+    }
+}
+
+fn name(text: &str, field: Field) -> Result<Name, BadPush> {
+    Name::new(text).map_err(|_| Problem::Name.of(field))
+}
+
+/// Sets what was not set, or was set to the same. Two users in one entry are what an injection by a
+/// sender that does not escape looks like.
+fn once<T: PartialEq>(slot: &mut Option<T>, value: T, field: Field) -> Result<(), BadPush> {
+    match slot {
+        Some(first) if *first != value => Err(Problem::Twice.of(field)),
+        _ => {
+            *slot = Some(value);
+            Ok(())
+        }
+    }
+}

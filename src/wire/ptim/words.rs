@@ -1,0 +1,86 @@
+//! The words of a push: which names mean a user or an address, which states a VPN tunnel up.
+
+use rollcall_identity::{Kind, Posture};
+
+use super::bad_push::Field;
+use crate::http::canonical;
+
+/// What a name in JSON, XML or a form stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A field of an event.
+    Field(Field),
+    /// A list of entries.
+    Entries,
+}
+
+/// What `name` stands for, however its words are joined.
+pub(super) fn meaning(name: &str) -> Option<Meaning> {
+    Some(Meaning::Field(match canonical(name).as_str() {
+        "ip" | "ip-address" | "address" | "tunnel-ip" | "inner-ip" | "assigned-ip" | "ipv4"
+        | "ipv6" | "ipv4-address" | "ipv6-address" => Field::Address,
+        "user" | "user-name" | "username" | "id" => Field::User,
+        "domain" | "domain-name" => Field::Domain,
+        "event" | "event-type" | "event-name" | "state" | "operation" | "activity" | "action"
+        | "type" => Field::State,
+        "status" | "result" | "success" => Field::Status,
+        "device" | "device-name" | "host-name" | "hostname" | "device-identity" => Field::Device,
+        "role" | "roles" | "role-list" | "group" | "groups" => Field::Role,
+        "posture"
+        | "device-state"
+        | "compliance"
+        | "pre-logon-compliance"
+        | "prelogon-compliance" => Field::Posture,
+        "timestamp" | "time" | "at" | "event-time" => Field::Time,
+        "entries" | "events" | "userfw-entries" | "report-entries" => {
+            return Some(Meaning::Entries);
+        }
+        _ => return None,
+    }))
+}
+
+/// The kind of event that a state stands for. `None` when the word says nothing about it.
+pub(super) fn kind(state: &str) -> Option<Kind> {
+    Some(match canonical(state).as_str() {
+        "ike-vpn-up-alarm-user"
+        | "kmd-vpn-up-alarm-user"
+        | "connect"
+        | "connected"
+        | "up"
+        | "vpn-up" => Kind::VpnUp,
+        "ike-vpn-down-alarm-user"
+        | "kmd-vpn-down-alarm-user"
+        | "disconnect"
+        | "disconnected"
+        | "down"
+        | "vpn-down" => Kind::VpnDown,
+        "rekey" | "rekeyed" | "vpn-rekey" => Kind::Rekey,
+        "logon" | "login" | "log-on" | "log-in" => Kind::Login,
+        "logoff" | "logout" | "log-off" | "log-out" => Kind::Logout,
+        _ => return None,
+    })
+}
+
+/// Whether a status or result says that what is told of did happen. Anything unknown does not: a
+/// failed logon must never become a session (CVE-2019-0042).
+pub(super) fn succeeded(status: &str) -> bool {
+    matches!(
+        canonical(status).as_str(),
+        "success" | "successful" | "succeeded" | "ok" | "true" | "yes" | "passed" | "accepted"
+    )
+}
+
+/// A device state, `posture-healthy` as the role of that name, or pre-logon compliance. A state that
+/// nobody documented is no state, and never the healthy one.
+pub(super) fn posture(text: &str) -> Posture {
+    let word = canonical(text);
+    let word = word.strip_prefix("posture-").unwrap_or(&word);
+    match word {
+        "compliant" | "true" | "pass" | "passed" => Posture::Healthy,
+        // The device was checked and does not meet the policy.
+        "non-compliant" | "noncompliant" | "not-compliant" | "false" | "fail" | "failed" => {
+            Posture::Quarantine
+        }
+        _ => word.parse().unwrap_or(Posture::Unknown),
+    }
+}

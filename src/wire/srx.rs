@@ -1,0 +1,17 @@
+//! What SRX firewalls ask (token, batch, address, user) and how they are answered.
+//!
+//! Juniper documents what these conversations mean and not how they are spelt. So a question is
+//! read in every form that is a candidate, and answered in the configured [`Dialect`].
+
+mod answer;
+mod dialect;
+mod json;
+mod question;
+mod scope;
+pub mod token;
+mod xml;
+
+pub use answer::{Activity, Answer, Asked, Report, batch, ip, user};
+pub use dialect::{Dialect, Format, Miss, TimeForm, UserForm};
+pub use question::{BadQuestion, Question, read};
+pub use scope::Scope;

@@ -1,0 +1,171 @@
+//! The answers to an SRX: reports, written straight into the bytes that go out.
+
+use std::sync::Arc;
+
+use rollcall_identity::{Address, Change, Name, Posture, Principal, Session, Timestamp};
+
+use super::{Dialect, Format, Miss, json, xml};
+
+/// What a report says about its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// Is at the address.
+    Login,
+    /// Is no longer there.
+    Logout,
+}
+
+/// One report: who came to or left an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report<'a> {
+    /// Where.
+    pub address: Address,
+    /// Who; `None` for a device alone, or for nobody: the SRX's null user.
+    pub principal: Option<&'a Principal>,
+    /// The device's host name.
+    pub device: Option<&'a Name>,
+    /// The user's groups.
+    pub roles: &'a [Name],
+    /// The device's state.
+    pub posture: Option<Posture>,
+    /// When, by the source's clock.
+    pub at: Timestamp,
+    /// Coming or leaving.
+    pub activity: Activity,
+}
+
+impl<'a> From<&'a Session> for Report<'a> {
+    /// A login at the time of the latest proof that the user is there.
+    fn from(session: &'a Session) -> Self {
+        Self {
+            address: session.address,
+            principal: session.principal.as_ref(),
+            device: session.device.as_ref(),
+            roles: session.roles.as_deref().unwrap_or_default(),
+            posture: session.posture,
+            at: session.confirmed,
+            activity: Activity::Login,
+        }
+    }
+}
+
+impl<'a> From<&'a Change> for Report<'a> {
+    /// A login of whoever is there after it; a logout of whoever was there when nobody is.
+    fn from(change: &'a Change) -> Self {
+        let at = change.cause.at;
+        match (change.after.as_deref(), change.before.as_deref()) {
+            (Some(after), _) => Self::from(after),
+            (None, Some(before)) => Self { at, activity: Activity::Logout, ..Self::from(before) },
+            (None, None) => {
+                let nobody = Asked { address: change.address, now: at }.nobody();
+                Self { activity: Activity::Logout, ..nobody }
+            }
+        }
+    }
+}
+
+/// An address that was asked for, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Where.
+    pub address: Address,
+    /// The time of the answer.
+    pub now: Timestamp,
+}
+
+impl Asked {
+    fn nobody<'a>(self) -> Report<'a> {
+        Report {
+            address: self.address,
+            principal: None,
+            device: None,
+            roles: &[],
+            posture: None,
+            at: self.now,
+            activity: Activity::Login,
+        }
+    }
+}
+
+/// What was written, for the counters of the enforcement point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// How many reports it holds.
+    pub reports: usize,
+    /// How many roles were left out because a user has more than [`Dialect::roles`].
+    pub roles_left_out: usize,
+}
+
+/// Appends the answer to a batch query to `out`: the reports in order, and the cookie with which
+/// the next question goes on behind the last of them.
+pub fn batch<'a>(
+    dialect: &Dialect,
+    reports: impl IntoIterator<Item = Report<'a>>,
+    cookie: &str,
+    out: &mut Vec<u8>,
+) -> Answer {
+    written(dialect, reports, Some(cookie), out)
+}
+
+/// Appends the answer to an IP query to `out`; what is said when nobody is there is
+/// [`Dialect::miss`].
+pub fn ip(
+    dialect: &Dialect,
+    asked: Asked,
+    found: Option<&Arc<Session>>,
+    out: &mut Vec<u8>,
+) -> Answer {
+    let report = found.map(|session| Report::from(&**session));
+    match (report, dialect.miss) {
+        (None, Miss::NullUser) => written(dialect, [asked.nobody()], None, out),
+        (None, Miss::NotFound) => Answer { status: 404, ..written(dialect, None, None, out) },
+        (report, _) => written(dialect, report, None, out),
+    }
+}
+
+/// Appends the answer to a user query to `out`: every address where the user is, maybe none.
+pub fn user<'a>(
+    dialect: &Dialect,
+    sessions: impl IntoIterator<Item = &'a Session>,
+    out: &mut Vec<u8>,
+) -> Answer {
+    written(dialect, sessions.into_iter().map(Report::from), None, out)
+}
+
+fn written<'a>(
+    dialect: &Dialect,
+    reports: impl IntoIterator<Item = Report<'a>>,
+    cookie: Option<&str>,
+    out: &mut Vec<u8>,
+) -> Answer {
+    let mut answer = Answer { status: 200, reports: 0, roles_left_out: 0 };
+    let counted = reports.into_iter().map(|mut report| {
+        let kept = report.roles.len().min(dialect.roles);
+        answer.reports += 1;
+        answer.roles_left_out += report.roles.len() - kept;
+        report.roles = &report.roles[..kept];
+        report
+    });
+    match dialect.format {
+        Format::Json => json::write(dialect, counted, cookie, out),
+        Format::Xml => xml::write(dialect, counted, cookie, out),
+    }
+    answer
+}
+
+/// A device's state as the SRX documents it.
+pub(super) const fn posture(posture: Posture) -> &'static str {
+    match posture {
+        Posture::Healthy => "Healthy",
+        Posture::Checkup => "Checkup",
+        Posture::Transition => "Transition",
+        Posture::Quarantine => "Quarantine",
+        Posture::Infected => "Infected",
+        Posture::Unknown => "Unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests;

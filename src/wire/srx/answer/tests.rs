@@ -1,0 +1,256 @@
+//! Answers as they go out, and names that try to break out of them.
+
+use super::*;
+use crate::srx::{TimeForm, UserForm};
+use proptest::prelude::*;
+use quick_xml::events::Event as Xml;
+use rollcall_identity::{Cause, Effect, Kind, Origin, Precision, Producer, Revision, Rule};
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn session() -> Session {
+    let at = Timestamp::from_millis(1_795_287_032_353);
+    let [producer, client, form] = ["ptim", "fw1", "json"].map(name);
+    let origin = Arc::new(Origin { kind: Producer::Ptim, producer, client, form });
+    let cause = Cause { kind: Kind::Login, at, seen: at, origin, rule: Rule::FirstUser };
+    Session {
+        address: "10.0.0.7".parse().unwrap(),
+        principal: Some(Principal::parse("Alice@Corp.Example", None).unwrap()),
+        device: Some(name("pc1")),
+        roles: Some([name("staff"), name("R&D \"lab\"")].into()),
+        posture: Some(Posture::Healthy),
+        since: at,
+        confirmed: at,
+        precision: Precision::Millisecond,
+        expires: at,
+        revision: Revision(7),
+        cause,
+    }
+}
+
+fn ended(before: Option<Session>) -> Change {
+    let session = session();
+    let cause = Cause { at: Timestamp::from_millis(1_795_287_033_000), ..session.cause };
+    let (address, revision, effect) = (session.address, session.revision, Effect::Ended);
+    Change { revision, address, effect, before: before.map(Arc::new), after: None, cause }
+}
+
+fn text(dialect: &Dialect, reports: &[Report<'_>]) -> String {
+    let mut out = Vec::new();
+    let answer = batch(dialect, reports.iter().copied(), "5f-7", &mut out);
+    assert_eq!((answer.status, answer.reports), (200, reports.len()));
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_default_is_json() {
+    let (session, gone) = (session(), ended(Some(session())));
+    assert_eq!(
+        text(&Dialect::default(), &[Report::from(&session), Report::from(&gone)]),
+        r#"{"report_entries":[{"ip-address":"10.0.0.7","user-name":"alice","#.to_owned()
+            + r#""domain-name":"corp.example","roles":["staff","R&D \"lab\""],"#
+            + r#""device-name":"pc1","timestamp":"2026-11-21T18:50:32.353Z","#
+            + r#""activity":"login","posture":"Healthy"},{"ip-address":"10.0.0.7","#
+            + r#""user-name":"alice","domain-name":"corp.example","#
+            + r#""roles":["staff","R&D \"lab\""],"device-name":"pc1","#
+            + r#""timestamp":"2026-11-21T18:50:33Z","activity":"logout","#
+            + r#""posture":"Healthy"}],"cookie":"5f-7"}"#
+    );
+}
+
+#[test]
+fn xml_is_the_model_of_the_web_api() {
+    let dialect = Dialect {
+        format: Format::Xml,
+        user: UserForm::DownLevel,
+        time: TimeForm::UnixSeconds,
+        ..Dialect::default()
+    };
+    let (session, gone) = (session(), ended(None));
+    assert_eq!(
+        text(&dialect, &[Report::from(&session), Report::from(&gone)]),
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<userfw-entries><userfw-entry>\
+         <source>rollcall</source><timestamp>1795287032</timestamp>\
+         <operation>logon</operation><IP>10.0.0.7</IP><domain>corp.example</domain>\
+         <user>corp.example\\alice</user><role-list><role>staff</role>\
+         <role>R&amp;D &quot;lab&quot;</role></role-list><posture>Healthy</posture>\
+         <end-user-attribute><device-identity><value>pc1</value></device-identity>\
+         </end-user-attribute></userfw-entry><userfw-entry><source>rollcall</source>\
+         <timestamp>1795287033</timestamp><operation>logoff</operation><IP>10.0.0.7</IP>\
+         </userfw-entry><cookie>5f-7</cookie></userfw-entries>\n"
+    );
+}
+
+#[test]
+fn a_miss_is_said_as_configured() {
+    let address = "10.0.0.9".parse().unwrap();
+    let asked = Asked { address, now: Timestamp::EPOCH };
+    let null = r#"{"ip-address":"10.0.0.9","user-name":"","domain-name":"","roles":[],"device-name":"","timestamp":"1970-01-01T00:00:00Z","activity":"login"}"#;
+    for (miss, status, reports) in
+        [(Miss::Empty, 200, ""), (Miss::NullUser, 200, null), (Miss::NotFound, 404, "")]
+    {
+        let (dialect, mut out) = (Dialect { miss, ..Dialect::default() }, Vec::new());
+        assert_eq!(ip(&dialect, asked, None, &mut out).status, status);
+        let wanted = format!("{{\"report_entries\":[{reports}]}}");
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    }
+    let mut out = Vec::new();
+    let dialect = Dialect { miss: Miss::NotFound, ..Dialect::default() };
+    let answer = ip(&dialect, asked, Some(&Arc::new(session())), &mut out);
+    assert_eq!(answer, Answer { status: 200, reports: 1, roles_left_out: 0 });
+}
+
+#[test]
+fn roles_beyond_the_limit_are_left_out_and_counted() {
+    let roles: Vec<Name> = (0..250).map(|n| name(&format!("g{n}"))).collect();
+    let session = Session { roles: Some(roles.into()), ..session() };
+    let mut out = Vec::new();
+    let answer = user(&Dialect::default(), [&session, &session], &mut out);
+    assert_eq!(answer, Answer { status: 200, reports: 2, roles_left_out: 100 });
+    let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(json["report_entries"][1]["roles"].as_array().unwrap().len(), 200);
+    assert_eq!(json.get("cookie"), None);
+}
+
+#[test]
+fn a_dialect_is_configured_in_words() {
+    let text = "format = \"xml\"\nuser = \"user_at_domain\"\ntime = \"unix_milliseconds\"\nmiss = \"null_user\"\nroles = 10";
+    let wanted = Dialect {
+        format: Format::Xml,
+        user: UserForm::UserAtDomain,
+        time: TimeForm::UnixMilliseconds,
+        miss: Miss::NullUser,
+        roles: 10,
+    };
+    assert_eq!(toml::from_str::<Dialect>(text).unwrap(), wanted);
+    assert_eq!(toml::from_str::<Dialect>("").unwrap(), Dialect::default());
+    assert!(toml::from_str::<Dialect>("formt = \"xml\"").is_err());
+}
+
+/// The text of every element named `wanted`, in order, and how many elements there are.
+fn xml_texts(document: &str, wanted: &str) -> (Vec<String>, usize) {
+    let mut reader = quick_xml::Reader::from_str(document);
+    let (mut texts, mut elements, mut inside) = (Vec::new(), 0, false);
+    loop {
+        match reader.read_event().unwrap() {
+            Xml::Start(tag) => {
+                elements += 1;
+                inside = tag.name().into_inner() == wanted;
+                if inside {
+                    texts.push(String::new());
+                }
+            }
+            Xml::End(_) => inside = false,
+            Xml::Text(text) if inside => texts.last_mut().unwrap().push_str(&text),
+            Xml::GeneralRef(name) if inside => {
+                let plain = quick_xml::escape::resolve_predefined_entity(&name).unwrap();
+                texts.last_mut().unwrap().push_str(plain);
+            }
+            Xml::Eof => return (texts, elements),
+            _ => {}
+        }
+    }
+}
+
+/// Writes `hostile` as user, domain, role and device, and reads it back.
+fn survives_both_writers(hostile: &Name) {
+    let mut session = session();
+    let folded = hostile.folded();
+    let principal = session.principal.as_mut().unwrap();
+    (principal.user, principal.domain) = (folded.clone(), Some(folded.clone()));
+    session.device = Some(hostile.clone());
+    session.roles = Some([hostile.clone(), name("staff")].into());
+
+    let written = text(&Dialect::default(), &[Report::from(&session)]);
+    let json: serde_json::Value = serde_json::from_str(&written).unwrap();
+    let entry = &json["report_entries"][0];
+    assert_eq!(entry.as_object().unwrap().len(), 8, "{written}");
+    assert_eq!(entry["user-name"], folded.as_str());
+    assert_eq!(entry["domain-name"], folded.as_str());
+    assert_eq!(entry["device-name"], hostile.as_str());
+    assert_eq!(entry["roles"][0], hostile.as_str());
+
+    let dialect = Dialect { format: Format::Xml, ..Dialect::default() };
+    let written = text(&dialect, &[Report::from(&session)]);
+    let possible = |name: &Name| name.as_str().replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+    for (element, wanted) in [
+        ("user", vec![possible(&folded)]),
+        ("domain", vec![possible(&folded)]),
+        ("value", vec![possible(hostile)]),
+        ("role", vec![possible(hostile), "staff".to_owned()]),
+    ] {
+        assert_eq!(xml_texts(&written, element), (wanted, 16), "{written}");
+    }
+}
+
+#[test]
+fn hostile_names_survive_both_writers() {
+    let pieces = [
+        "\"",
+        "\\",
+        "'",
+        "<",
+        ">",
+        "&",
+        "&amp;",
+        "&#0;",
+        "]]>",
+        "<![CDATA[",
+        "</user>",
+        "<!--",
+        "-->",
+        "\",\"activity\":\"login",
+        "\\u0022",
+        "\\\"",
+        "{",
+        "}]}",
+        "\u{fffe}",
+        "\u{ffff}",
+        "\u{200b}",
+        "\u{10ffff}",
+        "&xxe;",
+        "<?xml?>",
+        "%0a",
+        "${jndi:x}",
+        "*)(objectClass=*",
+        "' or 1=1",
+        "\u{e9}",
+    ];
+    let mut names = 0;
+    for first in pieces {
+        for second in pieces {
+            survives_both_writers(&name(&format!("a{first}{second}z")));
+            names += 1;
+        }
+    }
+    assert!(names > 800, "{names}");
+}
+
+proptest! {
+    #[test]
+    fn any_name_survives_both_writers(text in any::<String>()) {
+        if let Ok(name) = Name::new(&text) {
+            survives_both_writers(&name);
+        }
+    }
+}
+
+/// Not a test of speed in itself, which would fail on a busy machine: it prints the figure.
+/// `cargo test --release -p rollcall-wire -- --ignored --nocapture a_page`
+#[test]
+#[ignore = "prints how long a page of 1000 reports takes"]
+#[expect(clippy::disallowed_methods, reason = "measures time, decides nothing by it")]
+fn a_page_of_1000_reports() {
+    let session = session();
+    for format in [Format::Json, Format::Xml] {
+        let (dialect, mut out) = (Dialect { format, ..Dialect::default() }, Vec::new());
+        let began = std::time::Instant::now();
+        for _ in 0..1000 {
+            out.clear();
+            batch(&dialect, (0..1000).map(|_| Report::from(&session)), "5f-7", &mut out);
+        }
+        println!("{format:?}: {:?} a page of {} bytes", began.elapsed() / 1000, out.len());
+    }
+}

@@ -1,0 +1,374 @@
+//! What a firewall asks: a batch of reports, who is at an address, or where a user is.
+
+use rollcall_identity::{Address, Principal, Timestamp};
+
+use crate::http::{Ambiguous, BadBody, Parameters, Request, moment};
+
+use super::Scope;
+
+/// A question of an SRX firewall.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// The reports since a time or a cookie.
+    Batch {
+        /// The earliest report that is wanted; `None` for all there are.
+        since: Option<Timestamp>,
+        /// The most reports wanted, 1 to [`Question::COUNT_LIMIT`]; `None` when it was not said.
+        count: Option<u32>,
+        /// The cookie of the answer before; it wins over `since`.
+        cookie: Option<String>,
+        /// Which sessions are wanted.
+        scope: Scope,
+    },
+    /// Who is at this address.
+    Ip {
+        /// Where.
+        address: Address,
+        /// The computer itself shall be asked first.
+        force_probe: bool,
+    },
+    /// At which addresses this user is.
+    User {
+        /// Who; any domain when it has none.
+        principal: Principal,
+    },
+}
+
+/// Why a question cannot be answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadQuestion {
+    /// A parameter makes no sense.
+    #[error("{name}: {reason}")]
+    Parameter {
+        /// Its name as documented, for instance `begintime`.
+        name: &'static str,
+        /// What is wrong with it; never its value.
+        reason: &'static str,
+    },
+    /// The body cannot be read.
+    #[error(transparent)]
+    Body(#[from] BadBody),
+    /// No question has this path or method.
+    #[error("nothing is asked by this method and path")]
+    Route,
+}
+
+impl BadQuestion {
+    pub(super) const fn parameter(name: &'static str, reason: &'static str) -> Self {
+        Self::Parameter { name, reason }
+    }
+
+    /// The HTTP status: 400, or 404 for an unknown route.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Route => 404,
+            Self::Parameter { .. } | Self::Body(_) => 400,
+        }
+    }
+}
+
+impl Question {
+    /// The most reports in one answer. Junos asks for 100 to 1000 (`items-per-batch`). Whoever asks
+    /// for more gets this many: the count is a maximum, so fewer is always a right answer.
+    pub const COUNT_LIMIT: u32 = 1000;
+
+    /// The longest cookie in bytes: many times what Rollcall hands out.
+    pub const COOKIE_LIMIT: usize = 256;
+}
+
+const IP: &[&str] = &["ip", "ip-address", "address"];
+const USER: &[&str] = &["user", "user-name", "username", "id"];
+/// Where nothing else says that a user is meant, `id` may be anything, such as a request's number.
+const USER_ANYWHERE: &[&str] = &["user", "user-name", "username"];
+
+/// Reads a question in every candidate form. Below the query API's prefix (and below
+/// `user_query/v1` and `v2`, should they not be the configured prefix):
+///
+/// | path | question |
+/// | --- | --- |
+/// | none, `users/endpoints` | batch, or what the parameter `ip` or `user` makes it |
+/// | `ip/<address>`, `<address>`, `ip?ip=` | address |
+/// | `user/<name>`, `users/<name>`, `user?user=`, `user?id=` | user |
+///
+/// Unknown parameters are ignored: another Junos release may well send some.
+///
+/// # Errors
+/// [`BadQuestion::Route`] for other paths and methods but GET and POST, else what is wrong.
+pub fn read(request: &Request<'_>) -> Result<Question, BadQuestion> {
+    if !matches!(request.method, "GET" | "POST") {
+        return Err(BadQuestion::Route);
+    }
+    let segments = request.segments().ok_or(BadQuestion::Route)?;
+    let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let path = match path.as_slice() {
+        ["user_query", "v1" | "v2", rest @ ..] => rest,
+        all => all,
+    };
+    let parameters = || Parameters::read(request);
+    match path {
+        [] | ["users", "endpoints"] => anything(&parameters()?, request),
+        ["ip"] => {
+            let parameters = parameters()?;
+            let text = one(&parameters, "ip", IP)?;
+            by_address(text.ok_or(BadQuestion::parameter("ip", "missing"))?, &parameters)
+        }
+        ["ip", text] => by_address(text, &parameters()?),
+        ["user" | "users"] => {
+            let parameters = parameters()?;
+            let text = one(&parameters, "user", USER)?;
+            by_user(text.ok_or(BadQuestion::parameter("user", "missing"))?, &parameters)
+        }
+        ["user" | "users", text] => by_user(text, &parameters()?),
+        [text] if text.parse::<Address>().is_ok() => by_address(text, &parameters()?),
+        _ => Err(BadQuestion::Route),
+    }
+}
+
+fn anything(parameters: &Parameters, request: &Request<'_>) -> Result<Question, BadQuestion> {
+    if let Some(text) = one(parameters, "ip", IP)? {
+        return by_address(text, parameters);
+    }
+    if let Some(text) = one(parameters, "user", USER_ANYWHERE)? {
+        return by_user(text, parameters);
+    }
+    Ok(Question::Batch {
+        since: since(parameters)?,
+        count: count(parameters)?,
+        cookie: cookie(parameters, request)?,
+        scope: Scope::read(parameters)?,
+    })
+}
+
+fn by_address(text: &str, parameters: &Parameters) -> Result<Question, BadQuestion> {
+    let address = text.parse().map_err(|_| BadQuestion::parameter("ip", "not an IP address"))?;
+    let force_probe = match parameters.flag("force-probe").map(str::to_ascii_lowercase).as_deref() {
+        None | Some("false" | "no" | "0") => false,
+        Some("" | "true" | "yes" | "1") => true,
+        Some(_) => return Err(BadQuestion::parameter("force-probe", "neither true nor false")),
+    };
+    Ok(Question::Ip { address, force_probe })
+}
+
+fn by_user(text: &str, parameters: &Parameters) -> Result<Question, BadQuestion> {
+    let domain = one(parameters, "domain", &["domain", "domain-name"])?
+        .map(|domain| domain.parse())
+        .transpose()
+        .map_err(|_| BadQuestion::parameter("domain", "not a name of a domain"))?;
+    let principal = Principal::parse(text, domain.as_ref())
+        .map_err(|_| BadQuestion::parameter("user", "not a name of a user"))?;
+    Ok(Question::User { principal })
+}
+
+fn since(parameters: &Parameters) -> Result<Option<Timestamp>, BadQuestion> {
+    let name = "begintime";
+    let names = [name, "begin-time", "timestamp", "since"];
+    let Some(text) = one(parameters, name, &names)? else { return Ok(None) };
+    let reason = "neither a time as in RFC 3339 nor seconds or milliseconds since 1970";
+    let (at, _) = moment::read(text).ok_or(BadQuestion::parameter(name, reason))?;
+    Ok(Some(at))
+}
+
+fn count(parameters: &Parameters) -> Result<Option<u32>, BadQuestion> {
+    let name = "entry_count";
+    let names = ["entry-count", "count", "max", "max-count"];
+    let Some(text) = one(parameters, name, &names)? else { return Ok(None) };
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(BadQuestion::parameter(name, "not a number"));
+    }
+    // All digits: what does not fit is only larger than any limit.
+    match text.parse().unwrap_or(u32::MAX) {
+        0 => Err(BadQuestion::parameter(name, "less than 1")),
+        count => Ok(Some(count.min(Question::COUNT_LIMIT))),
+    }
+}
+
+/// The cookie from the first place that has one: parameters, `X-Cookie`, `Cookie`.
+fn cookie(parameters: &Parameters, request: &Request<'_>) -> Result<Option<String>, BadQuestion> {
+    let cookie = one(parameters, "cookie", &["cookie"])?
+        .or(request.x_cookie_header.map(str::trim).filter(|text| !text.is_empty()))
+        .or_else(|| named_cookie(request.cookie_header?));
+    match cookie {
+        Some(text) if text.len() > Question::COOKIE_LIMIT => {
+            Err(BadQuestion::parameter("cookie", "longer than 256 bytes"))
+        }
+        cookie => Ok(cookie.map(str::to_owned)),
+    }
+}
+
+/// The value of the cookie named `cookie` (RFC 6265 section 4.2), or the whole header when it is
+/// but one value without a name. Cookies of other names belong to somebody else, such as a proxy.
+fn named_cookie(header: &str) -> Option<&str> {
+    if !header.contains(['=', ';']) {
+        return Some(header.trim()).filter(|text| !text.is_empty());
+    }
+    let mut pairs = header.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("cookie"))?;
+    Some(value.trim().trim_matches('"')).filter(|text| !text.is_empty())
+}
+
+fn one<'a>(
+    parameters: &'a Parameters,
+    name: &'static str,
+    names: &[&str],
+) -> Result<Option<&'a str>, BadQuestion> {
+    let reason = "given twice, with different values";
+    parameters.one(names).map_err(|Ambiguous| BadQuestion::parameter(name, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn get<'a>(path: &'a str, query: &'a str) -> Request<'a> {
+        Request { method: "GET", path, query, ..Request::default() }
+    }
+
+    fn post<'a>(path: &'a str, body: &'a str) -> Request<'a> {
+        Request { method: "POST", path, body: body.as_bytes(), ..Request::default() }
+    }
+
+    fn batch(since: Option<i64>, count: Option<u32>, cookie: Option<&str>) -> Question {
+        Question::Batch {
+            since: since.map(Timestamp::from_millis),
+            count,
+            cookie: cookie.map(str::to_owned),
+            scope: Scope::default(),
+        }
+    }
+
+    #[test]
+    fn a_first_batch_in_every_candidate_form() {
+        let wanted = batch(Some(1_795_287_032_000), Some(200), None);
+        for (path, query) in [
+            ("", "begintime=1795287032&entry_count=200"),
+            ("/", "timestamp=1795287032000&count=200"),
+            ("/users/endpoints", "since=2026-11-21T18:50:32Z&max=200"),
+            ("users/endpoints/", "BeginTime=2026-11-21T19:50:32%2B01:00&entry-count=200"),
+            ("user_query/v2", "begintime=2026-11-21T19:50:32+01:00&entry_count=200&cookie="),
+            ("user_query/v1/users/endpoints", "begin_time=1795287032&max_count=200&unknown=7"),
+        ] {
+            assert_eq!(read(&get(path, query)), Ok(wanted.clone()), "{path}?{query}");
+        }
+        let json = r#"{"begintime":1795287032,"entry_count":200,"cookie":null}"#;
+        for body in [json, "begintime=1795287032&entry_count=200"] {
+            assert_eq!(read(&post("/users/endpoints", body)), Ok(wanted.clone()), "{body}");
+            assert_eq!(read(&Request { method: "GET", ..post("", body) }), Ok(wanted.clone()));
+        }
+        assert_eq!(read(&get("", "")), Ok(batch(None, None, None)));
+    }
+
+    #[test]
+    fn a_cookie_from_every_place() {
+        let wanted = batch(None, Some(1000), Some("5f-1234"));
+        let base = get("", "entry_count=5000");
+        for request in [
+            get("", "cookie=5f-1234&count=1000"),
+            get("", "cookie=5f-1234&count=99999999999999999999"),
+            Request { body: br#"{"cookie":"5f-1234"}"#, ..base },
+            Request { body: b"cookie=5f-1234", ..base },
+            Request { x_cookie_header: Some("5f-1234"), ..base },
+            Request { cookie_header: Some("5f-1234"), ..base },
+            Request { cookie_header: Some("lb=a; cookie=5f-1234; x=y"), ..base },
+            Request { cookie_header: Some("Cookie=\"5f-1234\""), ..base },
+            Request { cookie_header: Some("other"), ..get("", "cookie=5f-1234&max=1000") },
+        ] {
+            assert_eq!(read(&request), Ok(wanted.clone()), "{request:?}");
+        }
+        let proxy = Request { cookie_header: Some("session=abc"), ..base };
+        assert_eq!(read(&proxy), Ok(batch(None, Some(1000), None)));
+    }
+
+    #[test]
+    fn an_address_in_every_candidate_form() {
+        for (path, query, text, force_probe) in [
+            ("/ip/10.0.0.7", "", "10.0.0.7", false),
+            ("/10.0.0.7", "force-probe=true", "10.0.0.7", true),
+            ("", "ip=10.0.0.7&force_probe", "10.0.0.7", true),
+            ("/ip", "ip=::ffff:10.0.0.7&force-probe=0", "10.0.0.7", false),
+            ("/users/endpoints", "address=10.0.0.7", "10.0.0.7", false),
+            ("user_query/v1/ip/10.0.0.7", "", "10.0.0.7", false),
+            ("/ip/2001%3Adb8%3A%3A7", "", "2001:db8::7", false),
+            ("/2001:db8::7", "", "2001:db8::7", false),
+        ] {
+            let wanted = Question::Ip { address: text.parse().unwrap(), force_probe };
+            assert_eq!(read(&get(path, query)), Ok(wanted), "{path}?{query}");
+        }
+    }
+
+    #[test]
+    fn a_user_in_every_candidate_form() {
+        for (path, query, text) in [
+            ("/user/alice", "", "alice"),
+            ("/users/alice", "domain=Corp.Example", "alice@corp.example"),
+            ("/user", "user=alice&domain=corp.example", "alice@corp.example"),
+            ("/user", "id=CORP%5CAlice", "alice@corp"),
+            ("", "id=7&user_name=alice%40corp.example", "alice@corp.example"),
+            ("user_query/v1/user/alice", "", "alice"),
+        ] {
+            let Ok(Question::User { principal }) = read(&get(path, query)) else {
+                panic!("{path}?{query}");
+            };
+            assert_eq!(principal.to_string(), text, "{path}?{query}");
+        }
+    }
+
+    #[test]
+    fn a_filter_travels_with_a_batch() {
+        let request =
+            post("", r#"{"filter":{"domain":["A.example"],"include-ip":["10.0.0.0/8"]}}"#);
+        let Ok(Question::Batch { scope, .. }) = read(&request) else { panic!("{request:?}") };
+        assert_eq!(scope.domains, ["a.example".parse().unwrap()]);
+        assert_eq!(scope.include, ["10.0.0.0/8".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_bad_parameter_is_named() {
+        let cookie = format!("cookie={}", "c".repeat(257));
+        for (path, query, error) in [
+            ("", "begintime=yesterday", "begintime: neither a time"),
+            ("", "entry_count=0", "entry_count: less than 1"),
+            ("", "entry_count=-1", "entry_count: not a number"),
+            ("", "count=1&max=2", "entry_count: given twice"),
+            ("", cookie.as_str(), "cookie: longer than"),
+            ("", "include_ip=x", "include-ip: not an address"),
+            ("", "domain=%00", "domain: not a name"),
+            ("/ip/10.0.0", "", "ip: not an IP address"),
+            ("/ip", "", "ip: missing"),
+            ("/ip/10.0.0.1", "force-probe=maybe", "force-probe: neither"),
+            ("/user", "", "user: missing"),
+            ("/user/%01", "", "user: not a name of a user"),
+            ("", "a=%ff", "body is not UTF-8"),
+        ] {
+            let bad = read(&get(path, query)).unwrap_err();
+            assert!(bad.to_string().starts_with(error), "{path}?{query}: {bad}");
+            assert_eq!(bad.status(), 400);
+        }
+        for request in [
+            get("/nothing", ""),
+            get("/ip/10.0.0.1/x", ""),
+            get("/%ff", ""),
+            get("/user_query/v3", ""),
+            Request { method: "DELETE", ..get("", "") },
+        ] {
+            assert_eq!(read(&request), Err(BadQuestion::Route), "{request:?}");
+            assert_eq!(BadQuestion::Route.status(), 404);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_requests_are_read_or_refused(
+            path in "(/?(ip|user|users|endpoints|v1|[ -~]{0,12})){0,4}",
+            query in "((ip|user|count|cookie|since|domain|include-ip)=[ -~]{0,20}&?){0,4}",
+            header in any::<String>(),
+            body: Vec<u8>,
+        ) {
+            let request = Request { cookie_header: Some(&header), body: &body, ..get(&path, &query) };
+            if let Ok(Question::Batch { count, cookie, .. }) = read(&request) {
+                prop_assert!(count.is_none_or(|count| (1..=Question::COUNT_LIMIT).contains(&count)));
+                prop_assert!(cookie.is_none_or(|cookie| cookie.len() <= Question::COOKIE_LIMIT));
+            }
+        }
+    }
+}
