@@ -1,1 +1,50 @@
-//! .
+//! What an administrator writes, and what it means: one file of configuration, read and checked
+//! as a whole before anything listens.
+//!
+//! ```text
+//! rollcall.toml ──┐                                        ┌─ Ok(Settings): what actors are built from
+//! clients.toml ───┼─► Section (as written) ─► load ────────┤
+//! templates ──────┘    every problem is kept, none stops   └─ Err(Problems): all of them, with file and key
+//! ```
+//!
+//! Without a file, [`REFERENCE`] is in force: the embedded default is the reference itself.
+
+mod authority;
+mod clients_file;
+mod describe;
+mod dialect;
+mod enforcement;
+mod file;
+mod history;
+mod leaf;
+mod listener;
+mod log;
+mod problem;
+mod producers;
+mod reference;
+mod rest;
+mod rules;
+mod secret;
+mod section;
+mod settings;
+mod syslog;
+mod template;
+
+pub use clients_file::{CLIENTS_FILE, NewPoint, NotAdded, add_point};
+pub use dialect::Dialect;
+pub use enforcement::{Enforcement, Lockout, Point};
+pub use history::History;
+pub use listener::{HttpLimits, Tls};
+pub use log::{Format, Level, Log};
+pub use problem::{Problem, Problems};
+pub use producers::ptim::{Ptim, Pusher};
+pub use producers::syslog::{
+    SenderTime, Syslog, SyslogClient, SyslogLimits, SyslogTls, ValueMap, ValueMaps,
+};
+pub use reference::{REFERENCE, reference_markdown};
+pub use rest::Rest;
+pub use secret::{BadSecret, SecretHash};
+pub use section::Environment;
+pub use settings::{Settings, load};
+pub use syslog::SHIPPED;
+pub use template::Template;

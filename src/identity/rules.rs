@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use crate::{Kind, Name, Producer};
 
 /// What one source (a syslog client, an enforcement point that pushes) may speak for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Authority {
     /// The kinds of event it may send.
     pub kinds: Vec<Kind>,
@@ -23,7 +23,7 @@ pub struct Authority {
 }
 
 /// Whom and what every source's events are ignored for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IgnoreRules {
     /// Globs over `user` and over `user@domain`.
     pub users: Vec<Glob>,
@@ -34,7 +34,7 @@ pub struct IgnoreRules {
 }
 
 /// Everything besides the event and the table's own state that a decision depends on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// By producer and client name.
     pub authorities: HashMap<(Name, Name), Authority>,
@@ -113,6 +113,22 @@ impl Glob {
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &str) -> bool {
         self.0.is_match(name)
+    }
+}
+
+impl PartialEq for Glob {
+    /// Patterns are equal when they are written alike.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.glob() == other.0.glob()
+    }
+}
+
+impl Eq for Glob {}
+
+impl std::fmt::Display for Glob {
+    /// The pattern, as written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.glob().glob().fmt(f)
     }
 }
 

@@ -1,0 +1,156 @@
+//! What `rollcall check` shows: the configuration as it was resolved, in plain lines.
+
+use std::fmt::{self, Display, Formatter, Write};
+
+use ipnet::IpNet;
+use rollcall_identity::{Authority, Kind};
+
+use crate::leaf::Ranged;
+use crate::{Enforcement, Point, Settings, Syslog, SyslogClient, Tls};
+
+impl Display for Settings {
+    /// One line for each thing; no secrets.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "data         {}", self.data.display())?;
+        let rules = &self.rules;
+        let (age, logoff) = (rules.max_age.written(), rules.logoff_time.written());
+        writeln!(f, "rules        events up to {age} old, logoff after {logoff}")?;
+        for (producer, time) in &rules.logoff_time_by_producer {
+            writeln!(f, "             logoff after {} for {}", time.written(), producer.as_str())?;
+        }
+        let ignored = &rules.ignore;
+        let (users, domains) =
+            (listed(&ignored.users, "no user"), listed(&ignored.domains, "no domain"));
+        writeln!(
+            f,
+            "             ignoring {users}; {domains}; {}",
+            networks(&ignored.networks, "no network")
+        )?;
+        let ends = self.history.tombstone_count;
+        writeln!(
+            f,
+            "history      {ends} ended sessions, for {}",
+            self.history.tombstones.written()
+        )?;
+        for producer in &self.syslog {
+            syslog(f, producer)?;
+        }
+        let (taken, name) = (if self.ptim.enabled { "taken" } else { "refused" }, &self.ptim.name);
+        writeln!(f, "ptim         {name}: pushes are {taken}")?;
+        for pusher in &self.ptim.clients {
+            let from = networks(&pusher.addresses, "nowhere");
+            writeln!(
+                f,
+                "  {}: from {from}, client id {}, secret (hidden)",
+                pusher.name, pusher.client_id
+            )?;
+            authority(f, &pusher.authority)?;
+        }
+        enforcement(f, &self.enforcement)?;
+        let rest = &self.rest;
+        writeln!(f, "rest         {} {}", rest.listen, protection(&rest.tls))?;
+        writeln!(f, "             token in {}", rest.token_file.display())?;
+        writeln!(f, "log          {}, {}", self.log.format.as_str(), self.log.level.as_str())?;
+        write!(f, "drain        {}", self.drain.written())
+    }
+}
+
+fn syslog(f: &mut Formatter<'_>, producer: &Syslog) -> fmt::Result {
+    let tls = producer.tls.iter().flat_map(|tls| &tls.listen).map(|at| format!("tls {at}"));
+    let udp = producer.udp.iter().map(|at| format!("udp {at}"));
+    let tcp = producer.tcp.iter().map(|at| format!("tcp {at}"));
+    let listeners: Vec<String> = udp.chain(tcp).chain(tls).collect();
+    writeln!(f, "syslog       {}: {}", producer.name, listed(&listeners, "listens nowhere"))?;
+    producer.clients.iter().try_for_each(|client| syslog_client(f, client))
+}
+
+fn syslog_client(f: &mut Formatter<'_>, client: &SyslogClient) -> fmt::Result {
+    let certificates = client.certificate_names.iter().map(|name| format!("certificate {name}"));
+    let senders = client.addresses.iter().map(IpNet::to_string).chain(certificates);
+    let senders: Vec<String> = senders.collect();
+    writeln!(f, "  {}: from {}", client.name, listed(&senders, "nowhere"))?;
+    let templates: Vec<&str> = client.templates.iter().map(|t| t.name.as_str()).collect();
+    writeln!(f, "    templates {}", listed(&templates, "none"))?;
+    let clock: &str = client.sender_time.into();
+    let zone = client.zone.iana_name().unwrap_or("as this machine");
+    write!(f, "    time {clock}, zone {zone}")?;
+    match &client.domain {
+        Some(domain) => writeln!(f, ", bare users are of {domain}")?,
+        None => writeln!(f, ", bare users have no domain")?,
+    }
+    for (field, map) in &client.maps {
+        writeln!(f, "    {field} from {}: {} values", map.from, map.values.len())?;
+    }
+    authority(f, &client.authority)
+}
+
+fn enforcement(f: &mut Formatter<'_>, enforcement: &Enforcement) -> fmt::Result {
+    let listen = listed(&enforcement.listen, "switched off");
+    writeln!(f, "enforcement  {listen} {}", protection(&enforcement.tls))?;
+    let (token, query) = (&enforcement.token_path, &enforcement.query_path);
+    let lifetime = enforcement.token_lifetime.written();
+    writeln!(f, "             token {token} for {lifetime}, query {query}")?;
+    if enforcement.points.is_empty() {
+        writeln!(
+            f,
+            "             no enforcement point yet: rollcall client add NAME --address IP"
+        )?;
+    }
+    enforcement.points.iter().try_for_each(|each| point(f, each))
+}
+
+fn point(f: &mut Formatter<'_>, point: &Point) -> fmt::Result {
+    let from = networks(&point.addresses, "nowhere");
+    let Point { name, client_id, dialect, .. } = point;
+    let dialect = dialect.as_str();
+    writeln!(f, "  {name}: from {from}, client id {client_id}, secret (hidden), {dialect}")?;
+    let hears = networks(&point.include, "every network");
+    write!(f, "    hears of {}, {hears}", listed(&point.domains, "every domain"))?;
+    writeln!(f, ", {}", networks(&point.exclude, "none").replacen("none", "without exception", 1))?;
+    match &point.push {
+        Some(push) => authority(f, push),
+        None => writeln!(f, "    may push nothing"),
+    }
+}
+
+fn authority(f: &mut Formatter<'_>, authority: &Authority) -> fmt::Result {
+    let kinds: Vec<&str> = authority.kinds.iter().map(|kind| kind.as_str()).collect();
+    let domains = listed(&authority.domains, "every domain");
+    let networks = networks(&authority.networks, "every network");
+    write!(f, "    may {} for {networks}, {domains}", listed(&kinds, "do nothing"))?;
+    match authority.max_age {
+        Some(age) => writeln!(f, ", up to {} old", age.written()),
+        None => writeln!(f),
+    }
+}
+
+fn protection(tls: &Tls) -> String {
+    match tls {
+        Tls::SelfMade { names } => {
+            format!("HTTPS, self-made certificate for {}", listed(names, "this host"))
+        }
+        Tls::Files { certificate, .. } => format!("HTTPS, certificate {}", certificate.display()),
+        Tls::Plain => "HTTP, not encrypted".to_owned(),
+    }
+}
+
+fn networks(networks: &[IpNet], none: &str) -> String {
+    listed(networks, none)
+}
+
+fn listed<T: Display>(items: &[T], none: &str) -> String {
+    let mut text = String::new();
+    for item in items {
+        let joint = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{joint}{item}");
+    }
+    if text.is_empty() { none.to_owned() } else { text }
+}
+
+/// Whether a source may make sessions, for the warning about unauthenticated senders.
+impl SyslogClient {
+    /// Whether it may begin sessions from an address, which on UDP and TCP anybody can forge.
+    pub fn begins_unproven(&self) -> bool {
+        !self.addresses.is_empty() && self.authority.kinds.iter().copied().any(Kind::begins)
+    }
+}

@@ -1,0 +1,4 @@
+//! What each kind of identity producer is configured with, a file for each kind.
+
+pub(crate) mod ptim;
+pub(crate) mod syslog;

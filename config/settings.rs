@@ -1,0 +1,123 @@
+//! The whole configuration as it is meant.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rollcall_identity::{Name, Rules};
+
+use crate::section::{Document, Environment, Reading, Section};
+use crate::template::Templates;
+use crate::{
+    Enforcement, History, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog,
+    clients_file, file, rules,
+};
+
+/// Everything that Rollcall is configured with. Sections compare, so that a reload restarts only
+/// what changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The folder of everything that Rollcall writes.
+    pub data: PathBuf,
+    /// How long a stopping server may take to finish what it holds.
+    pub drain: Duration,
+    /// The rules in force, with what every syslog client and every pusher may speak for.
+    pub rules: Rules,
+    /// How long ended sessions are remembered.
+    pub history: History,
+    /// The syslog producers.
+    pub syslog: Vec<Syslog>,
+    /// The pushing producer.
+    pub ptim: Ptim,
+    /// The listener of the firewalls.
+    pub enforcement: Enforcement,
+    /// The listener of the administrators.
+    pub rest: Rest,
+    /// The log.
+    pub log: Log,
+}
+
+/// The file name of the embedded default in problems.
+const EMBEDDED: &str = "(embedded default)";
+
+/// Reads and checks the configuration at `path`, and the clients file in its data folder. Without
+/// a path, [`REFERENCE`] is read.
+///
+/// Relative paths are relative to the folder of the configuration; for the embedded default, to
+/// the working directory.
+///
+/// # Errors
+/// Every problem there is, not only the first.
+pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Settings, Problems> {
+    match path {
+        None => read(Path::new(EMBEDDED), REFERENCE, Path::new(""), environment),
+        Some(path) => match file::text(path) {
+            Ok(text) => read(path, &text, path.parent().unwrap_or(Path::new("")), environment),
+            Err(message) => Err(unreadable(path, message)),
+        },
+    }
+}
+
+fn unreadable(path: &Path, message: String) -> Problems {
+    let problem = Problem { file: path.to_owned(), key: String::new(), line: None, message };
+    Problems::from_found(vec![problem]).expect("one problem was found")
+}
+
+/// Reads the configuration `text`.
+pub(crate) fn read(
+    file: &Path,
+    text: &str,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Settings, Problems> {
+    let reading = Reading::new(environment);
+    let document = Document { reading: &reading, file, text, base };
+    let settings = document.read(Settings::read).map(|mut settings| {
+        let added = clients_file::read(&reading, &settings.data);
+        settings.enforcement.points.extend(added);
+        settings.grant();
+        settings
+    });
+    match Problems::from_found(reading.into_problems()) {
+        Some(problems) => Err(problems),
+        None => Ok(settings.expect("a file that is not read has a problem")),
+    }
+}
+
+/// How long a drain may take: longer than any client is waited for, shorter than systemd's 90 s.
+const DRAINS: std::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(80);
+
+impl Settings {
+    pub(crate) fn read(section: &Section<'_>) -> Self {
+        let data = section.get("data").unwrap_or_else(|| PathBuf::from("rollcall-data"));
+        let data = section.resolve(data);
+        let templates = Templates::default();
+        Self {
+            drain: section.within("drain", Duration::from_secs(10), DRAINS),
+            rules: section.section("rules", rules::read),
+            history: section.section("history", History::read),
+            syslog: section.sections("syslog", |syslog| Syslog::read(syslog, &templates)),
+            ptim: section.section("ptim", Ptim::read),
+            enforcement: section.section("enforcement", Enforcement::read),
+            rest: section.section("rest", |rest| Rest::read(rest, &data)),
+            log: section.section("log", Log::read),
+            data,
+        }
+    }
+
+    /// Enters what every source may speak for into the rules.
+    fn grant(&mut self) {
+        let syslog = self.syslog.iter().flat_map(|producer| {
+            let named = |client: &crate::SyslogClient| {
+                ((producer.name.clone(), client.name.clone()), client.authority.clone())
+            };
+            producer.clients.iter().map(named)
+        });
+        let ptim: &Name = &self.ptim.name;
+        let pushers = self.ptim.clients.iter();
+        let pushers = pushers.map(|p| ((ptim.clone(), p.name.clone()), p.authority.clone()));
+        let granted =
+            |point: &Point| Some(((ptim.clone(), point.name.clone()), point.push.clone()?));
+        let points = self.enforcement.points.iter().filter_map(granted);
+        self.rules.authorities.extend(syslog.chain(pushers).chain(points));
+    }
+}
