@@ -7,6 +7,7 @@
 
 pub mod body;
 mod gate;
+mod patience;
 mod server;
 
 use std::io;

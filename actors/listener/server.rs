@@ -14,7 +14,7 @@ use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, boxed,
     map_config,
 };
-use actix_web::body::BoxBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::rt::net::TcpStream;
@@ -26,15 +26,12 @@ use rollcall_config::HttpLimits;
 use tokio::sync::oneshot;
 
 use super::gate::Gate;
+use super::patience::{self, Answering};
 use super::{Plan, Routes};
 use crate::happenings::{ConnectionRefused, Happening};
 
 /// Threads that answer. More than the two would only queue before the one query actor.
 const WORKERS: usize = 2;
-
-/// An idle connection is kept for longer than the longest interval at which a firewall polls
-/// (`query-interval`, 60 s), so that a poll costs no handshake.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Tells how the server ended.
 pub(super) type Ended = Pin<Box<dyn Future<Output = io::Result<()>>>>;
@@ -125,7 +122,7 @@ fn connection<Io: 'static>(
 ) -> Connection<Io> {
     let closing = closing.clone();
     HttpService::build()
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(patience::IDLE)
         .client_request_timeout(limits.head_timeout)
         .client_disconnect_timeout(Duration::from_secs(1))
         .graceful_shutdown_signal(move || {
@@ -162,7 +159,10 @@ impl Guard {
             };
             async move {
                 match guest {
-                    Some((_guest, served)) => served.await,
+                    Some((_guest, served)) => {
+                        let patience = patience::IDLE + patience::GRACE;
+                        patience::within(patience, served).await.unwrap_or(Ok(()))
+                    }
                     None => Ok(()),
                 }
             }
@@ -182,7 +182,10 @@ fn answers(head: usize, routes: &Routes) -> Answers {
                 let refused = HttpResponse::build(too_long).force_close().finish();
                 return Either::Left(ready(Ok(request.into_response(refused))));
             }
-            Either::Right(next.call(request).map_ok(ServiceResponse::map_into_boxed_body))
+            let answering = Answering::begin();
+            Either::Right(next.call(request).map_ok(|response| {
+                response.map_body(|_, body| answering.until_written(body.boxed()))
+            }))
         })
         .configure(|config| routes(config));
     let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
