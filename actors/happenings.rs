@@ -240,6 +240,24 @@ impl Happening for LogRestored {
     }
 }
 
+/// A connection was closed before a byte of it was read.
+pub(crate) struct ConnectionRefused {
+    pub listener: &'static str,
+    pub reason: &'static str,
+}
+
+impl Happening for ConnectionRefused {
+    fn emit(self) {
+        let Self { listener, reason } = self;
+        counter!(
+            "rollcall_answering_connections_refused_total",
+            "listener" => listener, "reason" => reason
+        )
+        .increment(1);
+        debug!(listener, reason, "connection refused");
+    }
+}
+
 /// What kind of thing a metric measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instrument {
@@ -379,6 +397,13 @@ const PARTICULAR: &[Row] = &[
         Unit::Seconds,
         &[],
         "From the arrival of an event to the moment when every answer knows of it",
+    ),
+    (
+        "rollcall_answering_connections_refused_total",
+        Counter,
+        Unit::Count,
+        &["listener", "reason"],
+        "Connections over the limit of their listener (total) or of their source (address)",
     ),
 ];
 
