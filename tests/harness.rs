@@ -8,6 +8,7 @@ mod secrets;
 mod server;
 mod setup;
 mod srx;
+mod stream;
 mod waiting;
 
 pub(crate) use authority::Authority;
@@ -18,4 +19,5 @@ pub(crate) use secrets::hash;
 pub(crate) use server::{Answer, Server, rollcall};
 pub(crate) use setup::{SECRET, Setup, point};
 pub(crate) use srx::{Heard, Srx};
+pub(crate) use stream::Stream;
 pub(crate) use waiting::{PATIENCE, now, until, within};

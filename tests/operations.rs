@@ -1,1 +1,206 @@
-//! x
+//! Stories of operating it: starting wrong, reloading, stopping, and starting again.
+
+use std::fs;
+use std::net::{TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use jiff::SignedDuration;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Server, Setup, Stream, Vpn, frame_3164, peer, rollcall, run, skip, until,
+};
+
+const PORTAL: &str = "\n[[syslog.clients]]\nname = \"portal\"\naddresses = [\"127.0.0.9\"]\n\
+                      zone = \"UTC\"\nmay = [\"vpn_up\"]\n";
+
+fn login(address: &str, user: &str) -> Value {
+    json!({"kind": "login", "address": address, "user": user})
+}
+
+/// Sends a VPN line from the address of the portal.
+fn portal_says(server: &Server, user: &str, address: &str) {
+    let socket = UdpSocket::bind("127.0.0.9:0").unwrap();
+    let line = frame_3164(&Vpn { user, address }.up(), SignedDuration::ZERO);
+    socket.send_to(line.as_bytes(), server.udp()).unwrap();
+}
+
+/// Reloads by `reload`, with another client in the file, and checks that nothing was lost.
+fn a_reload_adds_a_client(reload: impl FnOnce(&Server)) {
+    let server = Server::new();
+    let mut script = server.client("script");
+    assert_eq!(script.post_events(&login("10.40.0.1", "alice")).status, 200);
+    let mut firewall = server.client("campus-fw");
+    firewall.poll();
+    let stream = Stream::open(&server, "", None);
+    portal_says(&server, "bob", "10.40.0.2");
+    server.account("syslog", 1);
+    assert_eq!(server.who("10.40.0.2"), None, "the portal is not known yet");
+
+    server.rewrite(|text| format!("{text}{PORTAL}"));
+    reload(&server);
+    until("the portal is heard", || {
+        portal_says(&server, "bob", "10.40.0.2");
+        server.who("10.40.0.2")
+    });
+    assert_eq!(server.who("10.40.0.1").as_deref(), Some("alice"), "no session was lost");
+    assert_eq!(stream.next().data["address"], "10.40.0.2", "the live stream goes on");
+    // The firewall's token and cookie are as good as before: it hears what is new, and no more.
+    assert_eq!(firewall.page(0).unwrap(), 1);
+    server.stop();
+}
+
+#[test]
+fn a_reload_by_sighup_adds_a_client_and_loses_no_session() {
+    a_reload_adds_a_client(|server| server.signal(Signal::SIGHUP));
+}
+
+#[test]
+fn a_reload_by_rest_adds_a_client_and_loses_no_session() {
+    a_reload_adds_a_client(|server| {
+        let answer = server.post("/api/v1/reload");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    });
+}
+
+#[test]
+fn a_wrong_file_changes_nothing_and_everything_that_is_wrong_is_said() {
+    let server = Server::new();
+    assert_eq!(server.client("script").post_events(&login("10.41.0.1", "alice")).status, 200);
+    server.rewrite(|text| {
+        let text = text.replace("drain = \"5s\"", "drain = \"5 parsecs\"");
+        format!("{text}{PORTAL}max_age = \"soon\"\nadresses = [\"127.0.0.9\"]\n")
+    });
+    let answer = server.post("/api/v1/reload");
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    for key in ["drain", "max_age", "adresses"] {
+        assert!(answer.text.contains(key), "{key} is named: {answer:?}");
+    }
+    server.signal(Signal::SIGHUP);
+    until("the log says what is wrong", || server.log().contains("parsecs").then_some(()));
+    assert_eq!(server.who("10.41.0.1").as_deref(), Some("alice"));
+    portal_says(&server, "bob", "10.41.0.2");
+    let tunnel = Vpn { user: "carol", address: "10.41.0.3" };
+    server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
+    server.sees("carol", "10.41.0.3");
+    assert_eq!(server.who("10.41.0.2"), None, "nothing of the wrong file is in force");
+    server.stop();
+}
+
+#[test]
+fn a_wrong_configuration_never_starts_half() {
+    let setup = Setup::new().with("[nonsense]\nkey = 1\n").with(&PORTAL.replace("vpn_up", "fly"));
+    let path = setup.write().display().to_string();
+    for arguments in [&["check", "--config", &path][..], &["--config", &path][..]] {
+        let output = rollcall(setup.folder(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("nonsense") && said.contains("may"), "all at once: {said}");
+        assert!(said.contains("rollcall.toml"), "with the file: {said}");
+    }
+    assert!(!setup.folder().join("data/admin.token").exists(), "nothing was begun");
+}
+
+#[test]
+fn check_prints_what_is_resolved_and_hides_what_is_secret() {
+    let setup = Setup::new();
+    let path = setup.write().display().to_string();
+    let output = rollcall(setup.folder(), &["check", "--config", &path]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text.contains("campus-fw") && text.contains("gateway"), "{text}");
+    assert!(!text.contains("$argon2id$"), "hashes are not shown: {text}");
+}
+
+#[test]
+fn every_example_is_a_configuration_of_this_very_binary() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
+    let scratch = tempfile::tempdir().unwrap();
+    let mut tried = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let output = rollcall(scratch.path(), &["check", "--config", path.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!said.contains("panicked"), "{said}");
+        // Their secrets and certificates are not here; nothing else may be wrong.
+        let complaints = said.lines().filter(|line| line.contains(".toml:") && line.contains(": "));
+        for line in complaints.filter(|_| output.status.code() != Some(0)) {
+            let of_files = ["secret", "certificate", "key", "client_ca"];
+            assert!(of_files.iter().any(|word| line.contains(word)), "{}: {line}", path.display());
+        }
+        tried += 1;
+    }
+    assert!(tried >= 4, "{tried}");
+}
+
+#[test]
+fn sigterm_drains_and_what_was_acknowledged_was_visible() {
+    let server = Server::new();
+    let mut script = server.client("script");
+    let stream = Stream::open(&server, "", None);
+    let mut half = TcpStream::connect(server.tcp()).unwrap();
+    let line = frame_3164(&Vpn { user: "bob", address: "10.42.0.2" }.up(), SignedDuration::ZERO);
+    std::io::Write::write_all(&mut half, format!("{line}\n").as_bytes()).unwrap();
+    server.sees("bob", "10.42.0.2");
+    assert_eq!(script.post_events(&login("10.42.0.1", "alice")).status, 200);
+    assert_eq!(server.who("10.42.0.1").as_deref(), Some("alice"));
+    let told = [stream.next(), stream.next()].map(|event| event.data["address"].clone());
+    assert_eq!(told, [json!("10.42.0.2"), json!("10.42.0.1")]);
+    // With an open syslog stream and an open live stream it ends in time all the same.
+    server.stop();
+    assert!(stream.ends(), "the live stream is ended, and not cut");
+}
+
+#[test]
+fn a_second_start_keeps_the_token_and_the_certificates() {
+    let mut setup = Setup::new();
+    let self_made = "certificate = \"server.crt\"\nkey = \"server.key\"";
+    setup = setup.replacing(self_made, "names = [\"rollcall.example\"]");
+    let data = setup.folder().join("data");
+    let listing = |data: &Path| {
+        let mut files: Vec<_> = fs::read_dir(data)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
+            .map(|path| (path.clone(), fs::read(path).unwrap()))
+            .collect();
+        files.sort();
+        files
+    };
+    let text = setup.text().to_owned();
+    let server = Server::start(setup);
+    let before = listing(&data);
+    for (path, bytes) in &before {
+        let mode = fs::metadata(path).unwrap().permissions().mode() & 0o077;
+        let secret = path.ends_with("admin.token") || bytes.starts_with(b"-----BEGIN PRIVATE");
+        assert!(!secret || mode == 0, "{}: others may read it", path.display());
+    }
+    assert!(before.iter().any(|(_, bytes)| bytes.starts_with(b"-----BEGIN CERTIFICATE")));
+    let again = tempfile::tempdir().unwrap();
+    let copy = again.path().join("data");
+    run(Path::new("/bin/cp"), &[data.as_path(), copy.as_path()].map(|p| p.to_str().unwrap()).into_iter().fold(vec!["-a"], |mut all, path| { all.push(path); all }));
+    server.stop();
+    drop(text);
+    assert_eq!(listing(&copy).len(), before.len());
+}
+
+#[test]
+fn the_unit_file_is_hardened() {
+    let story = "the_unit_file_is_hardened";
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/rollcall.service");
+    if !unit.exists() {
+        return skip(story, "packaging/rollcall.service is not there");
+    }
+    let Some(analyse) = peer("systemd-analyze") else {
+        return skip(story, "systemd-analyze is not installed");
+    };
+    let output = run(
+        &analyse,
+        &["security", "--offline=true", "--threshold=16", "--no-pager", unit.to_str().unwrap()],
+    );
+    assert!(output.status.success(), "exposure above 1.6: {output:?}");
+}

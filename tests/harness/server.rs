@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use ureq::Agent;
 
-use super::{Account, Metrics, Setup, until, within};
+use super::{Account, Metrics, PATIENCE, SECRET, Setup, Srx, until, within};
 
 /// A server that runs; killed when dropped, unless it was stopped.
 pub(crate) struct Server {
@@ -156,6 +156,12 @@ impl Server {
         &self.token
     }
 
+    /// A firewall, or the script, that trusts this server's authority and knows its secret.
+    pub(crate) fn client(&self, client_id: &str) -> Srx {
+        let authority = self.setup.authority().certificate();
+        Srx::new(client_id, SECRET, &authority, &[&self.enforcement()])
+    }
+
     /// The configuration it was started with.
     pub(crate) fn setup(&self) -> &Setup {
         &self.setup
@@ -204,7 +210,7 @@ impl Server {
     #[track_caller]
     pub(crate) fn sees(&self, user: &str, address: &str) {
         let mut last = None;
-        let seen = within(super::PATIENCE, || {
+        let seen = within(PATIENCE, || {
             last = self.who(address);
             (last.as_deref() == Some(user)).then_some(())
         });
@@ -234,7 +240,7 @@ impl Server {
     #[track_caller]
     pub(crate) fn account(&self, producer: &str, items: u64) -> Account {
         let mut last = None;
-        let closed = within(super::PATIENCE, || {
+        let closed = within(PATIENCE, || {
             let account = self.metrics().account(producer);
             last = Some(account);
             (account.received >= items && account.is_closed()).then_some(account)

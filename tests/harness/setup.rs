@@ -53,9 +53,15 @@ may = ["login", "logout", "vpn_up", "vpn_down", "rekey", "refresh", "device_seen
 "#;
 
 impl Setup {
-    /// Two firewalls, `campus-fw` and `branch-fw`, and a gateway that may say everything.
+    /// Two firewalls, `campus-fw` and `branch-fw`, and a gateway and a script (`script`, by HTTP)
+    /// that may say everything.
     pub(crate) fn new() -> Self {
-        Self::bare().with(GATEWAY).with(&point("campus-fw", "")).with(&point("branch-fw", ""))
+        let firewalls = Self::bare().with(&point("campus-fw", "")).with(&point("branch-fw", ""));
+        firewalls.with(GATEWAY).with(&format!(
+            "[[ptim.clients]]\nname = \"script\"\naddresses = [\"127.0.0.0/8\"]\n\
+             client_id = \"script\"\nsecret_hash = \"{}\"\n",
+            hash(SECRET)
+        ))
     }
 
     /// Listeners, and nobody who may send or ask.

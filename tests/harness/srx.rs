@@ -130,12 +130,17 @@ impl Srx {
         Some(heard(report)).filter(|heard| !heard.user.is_empty())
     }
 
-    /// Pushes what the firewall saw itself, as JSON to a path below the query API.
-    pub(crate) fn push(&mut self, path: &str, body: &Value) -> Answer {
+    /// Pushes what the firewall saw itself: `body` to `path`, with a token, to the primary.
+    pub(crate) fn push(&mut self, path: &str, content_type: &str, body: &str) -> Answer {
         let token = self.token(0).unwrap();
-        let url = format!("{}/user_query/v2/{path}", self.servers[0].url);
-        let request = self.agent.post(url).header("Authorization", format!("Bearer {token}"));
-        Answer::read(request.send_json(body).unwrap())
+        let request = self.agent.post(format!("{}{path}", self.servers[0].url));
+        let request = request.header("Authorization", format!("Bearer {token}"));
+        Answer::read(request.content_type(content_type).send(body).unwrap())
+    }
+
+    /// Posts events in Rollcall's own JSON to the primary.
+    pub(crate) fn post_events(&mut self, events: &Value) -> Answer {
+        self.push("/api/v1/events", "application/json", &events.to_string())
     }
 
     /// Forgets its table, as `clear services user-identification` does: the next poll fills it.

@@ -13,7 +13,7 @@ const PLACES: &[(&str, &str)] = &[("src/wire", "rs"), ("config/examples", "toml"
 
 /// The words of all tiers.
 fn words() -> BTreeSet<String> {
-    let of_tier = |&(folder, ending): &(&str, &str)| {
+    let of_tier = |&(folder, ending): &(&'static str, &'static str)| {
         let direct = move |path: &std::path::PathBuf| path.parent() == Some(&root().join(folder));
         let files = files(folder, &[&format!(".{ending}")]).into_iter().filter(direct);
         files.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
