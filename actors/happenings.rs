@@ -216,6 +216,19 @@ impl Happening for JournalRefused<'_> {
     }
 }
 
+/// The cache or the query actor was replaced, and the other had nothing to take over: both ended
+/// at once. Sessions are lost.
+pub(crate) struct NothingToRestore {
+    pub actor: &'static str,
+}
+
+impl Happening for NothingToRestore {
+    fn emit(self) {
+        counter!("rollcall_deciding_restorations_failed_total").increment(1);
+        error!(actor = self.actor, "nothing to take over from: sessions are lost");
+    }
+}
+
 /// The cache was replaced and took its sessions from the query actor.
 pub(crate) struct TableRestored {
     pub sessions: usize,
@@ -365,6 +378,13 @@ const PARTICULAR: &[Row] = &[
         Unit::Count,
         &[],
         "How often the cache was replaced and took its sessions over",
+    ),
+    (
+        "rollcall_deciding_restorations_failed_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "How often cache and query actor ended at once, and sessions were lost",
     ),
     (
         "rollcall_answering_restorations_total",

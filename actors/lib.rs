@@ -5,9 +5,11 @@
 //!                         (append, commit)     (fold)    (answers)
 //! ```
 
+pub mod account;
 pub mod cache;
 pub mod clock;
 pub mod happenings;
+pub mod heart;
 pub mod journal;
 pub mod mailbox;
 pub mod meter;
