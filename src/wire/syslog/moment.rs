@@ -84,7 +84,7 @@ impl SenderClock {
             year = number(&text[at..at + 4]);
             at += 5;
         }
-        let (hour, minute, second, length) = clock_time(&text[at..])?;
+        let (hour, minute, second, length) = clock_time(text.get(at..)?)?;
         at += length;
         let (fraction, length) = fraction(&text[at..]);
         at += length;
