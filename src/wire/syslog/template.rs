@@ -189,6 +189,19 @@ impl Template {
         })
     }
 
+    /// What stands in the groups of the first rule that knows the line: its number, counted from 1,
+    /// and the names and values.
+    pub(super) fn values(&self, message: &Message<'_>) -> Option<(usize, Vec<(&str, String)>)> {
+        let mut rules = self.rules.iter().enumerate();
+        let (number, rule, found) = rules.find_map(|(at, (rule, _))| {
+            Some((at + 1, rule, rule.find(message).ok()?.unwrap_or_default()))
+        })?;
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let values = rule.variables.iter().map(String::as_str).zip(&found);
+        let values = values.filter_map(|(name, v)| Some((name, text(v.as_deref()?))));
+        Some((number, values.collect()))
+    }
+
     /// The number of each rule that does not know the line, counted from 1, and why.
     pub(super) fn misses(&self, message: &Message<'_>) -> Vec<(usize, &Rule, Miss)> {
         let rules = self.rules.iter().enumerate();
