@@ -367,9 +367,14 @@ mod tests {
                 "{text}"
             );
         }
-        for text in
-            ["2026-02-30T00:00:00Z", "Feb 30 00:00:00 x", "Nov 21 24:00:00 x", "Nope 21", ""]
-        {
+        for text in [
+            "2026-02-30T00:00:00Z",
+            "Feb 30 00:00:00 x",
+            "Nov 21 24:00:00 x",
+            "Nope 21",
+            "Nov 21 2026",
+            "",
+        ] {
             assert_eq!(read(text, "UTC", seen), None, "{text}");
         }
     }
