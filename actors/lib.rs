@@ -7,6 +7,7 @@
 
 pub mod cache;
 pub mod clock;
+pub mod enforcement;
 pub mod happenings;
 pub mod journal;
 pub mod listener;
