@@ -8,11 +8,14 @@
 pub mod account;
 pub mod cache;
 pub mod clock;
+pub mod enforcement;
 pub mod happenings;
 pub mod heart;
 pub mod journal;
+pub mod listener;
 pub mod mailbox;
 pub mod meter;
 pub mod producers;
 pub mod query;
 pub mod supervisor;
+pub mod tls;
