@@ -9,12 +9,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use actix::dev::{MessageResponse, OneshotSender};
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use arc_swap::ArcSwapOption;
 use futures_util::future::{Either, select};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::meter::{Meter, Stage};
@@ -99,14 +98,18 @@ impl<R: Role> Actor for Seat<R> {
     }
 }
 
-/// A message on its way, with the place it takes.
-struct Letter<M> {
+/// A message on its way, with the place it takes and the way back for the answer.
+///
+/// The way back is ours and not the one of actix: `Addr::send` throws a message away unhandled when
+/// nobody waits for its answer any more, and what a mailbox has taken must be handled.
+struct Letter<M: Message> {
     message: M,
     place: Place,
+    answer: oneshot::Sender<M::Result>,
 }
 
 impl<M: Message> Message for Letter<M> {
-    type Result = M::Result;
+    type Result = ();
 }
 
 /// A place in a mailbox. It is free again when this is dropped, handled or not.
@@ -133,47 +136,28 @@ where
     R: Receive<M>,
     M: Message<Result: Send> + Send + 'static,
 {
-    type Result = Answer<M::Result>;
+    type Result = ();
 
-    fn handle(&mut self, letter: Letter<M>, desk: &mut Desk<R>) -> Self::Result {
+    fn handle(&mut self, letter: Letter<M>, desk: &mut Desk<R>) {
         if self.lease.is_revoked() {
             desk.terminate();
-            return Answer { reply: None, place: letter.place };
+            return;
         }
+        let Letter { message, place, answer } = letter;
         let began = Clock::instant();
-        let reply = self.role.receive(letter.message, desk);
+        let reply = self.role.receive(message, desk);
         self.meter.handled(began.elapsed());
-        Answer { reply: Some(reply), place: letter.place }
-    }
-}
-
-/// A reply on its way back, which frees the place when it is complete.
-struct Answer<T> {
-    reply: Option<Reply<T>>,
-    place: Place,
-}
-
-impl<R, M> MessageResponse<Seat<R>, Letter<M>> for Answer<M::Result>
-where
-    R: Role,
-    M: Message<Result: 'static> + 'static,
-{
-    fn handle(self, desk: &mut Desk<R>, sender: Option<OneshotSender<M::Result>>) {
-        let Self { reply, place } = self;
         let hand_over = move |result| {
             drop(place);
-            if let Some(sender) = sender {
-                // The sender may have gone: then nobody waits for this answer.
-                let _ = sender.send(result);
-            }
+            // The sender may have gone: then nobody waits for this answer.
+            let _ = answer.send(result);
         };
         match reply {
-            Some(Reply::Now(result)) => hand_over(result),
-            Some(Reply::Later(answer)) => {
-                let answer = wrap_future::<_, Seat<R>>(answer);
-                desk.spawn(answer.map(|result, _, _| hand_over(result)));
+            Reply::Now(result) => hand_over(result),
+            Reply::Later(result) => {
+                let result = wrap_future::<_, Seat<R>>(result);
+                desk.spawn(result.map(|result, _, _| hand_over(result)));
             }
-            None => {}
         }
     }
 }
@@ -306,14 +290,16 @@ impl<R: Role> Mailbox<R> {
         R: Receive<M>,
         M: Message<Result: Send> + Send + 'static,
     {
-        // `Addr::send` queues at the call, not at the first poll, while the mailbox has room.
-        let letter = Letter { message, place: Place::taken(&self.0.meter, permit) };
-        let (answer, mut ended) = (seated.address.send(letter), seated.ended.subscribe());
+        let (answer, answered) = oneshot::channel();
+        let place = Place::taken(&self.0.meter, permit);
+        // It refuses only when nobody is there, and then drops the way back.
+        let _ = seated.address.try_send(Letter { message, place, answer });
+        let mut ended = seated.ended.subscribe();
         let mailbox = self.clone();
         async move {
-            let answer = std::pin::pin!(answer);
+            let answered = std::pin::pin!(answered);
             let ended = std::pin::pin!(ended.wait_for(|ended| *ended));
-            match select(answer, ended).await {
+            match select(answered, ended).await {
                 Either::Left((Ok(answer), _)) => Ok(answer),
                 Either::Left((Err(_), _)) | Either::Right(_) => Err(mailbox.lost()),
             }
