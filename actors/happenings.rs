@@ -206,6 +206,44 @@ impl Happening for LogRestored {
     }
 }
 
+/// An HTTP request was answered.
+pub(crate) struct Answered {
+    pub listener: &'static str,
+    pub status: u16,
+}
+
+impl Happening for Answered {
+    fn emit(self) {
+        let Self { listener, status } = self;
+        counter!(
+            "rollcall_answering_http_requests_total",
+            "listener" => listener, "code" => status.to_string()
+        )
+        .increment(1);
+        trace!(listener, status, "answered");
+    }
+}
+
+/// Somebody began to read the live stream.
+pub(crate) struct StreamOpened;
+
+impl Happening for StreamOpened {
+    fn emit(self) {
+        gauge!("rollcall_answering_streams").increment(1.0);
+        trace!("a reader of the live stream came");
+    }
+}
+
+/// A reader of the live stream went away.
+pub(crate) struct StreamClosed;
+
+impl Happening for StreamClosed {
+    fn emit(self) {
+        gauge!("rollcall_answering_streams").decrement(1.0);
+        trace!("a reader of the live stream went");
+    }
+}
+
 /// What kind of thing a metric measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instrument {
@@ -332,6 +370,33 @@ const PARTICULAR: &[Row] = &[
         &[],
         "From the arrival of an event to the moment when every answer knows of it",
     ),
+    (
+        "rollcall_answering_http_requests_total",
+        Counter,
+        Unit::Count,
+        &["listener", "code"],
+        "HTTP requests answered, by listener and status",
+    ),
+    ("rollcall_answering_streams", Gauge, Unit::Count, &[], "Readers of the live stream"),
+    (
+        "process_cpu_seconds_total",
+        Gauge,
+        Unit::Seconds,
+        &[],
+        "Processor time of all threads; it only grows",
+    ),
+    (
+        "process_start_time_seconds",
+        Gauge,
+        Unit::Seconds,
+        &[],
+        "When the process began, as a Unix time",
+    ),
+    ("process_resident_memory_bytes", Gauge, Unit::Bytes, &[], "Memory in RAM"),
+    ("process_virtual_memory_bytes", Gauge, Unit::Bytes, &[], "Address space"),
+    ("process_threads", Gauge, Unit::Count, &[], "Threads"),
+    ("process_open_fds", Gauge, Unit::Count, &[], "Open file descriptors"),
+    ("process_max_fds", Gauge, Unit::Count, &[], "How many file descriptors may be open"),
 ];
 
 /// Every metric that Rollcall exposes.

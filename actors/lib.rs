@@ -11,6 +11,8 @@ pub mod happenings;
 pub mod journal;
 pub mod mailbox;
 pub mod meter;
+pub mod metrics;
 pub mod producers;
 pub mod query;
+pub mod rest;
 pub mod supervisor;
