@@ -11,7 +11,7 @@ use metrics::{
 };
 use rollcall_identity::{Origin, Verdict};
 use strum::IntoEnumIterator;
-use tracing::{error, info, trace, warn};
+use tracing::{debug, error, info, trace, warn};
 
 use crate::meter::{End, Stage};
 
@@ -244,6 +244,24 @@ impl Happening for StreamClosed {
     }
 }
 
+/// A connection was closed before a byte of it was read.
+pub(crate) struct ConnectionRefused {
+    pub listener: &'static str,
+    pub reason: &'static str,
+}
+
+impl Happening for ConnectionRefused {
+    fn emit(self) {
+        let Self { listener, reason } = self;
+        counter!(
+            "rollcall_answering_connections_refused_total",
+            "listener" => listener, "reason" => reason
+        )
+        .increment(1);
+        debug!(listener, reason, "connection refused");
+    }
+}
+
 /// What kind of thing a metric measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instrument {
@@ -397,6 +415,13 @@ const PARTICULAR: &[Row] = &[
     ("process_threads", Gauge, Unit::Count, &[], "Threads"),
     ("process_open_fds", Gauge, Unit::Count, &[], "Open file descriptors"),
     ("process_max_fds", Gauge, Unit::Count, &[], "How many file descriptors may be open"),
+    (
+        "rollcall_answering_connections_refused_total",
+        Counter,
+        Unit::Count,
+        &["listener", "reason"],
+        "Connections over the limit of their listener (total) or of their source (address)",
+    ),
 ];
 
 /// Every metric that Rollcall exposes.
