@@ -259,9 +259,9 @@ impl Happening for Answered {
 }
 
 /// Somebody began to read the live stream.
-pub(crate) struct StreamOpened;
+pub(crate) struct ReaderCame;
 
-impl Happening for StreamOpened {
+impl Happening for ReaderCame {
     fn emit(self) {
         gauge!("rollcall_answering_streams").increment(1.0);
         trace!("a reader of the live stream came");
@@ -269,9 +269,9 @@ impl Happening for StreamOpened {
 }
 
 /// A reader of the live stream went away.
-pub(crate) struct StreamClosed;
+pub(crate) struct ReaderWent;
 
-impl Happening for StreamClosed {
+impl Happening for ReaderWent {
     fn emit(self) {
         gauge!("rollcall_answering_streams").decrement(1.0);
         trace!("a reader of the live stream went");

@@ -23,7 +23,7 @@ use super::Rest;
 use super::problem::Problem;
 use super::shapes::{ChangeShape, Resync};
 use super::wanted::{Filters, Wanted};
-use crate::happenings::{Happening, StreamClosed, StreamOpened};
+use crate::happenings::{Happening, ReaderCame, ReaderWent};
 use crate::mailbox::Mailbox;
 use crate::query::{Newest, Query, Read};
 
@@ -241,13 +241,13 @@ struct Open;
 
 impl Open {
     fn new() -> Self {
-        StreamOpened.emit();
+        ReaderCame.emit();
         Self
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        StreamClosed.emit();
+        ReaderWent.emit();
     }
 }

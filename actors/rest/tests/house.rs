@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::System;
-use actix_web::{App, HttpServer};
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
+use rollcall_config::HttpLimits;
 use rollcall_identity::{
     Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Precision, Principal, Producer,
     Rules, Timestamp,
@@ -20,6 +20,7 @@ use super::client::{Answer, Events, ask};
 use crate::cache::{Apply, Cache, Receipt};
 use crate::clock::Clock;
 use crate::journal::JournalWriter;
+use crate::listener::{Bound, Listener, Plan};
 use crate::mailbox::Mailbox;
 use crate::producers::{Harvest, Outlet, Producing, Running, Stop};
 use crate::query::{Newest, Query};
@@ -94,14 +95,18 @@ impl House {
             prometheus,
             token: Token::new(Self::TOKEN),
         };
-        let routes = rest.routes();
-        let server = HttpServer::new(move || {
-            let routes = Arc::clone(&routes);
-            App::new().configure(move |config| routes(config))
-        });
-        let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
-        let address = server.addrs()[0];
-        actix::spawn(server.run());
+        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let address = bound.addresses().unwrap()[0];
+        let plan = Plan {
+            name: "rest",
+            limits: limits_of_http(),
+            drain: Duration::from_secs(1),
+            tls: None,
+            routes: rest.routes(),
+        };
+        let listener = Mailbox::<Listener>::new("rest", clock.clone());
+        let hire = Hire::new(listener, move || Listener::new(bound.clone(), plan.clone()));
+        supervisor.send(hire).await.unwrap();
         let house = Self { address, clock, supervisor, cache, draining };
         house.until_ready().await;
         house
@@ -188,6 +193,18 @@ impl House {
 
 fn authorization() -> String {
     format!("Authorization: Bearer {}\r\n", House::TOKEN)
+}
+
+/// Limits that no test meets.
+fn limits_of_http() -> HttpLimits {
+    HttpLimits {
+        body: 4096,
+        head: 16384,
+        head_timeout: Duration::from_secs(5),
+        body_timeout: Duration::from_secs(5),
+        connections: 64,
+        connections_per_address: 64,
+    }
 }
 
 /// Rules by which the one client may say everything.
