@@ -86,6 +86,14 @@ impl Message for Newest {
     type Result = Cursor;
 }
 
+/// Asks for the cursor from which everything that is remembered to have ended can still be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Oldest;
+
+impl Message for Oldest {
+    type Result = Cursor;
+}
+
 /// Asks for all sessions that are alive, for a cache that is being replaced.
 #[derive(Debug)]
 pub(crate) struct Snapshot;
@@ -183,6 +191,12 @@ impl Receive<Search> for Query {
 impl Receive<Newest> for Query {
     fn receive(&mut self, _: Newest, _: &mut Desk<Self>) -> Reply<Cursor> {
         Reply::Now(Cursor::new(self.log.epoch(), self.log.newest()))
+    }
+}
+
+impl Receive<Oldest> for Query {
+    fn receive(&mut self, _: Oldest, _: &mut Desk<Self>) -> Reply<Cursor> {
+        Reply::Now(Cursor::new(self.log.epoch(), self.log.oldest()))
     }
 }
 

@@ -199,3 +199,15 @@ fn a_full_mailbox_makes_the_sender_wait_until_a_place_is_free() {
         third.await.unwrap().await.unwrap();
     });
 }
+
+#[test]
+fn what_was_queued_is_handled_although_nobody_waits_for_the_answer() {
+    story(async |nursery| {
+        let (go, wait) = thread_channel::channel();
+        let busy = nursery.child.post(Do::Freeze(wait)).unwrap();
+        drop(nursery.child.post(Do::Answer).unwrap());
+        go.send(()).unwrap();
+        busy.await.unwrap();
+        assert_eq!(nursery.child.send(Do::Answer).await, Ok((1, 4)));
+    });
+}
