@@ -253,13 +253,13 @@ impl Happening for LogRestored {
     }
 }
 
-/// An HTTP request was answered.
-pub(crate) struct Answered {
+/// An HTTP request was responded to.
+pub(crate) struct Responded {
     pub listener: &'static str,
     pub status: u16,
 }
 
-impl Happening for Answered {
+impl Happening for Responded {
     fn emit(self) {
         let Self { listener, status } = self;
         counter!(

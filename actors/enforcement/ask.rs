@@ -6,9 +6,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
-use rollcall_identity::{
-    Address, Cursor, Filter, Page, Principal, Revision, Session, Timestamp,
-};
+use rollcall_identity::{Address, Cursor, Filter, Page, Principal, Revision, Session, Timestamp};
 use rollcall_wire::http::Request;
 use rollcall_wire::srx::{self, Answer, Asked, Question, Report, Scope};
 

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 use rollcall_config::{Enforcement, Point, Ptim, Pusher, SecretHash};
 use rollcall_identity::{Filter, Glob, Name, Origin, Producer, Revision, Timestamp};
-use rollcall_wire::srx::{Dialect, Format};
+use rollcall_wire::srx::Dialect;
 use tokio::sync::watch;
 
 use super::lockout::Failures;
@@ -142,10 +142,9 @@ impl Roster {
             .points
             .iter()
             .map(|point| (point.client_id.clone(), Client::point(point, ptim, tally(&point.name))));
-        let pushers = ptim
-            .clients
-            .iter()
-            .map(|pusher| (pusher.client_id.clone(), Client::pusher(pusher, ptim, tally(&pusher.name))));
+        let pushers = ptim.clients.iter().map(|pusher| {
+            (pusher.client_id.clone(), Client::pusher(pusher, ptim, tally(&pusher.name)))
+        });
         Self {
             by_id: points.chain(pushers).map(|(id, client)| (id, Arc::new(client))).collect(),
             settings: enforcement.clone(),
@@ -165,11 +164,7 @@ impl Roster {
 
 impl Client {
     fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>) -> Self {
-        let format = match point.dialect {
-            rollcall_config::Dialect::Json => Format::Json,
-            rollcall_config::Dialect::Xml => Format::Xml,
-        };
-        let domains = point.domains.iter().map(literal).collect();
+        let domains = point.domains.clone();
         let (include, exclude) = (point.include.clone(), point.exclude.clone());
         let mut filter = Filter::default();
         (filter.domains, filter.include, filter.exclude) = (domains, include, exclude);
@@ -178,10 +173,7 @@ impl Client {
             name: point.name.clone(),
             secret: point.secret.clone(),
             addresses: point.addresses.clone(),
-            asks: Some(Asks {
-                dialect: Dialect { format, ..Dialect::default() },
-                filter: Arc::new(filter),
-            }),
+            asks: Some(Asks { dialect: point.dialect.clone(), filter: Arc::new(filter) }),
             pushes: point.push.is_some().then(pushing),
             tally,
         }

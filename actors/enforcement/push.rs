@@ -82,8 +82,7 @@ fn read(
         Form::Ptim => &pushing.ptim,
         Form::Json => &pushing.json,
     };
-    let received =
-        ptim::Received { seen: visit.now, origin, domain: pushing.domain.as_ref() };
+    let received = ptim::Received { seen: visit.now, origin, domain: pushing.domain.as_ref() };
     let events = match form {
         Form::Ptim => ptim::read(said, received),
         Form::Json => ptim::read_posted(said, received),
