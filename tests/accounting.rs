@@ -39,7 +39,9 @@ fn the_account_closes_after_mixed_good_and_bad_traffic() {
     say(b"<30>Nov 21 19:50:32 fw1 sshd[7]: session opened");
     say(b"nothing at all");
     say(b"<30>\xff\xfe\x00\x01");
-    say(up("Not-applicable", "10.30.0.97", 0).replace("ra@example.net", "Not-Available").as_bytes());
+    say(up("Not-applicable", "10.30.0.97", 0)
+        .replace("ra@example.net", "Not-Available")
+        .as_bytes());
     drop(stream);
     // And from a stranger, by datagram.
     let stranger = UdpSocket::bind("127.0.0.9:0").unwrap();
@@ -47,7 +49,10 @@ fn the_account_closes_after_mixed_good_and_bad_traffic() {
         stranger.send_to(up("mallory", "10.30.0.96", 0).as_bytes(), server.udp()).unwrap();
     }
     assert_eq!(server.account("syslog", 26), wanted);
-    assert_eq!(server.get("/api/v1/sessions?limit=1000").json()["sessions"].as_array().unwrap().len(), 10);
+    assert_eq!(
+        server.get("/api/v1/sessions?limit=1000").json()["sessions"].as_array().unwrap().len(),
+        10
+    );
     server.stop();
 }
 
@@ -55,7 +60,8 @@ fn the_account_closes_after_mixed_good_and_bad_traffic() {
 fn the_account_of_pushes_closes_too() {
     let server = Server::new();
     let mut script = server.client("script");
-    let login = |n: usize| json!({"kind": "login", "address": format!("10.31.0.{n}"), "user": "alice"});
+    let login =
+        |n: usize| json!({"kind": "login", "address": format!("10.31.0.{n}"), "user": "alice"});
     let twenty: Vec<Value> = (1..=20).map(login).collect();
     assert_eq!(script.post_events(&twenty.into()).status, 200);
     // Of a user whom nobody wants to hear of, of an address that is no host's, and a body that is none.

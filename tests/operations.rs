@@ -9,9 +9,7 @@ use jiff::SignedDuration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{
-    Server, Setup, Stream, Vpn, frame_3164, peer, rollcall, run, skip, until,
-};
+use crate::harness::{Server, Setup, Stream, Vpn, frame_3164, peer, rollcall, run, skip, until};
 
 const PORTAL: &str = "\n[[syslog.clients]]\nname = \"portal\"\naddresses = [\"127.0.0.9\"]\n\
                       zone = \"UTC\"\nmay = [\"vpn_up\"]\n";
@@ -182,7 +180,16 @@ fn a_second_start_keeps_the_token_and_the_certificates() {
     assert!(before.iter().any(|(_, bytes)| bytes.starts_with(b"-----BEGIN CERTIFICATE")));
     let again = tempfile::tempdir().unwrap();
     let copy = again.path().join("data");
-    run(Path::new("/bin/cp"), &[data.as_path(), copy.as_path()].map(|p| p.to_str().unwrap()).into_iter().fold(vec!["-a"], |mut all, path| { all.push(path); all }));
+    run(
+        Path::new("/bin/cp"),
+        &[data.as_path(), copy.as_path()].map(|p| p.to_str().unwrap()).into_iter().fold(
+            vec!["-a"],
+            |mut all, path| {
+                all.push(path);
+                all
+            },
+        ),
+    );
     server.stop();
     drop(text);
     assert_eq!(listing(&copy).len(), before.len());

@@ -19,7 +19,11 @@ fn the_same_vpn_event_by_syslog_and_by_push_is_one_session() {
     let answer = firewall.push("/user_query/v2/ptim", "application/json", &push.to_string());
     assert!((200..300).contains(&answer.status), "{answer:?}");
     let account = server.account("ptim", 1);
-    assert_eq!((account.applied, account.refused), (0, 0), "the push said nothing new: {account:?}");
+    assert_eq!(
+        (account.applied, account.refused),
+        (0, 0),
+        "the push said nothing new: {account:?}"
+    );
     let second = server.get("/api/v1/sessions/10.1.11.18").json();
     assert_eq!(second["since"], first["since"]);
     assert_eq!(second["revision"], first["revision"]);
@@ -56,11 +60,28 @@ fn every_candidate_form_of_a_vpn_push_is_understood() {
                  <role-list><role>staff</role></role-list></userfw-entry></userfw-entries>";
     let candidates = [
         ("/user_query/v2/user", form, "ip=10.1.14.1&id=alice&domain=corp.example".to_owned()),
-        ("/user_query/v2/user", json, r#"{"ip":"10.1.14.2","id":"alice","operation":"connect"}"#.into()),
-        ("/user_query/v2/ptim", json, r#"[{"ip-address":"10.1.14.3","user-name":"alice","event":"IKE_VPN_UP_ALARM_USER"}]"#.into()),
-        ("/user_query/v2", json, r#"{"entries":[{"tunnel-ip":"10.1.14.4","user":"alice","state":"up"}]}"#.into()),
+        (
+            "/user_query/v2/user",
+            json,
+            r#"{"ip":"10.1.14.2","id":"alice","operation":"connect"}"#.into(),
+        ),
+        (
+            "/user_query/v2/ptim",
+            json,
+            r#"[{"ip-address":"10.1.14.3","user-name":"alice","event":"IKE_VPN_UP_ALARM_USER"}]"#
+                .into(),
+        ),
+        (
+            "/user_query/v2",
+            json,
+            r#"{"entries":[{"tunnel-ip":"10.1.14.4","user":"alice","state":"up"}]}"#.into(),
+        ),
         ("/api/userfw/v1/post-entry", xml, entry.into()),
-        ("/api/v1/events", json, r#"{"kind":"vpn_up","address":"10.1.14.6","user":"alice"}"#.into()),
+        (
+            "/api/v1/events",
+            json,
+            r#"{"kind":"vpn_up","address":"10.1.14.6","user":"alice"}"#.into(),
+        ),
     ];
     for (n, (path, content_type, body)) in candidates.iter().enumerate() {
         let answer = firewall.push(path, content_type, body);
@@ -77,7 +98,8 @@ fn a_machine_account_does_not_displace_the_human() {
     let server = Server::new();
     let mut script = server.client("script");
     let earlier = (now() - SignedDuration::from_secs(30)).to_string();
-    let human = json!({"kind": "login", "address": "10.1.15.1", "user": "CORP\\alice", "at": earlier});
+    let human =
+        json!({"kind": "login", "address": "10.1.15.1", "user": "CORP\\alice", "at": earlier});
     assert_eq!(script.post_events(&human).status, 200);
     let machine = json!({"kind": "login", "address": "10.1.15.1", "user": "CORP\\PC7$"});
     assert_eq!(script.post_events(&machine).status, 200);

@@ -25,7 +25,9 @@ fn explain_says_why_this_user_and_why_not_the_others() {
     assert_eq!(explained["session"]["user"], "alice");
     assert!(explained["sentence"].as_str().unwrap().contains("alice"), "{explained}");
     let competed = explained["competed"].as_array().unwrap();
-    for (user, reason) in [("healthmailbox77", "user_ignored"), ("bob", "late"), ("carol", "other_user")] {
+    for (user, reason) in
+        [("healthmailbox77", "user_ignored"), ("bob", "late"), ("carol", "other_user")]
+    {
         let record = competed.iter().find(|record| {
             record["user"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(user))
         });
@@ -226,8 +228,11 @@ fn the_command_line_answers_who_is_there_and_why() {
     assert!(code == Some(0) && text.contains("10.1.24.1"), "{text}");
     let (code, text, _) = ask(&["sessions", "--json"]);
     assert_eq!(code, Some(0));
-    assert!(serde_json::from_str::<Value>(text.lines().next().unwrap_or("")).is_ok()
-        || serde_json::from_str::<Value>(&text).is_ok(), "{text}");
+    assert!(
+        serde_json::from_str::<Value>(text.lines().next().unwrap_or("")).is_ok()
+            || serde_json::from_str::<Value>(&text).is_ok(),
+        "{text}"
+    );
     server.stop();
     // A server that is not there is said in words.
     let folder = tempfile::tempdir().unwrap();

@@ -16,9 +16,8 @@ use crate::harness::{
 
 /// The addresses and users of a firewall's table.
 fn users(firewall: &Srx) -> BTreeMap<String, String> {
-    let entry = |(address, heard): (&String, &crate::harness::Heard)| {
-        (address.clone(), heard.user.clone())
-    };
+    let entry =
+        |(address, heard): (&String, &crate::harness::Heard)| (address.clone(), heard.user.clone());
     firewall.table().iter().map(entry).collect()
 }
 
@@ -155,9 +154,7 @@ fn a_cookie_misses_nobody_in_2500_sessions_while_events_go_on() {
     let server = Server::new();
     let mut script = server.client("script");
     let address = |n: usize| format!("10.3.{}.{}", n / 250, n % 250 + 1);
-    let login = |n: usize, user: &str| {
-        json!({"kind": "login", "address": address(n), "user": format!("{user}{n}")})
-    };
+    let login = |n: usize, user: &str| json!({"kind": "login", "address": address(n), "user": format!("{user}{n}")});
     for start in (0..2500).step_by(500) {
         let events: Vec<Value> = (start..start + 500).map(|n| login(n, "first")).collect();
         assert_eq!(script.post_events(&Value::from(events)).status, 200);
@@ -298,7 +295,10 @@ fn buy(curl: &Path, server: &Server, from: &str, id: &str, secret: &str) -> (u16
     let output = Command::new(curl)
         .args(["-sS", "-i", "--max-time", "20", "--interface", from, "--cacert"])
         .arg(authority)
-        .args(["-d", &format!("grant_type=client_credentials&client_id={id}&client_secret={secret}")])
+        .args([
+            "-d",
+            &format!("grant_type=client_credentials&client_id={id}&client_secret={secret}"),
+        ])
         .arg(format!("{}/oauth_token/oauth", server.enforcement()))
         .output()
         .unwrap();
@@ -337,7 +337,8 @@ fn a_token_is_worth_nothing_to_another_address() {
 #[test]
 fn an_answer_in_xml_escapes_what_users_are_called() {
     let server = Server::start(Setup::new().with(&point("xml-fw", "dialect = \"xml\"")));
-    let login = json!({"kind": "login", "address": "10.6.0.1", "user": "a<b>&\"c'", "groups": ["<g>"]});
+    let login =
+        json!({"kind": "login", "address": "10.6.0.1", "user": "a<b>&\"c'", "groups": ["<g>"]});
     let answer = server.client("script").post_events(&login);
     assert_eq!(answer.status, 200, "{answer:?}");
     let answer: Answer = server.client("xml-fw").ask(0, "?begintime=0").unwrap();

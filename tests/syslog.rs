@@ -119,7 +119,10 @@ fn a_sender_speaks_only_for_its_networks() {
 fn a_tunnel_with_both_families_is_two_sessions_and_ipv4_mapped_is_ipv4() {
     let server = Server::new();
     let line = Vpn { user: "alice", address: "10.1.11.18" }.up();
-    let both = line.replace("10.1.11.18-10.1.11.18)", "10.1.11.18-10.1.11.18) ipv6(0,0-65535,2a01:5f0::12-2a01:5f0::12)");
+    let both = line.replace(
+        "10.1.11.18-10.1.11.18)",
+        "10.1.11.18-10.1.11.18) ipv6(0,0-65535,2a01:5f0::12-2a01:5f0::12)",
+    );
     server.datagram(frame_3164(&both, NOW));
     server.sees("alice", "10.1.11.18");
     server.sees("alice", "2a01:5f0::12");

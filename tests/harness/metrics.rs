@@ -24,9 +24,9 @@ impl Metrics {
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let has = |series: &&Series| {
             series.name == name
-                && labels.iter().all(|(key, value)| {
-                    series.labels.get(*key).is_some_and(|label| label == value)
-                })
+                && labels
+                    .iter()
+                    .all(|(key, value)| series.labels.get(*key).is_some_and(|label| label == value))
         };
         // Counters and gauges of whole things: far below 2^53.
         self.0.iter().filter(has).map(|series| series.value).sum::<f64>() as u64
@@ -42,9 +42,8 @@ impl Metrics {
     /// What became of the items of one producer.
     pub(crate) fn account(&self, producer: &str) -> Account {
         let of = [("producer", producer)];
-        let decided = |outcome| {
-            self.sum("rollcall_deciding_events_total", &[of[0], ("outcome", outcome)])
-        };
+        let decided =
+            |outcome| self.sum("rollcall_deciding_events_total", &[of[0], ("outcome", outcome)]);
         Account {
             received: self.sum("rollcall_receiving_items_total", &of),
             applied: decided("applied"),

@@ -78,15 +78,8 @@ impl Server {
         note_listening(child.stdout.take().unwrap(), Arc::clone(&listening));
         note_log(child.stderr.take().unwrap(), Arc::clone(&log));
         let agent = agent();
-        let mut server = Self {
-            child,
-            setup,
-            listening,
-            log,
-            rest: String::new(),
-            token: String::new(),
-            agent,
-        };
+        let mut server =
+            Self { child, setup, listening, log, rest: String::new(), token: String::new(), agent };
         server.rest = until("the REST listener is announced", || {
             server.assert_alive();
             server.find(|it| it.name.contains("rest") && it.scheme.starts_with("http"))

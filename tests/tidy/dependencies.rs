@@ -10,8 +10,19 @@ use super::{none, root, text};
 /// Licences under which everything may be given on together with MIT OR Apache-2.0. CDLA is that of
 /// data: Mozilla's list of authorities, which the command line verifies with.
 const LICENCES: &[&str] = &[
-    "0BSD", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause",
-    "BSL-1.0", "CC0-1.0", "CDLA-Permissive-2.0", "ISC", "MIT", "Unicode-3.0", "Unlicense", "Zlib",
+    "0BSD",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "CDLA-Permissive-2.0",
+    "ISC",
+    "MIT",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
 ];
 
 /// Crates that are never taken in, and why.
@@ -32,7 +43,10 @@ const BANNED: &[(&str, &str)] = &[
 const TWICE: &[(&str, &str)] = &[
     ("base64", "ureq moved on to 0.23; actix-web and ours are at 0.22"),
     ("cpufeatures", "sha2 0.10 has 0.2; rand 0.10's chacha20 has 0.3"),
-    ("getrandom", "argon2's rand_core 0.6, proptest's rand 0.9 and uuid are a generation apart each"),
+    (
+        "getrandom",
+        "argon2's rand_core 0.6, proptest's rand 0.9 and uuid are a generation apart each",
+    ),
     ("hashbrown", "indexmap moved on to 0.17; metrics is at 0.16, and so are we"),
     ("http", "actix-web 4 keeps 0.2; ureq has 1"),
     ("rand", "proptest and metrics have 0.9; actix-http has 0.10"),

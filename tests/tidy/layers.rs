@@ -13,15 +13,39 @@ const PURE: &[&str] = &["src/identity", "src/wire"];
 
 /// What runs things, opens sockets, or reads clocks: not for the pure crates.
 const RUNTIMES: &[&str] = &[
-    "actix", "actix-web", "tokio", "tokio-rustls", "rustls", "crossbeam-channel", "futures-util",
-    "futures-executor", "metrics", "nix", "tracing", "ureq", "fastrand", "uuid",
+    "actix",
+    "actix-web",
+    "tokio",
+    "tokio-rustls",
+    "rustls",
+    "crossbeam-channel",
+    "futures-util",
+    "futures-executor",
+    "metrics",
+    "nix",
+    "tracing",
+    "ureq",
+    "fastrand",
+    "uuid",
 ];
 
 /// The same, as sources spell it.
 const IMPURE: &[&str] = &[
-    "std::fs", "std::io::stdin", "std::process", "std::thread", "std::env", "std::sync::Mutex",
-    "std::sync::RwLock", "static mut", "TcpStream", "TcpListener", "UdpSocket", "UnixStream",
-    "SystemTime", "Instant", "::now()",
+    "std::fs",
+    "std::io::stdin",
+    "std::process",
+    "std::thread",
+    "std::env",
+    "std::sync::Mutex",
+    "std::sync::RwLock",
+    "static mut",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "SystemTime",
+    "Instant",
+    "::now()",
 ];
 
 /// Which crates of ours each crate may use.

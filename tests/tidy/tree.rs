@@ -83,7 +83,8 @@ fn nothing_is_left_to_do() {
 
 #[test]
 fn no_module_is_a_drawer() {
-    let drawers = ["common", "utils", "util", "helpers", "helper", "core", "models", "misc", "logic"];
+    let drawers =
+        ["common", "utils", "util", "helpers", "helper", "core", "models", "misc", "logic"];
     let stem = |path: &std::path::PathBuf| {
         path.file_stem().is_some_and(|stem| drawers.iter().any(|drawer| stem == *drawer))
     };
@@ -96,7 +97,9 @@ fn what_the_architecture_names_exists() {
     let text = text("ARCHITECTURE.md");
     let quoted = text.split('`').skip(1).step_by(2);
     let mut missing = Vec::new();
-    for place in quoted.filter(|quoted| quoted.contains('/') && !quoted.contains(char::is_whitespace)) {
+    for place in
+        quoted.filter(|quoted| quoted.contains('/') && !quoted.contains(char::is_whitespace))
+    {
         // Routes and patterns are no places in the tree.
         if place.starts_with('/') || place.contains(['<', '*', ':', '{']) {
             continue;
