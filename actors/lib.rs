@@ -5,9 +5,12 @@
 //!                         (append, commit)     (fold)    (answers)
 //! ```
 
+pub mod account;
 pub mod cache;
 pub mod clock;
+pub mod enforcement;
 pub mod happenings;
+pub mod heart;
 pub mod journal;
 pub mod listener;
 pub mod mailbox;

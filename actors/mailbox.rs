@@ -6,7 +6,7 @@
 //! address of whoever sits there now.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use actix::fut::{ActorFutureExt, wrap_future};
@@ -62,12 +62,19 @@ pub struct Seat<R: Role> {
     role: R,
     meter: Meter,
     lease: Lease,
+    seated: Option<oneshot::Sender<()>>,
 }
 
 impl<R: Role> Seat<R> {
-    /// Seats `role`. When the seat is dropped, `lease` tells the supervisor how it ended.
-    pub(crate) fn new(role: R, meter: Meter, lease: Lease) -> Self {
-        Self { role, meter, lease }
+    /// Seats `role`. When it has begun, `seated` is told; when the seat is dropped, `lease` tells
+    /// the supervisor how it ended.
+    pub(crate) fn new(
+        role: R,
+        meter: Meter,
+        lease: Lease,
+        seated: Option<oneshot::Sender<()>>,
+    ) -> Self {
+        Self { role, meter, lease, seated }
     }
 
     /// Seats `role` in the context of the thread that calls this, and starts it.
@@ -95,17 +102,17 @@ impl<R: Role> Actor for Seat<R> {
 
     fn started(&mut self, desk: &mut Desk<R>) {
         self.role.started(desk);
+        // Only the one who hired it waits, and only for the first.
+        self.seated.take().map(|seated| seated.send(()));
     }
 }
 
-/// A message on its way, with the place it takes and the way back for the answer.
-///
-/// The way back is ours and not the one of actix: `Addr::send` throws a message away unhandled when
-/// nobody waits for its answer any more, and what a mailbox has taken must be handled.
+/// A message on its way, with the place it takes and whoever waits for the answer. It is handled
+/// whether somebody still waits or not: actix itself skips messages that nobody waits for.
 struct Letter<M: Message> {
     message: M,
     place: Place,
-    answer: oneshot::Sender<M::Result>,
+    sender: oneshot::Sender<M::Result>,
 }
 
 impl<M: Message> Message for Letter<M> {
@@ -140,23 +147,20 @@ where
 
     fn handle(&mut self, letter: Letter<M>, desk: &mut Desk<R>) {
         if self.lease.is_revoked() {
-            desk.terminate();
-            return;
+            return desk.terminate();
         }
-        let Letter { message, place, answer } = letter;
+        let Letter { message, place, sender } = letter;
         let began = Clock::instant();
         let reply = self.role.receive(message, desk);
         self.meter.handled(began.elapsed());
-        let hand_over = move |result| {
-            drop(place);
-            // The sender may have gone: then nobody waits for this answer.
-            let _ = answer.send(result);
-        };
+        // Whoever sent it may have gone: then nobody needs the answer.
         match reply {
-            Reply::Now(result) => hand_over(result),
-            Reply::Later(result) => {
-                let result = wrap_future::<_, Seat<R>>(result);
-                desk.spawn(result.map(|result, _, _| hand_over(result)));
+            Reply::Now(answer) => drop(sender.send(answer)),
+            Reply::Later(answer) => {
+                desk.spawn(wrap_future::<_, Self>(answer).map(|answer, _, _| {
+                    drop(place);
+                    drop(sender.send(answer));
+                }));
             }
         }
     }
@@ -290,16 +294,15 @@ impl<R: Role> Mailbox<R> {
         R: Receive<M>,
         M: Message<Result: Send> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
-        let place = Place::taken(&self.0.meter, permit);
-        // It refuses only when nobody is there, and then drops the way back.
-        let _ = seated.address.try_send(Letter { message, place, answer });
-        let mut ended = seated.ended.subscribe();
-        let mailbox = self.clone();
+        let (sender, answer) = oneshot::channel();
+        let letter = Letter { message, place: Place::taken(&self.0.meter, permit), sender };
+        // Never full: actix's limit is out of reach. An address without an actor drops the letter,
+        // and with it the sender.
+        drop(seated.address.try_send(letter));
+        let (mut ended, mailbox) = (seated.ended.subscribe(), self.clone());
         async move {
-            let answered = std::pin::pin!(answered);
-            let ended = std::pin::pin!(ended.wait_for(|ended| *ended));
-            match select(answered, ended).await {
+            let ended = pin!(ended.wait_for(|ended| *ended));
+            match select(answer, ended).await {
                 Either::Left((Ok(answer), _)) => Ok(answer),
                 Either::Left((Err(_), _)) | Either::Right(_) => Err(mailbox.lost()),
             }

@@ -33,7 +33,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 use self::problem::Problem;
 pub use self::token::Token;
 use crate::cache::Cache;
-use crate::happenings::{Answered, Happening};
+use crate::happenings::{Happening, Responded};
 use crate::mailbox::Mailbox;
 use crate::query::Query;
 use crate::supervisor::Supervisor;
@@ -164,7 +164,7 @@ async fn count(
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
-    Answered { listener: "rest", status: status.as_u16() }.emit();
+    Responded { listener: "rest", status: status.as_u16() }.emit();
     answer
 }
 

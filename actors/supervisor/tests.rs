@@ -48,7 +48,7 @@ impl Receive<Do> for Child {
             Do::Answer => {}
             Do::Panic => panic!("told to panic"),
             Do::Fail => {
-                drop(desk.run_later(Duration::ZERO, |seat, desk| seat.fail("told to", desk)))
+                desk.run_later(Duration::ZERO, |seat, desk| seat.fail("told to", desk));
             }
             Do::Quit => desk.terminate(),
             Do::Freeze(until) => drop(until.recv()),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use actix::System;
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -17,6 +18,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
 use super::client::{Answer, Events, ask};
+use crate::account::Account;
 use crate::cache::{Apply, Cache, Receipt};
 use crate::clock::Clock;
 use crate::journal::JournalWriter;
@@ -78,9 +80,9 @@ impl House {
         }
         let journal = MemoryJournal::new(Self::EPOCH);
         let (journal, _) = JournalWriter::start(journal, cache.clone()).unwrap();
-        let time = clock.clone();
+        let (time, rules) = (clock.clone(), Arc::new(ArcSwap::from(rules())));
         let hire = Hire::new(cache.clone(), move || {
-            Cache::new(rules(), journal.clone(), told_to.clone(), time.clone())
+            Cache::new(Arc::clone(&rules), journal.clone(), told_to.clone(), time.clone())
         });
         supervisor.send(hire).await.unwrap();
         let draining = watch::Sender::new(false);
@@ -144,7 +146,8 @@ impl House {
     }
 
     pub(super) async fn apply(&self, events: Vec<Event>) -> Receipt {
-        self.cache.send(Apply(events)).await.unwrap().unwrap()
+        let account = Account::open("test", events.len() as u64);
+        self.cache.send(Apply { events, account }).await.unwrap().unwrap()
     }
 
     pub(super) async fn login(&self, address: &str, user: &str) {
