@@ -38,7 +38,7 @@ fn the_account_closes_after_mixed_good_and_bad_traffic() {
     // Never an event: no template, no success, no single address, broken bytes.
     say(b"<30>Nov 21 19:50:32 fw1 sshd[7]: session opened");
     say(b"nothing at all");
-    say(b"<30>\xff\xfe\x00\x01");
+    say(b"<30>\xff\xfe\x01");
     say(up("Not-applicable", "10.30.0.97", 0)
         .replace("ra@example.net", "Not-Available")
         .as_bytes());

@@ -18,6 +18,6 @@ pub(crate) use peer::{Running, peer, run, shared_data, skip};
 pub(crate) use secrets::hash;
 pub(crate) use server::{Answer, Server, rollcall};
 pub(crate) use setup::{SECRET, Setup, point};
-pub(crate) use srx::{Heard, Srx};
+pub(crate) use srx::{Failed, Heard, Srx};
 pub(crate) use stream::Stream;
 pub(crate) use waiting::{PATIENCE, now, until, within};

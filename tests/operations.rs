@@ -9,7 +9,9 @@ use jiff::SignedDuration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Setup, Stream, Vpn, frame_3164, peer, rollcall, run, skip, until};
+use crate::harness::{
+    SECRET, Server, Setup, Srx, Stream, Vpn, frame_3164, peer, rollcall, run, skip, until,
+};
 
 const PORTAL: &str = "\n[[syslog.clients]]\nname = \"portal\"\naddresses = [\"127.0.0.9\"]\n\
                       zone = \"UTC\"\nmay = [\"vpn_up\"]\n";
@@ -154,45 +156,45 @@ fn sigterm_drains_and_what_was_acknowledged_was_visible() {
 }
 
 #[test]
-fn a_second_start_keeps_the_token_and_the_certificates() {
-    let mut setup = Setup::new();
-    let self_made = "certificate = \"server.crt\"\nkey = \"server.key\"";
-    setup = setup.replacing(self_made, "names = [\"rollcall.example\"]");
-    let data = setup.folder().join("data");
-    let listing = |data: &Path| {
-        let mut files: Vec<_> = fs::read_dir(data)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_file())
-            .map(|path| (path.clone(), fs::read(path).unwrap()))
-            .collect();
-        files.sort();
-        files
+fn a_second_start_keeps_the_token_and_the_certificate() {
+    let files = "certificate = \"server.crt\"\nkey = \"server.key\"";
+    let server = Server::start(Setup::new().replacing(files, "names = [\"rollcall.example\"]"));
+    let authority = server.data().join("tls/authority.pem");
+    let firewall = |server: &Server| {
+        Srx::new("campus-fw", SECRET, &authority, &[&server.enforcement()]).poll()
     };
-    let text = setup.text().to_owned();
-    let server = Server::start(setup);
-    let before = listing(&data);
-    for (path, bytes) in &before {
-        let mode = fs::metadata(path).unwrap().permissions().mode() & 0o077;
-        let secret = path.ends_with("admin.token") || bytes.starts_with(b"-----BEGIN PRIVATE");
-        assert!(!secret || mode == 0, "{}: others may read it", path.display());
-    }
-    assert!(before.iter().any(|(_, bytes)| bytes.starts_with(b"-----BEGIN CERTIFICATE")));
-    let again = tempfile::tempdir().unwrap();
-    let copy = again.path().join("data");
-    run(
-        Path::new("/bin/cp"),
-        &[data.as_path(), copy.as_path()].map(|p| p.to_str().unwrap()).into_iter().fold(
-            vec!["-a"],
-            |mut all, path| {
-                all.push(path);
-                all
-            },
-        ),
-    );
+    firewall(&server);
+    let (token, before) = (server.token().to_owned(), fs::read(&authority).unwrap());
+    let server = server.restart();
+    assert_eq!(server.token(), token);
+    assert_eq!(fs::read(&authority).unwrap(), before, "the firewalls' ca-profile stays good");
+    firewall(&server);
     server.stop();
-    drop(text);
-    assert_eq!(listing(&copy).len(), before.len());
+}
+
+#[test]
+fn what_is_secret_in_the_data_folder_is_for_its_owner_alone() {
+    let files = "certificate = \"server.crt\"\nkey = \"server.key\"";
+    let server = Server::start(Setup::new().replacing(files, "names = [\"rollcall.example\"]"));
+    let (mut folders, mut secrets) = (vec![server.data()], 0);
+    while let Some(folder) = folders.pop() {
+        let mode = fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", folder.display());
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            if path.ends_with("admin.token") || text.contains("PRIVATE KEY") {
+                let mode = fs::metadata(&path).unwrap().permissions().mode();
+                assert_eq!(mode & 0o177, 0, "{}: {mode:o}", path.display());
+                secrets += 1;
+            }
+        }
+    }
+    assert!(secrets >= 2, "the token, and at least one key: {secrets}");
+    server.stop();
 }
 
 #[test]

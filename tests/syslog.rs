@@ -230,8 +230,8 @@ source = "written for this story"
 
 [[rule]]
 kind = "login"
-prefilter = "portal: welcome "
-regex = 'portal: welcome (?<user>[^ ]+) at (?<ip>[0-9.]+)'
+prefilter = "welcome "
+regex = 'welcome (?<user>[^ ]+) at (?<ip>[0-9.]+)'
 
 [[sample]]
 line = '<38>Nov 21 19:50:32 gate portal: welcome alice at 10.9.0.1'

@@ -20,7 +20,7 @@ use super::{Account, Metrics, PATIENCE, SECRET, Setup, Srx, until, within};
 /// A server that runs; killed when dropped, unless it was stopped.
 pub(crate) struct Server {
     child: Child,
-    setup: Setup,
+    setup: Arc<Setup>,
     listening: Arc<Mutex<Vec<Listening>>>,
     log: Arc<Mutex<String>>,
     rest: String,
@@ -65,6 +65,17 @@ impl Answer {
 impl Server {
     /// Starts the server and waits until it says that it is ready.
     pub(crate) fn start(setup: Setup) -> Self {
+        Self::run(Arc::new(setup))
+    }
+
+    /// Stops it, and starts it again with the same configuration and the same data.
+    pub(crate) fn restart(self) -> Self {
+        let setup = Arc::clone(&self.setup);
+        self.stop();
+        Self::run(setup)
+    }
+
+    fn run(setup: Arc<Setup>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rollcall"))
             .arg("--config")
             .arg(setup.write())

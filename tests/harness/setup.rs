@@ -102,11 +102,6 @@ impl Setup {
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
     }
-
-    /// The text as it stands.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
 }
 
 /// An enforcement point that connects from anywhere on loopback with [`SECRET`]; `more` may hold

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::Answer;
 
@@ -47,12 +47,16 @@ pub(crate) enum Failed {
 }
 
 impl Srx {
-    /// A firewall that trusts `authority` alone and knows a primary and maybe a secondary server.
+    /// A firewall that trusts the certificates in `authority` alone and knows a primary and maybe a secondary server.
     /// It asks for `items-per-batch` 200, Junos's default.
     pub(crate) fn new(client_id: &str, secret: &str, authority: &Path, servers: &[&str]) -> Self {
         let pem = fs::read(authority).unwrap();
-        let authority = Certificate::from_pem(&pem).unwrap();
-        let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[authority])).build();
+        let certificates = parse_pem(&pem).filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        });
+        let roots = RootCerts::new_with_certs(&certificates.collect::<Vec<Certificate<'static>>>());
+        let tls = TlsConfig::builder().root_certs(roots).build();
         let config = Agent::config_builder().http_status_as_error(false).tls_config(tls);
         let agent = config.timeout_global(Some(Duration::from_secs(20))).build().new_agent();
         let connection =
