@@ -62,8 +62,16 @@ fn log_to(socket: &Path, tag: &str, text: &str) {
 }
 
 /// Sends a tunnel's begin over each of `transports`, and waits until each is visible.
-fn every_transport_arrives(server: &Server, socket: &Path, transports: &[&str]) {
-    until("the relay has opened its socket", || socket.exists().then_some(()));
+fn every_transport_arrives(
+    server: &Server,
+    relay: &mut Running,
+    socket: &Path,
+    transports: &[&str],
+) {
+    until("the relay has opened its socket", || {
+        relay.assert_alive();
+        socket.exists().then_some(())
+    });
     for (n, transport) in transports.iter().enumerate() {
         let address = format!("10.50.0.{}", n + 1);
         log_to(socket, transport, &Vpn { user: transport, address: &address }.up());
@@ -131,8 +139,8 @@ fn rsyslog_is_heard_over_udp_tcp_and_tls_of_both_its_libraries() {
             .arg(folder.path().join("rsyslog.pid")),
     );
     let transports = ["udp3164", "udp5424", "tcplines", "tcpcounted", "tlsgnutls", "tlsopenssl"];
-    every_transport_arrives(&server, &folder.path().join("log.sock"), &transports);
-    assert!(relay.is_alive());
+    every_transport_arrives(&server, &mut relay, &folder.path().join("log.sock"), &transports);
+    relay.assert_alive();
     server.stop();
 }
 
@@ -167,8 +175,8 @@ fn syslog_ng_is_heard_over_udp_tcp_and_tls() {
             .arg(in_folder("control")),
     );
     let transports = ["udp3164", "udp5424", "tcp3164", "tcp5424", "tls5424"];
-    every_transport_arrives(&server, &in_folder("log.sock"), &transports);
-    assert!(relay.is_alive());
+    every_transport_arrives(&server, &mut relay, &in_folder("log.sock"), &transports);
+    relay.assert_alive();
     server.stop();
 }
 

@@ -2,10 +2,13 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+
+use tempfile::NamedTempFile;
 
 /// Where a program is, on the search path or in the folder where `tests/run` unpacks those that
 /// cannot be installed beside each other.
@@ -44,25 +47,39 @@ pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, arguments: &[S]) -> Output {
 }
 
 /// A program that runs beside a story and ends with it.
-pub(crate) struct Running(Child);
+pub(crate) struct Running {
+    child: Child,
+    said: NamedTempFile,
+}
 
 impl Running {
-    /// Starts it, its output thrown away.
+    /// Starts it; what it says is shown when the story fails.
     pub(crate) fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+        let said = NamedTempFile::new().unwrap();
+        // Appended to, so that its two streams do not overwrite each other.
+        let both = || OpenOptions::new().append(true).open(said.path()).unwrap();
+        command.stdin(Stdio::null()).stdout(both()).stderr(both());
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self { child, said }
     }
 
-    /// Whether it still runs.
-    pub(crate) fn is_alive(&mut self) -> bool {
-        matches!(self.0.try_wait(), Ok(None))
+    /// Panics when it has ended by itself.
+    #[track_caller]
+    pub(crate) fn assert_alive(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("it ended by itself with {status}");
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let said = fs::read(self.said.path()).unwrap_or_default();
+            eprintln!("what the peer said:\n{}", String::from_utf8_lossy(&said));
+        }
     }
 }
