@@ -145,7 +145,9 @@ fn statements(pasted: &Pasted<'_>) -> String {
         let _ = writeln!(text, "{statement}");
     };
     if server == PLACEHOLDER {
-        line(&format!("# Replace {PLACEHOLDER} by the address at which the SRX reaches this server."));
+        line(&format!(
+            "# Replace {PLACEHOLDER} by the address at which the SRX reaches this server."
+        ));
     }
     let method = if enforcement.tls == Tls::Plain { "http" } else { "https" };
     line(&format!("{prefix} connection connect-method {method}"));
@@ -174,7 +176,9 @@ fn statements(pasted: &Pasted<'_>) -> String {
         Tls::Files { .. } => "the certificate of the authority".to_owned(),
         Tls::Plain => return text,
     };
-    line(&format!("# After the commit, copy {certificate} to the SRX as /var/tmp/rollcall.pem, then:"));
+    line(&format!(
+        "# After the commit, copy {certificate} to the SRX as /var/tmp/rollcall.pem, then:"
+    ));
     line(&format!(
         "# request security pki ca-certificate load ca-profile {PROFILE} filename /var/tmp/rollcall.pem"
     ));
