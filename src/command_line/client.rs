@@ -80,7 +80,8 @@ impl Add {
             client_id: self.client_id.clone().unwrap_or_else(|| self.name.to_string()),
             secret: secret::hash(&secret),
         };
-        let file = add_point(settings, &Environment::process(), &point).map_err(not_added)?;
+        let file =
+            add_point(settings, &Environment::process(), &point).map_err(|why| not_added(&why))?;
         let told = reload(settings, reach);
         let statements = statements(&Pasted {
             enforcement: &settings.enforcement,
@@ -109,7 +110,7 @@ impl Add {
     }
 }
 
-fn not_added(why: NotAdded) -> Failed {
+fn not_added(why: &NotAdded) -> Failed {
     match why {
         NotAdded::File { .. } => Failed::Request(why.to_string()),
         _ => Failed::Usage(why.to_string()),

@@ -56,6 +56,7 @@ impl SyslogTest {
             let text = line.trim_ascii_end();
             if !text.is_empty() {
                 print(number, &trial.line(text, clock.now()), output)?;
+                output.flush()?;
             }
         }
         let summary = trial.summary();

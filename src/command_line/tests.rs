@@ -16,6 +16,7 @@ use rollcall_actors::mailbox::Mailbox;
 use rollcall_actors::metrics;
 use rollcall_actors::rest::{ReloadReport, Rest, Token};
 use rollcall_actors::supervisor::Hire;
+use rollcall_actors::tls::SelfMade;
 use rollcall_config::HttpLimits;
 use rollcall_identity::{
     Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Precision, Principal, Producer,
@@ -30,6 +31,8 @@ use super::*;
 struct House {
     folder: TempDir,
     address: SocketAddr,
+    /// The same routes over TLS, with a self-made certificate.
+    secured: SocketAddr,
     cache: Mailbox<Cache>,
 }
 
@@ -39,24 +42,25 @@ const TOKEN: &str = "a-token-of-the-tests-0123456789";
 fn house() -> &'static House {
     static HOUSE: OnceLock<House> = OnceLock::new();
     HOUSE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_owned();
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {
             let system = System::new();
-            tell.send(system.block_on(serve())).unwrap();
+            tell.send(system.block_on(serve(&data))).unwrap();
             system.run().unwrap();
         });
-        let (address, cache) = told.recv_timeout(Duration::from_secs(20)).unwrap();
-        let folder = tempfile::tempdir().unwrap();
+        let (address, secured, cache) = told.recv_timeout(Duration::from_secs(20)).unwrap();
         let token = folder.path().join("admin.token");
         fs::write(&token, TOKEN).unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
-        let house = House { folder, address, cache };
+        let house = House { folder, address, secured, cache };
         house.fill();
         house
     })
 }
 
-async fn serve() -> (SocketAddr, Mailbox<Cache>) {
+async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache>) {
     let prometheus = metrics::install().unwrap();
     let clock = Clock::system();
     let mut rules = Rules::default();
@@ -87,13 +91,20 @@ async fn serve() -> (SocketAddr, Mailbox<Cache>) {
         connections: 64,
         connections_per_address: 64,
     };
-    let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-    let address = bound.addresses().unwrap()[0];
-    let plan = Plan { name: "rest", limits, drain: patience, tls: None, routes: rest.routes() };
-    let listener = Mailbox::<Listener>::new("rest", clock);
-    let hire = Hire::new(listener, move || Listener::new(bound.clone(), plan.clone()));
-    supervisor.send(hire).await.unwrap();
-    (address, cache)
+    let local = || Bound::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let (plain, secured) = (local(), local());
+    let at = |bound: &Bound| bound.addresses().unwrap()[0];
+    let addresses = (at(&plain), at(&secured));
+    let certificate = SelfMade::new(data, "rest", &[addresses.1], &[]);
+    let tls = certificate.serve(clock.now()).unwrap();
+    for (bound, name, tls) in [(plain, "rest", None), (secured, "rest-tls", Some(tls))] {
+        let (limits, routes) = (limits.clone(), rest.clone().routes());
+        let plan = Plan { name, limits, drain: patience, tls, routes };
+        let listener = Mailbox::<Listener>::new(name, clock.clone());
+        let hire = Hire::new(listener, move || Listener::new(bound.clone(), plan.clone()));
+        supervisor.send(hire).await.unwrap();
+    }
+    (addresses.0, addresses.1, cache)
 }
 
 fn name(text: &str) -> Name {
@@ -123,7 +134,8 @@ fn event(address: &str, user: &str, kind: Kind) -> Event {
 }
 
 impl House {
-    /// 2,200 users in 10.1.0.0/16, alice at 10.0.0.1, and carol who was at 10.0.0.3.
+    /// 2,200 users in 10.1.0.0/16, alice at 10.0.0.1, heidi at 10.0.0.4, and carol who was at
+    /// 10.0.0.3.
     fn fill(&self) {
         let user = |n: usize| {
             event(
@@ -132,20 +144,21 @@ impl House {
                 Kind::Login,
             )
         };
-        self.apply(vec![
+        self.apply(&[
             event("10.0.0.1", "alice@corp", Kind::Login),
             event("10.0.0.1", "bob@corp", Kind::Logout),
             event("10.0.0.3", "carol@corp", Kind::Login),
+            event("10.0.0.4", "heidi@office", Kind::Login),
             event("10.0.0.3", "carol@corp", Kind::Logout),
         ]);
-        self.apply((0..2200).map(user).collect());
+        self.apply(&(0..2200).map(user).collect::<Vec<_>>());
     }
 
     /// Lets the cache take events, which it may not yet do at the first moment.
-    fn apply(&self, events: Vec<Event>) {
+    fn apply(&self, events: &[Event]) {
         for _ in 0..500 {
             let account = Account::open("tests", 0);
-            let batch = Apply { events: events.clone(), account };
+            let batch = Apply { events: events.to_vec(), account };
             if let Ok(Ok(_)) = self.cache.send_blocking(batch) {
                 return;
             }
@@ -166,8 +179,10 @@ impl House {
         given: &[&str],
     ) -> (Result<(), Failed>, String) {
         let url = format!("http://{}", self.address);
-        let mut arguments =
-            vec!["rollcall", "--url", &url, "--token-file", token.to_str().unwrap()];
+        let mut arguments = vec!["rollcall", "--token-file", token.to_str().unwrap()];
+        if !given.contains(&"--url") {
+            arguments.extend(["--url", &url]);
+        }
         arguments.extend(given);
         run_line(&arguments)
     }
@@ -198,6 +213,21 @@ fn who_and_explain_say_who_is_there_and_why() {
     assert_eq!(done, Ok(()));
     assert!(printed.starts_with("alice@corp has 10.0.0.1 since"), "{printed}");
     assert!(printed.contains("refused: other_user"), "{printed}");
+}
+
+#[test]
+fn a_self_made_certificate_is_trusted_by_its_authority_and_not_without() {
+    let house = house();
+    let url = format!("https://{}", house.secured);
+    let authority = house.folder.path().join("tls/authority.pem");
+    let trusted = ["--url", &url, "--ca-file", authority.to_str().unwrap(), "who", "10.0.0.1"];
+    let (done, printed) = house.run(&trusted);
+    assert_eq!(done, Ok(()));
+    assert!(printed.contains("alice@corp"), "{printed}");
+    let (Err(Failed::Request(why)), _) = house.run(&["--url", &url, "who", "10.0.0.1"]) else {
+        panic!("it was trusted")
+    };
+    assert!(why.contains("certificate"), "{why}");
 }
 
 #[test]
@@ -267,7 +297,7 @@ fn tail_prints_changes_and_ends_with_its_reader() {
         token.to_str().unwrap(),
         "tail",
         "--domain",
-        "corp",
+        "office",
         "--from-start",
     ];
     let line = CommandLine::try_parse_from(arguments).unwrap();
@@ -278,10 +308,10 @@ fn tail_prints_changes_and_ends_with_its_reader() {
     let next = || lines.recv_timeout(Duration::from_secs(20)).unwrap();
     assert_eq!(next(), "everything anew: what was printed before is void\n");
     let first = next();
-    assert!(first.contains("began") && first.contains("alice@corp"), "{first}");
-    house.apply(vec![event("10.0.7.7", "grace@corp", Kind::Login)]);
-    assert!(next().contains("grace@corp"));
-    house.apply(vec![event("10.0.7.7", "grace@corp", Kind::Logout)]);
+    assert!(first.contains("began") && first.contains("heidi@office"), "{first}");
+    house.apply(&[event("10.0.7.7", "grace@office", Kind::Login)]);
+    assert!(next().contains("grace@office"));
+    house.apply(&[event("10.0.7.7", "grace@office", Kind::Logout)]);
     assert_eq!(tailing.join().unwrap(), Err(Failed::Unread));
 }
 
