@@ -268,6 +268,11 @@ impl<R: Role> Mailbox<R> {
         Ok(self.enqueue(&*self.seated()?, message, None))
     }
 
+    /// Whether somebody is behind the mailbox.
+    pub fn is_seated(&self) -> bool {
+        self.0.seated.load().is_some()
+    }
+
     fn seated(&self) -> Result<Arc<Seated<R>>, Gone> {
         self.0.seated.load_full().ok_or_else(|| self.lost())
     }
