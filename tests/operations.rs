@@ -10,7 +10,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    SECRET, Server, Setup, Srx, Stream, Vpn, frame_3164, peer, rollcall, run, skip, until,
+    Failed, SECRET, Server, Setup, Srx, Stream, Vpn, frame_3164, hash, peer, rollcall, run, skip,
+    until,
 };
 
 const PORTAL: &str = "\n[[syslog.clients]]\nname = \"portal\"\naddresses = [\"127.0.0.9\"]\n\
@@ -153,6 +154,100 @@ fn sigterm_drains_and_what_was_acknowledged_was_visible() {
     // With an open syslog stream and an open live stream it ends in time all the same.
     server.stop();
     assert!(stream.ends(), "the live stream is ended, and not cut");
+}
+
+#[test]
+fn a_killed_server_starts_again() {
+    let server = Server::new();
+    let token = server.token().to_owned();
+    let server = server.killed_and_started();
+    assert_eq!(server.token(), token);
+    assert_eq!(server.client("script").post_events(&login("10.43.0.1", "alice")).status, 200);
+    assert_eq!(server.who("10.43.0.1").as_deref(), Some("alice"));
+    server.stop();
+}
+
+#[test]
+fn a_changed_secret_is_in_force_at_once_and_revokes_what_was_bought_with_the_old_one() {
+    let server = Server::new();
+    let (mut campus, mut branch) = (server.client("campus-fw"), server.client("branch-fw"));
+    campus.poll();
+    branch.poll();
+    let (old, new) = (hash(SECRET), hash("another secret, of the same firewall"));
+    // The first of the two points.
+    server.rewrite(|text| text.replacen(&old, &new, 1));
+    assert_eq!(server.post("/api/v1/reload").status, 200);
+    match campus.page(0) {
+        Err(Failed::Refused(answer)) => assert_eq!(answer.status, 401),
+        other => panic!("its token and its old secret are still good: {other:?}"),
+    }
+    branch.poll();
+    let authority = server.setup().authority().certificate();
+    let url = server.enforcement();
+    let mut renewed =
+        Srx::new("campus-fw", "another secret, of the same firewall", &authority, &[&url]);
+    assert_eq!(renewed.poll(), 0);
+    server.stop();
+}
+
+#[test]
+fn a_reload_puts_rules_in_force_without_a_restart() {
+    let server = Server::new();
+    let mut script = server.client("script");
+    assert_eq!(script.post_events(&login("10.44.0.1", "svc-backup")).status, 200);
+    assert_eq!(server.who("10.44.0.1").as_deref(), Some("svc-backup"));
+    server.rewrite(|text| format!("{text}\n[rules.ignore]\nusers = [\"svc-*\"]\n"));
+    assert_eq!(server.post("/api/v1/reload").status, 200);
+    assert_eq!(script.post_events(&login("10.44.0.2", "svc-backup")).status, 200);
+    assert_eq!(server.who("10.44.0.2"), None, "ignored from now on");
+    assert_eq!(server.who("10.44.0.1").as_deref(), Some("svc-backup"), "what is, stays");
+    server.stop();
+}
+
+#[test]
+fn a_reload_moves_a_listener_and_refuses_an_address_that_is_taken() {
+    let server = Server::new();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (old, port) = ("udp = [\"127.0.0.1:0\"]", taken.local_addr().unwrap().port());
+    let new = format!("udp = [\"127.0.0.1:{port}\"]");
+    server.rewrite(|text| text.replace(old, &new));
+    let refused = server.post("/api/v1/reload");
+    assert!((400..500).contains(&refused.status), "{refused:?}");
+    assert!(refused.text.contains(&port.to_string()), "the address is named: {refused:?}");
+    let tunnel = Vpn { user: "alice", address: "10.45.0.1" };
+    server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
+    server.sees("alice", "10.45.0.1");
+
+    drop(taken);
+    let moved = server.post("/api/v1/reload");
+    assert_eq!(moved.status, 200, "{moved:?}");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    until("the new address is heard", || {
+        let tunnel = Vpn { user: "bob", address: "10.45.0.2" };
+        let line = frame_3164(&tunnel.up(), SignedDuration::ZERO);
+        socket.send_to(line.as_bytes(), ("127.0.0.1", port)).unwrap();
+        server.who("10.45.0.2")
+    });
+    assert_eq!(server.who("10.45.0.1").as_deref(), Some("alice"));
+    server.stop();
+}
+
+#[test]
+fn the_two_lines_of_a_first_start_can_be_pasted() {
+    let story = "the_two_lines_of_a_first_start_can_be_pasted";
+    let Some(unshare) = peer("unshare") else { return skip(story, "unshare is not installed") };
+    // In a network of its own the default ports are surely free.
+    let alone = ["--user", "--map-root-user", "--net"];
+    if peer("ip").is_none() || !run(&unshare, &[&alone[..], &["true"]].concat()).status.success() {
+        return skip(story, "this system grants no network namespace, or has no ip");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/first-start.sh");
+    let (script, folder) = (script.display().to_string(), folder.path().display().to_string());
+    let arguments = ["/bin/sh", &script, env!("CARGO_BIN_EXE_rollcall"), &folder];
+    let output = run(&unshare, &[&alone[..], &arguments].concat());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("alice"), "{output:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Vpn, frame_3164, now};
+use crate::harness::{Server, Setup, Stream, Vpn, frame_3164, now};
 
 #[test]
 fn the_same_vpn_event_by_syslog_and_by_push_is_one_session() {
@@ -171,5 +171,30 @@ fn a_null_user_does_not_overwrite_a_valid_one_and_a_logout_ends_only_its_own_ses
     let logout = json!({"kind": "logout", "address": "10.1.18.1", "user": "alice", "at": ago(30)});
     assert_eq!(script.post_events(&logout).status, 200);
     assert_eq!(server.who("10.1.18.1"), None);
+    server.stop();
+}
+
+#[test]
+fn a_session_past_its_logoff_time_is_gone_for_everybody() {
+    let server = Server::start(Setup::new().with("[rules]\nlogoff_time = \"1m\""));
+    let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
+    let stream = Stream::open(&server, "", None);
+    let at = (now() - SignedDuration::from_secs(57)).to_string();
+    let login = json!({"kind": "login", "address": "10.1.19.1", "user": "alice", "at": at});
+    assert_eq!(script.post_events(&login).status, 200);
+    firewall.poll();
+    assert_eq!(firewall.user_at("10.1.19.1"), Some("alice"));
+    server.sees_nobody("10.1.19.1");
+    assert_eq!(firewall.who(0, "10.1.19.1"), None);
+    assert_eq!(stream.next().name, "began");
+    let ended = stream.next();
+    assert_eq!(
+        (ended.name.as_str(), &ended.data["cause"]["rule"]),
+        ("ended", &json!("logoff_time"))
+    );
+    firewall.poll();
+    assert_eq!(firewall.user_at("10.1.19.1"), None);
+    let listed = server.get("/api/v1/sessions?state=ended").json();
+    assert_eq!(listed["sessions"][0]["user"], "alice", "{listed}");
     server.stop();
 }

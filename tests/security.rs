@@ -417,14 +417,47 @@ fn secrets_that_others_can_read_are_not_used() {
 
 #[test]
 fn nothing_listens_plainly_beyond_loopback_unless_it_is_written() {
-    for (old, new) in [("[rest]\nlisten = \"127.0.0.1:0\"", "[rest]\nlisten = \"0.0.0.0:0\"")] {
-        let setup = Setup::new().replacing(old, new);
+    let refused = |setup: &Setup| {
         let config = setup.write().display().to_string();
         let output = rollcall(setup.folder(), &["check", "--config", &config]);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
+    };
+    let rest = "[rest]\nlisten = \"127.0.0.1:0\"";
+    refused(&Setup::new().replacing(rest, "[rest]\nlisten = \"0.0.0.0:0\""));
+}
+
+#[test]
+fn two_points_of_one_name_or_one_client_id_are_refused() {
+    let setup = Setup::new().with(&point("campus-fw", ""));
+    let config = setup.write().display().to_string();
+    let output = rollcall(setup.folder(), &["check", "--config", &config]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn a_noisy_sender_is_held_back_and_costs_the_others_nothing() {
+    let setup = Setup::new()
+        .replacing(
+            "udp = [\"127.0.0.1:0\"]",
+            "udp = [\"127.0.0.1:0\"]\nlimits = { lines_per_second = 100 }",
+        )
+        .with("[[syslog.clients]]\nname = \"noisy\"\naddresses = [\"127.0.0.7\"]\nzone = \"UTC\"");
+    let server = Server::start(setup);
+    let noisy = UdpSocket::bind("127.0.0.7:0").unwrap();
+    let quiet = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut said = 0;
+    for n in 0..3000_u32 {
+        noisy.send_to(b"<30>Nov 21 19:50:32 fw1 flow[7]: chatter", server.udp()).unwrap();
+        if n % 60 == 0 {
+            said += 1;
+            let address = format!("10.65.0.{said}");
+            let line =
+                frame_3164(&Vpn { user: "alice", address: &address }.up(), SignedDuration::ZERO);
+            quiet.send_to(line.as_bytes(), server.udp()).unwrap();
+        }
     }
-    // An own filter cannot be switched off by a point's name, and two points are two.
-    let twice = Setup::new().with(&point("campus-fw", ""));
-    let config = twice.write().display().to_string();
-    assert_eq!(rollcall(twice.folder(), &["check", "--config", &config]).status.code(), Some(2));
+    let account = server.account("syslog", 3000 + said);
+    assert_eq!(account.applied, said, "not one line of the other was lost");
+    assert!(server.metrics().dropped("syslog", "rate_limited") > 2000, "{account:?}");
+    server.stop();
 }

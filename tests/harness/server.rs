@@ -75,6 +75,13 @@ impl Server {
         Self::run(setup)
     }
 
+    /// Kills it, as a crash or the kernel would, and starts it again.
+    pub(crate) fn killed_and_started(mut self) -> Self {
+        self.signal(Signal::SIGKILL);
+        self.ended();
+        Self::run(Arc::clone(&self.setup))
+    }
+
     fn run(setup: Arc<Setup>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rollcall"))
             .arg("--config")
