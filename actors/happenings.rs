@@ -4,7 +4,7 @@
 //! Labels come from closed sets (actors, configured clients and templates, enums): never a user,
 //! a host or an address that came from outside.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use metrics::{
@@ -122,6 +122,39 @@ impl Happening for KernelDropped<'_> {
         counter!("rollcall_receiving_kernel_drops_total", "producer" => self.producer.to_owned())
             .increment(self.count);
         warn!(producer = self.producer, count = self.count, "the kernel dropped datagrams");
+    }
+}
+
+/// A syslog stream was turned away. The peer is in the log only.
+pub(crate) struct StreamRefused<'a> {
+    pub producer: &'a str,
+    pub peer: SocketAddr,
+    pub reason: &'static str,
+}
+
+impl Happening for StreamRefused<'_> {
+    fn emit(self) {
+        let Self { producer, peer, reason } = self;
+        let labels = [("producer", producer.to_owned()), ("reason", reason.to_owned())];
+        counter!("rollcall_receiving_streams_refused_total", &labels).increment(1);
+        debug!(producer, %peer, reason, "stream refused");
+    }
+}
+
+/// A syslog stream ended.
+pub(crate) struct StreamClosed<'a> {
+    pub producer: &'a str,
+    pub client: &'a str,
+    pub peer: SocketAddr,
+    pub reason: &'static str,
+}
+
+impl Happening for StreamClosed<'_> {
+    fn emit(self) {
+        let Self { producer, client, peer, reason } = self;
+        let labels = [("producer", producer.to_owned()), ("reason", reason.to_owned())];
+        counter!("rollcall_receiving_streams_closed_total", &labels).increment(1);
+        debug!(producer, client, %peer, reason, "stream closed");
     }
 }
 
@@ -415,6 +448,20 @@ const PARTICULAR: &[Row] = &[
         Unit::Count,
         &["producer"],
         "Datagrams that the kernel dropped because nobody read them in time",
+    ),
+    (
+        "rollcall_receiving_streams_refused_total",
+        Counter,
+        Unit::Count,
+        &["producer", "reason"],
+        "Syslog connections turned away: unknown sender, too many, TLS",
+    ),
+    (
+        "rollcall_receiving_streams_closed_total",
+        Counter,
+        Unit::Count,
+        &["producer", "reason"],
+        "Syslog connections that ended, and why",
     ),
     (
         "rollcall_deciding_events_total",

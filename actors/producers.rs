@@ -1,6 +1,7 @@
 //! A producer is a trait; one actor wraps them all and is how they reach the cache.
 
 pub mod ptim;
+pub mod syslog;
 
 use std::future::Future;
 use std::pin::Pin;

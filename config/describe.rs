@@ -15,7 +15,9 @@ impl Display for Settings {
         let rules = &self.rules;
         let (age, logoff) = (rules.max_age.written(), rules.logoff_time.written());
         writeln!(f, "rules        events up to {age} old, logoff after {logoff}")?;
-        for (producer, time) in &rules.logoff_time_by_producer {
+        let mut exceptions: Vec<_> = rules.logoff_time_by_producer.iter().collect();
+        exceptions.sort_by_key(|(producer, _)| producer.as_str());
+        for (producer, time) in exceptions {
             writeln!(f, "             logoff after {} for {}", time.written(), producer.as_str())?;
         }
         let ignored = &rules.ignore;
@@ -69,7 +71,7 @@ fn syslog_client(f: &mut Formatter<'_>, client: &SyslogClient) -> fmt::Result {
     let senders = client.addresses.iter().map(IpNet::to_string).chain(certificates);
     let senders: Vec<String> = senders.collect();
     writeln!(f, "  {}: from {}", client.name, listed(&senders, "nowhere"))?;
-    let templates: Vec<&str> = client.templates.iter().map(|t| t.name.as_str()).collect();
+    let templates: Vec<&str> = client.templates.iter().map(|t| t.name().as_str()).collect();
     writeln!(f, "    templates {}", listed(&templates, "none"))?;
     let clock: &str = client.sender_time.into();
     let zone = client.zone.iana_name().unwrap_or("as this machine");
@@ -101,12 +103,17 @@ fn enforcement(f: &mut Formatter<'_>, enforcement: &Enforcement) -> fmt::Result 
 
 fn point(f: &mut Formatter<'_>, point: &Point) -> fmt::Result {
     let from = networks(&point.addresses, "nowhere");
-    let Point { name, client_id, dialect, .. } = point;
-    let dialect = dialect.as_str();
-    writeln!(f, "  {name}: from {from}, client id {client_id}, secret (hidden), {dialect}")?;
+    let Point { name, client_id, .. } = point;
+    writeln!(f, "  {name}: from {from}, client id {client_id}, secret (hidden)")?;
+    if let Ok(dialect) = toml::Value::try_from(&point.dialect) {
+        writeln!(f, "    answered in {dialect}")?;
+    }
     let hears = networks(&point.include, "every network");
-    write!(f, "    hears of {}, {hears}", listed(&point.domains, "every domain"))?;
-    writeln!(f, ", {}", networks(&point.exclude, "none").replacen("none", "without exception", 1))?;
+    let domains = listed(&point.domains, "every domain");
+    match networks(&point.exclude, "").as_str() {
+        "" => writeln!(f, "    hears of {domains}, {hears}")?,
+        except => writeln!(f, "    hears of {domains}, {hears} except {except}")?,
+    }
     match &point.push {
         Some(push) => authority(f, push),
         None => writeln!(f, "    may push nothing"),
@@ -147,7 +154,6 @@ fn listed<T: Display>(items: &[T], none: &str) -> String {
     if text.is_empty() { none.to_owned() } else { text }
 }
 
-/// Whether a source may make sessions, for the warning about unauthenticated senders.
 impl SyslogClient {
     /// Whether it may begin sessions from an address, which on UDP and TCP anybody can forge.
     pub fn begins_unproven(&self) -> bool {

@@ -1,7 +1,21 @@
 //! The syslog templates that Rollcall ships with, the files of `config/syslog`.
 
 /// Name and text of each, in the order in which a client without a list tries them.
-pub const SHIPPED: &[(&str, &str)] = &[];
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("aruba-clearpass", include_str!("syslog/aruba-clearpass.toml")),
+    ("cisco-asa-anyconnect", include_str!("syslog/cisco-asa-anyconnect.toml")),
+    ("cisco-ise", include_str!("syslog/cisco-ise.toml")),
+    ("fortinet-ssl-vpn", include_str!("syslog/fortinet-ssl-vpn.toml")),
+    ("freeradius", include_str!("syslog/freeradius.toml")),
+    ("isc-dhcpd", include_str!("syslog/isc-dhcpd.toml")),
+    ("junos-vpn", include_str!("syslog/junos-vpn.toml")),
+    ("kea", include_str!("syslog/kea.toml")),
+    ("openvpn", include_str!("syslog/openvpn.toml")),
+    ("paloalto-globalprotect", include_str!("syslog/paloalto-globalprotect.toml")),
+    ("pulse-connect-secure", include_str!("syslog/pulse-connect-secure.toml")),
+    ("samba-audit", include_str!("syslog/samba-audit.toml")),
+    ("strongswan", include_str!("syslog/strongswan.toml")),
+];
 
 #[cfg(test)]
 mod tests {

@@ -6,28 +6,44 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rollcall_identity::Name;
-use toml::de::DeTable;
+use rollcall_wire::syslog;
 
-use crate::section::{Section, nearest};
+use crate::nearest::nearest;
+use crate::section::Section;
 use crate::{Problem, SHIPPED, file};
 
-/// How one kind of line is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How one kind of line is read, and the text that says so: by it two settings are compared.
+#[derive(Debug, Clone)]
 pub struct Template {
-    /// Its name, the `name` in its file.
-    pub name: Name,
-    /// The file.
-    pub text: Arc<str>,
+    text: Box<str>,
+    /// The template, whose samples came out as it says.
+    pub template: Arc<syslog::Template>,
 }
 
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Template {}
+
 impl Template {
+    /// Its name, the `name` in its file.
+    pub fn name(&self) -> &Name {
+        self.template.name()
+    }
+
     /// Reads a template, or says everything that is wrong with it, its samples included.
     fn read(text: &str) -> Result<Self, Vec<String>> {
-        let table = DeTable::parse(text).map_err(|error| vec![error.message().to_owned()])?;
-        let name = table.get_ref().get("name").and_then(|value| value.get_ref().as_str());
-        let name = name.ok_or_else(|| vec!["has no name".to_owned()])?;
-        let name = Name::new(name).map_err(|why| vec![why.to_string()])?;
-        Ok(Self { name, text: text.into() })
+        let told = |problem: &syslog::TemplateProblem| problem.to_string();
+        let template = syslog::Template::from_toml(text)
+            .map_err(|problems| problems.iter().map(told).collect::<Vec<_>>())?;
+        let failures: Vec<_> = template.verify().iter().map(ToString::to_string).collect();
+        match failures.is_empty() {
+            true => Ok(Self { text: text.into(), template: Arc::new(template) }),
+            false => Err(failures),
+        }
     }
 }
 
@@ -51,7 +67,7 @@ impl Templates {
             if written[..index].contains(text) {
                 section.complain(&place, format!("{text:?} is listed twice"));
             } else if text.contains('/') || text.ends_with(".toml") {
-                found.extend(self.from_file(section, &place, &section.resolve(text)));
+                found.extend(self.in_file(section, &place, &section.resolve(text)));
             } else if let Some((name, body)) = SHIPPED.iter().find(|(name, _)| name == text) {
                 found.extend(self.shipped(section, name, body));
             } else {
@@ -65,7 +81,7 @@ impl Templates {
         self.once(section, Path::new(&format!("(shipped template {name})")), text)
     }
 
-    fn from_file(&self, section: &Section<'_>, place: &str, path: &Path) -> Option<Arc<Template>> {
+    fn in_file(&self, section: &Section<'_>, place: &str, path: &Path) -> Option<Arc<Template>> {
         if let Some(known) = self.0.borrow().get(path) {
             return known.clone();
         }

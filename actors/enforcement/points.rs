@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 use rollcall_config::{Enforcement, Point, Ptim, Pusher, SecretHash};
 use rollcall_identity::{Filter, Glob, Name, Origin, Producer, Revision, Timestamp};
-use rollcall_wire::srx::{Dialect, Format};
+use rollcall_wire::srx::Dialect;
 use tokio::sync::watch;
 
 use super::lockout::Failures;
@@ -165,10 +165,6 @@ impl Roster {
 
 impl Client {
     fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>) -> Self {
-        let format = match point.dialect {
-            rollcall_config::Dialect::Json => Format::Json,
-            rollcall_config::Dialect::Xml => Format::Xml,
-        };
         let domains = point.domains.iter().map(literal).collect();
         let (include, exclude) = (point.include.clone(), point.exclude.clone());
         let mut filter = Filter::default();
@@ -178,10 +174,7 @@ impl Client {
             name: point.name.clone(),
             secret: point.secret.clone(),
             addresses: point.addresses.clone(),
-            asks: Some(Asks {
-                dialect: Dialect { format, ..Dialect::default() },
-                filter: Arc::new(filter),
-            }),
+            asks: Some(Asks { dialect: point.dialect.clone(), filter: Arc::new(filter) }),
             pushes: point.push.is_some().then(pushing),
             tally,
         }

@@ -14,8 +14,8 @@ pub struct Filter {
     pub include: Vec<IpNet>,
     /// Networks that are left out even where they are included.
     pub exclude: Vec<IpNet>,
-    /// A second filter that must admit as well.
-    and: Option<Box<Filter>>,
+    /// A second filter that must admit as well; see [`Filter::both`].
+    pub and: Option<Box<Filter>>,
 }
 
 impl Filter {

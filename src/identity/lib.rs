@@ -18,6 +18,8 @@ mod journal;
 mod name;
 mod rules;
 mod session;
+#[cfg(test)]
+mod stories;
 mod table;
 mod time;
 mod verdict;

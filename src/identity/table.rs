@@ -73,9 +73,10 @@ impl Table {
     /// How many competing events are remembered for an address.
     pub const RECORDS: usize = 8;
 
-    /// How many ended sessions are remembered in all. As many as the sessions Rollcall is made
-    /// for: if all of them end within the age allowed to a login, no late login brings one back.
-    pub const ENDED: usize = 1 << 20;
+    /// How many ended sessions are remembered in all: what keeps a late login from bringing one
+    /// back. 290 ends a second for the 15 minutes that a login may be late by default, in at most
+    /// 100 MB.
+    pub const ENDED: usize = 1 << 18;
 
     /// How many competing events are remembered in all for addresses with a session or the memory
     /// of one, and how many more for addresses that never had one. About 20 MB each. They are
@@ -254,7 +255,7 @@ impl Table {
             && let Some(principal) = claim.principal.as_deref().cloned()
             && let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut())
         {
-            past.departed = Some(Departed { principal, at: claim.moment() });
+            past.departed = Some(Box::new(Departed { principal, at: claim.moment() }));
         }
         Decision { verdict, change: None }
     }

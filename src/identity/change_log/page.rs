@@ -71,6 +71,9 @@ impl ChangeLog {
             // Extensions have no slot of their own; they are known with the rest.
             next.revision = self.newest;
         }
+        if next.began <= next.revision {
+            next.began = Revision(0);
+        }
         Page { changes, next, more, resync }
     }
 

@@ -1,1 +1,238 @@
+//! What consumers of the log are told, one short story each.
 
+use super::*;
+use crate::stories::{address, expiry, name, rules, saw, seconds};
+use crate::{Event, Filter, Glob, Kind, Rules, Table};
+
+/// A table and the log of its changes.
+struct Story {
+    table: Table,
+    log: ChangeLog,
+    rules: Rules,
+    revision: u64,
+}
+
+impl Story {
+    fn new(limits: Limits) -> Self {
+        let rules = Rules { logoff_time: Duration::from_secs(600), ..rules() };
+        Self { table: Table::default(), log: ChangeLog::new(7, limits), rules, revision: 0 }
+    }
+
+    /// Folds an event at the address `10.0.0.<host>` and logs the change, if any.
+    fn fold(&mut self, host: u8, event: Event) {
+        self.revision += 1;
+        let event = Event { address: address(&format!("10.0.0.{host}")), ..event };
+        let decision = self.table.apply(Revision(self.revision), &event, &self.rules);
+        if let Some(change) = decision.change {
+            self.log.apply(&change, event.seen);
+        }
+    }
+
+    fn read(&self, cursor: Option<Cursor>, filter: &Filter, now: i64) -> (Vec<String>, Page) {
+        let request = Request { cursor, since: None, filter, limit: 100, now: seconds(now) };
+        let page = self.log.read(&request);
+        (page.changes.iter().map(told).collect(), page)
+    }
+}
+
+/// `10.0.0.1 alice@corp`, or `10.0.0.1 -alice@corp` for an end, or `10.0.0.1 -` for a nameless one.
+fn told(change: &Change) -> String {
+    let user = change.session().and_then(|session| session.principal.as_ref());
+    let user = user.map(ToString::to_string).unwrap_or_default();
+    let sign = if change.after.is_some() { "" } else { "-" };
+    format!("{} {sign}{user}", change.address)
+}
+
+fn only(domain: &str) -> Filter {
+    Filter { domains: vec![Glob::new(domain).unwrap()], ..Filter::default() }
+}
+
+#[test]
+fn a_consumer_is_told_once_and_an_extension_never() {
+    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
+    let (changes, page) = story.read(None, &all, 10);
+    assert_eq!(changes, ["10.0.0.1 alice@corp", "10.0.0.2 bob@corp"]);
+    assert!(page.resync && !page.more);
+    story.fold(1, saw(Kind::Rekey, "alice@corp", 20));
+    let (changes, page) = story.read(Some(page.next), &all, 20);
+    assert_eq!(changes, [""; 0]);
+    assert_eq!(page.next, Cursor::new(7, Revision(3)), "extensions are known with the rest");
+    // One that begins now gets the fresh session, at its old place.
+    let (_, fresh) = story.read(None, &all, 20);
+    assert_eq!(fresh.changes[0].revision, Revision(1));
+    assert_eq!(fresh.changes[0].after.as_ref().unwrap().expires, seconds(620));
+}
+
+#[test]
+fn an_end_is_told_to_those_who_may_hold_the_session() {
+    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    let (_, page) = story.read(None, &all, 10);
+    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    assert_eq!(story.read(Some(page.next), &all, 20).0, ["10.0.0.1 -alice@corp"]);
+    assert_eq!(story.read(None, &all, 20).0, [""; 0], "who begins now holds nothing");
+}
+
+#[test]
+fn a_session_past_its_logoff_time_is_told_as_ended() {
+    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    let begin = Some(Cursor::new(7, Revision(0)));
+    assert_eq!(story.read(begin, &all, 609).0, ["10.0.0.1 alice@corp"]);
+    let (changes, page) = story.read(begin, &all, 610);
+    assert_eq!(changes, ["10.0.0.1 -alice@corp"]);
+    assert_eq!(page.changes[0].cause.rule, crate::Rule::LogoffTime);
+    assert_eq!(story.log.get(address("10.0.0.1"), seconds(610)), None);
+    story.fold(1, expiry(611));
+    assert_eq!(story.read(Some(page.next), &all, 611).0, ["10.0.0.1 -alice@corp"]);
+}
+
+#[test]
+fn an_extension_after_the_end_was_told_is_told_as_a_beginning() {
+    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    let (_, page) = story.read(None, &all, 700);
+    // The rekey was received in time, but it came through the journal only now.
+    let rekey = Event { address: address("10.0.0.1"), ..saw(Kind::Rekey, "alice@corp", 600) };
+    let decision = story.table.apply(Revision(2), &rekey, &story.rules);
+    story.log.apply(&decision.change.unwrap(), seconds(701));
+    assert_eq!(story.read(Some(page.next), &all, 701).0, ["10.0.0.1 alice@corp"]);
+    assert_eq!(story.log.len(), 1);
+}
+
+#[test]
+fn who_leaves_a_domain_is_gone_for_those_who_ask_for_that_domain_alone() {
+    let mut story = Story::new(Limits::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, saw(Kind::VpnUp, "dave@home", 10));
+    let (changes, page) = story.read(None, &only("corp"), 10);
+    assert_eq!(changes, ["10.0.0.1 alice@corp"]);
+    story.fold(1, saw(Kind::VpnUp, "bob@lab", 20));
+    story.fold(2, saw(Kind::Logout, "dave@home", 20));
+    let (changes, _) = story.read(Some(page.next), &only("corp"), 20);
+    assert_eq!(changes, ["10.0.0.1 -alice@corp"], "and nothing of bob or dave");
+    // Two domains further, it is not known any more whom the consumer holds; only that it may.
+    story.fold(1, saw(Kind::VpnUp, "carol@home", 30));
+    story.fold(1, saw(Kind::Logout, "carol@home", 40));
+    assert_eq!(story.read(Some(page.next), &only("corp"), 40).0, ["10.0.0.1 -"]);
+    assert_eq!(story.read(None, &only("corp"), 40).0, [""; 0]);
+}
+
+#[test]
+fn networks_bound_what_is_told() {
+    let mut story = Story::new(Limits::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
+    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    let filter = Filter { exclude: vec!["10.0.0.1/32".parse().unwrap()], ..Filter::default() };
+    let begin = Some(Cursor::new(7, Revision(0)));
+    assert_eq!(story.read(begin, &filter, 20).0, ["10.0.0.2 bob@corp"]);
+}
+
+#[test]
+fn a_cursor_that_cannot_be_resumed_begins_from_nothing() {
+    let limits = Limits { tombstone_count: 1, ..Limits::default() };
+    let (mut story, all) = (Story::new(limits), Filter::default());
+    for host in 1..=3 {
+        story.fold(host, saw(Kind::VpnUp, "alice@corp", 10));
+    }
+    let (_, page) = story.read(None, &all, 10);
+    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    assert!(!story.read(Some(page.next), &all, 20).1.resync);
+    story.fold(2, saw(Kind::Logout, "alice@corp", 20));
+    let (changes, again) = story.read(Some(page.next), &all, 20);
+    assert!(again.resync, "the end of the first is forgotten");
+    assert_eq!(changes, ["10.0.0.3 alice@corp"]);
+    assert_eq!(story.log.oldest(), Revision(4));
+    for foreign in ["8.5", "7.6", "7.0.6"] {
+        let cursor = Some(foreign.parse().unwrap());
+        assert!(story.read(cursor, &all, 20).1.resync, "{foreign}");
+    }
+}
+
+#[test]
+fn a_first_reading_in_pages_is_not_undone_by_ends_that_are_forgotten_before_it_began() {
+    let limits = Limits { tombstone_count: 0, ..Limits::default() };
+    let (mut story, all) = (Story::new(limits), Filter::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
+    story.fold(3, saw(Kind::VpnUp, "carol@corp", 10));
+    story.fold(3, saw(Kind::Logout, "carol@corp", 20));
+    let request =
+        |cursor| Request { cursor, since: None, filter: &all, limit: 1, now: seconds(20) };
+    let first = story.log.read(&request(None));
+    assert!(first.resync && first.more);
+    let second = story.log.read(&request(Some(first.next.to_string().parse().unwrap())));
+    assert_eq!(second.changes.iter().map(told).collect::<Vec<_>>(), ["10.0.0.2 bob@corp"]);
+    assert!(!second.resync);
+    // But an end that is forgotten after it began is one that it must not miss.
+    story.fold(1, saw(Kind::Logout, "alice@corp", 30));
+    assert!(story.log.read(&request(Some(first.next))).resync);
+}
+
+#[test]
+fn a_first_request_with_a_time_starts_there() {
+    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, saw(Kind::VpnUp, "bob@corp", 20));
+    story.fold(2, saw(Kind::Logout, "bob@corp", 30));
+    story.fold(3, saw(Kind::VpnUp, "carol@corp", 40));
+    let since = |after| {
+        let since = Some(seconds(after));
+        let request = Request { cursor: None, since, filter: &all, limit: 9, now: seconds(50) };
+        let page = story.log.read(&request);
+        (page.changes.iter().map(told).collect::<Vec<_>>(), page.resync)
+    };
+    let all = ["10.0.0.1 alice@corp", "10.0.0.2 -bob@corp", "10.0.0.3 carol@corp"];
+    assert_eq!(since(0), (all.map(String::from).to_vec(), false));
+    assert_eq!(since(25), (all[1..].iter().map(|&s| s.into()).collect(), false));
+    assert_eq!(since(40), (vec![all[2].into()], false));
+    assert_eq!(since(41).0.len(), 1, "up to a second more than was asked for");
+}
+
+#[test]
+fn a_filter_that_matches_nothing_holds_nobody_up() {
+    let mut story = Story::new(Limits::default());
+    let many = ChangeLog::SCAN as u32 + 10;
+    for number in 0..many {
+        let place = Address::from(std::net::Ipv4Addr::from(0x0a01_0000 + number));
+        let event = Event { address: place, ..saw(Kind::VpnUp, "alice@corp", 10) };
+        let revision = Revision(u64::from(number) + 1);
+        let change = story.table.apply(revision, &event, &story.rules).change.unwrap();
+        story.log.apply(&change, seconds(10));
+    }
+    let (changes, page) = story.read(None, &only("lab"), 10);
+    assert_eq!((changes.len(), page.more), (0, true));
+    let (changes, page) = story.read(Some(page.next), &only("lab"), 10);
+    assert_eq!((changes.len(), page.more), (0, false));
+    let found = story.log.find(Revision(0), 5, seconds(10), |s| s.domain() == Some(&name("lab")));
+    assert_eq!((found.sessions.len(), found.next), (0, Some(Revision(ChangeLog::SCAN as u64))));
+    let rest = story.log.find(found.next.unwrap(), 5, seconds(10), |_| true);
+    assert_eq!((rest.sessions.len(), rest.next), (5, Some(Revision(ChangeLog::SCAN as u64 + 5))));
+    let last = story.log.find(rest.next.unwrap(), 5, seconds(10), |_| true);
+    assert_eq!((last.sessions.len(), last.next), (5, None));
+}
+
+#[test]
+fn memory_follows_the_sessions_and_not_the_changes() {
+    let mut story = Story::new(Limits { tombstone_count: 10, ..Limits::default() });
+    for round in 0..20_000 {
+        let user = if round % 2 == 0 { "alice@corp" } else { "bob@corp" };
+        story.fold((round % 7) as u8, saw(Kind::VpnUp, user, round));
+    }
+    assert_eq!(story.log.len(), 7);
+    assert!(story.log.slots.len() <= 7 + COMPACT_FROM + 1);
+    assert!(size_of::<Slot>() <= 32);
+}
+
+#[test]
+fn a_change_that_comes_again_is_left_out() {
+    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    let (_, page) = story.read(None, &all, 10);
+    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    story.log.apply(&page.changes[0], seconds(21));
+    assert_eq!((story.log.len(), story.log.newest()), (0, Revision(2)));
+}

@@ -13,7 +13,7 @@ pub(super) struct Past {
     /// The last session that is no more.
     pub(super) ended: Option<Ended>,
     /// Who was said to leave while not being there: their login may still be on its way.
-    pub(super) departed: Option<Departed>,
+    pub(super) departed: Option<Box<Departed>>,
     /// The latest events that competed, newest last.
     records: VecDeque<Kept>,
 }
@@ -74,6 +74,8 @@ impl Past {
         self.records.retain(|kept| kept.ticket != ticket);
         if self.records.is_empty() {
             self.departed = None;
+            // An emptied list keeps its room; a million of them would keep half a gigabyte.
+            self.records = VecDeque::new();
         }
     }
 

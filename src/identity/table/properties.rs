@@ -1,1 +1,252 @@
+//! What must hold for any events in any order, against models that know nothing of the table.
 
+use std::collections::{BTreeMap, HashMap as StdMap};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::stories::{address, millis, name, origin, rules, saw, seconds, who};
+use crate::{Authority, Glob, Posture, Producer};
+
+/// Few addresses and few users, so that they meet.
+const ADDRESSES: [&str; 3] = ["10.0.0.7", "10.0.0.8", "2001:db8::7"];
+const USERS: [&str; 7] =
+    ["alice", "alice@corp", "alice@lab", "bob@corp", "carol", "pc1$@corp", "svc-backup@corp"];
+
+/// The logoff time of these tests, in seconds: short, so that sessions end by it.
+const LOGOFF: i64 = 120;
+
+fn short_rules() -> Rules {
+    let mut rules = rules();
+    rules.logoff_time = Duration::from_secs(LOGOFF as u64);
+    rules.max_age = Duration::from_secs(60);
+    rules
+}
+
+/// The same, with something forbidden in every way there is.
+fn strict_rules() -> Rules {
+    let mut rules = short_rules();
+    rules.ignore.users = vec![Glob::new("svc-*").unwrap()];
+    rules.ignore.networks = vec!["2001:db8::/64".parse().unwrap()];
+    rules.preserve_valid_user = false;
+    let lab = Authority {
+        kinds: vec![Kind::Login, Kind::Logout, Kind::VpnDown],
+        domains: vec![name("lab")],
+        ..Authority::default()
+    };
+    rules.authorities.insert((name("ptim"), name("branch-fw")), lab);
+    rules
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop::sample::select(vec![
+        Kind::Login,
+        Kind::VpnUp,
+        Kind::Logout,
+        Kind::VpnDown,
+        Kind::Rekey,
+        Kind::Refresh,
+        Kind::DeviceSeen,
+        Kind::Expiry,
+    ])
+}
+
+/// Any event, received so many seconds after the start and up to 70 seconds old or 10 ahead.
+fn any_event() -> impl Strategy<Value = Event> {
+    let user = prop::option::of(prop::sample::select(USERS.to_vec()));
+    let device = prop::option::of(prop::sample::select(vec!["pc1", "PC1", "pc2"]));
+    let place = prop::sample::select(ADDRESSES.to_vec());
+    let posture = prop::option::of(Just(Posture::Healthy));
+    let times = (0..400_000_i64, -10_000..70_000_i64, any::<bool>());
+    (kind(), place, user, device, posture, times).prop_map(
+        |(kind, place, user, device, posture, (seen, age, coarse))| {
+            let at = millis(seen - age);
+            let by = match (kind, coarse) {
+                (Kind::Expiry, _) => Producer::Cache,
+                (_, true) => Producer::Syslog,
+                (_, false) => Producer::Ptim,
+            };
+            let whole = Timestamp::from_millis(at.millis().div_euclid(1000) * 1000);
+            Event {
+                address: address(place),
+                principal: user.map(who),
+                device: device.map(name),
+                posture,
+                at: if coarse { whole } else { at },
+                precision: if coarse { Precision::Second } else { Precision::Millisecond },
+                seen: millis(seen),
+                origin: origin(by),
+                ..saw(kind, "", 0)
+            }
+        },
+    )
+}
+
+/// Events in the order in which they are received.
+fn arrivals(most: usize) -> impl Strategy<Value = Vec<Event>> {
+    prop::collection::vec(any_event(), 1..most).prop_map(|mut events| {
+        events.sort_by_key(|event| event.seen);
+        events
+    })
+}
+
+fn held(table: &Table) -> BTreeMap<Address, Arc<Session>> {
+    table.sessions().map(|session| (session.address, session.clone())).collect()
+}
+
+/// What one user did in time; nothing is late.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Login,
+    Logout,
+    Rekey,
+}
+
+/// Who is there at `now`, from the whole history of an address: whoever logged in last, unless
+/// that user logged out since, or was not heard of for the logoff time.
+fn owner_by_history(history: &[(i64, Deed, usize)], now: i64) -> Option<usize> {
+    let last = history.iter().rposition(|(_, deed, _)| matches!(deed, Deed::Login))?;
+    let (_, _, user) = history[last];
+    let left = |(_, deed, who): &(i64, Deed, usize)| matches!(deed, Deed::Logout) && *who == user;
+    if history[last..].iter().any(left) {
+        return None;
+    }
+    let heard = history[last..].iter().filter(|(_, _, who)| *who == user).map(|(at, ..)| *at);
+    let heard: Vec<i64> = heard.chain([now]).collect();
+    let silent = heard.windows(2).any(|pair| pair[1] - pair[0] >= LOGOFF);
+    (!silent).then_some(user)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn replaying_the_changes_gives_the_table(events in arrivals(60), strict: bool) {
+        let rules = if strict { strict_rules() } else { short_rules() };
+        let (mut table, mut replayed) = (Table::default(), BTreeMap::new());
+        for (position, event) in events.iter().enumerate() {
+            let revision = Revision(position as u64 + 1);
+            let Decision { verdict, change } = table.apply(revision, event, &rules);
+            prop_assert_eq!(change.is_some(), matches!(verdict, Verdict::Applied(_)));
+            if let Some(change) = change {
+                prop_assert_eq!(change.revision, revision);
+                let before = match &change.after {
+                    Some(after) => replayed.insert(change.address, after.clone()),
+                    None => replayed.remove(&change.address),
+                };
+                prop_assert_eq!(before, change.before);
+            }
+            prop_assert_eq!(&replayed, &held(&table));
+        }
+        prop_assert_eq!(table.len(), replayed.len());
+    }
+
+    #[test]
+    fn what_is_forbidden_leaves_no_trace_in_any_session(events in arrivals(60)) {
+        let rules = strict_rules();
+        let mut table = Table::default();
+        for (position, event) in events.iter().enumerate() {
+            table.apply(Revision(position as u64 + 1), event, &rules);
+            for session in table.sessions() {
+                prop_assert_ne!(session.address, address("2001:db8::7"));
+                let user = session.principal.as_ref().map(ToString::to_string).unwrap_or_default();
+                prop_assert!(!user.starts_with("svc-") && !user.contains('$'));
+                if session.cause.origin.kind == Producer::Ptim && session.principal.is_some() {
+                    prop_assert_eq!(session.domain(), Some(&name("lab")));
+                }
+                prop_assert!(session.cause.seen.since(session.cause.at) <= rules.max_age);
+            }
+        }
+    }
+
+    #[test]
+    fn no_session_outlives_its_logoff_time(events in arrivals(60), lose in 0..4_usize) {
+        let (rules, cache) = (short_rules(), origin(Producer::Cache));
+        let mut table = Table::default();
+        let mut revision = 0;
+        for event in &events {
+            revision += 1;
+            table.apply(Revision(revision), event, &rules);
+            for session in table.sessions() {
+                prop_assert!(session.confirmed <= event.seen);
+                prop_assert!(session.since <= session.confirmed);
+                prop_assert!(session.expires <= event.seen + rules.logoff_time);
+            }
+        }
+        // Whatever was proposed may have been lost some times; the end comes nevertheless.
+        let mut now = seconds(400 + LOGOFF);
+        for _ in 0..lose {
+            table.due(now, &cache, usize::MAX);
+            now = now + AGAIN;
+        }
+        for event in table.due(now, &cache, usize::MAX) {
+            revision += 1;
+            let decision = table.apply(Revision(revision), &event, &rules);
+            prop_assert_eq!(decision.verdict, Verdict::Applied(Rule::LogoffTime));
+        }
+        prop_assert!(table.is_empty());
+        table.due(now + AGAIN, &cache, usize::MAX);
+        prop_assert_eq!(table.next_due(), None);
+        table.forget_before(now + AGAIN);
+        prop_assert!(table.entries.is_empty(), "nothing is remembered for ever");
+    }
+
+    #[test]
+    fn the_newest_login_wins_in_whatever_order_they_arrive(
+        logins in prop::collection::btree_map(0..59_000_i64, (0..3_usize, 0..4_usize), 1..40),
+        order: Vec<u16>,
+    ) {
+        let mut newest = StdMap::new();
+        for (place, user) in logins.values() {
+            newest.insert(address(ADDRESSES[*place]), *user);
+        }
+        let mut arriving: Vec<_> = logins.into_iter().collect();
+        for (from, to) in order.iter().enumerate() {
+            let many = arriving.len();
+            arriving.swap(from % many, usize::from(*to) % many);
+        }
+        let names = ["alice@corp", "alice@lab", "bob@corp", "carol@corp"];
+        let mut table = Table::default();
+        for (position, (at, (place, user))) in arriving.into_iter().enumerate() {
+            let at = millis(at);
+            let place = address(ADDRESSES[place]);
+            let login = Event { address: place, at, seen: seconds(60), ..saw(Kind::Login, names[user], 0) };
+            table.apply(Revision(position as u64 + 1), &login, &short_rules());
+        }
+        let owners: StdMap<_, _> = table
+            .sessions()
+            .map(|s| (s.address, s.principal.as_ref().unwrap().to_string()))
+            .collect();
+        let expected: StdMap<_, _> =
+            newest.into_iter().map(|(place, user)| (place, names[user].to_owned())).collect();
+        prop_assert_eq!(owners, expected);
+    }
+
+    #[test]
+    fn in_order_the_owner_is_the_one_that_history_tells(
+        deeds in prop::collection::vec((1..90_i64, 0..3_u8, 0..3_usize), 1..40),
+        silence in 0..2 * LOGOFF,
+    ) {
+        let names = ["alice@corp", "bob@corp", "carol@lab"];
+        let (mut table, mut history, mut now) = (Table::default(), Vec::new(), 0);
+        for (revision, (pause, deed, user)) in deeds.into_iter().enumerate() {
+            now += pause;
+            let (kind, deed) = match deed {
+                0 => (Kind::VpnUp, Deed::Login),
+                1 => (Kind::VpnDown, Deed::Logout),
+                _ => (Kind::Rekey, Deed::Rekey),
+            };
+            history.push((now, deed, user));
+            table.apply(Revision(revision as u64 + 1), &saw(kind, names[user], now), &short_rules());
+            let there = |at| {
+                let held = table.get(address("10.0.0.7")).filter(|s| s.alive_at(seconds(at)));
+                held.map(|s| s.principal.as_ref().unwrap().to_string())
+            };
+            for at in [now, now + silence] {
+                let expected = owner_by_history(&history, at).map(|user| names[user].to_owned());
+                prop_assert_eq!(there(at), expected);
+            }
+        }
+    }
+}

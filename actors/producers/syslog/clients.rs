@@ -1,0 +1,138 @@
+//! Who may send lines, and how each sender's lines are read.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+use ipnet::IpNet;
+use rollcall_config as config;
+use rollcall_identity::{Name, Origin, Producer as Word, Timestamp};
+use rollcall_wire::syslog::{Defaults, Field, Maps, Reader, TimeSource};
+
+/// The configured clients of one syslog producer.
+pub(super) struct Clients {
+    clients: Vec<Arc<Client>>,
+    /// Every network with its client, the narrowest first.
+    networks: Vec<(IpNet, usize)>,
+}
+
+/// One client at work.
+pub(super) struct Client {
+    /// The configured name.
+    pub name: Name,
+    /// Its templates.
+    pub reader: Reader,
+    /// The zone in which it writes local times.
+    pub zone: jiff::tz::TimeZone,
+    /// How many streams it has open.
+    pub streams: AtomicUsize,
+    certificate_names: Vec<String>,
+    allowance: Option<Allowance>,
+}
+
+impl Clients {
+    /// The clients as configured.
+    pub(super) fn new(settings: &config::Syslog) -> Self {
+        let client = |client| Arc::new(Client::new(settings, client));
+        let clients: Vec<_> = settings.clients.iter().map(client).collect();
+        let mut networks: Vec<_> = settings
+            .clients
+            .iter()
+            .enumerate()
+            .flat_map(|(index, client)| client.addresses.iter().map(move |net| (*net, index)))
+            .collect();
+        networks.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
+        Self { clients, networks }
+    }
+
+    /// The client that sends from `address`.
+    pub(super) fn at(&self, address: IpAddr) -> Option<&Arc<Client>> {
+        let address = address.to_canonical();
+        let (_, index) = self.networks.iter().find(|(network, _)| network.contains(&address))?;
+        self.clients.get(*index)
+    }
+
+    /// The client that shows a certificate with one of `names`.
+    pub(super) fn named(&self, names: &[String]) -> Option<&Arc<Client>> {
+        let shown = |known: &String| names.iter().any(|name| name.eq_ignore_ascii_case(known));
+        self.clients.iter().find(|client| client.certificate_names.iter().any(shown))
+    }
+}
+
+impl Client {
+    fn new(settings: &config::Syslog, client: &config::SyslogClient) -> Self {
+        let origin = |form: &Name| {
+            Arc::new(Origin {
+                kind: Word::Syslog,
+                producer: settings.name.clone(),
+                client: client.name.clone(),
+                form: form.clone(),
+            })
+        };
+        let templates =
+            client.templates.iter().map(|t| (Arc::clone(&t.template), origin(t.name())));
+        let templates = templates.collect();
+        let mut maps = Maps::default();
+        for (field, map) in &client.maps {
+            if let Ok(field) = field.parse::<Field>() {
+                map.values.iter().for_each(|(from, to)| maps.insert(field, from, to));
+            }
+        }
+        let time = match client.sender_time {
+            config::SenderTime::Trust => TimeSource::Sender,
+            config::SenderTime::Arrival => TimeSource::Arrival,
+        };
+        let (domain, zone) = (client.domain.clone(), client.zone.clone());
+        Self {
+            name: client.name.clone(),
+            reader: Reader::new(templates, Defaults { domain, maps, zone: zone.clone(), time }),
+            zone,
+            streams: AtomicUsize::new(0),
+            certificate_names: client.certificate_names.clone(),
+            allowance: settings.limits.lines_per_second.map(Allowance::new),
+        }
+    }
+
+    /// Whether one more line at `now` is within what the client is allowed.
+    pub(super) fn may_send(&self, now: Timestamp) -> bool {
+        self.allowance.as_ref().is_none_or(|allowance| allowance.take(now))
+    }
+}
+
+/// So many lines in each second of the clock. Counted in one word: the second, and what was taken
+/// in it, so that all sockets of a client share it without a lock.
+struct Allowance {
+    per_second: u32,
+    taken: AtomicU64,
+}
+
+impl Allowance {
+    fn new(per_second: u32) -> Self {
+        Self { per_second, taken: AtomicU64::new(0) }
+    }
+
+    fn take(&self, now: Timestamp) -> bool {
+        let second = u64::from((now.millis() / 1000) as u32) << 32;
+        let word = self.taken.load(Relaxed);
+        let taken = if word & !u64::from(u32::MAX) == second { word as u32 } else { 0 };
+        if taken >= self.per_second {
+            return false;
+        }
+        // Two sockets that take at once may count one line for two: a limit, not an account.
+        self.taken.store(second | u64::from(taken + 1), Relaxed);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowance_is_renewed_each_second() {
+        let (allowance, at) = (Allowance::new(2), Timestamp::from_millis);
+        assert!(allowance.take(at(1_000)) && allowance.take(at(1_500)));
+        assert!(!allowance.take(at(1_999)), "two were taken in this second");
+        assert!(allowance.take(at(2_000)));
+    }
+}

@@ -1,0 +1,217 @@
+//! Streams: TCP (RFC 6587) and TLS (RFC 5425), each connection bound to one client from its first
+//! byte to its last.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use futures_util::future::{Either, join_all, select};
+use rollcall_wire::syslog::Framer;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::certificate::peer_names;
+use super::clients::Client;
+use super::intake::{BATCH, Intake};
+use super::{Syslog, failed};
+use crate::happenings::{Happening, StreamClosed, StreamRefused};
+use crate::producers::{Outlet, ProducerFailed, Stop};
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// How much is read at once. A connection holds this much and one unfinished message.
+const READ: usize = 64 * 1024;
+
+/// How long the acceptor waits after the system refused it a socket (too many open files).
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Accepts on all stream listeners until `stop`, and then until the last connection has handed
+/// over what it had read.
+pub(super) fn accept_all(
+    syslog: Arc<Syslog>,
+    outlet: &Outlet,
+    stop: &Stop,
+) -> Result<impl Future<Output = ()> + use<>, ProducerFailed> {
+    let open = Arc::new(AtomicUsize::new(0));
+    let mut accepting = Vec::new();
+    for (listener, tls) in &syslog.streams {
+        let listener = listener.try_clone().and_then(tokio_listener).map_err(failed)?;
+        let door = Door {
+            syslog: Arc::clone(&syslog),
+            outlet: outlet.clone(),
+            stop: stop.clone(),
+            tls: tls.clone().map(TlsAcceptor::from),
+            open: Arc::clone(&open),
+        };
+        accepting.push(tokio::task::spawn_local(door.accept(listener)));
+    }
+    let mut stop = stop.clone();
+    Ok(async move {
+        stop.asked().await;
+        join_all(accepting.into_iter().map(wait)).await;
+    })
+}
+
+async fn wait(task: tokio::task::JoinHandle<()>) {
+    // A panic of one acceptor is told by the panic hook; the others are waited for all the same.
+    let _ = task.await;
+}
+
+fn tokio_listener(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    tokio::net::TcpListener::from_std(listener)
+}
+
+/// One listener and what its connections need.
+#[derive(Clone)]
+struct Door {
+    syslog: Arc<Syslog>,
+    outlet: Outlet,
+    stop: Stop,
+    tls: Option<TlsAcceptor>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Door {
+    async fn accept(self, listener: tokio::net::TcpListener) {
+        let (mut stop, mut connections) = (self.stop.clone(), JoinSet::new());
+        loop {
+            let accepted = {
+                let (accept, stopped) = (pin!(listener.accept()), pin!(stop.asked()));
+                match select(accept, stopped).await {
+                    Either::Left((accepted, _)) => accepted,
+                    Either::Right(_) => break,
+                }
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    drop(connections.spawn_local(self.clone().serve(stream, peer)))
+                }
+                // Too many open files: others will close theirs.
+                Err(_) => tokio::time::sleep(BREATH).await,
+            }
+            while connections.try_join_next().is_some() {}
+        }
+        while connections.join_next().await.is_some() {}
+    }
+
+    /// One connection, from its first byte to its last.
+    async fn serve(mut self, stream: TcpStream, peer: SocketAddr) {
+        let (producer, open) = (self.outlet.producer().to_owned(), Arc::clone(&self.open));
+        let known = self.syslog.clients.at(peer.ip()).cloned();
+        if known.is_none() && self.tls.is_none() {
+            return StreamRefused { producer: &producer, peer, reason: "sender_unknown" }.emit();
+        }
+        let Some(_place) = Guest::enter(&open, self.syslog.limits.connections) else {
+            return StreamRefused { producer: &producer, peer, reason: "too_many" }.emit();
+        };
+        let Some(acceptor) = self.tls.clone() else {
+            return self.listen(stream, peer, known).await;
+        };
+        match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let names = peer_names(stream.get_ref().1);
+                let known = self.syslog.clients.named(&names).cloned().or(known);
+                self.listen(stream, peer, known).await;
+            }
+            Ok(Err(_)) => StreamRefused { producer: &producer, peer, reason: "tls" }.emit(),
+            Err(_) => StreamRefused { producer: &producer, peer, reason: "tls_slow" }.emit(),
+        }
+    }
+
+    async fn listen(
+        &mut self,
+        mut stream: impl AsyncRead + Unpin,
+        peer: SocketAddr,
+        client: Option<Arc<Client>>,
+    ) {
+        let producer = self.outlet.producer().to_owned();
+        let Some(client) = client else {
+            return StreamRefused { producer: &producer, peer, reason: "sender_unknown" }.emit();
+        };
+        let limit = self.syslog.limits.connections_per_client;
+        let Some(_place) = Guest::enter(&client.streams, limit) else {
+            return StreamRefused { producer: &producer, peer, reason: "too_many_of_client" }
+                .emit();
+        };
+        let reason = self.read(&mut stream, &client).await;
+        StreamClosed { producer: &producer, client: client.name.as_str(), peer, reason }.emit();
+    }
+
+    /// Reads until the sender, the clock or the supervisor ends it; says which it was.
+    async fn read(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        client: &Client,
+    ) -> &'static str {
+        let mut intake = self.syslog.intake(&self.outlet);
+        let mut framer = Framer::new(self.syslog.limits.message_bytes);
+        let mut memory = vec![0_u8; READ];
+        loop {
+            let read = tokio::time::timeout(self.syslog.limits.idle, stream.read(&mut memory));
+            let length = match select(pin!(read), pin!(self.stop.asked())).await {
+                Either::Left((Ok(Ok(0)), _)) => {
+                    take_last(&mut intake, &mut framer, client);
+                    intake.settle().await;
+                    return "closed";
+                }
+                Either::Left((Ok(Ok(length)), _)) => length,
+                Either::Left((Ok(Err(_)), _)) => return "broken",
+                Either::Left((Err(_), _)) => return "idle",
+                Either::Right(_) => return "stopping",
+            };
+            framer.feed(&memory[..length]);
+            while take_some(&mut intake, &mut framer, client) {
+                // Not read further before this is decided: the sender feels the back-pressure.
+                intake.settle().await;
+            }
+            if framer.is_lost() {
+                return "no_framing";
+            }
+        }
+    }
+}
+
+/// Takes up to a batch of messages; whether there was any.
+fn take_some(intake: &mut Intake, framer: &mut Framer, client: &Client) -> bool {
+    let now = intake.clock.now();
+    for taken in 0..BATCH {
+        match framer.next_frame() {
+            Some(Ok(message)) => intake.take(client, message, now),
+            Some(Err(problem)) => intake.broken(problem),
+            None => return taken > 0,
+        }
+    }
+    true
+}
+
+fn take_last(intake: &mut Intake, framer: &mut Framer, client: &Client) {
+    let now = intake.clock.now();
+    match framer.finish() {
+        Some(Ok(message)) => intake.take(client, message, now),
+        Some(Err(problem)) => intake.broken(problem),
+        None => {}
+    }
+}
+
+/// One more of a limited number, until it is dropped.
+struct Guest<'a>(&'a AtomicUsize);
+
+impl<'a> Guest<'a> {
+    fn enter(count: &'a AtomicUsize, limit: usize) -> Option<Self> {
+        let before = count.fetch_add(1, SeqCst);
+        let guest = Self(count);
+        (before < limit).then_some(guest)
+    }
+}
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}

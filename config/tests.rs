@@ -1,0 +1,322 @@
+//! The configuration as an administrator meets it: the default, the reference, the examples, and
+//! every kind of mistake.
+
+mod clients;
+mod examples;
+mod mistakes;
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+use rollcall_identity::{Kind, Rules};
+
+use crate::reading::{Document, Reading};
+use crate::secret::tests::HASH;
+use crate::section::Section;
+use crate::settings::read;
+use crate::*;
+
+/// A scratch folder that plays the folder of the configuration.
+pub(super) struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes a file with a mode.
+    fn file(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    /// Reads `text` as if it were a file in this folder. Every variable is set to a hash.
+    fn read(&self, text: &str) -> Result<Settings, Problems> {
+        read(Path::new("rollcall.toml"), text, self.path(), &self.environment())
+    }
+
+    fn environment(&self) -> Environment {
+        let folder = self.path().to_str().unwrap().to_owned();
+        let variable = move |name: &str| match name {
+            "CREDENTIALS_DIRECTORY" => Some(folder.clone()),
+            name => name.starts_with("ROLLCALL_").then(|| HASH.to_owned()),
+        };
+        Environment::new(variable, TimeZone::UTC)
+    }
+}
+
+/// What is wrong with `text`, as `key message`, with the line before where it is known.
+fn wrong(text: &str) -> Vec<String> {
+    let problems = Scratch::new().read(text).expect_err("it has mistakes");
+    problems.iter().map(|p| p.to_string().replacen("rollcall.toml:", "", 1)).collect()
+}
+
+#[test]
+fn the_embedded_default_is_what_the_readme_promises() {
+    let environment = Environment::new(|_| None, TimeZone::UTC);
+    let settings = load(None, &environment).unwrap();
+    assert_eq!(settings.data, Path::new("rollcall-data"));
+    let [syslog] = settings.syslog.as_slice() else { panic!("one syslog producer") };
+    let loopback: Vec<std::net::SocketAddr> = vec!["127.0.0.1:5514".parse().unwrap()];
+    assert_eq!((&syslog.udp, &syslog.tcp), (&loopback, &loopback));
+    let [client] = syslog.clients.as_slice() else { panic!("one client") };
+    assert_eq!(client.templates.len(), SHIPPED.len());
+    assert_eq!(client.authority.kinds, authority::everything());
+    let key = (syslog.name.clone(), client.name.clone());
+    assert_eq!(settings.rules.authorities.get(&key), Some(&client.authority));
+    assert_eq!(settings.enforcement.tls, Tls::SelfMade { names: Vec::new() });
+    assert_eq!(settings.enforcement.listen[0].port(), 8443);
+    assert_eq!(settings.rest.listen, "127.0.0.1:8514".parse().unwrap());
+    assert_eq!(settings.rest.token_file, Path::new("rollcall-data/admin.token"));
+}
+
+#[test]
+fn an_empty_file_is_the_default_without_syslog() {
+    let scratch = Scratch::new();
+    let mut reference = scratch.read(REFERENCE).unwrap();
+    reference.syslog.clear();
+    reference.rules.authorities.clear();
+    assert_eq!(scratch.read("").unwrap(), reference);
+}
+
+#[test]
+fn a_default_that_the_reference_names_is_the_default_of_the_code() {
+    /// What makes the default's own producer, which nobody gets without writing it.
+    const ITS_OWN: [&str; 6] = [
+        "syslog[0].name",
+        "syslog[0].udp",
+        "syslog[0].tcp",
+        "syslog[0].clients[0].name",
+        "syslog[0].clients[0].addresses",
+        "syslog[0].clients[0].may",
+    ];
+    let scratch = Scratch::new();
+    let whole = scratch.read(REFERENCE).unwrap();
+    let table: toml::Table = REFERENCE.parse().unwrap();
+    let mut tried = 0;
+    for path in examples::leaves(&toml::Value::Table(table.clone())) {
+        if ITS_OWN.contains(&path.as_str()) {
+            continue;
+        }
+        let mut without = toml::Value::Table(table.clone());
+        examples::remove(&mut without, &path);
+        let text = toml::to_string(&without).unwrap();
+        assert_eq!(scratch.read(&text).unwrap(), whole, "without {path}");
+        tried += 1;
+    }
+    assert!(tried > 40, "only {tried} keys");
+}
+
+/// The reference with everything set that it shows as not set.
+fn everything_set() -> String {
+    let set = |line: &str| match line.strip_prefix('#') {
+        Some(key) if !key.starts_with(' ') => key.to_owned(),
+        _ => line.to_owned(),
+    };
+    REFERENCE.lines().map(set).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_reference_has_every_key_that_the_code_asks_for_and_no_other() {
+    let text = everything_set();
+    let (scratch, file) = (Scratch::new(), Path::new("reference.toml"));
+    let environment = scratch.environment();
+    let reading = Reading::new(&environment);
+    let document = Document { reading: &reading, file, text: &text, base: scratch.path() };
+    document.read(Settings::read).expect("with everything set it is TOML");
+    let table: toml::Table = text.parse().unwrap();
+    let named = examples::nodes(&toml::Value::Table(table));
+    let named: BTreeSet<String> = named.iter().map(|path| reading::without_indices(path)).collect();
+    let free = |path: &str| {
+        ["rules.domain_aliases.", "syslog.clients.maps.domain.values."]
+            .iter()
+            .any(|prefix| path.starts_with(prefix))
+    };
+    let named: BTreeSet<String> = named
+        .into_iter()
+        .filter(|path| !free(path) && path != "syslog.clients.maps.domain")
+        .collect();
+    assert_eq!(reading.asked(), named);
+}
+
+#[test]
+fn what_the_reference_shows_as_an_example_is_right_but_for_its_files() {
+    let problems = Scratch::new().read(&everything_set()).expect_err("its files are not there");
+    let expected = ["cannot read", "has 4 secrets", "is not a shipped", "names are of a self-made"];
+    for problem in &problems {
+        let text = problem.to_string();
+        assert!(expected.iter().any(|why| text.contains(why)), "{text}");
+    }
+}
+
+#[test]
+fn the_documentation_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&path, reference_markdown()).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == reference_markdown(),
+        "docs/configuration.md is old: BLESS=1 cargo test -p rollcall-config documentation"
+    );
+}
+
+#[test]
+fn the_documentation_has_every_key() {
+    let page = reference_markdown();
+    let table: toml::Table = everything_set().parse().unwrap();
+    for path in examples::leaves(&toml::Value::Table(table)) {
+        let key = path.rsplit('.').next().unwrap().trim_end_matches(|c| "[]0123456789".contains(c));
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{key}` |")));
+        let free = path.contains(".values.");
+        let row =
+            if free { "| x | y | meaning |" } else { row.unwrap_or_else(|| panic!("{path}")) };
+        assert!(row.len() > format!("| `{key}` |  |  |").len(), "{path} has no meaning");
+    }
+}
+
+#[test]
+fn only_what_changed_differs() {
+    let scratch = Scratch::new();
+    let before = scratch.read(REFERENCE).unwrap();
+    let after = scratch.read(&REFERENCE.replace("\"loopback\"", "\"here\"")).unwrap();
+    assert_ne!(before.syslog, after.syslog);
+    assert_ne!(before.rules, after.rules, "the client has another authority");
+    let others = |s: &Settings| (s.ptim.clone(), s.enforcement.clone(), s.rest.clone(), s.log);
+    assert_eq!(others(&before), others(&after));
+}
+
+#[test]
+fn a_sender_that_can_be_forged_creates_nothing_unless_granted() {
+    let scratch = Scratch::new();
+    for (name, text) in [("ca.crt", "PEM"), ("syslog.crt", "PEM"), ("syslog.key", "PEM")] {
+        scratch.file(name, text, 0o600);
+    }
+    let settings = scratch
+        .read(
+            "[[syslog]]\nname = 's'\nudp = ['127.0.0.1:5514']\n\
+             tls = { listen = ['127.0.0.1:6514'], certificate = 'syslog.crt', key = 'syslog.key', \
+             client_ca = 'ca.crt' }\n\
+             [[syslog.clients]]\nname = 'address'\naddresses = ['10.0.0.1']\n\
+             [[syslog.clients]]\nname = 'both'\naddresses = ['10.0.0.2']\ncertificate_names = ['b']\n\
+             [[syslog.clients]]\nname = 'certificate'\ncertificate_names = ['c']\n\
+             [[syslog.clients]]\nname = 'granted'\naddresses = ['10.0.0.3']\nmay = ['login']\n",
+        )
+        .unwrap();
+    let begins = |index: usize| {
+        let client = &settings.syslog[0].clients[index];
+        (client.authority.kinds.iter().any(|kind: &Kind| kind.begins()), client.begins_unproven())
+    };
+    assert_eq!(
+        [begins(0), begins(1), begins(2), begins(3)],
+        [(false, false), (false, false), (true, false), (true, true)]
+    );
+}
+
+#[test]
+fn what_is_granted_reaches_the_rules() {
+    let scratch = Scratch::new();
+    let point = |name: &str, push: &str| {
+        format!(
+            "[[enforcement.points]]\nname = '{name}'\nclient_id = '{name}'\n\
+             addresses = ['10.0.0.1']\nsecret_hash = '{HASH}'\n[enforcement.points.push]\n{push}\n"
+        )
+    };
+    let quiet = point("quiet", "may = []");
+    let text = quiet + &point("loud", "for_domains = ['Corp']\nmax_age = '5m'");
+    let settings = scratch.read(&text).unwrap();
+    let [quiet, loud] = settings.enforcement.points.as_slice() else { panic!("two points") };
+    assert_eq!(quiet.push, None);
+    let authority = loud.push.as_ref().unwrap();
+    assert_eq!(authority.kinds, authority::FIREWALL);
+    assert_eq!(authority.domains[0].as_str(), "corp");
+    let Rules { authorities, .. } = &settings.rules;
+    let key = |point: &Point| (settings.ptim.name.clone(), point.name.clone());
+    assert_eq!(authorities.get(&key(loud)), Some(authority));
+    assert_eq!(authorities.get(&key(quiet)), None);
+}
+
+#[test]
+fn nothing_that_is_shown_holds_a_secret() {
+    let scratch = Scratch::new();
+    let settings = examples::prepared(&scratch, "ptim").unwrap();
+    let shown = format!("{settings}\n{settings:?}\n{settings:#?}");
+    assert!(shown.contains("(hidden)"));
+    assert!(!shown.contains("$argon2id"), "{shown}");
+    assert!(!format!("{:?}", scratch.environment()).contains("argon2"));
+}
+
+#[test]
+fn check_shows_what_is_resolved() {
+    let scratch = Scratch::new();
+    let shown = examples::prepared(&scratch, "two-firewalls").unwrap().to_string();
+    for line in [
+        "enforcement  [::]:443 HTTPS, certificate ",
+        "  campus-fw: from 10.0.0.1/32, 10.0.0.2/32, client id campus-fw, secret (hidden)",
+        "    answered in { format = \"xml\", miss = \"empty\", ",
+        "    hears of clinic.example.edu, *.clinic.example.edu, every network\n",
+        "    may push nothing",
+        "rest         10.0.0.10:8514 HTTPS, certificate ",
+        "log          json, warn",
+    ] {
+        assert!(shown.contains(line), "{line:?} is not in\n{shown}");
+    }
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let scratch = Scratch::new();
+    let path = scratch.file("rollcall.toml", "data = 'd'\n[rest]\ntoken_file = '/t'\n", 0o644);
+    let settings = load(Some(&path), &scratch.environment()).unwrap();
+    assert_eq!(settings.data, scratch.path().join("d"));
+    assert_eq!(settings.rest.token_file, Path::new("/t"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_text_is_a_configuration_or_has_problems(text: String) {
+        let _ = Scratch::new().read(&text);
+    }
+
+    /// Lines of the reference in any order, cut anywhere, are read to the end.
+    #[test]
+    fn shuffled_lines_are_survived(
+        lines in proptest::sample::subsequence(REFERENCE.lines().collect::<Vec<_>>(), 0..80),
+        cut in 0usize..4000,
+    ) {
+        let text = lines.join("\n");
+        let cut = (0..=cut.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+        if let Err(problems) = Scratch::new().read(&text[..cut]) {
+            prop_assert!(problems.iter().count() > 0);
+        }
+    }
+}
+
+#[test]
+fn a_section_says_which_keys_it_was_asked_for() {
+    let environment = Environment::new(|_| None, TimeZone::UTC);
+    let reading = Reading::new(&environment);
+    let document = Document {
+        reading: &reading,
+        file: Path::new("f"),
+        text: "a = 1\nb = 2\n",
+        base: Path::new(""),
+    };
+    assert_eq!(document.read(|s: &Section<'_>| s.get::<u32>("a")), Some(Some(1)));
+    assert_eq!(reading.asked(), BTreeSet::from(["a".to_owned()]));
+    let problems: Vec<String> = reading.into_problems().iter().map(Problem::to_string).collect();
+    assert_eq!(problems, ["f:2: b is not a known key; did you mean `a`?"]);
+}

@@ -1,0 +1,109 @@
+//! Enforcement points that are added while the server runs.
+
+use rollcall_identity::Name;
+
+use super::*;
+
+fn point(name: &str, client_id: &str) -> NewPoint {
+    NewPoint {
+        name: Name::new(name).unwrap(),
+        addresses: vec!["10.0.0.1/32".parse().unwrap(), "2001:db8::/64".parse().unwrap()],
+        client_id: client_id.to_owned(),
+        secret: SecretHash::new(HASH).unwrap(),
+    }
+}
+
+#[test]
+fn an_added_point_is_there_after_a_reload_with_the_others() {
+    let scratch = Scratch::new();
+    let environment = scratch.environment();
+    let before = scratch.read("").unwrap();
+    let path = add_point(&before, &environment, &point("one", "id-1")).unwrap();
+    add_point(&scratch.read("").unwrap(), &environment, &point("t\"wo", "id-2")).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(fs::read_to_string(&path).unwrap().starts_with("# Enforcement points added by"));
+    let after = scratch.read("").unwrap();
+    let names: Vec<&str> = after.enforcement.points.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["one", "t\"wo"]);
+    let [one, _] = after.enforcement.points.as_slice() else { panic!("two points") };
+    assert_eq!(one.addresses, point("one", "id-1").addresses);
+    assert_eq!(one.secret.expose(), HASH);
+    assert!(after.rules.authorities.contains_key(&(after.ptim.name.clone(), one.name.clone())));
+}
+
+#[test]
+fn comments_that_were_written_by_hand_stay() {
+    let scratch = Scratch::new();
+    let settings = scratch.read("").unwrap();
+    fs::create_dir(&settings.data).unwrap();
+    scratch.file("rollcall-data/clients.toml", "# mine, without an end of line", 0o600);
+    let path = add_point(&settings, &scratch.environment(), &point("one", "id")).unwrap();
+    assert!(fs::read_to_string(path).unwrap().starts_with("# mine, without an end of line\n\n[["));
+}
+
+#[test]
+fn a_name_or_an_id_that_is_taken_is_refused_and_nothing_is_written() {
+    let scratch = Scratch::new();
+    let environment = scratch.environment();
+    let old = scratch.read("").unwrap();
+    let path = add_point(&old, &environment, &point("one", "id-1")).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let now = scratch.read("").unwrap();
+    let refused = |settings: &Settings, name: &str, id: &str| {
+        let refused = add_point(settings, &environment, &point(name, id)).unwrap_err();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert!(!refused.to_string().contains("$argon2id$"));
+        refused
+    };
+    assert!(matches!(refused(&now, "ONE", "id-2"), NotAdded::NameTaken(_)));
+    assert!(matches!(refused(&now, "two", "id-1"), NotAdded::ClientIdTaken(_)));
+    assert!(matches!(refused(&now, "two", "i d"), NotAdded::BadClientId));
+    // Settings from before the first was added: the file itself knows better.
+    assert!(matches!(refused(&old, "one", "id-2"), NotAdded::Refused(_)));
+}
+
+#[test]
+fn a_bad_clients_file_is_named_with_the_rest() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path().join("rollcall-data")).unwrap();
+    let text = "[[enforcement.points]]\nname = 'fw'\nclient_id = 'fw'\naddresses = ['10.0.0.1']\n";
+    let path = scratch.file("rollcall-data/clients.toml", text, 0o600);
+    let problems = scratch.read("drain = 'soon'\n").unwrap_err();
+    let files: Vec<&Path> = problems.iter().map(|p| p.file.as_path()).collect();
+    assert_eq!(files, [Path::new("rollcall.toml"), &path], "{problems}");
+    scratch.file("rollcall-data/clients.toml", &format!("{text}secret_hash = '{HASH}'\n"), 0o644);
+    let problems = scratch.read("").unwrap_err().to_string();
+    assert!(problems.contains("is open to every user"), "{problems}");
+}
+
+#[test]
+fn the_configuration_and_the_clients_file_share_their_names() {
+    let scratch = Scratch::new();
+    add_point(&scratch.read("").unwrap(), &scratch.environment(), &point("fw", "a")).unwrap();
+    let text = format!(
+        "[[ptim.clients]]\nname = 'fw'\nclient_id = 'b'\naddresses = ['10.0.0.1']\n\
+         secret_hash = '{HASH}'\n"
+    );
+    let problems = scratch.read(&text).unwrap_err().to_string();
+    assert!(
+        problems.contains("\"fw\" is taken: ptim.clients[0].name in rollcall.toml"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn points_added_at_once_are_all_there() {
+    let scratch = Scratch::new();
+    let settings = scratch.read("").unwrap();
+    std::thread::scope(|scope| {
+        for index in 0..8 {
+            let settings = &settings;
+            scope.spawn(move || {
+                let environment = Environment::new(|_| None, TimeZone::UTC);
+                let point = point(&format!("fw{index}"), &format!("id{index}"));
+                add_point(settings, &environment, &point).unwrap();
+            });
+        }
+    });
+    assert_eq!(scratch.read("").unwrap().enforcement.points.len(), 8);
+}

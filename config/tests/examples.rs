@@ -1,0 +1,179 @@
+//! Every example is read, and each of its keys, misspelt or of another type, is refused.
+
+use toml::Value;
+
+use super::*;
+
+/// Every example, by name.
+const EXAMPLES: [(&str, &str); 4] = [
+    ("branch-office", include_str!("../examples/branch-office.toml")),
+    ("ptim", include_str!("../examples/ptim.toml")),
+    ("syslog", include_str!("../examples/syslog.toml")),
+    ("two-firewalls", include_str!("../examples/two-firewalls.toml")),
+];
+
+/// Reads an example, in a folder that has the files that it names.
+pub(super) fn prepared(scratch: &Scratch, name: &str) -> Result<Settings, Problems> {
+    let (_, text) = EXAMPLES.iter().find(|(known, _)| *known == name).unwrap();
+    let table = Value::Table(text.parse().unwrap());
+    for path in leaves(&table) {
+        let text = match path.rsplit('.').next().unwrap() {
+            "secret_file" | "secret_credential" => HASH,
+            "certificate" | "key" | "client_ca" => "PEM",
+            _ => continue,
+        };
+        scratch.file(at(&table, &path).as_str().unwrap(), text, 0o600);
+    }
+    scratch.read(text)
+}
+
+#[test]
+fn every_example_is_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files: BTreeSet<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(files, EXAMPLES.map(|(name, _)| name.to_owned()).into());
+    for (name, _) in EXAMPLES {
+        if let Err(problems) = prepared(&Scratch::new(), name) {
+            panic!("{name}:\n{problems}");
+        }
+    }
+}
+
+/// Examples and the reference, each in its folder.
+fn documents() -> Vec<(Scratch, &'static str, Value)> {
+    let scratch = |(name, text): (&'static str, &str)| {
+        let scratch = Scratch::new();
+        prepared(&scratch, name).unwrap();
+        (scratch, name, Value::Table(text.parse().unwrap()))
+    };
+    let mut documents: Vec<_> = EXAMPLES.into_iter().map(scratch).collect();
+    documents.push((Scratch::new(), "reference", Value::Table(REFERENCE.parse().unwrap())));
+    documents
+}
+
+/// Whether the keys in this table are the administrator's own words.
+fn is_free(path: &str) -> bool {
+    let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
+    parent == "rules.domain_aliases" || parent.ends_with(".values")
+}
+
+#[test]
+fn every_misspelt_key_is_refused_by_name() {
+    let mut tried = 0;
+    for (scratch, name, whole) in documents() {
+        for path in nodes(&whole).into_iter().filter(|path| !is_free(path)) {
+            let mut mutated = whole.clone();
+            let value = remove(&mut mutated, &path);
+            let misspelt = format!("{path}q");
+            insert(&mut mutated, &misspelt, value);
+            let text = toml::to_string(&mutated).unwrap();
+            let problems = scratch.read(&text).expect_err(&misspelt);
+            let named =
+                problems.iter().any(|p| p.key == misspelt && p.message.starts_with("is not a"));
+            assert!(named, "{name}: {misspelt}:\n{problems}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 150, "only {tried} keys");
+}
+
+#[test]
+fn every_value_of_another_type_is_refused_by_name() {
+    let mut tried = 0;
+    for (scratch, name, whole) in documents() {
+        let everything = nodes(&whole).into_iter().chain(items(&whole));
+        for path in everything {
+            let mut mutated = whole.clone();
+            let value = at_mut(&mut mutated, &path);
+            *value = match value {
+                Value::Boolean(_) => Value::String("true".to_owned()),
+                _ => Value::Boolean(true),
+            };
+            let text = toml::to_string(&mutated).unwrap();
+            let problems = scratch.read(&text).expect_err(&path);
+            assert!(problems.iter().any(|p| p.key == path), "{name}: {path}:\n{problems}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 200, "only {tried} values");
+}
+
+/// The path of every key whose value is not a table.
+pub(super) fn leaves(value: &Value) -> Vec<String> {
+    let is_leaf = |path: &String| match at(value, path) {
+        Value::Table(_) => false,
+        Value::Array(items) => !items.iter().any(Value::is_table),
+        _ => true,
+    };
+    nodes(value).into_iter().filter(is_leaf).collect()
+}
+
+/// The path of every key, tables included.
+pub(super) fn nodes(value: &Value) -> Vec<String> {
+    fn walk(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Table(table) => {
+                for (key, value) in table {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    found.push(path.clone());
+                    walk(value, &path, found);
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    walk(item, &format!("{path}[{index}]"), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    walk(value, "", &mut found);
+    found
+}
+
+/// The path of every item of every list.
+fn items(value: &Value) -> Vec<String> {
+    let of = |path: String| {
+        let count = at(value, &path).as_array().map_or(0, Vec::len);
+        (0..count).map(move |index| format!("{path}[{index}]"))
+    };
+    nodes(value).into_iter().flat_map(of).collect()
+}
+
+/// The steps of `syslog[0].name`: a key, an index, a key.
+fn steps(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['.', '[', ']']).filter(|step| !step.is_empty())
+}
+
+fn at<'v>(value: &'v Value, path: &str) -> &'v Value {
+    steps(path).fold(value, |value, step| match value {
+        Value::Array(items) => &items[step.parse::<usize>().unwrap()],
+        value => &value[step],
+    })
+}
+
+fn at_mut<'v>(value: &'v mut Value, path: &str) -> &'v mut Value {
+    steps(path).fold(value, |value, step| match value {
+        Value::Array(items) => &mut items[step.parse::<usize>().unwrap()],
+        value => &mut value[step],
+    })
+}
+
+fn parent<'v, 'p>(value: &'v mut Value, path: &'p str) -> (&'v mut toml::Table, &'p str) {
+    let (parent, key) = path.rsplit_once('.').unwrap_or(("", path));
+    (at_mut(value, parent).as_table_mut().unwrap(), key)
+}
+
+pub(super) fn remove(value: &mut Value, path: &str) -> Value {
+    let (table, key) = parent(value, path);
+    table.remove(key).unwrap()
+}
+
+fn insert(value: &mut Value, path: &str, new: Value) {
+    let (table, key) = parent(value, path);
+    table.insert(key.to_owned(), new);
+}

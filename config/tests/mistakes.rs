@@ -1,0 +1,182 @@
+//! Every kind of mistake is found, all at once, by file, line and key.
+
+use super::*;
+
+#[test]
+fn all_mistakes_are_named_at_once() {
+    let text = r#"data = 7
+[rules]
+max_age = "2 weeks"
+logofftime = "24h"
+[[syslog]]
+name = "syslog"
+udp = ["127.0.0.1:5514", "5514"]
+tcp = ["127.0.0.1:5514"]
+[[syslog.clients]]
+name = "a"
+addresses = ["10.0.0.0/33", "10.0.0.1"]
+may = ["login", "expiry"]
+[[syslog.clients]]
+name = "A"
+addresses = ["10.0.0.1"]
+zone = "Europe/Atlantis"
+templates = ["no-such"]
+[enforcement]
+listen = ["[::]:5514"]
+token_lifetime = "48h"
+[[enforcement.points]]
+name = "fw"
+[rest]
+listen = "10.0.0.1:8514"
+[log]
+level = "inof"
+"#;
+    let found = wrong(text);
+    let expected = [
+        "1: data is an integer, must be a path in quotes",
+        "3: rules.max_age \"2 weeks\" must be a time with units",
+        "4: rules.logofftime is not a known key; did you mean `logoff_time`?",
+        "7: syslog[0].udp[1] \"5514\" must be an address and a port",
+        "11: syslog[0].clients[0].addresses[0] \"10.0.0.0/33\" must be an address or a network",
+        "12: syslog[0].clients[0].may[1] \"expiry\" is never sent",
+        "14: syslog[0].clients[1].name \"A\" is taken: syslog[0].clients[0].name in rollcall.toml",
+        "15: syslog[0].clients[1].addresses[0] \"10.0.0.1/32\" is taken: syslog[0].clients[0]",
+        "16: syslog[0].clients[1].zone \"Europe/Atlantis\" must be",
+        "17: syslog[0].clients[1].templates[0] \"no-such\" is not a shipped template",
+        "19: enforcement.listen [::]:5514 is taken: syslog[0].tcp listens on 127.0.0.1:5514",
+        "20: enforcement.token_lifetime is 48h, must be 1m to 24h",
+        "21: enforcement.points[0].client_id is missing, must be 1 to 64",
+        "21: enforcement.points[0].addresses must hold at least one",
+        "21: enforcement.points[0] has no secret: write one of secret_hash",
+        "24: rest.listen is 10.0.0.1:8514, which others reach",
+        "26: log.level \"inof\" is unknown; did you mean \"info\"?",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found:?} is not {expected:?}");
+    }
+}
+
+#[test]
+fn a_syntax_error_has_a_line_and_a_column() {
+    assert_eq!(wrong("data = \"d\"\n[rest\nlisten = 1\n").len(), 1);
+    let found = wrong("data = \"d\"\nx = = 1\n");
+    assert!(found[0].starts_with("2: column 5: "), "{found:?}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let environment = Environment::new(|_| None, TimeZone::UTC);
+    let problems = load(Some(Path::new("/no/such.toml")), &environment).unwrap_err();
+    assert!(problems.to_string().starts_with("/no/such.toml: cannot read /no/such.toml: "));
+}
+
+/// An enforcement point whose secret is said by `secret`.
+fn point(secret: &str) -> String {
+    format!(
+        "[[enforcement.points]]\nname = 'fw'\nclient_id = 'fw'\naddresses = ['10.0.0.1']\n{secret}\n"
+    )
+}
+
+#[test]
+fn a_secret_is_found_wherever_it_is_kept() {
+    let scratch = Scratch::new();
+    scratch.file("fw.secret", &format!("{HASH}\n"), 0o640);
+    for place in [
+        &format!("secret_hash = '{HASH}'"),
+        "secret_file = 'fw.secret'",
+        "secret_credential = 'fw.secret'",
+        "secret_env = 'ROLLCALL_FW'",
+    ] {
+        let settings = scratch.read(&point(place)).unwrap();
+        assert_eq!(settings.enforcement.points[0].secret.expose(), HASH, "{place}");
+    }
+}
+
+#[test]
+fn a_secret_that_others_can_read_or_that_is_none_is_refused_unshown() {
+    let scratch = Scratch::new();
+    scratch.file("open.secret", HASH, 0o644);
+    scratch.file("plain.secret", "canary", 0o600);
+    for (place, why) in [
+        ("secret_file = 'open.secret'", "is open to every user (mode 644)"),
+        ("secret_credential = 'open.secret'", "is open to every user (mode 644)"),
+        ("secret_credential = '../open.secret'", "must be the name of a credential"),
+        ("secret_file = 'plain.secret'", "is not an argon2id hash"),
+        ("secret_hash = 'canary'", "is not an argon2id hash"),
+        ("secret_file = 'none.secret'", "cannot read"),
+        ("secret_env = 'FW'", "which is not set"),
+        ("secret_env = 'ROLLCALL_A'\nsecret_hash = 'canary'", "has 2 secrets"),
+        ("", "has no secret"),
+    ] {
+        let problems = scratch.read(&point(place)).unwrap_err().to_string();
+        assert!(problems.contains(why), "{place}: {problems}");
+        assert!(!problems.contains("canary") && !problems.contains("$argon2id$"), "{problems}");
+        assert_eq!(problems.lines().count(), 1, "{problems}");
+    }
+}
+
+#[test]
+fn keys_that_others_can_read_are_refused() {
+    let scratch = Scratch::new();
+    scratch.file("a.crt", "PEM", 0o644);
+    scratch.file("a.key", "PEM", 0o604);
+    let text = "[rest.tls]\ncertificate = 'a.crt'\nkey = 'a.key'\n";
+    let problems = scratch.read(text).unwrap_err().to_string();
+    assert!(problems.starts_with("rollcall.toml:3: rest.tls.key "), "{problems}");
+    scratch.file("a.key", "PEM", 0o600);
+    assert!(scratch.read(text).is_ok());
+    scratch.file("token", "t", 0o644);
+    let problems = scratch.read("[rest]\ntoken_file = 'token'\n").unwrap_err().to_string();
+    assert!(problems.contains("rest.token_file"), "{problems}");
+}
+
+#[test]
+fn references_to_what_is_not_there_are_refused() {
+    for (text, why) in [
+        ("[rest.tls]\nkey = 'no'\n", "rest.tls.certificate is missing"),
+        ("[enforcement]\ninsecure = true\n[enforcement.tls]\n", "insecure is plain HTTP"),
+        ("[rest]\ninsecure = true\n[rest.tls]\n", "insecure is plain HTTP"),
+        ("[enforcement]\ntoken_path = '/user_query/v2'\n", "is the query_path too"),
+        ("[enforcement.lockout]\nfirst = '2m'\n", "longest is shorter than first"),
+        ("[ptim]\nname = 'cache'\n", "ptim.name \"cache\" is taken: Rollcall itself"),
+        ("[[syslog]]\nname = 'ptim'\nudp = ['127.0.0.1:1']\nclients = []\n", "\"ptim\" is taken"),
+        ("[[syslog]]\nname = 's'\nclients = []\n", "syslog[0] listens nowhere"),
+        ("[[syslog]]\nname = 's'\nudp = ['127.0.0.1:1']\n", "clients is missing"),
+        ("[[syslog]]\nname = 's'\n[syslog.tls]\nclients = []\n", "tls.listen is missing"),
+        ("[rules.domain_aliases]\na = 'b'\nb = 'c'\n", "aliases are not followed twice"),
+        (
+            "[[syslog]]\nname = 's'\nudp = ['127.0.0.1:1']\n[[syslog.clients]]\nname = 'c'\n\
+             certificate_names = ['c']\n",
+            "certificate_names need tls.client_ca",
+        ),
+        (
+            "[[syslog]]\nname = 's'\nudp = ['127.0.0.1:1']\n[[syslog.clients]]\nname = 'c'\n\
+             addresses = ['10.0.0.1']\nmaps.user = { from = 'vpn', values = {} }\n",
+            "maps.user is not a field that can be mapped",
+        ),
+    ] {
+        let found = wrong(text).join("\n");
+        assert!(found.contains(why), "{why:?} is not in: {found}");
+    }
+}
+
+#[test]
+fn a_template_of_ones_own_is_read_and_a_bad_one_is_named_once() {
+    let scratch = Scratch::new();
+    scratch.file("bad.toml", "description = 'no name'\n", 0o644);
+    let client = |name: &str, address: &str, template: &str| {
+        format!(
+            "[[syslog.clients]]\nname = '{name}'\naddresses = ['{address}']\ntemplates = ['{template}']\n"
+        )
+    };
+    let producer = "[[syslog]]\nname = 's'\nudp = ['127.0.0.1:1']\n".to_owned();
+    let two = producer.clone()
+        + &client("a", "10.0.0.1", "bad.toml")
+        + &client("b", "10.0.0.2", "./bad.toml");
+    let problems = scratch.read(&two).unwrap_err();
+    assert!(problems.iter().all(|p| p.file == scratch.path().join("bad.toml")), "{problems}");
+    let gone = producer + &client("a", "10.0.0.1", "gone.toml");
+    let problems = scratch.read(&gone).unwrap_err().to_string();
+    assert!(problems.contains("syslog[0].clients[0].templates[0] cannot read "), "{problems}");
+}

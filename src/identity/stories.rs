@@ -1,0 +1,82 @@
+//! The cast of the tests: a branch firewall that sends syslog and pushes, and who logs in where.
+
+use std::sync::Arc;
+
+use crate::{
+    Address, Authority, Event, Kind, Name, Origin, Precision, Principal, Producer, Rules, Timestamp,
+};
+
+/// Every time of the tests is so many milliseconds after this, 2026-11-21T19:50:00Z.
+const START: i64 = 1_795_290_600_000;
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub(crate) fn who(text: &str) -> Principal {
+    Principal::parse(text, None).unwrap()
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+pub(crate) fn millis(after: i64) -> Timestamp {
+    Timestamp::from_millis(START + after)
+}
+
+pub(crate) fn seconds(after: i64) -> Timestamp {
+    millis(after * 1000)
+}
+
+pub(crate) fn origin(kind: Producer) -> Arc<Origin> {
+    let (producer, client) = (name(kind.as_str()), name("branch-fw"));
+    Arc::new(Origin { kind, producer, client, form: name("junos-vpn") })
+}
+
+/// The branch firewall may speak of everything, in both of its ways.
+pub(crate) fn rules() -> Rules {
+    let kinds = vec![
+        Kind::Login,
+        Kind::Logout,
+        Kind::VpnUp,
+        Kind::VpnDown,
+        Kind::Rekey,
+        Kind::Refresh,
+        Kind::DeviceSeen,
+    ];
+    let mut rules = Rules::default();
+    for kind in [Producer::Syslog, Producer::Ptim] {
+        let key = (name(kind.as_str()), name("branch-fw"));
+        rules.authorities.insert(key, Authority { kinds: kinds.clone(), ..Authority::default() });
+    }
+    rules
+}
+
+/// What happened at 10.0.0.7 so many seconds after the start and was received at once. `text` is
+/// the user, a device in angle brackets, both, or nothing: `alice@corp<pc1>`.
+pub(crate) fn saw(kind: Kind, text: &str, after: i64) -> Event {
+    let (user, device) = text.split_once('<').unwrap_or((text, ""));
+    Event {
+        kind,
+        address: address("10.0.0.7"),
+        principal: (!user.is_empty()).then(|| who(user)),
+        device: (!device.is_empty()).then(|| name(device.trim_end_matches('>'))),
+        roles: None,
+        posture: None,
+        at: seconds(after),
+        precision: Precision::Millisecond,
+        seen: seconds(after),
+        origin: origin(Producer::Syslog),
+    }
+}
+
+/// The same, but received only so many seconds after the start.
+pub(crate) fn received(event: Event, after: i64) -> Event {
+    Event { seen: seconds(after), ..event }
+}
+
+/// The logoff time comes.
+pub(crate) fn expiry(after: i64) -> Event {
+    Event { origin: origin(Producer::Cache), ..saw(Kind::Expiry, "", after) }
+}

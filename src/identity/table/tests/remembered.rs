@@ -1,0 +1,72 @@
+//! What the table remembers besides sessions, what it says of it, and how much room that takes.
+
+use super::*;
+
+#[test]
+fn explain_tells_the_whole_story() {
+    let (table, _) = fold(
+        &rules(),
+        &[
+            saw(VpnUp, "alice@corp", 10),
+            saw(Login, "bob@corp", 20),
+            received(saw(Login, "carol@corp", 15), 21),
+            received(saw(Login, "carol@corp", 16), 22),
+            saw(Rekey, "bob@corp", 30),
+        ],
+    );
+    let told = table.explain(address("10.0.0.7"), seconds(30)).to_string();
+    assert_eq!(
+        told,
+        "bob@corp has 10.0.0.7 since 2026-11-21T19:50:20Z, until 2026-11-22T19:50:30Z unless seen \
+         again, because login from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:20Z; rule \
+         later_user\n\
+         login of carol@corp from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:16Z refused: \
+         late, a newer event has decided already (and once more before)\n\
+         login of bob@corp from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:20Z applied: \
+         later_user\n\
+         vpn_up of alice@corp from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:10Z applied: \
+         first_user"
+    );
+    let later = table.explain(address("10.0.0.7"), seconds(30 + DAY));
+    assert!(later.to_string().starts_with("nobody has 10.0.0.7; the last was bob@corp, from "));
+    let never = table.explain(address("10.0.0.8"), seconds(30));
+    assert_eq!(never.to_string(), "nobody has 10.0.0.8");
+}
+
+#[test]
+fn records_of_one_address_are_bounded_and_the_newest_stay() {
+    let mut table = Table::default();
+    table.apply(Revision(1), &saw(VpnUp, "alice", 100), &rules());
+    for number in 2..50 {
+        let late = received(saw(Login, &format!("user{number}"), 5), 101);
+        table.apply(Revision(number), &late, &rules());
+    }
+    let explained = table.explain(address("10.0.0.7"), seconds(101));
+    assert_eq!(explained.competed.len(), Table::RECORDS);
+    assert_eq!(explained.competed[0].revision, Revision(49));
+}
+
+#[test]
+fn forged_events_for_strangers_take_a_bounded_space_and_push_out_nobody() {
+    let mut table = Table::default();
+    table.apply(Revision(1), &saw(VpnUp, "alice", 10), &rules());
+    table.apply(Revision(2), &saw(Logout, "bob", 11), &rules());
+    let room = Table::COMPETED as u32;
+    for number in 0..room + 1000 {
+        let stranger = Address::from(std::net::Ipv4Addr::from(0x0a80_0000 + number));
+        let forged = Event { address: stranger, ..saw(Logout, "mallory", 12) };
+        table.apply(Revision(3 + u64::from(number)), &forged, &rules());
+    }
+    assert_eq!(table.entries.len(), 1 + Table::COMPETED);
+    assert_eq!(table.explain(address("10.0.0.7"), seconds(12)).competed.len(), 2);
+    table.forget_before(seconds(13));
+    assert_eq!(table.entries.len(), 1);
+    assert_eq!(table.explain(address("10.0.0.7"), seconds(12)).competed, []);
+}
+
+#[test]
+fn an_entry_is_small() {
+    // A million of them and of their keys are two million buckets of the index.
+    assert!(size_of::<(Address, Entry)>() <= 48);
+    assert!(size_of::<Session>() <= 200, "{}", size_of::<Session>());
+}

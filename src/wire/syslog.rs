@@ -1,0 +1,35 @@
+//! Syslog: frames of a stream, messages in their wild forms, and the templates that read identity
+//! events from them.
+
+mod framing;
+mod message;
+mod moment;
+mod pattern;
+mod problem;
+mod program;
+mod reader;
+mod reading;
+mod rfc3164;
+mod rfc5424;
+mod rule;
+mod sample;
+mod structured;
+mod template;
+mod template_file;
+mod trial;
+mod values;
+
+pub use framing::{DEFAULT_LIMIT, FrameProblem, Framer};
+pub use message::{Message, Priority};
+pub use moment::{Moment, SenderClock};
+pub use problem::Problem;
+pub use reader::{Defaults, Outcome, Reader, TimeSource};
+pub use sample::SampleFailure;
+pub use structured::{Param, Params, StructuredData};
+pub use template::Template;
+pub use template_file::TemplateProblem;
+pub use trial::{Summary, Trial, Tried};
+pub use values::{Field, Maps};
+
+#[cfg(test)]
+mod shipped;

@@ -1,0 +1,312 @@
+//! Where one syslog message ends and the next begins on a TCP or TLS connection.
+//!
+//! RFC 6587 knows two framings, and the first bytes of a connection tell which one its sender uses:
+//! a number, a space and `<` is octet counting (RFC 5425 allows nothing else), all the rest is one
+//! message a line. Memory is bounded by the limit and one read.
+
+use memchr::memchr2;
+use strum::{EnumIter, IntoStaticStr};
+
+/// The longest message that is taken unless configured otherwise, in bytes. A Cisco ISE
+/// authentication of 8 KiB is the longest seen in the wild.
+pub const DEFAULT_LIMIT: usize = 64 * 1024;
+
+/// The most digits of an octet count. More would ask for ten megabytes or more.
+const COUNT_DIGITS: usize = 7;
+
+/// Why a stretch of the stream is not a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
+pub enum FrameProblem {
+    /// It is longer than the limit. It was skipped; the next message is found.
+    #[error("message is longer than the limit")]
+    TooLong,
+    /// An octet count is not 1 to 7 digits and a space. Nobody can say where the next message
+    /// begins: the connection must be closed.
+    #[error("octet count is not a number of at most {COUNT_DIGITS} digits and a space")]
+    BadCount,
+    /// The sender closed the connection within an octet-counted message.
+    #[error("connection closed within a message")]
+    Cut,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Undecided,
+    Counted,
+    Lines,
+    /// After a bad count.
+    Lost,
+}
+
+/// What is being thrown away because it is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Skipping {
+    Nothing,
+    Octets(usize),
+    Line,
+}
+
+/// Cuts the bytes of one connection into messages.
+#[derive(Debug)]
+pub struct Framer {
+    limit: usize,
+    framing: Framing,
+    skipping: Skipping,
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` that were handed out or thrown away.
+    used: usize,
+    /// Bytes of `buffer` that are known to hold no end of line.
+    searched: usize,
+}
+
+impl Framer {
+    /// A framer for a new connection whose messages have at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            framing: Framing::Undecided,
+            skipping: Skipping::Nothing,
+            buffer: Vec::new(),
+            used: 0,
+            searched: 0,
+        }
+    }
+
+    /// Takes what was read. Call [`Framer::next_frame`] until it has no more before the next read.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if self.framing == Framing::Lost {
+            return;
+        }
+        // What is left over came with the last read, so that each byte moves at most once.
+        self.buffer.drain(..self.used);
+        self.searched -= self.used.min(self.searched);
+        self.used = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next message, without its trailer, or why there is none at this place; `None` when more
+    /// bytes are needed. After [`FrameProblem::BadCount`] there never is another.
+    pub fn next_frame(&mut self) -> Option<Result<&[u8], FrameProblem>> {
+        loop {
+            if !self.skip() {
+                return None;
+            }
+            let cut = match self.framing {
+                Framing::Lost => return None,
+                Framing::Undecided => {
+                    self.framing = self.detect()?;
+                    continue;
+                }
+                Framing::Counted => self.counted()?,
+                Framing::Lines => self.line()?,
+            };
+            match cut {
+                Ok((start, end)) if start == end => {}
+                Ok((start, end)) => return Some(Ok(&self.buffer[start..end])),
+                Err(problem) => return Some(Err(problem)),
+            }
+        }
+    }
+
+    /// The rest, once the sender has closed the connection and [`Framer::next_frame`] has no more:
+    /// a line without an end is a message (RFC 6587 section 3.4.2), a part of a counted one is not.
+    pub fn finish(&mut self) -> Option<Result<&[u8], FrameProblem>> {
+        let (start, end) = (self.used, self.buffer.len());
+        self.used = end;
+        match (self.framing, self.skipping) {
+            (Framing::Lost, _) | (_, Skipping::Line) => None,
+            (Framing::Counted, Skipping::Octets(_)) => None,
+            (Framing::Counted, _) => (start < end).then_some(Err(FrameProblem::Cut)),
+            (Framing::Undecided | Framing::Lines, _) => {
+                let end = trimmed_end(&self.buffer, start, end);
+                (start < end).then(|| Ok(&self.buffer[start..end]))
+            }
+        }
+    }
+
+    /// Whether a bad count was met: the connection must be closed.
+    pub fn is_lost(&self) -> bool {
+        self.framing == Framing::Lost
+    }
+
+    /// Throws away what is too long, and the line ends and NULs that some senders put between
+    /// messages. False when more bytes are needed before anything can be said.
+    fn skip(&mut self) -> bool {
+        match self.skipping {
+            Skipping::Nothing => {}
+            Skipping::Octets(left) => {
+                let now = left.min(self.buffer.len() - self.used);
+                self.used += now;
+                self.skipping = Skipping::Octets(left - now);
+                if now < left {
+                    return false;
+                }
+                self.skipping = Skipping::Nothing;
+            }
+            Skipping::Line => {
+                let rest = &self.buffer[self.used..];
+                let Some(end) = memchr2(b'\n', 0, rest) else {
+                    self.used = self.buffer.len();
+                    return false;
+                };
+                self.used += end + 1;
+                self.skipping = Skipping::Nothing;
+            }
+        }
+        let between = self.buffer[self.used..].iter().take_while(|b| is_trailer(**b)).count();
+        self.used += between;
+        self.used < self.buffer.len()
+    }
+
+    /// Decides by the first bytes; `None` while they could still be either.
+    fn detect(&self) -> Option<Framing> {
+        let rest = &self.buffer[self.used..];
+        let digits = rest.iter().take(COUNT_DIGITS + 1).take_while(|b| b.is_ascii_digit()).count();
+        if digits == 0 || digits > COUNT_DIGITS || rest[0] == b'0' {
+            return Some(Framing::Lines);
+        }
+        match (rest.get(digits), rest.get(digits + 1)) {
+            (None, _) | (Some(b' '), None) => None,
+            (Some(b' '), Some(b'<')) => Some(Framing::Counted),
+            _ => Some(Framing::Lines),
+        }
+    }
+
+    /// Start and end of the next octet-counted message (RFC 6587 section 3.4.1).
+    fn counted(&mut self) -> Option<Result<(usize, usize), FrameProblem>> {
+        let rest = &self.buffer[self.used..];
+        let digits = rest.iter().take(COUNT_DIGITS + 1).take_while(|b| b.is_ascii_digit()).count();
+        let ends_well = match rest.get(digits) {
+            None if digits <= COUNT_DIGITS && digits > 0 => return None,
+            end => end == Some(&b' '),
+        };
+        if !ends_well || digits == 0 || digits > COUNT_DIGITS || rest[0] == b'0' {
+            self.framing = Framing::Lost;
+            self.buffer = Vec::new();
+            (self.used, self.searched) = (0, 0);
+            return Some(Err(FrameProblem::BadCount));
+        }
+        let count = rest[..digits].iter().fold(0, |n, digit| n * 10 + usize::from(digit - b'0'));
+        let start = self.used + digits + 1;
+        if count > self.limit {
+            self.used = start;
+            self.skipping = Skipping::Octets(count);
+            return Some(Err(FrameProblem::TooLong));
+        }
+        let end = start + count;
+        if end > self.buffer.len() {
+            return None;
+        }
+        self.used = end;
+        Some(Ok((start, trimmed_end(&self.buffer, start, end))))
+    }
+
+    /// Start and end of the next message that ends with LF or NUL (RFC 6587 section 3.4.2).
+    fn line(&mut self) -> Option<Result<(usize, usize), FrameProblem>> {
+        let start = self.used;
+        let from = self.searched.max(start);
+        let found = memchr2(b'\n', 0, &self.buffer[from..]).map(|at| from + at);
+        let end = found.unwrap_or(self.buffer.len());
+        self.searched = end;
+        if end - start > self.limit {
+            (self.used, self.skipping) = (end, Skipping::Line);
+            return Some(Err(FrameProblem::TooLong));
+        }
+        self.used = found? + 1;
+        Some(Ok((start, trimmed_end(&self.buffer, start, end))))
+    }
+}
+
+fn is_trailer(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r' | 0)
+}
+
+fn trimmed_end(buffer: &[u8], start: usize, end: usize) -> usize {
+    end - buffer[start..end].iter().rev().take_while(|b| is_trailer(**b)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Everything a connection says that sends `bytes` in pieces of `size` and closes.
+    fn read(bytes: &[u8], limit: usize, size: usize) -> Vec<Result<Vec<u8>, FrameProblem>> {
+        let mut framer = Framer::new(limit);
+        let mut frames = Vec::new();
+        for piece in bytes.chunks(size.max(1)) {
+            framer.feed(piece);
+            while let Some(frame) = framer.next_frame() {
+                frames.push(frame.map(<[u8]>::to_vec));
+            }
+            assert!(framer.buffer.len() - framer.used <= limit + COUNT_DIGITS + 1);
+        }
+        frames.extend(framer.finish().map(|frame| frame.map(<[u8]>::to_vec)));
+        frames
+    }
+
+    fn ok(texts: &[&str]) -> Vec<Result<Vec<u8>, FrameProblem>> {
+        texts.iter().map(|text| Ok(text.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn both_framings_are_detected_whatever_the_pieces() {
+        for size in 1..40 {
+            let counted = b"17 <37>1 - - - one\n\n11 <37>two\ntwo";
+            assert_eq!(read(counted, 64, size), ok(&["<37>1 - - - one", "<37>two\ntwo"]));
+            let lines = b"<37>one\r\n\0<37>two\0\n<37>three";
+            assert_eq!(read(lines, 64, size), ok(&["<37>one", "<37>two", "<37>three"]));
+            let bare = b"2026-11-21T19:49:39Z vm sshd: a\n12 apples\n";
+            assert_eq!(read(bare, 64, size), ok(&["2026-11-21T19:49:39Z vm sshd: a", "12 apples"]));
+        }
+    }
+
+    #[test]
+    fn too_long_is_skipped_and_the_next_is_found() {
+        let long = "x".repeat(100);
+        for size in [1, 7, 500] {
+            let lines = format!("<1>a\n{long}\n<1>b\n");
+            let seen = read(lines.as_bytes(), 50, size);
+            assert_eq!(
+                seen,
+                [Ok(b"<1>a".to_vec()), Err(FrameProblem::TooLong), Ok(b"<1>b".to_vec())]
+            );
+            let counted = format!("4 <1>a100 {long}4 <1>b");
+            assert_eq!(read(counted.as_bytes(), 50, size), seen);
+        }
+    }
+
+    #[test]
+    fn a_bad_count_ends_the_connection() {
+        for bad in ["4 <1>axx <1>b", "4 <1>a12345678 <1>b", "4 <1>a0 <1>b", "4 <1>a5<1>bb"] {
+            let seen = read(bad.as_bytes(), 50, 3);
+            assert_eq!(seen, [Ok(b"<1>a".to_vec()), Err(FrameProblem::BadCount)], "{bad}");
+        }
+        assert_eq!(read(b"9 <1>a", 50, 3), [Err(FrameProblem::Cut)]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn any_bytes_in_any_pieces_say_the_same(
+            bytes in proptest::collection::vec(prop_oneof![
+                Just(b'\n'), Just(b' '), Just(b'<'), Just(0), b'0'..=b'9', any::<u8>()], 0..200),
+            size in 1_usize..50,
+        ) {
+            prop_assert_eq!(read(&bytes, 20, size), read(&bytes, 20, bytes.len().max(1)));
+        }
+
+        #[test]
+        fn counted_messages_come_back_whole(
+            messages in proptest::collection::vec("<[0-9]{1,3}>[a-z\n ]{0,30}x", 1..8),
+            size in 1_usize..50,
+        ) {
+            let stream: String =
+                messages.iter().map(|m| format!("{} {m}", m.len())).collect();
+            let frames = read(stream.as_bytes(), 64, size);
+            let wanted: Vec<_> = messages.into_iter().map(|m| Ok(m.into_bytes())).collect();
+            prop_assert_eq!(frames, wanted);
+        }
+    }
+}

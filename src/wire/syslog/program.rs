@@ -1,0 +1,297 @@
+//! A fast way for patterns that are mostly literals, which patterns for log lines are.
+//!
+//! Such a pattern is a straight line of literals, runs of a class and lazy gaps. Going along it once
+//! and taking at each place what the pattern prefers finds the match that the regular expression
+//! would find, because its choices are tried in that order. When the straight way fails the regular
+//! expression decides, for it may turn back where this cannot; but where a literal is missing behind
+//! the first place where it could be, nothing can match, and that is known at once.
+
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr2};
+use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
+
+/// Where a capture group begins and ends in the text; `None` for a group that took no part.
+pub(super) type Span = Option<(usize, usize)>;
+
+/// A pattern as a straight line.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    begins: Begin,
+    steps: Box<[Step]>,
+}
+
+#[derive(Debug, Clone)]
+enum Begin {
+    /// At the first occurrence of the literal.
+    At(Finder<'static>),
+    /// Where the text begins.
+    Start,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Open(usize),
+    Close(usize),
+    Literal(Box<[u8]>),
+    /// As many bytes of the class as there are.
+    Run {
+        class: Bytes,
+        least: usize,
+        most: usize,
+    },
+    /// As few bytes of the class as lead to the literal, which a later step takes.
+    Gap {
+        class: Bytes,
+        least: usize,
+        until: Finder<'static>,
+    },
+    /// All that is left, when it is of the class.
+    GapToEnd {
+        class: Bytes,
+        least: usize,
+    },
+    End,
+}
+
+/// Where the straight way led.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To the match.
+    Match,
+    /// To where nothing can match.
+    Nothing,
+    /// Nowhere: the regular expression decides.
+    Unsure,
+}
+
+/// A set of bytes.
+#[derive(Debug, Clone)]
+struct Bytes {
+    has: Box<[bool; 256]>,
+    scan: Scan,
+}
+
+/// How the first byte that is not in the set is found.
+#[derive(Debug, Clone, Copy)]
+enum Scan {
+    /// Every byte is in the set.
+    All,
+    AllBut(u8),
+    AllButTwo(u8, u8),
+    Table,
+}
+
+impl Program {
+    /// The straight way of `pattern`, if it has one. Capture indexes must be below `groups`.
+    pub(super) fn of(pattern: &Hir, groups: usize) -> Option<Self> {
+        let mut parts = Vec::new();
+        flatten(pattern, &mut parts)?;
+        let opened = |part: &&Part| matches!(part, Part::Step(Step::Open(_) | Step::Close(_)));
+        let first = parts.iter().find(|part| !opened(part))?;
+        let begins = match first {
+            Part::Start => Begin::Start,
+            Part::Step(Step::Literal(_)) => {
+                Begin::At(Finder::new(&literal_ahead(&parts)).into_owned())
+            }
+            _ => return None,
+        };
+        let mut steps = Vec::with_capacity(parts.len());
+        for (at, part) in parts.iter().enumerate() {
+            let ahead = literal_ahead(&parts[at + 1..]);
+            match part {
+                // `^` elsewhere than in front can never match; the regular expression says so.
+                Part::Start if parts[..at].iter().any(|part| !opened(&part)) => return None,
+                Part::Start => {}
+                Part::Step(Step::Open(group) | Step::Close(group)) if *group >= groups => {
+                    return None;
+                }
+                Part::Step(step) => steps.push(step.clone()),
+                Part::Greedy { class, least, most } => {
+                    let (class, least, most) = (class.clone(), *least, *most);
+                    // A literal that the run swallows would send every text the slow way.
+                    if least != most && ahead.first().is_some_and(|byte| class.contains(*byte)) {
+                        return None;
+                    }
+                    steps.push(Step::Run { class, least, most });
+                }
+                Part::Lazy { class, least } => {
+                    let (class, least) = (class.clone(), *least);
+                    let next = parts[at + 1..].iter().find(|part| !opened(part));
+                    steps.push(match next {
+                        Some(Part::Step(Step::Literal(_))) => {
+                            Step::Gap { class, least, until: Finder::new(&ahead).into_owned() }
+                        }
+                        Some(Part::Step(Step::End)) => Step::GapToEnd { class, least },
+                        _ => return None,
+                    });
+                }
+            }
+        }
+        Some(Self { begins, steps: steps.into() })
+    }
+
+    /// Goes along `text` and writes the spans of the capture groups.
+    pub(super) fn run(&self, text: &[u8], spans: &mut [Span]) -> Way {
+        let start = match &self.begins {
+            Begin::Start => 0,
+            Begin::At(literal) => match literal.find(text) {
+                Some(at) => at,
+                None => return Way::Nothing,
+            },
+        };
+        self.walk(text, start, spans)
+    }
+
+    fn walk(&self, text: &[u8], start: usize, spans: &mut [Span]) -> Way {
+        let mut at = start;
+        // While there were only literals and gaps of any byte, no other way can be further in front.
+        let mut foremost = true;
+        for step in &self.steps {
+            let next = match step {
+                Step::Open(group) => {
+                    spans[*group] = Some((at, at));
+                    Some(at)
+                }
+                Step::Close(group) => {
+                    spans[*group] = spans[*group].map(|(from, _)| (from, at));
+                    Some(at)
+                }
+                Step::Literal(literal) => {
+                    text[at..].starts_with(literal).then_some(at + literal.len())
+                }
+                Step::Run { class, least, most } => {
+                    foremost = false;
+                    let rest = &text[at..text.len().min(at.saturating_add(*most))];
+                    Some(class.run(rest)).filter(|length| length >= least).map(|n| at + n)
+                }
+                Step::Gap { class, least, until } => {
+                    let rest = text.get(at + least..).unwrap_or_default();
+                    match until.find(rest) {
+                        None if foremost => return Way::Nothing,
+                        found => {
+                            let end = found.map(|found| at + least + found);
+                            foremost &= matches!(class.scan, Scan::All);
+                            end.filter(|end| class.run(&text[at..*end]) == end - at)
+                        }
+                    }
+                }
+                Step::GapToEnd { class, least } => {
+                    let rest = &text[at..];
+                    let fits = rest.len() >= *least && class.run(rest) == rest.len();
+                    fits.then_some(text.len())
+                }
+                Step::End => (at == text.len()).then_some(at),
+            };
+            match next {
+                Some(next) => at = next,
+                None => return Way::Unsure,
+            }
+        }
+        Way::Match
+    }
+}
+
+/// A pattern's parts in order, before it is known what follows each.
+#[derive(Debug, Clone)]
+enum Part {
+    Start,
+    Step(Step),
+    Greedy { class: Bytes, least: usize, most: usize },
+    Lazy { class: Bytes, least: usize },
+}
+
+/// Appends the parts of `hir`; `None` for what is not straight.
+fn flatten(hir: &Hir, parts: &mut Vec<Part>) -> Option<()> {
+    match hir.kind() {
+        HirKind::Empty => {}
+        HirKind::Literal(literal) => parts.push(Part::Step(Step::Literal(literal.0.clone()))),
+        HirKind::Class(class) => {
+            let class = Bytes::of(class)?;
+            parts.push(Part::Greedy { class, least: 1, most: 1 });
+        }
+        HirKind::Look(Look::Start) => parts.push(Part::Start),
+        HirKind::Look(Look::End) => parts.push(Part::Step(Step::End)),
+        HirKind::Repetition(repetition) => parts.push(repeated(repetition)?),
+        HirKind::Capture(capture) => {
+            let group = usize::try_from(capture.index).ok()?;
+            parts.push(Part::Step(Step::Open(group)));
+            flatten(&capture.sub, parts)?;
+            parts.push(Part::Step(Step::Close(group)));
+        }
+        HirKind::Concat(subs) => subs.iter().try_for_each(|sub| flatten(sub, parts))?,
+        HirKind::Look(_) | HirKind::Alternation(_) => return None,
+    }
+    Some(())
+}
+
+fn repeated(repetition: &Repetition) -> Option<Part> {
+    let class = match repetition.sub.kind() {
+        HirKind::Class(class) => Bytes::of(class)?,
+        HirKind::Literal(literal) => match *literal.0 {
+            [byte] => Bytes::new(|candidate| candidate == byte),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let least = usize::try_from(repetition.min).ok()?;
+    let most = match repetition.max {
+        Some(most) => usize::try_from(most).ok()?,
+        None => usize::MAX,
+    };
+    match repetition.greedy || least == most {
+        true => Some(Part::Greedy { class, least, most }),
+        false if most == usize::MAX => Some(Part::Lazy { class, least }),
+        false => None,
+    }
+}
+
+/// The literal that must come next, over the borders of groups; empty when something else comes.
+fn literal_ahead(parts: &[Part]) -> Vec<u8> {
+    let mut literal = Vec::new();
+    for part in parts {
+        match part {
+            Part::Step(Step::Literal(more)) => literal.extend_from_slice(more),
+            Part::Step(Step::Open(_) | Step::Close(_)) => {}
+            _ => break,
+        }
+    }
+    literal
+}
+
+impl Bytes {
+    fn of(class: &Class) -> Option<Self> {
+        let Class::Bytes(class) = class else { return None };
+        let ranges = class.ranges();
+        Some(Self::new(|byte| ranges.iter().any(|r| (r.start()..=r.end()).contains(&byte))))
+    }
+
+    fn new(contains: impl Fn(u8) -> bool) -> Self {
+        let mut has = Box::new([false; 256]);
+        for byte in 0..=u8::MAX {
+            has[usize::from(byte)] = contains(byte);
+        }
+        let missing: Vec<u8> = (0..=u8::MAX).filter(|byte| !has[usize::from(*byte)]).collect();
+        let scan = match missing[..] {
+            [] => Scan::All,
+            [one] => Scan::AllBut(one),
+            [one, other] => Scan::AllButTwo(one, other),
+            _ => Scan::Table,
+        };
+        Self { has, scan }
+    }
+
+    fn contains(&self, byte: u8) -> bool {
+        self.has[usize::from(byte)]
+    }
+
+    /// How many bytes at the front of `text` are in the set.
+    fn run(&self, text: &[u8]) -> usize {
+        let end = match self.scan {
+            Scan::All => None,
+            Scan::AllBut(one) => memchr(one, text),
+            Scan::AllButTwo(one, other) => memchr2(one, other, text),
+            Scan::Table => text.iter().position(|byte| !self.contains(*byte)),
+        };
+        end.unwrap_or(text.len())
+    }
+}

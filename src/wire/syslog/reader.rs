@@ -1,0 +1,125 @@
+//! The templates of one client, in order: from a message to events.
+
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use jiff::tz::TimeZone;
+use rollcall_identity::{Event, Name, Origin, Timestamp};
+
+use super::message::Message;
+use super::problem::Problem;
+use super::template::{Answer, Template};
+use super::values::Maps;
+
+/// Whose clock says when something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeSource {
+    /// The sender's, where it writes a time.
+    #[default]
+    Sender,
+    /// Ours, at the arrival of the line: for senders whose clocks are wrong.
+    Arrival,
+}
+
+/// What a client's configuration says about all its lines.
+#[derive(Debug, Clone)]
+pub struct Defaults {
+    /// The domain of users whose names have none.
+    pub domain: Option<Name>,
+    /// The client's own tables, asked before those of the template.
+    pub maps: Maps,
+    /// The zone of times that are written without one.
+    pub zone: TimeZone,
+    /// Whose clock counts.
+    pub time: TimeSource,
+}
+
+impl Default for Defaults {
+    /// No domain, no maps, UTC, the sender's clock.
+    fn default() -> Self {
+        let (domain, maps, time) = (None, Maps::default(), TimeSource::Sender);
+        Self { domain, maps, zone: TimeZone::UTC, time }
+    }
+}
+
+/// What a line is read with besides itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) seen: Timestamp,
+    pub(super) defaults: &'a Defaults,
+    pub(super) origin: &'a Arc<Origin>,
+}
+
+/// What became of a line. `template` is its place in the client's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It gave events.
+    Matched {
+        /// The template that read it.
+        template: usize,
+        /// How many events were appended.
+        events: usize,
+    },
+    /// No template knows it: most lines of most senders.
+    Unmatched,
+    /// A template knows it, and it gives no event.
+    Problem {
+        /// The first template that knows it; `None` where there are no templates.
+        template: Option<usize>,
+        /// Why.
+        problem: Problem,
+    },
+}
+
+/// Reads the lines of one client.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    templates: Vec<(Arc<Template>, Arc<Origin>)>,
+    defaults: Defaults,
+    /// The prefilters of all rules; `None` when they are too many for one automaton.
+    prefilter: Option<AhoCorasick>,
+}
+
+impl Reader {
+    /// A reader that tries `templates` in order.
+    pub fn new(templates: Vec<(Arc<Template>, Arc<Origin>)>, defaults: Defaults) -> Self {
+        let mut literals: Vec<&str> = templates.iter().flat_map(|(t, _)| t.prefilters()).collect();
+        literals.sort_unstable();
+        literals.dedup();
+        // Leftmost matching, because only then the vector search for several literals is used.
+        let prefilter =
+            AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&literals).ok();
+        Self { templates, defaults, prefilter }
+    }
+
+    /// The templates in the order in which they are tried.
+    pub fn templates(&self) -> impl Iterator<Item = &Arc<Template>> {
+        self.templates.iter().map(|(template, _)| template)
+    }
+
+    /// Appends the events of `message`, which arrived at `seen`, to `out`. The first template that
+    /// yields an event decides, and a rule that drops ends the search.
+    pub fn read(&self, message: &Message<'_>, seen: Timestamp, out: &mut Vec<Event>) -> Outcome {
+        if self.templates.is_empty() {
+            return Outcome::Problem { template: None, problem: Problem::NoTemplate };
+        }
+        if self.prefilter.as_ref().is_some_and(|literals| !literals.is_match(message.content)) {
+            return Outcome::Unmatched;
+        }
+        let mut outcome = Outcome::Unmatched;
+        for (at, (template, origin)) in self.templates.iter().enumerate() {
+            let context = Context { seen, defaults: &self.defaults, origin };
+            match template.read(message, &context, out) {
+                Some(Answer::Events(events)) => return Outcome::Matched { template: at, events },
+                Some(Answer::Dropped(problem)) => {
+                    return Outcome::Problem { template: Some(at), problem };
+                }
+                Some(Answer::Problem(problem)) if outcome == Outcome::Unmatched => {
+                    outcome = Outcome::Problem { template: Some(at), problem };
+                }
+                Some(Answer::Problem(_)) | None => {}
+            }
+        }
+        outcome
+    }
+}

@@ -1,0 +1,211 @@
+//! From the values of a line to events: the user, the addresses, and all that is known of them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use rollcall_identity::{Event, Kind, Name, Posture, Precision, Principal, Roles};
+
+use super::message::Message;
+use super::moment::{Moment, read_whole};
+use super::problem::Problem;
+use super::reader::{Context, TimeSource};
+use super::rule::{Found, Rule};
+use super::template::Shared;
+use super::values::{Addresses, Field, device, principal, text};
+
+/// Which variable of a rule holds which field.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    users: Vec<usize>,
+    addresses: Vec<(Field, usize)>,
+    domain: Option<usize>,
+    device: Option<usize>,
+    groups: Option<usize>,
+    time: Option<usize>,
+    posture: Option<usize>,
+    /// The fields that a map gives, and the variable it is looked up by.
+    maps: Vec<(Field, usize)>,
+}
+
+/// The values of one line, with what its template and its client say about them.
+struct Line<'a, 'b> {
+    found: &'a Found<'b>,
+    shared: &'a Shared,
+    context: &'a Context<'a>,
+}
+
+impl Reading {
+    pub(super) fn new(rule: &Rule, user_from: &[String], maps: &[(Field, String)]) -> Self {
+        let variable = |field: Field| rule.variable(field.as_str());
+        Self {
+            users: user_from.iter().filter_map(|group| rule.variable(group)).collect(),
+            addresses: rule.addresses(),
+            domain: variable(Field::Domain),
+            device: variable(Field::Device),
+            groups: variable(Field::Groups),
+            time: variable(Field::Time),
+            posture: variable(Field::Posture),
+            maps: maps.iter().filter_map(|(f, group)| Some((*f, rule.variable(group)?))).collect(),
+        }
+    }
+
+    pub(super) fn has_user(&self) -> bool {
+        !self.users.is_empty() || self.maps.iter().any(|(field, _)| *field == Field::User)
+    }
+
+    pub(super) fn has_device(&self) -> bool {
+        self.device.is_some() || self.maps.iter().any(|(field, _)| *field == Field::Device)
+    }
+
+    /// Appends one event for each address.
+    pub(super) fn events(
+        &self,
+        kind: Kind,
+        found: &Found<'_>,
+        message: &Message<'_>,
+        (shared, context): (&Shared, &Context<'_>),
+        out: &mut Vec<Event>,
+    ) -> Result<usize, Problem> {
+        let line = Line { found, shared, context };
+        let mut addresses = Addresses::default();
+        for (field, variable) in &self.addresses {
+            if let Some(value) = line.value(*variable)? {
+                addresses.add(*field, value)?;
+            }
+        }
+        let principal = self.principal(&line)?;
+        let device = self.device(&line)?;
+        match kind {
+            Kind::DeviceSeen if device.is_none() => return Err(Problem::NoDevice),
+            Kind::DeviceSeen => {}
+            _ if principal.is_none() => return Err(Problem::NoUser),
+            _ => {}
+        }
+        let (at, precision) = self.moment(&line, message)?;
+        let (roles, posture) = (self.roles(&line)?, self.posture(&line)?);
+        let before = out.len();
+        out.extend(addresses.iter().map(|address| Event {
+            kind,
+            address,
+            principal: principal.clone(),
+            device: device.clone(),
+            roles: roles.clone(),
+            posture,
+            at,
+            precision,
+            seen: context.seen,
+            origin: Arc::clone(context.origin),
+        }));
+        let count = out.len() - before;
+        if count == 0 { Err(Problem::NoAddress) } else { Ok(count) }
+    }
+
+    fn principal(&self, line: &Line<'_, '_>) -> Result<Option<Principal>, Problem> {
+        let mut user = line.mapped(&self.maps, Field::User)?;
+        for variable in &self.users {
+            if user.is_none() {
+                user = line.value(*variable)?.map(Cow::Borrowed);
+            }
+        }
+        let Some(user) = user else { return Ok(None) };
+        let domain = match line.of(&self.maps, Field::Domain, self.domain)? {
+            Some(domain) => Some(Name::new(&domain).map_err(|_| Problem::BadName)?),
+            None => None,
+        };
+        let fallback = line.shared.domain.as_ref().or(line.context.defaults.domain.as_ref());
+        let principal = principal(&user, domain.as_ref().or(fallback));
+        principal.map(Some).map_err(|_| Problem::BadName)
+    }
+
+    fn device(&self, line: &Line<'_, '_>) -> Result<Option<Name>, Problem> {
+        match line.of(&self.maps, Field::Device, self.device)? {
+            Some(name) => device(&name).map(Some).map_err(|_| Problem::BadName),
+            None => Ok(line.shared.device.clone()),
+        }
+    }
+
+    /// A group that is not a name is left out: it is no reason to lose the login.
+    fn roles(&self, line: &Line<'_, '_>) -> Result<Roles, Problem> {
+        let Some(variable) = self.groups else { return Ok(line.shared.groups.clone()) };
+        let Some(list) = line.value(variable)? else { return Ok(line.shared.groups.clone()) };
+        let names = list.split(&*line.shared.separator).map(str::trim);
+        let names =
+            names.filter(|name| !line.is_none(name)).filter_map(|name| Name::new(name).ok());
+        Ok(Some(names.collect()))
+    }
+
+    fn posture(&self, line: &Line<'_, '_>) -> Result<Option<Posture>, Problem> {
+        let posture = line.of(&self.maps, Field::Posture, self.posture)?;
+        let read = |text: Cow<'_, str>| text.trim().parse().unwrap_or(Posture::Unknown);
+        Ok(posture.map(read).or(line.shared.posture))
+    }
+
+    /// When it happened: what the line says, else its header, else its arrival.
+    fn moment(&self, line: &Line<'_, '_>, message: &Message<'_>) -> Result<Moment, Problem> {
+        let seen = line.context.seen;
+        let arrival = (seen, Precision::Millisecond);
+        if line.context.defaults.time == TimeSource::Arrival {
+            return Ok(arrival);
+        }
+        let written = match self.time {
+            Some(variable) => line.value(variable)?,
+            None => None,
+        };
+        match written {
+            Some(written) => {
+                let zone = &line.context.defaults.zone;
+                read_whole(written.as_bytes(), zone, seen).ok_or(Problem::BadTime)
+            }
+            None => Ok(message.at.unwrap_or(arrival)),
+        }
+    }
+}
+
+impl Line<'_, '_> {
+    /// The text of a variable, unless it means none.
+    fn value(&self, variable: usize) -> Result<Option<&str>, Problem> {
+        match self.found[variable].as_deref() {
+            Some(bytes) => Ok(Some(text(bytes)?).filter(|value| !self.is_none(value))),
+            None => Ok(None),
+        }
+    }
+
+    fn is_none(&self, value: &str) -> bool {
+        let value = value.trim();
+        value.is_empty() || self.shared.none.iter().any(|none| none.eq_ignore_ascii_case(value))
+    }
+
+    /// What the client's map, else the template's, makes of the variable that `field` is looked up
+    /// by.
+    fn mapped(
+        &self,
+        maps: &[(Field, usize)],
+        field: Field,
+    ) -> Result<Option<Cow<'_, str>>, Problem> {
+        for (_, variable) in maps.iter().filter(|(mapped, _)| *mapped == field) {
+            if let Some(key) = self.value(*variable)? {
+                let client = self.context.defaults.maps.get(field, key.trim());
+                let value = client.or_else(|| self.shared.maps.get(field, key.trim()));
+                if let Some(value) = value {
+                    return Ok(Some(Cow::Borrowed(value)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The value of a field: mapped, else as it stands in the line.
+    fn of(
+        &self,
+        maps: &[(Field, usize)],
+        field: Field,
+        variable: Option<usize>,
+    ) -> Result<Option<Cow<'_, str>>, Problem> {
+        let mapped = self.mapped(maps, field)?;
+        match (mapped, variable) {
+            (Some(mapped), _) => Ok(Some(mapped)),
+            (None, Some(variable)) => Ok(self.value(variable)?.map(Cow::Borrowed)),
+            (None, None) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The header of RFC 5424: version, time, host, application, process, message id, structured data.
+
+use memchr::memchr;
+use rollcall_identity::Timestamp;
+
+use super::message::{Message, trim_start, without_bom};
+use super::moment::{SenderClock, looks_like_iso};
+use super::structured::StructuredData;
+
+/// What follows VERSION, when `rest`, the bytes after PRI, begins with one: a number, a space, and
+/// the time or its nil value.
+pub(super) fn after_version(rest: &[u8]) -> Option<&[u8]> {
+    let header = match rest {
+        [b'1'..=b'9', b' ', header @ ..] | [b'1'..=b'9', b'0'..=b'9', b' ', header @ ..] => header,
+        _ => return None,
+    };
+    (header.starts_with(b"- ") || looks_like_iso(header)).then_some(header)
+}
+
+/// Reads a header that begins with TIMESTAMP. Where it ends early, the rest is text.
+pub(super) fn read<'a>(header: &'a [u8], seen: Timestamp, clock: &mut SenderClock) -> Message<'a> {
+    let (time, rest) = word(header);
+    let (host, rest) = word(rest);
+    let (app, rest) = word(rest);
+    let (proc_id, content) = word(rest);
+    let (msg_id, rest) = word(content);
+    let (data, rest) = StructuredData::split(rest);
+    Message {
+        priority: None,
+        at: clock.read(time, seen).map(|(at, _)| at),
+        host: given(host),
+        // Ivanti writes its tag with the colon of RFC 3164.
+        app: given(app.strip_suffix(b":").unwrap_or(app)),
+        proc_id: given(proc_id),
+        msg_id: given(msg_id),
+        data,
+        text: without_bom(trim_start(rest)),
+        content,
+    }
+}
+
+/// The bytes up to a space, and those behind it.
+fn word(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match memchr(b' ', bytes) {
+        Some(end) => (&bytes[..end], &bytes[end + 1..]),
+        None => (bytes, &[]),
+    }
+}
+
+fn given(word: &[u8]) -> Option<&[u8]> {
+    (!word.is_empty() && word != b"-").then_some(word)
+}

@@ -1,0 +1,299 @@
+//! One rule of a template: where it looks, what must be there, and which value stands where.
+
+use std::borrow::Cow;
+
+use memchr::memmem::Finder;
+use rollcall_identity::Kind;
+
+use super::message::Message;
+use super::pattern::{Pattern, Progress};
+use super::problem::Problem;
+use super::template_file::{Problems, Section};
+use super::values::Field;
+
+/// The most values that a rule reads from one line.
+const MAX_VARIABLES: usize = 20;
+
+/// The shortest prefilter, in bytes. A shorter one is in too many lines to be worth its search.
+const SHORTEST_PREFILTER: usize = 4;
+
+/// What a rule found, by the number of the variable. An empty place is a group that took no part.
+pub(super) type Found<'a> = [Option<Cow<'a, [u8]>>; MAX_VARIABLES];
+
+/// What a line that the rule knows means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Event(Kind),
+    /// No event, and no other rule is asked.
+    Drop(Problem),
+}
+
+/// Where the values come from.
+#[derive(Debug, Clone)]
+enum Place {
+    /// Groups of a pattern over the text: the pattern, and the variable of each group.
+    Text(Pattern, Vec<(usize, usize)>),
+    /// Paths into the JSON object that the text ends with, by variable.
+    Json(Vec<Vec<String>>),
+    /// Names of parameters of the structured data, by variable.
+    Structured(Vec<String>),
+}
+
+/// Why a rule does not know a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Miss {
+    Prefilter,
+    App,
+    MsgId,
+    Pattern(Progress),
+    /// No JSON object in the text.
+    NoObject,
+    /// The variable that does not have one of the required values, and what it has.
+    Required(usize, Option<String>),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    pub(super) meaning: Meaning,
+    pub(super) prefilter: String,
+    finder: Finder<'static>,
+    pub(super) apps: Vec<String>,
+    pub(super) msg_ids: Vec<String>,
+    place: Place,
+    required: Vec<(usize, Vec<String>)>,
+    /// The name of each variable.
+    pub(super) variables: Vec<String>,
+}
+
+impl Rule {
+    /// Reads one `[[rule]]`. `is_known` tells whether the template gives a group name a meaning.
+    pub(super) fn read(
+        mut section: Section,
+        is_known: &dyn Fn(&str) -> bool,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let before = problems.0.len();
+        let meaning = read_meaning(&mut section, problems);
+        let prefilter = section.text("prefilter", problems);
+        if !prefilter.is_empty() && prefilter.len() < SHORTEST_PREFILTER {
+            let what = format!("is shorter than {SHORTEST_PREFILTER} bytes");
+            problems.add(section.key("prefilter"), what);
+        }
+        let apps = section.list("app", problems);
+        let msg_ids = section.list("msg_id", problems);
+        let required_key = section.key("require");
+        let required = section.section("require", problems);
+        let required = required.map(|s| s.entries(problems)).unwrap_or_default();
+        let is_required = |name: &str| required.iter().any(|(key, _)| key == name);
+        let mut variables = Vec::new();
+        let place_key = section.key("regex");
+        let place = read_place(&mut section, &mut variables, &required, problems);
+        section.finish(problems);
+        let unknown: Vec<&String> =
+            variables.iter().filter(|name| !is_known(name) && !is_required(name)).collect();
+        for name in unknown {
+            problems
+                .add(&place_key, format!("group `{name}` is neither a field nor used by a map"));
+        }
+        if variables.len() > MAX_VARIABLES {
+            problems.add(&place_key, format!("has more than {MAX_VARIABLES} named values"));
+        }
+        let mut requirements = Vec::new();
+        for (name, values) in required {
+            match variables.iter().position(|known| *known == name) {
+                Some(variable) => requirements.push((variable, values)),
+                None => problems.add(format!("{required_key}.{name}"), "is not a named group"),
+            }
+        }
+        if problems.0.len() > before {
+            return None;
+        }
+        let finder = Finder::new(&prefilter).into_owned();
+        let required = requirements;
+        let (meaning, place) = (meaning?, place?);
+        Some(Self { meaning, prefilter, finder, apps, msg_ids, place, required, variables })
+    }
+
+    /// The number of a variable.
+    pub(super) fn variable(&self, name: &str) -> Option<usize> {
+        self.variables.iter().position(|known| known == name)
+    }
+
+    /// The numbers and fields of the variables that hold addresses.
+    pub(super) fn addresses(&self) -> Vec<(Field, usize)> {
+        let field = |name: &String| name.parse::<Field>().ok().filter(|field| field.is_address());
+        let numbered = self.variables.iter().enumerate();
+        numbered.filter_map(|(at, name)| field(name).map(|field| (field, at))).collect()
+    }
+
+    /// Whether the fast way is taken; rules that read JSON or structured data have none.
+    pub(super) fn is_literal(&self) -> bool {
+        matches!(&self.place, Place::Text(pattern, _) if pattern.is_literal())
+    }
+
+    /// What the line holds, or why this rule does not know it. The reasons are cheap but for
+    /// [`Miss::Pattern`], which [`Rule::progress`] finds.
+    pub(super) fn find<'a>(
+        &self,
+        message: &Message<'a>,
+    ) -> Result<Result<Found<'a>, Problem>, Miss> {
+        if self.finder.find(message.content).is_none() {
+            return Err(Miss::Prefilter);
+        }
+        if !is_one_of(&self.apps, message.app) {
+            return Err(Miss::App);
+        }
+        if !is_one_of(&self.msg_ids, message.msg_id) {
+            return Err(Miss::MsgId);
+        }
+        let found = match &self.place {
+            Place::Text(pattern, groups) => {
+                let no_progress = Progress { parts: (0, 0), end: 0, wanted: String::new() };
+                let spans = pattern.find(message.text).ok_or(Miss::Pattern(no_progress))?;
+                let mut found = Found::default();
+                for (group, variable) in groups {
+                    let text = spans[*group].map(|(start, end)| &message.text[start..end]);
+                    found[*variable] = text.map(Cow::Borrowed);
+                }
+                found
+            }
+            Place::Json(paths) => {
+                let start = memchr::memchr(b'{', message.text).ok_or(Miss::NoObject)?;
+                match serde_json::from_slice(&message.text[start..]) {
+                    Ok(object) => at_paths(&object, paths),
+                    Err(_) => return Ok(Err(Problem::BadJson)),
+                }
+            }
+            Place::Structured(names) => {
+                let mut found = Found::default();
+                for param in message.data.params() {
+                    let at = names.iter().position(|name| name.as_bytes() == param.name);
+                    if let Some(at) = at {
+                        found[at].get_or_insert_with(|| param.value());
+                    }
+                }
+                found
+            }
+        };
+        for (variable, values) in &self.required {
+            let value = found[*variable].as_deref();
+            if !value.is_some_and(|value| is_one_of(values, Some(value))) {
+                let value = value.map(|value| String::from_utf8_lossy(value).into_owned());
+                return Err(Miss::Required(*variable, value));
+            }
+        }
+        Ok(Ok(found))
+    }
+
+    /// How far the pattern got in `text`; `None` for a rule without one.
+    pub(super) fn progress(&self, text: &[u8]) -> Option<Progress> {
+        match &self.place {
+            Place::Text(pattern, _) => Some(pattern.progress(text)),
+            Place::Json(_) | Place::Structured(_) => None,
+        }
+    }
+}
+
+fn read_meaning(section: &mut Section, problems: &mut Problems) -> Option<Meaning> {
+    let kind: Option<String> = section.take("kind", problems);
+    let drop: Option<String> = section.take("drop", problems);
+    match (kind, drop) {
+        (Some(kind), None) => match kind.parse() {
+            Ok(Kind::Expiry) => {
+                problems.add(section.key("kind"), "`expiry` is not for producers");
+                None
+            }
+            Ok(kind) => Some(Meaning::Event(kind)),
+            Err(_) => {
+                problems.add(section.key("kind"), format!("`{kind}` is not a kind of event"));
+                None
+            }
+        },
+        (None, Some(reason)) => {
+            let what = format!("`{reason}` is not a reason");
+            let reason = reason.parse().map_err(|_| what);
+            problems.note(section.key("drop"), reason).map(Meaning::Drop)
+        }
+        _ => {
+            problems.add(section.key("kind"), "or `drop` must be there, and not both");
+            None
+        }
+    }
+}
+
+/// Reads `regex`, `json` or `structured` and appends the variables, those that are only required
+/// among them.
+fn read_place(
+    section: &mut Section,
+    variables: &mut Vec<String>,
+    required: &[(String, Vec<String>)],
+    problems: &mut Problems,
+) -> Option<Place> {
+    let regex: Option<String> = section.take("regex", problems);
+    let json = section.section("json", problems);
+    let structured = section.section("structured", problems);
+    let key = section.key("regex");
+    match (regex, json, structured) {
+        (Some(regex), None, None) => {
+            let pattern = problems.note(key, Pattern::new(&regex))?;
+            let mut groups = Vec::new();
+            for (group, name) in pattern.names() {
+                groups.push((group, variables.len()));
+                variables.push(name.to_owned());
+            }
+            Some(Place::Text(pattern, groups))
+        }
+        (None, Some(json), None) => {
+            let paths = named_places(json, variables, required, problems);
+            let steps = |path: String| path.split('.').map(str::to_owned).collect();
+            Some(Place::Json(paths.into_iter().map(steps).collect()))
+        }
+        (None, None, Some(structured)) => {
+            Some(Place::Structured(named_places(structured, variables, required, problems)))
+        }
+        _ => {
+            problems.add(key, "or `json` or `structured` must be there, and only one of them");
+            None
+        }
+    }
+}
+
+fn named_places(
+    section: Section,
+    variables: &mut Vec<String>,
+    required: &[(String, Vec<String>)],
+    problems: &mut Problems,
+) -> Vec<String> {
+    let mut places = Vec::new();
+    for (name, mut place) in section.entries(problems) {
+        variables.push(name);
+        places.push(place.pop().unwrap_or_default());
+    }
+    for (place, _) in required {
+        variables.push(place.clone());
+        places.push(place.clone());
+    }
+    places
+}
+
+/// The texts and numbers at `paths`; null and missing ones are no value.
+fn at_paths<'a>(object: &serde_json::Value, paths: &[Vec<String>]) -> Found<'a> {
+    let mut found = Found::default();
+    for (value, path) in found.iter_mut().zip(paths) {
+        let at = path.iter().try_fold(object, |object, step| object.get(step));
+        *value = match at {
+            Some(serde_json::Value::String(text)) => Some(Cow::Owned(text.clone().into_bytes())),
+            Some(serde_json::Value::Number(number)) => {
+                Some(Cow::Owned(number.to_string().into_bytes()))
+            }
+            _ => None,
+        };
+    }
+    found
+}
+
+/// Whether `value` is one of `allowed`, without regard to case; anything is when none are named.
+fn is_one_of(allowed: &[String], value: Option<&[u8]>) -> bool {
+    allowed.is_empty()
+        || value.is_some_and(|v| allowed.iter().any(|a| a.as_bytes().eq_ignore_ascii_case(v)))
+}

@@ -1,0 +1,187 @@
+//! The sample lines of a template: real lines with what must come out of them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use rollcall_identity::{Address, Event, Kind, Name, Origin, Posture, Producer, Timestamp};
+use serde::Deserialize;
+
+use super::message::Message;
+use super::moment::SenderClock;
+use super::problem::Problem;
+use super::reader::{Defaults, Outcome, Reader};
+use super::template::Template;
+use super::template_file::{Problems, Section};
+
+/// When a sample arrives unless it says so itself: 2026-11-21T20:00:00Z.
+const SEEN: i64 = 1_795_291_200_000;
+
+/// A line and what must come out of it.
+#[derive(Debug, Clone)]
+pub(super) struct Sample {
+    line: String,
+    seen: Timestamp,
+    wanted: Result<Vec<Expected>, Nothing>,
+}
+
+/// Why a sample gives no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nothing {
+    Unmatched,
+    Problem(Problem),
+}
+
+/// An event as a sample writes it. What is not written must not be there, but for the time.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    kind: Kind,
+    address: Address,
+    user: Option<Name>,
+    domain: Option<Name>,
+    device: Option<Name>,
+    groups: Option<Vec<Name>>,
+    posture: Option<Posture>,
+    at: Option<Timestamp>,
+}
+
+/// A sample line that is not read as its template says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleFailure {
+    /// Which sample, counted from 1.
+    pub sample: usize,
+    /// Its line.
+    pub line: String,
+    /// What the template says.
+    pub wanted: String,
+    /// What came out.
+    pub got: String,
+}
+
+impl fmt::Display for SampleFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sample, line, wanted, got } = self;
+        write!(f, "sample[{sample}]: wanted {wanted}, got {got}, from {line}")
+    }
+}
+
+impl Sample {
+    /// Reads one `[[sample]]`.
+    pub(super) fn read(mut section: Section, problems: &mut Problems) -> Option<Self> {
+        let line = section.text("line", problems);
+        let seen: Option<String> = section.take("seen", problems);
+        let seen = match seen {
+            Some(seen) => problems.note(section.key("seen"), Timestamp::from_str(&seen))?,
+            None => Timestamp::from_millis(SEEN),
+        };
+        let event: Option<toml::Value> = section.take("event", problems);
+        let none: Option<String> = section.take("none", problems);
+        let wanted = match (event, none.as_deref()) {
+            (Some(event), None) => {
+                let events = match event {
+                    toml::Value::Array(events) => events,
+                    event => vec![event],
+                };
+                let events = events.into_iter().map(toml::Value::try_into);
+                let events: Result<Vec<Expected>, toml::de::Error> = events.collect();
+                let events = events.map_err(|error| error.message().to_owned());
+                problems.note(section.key("event"), events).map(Ok)
+            }
+            (None, Some("unmatched")) => Some(Err(Nothing::Unmatched)),
+            (None, Some(reason)) => {
+                let problem = Problem::from_str(reason).map_err(|_| "is not a reason");
+                let problem = problems.note(section.key("none"), problem);
+                problem.map(|problem| Err(Nothing::Problem(problem)))
+            }
+            _ => {
+                problems.add(section.key("event"), "or `none` must be there, and not both");
+                None
+            }
+        };
+        section.finish(problems);
+        Some(Self { line, seen, wanted: wanted? })
+    }
+
+    pub(super) fn gives_events(&self) -> bool {
+        self.wanted.is_ok()
+    }
+
+    /// Reads the line as it would be read for a client without settings of its own.
+    pub(super) fn verify(&self, number: usize, template: &Template) -> Option<SampleFailure> {
+        let name = template.name().clone();
+        let (kind, producer, client) = (Producer::Syslog, name.clone(), name.clone());
+        let origin = Arc::new(Origin { kind, producer, client, form: name });
+        let templates = vec![(Arc::new(template.clone()), origin)];
+        let reader = Reader::new(templates, Defaults::default());
+        let mut clock = SenderClock::new(TimeZone::UTC);
+        let message = Message::read(self.line.as_bytes(), self.seen, &mut clock);
+        let mut events = Vec::new();
+        let got = match reader.read(&message, self.seen, &mut events) {
+            Outcome::Matched { .. } => Ok(events.iter().map(Expected::of).collect::<Vec<_>>()),
+            Outcome::Unmatched => Err(Nothing::Unmatched),
+            Outcome::Problem { problem, .. } => Err(Nothing::Problem(problem)),
+        };
+        let agree = match (&self.wanted, &got) {
+            (Ok(wanted), Ok(got)) => {
+                wanted.len() == got.len() && wanted.iter().zip(got).all(|(w, g)| w.agrees(g))
+            }
+            (wanted, got) => wanted == got,
+        };
+        (!agree).then(|| SampleFailure {
+            sample: number,
+            line: self.line.clone(),
+            wanted: describe(&self.wanted),
+            got: describe(&got),
+        })
+    }
+}
+
+fn describe(result: &Result<Vec<Expected>, Nothing>) -> String {
+    match result {
+        Ok(events) => events.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        Err(Nothing::Unmatched) => "no match".to_owned(),
+        Err(Nothing::Problem(problem)) => format!("{} ({problem})", problem.as_str()),
+    }
+}
+
+impl Expected {
+    fn of(event: &Event) -> Self {
+        let principal = event.principal.as_ref();
+        Self {
+            kind: event.kind,
+            address: event.address,
+            user: principal.map(|principal| principal.user.clone()),
+            domain: principal.and_then(|principal| principal.domain.clone()),
+            device: event.device.clone(),
+            groups: event.roles.as_ref().map(|roles| roles.to_vec()),
+            posture: event.posture,
+            at: Some(event.at),
+        }
+    }
+
+    fn agrees(&self, got: &Self) -> bool {
+        Self { at: self.at.or(got.at), ..self.clone() } == *got
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.address)?;
+        let names = [("user", &self.user), ("domain", &self.domain), ("device", &self.device)];
+        for (label, name) in names {
+            if let Some(name) = name {
+                write!(f, " {label}={name}")?;
+            }
+        }
+        if let Some(groups) = &self.groups {
+            let names: Vec<&str> = groups.iter().map(Name::as_str).collect();
+            write!(f, " groups={}", names.join("|"))?;
+        }
+        if let Some(posture) = self.posture {
+            write!(f, " posture={}", <&str>::from(posture))?;
+        }
+        self.at.map_or(Ok(()), |at| write!(f, " at={at}"))
+    }
+}

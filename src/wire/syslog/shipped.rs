@@ -1,0 +1,142 @@
+//! The templates in `config/syslog`, as they are shipped: each parses, and its samples come out as
+//! it says.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use rollcall_identity::{Event, Name, Origin, Producer, Timestamp};
+
+use super::{Defaults, Field, Maps, Message, Outcome, Problem, Reader, SenderClock, Template};
+
+/// Every shipped template, by name.
+fn shipped() -> Vec<(String, Template)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../config/syslog");
+    let mut templates: Vec<(String, Template)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            match Template::from_toml(&std::fs::read_to_string(&path).unwrap()) {
+                Ok(template) => (name, template),
+                Err(problems) => panic!("{name}: {problems:#?}"),
+            }
+        })
+        .collect();
+    templates.sort_by(|one, other| one.0.cmp(&other.0));
+    templates
+}
+
+fn origin(form: &str) -> Arc<Origin> {
+    let name = |text| Name::new(text).unwrap();
+    let (producer, client, form) = (name("syslog"), name("branch-fw"), name(form));
+    Arc::new(Origin { kind: Producer::Syslog, producer, client, form })
+}
+
+fn reader(names: &[&str], defaults: Defaults) -> Reader {
+    let templates = shipped().into_iter().filter(|(name, _)| names.contains(&name.as_str()));
+    let templates = templates.map(|(name, t)| (Arc::new(t), origin(&name))).collect();
+    Reader::new(templates, defaults)
+}
+
+fn read(reader: &Reader, line: &[u8]) -> (Outcome, Vec<Event>) {
+    let seen: Timestamp = "2026-11-21T20:00:00Z".parse().unwrap();
+    let message = Message::read(line, seen, &mut SenderClock::new(TimeZone::UTC));
+    let mut events = Vec::new();
+    (reader.read(&message, seen, &mut events), events)
+}
+
+const JUNOS_UP: &str = "<30>Nov 21 19:59:58 fw1 iked[17437]: IKE_VPN_UP_ALARM_USER: VPN ra-vpn from 81.93.249.121 is up. Local-ip: 89.187.136.172, gateway name: ra-gw, vpn name: ra-vpn, tunnel-id: 500027, local tunnel-if: st0.0, remote tunnel-ip: 80.92.248.120, Local IKE-ID: p4.jnpr.cz, Remote IKE-ID: ra@example.net, AAA username: Alice, VR id: root, Traffic-selector: ts1, Traffic-selector local ID: ipv4(0,0-65535,0.0.0.0-255.255.255.255) , Traffic-selector remote ID: ipv4(0,0-65535,10.1.11.18-10.1.11.18) , SA Type: dynamic";
+
+#[test]
+fn every_shipped_template_proves_itself() {
+    let shipped = shipped();
+    let names: Vec<&str> = shipped.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "aruba-clearpass",
+            "cisco-asa-anyconnect",
+            "cisco-ise",
+            "fortinet-ssl-vpn",
+            "freeradius",
+            "isc-dhcpd",
+            "junos-vpn",
+            "kea",
+            "openvpn",
+            "paloalto-globalprotect",
+            "pulse-connect-secure",
+            "samba-audit",
+            "strongswan",
+        ]
+    );
+    for (name, template) in &shipped {
+        assert_eq!(template.name().as_str(), name);
+        assert!(template.sample_count() >= 2, "{name}");
+        let failures: Vec<String> = template.verify().iter().map(ToString::to_string).collect();
+        assert!(failures.is_empty(), "{name}:\n{}", failures.join("\n"));
+    }
+}
+
+#[test]
+fn the_junos_template_goes_the_fast_way() {
+    let (_, junos) = shipped().into_iter().find(|(name, _)| name == "junos-vpn").unwrap();
+    assert!(junos.is_literal());
+}
+
+#[test]
+fn a_client_s_maps_and_default_domain_complete_a_bare_name() {
+    let domain = Some(Name::new("Example.net").unwrap());
+    let defaults = Defaults { domain, ..Defaults::default() };
+    let (outcome, events) = read(&reader(&["junos-vpn"], defaults.clone()), JUNOS_UP.as_bytes());
+    assert_eq!(outcome, Outcome::Matched { template: 0, events: 1 });
+    assert_eq!(events[0].principal.as_ref().unwrap().to_string(), "alice@example.net");
+
+    let mut maps = Maps::default();
+    maps.insert(Field::Domain, "RA-VPN", "vpn.example.net");
+    let (_, events) =
+        read(&reader(&["junos-vpn"], Defaults { maps, ..defaults }), JUNOS_UP.as_bytes());
+    assert_eq!(events[0].principal.as_ref().unwrap().to_string(), "alice@vpn.example.net");
+}
+
+#[test]
+fn time_is_the_sender_s_or_the_arrival() {
+    let at = |time| {
+        let defaults = Defaults { time, ..Defaults::default() };
+        read(&reader(&["junos-vpn"], defaults), JUNOS_UP.as_bytes()).1[0].at.to_string()
+    };
+    assert_eq!(at(super::TimeSource::Sender), "2026-11-21T19:59:58Z");
+    assert_eq!(at(super::TimeSource::Arrival), "2026-11-21T20:00:00Z");
+}
+
+#[test]
+fn raw_bytes_in_an_ike_id_do_no_harm_unless_they_are_the_user() {
+    let reader = reader(&["junos-vpn"], Defaults::default());
+    let raw = |line: &str| {
+        let mut bytes = line.as_bytes().to_vec();
+        let at = line.find("ra@example.net").unwrap();
+        bytes.splice(at..at + 14, [b'\r', b'D', 0xca, 0xff]);
+        bytes
+    };
+    assert_eq!(read(&reader, &raw(JUNOS_UP)).1.len(), 1);
+    let by_id = raw(&JUNOS_UP.replace("AAA username: Alice", "AAA username: Not-Applicable"));
+    let problem = Outcome::Problem { template: Some(0), problem: Problem::BadName };
+    assert_eq!(read(&reader, &by_id), (problem, vec![]));
+}
+
+#[test]
+fn templates_are_tried_in_order_and_the_rest_is_unmatched() {
+    let all: Vec<String> = shipped().into_iter().map(|(name, _)| name).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let reader = reader(&all, Defaults::default());
+    let junos = all.iter().position(|name| *name == "junos-vpn").unwrap();
+    let (outcome, events) = read(&reader, JUNOS_UP.as_bytes());
+    assert_eq!(outcome, Outcome::Matched { template: junos, events: 1 });
+    assert_eq!(events[0].origin.form.as_str(), "junos-vpn");
+    let flow = "<14>1 2026-11-21T19:59:58Z fw1 RT_FLOW - RT_FLOW_SESSION_CREATE [junos@2636.1.1.1.2.36 source-address=\"10.1.1.1\" username=\"alice\"]";
+    assert_eq!(read(&reader, flow.as_bytes()), (Outcome::Unmatched, vec![]));
+    let none = Reader::new(vec![], Defaults::default());
+    let problem = Outcome::Problem { template: None, problem: Problem::NoTemplate };
+    assert_eq!(read(&none, flow.as_bytes()).0, problem);
+}

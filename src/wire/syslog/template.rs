@@ -1,0 +1,259 @@
+//! A template: a TOML file that says how the lines of one kind of sender are read, with its own
+//! sample lines as proof.
+//!
+//! ```toml
+//! name = "example"
+//! description = "What sends these lines"
+//! source = "Where the sample lines are from"
+//! none = ["N/A"]                  # values that mean none, whatever their case
+//! user_from = ["user", "ike_id"]  # the first of these groups that has a value is the user
+//!
+//! [map.domain]                    # a field read from another group by a table
+//! from = "vpn"
+//! values = { corp-vpn = "corp.example.com" }
+//!
+//! [[rule]]                        # the first rule that knows a line decides
+//! kind = "vpn_up"                 # or: drop = "not_success"
+//! prefilter = " is up. "          # a rule is tried where this literal is
+//! regex = 'VPN (?<vpn>[^ ]+) is up\. User (?<user>[^ ]+) has (?<ip>[^ ]+)'
+//!
+//! [[sample]]
+//! line = '<30>Nov 21 19:49:37 fw1 vpnd[7]: VPN corp-vpn is up. User alice has 192.0.2.7'
+//! event = { kind = "vpn_up", address = "192.0.2.7", user = "alice", domain = "corp.example.com" }
+//! ```
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rollcall_identity::{Kind, Name, Posture};
+
+use super::message::Message;
+use super::problem::Problem;
+use super::reader::Context;
+use super::reading::Reading;
+use super::rule::{Meaning, Miss, Rule};
+use super::sample::{Sample, SampleFailure};
+use super::template_file::{Problems, Section, TemplateProblem};
+use super::values::{Field, Maps};
+
+/// The most rules of a template.
+const MAX_RULES: usize = 32;
+
+/// A compiled template.
+#[derive(Debug, Clone)]
+pub struct Template {
+    name: Name,
+    description: String,
+    source: String,
+    shared: Shared,
+    rules: Vec<(Rule, Reading)>,
+    samples: Vec<Sample>,
+}
+
+/// What a template makes of a line that one of its rules knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// So many events were appended.
+    Events(usize),
+    /// It gives none, and another template may know better.
+    Problem(Problem),
+    /// A rule says that it gives none.
+    Dropped(Problem),
+}
+
+/// What all rules of a template have in common.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shared {
+    /// Values that mean none.
+    pub(super) none: Vec<String>,
+    /// What stands between two groups.
+    pub(super) separator: String,
+    pub(super) maps: Maps,
+    pub(super) domain: Option<Name>,
+    pub(super) device: Option<Name>,
+    pub(super) posture: Option<Posture>,
+    pub(super) groups: Option<Arc<[Name]>>,
+}
+
+impl Template {
+    /// Reads and compiles a template file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it. The samples are not yet tried: see [`Template::verify`].
+    pub fn from_toml(text: &str) -> Result<Self, Vec<TemplateProblem>> {
+        let mut problems = Problems::default();
+        let template = Section::root(text, &mut problems)
+            .and_then(|root| Self::read_sections(root, &mut problems));
+        match template {
+            Some(template) if problems.0.is_empty() => Ok(template),
+            _ => Err(problems.0),
+        }
+    }
+
+    fn read_sections(mut root: Section, problems: &mut Problems) -> Option<Self> {
+        let name = root.text("name", problems);
+        let name = problems.note("name", Name::new(&name));
+        let description = root.text("description", problems);
+        let source = root.text("source", problems);
+        let user_from = match root.list("user_from", problems) {
+            list if list.is_empty() => vec![Field::User.as_str().to_owned()],
+            list => list,
+        };
+        let mut shared = Shared::read(&mut root, problems);
+        let map_keys = read_maps(&mut root, &mut shared.maps, problems);
+        let is_known = |name: &str| {
+            Field::from_str(name).is_ok()
+                || user_from.iter().any(|group| group == name)
+                || map_keys.iter().any(|(_, group)| group == name)
+        };
+        let sections = root.sections("rule", problems);
+        if sections.is_empty() || sections.len() > MAX_RULES {
+            problems.add("rule", format!("there must be 1 to {MAX_RULES}"));
+        }
+        let mut rules = Vec::new();
+        for section in sections {
+            let key = section.key("regex");
+            let Some(rule) = Rule::read(section, &is_known, problems) else { continue };
+            let reading = Reading::new(&rule, &user_from, &map_keys);
+            check_fields(&rule, &reading, &key, problems);
+            rules.push((rule, reading));
+        }
+        let samples = root.sections("sample", problems);
+        let samples: Vec<Sample> =
+            samples.into_iter().filter_map(|sample| Sample::read(sample, problems)).collect();
+        let gives = |sample: &Sample| sample.gives_events();
+        if !samples.iter().any(gives) || samples.iter().all(gives) {
+            problems.add("sample", "there must be one that gives an event, and one that does not");
+        }
+        root.finish(problems);
+        Some(Self { name: name?, description, source, shared, rules, samples })
+    }
+
+    /// The name, for instance `junos-vpn`.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// What sends these lines.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Where the sample lines are from.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether every rule goes the fast way: its pattern is a straight line of literals, runs and
+    /// gaps.
+    pub fn is_literal(&self) -> bool {
+        self.rules.iter().all(|(rule, _)| rule.is_literal())
+    }
+
+    /// Reads every sample line and compares what comes out with what the file says.
+    pub fn verify(&self) -> Vec<SampleFailure> {
+        self.samples.iter().enumerate().filter_map(|(at, s)| s.verify(at + 1, self)).collect()
+    }
+
+    /// How many sample lines there are.
+    pub fn sample_count(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// One literal for each rule: a line without any of them is not for this template.
+    pub(super) fn prefilters(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|(rule, _)| &*rule.prefilter)
+    }
+
+    /// Appends the events of the line. `None` when no rule knows it.
+    pub(super) fn read(
+        &self,
+        message: &Message<'_>,
+        context: &Context<'_>,
+        out: &mut Vec<rollcall_identity::Event>,
+    ) -> Option<Answer> {
+        self.rules.iter().find_map(|(rule, reading)| {
+            Some(match (rule.find(message).ok()?, rule.meaning) {
+                (Err(problem), _) => Answer::Problem(problem),
+                (Ok(_), Meaning::Drop(problem)) => Answer::Dropped(problem),
+                (Ok(found), Meaning::Event(kind)) => reading
+                    .events(kind, &found, message, (&self.shared, context), out)
+                    .map_or_else(Answer::Problem, Answer::Events),
+            })
+        })
+    }
+
+    /// The number of each rule that does not know the line, counted from 1, and why.
+    pub(super) fn misses(&self, message: &Message<'_>) -> Vec<(usize, &Rule, Miss)> {
+        let rules = self.rules.iter().enumerate();
+        rules
+            .filter_map(|(at, (rule, _))| Some((at + 1, rule, rule.find(message).err()?)))
+            .collect()
+    }
+}
+
+impl Shared {
+    fn read(root: &mut Section, problems: &mut Problems) -> Self {
+        let mut shared = Self {
+            none: root.list("none", problems),
+            separator: root.take("groups_separator", problems).unwrap_or(",".to_owned()),
+            ..Self::default()
+        };
+        if shared.separator.is_empty() {
+            problems.add("groups_separator", "is empty");
+        }
+        let Some(mut section) = root.section("constant", problems) else { return shared };
+        let mut name = |key: &str| {
+            let text: String = section.take(key, problems)?;
+            problems.note(section.key(key), Name::new(&text))
+        };
+        (shared.domain, shared.device) = (name("domain"), name("device"));
+        if let Some(text) = section.take::<String>("posture", problems) {
+            let posture = text.parse().map_err(|_| "is not a posture");
+            shared.posture = problems.note("constant.posture", posture);
+        }
+        let groups = section.list("groups", problems);
+        if !groups.is_empty() {
+            let groups: Result<Vec<Name>, _> = groups.iter().map(|name| Name::new(name)).collect();
+            shared.groups = problems.note("constant.groups", groups).map(Arc::from);
+        }
+        section.finish(problems);
+        shared
+    }
+}
+
+/// Reads `[map.FIELD]` and gives the group that each field's map is looked up by.
+fn read_maps(root: &mut Section, maps: &mut Maps, problems: &mut Problems) -> Vec<(Field, String)> {
+    let mut keys = Vec::new();
+    let Some(section) = root.section("map", problems) else { return keys };
+    for (name, mut map) in section.named_sections(problems) {
+        let group = map.text("from", problems);
+        let values = map.section("values", problems);
+        let values = values.map(|values| values.entries(problems)).unwrap_or_default();
+        match name.parse() {
+            Ok(field @ (Field::Domain | Field::Device | Field::Posture | Field::User)) => {
+                for (from, to) in values {
+                    maps.insert(field, &from, to.first().map_or("", String::as_str));
+                }
+                keys.push((field, group));
+            }
+            _ => problems.add(map.key("from"), "only user, domain, device and posture have maps"),
+        }
+        map.finish(problems);
+    }
+    keys
+}
+
+/// A rule that can never give an event is a mistake.
+fn check_fields(rule: &Rule, reading: &Reading, key: &str, problems: &mut Problems) {
+    let Meaning::Event(kind) = rule.meaning else { return };
+    if rule.addresses().is_empty() {
+        problems.add(key, "names no ip, ipv4, ipv6 or selector");
+    }
+    if kind == Kind::DeviceSeen && !reading.has_device() {
+        problems.add(key, "names no device");
+    }
+    if kind != Kind::DeviceSeen && !reading.has_user() {
+        problems.add(key, "names no user");
+    }
+}

@@ -1,0 +1,264 @@
+//! Templates tried on lines by a person: for each line the events, or the first reason why there
+//! are none, and at the end a count. What `rollcall syslog-test` prints.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use rollcall_identity::{Event, Origin, Producer, Timestamp};
+
+use super::message::Message;
+use super::moment::SenderClock;
+use super::reader::{Defaults, Outcome, Reader};
+use super::rule::{Miss, Rule};
+use super::template::Template;
+
+/// How much of a line a reason quotes, in bytes.
+const QUOTED: usize = 48;
+
+/// Templates, as one client would use them.
+#[derive(Debug)]
+pub struct Trial {
+    reader: Reader,
+    clock: SenderClock,
+    summary: Summary,
+}
+
+/// What became of one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// The name of the template that read it, and its events.
+    Events(String, Vec<Event>),
+    /// Why it gave none.
+    Nothing(String),
+}
+
+/// How many lines ended how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// All lines.
+    pub lines: usize,
+    /// Lines that gave events.
+    pub matched: usize,
+    /// Their events.
+    pub events: usize,
+    /// Lines that no template knows.
+    pub unmatched: usize,
+    /// Lines that a template knows and that gave no event, by the label of the problem.
+    pub problems: BTreeMap<&'static str, usize>,
+}
+
+impl Trial {
+    /// A trial of `templates` in order.
+    pub fn new(templates: Vec<Arc<Template>>, defaults: Defaults) -> Self {
+        let clock = SenderClock::new(defaults.zone.clone());
+        let with_origin = |template: Arc<Template>| {
+            let name = template.name();
+            let (producer, client, form) = (name.clone(), name.clone(), name.clone());
+            (template, Arc::new(Origin { kind: Producer::Syslog, producer, client, form }))
+        };
+        let templates = templates.into_iter().map(with_origin).collect();
+        Self { reader: Reader::new(templates, defaults), clock, summary: Summary::default() }
+    }
+
+    /// Reads one line as if it arrived at `seen`.
+    pub fn line(&mut self, line: &[u8], seen: Timestamp) -> Tried {
+        let message = Message::read(line, seen, &mut self.clock);
+        let mut events = Vec::new();
+        let outcome = self.reader.read(&message, seen, &mut events);
+        self.summary.lines += 1;
+        let name = |at: usize| {
+            self.reader.templates().nth(at).map_or("", |template| template.name().as_str())
+        };
+        match outcome {
+            Outcome::Matched { template, events: count } => {
+                self.summary.matched += 1;
+                self.summary.events += count;
+                Tried::Events(name(template).to_owned(), events)
+            }
+            Outcome::Problem { template, problem } => {
+                *self.summary.problems.entry(problem.as_str()).or_default() += 1;
+                let template = template.map_or(String::new(), |at| format!("{}: ", name(at)));
+                Tried::Nothing(format!("{template}{problem} ({})", problem.as_str()))
+            }
+            Outcome::Unmatched => {
+                self.summary.unmatched += 1;
+                Tried::Nothing(self.nearest_miss(&message))
+            }
+        }
+    }
+
+    /// The counts so far.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The reason of the rule that came furthest.
+    fn nearest_miss(&self, message: &Message<'_>) -> String {
+        let nearest = self
+            .reader
+            .templates()
+            .flat_map(|template| {
+                template.misses(message).into_iter().map(move |miss| (template, miss))
+            })
+            .map(|(template, (number, rule, miss))| {
+                let miss = match miss {
+                    Miss::Pattern(progress) => {
+                        Miss::Pattern(rule.progress(message.text).unwrap_or(progress))
+                    }
+                    miss => miss,
+                };
+                (template, number, rule, miss)
+            })
+            // The first of those that came equally far.
+            .min_by_key(|(.., miss)| std::cmp::Reverse(distance(miss)));
+        match nearest {
+            Some((template, number, rule, miss)) => {
+                let reason = Reason { rule, miss: &miss, message };
+                format!("{} rule {number}: {reason}", template.name())
+            }
+            None => "no template".to_owned(),
+        }
+    }
+}
+
+/// How far a rule came.
+fn distance(miss: &Miss) -> (usize, usize) {
+    match miss {
+        Miss::Prefilter => (0, 0),
+        Miss::App | Miss::MsgId => (1, 0),
+        Miss::NoObject => (2, 0),
+        Miss::Pattern(progress) => (3, progress.parts.0 * 100 / progress.parts.1.max(1)),
+        Miss::Required(..) => (4, 0),
+    }
+}
+
+/// A reason in a sentence.
+struct Reason<'a> {
+    rule: &'a Rule,
+    miss: &'a Miss,
+    message: &'a Message<'a>,
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, miss, message } = self;
+        let part = |part: Option<&[u8]>| quoted(part.unwrap_or(b"-"));
+        match miss {
+            Miss::Prefilter => write!(f, "the prefilter {:?} is not in the line", rule.prefilter),
+            Miss::App => {
+                write!(
+                    f,
+                    "the application is {}, not {}",
+                    part(message.app),
+                    rule.apps.join(" or ")
+                )
+            }
+            Miss::MsgId => {
+                let id = part(message.msg_id);
+                write!(f, "the message id is {id}, not {}", rule.msg_ids.join(" or "))
+            }
+            Miss::NoObject => f.write_str("there is no { that begins a JSON object"),
+            Miss::Required(variable, got) => {
+                let name = rule.variables.get(*variable).map_or("", String::as_str);
+                match got {
+                    Some(got) => write!(f, "{name} is {}", quoted(got.as_bytes())),
+                    None => write!(f, "{name} is missing"),
+                }?;
+                f.write_str(", which is not what the rule requires")
+            }
+            Miss::Pattern(progress) => {
+                let (before, after) = message.text.split_at(progress.end.min(message.text.len()));
+                if progress.parts.0 == 0 {
+                    return write!(f, "{:?} is not in the line", progress.wanted);
+                }
+                let front = &before[before.len().saturating_sub(QUOTED)..];
+                write!(
+                    f,
+                    "matches up to {}, then wants {:?} and finds {}",
+                    quoted(front),
+                    progress.wanted,
+                    quoted(after)
+                )
+            }
+        }
+    }
+}
+
+/// The front of `bytes` in quotes, with what cannot be printed escaped.
+fn quoted(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTED)]);
+    format!("{text:?}{}", if bytes.len() > QUOTED { "…" } else { "" })
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lines, matched, events, unmatched, problems } = self;
+        write!(f, "{lines} lines: {matched} gave {events} events, {unmatched} unmatched")?;
+        problems.iter().try_for_each(|(label, count)| write!(f, ", {count} {label}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = r#"
+        name = "demo"
+        description = "d"
+        source = "s"
+        [[rule]]
+        kind = "vpn_up"
+        prefilter = " is up. "
+        regex = 'VPN (?<vpn0>[^ ]+) is up\. User (?<user>[^ ]+) has (?<ip>[^ ]+)'
+        require = { vpn0 = ["a", "b"] }
+        [[rule]]
+        kind = "login"
+        prefilter = "logon"
+        app = "sshd"
+        json = { user = "who", ip = "from" }
+        [[sample]]
+        line = "VPN a is up. User alice has 192.0.2.7"
+        event = { kind = "vpn_up", address = "192.0.2.7", user = "alice" }
+        [[sample]]
+        line = "VPN a is up. User alice has not"
+        none = "bad_address"
+    "#;
+
+    #[test]
+    fn each_line_gives_its_events_or_the_first_reason() {
+        let template = Template::from_toml(TEMPLATE).unwrap();
+        assert_eq!(template.verify(), []);
+        let mut trial = Trial::new(vec![Arc::new(template)], Defaults::default());
+        let seen = "2026-11-21T20:00:00Z".parse().unwrap();
+        let mut reason = |line: &str| match trial.line(line.as_bytes(), seen) {
+            Tried::Events(name, events) => format!("{name}: {}", events.len()),
+            Tried::Nothing(reason) => reason,
+        };
+        for (line, wanted) in [
+            ("VPN a is up. User alice has 192.0.2.7", "demo: 1"),
+            ("VPN a is gone", "demo rule 1: the prefilter \" is up. \" is not in the line"),
+            (
+                "VPN a is up. Nobody has 192.0.2.7",
+                "demo rule 1: matches up to \"VPN a\", then wants \" is up. User \" and finds \" is up. Nobody has 192.0.2.7\"",
+            ),
+            (
+                "VPN c is up. User alice has 192.0.2.7",
+                "demo rule 1: vpn0 is \"c\", which is not what the rule requires",
+            ),
+            ("<1>Nov 21 19:49:37 h su: logon", "demo rule 2: the application is \"su\", not sshd"),
+            (
+                "<1>Nov 21 19:49:37 h sshd: logon",
+                "demo rule 2: there is no { that begins a JSON object",
+            ),
+            ("<1>Nov 21 19:49:37 h sshd: logon {", "demo: the JSON cannot be read (bad_json)"),
+            ("VPN a is up. User alice has x", "demo: the address cannot be read (bad_address)"),
+        ] {
+            assert_eq!(reason(line), wanted, "{line}");
+        }
+        assert_eq!(
+            trial.summary().to_string(),
+            "8 lines: 1 gave 1 events, 5 unmatched, 1 bad_address, 1 bad_json"
+        );
+    }
+}

@@ -1,0 +1,255 @@
+//! What stands in the groups of a template, read as addresses, users, devices and the like.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use rollcall_identity::{Address, BadName, Name, Principal};
+use strum::{EnumIter, EnumString, IntoStaticStr};
+
+use super::problem::Problem;
+
+/// The groups with a meaning of their own. Any other is a key of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumString, EnumIter)]
+#[strum(serialize_all = "snake_case")]
+pub enum Field {
+    /// `alice`, `CORP\alice`, `alice@corp.example.com` or `host/pc1.corp.example.com`.
+    User,
+    /// The domain of a user whose name has none.
+    Domain,
+    /// An address of either family, with or without a port.
+    Ip,
+    /// The same, for a line that has one of each family.
+    Ipv4,
+    /// The same, for a line that has one of each family.
+    Ipv6,
+    /// IKE traffic selectors, in the notation of Junos. A range of one address is an address.
+    Selector,
+    /// The name of a device.
+    Device,
+    /// Groups in one text, with a separator.
+    Groups,
+    /// When it happened.
+    Time,
+    /// The state of the device.
+    Posture,
+}
+
+impl Field {
+    /// The name of the group.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// Whether it holds addresses.
+    pub(super) fn is_address(self) -> bool {
+        matches!(self, Self::Ip | Self::Ipv4 | Self::Ipv6 | Self::Selector)
+    }
+}
+
+/// Tables from a value in a line to the value of a field, such as from a VPN's name to a domain.
+/// Keys are compared without case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Maps(HashMap<Field, HashMap<Box<str>, Box<str>>>);
+
+impl Maps {
+    /// Makes `from` mean `to` in `field`.
+    pub fn insert(&mut self, field: Field, from: &str, to: &str) {
+        self.0.entry(field).or_default().insert(from.to_lowercase().into(), to.into());
+    }
+
+    /// What `from` means in `field`.
+    pub fn get(&self, field: Field, from: &str) -> Option<&str> {
+        let table = self.0.get(&field)?;
+        let is_folded = from.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
+        let key = if is_folded { Cow::Borrowed(from) } else { Cow::Owned(from.to_lowercase()) };
+        table.get(&*key).map(|to| &**to)
+    }
+}
+
+/// The addresses of a line: an IPv4 and an IPv6 one as a rule.
+#[derive(Debug, Default)]
+pub(super) struct Addresses {
+    list: [Option<Address>; Self::MOST],
+    count: usize,
+}
+
+impl Addresses {
+    /// More in one line are not read: no gateway assigns as many to one tunnel.
+    const MOST: usize = 4;
+
+    fn push(&mut self, address: Address) {
+        if !self.as_slice().contains(&Some(address)) && self.count < Self::MOST {
+            self.list[self.count] = Some(address);
+            self.count += 1;
+        }
+    }
+
+    fn as_slice(&self) -> &[Option<Address>] {
+        &self.list[..self.count]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Address> {
+        self.as_slice().iter().copied().flatten()
+    }
+
+    /// Adds what `text` holds; the unspecified address means none, as Cisco and Palo Alto write it.
+    pub(super) fn add(&mut self, field: Field, text: &str) -> Result<(), Problem> {
+        let text = text.trim();
+        if field == Field::Selector {
+            return self.add_selectors(text);
+        }
+        let ip = read_ip(text).ok_or(Problem::BadAddress)?;
+        if !ip.is_unspecified() {
+            self.push(Address::new(ip));
+        }
+        Ok(())
+    }
+
+    /// `ipv4(0,0-65535,10.1.11.18-10.1.11.18) ipv6(...)` as iked writes it, and
+    /// `ipv4_subnet(any:0,[0..7]=10.1.0.0/16)` as kmd does: the address part ends each selector.
+    fn add_selectors(&mut self, text: &str) -> Result<(), Problem> {
+        let selectors = text
+            .split(')')
+            .map(|selector| selector.rsplit([',', '=', '(']).next().unwrap_or(selector).trim());
+        for selector in selectors.filter(|selector| !selector.is_empty()) {
+            let single = match (selector.split_once('-'), selector.split_once('/')) {
+                (Some((first, last)), _) => {
+                    let (first, last) = (parse_ip(first)?, parse_ip(last)?);
+                    Some(first).filter(|first| *first == last)
+                }
+                (None, Some((network, length))) => {
+                    let ip = parse_ip(network)?;
+                    Some(ip).filter(|ip| length == if ip.is_ipv4() { "32" } else { "128" })
+                }
+                (None, None) => Some(parse_ip(selector)?),
+            };
+            if let Some(ip) = single.filter(|ip| !ip.is_unspecified()) {
+                self.push(Address::new(ip));
+            }
+        }
+        if self.count == 0 { Err(Problem::SiteToSite) } else { Ok(()) }
+    }
+}
+
+fn parse_ip(text: &str) -> Result<IpAddr, Problem> {
+    text.trim().parse().map_err(|_| Problem::BadAddress)
+}
+
+/// An address as it is, in brackets, with a zone, with a port (`192.0.2.7:500`, `[2001:db8::7]:500`)
+/// or in Samba's form (`ipv4:192.0.2.7:445`, `ipv6:2001:db8::7:445`).
+fn read_ip(text: &str) -> Option<IpAddr> {
+    if let Some(tagged) = text.strip_prefix("ipv4:").or_else(|| text.strip_prefix("ipv6:")) {
+        return tagged.rsplit_once(':').and_then(|(ip, _port)| ip.parse().ok());
+    }
+    let plain = text.parse().ok().or_else(|| text.parse().ok().map(|s: SocketAddr| s.ip()));
+    plain.or_else(|| text.parse().ok().map(Address::ip))
+}
+
+/// A user, or a computer that logged on with its own account: RADIUS and Kerberos write
+/// `host/pc1.corp.example.com` for what Windows calls `PC1$` (RFC 4120 section 6.2).
+pub(super) fn principal(text: &str, domain: Option<&Name>) -> Result<Principal, BadName> {
+    let text = text.trim();
+    let is_host = text.get(..5).is_some_and(|front| front.eq_ignore_ascii_case("host/"));
+    let Some(computer) = is_host.then(|| &text[5..]) else {
+        return Principal::parse(text, domain);
+    };
+    let (computer, realm) =
+        computer.split_once('@').map_or((computer, None), |(c, r)| (c, Some(r)));
+    let (short, dns) = computer.split_once('.').map_or((computer, None), |(s, d)| (s, Some(d)));
+    Name::new(short)?;
+    let own = realm.or(dns).filter(|own| !own.is_empty()).map(Name::new).transpose()?;
+    Principal::parse(&format!("{short}$"), own.as_ref().or(domain))
+}
+
+/// A device without the `$` of its account.
+pub(super) fn device(text: &str) -> Result<Name, BadName> {
+    let text = text.trim();
+    Name::new(text.strip_suffix('$').unwrap_or(text))
+}
+
+/// Text from a line, when it is UTF-8.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(bytes).map_err(|_| Problem::BadName)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn addresses(field: Field, text: &str) -> Result<String, Problem> {
+        let mut addresses = Addresses::default();
+        addresses.add(field, text)?;
+        Ok(addresses.iter().map(|a| a.to_string()).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn addresses_in_their_spellings() {
+        for (text, wanted) in [
+            ("192.0.2.7", "192.0.2.7"),
+            (" 192.0.2.7:500 ", "192.0.2.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[2001:db8::7]:500", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("ipv4:192.0.2.7:445", "192.0.2.7"),
+            ("ipv6:2001:db8::7:445", "2001:db8::7"),
+            ("0.0.0.0", ""),
+            ("::", ""),
+        ] {
+            assert_eq!(addresses(Field::Ip, text).unwrap(), wanted, "{text}");
+        }
+        for text in ["192.0.2", "192.0.2.7/24", "x", "ipv4:x"] {
+            assert_eq!(addresses(Field::Ip, text), Err(Problem::BadAddress), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_selector_is_an_address_when_it_holds_one() {
+        for (text, wanted) in [
+            (
+                "ipv4(0,0-65535,10.1.11.18-10.1.11.18) ipv6(0,0-65535,2001:db8::12-2001:db8::12) ",
+                "10.1.11.18 2001:db8::12",
+            ),
+            ("ipv4(any:0,[0..3]=10.1.11.18)", "10.1.11.18"),
+            ("ipv4_subnet(any:0,[0..7]=10.1.11.18/32)", "10.1.11.18"),
+            ("ipv4(0,0-65535,10.1.0.0-10.1.0.255) ipv4(0,0-65535,10.1.1.1-10.1.1.1)", "10.1.1.1"),
+        ] {
+            assert_eq!(addresses(Field::Selector, text).unwrap(), wanted, "{text}");
+        }
+        for text in
+            ["ipv4(0,0-65535,0.0.0.0-255.255.255.255)", "ipv4_subnet(any:0,[0..7]=0.0.0.0/0)", ""]
+        {
+            assert_eq!(addresses(Field::Selector, text), Err(Problem::SiteToSite), "{text}");
+        }
+        assert_eq!(addresses(Field::Selector, "fqdn(any:0,x)"), Err(Problem::BadAddress));
+    }
+
+    #[test]
+    fn a_computer_is_its_account() {
+        let corp = Name::new("corp").unwrap();
+        for (text, wanted) in [
+            ("host/PC1.corp.example.com", "pc1$@corp.example.com"),
+            ("host/pc1", "pc1$@corp"),
+            ("HOST/pc1.example.com@EXAMPLE.COM", "pc1$@example.com"),
+            ("CORP\\pc1$", "pc1$@corp"),
+            ("hostess", "hostess@corp"),
+        ] {
+            assert_eq!(principal(text, Some(&corp)).unwrap().to_string(), wanted);
+        }
+        assert!(principal("host/", None).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn any_text_is_survived(text in "\\PC{0,30}|[0-9a-f:.,=()/-]{0,30}|host/.{0,10}") {
+            for field in [Field::Ip, Field::Selector] {
+                let _ = addresses(field, &text);
+            }
+            let _ = principal(&text, None);
+            let _ = device(&text);
+        }
+    }
+}
