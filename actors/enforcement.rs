@@ -12,8 +12,8 @@
 //! An actor that is not there makes a 503, never an empty answer: a firewall keeps what it knows.
 
 mod ask;
-mod login;
 mod lockout;
+mod login;
 mod points;
 mod push;
 mod refused;
@@ -121,12 +121,7 @@ impl Enforcement {
     }
 
     /// Answers somebody with a token: a push in this form, or whatever the request shows to be.
-    async fn served(
-        &self,
-        said: &Request<'_>,
-        visit: &Visit,
-        form: Option<Form>,
-    ) -> HttpResponse {
+    async fn served(&self, said: &Request<'_>, visit: &Visit, form: Option<Form>) -> HttpResponse {
         let client = match self.holder(said, visit) {
             Ok(client) => client,
             Err(refused) => return refuse(None, refused),

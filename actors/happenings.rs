@@ -216,6 +216,19 @@ impl Happening for JournalRefused<'_> {
     }
 }
 
+/// The cache or the query actor was replaced, and the other had nothing to take over: both ended
+/// at once. Sessions are lost.
+pub(crate) struct NothingToRestore {
+    pub actor: &'static str,
+}
+
+impl Happening for NothingToRestore {
+    fn emit(self) {
+        counter!("rollcall_deciding_restorations_failed_total").increment(1);
+        error!(actor = self.actor, "nothing to take over from: sessions are lost");
+    }
+}
+
 /// The cache was replaced and took its sessions from the query actor.
 pub(crate) struct TableRestored {
     pub sessions: usize,
@@ -237,6 +250,44 @@ impl Happening for LogRestored {
     fn emit(self) {
         counter!("rollcall_answering_restorations_total").increment(1);
         warn!(sessions = self.sessions, "the query actor was replaced; its sessions were kept");
+    }
+}
+
+/// An HTTP request was responded to.
+pub(crate) struct Responded {
+    pub listener: &'static str,
+    pub status: u16,
+}
+
+impl Happening for Responded {
+    fn emit(self) {
+        let Self { listener, status } = self;
+        counter!(
+            "rollcall_answering_http_requests_total",
+            "listener" => listener, "code" => status.to_string()
+        )
+        .increment(1);
+        trace!(listener, status, "answered");
+    }
+}
+
+/// Somebody began to read the live stream.
+pub(crate) struct ReaderCame;
+
+impl Happening for ReaderCame {
+    fn emit(self) {
+        gauge!("rollcall_answering_streams").increment(1.0);
+        trace!("a reader of the live stream came");
+    }
+}
+
+/// A reader of the live stream went away.
+pub(crate) struct ReaderWent;
+
+impl Happening for ReaderWent {
+    fn emit(self) {
+        gauge!("rollcall_answering_streams").decrement(1.0);
+        trace!("a reader of the live stream went");
     }
 }
 
@@ -487,6 +538,13 @@ const PARTICULAR: &[Row] = &[
         "How often the cache was replaced and took its sessions over",
     ),
     (
+        "rollcall_deciding_restorations_failed_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "How often cache and query actor ended at once, and sessions were lost",
+    ),
+    (
         "rollcall_answering_restorations_total",
         Counter,
         Unit::Count,
@@ -500,6 +558,33 @@ const PARTICULAR: &[Row] = &[
         &[],
         "From the arrival of an event to the moment when every answer knows of it",
     ),
+    (
+        "rollcall_answering_http_requests_total",
+        Counter,
+        Unit::Count,
+        &["listener", "code"],
+        "HTTP requests answered, by listener and status",
+    ),
+    ("rollcall_answering_streams", Gauge, Unit::Count, &[], "Readers of the live stream"),
+    (
+        "process_cpu_seconds_total",
+        Gauge,
+        Unit::Seconds,
+        &[],
+        "Processor time of all threads; it only grows",
+    ),
+    (
+        "process_start_time_seconds",
+        Gauge,
+        Unit::Seconds,
+        &[],
+        "When the process began, as a Unix time",
+    ),
+    ("process_resident_memory_bytes", Gauge, Unit::Bytes, &[], "Memory in RAM"),
+    ("process_virtual_memory_bytes", Gauge, Unit::Bytes, &[], "Address space"),
+    ("process_threads", Gauge, Unit::Count, &[], "Threads"),
+    ("process_open_fds", Gauge, Unit::Count, &[], "Open file descriptors"),
+    ("process_max_fds", Gauge, Unit::Count, &[], "How many file descriptors may be open"),
     (
         "rollcall_answering_connections_refused_total",
         Counter,

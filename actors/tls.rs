@@ -65,8 +65,9 @@ pub fn from_files(
             builder.with_client_cert_verifier(verifier(authority, provider)?)
         }
     };
-    let mut config =
-        builder.with_single_cert(chain, private).map_err(|error| BadTls::new(certificate, error))?;
+    let mut config = builder
+        .with_single_cert(chain, private)
+        .map_err(|error| BadTls::new(certificate, error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     if matches!(clients, Clients::Certified(_)) {
         // Only syslog asks for certificates, and RFC 5425 knows no ALPN.

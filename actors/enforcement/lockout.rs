@@ -61,11 +61,8 @@ impl Failures {
 mod tests {
     use super::*;
 
-    const RULE: Lockout = Lockout {
-        failures: 2,
-        first: Duration::from_secs(1),
-        longest: Duration::from_secs(3),
-    };
+    const RULE: Lockout =
+        Lockout { failures: 2, first: Duration::from_secs(1), longest: Duration::from_secs(3) };
 
     fn client(id: &str, last: u8) -> (String, IpAddr) {
         (id.to_owned(), IpAddr::from([10, 0, 0, last]))

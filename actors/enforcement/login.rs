@@ -42,7 +42,11 @@ impl Enforcement {
             }
             Err(NoToken::Refused(error)) => {
                 let status = error.refusal.status();
-                (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), error.body(), None)
+                (
+                    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
+                    error.body(),
+                    None,
+                )
             }
             Err(NoToken::LockedOut(wait)) => later("too many wrong secrets", wait),
             Err(NoToken::Busy) => later("too many logins at once", Duration::from_secs(1)),

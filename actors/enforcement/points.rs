@@ -142,10 +142,9 @@ impl Roster {
             .points
             .iter()
             .map(|point| (point.client_id.clone(), Client::point(point, ptim, tally(&point.name))));
-        let pushers = ptim
-            .clients
-            .iter()
-            .map(|pusher| (pusher.client_id.clone(), Client::pusher(pusher, ptim, tally(&pusher.name))));
+        let pushers = ptim.clients.iter().map(|pusher| {
+            (pusher.client_id.clone(), Client::pusher(pusher, ptim, tally(&pusher.name)))
+        });
         Self {
             by_id: points.chain(pushers).map(|(id, client)| (id, Arc::new(client))).collect(),
             settings: enforcement.clone(),

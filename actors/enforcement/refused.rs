@@ -78,8 +78,7 @@ impl Refused {
 
     /// Something of ours is not there; it will be.
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
-            .also(Also::RetryAfter(1))
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).also(Also::RetryAfter(1))
     }
 
     pub(super) fn is_route(&self) -> bool {

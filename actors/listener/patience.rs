@@ -38,8 +38,7 @@ struct Notes {
 
 /// Runs a connection until it ends, or was idle for `limit`; then there is no outcome.
 pub(super) async fn within<T>(limit: Duration, connection: impl Future<Output = T>) -> Option<T> {
-    let notes =
-        Rc::new(Notes { answering: Cell::new(0), idle_since: Cell::new(Clock::instant()) });
+    let notes = Rc::new(Notes { answering: Cell::new(0), idle_since: Cell::new(Clock::instant()) });
     let watched = Rc::clone(&notes);
     let idle = async move {
         loop {

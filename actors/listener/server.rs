@@ -10,6 +10,7 @@ use std::time::Duration;
 use actix_http::h1::{ExpectHandler, H1Service, UpgradeHandler};
 use actix_http::{HttpService, Request};
 use actix_server::{GracefulShutdownSignal, Server, ServerBuilder, ServerHandle};
+use actix_service::boxed::BoxServiceFactory;
 use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, boxed,
     map_config,
@@ -19,7 +20,6 @@ use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpResponse};
-use actix_service::boxed::BoxServiceFactory;
 use futures_util::TryFutureExt;
 use futures_util::future::Either;
 use rollcall_config::HttpLimits;

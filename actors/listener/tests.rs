@@ -88,7 +88,8 @@ fn story(test: impl AsyncFnOnce(Served)) {
     });
 }
 
-const LAST: &str = "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
+const LAST: &str =
+    "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi";
 
 #[test]
 fn a_request_is_answered_and_a_panicking_handler_costs_its_own_connection_only() {

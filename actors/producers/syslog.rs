@@ -102,3 +102,6 @@ impl Producer for Syslog {
 fn failed(error: io::Error) -> ProducerFailed {
     ProducerFailed(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

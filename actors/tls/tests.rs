@@ -19,7 +19,11 @@ fn now() -> Timestamp {
 }
 
 /// The handshake of a client that believes `authority` only, in memory.
-fn handshake(server: &Arc<ServerConfig>, authority: &Path, name: &str) -> Result<(), rustls::Error> {
+fn handshake(
+    server: &Arc<ServerConfig>,
+    authority: &Path,
+    name: &str,
+) -> Result<(), rustls::Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(authority).unwrap() {
         roots.add(certificate).unwrap();

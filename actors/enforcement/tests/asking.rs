@@ -71,7 +71,10 @@ fn a_cookie_goes_on_where_the_answer_ended_and_a_strange_one_begins_from_nothing
         let news = house.ask("GET /user_query/v2", &[&bearer(&token), &cookie], "").await.json();
         let news = news["report_entries"].as_array().unwrap();
         assert_eq!(news.len(), 1);
-        assert_eq!((&news[0]["ip-address"], &news[0]["activity"]), (&"10.0.0.1".into(), &"logout".into()));
+        assert_eq!(
+            (&news[0]["ip-address"], &news[0]["activity"]),
+            (&"10.0.0.1".into(), &"logout".into())
+        );
         for strange in ["jims-4711", "6.1", "7.99999"] {
             let answer = house.get(&token, &format!("?cookie={strange}")).await.json();
             assert_eq!(answer["report_entries"].as_array().unwrap().len(), 2, "{strange}");
@@ -91,7 +94,10 @@ fn an_address_has_its_user_or_nobody() {
         let old = house.ask("GET /user_query/v1/ip/10.0.0.1", &[&bearer(&token)], "").await;
         assert_eq!(old.json()["report_entries"][0]["user-name"], "u1");
         let miss = house.get(&token, "/ip/10.9.9.9").await;
-        assert_eq!((miss.status, miss.json()["report_entries"].clone()), (200, Value::Array(vec![])));
+        assert_eq!(
+            (miss.status, miss.json()["report_entries"].clone()),
+            (200, Value::Array(vec![]))
+        );
     });
 }
 
@@ -100,7 +106,8 @@ fn a_user_is_found_at_every_address() {
     story(vec![point("srx1")], async |house| {
         let token = house.token("srx1").await;
         fill(&house, &token, 300).await;
-        let more = r#"[{"kind":"login","address":"2001:db8::7","user":"u7","domain":"lab.example"}]"#;
+        let more =
+            r#"[{"kind":"login","address":"2001:db8::7","user":"u7","domain":"lab.example"}]"#;
         house.post(&token, more).await;
         let found = async |path: &str| {
             let answer = house.get(&token, path).await.json();
@@ -132,7 +139,10 @@ fn filters_of_the_point_and_of_the_request_hold_for_every_question() {
         for path in ["/ip/10.0.0.2", "/ip/10.0.0.17", "/user/u2", "/user/u17"] {
             assert_eq!(house.get(&narrow, path).await.json()["report_entries"], nobody, "{path}");
         }
-        assert_eq!(house.get(&narrow, "/ip/10.0.0.16").await.json()["report_entries"][0]["user-name"], "u16");
+        assert_eq!(
+            house.get(&narrow, "/ip/10.0.0.16").await.json()["report_entries"][0]["user-name"],
+            "u16"
+        );
     });
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rollcall_config as config;
 use rollcall_identity::{Authority, Kind, Limits, MemoryJournal, Name, Revision, Rules, Timestamp};
 use serde_json::Value;
@@ -137,7 +138,7 @@ impl House {
         let ptim = Mailbox::<Producing>::new("ptim", clock.clone());
         let (journal, _) = JournalWriter::start(MemoryJournal::new(7), cache.clone()).unwrap();
         let (newest, known) = watch::channel(Revision(0));
-        let (rules, pushes) = (Arc::new(rules), Pushes::default());
+        let (rules, pushes) = (Arc::new(ArcSwap::from_pointee(rules)), Pushes::default());
 
         let make = {
             let (cache, clock) = (cache.clone(), clock.clone());
@@ -147,6 +148,8 @@ impl House {
             }
         };
         supervisor.send(Hire::new(query.clone(), make)).await.unwrap();
+        // Seated before the cache is hired: each takes over what the other holds when it comes
+        // second, and at a first start neither does.
         while query.send(Newest).await.is_err() {
             tokio::task::yield_now().await;
         }

@@ -31,7 +31,10 @@ fn a_token_is_bought_in_every_form_and_good_for_a_query() {
             assert_eq!(answer.status, 200, "{answer:?}");
             assert!(answer.head.contains("cache-control: no-store"), "{answer:?}");
             let json = answer.json();
-            assert_eq!((&json["expires_in"], &json["token_type"]), (&3600.into(), &"Bearer".into()));
+            assert_eq!(
+                (&json["expires_in"], &json["token_type"]),
+                (&3600.into(), &"Bearer".into())
+            );
             let token = json["access_token"].as_str().unwrap();
             assert_eq!(status_with(&house, token).await, 200);
         }
@@ -51,7 +54,10 @@ fn a_wrong_secret_and_an_unknown_id_get_the_same_answer() {
         assert_eq!(answers[0].0, 401);
         assert_eq!(answers[0], answers[1]);
         let bad = house.ask("POST /oauth_token/oauth", &[], "grant_type=password").await;
-        assert_eq!((bad.status, bad.json()["error"].as_str()), (400, Some("unsupported_grant_type")));
+        assert_eq!(
+            (bad.status, bad.json()["error"].as_str()),
+            (400, Some("unsupported_grant_type"))
+        );
     });
 }
 

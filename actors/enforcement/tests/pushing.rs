@@ -28,7 +28,11 @@ fn what_is_pushed_is_told_to_whoever_asks_next() {
         ] {
             let answer = house.ask(head, &[&bearer, header], body).await;
             let json = answer.json();
-            assert_eq!((answer.status, json["applied"].as_u64()), (200, Some(1)), "{head} {answer:?}");
+            assert_eq!(
+                (answer.status, json["applied"].as_u64()),
+                (200, Some(1)),
+                "{head} {answer:?}"
+            );
         }
         let answer = house.get(&other, "").await.json();
         let users: Vec<_> = answer["report_entries"]
