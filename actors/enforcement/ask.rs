@@ -159,8 +159,9 @@ fn narrowed(own: &Arc<Filter>, scope: Scope) -> Arc<Filter> {
     }
     let Scope { domains, include, exclude } = scope;
     let mut asked = Filter::default();
-    asked.domains = domains.iter().map(literal).collect();
-    (asked.include, asked.exclude) = (include, exclude);
+    asked.domains.extend(domains.iter().map(literal));
+    asked.include.extend(include);
+    asked.exclude.extend(exclude);
     Arc::new(Filter::clone(own).both(asked))
 }
 
