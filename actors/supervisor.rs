@@ -189,6 +189,22 @@ impl<R: Role> Receive<Ping> for R {
     }
 }
 
+/// Makes any role panic, for the stories of those that are replaced.
+#[cfg(test)]
+pub(crate) struct Fault;
+
+#[cfg(test)]
+impl Message for Fault {
+    type Result = ();
+}
+
+#[cfg(test)]
+impl<R: Role> Receive<Fault> for R {
+    fn receive(&mut self, _: Fault, _: &mut Desk<Self>) -> Reply<()> {
+        panic!("told to");
+    }
+}
+
 impl<R: Role> Post for Vacancy<R> {
     fn meter(&self) -> &Meter {
         self.mailbox.meter()
