@@ -162,6 +162,7 @@ fn print(name: &str, data: &Value, output: &mut Output<'_>) -> Result<(), Failed
 mod tests {
     use super::super::output::Form;
     use super::*;
+    use proptest::prelude::*;
 
     const CHANGE: &str = r#"{"address":"10.0.0.1","session":{"user":"alice","domain":"corp"},"cause":{"seen":"2026-11-21T20:00:00Z","kind":"vpn_up","producer":"syslog","client":"fw1","rule":"first_user"}}"#;
 
@@ -216,5 +217,14 @@ mod tests {
         let mut output = Output::new(Box::new(Closed), Form::Plain);
         let ended = follow(stream.as_bytes(), &mut None, &mut output);
         assert_eq!(ended, Err(Failed::Unread));
+    }
+    proptest! {
+        #[test]
+        fn any_stream_is_read_to_its_end(bytes in any::<Vec<u8>>(), near in "((id|event|data)?:? ?[a-z0-9{}\":]{0,8}\r?\n){0,8}") {
+            for stream in [bytes.as_slice(), near.as_bytes()] {
+                let mut output = Output::new(Box::new(io::sink()), Form::Plain);
+                prop_assert!(follow(stream, &mut None, &mut output).is_ok());
+            }
+        }
     }
 }
