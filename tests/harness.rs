@@ -14,7 +14,7 @@ mod waiting;
 pub(crate) use authority::Authority;
 pub(crate) use lines::{Vpn, frame_3164};
 pub(crate) use metrics::{Account, Metrics};
-pub(crate) use peer::{Running, peer, run, shared_data, skip};
+pub(crate) use peer::{Running, peer, run, skip};
 pub(crate) use secrets::hash;
 pub(crate) use server::{Answer, Server, rollcall};
 pub(crate) use setup::{SECRET, Setup, point};

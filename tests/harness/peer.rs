@@ -33,12 +33,6 @@ pub(crate) fn skip(story: &str, reason: &str) {
     }
 }
 
-/// A file of captures and recordings that are not part of the tree, when it is there.
-pub(crate) fn shared_data(name: &str) -> Option<PathBuf> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    file.exists().then_some(file)
-}
-
 /// Runs a program to its end and returns what it wrote. Panics when it cannot be started.
 pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, arguments: &[S]) -> Output {
     let mut command = Command::new(program);
