@@ -165,6 +165,10 @@ fn one_address_does_not_take_all_connections() {
     let held: Vec<_> = (0..4).map(|_| TcpStream::connect(listener).unwrap()).collect();
     let more = TcpStream::connect(listener).unwrap();
     assert!(is_closed(more), "the fifth connection of one address is not let in");
+    // And not because it said nothing for too long.
+    let refused = [("listener", "enforcement"), ("reason", "address")];
+    let metrics = server.metrics();
+    assert_eq!(metrics.sum("rollcall_answering_connections_refused_total", &refused), 1);
     let url = format!("{}/user_query/v2", server.enforcement());
     let authority = server.setup().authority().certificate().display().to_string();
     let output = run(
