@@ -69,7 +69,9 @@ fn no_secret_is_ever_shown_at_whatever_level_of_the_log() {
     let other = Srx::new("campus-fw", wrong, &authority, &[&server.enforcement()]);
     said += &other.buy(0).unwrap().text;
     for rest in [
-        format!("/strange?client_secret={SECRET}&access_token={bought}"),
+        format!("/strange?client_secret={SECRET}&password={SECRET}"),
+        // A token in two places is no token.
+        format!("?access_token={bought}"),
         format!("/ip/{SECRET}"),
         format!("?cookie={SECRET}"),
     ] {
@@ -77,6 +79,8 @@ fn no_secret_is_ever_shown_at_whatever_level_of_the_log() {
     }
     for body in [format!("{{\"client_secret\":\"{SECRET}\""), format!("password={SECRET}&ip=x")] {
         said += &firewall.push("/user_query/v2/user", "application/json", &body).text;
+        let nowhere = format!("/nowhere?client_id=campus-fw&client_secret={SECRET}");
+        said += &firewall.push(&nowhere, "application/json", &body).text;
     }
     said += &server.get(&format!("/api/v1/nothing?token={}", server.token())).text;
     let id = server.id();
@@ -91,6 +95,8 @@ fn no_secret_is_ever_shown_at_whatever_level_of_the_log() {
     let token = server.token().to_owned();
     let log = server.stop();
     assert!(log.contains("TRACE") || log.contains("trace"), "the log was at its loudest");
+    let unknown = log.lines().filter(|line| line.contains("nothing answers this request"));
+    assert!(unknown.count() >= 3, "strange requests are logged in full: {log}");
     said += &log;
     for (what, secret) in [
         ("the client secret", SECRET),
