@@ -7,7 +7,7 @@ use zeroize::Zeroize;
 use super::json::Json;
 use super::{BadBody, Body, Request};
 
-/// Named values in the order query, then body. Names are [`canonical`]; values that are empty are
+/// Named values in the order query, then body. Names are `canonical`; values that are empty are
 /// as if they were not there (RFC 6749 section 3.1), except for [`Parameters::flag`].
 ///
 /// Any of them may be a secret: `Debug` shows the names only, and the memory is wiped on drop.
