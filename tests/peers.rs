@@ -150,21 +150,24 @@ fn syslog_ng_is_heard_over_udp_tcp_and_tls() {
     // It conflicts with rsyslog in Debian, so tests/run only unpacks it.
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/syslog-ng");
     let program = unpacked.join("usr/sbin/syslog-ng");
-    let modules = unpacked.join("usr/lib/syslog-ng/3.38");
-    if !program.exists() || !modules.exists() {
-        return skip(story, "syslog-ng 3.38 is not unpacked in target/peers/syslog-ng");
-    }
+    let libraries = unpacked.join("usr/lib/syslog-ng");
+    // The modules are in a folder that has the version for its name.
+    let versions = fs::read_dir(&libraries).into_iter().flatten().flatten();
+    let mut modules = versions.map(|entry| entry.path().join("libafsocket.so"));
+    let Some(module) = modules.find(|module| module.exists()).filter(|_| program.exists()) else {
+        return skip(story, "syslog-ng is not unpacked in target/peers/syslog-ng");
+    };
     let server = Server::start(setup_for_relays());
     let folder = tempfile::tempdir().unwrap();
     let config = filled("syslog-ng.conf", &server, &folder);
     let in_folder = |name: &str| folder.path().join(name);
     let mut relay = Running::start(
         Command::new(program)
-            .env("LD_LIBRARY_PATH", unpacked.join("usr/lib/syslog-ng"))
+            .env("LD_LIBRARY_PATH", &libraries)
             .arg("--foreground")
             .arg("--no-caps")
             .arg("--module-path")
-            .arg(modules)
+            .arg(module.parent().expect("a file lies in a folder"))
             .arg("--cfgfile")
             .arg(config)
             .arg("--persist-file")
