@@ -251,6 +251,17 @@ pub enum Instrument {
     Histogram,
 }
 
+impl Instrument {
+    /// The word of Prometheus's `# TYPE` line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Counter => "counter",
+            Gauge => "gauge",
+            Histogram => "histogram",
+        }
+    }
+}
+
 /// One metric, as documented.
 #[derive(Debug, Clone)]
 pub struct Metric {
@@ -410,6 +421,57 @@ pub fn describe() {
             Counter => describe_counter!(name, unit, help),
             Gauge => describe_gauge!(name, unit, help),
             Histogram => describe_histogram!(name, unit, help),
+        }
+    }
+}
+
+/// The catalogue as the table of docs/metrics.md: a row a metric.
+pub fn markdown() -> String {
+    let mut table = String::from("| name | type | unit | labels | meaning |\n");
+    table.push_str("| --- | --- | --- | --- | --- |\n");
+    for Metric { name, instrument, unit, labels, help } in catalogue() {
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let (instrument, unit, labels) = (instrument.as_str(), unit.as_str(), labels.join(", "));
+        table.push_str(&format!("| `{name}` | {instrument} | {unit} | {labels} | {help} |\n"));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    const BEGIN: &str = "<!-- catalogue: begin -->\n";
+    const END: &str = "<!-- catalogue: end -->\n";
+
+    #[test]
+    fn the_documented_catalogue_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+        let page = fs::read_to_string(&path).unwrap();
+        let (before, rest) = page.split_once(BEGIN).unwrap();
+        let (table, after) = rest.split_once(END).unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&path, [before, BEGIN, &markdown(), END, after].concat()).unwrap();
+        } else {
+            let how = "docs/metrics.md is old: BLESS=1 cargo test -p rollcall-actors catalogue";
+            assert!(table == markdown(), "{how}");
+        }
+    }
+
+    #[test]
+    fn names_follow_the_convention_and_stand_once() {
+        let mut seen = BTreeSet::new();
+        for metric in catalogue() {
+            let name = metric.name.as_str();
+            assert_eq!(metric.instrument == Counter, name.ends_with("_total"), "{name}");
+            let seconds = name.ends_with("_seconds") || name.ends_with("_seconds_total");
+            assert_eq!(metric.unit == Unit::Seconds, seconds, "{name}");
+            assert!(!metric.help.contains('|') && !metric.help.ends_with('.'), "{name}");
+            assert!(seen.insert(metric.name.clone()), "{name} stands twice");
         }
     }
 }
