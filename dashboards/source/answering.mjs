@@ -26,6 +26,8 @@ const UNKNOWN_ROUTES = "rollcall_answering_unknown_routes_total";
 const CONNECTIONS_REFUSED = "rollcall_answering_connections_refused_total";
 const HTTP = "rollcall_answering_http_requests_total";
 const VISIBLE = "rollcall_answering_event_to_visible_seconds";
+const RESYNCS = "rollcall_answering_resyncs_total";
+const STREAMS = "rollcall_answering_streams";
 const RESTORATIONS = "rollcall_answering_restorations_total";
 
 const by = (labels, expr) => `sum by (${labels}) (${expr})`;
@@ -68,7 +70,7 @@ const now = {
     }),
     number({
       title: "Query errors",
-      description: "Queries that were not answered: bad parameters, missing or expired tokens, the query actor away.",
+      description: "Requests that were refused: bad parameters, missing or expired tokens, the query actor away.",
       unit: "short",
       expr: total(growth(ERRORS, POINT)),
       thresholds: NONE_IS_BETTER,
@@ -105,7 +107,8 @@ const points = {
     }),
     lines({
       title: "Query errors",
-      description: "Queries that were not answered, by reason. Wrong tokens: the firewall's client secret or its clock.",
+      description:
+        "Requests that were refused, by reason. A token_invalid now and then is a token that has expired. The point is unknown where there is no good token.",
       unit: "reqps",
       series: [{ expr: by("point, reason", rate(ERRORS, POINT)), legend: "{{point}} {{reason}}" }],
     }),
@@ -117,12 +120,24 @@ const points = {
         { expr: quantile(0.5, LATENCY, ["kind"]), legend: "{{kind}} p50" },
         { expr: quantile(0.99, LATENCY, ["kind"]), legend: "{{kind}} p99" },
       ],
+      w: 6,
     }),
     lines({
       title: "Reports sent",
       description: "Sessions per second that each firewall was told. A burst is a firewall that reads everything again.",
       unit: "cps",
       series: [{ expr: by("point", rate(REPORTS, POINT)), legend: "{{point}}" }],
+      w: 6,
+    }),
+    lines({
+      title: "Read everything again",
+      description:
+        "How often a firewall began from nothing: once after its own or Rollcall's restart is normal, again and again is a firewall that loses its cookie.",
+      unit: "short",
+      series: [
+        { expr: by("point", `increase(${select(RESYNCS, [POINT])}[$__rate_interval])`), legend: "{{point}}" },
+      ],
+      w: 6,
     }),
     lines({
       title: "Event to visible",
@@ -133,6 +148,7 @@ const points = {
         { expr: quantile(0.99, VISIBLE, ["instance"]), legend: "p99 ({{instance}})" },
       ],
       limit: 0.05,
+      w: 6,
     }),
   ],
 };
@@ -146,12 +162,14 @@ const doors = {
         "What became of requests for a token, per second. Refusals that go on are a wrong secret or somebody who guesses; locked-out clients have to wait.",
       unit: "reqps",
       series: [{ expr: by("outcome", rate(TOKENS)), legend: "{{outcome}}" }],
+      w: 6,
     }),
     lines({
       title: "HTTP answers",
       description: "Requests per second at each listener, by status code.",
       unit: "reqps",
       series: [{ expr: by("listener, code", rate(HTTP)), legend: "{{listener}} {{code}}" }],
+      w: 6,
     }),
     lines({
       title: "Turned away",
@@ -162,6 +180,14 @@ const doors = {
         { expr: by("listener, reason", rate(CONNECTIONS_REFUSED)), legend: "connection at {{listener}}: {{reason}}" },
         { expr: `sum(${rate(UNKNOWN_ROUTES)})`, legend: "unknown path" },
       ],
+      w: 6,
+    }),
+    lines({
+      title: "Readers of the live stream",
+      description: "Programs that follow GET /api/v1/stream. A slow one costs the others nothing.",
+      unit: "short",
+      series: [{ expr: `sum by (instance) (${select(STREAMS)})`, legend: "{{instance}}" }],
+      w: 6,
     }),
   ],
 };

@@ -8,6 +8,7 @@ const SESSIONS = "rollcall_deciding_sessions";
 const REVISION = "rollcall_deciding_revision";
 const JOURNAL_ERRORS = "rollcall_deciding_journal_errors_total";
 const RESTORATIONS = "rollcall_deciding_restorations_total";
+const RESTORATIONS_FAILED = "rollcall_deciding_restorations_failed_total";
 const PRODUCER = 'producer=~"$producer"';
 
 const by = (labels, expr) => `sum by (${labels}) (${expr})`;
@@ -57,10 +58,10 @@ const now = {
       decimals: 0,
     }),
     number({
-      title: "Cache replaced",
-      description: "How often the cache was replaced and took its sessions over from the query actor.",
+      title: "Sessions lost",
+      description: "How often cache and query actor ended at once, so that neither could restore the other.",
       unit: "short",
-      expr: total(growth(RESTORATIONS)),
+      expr: total(growth(RESTORATIONS_FAILED)),
       thresholds: NONE_IS_GOOD,
       decimals: 0,
     }),
@@ -112,6 +113,7 @@ const decisions = {
       series: [
         { expr: by("instance", rate(JOURNAL_ERRORS)), legend: "journal errors ({{instance}})" },
         { expr: by("instance", rate(RESTORATIONS)), legend: "cache replaced ({{instance}})" },
+        { expr: by("instance", rate(RESTORATIONS_FAILED)), legend: "sessions lost ({{instance}})" },
       ],
     }),
   ],

@@ -65,7 +65,7 @@ export function lines({ title, description, unit, series, limit, stacked = false
       overrides: [],
     },
     options: {
-      legend: { displayMode: "table", placement: "bottom", showLegend: true, calcs: ["lastNotNull", "max"] },
+      legend: { displayMode: "list", placement: "bottom", showLegend: true, calcs: ["lastNotNull"] },
       tooltip: { mode: "multi", sort: "desc" },
     },
   };

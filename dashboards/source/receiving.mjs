@@ -15,7 +15,7 @@ const EXPECTED = "unmatched|site_to_site|not_success";
 /** Events that Rollcall itself could not take. */
 const OURS = "cache_busy|cache_gone|journal_ill";
 /** Senders that may not send so, or not so much. */
-const SENDERS = "sender_unknown|rate_limited";
+const SENDERS = "sender_unknown|rate_limited|not_allowed";
 
 const by = (labels, expr) => `sum by (${labels}) (${expr})`;
 const total = (expr) => `sum(${expr}) or vector(0)`;
