@@ -70,6 +70,22 @@ impl Happening for ActorAbandoned<'_> {
     }
 }
 
+/// A producer begins. What alerts look at begins at zero: Prometheus sees a counter grow only from a
+/// value it has seen, and would miss whatever a new counter begins with.
+pub(crate) struct ProducerBegins<'a> {
+    pub producer: &'a str,
+}
+
+impl Happening for ProducerBegins<'_> {
+    fn emit(self) {
+        let labels = [("producer", self.producer.to_owned())];
+        for name in ["rollcall_receiving_items_total", "rollcall_receiving_kernel_drops_total"] {
+            counter!(name, &labels).increment(0);
+        }
+        debug!(producer = self.producer, "producer begins");
+    }
+}
+
 /// Items came in: events, or lines and bodies out of which no event could be made. The left side of
 /// the account: received = applied + deduplicated + refused + dropped.
 pub struct Received<'a> {
@@ -682,11 +698,17 @@ pub fn catalogue() -> Vec<Metric> {
     of_mailboxes.chain(particular).collect()
 }
 
-/// Gives the recorder the help texts of all metrics.
+/// Gives the recorder the help texts of all metrics, and a zero to each counter without labels: a
+/// first journal error is seen to grow from something.
 pub fn describe() {
-    for Metric { name, instrument, unit, help, .. } in catalogue() {
+    for Metric { name, instrument, unit, labels, help } in catalogue() {
         match instrument {
-            Counter => describe_counter!(name, unit, help),
+            Counter => {
+                describe_counter!(name.clone(), unit, help);
+                if labels.is_empty() {
+                    counter!(name).increment(0);
+                }
+            }
             Gauge => describe_gauge!(name, unit, help),
             Histogram => describe_histogram!(name, unit, help),
         }
