@@ -47,7 +47,7 @@ const now = {
     number({
       title: "Worst lag",
       description: "How many changes the enforcement point that is furthest behind has yet to read.",
-      unit: "short",
+      unit: "locale",
       expr: `max(${select(LAG, [POINT])})`,
       thresholds: steps("green", [1000, "orange"], [10000, "red"]),
       decimals: 0,
@@ -71,7 +71,7 @@ const now = {
     number({
       title: "Query errors",
       description: "Requests that were refused: bad parameters, missing or expired tokens, the query actor away.",
-      unit: "short",
+      unit: "locale",
       expr: total(growth(ERRORS, POINT)),
       thresholds: NONE_IS_BETTER,
       decimals: 0,
@@ -79,7 +79,7 @@ const now = {
     number({
       title: "Query actor replaced",
       description: "How often the query actor was replaced and took its sessions over from the cache.",
-      unit: "short",
+      unit: "locale",
       expr: total(growth(RESTORATIONS)),
       thresholds: NONE_IS_GOOD,
       decimals: 0,

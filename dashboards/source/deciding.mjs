@@ -20,7 +20,7 @@ const now = {
     number({
       title: "Sessions",
       description: "Addresses with a user or a device, now. None at all, or a sudden fall, leaves users without their rules.",
-      unit: "short",
+      unit: "locale",
       expr: `sum(${select(SESSIONS)})`,
       thresholds: steps("red", [1, "green"]),
       trend: true,
@@ -44,7 +44,7 @@ const now = {
     number({
       title: "Wrong clocks",
       description: "Events from the future or too old to count: the clock or the time zone of a sender is wrong, or its queue was long.",
-      unit: "short",
+      unit: "locale",
       expr: total(growth(EVENTS, PRODUCER, 'reason=~"from_future|too_old"')),
       thresholds: NONE_IS_BETTER,
       decimals: 0,
@@ -52,7 +52,7 @@ const now = {
     number({
       title: "Journal errors",
       description: "Batches that the journal could not take. Their senders were told, nothing of them is shown to anybody. Is the disk full?",
-      unit: "short",
+      unit: "locale",
       expr: total(growth(JOURNAL_ERRORS)),
       thresholds: NONE_IS_GOOD,
       decimals: 0,
@@ -60,7 +60,7 @@ const now = {
     number({
       title: "Sessions lost",
       description: "How often cache and query actor ended at once, so that neither could restore the other.",
-      unit: "short",
+      unit: "locale",
       expr: total(growth(RESTORATIONS_FAILED)),
       thresholds: NONE_IS_GOOD,
       decimals: 0,

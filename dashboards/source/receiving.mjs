@@ -43,7 +43,7 @@ const now = {
     number({
       title: "Unknown senders",
       description: "Items from addresses or certificates that no client is configured for. Their address is in the log.",
-      unit: "short",
+      unit: "locale",
       expr: total(growth(DROPPED, PRODUCER, 'reason="sender_unknown"')),
       thresholds: NONE_IS_BETTER,
       decimals: 0,
@@ -51,7 +51,7 @@ const now = {
     number({
       title: "Lost by Rollcall",
       description: "Events that were read but could not be taken, because the cache or the journal was not there.",
-      unit: "short",
+      unit: "locale",
       expr: total(growth(DROPPED, PRODUCER, `reason=~"${OURS}"`)),
       thresholds: NONE_IS_GOOD,
       decimals: 0,
@@ -60,7 +60,7 @@ const now = {
       title: "Dropped by the kernel",
       description:
         "Datagrams that came faster than they were read. Raise net.core.rmem_max and receive_buffer, or let the sender use TCP.",
-      unit: "short",
+      unit: "locale",
       expr: total(growth(KERNEL_DROPS, PRODUCER)),
       thresholds: NONE_IS_GOOD,
       decimals: 0,
@@ -68,7 +68,7 @@ const now = {
     number({
       title: "Streams refused",
       description: "Connections turned away: unknown sender, too many at once, TLS that failed or was too slow.",
-      unit: "short",
+      unit: "locale",
       expr: total(growth(REFUSED, PRODUCER)),
       thresholds: NONE_IS_BETTER,
       decimals: 0,
@@ -112,7 +112,7 @@ const items = {
     lines({
       title: "Dropped by the kernel",
       description: "Datagrams per second that the kernel threw away because the socket's buffer was full.",
-      unit: "pps",
+      unit: "cps",
       series: [{ expr: by("producer", rate(KERNEL_DROPS, PRODUCER)), legend: "{{producer}}" }],
     }),
     lines({

@@ -18,7 +18,7 @@ const restarts = (title, description, ...matchers) =>
   number({
     title,
     description,
-    unit: "short",
+    unit: "locale",
     expr: allStages("restarts_total", ...matchers),
     thresholds: NONE_IS_GOOD,
     decimals: 0,
@@ -48,7 +48,7 @@ const now = {
     number({
       title: "Messages refused",
       description: "Messages of all stages that nobody took, or that were lost with their actor.",
-      unit: "short",
+      unit: "locale",
       expr: allStages("messages_refused_total"),
       thresholds: NONE_IS_GOOD,
       decimals: 0,
