@@ -109,12 +109,13 @@ const decisions = {
     lines({
       title: "Journal errors and replacements",
       description: "Batches per second that the journal refused, and replacements of the cache.",
-      unit: "eps",
+      unit: "ops",
       series: [
         { expr: by("instance", rate(JOURNAL_ERRORS)), legend: "journal errors ({{instance}})" },
         { expr: by("instance", rate(RESTORATIONS)), legend: "cache replaced ({{instance}})" },
         { expr: by("instance", rate(RESTORATIONS_FAILED)), legend: "sessions lost ({{instance}})" },
       ],
+      top: 1,
     }),
   ],
 };

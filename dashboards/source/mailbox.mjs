@@ -32,7 +32,13 @@ export function mailboxes(stage) {
         description:
           "How long one of 100 senders waits for a place in a full mailbox. Nothing is normal. Seconds mean that this actor cannot keep up.",
         unit: "s",
-        series: [{ expr: later(0.99, "mailbox_wait_seconds"), legend: "{{actor}} p99 ({{instance}})" }],
+        series: [
+          {
+            // Where nobody waits, the quantile is not a number.
+            expr: `${later(0.99, "mailbox_wait_seconds")} >= 0 or 0 * ${perSecond("mailbox_wait_seconds_count")}`,
+            legend: "{{actor}} p99 ({{instance}})",
+          },
+        ],
         limit: 1,
       }),
       lines({
@@ -57,6 +63,7 @@ export function mailboxes(stage) {
           "Messages that nobody took: the actor was being replaced, or they were lost with it. What they held is counted as dropped, or the sender was told to come back.",
         unit: "mps",
         series: [{ expr: perSecond("messages_refused_total"), legend: "{{actor}} ({{instance}})" }],
+        top: 1,
       }),
       lines({
         title: "Restarts by cause",
@@ -69,6 +76,7 @@ export function mailboxes(stage) {
             legend: "{{actor}} {{cause}} ({{instance}})",
           },
         ],
+        top: 1,
       }),
       lines({
         title: "Time since the last activity",

@@ -36,8 +36,11 @@ const target = ({ expr, legend = "" }, index, instant) => ({
   ...(instant ? { instant: true, range: false } : { instant: false, range: true }),
 });
 
-/** Lines over time. `series` are `{expr, legend}`; `limit` draws a line that should not be crossed. */
-export function lines({ title, description, unit, series, limit, stacked = false, w = 8, h = 8 }) {
+/**
+ * Lines over time. `series` are `{expr, legend}`; `limit` draws a line that should not be crossed; the axis
+ * reaches to `top` at least.
+ */
+export function lines({ title, description, unit, series, limit, top, stacked = false, w = 8, h = 8 }) {
   return {
     type: "timeseries",
     title,
@@ -59,6 +62,7 @@ export function lines({ title, description, unit, series, limit, stacked = false
           showPoints: "never",
           spanNulls: false,
           stacking: { group: "A", mode: stacked ? "normal" : "none" },
+          ...(top === undefined ? {} : { axisSoftMax: top }),
           thresholdsStyle: { mode: limit ? "dashed" : "off" },
         },
       },

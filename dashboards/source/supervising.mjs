@@ -67,6 +67,7 @@ const everyActor = {
         "restarts_total",
         (metric) => `sum by (actor) (increase(${select(metric)}[$__rate_interval]))`,
       ),
+      top: 1,
     }),
     lines({
       title: "Fullest mailboxes",
