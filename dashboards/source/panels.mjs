@@ -109,7 +109,8 @@ export const choice = (name, label, metric, description) => ({
   label,
   description,
   datasource: DATASOURCE,
-  query: { query: `label_values(${metric}, ${name})`, refId: `choice-${name}` },
+  // 1 is the editor's word for "label values".
+  query: { qryType: 1, query: `label_values(${metric}, ${name})`, refId: `choice-${name}` },
   refresh: 2,
   sort: 1,
   multi: true,
