@@ -30,7 +30,7 @@ export function mailboxes(stage) {
       lines({
         title: "Time waited for a place",
         description:
-          "How long one of 100 senders waits for a place in a full mailbox. Nothing is normal. Seconds mean that this actor cannot keep up.",
+          "Of the senders that found the mailbox full, one of 100 waited longer than this for a place. Nothing is normal. Seconds mean that this actor cannot keep up.",
         unit: "s",
         series: [
           {
