@@ -173,10 +173,10 @@ const PARTICULAR: &[Row] = &[
     ("rollcall_answering_streams", Gauge, Unit::Count, &[], "Readers of the live stream"),
     (
         "process_cpu_seconds_total",
-        Gauge,
+        Counter,
         Unit::Seconds,
         &[],
-        "Processor time of all threads; it only grows",
+        "Processor time of all threads, in whole seconds",
     ),
     (
         "process_start_time_seconds",

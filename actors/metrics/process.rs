@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use metrics::gauge;
+use metrics::{counter, gauge};
 
 /// One reading of `/proc` (proc(5)). What cannot be read is left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -67,8 +67,11 @@ impl Process {
     pub(crate) fn record(self) {
         let Self { cpu_seconds, started, resident, address_space, threads, open_files, most_files } =
             self;
+        if let Some(seconds) = cpu_seconds {
+            // Whole seconds: the counters of the recorder are integers.
+            counter!("process_cpu_seconds_total").absolute(seconds as u64);
+        }
         for (name, value) in [
-            ("process_cpu_seconds_total", cpu_seconds),
             ("process_start_time_seconds", started),
             ("process_resident_memory_bytes", resident),
             ("process_virtual_memory_bytes", address_space),

@@ -1,0 +1,23 @@
+//! The stage of the stories: the real server, firewalls that poll it, senders, and patience.
+
+mod authority;
+mod lines;
+mod metrics;
+mod peer;
+mod secrets;
+mod server;
+mod setup;
+mod srx;
+mod stream;
+mod waiting;
+
+pub(crate) use authority::Authority;
+pub(crate) use lines::{Vpn, frame_3164};
+pub(crate) use metrics::{Account, Metrics};
+pub(crate) use peer::{Running, peer, run, skip};
+pub(crate) use secrets::hash;
+pub(crate) use server::{Answer, Server, rollcall};
+pub(crate) use setup::{SECRET, Setup, point};
+pub(crate) use srx::{Failed, Heard, Srx};
+pub(crate) use stream::Stream;
+pub(crate) use waiting::{PATIENCE, now, until, within};

@@ -1,0 +1,115 @@
+//! The configuration of a story: a few lines over a server that listens on loopback only, on ports
+//! that the kernel chooses.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::{Authority, hash};
+
+/// The client secret of every enforcement point of the stories. No answer, log line, metric or
+/// file of the server may ever show it.
+pub(crate) const SECRET: &str = "canary-1f0b9c7d-secret-of-a-firewall";
+
+/// A folder with a configuration file and the certificates it names.
+pub(crate) struct Setup {
+    folder: TempDir,
+    authority: Authority,
+    text: String,
+}
+
+/// The listeners, the loopback sender, and the listener's certificate.
+const BASE: &str = r#"
+data = "data"
+drain = "5s"
+
+[enforcement]
+listen = ["127.0.0.1:0"]
+
+[enforcement.tls]
+certificate = "server.crt"
+key = "server.key"
+
+[rest]
+listen = "127.0.0.1:0"
+
+[log]
+level = "debug"
+
+[[syslog]]
+name = "syslog"
+udp = ["127.0.0.1:0"]
+tcp = ["127.0.0.1:0"]
+"#;
+
+/// A sender that may say everything, and writes its times in UTC.
+const GATEWAY: &str = r#"
+[[syslog.clients]]
+name = "gateway"
+addresses = ["127.0.0.1"]
+zone = "UTC"
+may = ["login", "logout", "vpn_up", "vpn_down", "rekey", "refresh", "device_seen"]
+"#;
+
+impl Setup {
+    /// Two firewalls, `campus-fw` and `branch-fw`, and a gateway and a script (`script`, by HTTP)
+    /// that may say everything.
+    pub(crate) fn new() -> Self {
+        let firewalls = Self::bare().with(&point("campus-fw", "")).with(&point("branch-fw", ""));
+        firewalls.with(GATEWAY).with(&format!(
+            "[[ptim.clients]]\nname = \"script\"\naddresses = [\"127.0.0.0/8\"]\n\
+             client_id = \"script\"\nsecret_hash = \"{}\"\n",
+            hash(SECRET)
+        ))
+    }
+
+    /// Listeners, and nobody who may send or ask.
+    pub(crate) fn bare() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new(folder.path());
+        authority.server();
+        Self { folder, authority, text: BASE.to_owned() }
+    }
+
+    /// The same with more TOML at its end.
+    pub(crate) fn with(mut self, text: &str) -> Self {
+        self.text.push('\n');
+        self.text.push_str(text);
+        self
+    }
+
+    /// The same with one text in the place of another, which must be there.
+    pub(crate) fn replacing(mut self, old: &str, new: &str) -> Self {
+        assert!(self.text.contains(old), "{old:?} is not in the configuration");
+        self.text = self.text.replace(old, new);
+        self
+    }
+
+    /// Writes the file and returns its path.
+    pub(crate) fn write(&self) -> PathBuf {
+        let path = self.folder().join("rollcall.toml");
+        fs::write(&path, &self.text).unwrap();
+        path
+    }
+
+    /// The folder of the configuration.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Who signs the certificates.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+}
+
+/// An enforcement point that connects from anywhere on loopback with [`SECRET`]; `more` may hold
+/// further keys and, after them, sections.
+pub(crate) fn point(name: &str, more: &str) -> String {
+    let hash = hash(SECRET);
+    format!(
+        "[[enforcement.points]]\nname = \"{name}\"\naddresses = [\"127.0.0.0/8\"]\n\
+         client_id = \"{name}\"\nsecret_hash = \"{hash}\"\n{more}\n"
+    )
+}

@@ -1,0 +1,227 @@
+//! A firewall as Junos behaves: it buys a token, asks for everything, then for what is new, and
+//! keeps its own table of who is where. It falls to its secondary and comes back.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::Agent;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::Answer;
+
+/// A firewall with its table.
+pub(crate) struct Srx {
+    agent: Agent,
+    client_id: String,
+    secret: String,
+    count: usize,
+    servers: Vec<Connection>,
+    table: BTreeMap<String, Heard>,
+}
+
+/// What a firewall keeps of one of its servers.
+struct Connection {
+    url: String,
+    token: Option<String>,
+    cookie: Option<String>,
+}
+
+/// An entry of the firewall's authentication table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) user: String,
+    pub(crate) domain: String,
+    pub(crate) roles: Vec<String>,
+}
+
+/// Why a server gave no answer.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// Nobody is there, or its certificate is not of the configured authority.
+    Unreachable(String),
+    /// It answered, with this.
+    Refused(Answer),
+}
+
+impl Srx {
+    /// A firewall that trusts the certificates in `authority` alone and knows a primary and maybe a secondary server.
+    /// It asks for `items-per-batch` 200, Junos's default.
+    pub(crate) fn new(client_id: &str, secret: &str, authority: &Path, servers: &[&str]) -> Self {
+        let pem = fs::read(authority).unwrap();
+        let certificates = parse_pem(&pem).filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        });
+        let roots = RootCerts::new_with_certs(&certificates.collect::<Vec<Certificate<'static>>>());
+        let tls = TlsConfig::builder().root_certs(roots).build();
+        let config = Agent::config_builder().http_status_as_error(false).tls_config(tls);
+        let agent = config.timeout_global(Some(Duration::from_secs(20))).build().new_agent();
+        let connection =
+            |url: &&str| Connection { url: (*url).to_owned(), token: None, cookie: None };
+        Self {
+            agent,
+            client_id: client_id.to_owned(),
+            secret: secret.to_owned(),
+            count: 200,
+            servers: servers.iter().map(connection).collect(),
+            table: BTreeMap::new(),
+        }
+    }
+
+    /// The same with another `items-per-batch`.
+    pub(crate) fn items_per_batch(mut self, count: usize) -> Self {
+        self.count = count;
+        self
+    }
+
+    /// Its table.
+    pub(crate) fn table(&self) -> &BTreeMap<String, Heard> {
+        &self.table
+    }
+
+    /// The user it has at an address.
+    pub(crate) fn user_at(&self, address: &str) -> Option<&str> {
+        self.table.get(address).map(|heard| heard.user.as_str())
+    }
+
+    /// One query interval: the primary is tried first, then the secondary. Returns which server
+    /// answered, 0 for the primary.
+    pub(crate) fn poll(&mut self) -> usize {
+        let mut failures = Vec::new();
+        for server in 0..self.servers.len() {
+            match self.batches(server) {
+                Ok(()) => return server,
+                Err(failed) => failures.push(failed),
+            }
+        }
+        panic!("no server answered: {failures:?}");
+    }
+
+    /// Reads batches until one is not full.
+    fn batches(&mut self, server: usize) -> Result<(), Failed> {
+        while self.page(server)? >= self.count {}
+        Ok(())
+    }
+
+    /// Reads one batch into the table; returns how many reports it held.
+    pub(crate) fn page(&mut self, server: usize) -> Result<usize, Failed> {
+        let query = match &self.servers[server].cookie {
+            Some(cookie) => format!("?cookie={cookie}&entry_count={}", self.count),
+            None => format!("?begintime=0&entry_count={}", self.count),
+        };
+        let body = self.ask(server, &query)?.json();
+        let reports = body["report_entries"].as_array().expect("a list of reports");
+        for report in reports {
+            self.hear(report);
+        }
+        let cookie = body["cookie"].as_str().expect("every answer carries a cookie");
+        self.servers[server].cookie = Some(cookie.to_owned());
+        Ok(reports.len())
+    }
+
+    /// Asks who is at one address; `None` for a miss.
+    pub(crate) fn who(&mut self, server: usize, address: &str) -> Option<Heard> {
+        let answer = match self.ask(server, &format!("/ip/{address}")) {
+            Ok(answer) => answer,
+            Err(Failed::Refused(answer)) if answer.status == 404 => return None,
+            Err(failed) => panic!("{failed:?}"),
+        };
+        let body = answer.json();
+        let report = body["report_entries"].as_array().expect("a list of reports").first()?;
+        Some(heard(report)).filter(|heard| !heard.user.is_empty())
+    }
+
+    /// Pushes what the firewall saw itself: `body` to `path`, with a token, to the primary.
+    pub(crate) fn push(&mut self, path: &str, content_type: &str, body: &str) -> Answer {
+        let token = self.token(0).unwrap();
+        let request = self.agent.post(format!("{}{path}", self.servers[0].url));
+        let request = request.header("Authorization", format!("Bearer {token}"));
+        Answer::read(request.content_type(content_type).send(body).unwrap())
+    }
+
+    /// Posts events in Rollcall's own JSON to the primary.
+    pub(crate) fn post_events(&mut self, events: &Value) -> Answer {
+        self.push("/api/v1/events", "application/json", &events.to_string())
+    }
+
+    /// Forgets its table, as `clear services user-identification` does: the next poll fills it.
+    pub(crate) fn clear(&mut self) {
+        self.table.clear();
+        for server in &mut self.servers {
+            server.cookie = None;
+        }
+    }
+
+    /// Spoils its tokens, as when their time is over.
+    pub(crate) fn lose_tokens(&mut self) {
+        for server in &mut self.servers {
+            server.token = Some("00000000-0000-4000-8000-000000000000".to_owned());
+        }
+    }
+
+    /// Gets the query API with a token; buys another one once when it is told 401.
+    pub(crate) fn ask(&mut self, server: usize, rest: &str) -> Result<Answer, Failed> {
+        for first in [true, false] {
+            let token = self.token(server)?;
+            let url = format!("{}/user_query/v2{rest}", self.servers[server].url);
+            let request = self.agent.get(url).header("Authorization", format!("Bearer {token}"));
+            let answer = request.call().map_err(|why| Failed::Unreachable(why.to_string()))?;
+            match Answer::read(answer) {
+                answer if answer.status == 200 => return Ok(answer),
+                answer if answer.status == 401 && first => self.servers[server].token = None,
+                answer => return Err(Failed::Refused(answer)),
+            }
+        }
+        unreachable!("the second answer is returned, whatever it is")
+    }
+
+    fn token(&mut self, server: usize) -> Result<String, Failed> {
+        if let Some(token) = &self.servers[server].token {
+            return Ok(token.clone());
+        }
+        let answer = self.buy(server)?;
+        if answer.status != 200 {
+            return Err(Failed::Refused(answer));
+        }
+        let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
+        self.servers[server].token = Some(token.clone());
+        Ok(token)
+    }
+
+    /// Posts its id and its secret as a form; returns the answer whatever it is.
+    pub(crate) fn buy(&self, server: usize) -> Result<Answer, Failed> {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &self.client_id),
+            ("client_secret", &self.secret),
+        ];
+        let request = self.agent.post(format!("{}/oauth_token/oauth", self.servers[server].url));
+        let answer = request.send_form(form);
+        answer.map(Answer::read).map_err(|why| Failed::Unreachable(why.to_string()))
+    }
+
+    fn hear(&mut self, report: &Value) {
+        let address = text(report, "ip-address");
+        match text(report, "activity").as_str() {
+            "login" => drop(self.table.insert(address, heard(report))),
+            "logout" => drop(self.table.remove(&address)),
+            other => panic!("no activity: {other:?}"),
+        }
+    }
+}
+
+fn heard(report: &Value) -> Heard {
+    let roles = report["roles"].as_array().expect("roles are a list");
+    Heard {
+        user: text(report, "user-name"),
+        domain: text(report, "domain-name"),
+        roles: roles.iter().map(|role| role.as_str().expect("a role is a text").into()).collect(),
+    }
+}
+
+fn text(report: &Value, key: &str) -> String {
+    report[key].as_str().unwrap_or_else(|| panic!("no {key}: {report}")).to_owned()
+}

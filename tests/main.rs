@@ -1,0 +1,18 @@
+//! What Rollcall does, told as stories: each starts the real binary, sends it what firewalls and
+//! servers send, and asks it what firewalls and administrators ask.
+//!
+//! `tests/run` installs the peers and runs everything. A story whose peer is missing is skipped by
+//! name and reason, or fails where `ROLLCALL_PEERS=required`.
+
+#![cfg(test)]
+
+mod accounting;
+mod harness;
+mod operations;
+mod peers;
+mod ptim;
+mod rest;
+mod security;
+mod srx;
+mod syslog;
+mod tidy;

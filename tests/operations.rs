@@ -1,0 +1,310 @@
+//! Stories of operating it: starting wrong, reloading, stopping, and starting again.
+
+use std::fs;
+use std::net::{TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use jiff::SignedDuration;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Failed, SECRET, Server, Setup, Srx, Stream, Vpn, frame_3164, hash, peer, rollcall, run, skip,
+    until,
+};
+
+const PORTAL: &str = "\n[[syslog.clients]]\nname = \"portal\"\naddresses = [\"127.0.0.9\"]\n\
+                      zone = \"UTC\"\nmay = [\"vpn_up\"]\n";
+
+fn login(address: &str, user: &str) -> Value {
+    json!({"kind": "login", "address": address, "user": user})
+}
+
+/// Sends a VPN line from the address of the portal.
+fn portal_says(server: &Server, user: &str, address: &str) {
+    let socket = UdpSocket::bind("127.0.0.9:0").unwrap();
+    let line = frame_3164(&Vpn { user, address }.up(), SignedDuration::ZERO);
+    socket.send_to(line.as_bytes(), server.udp()).unwrap();
+}
+
+/// Reloads by `reload`, with another client in the file, and checks that nothing was lost.
+fn a_reload_adds_a_client(reload: impl FnOnce(&Server)) {
+    let server = Server::new();
+    let mut script = server.client("script");
+    assert_eq!(script.post_events(&login("10.40.0.1", "alice")).status, 200);
+    let mut firewall = server.client("campus-fw");
+    firewall.poll();
+    let stream = Stream::open(&server, "", None);
+    portal_says(&server, "bob", "10.40.0.2");
+    server.account("syslog", 1);
+    assert_eq!(server.who("10.40.0.2"), None, "the portal is not known yet");
+
+    server.rewrite(|text| format!("{text}{PORTAL}"));
+    reload(&server);
+    until("the portal is heard", || {
+        portal_says(&server, "bob", "10.40.0.2");
+        server.who("10.40.0.2")
+    });
+    assert_eq!(server.who("10.40.0.1").as_deref(), Some("alice"), "no session was lost");
+    assert_eq!(stream.next().data["address"], "10.40.0.2", "the live stream goes on");
+    // The firewall's token and cookie are as good as before: it hears what is new, and no more.
+    assert_eq!(firewall.page(0).unwrap(), 1);
+    server.stop();
+}
+
+#[test]
+fn a_reload_by_sighup_adds_a_client_and_loses_no_session() {
+    a_reload_adds_a_client(|server| server.signal(Signal::SIGHUP));
+}
+
+#[test]
+fn a_reload_by_rest_adds_a_client_and_loses_no_session() {
+    a_reload_adds_a_client(|server| {
+        let answer = server.post("/api/v1/reload");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    });
+}
+
+#[test]
+fn a_wrong_file_changes_nothing_and_everything_that_is_wrong_is_said() {
+    let server = Server::new();
+    assert_eq!(server.client("script").post_events(&login("10.41.0.1", "alice")).status, 200);
+    server.rewrite(|text| {
+        let text = text.replace("drain = \"5s\"", "drain = \"5 parsecs\"");
+        format!("{text}{PORTAL}max_age = \"soon\"\nadresses = [\"127.0.0.9\"]\n")
+    });
+    let answer = server.post("/api/v1/reload");
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    for key in ["drain", "max_age", "adresses"] {
+        assert!(answer.text.contains(key), "{key} is named: {answer:?}");
+    }
+    server.signal(Signal::SIGHUP);
+    until("the log says what is wrong", || server.log().contains("parsecs").then_some(()));
+    assert_eq!(server.who("10.41.0.1").as_deref(), Some("alice"));
+    portal_says(&server, "bob", "10.41.0.2");
+    let tunnel = Vpn { user: "carol", address: "10.41.0.3" };
+    server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
+    server.sees("carol", "10.41.0.3");
+    assert_eq!(server.who("10.41.0.2"), None, "nothing of the wrong file is in force");
+    server.stop();
+}
+
+#[test]
+fn a_wrong_configuration_never_starts_half() {
+    let setup = Setup::new().with("[nonsense]\nkey = 1\n").with(&PORTAL.replace("vpn_up", "fly"));
+    let path = setup.write().display().to_string();
+    for arguments in [&["check", "--config", &path][..], &["--config", &path][..]] {
+        let output = rollcall(setup.folder(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains("nonsense") && said.contains("may"), "all at once: {said}");
+        assert!(said.contains("rollcall.toml"), "with the file: {said}");
+    }
+    assert!(!setup.folder().join("data/admin.token").exists(), "nothing was begun");
+}
+
+#[test]
+fn check_prints_what_is_resolved_and_hides_what_is_secret() {
+    let setup = Setup::new();
+    let path = setup.write().display().to_string();
+    let output = rollcall(setup.folder(), &["check", "--config", &path]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(text.contains("campus-fw") && text.contains("gateway"), "{text}");
+    assert!(!text.contains("$argon2id$"), "hashes are not shown: {text}");
+}
+
+#[test]
+fn every_example_is_a_configuration_of_this_very_binary() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/examples");
+    let scratch = tempfile::tempdir().unwrap();
+    let mut tried = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let output = rollcall(scratch.path(), &["check", "--config", path.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!said.contains("panicked"), "{said}");
+        // Their secrets and certificates are not here; nothing else may be wrong.
+        let complaints = said.lines().filter(|line| line.contains(".toml:") && line.contains(": "));
+        for line in complaints.filter(|_| output.status.code() != Some(0)) {
+            let of_files = ["secret", "certificate", "key", "client_ca"];
+            assert!(of_files.iter().any(|word| line.contains(word)), "{}: {line}", path.display());
+        }
+        tried += 1;
+    }
+    assert!(tried >= 4, "{tried}");
+}
+
+#[test]
+fn sigterm_drains_and_what_was_acknowledged_was_visible() {
+    let server = Server::new();
+    let mut script = server.client("script");
+    let stream = Stream::open(&server, "", None);
+    let mut half = TcpStream::connect(server.tcp()).unwrap();
+    let line = frame_3164(&Vpn { user: "bob", address: "10.42.0.2" }.up(), SignedDuration::ZERO);
+    std::io::Write::write_all(&mut half, format!("{line}\n").as_bytes()).unwrap();
+    server.sees("bob", "10.42.0.2");
+    assert_eq!(script.post_events(&login("10.42.0.1", "alice")).status, 200);
+    assert_eq!(server.who("10.42.0.1").as_deref(), Some("alice"));
+    let told = [stream.next(), stream.next()].map(|event| event.data["address"].clone());
+    assert_eq!(told, [json!("10.42.0.2"), json!("10.42.0.1")]);
+    // With an open syslog stream and an open live stream it ends in time all the same.
+    server.stop();
+    assert!(stream.ends(), "the live stream is ended, and not cut");
+}
+
+#[test]
+fn a_killed_server_starts_again() {
+    let server = Server::new();
+    let token = server.token().to_owned();
+    let server = server.killed_and_started();
+    assert_eq!(server.token(), token);
+    assert_eq!(server.client("script").post_events(&login("10.43.0.1", "alice")).status, 200);
+    assert_eq!(server.who("10.43.0.1").as_deref(), Some("alice"));
+    server.stop();
+}
+
+#[test]
+fn a_changed_secret_is_in_force_at_once_and_revokes_what_was_bought_with_the_old_one() {
+    let server = Server::new();
+    let (mut campus, mut branch) = (server.client("campus-fw"), server.client("branch-fw"));
+    campus.poll();
+    branch.poll();
+    let (old, new) = (hash(SECRET), hash("another secret, of the same firewall"));
+    // The first of the two points.
+    server.rewrite(|text| text.replacen(&old, &new, 1));
+    assert_eq!(server.post("/api/v1/reload").status, 200);
+    match campus.page(0) {
+        Err(Failed::Refused(answer)) => assert_eq!(answer.status, 401),
+        other => panic!("its token and its old secret are still good: {other:?}"),
+    }
+    branch.poll();
+    let authority = server.setup().authority().certificate();
+    let url = server.enforcement();
+    let mut renewed =
+        Srx::new("campus-fw", "another secret, of the same firewall", &authority, &[&url]);
+    assert_eq!(renewed.poll(), 0);
+    server.stop();
+}
+
+#[test]
+fn a_reload_puts_rules_in_force_without_a_restart() {
+    let server = Server::new();
+    let mut script = server.client("script");
+    assert_eq!(script.post_events(&login("10.44.0.1", "svc-backup")).status, 200);
+    assert_eq!(server.who("10.44.0.1").as_deref(), Some("svc-backup"));
+    server.rewrite(|text| format!("{text}\n[rules.ignore]\nusers = [\"svc-*\"]\n"));
+    assert_eq!(server.post("/api/v1/reload").status, 200);
+    assert_eq!(script.post_events(&login("10.44.0.2", "svc-backup")).status, 200);
+    assert_eq!(server.who("10.44.0.2"), None, "ignored from now on");
+    assert_eq!(server.who("10.44.0.1").as_deref(), Some("svc-backup"), "what is, stays");
+    server.stop();
+}
+
+#[test]
+fn a_reload_moves_a_listener_and_refuses_an_address_that_is_taken() {
+    let server = Server::new();
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (old, port) = ("udp = [\"127.0.0.1:0\"]", taken.local_addr().unwrap().port());
+    let new = format!("udp = [\"127.0.0.1:{port}\"]");
+    server.rewrite(|text| text.replace(old, &new));
+    let refused = server.post("/api/v1/reload");
+    assert!((400..500).contains(&refused.status), "{refused:?}");
+    assert!(refused.text.contains(&port.to_string()), "the address is named: {refused:?}");
+    let tunnel = Vpn { user: "alice", address: "10.45.0.1" };
+    server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
+    server.sees("alice", "10.45.0.1");
+
+    drop(taken);
+    let moved = server.post("/api/v1/reload");
+    assert_eq!(moved.status, 200, "{moved:?}");
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    until("the new address is heard", || {
+        let tunnel = Vpn { user: "bob", address: "10.45.0.2" };
+        let line = frame_3164(&tunnel.up(), SignedDuration::ZERO);
+        socket.send_to(line.as_bytes(), ("127.0.0.1", port)).unwrap();
+        server.who("10.45.0.2")
+    });
+    assert_eq!(server.who("10.45.0.1").as_deref(), Some("alice"));
+    server.stop();
+}
+
+#[test]
+fn the_two_lines_of_a_first_start_can_be_pasted() {
+    let story = "the_two_lines_of_a_first_start_can_be_pasted";
+    let Some(unshare) = peer("unshare") else { return skip(story, "unshare is not installed") };
+    // In a network of its own the default ports are surely free.
+    let alone = ["--user", "--map-root-user", "--net"];
+    if peer("ip").is_none() || !run(&unshare, &[&alone[..], &["true"]].concat()).status.success() {
+        return skip(story, "this system grants no network namespace, or has no ip");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/first-start.sh");
+    let (script, folder) = (script.display().to_string(), folder.path().display().to_string());
+    let arguments = ["/bin/sh", &script, env!("CARGO_BIN_EXE_rollcall"), &folder];
+    let output = run(&unshare, &[&alone[..], &arguments].concat());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("alice"), "{output:?}");
+}
+
+#[test]
+fn a_second_start_keeps_the_token_and_the_certificate() {
+    let files = "certificate = \"server.crt\"\nkey = \"server.key\"";
+    let server = Server::start(Setup::new().replacing(files, "names = [\"rollcall.example\"]"));
+    let authority = server.data().join("tls/authority.pem");
+    let firewall = |server: &Server| {
+        Srx::new("campus-fw", SECRET, &authority, &[&server.enforcement()]).poll()
+    };
+    firewall(&server);
+    let (token, before) = (server.token().to_owned(), fs::read(&authority).unwrap());
+    let server = server.restart();
+    assert_eq!(server.token(), token);
+    assert_eq!(fs::read(&authority).unwrap(), before, "the firewalls' ca-profile stays good");
+    firewall(&server);
+    server.stop();
+}
+
+#[test]
+fn what_is_secret_in_the_data_folder_is_for_its_owner_alone() {
+    let files = "certificate = \"server.crt\"\nkey = \"server.key\"";
+    let server = Server::start(Setup::new().replacing(files, "names = [\"rollcall.example\"]"));
+    let (mut folders, mut secrets) = (vec![server.data()], 0);
+    while let Some(folder) = folders.pop() {
+        let mode = fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", folder.display());
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            if path.ends_with("admin.token") || text.contains("PRIVATE KEY") {
+                let mode = fs::metadata(&path).unwrap().permissions().mode();
+                assert_eq!(mode & 0o177, 0, "{}: {mode:o}", path.display());
+                secrets += 1;
+            }
+        }
+    }
+    assert!(secrets >= 2, "the token, and at least one key: {secrets}");
+    server.stop();
+}
+
+#[test]
+fn the_unit_file_is_hardened() {
+    let story = "the_unit_file_is_hardened";
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/rollcall.service");
+    if !unit.exists() {
+        return skip(story, "packaging/rollcall.service is not there");
+    }
+    let Some(analyse) = peer("systemd-analyze") else {
+        return skip(story, "systemd-analyze is not installed");
+    };
+    let output = run(
+        &analyse,
+        &["security", "--offline=true", "--threshold=16", "--no-pager", unit.to_str().unwrap()],
+    );
+    assert!(output.status.success(), "exposure above 1.6: {output:?}");
+}

@@ -1,0 +1,406 @@
+//! Stories of firewalls that ask: batches and cookies, the secondary, filters, tokens, lock-out.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Answer, Failed, Heard, PATIENCE, SECRET, Server, Setup, Srx, Vpn, frame_3164, now, peer, point,
+    run, skip, until, within,
+};
+
+/// The addresses and users of a firewall's table.
+fn users(firewall: &Srx) -> BTreeMap<String, String> {
+    let entry = |(address, heard): (&String, &Heard)| (address.clone(), heard.user.clone());
+    firewall.table().iter().map(entry).collect()
+}
+
+/// The active sessions that REST lists, page by page.
+fn listed(server: &Server) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let mut after = String::new();
+    loop {
+        let page = server.get(&format!("/api/v1/sessions?limit=1000{after}")).json();
+        for session in page["sessions"].as_array().unwrap() {
+            let text = |key: &str| session[key].as_str().unwrap_or_default().to_owned();
+            all.insert(text("address"), text("user"));
+        }
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => return all,
+        }
+    }
+}
+
+#[test]
+fn a_vpn_user_connects_is_seen_by_both_firewalls_within_one_poll_rekeys_disconnects_and_is_gone() {
+    let server = Server::start(Setup::new().replacing("zone = \"UTC\"", "zone = \"local\""));
+    let (mut campus, mut branch) = (server.client("campus-fw"), server.client("branch-fw"));
+    campus.poll();
+    branch.poll();
+    assert!(campus.table().is_empty() && branch.table().is_empty());
+
+    let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
+    let connected = now();
+    logger(&server, &tunnel.up());
+    server.sees("alice", "10.1.11.18");
+    campus.poll();
+    branch.poll();
+    assert_eq!(campus.user_at("10.1.11.18"), Some("alice"));
+    assert_eq!(branch.user_at("10.1.11.18"), Some("alice"));
+
+    // Lines of RFC 3164 have whole seconds: what follows must be surely after the first.
+    until("the second of the first line is over", || {
+        (now() > connected + SignedDuration::from_secs(1)).then_some(())
+    });
+    let before = server.get("/api/v1/sessions/10.1.11.18").json();
+    let rekey = json!({"ip": "10.1.11.18", "user": "alice", "event": "rekey"});
+    let pushed = campus.push("/user_query/v2/ptim", "application/json", &rekey.to_string());
+    assert!((200..300).contains(&pushed.status), "{pushed:?}");
+    let after = server.get("/api/v1/sessions/10.1.11.18").json();
+    assert_eq!(after["since"], before["since"], "it is the same session");
+    let confirmed = |session: &Value| session["confirmed"].as_str().unwrap().to_owned();
+    assert!(confirmed(&after) > confirmed(&before), "{before} {after}");
+    assert_eq!(listed(&server).len(), 1);
+
+    let rekeyed = now();
+    until("the second of the rekey is over", || {
+        (now() > rekeyed + SignedDuration::from_secs(1)).then_some(())
+    });
+    logger(&server, &tunnel.down());
+    server.sees_nobody("10.1.11.18");
+    campus.poll();
+    branch.poll();
+    assert!(campus.table().is_empty() && branch.table().is_empty());
+    assert_eq!(server.account("syslog", 2).applied, 2);
+    server.stop();
+}
+
+/// Sends a line with util-linux's `logger`, as the README shows it.
+fn logger(server: &Server, text: &str) {
+    let port = server.udp().port().to_string();
+    let logger = peer("logger").expect("logger belongs to every Debian (util-linux, bsdutils)");
+    let arguments = ["-n", "127.0.0.1", "-P", &port, "-d", "--rfc3164", "-t", "iked", text];
+    let sent = run(&logger, &arguments);
+    assert!(sent.status.success(), "{sent:?}");
+}
+
+#[test]
+fn an_ip_query_answers_who_is_there_and_a_miss_is_told() {
+    let server = Server::new();
+    let mut firewall = server.client("campus-fw");
+    assert_eq!(firewall.who(0, "10.1.11.18"), None);
+    let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
+    server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
+    server.sees("alice", "10.1.11.18");
+    let heard = firewall.who(0, "10.1.11.18").expect("alice is there");
+    assert_eq!(heard.user, "alice");
+    assert_eq!(firewall.who(0, "10.1.11.19"), None);
+    server.stop();
+}
+
+#[test]
+fn a_firewall_falls_to_its_secondary_and_returns_when_the_primary_is_back() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("listen = [\"127.0.0.1:{port}\"]");
+    let primary = || Setup::new().replacing("listen = [\"127.0.0.1:0\"]", &listen);
+    let first = Server::start(primary());
+    let second = Server::new();
+    let urls = [first.enforcement(), second.enforcement()];
+    // Both servers are of one authority to the firewall.
+    let mut both = std::fs::read(first.setup().authority().certificate()).unwrap();
+    both.extend(std::fs::read(second.setup().authority().certificate()).unwrap());
+
+    let login = json!({"kind": "login", "address": "10.2.0.1", "user": "alice"});
+    for server in [&first, &second] {
+        assert_eq!(server.client("script").post_events(&login).status, 200);
+    }
+    let mut firewall = firewall_of(&urls, &both);
+    assert_eq!(firewall.poll(), 0, "the primary answers first");
+    assert_eq!(firewall.user_at("10.2.0.1"), Some("alice"));
+
+    first.stop();
+    let news = json!({"kind": "login", "address": "10.2.0.2", "user": "bob"});
+    assert_eq!(second.client("script").post_events(&news).status, 200);
+    assert_eq!(firewall.poll(), 1, "the secondary answers when the primary is gone");
+    assert_eq!(firewall.user_at("10.2.0.1"), Some("alice"), "nothing was lost");
+    assert_eq!(firewall.user_at("10.2.0.2"), Some("bob"));
+
+    let back = Server::start(primary());
+    both.extend(std::fs::read(back.setup().authority().certificate()).unwrap());
+    let mut firewall = firewall_of(&urls, &both);
+    assert_eq!(firewall.poll(), 0, "the primary is asked again");
+    assert!(firewall.table().is_empty(), "it knows only what happened since it is back");
+    second.stop();
+    back.stop();
+}
+
+/// A firewall with two servers and a bundle of authorities.
+fn firewall_of(urls: &[String; 2], bundle: &[u8]) -> Srx {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.crt");
+    std::fs::write(&file, bundle).unwrap();
+    Srx::new("campus-fw", SECRET, &file, &[&urls[0], &urls[1]])
+}
+
+#[test]
+fn a_cookie_misses_nobody_in_2500_sessions_while_events_go_on() {
+    let server = Server::new();
+    let mut script = server.client("script");
+    let address = |n: usize| format!("10.3.{}.{}", n / 250, n % 250 + 1);
+    let login = |n: usize, user: &str| json!({"kind": "login", "address": address(n), "user": format!("{user}{n}")});
+    for start in (0..2500).step_by(500) {
+        let events: Vec<Value> = (start..start + 500).map(|n| login(n, "first")).collect();
+        assert_eq!(script.post_events(&Value::from(events)).status, 200);
+    }
+    let mut firewall = server.client("campus-fw").items_per_batch(100);
+    let pages = thread::scope(|scope| {
+        let events = scope.spawn(|| {
+            for n in (0..2500).step_by(7) {
+                let event = match n % 3 {
+                    0 => json!({"kind": "logout", "address": address(n), "user": format!("first{n}")}),
+                    _ => login(n, "second"),
+                };
+                assert_eq!(script.post_events(&event).status, 200);
+            }
+        });
+        let mut pages = 0;
+        loop {
+            let going_on = !events.is_finished();
+            let full = firewall.page(0).unwrap() == 100;
+            pages += 1;
+            if !going_on && !full {
+                break;
+            }
+        }
+        events.join().unwrap();
+        pages
+    });
+    assert!(pages > 25, "it was read in pages, and not at once: {pages}");
+    firewall.poll();
+    let wanted = listed(&server);
+    assert_eq!(wanted.len(), 2500 - (0..2500).step_by(21).count());
+    assert_eq!(users(&firewall), wanted);
+    // Clearing the table refills it by the next batch.
+    firewall.clear();
+    firewall.poll();
+    assert_eq!(users(&firewall), wanted);
+    server.stop();
+}
+
+#[test]
+fn a_firewall_hears_only_of_what_its_filter_and_its_question_let_through() {
+    let filter = "[enforcement.points.filter]\ndomains = [\"corp.example\"]\n\
+                  include = [\"10.4.0.0/16\"]\nexclude = [\"10.4.9.0/24\"]";
+    let server = Server::start(Setup::new().with(&point("clinic-fw", filter)));
+    let mut events = Vec::new();
+    for (address, user) in [
+        ("10.4.0.1", "alice@corp.example"),
+        ("10.4.0.2", "bob@other.example"),
+        ("10.4.9.1", "carol@corp.example"),
+        ("10.5.0.1", "dave@corp.example"),
+        ("10.4.1.1", "erin@corp.example"),
+    ] {
+        events.push(json!({"kind": "login", "address": address, "user": user}));
+    }
+    assert_eq!(server.client("script").post_events(&Value::from(events)).status, 200);
+    let mut clinic = server.client("clinic-fw");
+    clinic.poll();
+    let heard: Vec<_> = clinic.table().keys().map(String::as_str).collect();
+    assert_eq!(heard, ["10.4.0.1", "10.4.1.1"]);
+    assert_eq!(clinic.who(0, "10.5.0.1"), None, "an IP query is filtered as well");
+
+    let asked = clinic.ask(0, "?begintime=0&include-ip=10.4.1.0/24").unwrap().json();
+    let reports = asked["report_entries"].as_array().unwrap();
+    let addresses: Vec<_> = reports.iter().map(|r| r["ip-address"].as_str().unwrap()).collect();
+    assert_eq!(addresses, ["10.4.1.1"], "the question's own filter narrows further");
+    let wider = clinic.ask(0, "?begintime=0&include-ip=10.0.0.0/8").unwrap().json();
+    assert_eq!(wider["report_entries"].as_array().unwrap().len(), 2, "and never widens");
+
+    let mut campus = server.client("campus-fw");
+    campus.poll();
+    assert_eq!(campus.table().len(), 5, "another firewall hears of all");
+    server.stop();
+}
+
+#[test]
+fn a_logout_reaches_a_firewall_whose_filter_let_the_login_through() {
+    let filter = "[enforcement.points.filter]\ndomains = [\"corp.example\"]";
+    let server = Server::start(Setup::new().with(&point("clinic-fw", filter)));
+    let mut script = server.client("script");
+    let mut clinic = server.client("clinic-fw");
+    let login = json!({"kind": "login", "address": "10.4.0.1", "user": "alice@corp.example"});
+    assert_eq!(script.post_events(&login).status, 200);
+    clinic.poll();
+    assert_eq!(clinic.user_at("10.4.0.1"), Some("alice"));
+    // Somebody whom the filter hides takes the address over: for this firewall alice is gone.
+    let later = json!({"kind": "login", "address": "10.4.0.1", "user": "bob@other.example"});
+    assert_eq!(script.post_events(&later).status, 200);
+    server.sees("bob", "10.4.0.1");
+    clinic.poll();
+    assert_eq!(clinic.user_at("10.4.0.1"), None);
+    server.stop();
+}
+
+#[test]
+fn a_cookie_of_another_server_is_answered_with_everything() {
+    let server = Server::new();
+    let login = json!({"kind": "login", "address": "10.2.0.1", "user": "alice"});
+    assert_eq!(server.client("script").post_events(&login).status, 200);
+    let mut firewall = server.client("campus-fw");
+    for cookie in ["1.7", "of%20the%20JIMS%20before", "18446744073709551615.18446744073709551615"] {
+        let answer = firewall.ask(0, &format!("?cookie={cookie}")).unwrap().json();
+        assert_eq!(answer["report_entries"][0]["user-name"], "alice", "{cookie}: {answer}");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_firewall_goes_on_with_a_server_that_was_started_anew() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("listen = [\"127.0.0.1:{port}\"]");
+    let server = Server::start(Setup::new().replacing("listen = [\"127.0.0.1:0\"]", &listen));
+    let login = |n: u8| json!({"kind": "login", "address": format!("10.2.1.{n}"), "user": "alice"});
+    assert_eq!(server.client("script").post_events(&login(1)).status, 200);
+    let mut firewall = server.client("campus-fw");
+    firewall.poll();
+    let server = server.restart();
+    assert_eq!(server.client("script").post_events(&login(2)).status, 200);
+    // Its token is unknown now and its cookie is of another life: it asks again, and hears of all.
+    assert_eq!(firewall.poll(), 0);
+    assert_eq!(firewall.user_at("10.2.1.2"), Some("alice"));
+    server.stop();
+}
+
+#[test]
+fn a_firewall_whose_token_is_over_buys_another_and_goes_on() {
+    let server = Server::new();
+    let mut firewall = server.client("campus-fw");
+    firewall.poll();
+    firewall.lose_tokens();
+    assert_eq!(firewall.poll(), 0);
+    server.stop();
+}
+
+#[test]
+fn a_server_of_another_authority_is_not_asked() {
+    let (server, other) = (Server::new(), Server::new());
+    let authority = other.setup().authority().certificate();
+    let firewall = Srx::new("campus-fw", SECRET, &authority, &[&server.enforcement()]);
+    match firewall.buy(0) {
+        Err(Failed::Unreachable(why)) => assert!(why.contains("certificate"), "{why}"),
+        other => panic!("the secret went to a server that nobody vouches for: {other:?}"),
+    }
+    server.stop();
+    other.stop();
+}
+
+#[test]
+fn wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else() {
+    let story = "wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else";
+    let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
+    let lockout = "[enforcement.lockout]\nfailures = 2\nfirst = \"60s\"\nlongest = \"60s\"";
+    let server = Server::start(Setup::new().with(lockout));
+    for _ in 0..3 {
+        assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", "wrong").0, 401);
+    }
+    let (status, headers) = buy(&curl, &server, "127.0.0.2", "campus-fw", SECRET);
+    assert_eq!(status, 429, "even the right secret has to wait: {headers}");
+    assert!(headers.to_ascii_lowercase().contains("retry-after:"), "{headers}");
+    // The real firewall, elsewhere, is not locked out by who guesses its secret.
+    assert_eq!(buy(&curl, &server, "127.0.0.3", "campus-fw", SECRET).0, 200);
+    assert_eq!(buy(&curl, &server, "127.0.0.2", "branch-fw", SECRET).0, 200);
+    // Somebody unknown is told the same as somebody with a wrong secret.
+    assert_eq!(buy(&curl, &server, "127.0.0.4", "nobody", "wrong").0, 401);
+    server.stop();
+}
+
+/// Buys a token from one of the loopback addresses: the status, and the headers.
+fn buy(curl: &Path, server: &Server, from: &str, id: &str, secret: &str) -> (u16, String) {
+    let authority = server.setup().authority().certificate();
+    let output = Command::new(curl)
+        .args(["-sS", "-i", "--max-time", "20", "--interface", from, "--cacert"])
+        .arg(authority)
+        .args([
+            "-d",
+            &format!("grant_type=client_credentials&client_id={id}&client_secret={secret}"),
+        ])
+        .arg(format!("{}/oauth_token/oauth", server.enforcement()))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let status = text.split_whitespace().nth(1).and_then(|status| status.parse().ok());
+    (status.unwrap_or_else(|| panic!("{output:?}")), text)
+}
+
+#[test]
+fn a_token_is_worth_nothing_to_another_address() {
+    let story = "a_token_is_worth_nothing_to_another_address";
+    let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
+    let fixed = point("fixed-fw", "").replace("127.0.0.0/8", "127.0.0.5");
+    let server = Server::start(Setup::new().with(&fixed));
+    let (status, answer) = buy(&curl, &server, "127.0.0.5", "fixed-fw", SECRET);
+    assert_eq!(status, 200, "{answer}");
+    let body: Value = serde_json::from_str(answer.rsplit("\r\n\r\n").next().unwrap()).unwrap();
+    let token = body["access_token"].as_str().unwrap();
+    let ask = |from: &str| {
+        let header = format!("Authorization: Bearer {token}");
+        let authority = server.setup().authority().certificate();
+        let url = format!("{}/user_query/v2?begintime=0", server.enforcement());
+        let output = Command::new(&curl)
+            .args(["-sS", "-o", "/dev/null", "-w", "%{http_code}", "--interface", from, "--cacert"])
+            .arg(authority)
+            .args(["-H", &header, &url])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(ask("127.0.0.5"), "200");
+    assert!(["401", "403"].contains(&ask("127.0.0.6").as_str()), "a stolen token");
+    server.stop();
+}
+
+#[test]
+fn an_answer_in_xml_escapes_what_users_are_called() {
+    let server = Server::start(
+        Setup::new().with(&point("xml-fw", "[enforcement.points.dialect]\nformat = \"xml\"")),
+    );
+    let login =
+        json!({"kind": "login", "address": "10.6.0.1", "user": "a<b>&\"c'", "groups": ["<g>"]});
+    let answer = server.client("script").post_events(&login);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let answer: Answer = server.client("xml-fw").ask(0, "?begintime=0").unwrap();
+    assert!(answer.headers["content-type"].contains("xml"), "{answer:?}");
+    assert!(answer.text.contains("a&lt;b&gt;&amp;"), "{answer:?}");
+    assert!(!answer.text.contains("<b>") && !answer.text.contains("<g>"), "{answer:?}");
+    server.stop();
+}
+
+#[test]
+fn a_question_that_makes_no_sense_is_answered_with_its_reason() {
+    let server = Server::new();
+    let mut firewall = server.client("campus-fw");
+    for (question, status) in [
+        ("?begintime=yesterday", 400),
+        ("?begintime=0&entry_count=0", 400),
+        ("/ip/10.0.0", 400),
+        ("/nothing/like/this", 404),
+    ] {
+        let refused = match firewall.ask(0, question) {
+            Err(Failed::Refused(answer)) => answer,
+            other => panic!("{question}: {other:?}"),
+        };
+        assert_eq!(refused.status, status, "{question}: {refused:?}");
+        assert!(refused.json()["detail"].is_string(), "{question}: {refused:?}");
+    }
+    // It is logged for whoever wants to learn what a real firewall asks.
+    let logged = within(PATIENCE, || server.log().contains("/nothing/like/this").then_some(()));
+    assert!(logged.is_some(), "the unknown route is in the log");
+    assert_eq!(firewall.poll(), 0);
+    server.stop();
+}
