@@ -1,0 +1,192 @@
+//! What happens where questions become answers.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use tracing::{debug, info, trace, warn};
+
+use super::Happening;
+
+/// Events are visible to those who ask: from the moment they were received until now.
+pub(crate) struct Visible {
+    pub delay: Duration,
+    pub count: usize,
+}
+
+impl Happening for Visible {
+    fn emit(self) {
+        histogram!("rollcall_answering_event_to_visible_seconds")
+            .record_many(self.delay.as_secs_f64(), self.count);
+    }
+}
+
+/// The query actor was replaced and took its sessions from the cache.
+pub(crate) struct LogRestored {
+    pub sessions: usize,
+}
+
+impl Happening for LogRestored {
+    fn emit(self) {
+        counter!("rollcall_answering_restorations_total").increment(1);
+        warn!(sessions = self.sessions, "the query actor was replaced; its sessions were kept");
+    }
+}
+
+/// An HTTP request was responded to.
+pub(crate) struct Responded {
+    pub listener: &'static str,
+    pub status: u16,
+}
+
+impl Happening for Responded {
+    fn emit(self) {
+        let Self { listener, status } = self;
+        counter!(
+            "rollcall_answering_http_requests_total",
+            "listener" => listener, "code" => status.to_string()
+        )
+        .increment(1);
+        trace!(listener, status, "answered");
+    }
+}
+
+/// Somebody began to read the live stream.
+pub(crate) struct ReaderCame;
+
+impl Happening for ReaderCame {
+    fn emit(self) {
+        gauge!("rollcall_answering_streams").increment(1.0);
+        trace!("a reader of the live stream came");
+    }
+}
+
+/// A reader of the live stream went away.
+pub(crate) struct ReaderWent;
+
+impl Happening for ReaderWent {
+    fn emit(self) {
+        gauge!("rollcall_answering_streams").decrement(1.0);
+        trace!("a reader of the live stream went");
+    }
+}
+
+/// A connection was closed before a byte of it was read.
+pub(crate) struct ConnectionRefused {
+    pub listener: &'static str,
+    pub reason: &'static str,
+}
+
+impl Happening for ConnectionRefused {
+    fn emit(self) {
+        let Self { listener, reason } = self;
+        counter!(
+            "rollcall_answering_connections_refused_total",
+            "listener" => listener, "reason" => reason
+        )
+        .increment(1);
+        debug!(listener, reason, "connection refused");
+    }
+}
+
+/// Somebody asked for an access token.
+pub(crate) struct TokenAsked {
+    pub outcome: &'static str,
+    pub source: IpAddr,
+}
+
+impl Happening for TokenAsked {
+    fn emit(self) {
+        let Self { outcome, source } = self;
+        counter!("rollcall_answering_tokens_total", "outcome" => outcome).increment(1);
+        match outcome {
+            "granted" => debug!(%source, "token granted"),
+            // Each of these cost a check of the secret, which bounds how many there are.
+            "invalid_client" | "unauthorized_client" => warn!(%source, outcome, "token refused"),
+            _ => debug!(%source, outcome, "token refused"),
+        }
+    }
+}
+
+/// A question of an enforcement point was answered.
+pub(crate) struct Answered<'a> {
+    pub point: &'a str,
+    pub kind: &'static str,
+    pub reports: usize,
+    pub took: Duration,
+}
+
+impl Happening for Answered<'_> {
+    fn emit(self) {
+        let Self { point, kind, reports, took } = self;
+        let label = point.to_owned();
+        counter!("rollcall_answering_queries_total", "point" => label.clone(), "kind" => kind)
+            .increment(1);
+        counter!("rollcall_answering_reports_total", "point" => label).increment(reports as u64);
+        histogram!("rollcall_answering_query_seconds", "kind" => kind).record(took);
+        trace!(point, kind, reports, ?took, "answered");
+    }
+}
+
+/// A request of an enforcement point, or of somebody unknown, was refused.
+pub(crate) struct QueryRefused<'a> {
+    pub point: &'a str,
+    pub reason: &'static str,
+    pub detail: &'a str,
+}
+
+impl Happening for QueryRefused<'_> {
+    fn emit(self) {
+        let Self { point, reason, detail } = self;
+        counter!(
+            "rollcall_answering_query_errors_total",
+            "point" => point.to_owned(), "reason" => reason
+        )
+        .increment(1);
+        debug!(point, reason, detail, "request refused");
+    }
+}
+
+/// An enforcement point began from nothing: for the first time, or because its cookie is too old,
+/// of another life of the journal, or of another server.
+pub(crate) struct Resynced<'a> {
+    pub point: &'a str,
+}
+
+impl Happening for Resynced<'_> {
+    fn emit(self) {
+        counter!("rollcall_answering_resyncs_total", "point" => self.point.to_owned()).increment(1);
+        info!(point = self.point, "enforcement point begins from nothing");
+    }
+}
+
+/// How far an enforcement point is behind.
+pub(crate) struct Lagging<'a> {
+    pub point: &'a str,
+    pub changes: u64,
+}
+
+impl Happening for Lagging<'_> {
+    fn emit(self) {
+        gauge!("rollcall_answering_lag_changes", "point" => self.point.to_owned())
+            .set(self.changes as f64);
+    }
+}
+
+/// A request for something that is not there, with its secrets left out; without its text when
+/// there were too many to log.
+pub(crate) struct UnknownRoute<'a> {
+    pub request: Option<&'a str>,
+    pub source: IpAddr,
+    pub unlogged: u64,
+}
+
+impl Happening for UnknownRoute<'_> {
+    fn emit(self) {
+        counter!("rollcall_answering_unknown_routes_total").increment(1);
+        if let Some(request) = self.request {
+            let (source, unlogged) = (self.source, self.unlogged);
+            warn!(%source, unlogged, request, "nothing answers this request");
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The catalogue of all metrics: what each is called, and what it says.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use strum::IntoEnumIterator;
+
+use crate::meter::Stage;
+
+/// What kind of thing a metric measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instrument {
+    /// Only ever grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution in buckets.
+    Histogram,
+}
+
+impl Instrument {
+    /// The word of Prometheus's `# TYPE` line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Counter => "counter",
+            Gauge => "gauge",
+            Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric, as documented.
+#[derive(Debug, Clone)]
+pub struct Metric {
+    /// The full name.
+    pub name: String,
+    /// What it is.
+    pub instrument: Instrument,
+    /// Its unit.
+    pub unit: Unit,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it says, in a sentence.
+    pub help: &'static str,
+}
+
+use Instrument::{Counter, Gauge, Histogram};
+
+type Row = (&'static str, Instrument, Unit, &'static [&'static str], &'static str);
+
+/// The metrics that every actor has; `<stage>` is where it stands.
+const MAILBOX: &[Row] = &[
+    ("messages_total", Counter, Unit::Count, &["actor", "kind"], "Messages handled"),
+    ("handling_seconds", Histogram, Unit::Seconds, &["actor", "kind"], "Time to handle a message"),
+    ("mailbox_depth", Gauge, Unit::Count, &["actor", "kind"], "Messages waiting or in work"),
+    ("mailbox_capacity", Gauge, Unit::Count, &["actor", "kind"], "Places in the mailbox"),
+    (
+        "mailbox_wait_seconds",
+        Histogram,
+        Unit::Seconds,
+        &["actor", "kind"],
+        "Time that a sender waited for a place in a full mailbox",
+    ),
+    (
+        "messages_refused_total",
+        Counter,
+        Unit::Count,
+        &["actor", "kind"],
+        "Messages turned away because nobody was behind the mailbox, or lost with their actor",
+    ),
+    (
+        "restarts_total",
+        Counter,
+        Unit::Count,
+        &["actor", "kind", "cause"],
+        "How often the actor was replaced, by panic, error, stop or freeze",
+    ),
+    (
+        "last_activity_timestamp_seconds",
+        Gauge,
+        Unit::Seconds,
+        &["actor", "kind"],
+        "When the actor last handled a message, as a Unix time",
+    ),
+];
+
+/// The metrics of particular stages.
+const PARTICULAR: &[Row] = &[
+    (
+        "rollcall_receiving_items_total",
+        Counter,
+        Unit::Count,
+        &["producer"],
+        "Events received, and lines and bodies out of which no event could be made",
+    ),
+    (
+        "rollcall_receiving_dropped_total",
+        Counter,
+        Unit::Count,
+        &["producer", "reason", "form"],
+        "Items that ended before a decision, by reason and by template or dialect",
+    ),
+    (
+        "rollcall_receiving_kernel_drops_total",
+        Counter,
+        Unit::Count,
+        &["producer"],
+        "Datagrams that the kernel dropped because nobody read them in time",
+    ),
+    (
+        "rollcall_receiving_streams_refused_total",
+        Counter,
+        Unit::Count,
+        &["producer", "reason"],
+        "Syslog connections turned away: unknown sender, too many, TLS",
+    ),
+    (
+        "rollcall_receiving_streams_closed_total",
+        Counter,
+        Unit::Count,
+        &["producer", "reason"],
+        "Syslog connections that ended, and why",
+    ),
+    (
+        "rollcall_deciding_events_total",
+        Counter,
+        Unit::Count,
+        &["producer", "outcome", "reason"],
+        "Events decided: applied, deduplicated or refused, and by which rule",
+    ),
+    ("rollcall_deciding_sessions", Gauge, Unit::Count, &[], "Addresses with a user or a device"),
+    ("rollcall_deciding_revision", Gauge, Unit::Count, &[], "The newest revision"),
+    (
+        "rollcall_deciding_journal_errors_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "Batches that the journal could not take",
+    ),
+    (
+        "rollcall_deciding_restorations_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "How often the cache was replaced and took its sessions over",
+    ),
+    (
+        "rollcall_deciding_restorations_failed_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "How often cache and query actor ended at once, and sessions were lost",
+    ),
+    (
+        "rollcall_answering_restorations_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "How often the query actor was replaced and took its sessions over",
+    ),
+    (
+        "rollcall_answering_event_to_visible_seconds",
+        Histogram,
+        Unit::Seconds,
+        &[],
+        "From the arrival of an event to the moment when every answer knows of it",
+    ),
+    (
+        "rollcall_answering_http_requests_total",
+        Counter,
+        Unit::Count,
+        &["listener", "code"],
+        "HTTP requests answered, by listener and status",
+    ),
+    ("rollcall_answering_streams", Gauge, Unit::Count, &[], "Readers of the live stream"),
+    (
+        "process_cpu_seconds_total",
+        Counter,
+        Unit::Seconds,
+        &[],
+        "Processor time of all threads, in whole seconds",
+    ),
+    (
+        "process_start_time_seconds",
+        Gauge,
+        Unit::Seconds,
+        &[],
+        "When the process began, as a Unix time",
+    ),
+    ("process_resident_memory_bytes", Gauge, Unit::Bytes, &[], "Memory in RAM"),
+    ("process_virtual_memory_bytes", Gauge, Unit::Bytes, &[], "Address space"),
+    ("process_threads", Gauge, Unit::Count, &[], "Threads"),
+    ("process_open_fds", Gauge, Unit::Count, &[], "Open file descriptors"),
+    ("process_max_fds", Gauge, Unit::Count, &[], "How many file descriptors may be open"),
+    (
+        "rollcall_answering_connections_refused_total",
+        Counter,
+        Unit::Count,
+        &["listener", "reason"],
+        "Connections over the limit of their listener (total) or of their source (address)",
+    ),
+    (
+        "rollcall_answering_tokens_total",
+        Counter,
+        Unit::Count,
+        &["outcome"],
+        "Requests for access tokens: granted, locked_out, busy, or an error of RFC 6749",
+    ),
+    (
+        "rollcall_answering_queries_total",
+        Counter,
+        Unit::Count,
+        &["point", "kind"],
+        "Questions of enforcement points that were answered: batch, ip or user",
+    ),
+    (
+        "rollcall_answering_reports_total",
+        Counter,
+        Unit::Count,
+        &["point"],
+        "Reports in those answers",
+    ),
+    (
+        "rollcall_answering_query_seconds",
+        Histogram,
+        Unit::Seconds,
+        &["kind"],
+        "From a question that is read whole to its answer",
+    ),
+    (
+        "rollcall_answering_query_errors_total",
+        Counter,
+        Unit::Count,
+        &["point", "reason"],
+        "Requests on the enforcement listener that were refused; point unknown without a token",
+    ),
+    (
+        "rollcall_answering_resyncs_total",
+        Counter,
+        Unit::Count,
+        &["point"],
+        "How often an enforcement point began from nothing",
+    ),
+    (
+        "rollcall_answering_lag_changes",
+        Gauge,
+        Unit::Count,
+        &["point"],
+        "Revisions between the newest and the last cookie of an enforcement point",
+    ),
+    (
+        "rollcall_answering_unknown_routes_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "Requests of known sources for something that is not there",
+    ),
+];
+
+/// Every metric that Rollcall exposes.
+pub fn catalogue() -> Vec<Metric> {
+    let of_mailboxes = Stage::iter().flat_map(|stage| {
+        MAILBOX.iter().map(move |&(noun, instrument, unit, labels, help)| Metric {
+            name: format!("rollcall_{}_{noun}", stage.as_str()),
+            instrument,
+            unit,
+            labels,
+            help,
+        })
+    });
+    let particular = PARTICULAR.iter().map(|&(name, instrument, unit, labels, help)| Metric {
+        name: name.to_owned(),
+        instrument,
+        unit,
+        labels,
+        help,
+    });
+    of_mailboxes.chain(particular).collect()
+}
+
+/// Gives the recorder the help texts of all metrics, and a zero to each counter without labels: a
+/// first journal error is seen to grow from something.
+pub fn describe() {
+    for Metric { name, instrument, unit, labels, help } in catalogue() {
+        match instrument {
+            Counter => {
+                describe_counter!(name.clone(), unit, help);
+                if labels.is_empty() {
+                    counter!(name).increment(0);
+                }
+            }
+            Gauge => describe_gauge!(name, unit, help),
+            Histogram => describe_histogram!(name, unit, help),
+        }
+    }
+}
+
+/// The catalogue as the table of docs/metrics.md: a row a metric.
+pub fn markdown() -> String {
+    let mut table = String::from("| name | type | unit | labels | meaning |\n");
+    table.push_str("| --- | --- | --- | --- | --- |\n");
+    for Metric { name, instrument, unit, labels, help } in catalogue() {
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let (instrument, unit, labels) = (instrument.as_str(), unit.as_str(), labels.join(", "));
+        table.push_str(&format!("| `{name}` | {instrument} | {unit} | {labels} | {help} |\n"));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    const BEGIN: &str = "<!-- catalogue: begin -->\n";
+    const END: &str = "<!-- catalogue: end -->\n";
+
+    #[test]
+    fn the_documented_catalogue_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+        let page = fs::read_to_string(&path).unwrap();
+        let (before, rest) = page.split_once(BEGIN).unwrap();
+        let (table, after) = rest.split_once(END).unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&path, [before, BEGIN, &markdown(), END, after].concat()).unwrap();
+        } else {
+            let how = "docs/metrics.md is old: BLESS=1 cargo test -p rollcall-actors catalogue";
+            assert!(table == markdown(), "{how}");
+        }
+    }
+
+    #[test]
+    fn names_follow_the_convention_and_stand_once() {
+        let mut seen = BTreeSet::new();
+        // The names of the process are Prometheus's own.
+        for metric in catalogue().iter().filter(|metric| metric.name.starts_with("rollcall_")) {
+            let name = metric.name.as_str();
+            assert_eq!(metric.instrument == Counter, name.ends_with("_total"), "{name}");
+            let seconds = name.ends_with("_seconds") || name.ends_with("_seconds_total");
+            assert_eq!(metric.unit == Unit::Seconds, seconds, "{name}");
+            assert!(!metric.help.contains('|') && !metric.help.ends_with('.'), "{name}");
+            assert!(seen.insert(metric.name.clone()), "{name} stands twice");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What happens where events become changes.
+
+use metrics::{counter, gauge};
+use rollcall_identity::{Origin, Verdict};
+use tracing::{error, trace, warn};
+
+use super::Happening;
+
+/// The cache decided about events of one origin.
+pub(crate) struct Decided<'a> {
+    pub origin: &'a Origin,
+    pub verdict: Verdict,
+    pub count: u64,
+}
+
+impl Happening for Decided<'_> {
+    fn emit(self) {
+        let Self { origin, verdict, count } = self;
+        counter!(
+            "rollcall_deciding_events_total",
+            "producer" => origin.producer.to_string(),
+            "outcome" => verdict.outcome(), "reason" => verdict.reason()
+        )
+        .increment(count);
+        trace!(client = %origin.client, ?verdict, count, "decided");
+    }
+}
+
+/// The size of the table after a batch.
+pub(crate) struct TableGrew {
+    pub sessions: usize,
+    pub revision: u64,
+}
+
+impl Happening for TableGrew {
+    fn emit(self) {
+        gauge!("rollcall_deciding_sessions").set(self.sessions as f64);
+        gauge!("rollcall_deciding_revision").set(self.revision as f64);
+    }
+}
+
+/// The journal could not take events.
+pub(crate) struct JournalRefused<'a> {
+    pub error: &'a str,
+}
+
+impl Happening for JournalRefused<'_> {
+    fn emit(self) {
+        counter!("rollcall_deciding_journal_errors_total").increment(1);
+        error!(error = self.error, "the journal refused events");
+    }
+}
+
+/// The cache or the query actor was replaced, and the other had nothing to take over: both ended
+/// at once. Sessions are lost.
+pub(crate) struct NothingToRestore {
+    pub actor: &'static str,
+}
+
+impl Happening for NothingToRestore {
+    fn emit(self) {
+        counter!("rollcall_deciding_restorations_failed_total").increment(1);
+        error!(actor = self.actor, "nothing to take over from: sessions are lost");
+    }
+}
+
+/// The cache was replaced and took its sessions from the query actor.
+pub(crate) struct TableRestored {
+    pub sessions: usize,
+}
+
+impl Happening for TableRestored {
+    fn emit(self) {
+        counter!("rollcall_deciding_restorations_total").increment(1);
+        warn!(sessions = self.sessions, "the cache was replaced; its sessions were kept");
+    }
+}

@@ -1,0 +1,112 @@
+//! What happens where bytes from outside become events.
+
+use std::net::SocketAddr;
+
+use metrics::counter;
+use tracing::{debug, trace, warn};
+
+use super::Happening;
+
+/// A producer begins. What alerts look at begins at zero: Prometheus sees a counter grow only from a
+/// value it has seen, and would miss whatever a new counter begins with.
+pub(crate) struct ProducerBegins<'a> {
+    pub producer: &'a str,
+}
+
+impl Happening for ProducerBegins<'_> {
+    fn emit(self) {
+        let labels = [("producer", self.producer.to_owned())];
+        for name in ["rollcall_receiving_items_total", "rollcall_receiving_kernel_drops_total"] {
+            counter!(name, &labels).increment(0);
+        }
+        debug!(producer = self.producer, "producer begins");
+    }
+}
+
+/// Items came in: events, or lines and bodies out of which no event could be made. The left side of
+/// the account: received = applied + deduplicated + refused + dropped.
+pub struct Received<'a> {
+    /// The configured name of the producer.
+    pub producer: &'a str,
+    /// How many.
+    pub count: u64,
+}
+
+impl Happening for Received<'_> {
+    fn emit(self) {
+        counter!("rollcall_receiving_items_total", "producer" => self.producer.to_owned())
+            .increment(self.count);
+    }
+}
+
+/// Items ended before the cache could decide about them.
+pub struct Dropped<'a> {
+    /// The configured name of the producer.
+    pub producer: &'a str,
+    /// Why: a word of a closed set, such as `sender_unknown` or a problem of a template.
+    pub reason: &'static str,
+    /// The template or dialect that was tried, or `none`.
+    pub form: &'a str,
+    /// How many.
+    pub count: u64,
+}
+
+impl Happening for Dropped<'_> {
+    fn emit(self) {
+        let Self { producer, reason, form, count } = self;
+        counter!(
+            "rollcall_receiving_dropped_total",
+            "producer" => producer.to_owned(), "reason" => reason, "form" => form.to_owned()
+        )
+        .increment(count);
+        trace!(producer, reason, form, count, "dropped");
+    }
+}
+
+/// The kernel threw datagrams away because nobody read them in time. Not in the account: nobody
+/// knows what they held.
+pub(crate) struct KernelDropped<'a> {
+    pub producer: &'a str,
+    pub count: u64,
+}
+
+impl Happening for KernelDropped<'_> {
+    fn emit(self) {
+        counter!("rollcall_receiving_kernel_drops_total", "producer" => self.producer.to_owned())
+            .increment(self.count);
+        warn!(producer = self.producer, count = self.count, "the kernel dropped datagrams");
+    }
+}
+
+/// A syslog stream was turned away. The peer is in the log only.
+pub(crate) struct StreamRefused<'a> {
+    pub producer: &'a str,
+    pub peer: SocketAddr,
+    pub reason: &'static str,
+}
+
+impl Happening for StreamRefused<'_> {
+    fn emit(self) {
+        let Self { producer, peer, reason } = self;
+        let labels = [("producer", producer.to_owned()), ("reason", reason.to_owned())];
+        counter!("rollcall_receiving_streams_refused_total", &labels).increment(1);
+        debug!(producer, %peer, reason, "stream refused");
+    }
+}
+
+/// A syslog stream ended.
+pub(crate) struct StreamClosed<'a> {
+    pub producer: &'a str,
+    pub client: &'a str,
+    pub peer: SocketAddr,
+    pub reason: &'static str,
+}
+
+impl Happening for StreamClosed<'_> {
+    fn emit(self) {
+        let Self { producer, client, peer, reason } = self;
+        let labels = [("producer", producer.to_owned()), ("reason", reason.to_owned())];
+        counter!("rollcall_receiving_streams_closed_total", &labels).increment(1);
+        debug!(producer, client, %peer, reason, "stream closed");
+    }
+}
