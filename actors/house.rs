@@ -397,3 +397,6 @@ async fn open(
     heart.supervisor.send(Hire::new(desk.clone(), hired)).await?;
     Ok(desk)
 }
+
+#[cfg(test)]
+mod tests;

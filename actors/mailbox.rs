@@ -176,7 +176,16 @@ pub struct Mailbox<R: Role>(Arc<Slot<R>>);
 
 struct Slot<R: Role> {
     seated: ArcSwapOption<Seated<R>>,
+    presence: watch::Sender<Presence>,
     meter: Meter,
+}
+
+/// Whether somebody is behind a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Vacant,
+    Seated,
+    Dismissed,
 }
 
 /// One holder of the role. Its places go with it: what waits for a frozen actor must not take room
@@ -198,6 +207,7 @@ impl<R: Role> Mailbox<R> {
     pub fn new(name: &str, clock: Clock) -> Self {
         Self(Arc::new(Slot {
             seated: ArcSwapOption::empty(),
+            presence: watch::Sender::new(Presence::Vacant),
             meter: Meter::new(name, R::KIND, R::STAGE, R::CAPACITY, clock),
         }))
     }
@@ -268,6 +278,11 @@ impl<R: Role> Mailbox<R> {
         Ok(self.enqueue(&*self.seated()?, message, None))
     }
 
+    /// Whether somebody is behind the mailbox.
+    pub fn is_seated(&self) -> bool {
+        self.0.seated.load().is_some()
+    }
+
     fn seated(&self) -> Result<Arc<Seated<R>>, Gone> {
         self.0.seated.load_full().ok_or_else(|| self.lost())
     }
@@ -309,19 +324,35 @@ impl<R: Role> Mailbox<R> {
         }
     }
 
-    /// Seats somebody new, or nobody. The one before is no longer reachable, and whoever waits for
-    /// it learns so.
-    pub(crate) fn seat(&self, address: Option<Addr<Seat<R>>>) {
-        let seated = address.map(|address| {
-            Arc::new(Seated {
-                address,
-                places: Arc::new(Semaphore::new(R::CAPACITY)),
-                ended: watch::Sender::new(false),
-            })
-        });
+    /// Waits while nobody is there who will be replaced. Only somebody who is dismissed for good is
+    /// not waited for.
+    pub(crate) async fn presence(&self) {
+        let mut presence = self.0.presence.subscribe();
+        let _ = presence.wait_for(|presence| *presence != Presence::Vacant).await;
+    }
+
+    /// Seats somebody new. The one before, if any, is no longer reachable, and whoever waits for it
+    /// learns so.
+    pub(crate) fn seat(&self, address: Addr<Seat<R>>) {
+        let (places, ended) = (Arc::new(Semaphore::new(R::CAPACITY)), watch::Sender::new(false));
+        self.swap(Some(Arc::new(Seated { address, places, ended })), Presence::Seated);
+    }
+
+    /// Nobody is there until somebody else is seated.
+    pub(crate) fn vacate(&self) {
+        self.swap(None, Presence::Vacant);
+    }
+
+    /// Nobody is there any more.
+    pub(crate) fn close(&self) {
+        self.swap(None, Presence::Dismissed);
+    }
+
+    fn swap(&self, seated: Option<Arc<Seated<R>>>, presence: Presence) {
         if let Some(before) = self.0.seated.swap(seated) {
             before.places.close();
             before.ended.send_replace(true);
         }
+        self.0.presence.send_replace(presence);
     }
 }

@@ -121,6 +121,8 @@ impl Outlet {
         }
         let account = Account::open(Arc::clone(&self.name), count);
         let emit = Emit(Apply { events, account });
+        // While the producer's actor is being replaced, what was read waits for its successor.
+        self.desk.presence().await;
         Some(Pending(match self.desk.queue(emit).await {
             Ok(answer) => Box::pin(async { answer.await? }),
             Err(gone) => Box::pin(async move { Err(gone.into()) }),
@@ -197,7 +199,11 @@ impl Receive<Emit> for Producing {
         _: &mut Desk<Self>,
     ) -> Reply<Result<Receipt, Refused>> {
         let cache = self.cache.clone();
-        Reply::later(async move { cache.send(apply).await? })
+        Reply::later(async move {
+            // What was received waits for a cache that is being replaced.
+            cache.presence().await;
+            cache.send(apply).await?
+        })
     }
 }
 

@@ -136,6 +136,9 @@ impl Role for Query {
 
     fn started(&mut self, desk: &mut Desk<Self>) {
         // At a first start nobody is behind the cache's mailbox, and there is nothing to take over.
+        if !self.cache.is_seated() {
+            return;
+        }
         let Ok(recount) = self.cache.post(Recount) else { return };
         let recount = wrap_future::<_, Seat<Self>>(tokio::time::timeout(TAKE_OVER, recount));
         // No answer before it holds what its predecessor held: an empty one would end sessions.

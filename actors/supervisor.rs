@@ -168,6 +168,7 @@ trait Post: Send {
     fn meter(&self) -> &Meter;
     fn fill(&self, arbiter: &ArbiterHandle, lease: Lease, seated: oneshot::Sender<()>);
     fn vacate(&self);
+    fn close(&self);
     fn ask(&self, answered: Arc<AtomicBool>);
 }
 
@@ -189,6 +190,22 @@ impl<R: Role> Receive<Ping> for R {
     }
 }
 
+/// Makes any role panic, for the stories of those that are replaced.
+#[cfg(test)]
+pub(crate) struct Fault;
+
+#[cfg(test)]
+impl Message for Fault {
+    type Result = ();
+}
+
+#[cfg(test)]
+impl<R: Role> Receive<Fault> for R {
+    fn receive(&mut self, _: Fault, _: &mut Desk<Self>) -> Reply<()> {
+        panic!("told to");
+    }
+}
+
 impl<R: Role> Post for Vacancy<R> {
     fn meter(&self) -> &Meter {
         self.mailbox.meter()
@@ -200,7 +217,7 @@ impl<R: Role> Post for Vacancy<R> {
             match catch_unwind(AssertUnwindSafe(|| factory())) {
                 Ok(role) if !lease.is_revoked() => {
                     let seat = Seat::new(role, mailbox.meter().clone(), lease, Some(seated));
-                    mailbox.seat(Some(seat.start_with()));
+                    mailbox.seat(seat.start_with());
                 }
                 Ok(_) => {}
                 Err(_) => lease.failed("the factory panicked".to_owned()),
@@ -209,7 +226,11 @@ impl<R: Role> Post for Vacancy<R> {
     }
 
     fn vacate(&self) {
-        self.mailbox.seat(None);
+        self.mailbox.vacate();
+    }
+
+    fn close(&self) {
+        self.mailbox.close();
     }
 
     fn ask(&self, answered: Arc<AtomicBool>) {
@@ -267,7 +288,7 @@ impl Supervisor {
             reports: (sender, Some(receiver)),
         };
         let seat = Seat::new(supervisor, mailbox.meter().clone(), lease, None);
-        mailbox.seat(Some(seat.start_with()));
+        mailbox.seat(seat.start_with());
         mailbox
     }
 
@@ -433,7 +454,7 @@ impl Receive<Dismiss> for Supervisor {
         let Some(member) = self.members.get_mut(&actor) else { return Reply::Now(()) };
         let (tell, told) = oneshot::channel();
         member.dismissed = Some(tell);
-        member.post.vacate();
+        member.post.close();
         if member.state == State::Running {
             // The thread ends, and with it the actor; its lease tells us when.
             member.arbiter.stop();

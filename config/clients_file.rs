@@ -148,7 +148,7 @@ fn free(settings: &Settings, point: &NewPoint) -> Result<(), NotAdded> {
     let points = settings.enforcement.points.iter().map(|p| (&p.name, &p.client_id));
     let pushers = settings.ptim.clients.iter().map(|p| (&p.name, &p.client_id));
     for (name, client_id) in points.chain(pushers) {
-        if name.folded() == point.name.folded() {
+        if name.clone().folded() == point.name.clone().folded() {
             return Err(NotAdded::NameTaken(point.name.to_string()));
         }
         if client_id.eq_ignore_ascii_case(&point.client_id) {

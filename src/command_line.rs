@@ -12,7 +12,7 @@ mod tail;
 mod tests;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -125,7 +125,8 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let form = if line.json { Form::Json } else { Form::Plain };
-    let mut output = Output::new(Box::new(io::stdout().lock()), form);
+    // Not locked: the server logs from other threads. Buffered, for a list of a million lines.
+    let mut output = Output::new(Box::new(BufWriter::new(io::stdout())), form);
     let done = dispatch(line, &mut output).and_then(|()| output.flush());
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,11 +6,13 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
-use rollcall_identity::{Address, Cursor, Filter, Page, Principal, Revision, Session, Timestamp};
+use rollcall_identity::{
+    Address, Cursor, Filter, Glob, Name, Page, Principal, Revision, Session, Timestamp,
+};
 use rollcall_wire::http::Request;
 use rollcall_wire::srx::{self, Answer, Asked, Question, Report, Scope};
 
-use super::points::{Asks, Client, literal};
+use super::points::{Asks, Client};
 use super::refused::Refused;
 use super::tally::Knows;
 use super::{Enforcement, Visit};
@@ -157,7 +159,40 @@ fn narrowed(own: &Arc<Filter>, scope: Scope) -> Arc<Filter> {
     }
     let Scope { domains, include, exclude } = scope;
     let mut asked = Filter::default();
-    asked.domains = domains.iter().map(literal).collect();
-    (asked.include, asked.exclude) = (include, exclude);
+    asked.domains.extend(domains.iter().map(literal));
+    asked.include.extend(include);
+    asked.exclude.extend(exclude);
     Arc::new(Filter::clone(own).both(asked))
+}
+
+/// A pattern that matches this domain and no other, whatever characters it has.
+fn literal(domain: &Name) -> Glob {
+    let mut pattern = String::new();
+    for c in domain.as_str().chars() {
+        match c {
+            '*' | '?' | '[' | ']' | '{' | '}' => pattern.extend(['[', c, ']']),
+            _ => pattern.push(c),
+        }
+    }
+    Glob::new(&pattern).expect("without a special character every pattern is good")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_literal_matches_its_own_domain_only(one in "[a-z*?\\[\\]{}!,.\\\\-]{1,9}", other: String) {
+            let Ok(name) = Name::new(&one) else { return Ok(()) };
+            let glob = literal(&name);
+            prop_assert!(glob.matches(name.as_str()));
+            if let Ok(other) = Name::new(&other) {
+                prop_assert_eq!(glob.matches(other.as_str()), other.folded() == name.folded());
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use ipnet::IpNet;
 use rollcall_config::{Enforcement, Point, Ptim, Pusher, SecretHash};
-use rollcall_identity::{Filter, Glob, Name, Origin, Producer, Revision, Timestamp};
+use rollcall_identity::{Filter, Name, Origin, Producer, Revision, Timestamp};
 use rollcall_wire::srx::Dialect;
 use tokio::sync::watch;
 
@@ -164,10 +164,10 @@ impl Roster {
 
 impl Client {
     fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>) -> Self {
-        let domains = point.domains.clone();
-        let (include, exclude) = (point.include.clone(), point.exclude.clone());
         let mut filter = Filter::default();
-        (filter.domains, filter.include, filter.exclude) = (domains, include, exclude);
+        filter.domains.clone_from(&point.domains);
+        filter.include.clone_from(&point.include);
+        filter.exclude.clone_from(&point.exclude);
         let pushing = || Pushing::new(ptim, &point.name, point.push_domain.clone());
         Self {
             name: point.name.clone(),
@@ -210,37 +210,5 @@ impl Pushing {
             })
         };
         Self { ptim: origin("ptim"), json: origin("json"), domain }
-    }
-}
-
-/// A pattern that matches this domain and no other, whatever characters it has.
-pub(super) fn literal(domain: &Name) -> Glob {
-    let mut pattern = String::new();
-    for c in domain.as_str().chars() {
-        match c {
-            '*' | '?' | '[' | ']' | '{' | '}' => pattern.extend(['[', c, ']']),
-            _ => pattern.push(c),
-        }
-    }
-    Glob::new(&pattern).expect("without a special character every pattern is good")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(256))]
-
-        #[test]
-        fn a_literal_matches_its_own_domain_only(one in "[a-z*?\\[\\]{}!,.\\\\-]{1,9}", other: String) {
-            let Ok(name) = Name::new(&one) else { return Ok(()) };
-            let glob = literal(&name);
-            prop_assert!(glob.matches(name.as_str()));
-            if let Ok(other) = Name::new(&other) {
-                prop_assert_eq!(glob.matches(other.as_str()), other.folded() == name.folded());
-            }
-        }
     }
 }

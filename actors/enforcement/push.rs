@@ -1,17 +1,15 @@
 //! Pushes: answered with success only when their events are in the journal and visible to all.
 
-use std::sync::Arc;
-
 use actix_web::HttpResponse;
 use rollcall_wire::http::Request;
-use rollcall_wire::ptim::{self, BadPush};
+use rollcall_wire::ptim::{self, BadPush, Problem};
 use serde::Serialize;
 
 use super::points::Client;
 use super::refused::Refused;
 use super::{Enforcement, Visit};
 use crate::cache::Receipt;
-use crate::producers::{Harvest, Outlet};
+use crate::producers::Harvest;
 
 /// In which words events are pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +51,12 @@ impl Enforcement {
         };
         let mut harvest = Harvest::default();
         let read = read(said, visit, client, form, &mut harvest);
-        // On its own: a sender that goes away must not take the account of its events along.
-        let receipt = actix_web::rt::spawn(hand_over(outlet, harvest)).await;
+        let pending = outlet.hand_over(&mut harvest).await;
         read?;
-        let lost = || Refused::unavailable("the events were not taken");
-        let receipt = receipt.map_err(|_| lost())??.ok_or_else(lost)?;
+        let Some(pending) = pending else { return Err(BadPush::from(Problem::Empty).into()) };
+        // A sender that goes away now leaves its events behind: they are decided all the same.
+        let receipt = pending.receipt().await;
+        let receipt = receipt.map_err(|why| Refused::unavailable(why.to_string()))?;
         let Receipt { revision, applied, deduplicated, refused } = receipt;
         let received = applied + deduplicated + refused;
         client.tally.pushed(received);
@@ -95,11 +94,4 @@ fn read(
         }
     }
     Ok(())
-}
-
-/// Hands everything over. Nothing comes back when there was no event in it.
-async fn hand_over(outlet: Arc<Outlet>, mut harvest: Harvest) -> Result<Option<Receipt>, Refused> {
-    let Some(pending) = outlet.hand_over(&mut harvest).await else { return Ok(None) };
-    let refused = |why: crate::cache::Refused| Refused::unavailable(why.to_string());
-    pending.receipt().await.map(Some).map_err(refused)
 }

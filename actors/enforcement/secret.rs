@@ -62,7 +62,7 @@ pub(super) enum Checked {
 
 /// Checks secrets.
 pub(super) struct Checker {
-    running: Semaphore,
+    running: Arc<Semaphore>,
     line: Arc<Mutex<HashMap<IpAddr, usize>>>,
     /// With which the memory of right secrets is keyed; it never leaves this process.
     key: Zeroizing<[u8; 32]>,
@@ -100,7 +100,7 @@ impl Checker {
         let mut key = Zeroizing::new([0; 32]);
         OsRng.fill_bytes(key.as_mut());
         Self {
-            running: Semaphore::new(AT_ONCE),
+            running: Arc::new(Semaphore::new(AT_ONCE)),
             line: Arc::default(),
             key,
             proven: Mutex::default(),
@@ -121,12 +121,18 @@ impl Checker {
         if proof.is_some_and(|proof| self.remembers(&credentials.client_id, proof, now)) {
             return Checked::Right;
         }
-        let Some(_place) = self.queue(source) else { return Checked::Busy };
-        let Ok(_running) = self.running.acquire().await else { return Checked::Busy };
+        let Some(place) = self.queue(source) else { return Checked::Busy };
+        let Ok(running) = Arc::clone(&self.running).acquire_owned().await else {
+            return Checked::Busy;
+        };
         let hash = secret.unwrap_or(&self.nobody).clone();
         let client_id = credentials.client_id.clone();
-        let is_right =
-            actix_web::web::block(move || is_right(&hash, &credentials.client_secret)).await;
+        let is_right = actix_web::web::block(move || {
+            // Held here and not by whoever asks: who goes away does not end the work.
+            let _held = (place, running);
+            is_right(&hash, &credentials.client_secret)
+        })
+        .await;
         match (is_right, proof) {
             (Ok(true), Some(hash)) => {
                 let proof = Proof { hash, until: now + REMEMBERED };

@@ -65,21 +65,21 @@ pub(super) fn start(
     let (plan, gate) = (plan.clone(), Arc::clone(gate));
     std::thread::Builder::new().name(plan.name.to_owned()).spawn(move || {
         let ended = actix::System::new().block_on(async move {
-            let server = build(sockets, &plan, &gate)?;
-            let _ = tell_handle.send(server.handle());
-            server.await
+            let server = build(sockets, &plan, &gate);
+            let _ = tell_handle.send(server.as_ref().map(Server::handle).map_err(told_twice));
+            server?.await
         });
         let _ = tell_end.send(ended);
     })?;
-    match handle.recv() {
-        Ok(handle) => {
-            let ended = async {
-                end.await.unwrap_or_else(|_| Err(io::Error::other("the server's thread panicked")))
-            };
-            Ok((Running(handle), ended))
-        }
-        Err(_) => Err(io::Error::other("the server could not be built")),
-    }
+    let handle = handle.recv().map_err(|_| io::Error::other("the server's thread panicked"))??;
+    let ended = async {
+        end.await.unwrap_or_else(|_| Err(io::Error::other("the server's thread panicked")))
+    };
+    Ok((Running(handle), ended))
+}
+
+fn told_twice(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
 }
 
 fn build(sockets: Vec<TcpListener>, plan: &Plan, gate: &Arc<Gate>) -> io::Result<Server> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::{HttpResponse, web};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use super::*;
 use crate::clock::Clock;
@@ -154,14 +155,31 @@ fn connections_over_the_limit_of_an_address_are_closed_and_places_come_free() {
 
 #[test]
 fn closing_answers_who_has_asked_and_nobody_after() {
-    story(async |served| {
-        let asked = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nha";
-        let mut asked = served.send(asked).await;
-        // An answered connection proves that the one before it was accepted.
-        served.answer(LAST).await;
+    actix::System::new().block_on(async {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go));
+        let plan = plan(move |config| {
+            let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+            let slow = move || {
+                let (tell, wait) = (Arc::clone(&tell), Arc::clone(&wait));
+                async move {
+                    tell.notify_one();
+                    wait.notified().await;
+                    HttpResponse::Ok().body("late")
+                }
+            };
+            config.route("/slow", web::get().to(slow));
+        });
+        let served = Served::open(plan).await;
+        let slow = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+        let asked = served.send(slow).await;
+        begun.notified().await;
         let closed = served.listener.queue(Close).await.unwrap();
-        asked.write_all(b"lf").await.unwrap();
-        assert!(rest(asked).await.ends_with("half"));
+        let mut closed = std::pin::pin!(closed);
+        let early = tokio::time::timeout(Duration::from_millis(100), closed.as_mut()).await;
+        assert!(early.is_err(), "somebody is still being answered");
+        go.notify_one();
+        assert!(rest(asked).await.ends_with("late"));
         closed.await.unwrap();
     });
 }
@@ -185,4 +203,45 @@ fn a_replaced_listener_serves_the_same_sockets() {
             ended.await.unwrap();
         }
     });
+}
+
+#[test]
+fn over_tls_the_same_is_answered_in_http_1_1_only() {
+    actix::System::new().block_on(async {
+        let data = tempfile::tempdir().unwrap();
+        let made = crate::tls::SelfMade::new(data.path(), "test", &[], &[]);
+        let tls = Some(made.serve(Clock::system().now()).unwrap());
+        let plan = plan(|config| {
+            config.route("/echo", web::post().to(echo));
+        });
+        let served = Served::open(Plan { tls, ..plan }).await;
+        let mut stream = trusting(data.path(), &[b"h2", b"http/1.1"])
+            .connect("localhost".try_into().unwrap(), served.send("").await)
+            .await
+            .unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+        stream.write_all(LAST.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // The server may leave without a TLS goodbye once all is said.
+        let _ = stream.read_to_string(&mut answer).await;
+        assert!(answer.ends_with("\r\n\r\nhi"), "{answer}");
+        let plain = served.answer(LAST).await;
+        assert!(!plain.contains("HTTP"), "a TLS alert at most: {plain:?}");
+    });
+}
+
+/// A client that believes the authority in `data` and offers these protocols.
+fn trusting(data: &std::path::Path, protocols: &[&[u8]]) -> tokio_rustls::TlsConnector {
+    use rustls::pki_types::pem::PemObject;
+    let mut roots = rustls::RootCertStore::empty();
+    let authority = crate::tls::authority_file(data);
+    roots.add(rustls::pki_types::CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    client.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Arc::new(client).into()
 }

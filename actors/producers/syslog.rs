@@ -113,11 +113,11 @@ impl Producer for Syslog {
         Box::pin(async move {
             let mut threads = Vec::new();
             for udp in &self.udp {
-                let socket = udp.socket.try_clone().map_err(failed)?;
+                let socket = udp.socket.try_clone().map_err(|e| failed(&e))?;
                 let intake = self.intake(&outlet);
                 threads.push(udp::start(socket, intake, self.limits.message_bytes, stop.clone()));
             }
-            let accepting = stream::accept_all(Arc::clone(&self), &outlet, &stop)?;
+            let accepting = stream::accept_all(&self, &outlet, &stop)?;
             accepting.await;
             // The threads look up at least every fifth of a second.
             for ended in threads {
@@ -128,7 +128,7 @@ impl Producer for Syslog {
     }
 }
 
-fn failed(error: io::Error) -> ProducerFailed {
+fn failed(error: &io::Error) -> ProducerFailed {
     ProducerFailed(error.to_string())
 }
 

@@ -53,6 +53,7 @@ impl FromStr for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rollcall_identity::Revision;
 
     #[test]
@@ -72,6 +73,19 @@ mod tests {
     fn what_is_no_place_is_refused() {
         for text in ["", "x", "a1", "a1.2.3.4", "é1.2", "1.2", "a 1.2"] {
             assert_eq!(text.parse::<Place>(), Err(BadPlace), "{text:?}");
+        }
+    }
+    proptest! {
+        #[test]
+        fn any_text_is_a_place_that_can_be_written_or_none(text in any::<String>(), near in "[ae]?[0-9.]{0,9}") {
+            for text in [text, near] {
+                if let Ok(place) = text.parse::<Place>() {
+                    // What a cursor need not say is left out the first time it is written.
+                    let written = place.to_string();
+                    let again = written.parse::<Place>().map(|place| place.to_string());
+                    prop_assert_eq!(again, Ok(written));
+                }
+            }
         }
     }
 }

@@ -90,3 +90,36 @@ fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
     };
     text.split(',').map(network).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_filter_or_a_problem(text in any::<String>(), near in r"[0-9a-f:./,*?\[\]\\@%]{0,24}") {
+            for text in [text.as_str(), near.as_str()] {
+                let filters = Filters {
+                    user: Some(text),
+                    domain: Some(text),
+                    ip: Some(text),
+                    cidr: Some(text),
+                    producer: Some(text),
+                };
+                for one in [
+                    Filters { user: filters.user, ..Filters::default() },
+                    Filters { domain: filters.domain, ..Filters::default() },
+                    Filters { ip: filters.ip, ..Filters::default() },
+                    Filters { cidr: filters.cidr, ..Filters::default() },
+                    Filters { producer: filters.producer, ..Filters::default() },
+                    filters,
+                ] {
+                    if let Err(problem) = Wanted::read(one) {
+                        prop_assert!(problem.to_string().starts_with("Bad Request: "));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -80,7 +80,8 @@ impl Add {
             client_id: self.client_id.clone().unwrap_or_else(|| self.name.to_string()),
             secret: secret::hash(&secret),
         };
-        let file = add_point(settings, &Environment::process(), &point).map_err(not_added)?;
+        let file =
+            add_point(settings, &Environment::process(), &point).map_err(|why| not_added(&why))?;
         let told = reload(settings, reach);
         let statements = statements(&Pasted {
             enforcement: &settings.enforcement,
@@ -109,7 +110,7 @@ impl Add {
     }
 }
 
-fn not_added(why: NotAdded) -> Failed {
+fn not_added(why: &NotAdded) -> Failed {
     match why {
         NotAdded::File { .. } => Failed::Request(why.to_string()),
         _ => Failed::Usage(why.to_string()),
@@ -145,7 +146,9 @@ fn statements(pasted: &Pasted<'_>) -> String {
         let _ = writeln!(text, "{statement}");
     };
     if server == PLACEHOLDER {
-        line(&format!("# Replace {PLACEHOLDER} by the address at which the SRX reaches this server."));
+        line(&format!(
+            "# Replace {PLACEHOLDER} by the address at which the SRX reaches this server."
+        ));
     }
     let method = if enforcement.tls == Tls::Plain { "http" } else { "https" };
     line(&format!("{prefix} connection connect-method {method}"));
@@ -174,7 +177,9 @@ fn statements(pasted: &Pasted<'_>) -> String {
         Tls::Files { .. } => "the certificate of the authority".to_owned(),
         Tls::Plain => return text,
     };
-    line(&format!("# After the commit, copy {certificate} to the SRX as /var/tmp/rollcall.pem, then:"));
+    line(&format!(
+        "# After the commit, copy {certificate} to the SRX as /var/tmp/rollcall.pem, then:"
+    ));
     line(&format!(
         "# request security pki ca-certificate load ca-profile {PROFILE} filename /var/tmp/rollcall.pem"
     ));

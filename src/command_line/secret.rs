@@ -22,7 +22,11 @@ const LONGEST: u64 = 1024;
 impl Secret {
     /// Reads one line. A secret is never an argument: the arguments of a process are shown to
     /// every user of the machine.
-    pub(super) fn run(&self, input: &mut impl BufRead, output: &mut Output<'_>) -> Result<(), Failed> {
+    pub(super) fn run(
+        &self,
+        input: &mut impl BufRead,
+        output: &mut Output<'_>,
+    ) -> Result<(), Failed> {
         let Self::Hash = self;
         if io::stdin().is_terminal() {
             let hint = "type the secret and Enter (it is shown; a pipe keeps it off the screen)";

@@ -118,7 +118,9 @@ impl Server {
             200 => Ok(Answer::Found(body)),
             404 => Ok(Answer::Nothing(detail(&body))),
             400 => Err(Failed::Usage(detail(&body))),
-            401 => Err(Failed::Request(format!("{} refuses the token: {}", self.url, detail(&body)))),
+            401 => {
+                Err(Failed::Request(format!("{} refuses the token: {}", self.url, detail(&body))))
+            }
             _ => Err(Failed::Request(detail(&body))),
         }
     }

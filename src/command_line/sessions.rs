@@ -41,9 +41,9 @@ impl Who {
         if !competed.is_empty() {
             output.line("what was seen there, newest first:")?;
         }
-        competed.iter().try_for_each(|record| {
-            output.line(format_args!("  {}", word(&record["sentence"])))
-        })
+        competed
+            .iter()
+            .try_for_each(|record| output.line(format_args!("  {}", word(&record["sentence"]))))
     }
 }
 

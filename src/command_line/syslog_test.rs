@@ -31,7 +31,11 @@ pub(super) struct SyslogTest {
 
 impl SyslogTest {
     /// Reads lines to the end of `input` and prints what became of each, and a count.
-    pub(super) fn run(&self, input: &mut impl BufRead, output: &mut Output<'_>) -> Result<(), Failed> {
+    pub(super) fn run(
+        &self,
+        input: &mut impl BufRead,
+        output: &mut Output<'_>,
+    ) -> Result<(), Failed> {
         let zone = match &self.zone {
             Some(zone) => TimeZone::get(zone).map_err(|why| Failed::Usage(why.to_string()))?,
             None => TimeZone::system(),
@@ -44,12 +48,15 @@ impl SyslogTest {
             line.clear();
             // A line longer than a listener takes is cut like there; its rest is a line of its own.
             let read = input.by_ref().take(DEFAULT_LIMIT as u64).read_until(b'\n', &mut line);
-            if read.map_err(|why| Failed::Request(format!("cannot read line {number}: {why}")))? == 0 {
+            if read.map_err(|why| Failed::Request(format!("cannot read line {number}: {why}")))?
+                == 0
+            {
                 break;
             }
             let text = line.trim_ascii_end();
             if !text.is_empty() {
                 print(number, &trial.line(text, clock.now()), output)?;
+                output.flush()?;
             }
         }
         let summary = trial.summary();
@@ -81,7 +88,9 @@ impl SyslogTest {
 /// Compiles a template and tries its own samples.
 fn template(name: &str, text: &str) -> Result<Arc<Template>, Failed> {
     let listed = |problems: Vec<String>| {
-        Failed::Usage(problems.iter().map(|why| format!("{name}: {why}")).collect::<Vec<_>>().join("\n"))
+        Failed::Usage(
+            problems.iter().map(|why| format!("{name}: {why}")).collect::<Vec<_>>().join("\n"),
+        )
     };
     let template = Template::from_toml(text)
         .map_err(|problems| listed(problems.iter().map(ToString::to_string).collect()))?;
@@ -98,7 +107,8 @@ fn print(number: usize, tried: &Tried, output: &mut Output<'_>) -> Result<(), Fa
         Tried::Events(template, events) => {
             let shown: Vec<Value> = events.iter().map(shape).collect();
             let json = json!({"line": number, "template": template, "events": shown});
-            let lines = events.iter().map(|event| format!("{number}: {template}: {}", plain(event)));
+            let lines =
+                events.iter().map(|event| format!("{number}: {template}: {}", plain(event)));
             output.either(&json, lines.collect::<Vec<_>>().join("\n"))
         }
     }

@@ -59,11 +59,7 @@ impl Tail {
         }
     }
 
-    fn connect(
-        &self,
-        server: &Server,
-        place: Option<&str>,
-    ) -> Result<impl Read + use<>, Failed> {
+    fn connect(&self, server: &Server, place: Option<&str>) -> Result<impl Read + use<>, Failed> {
         let ip = self.ip.map(|ip| ip.to_string());
         let from = (self.from_start && place.is_none()).then_some("start");
         let given = [
@@ -166,6 +162,7 @@ fn print(name: &str, data: &Value, output: &mut Output<'_>) -> Result<(), Failed
 mod tests {
     use super::super::output::Form;
     use super::*;
+    use proptest::prelude::*;
 
     const CHANGE: &str = r#"{"address":"10.0.0.1","session":{"user":"alice","domain":"corp"},"cause":{"seen":"2026-11-21T20:00:00Z","kind":"vpn_up","producer":"syslog","client":"fw1","rule":"first_user"}}"#;
 
@@ -180,14 +177,19 @@ mod tests {
 
     #[test]
     fn an_event_is_a_line_and_its_id_the_place() {
-        let stream = format!("retry: 2000\nid: 1.1\n\n: alive\nid: 1.2\n\nid: 1.7\nevent: began\ndata: {CHANGE}\n\n");
+        let stream = format!(
+            "retry: 2000\nid: 1.1\n\n: alive\nid: 1.2\n\nid: 1.7\nevent: began\ndata: {CHANGE}\n\n"
+        );
         let (printed, place, lost) = followed(&stream, Form::Plain);
         assert_eq!(
             printed,
             "2026-11-21T20:00:00Z  began    10.0.0.1         alice@corp  \
              (vpn_up by syslog/fw1, first_user)\n"
         );
-        assert_eq!((place.as_deref(), lost.as_str()), (Some("1.7"), "the server closed the stream"));
+        assert_eq!(
+            (place.as_deref(), lost.as_str()),
+            (Some("1.7"), "the server closed the stream")
+        );
         let (printed, ..) = followed(&stream, Form::Json);
         assert_eq!(serde_json::from_str::<Value>(&printed).unwrap()["address"], "10.0.0.1");
     }
@@ -215,5 +217,14 @@ mod tests {
         let mut output = Output::new(Box::new(Closed), Form::Plain);
         let ended = follow(stream.as_bytes(), &mut None, &mut output);
         assert_eq!(ended, Err(Failed::Unread));
+    }
+    proptest! {
+        #[test]
+        fn any_stream_is_read_to_its_end(bytes in any::<Vec<u8>>(), near in "((id|event|data)?:? ?[a-z0-9{}\":]{0,8}\r?\n){0,8}") {
+            for stream in [bytes.as_slice(), near.as_bytes()] {
+                let mut output = Output::new(Box::new(io::sink()), Form::Plain);
+                prop_assert!(follow(stream, &mut None, &mut output).is_ok());
+            }
+        }
     }
 }

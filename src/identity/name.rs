@@ -35,6 +35,14 @@ impl Name {
     /// # Errors
     /// [`BadName`] says what is wrong with it.
     pub fn new(text: &str) -> Result<Self, BadName> {
+        // Most names are plain ASCII, of which every check is one look at each byte.
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return match text.trim_ascii() {
+                "" => Err(BadName::Empty),
+                long if long.len() > Self::LIMIT => Err(BadName::Long),
+                plain => Ok(Self(CompactString::new(plain))),
+            };
+        }
         let text = text.trim();
         match text {
             "" => return Err(BadName::Empty),
@@ -42,7 +50,7 @@ impl Name {
             bad if bad.chars().any(forges_text) => return Err(BadName::Control),
             _ => {}
         }
-        if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        if is_nfc_quick(text.chars()) == IsNormalized::Yes {
             return Ok(Self(CompactString::new(text)));
         }
         let normal: CompactString = text.nfc().collect();
@@ -51,9 +59,10 @@ impl Name {
 
     /// The same name in lower case, the form in which names of users and domains are compared.
     #[must_use]
-    pub fn folded(&self) -> Self {
-        if self.0.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
-            return self.clone();
+    pub fn folded(mut self) -> Self {
+        if self.0.is_ascii() {
+            self.0.make_ascii_lowercase();
+            return self;
         }
         Self(self.0.to_lowercase())
     }
@@ -179,7 +188,7 @@ impl Principal {
             user: Name::new(user)?.folded(),
             domain: match own {
                 Some(own) => Some(Name::new(own)?.folded()),
-                None => domain.map(Name::folded),
+                None => domain.cloned().map(Name::folded),
             },
             spellings: Spellings::only(spelling),
         })

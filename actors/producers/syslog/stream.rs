@@ -34,7 +34,7 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Accepts on all stream listeners until `stop`, and then until the last connection has handed
 /// over what it had read.
 pub(super) fn accept_all(
-    syslog: Arc<Syslog>,
+    syslog: &Arc<Syslog>,
     outlet: &Outlet,
     stop: &Stop,
 ) -> Result<impl Future<Output = ()> + use<>, ProducerFailed> {
@@ -42,9 +42,10 @@ pub(super) fn accept_all(
     let mut accepting = Vec::new();
     for stream in &syslog.streams {
         let tls = syslog.tls.as_ref().filter(|_| stream.transport == "tls");
-        let listener = stream.socket.try_clone().and_then(tokio_listener).map_err(failed)?;
+        let listener =
+            stream.socket.try_clone().and_then(tokio_listener).map_err(|e| failed(&e))?;
         let door = Door {
-            syslog: Arc::clone(&syslog),
+            syslog: Arc::clone(syslog),
             outlet: outlet.clone(),
             stop: stop.clone(),
             tls: tls.cloned().map(TlsAcceptor::from),
@@ -91,7 +92,7 @@ impl Door {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    drop(connections.spawn_local(self.clone().serve(stream, peer)))
+                    drop(connections.spawn_local(self.clone().serve(stream, peer)));
                 }
                 // Too many open files: others will close theirs.
                 Err(_) => tokio::time::sleep(BREATH).await,

@@ -49,14 +49,14 @@ pub(super) fn start(
     let reader = Reader { socket, intake, under_way: VecDeque::new(), kernel_drops: 0 };
     let name = format!("{}-udp", reader.intake.outlet.producer());
     let started = std::thread::Builder::new().name(name).spawn(move || {
-        let ended = reader.read(limit, &stop).map_err(failed);
+        let ended = reader.read(limit, &stop).map_err(|e| failed(&e));
         let _ = tell.send(ended);
     });
     match started {
         Ok(_) => told,
         Err(error) => {
             let (tell, told) = oneshot::channel();
-            let _ = tell.send(Err(failed(error)));
+            let _ = tell.send(Err(failed(&error)));
             told
         }
     }

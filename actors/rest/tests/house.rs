@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::System;
-use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_config::HttpLimits;
@@ -21,13 +20,12 @@ use super::client::{Answer, Events, ask};
 use crate::account::Account;
 use crate::cache::{Apply, Cache, Receipt};
 use crate::clock::Clock;
-use crate::journal::JournalWriter;
+use crate::heart::Heart;
 use crate::listener::{Bound, Listener, Plan};
 use crate::mailbox::Mailbox;
 use crate::producers::{Harvest, Outlet, Producing, Running, Stop};
-use crate::query::{Newest, Query};
 use crate::rest::{Reload, ReloadReport, Rest, Token};
-use crate::supervisor::{Dismiss, Hire, Patience, Supervisor};
+use crate::supervisor::{Dismiss, Hire, Supervisor};
 
 pub(super) struct House {
     address: SocketAddr,
@@ -63,34 +61,15 @@ impl House {
     pub(super) async fn open(limits: Limits) -> Self {
         let prometheus = prometheus();
         let clock = Clock::system();
-        let supervisor = Supervisor::start(&clock, Patience::default());
-        let query = Mailbox::<Query>::new("query", clock.clone());
-        let cache = Mailbox::<Cache>::new("cache", clock.clone());
-        let newest = watch::Sender::default();
-        let (told, told_to) = (newest.subscribe(), query.clone());
-        let (from, time) = (cache.clone(), clock.clone());
-        let hire = Hire::new(query.clone(), move || {
-            Query::new(Self::EPOCH, limits, from.clone(), newest.clone(), time.clone())
-        });
-        supervisor.send(hire).await.unwrap();
-        // Seated before the cache is hired: each takes over what the other holds when it comes
-        // second, and at a first start neither does.
-        while query.send(Newest).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
         let journal = MemoryJournal::new(Self::EPOCH);
-        let (journal, _) = JournalWriter::start(journal, cache.clone()).unwrap();
-        let (time, rules) = (clock.clone(), Arc::new(ArcSwap::from(rules())));
-        let hire = Hire::new(cache.clone(), move || {
-            Cache::new(Arc::clone(&rules), journal.clone(), told_to.clone(), time.clone())
-        });
-        supervisor.send(hire).await.unwrap();
+        let heart = Heart::start(journal, rules(), limits, &clock).await.unwrap();
+        let Heart { supervisor, cache, query, newest, .. } = heart;
         let draining = watch::Sender::new(false);
         let rest = Rest {
             query,
             cache: cache.clone(),
             supervisor: supervisor.clone(),
-            newest: told,
+            newest,
             draining: draining.subscribe(),
             points: Arc::new(|| json!([{"name": "srx1", "lag": 0}])),
             reload: reload(),
@@ -211,12 +190,12 @@ fn limits_of_http() -> HttpLimits {
 }
 
 /// Rules by which the one client may say everything.
-fn rules() -> Arc<Rules> {
+fn rules() -> Rules {
     let kinds = vec![Kind::Login, Kind::Logout, Kind::VpnUp, Kind::DeviceSeen];
     let mut rules = Rules::default();
     let authority = Authority { kinds, ..Authority::default() };
     rules.authorities.insert((name("syslog"), name("branch-fw")), authority);
-    Arc::new(rules)
+    rules
 }
 
 /// A configuration that is good the first time and wrong after that.

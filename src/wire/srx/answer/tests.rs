@@ -157,7 +157,7 @@ fn xml_texts(document: &str, wanted: &str) -> (Vec<String>, usize) {
 /// Writes `hostile` as user, domain, role and device, and reads it back.
 fn survives_both_writers(hostile: &Name) {
     let mut session = session();
-    let folded = hostile.folded();
+    let folded = hostile.clone().folded();
     let principal = session.principal.as_mut().unwrap();
     (principal.user, principal.domain) = (folded.clone(), Some(folded.clone()));
     session.device = Some(hostile.clone());

@@ -1,0 +1,218 @@
+//! Batches by cookie, addresses, users, filters, and what is refused.
+
+use std::collections::BTreeMap;
+
+use rollcall_identity::Glob;
+use rollcall_wire::srx::Format;
+use serde_json::Value;
+
+use super::super::Role;
+use super::house::{House, bearer, point, story};
+
+/// Pushes so many logins, `u<n>` at `10.0.<n / 256>.<n % 256>`, half of them in each domain.
+async fn fill(house: &House, token: &str, count: usize) {
+    let events: Vec<_> = (0..count)
+        .map(|n| {
+            let (high, low, domain) = (n / 256, n % 256, ["corp.example", "lab.example"][n % 2]);
+            format!(
+                r#"{{"kind":"login","address":"10.0.{high}.{low}","user":"u{n}","domain":"{domain}"}}"#
+            )
+        })
+        .collect();
+    let answer = house.post(token, &format!("[{}]", events.join(","))).await;
+    assert_eq!(answer.json()["applied"].as_u64(), Some(count as u64), "{answer:?}");
+}
+
+/// Polls until an answer is empty, and returns who is where by then.
+async fn poll(house: &House, token: &str, first: &str, more: &str) -> BTreeMap<String, String> {
+    let mut held = BTreeMap::new();
+    let mut path = format!("?{first}{more}");
+    for _ in 0..1000 {
+        let answer = house.get(token, &path).await.json();
+        let reports = answer["report_entries"].as_array().unwrap();
+        for report in reports {
+            let text = |key: &str| report[key].as_str().unwrap().to_owned();
+            match report["activity"].as_str() {
+                Some("login") => held.insert(text("ip-address"), text("user-name")),
+                _ => held.remove(&text("ip-address")),
+            };
+        }
+        if reports.is_empty() {
+            return held;
+        }
+        path = format!("?cookie={}{more}", answer["cookie"].as_str().unwrap());
+    }
+    panic!("the cookies never end");
+}
+
+#[test]
+fn a_firewall_that_follows_the_cookies_knows_everybody() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        fill(&house, &token, 300).await;
+        for count in [1000, 100, 7] {
+            let more = format!("&entry_count={count}");
+            let held = poll(&house, &token, "begintime=0", &more).await;
+            assert_eq!(held.len(), 300, "{count} at once");
+            assert_eq!(held["10.0.1.43"], "u299");
+        }
+    });
+}
+
+#[test]
+fn a_cookie_goes_on_where_the_answer_ended_and_a_strange_one_begins_from_nothing() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        fill(&house, &token, 3).await;
+        let cookie = house.get(&token, "").await.json()["cookie"].as_str().unwrap().to_owned();
+        let out = r#"{"kind":"logout","address":"10.0.0.1","user":"u1","domain":"lab.example"}"#;
+        assert_eq!(house.post(&token, out).await.json()["applied"], 1);
+        let cookie = format!("Cookie: cookie={cookie}");
+        let news = house.ask("GET /user_query/v2", &[&bearer(&token), &cookie], "").await.json();
+        let news = news["report_entries"].as_array().unwrap();
+        assert_eq!(news.len(), 1);
+        assert_eq!(
+            (&news[0]["ip-address"], &news[0]["activity"]),
+            (&"10.0.0.1".into(), &"logout".into())
+        );
+        for strange in ["jims-4711", "6.1", "7.99999"] {
+            let answer = house.get(&token, &format!("?cookie={strange}")).await.json();
+            assert_eq!(answer["report_entries"].as_array().unwrap().len(), 2, "{strange}");
+        }
+    });
+}
+
+#[test]
+fn an_address_has_its_user_or_nobody() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        fill(&house, &token, 2).await;
+        for path in ["/ip/10.0.0.1", "/10.0.0.1", "?ip=10.0.0.1", "/ip?ip=::ffff:10.0.0.1"] {
+            let answer = house.get(&token, path).await.json();
+            assert_eq!(answer["report_entries"][0]["user-name"], "u1", "{path}");
+        }
+        let old = house.ask("GET /user_query/v1/ip/10.0.0.1", &[&bearer(&token)], "").await;
+        assert_eq!(old.json()["report_entries"][0]["user-name"], "u1");
+        let miss = house.get(&token, "/ip/10.9.9.9").await;
+        assert_eq!(
+            (miss.status, miss.json()["report_entries"].clone()),
+            (200, Value::Array(vec![]))
+        );
+    });
+}
+
+#[test]
+fn a_user_is_found_at_every_address() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        fill(&house, &token, 300).await;
+        let more =
+            r#"[{"kind":"login","address":"2001:db8::7","user":"u7","domain":"lab.example"}]"#;
+        house.post(&token, more).await;
+        let found = async |path: &str| {
+            let answer = house.get(&token, path).await.json();
+            let reports = answer["report_entries"].as_array().unwrap().clone();
+            reports.iter().map(|r| r["ip-address"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("/user/u7").await, ["10.0.0.7", "2001:db8::7"]);
+        assert_eq!(found("/user/U7@LAB.example").await.len(), 2);
+        assert!(found("/user/u7@corp.example").await.is_empty());
+    });
+}
+
+#[test]
+fn filters_of_the_point_and_of_the_request_hold_for_every_question() {
+    let mut narrow = point("srx2");
+    narrow.domains = vec![Glob::new("corp.*").unwrap()];
+    narrow.exclude = vec!["10.0.0.0/28".parse().unwrap()];
+    story(vec![point("srx1"), narrow], async |house| {
+        let (all, narrow) = (house.token("srx1").await, house.token("srx2").await);
+        fill(&house, &all, 64).await;
+        let held = poll(&house, &all, "", "&domain=lab.example&include-ip=10.0.0.0-10.0.0.9").await;
+        assert_eq!(held.keys().collect::<Vec<_>>().len(), 5);
+        let held = poll(&house, &narrow, "", "").await;
+        assert_eq!(held.len(), 24, "{held:?}");
+        let held = poll(&house, &narrow, "", "&include-ip=10.0.0.16/30").await;
+        assert_eq!(held.into_keys().collect::<Vec<_>>(), ["10.0.0.16", "10.0.0.18"]);
+        assert!(poll(&house, &narrow, "", "&domain=lab.example").await.is_empty());
+        let nobody = Value::Array(vec![]);
+        for path in ["/ip/10.0.0.2", "/ip/10.0.0.17", "/user/u2", "/user/u17"] {
+            assert_eq!(house.get(&narrow, path).await.json()["report_entries"], nobody, "{path}");
+        }
+        assert_eq!(
+            house.get(&narrow, "/ip/10.0.0.16").await.json()["report_entries"][0]["user-name"],
+            "u16"
+        );
+    });
+}
+
+#[test]
+fn a_point_is_answered_in_its_dialect() {
+    let mut xml = point("srx1");
+    xml.dialect.format = Format::Xml;
+    story(vec![xml], async |house| {
+        let token = house.token("srx1").await;
+        fill(&house, &token, 1).await;
+        let answer = house.get(&token, "/ip/10.0.0.0").await;
+        assert!(answer.head.contains("content-type: application/xml"), "{answer:?}");
+        assert!(answer.body.contains("<userfw-entries>"), "{answer:?}");
+    });
+}
+
+#[test]
+fn bad_parameters_and_unknown_routes_are_named() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        for (path, status, detail) in [
+            ("?entry_count=0", 400, "entry_count: less than 1"),
+            ("?begintime=yesterday", 400, "begintime: neither a time"),
+            ("/ip/nowhere", 400, "ip: not an IP address"),
+            ("?include-ip=x", 400, "include-ip: not an address"),
+            ("/groups/all", 404, "nothing is asked"),
+        ] {
+            let answer = house.get(&token, path).await;
+            let json = answer.json();
+            assert_eq!((answer.status, json["status"].as_u64()), (status, Some(u64::from(status))));
+            assert!(json["detail"].as_str().unwrap().starts_with(detail), "{answer:?}");
+        }
+        let lost = house.ask("GET /favicon.ico", &[], "").await;
+        assert_eq!(lost.status, 404);
+        let status = house.points.status().remove(1);
+        assert_eq!((status.name.as_str(), status.role), ("srx1", Role::EnforcementPoint));
+        assert_eq!((status.queries, status.errors), (0, 5));
+    });
+}
+
+#[test]
+fn the_status_tells_how_far_behind_a_point_is() {
+    story(vec![point("srx1"), point("srx2")], async |house| {
+        let (asks, pushes) = (house.token("srx1").await, house.token("srx2").await);
+        fill(&house, &pushes, 10).await;
+        let path = "?entry_count=10";
+        house.get(&asks, path).await;
+        let status = |house: &House| house.points.status().remove(1);
+        let now = status(&house);
+        assert_eq!((now.queries, now.reports, now.lag_changes), (1, 10, Some(0)));
+        assert_eq!((now.lag_seconds, now.last_address), (Some(0.0), Some([127, 0, 0, 1].into())));
+        house.later(std::time::Duration::from_secs(30));
+        let event = r#"{"kind":"login","address":"10.1.0.1","user":"new"}"#;
+        house.post(&pushes, event).await;
+        let now = status(&house);
+        assert_eq!((now.lag_changes, now.lag_seconds), (Some(1), Some(30.0)));
+        assert_eq!(house.points.status()[2].lag_changes, None, "it never asked for a batch");
+        assert_eq!(house.points.status()[2].pushed, 11);
+    });
+}
+
+#[test]
+fn without_the_query_actor_the_answer_is_503_and_never_empty() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        house.dismiss("query").await;
+        for path in ["", "/ip/10.0.0.1", "/user/u1"] {
+            let answer = house.get(&token, path).await;
+            assert_eq!(answer.status, 503, "{path}");
+            assert!(answer.head.contains("retry-after: 1"), "{answer:?}");
+        }
+    });
+}

@@ -1,0 +1,273 @@
+//! The house, and a client that speaks just enough HTTP/1.1.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rollcall_config as config;
+use rollcall_identity::{Authority, Kind, Limits, MemoryJournal, Name, Revision, Rules, Timestamp};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::watch;
+
+use super::super::{Enforcement, Points, secret};
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::journal::JournalWriter;
+use crate::listener::{Bound, Listener, Plan};
+use crate::mailbox::Mailbox;
+use crate::producers::Producing;
+use crate::producers::ptim::{Ptim, Pushes};
+use crate::query::{Newest, Query};
+use crate::supervisor::{Dismiss, Hire, Patience, Supervisor};
+
+/// The secret of every client, hashed once for all tests.
+static SECRET: LazyLock<config::SecretHash> = LazyLock::new(|| secret::hash("s3cr-t_"));
+
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+
+pub(super) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// A firewall that may come from 127.0.0.1 only, and hears and pushes everything.
+pub(super) fn point(name_and_id: &str) -> config::Point {
+    config::Point {
+        name: name(name_and_id),
+        addresses: vec!["127.0.0.1/32".parse().unwrap()],
+        client_id: name_and_id.to_owned(),
+        secret: SECRET.clone(),
+        dialect: rollcall_wire::srx::Dialect::default(),
+        domains: Vec::new(),
+        include: Vec::new(),
+        exclude: Vec::new(),
+        push: Some(everything()),
+        push_domain: None,
+    }
+}
+
+pub(super) fn everything() -> Authority {
+    let kinds = [Kind::Login, Kind::Logout, Kind::VpnUp, Kind::VpnDown, Kind::Rekey];
+    Authority { kinds: kinds.to_vec(), ..Authority::default() }
+}
+
+pub(super) fn settings(points: Vec<config::Point>) -> config::Enforcement {
+    config::Enforcement {
+        listen: Vec::new(),
+        tls: config::Tls::Plain,
+        token_path: "/oauth_token/oauth".to_owned(),
+        query_path: "/user_query/v2".to_owned(),
+        token_lifetime: HOUR,
+        limits: config::HttpLimits {
+            body: 1 << 20,
+            head: 16 << 10,
+            head_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(5),
+            connections: 100,
+            connections_per_address: 100,
+        },
+        lockout: config::Lockout {
+            failures: 2,
+            first: Duration::from_secs(10),
+            longest: Duration::from_secs(60),
+        },
+        points,
+    }
+}
+
+/// A program that may come from 127.0.0.2 only.
+pub(super) fn pushers() -> config::Ptim {
+    let pusher = config::Pusher {
+        name: name("portal"),
+        addresses: vec!["127.0.0.2/32".parse().unwrap()],
+        client_id: "portal".to_owned(),
+        secret: SECRET.clone(),
+        authority: everything(),
+        domain: Some(name("corp.example")),
+    };
+    config::Ptim { name: name("ptim"), enabled: true, clients: vec![pusher] }
+}
+
+pub(super) struct House {
+    at: SocketAddr,
+    now: Arc<AtomicI64>,
+    supervisor: Mailbox<Supervisor>,
+    pub(super) points: Arc<Points>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{self:?}"))
+    }
+}
+
+/// Runs a test in a house with these points.
+pub(super) fn story(points: Vec<config::Point>, test: impl AsyncFnOnce(House)) {
+    actix::System::new().block_on(async { test(House::open(points).await).await });
+}
+
+impl House {
+    async fn open(points: Vec<config::Point>) -> Self {
+        let now = Arc::new(AtomicI64::new(1_795_000_000_000));
+        let told = Arc::clone(&now);
+        let clock = Clock::from_fn(move || Timestamp::from_millis(told.load(SeqCst)));
+        let settings = settings(points);
+
+        let mut rules = Rules::default();
+        for (client, authority) in
+            settings.points.iter().filter_map(|point| Some((&point.name, point.push.clone()?)))
+        {
+            rules.authorities.insert((name("ptim"), client.clone()), authority);
+        }
+        rules.authorities.insert((name("ptim"), name("portal")), everything());
+
+        let supervisor = Supervisor::start(&clock, Patience::default());
+        let cache = Mailbox::<Cache>::new("cache", clock.clone());
+        let query = Mailbox::<Query>::new("query", clock.clone());
+        let ptim = Mailbox::<Producing>::new("ptim", clock.clone());
+        let (journal, _) = JournalWriter::start(MemoryJournal::new(7), cache.clone()).unwrap();
+        let (newest, known) = watch::channel(Revision(0));
+        let (rules, pushes) = (Arc::new(ArcSwap::from_pointee(rules)), Pushes::default());
+
+        let make = {
+            let (cache, clock) = (cache.clone(), clock.clone());
+            move || {
+                let limits = Limits::default();
+                Query::new(7, limits, cache.clone(), newest.clone(), clock.clone())
+            }
+        };
+        supervisor.send(Hire::new(query.clone(), make)).await.unwrap();
+        // Seated before the cache is hired: each takes over what the other holds when it comes
+        // second, and at a first start neither does.
+        while query.send(Newest).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        let make = {
+            let (query, clock) = (query.clone(), clock.clone());
+            move || Cache::new(Arc::clone(&rules), journal.clone(), query.clone(), clock.clone())
+        };
+        supervisor.send(Hire::new(cache.clone(), make)).await.unwrap();
+        let make = {
+            let (ptim, pushes) = (ptim.clone(), pushes.clone());
+            move || {
+                let producer = Arc::new(Ptim::new(pushes.clone()));
+                Producing::new(producer, ptim.clone(), cache.clone())
+            }
+        };
+        supervisor.send(Hire::new(ptim.clone(), make)).await.unwrap();
+
+        let points = Arc::new(Points::new(&settings, &pushers(), known, clock.clone()));
+        let plan = Plan {
+            name: "enforcement",
+            limits: settings.limits.clone(),
+            drain: Duration::ZERO,
+            tls: None,
+            routes: Enforcement::new(Arc::clone(&points), query, pushes.clone()).routes(),
+        };
+        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let at = bound.addresses().unwrap()[0];
+        let listener = Mailbox::<Listener>::new("enforcement", clock);
+        let make = move || Listener::new(bound.clone(), plan.clone());
+        supervisor.send(Hire::new(listener, make)).await.unwrap();
+        while pushes.outlet().is_none() {
+            tokio::task::yield_now().await;
+        }
+        Self { at, now, supervisor, points }
+    }
+
+    pub(super) fn later(&self, by: Duration) {
+        self.now.fetch_add(i64::try_from(by.as_millis()).unwrap(), SeqCst);
+    }
+
+    /// Ends an actor for good.
+    pub(super) async fn dismiss(&self, actor: &str) {
+        self.supervisor.send(Dismiss(actor.to_owned())).await.unwrap();
+    }
+
+    /// Sends a request from 127.0.0.1.
+    pub(super) async fn ask(&self, head: &str, headers: &[&str], body: &str) -> Answer {
+        self.ask_from([127, 0, 0, 1], head, headers, body).await
+    }
+
+    /// Sends a request: its first line without the version, its headers, its body.
+    pub(super) async fn ask_from(
+        &self,
+        source: [u8; 4],
+        head: &str,
+        headers: &[&str],
+        body: &str,
+    ) -> Answer {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((IpAddr::from(source), 0).into()).unwrap();
+        let stream = socket.connect(self.at).await.unwrap();
+        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let length = body.len();
+        let request = format!(
+            "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\
+             {headers}\r\n{body}"
+        );
+        exchange(stream, &request).await
+    }
+
+    /// Buys a token at 127.0.0.1.
+    pub(super) async fn token(&self, client: &str) -> String {
+        self.token_from([127, 0, 0, 1], client).await
+    }
+
+    pub(super) async fn token_from(&self, source: [u8; 4], client: &str) -> String {
+        let body = login(client, "s3cr-t_");
+        let answer = self.ask_from(source, "POST /oauth_token/oauth", &[], &body).await;
+        answer.json()["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    }
+
+    /// Tries to log in with this secret, and returns the status.
+    pub(super) async fn try_login(&self, source: [u8; 4], client: &str, secret: &str) -> u16 {
+        let body = login(client, secret);
+        self.ask_from(source, "POST /oauth_token/oauth", &[], &body).await.status
+    }
+
+    /// Asks with a token.
+    pub(super) async fn get(&self, token: &str, path: &str) -> Answer {
+        self.ask(&format!("GET /user_query/v2{path}"), &[&bearer(token)], "").await
+    }
+
+    /// Posts Rollcall's own JSON with a token.
+    pub(super) async fn post(&self, token: &str, body: &str) -> Answer {
+        self.ask("POST /api/v1/events", &[&bearer(token)], body).await
+    }
+}
+
+pub(super) fn login(client: &str, secret: &str) -> String {
+    format!("grant_type=client_credentials&client_id={client}&client_secret={secret}")
+}
+
+pub(super) fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}")
+}
+
+async fn exchange(mut stream: TcpStream, request: &str) -> Answer {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    let read = tokio::time::timeout(Duration::from_secs(20), read).await;
+    let _ = read.expect("no end of the answer");
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Answer {
+        status: status.unwrap_or_else(|| panic!("no status: {answer:?}")),
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    }
+}

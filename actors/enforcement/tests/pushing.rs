@@ -1,0 +1,127 @@
+//! Pushes in every form, their receipts, and what is refused.
+
+use super::house::{bearer, point, pushers, settings, story};
+
+const THERE: [u8; 4] = [127, 0, 0, 2];
+
+#[test]
+fn what_is_pushed_is_told_to_whoever_asks_next() {
+    story(vec![point("srx1"), point("srx2")], async |house| {
+        let (one, other) = (house.token("srx1").await, house.token("srx2").await);
+        let xml = "<userfw-entries><userfw-entry><operation>logon</operation><IP>10.0.0.3</IP>\
+                   <user>carol</user><domain>corp.example</domain></userfw-entry></userfw-entries>";
+        let xml_type = "Content-Type: application/xml";
+        let bearer = bearer(&one);
+        for (head, header, body) in [
+            ("POST /user_query/v2/user?ip=10.0.0.1&id=alice&domain=corp.example", "X: y", ""),
+            (
+                "POST /user_query/v2/vpn",
+                "Content-Type: application/json",
+                r#"{"event":"IKE_VPN_UP_ALARM_USER","ip":"10.0.0.2","user":"bob"}"#,
+            ),
+            ("POST /api/userfw/v1/post-entry", xml_type, xml),
+            (
+                "POST /api/v1/events",
+                "X: y",
+                r#"{"kind":"vpn_up","address":"10.0.0.4","user":"dave"}"#,
+            ),
+        ] {
+            let answer = house.ask(head, &[&bearer, header], body).await;
+            let json = answer.json();
+            assert_eq!(
+                (answer.status, json["applied"].as_u64()),
+                (200, Some(1)),
+                "{head} {answer:?}"
+            );
+        }
+        let answer = house.get(&other, "").await.json();
+        let users: Vec<_> = answer["report_entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|report| report["user-name"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(users, ["alice", "bob", "carol", "dave"]);
+    });
+}
+
+#[test]
+fn a_receipt_counts_what_was_known_and_what_was_refused() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        let events = r#"[{"kind":"login","address":"10.0.0.1","user":"alice"},
+            {"kind":"login","address":"127.0.0.1","user":"bob"},
+            {"kind":"logout","address":"10.0.0.9","user":"carol"},
+            {"kind":"login","address":"10.0.0.2","user":"dave","at":"2001-01-01T00:00:00Z"}]"#;
+        let answer = house.post(&token, events).await;
+        let json = answer.json();
+        let count = |key: &str| json[key].as_u64().unwrap();
+        assert_eq!((answer.status, count("received"), count("applied")), (200, 4, 1), "{answer:?}");
+        assert_eq!(count("applied") + count("deduplicated") + count("refused"), 4);
+    });
+}
+
+#[test]
+fn a_bad_body_is_refused_as_a_whole_with_the_place_of_the_mistake() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        let bad = r#"[{"kind":"login","address":"10.0.0.1","user":"alice"},
+            {"kind":"login","address":"nowhere","user":"bob"}]"#;
+        let answer = house.post(&token, bad).await;
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.json()["detail"], "item 1: address: not an IP address");
+        let nobody = house.get(&token, "/ip/10.0.0.1").await.json();
+        assert_eq!(nobody["report_entries"].as_array().map(Vec::len), Some(0));
+        let entity = r#"<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><userfw-entries/>"#;
+        let head = "POST /user_query/v2";
+        assert_eq!(house.ask(head, &[&bearer(&token)], entity).await.status, 400);
+    });
+}
+
+#[test]
+fn a_program_pushes_from_its_own_address_and_asks_nothing() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token_from(THERE, "portal").await;
+        let event = r#"{"kind":"login","address":"10.0.0.1","user":"alice"}"#;
+        let post = "POST /api/v1/events";
+        let here = house.post(&token, event).await;
+        assert_eq!(here.status, 401, "not from the firewall's address");
+        let there = house.ask_from(THERE, post, &[&bearer(&token)], event).await;
+        assert_eq!((there.status, there.json()["applied"].as_u64()), (200, Some(1)));
+        let ask = house.ask_from(THERE, "GET /user_query/v2", &[&bearer(&token)], "").await;
+        assert_eq!(ask.status, 403);
+        let srx = house.token("srx1").await;
+        let report = house.get(&srx, "/ip/10.0.0.1").await.json();
+        assert_eq!(report["report_entries"][0]["domain-name"], "corp.example");
+    });
+}
+
+#[test]
+fn who_may_not_push_gets_403_and_so_does_everybody_when_pushes_are_off() {
+    let mut mute = point("srx1");
+    mute.push = None;
+    story(vec![mute, point("srx2")], async |house| {
+        let event = r#"{"kind":"login","address":"10.0.0.1","user":"alice"}"#;
+        let (mute, other) = (house.token("srx1").await, house.token("srx2").await);
+        assert_eq!(house.post(&mute, event).await.status, 403);
+        assert_eq!(house.post(&other, event).await.status, 200);
+        let mut off = pushers();
+        off.enabled = false;
+        house.points.govern(&settings(vec![point("srx2")]), &off);
+        assert_eq!(house.post(&other, event).await.status, 403);
+    });
+}
+
+#[test]
+fn without_the_cache_or_the_producer_a_push_is_503() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        let event = r#"{"kind":"login","address":"10.0.0.1","user":"alice"}"#;
+        for actor in ["cache", "ptim"] {
+            house.dismiss(actor).await;
+            let answer = house.post(&token, event).await;
+            assert_eq!(answer.status, 503, "without {actor}");
+            assert!(answer.head.contains("retry-after"), "{answer:?}");
+        }
+    });
+}

@@ -1,0 +1,197 @@
+//! A whole house: it loses no session when its actors die, when it is changed, or when it is told
+//! what it cannot be.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+use actix::System;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use rollcall_config::Environment;
+use rollcall_identity::Address;
+
+use super::*;
+use crate::query::{Look, Newest};
+use crate::supervisor::{Fault, RollCall, State};
+
+const SYSLOG: &str = r#"
+[[syslog]]
+name = "syslog"
+udp = ["127.0.0.1:0"]
+
+[[syslog.clients]]
+name = "loopback"
+addresses = ["127.0.0.0/8"]
+templates = ["junos-vpn"]
+may = ["vpn_up", "vpn_down"]
+"#;
+
+const DOORS: &str = r#"
+drain = "5s"
+[enforcement]
+listen = ["127.0.0.1:0"]
+[rest]
+listen = "127.0.0.1:0"
+"#;
+
+struct Lived {
+    house: House,
+    udp: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+fn settings(folder: &Path, text: &str) -> Settings {
+    let file = folder.join("rollcall.toml");
+    std::fs::write(&file, text).unwrap();
+    config::load(Some(&file), &Environment::process()).unwrap()
+}
+
+impl Lived {
+    async fn move_in() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = Plan::draw(settings(folder.path(), &[DOORS, SYSLOG].concat()), &Clock::system());
+        let plan = plan.unwrap_or_else(|problems| panic!("{problems:?}"));
+        let udp = plan.listening().into_iter().find(|l| l.scheme == "udp").unwrap().address;
+        let reload: Reload = Arc::new(|| Box::pin(async { Err(Vec::new()) }));
+        let recorder = PrometheusBuilder::new().build_recorder().handle();
+        let house = plan.build(reload, recorder).await.unwrap();
+        Self { house, udp, folder }
+    }
+
+    fn send(&self, user: &str, address: &str) {
+        let line = format!(
+            "IKE_VPN_UP_ALARM_USER: VPN v from 192.0.2.1 is up. Local-ip: 192.0.2.2, gateway name: \
+             gw, vpn name: v, tunnel-id: 1, local tunnel-if: st0.0, remote tunnel-ip: 192.0.2.9, \
+             Local IKE-ID: fw, Remote IKE-ID: {user}, AAA username: {user}, VR id: root, \
+             Traffic-selector: ts1, Traffic-selector local ID: \
+             ipv4(0,0-65535,0.0.0.0-255.255.255.255) , Traffic-selector remote ID: \
+             ipv4(0,0-65535,{address}-{address}) , SA Type: dynamic"
+        );
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(line.as_bytes(), self.udp).unwrap();
+    }
+
+    /// Waits until `user` has `address`.
+    async fn until(&self, user: &str, address: &str) {
+        let wanted: Address = address.parse().unwrap();
+        for _ in 0..1000 {
+            // While the query actor is being replaced there is no answer.
+            if let Ok(Some(session)) = self.house.heart.query.send(Look(wanted)).await
+                && session.principal.as_ref().is_some_and(|p| p.user.as_str() == user)
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{user} never had {address}");
+    }
+
+    async fn until_replaced(&self, actor: &str) {
+        for _ in 0..1000 {
+            let all = self.house.heart.supervisor.send(RollCall).await.unwrap();
+            let one = all.iter().find(|attendance| attendance.actor == actor).unwrap();
+            if one.state == State::Running && one.restarts.contains_key("panic") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{actor} was never replaced");
+    }
+}
+
+fn story(test: impl AsyncFnOnce(Lived)) {
+    System::new().block_on(async { test(Lived::move_in().await).await });
+}
+
+#[test]
+fn a_cache_that_panics_is_replaced_and_no_session_is_lost() {
+    story(async |lived| {
+        lived.send("alice", "10.7.0.1");
+        lived.until("alice", "10.7.0.1").await;
+        let _ = lived.house.heart.cache.send(Fault).await;
+        lived.until_replaced("cache").await;
+        lived.until("alice", "10.7.0.1").await;
+        lived.send("bob", "10.7.0.2");
+        lived.until("bob", "10.7.0.2").await;
+        let why = lived.house.heart.cache.send(crate::cache::Explain("10.7.0.1".parse().unwrap()));
+        assert!(why.await.unwrap().session.is_some(), "the new cache knows it, too");
+    });
+}
+
+#[test]
+fn a_query_actor_that_panics_is_replaced_and_goes_on_in_the_same_epoch() {
+    story(async |lived| {
+        lived.send("alice", "10.7.0.1");
+        lived.until("alice", "10.7.0.1").await;
+        let before = lived.house.heart.query.send(Newest).await.unwrap();
+        let _ = lived.house.heart.query.send(Fault).await;
+        lived.until_replaced("query").await;
+        lived.until("alice", "10.7.0.1").await;
+        assert_eq!(lived.house.heart.query.send(Newest).await.unwrap(), before);
+        lived.send("bob", "10.7.0.2");
+        lived.until("bob", "10.7.0.2").await;
+    });
+}
+
+#[test]
+fn a_producer_that_panics_loses_nothing_that_the_kernel_still_holds() {
+    story(async |lived| {
+        let desk = lived.house.syslog.values().next().unwrap().desk.clone();
+        let _ = desk.send(Fault).await;
+        lived.send("alice", "10.7.0.1");
+        lived.until_replaced("syslog").await;
+        lived.until("alice", "10.7.0.1").await;
+    });
+}
+
+#[test]
+fn a_reload_replaces_only_what_changed_on_the_same_sockets() {
+    story(async |mut lived| {
+        lived.send("alice", "10.7.0.1");
+        lived.until("alice", "10.7.0.1").await;
+        let other = SYSLOG.replace("name = \"loopback\"", "name = \"lo\"\ndomain = \"corp\"");
+        let next = settings(lived.folder.path(), &[DOORS, &other].concat());
+        let report = lived.house.reload(next.clone()).await.unwrap();
+        assert_eq!(report.changed, ["rules", "syslog"]);
+        assert_eq!(report.restarted, ["syslog"]);
+        lived.until("alice", "10.7.0.1").await;
+        lived.send("bob", "10.7.0.2");
+        lived.until("bob", "10.7.0.2").await;
+        let again = lived.house.reload(next).await.unwrap();
+        assert_eq!((again.changed, again.restarted), (vec![], vec![]));
+    });
+}
+
+#[test]
+fn a_reload_that_cannot_be_had_changes_nothing_and_says_why() {
+    story(async |mut lived| {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = taken.local_addr().unwrap();
+        let wrong = SYSLOG.replace("udp =", &format!("tcp = [\"{taken}\"]\nudp ="));
+        let wrong = settings(lived.folder.path(), &[DOORS, &wrong].concat());
+        let problems = lived.house.reload(wrong).await.unwrap_err();
+        assert!(problems[0].contains(&taken.to_string()), "{problems:?}");
+        lived.send("alice", "10.7.0.1");
+        lived.until("alice", "10.7.0.1").await;
+    });
+}
+
+#[test]
+fn a_producer_that_is_configured_away_is_gone() {
+    story(async |mut lived| {
+        let next = settings(lived.folder.path(), DOORS);
+        let report = lived.house.reload(next).await.unwrap();
+        assert_eq!(report.restarted, ["syslog"]);
+        let all = lived.house.heart.supervisor.send(RollCall).await.unwrap();
+        assert!(all.iter().all(|attendance| attendance.actor != "syslog"));
+    });
+}
+
+#[test]
+fn a_house_is_drained_in_time() {
+    story(async |lived| {
+        lived.send("alice", "10.7.0.1");
+        lived.until("alice", "10.7.0.1").await;
+        lived.house.drain().await.unwrap();
+    });
+}

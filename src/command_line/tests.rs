@@ -1,0 +1,466 @@
+//! The command line against a real server on a port of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
+use actix::System;
+use rollcall_actors::account::Account;
+use rollcall_actors::cache::{Apply, Cache};
+use rollcall_actors::clock::Clock;
+use rollcall_actors::heart::Heart;
+use rollcall_actors::listener::{Bound, Listener, Plan};
+use rollcall_actors::mailbox::Mailbox;
+use rollcall_actors::metrics;
+use rollcall_actors::rest::{ReloadReport, Rest, Token};
+use rollcall_actors::supervisor::Hire;
+use rollcall_actors::tls::SelfMade;
+use rollcall_config::HttpLimits;
+use rollcall_identity::{
+    Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Precision, Principal, Producer,
+    Rules,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A server with a data folder.
+struct House {
+    folder: TempDir,
+    address: SocketAddr,
+    /// The same routes over TLS, with a self-made certificate.
+    secured: SocketAddr,
+    cache: Mailbox<Cache>,
+}
+
+const TOKEN: &str = "a-token-of-the-tests-0123456789";
+
+/// The server of all tests in this process; it has one recorder of metrics, and so has one server.
+fn house() -> &'static House {
+    static HOUSE: OnceLock<House> = OnceLock::new();
+    HOUSE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_owned();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let system = System::new();
+            tell.send(system.block_on(serve(&data))).unwrap();
+            system.run().unwrap();
+        });
+        let (address, secured, cache) = told.recv_timeout(Duration::from_secs(20)).unwrap();
+        let token = folder.path().join("admin.token");
+        fs::write(&token, TOKEN).unwrap();
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+        let house = House { folder, address, secured, cache };
+        house.fill();
+        house
+    })
+}
+
+async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache>) {
+    let prometheus = metrics::install().unwrap();
+    let clock = Clock::system();
+    let mut rules = Rules::default();
+    let authority = Authority { kinds: vec![Kind::Login, Kind::Logout], ..Authority::default() };
+    rules.authorities.insert((name("syslog"), name("fw1")), authority);
+    let heart = Heart::start(MemoryJournal::new(7), rules, Limits::default(), &clock);
+    let Heart { supervisor, cache, query, newest, .. } = heart.await.unwrap();
+    let draining = tokio::sync::watch::Sender::new(false);
+    let rest = Rest {
+        query,
+        cache: cache.clone(),
+        supervisor: supervisor.clone(),
+        newest,
+        draining: draining.subscribe(),
+        points: Arc::new(|| json!([])),
+        reload: Arc::new(|| Box::pin(async { Ok(ReloadReport::default()) })),
+        prometheus,
+        token: Token::new(TOKEN),
+    };
+    // Nothing here drains before the process ends.
+    std::mem::forget(draining);
+    let patience = Duration::from_secs(5);
+    let limits = HttpLimits {
+        body: 4096,
+        head: 16384,
+        head_timeout: patience,
+        body_timeout: patience,
+        connections: 64,
+        connections_per_address: 64,
+    };
+    let local = || Bound::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let (plain, secured) = (local(), local());
+    let at = |bound: &Bound| bound.addresses().unwrap()[0];
+    let addresses = (at(&plain), at(&secured));
+    let certificate = SelfMade::new(data, "rest", &[addresses.1], &[]);
+    let tls = certificate.serve(clock.now()).unwrap();
+    for (bound, name, tls) in [(plain, "rest", None), (secured, "rest-tls", Some(tls))] {
+        let (limits, routes) = (limits.clone(), rest.clone().routes());
+        let plan = Plan { name, limits, drain: patience, tls, routes };
+        let listener = Mailbox::<Listener>::new(name, clock.clone());
+        let hire = Hire::new(listener, move || Listener::new(bound.clone(), plan.clone()));
+        supervisor.send(hire).await.unwrap();
+    }
+    (addresses.0, addresses.1, cache)
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn event(address: &str, user: &str, kind: Kind) -> Event {
+    let now = Clock::system().now();
+    let origin = Origin {
+        kind: Producer::Syslog,
+        producer: name("syslog"),
+        client: name("fw1"),
+        form: name("junos-vpn"),
+    };
+    Event {
+        kind,
+        address: address.parse().unwrap(),
+        principal: Some(Principal::parse(user, None).unwrap()),
+        device: None,
+        roles: None,
+        posture: None,
+        at: now,
+        precision: Precision::Millisecond,
+        seen: now,
+        origin: Arc::new(origin),
+    }
+}
+
+impl House {
+    /// 2,200 users in 10.1.0.0/16, alice at 10.0.0.1, heidi at 10.0.0.4, and carol who was at
+    /// 10.0.0.3.
+    fn fill(&self) {
+        let user = |n: usize| {
+            event(
+                &format!("10.1.{}.{}", n / 250, n % 250 + 1),
+                &format!("user{n}@lab"),
+                Kind::Login,
+            )
+        };
+        self.apply(&[
+            event("10.0.0.1", "alice@corp", Kind::Login),
+            event("10.0.0.1", "bob@corp", Kind::Logout),
+            event("10.0.0.3", "carol@corp", Kind::Login),
+            event("10.0.0.4", "heidi@office", Kind::Login),
+            event("10.0.0.3", "carol@corp", Kind::Logout),
+        ]);
+        self.apply(&(0..2200).map(user).collect::<Vec<_>>());
+    }
+
+    /// Lets the cache take events, which it may not yet do at the first moment.
+    fn apply(&self, events: &[Event]) {
+        for _ in 0..500 {
+            let account = Account::open("tests", 0);
+            let batch = Apply { events: events.to_vec(), account };
+            if let Ok(Ok(_)) = self.cache.send_blocking(batch) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the cache never took the events");
+    }
+
+    /// Runs a command line against this server, and gives what it printed.
+    fn run(&self, arguments: &[&str]) -> (Result<(), Failed>, String) {
+        let token = self.folder.path().join("admin.token");
+        self.run_with_token(&token, arguments)
+    }
+
+    fn run_with_token(
+        &self,
+        token: &std::path::Path,
+        given: &[&str],
+    ) -> (Result<(), Failed>, String) {
+        let url = format!("http://{}", self.address);
+        let mut arguments = vec!["rollcall", "--token-file", token.to_str().unwrap()];
+        if !given.contains(&"--url") {
+            arguments.extend(["--url", &url]);
+        }
+        arguments.extend(given);
+        run_line(&arguments)
+    }
+}
+
+/// Runs any command line.
+fn run_line(arguments: &[&str]) -> (Result<(), Failed>, String) {
+    let line = CommandLine::try_parse_from(arguments).unwrap();
+    let form = if line.json { Form::Json } else { Form::Plain };
+    let mut printed = Vec::new();
+    let mut output = Output::new(Box::new(&mut printed), form);
+    let done = dispatch(line, &mut output);
+    drop(output);
+    (done, String::from_utf8(printed).unwrap())
+}
+
+#[test]
+fn who_and_explain_say_who_is_there_and_why() {
+    let house = house();
+    let (done, printed) = house.run(&["who", "10.0.0.1"]);
+    assert_eq!(done, Ok(()));
+    assert!(printed.starts_with("10.0.0.1         alice@corp"), "{printed}");
+    let (done, printed) = house.run(&["--json", "who", "10.0.0.1"]);
+    assert_eq!(done, Ok(()));
+    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap()["user"], "alice");
+
+    let (done, printed) = house.run(&["explain", "10.0.0.1"]);
+    assert_eq!(done, Ok(()));
+    assert!(printed.starts_with("alice@corp has 10.0.0.1 since"), "{printed}");
+    assert!(printed.contains("refused: other_user"), "{printed}");
+}
+
+#[test]
+fn a_self_made_certificate_is_trusted_by_its_authority_and_not_without() {
+    let house = house();
+    let url = format!("https://{}", house.secured);
+    let authority = house.folder.path().join("tls/authority.pem");
+    let trusted = ["--url", &url, "--ca-file", authority.to_str().unwrap(), "who", "10.0.0.1"];
+    let (done, printed) = house.run(&trusted);
+    assert_eq!(done, Ok(()));
+    assert!(printed.contains("alice@corp"), "{printed}");
+    let (Err(Failed::Request(why)), _) = house.run(&["--url", &url, "who", "10.0.0.1"]) else {
+        panic!("it was trusted")
+    };
+    assert!(why.contains("certificate"), "{why}");
+}
+
+#[test]
+fn nobody_is_an_answer_with_exit_code_one() {
+    let (done, printed) = house().run(&["who", "10.0.0.9"]);
+    assert_eq!(done, Err(Failed::Nothing));
+    assert_eq!(printed, "nobody has 10.0.0.9; rollcall explain 10.0.0.9 says why\n");
+    assert_eq!(Failed::Nothing.exit(), ExitCode::from(1));
+    let (done, printed) = house().run(&["--json", "who", "10.0.0.9"]);
+    assert_eq!((done, printed.as_str()), (Err(Failed::Nothing), "null\n"));
+}
+
+#[test]
+fn sessions_are_listed_over_all_pages_or_up_to_a_limit() {
+    let house = house();
+    let lines = |arguments: &[&str]| {
+        let (done, printed) = house.run(arguments);
+        assert_eq!(done, Ok(()), "{arguments:?}");
+        printed.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all = lines(&["sessions", "--domain", "lab"]);
+    let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!((all.len(), distinct.len()), (2200, 2200));
+    assert_eq!(lines(&["sessions", "--domain", "lab", "--limit", "1500"]).len(), 1500);
+    assert_eq!(lines(&["sessions", "--user", "alice@corp", "--limit", "5"]).len(), 1);
+    let ended = lines(&["sessions", "--state", "ended", "--domain", "corp"]);
+    assert!(ended.len() == 1 && ended[0].contains("carol@corp"), "{ended:?}");
+    let json = lines(&["--json", "sessions", "--cidr", "10.1.0.0/30"]);
+    for line in &json {
+        assert_eq!(serde_json::from_str::<Value>(line).unwrap()["domain"], "lab");
+    }
+    assert_eq!(json.len(), 3);
+}
+
+#[test]
+fn a_parameter_that_the_server_refuses_is_wrong_usage() {
+    let (done, printed) = house().run(&["sessions", "--cidr", "10.0.0.0/99"]);
+    let Err(Failed::Usage(why)) = done else { panic!("{done:?}") };
+    assert!(why.contains("10.0.0.0/99") && printed.is_empty(), "{why}");
+}
+
+#[test]
+fn tail_prints_changes_and_ends_with_its_reader() {
+    /// A reader that goes away after some lines.
+    struct Lines(mpsc::Sender<String>, usize);
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.1 == 0 {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            self.1 -= 1;
+            self.0.send(String::from_utf8(bytes.to_vec()).unwrap()).unwrap();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let house = house();
+    let token = house.folder.path().join("admin.token");
+    let url = format!("http://{}", house.address);
+    let arguments = [
+        "rollcall",
+        "--url",
+        &url,
+        "--token-file",
+        token.to_str().unwrap(),
+        "tail",
+        "--domain",
+        "office",
+        "--from-start",
+    ];
+    let line = CommandLine::try_parse_from(arguments).unwrap();
+    let (sender, lines) = mpsc::channel();
+    let tailing = std::thread::spawn(move || {
+        dispatch(line, &mut Output::new(Box::new(Lines(sender, 3)), Form::Plain))
+    });
+    let next = || lines.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!(next(), "everything anew: what was printed before is void\n");
+    let first = next();
+    assert!(first.contains("began") && first.contains("heidi@office"), "{first}");
+    house.apply(&[event("10.0.7.7", "grace@office", Kind::Login)]);
+    assert!(next().contains("grace@office"));
+    house.apply(&[event("10.0.7.7", "grace@office", Kind::Logout)]);
+    assert_eq!(tailing.join().unwrap(), Err(Failed::Unread));
+}
+
+#[test]
+fn a_server_that_is_not_there_or_not_ours_is_said_so() {
+    let house = house();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let token = house.folder.path().join("admin.token");
+    let url = format!("http://{free}");
+    let arguments =
+        ["rollcall", "--url", &url, "--token-file", token.to_str().unwrap(), "who", "10.0.0.1"];
+    let (Err(Failed::Request(why)), _) = run_line(&arguments) else { panic!("it answered") };
+    assert!(why.starts_with(&format!("no server answers at {url}")), "{why}");
+
+    let missing = house.folder.path().join("missing");
+    let (Err(Failed::Request(why)), _) = house.run_with_token(&missing, &["who", "10.0.0.1"])
+    else {
+        panic!("it answered")
+    };
+    assert!(why.contains("missing") && why.contains("the server makes it"), "{why}");
+
+    let wrong = house.folder.path().join("wrong.token");
+    fs::write(&wrong, "another-token-0123456789abcdef").unwrap();
+    fs::set_permissions(&wrong, fs::Permissions::from_mode(0o600)).unwrap();
+    let (Err(Failed::Request(why)), _) = house.run_with_token(&wrong, &["who", "10.0.0.1"]) else {
+        panic!("it answered")
+    };
+    assert!(why.contains("refuses the token") && !why.contains("another-token"), "{why}");
+}
+
+#[test]
+fn check_prints_what_is_meant_or_everything_that_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rollcall.toml");
+    let check = |text: &str, arguments: &[&str]| {
+        fs::write(&file, text).unwrap();
+        let mut line = vec!["rollcall", "--config", file.to_str().unwrap(), "check"];
+        line.extend(arguments);
+        run_line(&line)
+    };
+    let (done, printed) = check("[rest]\nlisten = \"127.0.0.1:9999\"\n", &[]);
+    assert_eq!(done, Ok(()));
+    assert!(printed.contains("127.0.0.1:9999"), "{printed}");
+
+    let wrong = "drain = \"x\"\n[rest]\nlisten = 7\n";
+    let (Err(Failed::Usage(why)), printed) = check(wrong, &[]) else { panic!("it is wrong") };
+    assert!(printed.is_empty() && why.contains("drain") && why.contains("rest.listen"), "{why}");
+    assert_eq!(Failed::Usage(why).exit(), ExitCode::from(2));
+    let (_, printed) = check(wrong, &["--json"]);
+    let printed: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(printed["problems"].as_array().unwrap().len(), 2);
+    assert_eq!(printed["problems"][1]["key"], "rest.listen");
+}
+
+#[test]
+fn a_client_is_added_and_its_statements_printed() {
+    let house = house();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rollcall.toml");
+    fs::write(&file, "data = \"data\"\n").unwrap();
+    let (url, token) =
+        (format!("http://{}", house.address), house.folder.path().join("admin.token"));
+    let add = |arguments: &[&str]| {
+        let mut line = vec!["rollcall", "--config", file.to_str().unwrap(), "--url", &url];
+        line.extend(["--token-file", token.to_str().unwrap(), "client", "add"]);
+        line.extend(arguments);
+        run_line(&line)
+    };
+    let (done, printed) = add(&[
+        "branch-fw",
+        "--address",
+        "192.0.2.1",
+        "--address",
+        "2001:db8::/64",
+        "--server-address",
+        "192.0.2.9",
+    ]);
+    assert_eq!(done, Ok(()), "{printed}");
+    let prefix = "set services user-identification identity-management connection";
+    for statement in [
+        "connect-method https",
+        "port 8443",
+        "primary address 192.0.2.9",
+        "primary client-id branch-fw",
+    ] {
+        assert!(printed.contains(&format!("{prefix} {statement}\n")), "{statement}: {printed}");
+    }
+    assert!(printed.contains("The running server knows it."), "{printed}");
+    let start = printed.find("client-secret \"").unwrap() + "client-secret \"".len();
+    let secret = printed[start..].split('"').next().unwrap();
+    assert!(secret.len() >= 22, "128 bits at least");
+    let clients = fs::read_to_string(folder.path().join("data/clients.toml")).unwrap();
+    assert!(clients.contains("branch-fw") && !clients.contains(secret), "only the hash is kept");
+
+    let (Err(Failed::Usage(why)), _) = add(&["branch-fw", "--address", "192.0.2.2"]) else {
+        panic!("the name was taken")
+    };
+    assert!(why.contains("branch-fw"), "{why}");
+    let (done, printed) = add(&["lab-fw", "--address", "192.0.2.3"]);
+    assert_eq!(done, Ok(()));
+    assert!(printed.contains("# Replace SERVER-ADDRESS"), "{printed}");
+}
+
+#[test]
+fn a_secret_is_read_and_only_its_hash_printed() {
+    let hashed = |mut input: &[u8]| {
+        let mut printed = Vec::new();
+        let mut output = Output::new(Box::new(&mut printed), Form::Plain);
+        let done = secret::Secret::Hash.run(&mut input, &mut output);
+        drop(output);
+        (done, String::from_utf8(printed).unwrap())
+    };
+    let (done, printed) = hashed(b"hunter2-hunter2\nmore\n");
+    assert_eq!(done, Ok(()));
+    assert!(rollcall_config::SecretHash::new(&printed).is_ok() && !printed.contains("hunter2"));
+    assert!(matches!(hashed(b"\n").0, Err(Failed::Usage(_))));
+}
+
+#[test]
+fn syslog_lines_are_tried_with_their_reasons() {
+    let tried = |templates: &[&str], mut input: &[u8]| {
+        let mut arguments = vec!["rollcall", "syslog-test"];
+        templates.iter().for_each(|name| arguments.extend(["--template", name]));
+        let line = CommandLine::try_parse_from(arguments).unwrap();
+        let Some(Command::SyslogTest(test)) = line.command else { panic!("another command") };
+        let mut printed = Vec::new();
+        let mut output = Output::new(Box::new(&mut printed), Form::Plain);
+        let done = test.run(&mut input, &mut output);
+        drop(output);
+        (done, String::from_utf8(printed).unwrap())
+    };
+    let (_, text) = rollcall_config::SHIPPED.iter().find(|(name, _)| *name == "openvpn").unwrap();
+    let table: toml::Table = text.parse().unwrap();
+    let samples = table["sample"].as_array().unwrap();
+    let good = samples.iter().find(|sample| sample.get("event").is_some()).unwrap();
+    let input = format!("{}\nnothing of ours\n\n", good["line"].as_str().unwrap());
+    let (done, printed) = tried(&["openvpn"], input.as_bytes());
+    assert_eq!(done, Ok(()), "{printed}");
+    assert!(printed.starts_with("1: openvpn: "), "{printed}");
+    assert!(
+        printed.contains("\n2: nothing: ") && printed.contains("\n2 lines: 1 gave"),
+        "{printed}"
+    );
+    assert_eq!(tried(&[], b"nothing of ours\n").0, Err(Failed::Nothing));
+    assert!(matches!(tried(&["no-such"], b"").0, Err(Failed::Usage(_))));
+}
+
+#[test]
+fn the_arguments_are_consistent() {
+    use clap::CommandFactory;
+    CommandLine::command().debug_assert();
+}
