@@ -70,6 +70,22 @@ impl Happening for ActorAbandoned<'_> {
     }
 }
 
+/// A producer begins. What alerts look at begins at zero: Prometheus sees a counter grow only from a
+/// value it has seen, and would miss whatever a new counter begins with.
+pub(crate) struct ProducerBegins<'a> {
+    pub producer: &'a str,
+}
+
+impl Happening for ProducerBegins<'_> {
+    fn emit(self) {
+        let labels = [("producer", self.producer.to_owned())];
+        for name in ["rollcall_receiving_items_total", "rollcall_receiving_kernel_drops_total"] {
+            counter!(name, &labels).increment(0);
+        }
+        debug!(producer = self.producer, "producer begins");
+    }
+}
+
 /// Items came in: events, or lines and bodies out of which no event could be made. The left side of
 /// the account: received = applied + deduplicated + refused + dropped.
 pub struct Received<'a> {
@@ -422,6 +438,17 @@ pub enum Instrument {
     Histogram,
 }
 
+impl Instrument {
+    /// The word of Prometheus's `# TYPE` line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Counter => "counter",
+            Gauge => "gauge",
+            Histogram => "histogram",
+        }
+    }
+}
+
 /// One metric, as documented.
 #[derive(Debug, Clone)]
 pub struct Metric {
@@ -671,13 +698,71 @@ pub fn catalogue() -> Vec<Metric> {
     of_mailboxes.chain(particular).collect()
 }
 
-/// Gives the recorder the help texts of all metrics.
+/// Gives the recorder the help texts of all metrics, and a zero to each counter without labels: a
+/// first journal error is seen to grow from something.
 pub fn describe() {
-    for Metric { name, instrument, unit, help, .. } in catalogue() {
+    for Metric { name, instrument, unit, labels, help } in catalogue() {
         match instrument {
-            Counter => describe_counter!(name, unit, help),
+            Counter => {
+                describe_counter!(name.clone(), unit, help);
+                if labels.is_empty() {
+                    counter!(name).increment(0);
+                }
+            }
             Gauge => describe_gauge!(name, unit, help),
             Histogram => describe_histogram!(name, unit, help),
+        }
+    }
+}
+
+/// The catalogue as the table of docs/metrics.md: a row a metric.
+pub fn markdown() -> String {
+    let mut table = String::from("| name | type | unit | labels | meaning |\n");
+    table.push_str("| --- | --- | --- | --- | --- |\n");
+    for Metric { name, instrument, unit, labels, help } in catalogue() {
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let (instrument, unit, labels) = (instrument.as_str(), unit.as_str(), labels.join(", "));
+        table.push_str(&format!("| `{name}` | {instrument} | {unit} | {labels} | {help} |\n"));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    const BEGIN: &str = "<!-- catalogue: begin -->\n";
+    const END: &str = "<!-- catalogue: end -->\n";
+
+    #[test]
+    fn the_documented_catalogue_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+        let page = fs::read_to_string(&path).unwrap();
+        let (before, rest) = page.split_once(BEGIN).unwrap();
+        let (table, after) = rest.split_once(END).unwrap();
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&path, [before, BEGIN, &markdown(), END, after].concat()).unwrap();
+        } else {
+            let how = "docs/metrics.md is old: BLESS=1 cargo test -p rollcall-actors catalogue";
+            assert!(table == markdown(), "{how}");
+        }
+    }
+
+    #[test]
+    fn names_follow_the_convention_and_stand_once() {
+        let mut seen = BTreeSet::new();
+        // The names of the process are Prometheus's own.
+        for metric in catalogue().iter().filter(|metric| metric.name.starts_with("rollcall_")) {
+            let name = metric.name.as_str();
+            assert_eq!(metric.instrument == Counter, name.ends_with("_total"), "{name}");
+            let seconds = name.ends_with("_seconds") || name.ends_with("_seconds_total");
+            assert_eq!(metric.unit == Unit::Seconds, seconds, "{name}");
+            assert!(!metric.help.contains('|') && !metric.help.ends_with('.'), "{name}");
+            assert!(seen.insert(metric.name.clone()), "{name} stands twice");
         }
     }
 }

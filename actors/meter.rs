@@ -8,7 +8,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
 use rollcall_identity::Timestamp;
 use serde::Serialize;
-use strum::{EnumIter, IntoStaticStr};
+use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 
 use crate::clock::Clock;
 
@@ -99,6 +99,10 @@ impl Meter {
             vec![Label::new("actor", actor.to_owned()), Label::from_static_parts("kind", kind)];
         let name = |noun: &str| format!("rollcall_{}_{noun}", stage.as_str());
         gauge!(name("mailbox_capacity"), labels.clone()).set(capacity as f64);
+        // From the beginning, so that the first restart is seen to grow from zero.
+        for end in End::iter() {
+            counter!(name("restarts_total"), with_cause(&labels, end)).increment(0);
+        }
         Self(Arc::new(Instruments {
             actor: actor.into(),
             kind,
@@ -178,14 +182,12 @@ impl Meter {
 
     /// The actor ended and will be replaced.
     pub fn restarted(&self, end: End) {
-        let cause: &'static str = end.into();
         let name = format!("rollcall_{}_restarts_total", self.0.stage.as_str());
-        let labels = vec![
+        let labels = [
             Label::new("actor", self.0.actor.to_string()),
             Label::from_static_parts("kind", self.0.kind),
-            Label::from_static_parts("cause", cause),
         ];
-        counter!(name, labels).increment(1);
+        counter!(name, with_cause(&labels, end)).increment(1);
     }
 
     /// What was read so far.
@@ -198,4 +200,11 @@ impl Meter {
             last_activity: (last != 0).then(|| Timestamp::from_millis(last)),
         }
     }
+}
+
+/// The labels of a restart.
+fn with_cause(labels: &[Label], end: End) -> Vec<Label> {
+    let mut labels = labels.to_vec();
+    labels.push(Label::from_static_parts("cause", end.into()));
+    labels
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::account::Account;
 use crate::cache::{Apply, Cache, Receipt, Refused};
-use crate::happenings::{Dropped, Happening, Received};
+use crate::happenings::{Dropped, Happening, ProducerBegins, Received};
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
 
@@ -179,6 +179,7 @@ impl Role for Producing {
     fn started(&mut self, context: &mut Desk<Self>) {
         let outlet =
             Outlet { name: Arc::clone(self.desk.meter().actor()), desk: self.desk.clone() };
+        ProducerBegins { producer: outlet.producer() }.emit();
         let running = Arc::clone(&self.producer).run(outlet, Stop(self.stop.subscribe()));
         let running = wrap_future::<_, Seat<Self>>(running);
         context.spawn(running.map(|ended, seat, context| {

@@ -1,0 +1,193 @@
+// The building blocks of the dashboards: queries, panels, and their places on the grid.
+
+const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
+const WIDTH = 24;
+
+/** The colour from each value on, beginning with the colour below all of them. */
+export const steps = (below, ...above) => ({
+  mode: "absolute",
+  steps: [{ color: below, value: null }, ...above.map(([value, color]) => ({ color, value }))],
+});
+
+/** Nothing is good, anything is bad. Grown counters are estimates, seldom whole, so that anything is not 1. */
+export const NONE_IS_GOOD = steps("green", [0.001, "red"]);
+/** Nothing is good, anything is worth a look. */
+export const NONE_IS_BETTER = steps("green", [0.001, "orange"]);
+
+/** How fast a counter grows, per second. */
+export const rate = (metric, ...matchers) => `rate(${select(metric, matchers)}[$__rate_interval])`;
+
+/** By how much a counter grew over the time shown. */
+export const growth = (metric, ...matchers) => `increase(${select(metric, matchers)}[$__range])`;
+
+/** The series of the chosen instances, narrowed by further matchers. */
+export const select = (metric, matchers = []) =>
+  `${metric}{${['instance=~"$instance"', ...matchers].join(", ")}}`;
+
+/** A quantile of a histogram, in its unit, by some labels. */
+export const quantile = (q, histogram, labels, ...matchers) =>
+  `histogram_quantile(${q}, sum by (${["le", ...labels].join(", ")}) (${rate(`${histogram}_bucket`, ...matchers)}))`;
+
+const target = ({ expr, legend = "" }, index, instant) => ({
+  refId: String.fromCharCode(65 + index),
+  datasource: DATASOURCE,
+  expr,
+  legendFormat: legend,
+  ...(instant ? { instant: true, range: false } : { instant: false, range: true }),
+});
+
+/**
+ * Lines over time. `series` are `{expr, legend}`; `limit` draws a line that should not be crossed; the axis
+ * reaches to `top` at least.
+ */
+export function lines({ title, description, unit, series, limit, top, stacked = false, w = 8, h = 8 }) {
+  return {
+    type: "timeseries",
+    title,
+    description,
+    datasource: DATASOURCE,
+    size: { w, h },
+    targets: series.map((one, index) => target(one, index, false)),
+    fieldConfig: {
+      defaults: {
+        unit,
+        min: 0,
+        color: { mode: "palette-classic" },
+        thresholds: limit ? steps("transparent", [limit, "red"]) : steps("transparent"),
+        custom: {
+          drawStyle: "line",
+          lineInterpolation: "linear",
+          lineWidth: 1,
+          fillOpacity: stacked ? 30 : 8,
+          showPoints: "never",
+          spanNulls: false,
+          stacking: { group: "A", mode: stacked ? "normal" : "none" },
+          ...(top === undefined ? {} : { axisSoftMax: top }),
+          thresholdsStyle: { mode: limit ? "dashed" : "off" },
+        },
+      },
+      overrides: [],
+    },
+    options: {
+      legend: { displayMode: "list", placement: "bottom", showLegend: true, calcs: ["lastNotNull"] },
+      tooltip: { mode: "multi", sort: "desc" },
+    },
+  };
+}
+
+/** One number with its colour. With `trend`, its line is drawn behind it. */
+export function number({ title, description, unit, expr, thresholds, trend = false, decimals, w = 4, h = 4 }) {
+  return {
+    type: "stat",
+    title,
+    description,
+    datasource: DATASOURCE,
+    size: { w, h },
+    targets: [target({ expr }, 0, !trend)],
+    fieldConfig: {
+      defaults: { unit, thresholds, noValue: "–", ...(decimals === undefined ? {} : { decimals }) },
+      overrides: [],
+    },
+    options: {
+      reduceOptions: { calcs: ["lastNotNull"], fields: "", values: false },
+      colorMode: "value",
+      graphMode: trend ? "area" : "none",
+      justifyMode: "auto",
+      orientation: "auto",
+      textMode: "value",
+      wideLayout: true,
+      showPercentChange: false,
+      percentChangeColorMode: "standard",
+    },
+  };
+}
+
+/** A variable whose values are the labels of a metric; several can be chosen, all are at first. */
+export const choice = (name, label, metric, description) => ({
+  type: "query",
+  name,
+  label,
+  description,
+  datasource: DATASOURCE,
+  // 1 is the editor's word for "label values".
+  query: { qryType: 1, query: `label_values(${metric}, ${name})`, refId: `choice-${name}` },
+  refresh: 2,
+  sort: 1,
+  multi: true,
+  includeAll: true,
+  allValue: ".*",
+  current: { text: ["All"], value: ["$__all"] },
+});
+
+const datasource = {
+  type: "datasource",
+  name: "datasource",
+  label: "Prometheus",
+  query: "prometheus",
+  refresh: 1,
+  multi: false,
+  includeAll: false,
+};
+
+/** The panels of titled rows, from left to right and from top to bottom, each with its place and number. */
+function place(rows) {
+  const placed = [];
+  let y = 0;
+  const add = (panel, gridPos) => placed.push({ id: placed.length + 1, ...panel, gridPos });
+  for (const { title, panels } of rows) {
+    add({ type: "row", title, collapsed: false, panels: [] }, { x: 0, y, w: WIDTH, h: 1 });
+    y += 1;
+    let x = 0;
+    let tallest = 0;
+    for (const { size, ...panel } of panels) {
+      if (x + size.w > WIDTH) {
+        x = 0;
+        y += tallest;
+        tallest = 0;
+      }
+      add(panel, { x, y, ...size });
+      x += size.w;
+      tallest = Math.max(tallest, size.h);
+    }
+    y += tallest;
+  }
+  return placed;
+}
+
+/** The dashboard of a stage. */
+export function dashboard({ stage, description, choices, rows }) {
+  const instances = choice(
+    "instance",
+    "Instance",
+    `rollcall_${stage}_mailbox_capacity`,
+    "Which Rollcall, as Prometheus reaches it",
+  );
+  return {
+    uid: `rollcall-${stage}`,
+    title: `Rollcall: ${stage}`,
+    description,
+    tags: ["rollcall"],
+    schemaVersion: 42,
+    version: 1,
+    editable: true,
+    graphTooltip: 1,
+    timezone: "browser",
+    time: { from: "now-1h", to: "now" },
+    refresh: "30s",
+    links: [
+      {
+        type: "dashboards",
+        title: "Stages",
+        tooltip: "The other stages of an event's way",
+        icon: "external link",
+        tags: ["rollcall"],
+        asDropdown: false,
+        includeVars: true,
+        keepTime: true,
+        targetBlank: false,
+      },
+    ],
+    templating: { list: [datasource, instances, ...choices] },
+    panels: place(rows),
+  };
+}

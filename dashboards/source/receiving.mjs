@@ -1,0 +1,139 @@
+// Receiving: bytes from outside become events.
+
+import { NONE_IS_BETTER, NONE_IS_GOOD, choice, dashboard, growth, lines, number, rate, steps } from "./panels.mjs";
+import { actors, mailboxes } from "./mailbox.mjs";
+
+const PRODUCER = 'producer=~"$producer"';
+const ITEMS = "rollcall_receiving_items_total";
+const DROPPED = "rollcall_receiving_dropped_total";
+const KERNEL_DROPS = "rollcall_receiving_kernel_drops_total";
+const REFUSED = "rollcall_receiving_streams_refused_total";
+const CLOSED = "rollcall_receiving_streams_closed_total";
+
+/** Lines that are well understood and rightly give no event. */
+const EXPECTED = "unmatched|site_to_site|not_success";
+/** Events that Rollcall itself could not take. */
+const OURS = "cache_busy|cache_gone|journal_ill";
+/** Senders that may not send so, or not so much. */
+const SENDERS = "sender_unknown|rate_limited|not_allowed";
+
+const by = (labels, expr) => `sum by (${labels}) (${expr})`;
+const total = (expr) => `sum(${expr}) or vector(0)`;
+
+const now = {
+  title: "In the time shown",
+  panels: [
+    number({
+      title: "Items received",
+      description: "Events, and lines and bodies out of which no event could be made, per second.",
+      unit: "cps",
+      expr: total(rate(ITEMS, PRODUCER)),
+      thresholds: steps("red", [0.001, "green"]),
+      trend: true,
+    }),
+    number({
+      title: "Could not be read",
+      description:
+        "Items that a template or dialect knows but cannot use, as a share of all. Some in a thousand are the oddities of senders; more means that a sender has changed its format.",
+      unit: "percentunit",
+      expr: `(${total(growth(DROPPED, PRODUCER, `reason!~"${[EXPECTED, OURS, SENDERS].join("|")}"`))}) / sum(${growth(ITEMS, PRODUCER)})`,
+      thresholds: steps("green", [0.01, "orange"], [0.05, "red"]),
+      decimals: 2,
+    }),
+    number({
+      title: "Unknown senders",
+      description: "Items from addresses or certificates that no client is configured for. Their address is in the log.",
+      unit: "locale",
+      expr: total(growth(DROPPED, PRODUCER, 'reason="sender_unknown"')),
+      thresholds: NONE_IS_BETTER,
+      decimals: 0,
+    }),
+    number({
+      title: "Lost by Rollcall",
+      description: "Events that were read but could not be taken, because the cache or the journal was not there.",
+      unit: "locale",
+      expr: total(growth(DROPPED, PRODUCER, `reason=~"${OURS}"`)),
+      thresholds: NONE_IS_GOOD,
+      decimals: 0,
+    }),
+    number({
+      title: "Dropped by the kernel",
+      description:
+        "Datagrams that came faster than they were read. Raise net.core.rmem_max and receive_buffer, or let the sender use TCP.",
+      unit: "locale",
+      expr: total(growth(KERNEL_DROPS, PRODUCER)),
+      thresholds: NONE_IS_GOOD,
+      decimals: 0,
+    }),
+    number({
+      title: "Streams refused",
+      description: "Connections turned away: unknown sender, too many at once, TLS that failed or was too slow.",
+      unit: "locale",
+      expr: total(growth(REFUSED, PRODUCER)),
+      thresholds: NONE_IS_BETTER,
+      decimals: 0,
+    }),
+  ],
+};
+
+const items = {
+  title: "Items",
+  panels: [
+    lines({
+      title: "Items received",
+      description: "What each producer receives. A line that falls to zero is a silent source: look at the sender first.",
+      unit: "cps",
+      series: [{ expr: by("producer", rate(ITEMS, PRODUCER)), legend: "{{producer}}" }],
+    }),
+    lines({
+      title: "Where items end",
+      description:
+        "Every item is applied, deduplicated or refused by the cache, or dropped before. The sum is what was received.",
+      unit: "cps",
+      stacked: true,
+      series: [
+        { expr: by("outcome", rate("rollcall_deciding_events_total", PRODUCER, 'producer!="cache"')), legend: "{{outcome}}" },
+        { expr: `sum(${rate(DROPPED, PRODUCER)})`, legend: "dropped" },
+      ],
+    }),
+    lines({
+      title: "Dropped, by reason",
+      description:
+        "unmatched: no template knows the line, normal for a sender that logs other things too. sender_unknown: nobody configured. no_…, bad_…: the sender's format differs from the template; try the line with rollcall syslog-test.",
+      unit: "cps",
+      series: [{ expr: by("producer, reason", rate(DROPPED, PRODUCER)), legend: "{{producer}} {{reason}}" }],
+    }),
+    lines({
+      title: "Could not be read, by template or dialect",
+      description: "Which template's lines or which dialect's bodies are known but cannot be used, and why.",
+      unit: "cps",
+      series: [{ expr: by("form, reason", rate(DROPPED, PRODUCER, 'form!="none"')), legend: "{{form}} {{reason}}" }],
+    }),
+    lines({
+      title: "Dropped by the kernel",
+      description: "Datagrams per second that the kernel threw away because the socket's buffer was full.",
+      unit: "cps",
+      series: [{ expr: by("producer", rate(KERNEL_DROPS, PRODUCER)), legend: "{{producer}}" }],
+    }),
+    lines({
+      title: "Streams refused and closed",
+      description:
+        "Connections per second that were turned away, and that ended, with the reason. Many short streams of one sender mean that it cannot agree with Rollcall.",
+      unit: "cps",
+      series: [
+        { expr: by("producer, reason", rate(REFUSED, PRODUCER)), legend: "{{producer}} refused: {{reason}}" },
+        { expr: by("producer, reason", rate(CLOSED, PRODUCER)), legend: "{{producer}} closed: {{reason}}" },
+      ],
+    }),
+  ],
+};
+
+export default dashboard({
+  stage: "receiving",
+  description: "Producers: bytes from outside become events. Are all sources heard, and is what they say understood?",
+  choices: [
+    choice("producer", "Producer", `${ITEMS}{instance=~"$instance"}`, "Which configured source of events"),
+    actors("receiving"),
+  ],
+  rows: [now, items, mailboxes("receiving")],
+});

@@ -1,0 +1,17 @@
+// Writes the dashboards into the folder above. With --check, writes nothing and fails when one differs.
+
+import { readFileSync, writeFileSync } from "node:fs";
+
+let old = 0;
+for (const stage of ["receiving", "deciding", "answering", "supervising"]) {
+  const { default: made } = await import(`./${stage}.mjs`);
+  const file = new URL(`../${stage}.json`, import.meta.url);
+  const text = `${JSON.stringify(made, null, 2)}\n`;
+  if (!process.argv.includes("--check")) {
+    writeFileSync(file, text);
+  } else if (readFileSync(file, "utf8") !== text) {
+    console.error(`dashboards/${stage}.json is old: node dashboards/source/write.mjs`);
+    old += 1;
+  }
+}
+process.exitCode = old > 0 ? 1 : 0;
