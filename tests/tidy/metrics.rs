@@ -22,7 +22,8 @@ fn scraped() -> BTreeSet<String> {
 fn named(text: &str) -> BTreeSet<&str> {
     let word = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == ':';
     let words = text.split(move |char| !word(char));
-    words.filter(|word| word.starts_with("rollcall_") && !word.contains(':')).collect()
+    let ours = |word: &str| word.starts_with("rollcall_") || word.starts_with("process_");
+    words.filter(|word| ours(word) && !word.contains(':') && !word.ends_with('_')).collect()
 }
 
 #[test]
