@@ -12,7 +12,7 @@ use rollcall_identity::{Limits, MemoryJournal, Name};
 use tokio::sync::watch;
 
 use self::doors::Door;
-pub use self::doors::Listening;
+pub use self::doors::{Listening, Obstacle};
 use crate::clock::Clock;
 use crate::enforcement::{Enforcement, Points};
 use crate::heart::{Heart, StillBorn};
@@ -48,7 +48,8 @@ pub struct House {
     settings: Settings,
     clock: Clock,
     heart: Heart,
-    pushes: Mailbox<Producing>,
+    pushes: Pushes,
+    ptim: (Name, Mailbox<Producing>),
     points: Arc<Points>,
     syslog: BTreeMap<Name, Employed>,
     enforcement: Option<(Door, Mailbox<Listener>)>,
@@ -63,15 +64,14 @@ impl Plan {
     /// Draws the house, binding and reading everything that it needs.
     ///
     /// # Errors
-    /// Everything that cannot be had, in plain words.
-    pub fn draw(settings: Settings, clock: &Clock) -> Result<Self, Vec<String>> {
+    /// Everything that cannot be had.
+    pub fn draw(settings: Settings, clock: &Clock) -> Result<Self, Vec<Obstacle>> {
         let mut problems = Vec::new();
-        let mut noted = |error: String| problems.push(error);
+        let mut noted = |obstacle: Obstacle| problems.push(obstacle);
         if let Err(error) = doors::make_folder(&settings.data) {
             noted(error);
         }
-        let token = Token::open(&settings.rest.token_file)
-            .map_err(|e| noted(format!("{}: {e}", settings.rest.token_file.display())));
+        let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
         let mut syslog = BTreeMap::new();
         for section in &settings.syslog {
             match doors::syslog(section, clock, None) {
@@ -135,9 +135,8 @@ impl Plan {
         .routes();
         let enforcement_routes =
             Enforcement::new(Arc::clone(&points), heart.query.clone(), pushes.clone()).routes();
-        let ptim: Arc<dyn Producer> = Arc::new(Ptim::new(pushes));
         let rest_desk = open(&heart, &rest, &rest_routes, settings.drain, &clock).await?;
-        let pushes = employ(&heart, settings.ptim.name.as_str(), ptim, &clock).await?;
+        let ptim = employ_ptim(&heart, &settings, &pushes, &clock).await?;
         let mut house = House {
             rest: (rest, rest_desk),
             enforcement: None,
@@ -146,6 +145,7 @@ impl Plan {
             clock,
             heart,
             pushes,
+            ptim,
             points,
             enforcement_routes,
             rest_routes,
@@ -177,7 +177,7 @@ impl House {
     pub async fn reload(&mut self, settings: Settings) -> Result<ReloadReport, Vec<String>> {
         let mut report = self.compare(&settings);
         let mut problems = Vec::new();
-        let mut noted = |error: String| problems.push(error);
+        let mut noted = |obstacle: Obstacle| problems.push(obstacle);
         let mut hired = Vec::new();
         for section in &settings.syslog {
             let employed = self.syslog.get(&section.name);
@@ -194,16 +194,20 @@ impl House {
         let before = self.enforcement.as_ref().map(|(door, _)| door);
         let enforcement = Door::enforcement(&settings, &self.clock, before).map_err(&mut noted);
         let rest = Door::rest(&settings, &self.clock, Some(&self.rest.0)).map_err(&mut noted);
-        let (Ok(enforcement), Ok(rest)) = (enforcement, rest) else { return Err(problems) };
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let (Ok(enforcement), Ok(rest), true) = (enforcement, rest, problems.is_empty()) else {
+            return Err(problems.iter().map(ToString::to_string).collect());
+        };
         let gone: Vec<Name> = self
             .syslog
             .keys()
             .filter(|name| !settings.syslog.iter().any(|section| section.name == **name))
             .cloned()
             .collect();
+        if self.ptim.0 != settings.ptim.name {
+            // What is pushed meanwhile is told to come again: no push is received under one name
+            // and decided under another.
+            self.dismiss(self.ptim.0.as_str(), &self.ptim.1).await;
+        }
         self.heart.rules.store(Arc::new(settings.rules.clone()));
         self.points.govern(&settings.enforcement, &settings.ptim);
         self.settings = settings;
@@ -223,6 +227,7 @@ impl House {
             ("ptim", old.ptim != new.ptim),
             ("enforcement", old.enforcement != new.enforcement),
             ("rest", old.rest != new.rest),
+            ("rest.token_file", old.rest.token_file != new.rest.token_file),
             ("log", old.log != new.log),
         ];
         let names = |wanted: &[&str]| -> Vec<String> {
@@ -230,7 +235,7 @@ impl House {
                 differs.iter().filter(|(name, differs)| *differs && wanted.contains(name));
             differs.map(|(name, _)| (*name).to_owned()).collect()
         };
-        let waits: &[&str] = &["data", "history", "log"];
+        let waits: &[&str] = &["data", "history", "log", "rest.token_file"];
         ReloadReport {
             changed: differs
                 .iter()
@@ -249,6 +254,11 @@ impl House {
         (enforcement, rest): (Option<Door>, Door),
         report: &mut ReloadReport,
     ) -> Result<(), Gone> {
+        if self.ptim.0 != self.settings.ptim.name {
+            let (heart, settings) = (&self.heart, &self.settings);
+            self.ptim = employ_ptim(heart, settings, &self.pushes, &self.clock).await?;
+            report.restarted.push(self.ptim.0.to_string());
+        }
         for name in gone {
             if let Some(employed) = self.syslog.remove(&name) {
                 self.dismiss(name.as_str(), &employed.desk).await;
@@ -346,7 +356,7 @@ impl House {
         if let Some((_, desk)) = &self.enforcement {
             self.close("enforcement", desk).await;
         }
-        self.dismiss(self.settings.ptim.name.as_str(), &self.pushes).await;
+        self.dismiss(self.ptim.0.as_str(), &self.ptim.1).await;
         self.close("rest", &self.rest.1).await;
         self.heart.stop().await;
     }
@@ -369,6 +379,18 @@ async fn measure(points: Arc<Points>) {
 
 fn limits(history: &config::History) -> Limits {
     Limits { tombstones: history.tombstones, tombstone_count: history.tombstone_count }
+}
+
+async fn employ_ptim(
+    heart: &Heart,
+    settings: &Settings,
+    pushes: &Pushes,
+    clock: &Clock,
+) -> Result<(Name, Mailbox<Producing>), Gone> {
+    let name = settings.ptim.name.clone();
+    let producer: Arc<dyn Producer> = Arc::new(Ptim::new(pushes.clone()));
+    let desk = employ(heart, name.as_str(), producer, clock).await?;
+    Ok((name, desk))
 }
 
 async fn employ(

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use actix::System;
 use rollcall_actors::clock::Clock;
-use rollcall_actors::house::{House, Plan};
+use rollcall_actors::house::{House, Obstacle, Plan};
 use rollcall_actors::metrics;
 use rollcall_config::{self as config, Environment};
 
@@ -26,8 +26,7 @@ fn serve(path: Option<&Path>) -> Result<(), Failed> {
     let settings = config::load(path, &Environment::process())?;
     announce::open_log(settings.log);
     let recorder = metrics::install().map_err(|error| Failed::Request(error.to_string()))?;
-    let plan = Plan::draw(settings, &Clock::system())
-        .map_err(|problems| Failed::Usage(problems.join("\n")))?;
+    let plan = Plan::draw(settings, &Clock::system()).map_err(|all| obstructed(&all))?;
     System::new().block_on(async {
         let (mut calls, reload) = Calls::listen().map_err(failed)?;
         let listening = plan.listening();
@@ -57,6 +56,16 @@ async fn live(mut house: House, calls: &mut Calls, path: Option<&Path>) -> House
                 }
             }
         }
+    }
+}
+
+/// What is wrong with the configuration is wrong at every start; what the system withholds may be
+/// had at another.
+fn obstructed(all: &[Obstacle]) -> Failed {
+    let text = all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    match all.iter().any(|obstacle| matches!(obstacle, Obstacle::Wrong(_))) {
+        true => Failed::Usage(text),
+        false => Failed::Request(text),
     }
 }
 

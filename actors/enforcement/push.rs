@@ -49,6 +49,10 @@ impl Enforcement {
         let Some(outlet) = self.pushes.outlet() else {
             return Err(Refused::unavailable("the producer of pushes is not there"));
         };
+        // While the producer is being renamed by a reload; it is accounted for under one name.
+        if client.pushes.as_ref().is_some_and(|p| p.json.producer.as_str() != outlet.producer()) {
+            return Err(Refused::unavailable("the producer of pushes is being replaced"));
+        }
         let mut harvest = Harvest::default();
         let read = read(said, visit, client, form, &mut harvest);
         let pending = outlet.hand_over(&mut harvest).await;

@@ -2,6 +2,7 @@
 //! and the certificates that they show.
 
 use std::fs::DirBuilder;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,33 @@ use sha2::{Digest, Sha256};
 use crate::clock::Clock;
 use crate::listener::{Bound, Plan, Routes};
 use crate::producers::syslog::Syslog;
-use crate::tls::{Clients, SelfMade, from_files};
+use crate::rest::Token;
+use crate::tls::{BadTls, Clients, SelfMade, from_files};
+
+/// Something that the house needs and cannot have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// The configuration names what is not good: the same start would fail again.
+    #[error("{0}")]
+    Wrong(String),
+    /// The system does not give it now, such as an address that another process has.
+    #[error("{0}")]
+    Withheld(String),
+}
+
+impl Obstacle {
+    fn of(who: &dyn std::fmt::Display, error: &io::Error) -> Self {
+        let text = format!("{who}: {error}");
+        match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Self::Wrong(text),
+            _ => Self::Withheld(text),
+        }
+    }
+
+    fn wrong(who: &dyn std::fmt::Display, error: &BadTls) -> Self {
+        Self::Wrong(format!("{who}: {error}"))
+    }
+}
 
 /// An HTTP listener that is bound.
 #[derive(Clone)]
@@ -57,7 +84,7 @@ impl Door {
         settings: &Settings,
         clock: &Clock,
         before: Option<&Self>,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<Self>, Obstacle> {
         let section = &settings.enforcement;
         if section.listen.is_empty() {
             return Ok(None);
@@ -72,7 +99,7 @@ impl Door {
         settings: &Settings,
         clock: &Clock,
         before: Option<&Self>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Obstacle> {
         let section = &settings.rest;
         let (listen, limits) = (vec![section.listen], section.limits.clone());
         Self::bind("rest", (listen, &section.tls, limits), (&settings.data, clock), before)
@@ -83,12 +110,12 @@ impl Door {
         (listen, tls, limits): (Vec<SocketAddr>, &Tls, HttpLimits),
         (data, clock): (&Path, &Clock),
         before: Option<&Self>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Obstacle> {
         let bound = match before {
             Some(door) if door.stamp.listen == listen => door.bound.clone(),
-            _ => Bound::bind(&listen).map_err(|error| format!("{name}: {error}"))?,
+            _ => Bound::bind(&listen).map_err(|error| Obstacle::of(&name, &error))?,
         };
-        let bad = |error| format!("{name}: {error}");
+        let bad = |error| Obstacle::wrong(&name, &error);
         let config = match tls {
             Tls::Plain => None,
             Tls::Files { certificate, key } => {
@@ -130,14 +157,14 @@ pub(super) fn syslog(
     section: &config::Syslog,
     clock: &Clock,
     before: Option<&Syslog>,
-) -> Result<Syslog, String> {
+) -> Result<Syslog, Obstacle> {
     let tls = section.tls.as_ref().map(|tls| {
         let clients = tls.client_ca.as_deref().map_or(Clients::Anonymous, Clients::Certified);
         from_files(&tls.certificate, &tls.key, clients)
     });
-    let tls = tls.transpose().map_err(|error| format!("{}: {error}", section.name))?;
+    let tls = tls.transpose().map_err(|error| Obstacle::wrong(&section.name, &error))?;
     let bound = Syslog::bind(section, tls, clock.clone(), before);
-    bound.map_err(|error| format!("{}: {error}", section.name))
+    bound.map_err(|error| Obstacle::of(&section.name, &error))
 }
 
 /// The digest of what a syslog producer's certificate is read from.
@@ -161,7 +188,13 @@ fn digest(files: &[&PathBuf]) -> Certificate {
 }
 
 /// Makes the data folder, closed to others.
-pub(super) fn make_folder(data: &Path) -> Result<(), String> {
+pub(super) fn make_folder(data: &Path) -> Result<(), Obstacle> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.map_err(|error| format!("the data folder {}: {error}", data.display()))
+    let who = format!("the data folder {}", data.display());
+    made.map_err(|error| Obstacle::of(&who, &error))
+}
+
+/// Opens the administrators' token, and makes it at a first start.
+pub(super) fn token(file: &Path) -> Result<Token, Obstacle> {
+    Token::open(file).map_err(|error| Obstacle::of(&file.display(), &error))
 }

@@ -188,6 +188,31 @@ fn a_producer_that_is_configured_away_is_gone() {
 }
 
 #[test]
+fn a_producer_of_pushes_can_be_renamed() {
+    story(async |mut lived| {
+        let renamed = [DOORS, "[ptim]\nname = \"pushes\"\n", SYSLOG].concat();
+        let report = lived.house.reload(settings(lived.folder.path(), &renamed)).await.unwrap();
+        assert_eq!(report.restarted, ["pushes"]);
+        let all = lived.house.heart.supervisor.send(RollCall).await.unwrap();
+        let names: Vec<_> = all.iter().map(|attendance| attendance.actor.as_str()).collect();
+        assert!(names.contains(&"pushes") && !names.contains(&"ptim"), "{names:?}");
+        lived.house.drain().await.unwrap();
+    });
+}
+
+#[test]
+fn what_a_house_cannot_have_is_told_all_at_once_and_by_its_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let holder = std::net::TcpListener::bind(taken).unwrap();
+    let text = DOORS.replace("\"127.0.0.1:0\"]", &format!("\"{taken}\"]"));
+    let problems = Plan::draw(settings(folder.path(), &text), &Clock::system()).err();
+    drop(holder);
+    let problems = problems.unwrap();
+    assert!(problems.iter().all(|p| matches!(p, Obstacle::Withheld(_))), "{problems:?}");
+}
+
+#[test]
 fn a_house_is_drained_in_time() {
     story(async |lived| {
         lived.send("alice", "10.7.0.1");
