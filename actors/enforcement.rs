@@ -111,8 +111,8 @@ impl Enforcement {
         let said = said(http, &body);
         match place {
             Place::Token => self.login(&said, &visit).await,
-            Place::Api(path) => self.served(&Request { path, ..said }, &visit, None).await,
-            Place::Events => self.served(&said, &visit, Some(Form::Json)).await,
+            Place::Api(below) => self.served(&said, below, &visit, None).await,
+            Place::Events => self.served(&said, said.path, &visit, Some(Form::Json)).await,
             Place::Nowhere => {
                 self.strange.seen(&said, &visit);
                 refuse(None, Refused::route())
@@ -120,8 +120,16 @@ impl Enforcement {
         }
     }
 
-    /// Answers somebody with a token: a push in this form, or whatever the request shows to be.
-    async fn served(&self, said: &Request<'_>, visit: &Visit, form: Option<Form>) -> HttpResponse {
+    /// Answers somebody with a token: a push in this form, or whatever the request, read with the
+    /// path `below` the prefix, shows to be.
+    async fn served(
+        &self,
+        whole: &Request<'_>,
+        below: &str,
+        visit: &Visit,
+        form: Option<Form>,
+    ) -> HttpResponse {
+        let said = &Request { path: below, ..*whole };
         let client = match self.holder(said, visit) {
             Ok(client) => client,
             Err(refused) => return refuse(None, refused),
@@ -134,7 +142,7 @@ impl Enforcement {
         };
         answer.unwrap_or_else(|refused| {
             if refused.is_route() {
-                self.strange.seen(said, visit);
+                self.strange.seen(whole, visit);
             }
             refuse(Some(&client), refused)
         })

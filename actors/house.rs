@@ -15,6 +15,7 @@ use self::doors::Door;
 pub use self::doors::{Listening, Obstacle};
 use crate::clock::Clock;
 use crate::enforcement::{Enforcement, Points};
+use crate::happenings::{Happening, Insecure};
 use crate::heart::{Heart, StillBorn};
 use crate::listener::{Listener, Routes};
 use crate::mailbox::{Gone, Mailbox};
@@ -120,6 +121,7 @@ impl Plan {
         let points = Points::new(&settings.enforcement, &settings.ptim, newest, clock.clone());
         let (points, pushes) = (Arc::new(points), Pushes::default());
         actix::spawn(measure(Arc::clone(&points)));
+        Insecure { listeners: &settings.insecure_listeners() }.emit();
         let told = Arc::clone(&points);
         let rest_routes = Rest {
             query: heart.query.clone(),
@@ -210,6 +212,7 @@ impl House {
         }
         self.heart.rules.store(Arc::new(settings.rules.clone()));
         self.points.govern(&settings.enforcement, &settings.ptim);
+        Insecure { listeners: &settings.insecure_listeners() }.emit();
         self.settings = settings;
         let done = self.replace(gone, hired, (enforcement, rest), &mut report).await;
         done.map(|()| report).map_err(|error| vec![error.to_string()])

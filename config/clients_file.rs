@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
@@ -104,8 +104,8 @@ struct WrittenPoint<'a> {
 /// Appends `point` to the clients file in the data folder and returns the file's path.
 ///
 /// What is in the file stays as it is, comments included. The file is replaced as a whole (mode
-/// 0600, written and synced under another name, renamed), so that a reader sees the old or the new
-/// one; a lock on the folder lets one process write at a time.
+/// 0600, owned by whoever owns the folder, written and synced under another name, renamed), so that
+/// a reader sees the old or the new one; a lock on the folder lets one process write at a time.
 ///
 /// # Errors
 /// [`NotAdded`]; the file is then as it was.
@@ -135,7 +135,7 @@ pub fn add_point(
     if let Some(problems) = Problems::from_found(reading.into_problems()) {
         return Err(NotAdded::Refused(problems));
     }
-    replace(&path, &text).map_err(at(&path))?;
+    replace(&path, &text, &folder).map_err(at(&path))?;
     folder.sync_all().map_err(at(data))?;
     Ok(path)
 }
@@ -174,8 +174,8 @@ fn append(text: &mut String, point: &NewPoint) {
     text.push_str(&block);
 }
 
-/// Puts `text` in the place of the file at `path`.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// Puts `text` in the place of the file at `path`, which is in `folder`.
+fn replace(path: &Path, text: &str, folder: &File) -> io::Result<()> {
     let new = path.with_extension("toml.new");
     // What a killed process left may have another mode: it is made anew.
     match fs::remove_file(&new) {
@@ -183,6 +183,11 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    // An administrator adds a firewall as root; the service, to which the folder belongs, reads it.
+    let (owner, mine) = (folder.metadata()?, file.metadata()?);
+    if owner.uid() != mine.uid() {
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+    }
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)

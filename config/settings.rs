@@ -9,7 +9,7 @@ use crate::reading::{Document, Environment, Reading};
 use crate::section::Section;
 use crate::template::Templates;
 use crate::{
-    Enforcement, History, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog,
+    Enforcement, History, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog, Tls,
     clients_file, file, rules,
 };
 
@@ -35,6 +35,20 @@ pub struct Settings {
     pub rest: Rest,
     /// The log.
     pub log: Log,
+}
+
+impl Settings {
+    /// The listeners whose secrets and users can be read on the way: plain HTTP because `insecure`
+    /// was written, and not the administrators' on loopback, which nobody else can read.
+    pub fn insecure_listeners(&self) -> Vec<&'static str> {
+        let Self { enforcement, rest, .. } = self;
+        let local = rest.listen.ip().to_canonical().is_loopback();
+        let open = [
+            ("enforcement", enforcement.tls == Tls::Plain && !enforcement.listen.is_empty()),
+            ("rest", rest.tls == Tls::Plain && !local),
+        ];
+        open.into_iter().filter(|(_, insecure)| *insecure).map(|(name, _)| name).collect()
+    }
 }
 
 /// The file name of the embedded default in problems.

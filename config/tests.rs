@@ -62,6 +62,17 @@ fn wrong(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn plain_http_that_others_can_read_is_listed() {
+    let listed = |text: &str| Scratch::new().read(text).unwrap().insecure_listeners();
+    assert_eq!(listed(""), Vec::<&str>::new());
+    assert_eq!(listed("[enforcement]\ninsecure = true\n"), ["enforcement"]);
+    assert_eq!(listed("[enforcement]\nlisten = []\ninsecure = true\n"), Vec::<&str>::new());
+    let rest = |listen: &str| format!("[rest]\nlisten = '{listen}:8514'\ninsecure = true\n");
+    assert_eq!(listed(&rest("0.0.0.0")), ["rest"]);
+    assert_eq!(listed(&rest("127.0.0.1")), Vec::<&str>::new());
+}
+
+#[test]
 fn the_embedded_default_is_what_the_readme_promises() {
     let environment = Environment::new(|_| None, TimeZone::UTC);
     let settings = load(None, &environment).unwrap();

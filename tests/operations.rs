@@ -54,6 +54,20 @@ fn a_reload_adds_a_client(reload: impl FnOnce(&Server)) {
 }
 
 #[test]
+fn plain_http_to_firewalls_is_warned_of_and_seen_in_the_metrics() {
+    let tls = "[enforcement.tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n";
+    let gauge = "rollcall_answering_insecure_listeners";
+    let server = Server::start(Setup::new().replacing(tls, "insecure = true\n"));
+    assert_eq!(server.metrics().sum(gauge, &[]), 1);
+    let warned = "plain HTTP: secrets and user names can be read on the way";
+    assert!(server.log().contains(warned), "{}", server.log());
+    server.rewrite(|text| text.replace("insecure = true\n", tls));
+    assert_eq!(server.post("/api/v1/reload").status, 200);
+    assert_eq!(server.metrics().sum(gauge, &[]), 0);
+    server.stop();
+}
+
+#[test]
 fn a_reload_by_sighup_adds_a_client_and_loses_no_session() {
     a_reload_adds_a_client(|server| server.signal(Signal::SIGHUP));
 }

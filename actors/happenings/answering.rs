@@ -51,6 +51,20 @@ impl Happening for Responded {
     }
 }
 
+/// The listeners that speak plain HTTP to the network, of the settings that came into force.
+pub(crate) struct Insecure<'a> {
+    pub listeners: &'a [&'static str],
+}
+
+impl Happening for Insecure<'_> {
+    fn emit(self) {
+        gauge!("rollcall_answering_insecure_listeners").set(self.listeners.len() as f64);
+        for listener in self.listeners {
+            warn!(listener, "plain HTTP: secrets and user names can be read on the way");
+        }
+    }
+}
+
 /// Somebody began to read the live stream.
 pub(crate) struct ReaderCame;
 

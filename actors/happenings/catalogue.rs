@@ -170,6 +170,13 @@ const PARTICULAR: &[Row] = &[
         &["listener", "code"],
         "HTTP requests answered, by listener and status",
     ),
+    (
+        "rollcall_answering_insecure_listeners",
+        Gauge,
+        Unit::Count,
+        &[],
+        "Listeners that speak plain HTTP to the network: 0 is right",
+    ),
     ("rollcall_answering_streams", Gauge, Unit::Count, &[], "Readers of the live stream"),
     (
         "process_cpu_seconds_total",

@@ -1,5 +1,7 @@
 //! Enforcement points that are added while the server runs.
 
+use std::os::unix::fs::{MetadataExt, chown};
+
 use rollcall_identity::Name;
 
 use super::*;
@@ -29,6 +31,21 @@ fn an_added_point_is_there_after_a_reload_with_the_others() {
     assert_eq!(one.addresses, point("one", "id-1").addresses);
     assert_eq!(one.secret.expose(), HASH);
     assert!(after.rules.authorities.contains_key(&(after.ptim.name.clone(), one.name.clone())));
+}
+
+/// Only root can give a folder away; of anybody else's the file is the writer's own, as it must be.
+#[test]
+fn the_file_belongs_to_whoever_owns_the_folder() {
+    let scratch = Scratch::new();
+    let settings = scratch.read("").unwrap();
+    fs::create_dir(&settings.data).unwrap();
+    let mine = fs::metadata(&settings.data).unwrap().uid();
+    let given = chown(&settings.data, Some(65_534), Some(65_533)).is_ok();
+    let path = add_point(&settings, &scratch.environment(), &point("one", "id")).unwrap();
+    let file = fs::metadata(path).unwrap();
+    let expected = if given { (65_534, 65_533) } else { (mine, file.gid()) };
+    assert_eq!((file.uid(), file.gid()), expected);
+    assert_eq!(file.mode() & 0o777, 0o600);
 }
 
 #[test]
