@@ -236,21 +236,3 @@ proptest! {
         }
     }
 }
-
-/// Not a test of speed in itself, which would fail on a busy machine: it prints the figure.
-/// `cargo test --release -p rollcall-wire -- --ignored --nocapture a_page`
-#[test]
-#[ignore = "prints how long a page of 1000 reports takes"]
-#[expect(clippy::disallowed_methods, reason = "measures time, decides nothing by it")]
-fn a_page_of_1000_reports() {
-    let session = session();
-    for format in [Format::Json, Format::Xml] {
-        let (dialect, mut out) = (Dialect { format, ..Dialect::default() }, Vec::new());
-        let began = std::time::Instant::now();
-        for _ in 0..1000 {
-            out.clear();
-            batch(&dialect, (0..1000).map(|_| Report::from(&session)), "5f-7", &mut out);
-        }
-        println!("{format:?}: {:?} a page of {} bytes", began.elapsed() / 1000, out.len());
-    }
-}
