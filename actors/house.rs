@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_config::{self as config, Settings};
 use rollcall_identity::{Limits, MemoryJournal, Name};
 use tokio::sync::watch;
@@ -23,8 +25,7 @@ use crate::producers::ptim::{Ptim, Pushes};
 use crate::producers::syslog::Syslog;
 use crate::producers::{Close, Producer, Producing};
 use crate::rest::{Reload, ReloadReport, Rest, Token};
-use crate::supervisor::{Dismiss, Hire};
-use metrics_exporter_prometheus::PrometheusHandle;
+use crate::supervisor::{Dismiss, Hire, RollCall};
 
 /// A house that is drawn: every socket is bound, every certificate is read, nothing runs yet.
 pub struct Plan {
@@ -75,7 +76,7 @@ impl Plan {
         let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
         let mut syslog = BTreeMap::new();
         for section in &settings.syslog {
-            match doors::syslog(section, clock, None) {
+            match doors::syslog(section, clock, &[]) {
                 Ok(producer) => drop(syslog.insert(section.name.clone(), Arc::new(producer))),
                 Err(error) => noted(error),
             }
@@ -181,20 +182,21 @@ impl House {
         let mut problems = Vec::new();
         let mut noted = |obstacle: Obstacle| problems.push(obstacle);
         let mut hired = Vec::new();
+        let before: Vec<&Syslog> =
+            self.syslog.values().map(|employed| &*employed.producer).collect();
         for section in &settings.syslog {
             let employed = self.syslog.get(&section.name);
             let kept = employed.is_some_and(|e| e.certificate == doors::certificate(section));
             if kept && self.settings.syslog.contains(section) {
                 continue;
             }
-            let before = employed.map(|employed| &*employed.producer);
-            match doors::syslog(section, &self.clock, before) {
+            match doors::syslog(section, &self.clock, &before) {
                 Ok(producer) => hired.push((section.name.clone(), Arc::new(producer))),
                 Err(error) => noted(error),
             }
         }
-        let before = self.enforcement.as_ref().map(|(door, _)| door);
-        let enforcement = Door::enforcement(&settings, &self.clock, before).map_err(&mut noted);
+        let open = self.enforcement.as_ref().map(|(door, _)| door);
+        let enforcement = Door::enforcement(&settings, &self.clock, open).map_err(&mut noted);
         let rest = Door::rest(&settings, &self.clock, Some(&self.rest.0)).map_err(&mut noted);
         let (Ok(enforcement), Ok(rest), true) = (enforcement, rest, problems.is_empty()) else {
             return Err(problems.iter().map(ToString::to_string).collect());
@@ -208,7 +210,7 @@ impl House {
         if self.ptim.0 != settings.ptim.name {
             // What is pushed meanwhile is told to come again: no push is received under one name
             // and decided under another.
-            self.dismiss(self.ptim.0.as_str(), &self.ptim.1).await;
+            self.dismiss(self.ptim.0.as_str(), &self.ptim.1, self.settings.drain).await;
         }
         self.heart.rules.store(Arc::new(settings.rules.clone()));
         self.points.govern(&settings.enforcement, &settings.ptim);
@@ -264,13 +266,13 @@ impl House {
         }
         for name in gone {
             if let Some(employed) = self.syslog.remove(&name) {
-                self.dismiss(name.as_str(), &employed.desk).await;
+                self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
                 report.restarted.push(name.to_string());
             }
         }
         for (name, producer) in hired {
             if let Some(employed) = self.syslog.remove(&name) {
-                self.dismiss(name.as_str(), &employed.desk).await;
+                self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
             }
             report.restarted.push(name.to_string());
             self.employ_syslog(name, producer).await?;
@@ -282,7 +284,7 @@ impl House {
         };
         if !same {
             if let Some((_, desk)) = self.enforcement.take() {
-                self.close("enforcement", &desk).await;
+                self.close("enforcement", &desk, self.settings.drain).await;
             }
             if let Some(door) = enforcement {
                 self.open_enforcement(door).await?;
@@ -303,7 +305,10 @@ impl House {
     /// When the supervisor is gone.
     pub async fn settle(&mut self) -> Result<(), Gone> {
         if let Some(rest) = self.next_rest.take() {
-            self.close("rest", &self.rest.1).await;
+            // The live streams end, and come back to the new listener.
+            self.draining.send_replace(true);
+            self.close("rest", &self.rest.1, self.settings.drain).await;
+            self.draining.send_replace(false);
             let (routes, drain) = (&self.rest_routes, self.settings.drain);
             let desk = open(&self.heart, &rest, routes, drain, &self.clock).await?;
             self.rest = (rest, desk);
@@ -327,18 +332,22 @@ impl House {
         Ok(())
     }
 
-    /// Lets a producer hand over what it has, within the drain's time, and ends it.
-    async fn dismiss(&self, name: &str, desk: &Mailbox<Producing>) {
+    /// Lets a producer hand over what it has, within `limit`, and ends it.
+    async fn dismiss(&self, name: &str, desk: &Mailbox<Producing>, limit: Duration) {
         // One that is late or gone has nothing to hand over; what it held is counted as dropped.
-        let _ = tokio::time::timeout(self.settings.drain, desk.send(Close)).await;
+        let _ = tokio::time::timeout(limit, desk.send(Close)).await;
         let _ = self.heart.supervisor.send(Dismiss(name.to_owned())).await;
     }
 
-    /// Lets a listener answer those who have asked, and ends it.
-    async fn close(&self, name: &str, desk: &Mailbox<Listener>) {
-        let closing = desk.send(crate::listener::Close);
-        let _ = tokio::time::timeout(self.settings.drain, closing).await;
+    /// Lets a listener answer those who have asked, within `limit`, and ends it.
+    async fn close(&self, name: &str, desk: &Mailbox<Listener>, limit: Duration) {
+        let _ = tokio::time::timeout(limit, desk.send(crate::listener::Close)).await;
         let _ = self.heart.supervisor.send(Dismiss(name.to_owned())).await;
+    }
+
+    /// Whether the supervisor is there, without whom nobody is replaced.
+    pub async fn is_watched(&self) -> bool {
+        self.heart.supervisor.send(RollCall).await.is_ok()
     }
 
     /// Drains the house: producers first, then those who answer, and what decides last of all. It
@@ -353,15 +362,28 @@ impl House {
     }
 
     async fn leave(self) {
-        for (name, employed) in &self.syslog {
-            self.dismiss(name.as_str(), &employed.desk).await;
-        }
+        let mut budget = Budget(self.settings.drain);
+        let limit = budget.spend();
+        let producers = self.syslog.iter();
+        let producers = producers.map(|(name, e)| self.dismiss(name.as_str(), &e.desk, limit));
+        join_all(producers).await;
         if let Some((_, desk)) = &self.enforcement {
-            self.close("enforcement", desk).await;
+            self.close("enforcement", desk, budget.spend()).await;
         }
-        self.dismiss(self.ptim.0.as_str(), &self.ptim.1).await;
-        self.close("rest", &self.rest.1).await;
+        self.dismiss(self.ptim.0.as_str(), &self.ptim.1, budget.spend()).await;
+        self.close("rest", &self.rest.1, budget.spend()).await;
         self.heart.stop().await;
+    }
+}
+
+/// The time of the drain. Each step may take half of what the steps before could leave, so that
+/// none takes it all.
+struct Budget(Duration);
+
+impl Budget {
+    fn spend(&mut self) -> Duration {
+        self.0 /= 2;
+        self.0
     }
 }
 

@@ -31,18 +31,25 @@ use server::Running;
 /// Sockets that listen. Clones share them, so that whoever replaces a listener goes on with those
 /// who wait at the same sockets.
 #[derive(Debug, Clone)]
-pub struct Bound(Arc<[TcpListener]>);
+pub struct Bound(Arc<[(SocketAddr, TcpListener)]>);
 
 impl Bound {
-    /// Binds all of them.
+    /// Binds all of them, or takes them over from `before` where the address is the same.
     ///
     /// # Errors
     /// When one cannot be bound; the message names its address.
-    pub fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
+    pub fn bind(addresses: &[SocketAddr], before: Option<&Self>) -> io::Result<Self> {
         let named = |address: &SocketAddr, error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
         };
-        let bind = |address| TcpListener::bind(address).map_err(|error| named(address, error));
+        let held = |address: &SocketAddr| {
+            let mut all = before.iter().flat_map(|before| before.0.iter());
+            all.find(|(asked, _)| asked == address).map(|(_, socket)| socket.try_clone())
+        };
+        let bind = |address: &SocketAddr| {
+            let socket = held(address).unwrap_or_else(|| TcpListener::bind(address));
+            Ok((*address, socket.map_err(|error| named(address, error))?))
+        };
         Ok(Self(addresses.iter().map(bind).collect::<io::Result<_>>()?))
     }
 
@@ -51,11 +58,11 @@ impl Bound {
     /// # Errors
     /// When the kernel does not say.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.0.iter().map(TcpListener::local_addr).collect()
+        self.0.iter().map(|(_, socket)| socket.local_addr()).collect()
     }
 
     fn duplicates(&self) -> io::Result<Vec<TcpListener>> {
-        self.0.iter().map(TcpListener::try_clone).collect()
+        self.0.iter().map(|(_, socket)| socket.try_clone()).collect()
     }
 }
 

@@ -244,6 +244,9 @@ impl<R: Role> Post for Vacancy<R> {
     }
 }
 
+/// The term of a place that nobody fills.
+const NOBODY: u64 = 0;
+
 /// One actor as the supervisor sees it.
 struct Member {
     post: Box<dyn Post>,
@@ -264,6 +267,7 @@ pub struct Supervisor {
     clock: Clock,
     patience: Patience,
     members: BTreeMap<Arc<str>, Member>,
+    terms: u64,
     meter: Meter,
     reports: (mpsc::UnboundedSender<Ended>, Option<mpsc::UnboundedReceiver<Ended>>),
 }
@@ -284,6 +288,7 @@ impl Supervisor {
             clock: clock.clone(),
             patience,
             members: BTreeMap::new(),
+            terms: NOBODY,
             meter: mailbox.meter().clone(),
             reports: (sender, Some(receiver)),
         };
@@ -299,7 +304,10 @@ impl Supervisor {
         if member.state == State::Running || member.dismissed.is_some() {
             return is_seated;
         }
-        let term = member.term.fetch_add(1, SeqCst) + 1;
+        // One count for all: a term never comes again, not even for an actor of the same name.
+        self.terms += 1;
+        let term = self.terms;
+        member.term.store(term, SeqCst);
         let lease = Lease {
             actor: Arc::clone(actor),
             term,
@@ -391,7 +399,7 @@ impl Supervisor {
         if let Some(member) = self.members.get_mut(actor) {
             ActorAbandoned { actor, kind: member.post.meter().kind(), silent: member.silent_for }
                 .emit();
-            member.term.fetch_add(1, SeqCst);
+            member.term.store(NOBODY, SeqCst);
             let frozen = std::mem::replace(&mut member.arbiter, Arbiter::new());
             frozen.stop();
         }
@@ -431,7 +439,7 @@ impl Receive<Hire> for Supervisor {
             arbiter: Arbiter::new(),
             state: State::BackingOff,
             since: self.clock.now(),
-            term: Arc::new(AtomicU64::new(0)),
+            term: Arc::new(AtomicU64::new(NOBODY)),
             failures: 0,
             restarts: BTreeMap::new(),
             last_error: None,

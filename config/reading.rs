@@ -61,12 +61,14 @@ pub(crate) struct Reading<'e> {
 
 impl<'e> Reading<'e> {
     pub(crate) fn new(environment: &'e Environment) -> Self {
-        // Expiry is an event too, and the cache is its producer.
-        let reserved = (("producer".to_owned(), "cache".to_owned()), "Rollcall itself".to_owned());
+        // A producer's actor has the producer's name, and these are there already.
+        let own = ["supervisor", "cache", "query", "enforcement", "rest"];
+        let reserved = own
+            .map(|name| (("producer".to_owned(), name.to_owned()), "Rollcall itself".to_owned()));
         Self {
             environment,
             problems: RefCell::default(),
-            claims: RefCell::new(BTreeMap::from([reserved])),
+            claims: RefCell::new(BTreeMap::from(reserved)),
             listeners: RefCell::default(),
             asked: RefCell::default(),
         }

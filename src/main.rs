@@ -28,21 +28,27 @@ fn serve(path: Option<&Path>) -> Result<(), Failed> {
     let recorder = metrics::install().map_err(|error| Failed::Request(error.to_string()))?;
     let plan = Plan::draw(settings, &Clock::system()).map_err(|all| obstructed(&all))?;
     System::new().block_on(async {
-        let (mut calls, reload) = Calls::listen().map_err(failed)?;
+        let (calls, reload) = Calls::listen().map_err(failed)?;
         let listening = plan.listening();
         let house = plan.build(reload, recorder).await.map_err(failed)?;
         announce::ready(house.settings(), &listening, path);
-        let house = live(house, &mut calls, path).await;
+        let house = live(house, calls, path).await;
         announce::leaving();
         house.drain().await.map_err(failed)
     })
 }
 
-/// Answers what the process is called for, until it is told to stop.
-async fn live(mut house: House, calls: &mut Calls, path: Option<&Path>) -> House {
+/// Answers what the process is called for, until it is told to stop. Then nobody is heard any more.
+async fn live(mut house: House, mut calls: Calls, path: Option<&Path>) -> House {
     loop {
         match calls.next().await {
             Call::Stop => return house,
+            Call::LookAround => {
+                if !house.is_watched().await {
+                    announce::ill(&"nobody is there who replaces what ends");
+                    return house;
+                }
+            }
             Call::Reload(answer) => {
                 let done = match config::load(path, &Environment::process()) {
                     Ok(settings) => house.reload(settings).await,

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use rollcall_actors::rest::{Reload, ReloadReport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,9 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) enum Call {
     /// Drain and end (SIGTERM, SIGINT).
     Stop,
+    /// See whether all is well, every few seconds.
+    LookAround,
     /// Read the configuration anew (SIGHUP, `POST /api/v1/reload`).
     Reload(Answer),
 }
+
+/// How often the process looks around.
+const ROUND: Duration = Duration::from_secs(5);
 
 type Outcome = Result<ReloadReport, Vec<String>>;
 
@@ -37,6 +43,7 @@ pub(crate) struct Calls {
     stop: [Signal; 2],
     hang_up: Signal,
     reloads: mpsc::Receiver<oneshot::Sender<Outcome>>,
+    rounds: tokio::time::Interval,
 }
 
 impl Calls {
@@ -47,6 +54,7 @@ impl Calls {
             stop: [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?],
             hang_up: signal(SignalKind::hangup())?,
             reloads,
+            rounds: tokio::time::interval(ROUND),
         };
         let reload = move || -> std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>> {
             let ask = ask.clone();
@@ -73,7 +81,9 @@ impl Calls {
             }
             match self.reloads.poll_recv(cx) {
                 Poll::Ready(Some(waiting)) => Poll::Ready(Call::Reload(Answer(Some(waiting)))),
-                Poll::Ready(None) | Poll::Pending => Poll::Pending,
+                Poll::Ready(None) | Poll::Pending => {
+                    self.rounds.poll_tick(cx).map(|_| Call::LookAround)
+                }
             }
         })
         .await

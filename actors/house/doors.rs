@@ -111,10 +111,8 @@ impl Door {
         (data, clock): (&Path, &Clock),
         before: Option<&Self>,
     ) -> Result<Self, Obstacle> {
-        let bound = match before {
-            Some(door) if door.stamp.listen == listen => door.bound.clone(),
-            _ => Bound::bind(&listen).map_err(|error| Obstacle::of(&name, &error))?,
-        };
+        let bound = Bound::bind(&listen, before.map(|door| &door.bound))
+            .map_err(|error| Obstacle::of(&name, &error))?;
         let bad = |error| Obstacle::wrong(&name, &error);
         let config = match tls {
             Tls::Plain => None,
@@ -152,11 +150,11 @@ impl Door {
     }
 }
 
-/// A syslog producer, on the sockets of the one before where the addresses stay.
+/// A syslog producer, on the sockets of those before where the addresses stay.
 pub(super) fn syslog(
     section: &config::Syslog,
     clock: &Clock,
-    before: Option<&Syslog>,
+    before: &[&Syslog],
 ) -> Result<Syslog, Obstacle> {
     let tls = section.tls.as_ref().map(|tls| {
         let clients = tls.client_ca.as_deref().map_or(Clients::Anonymous, Clients::Certified);

@@ -48,7 +48,7 @@ struct Served {
 
 impl Served {
     async fn open(plan: Plan) -> Self {
-        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let at = bound.addresses().unwrap()[0];
         let patience = Patience { first: Duration::from_millis(5), ..Patience::default() };
         let supervisor = Supervisor::start(&Clock::system(), patience);
@@ -187,7 +187,7 @@ fn closing_answers_who_has_asked_and_nobody_after() {
 #[test]
 fn a_replaced_listener_serves_the_same_sockets() {
     actix::System::new().block_on(async {
-        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let at = bound.addresses().unwrap()[0];
         let plan = plan(|config| {
             config.route("/echo", web::post().to(echo));

@@ -10,9 +10,12 @@ mod stream;
 mod udp;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use rollcall_config as config;
 use rollcall_identity::Producer as Word;
 use rustls::ServerConfig;
@@ -23,7 +26,7 @@ use crate::clock::Clock;
 
 /// A syslog producer whose sockets are bound.
 pub struct Syslog {
-    udp: Vec<Bound<UdpSocket>>,
+    udp: Vec<Bound<udp::Socket>>,
     streams: Vec<Bound<TcpListener>>,
     tls: Option<Arc<ServerConfig>>,
     clients: Arc<Clients>,
@@ -39,15 +42,21 @@ struct Bound<S> {
 }
 
 impl<S> Bound<S> {
-    /// Takes over the same socket of `before`, or binds a new one.
-    fn new(
+    /// Takes over the same socket from `before`, or binds a new one.
+    fn new<'a>(
         (transport, asked): (&'static str, SocketAddr),
-        before: Option<&[Self]>,
+        before: impl IntoIterator<Item = &'a Self>,
         duplicate: impl Fn(&S) -> io::Result<S>,
         bind: impl Fn() -> io::Result<S>,
-    ) -> io::Result<Self> {
-        let same = |bound: &&Self| bound.transport == transport && bound.asked == asked;
-        let socket = match before.unwrap_or_default().iter().find(same) {
+    ) -> io::Result<Self>
+    where
+        S: 'a,
+    {
+        let same = |bound: &&Self| {
+            let kind = (bound.transport == "udp") == (transport == "udp");
+            kind && bound.asked == asked
+        };
+        let socket = match before.into_iter().find(same) {
             Some(bound) => duplicate(&bound.socket),
             None => bind(),
         };
@@ -59,8 +68,8 @@ impl<S> Bound<S> {
 }
 
 impl Syslog {
-    /// Binds what `settings` names, or takes it over from the producer `before`. `tls` serves its
-    /// TLS listeners.
+    /// Binds what `settings` names, or takes it over from one of the producers `before`. `tls`
+    /// serves its TLS listeners.
     ///
     /// # Errors
     /// Which address could not be bound, and why.
@@ -68,17 +77,18 @@ impl Syslog {
         settings: &config::Syslog,
         tls: Option<Arc<ServerConfig>>,
         clock: Clock,
-        before: Option<&Self>,
+        before: &[&Self],
     ) -> io::Result<Self> {
         let buffer = settings.limits.receive_buffer;
         let udp = settings.udp.iter().map(|asked| {
-            let before = before.map(|before| &*before.udp);
-            Bound::new(("udp", *asked), before, UdpSocket::try_clone, || udp::bind(*asked, buffer))
+            let before = before.iter().flat_map(|before| &before.udp);
+            let take_over = |socket: &udp::Socket| socket.take_over(buffer);
+            Bound::new(("udp", *asked), before, take_over, || udp::Socket::bind(*asked, buffer))
         });
         let plain = settings.tcp.iter().map(|asked| ("tcp", *asked));
         let secure = settings.tls.iter().flat_map(|tls| &tls.listen).map(|asked| ("tls", *asked));
         let streams = plain.chain(secure).map(|wanted| {
-            let before = before.map(|before| &*before.streams);
+            let before = before.iter().flat_map(|before| &before.streams);
             Bound::new(wanted, before, TcpListener::try_clone, || {
                 let listener = TcpListener::bind(wanted.1)?;
                 listener.set_nonblocking(true)?;
@@ -111,22 +121,33 @@ impl Producer for Syslog {
 
     fn run(self: Arc<Self>, outlet: Outlet, stop: Stop) -> Running {
         Box::pin(async move {
-            let mut threads = Vec::new();
+            let mut readers = stream::accept_all(&self, &outlet, &stop)?;
             for udp in &self.udp {
-                let socket = udp.socket.try_clone().map_err(|e| failed(&e))?;
-                let intake = self.intake(&outlet);
-                threads.push(udp::start(socket, intake, self.limits.message_bytes, stop.clone()));
+                let socket = udp.socket.share().map_err(|e| failed(&e))?;
+                let (intake, limit) = (self.intake(&outlet), self.limits.message_bytes);
+                let thread = udp::start(socket, intake, limit, stop.clone());
+                let ended = thread.map_err(|e| failed(&e))?;
+                readers.push(Box::pin(async move {
+                    ended.await.map_err(|_| ProducerFailed("a UDP reader panicked".into()))?
+                }));
             }
-            let accepting = stream::accept_all(&self, &outlet, &stop)?;
-            accepting.await;
-            // The threads look up at least every fifth of a second.
-            for ended in threads {
-                ended.await.map_err(|_| ProducerFailed("a UDP reader panicked".into()))??;
+            // One that ends before it was told to takes the others with it: the actor that is
+            // hired in its place reads on at the same sockets.
+            let mut readers: FuturesUnordered<_> = readers.into_iter().collect();
+            while let Some(ended) = readers.next().await {
+                ended?;
+                if !stop.is_asked() {
+                    return Err(ProducerFailed("a reader ended of itself".into()));
+                }
             }
+            stop.clone().asked().await;
             Ok(())
         })
     }
 }
+
+/// A socket's reader, until it ends.
+type Reading = Pin<Box<dyn Future<Output = Result<(), ProducerFailed>>>>;
 
 fn failed(error: &io::Error) -> ProducerFailed {
     ProducerFailed(error.to_string())

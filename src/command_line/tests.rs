@@ -91,7 +91,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         connections: 64,
         connections_per_address: 64,
     };
-    let local = || Bound::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+    let local = || Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
     let (plain, secured) = (local(), local());
     let at = |bound: &Bound| bound.addresses().unwrap()[0];
     let addresses = (at(&plain), at(&secured));

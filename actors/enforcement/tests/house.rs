@@ -175,7 +175,7 @@ impl House {
             tls: None,
             routes: Enforcement::new(Arc::clone(&points), query, pushes.clone()).routes(),
         };
-        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let at = bound.addresses().unwrap()[0];
         let listener = Mailbox::<Listener>::new("enforcement", clock);
         let make = move || Listener::new(bound.clone(), plan.clone());

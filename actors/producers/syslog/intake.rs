@@ -1,5 +1,6 @@
 //! From the bytes of a message to what is harvested: events, or a reason why there are none.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -50,8 +51,16 @@ impl Intake {
                 .entry(client.name.clone())
                 .or_insert_with(|| SenderClock::new(client.zone.clone())),
         };
-        let message = Message::read(message, seen, clock);
-        match client.reader.read(&message, seen, &mut self.harvest.events) {
+        let (before, events) = (self.harvest.events.len(), &mut self.harvest.events);
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            client.reader.read(&Message::read(message, seen, clock), seen, events)
+        }));
+        // A bug of ours, of which the panic hook has told: one line, not the socket.
+        let Ok(outcome) = read else {
+            self.harvest.events.truncate(before);
+            return self.harvest.lost("reader_panicked", None);
+        };
+        match outcome {
             Outcome::Matched { .. } => {}
             Outcome::Unmatched => self.harvest.lost("unmatched", None),
             Outcome::Problem { template, problem } => {

@@ -1,14 +1,13 @@
 //! Streams: TCP (RFC 6587) and TLS (RFC 5425), each connection bound to one client from its first
 //! byte to its last.
 
-use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{Either, select};
 use rollcall_wire::syslog::Framer;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
@@ -18,12 +17,15 @@ use tokio_rustls::TlsAcceptor;
 use super::certificate::peer_names;
 use super::clients::Client;
 use super::intake::{BATCH, Intake};
-use super::{Syslog, failed};
+use super::{Reading, Syslog, failed};
 use crate::happenings::{Happening, StreamClosed, StreamRefused};
 use crate::producers::{Outlet, ProducerFailed, Stop};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// How many may be in a handshake who send from no known address.
+const HANDSHAKES: usize = 256;
 
 /// How much is read at once. A connection holds this much and one unfinished message.
 const READ: usize = 64 * 1024;
@@ -37,32 +39,25 @@ pub(super) fn accept_all(
     syslog: &Arc<Syslog>,
     outlet: &Outlet,
     stop: &Stop,
-) -> Result<impl Future<Output = ()> + use<>, ProducerFailed> {
-    let open = Arc::new(AtomicUsize::new(0));
-    let mut accepting = Vec::new();
+) -> Result<Vec<Reading>, ProducerFailed> {
+    let guests = Arc::new(Guests::default());
+    let mut readers: Vec<Reading> = Vec::new();
     for stream in &syslog.streams {
         let tls = syslog.tls.as_ref().filter(|_| stream.transport == "tls");
-        let listener =
-            stream.socket.try_clone().and_then(tokio_listener).map_err(|e| failed(&e))?;
+        let listener = stream.socket.try_clone().and_then(tokio_listener);
         let door = Door {
             syslog: Arc::clone(syslog),
             outlet: outlet.clone(),
             stop: stop.clone(),
             tls: tls.cloned().map(TlsAcceptor::from),
-            open: Arc::clone(&open),
+            guests: Arc::clone(&guests),
         };
-        accepting.push(tokio::task::spawn_local(door.accept(listener)));
+        let accepting = tokio::task::spawn_local(door.accept(listener.map_err(|e| failed(&e))?));
+        readers.push(Box::pin(async move {
+            accepting.await.map_err(|ended| ProducerFailed(format!("an acceptor ended: {ended}")))
+        }));
     }
-    let mut stop = stop.clone();
-    Ok(async move {
-        stop.asked().await;
-        join_all(accepting.into_iter().map(wait)).await;
-    })
-}
-
-async fn wait(task: tokio::task::JoinHandle<()>) {
-    // A panic of one acceptor is told by the panic hook; the others are waited for all the same.
-    let _ = task.await;
+    Ok(readers)
 }
 
 fn tokio_listener(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
@@ -76,7 +71,16 @@ struct Door {
     outlet: Outlet,
     stop: Stop,
     tls: Option<TlsAcceptor>,
-    open: Arc<AtomicUsize>,
+    guests: Arc<Guests>,
+}
+
+/// Who is there, at all doors of a producer.
+#[derive(Default)]
+struct Guests {
+    /// Connections of clients.
+    open: AtomicUsize,
+    /// Connections of whoever it may be, before their certificate is seen.
+    shaking_hands: AtomicUsize,
 }
 
 impl Door {
@@ -85,9 +89,9 @@ impl Door {
         loop {
             let accepted = {
                 let (accept, stopped) = (pin!(listener.accept()), pin!(stop.asked()));
-                match select(accept, stopped).await {
-                    Either::Left((accepted, _)) => accepted,
-                    Either::Right(_) => break,
+                match select(stopped, accept).await {
+                    Either::Left(_) => break,
+                    Either::Right((accepted, _)) => accepted,
                 }
             };
             match accepted {
@@ -104,19 +108,22 @@ impl Door {
 
     /// One connection, from its first byte to its last.
     async fn serve(mut self, stream: TcpStream, peer: SocketAddr) {
-        let (producer, open) = (self.outlet.producer().to_owned(), Arc::clone(&self.open));
+        let (producer, guests) = (self.outlet.producer().to_owned(), Arc::clone(&self.guests));
         let known = self.syslog.clients.at(peer.ip()).cloned();
         if known.is_none() && self.tls.is_none() {
             return StreamRefused { producer: &producer, peer, reason: "sender_unknown" }.emit();
         }
-        let Some(_place) = Guest::enter(&open, self.syslog.limits.connections) else {
-            return StreamRefused { producer: &producer, peer, reason: "too_many" }.emit();
-        };
         let Some(acceptor) = self.tls.clone() else {
             return self.listen(stream, peer, known).await;
         };
+        // A place of their own: strangers who never finish must not keep the clients out.
+        let place = Guest::enter(&guests.shaking_hands, HANDSHAKES);
+        if place.is_none() && known.is_none() {
+            return StreamRefused { producer: &producer, peer, reason: "too_many" }.emit();
+        }
         match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
+                drop(place);
                 let names = peer_names(stream.get_ref().1);
                 let known = self.syslog.clients.named(&names).cloned().or(known);
                 self.listen(stream, peer, known).await;
@@ -135,6 +142,10 @@ impl Door {
         let producer = self.outlet.producer().to_owned();
         let Some(client) = client else {
             return StreamRefused { producer: &producer, peer, reason: "sender_unknown" }.emit();
+        };
+        let guests = Arc::clone(&self.guests);
+        let Some(_any) = Guest::enter(&guests.open, self.syslog.limits.connections) else {
+            return StreamRefused { producer: &producer, peer, reason: "too_many" }.emit();
         };
         let limit = self.syslog.limits.connections_per_client;
         let Some(_place) = Guest::enter(&client.streams, limit) else {
@@ -156,16 +167,17 @@ impl Door {
         let mut memory = vec![0_u8; READ];
         loop {
             let read = tokio::time::timeout(self.syslog.limits.idle, stream.read(&mut memory));
-            let length = match select(pin!(read), pin!(self.stop.asked())).await {
-                Either::Left((Ok(Ok(0)), _)) => {
+            // The word to stop first: a sender that never pauses would never let it be heard.
+            let length = match select(pin!(self.stop.asked()), pin!(read)).await {
+                Either::Left(_) => return "stopping",
+                Either::Right((Ok(Ok(0)), _)) => {
                     take_last(&mut intake, &mut framer, client);
                     intake.settle().await;
                     return "closed";
                 }
-                Either::Left((Ok(Ok(length)), _)) => length,
-                Either::Left((Ok(Err(_)), _)) => return "broken",
-                Either::Left((Err(_), _)) => return "idle",
-                Either::Right(_) => return "stopping",
+                Either::Right((Ok(Ok(length)), _)) => length,
+                Either::Right((Ok(Err(_)), _)) => return "broken",
+                Either::Right((Err(_), _)) => return "idle",
             };
             framer.feed(&memory[..length]);
             while take_some(&mut intake, &mut framer, client) {

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use futures_executor::block_on;
@@ -23,62 +25,96 @@ use crate::producers::{Pending, ProducerFailed, Stop};
 /// How long a thread waits for a datagram before it looks whether it should stop.
 const LOOK_UP: Duration = Duration::from_millis(200);
 
+/// What lies between two slots besides the longest message: an odd number of cache lines.
+const STAGGER: usize = 64 * 3;
+
 /// How many batches of one socket may be under way: while one is decided the next is read.
 const UNDER_WAY: usize = 4;
 
-/// A socket on `address` whose kernel buffer holds `buffer` bytes, as far as the system allows.
-pub(super) fn bind(address: SocketAddr, buffer: usize) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind(address)?;
-    socket.set_read_timeout(Some(LOOK_UP))?;
-    setsockopt(&socket, sockopt::RxqOvfl, &1)?;
-    // With CAP_NET_ADMIN beyond net.core.rmem_max, otherwise up to it.
-    if setsockopt(&socket, sockopt::RcvBufForce, &buffer).is_err() {
-        setsockopt(&socket, sockopt::RcvBuf, &buffer)?;
-    }
-    Ok(socket)
+/// How many batches are read after the word to stop: what the kernel's largest usual buffer holds of
+/// lines of 250 bytes. A sender that never pauses must not hold up the end.
+const LAST: usize = 128;
+
+/// A bound socket, and how many datagrams the kernel said it dropped there. Both go to whoever takes
+/// the socket over: the kernel counts since the socket was made.
+pub(super) struct Socket {
+    socket: UdpSocket,
+    drops: Arc<AtomicU32>,
 }
 
-/// Reads `socket` on a new thread until `stop`. The answer says how it ended.
+impl Socket {
+    /// A socket on `address` whose kernel buffer holds `buffer` bytes, as far as the system allows.
+    pub(super) fn bind(address: SocketAddr, buffer: usize) -> io::Result<Self> {
+        let socket = UdpSocket::bind(address)?;
+        socket.set_read_timeout(Some(LOOK_UP))?;
+        setsockopt(&socket, sockopt::RxqOvfl, &1)?;
+        let socket = Self { socket, drops: Arc::default() };
+        socket.resize(buffer)?;
+        Ok(socket)
+    }
+
+    /// The same socket for a successor, with a buffer of another size.
+    pub(super) fn take_over(&self, buffer: usize) -> io::Result<Self> {
+        let socket = self.share()?;
+        socket.resize(buffer)?;
+        Ok(socket)
+    }
+
+    /// The same socket for a reader.
+    pub(super) fn share(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.try_clone()?, drops: Arc::clone(&self.drops) })
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    fn resize(&self, buffer: usize) -> io::Result<()> {
+        // With CAP_NET_ADMIN beyond net.core.rmem_max, otherwise up to it.
+        if setsockopt(&self.socket, sockopt::RcvBufForce, &buffer).is_err() {
+            setsockopt(&self.socket, sockopt::RcvBuf, &buffer)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads `socket` on a new thread until `stop`. The answer says how it ended; a thread that panics
+/// drops it.
 pub(super) fn start(
-    socket: UdpSocket,
+    socket: Socket,
     intake: Intake,
     limit: usize,
     stop: Stop,
-) -> oneshot::Receiver<Result<(), ProducerFailed>> {
+) -> io::Result<oneshot::Receiver<Result<(), ProducerFailed>>> {
     let (tell, told) = oneshot::channel();
-    let reader = Reader { socket, intake, under_way: VecDeque::new(), kernel_drops: 0 };
+    let reader = Reader { socket, intake, under_way: VecDeque::new() };
     let name = format!("{}-udp", reader.intake.outlet.producer());
-    let started = std::thread::Builder::new().name(name).spawn(move || {
+    std::thread::Builder::new().name(name).spawn(move || {
         let ended = reader.read(limit, &stop).map_err(|e| failed(&e));
+        // Nobody waits for it when the actor was replaced meanwhile.
         let _ = tell.send(ended);
-    });
-    match started {
-        Ok(_) => told,
-        Err(error) => {
-            let (tell, told) = oneshot::channel();
-            let _ = tell.send(Err(failed(&error)));
-            told
-        }
-    }
+    })?;
+    Ok(told)
 }
 
 struct Reader {
-    socket: UdpSocket,
+    socket: Socket,
     intake: Intake,
     under_way: VecDeque<Pending>,
-    kernel_drops: u32,
 }
 
 impl Reader {
     fn read(mut self, limit: usize, stop: &Stop) -> io::Result<()> {
-        let mut memory = vec![0_u8; BATCH * limit];
+        // Slots of one size, a power of two apart, would all fall into the same few lines of the
+        // processor's caches.
+        let stride = limit + STAGGER;
+        let mut memory = vec![0_u8; BATCH * stride];
         while !stop.is_asked() {
-            match self.receive(&mut memory, limit) {
-                Ok(()) => block_on(self.pass_on()),
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
-                // An ICMP answer to something that was never sent by us: not about this socket.
-                Err(Errno::ECONNREFUSED) => {}
-                Err(error) => return Err(error.into()),
+            self.turn(&mut memory, (limit, stride), MsgFlags::MSG_WAITFORONE)?;
+        }
+        for _ in 0..LAST {
+            if !self.turn(&mut memory, (limit, stride), MsgFlags::MSG_DONTWAIT)? {
+                break;
             }
         }
         while let Some(pending) = self.under_way.pop_front() {
@@ -88,24 +124,45 @@ impl Reader {
         Ok(())
     }
 
+    /// Reads a batch and passes it on; whether there was any.
+    fn turn(
+        &mut self,
+        memory: &mut [u8],
+        sizes: (usize, usize),
+        flags: MsgFlags,
+    ) -> io::Result<bool> {
+        match self.receive(memory, sizes, flags) {
+            Ok(()) => block_on(self.pass_on()),
+            // An ICMP answer to something that was never sent by us is not about this socket.
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(true)
+    }
+
     /// Takes what the kernel has, up to a batch; waits for the first.
-    fn receive(&mut self, memory: &mut [u8], limit: usize) -> Result<(), Errno> {
-        let mut slots: Vec<_> = memory.chunks_mut(limit).map(|m| [IoSliceMut::new(m)]).collect();
+    fn receive(
+        &mut self,
+        memory: &mut [u8],
+        (limit, stride): (usize, usize),
+        flags: MsgFlags,
+    ) -> Result<(), Errno> {
+        let slots = memory.chunks_mut(stride).map(|slot| [IoSliceMut::new(&mut slot[..limit])]);
+        let mut slots: Vec<_> = slots.collect();
         // Made anew for each call: the kernel shortens the control lengths, and nix does not restore
         // them.
         let mut headers =
             MultiHeaders::<SockaddrStorage>::preallocate(BATCH, Some(cmsg_space!(u32)));
-        let fd = self.socket.as_raw_fd();
-        let received =
-            recvmmsg(fd, &mut headers, slots.iter_mut(), MsgFlags::MSG_WAITFORONE, None)?;
+        let fd = self.socket.socket.as_raw_fd();
+        let received = recvmmsg(fd, &mut headers, slots.iter_mut(), flags, None)?;
         let now = self.intake.clock.now();
-        let mut drops = self.kernel_drops;
+        let mut drops = None;
         let mut last = None;
         for datagram in received {
             if let Ok(controls) = datagram.cmsgs() {
                 for control in controls {
                     if let ControlMessageOwned::RxqOvfl(total) = control {
-                        drops = total;
+                        drops = Some(total);
                     }
                 }
             }
@@ -124,15 +181,17 @@ impl Reader {
             }
             last = Some((sender, known));
         }
-        self.note_drops(drops);
+        if let Some(total) = drops {
+            self.note_drops(total);
+        }
         Ok(())
     }
 
     /// The kernel counts since the socket was made, and wraps.
     fn note_drops(&mut self, total: u32) {
-        let count = u64::from(total.wrapping_sub(self.kernel_drops));
+        let before = self.socket.drops.swap(total, SeqCst);
+        let count = u64::from(total.wrapping_sub(before));
         if count > 0 {
-            self.kernel_drops = total;
             KernelDropped { producer: self.intake.outlet.producer(), count }.emit();
         }
     }

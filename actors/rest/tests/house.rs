@@ -76,7 +76,7 @@ impl House {
             prometheus,
             token: Token::new(Self::TOKEN),
         };
-        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let address = bound.addresses().unwrap()[0];
         let plan = Plan {
             name: "rest",
