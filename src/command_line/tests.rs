@@ -416,6 +416,37 @@ fn a_client_is_added_and_its_statements_printed() {
 }
 
 #[test]
+fn a_server_is_named_and_a_name_that_its_certificate_lacks_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rollcall.toml");
+    let text = "[enforcement.tls]\nnames = [\"rollcall.example.net\"]\n";
+    fs::write(&file, format!("data = \"data\"\n{text}")).unwrap();
+    let add = |name: &str, server: &str| {
+        // Nobody listens there: what is printed is the same.
+        let line = ["rollcall", "--config", file.to_str().unwrap(), "--url", "http://127.0.0.1:9"];
+        let added = ["client", "add", name, "--address", "192.0.2.1", "--server-address", server];
+        let (done, printed) = run_line(&[&line[..], &added, &["--dialect", "xml"]].concat());
+        assert_eq!(done, Ok(()), "{printed}");
+        printed
+    };
+    let covered = add("one", "Rollcall.Example.NET");
+    assert!(covered.contains("connection primary address Rollcall.Example.NET\n"), "{covered}");
+    assert!(!covered.contains("WARNING"), "{covered}");
+    let lacking = add("two", "other.example.net");
+    assert!(lacking.contains("connection primary address other.example.net\n"), "{lacking}");
+    let setting = "[enforcement.tls] names = [\"other.example.net\"]";
+    assert!(lacking.contains("WARNING") && lacking.contains(setting), "{lacking}");
+    let clients = fs::read_to_string(folder.path().join("data/clients.toml")).unwrap();
+    assert_eq!(clients.matches("format = \"xml\"").count(), 2, "{clients}");
+
+    for wrong in ["10.0.0", "a b", "-a.example", "a..example", "https://a.example", ""] {
+        let line = ["rollcall", "client", "add", "x", "--address", "192.0.2.1", "--server-address"];
+        let line = line.into_iter().chain([wrong]);
+        assert!(CommandLine::try_parse_from(line).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
 fn a_secret_is_read_and_only_its_hash_printed() {
     let hashed = |mut input: &[u8]| {
         let mut printed = Vec::new();
