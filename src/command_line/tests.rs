@@ -234,7 +234,16 @@ fn a_self_made_certificate_is_trusted_by_its_authority_and_not_without() {
 fn nobody_is_an_answer_with_exit_code_one() {
     let (done, printed) = house().run(&["who", "10.0.0.9"]);
     assert_eq!(done, Err(Failed::Nothing));
-    assert_eq!(printed, "nobody has 10.0.0.9; rollcall explain 10.0.0.9 says why\n");
+    assert_eq!(
+        printed,
+        "nobody has 10.0.0.9, and nothing was heard of it; rollcall producers shows what arrives \
+         and what cannot be read\n"
+    );
+    let (_, printed) = house().run(&["--config", "/etc/r.toml", "who", "10.0.0.3"]);
+    assert_eq!(
+        printed,
+        "nobody has 10.0.0.3; rollcall --config /etc/r.toml explain 10.0.0.3 says why\n"
+    );
     assert_eq!(Failed::Nothing.exit(), ExitCode::from(1));
     let (done, printed) = house().run(&["--json", "who", "10.0.0.9"]);
     assert_eq!((done, printed.as_str()), (Err(Failed::Nothing), "null\n"));
