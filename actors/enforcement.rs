@@ -32,7 +32,7 @@ use rollcall_wire::http::Request;
 use rollcall_wire::ptim;
 use rollcall_wire::srx::token;
 
-use crate::happenings::{Happening, QueryRefused};
+use crate::happenings::{Happening, QueryRefused, Responded};
 use crate::listener::{Routes, body};
 use crate::mailbox::Mailbox;
 use crate::producers::ptim::Pushes;
@@ -167,7 +167,9 @@ async fn answer(
     payload: web::Payload,
     desk: web::Data<Enforcement>,
 ) -> HttpResponse {
-    desk.visit(&http, payload).await
+    let answer = desk.visit(&http, payload).await;
+    Responded { listener: "enforcement", status: answer.status().as_u16() }.emit();
+    answer
 }
 
 fn refuse(client: Option<&Client>, refused: Refused) -> HttpResponse {

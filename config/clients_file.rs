@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use rollcall_identity::Name;
+use rollcall_wire::srx::Format;
 use serde::Serialize;
 
 use crate::leaf::ClientId;
@@ -55,6 +56,8 @@ pub struct NewPoint {
     pub client_id: String,
     /// The hash of its `client-secret`.
     pub secret: SecretHash,
+    /// The encoding of its answers; `None` for the one by default.
+    pub format: Option<Format>,
 }
 
 /// Why an enforcement point was not added. Nothing was written.
@@ -99,6 +102,13 @@ struct WrittenPoint<'a> {
     addresses: &'a [IpNet],
     client_id: &'a str,
     secret_hash: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialect: Option<WrittenDialect>,
+}
+
+#[derive(Serialize)]
+struct WrittenDialect {
+    format: Format,
 }
 
 /// Appends `point` to the clients file in the data folder and returns the file's path.
@@ -164,9 +174,10 @@ fn append(text: &mut String, point: &NewPoint) {
         addresses: &point.addresses,
         client_id: &point.client_id,
         secret_hash: point.secret.expose(),
+        dialect: point.format.map(|format| WrittenDialect { format }),
     };
     let block = toml::to_string(&Written { enforcement: WrittenPoints { points: [written] } })
-        .expect("text and lists of text can be written as TOML");
+        .expect("text, lists of text and a table at the end can be written as TOML");
     if !text.ends_with('\n') {
         text.push('\n');
     }

@@ -147,7 +147,7 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
     match command {
         None | Some(Command::Serve) => crate::serve(config.as_deref()),
         Some(Command::Check) => check::check(config.as_deref(), output),
-        Some(Command::Who(who)) => who.who(&server()?, output),
+        Some(Command::Who(who)) => who.who(&server()?, config.as_deref(), output),
         Some(Command::Explain(who)) => who.explain(&server()?, output),
         Some(Command::Sessions(list)) => list.run(&server()?, output),
         Some(Command::Tail(tail)) => tail.run(&server()?, output),

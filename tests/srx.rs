@@ -403,6 +403,11 @@ fn a_question_that_makes_no_sense_is_answered_with_its_reason() {
         server.log().contains("GET /user_query/v2/nothing/like/this").then_some(())
     });
     assert!(logged.is_some(), "the unknown route is in the log with its whole path");
+    let answers = |code| {
+        let labels = [("listener", "enforcement"), ("code", code)];
+        server.metrics().sum("rollcall_answering_http_requests_total", &labels)
+    };
+    assert_eq!((answers("400"), answers("404")), (3, 1));
     assert_eq!(firewall.poll(), 0);
     server.stop();
 }

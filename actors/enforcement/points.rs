@@ -17,6 +17,7 @@ use super::secret::Checker;
 use super::tally::{PointStatus, Role, Tally};
 use super::tokens::Tokens;
 use crate::clock::Clock;
+use crate::happenings::{Happening, PointKnown};
 
 /// Everybody who may log in, and what is known of them.
 pub struct Points {
@@ -70,8 +71,10 @@ impl Points {
         newest: watch::Receiver<Revision>,
         clock: Clock,
     ) -> Self {
+        let roster = Roster::new(enforcement, ptim, None);
+        roster.introduce();
         Self {
-            roster: ArcSwap::from_pointee(Roster::new(enforcement, ptim, None)),
+            roster: ArcSwap::from_pointee(roster),
             tokens: Mutex::default(),
             failures: Mutex::default(),
             checker: Checker::new(),
@@ -85,6 +88,7 @@ impl Points {
     pub fn govern(&self, enforcement: &Enforcement, ptim: &Ptim) {
         let before = self.roster.load_full();
         let roster = Arc::new(Roster::new(enforcement, ptim, Some(&before)));
+        roster.introduce();
         self.roster.store(Arc::clone(&roster));
         self.checker.forget();
         locked(&self.tokens)
@@ -152,6 +156,13 @@ impl Roster {
         }
     }
 
+    /// Lets the metrics know everybody who may ask.
+    fn introduce(&self) {
+        for client in self.by_id.values().filter(|client| client.asks.is_some()) {
+            PointKnown { point: client.name.as_str() }.emit();
+        }
+    }
+
     /// Whether anybody may connect from there.
     pub(super) fn knows(&self, source: IpAddr) -> bool {
         self.by_id.values().any(|client| client.may_come_from(source))
@@ -210,5 +221,32 @@ impl Pushing {
             })
         };
         Self { ptim: origin("ptim"), json: origin("json"), domain }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::super::tests::house::{point, pushers, settings};
+    use super::*;
+
+    #[test]
+    fn the_counters_of_a_point_begin_at_zero_when_it_becomes_known() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let (_, newest) = watch::channel(Revision(0));
+            let (one, other) = (settings(vec![point("one")]), settings(vec![point("other")]));
+            let points = Points::new(&one, &pushers(), newest, Clock::system());
+            let shown = handle.render();
+            for kind in ["batch", "ip", "user"] {
+                let line = format!(r#"queries_total{{point="one",kind="{kind}"}} 0"#);
+                assert!(shown.contains(&line), "{line}: {shown}");
+            }
+            assert!(!shown.contains("portal"), "it only pushes: {shown}");
+            points.govern(&other, &pushers());
+            assert!(handle.render().contains(r#"reports_total{point="other"} 0"#));
+        });
     }
 }

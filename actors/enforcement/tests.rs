@@ -2,7 +2,7 @@
 //! as a firewall asks.
 
 mod asking;
-mod house;
+pub(super) mod house;
 mod login;
 mod pushing;
 

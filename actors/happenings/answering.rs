@@ -122,6 +122,28 @@ impl Happening for TokenAsked {
     }
 }
 
+/// The questions that an enforcement point can ask: batch, address, user.
+pub(crate) const QUESTIONS: [&str; 3] = ["batch", "ip", "user"];
+
+/// An enforcement point may ask from now on. Its counters begin at zero, so that one that never
+/// asked is seen, and the first question seen to grow from something.
+pub(crate) struct PointKnown<'a> {
+    pub point: &'a str,
+}
+
+impl Happening for PointKnown<'_> {
+    fn emit(self) {
+        let point = || self.point.to_owned();
+        for kind in QUESTIONS {
+            counter!("rollcall_answering_queries_total", "point" => point(), "kind" => kind)
+                .increment(0);
+        }
+        counter!("rollcall_answering_reports_total", "point" => point()).increment(0);
+        counter!("rollcall_answering_resyncs_total", "point" => point()).increment(0);
+        trace!(point = self.point, "enforcement point may ask");
+    }
+}
+
 /// A question of an enforcement point was answered.
 pub(crate) struct Answered<'a> {
     pub point: &'a str,

@@ -210,6 +210,12 @@ pub(super) struct RecordShape {
     /// The device.
     #[schema(value_type = Option<String>)]
     device: Option<Name>,
+    /// The groups that it listed; null where it said nothing of them.
+    #[schema(value_type = Option<Vec<String>>)]
+    roles: Roles,
+    /// The state of the device.
+    #[schema(value_type = Option<String>)]
+    posture: Option<Posture>,
     /// When, by the clock of the source.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
@@ -246,6 +252,8 @@ impl From<&Record> for RecordShape {
             user,
             domain,
             device: record.device.clone(),
+            roles: record.roles.clone(),
+            posture: record.posture,
             at,
             seen,
             producer: origin.producer.clone(),

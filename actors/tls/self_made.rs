@@ -71,6 +71,15 @@ impl SelfMade {
         Self { folder: data.join("tls"), listener, names: all }
     }
 
+    /// Whether the certificate names `server`, a host name or an address as a firewall is told it.
+    pub fn covers(&self, server: &str) -> bool {
+        let same = |name: &String| match (name.parse::<IpAddr>(), server.parse::<IpAddr>()) {
+            (Ok(one), Ok(other)) => one == other.to_canonical(),
+            _ => name.eq_ignore_ascii_case(server),
+        };
+        self.names.iter().any(same)
+    }
+
     /// What TLS is served with: the certificate that is kept, or a new one when there is none, when
     /// it lacks a name, or when it ends within a year of `now`.
     ///

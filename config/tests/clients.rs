@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt, chown};
 
 use rollcall_identity::Name;
+use rollcall_wire::srx::Format;
 
 use super::*;
 
@@ -12,6 +13,7 @@ fn point(name: &str, client_id: &str) -> NewPoint {
         addresses: vec!["10.0.0.1/32".parse().unwrap(), "2001:db8::/64".parse().unwrap()],
         client_id: client_id.to_owned(),
         secret: SecretHash::new(HASH).unwrap(),
+        format: None,
     }
 }
 
@@ -46,6 +48,20 @@ fn the_file_belongs_to_whoever_owns_the_folder() {
     let expected = if given { (65_534, 65_533) } else { (mine, file.gid()) };
     assert_eq!((file.uid(), file.gid()), expected);
     assert_eq!(file.mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_point_keeps_the_dialect_that_it_was_added_with() {
+    let scratch = Scratch::new();
+    let environment = scratch.environment();
+    for (name, format) in [("one", Some(Format::Xml)), ("two", Some(Format::Json)), ("three", None)]
+    {
+        let new = NewPoint { format, ..point(name, name) };
+        add_point(&scratch.read("").unwrap(), &environment, &new).unwrap();
+    }
+    let points = scratch.read("").unwrap().enforcement.points;
+    let formats: Vec<Format> = points.iter().map(|point| point.dialect.format).collect();
+    assert_eq!(formats, [Format::Xml, Format::Json, Format::default()]);
 }
 
 #[test]

@@ -2,14 +2,15 @@
 
 use std::fmt::Write;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use rollcall_actors::enforcement::secret;
-use rollcall_actors::tls::authority_file;
+use rollcall_actors::tls::{SelfMade, authority_file};
 use rollcall_config::{Enforcement, Environment, NewPoint, NotAdded, Settings, Tls, add_point};
 use rollcall_identity::Name;
+use rollcall_wire::srx::Format;
 use serde_json::json;
 
 use super::output::Output;
@@ -32,9 +33,31 @@ pub(super) struct Add {
     /// Its client id [default: its name].
     #[arg(long)]
     client_id: Option<String>,
-    /// The address of this server as the firewall reaches it.
-    #[arg(long, value_name = "IP")]
-    server_address: Option<IpAddr>,
+    /// This server as the firewall reaches it: with a CA profile the SRX wants a name that is in
+    /// the certificate.
+    #[arg(long, value_name = "NAME|IP", value_parser = server)]
+    server_address: Option<String>,
+    /// The encoding of its answers [default: json].
+    #[arg(long, value_enum)]
+    dialect: Option<Dialect>,
+}
+
+/// In which encoding a firewall is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Dialect {
+    /// JSON.
+    Json,
+    /// XML, the model of the SRX's Web API.
+    Xml,
+}
+
+impl From<Dialect> for Format {
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Json => Self::Json,
+            Dialect::Xml => Self::Xml,
+        }
+    }
 }
 
 /// Where the address of the server belongs when nobody said it.
@@ -50,6 +73,25 @@ const QUERY_PATH: &str = "/user_query/v2";
 fn network(text: &str) -> Result<IpNet, String> {
     let address = text.parse::<IpAddr>().map(|ip| IpNet::from(ip.to_canonical()));
     address.or_else(|_| text.parse()).map_err(|_| "not an IP address or network".to_owned())
+}
+
+/// An address, or a host name (RFC 1123 section 2.1), which is not all digits and dots: that would
+/// be a mistyped address.
+fn server(text: &str) -> Result<String, String> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(ip.to_canonical().to_string());
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let named = text.len() <= 253
+        && text.split('.').all(is_label)
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    if named { Ok(text.to_owned()) } else { Err("not a host name or an IP address".to_owned()) }
 }
 
 impl Client {
@@ -79,14 +121,15 @@ impl Add {
             addresses: self.addresses.clone(),
             client_id: self.client_id.clone().unwrap_or_else(|| self.name.to_string()),
             secret: secret::hash(&secret),
+            format: self.dialect.map(Format::from),
         };
         let file =
             add_point(settings, &Environment::process(), &point).map_err(|why| not_added(&why))?;
         let told = reload(settings, reach);
         let statements = statements(&Pasted {
             enforcement: &settings.enforcement,
-            authority: authority_file(&settings.data),
-            server: self.server_address,
+            data: &settings.data,
+            server: self.server_address.as_deref(),
             client_id: &point.client_id,
             secret: &secret,
         });
@@ -130,17 +173,17 @@ fn reload(settings: &Settings, reach: &Reach) -> Result<(), String> {
 /// What the statements are made from.
 struct Pasted<'a> {
     enforcement: &'a Enforcement,
-    authority: PathBuf,
-    server: Option<IpAddr>,
+    data: &'a Path,
+    server: Option<&'a str>,
     client_id: &'a str,
     secret: &'a str,
 }
 
 /// The statements for the SRX, with what has to be done by hand as comments.
 fn statements(pasted: &Pasted<'_>) -> String {
-    let Pasted { enforcement, authority, server, client_id, secret } = pasted;
+    let Pasted { enforcement, data, server, client_id, secret } = pasted;
     let prefix = "set services user-identification identity-management";
-    let server = server.map_or(PLACEHOLDER.to_owned(), |ip| ip.to_string());
+    let server = server.unwrap_or(PLACEHOLDER);
     let mut text = String::new();
     let mut line = |statement: &str| {
         let _ = writeln!(text, "{statement}");
@@ -149,6 +192,14 @@ fn statements(pasted: &Pasted<'_>) -> String {
         line(&format!(
             "# Replace {PLACEHOLDER} by the address at which the SRX reaches this server."
         ));
+    } else if let Tls::SelfMade { names } = &enforcement.tls
+        && !SelfMade::new(data, "enforcement", &enforcement.listen, names).covers(server)
+    {
+        line(&format!(
+            "# WARNING: the self-made certificate does not name {server}, and the SRX would"
+        ));
+        line("# refuse it. Write this into the configuration, and reload the server:");
+        line(&format!("#   [enforcement.tls] names = [\"{server}\"]"));
     }
     let method = if enforcement.tls == Tls::Plain { "http" } else { "https" };
     line(&format!("{prefix} connection connect-method {method}"));
@@ -173,7 +224,7 @@ fn statements(pasted: &Pasted<'_>) -> String {
         line(&format!("set security pki ca-profile {PROFILE} revocation-check disable"));
     }
     let certificate = match &enforcement.tls {
-        Tls::SelfMade { .. } => authority.display().to_string(),
+        Tls::SelfMade { .. } => authority_file(data).display().to_string(),
         Tls::Files { .. } => "the certificate of the authority".to_owned(),
         Tls::Plain => return text,
     };

@@ -1,5 +1,7 @@
 //! `who`, `explain` and `sessions`: the state of the server in lines.
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
 use rollcall_identity::Address;
 use serde_json::Value;
@@ -16,17 +18,33 @@ pub(super) struct Who {
 }
 
 impl Who {
-    /// Prints who has the address.
-    pub(super) fn who(&self, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    /// Prints who has the address, or where to read why nobody has: with the same configuration.
+    pub(super) fn who(
+        &self,
+        server: &Server,
+        config: Option<&Path>,
+        output: &mut Output<'_>,
+    ) -> Result<(), Failed> {
         let path = format!("/api/v1/sessions/{}", self.address);
-        match server.get(&path, &[])? {
-            Answer::Found(session) => output.either(&session, line(&session)),
-            Answer::Nothing(_) => {
-                let nobody = format!("nobody has {0}; rollcall explain {0} says why", self.address);
-                output.either(&Value::Null, nobody)?;
-                Err(Failed::Nothing)
-            }
+        if let Answer::Found(session) = server.get(&path, &[])? {
+            return output.either(&session, line(&session));
         }
+        let (address, mut rollcall) = (self.address, "rollcall".to_owned());
+        if let Some(config) = config {
+            rollcall += &format!(" --config {}", config.display());
+        }
+        let heard = server.get(&format!("{path}/explain"), &[]);
+        let nobody = match heard {
+            Ok(Answer::Found(why)) if why["previous"].is_null() && competed(&why).is_empty() => {
+                format!(
+                    "nobody has {address}, and nothing was heard of it; {rollcall} producers shows \
+                     what arrives and what cannot be read"
+                )
+            }
+            _ => format!("nobody has {address}; {rollcall} explain {address} says why"),
+        };
+        output.either(&Value::Null, nobody)?;
+        Err(Failed::Nothing)
     }
 
     /// Prints why the address has its user, or has none.
@@ -37,7 +55,7 @@ impl Who {
             return output.line(&why);
         }
         output.line(word(&why["sentence"]))?;
-        let competed = why["competed"].as_array().map_or(&[][..], Vec::as_slice);
+        let competed = competed(&why);
         if !competed.is_empty() {
             output.line("what was seen there, newest first:")?;
         }
@@ -45,6 +63,11 @@ impl Who {
             .iter()
             .try_for_each(|record| output.line(format_args!("  {}", word(&record["sentence"]))))
     }
+}
+
+/// What else was seen at an address, newest first.
+fn competed(why: &Value) -> &[Value] {
+    why["competed"].as_array().map_or(&[][..], Vec::as_slice)
 }
 
 /// Which sessions.

@@ -234,7 +234,16 @@ fn a_self_made_certificate_is_trusted_by_its_authority_and_not_without() {
 fn nobody_is_an_answer_with_exit_code_one() {
     let (done, printed) = house().run(&["who", "10.0.0.9"]);
     assert_eq!(done, Err(Failed::Nothing));
-    assert_eq!(printed, "nobody has 10.0.0.9; rollcall explain 10.0.0.9 says why\n");
+    assert_eq!(
+        printed,
+        "nobody has 10.0.0.9, and nothing was heard of it; rollcall producers shows what arrives \
+         and what cannot be read\n"
+    );
+    let (_, printed) = house().run(&["--config", "/etc/r.toml", "who", "10.0.0.3"]);
+    assert_eq!(
+        printed,
+        "nobody has 10.0.0.3; rollcall --config /etc/r.toml explain 10.0.0.3 says why\n"
+    );
     assert_eq!(Failed::Nothing.exit(), ExitCode::from(1));
     let (done, printed) = house().run(&["--json", "who", "10.0.0.9"]);
     assert_eq!((done, printed.as_str()), (Err(Failed::Nothing), "null\n"));
@@ -413,6 +422,37 @@ fn a_client_is_added_and_its_statements_printed() {
     let (done, printed) = add(&["lab-fw", "--address", "192.0.2.3"]);
     assert_eq!(done, Ok(()));
     assert!(printed.contains("# Replace SERVER-ADDRESS"), "{printed}");
+}
+
+#[test]
+fn a_server_is_named_and_a_name_that_its_certificate_lacks_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rollcall.toml");
+    let text = "[enforcement.tls]\nnames = [\"rollcall.example.net\"]\n";
+    fs::write(&file, format!("data = \"data\"\n{text}")).unwrap();
+    let add = |name: &str, server: &str| {
+        // Nobody listens there: what is printed is the same.
+        let line = ["rollcall", "--config", file.to_str().unwrap(), "--url", "http://127.0.0.1:9"];
+        let added = ["client", "add", name, "--address", "192.0.2.1", "--server-address", server];
+        let (done, printed) = run_line(&[&line[..], &added, &["--dialect", "xml"]].concat());
+        assert_eq!(done, Ok(()), "{printed}");
+        printed
+    };
+    let covered = add("one", "Rollcall.Example.NET");
+    assert!(covered.contains("connection primary address Rollcall.Example.NET\n"), "{covered}");
+    assert!(!covered.contains("WARNING"), "{covered}");
+    let lacking = add("two", "other.example.net");
+    assert!(lacking.contains("connection primary address other.example.net\n"), "{lacking}");
+    let setting = "[enforcement.tls] names = [\"other.example.net\"]";
+    assert!(lacking.contains("WARNING") && lacking.contains(setting), "{lacking}");
+    let clients = fs::read_to_string(folder.path().join("data/clients.toml")).unwrap();
+    assert_eq!(clients.matches("format = \"xml\"").count(), 2, "{clients}");
+
+    for wrong in ["10.0.0", "a b", "-a.example", "a..example", "https://a.example", ""] {
+        let line = ["rollcall", "client", "add", "x", "--address", "192.0.2.1", "--server-address"];
+        let line = line.into_iter().chain([wrong]);
+        assert!(CommandLine::try_parse_from(line).is_err(), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -69,8 +69,16 @@ struct Slot {
 #[derive(Debug)]
 enum State {
     Superseded,
-    Present(Effect, Arc<Session>),
+    Began(Arc<Session>),
+    Altered(Box<Altered>),
     Ended(Box<Gone>),
+}
+
+/// A session of which more became known after it began; what told it is not its own cause.
+#[derive(Debug)]
+struct Altered {
+    session: Arc<Session>,
+    cause: Cause,
 }
 
 #[derive(Debug)]
@@ -101,12 +109,30 @@ const MARKS: usize = 24 * 3600;
 /// Compaction is not worth its while below this many superseded slots.
 const COMPACT_FROM: usize = 1024;
 
+impl State {
+    /// Who is present, what that amounts to for those who are told, and why.
+    fn present(&self) -> Option<(Effect, &Arc<Session>, &Cause)> {
+        match self {
+            Self::Superseded | Self::Ended(_) => None,
+            Self::Began(session) => Some((Effect::Began, session, &session.cause)),
+            Self::Altered(altered) => Some((Effect::Altered, &altered.session, &altered.cause)),
+        }
+    }
+
+    fn present_mut(&mut self) -> Option<&mut Arc<Session>> {
+        match self {
+            Self::Superseded | Self::Ended(_) => None,
+            Self::Began(session) => Some(session),
+            Self::Altered(altered) => Some(&mut altered.session),
+        }
+    }
+}
+
 impl Slot {
     fn session(&self) -> Option<&Arc<Session>> {
         match &self.state {
-            State::Superseded => None,
-            State::Present(_, session) => Some(session),
             State::Ended(gone) => gone.session.as_ref(),
+            state => state.present().map(|(_, session, _)| session),
         }
     }
 }
@@ -139,7 +165,7 @@ impl ChangeLog {
         let mut log = Self { newest, dropped: newest, ..Self::new(epoch, limits) };
         for session in sessions {
             log.latest.insert(session.address, session.revision);
-            let state = State::Present(Effect::Began, session.clone());
+            let state = State::Began(session.clone());
             log.slots.push(Slot { revision: session.revision, state, was: None });
         }
         log.slots.sort_unstable_by_key(|slot| slot.revision);
@@ -158,7 +184,14 @@ impl ChangeLog {
         match (&change.after, change.effect) {
             (Some(session), Effect::Extended) => self.extend(session, change.revision, now),
             (Some(session), effect) => {
-                let state = State::Present(effect, session.clone());
+                let (session, cause) = (session.clone(), &change.cause);
+                let state = match effect {
+                    Effect::Altered => {
+                        let cause = cause.clone();
+                        State::Altered(Box::new(Altered { session: session.clone(), cause }))
+                    }
+                    _ => State::Began(session.clone()),
+                };
                 self.append(session.address, change.revision, state, change.before.as_ref());
                 self.present += 1;
             }
@@ -176,10 +209,8 @@ impl ChangeLog {
     /// The session of an address that stands at `now`.
     pub fn get(&self, address: Address, now: Timestamp) -> Option<&Arc<Session>> {
         let slot = &self.slots[self.index(*self.latest.get(&address)?)?];
-        match &slot.state {
-            State::Present(_, session) if session.alive_at(now) => Some(session),
-            _ => None,
-        }
+        let (_, session, _) = slot.state.present()?;
+        session.alive_at(now).then_some(session)
     }
 
     /// The life of the journal whose positions these are.
@@ -211,14 +242,14 @@ impl ChangeLog {
     /// and no other is told again.
     fn extend(&mut self, session: &Arc<Session>, revision: Revision, now: Timestamp) {
         let held = self.latest.get(&session.address).and_then(|held| self.index(*held));
-        if let Some(State::Present(_, held)) = held.map(|index| &mut self.slots[index].state)
+        if let Some(held) = held.and_then(|index| self.slots[index].state.present_mut())
             && held.alive_at(now)
         {
             *held = session.clone();
             return;
         }
         // Consumers were told that its logoff time has passed: it must be told as if it began.
-        let state = State::Present(Effect::Began, session.clone());
+        let state = State::Began(session.clone());
         self.append(session.address, revision, state, None);
         self.present += 1;
     }
@@ -249,7 +280,7 @@ impl ChangeLog {
         let place = Slot { revision, state: State::Superseded, was: None };
         let old = std::mem::replace(&mut self.slots[index], place);
         self.superseded += 1;
-        self.present -= usize::from(matches!(old.state, State::Present(..)));
+        self.present -= usize::from(old.state.present().is_some());
         Some(old)
     }
 

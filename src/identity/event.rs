@@ -136,6 +136,13 @@ pub enum Posture {
     Unknown,
 }
 
+impl Posture {
+    /// The word used in JSON and sentences, for instance `quarantine`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// Names of groups, shared between the sessions that have the same ones; `None` when the source
 /// said nothing about groups, which is not the same as an empty list.
 pub type Roles = Option<Arc<[Name]>>;

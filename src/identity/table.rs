@@ -207,12 +207,17 @@ impl Table {
         if displaces {
             self.witness(address);
         }
+        if effect == Effect::Altered {
+            self.witness(address);
+        }
         let since = after.since;
         let before = self.put(after.clone());
         if let Some(before) = before.as_ref().filter(|_| displaces) {
             self.remember_end(before.clone(), since, claim.event.seen, revision);
         }
-        if effect != Effect::Extended && self.has_past(address) {
+        // How a session came by its details is not in its cause; every other beginning is, until
+        // something competes with it.
+        if effect == Effect::Altered || effect == Effect::Began && self.has_past(address) {
             self.remember(Record::of(claim, revision, Verdict::Applied(rule)), address);
         }
         let cause = claim.cause(rule);

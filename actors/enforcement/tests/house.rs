@@ -34,7 +34,7 @@ pub(super) fn name(text: &str) -> Name {
 }
 
 /// A firewall that may come from 127.0.0.1 only, and hears and pushes everything.
-pub(super) fn point(name_and_id: &str) -> config::Point {
+pub(in crate::enforcement) fn point(name_and_id: &str) -> config::Point {
     config::Point {
         name: name(name_and_id),
         addresses: vec!["127.0.0.1/32".parse().unwrap()],
@@ -54,7 +54,7 @@ pub(super) fn everything() -> Authority {
     Authority { kinds: kinds.to_vec(), ..Authority::default() }
 }
 
-pub(super) fn settings(points: Vec<config::Point>) -> config::Enforcement {
+pub(in crate::enforcement) fn settings(points: Vec<config::Point>) -> config::Enforcement {
     config::Enforcement {
         listen: Vec::new(),
         tls: config::Tls::Plain,
@@ -79,7 +79,7 @@ pub(super) fn settings(points: Vec<config::Point>) -> config::Enforcement {
 }
 
 /// A program that may come from 127.0.0.2 only.
-pub(super) fn pushers() -> config::Ptim {
+pub(in crate::enforcement) fn pushers() -> config::Ptim {
     let pusher = config::Pusher {
         name: name("portal"),
         addresses: vec!["127.0.0.2/32".parse().unwrap()],

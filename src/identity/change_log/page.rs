@@ -96,7 +96,7 @@ impl ChangeLog {
                 let next = self.slots[from + seen - 1].revision;
                 return Found { sessions, next: Some(next) };
             }
-            if let State::Present(_, session) = &slot.state
+            if let Some((_, session, _)) = slot.state.present()
                 && session.alive_at(now)
                 && wanted(session)
             {
@@ -131,13 +131,15 @@ impl Slot {
     /// What a consumer is told of this slot that began from nothing at `began` or is beyond it.
     fn told(&self, request: &Request<'_>, began: Revision) -> Option<Change> {
         let (filter, now) = (request.filter, request.now);
-        let (effect, session, cause) = match &self.state {
-            State::Superseded => return None,
-            State::Present(effect, session) if session.alive_at(now) => {
-                (*effect, Some(session), session.cause.clone())
+        let (effect, session, cause) = match (&self.state, self.state.present()) {
+            (_, Some((effect, session, cause))) if session.alive_at(now) => {
+                (effect, Some(session), cause.clone())
             }
-            State::Present(_, session) => (Effect::Ended, Some(session), lapsed(session)),
-            State::Ended(gone) => (Effect::Ended, gone.session.as_ref(), gone.cause.clone()),
+            (_, Some((_, session, _))) => (Effect::Ended, Some(session), lapsed(session)),
+            (State::Ended(gone), None) => {
+                (Effect::Ended, gone.session.as_ref(), gone.cause.clone())
+            }
+            (_, None) => return None,
         };
         let address = session.or(self.was.as_ref())?.address;
         if !filter.admits_address(address) {

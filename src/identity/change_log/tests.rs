@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::stories::{address, expiry, name, rules, saw, seconds};
-use crate::{Event, Filter, Glob, Kind, Rules, Table};
+use crate::{Event, Filter, Glob, Kind, Rule, Rules, Table};
 
 /// A table and the log of its changes.
 struct Story {
@@ -66,6 +66,24 @@ fn a_consumer_is_told_once_and_an_extension_never() {
 }
 
 #[test]
+fn an_alteration_is_told_with_its_own_cause_and_stays_one_when_extended() {
+    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    let (_, page) = story.read(None, &all, 10);
+    assert_eq!(page.changes[0].cause.rule, Rule::FirstUser);
+    story.fold(1, saw(Kind::DeviceSeen, "<pc1>", 15));
+    story.fold(1, saw(Kind::Rekey, "alice@corp", 20));
+    let (changes, page) = story.read(Some(page.next), &all, 20);
+    assert_eq!(changes, ["10.0.0.1 alice@corp"]);
+    let [Change { effect, cause, after: Some(session), .. }] = &page.changes[..] else {
+        panic!("{page:?}")
+    };
+    assert_eq!((*effect, cause.kind, cause.at), (Effect::Altered, Kind::DeviceSeen, seconds(15)));
+    assert_eq!((session.cause.kind, session.confirmed), (Kind::VpnUp, seconds(20)));
+    assert_eq!((cause.rule, &session.device), (Rule::Detail, &Some(name("pc1"))));
+}
+
+#[test]
 fn an_end_is_told_to_those_who_may_hold_the_session() {
     let (mut story, all) = (Story::new(Limits::default()), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
@@ -83,7 +101,7 @@ fn a_session_past_its_logoff_time_is_told_as_ended() {
     assert_eq!(story.read(begin, &all, 609).0, ["10.0.0.1 alice@corp"]);
     let (changes, page) = story.read(begin, &all, 610);
     assert_eq!(changes, ["10.0.0.1 -alice@corp"]);
-    assert_eq!(page.changes[0].cause.rule, crate::Rule::LogoffTime);
+    assert_eq!(page.changes[0].cause.rule, Rule::LogoffTime);
     assert_eq!(story.log.get(address("10.0.0.1"), seconds(610)), None);
     story.fold(1, expiry(611));
     assert_eq!(story.read(Some(page.next), &all, 611).0, ["10.0.0.1 -alice@corp"]);

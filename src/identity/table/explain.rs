@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::claim::Claim;
 use crate::{
-    Address, Cause, Event, Kind, Name, Origin, Principal, Revision, Session, Timestamp, Verdict,
+    Address, Cause, Event, Kind, Name, Origin, Posture, Principal, Revision, Roles, Session,
+    Timestamp, Verdict,
 };
 
 /// An event that competed for an address, and what was decided about it.
@@ -21,6 +22,10 @@ pub struct Record {
     pub principal: Option<Principal>,
     /// The device.
     pub device: Option<Name>,
+    /// The groups that the event listed or, of one that began a session, that the session has.
+    pub roles: Roles,
+    /// The device's state, likewise.
+    pub posture: Option<Posture>,
     /// When, by the source's clock.
     pub at: Timestamp,
     /// When Rollcall received it.
@@ -55,6 +60,8 @@ impl Record {
             kind,
             principal: claim.named().cloned(),
             device: claim.device.as_deref().cloned(),
+            roles: claim.event.roles.clone(),
+            posture: claim.event.posture,
             at,
             seen,
             origin: origin.clone(),
@@ -71,6 +78,8 @@ impl Record {
             kind,
             principal: session.principal.clone(),
             device: session.device.clone(),
+            roles: session.roles.clone(),
+            posture: session.posture,
             at,
             seen,
             origin: origin.clone(),
@@ -90,16 +99,54 @@ impl Record {
     }
 }
 
-/// Writes who is meant: the user, or else the device, or else nobody.
-fn write_who(
-    f: &mut fmt::Formatter<'_>,
-    principal: Option<&Principal>,
-    device: Option<&Name>,
-) -> fmt::Result {
-    match (principal, device) {
-        (Some(principal), _) => write!(f, "{principal}"),
-        (None, Some(device)) => write!(f, "device {device}"),
-        (None, None) => f.write_str("nobody in particular"),
+/// Who is meant, and what is known besides.
+struct Somebody<'a> {
+    principal: Option<&'a Principal>,
+    device: Option<&'a Name>,
+    roles: &'a Roles,
+    posture: Option<Posture>,
+}
+
+/// How many groups a sentence names: a user of a directory may have hundreds.
+const NAMED: usize = 8;
+
+impl<'a> From<&'a Session> for Somebody<'a> {
+    fn from(session: &'a Session) -> Self {
+        let Session { principal, device, roles, posture, .. } = session;
+        let (principal, device) = (principal.as_ref(), device.as_ref());
+        Self { principal, device, roles, posture: *posture }
+    }
+}
+
+impl<'a> From<&'a Record> for Somebody<'a> {
+    fn from(record: &'a Record) -> Self {
+        let Record { principal, device, roles, posture, .. } = record;
+        let (principal, device) = (principal.as_ref(), device.as_ref());
+        Self { principal, device, roles, posture: *posture }
+    }
+}
+
+impl fmt::Display for Somebody<'_> {
+    /// `alice@corp on pc1 (healthy) in staff, sales`, as far as it is known; without a user
+    /// the device, or else nobody.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.principal, self.device) {
+            (Some(principal), Some(device)) => write!(f, "{principal} on {device}"),
+            (Some(principal), None) => write!(f, "{principal}"),
+            (None, Some(device)) => write!(f, "device {device}"),
+            (None, None) => f.write_str("nobody in particular"),
+        }?;
+        if let Some(posture) = self.posture {
+            write!(f, " ({})", posture.as_str())?;
+        }
+        let roles = self.roles.as_deref().unwrap_or_default();
+        for (place, role) in roles.iter().take(NAMED).enumerate() {
+            write!(f, "{} {role}", if place == 0 { " in" } else { "," })?;
+        }
+        match roles.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more groups"),
+        }
     }
 }
 
@@ -122,9 +169,8 @@ impl fmt::Display for Record {
     /// `login of bob@corp from syslog/branch-fw (junos-vpn) at ... refused: too_old, the event is
     /// older than the configured limit`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of ", self.kind.as_str())?;
-        write_who(f, self.principal.as_ref(), self.device.as_ref())?;
-        write!(f, " from {} at {} ", self.origin, self.at)?;
+        let (kind, who) = (self.kind.as_str(), Somebody::from(self));
+        write!(f, "{kind} of {who} from {} at {} ", self.origin, self.at)?;
         match self.verdict {
             Verdict::Applied(rule) => write!(f, "applied: {}", rule.as_str())?,
             Verdict::Deduplicated => f.write_str("known already")?,
@@ -143,15 +189,15 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.session, &self.previous) {
             (Some(session), _) => {
-                write_who(f, session.principal.as_ref(), session.device.as_ref())?;
                 let Session { address, since, expires, cause, .. } = &**session;
+                write!(f, "{}", Somebody::from(&**session))?;
                 write!(f, " has {address} since {since}, until {expires} unless seen again")?;
                 write!(f, ", because {cause}")?;
             }
             (None, Some(previous)) => {
-                write!(f, "nobody has {}; the last was ", self.address)?;
-                write_who(f, previous.principal.as_ref(), previous.device.as_ref())?;
                 let Session { since, confirmed, .. } = &**previous;
+                let last = Somebody::from(&**previous);
+                write!(f, "nobody has {}; the last was {last}", self.address)?;
                 write!(f, ", from {since}, last seen {confirmed}")?;
             }
             (None, None) => write!(f, "nobody has {}", self.address)?,

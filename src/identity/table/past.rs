@@ -7,7 +7,7 @@ use super::explain::Record;
 use crate::{Address, Principal, Revision, Session, Timestamp};
 
 /// What is remembered of one address. Most addresses have none: it exists only once something
-/// competed, was refused, or ended.
+/// competed, was refused, altered the session, or ended.
 #[derive(Debug, Default)]
 pub(super) struct Past {
     /// The last session that is no more.

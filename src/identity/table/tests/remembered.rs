@@ -34,6 +34,38 @@ fn explain_tells_the_whole_story() {
 }
 
 #[test]
+fn explain_shows_the_details_of_a_user_and_where_they_came_from() {
+    let groups = ["staff", "sales"].map(name);
+    let posture = Some(crate::Posture::Quarantine);
+    let detailed = Event { posture, ..saw(Login, "alice@corp", 30) };
+    let (table, _) = fold(
+        &rules(),
+        &[
+            saw(VpnUp, "alice@corp", 10),
+            saw(DeviceSeen, "<pc1>", 20),
+            Event { roles: Some(groups.to_vec().into()), ..detailed },
+        ],
+    );
+    let told = table.explain(address("10.0.0.7"), seconds(30)).to_string();
+    assert_eq!(
+        told,
+        "alice@corp on pc1 (quarantine) in staff, sales has 10.0.0.7 since 2026-11-21T19:50:10Z, \
+         until 2026-11-22T19:50:30Z unless seen again, because vpn_up from syslog/branch-fw \
+         (junos-vpn) at 2026-11-21T19:50:10Z; rule first_user\n\
+         login of alice@corp (quarantine) in staff, sales from syslog/branch-fw (junos-vpn) at \
+         2026-11-21T19:50:30Z applied: detail\n\
+         device_seen of device pc1 from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:20Z \
+         applied: detail\n\
+         vpn_up of alice@corp from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:10Z applied: \
+         first_user"
+    );
+    let many: Vec<_> = (0..12).map(|n| name(&format!("g{n}"))).collect();
+    let login = Event { roles: Some(many.into()), ..saw(Login, "bob", 10) };
+    let told = fold(&rules(), &[login]).0.explain(address("10.0.0.7"), seconds(11)).to_string();
+    assert!(told.starts_with("bob in g0, g1, g2, g3, g4, g5, g6, g7 and 4 more groups has "));
+}
+
+#[test]
 fn records_of_one_address_are_bounded_and_the_newest_stay() {
     let mut table = Table::default();
     table.apply(Revision(1), &saw(VpnUp, "alice", 100), &rules());
