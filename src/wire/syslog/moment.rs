@@ -84,7 +84,7 @@ impl SenderClock {
             year = number(&text[at..at + 4]);
             at += 5;
         }
-        let (hour, minute, second, length) = clock_time(&text[at..])?;
+        let (hour, minute, second, length) = clock_time(text.get(at..)?)?;
         at += length;
         let (fraction, length) = fraction(&text[at..]);
         at += length;
@@ -364,6 +364,22 @@ mod tests {
             ["2026-02-30T00:00:00Z", "Feb 30 00:00:00 x", "Nov 21 24:00:00 x", "Nope 21", ""]
         {
             assert_eq!(read(text, "UTC", seen), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_may_be_cut_anywhere() {
+        let seen = at("2026-11-21T20:00:00Z");
+        for text in [
+            "*Nov 21 2026 19:51:08.123456 UTC",
+            "Nov 21 19:51:08.123 2025 GMT",
+            "2026-11-21T19:50:32.308527+00:00",
+            "2020-04-27 11:11:47.02 -08:00",
+        ] {
+            for length in 0..text.len() {
+                SenderClock::new(TimeZone::UTC).read(&text.as_bytes()[..length], seen);
+                read_whole(&text.as_bytes()[..length], &TimeZone::UTC, seen);
+            }
         }
     }
 
