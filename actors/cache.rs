@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
+use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use rollcall_identity::{
     Address, Event, Explanation, Name, Origin, Producer, Revision, Rules, Session, Table,
@@ -13,16 +14,22 @@ use rollcall_identity::{
 };
 use tokio::sync::oneshot;
 
+use crate::account::Account;
 use crate::clock::Clock;
-use crate::happenings::{Decided, Happening, TableGrew, TableRestored};
+use crate::happenings::{Decided, Happening, NothingToRestore, TableGrew, TableRestored};
 use crate::journal::{Batch, Entry, JournalWriter};
 use crate::mailbox::{Desk, Gone, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
-use crate::query::{Changed, Query, Snapshot};
+use crate::query::{Changed, Query, Snapshot, TAKE_OVER};
 
 /// Events of one producer, in the order in which they came.
 #[derive(Debug)]
-pub struct Apply(pub Vec<Event>);
+pub struct Apply {
+    /// What the producer saw.
+    pub events: Vec<Event>,
+    /// What accounts for them until they are decided.
+    pub account: Account,
+}
 
 impl Message for Apply {
     type Result = Result<Receipt, Refused>;
@@ -69,22 +76,6 @@ impl Message for Explain {
     type Result = Explanation;
 }
 
-/// Puts other rules in force, from the next event on.
-#[derive(Debug)]
-pub struct Govern(pub Arc<Rules>);
-
-impl Message for Govern {
-    type Result = ();
-}
-
-/// Asks for the rules in force.
-#[derive(Debug)]
-pub struct RulesInForce;
-
-impl Message for RulesInForce {
-    type Result = Arc<Rules>;
-}
-
 /// Asks for all sessions and the position they stand at, for a query actor that is being replaced.
 #[derive(Debug)]
 pub(crate) struct Recount;
@@ -101,10 +92,11 @@ impl Message for Committed {
 }
 
 impl Mailbox<Cache> {
-    /// Hands committed entries to the cache, ahead of nobody and bounded by the batches that the
-    /// cache itself has under way.
-    pub(crate) fn send_committed(&self, entries: Vec<Entry>) -> Result<(), Gone> {
-        self.post(Committed(entries)).map(drop)
+    /// Hands committed entries to the cache, bounded by the batches that the cache itself has
+    /// under way. A cache that is gone drops them, and with them the receipts: whoever waits learns
+    /// it that way.
+    pub(crate) fn send_committed(&self, entries: Vec<Entry>) {
+        drop(self.post(Committed(entries)));
     }
 }
 
@@ -112,10 +104,13 @@ impl Mailbox<Cache> {
 /// when there are more.
 const EXPIRIES: usize = 1024;
 
+/// How often ends and refusals are forgotten that do not matter any more.
+const FORGETTING: Duration = Duration::from_secs(60);
+
 /// The role.
 pub struct Cache {
     table: Table,
-    rules: Arc<Rules>,
+    rules: Arc<ArcSwap<Rules>>,
     journal: JournalWriter,
     query: Mailbox<Query>,
     clock: Clock,
@@ -124,9 +119,10 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// A cache that fills its table from what `query` holds, and then folds what `journal` commits.
+    /// A cache that fills its table from what `query` holds, and then folds what `journal` commits
+    /// by the rules in force at that moment.
     pub fn new(
-        rules: Arc<Rules>,
+        rules: Arc<ArcSwap<Rules>>,
         journal: JournalWriter,
         query: Mailbox<Query>,
         clock: Clock,
@@ -150,22 +146,22 @@ impl Cache {
     }
 
     /// Hands events to the journal; the answer comes when they are visible.
-    fn order(&self, events: Vec<Event>) -> Reply<Result<Receipt, Refused>> {
+    fn order(&self, Apply { events, account }: Apply) -> Reply<Result<Receipt, Refused>> {
         let (receipt, taken) = oneshot::channel();
-        match self.journal.hand_over(Batch { events, receipt }) {
+        match self.journal.hand_over(Batch { events, account, receipt }) {
             Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(Refused::Gone)) }),
             Err(refused) => Reply::Now(Err(refused)),
         }
     }
 
     /// Folds one entry, and notes what became true in `changed`.
-    fn fold(&mut self, entry: &Entry, changed: &mut Changed) -> Receipt {
+    fn fold(&mut self, entry: &mut Entry, rules: &Rules, changed: &mut Changed) -> Receipt {
         let mut receipt =
             Receipt { revision: entry.first, applied: 0, deduplicated: 0, refused: 0 };
         let mut tally: HashMap<(*const Origin, Verdict), (&Arc<Origin>, u64)> = HashMap::new();
         for (event, position) in entry.batch.events.iter().zip(entry.first.0..) {
             receipt.revision = Revision(position);
-            let decision = self.table.apply(receipt.revision, event, &self.rules);
+            let decision = self.table.apply(receipt.revision, event, rules);
             match decision.verdict {
                 Verdict::Applied(_) => receipt.applied += 1,
                 Verdict::Deduplicated => receipt.deduplicated += 1,
@@ -180,6 +176,7 @@ impl Cache {
         for ((_, verdict), (origin, count)) in tally {
             Decided { origin, verdict, count }.emit();
         }
+        entry.batch.account.settle();
         receipt
     }
 
@@ -190,7 +187,8 @@ impl Cache {
             return;
         }
         let more = due.len() == EXPIRIES;
-        if let Reply::Later(taken) = self.order(due) {
+        let account = Account::open("cache", 0);
+        if let Reply::Later(taken) = self.order(Apply { events: due, account }) {
             let taken = wrap_future::<_, Seat<Self>>(taken);
             desk.spawn(taken.map(move |_, seat, desk| {
                 if more {
@@ -207,23 +205,21 @@ impl Role for Cache {
     const STAGE: Stage = Stage::Deciding;
 
     fn started(&mut self, desk: &mut Desk<Self>) {
-        let snapshot = self.query.post(Snapshot);
-        let snapshot = wrap_future::<_, Seat<Self>>(async move {
-            match snapshot {
-                Ok(answer) => answer.await,
-                Err(gone) => Err(gone),
-            }
-        });
+        let query = self.query.clone();
+        let snapshot = async move { tokio::time::timeout(TAKE_OVER, query.send(Snapshot)).await };
         // Nothing is folded before the table holds what its predecessor had shown.
-        desk.wait(snapshot.map(|sessions, seat, desk| match sessions {
-            Ok(sessions) => {
-                if !sessions.is_empty() {
-                    TableRestored { sessions: sessions.len() }.emit();
-                }
+        desk.wait(wrap_future::<_, Seat<Self>>(snapshot).map(|shown, seat, _| match shown {
+            Ok(Ok(sessions)) if sessions.is_empty() => {}
+            Ok(Ok(sessions)) => {
+                TableRestored { sessions: sessions.len() }.emit();
                 seat.role().table = Table::restore(sessions);
             }
-            Err(gone) => seat.fail(gone, desk),
+            Ok(Err(_)) | Err(_) => NothingToRestore { actor: "cache" }.emit(),
         }));
+        desk.run_interval(FORGETTING, |seat, _| {
+            let cache = seat.role();
+            cache.table.forget_before(cache.clock.now() - cache.rules.load().memory());
+        });
         desk.run_interval(Duration::from_secs(1), |seat, desk| {
             let now = seat.role().clock.now();
             seat.role().expire(now, desk);
@@ -232,19 +228,17 @@ impl Role for Cache {
 }
 
 impl Receive<Apply> for Cache {
-    fn receive(
-        &mut self,
-        Apply(events): Apply,
-        _: &mut Desk<Self>,
-    ) -> Reply<Result<Receipt, Refused>> {
-        self.order(events)
+    fn receive(&mut self, apply: Apply, _: &mut Desk<Self>) -> Reply<Result<Receipt, Refused>> {
+        self.order(apply)
     }
 }
 
 impl Receive<Committed> for Cache {
-    fn receive(&mut self, Committed(entries): Committed, _: &mut Desk<Self>) -> Reply<()> {
+    fn receive(&mut self, Committed(mut entries): Committed, _: &mut Desk<Self>) -> Reply<()> {
         let mut changed = Changed::default();
-        let receipts: Vec<_> = entries.iter().map(|entry| self.fold(entry, &mut changed)).collect();
+        let rules = self.rules.load_full();
+        let receipts: Vec<_> =
+            entries.iter_mut().map(|entry| self.fold(entry, &rules, &mut changed)).collect();
         self.folded = receipts.last().map_or(self.folded, |receipt| receipt.revision);
         TableGrew { sessions: self.table.len(), revision: self.folded.0 }.emit();
         // Posted here and not in the future, so that changes stay in order; bounded by the batches
@@ -272,18 +266,5 @@ impl Receive<Explain> for Cache {
 impl Receive<Recount> for Cache {
     fn receive(&mut self, _: Recount, _: &mut Desk<Self>) -> Reply<(Revision, Vec<Arc<Session>>)> {
         Reply::Now((self.folded, self.table.sessions().map(Arc::clone).collect()))
-    }
-}
-
-impl Receive<Govern> for Cache {
-    fn receive(&mut self, Govern(rules): Govern, _: &mut Desk<Self>) -> Reply<()> {
-        self.rules = rules;
-        Reply::Now(())
-    }
-}
-
-impl Receive<RulesInForce> for Cache {
-    fn receive(&mut self, _: RulesInForce, _: &mut Desk<Self>) -> Reply<Arc<Rules>> {
-        Reply::Now(Arc::clone(&self.rules))
     }
 }

@@ -4,7 +4,7 @@
 //! Labels come from closed sets (actors, configured clients and templates, enums): never a user,
 //! a host or an address that came from outside.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use metrics::{
@@ -216,6 +216,19 @@ impl Happening for JournalRefused<'_> {
     }
 }
 
+/// The cache or the query actor was replaced, and the other had nothing to take over: both ended
+/// at once. Sessions are lost.
+pub(crate) struct NothingToRestore {
+    pub actor: &'static str,
+}
+
+impl Happening for NothingToRestore {
+    fn emit(self) {
+        counter!("rollcall_deciding_restorations_failed_total").increment(1);
+        error!(actor = self.actor, "nothing to take over from: sessions are lost");
+    }
+}
+
 /// The cache was replaced and took its sessions from the query actor.
 pub(crate) struct TableRestored {
     pub sessions: usize,
@@ -237,6 +250,164 @@ impl Happening for LogRestored {
     fn emit(self) {
         counter!("rollcall_answering_restorations_total").increment(1);
         warn!(sessions = self.sessions, "the query actor was replaced; its sessions were kept");
+    }
+}
+
+/// An HTTP request was responded to.
+pub(crate) struct Responded {
+    pub listener: &'static str,
+    pub status: u16,
+}
+
+impl Happening for Responded {
+    fn emit(self) {
+        let Self { listener, status } = self;
+        counter!(
+            "rollcall_answering_http_requests_total",
+            "listener" => listener, "code" => status.to_string()
+        )
+        .increment(1);
+        trace!(listener, status, "answered");
+    }
+}
+
+/// Somebody began to read the live stream.
+pub(crate) struct ReaderCame;
+
+impl Happening for ReaderCame {
+    fn emit(self) {
+        gauge!("rollcall_answering_streams").increment(1.0);
+        trace!("a reader of the live stream came");
+    }
+}
+
+/// A reader of the live stream went away.
+pub(crate) struct ReaderWent;
+
+impl Happening for ReaderWent {
+    fn emit(self) {
+        gauge!("rollcall_answering_streams").decrement(1.0);
+        trace!("a reader of the live stream went");
+    }
+}
+
+/// A connection was closed before a byte of it was read.
+pub(crate) struct ConnectionRefused {
+    pub listener: &'static str,
+    pub reason: &'static str,
+}
+
+impl Happening for ConnectionRefused {
+    fn emit(self) {
+        let Self { listener, reason } = self;
+        counter!(
+            "rollcall_answering_connections_refused_total",
+            "listener" => listener, "reason" => reason
+        )
+        .increment(1);
+        debug!(listener, reason, "connection refused");
+    }
+}
+
+/// Somebody asked for an access token.
+pub(crate) struct TokenAsked {
+    pub outcome: &'static str,
+    pub source: IpAddr,
+}
+
+impl Happening for TokenAsked {
+    fn emit(self) {
+        let Self { outcome, source } = self;
+        counter!("rollcall_answering_tokens_total", "outcome" => outcome).increment(1);
+        match outcome {
+            "granted" => debug!(%source, "token granted"),
+            // Each of these cost a check of the secret, which bounds how many there are.
+            "invalid_client" | "unauthorized_client" => warn!(%source, outcome, "token refused"),
+            _ => debug!(%source, outcome, "token refused"),
+        }
+    }
+}
+
+/// A question of an enforcement point was answered.
+pub(crate) struct Answered<'a> {
+    pub point: &'a str,
+    pub kind: &'static str,
+    pub reports: usize,
+    pub took: Duration,
+}
+
+impl Happening for Answered<'_> {
+    fn emit(self) {
+        let Self { point, kind, reports, took } = self;
+        let label = point.to_owned();
+        counter!("rollcall_answering_queries_total", "point" => label.clone(), "kind" => kind)
+            .increment(1);
+        counter!("rollcall_answering_reports_total", "point" => label).increment(reports as u64);
+        histogram!("rollcall_answering_query_seconds", "kind" => kind).record(took);
+        trace!(point, kind, reports, ?took, "answered");
+    }
+}
+
+/// A request of an enforcement point, or of somebody unknown, was refused.
+pub(crate) struct QueryRefused<'a> {
+    pub point: &'a str,
+    pub reason: &'static str,
+    pub detail: &'a str,
+}
+
+impl Happening for QueryRefused<'_> {
+    fn emit(self) {
+        let Self { point, reason, detail } = self;
+        counter!(
+            "rollcall_answering_query_errors_total",
+            "point" => point.to_owned(), "reason" => reason
+        )
+        .increment(1);
+        debug!(point, reason, detail, "request refused");
+    }
+}
+
+/// An enforcement point began from nothing: for the first time, or because its cookie is too old,
+/// of another life of the journal, or of another server.
+pub(crate) struct Resynced<'a> {
+    pub point: &'a str,
+}
+
+impl Happening for Resynced<'_> {
+    fn emit(self) {
+        counter!("rollcall_answering_resyncs_total", "point" => self.point.to_owned()).increment(1);
+        info!(point = self.point, "enforcement point begins from nothing");
+    }
+}
+
+/// How far an enforcement point is behind.
+pub(crate) struct Lagging<'a> {
+    pub point: &'a str,
+    pub changes: u64,
+}
+
+impl Happening for Lagging<'_> {
+    fn emit(self) {
+        gauge!("rollcall_answering_lag_changes", "point" => self.point.to_owned())
+            .set(self.changes as f64);
+    }
+}
+
+/// A request for something that is not there, with its secrets left out; without its text when
+/// there were too many to log.
+pub(crate) struct UnknownRoute<'a> {
+    pub request: Option<&'a str>,
+    pub source: IpAddr,
+    pub unlogged: u64,
+}
+
+impl Happening for UnknownRoute<'_> {
+    fn emit(self) {
+        counter!("rollcall_answering_unknown_routes_total").increment(1);
+        if let Some(request) = self.request {
+            let (source, unlogged) = (self.source, self.unlogged);
+            warn!(%source, unlogged, request, "nothing answers this request");
+        }
     }
 }
 
@@ -367,6 +538,13 @@ const PARTICULAR: &[Row] = &[
         "How often the cache was replaced and took its sessions over",
     ),
     (
+        "rollcall_deciding_restorations_failed_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "How often cache and query actor ended at once, and sessions were lost",
+    ),
+    (
         "rollcall_answering_restorations_total",
         Counter,
         Unit::Count,
@@ -379,6 +557,96 @@ const PARTICULAR: &[Row] = &[
         Unit::Seconds,
         &[],
         "From the arrival of an event to the moment when every answer knows of it",
+    ),
+    (
+        "rollcall_answering_http_requests_total",
+        Counter,
+        Unit::Count,
+        &["listener", "code"],
+        "HTTP requests answered, by listener and status",
+    ),
+    ("rollcall_answering_streams", Gauge, Unit::Count, &[], "Readers of the live stream"),
+    (
+        "process_cpu_seconds_total",
+        Gauge,
+        Unit::Seconds,
+        &[],
+        "Processor time of all threads; it only grows",
+    ),
+    (
+        "process_start_time_seconds",
+        Gauge,
+        Unit::Seconds,
+        &[],
+        "When the process began, as a Unix time",
+    ),
+    ("process_resident_memory_bytes", Gauge, Unit::Bytes, &[], "Memory in RAM"),
+    ("process_virtual_memory_bytes", Gauge, Unit::Bytes, &[], "Address space"),
+    ("process_threads", Gauge, Unit::Count, &[], "Threads"),
+    ("process_open_fds", Gauge, Unit::Count, &[], "Open file descriptors"),
+    ("process_max_fds", Gauge, Unit::Count, &[], "How many file descriptors may be open"),
+    (
+        "rollcall_answering_connections_refused_total",
+        Counter,
+        Unit::Count,
+        &["listener", "reason"],
+        "Connections over the limit of their listener (total) or of their source (address)",
+    ),
+    (
+        "rollcall_answering_tokens_total",
+        Counter,
+        Unit::Count,
+        &["outcome"],
+        "Requests for access tokens: granted, locked_out, busy, or an error of RFC 6749",
+    ),
+    (
+        "rollcall_answering_queries_total",
+        Counter,
+        Unit::Count,
+        &["point", "kind"],
+        "Questions of enforcement points that were answered: batch, ip or user",
+    ),
+    (
+        "rollcall_answering_reports_total",
+        Counter,
+        Unit::Count,
+        &["point"],
+        "Reports in those answers",
+    ),
+    (
+        "rollcall_answering_query_seconds",
+        Histogram,
+        Unit::Seconds,
+        &["kind"],
+        "From a question that is read whole to its answer",
+    ),
+    (
+        "rollcall_answering_query_errors_total",
+        Counter,
+        Unit::Count,
+        &["point", "reason"],
+        "Requests on the enforcement listener that were refused; point unknown without a token",
+    ),
+    (
+        "rollcall_answering_resyncs_total",
+        Counter,
+        Unit::Count,
+        &["point"],
+        "How often an enforcement point began from nothing",
+    ),
+    (
+        "rollcall_answering_lag_changes",
+        Gauge,
+        Unit::Count,
+        &["point"],
+        "Revisions between the newest and the last cookie of an enforcement point",
+    ),
+    (
+        "rollcall_answering_unknown_routes_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "Requests of known sources for something that is not there",
     ),
 ];
 

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use rollcall_identity::{Event, Journal, JournalError, Revision};
 use tokio::sync::oneshot;
 
+use crate::account::Account;
 use crate::cache::{Cache, Receipt, Refused};
 use crate::happenings::{Happening, JournalRefused};
 use crate::mailbox::Mailbox;
@@ -15,6 +16,8 @@ use crate::mailbox::Mailbox;
 pub(crate) struct Batch {
     /// What is to be appended.
     pub events: Vec<Event>,
+    /// What accounts for them until they are decided.
+    pub account: Account,
     /// Who waits for it to be visible.
     pub receipt: oneshot::Sender<Result<Receipt, Refused>>,
 }
@@ -59,8 +62,11 @@ impl JournalWriter {
     /// Hands a batch over without waiting.
     pub(crate) fn hand_over(&self, batch: Batch) -> Result<(), Refused> {
         self.batches.try_send(batch).map_err(|refused| match refused {
-            TrySendError::Full(_) => Refused::Busy,
-            TrySendError::Disconnected(_) => Refused::Journal("its thread has ended".to_owned()),
+            TrySendError::Full(batch) => batch.account.lost("cache_busy", Refused::Busy),
+            TrySendError::Disconnected(batch) => {
+                let refused = Refused::Journal("its thread has ended".to_owned());
+                batch.account.lost("journal_ill", refused)
+            }
         })
     }
 }
@@ -76,8 +82,7 @@ fn write(mut journal: impl Journal, inbox: &Receiver<Batch>, cache: &Mailbox<Cac
             }
         }
         match journal.commit() {
-            // A cache that is gone drops the receipts: whoever waits for them learns it that way.
-            Ok(_) => drop(cache.send_committed(entries)),
+            Ok(_) => cache.send_committed(entries),
             Err(error) => entries.into_iter().for_each(|entry| refuse(entry.batch, &error)),
         }
     }
@@ -85,5 +90,7 @@ fn write(mut journal: impl Journal, inbox: &Receiver<Batch>, cache: &Mailbox<Cac
 
 fn refuse(batch: Batch, error: &JournalError) {
     JournalRefused { error: &error.0 }.emit();
-    let _ = batch.receipt.send(Err(Refused::Journal(error.0.clone())));
+    let refused = batch.account.lost("journal_ill", Refused::Journal(error.0.clone()));
+    // Whoever does not wait any more does not need it.
+    let _ = batch.receipt.send(Err(refused));
 }

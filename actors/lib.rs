@@ -5,12 +5,19 @@
 //!                         (append, commit)     (fold)    (answers)
 //! ```
 
+pub mod account;
 pub mod cache;
 pub mod clock;
+pub mod enforcement;
 pub mod happenings;
+pub mod heart;
 pub mod journal;
+pub mod listener;
 pub mod mailbox;
 pub mod meter;
+pub mod metrics;
 pub mod producers;
 pub mod query;
+pub mod rest;
 pub mod supervisor;
+pub mod tls;

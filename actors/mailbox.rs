@@ -6,15 +6,14 @@
 //! address of whoever sits there now.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use actix::dev::{MessageResponse, OneshotSender};
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use arc_swap::ArcSwapOption;
 use futures_util::future::{Either, select};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::meter::{Meter, Stage};
@@ -63,12 +62,19 @@ pub struct Seat<R: Role> {
     role: R,
     meter: Meter,
     lease: Lease,
+    seated: Option<oneshot::Sender<()>>,
 }
 
 impl<R: Role> Seat<R> {
-    /// Seats `role`. When the seat is dropped, `lease` tells the supervisor how it ended.
-    pub(crate) fn new(role: R, meter: Meter, lease: Lease) -> Self {
-        Self { role, meter, lease }
+    /// Seats `role`. When it has begun, `seated` is told; when the seat is dropped, `lease` tells
+    /// the supervisor how it ended.
+    pub(crate) fn new(
+        role: R,
+        meter: Meter,
+        lease: Lease,
+        seated: Option<oneshot::Sender<()>>,
+    ) -> Self {
+        Self { role, meter, lease, seated }
     }
 
     /// Seats `role` in the context of the thread that calls this, and starts it.
@@ -96,17 +102,21 @@ impl<R: Role> Actor for Seat<R> {
 
     fn started(&mut self, desk: &mut Desk<R>) {
         self.role.started(desk);
+        // Only the one who hired it waits, and only for the first.
+        self.seated.take().map(|seated| seated.send(()));
     }
 }
 
-/// A message on its way, with the place it takes.
-struct Letter<M> {
+/// A message on its way, with the place it takes and whoever waits for the answer. It is handled
+/// whether somebody still waits or not: actix itself skips messages that nobody waits for.
+struct Letter<M: Message> {
     message: M,
     place: Place,
+    sender: oneshot::Sender<M::Result>,
 }
 
 impl<M: Message> Message for Letter<M> {
-    type Result = M::Result;
+    type Result = ();
 }
 
 /// A place in a mailbox. It is free again when this is dropped, handled or not.
@@ -133,47 +143,25 @@ where
     R: Receive<M>,
     M: Message<Result: Send> + Send + 'static,
 {
-    type Result = Answer<M::Result>;
+    type Result = ();
 
-    fn handle(&mut self, letter: Letter<M>, desk: &mut Desk<R>) -> Self::Result {
+    fn handle(&mut self, letter: Letter<M>, desk: &mut Desk<R>) {
         if self.lease.is_revoked() {
-            desk.terminate();
-            return Answer { reply: None, place: letter.place };
+            return desk.terminate();
         }
+        let Letter { message, place, sender } = letter;
         let began = Clock::instant();
-        let reply = self.role.receive(letter.message, desk);
+        let reply = self.role.receive(message, desk);
         self.meter.handled(began.elapsed());
-        Answer { reply: Some(reply), place: letter.place }
-    }
-}
-
-/// A reply on its way back, which frees the place when it is complete.
-struct Answer<T> {
-    reply: Option<Reply<T>>,
-    place: Place,
-}
-
-impl<R, M> MessageResponse<Seat<R>, Letter<M>> for Answer<M::Result>
-where
-    R: Role,
-    M: Message<Result: 'static> + 'static,
-{
-    fn handle(self, desk: &mut Desk<R>, sender: Option<OneshotSender<M::Result>>) {
-        let Self { reply, place } = self;
-        let hand_over = move |result| {
-            drop(place);
-            if let Some(sender) = sender {
-                // The sender may have gone: then nobody waits for this answer.
-                let _ = sender.send(result);
-            }
-        };
+        // Whoever sent it may have gone: then nobody needs the answer.
         match reply {
-            Some(Reply::Now(result)) => hand_over(result),
-            Some(Reply::Later(answer)) => {
-                let answer = wrap_future::<_, Seat<R>>(answer);
-                desk.spawn(answer.map(|result, _, _| hand_over(result)));
+            Reply::Now(answer) => drop(sender.send(answer)),
+            Reply::Later(answer) => {
+                desk.spawn(wrap_future::<_, Self>(answer).map(|answer, _, _| {
+                    drop(place);
+                    drop(sender.send(answer));
+                }));
             }
-            None => {}
         }
     }
 }
@@ -306,13 +294,14 @@ impl<R: Role> Mailbox<R> {
         R: Receive<M>,
         M: Message<Result: Send> + Send + 'static,
     {
-        // `Addr::send` queues at the call, not at the first poll, while the mailbox has room.
-        let letter = Letter { message, place: Place::taken(&self.0.meter, permit) };
-        let (answer, mut ended) = (seated.address.send(letter), seated.ended.subscribe());
-        let mailbox = self.clone();
+        let (sender, answer) = oneshot::channel();
+        let letter = Letter { message, place: Place::taken(&self.0.meter, permit), sender };
+        // Never full: actix's limit is out of reach. An address without an actor drops the letter,
+        // and with it the sender.
+        drop(seated.address.try_send(letter));
+        let (mut ended, mailbox) = (seated.ended.subscribe(), self.clone());
         async move {
-            let answer = std::pin::pin!(answer);
-            let ended = std::pin::pin!(ended.wait_for(|ended| *ended));
+            let ended = pin!(ended.wait_for(|ended| *ended));
             match select(answer, ended).await {
                 Either::Left((Ok(answer), _)) => Ok(answer),
                 Either::Left((Err(_), _)) | Either::Right(_) => Err(mailbox.lost()),

@@ -1,5 +1,6 @@
 //! A producer is a trait; one actor wraps them all and is how they reach the cache.
 
+pub mod ptim;
 pub mod syslog;
 
 use std::future::Future;
@@ -11,6 +12,7 @@ use actix::prelude::*;
 use rollcall_identity::{Event, Name, Producer as Word};
 use tokio::sync::watch;
 
+use crate::account::Account;
 use crate::cache::{Apply, Cache, Receipt, Refused};
 use crate::happenings::{Dropped, Happening, Received};
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
@@ -84,29 +86,17 @@ impl Harvest {
     }
 }
 
-/// Events on their way to the cache.
-pub struct Pending {
-    events: u64,
-    answer: Pin<Box<dyn Future<Output = Result<Receipt, Refused>> + Send>>,
-    outlet: Outlet,
-}
+/// Events on their way to the cache. Whether anybody waits for the receipt or not, they are
+/// decided, or counted as dropped.
+pub struct Pending(Pin<Box<dyn Future<Output = Result<Receipt, Refused>> + Send>>);
 
 impl Pending {
     /// Waits until they are visible.
     ///
     /// # Errors
-    /// When the cache did not take them; they are counted as dropped then.
+    /// When the cache did not take them.
     pub async fn receipt(self) -> Result<Receipt, Refused> {
-        let receipt = self.answer.await;
-        if let Err(refused) = &receipt {
-            let reason = match refused {
-                Refused::Busy => "cache_busy",
-                Refused::Journal(_) => "journal_ill",
-                Refused::Gone => "cache_gone",
-            };
-            self.outlet.dropped(reason, "none", self.events);
-        }
-        receipt
+        self.0.await
     }
 }
 
@@ -129,12 +119,12 @@ impl Outlet {
         if events.is_empty() {
             return None;
         }
-        let answer: Pin<Box<dyn Future<Output = _> + Send>> =
-            match self.desk.queue(Emit(events)).await {
-                Ok(answer) => Box::pin(async { answer.await.unwrap_or(Err(Refused::Gone)) }),
-                Err(_) => Box::pin(async { Err(Refused::Gone) }),
-            };
-        Some(Pending { events: count, answer, outlet: self.clone() })
+        let account = Account::open(Arc::clone(&self.name), count);
+        let emit = Emit(Apply { events, account });
+        Some(Pending(match self.desk.queue(emit).await {
+            Ok(answer) => Box::pin(async { answer.await? }),
+            Err(gone) => Box::pin(async move { Err(gone.into()) }),
+        }))
     }
 
     fn dropped(&self, reason: &'static str, form: &str, count: u64) {
@@ -144,7 +134,7 @@ impl Outlet {
 
 /// Events that the producer saw.
 #[derive(Debug)]
-pub struct Emit(pub Vec<Event>);
+pub struct Emit(Apply);
 
 impl Message for Emit {
     type Result = Result<Receipt, Refused>;
@@ -203,11 +193,11 @@ impl Role for Producing {
 impl Receive<Emit> for Producing {
     fn receive(
         &mut self,
-        Emit(events): Emit,
+        Emit(apply): Emit,
         _: &mut Desk<Self>,
     ) -> Reply<Result<Receipt, Refused>> {
         let cache = self.cache.clone();
-        Reply::later(async move { cache.send(Apply(events)).await? })
+        Reply::later(async move { cache.send(apply).await? })
     }
 }
 

@@ -2,6 +2,7 @@
 //! firewalls, REST, the live stream.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::cache::{Cache, Recount};
 use crate::clock::Clock;
-use crate::happenings::{Happening, LogRestored, Visible};
+use crate::happenings::{Happening, LogRestored, NothingToRestore, Visible};
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
 
@@ -85,6 +86,14 @@ impl Message for Newest {
     type Result = Cursor;
 }
 
+/// Asks for the cursor from which everything that is remembered to have ended can still be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Oldest;
+
+impl Message for Oldest {
+    type Result = Cursor;
+}
+
 /// Asks for all sessions that are alive, for a cache that is being replaced.
 #[derive(Debug)]
 pub(crate) struct Snapshot;
@@ -92,6 +101,10 @@ pub(crate) struct Snapshot;
 impl Message for Snapshot {
     type Result = Vec<Arc<Session>>;
 }
+
+/// How long a new query actor or cache waits for what the other holds. The other answers within
+/// milliseconds, or is being replaced itself and waits for this one.
+pub(crate) const TAKE_OVER: Duration = Duration::from_secs(2);
 
 /// The role.
 pub struct Query {
@@ -124,14 +137,16 @@ impl Role for Query {
     fn started(&mut self, desk: &mut Desk<Self>) {
         // At a first start nobody is behind the cache's mailbox, and there is nothing to take over.
         let Ok(recount) = self.cache.post(Recount) else { return };
-        desk.wait(wrap_future::<_, Seat<Self>>(recount).map(|counted, seat, desk| match counted {
-            Ok((newest, sessions)) => {
-                let query = seat.role();
-                LogRestored { sessions: sessions.len() }.emit();
-                query.log = ChangeLog::restore(query.log.epoch(), query.limits, newest, sessions);
-                query.newest.send_replace(newest);
-            }
-            Err(gone) => seat.fail(gone, desk),
+        let recount = wrap_future::<_, Seat<Self>>(tokio::time::timeout(TAKE_OVER, recount));
+        // No answer before it holds what its predecessor held: an empty one would end sessions.
+        desk.wait(recount.map(|counted, seat, _| {
+            let query = seat.role();
+            let Ok(Ok((newest, sessions))) = counted else {
+                return NothingToRestore { actor: "query" }.emit();
+            };
+            LogRestored { sessions: sessions.len() }.emit();
+            query.log = ChangeLog::restore(query.log.epoch(), query.limits, newest, sessions);
+            query.newest.send_replace(newest);
         }));
     }
 }
@@ -176,6 +191,12 @@ impl Receive<Search> for Query {
 impl Receive<Newest> for Query {
     fn receive(&mut self, _: Newest, _: &mut Desk<Self>) -> Reply<Cursor> {
         Reply::Now(Cursor::new(self.log.epoch(), self.log.newest()))
+    }
+}
+
+impl Receive<Oldest> for Query {
+    fn receive(&mut self, _: Oldest, _: &mut Desk<Self>) -> Reply<Cursor> {
+        Reply::Now(Cursor::new(self.log.epoch(), self.log.oldest()))
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use rollcall_identity::Timestamp;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::happenings::{ActorAbandoned, ActorEnded, ActorStarted, Happening};
@@ -83,7 +83,8 @@ pub struct Attendance {
     pub reading: Reading,
 }
 
-/// Starts an actor, now and whenever it has to be replaced.
+/// Starts an actor, now and whenever it has to be replaced. The answer comes when it is there for
+/// the first time.
 pub struct Hire(Box<dyn Post>);
 
 impl Message for Hire {
@@ -165,7 +166,7 @@ impl Drop for Lease {
 /// A place that can be filled again and again.
 trait Post: Send {
     fn meter(&self) -> &Meter;
-    fn fill(&self, arbiter: &ArbiterHandle, lease: Lease);
+    fn fill(&self, arbiter: &ArbiterHandle, lease: Lease, seated: oneshot::Sender<()>);
     fn vacate(&self);
     fn ask(&self, answered: Arc<AtomicBool>);
 }
@@ -193,12 +194,12 @@ impl<R: Role> Post for Vacancy<R> {
         self.mailbox.meter()
     }
 
-    fn fill(&self, arbiter: &ArbiterHandle, mut lease: Lease) {
+    fn fill(&self, arbiter: &ArbiterHandle, mut lease: Lease, seated: oneshot::Sender<()>) {
         let (mailbox, factory) = (self.mailbox.clone(), Arc::clone(&self.factory));
         arbiter.spawn_fn(move || {
             match catch_unwind(AssertUnwindSafe(|| factory())) {
                 Ok(role) if !lease.is_revoked() => {
-                    let seat = Seat::new(role, mailbox.meter().clone(), lease);
+                    let seat = Seat::new(role, mailbox.meter().clone(), lease, Some(seated));
                     mailbox.seat(Some(seat.start_with()));
                 }
                 Ok(_) => {}
@@ -234,7 +235,7 @@ struct Member {
     last_error: Option<String>,
     answered: Arc<AtomicBool>,
     silent_for: Duration,
-    dismissed: Option<tokio::sync::oneshot::Sender<()>>,
+    dismissed: Option<oneshot::Sender<()>>,
 }
 
 /// The role.
@@ -265,16 +266,17 @@ impl Supervisor {
             meter: mailbox.meter().clone(),
             reports: (sender, Some(receiver)),
         };
-        let seat = Seat::new(supervisor, mailbox.meter().clone(), lease);
+        let seat = Seat::new(supervisor, mailbox.meter().clone(), lease, None);
         mailbox.seat(Some(seat.start_with()));
         mailbox
     }
 
-    fn fill(&mut self, actor: &Arc<str>) {
-        let now = self.clock.now();
-        let Some(member) = self.members.get_mut(actor) else { return };
+    /// Fills the actor's place, if it is empty and should not be.
+    fn fill(&mut self, actor: &Arc<str>) -> oneshot::Receiver<()> {
+        let ((seated, is_seated), now) = (oneshot::channel(), self.clock.now());
+        let Some(member) = self.members.get_mut(actor) else { return is_seated };
         if member.state == State::Running || member.dismissed.is_some() {
-            return;
+            return is_seated;
         }
         let term = member.term.fetch_add(1, SeqCst) + 1;
         let lease = Lease {
@@ -288,8 +290,9 @@ impl Supervisor {
         member.since = now;
         member.silent_for = Duration::ZERO;
         member.answered.store(true, SeqCst);
-        member.post.fill(&member.arbiter.handle(), lease);
+        member.post.fill(&member.arbiter.handle(), lease, seated);
         ActorStarted { actor, kind: member.post.meter().kind(), term }.emit();
+        is_seated
     }
 
     fn ended(&mut self, ended: Ended, desk: &mut Desk<Self>) {
@@ -326,7 +329,7 @@ impl Supervisor {
             .emit();
         member.last_error = error.or_else(|| (end != End::Stop).then(|| format!("{end:?}")));
         let actor = Arc::clone(actor);
-        desk.run_later(pause, move |seat, _| seat.role().fill(&actor));
+        desk.run_later(pause, move |seat, _| drop(seat.role().fill(&actor)));
     }
 
     fn leave(&mut self, actor: &Arc<str>) {
@@ -416,8 +419,11 @@ impl Receive<Hire> for Supervisor {
             dismissed: None,
         };
         self.members.insert(Arc::clone(&actor), member);
-        self.fill(&actor);
-        Reply::Now(())
+        let seated = self.fill(&actor);
+        Reply::later(async move {
+            // One whose factory panics is tried again later; nobody waits for that.
+            let _ = seated.await;
+        })
     }
 }
 
@@ -425,7 +431,7 @@ impl Receive<Dismiss> for Supervisor {
     fn receive(&mut self, Dismiss(actor): Dismiss, _: &mut Desk<Self>) -> Reply<()> {
         let actor: Arc<str> = actor.into();
         let Some(member) = self.members.get_mut(&actor) else { return Reply::Now(()) };
-        let (tell, told) = tokio::sync::oneshot::channel();
+        let (tell, told) = oneshot::channel();
         member.dismissed = Some(tell);
         member.post.vacate();
         if member.state == State::Running {

@@ -10,7 +10,7 @@ use rollcall_identity::Name;
 use serde::Serialize;
 
 use crate::leaf::ClientId;
-use crate::section::{Document, Environment, Reading};
+use crate::reading::{Document, Environment, Reading};
 use crate::{Point, Problem, Problems, SecretHash, Settings, file};
 
 /// Its name in the data folder.

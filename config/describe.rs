@@ -103,12 +103,17 @@ fn enforcement(f: &mut Formatter<'_>, enforcement: &Enforcement) -> fmt::Result 
 
 fn point(f: &mut Formatter<'_>, point: &Point) -> fmt::Result {
     let from = networks(&point.addresses, "nowhere");
-    let Point { name, client_id, dialect, .. } = point;
-    let dialect = dialect.as_str();
-    writeln!(f, "  {name}: from {from}, client id {client_id}, secret (hidden), {dialect}")?;
+    let Point { name, client_id, .. } = point;
+    writeln!(f, "  {name}: from {from}, client id {client_id}, secret (hidden)")?;
+    if let Ok(dialect) = toml::Value::try_from(&point.dialect) {
+        writeln!(f, "    answered in {dialect}")?;
+    }
     let hears = networks(&point.include, "every network");
-    write!(f, "    hears of {}, {hears}", listed(&point.domains, "every domain"))?;
-    writeln!(f, ", {}", networks(&point.exclude, "none").replacen("none", "without exception", 1))?;
+    let domains = listed(&point.domains, "every domain");
+    match networks(&point.exclude, "").as_str() {
+        "" => writeln!(f, "    hears of {domains}, {hears}")?,
+        except => writeln!(f, "    hears of {domains}, {hears} except {except}")?,
+    }
     match &point.push {
         Some(push) => authority(f, push),
         None => writeln!(f, "    may push nothing"),

@@ -1,37 +1,37 @@
-//! How an enforcement point asks and wants to be answered.
+//! How an enforcement point is answered, as it is written beside it.
 
-use strum::{EnumString, IntoStaticStr, VariantNames};
+use rollcall_wire::srx::Dialect;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
 use toml::de::DeValue;
 
-use crate::leaf::{Leaf, word};
+use crate::leaf::{Leaf, text};
 use crate::section::Section;
 
-/// The form of answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
-#[strum(serialize_all = "lowercase")]
-pub enum Dialect {
-    /// JSON with the field names of JIMS.
-    #[default]
-    Json,
-    /// XML in the model of the SRX's Web API.
-    Xml,
-}
-
-impl Dialect {
-    pub(crate) fn read(section: &Section<'_>, key: &'static str) -> Self {
-        section.or(key, Self::default())
-    }
-
-    /// The word of the configuration, for instance `xml`.
-    pub fn as_str(self) -> &'static str {
-        self.into()
+/// Reads a `dialect` section.
+pub(crate) fn read(section: &Section<'_>) -> Dialect {
+    let default = Dialect::default();
+    Dialect {
+        format: section.get("format").map_or(default.format, |Word(format)| format),
+        user: section.get("user").map_or(default.user, |Word(user)| user),
+        time: section.get("time").map_or(default.time, |Word(time)| time),
+        miss: section.get("miss").map_or(default.miss, |Word(miss)| miss),
+        roles: section.within("roles", default.roles, 0..=1000),
     }
 }
 
-impl Leaf for Dialect {
-    const EXPECTED: &'static str = "\"json\" or \"xml\"";
+/// A word of a closed set that serde knows.
+struct Word<T>(T);
+
+impl<T: for<'de> Deserialize<'de>> Leaf for Word<T> {
+    const EXPECTED: &'static str = "a word in quotes";
 
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        word(value, Self::VARIANTS)
+        let text = text::<Self>(value)?;
+        let deserializer: StrDeserializer<'_, Error> = text.into_deserializer();
+        // serde names the words that there are.
+        let unknown = |why: Error| format!("is an {why}");
+        T::deserialize(deserializer).map(Self).map_err(unknown)
     }
 }

@@ -4,14 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use rollcall_identity::{Authority, Name};
+use rollcall_identity::{Authority, Glob, Name};
+use rollcall_wire::srx::Dialect;
 
 use crate::authority::{self, FIREWALL};
 use crate::leaf::{Domain, UrlPath};
 use crate::listener::Transport;
 use crate::producers::ptim::Login;
 use crate::section::Section;
-use crate::{Dialect, HttpLimits, SecretHash, Tls};
+use crate::{HttpLimits, SecretHash, Tls, dialect};
 
 /// The enforcement listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +59,8 @@ pub struct Point {
     pub secret: SecretHash,
     /// How it asks and is answered.
     pub dialect: Dialect,
-    /// The domains whose users it hears of, in lower case; empty means all.
-    pub domains: Vec<Name>,
+    /// The domains whose users it hears of; empty means all.
+    pub domains: Vec<Glob>,
     /// The networks it hears of; empty means all.
     pub include: Vec<IpNet>,
     /// The networks it never hears of.
@@ -127,7 +128,7 @@ impl Enforcement {
             query_path,
             token_lifetime: section.within("token_lifetime", TOKEN_LIFETIME, lifetimes),
             limits: section.section("limits", |limits| {
-                HttpLimits::read(limits, HttpLimits::with_connections(CONNECTIONS))
+                HttpLimits::read(limits, &HttpLimits::with_connections(CONNECTIONS))
             }),
             lockout: section.section("lockout", Lockout::read),
             points: section.sections("points", Point::read),
@@ -138,9 +139,9 @@ impl Enforcement {
 impl Point {
     pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
         let Login { name, addresses, client_id, secret } = Login::read(section);
-        let dialect = Dialect::read(section, "dialect");
+        let dialect = section.section("dialect", dialect::read);
         let (domains, include, exclude) = section.section("filter", |filter| {
-            let domains: Vec<Domain> = filter.list("domains").unwrap_or_default();
+            let domains: Vec<Glob> = filter.list("domains").unwrap_or_default();
             let include: Vec<IpNet> = filter.list("include").unwrap_or_default();
             let exclude: Vec<IpNet> = filter.list("exclude").unwrap_or_default();
             (domains, include, exclude)
@@ -155,7 +156,7 @@ impl Point {
             client_id: client_id?,
             secret: secret?,
             dialect,
-            domains: domains.into_iter().map(|domain| domain.0).collect(),
+            domains,
             include,
             exclude,
             push: (!push.kinds.is_empty()).then_some(push),

@@ -12,7 +12,7 @@ pub struct History {
     /// everything again.
     pub tombstones: Duration,
     /// How many such ends are kept, the oldest leaving first.
-    pub tombstone_count: u32,
+    pub tombstone_count: usize,
 }
 
 /// A minute, below which every poll of a firewall that stumbles once is a full one; 30 days, for
@@ -21,9 +21,10 @@ const TOMBSTONES: RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
 
 impl Default for History {
-    /// A day, as long as a session may last. A quarter of a million ends are about 50 MB.
+    /// A day, as long as a session lasts, and half as many ends as the sessions that Rollcall is
+    /// made for: about 100 MB.
     fn default() -> Self {
-        Self { tombstones: Duration::from_secs(24 * 3600), tombstone_count: 250_000 }
+        Self { tombstones: Duration::from_secs(24 * 3600), tombstone_count: 500_000 }
     }
 }
 

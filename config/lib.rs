@@ -19,8 +19,10 @@ mod history;
 mod leaf;
 mod listener;
 mod log;
+mod nearest;
 mod problem;
 mod producers;
+mod reading;
 mod reference;
 mod rest;
 mod rules;
@@ -33,7 +35,6 @@ mod template;
 mod tests;
 
 pub use clients_file::{CLIENTS_FILE, NewPoint, NotAdded, add_point};
-pub use dialect::Dialect;
 pub use enforcement::{Enforcement, Lockout, Point};
 pub use history::History;
 pub use listener::{HttpLimits, Tls};
@@ -43,10 +44,10 @@ pub use producers::ptim::{Ptim, Pusher};
 pub use producers::syslog::{
     SenderTime, Syslog, SyslogClient, SyslogLimits, SyslogTls, ValueMap, ValueMaps,
 };
+pub use reading::Environment;
 pub use reference::{REFERENCE, reference_markdown};
 pub use rest::Rest;
 pub use secret::{BadSecret, SecretHash};
-pub use section::Environment;
 pub use settings::{Settings, load};
 pub use syslog::SHIPPED;
 pub use template::Template;

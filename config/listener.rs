@@ -97,7 +97,7 @@ impl HttpLimits {
         }
     }
 
-    pub(crate) fn read(section: &Section<'_>, default: Self) -> Self {
+    pub(crate) fn read(section: &Section<'_>, default: &Self) -> Self {
         let patience = Duration::from_secs(1)..=Duration::from_secs(300);
         let per_address = default.connections_per_address;
         Self {

@@ -54,7 +54,7 @@ impl Rest {
             section.complain("token_file", why);
         }
         let limits = section.section("limits", |limits| {
-            HttpLimits::read(limits, HttpLimits::with_connections(CONNECTIONS))
+            HttpLimits::read(limits, &HttpLimits::with_connections(CONNECTIONS))
         });
         Self { listen, tls, token_file, limits }
     }

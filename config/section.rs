@@ -2,121 +2,18 @@
 //! value is remembered and reading goes on.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
-use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::Problem;
 use crate::leaf::{Bytes, Leaf, Ranged, kind_of};
-use crate::listener::{Transport, overlap};
-
-/// What a configuration means depends on besides its files.
-pub struct Environment {
-    variable: Box<dyn Fn(&str) -> Option<String>>,
-    /// The zone that `local` stands for.
-    pub(crate) local: TimeZone,
-}
-
-impl Environment {
-    /// The variables of this process and the zone of this machine.
-    pub fn process() -> Self {
-        Self::new(|name| std::env::var(name).ok(), TimeZone::system())
-    }
-
-    /// An environment of one's own: how a variable is found, and which zone is local.
-    pub fn new(variable: impl Fn(&str) -> Option<String> + 'static, local: TimeZone) -> Self {
-        Self { variable: Box::new(variable), local }
-    }
-
-    pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        (self.variable)(name)
-    }
-}
-
-impl std::fmt::Debug for Environment {
-    /// The zone only: variables hold secrets.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Environment").field("local", &self.local).finish_non_exhaustive()
-    }
-}
-
-/// What is known of all files together while they are read.
-pub(crate) struct Reading<'e> {
-    pub(crate) environment: &'e Environment,
-    problems: RefCell<Vec<Problem>>,
-    /// By scope and value, the key that has it.
-    claims: RefCell<BTreeMap<(String, String), String>>,
-    listeners: RefCell<Vec<(Transport, SocketAddr, String)>>,
-    /// Every key that was asked for, without indices.
-    asked: RefCell<BTreeSet<String>>,
-}
-
-impl<'e> Reading<'e> {
-    pub(crate) fn new(environment: &'e Environment) -> Self {
-        // Expiry is an event too, and the cache is its producer.
-        let reserved = (("producer".to_owned(), "cache".to_owned()), "Rollcall itself".to_owned());
-        Self {
-            environment,
-            problems: RefCell::default(),
-            claims: RefCell::new(BTreeMap::from([reserved])),
-            listeners: RefCell::default(),
-            asked: RefCell::default(),
-        }
-    }
-
-    pub(crate) fn complain(&self, problem: Problem) {
-        self.problems.borrow_mut().push(problem);
-    }
-
-    /// Everything that was found wrong.
-    pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.problems.into_inner()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn asked(&self) -> BTreeSet<String> {
-        self.asked.borrow().clone()
-    }
-}
-
-/// One file.
-pub(crate) struct Document<'a> {
-    pub(crate) reading: &'a Reading<'a>,
-    /// Its name in problems.
-    pub(crate) file: &'a Path,
-    pub(crate) text: &'a str,
-    /// What relative paths in it are relative to.
-    pub(crate) base: &'a Path,
-}
-
-impl Document<'_> {
-    /// Parses the file and has `read` ask for everything in it. With a syntax error nothing is
-    /// read: what the rest says would be guessed.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&Section<'_>) -> T) -> Option<T> {
-        let (table, errors) = DeTable::parse_recoverable(self.text);
-        for error in &errors {
-            let at = error.span().map_or(0, |span| span.start).min(self.text.len());
-            let column = self.text[..at].chars().rev().take_while(|c| *c != '\n').count() + 1;
-            let message = error.message().replace('\n', ", ");
-            self.complain(String::new(), Some(at), format!("column {column}: {message}"));
-        }
-        if !errors.is_empty() {
-            return None;
-        }
-        let root = Section::new(self, Some(table.get_ref()), String::new(), 0..0);
-        Some(root.all(read))
-    }
-
-    fn complain(&self, key: String, at: Option<usize>, message: String) {
-        let line = at.map(|at| self.text[..at].matches('\n').count() + 1);
-        self.reading.complain(Problem { file: self.file.to_owned(), key, line, message });
-    }
-}
+use crate::listener::Transport;
+use crate::nearest::nearest;
+use crate::reading::{Document, Environment, Reading};
 
 /// One table of a file; without one, all its keys are missing.
 pub(crate) struct Section<'a> {
@@ -128,7 +25,7 @@ pub(crate) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn new(
+    pub(crate) fn new(
         document: &'a Document<'a>,
         table: Option<&'a DeTable<'a>>,
         key: String,
@@ -166,7 +63,7 @@ impl<'a> Section<'a> {
 
     fn find(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.asked.borrow_mut().insert(key);
-        self.document.reading.asked.borrow_mut().insert(without_indices(&self.path(key)));
+        self.reading().ask(&self.path(key));
         self.table?.get(key)
     }
 
@@ -333,9 +230,7 @@ impl<'a> Section<'a> {
     /// Remembers that `key` has `value`, and complains when another key of the same scope has it.
     pub(crate) fn claim(&self, scope: impl Into<String>, key: &str, value: &str) {
         let path = format!("{} in {}", self.path(key), self.document.file.display());
-        let claim = (scope.into(), value.to_lowercase());
-        let earlier = self.document.reading.claims.borrow_mut().insert(claim, path);
-        if let Some(earlier) = earlier {
+        if let Some(earlier) = self.reading().claim(scope.into(), value, path) {
             self.complain(key, format!("{value:?} is taken: {earlier} has it"));
         }
     }
@@ -343,19 +238,15 @@ impl<'a> Section<'a> {
     /// Remembers that the addresses of the list `key` are listened on, and complains of those that
     /// another listener already has.
     pub(crate) fn listens(&self, transport: Transport, key: &str, addresses: &[SocketAddr]) {
-        let mut listeners = self.document.reading.listeners.borrow_mut();
         for address in addresses {
-            let taken =
-                |(other, theirs, _): &&(_, _, _)| *other == transport && overlap(*theirs, *address);
-            if let Some((_, theirs, path)) = listeners.iter().find(taken) {
-                self.complain(key, format!("{address} is taken: {path} listens on {theirs}"));
+            if let Some(taken) = self.reading().listen(transport, *address, self.path(key)) {
+                self.complain(key, format!("{address} is taken: {taken}"));
             }
-            listeners.push((transport, *address, self.path(key)));
         }
     }
 
     /// Reads everything with `read`, then complains of the keys that were not asked for.
-    fn all<T>(&self, read: impl FnOnce(&Section<'_>) -> T) -> T {
+    pub(crate) fn all<T>(&self, read: impl FnOnce(&Section<'_>) -> T) -> T {
         let value = read(self);
         let asked = self.asked.borrow();
         for (key, _) in self.table.into_iter().flatten() {
@@ -373,73 +264,6 @@ impl<'a> Section<'a> {
     }
 }
 
-/// `syslog[0].clients[2].name` as `syslog.clients.name`.
-pub(crate) fn without_indices(path: &str) -> String {
-    let mut depth = 0;
-    path.chars()
-        .filter(|c| {
-            depth += i32::from(*c == '[');
-            let outside = depth == 0;
-            depth -= i32::from(*c == ']');
-            outside
-        })
-        .collect()
-}
-
 fn index_of(text: &str) -> Option<usize> {
     text.strip_prefix('[')?.split(']').next()?.parse().ok()
-}
-
-/// The word of `known` that `written` was most likely meant to be: at most a third of it differs.
-pub(crate) fn nearest<'k>(
-    written: &str,
-    known: impl IntoIterator<Item = &'k str>,
-) -> Option<&'k str> {
-    let distances = known.into_iter().map(|word| (distance(written, word), word));
-    let (distance, word) = distances.min()?;
-    (distance <= word.chars().count().div_ceil(3)).then_some(word)
-}
-
-/// How many letters must be put in, left out or replaced (Levenshtein).
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, l) in left.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, r) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(l != *r);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_meant_word_is_found_and_none_is_invented() {
-        let known = ["address", "addresses", "listen"];
-        assert_eq!(nearest("adresses", known), Some("addresses"));
-        assert_eq!(nearest("lisen", known), Some("listen"));
-        assert_eq!(nearest("colour", known), None);
-        assert_eq!(nearest("", []), None);
-    }
-
-    #[test]
-    fn letters_put_in_left_out_and_replaced_are_counted() {
-        for (left, right, expected) in
-            [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("é", "e", 1)]
-        {
-            assert_eq!(distance(left, right), expected, "{left} {right}");
-            assert_eq!(distance(right, left), expected, "{right} {left}");
-        }
-    }
-
-    #[test]
-    fn indices_leave_a_path() {
-        assert_eq!(without_indices("syslog[0].clients[12].name"), "syslog.clients.name");
-    }
 }

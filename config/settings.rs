@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rollcall_identity::{Name, Rules};
 
-use crate::section::{Document, Environment, Reading, Section};
+use crate::reading::{Document, Environment, Reading};
+use crate::section::Section;
 use crate::template::Templates;
 use crate::{
     Enforcement, History, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rollcall_identity::Name;
 use rollcall_wire::syslog;
 
-use crate::section::{Section, nearest};
+use crate::nearest::nearest;
+use crate::section::Section;
 use crate::{Problem, SHIPPED, file};
 
 /// How one kind of line is read, and the text that says so: by it two settings are compared.
@@ -66,7 +67,7 @@ impl Templates {
             if written[..index].contains(text) {
                 section.complain(&place, format!("{text:?} is listed twice"));
             } else if text.contains('/') || text.ends_with(".toml") {
-                found.extend(self.from_file(section, &place, &section.resolve(text)));
+                found.extend(self.in_file(section, &place, &section.resolve(text)));
             } else if let Some((name, body)) = SHIPPED.iter().find(|(name, _)| name == text) {
                 found.extend(self.shipped(section, name, body));
             } else {
@@ -80,7 +81,7 @@ impl Templates {
         self.once(section, Path::new(&format!("(shipped template {name})")), text)
     }
 
-    fn from_file(&self, section: &Section<'_>, place: &str, path: &Path) -> Option<Arc<Template>> {
+    fn in_file(&self, section: &Section<'_>, place: &str, path: &Path) -> Option<Arc<Template>> {
         if let Some(known) = self.0.borrow().get(path) {
             return known.clone();
         }

@@ -5,7 +5,7 @@ mod clients;
 mod examples;
 mod mistakes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,8 +14,9 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use rollcall_identity::{Kind, Rules};
 
+use crate::reading::{Document, Reading};
 use crate::secret::tests::HASH;
-use crate::section::{Document, Reading, Section};
+use crate::section::Section;
 use crate::settings::read;
 use crate::*;
 
@@ -135,7 +136,7 @@ fn the_reference_has_every_key_that_the_code_asks_for_and_no_other() {
     document.read(Settings::read).expect("with everything set it is TOML");
     let table: toml::Table = text.parse().unwrap();
     let named = examples::nodes(&toml::Value::Table(table));
-    let named: BTreeSet<String> = named.iter().map(|path| section::without_indices(path)).collect();
+    let named: BTreeSet<String> = named.iter().map(|path| reading::without_indices(path)).collect();
     let free = |path: &str| {
         ["rules.domain_aliases.", "syslog.clients.maps.domain.values."]
             .iter()
@@ -146,6 +147,16 @@ fn the_reference_has_every_key_that_the_code_asks_for_and_no_other() {
         .filter(|path| !free(path) && path != "syslog.clients.maps.domain")
         .collect();
     assert_eq!(reading.asked(), named);
+}
+
+#[test]
+fn what_the_reference_shows_as_an_example_is_right_but_for_its_files() {
+    let problems = Scratch::new().read(&everything_set()).expect_err("its files are not there");
+    let expected = ["cannot read", "has 4 secrets", "is not a shipped", "names are of a self-made"];
+    for problem in &problems {
+        let text = problem.to_string();
+        assert!(expected.iter().any(|why| text.contains(why)), "{text}");
+    }
 }
 
 #[test]
@@ -252,8 +263,9 @@ fn check_shows_what_is_resolved() {
     let shown = examples::prepared(&scratch, "two-firewalls").unwrap().to_string();
     for line in [
         "enforcement  [::]:443 HTTPS, certificate ",
-        "  campus-fw: from 10.0.0.1/32, 10.0.0.2/32, client id campus-fw, secret (hidden), json",
-        "    hears of clinic.example.edu, every network, without exception",
+        "  campus-fw: from 10.0.0.1/32, 10.0.0.2/32, client id campus-fw, secret (hidden)",
+        "    answered in { format = \"xml\", miss = \"empty\", ",
+        "    hears of clinic.example.edu, *.clinic.example.edu, every network\n",
         "    may push nothing",
         "rest         10.0.0.10:8514 HTTPS, certificate ",
         "log          json, warn",
@@ -293,15 +305,6 @@ proptest! {
     }
 }
 
-/// The number of every kind of thing, so that a test cannot pass by finding none.
-fn counted<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeMap<T, usize> {
-    let mut counts = BTreeMap::new();
-    for item in items {
-        *counts.entry(item).or_default() += 1;
-    }
-    counts
-}
-
 #[test]
 fn a_section_says_which_keys_it_was_asked_for() {
     let environment = Environment::new(|_| None, TimeZone::UTC);
@@ -313,7 +316,7 @@ fn a_section_says_which_keys_it_was_asked_for() {
         base: Path::new(""),
     };
     assert_eq!(document.read(|s: &Section<'_>| s.get::<u32>("a")), Some(Some(1)));
-    assert_eq!(counted(reading.asked()), BTreeMap::from([("a".to_owned(), 1)]));
+    assert_eq!(reading.asked(), BTreeSet::from(["a".to_owned()]));
     let problems: Vec<String> = reading.into_problems().iter().map(Problem::to_string).collect();
     assert_eq!(problems, ["f:2: b is not a known key; did you mean `a`?"]);
 }

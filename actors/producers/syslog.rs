@@ -3,6 +3,7 @@
 //! Sockets are bound once and shared with every successor of a failed actor, so that the kernel
 //! keeps what arrives in between. Lines are read where they are received; only events travel on.
 
+mod certificate;
 mod clients;
 mod intake;
 mod stream;
@@ -101,3 +102,6 @@ impl Producer for Syslog {
 fn failed(error: io::Error) -> ProducerFailed {
     ProducerFailed(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

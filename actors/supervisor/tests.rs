@@ -48,7 +48,7 @@ impl Receive<Do> for Child {
             Do::Answer => {}
             Do::Panic => panic!("told to panic"),
             Do::Fail => {
-                drop(desk.run_later(Duration::ZERO, |seat, desk| seat.fail("told to", desk)))
+                desk.run_later(Duration::ZERO, |seat, desk| seat.fail("told to", desk));
             }
             Do::Quit => desk.terminate(),
             Do::Freeze(until) => drop(until.recv()),
@@ -159,6 +159,7 @@ fn a_child_that_keeps_panicking_backs_off_and_others_go_on() {
             let _ = nursery.child.send(Do::Panic).await;
             assert_eq!(other.send(Do::Answer).await.map(|(born, _)| born), Ok(7));
         }
+        nursery.until_child(5).await;
         assert_eq!(nursery.attendance().await.restarts["panic"], 4);
     });
 }
@@ -196,5 +197,17 @@ fn a_full_mailbox_makes_the_sender_wait_until_a_place_is_free() {
         go.send(()).unwrap();
         first.await.unwrap();
         third.await.unwrap().await.unwrap();
+    });
+}
+
+#[test]
+fn what_was_queued_is_handled_although_nobody_waits_for_the_answer() {
+    story(async |nursery| {
+        let (go, wait) = thread_channel::channel();
+        let busy = nursery.child.post(Do::Freeze(wait)).unwrap();
+        drop(nursery.child.post(Do::Answer).unwrap());
+        go.send(()).unwrap();
+        busy.await.unwrap();
+        assert_eq!(nursery.child.send(Do::Answer).await, Ok((1, 4)));
     });
 }

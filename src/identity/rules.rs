@@ -76,6 +76,13 @@ impl Rules {
         self.authorities.get(&Source(producer, client))
     }
 
+    /// For how long what ended, and what was refused, can still matter: no event that is allowed is
+    /// older, and an administrator asks within a logoff time why somebody lost an address.
+    pub fn memory(&self) -> Duration {
+        let ages = self.authorities.values().filter_map(|authority| authority.max_age);
+        ages.fold(self.max_age.max(self.logoff_time), Duration::max)
+    }
+
     /// How long a session lasts after an event that a producer of this kind saw.
     pub fn logoff_time_of(&self, producer: Producer) -> Duration {
         self.logoff_time_by_producer.get(&producer).copied().unwrap_or(self.logoff_time)

@@ -10,18 +10,17 @@ use std::time::Duration;
 
 use futures_util::future::{Either, join_all, select};
 use rollcall_wire::syslog::Framer;
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::certificate::peer_names;
 use super::clients::Client;
 use super::intake::{BATCH, Intake};
 use super::{Syslog, failed};
 use crate::happenings::{Happening, StreamClosed, StreamRefused};
 use crate::producers::{Outlet, ProducerFailed, Stop};
-use crate::tls;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -102,13 +101,13 @@ impl Door {
     }
 
     /// One connection, from its first byte to its last.
-    async fn serve(self, stream: TcpStream, peer: SocketAddr) {
-        let producer = self.outlet.producer().to_owned();
+    async fn serve(mut self, stream: TcpStream, peer: SocketAddr) {
+        let (producer, open) = (self.outlet.producer().to_owned(), Arc::clone(&self.open));
         let known = self.syslog.clients.at(peer.ip()).cloned();
         if known.is_none() && self.tls.is_none() {
             return StreamRefused { producer: &producer, peer, reason: "sender_unknown" }.emit();
         }
-        let Some(_place) = Guest::enter(&self.open, self.syslog.limits.connections) else {
+        let Some(_place) = Guest::enter(&open, self.syslog.limits.connections) else {
             return StreamRefused { producer: &producer, peer, reason: "too_many" }.emit();
         };
         let Some(acceptor) = self.tls.clone() else {
@@ -116,7 +115,7 @@ impl Door {
         };
         match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
-                let names = tls::peer_names(stream.get_ref().1);
+                let names = peer_names(stream.get_ref().1);
                 let known = self.syslog.clients.named(&names).cloned().or(known);
                 self.listen(stream, peer, known).await;
             }
@@ -126,7 +125,7 @@ impl Door {
     }
 
     async fn listen(
-        mut self,
+        &mut self,
         mut stream: impl AsyncRead + Unpin,
         peer: SocketAddr,
         client: Option<Arc<Client>>,

@@ -64,6 +64,7 @@ impl SenderClock {
             && (begins - seen.millis()).abs() < 150 * DAY
             && let Some(second) = number(&seconds[1..3]).filter(|s| *s <= 60)
             && !begins_with_year(&text[16..])
+            && !begins_with_utc(&text[15..])
         {
             let millis = begins + i64::from(second) * 1000;
             return Some(((Timestamp::from_millis(millis), Precision::Second), 15));
@@ -92,7 +93,7 @@ impl SenderClock {
             year = number(&text[at + 1..at + 5]);
             at += 5;
         }
-        let utc = matches!(text.get(at..at + 4), Some(b" UTC" | b" GMT"));
+        let utc = begins_with_utc(&text[at..]);
         at += if utc { 4 } else { 0 };
         let zone = if utc { TimeZone::UTC } else { self.zone.clone() };
         let (month, day) = (month, u8::try_from(day).ok()?);
@@ -299,6 +300,12 @@ fn begins_with_year(text: &[u8]) -> bool {
         if digits(rest) == 2 && matches!(rest.get(2), None | Some(b' ' | b':')))
 }
 
+/// ` UTC` or ` GMT`, and not the front of a host's name.
+fn begins_with_utc(text: &[u8]) -> bool {
+    matches!(text.get(..4), Some(b" UTC" | b" GMT"))
+        && matches!(text.get(4), None | Some(b' ' | b':'))
+}
+
 fn digits(text: &[u8]) -> usize {
     text.iter().take_while(|b| b.is_ascii_digit()).count()
 }
@@ -360,9 +367,14 @@ mod tests {
                 "{text}"
             );
         }
-        for text in
-            ["2026-02-30T00:00:00Z", "Feb 30 00:00:00 x", "Nov 21 24:00:00 x", "Nope 21", ""]
-        {
+        for text in [
+            "2026-02-30T00:00:00Z",
+            "Feb 30 00:00:00 x",
+            "Nov 21 24:00:00 x",
+            "Nope 21",
+            "Nov 21 2026",
+            "",
+        ] {
             assert_eq!(read(text, "UTC", seen), None, "{text}");
         }
     }
@@ -418,6 +430,22 @@ mod tests {
             SenderClock::new(TimeZone::UTC).read(&text, seen);
             read_whole(&text, &TimeZone::UTC, seen);
             looks_like_iso(&text);
+        }
+
+        #[test]
+        fn the_kept_minute_reads_as_if_it_were_not_kept(
+            tails in proptest::collection::vec("[0-5]?[0-9](\\.[0-9]{1,4})?( 20[0-9]{2}| UTC| UTCfw| GMT:)? ?h?", 1..6),
+            seen in 1_700_000_000_000_i64..1_900_000_000_000,
+        ) {
+            let zone = TimeZone::get("America/New_York").unwrap();
+            let seen = Timestamp::from_millis(seen);
+            let minute = jiff::Timestamp::from(seen).to_zoned(zone.clone()).strftime("%b %e %H:%M:");
+            let mut keeping = SenderClock::new(zone.clone());
+            for tail in tails {
+                let text = format!("{minute}{tail}");
+                let fresh = SenderClock::new(zone.clone()).read(text.as_bytes(), seen);
+                prop_assert_eq!(keeping.read(text.as_bytes(), seen), fresh, "{}", text);
+            }
         }
 
         #[test]

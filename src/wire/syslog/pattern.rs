@@ -10,7 +10,7 @@ use regex_syntax::hir::{Hir, HirKind};
 use super::program::{Program, Span, Way};
 
 /// The most groups of a pattern, the whole match included.
-pub(super) const MAX_GROUPS: usize = 24;
+pub(super) const MAX_GROUPS: usize = 16;
 
 /// The longest pattern, in bytes. The longest shipped one has 400.
 const LONGEST: usize = 4096;
@@ -84,7 +84,8 @@ impl Pattern {
         }
     }
 
-    fn find_by_regex(&self, text: &[u8]) -> Option<[Span; MAX_GROUPS]> {
+    /// The same by the regular expression alone.
+    pub(super) fn find_by_regex(&self, text: &[u8]) -> Option<[Span; MAX_GROUPS]> {
         let mut locations = self.regex.capture_locations();
         self.regex.captures_read(&mut locations, text)?;
         let mut spans = [None; MAX_GROUPS];

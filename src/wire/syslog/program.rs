@@ -23,7 +23,7 @@ pub(super) struct Program {
 #[derive(Debug, Clone)]
 enum Begin {
     /// At the first occurrence of the literal.
-    At(Finder<'static>),
+    At(Box<Finder<'static>>),
     /// Where the text begins.
     Start,
 }
@@ -43,7 +43,7 @@ enum Step {
     Gap {
         class: Bytes,
         least: usize,
-        until: Finder<'static>,
+        until: Box<Finder<'static>>,
     },
     /// All that is left, when it is of the class.
     GapToEnd {
@@ -90,9 +90,7 @@ impl Program {
         let first = parts.iter().find(|part| !opened(part))?;
         let begins = match first {
             Part::Start => Begin::Start,
-            Part::Step(Step::Literal(_)) => {
-                Begin::At(Finder::new(&literal_ahead(&parts)).into_owned())
-            }
+            Part::Step(Step::Literal(_)) => Begin::At(finder(&literal_ahead(&parts))),
             _ => return None,
         };
         let mut steps = Vec::with_capacity(parts.len());
@@ -119,7 +117,7 @@ impl Program {
                     let next = parts[at + 1..].iter().find(|part| !opened(part));
                     steps.push(match next {
                         Some(Part::Step(Step::Literal(_))) => {
-                            Step::Gap { class, least, until: Finder::new(&ahead).into_owned() }
+                            Step::Gap { class, least, until: finder(&ahead) }
                         }
                         Some(Part::Step(Step::End)) => Step::GapToEnd { class, least },
                         _ => return None,
@@ -243,6 +241,10 @@ fn repeated(repetition: &Repetition) -> Option<Part> {
         false if most == usize::MAX => Some(Part::Lazy { class, least }),
         false => None,
     }
+}
+
+fn finder(literal: &[u8]) -> Box<Finder<'static>> {
+    Box::new(Finder::new(literal).into_owned())
 }
 
 /// The literal that must come next, over the borders of groups; empty when something else comes.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, packed};
 use jiff::tz::TimeZone;
 use rollcall_identity::{Event, Name, Origin, Timestamp};
 
@@ -71,13 +71,40 @@ pub enum Outcome {
     },
 }
 
+/// One pass over a line for the prefilters of all rules. Most lines end here.
+#[derive(Debug, Clone)]
+enum Prefilter {
+    /// A search with vector instructions, for up to some dozens of literals.
+    Packed(packed::Searcher),
+    /// An automaton, for more, and for processors without those instructions.
+    Automaton(AhoCorasick),
+    /// Every rule is asked.
+    Nothing,
+}
+
+impl Prefilter {
+    fn new(literals: &[&str]) -> Self {
+        match packed::Searcher::new(literals) {
+            Some(searcher) => Self::Packed(searcher),
+            None => AhoCorasick::new(literals).map_or(Self::Nothing, Self::Automaton),
+        }
+    }
+
+    fn may_match(&self, content: &[u8]) -> bool {
+        match self {
+            Self::Packed(searcher) => searcher.find(content).is_some(),
+            Self::Automaton(automaton) => automaton.is_match(content),
+            Self::Nothing => true,
+        }
+    }
+}
+
 /// Reads the lines of one client.
 #[derive(Debug, Clone)]
 pub struct Reader {
     templates: Vec<(Arc<Template>, Arc<Origin>)>,
     defaults: Defaults,
-    /// The prefilters of all rules; `None` when they are too many for one automaton.
-    prefilter: Option<AhoCorasick>,
+    prefilter: Prefilter,
 }
 
 impl Reader {
@@ -86,9 +113,7 @@ impl Reader {
         let mut literals: Vec<&str> = templates.iter().flat_map(|(t, _)| t.prefilters()).collect();
         literals.sort_unstable();
         literals.dedup();
-        // Leftmost matching, because only then the vector search for several literals is used.
-        let prefilter =
-            AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&literals).ok();
+        let prefilter = Prefilter::new(&literals);
         Self { templates, defaults, prefilter }
     }
 
@@ -103,7 +128,7 @@ impl Reader {
         if self.templates.is_empty() {
             return Outcome::Problem { template: None, problem: Problem::NoTemplate };
         }
-        if self.prefilter.as_ref().is_some_and(|literals| !literals.is_match(message.content)) {
+        if !self.prefilter.may_match(message.content) {
             return Outcome::Unmatched;
         }
         let mut outcome = Outcome::Unmatched;

@@ -10,9 +10,9 @@ use super::structured::StructuredData;
 /// What follows VERSION, when `rest`, the bytes after PRI, begins with one: a number, a space, and
 /// the time or its nil value.
 pub(super) fn after_version(rest: &[u8]) -> Option<&[u8]> {
-    let header = match rest {
-        [b'1'..=b'9', b' ', header @ ..] | [b'1'..=b'9', b'0'..=b'9', b' ', header @ ..] => header,
-        _ => return None,
+    let ([b'1'..=b'9', b' ', header @ ..] | [b'1'..=b'9', b'0'..=b'9', b' ', header @ ..]) = rest
+    else {
+        return None;
     };
     (header.starts_with(b"- ") || looks_like_iso(header)).then_some(header)
 }

@@ -12,7 +12,7 @@ use super::template_file::{Problems, Section};
 use super::values::Field;
 
 /// The most values that a rule reads from one line.
-const MAX_VARIABLES: usize = 20;
+const MAX_VARIABLES: usize = 16;
 
 /// The shortest prefilter, in bytes. A shorter one is in too many lines to be worth its search.
 const SHORTEST_PREFILTER: usize = 4;
@@ -32,7 +32,7 @@ pub(super) enum Meaning {
 #[derive(Debug, Clone)]
 enum Place {
     /// Groups of a pattern over the text: the pattern, and the variable of each group.
-    Text(Pattern, Vec<(usize, usize)>),
+    Text(Box<Pattern>, Vec<(usize, usize)>),
     /// Paths into the JSON object that the text ends with, by variable.
     Json(Vec<Vec<String>>),
     /// Names of parameters of the structured data, by variable.
@@ -185,6 +185,15 @@ impl Rule {
         Ok(Ok(found))
     }
 
+    /// The pattern, in a rule that has one.
+    #[cfg(test)]
+    pub(super) fn pattern(&self) -> Option<&Pattern> {
+        match &self.place {
+            Place::Text(pattern, _) => Some(pattern),
+            Place::Json(_) | Place::Structured(_) => None,
+        }
+    }
+
     /// How far the pattern got in `text`; `None` for a rule without one.
     pub(super) fn progress(&self, text: &[u8]) -> Option<Progress> {
         match &self.place {
@@ -241,7 +250,7 @@ fn read_place(
                 groups.push((group, variables.len()));
                 variables.push(name.to_owned());
             }
-            Some(Place::Text(pattern, groups))
+            Some(Place::Text(Box::new(pattern), groups))
         }
         (None, Some(json), None) => {
             let paths = named_places(json, variables, required, problems);

@@ -104,6 +104,10 @@ impl Sample {
         Some(Self { line, seen, wanted: wanted? })
     }
 
+    pub(super) fn line(&self) -> &str {
+        &self.line
+    }
+
     pub(super) fn gives_events(&self) -> bool {
         self.wanted.is_ok()
     }

@@ -51,10 +51,20 @@ impl<'a> StructuredData<'a> {
     }
 }
 
-/// The length of the element at the front of `bytes`: a `]` that is not escaped and not within
-/// quotes ends it. Junos does not quote everywhere what it should, so outside of quotes an escape
-/// counts too.
+/// The length of the element at the front of `bytes`: a `]` behind a closing quote, or before any
+/// quote, ends it. Where a `]` stands anywhere else, the quotes are counted.
 fn element_end(bytes: &[u8]) -> Option<usize> {
+    let end = memchr(b']', bytes)?;
+    match bytes[..end] {
+        // Neither an escaped quote nor one that opens.
+        [.., before, b'"'] if before != b'\\' && before != b'=' => Some(end + 1),
+        ref head if memchr(b'"', head).is_none() => Some(end + 1),
+        _ => element_end_by_quotes(bytes),
+    }
+}
+
+/// Junos does not quote everywhere what it should, so outside of quotes an escape counts too.
+fn element_end_by_quotes(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut quoted) = (1, false);
     loop {
         match bytes.get(at)? {
@@ -132,6 +142,7 @@ impl<'a> Params<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn read(bytes: &str) -> (Vec<(String, String, String)>, &str) {
         let (data, text) = StructuredData::split(bytes.as_bytes());
@@ -176,5 +187,22 @@ mod tests {
         assert_eq!(read("-"), (vec![], ""));
         assert_eq!(read("- x"), (vec![], "x"));
         assert_eq!(read("[a]x"), (vec![], "x"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn the_quick_end_is_the_end_of_what_is_well_formed(
+            values in proptest::collection::vec(r#"[a-z= ]{0,3}(\\\]|\\"|\\\\){0,2}[a-z= ]{0,3}"#, 0..4),
+            text in r#"[a-z"\] ]{0,6}"#,
+        ) {
+            let params: String = values.iter().map(|value| format!(" n=\"{value}\"")).collect();
+            let element = format!("[id@1{params}]");
+            let line = format!("{element} {text}");
+            prop_assert_eq!(element_end(line.as_bytes()), Some(element.len()));
+            prop_assert_eq!(element_end_by_quotes(line.as_bytes()), Some(element.len()));
+            let (data, _) = StructuredData::split(line.as_bytes());
+            prop_assert_eq!(data.params().count(), values.len());
+        }
     }
 }

@@ -155,9 +155,15 @@ impl Template {
         self.samples.iter().enumerate().filter_map(|(at, s)| s.verify(at + 1, self)).collect()
     }
 
-    /// How many sample lines there are.
-    pub fn sample_count(&self) -> usize {
-        self.samples.len()
+    /// The sample lines.
+    pub fn sample_lines(&self) -> impl Iterator<Item = &str> {
+        self.samples.iter().map(Sample::line)
+    }
+
+    /// The patterns of the rules that have one.
+    #[cfg(test)]
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &super::pattern::Pattern> {
+        self.rules.iter().filter_map(|(rule, _)| rule.pattern())
     }
 
     /// One literal for each rule: a line without any of them is not for this template.
@@ -181,6 +187,19 @@ impl Template {
                     .map_or_else(Answer::Problem, Answer::Events),
             })
         })
+    }
+
+    /// What stands in the groups of the first rule that knows the line: its number, counted from 1,
+    /// and the names and values.
+    pub(super) fn values(&self, message: &Message<'_>) -> Option<(usize, Vec<(&str, String)>)> {
+        let mut rules = self.rules.iter().enumerate();
+        let (number, rule, found) = rules.find_map(|(at, (rule, _))| {
+            Some((at + 1, rule, rule.find(message).ok()?.unwrap_or_default()))
+        })?;
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let values = rule.variables.iter().map(String::as_str).zip(&found);
+        let values = values.filter_map(|(name, v)| Some((name, text(v.as_deref()?))));
+        Some((number, values.collect()))
     }
 
     /// The number of each rule that does not know the line, counted from 1, and why.
@@ -255,5 +274,159 @@ fn check_fields(rule: &Rule, reading: &Reading, key: &str, problems: &mut Proble
     }
     if kind != Kind::DeviceSeen && !reading.has_user() {
         problems.add(key, "names no user");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GOOD: &str = r#"
+name = "demo"
+description = "d"
+source = "s"
+none = "N/A"
+groups_separator = "|"
+user_from = ["user", "ike_id"]
+[constant]
+domain = "Corp"
+posture = "healthy"
+[map.device]
+from = "mac"
+values = { "AA:BB" = "PC1$" }
+[[rule]]
+drop = "not_success"
+prefilter = "denied"
+regex = "denied"
+[[rule]]
+kind = "login"
+prefilter = "logged on"
+app = ["vpnd", "authd"]
+regex = '(?<user>[^ ]+) (?<ike_id>[^ ]+) logged on at (?<ip>[^ ]+) mac (?<mac>[^ ]+) groups (?<groups>[^;]*);'
+[[rule]]
+kind = "logout"
+prefilter = "LOGOFF"
+msg_id = "LOGOFF"
+structured = { user = "username", ip = "source-address" }
+require = { reason = ["user request", "timeout"] }
+[[sample]]
+line = '<1>Nov 21 19:49:37 h vpnd: N/A alice logged on at 192.0.2.7 mac aa:bb groups a| N/A |b c;'
+event = { kind = "login", address = "192.0.2.7", user = "alice", domain = "corp", device = "PC1", groups = ["a", "b c"], posture = "healthy" }
+[[sample]]
+line = '<1>Nov 21 19:49:37 h su: x alice logged on at 192.0.2.7 mac aa:bb groups ;'
+none = "unmatched"
+[[sample]]
+line = '<1>Nov 21 19:49:37 h vpnd: N/A N/A logged on at 192.0.2.7 mac aa:bb groups ;'
+none = "no_user"
+[[sample]]
+line = '<1>Nov 21 19:49:37 h vpnd: x alice logged on at 192.0.2.7 mac N/A groups ; denied'
+none = "not_success"
+[[sample]]
+line = '<1>1 2026-11-21T19:49:37Z h authd 1 LOGOFF [junos@2636.1.1.1.2.40 username="al\"ice" source-address="192.0.2.7" reason="Timeout"]'
+event = { kind = "logout", address = "192.0.2.7", user = "al\"ice", domain = "corp", posture = "healthy" }
+[[sample]]
+line = '<1>1 2026-11-21T19:49:37Z h authd 1 LOGOFF [junos@2636.1.1.1.2.40 username="alice" source-address="192.0.2.7" reason="reboot"]'
+none = "unmatched"
+"#;
+
+    fn problems(text: &str) -> Vec<String> {
+        Template::from_toml(text).unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_key_does_what_it_says() {
+        let template = Template::from_toml(GOOD).unwrap();
+        let failures: Vec<_> = template.verify().iter().map(ToString::to_string).collect();
+        assert_eq!(failures, Vec::<String>::new());
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once_with_their_keys() {
+        let bad = r#"
+name = ""
+user_from = "user"
+colour = "red"
+[map.ip]
+from = "x"
+[[rule]]
+kind = "arrival"
+prefilter = "ab"
+regex = '(?<user>[^ ]+) (?<what>x)'
+[[rule]]
+kind = "login"
+prefilter = "long enough"
+regex = '(?<user>'
+[[rule]]
+kind = "login"
+drop = "ambiguous"
+prefilter = "long enough"
+[[rule]]
+kind = "login"
+prefilter = "long enough"
+regex = '(?<user>x)'
+[rule.require]
+other = "y"
+[[rule]]
+kind = "expiry"
+prefilter = "long enough"
+regex = '(?<user>x) (?<ip>y)'
+[[sample]]
+line = "x"
+none = "because"
+when = "now"
+[[sample]]
+line = "x"
+event = { kind = "login", address = "nowhere" }
+"#;
+        let problems = problems(bad);
+        for wanted in [
+            "name: is empty",
+            "description: is missing",
+            "source: is missing",
+            "colour: is not a known key",
+            "map.ip.from: only user",
+            "rule[1].kind: `arrival` is not a kind",
+            "rule[1].prefilter: is shorter",
+            "rule[1].regex: group `what`",
+            "rule[2].regex: regex parse error",
+            "rule[3].kind: or `drop`",
+            "rule[3].regex: or `json`",
+            "rule[4].require.other: is not a named group",
+            "rule[5].kind: `expiry`",
+            "sample[1].none: is not a reason",
+            "sample[1].when: is not a known key",
+            "sample[2].event: ",
+            "sample: there must be one",
+        ] {
+            assert!(problems.iter().any(|p| p.starts_with(wanted)), "{wanted}: {problems:#?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_can_never_give_an_event_is_refused() {
+        let without = |from: &str, to: &str| problems(&GOOD.replace(from, to)).join(" ");
+        assert!(without("(?<ip>", "(?:").contains("names no ip"));
+        assert!(without("kind = \"logout\"", "kind = \"device_seen\"").contains("no device"));
+        assert!(problems("x =").iter().all(|problem| problem.starts_with("file: ")));
+    }
+
+    #[test]
+    fn a_sample_that_differs_is_told_with_both_sides() {
+        let template = Template::from_toml(&GOOD.replace("user = \"alice\"", "user = \"bob\""));
+        let failures = template.unwrap().verify();
+        assert_eq!(failures.len(), 1);
+        let told = failures[0].to_string();
+        assert!(told.contains("user=bob") && told.contains("user=alice"), "{told}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_text_is_a_template_or_has_problems(text in "\\PC{0,60}", cut in 0..GOOD.len()) {
+            let _ = Template::from_toml(&text);
+            let front: String = GOOD.chars().take(cut).collect();
+            let _ = Template::from_toml(&format!("{front}{text}"));
+        }
     }
 }

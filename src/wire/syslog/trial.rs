@@ -67,19 +67,26 @@ impl Trial {
         let mut events = Vec::new();
         let outcome = self.reader.read(&message, seen, &mut events);
         self.summary.lines += 1;
-        let name = |at: usize| {
-            self.reader.templates().nth(at).map_or("", |template| template.name().as_str())
-        };
+        let template = |at: usize| self.reader.templates().nth(at);
+        let name = |at: usize| template(at).map_or("", |template| template.name().as_str());
         match outcome {
-            Outcome::Matched { template, events: count } => {
+            Outcome::Matched { template: at, events: count } => {
                 self.summary.matched += 1;
                 self.summary.events += count;
-                Tried::Events(name(template).to_owned(), events)
+                Tried::Events(name(at).to_owned(), events)
             }
-            Outcome::Problem { template, problem } => {
+            Outcome::Problem { template: at, problem } => {
                 *self.summary.problems.entry(problem.as_str()).or_default() += 1;
-                let template = template.map_or(String::new(), |at| format!("{}: ", name(at)));
-                Tried::Nothing(format!("{template}{problem} ({})", problem.as_str()))
+                let values = at.and_then(template).and_then(|template| template.values(&message));
+                let mut reason = match (at, &values) {
+                    (Some(at), Some((number, _))) => format!("{} rule {number}: ", name(at)),
+                    _ => String::new(),
+                };
+                reason.push_str(&format!("{problem} ({})", problem.as_str()));
+                for (name, value) in values.iter().flat_map(|(_, values)| values) {
+                    reason.push_str(&format!(" {name}={}", quoted(value.as_bytes())));
+                }
+                Tried::Nothing(reason)
             }
             Outcome::Unmatched => {
                 self.summary.unmatched += 1;
@@ -251,8 +258,14 @@ mod tests {
                 "<1>Nov 21 19:49:37 h sshd: logon",
                 "demo rule 2: there is no { that begins a JSON object",
             ),
-            ("<1>Nov 21 19:49:37 h sshd: logon {", "demo: the JSON cannot be read (bad_json)"),
-            ("VPN a is up. User alice has x", "demo: the address cannot be read (bad_address)"),
+            (
+                "<1>Nov 21 19:49:37 h sshd: logon {",
+                "demo rule 2: the JSON cannot be read (bad_json)",
+            ),
+            (
+                "VPN a is up. User alice has x",
+                "demo rule 1: the address cannot be read (bad_address) vpn0=\"a\" user=\"alice\" ip=\"x\"",
+            ),
         ] {
             assert_eq!(reason(line), wanted, "{line}");
         }

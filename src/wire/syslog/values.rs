@@ -109,14 +109,15 @@ impl Addresses {
     /// `ipv4(0,0-65535,10.1.11.18-10.1.11.18) ipv6(...)` as iked writes it, and
     /// `ipv4_subnet(any:0,[0..7]=10.1.0.0/16)` as kmd does: the address part ends each selector.
     fn add_selectors(&mut self, text: &str) -> Result<(), Problem> {
-        let selectors = text
-            .split(')')
-            .map(|selector| selector.rsplit([',', '=', '(']).next().unwrap_or(selector).trim());
+        let selectors = text.split(')').map(|selector| {
+            let mark = selector.bytes().rposition(|byte| matches!(byte, b',' | b'=' | b'('));
+            selector[mark.map_or(0, |mark| mark + 1)..].trim()
+        });
         for selector in selectors.filter(|selector| !selector.is_empty()) {
             let single = match (selector.split_once('-'), selector.split_once('/')) {
                 (Some((first, last)), _) => {
-                    let (first, last) = (parse_ip(first)?, parse_ip(last)?);
-                    Some(first).filter(|first| *first == last)
+                    let ip = parse_ip(first)?;
+                    Some(ip).filter(|ip| first == last || parse_ip(last) == Ok(*ip))
                 }
                 (None, Some((network, length))) => {
                     let ip = parse_ip(network)?;

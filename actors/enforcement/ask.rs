@@ -1,0 +1,163 @@
+//! Questions: what is new, who is at an address, where a user is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
+use rollcall_identity::{Address, Cursor, Filter, Page, Principal, Revision, Session, Timestamp};
+use rollcall_wire::http::Request;
+use rollcall_wire::srx::{self, Answer, Asked, Question, Report, Scope};
+
+use super::points::{Asks, Client, literal};
+use super::refused::Refused;
+use super::tally::Knows;
+use super::{Enforcement, Visit};
+use crate::clock::Clock;
+use crate::happenings::{Answered, Happening, Resynced};
+use crate::query::{Look, Read, Search};
+
+/// Reports in a batch when the firewall does not say: the default of `items-per-batch`.
+const BATCH: usize = 200;
+
+/// How many pages in which the filter admits nothing one answer may pass over. Each looks at
+/// [`rollcall_identity::ChangeLog::SCAN`] places in about a millisecond; the firewall then comes back with the cookie.
+const PAGES: usize = 100;
+
+/// Addresses in the answer to a user query.
+const ADDRESSES: usize = 1000;
+
+/// What a batch is asked with.
+struct Batch {
+    since: Option<Timestamp>,
+    limit: usize,
+    cookie: Option<String>,
+    scope: Scope,
+}
+
+impl Enforcement {
+    /// Answers a question of a firewall.
+    pub(super) async fn ask(
+        &self,
+        said: &Request<'_>,
+        visit: &Visit,
+        client: &Client,
+    ) -> Result<HttpResponse, Refused> {
+        let Some(asks) = &client.asks else {
+            return Err(Refused::forbidden("this client may push, and not ask"));
+        };
+        let began = Clock::instant();
+        let mut out = Vec::new();
+        let (kind, answer) = match srx::read(said)? {
+            Question::Batch { since, count, cookie, scope } => {
+                let limit = count.map_or(BATCH, |count| count as usize);
+                let batch = Batch { since, limit, cookie, scope };
+                ("batch", self.batch(batch, client, asks, &mut out).await?)
+            }
+            // Nobody probes yet: `force_probe` asks for what is not there.
+            Question::Ip { address, force_probe: _ } => {
+                ("ip", self.ip(address, asks, visit, &mut out).await?)
+            }
+            Question::User { principal } => ("user", self.user(principal, asks, &mut out).await?),
+        };
+        client.tally.answered(answer.reports);
+        let (point, took): (_, Duration) = (client.name.as_str(), began.elapsed());
+        Answered { point, kind, reports: answer.reports, took }.emit();
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+        let mut response = HttpResponse::build(status);
+        response.content_type(asks.dialect.content_type());
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        Ok(response.body(out))
+    }
+
+    async fn batch(
+        &self,
+        batch: Batch,
+        client: &Client,
+        asks: &Asks,
+        out: &mut Vec<u8>,
+    ) -> Result<Answer, Refused> {
+        let Batch { since, limit, cookie, scope } = batch;
+        let filter = narrowed(&asks.filter, scope);
+        // A cookie that is none of ours, perhaps of the server that Rollcall replaces, is like one
+        // that is too old: the firewall begins from nothing. Were it refused, it would be sent
+        // again for ever.
+        let stranger = cookie.is_some();
+        let cursor: Option<Cursor> = cookie.and_then(|cookie| cookie.parse().ok());
+        let since = since.filter(|_| !stranger);
+        let page = self.page(Read { cursor, since, filter, limit }).await?;
+        if page.resync {
+            Resynced { point: client.name.as_str() }.emit();
+        }
+        let knows = if page.more { Knows::Part } else { Knows::Everything };
+        client.tally.told(page.next.revision, knows, self.points.now());
+        client.tally.measure_lag(self.points.newest());
+        let reports = page.changes.iter().map(Report::from);
+        Ok(srx::batch(&asks.dialect, reports, &page.next.to_string(), out))
+    }
+
+    /// The next page in which there is something, or the last one.
+    async fn page(&self, mut read: Read) -> Result<Page, Refused> {
+        let mut page = self.query.send(read.clone()).await?;
+        let resync = page.resync;
+        for _ in 1..PAGES {
+            if !page.changes.is_empty() || !page.more {
+                break;
+            }
+            read.cursor = Some(page.next);
+            page = self.query.send(read.clone()).await?;
+        }
+        page.resync |= resync;
+        Ok(page)
+    }
+
+    async fn ip(
+        &self,
+        address: Address,
+        asks: &Asks,
+        visit: &Visit,
+        out: &mut Vec<u8>,
+    ) -> Result<Answer, Refused> {
+        let found = self.query.send(Look(address)).await?;
+        let found = found.filter(|session| asks.filter.admits(session));
+        let asked = Asked { address, now: visit.now };
+        Ok(srx::ip(&asks.dialect, asked, found.as_ref(), out))
+    }
+
+    async fn user(
+        &self,
+        principal: Principal,
+        asks: &Asks,
+        out: &mut Vec<u8>,
+    ) -> Result<Answer, Refused> {
+        let filter = Arc::clone(&asks.filter);
+        let wanted = move |session: &Session| {
+            let is_them = |other: &Principal| other.agrees_with(&principal);
+            session.principal.as_ref().is_some_and(is_them) && filter.admits(session)
+        };
+        let wanted: Arc<dyn Fn(&Session) -> bool + Send + Sync> = Arc::new(wanted);
+        let mut sessions = Vec::new();
+        let mut after = Some(Revision(0));
+        while let Some(from) = after.filter(|_| sessions.len() < ADDRESSES) {
+            let limit = ADDRESSES - sessions.len();
+            let search = Search { after: from, limit, wanted: Arc::clone(&wanted) };
+            let found = self.query.send(search).await?;
+            sessions.extend(found.sessions);
+            after = found.next;
+        }
+        Ok(srx::user(&asks.dialect, sessions.iter().map(|session| &**session), out))
+    }
+}
+
+/// What the point's own filter and that of the request both admit.
+fn narrowed(own: &Arc<Filter>, scope: Scope) -> Arc<Filter> {
+    if scope == Scope::default() {
+        return Arc::clone(own);
+    }
+    let Scope { domains, include, exclude } = scope;
+    let mut asked = Filter::default();
+    asked.domains = domains.iter().map(literal).collect();
+    (asked.include, asked.exclude) = (include, exclude);
+    Arc::new(Filter::clone(own).both(asked))
+}

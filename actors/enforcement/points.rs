@@ -1,0 +1,246 @@
+//! The enforcement points and pushing programs in force, what they have bought, and how far each of
+//! them is. Shared by everything that answers, and replaced as a whole by a reload.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use hashbrown::HashMap;
+use ipnet::IpNet;
+use rollcall_config::{Enforcement, Point, Ptim, Pusher, SecretHash};
+use rollcall_identity::{Filter, Glob, Name, Origin, Producer, Revision, Timestamp};
+use rollcall_wire::srx::Dialect;
+use tokio::sync::watch;
+
+use super::lockout::Failures;
+use super::secret::Checker;
+use super::tally::{PointStatus, Role, Tally};
+use super::tokens::Tokens;
+use crate::clock::Clock;
+
+/// Everybody who may log in, and what is known of them.
+pub struct Points {
+    roster: ArcSwap<Roster>,
+    pub(super) tokens: Mutex<Tokens>,
+    pub(super) failures: Mutex<Failures>,
+    pub(super) checker: Checker,
+    newest: watch::Receiver<Revision>,
+    clock: Clock,
+}
+
+/// The settings in force, by what they are asked for.
+pub(super) struct Roster {
+    pub(super) settings: Enforcement,
+    pub(super) pushes_are_on: bool,
+    by_id: HashMap<String, Arc<Client>>,
+}
+
+/// Somebody who logs in.
+pub(super) struct Client {
+    pub(super) name: Name,
+    pub(super) secret: SecretHash,
+    addresses: Vec<IpNet>,
+    /// How it is answered; `None` for a program that only pushes.
+    pub(super) asks: Option<Asks>,
+    /// As whom it pushes; `None` for a point that may not.
+    pub(super) pushes: Option<Pushing>,
+    pub(super) tally: Arc<Tally>,
+}
+
+/// What an enforcement point may hear, and how.
+pub(super) struct Asks {
+    pub(super) dialect: Dialect,
+    pub(super) filter: Arc<Filter>,
+}
+
+/// As whom a client pushes.
+pub(super) struct Pushing {
+    /// The origin of what comes in a firewall's own form.
+    pub(super) ptim: Arc<Origin>,
+    /// The origin of what is posted as Rollcall's JSON.
+    pub(super) json: Arc<Origin>,
+    pub(super) domain: Option<Name>,
+}
+
+impl Points {
+    /// Everybody in the settings. `newest` tells how far the query actor knows.
+    pub fn new(
+        enforcement: &Enforcement,
+        ptim: &Ptim,
+        newest: watch::Receiver<Revision>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            roster: ArcSwap::from_pointee(Roster::new(enforcement, ptim, None)),
+            tokens: Mutex::default(),
+            failures: Mutex::default(),
+            checker: Checker::new(),
+            newest,
+            clock,
+        }
+    }
+
+    /// Puts other settings in force, from the next request on. Whoever keeps its secret keeps its
+    /// tokens, whoever keeps its name its counters.
+    pub fn govern(&self, enforcement: &Enforcement, ptim: &Ptim) {
+        let before = self.roster.load_full();
+        let roster = Arc::new(Roster::new(enforcement, ptim, Some(&before)));
+        self.roster.store(Arc::clone(&roster));
+        self.checker.forget();
+        locked(&self.tokens)
+            .revoke(|id, secret| roster.client(id).is_some_and(|client| client.secret == *secret));
+    }
+
+    /// How everybody is doing, in the order of their names.
+    pub fn status(&self) -> Vec<PointStatus> {
+        let (roster, newest, now) = (self.roster(), *self.newest.borrow(), self.clock.now());
+        let mut all: Vec<_> = roster
+            .by_id
+            .values()
+            .map(|client| client.tally.status(client.role(), newest, now))
+            .collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    /// Sets the lag of each enforcement point in the metrics, for before they are scraped: it grows
+    /// while a firewall does not ask, when nothing else would set it.
+    pub fn measure_lag(&self) {
+        let (roster, newest) = (self.roster(), *self.newest.borrow());
+        for client in roster.by_id.values().filter(|client| client.asks.is_some()) {
+            client.tally.measure_lag(newest);
+        }
+    }
+
+    pub(super) fn roster(&self) -> Arc<Roster> {
+        self.roster.load_full()
+    }
+
+    pub(super) fn newest(&self) -> Revision {
+        *self.newest.borrow()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// What a thread that panicked left locked is whole: no lock here is held over more than one step.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Roster {
+    fn new(enforcement: &Enforcement, ptim: &Ptim, before: Option<&Self>) -> Self {
+        let tally = |name: &Name| {
+            let kept = before.and_then(|before| {
+                before.by_id.values().find(|client| client.name == *name).map(|c| c.tally.clone())
+            });
+            kept.unwrap_or_else(|| Arc::new(Tally::new(name)))
+        };
+        let points = enforcement
+            .points
+            .iter()
+            .map(|point| (point.client_id.clone(), Client::point(point, ptim, tally(&point.name))));
+        let pushers = ptim.clients.iter().map(|pusher| {
+            (pusher.client_id.clone(), Client::pusher(pusher, ptim, tally(&pusher.name)))
+        });
+        Self {
+            by_id: points.chain(pushers).map(|(id, client)| (id, Arc::new(client))).collect(),
+            settings: enforcement.clone(),
+            pushes_are_on: ptim.enabled,
+        }
+    }
+
+    /// Whether anybody may connect from there.
+    pub(super) fn knows(&self, source: IpAddr) -> bool {
+        self.by_id.values().any(|client| client.may_come_from(source))
+    }
+
+    pub(super) fn client(&self, id: &str) -> Option<&Arc<Client>> {
+        self.by_id.get(id)
+    }
+}
+
+impl Client {
+    fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>) -> Self {
+        let domains = point.domains.clone();
+        let (include, exclude) = (point.include.clone(), point.exclude.clone());
+        let mut filter = Filter::default();
+        (filter.domains, filter.include, filter.exclude) = (domains, include, exclude);
+        let pushing = || Pushing::new(ptim, &point.name, point.push_domain.clone());
+        Self {
+            name: point.name.clone(),
+            secret: point.secret.clone(),
+            addresses: point.addresses.clone(),
+            asks: Some(Asks { dialect: point.dialect.clone(), filter: Arc::new(filter) }),
+            pushes: point.push.is_some().then(pushing),
+            tally,
+        }
+    }
+
+    fn pusher(pusher: &Pusher, ptim: &Ptim, tally: Arc<Tally>) -> Self {
+        Self {
+            name: pusher.name.clone(),
+            secret: pusher.secret.clone(),
+            addresses: pusher.addresses.clone(),
+            asks: None,
+            pushes: Some(Pushing::new(ptim, &pusher.name, pusher.domain.clone())),
+            tally,
+        }
+    }
+
+    fn role(&self) -> Role {
+        if self.asks.is_some() { Role::EnforcementPoint } else { Role::Pusher }
+    }
+
+    pub(super) fn may_come_from(&self, source: IpAddr) -> bool {
+        self.addresses.iter().any(|network| network.contains(&source))
+    }
+}
+
+impl Pushing {
+    fn new(ptim: &Ptim, client: &Name, domain: Option<Name>) -> Self {
+        let origin = |form: &str| {
+            Arc::new(Origin {
+                kind: Producer::Ptim,
+                producer: ptim.name.clone(),
+                client: client.clone(),
+                form: Name::new(form).expect("a plain word is a name"),
+            })
+        };
+        Self { ptim: origin("ptim"), json: origin("json"), domain }
+    }
+}
+
+/// A pattern that matches this domain and no other, whatever characters it has.
+pub(super) fn literal(domain: &Name) -> Glob {
+    let mut pattern = String::new();
+    for c in domain.as_str().chars() {
+        match c {
+            '*' | '?' | '[' | ']' | '{' | '}' => pattern.extend(['[', c, ']']),
+            _ => pattern.push(c),
+        }
+    }
+    Glob::new(&pattern).expect("without a special character every pattern is good")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_literal_matches_its_own_domain_only(one in "[a-z*?\\[\\]{}!,.\\\\-]{1,9}", other: String) {
+            let Ok(name) = Name::new(&one) else { return Ok(()) };
+            let glob = literal(&name);
+            prop_assert!(glob.matches(name.as_str()));
+            if let Ok(other) = Name::new(&other) {
+                prop_assert_eq!(glob.matches(other.as_str()), other.folded() == name.folded());
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Pushes: answered with success only when their events are in the journal and visible to all.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use rollcall_wire::http::Request;
+use rollcall_wire::ptim::{self, BadPush};
+use serde::Serialize;
+
+use super::points::Client;
+use super::refused::Refused;
+use super::{Enforcement, Visit};
+use crate::cache::Receipt;
+use crate::producers::{Harvest, Outlet};
+
+/// In which words events are pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Any of the candidates for a firewall.
+    Ptim,
+    /// Rollcall's own JSON.
+    Json,
+}
+
+/// What became of the events, for whoever pushed them. That some were refused is not an error of
+/// the request: sending them again would change nothing.
+#[derive(Serialize)]
+struct Taken {
+    received: usize,
+    applied: usize,
+    deduplicated: usize,
+    refused: usize,
+    revision: u64,
+}
+
+impl Enforcement {
+    /// Takes what a client pushes.
+    pub(super) async fn push(
+        &self,
+        said: &Request<'_>,
+        visit: &Visit,
+        client: &Client,
+        form: Form,
+    ) -> Result<HttpResponse, Refused> {
+        if said.method != "POST" && form == Form::Json {
+            return Err(Refused::route());
+        }
+        if !visit.roster.pushes_are_on {
+            return Err(Refused::forbidden("pushes are switched off"));
+        }
+        let Some(outlet) = self.pushes.outlet() else {
+            return Err(Refused::unavailable("the producer of pushes is not there"));
+        };
+        let mut harvest = Harvest::default();
+        let read = read(said, visit, client, form, &mut harvest);
+        // On its own: a sender that goes away must not take the account of its events along.
+        let receipt = actix_web::rt::spawn(hand_over(outlet, harvest)).await;
+        read?;
+        let lost = || Refused::unavailable("the events were not taken");
+        let receipt = receipt.map_err(|_| lost())??.ok_or_else(lost)?;
+        let Receipt { revision, applied, deduplicated, refused } = receipt;
+        let received = applied + deduplicated + refused;
+        client.tally.pushed(received);
+        let revision = revision.0;
+        Ok(HttpResponse::Ok().json(Taken { received, applied, deduplicated, refused, revision }))
+    }
+}
+
+/// Reads the events into `harvest`, or a loss, so that each push is accounted for.
+fn read(
+    said: &Request<'_>,
+    visit: &Visit,
+    client: &Client,
+    form: Form,
+    harvest: &mut Harvest,
+) -> Result<(), Refused> {
+    let Some(pushing) = &client.pushes else {
+        harvest.lost("not_allowed", None);
+        return Err(Refused::forbidden("this enforcement point may not push"));
+    };
+    let origin = match form {
+        Form::Ptim => &pushing.ptim,
+        Form::Json => &pushing.json,
+    };
+    let received = ptim::Received { seen: visit.now, origin, domain: pushing.domain.as_ref() };
+    let events = match form {
+        Form::Ptim => ptim::read(said, received),
+        Form::Json => ptim::read_posted(said, received),
+    };
+    match events {
+        Ok(events) => harvest.events = events,
+        Err(bad @ BadPush { problem, .. }) => {
+            harvest.lost(problem.as_str(), Some(&origin.form));
+            return Err(bad.into());
+        }
+    }
+    Ok(())
+}
+
+/// Hands everything over. Nothing comes back when there was no event in it.
+async fn hand_over(outlet: Arc<Outlet>, mut harvest: Harvest) -> Result<Option<Receipt>, Refused> {
+    let Some(pending) = outlet.hand_over(&mut harvest).await else { return Ok(None) };
+    let refused = |why: crate::cache::Refused| Refused::unavailable(why.to_string());
+    pending.receipt().await.map(Some).map_err(refused)
+}

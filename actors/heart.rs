@@ -1,0 +1,81 @@
+//! The part of the house that is always there: supervisor, query, cache and the journal's thread.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use rollcall_identity::{Journal, Limits, Revision, Rules};
+use tokio::sync::watch;
+
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::journal::JournalWriter;
+use crate::mailbox::{Gone, Mailbox};
+use crate::query::Query;
+use crate::supervisor::{Dismiss, Hire, Patience, Supervisor};
+
+/// What decides and answers, at work.
+pub struct Heart {
+    /// Starts and replaces everybody.
+    pub supervisor: Mailbox<Supervisor>,
+    /// Where producers send to.
+    pub cache: Mailbox<Cache>,
+    /// Where everybody asks.
+    pub query: Mailbox<Query>,
+    /// How far the query actor knows.
+    pub newest: watch::Receiver<Revision>,
+    /// The rules by which the cache decides, from its next batch on.
+    pub rules: Arc<ArcSwap<Rules>>,
+    journal: JoinHandle<()>,
+}
+
+/// Why the heart could not begin to beat.
+#[derive(Debug, thiserror::Error)]
+pub enum StillBorn {
+    /// The system gave no thread.
+    #[error("the journal's thread could not be started: {0}")]
+    Thread(#[from] io::Error),
+    /// The supervisor ended before it had begun.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+impl Heart {
+    /// Starts it on the calling thread's actix system, from the sink upward: the query actor is
+    /// there before the cache that feeds it.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub async fn start(
+        journal: impl Journal + 'static,
+        rules: Rules,
+        limits: Limits,
+        clock: &Clock,
+    ) -> Result<Self, StillBorn> {
+        let supervisor = Supervisor::start(clock, Patience::default());
+        let query = Mailbox::<Query>::new("query", clock.clone());
+        let cache = Mailbox::<Cache>::new("cache", clock.clone());
+        let (tell, newest) = watch::channel(Revision::default());
+        let (writer, thread) = JournalWriter::start(journal, cache.clone())?;
+        let (epoch, feeder, time) = (writer.epoch(), cache.clone(), clock.clone());
+        let answers = move || Query::new(epoch, limits, feeder.clone(), tell.clone(), time.clone());
+        supervisor.send(Hire::new(query.clone(), answers)).await?;
+        let rules = Arc::new(ArcSwap::from_pointee(rules));
+        let (sink, time, in_force) = (query.clone(), clock.clone(), Arc::clone(&rules));
+        let decides =
+            move || Cache::new(Arc::clone(&in_force), writer.clone(), sink.clone(), time.clone());
+        supervisor.send(Hire::new(cache.clone(), decides)).await?;
+        Ok(Self { supervisor, cache, query, newest, rules, journal: thread })
+    }
+
+    /// Stops deciding, and then answering. Whatever was handed over before is in the journal.
+    pub async fn stop(self) {
+        for actor in ["cache", "query"] {
+            // A supervisor that is gone has nobody left to dismiss.
+            let _ = self.supervisor.send(Dismiss(actor.to_owned())).await;
+        }
+        // The cache's factory held the last way into the journal.
+        let _ = tokio::task::spawn_blocking(move || self.journal.join()).await;
+    }
+}

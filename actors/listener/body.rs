@@ -1,0 +1,52 @@
+//! The body of a request, read within a limit and a deadline.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Bytes, BytesMut, Payload};
+use futures_util::StreamExt;
+
+/// Why a body was not read. The connection cannot be used again: the rest of the body is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    /// It is longer than the limit.
+    #[error("the body is too long")]
+    TooLong,
+    /// It did not come within the time.
+    #[error("the body did not come in time")]
+    TooSlow,
+    /// The client went away, or its chunks or compression are wrong.
+    #[error("the body is broken")]
+    Broken,
+}
+
+impl Unread {
+    /// The status of the answer.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// Reads the whole body: at most `limit` bytes, within `deadline`.
+///
+/// # Errors
+/// [`Unread`]; answer with its status and close the connection.
+pub async fn read(payload: Payload, limit: usize, deadline: Duration) -> Result<Bytes, Unread> {
+    tokio::time::timeout(deadline, collect(payload, limit)).await.unwrap_or(Err(Unread::TooSlow))
+}
+
+async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Unread> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Unread::Broken)?;
+        if body.len() + chunk.len() > limit {
+            return Err(Unread::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}

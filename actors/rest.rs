@@ -1,0 +1,212 @@
+//! The interface for administrators and their scripts: who is where and why, the live stream, how
+//! the server is, and its metrics.
+
+mod account;
+mod health;
+mod place;
+mod problem;
+mod sessions;
+mod shapes;
+mod stream;
+#[cfg(test)]
+mod tests;
+pub mod token;
+mod wanted;
+
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig};
+use actix_web::{HttpRequest, Resource, Route};
+use futures_util::future::BoxFuture;
+use metrics_exporter_prometheus::PrometheusHandle;
+use rollcall_identity::Revision;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use self::problem::Problem;
+pub use self::token::Token;
+use crate::cache::Cache;
+use crate::happenings::{Happening, Responded};
+use crate::mailbox::Mailbox;
+use crate::query::Query;
+use crate::supervisor::Supervisor;
+
+/// Tells how the enforcement points are: a JSON array with an object for each.
+pub type PointsStatus = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+/// Reads the configuration anew and puts it in force, or says everything that is wrong with it.
+pub type Reload =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, Vec<String>>> + Send + Sync>;
+
+/// What a reload did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReloadReport {
+    /// The sections of the configuration that had changed.
+    pub changed: Vec<String>,
+    /// The actors that were started, replaced or ended for it.
+    pub restarted: Vec<String>,
+    /// What changed and is in force only after a restart of the server.
+    pub after_restart: Vec<String>,
+}
+
+/// Everything that the answers are made from.
+#[derive(Clone)]
+pub struct Rest {
+    /// Who is where.
+    pub query: Mailbox<Query>,
+    /// Why.
+    pub cache: Mailbox<Cache>,
+    /// How the actors are.
+    pub supervisor: Mailbox<Supervisor>,
+    /// How far the query actor knows: what wakes the live streams.
+    pub newest: watch::Receiver<Revision>,
+    /// Whether the server is stopping: it is not ready then, and the live streams end.
+    pub draining: watch::Receiver<bool>,
+    /// How the enforcement points are.
+    pub points: PointsStatus,
+    /// Reads the configuration anew.
+    pub reload: Reload,
+    /// The metrics.
+    pub prometheus: PrometheusHandle,
+    /// What opens everything under `/api`.
+    pub token: Token,
+}
+
+impl Rest {
+    /// The routes, for a listener.
+    pub fn routes(self) -> Arc<dyn Fn(&mut ServiceConfig) + Send + Sync> {
+        Arc::new(move |config| route(config, Data::new(self.clone())))
+    }
+}
+
+fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
+    let api = web::scope("/api/v1")
+        .wrap(from_fn(authorise))
+        .service(get("/sessions", web::get().to(sessions::list)))
+        .service(get("/sessions/{ip}", web::get().to(sessions::one)))
+        .service(get("/sessions/{ip}/explain", web::get().to(sessions::explain)))
+        .service(get("/stream", web::get().to(stream::stream)))
+        .service(get("/producers", web::get().to(health::producers)))
+        .service(get("/enforcement-points", web::get().to(health::enforcement_points)))
+        .service(get("/actors", web::get().to(health::actors)))
+        .service(get("/openapi.json", web::get().to(health::openapi)))
+        .service(only("POST", "/reload", web::post().to(health::reload)))
+        .default_service(web::to(unknown));
+    let all = web::scope("")
+        .wrap(from_fn(count))
+        .app_data(rest)
+        .app_data(
+            QueryConfig::default()
+                .error_handler(|why, _| Problem::bad_request(why.to_string()).into()),
+        )
+        .app_data(
+            PathConfig::default()
+                .error_handler(|why, _| Problem::bad_request(why.to_string()).into()),
+        )
+        .service(get("/healthz", web::get().to(health::healthz)))
+        .service(get("/readyz", web::get().to(health::readyz)))
+        .service(get("/metrics", web::get().to(health::metrics)))
+        .service(api)
+        .default_service(web::to(unknown));
+    config.service(all);
+}
+
+fn get(path: &str, route: Route) -> Resource {
+    only("GET", path, route)
+}
+
+/// A resource that takes one method and answers others with 405.
+fn only(method: &'static str, path: &str, route: Route) -> Resource {
+    let others = move || async move { Err::<&str, _>(Problem::method_not_allowed(method)) };
+    web::resource(path).route(route).default_service(web::to(others))
+}
+
+async fn unknown(request: HttpRequest) -> Result<&'static str, Problem> {
+    Err(Problem::not_found(format!(
+        "there is nothing at {}; /api/v1/openapi.json lists what there is",
+        request.path()
+    )))
+}
+
+/// Lets through only those who hold the token (RFC 6750 section 2.1).
+async fn authorise(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let rest = request.app_data::<Data<Rest>>().expect("the outer scope holds it");
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header.and_then(|header| {
+        let (scheme, token) = header.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let detail = match token {
+        Some(token) if rest.token.is(token) => return next.call(request).await,
+        Some(_) => "this is not the token of this server",
+        None => "the header Authorization: Bearer with the token of the server is missing",
+    };
+    Err(Problem::new(StatusCode::UNAUTHORIZED, detail).into())
+}
+
+/// Counts every answer by its status.
+async fn count(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let answer = next.call(request).await;
+    let status = match &answer {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    Responded { listener: "rest", status: status.as_u16() }.emit();
+    answer
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Rollcall",
+        description = "Who is behind each IP address, and why. Errors are RFC 9457 problem details.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    paths(
+        sessions::list,
+        sessions::one,
+        sessions::explain,
+        stream::stream,
+        health::producers,
+        health::enforcement_points,
+        health::actors,
+        health::reload,
+        health::openapi,
+        health::healthz,
+        health::readyz,
+        health::metrics
+    ),
+    components(schemas(shapes::Resync)),
+    modifiers(&Bearer)
+)]
+struct Interface;
+
+/// The token in the description.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let components = api.components.get_or_insert_default();
+        let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("token", token);
+    }
+}
+
+/// The OpenAPI description of the interface, as JSON with a newline at its end.
+pub fn openapi() -> String {
+    let text = Interface::openapi().to_pretty_json();
+    text.expect("a description made of text can be written as JSON") + "\n"
+}

@@ -1,0 +1,292 @@
+//! The JSON shapes of the REST interface. They are a promise to scripts: they stay as they are when
+//! the crates inside change their own types.
+
+use std::sync::Arc;
+
+use rollcall_identity::{
+    Address, Cause, Change, Cursor, Effect, Explanation, Kind, Name, Posture, Principal, Record,
+    Revision, Roles, Session, Timestamp,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Whether somebody is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    /// Somebody is there now.
+    Active,
+    /// Somebody was there.
+    Ended,
+}
+
+/// Who is, or was, behind an address.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
+pub(super) struct SessionShape {
+    /// IPv4 or IPv6.
+    #[schema(value_type = String, example = "10.0.0.7")]
+    address: Address,
+    /// In lower case, without the domain; null where only the device is known.
+    #[schema(value_type = Option<String>, example = "alice")]
+    user: Option<Name>,
+    /// The user's domain, where it is known.
+    #[schema(value_type = Option<String>, example = "corp.example.com")]
+    domain: Option<Name>,
+    state: State,
+    /// When the user came, by the clock of the source.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// When the user was last proved present.
+    #[schema(value_type = String, format = DateTime)]
+    confirmed: Timestamp,
+    /// When the session ends unless the user is seen again.
+    #[schema(value_type = String, format = DateTime)]
+    expires: Timestamp,
+    /// When it ended; only in ended ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended: Option<Timestamp>,
+    /// The producer that saw it begin.
+    #[schema(value_type = String, example = "syslog")]
+    producer: Name,
+    /// The producer's client, such as the firewall that sent the line.
+    #[schema(value_type = String, example = "branch-fw")]
+    client: Name,
+    /// The position in the journal of what made it so.
+    #[schema(value_type = u64)]
+    revision: Revision,
+    /// The host name of the device.
+    #[schema(value_type = Option<String>)]
+    device: Option<Name>,
+    /// The groups of the user; null where no source told any.
+    #[schema(value_type = Option<Vec<String>>)]
+    roles: Roles,
+    /// The state of the device.
+    #[schema(value_type = Option<String>)]
+    posture: Option<Posture>,
+}
+
+impl SessionShape {
+    /// A session that is there now.
+    pub(super) fn active(session: &Session) -> Self {
+        let Session { address, since, confirmed, expires, revision, posture, .. } = *session;
+        let (user, domain) = split(session.principal.as_ref());
+        let origin = &session.cause.origin;
+        Self {
+            address,
+            user,
+            domain,
+            state: State::Active,
+            since,
+            confirmed,
+            expires,
+            ended: None,
+            producer: origin.producer.clone(),
+            client: origin.client.clone(),
+            revision,
+            device: session.device.clone(),
+            roles: session.roles.clone(),
+            posture,
+        }
+    }
+
+    /// A session that is no more; when it ended, where that is known.
+    pub(super) fn ended(session: &Session, ended: Option<Timestamp>) -> Self {
+        Self { state: State::Ended, ended, ..Self::active(session) }
+    }
+}
+
+fn split(principal: Option<&Principal>) -> (Option<Name>, Option<Name>) {
+    principal.map_or((None, None), |p| (Some(p.user.clone()), p.domain.clone()))
+}
+
+/// Some of the sessions that were asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SessionPage {
+    /// In the order in which they began or last changed.
+    pub(super) sessions: Vec<SessionShape>,
+    /// What to ask with as `after` to go on; null at the end.
+    pub(super) next: Option<String>,
+}
+
+/// Who said so, and what was made of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Cause)]
+pub(super) struct CauseShape {
+    /// What happened.
+    #[schema(value_type = String, example = "vpn_up")]
+    kind: Kind,
+    /// When, by the clock of the source.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// When Rollcall received it.
+    #[schema(value_type = String, format = DateTime)]
+    seen: Timestamp,
+    /// The producer.
+    #[schema(value_type = String)]
+    producer: Name,
+    /// Its client.
+    #[schema(value_type = String)]
+    client: Name,
+    /// The template or dialect that read it.
+    #[schema(value_type = String)]
+    form: Name,
+    /// The rule that decided.
+    #[schema(example = "first_user")]
+    rule: &'static str,
+}
+
+impl From<&Cause> for CauseShape {
+    fn from(cause: &Cause) -> Self {
+        let Cause { kind, at, seen, ref origin, rule } = *cause;
+        Self {
+            kind,
+            at,
+            seen,
+            producer: origin.producer.clone(),
+            client: origin.client.clone(),
+            form: origin.form.clone(),
+            rule: rule.as_str(),
+        }
+    }
+}
+
+/// The data of one event of the live stream.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Change)]
+pub(super) struct ChangeShape {
+    /// The position in the journal.
+    #[schema(value_type = u64)]
+    revision: Revision,
+    /// Where.
+    #[schema(value_type = String)]
+    address: Address,
+    /// `began`, `altered`, `extended` or `ended`; the name of the event, too.
+    #[schema(value_type = String)]
+    effect: Effect,
+    /// Who is there now or, of an end, who was; null where an end is told of whoever was there.
+    session: Option<SessionShape>,
+    /// Why.
+    cause: CauseShape,
+}
+
+impl From<&Change> for ChangeShape {
+    fn from(change: &Change) -> Self {
+        let Change { revision, address, effect, ref before, ref after, ref cause } = *change;
+        let gone = |before: &Arc<Session>| SessionShape::ended(before, Some(cause.at));
+        let session = match after {
+            Some(after) => Some(SessionShape::active(after)),
+            None => before.as_ref().map(gone),
+        };
+        Self { revision, address, effect, session, cause: cause.into() }
+    }
+}
+
+/// The data of a `resync` event: what the reader holds is void, what follows is everything.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Resync {
+    /// Where the reading stands.
+    #[schema(value_type = String)]
+    pub(super) cursor: Cursor,
+}
+
+/// An event that competed for an address, and what was decided about it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Competitor)]
+pub(super) struct RecordShape {
+    /// The position in the journal.
+    #[schema(value_type = u64)]
+    revision: Revision,
+    /// What happened.
+    #[schema(value_type = String, example = "login")]
+    kind: Kind,
+    /// Who.
+    #[schema(value_type = Option<String>)]
+    user: Option<Name>,
+    /// The user's domain.
+    #[schema(value_type = Option<String>)]
+    domain: Option<Name>,
+    /// The device.
+    #[schema(value_type = Option<String>)]
+    device: Option<Name>,
+    /// When, by the clock of the source.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// When Rollcall received it.
+    #[schema(value_type = String, format = DateTime)]
+    seen: Timestamp,
+    /// The producer.
+    #[schema(value_type = String)]
+    producer: Name,
+    /// Its client.
+    #[schema(value_type = String)]
+    client: Name,
+    /// The template or dialect that read it.
+    #[schema(value_type = String)]
+    form: Name,
+    /// `applied`, `deduplicated` or `refused`.
+    outcome: &'static str,
+    /// The rule or the reason.
+    #[schema(example = "too_old")]
+    reason: &'static str,
+    /// How many more of the same came just before.
+    repeated: u32,
+    /// All of this as a sentence.
+    sentence: String,
+}
+
+impl From<&Record> for RecordShape {
+    fn from(record: &Record) -> Self {
+        let (user, domain) = split(record.principal.as_ref());
+        let Record { revision, kind, at, seen, ref origin, verdict, repeated, .. } = *record;
+        Self {
+            revision,
+            kind,
+            user,
+            domain,
+            device: record.device.clone(),
+            at,
+            seen,
+            producer: origin.producer.clone(),
+            client: origin.client.clone(),
+            form: origin.form.clone(),
+            outcome: verdict.outcome(),
+            reason: verdict.reason(),
+            repeated,
+            sentence: record.to_string(),
+        }
+    }
+}
+
+/// Why an address has this user, or has none.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub(super) struct ExplanationShape {
+    /// Where.
+    #[schema(value_type = String)]
+    address: Address,
+    /// The answer in one sentence.
+    sentence: String,
+    /// Who is there now.
+    session: Option<SessionShape>,
+    /// Who was there before, as long as it is remembered.
+    previous: Option<SessionShape>,
+    /// What else was seen there and what became of it, newest first.
+    competed: Vec<RecordShape>,
+}
+
+impl From<&Explanation> for ExplanationShape {
+    fn from(explanation: &Explanation) -> Self {
+        let Explanation { address, ref session, ref previous, ref competed } = *explanation;
+        // The first line is the answer; the lines after it are the competitors' own sentences.
+        let whole = explanation.to_string();
+        Self {
+            address,
+            sentence: whole.lines().next().unwrap_or_default().to_owned(),
+            session: session.as_deref().map(SessionShape::active),
+            previous: previous.as_deref().map(|session| SessionShape::ended(session, None)),
+            competed: competed.iter().map(RecordShape::from).collect(),
+        }
+    }
+}

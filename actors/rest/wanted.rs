@@ -1,0 +1,92 @@
+//! Which sessions a request is about: its filters, read from the query.
+
+use ipnet::IpNet;
+use rollcall_identity::{Address, Filter, Glob, Name, Principal, Session};
+
+use super::problem::Problem;
+
+/// The filters as they are written. All that are given must hold.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Filters<'a> {
+    pub(super) user: Option<&'a str>,
+    pub(super) domain: Option<&'a str>,
+    pub(super) ip: Option<&'a str>,
+    pub(super) cidr: Option<&'a str>,
+    pub(super) producer: Option<&'a str>,
+}
+
+/// The filters as they are meant.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wanted {
+    /// Domains and networks: what the log of changes filters by itself.
+    pub(super) filter: Filter,
+    /// The one address that was asked for.
+    pub(super) address: Option<Address>,
+    user: Option<Glob>,
+    producer: Option<Name>,
+}
+
+impl Wanted {
+    /// Reads the filters.
+    pub(super) fn read(filters: Filters<'_>) -> Result<Self, Problem> {
+        let Filters { user, domain, ip, cidr, producer } = filters;
+        let address = ip.map(address).transpose()?;
+        let networks = cidr.map(networks).transpose()?.unwrap_or_default();
+        let domains = domain.map(|text| glob("domain", text)).transpose()?;
+        let mut filter = Filter::default();
+        filter.domains.extend(domains);
+        filter.include = networks;
+        if let Some(address) = address {
+            let mut only = Filter::default();
+            only.include.push(address.ip().into());
+            filter = filter.both(only);
+        }
+        let user = user.map(|text| glob("user", &at_domain(text))).transpose()?;
+        let producer = producer.map(Name::new).transpose();
+        let producer = producer.map_err(|why| Problem::bad_request(format!("producer: {why}")))?;
+        Ok(Self { filter, address, user, producer })
+    }
+
+    /// Whether the session is meant.
+    pub(super) fn admits(&self, session: &Session) -> bool {
+        self.filter.admits(session)
+            && self.user.as_ref().is_none_or(|glob| names(glob, session.principal.as_ref()))
+            && self.producer.as_ref().is_none_or(|name| session.cause.origin.producer == *name)
+    }
+}
+
+/// Whether the glob matches `alice` or `alice@corp`.
+fn names(glob: &Glob, principal: Option<&Principal>) -> bool {
+    principal.is_some_and(|who| glob.matches(who.user.as_str()) || glob.matches(&who.to_string()))
+}
+
+/// `CORP\alice` as `alice@CORP`; everything else as it is.
+fn at_domain(text: &str) -> String {
+    match text.split_once('\\') {
+        Some((domain, user)) => format!("{user}@{domain}"),
+        None => text.to_owned(),
+    }
+}
+
+fn glob(key: &str, text: &str) -> Result<Glob, Problem> {
+    Glob::new(text).map_err(|why| Problem::bad_request(format!("{key}: {why}")))
+}
+
+/// Reads an address of a path or a query.
+pub(super) fn address(text: &str) -> Result<Address, Problem> {
+    text.parse().map_err(|_| {
+        Problem::bad_request(format!(
+            "{text:?} is not an IP address, such as 10.0.0.7 or 2001:db8::7"
+        ))
+    })
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
+    let network = |text: &str| {
+        text.trim().parse::<IpNet>().map_err(|_| {
+            let example = "such as 10.0.0.0/8; several are separated by commas";
+            Problem::bad_request(format!("cidr: {text:?} is not a network, {example}"))
+        })
+    };
+    text.split(',').map(network).collect()
+}

@@ -1,0 +1,123 @@
+//! Addresses, networks, paths of URLs and client ids: what says who is spoken with.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+use toml::de::DeValue;
+
+use super::{Leaf, not, text};
+
+impl Leaf for SocketAddr {
+    const EXPECTED: &'static str =
+        "an address and a port in quotes: \"127.0.0.1:5514\", \"[::]:514\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        text.parse().map_err(|_| not::<Self>(text))
+    }
+}
+
+impl Leaf for IpNet {
+    const EXPECTED: &'static str =
+        "an address or a network in quotes: \"10.1.2.3\", \"10.1.0.0/16\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        let single = |address: IpAddr| Self::from(address.to_canonical());
+        let network: Self = match text.parse::<IpAddr>() {
+            Ok(address) => return Ok(single(address)),
+            Err(_) => text.parse().map_err(|_| not::<Self>(text))?,
+        };
+        if network != network.trunc() {
+            return Err(format!(
+                "{text:?} has bits beyond its mask; write \"{}\"",
+                network.trunc()
+            ));
+        }
+        match network {
+            Self::V6(v6) if v6.prefix_len() >= 96 && v6.addr().to_ipv4_mapped().is_some() => {
+                Err(format!("{text:?} is an IPv4 network in IPv6's clothes; write it as IPv4"))
+            }
+            network => Ok(network),
+        }
+    }
+}
+
+/// The path of a URL, with the slash that Junos leaves out put before it.
+pub(crate) struct UrlPath(pub(crate) String);
+
+impl Leaf for UrlPath {
+    const EXPECTED: &'static str = "the path of a URL, such as \"/user_query/v2\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        let bare = text.trim_matches('/');
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
+        let steps = |path: &str| path.split('/').all(|step| !matches!(step, "" | "." | ".."));
+        if bare.chars().all(plain) && steps(bare) {
+            Ok(Self(format!("/{bare}")))
+        } else {
+            Err(not::<Self>(text))
+        }
+    }
+}
+
+/// An OAuth2 client id, within what an SRX can be configured with.
+pub(crate) struct ClientId(pub(crate) String);
+
+impl Leaf for ClientId {
+    const EXPECTED: &'static str = "1 to 64 printable ASCII characters in quotes, without a space";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        Self::new(text).ok_or_else(|| not::<Self>(text))
+    }
+}
+
+impl ClientId {
+    /// Checks `text`. A colon would end the id in HTTP Basic (RFC 7617 section 2).
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let fits = (1..=64).contains(&text.len());
+        let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b':' && b != b'"');
+        (fits && plain).then(|| Self(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: Leaf>(text: &str) -> Result<T, String> {
+        T::read(DeValue::parse(text).unwrap().get_ref())
+    }
+
+    #[test]
+    fn networks_mean_one_thing() {
+        let network = |text| read::<IpNet>(text).map(|n| n.to_string());
+        assert_eq!(network("'10.1.2.3'"), Ok("10.1.2.3/32".to_owned()));
+        assert_eq!(network("'::ffff:10.1.2.3'"), Ok("10.1.2.3/32".to_owned()));
+        assert_eq!(network("'2001:db8::/32'"), Ok("2001:db8::/32".to_owned()));
+        assert!(network("'10.1.2.3/16'").unwrap_err().contains("10.1.0.0/16"));
+        assert!(network("'::ffff:10.0.0.0/104'").is_err());
+        assert!(network("'10.0.0.0/33'").is_err());
+    }
+
+    #[test]
+    fn paths_of_urls_get_one_slash() {
+        let path = |text| read::<UrlPath>(text).map(|p| p.0);
+        assert_eq!(path("'user_query/v2'"), Ok("/user_query/v2".to_owned()));
+        assert_eq!(path("'/user_query/v2/'"), Ok("/user_query/v2".to_owned()));
+        for bad in ["''", "'/'", "'a//b'", "'a/../b'", "'a?b'", "'ä'"] {
+            assert!(path(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn client_ids_are_what_an_srx_takes() {
+        assert!(ClientId::new("srx-1_branch.example@net").is_some());
+        assert!(ClientId::new(&"x".repeat(64)).is_some());
+        for bad in ["", "a b", "a:b", "a\"b", "ä", &"x".repeat(65)] {
+            assert!(ClientId::new(bad).is_none(), "{bad}");
+        }
+    }
+}
