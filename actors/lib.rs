@@ -11,6 +11,7 @@ pub mod clock;
 pub mod enforcement;
 pub mod happenings;
 pub mod heart;
+pub mod house;
 pub mod journal;
 pub mod listener;
 pub mod mailbox;

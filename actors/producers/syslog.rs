@@ -23,15 +23,44 @@ use crate::clock::Clock;
 
 /// A syslog producer whose sockets are bound.
 pub struct Syslog {
-    udp: Vec<UdpSocket>,
-    streams: Vec<(TcpListener, Option<Arc<ServerConfig>>)>,
+    udp: Vec<Bound<UdpSocket>>,
+    streams: Vec<Bound<TcpListener>>,
+    tls: Option<Arc<ServerConfig>>,
     clients: Arc<Clients>,
     limits: config::SyslogLimits,
     clock: Clock,
 }
 
+/// A socket, and what it was asked to be: its successor takes it over when it is asked for the same.
+struct Bound<S> {
+    transport: &'static str,
+    asked: SocketAddr,
+    socket: S,
+}
+
+impl<S> Bound<S> {
+    /// Takes over the same socket of `before`, or binds a new one.
+    fn new(
+        (transport, asked): (&'static str, SocketAddr),
+        before: Option<&[Self]>,
+        duplicate: impl Fn(&S) -> io::Result<S>,
+        bind: impl Fn() -> io::Result<S>,
+    ) -> io::Result<Self> {
+        let same = |bound: &&Self| bound.transport == transport && bound.asked == asked;
+        let socket = match before.unwrap_or_default().iter().find(same) {
+            Some(bound) => duplicate(&bound.socket),
+            None => bind(),
+        };
+        let socket = socket.map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {transport} {asked}: {error}"))
+        })?;
+        Ok(Self { transport, asked, socket })
+    }
+}
+
 impl Syslog {
-    /// Binds what `settings` names. `tls` serves its TLS listeners.
+    /// Binds what `settings` names, or takes it over from the producer `before`. `tls` serves its
+    /// TLS listeners.
     ///
     /// # Errors
     /// Which address could not be bound, and why.
@@ -39,38 +68,38 @@ impl Syslog {
         settings: &config::Syslog,
         tls: Option<Arc<ServerConfig>>,
         clock: Clock,
+        before: Option<&Self>,
     ) -> io::Result<Self> {
-        let named = |kind, address: &SocketAddr, error: io::Error| {
-            io::Error::new(error.kind(), format!("{} {kind} {address}: {error}", settings.name))
-        };
-        let bind_stream = |kind, address: &SocketAddr| {
-            let listener = TcpListener::bind(address).map_err(|e| named(kind, address, e))?;
-            listener.set_nonblocking(true)?;
-            Ok::<_, io::Error>(listener)
-        };
-        let mut udp = Vec::new();
-        for address in &settings.udp {
-            let socket = udp::bind(*address, settings.limits.receive_buffer);
-            udp.push(socket.map_err(|e| named("udp", address, e))?);
-        }
-        let mut streams = Vec::new();
-        for address in &settings.tcp {
-            streams.push((bind_stream("tcp", address)?, None));
-        }
-        for address in settings.tls.iter().flat_map(|tls| &tls.listen) {
-            streams.push((bind_stream("tls", address)?, tls.clone()));
-        }
-        let clients = Arc::new(Clients::new(settings));
-        Ok(Self { udp, streams, clients, limits: settings.limits.clone(), clock })
+        let buffer = settings.limits.receive_buffer;
+        let udp = settings.udp.iter().map(|asked| {
+            let before = before.map(|before| &*before.udp);
+            Bound::new(("udp", *asked), before, UdpSocket::try_clone, || udp::bind(*asked, buffer))
+        });
+        let plain = settings.tcp.iter().map(|asked| ("tcp", *asked));
+        let secure = settings.tls.iter().flat_map(|tls| &tls.listen).map(|asked| ("tls", *asked));
+        let streams = plain.chain(secure).map(|wanted| {
+            let before = before.map(|before| &*before.streams);
+            Bound::new(wanted, before, TcpListener::try_clone, || {
+                let listener = TcpListener::bind(wanted.1)?;
+                listener.set_nonblocking(true)?;
+                Ok(listener)
+            })
+        });
+        Ok(Self {
+            udp: udp.collect::<io::Result<_>>()?,
+            streams: streams.collect::<io::Result<_>>()?,
+            tls,
+            clients: Arc::new(Clients::new(settings)),
+            limits: settings.limits.clone(),
+            clock,
+        })
     }
 
     /// Where it listens: the kind of transport and the address, with the port that was given when
     /// port 0 was asked for.
     pub fn listening(&self) -> Vec<(&'static str, SocketAddr)> {
-        let udp = self.udp.iter().map(|socket| ("udp", socket.local_addr()));
-        let streams = self.streams.iter().map(|(listener, tls)| {
-            (if tls.is_some() { "tls" } else { "tcp" }, listener.local_addr())
-        });
+        let udp = self.udp.iter().map(|udp| (udp.transport, udp.socket.local_addr()));
+        let streams = self.streams.iter().map(|tcp| (tcp.transport, tcp.socket.local_addr()));
         udp.chain(streams).filter_map(|(kind, address)| Some((kind, address.ok()?))).collect()
     }
 }
@@ -83,8 +112,8 @@ impl Producer for Syslog {
     fn run(self: Arc<Self>, outlet: Outlet, stop: Stop) -> Running {
         Box::pin(async move {
             let mut threads = Vec::new();
-            for socket in &self.udp {
-                let socket = socket.try_clone().map_err(failed)?;
+            for udp in &self.udp {
+                let socket = udp.socket.try_clone().map_err(failed)?;
                 let intake = self.intake(&outlet);
                 threads.push(udp::start(socket, intake, self.limits.message_bytes, stop.clone()));
             }

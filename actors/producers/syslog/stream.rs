@@ -40,13 +40,14 @@ pub(super) fn accept_all(
 ) -> Result<impl Future<Output = ()> + use<>, ProducerFailed> {
     let open = Arc::new(AtomicUsize::new(0));
     let mut accepting = Vec::new();
-    for (listener, tls) in &syslog.streams {
-        let listener = listener.try_clone().and_then(tokio_listener).map_err(failed)?;
+    for stream in &syslog.streams {
+        let tls = syslog.tls.as_ref().filter(|_| stream.transport == "tls");
+        let listener = stream.socket.try_clone().and_then(tokio_listener).map_err(failed)?;
         let door = Door {
             syslog: Arc::clone(&syslog),
             outlet: outlet.clone(),
             stop: stop.clone(),
-            tls: tls.clone().map(TlsAcceptor::from),
+            tls: tls.cloned().map(TlsAcceptor::from),
             open: Arc::clone(&open),
         };
         accepting.push(tokio::task::spawn_local(door.accept(listener)));

@@ -43,7 +43,8 @@ impl House {
         std::fs::write(&file, CONFIG).unwrap();
         let settings = config::load(Some(&file), &config::Environment::process()).unwrap();
         let clock = Clock::system();
-        let syslog = Arc::new(Syslog::bind(&settings.syslog[0], None, clock.clone()).unwrap());
+        let syslog =
+            Arc::new(Syslog::bind(&settings.syslog[0], None, clock.clone(), None).unwrap());
         let [(_, udp), (_, tcp)] = syslog.listening()[..] else { panic!("two listeners") };
         let rules: Rules = settings.rules.clone();
         let heart =

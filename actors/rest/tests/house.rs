@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use actix::System;
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_config::HttpLimits;

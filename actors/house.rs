@@ -1,0 +1,399 @@
+//! The whole house: drawn from the settings with every socket bound and every file read, then
+//! built from the sink upward, changed by a reload, and drained in the other order.
+
+mod doors;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_config::{self as config, Settings};
+use rollcall_identity::{Limits, MemoryJournal, Name};
+use tokio::sync::watch;
+
+use self::doors::Door;
+pub use self::doors::Listening;
+use crate::clock::Clock;
+use crate::enforcement::{Enforcement, Points};
+use crate::heart::{Heart, StillBorn};
+use crate::listener::{Listener, Routes};
+use crate::mailbox::{Gone, Mailbox};
+use crate::producers::ptim::{Ptim, Pushes};
+use crate::producers::syslog::Syslog;
+use crate::producers::{Close, Producer, Producing};
+use crate::rest::{Reload, ReloadReport, Rest, Token};
+use crate::supervisor::{Dismiss, Hire};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+/// A house that is drawn: every socket is bound, every certificate is read, nothing runs yet.
+pub struct Plan {
+    settings: Settings,
+    clock: Clock,
+    token: Token,
+    syslog: BTreeMap<Name, Arc<Syslog>>,
+    enforcement: Option<Door>,
+    rest: Door,
+}
+
+/// A producer at work.
+struct Employed {
+    producer: Arc<Syslog>,
+    desk: Mailbox<Producing>,
+    /// What its certificate was read from.
+    certificate: doors::Certificate,
+}
+
+/// A house in which people live.
+pub struct House {
+    settings: Settings,
+    clock: Clock,
+    heart: Heart,
+    pushes: Mailbox<Producing>,
+    points: Arc<Points>,
+    syslog: BTreeMap<Name, Employed>,
+    enforcement: Option<(Door, Mailbox<Listener>)>,
+    enforcement_routes: Routes,
+    rest: (Door, Mailbox<Listener>),
+    rest_routes: Routes,
+    next_rest: Option<Door>,
+    draining: watch::Sender<bool>,
+}
+
+impl Plan {
+    /// Draws the house, binding and reading everything that it needs.
+    ///
+    /// # Errors
+    /// Everything that cannot be had, in plain words.
+    pub fn draw(settings: Settings, clock: &Clock) -> Result<Self, Vec<String>> {
+        let mut problems = Vec::new();
+        let mut noted = |error: String| problems.push(error);
+        if let Err(error) = doors::make_folder(&settings.data) {
+            noted(error);
+        }
+        let token = Token::open(&settings.rest.token_file)
+            .map_err(|e| noted(format!("{}: {e}", settings.rest.token_file.display())));
+        let mut syslog = BTreeMap::new();
+        for section in &settings.syslog {
+            match doors::syslog(section, clock, None) {
+                Ok(producer) => drop(syslog.insert(section.name.clone(), Arc::new(producer))),
+                Err(error) => noted(error),
+            }
+        }
+        let enforcement = Door::enforcement(&settings, clock, None).map_err(&mut noted);
+        let rest = Door::rest(&settings, clock, None).map_err(&mut noted);
+        match (token, enforcement, rest) {
+            (Ok(token), Ok(enforcement), Ok(rest)) if problems.is_empty() => {
+                let clock = clock.clone();
+                Ok(Self { settings, clock, token, syslog, enforcement, rest })
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// Everything that will listen, by name.
+    pub fn listening(&self) -> Vec<Listening> {
+        let mut all = Vec::new();
+        for (name, producer) in &self.syslog {
+            let named = |(scheme, address)| Listening { name: name.to_string(), scheme, address };
+            all.extend(producer.listening().into_iter().map(named));
+        }
+        all.extend(self.enforcement.iter().flat_map(Door::listening));
+        all.extend(self.rest.listening());
+        all
+    }
+
+    /// Builds the house and lets everybody in, from the sink upward. `reload` is what the REST
+    /// listener calls when somebody wants the configuration read anew.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub async fn build(
+        self,
+        reload: Reload,
+        prometheus: PrometheusHandle,
+    ) -> Result<House, StillBorn> {
+        let Self { settings, clock, token, syslog, enforcement, rest } = self;
+        let journal = MemoryJournal::new(u64::try_from(clock.now().millis()).unwrap_or(0));
+        let limits = limits(&settings.history);
+        let heart = Heart::start(journal, settings.rules.clone(), limits, &clock).await?;
+        let (draining, newest) = (watch::Sender::new(false), heart.newest.clone());
+        let points = Points::new(&settings.enforcement, &settings.ptim, newest, clock.clone());
+        let (points, pushes) = (Arc::new(points), Pushes::default());
+        actix::spawn(measure(Arc::clone(&points)));
+        let told = Arc::clone(&points);
+        let rest_routes = Rest {
+            query: heart.query.clone(),
+            cache: heart.cache.clone(),
+            supervisor: heart.supervisor.clone(),
+            newest: heart.newest.clone(),
+            draining: draining.subscribe(),
+            points: Arc::new(move || serde_json::json!(told.status())),
+            reload,
+            prometheus,
+            token,
+        }
+        .routes();
+        let enforcement_routes =
+            Enforcement::new(Arc::clone(&points), heart.query.clone(), pushes.clone()).routes();
+        let ptim: Arc<dyn Producer> = Arc::new(Ptim::new(pushes));
+        let rest_desk = open(&heart, &rest, &rest_routes, settings.drain, &clock).await?;
+        let pushes = employ(&heart, settings.ptim.name.as_str(), ptim, &clock).await?;
+        let mut house = House {
+            rest: (rest, rest_desk),
+            enforcement: None,
+            syslog: BTreeMap::new(),
+            settings,
+            clock,
+            heart,
+            pushes,
+            points,
+            enforcement_routes,
+            rest_routes,
+            next_rest: None,
+            draining,
+        };
+        if let Some(door) = enforcement {
+            house.open_enforcement(door).await?;
+        }
+        for (name, producer) in syslog {
+            house.employ_syslog(name, producer).await?;
+        }
+        Ok(house)
+    }
+}
+
+impl House {
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Puts other settings in force: everything of them, or, when anything cannot be had, nothing.
+    /// Only what changed is replaced, on the same sockets where the addresses stay. No session is
+    /// lost.
+    ///
+    /// # Errors
+    /// Everything that cannot be had.
+    pub async fn reload(&mut self, settings: Settings) -> Result<ReloadReport, Vec<String>> {
+        let mut report = self.compare(&settings);
+        let mut problems = Vec::new();
+        let mut noted = |error: String| problems.push(error);
+        let mut hired = Vec::new();
+        for section in &settings.syslog {
+            let employed = self.syslog.get(&section.name);
+            let kept = employed.is_some_and(|e| e.certificate == doors::certificate(section));
+            if kept && self.settings.syslog.contains(section) {
+                continue;
+            }
+            let before = employed.map(|employed| &*employed.producer);
+            match doors::syslog(section, &self.clock, before) {
+                Ok(producer) => hired.push((section.name.clone(), Arc::new(producer))),
+                Err(error) => noted(error),
+            }
+        }
+        let before = self.enforcement.as_ref().map(|(door, _)| door);
+        let enforcement = Door::enforcement(&settings, &self.clock, before).map_err(&mut noted);
+        let rest = Door::rest(&settings, &self.clock, Some(&self.rest.0)).map_err(&mut noted);
+        let (Ok(enforcement), Ok(rest)) = (enforcement, rest) else { return Err(problems) };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let gone: Vec<Name> = self
+            .syslog
+            .keys()
+            .filter(|name| !settings.syslog.iter().any(|section| section.name == **name))
+            .cloned()
+            .collect();
+        self.heart.rules.store(Arc::new(settings.rules.clone()));
+        self.points.govern(&settings.enforcement, &settings.ptim);
+        self.settings = settings;
+        let done = self.replace(gone, hired, (enforcement, rest), &mut report).await;
+        done.map(|()| report).map_err(|error| vec![error.to_string()])
+    }
+
+    /// What differs, by section, and what of it waits for a restart of the server.
+    fn compare(&self, new: &Settings) -> ReloadReport {
+        let old = &self.settings;
+        let differs = [
+            ("data", old.data != new.data),
+            ("drain", old.drain != new.drain),
+            ("rules", old.rules != new.rules),
+            ("history", old.history != new.history),
+            ("syslog", old.syslog != new.syslog),
+            ("ptim", old.ptim != new.ptim),
+            ("enforcement", old.enforcement != new.enforcement),
+            ("rest", old.rest != new.rest),
+            ("log", old.log != new.log),
+        ];
+        let names = |wanted: &[&str]| -> Vec<String> {
+            let differs =
+                differs.iter().filter(|(name, differs)| *differs && wanted.contains(name));
+            differs.map(|(name, _)| (*name).to_owned()).collect()
+        };
+        let waits: &[&str] = &["data", "history", "log"];
+        ReloadReport {
+            changed: differs
+                .iter()
+                .filter(|(_, d)| *d)
+                .map(|(name, _)| (*name).to_owned())
+                .collect(),
+            restarted: Vec::new(),
+            after_restart: names(waits),
+        }
+    }
+
+    async fn replace(
+        &mut self,
+        gone: Vec<Name>,
+        hired: Vec<(Name, Arc<Syslog>)>,
+        (enforcement, rest): (Option<Door>, Door),
+        report: &mut ReloadReport,
+    ) -> Result<(), Gone> {
+        for name in gone {
+            if let Some(employed) = self.syslog.remove(&name) {
+                self.dismiss(name.as_str(), &employed.desk).await;
+                report.restarted.push(name.to_string());
+            }
+        }
+        for (name, producer) in hired {
+            if let Some(employed) = self.syslog.remove(&name) {
+                self.dismiss(name.as_str(), &employed.desk).await;
+            }
+            report.restarted.push(name.to_string());
+            self.employ_syslog(name, producer).await?;
+        }
+        let same = match (&self.enforcement, &enforcement) {
+            (Some((old, _)), Some(new)) => old.is_like(new),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            if let Some((_, desk)) = self.enforcement.take() {
+                self.close("enforcement", &desk).await;
+            }
+            if let Some(door) = enforcement {
+                self.open_enforcement(door).await?;
+            }
+            report.restarted.push("enforcement".to_owned());
+        }
+        if !self.rest.0.is_like(&rest) {
+            report.restarted.push("rest".to_owned());
+            self.next_rest = Some(rest);
+        }
+        Ok(())
+    }
+
+    /// Replaces the REST listener, if the last reload changed it. Apart from [`House::reload`],
+    /// because whoever asked for that by REST must be answered before its listener can close.
+    ///
+    /// # Errors
+    /// When the supervisor is gone.
+    pub async fn settle(&mut self) -> Result<(), Gone> {
+        if let Some(rest) = self.next_rest.take() {
+            self.close("rest", &self.rest.1).await;
+            let (routes, drain) = (&self.rest_routes, self.settings.drain);
+            let desk = open(&self.heart, &rest, routes, drain, &self.clock).await?;
+            self.rest = (rest, desk);
+        }
+        Ok(())
+    }
+
+    async fn open_enforcement(&mut self, door: Door) -> Result<(), Gone> {
+        let (routes, drain) = (&self.enforcement_routes, self.settings.drain);
+        let desk = open(&self.heart, &door, routes, drain, &self.clock).await?;
+        self.enforcement = Some((door, desk));
+        Ok(())
+    }
+
+    async fn employ_syslog(&mut self, name: Name, producer: Arc<Syslog>) -> Result<(), Gone> {
+        let shared: Arc<dyn Producer> = Arc::clone(&producer) as _;
+        let desk = employ(&self.heart, name.as_str(), shared, &self.clock).await?;
+        let section = self.settings.syslog.iter().find(|section| section.name == name);
+        let certificate = section.map(doors::certificate).unwrap_or_default();
+        self.syslog.insert(name, Employed { producer, desk, certificate });
+        Ok(())
+    }
+
+    /// Lets a producer hand over what it has, within the drain's time, and ends it.
+    async fn dismiss(&self, name: &str, desk: &Mailbox<Producing>) {
+        // One that is late or gone has nothing to hand over; what it held is counted as dropped.
+        let _ = tokio::time::timeout(self.settings.drain, desk.send(Close)).await;
+        let _ = self.heart.supervisor.send(Dismiss(name.to_owned())).await;
+    }
+
+    /// Lets a listener answer those who have asked, and ends it.
+    async fn close(&self, name: &str, desk: &Mailbox<Listener>) {
+        let closing = desk.send(crate::listener::Close);
+        let _ = tokio::time::timeout(self.settings.drain, closing).await;
+        let _ = self.heart.supervisor.send(Dismiss(name.to_owned())).await;
+    }
+
+    /// Drains the house: producers first, then those who answer, and what decides last of all. It
+    /// takes no longer than the configured time in all.
+    ///
+    /// # Errors
+    /// When the time was over before everybody had gone.
+    pub async fn drain(self) -> Result<(), Late> {
+        self.draining.send_replace(true);
+        let limit = self.settings.drain;
+        tokio::time::timeout(limit, self.leave()).await.map_err(|_| Late(limit))
+    }
+
+    async fn leave(self) {
+        for (name, employed) in &self.syslog {
+            self.dismiss(name.as_str(), &employed.desk).await;
+        }
+        if let Some((_, desk)) = &self.enforcement {
+            self.close("enforcement", desk).await;
+        }
+        self.dismiss(self.settings.ptim.name.as_str(), &self.pushes).await;
+        self.close("rest", &self.rest.1).await;
+        self.heart.stop().await;
+    }
+}
+
+/// The drain's time was over.
+#[derive(Debug, thiserror::Error)]
+#[error("not everybody had finished within {0:?}")]
+pub struct Late(Duration);
+
+/// How often the lag of the enforcement points is measured: it grows while they do not ask.
+const MEASURING: Duration = Duration::from_secs(5);
+
+async fn measure(points: Arc<Points>) {
+    loop {
+        points.measure_lag();
+        tokio::time::sleep(MEASURING).await;
+    }
+}
+
+fn limits(history: &config::History) -> Limits {
+    Limits { tombstones: history.tombstones, tombstone_count: history.tombstone_count }
+}
+
+async fn employ(
+    heart: &Heart,
+    name: &str,
+    producer: Arc<dyn Producer>,
+    clock: &Clock,
+) -> Result<Mailbox<Producing>, Gone> {
+    let desk = Mailbox::<Producing>::new(name, clock.clone());
+    let (own, cache) = (desk.clone(), heart.cache.clone());
+    let hired = move || Producing::new(Arc::clone(&producer), own.clone(), cache.clone());
+    heart.supervisor.send(Hire::new(desk.clone(), hired)).await?;
+    Ok(desk)
+}
+
+async fn open(
+    heart: &Heart,
+    door: &Door,
+    routes: &Routes,
+    drain: Duration,
+    clock: &Clock,
+) -> Result<Mailbox<Listener>, Gone> {
+    let desk = Mailbox::<Listener>::new(door.name, clock.clone());
+    let (bound, plan) = door.plan(routes, drain);
+    let hired = move || Listener::new(bound.clone(), plan.clone());
+    heart.supervisor.send(Hire::new(desk.clone(), hired)).await?;
+    Ok(desk)
+}

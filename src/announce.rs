@@ -1,0 +1,107 @@
+//! What the server says about itself: its log on standard error, and on standard output what is
+//! listening and how to try it.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use rollcall_actors::house::Listening;
+use rollcall_actors::rest::ReloadReport;
+use rollcall_actors::tls;
+use rollcall_config::{Format, Log, Settings};
+use tracing::{error, info, warn};
+use tracing_subscriber::filter::LevelFilter;
+
+/// Opens the log. `ROLLCALL_LOG` in the environment (for instance `rollcall_actors=trace`) goes
+/// before the configured level.
+pub(crate) fn open_log(log: Log) {
+    let level: &'static str = log.level.into();
+    let configured: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(configured.into())
+        .with_env_var("ROLLCALL_LOG")
+        .from_env_lossy();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A second log in one process is nobody's wish, and no reason to stop.
+    let _ = match log.format {
+        Format::Json => builder.json().try_init(),
+        Format::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+    };
+}
+
+/// A Junos line (IKE_VPN_UP_ALARM_USER, as iked writes it for Juniper Secure Connect).
+const LINE: &str = "IKE_VPN_UP_ALARM_USER: VPN ra from 198.51.100.7 is up. Local-ip: 203.0.113.1, \
+    gateway name: ra, vpn name: ra, tunnel-id: 500027, local tunnel-if: st0.0, remote tunnel-ip: \
+    198.51.100.7, Local IKE-ID: vpn.example.net, Remote IKE-ID: alice, AAA username: alice, VR id: \
+    root, Traffic-selector: ts1, Traffic-selector local ID: ipv4(0,0-65535,0.0.0.0-255.255.255.255) \
+    , Traffic-selector remote ID: ipv4(0,0-65535,10.1.11.18-10.1.11.18) , SA Type: dynamic";
+
+/// The address that [`LINE`] assigns.
+const ADDRESS: &str = "10.1.11.18";
+
+/// Says what listens, and two lines to paste.
+pub(crate) fn ready(settings: &Settings, listening: &[Listening], config: Option<&Path>) {
+    for Listening { name, scheme, address } in listening {
+        info!(name, scheme, %address, "listening");
+    }
+    for client in settings.syslog.iter().flat_map(|syslog| &syslog.clients) {
+        if client.begins_unproven() {
+            warn!(client = %client.name, "may begin sessions without proof of who it is");
+        }
+    }
+    let mut text = String::from("Rollcall is ready.\n\n");
+    for Listening { name, scheme, address } in listening {
+        text += &format!("listening  {name:<12} {scheme}://{address}\n");
+    }
+    text += &format!("data       {}\n", settings.data.display());
+    let authority = tls::authority_file(&settings.data);
+    if authority.exists() {
+        text += &format!("authority  {} (for the firewalls' ca-profile)\n", authority.display());
+    }
+    let datagrams = listening.iter().find(|l| l.scheme == "udp" && l.address.ip().is_loopback());
+    if let Some(syslog) = datagrams {
+        let (host, port) = (syslog.address.ip(), syslog.address.port());
+        let config = config.map(|path| format!(" --config {}", path.display())).unwrap_or_default();
+        text += &format!(
+            "\nTry it: send a VPN line, and ask who has the address it assigned.\n\n  \
+             logger --udp --server {host} --port {port} --tag iked '{LINE}'\n  \
+             {}{config} who {ADDRESS}\n\n",
+            program(),
+        );
+    }
+    say(&text);
+}
+
+/// How this program was called, so that the line can be pasted.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "rollcall".to_owned())
+}
+
+/// Says what a reload did.
+pub(crate) fn reloaded(outcome: &Result<ReloadReport, Vec<String>>) {
+    match outcome {
+        Ok(ReloadReport { changed, restarted, after_restart }) => {
+            info!(?changed, ?restarted, ?after_restart, "configuration reloaded");
+        }
+        Err(problems) => {
+            for problem in problems {
+                warn!(problem, "configuration not reloaded, nothing changed");
+            }
+        }
+    }
+}
+
+/// Says that the server is about to end.
+pub(crate) fn leaving() {
+    info!("draining");
+}
+
+/// Says that the server cannot go on.
+pub(crate) fn ill(why: &dyn std::fmt::Display) {
+    error!(%why, "the server cannot go on");
+}
+
+/// Whoever closed standard output does not want to read this.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

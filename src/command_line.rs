@@ -1,0 +1,163 @@
+//! The command line: serves, checks a configuration, and asks a running server.
+
+mod check;
+mod client;
+mod output;
+mod secret;
+mod server;
+mod sessions;
+mod syslog_test;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use rollcall_config::{Environment, Problems, Settings};
+
+use self::output::{Form, Output};
+
+/// Tells firewalls who is behind each IP address, and can always say why.
+#[derive(Debug, Parser)]
+#[command(name = "rollcall", version, propagate_version = true)]
+struct CommandLine {
+    /// The configuration; without it, the embedded default.
+    #[arg(long, global = true, env = "ROLLCALL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON, one value on a line.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    server: Reach,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// How to reach the running server. What is not given is taken from the configuration.
+#[derive(Debug, Clone, Default, Args)]
+struct Reach {
+    /// The server's REST interface [default: where the configuration listens].
+    #[arg(long, global = true, env = "ROLLCALL_URL", value_name = "URL")]
+    url: Option<String>,
+    /// The file with its token [default: admin.token in the data folder].
+    #[arg(long, global = true, env = "ROLLCALL_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The authority of its certificate, PEM [default: the one in the data folder].
+    #[arg(long, global = true, env = "ROLLCALL_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until told to stop; this is also done without a command.
+    Serve,
+    /// Check the configuration: print what it means, or everything that is wrong with it.
+    Check,
+    /// Print who has an address.
+    Who(sessions::Who),
+    /// Print why an address has its user, or has none.
+    Explain(sessions::Who),
+    /// List sessions.
+    Sessions(sessions::List),
+    /// Print every change as it happens, and go on after a lost connection.
+    Tail(tail::Tail),
+    /// Manage the firewalls that may ask.
+    #[command(subcommand)]
+    Client(client::Client),
+    /// Handle client secrets.
+    #[command(subcommand)]
+    Secret(secret::Secret),
+    /// Try syslog templates on lines from standard input.
+    SyslogTest(syslog_test::SyslogTest),
+    /// Print the OpenAPI description of the REST interface.
+    Openapi,
+}
+
+/// Why a command ended without what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// The answer is that there is nothing; it was printed.
+    Nothing,
+    /// The server, a file or the network refused.
+    Request(String),
+    /// The command or the configuration is wrong.
+    Usage(String),
+    /// Whoever read the output has gone, which is no failure.
+    Unread,
+}
+
+impl Failed {
+    /// 0 done, 1 nothing found or request failed, 2 wrong usage or configuration.
+    fn exit(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Unread => 0,
+            Self::Nothing | Self::Request(_) => 1,
+            Self::Usage(_) => 2,
+        })
+    }
+
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Nothing | Self::Unread => None,
+            Self::Request(text) | Self::Usage(text) => Some(text),
+        }
+    }
+}
+
+impl From<Problems> for Failed {
+    fn from(problems: Problems) -> Self {
+        Self::Usage(problems.to_string())
+    }
+}
+
+/// Runs the command that `arguments` say, the program's name first.
+pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(answer) => {
+            // Help and version come this way, too; whoever closed the pipe does not need them.
+            let _ = answer.print();
+            return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
+        }
+    };
+    let form = if line.json { Form::Json } else { Form::Plain };
+    let mut output = Output::new(Box::new(io::stdout().lock()), form);
+    let done = dispatch(line, &mut output).and_then(|()| output.flush());
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            // What was printed so far belongs before the reason why it is not more.
+            let _ = output.flush();
+            if let Some(text) = failed.text() {
+                let _ = writeln!(io::stderr(), "rollcall: {text}");
+            }
+            failed.exit()
+        }
+    }
+}
+
+fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
+    let CommandLine { config, server: reach, command, .. } = line;
+    let server = || server::Server::reach(&reach, config.as_deref());
+    match command {
+        None | Some(Command::Serve) => crate::serve(config.as_deref()),
+        Some(Command::Check) => check::check(config.as_deref(), output),
+        Some(Command::Who(who)) => who.who(&server()?, output),
+        Some(Command::Explain(who)) => who.explain(&server()?, output),
+        Some(Command::Sessions(list)) => list.run(&server()?, output),
+        Some(Command::Tail(tail)) => tail.run(&server()?, output),
+        Some(Command::Client(client)) => client.run(config.as_deref(), &reach, output),
+        Some(Command::Secret(secret)) => secret.run(&mut io::stdin().lock(), output),
+        Some(Command::SyslogTest(test)) => test.run(&mut io::stdin().lock(), output),
+        Some(Command::Openapi) => output.text(&rollcall_actors::rest::openapi()),
+    }
+}
+
+/// Reads the configuration as the server would.
+fn settings(config: Option<&std::path::Path>) -> Result<Settings, Problems> {
+    rollcall_config::load(config, &Environment::process())
+}

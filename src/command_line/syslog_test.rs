@@ -1,0 +1,133 @@
+//! `syslog-test`: what templates make of lines, and why of a line they make nothing.
+
+use std::fs;
+use std::io::{BufRead, Read};
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use rollcall_actors::clock::Clock;
+use rollcall_config::SHIPPED;
+use rollcall_identity::{Event, Name, Principal};
+use rollcall_wire::syslog::{DEFAULT_LIMIT, Defaults, Template, Trial, Tried};
+use serde_json::{Value, json};
+
+use super::Failed;
+use super::output::{Form, Output};
+
+/// Which templates, and what a client's configuration would say besides.
+#[derive(Debug, Args)]
+pub(super) struct SyslogTest {
+    /// A shipped template's name or a file; several are tried in order, without any all shipped.
+    #[arg(long = "template", value_name = "NAME|FILE")]
+    templates: Vec<String>,
+    /// The domain of users whose names have none.
+    #[arg(long)]
+    domain: Option<Name>,
+    /// The zone of times that are written without one [default: this machine's].
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+}
+
+impl SyslogTest {
+    /// Reads lines to the end of `input` and prints what became of each, and a count.
+    pub(super) fn run(&self, input: &mut impl BufRead, output: &mut Output<'_>) -> Result<(), Failed> {
+        let zone = match &self.zone {
+            Some(zone) => TimeZone::get(zone).map_err(|why| Failed::Usage(why.to_string()))?,
+            None => TimeZone::system(),
+        };
+        let defaults = Defaults { domain: self.domain.clone(), zone, ..Defaults::default() };
+        let mut trial = Trial::new(self.templates()?, defaults);
+        let clock = Clock::system();
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            // A line longer than a listener takes is cut like there; its rest is a line of its own.
+            let read = input.by_ref().take(DEFAULT_LIMIT as u64).read_until(b'\n', &mut line);
+            if read.map_err(|why| Failed::Request(format!("cannot read line {number}: {why}")))? == 0 {
+                break;
+            }
+            let text = line.trim_ascii_end();
+            if !text.is_empty() {
+                print(number, &trial.line(text, clock.now()), output)?;
+            }
+        }
+        let summary = trial.summary();
+        if output.form() == Form::Plain {
+            output.line(summary)?;
+        }
+        if summary.matched == 0 { Err(Failed::Nothing) } else { Ok(()) }
+    }
+
+    fn templates(&self) -> Result<Vec<Arc<Template>>, Failed> {
+        if self.templates.is_empty() {
+            return SHIPPED.iter().map(|(name, text)| template(name, text)).collect();
+        }
+        let named = |named: &String| match SHIPPED.iter().find(|(name, _)| name == named) {
+            Some((name, text)) => template(name, text),
+            None => {
+                let text = fs::read_to_string(named).map_err(|why| {
+                    let shipped: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+                    let shipped = shipped.join(", ");
+                    Failed::Usage(format!("{named} is no file ({why}), nor one of {shipped}"))
+                })?;
+                template(named, &text)
+            }
+        };
+        self.templates.iter().map(named).collect()
+    }
+}
+
+/// Compiles a template and tries its own samples.
+fn template(name: &str, text: &str) -> Result<Arc<Template>, Failed> {
+    let listed = |problems: Vec<String>| {
+        Failed::Usage(problems.iter().map(|why| format!("{name}: {why}")).collect::<Vec<_>>().join("\n"))
+    };
+    let template = Template::from_toml(text)
+        .map_err(|problems| listed(problems.iter().map(ToString::to_string).collect()))?;
+    let failures: Vec<_> = template.verify().iter().map(ToString::to_string).collect();
+    if failures.is_empty() { Ok(Arc::new(template)) } else { Err(listed(failures)) }
+}
+
+fn print(number: usize, tried: &Tried, output: &mut Output<'_>) -> Result<(), Failed> {
+    match tried {
+        Tried::Nothing(why) => {
+            let json = json!({"line": number, "events": [], "reason": why});
+            output.either(&json, format_args!("{number}: nothing: {why}"))
+        }
+        Tried::Events(template, events) => {
+            let shown: Vec<Value> = events.iter().map(shape).collect();
+            let json = json!({"line": number, "template": template, "events": shown});
+            let lines = events.iter().map(|event| format!("{number}: {template}: {}", plain(event)));
+            output.either(&json, lines.collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
+
+fn plain(event: &Event) -> String {
+    let mut text = format!("{} {}", event.kind.as_str(), event.address);
+    let user = event.principal.as_ref().map(Principal::to_string);
+    let device = event.device.as_ref().map(Name::to_string);
+    for (key, value) in [("user", user), ("device", device)] {
+        text += &value.map(|value| format!(" {key}={value}")).unwrap_or_default();
+    }
+    let roles: Vec<&str> = event.roles.iter().flat_map(|r| r.iter()).map(Name::as_str).collect();
+    if !roles.is_empty() {
+        text += &format!(" groups={}", roles.join(","));
+    }
+    text + &format!(" at {}", event.at)
+}
+
+/// An event in the words of `POST /api/v1/events`.
+fn shape(event: &Event) -> Value {
+    json!({
+        "kind": event.kind,
+        "address": event.address,
+        "user": event.principal.as_ref().map(|principal| &principal.user),
+        "domain": event.principal.as_ref().and_then(|principal| principal.domain.as_ref()),
+        "device": event.device,
+        "groups": event.roles,
+        "posture": event.posture,
+        "at": event.at,
+    })
+}
