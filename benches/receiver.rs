@@ -5,12 +5,16 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, setsockopt, sockopt};
 
 /// As many as Rollcall takes with one system call.
 const BATCH: usize = 256;
+
+/// How long a receiver sleeps that has emptied its socket: 8 MiB hold several milliseconds.
+const NAP: Duration = Duration::from_micros(500);
 
 /// The kernel buffer that all receivers are given, in bytes: Rollcall's default.
 pub const BUFFER: usize = 8 * 1024 * 1024;
@@ -47,12 +51,17 @@ fn datagrams(socket: &UdpSocket, count: &AtomicU64) -> nix::Result<()> {
     let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
     loop {
         let mut slots: Vec<_> = memory.chunks_mut(2048).map(|m| [IoSliceMut::new(m)]).collect();
-        let flags = MsgFlags::MSG_WAITFORONE;
+        let flags = MsgFlags::MSG_DONTWAIT;
         match recvmmsg(socket.as_raw_fd(), &mut headers, slots.iter_mut(), flags, None) {
-            Ok(received) => count.fetch_add(received.count() as u64, Relaxed),
-            Err(Errno::EINTR) => 0,
+            Ok(received) => {
+                count.fetch_add(received.count() as u64, Relaxed);
+            }
+            // Whoever is woken for each datagram costs the sender more than the datagram itself,
+            // and would be no limit at all.
+            Err(Errno::EAGAIN) => std::thread::sleep(NAP),
+            Err(Errno::EINTR) => {}
             Err(error) => return Err(error),
-        };
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Rollcall {
     enforcement: SocketAddr,
     metrics: Connection,
     tls: Arc<ClientConfig>,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 /// Where every item went: received is the sum of the others.
@@ -81,7 +81,7 @@ impl Rollcall {
         roots.add(certificate).map_err(io::Error::other)?;
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let (metrics, tls) = (Connection::open(rest, None)?, Arc::new(tls));
-        Ok(Self { process, syslog, enforcement, metrics, tls, folder })
+        Ok(Self { process, syslog, enforcement, metrics, tls, _folder: folder })
     }
 
     /// A firewall's connection, over TLS and with its token.
@@ -139,11 +139,6 @@ impl Rollcall {
     /// Resident memory in bytes.
     pub fn resident(&self) -> io::Result<u64> {
         self.process.resident()
-    }
-
-    /// What it wrote to its log: for a measurement that failed.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 }
 
