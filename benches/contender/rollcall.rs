@@ -29,7 +29,7 @@ pub struct Rollcall {
     process: Running,
     syslog: SocketAddr,
     enforcement: SocketAddr,
-    metrics: Connection,
+    rest: SocketAddr,
     tls: Arc<ClientConfig>,
     _folder: TempDir,
 }
@@ -80,8 +80,8 @@ impl Rollcall {
         let certificate = CertificateDer::from_pem_file(pem).map_err(io::Error::other)?;
         roots.add(certificate).map_err(io::Error::other)?;
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let (metrics, tls) = (Connection::open(rest, None)?, Arc::new(tls));
-        Ok(Self { process, syslog, enforcement, metrics, tls, _folder: folder })
+        let tls = Arc::new(tls);
+        Ok(Self { process, syslog, enforcement, rest, tls, _folder: folder })
     }
 
     /// A firewall's connection, over TLS and with its token.
@@ -106,8 +106,9 @@ impl Rollcall {
     }
 
     /// The account so far, from /metrics.
-    pub fn account(&mut self) -> io::Result<Account> {
-        let text = self.metrics.get("/metrics")?.ok()?;
+    pub fn account(&self) -> io::Result<Account> {
+        // A connection each time: one that is silent for some seconds is closed.
+        let text = Connection::open(self.rest, None)?.get("/metrics")?.ok()?;
         let text = String::from_utf8(text).map_err(io::Error::other)?;
         let mut account = Account::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
