@@ -204,19 +204,14 @@ impl Suite<'_> {
 
     fn rate(&mut self, what: &str, run: Run) {
         self.table.note(what, Unit::PerSecond, run.rate());
+        let each = run.processor.as_nanos() as f64 / run.through as f64;
+        self.table.note(format!("{what}: processor time of a line"), Unit::Nanoseconds, each);
         if run.missing() != 0 {
-            self.table.note(
-                format!("{what}: neither through nor dropped by the kernel"),
-                Unit::Count,
-                run.missing() as f64,
-            );
+            let what = format!("{what}: neither through nor dropped by the kernel");
+            self.table.note(what, Unit::Count, run.missing() as f64);
         }
-        let share = run.kernel_drops as f64 / run.sent as f64;
-        eprintln!(
-            "    {:.1} % dropped by the kernel, {:.1} s of processor time",
-            share * 100.0,
-            run.processor.as_secs_f64()
-        );
+        let share = 100.0 * run.kernel_drops as f64 / run.sent as f64;
+        eprintln!("    {share:.1} % of {} dropped by the kernel", run.sent);
     }
 
     fn ratio(&mut self, what: &str, aim: &'static str, value: f64) {
