@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
         }
     };
     for failure in template.verify() {
-        assert!(failure.sample >= 1 && failure.sample <= template.sample_count());
+        assert!(failure.sample >= 1, "samples are counted from 1");
         assert_ne!(failure.wanted, failure.got, "fails, and says the same");
     }
     let mut trial = Trial::new(vec![template], Defaults::default());
