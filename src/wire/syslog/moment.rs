@@ -380,6 +380,22 @@ mod tests {
     }
 
     #[test]
+    fn a_time_may_be_cut_anywhere() {
+        let seen = at("2026-11-21T20:00:00Z");
+        for text in [
+            "*Nov 21 2026 19:51:08.123456 UTC",
+            "Nov 21 19:51:08.123 2025 GMT",
+            "2026-11-21T19:50:32.308527+00:00",
+            "2020-04-27 11:11:47.02 -08:00",
+        ] {
+            for length in 0..text.len() {
+                SenderClock::new(TimeZone::UTC).read(&text.as_bytes()[..length], seen);
+                read_whole(&text.as_bytes()[..length], &TimeZone::UTC, seen);
+            }
+        }
+    }
+
+    #[test]
     fn new_year_and_leap_day_are_read_by_the_nearest_year() {
         let read = |text, seen| read(text, "UTC", seen).unwrap().0;
         assert_eq!(read("Dec 31 23:59:58 h", "2027-01-01T00:00:01Z"), "2026-12-31T23:59:58Z");

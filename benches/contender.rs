@@ -1,0 +1,66 @@
+//! Who is measured, each started anew on loopback: Rollcall, a receiver that only counts, and what
+//! would be built instead: rsyslog, which reads the lines with liblognorm and writes to Redis.
+
+mod bare;
+mod rollcall;
+mod rsyslog;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use self::rollcall::Rollcall;
+
+/// Where programs are, and where files may be written.
+#[derive(Debug, Clone)]
+pub struct Stand {
+    /// The `rollcall` program.
+    pub server: PathBuf,
+    /// This program.
+    pub load: PathBuf,
+}
+
+/// The three of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Counts datagrams and lines.
+    Bare,
+    /// Rollcall with its shipped templates.
+    Rollcall,
+    /// rsyslog and Redis.
+    Rsyslog,
+}
+
+/// One of them, running.
+pub trait Contender {
+    /// Where it receives, UDP and TCP on one port.
+    fn listens(&self) -> SocketAddr;
+
+    /// How many lines have gone all the way: a session that can be asked for, a key in Redis, or,
+    /// for lines without an event, thrown away and counted.
+    fn through(&mut self) -> io::Result<u64>;
+
+    /// The processor time of all its processes so far.
+    fn processor_time(&self) -> io::Result<Duration>;
+}
+
+impl Kind {
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare receiver",
+            Self::Rollcall => "Rollcall",
+            Self::Rsyslog => "rsyslog + Redis",
+        }
+    }
+
+    /// Starts it, and waits until it listens.
+    pub fn start(self, stand: &Stand) -> io::Result<Box<dyn Contender>> {
+        Ok(match self {
+            Self::Bare => Box::new(bare::Bare::start(stand)?),
+            Self::Rollcall => Box::new(Rollcall::start(stand)?),
+            Self::Rsyslog => Box::new(rsyslog::Rsyslog::start()?),
+        })
+    }
+}

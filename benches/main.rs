@@ -1,0 +1,103 @@
+//! Measures Rollcall against the limit and against what would be built instead, on loopback, and
+//! prints the table of docs/performance.md. `benches/run` builds and starts it.
+
+mod contender;
+mod firewall;
+mod http;
+mod line;
+mod micro;
+mod process;
+mod receiver;
+mod sender;
+mod suite;
+mod table;
+mod throughput;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use contender::Stand;
+use suite::Suite;
+use table::Table;
+
+#[derive(Parser)]
+#[command(about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure, and print the table.
+    Measure(Measure),
+    /// Count datagrams and lines at ADDRESS, UDP and TCP, until standard input ends.
+    Receive {
+        /// Where to listen.
+        address: SocketAddr,
+    },
+}
+
+#[derive(clap::Args)]
+struct Measure {
+    /// The `rollcall` program.
+    #[arg(long)]
+    server: PathBuf,
+    /// How often everything is measured.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    runs: u32,
+    /// How many sessions the large table has.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..=5_000_000))]
+    sessions: u32,
+    /// Measure only these parts.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+}
+
+/// A part of what is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// One line, one decision, one report.
+    Micro,
+    /// Lines a second by UDP.
+    Udp,
+    /// Lines a second by TCP, events a second by HTTPS.
+    Stream,
+    /// A million sessions: memory, reading all, asking for one.
+    Sessions,
+    /// From an event to its visibility, at half load, with firewalls that poll.
+    Visible,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Receive { address } => receiver::serve(address),
+        Command::Measure(asked) => measure(asked),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(asked: Measure) -> io::Result<()> {
+    let stand = Stand { server: asked.server, load: std::env::current_exe()? };
+    let (mut table, sessions) = (Table::default(), asked.sessions);
+    for run in 1..=asked.runs {
+        eprintln!("run {run} of {}", asked.runs);
+        let mut suite = Suite { stand: &stand, table: &mut table, sessions };
+        let wanted = |part: &&Part| asked.only.is_empty() || asked.only.contains(part);
+        for part in Part::value_variants().iter().filter(wanted) {
+            suite.measure(*part)?;
+        }
+    }
+    println!("{table}");
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! What one line, one decision and one report cost by themselves, on one core and without a socket.
+
+use std::hint::black_box;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::tz::TimeZone;
+use rollcall_config::{Environment, Settings, load};
+use rollcall_identity::{
+    ChangeLog, Event, Filter, Limits, Name, Origin, Producer, Request, Revision, Table, Timestamp,
+};
+use rollcall_wire::srx::{self, Dialect, Report};
+use rollcall_wire::syslog::{Defaults, Message, Outcome, Reader, SenderClock, Template};
+
+use crate::line::{Line, Sort};
+
+/// How many times each thing is done.
+const TIMES: u32 = 300_000;
+
+/// What a capture of the four values costs with the regex crate alone, as a yardstick.
+const PLAIN: &str = r"VPN (?<vpn>.*?) from [^ ]+ is up\. Local-ip: .*?, Remote IKE-ID: (?<ike_id>.*?), AAA username: (?<user>.*?), VR id: .*?, Traffic-selector remote ID: (?<selector>.*?), SA Type: ";
+
+/// A figure: what it is of, and nanoseconds.
+pub type Cost = (&'static str, f64);
+
+/// Measures all of them.
+pub fn measure() -> io::Result<Vec<Cost>> {
+    let settings = load(None, &Environment::process()).map_err(io::Error::other)?;
+    let mut costs = lines(&settings);
+    costs.extend(decisions(&settings));
+    Ok(costs)
+}
+
+fn lines(settings: &Settings) -> Vec<Cost> {
+    let templates = &settings.syslog[0].clients[0].templates;
+    let all: Vec<_> = templates.iter().map(|shipped| Arc::clone(&shipped.template)).collect();
+    let junos: Vec<_> =
+        all.iter().filter(|template| template.name().as_str() == "junos-vpn").cloned().collect();
+    let plain = regex::bytes::Regex::new(PLAIN).expect("it is the template's own");
+    let mut places = plain.capture_locations();
+    let mut vpn = Line::new(Sort::Vpn);
+    let plain = each(|index| {
+        let found = plain.captures_read(&mut places, vpn.of(index));
+        assert!(black_box(found).is_some());
+    });
+    vec![
+        ("Junos VPN line, junos-vpn alone", read(&junos, Sort::Vpn)),
+        ("Junos VPN line, all shipped templates", read(&all, Sort::Vpn)),
+        ("flow line that nothing knows, junos-vpn alone", read(&junos, Sort::Flow)),
+        ("flow line that nothing knows, all shipped templates", read(&all, Sort::Flow)),
+        ("Junos VPN line, captures of the regex crate only", plain),
+    ]
+}
+
+/// Nanoseconds to read one line of this sort.
+fn read(templates: &[Arc<Template>], sort: Sort) -> f64 {
+    let with_origin = |template: &Arc<Template>| (Arc::clone(template), origin(template.name()));
+    let reader = Reader::new(templates.iter().map(with_origin).collect(), Defaults::default());
+    let mut clock = SenderClock::new(TimeZone::UTC);
+    let (mut line, mut events) = (Line::new(sort), Vec::new());
+    let seen = now();
+    each(|index| {
+        let message = Message::read(line.of(index), seen, &mut clock);
+        let outcome = reader.read(&message, seen, &mut events);
+        assert_eq!(matches!(outcome, Outcome::Matched { .. }), sort == Sort::Vpn);
+        black_box(&events);
+        events.clear();
+    })
+}
+
+/// Deciding, noting, and answering a page, with the events of as many tunnels.
+fn decisions(settings: &Settings) -> Vec<Cost> {
+    let shipped = &settings.syslog[0].clients[0].templates;
+    let templates: Vec<_> = shipped
+        .iter()
+        .map(|shipped| (Arc::clone(&shipped.template), origin(shipped.template.name())))
+        .collect();
+    let reader = Reader::new(templates, Defaults::default());
+    let (mut clock, mut line) = (SenderClock::new(TimeZone::UTC), Line::new(Sort::Vpn));
+    let (seen, mut events) = (now(), Vec::new());
+    for index in 0..TIMES {
+        let message = Message::read(line.of(index), seen, &mut clock);
+        reader.read(&message, seen, &mut events);
+    }
+    let (mut table, mut changes) = (Table::default(), Vec::new());
+    let apply = |table: &mut Table, changes: &mut Vec<_>, event: &Event, revision: u32| {
+        let decision = table.apply(Revision(u64::from(revision)), event, &settings.rules);
+        changes.extend(decision.change);
+    };
+    let begins = each(|at| apply(&mut table, &mut changes, &events[at as usize], at + 1));
+    let again = each(|at| apply(&mut table, &mut changes, &events[at as usize], TIMES + at + 1));
+    let mut log = ChangeLog::new(1, Limits::default());
+    let begun = &changes[..TIMES as usize];
+    let noted = each(|at| log.apply(&begun[at as usize], seen));
+    let mut looked = 0;
+    let look = each(|at| {
+        looked += usize::from(log.get(events[at as usize].address, seen).is_some());
+    });
+    assert_eq!(looked, TIMES as usize, "a session is missing");
+    vec![
+        ("decision: a session begins", begins),
+        ("decision: the same event again", again),
+        ("noting a change in the log", noted),
+        ("looking an address up", look),
+        ("one report of a page of 1000, JSON", page(&log, seen)),
+    ]
+}
+
+/// Nanoseconds for each report of all pages of the log.
+fn page(log: &ChangeLog, now: Timestamp) -> f64 {
+    let (filter, dialect) = (Filter::default(), Dialect::default());
+    let (mut cursor, mut reports, mut out) = (None, 0, Vec::new());
+    let begin = Instant::now();
+    loop {
+        let page = log.read(&Request { cursor, since: None, filter: &filter, limit: 1000, now });
+        let cookie = page.next.to_string();
+        out.clear();
+        reports +=
+            srx::batch(&dialect, page.changes.iter().map(Report::from), &cookie, &mut out).reports;
+        black_box(&out);
+        if !page.more {
+            break;
+        }
+        cursor = Some(page.next);
+    }
+    assert_eq!(reports, TIMES as usize, "a report is missing");
+    begin.elapsed().as_nanos() as f64 / f64::from(TIMES)
+}
+
+/// Nanoseconds of one time out of [`TIMES`].
+fn each(mut work: impl FnMut(u32)) -> f64 {
+    let begin = Instant::now();
+    (0..TIMES).for_each(&mut work);
+    begin.elapsed().as_nanos() as f64 / f64::from(TIMES)
+}
+
+fn origin(form: &Name) -> Arc<Origin> {
+    let name = |text| Name::new(text).expect("a word of our own is a name");
+    let (producer, client) = (name("syslog"), name("loopback"));
+    Arc::new(Origin { kind: Producer::Syslog, producer, client, form: form.clone() })
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}

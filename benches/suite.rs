@@ -1,0 +1,228 @@
+//! What is measured in one run, and what is compared with what.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::Part;
+use crate::contender::{Contender, Kind, Rollcall, Stand};
+use crate::line::{DISTINCT, Sort};
+use crate::process::{kernel_drops, wait_until};
+use crate::sender::{self, Pace};
+use crate::table::{Table, Unit, quantile};
+use crate::throughput::{Course, Run};
+use crate::{firewall, micro};
+
+/// How long the senders go flat out.
+const FLAT_OUT: Duration = Duration::from_secs(3);
+
+/// How long latencies are taken.
+const WATCHED: Duration = Duration::from_secs(10);
+
+/// How many lines go over one stream: enough for a second of the fastest.
+const STREAMED: [u32; 2] = [500_000, 4_000_000];
+
+/// Firewalls that poll while events come, and how often: Junos does so every five seconds by
+/// default, and every second at most.
+const FIREWALLS: usize = 2;
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Shares of the highest rate without loss, until one is held while firewalls ask: that rate was found
+/// without them.
+const HALF_LOAD: [f64; 4] = [0.5, 0.4, 0.3, 0.2];
+
+/// IP queries a second.
+const ASKED: f64 = 5000.0;
+
+/// Where the probes' tunnels begin, away from those of the load.
+const PROBES: u32 = DISTINCT - 100_000;
+
+/// One run.
+pub struct Suite<'a> {
+    /// Where programs are.
+    pub stand: &'a Stand,
+    /// Where figures go.
+    pub table: &'a mut Table,
+    /// How many sessions the large table has.
+    pub sessions: u32,
+}
+
+impl Suite<'_> {
+    /// Measures one part.
+    pub(crate) fn measure(&mut self, part: Part) -> io::Result<()> {
+        match part {
+            Part::Micro => self.micro(),
+            Part::Udp => self.udp(),
+            Part::Stream => self.streams(),
+            Part::Sessions => self.large_table(),
+            Part::Visible => self.visible(),
+        }
+    }
+
+    fn micro(&mut self) -> io::Result<()> {
+        for (what, nanoseconds) in micro::measure()? {
+            self.table.note(what, Unit::Nanoseconds, nanoseconds);
+        }
+        Ok(())
+    }
+
+    fn udp(&mut self) -> io::Result<()> {
+        let [bare, rollcall, rsyslog] = [Kind::Bare, Kind::Rollcall, Kind::Rsyslog];
+        let (ours, most) = self.datagrams(rollcall, Sort::Vpn)?;
+        let (theirs, their_most) = self.datagrams(rsyslog, Sort::Vpn)?;
+        let (limit, limit_most) = self.datagrams(bare, Sort::Vpn)?;
+        let aim = "at least 3 x, aim 5 x";
+        self.ratio("UDP, VPN lines, flat out: Rollcall / rsyslog + Redis", aim, ours / theirs);
+        self.ratio("UDP, VPN lines, no loss: Rollcall / rsyslog + Redis", aim, most / their_most);
+        self.ratio("UDP, VPN lines, flat out: Rollcall / bare receiver", "", ours / limit);
+        self.ratio("UDP, VPN lines, no loss: Rollcall / bare receiver", "", most / limit_most);
+        let (ours, most) = self.datagrams(rollcall, Sort::Flow)?;
+        let (limit, limit_most) = self.datagrams(bare, Sort::Flow)?;
+        let aim = "at least 0.5 x";
+        self.ratio("UDP, flow lines, flat out: Rollcall / bare receiver", aim, ours / limit);
+        self.ratio("UDP, flow lines, no loss: Rollcall / bare receiver", aim, most / limit_most);
+        Ok(())
+    }
+
+    /// Lines a second flat out, and the most without loss.
+    fn datagrams(&mut self, kind: Kind, sort: Sort) -> io::Result<(f64, f64)> {
+        let what = format!("UDP, {}", subject(kind, sort));
+        let mut course = Course::begin(kind, self.stand, sort)?;
+        let flat_out = course.datagrams(Pace::Full, FLAT_OUT)?;
+        self.rate(&format!("{what}, flat out"), flat_out);
+        let offered = flat_out.sent as f64 / FLAT_OUT.as_secs_f64();
+        drop(course);
+        let mut course = Course::begin(kind, self.stand, sort)?;
+        let most = course.lossless(offered)?;
+        self.table.note(format!("{what}, most without loss"), Unit::PerSecond, most);
+        Ok((flat_out.rate(), most))
+    }
+
+    fn streams(&mut self) -> io::Result<()> {
+        let mut rates = Vec::new();
+        for (kind, sort) in [
+            (Kind::Rollcall, Sort::Vpn),
+            (Kind::Rsyslog, Sort::Vpn),
+            (Kind::Bare, Sort::Vpn),
+            (Kind::Rollcall, Sort::Flow),
+            (Kind::Bare, Sort::Flow),
+        ] {
+            let [few, many] = STREAMED;
+            let count = if sort == Sort::Flow || kind == Kind::Bare { many } else { few };
+            let run = Course::begin(kind, self.stand, sort)?.stream(count)?;
+            self.rate(&format!("TCP, {}", subject(kind, sort)), run);
+            rates.push(run.rate());
+        }
+        let aim = "at least 3 x, aim 5 x";
+        self.ratio("TCP, VPN lines: Rollcall / rsyslog + Redis", aim, rates[0] / rates[1]);
+        self.ratio("TCP, VPN lines: Rollcall / bare receiver", "", rates[0] / rates[2]);
+        self.ratio(
+            "TCP, flow lines: Rollcall / bare receiver",
+            "at least 0.5 x",
+            rates[3] / rates[4],
+        );
+        let server = Rollcall::start(self.stand)?;
+        let events = firewall::push(&server, 4, 250, 100)?;
+        self.table.note("HTTPS, events posted by 100", Unit::PerSecond, events);
+        Ok(())
+    }
+
+    fn large_table(&mut self) -> io::Result<()> {
+        let server = Rollcall::start(self.stand)?;
+        let empty = server.resident()?;
+        self.fill(&server)?;
+        let full = server.resident()?;
+        self.table.note("empty: resident memory", Unit::Megabytes, empty as f64 / 1e6);
+        let what = format!("{} sessions: resident memory", self.sessions);
+        self.table.note_with_aim((what, "at most 600 MB"), Unit::Megabytes, full as f64 / 1e6);
+        let (took, found) = firewall::read_all(&server)?;
+        if found != self.sessions as usize {
+            return Err(io::Error::other(format!("{found} addresses of {} read", self.sessions)));
+        }
+        let what = format!("{} sessions: full read in pages of 1000, HTTPS", self.sessions);
+        self.table.note_with_aim((what, "at most 10 s"), Unit::Seconds, took.as_secs_f64());
+        let mut times = firewall::ask_at_rate(&server, self.sessions, ASKED, WATCHED)?;
+        let (half, most) = (quantile(&mut times, 0.5), quantile(&mut times, 0.99));
+        self.table.note("IP query at 5000/s, HTTPS: p50", Unit::Milliseconds, half);
+        let what = ("IP query at 5000/s, HTTPS: p99", "under 2 ms");
+        self.table.note_with_aim(what, Unit::Milliseconds, most);
+        Ok(())
+    }
+
+    /// Begins all sessions.
+    fn fill(&self, server: &Rollcall) -> io::Result<()> {
+        sender::stream(server.listens(), (Sort::Vpn, 0), self.sessions)?;
+        let all = u64::from(self.sessions);
+        wait_until("sessions", Duration::from_secs(60), || Ok(server.account()?.applied >= all))
+    }
+
+    fn visible(&mut self) -> io::Result<()> {
+        let most = Course::begin(Kind::Rollcall, self.stand, Sort::Vpn)?.lossless(1e6)?;
+        for share in HALF_LOAD {
+            if self.visible_at(share * most)? {
+                return Ok(());
+            }
+            eprintln!("    datagrams were lost at {share} of the highest rate");
+        }
+        Err(io::Error::other("datagrams are lost at any rate while firewalls ask"))
+    }
+
+    /// Measures at `rate`; false when datagrams were lost, so that nothing could be measured.
+    fn visible_at(&mut self, rate: f64) -> io::Result<bool> {
+        let server = Rollcall::start(self.stand)?;
+        let (to, on) = (server.listens(), AtomicBool::new(true));
+        let (sent, delays, polled) = std::thread::scope(|scope| {
+            let probing = scope.spawn(|| firewall::probe(&server, PROBES, &on));
+            let polling = scope.spawn(|| firewall::poll(&server, FIREWALLS, INTERVAL, &on));
+            let sent = sender::datagrams(to, (Sort::Vpn, 0), Pace::Rate(rate), WATCHED);
+            on.store(false, Relaxed);
+            let panicked = |_| io::Error::other("a thread panicked");
+            let delays = probing.join().map_err(panicked)?;
+            io::Result::Ok((sent?, delays, polling.join().map_err(panicked)??))
+        })?;
+        if kernel_drops(to)? > 0 {
+            return Ok(false);
+        }
+        let (mut delays, (known, mut polls)) = (delays?, polled);
+        let (all, account) = (sent.lines as usize + delays.len(), server.account()?);
+        if !account.is_exact() || account.applied != all as u64 {
+            return Err(io::Error::other(format!("{all} events sent, and {account:?}")));
+        }
+        if known.iter().any(|known| *known != all) {
+            return Err(io::Error::other(format!("{all} sessions, and firewalls know {known:?}")));
+        }
+        let rate = f64::from(sent.lines) / sent.took.as_secs_f64();
+        self.table.note("half load", Unit::PerSecond, rate);
+        let (half, most) = (quantile(&mut delays, 0.5), quantile(&mut delays, 0.99));
+        self.table.note("event to visible at half load: p50", Unit::Milliseconds, half);
+        let what = ("event to visible at half load: p99", "under 50 ms");
+        self.table.note_with_aim(what, Unit::Milliseconds, most);
+        let what = "2 firewalls, each second, all that is new: p99";
+        self.table.note(what, Unit::Milliseconds, quantile(&mut polls, 0.99));
+        Ok(true)
+    }
+
+    fn rate(&mut self, what: &str, run: Run) {
+        self.table.note(what, Unit::PerSecond, run.rate());
+        let each = run.processor.as_nanos() as f64 / run.through as f64;
+        self.table.note(format!("{what}: processor time of a line"), Unit::Nanoseconds, each);
+        if run.missing() != 0 {
+            let what = format!("{what}: neither through nor dropped by the kernel");
+            self.table.note(what, Unit::Count, run.missing() as f64);
+        }
+        let share = 100.0 * run.kernel_drops as f64 / run.sent as f64;
+        eprintln!("    {share:.1} % of {} dropped by the kernel", run.sent);
+    }
+
+    fn ratio(&mut self, what: &str, aim: &'static str, value: f64) {
+        self.table.note_with_aim((what, aim), Unit::Times, value);
+    }
+}
+
+fn subject(kind: Kind, sort: Sort) -> String {
+    let lines = match sort {
+        Sort::Vpn => "VPN lines",
+        Sort::Flow => "flow lines",
+    };
+    format!("{lines}, {}", kind.name())
+}

@@ -1,0 +1,43 @@
+//! An unknown request goes to the log on one bounded line, and no secret goes with it, whatever
+//! stands around the secret.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rollcall_fuzz::request;
+use rollcall_wire::http::{Request, redact};
+
+/// No text that a fuzzer comes upon by itself.
+const SECRET: &str = "zQ7xK2vPq9";
+
+fn check(request: &Request<'_>) -> String {
+    let line = redact(request);
+    assert!(line.len() <= 4096, "{} bytes", line.len());
+    assert!(!line.contains(char::is_control), "more than one line: {line:?}");
+    line
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some(request) = request(data) else { return };
+    check(&request);
+    if data.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()) {
+        return;
+    }
+    let bearer = format!("Bearer {SECRET}");
+    let query = format!("{}&client_secret={SECRET}", request.query);
+    let form = format!("client_secret={SECRET}&{}", request.query);
+    let cookie = format!("session={SECRET}; {}", request.cookie_header.unwrap_or_default());
+    let tail = [format!("access_token={SECRET}&").as_bytes(), request.body].concat();
+    for secretive in [
+        Request { authorization: Some(&bearer), ..request },
+        Request { authorization: Some(SECRET), ..request },
+        Request { x_cookie_header: Some(SECRET), ..request },
+        Request { cookie_header: Some(&cookie), ..request },
+        Request { query: &query, ..request },
+        Request { body: form.as_bytes(), ..request },
+        Request { body: &tail, ..request },
+    ] {
+        let line = check(&secretive);
+        assert!(!line.contains(SECRET), "{line}");
+    }
+});

@@ -1,0 +1,30 @@
+//! What a firewall asks: a question within its limits, or 400 or 404 with a reason.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rollcall_fuzz::request;
+use rollcall_wire::srx::{Question, Scope, read};
+
+fuzz_target!(|data: &[u8]| {
+    let Some(request) = request(data) else { return };
+    match read(&request) {
+        Ok(Question::Batch { count, cookie, scope, .. }) => {
+            assert!(count.is_none_or(|count| (1..=Question::COUNT_LIMIT).contains(&count)));
+            assert!(cookie.is_none_or(|cookie| cookie.len() <= Question::COOKIE_LIMIT));
+            assert!(scope.domains.len() <= Scope::DOMAINS);
+            assert!(scope.include.len() <= Scope::NETWORKS);
+            assert!(scope.exclude.len() <= Scope::NETWORKS);
+        }
+        Ok(Question::Ip { address, .. }) => {
+            assert_eq!(address.to_string().parse(), Ok(address));
+        }
+        Ok(Question::User { principal }) => {
+            assert!(!principal.user.as_str().contains(char::is_control));
+        }
+        Err(bad) => {
+            assert!(matches!(bad.status(), 400 | 404));
+            assert!(!bad.to_string().contains(char::is_control));
+        }
+    }
+});

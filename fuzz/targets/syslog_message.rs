@@ -1,0 +1,63 @@
+//! One datagram or frame, read by every shipped template: it gives sound events or a reason why
+//! not, and the sender's clock remembers nothing that would change what a line says.
+
+#![no_main]
+
+use std::cell::RefCell;
+use std::sync::LazyLock;
+
+use jiff::tz::{TimeZone, offset};
+use libfuzzer_sys::fuzz_target;
+use rollcall_fuzz::{check, name, origin, seen, shipped};
+use rollcall_identity::{Event, Producer};
+use rollcall_wire::syslog::{Defaults, Message, Outcome, Reader, SenderClock, Trial, Tried};
+
+fn defaults() -> Defaults {
+    Defaults { domain: Some(name("corp.example.com")), zone: zone(), ..Defaults::default() }
+}
+
+fn zone() -> TimeZone {
+    TimeZone::fixed(offset(2))
+}
+
+static READER: LazyLock<Reader> = LazyLock::new(|| {
+    let templates = shipped().into_iter().map(|template| (template, origin(Producer::Syslog)));
+    Reader::new(templates.collect(), defaults())
+});
+
+thread_local! {
+    static TRIAL: RefCell<Trial> =
+        RefCell::new(Trial::new(READER.templates().cloned().collect(), defaults()));
+}
+
+fn read(line: &[u8], clock: &mut SenderClock) -> (Outcome, Vec<Event>) {
+    let message = Message::read(line, seen(), clock);
+    assert!(message.text.len() <= message.content.len(), "text outside of the content");
+    assert!(message.content.len() <= line.len(), "content from nowhere");
+    let names = message.data.params().map(|param| param.value().len()).sum::<usize>();
+    assert!(names <= line.len(), "structured data from nowhere");
+    let mut events = Vec::new();
+    (READER.read(&message, seen(), &mut events), events)
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut clock = SenderClock::new(zone());
+    let first = read(data, &mut clock);
+    assert_eq!(read(data, &mut clock), first, "the clock remembers more than the minute");
+    let (outcome, events) = first;
+    events.iter().for_each(check);
+    let count = match outcome {
+        Outcome::Matched { events, .. } => events,
+        Outcome::Unmatched | Outcome::Problem { .. } => 0,
+    };
+    assert_eq!(count, events.len());
+    assert_eq!(count > 0, matches!(outcome, Outcome::Matched { .. }), "matched, and no event");
+
+    match TRIAL.with_borrow_mut(|trial| trial.line(data, seen())) {
+        Tried::Events(_, tried) => assert_eq!(tried.len(), count, "syslog-test says otherwise"),
+        Tried::Nothing(reason) => {
+            assert_eq!(count, 0, "syslog-test says otherwise: {reason}");
+            assert!(!reason.is_empty());
+        }
+    }
+});

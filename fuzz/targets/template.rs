@@ -1,0 +1,34 @@
+//! A template that an administrator wrote, good or bad, tried on the lines of its own text.
+
+#![no_main]
+
+use std::sync::Arc;
+
+use libfuzzer_sys::fuzz_target;
+use rollcall_fuzz::{check, seen};
+use rollcall_wire::syslog::{Defaults, Template, Trial, Tried};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let template = match Template::from_toml(text) {
+        Ok(template) => Arc::new(template),
+        Err(problems) => {
+            assert!(!problems.is_empty(), "refused without a reason");
+            assert!(problems.iter().all(|problem| !problem.what.is_empty()));
+            return;
+        }
+    };
+    for failure in template.verify() {
+        assert!(failure.sample >= 1, "samples are counted from 1");
+        assert_ne!(failure.wanted, failure.got, "fails, and says the same");
+    }
+    let mut trial = Trial::new(vec![template], Defaults::default());
+    for written in text.lines() {
+        let line = written.strip_prefix("line = '").map(|line| line.trim_end_matches('\''));
+        for line in line.into_iter().chain([written]) {
+            if let Tried::Events(_, events) = trial.line(line.as_bytes(), seen()) {
+                events.iter().for_each(check);
+            }
+        }
+    }
+});
