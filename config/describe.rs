@@ -22,7 +22,7 @@ impl Display for Settings {
         }
         let ignored = &rules.ignore;
         let (users, domains) =
-            (listed(&ignored.users, "no user"), listed(&ignored.domains, "no domain"));
+            (listed(ignored.users.as_slice(), "no user"), listed(&ignored.domains, "no domain"));
         writeln!(
             f,
             "             ignoring {users}; {domains}; {}",

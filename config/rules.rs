@@ -80,9 +80,9 @@ fn producers() -> impl Iterator<Item = (Producer, &'static str)> {
 }
 
 fn ignore(section: &Section<'_>) -> IgnoreRules {
-    let nobody = || NOBODY.iter().filter_map(|pattern| Glob::new(pattern).ok()).collect();
+    let nobody = || NOBODY.iter().filter_map(|pattern| Glob::new(pattern).ok()).collect::<Vec<_>>();
     IgnoreRules {
-        users: section.list("users").unwrap_or_else(nobody),
+        users: section.list("users").unwrap_or_else(nobody).into_iter().collect(),
         domains: section.list("domains").unwrap_or_default(),
         networks: section.list("networks").unwrap_or_default(),
     }

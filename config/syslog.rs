@@ -1,14 +1,15 @@
 //! The syslog templates that Rollcall ships with, the files of `config/syslog`.
 
-/// Name and text of each, in the order in which a client without a list tries them.
+/// Name and text of each, in the order in which a client without a list tries them: what SRX
+/// firewalls write first, because the first template that fits decides and the others cost time.
 pub const SHIPPED: &[(&str, &str)] = &[
+    ("junos-vpn", include_str!("syslog/junos-vpn.toml")),
     ("aruba-clearpass", include_str!("syslog/aruba-clearpass.toml")),
     ("cisco-asa-anyconnect", include_str!("syslog/cisco-asa-anyconnect.toml")),
     ("cisco-ise", include_str!("syslog/cisco-ise.toml")),
     ("fortinet-ssl-vpn", include_str!("syslog/fortinet-ssl-vpn.toml")),
     ("freeradius", include_str!("syslog/freeradius.toml")),
     ("isc-dhcpd", include_str!("syslog/isc-dhcpd.toml")),
-    ("junos-vpn", include_str!("syslog/junos-vpn.toml")),
     ("kea", include_str!("syslog/kea.toml")),
     ("openvpn", include_str!("syslog/openvpn.toml")),
     ("paloalto-globalprotect", include_str!("syslog/paloalto-globalprotect.toml")),

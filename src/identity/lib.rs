@@ -31,7 +31,7 @@ pub use event::{Event, Kind, Origin, Posture, Producer, Roles};
 pub use filter::Filter;
 pub use journal::{Journal, JournalError, MemoryJournal, Revision};
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
-pub use rules::{Authority, Glob, IgnoreRules, Rules};
+pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules};
 pub use session::Session;
 pub use table::{Decision, Explanation, Record, Table};
 pub use time::{Precision, Timestamp};

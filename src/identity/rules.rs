@@ -1,12 +1,13 @@
 //! The rules in force: who may speak for what, whom to ignore, how long a session lasts.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use hashbrown::{Equivalent, HashMap};
 use ipnet::IpNet;
 
-use crate::{Kind, Name, Producer};
+use crate::{Kind, Name, Principal, Producer};
 
 /// What one source (a syslog client, an enforcement point that pushes) may speak for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Authority {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IgnoreRules {
     /// Globs over `user` and over `user@domain`.
-    pub users: Vec<Glob>,
+    pub users: Globs,
     /// Globs over domains.
     pub domains: Vec<Glob>,
     /// IPv4 and IPv6 networks.
@@ -109,8 +110,8 @@ impl Glob {
     /// # Errors
     /// What is wrong with the pattern.
     pub fn new(pattern: &str) -> Result<Self, globset::Error> {
-        let glob = GlobBuilder::new(pattern)
-            .case_insensitive(true)
+        // Both sides are put in lower case: a pattern that ignores case is matched ten times slower.
+        let glob = GlobBuilder::new(&pattern.to_lowercase())
             .literal_separator(false)
             .backslash_escape(false)
             .build()?;
@@ -119,12 +120,26 @@ impl Glob {
 
     /// Whether the whole of `name` matches.
     pub fn matches(&self, name: &str) -> bool {
-        self.0.is_match(name)
+        self.0.is_match(folded(name).as_ref())
+    }
+
+    /// Whether a `user@domain` can match although the user alone does not. It cannot when the
+    /// pattern is a plain name or a plain beginning: `svc-*` looks at the user only.
+    fn spans_domain(&self) -> bool {
+        let pattern = self.0.glob().glob();
+        let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
+        beginning.is_empty() || beginning.contains(['@', '*', '?', '[', '{'])
     }
 }
 
+/// `name` in lower case, as it is when it has no other letters.
+fn folded(name: &str) -> Cow<'_, str> {
+    let plain = name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    if plain { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
+}
+
 impl PartialEq for Glob {
-    /// Patterns are equal when they are written alike.
+    /// Patterns are equal when they are written alike, but for case.
     fn eq(&self, other: &Self) -> bool {
         self.0.glob() == other.0.glob()
     }
@@ -133,11 +148,56 @@ impl PartialEq for Glob {
 impl Eq for Glob {}
 
 impl std::fmt::Display for Glob {
-    /// The pattern, as written.
+    /// The pattern, in lower case.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.glob().glob().fmt(f)
     }
 }
+
+/// Many patterns over users, asked all at once: every event is held against them.
+#[derive(Debug, Clone, Default)]
+pub struct Globs {
+    all: Vec<Glob>,
+    users: GlobSet,
+    /// Those that a `user@domain` can match although the user alone does not.
+    spanning: GlobSet,
+}
+
+impl Globs {
+    /// The patterns, in the order in which they were given.
+    pub fn as_slice(&self) -> &[Glob] {
+        &self.all
+    }
+
+    /// Whether the user, or `user@domain`, matches one of them.
+    pub fn match_principal(&self, principal: &Principal) -> bool {
+        !self.users.is_empty() && self.users.is_match(principal.user.as_str())
+            || !self.spanning.is_empty() && self.spanning.is_match(principal.to_string())
+    }
+}
+
+impl FromIterator<Glob> for Globs {
+    fn from_iter<I: IntoIterator<Item = Glob>>(globs: I) -> Self {
+        let all: Vec<Glob> = globs.into_iter().collect();
+        let set = |wanted: &dyn Fn(&Glob) -> bool| {
+            let mut set = GlobSetBuilder::new();
+            for glob in all.iter().filter(|glob| wanted(glob)) {
+                set.add(glob.0.glob().clone());
+            }
+            set.build().expect("each of them was compiled by itself already")
+        };
+        let (users, spanning) = (set(&|_| true), set(&Glob::spans_domain));
+        Self { all, users, spanning }
+    }
+}
+
+impl PartialEq for Globs {
+    fn eq(&self, other: &Self) -> bool {
+        self.all == other.all
+    }
+}
+
+impl Eq for Globs {}
 
 #[cfg(test)]
 mod tests {
@@ -164,5 +224,19 @@ mod tests {
         assert!(!glob.matches("not-svc-backup"));
         assert!(Glob::new("{alice,bob}").unwrap().matches("bob"));
         assert!(Glob::new("[").is_err());
+    }
+
+    #[test]
+    fn many_globs_say_what_each_says_of_user_and_domain() {
+        let patterns = ["svc-*", "*@lab.test", "SYSTEM", "*.corp", "a?c", "{x,y}", "dwm-*"];
+        let globs: Vec<Glob> = patterns.iter().map(|p| Glob::new(p).unwrap()).collect();
+        let many: Globs = globs.iter().cloned().collect();
+        let users = ["svc-db", "alice@lab.test", "system@corp", "bob@ad.corp", "abc", "abc@corp"];
+        for user in users.iter().chain(&["x", "z", "dwm-1@corp", "dwm", "alice", "systemd"]) {
+            let principal = Principal::parse(user, None).unwrap();
+            let (user, full) = (principal.user.as_str(), principal.to_string());
+            let each = globs.iter().any(|glob| glob.matches(user) || glob.matches(&full));
+            assert_eq!(many.match_principal(&principal), each, "{full}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use ipnet::IpNet;
 use rollcall_config as config;
 use rollcall_identity::{Name, Origin, Producer as Word, Timestamp};
-use rollcall_wire::syslog::{Defaults, Field, Maps, Reader, TimeSource};
+use rollcall_wire::syslog::{Defaults, Field, Maps, Reader, SenderClock, TimeSource};
 
 /// The configured clients of one syslog producer.
 pub(super) struct Clients {
@@ -18,12 +18,13 @@ pub(super) struct Clients {
 
 /// One client at work.
 pub(super) struct Client {
+    /// Its place among the clients of the producer.
+    pub place: usize,
     /// The configured name.
     pub name: Name,
     /// Its templates.
     pub reader: Reader,
-    /// The zone in which it writes local times.
-    pub zone: jiff::tz::TimeZone,
+    zone: jiff::tz::TimeZone,
     /// How many streams it has open.
     pub streams: AtomicUsize,
     certificate_names: Vec<String>,
@@ -33,8 +34,8 @@ pub(super) struct Client {
 impl Clients {
     /// The clients as configured.
     pub(super) fn new(settings: &config::Syslog) -> Self {
-        let client = |client| Arc::new(Client::new(settings, client));
-        let clients: Vec<_> = settings.clients.iter().map(client).collect();
+        let client = |(place, client)| Arc::new(Client::new(settings, client, place));
+        let clients: Vec<_> = settings.clients.iter().enumerate().map(client).collect();
         let mut networks: Vec<_> = settings
             .clients
             .iter()
@@ -43,6 +44,11 @@ impl Clients {
             .collect();
         networks.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
         Self { clients, networks }
+    }
+
+    /// The clocks of all clients, in the order of their places, for one reader.
+    pub(super) fn clocks(&self) -> Vec<SenderClock> {
+        self.clients.iter().map(|client| SenderClock::new(client.zone.clone())).collect()
     }
 
     /// The client that sends from `address`.
@@ -60,7 +66,7 @@ impl Clients {
 }
 
 impl Client {
-    fn new(settings: &config::Syslog, client: &config::SyslogClient) -> Self {
+    fn new(settings: &config::Syslog, client: &config::SyslogClient, place: usize) -> Self {
         let origin = |form: &Name| {
             Arc::new(Origin {
                 kind: Word::Syslog,
@@ -84,6 +90,7 @@ impl Client {
         };
         let (domain, zone) = (client.domain.clone(), client.zone.clone());
         Self {
+            place,
             name: client.name.clone(),
             reader: Reader::new(templates, Defaults { domain, maps, zone: zone.clone(), time }),
             zone,

@@ -1,14 +1,13 @@
 //! From the bytes of a message to what is harvested: events, or a reason why there are none.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-use rollcall_identity::{Name, Timestamp};
+use rollcall_identity::Timestamp;
 use rollcall_wire::syslog::{FrameProblem, Message, Outcome, SenderClock};
 
 use super::clients::{Client, Clients};
-use crate::cache::{Receipt, Refused};
 use crate::clock::Clock;
 use crate::producers::{Harvest, Outlet, Pending};
 
@@ -18,12 +17,17 @@ pub(super) struct Intake {
     pub(super) clock: Clock,
     pub(super) outlet: Outlet,
     harvest: Harvest,
-    clocks: HashMap<Name, SenderClock>,
+    clocks: Vec<SenderClock>,
+    under_way: VecDeque<Pending>,
 }
 
 /// How many messages are read before what they gave is handed over: one commit, one message to
 /// each actor on the way. Fewer cost more than the decisions; more would make the first one wait.
 pub(super) const BATCH: usize = 256;
+
+/// How many batches of one socket or connection may be under way: while one is decided the next is
+/// read.
+const UNDER_WAY: usize = 4;
 
 impl super::Syslog {
     /// A reader for one more socket or connection.
@@ -33,7 +37,8 @@ impl super::Syslog {
             clock: self.clock.clone(),
             outlet: outlet.clone(),
             harvest: Harvest::default(),
-            clocks: HashMap::new(),
+            clocks: self.clients.clocks(),
+            under_way: VecDeque::new(),
         }
     }
 }
@@ -44,13 +49,7 @@ impl Intake {
         if !client.may_send(seen) {
             return self.harvest.lost("rate_limited", None);
         }
-        let clock = match self.clocks.get_mut(&client.name) {
-            Some(clock) => clock,
-            None => self
-                .clocks
-                .entry(client.name.clone())
-                .or_insert_with(|| SenderClock::new(client.zone.clone())),
-        };
+        let clock = &mut self.clocks[client.place];
         let (before, events) = (self.harvest.events.len(), &mut self.harvest.events);
         let read = catch_unwind(AssertUnwindSafe(|| {
             client.reader.read(&Message::read(message, seen, clock), seen, events)
@@ -85,13 +84,29 @@ impl Intake {
         self.broken(FrameProblem::TooLong);
     }
 
-    /// Hands over what was harvested since the last time.
-    pub(super) async fn hand_over(&mut self) -> Option<Pending> {
-        self.outlet.hand_over(&mut self.harvest).await
+    /// Hands over what was harvested since the last time. Waits while too much is under way: what
+    /// is not read stays with the kernel, and a sender by stream feels it.
+    pub(super) async fn pass_on(&mut self) {
+        if let Some(pending) = self.outlet.hand_over(&mut self.harvest).await {
+            self.under_way.push_back(pending);
+        }
+        while self.under_way.len() >= UNDER_WAY {
+            self.await_oldest().await;
+        }
     }
 
-    /// Hands over and waits until it is visible.
-    pub(super) async fn settle(&mut self) -> Option<Result<Receipt, Refused>> {
-        Some(self.hand_over().await?.receipt().await)
+    /// Waits until everything that was handed over is visible, or accounted for as lost.
+    pub(super) async fn settle(&mut self) {
+        self.pass_on().await;
+        while !self.under_way.is_empty() {
+            self.await_oldest().await;
+        }
+    }
+
+    async fn await_oldest(&mut self) {
+        if let Some(oldest) = self.under_way.pop_front() {
+            // A refusal is accounted for by the batch itself.
+            let _ = oldest.receipt().await;
+        }
     }
 }

@@ -152,7 +152,9 @@ impl Door {
             return StreamRefused { producer: &producer, peer, reason: "too_many_of_client" }
                 .emit();
         };
-        let reason = self.read(&mut stream, &client).await;
+        let mut intake = self.syslog.intake(&self.outlet);
+        let reason = self.read(&mut stream, &client, &mut intake).await;
+        intake.settle().await;
         StreamClosed { producer: &producer, client: client.name.as_str(), peer, reason }.emit();
     }
 
@@ -161,8 +163,8 @@ impl Door {
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
         client: &Client,
+        intake: &mut Intake,
     ) -> &'static str {
-        let mut intake = self.syslog.intake(&self.outlet);
         let mut framer = Framer::new(self.syslog.limits.message_bytes);
         let mut memory = vec![0_u8; READ];
         loop {
@@ -171,8 +173,7 @@ impl Door {
             let length = match select(pin!(self.stop.asked()), pin!(read)).await {
                 Either::Left(_) => return "stopping",
                 Either::Right((Ok(Ok(0)), _)) => {
-                    take_last(&mut intake, &mut framer, client);
-                    intake.settle().await;
+                    take_last(intake, &mut framer, client);
                     return "closed";
                 }
                 Either::Right((Ok(Ok(length)), _)) => length,
@@ -180,9 +181,8 @@ impl Door {
                 Either::Right((Err(_), _)) => return "idle",
             };
             framer.feed(&memory[..length]);
-            while take_some(&mut intake, &mut framer, client) {
-                // Not read further before this is decided: the sender feels the back-pressure.
-                intake.settle().await;
+            while take_some(intake, &mut framer, client) {
+                intake.pass_on().await;
             }
             if framer.is_lost() {
                 return "no_framing";

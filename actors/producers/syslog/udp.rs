@@ -1,7 +1,6 @@
 //! Datagrams (RFC 5426): read in batches on a thread of their own, with the kernel's own count of
 //! those it had to drop.
 
-use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -20,16 +19,17 @@ use tokio::sync::oneshot;
 use super::failed;
 use super::intake::{BATCH, Intake};
 use crate::happenings::{Happening, KernelDropped};
-use crate::producers::{Pending, ProducerFailed, Stop};
+use crate::producers::{ProducerFailed, Stop};
 
 /// How long a thread waits for a datagram before it looks whether it should stop.
 const LOOK_UP: Duration = Duration::from_millis(200);
 
+/// How long the thread looks away when datagrams come one after the other but not fast: 8 MiB of
+/// kernel buffer hold what comes in some milliseconds at the fastest.
+const NAP: Duration = Duration::from_micros(500);
+
 /// What lies between two slots besides the longest message: an odd number of cache lines.
 const STAGGER: usize = 64 * 3;
-
-/// How many batches of one socket may be under way: while one is decided the next is read.
-const UNDER_WAY: usize = 4;
 
 /// How many batches are read after the word to stop: what the kernel's largest usual buffer holds of
 /// lines of 250 bytes. A sender that never pauses must not hold up the end.
@@ -87,7 +87,7 @@ pub(super) fn start(
     stop: Stop,
 ) -> io::Result<oneshot::Receiver<Result<(), ProducerFailed>>> {
     let (tell, told) = oneshot::channel();
-    let reader = Reader { socket, intake, under_way: VecDeque::new() };
+    let reader = Reader { socket, intake };
     let name = format!("{}-udp", reader.intake.outlet.producer());
     std::thread::Builder::new().name(name).spawn(move || {
         let ended = reader.read(limit, &stop).map_err(|e| failed(&e));
@@ -100,7 +100,6 @@ pub(super) fn start(
 struct Reader {
     socket: Socket,
     intake: Intake,
-    under_way: VecDeque<Pending>,
 }
 
 impl Reader {
@@ -117,10 +116,7 @@ impl Reader {
                 break;
             }
         }
-        while let Some(pending) = self.under_way.pop_front() {
-            // A refusal is accounted for by the pending batch itself.
-            let _ = block_on(pending.receipt());
-        }
+        block_on(self.intake.settle());
         Ok(())
     }
 
@@ -132,7 +128,14 @@ impl Reader {
         flags: MsgFlags,
     ) -> io::Result<bool> {
         match self.receive(memory, sizes, flags) {
-            Ok(()) => block_on(self.pass_on()),
+            Ok(received) => {
+                block_on(self.intake.pass_on());
+                // A stream of datagrams would wake this thread for every few of them. The kernel
+                // keeps what comes meanwhile; a single one does not have to wait for others.
+                if (2..BATCH / 4).contains(&received) {
+                    std::thread::sleep(NAP);
+                }
+            }
             // An ICMP answer to something that was never sent by us is not about this socket.
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => return Ok(false),
             Err(error) => return Err(error.into()),
@@ -140,13 +143,13 @@ impl Reader {
         Ok(true)
     }
 
-    /// Takes what the kernel has, up to a batch; waits for the first.
+    /// Takes what the kernel has, up to a batch, and says how much that was; waits for the first.
     fn receive(
         &mut self,
         memory: &mut [u8],
         (limit, stride): (usize, usize),
         flags: MsgFlags,
-    ) -> Result<(), Errno> {
+    ) -> Result<usize, Errno> {
         let slots = memory.chunks_mut(stride).map(|slot| [IoSliceMut::new(&mut slot[..limit])]);
         let mut slots: Vec<_> = slots.collect();
         // Made anew for each call: the kernel shortens the control lengths, and nix does not restore
@@ -157,8 +160,9 @@ impl Reader {
         let received = recvmmsg(fd, &mut headers, slots.iter_mut(), flags, None)?;
         let now = self.intake.clock.now();
         let mut drops = None;
-        let mut last = None;
+        let (mut last, mut count) = (None, 0);
         for datagram in received {
+            count += 1;
             if let Ok(controls) = datagram.cmsgs() {
                 for control in controls {
                     if let ControlMessageOwned::RxqOvfl(total) = control {
@@ -184,7 +188,7 @@ impl Reader {
         if let Some(total) = drops {
             self.note_drops(total);
         }
-        Ok(())
+        Ok(count)
     }
 
     /// The kernel counts since the socket was made, and wraps.
@@ -193,17 +197,6 @@ impl Reader {
         let count = u64::from(total.wrapping_sub(before));
         if count > 0 {
             KernelDropped { producer: self.intake.outlet.producer(), count }.emit();
-        }
-    }
-
-    async fn pass_on(&mut self) {
-        if let Some(pending) = self.intake.hand_over().await {
-            self.under_way.push_back(pending);
-        }
-        while self.under_way.len() >= UNDER_WAY {
-            if let Some(oldest) = self.under_way.pop_front() {
-                let _ = oldest.receipt().await;
-            }
         }
     }
 }

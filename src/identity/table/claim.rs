@@ -136,12 +136,7 @@ impl<'a> Claim<'a> {
         {
             return Err(Refusal::DomainIgnored);
         }
-        if ignore.users.is_empty() {
-            return Ok(());
-        }
-        let full = principal.to_string();
-        let user = principal.user.as_str();
-        if ignore.users.iter().any(|glob| glob.matches(user) || glob.matches(&full)) {
+        if ignore.users.match_principal(principal) {
             return Err(Refusal::UserIgnored);
         }
         Ok(())

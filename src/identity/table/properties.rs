@@ -27,7 +27,7 @@ fn short_rules() -> Rules {
 /// The same, with something forbidden in every way there is.
 fn strict_rules() -> Rules {
     let mut rules = short_rules();
-    rules.ignore.users = vec![Glob::new("svc-*").unwrap()];
+    rules.ignore.users = [Glob::new("svc-*").unwrap()].into_iter().collect();
     rules.ignore.networks = vec!["2001:db8::/64".parse().unwrap()];
     rules.preserve_valid_user = false;
     let lab = Authority {

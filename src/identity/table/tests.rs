@@ -211,22 +211,28 @@ fn restrictions() -> Vec<(Rules, Event, Verdict)> {
             Refused(No::DomainIgnored),
         ),
         (
-            ignoring(Ignore { users: glob("svc-*"), ..Default::default() }),
+            ignoring(Ignore { users: glob("svc-*").into_iter().collect(), ..Default::default() }),
             login("SVC-backup@corp"),
             Refused(No::UserIgnored),
         ),
         (
-            ignoring(Ignore { users: glob("admin@corp"), ..Default::default() }),
+            ignoring(Ignore {
+                users: glob("admin@corp").into_iter().collect(),
+                ..Default::default()
+            }),
             login("admin@corp"),
             Refused(No::UserIgnored),
         ),
         (
-            ignoring(Ignore { users: glob("admin@corp"), ..Default::default() }),
+            ignoring(Ignore {
+                users: glob("admin@corp").into_iter().collect(),
+                ..Default::default()
+            }),
             login("admin@lab"),
             Applied(Rule::FirstUser),
         ),
         (
-            ignoring(Ignore { users: glob("pc*$"), ..Default::default() }),
+            ignoring(Ignore { users: glob("pc*$").into_iter().collect(), ..Default::default() }),
             login("pc1$@corp"),
             Refused(No::UserIgnored),
         ),
