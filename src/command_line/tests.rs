@@ -75,8 +75,11 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         supervisor: supervisor.clone(),
         newest,
         draining: draining.subscribe(),
-        points: Arc::new(|| json!([])),
-        reload: Arc::new(|| Box::pin(async { Ok(ReloadReport::default()) })),
+        points: Arc::new(|| {
+            let fw1 = json!({"name": "fw1", "role": "enforcement_point", "queries": 7});
+            json!([fw1, {"name": "portal", "role": "pusher", "queries": 0}])
+        }),
+        reload: Arc::new(|| Box::pin(async { Ok(changed()) })),
         prometheus,
         token: Token::new(TOKEN),
     };
@@ -105,6 +108,12 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         supervisor.send(hire).await.unwrap();
     }
     (addresses.0, addresses.1, cache)
+}
+
+/// What each reload of this server says.
+fn changed() -> ReloadReport {
+    let changed = ["rules", "log"].map(str::to_owned).to_vec();
+    ReloadReport { changed, after_restart: vec!["log".to_owned()], ..ReloadReport::default() }
 }
 
 fn name(text: &str) -> Name {
@@ -247,6 +256,31 @@ fn nobody_is_an_answer_with_exit_code_one() {
     assert_eq!(Failed::Nothing.exit(), ExitCode::from(1));
     let (done, printed) = house().run(&["--json", "who", "10.0.0.9"]);
     assert_eq!((done, printed.as_str()), (Err(Failed::Nothing), "null\n"));
+}
+
+#[test]
+fn the_parts_of_the_server_are_listed_and_a_reload_says_what_it_did() {
+    let house = house();
+    let lines = |arguments: &[&str]| {
+        let (done, printed) = house.run(arguments);
+        assert_eq!(done, Ok(()), "{arguments:?}: {printed}");
+        printed.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let actors = lines(&["actors"]);
+    let is_cache = |line: &String| line.starts_with("cache ") && line.contains(" running ");
+    assert!(actors[0].starts_with("actor ") && actors.iter().any(is_cache), "{actors:?}");
+    let json = lines(&["--json", "actors"]);
+    assert_eq!(json.len(), actors.len() - 1);
+    assert!(serde_json::from_str::<Value>(&json[0]).unwrap()["mailbox_capacity"].is_u64());
+    assert!(lines(&["producers"])[0].starts_with("producer "), "nobody is employed in this house");
+    let points = lines(&["enforcement-points"]);
+    assert!(
+        points.len() == 3 && points[1].starts_with("fw1     enforcement_point  7 "),
+        "{points:?}"
+    );
+    let reloaded = lines(&["reload"]);
+    let restart = "in force only after a restart of the server: log";
+    assert_eq!(reloaded, ["changed: rules, log", restart]);
 }
 
 #[test]
