@@ -166,7 +166,9 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Reload) => health::reload(&server()?, output),
         Some(Command::Client(client)) => client.run(config.as_deref(), &reach, output),
         Some(Command::Secret(secret)) => secret.run(&mut io::stdin().lock(), output),
-        Some(Command::SyslogTest(test)) => test.run(&mut io::stdin().lock(), output),
+        Some(Command::SyslogTest(test)) => {
+            test.run(config.as_deref(), &mut io::stdin().lock(), output)
+        }
         Some(Command::Openapi) => output.text(&rollcall_actors::rest::openapi()),
     }
 }

@@ -18,6 +18,7 @@ use rollcall_identity::Producer as Word;
 use rustls::ServerConfig;
 
 use self::clients::Clients;
+pub use self::clients::defaults;
 use super::{Outlet, Producer, ProducerFailed, Running, Stop};
 use crate::clock::Clock;
 
