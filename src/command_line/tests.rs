@@ -346,10 +346,9 @@ fn tail_prints_changes_and_ends_with_its_reader() {
     let line = CommandLine::try_parse_from(arguments).unwrap();
     let (sender, lines) = mpsc::channel();
     let tailing = std::thread::spawn(move || {
-        dispatch(line, &mut Output::new(Box::new(Lines(sender, 3)), Form::Plain))
+        dispatch(line, &mut Output::new(Box::new(Lines(sender, 2)), Form::Plain))
     });
     let next = || lines.recv_timeout(Duration::from_secs(20)).unwrap();
-    assert_eq!(next(), "everything anew: what was printed before is void\n");
     let first = next();
     assert!(first.contains("began") && first.contains("heidi@office"), "{first}");
     house.apply(&[event("10.0.7.7", "grace@office", Kind::Login)]);
