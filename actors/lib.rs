@@ -17,6 +17,7 @@ pub mod listener;
 pub mod mailbox;
 pub mod meter;
 pub mod metrics;
+mod problem;
 pub mod producers;
 pub mod query;
 pub mod rest;

@@ -77,7 +77,9 @@ fn a_bad_body_is_refused_as_a_whole_with_the_place_of_the_mistake() {
             {"kind":"login","address":"nowhere","user":"bob"}]"#;
         let answer = house.post(&token, bad).await;
         assert_eq!(answer.status, 400);
-        assert_eq!(answer.json()["detail"], "item 1: address: not an IP address");
+        let problem = answer.json();
+        assert_eq!(problem["detail"], "item 1: address: not an IP address");
+        assert_eq!((&problem["type"], &problem["status"]), (&"about:blank".into(), &400.into()));
         let nobody = house.get(&token, "/ip/10.0.0.1").await.json();
         assert_eq!(nobody["report_entries"].as_array().map(Vec::len), Some(0));
         let entity = r#"<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><userfw-entries/>"#;
