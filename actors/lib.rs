@@ -21,5 +21,6 @@ mod problem;
 pub mod producers;
 pub mod query;
 pub mod rest;
+mod sampling;
 pub mod supervisor;
 pub mod tls;

@@ -21,6 +21,7 @@ use self::clients::Clients;
 pub use self::clients::defaults;
 use super::{Outlet, Producer, ProducerFailed, Running, Stop};
 use crate::clock::Clock;
+use crate::sampling::Sample;
 
 /// A syslog producer whose sockets are bound.
 pub struct Syslog {
@@ -28,6 +29,7 @@ pub struct Syslog {
     streams: Vec<Bound<TcpListener>>,
     tls: Option<Arc<ServerConfig>>,
     clients: Arc<Clients>,
+    strangers: Arc<Sample>,
     limits: config::SyslogLimits,
     clock: Clock,
 }
@@ -91,6 +93,7 @@ impl Syslog {
             streams: streams.collect::<io::Result<_>>()?,
             tls,
             clients: Arc::new(Clients::new(settings)),
+            strangers: Arc::default(),
             limits: settings.limits.clone(),
             clock,
         })
