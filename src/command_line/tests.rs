@@ -1,5 +1,8 @@
 //! The command line against a real server on a port of its own.
 
+mod client;
+mod syslog_test;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -409,86 +412,6 @@ fn check_prints_what_is_meant_or_everything_that_is_wrong() {
 }
 
 #[test]
-fn a_client_is_added_and_its_statements_printed() {
-    let house = house();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("rollcall.toml");
-    fs::write(&file, "data = \"data\"\n").unwrap();
-    let (url, token) =
-        (format!("http://{}", house.address), house.folder.path().join("admin.token"));
-    let add = |arguments: &[&str]| {
-        let mut line = vec!["rollcall", "--config", file.to_str().unwrap(), "--url", &url];
-        line.extend(["--token-file", token.to_str().unwrap(), "client", "add"]);
-        line.extend(arguments);
-        run_line(&line)
-    };
-    let (done, printed) = add(&[
-        "branch-fw",
-        "--address",
-        "192.0.2.1",
-        "--address",
-        "2001:db8::/64",
-        "--server-address",
-        "192.0.2.9",
-    ]);
-    assert_eq!(done, Ok(()), "{printed}");
-    let prefix = "set services user-identification identity-management connection";
-    for statement in [
-        "connect-method https",
-        "port 8443",
-        "primary address 192.0.2.9",
-        "primary client-id branch-fw",
-    ] {
-        assert!(printed.contains(&format!("{prefix} {statement}\n")), "{statement}: {printed}");
-    }
-    assert!(printed.contains("The running server knows it."), "{printed}");
-    let start = printed.find("client-secret \"").unwrap() + "client-secret \"".len();
-    let secret = printed[start..].split('"').next().unwrap();
-    assert!(secret.len() >= 22, "128 bits at least");
-    let clients = fs::read_to_string(folder.path().join("data/clients.toml")).unwrap();
-    assert!(clients.contains("branch-fw") && !clients.contains(secret), "only the hash is kept");
-
-    let (Err(Failed::Usage(why)), _) = add(&["branch-fw", "--address", "192.0.2.2"]) else {
-        panic!("the name was taken")
-    };
-    assert!(why.contains("branch-fw"), "{why}");
-    let (done, printed) = add(&["lab-fw", "--address", "192.0.2.3"]);
-    assert_eq!(done, Ok(()));
-    assert!(printed.contains("# Replace SERVER-ADDRESS"), "{printed}");
-}
-
-#[test]
-fn a_server_is_named_and_a_name_that_its_certificate_lacks_is_warned_of() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("rollcall.toml");
-    let text = "[enforcement.tls]\nnames = [\"rollcall.example.net\"]\n";
-    fs::write(&file, format!("data = \"data\"\n{text}")).unwrap();
-    let add = |name: &str, server: &str| {
-        // Nobody listens there: what is printed is the same.
-        let line = ["rollcall", "--config", file.to_str().unwrap(), "--url", "http://127.0.0.1:9"];
-        let added = ["client", "add", name, "--address", "192.0.2.1", "--server-address", server];
-        let (done, printed) = run_line(&[&line[..], &added, &["--dialect", "xml"]].concat());
-        assert_eq!(done, Ok(()), "{printed}");
-        printed
-    };
-    let covered = add("one", "Rollcall.Example.NET");
-    assert!(covered.contains("connection primary address Rollcall.Example.NET\n"), "{covered}");
-    assert!(!covered.contains("WARNING"), "{covered}");
-    let lacking = add("two", "other.example.net");
-    assert!(lacking.contains("connection primary address other.example.net\n"), "{lacking}");
-    let setting = "[enforcement.tls] names = [\"other.example.net\"]";
-    assert!(lacking.contains("WARNING") && lacking.contains(setting), "{lacking}");
-    let clients = fs::read_to_string(folder.path().join("data/clients.toml")).unwrap();
-    assert_eq!(clients.matches("format = \"xml\"").count(), 2, "{clients}");
-
-    for wrong in ["10.0.0", "a b", "-a.example", "a..example", "https://a.example", ""] {
-        let line = ["rollcall", "client", "add", "x", "--address", "192.0.2.1", "--server-address"];
-        let line = line.into_iter().chain([wrong]);
-        assert!(CommandLine::try_parse_from(line).is_err(), "{wrong:?}");
-    }
-}
-
-#[test]
 fn a_secret_is_read_and_only_its_hash_printed() {
     let hashed = |mut input: &[u8]| {
         let mut printed = Vec::new();
@@ -501,72 +424,6 @@ fn a_secret_is_read_and_only_its_hash_printed() {
     assert_eq!(done, Ok(()));
     assert!(rollcall_config::SecretHash::new(&printed).is_ok() && !printed.contains("hunter2"));
     assert!(matches!(hashed(b"\n").0, Err(Failed::Usage(_))));
-}
-
-#[test]
-fn syslog_lines_are_tried_with_their_reasons() {
-    let tried = |templates: &[&str], mut input: &[u8]| {
-        let mut arguments = vec!["rollcall", "syslog-test"];
-        templates.iter().for_each(|name| arguments.extend(["--template", name]));
-        let line = CommandLine::try_parse_from(arguments).unwrap();
-        let Some(Command::SyslogTest(test)) = line.command else { panic!("another command") };
-        let mut printed = Vec::new();
-        let mut output = Output::new(Box::new(&mut printed), Form::Plain);
-        let done = test.run(None, &mut input, &mut output);
-        drop(output);
-        (done, String::from_utf8(printed).unwrap())
-    };
-    let (_, text) = rollcall_config::SHIPPED.iter().find(|(name, _)| *name == "openvpn").unwrap();
-    let table: toml::Table = text.parse().unwrap();
-    let samples = table["sample"].as_array().unwrap();
-    let good = samples.iter().find(|sample| sample.get("event").is_some()).unwrap();
-    let input = format!("{}\nnothing of ours\n\n", good["line"].as_str().unwrap());
-    let (done, printed) = tried(&["openvpn"], input.as_bytes());
-    assert_eq!(done, Ok(()), "{printed}");
-    assert!(printed.starts_with("1: openvpn: "), "{printed}");
-    assert!(
-        printed.contains("\n2: nothing: ") && printed.contains("\n2 lines: 1 gave"),
-        "{printed}"
-    );
-    assert_eq!(tried(&[], b"nothing of ours\n").0, Err(Failed::Nothing));
-    assert!(matches!(tried(&["no-such"], b"").0, Err(Failed::Usage(_))));
-}
-
-#[test]
-fn lines_are_tried_as_a_client_of_the_configuration_sends_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("rollcall.toml");
-    let client = |producer: &str, domain: &str| {
-        format!(
-            "[[syslog]]\nname = \"{producer}\"\nudp = [\"127.0.0.1:0\"]\n[[syslog.clients]]\n\
-             name = \"fw1\"\naddresses = [\"10.0.0.1\"]\ntemplates = [\"junos-vpn\"]\n\
-             domain = \"{domain}\"\nzone = \"Asia/Tokyo\"\n"
-        )
-    };
-    fs::write(&file, client("one", "one.example") + &client("two", "two.example")).unwrap();
-    let tried = |client: &str| {
-        let line = ["rollcall", "syslog-test", "--client", client];
-        let line = CommandLine::try_parse_from(line).unwrap();
-        let Some(Command::SyslogTest(test)) = line.command else { panic!("another command") };
-        let mut printed = Vec::new();
-        let mut output = Output::new(Box::new(&mut printed), Form::Plain);
-        let mut input = crate::announce::LINE.as_bytes();
-        let done = test.run(Some(&file), &mut input, &mut output);
-        drop(output);
-        (done, String::from_utf8(printed).unwrap())
-    };
-    let (done, printed) = tried("two/fw1");
-    assert_eq!(done, Ok(()), "{printed}");
-    assert!(
-        printed.starts_with("1: junos-vpn: vpn_up 10.1.11.18 user=alice@two.example"),
-        "{printed}"
-    );
-    let usage = |client: &str| match tried(client).0 {
-        Err(Failed::Usage(why)) => why,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(usage("fw1"), "fw1 may be any of: one/fw1, two/fw1");
-    assert!(usage("fw9").ends_with("no syslog client of the configuration: one/fw1, two/fw1"));
 }
 
 #[test]
