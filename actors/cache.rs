@@ -9,7 +9,7 @@ use actix::prelude::*;
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use rollcall_identity::{
-    Address, Event, Explanation, Name, Origin, Producer, Revision, Rules, Session, Table,
+    Address, Event, Explanation, Name, Origin, Producer, Refusal, Revision, Rules, Session, Table,
     Timestamp, Verdict,
 };
 use tokio::sync::oneshot;
@@ -36,7 +36,7 @@ impl Message for Apply {
 }
 
 /// The cache has taken a batch: it is committed, and visible to everybody who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The position of the last event.
     pub revision: Revision,
@@ -46,6 +46,19 @@ pub struct Receipt {
     pub deduplicated: usize,
     /// How many it refused; `explain` tells why.
     pub refused: usize,
+    /// The same by reason, each reason once.
+    pub reasons: Vec<(Refusal, usize)>,
+}
+
+impl Receipt {
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refused += 1;
+        // Of the sixteen reasons a batch has one or two: a list needs no hash.
+        match self.reasons.iter_mut().find(|(reason, _)| *reason == refusal) {
+            Some((_, count)) => *count += 1,
+            None => self.reasons.push((refusal, 1)),
+        }
+    }
 }
 
 /// Why a batch was not taken. Nothing of it is visible; the sender may try again.
@@ -156,8 +169,13 @@ impl Cache {
 
     /// Folds one entry, and notes what became true in `changed`.
     fn fold(&mut self, entry: &mut Entry, rules: &Rules, changed: &mut Changed) -> Receipt {
-        let mut receipt =
-            Receipt { revision: entry.first, applied: 0, deduplicated: 0, refused: 0 };
+        let mut receipt = Receipt {
+            revision: entry.first,
+            applied: 0,
+            deduplicated: 0,
+            refused: 0,
+            reasons: Vec::new(),
+        };
         let mut tally: HashMap<(*const Origin, Verdict), (&Arc<Origin>, u64)> = HashMap::new();
         for (event, position) in entry.batch.events.iter().zip(entry.first.0..) {
             receipt.revision = Revision(position);
@@ -165,7 +183,7 @@ impl Cache {
             match decision.verdict {
                 Verdict::Applied(_) => receipt.applied += 1,
                 Verdict::Deduplicated => receipt.deduplicated += 1,
-                Verdict::Refused(_) => receipt.refused += 1,
+                Verdict::Refused(refusal) => receipt.refuse(refusal),
             }
             tally
                 .entry((Arc::as_ptr(&event.origin), decision.verdict))

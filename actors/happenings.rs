@@ -14,7 +14,9 @@ pub(crate) use self::answering::*;
 pub use self::catalogue::{Instrument, Metric, catalogue, describe, markdown};
 pub(crate) use self::deciding::*;
 pub use self::receiving::{Dropped, Received};
-pub(crate) use self::receiving::{KernelDropped, ProducerBegins, StreamClosed, StreamRefused};
+pub(crate) use self::receiving::{
+    KernelDropped, ProducerBegins, SenderUnknown, StreamClosed, StreamRefused,
+};
 pub(crate) use self::supervising::*;
 
 /// Something noteworthy.

@@ -4,7 +4,6 @@
 mod account;
 mod health;
 mod place;
-mod problem;
 mod sessions;
 mod shapes;
 mod stream;
@@ -30,11 +29,11 @@ use tokio::sync::watch;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use self::problem::Problem;
 pub use self::token::Token;
 use crate::cache::Cache;
 use crate::happenings::{Happening, Responded};
 use crate::mailbox::Mailbox;
+use crate::problem::Problem;
 use crate::query::Query;
 use crate::supervisor::Supervisor;
 

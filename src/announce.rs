@@ -7,19 +7,14 @@ use std::path::Path;
 use rollcall_actors::house::Listening;
 use rollcall_actors::rest::ReloadReport;
 use rollcall_actors::tls;
-use rollcall_config::{Format, Log, Settings};
+use rollcall_config::{Format, Level, Log, Settings};
 use tracing::{error, info, warn};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
 /// Opens the log. `ROLLCALL_LOG` in the environment (for instance `rollcall_actors=trace`) goes
 /// before the configured level.
 pub(crate) fn open_log(log: Log) {
-    let level: &'static str = log.level.into();
-    let configured: LevelFilter = level.parse().unwrap_or(LevelFilter::INFO);
-    let filter = tracing_subscriber::EnvFilter::builder()
-        .with_default_directive(configured.into())
-        .with_env_var("ROLLCALL_LOG")
-        .from_env_lossy();
+    let filter = filter(log.level, &std::env::var("ROLLCALL_LOG").unwrap_or_default());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // A second log in one process is nobody's wish, and no reason to stop.
     let _ = match log.format {
@@ -28,8 +23,16 @@ pub(crate) fn open_log(log: Log) {
     };
 }
 
+/// What is written: lines of the configured level, where `wanted` says nothing else.
+fn filter(level: Level, wanted: &str) -> EnvFilter {
+    // At its start actix tells of its workers and sockets as information. To an operator that says
+    // nothing that `listening` does not say; whoever debugs gets it with the rest.
+    let quiet = if level == Level::Info { ",actix_server=warn" } else { "" };
+    EnvFilter::builder().parse_lossy(format!("{}{quiet},{wanted}", level.as_str()))
+}
+
 /// A Junos line (IKE_VPN_UP_ALARM_USER, as iked writes it for Juniper Secure Connect).
-const LINE: &str = "IKE_VPN_UP_ALARM_USER: VPN ra from 198.51.100.7 is up. Local-ip: 203.0.113.1, \
+pub(crate) const LINE: &str = "IKE_VPN_UP_ALARM_USER: VPN ra from 198.51.100.7 is up. Local-ip: 203.0.113.1, \
     gateway name: ra, vpn name: ra, tunnel-id: 500027, local tunnel-if: st0.0, remote tunnel-ip: \
     198.51.100.7, Local IKE-ID: vpn.example.net, Remote IKE-ID: alice, AAA username: alice, VR id: \
     root, Traffic-selector: ts1, Traffic-selector local ID: ipv4(0,0-65535,0.0.0.0-255.255.255.255) \
@@ -104,4 +107,32 @@ pub(crate) fn ill(why: &dyn std::fmt::Display) {
 fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether lines of these targets are written: of ours `info` and `debug`, of actix's `info`.
+    fn written(level: Level, wanted: &str) -> [bool; 3] {
+        let subscriber = tracing_subscriber::fmt().with_env_filter(filter(level, wanted)).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            [
+                tracing::enabled!(target: "rollcall_actors::house", tracing::Level::INFO),
+                tracing::enabled!(target: "rollcall_actors::house", tracing::Level::DEBUG),
+                tracing::enabled!(target: "actix_server::builder", tracing::Level::INFO),
+            ]
+        })
+    }
+
+    #[test]
+    fn the_log_has_what_an_operator_needs_unless_more_is_wanted() {
+        assert_eq!(written(Level::Info, ""), [true, false, false]);
+        assert_eq!(written(Level::Debug, ""), [true, true, true]);
+        assert_eq!(written(Level::Warn, ""), [false, false, false]);
+        assert_eq!(written(Level::Info, "rollcall_actors=debug"), [true, true, false]);
+        assert_eq!(written(Level::Info, "actix_server=info"), [true, false, true]);
+        assert_eq!(written(Level::Info, "warn"), [false, false, false]);
+        assert_eq!(written(Level::Info, "none of them,,="), [true, false, false]);
+    }
 }

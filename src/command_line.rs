@@ -2,6 +2,7 @@
 
 mod check;
 mod client;
+mod health;
 mod output;
 mod secret;
 mod server;
@@ -65,6 +66,14 @@ enum Command {
     Sessions(sessions::List),
     /// Print every change as it happens, and go on after a lost connection.
     Tail(tail::Tail),
+    /// List the producers, what became of what they received, and why something was dropped.
+    Producers,
+    /// List the firewalls that may ask, and how far each of them is.
+    EnforcementPoints,
+    /// List the actors, with their mailboxes and restarts.
+    Actors,
+    /// Let the server read its configuration anew: all of it is put in force, or nothing.
+    Reload,
     /// Manage the firewalls that may ask.
     #[command(subcommand)]
     Client(client::Client),
@@ -151,9 +160,15 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Explain(who)) => who.explain(&server()?, output),
         Some(Command::Sessions(list)) => list.run(&server()?, output),
         Some(Command::Tail(tail)) => tail.run(&server()?, output),
+        Some(Command::Producers) => health::producers(&server()?, output),
+        Some(Command::EnforcementPoints) => health::points(&server()?, output),
+        Some(Command::Actors) => health::actors(&server()?, output),
+        Some(Command::Reload) => health::reload(&server()?, output),
         Some(Command::Client(client)) => client.run(config.as_deref(), &reach, output),
         Some(Command::Secret(secret)) => secret.run(&mut io::stdin().lock(), output),
-        Some(Command::SyslogTest(test)) => test.run(&mut io::stdin().lock(), output),
+        Some(Command::SyslogTest(test)) => {
+            test.run(config.as_deref(), &mut io::stdin().lock(), output)
+        }
         Some(Command::Openapi) => output.text(&rollcall_actors::rest::openapi()),
     }
 }

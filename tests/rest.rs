@@ -226,6 +226,17 @@ fn the_command_line_answers_who_is_there_and_why() {
     assert!(code == Some(0) && text.contains("alice") && text.contains("junos-vpn"), "{text}");
     let (code, text, _) = ask(&["sessions"]);
     assert!(code == Some(0) && text.contains("10.1.24.1"), "{text}");
+    server.datagram("nothing that any template knows");
+    until("the lost line is listed with its reason", || {
+        let (code, text, errors) = ask(&["producers"]);
+        assert_eq!(code, Some(0), "{errors}");
+        text.contains("\nsyslog: dropped 1 unmatched\n").then_some(())
+    });
+    let (code, text, errors) = ask(&["reload"]);
+    assert_eq!((code, text.as_str()), (Some(0), "nothing had changed\n"), "{errors}");
+    server.rewrite(|text| text.replace("drain = \"5s\"", "drain = \"5 parsecs\""));
+    let (code, _, errors) = ask(&["reload"]);
+    assert!(code == Some(2) && errors.contains("drain"), "what is wrong is said: {errors}");
     let (code, text, _) = ask(&["sessions", "--json"]);
     assert_eq!(code, Some(0));
     assert!(

@@ -73,6 +73,16 @@ fn an_unknown_sender_is_counted_and_ignored() {
     assert_eq!(account.dropped, 1);
     assert_eq!(server.metrics().dropped("syslog", "sender_unknown"), 1);
     assert_eq!(server.who("10.1.11.18"), None);
+    // Who it is stands in the log; of many lines a minute ten at most.
+    for _ in 0..20 {
+        stranger.send_to(line.as_bytes(), server.udp()).unwrap();
+    }
+    server.account("syslog", 21);
+    let log = server.log();
+    let named = |line: &&str| line.contains("no [[syslog.clients]] has this sender's address");
+    let named: Vec<&str> = log.lines().filter(named).collect();
+    assert_eq!(named.len(), 10, "{log}");
+    assert!(named.iter().all(|line| line.contains("source=127.0.0.9")), "{log}");
     server.stop();
 }
 

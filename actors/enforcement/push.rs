@@ -1,5 +1,7 @@
 //! Pushes: answered with success only when their events are in the journal and visible to all.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use rollcall_wire::http::Request;
 use rollcall_wire::ptim::{self, BadPush, Problem};
@@ -28,6 +30,8 @@ struct Taken {
     applied: usize,
     deduplicated: usize,
     refused: usize,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    reasons: BTreeMap<&'static str, usize>,
     revision: u64,
 }
 
@@ -61,11 +65,13 @@ impl Enforcement {
         // A sender that goes away now leaves its events behind: they are decided all the same.
         let receipt = pending.receipt().await;
         let receipt = receipt.map_err(|why| Refused::unavailable(why.to_string()))?;
-        let Receipt { revision, applied, deduplicated, refused } = receipt;
+        let Receipt { revision, applied, deduplicated, refused, reasons } = receipt;
         let received = applied + deduplicated + refused;
         client.tally.pushed(received);
+        let reasons = reasons.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
         let revision = revision.0;
-        Ok(HttpResponse::Ok().json(Taken { received, applied, deduplicated, refused, revision }))
+        let taken = Taken { received, applied, deduplicated, refused, reasons, revision };
+        Ok(HttpResponse::Ok().json(taken))
     }
 }
 

@@ -6,10 +6,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use rollcall_wire::ptim::BadPush;
 use rollcall_wire::srx::BadQuestion;
-use serde::Serialize;
 
 use crate::listener::body::Unread;
 use crate::mailbox::Gone;
+use crate::problem::Problem;
 
 /// A refusal. Its sentence never repeats what was sent.
 #[derive(Debug)]
@@ -87,19 +87,6 @@ impl Refused {
 
     /// The answer.
     pub(super) fn answer(self) -> HttpResponse {
-        #[derive(Serialize)]
-        struct Details<'a> {
-            r#type: &'static str,
-            title: &'a str,
-            status: u16,
-            detail: &'a str,
-        }
-        let details = Details {
-            r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or_default(),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-        };
         let mut answer = HttpResponse::build(self.status);
         match self.also {
             Also::Nothing => {}
@@ -107,8 +94,7 @@ impl Refused {
             Also::RetryAfter(seconds) => drop(answer.insert_header((RETRY_AFTER, seconds))),
             Also::Close => drop(answer.force_close()),
         }
-        let body = serde_json::to_vec(&details).expect("texts and a number are always JSON");
-        answer.content_type("application/problem+json").body(body)
+        Problem::new(self.status, self.detail).written_in(answer)
     }
 }
 

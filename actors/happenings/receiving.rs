@@ -1,6 +1,6 @@
 //! What happens where bytes from outside become events.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use metrics::counter;
 use tracing::{debug, trace, warn};
@@ -75,6 +75,22 @@ impl Happening for KernelDropped<'_> {
         counter!("rollcall_receiving_kernel_drops_total", "producer" => self.producer.to_owned())
             .increment(self.count);
         warn!(producer = self.producer, count = self.count, "the kernel dropped datagrams");
+    }
+}
+
+/// Lines come from an address that no client of the configuration has: the sender is new, or comes
+/// by another interface than was thought. Counted with what was dropped or refused; of many, a few.
+pub(crate) struct SenderUnknown<'a> {
+    pub producer: &'a str,
+    pub source: IpAddr,
+    /// How many were not logged in the minute before.
+    pub unlogged: u64,
+}
+
+impl Happening for SenderUnknown<'_> {
+    fn emit(self) {
+        let Self { producer, source, unlogged } = self;
+        warn!(producer, %source, unlogged, "no [[syslog.clients]] has this sender's address");
     }
 }
 

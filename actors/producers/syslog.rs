@@ -21,8 +21,10 @@ use rollcall_identity::Producer as Word;
 use rustls::ServerConfig;
 
 use self::clients::Clients;
+pub use self::clients::defaults;
 use super::{Outlet, Producer, ProducerFailed, Running, Stop};
 use crate::clock::Clock;
+use crate::sampling::Sample;
 
 /// A syslog producer whose sockets are bound.
 pub struct Syslog {
@@ -30,6 +32,7 @@ pub struct Syslog {
     streams: Vec<Bound<TcpListener>>,
     tls: Option<Arc<ServerConfig>>,
     clients: Arc<Clients>,
+    strangers: Arc<Sample>,
     limits: config::SyslogLimits,
     clock: Clock,
 }
@@ -100,6 +103,7 @@ impl Syslog {
             streams: streams.collect::<io::Result<_>>()?,
             tls,
             clients: Arc::new(Clients::new(settings)),
+            strangers: Arc::default(),
             limits: settings.limits.clone(),
             clock,
         })

@@ -14,11 +14,11 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::account::{Account, accounts};
-use super::problem::Problem;
 use super::{ReloadReport, Rest};
 use crate::mailbox::Gone;
 use crate::meter::Stage;
 use crate::metrics::Process;
+use crate::problem::Problem;
 use crate::supervisor::{Attendance, Ping, RollCall, State};
 
 /// Says that the process lives.

@@ -10,10 +10,10 @@ use utoipa::IntoParams;
 
 use super::Rest;
 use super::place::Place;
-use super::problem::Problem;
 use super::shapes::{ExplanationShape, SessionPage, SessionShape};
 use super::wanted::{Filters, Wanted, address};
 use crate::cache::Explain;
+use crate::problem::Problem;
 use crate::query::{Look, Newest, Oldest, Read, Search};
 
 /// Which sessions, by whether they still are.

@@ -20,11 +20,11 @@ use tokio::time::{sleep, timeout};
 use utoipa::IntoParams;
 
 use super::Rest;
-use super::problem::Problem;
 use super::shapes::{ChangeShape, Resync};
 use super::wanted::{Filters, Wanted};
 use crate::happenings::{Happening, ReaderCame, ReaderWent};
 use crate::mailbox::Mailbox;
+use crate::problem::Problem;
 use crate::query::{Newest, Query, Read};
 
 /// Where a reader without a cursor begins.

@@ -19,6 +19,7 @@ fn assert_problem(answer: &Answer, status: u16) -> Value {
     assert_eq!(answer.header("content-type"), Some(PROBLEM));
     let problem = answer.json();
     assert_eq!(problem["status"], json!(status));
+    assert_eq!(problem["type"], "about:blank", "{problem}");
     assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
     problem
 }

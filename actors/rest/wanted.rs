@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use rollcall_identity::{Address, Filter, Glob, Name, Principal, Session};
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// The filters as they are written. All that are given must hold.
 #[derive(Debug, Default, Clone, Copy)]

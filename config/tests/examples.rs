@@ -42,6 +42,31 @@ fn every_example_is_read() {
     }
 }
 
+/// What an example needs besides itself: files, credentials, variables.
+const NEEDS: [&str; 6] =
+    ["certificate", "key", "client_ca", "secret_file", "secret_credential", "secret_env"];
+
+#[test]
+fn the_heading_of_every_example_says_how_to_make_what_it_needs() {
+    for (name, text) in EXAMPLES {
+        let heading: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
+        let heading = heading.join("\n");
+        assert!(heading.contains(&format!("rollcall --config {name}.toml check")), "{heading}");
+        let table = Value::Table(text.parse().unwrap());
+        let needed = leaves(&table)
+            .into_iter()
+            .filter(|path| NEEDS.contains(&path.rsplit('.').next().unwrap()));
+        for path in needed {
+            let needed = at(&table, &path).as_str().unwrap();
+            let made =
+                [format!("> {needed}"), format!("out {needed}"), format!("export {needed}=")];
+            let copied = format!("cp syslog.crt {needed}");
+            let made = made.iter().any(|made| heading.contains(made)) || heading.contains(&copied);
+            assert!(made, "{name}: {path} = {needed:?} is not made in\n{heading}");
+        }
+    }
+}
+
 /// Examples and the reference, each in its folder.
 fn documents() -> Vec<(Scratch, &'static str, Value)> {
     let scratch = |(name, text): (&'static str, &str)| {

@@ -144,7 +144,7 @@ impl Add {
         let in_force = match told {
             Ok(()) => "# The running server knows it.".to_owned(),
             Err(why) => format!(
-                "# Not in force yet ({}): start the server, or reload it with SIGHUP.",
+                "# Not in force yet ({}): start the server, or run rollcall reload.",
                 why.lines().next().unwrap_or_default()
             ),
         };

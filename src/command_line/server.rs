@@ -117,7 +117,8 @@ impl Server {
         match status {
             200 => Ok(Answer::Found(body)),
             404 => Ok(Answer::Nothing(detail(&body))),
-            400 => Err(Failed::Usage(detail(&body))),
+            // What was asked is wrong, or the configuration that was to be put in force.
+            400 | 422 => Err(Failed::Usage(detail(&body))),
             401 => {
                 Err(Failed::Request(format!("{} refuses the token: {}", self.url, detail(&body))))
             }

@@ -2,22 +2,28 @@
 
 use std::fs;
 use std::io::{BufRead, Read};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 use jiff::tz::TimeZone;
 use rollcall_actors::clock::Clock;
-use rollcall_config::SHIPPED;
+use rollcall_actors::producers::syslog::defaults;
+use rollcall_config::{SHIPPED, Settings, SyslogClient};
 use rollcall_identity::{Event, Name, Principal};
 use rollcall_wire::syslog::{DEFAULT_LIMIT, Defaults, Template, Trial, Tried};
 use serde_json::{Value, json};
 
-use super::Failed;
 use super::output::{Form, Output};
+use super::{Failed, settings};
 
 /// Which templates, and what a client's configuration would say besides.
 #[derive(Debug, Args)]
 pub(super) struct SyslogTest {
+    /// Read as this client of the configuration would be: with its templates, maps, domain, zone and
+    /// clock. `PRODUCER/NAME` where several producers have a client of that name.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["templates", "domain", "zone"])]
+    client: Option<String>,
     /// A shipped template's name or a file; several are tried in order, without any all shipped.
     #[arg(long = "template", value_name = "NAME|FILE")]
     templates: Vec<String>,
@@ -33,15 +39,14 @@ impl SyslogTest {
     /// Reads lines to the end of `input` and prints what became of each, and a count.
     pub(super) fn run(
         &self,
+        config: Option<&Path>,
         input: &mut impl BufRead,
         output: &mut Output<'_>,
     ) -> Result<(), Failed> {
-        let zone = match &self.zone {
-            Some(zone) => TimeZone::get(zone).map_err(|why| Failed::Usage(why.to_string()))?,
-            None => TimeZone::system(),
+        let mut trial = match &self.client {
+            Some(client) => of_client(&settings(config)?, client)?,
+            None => Trial::new(self.templates()?, self.defaults()?),
         };
-        let defaults = Defaults { domain: self.domain.clone(), zone, ..Defaults::default() };
-        let mut trial = Trial::new(self.templates()?, defaults);
         let clock = Clock::system();
         let mut line = Vec::new();
         for number in 1.. {
@@ -66,6 +71,14 @@ impl SyslogTest {
         if summary.matched == 0 { Err(Failed::Nothing) } else { Ok(()) }
     }
 
+    fn defaults(&self) -> Result<Defaults, Failed> {
+        let zone = match &self.zone {
+            Some(zone) => TimeZone::get(zone).map_err(|why| Failed::Usage(why.to_string()))?,
+            None => TimeZone::system(),
+        };
+        Ok(Defaults { domain: self.domain.clone(), zone, ..Defaults::default() })
+    }
+
     fn templates(&self) -> Result<Vec<Arc<Template>>, Failed> {
         if self.templates.is_empty() {
             return SHIPPED.iter().map(|(name, text)| template(name, text)).collect();
@@ -82,6 +95,36 @@ impl SyslogTest {
             }
         };
         self.templates.iter().map(named).collect()
+    }
+}
+
+/// A trial with everything that the configuration says of a client's lines.
+fn of_client(settings: &Settings, named: &str) -> Result<Trial, Failed> {
+    let all: Vec<(String, &SyslogClient)> = settings
+        .syslog
+        .iter()
+        .flat_map(|producer| {
+            let whole = |client: &SyslogClient| format!("{}/{}", producer.name, client.name);
+            producer.clients.iter().map(move |client| (whole(client), client))
+        })
+        .collect();
+    let meant = |(whole, client): &&(String, &SyslogClient)| {
+        whole == named || client.name.as_str() == named
+    };
+    let found: Vec<_> = all.iter().filter(meant).collect();
+    let listed = |clients: &[&(String, &SyslogClient)]| {
+        clients.iter().map(|(whole, _)| whole.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    match found[..] {
+        [(_, client)] => {
+            let templates = client.templates.iter().map(|held| Arc::clone(&held.template));
+            Ok(Trial::new(templates.collect(), defaults(client)))
+        }
+        [] => {
+            let known = listed(&all.iter().collect::<Vec<_>>());
+            Err(Failed::Usage(format!("{named} is no syslog client of the configuration: {known}")))
+        }
+        _ => Err(Failed::Usage(format!("{named} may be any of: {}", listed(&found)))),
     }
 }
 

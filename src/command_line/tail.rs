@@ -9,7 +9,7 @@ use rollcall_identity::Address;
 use serde_json::Value;
 
 use super::Failed;
-use super::output::Output;
+use super::output::{Form, Output};
 use super::server::Server;
 use super::sessions::{who, word};
 
@@ -42,17 +42,18 @@ const LINE: u64 = 1 << 20;
 impl Tail {
     /// Prints changes until nobody reads them any more.
     pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
-        let mut place = self.cursor.clone();
+        let mut reader = Reader { place: self.cursor.clone(), fresh: self.cursor.is_none() };
         let mut reached = false;
         loop {
-            let lost = match self.connect(server, place.as_deref()) {
+            let lost = match self.connect(server, reader.place.as_deref()) {
                 Ok(stream) => {
                     reached = true;
-                    follow(stream, &mut place, output)?
+                    follow(stream, &mut reader, output)?
                 }
                 Err(Failed::Request(why)) if reached => why,
                 Err(failed) => return Err(failed),
             };
+            reader.fresh = false;
             // On the error channel: what is printed stays what programs read.
             let _ = writeln!(io::stderr(), "rollcall: {lost}; trying again");
             sleep(PAUSE);
@@ -79,10 +80,19 @@ impl Tail {
     }
 }
 
-/// Prints events until the connection is lost, and says how. `place` follows what was printed.
+/// Whoever reads what is printed.
+struct Reader {
+    /// Behind which event to go on.
+    place: Option<String>,
+    /// That nothing was read so far, here or by an earlier `tail`: a first list of everybody makes
+    /// nothing void.
+    fresh: bool,
+}
+
+/// Prints events until the connection is lost, and says how. `reader` follows what was printed.
 fn follow(
     stream: impl Read,
-    place: &mut Option<String>,
+    reader: &mut Reader,
     output: &mut Output<'_>,
 ) -> Result<String, Failed> {
     let mut stream = BufReader::new(stream);
@@ -101,10 +111,15 @@ fn follow(
         }
         let Event { id, name, data } = std::mem::take(&mut event);
         if let Ok(data) = serde_json::from_str::<Value>(&data) {
-            print(&name, &data, output)?;
+            if name != "resync" {
+                print(&name, &data, output)?;
+            } else if output.form() == Form::Json || !reader.fresh {
+                output.either(&data, "everything anew: what was printed before is void")?;
+            }
+            reader.fresh = false;
             output.flush()?;
         }
-        *place = id.or(place.take());
+        reader.place = id.or(reader.place.take());
     }
 }
 
@@ -138,9 +153,6 @@ impl Event {
 }
 
 fn print(name: &str, data: &Value, output: &mut Output<'_>) -> Result<(), Failed> {
-    if name == "resync" {
-        return output.either(data, "everything anew: what was printed before is void");
-    }
     let cause = &data["cause"];
     let whom = match &data["session"] {
         Value::Null => "whoever was there".to_owned(),
@@ -166,13 +178,37 @@ mod tests {
 
     const CHANGE: &str = r#"{"address":"10.0.0.1","session":{"user":"alice","domain":"corp"},"cause":{"seen":"2026-11-21T20:00:00Z","kind":"vpn_up","producer":"syslog","client":"fw1","rule":"first_user"}}"#;
 
+    fn fresh() -> Reader {
+        Reader { place: None, fresh: true }
+    }
+
     fn followed(stream: &str, form: Form) -> (String, Option<String>, String) {
+        let mut reader = fresh();
+        let (printed, lost) = followed_by(&mut reader, stream, form);
+        (printed, reader.place, lost)
+    }
+
+    fn followed_by(reader: &mut Reader, stream: &str, form: Form) -> (String, String) {
         let mut printed = Vec::new();
-        let mut place = None;
         let mut output = Output::new(Box::new(&mut printed), form);
-        let lost = follow(stream.as_bytes(), &mut place, &mut output).unwrap();
+        let lost = follow(stream.as_bytes(), reader, &mut output).unwrap();
         drop(output);
-        (String::from_utf8(printed).unwrap(), place, lost)
+        (String::from_utf8(printed).unwrap(), lost)
+    }
+
+    #[test]
+    fn everything_anew_is_said_only_to_whoever_has_read_something() {
+        let resync = "event: resync\ndata: {\"cursor\":\"1.1\"}\n\n";
+        let (printed, ..) = followed(resync, Form::Plain);
+        assert_eq!(printed, "", "the first list of everybody");
+        let (printed, ..) = followed(resync, Form::Json);
+        assert_eq!(printed, "{\"cursor\":\"1.1\"}\n", "programs hear of it");
+        let stream = format!("event: began\ndata: {CHANGE}\n\n{resync}");
+        let (printed, ..) = followed(&stream, Form::Plain);
+        assert!(printed.ends_with("\neverything anew: what was printed before is void\n"));
+        let mut resumed = Reader { place: Some("1.1".to_owned()), fresh: false };
+        let (printed, _) = followed_by(&mut resumed, resync, Form::Plain);
+        assert_eq!(printed, "everything anew: what was printed before is void\n");
     }
 
     #[test]
@@ -215,7 +251,7 @@ mod tests {
         }
         let stream = format!("event: began\ndata: {CHANGE}\n\n");
         let mut output = Output::new(Box::new(Closed), Form::Plain);
-        let ended = follow(stream.as_bytes(), &mut None, &mut output);
+        let ended = follow(stream.as_bytes(), &mut fresh(), &mut output);
         assert_eq!(ended, Err(Failed::Unread));
     }
     proptest! {
@@ -223,7 +259,7 @@ mod tests {
         fn any_stream_is_read_to_its_end(bytes in any::<Vec<u8>>(), near in "((id|event|data)?:? ?[a-z0-9{}\":]{0,8}\r?\n){0,8}") {
             for stream in [bytes.as_slice(), near.as_bytes()] {
                 let mut output = Output::new(Box::new(io::sink()), Form::Plain);
-                prop_assert!(follow(stream, &mut None, &mut output).is_ok());
+                prop_assert!(follow(stream, &mut fresh(), &mut output).is_ok());
             }
         }
     }

@@ -1,5 +1,8 @@
 //! The command line against a real server on a port of its own.
 
+mod client;
+mod syslog_test;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -75,8 +78,11 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         supervisor: supervisor.clone(),
         newest,
         draining: draining.subscribe(),
-        points: Arc::new(|| json!([])),
-        reload: Arc::new(|| Box::pin(async { Ok(ReloadReport::default()) })),
+        points: Arc::new(|| {
+            let fw1 = json!({"name": "fw1", "role": "enforcement_point", "queries": 7});
+            json!([fw1, {"name": "portal", "role": "pusher", "queries": 0}])
+        }),
+        reload: Arc::new(|| Box::pin(async { Ok(changed()) })),
         prometheus,
         token: Token::new(TOKEN),
     };
@@ -105,6 +111,12 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         supervisor.send(hire).await.unwrap();
     }
     (addresses.0, addresses.1, cache)
+}
+
+/// What each reload of this server says.
+fn changed() -> ReloadReport {
+    let changed = ["rules", "log"].map(str::to_owned).to_vec();
+    ReloadReport { changed, after_restart: vec!["log".to_owned()], ..ReloadReport::default() }
 }
 
 fn name(text: &str) -> Name {
@@ -250,6 +262,31 @@ fn nobody_is_an_answer_with_exit_code_one() {
 }
 
 #[test]
+fn the_parts_of_the_server_are_listed_and_a_reload_says_what_it_did() {
+    let house = house();
+    let lines = |arguments: &[&str]| {
+        let (done, printed) = house.run(arguments);
+        assert_eq!(done, Ok(()), "{arguments:?}: {printed}");
+        printed.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let actors = lines(&["actors"]);
+    let is_cache = |line: &String| line.starts_with("cache ") && line.contains(" running ");
+    assert!(actors[0].starts_with("actor ") && actors.iter().any(is_cache), "{actors:?}");
+    let json = lines(&["--json", "actors"]);
+    assert_eq!(json.len(), actors.len() - 1);
+    assert!(serde_json::from_str::<Value>(&json[0]).unwrap()["mailbox_capacity"].is_u64());
+    assert!(lines(&["producers"])[0].starts_with("producer "), "nobody is employed in this house");
+    let points = lines(&["enforcement-points"]);
+    assert!(
+        points.len() == 3 && points[1].starts_with("fw1     enforcement_point  7 "),
+        "{points:?}"
+    );
+    let reloaded = lines(&["reload"]);
+    let restart = "in force only after a restart of the server: log";
+    assert_eq!(reloaded, ["changed: rules, log", restart]);
+}
+
+#[test]
 fn sessions_are_listed_over_all_pages_or_up_to_a_limit() {
     let house = house();
     let lines = |arguments: &[&str]| {
@@ -312,10 +349,9 @@ fn tail_prints_changes_and_ends_with_its_reader() {
     let line = CommandLine::try_parse_from(arguments).unwrap();
     let (sender, lines) = mpsc::channel();
     let tailing = std::thread::spawn(move || {
-        dispatch(line, &mut Output::new(Box::new(Lines(sender, 3)), Form::Plain))
+        dispatch(line, &mut Output::new(Box::new(Lines(sender, 2)), Form::Plain))
     });
     let next = || lines.recv_timeout(Duration::from_secs(20)).unwrap();
-    assert_eq!(next(), "everything anew: what was printed before is void\n");
     let first = next();
     assert!(first.contains("began") && first.contains("heidi@office"), "{first}");
     house.apply(&[event("10.0.7.7", "grace@office", Kind::Login)]);
@@ -376,86 +412,6 @@ fn check_prints_what_is_meant_or_everything_that_is_wrong() {
 }
 
 #[test]
-fn a_client_is_added_and_its_statements_printed() {
-    let house = house();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("rollcall.toml");
-    fs::write(&file, "data = \"data\"\n").unwrap();
-    let (url, token) =
-        (format!("http://{}", house.address), house.folder.path().join("admin.token"));
-    let add = |arguments: &[&str]| {
-        let mut line = vec!["rollcall", "--config", file.to_str().unwrap(), "--url", &url];
-        line.extend(["--token-file", token.to_str().unwrap(), "client", "add"]);
-        line.extend(arguments);
-        run_line(&line)
-    };
-    let (done, printed) = add(&[
-        "branch-fw",
-        "--address",
-        "192.0.2.1",
-        "--address",
-        "2001:db8::/64",
-        "--server-address",
-        "192.0.2.9",
-    ]);
-    assert_eq!(done, Ok(()), "{printed}");
-    let prefix = "set services user-identification identity-management connection";
-    for statement in [
-        "connect-method https",
-        "port 8443",
-        "primary address 192.0.2.9",
-        "primary client-id branch-fw",
-    ] {
-        assert!(printed.contains(&format!("{prefix} {statement}\n")), "{statement}: {printed}");
-    }
-    assert!(printed.contains("The running server knows it."), "{printed}");
-    let start = printed.find("client-secret \"").unwrap() + "client-secret \"".len();
-    let secret = printed[start..].split('"').next().unwrap();
-    assert!(secret.len() >= 22, "128 bits at least");
-    let clients = fs::read_to_string(folder.path().join("data/clients.toml")).unwrap();
-    assert!(clients.contains("branch-fw") && !clients.contains(secret), "only the hash is kept");
-
-    let (Err(Failed::Usage(why)), _) = add(&["branch-fw", "--address", "192.0.2.2"]) else {
-        panic!("the name was taken")
-    };
-    assert!(why.contains("branch-fw"), "{why}");
-    let (done, printed) = add(&["lab-fw", "--address", "192.0.2.3"]);
-    assert_eq!(done, Ok(()));
-    assert!(printed.contains("# Replace SERVER-ADDRESS"), "{printed}");
-}
-
-#[test]
-fn a_server_is_named_and_a_name_that_its_certificate_lacks_is_warned_of() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("rollcall.toml");
-    let text = "[enforcement.tls]\nnames = [\"rollcall.example.net\"]\n";
-    fs::write(&file, format!("data = \"data\"\n{text}")).unwrap();
-    let add = |name: &str, server: &str| {
-        // Nobody listens there: what is printed is the same.
-        let line = ["rollcall", "--config", file.to_str().unwrap(), "--url", "http://127.0.0.1:9"];
-        let added = ["client", "add", name, "--address", "192.0.2.1", "--server-address", server];
-        let (done, printed) = run_line(&[&line[..], &added, &["--dialect", "xml"]].concat());
-        assert_eq!(done, Ok(()), "{printed}");
-        printed
-    };
-    let covered = add("one", "Rollcall.Example.NET");
-    assert!(covered.contains("connection primary address Rollcall.Example.NET\n"), "{covered}");
-    assert!(!covered.contains("WARNING"), "{covered}");
-    let lacking = add("two", "other.example.net");
-    assert!(lacking.contains("connection primary address other.example.net\n"), "{lacking}");
-    let setting = "[enforcement.tls] names = [\"other.example.net\"]";
-    assert!(lacking.contains("WARNING") && lacking.contains(setting), "{lacking}");
-    let clients = fs::read_to_string(folder.path().join("data/clients.toml")).unwrap();
-    assert_eq!(clients.matches("format = \"xml\"").count(), 2, "{clients}");
-
-    for wrong in ["10.0.0", "a b", "-a.example", "a..example", "https://a.example", ""] {
-        let line = ["rollcall", "client", "add", "x", "--address", "192.0.2.1", "--server-address"];
-        let line = line.into_iter().chain([wrong]);
-        assert!(CommandLine::try_parse_from(line).is_err(), "{wrong:?}");
-    }
-}
-
-#[test]
 fn a_secret_is_read_and_only_its_hash_printed() {
     let hashed = |mut input: &[u8]| {
         let mut printed = Vec::new();
@@ -468,35 +424,6 @@ fn a_secret_is_read_and_only_its_hash_printed() {
     assert_eq!(done, Ok(()));
     assert!(rollcall_config::SecretHash::new(&printed).is_ok() && !printed.contains("hunter2"));
     assert!(matches!(hashed(b"\n").0, Err(Failed::Usage(_))));
-}
-
-#[test]
-fn syslog_lines_are_tried_with_their_reasons() {
-    let tried = |templates: &[&str], mut input: &[u8]| {
-        let mut arguments = vec!["rollcall", "syslog-test"];
-        templates.iter().for_each(|name| arguments.extend(["--template", name]));
-        let line = CommandLine::try_parse_from(arguments).unwrap();
-        let Some(Command::SyslogTest(test)) = line.command else { panic!("another command") };
-        let mut printed = Vec::new();
-        let mut output = Output::new(Box::new(&mut printed), Form::Plain);
-        let done = test.run(&mut input, &mut output);
-        drop(output);
-        (done, String::from_utf8(printed).unwrap())
-    };
-    let (_, text) = rollcall_config::SHIPPED.iter().find(|(name, _)| *name == "openvpn").unwrap();
-    let table: toml::Table = text.parse().unwrap();
-    let samples = table["sample"].as_array().unwrap();
-    let good = samples.iter().find(|sample| sample.get("event").is_some()).unwrap();
-    let input = format!("{}\nnothing of ours\n\n", good["line"].as_str().unwrap());
-    let (done, printed) = tried(&["openvpn"], input.as_bytes());
-    assert_eq!(done, Ok(()), "{printed}");
-    assert!(printed.starts_with("1: openvpn: "), "{printed}");
-    assert!(
-        printed.contains("\n2: nothing: ") && printed.contains("\n2 lines: 1 gave"),
-        "{printed}"
-    );
-    assert_eq!(tried(&[], b"nothing of ours\n").0, Err(Failed::Nothing));
-    assert!(matches!(tried(&["no-such"], b"").0, Err(Failed::Usage(_))));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Pushes in every form, their receipts, and what is refused.
 
+use serde_json::json;
+
 use super::house::{bearer, point, pushers, settings, story};
 
 const THERE: [u8; 4] = [127, 0, 0, 2];
@@ -52,12 +54,18 @@ fn a_receipt_counts_what_was_known_and_what_was_refused() {
         let events = r#"[{"kind":"login","address":"10.0.0.1","user":"alice"},
             {"kind":"login","address":"127.0.0.1","user":"bob"},
             {"kind":"logout","address":"10.0.0.9","user":"carol"},
-            {"kind":"login","address":"10.0.0.2","user":"dave","at":"2001-01-01T00:00:00Z"}]"#;
+            {"kind":"login","address":"10.0.0.2","user":"dave","at":"2001-01-01T00:00:00Z"},
+            {"kind":"login","address":"10.0.0.3","user":"erin","at":"2001-01-01T00:00:00Z"}]"#;
         let answer = house.post(&token, events).await;
         let json = answer.json();
         let count = |key: &str| json[key].as_u64().unwrap();
-        assert_eq!((answer.status, count("received"), count("applied")), (200, 4, 1), "{answer:?}");
-        assert_eq!(count("applied") + count("deduplicated") + count("refused"), 4);
+        assert_eq!((answer.status, count("received"), count("applied")), (200, 5, 1), "{answer:?}");
+        assert_eq!(count("applied") + count("deduplicated") + count("refused"), 5);
+        let reasons = json!({"address_unusable": 1, "no_session": 1, "too_old": 2});
+        assert_eq!(json["reasons"], reasons, "{answer:?}");
+        let known = house.post(&token, r#"{"kind":"login","address":"10.0.0.1","user":"alice"}"#);
+        let known = known.await.json();
+        assert!(known["refused"] == 0 && known.get("reasons").is_none(), "{known}");
     });
 }
 
@@ -69,7 +77,9 @@ fn a_bad_body_is_refused_as_a_whole_with_the_place_of_the_mistake() {
             {"kind":"login","address":"nowhere","user":"bob"}]"#;
         let answer = house.post(&token, bad).await;
         assert_eq!(answer.status, 400);
-        assert_eq!(answer.json()["detail"], "item 1: address: not an IP address");
+        let problem = answer.json();
+        assert_eq!(problem["detail"], "item 1: address: not an IP address");
+        assert_eq!((&problem["type"], &problem["status"]), (&"about:blank".into(), &400.into()));
         let nobody = house.get(&token, "/ip/10.0.0.1").await.json();
         assert_eq!(nobody["report_entries"].as_array().map(Vec::len), Some(0));
         let entity = r#"<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><userfw-entries/>"#;

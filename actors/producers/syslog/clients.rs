@@ -78,22 +78,11 @@ impl Client {
         let templates =
             client.templates.iter().map(|t| (Arc::clone(&t.template), origin(t.name())));
         let templates = templates.collect();
-        let mut maps = Maps::default();
-        for (field, map) in &client.maps {
-            if let Ok(field) = field.parse::<Field>() {
-                map.values.iter().for_each(|(from, to)| maps.insert(field, from, to));
-            }
-        }
-        let time = match client.sender_time {
-            config::SenderTime::Trust => TimeSource::Sender,
-            config::SenderTime::Arrival => TimeSource::Arrival,
-        };
-        let (domain, zone) = (client.domain.clone(), client.zone.clone());
         Self {
             place,
             name: client.name.clone(),
-            reader: Reader::new(templates, Defaults { domain, maps, zone: zone.clone(), time }),
-            zone,
+            reader: Reader::new(templates, defaults(client)),
+            zone: client.zone.clone(),
             streams: AtomicUsize::new(0),
             certificate_names: client.certificate_names.clone(),
             allowance: settings.limits.lines_per_second.map(Allowance::new),
@@ -104,6 +93,21 @@ impl Client {
     pub(super) fn may_send(&self, now: Timestamp) -> bool {
         self.allowance.as_ref().is_none_or(|allowance| allowance.take(now))
     }
+}
+
+/// What a client's configuration says of all its lines: domain, maps, zone, and whose clock counts.
+pub fn defaults(client: &config::SyslogClient) -> Defaults {
+    let mut maps = Maps::default();
+    for (field, map) in &client.maps {
+        if let Ok(field) = field.parse::<Field>() {
+            map.values.iter().for_each(|(from, to)| maps.insert(field, from, to));
+        }
+    }
+    let time = match client.sender_time {
+        config::SenderTime::Trust => TimeSource::Sender,
+        config::SenderTime::Arrival => TimeSource::Arrival,
+    };
+    Defaults { domain: client.domain.clone(), maps, zone: client.zone.clone(), time }
 }
 
 /// So many lines in each second of the clock. Counted in one word: the second, and what was taken

@@ -1,6 +1,7 @@
 //! From the bytes of a message to what is harvested: events, or a reason why there are none.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -9,11 +10,14 @@ use rollcall_wire::syslog::{FrameProblem, Message, Outcome, SenderClock};
 
 use super::clients::{Client, Clients};
 use crate::clock::Clock;
+use crate::happenings::{Happening, SenderUnknown};
 use crate::producers::{Harvest, Outlet, Pending};
+use crate::sampling::Sample;
 
 /// The reader of one socket or connection.
 pub(super) struct Intake {
     pub(super) clients: Arc<Clients>,
+    strangers: Arc<Sample>,
     pub(super) clock: Clock,
     pub(super) outlet: Outlet,
     harvest: Harvest,
@@ -34,6 +38,7 @@ impl super::Syslog {
     pub(super) fn intake(&self, outlet: &Outlet) -> Intake {
         Intake {
             clients: Arc::clone(&self.clients),
+            strangers: Arc::clone(&self.strangers),
             clock: self.clock.clone(),
             outlet: outlet.clone(),
             harvest: Harvest::default(),
@@ -69,8 +74,12 @@ impl Intake {
         }
     }
 
-    /// Notes a message from somebody who is no client.
-    pub(super) fn stranger(&mut self) {
+    /// Notes a message that arrived at `seen` from an address of no client.
+    pub(super) fn stranger(&mut self, source: IpAddr, seen: Timestamp) {
+        if let Some(unlogged) = self.strangers.admit(seen) {
+            let (producer, source) = (self.outlet.producer(), source.to_canonical());
+            SenderUnknown { producer, source, unlogged }.emit();
+        }
         self.harvest.lost("sender_unknown", None);
     }
 

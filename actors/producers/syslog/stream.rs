@@ -18,7 +18,7 @@ use super::certificate::peer_names;
 use super::clients::Client;
 use super::intake::{BATCH, Intake};
 use super::{Reading, Syslog, failed};
-use crate::happenings::{Happening, StreamClosed, StreamRefused};
+use crate::happenings::{Happening, SenderUnknown, StreamClosed, StreamRefused};
 use crate::producers::{Outlet, ProducerFailed, Stop};
 
 /// How long a TLS handshake may take.
@@ -111,7 +111,7 @@ impl Door {
         let (producer, guests) = (self.outlet.producer().to_owned(), Arc::clone(&self.guests));
         let known = self.syslog.clients.at(peer.ip()).cloned();
         if known.is_none() && self.tls.is_none() {
-            return StreamRefused { producer: &producer, peer, reason: "sender_unknown" }.emit();
+            return self.turn_away(peer);
         }
         let Some(acceptor) = self.tls.clone() else {
             return self.listen(stream, peer, known).await;
@@ -133,6 +133,15 @@ impl Door {
         }
     }
 
+    /// Refuses a stream from an address of no client, which showed no certificate of one.
+    fn turn_away(&self, peer: SocketAddr) {
+        let producer = self.outlet.producer();
+        if let Some(unlogged) = self.syslog.strangers.admit(self.syslog.clock.now()) {
+            SenderUnknown { producer, source: peer.ip().to_canonical(), unlogged }.emit();
+        }
+        StreamRefused { producer, peer, reason: "sender_unknown" }.emit();
+    }
+
     async fn listen(
         &mut self,
         mut stream: impl AsyncRead + Unpin,
@@ -141,7 +150,7 @@ impl Door {
     ) {
         let producer = self.outlet.producer().to_owned();
         let Some(client) = client else {
-            return StreamRefused { producer: &producer, peer, reason: "sender_unknown" }.emit();
+            return self.turn_away(peer);
         };
         let guests = Arc::clone(&self.guests);
         let Some(_any) = Guest::enter(&guests.open, self.syslog.limits.connections) else {

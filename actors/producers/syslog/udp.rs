@@ -176,7 +176,7 @@ impl Reader {
                 _ => self.intake.clients.at(sender).cloned(),
             };
             match &known {
-                None => self.intake.stranger(),
+                None => self.intake.stranger(sender, now),
                 Some(_) if datagram.flags.contains(MsgFlags::MSG_TRUNC) => self.intake.too_long(),
                 Some(client) => {
                     let message = datagram.iovs().next().unwrap_or_default();

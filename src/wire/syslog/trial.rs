@@ -1,11 +1,12 @@
 //! Templates tried on lines by a person: for each line the events, or the first reason why there
 //! are none, and at the end a count. What `rollcall syslog-test` prints.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use rollcall_identity::{Event, Origin, Producer, Timestamp};
+use rollcall_identity::{Event, Name, Origin, Producer, Timestamp};
 
 use super::message::Message;
 use super::moment::SenderClock;
@@ -15,6 +16,9 @@ use super::template::Template;
 
 /// How much of a line a reason quotes, in bytes.
 const QUOTED: usize = 48;
+
+/// How many prefilters a reason names: all of most templates, and not all of all that are shipped.
+const PREFILTERS: usize = 8;
 
 /// Templates, as one client would use them.
 #[derive(Debug)]
@@ -118,8 +122,9 @@ impl Trial {
                 (template, number, rule, miss)
             })
             // The first of those that came equally far.
-            .min_by_key(|(.., miss)| std::cmp::Reverse(distance(miss)));
+            .min_by_key(|(.., miss)| Reverse(distance(miss)));
         match nearest {
+            Some((.., Miss::Prefilter)) => self.no_prefilter(message),
             Some((template, number, rule, miss)) => {
                 let reason = Reason { rule, miss: &miss, message };
                 format!("{} rule {number}: {reason}", template.name())
@@ -127,6 +132,38 @@ impl Trial {
             None => "no template".to_owned(),
         }
     }
+
+    /// What no rule found in the line: each rule is tried only where its prefilter is. Those of
+    /// which the line has the longest beginning are named first.
+    fn no_prefilter(&self, message: &Message<'_>) -> String {
+        let mut wanted: Vec<(&Name, &str)> = Vec::new();
+        for template in self.reader.templates() {
+            for prefilter in template.prefilters() {
+                if wanted.iter().all(|(_, known)| *known != prefilter) {
+                    wanted.push((template.name(), prefilter));
+                }
+            }
+        }
+        // Stable: of two that are as near, the one of the earlier rule.
+        wanted.sort_by_key(|(_, prefilter)| Reverse(shared(message.text, prefilter)));
+        let named = wanted.iter().take(PREFILTERS);
+        let named: Vec<_> =
+            named.map(|(template, prefilter)| format!("{prefilter:?} ({template})")).collect();
+        let more = match wanted.len().saturating_sub(PREFILTERS) {
+            0 => String::new(),
+            more => format!(", nor {more} others"),
+        };
+        format!("no prefilter is in the line: {}{more}", named.join(", "))
+    }
+}
+
+/// How much of the front of `prefilter` is somewhere in `text`, in bytes.
+fn shared(text: &[u8], prefilter: &str) -> usize {
+    let wanted = prefilter.as_bytes();
+    let at = |place: usize| {
+        text[place..].iter().zip(wanted).take_while(|(one, other)| one == other).count()
+    };
+    (0..text.len()).map(at).max().unwrap_or(0)
 }
 
 /// How far a rule came.
@@ -244,7 +281,9 @@ mod tests {
         };
         for (line, wanted) in [
             ("VPN a is up. User alice has 192.0.2.7", "demo: 1"),
-            ("VPN a is gone", "demo rule 1: the prefilter \" is up. \" is not in the line"),
+            ("VPN a is gone", "no prefilter is in the line: \" is up. \" (demo), \"logon\" (demo)"),
+            ("who is logoff", "no prefilter is in the line: \" is up. \" (demo), \"logon\" (demo)"),
+            ("logo of mine", "no prefilter is in the line: \"logon\" (demo), \" is up. \" (demo)"),
             (
                 "VPN a is up. Nobody has 192.0.2.7",
                 "demo rule 1: matches up to \"VPN a\", then wants \" is up. User \" and finds \" is up. Nobody has 192.0.2.7\"",
@@ -271,7 +310,7 @@ mod tests {
         }
         assert_eq!(
             trial.summary().to_string(),
-            "8 lines: 1 gave 1 events, 5 unmatched, 1 bad_address, 1 bad_json"
+            "10 lines: 1 gave 1 events, 7 unmatched, 1 bad_address, 1 bad_json"
         );
     }
 }

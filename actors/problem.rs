@@ -1,8 +1,9 @@
-//! Errors of the REST interface, as RFC 9457 problem details.
+//! What is wrong with a request, for whoever sent it: problem details (RFC 9457), of the REST
+//! interface and of the listener of the firewalls alike.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,13 +11,16 @@ use crate::mailbox::Gone;
 
 /// RFC 9457 section 3: what went wrong, for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
+    /// `about:blank`: there is no page on it, and the title is that of the status.
+    #[schema(example = "about:blank")]
+    r#type: &'static str,
+    /// The status in words.
+    title: &'static str,
     /// The HTTP status, repeated.
     #[serde(serialize_with = "number")]
     #[schema(value_type = u16)]
     status: StatusCode,
-    /// The status in words.
-    title: &'static str,
     /// What is wrong with this very request, and what would be right.
     detail: String,
     /// Each single reason, where there are several.
@@ -33,29 +37,36 @@ fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S:
 
 impl Problem {
     /// A problem of this status.
-    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { status, title, detail: detail.into(), reasons: Vec::new(), allow: None }
+        let (detail, reasons) = (detail.into(), Vec::new());
+        Self { r#type: "about:blank", title, status, detail, reasons, allow: None }
     }
 
     /// 400: the request cannot be understood.
-    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
     /// 404: it is not there.
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
     /// 405: it is there, and takes only `allow` (RFC 9110 section 15.5.6).
-    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("only {allow} is possible here");
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
     }
 
+    /// The answer that says so, with the headers of `answer`.
+    pub(crate) fn written_in(&self, mut answer: HttpResponseBuilder) -> HttpResponse {
+        let body = serde_json::to_string(self).expect("numbers and text can be written as JSON");
+        answer.content_type("application/problem+json").body(body)
+    }
+
     /// The same with each single reason.
-    pub(super) fn with_reasons(self, reasons: Vec<String>) -> Self {
+    pub(crate) fn with_reasons(self, reasons: Vec<String>) -> Self {
         Self { reasons, ..self }
     }
 }
@@ -92,8 +103,6 @@ impl ResponseError for Problem {
         if let Some(allow) = self.allow {
             response.insert_header((ALLOW, allow));
         }
-        response
-            .content_type("application/problem+json")
-            .body(serde_json::to_string(self).expect("numbers and text can be written as JSON"))
+        self.written_in(response)
     }
 }

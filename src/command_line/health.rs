@@ -1,0 +1,183 @@
+//! `producers`, `enforcement-points`, `actors` and `reload`: how each part of the server is, as a
+//! table, and a configuration put in force.
+
+use serde_json::Value;
+
+use super::Failed;
+use super::output::{Form, Output};
+use super::server::{Answer, Server};
+use super::sessions::word;
+
+/// A column: its heading, and what stands in it.
+type Column = (&'static str, fn(&Value) -> String);
+
+const PRODUCERS: [Column; 8] = [
+    ("producer", |it| text(&it["actor"])),
+    ("state", |it| text(&it["state"])),
+    ("received", |it| text(&it["account"]["received"])),
+    ("applied", |it| text(&it["account"]["applied"])),
+    ("known", |it| text(&it["account"]["deduplicated"])),
+    ("refused", |it| text(&it["account"]["refused"])),
+    ("dropped", |it| text(&it["account"]["dropped"])),
+    ("last activity", |it| text(&it["last_activity"])),
+];
+
+const POINTS: [Column; 9] = [
+    ("name", |it| text(&it["name"])),
+    ("role", |it| text(&it["role"])),
+    ("queries", |it| text(&it["queries"])),
+    ("reports", |it| text(&it["reports"])),
+    ("errors", |it| text(&it["errors"])),
+    ("pushed", |it| text(&it["pushed"])),
+    ("behind", |it| text(&it["lag_changes"])),
+    ("last seen", |it| text(&it["last_seen"])),
+    ("from", |it| text(&it["last_address"])),
+];
+
+const ACTORS: [Column; 8] = [
+    ("actor", |it| text(&it["actor"])),
+    ("kind", |it| text(&it["kind"])),
+    ("stage", |it| text(&it["stage"])),
+    ("state", |it| text(&it["state"])),
+    ("since", |it| text(&it["since"])),
+    ("mailbox", |it| format!("{}/{}", it["mailbox_depth"], it["mailbox_capacity"])),
+    ("handled", |it| text(&it["handled"])),
+    ("restarts", |it| counts(&it["restarts"]).unwrap_or_else(|| "-".to_owned())),
+];
+
+/// Prints the producers with their accounts, and below why something was dropped or ended.
+pub(super) fn producers(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    let producers = listed(server, "/api/v1/producers", &PRODUCERS, output)?;
+    remarks(&producers, output, |producer| {
+        let dropped = counts(&producer["account"]["dropped_by_reason"]);
+        dropped.map(|dropped| format!("dropped {dropped}"))
+    })?;
+    last_errors(&producers, output)
+}
+
+/// Prints who may ask or push, and how far each of them is.
+pub(super) fn points(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    listed(server, "/api/v1/enforcement-points", &POINTS, output).map(drop)
+}
+
+/// Prints all actors, and below why one of them ended.
+pub(super) fn actors(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    let actors = listed(server, "/api/v1/actors", &ACTORS, output)?;
+    last_errors(&actors, output)
+}
+
+/// Lets the server read its configuration anew, and prints what that changed.
+pub(super) fn reload(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    let report = match server.post("/api/v1/reload")? {
+        Answer::Found(report) => report,
+        Answer::Nothing(why) => return Err(Failed::Request(why)),
+    };
+    let named = |what: &str, key: &str| {
+        let words: Vec<&str> =
+            report[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        (!words.is_empty()).then(|| format!("{what}: {}", words.join(", ")))
+    };
+    let said = [
+        named("changed", "changed"),
+        named("restarted", "restarted"),
+        named("in force only after a restart of the server", "after_restart"),
+    ];
+    let said: Vec<String> = said.into_iter().flatten().collect();
+    let plain = if said.is_empty() { "nothing had changed".to_owned() } else { said.join("\n") };
+    output.either(&report, plain)
+}
+
+/// Prints what is at `path`: a line of JSON for each, or a table. Returns what is to be remarked on.
+fn listed(
+    server: &Server,
+    path: &str,
+    columns: &[Column],
+    output: &mut Output<'_>,
+) -> Result<Vec<Value>, Failed> {
+    let all = match server.get(path, &[])? {
+        Answer::Found(Value::Array(all)) => all,
+        Answer::Found(_) => return Err(Failed::Request(format!("{path} answered no list"))),
+        Answer::Nothing(why) => return Err(Failed::Request(why)),
+    };
+    if output.form() == Form::Json {
+        all.iter().try_for_each(|one| output.line(one))?;
+        return Ok(Vec::new());
+    }
+    output.line(table(&all, columns))?;
+    Ok(all)
+}
+
+/// Prints a line for each of which there is something to say.
+fn remarks(
+    all: &[Value],
+    output: &mut Output<'_>,
+    remark: impl Fn(&Value) -> Option<String>,
+) -> Result<(), Failed> {
+    all.iter().try_for_each(|one| match remark(one) {
+        Some(remark) => output.line(format_args!("{}: {remark}", word(&one["actor"]))),
+        None => Ok(()),
+    })
+}
+
+fn last_errors(all: &[Value], output: &mut Output<'_>) -> Result<(), Failed> {
+    remarks(all, output, |one| Some(format!("last error: {}", one["last_error"].as_str()?)))
+}
+
+/// Headings and rows, each column as wide as its widest cell.
+fn table(rows: &[Value], columns: &[Column]) -> String {
+    let heading = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
+    let cells = |row| columns.iter().map(|(_, cell)| cell(row)).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(heading).chain(rows.iter().map(cells)).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns.len()).filter_map(width).collect();
+    let aligned = lines.iter().map(|line| {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    aligned.collect::<Vec<_>>().join("\n")
+}
+
+/// A text without its quotes, a number, or `-` for nothing.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `2 panic, 1 error`; `None` for none.
+fn counts(of: &Value) -> Option<String> {
+    let counts = of.as_object()?.iter().map(|(word, count)| format!("{count} {word}"));
+    let counts: Vec<String> = counts.collect();
+    (!counts.is_empty()).then(|| counts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_table_is_aligned_and_says_where_nothing_is_known() {
+        let point = |name: &str, queries, lag| json!({"name": name, "queries": queries, "lag_changes": lag});
+        let points =
+            [point("fw", json!(12), json!(0)), point("branch-firewall", json!(7), json!(null))];
+        let columns: [Column; 3] = [POINTS[0], POINTS[2], POINTS[6]];
+        assert_eq!(
+            table(&points, &columns),
+            "name             queries  behind\n\
+             fw               12       0\n\
+             branch-firewall  7        -"
+        );
+        assert_eq!(table(&[], &columns), "name  queries  behind");
+    }
+
+    #[test]
+    fn counts_are_told_by_their_words() {
+        let counted = counts(&json!({"bad_address": 1, "unmatched": 30}));
+        assert_eq!(counted.as_deref(), Some("1 bad_address, 30 unmatched"));
+        assert_eq!((counts(&json!({})), counts(&Value::Null)), (None, None));
+    }
+}
