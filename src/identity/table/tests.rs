@@ -277,6 +277,40 @@ fn a_null_user_takes_over_only_where_that_is_allowed() {
 }
 
 #[test]
+fn who_became_ignored_can_still_leave_and_does_nothing_else() {
+    let ignores = [
+        crate::IgnoreRules { users: vec![Glob::new("ali*").unwrap()], ..Default::default() },
+        crate::IgnoreRules { domains: vec![Glob::new("corp").unwrap()], ..Default::default() },
+        crate::IgnoreRules { networks: vec!["10.0.0.0/8".parse().unwrap()], ..Default::default() },
+    ];
+    for ignore in ignores {
+        let mut table = Table::default();
+        table.apply(Revision(1), &saw(VpnUp, "alice@corp", 10), &rules());
+        let reloaded = Rules { ignore, ..rules() };
+        let again = table.apply(Revision(2), &saw(Rekey, "alice@corp", 20), &reloaded);
+        assert!(matches!(again.verdict, Verdict::Refused(_)), "{again:?}");
+        let left = table.apply(Revision(3), &saw(Logout, "alice@corp", 30), &reloaded);
+        assert_eq!(left.verdict, Verdict::Applied(Rule::LoggedOut));
+        assert_eq!(present(&table), "nobody");
+    }
+}
+
+#[test]
+fn an_end_is_never_too_old_but_must_follow_the_last_proof() {
+    // The gateway was cut off from Rollcall for hours, and delivers then.
+    let hours = 6 * 3600;
+    let alice = saw(VpnUp, "alice", 100);
+    let down = received(saw(VpnDown, "alice", 200), 200 + hours);
+    let (table, decision) = fold(&rules(), &[alice.clone(), down]);
+    assert_eq!(decision.verdict, Verdict::Applied(Rule::LoggedOut));
+    assert_eq!(present(&table), "nobody");
+    let before = received(saw(VpnDown, "alice", 50), 200 + hours);
+    let (table, decision) = fold(&rules(), &[alice, before]);
+    assert_eq!(decision.verdict, Verdict::Refused(Refusal::Late));
+    assert_eq!(present(&table), "alice");
+}
+
+#[test]
 fn a_nameless_end_is_bound_to_the_domain_of_who_is_there() {
     let mut table = Table::default();
     table.apply(Revision(1), &saw(VpnUp, "alice@corp", 10), &rules());
