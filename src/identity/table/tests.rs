@@ -311,6 +311,40 @@ fn an_end_is_never_too_old_but_must_follow_the_last_proof() {
 }
 
 #[test]
+fn everybody_said_to_leave_before_their_login_came_stays_away() {
+    let left = [saw(VpnDown, "alice", 30), saw(VpnDown, "bob", 31)];
+    // An older word about alice comes last, and takes nothing back.
+    let older = received(saw(Logout, "alice", 10), 32);
+    for user in ["alice", "bob"] {
+        let late = received(saw(VpnUp, user, 20), 33);
+        let (table, decision) =
+            fold(&rules(), &[left[0].clone(), left[1].clone(), older.clone(), late]);
+        assert_eq!(decision.verdict, Verdict::Refused(Refusal::Late), "{user}");
+        assert_eq!(present(&table), "nobody");
+    }
+    let (table, _) = fold(&rules(), &[left[0].clone(), left[1].clone(), saw(VpnUp, "alice", 34)]);
+    assert_eq!(present(&table), "alice", "a login after that is news");
+}
+
+#[test]
+fn a_device_seen_after_the_logoff_time_does_not_make_a_login_late() {
+    let rules = Rules { logoff_time: Duration::from_secs(60), ..rules() };
+    let device = saw(DeviceSeen, "<pc1>", 100);
+    for user in ["alice", "bob"] {
+        let login = received(saw(Login, user, 90), 101);
+        let (table, decision) = fold(&rules, &[saw(VpnUp, "alice", 10), device.clone(), login]);
+        assert_eq!(decision.verdict, Verdict::Applied(Rule::FirstUser), "{user}");
+        assert_eq!(present(&table), format!("{user}<pc1>"));
+    }
+    // What is older than the last proof of alice is late all the same.
+    let late = received(saw(Login, "bob", 50), 101);
+    let events = [saw(VpnUp, "alice", 10), saw(Rekey, "alice", 55), saw(DeviceSeen, "<p>", 120)];
+    let [up, rekey, device] = events;
+    let (_, decision) = fold(&rules, &[up, rekey, device, received(late, 121)]);
+    assert_eq!(decision.verdict, Verdict::Refused(Refusal::Late));
+}
+
+#[test]
 fn a_nameless_end_is_bound_to_the_domain_of_who_is_there() {
     let mut table = Table::default();
     table.apply(Revision(1), &saw(VpnUp, "alice@corp", 10), &rules());
