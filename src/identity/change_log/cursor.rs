@@ -32,6 +32,13 @@ impl Cursor {
     pub const fn new(epoch: u64, revision: Revision) -> Self {
         Self { epoch, revision, began: Revision(0) }
     }
+
+    /// The same consumer, to be told once more of everything that stands. It held what stood here,
+    /// so of ends it hears only what came after.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { revision: Revision(0), began: self.revision.max(self.began), ..self }
+    }
 }
 
 impl fmt::Display for Cursor {
