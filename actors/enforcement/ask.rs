@@ -93,7 +93,7 @@ impl Enforcement {
         let (cursor, asked) = (reading.cursor, reading.asked());
         let mut page = self.page(Read { cursor, since, filter: asked, limit }).await?;
         let next = reading.told(&mut page, self.points.now());
-        if page.resync {
+        if page.resync || reading.refiltered {
             Resynced { point: client.name.as_str() }.emit();
         }
         let knows = if page.more { Knows::Part } else { Knows::Everything };

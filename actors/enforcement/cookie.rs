@@ -132,22 +132,23 @@ pub(super) struct Reading {
     filter: Arc<Filter>,
     fingerprint: Fingerprint,
     pass: Pass,
+    /// Whether everything is begun here because the filter is another one.
+    pub(super) refiltered: bool,
 }
 
 impl Reading {
     /// Goes on from `cookie`, under the filter that is in force now.
     pub(super) fn new(cookie: Option<Cookie>, filter: Arc<Filter>) -> Self {
         let fingerprint = Fingerprint::of(&filter);
+        let refiltered = cookie.is_some_and(|cookie| cookie.filter != Some(fingerprint));
         let (cursor, pass) = match cookie {
             None => (None, Pass::News),
-            Some(cookie) if cookie.filter == Some(fingerprint) => {
-                (Some(cookie.cursor), cookie.pass)
-            }
             // Also in the middle of a reading of everything: what was told in it was by a filter
             // that is past as well.
-            Some(cookie) => (Some(cookie.cursor.again()), Pass::Everything),
+            Some(cookie) if refiltered => (Some(cookie.cursor.again()), Pass::Everything),
+            Some(cookie) => (Some(cookie.cursor), cookie.pass),
         };
-        Self { cursor, filter, fingerprint, pass }
+        Self { cursor, filter, fingerprint, pass, refiltered }
     }
 
     /// By which filter the log is to be read.

@@ -85,6 +85,23 @@ fn what_is_no_cookie_is_strange() {
     }
 }
 
+#[test]
+fn a_changed_filter_is_noticed_once() {
+    let cookie: Cookie = "7.3~00ff00ff00ff00ff".parse().unwrap();
+    let filter = Arc::new(domains(&["corp"]));
+    let first = Reading::new(Some(cookie), Arc::clone(&filter));
+    assert!(first.refiltered);
+    assert_eq!(first.cursor.unwrap().to_string(), "7.0.3", "of ends, only those after it");
+    let next = Cursor::new(7, Revision(2));
+    let mut page = Page { changes: Vec::new(), next, more: true, resync: false };
+    let amid = first.told(&mut page, Timestamp::EPOCH);
+    let second = Reading::new(Some(amid), filter);
+    assert!(!second.refiltered);
+    assert_eq!((second.cursor, second.pass), (Some(next), Pass::Everything));
+    page.more = false;
+    assert_eq!(second.told(&mut page, Timestamp::EPOCH).pass, Pass::News);
+}
+
 /// One thing that happens.
 #[derive(Debug, Clone)]
 enum Step {
