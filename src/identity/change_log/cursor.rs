@@ -94,6 +94,15 @@ mod tests {
         assert_eq!("99999999999999999999.1".parse::<Cursor>(), Err(BadCursor));
     }
 
+    #[test]
+    fn who_reads_again_heard_of_every_end_so_far() {
+        for (cursor, again) in [("7.3", "7.0.3"), ("7.3.9", "7.0.9"), ("7.9.3", "7.0.9")] {
+            let cursor: Cursor = cursor.parse().unwrap();
+            assert_eq!(cursor.again().to_string(), again);
+            assert_eq!(cursor.again().again(), cursor.again());
+        }
+    }
+
     proptest! {
         #[test]
         fn a_cursor_means_the_same_after_its_text(epoch: u64, revision: u64, began: u64) {
