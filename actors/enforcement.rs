@@ -12,6 +12,7 @@
 //! An actor that is not there makes a 503, never an empty answer: a firewall keeps what it knows.
 
 mod ask;
+mod cookie;
 mod lockout;
 mod login;
 mod points;

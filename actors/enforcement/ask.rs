@@ -7,11 +7,12 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use rollcall_identity::{
-    Address, Cursor, Filter, Glob, Name, Page, Principal, Revision, Session, Timestamp,
+    Address, Filter, Glob, Name, Page, Principal, Revision, Session, Timestamp,
 };
 use rollcall_wire::http::Request;
 use rollcall_wire::srx::{self, Answer, Asked, Question, Report, Scope};
 
+use super::cookie::{Cookie, Reading};
 use super::points::{Asks, Client};
 use super::refused::Refused;
 use super::tally::Knows;
@@ -86,17 +87,20 @@ impl Enforcement {
         // that is too old: the firewall begins from nothing. Were it refused, it would be sent
         // again for ever.
         let stranger = cookie.is_some();
-        let cursor: Option<Cursor> = cookie.and_then(|cookie| cookie.parse().ok());
+        let cookie: Option<Cookie> = cookie.and_then(|cookie| cookie.parse().ok());
         let since = since.filter(|_| !stranger);
-        let page = self.page(Read { cursor, since, filter, limit }).await?;
-        if page.resync {
+        let reading = Reading::new(cookie, filter);
+        let (cursor, asked) = (reading.cursor, reading.asked());
+        let mut page = self.page(Read { cursor, since, filter: asked, limit }).await?;
+        let next = reading.told(&mut page, self.points.now());
+        if page.resync || reading.refiltered {
             Resynced { point: client.name.as_str() }.emit();
         }
         let knows = if page.more { Knows::Part } else { Knows::Everything };
         client.tally.told(page.next.revision, knows, self.points.now());
         client.tally.measure_lag(self.points.newest());
         let reports = page.changes.iter().map(Report::from);
-        Ok(srx::batch(&asks.dialect, reports, &page.next.to_string(), out))
+        Ok(srx::batch(&asks.dialect, reports, &next.to_string(), out))
     }
 
     /// The next page in which there is something, or the last one.

@@ -184,7 +184,7 @@ impl Happening for QueryRefused<'_> {
 }
 
 /// An enforcement point began from nothing: for the first time, or because its cookie is too old,
-/// of another life of the journal, or of another server.
+/// of another life of the journal, of another server, or of another filter.
 pub(crate) struct Resynced<'a> {
     pub point: &'a str,
 }

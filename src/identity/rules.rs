@@ -19,11 +19,13 @@ pub struct Authority {
     /// The domains it may speak for, in lower case; empty means all. A principal without a domain
     /// is granted only when this is empty.
     pub domains: Vec<Name>,
-    /// How old an event may be to change a session; `None` for the rule's own limit.
+    /// How old an event may be to begin, extend or alter a session; `None` for the rule's own limit.
+    /// Ends have none.
     pub max_age: Option<Duration>,
 }
 
-/// Whom and what every source's events are ignored for.
+/// Whom and what every source's events are ignored for. Ends are heard all the same: a user who
+/// was there before the rule can still leave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IgnoreRules {
     /// Globs over `user` and over `user@domain`.
@@ -43,7 +45,7 @@ pub struct Rules {
     pub ignore: IgnoreRules,
     /// Other names of domains, all in lower case: `corp` is `corp.example.com`.
     pub domain_aliases: HashMap<Name, Name>,
-    /// How old an event may be to change a session.
+    /// How old an event may be to begin, extend or alter a session. Ends have no such limit.
     pub max_age: Duration,
     /// How far in the future an event may be.
     pub max_skew: Duration,
@@ -77,7 +79,7 @@ impl Rules {
         self.authorities.get(&Source(producer, client))
     }
 
-    /// For how long what ended, and what was refused, can still matter: no event that is allowed is
+    /// For how long what ended, and what was refused, can still matter: no login that is allowed is
     /// older, and an administrator asks within a logoff time why somebody lost an address.
     pub fn memory(&self) -> Duration {
         let ages = self.authorities.values().filter_map(|authority| authority.max_age);

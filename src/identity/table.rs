@@ -2,6 +2,7 @@
 
 mod claim;
 mod deciding;
+mod departures;
 mod expiry;
 mod explain;
 mod past;
@@ -18,7 +19,7 @@ use self::claim::Claim;
 use self::deciding::{Scene, Step};
 use self::expiry::{AGAIN, Queue};
 pub use self::explain::{Explanation, Record};
-use self::past::{Departed, Ended, Past, Ring, Ticket};
+use self::past::{Ended, Past, Ring, Ticket};
 use crate::{
     Address, Change, Effect, Event, Kind, Origin, Precision, Refusal, Revision, Rule, Rules,
     Session, Timestamp, Verdict,
@@ -213,7 +214,10 @@ impl Table {
         let since = after.since;
         let before = self.put(after.clone());
         if let Some(before) = before.as_ref().filter(|_| displaces) {
-            self.remember_end(before.clone(), since, claim.event.seen, revision);
+            // A device follows a user only whose logoff time has passed. It says nothing of who
+            // logged in meanwhile, so it orders later logins no more than the logoff time does.
+            let at = if rule == Rule::DeviceOnly { before.confirmed } else { since };
+            self.remember_end(before.clone(), at, claim.event.seen, revision);
         }
         // How a session came by its details is not in its cause; every other beginning is, until
         // something competes with it.
@@ -257,10 +261,10 @@ impl Table {
         }
         if matches!(refusal, Refusal::NoSession | Refusal::OtherUser)
             && claim.kind.ends()
-            && let Some(principal) = claim.principal.as_deref().cloned()
+            && let Some(principal) = claim.principal.as_deref()
             && let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut())
         {
-            past.departed = Some(Box::new(Departed { principal, at: claim.moment() }));
+            past.departed.note(principal, claim.moment());
         }
         Decision { verdict, change: None }
     }

@@ -14,7 +14,7 @@ mod xml;
 
 use std::sync::Arc;
 
-use rollcall_identity::{Event, Name, Origin, Timestamp};
+use rollcall_identity::{Event, Kind, Name, Origin, Timestamp};
 
 use crate::http::{Body, Parameters, Request};
 
@@ -38,8 +38,8 @@ pub struct Received<'a> {
 }
 
 /// Whether a firewall's request below the query API's prefix is a push, and not a question. It is
-/// one when it is a POST or PUT to a path that only pushes have, or has XML, a JSON list, or both an
-/// address and a user to tell; with any method when it does so at `user`, the documented path of the
+/// one when it is a POST or PUT to a path that only pushes have, or has XML, a JSON list, or an
+/// address and with it a user or the end or rekey of a tunnel to tell; with any method when it does so at `user`, the documented path of the
 /// captive portal.
 pub fn recognises(request: &Request<'_>) -> bool {
     let Some(segments) = request.segments() else { return false };
@@ -61,7 +61,7 @@ pub fn recognises(request: &Request<'_>) -> bool {
     }
 }
 
-/// Whether the parameters name both an address and a user.
+/// Whether the parameters name both an address and a user, or say what no user is needed for.
 fn tells(request: &Request<'_>) -> bool {
     let Ok(parameters) = Parameters::read(request) else { return false };
     let names = |wanted| {
@@ -69,14 +69,22 @@ fn tells(request: &Request<'_>) -> bool {
             .iter()
             .any(|(name, value)| !value.is_empty() && meaning(name) == Some(Meaning::Field(wanted)))
     };
-    names(Field::Address) && names(Field::User)
+    let of_tunnel = || {
+        let states = parameters
+            .iter()
+            .filter(|(name, _)| meaning(name) == Some(Meaning::Field(Field::State)));
+        let mut kinds = states.filter_map(|(_, state)| words::kind(state));
+        kinds.any(|kind| matches!(kind, Kind::VpnDown | Kind::Rekey))
+    };
+    names(Field::Address) && (names(Field::User) || of_tunnel())
 }
 
 /// Reads what a firewall pushed, in any candidate form. An entry with two addresses (a VPN client
 /// with IPv4 and IPv6) is two events. What the query or an envelope tells is true of each entry.
 ///
 /// An entry without a state is a login, except in XML, whose model demands one: the captive portal
-/// pushes nothing else, and only successful ones. Members with other names are ignored, unless they
+/// pushes nothing else, and only successful ones. A tunnel's end or rekey without a user is told of
+/// whoever has the address. Members with other names are ignored, unless they
 /// tell the only state there is.
 ///
 /// # Errors
@@ -94,8 +102,8 @@ pub fn read(request: &Request<'_>, received: Received<'_>) -> Result<Vec<Event>,
 }
 
 /// Reads the body of `POST /api/v1/events`: one object or a list of objects with the keys `kind`,
-/// `address`, `user`, `domain`, `device`, `groups`, `posture` and `at` (RFC 3339). Unknown and
-/// repeated keys are refused; `null` is as if the key were not there.
+/// `address`, `user`, `domain`, `device`, `groups`, `posture` and `at` (RFC 3339). A `vpn_down` or
+/// `rekey` needs no user: it means whoever has the address. Unknown and repeated keys are refused; `null` is as if the key were not there.
 ///
 /// # Errors
 /// [`BadPush`] names the index of the item, from 0, the key and the problem.

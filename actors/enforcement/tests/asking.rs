@@ -7,7 +7,7 @@ use rollcall_wire::srx::Format;
 use serde_json::Value;
 
 use super::super::Role;
-use super::house::{House, bearer, point, story};
+use super::house::{House, bearer, point, pushers, settings, story};
 
 /// Pushes so many logins, `u<n>` at `10.0.<n / 256>.<n % 256>`, half of them in each domain.
 async fn fill(house: &House, token: &str, count: usize) {
@@ -143,6 +143,94 @@ fn filters_of_the_point_and_of_the_request_hold_for_every_question() {
             house.get(&narrow, "/ip/10.0.0.16").await.json()["report_entries"][0]["user-name"],
             "u16"
         );
+    });
+}
+
+/// The activities and users of the next answer, by address, and its cookie.
+async fn next(house: &House, token: &str, cookie: &str) -> (BTreeMap<String, String>, String) {
+    let answer = house.get(token, &format!("?cookie={cookie}")).await.json();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let reports = answer["report_entries"].as_array().unwrap().iter();
+    let told = reports.map(|report| {
+        let (activity, user) = (text(&report["activity"]), text(&report["user-name"]));
+        (text(&report["ip-address"]), format!("{activity} {user}"))
+    });
+    (told.collect(), text(&answer["cookie"]))
+}
+
+#[test]
+fn a_reload_of_the_filter_reaches_what_the_firewall_holds() {
+    story(vec![point("srx1"), point("srx2")], async |house| {
+        let (token, pushes) = (house.token("srx1").await, house.token("srx2").await);
+        let govern = |change: &dyn Fn(&mut rollcall_config::Point)| {
+            let mut mine = point("srx1");
+            change(&mut mine);
+            house.points.govern(&settings(vec![mine, point("srx2")]), &pushers());
+        };
+        fill(&house, &pushes, 4).await;
+        let (told, cookie) = next(&house, &token, "").await;
+        assert_eq!(told.len(), 4);
+        let (told, cookie) = next(&house, &token, &cookie).await;
+        assert_eq!(told.len(), 0, "the same filter: nothing is told twice");
+
+        // Fewer networks: whoever is outside is a logout, even one who left meanwhile.
+        govern(&|point| point.include = vec!["10.0.0.0/31".parse().unwrap()]);
+        let left = r#"{"kind":"logout","address":"10.0.0.3","user":"u3","domain":"lab.example"}"#;
+        assert_eq!(house.post(&pushes, left).await.json()["applied"], 1);
+        let (told, cookie) = next(&house, &token, &cookie).await;
+        let expected = ["login u0", "login u1", "logout ", "logout "];
+        assert_eq!(told.into_values().collect::<Vec<_>>(), expected, "and without their names");
+
+        // Another domain, while another user takes over unseen.
+        govern(&|point| point.domains = vec![Glob::new("lab.*").unwrap()]);
+        let over = r#"{"kind":"login","address":"10.0.0.1","user":"bob","domain":"corp.example"}"#;
+        house.later(std::time::Duration::from_secs(1));
+        assert_eq!(house.post(&pushes, over).await.json()["applied"], 1);
+        let (told, cookie) = next(&house, &token, &cookie).await;
+        let expected = ["logout ", "logout ", "logout "];
+        assert_eq!(told.into_values().collect::<Vec<_>>(), expected);
+
+        // Everything: also those who were there all the time.
+        govern(&|_| {});
+        let (told, cookie) = next(&house, &token, &cookie).await;
+        assert_eq!(told["10.0.0.0"], "login u0");
+        assert_eq!((told["10.0.0.1"].as_str(), told.len()), ("login bob", 3));
+        // So does the filter of the request.
+        let (told, cookie) = next(&house, &token, &format!("{cookie}&domain=lab.example")).await;
+        assert_eq!(told["10.0.0.0"], "logout ");
+        let (told, _) = next(&house, &token, &format!("{cookie}&domain=lab.example")).await;
+        assert_eq!(told.len(), 0);
+    });
+}
+
+#[test]
+fn a_reload_amid_the_pages_is_followed_to_the_end() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        fill(&house, &token, 60).await;
+        let (mut held, mut path) = (BTreeMap::new(), "?entry_count=7".to_owned());
+        for round in 0..40 {
+            let mut mine = point("srx1");
+            if round >= 2 {
+                mine.domains = vec![Glob::new("corp.*").unwrap()];
+            }
+            if round >= 5 {
+                mine.exclude = vec!["10.0.0.0/28".parse().unwrap()];
+            }
+            house.points.govern(&settings(vec![mine]), &pushers());
+            let answer = house.get(&token, &path).await.json();
+            for report in answer["report_entries"].as_array().unwrap() {
+                let address = report["ip-address"].as_str().unwrap().to_owned();
+                match report["activity"].as_str() {
+                    Some("login") => held.insert(address, report["user-name"].clone()),
+                    _ => held.remove(&address),
+                };
+            }
+            path = format!("?entry_count=7&cookie={}", answer["cookie"].as_str().unwrap());
+        }
+        assert!(!path.ends_with("~all"), "{path}");
+        assert_eq!(held.len(), 22, "the even ones from 16 to 58: {held:?}");
+        assert!(!held.contains_key("10.0.0.2") && held.contains_key("10.0.0.58"));
     });
 }
 

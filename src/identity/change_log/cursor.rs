@@ -32,6 +32,13 @@ impl Cursor {
     pub const fn new(epoch: u64, revision: Revision) -> Self {
         Self { epoch, revision, began: Revision(0) }
     }
+
+    /// The same consumer, to be told once more of everything that stands. It held what stood here,
+    /// so of ends it hears only what came after.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { revision: Revision(0), began: self.revision.max(self.began), ..self }
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -85,6 +92,15 @@ mod tests {
             assert_eq!(text.parse::<Cursor>(), Err(BadCursor), "{text:?}");
         }
         assert_eq!("99999999999999999999.1".parse::<Cursor>(), Err(BadCursor));
+    }
+
+    #[test]
+    fn who_reads_again_heard_of_every_end_so_far() {
+        for (cursor, again) in [("7.3", "7.0.3"), ("7.3.9", "7.0.9"), ("7.9.3", "7.0.9")] {
+            let cursor: Cursor = cursor.parse().unwrap();
+            assert_eq!(cursor.again().to_string(), again);
+            assert_eq!(cursor.again().again(), cursor.again());
+        }
     }
 
     proptest! {

@@ -152,9 +152,11 @@ impl Slot {
             return Some(Change { revision, address, effect, before: None, after: shown, cause });
         }
         // The consumer may hold a session that was admitted, now or by its domain before. One that
-        // began from nothing after that holds none.
+        // began from nothing after that end holds none. A session that lapses unfolded has not
+        // ended yet, whatever its revision, and a consumer that reads again may well hold it.
         let may_hold = shown.is_some() || self.was.is_some();
-        if revision <= began || !may_hold {
+        let lapses = !present && matches!(self.state, State::Present(..));
+        if (revision <= began && !lapses) || !may_hold {
             return None;
         }
         let before = shown.or_else(|| self.was.as_ref().filter(admitted).cloned());

@@ -79,6 +79,11 @@ impl<'a> Claim<'a> {
     }
 
     /// Whether the event may take part in deciding at all, given whose session is `there`.
+    ///
+    /// An end is heard of ignored users and networks too, and however old it is: a session may have
+    /// begun before the rule was written, and a firewall that keeps serving the rights of somebody
+    /// who left is worse than any end. One that is older than the last proof of the user is refused
+    /// when it is decided, so nothing is lost by hearing it.
     pub(super) fn admitted(&self, rules: &Rules, there: Option<&Session>) -> Result<(), Refusal> {
         self.event.address.usable().map_err(|_| Refusal::AddressUnusable)?;
         if self.kind == Kind::Expiry {
@@ -86,14 +91,16 @@ impl<'a> Claim<'a> {
             return if ours { Ok(()) } else { Err(Refusal::KindNotGranted) };
         }
         let max_age = self.granted(rules, there)?;
-        self.not_ignored(rules)?;
+        if !self.kind.ends() {
+            self.not_ignored(rules)?;
+        }
         let somebody = self.principal.is_some() || self.device.is_some();
         if !somebody && !self.means_whoever_is_there() {
             return Err(Refusal::Nobody);
         }
         let Event { at, seen, .. } = *self.event;
         match () {
-            () if seen.since(at) > max_age => Err(Refusal::TooOld),
+            () if seen.since(at) > max_age && !self.kind.ends() => Err(Refusal::TooOld),
             () if at.since(seen) > rules.max_skew => Err(Refusal::FromFuture),
             () => Ok(()),
         }

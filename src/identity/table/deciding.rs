@@ -86,8 +86,7 @@ impl<'a> Scene<'a> {
     fn decided_about(self, who: &Principal) -> Option<Timestamp> {
         let user = self.session.filter(|s| s.principal.is_some()).map(|s| s.confirmed);
         let ended = self.past.and_then(|past| past.ended.as_ref()).map(|ended| ended.at);
-        let departed = self.past.and_then(|past| past.departed.as_ref());
-        let departed = departed.filter(|d| d.principal.agrees_with(who)).map(|d| d.at);
+        let departed = self.past.and_then(|past| past.departed.of(who));
         user.max(ended).max(departed)
     }
 

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::departures::Departures;
 use super::explain::Record;
-use crate::{Address, Principal, Revision, Session, Timestamp};
+use crate::{Address, Revision, Session, Timestamp};
 
 /// What is remembered of one address. Most addresses have none: it exists only once something
 /// competed, was refused, altered the session, or ended.
@@ -13,7 +14,7 @@ pub(super) struct Past {
     /// The last session that is no more.
     pub(super) ended: Option<Ended>,
     /// Who was said to leave while not being there: their login may still be on its way.
-    pub(super) departed: Option<Box<Departed>>,
+    pub(super) departed: Departures,
     /// The latest events that competed, newest last.
     records: VecDeque<Kept>,
 }
@@ -27,15 +28,6 @@ pub(super) struct Ended {
     pub(super) at: Timestamp,
     /// The position of the event that ended it.
     pub(super) revision: Revision,
-}
-
-/// A user who was said to leave an address that the user did not have.
-#[derive(Debug)]
-pub(super) struct Departed {
-    /// Who.
-    pub(super) principal: Principal,
-    /// When.
-    pub(super) at: Timestamp,
 }
 
 /// A record and the ticket under which it may be forgotten.
@@ -73,7 +65,7 @@ impl Past {
     pub(super) fn forget(&mut self, ticket: Revision) {
         self.records.retain(|kept| kept.ticket != ticket);
         if self.records.is_empty() {
-            self.departed = None;
+            self.departed = Departures::default();
             // An emptied list keeps its room; a million of them would keep half a gigabyte.
             self.records = VecDeque::new();
         }
@@ -88,7 +80,7 @@ impl Past {
 
     /// Whether there is nothing left to remember.
     pub(super) fn is_empty(&self) -> bool {
-        self.ended.is_none() && self.departed.is_none() && self.records.is_empty()
+        self.ended.is_none() && self.departed.is_empty() && self.records.is_empty()
     }
 
     /// The records, newest first.

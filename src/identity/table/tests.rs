@@ -283,6 +283,74 @@ fn a_null_user_takes_over_only_where_that_is_allowed() {
 }
 
 #[test]
+fn who_became_ignored_can_still_leave_and_does_nothing_else() {
+    let ignores = [
+        crate::IgnoreRules { users: vec![Glob::new("ali*").unwrap()], ..Default::default() },
+        crate::IgnoreRules { domains: vec![Glob::new("corp").unwrap()], ..Default::default() },
+        crate::IgnoreRules { networks: vec!["10.0.0.0/8".parse().unwrap()], ..Default::default() },
+    ];
+    for ignore in ignores {
+        let mut table = Table::default();
+        table.apply(Revision(1), &saw(VpnUp, "alice@corp", 10), &rules());
+        let reloaded = Rules { ignore, ..rules() };
+        let again = table.apply(Revision(2), &saw(Rekey, "alice@corp", 20), &reloaded);
+        assert!(matches!(again.verdict, Verdict::Refused(_)), "{again:?}");
+        let left = table.apply(Revision(3), &saw(Logout, "alice@corp", 30), &reloaded);
+        assert_eq!(left.verdict, Verdict::Applied(Rule::LoggedOut));
+        assert_eq!(present(&table), "nobody");
+    }
+}
+
+#[test]
+fn an_end_is_never_too_old_but_must_follow_the_last_proof() {
+    // The gateway was cut off from Rollcall for hours, and delivers then.
+    let hours = 6 * 3600;
+    let alice = saw(VpnUp, "alice", 100);
+    let down = received(saw(VpnDown, "alice", 200), 200 + hours);
+    let (table, decision) = fold(&rules(), &[alice.clone(), down]);
+    assert_eq!(decision.verdict, Verdict::Applied(Rule::LoggedOut));
+    assert_eq!(present(&table), "nobody");
+    let before = received(saw(VpnDown, "alice", 50), 200 + hours);
+    let (table, decision) = fold(&rules(), &[alice, before]);
+    assert_eq!(decision.verdict, Verdict::Refused(Refusal::Late));
+    assert_eq!(present(&table), "alice");
+}
+
+#[test]
+fn everybody_said_to_leave_before_their_login_came_stays_away() {
+    let left = [saw(VpnDown, "alice", 30), saw(VpnDown, "bob", 31)];
+    // An older word about alice comes last, and takes nothing back.
+    let older = received(saw(Logout, "alice", 10), 32);
+    for user in ["alice", "bob"] {
+        let late = received(saw(VpnUp, user, 20), 33);
+        let (table, decision) =
+            fold(&rules(), &[left[0].clone(), left[1].clone(), older.clone(), late]);
+        assert_eq!(decision.verdict, Verdict::Refused(Refusal::Late), "{user}");
+        assert_eq!(present(&table), "nobody");
+    }
+    let (table, _) = fold(&rules(), &[left[0].clone(), left[1].clone(), saw(VpnUp, "alice", 34)]);
+    assert_eq!(present(&table), "alice", "a login after that is news");
+}
+
+#[test]
+fn a_device_seen_after_the_logoff_time_does_not_make_a_login_late() {
+    let rules = Rules { logoff_time: Duration::from_secs(60), ..rules() };
+    let device = saw(DeviceSeen, "<pc1>", 100);
+    for user in ["alice", "bob"] {
+        let login = received(saw(Login, user, 90), 101);
+        let (table, decision) = fold(&rules, &[saw(VpnUp, "alice", 10), device.clone(), login]);
+        assert_eq!(decision.verdict, Verdict::Applied(Rule::FirstUser), "{user}");
+        assert_eq!(present(&table), format!("{user}<pc1>"));
+    }
+    // What is older than the last proof of alice is late all the same.
+    let late = received(saw(Login, "bob", 50), 101);
+    let events = [saw(VpnUp, "alice", 10), saw(Rekey, "alice", 55), saw(DeviceSeen, "<p>", 120)];
+    let [up, rekey, device] = events;
+    let (_, decision) = fold(&rules, &[up, rekey, device, received(late, 121)]);
+    assert_eq!(decision.verdict, Verdict::Refused(Refusal::Late));
+}
+
+#[test]
 fn a_nameless_end_is_bound_to_the_domain_of_who_is_there() {
     let mut table = Table::default();
     table.apply(Revision(1), &saw(VpnUp, "alice@corp", 10), &rules());

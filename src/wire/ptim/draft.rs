@@ -158,6 +158,9 @@ impl Draft {
             (Kind::DeviceSeen, _, None) => return Err(Problem::Missing.of(Field::Device)),
             // A login of a device alone is the SRX's null user.
             (Kind::DeviceSeen | Kind::Login, _, Some(_)) | (_, Some(_), _) => {}
+            // A tunnel without a user goes down, or gets new keys, for whoever has its address: a
+            // firewall that only knows the tunnel must be able to say that it is gone.
+            (Kind::VpnDown | Kind::Rekey, None, _) => {}
             _ => return Err(Problem::Missing.of(Field::User)),
         }
         let (at, precision) = self.at.unwrap_or((received.seen, Precision::Millisecond));

@@ -204,6 +204,39 @@ fn a_device_alone_is_the_null_user() {
 }
 
 #[test]
+fn a_tunnel_without_a_user_goes_down_for_whoever_is_there() {
+    for (state, kind) in
+        [("KMD_VPN_DOWN_ALARM_USER", "vpn_down"), ("disconnect", "vpn_down"), ("rekey", "rekey")]
+    {
+        let wanted = [format!("{kind} 10.0.0.7 -")];
+        for body in [
+            format!("ip=10.0.0.7&user=Not-applicable&state={state}"),
+            format!("ip=10.0.0.7&state={state}"),
+            format!(r#"{{"ip":"10.0.0.7","user":"not-applicable","event":"{state}"}}"#),
+            format!(r#"[{{"ip":"10.0.0.7","event":"{state}"}}]"#),
+            entry(state, "<IP>10.0.0.7</IP><user>Not-applicable</user>"),
+        ] {
+            let request = post("", "", &body);
+            assert!(recognises(&request), "{body}");
+            assert_eq!(short(&with(read, &request).unwrap()), wanted, "{body}");
+        }
+        let posted = format!(r#"{{"kind":"{kind}","address":"10.0.0.7"}}"#);
+        assert_eq!(short(&with(read_posted, &post("", "", &posted)).unwrap()), wanted);
+    }
+    // Nobody comes without a name, and a logout is a user's.
+    for kind in ["login", "vpn_up", "logout", "refresh"] {
+        let posted = format!(r#"{{"kind":"{kind}","address":"10.0.0.7"}}"#);
+        let bad = with(read_posted, &post("", "", &posted)).unwrap_err();
+        assert_eq!(bad.to_string(), "item 0: user: missing");
+    }
+    let body = "ip=10.0.0.7&user=Not-applicable&state=";
+    for state in ["connect", "logon", "logoff"] {
+        let bad = with(read, &post("/ptim", "", &format!("{body}{state}"))).unwrap_err();
+        assert_eq!((bad.problem, bad.field), (Problem::Missing, Some(Field::User)), "{state}");
+    }
+}
+
+#[test]
 fn a_question_is_no_push() {
     for (method, path, query, body) in [
         ("GET", "", "ip=10.0.0.7&user=alice", ""),
@@ -212,6 +245,7 @@ fn a_question_is_no_push() {
         ("POST", "", "", r#"{"cookie":"5f-7","count":200}"#),
         ("POST", "/users/endpoints", "", "begintime=0"),
         ("POST", "", "ip=10.0.0.7", ""),
+        ("POST", "", "ip=10.0.0.7&type=query", ""),
         ("DELETE", "/user", "ip=10.0.0.7&id=alice", ""),
     ] {
         let request = Request { method, ..post(path, query, body) };

@@ -1,0 +1,193 @@
+//! The cookie of a batch: up to where a firewall knows, and by which filter it came to know it.
+//!
+//! The log of changes tells what is new, by the filter of whoever reads. That is enough while the
+//! filter stays what it is. When a reload or the firewall itself changes it, both directions go
+//! wrong behind the back of a cursor: sessions that the new filter admits are older than it, and
+//! nobody tells the end of those that only the old filter admitted, or of whoever has their address
+//! since. A firewall would serve the rights of a user who left for as long as it keeps an entry.
+//!
+//! So a cookie is `cursor~fingerprint`, the fingerprint being that of the filter in force. Shown
+//! under another filter, everything is told once more, from the first change on: who is admitted as
+//! a login, and everybody else as a logout of the address without a name. The old filter is not
+//! known any more (Rollcall may have been restarted), so this says logout of addresses that the
+//! firewall never heard of, which does nothing there. Until that reading has come to its end the
+//! cookie is `cursor~fingerprint~all`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rollcall_identity::{Cause, Change, Cursor, Effect, Filter, Page, Session, Timestamp};
+use sha2::{Digest, Sha256};
+
+/// A firewall's place, as it is handed out. Opaque to the firewall, safe in URLs and headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cookie {
+    cursor: Cursor,
+    /// `None` for a cookie that an earlier version handed out: the filter is not known.
+    filter: Option<Fingerprint>,
+    pass: Pass,
+}
+
+/// What a firewall is being told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// What is new, as far as the filter admits it.
+    News,
+    /// Everything once more, and logouts of what the filter does not admit.
+    Everything,
+}
+
+/// A text that is no cookie of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Strange;
+
+/// The word that marks [`Pass::Everything`].
+const ALL: &str = "all";
+
+impl fmt::Display for Cookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cursor.fmt(f)?;
+        let Some(Fingerprint(filter)) = self.filter else { return Ok(()) };
+        write!(f, "~{filter:016x}")?;
+        if self.pass == Pass::Everything { write!(f, "~{ALL}") } else { Ok(()) }
+    }
+}
+
+impl FromStr for Cookie {
+    type Err = Strange;
+
+    fn from_str(text: &str) -> Result<Self, Strange> {
+        let mut parts = text.split('~');
+        let cursor = parts.next().and_then(|cursor| cursor.parse().ok()).ok_or(Strange)?;
+        let filter = parts.next().map(str::parse).transpose()?;
+        let pass = match parts.next() {
+            None => Pass::News,
+            Some(ALL) => Pass::Everything,
+            Some(_) => return Err(Strange),
+        };
+        if parts.next().is_some() { Err(Strange) } else { Ok(Self { cursor, filter, pass }) }
+    }
+}
+
+/// One filter among all: alike for filters that admit the same by the same words, in any order and
+/// on every computer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fingerprint(u64);
+
+impl Fingerprint {
+    fn of(filter: &Filter) -> Self {
+        let mut parts = Vec::new();
+        let mut rest = Some(filter);
+        while let Some(part) = rest {
+            let admits_all =
+                part.domains.is_empty() && part.include.is_empty() && part.exclude.is_empty();
+            if !admits_all {
+                parts.push(part_of_filter(part));
+            }
+            rest = part.and.as_deref();
+        }
+        // All of them must admit, so their order says nothing.
+        parts.sort_unstable();
+        parts.dedup();
+        let mut first = [0; 8];
+        first.copy_from_slice(&Sha256::digest(parts.concat())[..8]);
+        Self(u64::from_be_bytes(first))
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = Strange;
+
+    fn from_str(text: &str) -> Result<Self, Strange> {
+        let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| digits);
+        number.map(Self).ok_or(Strange)
+    }
+}
+
+fn part_of_filter(part: &Filter) -> [u8; 32] {
+    let domains = part.domains.iter().map(|glob| glob.to_string().to_lowercase()).collect();
+    let include = part.include.iter().map(|network| network.trunc().to_string()).collect();
+    let exclude = part.exclude.iter().map(|network| network.trunc().to_string()).collect();
+    let mut hash = Sha256::new();
+    for mut list in [domains, include, exclude] as [Vec<String>; 3] {
+        list.sort_unstable();
+        list.dedup();
+        // Each length first, or else two lists could be read as other two.
+        hash.update((list.len() as u64).to_be_bytes());
+        for item in list {
+            hash.update((item.len() as u64).to_be_bytes());
+            hash.update(item);
+        }
+    }
+    hash.finalize().into()
+}
+
+/// How one request for a batch is answered.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    /// Where the log is read from; `None` for a firewall that knows nothing.
+    pub(super) cursor: Option<Cursor>,
+    filter: Arc<Filter>,
+    fingerprint: Fingerprint,
+    pass: Pass,
+    /// Whether everything is begun here because the filter is another one.
+    pub(super) refiltered: bool,
+}
+
+impl Reading {
+    /// Goes on from `cookie`, under the filter that is in force now.
+    pub(super) fn new(cookie: Option<Cookie>, filter: Arc<Filter>) -> Self {
+        let fingerprint = Fingerprint::of(&filter);
+        let refiltered = cookie.is_some_and(|cookie| cookie.filter != Some(fingerprint));
+        let (cursor, pass) = match cookie {
+            None => (None, Pass::News),
+            // Also in the middle of a reading of everything: what was told in it was by a filter
+            // that is past as well.
+            Some(cookie) if refiltered => (Some(cookie.cursor.again()), Pass::Everything),
+            Some(cookie) => (Some(cookie.cursor), cookie.pass),
+        };
+        Self { cursor, filter, fingerprint, pass, refiltered }
+    }
+
+    /// By which filter the log is to be read.
+    pub(super) fn asked(&self) -> Arc<Filter> {
+        match self.pass {
+            Pass::News => Arc::clone(&self.filter),
+            Pass::Everything => Arc::default(),
+        }
+    }
+
+    /// Makes of what was read what the firewall may hear, and the cookie with which it goes on.
+    ///
+    /// Everything has been told once a page is the last one there is. Not earlier, say at what was
+    /// the newest change when the reading began: whoever came to an address since, and is not
+    /// admitted, hides the one whom the firewall still holds there.
+    pub(super) fn told(&self, page: &mut Page, now: Timestamp) -> Cookie {
+        if self.pass == Pass::Everything {
+            for change in &mut page.changes {
+                self.conceal(change, now);
+            }
+        }
+        let pass = if page.more { self.pass } else { Pass::News };
+        Cookie { cursor: page.next, filter: Some(self.fingerprint), pass }
+    }
+
+    /// Makes a logout without a name of a change that the filter does not admit.
+    fn conceal(&self, change: &mut Change, now: Timestamp) {
+        let admitted = |session: &Arc<Session>| self.filter.admits(session);
+        let came = change.after.is_some();
+        change.after = change.after.take().filter(admitted);
+        change.before = change.before.take().filter(admitted);
+        if came && change.after.is_none() {
+            change.effect = Effect::Ended;
+            // The time of a login that is not told may be before the one that the firewall holds,
+            // and a logout from before its login is nothing that a firewall has to heed.
+            change.cause = Cause { at: now, ..change.cause.clone() };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

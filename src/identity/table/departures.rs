@@ -1,0 +1,100 @@
+//! Who was said to leave an address without being there: their login may still be on its way.
+
+use crate::{Principal, Timestamp};
+
+/// The users said to leave one address that they did not have, each with the latest such time.
+#[derive(Debug, Default)]
+pub(super) struct Departures(Vec<Departed>);
+
+#[derive(Debug)]
+struct Departed {
+    principal: Principal,
+    at: Timestamp,
+}
+
+impl Departures {
+    /// How many users are remembered for an address. More than one or two means somebody who makes
+    /// them up; then the one who left first goes, whose login is the least likely to be late still.
+    const ROOM: usize = 4;
+
+    /// Notes that `principal` left at `at`. An older word of the same user changes nothing.
+    pub(super) fn note(&mut self, principal: &Principal, at: Timestamp) {
+        // The very same name, not only one that agrees: `alice` agrees with users of two domains,
+        // and what is known of one must not be taken for the other. How it is written is no matter.
+        let same = |known: &&mut Departed| {
+            let known = &known.principal;
+            (&known.user, &known.domain) == (&principal.user, &principal.domain)
+        };
+        if let Some(known) = self.0.iter_mut().find(same) {
+            known.at = known.at.max(at);
+            return;
+        }
+        if self.0.len() == Self::ROOM {
+            let first = (0..self.0.len()).min_by_key(|index| self.0[*index].at);
+            match first {
+                Some(first) if self.0[first].at < at => drop(self.0.swap_remove(first)),
+                _ => return,
+            }
+        }
+        self.0.push(Departed { principal: principal.clone(), at });
+    }
+
+    /// When `who` was last said to leave.
+    pub(super) fn of(&self, who: &Principal) -> Option<Timestamp> {
+        let theirs = self.0.iter().filter(|departed| departed.principal.agrees_with(who));
+        theirs.map(|departed| departed.at).max()
+    }
+
+    /// Whether nobody is remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stories::{seconds, who};
+
+    #[test]
+    fn a_user_of_two_domains_left_when_either_did() {
+        let mut departures = Departures::default();
+        departures.note(&who("alice@corp"), seconds(10));
+        departures.note(&who("alice@lab"), seconds(20));
+        departures.note(&who("CORP\\alice"), seconds(5));
+        assert_eq!(departures.0.len(), 2, "written otherwise, and the same");
+        assert_eq!(departures.of(&who("alice@corp")), Some(seconds(10)));
+        assert_eq!(departures.of(&who("alice")), Some(seconds(20)));
+        assert_eq!(departures.of(&who("bob@corp")), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn the_latest_departures_are_known_in_whatever_order_they_are_told(
+            told in prop::collection::vec((0..9_usize, 0..1000_i64), 0..40),
+        ) {
+            let mut departures = Departures::default();
+            let mut latest = HashMap::new();
+            for (user, at) in told {
+                departures.note(&who(&format!("user{user}")), seconds(at));
+                let known = latest.entry(user).or_insert(at);
+                *known = at.max(*known);
+                prop_assert!(departures.0.len() <= Departures::ROOM);
+            }
+            let mut newest: Vec<_> = latest.iter().map(|(user, at)| (*at, *user)).collect();
+            newest.sort_unstable();
+            for (at, user) in newest.iter().rev().take(Departures::ROOM) {
+                let known = departures.of(&who(&format!("user{user}")));
+                // Of those who left at the very same time any may have gone.
+                let tied = newest.iter().filter(|(other, _)| other == at).count() > 1;
+                prop_assert!(tied || known == Some(seconds(*at)), "{known:?} {at}");
+            }
+        }
+    }
+}
