@@ -110,7 +110,9 @@ impl Outlet {
     /// in the producer's mailbox: this is how back-pressure reaches the socket.
     pub async fn hand_over(&self, harvest: &mut Harvest) -> Option<Pending> {
         let dropped: u64 = harvest.dropped.iter().map(|loss| loss.count).sum();
-        let events = std::mem::take(&mut harvest.events);
+        // The next harvest is likely to be like this one: its place is made at once.
+        let next = Vec::with_capacity(harvest.events.len());
+        let events = std::mem::replace(&mut harvest.events, next);
         let count = events.len() as u64;
         Received { producer: &self.name, count: count + dropped }.emit();
         for Loss { reason, form, count } in harvest.dropped.drain(..) {

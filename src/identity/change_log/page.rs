@@ -155,7 +155,7 @@ impl Slot {
         // began from nothing after that end holds none. A session that lapses unfolded has not
         // ended yet, whatever its revision, and a consumer that reads again may well hold it.
         let may_hold = shown.is_some() || self.was.is_some();
-        let lapses = !present && matches!(self.state, State::Present(..));
+        let lapses = !present && self.state.present().is_some();
         if (revision <= began && !lapses) || !may_hold {
             return None;
         }
