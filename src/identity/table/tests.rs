@@ -434,7 +434,18 @@ fn a_shorter_session_is_not_forgotten_for_a_longer_one_before_it() {
 #[test]
 fn a_restored_table_expires_what_it_holds() {
     let (table, _) = fold(&rules(), &[saw(VpnUp, "alice", 10)]);
-    let mut restored = Table::restore(table.sessions().cloned());
+    let mut restored = Table::restore(table.hand_over(Revision(1)));
     assert_eq!(present(&restored), "alice");
     assert_eq!(restored.due(seconds(10 + DAY), &origin(Producer::Cache), 10).len(), 1);
+}
+
+#[test]
+fn a_restored_table_keeps_a_late_login_out() {
+    let (table, _) = fold(&rules(), &[saw(VpnUp, "alice", 10), saw(Logout, "alice", 300)]);
+    let mut restored = Table::restore(table.hand_over(Revision(2)));
+    let late = received(saw(Login, "alice", 10), 310);
+    let decision = restored.apply(Revision(3), &late, &rules());
+    assert_eq!(decision.verdict, Verdict::Refused(Refusal::Late));
+    let again = received(saw(Login, "alice", 301), 310);
+    assert!(restored.apply(Revision(4), &again, &rules()).change.is_some(), "news is let in");
 }
