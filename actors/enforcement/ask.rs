@@ -83,11 +83,9 @@ impl Enforcement {
         let Batch { since, limit, cookie, scope } = batch;
         let filter = narrowed(&asks.filter, scope);
         // A cookie that is none of ours, perhaps of the server that Rollcall replaces, is like one
-        // that is too old: the firewall begins from nothing. Were it refused, it would be sent
-        // again for ever.
-        let stranger = cookie.is_some();
-        let cursor: Option<Cursor> = cookie.and_then(|cookie| cookie.parse().ok());
-        let since = since.filter(|_| !stranger);
+        // that is too old: the firewall begins from nothing, and is told who left in case it holds
+        // them. Were it refused, it would be sent again for ever.
+        let cursor = cookie.map(|cookie| cookie.parse().unwrap_or(Cursor::FOREIGN));
         let page = self.page(Read { cursor, since, filter, limit }).await?;
         if page.resync {
             Resynced { point: client.name.as_str() }.emit();

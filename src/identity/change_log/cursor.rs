@@ -41,6 +41,10 @@ pub(super) enum Holding {
 pub struct BadCursor;
 
 impl Cursor {
+    /// The cursor of a consumer that shows one which is none of ours: it begins from nothing, and
+    /// may hold what somebody else told it.
+    pub const FOREIGN: Self = Self::new(0, Revision(u64::MAX));
+
     /// The cursor of a consumer that knows everything up to `revision`.
     pub const fn new(epoch: u64, revision: Revision) -> Self {
         Self { epoch, revision, began: Revision(0), holding: Holding::Nothing }

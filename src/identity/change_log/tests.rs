@@ -151,6 +151,8 @@ fn a_cursor_that_cannot_be_resumed_begins_from_nothing() {
         let cursor = Some(foreign.parse().unwrap());
         assert!(story.read(cursor, &all, 20).1.resync, "{foreign}");
     }
+    let (changes, page) = story.read(Some(Cursor::FOREIGN), &all, 20);
+    assert_eq!((changes.len(), page.resync), (2, true), "and hears who left");
 }
 
 #[test]
