@@ -170,6 +170,7 @@ impl Cache {
         let mut tally: HashMap<(*const Origin, Verdict), (&Arc<Origin>, u64)> = HashMap::new();
         for (event, position) in entry.batch.events.iter().zip(entry.first.0..) {
             receipt.revision = Revision(position);
+            self.folded = receipt.revision;
             let decision = self.table.apply(receipt.revision, event, rules);
             match decision.verdict {
                 Verdict::Applied(_) => receipt.applied += 1,
@@ -182,7 +183,6 @@ impl Cache {
                 .1 += 1;
             changed.note(event.seen, decision.change);
         }
-        self.folded = receipt.revision;
         // Posted here and not in the future, so that changes stay in order; bounded by the batches
         // that wait for these receipts.
         let shown = self.query.post(changed);

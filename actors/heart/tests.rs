@@ -265,3 +265,14 @@ fn what_is_folded_before_a_panic_in_the_same_commit_is_shown() {
         assert!(why.session.is_some(), "the new cache and the query actor agree");
     });
 }
+
+#[test]
+fn a_batch_without_events_does_not_take_the_place_of_the_next_event() {
+    story(async |life| {
+        let nothing = Apply { events: Vec::new(), account: Account::open("test", 0) };
+        life.heart.cache.send(nothing).await.unwrap().unwrap();
+        life.kill_query().await;
+        life.see(Kind::VpnUp, "alice").await;
+        assert_eq!(life.owner().await.as_deref(), Some("alice"));
+    });
+}
