@@ -9,7 +9,7 @@ use actix::prelude::*;
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use rollcall_identity::{
-    Address, Event, Explanation, Name, Origin, Producer, Refusal, Revision, Rules, Session, Table,
+    Address, Event, Explanation, Name, Origin, Producer, Refusal, Revision, Rules, Table,
     Timestamp, Verdict,
 };
 use tokio::sync::oneshot;
@@ -17,10 +17,11 @@ use tokio::sync::oneshot;
 use crate::account::Account;
 use crate::clock::Clock;
 use crate::happenings::{Decided, Happening, NothingToRestore, TableGrew, TableRestored};
+use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
 use crate::journal::{Batch, Entry, JournalWriter};
 use crate::mailbox::{Desk, Gone, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
-use crate::query::{Changed, Query, Snapshot, TAKE_OVER};
+use crate::query::{Changed, Query, Snapshot};
 
 /// Events of one producer, in the order in which they came.
 #[derive(Debug)]
@@ -89,12 +90,12 @@ impl Message for Explain {
     type Result = Explanation;
 }
 
-/// Asks for all sessions and the position they stand at, for a query actor that is being replaced.
+/// Asks for all that is known, for a query actor that takes over from it.
 #[derive(Debug)]
 pub(crate) struct Recount;
 
 impl Message for Recount {
-    type Result = (Revision, Vec<Arc<Session>>);
+    type Result = Estate;
 }
 
 /// What the journal has committed, in order.
@@ -122,6 +123,7 @@ const FORGETTING: Duration = Duration::from_secs(60);
 
 /// The role.
 pub struct Cache {
+    term: Term,
     table: Table,
     rules: Arc<ArcSwap<Rules>>,
     journal: JournalWriter,
@@ -134,7 +136,8 @@ pub struct Cache {
 impl Cache {
     /// A cache that fills its table from what `query` holds, and then folds what `journal` commits
     /// by the rules in force at that moment.
-    pub fn new(
+    pub(crate) fn new(
+        term: Term,
         rules: Arc<ArcSwap<Rules>>,
         journal: JournalWriter,
         query: Mailbox<Query>,
@@ -148,6 +151,7 @@ impl Cache {
             form: name("logoff-time"),
         });
         Self {
+            term,
             table: Table::default(),
             rules,
             journal,
@@ -167,8 +171,13 @@ impl Cache {
         }
     }
 
-    /// Folds one entry, and notes what became true in `changed`.
-    fn fold(&mut self, entry: &mut Entry, rules: &Rules, changed: &mut Changed) -> Receipt {
+    /// Folds one entry, and hands what became true to the query actor before it counts it: what
+    /// is counted will be seen. The future gives the receipt when it is.
+    fn settle(
+        &mut self,
+        entry: &mut Entry,
+        rules: &Rules,
+    ) -> impl Future<Output = Result<Receipt, Gone>> + use<> {
         let mut receipt = Receipt {
             revision: entry.first,
             applied: 0,
@@ -176,9 +185,11 @@ impl Cache {
             refused: 0,
             reasons: Vec::new(),
         };
+        let mut changed = Changed::by(self.term.number());
         let mut tally: HashMap<(*const Origin, Verdict), (&Arc<Origin>, u64)> = HashMap::new();
         for (event, position) in entry.batch.events.iter().zip(entry.first.0..) {
             receipt.revision = Revision(position);
+            self.folded = receipt.revision;
             let decision = self.table.apply(receipt.revision, event, rules);
             match decision.verdict {
                 Verdict::Applied(_) => receipt.applied += 1,
@@ -191,11 +202,22 @@ impl Cache {
                 .1 += 1;
             changed.note(event.seen, decision.change);
         }
+        // Posted here and not in the future, so that changes stay in order; bounded by the batches
+        // that wait for these receipts.
+        let shown = self.query.post(changed);
         for ((_, verdict), (origin, count)) in tally {
             Decided { origin, verdict, count }.emit();
         }
         entry.batch.account.settle();
-        receipt
+        async move { shown?.await.map(|()| receipt) }
+    }
+
+    fn take_over(&mut self, Estate { term, handover }: Estate) -> Result<(), Vacant> {
+        self.term.succeed(term)?;
+        TableRestored { sessions: handover.standing.len() }.emit();
+        self.folded = handover.newest;
+        self.table = Table::restore(handover);
+        Ok(())
     }
 
     /// Proposes the end of the sessions whose time has passed.
@@ -223,17 +245,20 @@ impl Role for Cache {
     const STAGE: Stage = Stage::Deciding;
 
     fn started(&mut self, desk: &mut Desk<Self>) {
-        let query = self.query.clone();
-        let snapshot = async move { tokio::time::timeout(TAKE_OVER, query.send(Snapshot)).await };
-        // Nothing is folded before the table holds what its predecessor had shown.
-        desk.wait(wrap_future::<_, Seat<Self>>(snapshot).map(|shown, seat, _| match shown {
-            Ok(Ok(sessions)) if sessions.is_empty() => {}
-            Ok(Ok(sessions)) => {
-                TableRestored { sessions: sessions.len() }.emit();
-                seat.role().table = Table::restore(sessions);
+        match self.term.begin(self.clock.now()) {
+            Beginning::First => {}
+            Beginning::Anew => NothingToRestore { actor: "cache" }.emit(),
+            Beginning::Successor => {
+                let (query, term) = (self.query.clone(), self.term.number());
+                let estate = async move { estate(&query, Snapshot(term)).await };
+                // Nothing is folded before the table holds what its predecessor had shown.
+                desk.wait(wrap_future::<_, Seat<Self>>(estate).map(|estate, seat, desk| {
+                    if let Err(vacant) = estate.and_then(|estate| seat.role().take_over(estate)) {
+                        seat.fail(vacant, desk);
+                    }
+                }));
             }
-            Ok(Err(_)) | Err(_) => NothingToRestore { actor: "cache" }.emit(),
-        }));
+        }
         desk.run_interval(FORGETTING, |seat, _| {
             let cache = seat.role();
             cache.table.forget_before(cache.clock.now() - cache.rules.load().memory());
@@ -253,23 +278,21 @@ impl Receive<Apply> for Cache {
 
 impl Receive<Committed> for Cache {
     fn receive(&mut self, Committed(mut entries): Committed, _: &mut Desk<Self>) -> Reply<()> {
-        let mut changed = Changed::default();
         let rules = self.rules.load_full();
-        let receipts: Vec<_> =
-            entries.iter_mut().map(|entry| self.fold(entry, &rules, &mut changed)).collect();
-        self.folded = receipts.last().map_or(self.folded, |receipt| receipt.revision);
+        let mut receipts = Vec::with_capacity(entries.len());
+        for entry in &mut entries {
+            if !self.term.lasts() {
+                // It was frozen, and its successor has begun without this: whoever waits learns
+                // that it is gone, and the account that the events are lost.
+                return Reply::Now(());
+            }
+            receipts.push(self.settle(entry, &rules));
+        }
         TableGrew { sessions: self.table.len(), revision: self.folded.0 }.emit();
-        // Posted here and not in the future, so that changes stay in order; bounded by the batches
-        // that wait for these receipts.
-        let shown = self.query.post(changed);
         Reply::later(async move {
-            let shown = match shown {
-                Ok(answer) => answer.await,
-                Err(gone) => Err(gone),
-            };
             for (entry, receipt) in entries.into_iter().zip(receipts) {
                 // Whoever does not wait any more does not need it.
-                let _ = entry.batch.receipt.send(shown.map(|()| receipt).map_err(Refused::from));
+                let _ = entry.batch.receipt.send(receipt.await.map_err(Refused::from));
             }
         })
     }
@@ -282,7 +305,8 @@ impl Receive<Explain> for Cache {
 }
 
 impl Receive<Recount> for Cache {
-    fn receive(&mut self, _: Recount, _: &mut Desk<Self>) -> Reply<(Revision, Vec<Arc<Session>>)> {
-        Reply::Now((self.folded, self.table.sessions().map(Arc::clone).collect()))
+    fn receive(&mut self, _: Recount, _: &mut Desk<Self>) -> Reply<Estate> {
+        let handover = self.table.hand_over(self.folded);
+        Reply::Now(Estate { term: self.term.number(), handover })
     }
 }

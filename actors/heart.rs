@@ -1,5 +1,7 @@
 //! The part of the house that is always there: supervisor, query, cache and the journal's thread.
 
+pub(crate) mod succession;
+
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -8,6 +10,7 @@ use arc_swap::ArcSwap;
 use rollcall_identity::{Journal, Limits, Revision, Rules};
 use tokio::sync::watch;
 
+use self::succession::Succession;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::journal::JournalWriter;
@@ -58,13 +61,17 @@ impl Heart {
         let cache = Mailbox::<Cache>::new("cache", clock.clone());
         let (tell, newest) = watch::channel(Revision::default());
         let (writer, thread) = JournalWriter::start(journal, cache.clone())?;
-        let (epoch, feeder, time) = (writer.epoch(), cache.clone(), clock.clone());
-        let answers = move || Query::new(epoch, limits, feeder.clone(), tell.clone(), time.clone());
+        let succession = Succession::new(writer.epoch());
+        let (terms, feeder, time) = (succession.clone(), cache.clone(), clock.clone());
+        let answers =
+            move || Query::new(terms.query(), limits, feeder.clone(), tell.clone(), time.clone());
         supervisor.send(Hire::new(query.clone(), answers)).await?;
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (sink, time, in_force) = (query.clone(), clock.clone(), Arc::clone(&rules));
-        let decides =
-            move || Cache::new(Arc::clone(&in_force), writer.clone(), sink.clone(), time.clone());
+        let decides = move || {
+            let (rules, term) = (Arc::clone(&in_force), succession.cache());
+            Cache::new(term, rules, writer.clone(), sink.clone(), time.clone())
+        };
         supervisor.send(Hire::new(cache.clone(), decides)).await?;
         Ok(Self { supervisor, cache, query, newest, rules, journal: thread })
     }
@@ -79,3 +86,6 @@ impl Heart {
         let _ = tokio::task::spawn_blocking(move || self.journal.join()).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,6 @@
 //! firewalls, REST, the live stream.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
@@ -14,13 +13,16 @@ use tokio::sync::watch;
 
 use crate::cache::{Cache, Recount};
 use crate::clock::Clock;
-use crate::happenings::{Happening, LogRestored, NothingToRestore, Visible};
+use crate::happenings::{Happening, LogRestored, Visible};
+use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
 
-/// What became true with one commit, in order.
-#[derive(Debug, Default)]
+/// What became true with one batch of events, in order.
+#[derive(Debug)]
 pub(crate) struct Changed {
+    /// The term of the cache that decided so.
+    term: u64,
     changes: Vec<Change>,
     events: usize,
     oldest: Option<Timestamp>,
@@ -31,6 +33,11 @@ impl Message for Changed {
 }
 
 impl Changed {
+    /// Nothing yet, by the cache of this term.
+    pub(crate) fn by(term: u64) -> Self {
+        Self { term, changes: Vec::new(), events: 0, oldest: None }
+    }
+
     /// Notes what became of an event that was received at `seen`.
     pub(crate) fn note(&mut self, seen: Timestamp, change: Option<Change>) {
         self.events += 1;
@@ -94,38 +101,47 @@ impl Message for Oldest {
     type Result = Cursor;
 }
 
-/// Asks for all sessions that are alive, for a cache that is being replaced.
+/// Asks for all that is known, for the cache of this term, which takes over from it.
 #[derive(Debug)]
-pub(crate) struct Snapshot;
+pub(crate) struct Snapshot(pub u64);
 
 impl Message for Snapshot {
-    type Result = Vec<Arc<Session>>;
+    type Result = Estate;
 }
-
-/// How long a new query actor or cache waits for what the other holds. The other answers within
-/// milliseconds, or is being replaced itself and waits for this one.
-pub(crate) const TAKE_OVER: Duration = Duration::from_secs(2);
 
 /// The role.
 pub struct Query {
+    term: Term,
     log: ChangeLog,
     limits: Limits,
     cache: Mailbox<Cache>,
+    /// The term of the cache that goes on from what is known here.
+    decider: u64,
     newest: watch::Sender<Revision>,
     clock: Clock,
 }
 
 impl Query {
-    /// A query actor that begins with what `cache` holds, if a cache is there already. It tells
+    /// A query actor that begins with what `cache` holds, if a cache ever held anything. It tells
     /// `newest` how far it knows.
-    pub fn new(
-        epoch: u64,
+    pub(crate) fn new(
+        term: Term,
         limits: Limits,
         cache: Mailbox<Cache>,
         newest: watch::Sender<Revision>,
         clock: Clock,
     ) -> Self {
-        Self { log: ChangeLog::new(epoch, limits), limits, cache, newest, clock }
+        let log = ChangeLog::new(term.epoch(), limits);
+        Self { term, log, limits, cache, decider: 0, newest, clock }
+    }
+
+    fn take_over(&mut self, Estate { term, handover }: Estate) -> Result<(), Vacant> {
+        self.term.succeed(term)?;
+        LogRestored { sessions: handover.standing.len() }.emit();
+        self.decider = term;
+        self.log = ChangeLog::restore(self.term.epoch(), self.limits, handover);
+        self.newest.send_replace(self.log.newest());
+        Ok(())
     }
 }
 
@@ -135,27 +151,27 @@ impl Role for Query {
     const CAPACITY: usize = 1024;
 
     fn started(&mut self, desk: &mut Desk<Self>) {
-        // At a first start nobody is behind the cache's mailbox, and there is nothing to take over.
-        if !self.cache.is_seated() {
+        if self.term.begin(self.clock.now()) != Beginning::Successor {
             return;
         }
-        let Ok(recount) = self.cache.post(Recount) else { return };
-        let recount = wrap_future::<_, Seat<Self>>(tokio::time::timeout(TAKE_OVER, recount));
+        let cache = self.cache.clone();
+        let estate = async move { estate(&cache, Recount).await };
         // No answer before it holds what its predecessor held: an empty one would end sessions.
-        desk.wait(recount.map(|counted, seat, _| {
-            let query = seat.role();
-            let Ok(Ok((newest, sessions))) = counted else {
-                return NothingToRestore { actor: "query" }.emit();
-            };
-            LogRestored { sessions: sessions.len() }.emit();
-            query.log = ChangeLog::restore(query.log.epoch(), query.limits, newest, sessions);
-            query.newest.send_replace(newest);
+        desk.wait(wrap_future::<_, Seat<Self>>(estate).map(|estate, seat, desk| {
+            if let Err(vacant) = estate.and_then(|estate| seat.role().take_over(estate)) {
+                seat.fail(vacant, desk);
+            }
         }));
     }
 }
 
 impl Receive<Changed> for Query {
     fn receive(&mut self, changed: Changed, _: &mut Desk<Self>) -> Reply<()> {
+        if changed.term < self.decider {
+            // A cache that was frozen has woken up. Its successor went on from what is known here,
+            // and would never know of this.
+            return Reply::Now(());
+        }
         let now = self.clock.now();
         for change in &changed.changes {
             self.log.apply(change, now);
@@ -204,14 +220,8 @@ impl Receive<Oldest> for Query {
 }
 
 impl Receive<Snapshot> for Query {
-    fn receive(&mut self, _: Snapshot, _: &mut Desk<Self>) -> Reply<Vec<Arc<Session>>> {
-        let (now, mut everything) = (self.clock.now(), Vec::with_capacity(self.log.len()));
-        let mut after = Some(Revision(0));
-        while let Some(from) = after {
-            let found = self.log.find(from, usize::MAX, now, |_| true);
-            everything.extend(found.sessions);
-            after = found.next;
-        }
-        Reply::Now(everything)
+    fn receive(&mut self, Snapshot(cache): Snapshot, _: &mut Desk<Self>) -> Reply<Estate> {
+        self.decider = self.decider.max(cache);
+        Reply::Now(Estate { term: self.term.number(), handover: self.log.hand_over() })
     }
 }

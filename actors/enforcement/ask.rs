@@ -84,11 +84,10 @@ impl Enforcement {
         let Batch { since, limit, cookie, scope } = batch;
         let filter = narrowed(&asks.filter, scope);
         // A cookie that is none of ours, perhaps of the server that Rollcall replaces, is like one
-        // that is too old: the firewall begins from nothing. Were it refused, it would be sent
-        // again for ever.
-        let stranger = cookie.is_some();
-        let cookie: Option<Cookie> = cookie.and_then(|cookie| cookie.parse().ok());
-        let since = since.filter(|_| !stranger);
+        // that is too old: the firewall begins from nothing, and is told who left in case it holds
+        // them. Were it refused, it would be sent again for ever.
+        let cookie = cookie.map(|cookie| cookie.parse().unwrap_or(Cookie::FOREIGN));
+        let since = since.filter(|_| cookie.is_none());
         let reading = Reading::new(cookie, filter);
         let (cursor, asked) = (reading.cursor, reading.asked());
         let mut page = self.page(Read { cursor, since, filter: asked, limit }).await?;

@@ -45,6 +45,12 @@ pub(super) struct Strange;
 /// The word that marks [`Pass::Everything`].
 const ALL: &str = "all";
 
+impl Cookie {
+    /// What stands for a cookie that is none of ours: nothing is known of what the firewall holds.
+    pub(super) const FOREIGN: Self =
+        Self { cursor: Cursor::FOREIGN, filter: None, pass: Pass::News };
+}
+
 impl fmt::Display for Cookie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.cursor.fmt(f)?;

@@ -5,6 +5,7 @@
 //! user is gone: an end may be told twice or without having been asked for, never left out.
 
 mod cursor;
+mod handover;
 mod page;
 #[cfg(test)]
 mod properties;
@@ -61,8 +62,9 @@ pub struct ChangeLog {
 struct Slot {
     revision: Revision,
     state: State,
-    /// The latest session of another, known domain that the address had within memory. A consumer
-    /// that asks for that domain may still hold it, and must hear that it is gone.
+    /// The latest session of another, known domain that the address had within memory, or the
+    /// latest with a user where there is none now. A consumer that asks for that domain may still
+    /// hold it, and must hear that it is gone.
     was: Option<Arc<Session>>,
 }
 
@@ -152,25 +154,6 @@ impl ChangeLog {
             newest: Revision(0),
             marks: VecDeque::new(),
         }
-    }
-
-    /// A log of what stands at `newest`, when the log that told how it came about is lost. Every
-    /// consumer that is not that far begins from nothing.
-    pub fn restore(
-        epoch: u64,
-        limits: Limits,
-        newest: Revision,
-        sessions: impl IntoIterator<Item = Arc<Session>>,
-    ) -> Self {
-        let mut log = Self { newest, dropped: newest, ..Self::new(epoch, limits) };
-        for session in sessions {
-            log.latest.insert(session.address, session.revision);
-            let state = State::Began(session.clone());
-            log.slots.push(Slot { revision: session.revision, state, was: None });
-        }
-        log.slots.sort_unstable_by_key(|slot| slot.revision);
-        log.present = log.slots.len();
-        log
     }
 
     /// Takes in a change at `now`. Changes come in the order of their revisions; one that is in
@@ -268,7 +251,11 @@ impl ChangeLog {
             Some(old) => (old.session(), old.was.as_ref()),
             None => (before, None),
         };
-        let left = last.filter(|last| other_domain(last.domain(), domain));
+        let nobody = slot.session().is_some_and(|session| session.principal.is_none());
+        let left = last.filter(|last| {
+            // Behind a device alone the user is kept, so that a late login can be told from news.
+            other_domain(last.domain(), domain) || nobody && last.principal.is_some()
+        });
         let was = left.or(was).cloned();
         slot.was = was;
         self.slots.push(slot);

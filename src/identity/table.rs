@@ -5,6 +5,7 @@ mod deciding;
 mod departures;
 mod expiry;
 mod explain;
+mod handover;
 mod past;
 #[cfg(test)]
 mod properties;
@@ -19,9 +20,9 @@ use self::claim::Claim;
 use self::deciding::{Scene, Step};
 use self::expiry::{AGAIN, Queue};
 pub use self::explain::{Explanation, Record};
-use self::past::{Ended, Past, Ring, Ticket};
+use self::past::{Past, Ring, Ticket};
 use crate::{
-    Address, Change, Effect, Event, Kind, Origin, Precision, Refusal, Revision, Rule, Rules,
+    Address, Change, Effect, Ended, Event, Kind, Origin, Precision, Refusal, Revision, Rule, Rules,
     Session, Timestamp, Verdict,
 };
 
@@ -46,6 +47,8 @@ pub struct Table {
     ended: Ring,
     competed: Ring,
     strangers: Ring,
+    /// The position of the newest end that is no longer remembered.
+    forgotten: Revision,
 }
 
 /// What is held for one address. Small, because there are a million of them.
@@ -55,6 +58,8 @@ struct Entry {
     past: Option<Box<Past>>,
     /// The earliest place of the address in the queue, in milliseconds; 0 when it has none.
     queued: i64,
+    /// The position of the event that last changed or extended the session.
+    told: Revision,
 }
 
 impl Default for Table {
@@ -66,6 +71,7 @@ impl Default for Table {
             ended: Ring::new(Self::ENDED),
             competed: Ring::new(Self::COMPETED),
             strangers: Ring::new(Self::COMPETED),
+            forgotten: Revision(0),
         }
     }
 }
@@ -83,15 +89,6 @@ impl Table {
     /// of one, and how many more for addresses that never had one. About 20 MB each. They are
     /// apart so that forged events for arbitrary addresses cannot push out what really competed.
     pub const COMPETED: usize = 1 << 16;
-
-    /// A table that holds `sessions`, for instance those of the table that it replaces.
-    pub fn restore(sessions: impl IntoIterator<Item = Arc<Session>>) -> Self {
-        let mut table = Self::default();
-        for session in sessions {
-            table.put(session);
-        }
-        table
-    }
 
     /// Folds one event.
     pub fn apply(&mut self, revision: Revision, event: &Event, rules: &Rules) -> Decision {
@@ -212,12 +209,13 @@ impl Table {
             self.witness(address);
         }
         let since = after.since;
-        let before = self.put(after.clone());
+        let before = self.put(after.clone(), revision);
         if let Some(before) = before.as_ref().filter(|_| displaces) {
             // A device follows a user only whose logoff time has passed. It says nothing of who
             // logged in meanwhile, so it orders later logins no more than the logoff time does.
             let at = if rule == Rule::DeviceOnly { before.confirmed } else { since };
-            self.remember_end(before.clone(), at, claim.event.seen, revision);
+            let (session, cause) = (before.clone(), claim.cause(rule));
+            self.remember_end(Ended { session, at, revision, cause });
         }
         // How a session came by its details is not in its cause; every other beginning is, until
         // something competes with it.
@@ -242,7 +240,8 @@ impl Table {
         let before = self.entries.get_mut(&address).and_then(|entry| entry.session.take());
         if let Some(before) = &before {
             self.present -= 1;
-            self.remember_end(before.clone(), at, claim.event.seen, revision);
+            let (session, cause) = (before.clone(), claim.cause(rule));
+            self.remember_end(Ended { session, at, revision, cause });
         }
         self.remember(Record::of(claim, revision, verdict), address);
         let (effect, cause) = (Effect::Ended, claim.cause(rule));
@@ -269,10 +268,11 @@ impl Table {
         Decision { verdict, change: None }
     }
 
-    /// Makes `session` the session of its address and gives out the one that was.
-    fn put(&mut self, session: Arc<Session>) -> Option<Arc<Session>> {
+    /// Makes `session` the session of its address at `revision` and gives out the one that was.
+    fn put(&mut self, session: Arc<Session>, revision: Revision) -> Option<Arc<Session>> {
         let (address, expires) = (session.address, session.expires);
         let entry = self.entries.entry(address).or_default();
+        entry.told = revision;
         if entry.queued == 0 || expires.millis() < entry.queued {
             entry.queued = expires.millis();
             self.queue.push(expires, address);
@@ -295,19 +295,11 @@ impl Table {
         self.entries.get(&address).is_some_and(|entry| entry.past.is_some())
     }
 
-    fn remember_end(
-        &mut self,
-        session: Arc<Session>,
-        at: Timestamp,
-        seen: Timestamp,
-        revision: Revision,
-    ) {
-        let address = session.address;
+    fn remember_end(&mut self, ended: Ended) {
+        let (address, revision, seen) = (ended.session.address, ended.revision, ended.cause.seen);
         let entry = self.entries.entry(address).or_default();
-        let past = entry.past.get_or_insert_default();
-        past.ended = Some(Ended { session, at, revision });
-        let ticket = Ticket { address, revision, seen };
-        if let Some(due) = self.ended.push(ticket) {
+        entry.past.get_or_insert_default().ended = Some(ended);
+        if let Some(due) = self.ended.push(Ticket { address, revision, seen }) {
             self.forget_ended(due);
         }
     }
@@ -332,8 +324,10 @@ impl Table {
     }
 
     fn forget_ended(&mut self, Ticket { address, revision, .. }: Ticket) {
-        if let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut()) {
-            past.forget_ended(revision);
+        if let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut())
+            && past.forget_ended(revision)
+        {
+            self.forgotten = self.forgotten.max(revision);
         }
         self.sweep(address);
     }

@@ -5,24 +5,20 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rollcall_config as config;
-use rollcall_identity::{Authority, Kind, Limits, MemoryJournal, Name, Revision, Rules, Timestamp};
+use rollcall_identity::{Authority, Kind, Limits, MemoryJournal, Name, Rules, Timestamp};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::watch;
 
 use super::super::{Enforcement, Points, secret};
-use crate::cache::Cache;
 use crate::clock::Clock;
-use crate::journal::JournalWriter;
+use crate::heart::Heart;
 use crate::listener::{Bound, Listener, Plan};
 use crate::mailbox::Mailbox;
 use crate::producers::Producing;
 use crate::producers::ptim::{Ptim, Pushes};
-use crate::query::{Newest, Query};
-use crate::supervisor::{Dismiss, Hire, Patience, Supervisor};
+use crate::supervisor::{Dismiss, Hire, Supervisor};
 
 /// The secret of every client, hashed once for all tests.
 static SECRET: LazyLock<config::SecretHash> = LazyLock::new(|| secret::hash("s3cr-t_"));
@@ -132,32 +128,10 @@ impl House {
         }
         rules.authorities.insert((name("ptim"), name("portal")), everything());
 
-        let supervisor = Supervisor::start(&clock, Patience::default());
-        let cache = Mailbox::<Cache>::new("cache", clock.clone());
-        let query = Mailbox::<Query>::new("query", clock.clone());
-        let ptim = Mailbox::<Producing>::new("ptim", clock.clone());
-        let (journal, _) = JournalWriter::start(MemoryJournal::new(7), cache.clone()).unwrap();
-        let (newest, known) = watch::channel(Revision(0));
-        let (rules, pushes) = (Arc::new(ArcSwap::from_pointee(rules)), Pushes::default());
-
-        let make = {
-            let (cache, clock) = (cache.clone(), clock.clone());
-            move || {
-                let limits = Limits::default();
-                Query::new(7, limits, cache.clone(), newest.clone(), clock.clone())
-            }
-        };
-        supervisor.send(Hire::new(query.clone(), make)).await.unwrap();
-        // Seated before the cache is hired: each takes over what the other holds when it comes
-        // second, and at a first start neither does.
-        while query.send(Newest).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-        let make = {
-            let (query, clock) = (query.clone(), clock.clone());
-            move || Cache::new(Arc::clone(&rules), journal.clone(), query.clone(), clock.clone())
-        };
-        supervisor.send(Hire::new(cache.clone(), make)).await.unwrap();
+        let limits = Limits::default();
+        let heart = Heart::start(MemoryJournal::new(7), rules, limits, &clock).await.unwrap();
+        let Heart { supervisor, cache, query, newest: known, .. } = heart;
+        let (ptim, pushes) = (Mailbox::<Producing>::new("ptim", clock.clone()), Pushes::default());
         let make = {
             let (ptim, pushes) = (ptim.clone(), pushes.clone());
             move || {

@@ -9,7 +9,8 @@ use crate::Revision;
 
 /// Up to where a consumer knows what became true. SRX cookies, acknowledged positions and
 /// `Last-Event-ID` are all this. Written `epoch.revision`; while a consumer that began from
-/// nothing still reads its first pages, `epoch.revision.began`.
+/// nothing still reads its first pages, `epoch.revision.began`, or `epoch.revision-began` when it
+/// came with a cursor and may hold what was true long ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cursor {
     /// The life of the journal that the positions belong to.
@@ -20,17 +21,33 @@ pub struct Cursor {
     /// told to it, so its end need not be. Without it, a first reading that passes positions older
     /// than the oldest remembered end would have to begin again and again.
     pub(super) began: Revision,
+    /// What a consumer that began from nothing may hold nevertheless.
+    pub(super) holding: Holding,
+}
+
+/// What a consumer may hold that begins from nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Holding {
+    /// Nothing: what had ended before it began need not be told.
+    Nothing,
+    /// What it was told in another life of the journal, or too long ago: not every consumer can
+    /// throw that away, so it hears of every end that is remembered.
+    Leftovers,
 }
 
 /// A text that is no cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor: two or three decimal numbers with points between them are expected")]
+#[error("not a cursor: two decimal numbers with a point between them are expected")]
 pub struct BadCursor;
 
 impl Cursor {
+    /// The cursor of a consumer that shows one which is none of ours: it begins from nothing, and
+    /// may hold what somebody else told it.
+    pub const FOREIGN: Self = Self::new(0, Revision(u64::MAX));
+
     /// The cursor of a consumer that knows everything up to `revision`.
     pub const fn new(epoch: u64, revision: Revision) -> Self {
-        Self { epoch, revision, began: Revision(0) }
+        Self { epoch, revision, began: Revision(0), holding: Holding::Nothing }
     }
 
     /// The same consumer, to be told once more of everything that stands. It held what stood here,
@@ -44,7 +61,11 @@ impl Cursor {
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.epoch, self.revision)?;
-        if self.began > self.revision { write!(f, ".{}", self.began) } else { Ok(()) }
+        match self.holding {
+            _ if self.began <= self.revision => Ok(()),
+            Holding::Nothing => write!(f, ".{}", self.began),
+            Holding::Leftovers => write!(f, "-{}", self.began),
+        }
     }
 }
 
@@ -52,11 +73,16 @@ impl FromStr for Cursor {
     type Err = BadCursor;
 
     fn from_str(text: &str) -> Result<Self, BadCursor> {
-        let mut numbers = text.split('.').map(number);
-        let epoch = numbers.next().ok_or(BadCursor)??;
-        let revision = Revision(numbers.next().ok_or(BadCursor)??);
-        let began = Revision(numbers.next().transpose()?.unwrap_or(0));
-        if numbers.next().is_some() { Err(BadCursor) } else { Ok(Self { epoch, revision, began }) }
+        let (epoch, place) = text.split_once('.').ok_or(BadCursor)?;
+        let (revision, began, holding) = match place.split_once(['.', '-']) {
+            None => (place, "0", Holding::Nothing),
+            Some((revision, began)) if place[revision.len()..].starts_with('.') => {
+                (revision, began, Holding::Nothing)
+            }
+            Some((revision, began)) => (revision, began, Holding::Leftovers),
+        };
+        let (revision, began) = (Revision(number(revision)?), Revision(number(began)?));
+        Ok(Self { epoch: number(epoch)?, revision, began, holding })
     }
 }
 
@@ -88,7 +114,10 @@ mod tests {
 
     #[test]
     fn what_is_no_cursor_is_refused() {
-        for text in ["", "1", "1.", ".1", "+1.2", "1.-2", "1.2.3.4", "1.2.", "a.b", "1 .2"] {
+        for text in [
+            "", "1", "1.", ".1", "+1.2", "1.-2", "1.2.3.4", "1.2.", "a.b", "1 .2", "1-2", "1.2-",
+            "1.2-3-4", "1.2.3-4",
+        ] {
             assert_eq!(text.parse::<Cursor>(), Err(BadCursor), "{text:?}");
         }
         assert_eq!("99999999999999999999.1".parse::<Cursor>(), Err(BadCursor));
@@ -105,11 +134,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_means_the_same_after_its_text(epoch: u64, revision: u64, began: u64) {
-            let cursor = Cursor { epoch, revision: Revision(revision), began: Revision(began) };
+        fn a_cursor_means_the_same_after_its_text(epoch: u64, revision: u64, began: u64, nothing: bool) {
+            let holding = if nothing { Holding::Nothing } else { Holding::Leftovers };
+            let (revision, began) = (Revision(revision), Revision(began));
+            let cursor = Cursor { epoch, revision, began, holding };
             let read: Cursor = cursor.to_string().parse().unwrap();
-            prop_assert_eq!((read.epoch, read.revision), (epoch, Revision(revision)));
-            prop_assert_eq!(read.began.max(read.revision), cursor.began.max(cursor.revision));
+            prop_assert_eq!((read.epoch, read.revision), (epoch, revision));
+            prop_assert_eq!(read.began.max(read.revision), began.max(revision));
+            prop_assert!(began <= revision || read.holding == holding);
         }
 
         #[test]

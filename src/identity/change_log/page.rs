@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::cursor::Holding;
 use super::{ChangeLog, Cursor, Slot, State};
 use crate::{Cause, Change, Effect, Filter, Kind, Revision, Rule, Session, Timestamp};
 
@@ -34,7 +35,8 @@ pub struct Page {
     pub next: Cursor,
     /// Whether there may be more right now. It can be so although `changes` is short or empty.
     pub more: bool,
-    /// Whether the reading began from nothing: what the consumer held before is void.
+    /// Whether the reading began from nothing: what the consumer held before is void. For one that
+    /// has no way to throw it away, the ends that are remembered are told with the rest.
     pub resync: bool,
 }
 
@@ -55,6 +57,10 @@ impl ChangeLog {
     /// Answers a request: what became true since the cursor, and the cursor to go on with.
     pub fn read(&self, request: &Request<'_>) -> Page {
         let (mut next, resync) = self.begin(request);
+        let untold = match next.holding {
+            Holding::Nothing => next.began,
+            Holding::Leftovers => Revision(0),
+        };
         let from = self.slots.partition_point(|slot| slot.revision <= next.revision);
         let mut changes = Vec::new();
         let mut seen = 0;
@@ -62,7 +68,7 @@ impl ChangeLog {
             if changes.len() >= request.limit.max(1) {
                 break;
             }
-            changes.extend(slot.told(request, next.began));
+            changes.extend(slot.told(request, untold));
             next.revision = slot.revision;
             seen += 1;
         }
@@ -72,7 +78,7 @@ impl ChangeLog {
             next.revision = self.newest;
         }
         if next.began <= next.revision {
-            next.began = Revision(0);
+            next = Cursor::new(next.epoch, next.revision);
         }
         Page { changes, next, more, resync }
     }
@@ -117,7 +123,11 @@ impl ChangeLog {
         if since.is_some() && revision >= self.dropped {
             return (Cursor::new(epoch, revision), false);
         }
-        (Cursor { epoch, revision, began: self.newest }, true)
+        let holding = match request.cursor {
+            None => Holding::Nothing,
+            Some(_) => Holding::Leftovers,
+        };
+        (Cursor { epoch, revision, began: self.newest, holding }, true)
     }
 
     /// Whether every end that the consumer must hear of is still remembered.
@@ -128,8 +138,8 @@ impl ChangeLog {
 }
 
 impl Slot {
-    /// What a consumer is told of this slot that began from nothing at `began` or is beyond it.
-    fn told(&self, request: &Request<'_>, began: Revision) -> Option<Change> {
+    /// What a consumer is told of this slot that need not hear of ends up to `untold`.
+    fn told(&self, request: &Request<'_>, untold: Revision) -> Option<Change> {
         let (filter, now) = (request.filter, request.now);
         let (effect, session, cause) = match (&self.state, self.state.present()) {
             (_, Some((effect, session, cause))) if session.alive_at(now) => {
@@ -156,7 +166,7 @@ impl Slot {
         // ended yet, whatever its revision, and a consumer that reads again may well hold it.
         let may_hold = shown.is_some() || self.was.is_some();
         let lapses = !present && self.state.present().is_some();
-        if (revision <= began && !lapses) || !may_hold {
+        if (revision <= untold && !lapses) || !may_hold {
             return None;
         }
         let before = shown.or_else(|| self.was.as_ref().filter(admitted).cloned());

@@ -162,12 +162,15 @@ fn a_cursor_that_cannot_be_resumed_begins_from_nothing() {
     story.fold(2, saw(Kind::Logout, "alice@corp", 20));
     let (changes, again) = story.read(Some(page.next), &all, 20);
     assert!(again.resync, "the end of the first is forgotten");
-    assert_eq!(changes, ["10.0.0.3 alice@corp"]);
+    assert_eq!(changes, ["10.0.0.3 alice@corp", "10.0.0.2 -alice@corp"]);
+    assert_eq!(story.read(None, &all, 20).0, ["10.0.0.3 alice@corp"], "who begins holds nothing");
     assert_eq!(story.log.oldest(), Revision(4));
     for foreign in ["8.5", "7.6", "7.0.6"] {
         let cursor = Some(foreign.parse().unwrap());
         assert!(story.read(cursor, &all, 20).1.resync, "{foreign}");
     }
+    let (changes, page) = story.read(Some(Cursor::FOREIGN), &all, 20);
+    assert_eq!((changes.len(), page.resync), (2, true), "and hears who left");
 }
 
 #[test]
@@ -253,4 +256,31 @@ fn a_change_that_comes_again_is_left_out() {
     story.fold(1, saw(Kind::Logout, "alice@corp", 20));
     story.log.apply(&page.changes[0], seconds(21));
     assert_eq!((story.log.len(), story.log.newest()), (0, Revision(2)));
+}
+
+#[test]
+fn a_restored_log_tells_who_left_to_those_who_go_on() {
+    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
+    let (_, page) = story.read(None, &all, 10);
+    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    let limits = Limits::default();
+    story.log = ChangeLog::restore(7, limits, story.table.hand_over(Revision(3)));
+    let (changes, after) = story.read(Some(page.next), &all, 20);
+    assert_eq!((changes, after.resync), (vec!["10.0.0.1 -alice@corp".to_owned()], false));
+    story.table.forget_before(seconds(21));
+    story.log = ChangeLog::restore(7, limits, story.table.hand_over(Revision(3)));
+    assert!(story.read(Some(page.next), &all, 20).1.resync, "its end is forgotten");
+    assert!(!story.read(Some(after.next), &all, 20).1.resync, "it knows that end already");
+}
+
+#[test]
+fn a_session_past_its_logoff_time_is_handed_over() {
+    let mut story = Story::new(Limits::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    assert_eq!(story.log.get(address("10.0.0.1"), seconds(700)), None);
+    let mut table = Table::restore(story.log.hand_over());
+    let due = table.due(seconds(700), &crate::stories::origin(crate::Producer::Cache), 10);
+    assert_eq!(due.iter().map(|event| event.address).collect::<Vec<_>>(), [address("10.0.0.1")]);
 }

@@ -1,11 +1,10 @@
 //! What is remembered of an address besides its session: who had it, who left, and what competed.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use super::departures::Departures;
 use super::explain::Record;
-use crate::{Address, Revision, Session, Timestamp};
+use crate::{Address, Ended, Revision, Timestamp};
 
 /// What is remembered of one address. Most addresses have none: it exists only once something
 /// competed, was refused, altered the session, or ended.
@@ -17,17 +16,6 @@ pub(super) struct Past {
     pub(super) departed: Departures,
     /// The latest events that competed, newest last.
     records: VecDeque<Kept>,
-}
-
-/// A session that is no more.
-#[derive(Debug)]
-pub(super) struct Ended {
-    /// The session as it stood.
-    pub(super) session: Arc<Session>,
-    /// Logins older than this are late.
-    pub(super) at: Timestamp,
-    /// The position of the event that ended it.
-    pub(super) revision: Revision,
 }
 
 /// A record and the ticket under which it may be forgotten.
@@ -71,11 +59,10 @@ impl Past {
         }
     }
 
-    /// Forgets the session that ended at this position, when no later one took its place.
-    pub(super) fn forget_ended(&mut self, revision: Revision) {
-        if self.ended.as_ref().is_some_and(|ended| ended.revision == revision) {
-            self.ended = None;
-        }
+    /// Forgets the session that ended at this position, when no later one took its place, and says
+    /// whether it did.
+    pub(super) fn forget_ended(&mut self, revision: Revision) -> bool {
+        self.ended.take_if(|ended| ended.revision == revision).is_some()
     }
 
     /// Whether there is nothing left to remember.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::stories::{address, millis, name, origin, rules, saw, seconds, who};
-use crate::{Authority, Glob, Posture, Producer};
+use crate::{Authority, ChangeLog, Glob, Limits, Posture, Producer};
 
 /// Few addresses and few users, so that they meet.
 const ADDRESSES: [&str; 3] = ["10.0.0.7", "10.0.0.8", "2001:db8::7"];
@@ -190,6 +190,38 @@ proptest! {
         prop_assert_eq!(table.next_due(), None);
         table.forget_before(now + AGAIN);
         prop_assert!(table.entries.is_empty(), "nothing is remembered for ever");
+    }
+
+    #[test]
+    fn a_table_from_the_log_lets_no_late_login_in(events in arrivals(60), from in 0..60_usize) {
+        let rules = short_rules();
+        let (mut table, mut log) = (Table::default(), ChangeLog::new(7, Limits::default()));
+        for (position, event) in events.iter().enumerate() {
+            if position == from {
+                table = Table::restore(log.hand_over());
+            }
+            let change = table.apply(Revision(position as u64 + 1), event, &rules).change;
+            change.iter().for_each(|change| log.apply(change, event.seen));
+        }
+        let mut restored = Table::restore(log.hand_over());
+        prop_assert_eq!(held(&restored), held(&table));
+        let now = events.iter().map(|event| event.seen).max().unwrap();
+        let ended = table.entries.values().filter_map(|entry| entry.past.as_ref()?.ended.as_ref());
+        let late: Vec<_> = ended
+            .filter(|ended| ended.session.principal.is_some())
+            .map(|ended| Event {
+                address: ended.session.address,
+                principal: ended.session.principal.clone(),
+                at: ended.at - Duration::from_millis(1),
+                seen: now,
+                ..saw(Kind::Login, "", 0)
+            })
+            .collect();
+        for login in late {
+            let before = table.apply(Revision(100), &login, &rules);
+            let after = restored.apply(Revision(100), &login, &rules);
+            prop_assert_eq!(before.change.is_some(), after.change.is_some(), "{:?}", login);
+        }
     }
 
     #[test]

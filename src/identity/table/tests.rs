@@ -285,7 +285,10 @@ fn a_null_user_takes_over_only_where_that_is_allowed() {
 #[test]
 fn who_became_ignored_can_still_leave_and_does_nothing_else() {
     let ignores = [
-        crate::IgnoreRules { users: vec![Glob::new("ali*").unwrap()], ..Default::default() },
+        crate::IgnoreRules {
+            users: [Glob::new("ali*").unwrap()].into_iter().collect(),
+            ..Default::default()
+        },
         crate::IgnoreRules { domains: vec![Glob::new("corp").unwrap()], ..Default::default() },
         crate::IgnoreRules { networks: vec!["10.0.0.0/8".parse().unwrap()], ..Default::default() },
     ];
@@ -508,7 +511,18 @@ fn a_shorter_session_is_not_forgotten_for_a_longer_one_before_it() {
 #[test]
 fn a_restored_table_expires_what_it_holds() {
     let (table, _) = fold(&rules(), &[saw(VpnUp, "alice", 10)]);
-    let mut restored = Table::restore(table.sessions().cloned());
+    let mut restored = Table::restore(table.hand_over(Revision(1)));
     assert_eq!(present(&restored), "alice");
     assert_eq!(restored.due(seconds(10 + DAY), &origin(Producer::Cache), 10).len(), 1);
+}
+
+#[test]
+fn a_restored_table_keeps_a_late_login_out() {
+    let (table, _) = fold(&rules(), &[saw(VpnUp, "alice", 10), saw(Logout, "alice", 300)]);
+    let mut restored = Table::restore(table.hand_over(Revision(2)));
+    let late = received(saw(Login, "alice", 10), 310);
+    let decision = restored.apply(Revision(3), &late, &rules());
+    assert_eq!(decision.verdict, Verdict::Refused(Refusal::Late));
+    let again = received(saw(Login, "alice", 301), 310);
+    assert!(restored.apply(Revision(4), &again, &rules()).change.is_some(), "news is let in");
 }

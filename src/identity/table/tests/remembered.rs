@@ -99,6 +99,6 @@ fn forged_events_for_strangers_take_a_bounded_space_and_push_out_nobody() {
 #[test]
 fn an_entry_is_small() {
     // A million of them and of their keys are two million buckets of the index.
-    assert!(size_of::<(Address, Entry)>() <= 48);
+    assert!(size_of::<(Address, Entry)>() <= 56);
     assert!(size_of::<Session>() <= 200, "{}", size_of::<Session>());
 }
