@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_config::{self as config, Settings};
-use rollcall_identity::{Limits, MemoryJournal, Name};
+use rollcall_identity::{Address, Limits, MemoryJournal, Name, Rules};
 use tokio::sync::watch;
 
 use self::doors::Door;
@@ -26,6 +26,7 @@ use crate::producers::syslog::Syslog;
 use crate::producers::{Close, Producer, Producing};
 use crate::rest::{Reload, ReloadReport, Rest, Token};
 use crate::supervisor::{Dismiss, Hire, RollCall};
+use crate::tls::addresses_of_host;
 
 /// A house that is drawn: every socket is bound, every certificate is read, nothing runs yet.
 pub struct Plan {
@@ -117,7 +118,7 @@ impl Plan {
         let Self { settings, clock, token, syslog, enforcement, rest } = self;
         let journal = MemoryJournal::new(u64::try_from(clock.now().millis()).unwrap_or(0));
         let limits = limits(&settings.history);
-        let heart = Heart::start(journal, settings.rules.clone(), limits, &clock).await?;
+        let heart = Heart::start(journal, in_force(&settings), limits, &clock).await?;
         let (draining, newest) = (watch::Sender::new(false), heart.newest.clone());
         let points = Points::new(&settings.enforcement, &settings.ptim, newest, clock.clone());
         let (points, pushes) = (Arc::new(points), Pushes::default());
@@ -212,7 +213,7 @@ impl House {
             // and decided under another.
             self.dismiss(self.ptim.0.as_str(), &self.ptim.1, self.settings.drain).await;
         }
-        self.heart.rules.store(Arc::new(settings.rules.clone()));
+        self.heart.rules.store(Arc::new(in_force(&settings)));
         self.points.govern(&settings.enforcement, &settings.ptim);
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         self.settings = settings;
@@ -391,6 +392,12 @@ impl Budget {
 #[derive(Debug, thiserror::Error)]
 #[error("not everybody had finished within {0:?}")]
 pub struct Late(Duration);
+
+/// The rules of the settings, on this machine.
+fn in_force(settings: &Settings) -> Rules {
+    let own_addresses = addresses_of_host().into_iter().map(Address::new).collect();
+    Rules { own_addresses, ..settings.rules.clone() }
+}
 
 /// How often the lag of the enforcement points is measured: it grows while they do not ask.
 const MEASURING: Duration = Duration::from_secs(5);

@@ -16,6 +16,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
+pub(crate) use self_made::addresses_of_host;
 pub use self_made::{SelfMade, authority_file};
 
 /// Why a listener cannot speak TLS. It names the file and never shows what is in it.

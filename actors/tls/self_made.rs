@@ -195,7 +195,7 @@ fn host_name() -> Option<String> {
 }
 
 /// The addresses of all interfaces, but for those that mean something on their own link only.
-fn addresses_of_host() -> Vec<IpAddr> {
+pub(crate) fn addresses_of_host() -> Vec<IpAddr> {
     let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
     let addresses = interfaces.filter_map(|interface| {
         let address = interface.address?;

@@ -7,7 +7,7 @@ use globset::{GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use hashbrown::{Equivalent, HashMap};
 use ipnet::IpNet;
 
-use crate::{Kind, Name, Principal, Producer};
+use crate::{Address, Kind, Name, Principal, Producer};
 
 /// What one source (a syslog client, an enforcement point that pushes) may speak for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +43,9 @@ pub struct Rules {
     pub authorities: HashMap<(Name, Name), Authority>,
     /// Whom to ignore.
     pub ignore: IgnoreRules,
+    /// The addresses of the machine that Rollcall runs on: nobody is behind them. Filled where it
+    /// runs, not by the configuration.
+    pub own_addresses: Vec<Address>,
     /// Other names of domains, all in lower case: `corp` is `corp.example.com`.
     pub domain_aliases: HashMap<Name, Name>,
     /// How old an event may be to begin, extend or alter a session. Ends have no such limit.
@@ -63,6 +66,7 @@ impl Default for Rules {
         Self {
             authorities: HashMap::new(),
             ignore: IgnoreRules::default(),
+            own_addresses: Vec::new(),
             domain_aliases: HashMap::new(),
             max_age: Duration::from_secs(15 * 60),
             max_skew: Duration::from_secs(5 * 60),

@@ -74,7 +74,7 @@ pub enum Refusal {
     /// The domain is not among those the source may speak for.
     #[error("the source may not speak for this domain")]
     DomainNotGranted,
-    /// Loopback, link-local, multicast or unspecified.
+    /// Loopback, link-local, multicast, unspecified, or of the machine that Rollcall runs on.
     #[error("nobody can be behind this address")]
     AddressUnusable,
     /// A rule ignores the user.

@@ -86,6 +86,9 @@ impl<'a> Claim<'a> {
     /// when it is decided, so nothing is lost by hearing it.
     pub(super) fn admitted(&self, rules: &Rules, there: Option<&Session>) -> Result<(), Refusal> {
         self.event.address.usable().map_err(|_| Refusal::AddressUnusable)?;
+        if rules.own_addresses.contains(&self.event.address) {
+            return Err(Refusal::AddressUnusable);
+        }
         if self.kind == Kind::Expiry {
             let ours = self.event.origin.kind == Producer::Cache;
             return if ours { Ok(()) } else { Err(Refusal::KindNotGranted) };

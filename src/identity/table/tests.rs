@@ -193,6 +193,11 @@ fn restrictions() -> Vec<(Rules, Event, Verdict)> {
         (granted(lab.clone()), login("a@corp"), Refused(No::DomainNotGranted)),
         (granted(lab.clone()), login("a"), Refused(No::DomainNotGranted)),
         (granted(lab), login("a@lab"), Applied(Rule::FirstUser)),
+        (
+            Rules { own_addresses: vec![login("a").address], ..rules() },
+            login("a"),
+            Refused(No::AddressUnusable),
+        ),
         (granted(net.clone()), login("a"), Refused(No::NetworkNotGranted)),
         (granted(net), v6, Applied(Rule::FirstUser)),
         (granted(quick.clone()), received(login("a"), 16), Refused(No::TooOld)),
