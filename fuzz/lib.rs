@@ -51,7 +51,7 @@ pub fn check(event: &Event) {
     }
     if let Some(principal) = principal {
         let user = principal.user.as_str();
-        assert_eq!(principal.user.folded().as_str(), user, "not in lower case");
+        assert_eq!(principal.user.clone().folded().as_str(), user, "not in lower case");
     }
     let address = event.address.to_string();
     assert_eq!(address.parse(), Ok(event.address), "not the address it prints");
