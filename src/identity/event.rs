@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strum::{EnumIter, EnumString, IntoStaticStr};
 
-use crate::{Address, Name, Precision, Principal, Timestamp};
+use crate::{Address, Membership, Name, Precision, Principal, Timestamp};
 
 /// What kind of thing a producer saw. The closed set of JIMS and the SRX, and our own expiry.
 #[derive(
@@ -38,6 +38,9 @@ pub enum Kind {
     Refresh,
     /// A device was seen at the address: a machine account's logon, a DHCP lease.
     DeviceSeen,
+    /// A directory says otherwise who somebody is or which groups they are in: groups, a new name.
+    /// Alters a session that is there, and never begins one.
+    Membership,
     /// The logoff time of the session passed. Proposed by the cache, never by a producer.
     Expiry,
 }
@@ -51,6 +54,11 @@ impl Kind {
     /// Whether it says that a user left.
     pub const fn ends(self) -> bool {
         matches!(self, Self::Logout | Self::VpnDown)
+    }
+
+    /// Whether a source can send it. The others Rollcall proposes to itself.
+    pub const fn is_sent(self) -> bool {
+        !matches!(self, Self::Membership | Self::Expiry)
     }
 
     /// The name used in configuration, metrics and JSON, for instance `vpn_up`.
@@ -80,6 +88,10 @@ pub enum Producer {
     Syslog,
     /// VPN and captive-portal events pushed by SRX firewalls, and events posted as JSON.
     Ptim,
+    /// Users, devices and groups read from Active Directory.
+    ActiveDirectory,
+    /// The security logs of domain controllers and Exchange servers.
+    EventLog,
     /// Rollcall itself: expiry.
     Cache,
 }
@@ -160,6 +172,10 @@ pub struct Event {
     pub device: Option<Name>,
     /// The groups the source listed.
     pub roles: Roles,
+    /// What directories say of the user and the device; entered where the event is ordered.
+    pub membership: Membership,
+    /// Whom the user was called before, when a directory renamed them.
+    pub formerly: Option<Box<Principal>>,
     /// The device's state, when the source said so.
     pub posture: Option<Posture>,
     /// When it happened, by the source's clock.

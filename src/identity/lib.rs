@@ -12,6 +12,7 @@
 mod address;
 mod change;
 mod change_log;
+pub mod directory;
 mod event;
 mod filter;
 mod handover;
@@ -28,6 +29,7 @@ mod verdict;
 pub use address::{Address, Unusable};
 pub use change::{Cause, Change, Effect};
 pub use change_log::{BadCursor, ChangeLog, Cursor, Found, Limits, Page, Request};
+pub use directory::{GroupSet, Membership};
 pub use event::{Event, Kind, Origin, Posture, Producer, Roles};
 pub use filter::Filter;
 pub use handover::{Ended, Handover, Standing};

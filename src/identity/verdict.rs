@@ -34,6 +34,8 @@ pub enum Rule {
     Refreshed,
     /// The device, its state or the user's groups became known or changed.
     Detail,
+    /// A directory knows the user or the device by another name, or in other groups.
+    Directory,
     /// A device was seen at an address without a user.
     DeviceOnly,
     /// A null user replaced a valid one (only where `preserve_valid_user` is off).

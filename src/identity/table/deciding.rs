@@ -45,6 +45,7 @@ impl<'a> Scene<'a> {
             (Kind::Rekey, _) => self.still_there(Rule::Rekeyed),
             (Kind::Refresh, _) => self.still_there(Rule::Refreshed),
             (Kind::DeviceSeen, _) => self.device_seen(),
+            (Kind::Membership, _) => self.directory_says(),
             (Kind::Expiry, _) => self.logoff_time_came(),
         }
     }
@@ -177,6 +178,29 @@ impl<'a> Scene<'a> {
         Ok(Step::Set(Effect::Altered, Rule::Detail, altered))
     }
 
+    /// A directory says otherwise who the one there is, or in which groups. It proves nobody
+    /// present, so nothing is extended.
+    fn directory_says(self) -> Result<Step, Refusal> {
+        let there = self.present().ok_or(Refusal::NoSession)?;
+        let (event, who) = (self.claim.event, self.claim.principal.as_deref());
+        let called = [who, event.formerly.as_deref()].into_iter().flatten();
+        match &there.principal {
+            Some(user) if called.clone().any(|name| name.agrees_with(user)) => {}
+            None if self.claim.device.as_deref().is_some_and(|d| there.has_device(d)) => {}
+            _ => return Err(Refusal::OtherUser),
+        }
+        let mut session =
+            Session { membership: event.membership.clone(), ..there.as_ref().clone() };
+        if let (Some(mine), Some(who)) = (&mut session.principal, who) {
+            (mine.user, mine.domain) = (who.user.clone(), who.domain.clone());
+        }
+        if session == **there {
+            return Ok(Step::Keep);
+        }
+        session.revision = self.revision;
+        Ok(Step::Set(Effect::Altered, Rule::Directory, session))
+    }
+
     fn logoff_time_came(self) -> Result<Step, Refusal> {
         let there = self.session.ok_or(Refusal::NoSession)?;
         if there.alive_at(self.claim.event.at) {
@@ -218,13 +242,17 @@ impl<'a> Scene<'a> {
             (Some(user), Some(who)) if user.domain.is_none() => who.domain.as_ref(),
             _ => None,
         };
-        if device.is_none() && posture.is_none() && roles.is_none() && domain.is_none() {
+        let membership = claim.event.membership.clone().or(&there.membership);
+        let membership = Some(membership).filter(|known| *known != there.membership);
+        let nothing = device.is_none() && posture.is_none() && roles.is_none() && domain.is_none();
+        if nothing && membership.is_none() {
             return None;
         }
         let mut session = there.clone();
         session.device = device.or(there.device.as_ref()).cloned();
         session.posture = posture.or(there.posture);
         session.roles = roles.or(there.roles.as_ref()).cloned();
+        session.membership = membership.unwrap_or(session.membership);
         if let (Some(principal), Some(domain)) = (&mut session.principal, domain) {
             principal.domain = Some(domain.clone());
         }
@@ -242,6 +270,7 @@ impl<'a> Scene<'a> {
             principal: None,
             device: claim.device.clone().map(Cow::into_owned),
             roles: event.roles.clone(),
+            membership: event.membership.clone(),
             posture: event.posture,
             since,
             confirmed: since,

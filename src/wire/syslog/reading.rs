@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use rollcall_identity::{Event, Kind, Name, Posture, Precision, Principal, Roles};
+use rollcall_identity::{Event, Kind, Membership, Name, Posture, Precision, Principal, Roles};
 
 use super::message::Message;
 use super::moment::{Moment, read_whole};
@@ -90,6 +90,8 @@ impl Reading {
             principal: principal.clone(),
             device: device.clone(),
             roles: roles.clone(),
+            membership: Membership::default(),
+            formerly: None,
             posture,
             at,
             precision,
