@@ -9,8 +9,8 @@ use actix::prelude::*;
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use rollcall_identity::{
-    Address, Event, Explanation, Name, Origin, Producer, Refusal, Revision, Rules, Table,
-    Timestamp, Verdict,
+    Address, Event, Explanation, Name, Origin, Producer, ReadPosition, Refusal, Revision, Rules,
+    Source, Survey, Table, Timestamp, Verdict,
 };
 use tokio::sync::oneshot;
 
@@ -28,6 +28,8 @@ use crate::query::{Changed, Query, Snapshot};
 pub struct Apply {
     /// What the producer saw.
     pub events: Vec<Event>,
+    /// How far it has read with them.
+    pub read: Option<ReadPosition>,
     /// What accounts for them until they are decided.
     pub account: Account,
 }
@@ -98,6 +100,21 @@ impl Message for Recount {
     type Result = Estate;
 }
 
+/// Asks how far a source was read, as last committed.
+#[derive(Debug)]
+pub struct LastRead(pub Source);
+
+impl Message for LastRead {
+    type Result = Result<Option<Arc<[u8]>>, Refused>;
+}
+
+/// Gives the table, as it stands when this is reached, to whoever writes it down.
+pub(crate) struct TakeStock(pub Survey);
+
+impl Message for TakeStock {
+    type Result = ();
+}
+
 /// What the journal has committed, in order.
 pub(crate) struct Committed(Vec<Entry>);
 
@@ -163,9 +180,9 @@ impl Cache {
     }
 
     /// Hands events to the journal; the answer comes when they are visible.
-    fn order(&self, Apply { events, account }: Apply) -> Reply<Result<Receipt, Refused>> {
+    fn order(&self, Apply { events, read, account }: Apply) -> Reply<Result<Receipt, Refused>> {
         let (receipt, taken) = oneshot::channel();
-        match self.journal.hand_over(Batch { events, account, receipt }) {
+        match self.journal.hand_over(Batch { events, read, account, receipt }) {
             Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(Refused::Gone)) }),
             Err(refused) => Reply::Now(Err(refused)),
         }
@@ -228,7 +245,7 @@ impl Cache {
         }
         let more = due.len() == EXPIRIES;
         let account = Account::open("cache", 0);
-        if let Reply::Later(taken) = self.order(Apply { events: due, account }) {
+        if let Reply::Later(taken) = self.order(Apply { events: due, read: None, account }) {
             let taken = wrap_future::<_, Seat<Self>>(taken);
             desk.spawn(taken.map(move |_, seat, desk| {
                 if more {
@@ -246,7 +263,11 @@ impl Role for Cache {
 
     fn started(&mut self, desk: &mut Desk<Self>) {
         match self.term.begin(self.clock.now()) {
-            Beginning::First => {}
+            Beginning::First(legacy) => {
+                self.folded = legacy.handover.newest;
+                self.table = legacy.table;
+                TableGrew { sessions: self.table.len(), revision: self.folded.0 }.emit();
+            }
             Beginning::Anew => NothingToRestore { actor: "cache" }.emit(),
             Beginning::Successor => {
                 let (query, term) = (self.query.clone(), self.term.number());
@@ -308,5 +329,23 @@ impl Receive<Recount> for Cache {
     fn receive(&mut self, _: Recount, _: &mut Desk<Self>) -> Reply<Estate> {
         let handover = self.table.hand_over(self.folded);
         Reply::Now(Estate { term: self.term.number(), handover })
+    }
+}
+
+impl Receive<TakeStock> for Cache {
+    fn receive(&mut self, TakeStock(survey): TakeStock, _: &mut Desk<Self>) -> Reply<()> {
+        survey(self.table.hand_over(self.folded));
+        Reply::Now(())
+    }
+}
+
+impl Receive<LastRead> for Cache {
+    fn receive(
+        &mut self,
+        LastRead(source): LastRead,
+        _: &mut Desk<Self>,
+    ) -> Reply<Result<Option<Arc<[u8]>>, Refused>> {
+        let journal = self.journal.clone();
+        Reply::later(async move { journal.read_position(source).await })
     }
 }
