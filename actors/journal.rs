@@ -7,6 +7,7 @@ mod durable;
 mod events;
 mod file;
 mod folder;
+mod inspecting;
 mod keeper;
 mod lexicon;
 mod manifest;
@@ -32,6 +33,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use self::damage::Damage;
 pub use self::durable::DurableJournal;
+pub use self::inspecting::{Inspected, export, inspect};
 pub use self::manifest::{Manifest, Sealed};
 pub use self::terms::Terms;
 use crate::account::Account;

@@ -37,6 +37,11 @@ impl Folder {
         Ok(Self(path.to_owned()))
     }
 
+    /// The folder at `path`, as it is.
+    pub(super) fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
     /// Keeps every other process out until the lock is dropped. Readers do not ask.
     pub(super) fn lock(&self) -> io::Result<Flock<File>> {
         let mut options = OpenOptions::new();
