@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     Address, Authority, Event, Kind, Membership, Name, Origin, Precision, Principal, Producer,
-    Rules, Timestamp,
+    Proof, Rules, Timestamp,
 };
 
 /// Every time of the tests is so many milliseconds after this, 2026-11-21T19:50:00Z.
@@ -66,6 +66,8 @@ pub(crate) fn saw(kind: Kind, text: &str, after: i64) -> Event {
         roles: None,
         membership: Membership::default(),
         formerly: None,
+        sid: None,
+        proof: Proof::default(),
         posture: None,
         at: seconds(after),
         precision: Precision::Millisecond,

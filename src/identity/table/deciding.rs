@@ -71,6 +71,9 @@ impl<'a> Scene<'a> {
         if decided.is_some_and(|decided| self.claim.before(decided)) {
             return Err(Refusal::Late);
         }
+        if user_there.is_some_and(|(there, _)| self.outweighed_by(there)) {
+            return Err(Refusal::Weaker);
+        }
         let (rule, device) = match present {
             Some(there) if there.principal.is_none() => (Rule::FirstUser, there.device.clone()),
             Some(_) => (Rule::LaterUser, None),
@@ -85,10 +88,27 @@ impl<'a> Scene<'a> {
     /// The time that a login of `who` must not be older than. A device alone has no say in it:
     /// a device that is seen says nothing of who logged in on it before.
     fn decided_about(self, who: &Principal) -> Option<Timestamp> {
-        let user = self.session.filter(|s| s.principal.is_some()).map(|s| s.confirmed);
+        let user = self.session.filter(|s| s.principal.is_some());
+        let user = user.map(|s| if self.outweighs(s) { s.since } else { s.confirmed });
         let ended = self.past.and_then(|past| past.ended.as_ref()).map(|ended| ended.at);
         let departed = self.past.and_then(|past| past.departed.of(who));
         user.max(ended).max(departed)
+    }
+
+    /// Whether the user there keeps the address from this claim, whichever came first: they are there
+    /// by a stronger proof, and were seen not long before it. Servers see every program that connects
+    /// as somebody else; who sits at the computer is the one who logged on to it.
+    fn outweighed_by(self, there: &Session) -> bool {
+        self.claim.event.proof < there.proof
+            && self.claim.moment() < there.confirmed + self.rules.weaker_waits
+    }
+
+    /// The same the other way round: had this claim come first, what has confirmed the user there
+    /// since would have been refused. So that does not make it late, and two servers may tell of it
+    /// in either order. What came before the user there stays late: it may have ended long ago.
+    fn outweighs(self, there: &Session) -> bool {
+        there.proof < self.claim.event.proof
+            && there.confirmed < self.claim.moment() + self.rules.weaker_waits
     }
 
     /// Whether this is another source's word of the login that began the session that ended last:
@@ -121,6 +141,10 @@ impl<'a> Scene<'a> {
         self.speaks_of(there)?;
         if self.claim.before(there.confirmed) {
             return Err(Refusal::Late);
+        }
+        // Who leaves a server that they had connected to still sits where they logged on.
+        if self.outweighed_by(there) {
+            return Err(Refusal::Weaker);
         }
         Ok(Step::End(Rule::LoggedOut, self.claim.moment().max(there.confirmed)))
     }
@@ -213,19 +237,31 @@ impl<'a> Scene<'a> {
     /// The one who is there was seen again.
     fn confirm(self, there: &Session, rule: Rule) -> Step {
         let claim = self.claim;
+        let proof = there.proof.max(claim.event.proof);
         if claim.before(there.confirmed) {
-            return Step::Keep;
+            let session = Session { proof, ..there.clone() };
+            let proves_more = self.outweighs(there);
+            return if proves_more {
+                Step::Set(Effect::Extended, rule, session)
+            } else {
+                Step::Keep
+            };
         }
         let (effect, rule, mut session) = match self.with_details(there, &claim.event.roles) {
             Some(altered) => (Effect::Altered, Rule::Detail, altered),
             // Within the precision of the clocks it may be the very event that is known already.
-            None if claim.moment() <= there.confirmed.latest(there.precision) => return Step::Keep,
+            None if proof == there.proof
+                && claim.moment() <= there.confirmed.latest(there.precision) =>
+            {
+                return Step::Keep;
+            }
             None => (Effect::Extended, rule, there.clone()),
         };
         if let (Some(mine), Some(theirs)) = (&mut session.principal, &claim.principal) {
             mine.spellings = mine.spellings.union(theirs.spellings);
         }
         session.confirmed = there.confirmed.max(claim.moment());
+        session.proof = proof;
         session.precision = there.precision.max(claim.event.precision);
         session.expires = there.expires.max(claim.expires(self.rules));
         Step::Set(effect, rule, session)
@@ -274,6 +310,7 @@ impl<'a> Scene<'a> {
             posture: event.posture,
             since,
             confirmed: since,
+            proof: event.proof,
             precision: event.precision,
             expires: claim.expires(self.rules),
             revision: self.revision,
