@@ -10,7 +10,9 @@ use super::{
     AccountKind, Affected, Altered, Difference, Directory, Guid, Membership, Names, Profile, State,
     Whereabouts,
 };
-use crate::{Address, Event, Kind, Name, Origin, Precision, Principal, Session, Table, Timestamp};
+use crate::{
+    Address, Event, Kind, Name, Origin, Precision, Principal, Proof, Session, Table, Timestamp,
+};
 
 /// What becomes of the sessions of an account that may not be used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -220,6 +222,8 @@ fn event(kind: Kind, session: &Session, Proposal { now, origin, .. }: Proposal<'
         roles: None,
         membership: session.membership.clone(),
         formerly: None,
+        sid: None,
+        proof: Proof::Logon,
         posture: None,
         at: now,
         precision: Precision::Millisecond,
