@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::affected::is_called;
 use super::{
     AccountKind, Affected, Altered, Difference, Directory, Guid, Membership, Names, Profile, State,
     Whereabouts,
@@ -208,7 +207,7 @@ impl Profile<'_> {
             domain: Some(self.domain.dns.clone()),
             spellings: there.spellings,
         };
-        (!is_called(&canonical, there)).then_some(canonical)
+        (!canonical.is_called(there)).then_some(canonical)
     }
 }
 
