@@ -1,6 +1,8 @@
 //! The cache: puts events in order through the journal, folds them into the table, and shows the
 //! changes to its consumers. It decides nothing itself; that is the table's.
 
+pub(crate) mod learning;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +16,10 @@ use rollcall_identity::{
 };
 use tokio::sync::oneshot;
 
+use self::learning::Learning;
 use crate::account::Account;
 use crate::clock::Clock;
+use crate::directory::Book;
 use crate::happenings::{Decided, Happening, NothingToRestore, TableGrew, TableRestored};
 use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
 use crate::journal::{Batch, Entry, JournalWriter};
@@ -138,11 +142,21 @@ const EXPIRIES: usize = 1024;
 /// How often ends and refusals are forgotten that do not matter any more.
 const FORGETTING: Duration = Duration::from_secs(60);
 
+/// What decisions depend on besides events and sessions.
+#[derive(Clone)]
+pub(crate) struct Grounds {
+    /// The rules in force at each moment.
+    pub rules: Arc<ArcSwap<Rules>>,
+    /// Who users and devices are.
+    pub directory: Book,
+}
+
 /// The role.
 pub struct Cache {
     term: Term,
     table: Table,
-    rules: Arc<ArcSwap<Rules>>,
+    grounds: Grounds,
+    learning: Learning,
     journal: JournalWriter,
     query: Mailbox<Query>,
     clock: Clock,
@@ -155,7 +169,7 @@ impl Cache {
     /// by the rules in force at that moment.
     pub(crate) fn new(
         term: Term,
-        rules: Arc<ArcSwap<Rules>>,
+        grounds: Grounds,
         journal: JournalWriter,
         query: Mailbox<Query>,
         clock: Clock,
@@ -170,7 +184,8 @@ impl Cache {
         Self {
             term,
             table: Table::default(),
-            rules,
+            grounds,
+            learning: Learning::default(),
             journal,
             query,
             clock,
@@ -179,8 +194,10 @@ impl Cache {
         }
     }
 
-    /// Hands events to the journal; the answer comes when they are visible.
-    fn order(&self, Apply { events, read, account }: Apply) -> Reply<Result<Receipt, Refused>> {
+    /// Enters what directories know of those whom the events speak of, and hands them to the
+    /// journal; the answer comes when they are visible.
+    fn order(&self, Apply { mut events, read, account }: Apply) -> Reply<Result<Receipt, Refused>> {
+        self.grounds.directory.enter(&mut events);
         let (receipt, taken) = oneshot::channel();
         match self.journal.hand_over(Batch { events, read, account, receipt }) {
             Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(Refused::Gone)) }),
@@ -217,6 +234,7 @@ impl Cache {
                 .entry((Arc::as_ptr(&event.origin), decision.verdict))
                 .or_insert((&event.origin, 0))
                 .1 += 1;
+            self.learning.note(decision.change.as_ref());
             changed.note(event.seen, decision.change);
         }
         // Posted here and not in the future, so that changes stay in order; bounded by the batches
@@ -282,7 +300,7 @@ impl Role for Cache {
         }
         desk.run_interval(FORGETTING, |seat, _| {
             let cache = seat.role();
-            cache.table.forget_before(cache.clock.now() - cache.rules.load().memory());
+            cache.table.forget_before(cache.clock.now() - cache.grounds.rules.load().memory());
         });
         desk.run_interval(Duration::from_secs(1), |seat, desk| {
             let now = seat.role().clock.now();
@@ -299,7 +317,7 @@ impl Receive<Apply> for Cache {
 
 impl Receive<Committed> for Cache {
     fn receive(&mut self, Committed(mut entries): Committed, _: &mut Desk<Self>) -> Reply<()> {
-        let rules = self.rules.load_full();
+        let rules = self.grounds.rules.load_full();
         let mut receipts = Vec::with_capacity(entries.len());
         for entry in &mut entries {
             if !self.term.lasts() {

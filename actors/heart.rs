@@ -10,8 +10,9 @@ use rollcall_identity::{Journal, JournalError, Limits, Revision, Rules};
 use tokio::sync::watch;
 
 use self::succession::{Legacy, Succession, estate};
-use crate::cache::{Cache, Recount};
+use crate::cache::{Cache, Grounds, Recount};
 use crate::clock::Clock;
+use crate::directory::Book;
 use crate::journal::{Illness, JournalThread, JournalWriter};
 use crate::mailbox::{Gone, Mailbox};
 use crate::query::Query;
@@ -29,6 +30,8 @@ pub struct Heart {
     pub newest: watch::Receiver<Revision>,
     /// The rules by which the cache decides, from its next batch on.
     pub rules: Arc<ArcSwap<Rules>>,
+    /// What directories say, for those who write it and those who look something up.
+    pub directory: Book,
     /// Why the journal takes no events, when it does not.
     pub illness: Illness,
     journal: JournalThread,
@@ -72,14 +75,15 @@ impl Heart {
         let answers =
             move || Query::new(terms.query(), limits, feeder.clone(), tell.clone(), time.clone());
         supervisor.send(Hire::new(query.clone(), answers)).await?;
-        let rules = Arc::new(ArcSwap::from_pointee(rules));
-        let (sink, time, in_force) = (query.clone(), clock.clone(), Arc::clone(&rules));
+        let (rules, directory) = (Arc::new(ArcSwap::from_pointee(rules)), Book::default());
+        let grounds = Grounds { rules: Arc::clone(&rules), directory: directory.clone() };
+        let (sink, time) = (query.clone(), clock.clone());
         let decides = move || {
-            let (rules, term) = (Arc::clone(&in_force), succession.cache());
-            Cache::new(term, rules, writer.clone(), sink.clone(), time.clone())
+            let (grounds, term) = (grounds.clone(), succession.cache());
+            Cache::new(term, grounds, writer.clone(), sink.clone(), time.clone())
         };
         supervisor.send(Hire::new(cache.clone(), decides)).await?;
-        Ok(Self { supervisor, cache, query, newest, rules, illness, journal: thread })
+        Ok(Self { supervisor, cache, query, newest, rules, directory, illness, journal: thread })
     }
 
     /// Stops deciding, and then answering. Whatever was handed over before is in the journal.

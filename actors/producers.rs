@@ -6,13 +6,16 @@ pub mod syslog;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
-use rollcall_identity::{Event, Name, Producer as Word, ReadPosition, Source};
+use rollcall_identity::directory::{Affected, Gone};
+use rollcall_identity::{Event, Name, Origin, Producer as Word, ReadPosition, Source};
 use tokio::sync::watch;
 
 use crate::account::Account;
+use crate::cache::learning::Learnt;
 use crate::cache::{Apply, Cache, LastRead, Receipt, Refused};
 use crate::happenings::{Dropped, Happening, ProducerBegins, Received};
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
@@ -153,9 +156,38 @@ impl Outlet {
         Some(Source { producer: Name::new(&self.name).ok()?, name })
     }
 
+    /// Tells what a directory says otherwise, in the name of `origin`. Returns when whoever asks sees
+    /// it; while the cache is being replaced or takes nothing, it waits.
+    pub async fn learnt(&self, affected: Affected, gone: Gone, origin: Arc<Origin>) {
+        if affected.is_empty() {
+            return;
+        }
+        let learnt = Learnt { affected, gone, origin };
+        loop {
+            self.desk.presence().await;
+            if let Ok(answer) = self.desk.queue(Tell(learnt.clone())).await
+                && let Ok(Ok(())) = answer.await
+            {
+                return;
+            }
+            tokio::time::sleep(TELL_AGAIN).await;
+        }
+    }
+
     fn dropped(&self, reason: &'static str, form: &str, count: u64) {
         Dropped { producer: &self.name, reason, form, count }.emit();
     }
+}
+
+/// How long to wait before what a directory says is told to another cache.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a directory says otherwise.
+#[derive(Debug)]
+pub(crate) struct Tell(Learnt);
+
+impl Message for Tell {
+    type Result = Result<(), Refused>;
 }
 
 /// Events that the producer saw.
@@ -242,6 +274,16 @@ impl Receive<LastRead> for Producing {
         Reply::later(async move {
             cache.presence().await;
             cache.send(asked).await?
+        })
+    }
+}
+
+impl Receive<Tell> for Producing {
+    fn receive(&mut self, Tell(learnt): Tell, _: &mut Desk<Self>) -> Reply<Result<(), Refused>> {
+        let cache = self.cache.clone();
+        Reply::later(async move {
+            cache.presence().await;
+            cache.send(learnt).await?
         })
     }
 }

@@ -16,11 +16,11 @@ CREATE TABLE events (
     address TEXT, user TEXT, domain TEXT, spellings INTEGER, device TEXT, posture TEXT,
     roles INTEGER, user_groups INTEGER, device_groups INTEGER,
     former_user TEXT, former_domain TEXT, former_spellings INTEGER,
-    origin INTEGER, sum INTEGER);
+    sid TEXT, proof TEXT, origin INTEGER, sum INTEGER);
 ";
 
 /// How many cells a row has, without its sum.
-pub(super) const CELLS: usize = 18;
+pub(super) const CELLS: usize = 20;
 
 /// The statement that puts in one event.
 pub(super) fn statement(sql: &Connection) -> rusqlite::Result<rusqlite::CachedStatement<'_>> {
@@ -35,6 +35,7 @@ pub(super) fn write(
     (revision, event): (Revision, &Event),
 ) -> rusqlite::Result<()> {
     let address = event.address.to_string();
+    let sid = event.sid.as_ref().map(ToString::to_string);
     let roles = lexicon.roles(sql, &event.roles)?;
     let [user_groups, device_groups] = lexicon.membership(sql, &event.membership)?;
     let origin = lexicon.origin(sql, &event.origin)?;
@@ -60,6 +61,8 @@ pub(super) fn write(
             former_user,
             former_domain,
             former_spellings,
+            text(sid.as_deref()),
+            text(Some(event.proof.as_str())),
             ValueRef::Integer(origin),
         ],
     )
@@ -80,6 +83,7 @@ pub(super) fn read(
     let roles = dictionary.roles(cells.maybe_number()?)?;
     let membership = dictionary.membership([cells.maybe_number()?, cells.maybe_number()?])?;
     let formerly = self::principal(&mut cells)?.map(Box::new);
+    let (sid, proof) = (cells.read()?.map(Box::new), cells.need()?);
     let origin = dictionary.origin(cells.number()?)?;
     let (at, seen) = (Timestamp::from_millis(at), Timestamp::from_millis(seen));
     let event = Event {
@@ -90,6 +94,8 @@ pub(super) fn read(
         roles,
         membership,
         formerly,
+        sid,
+        proof,
         posture,
         at,
         precision,

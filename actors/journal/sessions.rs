@@ -21,14 +21,14 @@ CREATE TABLE sessions (
     id INTEGER PRIMARY KEY, state TEXT, told INTEGER, address TEXT,
     user TEXT, domain TEXT, spellings INTEGER, device TEXT, posture TEXT,
     roles INTEGER, user_groups INTEGER, device_groups INTEGER,
-    since INTEGER, confirmed INTEGER, exact_to INTEGER, expires INTEGER, revision INTEGER,
+    since INTEGER, confirmed INTEGER, proof TEXT, exact_to INTEGER, expires INTEGER, revision INTEGER,
     cause_kind TEXT, cause_at INTEGER, cause_seen INTEGER, cause_origin INTEGER, cause_rule TEXT,
     end_kind TEXT, end_at INTEGER, end_seen INTEGER, end_origin INTEGER, end_rule TEXT,
     left_at INTEGER, sum INTEGER);
 ";
 
 /// How many cells a row has, without its sum.
-pub(super) const CELLS: usize = 28;
+pub(super) const CELLS: usize = 29;
 
 const PRESENT: &str = "present";
 const BEFORE: &str = "before";
@@ -96,6 +96,7 @@ fn write_one(
         reference(device_groups),
         time(session.since),
         time(session.confirmed),
+        text(Some(session.proof.as_str())),
         exact_to(session.precision),
         time(session.expires),
         number(session.revision.0),
@@ -169,6 +170,7 @@ fn session(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Session, Da
     let membership = dictionary.membership([cells.maybe_number()?, cells.maybe_number()?])?;
     let mut time = || cells.number().map(Timestamp::from_millis);
     let (since, confirmed) = (time()?, time()?);
+    let proof = cells.need()?;
     let precision = precision(cells.number()?)?;
     let expires = Timestamp::from_millis(cells.number()?);
     let revision = Revision(cells.number()?.cast_unsigned());
@@ -182,6 +184,7 @@ fn session(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Session, Da
         posture,
         since,
         confirmed,
+        proof,
         precision,
         expires,
         revision,

@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use rollcall_identity::directory::Group;
 use rollcall_identity::{
     Address, Authority, Event, GroupSet, Handover, Journal, Kind, Membership, Name, Origin,
-    Posture, Precision, Principal, Producer, ReadPosition, Revision, Rules, Session, Source, Table,
-    Timestamp,
+    Posture, Precision, Principal, Producer, Proof, ReadPosition, Revision, Rules, Session, Source,
+    Table, Timestamp,
 };
 use tempfile::TempDir;
 
@@ -169,6 +169,8 @@ fn event(kind: Kind, user: &str, host: u8, millis: i64) -> Event {
         roles: None,
         membership: Membership::default(),
         formerly: None,
+        sid: None,
+        proof: Proof::default(),
         posture: None,
         at,
         precision: Precision::Millisecond,
@@ -221,6 +223,8 @@ fn arbitrary_events(most: usize) -> impl Strategy<Value = Vec<Event>> {
         event.membership.user = groups.map(set);
         event.precision = if coarse { Precision::Second } else { Precision::Millisecond };
         event.posture = coarse.then_some(Posture::Quarantine);
+        event.proof = if renamed { Proof::Ticket } else { Proof::Logon };
+        event.sid = coarse.then(|| Box::new("S-1-5-21-1-2-3-1104".parse().unwrap()));
         event.formerly = renamed.then(|| Box::new(Principal::parse("OLD\\carol", None).unwrap()));
         event
     };

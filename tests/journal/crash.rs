@@ -165,8 +165,8 @@ fn killed_at_any_moment_it_loses_nothing_that_was_acknowledged() {
     let mut chance = Chance(!seed);
     for kill in 1..=kills {
         let dead = AtomicBool::new(false);
+        let alive = || !dead.load(SeqCst);
         server = thread::scope(|scope| {
-            let alive = || !dead.load(SeqCst);
             scope.spawn(|| generator.send_while(alive));
             scope.spawn(|| {
                 while alive() {
