@@ -199,18 +199,16 @@ impl Table {
         after: Arc<Session>,
         revision: Revision,
     ) -> Decision {
-        let address = after.address;
-        let displaces = effect == Effect::Began
-            && self.get(address).is_some_and(|before| before.principal.is_some());
-        if displaces {
-            self.witness(address);
+        let (address, since) = (after.address, after.since);
+        let (before, was_quiet) = self.put(after.clone(), revision);
+        let displaced =
+            before.as_ref().filter(|before| effect == Effect::Began && before.principal.is_some());
+        let altered = before.as_ref().filter(|_| effect == Effect::Altered);
+        // The first event that competes with a session: how that one began is remembered, too.
+        if let Some(before) = displaced.or(altered).filter(|_| was_quiet) {
+            self.remember(Record::of_session(before), address);
         }
-        if effect == Effect::Altered {
-            self.witness(address);
-        }
-        let since = after.since;
-        let before = self.put(after.clone(), revision);
-        if let Some(before) = before.as_ref().filter(|_| displaces) {
+        if let Some(before) = displaced {
             // A device follows a user only whose logoff time has passed. It says nothing of who
             // logged in meanwhile, so it orders later logins no more than the logoff time does.
             let at = if rule == Rule::DeviceOnly { before.confirmed } else { since };
@@ -219,7 +217,8 @@ impl Table {
         }
         // How a session came by its details is not in its cause; every other beginning is, until
         // something competes with it.
-        if effect == Effect::Altered || effect == Effect::Began && self.has_past(address) {
+        let competes = effect == Effect::Began && (displaced.is_some() || !was_quiet);
+        if effect == Effect::Altered || competes {
             self.remember(Record::of(claim, revision, Verdict::Applied(rule)), address);
         }
         let cause = claim.cause(rule);
@@ -268,8 +267,9 @@ impl Table {
         Decision { verdict, change: None }
     }
 
-    /// Makes `session` the session of its address at `revision` and gives out the one that was.
-    fn put(&mut self, session: Arc<Session>, revision: Revision) -> Option<Arc<Session>> {
+    /// Makes `session` the session of its address at `revision` and gives out the one that was, and
+    /// whether nothing else is remembered of the address.
+    fn put(&mut self, session: Arc<Session>, revision: Revision) -> (Option<Arc<Session>>, bool) {
         let (address, expires) = (session.address, session.expires);
         let entry = self.entries.entry(address).or_default();
         entry.told = revision;
@@ -279,7 +279,7 @@ impl Table {
         }
         let before = entry.session.replace(session);
         self.present += usize::from(before.is_none());
-        before
+        (before, entry.past.is_none())
     }
 
     /// When the first event competes with the session of `address`: remembers how that began.
@@ -289,10 +289,6 @@ impl Table {
         {
             self.remember(record, address);
         }
-    }
-
-    fn has_past(&self, address: Address) -> bool {
-        self.entries.get(&address).is_some_and(|entry| entry.past.is_some())
     }
 
     fn remember_end(&mut self, ended: Ended) {
