@@ -33,9 +33,9 @@ impl Message for Changed {
 }
 
 impl Changed {
-    /// Nothing yet, by the cache of this term.
-    pub(crate) fn by(term: u64) -> Self {
-        Self { term, changes: Vec::new(), events: 0, oldest: None }
+    /// Nothing yet of a batch of `events`, by the cache of this term.
+    pub(crate) fn by(term: u64, events: usize) -> Self {
+        Self { term, changes: Vec::with_capacity(events), events: 0, oldest: None }
     }
 
     /// Notes what became of an event that was received at `seen`.
