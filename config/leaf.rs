@@ -174,7 +174,7 @@ impl Leaf for Kind {
 
 /// The kinds that a source can be granted.
 pub(crate) fn sendable() -> impl Iterator<Item = Kind> {
-    Kind::iter().filter(|kind| *kind != Kind::Expiry)
+    Kind::iter().filter(|kind| kind.is_sent())
 }
 
 impl Leaf for Format {

@@ -72,10 +72,10 @@ pub(crate) fn read(section: &Section<'_>) -> Rules {
     rules
 }
 
-/// The kinds of producer that can be configured.
+/// The kinds of producer whose events can prove somebody present.
 fn producers() -> impl Iterator<Item = (Producer, &'static str)> {
     Producer::iter()
-        .filter(|producer| *producer != Producer::Cache)
+        .filter(|producer| !matches!(producer, Producer::ActiveDirectory | Producer::Cache))
         .map(|producer| (producer, producer.into()))
 }
 

@@ -38,7 +38,7 @@ pub fn shipped() -> Vec<Arc<Template>> {
 /// # Panics
 /// When it is not: that is the finding.
 pub fn check(event: &Event) {
-    assert_ne!(event.kind, Kind::Expiry, "only the cache proposes an expiry");
+    assert!(event.kind.is_sent(), "no source proposes an expiry");
     let principal = event.principal.as_ref();
     // A tunnel that goes down or is rekeyed names its address; only people log out.
     assert!(principal.is_some() || event.kind != Kind::Logout, "a logout without a user");

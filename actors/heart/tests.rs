@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use actix::System;
 use rollcall_identity::{
-    Address, Authority, Cursor, Effect, Event, Filter, Kind, Limits, MemoryJournal, Name, Origin,
-    Page, Precision, Principal, Producer, Session, Timestamp,
+    Address, Authority, Cursor, Effect, Event, Filter, Kind, Limits, Membership, MemoryJournal,
+    Name, Origin, Page, Precision, Principal, Producer, Proof, Session, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -79,6 +79,10 @@ impl Life {
             principal: Some(Principal::parse(user, None).unwrap()),
             device: None,
             roles: None,
+            membership: Membership::default(),
+            formerly: None,
+            sid: None,
+            proof: Proof::default(),
             posture: None,
             at: Timestamp::from_millis(now - ago * 1000),
             precision: Precision::Millisecond,

@@ -22,8 +22,8 @@ use rollcall_actors::supervisor::Hire;
 use rollcall_actors::tls::SelfMade;
 use rollcall_config::HttpLimits;
 use rollcall_identity::{
-    Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Precision, Principal, Producer,
-    Rules,
+    Authority, Event, Kind, Limits, Membership, MemoryJournal, Name, Origin, Precision, Principal,
+    Producer, Proof, Rules,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -137,6 +137,10 @@ fn event(address: &str, user: &str, kind: Kind) -> Event {
         principal: Some(Principal::parse(user, None).unwrap()),
         device: None,
         roles: None,
+        membership: Membership::default(),
+        formerly: None,
+        sid: None,
+        proof: Proof::default(),
         posture: None,
         at: now,
         precision: Precision::Millisecond,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strum::{EnumIter, EnumString, IntoStaticStr};
 
-use crate::{Address, Name, Precision, Principal, Timestamp};
+use crate::directory::Sid;
+use crate::{Address, Membership, Name, Precision, Principal, Timestamp};
 
 /// What kind of thing a producer saw. The closed set of JIMS and the SRX, and our own expiry.
 #[derive(
@@ -38,6 +39,9 @@ pub enum Kind {
     Refresh,
     /// A device was seen at the address: a machine account's logon, a DHCP lease.
     DeviceSeen,
+    /// A directory says otherwise who somebody is or which groups they are in: groups, a new name.
+    /// Alters a session that is there, and never begins one.
+    Membership,
     /// The logoff time of the session passed. Proposed by the cache, never by a producer.
     Expiry,
 }
@@ -53,7 +57,51 @@ impl Kind {
         matches!(self, Self::Logout | Self::VpnDown)
     }
 
+    /// Whether a source can send it. The others Rollcall proposes to itself.
+    pub const fn is_sent(self) -> bool {
+        !matches!(self, Self::Membership | Self::Expiry)
+    }
+
     /// The name used in configuration, metrics and JSON, for instance `vpn_up`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// How well a source knows that somebody is at an address, the weakest first. A weaker login does not
+/// displace another user whom a stronger one put there, as long as that user is still seen: see
+/// [`Rules::weaker_waits`](crate::Rules::weaker_waits).
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    EnumIter,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Proof {
+    /// A client named the host it is at, and the name was looked up.
+    HostName,
+    /// Somebody connected to a server from there: a person, or a program that runs as another.
+    Connection,
+    /// A ticket was used there that an earlier logon brought.
+    Ticket,
+    /// Somebody logged on there, opened a tunnel from there, or a source of authority says so.
+    #[default]
+    Logon,
+}
+
+impl Proof {
+    /// The name used in JSON, for instance `connection`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -80,6 +128,10 @@ pub enum Producer {
     Syslog,
     /// VPN and captive-portal events pushed by SRX firewalls, and events posted as JSON.
     Ptim,
+    /// Users, devices and groups read from Active Directory.
+    ActiveDirectory,
+    /// The security logs of domain controllers and Exchange servers.
+    EventLog,
     /// Rollcall itself: expiry.
     Cache,
 }
@@ -160,6 +212,15 @@ pub struct Event {
     pub device: Option<Name>,
     /// The groups the source listed.
     pub roles: Roles,
+    /// What directories say of the user and the device; entered where the event is ordered.
+    pub membership: Membership,
+    /// Whom the user was called before, when a directory renamed them.
+    pub formerly: Option<Box<Principal>>,
+    /// The account's security identifier, when the source said so: a directory asks for it before
+    /// the name, which anybody who forges a ticket can choose.
+    pub sid: Option<Box<Sid>>,
+    /// How well it is proven that the user is at the address.
+    pub proof: Proof,
     /// The device's state, when the source said so.
     pub posture: Option<Posture>,
     /// When it happened, by the source's clock.

@@ -12,6 +12,7 @@
 mod address;
 mod change;
 mod change_log;
+pub mod directory;
 mod event;
 mod filter;
 mod handover;
@@ -28,7 +29,8 @@ mod verdict;
 pub use address::{Address, Unusable};
 pub use change::{Cause, Change, Effect};
 pub use change_log::{BadCursor, ChangeLog, Cursor, Found, Limits, Page, Request};
-pub use event::{Event, Kind, Origin, Posture, Producer, Roles};
+pub use directory::{GroupSet, Membership};
+pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;
 pub use handover::{Ended, Handover, Standing};
 pub use journal::{Journal, JournalError, MemoryJournal, Revision};

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::{Address, Cause, Name, Posture, Precision, Principal, Revision, Roles, Timestamp};
+use crate::{
+    Address, Cause, Membership, Name, Posture, Precision, Principal, Proof, Revision, Roles,
+    Timestamp,
+};
 
 /// One address's user, device or both. A value: every change makes a new one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -13,14 +16,18 @@ pub struct Session {
     pub principal: Option<Principal>,
     /// The device's host name.
     pub device: Option<Name>,
-    /// The user's groups; empty when no source ever listed any.
+    /// The groups that a source listed with the user; empty when none ever did.
     pub roles: Roles,
+    /// The groups that directories put the user and the device in.
+    pub membership: Membership,
     /// The device's state.
     pub posture: Option<Posture>,
     /// When the user came, by the source's clock.
     pub since: Timestamp,
     /// The source's time of the latest event that proved the user present.
     pub confirmed: Timestamp,
+    /// The strongest proof of the user since they came.
+    pub proof: Proof,
     /// How fine the coarsest of the clocks was that wrote [`Session::since`] and
     /// [`Session::confirmed`].
     pub precision: Precision,

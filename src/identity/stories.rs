@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Address, Authority, Event, Kind, Name, Origin, Precision, Principal, Producer, Rules, Timestamp,
+    Address, Authority, Event, Kind, Membership, Name, Origin, Precision, Principal, Producer,
+    Proof, Rules, Timestamp,
 };
 
 /// Every time of the tests is so many milliseconds after this, 2026-11-21T19:50:00Z.
@@ -63,6 +64,10 @@ pub(crate) fn saw(kind: Kind, text: &str, after: i64) -> Event {
         principal: (!user.is_empty()).then(|| who(user)),
         device: (!device.is_empty()).then(|| name(device.trim_end_matches('>'))),
         roles: None,
+        membership: Membership::default(),
+        formerly: None,
+        sid: None,
+        proof: Proof::default(),
         posture: None,
         at: seconds(after),
         precision: Precision::Millisecond,

@@ -22,8 +22,8 @@ use self::expiry::{AGAIN, Queue};
 pub use self::explain::{Explanation, Record};
 use self::past::{Past, Ring, Ticket};
 use crate::{
-    Address, Change, Effect, Ended, Event, Kind, Origin, Precision, Refusal, Revision, Rule, Rules,
-    Session, Timestamp, Verdict,
+    Address, Change, Effect, Ended, Event, Kind, Membership, Origin, Precision, Proof, Refusal,
+    Revision, Rule, Rules, Session, Timestamp, Verdict,
 };
 
 /// What became of one event.
@@ -348,6 +348,10 @@ fn expiry(address: Address, now: Timestamp, origin: &Arc<Origin>) -> Event {
         principal: None,
         device: None,
         roles: None,
+        membership: Membership::default(),
+        formerly: None,
+        sid: None,
+        proof: Proof::default(),
         posture: None,
         at: now,
         precision: Precision::Millisecond,

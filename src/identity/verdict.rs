@@ -34,6 +34,8 @@ pub enum Rule {
     Refreshed,
     /// The device, its state or the user's groups became known or changed.
     Detail,
+    /// A directory knows the user or the device by another name, or in other groups.
+    Directory,
     /// A device was seen at an address without a user.
     DeviceOnly,
     /// A null user replaced a valid one (only where `preserve_valid_user` is off).
@@ -95,6 +97,9 @@ pub enum Refusal {
     /// A newer event decided already.
     #[error("a newer event has decided already")]
     Late,
+    /// A stronger proof than this put somebody there who is still seen, or said that they are.
+    #[error("a stronger proof than this holds the address")]
+    Weaker,
     /// A logout, rekey or refresh of somebody who is not the one there.
     #[error("another user has the address")]
     OtherUser,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rollcall_identity::{
-    Address, Authority, ChangeLog, Event, Glob, Kind, Limits, Name, Origin, Precision, Principal,
-    Producer, Request, Revision, Rules, Table,
+    Address, Authority, ChangeLog, Event, Glob, Kind, Limits, Membership, Name, Origin, Precision,
+    Principal, Producer, Proof, Request, Revision, Rules, Table,
 };
 
 use super::*;
@@ -181,6 +181,10 @@ impl World {
             principal: Some(Principal::parse(user, None).unwrap()),
             device: None,
             roles: None,
+            membership: Membership::default(),
+            formerly: None,
+            sid: None,
+            proof: Proof::default(),
             posture: None,
             at: self.now,
             precision: Precision::Millisecond,

@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_config::HttpLimits;
 use rollcall_identity::{
-    Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Precision, Principal, Producer,
-    Rules, Timestamp,
+    Authority, Event, Kind, Limits, Membership, MemoryJournal, Name, Origin, Precision, Principal,
+    Producer, Proof, Rules, Timestamp,
 };
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -116,6 +116,10 @@ impl House {
             principal: Some(Principal::parse(user, None).unwrap()),
             device: None,
             roles: None,
+            membership: Membership::default(),
+            formerly: None,
+            sid: None,
+            proof: Proof::default(),
             posture: None,
             at: self.now(),
             precision: Precision::Millisecond,

@@ -93,6 +93,10 @@ impl<'a> Claim<'a> {
             let ours = self.event.origin.kind == Producer::Cache;
             return if ours { Ok(()) } else { Err(Refusal::KindNotGranted) };
         }
+        if self.kind == Kind::Membership {
+            let directory = self.event.origin.kind == Producer::ActiveDirectory;
+            return if directory { Ok(()) } else { Err(Refusal::KindNotGranted) };
+        }
         let max_age = self.granted(rules, there)?;
         if !self.kind.ends() {
             self.not_ignored(rules)?;

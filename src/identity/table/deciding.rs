@@ -45,6 +45,7 @@ impl<'a> Scene<'a> {
             (Kind::Rekey, _) => self.still_there(Rule::Rekeyed),
             (Kind::Refresh, _) => self.still_there(Rule::Refreshed),
             (Kind::DeviceSeen, _) => self.device_seen(),
+            (Kind::Membership, _) => self.directory_says(),
             (Kind::Expiry, _) => self.logoff_time_came(),
         }
     }
@@ -70,6 +71,9 @@ impl<'a> Scene<'a> {
         if decided.is_some_and(|decided| self.claim.before(decided)) {
             return Err(Refusal::Late);
         }
+        if user_there.is_some_and(|(there, _)| self.outweighed_by(there)) {
+            return Err(Refusal::Weaker);
+        }
         let (rule, device) = match present {
             Some(there) if there.principal.is_none() => (Rule::FirstUser, there.device.clone()),
             Some(_) => (Rule::LaterUser, None),
@@ -84,10 +88,27 @@ impl<'a> Scene<'a> {
     /// The time that a login of `who` must not be older than. A device alone has no say in it:
     /// a device that is seen says nothing of who logged in on it before.
     fn decided_about(self, who: &Principal) -> Option<Timestamp> {
-        let user = self.session.filter(|s| s.principal.is_some()).map(|s| s.confirmed);
+        let user = self.session.filter(|s| s.principal.is_some());
+        let user = user.map(|s| if self.outweighs(s) { s.since } else { s.confirmed });
         let ended = self.past.and_then(|past| past.ended.as_ref()).map(|ended| ended.at);
         let departed = self.past.and_then(|past| past.departed.of(who));
         user.max(ended).max(departed)
+    }
+
+    /// Whether the user there keeps the address from this claim, whichever came first: they are there
+    /// by a stronger proof, and were seen not long before it. Servers see every program that connects
+    /// as somebody else; who sits at the computer is the one who logged on to it.
+    fn outweighed_by(self, there: &Session) -> bool {
+        self.claim.event.proof < there.proof
+            && self.claim.moment() < there.confirmed + self.rules.weaker_waits
+    }
+
+    /// The same the other way round: had this claim come first, what has confirmed the user there
+    /// since would have been refused. So that does not make it late, and two servers may tell of it
+    /// in either order. What came before the user there stays late: it may have ended long ago.
+    fn outweighs(self, there: &Session) -> bool {
+        there.proof < self.claim.event.proof
+            && there.confirmed < self.claim.moment() + self.rules.weaker_waits
     }
 
     /// Whether this is another source's word of the login that began the session that ended last:
@@ -120,6 +141,10 @@ impl<'a> Scene<'a> {
         self.speaks_of(there)?;
         if self.claim.before(there.confirmed) {
             return Err(Refusal::Late);
+        }
+        // Who leaves a server that they had connected to still sits where they logged on.
+        if self.outweighed_by(there) {
+            return Err(Refusal::Weaker);
         }
         Ok(Step::End(Rule::LoggedOut, self.claim.moment().max(there.confirmed)))
     }
@@ -177,6 +202,29 @@ impl<'a> Scene<'a> {
         Ok(Step::Set(Effect::Altered, Rule::Detail, altered))
     }
 
+    /// A directory says otherwise who the one there is, or in which groups. It proves nobody
+    /// present, so nothing is extended.
+    fn directory_says(self) -> Result<Step, Refusal> {
+        let there = self.present().ok_or(Refusal::NoSession)?;
+        let (event, who) = (self.claim.event, self.claim.principal.as_deref());
+        let called = [who, event.formerly.as_deref()].into_iter().flatten();
+        match &there.principal {
+            Some(user) if called.clone().any(|name| name.agrees_with(user)) => {}
+            None if self.claim.device.as_deref().is_some_and(|d| there.has_device(d)) => {}
+            _ => return Err(Refusal::OtherUser),
+        }
+        let mut session =
+            Session { membership: event.membership.clone(), ..there.as_ref().clone() };
+        if let (Some(mine), Some(who)) = (&mut session.principal, who) {
+            (mine.user, mine.domain) = (who.user.clone(), who.domain.clone());
+        }
+        if session == **there {
+            return Ok(Step::Keep);
+        }
+        session.revision = self.revision;
+        Ok(Step::Set(Effect::Altered, Rule::Directory, session))
+    }
+
     fn logoff_time_came(self) -> Result<Step, Refusal> {
         let there = self.session.ok_or(Refusal::NoSession)?;
         if there.alive_at(self.claim.event.at) {
@@ -189,19 +237,31 @@ impl<'a> Scene<'a> {
     /// The one who is there was seen again.
     fn confirm(self, there: &Session, rule: Rule) -> Step {
         let claim = self.claim;
+        let proof = there.proof.max(claim.event.proof);
         if claim.before(there.confirmed) {
-            return Step::Keep;
+            let session = Session { proof, ..there.clone() };
+            let proves_more = self.outweighs(there);
+            return if proves_more {
+                Step::Set(Effect::Extended, rule, session)
+            } else {
+                Step::Keep
+            };
         }
         let (effect, rule, mut session) = match self.with_details(there, &claim.event.roles) {
             Some(altered) => (Effect::Altered, Rule::Detail, altered),
             // Within the precision of the clocks it may be the very event that is known already.
-            None if claim.moment() <= there.confirmed.latest(there.precision) => return Step::Keep,
+            None if proof == there.proof
+                && claim.moment() <= there.confirmed.latest(there.precision) =>
+            {
+                return Step::Keep;
+            }
             None => (Effect::Extended, rule, there.clone()),
         };
         if let (Some(mine), Some(theirs)) = (&mut session.principal, &claim.principal) {
             mine.spellings = mine.spellings.union(theirs.spellings);
         }
         session.confirmed = there.confirmed.max(claim.moment());
+        session.proof = proof;
         session.precision = there.precision.max(claim.event.precision);
         session.expires = there.expires.max(claim.expires(self.rules));
         Step::Set(effect, rule, session)
@@ -218,13 +278,17 @@ impl<'a> Scene<'a> {
             (Some(user), Some(who)) if user.domain.is_none() => who.domain.as_ref(),
             _ => None,
         };
-        if device.is_none() && posture.is_none() && roles.is_none() && domain.is_none() {
+        let membership = claim.event.membership.clone().or(&there.membership);
+        let membership = Some(membership).filter(|known| *known != there.membership);
+        let nothing = device.is_none() && posture.is_none() && roles.is_none() && domain.is_none();
+        if nothing && membership.is_none() {
             return None;
         }
         let mut session = there.clone();
         session.device = device.or(there.device.as_ref()).cloned();
         session.posture = posture.or(there.posture);
         session.roles = roles.or(there.roles.as_ref()).cloned();
+        session.membership = membership.unwrap_or(session.membership);
         if let (Some(principal), Some(domain)) = (&mut session.principal, domain) {
             principal.domain = Some(domain.clone());
         }
@@ -242,9 +306,11 @@ impl<'a> Scene<'a> {
             principal: None,
             device: claim.device.clone().map(Cow::into_owned),
             roles: event.roles.clone(),
+            membership: event.membership.clone(),
             posture: event.posture,
             since,
             confirmed: since,
+            proof: event.proof,
             precision: event.precision,
             expires: claim.expires(self.rules),
             revision: self.revision,

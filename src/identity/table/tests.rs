@@ -42,6 +42,11 @@ fn stories() -> Vec<Story> {
     vec![
         (vec![alice()], Applied(Rule::FirstUser), "alice@corp"),
         (vec![alice(), saw(Login, "bob@corp", 20)], Applied(Rule::LaterUser), "bob@corp"),
+        (
+            vec![alice(), Event { proof: Proof::Connection, ..saw(Login, "bob@corp", 20) }],
+            Refused(No::Weaker),
+            "alice@corp",
+        ),
         (vec![alice(), saw(Login, "alice@lab", 20)], Applied(Rule::LaterUser), "alice@lab"),
         (
             vec![saw(Login, "alice@corp<pc1>", 1), saw(Login, "bob", 2)],

@@ -1,6 +1,8 @@
 //! An event while it is being read: fields as text, gathered, then judged together.
 
-use rollcall_identity::{Address, Event, Kind, Name, Posture, Precision, Principal, Timestamp};
+use rollcall_identity::{
+    Address, Event, Kind, Membership, Name, Posture, Precision, Principal, Proof, Timestamp,
+};
 
 use super::bad_push::{BadPush, Field, Problem};
 use super::{Received, Untimed, words};
@@ -175,6 +177,10 @@ impl Draft {
             principal: principal.clone(),
             device: self.device.clone(),
             roles: roles.clone(),
+            membership: Membership::default(),
+            formerly: None,
+            sid: None,
+            proof: Proof::default(),
             posture: self.posture,
             at,
             precision,

@@ -54,8 +54,8 @@ fn single(draft: &mut Draft, field: Field, text: &str) -> Result<(), BadPush> {
         // A list, even of one.
         Field::Role => return Err(Problem::Shape.of(field)),
         Field::State => match text.parse() {
-            Ok(Kind::Expiry) | Err(_) => return Err(Problem::Kind.of(field)),
-            Ok(kind) => draft.kind(kind),
+            Ok(kind) if Kind::is_sent(kind) => draft.kind(kind),
+            Ok(_) | Err(_) => return Err(Problem::Kind.of(field)),
         },
         Field::Posture => {
             draft.posture(text.parse().map_err(|_| Problem::Posture.of(field))?);

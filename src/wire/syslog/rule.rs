@@ -208,11 +208,12 @@ fn read_meaning(section: &mut Section, problems: &mut Problems) -> Option<Meanin
     let drop: Option<String> = section.take("drop", problems);
     match (kind, drop) {
         (Some(kind), None) => match kind.parse() {
-            Ok(Kind::Expiry) => {
-                problems.add(section.key("kind"), "`expiry` is not for producers");
+            Ok(kind) if Kind::is_sent(kind) => Some(Meaning::Event(kind)),
+            Ok(kind) => {
+                let what = format!("`{}` is not for producers", kind.as_str());
+                problems.add(section.key("kind"), what);
                 None
             }
-            Ok(kind) => Some(Meaning::Event(kind)),
             Err(_) => {
                 problems.add(section.key("kind"), format!("`{kind}` is not a kind of event"));
                 None

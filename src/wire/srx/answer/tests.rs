@@ -4,7 +4,9 @@ use super::*;
 use crate::srx::{TimeForm, UserForm};
 use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
-use rollcall_identity::{Cause, Effect, Kind, Origin, Precision, Producer, Revision, Rule};
+use rollcall_identity::{
+    Cause, Effect, Kind, Membership, Origin, Precision, Producer, Proof, Revision, Rule,
+};
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -20,9 +22,11 @@ fn session() -> Session {
         principal: Some(Principal::parse("Alice@Corp.Example", None).unwrap()),
         device: Some(name("pc1")),
         roles: Some([name("staff"), name("R&D \"lab\"")].into()),
+        membership: Membership::default(),
         posture: Some(Posture::Healthy),
         since: at,
         confirmed: at,
+        proof: Proof::Logon,
         precision: Precision::Millisecond,
         expires: at,
         revision: Revision(7),

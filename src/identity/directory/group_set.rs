@@ -1,0 +1,76 @@
+//! The groups of somebody, all of them at once: a value that a million sessions share.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Sid;
+use crate::Name;
+
+/// A group, as enforcement points and administrators know it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Group {
+    /// Its sAMAccountName, as the directory writes it.
+    pub name: Name,
+    /// The DNS name of its domain, in lower case.
+    pub domain: Name,
+    /// Its distinguished name (RFC 4514), by whose end a filter chooses.
+    pub dn: Arc<str>,
+    /// Its security identifier; a distribution group of another kind of directory has none.
+    pub sid: Option<Sid>,
+}
+
+/// All groups that an account is in, directly or through others, in the order of their names, each
+/// once. Equal sets of one directory are one allocation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(transparent)]
+pub struct GroupSet(Arc<Box<[Arc<Group>]>>);
+
+impl GroupSet {
+    /// The set of `groups`.
+    pub fn new(mut groups: Vec<Arc<Group>>) -> Self {
+        groups.sort_unstable();
+        groups.dedup();
+        Self(Arc::new(groups.into()))
+    }
+
+    /// The groups, in the order of their names.
+    pub fn as_slice(&self) -> &[Arc<Group>] {
+        &self.0
+    }
+
+    /// Whether both are one allocation: a cheap way to know that they are equal.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// How many hold this allocation.
+    pub(super) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+}
+
+/// What directories say of who is at an address: nothing, until they know the user or the device.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Membership {
+    /// The groups of the user.
+    pub user: Option<GroupSet>,
+    /// The groups of the device.
+    pub device: Option<GroupSet>,
+}
+
+impl Membership {
+    /// Whether no directory knows either.
+    pub fn is_unknown(&self) -> bool {
+        self.user.is_none() && self.device.is_none()
+    }
+
+    /// This, and what `other` says where this says nothing.
+    #[must_use]
+    pub fn or(self, other: &Self) -> Self {
+        Self {
+            user: self.user.or_else(|| other.user.clone()),
+            device: self.device.or_else(|| other.device.clone()),
+        }
+    }
+}
