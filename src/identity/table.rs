@@ -215,6 +215,14 @@ impl Table {
             let (session, cause) = (before.clone(), claim.cause(rule));
             self.remember_end(Ended { session, at, revision, cause });
         }
+        let moved = effect == Effect::Altered
+            && before.as_ref().is_some_and(|before| before.domain() != after.domain());
+        if let Some(before) = before.as_ref().filter(|before| moved && before.domain().is_some()) {
+            // A directory moved the user to another domain: who asks for the former domain alone
+            // must hear of it, even from a log that is made anew. It keeps no login out.
+            let (session, cause) = (before.clone(), claim.cause(rule));
+            self.remember_end(Ended { session, at: since, revision, cause });
+        }
         // How a session came by its details is not in its cause; every other beginning is, until
         // something competes with it.
         let competes = effect == Effect::Began && (displaced.is_some() || !was_quiet);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::affected::is_called;
 use super::{
     AccountKind, Affected, Altered, Difference, Directory, Guid, Membership, Names, Profile, State,
     Whereabouts,
 };
-use crate::{Address, Event, Kind, Name, Origin, Precision, Principal, Session, Table, Timestamp};
+use crate::{
+    Address, Event, Kind, Name, Origin, Precision, Principal, Proof, Session, Table, Timestamp,
+};
 
 /// What becomes of the sessions of an account that may not be used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -206,7 +207,7 @@ impl Profile<'_> {
             domain: Some(self.domain.dns.clone()),
             spellings: there.spellings,
         };
-        (!is_called(&canonical, there)).then_some(canonical)
+        (!canonical.is_called(there)).then_some(canonical)
     }
 }
 
@@ -220,6 +221,8 @@ fn event(kind: Kind, session: &Session, Proposal { now, origin, .. }: Proposal<'
         roles: None,
         membership: session.membership.clone(),
         formerly: None,
+        sid: None,
+        proof: Proof::Logon,
         posture: None,
         at: now,
         precision: Precision::Millisecond,
