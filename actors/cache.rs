@@ -8,14 +8,16 @@ use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
 use rollcall_identity::{
-    Address, Event, Explanation, Name, Origin, Producer, Refusal, Revision, Rules, Table,
+    Address, Event, Explanation, Name, Origin, Producer, Refusal, Revision, Rule, Rules, Table,
     Timestamp, Verdict,
 };
 use tokio::sync::oneshot;
 
 use crate::account::Account;
 use crate::clock::Clock;
-use crate::happenings::{Decided, Happening, NothingToRestore, TableGrew, TableRestored};
+use crate::happenings::{
+    AddressShared, Decided, Happening, NothingToRestore, TableGrew, TableRestored,
+};
 use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
 use crate::journal::{Batch, Entry, JournalWriter};
 use crate::mailbox::{Desk, Gone, Mailbox, Receive, Reply, Role, Seat};
@@ -208,7 +210,12 @@ impl Cache {
             self.folded = receipt.revision;
             let decision = self.table.apply(receipt.revision, event, rules);
             match decision.verdict {
-                Verdict::Applied(_) => receipt.applied += 1,
+                Verdict::Applied(rule) => {
+                    receipt.applied += 1;
+                    if rule == Rule::AddressShared {
+                        AddressShared { origin: &event.origin, address: event.address }.emit();
+                    }
+                }
                 Verdict::Deduplicated => receipt.deduplicated += 1,
                 Verdict::Refused(refusal) => receipt.refuse(refusal),
             }

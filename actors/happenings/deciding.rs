@@ -1,7 +1,7 @@
 //! What happens where events become changes.
 
 use metrics::{counter, gauge};
-use rollcall_identity::{Origin, Verdict};
+use rollcall_identity::{Address, Origin, Verdict};
 use tracing::{error, trace, warn};
 
 use super::Happening;
@@ -23,6 +23,23 @@ impl Happening for Decided<'_> {
         )
         .increment(count);
         trace!(client = %origin.client, ?verdict, count, "decided");
+    }
+}
+
+/// So many users came to an address that it is taken to be shared, and serves none of them.
+pub(crate) struct AddressShared<'a> {
+    pub origin: &'a Origin,
+    pub address: Address,
+}
+
+impl Happening for AddressShared<'_> {
+    fn emit(self) {
+        let Self { origin, address } = self;
+        counter!("rollcall_deciding_addresses_shared_total").increment(1);
+        warn!(
+            producer = %origin.producer, client = %origin.client, %address,
+            "so many users came to an address that it is taken to be shared"
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! The table: every decision is a fold of one event over what is held for its address.
 
 mod claim;
+mod crowd;
 mod deciding;
 mod departures;
 mod expiry;
@@ -98,14 +99,20 @@ impl Table {
         let past = entry.and_then(|entry| entry.past.as_deref());
         let scene = Scene { claim: &claim, session, past, rules, revision };
         let admitted = claim.admitted(rules, session.map(|session| &**session));
-        match admitted.and_then(|()| scene.decide()) {
+        let decision = match admitted.and_then(|()| scene.decide()) {
             Ok(Step::Keep) => Decision { verdict: Verdict::Deduplicated, change: None },
             Ok(Step::Set(effect, rule, after)) => {
                 self.change(&claim, (effect, rule), Arc::new(after), revision)
             }
             Ok(Step::End(rule, at)) => self.end(&claim, (rule, at), revision),
             Err(refusal) => self.refuse(&claim, refusal, revision),
+        };
+        if decision.verdict.is_shared()
+            && let Some(past) = self.past_mut(event.address)
+        {
+            past.crowd.share(event.seen + rules.sharing.quiet);
         }
+        decision
     }
 
     /// The session held for an address. It may be past its logoff time while its expiry is on the
@@ -135,12 +142,16 @@ impl Table {
         let held = entry.and_then(|entry| entry.session.clone());
         let past = entry.and_then(|entry| entry.past.as_deref());
         let ended = past.and_then(|past| past.ended.as_ref()).map(|ended| ended.session.clone());
+        let shared = past.and_then(|past| past.crowd.shared_at(now));
         let competed: Vec<_> = past.into_iter().flat_map(Past::newest_first).cloned().collect();
         match held {
             Some(session) if session.alive_at(now) => {
-                Explanation { address, session: Some(session), previous: ended, competed }
+                Explanation { address, session: Some(session), previous: ended, shared, competed }
             }
-            lapsed => Explanation { address, session: None, previous: lapsed.or(ended), competed },
+            lapsed => {
+                let previous = lapsed.or(ended);
+                Explanation { address, session: None, previous, shared, competed }
+            }
         }
     }
 
@@ -223,6 +234,12 @@ impl Table {
             let (session, cause) = (before.clone(), claim.cause(rule));
             self.remember_end(Ended { session, at: since, revision, cause });
         }
+        if let Some((past, user)) = self.past_mut(address).zip(after.principal.as_ref())
+            && effect == Effect::Began
+        {
+            displaced.into_iter().for_each(|before| note_came(past, before));
+            past.crowd.note(&user.user, claim.event.seen);
+        }
         // How a session came by its details is not in its cause; every other beginning is, until
         // something competes with it.
         let competes = effect == Effect::Began && (displaced.is_some() || !was_quiet);
@@ -251,6 +268,9 @@ impl Table {
             self.remember_end(Ended { session, at, revision, cause });
         }
         self.remember(Record::of(claim, revision, verdict), address);
+        if let Some((past, before)) = self.past_mut(address).zip(before.as_ref()) {
+            note_came(past, before);
+        }
         let (effect, cause) = (Effect::Ended, claim.cause(rule));
         let change = Change { revision, address, effect, before, after: None, cause };
         Decision { verdict, change: Some(change) }
@@ -268,7 +288,7 @@ impl Table {
         if matches!(refusal, Refusal::NoSession | Refusal::OtherUser)
             && claim.kind.ends()
             && let Some(principal) = claim.principal.as_deref()
-            && let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut())
+            && let Some(past) = self.past_mut(address)
         {
             past.departed.note(principal, claim.moment());
         }
@@ -297,6 +317,10 @@ impl Table {
         {
             self.remember(record, address);
         }
+    }
+
+    fn past_mut(&mut self, address: Address) -> Option<&mut Past> {
+        self.entries.get_mut(&address)?.past.as_deref_mut()
     }
 
     fn remember_end(&mut self, ended: Ended) {
@@ -345,6 +369,13 @@ impl Table {
         if entry.session.is_none() && entry.past.is_none() && entry.queued == 0 {
             self.entries.remove(&address);
         }
+    }
+}
+
+/// Notes whose session this was, and when they came.
+fn note_came(past: &mut Past, session: &Session) {
+    if let Some(principal) = &session.principal {
+        past.crowd.note(&principal.user, session.cause.seen);
     }
 }
 
