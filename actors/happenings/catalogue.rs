@@ -199,6 +199,13 @@ const PARTICULAR: &[Row] = &[
         "How often the cache was replaced and took its sessions over",
     ),
     (
+        "rollcall_deciding_addresses_shared_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "How often so many users came to an address within a minute that its user was taken from it",
+    ),
+    (
         "rollcall_deciding_restorations_failed_total",
         Counter,
         Unit::Count,

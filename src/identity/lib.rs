@@ -35,7 +35,7 @@ pub use filter::Filter;
 pub use handover::{Ended, Handover, Standing};
 pub use journal::{Journal, JournalError, MemoryJournal, ReadPosition, Revision, Source, Survey};
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
-pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules};
+pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, Sharing};
 pub use session::Session;
 pub use table::{Decision, Explanation, Record, Table};
 pub use time::{Precision, Timestamp};

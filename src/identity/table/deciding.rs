@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::claim::Claim;
+use super::crowd::Crowd;
 use super::past::Past;
 use crate::{
     Effect, GroupSet, Kind, Membership, Name, Principal, Refusal, Revision, Roles, Rule, Rules,
@@ -75,6 +76,10 @@ impl<'a> Scene<'a> {
         if user_there.is_some_and(|(there, _)| self.outweighed_by(there)) {
             return Err(Refusal::Weaker);
         }
+        if self.is_crowded(who) {
+            let (there, _) = user_there.ok_or(Refusal::AddressShared)?;
+            return Ok(Step::End(Rule::AddressShared, self.claim.moment().max(there.confirmed)));
+        }
         let (rule, alone) = match present {
             Some(there) if there.principal.is_none() => (Rule::FirstUser, Some(there)),
             Some(_) => (Rule::LaterUser, None),
@@ -87,6 +92,17 @@ impl<'a> Scene<'a> {
             session.device = session.device.or(there.device.clone());
         }
         Ok(Step::Set(Effect::Began, rule, session))
+    }
+
+    /// Whether the address is taken to be shared, or is with this login: nobody can then be told from
+    /// anybody else there.
+    fn is_crowded(self, who: &Principal) -> bool {
+        let (sharing, seen) = (&self.rules.sharing, self.claim.event.seen);
+        let (nobody, there) = (Crowd::default(), self.session.map(|there| &**there));
+        let crowd = self.past.map_or(&nobody, |past| &past.crowd);
+        sharing.watches(self.claim.event.address)
+            && (crowd.shared_at(seen).is_some()
+                || crowd.size(&who.user, there, seen) > sharing.users)
     }
 
     /// The time that a login of `who` must not be older than. A device alone has no say in it:
