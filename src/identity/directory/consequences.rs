@@ -65,6 +65,9 @@ pub struct Consequences {
     places: Option<Vec<Address>>,
     /// Names given up by renaming, and by whom.
     given_up: HashMap<(Name, Option<Name>), Guid>,
+    /// Whose new name a session is about to bear or bears already: two that change names with each
+    /// other must not be followed back.
+    followed: HashMap<Address, Guid>,
 }
 
 impl Consequences {
@@ -112,7 +115,11 @@ impl Consequences {
                 let session = known.table.get(place).filter(|s| s.alive_at(proposal.now));
                 let theirs =
                     session.filter(|session| self.is_of(altered, known.directory, session));
-                events.extend(theirs.and_then(|s| follow(known.directory, proposal, altered, s)));
+                let event = theirs.and_then(|s| follow(known.directory, proposal, altered, s));
+                if event.as_ref().is_some_and(|event| event.formerly.is_some()) {
+                    self.followed.insert(place, altered.guid);
+                }
+                events.extend(event);
             }
             if places.is_empty() {
                 self.waiting.pop_front();
@@ -122,6 +129,7 @@ impl Consequences {
         }
         if self.waiting.is_empty() {
             self.given_up.clear();
+            self.followed.clear();
         }
         events
     }
@@ -143,6 +151,9 @@ impl Consequences {
                 let had = former.is_some_and(|former| former.have_host(device));
                 means(directory.device_of(device), had)
             });
+        }
+        if self.followed.get(&session.address).is_some_and(|whose| *whose != altered.guid) {
+            return false;
         }
         session.principal.as_ref().is_some_and(|principal| {
             let name = (principal.user.clone(), principal.domain.clone());
@@ -197,16 +208,21 @@ fn follow(
     if groups.is_none() && when_gone == WhenGone::Keep {
         return None;
     }
-    let membership = match is_device {
-        true => Membership { device: groups, ..session.membership.clone() },
-        false => Membership { user: groups, ..session.membership.clone() },
-    };
     let canonical = now.filter(|_| !is_device).and_then(|profile| profile.canonical(session));
-    if membership == session.membership && canonical.is_none() {
+    let there = &session.membership;
+    let known = if is_device { &there.device } else { &there.user };
+    if groups == *known && canonical.is_none() {
         return None;
     }
+    // Of the other one it says nothing: what is known of them may be about to change, too.
     let mut event = event(Kind::Membership, session, proposal);
-    event.membership = membership;
+    if is_device {
+        event.principal = None;
+        event.membership = Membership { user: None, device: groups };
+        return Some(event);
+    }
+    event.device = None;
+    event.membership = Membership { user: groups, device: None };
     if let Some(canonical) = canonical {
         event.formerly = event.principal.replace(canonical).map(Box::new);
     }
