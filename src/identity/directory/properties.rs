@@ -423,7 +423,7 @@ impl World {
         if names.iter().collect::<BTreeSet<_>>().len() < names.len() {
             return Ok(());
         }
-        self.owners.retain(|_, owner| next.get(owner).is_some());
+        self.owners.retain(|_, owner| next.contains_key(owner));
         self.model = next;
         let mut consequences = Consequences::default();
         let affected = tell(&mut self.directory, step);
