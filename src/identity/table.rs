@@ -352,10 +352,11 @@ impl Table {
     }
 
     fn forget_ended(&mut self, Ticket { address, revision, .. }: Ticket) {
-        if let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut())
-            && past.forget_ended(revision)
-        {
-            self.forgotten = self.forgotten.max(revision);
+        let Some(entry) = self.entries.get_mut(&address) else { return };
+        if entry.past.as_mut().is_some_and(|past| past.forget_ended(revision)) {
+            // Who hears of an end may hear of it with the session that followed, and no sooner.
+            let told = if entry.session.is_some() { entry.told } else { revision };
+            self.forgotten = self.forgotten.max(revision).max(told);
         }
         self.sweep(address);
     }

@@ -222,27 +222,29 @@ impl<'a> Scene<'a> {
         Ok(Step::Set(Effect::Altered, Rule::Detail, altered))
     }
 
-    /// A directory says otherwise who the one there is, or in which groups. It proves nobody
-    /// present, so nothing is extended. What it says was meant for the very names that were there
-    /// when it was said: of whoever came since, it says nothing.
+    /// A directory says otherwise who the one there is, or in which groups: of the user when it
+    /// names one, of the device when it names one. It proves nobody present, so nothing is
+    /// extended. What it says was meant for the very names that were there when it was said: of
+    /// whoever came since, it says nothing.
     fn directory_says(self) -> Result<Step, Refusal> {
         let there = self.present().ok_or(Refusal::NoSession)?;
-        let (claim, who) = (self.claim, self.claim.principal.as_deref());
-        let mut session = there.as_ref().clone();
-        if let Some(user) = &mut session.principal {
-            let called = [who, claim.event.formerly.as_deref()].into_iter().flatten();
-            if !called.into_iter().any(|name| name.is_called(user)) {
-                return Err(Refusal::OtherUser);
-            }
-            if let Some(who) = who {
+        let (claim, mut session) = (self.claim, there.as_ref().clone());
+        let said = claim.membership();
+        let is_device = claim.device.as_deref().is_some_and(|device| there.has_device(device));
+        match (claim.principal.as_deref(), &mut session.principal) {
+            (Some(who), Some(user)) => {
+                let formerly = claim.event.formerly.as_deref();
+                if !who.is_called(user) && !formerly.is_some_and(|name| name.is_called(user)) {
+                    return Err(Refusal::OtherUser);
+                }
                 (user.user, user.domain) = (who.user.clone(), who.domain.clone());
+                session.membership.user = said.user;
             }
-            session.membership.user = claim.membership().user;
-        } else if !claim.device.as_deref().is_some_and(|device| there.has_device(device)) {
-            return Err(Refusal::OtherUser);
+            (None, _) if is_device => {}
+            _ => return Err(Refusal::OtherUser),
         }
-        if claim.device.as_deref().is_some_and(|device| there.has_device(device)) {
-            session.membership.device = claim.membership().device;
+        if is_device {
+            session.membership.device = said.device;
         }
         if session == **there {
             return Ok(Step::Keep);

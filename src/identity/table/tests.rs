@@ -102,6 +102,11 @@ fn stories() -> Vec<Story> {
             "<pc1>",
         ),
         (
+            vec![saw(Login, "alice@corp<pc1>", 10), learnt("<pc1>", "laptops", 20)],
+            Applied(Rule::Directory),
+            "alice@corp<pc1>",
+        ),
+        (
             vec![alice(), learnt("alice@corp", "a", 20), learnt("alice@corp", "a", 30)],
             Deduplicated,
             "alice@corp",
