@@ -10,6 +10,10 @@ use super::{Reason, Record, Settings};
 pub(super) enum Guard {
     /// `Status` is 0x0. A record without it did not succeed.
     Succeeded,
+    /// `PreAuthType` is not 0. Of an account that needs no pre-authentication, anybody gets a TGT
+    /// (RFC 4120 section 5.2.7.2), encrypted with a password that they need not know: "AS-REP
+    /// roasting", and the way to find out which accounts there are.
+    PreAuthenticated,
     /// `LogonType` is one of those that are read.
     LogonType,
     /// `LogonType` is one in which people stay.
@@ -31,6 +35,11 @@ impl Guard {
         let kind = || number(record, "LogonType");
         match self {
             Self::Succeeded if number(record, "Status") != Some(0) => Err(Reason::Failure),
+            Self::PreAuthenticated
+                if number(record, "PreAuthType").is_none_or(|kind| kind == 0) =>
+            {
+                Err(Reason::Unproven)
+            }
             Self::LogonType if kind().is_none_or(|kind| !settings.reads_type(kind)) => {
                 Err(Reason::LogonType)
             }

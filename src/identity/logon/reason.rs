@@ -31,6 +31,9 @@ pub enum Reason {
     /// Somebody did not succeed, or it is not said that they did.
     #[error("not the audit of a success")]
     Failure,
+    /// A ticket that was given without a proof that whoever asked for it knows the password.
+    #[error("given without pre-authentication: it proves nobody")]
+    Unproven,
     /// A logon of a type that says nothing of who is at an address.
     #[error("logons of this type are not read")]
     LogonType,

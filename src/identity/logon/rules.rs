@@ -69,7 +69,7 @@ pub(super) const ROWS: &[Row] = &[
         who: TICKET,
         place: Place::Address("IpAddress"),
         proof: Proof::Logon,
-        guards: &[Guard::Succeeded],
+        guards: &[Guard::Succeeded, Guard::PreAuthenticated],
         source: "Event 4768, a TGT was requested: what a computer asks for when somebody logs on to \
                  it. The same event tells of failures, by its Status",
     },

@@ -243,6 +243,9 @@ const CASES: &[Case] = &[
     (4769, &[("TransmittedServices", "(none)")], "refresh of alice@corp at 10.0.0.7 by ticket"),
     (4769, &[("TargetUserName", "web1$@CORP"), ("ServiceName", "WEB1$")], "to_itself"),
     (4769, &[("TargetUserName", "svc-web@CORP"), ("ServiceName", "svc-web")], "to_itself"),
+    (4768, &[("PreAuthType", "0")], "unproven"),
+    (4768, &[("PreAuthType", "-")], "unproven"),
+    (4768, &[("PreAuthType", "16")], "login of alice@corp at 10.0.0.7 by logon"),
     // Types of logon.
     (4624, &[("LogonType", "0")], "logon_type"),
     (4624, &[("LogonType", "2")], "logon_type"),
