@@ -17,6 +17,7 @@ mod event;
 mod filter;
 mod handover;
 mod journal;
+pub mod logon;
 mod name;
 mod rules;
 mod session;
