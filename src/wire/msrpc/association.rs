@@ -25,7 +25,7 @@ use super::pdu::{
     PduProblem, Received, Request, Response, TooLong, co_cancel, orphaned,
 };
 use super::reassembly::Reassembly;
-use super::{BadPdu, Failure, FaultStatus, Interface, Security};
+use super::{BadPdu, Failure, Interface, Security};
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -305,10 +305,14 @@ impl Association {
         if let (Some(sealer), Some(_)) = (sealer, pdu.verifier()) {
             sealing::open(&mut pdu, FaultPdu::CLEAR, sealer)?;
         }
+        let status = FaultPdu::read(&pdu)?.status;
+        if pdu.header().call_id == self.given_up.0 {
+            // The answer to an rpc_auth_3, which has none unless it failed.
+            return Err(Failure::BindFault(status));
+        }
         if !self.is_awaited(&pdu)? {
             return Ok(None);
         }
-        let status: FaultStatus = FaultPdu::read(&pdu)?.status;
         let did_not_execute = pdu.header().flags.has(Flags::DID_NOT_EXECUTE);
         self.reassembly.clear();
         self.stage = Stage::Ready;

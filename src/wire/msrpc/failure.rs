@@ -18,8 +18,8 @@ pub enum Failure {
     /// The server does not want to talk.
     #[error("the server refuses the bind: {0}")]
     Refused(NakReason),
-    /// The server failed at the bind. Access denied means that the credentials are wrong or not
-    /// enough.
+    /// The server failed at the bind. Samba 4.17 answers a wrong password in SPNEGO with
+    /// `rpc_s_sec_pkg_error`, and in raw NTLM with `nca_s_proto_error` to the first call.
     #[error("the server fails at the bind: {0}")]
     BindFault(FaultStatus),
     /// The server takes smaller PDUs than everybody must.
@@ -46,4 +46,16 @@ pub enum Failure {
     /// The server asks to close the connection.
     #[error("the server closes the association")]
     Shutdown,
+}
+
+impl Failure {
+    /// Whether the server refuses the account, or its password: nothing that goes away by itself.
+    pub fn denies_the_account(&self) -> bool {
+        match self {
+            Self::BindFault(status) => {
+                status.is_access_denied() || *status == FaultStatus::SECURITY_PACKAGE
+            }
+            _ => false,
+        }
+    }
 }

@@ -10,7 +10,7 @@ pub struct FaultStatus(pub u32);
 /// The usual ones: code, name, and what it says to an administrator.
 const KNOWN: &[(u32, &str, &str)] = &[
     (5, "access_denied", "the account may not do this, or the authentication is not enough"),
-    (14, "outofmemory", "the server is out of memory"),
+    (14, "error_outofmemory", "the server is out of memory"),
     (1717, "rpc_s_unknown_if", "the server does not have this interface"),
     (1722, "rpc_s_server_unavailable", "the service behind the interface is not there"),
     (1723, "rpc_s_server_too_busy", "the server has too much to do"),
@@ -25,7 +25,7 @@ const KNOWN: &[(u32, &str, &str)] = &[
     (1780, "rpc_x_null_ref_pointer", "a parameter is missing"),
     (1783, "rpc_x_bad_stub_data", "the parameters are not those of the operation"),
     (1818, "rpc_s_call_cancelled", "the call was cancelled"),
-    (1825, "rpc_s_sec_pkg_error", "the server's security package failed"),
+    (1825, "rpc_s_sec_pkg_error", "the server's security package refuses the account"),
     (0x1c00_0006, "nca_s_fault_invalid_tag", "a value selects no member of a union"),
     (0x1c00_0007, "nca_s_fault_invalid_bound", "an array is larger than it may be"),
     (0x1c00_0008, "nca_s_rpc_version_mismatch", "the server speaks another version of RPC"),
@@ -71,6 +71,9 @@ impl FaultStatus {
     pub fn name(self) -> Option<&'static str> {
         self.known().map(|(_, name, _)| *name)
     }
+
+    /// The server's security package failed: Samba's word for a wrong password.
+    pub const SECURITY_PACKAGE: Self = Self(1825);
 
     /// Whether it says that the account may not do this, in any of its spellings.
     pub fn is_access_denied(self) -> bool {

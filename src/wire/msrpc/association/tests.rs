@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::msrpc::pdu::{Draft, Verifier};
-use crate::msrpc::{NakReason, Rejection, SecurityError, Uuid, endpoint_mapper};
+use crate::msrpc::{FaultStatus, NakReason, Rejection, SecurityError, Uuid, endpoint_mapper};
 use server::{Chain, agreement, agrees, answer, fault, pdu, read_call, sealed};
 
 const EVENTS: Interface =
@@ -102,6 +102,22 @@ fn ntlm_ends_with_an_auth3() {
     let actions = association.prove(done(b"three", 16));
     assert_eq!(sent(&actions), (Kind::Auth3, 1, b"three".to_vec()));
     assert_eq!(actions[1..], [Action::Ready]);
+    // It has no answer, unless the server does not know the account.
+    association.call(3, b"").unwrap();
+    let unknown = Failure::BindFault(FaultStatus::ACCESS_DENIED);
+    assert!(unknown.denies_the_account());
+    assert_eq!(association.receive(&fault(1, 5)), [Action::Failed(unknown)]);
+}
+
+#[test]
+fn a_challenge_of_samba_is_handed_on_whole() {
+    let recorded = include_bytes!("../../../../tests/corpus/msrpc/bind-ack-ntlm.bin");
+    let (mut association, _) =
+        Association::authenticated(EVENTS, &Terms::default(), AuthType::Ntlm, b"one").unwrap();
+    let [Action::Prove(token)] = &association.receive(recorded)[..] else { panic!("no token") };
+    // NTLMSSP, message 2: CHALLENGE_MESSAGE (MS-NLMP section 2.2.1.2).
+    assert_eq!((token.len(), &token[..12]), (186, &b"NTLMSSP\0\x02\0\0\0"[..]));
+    assert_eq!(association.group(), 0x2f49);
 }
 
 #[test]
