@@ -1,7 +1,7 @@
 //! One client's conversation with one server about one interface, from bind to the last answer.
 //!
 //! Bytes go in, [`Action`]s come out; who calls holds the connection, the clock and the deadlines.
-//! C706 chapter 9.3, MS-RPCE section 3.3.1. The legs of an authentication differ:
+//! C706 chapter 9, MS-RPCE section 3.3.1. The legs of an authentication differ:
 //!
 //! | provider | legs |
 //! | --- | --- |
@@ -137,7 +137,7 @@ impl Association {
     }
 
     /// Takes what the security provider answered to [`Action::Prove`]: what to send, and
-    /// [`Action::Ready`] when that was all.
+    /// [`Action::Ready`] when that was all. Nothing, when no token was asked for.
     pub fn prove(&mut self, leg: Leg) -> Vec<Action> {
         if self.stage != Stage::Proving {
             return Vec::new();
@@ -175,7 +175,7 @@ impl Association {
     }
 
     /// What to send to ask the server to end the call: it is still answered. `None` without a call.
-    /// Windows and Samba are said to pay no attention to it, so keep a deadline.
+    /// Samba 4.17 pays no attention to it, so keep a deadline.
     pub fn cancel(&self) -> Option<Vec<u8>> {
         (self.stage == Stage::Calling).then(|| header_only(co_cancel(self.call_id).plain()))
     }
@@ -225,14 +225,7 @@ impl Association {
         let ack = BindAck::read(pdu)?;
         ack.verdict?;
         if first {
-            if ack.max_receive < MUST_RECEIVE {
-                return Err(Failure::MaxReceive(ack.max_receive));
-            }
-            if self.auth.is_some() && !header.flags.has(Flags::HEADER_SIGN) {
-                return Err(Failure::HeaderSigning);
-            }
-            self.max_transmit = self.max_transmit.min(ack.max_receive.into());
-            self.bind.group = ack.group;
+            self.agree(&ack, header.flags)?;
         }
         let Some(Auth { kind, security: None }) = &self.auth else {
             // A last token of the server may still be here. The provider was content without it.
@@ -246,6 +239,19 @@ impl Association {
                 Ok(Some(Action::Prove(pdu.token().to_vec())))
             }
         }
+    }
+
+    /// Keeps what a bind_ack settles for the life of the association.
+    fn agree(&mut self, ack: &BindAck, flags: Flags) -> Result<(), Failure> {
+        if ack.max_receive < MUST_RECEIVE {
+            return Err(Failure::MaxReceive(ack.max_receive));
+        }
+        if self.auth.is_some() && !flags.has(Flags::HEADER_SIGN) {
+            return Err(Failure::HeaderSigning);
+        }
+        self.max_transmit = self.max_transmit.min(ack.max_receive.into());
+        self.bind.group = ack.group;
+        Ok(())
     }
 
     /// Whether the bind itself is to be answered, and not an alter_context.

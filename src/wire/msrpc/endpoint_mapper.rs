@@ -1,5 +1,5 @@
 //! The endpoint mapper: asked on TCP port 135 where a server has an interface, because most have
-//! their port anew after each start. C706 appendix O (ept_map), MS-RPCE section 3.1.2.5.2.
+//! their port anew after each start. C706 appendix O, MS-RPCE section 2.2.1.2.5.
 
 mod tower;
 

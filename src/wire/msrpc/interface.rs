@@ -4,7 +4,7 @@ use super::Uuid;
 use super::ndr::{BadStub, Reader, Writer};
 
 /// An interface and its version, or a transfer syntax and its version (`p_syntax_id_t`, C706
-/// section 12.6.3.1).
+/// section 12.6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Interface {
     /// Which.

@@ -3,7 +3,7 @@
 /// A security context that both sides have agreed upon. An implementation wraps a provider; it is
 /// called in the order in which PDUs are sent and received, because providers number them.
 ///
-/// Header signing (MS-RPCE section 3.3.1.5.2.2) is always on: `header` and `trailer` are protected
+/// Header signing (MS-RPCE section 3.3.1.5.2) is always on: `header` and `trailer` are protected
 /// against change, and not encrypted; `body` is both. For SSPI these are four buffers: `header`
 /// (data, `SECBUFFER_READONLY_WITH_CHECKSUM`), `body` (data), `trailer` (data,
 /// `SECBUFFER_READONLY_WITH_CHECKSUM`), and the token.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A UUID, held as it is on the wire of a little-endian peer (C706 appendix A; NDR in section
-/// 14.3.1: the first three fields are integers, the rest is bytes).
+/// A UUID, held as it is on the wire of a little-endian peer (C706 appendix A): the first three
+/// fields are integers, the rest is bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Uuid([u8; 16]);
 

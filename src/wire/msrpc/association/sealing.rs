@@ -1,5 +1,5 @@
 //! Calls in fragments, plain or sealed, and the opening of what comes back. MS-RPCE section
-//! 3.3.1.5.2.2.
+//! 3.3.1.5.2.
 
 use crate::msrpc::pdu::{
     AuthType, BadPdu, Draft, Header, PROTECTED, PduProblem, Received, Request, TooLong, Verifier,

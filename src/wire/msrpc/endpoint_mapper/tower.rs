@@ -1,5 +1,5 @@
 //! A protocol tower: one way to reach an interface, floor by floor. C706 appendix L, MS-RPCE
-//! section 2.2.1.2.
+//! section 3.1.3.5.3.
 
 use std::num::NonZeroU16;
 
@@ -30,8 +30,7 @@ impl Tower {
         Self { interface, syntax: Interface::NDR, port: 0 }
     }
 
-    /// The port, if the tower leads to this interface. A server may have a later minor version
-    /// (C706 section 6.1.2).
+    /// The port, if the tower leads to this interface. A server may have a later minor version.
     pub(super) fn port_of(&self, interface: &Interface) -> Option<NonZeroU16> {
         let fits = self.interface.uuid == interface.uuid
             && self.interface.major == interface.major

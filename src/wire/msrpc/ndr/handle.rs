@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::msrpc::Uuid;
 
-/// A context handle: a number of attributes and a UUID, 20 bytes (C706 section 14.3.11, appendix
-/// N: `ndr_context_handle`). Opaque to everybody but the server.
+/// A context handle: a number of attributes and a UUID, 20 bytes (`ndr_context_handle` in
+/// C706). Opaque to everybody but the server.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ContextHandle {
     attributes: u32,
@@ -31,7 +31,7 @@ impl ContextHandle {
         &self.uuid
     }
 
-    /// Whether it stands for nothing: the UUID decides (C706 section 6.1.6).
+    /// Whether it stands for nothing: the UUID decides.
     pub fn is_null(&self) -> bool {
         self.uuid == Uuid::NIL
     }

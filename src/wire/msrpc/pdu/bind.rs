@@ -5,7 +5,7 @@ use super::presentation;
 use crate::msrpc::Interface;
 use crate::msrpc::ndr::Writer;
 
-/// `MustRecvFragSize`: what everybody must be able to receive (C706 section 12.6.3.1).
+/// `MustRecvFragSize`: what everybody must be able to receive (C706 section 12.6.3).
 pub(in crate::msrpc) const MUST_RECEIVE: u16 = 1432;
 
 /// What a bind says. An alter_context says the same once more.

@@ -10,7 +10,7 @@ use crate::msrpc::ndr::Reader;
 pub struct NakReason(pub u16);
 
 impl NakReason {
-    /// Its name in C706 section 12.6.3.1 or MS-RPCE section 2.2.2.5, where it has one.
+    /// Its name in C706 section 12.6.3 or MS-RPCE section 2.2.2.5, where it has one.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "reason_not_specified",

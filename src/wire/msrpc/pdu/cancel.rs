@@ -1,4 +1,5 @@
-//! co_cancel and orphaned: a client changes its mind. C706 sections 12.6.4.6 and 12.6.4.8.
+//! co_cancel and orphaned: a client changes its mind. C706 sections 12.6.4.6 and 12.6.4.8. Neither is
+//! ever signed: there is nothing in them to protect.
 
 use super::header::{Draft, Flags, Kind};
 

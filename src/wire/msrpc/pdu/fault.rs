@@ -11,8 +11,8 @@ pub(in crate::msrpc) struct FaultPdu {
 }
 
 impl FaultPdu {
-    /// Bytes of the PDU that are never encrypted: up to and with the four after the status. All
-    /// faults of Windows and Samba that are known are in clear and unsigned.
+    /// Bytes of the PDU that are never encrypted: up to and with the four after the status. Samba
+    /// signs no fault, and other clients of Windows read the status in clear.
     pub(in crate::msrpc) const CLEAR: usize = 32;
 
     pub(in crate::msrpc) fn read(pdu: &Received) -> Result<Self, BadPdu> {

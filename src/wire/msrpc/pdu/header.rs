@@ -40,7 +40,7 @@ pub enum Kind {
     Orphaned = 19,
 }
 
-/// `pfc_flags` (C706 section 12.6.3.1, MS-RPCE section 2.2.2.3).
+/// `pfc_flags` (C706 section 12.6.3, MS-RPCE section 2.2.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::msrpc) struct Flags(u8);
 

@@ -8,7 +8,7 @@ use crate::msrpc::ndr::{BadStub, Reader, Writer};
 /// The one presentation context of an association.
 pub(super) const CONTEXT: u16 = 0;
 
-/// `p_cont_list_t` with one element (C706 section 12.6.3.1): the interface, in NDR 2.0.
+/// `p_cont_list_t` with one element (C706 section 12.6.3): the interface, in NDR 2.0.
 pub(super) fn write(interface: &Interface, writer: &mut Writer) {
     writer.u32(1); // n_context_elem, and reserved bytes
     writer.u16(CONTEXT);
@@ -17,7 +17,7 @@ pub(super) fn write(interface: &Interface, writer: &mut Writer) {
     Interface::NDR.write(writer);
 }
 
-/// `p_provider_reason_t` (C706 section 12.6.3.1). The names are labels of metrics.
+/// `p_provider_reason_t` (C706 section 12.6.3). The names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, FromRepr)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u16)]
@@ -69,7 +69,7 @@ fn provider(reason: u16) -> String {
     }
 }
 
-/// `p_result_list_t` (C706 section 12.6.3.1), judged.
+/// `p_result_list_t` (C706 section 12.6.3), judged.
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Result<(), Rejection>, BadStub> {
     let count = reader.u8()?;
     reader.bytes(3)?;
