@@ -5,6 +5,7 @@
 //! and every length that came from outside is checked before anything is allocated for it.
 
 pub mod http;
+pub mod msrpc;
 pub mod ptim;
 pub mod srx;
 pub mod syslog;
