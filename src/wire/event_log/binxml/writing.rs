@@ -1,0 +1,1 @@
+//! Binary XML written by the tests, with inline names and templates as a server sends them.
