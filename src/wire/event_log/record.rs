@@ -88,28 +88,41 @@ struct Reading<'r> {
 }
 
 impl<'r> Reading<'r> {
-    /// The attributes, the text and the elements of one that is no field itself.
+    /// An element that has others within it, or may have: its attributes, its elements, and its text
+    /// where there is more than white space.
     fn part(&mut self, node: Node<'r>, depth: usize) -> Result<(), Problem> {
         let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
         node.enter()?;
-        let name = self.attributes(node)?;
-        if let Some(array) = node.array()? {
-            for item in array.items() {
-                self.field(node, Field { name: name.clone(), value: item, ..self.empty(node) })?;
-            }
-            return Ok(());
+        if let Some(name) = self.attributes(node)? {
+            let field = Field { attribute: Some("Name"), ..self.empty(node) };
+            self.field(node, Field { value: Value::Text(name), ..field })?;
         }
-        let mut has_elements = false;
         for inner in node.elements() {
-            has_elements = true;
-            self.part(inner, depth)?;
+            match inner.elements().next() {
+                Some(_) => self.part(inner, depth)?,
+                None if depth == 0 => return Err(Problem::Depth),
+                None => self.leaf(inner)?,
+            }
         }
         let value = node.text()?;
-        let is_blank = || value.to_text().chars().all(char::is_whitespace);
-        if has_elements && is_blank() {
-            return Ok(());
+        match value.to_text().chars().all(char::is_whitespace) {
+            true => Ok(()),
+            false => self.field(node, Field { value, ..self.empty(node) }),
         }
-        self.field(node, Field { name, value, ..self.empty(node) })
+    }
+
+    /// An element without others: its attributes, and its text, for an array once for each item.
+    fn leaf(&mut self, node: Node<'r>) -> Result<(), Problem> {
+        node.enter()?;
+        let name = self.attributes(node)?;
+        let Some(array) = node.array()? else {
+            let value = node.text()?;
+            return self.field(node, Field { name, value, ..self.empty(node) });
+        };
+        for item in array.items() {
+            self.field(node, Field { name: name.clone(), value: item, ..self.empty(node) })?;
+        }
+        Ok(())
     }
 
     /// Its attributes as fields, but for the one that is its name, and those of XML itself.

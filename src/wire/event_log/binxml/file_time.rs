@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_file_time_is_the_moment_it_says() {
-        let time = FileTime(131_124_830_916_815_840);
+        let time = FileTime(131_124_722_916_815_840);
         assert_eq!(time.to_string(), "2016-07-08T17:24:51.6815840Z");
         assert_eq!(Timestamp::from(time).to_string(), "2016-07-08T17:24:51.681Z");
         assert_eq!("2016-07-08T17:24:51.681584Z".parse::<FileTime>().unwrap(), time);
@@ -104,7 +104,7 @@ mod tests {
         let wire = *b"\xe0\x07\x07\0\x05\0\x08\0\x11\0\x18\0\x33\0\xa9\x02";
         let time = CalendarTime::from_wire(wire);
         assert_eq!(time.to_string(), "2016-07-08T17:24:51.681Z");
-        assert_eq!(Option::from(time), Some(FileTime(131_124_830_916_810_000)));
+        assert_eq!(Option::from(time), Some(FileTime(131_124_722_916_810_000)));
         let none = CalendarTime::from_wire([0; 16]);
         assert_eq!(
             (none.to_string(), Option::<FileTime>::from(none)),

@@ -3,7 +3,6 @@
 /// Set in a token after which more of the same kind follows. What follows is seen anyway.
 pub(super) const MORE: u8 = 0x40;
 
-pub(super) const END_OF_FRAGMENT: u8 = 0x00;
 pub(super) const OPEN_ELEMENT: u8 = 0x01;
 /// The same, with an attribute list.
 pub(super) const OPEN_ELEMENT_WITH_ATTRIBUTES: u8 = OPEN_ELEMENT | MORE;
