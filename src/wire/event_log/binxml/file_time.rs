@@ -71,9 +71,11 @@ impl From<CalendarTime> for Option<FileTime> {
 }
 
 impl fmt::Display for CalendarTime {
+    /// As a [`FileTime`], whether it is a date or not.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [year, month, _, day, hour, minute, second, milli] = self.0;
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        write!(f, ".{milli:03}0000Z")
     }
 }
 
@@ -103,12 +105,12 @@ mod tests {
     fn a_system_time_is_a_date_or_none() {
         let wire = *b"\xe0\x07\x07\0\x05\0\x08\0\x11\0\x18\0\x33\0\xa9\x02";
         let time = CalendarTime::from_wire(wire);
-        assert_eq!(time.to_string(), "2016-07-08T17:24:51.681Z");
+        assert_eq!(time.to_string(), "2016-07-08T17:24:51.6810000Z");
         assert_eq!(Option::from(time), Some(FileTime(131_124_722_916_810_000)));
         let none = CalendarTime::from_wire([0; 16]);
         assert_eq!(
             (none.to_string(), Option::<FileTime>::from(none)),
-            ("0000-00-00T00:00:00.000Z".to_owned(), None)
+            ("0000-00-00T00:00:00.0000000Z".to_owned(), None)
         );
     }
 }

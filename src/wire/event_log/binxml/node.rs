@@ -67,10 +67,11 @@ impl<'r> Node<'r> {
         self.spend(1 + self.element.attributes.len() + self.element.content.len())
     }
 
-    /// Whether the element is there at all: the value that it depends on must not be null.
+    /// Whether the element is there at all: the value that it depends on must not be null. One that
+    /// was not sent has no type, and so is not.
     pub(in crate::event_log) fn is_present(self) -> bool {
         let Some(number) = self.element.dependency else { return true };
-        self.slot(number).is_some_and(|slot| slot.kind != token::NULL)
+        self.slot(number).is_none_or(|slot| slot.kind != token::NULL)
     }
 
     /// What stands within it, fragments in the place of the values that they are.

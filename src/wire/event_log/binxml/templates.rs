@@ -84,10 +84,13 @@ impl Templates {
 
 /// The element of a template definition. What follows it is not looked at: the length of the
 /// template decides where its values begin, and servers leave waste behind the end token
-/// (MS-EVEN6 section 4.8).
+/// (MS-EVEN6 section 4.8). There is nothing that the outermost element could be left out of, so
+/// what it depends on is of no account: it is the data of the event, and an event without any is
+/// an event.
 fn read(mut body: Bytes<'_>, depth: usize) -> Result<Element, Problem> {
     skip_headers(&mut body)?;
-    Elements { bytes: &mut body, place: Place::Template }.element(depth)
+    let root = Elements { bytes: &mut body, place: Place::Template }.element(depth)?;
+    Ok(Element { dependency: None, ..root })
 }
 
 /// Skips fragment headers; all of them must be of version 1.

@@ -111,9 +111,22 @@ fn an_element_that_depends_on_a_null_value_is_not_there() {
     let mut decoder = Decoder::default();
     let record = decoder.record(&fragment).unwrap();
     let names: Vec<_> = record.fields.iter().map(|field| field.name()).collect();
-    assert_eq!(names, ["B"], "empty is not null, and a value that is not sent is");
+    assert_eq!(names, ["B", "C"], "an empty value is not null, nor is one that was not sent");
     let shown = decoder.xml(&fragment).unwrap();
-    assert!(shown.ends_with("<EventData><Data Name=\"B\"></Data></EventData></Event>"), "{shown}");
+    let end = "<EventData><Data Name=\"B\"></Data><Data Name=\"C\"></Data></EventData></Event>";
+    assert!(shown.ends_with(end), "{shown}");
+}
+
+#[test]
+fn an_event_is_there_whatever_it_depends_on() {
+    let inner_root = Tag::new("EventData", vec![text("x")]).depends(0);
+    let data = inner(instance(2, &inner_root, &[(token::NULL, Vec::new())]));
+    let mut outer = event(vec![Part::Value(1)]).depends(0);
+    outer.content.push(Part::Element(Tag::new("UserData", vec![]).depends(0)));
+    let fragment = instance(1, &outer, &[(token::NULL, Vec::new()), data]);
+    let shown = "<Event><System><EventID>4624</EventID></System><EventData>x</EventData></Event>";
+    assert_eq!(xml(&fragment), shown);
+    assert_eq!(Decoder::default().record(&fragment).unwrap().fields.len(), 1);
 }
 
 #[test]
