@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::System;
 use rollcall_identity::{
     Address, Authority, Cursor, Effect, Event, Filter, Kind, Limits, Membership, MemoryJournal,
-    Name, Origin, Page, Precision, Principal, Producer, Session, Timestamp,
+    Name, Origin, Page, Precision, Principal, Producer, Proof, Session, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -81,6 +81,8 @@ impl Life {
             roles: None,
             membership: Membership::default(),
             formerly: None,
+            sid: None,
+            proof: Proof::default(),
             posture: None,
             at: Timestamp::from_millis(now - ago * 1000),
             precision: Precision::Millisecond,

@@ -23,7 +23,7 @@ use rollcall_actors::tls::SelfMade;
 use rollcall_config::HttpLimits;
 use rollcall_identity::{
     Authority, Event, Kind, Limits, Membership, MemoryJournal, Name, Origin, Precision, Principal,
-    Producer, Rules,
+    Producer, Proof, Rules,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -139,6 +139,8 @@ fn event(address: &str, user: &str, kind: Kind) -> Event {
         roles: None,
         membership: Membership::default(),
         formerly: None,
+        sid: None,
+        proof: Proof::default(),
         posture: None,
         at: now,
         precision: Precision::Millisecond,

@@ -30,7 +30,7 @@ pub use address::{Address, Unusable};
 pub use change::{Cause, Change, Effect};
 pub use change_log::{BadCursor, ChangeLog, Cursor, Found, Limits, Page, Request};
 pub use directory::{GroupSet, Membership};
-pub use event::{Event, Kind, Origin, Posture, Producer, Roles};
+pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;
 pub use handover::{Ended, Handover, Standing};
 pub use journal::{Journal, JournalError, MemoryJournal, Revision};

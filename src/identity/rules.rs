@@ -58,7 +58,15 @@ pub struct Rules {
     pub logoff_time_by_producer: HashMap<Producer, Duration>,
     /// A null user never overwrites a valid one.
     pub preserve_valid_user: bool,
+    /// How long a user must not have been seen before a weaker [`Proof`](crate::Proof) of another
+    /// takes the address over.
+    pub weaker_waits: Duration,
 }
+
+/// Who is logged on to a Windows computer of a domain is seen that often: every 90 minutes, and up to
+/// 30 more by chance, it reads the user's policies from a domain controller, and logs on there for it
+/// (Microsoft, "Group Policy refresh interval for users").
+const SEEN_EVERY: Duration = Duration::from_secs(2 * 3600);
 
 impl Default for Rules {
     /// JIMS's logoff time of 24 hours, events of at most 15 minutes, 5 minutes of skew.
@@ -73,6 +81,7 @@ impl Default for Rules {
             logoff_time: Duration::from_secs(24 * 3600),
             logoff_time_by_producer: HashMap::new(),
             preserve_valid_user: true,
+            weaker_waits: SEEN_EVERY,
         }
     }
 }

@@ -22,8 +22,8 @@ use self::expiry::{AGAIN, Queue};
 pub use self::explain::{Explanation, Record};
 use self::past::{Past, Ring, Ticket};
 use crate::{
-    Address, Change, Effect, Ended, Event, Kind, Membership, Origin, Precision, Refusal, Revision,
-    Rule, Rules, Session, Timestamp, Verdict,
+    Address, Change, Effect, Ended, Event, Kind, Membership, Origin, Precision, Proof, Refusal,
+    Revision, Rule, Rules, Session, Timestamp, Verdict,
 };
 
 /// What became of one event.
@@ -217,6 +217,14 @@ impl Table {
             let (session, cause) = (before.clone(), claim.cause(rule));
             self.remember_end(Ended { session, at, revision, cause });
         }
+        let moved = effect == Effect::Altered
+            && before.as_ref().is_some_and(|before| before.domain() != after.domain());
+        if let Some(before) = before.as_ref().filter(|before| moved && before.domain().is_some()) {
+            // A directory moved the user to another domain: who asks for the former domain alone
+            // must hear of it, even from a log that is made anew. It keeps no login out.
+            let (session, cause) = (before.clone(), claim.cause(rule));
+            self.remember_end(Ended { session, at: since, revision, cause });
+        }
         // How a session came by its details is not in its cause; every other beginning is, until
         // something competes with it.
         if effect == Effect::Altered || effect == Effect::Began && self.has_past(address) {
@@ -354,6 +362,8 @@ fn expiry(address: Address, now: Timestamp, origin: &Arc<Origin>) -> Event {
         roles: None,
         membership: Membership::default(),
         formerly: None,
+        sid: None,
+        proof: Proof::default(),
         posture: None,
         at: now,
         precision: Precision::Millisecond,

@@ -97,6 +97,9 @@ pub enum Refusal {
     /// A newer event decided already.
     #[error("a newer event has decided already")]
     Late,
+    /// A stronger proof than this put somebody there who is still seen, or said that they are.
+    #[error("a stronger proof than this holds the address")]
+    Weaker,
     /// A logout, rekey or refresh of somebody who is not the one there.
     #[error("another user has the address")]
     OtherUser,

@@ -11,7 +11,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_config::HttpLimits;
 use rollcall_identity::{
     Authority, Event, Kind, Limits, Membership, MemoryJournal, Name, Origin, Precision, Principal,
-    Producer, Rules, Timestamp,
+    Producer, Proof, Rules, Timestamp,
 };
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -118,6 +118,8 @@ impl House {
             roles: None,
             membership: Membership::default(),
             formerly: None,
+            sid: None,
+            proof: Proof::default(),
             posture: None,
             at: self.now(),
             precision: Precision::Millisecond,

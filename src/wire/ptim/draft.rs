@@ -1,7 +1,7 @@
 //! An event while it is being read: fields as text, gathered, then judged together.
 
 use rollcall_identity::{
-    Address, Event, Kind, Membership, Name, Posture, Precision, Principal, Timestamp,
+    Address, Event, Kind, Membership, Name, Posture, Precision, Principal, Proof, Timestamp,
 };
 
 use super::bad_push::{BadPush, Field, Problem};
@@ -175,6 +175,8 @@ impl Draft {
             roles: roles.clone(),
             membership: Membership::default(),
             formerly: None,
+            sid: None,
+            proof: Proof::default(),
             posture: self.posture,
             at,
             precision,

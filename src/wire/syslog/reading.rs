@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use rollcall_identity::{Event, Kind, Membership, Name, Posture, Precision, Principal, Roles};
+use rollcall_identity::{
+    Event, Kind, Membership, Name, Posture, Precision, Principal, Proof, Roles,
+};
 
 use super::message::Message;
 use super::moment::{Moment, read_whole};
@@ -92,6 +94,8 @@ impl Reading {
             roles: roles.clone(),
             membership: Membership::default(),
             formerly: None,
+            sid: None,
+            proof: Proof::default(),
             posture,
             at,
             precision,
