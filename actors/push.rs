@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use self::course::{Course, Ears};
 pub(crate) use self::course::{Drift, Outcome, Wish};
 use self::http::Http;
+pub(crate) use self::keeping::FileKeeping;
 pub(crate) use self::recipient::{Recipient, TargetStatus};
 use self::secure_edge::SecureEdge;
 use self::speech::{Mouth, Speech};

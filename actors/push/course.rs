@@ -33,6 +33,9 @@ use crate::query::{Query, Read};
 /// How long a position may be known and not kept: what is told again after a crash is told in vain.
 const KEEPING: Duration = Duration::from_secs(1);
 
+/// How long a request may still take when the house closes.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Something that somebody wants of a target.
 pub(crate) enum Wish {
     /// Compare what it holds with what it should hold.
@@ -137,7 +140,17 @@ impl Course {
         self.beginning = self.mouth.ask(|speech| speech.beginning()).await?;
         let rate = self.mouth.ask(|speech| speech.rate()).await?;
         loop {
-            let woken = match self.step().await {
+            let mut closing = self.ears.closing.clone();
+            let too_late = async move {
+                let _ = closing.wait_for(|closing| *closing).await;
+                tokio::time::sleep(GRACE).await;
+            };
+            let stepped = tokio::select! {
+                stepped = self.step() => stepped,
+                // What is on its way may still arrive: then it is told twice.
+                () = too_late => return Ok(()),
+            };
+            let woken = match stepped {
                 Ok(pace) => {
                     self.recovered();
                     match pace {

@@ -133,6 +133,11 @@ impl Recipient {
         Self { target, floor: Floor::default(), scope, keeping, newest, clock, counts }
     }
 
+    /// The same, after another one of its name: it speaks only when that has finished.
+    pub(crate) fn after(self, before: &Self) -> Self {
+        Self { floor: Arc::clone(&before.floor), ..self }
+    }
+
     /// Its configured name.
     pub(crate) fn name(&self) -> &str {
         self.target.name.as_str()

@@ -72,6 +72,7 @@ impl House {
             newest,
             draining: draining.subscribe(),
             points: Arc::new(|| json!([{"name": "srx1", "lag": 0}])),
+            targets: crate::push::Targets::default(),
             reload: reload(),
             prometheus,
             token: Token::new(Self::TOKEN),
