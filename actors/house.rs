@@ -2,8 +2,8 @@
 //! built from the sink upward, changed by a reload, and drained in the other order.
 
 mod doors;
+mod staff;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use self::doors::Door;
 pub use self::doors::{Listening, Obstacle};
+use self::staff::{Recruit, Recruits, Staff};
 use crate::clock::Clock;
 use crate::enforcement::{Enforcement, Points};
 use crate::happenings::{Happening, Insecure};
@@ -22,7 +23,6 @@ use crate::heart::{Heart, StillBorn};
 use crate::listener::{Listener, Routes};
 use crate::mailbox::{Gone, Mailbox};
 use crate::producers::ptim::{Ptim, Pushes};
-use crate::producers::syslog::Syslog;
 use crate::producers::{Close, Producer, Producing};
 use crate::rest::{Reload, ReloadReport, Rest, Token};
 use crate::supervisor::{Dismiss, Hire, RollCall};
@@ -33,17 +33,9 @@ pub struct Plan {
     settings: Settings,
     clock: Clock,
     token: Token,
-    syslog: BTreeMap<Name, Arc<Syslog>>,
+    recruits: Recruits,
     enforcement: Option<Door>,
     rest: Door,
-}
-
-/// A producer at work.
-struct Employed {
-    producer: Arc<Syslog>,
-    desk: Mailbox<Producing>,
-    /// What its certificate was read from.
-    certificate: doors::Certificate,
 }
 
 /// A house in which people live.
@@ -54,7 +46,7 @@ pub struct House {
     pushes: Pushes,
     ptim: (Name, Mailbox<Producing>),
     points: Arc<Points>,
-    syslog: BTreeMap<Name, Employed>,
+    staff: Staff,
     enforcement: Option<(Door, Mailbox<Listener>)>,
     enforcement_routes: Routes,
     rest: (Door, Mailbox<Listener>),
@@ -75,19 +67,13 @@ impl Plan {
             noted(error);
         }
         let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
-        let mut syslog = BTreeMap::new();
-        for section in &settings.syslog {
-            match doors::syslog(section, clock, &[]) {
-                Ok(producer) => drop(syslog.insert(section.name.clone(), Arc::new(producer))),
-                Err(error) => noted(error),
-            }
-        }
+        let recruits = staff::draw(&settings, clock, &Staff::new(), &mut noted);
         let enforcement = Door::enforcement(&settings, clock, None).map_err(&mut noted);
         let rest = Door::rest(&settings, clock, None).map_err(&mut noted);
         match (token, enforcement, rest) {
             (Ok(token), Ok(enforcement), Ok(rest)) if problems.is_empty() => {
                 let clock = clock.clone();
-                Ok(Self { settings, clock, token, syslog, enforcement, rest })
+                Ok(Self { settings, clock, token, recruits, enforcement, rest })
             }
             _ => Err(problems),
         }
@@ -95,11 +81,8 @@ impl Plan {
 
     /// Everything that will listen, by name.
     pub fn listening(&self) -> Vec<Listening> {
-        let mut all = Vec::new();
-        for (name, producer) in &self.syslog {
-            let named = |(scheme, address)| Listening { name: name.to_string(), scheme, address };
-            all.extend(producer.listening().into_iter().map(named));
-        }
+        let producers = self.recruits.iter();
+        let mut all: Vec<_> = producers.flat_map(|(name, r)| r.listening(name)).collect();
         all.extend(self.enforcement.iter().flat_map(Door::listening));
         all.extend(self.rest.listening());
         all
@@ -115,7 +98,7 @@ impl Plan {
         reload: Reload,
         prometheus: PrometheusHandle,
     ) -> Result<House, StillBorn> {
-        let Self { settings, clock, token, syslog, enforcement, rest } = self;
+        let Self { settings, clock, token, recruits, enforcement, rest } = self;
         let journal = MemoryJournal::new(u64::try_from(clock.now().millis()).unwrap_or(0));
         let limits = limits(&settings.history);
         let heart = Heart::start(journal, in_force(&settings), limits, &clock).await?;
@@ -144,7 +127,7 @@ impl Plan {
         let mut house = House {
             rest: (rest, rest_desk),
             enforcement: None,
-            syslog: BTreeMap::new(),
+            staff: Staff::new(),
             settings,
             clock,
             heart,
@@ -159,8 +142,8 @@ impl Plan {
         if let Some(door) = enforcement {
             house.open_enforcement(door).await?;
         }
-        for (name, producer) in syslog {
-            house.employ_syslog(name, producer).await?;
+        for (name, recruit) in recruits {
+            house.hire(name, recruit).await?;
         }
         Ok(house)
     }
@@ -182,32 +165,14 @@ impl House {
         let mut report = self.compare(&settings);
         let mut problems = Vec::new();
         let mut noted = |obstacle: Obstacle| problems.push(obstacle);
-        let mut hired = Vec::new();
-        let before: Vec<&Syslog> =
-            self.syslog.values().map(|employed| &*employed.producer).collect();
-        for section in &settings.syslog {
-            let employed = self.syslog.get(&section.name);
-            let kept = employed.is_some_and(|e| e.certificate == doors::certificate(section));
-            if kept && self.settings.syslog.contains(section) {
-                continue;
-            }
-            match doors::syslog(section, &self.clock, &before) {
-                Ok(producer) => hired.push((section.name.clone(), Arc::new(producer))),
-                Err(error) => noted(error),
-            }
-        }
+        let recruits = staff::draw(&settings, &self.clock, &self.staff, &mut noted);
         let open = self.enforcement.as_ref().map(|(door, _)| door);
         let enforcement = Door::enforcement(&settings, &self.clock, open).map_err(&mut noted);
         let rest = Door::rest(&settings, &self.clock, Some(&self.rest.0)).map_err(&mut noted);
         let (Ok(enforcement), Ok(rest), true) = (enforcement, rest, problems.is_empty()) else {
             return Err(problems.iter().map(ToString::to_string).collect());
         };
-        let gone: Vec<Name> = self
-            .syslog
-            .keys()
-            .filter(|name| !settings.syslog.iter().any(|section| section.name == **name))
-            .cloned()
-            .collect();
+        let gone = staff::gone(&settings, &self.staff);
         if self.ptim.0 != settings.ptim.name {
             // What is pushed meanwhile is told to come again: no push is received under one name
             // and decided under another.
@@ -217,7 +182,7 @@ impl House {
         self.points.govern(&settings.enforcement, &settings.ptim);
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         self.settings = settings;
-        let done = self.replace(gone, hired, (enforcement, rest), &mut report).await;
+        let done = self.replace(gone, recruits, (enforcement, rest), &mut report).await;
         done.map(|()| report).map_err(|error| vec![error.to_string()])
     }
 
@@ -256,7 +221,7 @@ impl House {
     async fn replace(
         &mut self,
         gone: Vec<Name>,
-        hired: Vec<(Name, Arc<Syslog>)>,
+        recruits: Recruits,
         (enforcement, rest): (Option<Door>, Door),
         report: &mut ReloadReport,
     ) -> Result<(), Gone> {
@@ -266,17 +231,17 @@ impl House {
             report.restarted.push(self.ptim.0.to_string());
         }
         for name in gone {
-            if let Some(employed) = self.syslog.remove(&name) {
+            if let Some(employed) = self.staff.remove(&name) {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
                 report.restarted.push(name.to_string());
             }
         }
-        for (name, producer) in hired {
-            if let Some(employed) = self.syslog.remove(&name) {
+        for (name, recruit) in recruits {
+            if let Some(employed) = self.staff.remove(&name) {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
             }
             report.restarted.push(name.to_string());
-            self.employ_syslog(name, producer).await?;
+            self.hire(name, recruit).await?;
         }
         let same = match (&self.enforcement, &enforcement) {
             (Some((old, _)), Some(new)) => old.is_like(new),
@@ -324,12 +289,9 @@ impl House {
         Ok(())
     }
 
-    async fn employ_syslog(&mut self, name: Name, producer: Arc<Syslog>) -> Result<(), Gone> {
-        let shared: Arc<dyn Producer> = Arc::clone(&producer) as _;
-        let desk = employ(&self.heart, name.as_str(), shared, &self.clock).await?;
-        let section = self.settings.syslog.iter().find(|section| section.name == name);
-        let certificate = section.map(doors::certificate).unwrap_or_default();
-        self.syslog.insert(name, Employed { producer, desk, certificate });
+    async fn hire(&mut self, name: Name, recruit: Recruit) -> Result<(), Gone> {
+        let desk = employ(&self.heart, name.as_str(), recruit.producer(), &self.clock).await?;
+        self.staff.insert(name, recruit.at(desk));
         Ok(())
     }
 
@@ -365,7 +327,7 @@ impl House {
     async fn leave(self) {
         let mut budget = Budget(self.settings.drain);
         let limit = budget.spend();
-        let producers = self.syslog.iter();
+        let producers = self.staff.iter();
         let producers = producers.map(|(name, e)| self.dismiss(name.as_str(), &e.desk, limit));
         join_all(producers).await;
         if let Some((_, desk)) = &self.enforcement {

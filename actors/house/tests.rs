@@ -148,7 +148,7 @@ fn a_query_actor_that_panics_is_replaced_and_goes_on_in_the_same_epoch() {
 #[test]
 fn a_producer_that_panics_loses_nothing_that_the_kernel_still_holds() {
     story(async |lived| {
-        let desk = lived.house.syslog.values().next().unwrap().desk.clone();
+        let desk = lived.house.staff.values().next().unwrap().desk.clone();
         let _ = desk.send(Fault).await;
         // What is on its way into a dying actor is counted as dropped. What comes once it is known
         // to be dead waits for its successor, in the kernel or with the reader that it left behind.

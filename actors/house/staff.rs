@@ -1,0 +1,108 @@
+//! The producers of the house: drawn from the settings with everything bound that they need, and
+//! compared with those at work when a reload asks for others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rollcall_config::{self as config, Settings};
+use rollcall_identity::Name;
+
+use super::doors::{self, Certificate, Listening, Obstacle};
+use crate::clock::Clock;
+use crate::mailbox::Mailbox;
+use crate::producers::syslog::Syslog;
+use crate::producers::{Producer, Producing};
+
+/// A producer that can begin: everything it needs is bound and read.
+#[derive(Clone)]
+pub(super) struct Recruit {
+    trade: Trade,
+    made_from: MadeFrom,
+}
+
+/// A producer of each kind that the house hires by name.
+#[derive(Clone)]
+enum Trade {
+    Syslog(Arc<Syslog>),
+}
+
+/// What a producer was made from; from anything else another one is made.
+#[derive(Clone, PartialEq)]
+enum MadeFrom {
+    Syslog(Box<config::Syslog>, Certificate),
+}
+
+/// A producer at work.
+pub(super) struct Employed {
+    recruit: Recruit,
+    /// Its mailbox.
+    pub(super) desk: Mailbox<Producing>,
+}
+
+/// The producers at work, by name.
+pub(super) type Staff = BTreeMap<Name, Employed>;
+
+/// The producers that the settings want and that are not at work yet, by name.
+pub(super) type Recruits = BTreeMap<Name, Recruit>;
+
+impl Recruit {
+    /// What runs.
+    pub(super) fn producer(&self) -> Arc<dyn Producer> {
+        match &self.trade {
+            Trade::Syslog(syslog) => Arc::clone(syslog) as _,
+        }
+    }
+
+    /// Where it listens.
+    pub(super) fn listening(&self, name: &Name) -> Vec<Listening> {
+        let named = |(scheme, address)| Listening { name: name.to_string(), scheme, address };
+        match &self.trade {
+            Trade::Syslog(syslog) => syslog.listening().into_iter().map(named).collect(),
+        }
+    }
+
+    /// At work behind `desk`.
+    pub(super) fn at(self, desk: Mailbox<Producing>) -> Employed {
+        Employed { recruit: self, desk }
+    }
+}
+
+/// Draws the producers of the settings that are not at work as they are wanted: on the sockets of
+/// those at work, where the addresses stay. Everything that cannot be had is told to `obstacle`.
+pub(super) fn draw(
+    settings: &Settings,
+    clock: &Clock,
+    staff: &Staff,
+    mut obstacle: impl FnMut(Obstacle),
+) -> Recruits {
+    let mut recruits = Recruits::new();
+    let before: Vec<&Syslog> = staff.values().filter_map(Employed::syslog).collect();
+    for section in &settings.syslog {
+        let made_from = MadeFrom::Syslog(Box::new(section.clone()), doors::certificate(section));
+        if staff.get(&section.name).is_some_and(|e| e.recruit.made_from == made_from) {
+            continue;
+        }
+        match doors::syslog(section, clock, &before) {
+            Ok(syslog) => {
+                let trade = Trade::Syslog(Arc::new(syslog));
+                recruits.insert(section.name.clone(), Recruit { trade, made_from });
+            }
+            Err(error) => obstacle(error),
+        }
+    }
+    recruits
+}
+
+/// The names of those at work whom the settings do not know any more.
+pub(super) fn gone(settings: &Settings, staff: &Staff) -> Vec<Name> {
+    let wanted = |name: &Name| settings.syslog.iter().any(|section| section.name == *name);
+    staff.keys().filter(|name| !wanted(name)).cloned().collect()
+}
+
+impl Employed {
+    fn syslog(&self) -> Option<&Syslog> {
+        match &self.recruit.trade {
+            Trade::Syslog(syslog) => Some(syslog),
+        }
+    }
+}
