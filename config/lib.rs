@@ -37,9 +37,13 @@ mod tests;
 pub use clients_file::{CLIENTS_FILE, NewPoint, NotAdded, add_point};
 pub use enforcement::{Enforcement, Lockout, Point};
 pub use history::History;
+pub use leaf::CertificatePin;
 pub use listener::{HttpLimits, Tls};
 pub use log::{Format, Level, Log};
 pub use problem::{Problem, Problems};
+pub use producers::active_directory::{
+    ActiveDirectory, Bind, Changes, DirectoryLimits, Sessions, Transport as DirectoryTransport,
+};
 pub use producers::ptim::{Ptim, Pusher};
 pub use producers::syslog::{
     SenderTime, Syslog, SyslogClient, SyslogLimits, SyslogTls, ValueMap, ValueMaps,
@@ -47,7 +51,7 @@ pub use producers::syslog::{
 pub use reading::Environment;
 pub use reference::{REFERENCE, reference_markdown};
 pub use rest::Rest;
-pub use secret::{BadSecret, SecretHash};
+pub use secret::{BadSecret, Secret, SecretHash};
 pub use settings::{Settings, load};
 pub use syslog::SHIPPED;
 pub use template::Template;

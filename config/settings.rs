@@ -9,8 +9,8 @@ use crate::reading::{Document, Environment, Reading};
 use crate::section::Section;
 use crate::template::Templates;
 use crate::{
-    Enforcement, History, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog, Tls,
-    clients_file, file, rules,
+    ActiveDirectory, Enforcement, History, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest,
+    Syslog, Tls, clients_file, file, rules,
 };
 
 /// Everything that Rollcall is configured with. Sections compare, so that a reload restarts only
@@ -27,6 +27,8 @@ pub struct Settings {
     pub history: History,
     /// The syslog producers.
     pub syslog: Vec<Syslog>,
+    /// The directories.
+    pub active_directory: Vec<ActiveDirectory>,
     /// The pushing producer.
     pub ptim: Ptim,
     /// The listener of the firewalls.
@@ -111,6 +113,7 @@ impl Settings {
             rules: section.section("rules", rules::read),
             history: section.section("history", History::read),
             syslog: section.sections("syslog", |syslog| Syslog::read(syslog, &templates)),
+            active_directory: section.sections("active_directory", ActiveDirectory::read),
             ptim: section.section("ptim", Ptim::read),
             enforcement: section.section("enforcement", Enforcement::read),
             rest: section.section("rest", |rest| Rest::read(rest, &data)),
