@@ -7,12 +7,14 @@
 mod answering;
 mod catalogue;
 mod deciding;
+mod directory;
 mod receiving;
 mod supervising;
 
 pub(crate) use self::answering::*;
 pub use self::catalogue::{Instrument, Metric, catalogue, describe, markdown};
 pub(crate) use self::deciding::*;
+pub(crate) use self::directory::*;
 pub use self::receiving::{Dropped, Received};
 pub(crate) use self::receiving::{
     KernelDropped, ProducerBegins, SenderUnknown, StreamClosed, StreamRefused,

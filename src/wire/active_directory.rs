@@ -15,7 +15,7 @@ pub use control::{
     page, page_answer, show_deleted,
 };
 pub use delta::{Change, Delta, delta};
-pub use distinguished::{BadDn, Distinguished};
+pub use distinguished::{BadDn, Distinguished, is_within};
 pub use domain::{BadRoot, Naming, Root, domain_names, domain_sid, generalized_time, invocation};
 pub use object::{Range, Reading, read};
 pub use question::{
