@@ -16,6 +16,7 @@ mod tls;
 mod watching;
 mod wire;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,10 +28,10 @@ use rollcall_identity::directory::{DomainNames, Image, Update};
 use rustls::ClientConfig;
 
 pub use self::failure::{Failure, Stage};
-pub use self::status::{LastRead, State, Status};
-pub use self::test_run::{Report, test};
 use self::reading::Reader;
 use self::status::Board;
+pub use self::status::{LastRead, State, Status};
+pub use self::test_run::{Report, test};
 use super::{Outlet, Producer, Running, Stop};
 use crate::clock::Clock;
 use crate::tls::BadTls;
@@ -82,6 +83,21 @@ impl ActiveDirectory {
         Ok(Self { settings: settings.clone(), tls, learner, board: Board::default(), clock })
     }
 
+    /// Reads the directory and follows what changes, under the name `producer`, for ever.
+    pub async fn follow(self: Arc<Self>, producer: String) -> Infallible {
+        let mut reader = Reader::new(self, producer);
+        let (first, longest) = PAUSES;
+        let mut pause = first;
+        loop {
+            let (failure, lasted) = reader.follow().await;
+            // Whoever had answered for a while is tried again soon.
+            pause = if lasted { first } else { longest.min(pause * 2) };
+            reader.failed(&failure);
+            let chance = Duration::from_millis(fastrand::u64(0..250));
+            tokio::time::sleep(pause + chance).await;
+        }
+    }
+
     /// How it is: who answers, what was read last, what is wrong.
     pub fn status(&self) -> Status {
         self.board.status()
@@ -99,24 +115,10 @@ impl Producer for ActiveDirectory {
     fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
         Box::pin(async move {
             let producer = outlet.producer().to_owned();
-            let mut reader = Reader::new(Arc::clone(&self), producer);
-            let (first, longest) = PAUSES;
-            let mut pause = first;
-            loop {
-                let (failure, lasted) = tokio::select! {
-                    biased;
-                    () = stop.asked() => return Ok(()),
-                    ended = reader.follow() => ended,
-                };
-                // Whoever had answered for a while is tried again at once.
-                pause = if lasted { first } else { longest.min(pause * 2) };
-                reader.failed(failure);
-                let chance = Duration::from_millis(fastrand::u64(0..250));
-                tokio::select! {
-                    biased;
-                    () = stop.asked() => return Ok(()),
-                    () = tokio::time::sleep(pause + chance) => {}
-                }
+            tokio::select! {
+                biased;
+                () = stop.asked() => Ok(()),
+                never = self.follow(producer) => match never {},
             }
         })
     }

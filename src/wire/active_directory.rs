@@ -17,10 +17,10 @@ pub use control::{
 pub use delta::{Change, Delta, delta};
 pub use distinguished::{BadDn, Distinguished, is_within};
 pub use domain::{BadRoot, Naming, Root, domain_names, domain_sid, generalized_time, invocation};
-pub use object::{Range, Reading, read};
+pub use object::{Range, Reading, guid, read};
 pub use question::{
-    Mail, attributes, changed_since, everything, invocation_of, members_from, one, partitions,
-    root, sid_of, these, watched,
+    Mail, attributes, census, changed_since, deleted_objects, everything, invocation_of,
+    members_from, one, partitions, root, sid_of, these, watched,
 };
 pub use refusal::{Refusal, refusal};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use rollcall_config::{self as config, Bind, DirectoryTransport};
 use rollcall_wire::active_directory::{self as wire, Root};
 use rollcall_wire::ldap::{
-    Body, Control, Entry, Message, NOTICE, Outcome, Search, code, sasl_bind, search, simple_bind, start_tls,
-    unbind,
+    Body, Control, Entry, Message, NOTICE, Outcome, Search, code, sasl_bind, search, simple_bind,
+    start_tls, unbind,
 };
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -64,6 +64,16 @@ impl Connection {
                 return Err(Failure::Connect { server: named(&server, at), why });
             }
         };
+        Self::over(settings, wire, bindings, server).await
+    }
+
+    /// Proves who Rollcall is on `wire`, which leads to `server`, and hears what it says of itself.
+    pub(super) async fn over(
+        settings: &config::ActiveDirectory,
+        wire: Wire,
+        bindings: Option<Vec<u8>>,
+        server: Server,
+    ) -> Result<Self, Failure> {
         let mut opening = Opening { line: Line { wire, next: 1 }, server: &server };
         match settings.bind {
             Bind::Simple => opening.simple(settings).await?,
@@ -100,7 +110,8 @@ impl Connection {
             _ => plain.into_stream().expect("nothing was read of it"),
         };
         let failed = |why: String| Failure::Tls { server: named(server, at), why };
-        let name = ServerName::try_from(server.host.clone()).map_err(|why| failed(why.to_string()))?;
+        let name =
+            ServerName::try_from(server.host.clone()).map_err(|why| failed(why.to_string()))?;
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
         let stream = stream.map_err(|why| failed(why.to_string()))?;
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
@@ -199,11 +210,7 @@ impl Line {
     }
 
     /// Sends a search, and returns its number.
-    async fn begin(
-        &mut self,
-        asked: &Search,
-        controls: &[Control],
-    ) -> Result<u32, Failure> {
+    async fn begin(&mut self, asked: &Search, controls: &[Control]) -> Result<u32, Failure> {
         let id = self.next;
         self.next += 1;
         self.wire.send(&search(id, asked, controls)).await?;

@@ -62,7 +62,8 @@ impl Names<'_> {
         }
         if self.servers.is_empty() {
             // The machine's own way, with /etc/hosts and all that nsswitch.conf(5) names.
-            let found = tokio::net::lookup_host((host, 0)).await.map_err(|why| failed(why.into()))?;
+            let found =
+                tokio::net::lookup_host((host, 0)).await.map_err(|why| failed(why.into()))?;
             return Ok(found.map(|address| address.ip()).collect());
         }
         let (v4, v6) = tokio::join!(self.ask(host, Kind::A), self.ask(host, Kind::Aaaa));

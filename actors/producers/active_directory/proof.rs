@@ -190,7 +190,9 @@ impl Seal {
         let mut token = vec![0; self.trailer()?];
         let mut buffers =
             [SecurityBufferRef::token_buf(&mut token), SecurityBufferRef::data_buf(&mut data)];
-        self.0.encrypt_message(EncryptionFlags::empty(), &mut buffers).map_err(|why| broken(&why))?;
+        self.0
+            .encrypt_message(EncryptionFlags::empty(), &mut buffers)
+            .map_err(|why| broken(&why))?;
         // The token may turn out shorter than was made room for.
         let token = buffers[0].data();
         let length = u32::try_from(token.len() + message.len()).unwrap_or(u32::MAX);

@@ -1,7 +1,9 @@
 //! Reading a domain: whole at first, then what changed, interval by interval.
 
+mod census;
 mod pass;
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +13,8 @@ use rollcall_identity::directory::{DomainNames, Guid, Image, Update};
 use rollcall_wire::active_directory as wire;
 use tokio::sync::Notify;
 
-use self::pass::Pass;
+use self::census::Census;
+pub(super) use self::pass::Pass;
 use super::connection::Connection;
 use super::position::{Mark, Position};
 use super::status::{LastRead, State};
@@ -35,6 +38,10 @@ pub(super) struct Reader {
     position: Option<Position>,
     /// When everything was read the last time.
     compared: Option<Instant>,
+    /// Who is there; `None` where deletions are told.
+    census: Option<Census>,
+    /// How far the server was when it was asked the last time.
+    committed: Option<u64>,
 }
 
 /// A server that answers, and what its domain is called.
@@ -47,7 +54,7 @@ struct Visit {
 impl Reader {
     /// Reads `directory` from the beginning, for the actor `producer`.
     pub(super) fn new(directory: Arc<ActiveDirectory>, producer: String) -> Self {
-        Self { directory, producer, position: None, compared: None }
+        Self { directory, producer, position: None, compared: None, census: None, committed: None }
     }
 
     /// Reads until it fails: why, and whether anything was read before.
@@ -65,13 +72,13 @@ impl Reader {
     }
 
     /// Says that it failed.
-    pub(super) fn failed(&self, failure: Failure) {
+    pub(super) fn failed(&self, failure: &Failure) {
         let now = self.directory.clock.now();
         self.directory.board.write(|status| {
             status.enter(State::Failing, now);
             status.error = Some(failure.to_string());
         });
-        DirectoryFailed { producer: &self.producer, why: &failure }.emit();
+        DirectoryFailed { producer: &self.producer, why: failure }.emit();
     }
 
     async fn read_on(&mut self, bell: &Notify, lasted: &mut bool) -> Result<Infallible, Failure> {
@@ -136,10 +143,16 @@ impl Reader {
             Changes::Usn => Mark::Usn(connection.root.committed),
             Changes::DirSync => Mark::Cookie(pass.skip(connection).await?),
         };
-        let mut image = Image::default();
+        let (mut image, mut present) = (Image::default(), HashSet::new());
         for base in settings.places() {
             let everything = wire::everything(&base, mail(settings));
-            pass.pages(connection, &everything, &[], |update| image.note(update)).await?;
+            let note = |update| {
+                if let Update::Seen { guid, .. } = &update {
+                    present.insert(*guid);
+                }
+                image.note(update);
+            };
+            pass.pages(connection, &everything, &[], note).await?;
         }
         for (group, added) in pass.rest_of_groups(connection).await? {
             image.note(Update::Linked { group, added, removed: Vec::new() });
@@ -147,10 +160,13 @@ impl Reader {
         if image.is_empty() {
             return Err(Failure::Nothing(settings.places().join("; ")));
         }
+        // What was read took longer than counting will: the first one finds out.
+        self.census = Census::begin(connection, present, Duration::ZERO).await?;
         let position = Position::new(&connection.root, visit.invocation, mark);
         let learnt = Learnt::Whole(Box::new(image));
         directory.learner.learn(&visit.names, learnt).await?;
         self.position = Some(position);
+        self.committed = Some(connection.root.committed);
         self.compared = Some(Clock::instant());
         self.tell(ReadWay::Whole, &pass);
         Ok(())
@@ -161,7 +177,9 @@ impl Reader {
         let directory = Arc::clone(&self.directory);
         let mut pass = Pass::new(&directory.settings);
         let connection = &mut visit.connection;
-        let (updates, next) = match mark {
+        let committed = connection.root.committed;
+        let usn_moved = self.committed.replace(committed) != Some(committed);
+        let (mut updates, next) = match mark {
             // One search has said that nothing changed.
             Mark::Usn(usn) if usn == connection.root.committed => (Vec::new(), Mark::Usn(usn)),
             Mark::Usn(usn) => {
@@ -173,6 +191,13 @@ impl Reader {
                 (updates, Mark::Cookie(cookie))
             }
         };
+        if let Some(census) = &mut self.census {
+            census.note(&updates);
+            if usn_moved {
+                census.mark();
+            }
+            updates.extend(census.gone(connection, &mut pass, directory.settings.interval).await?);
+        }
         if !updates.is_empty() {
             directory.learner.learn(&visit.names, Learnt::Changes(updates)).await?;
         }

@@ -20,9 +20,7 @@ pub(super) type Tls = Option<Arc<ClientConfig>>;
 ///
 /// # Errors
 /// When the file of the authority holds none.
-pub(super) fn client(
-    settings: &config::ActiveDirectory,
-) -> Result<Tls, BadTls> {
+pub(super) fn client(settings: &config::ActiveDirectory) -> Result<Tls, BadTls> {
     if settings.transport == DirectoryTransport::Ldap {
         return Ok(None);
     }

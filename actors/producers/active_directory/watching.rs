@@ -18,7 +18,11 @@ const SILENCE: Duration = Duration::from_secs(900);
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// Rings `bell` whenever something in the domain changes.
-pub(super) async fn watch(directory: &ActiveDirectory, producer: &str, bell: &Notify) -> Infallible {
+pub(super) async fn watch(
+    directory: &ActiveDirectory,
+    producer: &str,
+    bell: &Notify,
+) -> Infallible {
     loop {
         if !directory.settings.notify {
             std::future::pending::<()>().await;

@@ -37,8 +37,7 @@ pub enum Change {
 /// # Errors
 /// When the entry does not say which object it is.
 pub fn delta(entry: &Entry<'_>) -> Result<Delta, Problem> {
-    let bytes = entry.values("objectGUID").next().ok_or(Problem::NoGuid)?;
-    let guid = bytes.try_into().map(Guid).map_err(|_| Problem::NoGuid)?;
+    let guid = super::guid(entry)?;
     let (mut added, mut removed, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gone, mut otherwise) = (false, false);
     for attribute in entry.attributes() {

@@ -196,7 +196,11 @@ impl Kind {
     }
 }
 
-fn guid(entry: &Entry<'_>) -> Result<Guid, Problem> {
+/// Which object an entry is.
+///
+/// # Errors
+/// When it does not say so.
+pub fn guid(entry: &Entry<'_>) -> Result<Guid, Problem> {
     let bytes = entry.values("objectGUID").next().ok_or(Problem::NoGuid)?;
     bytes.try_into().map(Guid).map_err(|_| Problem::NoGuid)
 }

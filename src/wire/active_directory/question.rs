@@ -58,6 +58,18 @@ pub fn changed_since(domain: &str, usn: u64, mail: Mail) -> Search {
     Search { filter: Filter::And(vec![changed, wanted()]), ..everything(domain, mail) }
 }
 
+/// Which objects there are below `base`, and nothing else of them.
+pub fn census(base: &str) -> Search {
+    search(base, Scope::Subtree, wanted(), &["objectGUID"])
+}
+
+/// The place of deleted objects of the domain at `domain`. An ordinary account sees that it is
+/// there, and nothing in it (MS-ADTS 3.1.1.1.12): without its class, it sees no deletion either.
+pub fn deleted_objects(domain: &str) -> Search {
+    let base = format!("CN=Deleted Objects,{domain}");
+    search(&base, Scope::Base, Filter::Present("objectClass"), &["objectClass"])
+}
+
 /// The server itself.
 pub fn root() -> Search {
     let attributes = [

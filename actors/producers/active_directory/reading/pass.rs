@@ -1,6 +1,6 @@
 //! One reading: its searches, page by page, and the bounds within which it must end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Instant;
 
 use rollcall_config as config;
@@ -48,7 +48,8 @@ impl<'a> Pass<'a> {
         let mut cookie = Vec::new();
         loop {
             let paged = [wire::page(self.settings.limits.page, &cookie), wire::extended_names()];
-            let controls: Vec<Control> = paged.into_iter().chain(controls.iter().cloned()).collect();
+            let controls: Vec<Control> =
+                paged.into_iter().chain(controls.iter().cloned()).collect();
             let page = connection.search(asked, &controls, |entry| {
                 if let Some(update) = self.take(entry)? {
                     each(update);
@@ -136,8 +137,35 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Which objects there are now.
+    pub(super) async fn census(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Result<HashSet<Guid>, Failure> {
+        let mut present = HashSet::new();
+        for base in self.settings.places() {
+            let (asked, mut cookie) = (wire::census(&base), Vec::new());
+            loop {
+                let controls = [wire::page(self.settings.limits.page, &cookie)];
+                let page = connection.search(&asked, &controls, |entry| {
+                    present.extend(wire::guid(entry).ok());
+                    self.weigh(1)
+                });
+                cookie = wire::page_answer(page.await?.control.as_deref())?;
+                if cookie.is_empty() {
+                    break;
+                }
+                self.weigh(1)?;
+            }
+        }
+        if present.is_empty() {
+            return Err(Failure::Nothing(self.settings.places().join("; ")));
+        }
+        Ok(present)
+    }
+
     /// Reads the objects `guids`, whole.
-    async fn again(
+    pub(super) async fn again(
         &mut self,
         connection: &mut Connection,
         guids: BTreeSet<Guid>,
@@ -176,7 +204,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The members that the server kept back, group by group.
-    pub(super) async fn rest_of_groups(
+    pub(in super::super) async fn rest_of_groups(
         &mut self,
         connection: &mut Connection,
     ) -> Result<Vec<(Guid, Vec<Member>)>, Failure> {
