@@ -31,6 +31,8 @@ pub struct ActiveDirectory {
     pub pins: Vec<CertificatePin>,
     /// How Rollcall proves itself.
     pub bind: Bind,
+    /// Whether Kerberos and NTLM are bound to the TLS connection.
+    pub channel_binding: bool,
     /// Its account: `rollcall@corp.example.com`, or for a simple bind a distinguished name.
     pub account: String,
     /// The password of the account.
@@ -224,6 +226,7 @@ impl ActiveDirectory {
             ca: certificate_file(section, "ca"),
             pins: section.list("pins").unwrap_or_default(),
             bind,
+            channel_binding: section.or("channel_binding", true),
             account: section.required::<String>("account").unwrap_or_default(),
             bases: section.list("bases").unwrap_or_default(),
             interval: section.within("interval", Duration::from_secs(30), INTERVALS),

@@ -145,7 +145,10 @@ fn a_domain_is_read_and_every_change_is_heard_within_the_interval() {
 fn everything_is_there(reader: &Reader) {
     let domain = rollcall_identity::Name::new("corp.example.com").unwrap();
     let counts = reader.book.directory.lock().unwrap().counts(&domain).unwrap();
-    assert!(counts.users >= 10_000 && counts.devices >= 2_000 && counts.groups >= 501, "{counts:?}");
+    assert!(
+        counts.users >= 10_000 && counts.devices >= 2_000 && counts.groups >= 501,
+        "{counts:?}"
+    );
     assert_eq!(reader.status().problems, Default::default());
     // The innermost of six, and through the cycle the outermost is in it, too.
     let all = reader.groups("CORP\\user00100");

@@ -94,7 +94,9 @@ SMB
   dns_lookup_kdc = false
   rdns = false
 [realms]
-  $REALM = { kdc = $ADDRESS:88 }
+  $REALM = {
+    kdc = $ADDRESS:88
+  }
 KRB
 }
 

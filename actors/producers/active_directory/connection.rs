@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Failure;
-use super::proof::{Proof, explain};
+use super::proof::{Beneath, Proof, explain};
 use super::servers::Server;
 use super::tls::{Tls, channel_bindings};
 use super::wire::{Duplex, Wire};
@@ -57,27 +57,27 @@ impl Connection {
     ) -> Result<Self, Failure> {
         let at = server.at(settings.transport);
         let connecting = Self::connect(settings, tls, &server, at);
-        let (wire, bindings) = match timeout(settings.limits.connect, connecting).await {
+        let (wire, beneath) = match timeout(settings.limits.connect, connecting).await {
             Ok(connected) => connected?,
             Err(_) => {
                 let why = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
                 return Err(Failure::Connect { server: named(&server, at), why });
             }
         };
-        Self::over(settings, wire, bindings, server).await
+        Self::over(settings, wire, beneath, server).await
     }
 
     /// Proves who Rollcall is on `wire`, which leads to `server`, and hears what it says of itself.
     pub(super) async fn over(
         settings: &config::ActiveDirectory,
         wire: Wire,
-        bindings: Option<Vec<u8>>,
+        beneath: Beneath,
         server: Server,
     ) -> Result<Self, Failure> {
         let mut opening = Opening { line: Line { wire, next: 1 }, server: &server };
         match settings.bind {
             Bind::Simple => opening.simple(settings).await?,
-            _ => opening.prove(settings, bindings).await?,
+            _ => opening.prove(settings, beneath).await?,
         }
         // What it says of itself is asked for in the protected connection.
         let mut line = opening.line;
@@ -98,12 +98,12 @@ impl Connection {
         tls: &Tls,
         server: &Server,
         at: SocketAddr,
-    ) -> Result<(Wire, Option<Vec<u8>>), Failure> {
+    ) -> Result<(Wire, Beneath), Failure> {
         let failed = |why| Failure::Connect { server: named(server, at), why };
         let stream = TcpStream::connect(at).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         let patience = settings.limits.answer;
-        let Some(tls) = tls else { return Ok((Wire::new(stream, patience), None)) };
+        let Some(tls) = tls else { return Ok((Wire::new(stream, patience), Beneath::Clear)) };
         let plain = Wire::new(stream, patience);
         let stream = match settings.transport {
             DirectoryTransport::StartTls => upgrade(plain, server).await?,
@@ -115,9 +115,8 @@ impl Connection {
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
         let stream = stream.map_err(|why| failed(why.to_string()))?;
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let bindings = leaf.and_then(channel_bindings);
-        let bindings = bindings.ok_or_else(|| failed("its certificate cannot be read".into()))?;
-        Ok((Wire::new(stream, patience), Some(bindings)))
+        let bindings = leaf.filter(|_| settings.channel_binding).and_then(channel_bindings);
+        Ok((Wire::new(stream, patience), Beneath::Tls(bindings)))
     }
 
     /// Asks the server again for what it says of itself: how far it is, what its clock shows.
@@ -268,7 +267,7 @@ impl Opening<'_> {
     async fn prove(
         &mut self,
         settings: &config::ActiveDirectory,
-        bindings: Option<Vec<u8>>,
+        beneath: Beneath,
     ) -> Result<(), Failure> {
         let server = self.server;
         let failed = |why: sspi::Error| Failure::Proof {
@@ -276,7 +275,8 @@ impl Opening<'_> {
             account: settings.account.clone(),
             why: explain(&why),
         };
-        let mut proof = Proof::new(settings, server, bindings).map_err(failed)?;
+        let encrypted = matches!(beneath, Beneath::Tls(_));
+        let mut proof = Proof::new(settings, server, beneath).map_err(failed)?;
         let mut token = Vec::new();
         for _ in 0..STEPS {
             let step = proof.step(token).await.map_err(failed)?;
@@ -286,7 +286,8 @@ impl Opening<'_> {
             let bind = sasl_bind(self.line.next, "GSS-SPNEGO", &step.token);
             let (outcome, answered) = self.ask(&bind).await?;
             match outcome.code {
-                code::SUCCESS if answered.is_empty() || step.done => break,
+                // Over TLS the server has proven itself, and nothing will be sealed.
+                code::SUCCESS if encrypted || answered.is_empty() || step.done => break,
                 code::SUCCESS | code::BIND_IN_PROGRESS => token = answered,
                 _ => return Err(self.refuses(settings, outcome)),
             }

@@ -30,6 +30,14 @@ const KDC: u16 = 88;
 /// The longest answer of a KDC, in bytes. A ticket with the groups of an account is below 64 KiB.
 const TICKET: usize = 1 << 20;
 
+/// What a proof is shown over.
+pub(super) enum Beneath {
+    /// Nothing that protects it: what follows the proof is sealed.
+    Clear,
+    /// TLS, to which the proof is bound by what is said here, if by anything.
+    Tls(Option<Vec<u8>>),
+}
+
 /// A proof that is being made.
 pub(super) struct Proof {
     context: SspiContext,
@@ -37,7 +45,7 @@ pub(super) struct Proof {
     /// The service to which it is shown.
     target: String,
     requirements: ClientRequestFlags,
-    bindings: Option<Vec<u8>>,
+    beneath: Beneath,
     kdc: Kdc,
 }
 
@@ -57,12 +65,12 @@ pub(super) struct Step {
 }
 
 impl Proof {
-    /// Begins a proof for the account of `settings` to `server`. Over TLS it is bound to the
-    /// connection by `bindings`, and nothing is sealed, which TLS does already.
+    /// Begins a proof for the account of `settings` to `server`. Over TLS nothing is sealed, which
+    /// TLS does already.
     pub(super) fn new(
         settings: &config::ActiveDirectory,
         server: &Server,
-        bindings: Option<Vec<u8>>,
+        beneath: Beneath,
     ) -> Result<Self, sspi::Error> {
         let host = match server.address {
             IpAddr::V4(address) => address.to_string(),
@@ -103,7 +111,7 @@ impl Proof {
             .execute(&mut context)?
             .credentials_handle;
         let mut requirements = ClientRequestFlags::MUTUAL_AUTH;
-        if bindings.is_none() {
+        if matches!(beneath, Beneath::Clear) {
             requirements |= ClientRequestFlags::INTEGRITY
                 | ClientRequestFlags::CONFIDENTIALITY
                 | ClientRequestFlags::SEQUENCE_DETECT
@@ -111,13 +119,13 @@ impl Proof {
         }
         let target = format!("ldap/{}", server.host);
         let kdc = Kdc { address: server.address, patience: settings.limits.connect };
-        Ok(Self { context, credentials, target, requirements, bindings, kdc })
+        Ok(Self { context, credentials, target, requirements, beneath, kdc })
     }
 
     /// The next step, after the server answered with `token`; empty for the first.
     pub(super) async fn step(&mut self, token: Vec<u8>) -> Result<Step, sspi::Error> {
         let mut input = vec![SecurityBuffer::new(token, BufferType::Token)];
-        if let Some(bindings) = &self.bindings {
+        if let Beneath::Tls(Some(bindings)) = &self.beneath {
             input.push(SecurityBuffer::new(bindings.clone(), BufferType::ChannelBindings));
         }
         let mut output = vec![SecurityBuffer::new(Vec::new(), BufferType::Token)];
@@ -148,7 +156,7 @@ impl Proof {
 
     /// The sealing that was agreed upon; none over TLS.
     pub(super) fn into_seal(self) -> Option<Seal> {
-        self.bindings.is_none().then_some(Seal(self.context))
+        matches!(self.beneath, Beneath::Clear).then_some(Seal(self.context))
     }
 }
 

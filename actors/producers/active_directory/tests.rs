@@ -11,6 +11,7 @@ use rollcall_wire::ldap::{BadBer, Message, Reader, element, frame_length, intege
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::connection::Connection;
+use super::proof::Beneath;
 use super::reading::Pass;
 use super::servers::Server;
 use super::wire::Wire;
@@ -27,7 +28,8 @@ fn settings() -> config::ActiveDirectory {
     let environment = Environment::new(variable, jiff::tz::TimeZone::UTC);
     let file: &Path = &file;
     let mut settings = rollcall_config::load(Some(file), &environment).unwrap();
-    let limits = DirectoryLimits { objects: 100, answer: Duration::from_secs(5), ..Default::default() };
+    let limits =
+        DirectoryLimits { objects: 100, answer: Duration::from_secs(5), ..Default::default() };
     config::ActiveDirectory { limits, ..settings.active_directory.remove(0) }
 }
 
@@ -119,7 +121,7 @@ fn read_all(
         let (ours, theirs) = tokio::io::duplex(4096);
         let reading = async {
             let wire = Wire::new(ours, settings.limits.answer);
-            let mut connection = Connection::over(settings, wire, None, server()).await?;
+            let mut connection = Connection::over(settings, wire, Beneath::Clear, server()).await?;
             let mut pass = Pass::new(settings);
             let mut updates = Vec::new();
             let asked = wire::everything("DC=x,DC=org", wire::Mail::Left);
@@ -143,8 +145,11 @@ fn read_all(
 #[test]
 fn a_directory_that_answers_for_ever_is_cut() {
     let failure = read_all(&settings(), |asked| page_end(asked.id, b"more")).unwrap_err();
-    assert_eq!(failure.to_string(), "cut after 100 objects and members: the directory answers on \
-        and on; see [active_directory.limits]");
+    assert_eq!(
+        failure.to_string(),
+        "cut after 100 objects and members: the directory answers on \
+        and on; see [active_directory.limits]"
+    );
     let failure = read_all(&settings(), |asked| entry(asked.id, "CN=a", &[]).repeat(200));
     assert!(matches!(failure, Err(Failure::Endless(_))), "{failure:?}");
 }
@@ -152,12 +157,16 @@ fn a_directory_that_answers_for_ever_is_cut() {
 #[test]
 fn a_group_whose_rest_begins_again_and_again_ends() {
     let group = |id, range: &str| {
-        entry(id, "CN=g,DC=x,DC=org", &[
-            ("objectClass", &[b"group"]),
-            ("objectGUID", &[&[7; 16]]),
-            ("sAMAccountName", &[b"g"]),
-            (range, &[b"<GUID=01010101010101010101010101010101>;CN=m,DC=x"]),
-        ])
+        entry(
+            id,
+            "CN=g,DC=x,DC=org",
+            &[
+                ("objectClass", &[b"group"]),
+                ("objectGUID", &[&[7; 16]]),
+                ("sAMAccountName", &[b"g"]),
+                (range, &[b"<GUID=01010101010101010101010101010101>;CN=m,DC=x"]),
+            ],
+        )
     };
     let read = read_all(&settings(), |asked| {
         let end = page_end(asked.id, b"");
@@ -199,11 +208,15 @@ fn what_ends_a_search_is_told_in_words() {
 fn references_are_not_followed_and_do_not_end_the_search() {
     let read = read_all(&settings(), |asked| {
         let reference = message(asked.id, &element(0x73, &[&octets(b"ldap://elsewhere/")]));
-        let user = entry(asked.id, "CN=a,DC=x,DC=org", &[
-            ("objectClass", &[b"user"]),
-            ("objectGUID", &[&[7; 16]]),
-            ("sAMAccountName", &[b"a"]),
-        ]);
+        let user = entry(
+            asked.id,
+            "CN=a,DC=x,DC=org",
+            &[
+                ("objectClass", &[b"user"]),
+                ("objectGUID", &[&[7; 16]]),
+                ("sAMAccountName", &[b"a"]),
+            ],
+        );
         [reference, user, page_end(asked.id, b"")].concat()
     });
     assert_eq!(read.unwrap().len(), 1);

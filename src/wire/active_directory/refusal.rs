@@ -35,6 +35,9 @@ pub enum Refusal {
     /// LDAP error data 775 (ERROR_ACCOUNT_LOCKED_OUT).
     #[error("the account is locked out after too many wrong passwords")]
     LockedOut,
+    /// LDAP error data 57 (ERROR_INVALID_PARAMETER), as Samba 4.17 answers to Kerberos over TLS.
+    #[error("the server cannot read the proof: channel_binding = false may help an old Samba")]
+    Unreadable,
     /// LDAP error data 80090346 (SEC_E_BAD_BINDINGS).
     #[error("the server requires channel binding: something between ends the TLS connection")]
     ChannelBinding,
@@ -63,7 +66,8 @@ pub enum Refusal {
 
 /// What the number after `data` in a diagnostic means: of `80090308: LdapErr: DSID-0C0903A9,
 /// comment: AcceptSecurityContext error, data 52e, v1db1`, it is `52e`.
-const DATA: [(&str, Refusal); 10] = [
+const DATA: [(&str, Refusal); 11] = [
+    ("57", Refusal::Unreadable),
     ("525", Refusal::NoAccount),
     ("52e", Refusal::WrongPassword),
     ("530", Refusal::WrongHours),
