@@ -8,6 +8,8 @@ mod answering;
 mod catalogue;
 mod deciding;
 mod directory;
+mod journal;
+mod pushing;
 mod receiving;
 mod supervising;
 
@@ -15,6 +17,8 @@ pub(crate) use self::answering::*;
 pub use self::catalogue::{Instrument, Metric, catalogue, describe, markdown};
 pub(crate) use self::deciding::*;
 pub(crate) use self::directory::*;
+pub(crate) use self::journal::*;
+pub(crate) use self::pushing::*;
 pub use self::receiving::{Dropped, Received};
 pub(crate) use self::receiving::{
     KernelDropped, ProducerBegins, SenderUnknown, StreamClosed, StreamRefused,

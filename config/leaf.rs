@@ -13,10 +13,10 @@ use strum::{IntoEnumIterator, VariantNames};
 use toml::de::DeValue;
 
 use crate::nearest::nearest;
-use crate::{Bind, Changes, DirectoryTransport, Format, Level, SenderTime, Sessions};
+use crate::{Bind, Changes, DirectoryTransport, Format, JournalKind, Level, SenderTime, Sessions};
 
 pub use address::CertificatePin;
-pub(crate) use address::{ClientId, Host, UrlPath};
+pub(crate) use address::{BaseUrl, ClientId, Host, Label, UrlPath};
 pub(crate) use measure::Bytes;
 
 /// A value that is written without keys of its own.
@@ -176,6 +176,14 @@ impl Leaf for Kind {
 /// The kinds that a source can be granted.
 pub(crate) fn sendable() -> impl Iterator<Item = Kind> {
     Kind::iter().filter(|kind| kind.is_sent())
+}
+
+impl Leaf for JournalKind {
+    const EXPECTED: &'static str = "\"disk\" or \"memory\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        word(value, Self::VARIANTS)
+    }
 }
 
 impl Leaf for Format {

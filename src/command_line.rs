@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod directory;
 mod health;
+mod journal;
 mod output;
 mod secret;
 mod server;
@@ -78,6 +79,9 @@ enum Command {
     /// Manage the firewalls that may ask.
     #[command(subcommand)]
     Client(client::Client),
+    /// Check the journal on disk, or print what is in it.
+    #[command(subcommand)]
+    Journal(journal::Journal),
     /// Handle client secrets.
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -169,6 +173,7 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Actors) => health::actors(&server()?, output),
         Some(Command::Reload) => health::reload(&server()?, output),
         Some(Command::Client(client)) => client.run(config.as_deref(), &reach, output),
+        Some(Command::Journal(journal)) => journal.run(config.as_deref(), output),
         Some(Command::Secret(secret)) => secret.run(&mut io::stdin().lock(), output),
         Some(Command::Directory(directory)) => directory.run(config.as_deref(), output),
         Some(Command::SyslogTest(test)) => {

@@ -9,6 +9,8 @@
 mod accounting;
 mod active_directory;
 mod harness;
+mod journal;
+mod logon;
 mod operations;
 mod peers;
 mod ptim;

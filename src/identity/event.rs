@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strum::{EnumIter, EnumString, IntoStaticStr};
 
+use crate::directory::Sid;
 use crate::{Address, Membership, Name, Precision, Principal, Timestamp};
 
 /// What kind of thing a producer saw. The closed set of JIMS and the SRX, and our own expiry.
@@ -39,7 +40,8 @@ pub enum Kind {
     /// A device was seen at the address: a machine account's logon, a DHCP lease.
     DeviceSeen,
     /// A directory says otherwise who somebody is or which groups they are in: groups, a new name.
-    /// Alters a session that is there, and never begins one.
+    /// Alters a session that is there, and never begins one; of a user and a device, only what it
+    /// names.
     Membership,
     /// The logoff time of the session passed. Proposed by the cache, never by a producer.
     Expiry,
@@ -62,6 +64,46 @@ impl Kind {
     }
 
     /// The name used in configuration, metrics and JSON, for instance `vpn_up`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// How well a source knows that somebody is at an address, the weakest first. A weaker login does not
+/// displace another user whom a stronger one put there, as long as that user is still seen: see
+/// [`Rules::weaker_waits`](crate::Rules::weaker_waits).
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    EnumString,
+    EnumIter,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Proof {
+    /// A client named the host it is at, and the name was looked up.
+    HostName,
+    /// Somebody connected to a server from there: a person, or a program that runs as another.
+    Connection,
+    /// A ticket was used there that an earlier logon brought.
+    Ticket,
+    /// Somebody logged on there, opened a tunnel from there, or a source of authority says so.
+    #[default]
+    Logon,
+}
+
+impl Proof {
+    /// The name used in JSON, for instance `connection`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -176,6 +218,11 @@ pub struct Event {
     pub membership: Membership,
     /// Whom the user was called before, when a directory renamed them.
     pub formerly: Option<Box<Principal>>,
+    /// The account's security identifier, when the source said so: a directory asks for it before
+    /// the name, which anybody who forges a ticket can choose.
+    pub sid: Option<Box<Sid>>,
+    /// How well it is proven that the user is at the address.
+    pub proof: Proof,
     /// The device's state, when the source said so.
     pub posture: Option<Posture>,
     /// When it happened, by the source's clock.

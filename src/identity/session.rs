@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    Address, Cause, Membership, Name, Posture, Precision, Principal, Revision, Roles, Timestamp,
+    Address, Cause, Membership, Name, Posture, Precision, Principal, Proof, Revision, Roles,
+    Timestamp,
 };
 
 /// One address's user, device or both. A value: every change makes a new one.
@@ -25,6 +26,8 @@ pub struct Session {
     pub since: Timestamp,
     /// The source's time of the latest event that proved the user present.
     pub confirmed: Timestamp,
+    /// The strongest proof of the user since they came.
+    pub proof: Proof,
     /// How fine the coarsest of the clocks was that wrote [`Session::since`] and
     /// [`Session::confirmed`].
     pub precision: Precision,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rollcall_identity::{
     Address, Authority, ChangeLog, Event, Glob, Kind, Limits, Membership, Name, Origin, Precision,
-    Principal, Producer, Request, Revision, Rules, Table,
+    Principal, Producer, Proof, Request, Revision, Rules, Table,
 };
 
 use super::*;
@@ -183,6 +183,8 @@ impl World {
             roles: None,
             membership: Membership::default(),
             formerly: None,
+            sid: None,
+            proof: Proof::default(),
             posture: None,
             at: self.now,
             precision: Precision::Millisecond,

@@ -55,7 +55,7 @@ pub struct Names {
 impl Names {
     /// Whether a session's `principal` is one of them.
     pub fn have(&self, principal: &Principal) -> bool {
-        self.principals.iter().any(|name| is_called(name, principal))
+        self.principals.iter().any(|name| name.is_called(principal))
     }
 
     /// Whether a session's `device` is one of them.
@@ -63,11 +63,6 @@ impl Names {
         let device = device.clone().folded();
         self.hosts.contains(&device)
     }
-}
-
-/// Whether both are the very same name, however they were written.
-pub(super) fn is_called(one: &Principal, other: &Principal) -> bool {
-    (&one.user, &one.domain) == (&other.user, &other.domain)
 }
 
 /// An account that is otherwise than before.

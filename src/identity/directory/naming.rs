@@ -54,13 +54,20 @@ impl Directory {
         Some(self.names_of(person))
     }
 
-    /// Enters into an event who is meant by its principal, and which groups they and the device are
-    /// in. What is not known stays as it came.
+    /// Enters into an event who is meant by its SID or else by its principal, and which groups they
+    /// and the device are in. What is not known stays as it came; a managed service account is
+    /// taken out, because nobody is where it runs.
     pub fn enter(&self, event: &mut Event) {
         if matches!(event.kind, Kind::Membership | Kind::Expiry) {
             return;
         }
-        let who = event.principal.as_ref().and_then(|principal| self.resolve(principal));
+        let named = event.principal.as_ref();
+        let by_sid = event.sid.take().and_then(|sid| self.resolve_sid(&sid));
+        let by_sid = by_sid.map(|mut who| {
+            who.principal.spellings = named.map(|named| named.spellings).unwrap_or_default();
+            who
+        });
+        let who = by_sid.or_else(|| self.resolve(named?));
         let device = match (&event.device, &who) {
             (Some(device), _) => self.resolve_device(device),
             (None, Some(who)) => Some(who.clone()).filter(|who| who.kind == AccountKind::Device),
@@ -71,8 +78,11 @@ impl Directory {
             user: user.map(|user| user.groups.clone()),
             device: device.map(|device| device.groups),
         };
+        // A managed service account ends in `$` as a computer does, and is nobody's device.
+        let is_program =
+            |who: &Resolved| who.kind == AccountKind::Service && who.principal.is_machine();
         if let Some(who) = who {
-            event.principal = Some(who.principal);
+            event.principal = Some(who).filter(|who| !is_program(who)).map(|who| who.principal);
         }
     }
 
@@ -98,7 +108,7 @@ impl Directory {
     /// The number of the computer that a host name means.
     pub(super) fn device_of(&self, host: &Name) -> Option<Id> {
         let host = host.clone().folded();
-        let host = host.as_str();
+        let host = host.as_str().trim_end_matches('.');
         let same =
             |person: &Person| person.account.host.as_ref().is_some_and(|own| is_folded(own, host));
         let by_host = only(self.people(self.hosts.candidates(self.text_print(host)), same));

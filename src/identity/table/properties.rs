@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::stories::{address, millis, name, origin, rules, saw, seconds, who};
-use crate::{Authority, ChangeLog, Glob, Limits, Posture, Producer};
+use crate::stories::{address, groups, millis, name, origin, rules, saw, seconds, who};
+use crate::{Authority, ChangeLog, Glob, Limits, Membership, Posture, Producer};
 
 /// Few addresses and few users, so that they meet.
 const ADDRESSES: [&str; 3] = ["10.0.0.7", "10.0.0.8", "2001:db8::7"];
@@ -17,10 +17,14 @@ const USERS: [&str; 7] =
 /// The logoff time of these tests, in seconds: short, so that sessions end by it.
 const LOGOFF: i64 = 120;
 
+/// How long a weaker proof waits, in seconds: shorter, so that it does not wait in vain.
+const WAITS: i64 = 50;
+
 fn short_rules() -> Rules {
     let mut rules = rules();
     rules.logoff_time = Duration::from_secs(LOGOFF as u64);
     rules.max_age = Duration::from_secs(60);
+    rules.weaker_waits = Duration::from_secs(WAITS as u64);
     rules
 }
 
@@ -48,8 +52,21 @@ fn kind() -> impl Strategy<Value = Kind> {
         Kind::Rekey,
         Kind::Refresh,
         Kind::DeviceSeen,
+        Kind::Membership,
         Kind::Expiry,
     ])
+}
+
+fn proof() -> impl Strategy<Value = Proof> {
+    prop::sample::select(vec![Proof::HostName, Proof::Connection, Proof::Ticket, Proof::Logon])
+}
+
+/// What directories may say of a user and a device.
+fn any_membership() -> impl Strategy<Value = Membership> {
+    let some = || prop::option::of(prop::sample::select(vec!["", "sales", "sales staff"]));
+    let groups = |names: Option<&str>| names.map(groups);
+    (some(), some())
+        .prop_map(move |(user, device)| Membership { user: groups(user), device: groups(device) })
 }
 
 /// Any event, received so many seconds after the start and up to 70 seconds old or 10 ahead.
@@ -59,11 +76,19 @@ fn any_event() -> impl Strategy<Value = Event> {
     let place = prop::sample::select(ADDRESSES.to_vec());
     let posture = prop::option::of(Just(Posture::Healthy));
     let times = (0..400_000_i64, -10_000..70_000_i64, any::<bool>());
-    (kind(), place, user, device, posture, times).prop_map(
-        |(kind, place, user, device, posture, (seen, age, coarse))| {
+    let formerly = prop::option::of(prop::sample::select(USERS.to_vec()));
+    let learnt = (any_membership(), formerly);
+    (kind(), place, user, (device, posture), learnt, (times, proof())).prop_map(
+        |(kind, place, user, (device, posture), learnt, ((seen, age, coarse), proof))| {
+            let (mut membership, formerly) = learnt;
+            if user.is_some_and(|user| user.contains('$')) {
+                // A computer's account has no user's groups.
+                membership.user = None;
+            }
             let at = millis(seen - age);
             let by = match (kind, coarse) {
                 (Kind::Expiry, _) => Producer::Cache,
+                (Kind::Membership, _) => Producer::ActiveDirectory,
                 (_, true) => Producer::Syslog,
                 (_, false) => Producer::Ptim,
             };
@@ -73,6 +98,11 @@ fn any_event() -> impl Strategy<Value = Event> {
                 principal: user.map(who),
                 device: device.map(name),
                 posture,
+                proof,
+                membership,
+                formerly: formerly
+                    .filter(|_| kind == Kind::Membership)
+                    .map(|name| Box::new(who(name))),
                 at: if coarse { whole } else { at },
                 precision: if coarse { Precision::Second } else { Precision::Millisecond },
                 seen: millis(seen),
@@ -118,8 +148,95 @@ fn owner_by_history(history: &[(i64, Deed, usize)], now: i64) -> Option<usize> {
     (!silent).then_some(user)
 }
 
+/// Who is there by what proof, and when they were last seen, after `deeds` in the order of time.
+fn holder_by_weight(deeds: &[(i64, Deed, usize, Proof)]) -> Option<(usize, Proof, i64)> {
+    deeds.iter().fold(None, |there, &(now, deed, user, proof)| {
+        let Some((holder, strongest, seen)) = there else {
+            return matches!(deed, Deed::Login).then_some((user, proof, now));
+        };
+        let held = proof < strongest && now < seen + WAITS;
+        match deed {
+            Deed::Login | Deed::Rekey if holder == user => {
+                Some((holder, strongest.max(proof), now))
+            }
+            Deed::Login if !held => Some((user, proof, now)),
+            Deed::Logout if holder == user && !held => None,
+            _ => there,
+        }
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn in_order_the_owner_is_the_one_whom_the_weights_leave(
+        deeds in prop::collection::vec((1..40_i64, 0..4_u8, 0..3_usize, proof()), 1..40),
+    ) {
+        let names = ["alice@corp", "bob@corp", "carol@lab"];
+        let rules = Rules { logoff_time: Duration::from_secs(86_400), ..short_rules() };
+        let (mut table, mut done, mut now) = (Table::default(), Vec::new(), 0);
+        for (revision, (pause, deed, user, proof)) in deeds.into_iter().enumerate() {
+            now += pause;
+            let (kind, deed) = match deed {
+                0 | 1 => (Kind::Login, Deed::Login),
+                2 => (Kind::Logout, Deed::Logout),
+                _ => (Kind::Refresh, Deed::Rekey),
+            };
+            done.push((now, deed, user, proof));
+            let event = Event { proof, ..saw(kind, names[user], now) };
+            table.apply(Revision(revision as u64 + 1), &event, &rules);
+            let there = table.get(address("10.0.0.7")).map(|session| {
+                (session.principal.as_ref().unwrap().to_string(), session.proof, session.confirmed)
+            });
+            let expected = holder_by_weight(&done);
+            let expected = expected.map(|(user, proof, at)| (names[user].to_owned(), proof, seconds(at)));
+            prop_assert_eq!(there, expected);
+        }
+    }
+
+    #[test]
+    fn in_no_order_does_the_weaker_displace_who_is_seen(events in arrivals(60)) {
+        let rules = short_rules();
+        let mut table = Table::default();
+        for (position, event) in events.iter().enumerate() {
+            let change = table.apply(Revision(position as u64 + 1), event, &rules).change;
+            let Some(Change { before: Some(before), effect, after, cause, .. }) = change else {
+                continue;
+            };
+            let another = effect == Effect::Began && after.is_some_and(|s| s.principal.is_some());
+            let left = matches!(cause.rule, Rule::LoggedOut);
+            if before.principal.is_some() && before.alive_at(event.seen) && (another || left) {
+                let silent = event.at.min(event.seen) >= before.confirmed + rules.weaker_waits;
+                prop_assert!(event.proof >= before.proof || silent, "{:?} {:?}", event, before);
+            }
+        }
+    }
+
+    #[test]
+    fn two_servers_may_tell_of_a_logon_and_a_connection_in_either_order(
+        (logon, proof) in (1..40_000_i64, proof()),
+        connection in 1..40_000_i64,
+    ) {
+        prop_assume!(logon != connection);
+        let login = |at, user, proof| {
+            Event { at: millis(at), proof, seen: seconds(40), ..saw(Kind::Login, user, 0) }
+        };
+        let there = login(0, "bob@corp", Proof::Connection);
+        let alice = login(logon, "alice@corp", proof);
+        let bob = login(connection, "bob@corp", Proof::Connection);
+        let owner = |events: [&Event; 3]| {
+            let mut table = Table::default();
+            for (position, event) in events.into_iter().enumerate() {
+                table.apply(Revision(position as u64 + 1), event, &short_rules());
+            }
+            table.get(address("10.0.0.7")).map(|there| there.principal.clone().unwrap())
+        };
+        prop_assert_eq!(owner([&there, &alice, &bob]), owner([&there, &bob, &alice]));
+        let first = (proof, logon) > (Proof::Connection, connection);
+        let expected = if first { alice.principal.clone() } else { bob.principal.clone() };
+        prop_assert_eq!(owner([&there, &alice, &bob]), expected);
+    }
 
     #[test]
     fn replaying_the_changes_gives_the_table(events in arrivals(60), strict: bool) {
@@ -143,10 +260,38 @@ proptest! {
     }
 
     #[test]
+    fn a_directory_alters_only_what_somebody_is_called_and_their_groups(events in arrivals(60)) {
+        let (rules, mut table) = (short_rules(), Table::default());
+        for (position, event) in events.iter().enumerate() {
+            let before = held(&table);
+            let change = table.apply(Revision(position as u64 + 1), event, &rules).change;
+            let Some(change) = change.filter(|_| event.kind == Kind::Membership) else { continue };
+            prop_assert_eq!(change.effect, Effect::Altered);
+            let after = held(&table);
+            prop_assert_eq!(before.len(), after.len());
+            let (before, after) = (&before[&event.address], &after[&event.address]);
+            prop_assert!(before.alive_at(event.seen));
+            let mut expected = Session { revision: change.revision, ..before.as_ref().clone() };
+            if let (Some(user), Some(said)) = (&mut expected.principal, &event.principal) {
+                let formerly = event.formerly.as_deref().filter(|name| name.is_called(user));
+                prop_assert!(formerly.is_some() || said.is_called(user));
+                (user.user, user.domain) = (said.user.clone(), said.domain.clone());
+                expected.membership.user = event.membership.user.clone();
+            }
+            if event.device.as_ref().is_some_and(|device| before.has_device(device)) {
+                expected.membership.device = event.membership.device.clone();
+            }
+            prop_assert_eq!(&expected, after.as_ref());
+        }
+    }
+
+    #[test]
     fn what_is_forbidden_leaves_no_trace_in_any_session(events in arrivals(60)) {
         let rules = strict_rules();
         let mut table = Table::default();
-        for (position, event) in events.iter().enumerate() {
+        // A directory may say that somebody who is allowed is called otherwise from now on.
+        let as_sent = events.iter().filter(|event| event.formerly.is_none());
+        for (position, event) in as_sent.enumerate() {
             table.apply(Revision(position as u64 + 1), event, &rules);
             for session in table.sessions() {
                 prop_assert_ne!(session.address, address("2001:db8::7"));

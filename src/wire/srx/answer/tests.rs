@@ -5,7 +5,7 @@ use crate::srx::{TimeForm, UserForm};
 use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
 use rollcall_identity::{
-    Cause, Effect, Kind, Membership, Origin, Precision, Producer, Revision, Rule,
+    Cause, Effect, Kind, Membership, Origin, Precision, Producer, Proof, Revision, Rule,
 };
 
 fn name(text: &str) -> Name {
@@ -26,6 +26,7 @@ fn session() -> Session {
         posture: Some(Posture::Healthy),
         since: at,
         confirmed: at,
+        proof: Proof::Logon,
         precision: Precision::Millisecond,
         expires: at,
         revision: Revision(7),
