@@ -13,6 +13,7 @@ from association import Association
 from controller import Controller
 from even6 import Even6
 from mapper import Mapper
+from ntlm import accept_as_received
 
 
 async def listen(controller, service, address):
@@ -105,6 +106,7 @@ async def main():
     parser.add_argument("--users", required=True, help="who may log on: DOMAIN:user:password a line")
     arguments = parser.parse_args()
     os.environ["NTLM_USER_FILE"] = arguments.users
+    accept_as_received()
     controllers, ports = {}, {}
     for at in range(arguments.controllers):
         address = str(ipaddress.ip_address(arguments.address) + at)
