@@ -2,6 +2,7 @@
 //! built from the sink upward, changed by a reload, and drained in the other order.
 
 mod doors;
+mod outward;
 mod staff;
 
 use std::sync::Arc;
@@ -15,15 +16,18 @@ use tokio::sync::watch;
 
 use self::doors::Door;
 pub use self::doors::{Listening, Obstacle};
+use self::outward::Outward;
 use self::staff::{Recruit, Recruits, Staff};
 use crate::clock::Clock;
 use crate::enforcement::{Enforcement, Points};
 use crate::happenings::{Happening, Insecure};
 use crate::heart::{Heart, StillBorn};
+use crate::journal::DurableJournal;
 use crate::listener::{Listener, Routes};
 use crate::mailbox::{Gone, Mailbox};
 use crate::producers::ptim::{Ptim, Pushes};
 use crate::producers::{Close, Producer, Producing};
+use crate::push::Targets;
 use crate::rest::{Reload, ReloadReport, Rest, Token};
 use crate::supervisor::{Dismiss, Hire, RollCall};
 use crate::tls::addresses_of_host;
@@ -33,6 +37,7 @@ pub struct Plan {
     settings: Settings,
     clock: Clock,
     token: Token,
+    journal: Option<DurableJournal>,
     recruits: Recruits,
     enforcement: Option<Door>,
     rest: Door,
@@ -47,6 +52,7 @@ pub struct House {
     ptim: (Name, Mailbox<Producing>),
     points: Arc<Points>,
     staff: Staff,
+    outward: Outward,
     enforcement: Option<(Door, Mailbox<Listener>)>,
     enforcement_routes: Routes,
     rest: (Door, Mailbox<Listener>),
@@ -67,13 +73,14 @@ impl Plan {
             noted(error);
         }
         let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
+        let journal = doors::journal(&settings.journal, clock).map_err(&mut noted);
         let recruits = staff::draw(&settings, clock, &Staff::new(), &mut noted);
         let enforcement = Door::enforcement(&settings, clock, None).map_err(&mut noted);
         let rest = Door::rest(&settings, clock, None).map_err(&mut noted);
-        match (token, enforcement, rest) {
-            (Ok(token), Ok(enforcement), Ok(rest)) if problems.is_empty() => {
+        match (token, journal, enforcement, rest) {
+            (Ok(token), Ok(journal), Ok(enforcement), Ok(rest)) if problems.is_empty() => {
                 let clock = clock.clone();
-                Ok(Self { settings, clock, token, recruits, enforcement, rest })
+                Ok(Self { settings, clock, token, journal, recruits, enforcement, rest })
             }
             _ => Err(problems),
         }
@@ -92,20 +99,26 @@ impl Plan {
     /// listener calls when somebody wants the configuration read anew.
     ///
     /// # Errors
-    /// When the system gives no threads.
+    /// When the journal cannot be read, or the system gives no threads.
     pub async fn build(
         self,
         reload: Reload,
         prometheus: PrometheusHandle,
     ) -> Result<House, StillBorn> {
-        let Self { settings, clock, token, recruits, enforcement, rest } = self;
-        let journal = MemoryJournal::new(u64::try_from(clock.now().millis()).unwrap_or(0));
-        let limits = limits(&settings.history);
-        let heart = Heart::start(journal, in_force(&settings), limits, &clock).await?;
+        let Self { settings, clock, token, journal, recruits, enforcement, rest } = self;
+        let (limits, rules) = (limits(&settings.history), in_force(&settings));
+        let heart = match journal {
+            Some(journal) => Heart::start(journal, rules, limits, &clock).await?,
+            None => {
+                let epoch = u64::try_from(clock.now().millis()).unwrap_or(0);
+                Heart::start(MemoryJournal::new(epoch), rules, limits, &clock).await?
+            }
+        };
         let (draining, newest) = (watch::Sender::new(false), heart.newest.clone());
         let points = Points::new(&settings.enforcement, &settings.ptim, newest, clock.clone());
         let (points, pushes) = (Arc::new(points), Pushes::default());
-        actix::spawn(measure(Arc::clone(&points)));
+        let targets = Targets::default();
+        actix::spawn(measure(Arc::clone(&points), targets.clone()));
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         let told = Arc::clone(&points);
         let rest_routes = Rest {
@@ -113,8 +126,10 @@ impl Plan {
             cache: heart.cache.clone(),
             supervisor: heart.supervisor.clone(),
             newest: heart.newest.clone(),
+            illness: heart.illness.clone(),
             draining: draining.subscribe(),
             points: Arc::new(move || serde_json::json!(told.status())),
+            targets: targets.clone(),
             reload,
             prometheus,
             token,
@@ -128,6 +143,7 @@ impl Plan {
             rest: (rest, rest_desk),
             enforcement: None,
             staff: Staff::new(),
+            outward: Outward::new(targets),
             settings,
             clock,
             heart,
@@ -145,6 +161,7 @@ impl Plan {
         for (name, recruit) in recruits {
             house.hire(name, recruit).await?;
         }
+        house.outward.settle(&house.heart, &house.settings, &house.clock).await?;
         Ok(house)
     }
 }
@@ -194,9 +211,11 @@ impl House {
             ("drain", old.drain != new.drain),
             ("rules", old.rules != new.rules),
             ("history", old.history != new.history),
+            ("journal", old.journal != new.journal),
             ("syslog", old.syslog != new.syslog),
             ("ptim", old.ptim != new.ptim),
             ("enforcement", old.enforcement != new.enforcement),
+            ("push", old.push != new.push),
             ("rest", old.rest != new.rest),
             ("rest.token_file", old.rest.token_file != new.rest.token_file),
             ("log", old.log != new.log),
@@ -206,7 +225,7 @@ impl House {
                 differs.iter().filter(|(name, differs)| *differs && wanted.contains(name));
             differs.map(|(name, _)| (*name).to_owned()).collect()
         };
-        let waits: &[&str] = &["data", "history", "log", "rest.token_file"];
+        let waits: &[&str] = &["data", "history", "journal", "log", "rest.token_file"];
         ReloadReport {
             changed: differs
                 .iter()
@@ -243,6 +262,8 @@ impl House {
             report.restarted.push(name.to_string());
             self.hire(name, recruit).await?;
         }
+        let told = self.outward.settle(&self.heart, &self.settings, &self.clock).await?;
+        report.restarted.extend(told);
         let same = match (&self.enforcement, &enforcement) {
             (Some((old, _)), Some(new)) => old.is_like(new),
             (None, None) => true,
@@ -334,6 +355,7 @@ impl House {
             self.close("enforcement", desk, budget.spend()).await;
         }
         self.dismiss(self.ptim.0.as_str(), &self.ptim.1, budget.spend()).await;
+        self.outward.leave(&self.heart, budget.spend()).await;
         self.close("rest", &self.rest.1, budget.spend()).await;
         self.heart.stop().await;
     }
@@ -361,12 +383,14 @@ fn in_force(settings: &Settings) -> Rules {
     Rules { own_addresses, ..settings.rules.clone() }
 }
 
-/// How often the lag of the enforcement points is measured: it grows while they do not ask.
+/// How often the lag of enforcement points and push targets is measured: it grows while they do not
+/// ask or answer.
 const MEASURING: Duration = Duration::from_secs(5);
 
-async fn measure(points: Arc<Points>) {
+async fn measure(points: Arc<Points>, targets: Targets) {
     loop {
         points.measure_lag();
+        targets.measure_lag();
         tokio::time::sleep(MEASURING).await;
     }
 }

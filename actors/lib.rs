@@ -1,13 +1,14 @@
 //! Everything that runs. The order of an event's way is the order of these modules.
 //!
 //! ```text
-//! producers ──► cache ──► journal's thread ──► cache ──► query ──► enforcement, rest
+//! producers ──► cache ──► journal's thread ──► cache ──► query ──► enforcement, rest, push
 //!                         (append, commit)     (fold)    (answers)
 //! ```
 
 pub mod account;
 pub mod cache;
 pub mod clock;
+pub mod directory;
 pub mod enforcement;
 pub mod happenings;
 pub mod heart;
@@ -19,6 +20,7 @@ pub mod meter;
 pub mod metrics;
 mod problem;
 pub mod producers;
+pub mod push;
 pub mod query;
 pub mod rest;
 mod sampling;

@@ -5,8 +5,11 @@ use std::fmt::{self, Display, Formatter, Write};
 use ipnet::IpNet;
 use rollcall_identity::{Authority, Kind};
 
-use crate::leaf::Ranged;
-use crate::{Enforcement, Point, Settings, Syslog, SyslogClient, Tls};
+use crate::leaf::{Bytes, Ranged};
+use crate::{
+    Enforcement, Journal, JournalKind, Manner, Point, Settings, SrxWebApi, Syslog, SyslogClient,
+    Target, Tls,
+};
 
 impl Display for Settings {
     /// One line for each thing; no secrets.
@@ -34,6 +37,7 @@ impl Display for Settings {
             "history      {ends} ended sessions, for {}",
             self.history.tombstones.written()
         )?;
+        journal(f, &self.journal)?;
         for producer in &self.syslog {
             syslog(f, producer)?;
         }
@@ -49,12 +53,23 @@ impl Display for Settings {
             authority(f, &pusher.authority)?;
         }
         enforcement(f, &self.enforcement)?;
+        self.push.iter().try_for_each(|each| target(f, each))?;
         let rest = &self.rest;
         writeln!(f, "rest         {} {}", rest.listen, protection(&rest.tls))?;
         writeln!(f, "             token in {}", rest.token_file.display())?;
         writeln!(f, "log          {}, {}", self.log.format.as_str(), self.log.level.as_str())?;
         write!(f, "drain        {}", self.drain.written())
     }
+}
+
+fn journal(f: &mut Formatter<'_>, journal: &Journal) -> fmt::Result {
+    if journal.kind == JournalKind::Memory {
+        return writeln!(f, "journal      in memory: every start begins with no session");
+    }
+    let (folder, events) = (journal.folder.display(), journal.segment_events);
+    writeln!(f, "journal      in {folder}, kept {}", journal.retention.written())?;
+    let (age, bytes) = (journal.segment_age.written(), Bytes(journal.retention_bytes).written());
+    writeln!(f, "             up to {bytes}, in segments of {events} events or {age}")
 }
 
 fn syslog(f: &mut Formatter<'_>, producer: &Syslog) -> fmt::Result {
@@ -117,6 +132,33 @@ fn point(f: &mut Formatter<'_>, point: &Point) -> fmt::Result {
     match &point.push {
         Some(push) => authority(f, push),
         None => writeln!(f, "    may push nothing"),
+    }
+}
+
+fn target(f: &mut Formatter<'_>, target: &Target) -> fmt::Result {
+    let Target { name, url, batch, .. } = target;
+    writeln!(f, "push         {name}: {url}, {batch} changes at once")?;
+    match &target.manner {
+        Manner::SecureEdge(edge) => {
+            let (credentials, often) = (edge.credentials.display(), edge.check.written());
+            writeln!(
+                f,
+                "    as Secure Edge, credentials in {credentials}, compared every {often}"
+            )?;
+        }
+        Manner::SrxWebApi(srx) => {
+            let SrxWebApi { user, rate, roles, .. } = srx;
+            writeln!(
+                f,
+                "    as the SRX Web API, user {user}, {rate} entries a second, {roles} roles"
+            )?;
+        }
+    }
+    let (domains, hears) =
+        (listed(&target.domains, "every domain"), networks(&target.include, "every network"));
+    match networks(&target.exclude, "").as_str() {
+        "" => writeln!(f, "    hears of {domains}, {hears}"),
+        except => writeln!(f, "    hears of {domains}, {hears} except {except}"),
     }
 }
 

@@ -9,8 +9,8 @@ use crate::reading::{Document, Environment, Reading};
 use crate::section::Section;
 use crate::template::Templates;
 use crate::{
-    Enforcement, History, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog, Tls,
-    clients_file, file, rules,
+    Enforcement, History, Journal, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog,
+    Target, Tls, clients_file, file, rules,
 };
 
 /// Everything that Rollcall is configured with. Sections compare, so that a reload restarts only
@@ -25,12 +25,16 @@ pub struct Settings {
     pub rules: Rules,
     /// How long ended sessions are remembered.
     pub history: History,
+    /// What survives the process.
+    pub journal: Journal,
     /// The syslog producers.
     pub syslog: Vec<Syslog>,
     /// The pushing producer.
     pub ptim: Ptim,
     /// The listener of the firewalls.
     pub enforcement: Enforcement,
+    /// Those who are told without asking.
+    pub push: Vec<Target>,
     /// The listener of the administrators.
     pub rest: Rest,
     /// The log.
@@ -110,9 +114,11 @@ impl Settings {
             drain: section.within("drain", Duration::from_secs(10), DRAINS),
             rules: section.section("rules", rules::read),
             history: section.section("history", History::read),
+            journal: section.section("journal", |journal| Journal::read(journal, &data)),
             syslog: section.sections("syslog", |syslog| Syslog::read(syslog, &templates)),
             ptim: section.section("ptim", Ptim::read),
             enforcement: section.section("enforcement", Enforcement::read),
+            push: section.section("push", |push| Target::all(push, &data)),
             rest: section.section("rest", |rest| Rest::read(rest, &data)),
             log: section.section("log", Log::read),
             data,

@@ -8,6 +8,7 @@
 
 mod accounting;
 mod harness;
+mod journal;
 mod logon;
 mod operations;
 mod peers;

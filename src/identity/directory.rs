@@ -1,10 +1,43 @@
 //! What directories say of users, devices and groups: who somebody is, whatever the spelling, and
 //! which groups they belong to, nested ones included.
+//!
+//! ```text
+//! Update ──► Directory::apply ──► Affected ──► Consequences::next ──► Event (Membership, Logout)
+//! Image  ──► Directory::replace ─────┘                 ▲
+//! Event  ──► Directory::enter          Change ──► Whereabouts
+//! ```
 
+mod affected;
+mod book;
+mod climbing;
+mod consequences;
+mod domains;
+mod group_filter;
 mod group_set;
+mod image;
+mod index;
+mod interner;
+mod naming;
+mod nodes;
 mod object;
+#[cfg(test)]
+mod properties;
+mod questions;
+mod settling;
 mod sid;
+#[cfg(test)]
+mod tests;
+mod whereabouts;
 
+pub use affected::{Affected, Altered, Difference, Differences, Names};
+pub use book::Directory;
+pub use consequences::{Consequences, Gone, Known, Proposal, WhenGone};
+pub use domains::{BareNames, UnknownDomain};
+pub use group_filter::{BadBase, Base, GroupFilter, Selected};
 pub use group_set::{Group, GroupSet, Membership};
+pub use image::Image;
+pub use naming::Resolved;
 pub use object::{Account, AccountKind, DomainNames, Guid, Member, Object, State, Update};
+pub use questions::{Counts, Listing, Profile, Wanted};
 pub use sid::{BadSid, Sid};
+pub use whereabouts::Whereabouts;

@@ -199,6 +199,11 @@ impl Principal {
         self.user.as_str().ends_with('$')
     }
 
+    /// Whether both are the very same name, however they were written.
+    pub fn is_called(&self, other: &Self) -> bool {
+        (&self.user, &self.domain) == (&other.user, &other.domain)
+    }
+
     /// Whether both can be the same user: the same name, and no two different domains. A bare name
     /// agrees with any domain.
     pub fn agrees_with(&self, other: &Self) -> bool {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::directory::Group;
 use crate::{
-    Address, Authority, Event, Kind, Membership, Name, Origin, Precision, Principal, Producer,
-    Proof, Rules, Timestamp,
+    Address, Authority, Event, GroupSet, Kind, Membership, Name, Origin, Precision, Principal,
+    Producer, Proof, Rules, Timestamp,
 };
 
 /// Every time of the tests is so many milliseconds after this, 2026-11-21T19:50:00Z.
@@ -84,4 +85,26 @@ pub(crate) fn received(event: Event, after: i64) -> Event {
 /// The logoff time comes.
 pub(crate) fn expiry(after: i64) -> Event {
     Event { origin: origin(Producer::Cache), ..saw(Kind::Expiry, "", after) }
+}
+
+/// Groups of one domain by their names, such as `sales staff`.
+pub(crate) fn groups(names: &str) -> GroupSet {
+    let group = |text| Group {
+        name: name(text),
+        domain: name("corp.example.com"),
+        dn: format!("CN={text},OU=Groups,DC=corp,DC=example,DC=com").into(),
+        sid: None,
+    };
+    GroupSet::new(names.split_whitespace().map(|text| Arc::new(group(text))).collect())
+}
+
+/// A directory says in which groups the one of that name is: the user, or the device alone.
+pub(crate) fn learnt(text: &str, names: &str, after: i64) -> Event {
+    let event = saw(Kind::Membership, text, after);
+    let groups = Some(groups(names));
+    let membership = match event.principal {
+        Some(_) => Membership { user: groups, device: None },
+        None => Membership { user: None, device: groups },
+    };
+    Event { membership, origin: origin(Producer::ActiveDirectory), ..event }
 }

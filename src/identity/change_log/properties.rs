@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::stories::{address, origin, rules, saw, seconds};
+use crate::stories::{address, learnt, origin, rules, saw, seconds};
 use crate::{Event, Filter, Glob, Kind, Producer, Rules, Table};
 
 const HOSTS: [&str; 4] = ["10.0.0.1", "10.0.0.2", "10.1.0.1", "2001:db8::1"];
@@ -16,6 +16,8 @@ const USERS: [&str; 5] = ["alice@corp", "bob@corp", "alice@lab", "carol@home", "
 enum Step {
     /// An event is folded and its change logged.
     Fold { kind: Kind, host: usize, user: usize },
+    /// A directory says that whoever is there is this user, in this group.
+    Learn { host: usize, user: usize, group: &'static str },
     /// Time passes, in seconds.
     Pass(i64),
     /// Rollcall asks which sessions are due, and folds the expiries.
@@ -38,6 +40,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (prop::sample::select(kinds), 0..HOSTS.len(), 0..USERS.len())
             .prop_map(|(kind, host, user)| Step::Fold { kind, host, user }),
+        3 => (0..HOSTS.len(), 0..USERS.len(), prop::sample::select(vec!["", "sales"]))
+            .prop_map(|(host, user, group)| Step::Learn { host, user, group }),
         2 => (1..60_i64).prop_map(Step::Pass),
         1 => Just(Step::Expire),
         4 => (0..5_usize, 0..4_usize).prop_map(|(consumer, limit)| Step::Read { consumer, limit }),
@@ -95,7 +99,8 @@ impl Consumer {
 }
 
 fn shown(session: &Session) -> String {
-    format!("{:?} {:?}", session.principal.as_ref().map(ToString::to_string), session.device)
+    let Session { principal, device, membership, .. } = session;
+    format!("{:?} {device:?} {membership:?}", principal.as_ref().map(ToString::to_string))
 }
 
 struct World {
@@ -162,6 +167,14 @@ impl World {
                 let text = if kind == Kind::DeviceSeen { "<pc1>" } else { USERS[user] };
                 let place = address(HOSTS[host]);
                 self.fold(&Event { address: place, ..saw(kind, text, self.now) });
+            }
+            Step::Learn { host, user, group } => {
+                let place = address(HOSTS[host]);
+                let there = self.table.get(place).and_then(|there| there.principal.clone());
+                let text = if there.is_some() { USERS[user] } else { "<pc1>" };
+                let formerly = there.map(Box::new);
+                let event = learnt(text, group, self.now);
+                self.fold(&Event { address: place, formerly, ..event });
             }
             Step::Pass(time) => self.now += time,
             Step::Expire => self.expire(),

@@ -43,6 +43,11 @@ impl GroupSet {
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+
+    /// How many hold this allocation.
+    pub(super) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
 }
 
 /// What directories say of who is at an address: nothing, until they know the user or the device.

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::{
-    Cause, Event, Kind, Name, Principal, Producer, Refusal, Rule, Rules, Session, Timestamp,
+    Cause, Event, Kind, Membership, Name, Principal, Producer, Refusal, Rule, Rules, Session,
+    Timestamp,
 };
 
 /// An event, read under the rules in force.
@@ -29,7 +30,9 @@ impl<'a> Claim<'a> {
         let mut device = event.device.as_ref().map(Cow::Borrowed);
         let mut kind = event.kind;
         let mut principal = named.clone();
-        if let Some(machine) = named.as_ref().filter(|p| p.is_machine()) {
+        // A group managed service account is called like a computer; the directory tells them apart.
+        let is_service = event.membership.user.is_some() || kind == Kind::Membership;
+        if let Some(machine) = named.as_ref().filter(|p| p.is_machine() && !is_service) {
             device = device.or_else(|| host_of(machine).map(Cow::Owned));
             principal = None;
             kind = if kind.begins() { Kind::DeviceSeen } else { kind };
@@ -43,6 +46,15 @@ impl<'a> Claim<'a> {
     /// Who is named, person or machine.
     pub(super) fn named(&self) -> Option<&Principal> {
         self.named.as_deref()
+    }
+
+    /// What directories say of the person and the device that are claimed, and of nobody else.
+    pub(super) fn membership(&self) -> Membership {
+        let Membership { user, device } = &self.event.membership;
+        Membership {
+            user: user.clone().filter(|_| self.principal.is_some()),
+            device: device.clone().filter(|_| self.device.is_some()),
+        }
     }
 
     /// The earliest moment it can have happened. A source whose clock runs ahead cannot have seen
@@ -93,9 +105,15 @@ impl<'a> Claim<'a> {
             let ours = self.event.origin.kind == Producer::Cache;
             return if ours { Ok(()) } else { Err(Refusal::KindNotGranted) };
         }
-        if self.kind == Kind::Membership {
-            let directory = self.event.origin.kind == Producer::ActiveDirectory;
-            return if directory { Ok(()) } else { Err(Refusal::KindNotGranted) };
+        // A directory has seen nobody anywhere: it alters and ends what others began.
+        let directory = self.event.origin.kind == Producer::ActiveDirectory;
+        match self.kind {
+            Kind::Membership if directory => return Ok(()),
+            Kind::Logout if directory => return Ok(()),
+            _ if directory || self.kind == Kind::Membership => {
+                return Err(Refusal::KindNotGranted);
+            }
+            _ => {}
         }
         let max_age = self.granted(rules, there)?;
         if !self.kind.ends() {

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::claim::Claim;
+use super::crowd::Crowd;
 use super::past::Past;
 use crate::{
-    Effect, Kind, Name, Principal, Refusal, Revision, Roles, Rule, Rules, Session, Timestamp,
+    Effect, GroupSet, Kind, Membership, Name, Principal, Refusal, Revision, Roles, Rule, Rules,
+    Session, Timestamp,
 };
 
 /// What is to be done for an address.
@@ -74,15 +76,33 @@ impl<'a> Scene<'a> {
         if user_there.is_some_and(|(there, _)| self.outweighed_by(there)) {
             return Err(Refusal::Weaker);
         }
-        let (rule, device) = match present {
-            Some(there) if there.principal.is_none() => (Rule::FirstUser, there.device.clone()),
+        if self.is_crowded(who) {
+            let (there, _) = user_there.ok_or(Refusal::AddressShared)?;
+            return Ok(Step::End(Rule::AddressShared, self.claim.moment().max(there.confirmed)));
+        }
+        let (rule, alone) = match present {
+            Some(there) if there.principal.is_none() => (Rule::FirstUser, Some(there)),
             Some(_) => (Rule::LaterUser, None),
             None => (Rule::FirstUser, None),
         };
         let mut session = self.begun(rule, decided)?;
         session.principal = Some(who.clone());
-        session.device = session.device.or(device);
+        if let Some(there) = alone {
+            session.membership.device = self.device_groups(there);
+            session.device = session.device.or(there.device.clone());
+        }
         Ok(Step::Set(Effect::Began, rule, session))
+    }
+
+    /// Whether the address is taken to be shared, or is with this login: nobody can then be told from
+    /// anybody else there.
+    fn is_crowded(self, who: &Principal) -> bool {
+        let (sharing, seen) = (&self.rules.sharing, self.claim.event.seen);
+        let (nobody, there) = (Crowd::default(), self.session.map(|there| &**there));
+        let crowd = self.past.map_or(&nobody, |past| &past.crowd);
+        sharing.watches(self.claim.event.address)
+            && (crowd.shared_at(seen).is_some()
+                || crowd.size(&who.user, there, seen) > sharing.users)
     }
 
     /// The time that a login of `who` must not be older than. A device alone has no say in it:
@@ -202,21 +222,29 @@ impl<'a> Scene<'a> {
         Ok(Step::Set(Effect::Altered, Rule::Detail, altered))
     }
 
-    /// A directory says otherwise who the one there is, or in which groups. It proves nobody
-    /// present, so nothing is extended.
+    /// A directory says otherwise who the one there is, or in which groups: of the user when it
+    /// names one, of the device when it names one. It proves nobody present, so nothing is
+    /// extended. What it says was meant for the very names that were there when it was said: of
+    /// whoever came since, it says nothing.
     fn directory_says(self) -> Result<Step, Refusal> {
         let there = self.present().ok_or(Refusal::NoSession)?;
-        let (event, who) = (self.claim.event, self.claim.principal.as_deref());
-        let called = [who, event.formerly.as_deref()].into_iter().flatten();
-        match &there.principal {
-            Some(user) if called.clone().any(|name| name.agrees_with(user)) => {}
-            None if self.claim.device.as_deref().is_some_and(|d| there.has_device(d)) => {}
+        let (claim, mut session) = (self.claim, there.as_ref().clone());
+        let said = claim.membership();
+        let is_device = claim.device.as_deref().is_some_and(|device| there.has_device(device));
+        match (claim.principal.as_deref(), &mut session.principal) {
+            (Some(who), Some(user)) => {
+                let formerly = claim.event.formerly.as_deref();
+                if !who.is_called(user) && !formerly.is_some_and(|name| name.is_called(user)) {
+                    return Err(Refusal::OtherUser);
+                }
+                (user.user, user.domain) = (who.user.clone(), who.domain.clone());
+                session.membership.user = said.user;
+            }
+            (None, _) if is_device => {}
             _ => return Err(Refusal::OtherUser),
         }
-        let mut session =
-            Session { membership: event.membership.clone(), ..there.as_ref().clone() };
-        if let (Some(mine), Some(who)) = (&mut session.principal, who) {
-            (mine.user, mine.domain) = (who.user.clone(), who.domain.clone());
+        if is_device {
+            session.membership.device = said.device;
         }
         if session == **there {
             return Ok(Step::Keep);
@@ -278,7 +306,10 @@ impl<'a> Scene<'a> {
             (Some(user), Some(who)) if user.domain.is_none() => who.domain.as_ref(),
             _ => None,
         };
-        let membership = claim.event.membership.clone().or(&there.membership);
+        let membership = Membership {
+            user: claim.membership().user.or(there.membership.user.clone()),
+            device: self.device_groups(there),
+        };
         let membership = Some(membership).filter(|known| *known != there.membership);
         let nothing = device.is_none() && posture.is_none() && roles.is_none() && domain.is_none();
         if nothing && membership.is_none() {
@@ -296,6 +327,14 @@ impl<'a> Scene<'a> {
         Some(session)
     }
 
+    /// The groups of the device that is there once the claim is heard: those of another device are
+    /// not its own.
+    fn device_groups(self, there: &Session) -> Option<GroupSet> {
+        let same = self.claim.device.as_deref().is_none_or(|device| there.has_device(device));
+        let known = there.membership.device.as_ref().filter(|_| same);
+        self.claim.membership().device.or(known.cloned())
+    }
+
     /// A session that begins with the claim and has no user yet. It begins no earlier than what was
     /// `decided` before: the claim was not surely before that, and arrival breaks the tie.
     fn begun(self, rule: Rule, decided: Option<Timestamp>) -> Result<Session, Refusal> {
@@ -306,7 +345,7 @@ impl<'a> Scene<'a> {
             principal: None,
             device: claim.device.clone().map(Cow::into_owned),
             roles: event.roles.clone(),
-            membership: event.membership.clone(),
+            membership: claim.membership(),
             posture: event.posture,
             since,
             confirmed: since,

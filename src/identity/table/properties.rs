@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::stories::{address, millis, name, origin, rules, saw, seconds, who};
-use crate::{Authority, ChangeLog, Glob, Limits, Posture, Producer};
+use crate::stories::{address, groups, millis, name, origin, rules, saw, seconds, who};
+use crate::{Authority, ChangeLog, Glob, Limits, Membership, Posture, Producer};
 
 /// Few addresses and few users, so that they meet.
 const ADDRESSES: [&str; 3] = ["10.0.0.7", "10.0.0.8", "2001:db8::7"];
@@ -52,12 +52,21 @@ fn kind() -> impl Strategy<Value = Kind> {
         Kind::Rekey,
         Kind::Refresh,
         Kind::DeviceSeen,
+        Kind::Membership,
         Kind::Expiry,
     ])
 }
 
 fn proof() -> impl Strategy<Value = Proof> {
     prop::sample::select(vec![Proof::HostName, Proof::Connection, Proof::Ticket, Proof::Logon])
+}
+
+/// What directories may say of a user and a device.
+fn any_membership() -> impl Strategy<Value = Membership> {
+    let some = || prop::option::of(prop::sample::select(vec!["", "sales", "sales staff"]));
+    let groups = |names: Option<&str>| names.map(groups);
+    (some(), some())
+        .prop_map(move |(user, device)| Membership { user: groups(user), device: groups(device) })
 }
 
 /// Any event, received so many seconds after the start and up to 70 seconds old or 10 ahead.
@@ -67,11 +76,19 @@ fn any_event() -> impl Strategy<Value = Event> {
     let place = prop::sample::select(ADDRESSES.to_vec());
     let posture = prop::option::of(Just(Posture::Healthy));
     let times = (0..400_000_i64, -10_000..70_000_i64, any::<bool>());
-    (kind(), place, user, device, posture, times, proof()).prop_map(
-        |(kind, place, user, device, posture, (seen, age, coarse), proof)| {
+    let formerly = prop::option::of(prop::sample::select(USERS.to_vec()));
+    let learnt = (any_membership(), formerly);
+    (kind(), place, user, (device, posture), learnt, (times, proof())).prop_map(
+        |(kind, place, user, (device, posture), learnt, ((seen, age, coarse), proof))| {
+            let (mut membership, formerly) = learnt;
+            if user.is_some_and(|user| user.contains('$')) {
+                // A computer's account has no user's groups.
+                membership.user = None;
+            }
             let at = millis(seen - age);
             let by = match (kind, coarse) {
                 (Kind::Expiry, _) => Producer::Cache,
+                (Kind::Membership, _) => Producer::ActiveDirectory,
                 (_, true) => Producer::Syslog,
                 (_, false) => Producer::Ptim,
             };
@@ -82,6 +99,10 @@ fn any_event() -> impl Strategy<Value = Event> {
                 device: device.map(name),
                 posture,
                 proof,
+                membership,
+                formerly: formerly
+                    .filter(|_| kind == Kind::Membership)
+                    .map(|name| Box::new(who(name))),
                 at: if coarse { whole } else { at },
                 precision: if coarse { Precision::Second } else { Precision::Millisecond },
                 seen: millis(seen),
@@ -239,10 +260,38 @@ proptest! {
     }
 
     #[test]
+    fn a_directory_alters_only_what_somebody_is_called_and_their_groups(events in arrivals(60)) {
+        let (rules, mut table) = (short_rules(), Table::default());
+        for (position, event) in events.iter().enumerate() {
+            let before = held(&table);
+            let change = table.apply(Revision(position as u64 + 1), event, &rules).change;
+            let Some(change) = change.filter(|_| event.kind == Kind::Membership) else { continue };
+            prop_assert_eq!(change.effect, Effect::Altered);
+            let after = held(&table);
+            prop_assert_eq!(before.len(), after.len());
+            let (before, after) = (&before[&event.address], &after[&event.address]);
+            prop_assert!(before.alive_at(event.seen));
+            let mut expected = Session { revision: change.revision, ..before.as_ref().clone() };
+            if let (Some(user), Some(said)) = (&mut expected.principal, &event.principal) {
+                let formerly = event.formerly.as_deref().filter(|name| name.is_called(user));
+                prop_assert!(formerly.is_some() || said.is_called(user));
+                (user.user, user.domain) = (said.user.clone(), said.domain.clone());
+                expected.membership.user = event.membership.user.clone();
+            }
+            if event.device.as_ref().is_some_and(|device| before.has_device(device)) {
+                expected.membership.device = event.membership.device.clone();
+            }
+            prop_assert_eq!(&expected, after.as_ref());
+        }
+    }
+
+    #[test]
     fn what_is_forbidden_leaves_no_trace_in_any_session(events in arrivals(60)) {
         let rules = strict_rules();
         let mut table = Table::default();
-        for (position, event) in events.iter().enumerate() {
+        // A directory may say that somebody who is allowed is called otherwise from now on.
+        let as_sent = events.iter().filter(|event| event.formerly.is_none());
+        for (position, event) in as_sent.enumerate() {
             table.apply(Revision(position as u64 + 1), event, &rules);
             for session in table.sessions() {
                 prop_assert_ne!(session.address, address("2001:db8::7"));

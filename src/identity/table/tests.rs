@@ -1,5 +1,6 @@
 //! What the table decides, one short story for each rule and each refusal.
 
+mod directory;
 mod remembered;
 
 use std::collections::HashSet;
@@ -8,7 +9,9 @@ use std::time::Duration;
 use strum::IntoEnumIterator;
 
 use super::*;
-use crate::stories::{address, expiry, millis, name, origin, received, rules, saw, seconds, who};
+use crate::stories::{
+    address, expiry, learnt, millis, name, origin, received, rules, saw, seconds, who,
+};
 use crate::{Authority, Glob, Kind::*, Posture, Producer};
 
 const DAY: i64 = 24 * 3600;
@@ -39,7 +42,11 @@ fn stories() -> Vec<Story> {
     use Refusal as No;
     use Verdict::{Applied, Deduplicated, Refused};
     let alice = || saw(VpnUp, "alice@corp", 10);
+    let crowd = |many: i64| (0..many).map(|n| saw(Login, &format!("user{n}@corp"), n)).collect();
     vec![
+        (crowd(10), Applied(Rule::LaterUser), "user9@corp"),
+        (crowd(11), Applied(Rule::AddressShared), "nobody"),
+        (crowd(12), Refused(No::AddressShared), "nobody"),
         (vec![alice()], Applied(Rule::FirstUser), "alice@corp"),
         (vec![alice(), saw(Login, "bob@corp", 20)], Applied(Rule::LaterUser), "bob@corp"),
         (
@@ -87,6 +94,49 @@ fn stories() -> Vec<Story> {
             "nobody",
         ),
         (vec![alice(), expiry(10 + DAY)], Applied(Rule::LogoffTime), "nobody"),
+        // A directory knows more.
+        (vec![alice(), learnt("alice@corp", "sales", 20)], Applied(Rule::Directory), "alice@corp"),
+        (
+            vec![saw(DeviceSeen, "<pc1>", 10), learnt("<PC1>", "servers", 20)],
+            Applied(Rule::Directory),
+            "<pc1>",
+        ),
+        (
+            vec![saw(Login, "alice@corp<pc1>", 10), learnt("<pc1>", "laptops", 20)],
+            Applied(Rule::Directory),
+            "alice@corp<pc1>",
+        ),
+        (
+            vec![alice(), learnt("alice@corp", "a", 20), learnt("alice@corp", "a", 30)],
+            Deduplicated,
+            "alice@corp",
+        ),
+        (vec![alice(), learnt("bob@corp", "a", 20)], Refused(No::OtherUser), "alice@corp"),
+        (vec![alice(), learnt("alice", "a", 20)], Refused(No::OtherUser), "alice@corp"),
+        (vec![alice(), learnt("<pc1>", "a", 20)], Refused(No::OtherUser), "alice@corp"),
+        (
+            vec![saw(DeviceSeen, "<pc1>", 10), learnt("<pc2>", "a", 20)],
+            Refused(No::OtherUser),
+            "<pc1>",
+        ),
+        (vec![learnt("alice@corp", "a", 20)], Refused(No::NoSession), "nobody"),
+        (
+            vec![alice(), saw(Logout, "alice", 15), learnt("alice@corp", "a", 20)],
+            Refused(No::NoSession),
+            "nobody",
+        ),
+        (vec![alice(), learnt("alice@corp", "a", 10 + DAY)], Refused(No::NoSession), "alice@corp"),
+        (
+            vec![
+                alice(),
+                Event {
+                    origin: origin(Producer::ActiveDirectory),
+                    ..saw(Logout, "alice@corp", 20)
+                },
+            ],
+            Applied(Rule::LoggedOut),
+            "nobody",
+        ),
         // Known already.
         (vec![alice(), alice()], Deduplicated, "alice@corp"),
         (vec![alice(), received(saw(Login, "alice@corp", 5), 12)], Deduplicated, "alice@corp"),
@@ -168,6 +218,16 @@ fn stories() -> Vec<Story> {
             "nobody",
         ),
         (vec![alice(), saw(Expiry, "", 10 + DAY)], Refused(No::KindNotGranted), "alice@corp"),
+        (
+            vec![alice(), saw(Membership, "alice@corp", 20)],
+            Refused(No::KindNotGranted),
+            "alice@corp",
+        ),
+        (
+            vec![Event { origin: origin(Producer::ActiveDirectory), ..alice() }],
+            Refused(No::KindNotGranted),
+            "nobody",
+        ),
     ]
 }
 

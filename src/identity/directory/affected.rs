@@ -1,0 +1,97 @@
+//! What a change of a directory amounts to: which accounts are otherwise than before, and how.
+
+use super::{AccountKind, Guid};
+use crate::{Name, Principal};
+
+/// In what an account is otherwise than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Difference {
+    /// The directory did not know it.
+    New,
+    /// It goes by other names: sAMAccountName, domain, userPrincipalName or dNSHostName.
+    Renamed,
+    /// It is in other groups, or one of its groups is called otherwise.
+    Groups,
+    /// It may not be used any more.
+    Disabled,
+    /// It may be used again.
+    Enabled,
+    /// The directory does not know it any more.
+    Deleted,
+}
+
+/// All that is different about one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Differences(u8);
+
+impl Differences {
+    /// The same and `difference`.
+    #[must_use]
+    pub const fn with(self, difference: Difference) -> Self {
+        Self(self.0 | 1 << difference as u8)
+    }
+
+    /// Whether `difference` is among them.
+    pub const fn has(self, difference: Difference) -> bool {
+        self.0 & (1 << difference as u8) != 0
+    }
+
+    /// Whether nothing is different.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// The names by which sessions may know an account, all in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Names {
+    /// Of a person or service, the canonical one first: by DNS name, NetBIOS name and UPN of the
+    /// domain, and bare when bare names mean its domain. How they were written is left open.
+    pub principals: Vec<Principal>,
+    /// Of a computer: its dNSHostName, its name in its domain, and the bare name.
+    pub hosts: Vec<Name>,
+}
+
+impl Names {
+    /// Whether a session's `principal` is one of them.
+    pub fn have(&self, principal: &Principal) -> bool {
+        self.principals.iter().any(|name| name.is_called(principal))
+    }
+
+    /// Whether a session's `device` is one of them.
+    pub fn have_host(&self, device: &Name) -> bool {
+        let device = device.clone().folded();
+        self.hosts.contains(&device)
+    }
+}
+
+/// An account that is otherwise than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Altered {
+    /// Which account.
+    pub guid: Guid,
+    /// Whether it is a user, a device or a service; what it was, when it is deleted.
+    pub kind: AccountKind,
+    /// What is different.
+    pub differences: Differences,
+    /// The names that it had before, when it is renamed or deleted. Those that it has now are in
+    /// the directory: [`Directory::names`](super::Directory::names).
+    pub former: Option<Box<Names>>,
+}
+
+/// Every account whose name, state or groups are otherwise than before, and no other. Those that
+/// gave up a name come first, so that whoever took it over is looked for later.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Affected {
+    /// The accounts, each once.
+    pub accounts: Vec<Altered>,
+    /// How many updates spoke of the members of a group that is not known, and were of no use.
+    pub unplaced: usize,
+}
+
+impl Affected {
+    /// Whether nothing that matters to a session is otherwise.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+}

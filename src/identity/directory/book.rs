@@ -1,0 +1,337 @@
+//! The joint book of all configured directories, kept up to date change by change.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::domains::Domains;
+use super::index::{Index, Print, Printer};
+use super::interner::Interner;
+use super::nodes::{Band, Id, Node, Nodes, Person, What, put, take};
+use super::settling::Round;
+use super::{
+    Account, Affected, BareNames, DomainNames, Group, GroupSet, Guid, Image, Member, Object, Sid,
+    UnknownDomain, Update,
+};
+use crate::Name;
+
+/// All users, devices and groups of all configured directories, and who is in which group.
+///
+/// Objects are known by their GUID, whichever domain they are in, so that a group of one domain can
+/// hold members of another, and an account that moves from one to the other stays the same. A
+/// member that is not known yet counts as soon as it appears.
+#[derive(Debug, Default)]
+pub struct Directory {
+    pub(super) nodes: Nodes,
+    pub(super) domains: Domains,
+    pub(super) interner: Interner,
+    pub(super) printer: Printer,
+    pub(super) sids: Index,
+    pub(super) names: Index,
+    pub(super) upns: Index,
+    pub(super) hosts: Index,
+    /// How many accounts have the group of this SID as their primary one.
+    pub(super) primaries: HashMap<Sid, usize>,
+}
+
+/// An object as it was seen, apart from what it is.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) guid: Guid,
+    pub(super) dn: Arc<str>,
+    pub(super) sid: Option<Sid>,
+}
+
+impl Directory {
+    /// Enters a domain, before anything that is read from it; or what it is called from now on.
+    pub fn put_domain(&mut self, names: DomainNames, bare: BareNames) {
+        self.domains.put(names, bare);
+    }
+
+    /// Enters what was learnt of the domain with this DNS name, and tells who is affected.
+    ///
+    /// An object that is seen in a domain is of that domain from then on, and its deletion from
+    /// another says nothing: this is how it moves between domains, in whatever order they tell.
+    ///
+    /// # Errors
+    /// When the domain was never put, or was forgotten: then nothing is entered.
+    pub fn apply(
+        &mut self,
+        domain: &Name,
+        updates: Vec<Update>,
+    ) -> Result<Affected, UnknownDomain> {
+        let place = self.domains.known(domain)?;
+        let mut round = Round::default();
+        for update in updates {
+            match update {
+                Update::Seen { guid, dn, sid, object } => {
+                    let sight = Sight { guid, dn, sid };
+                    self.see(&mut round, place, sight, object);
+                }
+                Update::Linked { group, added, removed } => {
+                    self.link(&mut round, group, &added, &removed);
+                }
+                Update::Gone(guid) => {
+                    let id = self.nodes.object(guid);
+                    if let Some(id) = id.filter(|id| self.nodes.at(*id).domain() == Some(place)) {
+                        self.vanish(&mut round, id);
+                    }
+                }
+            }
+        }
+        Ok(self.settle(round))
+    }
+
+    /// Makes `image` all that is known of the domain with this DNS name. Only what differs is
+    /// entered and told; what is the same stays in force throughout.
+    ///
+    /// # Errors
+    /// When the domain was never put, or was forgotten: then nothing is entered.
+    pub fn replace(&mut self, domain: &Name, image: Image) -> Result<Affected, UnknownDomain> {
+        let place = self.domains.known(domain)?;
+        let mut round = Round::default();
+        let gone = self.of_domain(place, |guid| !image.holds(guid));
+        for id in gone {
+            self.vanish(&mut round, id);
+        }
+        image.enter(self, &mut round, place);
+        Ok(self.settle(round))
+    }
+
+    /// Forgets a domain with all its objects.
+    ///
+    /// # Errors
+    /// When it is not known.
+    pub fn forget(&mut self, domain: &Name) -> Result<Affected, UnknownDomain> {
+        let place = self.domains.known(domain)?;
+        let mut round = Round::default();
+        for id in self.of_domain(place, |_| true) {
+            self.vanish(&mut round, id);
+        }
+        let affected = self.settle(round);
+        self.domains.remove(place);
+        Ok(affected)
+    }
+
+    /// The objects of a domain that are `wanted`.
+    fn of_domain(&self, place: usize, wanted: impl Fn(Guid) -> bool) -> Vec<Id> {
+        let theirs = self.nodes.iter().filter(|(_, node)| node.domain() == Some(place));
+        theirs.filter(|(_, node)| node.guid().is_some_and(&wanted)).map(|(id, _)| id).collect()
+    }
+
+    /// Enters an object as it is now.
+    fn see(&mut self, round: &mut Round, place: usize, sight: Sight, object: Object) {
+        match object {
+            Object::Account(account) => self.see_account(round, place, sight, account),
+            Object::Group { name, members } => {
+                let members = members.iter().map(|member| self.nodes.number(member)).collect();
+                self.see_group(round, place, sight, (name, members));
+            }
+        }
+    }
+
+    /// Enters an account as it is now.
+    pub(super) fn see_account(
+        &mut self,
+        round: &mut Round,
+        domain: usize,
+        Sight { guid, dn, sid }: Sight,
+        account: Account,
+    ) {
+        let id = self.nodes.number(&Member::Object(guid));
+        if self.nodes.at(id).band().is_some() {
+            self.vanish(round, id);
+        }
+        let mut groups = GroupSet::default();
+        let mut primary = None;
+        if let Some(known) = self.nodes.at(id).person() {
+            let same = known.domain == domain && known.sid == sid && known.account == account;
+            if same && known.dn == dn {
+                return;
+            }
+            groups = known.groups.clone();
+            primary = Some((known.sid.clone(), self.primary_group(known)));
+        }
+        self.touch(round, id);
+        self.leave_indexes(id);
+        let person = Person { domain, dn, sid, account, groups };
+        if primary != Some((person.sid.clone(), self.primary_group(&person))) {
+            round.dirty(id);
+        }
+        self.nodes.at_mut(id).what = What::Account(Box::new(person));
+        self.enter_indexes(id);
+    }
+
+    /// Enters a group as it is now, with all its members.
+    pub(super) fn see_group(
+        &mut self,
+        round: &mut Round,
+        domain: usize,
+        Sight { guid, dn, sid }: Sight,
+        (name, mut members): (Name, Vec<Id>),
+    ) {
+        let id = self.nodes.number(&Member::Object(guid));
+        if self.nodes.at(id).person().is_some() {
+            self.vanish(round, id);
+        }
+        let Some(of) = self.domains.at(domain).map(|domain| domain.names.dns.clone()) else {
+            return;
+        };
+        let group = Group { name, domain: of, dn, sid };
+        let known = self.nodes.at(id).band();
+        if known.is_none_or(|known| known.domain != domain || *known.group != group) {
+            self.leave_indexes(id);
+            let before =
+                self.nodes.at_mut(id).band_mut().map(|known| std::mem::take(&mut known.members));
+            if let Some(sid) = self.nodes.at(id).sid() {
+                round.primary(sid.clone());
+            }
+            let (group, members) = (Arc::new(group), before.unwrap_or_default());
+            self.nodes.at_mut(id).what = What::Group(Box::new(Band { domain, group, members }));
+            self.enter_indexes(id);
+            round.dirty(id);
+        }
+        members.sort_unstable();
+        members.dedup();
+        self.set_members(round, id, members);
+    }
+
+    /// Makes `members`, ascending, the members of a group.
+    fn set_members(&mut self, round: &mut Round, group: Id, members: Vec<Id>) {
+        let Some(band) = self.nodes.at_mut(group).band_mut() else { return };
+        let before = std::mem::take(&mut band.members);
+        let came = members.iter().filter(|id| before.binary_search(id).is_err());
+        let went = before.iter().filter(|id| members.binary_search(id).is_err());
+        let (came, went): (Vec<_>, Vec<_>) = (came.copied().collect(), went.copied().collect());
+        for id in came {
+            put(&mut self.nodes.at_mut(id).above, group);
+            round.dirty(id);
+        }
+        for id in went {
+            take(&mut self.nodes.at_mut(id).above, group);
+            round.dirty(id);
+        }
+        if let Some(band) = self.nodes.at_mut(group).band_mut() {
+            band.members = members;
+        }
+    }
+
+    /// Enters who joined and who left a group.
+    fn link(&mut self, round: &mut Round, group: Guid, added: &[Member], removed: &[Member]) {
+        let group = self.nodes.object(group).filter(|id| self.nodes.at(*id).band().is_some());
+        let Some(group) = group else {
+            round.unplaced += 1;
+            return;
+        };
+        for member in removed {
+            let Some(id) = self.nodes.find(member) else { continue };
+            self.with_members(group, |members| take(members, id));
+            take(&mut self.nodes.at_mut(id).above, group);
+            round.dirty(id);
+        }
+        for member in added {
+            let id = self.nodes.number(member);
+            self.with_members(group, |members| put(members, id));
+            put(&mut self.nodes.at_mut(id).above, group);
+            round.dirty(id);
+        }
+    }
+
+    fn with_members(&mut self, group: Id, change: impl FnOnce(&mut Vec<Id>)) {
+        if let Some(band) = self.nodes.at_mut(group).band_mut() {
+            change(&mut band.members);
+        }
+    }
+
+    /// Takes away all that is known of a node. Groups go on naming it.
+    fn vanish(&mut self, round: &mut Round, id: Id) {
+        self.touch(round, id);
+        self.leave_indexes(id);
+        let what = std::mem::take(&mut self.nodes.at_mut(id).what);
+        round.dirty(id);
+        let What::Group(band) = what else { return };
+        round.dirty.extend(&band.members);
+        for member in band.members {
+            take(&mut self.nodes.at_mut(member).above, id);
+        }
+        band.group.sid.iter().for_each(|sid| round.primary(sid.clone()));
+    }
+
+    /// The SID of an account's primary group.
+    pub(super) fn primary_group(&self, person: &Person) -> Option<Sid> {
+        let rid = person.account.primary_group?;
+        let own = person.sid.as_ref().and_then(Sid::domain);
+        match own {
+            Some(domain) => domain.account(rid),
+            None => self.domains.at(person.domain)?.names.sid.account(rid),
+        }
+    }
+
+    fn enter_indexes(&mut self, id: Id) {
+        let keys = self.keys(self.nodes.at(id));
+        for (index, print) in self.indexes(keys) {
+            index.insert(print, id);
+        }
+        let primary = self.nodes.at(id).person().and_then(|person| self.primary_group(person));
+        if let Some(sid) = primary {
+            *self.primaries.entry(sid).or_default() += 1;
+        }
+    }
+
+    fn leave_indexes(&mut self, id: Id) {
+        let keys = self.keys(self.nodes.at(id));
+        for (index, print) in self.indexes(keys) {
+            index.remove(print, id);
+        }
+        let primary = self.nodes.at(id).person().and_then(|person| self.primary_group(person));
+        if let Some(sid) = primary
+            && let Some(many) = self.primaries.get_mut(&sid)
+        {
+            *many -= 1;
+            if *many == 0 {
+                self.primaries.remove(&sid);
+            }
+        }
+    }
+
+    /// Under what a node is found: SID, name in its domain, UPN and host name.
+    fn keys(&self, node: &Node) -> [Option<Print>; 4] {
+        let folded = |name: &Name| name.clone().folded();
+        let sid = node.sid().map(|sid| self.sid_print(sid));
+        match &node.what {
+            What::Stranger => [None; 4],
+            What::Group(band) => [
+                sid,
+                Some(self.name_print(band.domain, folded(&band.group.name).as_str())),
+                None,
+                None,
+            ],
+            What::Account(person) => {
+                let account = &person.account;
+                let text = |name: &Option<Name>| {
+                    name.as_ref().map(|name| self.text_print(folded(name).as_str()))
+                };
+                let name = self.name_print(person.domain, folded(&account.name).as_str());
+                [sid, Some(name), text(&account.upn), text(&account.host)]
+            }
+        }
+    }
+
+    /// The indexes, each with the fingerprint that goes into it.
+    fn indexes(&mut self, keys: [Option<Print>; 4]) -> impl Iterator<Item = (&mut Index, Print)> {
+        let all = [&mut self.sids, &mut self.names, &mut self.upns, &mut self.hosts];
+        all.into_iter().zip(keys).filter_map(|(index, print)| Some((index, print?)))
+    }
+
+    pub(super) fn sid_print(&self, sid: &Sid) -> Print {
+        self.printer.of(sid)
+    }
+
+    pub(super) fn name_print(&self, domain: usize, name: &str) -> Print {
+        self.printer.of((domain, name))
+    }
+
+    pub(super) fn text_print(&self, text: &str) -> Print {
+        self.printer.of(text)
+    }
+}

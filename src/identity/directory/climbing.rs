@@ -1,0 +1,89 @@
+//! From an account up to every group it is in, and the way that leads to one of them.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::nodes::Id;
+use super::{Directory, Group, Sid};
+
+/// What a climb has seen, kept for the next one so that its memory is used again.
+#[derive(Debug, Default)]
+pub(super) struct Climb {
+    /// Each group that was reached, and from where.
+    from: HashMap<Id, Id>,
+    next: Vec<(Id, Id)>,
+}
+
+impl Directory {
+    /// All groups that a node is in, directly or through others, in no order.
+    pub(super) fn groups_above(&self, id: Id, climb: &mut Climb) -> Vec<Arc<Group>> {
+        climb.from.clear();
+        climb.next.clear();
+        self.parents(id, &mut climb.next);
+        let mut found = Vec::new();
+        while let Some((group, from)) = climb.next.pop() {
+            if climb.from.insert(group, from).is_none()
+                && let Some(band) = self.nodes.at(group).band()
+            {
+                found.push(band.group.clone());
+                self.parents(group, &mut climb.next);
+            }
+        }
+        found
+    }
+
+    /// A shortest way from a node up to `group`: the groups in between and the group itself.
+    pub(super) fn shortest_way(&self, id: Id, group: &Group) -> Option<Vec<Arc<Group>>> {
+        let (mut from, mut level) = (HashMap::new(), Vec::new());
+        self.parents(id, &mut level);
+        while !level.is_empty() {
+            // Of ways of equal length the one by names, so that the answer is always the same.
+            let key = |(id, _): &(Id, Id)| self.nodes.at(*id).band().map(|band| band.group.clone());
+            level.sort_by_cached_key(key);
+            let mut above = Vec::new();
+            for (reached, by) in level {
+                if from.contains_key(&reached) {
+                    continue;
+                }
+                from.insert(reached, by);
+                if self.nodes.at(reached).band().is_some_and(|band| *band.group == *group) {
+                    return Some(self.way_back(reached, &from));
+                }
+                self.parents(reached, &mut above);
+            }
+            level = above;
+        }
+        None
+    }
+
+    /// The groups on the way that led to `last`, the one that it began with first.
+    fn way_back(&self, last: Id, from: &HashMap<Id, Id>) -> Vec<Arc<Group>> {
+        let mut way: Vec<_> = std::iter::successors(Some(last), |id| from.get(id).copied())
+            .map_while(|id| self.nodes.at(id).band().map(|band| band.group.clone()))
+            .collect();
+        way.reverse();
+        way
+    }
+
+    /// Adds the groups that a node is in directly: those that name it, those that name its SID, and
+    /// its primary group; each with the node itself.
+    fn parents(&self, id: Id, out: &mut Vec<(Id, Id)>) {
+        let node = self.nodes.at(id);
+        out.extend(node.above.iter().map(|group| (*group, id)));
+        let foreigner = node.sid().and_then(|sid| self.nodes.foreigner(sid));
+        if let Some(foreigner) = foreigner {
+            out.extend(self.nodes.at(foreigner).above.iter().map(|group| (*group, id)));
+        }
+        if let Some(sid) = node.person().and_then(|person| self.primary_group(person)) {
+            let groups = self.with_sid(&sid).filter(|id| self.nodes.at(*id).band().is_some());
+            out.extend(groups.map(|group| (group, id)));
+        }
+    }
+
+    /// The objects that have this SID.
+    pub(super) fn with_sid(&self, sid: &Sid) -> impl Iterator<Item = Id> {
+        let candidates = self.sids.candidates(self.sid_print(sid));
+        candidates.filter(move |id| self.nodes.at(*id).sid() == Some(sid))
+    }
+}

@@ -1,0 +1,95 @@
+//! The domains of all configured directories, and which of them a name means.
+
+use super::DomainNames;
+use crate::Name;
+
+/// Whether a name without a domain means an account of this domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BareNames {
+    /// It does: this is the default domain.
+    MeanThis,
+    /// It does not, unless this is the only domain there is.
+    MeanAnother,
+}
+
+/// No domain of this name was put into the directory, or it was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no domain {0} is known")]
+pub struct UnknownDomain(pub Name);
+
+/// One domain.
+#[derive(Debug)]
+pub(super) struct Domain {
+    /// What it is called.
+    pub(super) names: DomainNames,
+    bare: BareNames,
+}
+
+/// The domains, each at a place that it keeps.
+#[derive(Debug, Default)]
+pub(super) struct Domains(Vec<Option<Domain>>);
+
+impl Domains {
+    /// Enters a domain, or what it is called now.
+    pub(super) fn put(&mut self, mut names: DomainNames, bare: BareNames) {
+        names.dns = names.dns.folded();
+        names.netbios = names.netbios.folded();
+        let known = self.by_dns(&names.dns);
+        let domain = Some(Domain { names, bare });
+        match known.or_else(|| self.0.iter().position(Option::is_none)) {
+            Some(place) => self.0[place] = domain,
+            None => self.0.push(domain),
+        }
+    }
+
+    /// Takes a domain out.
+    pub(super) fn remove(&mut self, place: usize) {
+        self.0[place] = None;
+    }
+
+    /// The place of the domain with this DNS name, in lower case.
+    pub(super) fn by_dns(&self, dns: &Name) -> Option<usize> {
+        self.find(|domain| domain.names.dns == *dns)
+    }
+
+    /// The same, in whatever case.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn known(&self, dns: &Name) -> Result<usize, UnknownDomain> {
+        let dns = dns.clone().folded();
+        self.by_dns(&dns).ok_or(UnknownDomain(dns))
+    }
+
+    /// The domain that goes by `name`, a DNS or NetBIOS name in lower case. Two forests may use one
+    /// NetBIOS name; then it means neither.
+    pub(super) fn called(&self, name: &Name) -> Option<usize> {
+        self.by_dns(name).or_else(|| self.only(|domain| domain.names.netbios == *name))
+    }
+
+    /// The domain that a bare name means: the default one, or the only one.
+    pub(super) fn home(&self) -> Option<usize> {
+        self.only(|domain| domain.bare == BareNames::MeanThis).or_else(|| self.only(|_| true))
+    }
+
+    /// The domain at a place.
+    pub(super) fn at(&self, place: usize) -> Option<&Domain> {
+        self.0.get(place)?.as_ref()
+    }
+
+    /// All domains with their places, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Domain)> {
+        let placed = self.0.iter().enumerate();
+        placed.filter_map(|(place, domain)| Some((place, domain.as_ref()?)))
+    }
+
+    fn find(&self, wanted: impl Fn(&Domain) -> bool) -> Option<usize> {
+        self.iter().find(|(_, domain)| wanted(domain)).map(|(place, _)| place)
+    }
+
+    fn only(&self, wanted: impl Fn(&Domain) -> bool) -> Option<usize> {
+        let mut found = self.iter().filter(|(_, domain)| wanted(domain));
+        let (place, _) = found.next()?;
+        found.next().is_none().then_some(place)
+    }
+}

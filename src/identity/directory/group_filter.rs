@@ -1,0 +1,200 @@
+//! Which groups an enforcement point is told of, in which order, and how many at most.
+
+use hashbrown::HashSet;
+
+use super::{Group, GroupSet};
+use crate::{Glob, Name};
+
+/// The place in a directory below which groups are chosen, such as `OU=VPN,DC=example,DC=com`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base(String);
+
+/// Why something is not a base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a distinguished name: each part between commas must be of the form OU=name")]
+pub struct BadBase;
+
+impl Base {
+    /// Reads a distinguished name (RFC 4514). White space around its parts does not matter.
+    ///
+    /// # Errors
+    /// When a part has no name or no value.
+    pub fn new(text: &str) -> Result<Self, BadBase> {
+        let mut parts = Vec::new();
+        for part in split_unescaped(text) {
+            let (kind, value) = part.split_once('=').ok_or(BadBase)?;
+            let (kind, value) = (kind.trim(), value.trim());
+            if kind.is_empty() || value.is_empty() {
+                return Err(BadBase);
+            }
+            parts.push(format!("{kind}={value}").to_lowercase());
+        }
+        Ok(Self(parts.join(",")))
+    }
+
+    /// Whether an object with this name lies below, as a directory writes it: without white space
+    /// between its parts.
+    pub fn holds(&self, dn: &str) -> bool {
+        let Some(at) = dn.len().checked_sub(self.0.len()).filter(|at| dn.is_char_boundary(*at))
+        else {
+            return self.holds_folded(dn);
+        };
+        let (front, end) = dn.split_at(at);
+        is_cut(front) && end.eq_ignore_ascii_case(&self.0) || self.holds_folded(dn)
+    }
+
+    /// The same for letters whose lower case may be of another length.
+    fn holds_folded(&self, dn: &str) -> bool {
+        !dn.is_ascii() && dn.to_lowercase().strip_suffix(&self.0).is_some_and(is_cut)
+    }
+}
+
+/// Whether a name may end behind `front`: at nothing, or at a comma that is not escaped.
+fn is_cut(front: &str) -> bool {
+    let Some(front) = front.strip_suffix(',') else { return front.is_empty() };
+    let escapes = front.len() - front.trim_end_matches('\\').len();
+    escapes.is_multiple_of(2)
+}
+
+/// The parts of `text` between commas that no backslash escapes.
+fn split_unescaped(text: &str) -> Vec<&str> {
+    let (mut parts, mut begin, mut escaped) = (Vec::new(), 0, false);
+    for (at, letter) in text.char_indices() {
+        if letter == ',' && !escaped {
+            parts.push(&text[begin..at]);
+            begin = at + 1;
+        }
+        escaped = letter == '\\' && !escaped;
+    }
+    parts.push(&text[begin..]);
+    parts
+}
+
+/// Which groups go out. A group does when its name matches one of `names`, or when it lies below
+/// one of `bases`; when both are empty, every group does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupFilter {
+    /// Globs over names. Groups that match go out first, in the order of the globs.
+    pub names: Vec<Glob>,
+    /// Places in the directory.
+    pub bases: Vec<Base>,
+    /// How many names go out at most.
+    pub limit: usize,
+}
+
+/// What goes out of the groups of somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selected {
+    /// The names, each once: those that match a glob in the order of the globs, then the others;
+    /// within that in the order of names.
+    pub names: Vec<Name>,
+    /// How many more there are, for which there was no room.
+    pub left_out: usize,
+}
+
+impl Default for GroupFilter {
+    /// Every group, and 200 at most: an SRX takes no more for one user.
+    fn default() -> Self {
+        Self { names: Vec::new(), bases: Vec::new(), limit: 200 }
+    }
+}
+
+impl GroupFilter {
+    /// What goes out of `groups`. Groups of two domains that have one name are one role to a
+    /// firewall, and go out once.
+    pub fn select(&self, groups: &GroupSet) -> Selected {
+        let ranked = groups.as_slice().iter().filter_map(|group| Some((self.rank(group)?, group)));
+        let mut ranked: Vec<_> = ranked.collect();
+        // Stable: the set is in the order of names already.
+        ranked.sort_by_key(|(rank, _)| *rank);
+        let mut seen = HashSet::new();
+        let mut names: Vec<_> = ranked
+            .into_iter()
+            .filter(|(_, group)| seen.insert(group.name.clone().folded()))
+            .map(|(_, group)| group.name.clone())
+            .collect();
+        let left_out = names.len().saturating_sub(self.limit);
+        names.truncate(self.limit);
+        Selected { names, left_out }
+    }
+
+    /// Where a group stands among those that go out; `None` when it does not.
+    fn rank(&self, group: &Group) -> Option<usize> {
+        let named = self.names.iter().position(|glob| glob.matches(group.name.as_str()));
+        let all = self.names.is_empty() && self.bases.is_empty();
+        let below = || all || self.bases.iter().any(|base| base.holds(&group.dn));
+        named.or_else(|| below().then_some(self.names.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stories::{groups, name};
+
+    fn filter(names: &[&str], bases: &[&str], limit: usize) -> GroupFilter {
+        let names = names.iter().map(|glob| Glob::new(glob).unwrap()).collect();
+        let bases = bases.iter().map(|base| Base::new(base).unwrap()).collect();
+        GroupFilter { names, bases, limit }
+    }
+
+    fn selected(filter: &GroupFilter, set: &GroupSet) -> (String, usize) {
+        let Selected { names, left_out } = filter.select(set);
+        let names: Vec<_> = names.iter().map(Name::as_str).collect();
+        (names.join(" "), left_out)
+    }
+
+    #[test]
+    fn what_is_named_goes_first_in_the_order_of_the_configuration() {
+        let set = groups("admins sales staff vpn-a vpn-b");
+        let everything = GroupFilter::default();
+        assert_eq!(selected(&everything, &set), ("admins sales staff vpn-a vpn-b".to_owned(), 0));
+        let named = filter(&["VPN-*", "staff"], &[], 200);
+        assert_eq!(selected(&named, &set), ("vpn-a vpn-b staff".to_owned(), 0));
+        let also = filter(&["staff", "vpn-*"], &["dc=example, dc=com"], 4);
+        assert_eq!(selected(&also, &set), ("staff vpn-a vpn-b admins".to_owned(), 1));
+        let none = filter(&["nothing"], &["DC=other"], 200);
+        assert_eq!(selected(&none, &set), (String::new(), 0));
+    }
+
+    #[test]
+    fn one_name_in_two_domains_is_one_role() {
+        let group = |text, domain| {
+            Arc::new(Group { name: name(text), domain: name(domain), dn: "DC=x".into(), sid: None })
+        };
+        let set = GroupSet::new(vec![group("Sales", "corp"), group("sales", "lab")]);
+        assert_eq!(selected(&GroupFilter { limit: 1, ..GroupFilter::default() }, &set).1, 0);
+    }
+
+    #[test]
+    fn a_base_holds_what_ends_with_it_between_unescaped_commas() {
+        let base = Base::new(" OU = VPN , DC=Example, DC=com ").unwrap();
+        assert!(
+            base.holds("CN=a,OU=vpn,DC=example,DC=com") && base.holds("ou=vpn,dc=example,dc=com")
+        );
+        for outside in
+            ["CN=a\\,OU=vpn,DC=example,DC=com", "CN=aOU=vpn,DC=example,DC=com", "DC=com", ""]
+        {
+            assert!(!base.holds(outside), "{outside}");
+        }
+        assert!(Base::new("OU=Überall,DC=x").unwrap().holds("CN=é,OU=überALL,DC=x"));
+        assert!(Base::new("OU=a\\,b,DC=x").unwrap().holds("CN=c,OU=a\\,b,DC=x"));
+        for bad in ["", "VPN", "OU=", "=x", "OU=a,,DC=x"] {
+            assert_eq!(Base::new(bad), Err(BadBase), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_does_harm(base: String, dn: String) {
+            if let Ok(base) = Base::new(&base) {
+                let _ = base.holds(&dn);
+            }
+            let _ = Base::new(&format!("OU={dn},DC=x")).map(|base| base.holds(&dn));
+        }
+    }
+}

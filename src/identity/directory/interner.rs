@@ -1,0 +1,79 @@
+//! Equal sets of groups are one allocation, for as long as somebody uses it.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use super::index::{Print, Printer};
+use super::{Group, GroupSet};
+
+/// The sets in use.
+#[derive(Debug)]
+pub(super) struct Interner {
+    sets: HashTable<(Print, GroupSet)>,
+    printer: Printer,
+    /// How many there may be before those that nobody uses are looked for.
+    enough: usize,
+}
+
+/// Fewer are never worth a look.
+const FEW: usize = 256;
+
+impl Default for Interner {
+    fn default() -> Self {
+        Self { sets: HashTable::new(), printer: Printer::default(), enough: FEW }
+    }
+}
+
+impl Interner {
+    /// The set of `groups`. Each group of the directory is one allocation, so they are told apart
+    /// by where they are.
+    pub(super) fn set(&mut self, groups: Vec<Arc<Group>>) -> GroupSet {
+        let set = GroupSet::new(groups);
+        let print = self.print(&set);
+        let same = |(other, known): &(Print, GroupSet)| *other == print && is_same(known, &set);
+        if let Some((_, known)) = self.sets.find(print.spread(), same) {
+            return known.clone();
+        }
+        if self.sets.len() >= self.enough {
+            self.sweep();
+        }
+        self.sets.insert_unique(print.spread(), (print, set.clone()), |(print, _)| print.spread());
+        set
+    }
+
+    /// Gives up one user's hold on a set; the last one's lets it go.
+    pub(super) fn release(&mut self, set: &GroupSet) {
+        // Its own hold and that in the table.
+        if set.holders() > 2 {
+            return;
+        }
+        let print = self.print(set);
+        if let Ok(entry) = self.sets.find_entry(print.spread(), |(_, known)| known.is_same(set)) {
+            entry.remove();
+        }
+    }
+
+    /// Drops what was let go by sessions, which do not tell.
+    pub(super) fn sweep(&mut self) {
+        self.sets.retain(|(_, set)| set.holders() > 1);
+        self.enough = FEW.max(2 * self.sets.len());
+    }
+
+    /// How many sets there are.
+    pub(super) fn len(&self) -> usize {
+        self.sets.len()
+    }
+
+    fn print(&self, set: &GroupSet) -> Print {
+        let mut places = set.as_slice().iter().map(|group| Arc::as_ptr(group).addr());
+        self.printer.of(places.by_ref().collect::<Vec<_>>())
+    }
+}
+
+/// Whether both hold the very same groups.
+fn is_same(one: &GroupSet, other: &GroupSet) -> bool {
+    let (one, other) = (one.as_slice(), other.as_slice());
+    one.len() == other.len()
+        && one.iter().zip(other).all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))
+}

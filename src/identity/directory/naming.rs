@@ -1,0 +1,206 @@
+//! Who is meant: from every way of writing a user or a device to the one account.
+
+use std::fmt::Write;
+
+use compact_str::CompactString;
+
+use super::nodes::{Id, Person};
+use super::{AccountKind, Directory, GroupSet, Guid, Membership, Names, Sid, State};
+use crate::{Event, Kind, Name, Principal, Spellings};
+
+/// An account that a name or SID means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// Which account.
+    pub guid: Guid,
+    /// What kind of account.
+    pub kind: AccountKind,
+    /// Its canonical name, sAMAccountName and DNS domain, both in lower case. The spellings are
+    /// those of the question.
+    pub principal: Principal,
+    /// All groups that it is in.
+    pub groups: GroupSet,
+    /// Whether it may be used.
+    pub state: State,
+}
+
+impl Directory {
+    /// The account that `principal` means; `None` when there is none, or when it may be several.
+    ///
+    /// The domain may be a NetBIOS or a DNS name, or the suffix of a UPN. A name in a domain is
+    /// preferred to a UPN that looks the same, because canonical names are of that form and must
+    /// mean the same account always. Without a domain, the default one is meant, or the only one.
+    pub fn resolve(&self, principal: &Principal) -> Option<Resolved> {
+        let id = self.account_of(principal)?;
+        self.resolved(id, principal.spellings)
+    }
+
+    /// The account that has this security identifier.
+    pub fn resolve_sid(&self, sid: &Sid) -> Option<Resolved> {
+        let accounts = self.with_sid(sid).filter(|id| self.nodes.at(*id).person().is_some());
+        self.resolved(only(accounts)?, Spellings::default())
+    }
+
+    /// The computer that a host name means, full (`pc1.corp.example.com`) or bare (`pc1`). A bare
+    /// one means the default domain's, or else the only one of that name.
+    pub fn resolve_device(&self, host: &Name) -> Option<Resolved> {
+        let id = self.device_of(host)?;
+        self.resolved(id, Spellings::default())
+    }
+
+    /// The names by which sessions may know an account; `None` when it is not known.
+    pub fn names(&self, guid: Guid) -> Option<Names> {
+        let person = self.nodes.at(self.nodes.object(guid)?).person()?;
+        Some(self.names_of(person))
+    }
+
+    /// Enters into an event who is meant by its SID or else by its principal, and which groups they
+    /// and the device are in. What is not known stays as it came; a managed service account is
+    /// taken out, because nobody is where it runs.
+    pub fn enter(&self, event: &mut Event) {
+        if matches!(event.kind, Kind::Membership | Kind::Expiry) {
+            return;
+        }
+        let named = event.principal.as_ref();
+        let by_sid = event.sid.take().and_then(|sid| self.resolve_sid(&sid));
+        let by_sid = by_sid.map(|mut who| {
+            who.principal.spellings = named.map(|named| named.spellings).unwrap_or_default();
+            who
+        });
+        let who = by_sid.or_else(|| self.resolve(named?));
+        let device = match (&event.device, &who) {
+            (Some(device), _) => self.resolve_device(device),
+            (None, Some(who)) => Some(who.clone()).filter(|who| who.kind == AccountKind::Device),
+            (None, None) => None,
+        };
+        let user = who.as_ref().filter(|who| who.kind != AccountKind::Device);
+        event.membership = Membership {
+            user: user.map(|user| user.groups.clone()),
+            device: device.map(|device| device.groups),
+        };
+        // A managed service account ends in `$` as a computer does, and is nobody's device.
+        let is_program =
+            |who: &Resolved| who.kind == AccountKind::Service && who.principal.is_machine();
+        if let Some(who) = who {
+            event.principal = Some(who).filter(|who| !is_program(who)).map(|who| who.principal);
+        }
+    }
+
+    /// The number of the account that `principal` means.
+    pub(super) fn account_of(&self, principal: &Principal) -> Option<Id> {
+        let Principal { user, domain, .. } = principal;
+        let Some(domain) = domain else {
+            return self.account_named(self.domains.home()?, user.as_str());
+        };
+        let place = self.domains.called(domain);
+        let named = place.and_then(|place| self.account_named(place, user.as_str()));
+        named.or_else(|| {
+            let mut upn = CompactString::new(user);
+            upn.push('@');
+            upn.push_str(domain.as_str());
+            let same = |person: &Person| {
+                person.account.upn.as_ref().is_some_and(|own| is_folded(own, &upn))
+            };
+            only(self.people(self.upns.candidates(self.text_print(&upn)), same))
+        })
+    }
+
+    /// The number of the computer that a host name means.
+    pub(super) fn device_of(&self, host: &Name) -> Option<Id> {
+        let host = host.clone().folded();
+        let host = host.as_str().trim_end_matches('.');
+        let same =
+            |person: &Person| person.account.host.as_ref().is_some_and(|own| is_folded(own, host));
+        let by_host = only(self.people(self.hosts.candidates(self.text_print(host)), same));
+        if by_host.is_some() {
+            return by_host;
+        }
+        let (label, suffix) = host.split_once('.').unwrap_or((host, ""));
+        let mut machine = CompactString::new(label);
+        machine.push('$');
+        let is_device = |id: &Id| {
+            self.nodes.at(*id).person().is_some_and(|p| p.account.kind == AccountKind::Device)
+        };
+        let of = |place| self.account_named(place, &machine).filter(is_device);
+        if !suffix.is_empty() {
+            return of(self.domains.by_dns(&Name::new(suffix).ok()?)?);
+        }
+        let home = self.domains.home().and_then(of);
+        home.or_else(|| only(self.domains.iter().filter_map(|(place, _)| of(place))))
+    }
+
+    /// The number of the account of this name, in lower case, in the domain at `place`.
+    pub(super) fn account_named(&self, place: usize, name: &str) -> Option<Id> {
+        let same =
+            |person: &Person| person.domain == place && is_folded(&person.account.name, name);
+        only(self.people(self.names.candidates(self.name_print(place, name)), same))
+    }
+
+    fn people(
+        &self,
+        candidates: impl Iterator<Item = Id>,
+        wanted: impl Fn(&Person) -> bool,
+    ) -> impl Iterator<Item = Id> {
+        candidates.filter(move |id| self.nodes.at(*id).person().is_some_and(&wanted))
+    }
+
+    fn resolved(&self, id: Id, spellings: Spellings) -> Option<Resolved> {
+        let node = self.nodes.at(id);
+        let (guid, person) = (node.guid()?, node.person()?);
+        let principal = Principal { spellings, ..self.canonical(person)? };
+        let (kind, state) = (person.account.kind, person.account.state);
+        Some(Resolved { guid, kind, principal, groups: person.groups.clone(), state })
+    }
+
+    /// sAMAccountName and DNS domain.
+    pub(super) fn canonical(&self, person: &Person) -> Option<Principal> {
+        let domain = self.domains.at(person.domain)?.names.dns.clone();
+        Some(called(&person.account.name, Some(&domain)))
+    }
+
+    /// The names by which sessions may know an account.
+    pub(super) fn names_of(&self, person: &Person) -> Names {
+        let (account, mut names) = (&person.account, Names::default());
+        let Some(domain) = self.domains.at(person.domain).map(|domain| &domain.names) else {
+            return names;
+        };
+        if account.kind == AccountKind::Device {
+            let name = account.name.clone().folded();
+            let mut host = CompactString::new(name.as_str().trim_end_matches('$'));
+            let short = Name::new(&host);
+            // Writing to a string cannot fail.
+            let _ = write!(host, ".{}", domain.dns);
+            let own = account.host.clone().map(Name::folded);
+            names.hosts = own.into_iter().chain(Name::new(&host)).chain(short).collect();
+            names.hosts.dedup();
+            return names;
+        }
+        names.principals.push(called(&account.name, Some(&domain.dns)));
+        if self.domains.called(&domain.netbios) == Some(person.domain) {
+            names.principals.push(called(&account.name, Some(&domain.netbios)));
+        }
+        let upn = account.upn.as_ref().and_then(|upn| Principal::parse(upn.as_str(), None).ok());
+        names.principals.extend(upn.map(|upn| called(&upn.user, upn.domain.as_ref())));
+        if self.domains.home() == Some(person.domain) {
+            names.principals.push(called(&account.name, None));
+        }
+        names
+    }
+}
+
+/// A principal of which it is open how it was written.
+fn called(user: &Name, domain: Option<&Name>) -> Principal {
+    let user = user.clone().folded();
+    Principal { user, domain: domain.cloned(), spellings: Spellings::default() }
+}
+
+/// Whether `folded` is `name` in lower case.
+pub(super) fn is_folded(name: &Name, folded: &str) -> bool {
+    name.as_str() == folded || name.clone().folded().as_str() == folded
+}
+
+/// The only one there is.
+fn only(mut found: impl Iterator<Item = Id>) -> Option<Id> {
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}

@@ -1,0 +1,190 @@
+//! Every object that is known or that a group names as a member, each with a short number.
+
+use std::sync::Arc;
+
+use super::index::{Index, Printer};
+use super::{Account, Group, GroupSet, Guid, Member, Sid};
+
+/// The number of a node, used again when nothing names it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Id(u32);
+
+/// An account with all that follows for it.
+#[derive(Debug)]
+pub(super) struct Person {
+    /// Its domain's place.
+    pub(super) domain: usize,
+    /// Its distinguished name.
+    pub(super) dn: Arc<str>,
+    /// Its security identifier.
+    pub(super) sid: Option<Sid>,
+    /// What the directory says of it.
+    pub(super) account: Account,
+    /// All groups that it is in.
+    pub(super) groups: GroupSet,
+}
+
+/// A group with its members.
+#[derive(Debug)]
+pub(super) struct Band {
+    /// Its domain's place.
+    pub(super) domain: usize,
+    /// As others see it.
+    pub(super) group: Arc<Group>,
+    /// Its direct members, ascending.
+    pub(super) members: Vec<Id>,
+}
+
+/// What is known of a node. Boxed, because many nodes are only named.
+#[derive(Debug, Default)]
+pub(super) enum What {
+    /// A group names it, and nothing else is known.
+    #[default]
+    Stranger,
+    /// A user, device or service.
+    Account(Box<Person>),
+    /// A group.
+    Group(Box<Band>),
+}
+
+/// One node of the graph.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// By what groups name it.
+    pub(super) key: Member,
+    /// The groups that name it as their member, ascending.
+    pub(super) above: Vec<Id>,
+    /// What it is.
+    pub(super) what: What,
+}
+
+impl Node {
+    /// The account, when it is one.
+    pub(super) fn person(&self) -> Option<&Person> {
+        if let What::Account(person) = &self.what { Some(person) } else { None }
+    }
+
+    /// The account, to be altered.
+    pub(super) fn person_mut(&mut self) -> Option<&mut Person> {
+        if let What::Account(person) = &mut self.what { Some(person) } else { None }
+    }
+
+    /// The group, when it is one.
+    pub(super) fn band(&self) -> Option<&Band> {
+        if let What::Group(band) = &self.what { Some(band) } else { None }
+    }
+
+    /// The group, to be altered.
+    pub(super) fn band_mut(&mut self) -> Option<&mut Band> {
+        if let What::Group(band) = &mut self.what { Some(band) } else { None }
+    }
+
+    /// The security identifier of the object.
+    pub(super) fn sid(&self) -> Option<&Sid> {
+        match &self.what {
+            What::Stranger => None,
+            What::Account(person) => person.sid.as_ref(),
+            What::Group(band) => band.group.sid.as_ref(),
+        }
+    }
+
+    /// The place of its domain, when it is known.
+    pub(super) fn domain(&self) -> Option<usize> {
+        match &self.what {
+            What::Stranger => None,
+            What::Account(person) => Some(person.domain),
+            What::Group(band) => Some(band.domain),
+        }
+    }
+
+    /// The GUID of an object; `None` for somebody named by SID.
+    pub(super) fn guid(&self) -> Option<Guid> {
+        if let Member::Object(guid) = self.key { Some(guid) } else { None }
+    }
+}
+
+/// All nodes.
+#[derive(Debug, Default)]
+pub(super) struct Nodes {
+    all: Vec<Option<Node>>,
+    free: Vec<Id>,
+    keys: Index,
+    printer: Printer,
+    /// How many are named by SID: mostly none, and then none has to be looked for.
+    foreign: usize,
+}
+
+impl Nodes {
+    /// The node of `key`, made when there is none.
+    pub(super) fn number(&mut self, key: &Member) -> Id {
+        if let Some(id) = self.find(key) {
+            return id;
+        }
+        let node = Node { key: key.clone(), above: Vec::new(), what: What::Stranger };
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.all.push(None);
+            Id(u32::try_from(self.all.len() - 1).expect("four thousand million do not fit memory"))
+        });
+        self.all[id.0 as usize] = Some(node);
+        self.keys.insert(self.printer.of(key), id);
+        self.foreign += usize::from(matches!(key, Member::Foreign(_)));
+        id
+    }
+
+    /// The node of `key`.
+    pub(super) fn find(&self, key: &Member) -> Option<Id> {
+        self.keys.candidates(self.printer.of(key)).find(|id| self.at(*id).key == *key)
+    }
+
+    /// The node of the object `guid`.
+    pub(super) fn object(&self, guid: Guid) -> Option<Id> {
+        self.find(&Member::Object(guid))
+    }
+
+    /// The node that stands for `sid` in the groups of another forest.
+    pub(super) fn foreigner(&self, sid: &Sid) -> Option<Id> {
+        if self.foreign == 0 { None } else { self.find(&Member::Foreign(sid.clone())) }
+    }
+
+    /// The node `id`.
+    pub(super) fn at(&self, id: Id) -> &Node {
+        self.all[id.0 as usize].as_ref().expect("a number that is in use has its node")
+    }
+
+    /// The node `id`, to be altered.
+    pub(super) fn at_mut(&mut self, id: Id) -> &mut Node {
+        self.all[id.0 as usize].as_mut().expect("a number that is in use has its node")
+    }
+
+    /// Gives the number back when nothing is known of the node and no group names it.
+    pub(super) fn release(&mut self, id: Id) {
+        let Some(node) = &self.all[id.0 as usize] else { return };
+        if !node.above.is_empty() || !matches!(node.what, What::Stranger) {
+            return;
+        }
+        self.keys.remove(self.printer.of(&node.key), id);
+        self.foreign -= usize::from(matches!(node.key, Member::Foreign(_)));
+        self.all[id.0 as usize] = None;
+        self.free.push(id);
+    }
+
+    /// Every node with its number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &Node)> {
+        let numbered = self.all.iter().enumerate();
+        numbered.filter_map(|(at, node)| Some((Id(at as u32), node.as_ref()?)))
+    }
+}
+
+/// Puts `id` into an ascending list, once.
+pub(super) fn put(list: &mut Vec<Id>, id: Id) {
+    if let Err(at) = list.binary_search(&id) {
+        list.insert(at, id);
+    }
+}
+
+/// Takes `id` out of an ascending list.
+pub(super) fn take(list: &mut Vec<Id>, id: Id) {
+    if let Ok(at) = list.binary_search(&id) {
+        list.remove(at);
+    }
+}

@@ -1,0 +1,181 @@
+//! What administrators and enforcement points ask about domains, accounts and groups.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::nodes::{Id, Node};
+use super::{
+    Account, AccountKind, Directory, DomainNames, Group, GroupSet, Guid, Sid, UnknownDomain,
+};
+use crate::Name;
+
+/// Which accounts are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wanted {
+    /// Users and service accounts.
+    Users,
+    /// Computers.
+    Devices,
+}
+
+/// All that is known of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Profile<'a> {
+    /// Which account.
+    pub guid: Guid,
+    /// Its domain.
+    pub domain: &'a DomainNames,
+    /// Its distinguished name.
+    pub dn: &'a Arc<str>,
+    /// Its security identifier.
+    pub sid: Option<&'a Sid>,
+    /// What the directory says of it.
+    pub account: &'a Account,
+    /// All groups that it is in.
+    pub groups: &'a GroupSet,
+}
+
+/// A part of a list in the order of names, case ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// How many there are in all.
+    pub total: usize,
+    /// Those that were asked for.
+    pub items: Vec<T>,
+}
+
+/// How many objects a domain has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Users and service accounts.
+    pub users: usize,
+    /// Computers.
+    pub devices: usize,
+    /// Groups.
+    pub groups: usize,
+}
+
+impl Directory {
+    /// The domains, in the order of their DNS names.
+    pub fn domains(&self) -> Vec<&DomainNames> {
+        let mut domains: Vec<_> = self.domains.iter().map(|(_, domain)| &domain.names).collect();
+        domains.sort_unstable_by(|one, other| one.dns.cmp(&other.dns));
+        domains
+    }
+
+    /// How many objects a domain has. Looks at every object.
+    ///
+    /// # Errors
+    /// When the domain is not known.
+    pub fn counts(&self, domain: &Name) -> Result<Counts, UnknownDomain> {
+        let place = self.domains.known(domain)?;
+        let mut counts = Counts::default();
+        for (_, node) in self.nodes.iter().filter(|(_, node)| node.domain() == Some(place)) {
+            match node.person().map(|person| person.account.kind) {
+                Some(AccountKind::Device) => counts.devices += 1,
+                Some(AccountKind::User | AccountKind::Service) => counts.users += 1,
+                None => counts.groups += 1,
+            }
+        }
+        Ok(counts)
+    }
+
+    /// How many different sets of groups there are.
+    pub fn group_sets(&self) -> usize {
+        self.interner.len()
+    }
+
+    /// What is known of an account.
+    pub fn profile(&self, guid: Guid) -> Option<Profile<'_>> {
+        let person = self.nodes.at(self.nodes.object(guid)?).person()?;
+        Some(Profile {
+            guid,
+            domain: &self.domains.at(person.domain)?.names,
+            dn: &person.dn,
+            sid: person.sid.as_ref(),
+            account: &person.account,
+            groups: &person.groups,
+        })
+    }
+
+    /// The group of this name in a domain, case ignored.
+    ///
+    /// # Errors
+    /// When the domain is not known.
+    pub fn group(&self, domain: &Name, name: &Name) -> Result<Option<&Arc<Group>>, UnknownDomain> {
+        let place = self.domains.known(domain)?;
+        let folded = name.clone().folded();
+        let mut found = self.names.candidates(self.name_print(place, folded.as_str()));
+        Ok(found.find_map(|id| {
+            let band = self.nodes.at(id).band().filter(|band| band.domain == place)?;
+            (band.group.name.clone().folded() == folded).then_some(&band.group)
+        }))
+    }
+
+    /// The accounts of a domain whose name begins with `prefix`, case ignored. Looks at every
+    /// object, and puts into order what is asked for.
+    ///
+    /// # Errors
+    /// When the domain is not known.
+    pub fn accounts(
+        &self,
+        domain: &Name,
+        wanted: Wanted,
+        prefix: &str,
+        range: Range<usize>,
+    ) -> Result<Listing<Profile<'_>>, UnknownDomain> {
+        let ids = self.list(self.domains.known(domain)?, prefix, range, |node| {
+            let person = node.person()?;
+            let is_device = person.account.kind == AccountKind::Device;
+            (is_device == (wanted == Wanted::Devices)).then_some(&person.account.name)
+        });
+        let guids = ids.items.into_iter().filter_map(|id| self.nodes.at(id).guid());
+        let items = guids.filter_map(|guid| self.profile(guid)).collect();
+        Ok(Listing { total: ids.total, items })
+    }
+
+    /// The groups of a domain whose name begins with `prefix`, as [`Directory::accounts`].
+    ///
+    /// # Errors
+    /// When the domain is not known.
+    pub fn groups(
+        &self,
+        domain: &Name,
+        prefix: &str,
+        range: Range<usize>,
+    ) -> Result<Listing<&Arc<Group>>, UnknownDomain> {
+        let place = self.domains.known(domain)?;
+        let ids = self.list(place, prefix, range, |node| Some(&node.band()?.group.name));
+        let groups = ids.items.into_iter().filter_map(|id| self.nodes.at(id).band());
+        Ok(Listing { total: ids.total, items: groups.map(|band| &band.group).collect() })
+    }
+
+    /// How an account is in `group`: the shortest chain of groups, that which holds the account
+    /// itself first and `group` last; `None` when it is not in it.
+    pub fn path(&self, account: Guid, group: &Group) -> Option<Vec<Arc<Group>>> {
+        let id = self.nodes.object(account)?;
+        self.nodes.at(id).person()?;
+        self.shortest_way(id, group)
+    }
+
+    fn list<'a>(
+        &'a self,
+        place: usize,
+        prefix: &str,
+        Range { start, end }: Range<usize>,
+        name: impl Fn(&'a Node) -> Option<&'a Name>,
+    ) -> Listing<Id> {
+        let prefix = prefix.to_lowercase();
+        let theirs = self.nodes.iter().filter(|(_, node)| node.domain() == Some(place));
+        let named = theirs.filter_map(|(id, node)| Some((name(node)?.clone().folded(), id)));
+        let mut found: Vec<_> =
+            named.filter(|(name, _)| name.as_str().starts_with(&prefix)).collect();
+        let total = found.len();
+        if end < total {
+            found.select_nth_unstable(end);
+            found.truncate(end);
+        }
+        found.sort_unstable();
+        Listing { total, items: found.into_iter().skip(start).map(|(_, id)| id).collect() }
+    }
+}

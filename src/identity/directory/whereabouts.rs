@@ -1,0 +1,92 @@
+//! At which addresses a user or device is: how the sessions of somebody are found among a million.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::index::{Print, Printer};
+use crate::{Address, Change, Name, Session};
+
+/// From the user's name without its domain, and from the first label of the device's host name, to
+/// addresses. Only fingerprints of the names are kept, 24 bytes an entry: what is found is to be
+/// compared with the session itself.
+#[derive(Debug, Default)]
+pub struct Whereabouts {
+    /// A tree and not a table of lists: one account may have a hundred thousand sessions, and most
+    /// have one.
+    entries: BTreeSet<(Print, Address)>,
+    printer: Printer,
+}
+
+impl Whereabouts {
+    /// Those of all `sessions`, such as [`Table::sessions`](crate::Table::sessions).
+    pub fn of<'a>(sessions: impl IntoIterator<Item = &'a Arc<Session>>) -> Self {
+        let mut whereabouts = Self::default();
+        for session in sessions {
+            whereabouts.enter(session);
+        }
+        whereabouts
+    }
+
+    /// Follows one change of the table. Every one must be noted, in their order.
+    pub fn note(&mut self, change: &Change) {
+        let keys = |session: &Option<Arc<Session>>| session.as_deref().map(|s| self.keys(s));
+        let (before, after) = (keys(&change.before), keys(&change.after));
+        if before == after {
+            return;
+        }
+        for print in before.into_iter().flatten().flatten() {
+            self.entries.remove(&(print, change.address));
+        }
+        if let Some(session) = &change.after {
+            self.enter(session);
+        }
+    }
+
+    /// Where a user of this name may be, whatever the domain. Ascending.
+    pub fn of_user(&self, user: &Name) -> impl Iterator<Item = Address> {
+        self.at(self.user_print(user))
+    }
+
+    /// Where a device of this host name may be, full or bare. Ascending.
+    pub fn of_device(&self, host: &Name) -> impl Iterator<Item = Address> {
+        self.at(self.device_print(host))
+    }
+
+    /// How many entries there are: one for each user and for each device at an address.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nobody is anywhere.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn at(&self, print: Print) -> impl Iterator<Item = Address> {
+        let first = Address::from(std::net::Ipv4Addr::UNSPECIFIED);
+        let from = self.entries.range((print, first)..);
+        from.take_while(move |(other, _)| *other == print).map(|(_, address)| *address)
+    }
+
+    fn enter(&mut self, session: &Session) {
+        for print in self.keys(session).into_iter().flatten() {
+            self.entries.insert((print, session.address));
+        }
+    }
+
+    /// Under what a session is found.
+    fn keys(&self, session: &Session) -> [Option<Print>; 2] {
+        let user = session.principal.as_ref().map(|principal| self.user_print(&principal.user));
+        [user, session.device.as_ref().map(|device| self.device_print(device))]
+    }
+
+    fn user_print(&self, user: &Name) -> Print {
+        self.printer.of((0_u8, user.clone().folded().as_str()))
+    }
+
+    fn device_print(&self, host: &Name) -> Print {
+        let host = host.clone().folded();
+        let label = host.as_str().split('.').next().unwrap_or_default();
+        self.printer.of((1_u8, label))
+    }
+}
