@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Reads events of the simulator with impacket's own client: endpoint mapper, NTLM, subscription, query,
-bookmark, refusals, close. Says what it checked; fails at the first thing that is not so."""
+bookmark, refusals, close. Says what it checked; fails at the first thing that is not so. Recordings
+(EVTX) that are named are loaded, too."""
 
 import json
 import os
@@ -18,6 +19,7 @@ EVEN6 = ("f6beaff7-1e19-4fbb-9f8f-b89e2018337c", "1.0")
 PASSWORD = "canary-of-the-simulator"
 QUERY = "*[System[(EventID=4768 or EventID=4624)]]\0"
 PULL = 0x10000000
+WAIT, CANCEL = 3, 14
 
 
 class Peer:
@@ -70,7 +72,8 @@ def subscribe(client, flags, bookmark=None):
     request["query"] = QUERY
     request["bookmarkXml"] = even6.NULL if bookmark is None else bookmark + "\0"
     request["Flags"] = flags | PULL
-    return client.request(request)["Handle"]
+    answer = client.request(request)
+    return answer["Handle"], answer["OpControl"]
 
 
 def following(client, handle, timeout=100):
@@ -98,6 +101,12 @@ def refused(expected, action):
         raise AssertionError(f"no error, expected {expected}")
 
 
+def call(client, opnum, handle):
+    """A call that impacket does not know: it takes a handle and answers with a status."""
+    client.call(opnum, handle.getData())
+    return lambda: int.from_bytes(client.recv()[-4:], "little")
+
+
 def said(what):
     print(f"ok: {what}", flush=True)
 
@@ -105,7 +114,7 @@ def said(what):
 def check(peer, address):
     client = connect(peer, address)
     said("endpoint mapper, NTLM, sealed bind")
-    handle = subscribe(client, 2)
+    handle, _ = subscribe(client, 2)
     refused(0x5B4, lambda: following(client, handle))
     said("nothing happened: ERROR_TIMEOUT")
     peer.tell(id=4768, user="alice", ip="10.0.0.7", controller=address)
@@ -117,13 +126,29 @@ def check(peer, address):
     assert [len(following(client, handle)) for _ in range(2)] == [100, 100]
     said("200 events, in answers of many fragments")
     bookmark = "<BookmarkList><Bookmark Channel='Security' RecordId='{}' IsCurrent='True'/></BookmarkList>"
-    again = subscribe(client, 3, bookmark.format(200))
+    again, control = subscribe(client, 3, bookmark.format(200))
     assert len(following(client, again)) == 2
     said("a bookmark is where it goes on")
+    for status in (0x5BF, 0x103):
+        peer.tell(do="empty", status=status, controller=address)
+        refused(status, lambda: following(client, again))
+    said("a pull that finds nothing ends as told")
+    waiting = call(client, WAIT, again)
+    assert call(connect(peer, address), CANCEL, control)() == 0
+    assert waiting() == 0x4C7
+    said("a waiting call is cancelled from another connection")
+    again, _ = subscribe(client, 3, bookmark.format(200))
+    assert call(client, WAIT, again)() == 0
+    peer.tell(do="silent", **{"is": True}, controller=address)
+    refused(0x103, lambda: following(client, again))
+    peer.tell(do="silent", **{"is": False}, controller=address)
+    said("a source falls silent while events wait, and speaks again")
     refused(0x3AA3, lambda: subscribe(client, 3, bookmark.format(900)))
+    peer.tell(do="roll", keep=50, controller=address)
+    refused(0x3AA3, lambda: subscribe(client, 3, bookmark.format(100)))
     peer.tell(do="clear", controller=address)
     refused(0x3AA3, lambda: subscribe(client, 3, bookmark.format(200)))
-    said("a bookmark into a cleared log is stale")
+    said("a bookmark into a log that rolled over or was cleared is stale")
     for status in (0x5, 0x3A98):
         peer.tell(do="fail", call="subscribe", status=status, controller=address)
         refused(status, lambda: subscribe(client, 2))
@@ -132,6 +157,11 @@ def check(peer, address):
     query["Path"], query["Query"], query["Flags"] = "Security\0", QUERY, 0x101
     assert client.request(query)["Error"]["Error"] == 0
     said("a query of what is in the log")
+    for file in sys.argv[1:]:
+        before = peer.tell(do="state", controller=address)["records"]
+        peer.tell(do="load", file=file, controller=address)
+        loaded = peer.tell(do="state", controller=address)["records"] - before
+        said(f"{loaded} recorded events of {file}")
     closing = even6.EvtRpcClose()
     closing["Handle"] = handle
     client.request(closing)
@@ -153,7 +183,7 @@ def main():
         try:
             check(peer, "127.0.40.1")
             clients = [connect(peer, address) for address in list(peer.ports)[1:]]
-            handles = [subscribe(client, 1) for client in clients]
+            handles = [subscribe(client, 1)[0] for client in clients]
             peer.tell(id=4768, user="dave")
             for client, handle in zip(clients, handles):
                 assert len(following(client, handle)) == 1
