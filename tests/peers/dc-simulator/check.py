@@ -158,9 +158,12 @@ def check(peer, address):
     assert client.request(query)["Error"]["Error"] == 0
     said("a query of what is in the log")
     for file in sys.argv[1:]:
-        before = peer.tell(do="state", controller=address)["records"]
         peer.tell(do="load", file=file, controller=address)
-        loaded = peer.tell(do="state", controller=address)["records"] - before
+        loaded = peer.tell(do="state", controller=address)["records"]
+        recorded = even6.EvtRpcRegisterRemoteSubscription()
+        recorded["channelPath"], recorded["query"] = "Security\0", "*\0"
+        recorded["bookmarkXml"], recorded["Flags"] = even6.NULL, 2 | PULL
+        assert len(following(client, client.request(recorded)["Handle"])) == loaded
         said(f"{loaded} recorded events of {file}")
     closing = even6.EvtRpcClose()
     closing["Handle"] = handle

@@ -79,8 +79,7 @@ class Control:
                 # Only here, for it needs the evtx package.
                 import transcode
 
-                for record, number, result in transcode.result_sets(said["file"]):
-                    log.append(record, number, result)
+                log.replace(list(transcode.result_sets(said["file"])))
             case "reboot":
                 controller.reboot()
             case "state":
