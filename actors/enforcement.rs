@@ -22,6 +22,7 @@ pub mod secret;
 mod strange;
 mod tally;
 mod tokens;
+mod voices;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use rollcall_wire::http::Request;
 use rollcall_wire::ptim;
 use rollcall_wire::srx::token;
 
+use crate::directory::Book;
 use crate::happenings::{Happening, QueryRefused, Responded};
 use crate::listener::{Routes, body};
 use crate::mailbox::Mailbox;
@@ -52,6 +54,7 @@ pub struct Enforcement {
     points: Arc<Points>,
     query: Mailbox<Query>,
     pushes: Pushes,
+    directory: Book,
     strange: Strange,
 }
 
@@ -77,9 +80,15 @@ struct Visit {
 }
 
 impl Enforcement {
-    /// Answers for `points` from `query`, and hands what is pushed to `pushes`.
-    pub fn new(points: Arc<Points>, query: Mailbox<Query>, pushes: Pushes) -> Self {
-        Self { points, query, pushes, strange: Strange::default() }
+    /// Answers for `points` from `query` in the names of the `directory`, and hands what is pushed to
+    /// `pushes`.
+    pub fn new(
+        points: Arc<Points>,
+        query: Mailbox<Query>,
+        pushes: Pushes,
+        directory: Book,
+    ) -> Self {
+        Self { points, query, pushes, directory, strange: Strange::default() }
     }
 
     /// What the listener answers. Paths are compared when a request comes, so that a reload may

@@ -135,8 +135,9 @@ impl Plan {
             token,
         }
         .routes();
+        let (query, directory) = (heart.query.clone(), heart.directory.clone());
         let enforcement_routes =
-            Enforcement::new(Arc::clone(&points), heart.query.clone(), pushes.clone()).routes();
+            Enforcement::new(Arc::clone(&points), query, pushes.clone(), directory).routes();
         let rest_desk = open(&heart, &rest, &rest_routes, settings.drain, &clock).await?;
         let ptim = employ_ptim(&heart, &settings, &pushes, &clock).await?;
         let mut house = House {

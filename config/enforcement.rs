@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rollcall_identity::directory::GroupFilter;
 use rollcall_identity::{Authority, Glob, Name};
 use rollcall_wire::ptim::Untimed;
 use rollcall_wire::srx::Dialect;
@@ -13,7 +14,7 @@ use crate::leaf::{Domain, UrlPath};
 use crate::listener::Transport;
 use crate::producers::ptim::{Login, untimed};
 use crate::section::Section;
-use crate::{HttpLimits, SecretHash, Tls, dialect};
+use crate::{HttpLimits, SecretHash, Tls, dialect, groups};
 
 /// The enforcement listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct Point {
     pub secret: SecretHash,
     /// How it asks and is answered.
     pub dialect: Dialect,
+    /// Which groups of the directory it hears of.
+    pub groups: GroupFilter,
     /// The domains whose users it hears of; empty means all.
     pub domains: Vec<Glob>,
     /// The networks it hears of; empty means all.
@@ -143,6 +146,7 @@ impl Point {
     pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
         let Login { name, addresses, client_id, secret } = Login::read(section);
         let dialect = section.section("dialect", dialect::read);
+        let groups = section.section("groups", groups::read);
         let (domains, include, exclude) = section.section("filter", |filter| {
             let domains: Vec<Glob> = filter.list("domains").unwrap_or_default();
             let include: Vec<IpNet> = filter.list("include").unwrap_or_default();
@@ -159,6 +163,7 @@ impl Point {
             client_id: client_id?,
             secret: secret?,
             dialect,
+            groups,
             domains,
             include,
             exclude,

@@ -15,6 +15,7 @@ mod describe;
 mod dialect;
 mod enforcement;
 mod file;
+mod groups;
 mod history;
 mod journal;
 mod leaf;

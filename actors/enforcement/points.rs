@@ -10,13 +10,14 @@ use ipnet::IpNet;
 use rollcall_config::{Enforcement, Point, Ptim, Pusher, SecretHash};
 use rollcall_identity::{Filter, Name, Origin, Producer, Revision, Timestamp};
 use rollcall_wire::ptim::Untimed;
-use rollcall_wire::srx::Dialect;
+use rollcall_wire::srx::{Dialect, Voice};
 use tokio::sync::watch;
 
 use super::lockout::Failures;
 use super::secret::Checker;
 use super::tally::{PointStatus, Role, Tally};
 use super::tokens::Tokens;
+use super::voices::SharedVoice;
 use crate::clock::Clock;
 use crate::happenings::{Happening, PointKnown};
 
@@ -52,6 +53,7 @@ pub(super) struct Client {
 /// What an enforcement point may hear, and how.
 pub(super) struct Asks {
     pub(super) dialect: Dialect,
+    pub(super) voice: Arc<SharedVoice>,
     pub(super) filter: Arc<Filter>,
 }
 
@@ -144,10 +146,12 @@ impl Roster {
             });
             kept.unwrap_or_else(|| Arc::new(Tally::new(name)))
         };
-        let points = enforcement
-            .points
-            .iter()
-            .map(|point| (point.client_id.clone(), Client::point(point, ptim, tally(&point.name))));
+        let mut voices = Vec::new();
+        let points = enforcement.points.iter().map(|point| {
+            let voice = Voice::new(point.dialect.clone(), point.groups.clone());
+            let voice = SharedVoice::among(&mut voices, voice);
+            (point.client_id.clone(), Client::point(point, ptim, tally(&point.name), voice))
+        });
         let pushers = ptim.clients.iter().map(|pusher| {
             (pusher.client_id.clone(), Client::pusher(pusher, ptim, tally(&pusher.name)))
         });
@@ -176,7 +180,7 @@ impl Roster {
 }
 
 impl Client {
-    fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>) -> Self {
+    fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>, voice: Arc<SharedVoice>) -> Self {
         let mut filter = Filter::default();
         filter.domains.clone_from(&point.domains);
         filter.include.clone_from(&point.include);
@@ -190,7 +194,7 @@ impl Client {
             name: point.name.clone(),
             secret: point.secret.clone(),
             addresses: point.addresses.clone(),
-            asks: Some(Asks { dialect: point.dialect.clone(), filter: Arc::new(filter) }),
+            asks: Some(Asks { dialect: point.dialect.clone(), voice, filter: Arc::new(filter) }),
             pushes: point.push.is_some().then(pushing),
             tally,
         }

@@ -331,6 +331,13 @@ const PARTICULAR: &[Row] = &[
         "Reports in those answers",
     ),
     (
+        "rollcall_answering_roles_left_out_total",
+        Counter,
+        Unit::Count,
+        &["point"],
+        "Groups that those reports leave out because somebody has more than go out",
+    ),
+    (
         "rollcall_answering_query_seconds",
         Histogram,
         Unit::Seconds,

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use rollcall_identity::{
-    Address, Change, GroupSet, Name, Posture, Principal, Session, Timestamp,
-};
+use rollcall_identity::{Address, Change, GroupSet, Name, Posture, Principal, Session, Timestamp};
 
 use super::{Format, Miss, Speaker, json, xml};
 

@@ -43,7 +43,10 @@ fn ended(before: Option<Session>) -> Change {
 }
 
 /// Answers in a dialect, with every group there is.
-fn answered(dialect: &Dialect, answer: impl FnOnce(Speaker<'_>, &mut Vec<u8>) -> Answer) -> (Answer, String) {
+fn answered(
+    dialect: &Dialect,
+    answer: impl FnOnce(Speaker<'_>, &mut Vec<u8>) -> Answer,
+) -> (Answer, String) {
     let voice = Voice::new(dialect.clone(), GroupFilter::default());
     let (netbios, mut out) = (NetbiosNames::default(), Vec::new());
     let answer = answer(Speaker { voice: &voice, netbios: &netbios }, &mut out);
