@@ -1,10 +1,13 @@
 //! The stage of the stories: the real server, firewalls that poll it, senders, and patience.
 
 mod authority;
+mod clearpass;
+mod https;
 mod lines;
 mod metrics;
 mod peer;
 mod secrets;
+mod secure_edge;
 mod server;
 mod setup;
 mod srx;
@@ -12,10 +15,13 @@ mod stream;
 mod waiting;
 
 pub(crate) use authority::Authority;
+pub(crate) use clearpass::{ClearPass, PASSWORD};
+pub(crate) use https::Fault;
 pub(crate) use lines::{Vpn, frame_3164};
 pub(crate) use metrics::{Account, Metrics};
 pub(crate) use peer::{Running, peer, run, skip};
 pub(crate) use secrets::hash;
+pub(crate) use secure_edge::{CLIENT_SECRET, ONBOARDING, SecureEdge};
 pub(crate) use server::{Answer, Server, rollcall};
 pub(crate) use setup::{SECRET, Setup, point};
 pub(crate) use srx::{Failed, Heard, Srx};

@@ -11,6 +11,7 @@ mod harness;
 mod operations;
 mod peers;
 mod ptim;
+mod push;
 mod rest;
 mod security;
 mod srx;
