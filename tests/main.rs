@@ -8,6 +8,8 @@
 
 mod accounting;
 mod harness;
+mod journal;
+mod logon;
 mod operations;
 mod peers;
 mod ptim;

@@ -1,8 +1,10 @@
 //! What happens where events become changes.
 
-use metrics::{counter, gauge};
-use rollcall_identity::{Origin, Verdict};
-use tracing::{error, trace, warn};
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use rollcall_identity::{Address, Origin, Verdict};
+use tracing::{debug, error, trace, warn};
 
 use super::Happening;
 
@@ -26,6 +28,23 @@ impl Happening for Decided<'_> {
     }
 }
 
+/// So many users came to an address that it is taken to be shared, and serves none of them.
+pub(crate) struct AddressShared<'a> {
+    pub origin: &'a Origin,
+    pub address: Address,
+}
+
+impl Happening for AddressShared<'_> {
+    fn emit(self) {
+        let Self { origin, address } = self;
+        counter!("rollcall_deciding_addresses_shared_total").increment(1);
+        warn!(
+            producer = %origin.producer, client = %origin.client, %address,
+            "so many users came to an address that it is taken to be shared"
+        );
+    }
+}
+
 /// The size of the table after a batch.
 pub(crate) struct TableGrew {
     pub sessions: usize,
@@ -39,7 +58,7 @@ impl Happening for TableGrew {
     }
 }
 
-/// The journal could not take events.
+/// The journal could not take a batch. That it is ill, and why, is said once.
 pub(crate) struct JournalRefused<'a> {
     pub error: &'a str,
 }
@@ -47,7 +66,7 @@ pub(crate) struct JournalRefused<'a> {
 impl Happening for JournalRefused<'_> {
     fn emit(self) {
         counter!("rollcall_deciding_journal_errors_total").increment(1);
-        error!(error = self.error, "the journal refused events");
+        debug!(error = self.error, "the journal refused events");
     }
 }
 
@@ -73,5 +92,16 @@ impl Happening for TableRestored {
     fn emit(self) {
         counter!("rollcall_deciding_restorations_total").increment(1);
         warn!(sessions = self.sessions, "the cache was replaced; its sessions were kept");
+    }
+}
+
+/// A group of batches is durable.
+pub(crate) struct Committed {
+    pub took: Duration,
+}
+
+impl Happening for Committed {
+    fn emit(self) {
+        histogram!("rollcall_deciding_commit_seconds").record(self.took.as_secs_f64());
     }
 }

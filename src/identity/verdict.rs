@@ -1,7 +1,7 @@
 //! What was decided about an event, and by which rule: closed sets, so that they can be counted.
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumIter, IntoStaticStr};
+use strum::{EnumIter, EnumString, IntoStaticStr};
 
 /// The end of every event: exactly one of three. `received = applied + deduplicated + refused`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -17,7 +17,17 @@ pub enum Verdict {
 
 /// Why the table changed.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, IntoStaticStr, EnumIter,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    EnumIter,
+    EnumString,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -44,6 +54,8 @@ pub enum Rule {
     LoggedOut,
     /// The logoff time passed.
     LogoffTime,
+    /// More users came within a minute than one address can have: it serves none until it is quiet.
+    AddressShared,
 }
 
 /// Why an event was not allowed to change the table. Written so that an administrator who reads it
@@ -100,6 +112,9 @@ pub enum Refusal {
     /// A stronger proof than this put somebody there who is still seen, or said that they are.
     #[error("a stronger proof than this holds the address")]
     Weaker,
+    /// So many users came to the address that it is taken to be shared.
+    #[error("so many users came to the address that it is taken to be shared")]
+    AddressShared,
     /// A logout, rekey or refresh of somebody who is not the one there.
     #[error("another user has the address")]
     OtherUser,
@@ -139,6 +154,11 @@ impl Verdict {
             Self::Deduplicated => "deduplicated",
             Self::Refused(_) => "refused",
         }
+    }
+
+    /// Whether it says that the address is shared.
+    pub(crate) const fn is_shared(self) -> bool {
+        matches!(self, Self::Applied(Rule::AddressShared) | Self::Refused(Refusal::AddressShared))
     }
 
     /// The rule or the refusal, for instance `later_user` or `too_old`.

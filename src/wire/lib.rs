@@ -4,7 +4,9 @@
 //! This crate is pure. It opens no socket and reads no clock: the time of arrival is a parameter,
 //! and every length that came from outside is checked before anything is allocated for it.
 
+pub mod event_log;
 pub mod http;
+pub mod msrpc;
 pub mod ptim;
 pub mod secure_edge;
 pub mod srx;
