@@ -15,7 +15,7 @@ pub use self::catalogue::{Instrument, Metric, catalogue, describe, markdown};
 pub(crate) use self::deciding::*;
 pub use self::receiving::{Dropped, Received};
 pub(crate) use self::receiving::{
-    KernelDropped, ProducerBegins, SenderUnknown, StreamClosed, StreamRefused,
+    KernelDropped, OverShare, ProducerBegins, SenderUnknown, StreamClosed, StreamRefused,
 };
 pub(crate) use self::supervising::*;
 

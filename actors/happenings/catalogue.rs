@@ -106,6 +106,13 @@ const PARTICULAR: &[Row] = &[
         "Datagrams that the kernel dropped because nobody read them in time",
     ),
     (
+        "rollcall_receiving_over_share_total",
+        Counter,
+        Unit::Count,
+        &["producer", "client"],
+        "Datagrams dropped because a client sent more than its share of a socket that overflowed",
+    ),
+    (
         "rollcall_receiving_streams_refused_total",
         Counter,
         Unit::Count,
