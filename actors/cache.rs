@@ -1,6 +1,8 @@
 //! The cache: puts events in order through the journal, folds them into the table, and shows the
 //! changes to its consumers. It decides nothing itself; that is the table's.
 
+pub(crate) mod learning;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +10,15 @@ use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
 use rollcall_identity::{
-    Address, Event, Explanation, Name, Origin, Producer, Refusal, Revision, Rule, Rules, Table,
-    Timestamp, Verdict,
+    Address, Event, Explanation, Name, Origin, Producer, ReadPosition, Refusal, Revision, Rule,
+    Rules, Source, Survey, Table, Timestamp, Verdict,
 };
 use tokio::sync::oneshot;
 
+use self::learning::Learning;
 use crate::account::Account;
 use crate::clock::Clock;
+use crate::directory::Book;
 use crate::happenings::{
     AddressShared, Decided, Happening, NothingToRestore, TableGrew, TableRestored,
 };
@@ -29,6 +33,8 @@ use crate::query::{Changed, Query, Snapshot};
 pub struct Apply {
     /// What the producer saw.
     pub events: Vec<Event>,
+    /// How far it has read with them.
+    pub read: Option<ReadPosition>,
     /// What accounts for them until they are decided.
     pub account: Account,
 }
@@ -116,6 +122,21 @@ impl Message for Recount {
     type Result = Estate;
 }
 
+/// Asks how far a source was read, as last committed.
+#[derive(Debug)]
+pub struct LastRead(pub Source);
+
+impl Message for LastRead {
+    type Result = Result<Option<Arc<[u8]>>, Refused>;
+}
+
+/// Gives the table, as it stands when this is reached, to whoever writes it down.
+pub(crate) struct TakeStock(pub Survey);
+
+impl Message for TakeStock {
+    type Result = ();
+}
+
 /// What the journal has committed, in order.
 pub(crate) struct Committed(Vec<Entry>);
 
@@ -139,11 +160,21 @@ const EXPIRIES: usize = 1024;
 /// How often ends and refusals are forgotten that do not matter any more.
 const FORGETTING: Duration = Duration::from_secs(60);
 
+/// What decisions depend on besides events and sessions.
+#[derive(Clone)]
+pub(crate) struct Grounds {
+    /// The rules in force at each moment.
+    pub rules: Arc<ArcSwap<Rules>>,
+    /// Who users and devices are.
+    pub directory: Book,
+}
+
 /// The role.
 pub struct Cache {
     term: Term,
     table: Table,
-    rules: Arc<ArcSwap<Rules>>,
+    grounds: Grounds,
+    learning: Learning,
     journal: JournalWriter,
     query: Mailbox<Query>,
     clock: Clock,
@@ -156,7 +187,7 @@ impl Cache {
     /// by the rules in force at that moment.
     pub(crate) fn new(
         term: Term,
-        rules: Arc<ArcSwap<Rules>>,
+        grounds: Grounds,
         journal: JournalWriter,
         query: Mailbox<Query>,
         clock: Clock,
@@ -171,7 +202,8 @@ impl Cache {
         Self {
             term,
             table: Table::default(),
-            rules,
+            grounds,
+            learning: Learning::default(),
             journal,
             query,
             clock,
@@ -180,10 +212,12 @@ impl Cache {
         }
     }
 
-    /// Hands events to the journal; the answer comes when they are visible.
-    fn order(&self, Apply { events, account }: Apply) -> Reply<Result<Receipt, Refused>> {
+    /// Enters what directories know of those whom the events speak of, and hands them to the
+    /// journal; the answer comes when they are visible.
+    fn order(&self, Apply { mut events, read, account }: Apply) -> Reply<Result<Receipt, Refused>> {
+        self.grounds.directory.enter(&mut events);
         let (receipt, taken) = oneshot::channel();
-        match self.journal.hand_over(Batch { events, account, receipt }) {
+        match self.journal.hand_over(Batch { events, read, account, receipt }) {
             Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(Refused::Gone)) }),
             Err(refused) => Reply::Now(Err(refused)),
         }
@@ -220,6 +254,7 @@ impl Cache {
                 Verdict::Refused(refusal) => receipt.refuse(refusal),
             }
             tally.count(&event.origin, decision.verdict);
+            self.learning.note(decision.change.as_ref());
             changed.note(event.seen, decision.change);
         }
         // Posted here and not in the future, so that changes stay in order; bounded by the batches
@@ -246,7 +281,7 @@ impl Cache {
         }
         let more = due.len() == EXPIRIES;
         let account = Account::open("cache", 0);
-        if let Reply::Later(taken) = self.order(Apply { events: due, account }) {
+        if let Reply::Later(taken) = self.order(Apply { events: due, read: None, account }) {
             let taken = wrap_future::<_, Seat<Self>>(taken);
             desk.spawn(taken.map(move |_, seat, desk| {
                 if more {
@@ -264,7 +299,11 @@ impl Role for Cache {
 
     fn started(&mut self, desk: &mut Desk<Self>) {
         match self.term.begin(self.clock.now()) {
-            Beginning::First => {}
+            Beginning::First(legacy) => {
+                self.folded = legacy.handover.newest;
+                self.table = legacy.table;
+                TableGrew { sessions: self.table.len(), revision: self.folded.0 }.emit();
+            }
             Beginning::Anew => NothingToRestore { actor: "cache" }.emit(),
             Beginning::Successor => {
                 let (query, term) = (self.query.clone(), self.term.number());
@@ -279,7 +318,7 @@ impl Role for Cache {
         }
         desk.run_interval(FORGETTING, |seat, _| {
             let cache = seat.role();
-            cache.table.forget_before(cache.clock.now() - cache.rules.load().memory());
+            cache.table.forget_before(cache.clock.now() - cache.grounds.rules.load().memory());
         });
         desk.run_interval(Duration::from_secs(1), |seat, desk| {
             let now = seat.role().clock.now();
@@ -296,7 +335,7 @@ impl Receive<Apply> for Cache {
 
 impl Receive<Committed> for Cache {
     fn receive(&mut self, Committed(mut entries): Committed, _: &mut Desk<Self>) -> Reply<()> {
-        let rules = self.rules.load_full();
+        let rules = self.grounds.rules.load_full();
         let mut receipts = Vec::with_capacity(entries.len());
         for entry in &mut entries {
             if !self.term.lasts() {
@@ -326,5 +365,23 @@ impl Receive<Recount> for Cache {
     fn receive(&mut self, _: Recount, _: &mut Desk<Self>) -> Reply<Estate> {
         let handover = self.table.hand_over(self.folded);
         Reply::Now(Estate { term: self.term.number(), handover })
+    }
+}
+
+impl Receive<TakeStock> for Cache {
+    fn receive(&mut self, TakeStock(survey): TakeStock, _: &mut Desk<Self>) -> Reply<()> {
+        survey(self.table.hand_over(self.folded));
+        Reply::Now(())
+    }
+}
+
+impl Receive<LastRead> for Cache {
+    fn receive(
+        &mut self,
+        LastRead(source): LastRead,
+        _: &mut Desk<Self>,
+    ) -> Reply<Result<Option<Arc<[u8]>>, Refused>> {
+        let journal = self.journal.clone();
+        Reply::later(async move { journal.read_position(source).await })
     }
 }

@@ -7,12 +7,14 @@
 mod answering;
 mod catalogue;
 mod deciding;
+mod journal;
 mod receiving;
 mod supervising;
 
 pub(crate) use self::answering::*;
 pub use self::catalogue::{Instrument, Metric, catalogue, describe, markdown};
 pub(crate) use self::deciding::*;
+pub(crate) use self::journal::*;
 pub use self::receiving::{Dropped, Received};
 pub(crate) use self::receiving::{
     KernelDropped, OverShare, ProducerBegins, SenderUnknown, StreamClosed, StreamRefused,

@@ -4,16 +4,16 @@ pub(crate) mod succession;
 
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use rollcall_identity::{Journal, Limits, Revision, Rules};
+use rollcall_identity::{Journal, JournalError, Limits, Revision, Rules};
 use tokio::sync::watch;
 
-use self::succession::Succession;
-use crate::cache::Cache;
+use self::succession::{Legacy, Succession, estate};
+use crate::cache::{Cache, Grounds, Recount};
 use crate::clock::Clock;
-use crate::journal::JournalWriter;
+use crate::directory::Book;
+use crate::journal::{Illness, JournalThread, JournalWriter};
 use crate::mailbox::{Gone, Mailbox};
 use crate::query::Query;
 use crate::supervisor::{Dismiss, Hire, Patience, Supervisor};
@@ -30,7 +30,11 @@ pub struct Heart {
     pub newest: watch::Receiver<Revision>,
     /// The rules by which the cache decides, from its next batch on.
     pub rules: Arc<ArcSwap<Rules>>,
-    journal: JoinHandle<()>,
+    /// What directories say, for those who write it and those who look something up.
+    pub directory: Book,
+    /// Why the journal takes no events, when it does not.
+    pub illness: Illness,
+    journal: JournalThread,
 }
 
 /// Why the heart could not begin to beat.
@@ -39,19 +43,22 @@ pub enum StillBorn {
     /// The system gave no thread.
     #[error("the journal's thread could not be started: {0}")]
     Thread(#[from] io::Error),
+    /// What earlier lives of the process left cannot be read.
+    #[error("nothing can be restored: {}", .0.0)]
+    Journal(#[from] JournalError),
     /// The supervisor ended before it had begun.
     #[error(transparent)]
     Gone(#[from] Gone),
 }
 
 impl Heart {
-    /// Starts it on the calling thread's actix system, from the sink upward: the query actor is
-    /// there before the cache that feeds it.
+    /// Starts it on the calling thread's actix system, with what the journal holds, from the sink
+    /// upward: the query actor is there before the cache that feeds it.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the journal cannot be read, or the system gives no thread.
     pub async fn start(
-        journal: impl Journal + 'static,
+        mut journal: impl Journal + 'static,
         rules: Rules,
         limits: Limits,
         clock: &Clock,
@@ -60,30 +67,35 @@ impl Heart {
         let query = Mailbox::<Query>::new("query", clock.clone());
         let cache = Mailbox::<Cache>::new("cache", clock.clone());
         let (tell, newest) = watch::channel(Revision::default());
-        let (writer, thread) = JournalWriter::start(journal, cache.clone())?;
-        let succession = Succession::new(writer.epoch());
+        let (table, restored) = journal.restore(&rules)?;
+        let legacy = Legacy::of(table, restored);
+        let (writer, thread) = JournalWriter::start(journal, cache.clone(), clock.clone())?;
+        let (succession, illness) = (Succession::new(writer.epoch(), legacy), writer.illness());
         let (terms, feeder, time) = (succession.clone(), cache.clone(), clock.clone());
         let answers =
             move || Query::new(terms.query(), limits, feeder.clone(), tell.clone(), time.clone());
         supervisor.send(Hire::new(query.clone(), answers)).await?;
-        let rules = Arc::new(ArcSwap::from_pointee(rules));
-        let (sink, time, in_force) = (query.clone(), clock.clone(), Arc::clone(&rules));
+        let (rules, directory) = (Arc::new(ArcSwap::from_pointee(rules)), Book::default());
+        let grounds = Grounds { rules: Arc::clone(&rules), directory: directory.clone() };
+        let (sink, time) = (query.clone(), clock.clone());
         let decides = move || {
-            let (rules, term) = (Arc::clone(&in_force), succession.cache());
-            Cache::new(term, rules, writer.clone(), sink.clone(), time.clone())
+            let (grounds, term) = (grounds.clone(), succession.cache());
+            Cache::new(term, grounds, writer.clone(), sink.clone(), time.clone())
         };
         supervisor.send(Hire::new(cache.clone(), decides)).await?;
-        Ok(Self { supervisor, cache, query, newest, rules, journal: thread })
+        Ok(Self { supervisor, cache, query, newest, rules, directory, illness, journal: thread })
     }
 
     /// Stops deciding, and then answering. Whatever was handed over before is in the journal.
     pub async fn stop(self) {
+        // A cache that cannot tell leaves the journal to be folded at the next start.
+        let last = estate(&self.cache, Recount).await.ok().map(|estate| estate.handover);
         for actor in ["cache", "query"] {
             // A supervisor that is gone has nobody left to dismiss.
             let _ = self.supervisor.send(Dismiss(actor.to_owned())).await;
         }
         // The cache's factory held the last way into the journal.
-        let _ = tokio::task::spawn_blocking(move || self.journal.join()).await;
+        let _ = tokio::task::spawn_blocking(move || self.journal.join(last)).await;
     }
 }
 

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::enforcement::{Enforcement, Points};
 use crate::happenings::{Happening, Insecure};
 use crate::heart::{Heart, StillBorn};
+use crate::journal::DurableJournal;
 use crate::listener::{Listener, Routes};
 use crate::mailbox::{Gone, Mailbox};
 use crate::producers::ptim::{Ptim, Pushes};
@@ -33,6 +34,7 @@ pub struct Plan {
     settings: Settings,
     clock: Clock,
     token: Token,
+    journal: Option<DurableJournal>,
     recruits: Recruits,
     enforcement: Option<Door>,
     rest: Door,
@@ -67,13 +69,14 @@ impl Plan {
             noted(error);
         }
         let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
+        let journal = doors::journal(&settings.journal, clock).map_err(&mut noted);
         let recruits = staff::draw(&settings, clock, &Staff::new(), &mut noted);
         let enforcement = Door::enforcement(&settings, clock, None).map_err(&mut noted);
         let rest = Door::rest(&settings, clock, None).map_err(&mut noted);
-        match (token, enforcement, rest) {
-            (Ok(token), Ok(enforcement), Ok(rest)) if problems.is_empty() => {
+        match (token, journal, enforcement, rest) {
+            (Ok(token), Ok(journal), Ok(enforcement), Ok(rest)) if problems.is_empty() => {
                 let clock = clock.clone();
-                Ok(Self { settings, clock, token, recruits, enforcement, rest })
+                Ok(Self { settings, clock, token, journal, recruits, enforcement, rest })
             }
             _ => Err(problems),
         }
@@ -92,16 +95,21 @@ impl Plan {
     /// listener calls when somebody wants the configuration read anew.
     ///
     /// # Errors
-    /// When the system gives no threads.
+    /// When the journal cannot be read, or the system gives no threads.
     pub async fn build(
         self,
         reload: Reload,
         prometheus: PrometheusHandle,
     ) -> Result<House, StillBorn> {
-        let Self { settings, clock, token, recruits, enforcement, rest } = self;
-        let journal = MemoryJournal::new(u64::try_from(clock.now().millis()).unwrap_or(0));
-        let limits = limits(&settings.history);
-        let heart = Heart::start(journal, in_force(&settings), limits, &clock).await?;
+        let Self { settings, clock, token, journal, recruits, enforcement, rest } = self;
+        let (limits, rules) = (limits(&settings.history), in_force(&settings));
+        let heart = match journal {
+            Some(journal) => Heart::start(journal, rules, limits, &clock).await?,
+            None => {
+                let epoch = u64::try_from(clock.now().millis()).unwrap_or(0);
+                Heart::start(MemoryJournal::new(epoch), rules, limits, &clock).await?
+            }
+        };
         let (draining, newest) = (watch::Sender::new(false), heart.newest.clone());
         let points = Points::new(&settings.enforcement, &settings.ptim, newest, clock.clone());
         let (points, pushes) = (Arc::new(points), Pushes::default());
@@ -113,6 +121,7 @@ impl Plan {
             cache: heart.cache.clone(),
             supervisor: heart.supervisor.clone(),
             newest: heart.newest.clone(),
+            illness: heart.illness.clone(),
             draining: draining.subscribe(),
             points: Arc::new(move || serde_json::json!(told.status())),
             reload,
@@ -194,6 +203,7 @@ impl House {
             ("drain", old.drain != new.drain),
             ("rules", old.rules != new.rules),
             ("history", old.history != new.history),
+            ("journal", old.journal != new.journal),
             ("syslog", old.syslog != new.syslog),
             ("ptim", old.ptim != new.ptim),
             ("enforcement", old.enforcement != new.enforcement),
@@ -206,7 +216,7 @@ impl House {
                 differs.iter().filter(|(name, differs)| *differs && wanted.contains(name));
             differs.map(|(name, _)| (*name).to_owned()).collect()
         };
-        let waits: &[&str] = &["data", "history", "log", "rest.token_file"];
+        let waits: &[&str] = &["data", "history", "journal", "log", "rest.token_file"];
         ReloadReport {
             changed: differs
                 .iter()

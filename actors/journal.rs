@@ -1,21 +1,53 @@
 //! The journal's own thread: it appends what the cache hands over, commits in groups, and hands
 //! what is committed back to the cache, in order.
 
+mod cells;
+mod damage;
+mod durable;
+mod events;
+mod file;
+mod folder;
+mod inspecting;
+mod keeper;
+mod lexicon;
+mod manifest;
+mod positions;
+mod reading;
+mod restoring;
+mod sealing;
+mod segment;
+mod sessions;
+mod snapshot;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use rollcall_identity::{Event, Journal, JournalError, Revision};
-use tokio::sync::oneshot;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use rollcall_identity::{Event, Handover, Journal, JournalError, ReadPosition, Revision, Source};
+use tokio::sync::{oneshot, watch};
 
+pub use self::damage::Damage;
+pub use self::durable::DurableJournal;
+pub use self::inspecting::{Inspected, export, inspect};
+pub use self::manifest::{Manifest, Sealed};
+pub use self::terms::Terms;
 use crate::account::Account;
-use crate::cache::{Cache, Receipt, Refused};
-use crate::happenings::{Happening, JournalRefused};
+use crate::cache::{Cache, Receipt, Refused, TakeStock};
+use crate::clock::Clock;
+use crate::happenings::{Committed, Happening, JournalRefused};
 use crate::mailbox::Mailbox;
 
 /// A batch on its way through the journal.
 pub(crate) struct Batch {
     /// What is to be appended.
     pub events: Vec<Event>,
+    /// How far its producer has read with it.
+    pub read: Option<ReadPosition>,
     /// What accounts for them until they are decided.
     pub account: Account,
     /// Who waits for it to be visible.
@@ -30,28 +62,63 @@ pub(crate) struct Entry {
     pub batch: Batch,
 }
 
+/// Why the journal takes no events at the moment; `None` while it does.
+pub type Illness = watch::Receiver<Option<JournalError>>;
+
 /// The way into the journal. When the last one is dropped, the thread commits and ends.
 #[derive(Clone)]
 pub struct JournalWriter {
     epoch: u64,
-    batches: Sender<Batch>,
+    orders: Sender<Order>,
+    illness: Illness,
+}
+
+/// What the journal's thread is asked for.
+enum Order {
+    Write(Batch),
+    Tell(Source, oneshot::Sender<Option<Arc<[u8]>>>),
+}
+
+/// The journal's thread, to be waited for.
+pub(crate) struct JournalThread {
+    last: Sender<Handover>,
+    thread: JoinHandle<()>,
+}
+
+impl JournalThread {
+    /// Waits until it has ended, which it does when the last way into it is gone. `last` is the
+    /// table as of some committed position, when somebody could tell.
+    pub(crate) fn join(self, last: Option<Handover>) {
+        if let Some(last) = last {
+            let _ = self.last.try_send(last);
+        }
+        // One that panicked has nothing left to write.
+        let _ = self.thread.join();
+    }
 }
 
 /// How many batches one commit covers at most: what can wait, the cache's mailbox bounds already.
 const GROUP: usize = 64;
 
+/// How long the thread waits for a batch before it looks after the journal.
+const TENDING: Duration = Duration::from_secs(1);
+
 impl JournalWriter {
     /// Starts the thread. What is committed goes to the actor behind `cache`.
-    pub fn start(
+    pub(crate) fn start(
         journal: impl Journal + 'static,
         cache: Mailbox<Cache>,
-    ) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (batches, inbox) = bounded(2 * GROUP);
+        clock: Clock,
+    ) -> io::Result<(Self, JournalThread)> {
+        let (orders, inbox) = bounded(2 * GROUP);
+        let (last, last_words) = bounded(1);
         let epoch = journal.epoch();
+        let (tell, illness) = watch::channel(journal.illness().cloned());
+        let writing = Writing { journal, cache, clock, tell };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || write(journal, &inbox, &cache))?;
-        Ok((Self { epoch, batches }, thread))
+            .spawn(move || writing.work(&inbox, &last_words))?;
+        Ok((Self { epoch, orders, illness }, JournalThread { last, thread }))
     }
 
     /// The epoch of the positions that this journal hands out.
@@ -59,32 +126,105 @@ impl JournalWriter {
         self.epoch
     }
 
+    /// How the journal is.
+    pub fn illness(&self) -> Illness {
+        self.illness.clone()
+    }
+
     /// Hands a batch over without waiting.
     pub(crate) fn hand_over(&self, batch: Batch) -> Result<(), Refused> {
-        self.batches.try_send(batch).map_err(|refused| match refused {
-            TrySendError::Full(batch) => batch.account.lost("cache_busy", Refused::Busy),
-            TrySendError::Disconnected(batch) => {
-                let refused = Refused::Journal("its thread has ended".to_owned());
-                batch.account.lost("journal_ill", refused)
+        self.orders.try_send(Order::Write(batch)).map_err(|refused| {
+            let (order, reason, refused) = match refused {
+                TrySendError::Full(order) => (order, "cache_busy", Refused::Busy),
+                TrySendError::Disconnected(order) => {
+                    let refused = Refused::Journal("its thread has ended".to_owned());
+                    (order, "journal_ill", refused)
+                }
+            };
+            match order {
+                Order::Write(batch) => batch.account.lost(reason, refused),
+                Order::Tell(..) => refused,
             }
         })
     }
+
+    /// How far `source` was read, as last committed.
+    pub(crate) async fn read_position(&self, source: Source) -> Result<Option<Arc<[u8]>>, Refused> {
+        let (tell, told) = oneshot::channel();
+        self.orders.try_send(Order::Tell(source, tell)).map_err(|_| Refused::Busy)?;
+        told.await.map_err(|_| Refused::Journal("its thread has ended".to_owned()))
+    }
 }
 
-fn write(mut journal: impl Journal, inbox: &Receiver<Batch>, cache: &Mailbox<Cache>) {
-    while let Ok(first) = inbox.recv() {
-        let group = std::iter::once(first).chain(inbox.try_iter().take(GROUP - 1));
+/// The thread at work.
+struct Writing<J> {
+    journal: J,
+    cache: Mailbox<Cache>,
+    clock: Clock,
+    tell: watch::Sender<Option<JournalError>>,
+}
+
+impl<J: Journal> Writing<J> {
+    fn work(mut self, inbox: &Receiver<Order>, last_words: &Receiver<Handover>) {
+        loop {
+            match inbox.recv_timeout(TENDING) {
+                Ok(first) => {
+                    let more = inbox.try_iter().take(GROUP - 1);
+                    self.write(std::iter::once(first).chain(more));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.tend();
+        }
+        self.journal.close(last_words.try_recv().ok());
+    }
+
+    /// Appends a group of batches, commits them together, and hands them on.
+    fn write(&mut self, group: impl Iterator<Item = Order>) {
         let mut entries = Vec::new();
-        for batch in group {
-            match journal.append(&batch.events) {
-                Ok(first) => entries.push(Entry { first, batch }),
-                Err(error) => refuse(batch, &error),
+        let began = Clock::instant();
+        for order in group {
+            match order {
+                Order::Tell(source, tell) => {
+                    // Whoever does not wait any more does not need it.
+                    let _ = tell.send(self.journal.read_position(&source));
+                }
+                Order::Write(batch) => {
+                    match self.journal.append(&batch.events, batch.read.as_ref()) {
+                        Ok(first) => entries.push(Entry { first, batch }),
+                        Err(error) => refuse(batch, &error),
+                    }
+                }
             }
         }
-        match journal.commit() {
-            Ok(_) => cache.send_committed(entries),
+        if entries.is_empty() {
+            return;
+        }
+        match self.journal.commit() {
+            Ok(_) => {
+                Committed { took: began.elapsed() }.emit();
+                self.cache.send_committed(entries);
+            }
             Err(error) => entries.into_iter().for_each(|entry| refuse(entry.batch, &error)),
         }
+    }
+
+    fn tend(&mut self) {
+        let survey = self.journal.tend(self.clock.now());
+        if let Some(survey) = survey {
+            // Behind everything that was committed, and before everything that will be. A cache
+            // that is gone lets the journal ask again another time.
+            drop(self.cache.post(TakeStock(survey)));
+        }
+        let illness = self.journal.illness();
+        self.tell.send_if_modified(|told| {
+            let differs = told.as_ref().map(|told| &told.0) != illness.map(|illness| &illness.0);
+            if differs {
+                *told = illness.cloned();
+            }
+            differs
+        });
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod account;
 pub mod cache;
 pub mod clock;
+pub mod directory;
 pub mod enforcement;
 pub mod happenings;
 pub mod heart;

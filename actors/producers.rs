@@ -6,14 +6,17 @@ pub mod syslog;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
-use rollcall_identity::{Event, Name, Producer as Word};
+use rollcall_identity::directory::{Affected, Gone};
+use rollcall_identity::{Event, Name, Origin, Producer as Word, ReadPosition, Source};
 use tokio::sync::watch;
 
 use crate::account::Account;
-use crate::cache::{Apply, Cache, Receipt, Refused};
+use crate::cache::learning::Learnt;
+use crate::cache::{Apply, Cache, LastRead, Receipt, Refused};
 use crate::happenings::{Dropped, Happening, ProducerBegins, Received};
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
@@ -64,6 +67,9 @@ pub struct Outlet {
 pub struct Harvest {
     /// The events that were read.
     pub events: Vec<Event>,
+    /// How far the producer has read with them: its own name for what it reads, and its own bytes,
+    /// at most [`ReadPosition::LIMIT`]. They are committed together.
+    pub read: Option<(Name, Arc<[u8]>)>,
     dropped: Vec<Loss>,
 }
 
@@ -118,11 +124,14 @@ impl Outlet {
         for Loss { reason, form, count } in harvest.dropped.drain(..) {
             self.dropped(reason, form.as_ref().map_or("none", Name::as_str), count);
         }
-        if events.is_empty() {
+        let read = harvest.read.take();
+        if events.is_empty() && read.is_none() {
             return None;
         }
+        let read =
+            read.and_then(|(name, place)| Some(ReadPosition { source: self.source(name)?, place }));
         let account = Account::open(Arc::clone(&self.name), count);
-        let emit = Emit(Apply { events, account });
+        let emit = Emit(Apply { events, read, account });
         // While the producer's actor is being replaced, what was read waits for its successor.
         self.desk.presence().await;
         Some(Pending(match self.desk.queue(emit).await {
@@ -131,9 +140,54 @@ impl Outlet {
         }))
     }
 
+    /// How far the producer had read in what it calls `name` when it was last committed; `None` when
+    /// it never was. To be asked at each beginning, since what was handed over and not committed is
+    /// to be read again.
+    ///
+    /// # Errors
+    /// When the journal cannot tell now.
+    pub async fn last_read(&self, name: Name) -> Result<Option<Arc<[u8]>>, Refused> {
+        let Some(source) = self.source(name) else { return Ok(None) };
+        self.desk.presence().await;
+        self.desk.send(LastRead(source)).await?
+    }
+
+    fn source(&self, name: Name) -> Option<Source> {
+        Some(Source { producer: Name::new(&self.name).ok()?, name })
+    }
+
+    /// Tells what a directory says otherwise, in the name of `origin`. Returns when whoever asks sees
+    /// it; while the cache is being replaced or takes nothing, it waits.
+    pub async fn learnt(&self, affected: Affected, gone: Gone, origin: Arc<Origin>) {
+        if affected.is_empty() {
+            return;
+        }
+        let learnt = Learnt { affected, gone, origin };
+        loop {
+            self.desk.presence().await;
+            if let Ok(answer) = self.desk.queue(Tell(learnt.clone())).await
+                && let Ok(Ok(())) = answer.await
+            {
+                return;
+            }
+            tokio::time::sleep(TELL_AGAIN).await;
+        }
+    }
+
     fn dropped(&self, reason: &'static str, form: &str, count: u64) {
         Dropped { producer: &self.name, reason, form, count }.emit();
     }
+}
+
+/// How long to wait before what a directory says is told to another cache.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a directory says otherwise.
+#[derive(Debug)]
+pub(crate) struct Tell(Learnt);
+
+impl Message for Tell {
+    type Result = Result<(), Refused>;
 }
 
 /// Events that the producer saw.
@@ -206,6 +260,30 @@ impl Receive<Emit> for Producing {
             // What was received waits for a cache that is being replaced.
             cache.presence().await;
             cache.send(apply).await?
+        })
+    }
+}
+
+impl Receive<LastRead> for Producing {
+    fn receive(
+        &mut self,
+        asked: LastRead,
+        _: &mut Desk<Self>,
+    ) -> Reply<Result<Option<Arc<[u8]>>, Refused>> {
+        let cache = self.cache.clone();
+        Reply::later(async move {
+            cache.presence().await;
+            cache.send(asked).await?
+        })
+    }
+}
+
+impl Receive<Tell> for Producing {
+    fn receive(&mut self, Tell(learnt): Tell, _: &mut Desk<Self>) -> Reply<Result<(), Refused>> {
+        let cache = self.cache.clone();
+        Reply::later(async move {
+            cache.presence().await;
+            cache.send(learnt).await?
         })
     }
 }

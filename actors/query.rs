@@ -154,8 +154,14 @@ impl Role for Query {
     const CAPACITY: usize = 1024;
 
     fn started(&mut self, desk: &mut Desk<Self>) {
-        if self.term.begin(self.clock.now()) != Beginning::Successor {
-            return;
+        match self.term.begin(self.clock.now()) {
+            Beginning::Successor => {}
+            Beginning::First(legacy) => {
+                self.log = ChangeLog::restore(self.term.epoch(), self.limits, legacy.handover);
+                self.newest.send_replace(self.log.newest());
+                return;
+            }
+            Beginning::Anew => return,
         }
         let cache = self.cache.clone();
         let estate = async move { estate(&cache, Recount).await };

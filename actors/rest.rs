@@ -32,6 +32,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 pub use self::token::Token;
 use crate::cache::Cache;
 use crate::happenings::{Happening, Responded};
+use crate::journal::Illness;
 use crate::mailbox::Mailbox;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -66,6 +67,8 @@ pub struct Rest {
     pub supervisor: Mailbox<Supervisor>,
     /// How far the query actor knows: what wakes the live streams.
     pub newest: watch::Receiver<Revision>,
+    /// Why the journal takes no events, when it does not: the server is not ready then.
+    pub illness: Illness,
     /// Whether the server is stopping: it is not ready then, and the live streams end.
     pub draining: watch::Receiver<bool>,
     /// How the enforcement points are.

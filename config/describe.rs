@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter, Write};
 use ipnet::IpNet;
 use rollcall_identity::{Authority, Kind};
 
-use crate::leaf::Ranged;
-use crate::{Enforcement, Point, Settings, Syslog, SyslogClient, Tls};
+use crate::leaf::{Bytes, Ranged};
+use crate::{Enforcement, Journal, JournalKind, Point, Settings, Syslog, SyslogClient, Tls};
 
 impl Display for Settings {
     /// One line for each thing; no secrets.
@@ -34,6 +34,7 @@ impl Display for Settings {
             "history      {ends} ended sessions, for {}",
             self.history.tombstones.written()
         )?;
+        journal(f, &self.journal)?;
         for producer in &self.syslog {
             syslog(f, producer)?;
         }
@@ -55,6 +56,16 @@ impl Display for Settings {
         writeln!(f, "log          {}, {}", self.log.format.as_str(), self.log.level.as_str())?;
         write!(f, "drain        {}", self.drain.written())
     }
+}
+
+fn journal(f: &mut Formatter<'_>, journal: &Journal) -> fmt::Result {
+    if journal.kind == JournalKind::Memory {
+        return writeln!(f, "journal      in memory: every start begins with no session");
+    }
+    let (folder, events) = (journal.folder.display(), journal.segment_events);
+    writeln!(f, "journal      in {folder}, kept {}", journal.retention.written())?;
+    let (age, bytes) = (journal.segment_age.written(), Bytes(journal.retention_bytes).written());
+    writeln!(f, "             up to {bytes}, in segments of {events} events or {age}")
 }
 
 fn syslog(f: &mut Formatter<'_>, producer: &Syslog) -> fmt::Result {

@@ -13,7 +13,7 @@ use strum::{IntoEnumIterator, VariantNames};
 use toml::de::DeValue;
 
 use crate::nearest::nearest;
-use crate::{Format, Level, SenderTime};
+use crate::{Format, JournalKind, Level, SenderTime};
 
 pub(crate) use address::{ClientId, UrlPath};
 pub(crate) use measure::Bytes;
@@ -175,6 +175,14 @@ impl Leaf for Kind {
 /// The kinds that a source can be granted.
 pub(crate) fn sendable() -> impl Iterator<Item = Kind> {
     Kind::iter().filter(|kind| kind.is_sent())
+}
+
+impl Leaf for JournalKind {
+    const EXPECTED: &'static str = "\"disk\" or \"memory\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        word(value, Self::VARIANTS)
+    }
 }
 
 impl Leaf for Format {

@@ -9,8 +9,8 @@ use crate::reading::{Document, Environment, Reading};
 use crate::section::Section;
 use crate::template::Templates;
 use crate::{
-    Enforcement, History, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog, Tls,
-    clients_file, file, rules,
+    Enforcement, History, Journal, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog,
+    Tls, clients_file, file, rules,
 };
 
 /// Everything that Rollcall is configured with. Sections compare, so that a reload restarts only
@@ -25,6 +25,8 @@ pub struct Settings {
     pub rules: Rules,
     /// How long ended sessions are remembered.
     pub history: History,
+    /// What survives the process.
+    pub journal: Journal,
     /// The syslog producers.
     pub syslog: Vec<Syslog>,
     /// The pushing producer.
@@ -110,6 +112,7 @@ impl Settings {
             drain: section.within("drain", Duration::from_secs(10), DRAINS),
             rules: section.section("rules", rules::read),
             history: section.section("history", History::read),
+            journal: section.section("journal", |journal| Journal::read(journal, &data)),
             syslog: section.sections("syslog", |syslog| Syslog::read(syslog, &templates)),
             ptim: section.section("ptim", Ptim::read),
             enforcement: section.section("enforcement", Enforcement::read),

@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod health;
+mod journal;
 mod output;
 mod secret;
 mod server;
@@ -77,6 +78,9 @@ enum Command {
     /// Manage the firewalls that may ask.
     #[command(subcommand)]
     Client(client::Client),
+    /// Check the journal on disk, or print what is in it.
+    #[command(subcommand)]
+    Journal(journal::Journal),
     /// Handle client secrets.
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -165,6 +169,7 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Actors) => health::actors(&server()?, output),
         Some(Command::Reload) => health::reload(&server()?, output),
         Some(Command::Client(client)) => client.run(config.as_deref(), &reach, output),
+        Some(Command::Journal(journal)) => journal.run(config.as_deref(), output),
         Some(Command::Secret(secret)) => secret.run(&mut io::stdin().lock(), output),
         Some(Command::SyslogTest(test)) => {
             test.run(config.as_deref(), &mut io::stdin().lock(), output)

@@ -8,6 +8,7 @@
 
 mod accounting;
 mod harness;
+mod journal;
 mod operations;
 mod peers;
 mod ptim;

@@ -294,7 +294,7 @@ fn what_is_secret_in_the_data_folder_is_for_its_owner_alone() {
                 folders.push(path);
                 continue;
             }
-            let text = fs::read_to_string(&path).unwrap();
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
             if path.ends_with("admin.token") || text.contains("PRIVATE KEY") {
                 let mode = fs::metadata(&path).unwrap().permissions().mode();
                 assert_eq!(mode & 0o177, 0, "{}: {mode:o}", path.display());

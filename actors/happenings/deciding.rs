@@ -1,8 +1,10 @@
 //! What happens where events become changes.
 
-use metrics::{counter, gauge};
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
 use rollcall_identity::{Address, Origin, Verdict};
-use tracing::{error, trace, warn};
+use tracing::{debug, error, trace, warn};
 
 use super::Happening;
 
@@ -56,7 +58,7 @@ impl Happening for TableGrew {
     }
 }
 
-/// The journal could not take events.
+/// The journal could not take a batch. That it is ill, and why, is said once.
 pub(crate) struct JournalRefused<'a> {
     pub error: &'a str,
 }
@@ -64,7 +66,7 @@ pub(crate) struct JournalRefused<'a> {
 impl Happening for JournalRefused<'_> {
     fn emit(self) {
         counter!("rollcall_deciding_journal_errors_total").increment(1);
-        error!(error = self.error, "the journal refused events");
+        debug!(error = self.error, "the journal refused events");
     }
 }
 
@@ -90,5 +92,16 @@ impl Happening for TableRestored {
     fn emit(self) {
         counter!("rollcall_deciding_restorations_total").increment(1);
         warn!(sessions = self.sessions, "the cache was replaced; its sessions were kept");
+    }
+}
+
+/// A group of batches is durable.
+pub(crate) struct Committed {
+    pub took: Duration,
+}
+
+impl Happening for Committed {
+    fn emit(self) {
+        histogram!("rollcall_deciding_commit_seconds").record(self.took.as_secs_f64());
     }
 }

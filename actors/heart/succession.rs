@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::Message;
-use rollcall_identity::{Handover, Timestamp};
+use rollcall_identity::{Handover, Revision, Table, Timestamp};
 
 use crate::mailbox::{Gone, Mailbox, Receive};
 
@@ -23,6 +23,8 @@ pub(crate) struct Succession(Arc<Mutex<Book>>);
 #[derive(Debug)]
 struct Book {
     epoch: u64,
+    /// What was restored at the start; gone when the first cache has it.
+    legacy: Legacy,
     /// Whether a cache ever decided anything: before that, there is nothing to take over.
     begun: bool,
     cache: Office,
@@ -55,11 +57,27 @@ pub(crate) struct Term {
     succession: Succession,
 }
 
+/// What earlier lives of the process left: the same for both, to each in its own shape.
+#[derive(Debug, Default)]
+pub(crate) struct Legacy {
+    /// For the cache.
+    pub(crate) table: Table,
+    /// For the query actor; of the cache's only the newest position is filled.
+    pub(crate) handover: Handover,
+}
+
+impl Legacy {
+    /// What `table`, in which everything up to `newest` is folded, leaves to both.
+    pub(crate) fn of(table: Table, newest: Revision) -> Self {
+        Self { handover: table.hand_over(newest), table }
+    }
+}
+
 /// How a term begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Beginning {
-    /// Nothing was ever known.
-    First,
+    /// With what earlier lives of the process left.
+    First(Box<Legacy>),
     /// What is known is to be taken over from the other.
     Successor,
     /// What was known is lost with the other. The epoch is a new one.
@@ -89,9 +107,9 @@ pub(crate) enum Vacant {
 
 impl Succession {
     /// Nobody is there yet.
-    pub(crate) fn new(epoch: u64) -> Self {
+    pub(crate) fn new(epoch: u64, legacy: Legacy) -> Self {
         let (cache, query) = (Office::default(), Office::default());
-        Self(Arc::new(Mutex::new(Book { epoch, begun: false, cache, query })))
+        Self(Arc::new(Mutex::new(Book { epoch, legacy, begun: false, cache, query })))
     }
 
     /// A new cache is made. Whatever its predecessor held can no longer be reached.
@@ -127,6 +145,21 @@ impl Book {
             Half::Query => &mut self.query,
         }
     }
+
+    /// The query actor may fail and ask again before there is a cache; the first cache is the last
+    /// that is left anything.
+    fn leave_to(&mut self, half: Half) -> Legacy {
+        match half {
+            Half::Query => {
+                Legacy { table: Table::default(), handover: self.legacy.handover.clone() }
+            }
+            Half::Cache => {
+                let Legacy { table, handover } = std::mem::take(&mut self.legacy);
+                let handover = Handover { newest: handover.newest, ..Handover::default() };
+                Legacy { table, handover }
+            }
+        }
+    }
 }
 
 impl Term {
@@ -149,16 +182,16 @@ impl Term {
     pub(crate) fn begin(&self, now: Timestamp) -> Beginning {
         self.succession.with(|book| {
             let beginning = match self.half {
-                _ if !book.begun => Beginning::First,
+                _ if !book.begun => Beginning::First(Box::new(book.leave_to(self.half))),
                 Half::Cache if !book.query.held => Beginning::Anew,
                 Half::Cache | Half::Query => Beginning::Successor,
             };
-            if beginning == Beginning::Anew {
+            if matches!(beginning, Beginning::Anew) {
                 // Later than every epoch before, also those of earlier lives of the process.
                 let time = u64::try_from(now.millis()).unwrap_or_default();
                 book.epoch = time.max(book.epoch + 1);
             }
-            if beginning != Beginning::Successor {
+            if !matches!(beginning, Beginning::Successor) {
                 book.begun |= self.half == Half::Cache;
                 self.establish(book);
             }
@@ -227,9 +260,10 @@ mod tests {
 
     /// A query actor and a cache in their first terms.
     fn begun() -> (Succession, Term, Term) {
-        let succession = Succession::new(7);
+        let succession = Succession::new(7, Legacy::default());
         let (query, cache) = (succession.query(), succession.cache());
-        assert_eq!((query.begin(*NOW), cache.begin(*NOW)), (Beginning::First, Beginning::First));
+        assert!(matches!(query.begin(*NOW), Beginning::First(_)));
+        assert!(matches!(cache.begin(*NOW), Beginning::First(_)));
         (succession, query, cache)
     }
 
@@ -238,20 +272,20 @@ mod tests {
         let (succession, query, cache) = begun();
         drop(cache);
         let cache = succession.cache();
-        assert_eq!(cache.begin(*NOW), Beginning::Successor);
+        assert!(matches!(cache.begin(*NOW), Beginning::Successor));
         assert_eq!(cache.succeed(query.number()), Ok(()));
         drop(query);
         let query = succession.query();
-        assert_eq!(query.begin(*NOW), Beginning::Successor);
+        assert!(matches!(query.begin(*NOW), Beginning::Successor));
         assert_eq!(query.succeed(cache.number()), Ok(()));
         assert_eq!((query.epoch(), cache.number(), query.number()), (7, 2, 2));
     }
 
     #[test]
     fn a_query_actor_that_ends_before_there_was_a_cache_begins_again() {
-        let succession = Succession::new(7);
+        let succession = Succession::new(7, Legacy::default());
         drop(succession.query());
-        assert_eq!(succession.query().begin(*NOW), Beginning::First);
+        assert!(matches!(succession.query().begin(*NOW), Beginning::First(_)));
     }
 
     #[test]
@@ -259,8 +293,8 @@ mod tests {
         let (succession, query, cache) = begun();
         drop((query, cache));
         let (query, cache) = (succession.query(), succession.cache());
-        assert_eq!(query.begin(*NOW), Beginning::Successor);
-        assert_eq!(cache.begin(*NOW), Beginning::Anew);
+        assert!(matches!(query.begin(*NOW), Beginning::Successor));
+        assert!(matches!(cache.begin(*NOW), Beginning::Anew));
         assert_eq!(query.succeed(1), Err(Vacant::Outdated), "what the first cache said is void");
         assert_eq!(query.succeed(2), Ok(()));
         assert_eq!(query.epoch(), 1_795_290_600_000);
@@ -276,7 +310,7 @@ mod tests {
         drop(cache);
         let cache = succession.cache();
         assert_eq!(query.succeed(from), Ok(()));
-        assert_eq!(cache.begin(*NOW), Beginning::Successor);
+        assert!(matches!(cache.begin(*NOW), Beginning::Successor));
         assert_eq!((cache.succeed(query.number()), query.epoch()), (Ok(()), 7));
     }
 
@@ -292,10 +326,7 @@ mod tests {
         let query = succession.query();
         assert_eq!(query.succeed(cache.number()), Ok(()));
         drop(cache);
-        assert_eq!(
-            succession.cache().begin(*NOW),
-            Beginning::Successor,
-            "the query actor holds it"
-        );
+        let begun = succession.cache().begin(*NOW);
+        assert!(matches!(begun, Beginning::Successor), "the query actor holds it");
     }
 }

@@ -93,7 +93,12 @@ impl Life {
 
     async fn apply(&self, event: Event) -> Receipt {
         let account = Account::open("test", 1);
-        self.heart.cache.send(Apply { events: vec![event], account }).await.unwrap().unwrap()
+        self.heart
+            .cache
+            .send(Apply { events: vec![event], read: None, account })
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     async fn see(&self, kind: Kind, user: &str) {
@@ -256,7 +261,7 @@ fn what_is_folded_before_a_panic_in_the_same_commit_is_shown() {
         let batch = |user| {
             let (receipt, taken) = oneshot::channel::<Result<Receipt, Refused>>();
             let events = vec![life.event(Kind::VpnUp, user, 0)];
-            (Batch { events, account: Account::open("test", 1), receipt }, taken)
+            (Batch { events, read: None, account: Account::open("test", 1), receipt }, taken)
         };
         let ((good, _taken), (bad, lost)) = (batch("alice"), batch("bob"));
         // There is no position after this one: to count on from it panics.
@@ -273,7 +278,7 @@ fn what_is_folded_before_a_panic_in_the_same_commit_is_shown() {
 #[test]
 fn a_batch_without_events_does_not_take_the_place_of_the_next_event() {
     story(async |life| {
-        let nothing = Apply { events: Vec::new(), account: Account::open("test", 0) };
+        let nothing = Apply { events: Vec::new(), read: None, account: Account::open("test", 0) };
         life.heart.cache.send(nothing).await.unwrap().unwrap();
         life.kill_query().await;
         life.see(Kind::VpnUp, "alice").await;

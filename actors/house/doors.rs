@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_config::{self as config, HttpLimits, Settings, Tls};
+use rollcall_config::{self as config, HttpLimits, JournalKind, Settings, Tls};
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
+use crate::journal::{DurableJournal, Terms};
 use crate::listener::{Bound, Plan, Routes};
 use crate::producers::syslog::Syslog;
 use crate::rest::Token;
@@ -190,6 +191,26 @@ pub(super) fn make_folder(data: &Path) -> Result<(), Obstacle> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
     let who = format!("the data folder {}", data.display());
     made.map_err(|error| Obstacle::of(&who, &error))
+}
+
+/// Takes the folder of a journal on disk; `None` for one in memory.
+pub(super) fn journal(
+    section: &config::Journal,
+    clock: &Clock,
+) -> Result<Option<DurableJournal>, Obstacle> {
+    if section.kind == JournalKind::Memory {
+        return Ok(None);
+    }
+    let terms = Terms {
+        segment_events: section.segment_events as u64,
+        segment_age: section.segment_age,
+        retention: section.retention,
+        retention_bytes: section.retention_bytes as u64,
+        snapshot_interval: section.snapshot_interval,
+    };
+    let who = format!("the journal in {}", section.folder.display());
+    let opened = DurableJournal::open(&section.folder, terms, clock.clone());
+    opened.map(Some).map_err(|error| Obstacle::of(&who, &error))
 }
 
 /// Opens the administrators' token, and makes it at a first start.

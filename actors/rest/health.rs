@@ -45,7 +45,9 @@ pub(super) async fn readyz(rest: Data<Rest>) -> Result<&'static str, Problem> {
     )
     .await;
     let draining = rest.draining.borrow().then(|| "the server is stopping".to_owned());
-    let reasons: Vec<String> = [cache, query, supervisor, draining].into_iter().flatten().collect();
+    let illness = rest.illness.borrow().as_ref().map(ToString::to_string);
+    let reasons = [cache, query, supervisor, illness, draining];
+    let reasons: Vec<String> = reasons.into_iter().flatten().collect();
     if reasons.is_empty() {
         return Ok("ready\n");
     }

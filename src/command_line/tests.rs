@@ -70,13 +70,14 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
     let authority = Authority { kinds: vec![Kind::Login, Kind::Logout], ..Authority::default() };
     rules.authorities.insert((name("syslog"), name("fw1")), authority);
     let heart = Heart::start(MemoryJournal::new(7), rules, Limits::default(), &clock);
-    let Heart { supervisor, cache, query, newest, .. } = heart.await.unwrap();
+    let Heart { supervisor, cache, query, newest, illness, .. } = heart.await.unwrap();
     let draining = tokio::sync::watch::Sender::new(false);
     let rest = Rest {
         query,
         cache: cache.clone(),
         supervisor: supervisor.clone(),
         newest,
+        illness,
         draining: draining.subscribe(),
         points: Arc::new(|| {
             let fw1 = json!({"name": "fw1", "role": "enforcement_point", "queries": 7});
@@ -174,7 +175,7 @@ impl House {
     fn apply(&self, events: &[Event]) {
         for _ in 0..500 {
             let account = Account::open("tests", 0);
-            let batch = Apply { events: events.to_vec(), account };
+            let batch = Apply { events: events.to_vec(), read: None, account };
             if let Ok(Ok(_)) = self.cache.send_blocking(batch) {
                 return;
             }

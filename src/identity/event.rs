@@ -84,6 +84,7 @@ impl Kind {
     Serialize,
     Deserialize,
     IntoStaticStr,
+    EnumString,
     EnumIter,
 )]
 #[serde(rename_all = "snake_case")]

@@ -1,8 +1,11 @@
 //! The one ordered log of events. What is in it is acknowledged; what is not is not.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Event;
+use crate::{Event, Handover, Name, Rules, Table, Timestamp};
 
 /// A position in the journal. Only the journal hands them out: they begin at 1 and never repeat
 /// within an epoch.
@@ -19,9 +22,37 @@ impl std::fmt::Display for Revision {
 }
 
 /// Why the journal could not take events. Nothing of the batch is in it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("the journal cannot take events: {0}")]
 pub struct JournalError(pub String);
+
+/// What a producer reads: one event log, one directory, one file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source {
+    /// The configured name of the producer.
+    pub producer: Name,
+    /// Its own name for what it reads.
+    pub name: Name,
+}
+
+/// How far a producer has read: a bookmark, a cookie, an update sequence number. It is committed
+/// together with the events that it covers, so that after a crash neither is ahead of the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadPosition {
+    /// In what.
+    pub source: Source,
+    /// How far, in the producer's own bytes; at most [`ReadPosition::LIMIT`].
+    pub place: Arc<[u8]>,
+}
+
+impl ReadPosition {
+    /// The longest place, in bytes. A DirSync cookie (MS-ADTS 3.1.1.3.4.1.3) of a large forest has
+    /// some kilobytes.
+    pub const LIMIT: usize = 1 << 20;
+}
+
+/// Takes the table as it stands after everything that was committed when it was asked for.
+pub type Survey = Box<dyn FnOnce(Handover) + Send>;
 
 /// Append, commit, fold, fan out: the first two. Called by one thread.
 pub trait Journal: Send {
@@ -29,18 +60,46 @@ pub trait Journal: Send {
     /// from nothing.
     fn epoch(&self) -> u64;
 
+    /// The table that everything committed so far folds to by `rules`, and the last position that
+    /// is in it. Called once, before anything is appended.
+    ///
+    /// # Errors
+    /// When it cannot be said at all what was committed.
+    fn restore(&mut self, rules: &Rules) -> Result<(Table, Revision), JournalError>;
+
     /// Appends `events` in order and returns the position of the first. They may not be shown to
-    /// anybody before [`Journal::commit`] returned.
+    /// anybody before [`Journal::commit`] returned. `read` becomes durable together with them.
     ///
     /// # Errors
     /// When none of them could be appended.
-    fn append(&mut self, events: &[Event]) -> Result<Revision, JournalError>;
+    fn append(
+        &mut self,
+        events: &[Event],
+        read: Option<&ReadPosition>,
+    ) -> Result<Revision, JournalError>;
 
     /// Makes everything appended durable, and returns the last position that is.
     ///
     /// # Errors
     /// When it is not known to be durable: nothing since the last commit may be acknowledged.
     fn commit(&mut self) -> Result<Revision, JournalError>;
+
+    /// How far `source` was read, as last committed.
+    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>>;
+
+    /// Why it takes no events at the moment; `None` while it does.
+    fn illness(&self) -> Option<&JournalError> {
+        None
+    }
+
+    /// Does at `now` what is to be done between commits: called after each, and once a second while
+    /// there is none. When it wants to know the table, it says what takes it.
+    fn tend(&mut self, _now: Timestamp) -> Option<Survey> {
+        None
+    }
+
+    /// Ends well. `last` is the table as of some committed position, when somebody could tell.
+    fn close(&mut self, _last: Option<Handover>) {}
 }
 
 /// A journal that hands out positions and keeps nothing: the state lives as long as the process.
@@ -48,13 +107,15 @@ pub trait Journal: Send {
 pub struct MemoryJournal {
     epoch: u64,
     next: u64,
+    appended: Vec<ReadPosition>,
+    read: BTreeMap<Source, Arc<[u8]>>,
 }
 
 impl MemoryJournal {
     /// An empty journal. `epoch` must differ from that of every earlier one, for instance the
     /// milliseconds of the process's start.
     pub fn new(epoch: u64) -> Self {
-        Self { epoch, next: 1 }
+        Self { epoch, next: 1, appended: Vec::new(), read: BTreeMap::new() }
     }
 }
 
@@ -63,13 +124,28 @@ impl Journal for MemoryJournal {
         self.epoch
     }
 
-    fn append(&mut self, events: &[Event]) -> Result<Revision, JournalError> {
+    fn restore(&mut self, _: &Rules) -> Result<(Table, Revision), JournalError> {
+        Ok((Table::default(), Revision(self.next - 1)))
+    }
+
+    fn append(
+        &mut self,
+        events: &[Event],
+        read: Option<&ReadPosition>,
+    ) -> Result<Revision, JournalError> {
         let first = Revision(self.next);
         self.next += events.len() as u64;
+        self.appended.extend(read.cloned());
         Ok(first)
     }
 
     fn commit(&mut self) -> Result<Revision, JournalError> {
+        let read = self.appended.drain(..).map(|read| (read.source, read.place));
+        self.read.extend(read);
         Ok(Revision(self.next - 1))
+    }
+
+    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
+        self.read.get(source).cloned()
     }
 }

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use ureq::Agent;
 
-use super::{Account, Metrics, PATIENCE, SECRET, Setup, Srx, until, within};
+use super::{Account, Failed, Metrics, PATIENCE, SECRET, Setup, Srx, until, within};
 
 /// A server that runs; killed when dropped, unless it was stopped.
 pub(crate) struct Server {
@@ -26,6 +26,16 @@ pub(crate) struct Server {
     rest: String,
     token: String,
     agent: Agent,
+}
+
+/// What is left of a server that was killed.
+pub(crate) struct Killed(Arc<Setup>);
+
+impl Killed {
+    /// Starts it again, with the same configuration and the same data.
+    pub(crate) fn start_again(self) -> Server {
+        Server::run(self.0)
+    }
 }
 
 /// One line of what the server says at its start: `listening  <name>  <scheme>://<address>`.
@@ -52,13 +62,21 @@ impl Answer {
 
     /// Reads an answer to its end.
     pub(crate) fn read(response: ureq::http::Response<ureq::Body>) -> Self {
+        Self::read_while_alive(response).unwrap_or_else(|failed| panic!("{failed:?}"))
+    }
+
+    /// The same of a server that may be killed meanwhile.
+    pub(crate) fn read_while_alive(
+        response: ureq::http::Response<ureq::Body>,
+    ) -> Result<Self, Failed> {
         let (parts, mut body) = response.into_parts();
         let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let headers = parts.headers.iter().map(header).collect();
-        let text = body.with_config().limit(256 << 20).read_to_string().unwrap();
-        Self { status: parts.status.as_u16(), headers, text }
+        let text = body.with_config().limit(256 << 20).read_to_string();
+        let text = text.map_err(|why| Failed::Unreachable(why.to_string()))?;
+        Ok(Self { status: parts.status.as_u16(), headers, text })
     }
 }
 
@@ -76,10 +94,15 @@ impl Server {
     }
 
     /// Kills it, as a crash or the kernel would, and starts it again.
-    pub(crate) fn killed_and_started(mut self) -> Self {
+    pub(crate) fn killed_and_started(self) -> Self {
+        self.kill().start_again()
+    }
+
+    /// Kills it, as a crash or the kernel would.
+    pub(crate) fn kill(mut self) -> Killed {
         self.signal(Signal::SIGKILL);
         self.ended();
-        Self::run(Arc::clone(&self.setup))
+        Killed(Arc::clone(&self.setup))
     }
 
     fn run(setup: Arc<Setup>) -> Self {

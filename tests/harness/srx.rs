@@ -100,8 +100,13 @@ impl Srx {
         panic!("no server answered: {failures:?}");
     }
 
+    /// Its cookie of the primary.
+    pub(crate) fn cookie(&self) -> Option<&str> {
+        self.servers[0].cookie.as_deref()
+    }
+
     /// Reads batches until one is not full.
-    fn batches(&mut self, server: usize) -> Result<(), Failed> {
+    pub(crate) fn batches(&mut self, server: usize) -> Result<(), Failed> {
         while self.page(server)? >= self.count {}
         Ok(())
     }
@@ -142,6 +147,21 @@ impl Srx {
         Answer::read(request.content_type(content_type).send(body).unwrap())
     }
 
+    /// Posts events in Rollcall's own JSON to a primary that may be killed at any moment; the answer
+    /// whatever it is, or that there was none.
+    pub(crate) fn offer(&mut self, events: &Value) -> Result<Answer, Failed> {
+        let token = self.token(0)?;
+        let request = self.agent.post(format!("{}/api/v1/events", self.servers[0].url));
+        let request = request.header("Authorization", format!("Bearer {token}"));
+        let answer = request.content_type("application/json").send(events.to_string());
+        let answer = answer.map_err(|why| Failed::Unreachable(why.to_string()))?;
+        let answer = Answer::read_while_alive(answer)?;
+        if answer.status == 401 {
+            self.servers[0].token = None;
+        }
+        Ok(answer)
+    }
+
     /// Posts events in Rollcall's own JSON to the primary.
     pub(crate) fn post_events(&mut self, events: &Value) -> Answer {
         self.push("/api/v1/events", "application/json", &events.to_string())
@@ -169,7 +189,7 @@ impl Srx {
             let url = format!("{}/user_query/v2{rest}", self.servers[server].url);
             let request = self.agent.get(url).header("Authorization", format!("Bearer {token}"));
             let answer = request.call().map_err(|why| Failed::Unreachable(why.to_string()))?;
-            match Answer::read(answer) {
+            match Answer::read_while_alive(answer)? {
                 answer if answer.status == 200 => return Ok(answer),
                 answer if answer.status == 401 && first => self.servers[server].token = None,
                 answer => return Err(Failed::Refused(answer)),
@@ -200,7 +220,8 @@ impl Srx {
         ];
         let request = self.agent.post(format!("{}/oauth_token/oauth", self.servers[server].url));
         let answer = request.send_form(form);
-        answer.map(Answer::read).map_err(|why| Failed::Unreachable(why.to_string()))
+        let answer = answer.map_err(|why| Failed::Unreachable(why.to_string()))?;
+        Answer::read_while_alive(answer)
     }
 
     fn hear(&mut self, report: &Value) {

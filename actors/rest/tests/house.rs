@@ -63,13 +63,14 @@ impl House {
         let clock = Clock::system();
         let journal = MemoryJournal::new(Self::EPOCH);
         let heart = Heart::start(journal, rules(), limits, &clock).await.unwrap();
-        let Heart { supervisor, cache, query, newest, .. } = heart;
+        let Heart { supervisor, cache, query, newest, illness, .. } = heart;
         let draining = watch::Sender::new(false);
         let rest = Rest {
             query,
             cache: cache.clone(),
             supervisor: supervisor.clone(),
             newest,
+            illness,
             draining: draining.subscribe(),
             points: Arc::new(|| json!([{"name": "srx1", "lag": 0}])),
             reload: reload(),
@@ -130,7 +131,7 @@ impl House {
 
     pub(super) async fn apply(&self, events: Vec<Event>) -> Receipt {
         let account = Account::open("test", events.len() as u64);
-        self.cache.send(Apply { events, account }).await.unwrap().unwrap()
+        self.cache.send(Apply { events, read: None, account }).await.unwrap().unwrap()
     }
 
     pub(super) async fn login(&self, address: &str, user: &str) {

@@ -1,0 +1,127 @@
+//! What happens to the journal on disk.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use strum::IntoStaticStr;
+use tracing::{error, info, warn};
+
+use super::Happening;
+use crate::journal::Damage;
+
+/// The journal cannot make events durable: none are taken until it can.
+pub(crate) struct JournalIll<'a> {
+    pub error: &'a Damage,
+}
+
+impl Happening for JournalIll<'_> {
+    fn emit(self) {
+        counter!("rollcall_deciding_journal_illnesses_total").increment(1);
+        gauge!("rollcall_deciding_journal_ill").set(1.0);
+        error!(error = %self.error, "the journal takes no events; questions are still answered");
+    }
+}
+
+/// The journal takes events again, in a new segment.
+pub(crate) struct JournalHealed {
+    pub after: u64,
+}
+
+impl Happening for JournalHealed {
+    fn emit(self) {
+        gauge!("rollcall_deciding_journal_ill").set(0.0);
+        info!(after = self.after, "the journal takes events again");
+    }
+}
+
+/// What earlier lives of the process left was read.
+pub(crate) struct JournalRestored {
+    pub sessions: usize,
+    /// How many events were folded after the snapshot.
+    pub events: u64,
+    pub revision: u64,
+    /// Whether consumers begin from nothing, because something that was acknowledged may be missing.
+    pub is_new_epoch: bool,
+    pub took: Duration,
+}
+
+impl Happening for JournalRestored {
+    fn emit(self) {
+        let Self { sessions, events, revision, is_new_epoch, took } = self;
+        gauge!("rollcall_deciding_journal_ill").set(0.0);
+        gauge!("rollcall_deciding_restore_seconds").set(took.as_secs_f64());
+        info!(sessions, events, revision, ?took, "the journal is read");
+        if is_new_epoch {
+            warn!("something may be missing in the journal: firewalls begin from nothing");
+        }
+    }
+}
+
+/// A file of the journal is damaged. What can be read of it is used.
+pub(crate) struct JournalDamaged<'a> {
+    pub file: &'a str,
+    pub damage: &'a Damage,
+    /// Where it lies now.
+    pub aside: &'a str,
+}
+
+impl Happening for JournalDamaged<'_> {
+    fn emit(self) {
+        let Self { file, damage, aside } = self;
+        counter!("rollcall_deciding_journal_damaged_files_total").increment(1);
+        error!(file, %damage, aside, "a file of the journal is damaged");
+    }
+}
+
+/// A segment never changes any more.
+pub(crate) struct SegmentSealed<'a> {
+    pub file: &'a str,
+    pub events: u64,
+    pub bytes: u64,
+}
+
+impl Happening for SegmentSealed<'_> {
+    fn emit(self) {
+        let Self { file, events, bytes } = self;
+        counter!("rollcall_deciding_journal_sealed_total").increment(1);
+        info!(file, events, bytes, "a segment of the journal is sealed");
+    }
+}
+
+/// The table was written down.
+pub(crate) struct SnapshotWritten {
+    pub revision: u64,
+    pub sessions: usize,
+}
+
+impl Happening for SnapshotWritten {
+    fn emit(self) {
+        let Self { revision, sessions } = self;
+        counter!("rollcall_deciding_journal_snapshots_total").increment(1);
+        info!(revision, sessions, "the table is written down");
+    }
+}
+
+/// What is done beside the journal.
+#[derive(Debug, Clone, Copy, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum JournalChore {
+    /// Writing the table down.
+    Snapshot,
+    /// Sealing segments, and throwing away what has had its time.
+    Tidy,
+}
+
+/// A chore failed. It is done another time; nothing is lost.
+pub(crate) struct JournalChoreFailed<'a> {
+    pub chore: JournalChore,
+    pub error: &'a Damage,
+}
+
+impl Happening for JournalChoreFailed<'_> {
+    fn emit(self) {
+        let chore: &'static str = self.chore.into();
+        counter!("rollcall_deciding_journal_chores_failed_total", "chore" => chore).increment(1);
+        warn!(chore, error = %self.error, "a chore of the journal failed and is tried again");
+    }
+}

@@ -1,0 +1,248 @@
+//! The journal on disk: append-only segments, one written at a time, each commit durable before
+//! anything of it is acknowledged.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::fcntl::Flock;
+use rollcall_identity::{
+    Event, Handover, Journal, JournalError, ReadPosition, Revision, Rules, Source, Survey, Table,
+    Timestamp,
+};
+
+use super::damage::Damage;
+use super::folder::Folder;
+use super::keeper::Keeper;
+use super::positions::Positions;
+use super::restoring::{Restored, restore};
+use super::segment::{Beginning, Segment};
+use super::terms::Terms;
+use crate::clock::Clock;
+use crate::happenings::{Happening, JournalHealed, JournalIll, JournalRestored};
+
+/// How often a journal that is ill tries to begin a new segment.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How often sealed segments are looked through for what has had its time, when none is added.
+const TIDY: Duration = Duration::from_secs(600);
+
+/// The journal on disk.
+pub struct DurableJournal {
+    folder: Folder,
+    terms: Terms,
+    clock: Clock,
+    epoch: u64,
+    /// The last position that was acknowledged, or could have been.
+    committed: Revision,
+    /// The next position to hand out. Those of a batch that failed are not handed out again: they
+    /// may be on the disk.
+    next: Revision,
+    /// What is appended to; `None` while ill.
+    segment: Option<Segment>,
+    illness: Option<JournalError>,
+    tried: Timestamp,
+    read: Positions,
+    /// Read positions of the batches that are not committed yet.
+    appended: Vec<ReadPosition>,
+    keeper: Keeper,
+    /// Whether a segment was begun whose sessions are not written down yet.
+    wants_sessions: bool,
+    /// The newest position of which the table was asked for, and when.
+    surveyed: (Revision, Timestamp),
+    tidied: Timestamp,
+    _lock: Flock<File>,
+}
+
+impl DurableJournal {
+    /// The journal in the folder `path`, which is made when it is not there. Nothing is read yet.
+    ///
+    /// # Errors
+    /// When the folder cannot be had, or another process has it.
+    pub fn open(path: &Path, terms: Terms, clock: Clock) -> std::io::Result<Self> {
+        let folder = Folder::make(path)?;
+        let lock = folder.lock()?;
+        let keeper = Keeper::start(folder.clone(), terms)?;
+        let now = clock.now();
+        Ok(Self {
+            folder,
+            terms,
+            clock,
+            epoch: 0,
+            committed: Revision(0),
+            next: Revision(1),
+            segment: None,
+            illness: None,
+            tried: Timestamp::EPOCH,
+            read: Positions::new(),
+            appended: Vec::new(),
+            keeper,
+            wants_sessions: false,
+            surveyed: (Revision(0), now),
+            tidied: Timestamp::EPOCH,
+            _lock: lock,
+        })
+    }
+
+    /// Begins the segment that follows everything committed.
+    fn begin_segment(&mut self, at: Timestamp) -> Result<(), Damage> {
+        let (epoch, after, first) = (self.epoch, self.committed, self.next);
+        self.tried = at;
+        let beginning = Beginning { epoch, after, first, at };
+        self.segment = Some(Segment::begin(&self.folder, beginning, &self.read)?);
+        self.wants_sessions = after > Revision(0);
+        Ok(())
+    }
+
+    /// Gives up the segment: nothing is acknowledged from its file any more.
+    fn fall_ill(&mut self, damage: &Damage) -> JournalError {
+        let error = JournalError(damage.to_string());
+        self.segment = None;
+        self.appended.clear();
+        if self.illness.is_none() {
+            JournalIll { error: damage }.emit();
+        }
+        self.illness = Some(error.clone());
+        error
+    }
+
+    fn recover(&mut self, now: Timestamp) {
+        // Also when the clock was set back meanwhile.
+        if now >= self.tried && now < self.tried + AGAIN {
+            return;
+        }
+        match self.begin_segment(now) {
+            Ok(()) => {
+                self.illness = None;
+                JournalHealed { after: self.committed.0 }.emit();
+            }
+            Err(damage) => drop(self.fall_ill(&damage)),
+        }
+    }
+
+    /// Begins the next segment when this one is large or old enough.
+    fn turn_over(&mut self, now: Timestamp) {
+        let Some(segment) = &self.segment else { return };
+        if let Err(damage) = segment.checkpoint() {
+            // The log is whole, so nothing is lost; but what of it has reached the file is unknown.
+            self.fall_ill(&damage);
+            return;
+        }
+        let is_full = segment.events() >= self.terms.segment_events;
+        let is_old = now.since(segment.begun()) >= self.terms.segment_age;
+        if is_full || is_old && segment.events() > 0 {
+            match self.begin_segment(now) {
+                Ok(()) => self.tidied = Timestamp::EPOCH,
+                // The one before is still good.
+                Err(damage) => drop(self.fall_ill(&damage)),
+            }
+        }
+    }
+
+    fn why_not(&self) -> JournalError {
+        self.illness.clone().unwrap_or_else(|| JournalError("it was not begun".to_owned()))
+    }
+
+    fn tidy(&mut self, now: Timestamp) {
+        let is_due = now < self.tidied || now >= self.tidied + TIDY;
+        if let (true, Some(segment)) = (is_due, &self.segment) {
+            self.keeper.tidy(segment.first(), now);
+            self.tidied = now;
+        }
+    }
+}
+
+impl Journal for DurableJournal {
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn restore(&mut self, rules: &Rules) -> Result<(Table, Revision), JournalError> {
+        let now = self.clock.now();
+        let began = Clock::instant();
+        let restored = restore(&self.folder, rules, now);
+        let restored = restored.map_err(|damage| JournalError(damage.to_string()))?;
+        let Restored { table, newest, epoch, highest_epoch, written_down, read, segment, events } =
+            restored;
+        let anew = u64::try_from(now.millis()).unwrap_or_default().max(highest_epoch + 1);
+        self.epoch = epoch.unwrap_or(anew);
+        (self.committed, self.read) = (newest, read);
+        self.next =
+            Revision(newest.0 + 1).max(segment.as_ref().map_or(Revision(1), Segment::first));
+        self.surveyed = (written_down, now);
+        self.segment = segment;
+        if self.segment.is_none()
+            && let Err(damage) = self.begin_segment(now)
+        {
+            self.fall_ill(&damage);
+        }
+        let is_new_epoch = epoch.is_none() && highest_epoch > 0;
+        let (sessions, took) = (table.len(), began.elapsed());
+        JournalRestored { sessions, events, revision: newest.0, is_new_epoch, took }.emit();
+        Ok((table, newest))
+    }
+
+    fn append(
+        &mut self,
+        events: &[Event],
+        read: Option<&ReadPosition>,
+    ) -> Result<Revision, JournalError> {
+        if read.is_some_and(|read| read.place.len() > ReadPosition::LIMIT) {
+            return Err(JournalError("the read position is too long".to_owned()));
+        }
+        let first = self.next;
+        let Some(segment) = &mut self.segment else { return Err(self.why_not()) };
+        self.next.0 += events.len() as u64;
+        match segment.append(first, events, read) {
+            Ok(()) => {
+                self.appended.extend(read.cloned());
+                Ok(first)
+            }
+            Err(damage) => Err(self.fall_ill(&damage)),
+        }
+    }
+
+    fn commit(&mut self) -> Result<Revision, JournalError> {
+        let Some(segment) = &mut self.segment else { return Err(self.why_not()) };
+        if let Err(damage) = segment.commit() {
+            return Err(self.fall_ill(&damage));
+        }
+        self.committed = segment.last().unwrap_or(self.committed);
+        self.read.extend(self.appended.drain(..).map(|read| (read.source, read.place)));
+        Ok(self.committed)
+    }
+
+    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
+        self.read.get(source).cloned()
+    }
+
+    fn illness(&self) -> Option<&JournalError> {
+        self.illness.as_ref()
+    }
+
+    fn tend(&mut self, now: Timestamp) -> Option<Survey> {
+        match self.illness {
+            Some(_) => self.recover(now),
+            None => self.turn_over(now),
+        }
+        self.tidy(now);
+        let (surveyed, at) = self.surveyed;
+        let is_due = now < at || now >= at + self.terms.snapshot_interval;
+        if !self.wants_sessions && (!is_due || surveyed == self.committed) {
+            return None;
+        }
+        self.wants_sessions = false;
+        self.surveyed = (self.committed, now);
+        Some(self.keeper.survey(self.epoch))
+    }
+
+    fn close(&mut self, last: Option<Handover>) {
+        self.segment = None;
+        // What the keeper has begun it finishes; a table that nobody could tell is folded anew.
+        if let Some(last) = last.filter(|_| self.illness.is_none()) {
+            self.keeper.survey(self.epoch)(last);
+        }
+        self.keeper.stop();
+    }
+}

@@ -1,0 +1,136 @@
+//! A file of the journal as SQLite knows it: how it is made, opened, and recognised.
+
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::damage::Damage;
+use super::{events, lexicon, positions, sessions};
+
+/// `Roll` in SQLite's header, so that `file` and we know what it is.
+const APPLICATION: i32 = i32::from_be_bytes(*b"Roll");
+
+/// The version of the tables. A file of a later one is left alone.
+const VERSION: i32 = 1;
+
+/// What a file says of itself, in numbers.
+const ABOUT: &str = "CREATE TABLE about (name TEXT PRIMARY KEY, value INTEGER);";
+
+/// The events as people read them: times as text, and who said so.
+const VIEW: &str = "
+CREATE VIEW history AS SELECT
+    revision, strftime('%Y-%m-%dT%H:%M:%fZ', e.seen / 1000.0, 'unixepoch') AS seen,
+    strftime('%Y-%m-%dT%H:%M:%fZ', e.at / 1000.0, 'unixepoch') AS at,
+    e.kind, address, user, domain, device, posture, r.names AS roles,
+    o.kind AS producer_kind, producer, client, form
+FROM events e LEFT JOIN origins o ON o.id = e.origin LEFT JOIN roles r ON r.id = e.roles;
+";
+
+/// A name under which a file keeps a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// The life of the journal's positions.
+    Epoch,
+    /// Segments: what came before ends here; whatever an earlier segment holds beyond was never
+    /// acknowledged. Snapshots: everything up to here is in it.
+    After,
+    /// Segments: the position of the first event.
+    First,
+    /// When it was begun, in milliseconds since 1970.
+    Begun,
+    /// How many sessions it holds.
+    Sessions,
+    /// Snapshots: the newest end that is no longer remembered.
+    Forgotten,
+}
+
+impl About {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Epoch => "epoch",
+            Self::After => "after",
+            Self::First => "first",
+            Self::Begun => "begun",
+            Self::Sessions => "sessions",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
+/// Makes an empty file that counts only as a whole, and gets its name when it is on the disk.
+pub(super) fn create(path: &Path) -> Result<Connection, Damage> {
+    let sql = Connection::open(path)?;
+    sql.execute_batch(
+        "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;",
+    )?;
+    settle(&sql)?;
+    sql.pragma_update(None, "application_id", APPLICATION)?;
+    sql.pragma_update(None, "user_version", VERSION)?;
+    let tables = [ABOUT, lexicon::TABLES, events::TABLE, positions::TABLE, sessions::TABLE, VIEW];
+    sql.execute_batch(&format!("BEGIN; {} COMMIT;", tables.concat()))?;
+    Ok(sql)
+}
+
+/// Opens a segment to write on.
+pub(super) fn resume(path: &Path) -> Result<Connection, Damage> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sql = Connection::open_with_flags(path, flags)?;
+    careful(&sql)?;
+    settle(&sql)?;
+    recognise(&sql)?;
+    Ok(sql)
+}
+
+/// Opens a file to read.
+pub(super) fn open(path: &Path) -> Result<Connection, Damage> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sql = Connection::open_with_flags(path, flags)?;
+    settle(&sql)?;
+    recognise(&sql)?;
+    Ok(sql)
+}
+
+/// What makes a commit durable (SQLite, "Write-Ahead Logging" and "PRAGMA synchronous"). The log is
+/// carried into the file only when we say so, to hear of every error; not even when it is closed.
+fn careful(sql: &Connection) -> Result<(), Damage> {
+    sql.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;",
+    )?;
+    sql.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
+}
+
+/// What every connection has. Files may come from elsewhere: what stands in their schema is not
+/// trusted. Rows are only ever added at the end, so a small cache is enough.
+fn settle(sql: &Connection) -> Result<(), Damage> {
+    sql.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;")?;
+    sql.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    Ok(())
+}
+
+fn recognise(sql: &Connection) -> Result<(), Damage> {
+    let pragma = |name| sql.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    match (pragma("application_id")?, pragma("user_version")?) {
+        (APPLICATION, VERSION) => Ok(()),
+        _ => Err(Damage::Strange),
+    }
+}
+
+/// Writes down what a file says of itself.
+pub(super) fn tell(sql: &Connection, name: About, value: u64) -> rusqlite::Result<()> {
+    let row = (name.name(), value.cast_signed());
+    sql.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", row).map(drop)
+}
+
+/// What a file says of itself; `None` when it does not say that.
+pub(super) fn ask(sql: &Connection, name: About) -> rusqlite::Result<Option<u64>> {
+    let asked = "SELECT value FROM about WHERE name = ?";
+    let value = sql.query_row(asked, [name.name()], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(value.map(i64::cast_unsigned))
+}
+
+/// The same of what it must say.
+pub(super) fn need(sql: &Connection, name: About) -> Result<u64, Damage> {
+    ask(sql, name)?.ok_or(Damage::Value)
+}

@@ -1,0 +1,167 @@
+//! Looking through the journal's folder, whether a server writes there or not: is every file what was
+//! written, and what is in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rollcall_identity::{Event, Revision, Timestamp};
+use serde::Serialize;
+
+use super::damage::Damage;
+use super::file;
+use super::folder::{Folder, name_of};
+use super::manifest::{Manifest, digest};
+use super::reading::{self, Span, Title};
+use super::snapshot;
+
+/// A file of the journal, looked through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Inspected {
+    /// Its name.
+    pub file: String,
+    /// The first position that is in it; of a snapshot, the one that it stands at.
+    pub first: Revision,
+    /// The last position that is in it.
+    pub last: Revision,
+    /// How many events it holds, or of a snapshot, how many sessions.
+    pub rows: u64,
+    /// What is wrong with it.
+    pub problems: Vec<String>,
+}
+
+/// A segment, sealed or not.
+struct Chapter {
+    path: PathBuf,
+    title: Result<Title, Damage>,
+    first: Revision,
+}
+
+/// Looks through every file of the folder `path`, and gives each to `found`, segments first.
+///
+/// # Errors
+/// When the folder cannot be read; or what `found` fails with.
+pub fn inspect<E: From<Damage>>(
+    path: &Path,
+    mut found: impl FnMut(Inspected) -> Result<(), E>,
+) -> Result<(), E> {
+    let folder = Folder::at(path);
+    let listing = folder.list().map_err(Damage::from)?;
+    let manifest = Manifest::load(&folder);
+    if let Err(damage) = &manifest {
+        let problems = vec![damage.to_string()];
+        let (first, last, file) = (Revision(0), Revision(0), name_of(&folder.manifest()));
+        found(Inspected { file, first, last, rows: 0, problems })?;
+    }
+    let manifest = manifest.unwrap_or_default();
+    let chapters = chapters(&folder)?;
+    let mut known: Option<Revision> = None;
+    for (index, chapter) in chapters.iter().enumerate() {
+        let next = chapters.get(index + 1).and_then(|next| next.title.as_ref().ok());
+        let mut inspected = look_through(chapter, next.map(|next| next.after));
+        if let (Some(known), Ok(title)) = (known, &chapter.title)
+            && title.after != known
+        {
+            let gap = format!("it follows {}, and the one before ends at {known}", title.after);
+            inspected.problems.push(gap);
+        }
+        if let Some(sealed) = manifest.find(chapter.first)
+            && sealed.file == inspected.file
+            && digest(&chapter.path).map_err(Damage::from)? != sealed.sha256
+        {
+            inspected.problems.push("it is not the file that was sealed".to_owned());
+        }
+        known = chapter.title.as_ref().ok().map(|title| inspected.last.max(title.after));
+        found(inspected)?;
+    }
+    for last in &listing.snapshots {
+        found(look_at_snapshot(&folder.snapshot(*last), *last))?;
+    }
+    Ok(())
+}
+
+/// Gives each event that was received from `from` on and before `until` to `each`, oldest first,
+/// with the epoch of its position.
+///
+/// # Errors
+/// When the folder or a segment cannot be read; or what `each` fails with.
+pub fn export<E: From<Damage>>(
+    path: &Path,
+    (from, until): (Timestamp, Timestamp),
+    mut each: impl FnMut(u64, Revision, &Event) -> Result<(), E>,
+) -> Result<(), E> {
+    let chapters = chapters(&Folder::at(path))?;
+    for (index, Chapter { path, title, .. }) in chapters.iter().enumerate() {
+        let epoch = match title {
+            Ok(title) => title.epoch,
+            Err(_) => return Err(Damage::Missing(name_of(path)).into()),
+        };
+        let next = chapters.get(index + 1).and_then(|next| next.title.as_ref().ok());
+        let upto = next.map_or(Revision(u64::MAX), |next| next.after);
+        let mut failed = None;
+        let read = reading::read(path, Span { after: Revision(0), upto }, |revision, event| {
+            if event.seen >= from && event.seen < until {
+                each(epoch, revision, &event).map_err(|error| {
+                    failed = Some(error);
+                    Damage::Value
+                })?;
+            }
+            Ok(())
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let read = read?;
+        if !read.is_whole() {
+            let name = name_of(path);
+            return Err(Damage::Missing(format!("{} events of {name}", read.lost)).into());
+        }
+    }
+    Ok(())
+}
+
+/// All segments, ascending. One that is sealed while this looks is found under its new name.
+fn chapters(folder: &Folder) -> Result<Vec<Chapter>, Damage> {
+    let listing = folder.list()?;
+    let of = |first: &Revision| {
+        let (open, sealed) = (folder.open(*first), folder.sealed(*first));
+        let path = if sealed.exists() { sealed } else { open };
+        let title = file::open(&path).and_then(|sql| Title::of(&sql));
+        Chapter { path, title, first: *first }
+    };
+    Ok(listing.open.union(&listing.sealed).map(of).collect())
+}
+
+fn look_through(chapter: &Chapter, upto: Option<Revision>) -> Inspected {
+    let Chapter { path, title, first } = chapter;
+    let before = Revision(first.0.saturating_sub(1));
+    let file = name_of(path);
+    let mut inspected = Inspected { file, first: *first, last: before, rows: 0, problems: vec![] };
+    if let Err(damage) = title {
+        inspected.problems.push(damage.to_string());
+        return inspected;
+    }
+    let span = Span { after: Revision(0), upto: upto.unwrap_or(Revision(u64::MAX)) };
+    match reading::read(path, span, |_, _| Ok(())) {
+        Err(damage) => inspected.problems.push(damage.to_string()),
+        Ok(read) => {
+            (inspected.last, inspected.rows) = (read.last, read.events);
+            inspected.problems.extend(read.broke.map(|damage| damage.to_string()));
+            if read.lost > 0 {
+                inspected.problems.push(format!("{} events are lost", read.lost));
+            }
+        }
+    }
+    inspected
+}
+
+fn look_at_snapshot(path: &Path, last: Revision) -> Inspected {
+    let mut inspected =
+        Inspected { file: name_of(path), first: last, last, rows: 0, problems: Vec::new() };
+    match snapshot::read(path) {
+        Ok(snapshot) => inspected.rows = snapshot.handover.standing.len() as u64,
+        // Thrown away while this looked.
+        Err(_) if !fs::exists(path).unwrap_or(true) => {}
+        Err(damage) => inspected.problems.push(damage.to_string()),
+    }
+    inspected
+}

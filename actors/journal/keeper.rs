@@ -1,0 +1,214 @@
+//! The keeper: a thread that writes snapshots, seals segments and throws away what has had its time,
+//! while the journal goes on.
+
+use std::io;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rollcall_identity::{Handover, Revision, Survey, Timestamp};
+
+use super::damage::Damage;
+use super::folder::{Folder, Listing, name_of};
+use super::manifest::{Manifest, Sealed};
+use super::reading::Title;
+use super::terms::Terms;
+use super::{file, sealing, snapshot};
+use crate::happenings::{
+    Happening, JournalChore, JournalChoreFailed, JournalDamaged, SegmentSealed, SnapshotWritten,
+};
+
+/// How much may wait for it. What finds no place is done another time: it is found in the folder.
+const WAITING: usize = 4;
+
+/// How many snapshots are kept: the newest, and one before it in case that is damaged.
+const SNAPSHOTS: usize = 2;
+
+enum Job {
+    Snapshot { epoch: u64, handover: Handover },
+    Tidy { open: Revision, now: Timestamp },
+}
+
+/// The way to the keeper.
+pub(super) struct Keeper {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// Starts the thread.
+    pub(super) fn start(folder: Folder, terms: Terms) -> io::Result<Self> {
+        let (jobs, inbox) = bounded(WAITING);
+        let keeping = Keeping { folder, terms };
+        let thread = std::thread::Builder::new().name("journal-keeper".to_owned());
+        let thread = thread.spawn(move || keeping.work(&inbox))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// What takes the table, to write it down as of its newest position.
+    pub(super) fn survey(&self, epoch: u64) -> Survey {
+        let jobs = self.jobs.clone();
+        Box::new(move |handover| {
+            if let Some(jobs) = jobs {
+                let _ = jobs.try_send(Job::Snapshot { epoch, handover });
+            }
+        })
+    }
+
+    /// Seals what is not written any more, and throws away what has had its time. `open` is the
+    /// segment that is written.
+    pub(super) fn tidy(&self, open: Revision, now: Timestamp) {
+        if let Some(jobs) = &self.jobs {
+            let _ = jobs.try_send(Job::Tidy { open, now });
+        }
+    }
+
+    /// Ends it when it has done what it was told.
+    pub(super) fn stop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // One that panicked has nothing left to finish.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The keeper at work.
+struct Keeping {
+    folder: Folder,
+    terms: Terms,
+}
+
+impl Keeping {
+    fn work(&self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            let (chore, done) = match job {
+                Job::Snapshot { epoch, handover } => {
+                    (JournalChore::Snapshot, self.write_down(epoch, &handover))
+                }
+                Job::Tidy { open, now } => (JournalChore::Tidy, self.tidy(open, now)),
+            };
+            if let Err(error) = done {
+                JournalChoreFailed { chore, error: &error }.emit();
+            }
+        }
+    }
+
+    fn write_down(&self, epoch: u64, handover: &Handover) -> Result<(), Damage> {
+        if self.folder.snapshot(handover.newest).exists() {
+            return Ok(());
+        }
+        snapshot::write(&self.folder, epoch, handover)?;
+        let (revision, sessions) = (handover.newest.0, handover.standing.len());
+        SnapshotWritten { revision, sessions }.emit();
+        self.forget_snapshots(&self.folder.list()?)
+    }
+
+    fn tidy(&self, open: Revision, now: Timestamp) -> Result<(), Damage> {
+        let mut manifest = self.manifest(now)?;
+        let before = manifest.clone();
+        let listing = self.folder.list()?;
+        for first in &listing.sealed {
+            if manifest.find(*first).is_none() {
+                manifest.enter(sealing::describe(&self.folder, *first)?);
+            }
+        }
+        for first in listing.open.iter().filter(|first| **first < open) {
+            if let Some(upto) = self.end_of(*first, &listing)? {
+                manifest.enter(self.seal(*first, upto, now)?);
+                manifest.save(&self.folder)?;
+                self.folder.discard(&self.folder.open(*first))?;
+            }
+        }
+        self.retain(&mut manifest, &listing, now)?;
+        if manifest != before {
+            manifest.save(&self.folder)?;
+        }
+        self.forget_snapshots(&self.folder.list()?)
+    }
+
+    /// The list; one that cannot be read is set aside and made anew from the files.
+    fn manifest(&self, now: Timestamp) -> Result<Manifest, Damage> {
+        Manifest::load(&self.folder).or_else(|damage| {
+            let path = self.folder.manifest();
+            let aside = self.folder.set_aside(&path, now)?;
+            let (file, aside) = (name_of(&path), name_of(&aside));
+            JournalDamaged { file: &file, damage: &damage, aside: &aside }.emit();
+            Ok(Manifest::default())
+        })
+    }
+
+    /// Where the segment that begins at `first` ends, as the next one says; `None` while its own
+    /// beginning is still on its way to be written down.
+    fn end_of(&self, first: Revision, listing: &Listing) -> Result<Option<Revision>, Damage> {
+        let title = |first: Revision| {
+            let is_sealed = listing.sealed.contains(&first);
+            let path = if is_sealed { self.folder.sealed(first) } else { self.folder.open(first) };
+            Title::of(&file::open(&path)?)
+        };
+        let after = title(first)?.after;
+        let is_late = listing.snapshots.iter().next_back().is_some_and(|newest| *newest > after);
+        if after > Revision(0) && !listing.snapshots.contains(&after) && !is_late {
+            return Ok(None);
+        }
+        let mut all = listing.open.union(&listing.sealed);
+        all.find(|other| **other > first)
+            .map(|next| title(*next).map(|next| next.after))
+            .transpose()
+    }
+
+    fn seal(&self, first: Revision, upto: Revision, now: Timestamp) -> Result<Sealed, Damage> {
+        let source = self.folder.open(first);
+        let sealed = sealing::seal(&self.folder, first, upto)?;
+        if sealed.lost > 0 {
+            let aside = self.folder.set_aside(&source, now)?;
+            let damage = Damage::Missing(format!("{} events", sealed.lost));
+            let (file, aside) = (name_of(&source), name_of(&aside));
+            JournalDamaged { file: &file, damage: &damage, aside: &aside }.emit();
+        }
+        let Sealed { events, bytes, .. } = sealed;
+        SegmentSealed { file: &sealed.file, events, bytes }.emit();
+        Ok(sealed)
+    }
+
+    /// Throws away the oldest sealed segments that are too old, or too many bytes together. One
+    /// that a start would still need stays.
+    fn retain(
+        &self,
+        manifest: &mut Manifest,
+        listing: &Listing,
+        now: Timestamp,
+    ) -> Result<(), Damage> {
+        let newest = listing.snapshots.iter().next_back().copied().unwrap_or_default();
+        let mut bytes: u64 = manifest.segments.iter().map(|sealed| sealed.bytes).sum();
+        let mut gone = 0;
+        for sealed in &manifest.segments {
+            let is_old = now.since(sealed.until) > self.terms.retention;
+            let is_much = bytes > self.terms.retention_bytes;
+            if !(is_old || is_much) || sealed.last > newest {
+                break;
+            }
+            self.folder.discard(&self.folder.sealed(sealed.first))?;
+            bytes -= sealed.bytes;
+            gone += 1;
+        }
+        manifest.segments.drain(..gone);
+        Ok(())
+    }
+
+    /// Keeps the newest snapshots, and those that a segment needs to be sealed.
+    fn forget_snapshots(&self, listing: &Listing) -> Result<(), Damage> {
+        let mut needed = Vec::new();
+        for first in &listing.open {
+            let path = self.folder.open(*first);
+            if let Ok(title) = file::open(&path).and_then(|sql| Title::of(&sql)) {
+                needed.push(title.after);
+            }
+        }
+        for last in listing.snapshots.iter().rev().skip(SNAPSHOTS) {
+            if !needed.contains(last) {
+                self.folder.discard(&self.folder.snapshot(*last))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! What many rows of a file share, stored once and referred to by number: who said something, the
+//! groups that a source listed, the groups that a directory knows.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use rollcall_identity::directory::{Group, Sid};
+use rollcall_identity::{GroupSet, Membership, Name, Origin, Roles};
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use serde::Deserialize;
+
+use super::cells::{Cells, insert, inserting, text};
+use super::damage::Damage;
+
+/// The tables, each with the sum of its row in the last column.
+pub(super) const TABLES: &str = "
+CREATE TABLE origins (
+    id INTEGER PRIMARY KEY, kind TEXT, producer TEXT, client TEXT, form TEXT, sum INTEGER);
+CREATE TABLE roles (id INTEGER PRIMARY KEY, names TEXT, sum INTEGER);
+CREATE TABLE directory_groups (id INTEGER PRIMARY KEY, groups TEXT, sum INTEGER);
+";
+
+/// Their names, with the number of their cells.
+pub(super) const SHARED: [(&str, usize); 3] =
+    [("origins", 5), ("roles", 2), ("directory_groups", 2)];
+
+/// How many values of a kind are known by heart. One that comes again after that is stored again,
+/// which costs room and is no error.
+const KNOWN: usize = 1 << 16;
+
+/// Gives numbers to what is shared while a file is written.
+#[derive(Debug, Default)]
+pub(super) struct Lexicon {
+    origins: Known<Arc<Origin>>,
+    roles: Known<Arc<[Name]>>,
+    /// By allocation: equal sets of one directory are one, and may hold a thousand groups each.
+    groups: Known<usize>,
+    /// Keeps those allocations from being given to others.
+    held: Vec<GroupSet>,
+}
+
+/// Values and their numbers.
+#[derive(Debug)]
+struct Known<K> {
+    numbers: HashMap<K, i64>,
+    last: i64,
+}
+
+impl<K> Default for Known<K> {
+    fn default() -> Self {
+        Self { numbers: HashMap::new(), last: 0 }
+    }
+}
+
+impl<K: Hash + Eq> Known<K> {
+    fn learn(&mut self, key: K) -> i64 {
+        self.last += 1;
+        self.numbers.insert(key, self.last);
+        self.last
+    }
+}
+
+impl Lexicon {
+    /// The lexicon of a file that is written on: it knows nothing by heart, and its numbers go on.
+    pub(super) fn resume(sql: &Connection) -> Result<Self, Damage> {
+        let last = |table: &str| {
+            sql.query_row(&format!("SELECT coalesce(max(id), 0) FROM {table}"), [], |row| {
+                row.get(0)
+            })
+        };
+        let mut lexicon = Self::default();
+        lexicon.origins.last = last("origins")?;
+        lexicon.roles.last = last("roles")?;
+        lexicon.groups.last = last("directory_groups")?;
+        Ok(lexicon)
+    }
+
+    /// The number of `origin`.
+    pub(super) fn origin(
+        &mut self,
+        sql: &Connection,
+        origin: &Arc<Origin>,
+    ) -> rusqlite::Result<i64> {
+        if let Some(id) = self.origins.numbers.get(origin) {
+            return Ok(*id);
+        }
+        if self.origins.numbers.len() >= KNOWN {
+            self.origins.numbers.clear();
+        }
+        let id = self.origins.learn(Arc::clone(origin));
+        let Origin { kind, producer, client, form } = &**origin;
+        let names = [kind.as_str(), producer.as_str(), client.as_str(), form.as_str()];
+        let [kind, producer, client, form] = names.map(|name| text(Some(name)));
+        add(sql, SHARED[0], &[ValueRef::Integer(id), kind, producer, client, form])?;
+        Ok(id)
+    }
+
+    /// The number of the groups that a source listed, when it listed any.
+    pub(super) fn roles(
+        &mut self,
+        sql: &Connection,
+        roles: &Roles,
+    ) -> rusqlite::Result<Option<i64>> {
+        let Some(roles) = roles else { return Ok(None) };
+        if let Some(id) = self.roles.numbers.get(roles) {
+            return Ok(Some(*id));
+        }
+        if self.roles.numbers.len() >= KNOWN {
+            self.roles.numbers.clear();
+        }
+        let id = self.roles.learn(Arc::clone(roles));
+        let names = serde_json::json!(roles).to_string();
+        add(sql, SHARED[1], &[ValueRef::Integer(id), text(Some(&names))])?;
+        Ok(Some(id))
+    }
+
+    /// The numbers of what directories know of user and device.
+    pub(super) fn membership(
+        &mut self,
+        sql: &Connection,
+        membership: &Membership,
+    ) -> rusqlite::Result<[Option<i64>; 2]> {
+        let user = self.groups(sql, membership.user.as_ref())?;
+        Ok([user, self.groups(sql, membership.device.as_ref())?])
+    }
+
+    fn groups(
+        &mut self,
+        sql: &Connection,
+        groups: Option<&GroupSet>,
+    ) -> rusqlite::Result<Option<i64>> {
+        let Some(groups) = groups else { return Ok(None) };
+        // Empty sets share an address that is no allocation, and are equal.
+        let place = groups.as_slice().as_ptr().addr();
+        if let Some(id) = self.groups.numbers.get(&place) {
+            return Ok(Some(*id));
+        }
+        if self.held.len() >= KNOWN {
+            self.groups.numbers.clear();
+            self.held.clear();
+        }
+        self.held.push(groups.clone());
+        let id = self.groups.learn(place);
+        let listed = serde_json::json!(groups).to_string();
+        add(sql, SHARED[2], &[ValueRef::Integer(id), text(Some(&listed))])?;
+        Ok(Some(id))
+    }
+}
+
+fn add(
+    sql: &Connection,
+    (table, cells): (&str, usize),
+    row: &[ValueRef<'_>],
+) -> rusqlite::Result<()> {
+    let mut into = sql.prepare_cached(&inserting(table, cells))?;
+    insert(&mut into, row)
+}
+
+/// What is shared, by number, while a file is read. A number whose row is damaged is not in it.
+#[derive(Debug, Default)]
+pub(super) struct Dictionary {
+    origins: HashMap<i64, Arc<Origin>>,
+    roles: HashMap<i64, Arc<[Name]>>,
+    groups: HashMap<i64, GroupSet>,
+}
+
+/// A group as it is written.
+#[derive(Deserialize)]
+struct Written {
+    name: Name,
+    domain: Name,
+    dn: Arc<str>,
+    sid: Option<Sid>,
+}
+
+impl Dictionary {
+    /// Reads what the rows of a file share.
+    pub(super) fn read(sql: &Connection) -> Result<Self, Damage> {
+        let origins = each(sql, SHARED[0], |cells| {
+            let (kind, producer) = (cells.need()?, cells.need()?);
+            let (client, form) = (cells.need()?, cells.need()?);
+            Ok(Arc::new(Origin { kind, producer, client, form }))
+        })?;
+        let roles = each(sql, SHARED[1], |cells| {
+            let names: Vec<Name> = json(cells)?;
+            Ok(names.into())
+        })?;
+        let mut known: HashMap<Group, Arc<Group>> = HashMap::new();
+        let groups = each(sql, SHARED[2], |cells| {
+            let groups: Vec<Written> = json(cells)?;
+            let one = |Written { name, domain, dn, sid }| {
+                let group = Group { name, domain, dn, sid };
+                let shared = known.entry(group.clone()).or_insert_with(|| Arc::new(group));
+                Arc::clone(shared)
+            };
+            Ok(GroupSet::new(groups.into_iter().map(one).collect()))
+        })?;
+        Ok(Self { origins, roles, groups })
+    }
+
+    /// Who said something.
+    pub(super) fn origin(&self, id: i64) -> Result<Arc<Origin>, Damage> {
+        self.origins.get(&id).cloned().ok_or(Damage::Value)
+    }
+
+    /// The groups that a source listed.
+    pub(super) fn roles(&self, id: Option<i64>) -> Result<Roles, Damage> {
+        id.map(|id| self.roles.get(&id).cloned().ok_or(Damage::Value)).transpose()
+    }
+
+    /// What directories knew of the user and the device.
+    pub(super) fn membership(&self, ids: [Option<i64>; 2]) -> Result<Membership, Damage> {
+        let known = |id: Option<i64>| {
+            id.map(|id| self.groups.get(&id).cloned().ok_or(Damage::Value)).transpose()
+        };
+        Ok(Membership { user: known(ids[0])?, device: known(ids[1])? })
+    }
+}
+
+fn json<T: serde::de::DeserializeOwned>(cells: &mut Cells<'_>) -> Result<T, Damage> {
+    let text = cells.text()?.ok_or(Damage::Value)?;
+    serde_json::from_str(text).map_err(|_| Damage::Value)
+}
+
+/// The good rows of a table; whatever refers to another is damaged with it.
+fn each<T>(
+    sql: &Connection,
+    (table, cells): (&str, usize),
+    mut read: impl FnMut(&mut Cells<'_>) -> Result<T, Damage>,
+) -> Result<HashMap<i64, T>, Damage> {
+    let mut found = HashMap::new();
+    let mut statement = sql.prepare(&format!("SELECT * FROM {table}"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let Ok(mut checked) = Cells::check(row, cells) else { continue };
+        let id = checked.number()?;
+        if let Ok(value) = read(&mut checked) {
+            found.insert(id, value);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,49 @@
+//! How far producers have read, as rows beside the events that it covers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rollcall_identity::{ReadPosition, Source};
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+
+use super::cells::{Cells, insert, text};
+use super::damage::Damage;
+
+/// The table.
+pub(super) const TABLE: &str = "
+CREATE TABLE positions (
+    producer TEXT, source TEXT, place BLOB, sum INTEGER, PRIMARY KEY (producer, source));
+";
+
+const CELLS: usize = 3;
+
+/// The latest place of each source.
+pub(super) type Positions = BTreeMap<Source, Arc<[u8]>>;
+
+/// Puts one in, in place of the one before.
+pub(super) fn write(sql: &Connection, read: &ReadPosition) -> rusqlite::Result<()> {
+    let ReadPosition { source, place } = read;
+    let mut into = sql.prepare_cached("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)")?;
+    let names = [source.producer.as_str(), source.name.as_str()].map(|name| text(Some(name)));
+    insert(&mut into, &[names[0], names[1], ValueRef::Blob(place)])
+}
+
+/// Reads all that are whole, and says how many are not. A source without one is read from its
+/// beginning, or as its producer sees fit.
+pub(super) fn read(sql: &Connection) -> Result<(Positions, usize), Damage> {
+    let (mut positions, mut damaged) = (Positions::new(), 0);
+    let mut statement = sql.prepare("SELECT * FROM positions")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let one = Cells::check(row, CELLS).and_then(|mut cells| {
+            let source = Source { producer: cells.need()?, name: cells.need()? };
+            Ok((source, Arc::from(cells.bytes()?)))
+        });
+        match one {
+            Ok((source, place)) => drop(positions.insert(source, place)),
+            Err(_) => damaged += 1,
+        }
+    }
+    Ok((positions, damaged))
+}

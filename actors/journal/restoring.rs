@@ -1,0 +1,205 @@
+//! A start: the newest snapshot that is whole, and then every event after it. What is damaged is set
+//! aside under another name, and everything else still serves.
+
+use std::path::PathBuf;
+
+use rollcall_identity::{Revision, Rules, Table, Timestamp};
+
+use super::damage::Damage;
+use super::file;
+use super::folder::{Folder, Listing, name_of};
+use super::positions::{self, Positions};
+use super::reading::{self, Read, Span, Title};
+use super::segment::Segment;
+use super::snapshot;
+use crate::happenings::{Happening, JournalDamaged};
+
+/// What earlier lives of the process left.
+pub(super) struct Restored {
+    /// What everything folds to.
+    pub(super) table: Table,
+    /// The last position that is in it.
+    pub(super) newest: Revision,
+    /// The life of the positions; `None` when it cannot be gone on with, because events may have
+    /// been acknowledged that are not there, or when there was none.
+    pub(super) epoch: Option<u64>,
+    /// The highest epoch that was ever seen.
+    pub(super) highest_epoch: u64,
+    /// The position of the snapshot that it began with.
+    pub(super) written_down: Revision,
+    /// How far producers had read.
+    pub(super) read: Positions,
+    /// The segment to go on with.
+    pub(super) segment: Option<Segment>,
+    /// How many events were folded.
+    pub(super) events: u64,
+}
+
+/// A segment, sealed or not.
+struct Chapter {
+    title: Title,
+    path: PathBuf,
+    is_open: bool,
+}
+
+/// A start on its way.
+struct Restoring<'a> {
+    folder: &'a Folder,
+    rules: &'a Rules,
+    now: Timestamp,
+    table: Table,
+    newest: Revision,
+    highest_epoch: u64,
+    /// Whether everything that was ever acknowledged is known.
+    is_certain: bool,
+    events: u64,
+}
+
+/// Restores what lies in `folder`, by `rules`.
+///
+/// # Errors
+/// When the folder itself cannot be read or written.
+pub(super) fn restore(folder: &Folder, rules: &Rules, now: Timestamp) -> Result<Restored, Damage> {
+    let listing = folder.list()?;
+    folder.sweep(&listing)?;
+    let (table, newest) = (Table::default(), Revision(0));
+    let mut restoring = Restoring {
+        folder,
+        rules,
+        now,
+        table,
+        newest,
+        highest_epoch: 0,
+        is_certain: true,
+        events: 0,
+    };
+    let chapters = restoring.chapters(&listing)?;
+    restoring.begin_with_snapshot(&listing)?;
+    let written_down = restoring.newest;
+    for (index, chapter) in chapters.iter().enumerate() {
+        let upto = chapters.get(index + 1).map(|next| next.title.after);
+        restoring.fold(chapter, upto)?;
+    }
+    let read = restoring.positions(&chapters);
+    let segment = restoring.go_on(chapters.last());
+    let Restoring { table, newest, highest_epoch, is_certain, events, .. } = restoring;
+    let epoch = Some(highest_epoch).filter(|epoch| is_certain && *epoch > 0);
+    let segment = segment.filter(|_| is_certain);
+    Ok(Restored { table, newest, epoch, highest_epoch, written_down, read, segment, events })
+}
+
+impl Restoring<'_> {
+    /// All segments that can be opened, ascending.
+    fn chapters(&mut self, listing: &Listing) -> Result<Vec<Chapter>, Damage> {
+        let mut chapters = Vec::new();
+        for first in listing.open.union(&listing.sealed) {
+            let is_open = !listing.sealed.contains(first);
+            let path = if is_open { self.folder.open(*first) } else { self.folder.sealed(*first) };
+            match file::open(&path).and_then(|sql| Title::of(&sql)) {
+                Ok(title) => {
+                    self.highest_epoch = self.highest_epoch.max(title.epoch);
+                    chapters.push(Chapter { title, path, is_open });
+                }
+                Err(damage) => self.set_aside(&path, &damage)?,
+            }
+        }
+        // The last one may be the one that cannot be read, and nothing would show that it is missed.
+        let newest = listing.open.union(&listing.sealed).max();
+        self.is_certain &= newest == chapters.last().map(|chapter| &chapter.title.first);
+        Ok(chapters)
+    }
+
+    fn set_aside(&self, path: &std::path::Path, damage: &Damage) -> Result<(), Damage> {
+        let aside = self.folder.set_aside(path, self.now)?;
+        JournalDamaged { file: &name_of(path), damage, aside: &name_of(&aside) }.emit();
+        Ok(())
+    }
+
+    fn begin_with_snapshot(&mut self, listing: &Listing) -> Result<(), Damage> {
+        for last in listing.snapshots.iter().rev() {
+            let path = self.folder.snapshot(*last);
+            match snapshot::read(&path) {
+                Ok(snapshot) => {
+                    self.highest_epoch = self.highest_epoch.max(snapshot.epoch);
+                    self.newest = snapshot.handover.newest;
+                    self.table = Table::restore(snapshot.handover);
+                    return Ok(());
+                }
+                Err(damage) => self.set_aside(&path, &damage)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds what a segment holds after what is known, up to what the next one begins with.
+    fn fold(&mut self, chapter: &Chapter, upto: Option<Revision>) -> Result<(), Damage> {
+        if upto.is_some_and(|upto| upto <= self.newest) {
+            return Ok(());
+        }
+        if chapter.title.after > self.newest {
+            // A segment before it is missing, or the snapshot that stood for it.
+            self.is_certain = false;
+            self.newest = chapter.title.after;
+        }
+        if chapter.is_open && chapter.title.after == self.newest {
+            self.remember_beginning(chapter.title);
+        }
+        let span = Span { after: self.newest, upto: upto.unwrap_or(Revision(u64::MAX)) };
+        let (table, rules, mut newest) = (&mut self.table, self.rules, self.newest);
+        let read = reading::read(&chapter.path, span, |revision, event| {
+            table.apply(revision, &event, rules);
+            newest = revision;
+            Ok(())
+        });
+        self.newest = upto.unwrap_or(newest).max(newest);
+        let read = read.unwrap_or_else(|damage| Read { broke: Some(damage), ..Read::default() });
+        self.events += read.events;
+        let short = upto.is_some_and(|upto| newest < upto);
+        if !read.is_whole() || short {
+            self.is_certain = false;
+            let missing = Damage::Missing(format!("{} of its events", read.lost));
+            let damage = read.broke.unwrap_or(missing);
+            // It stays under its name: what is good in it is still history.
+            let file = name_of(&chapter.path);
+            JournalDamaged { file: &file, damage: &damage, aside: &file }.emit();
+        }
+        Ok(())
+    }
+
+    /// A segment that is still to be sealed needs to know who was there when it began.
+    fn remember_beginning(&self, title: Title) {
+        let is_known = title.after == Revision(0) || self.folder.snapshot(title.after).exists();
+        if !is_known {
+            let handover = self.table.hand_over(title.after);
+            // Without it, the segment is sealed without those sessions, and says so.
+            let _ = snapshot::write(self.folder, title.epoch, &handover);
+        }
+    }
+
+    /// The positions of the newest segment that can tell them.
+    fn positions(&self, chapters: &[Chapter]) -> Positions {
+        let told = chapters.iter().rev().find_map(|chapter| {
+            let sql = file::open(&chapter.path).ok()?;
+            positions::read(&sql).ok().map(|(read, _)| read)
+        });
+        told.unwrap_or_default()
+    }
+
+    /// The last segment, when it can be gone on with and ends where everything does.
+    fn go_on(&mut self, last: Option<&Chapter>) -> Option<Segment> {
+        let Some(Chapter { title, is_open, .. }) = last else {
+            // A snapshot without a segment: nobody knows what came after it.
+            self.is_certain &= self.newest == Revision(0);
+            return None;
+        };
+        let open = is_open.then(|| Segment::resume(self.folder, title.first).ok()).flatten();
+        let Some(segment) = open else {
+            // One is sealed only after the next was begun, so the next is missing.
+            self.is_certain = false;
+            return None;
+        };
+        let ends = segment.last().unwrap_or(title.after);
+        self.is_certain &= ends == self.newest;
+        Some(segment)
+    }
+}

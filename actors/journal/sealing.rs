@@ -1,0 +1,147 @@
+//! Sealing: a segment that is full is written anew, checked row by row, with its indexes and with the
+//! sessions that were there when it began; from then on it never changes.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rollcall_identity::{Handover, Revision, Timestamp};
+use rusqlite::Connection;
+
+use super::damage::Damage;
+use super::file::{self, About};
+use super::folder::{Folder, name_of};
+use super::lexicon::Lexicon;
+use super::manifest::{Sealed, digest};
+use super::reading::{self, Read, Span, Title};
+use super::{events, positions, sessions, snapshot};
+
+/// Who had an address, and which addresses somebody had, at a time: what history is asked for.
+const INDEXES: &str = "
+CREATE INDEX events_by_address ON events (address, seen);
+CREATE INDEX events_by_user ON events (user, seen) WHERE user IS NOT NULL;
+CREATE INDEX sessions_by_address ON sessions (address);
+CREATE INDEX sessions_by_user ON sessions (user) WHERE user IS NOT NULL;
+";
+
+/// Read by everybody who may see the folder, written by nobody.
+const READ_ONLY: u32 = 0o440;
+
+/// When the events of a segment were received.
+struct Period {
+    from: Timestamp,
+    until: Timestamp,
+}
+
+/// Seals the segment that begins at `first`; events after `upto` were never acknowledged. What
+/// cannot be read is left out, and counted in the result.
+pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<Sealed, Damage> {
+    let (source, target) = (folder.open(first), folder.sealed(first));
+    let unfinished = Folder::unfinished(&target);
+    folder.discard(&unfinished)?;
+    let (title, begun, read) = {
+        let sql = file::open(&source)?;
+        (Title::of(&sql)?, file::need(&sql, About::Begun)?, positions::read(&sql)?.0)
+    };
+    let sql = file::create(&unfinished)?;
+    sql.execute_batch("BEGIN")?;
+    let mut lexicon = Lexicon::default();
+    let sessions = carry_over(folder, title.after, (&sql, &mut lexicon))?;
+    file::tell(&sql, About::Epoch, title.epoch)?;
+    file::tell(&sql, About::After, title.after.0)?;
+    file::tell(&sql, About::First, title.first.0)?;
+    file::tell(&sql, About::Begun, begun)?;
+    if let Some(sessions) = sessions {
+        file::tell(&sql, About::Sessions, sessions)?;
+    }
+    for (source, place) in read {
+        positions::write(&sql, &rollcall_identity::ReadPosition { source, place })?;
+    }
+    let (read, period) = copy(&source, upto, (&sql, &mut lexicon))?;
+    sql.execute_batch(&format!("COMMIT; {INDEXES}"))?;
+    sql.close().map_err(|(_, error)| error)?;
+    fs::set_permissions(&unfinished, Permissions::from_mode(READ_ONLY))?;
+    let (sha256, bytes) = (digest(&unfinished)?, fs::metadata(&unfinished)?.len());
+    folder.finish(&target)?;
+    // A segment that broke off ends where it could still be read.
+    let missing = if read.broke.is_some() && upto.0 < u64::MAX { upto.0 - read.last.0 } else { 0 };
+    Ok(Sealed {
+        file: name_of(&target),
+        epoch: title.epoch,
+        after: title.after,
+        first,
+        last: read.last,
+        from: period.from,
+        until: period.until,
+        events: read.events,
+        lost: read.lost + missing,
+        sessions,
+        bytes,
+        sha256,
+    })
+}
+
+/// Copies the sessions that were there after `after`, and says how many; `None` when nobody knows.
+fn carry_over(
+    folder: &Folder,
+    after: Revision,
+    (sql, lexicon): (&Connection, &mut Lexicon),
+) -> Result<Option<u64>, Damage> {
+    if after == Revision(0) {
+        return Ok(Some(0));
+    }
+    let path = folder.snapshot(after);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let Ok(snapshot) = snapshot::read(&path) else { return Ok(None) };
+    let present = Handover { ends: Vec::new(), ..snapshot.handover };
+    Ok(Some(sessions::write(sql, lexicon, &present)?))
+}
+
+fn copy(
+    source: &Path,
+    upto: Revision,
+    (sql, lexicon): (&Connection, &mut Lexicon),
+) -> Result<(Read, Period), Damage> {
+    let mut into = events::statement(sql)?;
+    let mut period: Option<Period> = None;
+    let span = Span { after: Revision(0), upto };
+    let read = reading::read(source, span, |revision, event| {
+        let seen = event.seen;
+        period = Some(match period.take() {
+            None => Period { from: seen, until: seen },
+            Some(Period { from, until }) => Period { from: from.min(seen), until: until.max(seen) },
+        });
+        Ok(events::write(sql, &mut into, lexicon, (revision, &event))?)
+    })?;
+    let nothing = Period { from: Timestamp::EPOCH, until: Timestamp::EPOCH };
+    Ok((read, period.unwrap_or(nothing)))
+}
+
+/// What a sealed segment says of itself: for one that the manifest does not list.
+pub(super) fn describe(folder: &Folder, first: Revision) -> Result<Sealed, Damage> {
+    let path = folder.sealed(first);
+    let sql = file::open(&path)?;
+    let title = Title::of(&sql)?;
+    let asked = "SELECT count(*), coalesce(max(revision), 0), coalesce(min(seen), 0),
+        coalesce(max(seen), 0) FROM events";
+    let [events, last, from, until] = sql.query_row(asked, [], |row| {
+        Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+    })?;
+    let last = Revision(last.cast_unsigned()).max(Revision(title.first.0.saturating_sub(1)));
+    Ok(Sealed {
+        file: name_of(&path),
+        epoch: title.epoch,
+        after: title.after,
+        first,
+        last,
+        from: Timestamp::from_millis(from),
+        until: Timestamp::from_millis(until),
+        events: events.cast_unsigned(),
+        lost: (last.0 + 1).saturating_sub(first.0 + events.cast_unsigned()),
+        sessions: file::ask(&sql, About::Sessions)?,
+        bytes: fs::metadata(&path)?.len(),
+        sha256: digest(&path)?,
+    })
+}

@@ -1,0 +1,146 @@
+//! The segment that is written: events are added at its end, and every commit is on the disk when
+//! it returns.
+
+use std::fs;
+
+use rollcall_identity::{Event, ReadPosition, Revision, Timestamp};
+use rusqlite::Connection;
+
+use super::damage::Damage;
+use super::events;
+use super::file::{self, About};
+use super::folder::Folder;
+use super::lexicon::Lexicon;
+use super::positions::{self, Positions};
+
+/// When the write-ahead log is carried into the file, in bytes: about 80,000 events, or 2000 commits
+/// of one event.
+const CHECKPOINT: u64 = 16 << 20;
+
+/// How a segment begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beginning {
+    /// The life of the positions.
+    pub(super) epoch: u64,
+    /// The last position before it that was acknowledged.
+    pub(super) after: Revision,
+    /// The position of its first event.
+    pub(super) first: Revision,
+    /// When.
+    pub(super) at: Timestamp,
+}
+
+/// A segment that is written. After an error nothing more is written to it: what SQLite and the
+/// kernel hold of it is not known to be what is on the disk.
+#[derive(Debug)]
+pub(super) struct Segment {
+    sql: Connection,
+    lexicon: Lexicon,
+    first: Revision,
+    begun: Timestamp,
+    events: u64,
+    appended: u64,
+    is_open: bool,
+}
+
+impl Segment {
+    /// Begins a segment, with what producers had read before it.
+    pub(super) fn begin(
+        folder: &Folder,
+        beginning: Beginning,
+        read: &Positions,
+    ) -> Result<Self, Damage> {
+        let Beginning { epoch, after, first, at } = beginning;
+        let target = folder.open(first);
+        let unfinished = Folder::unfinished(&target);
+        folder.discard(&unfinished)?;
+        let sql = file::create(&unfinished)?;
+        file::tell(&sql, About::Epoch, epoch)?;
+        file::tell(&sql, About::After, after.0)?;
+        file::tell(&sql, About::First, first.0)?;
+        file::tell(&sql, About::Begun, at.millis().cast_unsigned())?;
+        for (source, place) in read {
+            let read = ReadPosition { source: source.clone(), place: place.clone() };
+            positions::write(&sql, &read)?;
+        }
+        sql.close().map_err(|(_, error)| error)?;
+        folder.finish(&target)?;
+        Self::resume(folder, first)
+    }
+
+    /// Goes on with a segment that was read without fault.
+    pub(super) fn resume(folder: &Folder, first: Revision) -> Result<Self, Damage> {
+        let sql = file::resume(&folder.open(first))?;
+        let begun = Timestamp::from_millis(file::need(&sql, About::Begun)?.cast_signed());
+        let last = "SELECT coalesce(max(revision), ?) FROM events";
+        let before = first.0.saturating_sub(1).cast_signed();
+        let last: i64 = sql.query_row(last, [before], |row| row.get(0))?;
+        let events = last.cast_unsigned().saturating_sub(before.cast_unsigned());
+        let lexicon = Lexicon::resume(&sql)?;
+        Ok(Self { sql, lexicon, first, begun, events, appended: 0, is_open: false })
+    }
+
+    /// The position of its first event.
+    pub(super) fn first(&self) -> Revision {
+        self.first
+    }
+
+    /// When it was begun.
+    pub(super) fn begun(&self) -> Timestamp {
+        self.begun
+    }
+
+    /// How many events are committed to it.
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The position of the last event that is committed to it, when there is any.
+    pub(super) fn last(&self) -> Option<Revision> {
+        (self.events > 0).then(|| Revision(self.first.0 + self.events - 1))
+    }
+
+    /// Adds `events` from the position `first` on.
+    pub(super) fn append(
+        &mut self,
+        first: Revision,
+        events: &[Event],
+        read: Option<&ReadPosition>,
+    ) -> Result<(), Damage> {
+        if !self.is_open {
+            self.sql.execute_batch("BEGIN IMMEDIATE")?;
+            self.is_open = true;
+        }
+        let mut into = events::statement(&self.sql)?;
+        for (event, position) in events.iter().zip(first.0..) {
+            let row = (Revision(position), event);
+            events::write(&self.sql, &mut into, &mut self.lexicon, row)?;
+        }
+        if let Some(read) = read {
+            positions::write(&self.sql, read)?;
+        }
+        self.appended += events.len() as u64;
+        Ok(())
+    }
+
+    /// Makes what was added durable.
+    pub(super) fn commit(&mut self) -> Result<(), Damage> {
+        if self.is_open {
+            self.sql.execute_batch("COMMIT")?;
+            self.is_open = false;
+            self.events += std::mem::take(&mut self.appended);
+        }
+        Ok(())
+    }
+
+    /// Carries the write-ahead log into the file once it is long enough.
+    pub(super) fn checkpoint(&self) -> Result<(), Damage> {
+        let log = self.sql.path().and_then(|path| fs::metadata(format!("{path}-wal")).ok());
+        if log.is_none_or(|log| log.len() < CHECKPOINT) {
+            return Ok(());
+        }
+        // Somebody who reads it at the moment only lets it grow until the next time.
+        let carried = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.sql.query_row(carried, [], |_| Ok(())).map_err(Damage::from)
+    }
+}

@@ -1,0 +1,47 @@
+//! The table as of one position, in a file of its own: where a start begins to fold.
+
+use std::path::Path;
+
+use rollcall_identity::{Handover, Revision};
+
+use super::damage::Damage;
+use super::file::{self, About};
+use super::folder::Folder;
+use super::lexicon::Lexicon;
+use super::sessions;
+
+/// A snapshot that is whole.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    /// The life of the positions.
+    pub(super) epoch: u64,
+    /// What the table knew.
+    pub(super) handover: Handover,
+}
+
+/// Writes what the table knew after its newest position.
+pub(super) fn write(folder: &Folder, epoch: u64, handover: &Handover) -> Result<(), Damage> {
+    let target = folder.snapshot(handover.newest);
+    let unfinished = Folder::unfinished(&target);
+    folder.discard(&unfinished)?;
+    let sql = file::create(&unfinished)?;
+    sql.execute_batch("BEGIN")?;
+    let rows = sessions::write(&sql, &mut Lexicon::default(), handover)?;
+    file::tell(&sql, About::Epoch, epoch)?;
+    file::tell(&sql, About::After, handover.newest.0)?;
+    file::tell(&sql, About::Forgotten, handover.forgotten.0)?;
+    file::tell(&sql, About::Sessions, rows)?;
+    sql.execute_batch("COMMIT")?;
+    sql.close().map_err(|(_, error)| error)?;
+    Ok(folder.finish(&target)?)
+}
+
+/// Reads a snapshot, when it is whole.
+pub(super) fn read(path: &Path) -> Result<Snapshot, Damage> {
+    let sql = file::open(path)?;
+    let epoch = file::need(&sql, About::Epoch)?;
+    let mut handover = sessions::read(&sql, file::need(&sql, About::Sessions)?)?;
+    handover.newest = Revision(file::need(&sql, About::After)?);
+    handover.forgotten = Revision(file::need(&sql, About::Forgotten)?);
+    Ok(Snapshot { epoch, handover })
+}

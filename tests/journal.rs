@@ -1,0 +1,98 @@
+//! Stories of the journal: what was acknowledged is there after a kill, a restart and a full disk.
+
+mod crash;
+mod full_disk;
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, Setup, until};
+
+/// A login of `user` at an address.
+fn login(address: &str, user: &str) -> Value {
+    json!({"kind": "login", "address": address, "user": user})
+}
+
+/// A server whose listener of firewalls keeps its port over restarts.
+fn on_one_port(setup: Setup) -> Setup {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("listen = [\"{}\"]", free.local_addr().unwrap());
+    setup.replacing("listen = [\"127.0.0.1:0\"]", &listen)
+}
+
+#[test]
+fn a_firewall_goes_on_with_its_cookie_after_a_kill_and_hears_only_what_is_new() {
+    let server = Server::start(on_one_port(Setup::new()));
+    let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
+    assert_eq!(script.post_events(&login("10.60.0.1", "alice")).status, 200);
+    assert_eq!(script.post_events(&login("10.60.0.2", "bob")).status, 200);
+    firewall.poll();
+    let cookie = firewall.cookie().unwrap().to_owned();
+    let logout = json!({"kind": "logout", "address": "10.60.0.2", "user": "bob"});
+    assert_eq!(script.post_events(&logout).status, 200);
+    let server = server.killed_and_started();
+    assert_eq!(server.who("10.60.0.1").as_deref(), Some("alice"));
+    assert_eq!(server.who("10.60.0.2"), None);
+    assert_eq!(firewall.page(0).unwrap(), 1, "the logout, and nothing that it knows");
+    assert_eq!(firewall.user_at("10.60.0.1"), Some("alice"));
+    assert_eq!(firewall.user_at("10.60.0.2"), None);
+    let after = firewall.cookie().unwrap();
+    assert_eq!(after.split('.').next(), cookie.split('.').next(), "the epoch is the same");
+    server.stop();
+}
+
+#[test]
+fn a_session_whose_logoff_time_passed_while_the_server_was_away_ends_for_everybody() {
+    let rules = "[rules]\nlogoff_time = \"1m\"";
+    let server = Server::start(on_one_port(Setup::new().with(rules)));
+    let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
+    let at = (crate::harness::now() - jiff::SignedDuration::from_secs(56)).to_string();
+    let login =
+        json!({"kind": "login", "address": "10.60.1.1", "user": "alice", "at": at.as_str()});
+    assert_eq!(script.post_events(&login).status, 200);
+    firewall.poll();
+    assert_eq!(firewall.user_at("10.60.1.1"), Some("alice"));
+    let server = server.killed_and_started();
+    // Whether its time came before the start or after it: nobody may be left with it.
+    until("the firewall hears of the end", || {
+        firewall.poll();
+        firewall.user_at("10.60.1.1").is_none().then_some(())
+    });
+    assert_eq!(server.who("10.60.1.1"), None);
+    server.stop();
+}
+
+#[test]
+fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_server_from_starting() {
+    let server = Server::new();
+    let mut script = server.client("script");
+    assert_eq!(script.post_events(&login("10.60.2.1", "alice")).status, 200);
+    let server = server.restart();
+    assert_eq!(server.who("10.60.2.1").as_deref(), Some("alice"));
+    let folder = server.data().join("journal");
+    let named = |part: &str| {
+        let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut files = entries.filter(|path| path.display().to_string().contains(part));
+        files.next().unwrap_or_else(|| panic!("no {part} in {}", folder.display()))
+    };
+    assert!(named("snapshot-").exists());
+    fs::write(named(".open.db"), b"this is no database").unwrap();
+    let server = server.killed_and_started();
+    assert_eq!(server.who("10.60.2.1").as_deref(), Some("alice"), "the snapshot has her");
+    assert!(named(".damaged-").exists());
+    assert!(server.log().contains("a file of the journal is damaged"), "{}", server.log());
+    assert!(server.metrics().sum("rollcall_deciding_journal_damaged_files_total", &[]) > 0);
+    assert_eq!(server.client("script").post_events(&login("10.60.2.2", "bob")).status, 200);
+    server.stop();
+}
+
+#[test]
+fn a_journal_in_memory_leaves_nothing_behind() {
+    let server = Server::start(Setup::new().with("[journal]\nkind = \"memory\""));
+    assert_eq!(server.client("script").post_events(&login("10.60.3.1", "alice")).status, 200);
+    assert!(!server.data().join("journal").exists());
+    let server = server.restart();
+    assert_eq!(server.who("10.60.3.1"), None);
+    server.stop();
+}

@@ -1,0 +1,109 @@
+//! The disk is full: questions are answered, pushes are told to come again, and once there is room
+//! everything goes on by itself.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::login;
+use crate::harness::{Server, Setup, peer, run, skip, within};
+
+/// A small file system in memory that is gone with the story.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Mounts it; says why when this process may not.
+    fn mount(at: &Path) -> Result<Self, String> {
+        fs::create_dir_all(at).unwrap();
+        let mount = peer("mount").ok_or("mount is not installed")?;
+        let place = at.display().to_string();
+        let done = run(&mount, &["-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", &place]);
+        if !done.status.success() {
+            return Err(String::from_utf8_lossy(&done.stderr).trim().to_owned());
+        }
+        Ok(Self(at.to_owned()))
+    }
+
+    /// Fills it to the last byte.
+    fn fill(&self) {
+        let mut file = File::create(self.0.join("filler")).unwrap();
+        let page = [0x20; 4096];
+        while file.write_all(&page).is_ok() {}
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        if let Some(umount) = peer("umount") {
+            run(&umount, &["-l".as_ref(), self.0.as_os_str()]);
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
+    let setup = Setup::new().with("[journal]\nfolder = \"disk/journal\"");
+    let disk = match SmallDisk::mount(&setup.folder().join("disk")) {
+        Ok(disk) => disk,
+        Err(why) => {
+            return skip(
+                "a_full_disk_stops_nobody_who_asks_and_heals_by_itself",
+                &format!("no file system can be mounted: {why}"),
+            );
+        }
+    };
+    let server = Server::start(setup);
+    let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
+    let mut acknowledged = Vec::new();
+    for round in 1..=3u8 {
+        let address = format!("10.62.{round}.1");
+        assert_eq!(script.post_events(&login(&address, "alice")).status, 200);
+        acknowledged.push(address);
+        disk.fill();
+        let refused = within(Duration::from_secs(20), || {
+            let address = format!("10.62.{round}.{}", acknowledged.len() + 1);
+            let answer = script.post_events(&login(&address, "bob"));
+            if answer.status == 200 {
+                acknowledged.push(address);
+                return None;
+            }
+            Some(answer)
+        });
+        let refused = refused.expect("a push is refused");
+        assert_eq!(refused.status, 503, "{refused:?}");
+        assert!(refused.headers.contains_key("retry-after"), "{refused:?}");
+        assert!(refused.text.contains("full"), "it says why: {refused:?}");
+        // Whoever asks is answered: firewalls, REST, metrics.
+        for address in &acknowledged {
+            assert!(server.who(address).is_some(), "{address}");
+        }
+        firewall.poll();
+        assert_eq!(firewall.table().len(), acknowledged.len());
+        assert_eq!(server.metrics().sum("rollcall_deciding_journal_ill", &[]), 1);
+        let ready = server.get("/readyz");
+        assert_eq!(ready.status, 503, "{ready:?}");
+        assert!(ready.text.contains("the journal cannot take events"), "{ready:?}");
+        disk.make_room();
+        let address = format!("10.62.{round}.250");
+        let healed = within(Duration::from_secs(10), || {
+            let answer = script.post_events(&login(&address, "carol"));
+            (answer.status == 200).then_some(())
+        });
+        assert!(healed.is_some(), "not healed within 10 s\n{}", server.log());
+        acknowledged.push(address);
+        assert_eq!(server.get("/readyz").status, 200);
+        assert_eq!(server.metrics().sum("rollcall_deciding_journal_ill", &[]), 0);
+    }
+    let server = server.killed_and_started();
+    for address in &acknowledged {
+        assert!(server.who(address).is_some(), "{address} was acknowledged");
+    }
+    let all = server.get("/api/v1/sessions?limit=1000").json();
+    assert_eq!(all["sessions"].as_array().unwrap().len(), acknowledged.len(), "{all}");
+    server.stop();
+}
