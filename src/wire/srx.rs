@@ -13,6 +13,6 @@ pub mod web_api;
 mod xml;
 
 pub use answer::{Activity, Answer, Asked, Report, batch, ip, user};
-pub use dialect::{Dialect, Format, Miss, TimeForm, UserForm};
+pub use dialect::{Dialect, Format, Miss, QueryToken, TimeForm, UserForm};
 pub use question::{BadQuestion, Question, read};
 pub use scope::Scope;

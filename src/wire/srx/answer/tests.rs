@@ -1,7 +1,7 @@
 //! Answers as they go out, and names that try to break out of them.
 
 use super::*;
-use crate::srx::{TimeForm, UserForm};
+use crate::srx::{QueryToken, TimeForm, UserForm};
 use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
 use rollcall_identity::{
@@ -120,13 +120,14 @@ fn roles_beyond_the_limit_are_left_out_and_counted() {
 
 #[test]
 fn a_dialect_is_configured_in_words() {
-    let text = "format = \"xml\"\nuser = \"user_at_domain\"\ntime = \"unix_milliseconds\"\nmiss = \"null_user\"\nroles = 10";
+    let text = "format = \"xml\"\nuser = \"user_at_domain\"\ntime = \"unix_milliseconds\"\nmiss = \"null_user\"\nroles = 10\nquery_token = \"accepted\"";
     let wanted = Dialect {
         format: Format::Xml,
         user: UserForm::UserAtDomain,
         time: TimeForm::UnixMilliseconds,
         miss: Miss::NullUser,
         roles: 10,
+        query_token: QueryToken::Accepted,
     };
     assert_eq!(toml::from_str::<Dialect>(text).unwrap(), wanted);
     assert_eq!(toml::from_str::<Dialect>("").unwrap(), Dialect::default());
