@@ -13,7 +13,7 @@ mod stream;
 mod waiting;
 
 pub(crate) use authority::Authority;
-pub(crate) use controller::{Controller, PASSWORD};
+pub(crate) use controller::{ADMINISTRATOR, Controller, PASSWORD};
 pub(crate) use lines::{Vpn, frame_3164};
 pub(crate) use metrics::{Account, Metrics};
 pub(crate) use peer::{Running, peer, run, skip};
