@@ -17,7 +17,7 @@ mod waiting;
 
 pub(crate) use authority::Authority;
 pub(crate) use clearpass::{CLEARPASS_PASSWORD, ClearPass};
-pub(crate) use controller::{Controller, PASSWORD};
+pub(crate) use controller::{ADMINISTRATOR, Controller, PASSWORD};
 pub(crate) use https::Fault;
 pub(crate) use lines::{Vpn, frame_3164};
 pub(crate) use metrics::{Account, Metrics};
