@@ -89,11 +89,13 @@ impl JournalThread {
     /// Waits until it has ended, which it does when the last way into it is gone. `last` is the
     /// table as of some committed position, when somebody could tell.
     pub(crate) fn join(self, last: Option<Handover>) {
+        let Self { last: tell, thread } = self;
         if let Some(last) = last {
-            let _ = self.last.try_send(last);
+            let _ = tell.try_send(last);
         }
+        drop(tell);
         // One that panicked has nothing left to write.
-        let _ = self.thread.join();
+        let _ = thread.join();
     }
 }
 
@@ -177,19 +179,17 @@ impl<J: Journal> Writing<J> {
             }
             self.tend();
         }
-        self.journal.close(last_words.try_recv().ok());
+        // Whoever waits for the end says so first, or goes away.
+        self.journal.close(last_words.recv().ok());
     }
 
     /// Appends a group of batches, commits them together, and hands them on.
     fn write(&mut self, group: impl Iterator<Item = Order>) {
-        let mut entries = Vec::new();
+        let (mut entries, mut asked) = (Vec::new(), Vec::new());
         let began = Clock::instant();
         for order in group {
             match order {
-                Order::Tell(source, tell) => {
-                    // Whoever does not wait any more does not need it.
-                    let _ = tell.send(self.journal.read_position(&source));
-                }
+                Order::Tell(source, tell) => asked.push((source, tell)),
                 Order::Write(batch) => {
                     match self.journal.append(&batch.events, batch.read.as_ref()) {
                         Ok(first) => entries.push(Entry { first, batch }),
@@ -198,15 +198,19 @@ impl<J: Journal> Writing<J> {
                 }
             }
         }
-        if entries.is_empty() {
-            return;
-        }
-        match self.journal.commit() {
-            Ok(_) => {
-                Committed { took: began.elapsed() }.emit();
-                self.cache.send_committed(entries);
+        if !entries.is_empty() {
+            match self.journal.commit() {
+                Ok(_) => {
+                    Committed { took: began.elapsed() }.emit();
+                    self.cache.send_committed(entries);
+                }
+                Err(error) => entries.into_iter().for_each(|entry| refuse(entry.batch, &error)),
             }
-            Err(error) => entries.into_iter().for_each(|entry| refuse(entry.batch, &error)),
+        }
+        // After the commit: what stood before the question in the queue is in the answer.
+        for (source, tell) in asked {
+            // Whoever does not wait any more does not need it.
+            let _ = tell.send(self.journal.read_position(&source));
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod damage;
 mod keeping;
+mod reading;
 
 use std::fs;
 use std::path::{Path, PathBuf};
