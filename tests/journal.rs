@@ -71,16 +71,17 @@ fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_serve
     let server = server.restart();
     assert_eq!(server.who("10.60.2.1").as_deref(), Some("alice"));
     let folder = server.data().join("journal");
-    let named = |part: &str| {
+    let find = |fits: fn(&str) -> bool| {
         let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-        let mut files = entries.filter(|path| path.display().to_string().contains(part));
-        files.next().unwrap_or_else(|| panic!("no {part} in {}", folder.display()))
+        let mut files = entries.filter(|path| fits(path.file_name().unwrap().to_str().unwrap()));
+        files.next().unwrap_or_else(|| panic!("no such file in {}", folder.display()))
     };
-    assert!(named("snapshot-").exists());
-    fs::write(named(".open.db"), b"this is no database").unwrap();
+    find(|name| name.starts_with("snapshot-"));
+    fs::remove_file(find(|name| name.ends_with(".open.db-wal"))).unwrap();
+    fs::write(find(|name| name.ends_with(".open.db")), b"this is no database").unwrap();
     let server = server.killed_and_started();
     assert_eq!(server.who("10.60.2.1").as_deref(), Some("alice"), "the snapshot has her");
-    assert!(named(".damaged-").exists());
+    find(|name| name.contains(".damaged-"));
     assert!(server.log().contains("a file of the journal is damaged"), "{}", server.log());
     assert!(server.metrics().sum("rollcall_deciding_journal_damaged_files_total", &[]) > 0);
     assert_eq!(server.client("script").post_events(&login("10.60.2.2", "bob")).status, 200);

@@ -92,7 +92,7 @@ pub fn export<E: From<Damage>>(
     let chapters = chapters(&Folder::at(path))?;
     for (index, Chapter { path, title, .. }) in chapters.iter().enumerate() {
         let epoch = match title {
-            Ok(title) => title.epoch,
+            Ok(title) => title.stamp.epoch,
             Err(_) => return Err(Damage::Missing(name_of(path)).into()),
         };
         let next = chapters.get(index + 1).and_then(|next| next.title.as_ref().ok());
