@@ -9,10 +9,9 @@ use std::time::Duration;
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
-use hashbrown::HashMap;
 use rollcall_identity::{
-    Address, Event, Explanation, Name, Origin, Producer, ReadPosition, Refusal, Revision, Rules,
-    Source, Survey, Table, Timestamp, Verdict,
+    Address, Event, Explanation, Name, Origin, Producer, ReadPosition, Refusal, Revision, Rule,
+    Rules, Source, Survey, Table, Timestamp, Verdict,
 };
 use tokio::sync::oneshot;
 
@@ -21,7 +20,7 @@ use crate::account::Account;
 use crate::clock::Clock;
 use crate::directory::Book;
 use crate::happenings::{
-    Decided, Happening, NothingToRestore, TableGrew, TableRecalled, TableRestored,
+    AddressShared, Decided, Happening, NothingToRestore, TableGrew, TableRecalled, TableRestored,
 };
 use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
 use crate::journal::{Batch, Entry, JournalWriter};
@@ -66,6 +65,23 @@ impl Receipt {
         match self.reasons.iter_mut().find(|(reason, _)| *reason == refusal) {
             Some((_, count)) => *count += 1,
             None => self.reasons.push((refusal, 1)),
+        }
+    }
+}
+
+/// What was decided about a batch, by origin and verdict.
+#[derive(Default)]
+struct Tally<'a>(Vec<Decided<'a>>);
+
+impl<'a> Tally<'a> {
+    fn count(&mut self, origin: &'a Origin, verdict: Verdict) {
+        // Nearly always the same as the one before: a list, looked at from its end, needs no hash.
+        let same = |known: &&mut Decided<'_>| {
+            std::ptr::eq(known.origin, origin) && known.verdict == verdict
+        };
+        match self.0.iter_mut().rev().find(same) {
+            Some(known) => known.count += 1,
+            None => self.0.push(Decided { origin, verdict, count: 1 }),
         }
     }
 }
@@ -221,30 +237,30 @@ impl Cache {
             refused: 0,
             reasons: Vec::new(),
         };
-        let mut changed = Changed::by(self.term.number());
-        let mut tally: HashMap<(*const Origin, Verdict), (&Arc<Origin>, u64)> = HashMap::new();
+        let mut changed = Changed::by(self.term.number(), entry.batch.events.len());
+        let mut tally = Tally::default();
         for (event, position) in entry.batch.events.iter().zip(entry.first.0..) {
             receipt.revision = Revision(position);
             self.folded = receipt.revision;
             let decision = self.table.apply(receipt.revision, event, rules);
             match decision.verdict {
-                Verdict::Applied(_) => receipt.applied += 1,
+                Verdict::Applied(rule) => {
+                    receipt.applied += 1;
+                    if rule == Rule::AddressShared {
+                        AddressShared { origin: &event.origin, address: event.address }.emit();
+                    }
+                }
                 Verdict::Deduplicated => receipt.deduplicated += 1,
                 Verdict::Refused(refusal) => receipt.refuse(refusal),
             }
-            tally
-                .entry((Arc::as_ptr(&event.origin), decision.verdict))
-                .or_insert((&event.origin, 0))
-                .1 += 1;
             self.learning.note(decision.change.as_ref());
+            tally.count(&event.origin, decision.verdict);
             changed.note(event.seen, decision.change);
         }
         // Posted here and not in the future, so that changes stay in order; bounded by the batches
         // that wait for these receipts.
         let shown = self.query.post(changed);
-        for ((_, verdict), (origin, count)) in tally {
-            Decided { origin, verdict, count }.emit();
-        }
+        tally.0.into_iter().for_each(Decided::emit);
         entry.batch.account.settle();
         async move { shown?.await.map(|()| receipt) }
     }

@@ -8,6 +8,7 @@ mod answering;
 mod catalogue;
 mod deciding;
 mod journal;
+mod pushing;
 mod receiving;
 mod supervising;
 
@@ -15,6 +16,7 @@ pub(crate) use self::answering::*;
 pub use self::catalogue::{Instrument, Metric, catalogue, describe, markdown};
 pub(crate) use self::deciding::*;
 pub(crate) use self::journal::*;
+pub(crate) use self::pushing::*;
 pub use self::receiving::{Dropped, Received};
 pub(crate) use self::receiving::{
     KernelDropped, ProducerBegins, SenderUnknown, StreamClosed, StreamRefused,

@@ -2,6 +2,7 @@
 //! built from the sink upward, changed by a reload, and drained in the other order.
 
 mod doors;
+mod outward;
 mod staff;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 
 use self::doors::Door;
 pub use self::doors::{Listening, Obstacle};
+use self::outward::Outward;
 use self::staff::{Recruit, Recruits, Staff};
 use crate::clock::Clock;
 use crate::enforcement::{Enforcement, Points};
@@ -25,6 +27,7 @@ use crate::listener::{Listener, Routes};
 use crate::mailbox::{Gone, Mailbox};
 use crate::producers::ptim::{Ptim, Pushes};
 use crate::producers::{Close, Producer, Producing};
+use crate::push::Targets;
 use crate::rest::{Reload, ReloadReport, Rest, Token};
 use crate::supervisor::{Dismiss, Hire, RollCall};
 use crate::tls::addresses_of_host;
@@ -49,6 +52,7 @@ pub struct House {
     ptim: (Name, Mailbox<Producing>),
     points: Arc<Points>,
     staff: Staff,
+    outward: Outward,
     enforcement: Option<(Door, Mailbox<Listener>)>,
     enforcement_routes: Routes,
     rest: (Door, Mailbox<Listener>),
@@ -113,7 +117,8 @@ impl Plan {
         let (draining, newest) = (watch::Sender::new(false), heart.newest.clone());
         let points = Points::new(&settings.enforcement, &settings.ptim, newest, clock.clone());
         let (points, pushes) = (Arc::new(points), Pushes::default());
-        actix::spawn(measure(Arc::clone(&points)));
+        let targets = Targets::default();
+        actix::spawn(measure(Arc::clone(&points), targets.clone()));
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         let told = Arc::clone(&points);
         let rest_routes = Rest {
@@ -124,6 +129,7 @@ impl Plan {
             illness: heart.illness.clone(),
             draining: draining.subscribe(),
             points: Arc::new(move || serde_json::json!(told.status())),
+            targets: targets.clone(),
             reload,
             prometheus,
             token,
@@ -137,6 +143,7 @@ impl Plan {
             rest: (rest, rest_desk),
             enforcement: None,
             staff: Staff::new(),
+            outward: Outward::new(targets),
             settings,
             clock,
             heart,
@@ -154,6 +161,7 @@ impl Plan {
         for (name, recruit) in recruits {
             house.hire(name, recruit).await?;
         }
+        house.outward.settle(&house.heart, &house.settings, &house.clock).await?;
         Ok(house)
     }
 }
@@ -207,6 +215,7 @@ impl House {
             ("syslog", old.syslog != new.syslog),
             ("ptim", old.ptim != new.ptim),
             ("enforcement", old.enforcement != new.enforcement),
+            ("push", old.push != new.push),
             ("rest", old.rest != new.rest),
             ("rest.token_file", old.rest.token_file != new.rest.token_file),
             ("log", old.log != new.log),
@@ -253,6 +262,8 @@ impl House {
             report.restarted.push(name.to_string());
             self.hire(name, recruit).await?;
         }
+        let told = self.outward.settle(&self.heart, &self.settings, &self.clock).await?;
+        report.restarted.extend(told);
         let same = match (&self.enforcement, &enforcement) {
             (Some((old, _)), Some(new)) => old.is_like(new),
             (None, None) => true,
@@ -344,6 +355,7 @@ impl House {
             self.close("enforcement", desk, budget.spend()).await;
         }
         self.dismiss(self.ptim.0.as_str(), &self.ptim.1, budget.spend()).await;
+        self.outward.leave(&self.heart, budget.spend()).await;
         self.close("rest", &self.rest.1, budget.spend()).await;
         self.heart.stop().await;
     }
@@ -371,12 +383,14 @@ fn in_force(settings: &Settings) -> Rules {
     Rules { own_addresses, ..settings.rules.clone() }
 }
 
-/// How often the lag of the enforcement points is measured: it grows while they do not ask.
+/// How often the lag of enforcement points and push targets is measured: it grows while they do not
+/// ask or answer.
 const MEASURING: Duration = Duration::from_secs(5);
 
-async fn measure(points: Arc<Points>) {
+async fn measure(points: Arc<Points>, targets: Targets) {
     loop {
         points.measure_lag();
+        targets.measure_lag();
         tokio::time::sleep(MEASURING).await;
     }
 }

@@ -1,7 +1,7 @@
 //! Everything that runs. The order of an event's way is the order of these modules.
 //!
 //! ```text
-//! producers ──► cache ──► journal's thread ──► cache ──► query ──► enforcement, rest
+//! producers ──► cache ──► journal's thread ──► cache ──► query ──► enforcement, rest, push
 //!                         (append, commit)     (fold)    (answers)
 //! ```
 
@@ -20,6 +20,7 @@ pub mod meter;
 pub mod metrics;
 mod problem;
 pub mod producers;
+pub mod push;
 pub mod query;
 pub mod rest;
 mod sampling;

@@ -24,8 +24,9 @@ pub(crate) struct Changed {
     /// The term of the cache that decided so.
     term: u64,
     changes: Vec<Change>,
-    events: usize,
-    oldest: Option<Timestamp>,
+    /// When its events were received, and how many in a row at the same time: one reading of a socket
+    /// gives them all the same.
+    seen: Vec<(Timestamp, usize)>,
 }
 
 impl Message for Changed {
@@ -33,15 +34,17 @@ impl Message for Changed {
 }
 
 impl Changed {
-    /// Nothing yet, by the cache of this term.
-    pub(crate) fn by(term: u64) -> Self {
-        Self { term, changes: Vec::new(), events: 0, oldest: None }
+    /// Nothing yet of a batch of `events`, by the cache of this term.
+    pub(crate) fn by(term: u64, events: usize) -> Self {
+        Self { term, changes: Vec::with_capacity(events), seen: Vec::new() }
     }
 
     /// Notes what became of an event that was received at `seen`.
     pub(crate) fn note(&mut self, seen: Timestamp, change: Option<Change>) {
-        self.events += 1;
-        self.oldest = Some(self.oldest.map_or(seen, |oldest| oldest.min(seen)));
+        match self.seen.last_mut() {
+            Some((last, count)) if *last == seen => *count += 1,
+            _ => self.seen.push((seen, 1)),
+        }
         self.changes.extend(change);
     }
 }
@@ -182,8 +185,8 @@ impl Receive<Changed> for Query {
         for change in &changed.changes {
             self.log.apply(change, now);
         }
-        if let Some(oldest) = changed.oldest {
-            Visible { delay: now.since(oldest), count: changed.events }.emit();
+        for (seen, count) in changed.seen {
+            Visible { delay: now.since(seen), count }.emit();
         }
         if !changed.changes.is_empty() {
             self.newest.send_replace(self.log.newest());
@@ -229,5 +232,20 @@ impl Receive<Snapshot> for Query {
     fn receive(&mut self, Snapshot(cache): Snapshot, _: &mut Desk<Self>) -> Reply<Estate> {
         self.decider = self.decider.max(cache);
         Reply::Now(Estate { term: self.term.number(), handover: self.log.hand_over() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_waited_since_it_was_received_itself() {
+        let (early, late) = (Timestamp::from_millis(1_000), Timestamp::from_millis(1_400));
+        let mut changed = Changed::by(1, 4);
+        for seen in [early, early, late, early] {
+            changed.note(seen, None);
+        }
+        assert_eq!(changed.seen, [(early, 2), (late, 1), (early, 1)]);
     }
 }

@@ -4,6 +4,7 @@
 mod account;
 mod health;
 mod place;
+mod push_targets;
 mod sessions;
 mod shapes;
 mod stream;
@@ -35,8 +36,13 @@ use crate::happenings::{Happening, Responded};
 use crate::journal::Illness;
 use crate::mailbox::Mailbox;
 use crate::problem::Problem;
+use crate::push::Targets;
 use crate::query::Query;
 use crate::supervisor::Supervisor;
+
+/// How long somebody waits who wants a push target compared: a comparison of a million sessions and
+/// the second look take seconds.
+const CHECK: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Tells how the enforcement points are: a JSON array with an object for each.
 pub type PointsStatus = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
@@ -73,6 +79,8 @@ pub struct Rest {
     pub draining: watch::Receiver<bool>,
     /// How the enforcement points are.
     pub points: PointsStatus,
+    /// Those who are told without asking.
+    pub targets: Targets,
     /// Reads the configuration anew.
     pub reload: Reload,
     /// The metrics.
@@ -97,6 +105,13 @@ fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
         .service(get("/stream", web::get().to(stream::stream)))
         .service(get("/producers", web::get().to(health::producers)))
         .service(get("/enforcement-points", web::get().to(health::enforcement_points)))
+        .service(get("/push-targets", web::get().to(push_targets::list)))
+        .service(only(
+            "POST",
+            "/push-targets/{name}/synchronise",
+            web::post().to(push_targets::synchronise),
+        ))
+        .service(only("POST", "/push-targets/{name}/check", web::post().to(push_targets::check)))
         .service(get("/actors", web::get().to(health::actors)))
         .service(get("/openapi.json", web::get().to(health::openapi)))
         .service(only("POST", "/reload", web::post().to(health::reload)))
@@ -184,6 +199,9 @@ async fn count(
         stream::stream,
         health::producers,
         health::enforcement_points,
+        push_targets::list,
+        push_targets::synchronise,
+        push_targets::check,
         health::actors,
         health::reload,
         health::openapi,

@@ -2,6 +2,7 @@
 //! prints the table of docs/performance.md. `benches/run` builds and starts it.
 
 mod contender;
+mod directory;
 mod firewall;
 mod http;
 mod line;
@@ -40,6 +41,8 @@ enum Command {
         /// Where to listen.
         address: SocketAddr,
     },
+    /// Hold a large directory in memory, a step for each line of standard input.
+    HoldDirectory,
 }
 
 #[derive(clap::Args)]
@@ -63,6 +66,8 @@ struct Measure {
 enum Part {
     /// One line, one decision, one report.
     Micro,
+    /// A directory of 100,000 users in 5,000 groups: memory and reading.
+    Directory,
     /// Lines a second by UDP.
     Udp,
     /// Lines a second by TCP, events a second by HTTPS.
@@ -76,6 +81,7 @@ enum Part {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Receive { address } => receiver::serve(address),
+        Command::HoldDirectory => directory::hold(),
         Command::Measure(asked) => measure(asked),
     };
     match done {

@@ -6,7 +6,10 @@ use ipnet::IpNet;
 use rollcall_identity::{Authority, Kind};
 
 use crate::leaf::{Bytes, Ranged};
-use crate::{Enforcement, Journal, JournalKind, Point, Settings, Syslog, SyslogClient, Tls};
+use crate::{
+    Enforcement, Journal, JournalKind, Manner, Point, Settings, SrxWebApi, Syslog, SyslogClient,
+    Target, Tls,
+};
 
 impl Display for Settings {
     /// One line for each thing; no secrets.
@@ -50,6 +53,7 @@ impl Display for Settings {
             authority(f, &pusher.authority)?;
         }
         enforcement(f, &self.enforcement)?;
+        self.push.iter().try_for_each(|each| target(f, each))?;
         let rest = &self.rest;
         writeln!(f, "rest         {} {}", rest.listen, protection(&rest.tls))?;
         writeln!(f, "             token in {}", rest.token_file.display())?;
@@ -128,6 +132,33 @@ fn point(f: &mut Formatter<'_>, point: &Point) -> fmt::Result {
     match &point.push {
         Some(push) => authority(f, push),
         None => writeln!(f, "    may push nothing"),
+    }
+}
+
+fn target(f: &mut Formatter<'_>, target: &Target) -> fmt::Result {
+    let Target { name, url, batch, .. } = target;
+    writeln!(f, "push         {name}: {url}, {batch} changes at once")?;
+    match &target.manner {
+        Manner::SecureEdge(edge) => {
+            let (credentials, often) = (edge.credentials.display(), edge.check.written());
+            writeln!(
+                f,
+                "    as Secure Edge, credentials in {credentials}, compared every {often}"
+            )?;
+        }
+        Manner::SrxWebApi(srx) => {
+            let SrxWebApi { user, rate, roles, .. } = srx;
+            writeln!(
+                f,
+                "    as the SRX Web API, user {user}, {rate} entries a second, {roles} roles"
+            )?;
+        }
+    }
+    let (domains, hears) =
+        (listed(&target.domains, "every domain"), networks(&target.include, "every network"));
+    match networks(&target.exclude, "").as_str() {
+        "" => writeln!(f, "    hears of {domains}, {hears}"),
+        except => writeln!(f, "    hears of {domains}, {hears} except {except}"),
     }
 }
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use rollcall_identity::{Authority, Glob, Name};
+use rollcall_wire::ptim::Untimed;
 use rollcall_wire::srx::Dialect;
 
 use crate::authority::{self, FIREWALL};
 use crate::leaf::{Domain, UrlPath};
 use crate::listener::Transport;
-use crate::producers::ptim::Login;
+use crate::producers::ptim::{Login, untimed};
 use crate::section::Section;
 use crate::{HttpLimits, SecretHash, Tls, dialect};
 
@@ -69,6 +70,8 @@ pub struct Point {
     pub push: Option<Authority>,
     /// The domain of pushed users that are written without one.
     pub push_domain: Option<Name>,
+    /// What becomes of its pushes that do not say their time.
+    pub push_untimed: Untimed,
 }
 
 /// The SRX's own default port is 443; 8443 needs no privilege. Known source addresses, a secret and
@@ -146,9 +149,9 @@ impl Point {
             let exclude: Vec<IpNet> = filter.list("exclude").unwrap_or_default();
             (domains, include, exclude)
         });
-        let (push, push_domain) = section.section("push", |push| {
+        let (push, push_domain, push_untimed) = section.section("push", |push| {
             let domain = push.get::<Domain>("domain").map(|domain| domain.0);
-            (authority::read(push, FIREWALL.to_vec()), domain)
+            (authority::read(push, FIREWALL.to_vec()), domain, untimed(push))
         });
         Some(Self {
             name: name?,
@@ -161,6 +164,7 @@ impl Point {
             exclude,
             push: (!push.kinds.is_empty()).then_some(push),
             push_domain,
+            push_untimed,
         })
     }
 }

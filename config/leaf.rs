@@ -15,7 +15,7 @@ use toml::de::DeValue;
 use crate::nearest::nearest;
 use crate::{Format, JournalKind, Level, SenderTime};
 
-pub(crate) use address::{ClientId, UrlPath};
+pub(crate) use address::{BaseUrl, ClientId, Label, UrlPath};
 pub(crate) use measure::Bytes;
 
 /// A value that is written without keys of its own.

@@ -23,6 +23,7 @@ mod log;
 mod nearest;
 mod problem;
 mod producers;
+mod push;
 mod reading;
 mod reference;
 mod rest;
@@ -46,6 +47,7 @@ pub use producers::ptim::{Ptim, Pusher};
 pub use producers::syslog::{
     SenderTime, Syslog, SyslogClient, SyslogLimits, SyslogTls, ValueMap, ValueMaps,
 };
+pub use push::{Compression, Manner, SecureEdge, SrxWebApi, Target};
 pub use reading::Environment;
 pub use reference::{REFERENCE, reference_markdown};
 pub use rest::Rest;

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use rollcall_identity::{Glob, IgnoreRules, Name, Producer, Rules};
+use rollcall_identity::{Glob, IgnoreRules, Name, Producer, Rules, Sharing};
 use strum::IntoEnumIterator;
 
 use crate::authority::max_age;
@@ -13,6 +13,10 @@ use crate::section::Section;
 /// JIMS takes 1 to 1440 minutes; a month is for those who know that their leases last that long.
 const LOGOFF_TIME: RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
+
+/// How long a shared address must be quiet: longer than the minute in which its users came, and not
+/// for ever without an operator.
+const QUIET: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
 
 /// Clocks without NTP drift by minutes; an hour of future would let a replayed line win all day.
 const MAX_SKEW: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
@@ -47,6 +51,7 @@ pub(crate) fn read(section: &Section<'_>) -> Rules {
         logoff_time: section.within("logoff_time", default.logoff_time, LOGOFF_TIME),
         preserve_valid_user: section.or("preserve_valid_user", default.preserve_valid_user),
         ignore: section.section("ignore", ignore),
+        sharing: section.section("sharing", sharing),
         ..default
     };
     section.section("logoff_time_by_producer", |section| {
@@ -77,6 +82,15 @@ fn producers() -> impl Iterator<Item = (Producer, &'static str)> {
     Producer::iter()
         .filter(|producer| !matches!(producer, Producer::ActiveDirectory | Producer::Cache))
         .map(|producer| (producer, producer.into()))
+}
+
+fn sharing(section: &Section<'_>) -> Sharing {
+    let default = Sharing::default();
+    Sharing {
+        users: section.within("users_per_minute", default.users, 0..=Sharing::MOST),
+        quiet: section.within("quiet", default.quiet, QUIET),
+        except: section.list("except").unwrap_or_default(),
+    }
 }
 
 fn ignore(section: &Section<'_>) -> IgnoreRules {

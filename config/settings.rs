@@ -10,7 +10,7 @@ use crate::section::Section;
 use crate::template::Templates;
 use crate::{
     Enforcement, History, Journal, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog,
-    Tls, clients_file, file, rules,
+    Target, Tls, clients_file, file, rules,
 };
 
 /// Everything that Rollcall is configured with. Sections compare, so that a reload restarts only
@@ -33,6 +33,8 @@ pub struct Settings {
     pub ptim: Ptim,
     /// The listener of the firewalls.
     pub enforcement: Enforcement,
+    /// Those who are told without asking.
+    pub push: Vec<Target>,
     /// The listener of the administrators.
     pub rest: Rest,
     /// The log.
@@ -116,6 +118,7 @@ impl Settings {
             syslog: section.sections("syslog", |syslog| Syslog::read(syslog, &templates)),
             ptim: section.section("ptim", Ptim::read),
             enforcement: section.section("enforcement", Enforcement::read),
+            push: section.section("push", |push| Target::all(push, &data)),
             rest: section.section("rest", |rest| Rest::read(rest, &data)),
             log: section.section("log", Log::read),
             data,

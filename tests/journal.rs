@@ -1,13 +1,14 @@
 //! Stories of the journal: what was acknowledged is there after a kill, a restart and a full disk.
 
 mod crash;
+mod failing_disk;
 mod full_disk;
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Setup, until};
+use crate::harness::{Server, Setup, rollcall, until};
 
 /// A login of `user` at an address.
 fn login(address: &str, user: &str) -> Value {
@@ -95,5 +96,54 @@ fn a_journal_in_memory_leaves_nothing_behind() {
     assert!(!server.data().join("journal").exists());
     let server = server.restart();
     assert_eq!(server.who("10.60.3.1"), None);
+    server.stop();
+}
+
+#[test]
+fn the_command_line_checks_the_journal_and_takes_it_out_while_the_server_runs() {
+    let terms = "[journal]\nsegment_events = 100";
+    let server = Server::start(Setup::new().with(terms));
+    let mut script = server.client("script");
+    let all: Vec<Value> = (0..250u8).map(|n| login(&format!("10.60.4.{n}"), "alice")).collect();
+    for some in all.chunks(50) {
+        assert_eq!(script.post_events(&json!(some)).status, 200);
+    }
+    let config = server.setup().folder().join("rollcall.toml").display().to_string();
+    let command = |arguments: &[&str]| {
+        let all = [&["--config", config.as_str(), "journal"], arguments].concat();
+        let output = rollcall(server.setup().folder(), &all);
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
+    };
+    let sealed = || {
+        let files = fs::read_dir(server.data().join("journal")).unwrap();
+        let mut paths = files.map(|entry| entry.unwrap().path()).filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with("events-") && name.ends_with(".db") && !name.contains("open")
+        });
+        paths.next()
+    };
+    let segment = until("a segment is sealed", sealed);
+    let (code, text, error) = command(&["check"]);
+    assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
+    assert!(text.lines().all(|line| line.ends_with("good")), "{text}");
+    let (code, text, _) = command(&["export"]);
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((code, events.len()), (Some(0), 250));
+    let revisions: Vec<u64> = events.iter().map(|one| one["revision"].as_u64().unwrap()).collect();
+    assert_eq!(revisions, (1..=250).collect::<Vec<u64>>());
+    assert_eq!((&events[7]["address"], &events[7]["user"]), (&json!("10.60.4.7"), &json!("alice")));
+    let nothing = command(&["export", "--until", "2020-01-01T00:00:00Z"]);
+    assert_eq!((nothing.0, nothing.1.as_str()), (Some(0), ""));
+    // Somebody changes a file that never changes.
+    let mut bytes = fs::read(&segment).unwrap();
+    let place = bytes.windows(9).position(|window| window == b"10.60.4.7").unwrap();
+    bytes[place] = b'2';
+    fs::remove_file(&segment).unwrap();
+    fs::write(&segment, bytes).unwrap();
+    let (code, text, error) = command(&["check"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("it is not the file that was sealed"), "{text}");
+    assert!(error.contains("a file is damaged"), "{error}");
     server.stop();
 }

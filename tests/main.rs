@@ -9,6 +9,7 @@
 mod accounting;
 mod harness;
 mod journal;
+mod logon;
 mod operations;
 mod peers;
 mod ptim;

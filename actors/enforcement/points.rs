@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 use rollcall_config::{Enforcement, Point, Ptim, Pusher, SecretHash};
 use rollcall_identity::{Filter, Name, Origin, Producer, Revision, Timestamp};
+use rollcall_wire::ptim::Untimed;
 use rollcall_wire::srx::Dialect;
 use tokio::sync::watch;
 
@@ -61,6 +62,7 @@ pub(super) struct Pushing {
     /// The origin of what is posted as Rollcall's JSON.
     pub(super) json: Arc<Origin>,
     pub(super) domain: Option<Name>,
+    pub(super) untimed: Untimed,
 }
 
 impl Points {
@@ -179,7 +181,11 @@ impl Client {
         filter.domains.clone_from(&point.domains);
         filter.include.clone_from(&point.include);
         filter.exclude.clone_from(&point.exclude);
-        let pushing = || Pushing::new(ptim, &point.name, point.push_domain.clone());
+        let pushing = || Pushing {
+            domain: point.push_domain.clone(),
+            untimed: point.push_untimed,
+            ..Pushing::of(ptim, &point.name)
+        };
         Self {
             name: point.name.clone(),
             secret: point.secret.clone(),
@@ -196,7 +202,11 @@ impl Client {
             secret: pusher.secret.clone(),
             addresses: pusher.addresses.clone(),
             asks: None,
-            pushes: Some(Pushing::new(ptim, &pusher.name, pusher.domain.clone())),
+            pushes: Some(Pushing {
+                domain: pusher.domain.clone(),
+                untimed: pusher.untimed,
+                ..Pushing::of(ptim, &pusher.name)
+            }),
             tally,
         }
     }
@@ -211,7 +221,8 @@ impl Client {
 }
 
 impl Pushing {
-    fn new(ptim: &Ptim, client: &Name, domain: Option<Name>) -> Self {
+    /// The pushes of `client`, as far as nothing is configured for them.
+    fn of(ptim: &Ptim, client: &Name) -> Self {
         let origin = |form: &str| {
             Arc::new(Origin {
                 kind: Producer::Ptim,
@@ -220,7 +231,8 @@ impl Pushing {
                 form: Name::new(form).expect("a plain word is a name"),
             })
         };
-        Self { ptim: origin("ptim"), json: origin("json"), domain }
+        let (ptim, json) = (origin("ptim"), origin("json"));
+        Self { ptim, json, domain: None, untimed: Untimed::default() }
     }
 }
 

@@ -91,7 +91,8 @@ fn read(
         Form::Ptim => &pushing.ptim,
         Form::Json => &pushing.json,
     };
-    let received = ptim::Received { seen: visit.now, origin, domain: pushing.domain.as_ref() };
+    let (domain, untimed) = (pushing.domain.as_ref(), pushing.untimed);
+    let received = ptim::Received { seen: visit.now, origin, domain, untimed };
     let events = match form {
         Form::Ptim => ptim::read(said, received),
         Form::Json => ptim::read_posted(said, received),

@@ -199,6 +199,13 @@ const PARTICULAR: &[Row] = &[
         "How often the cache was replaced and took its sessions over",
     ),
     (
+        "rollcall_deciding_addresses_shared_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "How often so many users came to an address within a minute that its user was taken from it",
+    ),
+    (
         "rollcall_deciding_restorations_failed_total",
         Counter,
         Unit::Count,
@@ -315,6 +322,71 @@ const PARTICULAR: &[Row] = &[
         Unit::Count,
         &[],
         "Requests of known sources for something that is not there",
+    ),
+    (
+        "rollcall_pushing_reports_total",
+        Counter,
+        Unit::Count,
+        &["target", "outcome"],
+        "Reports that a push target took (accepted), knew already (duplicate), or will never take \
+         (refused)",
+    ),
+    (
+        "rollcall_pushing_bytes_total",
+        Counter,
+        Unit::Bytes,
+        &["target"],
+        "Bytes of request bodies, as they went over the line",
+    ),
+    (
+        "rollcall_pushing_request_seconds",
+        Histogram,
+        Unit::Seconds,
+        &["target"],
+        "From a batch that is read to its acknowledgement, or to its failure",
+    ),
+    (
+        "rollcall_pushing_failures_total",
+        Counter,
+        Unit::Count,
+        &["target", "reason"],
+        "How often something did not arrive at a push target and was tried again",
+    ),
+    (
+        "rollcall_pushing_synchronisations_total",
+        Counter,
+        Unit::Count,
+        &["target", "reason"],
+        "How often a push target was told everything anew: empty, scope, too_long_away, lost, \
+         drift or requested",
+    ),
+    (
+        "rollcall_pushing_checks_total",
+        Counter,
+        Unit::Count,
+        &["target", "outcome"],
+        "Comparisons of what a push target holds with what it should hold: same, differs or untold",
+    ),
+    (
+        "rollcall_pushing_positions_not_kept_total",
+        Counter,
+        Unit::Count,
+        &["target"],
+        "How often the position of a push target could not be written to the disk",
+    ),
+    (
+        "rollcall_pushing_lag_changes",
+        Gauge,
+        Unit::Count,
+        &["target"],
+        "Revisions between the newest and the last that a push target acknowledged",
+    ),
+    (
+        "rollcall_pushing_lag_seconds",
+        Gauge,
+        Unit::Seconds,
+        &["target"],
+        "For how long a push target has not had everything; 0 when it has",
     ),
 ];
 

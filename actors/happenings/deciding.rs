@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
-use rollcall_identity::{Origin, Verdict};
+use rollcall_identity::{Address, Origin, Verdict};
 use tracing::{debug, error, trace, warn};
 
 use super::Happening;
@@ -25,6 +25,23 @@ impl Happening for Decided<'_> {
         )
         .increment(count);
         trace!(client = %origin.client, ?verdict, count, "decided");
+    }
+}
+
+/// So many users came to an address that it is taken to be shared, and serves none of them.
+pub(crate) struct AddressShared<'a> {
+    pub origin: &'a Origin,
+    pub address: Address,
+}
+
+impl Happening for AddressShared<'_> {
+    fn emit(self) {
+        let Self { origin, address } = self;
+        counter!("rollcall_deciding_addresses_shared_total").increment(1);
+        warn!(
+            producer = %origin.producer, client = %origin.client, %address,
+            "so many users came to an address that it is taken to be shared"
+        );
     }
 }
 

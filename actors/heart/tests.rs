@@ -244,11 +244,11 @@ fn what_a_cache_says_that_was_replaced_is_not_shown() {
         let (rules, mallory) = (life.heart.rules.load(), life.event(Kind::VpnUp, "mallory", 0));
         let change = table.apply(Revision(50), &mallory, &rules).change;
         assert!(change.is_some());
-        let mut changed = Changed::by(1);
+        let mut changed = Changed::by(1, 1);
         changed.note(mallory.seen, change.clone());
         life.heart.query.send(changed).await.unwrap();
         assert_eq!(life.owner().await.as_deref(), Some("alice"));
-        let mut changed = Changed::by(2);
+        let mut changed = Changed::by(2, 1);
         changed.note(mallory.seen, change);
         life.heart.query.send(changed).await.unwrap();
         assert_eq!(life.owner().await.as_deref(), Some("mallory"), "its successor is heard");

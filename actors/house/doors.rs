@@ -176,7 +176,7 @@ pub(super) fn certificate(section: &config::Syslog) -> Certificate {
 
 /// The digest of some files; one that cannot be read counts as empty, and is complained of by
 /// whoever needs it.
-fn digest(files: &[&PathBuf]) -> Certificate {
+pub(super) fn digest(files: &[&PathBuf]) -> Certificate {
     let mut digest = Sha256::new();
     for file in files {
         let bytes = std::fs::read(file).unwrap_or_default();

@@ -18,10 +18,11 @@ pub(super) fn fingerprint(rules: &Rules) -> u64 {
         logoff_time,
         logoff_time_by_producer,
         preserve_valid_user,
+        sharing,
         weaker_waits,
     } = rules;
     let times = (max_age, max_skew, logoff_time, weaker_waits, preserve_valid_user);
-    let mut words = vec![format!("{ignore:?}"), format!("{times:?}")];
+    let mut words = vec![format!("{ignore:?}"), format!("{sharing:?}"), format!("{times:?}")];
     words.extend(sorted(authorities));
     words.extend(sorted(domain_aliases));
     words.extend(sorted(logoff_time_by_producer));

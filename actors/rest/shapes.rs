@@ -280,13 +280,17 @@ pub(super) struct ExplanationShape {
     session: Option<SessionShape>,
     /// Who was there before, as long as it is remembered.
     previous: Option<SessionShape>,
+    /// Until when the address is taken to be shared by many users and serves none of them, unless
+    /// more come.
+    #[schema(value_type = Option<String>)]
+    shared_until: Option<Timestamp>,
     /// What else was seen there and what became of it, newest first.
     competed: Vec<RecordShape>,
 }
 
 impl From<&Explanation> for ExplanationShape {
     fn from(explanation: &Explanation) -> Self {
-        let Explanation { address, ref session, ref previous, ref competed } = *explanation;
+        let Explanation { address, ref session, ref previous, shared, ref competed } = *explanation;
         // The first line is the answer; the lines after it are the competitors' own sentences.
         let whole = explanation.to_string();
         Self {
@@ -294,6 +298,7 @@ impl From<&Explanation> for ExplanationShape {
             sentence: whole.lines().next().unwrap_or_default().to_owned(),
             session: session.as_deref().map(SessionShape::active),
             previous: previous.as_deref().map(|session| SessionShape::ended(session, None)),
+            shared_until: shared,
             competed: competed.iter().map(RecordShape::from).collect(),
         }
     }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use rollcall_identity::Name;
 use toml::de::DeValue;
 
 use super::{Leaf, not, text};
@@ -83,6 +84,38 @@ impl ClientId {
     }
 }
 
+/// Where a server is: `https://host` or `http://host`, with a port and without a path.
+pub(crate) struct BaseUrl(pub(crate) String);
+
+impl Leaf for BaseUrl {
+    const EXPECTED: &'static str = "a URL without a path, such as \"https://edge.example.net:443\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        let bare = text.strip_suffix('/').unwrap_or(text);
+        let host = bare.strip_prefix("https://").or(bare.strip_prefix("http://"));
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        match host {
+            Some(host) if !host.is_empty() && host.chars().all(plain) => Ok(Self(bare.to_owned())),
+            _ => Err(not::<Self>(text)),
+        }
+    }
+}
+
+/// A name that can also be that of a file.
+pub(crate) struct Label(pub(crate) Name);
+
+impl Leaf for Label {
+    const EXPECTED: &'static str = "1 to 64 letters, digits, - and _ in quotes";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(plain);
+        Name::new(text).ok().filter(|_| fits).map(Self).ok_or_else(|| not::<Self>(text))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +142,24 @@ mod tests {
         assert_eq!(path("'/user_query/v2/'"), Ok("/user_query/v2".to_owned()));
         for bad in ["''", "'/'", "'a//b'", "'a/../b'", "'a?b'", "'ä'"] {
             assert!(path(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn base_urls_have_a_host_and_no_path_or_user() {
+        let url = |text| read::<BaseUrl>(text).map(|url| url.0);
+        assert_eq!(url("'https://edge.example.net/'"), Ok("https://edge.example.net".to_owned()));
+        assert_eq!(url("'http://[2001:db8::1]:8080'"), Ok("http://[2001:db8::1]:8080".to_owned()));
+        for bad in ["'edge'", "'https://'", "'https://a/b'", "'https://u@a'", "'ftp://a'", "''"] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn labels_stay_in_their_folder() {
+        assert!(read::<Label>("'secure-edge_1'").is_ok());
+        for bad in ["''", "'..'", "'a/b'", "'a b'", "'é'"] {
+            assert!(read::<Label>(bad).is_err(), "{bad}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 use rollcall_identity::{Authority, Name};
+use rollcall_wire::ptim::Untimed;
 
 use crate::SecretHash;
 use crate::authority::{self, everything};
@@ -34,6 +35,8 @@ pub struct Pusher {
     pub authority: Authority,
     /// The domain of users that are written without one.
     pub domain: Option<Name>,
+    /// What becomes of events that do not say their time.
+    pub untimed: Untimed,
 }
 
 impl Ptim {
@@ -54,6 +57,7 @@ impl Pusher {
         let Login { name, addresses, client_id, secret } = Login::read(section);
         let authority = authority::read(section, everything());
         let domain = section.get::<Domain>("domain").map(|domain| domain.0);
+        let untimed = untimed(section);
         Some(Self {
             name: name?,
             addresses,
@@ -61,8 +65,14 @@ impl Pusher {
             secret: secret?,
             authority,
             domain,
+            untimed,
         })
     }
+}
+
+/// Reads `require_time`.
+pub(crate) fn untimed(section: &Section<'_>) -> Untimed {
+    if section.or("require_time", false) { Untimed::Refused } else { Untimed::Arrival }
 }
 
 /// How somebody proves on the enforcement listener who it is; `None` for what is missing or wrong.

@@ -5,12 +5,17 @@
 use libfuzzer_sys::fuzz_target;
 use rollcall_fuzz::{check, name, origin, request, seen};
 use rollcall_identity::Producer;
-use rollcall_wire::ptim::{EVENTS, Received, read, read_posted, recognises};
+use rollcall_wire::ptim::{EVENTS, Received, Untimed, read, read_posted, recognises};
 
 fuzz_target!(|data: &[u8]| {
     let Some(request) = request(data) else { return };
     let (origin, domain) = (origin(Producer::Ptim), name("corp.example.com"));
-    let received = Received { seen: seen(), origin: &origin, domain: Some(&domain) };
+    let received = Received {
+        seen: seen(),
+        origin: &origin,
+        domain: Some(&domain),
+        untimed: Untimed::Arrival,
+    };
     let _ = recognises(&request);
     for reader in [read, read_posted] {
         match reader(&request, received) {

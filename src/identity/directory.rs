@@ -20,9 +20,13 @@ mod interner;
 mod naming;
 mod nodes;
 mod object;
+#[cfg(test)]
+mod properties;
 mod questions;
 mod settling;
 mod sid;
+#[cfg(test)]
+mod tests;
 mod whereabouts;
 
 pub use affected::{Affected, Altered, Difference, Differences, Names};

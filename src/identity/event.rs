@@ -40,7 +40,8 @@ pub enum Kind {
     /// A device was seen at the address: a machine account's logon, a DHCP lease.
     DeviceSeen,
     /// A directory says otherwise who somebody is or which groups they are in: groups, a new name.
-    /// Alters a session that is there, and never begins one.
+    /// Alters a session that is there, and never begins one; of a user and a device, only what it
+    /// names.
     Membership,
     /// The logoff time of the session passed. Proposed by the cache, never by a producer.
     Expiry,

@@ -36,6 +36,36 @@ pub struct IgnoreRules {
     pub networks: Vec<IpNet>,
 }
 
+/// When so many users come to one address that it is taken to be shared, and serves none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharing {
+    /// How many users may come to one address within a minute, at most [`Sharing::MOST`]; 0 switches
+    /// the rule off.
+    pub users: usize,
+    /// For how long nobody must come until a shared address serves users again.
+    pub quiet: Duration,
+    /// Where the rule does not apply.
+    pub except: Vec<IpNet>,
+}
+
+impl Default for Sharing {
+    /// 10 users, and a quarter of an hour.
+    fn default() -> Self {
+        Self { users: 10, quiet: Duration::from_secs(15 * 60), except: Vec::new() }
+    }
+}
+
+impl Sharing {
+    /// The most users that can be allowed: so many are remembered of an address.
+    pub const MOST: usize = 50;
+
+    /// Whether the rule applies to `address`.
+    pub(crate) fn watches(&self, address: Address) -> bool {
+        let ip = address.ip();
+        self.users > 0 && !self.except.iter().any(|network| network.contains(&ip))
+    }
+}
+
 /// Everything besides the event and the table's own state that a decision depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
@@ -58,6 +88,8 @@ pub struct Rules {
     pub logoff_time_by_producer: HashMap<Producer, Duration>,
     /// A null user never overwrites a valid one.
     pub preserve_valid_user: bool,
+    /// When an address is taken to be shared.
+    pub sharing: Sharing,
     /// How long a user must not have been seen before a weaker [`Proof`](crate::Proof) of another
     /// takes the address over.
     pub weaker_waits: Duration,
@@ -81,6 +113,7 @@ impl Default for Rules {
             logoff_time: Duration::from_secs(24 * 3600),
             logoff_time_by_producer: HashMap::new(),
             preserve_valid_user: true,
+            sharing: Sharing::default(),
             weaker_waits: SEEN_EVERY,
         }
     }
@@ -96,7 +129,8 @@ impl Rules {
     /// older, and an administrator asks within a logoff time why somebody lost an address.
     pub fn memory(&self) -> Duration {
         let ages = self.authorities.values().filter_map(|authority| authority.max_age);
-        ages.fold(self.max_age.max(self.logoff_time), Duration::max)
+        let own = self.max_age.max(self.logoff_time).max(self.sharing.quiet);
+        ages.fold(own, Duration::max)
     }
 
     /// How long a session lasts after an event that a producer of this kind saw.

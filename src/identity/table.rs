@@ -1,6 +1,7 @@
 //! The table: every decision is a fold of one event over what is held for its address.
 
 mod claim;
+mod crowd;
 mod deciding;
 mod departures;
 mod expiry;
@@ -98,14 +99,20 @@ impl Table {
         let past = entry.and_then(|entry| entry.past.as_deref());
         let scene = Scene { claim: &claim, session, past, rules, revision };
         let admitted = claim.admitted(rules, session.map(|session| &**session));
-        match admitted.and_then(|()| scene.decide()) {
+        let decision = match admitted.and_then(|()| scene.decide()) {
             Ok(Step::Keep) => Decision { verdict: Verdict::Deduplicated, change: None },
             Ok(Step::Set(effect, rule, after)) => {
                 self.change(&claim, (effect, rule), Arc::new(after), revision)
             }
             Ok(Step::End(rule, at)) => self.end(&claim, (rule, at), revision),
             Err(refusal) => self.refuse(&claim, refusal, revision),
+        };
+        if decision.verdict.is_shared()
+            && let Some(past) = self.past_mut(event.address)
+        {
+            past.crowd.share(event.seen + rules.sharing.quiet);
         }
+        decision
     }
 
     /// The session held for an address. It may be past its logoff time while its expiry is on the
@@ -135,12 +142,16 @@ impl Table {
         let held = entry.and_then(|entry| entry.session.clone());
         let past = entry.and_then(|entry| entry.past.as_deref());
         let ended = past.and_then(|past| past.ended.as_ref()).map(|ended| ended.session.clone());
+        let shared = past.and_then(|past| past.crowd.shared_at(now));
         let competed: Vec<_> = past.into_iter().flat_map(Past::newest_first).cloned().collect();
         match held {
             Some(session) if session.alive_at(now) => {
-                Explanation { address, session: Some(session), previous: ended, competed }
+                Explanation { address, session: Some(session), previous: ended, shared, competed }
             }
-            lapsed => Explanation { address, session: None, previous: lapsed.or(ended), competed },
+            lapsed => {
+                let previous = lapsed.or(ended);
+                Explanation { address, session: None, previous, shared, competed }
+            }
         }
     }
 
@@ -199,18 +210,16 @@ impl Table {
         after: Arc<Session>,
         revision: Revision,
     ) -> Decision {
-        let address = after.address;
-        let displaces = effect == Effect::Began
-            && self.get(address).is_some_and(|before| before.principal.is_some());
-        if displaces {
-            self.witness(address);
+        let (address, since) = (after.address, after.since);
+        let (before, was_quiet) = self.put(after.clone(), revision);
+        let displaced =
+            before.as_ref().filter(|before| effect == Effect::Began && before.principal.is_some());
+        let altered = before.as_ref().filter(|_| effect == Effect::Altered);
+        // The first event that competes with a session: how that one began is remembered, too.
+        if let Some(before) = displaced.or(altered).filter(|_| was_quiet) {
+            self.remember(Record::of_session(before), address);
         }
-        if effect == Effect::Altered {
-            self.witness(address);
-        }
-        let since = after.since;
-        let before = self.put(after.clone(), revision);
-        if let Some(before) = before.as_ref().filter(|_| displaces) {
+        if let Some(before) = displaced {
             // A device follows a user only whose logoff time has passed. It says nothing of who
             // logged in meanwhile, so it orders later logins no more than the logoff time does.
             let at = if rule == Rule::DeviceOnly { before.confirmed } else { since };
@@ -225,9 +234,16 @@ impl Table {
             let (session, cause) = (before.clone(), claim.cause(rule));
             self.remember_end(Ended { session, at: since, revision, cause });
         }
+        if let Some((past, user)) = self.past_mut(address).zip(after.principal.as_ref())
+            && effect == Effect::Began
+        {
+            displaced.into_iter().for_each(|before| note_came(past, before));
+            past.crowd.note(&user.user, claim.event.seen);
+        }
         // How a session came by its details is not in its cause; every other beginning is, until
         // something competes with it.
-        if effect == Effect::Altered || effect == Effect::Began && self.has_past(address) {
+        let competes = effect == Effect::Began && (displaced.is_some() || !was_quiet);
+        if effect == Effect::Altered || competes {
             self.remember(Record::of(claim, revision, Verdict::Applied(rule)), address);
         }
         let cause = claim.cause(rule);
@@ -252,6 +268,9 @@ impl Table {
             self.remember_end(Ended { session, at, revision, cause });
         }
         self.remember(Record::of(claim, revision, verdict), address);
+        if let Some((past, before)) = self.past_mut(address).zip(before.as_ref()) {
+            note_came(past, before);
+        }
         let (effect, cause) = (Effect::Ended, claim.cause(rule));
         let change = Change { revision, address, effect, before, after: None, cause };
         Decision { verdict, change: Some(change) }
@@ -269,15 +288,16 @@ impl Table {
         if matches!(refusal, Refusal::NoSession | Refusal::OtherUser)
             && claim.kind.ends()
             && let Some(principal) = claim.principal.as_deref()
-            && let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut())
+            && let Some(past) = self.past_mut(address)
         {
             past.departed.note(principal, claim.moment());
         }
         Decision { verdict, change: None }
     }
 
-    /// Makes `session` the session of its address at `revision` and gives out the one that was.
-    fn put(&mut self, session: Arc<Session>, revision: Revision) -> Option<Arc<Session>> {
+    /// Makes `session` the session of its address at `revision` and gives out the one that was, and
+    /// whether nothing else is remembered of the address.
+    fn put(&mut self, session: Arc<Session>, revision: Revision) -> (Option<Arc<Session>>, bool) {
         let (address, expires) = (session.address, session.expires);
         let entry = self.entries.entry(address).or_default();
         entry.told = revision;
@@ -287,7 +307,7 @@ impl Table {
         }
         let before = entry.session.replace(session);
         self.present += usize::from(before.is_none());
-        before
+        (before, entry.past.is_none())
     }
 
     /// When the first event competes with the session of `address`: remembers how that began.
@@ -299,8 +319,8 @@ impl Table {
         }
     }
 
-    fn has_past(&self, address: Address) -> bool {
-        self.entries.get(&address).is_some_and(|entry| entry.past.is_some())
+    fn past_mut(&mut self, address: Address) -> Option<&mut Past> {
+        self.entries.get_mut(&address)?.past.as_deref_mut()
     }
 
     fn remember_end(&mut self, ended: Ended) {
@@ -332,10 +352,11 @@ impl Table {
     }
 
     fn forget_ended(&mut self, Ticket { address, revision, .. }: Ticket) {
-        if let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut())
-            && past.forget_ended(revision)
-        {
-            self.forgotten = self.forgotten.max(revision);
+        let Some(entry) = self.entries.get_mut(&address) else { return };
+        if entry.past.as_mut().is_some_and(|past| past.forget_ended(revision)) {
+            // Who hears of an end may hear of it with the session that followed, and no sooner.
+            let told = if entry.session.is_some() { entry.told } else { revision };
+            self.forgotten = self.forgotten.max(revision).max(told);
         }
         self.sweep(address);
     }
@@ -349,6 +370,13 @@ impl Table {
         if entry.session.is_none() && entry.past.is_none() && entry.queued == 0 {
             self.entries.remove(&address);
         }
+    }
+}
+
+/// Notes whose session this was, and when they came.
+fn note_came(past: &mut Past, session: &Session) {
+    if let Some(principal) = &session.principal {
+        past.crowd.note(&principal.user, session.cause.seen);
     }
 }
 

@@ -54,6 +54,8 @@ pub enum Rule {
     LoggedOut,
     /// The logoff time passed.
     LogoffTime,
+    /// More users came within a minute than one address can have: it serves none until it is quiet.
+    AddressShared,
 }
 
 /// Why an event was not allowed to change the table. Written so that an administrator who reads it
@@ -110,6 +112,9 @@ pub enum Refusal {
     /// A stronger proof than this put somebody there who is still seen, or said that they are.
     #[error("a stronger proof than this holds the address")]
     Weaker,
+    /// So many users came to the address that it is taken to be shared.
+    #[error("so many users came to the address that it is taken to be shared")]
+    AddressShared,
     /// A logout, rekey or refresh of somebody who is not the one there.
     #[error("another user has the address")]
     OtherUser,
@@ -149,6 +154,11 @@ impl Verdict {
             Self::Deduplicated => "deduplicated",
             Self::Refused(_) => "refused",
         }
+    }
+
+    /// Whether it says that the address is shared.
+    pub(crate) const fn is_shared(self) -> bool {
+        matches!(self, Self::Applied(Rule::AddressShared) | Self::Refused(Refusal::AddressShared))
     }
 
     /// The rule or the refusal, for instance `later_user` or `too_old`.

@@ -35,6 +35,18 @@ pub struct Received<'a> {
     pub origin: &'a Arc<Origin>,
     /// The domain of users that are pushed without one.
     pub domain: Option<&'a Name>,
+    /// What becomes of events that do not say their time.
+    pub untimed: Untimed,
+}
+
+/// What becomes of an event that does not say when it happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Untimed {
+    /// It happened when it arrived.
+    #[default]
+    Arrival,
+    /// It is refused: whoever sends the same bytes again would make it happen again.
+    Refused,
 }
 
 /// Whether a firewall's request below the query API's prefix is a push, and not a question. It is

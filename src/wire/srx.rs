@@ -9,6 +9,7 @@ mod json;
 mod question;
 mod scope;
 pub mod token;
+pub mod web_api;
 mod xml;
 
 pub use answer::{Activity, Answer, Asked, Report, batch, ip, user};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rollcall_config as config;
 use rollcall_identity::{Authority, Kind, Limits, MemoryJournal, Name, Rules, Timestamp};
+use rollcall_wire::ptim::Untimed;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -42,6 +43,7 @@ pub(in crate::enforcement) fn point(name_and_id: &str) -> config::Point {
         exclude: Vec::new(),
         push: Some(everything()),
         push_domain: None,
+        push_untimed: Untimed::Arrival,
     }
 }
 
@@ -83,6 +85,7 @@ pub(in crate::enforcement) fn pushers() -> config::Ptim {
         secret: SECRET.clone(),
         authority: everything(),
         domain: Some(name("corp.example")),
+        untimed: Untimed::Arrival,
     };
     config::Ptim { name: name("ptim"), enabled: true, clients: vec![pusher] }
 }

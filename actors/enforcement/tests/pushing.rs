@@ -1,5 +1,8 @@
 //! Pushes in every form, their receipts, and what is refused.
 
+use std::time::Duration;
+
+use rollcall_wire::ptim::Untimed;
 use serde_json::json;
 
 use super::house::{bearer, point, pushers, settings, story};
@@ -133,5 +136,47 @@ fn without_the_cache_or_the_producer_a_push_is_503() {
             assert_eq!(answer.status, 503, "without {actor}");
             assert!(answer.head.contains("retry-after"), "{answer:?}");
         }
+    });
+}
+
+/// A morning of pushes, in the order in which they were sent, each with its own time.
+const MORNING: [&str; 4] = [
+    r#"{"kind":"vpn_up","address":"10.0.0.1","user":"alice","at":"2026-11-18T11:06:35Z"}"#,
+    r#"{"kind":"rekey","address":"10.0.0.1","user":"alice","at":"2026-11-18T11:06:36Z"}"#,
+    r#"{"kind":"vpn_down","address":"10.0.0.1","user":"alice","at":"2026-11-18T11:06:37Z"}"#,
+    r#"{"kind":"login","address":"10.0.0.2","user":"bob","at":"2026-11-18T11:06:38Z"}"#,
+];
+
+#[test]
+fn captured_pushes_sent_again_change_nothing_where_a_time_is_required() {
+    let mut strict = point("srx1");
+    strict.push_untimed = Untimed::Refused;
+    story(vec![strict], async |house| {
+        let token = house.token("srx1").await;
+        for push in MORNING {
+            let answer = house.post(&token, push).await;
+            assert_eq!((answer.status, &answer.json()["applied"]), (200, &1.into()), "{push}");
+        }
+        let seen = house.get(&token, "").await.body;
+        // At once, after some minutes, and when the logins are too old.
+        for pause in [0, 5, 15] {
+            house.later(Duration::from_secs(60 * pause));
+            for push in MORNING {
+                let answer = house.post(&token, push).await;
+                assert_eq!((answer.status, &answer.json()["applied"]), (200, &0.into()), "{push}");
+            }
+        }
+        assert_eq!(house.get(&token, "").await.body, seen, "what a firewall reads is the same");
+        let untimed = r#"{"kind":"login","address":"10.0.0.1","user":"alice"}"#;
+        for (head, body) in [
+            ("POST /api/v1/events", untimed),
+            ("POST /user_query/v2/user?ip=10.0.0.1&id=alice", ""),
+            ("POST /user_query/v2/vpn?ip=10.0.0.2&event=down", ""),
+        ] {
+            let answer = house.ask(head, &[&bearer(&token)], body).await;
+            let told = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+            assert!(answer.status == 400 && told.contains("at: missing"), "{head}: {answer:?}");
+        }
+        assert_eq!(house.get(&token, "").await.body, seen);
     });
 }

@@ -27,7 +27,7 @@ pub(super) struct Intake {
 
 /// How many messages are read before what they gave is handed over: one commit, one message to
 /// each actor on the way. Fewer cost more than the decisions; more would make the first one wait.
-pub(super) const BATCH: usize = 256;
+pub(super) const BATCH: usize = 512;
 
 /// How many batches of one socket or connection may be under way: while one is decided the next is
 /// read.

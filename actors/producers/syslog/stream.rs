@@ -2,6 +2,7 @@
 //! byte to its last.
 
 use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -27,8 +28,10 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How many may be in a handshake who send from no known address.
 const HANDSHAKES: usize = 256;
 
-/// How much is read at once. A connection holds this much and one unfinished message.
-const READ: usize = 64 * 1024;
+/// How much is read at once. A connection begins with the least, and has room for twice as much after
+/// each read that filled it: thousands of quiet senders cost little, and a busy one gives whole
+/// batches. It holds this much and one unfinished message.
+const READ: RangeInclusive<usize> = 8 * 1024..=256 * 1024;
 
 /// How long the acceptor waits after the system refused it a socket (too many open files).
 const BREATH: Duration = Duration::from_millis(100);
@@ -175,9 +178,11 @@ impl Door {
         intake: &mut Intake,
     ) -> &'static str {
         let mut framer = Framer::new(self.syslog.limits.message_bytes);
-        let mut memory = vec![0_u8; READ];
+        let mut room = *READ.start();
         loop {
-            let read = tokio::time::timeout(self.syslog.limits.idle, stream.read(&mut memory));
+            let memory = framer.room(room);
+            let offered = memory.len();
+            let read = tokio::time::timeout(self.syslog.limits.idle, stream.read(memory));
             // The word to stop first: a sender that never pauses would never let it be heard.
             let length = match select(pin!(self.stop.asked()), pin!(read)).await {
                 Either::Left(_) => return "stopping",
@@ -189,7 +194,10 @@ impl Door {
                 Either::Right((Ok(Err(_)), _)) => return "broken",
                 Either::Right((Err(_), _)) => return "idle",
             };
-            framer.feed(&memory[..length]);
+            framer.filled(length);
+            if length == offered {
+                room = READ.end().min(&(2 * room)).to_owned();
+            }
             while take_some(intake, &mut framer, client) {
                 intake.pass_on().await;
             }

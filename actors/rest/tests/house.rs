@@ -73,6 +73,7 @@ impl House {
             illness,
             draining: draining.subscribe(),
             points: Arc::new(|| json!([{"name": "srx1", "lag": 0}])),
+            targets: crate::push::Targets::default(),
             reload: reload(),
             prometheus,
             token: Token::new(Self::TOKEN),

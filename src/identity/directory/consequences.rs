@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::nodes::Id;
 use super::{
-    AccountKind, Affected, Altered, Difference, Directory, Guid, Membership, Names, Profile, State,
+    AccountKind, Affected, Altered, Difference, Directory, Guid, Membership, Profile, State,
     Whereabouts,
 };
 use crate::{
@@ -66,6 +67,9 @@ pub struct Consequences {
     places: Option<Vec<Address>>,
     /// Names given up by renaming, and by whom.
     given_up: HashMap<(Name, Option<Name>), Guid>,
+    /// Whose new name a session is about to bear or bears already: two that change names with each
+    /// other must not be followed back.
+    followed: HashMap<Address, Guid>,
 }
 
 impl Consequences {
@@ -78,7 +82,8 @@ impl Consequences {
             let now = directory.names(altered.guid).unwrap_or_default();
             let former = altered.former.iter().flat_map(|former| &former.principals);
             for name in former.filter(|name| !now.have(name)) {
-                self.given_up.insert((name.user.clone(), name.domain.clone()), altered.guid);
+                let name = (name.user.clone(), name.domain.clone());
+                self.given_up.entry(name).or_insert(altered.guid);
             }
         }
         self.waiting.extend(affected.accounts);
@@ -101,16 +106,22 @@ impl Consequences {
         while left > 0
             && let Some(altered) = self.waiting.front()
         {
-            let names = Known::names(known, altered);
-            let mut places = self.places.take().unwrap_or_else(|| known.places(&names));
-            left -= 1;
+            let mut places = self.places.take().unwrap_or_else(|| {
+                left -= 1;
+                known.places(altered)
+            });
             while left > 0
                 && let Some(place) = places.pop()
             {
                 left -= 1;
                 let session = known.table.get(place).filter(|s| s.alive_at(proposal.now));
-                let theirs = session.filter(|session| self.is_of(altered, &names, session));
-                events.extend(theirs.and_then(|s| follow(known.directory, proposal, altered, s)));
+                let theirs =
+                    session.filter(|session| self.is_of(altered, known.directory, session));
+                let event = theirs.and_then(|s| follow(known.directory, proposal, altered, s));
+                if event.as_ref().is_some_and(|event| event.formerly.is_some()) {
+                    self.followed.insert(place, altered.guid);
+                }
+                events.extend(event);
             }
             if places.is_empty() {
                 self.waiting.pop_front();
@@ -120,39 +131,56 @@ impl Consequences {
         }
         if self.waiting.is_empty() {
             self.given_up.clear();
+            self.followed.clear();
         }
         events
     }
 
-    /// Whether a session is of this account and not of one that the name was taken over from.
-    fn is_of(&self, altered: &Altered, names: &Names, session: &Session) -> bool {
-        if altered.kind == AccountKind::Device {
-            return session.device.as_ref().is_some_and(|device| names.have_host(device));
-        }
-        let Some(principal) = session.principal.as_ref().filter(|name| names.have(name)) else {
-            return false;
+    /// Whether a session is of this account: its name means the account now, or did before and
+    /// means no other. A name that was given up is the former's, whoever took it over; that of an
+    /// account that was deleted is too.
+    fn is_of(&self, altered: &Altered, directory: &Directory, session: &Session) -> bool {
+        let id = directory.nodes.object(altered.guid);
+        let is_deleted = altered.differences.has(Difference::Deleted);
+        let means = |found: Option<Id>, had: bool| match found {
+            Some(found) if Some(found) == id => true,
+            Some(_) => had && is_deleted,
+            None => had,
         };
-        let given_up = (principal.user.clone(), principal.domain.clone());
-        self.given_up.get(&given_up).is_none_or(|by| *by == altered.guid)
+        let former = altered.former.as_deref();
+        if altered.kind == AccountKind::Device {
+            return session.device.as_ref().is_some_and(|device| {
+                let had = former.is_some_and(|former| former.have_host(device));
+                means(directory.device_of(device), had)
+            });
+        }
+        if self.followed.get(&session.address).is_some_and(|whose| *whose != altered.guid) {
+            return false;
+        }
+        session.principal.as_ref().is_some_and(|principal| {
+            let name = (principal.user.clone(), principal.domain.clone());
+            if let Some(by) = self.given_up.get(&name) {
+                return *by == altered.guid;
+            }
+            let had = former.is_some_and(|former| former.have(principal));
+            means(directory.account_of(principal), had)
+        })
     }
 }
 
 impl Known<'_> {
-    /// The names that an account has and had.
-    fn names(self, altered: &Altered) -> Names {
-        let mut names = self.directory.names(altered.guid).unwrap_or_default();
-        if let Some(former) = &altered.former {
-            names.principals.extend(former.principals.iter().cloned());
-            names.hosts.extend(former.hosts.iter().cloned());
+    /// Where an account may be by the names that it has and had, descending.
+    fn places(self, altered: &Altered) -> Vec<Address> {
+        let (now, former) = (self.directory.names(altered.guid), altered.former.as_deref());
+        let mut places = Vec::new();
+        for names in now.iter().chain(former) {
+            for name in &names.principals {
+                places.extend(self.whereabouts.of_user(&name.user));
+            }
+            for host in &names.hosts {
+                places.extend(self.whereabouts.of_device(host));
+            }
         }
-        names
-    }
-
-    /// Where somebody of these names may be, descending.
-    fn places(self, names: &Names) -> Vec<Address> {
-        let users = names.principals.iter().flat_map(|name| self.whereabouts.of_user(&name.user));
-        let devices = names.hosts.iter().flat_map(|host| self.whereabouts.of_device(host));
-        let mut places: Vec<_> = users.chain(devices).collect();
         places.sort_unstable_by(|one, other| other.cmp(one));
         places.dedup();
         places
@@ -182,16 +210,21 @@ fn follow(
     if groups.is_none() && when_gone == WhenGone::Keep {
         return None;
     }
-    let membership = match is_device {
-        true => Membership { device: groups, ..session.membership.clone() },
-        false => Membership { user: groups, ..session.membership.clone() },
-    };
     let canonical = now.filter(|_| !is_device).and_then(|profile| profile.canonical(session));
-    if membership == session.membership && canonical.is_none() {
+    let there = &session.membership;
+    let known = if is_device { &there.device } else { &there.user };
+    if groups == *known && canonical.is_none() {
         return None;
     }
+    // Of the other one it says nothing: what is known of them may be about to change, too.
     let mut event = event(Kind::Membership, session, proposal);
-    event.membership = membership;
+    if is_device {
+        event.principal = None;
+        event.membership = Membership { user: None, device: groups };
+        return Some(event);
+    }
+    event.device = None;
+    event.membership = Membership { user: groups, device: None };
     if let Some(canonical) = canonical {
         event.formerly = event.principal.replace(canonical).map(Box::new);
     }

@@ -126,3 +126,75 @@ impl GroupFilter {
         named.or_else(|| below().then_some(self.names.len()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stories::{groups, name};
+
+    fn filter(names: &[&str], bases: &[&str], limit: usize) -> GroupFilter {
+        let names = names.iter().map(|glob| Glob::new(glob).unwrap()).collect();
+        let bases = bases.iter().map(|base| Base::new(base).unwrap()).collect();
+        GroupFilter { names, bases, limit }
+    }
+
+    fn selected(filter: &GroupFilter, set: &GroupSet) -> (String, usize) {
+        let Selected { names, left_out } = filter.select(set);
+        let names: Vec<_> = names.iter().map(Name::as_str).collect();
+        (names.join(" "), left_out)
+    }
+
+    #[test]
+    fn what_is_named_goes_first_in_the_order_of_the_configuration() {
+        let set = groups("admins sales staff vpn-a vpn-b");
+        let everything = GroupFilter::default();
+        assert_eq!(selected(&everything, &set), ("admins sales staff vpn-a vpn-b".to_owned(), 0));
+        let named = filter(&["VPN-*", "staff"], &[], 200);
+        assert_eq!(selected(&named, &set), ("vpn-a vpn-b staff".to_owned(), 0));
+        let also = filter(&["staff", "vpn-*"], &["dc=example, dc=com"], 4);
+        assert_eq!(selected(&also, &set), ("staff vpn-a vpn-b admins".to_owned(), 1));
+        let none = filter(&["nothing"], &["DC=other"], 200);
+        assert_eq!(selected(&none, &set), (String::new(), 0));
+    }
+
+    #[test]
+    fn one_name_in_two_domains_is_one_role() {
+        let group = |text, domain| {
+            Arc::new(Group { name: name(text), domain: name(domain), dn: "DC=x".into(), sid: None })
+        };
+        let set = GroupSet::new(vec![group("Sales", "corp"), group("sales", "lab")]);
+        assert_eq!(selected(&GroupFilter { limit: 1, ..GroupFilter::default() }, &set).1, 0);
+    }
+
+    #[test]
+    fn a_base_holds_what_ends_with_it_between_unescaped_commas() {
+        let base = Base::new(" OU = VPN , DC=Example, DC=com ").unwrap();
+        assert!(
+            base.holds("CN=a,OU=vpn,DC=example,DC=com") && base.holds("ou=vpn,dc=example,dc=com")
+        );
+        for outside in
+            ["CN=a\\,OU=vpn,DC=example,DC=com", "CN=aOU=vpn,DC=example,DC=com", "DC=com", ""]
+        {
+            assert!(!base.holds(outside), "{outside}");
+        }
+        assert!(Base::new("OU=Überall,DC=x").unwrap().holds("CN=é,OU=überALL,DC=x"));
+        assert!(Base::new("OU=a\\,b,DC=x").unwrap().holds("CN=c,OU=a\\,b,DC=x"));
+        for bad in ["", "VPN", "OU=", "=x", "OU=a,,DC=x"] {
+            assert_eq!(Base::new(bad), Err(BadBase), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_does_harm(base: String, dn: String) {
+            if let Ok(base) = Base::new(&base) {
+                let _ = base.holds(&dn);
+            }
+            let _ = Base::new(&format!("OU={dn},DC=x")).map(|base| base.holds(&dn));
+        }
+    }
+}

@@ -108,7 +108,7 @@ impl Directory {
     /// The number of the computer that a host name means.
     pub(super) fn device_of(&self, host: &Name) -> Option<Id> {
         let host = host.clone().folded();
-        let host = host.as_str();
+        let host = host.as_str().trim_end_matches('.');
         let same =
             |person: &Person| person.account.host.as_ref().is_some_and(|own| is_folded(own, host));
         let by_host = only(self.people(self.hosts.candidates(self.text_print(host)), same));

@@ -42,6 +42,12 @@ impl Sid {
         if fits { Ok(Self { authority, parts }) } else { Err(BadSid) }
     }
 
+    /// Whether it is an account or a group of a domain, or of a single machine, and not one that
+    /// every Windows has: `S-1-5-21-` and four more numbers (MS-DTYP 2.4.2.4).
+    pub fn is_of_domain(&self) -> bool {
+        self.authority == 5 && matches!(*self.parts, [21, _, _, _, _])
+    }
+
     /// The relative identifier: what is left when the domain is taken away.
     pub fn rid(&self) -> u32 {
         self.parts[self.parts.len() - 1]

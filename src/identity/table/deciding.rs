@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::claim::Claim;
+use super::crowd::Crowd;
 use super::past::Past;
 use crate::{
     Effect, GroupSet, Kind, Membership, Name, Principal, Refusal, Revision, Roles, Rule, Rules,
@@ -75,6 +76,10 @@ impl<'a> Scene<'a> {
         if user_there.is_some_and(|(there, _)| self.outweighed_by(there)) {
             return Err(Refusal::Weaker);
         }
+        if self.is_crowded(who) {
+            let (there, _) = user_there.ok_or(Refusal::AddressShared)?;
+            return Ok(Step::End(Rule::AddressShared, self.claim.moment().max(there.confirmed)));
+        }
         let (rule, alone) = match present {
             Some(there) if there.principal.is_none() => (Rule::FirstUser, Some(there)),
             Some(_) => (Rule::LaterUser, None),
@@ -87,6 +92,17 @@ impl<'a> Scene<'a> {
             session.device = session.device.or(there.device.clone());
         }
         Ok(Step::Set(Effect::Began, rule, session))
+    }
+
+    /// Whether the address is taken to be shared, or is with this login: nobody can then be told from
+    /// anybody else there.
+    fn is_crowded(self, who: &Principal) -> bool {
+        let (sharing, seen) = (&self.rules.sharing, self.claim.event.seen);
+        let (nobody, there) = (Crowd::default(), self.session.map(|there| &**there));
+        let crowd = self.past.map_or(&nobody, |past| &past.crowd);
+        sharing.watches(self.claim.event.address)
+            && (crowd.shared_at(seen).is_some()
+                || crowd.size(&who.user, there, seen) > sharing.users)
     }
 
     /// The time that a login of `who` must not be older than. A device alone has no say in it:
@@ -206,27 +222,29 @@ impl<'a> Scene<'a> {
         Ok(Step::Set(Effect::Altered, Rule::Detail, altered))
     }
 
-    /// A directory says otherwise who the one there is, or in which groups. It proves nobody
-    /// present, so nothing is extended. What it says was meant for the very names that were there
-    /// when it was said: of whoever came since, it says nothing.
+    /// A directory says otherwise who the one there is, or in which groups: of the user when it
+    /// names one, of the device when it names one. It proves nobody present, so nothing is
+    /// extended. What it says was meant for the very names that were there when it was said: of
+    /// whoever came since, it says nothing.
     fn directory_says(self) -> Result<Step, Refusal> {
         let there = self.present().ok_or(Refusal::NoSession)?;
-        let (claim, who) = (self.claim, self.claim.principal.as_deref());
-        let mut session = there.as_ref().clone();
-        if let Some(user) = &mut session.principal {
-            let called = [who, claim.event.formerly.as_deref()].into_iter().flatten();
-            if !called.into_iter().any(|name| name.is_called(user)) {
-                return Err(Refusal::OtherUser);
-            }
-            if let Some(who) = who {
+        let (claim, mut session) = (self.claim, there.as_ref().clone());
+        let said = claim.membership();
+        let is_device = claim.device.as_deref().is_some_and(|device| there.has_device(device));
+        match (claim.principal.as_deref(), &mut session.principal) {
+            (Some(who), Some(user)) => {
+                let formerly = claim.event.formerly.as_deref();
+                if !who.is_called(user) && !formerly.is_some_and(|name| name.is_called(user)) {
+                    return Err(Refusal::OtherUser);
+                }
                 (user.user, user.domain) = (who.user.clone(), who.domain.clone());
+                session.membership.user = said.user;
             }
-            session.membership.user = claim.membership().user;
-        } else if !claim.device.as_deref().is_some_and(|device| there.has_device(device)) {
-            return Err(Refusal::OtherUser);
+            (None, _) if is_device => {}
+            _ => return Err(Refusal::OtherUser),
         }
-        if claim.device.as_deref().is_some_and(|device| there.has_device(device)) {
-            session.membership.device = claim.membership().device;
+        if is_device {
+            session.membership.device = said.device;
         }
         if session == **there {
             return Ok(Step::Keep);

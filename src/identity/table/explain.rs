@@ -47,6 +47,8 @@ pub struct Explanation {
     pub session: Option<Arc<Session>>,
     /// The last session that is no more, as long as it is remembered.
     pub previous: Option<Arc<Session>>,
+    /// Until when the address is taken to be shared by many users, and serves none of them.
+    pub shared: Option<Timestamp>,
     /// The latest competing and refused events, newest first.
     pub competed: Vec<Record>,
 }
@@ -201,6 +203,10 @@ impl fmt::Display for Explanation {
                 write!(f, ", from {since}, last seen {confirmed}")?;
             }
             (None, None) => write!(f, "nobody has {}", self.address)?,
+        }
+        if let Some(until) = self.shared {
+            write!(f, "; so many users came within a minute that it is taken to be shared until ")?;
+            write!(f, "{until}, unless more come")?;
         }
         for record in &self.competed {
             write!(f, "\n{record}")?;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::crowd::Crowd;
 use super::departures::Departures;
 use super::explain::Record;
 use crate::{Address, Ended, Revision, Timestamp};
@@ -14,6 +15,8 @@ pub(super) struct Past {
     pub(super) ended: Option<Ended>,
     /// Who was said to leave while not being there: their login may still be on its way.
     pub(super) departed: Departures,
+    /// Who came one after the other. Kept as long as what competed is.
+    pub(super) crowd: Crowd,
     /// The latest events that competed, newest last.
     records: VecDeque<Kept>,
 }
@@ -54,6 +57,7 @@ impl Past {
         self.records.retain(|kept| kept.ticket != ticket);
         if self.records.is_empty() {
             self.departed = Departures::default();
+            self.crowd = Crowd::default();
             // An emptied list keeps its room; a million of them would keep half a gigabyte.
             self.records = VecDeque::new();
         }

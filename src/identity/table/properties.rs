@@ -272,14 +272,11 @@ proptest! {
             let (before, after) = (&before[&event.address], &after[&event.address]);
             prop_assert!(before.alive_at(event.seen));
             let mut expected = Session { revision: change.revision, ..before.as_ref().clone() };
-            if let Some(user) = &mut expected.principal {
+            if let (Some(user), Some(said)) = (&mut expected.principal, &event.principal) {
                 let formerly = event.formerly.as_deref().filter(|name| name.is_called(user));
-                let said = event.principal.as_ref();
-                prop_assert!(formerly.is_some() || said.is_some_and(|said| said.is_called(user)));
-                if let Some(said) = said {
-                    (user.user, user.domain) = (said.user.clone(), said.domain.clone());
-                }
-                expected.membership.user = event.membership.user.clone().filter(|_| said.is_some());
+                prop_assert!(formerly.is_some() || said.is_called(user));
+                (user.user, user.domain) = (said.user.clone(), said.domain.clone());
+                expected.membership.user = event.membership.user.clone();
             }
             if event.device.as_ref().is_some_and(|device| before.has_device(device)) {
                 expected.membership.device = event.membership.device.clone();

@@ -42,7 +42,11 @@ fn stories() -> Vec<Story> {
     use Refusal as No;
     use Verdict::{Applied, Deduplicated, Refused};
     let alice = || saw(VpnUp, "alice@corp", 10);
+    let crowd = |many: i64| (0..many).map(|n| saw(Login, &format!("user{n}@corp"), n)).collect();
     vec![
+        (crowd(10), Applied(Rule::LaterUser), "user9@corp"),
+        (crowd(11), Applied(Rule::AddressShared), "nobody"),
+        (crowd(12), Refused(No::AddressShared), "nobody"),
         (vec![alice()], Applied(Rule::FirstUser), "alice@corp"),
         (vec![alice(), saw(Login, "bob@corp", 20)], Applied(Rule::LaterUser), "bob@corp"),
         (
@@ -96,6 +100,11 @@ fn stories() -> Vec<Story> {
             vec![saw(DeviceSeen, "<pc1>", 10), learnt("<PC1>", "servers", 20)],
             Applied(Rule::Directory),
             "<pc1>",
+        ),
+        (
+            vec![saw(Login, "alice@corp<pc1>", 10), learnt("<pc1>", "laptops", 20)],
+            Applied(Rule::Directory),
+            "alice@corp<pc1>",
         ),
         (
             vec![alice(), learnt("alice@corp", "a", 20), learnt("alice@corp", "a", 30)],

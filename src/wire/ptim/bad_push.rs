@@ -58,6 +58,9 @@ pub enum Problem {
     /// A failed authentication, which never makes a session.
     #[error("tells of something that did not succeed")]
     NotSuccess,
+    /// No time, from a sender that must say when its events happened.
+    #[error("missing: this sender must say when its events happened (require_time)")]
+    Untimed,
     /// Not a time with a zone.
     #[error("not a time")]
     Time,

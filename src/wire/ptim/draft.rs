@@ -5,7 +5,7 @@ use rollcall_identity::{
 };
 
 use super::bad_push::{BadPush, Field, Problem};
-use super::{Received, words};
+use super::{Received, Untimed, words};
 use crate::http::moment;
 
 /// What one entry of a push has told so far.
@@ -165,7 +165,11 @@ impl Draft {
             (Kind::VpnDown | Kind::Rekey, None, _) => {}
             _ => return Err(Problem::Missing.of(Field::User)),
         }
-        let (at, precision) = self.at.unwrap_or((received.seen, Precision::Millisecond));
+        let (at, precision) = match (self.at, received.untimed) {
+            (Some(told), _) => told,
+            (None, Untimed::Arrival) => (received.seen, Precision::Millisecond),
+            (None, Untimed::Refused) => return Err(Problem::Untimed.of(Field::Time)),
+        };
         let roles = self.roles.map(std::sync::Arc::from);
         events.extend(self.addresses.into_iter().map(|address| Event {
             kind,

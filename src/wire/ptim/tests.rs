@@ -24,7 +24,10 @@ type Reader = fn(&Request<'_>, Received<'_>) -> Result<Vec<Event>, BadPush>;
 fn with(reader: Reader, request: &Request<'_>) -> Result<Vec<Event>, BadPush> {
     let (origin, domain) = (origin(), name("home.example"));
     let seen = Timestamp::from_millis(SEEN);
-    reader(request, Received { seen, origin: &origin, domain: Some(&domain) })
+    reader(
+        request,
+        Received { seen, origin: &origin, domain: Some(&domain), untimed: Untimed::Arrival },
+    )
 }
 
 fn post<'a>(path: &'a str, query: &'a str, body: &'a str) -> Request<'a> {

@@ -134,7 +134,7 @@ pub fn user<'a>(
     written(dialect, sessions.into_iter().map(Report::from), None, out)
 }
 
-fn written<'a>(
+pub(super) fn written<'a>(
     dialect: &Dialect,
     reports: impl IntoIterator<Item = Report<'a>>,
     cookie: Option<&str>,

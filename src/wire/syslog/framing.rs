@@ -53,9 +53,12 @@ pub struct Framer {
     limit: usize,
     framing: Framing,
     skipping: Skipping,
+    /// Memory to read into, of which the bytes from `used` to `end` are those of the connection.
     buffer: Vec<u8>,
     /// Bytes of `buffer` that were handed out or thrown away.
     used: usize,
+    /// Where what was read ends.
+    end: usize,
     /// Bytes of `buffer` that are known to hold no end of line.
     searched: usize,
 }
@@ -69,20 +72,43 @@ impl Framer {
             skipping: Skipping::Nothing,
             buffer: Vec::new(),
             used: 0,
+            end: 0,
             searched: 0,
         }
     }
 
-    /// Takes what was read. Call [`Framer::next_frame`] until it has no more before the next read.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        if self.framing == Framing::Lost {
-            return;
-        }
+    /// Room for the next read of the connection, of `least` bytes or more. Call
+    /// [`Framer::next_frame`] until it has no more before, and [`Framer::filled`] afterwards.
+    pub fn room(&mut self, least: usize) -> &mut [u8] {
         // What is left over came with the last read, so that each byte moves at most once.
-        self.buffer.drain(..self.used);
-        self.searched -= self.used.min(self.searched);
+        self.buffer.copy_within(self.used..self.end, 0);
+        self.end -= self.used;
+        self.searched = self.searched.saturating_sub(self.used);
         self.used = 0;
-        self.buffer.extend_from_slice(bytes);
+        let wanted = self.end.saturating_add(least);
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// Takes the first `count` bytes of [`Framer::room`]; more than there was room for are not
+    /// taken.
+    pub fn filled(&mut self, count: usize) {
+        if self.framing != Framing::Lost {
+            self.end = self.end.saturating_add(count).min(self.buffer.len());
+        }
+    }
+
+    /// Takes bytes that were read elsewhere.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.filled(bytes.len());
+    }
+
+    /// What was read and neither handed out nor thrown away.
+    fn rest(&self) -> &[u8] {
+        &self.buffer[self.used..self.end]
     }
 
     /// The next message, without its trailer, or why there is none at this place; `None` when more
@@ -112,7 +138,7 @@ impl Framer {
     /// The rest, once the sender has closed the connection and [`Framer::next_frame`] has no more:
     /// a line without an end is a message (RFC 6587 section 3.4.2), a part of a counted one is not.
     pub fn finish(&mut self) -> Option<Result<&[u8], FrameProblem>> {
-        let (start, end) = (self.used, self.buffer.len());
+        let (start, end) = (self.used, self.end);
         self.used = end;
         match (self.framing, self.skipping) {
             (Framing::Lost, _) | (_, Skipping::Line) => None,
@@ -136,7 +162,7 @@ impl Framer {
         match self.skipping {
             Skipping::Nothing => {}
             Skipping::Octets(left) => {
-                let now = left.min(self.buffer.len() - self.used);
+                let now = left.min(self.end - self.used);
                 self.used += now;
                 self.skipping = Skipping::Octets(left - now);
                 if now < left {
@@ -145,23 +171,22 @@ impl Framer {
                 self.skipping = Skipping::Nothing;
             }
             Skipping::Line => {
-                let rest = &self.buffer[self.used..];
-                let Some(end) = memchr2(b'\n', 0, rest) else {
-                    self.used = self.buffer.len();
+                let Some(end) = memchr2(b'\n', 0, self.rest()) else {
+                    self.used = self.end;
                     return false;
                 };
                 self.used += end + 1;
                 self.skipping = Skipping::Nothing;
             }
         }
-        let between = self.buffer[self.used..].iter().take_while(|b| is_trailer(**b)).count();
+        let between = self.rest().iter().take_while(|b| is_trailer(**b)).count();
         self.used += between;
-        self.used < self.buffer.len()
+        self.used < self.end
     }
 
     /// Decides by the first bytes; `None` while they could still be either.
     fn detect(&self) -> Option<Framing> {
-        let rest = &self.buffer[self.used..];
+        let rest = self.rest();
         let digits = rest.iter().take(COUNT_DIGITS + 1).take_while(|b| b.is_ascii_digit()).count();
         if digits == 0 || digits > COUNT_DIGITS || rest[0] == b'0' {
             return Some(Framing::Lines);
@@ -175,7 +200,7 @@ impl Framer {
 
     /// Start and end of the next octet-counted message (RFC 6587 section 3.4.1).
     fn counted(&mut self) -> Option<Result<(usize, usize), FrameProblem>> {
-        let rest = &self.buffer[self.used..];
+        let rest = self.rest();
         let digits = rest.iter().take(COUNT_DIGITS + 1).take_while(|b| b.is_ascii_digit()).count();
         let ends_well = match rest.get(digits) {
             None if digits <= COUNT_DIGITS && digits > 0 => return None,
@@ -184,7 +209,7 @@ impl Framer {
         if !ends_well || digits == 0 || digits > COUNT_DIGITS || rest[0] == b'0' {
             self.framing = Framing::Lost;
             self.buffer = Vec::new();
-            (self.used, self.searched) = (0, 0);
+            (self.used, self.end, self.searched) = (0, 0, 0);
             return Some(Err(FrameProblem::BadCount));
         }
         let count = rest[..digits].iter().fold(0, |n, digit| n * 10 + usize::from(digit - b'0'));
@@ -195,7 +220,7 @@ impl Framer {
             return Some(Err(FrameProblem::TooLong));
         }
         let end = start + count;
-        if end > self.buffer.len() {
+        if end > self.end {
             return None;
         }
         self.used = end;
@@ -206,8 +231,8 @@ impl Framer {
     fn line(&mut self) -> Option<Result<(usize, usize), FrameProblem>> {
         let start = self.used;
         let from = self.searched.max(start);
-        let found = memchr2(b'\n', 0, &self.buffer[from..]).map(|at| from + at);
-        let end = found.unwrap_or(self.buffer.len());
+        let found = memchr2(b'\n', 0, &self.buffer[from..self.end]).map(|at| from + at);
+        let end = found.unwrap_or(self.end);
         self.searched = end;
         if end - start > self.limit {
             (self.used, self.skipping) = (end, Skipping::Line);
@@ -240,7 +265,9 @@ mod tests {
             while let Some(frame) = framer.next_frame() {
                 frames.push(frame.map(<[u8]>::to_vec));
             }
-            assert!(framer.buffer.len() - framer.used <= limit + COUNT_DIGITS + 1);
+            let kept = limit + COUNT_DIGITS + 1;
+            assert!(framer.rest().len() <= kept);
+            assert!(framer.buffer.len() <= kept + size.max(1), "memory is bounded");
         }
         frames.extend(framer.finish().map(|frame| frame.map(<[u8]>::to_vec)));
         frames

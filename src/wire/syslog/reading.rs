@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::reader::{Context, TimeSource};
 use super::rule::{Found, Rule};
 use super::template::Shared;
-use super::values::{Addresses, Field, device, principal, text};
+use super::values::{Addresses, Field, device, principal, text, trimmed};
 
 /// Which variable of a rule holds which field.
 #[derive(Debug, Clone)]
@@ -177,7 +177,7 @@ impl Line<'_, '_> {
     }
 
     fn is_none(&self, value: &str) -> bool {
-        let value = value.trim();
+        let value = trimmed(value);
         value.is_empty() || self.shared.none.iter().any(|none| none.eq_ignore_ascii_case(value))
     }
 
@@ -190,8 +190,8 @@ impl Line<'_, '_> {
     ) -> Result<Option<Cow<'_, str>>, Problem> {
         for (_, variable) in maps.iter().filter(|(mapped, _)| *mapped == field) {
             if let Some(key) = self.value(*variable)? {
-                let client = self.context.defaults.maps.get(field, key.trim());
-                let value = client.or_else(|| self.shared.maps.get(field, key.trim()));
+                let client = self.context.defaults.maps.get(field, trimmed(key));
+                let value = client.or_else(|| self.shared.maps.get(field, trimmed(key)));
                 if let Some(value) = value {
                     return Ok(Some(Cow::Borrowed(value)));
                 }

@@ -95,7 +95,7 @@ impl Addresses {
 
     /// Adds what `text` holds; the unspecified address means none, as Cisco and Palo Alto write it.
     pub(super) fn add(&mut self, field: Field, text: &str) -> Result<(), Problem> {
-        let text = text.trim();
+        let text = trimmed(text);
         if field == Field::Selector {
             return self.add_selectors(text);
         }
@@ -111,7 +111,7 @@ impl Addresses {
     fn add_selectors(&mut self, text: &str) -> Result<(), Problem> {
         let selectors = text.split(')').map(|selector| {
             let mark = selector.bytes().rposition(|byte| matches!(byte, b',' | b'=' | b'('));
-            selector[mark.map_or(0, |mark| mark + 1)..].trim()
+            trimmed(&selector[mark.map_or(0, |mark| mark + 1)..])
         });
         for selector in selectors.filter(|selector| !selector.is_empty()) {
             let single = match (selector.split_once('-'), selector.split_once('/')) {
@@ -134,7 +134,7 @@ impl Addresses {
 }
 
 fn parse_ip(text: &str) -> Result<IpAddr, Problem> {
-    text.trim().parse().map_err(|_| Problem::BadAddress)
+    trimmed(text).parse().map_err(|_| Problem::BadAddress)
 }
 
 /// An address as it is, in brackets, with a zone, with a port (`192.0.2.7:500`, `[2001:db8::7]:500`)
@@ -150,7 +150,7 @@ fn read_ip(text: &str) -> Option<IpAddr> {
 /// A user, or a computer that logged on with its own account: RADIUS and Kerberos write
 /// `host/pc1.corp.example.com` for what Windows calls `PC1$` (RFC 4120 section 6.2).
 pub(super) fn principal(text: &str, domain: Option<&Name>) -> Result<Principal, BadName> {
-    let text = text.trim();
+    let text = trimmed(text);
     let is_host = text.get(..5).is_some_and(|front| front.eq_ignore_ascii_case("host/"));
     let Some(computer) = is_host.then(|| &text[5..]) else {
         return Principal::parse(text, domain);
@@ -165,8 +165,17 @@ pub(super) fn principal(text: &str, domain: Option<&Name>) -> Result<Principal, 
 
 /// A device without the `$` of its account.
 pub(super) fn device(text: &str) -> Result<Name, BadName> {
-    let text = text.trim();
+    let text = trimmed(text);
     Name::new(text.strip_suffix('$').unwrap_or(text))
+}
+
+/// `text` without the white space around it. Hardly any value has some, and to see that takes two
+/// bytes.
+pub(super) fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => text,
+        _ => text.trim(),
+    }
 }
 
 /// Text from a line, when it is UTF-8.
@@ -243,7 +252,13 @@ mod tests {
     }
 
     proptest! {
+
         #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn trimmed_is_what_the_standard_library_trims(text in "[ a\t\u{a0}é!~]{0,4}") {
+            prop_assert_eq!(trimmed(&text), text.trim());
+        }
+
         #[test]
         fn any_text_is_survived(text in "\\PC{0,30}|[0-9a-f:.,=()/-]{0,30}|host/.{0,10}") {
             for field in [Field::Ip, Field::Selector] {

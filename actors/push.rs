@@ -1,0 +1,133 @@
+//! Push actors: one for each target that does not ask. It reads the changes by a cursor of its own,
+//! and nothing counts as told before the target has said that it took it.
+
+mod course;
+mod http;
+mod keeping;
+mod recipient;
+mod secure_edge;
+mod speech;
+mod srx_web_api;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod trouble;
+
+use std::sync::Arc;
+
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::prelude::*;
+use rollcall_config::{Manner, Target};
+use rollcall_identity::Revision;
+use tokio::sync::{mpsc, watch};
+
+use self::course::{Course, Ears};
+pub(crate) use self::course::{Drift, Outcome, Wish};
+use self::http::Http;
+pub(crate) use self::keeping::FileKeeping;
+pub(crate) use self::recipient::{Recipient, TargetStatus};
+use self::secure_edge::SecureEdge;
+use self::speech::{Mouth, Speech};
+use self::srx_web_api::SrxWebApi;
+pub use self::targets::Targets;
+pub(crate) use self::trouble::Trouble;
+use crate::clock::Clock;
+use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
+use crate::meter::Stage;
+use crate::query::Query;
+
+impl Message for Wish {
+    type Result = ();
+}
+
+/// Lets it finish what it is saying, and end. The answer comes when it has.
+#[derive(Debug)]
+pub(crate) struct Close;
+
+impl Message for Close {
+    type Result = ();
+}
+
+/// The role.
+pub(crate) struct Push {
+    recipient: Arc<Recipient>,
+    query: Mailbox<Query>,
+    newest: watch::Receiver<Revision>,
+    clock: Clock,
+    wishes: Option<mpsc::Sender<Wish>>,
+    closing: watch::Sender<bool>,
+    closed: watch::Sender<bool>,
+}
+
+impl Push {
+    /// One that tells `recipient` what `query` knows. `newest` wakes it.
+    pub(crate) fn new(
+        recipient: Arc<Recipient>,
+        query: Mailbox<Query>,
+        newest: watch::Receiver<Revision>,
+        clock: Clock,
+    ) -> Self {
+        let (closing, closed) = (watch::Sender::new(false), watch::Sender::new(false));
+        Self { recipient, query, newest, clock, wishes: None, closing, closed }
+    }
+
+    fn course(&mut self) -> Result<Course, Trouble> {
+        let (sender, wishes) = mpsc::channel(Self::CAPACITY);
+        self.wishes = Some(sender);
+        let (target, clock) = (self.recipient.target.clone(), self.clock.clone());
+        let floor = Arc::clone(&self.recipient.floor);
+        let mouth = Mouth::open(self.recipient.name(), floor, move || speech(&target, &clock))?;
+        let ears = Ears {
+            query: self.query.clone(),
+            newest: self.newest.clone(),
+            wishes,
+            closing: self.closing.subscribe(),
+        };
+        Ok(Course::new(Arc::clone(&self.recipient), mouth, ears))
+    }
+}
+
+/// The dialect of a target. What of its files cannot be read is said whenever it is spoken to, until
+/// the files are there.
+fn speech(target: &Target, clock: &Clock) -> Box<dyn Speech> {
+    let http = Http::new(target.clone(), clock.clone());
+    match target.manner.clone() {
+        Manner::SecureEdge(edge) => Box::new(SecureEdge::new(target.name.as_str(), edge, http)),
+        Manner::SrxWebApi(srx) => Box::new(SrxWebApi::new(srx, http)),
+    }
+}
+
+impl Role for Push {
+    const KIND: &'static str = "push";
+    const STAGE: Stage = Stage::Pushing;
+    const CAPACITY: usize = 16;
+
+    fn started(&mut self, desk: &mut Desk<Self>) {
+        let course = self.course();
+        let way = async move { course?.run().await };
+        desk.spawn(wrap_future::<_, Seat<Self>>(way).map(|end, seat, desk| match end {
+            Ok(()) => drop(seat.role().closed.send_replace(true)),
+            Err(trouble) => seat.fail(trouble, desk),
+        }));
+    }
+}
+
+impl Receive<Wish> for Push {
+    fn receive(&mut self, wish: Wish, _: &mut Desk<Self>) -> Reply<()> {
+        let Some(wishes) = self.wishes.clone() else { return Reply::Now(()) };
+        Reply::later(async move {
+            // A way that has ended grants nothing; whoever waits for an answer learns so.
+            let _ = wishes.send(wish).await;
+        })
+    }
+}
+
+impl Receive<Close> for Push {
+    fn receive(&mut self, _: Close, _: &mut Desk<Self>) -> Reply<()> {
+        self.closing.send_replace(true);
+        let mut closed = self.closed.subscribe();
+        Reply::later(async move {
+            let _ = closed.wait_for(|closed| *closed).await;
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! Whether a target holds what it should: digests over pages of sessions, compared at one position.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rollcall_wire::secure_edge::{Digest, Digests};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Course, Trouble};
+use crate::clock::Clock;
+use crate::happenings::{Checked, Happening};
+
+/// After how long pages that differed are compared once more. A session whose logoff time has just
+/// passed is shown to nobody any more, and told as ended a moment later.
+const ONCE_MORE: Duration = Duration::from_secs(3);
+
+/// How many sessions are read at once.
+const PAGE: usize = 10_000;
+
+/// Pages that differed once.
+pub(super) type Suspects = BTreeSet<usize>;
+
+/// What a comparison found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Drift {
+    /// What it amounts to.
+    pub(crate) outcome: Outcome,
+    /// How many pages of sessions differ.
+    pub(crate) differing: usize,
+    /// How many could not be compared, because they changed meanwhile.
+    pub(crate) unsettled: usize,
+}
+
+/// What a comparison amounts to.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumIter,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// The target holds what it should.
+    Same,
+    /// It does not, and is told everything anew.
+    Differs,
+    /// The target cannot tell what it holds.
+    Untold,
+}
+
+impl Course {
+    /// Compares what the target holds with what it should hold; twice, where something differs.
+    pub(super) async fn check(&mut self) -> Result<(), Trouble> {
+        let digests = self.mouth.ask(|speech| speech.digests()).await??;
+        let Some(theirs) = digests else {
+            self.checked(Drift { outcome: Outcome::Untold, differing: 0, unsettled: 0 });
+            return Ok(());
+        };
+        let (differing, unsettled) = self.compare(&theirs).await?;
+        let suspects = match self.suspects.take() {
+            None => differing,
+            Some(before) => {
+                let both: Suspects = before.intersection(&differing).copied().collect();
+                let outcome = if both.is_empty() { Outcome::Same } else { Outcome::Differs };
+                self.checked(Drift { outcome, differing: both.len(), unsettled });
+                if outcome == Outcome::Differs {
+                    self.anew("drift");
+                }
+                return Ok(());
+            }
+        };
+        if suspects.is_empty() {
+            self.checked(Drift { outcome: Outcome::Same, differing: 0, unsettled });
+        } else {
+            self.suspects = Some(suspects);
+            self.next_check = Clock::instant() + ONCE_MORE;
+        }
+        Ok(())
+    }
+
+    /// The pages that differ, and how many changed since the target was told.
+    async fn compare(&self, theirs: &Digests) -> Result<(Suspects, usize), Trouble> {
+        let Some(at) = self.at else { return Ok((Suspects::new(), 0)) };
+        if theirs.position.as_deref() != Some(at.to_string().as_str()) {
+            return Err(Trouble::Elsewhere(None));
+        }
+        let (mut ours, mut unsettled) = (Digest::default(), BTreeSet::new());
+        let mut cursor = None;
+        loop {
+            let page = self.read(cursor, PAGE).await?;
+            for session in page.changes.iter().filter_map(|change| change.after.as_ref()) {
+                ours.toggle(session);
+            }
+            cursor = Some(page.next);
+            if !page.more {
+                break;
+            }
+        }
+        // What changed since, an address that was read twice included, is on pages left out.
+        let mut cursor = at;
+        loop {
+            let page = self.read(Some(cursor), PAGE).await?;
+            if page.resync {
+                return Err(Trouble::Elsewhere(None));
+            }
+            unsettled.extend(page.changes.iter().map(|change| Digest::page(change.address)));
+            cursor = page.next;
+            if !page.more {
+                break;
+            }
+        }
+        let differing = ours.differing(&theirs.pages).filter(|page| !unsettled.contains(page));
+        Ok((differing.collect(), unsettled.len()))
+    }
+
+    fn checked(&mut self, drift: Drift) {
+        self.next_check = Clock::instant() + self.recipient.check_every();
+        self.recipient.checked(drift);
+        Checked { target: self.recipient.name(), drift }.emit();
+        for asking in self.asking.drain(..) {
+            // Whoever asked may have gone.
+            let _ = asking.send(drift);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Rollcall's dialect for Juniper Secure Edge, spoken: onboarding, tokens, batches, synchronisation.
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rollcall_config::{self as config, Compression};
+use rollcall_identity::Cursor;
+use rollcall_wire::secure_edge::{self as wire, BadAnswer};
+use rollcall_wire::secure_edge::{
+    Batch, Begin, Credentials, Digests, End, Ended, List, Onboard, Taken, Token, path, read,
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::http::{Answer, Http, Post};
+use super::keeping::replace;
+use super::speech::{Arrived, Beginning, Piece, Place, Speech};
+use super::trouble::Trouble;
+use crate::clock::Clock;
+
+/// How long before its end a token is renewed: longer than a request may take on its way.
+const EARLY: Duration = Duration::from_secs(30);
+
+/// What is said in the name of this program.
+const PRODUCT: &str = concat!("rollcall/", env!("CARGO_PKG_VERSION"));
+
+/// One Secure Edge.
+pub(super) struct SecureEdge {
+    name: String,
+    settings: config::SecureEdge,
+    http: Http,
+    token: Option<Bearer>,
+}
+
+/// A token in use.
+struct Bearer {
+    header: Zeroizing<String>,
+    until: Option<Instant>,
+}
+
+impl SecureEdge {
+    pub(super) fn new(name: &str, settings: config::SecureEdge, http: Http) -> Self {
+        Self { name: name.to_owned(), settings, http, token: None }
+    }
+
+    /// The credentials: those that are kept, or those that the onboarding token is exchanged for.
+    fn credentials(&mut self) -> Result<Credentials, Trouble> {
+        let file = &self.settings.credentials;
+        match fs::read(file).map(Zeroizing::new) {
+            Ok(text) => Credentials::read(&text)
+                .map_err(|why| Trouble::Unprepared(format!("{}: {why}", file.display()))),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => self.onboard(),
+            Err(why) => Err(Trouble::file(file, &why)),
+        }
+    }
+
+    fn onboard(&mut self) -> Result<Credentials, Trouble> {
+        let none = || Trouble::Unprepared("there are neither credentials nor a token".to_owned());
+        let file = self.settings.onboarding.clone().ok_or_else(none)?;
+        let text = fs::read_to_string(&file).map_err(|why| Trouble::file(&file, &why))?;
+        let text = Zeroizing::new(text);
+        let token = text.trim();
+        // An answer that is lost on its way must not use the token up: the same key, the same answer.
+        let key: String =
+            Sha256::digest(token).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let ask = Onboard { token, collector: &self.name, product: PRODUCT };
+        let body = Zeroizing::new(json(&ask));
+        let post = Post {
+            path: path::ONBOARD,
+            content_type: "application/json",
+            body: &body,
+            compression: Compression::Plain,
+        };
+        let answer = self.http.post(&post, &[("Idempotency-Key", &key)])?;
+        let answer = Zeroizing::new(answer.success()?);
+        let credentials = Credentials::read(&answer)?;
+        let kept = serde_json::json!({
+            "client_id": credentials.client_id,
+            "client_secret": credentials.client_secret.as_str(),
+        });
+        // On the disk before they are used: the token is good for nothing any more.
+        replace(&self.settings.credentials, Zeroizing::new(kept.to_string()).as_bytes())
+            .map_err(|why| Trouble::file(&self.settings.credentials, &why))?;
+        Ok(credentials)
+    }
+
+    /// Buys a token, unless one is there that is still good.
+    fn authorise(&mut self) -> Result<Zeroizing<String>, Trouble> {
+        let now = Clock::instant();
+        if let Some(token) = &self.token
+            && token.until.is_none_or(|until| now < until)
+        {
+            return Ok(token.header.clone());
+        }
+        let Credentials { client_id, client_secret } = self.credentials()?;
+        let pair = Zeroizing::new(format!("{client_id}:{}", client_secret.as_str()));
+        let basic = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+        let post = Post {
+            path: path::TOKEN,
+            content_type: "application/x-www-form-urlencoded",
+            body: b"grant_type=client_credentials",
+            compression: Compression::Plain,
+        };
+        let answer = self.http.post(&post, &[("Authorization", &basic)])?;
+        let token = Token::read(&Zeroizing::new(answer.success()?))?;
+        let header = Zeroizing::new(format!("Bearer {}", token.access_token.as_str()));
+        let until = token.expires_in.and_then(|seconds| {
+            // One that lives no longer than that is used for half of its life.
+            let life = Duration::from_secs(seconds);
+            now.checked_add(life.saturating_sub(EARLY.min(life / 2)))
+        });
+        self.token = Some(Bearer { header: header.clone(), until });
+        Ok(header)
+    }
+
+    /// Asks with a token, and once more with a new one when that is refused.
+    fn with_token(
+        &mut self,
+        mut ask: impl FnMut(&mut Http, &[(&str, &str)]) -> Result<Answer, Trouble>,
+    ) -> Result<Answer, Trouble> {
+        let token = self.authorise()?;
+        let answer = ask(&mut self.http, &[("Authorization", &token)])?;
+        if answer.status != 401 {
+            return Ok(answer);
+        }
+        self.token = None;
+        let token = self.authorise()?;
+        ask(&mut self.http, &[("Authorization", &token)])
+    }
+
+    fn post(&mut self, path: &str, shape: &impl Serialize) -> Result<Vec<u8>, Trouble> {
+        let (body, compression) = (json(shape), self.settings.compression);
+        let post = Post { path, content_type: "application/json", body: &body, compression };
+        self.with_token(|http, headers| http.post(&post, headers))?.success()
+    }
+}
+
+fn json(shape: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(shape).expect("shapes of texts and numbers can be written")
+}
+
+impl Speech for SecureEdge {
+    fn beginning(&self) -> Beginning {
+        Beginning::Replaces
+    }
+
+    fn place(&mut self) -> Result<Place, Trouble> {
+        let answer = self.with_token(|http, headers| http.get(path::POSITION, headers))?;
+        let place: wire::Place = read(&answer.success()?)?;
+        let cursor = place.position.and_then(|position| position.parse().ok());
+        Ok(cursor.map_or(Place::Nowhere, Place::At))
+    }
+
+    fn begin(&mut self, synchronisation: &str) -> Result<(), Trouble> {
+        let answer = self.post(path::SYNCHRONISE, &Begin { synchronisation })?;
+        let place: wire::Place = read(&answer)?;
+        match place.position {
+            None => Ok(()),
+            Some(_) => Err(Trouble::Garbled(BadAnswer::Position)),
+        }
+    }
+
+    fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble> {
+        let mut batch = Batch::new(&piece.changes, piece.after.as_ref(), &piece.next);
+        if let Some(synchronisation) = &piece.synchronisation {
+            batch = batch.within(synchronisation);
+        }
+        let answer = self.post(path::REPORTS, &batch)?;
+        let taken = Taken::read(&answer, batch.tally(), &piece.next.to_string())?;
+        let about = |refused: wire::Refused| {
+            let of_session = refused.list == List::Sessions;
+            let address = of_session.then(|| batch.address(refused.index)).flatten();
+            (address, refused.reason)
+        };
+        let refused = taken.refused.into_iter().map(about).collect();
+        Ok(Arrived { accepted: taken.accepted, duplicates: taken.duplicates, refused })
+    }
+
+    fn end(&mut self, synchronisation: &str, at: &Cursor) -> Result<(), Trouble> {
+        let position = at.to_string();
+        let answer = self.post(path::SYNCHRONISED, &End { synchronisation, position })?;
+        let ended: Ended = read(&answer)?;
+        match ended.position == at.to_string() {
+            true => Ok(()),
+            false => Err(Trouble::Garbled(BadAnswer::Position)),
+        }
+    }
+
+    fn digests(&mut self) -> Result<Option<Digests>, Trouble> {
+        let answer = self.with_token(|http, headers| http.get(path::DIGEST, headers))?;
+        match answer.status {
+            404 => Ok(None),
+            _ => Ok(Some(Digests::read(&answer.success()?)?)),
+        }
+    }
+
+    fn rate(&self) -> Option<u32> {
+        None
+    }
+
+    fn take_sent(&mut self) -> u64 {
+        self.http.take_sent()
+    }
+}

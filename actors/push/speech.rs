@@ -1,0 +1,129 @@
+//! How a target is spoken to, whatever its dialect; each is on a thread of its own, since speaking
+//! waits for the other side.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rollcall_identity::{Address, Change, Cursor};
+use rollcall_wire::secure_edge::Digests;
+use tokio::sync::oneshot;
+
+use super::trouble::Trouble;
+
+/// A piece of news.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece {
+    /// What became true, at most one change for each address.
+    pub(crate) changes: Arc<[Change]>,
+    /// The place that the target was left at; `None` at the beginning of a synchronisation.
+    pub(crate) after: Option<Cursor>,
+    /// The place after it.
+    pub(crate) next: Cursor,
+    /// The synchronisation that it belongs to.
+    pub(crate) synchronisation: Option<Arc<str>>,
+}
+
+/// What became of a piece.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Arrived {
+    /// Reports that are in force there now.
+    pub(crate) accepted: u64,
+    /// Reports that it knew.
+    pub(crate) duplicates: u64,
+    /// Reports that it will never take: what they are about, and why.
+    pub(crate) refused: Vec<(Option<Address>, String)>,
+}
+
+/// How a consumer begins that may hold something already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// It throws away what a synchronisation did not tell.
+    Replaces,
+    /// It cannot throw anything away, and hears of ends too.
+    Overwrites,
+}
+
+/// A dialect, spoken to one target. Whatever is said may be said twice.
+pub(crate) trait Speech: Send {
+    /// How it begins.
+    fn beginning(&self) -> Beginning;
+
+    /// Where the target says that it is; `Err` of `None` when it cannot tell.
+    fn place(&mut self) -> Result<Place, Trouble>;
+
+    /// Begins a synchronisation of this name.
+    fn begin(&mut self, synchronisation: &str) -> Result<(), Trouble>;
+
+    /// Tells a piece. It returns `Ok` only with the target's word for all of it.
+    fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble>;
+
+    /// Ends a synchronisation.
+    fn end(&mut self, synchronisation: &str, at: &Cursor) -> Result<(), Trouble>;
+
+    /// What the target holds; `None` when the dialect or the target cannot tell.
+    fn digests(&mut self) -> Result<Option<Digests>, Trouble>;
+
+    /// How many reports a second it takes; `None` for as many as it acknowledges.
+    fn rate(&self) -> Option<u32>;
+
+    /// How many bytes of bodies were sent since this was last asked.
+    fn take_sent(&mut self) -> u64;
+}
+
+/// Where a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It cannot be asked.
+    Untold,
+    /// It holds nothing, or nothing that is understood here.
+    Nowhere,
+    /// It knows everything up to there.
+    At(Cursor),
+}
+
+type Job = Box<dyn FnOnce(&mut dyn Speech) + Send>;
+
+/// The thread that speaks. It ends after what it is saying when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Mouth(crossbeam_channel::Sender<Job>);
+
+/// Held by the thread that speaks to a target, so that one that was abandoned in the middle of a
+/// request cannot say something old after its successor has said something new.
+pub(crate) type Floor = Arc<Mutex<()>>;
+
+impl Mouth {
+    /// A thread that speaks what `make` makes, called `name` in the process list.
+    pub(crate) fn open(
+        name: &str,
+        floor: Floor,
+        make: impl FnOnce() -> Box<dyn Speech> + Send + 'static,
+    ) -> Result<Self, Trouble> {
+        let (sender, jobs) = crossbeam_channel::bounded::<Job>(1);
+        let spoken = move || {
+            let _floor = floor.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut speech = make();
+            for job in jobs {
+                // Whoever waits for this job learns of a panic by its answer that never comes.
+                if catch_unwind(AssertUnwindSafe(|| job(&mut *speech))).is_err() {
+                    return;
+                }
+            }
+        };
+        let spawned = thread::Builder::new().name(format!("push {name}")).spawn(spoken);
+        spawned.map_err(|why| Trouble::Unprepared(format!("no thread: {why}")))?;
+        Ok(Self(sender))
+    }
+
+    /// Does `act` there.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut dyn Speech) -> T + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let (tell, told) = oneshot::channel();
+        let job: Job = Box::new(move |speech| drop(tell.send(act(speech))));
+        // Only one asks, and waits for the answer: there is always room.
+        self.0.try_send(job).map_err(|_| Trouble::Mute)?;
+        told.await.map_err(|_| Trouble::Mute)
+    }
+}

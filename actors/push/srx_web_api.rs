@@ -1,0 +1,87 @@
+//! The Web API of an SRX in ClearPass mode, spoken: entries posted in XML, no faster than it takes.
+
+use std::fs;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rollcall_config::{self as config, Compression};
+use rollcall_identity::Cursor;
+use rollcall_wire::secure_edge::Digests;
+use rollcall_wire::srx::web_api;
+use zeroize::Zeroizing;
+
+use super::http::{Http, Post};
+use super::speech::{Arrived, Beginning, Piece, Place, Speech};
+use super::trouble::Trouble;
+
+/// One firewall.
+pub(super) struct SrxWebApi {
+    settings: config::SrxWebApi,
+    http: Http,
+}
+
+impl SrxWebApi {
+    pub(super) fn new(settings: config::SrxWebApi, http: Http) -> Self {
+        Self { settings, http }
+    }
+
+    fn authorisation(&self) -> Result<Zeroizing<String>, Trouble> {
+        let config::SrxWebApi { user, password: file, .. } = &self.settings;
+        // Read each time: it is small, and may be exchanged.
+        let text = fs::read_to_string(file).map_err(|why| Trouble::file(file, &why))?;
+        let password = Zeroizing::new(text);
+        let pair = Zeroizing::new(format!("{user}:{}", password.trim_end_matches(['\r', '\n'])));
+        Ok(Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))))
+    }
+}
+
+impl Speech for SrxWebApi {
+    fn beginning(&self) -> Beginning {
+        Beginning::Overwrites
+    }
+
+    fn place(&mut self) -> Result<Place, Trouble> {
+        Ok(Place::Untold)
+    }
+
+    fn begin(&mut self, _: &str) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble> {
+        let mut body = Vec::new();
+        web_api::entries(&piece.changes, self.settings.roles, &mut body);
+        let post = Post {
+            path: web_api::PATH,
+            content_type: web_api::CONTENT_TYPE,
+            body: &body,
+            compression: Compression::Plain,
+        };
+        let authorisation = self.authorisation()?;
+        let answer = self.http.post(&post, &[("Authorization", &authorisation)])?.success()?;
+        match web_api::accepted(&answer) {
+            Ok(()) => Ok(Arrived { accepted: piece.changes.len() as u64, ..Arrived::default() }),
+            // What it says of an entry is not documented: the batch is halved until it is alone.
+            Err(web_api::Unaccepted::Error(said)) => {
+                Err(Trouble::Indigestible { status: 200, said: Some(said) })
+            }
+            Err(other) => Err(Trouble::Unaccepted(other.to_string())),
+        }
+    }
+
+    fn end(&mut self, _: &str, _: &Cursor) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    fn digests(&mut self) -> Result<Option<Digests>, Trouble> {
+        Ok(None)
+    }
+
+    fn rate(&self) -> Option<u32> {
+        Some(self.settings.rate)
+    }
+
+    fn take_sent(&mut self) -> u64 {
+        self.http.take_sent()
+    }
+}

@@ -1,0 +1,76 @@
+//! All push targets, for those who ask how they are and want something of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::oneshot;
+
+use super::{Drift, Push, Recipient, TargetStatus, Wish};
+use crate::happenings::{Happening, PushLagging};
+use crate::mailbox::{Gone, Mailbox};
+
+/// The push targets in force, by name. A copy sees the same ones.
+#[derive(Clone, Default)]
+pub struct Targets(Arc<ArcSwap<BTreeMap<String, Known>>>);
+
+#[derive(Clone)]
+struct Known {
+    recipient: Arc<Recipient>,
+    desk: Mailbox<Push>,
+}
+
+impl Targets {
+    /// Makes one known.
+    pub(crate) fn put(&self, recipient: &Arc<Recipient>, desk: &Mailbox<Push>) {
+        self.0.rcu(|known| {
+            let mut known = BTreeMap::clone(known);
+            let (recipient, desk) = (Arc::clone(recipient), desk.clone());
+            known.insert(recipient.name().to_owned(), Known { recipient, desk });
+            known
+        });
+    }
+
+    /// Forgets one.
+    pub(crate) fn remove(&self, name: &str) {
+        self.0.rcu(|known| {
+            let mut known = BTreeMap::clone(known);
+            known.remove(name);
+            known
+        });
+    }
+
+    /// How all of them are doing, in the order of their names.
+    pub(crate) fn status(&self) -> Vec<TargetStatus> {
+        self.0.load().values().map(|known| known.recipient.status()).collect()
+    }
+
+    /// Sets the lag of each in the metrics, for before they are scraped.
+    pub(crate) fn measure_lag(&self) {
+        for known in self.0.load().values() {
+            let (changes, time) = known.recipient.lag();
+            PushLagging { target: known.recipient.name(), changes, time }.emit();
+        }
+    }
+
+    /// Tells one everything anew; `None` when there is none of this name.
+    pub(crate) async fn synchronise(&self, name: &str) -> Option<Result<(), Gone>> {
+        let desk = self.desk(name)?;
+        Some(desk.send(Wish::Synchronise).await)
+    }
+
+    /// Compares what one holds with what it should hold; `None` when there is none of this name.
+    pub(crate) async fn check(&self, name: &str) -> Option<Result<Drift, Gone>> {
+        let desk = self.desk(name)?;
+        let (answer, answered) = oneshot::channel();
+        let sent = desk.send(Wish::Check(answer)).await;
+        Some(match sent {
+            Ok(()) => answered.await.map_err(|_| Gone("push")),
+            Err(gone) => Err(gone),
+        })
+    }
+
+    fn desk(&self, name: &str) -> Option<Mailbox<Push>> {
+        self.0.load().get(name).map(|known| known.desk.clone())
+    }
+}

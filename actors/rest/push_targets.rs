@@ -1,0 +1,52 @@
+//! The push targets: how far each has come, what stands in its way, and what can be asked of it.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpResponse, Responder};
+
+use super::Rest;
+use crate::problem::Problem;
+use crate::push::{Drift, TargetStatus};
+
+/// Lists the push targets, with what each has acknowledged, its lag and its last error.
+#[utoipa::path(get, path = "/api/v1/push-targets", tag = "health", security(("token" = [])),
+    responses((status = 200, description = "All push targets, by name", body = Vec<TargetStatus>)))]
+pub(super) async fn list(rest: Data<Rest>) -> impl Responder {
+    Json(rest.targets.status())
+}
+
+/// Tells a push target everything anew.
+#[utoipa::path(post, path = "/api/v1/push-targets/{name}/synchronise", tag = "configuration",
+    security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
+    responses(
+        (status = 202, description = "It will be told"),
+        (status = 404, description = "There is none of this name", body = Problem,
+         content_type = "application/problem+json")))]
+pub(super) async fn synchronise(
+    rest: Data<Rest>,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    rest.targets.synchronise(&name).await.ok_or_else(|| unknown(&name))??;
+    Ok(HttpResponse::Accepted().finish())
+}
+
+/// Compares what a push target holds with what it should hold; it is told everything anew where
+/// that differs.
+#[utoipa::path(post, path = "/api/v1/push-targets/{name}/check", tag = "health",
+    security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
+    responses(
+        (status = 200, description = "What was found", body = Drift),
+        (status = 404, description = "There is none of this name", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 503, description = "It cannot be compared now", body = Problem,
+         content_type = "application/problem+json")))]
+pub(super) async fn check(rest: Data<Rest>, name: Path<String>) -> Result<Json<Drift>, Problem> {
+    let asked = tokio::time::timeout(super::CHECK, rest.targets.check(&name)).await;
+    let late = "it does not answer, or does not come to rest; its state is in /api/v1/push-targets";
+    let checked = asked.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, late))?;
+    Ok(Json(checked.ok_or_else(|| unknown(&name))??))
+}
+
+fn unknown(name: &str) -> Problem {
+    Problem::not_found(format!("there is no push target {name:?}"))
+}

@@ -1,0 +1,171 @@
+//! What a large directory costs: memory, a first full read, an incremental read, a look-up.
+
+use std::hint::black_box;
+use std::io;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use rollcall_identity::Name;
+use rollcall_identity::directory::{
+    Account, AccountKind, BareNames, Directory, DomainNames, Guid, Image, Member, Object, Sid,
+    State, Update,
+};
+
+use crate::process::Answering;
+
+/// Users, each directly in [`DIRECT`] groups.
+const USERS: u32 = 100_000;
+
+/// Groups, in [`LEVELS`] levels: each of a lower level is in one of the next.
+const GROUPS: u32 = 5_000;
+
+/// How many groups a user is in directly, all of the lowest level.
+const DIRECT: u32 = 20;
+
+/// How deep groups are nested.
+const LEVELS: u32 = 4;
+
+/// How many users change at once, as when a department is moved to another group.
+const CHANGED: u32 = 1000;
+
+/// A figure: what it is of, and milliseconds or bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Resident memory beyond that of the empty process, in bytes.
+    pub resident: f64,
+    /// A whole directory, from the first update noted to the last set of groups, in seconds.
+    pub first_read: f64,
+    /// The same read again, of which nothing is new, in seconds.
+    pub same_read: f64,
+    /// A change of the groups of [`CHANGED`] users, in milliseconds.
+    pub changed: f64,
+    /// How many different sets of groups there are.
+    pub sets: f64,
+}
+
+/// Measures in a process of its own, so that nothing else is in its memory.
+pub fn measure() -> io::Result<Cost> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let mut child = Answering::start(command.arg("hold-directory").stderr(Stdio::inherit()))?;
+    child.listen()?;
+    let empty = child.running().resident()?;
+    let told = child.ask()?;
+    let resident = child.running().resident()? - empty;
+    let figures: Vec<f64> = told.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [first_read, sets] = figures[..] else { return Err(io::Error::other(told)) };
+    let told = child.ask()?;
+    let figures: Vec<f64> = told.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [same_read, changed] = figures[..] else { return Err(io::Error::other(told)) };
+    Ok(Cost { resident: resident as f64, first_read, same_read, changed, sets })
+}
+
+/// The process that is measured: reads a directory, waits, and reads on, a line at a time.
+pub fn hold() -> io::Result<()> {
+    let mut lines = io::stdin().lines();
+    let mut asked = || lines.next().transpose().map(|line| line.is_some());
+    println!("ready");
+    asked()?;
+    let mut directory = Directory::default();
+    let names =
+        DomainNames { dns: name("corp.example.com"), netbios: name("corp"), sid: sid(None) };
+    directory.put_domain(names, BareNames::MeanThis);
+    let corp = name("corp.example.com");
+    let begin = Instant::now();
+    let read = |directory: &mut Directory| {
+        let mut image = Image::default();
+        updates().for_each(|update| image.note(update));
+        directory.replace(&corp, image).map_err(io::Error::other)
+    };
+    let affected = read(&mut directory)?.accounts.len();
+    println!("{} {}", begin.elapsed().as_secs_f64(), directory.group_sets());
+    asked()?;
+    let begin = Instant::now();
+    let nobody = read(&mut directory)?.accounts.len();
+    let same = begin.elapsed().as_secs_f64();
+    let joined = Update::Linked {
+        group: guid(USERS),
+        added: (0..CHANGED).map(|user| Member::Object(guid(user * (USERS / CHANGED)))).collect(),
+        removed: Vec::new(),
+    };
+    let begin = Instant::now();
+    let some = directory.apply(&corp, vec![joined]).map_err(io::Error::other)?.accounts.len();
+    let changed = begin.elapsed().as_secs_f64() * 1000.0;
+    if (affected, nobody) != (USERS as usize, 0) || some == 0 || some > CHANGED as usize {
+        return Err(io::Error::other(format!("{affected}, {nobody} and {some} were affected")));
+    }
+    black_box(&directory);
+    println!("{same} {changed}");
+    asked().map(|_| ())
+}
+
+/// All that a first read of the directory brings.
+fn updates() -> impl Iterator<Item = Update> {
+    let lowest = GROUPS / LEVELS;
+    let mut members = vec![Vec::new(); GROUPS as usize];
+    for user in 0..USERS {
+        for nth in 0..DIRECT {
+            // Spread so that hardly two users are in the same groups: the worst case.
+            let group = mixed(user * DIRECT + nth) % lowest;
+            members[group as usize].push(Member::Object(guid(user)));
+        }
+    }
+    for group in 0..GROUPS - lowest {
+        let above = lowest * (group / lowest + 1) + mixed(group) % lowest;
+        members[above as usize].push(Member::Object(guid(USERS + group)));
+    }
+    let groups = members.into_iter().zip(0..).map(|(members, number)| {
+        let text = format!("Group {number} of the company");
+        seen(USERS + number, &text, Object::Group { name: name(&text), members })
+    });
+    (0..USERS).map(user).chain(groups)
+}
+
+fn user(number: u32) -> Update {
+    let (sam, display) = (format!("User{number}"), format!("Surname{number}, Given{number}"));
+    let account = Account {
+        kind: AccountKind::User,
+        name: name(&sam),
+        upn: Some(name(&format!("given{number}.surname{number}@example.com"))),
+        display: Some(name(&display)),
+        mail: None,
+        host: None,
+        system: None,
+        state: State::Enabled,
+        primary_group: Some(513),
+    };
+    seen(number, &display, Object::Account(account))
+}
+
+fn seen(number: u32, text: &str, object: Object) -> Update {
+    let dn = format!(
+        "CN={},OU=Department,OU=People,DC=corp,DC=example,DC=com",
+        text.replace(',', "\\,")
+    );
+    Update::Seen { guid: guid(number), dn: dn.into(), sid: Some(sid(Some(1000 + number))), object }
+}
+
+fn guid(number: u32) -> Guid {
+    let mut bytes = [0; 16];
+    for (part, salt) in bytes.chunks_mut(4).zip(0..) {
+        part.copy_from_slice(&mixed(number ^ salt << 28).to_le_bytes());
+    }
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    Guid(bytes)
+}
+
+fn sid(rid: Option<u32>) -> Sid {
+    let domain: Sid =
+        "S-1-5-21-2871512113-613133000-3782238197".parse().expect("it is one by its form");
+    rid.and_then(|rid| domain.account(rid)).unwrap_or(domain)
+}
+
+/// A number that looks like chance and is the same in each run (the finaliser of MurmurHash3).
+fn mixed(number: u32) -> u32 {
+    let number = (number ^ number >> 16).wrapping_mul(0x85eb_ca6b);
+    let number = (number ^ number >> 13).wrapping_mul(0xc2b2_ae35);
+    number ^ number >> 16
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a word of our own is a name")
+}

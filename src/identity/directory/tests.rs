@@ -1,0 +1,350 @@
+//! Stories of directories: names, questions, and what follows for sessions.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::stories::{address, name, origin, rules, saw, seconds, who};
+use crate::{Event, Kind, Name, Principal, Producer, Revision, Rule, Rules, Table, Verdict};
+
+const CORP: &str = "corp.example.com";
+const LAB: &str = "lab.example.com";
+
+fn guid(number: u8) -> Guid {
+    Guid([number; 16])
+}
+
+fn names(dns: &str, netbios: &str, number: u32) -> DomainNames {
+    let sid = format!("S-1-5-21-7-7-{number}").parse().unwrap();
+    DomainNames { dns: name(dns), netbios: name(netbios), sid }
+}
+
+fn account(kind: AccountKind, sam: &str) -> Account {
+    Account {
+        kind,
+        name: name(sam),
+        upn: None,
+        display: None,
+        mail: None,
+        host: None,
+        system: None,
+        state: State::Enabled,
+        primary_group: None,
+    }
+}
+
+fn seen(number: u8, account: Account) -> Update {
+    let sid = Some(format!("S-1-5-21-7-7-1-{number}").parse().unwrap());
+    let dn = format!("CN={},OU=People,DC=corp", account.name).into();
+    Update::Seen { guid: guid(number), dn, sid, object: Object::Account(account) }
+}
+
+fn group(number: u8, text: &str, members: &[u8]) -> Update {
+    let members = members.iter().map(|number| Member::Object(guid(*number))).collect();
+    let dn = format!("CN={text},OU=Groups,DC=corp").into();
+    let object = Object::Group { name: name(text), members };
+    Update::Seen { guid: guid(number), dn, sid: None, object }
+}
+
+/// Alice and Bob with their computers in one domain, another Alice in the other.
+fn two_domains() -> Directory {
+    let mut directory = Directory::default();
+    directory.put_domain(names("Corp.Example.com", "CORP", 1), BareNames::MeanThis);
+    directory.put_domain(names(LAB, "lab", 2), BareNames::MeanAnother);
+    let upn = Some(name("Alice.Smith@Example.com"));
+    let host = Some(name("PC1.branch.example.com"));
+    let corp = vec![
+        seen(1, Account { upn, ..account(AccountKind::User, "Alice") }),
+        seen(2, account(AccountKind::User, "Bob")),
+        seen(3, Account { host, ..account(AccountKind::Device, "PC1$") }),
+        seen(4, account(AccountKind::Service, "gMSA1$")),
+        group(10, "Sales", &[1, 11]),
+        group(11, "Inner", &[1, 2, 12]),
+        group(12, "Cycle", &[10, 4]),
+        group(13, "Laptops", &[3]),
+    ];
+    directory.apply(&name(CORP), corp).unwrap();
+    let lab = vec![
+        seen(5, account(AccountKind::User, "alice")),
+        seen(6, account(AccountKind::Device, "SRV9$")),
+    ];
+    directory.apply(&name(LAB), lab).unwrap();
+    directory
+}
+
+fn meant(directory: &Directory, text: &str) -> Option<String> {
+    directory.resolve(&who(text)).map(|resolved| resolved.principal.to_string())
+}
+
+#[test]
+fn every_spelling_means_the_one_account() {
+    let directory = two_domains();
+    let spellings = ["CORP\\alice", "ALICE@corp.example.com", "alice", "alice.smith@EXAMPLE.com"];
+    for text in spellings {
+        assert_eq!(meant(&directory, text).as_deref(), Some("alice@corp.example.com"), "{text}");
+    }
+    assert_eq!(meant(&directory, "LAB\\Alice").as_deref(), Some("alice@lab.example.com"));
+    for text in ["carol", "home\\alice", "alice@example.com", "Sales", "CORP\\sales"] {
+        assert_eq!(meant(&directory, text), None, "{text}");
+    }
+    let sid = "S-1-5-21-7-7-1-2".parse().unwrap();
+    let bob = directory.resolve_sid(&sid).unwrap();
+    assert_eq!((bob.guid, bob.principal.to_string()), (guid(2), "bob@corp.example.com".to_owned()));
+    let spelt = directory.resolve(&who("CORP\\alice")).unwrap().principal.spellings;
+    assert_eq!(spelt, who("CORP\\alice").spellings, "how it was written is kept");
+}
+
+#[test]
+fn a_bare_name_means_the_default_domain_or_the_only_one() {
+    let mut directory = two_domains();
+    directory.put_domain(names(CORP, "CORP", 1), BareNames::MeanAnother);
+    assert_eq!(meant(&directory, "alice"), None);
+    directory.forget(&name(LAB)).unwrap();
+    assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
+    assert_eq!(directory.apply(&name(LAB), Vec::new()), Err(UnknownDomain(name(LAB))));
+}
+
+#[test]
+fn a_netbios_name_that_two_forests_use_means_neither() {
+    let mut directory = two_domains();
+    directory.put_domain(names(LAB, "CORP", 2), BareNames::MeanAnother);
+    assert_eq!(meant(&directory, "CORP\\alice"), None);
+    assert_eq!(
+        meant(&directory, "alice@lab.example.com").as_deref(),
+        Some("alice@lab.example.com")
+    );
+}
+
+#[test]
+fn computers_are_known_by_host_name_and_machine_account() {
+    let directory = two_domains();
+    let device = |text| directory.resolve_device(&name(text)).map(|device| device.guid);
+    for text in ["pc1", "PC1.branch.example.com", "pc1.corp.example.com."] {
+        assert_eq!(device(text), Some(guid(3)), "{text}");
+    }
+    assert_eq!(device("srv9"), Some(guid(6)), "the only one of that name");
+    for text in ["pc1.lab.example.com", "pc2", "alice", "gmsa1", "pc1..x", "."] {
+        assert_eq!(device(text), None, "{text}");
+    }
+}
+
+#[test]
+fn an_event_is_entered_with_who_is_meant_and_their_groups() {
+    let directory = two_domains();
+    let entered = |kind, text: &str| {
+        let mut event = saw(kind, text, 10);
+        directory.enter(&mut event);
+        event
+    };
+    let listed = |groups: &Option<GroupSet>| {
+        let groups = groups.as_ref()?.as_slice();
+        Some(groups.iter().map(|group| group.name.to_string()).collect::<Vec<_>>().join(" "))
+    };
+    let said = |event: &Event| {
+        let who = event.principal.as_ref().map(ToString::to_string).unwrap_or_default();
+        (who, listed(&event.membership.user), listed(&event.membership.device))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let alice = entered(Kind::Login, "CORP\\alice<pc1>");
+    let expected =
+        ("alice@corp.example.com".to_owned(), some("Cycle Inner Sales"), some("Laptops"));
+    assert_eq!(said(&alice), expected);
+    assert_eq!(alice.device, Some(name("pc1")));
+    let machine = entered(Kind::Login, "CORP\\PC1$");
+    assert_eq!(said(&machine), ("pc1$@corp.example.com".to_owned(), None, some("Laptops")));
+    let service = entered(Kind::Login, "CORP\\gMSA1$");
+    assert_eq!(said(&service).1, some("Cycle Inner Sales"), "it is no computer");
+    let unknown = entered(Kind::Login, "CORP\\carol<pc7>");
+    assert_eq!(said(&unknown), ("carol@corp".to_owned(), None, None));
+}
+
+#[test]
+fn the_shortest_path_to_a_group_is_told() {
+    let directory = two_domains();
+    let path = |account, to| {
+        let group = directory.group(&name("CORP.example.com"), &name(to)).unwrap().unwrap();
+        let path = directory.path(guid(account), group)?;
+        Some(path.iter().map(|group| group.name.to_string()).collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(path(1, "sales").as_deref(), Some("Sales"));
+    assert_eq!(path(2, "SALES").as_deref(), Some("Inner Sales"));
+    assert_eq!(path(2, "Cycle").as_deref(), Some("Inner Sales Cycle"));
+    assert_eq!(path(2, "Laptops"), None);
+    assert_eq!(path(10, "Cycle"), None, "a group is no account");
+}
+
+#[test]
+fn lists_are_in_the_order_of_names_and_cut_to_what_is_asked_for() {
+    let directory = two_domains();
+    let corp = name(CORP);
+    let users = directory.accounts(&corp, Wanted::Users, "", 0..10).unwrap();
+    let called = |profile: &Profile<'_>| profile.account.name.to_string();
+    assert_eq!(users.items.iter().map(called).collect::<Vec<_>>(), ["Alice", "Bob", "gMSA1$"]);
+    let second = directory.accounts(&corp, Wanted::Users, "", 1..2).unwrap();
+    assert_eq!((second.total, called(&second.items[0])), (3, "Bob".to_owned()));
+    assert_eq!(directory.accounts(&corp, Wanted::Devices, "p", 0..9).unwrap().total, 1);
+    assert!(directory.accounts(&corp, Wanted::Users, "", 5..9).unwrap().items.is_empty());
+    let groups = directory.groups(&corp, "LA", 0..9).unwrap();
+    assert_eq!(groups.items[0].name, name("Laptops"));
+    assert!(directory.groups(&name("home"), "", 0..9).is_err());
+    let counts = Counts { users: 3, devices: 1, groups: 4 };
+    assert_eq!(directory.counts(&corp), Ok(counts));
+    let domains: Vec<_> = directory.domains().iter().map(|domain| domain.dns.as_str()).collect();
+    assert_eq!(domains, [CORP, LAB]);
+}
+
+#[test]
+fn an_image_is_put_together_from_pieces_and_replaces_only_what_differs() {
+    let mut directory = two_domains();
+    let before = directory.profile(guid(1)).unwrap().groups.clone();
+    let mut image = Image::default();
+    image.note(group(10, "Sales", &[2]));
+    let (added, removed) = (vec![Member::Object(guid(1))], vec![Member::Object(guid(2))]);
+    image.note(Update::Linked { group: guid(10), added, removed });
+    image.note(Update::Linked { group: guid(99), added: Vec::new(), removed: Vec::new() });
+    image.note(group(11, "Inner", &[1]));
+    image.note(group(12, "Cycle", &[10]));
+    image.note(seen(1, account(AccountKind::User, "Alice")));
+    image.note(seen(3, account(AccountKind::Device, "PC1$")));
+    image.note(seen(7, account(AccountKind::User, "Gone")));
+    image.note(Update::Gone(guid(7)));
+    assert_eq!(image.len(), 5);
+    let affected = directory.replace(&name(CORP), image).unwrap();
+    assert_eq!(affected.unplaced, 1);
+    let told: Vec<_> = affected.accounts.iter().map(|altered| altered.guid).collect();
+    // Alice has lost her UPN, Bob and the service are gone, the computer is in no group any more.
+    assert_eq!(told, [guid(1), guid(2), guid(3), guid(4)]);
+    assert!(affected.accounts[0].differences.has(Difference::Renamed));
+    assert!(!affected.accounts[0].differences.has(Difference::Groups));
+    assert!(directory.profile(guid(1)).unwrap().groups.is_same(&before), "it stayed in force");
+    assert!(directory.profile(guid(2)).is_none());
+}
+
+/// A table with the sessions of Alice and Bob, and of a computer alone.
+fn sessions(directory: &Directory) -> (Table, Whereabouts) {
+    let (mut table, mut whereabouts) = (Table::default(), Whereabouts::default());
+    let logins = [
+        (Kind::Login, "CORP\\alice<pc1>", "10.0.0.1"),
+        (Kind::Login, "alice.smith@example.com", "10.0.0.2"),
+        (Kind::Login, "lab\\alice", "10.0.0.3"),
+        (Kind::Login, "bob", "10.0.0.4"),
+        (Kind::DeviceSeen, "<pc1.branch.example.com>", "10.0.0.5"),
+        (Kind::Login, "alice@elsewhere", "10.0.0.6"),
+    ];
+    for (at, (kind, text, place)) in logins.into_iter().enumerate() {
+        let mut event = Event { address: address(place), ..saw(kind, text, 10) };
+        directory.enter(&mut event);
+        let decision = table.apply(Revision(at as u64 + 1), &event, &rules());
+        whereabouts.note(&decision.change.unwrap());
+    }
+    (table, whereabouts)
+}
+
+/// What becomes of the sessions when a directory tells `updates`: each that changes, in a word.
+fn outcome(updates: Vec<Update>, gone: Gone) -> Vec<String> {
+    let mut directory = two_domains();
+    let (mut table, whereabouts) = sessions(&directory);
+    let affected = directory.apply(&name(CORP), updates).unwrap();
+    let (mut consequences, by) = (Consequences::default(), origin(Producer::ActiveDirectory));
+    consequences.add(affected, &directory);
+    let known = Known { directory: &directory, table: &table, whereabouts: &whereabouts };
+    let proposal = Proposal { gone, now: seconds(20), origin: &by };
+    let events = consequences.next(known, proposal, 1000);
+    assert!(consequences.is_empty());
+    let decided = events.iter().enumerate().map(|(at, event)| {
+        let decision = table.apply(Revision(at as u64 + 50), event, &Rules::default());
+        let place = event.address.to_string();
+        let after = decision.change.and_then(|change| change.after);
+        let groups = |groups: &Option<GroupSet>| {
+            groups.as_ref().map_or("?".to_owned(), |groups| groups.as_slice().len().to_string())
+        };
+        match (decision.verdict, after) {
+            (Verdict::Applied(Rule::LoggedOut), None) => format!("{place} ended"),
+            (Verdict::Applied(Rule::Directory), Some(after)) => {
+                let user = after.principal.as_ref().map(|user| user.user.to_string());
+                let membership = &after.membership;
+                let (user, of) = (user.unwrap_or_default(), groups(&membership.user));
+                format!("{place} {user} {of} {}", groups(&membership.device))
+            }
+            (verdict, _) => format!("{place} {verdict:?}"),
+        }
+    });
+    let mut decided: Vec<_> = decided.collect();
+    decided.sort();
+    decided
+}
+
+#[test]
+fn only_the_sessions_of_who_is_affected_are_told_of_new_groups() {
+    let more = vec![group(14, "More", &[1])];
+    assert_eq!(outcome(more, Gone::default()), ["10.0.0.1 alice 4 1", "10.0.0.2 alice 4 ?"]);
+    let devices = vec![group(14, "More", &[3])];
+    assert_eq!(outcome(devices, Gone::default()), ["10.0.0.1 alice 3 2", "10.0.0.5  ? 2"]);
+    assert_eq!(outcome(vec![group(14, "More", &[4])], Gone::default()), Vec::<String>::new());
+}
+
+#[test]
+fn a_name_that_changes_hands_is_followed_to_whom_it_belonged() {
+    let swapped = vec![
+        seen(1, account(AccountKind::User, "Bob")),
+        seen(2, account(AccountKind::User, "Alice")),
+    ];
+    let told = outcome(swapped, Gone::default());
+    assert_eq!(told, ["10.0.0.1 bob 3 1", "10.0.0.2 bob 3 ?", "10.0.0.4 alice 3 ?"]);
+    let reused = vec![
+        seen(1, account(AccountKind::User, "alicia")),
+        seen(20, account(AccountKind::User, "alice")),
+    ];
+    let told = outcome(reused, Gone::default());
+    assert_eq!(told, ["10.0.0.1 alicia 3 1", "10.0.0.2 alicia 3 ?"]);
+}
+
+#[test]
+fn a_rule_decides_what_becomes_of_who_is_gone() {
+    let disabled =
+        || vec![seen(2, Account { state: State::Disabled, ..account(AccountKind::User, "Bob") })];
+    let deleted = || vec![Update::Gone(guid(2)), Update::Gone(guid(3))];
+    let end = Gone { disabled: WhenGone::End, deleted: WhenGone::End };
+    assert_eq!(outcome(disabled(), Gone::default()), Vec::<String>::new());
+    assert_eq!(outcome(disabled(), end), ["10.0.0.4 ended"]);
+    assert_eq!(outcome(deleted(), Gone::default()), Vec::<String>::new());
+    // The user of the computer stays; the computer's groups do not.
+    assert_eq!(outcome(deleted(), end), ["10.0.0.1 alice 3 ?", "10.0.0.4 ended", "10.0.0.5 ended"]);
+}
+
+#[test]
+fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
+    let (mut table, mut whereabouts) = (Table::default(), Whereabouts::default());
+    for (at, text) in ["CORP\\alice", "alice.smith@example.com", "alice"].into_iter().enumerate() {
+        let place = address(&format!("10.0.0.{at}"));
+        let event = Event { address: place, ..saw(Kind::Login, text, 10) };
+        let decision = table.apply(Revision(at as u64 + 1), &event, &rules());
+        whereabouts.note(&decision.change.unwrap());
+    }
+    let mut directory = two_domains();
+    let mut image = Image::default();
+    image.note(seen(1, account(AccountKind::User, "nobody yet")));
+    directory.replace(&name(CORP), image).unwrap();
+    let mut consequences = Consequences::default();
+    let upn = Some(name("Alice.Smith@Example.com"));
+    let read = vec![seen(1, Account { upn, ..account(AccountKind::User, "Alice") })];
+    let affected = directory.apply(&name(CORP), read).unwrap();
+    consequences.add(affected, &directory);
+    let by: Arc<_> = origin(Producer::ActiveDirectory);
+    let proposal = Proposal { gone: Gone::default(), now: seconds(20), origin: &by };
+    let mut revision = 50;
+    while !consequences.is_empty() {
+        let known = Known { directory: &directory, table: &table, whereabouts: &whereabouts };
+        for event in consequences.next(known, proposal, 1) {
+            revision += 1;
+            let decision = table.apply(Revision(revision), &event, &Rules::default());
+            whereabouts.note(&decision.change.unwrap());
+        }
+    }
+    let canonical = Principal { spellings: Default::default(), ..who("alice@corp.example.com") };
+    for session in table.sessions() {
+        assert!(session.principal.as_ref().unwrap().is_called(&canonical), "{session:?}");
+        assert!(session.membership.user.is_some());
+    }
+    let found: Vec<_> = whereabouts.of_user(&Name::new("ALICE").unwrap()).collect();
+    assert_eq!(found.len(), 3);
+}

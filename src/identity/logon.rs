@@ -1,0 +1,193 @@
+//! Windows logons: what a record of a server's security log says of who is at which address.
+//!
+//! A [`Reader`] follows one source. It reads a [`Record`] by the table in `rules.rs`, one row for
+//! each event id, and gives out an event or the [`Reason`] why there is none. Only audits of success
+//! are read; what failed is never more than a number.
+//!
+//! ```text
+//! Record ─► a success? ─► which row? ─► its guards ─► who: SID, then name ─► where ─► Event
+//! ```
+
+mod account;
+mod guards;
+mod place;
+mod reason;
+mod remembered;
+mod rules;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use self::account::Account;
+pub use self::place::Unplaced;
+use self::place::{Sighting, Where};
+pub use self::reason::Reason;
+use self::remembered::{Logon, Logons};
+use self::rules::{FAILED, Meaning, Place, ROWS, Row};
+pub use self::rules::{readable, source};
+pub use self::settings::{Role, Settings};
+use crate::{Address, Event, Kind, Name, Origin, Producer, Timestamp};
+
+/// The values of an event by their names in Microsoft's manifest, such as `TargetUserName`. Versions
+/// of an event put in and add fields and never rename one, so names are read, and no positions.
+pub trait Fields {
+    /// The field called `name` as the event viewer shows it: a SID as `S-1-5-...`, numbers in
+    /// decimal or after `0x`. `None` when the event has no such field.
+    fn text(&self, name: &str) -> Option<Cow<'_, str>>;
+}
+
+/// One record of an event log, however it was received.
+#[derive(Clone, Copy)]
+pub struct Record<'a> {
+    /// EventID.
+    pub id: u16,
+    /// TimeCreated, by the server's clock.
+    pub time: Timestamp,
+    /// EventRecordID, for what is said about the record.
+    pub record_id: u64,
+    /// The server that wrote it: its DNS name, or its NetBIOS name.
+    pub computer: &'a str,
+    /// The log that it was written to.
+    pub channel: &'a str,
+    /// The name of its provider.
+    pub provider: &'a str,
+    /// Its keywords, 0 when there are none: whether it is an audit of a success stands there.
+    pub keywords: u64,
+    /// What it says.
+    pub fields: &'a dyn Fields,
+}
+
+/// What a record comes to. It speaks of one address, so there is one event at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Somebody was seen, or left.
+    Event(Event),
+    /// Somebody was seen at a host of which only the name is known: look it up, and ask
+    /// [`Reader::place`].
+    Unplaced(Unplaced),
+    /// Nothing, and why.
+    Ignored(Reason),
+}
+
+/// Reads the records of one source, in their order.
+#[derive(Debug)]
+pub struct Reader {
+    settings: Settings,
+    /// For each row of the table: explanations name the event id.
+    origins: Vec<Arc<Origin>>,
+    logons: Logons,
+}
+
+impl Reader {
+    /// The keyword of an audit of success, and that of a failure (winmeta.xml).
+    const SUCCESS: u64 = 0x0020_0000_0000_0000;
+    const FAILURE: u64 = 0x0010_0000_0000_0000;
+
+    /// A reader of the source that is called `client` in the configuration of `producer`.
+    pub fn new(settings: Settings, producer: &Name, client: &Name) -> Self {
+        let origin = |row: &Row| {
+            let form = Name::new(&row.id.to_string()).expect("a number is a name");
+            let (producer, client) = (producer.clone(), client.clone());
+            Arc::new(Origin { kind: Producer::EventLog, producer, client, form })
+        };
+        let origins = ROWS.iter().map(origin).collect();
+        Self { settings, origins, logons: Logons::default() }
+    }
+
+    /// Reads `record`, received at `seen`.
+    pub fn read(&mut self, record: &Record<'_>, seen: Timestamp) -> Outcome {
+        let read = self.row(record).and_then(|(row, origin)| {
+            match row.meaning {
+                Meaning::Started => {
+                    self.logons.forget(record.computer);
+                    Err(Reason::Started)
+                }
+                Meaning::Left if matches!(row.place, Place::Logon(_)) => self.left(record, row),
+                _ => self.seen(record, row),
+            }
+            .map(|found| (found, origin))
+        });
+        match read {
+            Ok((Where::At(address, sighting), origin)) => {
+                Outcome::Event(sighting.event(address, (record.time, seen), origin))
+            }
+            Ok((Where::Host(host, sighting), origin)) => {
+                Outcome::Unplaced(Unplaced { host, sighting, at: record.time, seen, origin })
+            }
+            Err(reason) => Outcome::Ignored(reason),
+        }
+    }
+
+    /// What is unplaced, once its host was found to be `address`.
+    pub fn place(&self, unplaced: Unplaced, address: Address) -> Outcome {
+        let Unplaced { sighting, at, seen, origin, .. } = unplaced;
+        match place::usable(address, &self.settings) {
+            Ok(()) => Outcome::Event(sighting.event(address, (at, seen), origin)),
+            Err(reason) => Outcome::Ignored(reason),
+        }
+    }
+
+    /// The row for `record`, when it is the audit of a success that is read at all.
+    fn row(&self, record: &Record<'_>) -> Result<(&'static Row, Arc<Origin>), Reason> {
+        if FAILED.contains(&record.id) || record.keywords & Self::FAILURE != 0 {
+            return Err(Reason::Failure);
+        }
+        let at = ROWS.iter().position(|row| row.id == record.id).ok_or(Reason::NotRead)?;
+        if !self.settings.ids.contains(&record.id) {
+            return Err(Reason::NotRead);
+        }
+        // Whoever may write to another log, or as another provider, is not the server itself.
+        let audit = record.channel.eq_ignore_ascii_case("Security")
+            && record.provider.eq_ignore_ascii_case("Microsoft-Windows-Security-Auditing");
+        match () {
+            () if !audit => Err(Reason::OtherLog),
+            () if record.keywords & Self::SUCCESS == 0 => Err(Reason::Failure),
+            () => Ok((&ROWS[at], self.origins[at].clone())),
+        }
+    }
+
+    /// Somebody is at the address, or the host, that the record names.
+    fn seen(&mut self, record: &Record<'_>, row: &Row) -> Result<Where, Reason> {
+        for guard in row.guards {
+            guard.check(record, &self.settings)?;
+        }
+        let account = Account::read(record, row.who, &self.settings)?;
+        let kind = match (row.meaning, account.device.is_some()) {
+            (Meaning::Left, true) => return Err(Reason::UnknownLogon),
+            (_, true) => Kind::DeviceSeen,
+            (Meaning::Left, false) => Kind::Logout,
+            (Meaning::StillThere, false) => Kind::Refresh,
+            (_, false) => Kind::Login,
+        };
+        let sighting = Sighting { kind, account, proof: row.proof };
+        let found = place::find(record, row.place, sighting, &self.settings)?;
+        if let Where::At(address, Sighting { kind: Kind::Login, account, .. }) = &found
+            && guards::lasts(record)
+            && let Some(id) = guards::number(record, "TargetLogonId")
+        {
+            let logon = Logon { address: *address, account: account.clone() };
+            self.logons.remember(record.computer, id, logon);
+        }
+        Ok(found)
+    }
+
+    /// Somebody left, and the record says only by which logon they had come: to the same server, and
+    /// as the same account, for numbers of logons begin anew with each start of a server.
+    fn left(&mut self, record: &Record<'_>, row: &Row) -> Result<Where, Reason> {
+        for guard in row.guards {
+            guard.check(record, &self.settings)?;
+        }
+        let Place::Logon(field) = row.place else { return Err(Reason::UnknownLogon) };
+        let id = guards::number(record, field).ok_or(Reason::UnknownLogon)?;
+        let sid = row.who.sid(record).map(Box::new);
+        let logon = self.logons.take(record.computer, id).ok_or(Reason::UnknownLogon)?;
+        if logon.account.sid != sid {
+            return Err(Reason::UnknownLogon);
+        }
+        let sighting = Sighting { kind: Kind::Logout, account: logon.account, proof: row.proof };
+        Ok(Where::At(logon.address, sighting))
+    }
+}

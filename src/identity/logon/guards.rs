@@ -1,0 +1,86 @@
+//! What must hold of a record besides its id: it succeeded, of its own accord, by such a logon.
+
+use std::borrow::Cow;
+
+use super::account::stem;
+use super::{Reason, Record, Settings};
+
+/// One condition.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Guard {
+    /// `Status` is 0x0. A record without it did not succeed.
+    Succeeded,
+    /// `PreAuthType` is not 0. Of an account that needs no pre-authentication, anybody gets a TGT
+    /// (RFC 4120 section 5.2.7.2), encrypted with a password that they need not know: "AS-REP
+    /// roasting", and the way to find out which accounts there are.
+    PreAuthenticated,
+    /// `LogonType` is one of those that are read.
+    LogonType,
+    /// `LogonType` is one in which people stay.
+    Lasts,
+    /// No service acts for the user (constrained delegation, MS-SFU S4U2proxy): the address would be
+    /// the service's.
+    NotDelegated,
+    /// Nobody asks for a ticket to themselves: so does a service for a user who never came with
+    /// Kerberos (MS-SFU S4U2self), and again the address is the service's.
+    NotToItself,
+}
+
+/// Interactive, remote interactive, and interactive with cached credentials: somebody sits before
+/// the logon until its end. All others are a connection's or a program's.
+const LASTING: [u64; 3] = [2, 10, 11];
+
+impl Guard {
+    pub(super) fn check(self, record: &Record<'_>, settings: &Settings) -> Result<(), Reason> {
+        let kind = || number(record, "LogonType");
+        match self {
+            Self::Succeeded if number(record, "Status") != Some(0) => Err(Reason::Failure),
+            Self::PreAuthenticated
+                if number(record, "PreAuthType").is_none_or(|kind| kind == 0) =>
+            {
+                Err(Reason::Unproven)
+            }
+            Self::LogonType if kind().is_none_or(|kind| !settings.reads_type(kind)) => {
+                Err(Reason::LogonType)
+            }
+            Self::Lasts if !lasts(record) => Err(Reason::LogonType),
+            Self::NotDelegated if said(record, "TransmittedServices").is_some() => {
+                Err(Reason::Delegated)
+            }
+            Self::NotToItself if to_itself(record) => Err(Reason::ToItself),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the logon that the record tells of is one in which people stay.
+pub(super) fn lasts(record: &Record<'_>) -> bool {
+    number(record, "LogonType").is_some_and(|kind| LASTING.contains(&kind))
+}
+
+fn to_itself(record: &Record<'_>) -> bool {
+    let (user, service) = (said(record, "TargetUserName"), said(record, "ServiceName"));
+    let (Some(user), Some(service)) = (user, service) else { return false };
+    let user = user.rsplit_once('@').map_or(&*user, |(user, _realm)| user);
+    stem(user).eq_ignore_ascii_case(stem(&service))
+}
+
+/// What a field says; `None` when it is not there, empty, or `-`, which is how Windows writes that
+/// there is nothing to say.
+pub(super) fn said<'a>(record: &Record<'a>, field: &str) -> Option<Cow<'a, str>> {
+    let text = match record.fields.text(field)? {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    };
+    (!text.is_empty() && text != "-").then_some(text)
+}
+
+/// A number, in decimal or after `0x`.
+pub(super) fn number(record: &Record<'_>, field: &str) -> Option<u64> {
+    let text = record.fields.text(field)?;
+    let text = text.trim();
+    match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}

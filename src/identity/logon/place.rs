@@ -1,0 +1,108 @@
+//! Where a record says that somebody is: at an address that can be a person's, or at a named host.
+
+use std::sync::Arc;
+
+use super::account::{Account, host};
+use super::guards::said;
+use super::rules::Place;
+use super::{Reason, Record, Settings};
+use crate::{Address, Event, Kind, Membership, Name, Origin, Precision, Proof, Timestamp};
+
+/// Somebody who was seen somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sighting {
+    /// What happened.
+    pub(super) kind: Kind,
+    /// Who it was.
+    pub(super) account: Account,
+    /// How well it is proven.
+    pub(super) proof: Proof,
+}
+
+/// Where.
+#[derive(Debug)]
+pub(super) enum Where {
+    /// At this address.
+    At(Address, Sighting),
+    /// At the host of this name.
+    Host(Name, Sighting),
+}
+
+/// Somebody at a host of which only the name is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unplaced {
+    /// The NetBIOS name of the host, as the client gave it.
+    pub host: Name,
+    pub(super) sighting: Sighting,
+    pub(super) at: Timestamp,
+    pub(super) seen: Timestamp,
+    pub(super) origin: Arc<Origin>,
+}
+
+impl Sighting {
+    /// The event that says so. A user's event names no device: the host name that clients give is
+    /// their own choice, and a device has groups, which would be rights for the asking. Devices are
+    /// known by the logons of their own accounts.
+    pub(super) fn event(
+        self,
+        address: Address,
+        (at, seen): (Timestamp, Timestamp),
+        origin: Arc<Origin>,
+    ) -> Event {
+        let Account { principal, device, sid } = self.account;
+        Event {
+            kind: self.kind,
+            address,
+            principal: Some(principal),
+            device,
+            roles: None,
+            membership: Membership::default(),
+            formerly: None,
+            sid,
+            proof: self.proof,
+            posture: None,
+            at,
+            precision: Precision::Millisecond,
+            seen,
+            origin,
+        }
+    }
+}
+
+/// Where `place` says that somebody is.
+pub(super) fn find(
+    record: &Record<'_>,
+    place: Place,
+    sighting: Sighting,
+    settings: &Settings,
+) -> Result<Where, Reason> {
+    match place {
+        Place::Address(field) => {
+            let text = said(record, field).ok_or(Reason::NoAddress)?;
+            // So a session host writes its own console.
+            if text.eq_ignore_ascii_case("LOCAL") {
+                return Err(Reason::NoAddress);
+            }
+            let address = text.parse().map_err(|_| Reason::BadAddress)?;
+            usable(address, settings)?;
+            Ok(Where::At(address, sighting))
+        }
+        Place::Host(field) => {
+            let text = said(record, field).ok_or(Reason::NoAddress)?;
+            let name = Name::new(text.trim_start_matches('\\')).map_err(|_| Reason::BadName)?;
+            if host(name.as_str()).eq_ignore_ascii_case(host(record.computer)) {
+                return Err(Reason::Server);
+            }
+            Ok(Where::Host(name, sighting))
+        }
+        Place::Logon(_) => Err(Reason::UnknownLogon),
+    }
+}
+
+/// Whether a person can be at `address`.
+pub(super) fn usable(address: Address, settings: &Settings) -> Result<(), Reason> {
+    address.usable().map_err(|_| Reason::Unusable)?;
+    let ip = address.ip();
+    let shared = settings.servers.iter().any(|network| network.contains(&ip));
+    if shared { Err(Reason::Server) } else { Ok(()) }
+}

@@ -1,0 +1,149 @@
+//! Which logons may still end: a logoff says only a number, and who came by it from where is here.
+
+use std::collections::VecDeque;
+
+use compact_str::CompactString;
+use hashbrown::HashMap;
+
+use super::account::Account;
+use crate::Address;
+
+/// A logon that made an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Logon {
+    /// Where it came from.
+    pub(super) address: Address,
+    /// Who it was.
+    pub(super) account: Account,
+}
+
+/// The lasting logons of some computers, a bounded number of each. Nothing else bounds them: a
+/// server that crashes writes no logoff.
+#[derive(Debug, Default)]
+pub(super) struct Logons {
+    computers: Vec<Computer>,
+}
+
+/// The logons of one computer, with the order in which they came.
+#[derive(Debug)]
+struct Computer {
+    name: CompactString,
+    logons: HashMap<u64, Logon>,
+    order: VecDeque<u64>,
+}
+
+impl Logons {
+    /// How many logons are remembered of a computer: remote desktop hosts have some hundred users. In
+    /// at most 2 MB; the oldest goes.
+    pub(super) const ROOM: usize = 4096;
+
+    /// How many computers: a source is one, or collects the events of some. The one that came first
+    /// goes.
+    pub(super) const COMPUTERS: usize = 64;
+
+    /// Remembers that `logon` has the number `id` at `computer`; it is the only one that has.
+    pub(super) fn remember(&mut self, computer: &str, id: u64, logon: Logon) {
+        let at = self.find(computer).unwrap_or_else(|| {
+            if self.computers.len() == Self::COMPUTERS {
+                self.computers.remove(0);
+            }
+            let (logons, order) = (HashMap::new(), VecDeque::new());
+            self.computers.push(Computer { name: computer.into(), logons, order });
+            self.computers.len() - 1
+        });
+        let Computer { logons, order, .. } = &mut self.computers[at];
+        if logons.insert(id, logon).is_some() {
+            order.retain(|known| *known != id);
+        } else if order.len() == Self::ROOM
+            && let Some(oldest) = order.pop_front()
+        {
+            logons.remove(&oldest);
+        }
+        order.push_back(id);
+    }
+
+    /// The logon with the number `id` at `computer`, which has ended.
+    pub(super) fn take(&mut self, computer: &str, id: u64) -> Option<Logon> {
+        let at = self.find(computer)?;
+        let Computer { logons, order, .. } = &mut self.computers[at];
+        let logon = logons.remove(&id)?;
+        order.retain(|known| *known != id);
+        Some(logon)
+    }
+
+    /// Forgets all logons at `computer`: it started again.
+    pub(super) fn forget(&mut self, computer: &str) {
+        self.computers.retain(|known| !known.name.eq_ignore_ascii_case(computer));
+    }
+
+    fn find(&self, computer: &str) -> Option<usize> {
+        self.computers.iter().position(|known| known.name.eq_ignore_ascii_case(computer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stories::{address, who};
+
+    fn logon(user: u8) -> Logon {
+        let principal = who(&format!("user{user}"));
+        let account = Account { principal, device: None, sid: None };
+        Logon { address: address("10.0.0.7"), account }
+    }
+
+    #[test]
+    fn the_oldest_logon_and_the_first_computer_go() {
+        let mut logons = Logons::default();
+        for id in 0..=Logons::ROOM as u64 {
+            logons.remember("DC1", id, logon(1));
+        }
+        assert_eq!(logons.take("dc1", 0), None);
+        assert_eq!(logons.take("dc1", 1), Some(logon(1)));
+        for computer in 0..Logons::COMPUTERS {
+            logons.remember(&format!("pc{computer}"), 7, logon(2));
+        }
+        assert_eq!(logons.computers.len(), Logons::COMPUTERS);
+        assert_eq!(logons.take("DC1", 2), None);
+        assert_eq!(logons.take("pc0", 7), Some(logon(2)));
+    }
+
+    /// What is done to the logons of one of a few computers.
+    fn deed() -> impl Strategy<Value = (u8, String, u64, u8)> {
+        let computer = prop::sample::select(vec!["dc1", "DC1", "mx1.corp"]);
+        (0..8_u8, computer.prop_map(str::to_owned), 0..6_u64, any::<u8>())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_logon_ends_once_and_where_it_began(deeds in prop::collection::vec(deed(), 1..60)) {
+            let mut logons = Logons::default();
+            let mut naive: Vec<(String, u64, Logon)> = Vec::new();
+            for (deed, computer, id, user) in deeds {
+                let folded = computer.to_ascii_lowercase();
+                let at = naive.iter().position(|(name, known, _)| (name, *known) == (&folded, id));
+                match deed {
+                    0 => {
+                        logons.forget(&computer);
+                        naive.retain(|(name, ..)| *name != folded);
+                    }
+                    1..4 => {
+                        let expected = at.map(|at| naive.remove(at).2);
+                        prop_assert_eq!(logons.take(&computer, id), expected);
+                    }
+                    _ => {
+                        at.map(|at| naive.remove(at));
+                        naive.push((folded, id, logon(user)));
+                        logons.remember(&computer, id, logon(user));
+                    }
+                }
+                let held: usize = logons.computers.iter().map(|known| known.logons.len()).sum();
+                prop_assert_eq!(held, naive.len());
+            }
+        }
+    }
+}

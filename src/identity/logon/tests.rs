@@ -1,0 +1,499 @@
+//! Every row of the table, every guard and every reason, by records as Windows writes them.
+
+mod properties;
+
+use std::collections::BTreeSet;
+
+use strum::IntoEnumIterator;
+
+use super::*;
+use crate::stories::{address, name, seconds};
+use crate::{Authority, Change, Proof, Revision, Rules, Table};
+
+/// What a record says, by name.
+#[derive(Debug, Clone)]
+struct Said(Vec<(String, String)>);
+
+impl Fields for Said {
+    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, text)| Cow::Borrowed(&**text))
+    }
+}
+
+const ALICE: &str = "S-1-5-21-2871512113-613133000-3782238197-1104";
+const PC1: &str = "S-1-5-21-2871512113-613133000-3782238197-1601";
+const SUCCESS: u64 = 0x8020_0000_0000_0000;
+const FAILURE: u64 = 0x8010_0000_0000_0000;
+
+/// The fields that are otherwise than usual.
+type Otherwise<'a> = &'a [(&'a str, &'a str)];
+
+/// What the record with this id says when alice logs on at 10.0.0.7, with some of it otherwise.
+fn said(id: u16, otherwise: Otherwise<'_>) -> Said {
+    let usual: &[(&str, &str)] = match id {
+        4768 => &[
+            ("TargetUserName", "alice"),
+            ("TargetDomainName", "CORP"),
+            ("TargetSid", ALICE),
+            ("ServiceName", "krbtgt"),
+            ("TicketOptions", "0x40810010"),
+            ("Status", "0x0"),
+            ("PreAuthType", "2"),
+            ("IpAddress", "::ffff:10.0.0.7"),
+            ("IpPort", "56265"),
+        ],
+        4769 | 4770 => &[
+            ("TargetUserName", "alice@CORP"),
+            ("TargetDomainName", "CORP"),
+            ("ServiceName", "DC1$"),
+            ("IpAddress", "::ffff:10.0.0.7"),
+            ("Status", "0x0"),
+            ("TransmittedServices", "-"),
+        ],
+        4776 => &[("TargetUserName", "alice"), ("Workstation", "PC1"), ("Status", "0x0")],
+        4778 | 4779 => &[
+            ("AccountName", "alice"),
+            ("AccountDomain", "CORP"),
+            ("LogonID", "0x10ac67"),
+            ("SessionName", "RDP-Tcp#5"),
+            ("ClientName", "pc1"),
+            ("ClientAddress", "10.0.0.7"),
+        ],
+        4608 => &[],
+        _ => &[
+            ("TargetUserSid", ALICE),
+            ("TargetUserName", "alice"),
+            ("TargetDomainName", "CORP"),
+            ("TargetLogonId", "0x738ae4"),
+            ("LogonType", "3"),
+            ("WorkstationName", "PC1"),
+            ("TransmittedServices", "-"),
+            ("ProcessName", "-"),
+            ("IpAddress", "10.0.0.7"),
+            ("IpPort", "49732"),
+        ],
+    };
+    let kept = usual.iter().filter(|(field, _)| otherwise.iter().all(|(other, _)| other != field));
+    let fields = kept.chain(otherwise).filter(|(_, text)| *text != "(none)");
+    Said(fields.map(|(field, text)| ((*field).to_owned(), (*text).to_owned())).collect())
+}
+
+/// The record of `fields`, as the security log of dc1 has it.
+fn record(id: u16, fields: &Said) -> Record<'_> {
+    Record {
+        id,
+        time: seconds(10),
+        record_id: 17,
+        computer: "dc1.corp.example.com",
+        channel: "Security",
+        provider: "Microsoft-Windows-Security-Auditing",
+        keywords: SUCCESS,
+        fields,
+    }
+}
+
+/// Everything is read, remote desktop included, and 10.0.9.0/24 is the servers'.
+fn everything() -> Settings {
+    Settings {
+        ids: readable().collect(),
+        logon_types: vec![3, 10],
+        servers: vec!["10.0.9.0/24".parse().unwrap()],
+        ..Settings::of(Role::DomainController)
+    }
+}
+
+fn reader(settings: Settings) -> Reader {
+    Reader::new(settings, &name("event_log"), &name("dc1"))
+}
+
+/// An outcome in a few words: `login of alice@corp at 10.0.0.7 by logon`.
+fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Event(event) => {
+            let (who, kind) = (event.principal.as_ref().unwrap(), event.kind.as_str());
+            let device = event.device.as_ref().map(|device| format!("<{device}>"));
+            let (device, proof) = (device.unwrap_or_default(), event.proof.as_str());
+            format!("{kind} of {who}{device} at {} by {proof}", event.address)
+        }
+        Outcome::Unplaced(unplaced) => format!("somebody at {}", unplaced.host),
+        Outcome::Ignored(reason) => reason.as_str().to_owned(),
+    }
+}
+
+/// What one record comes to where everything is read.
+fn read(id: u16, otherwise: Otherwise<'_>) -> String {
+    let fields = said(id, otherwise);
+    told(&reader(everything()).read(&record(id, &fields), seconds(11)))
+}
+
+#[test]
+fn each_row_says_what_its_page_says() {
+    let expected = [
+        (4768, "login of alice@corp at 10.0.0.7 by logon"),
+        (4770, "refresh of alice@corp at 10.0.0.7 by ticket"),
+        (4769, "refresh of alice@corp at 10.0.0.7 by ticket"),
+        (4624, "login of alice@corp at 10.0.0.7 by connection"),
+        (4634, "logon_type"),
+        (4647, "unknown_logon"),
+        (4776, "somebody at PC1"),
+        (4778, "login of alice@corp at 10.0.0.7 by connection"),
+        (4779, "logout of alice@corp at 10.0.0.7 by connection"),
+        (4608, "started"),
+    ];
+    assert_eq!(expected.map(|(id, _)| id).to_vec(), readable().collect::<Vec<_>>());
+    for (id, outcome) in expected {
+        assert_eq!(read(id, &[]), outcome, "{id}");
+        assert!(source(id).unwrap().starts_with(&format!("Event {id}, ")));
+    }
+    assert_eq!((source(4625), source(4800)), (None, None));
+}
+
+/// A record that differs from the usual one in some fields, and what it comes to.
+type Case = (u16, Otherwise<'static>, &'static str);
+
+const CASES: &[Case] = &[
+    // Who: the SID decides first, in whatever language the name is.
+    (4624, &[("TargetUserSid", "S-1-5-7"), ("TargetUserName", "ANONYMOUS LOGON")], "not_of_domain"),
+    (4624, &[("TargetUserSid", "S-1-5-18"), ("TargetUserName", "SYSTEM")], "not_of_domain"),
+    (4624, &[("TargetUserSid", "S-1-5-19"), ("TargetUserName", "LOKALER DIENST")], "not_of_domain"),
+    (4624, &[("TargetUserSid", "S-1-5-90-0-1"), ("TargetUserName", "DWM-1")], "not_of_domain"),
+    (4624, &[("TargetUserSid", "S-1-5-96-0-2"), ("TargetUserName", "UMFD-2")], "not_of_domain"),
+    (4624, &[("TargetUserSid", "S-1-5-80-1-2-3-4")], "not_of_domain"),
+    (4624, &[("TargetUserSid", "S-1-5-82-1-2-3-4")], "not_of_domain"),
+    (4624, &[("TargetUserSid", "S-1-12-1-1-2-3-4")], "not_of_domain"),
+    (4624, &[("TargetUserSid", "S-1-0-0")], "not_of_domain"),
+    (4624, &[("TargetUserSid", "-")], "not_of_domain"),
+    (4624, &[("TargetUserSid", "(none)")], "not_of_domain"),
+    (4768, &[("TargetSid", "S-1-5-21-1-2-3-501")], "not_of_domain"),
+    (4768, &[("TargetSid", "S-1-5-21-1-2-3-502")], "not_of_domain"),
+    (4768, &[("TargetSid", "S-1-5-21-1-2-3")], "not_of_domain"),
+    (4768, &[("TargetUserName", "")], "nobody"),
+    (4768, &[("TargetUserName", "-")], "nobody"),
+    (4768, &[("TargetUserName", "(none)")], "nobody"),
+    (4768, &[("TargetUserName", "ali\u{7}ce")], "bad_name"),
+    (4768, &[("TargetDomainName", "CO\nRP")], "bad_name"),
+    (4768, &[("TargetDomainName", "-")], "login of alice at 10.0.0.7 by logon"),
+    (
+        4768,
+        &[("TargetUserName", "alice@corp.test")],
+        "login of alice@corp.test at 10.0.0.7 by logon",
+    ),
+    (4769, &[("TargetUserName", "a@b@CORP")], "refresh of a@b@corp at 10.0.0.7 by ticket"),
+    (4624, &[("TargetDomainName", "DC1")], "local_account"),
+    (
+        4768,
+        &[("TargetUserName", "$P51000-50I28MP5JB3E")],
+        "login of $p51000-50i28mp5jb3e@corp at 10.0.0.7 by logon",
+    ),
+    // Devices, and never users.
+    (
+        4768,
+        &[("TargetUserName", "PC1$"), ("TargetSid", PC1)],
+        "device_seen of pc1$@corp<pc1> at 10.0.0.7 by logon",
+    ),
+    (
+        4624,
+        &[("TargetUserName", "PC1$"), ("TargetUserSid", PC1)],
+        "device_seen of pc1$@corp<pc1> at 10.0.0.7 by connection",
+    ),
+    (
+        4769,
+        &[("TargetUserName", "PC1$@CORP")],
+        "device_seen of pc1$@corp<pc1> at 10.0.0.7 by ticket",
+    ),
+    (
+        4770,
+        &[("TargetUserName", "PC1$@CORP")],
+        "device_seen of pc1$@corp<pc1> at 10.0.0.7 by ticket",
+    ),
+    (4779, &[("AccountName", "PC1$")], "unknown_logon"),
+    (4768, &[("TargetUserName", "$")], "bad_name"),
+    // Noise, whatever its domain.
+    (4624, &[("TargetUserName", "HealthMailbox28ea308")], "noise"),
+    (4769, &[("TargetUserName", "HealthMailbox28ea308e@corp")], "noise"),
+    (4624, &[("TargetUserName", "SystemMailbox{bb558c35}")], "noise"),
+    (4768, &[("TargetUserName", "SM_27d255b6407743b08")], "noise"),
+    (4768, &[("TargetUserName", "MSOL_3f2a0c")], "noise"),
+    (4768, &[("TargetUserName", "AAD_0a1b")], "noise"),
+    (4770, &[("TargetUserName", "krbtgt_12345@CORP")], "noise"),
+    (4624, &[("TargetUserName", "extest_ab12")], "noise"),
+    // Where.
+    (4768, &[("IpAddress", "10.0.0.7")], "login of alice@corp at 10.0.0.7 by logon"),
+    (4768, &[("IpAddress", "2001:db8::7")], "login of alice@corp at 2001:db8::7 by logon"),
+    (4768, &[("IpAddress", "-")], "no_address"),
+    (4768, &[("IpAddress", "")], "no_address"),
+    (4768, &[("IpAddress", "(none)")], "no_address"),
+    (4778, &[("ClientAddress", "LOCAL")], "no_address"),
+    (4778, &[("ClientAddress", "Unknown")], "bad_address"),
+    (4768, &[("IpAddress", "::1")], "unusable"),
+    (4624, &[("IpAddress", "127.0.0.1")], "unusable"),
+    (4624, &[("IpAddress", "::ffff:127.0.0.1")], "unusable"),
+    (4624, &[("IpAddress", "0.0.0.0")], "unusable"),
+    (4624, &[("IpAddress", "fe80::b14f:e9ef:a6b2:f79f%12")], "unusable"),
+    (4624, &[("IpAddress", "169.254.10.1")], "unusable"),
+    (4624, &[("IpAddress", "10.0.9.5")], "server"),
+    (4768, &[("IpAddress", "::ffff:10.0.9.5")], "server"),
+    (4624, &[("TargetUserName", "DC1$"), ("TargetUserSid", PC1)], "server"),
+    (4776, &[("Workstation", "DC1")], "server"),
+    (4776, &[("Workstation", "\\\\PC2")], "somebody at PC2"),
+    (4776, &[("Workstation", "")], "no_address"),
+    // Of its own accord.
+    (4769, &[("TransmittedServices", "HTTP/web1.corp")], "delegated"),
+    (4624, &[("TransmittedServices", "HTTP/web1.corp")], "delegated"),
+    (4769, &[("TransmittedServices", "(none)")], "refresh of alice@corp at 10.0.0.7 by ticket"),
+    (4769, &[("TargetUserName", "web1$@CORP"), ("ServiceName", "WEB1$")], "to_itself"),
+    (4769, &[("TargetUserName", "svc-web@CORP"), ("ServiceName", "svc-web")], "to_itself"),
+    (4768, &[("PreAuthType", "0")], "unproven"),
+    (4768, &[("PreAuthType", "-")], "unproven"),
+    (4768, &[("PreAuthType", "16")], "login of alice@corp at 10.0.0.7 by logon"),
+    // Types of logon.
+    (4624, &[("LogonType", "0")], "logon_type"),
+    (4624, &[("LogonType", "2")], "logon_type"),
+    (4624, &[("LogonType", "4")], "logon_type"),
+    (4624, &[("LogonType", "5")], "logon_type"),
+    (4624, &[("LogonType", "7")], "logon_type"),
+    (4624, &[("LogonType", "8")], "logon_type"),
+    (4624, &[("LogonType", "9")], "logon_type"),
+    (4624, &[("LogonType", "11")], "logon_type"),
+    (4624, &[("LogonType", "(none)")], "logon_type"),
+    (4624, &[("LogonType", "0x3")], "login of alice@corp at 10.0.0.7 by connection"),
+    (4624, &[("LogonType", "10")], "login of alice@corp at 10.0.0.7 by connection"),
+];
+
+#[test]
+fn every_guard_and_every_field_has_its_case() {
+    for (id, otherwise, outcome) in CASES {
+        assert_eq!(read(*id, otherwise), *outcome, "{id} {otherwise:?}");
+    }
+    let mut reached: BTreeSet<&str> = CASES.iter().map(|(.., outcome)| *outcome).collect();
+    // Those have tests of their own below and above.
+    reached.extend(["not_read", "other_log", "failure", "started"]);
+    let missing = Reason::iter().map(Reason::as_str).filter(|reason| !reached.contains(reason));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+#[test]
+fn each_role_reads_what_it_can_know() {
+    let dc = [4768, 4770, 4769, 4624];
+    for (role, ids, types) in
+        [(Role::DomainController, &dc[..], &["3"][..]), (Role::Exchange, &[4624], &["3", "8"])]
+    {
+        for id in readable() {
+            let fields = said(id, &[]);
+            let outcome = reader(Settings::of(role)).read(&record(id, &fields), seconds(11));
+            let is_event = matches!(outcome, Outcome::Event(_));
+            assert_eq!(is_event, ids.contains(&id), "{role:?} {id}: {}", told(&outcome));
+        }
+        for logon_type in ["0", "2", "3", "4", "5", "7", "8", "9", "10", "11", "12", "13"] {
+            let fields = said(4624, &[("LogonType", logon_type)]);
+            let outcome = reader(Settings::of(role)).read(&record(4624, &fields), seconds(11));
+            let is_event = matches!(outcome, Outcome::Event(_));
+            assert_eq!(is_event, types.contains(&logon_type), "{role:?} type {logon_type}");
+        }
+    }
+}
+
+/// Whoever says all this may speak of everything.
+fn rules() -> Rules {
+    let mut rules = Rules::default();
+    let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
+    let authority = Authority { kinds, ..Authority::default() };
+    rules.authorities.insert((name("event_log"), name("dc1")), authority);
+    rules
+}
+
+#[test]
+fn what_failed_never_becomes_anything() {
+    let codes = [
+        "0x1",
+        "0x6",
+        "0x7",
+        "0x9",
+        "0xc",
+        "0xe",
+        "0x12",
+        "0x17",
+        "0x18",
+        "0x1b",
+        "0x1f",
+        "0x20",
+        "0x25",
+        "0x29",
+        "0xc0000064",
+        "0xc000006a",
+        "0xc000006d",
+        "0xc000006f",
+        "0xc0000070",
+        "0xc0000071",
+        "0xc0000072",
+        "0xc0000193",
+        "0xc0000234",
+        "-1",
+        "-",
+        "",
+        "(none)",
+        "yes",
+    ];
+    let mut variants = Vec::new();
+    for id in readable() {
+        variants.push((id, said(id, &[]), FAILURE));
+        variants.push((id, said(id, &[]), FAILURE | SUCCESS));
+        variants.push((id, said(id, &[]), 0));
+        if matches!(id, 4768 | 4769 | 4776) {
+            variants.extend(codes.map(|code| (id, said(id, &[("Status", code)]), SUCCESS)));
+        }
+    }
+    // What tells of failures by its id, with all that a success would say, and in a success's name.
+    for &id in FAILED {
+        for like in [4624, 4768, 4769] {
+            variants.extend([SUCCESS, FAILURE, 0].map(|words| (id, said(like, &[]), words)));
+        }
+    }
+    assert!(variants.len() > 200, "{}", variants.len());
+    let (mut reader, mut table) = (reader(everything()), Table::default());
+    for (id, fields, keywords) in &variants {
+        let outcome =
+            reader.read(&Record { keywords: *keywords, ..record(*id, fields) }, seconds(11));
+        assert_eq!(outcome, Outcome::Ignored(Reason::Failure), "{id} {fields:?} {keywords:#x}");
+        if let Outcome::Event(event) = outcome {
+            table.apply(Revision(1), &event, &rules());
+        }
+    }
+    assert!(table.is_empty());
+}
+
+#[test]
+fn only_the_servers_own_auditing_is_believed() {
+    let fields = said(4768, &[]);
+    let usual = record(4768, &fields);
+    let read = |record| told(&reader(everything()).read(&record, seconds(11)));
+    assert_eq!(read(Record { channel: "security", ..usual }), read(usual));
+    for record in [
+        Record { channel: "Application", ..usual },
+        Record { channel: "ForwardedEvents", ..usual },
+        Record { provider: "AD FS Auditing", ..usual },
+        Record { provider: "", ..usual },
+    ] {
+        assert_eq!(read(record), "other_log");
+    }
+    let only = Settings { ids: vec![4624], ..everything() };
+    assert_eq!(told(&reader(only).read(&usual, seconds(11))), "not_read");
+    for id in [0, 1102, 4648, 4672, 4800, 4801, u16::MAX] {
+        assert_eq!(read(Record { id, ..usual }), "not_read");
+    }
+}
+
+/// Reads records one after the other, each with what it comes to.
+fn follow(records: &[(u16, Otherwise<'_>, &str)]) {
+    let mut reader = reader(everything());
+    for (step, (id, otherwise, expected)) in records.iter().enumerate() {
+        let fields = said(*id, otherwise);
+        let outcome = told(&reader.read(&record(*id, &fields), seconds(11)));
+        assert_eq!(outcome, *expected, "step {step}: {id} {otherwise:?}");
+    }
+}
+
+#[test]
+fn who_stayed_leaves_by_the_number_of_the_logon() {
+    let came = "login of alice@corp at 10.0.0.7 by connection";
+    let left = "logout of alice@corp at 10.0.0.7 by connection";
+    const STAYS: (&str, &str) = ("LogonType", "10");
+    follow(&[
+        (4624, &[STAYS], came),
+        (4634, &[STAYS, ("TargetLogonId", "0x738AE4")], left),
+        (4634, &[STAYS], "unknown_logon"),
+        (4624, &[STAYS], came),
+        (4647, &[], left),
+        (4634, &[STAYS], "unknown_logon"),
+    ]);
+    // The end of a connection is nobody's end, and one is not remembered.
+    follow(&[(4624, &[], came), (4634, &[], "logon_type"), (4647, &[], "unknown_logon")]);
+    follow(&[(4624, &[STAYS], came), (4634, &[], "logon_type"), (4634, &[STAYS], left)]);
+    // Another account's, and one from before the server started.
+    follow(&[(4624, &[STAYS], came), (4647, &[("TargetUserSid", PC1)], "unknown_logon")]);
+    follow(&[(4624, &[STAYS], came), (4608, &[], "started"), (4647, &[], "unknown_logon")]);
+    // What was ignored when it came is not heard of when it goes.
+    follow(&[
+        (4624, &[STAYS, ("IpAddress", "10.0.9.5")], "server"),
+        (4634, &[STAYS], "unknown_logon"),
+    ]);
+}
+
+#[test]
+fn a_named_host_becomes_an_address_that_is_judged_like_any_other() {
+    let mut reader = reader(everything());
+    let fields = said(4776, &[]);
+    let Outcome::Unplaced(unplaced) = reader.read(&record(4776, &fields), seconds(11)) else {
+        panic!("4776 has no address");
+    };
+    let placed = |text| told(&reader.place(unplaced.clone(), address(text)));
+    assert_eq!(placed("10.0.0.7"), "login of alice at 10.0.0.7 by host_name");
+    assert_eq!(placed("10.0.9.7"), "server");
+    assert_eq!(placed("127.0.1.1"), "unusable");
+}
+
+#[test]
+fn an_event_says_when_by_whom_and_which_account() {
+    let fields = said(4768, &[]);
+    let Outcome::Event(event) = reader(everything()).read(&record(4768, &fields), seconds(11))
+    else {
+        panic!("a TGT is a login");
+    };
+    assert_eq!((event.at, event.seen), (seconds(10), seconds(11)));
+    assert_eq!(event.origin.to_string(), "event_log/dc1 (4768)");
+    assert_eq!(event.sid.unwrap().to_string(), ALICE);
+    assert_eq!(event.device, None, "what a client calls its host is its own choice");
+}
+
+/// Folds what records say, each so many seconds after the first, and tells who is at 10.0.0.7.
+fn there(records: &[(i64, u16, Otherwise<'_>)]) -> String {
+    let (mut reader, mut table) = (reader(everything()), Table::default());
+    for (position, (after, id, otherwise)) in records.iter().enumerate() {
+        let fields = said(*id, otherwise);
+        let at = seconds(*after);
+        let record = Record { time: at, ..record(*id, &fields) };
+        if let Outcome::Event(event) = reader.read(&record, at) {
+            table.apply(Revision(position as u64 + 1), &event, &rules());
+        }
+    }
+    let session = table.get(address("10.0.0.7"));
+    let user = session.and_then(|session| session.principal.as_ref());
+    user.map_or("nobody".to_owned(), ToString::to_string)
+}
+
+#[test]
+fn a_program_that_connects_as_somebody_else_displaces_nobody_who_logged_on() {
+    const BOB: &[(&str, &str)] = &[("TargetUserName", "bob")];
+    const BOBS: &[(&str, &str)] = &[("TargetUserName", "bob@CORP")];
+    assert_eq!(there(&[(0, 4768, &[]), (60, 4624, BOB)]), "alice@corp");
+    assert_eq!(there(&[(0, 4768, &[]), (60, 4769, BOBS), (61, 4770, BOBS)]), "alice@corp");
+    assert_eq!(there(&[(0, 4624, &[]), (60, 4769, BOBS)]), "alice@corp");
+    assert_eq!(there(&[(0, 4769, &[])]), "nobody", "a ticket begins nothing");
+    assert_eq!(there(&[(0, 4768, &[]), (60, 4768, BOB)]), "bob@corp", "bob logged on");
+    assert_eq!(there(&[(0, 4624, &[]), (60, 4624, BOB)]), "bob@corp", "equals: the later");
+    assert_eq!(there(&[(0, 4624, &[]), (60, 4768, BOB)]), "bob@corp");
+    assert_eq!(there(&[(0, 4768, &[]), (7200, 4624, BOB)]), "bob@corp", "alice is gone");
+    let seen = [(0, 4768, &[][..]), (7100, 4624, &[]), (7300, 4624, BOB)];
+    assert_eq!(there(&seen), "alice@corp", "alice was seen meanwhile");
+    // A ticket raises what a connection began.
+    let raised = [(0, 4624, &[][..]), (5, 4769, &[]), (60, 4624, BOB)];
+    assert_eq!(there(&raised), "alice@corp");
+    // The end of a visit to a server is not the end of the day.
+    const STAYS: &[(&str, &str)] = &[("LogonType", "10")];
+    assert_eq!(there(&[(0, 4768, &[]), (60, 4624, STAYS), (90, 4634, STAYS)]), "alice@corp");
+    assert_eq!(there(&[(60, 4624, STAYS), (90, 4634, STAYS)]), "nobody");
+}
+
+#[test]
+fn a_captured_day_played_again_changes_nothing() {
+    let (mut reader, mut table) = (reader(everything()), Table::default());
+    let day = 86_400;
+    for id in readable() {
+        let fields = said(id, &[("LogonType", "10")]);
+        if let Outcome::Event(event) = reader.read(&record(id, &fields), seconds(10 + day)) {
+            let change: Option<Change> = table.apply(Revision(1), &event, &rules()).change;
+            assert_eq!(change, None, "{id}");
+        }
+    }
+    assert!(table.is_empty());
+}

@@ -1,0 +1,194 @@
+//! How many users came to one address within a minute: an address that serves many people at once,
+//! such as a terminal server or a NAT gateway, says nothing of who is behind it.
+
+use std::time::Duration;
+
+use crate::{Name, Session, Sharing, Timestamp};
+
+/// The users who came to one address lately, and until when it is taken to be shared.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    /// At most [`Crowd::MOST`], each user once.
+    came: Vec<Came>,
+    shared_until: Option<Timestamp>,
+}
+
+/// Somebody came, on Rollcall's clock: whoever forges lines does not choose the minute.
+#[derive(Debug)]
+struct Came {
+    user: Name,
+    at: Timestamp,
+}
+
+impl Crowd {
+    /// What counts as one change after the other.
+    const WINDOW: Duration = Duration::from_secs(60);
+
+    /// How many users are remembered, and so the most that a rule can allow.
+    const MOST: usize = Sharing::MOST;
+
+    /// Notes that a session of `user` began at `at`. The same name in two domains is one user: a
+    /// person whom two sources spell differently is no crowd.
+    pub(super) fn note(&mut self, user: &Name, at: Timestamp) {
+        self.came.retain(|came| came.user != *user && within(came.at, at));
+        if self.came.len() == Self::MOST {
+            let first = (0..Self::MOST).min_by_key(|index| self.came[*index].at);
+            first.map(|first| self.came.swap_remove(first));
+        }
+        self.came.push(Came { user: user.clone(), at });
+    }
+
+    /// How many users came within the minute before `at`, with `who`, who comes now, and the one of
+    /// the session that is `there`, who may have come before anything was noted.
+    pub(super) fn size(&self, who: &Name, there: Option<&Session>, at: Timestamp) -> usize {
+        let lately = |came: &&Came| came.user != *who && within(came.at, at);
+        let noted = self.came.iter().filter(lately);
+        let unnoted = there
+            .and_then(|there| Some((&there.principal.as_ref()?.user, there.cause.seen)))
+            .filter(|(user, came)| *user != who && within(*came, at))
+            .filter(|(user, _)| self.came.iter().all(|came| came.user != **user));
+        1 + noted.count() + usize::from(unnoted.is_some())
+    }
+
+    /// The address is taken to be shared until `until`, or longer if it is already.
+    pub(super) fn share(&mut self, until: Timestamp) {
+        self.came = Vec::new();
+        self.shared_until = self.shared_until.max(Some(until));
+    }
+
+    /// Until when the address is taken to be shared, if it is at `at`.
+    pub(super) fn shared_at(&self, at: Timestamp) -> Option<Timestamp> {
+        self.shared_until.filter(|until| at < *until)
+    }
+}
+
+/// Whether who came at `came` came within the minute before `now`.
+fn within(came: Timestamp, now: Timestamp) -> bool {
+    now.since(came) < Crowd::WINDOW
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stories::{address, name, rules, saw, seconds};
+    use crate::table::Table;
+    use crate::{Kind, Refusal, Revision, Rule, Rules, Verdict};
+
+    const USERS: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "frank"];
+
+    fn at_most(users: usize, quiet: u64) -> Rules {
+        let quiet = Duration::from_secs(quiet);
+        Rules { sharing: Sharing { users, quiet, ..Sharing::default() }, ..rules() }
+    }
+
+    fn owner(table: &Table, now: i64) -> Option<String> {
+        let held = table.get(address("10.0.0.7")).filter(|there| there.alive_at(seconds(now)));
+        held.and_then(|there| there.principal.as_ref()).map(ToString::to_string)
+    }
+
+    #[test]
+    fn an_address_of_too_many_users_serves_none_until_it_is_quiet() {
+        let (rules, mut table) = (at_most(2, 300), Table::default());
+        let mut login = |user, after, rules: &Rules| {
+            let revision = Revision(after as u64 + 1);
+            let verdict = table.apply(revision, &saw(Kind::Login, user, after), rules).verdict;
+            (verdict, owner(&table, after), table.explain(address("10.0.0.7"), seconds(after)))
+        };
+        login("alice", 0, &rules);
+        assert_eq!(login("bob", 20, &rules).1.as_deref(), Some("bob"));
+        let (verdict, owner, why) = login("carol", 40, &rules);
+        assert_eq!((verdict, owner), (Verdict::Applied(Rule::AddressShared), None));
+        let told = why.to_string();
+        assert!(told.contains("taken to be shared until 2026-11-21T19:55:40Z"), "{told}");
+        let refused = Verdict::Refused(Refusal::AddressShared);
+        assert_eq!(login("bob", 300, &rules).0, refused, "whoever it is");
+        assert_eq!(login("bob", 599, &rules).0, refused, "each login is noise");
+        let (verdict, owner, why) = login("bob", 900, &rules);
+        assert_eq!(verdict, Verdict::Applied(Rule::FirstUser), "quiet for 301 seconds");
+        assert!(owner.is_some() && why.shared.is_none());
+    }
+
+    #[test]
+    fn an_operator_can_say_otherwise_and_switch_it_off() {
+        let mut strict = at_most(1, 300);
+        let (mut table, mut revision) = (Table::default(), 0);
+        let mut login = |user, after, rules: &Rules| {
+            revision += 1;
+            table.apply(Revision(revision), &saw(Kind::Login, user, after), rules);
+            owner(&table, after)
+        };
+        login("alice", 0, &strict);
+        assert_eq!(login("bob", 1, &strict), None);
+        assert_eq!(login("bob", 2, &at_most(0, 300)).as_deref(), Some("bob"), "off");
+        assert_eq!(login("carol", 3, &strict), None);
+        strict.sharing.except = vec!["10.0.0.0/24".parse().unwrap()];
+        assert_eq!(login("carol", 4, &strict).as_deref(), Some("carol"), "not asked here");
+    }
+
+    /// What a reader of the rule would do with the whole history: who came, and when.
+    #[derive(Default)]
+    struct Model {
+        begun: Vec<(i64, usize)>,
+        shared_until: i64,
+        owner: Option<usize>,
+    }
+
+    impl Model {
+        fn login(&mut self, user: usize, now: i64, (most, quiet): (usize, i64)) {
+            if self.owner == Some(user) {
+                return;
+            }
+            let lately = self.begun.iter().filter(|(at, _)| now - at < 60).map(|(_, user)| *user);
+            let users: BTreeSet<usize> = lately.chain([user]).collect();
+            if now < self.shared_until || users.len() > most {
+                (self.shared_until, self.owner) = (now + quiet, None);
+                self.begun.clear();
+            } else {
+                self.begun.push((now, user));
+                self.owner = Some(user);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn an_address_is_shared_when_its_history_says_so(
+            deeds in prop::collection::vec((1..40_i64, 0..USERS.len(), 0..4_u8), 1..60),
+            most in 1..4_usize,
+            quiet in 60..200_i64,
+        ) {
+            let rules = at_most(most, quiet.unsigned_abs());
+            let (mut table, mut model, mut now) = (Table::default(), Model::default(), 0);
+            for (revision, (pause, user, deed)) in deeds.into_iter().enumerate() {
+                now += pause;
+                let kind = if deed == 0 { Kind::Logout } else { Kind::Login };
+                match kind {
+                    Kind::Logout => model.owner = model.owner.filter(|owner| *owner != user),
+                    _ => model.login(user, now, (most, quiet)),
+                }
+                table.apply(Revision(revision as u64 + 1), &saw(kind, USERS[user], now), &rules);
+                let expected = model.owner.map(|owner| USERS[owner].to_owned());
+                prop_assert_eq!(owner(&table, now), expected, "at {}", now);
+                let shared = table.explain(address("10.0.0.7"), seconds(now)).shared.is_some();
+                prop_assert_eq!(shared, now < model.shared_until);
+                prop_assert!(!shared || owner(&table, now).is_none());
+            }
+        }
+
+        #[test]
+        fn what_is_noted_is_bounded(came in prop::collection::vec((0..90_u8, 0..70_i64), 0..200)) {
+            let mut crowd = Crowd::default();
+            for (user, at) in came {
+                crowd.note(&name(&format!("user{user}")), seconds(at));
+                prop_assert!(crowd.came.len() <= Crowd::MOST);
+                prop_assert!(crowd.size(&name("nobody"), None, seconds(at)) <= Crowd::MOST + 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The event log of a Windows server: how MS-EVEN6 subscribes to it, and what the events say.
+//!
+//! A [`call`] goes over [`msrpc`](crate::msrpc). Its answer holds [`ResultSet`]s, one an event; a
+//! [`Decoder`] reads the binary XML in them into a [`Record`] of named fields. Where reading stopped
+//! is a [`Bookmark`].
+
+mod binxml;
+mod bookmark;
+mod bytes;
+pub mod call;
+mod query;
+mod record;
+mod result_set;
+mod status;
+mod system;
+#[cfg(test)]
+mod tests;
+
+pub use binxml::{
+    Ansi, Array, CalendarTime, Decoder, FileTime, Limits, Problem, Sid, Utf16, Value,
+};
+pub use bookmark::{BadBookmark, Bookmark, Current, Mark};
+pub use query::{BadQuery, Query};
+pub use record::{Field, Record, Section};
+pub use result_set::{BadResultSet, Direction, Position, ResultSet};
+pub use status::Status;
+pub use system::System;

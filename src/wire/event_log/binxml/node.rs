@@ -1,0 +1,187 @@
+//! An element together with its values, as one walks over it.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use super::array::Array;
+use super::parsed::{Parsed, Slot};
+use super::problem::Problem;
+use super::templates::Templates;
+use super::token;
+use super::tree::{Content, Element, Piece};
+use super::value::Value;
+
+/// Where all of an event lies.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::event_log) struct Whole<'r> {
+    pub(super) bytes: &'r [u8],
+    pub(super) parsed: &'r Parsed,
+    pub(super) templates: &'r Templates,
+    /// How much more may come out of it. Values can be used many times over, and fragments are
+    /// values, so that a few kilobytes could become anything.
+    pub(super) left: &'r Cell<usize>,
+}
+
+/// An element, and the values of the template that it is of.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::event_log) struct Node<'r> {
+    whole: Whole<'r>,
+    element: &'r Element,
+    slots: &'r [Slot],
+}
+
+/// What stands within an element.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Child<'r> {
+    Node(Node<'r>),
+    Piece(&'r Piece),
+    Instruction { target: &'r str, data: &'r str },
+}
+
+impl<'r> Whole<'r> {
+    /// The outermost element.
+    pub(in crate::event_log) fn root(self) -> Option<Node<'r>> {
+        self.fragment(0)
+    }
+
+    fn fragment(self, number: usize) -> Option<Node<'r>> {
+        let (element, slots) = self.parsed.fragment(number, self.templates)?;
+        Some(Node { whole: self, element, slots })
+    }
+}
+
+impl<'r> Node<'r> {
+    pub(in crate::event_log) fn name(self) -> &'r str {
+        &self.element.name
+    }
+
+    /// Accounts for `size` bytes that come out of the event.
+    pub(in crate::event_log) fn spend(self, size: usize) -> Result<(), Problem> {
+        let left = self.whole.left.get().checked_sub(size).ok_or(Problem::Output)?;
+        self.whole.left.set(left);
+        Ok(())
+    }
+
+    /// Accounts for looking at it once.
+    pub(in crate::event_log) fn enter(self) -> Result<(), Problem> {
+        self.spend(1 + self.element.attributes.len() + self.element.content.len())
+    }
+
+    /// Whether the element is there at all: the value that it depends on must not be null. One that
+    /// was not sent has no type, and so is not.
+    pub(in crate::event_log) fn is_present(self) -> bool {
+        let Some(number) = self.element.dependency else { return true };
+        self.slot(number).is_none_or(|slot| slot.kind != token::NULL)
+    }
+
+    /// What stands within it, fragments in the place of the values that they are.
+    pub(super) fn children(self) -> impl Iterator<Item = Child<'r>> {
+        self.element.content.iter().map(move |content| match content {
+            Content::Element(element) => Child::Node(Node { element, ..self }),
+            Content::Instruction { target, data } => Child::Instruction { target, data },
+            Content::Piece(piece) => match self.inner(piece) {
+                Some(node) => Child::Node(node),
+                None => Child::Piece(piece),
+            },
+        })
+    }
+
+    /// The element of the fragment that is the value `piece`, if it is one.
+    fn inner(self, piece: &Piece) -> Option<Self> {
+        let Piece::Value(number) = piece else { return None };
+        self.whole.fragment(self.slot(*number)?.fragment?)
+    }
+
+    /// The elements within it that are there.
+    pub(in crate::event_log) fn elements(self) -> impl Iterator<Item = Self> {
+        self.children().filter_map(|child| match child {
+            Child::Node(node) if node.is_present() => Some(node),
+            _ => None,
+        })
+    }
+
+    /// Its attributes, in order.
+    pub(in crate::event_log) fn attributes(
+        self,
+    ) -> impl Iterator<Item = (&'r str, Result<Value<'r>, Problem>)> {
+        let attributes = self.element.attributes.iter();
+        attributes.map(move |one| (&*one.name, self.joined(one.value.iter())))
+    }
+
+    /// The value of the attribute `name`; no value when there is none.
+    pub(in crate::event_log) fn attribute(self, name: &str) -> Result<Value<'r>, Problem> {
+        match self.element.attributes.iter().find(|attribute| *attribute.name == *name) {
+            Some(attribute) => self.joined(attribute.value.iter()),
+            None => Ok(Value::Null),
+        }
+    }
+
+    /// The text that stands within it, without that of elements within it.
+    pub(in crate::event_log) fn text(self) -> Result<Value<'r>, Problem> {
+        self.joined(self.children().filter_map(|child| match child {
+            Child::Piece(piece) => Some(piece),
+            _ => None,
+        }))
+    }
+
+    /// The array that is all of its content: then the element stands once for each item
+    /// (MS-EVEN6 section 2.2.12.1).
+    pub(in crate::event_log) fn array(self) -> Result<Option<Array<'r>>, Problem> {
+        let [Content::Piece(piece @ Piece::Value(_))] = &*self.element.content else {
+            return Ok(None);
+        };
+        Ok(match self.piece(piece)? {
+            Value::Array(array) => Some(array),
+            _ => None,
+        })
+    }
+
+    /// One piece alone stays what it is; several become one text.
+    fn joined(self, mut pieces: impl Iterator<Item = &'r Piece>) -> Result<Value<'r>, Problem> {
+        let Some(first) = pieces.next() else { return Ok(Value::Null) };
+        let first = self.piece(first)?;
+        let Some(second) = pieces.next() else { return Ok(first) };
+        let mut text = first.to_text().into_owned();
+        for piece in std::iter::once(second).chain(pieces) {
+            let more = self.piece(piece)?;
+            let more = more.to_text();
+            self.spend(more.len())?;
+            text.push_str(&more);
+        }
+        Ok(Value::Text(Cow::Owned(text)))
+    }
+
+    /// What a piece of text says. A value that is a fragment, or that was not sent, says nothing.
+    pub(super) fn piece(self, piece: &'r Piece) -> Result<Value<'r>, Problem> {
+        Ok(match piece {
+            Piece::Text(text) | Piece::Cdata(text) => Value::Text(Cow::Borrowed(text)),
+            Piece::Character(char) => Value::Text(Cow::Owned(char.to_string())),
+            Piece::Entity(name) => Value::Text(entity(name)),
+            Piece::Value(number) => match self.slot(*number) {
+                Some(slot) if slot.kind == token::FRAGMENT => Value::Null,
+                Some(slot) => {
+                    let bytes = slot.bytes(self.whole.bytes);
+                    self.spend(bytes.len())?;
+                    Value::read(slot.kind, bytes)?
+                }
+                None => Value::Null,
+            },
+        })
+    }
+
+    fn slot(self, number: u16) -> Option<&'r Slot> {
+        self.slots.get(usize::from(number))
+    }
+}
+
+/// The character that XML 1.0 names so, or the reference itself.
+fn entity(name: &str) -> Cow<'_, str> {
+    match name {
+        "amp" => "&".into(),
+        "lt" => "<".into(),
+        "gt" => ">".into(),
+        "quot" => "\"".into(),
+        "apos" => "'".into(),
+        other => format!("&{other};").into(),
+    }
+}

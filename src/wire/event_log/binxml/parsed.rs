@@ -1,0 +1,152 @@
+//! A fragment taken apart: which template belongs to which values, without looking at the values.
+
+use super::Limits;
+use super::problem::Problem;
+use super::templates::{Held, Templates, skip_headers};
+use super::token;
+use super::tree::{Element, Elements, Place};
+use crate::event_log::bytes::Bytes;
+
+/// The parts of one event, by number. Kept from event to event for the room they take.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    fragments: Vec<Fragment>,
+    slots: Vec<Slot>,
+    /// The roots that are no templates, or of templates that are not kept.
+    roots: Vec<Element>,
+}
+
+/// A template and its values, or a plain element without any.
+#[derive(Debug, Clone, Copy)]
+struct Fragment {
+    root: Root,
+    first: usize,
+    count: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Root {
+    Template(usize),
+    Own(usize),
+}
+
+/// A value of a template instance, where it was received.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) kind: u8,
+    length: u16,
+    at: usize,
+    /// The fragment that the value is, when it is one.
+    pub(super) fragment: Option<usize>,
+}
+
+impl Slot {
+    /// Its bytes, out of all those that the fragment was read from.
+    pub(super) fn bytes<'r>(&self, all: &'r [u8]) -> &'r [u8] {
+        all.get(self.at..self.at + usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+impl Parsed {
+    /// The root element and the values of a fragment; the outermost is number 0.
+    pub(super) fn fragment<'r>(
+        &'r self,
+        number: usize,
+        templates: &'r Templates,
+    ) -> Option<(&'r Element, &'r [Slot])> {
+        let fragment = self.fragments.get(number)?;
+        let root = match fragment.root {
+            Root::Template(at) => templates.root(at),
+            Root::Own(at) => self.roots.get(at)?,
+        };
+        Some((root, self.slots.get(fragment.first..)?.get(..fragment.count)?))
+    }
+
+    /// Takes `bytes` apart in the place of what was there before.
+    pub(super) fn replace(
+        &mut self,
+        bytes: &[u8],
+        templates: &mut Templates,
+        limits: &Limits,
+    ) -> Result<(), Problem> {
+        self.fragments.clear();
+        self.slots.clear();
+        self.roots.clear();
+        templates.trim(limits.templates);
+        let mut bytes = Bytes::new(bytes);
+        while bytes.peek()? == token::INSTRUCTION_TARGET {
+            Elements { bytes: &mut bytes, place: Place::Plain }.instruction()?;
+        }
+        Taking { parsed: self, templates, limits }.fragment(bytes, limits.depth).map(drop)
+    }
+}
+
+/// What is needed to take a fragment apart.
+struct Taking<'a> {
+    parsed: &'a mut Parsed,
+    templates: &'a mut Templates,
+    limits: &'a Limits,
+}
+
+impl Taking<'_> {
+    /// A fragment, with at most `depth` fragments within one another. What follows it is the end
+    /// token or waste.
+    fn fragment(&mut self, mut bytes: Bytes<'_>, depth: usize) -> Result<usize, Problem> {
+        let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
+        skip_headers(&mut bytes)?;
+        let number = self.parsed.fragments.len();
+        if bytes.peek()? == token::TEMPLATE_INSTANCE {
+            self.template_instance(bytes, depth)?;
+            return Ok(number);
+        }
+        let mut elements = Elements { bytes: &mut bytes, place: Place::Plain };
+        let root = elements.element(self.limits.depth)?;
+        let root = self.own(root);
+        self.parsed.fragments.push(Fragment { root, first: 0, count: 0 });
+        Ok(number)
+    }
+
+    fn own(&mut self, root: Element) -> Root {
+        self.parsed.roots.push(root);
+        Root::Own(self.parsed.roots.len() - 1)
+    }
+
+    fn template_instance(&mut self, mut bytes: Bytes<'_>, depth: usize) -> Result<(), Problem> {
+        // The token, and a byte that is always 0.
+        bytes.u16()?;
+        let identifier = bytes.array()?;
+        let length = bytes.size()?;
+        let body = bytes.part(length)?;
+        let root = match self.templates.learn(identifier, body, self.limits.depth)? {
+            Held::At(at) => Root::Template(at),
+            Held::Not(root) => self.own(root),
+        };
+        let first = self.parsed.slots.len();
+        let count = self.slots(&mut bytes)?;
+        self.parsed.fragments.push(Fragment { root, first, count });
+        for at in first..first + count {
+            let slot = self.parsed.slots[at];
+            let value = bytes.part(slot.length.into())?;
+            self.parsed.slots[at].at = value.at();
+            if slot.kind == token::FRAGMENT && slot.length > 0 {
+                self.parsed.slots[at].fragment = Some(self.fragment(value, depth)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The lengths and types of the values, which stand before all of them.
+    fn slots(&mut self, bytes: &mut Bytes<'_>) -> Result<usize, Problem> {
+        let count = bytes.size()?;
+        let mut entries = bytes.part(count.saturating_mul(4))?;
+        if self.parsed.slots.len() + count > self.limits.values {
+            return Err(Problem::Values);
+        }
+        for _ in 0..count {
+            let length = entries.u16()?;
+            let [kind, _] = entries.array()?;
+            self.parsed.slots.push(Slot { kind, length, at: 0, fragment: None });
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,122 @@
+//! Text as Windows writes it, UTF-16 or of an ANSI code page, read in place.
+
+use std::fmt::{self, Write};
+
+/// UTF-16 that was received. Half a surrogate pair is read as U+FFFD; the NUL characters at the
+/// end, which some providers count and others do not, are no part of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Utf16<'a>(&'a [u8]);
+
+impl<'a> Utf16<'a> {
+    /// Of an even number of bytes; one too many is not looked at.
+    pub(super) fn new(mut bytes: &'a [u8]) -> Self {
+        if bytes.len() % 2 == 1 {
+            bytes = &bytes[..bytes.len() - 1];
+        }
+        while let [rest @ .., 0, 0] = bytes {
+            bytes = rest;
+        }
+        Self(bytes)
+    }
+
+    /// Its characters.
+    pub fn chars(self) -> impl Iterator<Item = char> + 'a {
+        let (units, _) = self.0.as_chunks::<2>();
+        let units = units.iter().map(|unit| u16::from_le_bytes(*unit));
+        char::decode_utf16(units).map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    /// Whether there is nothing.
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As a string of its own.
+    pub fn to_text(self) -> String {
+        let (units, _) = self.0.as_chunks::<2>();
+        // All but names of people are ASCII, and that is quick.
+        if units.iter().all(|unit| unit[0] < 0x80 && unit[1] == 0) {
+            return units.iter().map(|unit| char::from(unit[0])).collect();
+        }
+        self.chars().collect()
+    }
+}
+
+impl PartialEq<str> for Utf16<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.chars().eq(other.chars())
+    }
+}
+
+impl fmt::Display for Utf16<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.chars().try_for_each(|char| f.write_char(char))
+    }
+}
+
+impl fmt::Debug for Utf16<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_text(), f)
+    }
+}
+
+/// Text of the server's ANSI code page, read as ISO 8859-1: MS-EVEN6 section 2.2.15.2 names no
+/// other, and which page it was does not travel. Events of the security log have none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Ansi<'a>(&'a [u8]);
+
+impl<'a> Ansi<'a> {
+    pub(super) fn new(mut bytes: &'a [u8]) -> Self {
+        while let [rest @ .., 0] = bytes {
+            bytes = rest;
+        }
+        Self(bytes)
+    }
+
+    /// Whether there is nothing.
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Ansi<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| f.write_char(char::from(*byte)))
+    }
+}
+
+impl fmt::Debug for Ansi<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_string(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(units: &[u16]) -> Vec<u8> {
+        units.iter().flat_map(|unit| unit.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn text_is_read_where_it_lies() {
+        for text in ["", "alice", "Jürgen Müller", "山田", "🦀"] {
+            let units: Vec<u16> = text.encode_utf16().chain([0, 0]).collect();
+            let bytes = bytes(&units);
+            let read = Utf16::new(&bytes);
+            assert_eq!((read.to_text(), read.to_string()), (text.to_owned(), text.to_owned()));
+            assert!(read == *text && read.is_empty() == text.is_empty());
+            assert_eq!(format!("{read:?}"), format!("{text:?}"));
+        }
+    }
+
+    #[test]
+    fn half_a_pair_and_half_a_unit_do_no_harm() {
+        let mut half = bytes(&[0xd83e, 0x61]);
+        half.push(7);
+        assert_eq!(Utf16::new(&half).to_text(), "\u{fffd}a");
+        assert_eq!(Utf16::new(&[7]).to_text(), "");
+        assert_eq!(Ansi::new(b"M\xfcller\0\0").to_string(), "Müller");
+    }
+}

@@ -1,0 +1,140 @@
+//! An event as XML, for people to look at: decisions are never made from it.
+
+use std::fmt::{self, Write};
+
+use super::node::{Child, Node};
+use super::problem::Problem;
+use super::tree::Piece;
+use super::value::Value;
+
+/// `root` as XML on one line, of at most `limit` bytes, with at most `depth` elements within one
+/// another.
+///
+/// # Errors
+/// [`Problem::Output`], [`Problem::Depth`], and what is wrong with a value.
+pub(super) fn write(root: Node<'_>, limit: usize, depth: usize) -> Result<String, Problem> {
+    let mut page = Page { text: String::new(), limit };
+    page.element(root, depth)?;
+    Ok(page.text)
+}
+
+struct Page {
+    text: String,
+    limit: usize,
+}
+
+impl Page {
+    fn element(&mut self, node: Node<'_>, depth: usize) -> Result<(), Problem> {
+        let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
+        if !node.is_present() {
+            return Ok(());
+        }
+        node.enter()?;
+        let Some(array) = node.array()? else {
+            self.start_tag(node)?;
+            for child in node.children() {
+                self.child(node, child, depth)?;
+            }
+            return self.end_tag(node);
+        };
+        let items = array.items().map(Some);
+        let none = array.items().next().is_none().then_some(None);
+        for item in items.chain(none) {
+            self.start_tag(node)?;
+            self.escaped(&item.unwrap_or_default())?;
+            self.end_tag(node)?;
+        }
+        Ok(())
+    }
+
+    fn start_tag(&mut self, node: Node<'_>) -> Result<(), Problem> {
+        self.raw("<")?;
+        self.name(node.name())?;
+        for (name, value) in node.attributes() {
+            let value = value?;
+            if value.is_empty() {
+                continue;
+            }
+            self.raw(" ")?;
+            self.name(name)?;
+            self.raw("=\"")?;
+            self.escaped(&value)?;
+            self.raw("\"")?;
+        }
+        self.raw(">")
+    }
+
+    fn end_tag(&mut self, node: Node<'_>) -> Result<(), Problem> {
+        self.raw("</")?;
+        self.name(node.name())?;
+        self.raw(">")
+    }
+
+    fn child(&mut self, node: Node<'_>, child: Child<'_>, depth: usize) -> Result<(), Problem> {
+        match child {
+            Child::Node(inner) => self.element(inner, depth),
+            Child::Piece(Piece::Cdata(text)) => {
+                self.raw("<![CDATA[")?;
+                self.raw(&text.replace("]]>", "]]]]><![CDATA[>"))?;
+                self.raw("]]>")
+            }
+            Child::Piece(piece) => self.escaped(&node.piece(piece)?),
+            Child::Instruction { target, data } => {
+                self.raw("<?")?;
+                self.name(target)?;
+                self.raw(" ")?;
+                self.raw(&data.replace("?>", "? >"))?;
+                self.raw("?>")
+            }
+        }
+    }
+
+    /// What is no part of a name would make other XML of it.
+    fn name(&mut self, name: &str) -> Result<(), Problem> {
+        let fine = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | ':');
+        let shown = name.chars().map(|char| if fine(char) { char } else { '_' });
+        shown.into_iter().try_for_each(|char| self.write_char(char)).map_err(|_| Problem::Output)
+    }
+
+    fn escaped(&mut self, value: &Value<'_>) -> Result<(), Problem> {
+        write!(Escaping(self), "{value}").map_err(|_| Problem::Output)
+    }
+
+    fn raw(&mut self, text: &str) -> Result<(), Problem> {
+        self.write_str(text).map_err(|_| Problem::Output)
+    }
+}
+
+impl Write for Page {
+    /// Fails where there would be too much, and at nothing else.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.text.len() + text.len() > self.limit {
+            return Err(fmt::Error);
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
+/// Text between tags or in double quotes.
+struct Escaping<'p>(&'p mut Page);
+
+impl Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|char| self.write_char(char))
+    }
+
+    fn write_char(&mut self, char: char) -> fmt::Result {
+        match char {
+            '&' => self.0.write_str("&amp;"),
+            '<' => self.0.write_str("&lt;"),
+            '>' => self.0.write_str("&gt;"),
+            '"' => self.0.write_str("&quot;"),
+            '\t' | '\n' => self.0.write_char(char),
+            '\r' => self.0.write_str("&#13;"),
+            // XML 1.0 has no way to write these.
+            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => self.0.write_char('\u{fffd}'),
+            other => self.0.write_char(other),
+        }
+    }
+}

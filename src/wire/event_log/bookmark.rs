@@ -1,0 +1,226 @@
+//! Where reading stopped, as text: it is kept with the events it covers, and given back to the
+//! server after a restart.
+
+use std::fmt::Write;
+
+use quick_xml::escape::escape;
+use quick_xml::events::{BytesStart, Event};
+
+/// A position in the channels of a query (MS-EVEN6 section 2.2.14).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bookmark {
+    /// Each channel, at most [`Bookmark::CHANNELS`].
+    pub channels: Vec<Mark>,
+}
+
+/// The event that was read last in a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// For instance `Security`.
+    pub channel: String,
+    /// `EventRecordID`.
+    pub record_id: u64,
+    /// Whether the last event of all came from this channel.
+    pub current: Current,
+}
+
+/// Which channel the last event came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Current {
+    /// From another.
+    #[default]
+    No,
+    /// From this.
+    Yes,
+}
+
+/// Why a text is no bookmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadBookmark {
+    /// More characters than a server takes.
+    #[error("the bookmark is longer than {} characters", Bookmark::LENGTH)]
+    TooLong,
+    /// Not XML, or of another kind.
+    #[error("the bookmark is not XML with BookmarkList as its outermost element")]
+    Shape,
+    /// A mark without its channel.
+    #[error("a Bookmark lacks its Channel")]
+    Channel,
+    /// A mark without a record number.
+    #[error("RecordId of a Bookmark is missing, or is no number")]
+    RecordId,
+    /// More channels than a server takes.
+    #[error("the bookmark has more than {} channels", Bookmark::CHANNELS)]
+    TooMany,
+}
+
+impl Bookmark {
+    /// `MAX_RPC_QUERY_CHANNEL_SIZE`: the channels of one query.
+    pub const CHANNELS: usize = 512;
+    /// What is read, in bytes: many times the longest that is written for one channel. A server
+    /// takes 1 MiB (`MAX_RPC_BOOKMARK_LENGTH`).
+    pub const LENGTH: usize = 1 << 16;
+
+    /// After the event `record_id` of the only channel.
+    pub fn after(channel: &str, record_id: u64) -> Self {
+        let channel = channel.to_owned();
+        Self { channels: vec![Mark { channel, record_id, current: Current::Yes }] }
+    }
+
+    /// The record read last in `channel`.
+    pub fn record_id(&self, channel: &str) -> Option<u64> {
+        let same = |mark: &&Mark| mark.channel.eq_ignore_ascii_case(channel);
+        self.channels.iter().find(same).map(|mark| mark.record_id)
+    }
+
+    /// As servers take it.
+    pub fn to_xml(&self) -> String {
+        let mut xml = "<BookmarkList>".to_owned();
+        for mark in &self.channels {
+            let (channel, id) = (escape(&mark.channel), mark.record_id);
+            let current = match mark.current {
+                Current::Yes => " IsCurrent='true'",
+                Current::No => "",
+            };
+            // Writing to a String does not fail.
+            let _ = write!(xml, "<Bookmark Channel='{channel}' RecordId='{id}'{current}/>");
+        }
+        xml + "</BookmarkList>"
+    }
+
+    /// From what a server or [`Bookmark::to_xml`] wrote.
+    ///
+    /// # Errors
+    /// [`BadBookmark`].
+    pub fn from_xml(xml: &str) -> Result<Self, BadBookmark> {
+        if xml.len() > Self::LENGTH {
+            return Err(BadBookmark::TooLong);
+        }
+        let mut reader = quick_xml::Reader::from_str(xml);
+        let mut bookmark = Self::default();
+        let mut depth = 0;
+        let mut seen = false;
+        loop {
+            let event = reader.read_event().map_err(|_| BadBookmark::Shape)?;
+            match event {
+                Event::Start(tag) if depth == 0 && is(&tag, "BookmarkList") && !seen => {
+                    (depth, seen) = (1, true);
+                }
+                Event::Empty(tag) if depth == 0 && is(&tag, "BookmarkList") && !seen => {
+                    seen = true;
+                }
+                Event::Start(tag) if depth == 1 && is(&tag, "Bookmark") => {
+                    bookmark.add(&tag)?;
+                    depth = 2;
+                }
+                Event::Empty(tag) if depth == 1 && is(&tag, "Bookmark") => bookmark.add(&tag)?,
+                Event::End(_) if depth > 0 => depth -= 1,
+                Event::Text(text) if text.chars().all(char::is_whitespace) => {}
+                Event::Decl(_) | Event::Comment(_) if depth == 0 => {}
+                Event::Eof if depth == 0 && seen => return Ok(bookmark),
+                _ => return Err(BadBookmark::Shape),
+            }
+        }
+    }
+
+    fn add(&mut self, tag: &BytesStart<'_>) -> Result<(), BadBookmark> {
+        if self.channels.len() == Self::CHANNELS {
+            return Err(BadBookmark::TooMany);
+        }
+        let (mut channel, mut record_id, mut current) = (None, None, Current::No);
+        for attribute in tag.attributes() {
+            let attribute = attribute.map_err(|_| BadBookmark::Shape)?;
+            let value =
+                quick_xml::escape::unescape(&attribute.value).map_err(|_| BadBookmark::Shape)?;
+            match attribute.key.as_ref() {
+                "Channel" => channel = Some(value.into_owned()),
+                "RecordId" => record_id = value.parse().ok(),
+                "IsCurrent" if matches!(&*value.to_ascii_lowercase(), "true" | "1") => {
+                    current = Current::Yes;
+                }
+                _ => {}
+            }
+        }
+        let channel = channel.filter(|name| !name.is_empty()).ok_or(BadBookmark::Channel)?;
+        let record_id = record_id.ok_or(BadBookmark::RecordId)?;
+        self.channels.push(Mark { channel, record_id, current });
+        Ok(())
+    }
+}
+
+fn is(tag: &BytesStart<'_>, name: &str) -> bool {
+    tag.name().as_ref() == name
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_bookmark_is_written_as_servers_take_it() {
+        let bookmark = Bookmark::after("Security", 4711);
+        let xml = "<BookmarkList><Bookmark Channel='Security' RecordId='4711' IsCurrent='true'/>\
+            </BookmarkList>";
+        assert_eq!((bookmark.to_xml().as_str(), Bookmark::from_xml(xml)), (xml, Ok(bookmark)));
+    }
+
+    #[test]
+    fn the_example_of_the_specification_is_read() {
+        // MS-EVEN6 section 4.3.
+        let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<BookmarkList>\r\n  \
+            <Bookmark Channel=\"Microsoft-Windows-PrintSpooler/Operational\" RecordId=\"9\"/>\r\n  \
+            <Bookmark Channel=\"c:/dir1/dir2/file.evtx\" RecordId=\"1\"/>\r\n  \
+            <Bookmark Channel=\"System\" RecordId=\"26\" IsCurrent=\"True\"/>\r\n</BookmarkList>\r\n";
+        let bookmark = Bookmark::from_xml(xml).unwrap();
+        let current: Vec<_> = bookmark.channels.iter().map(|mark| mark.current).collect();
+        assert_eq!(current, [Current::No, Current::No, Current::Yes]);
+        assert_eq!(bookmark.record_id("system"), Some(26));
+        assert_eq!(bookmark.record_id("Security"), None);
+    }
+
+    #[test]
+    fn what_is_none_is_refused_with_its_reason() {
+        for (xml, why) in [
+            ("", BadBookmark::Shape),
+            ("<BookmarkList>", BadBookmark::Shape),
+            ("<Bookmark Channel='a' RecordId='1'/>", BadBookmark::Shape),
+            ("<BookmarkList/><BookmarkList/>", BadBookmark::Shape),
+            ("<!DOCTYPE a><BookmarkList/>", BadBookmark::Shape),
+            ("<BookmarkList>x</BookmarkList>", BadBookmark::Shape),
+            ("<BookmarkList><Bookmark RecordId='1'/></BookmarkList>", BadBookmark::Channel),
+            ("<BookmarkList><Bookmark Channel='a'/></BookmarkList>", BadBookmark::RecordId),
+            (
+                "<BookmarkList><Bookmark Channel='a' RecordId='-1'/></BookmarkList>",
+                BadBookmark::RecordId,
+            ),
+            (
+                "<BookmarkList><Bookmark Channel='&a;' RecordId='1'/></BookmarkList>",
+                BadBookmark::Shape,
+            ),
+        ] {
+            assert_eq!(Bookmark::from_xml(xml), Err(why), "{xml}");
+        }
+        let many = "<Bookmark Channel='a' RecordId='1'/>".repeat(513);
+        let many = format!("<BookmarkList>{many}</BookmarkList>");
+        assert_eq!(Bookmark::from_xml(&many), Err(BadBookmark::TooMany));
+        assert_eq!(Bookmark::from_xml(&many.repeat(4)), Err(BadBookmark::TooLong));
+        assert_eq!(Bookmark::from_xml("<BookmarkList/>"), Ok(Bookmark::default()));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn what_is_written_is_read(channel in "[ -~ä]{1,20}", record_id in any::<u64>()) {
+            let bookmark = Bookmark::after(&channel, record_id);
+            prop_assert_eq!(Bookmark::from_xml(&bookmark.to_xml()), Ok(bookmark));
+        }
+
+        #[test]
+        fn arbitrary_text_does_no_harm(text in "[<>/a-zA-Z='&; ]{0,60}") {
+            let _ = Bookmark::from_xml(&text);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Little-endian values taken one after the other from received bytes, each held against what is
+//! really left.
+
+/// The bytes end before what should stand at this offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Short {
+    /// In bytes from the beginning of all that was received.
+    pub(super) at: usize,
+}
+
+/// A place in received bytes, and where the part that may be read from there ends.
+#[derive(Debug, Clone)]
+pub(super) struct Bytes<'a> {
+    all: &'a [u8],
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Bytes<'a> {
+    pub(super) const fn new(all: &'a [u8]) -> Self {
+        Self { all, at: 0, end: all.len() }
+    }
+
+    /// The part `at..at + count` of bytes that are known to be there.
+    pub(super) fn within(all: &'a [u8], at: usize, count: usize) -> Result<Self, Short> {
+        let mut bytes = Self { all, at, end: all.len() };
+        bytes.part(count)
+    }
+
+    /// The offset of the next byte.
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// How many bytes are left.
+    pub(super) const fn left(&self) -> usize {
+        self.end.saturating_sub(self.at)
+    }
+
+    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Short> {
+        if count > self.left() {
+            return Err(Short { at: self.at });
+        }
+        let taken = &self.all[self.at..self.at + count];
+        self.at += count;
+        Ok(taken)
+    }
+
+    /// The next `count` bytes as a part of their own, which has the same offsets.
+    pub(super) fn part(&mut self, count: usize) -> Result<Self, Short> {
+        let at = self.at;
+        self.take(count)?;
+        Ok(Self { all: self.all, at, end: at + count })
+    }
+
+    /// The next byte, which is not taken.
+    pub(super) fn peek(&self) -> Result<u8, Short> {
+        self.clone().u8()
+    }
+
+    /// The bytes from here to the end of this part.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.all.get(self.at..self.end).unwrap_or_default()
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8, Short> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    pub(super) fn u16(&mut self) -> Result<u16, Short> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32, Short> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// A length or a count of 32 bits.
+    pub(super) fn size(&mut self) -> Result<usize, Short> {
+        self.u32().map(|size| usize::try_from(size).unwrap_or(usize::MAX))
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Short> {
+        let at = self.at;
+        self.take(N)?.first_chunk().copied().ok_or(Short { at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_taken_beyond_a_part() {
+        let mut bytes = Bytes::new(&[1, 2, 0, 3, 0, 0, 0, 9]);
+        assert_eq!((bytes.peek(), bytes.u8(), bytes.u16()), (Ok(1), Ok(1), Ok(2)));
+        let mut part = bytes.part(4).unwrap();
+        assert_eq!((part.at(), part.left()), (3, 4));
+        assert_eq!(part.array::<8>(), Err(Short { at: 3 }));
+        assert_eq!(part.u32(), Ok(3));
+        assert_eq!((part.peek(), part.rest()), (Err(Short { at: 7 }), &[][..]));
+        assert_eq!(bytes.take(2), Err(Short { at: 7 }));
+        assert_eq!((bytes.u8(), bytes.left()), (Ok(9), 0));
+        assert!(Bytes::within(&[0; 4], 2, 3).is_err());
+        assert!(Bytes::within(&[0; 4], usize::MAX, 1).is_err());
+        assert_eq!(Bytes::within(&[0, 0, 7, 0], 2, 1).unwrap().rest(), [7]);
+    }
+}

@@ -1,0 +1,46 @@
+//! The events of one answer.
+
+use super::{BATCH, RECORDS, read_status};
+use crate::event_log::{BadResultSet, ResultSet, Status};
+use crate::msrpc::ndr::{BadStub, Reader, StubProblem};
+
+/// What all three calls that read events answer. Events can come with
+/// [`Status::Timeout`]: those that were found in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch<'a> {
+    /// Whether there were as many as asked for.
+    pub status: Status,
+    offsets: Vec<u32>,
+    sizes: Vec<u32>,
+    buffer: &'a [u8],
+}
+
+impl<'a> Batch<'a> {
+    /// The events, in order. One that cannot be unwrapped does not harm the others.
+    pub fn events(&self) -> impl ExactSizeIterator<Item = Result<ResultSet<'a>, BadResultSet>> {
+        self.offsets.iter().zip(&self.sizes).map(|(offset, size)| {
+            let place = usize::try_from(*offset).ok().zip(usize::try_from(*size).ok());
+            let bytes = place.and_then(|(at, size)| self.buffer.get(at..at.checked_add(size)?));
+            ResultSet::read(bytes.ok_or(BadResultSet::Outside)?)
+        })
+    }
+
+    pub(super) fn read(stub: &'a [u8]) -> Result<Self, BadStub> {
+        let mut reader = Reader::new(stub);
+        let count = reader.u32()?;
+        let offsets = reader.unique(Reader::u32_array)?.unwrap_or_default();
+        let sizes = reader.unique(Reader::u32_array)?.unwrap_or_default();
+        let size = reader.u32()?;
+        let buffer = reader.unique(Reader::byte_array)?.unwrap_or_default();
+        let counted = |length| u32::try_from(length) == Ok(count);
+        let agree = counted(offsets.len()) && counted(sizes.len());
+        if !agree
+            || u32::try_from(buffer.len()) != Ok(size)
+            || count > RECORDS
+            || buffer.len() > BATCH
+        {
+            return Err(reader.bad(StubProblem::Value));
+        }
+        Ok(Self { status: read_status(reader)?, offsets, sizes, buffer })
+    }
+}

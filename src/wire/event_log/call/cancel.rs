@@ -1,0 +1,27 @@
+//! EvtRpcCancel: a call that takes long is given up (MS-EVEN6 section 3.1.4.34).
+
+use super::{BadCall, Call, read_status};
+use crate::event_log::Status;
+use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
+
+/// Cancels the calls of a subscription or a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancel {
+    /// [`Opened::control`](super::Opened), not the handle that is read with.
+    pub control: ContextHandle,
+}
+
+impl Call for Cancel {
+    const OPNUM: u16 = 14;
+    type Answer<'a> = Status;
+
+    fn stub(&self) -> Result<Vec<u8>, BadCall> {
+        let mut writer = Writer::new();
+        writer.context_handle(&self.control);
+        Ok(writer.finish())
+    }
+
+    fn answer(stub: &[u8]) -> Result<Status, BadStub> {
+        read_status(Reader::new(stub))
+    }
+}

@@ -1,0 +1,38 @@
+//! EvtRpcClose: a handle is not needed any more (MS-EVEN6 section 3.1.4.33).
+
+use super::{BadCall, Call, read_status};
+use crate::event_log::Status;
+use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
+
+/// Closes a handle of any kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Close {
+    /// Of a subscription or a query, or what it is cancelled with.
+    pub handle: ContextHandle,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// Null when it is closed.
+    pub handle: ContextHandle,
+    /// Whether the server knew it.
+    pub status: Status,
+}
+
+impl Call for Close {
+    const OPNUM: u16 = 13;
+    type Answer<'a> = Closed;
+
+    fn stub(&self) -> Result<Vec<u8>, BadCall> {
+        let mut writer = Writer::new();
+        writer.context_handle(&self.handle);
+        Ok(writer.finish())
+    }
+
+    fn answer(stub: &[u8]) -> Result<Closed, BadStub> {
+        let mut reader = Reader::new(stub);
+        let handle = reader.context_handle()?;
+        Ok(Closed { handle, status: read_status(reader)? })
+    }
+}

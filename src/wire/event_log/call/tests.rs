@@ -1,0 +1,207 @@
+//! Every call and answer against bytes that `ndrdump --validate eventlog6` of Samba 4.17 takes for
+//! what they are. Only of EvtRpcClose does Samba have another idea: it leaves out the handle.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::event_log::{Bookmark, Decoder};
+use crate::msrpc::ndr::{ContextHandle, StubProblem};
+
+macro_rules! vector {
+    ($name:literal) => {
+        crate::event_log::tests::bytes(include_str!(concat!(
+            "../../../../tests/corpus/event_log/call/",
+            $name,
+            ".hex"
+        )))
+    };
+}
+
+const HANDLE: ContextHandle =
+    ContextHandle::new(0, Uuid::new(0x1122_3344, 0x5566, 0x7788, 0x99aa_bbcc_ddee_ff00));
+const CONTROL: ContextHandle =
+    ContextHandle::new(0, Uuid::new(0x0011_2233, 0x4455, 0x6677, 0x8899_aabb_ccdd_eeff));
+
+/// As the bytes have it: the query, with its quotes as they are.
+const QUERY: &str = "<QueryList><Query Id=\"0\" Path=\"Security\"><Select Path=\"Security\">\
+    *[System[(EventID=4624)]]</Select></Query></QueryList>";
+
+#[test]
+fn a_subscription_is_opened() {
+    let bookmark = Bookmark::after("Security", 4711);
+    let mut call = RegisterRemoteSubscription {
+        channel: None,
+        query: QUERY,
+        start: Start::After(&bookmark),
+        delivery: Delivery::Pull,
+        gaps: Gaps::Refused,
+    };
+    assert_eq!(call.stub().unwrap(), vector!("subscribe"));
+    call = RegisterRemoteSubscription {
+        channel: Some("Security"),
+        query: "*",
+        start: Start::Now,
+        delivery: Delivery::Push,
+        gaps: Gaps::Accepted,
+    };
+    assert_eq!(call.stub().unwrap(), vector!("subscribe-now"));
+    let stub = call.stub().unwrap();
+    let oldest = RegisterRemoteSubscription { start: Start::Oldest, ..call }.stub().unwrap();
+    assert_eq!(
+        (stub.last_chunk(), oldest.last_chunk()),
+        (Some(&[1, 0, 0, 0]), Some(&[2, 0, 0, 0]))
+    );
+
+    let opened = RegisterRemoteSubscription::answer(&vector!("subscribed")).unwrap();
+    assert_eq!((opened.handle, opened.control), (HANDLE, CONTROL));
+    assert_eq!((opened.status, opened.error), (Status::Success, [0; 3]));
+    let channels = [("Security", Status::Success), ("Odd", Status::InvalidChannelPath)];
+    let channels = channels.map(|(name, status)| ChannelStatus { name: Some(name.into()), status });
+    assert_eq!(opened.channels, channels);
+
+    let refused = RegisterRemoteSubscription::answer(&vector!("subscribe-refused")).unwrap();
+    assert!(refused.handle.is_null() && refused.control.is_null());
+    assert_eq!((refused.status, refused.error), (Status::InvalidQuery, [15001, 3, 7]));
+}
+
+#[test]
+fn a_query_is_opened() {
+    let (channel, order) = (Some("Security"), Order::OldestFirst);
+    let call = RegisterLogQuery { channel, query: QUERY, order };
+    assert_eq!(call.stub().unwrap(), vector!("query"));
+    let newest = RegisterLogQuery { order: Order::NewestFirst, ..call }.stub().unwrap();
+    assert_eq!(newest.last_chunk(), Some(&[1, 2, 0, 0]));
+    let opened = RegisterLogQuery::answer(&vector!("queried")).unwrap();
+    assert_eq!((opened.handle, opened.control), (HANDLE, CONTROL));
+    assert_eq!((opened.status, opened.channels), (Status::Success, vec![]));
+}
+
+#[test]
+fn events_are_asked_for_and_read() {
+    let (handle, timeout) = (HANDLE, Duration::from_millis(1500));
+    let next = RemoteSubscriptionNext { handle, records: 200, timeout };
+    assert_eq!(next.stub().unwrap(), vector!("next"));
+    let stub = vector!("events");
+    let batch = RemoteSubscriptionNext::answer(&stub).unwrap();
+    assert_eq!((batch.status, batch.events().len()), (Status::Success, 2));
+    let mut decoder = Decoder::default();
+    let read: Vec<_> = batch
+        .events()
+        .map(|event| {
+            let event = event.unwrap();
+            assert_eq!(event.subqueries().collect::<Vec<_>>(), [0]);
+            let xml = decoder.xml(event.event).unwrap();
+            (event.position.record_id(), xml.contains("<EventID>100</EventID>"))
+        })
+        .collect();
+    assert_eq!(read, [(Some(4710), false), (Some(6), true)]);
+    let none = vector!("no-events");
+    let batch = RemoteSubscriptionNext::answer(&none).unwrap();
+    assert_eq!((batch.status, batch.events().len()), (Status::Timeout, 0));
+}
+
+#[test]
+fn events_are_pushed() {
+    let next = RemoteSubscriptionNextAsync { handle: HANDLE, records: 200 };
+    assert_eq!(next.stub().unwrap(), vector!("next-async"));
+    let stub = vector!("events-async");
+    let batch = RemoteSubscriptionNextAsync::answer(&stub).unwrap();
+    assert_eq!((batch.status, batch.events().len()), (Status::Success, 1));
+}
+
+#[test]
+fn a_query_is_read_to_its_end() {
+    let timeout = Duration::MAX;
+    let next = QueryNext { handle: HANDLE, records: 1024, timeout };
+    assert_eq!(next.stub().unwrap(), vector!("query-next"));
+    let stub = vector!("query-events");
+    assert_eq!(QueryNext::answer(&stub).unwrap().events().len(), 1);
+    let end = vector!("query-end");
+    assert_eq!(QueryNext::answer(&end).unwrap().status, Status::NoMoreItems);
+}
+
+#[test]
+fn one_waits_cancels_and_closes() {
+    assert_eq!(RemoteSubscriptionWaitAsync { handle: HANDLE }.stub().unwrap(), vector!("wait"));
+    let waited = RemoteSubscriptionWaitAsync::answer(&vector!("waited"));
+    assert_eq!(waited, Ok(Status::Success));
+    assert_eq!(Cancel { control: CONTROL }.stub().unwrap(), vector!("cancel"));
+    assert_eq!(Cancel::answer(&vector!("cancelled")), Ok(Status::InvalidParameter));
+    assert_eq!(Close { handle: HANDLE }.stub().unwrap(), vector!("close"));
+    let closed = Closed { handle: ContextHandle::NULL, status: Status::Success };
+    assert_eq!(Close::answer(&vector!("closed")), Ok(closed));
+}
+
+#[test]
+fn what_no_server_would_take_is_not_sent() {
+    let query = |channel, query| {
+        RegisterLogQuery { channel, query, order: Order::OldestFirst }.stub().map(drop)
+    };
+    let long = "x".repeat(TEXT);
+    assert_eq!(query(None, &long), Err(BadCall::TooLong("the query")));
+    assert_eq!(query(None, &long[1..]), Ok(()));
+    assert_eq!(query(Some(&long[..512]), "*"), Err(BadCall::TooLong("the channel")));
+    assert_eq!(query(Some("a\0b"), "*"), Err(BadCall::Nul("the channel")));
+    for records in [0, RECORDS + 1] {
+        let next = RemoteSubscriptionNextAsync { handle: HANDLE, records };
+        assert_eq!(next.stub(), Err(BadCall::Records));
+    }
+    assert_eq!(BadCall::Records.to_string(), "between 1 and 1024 events can be asked for");
+}
+
+#[test]
+fn counts_that_contradict_each_other_are_refused() {
+    let whole = vector!("events");
+    let with = |at: usize, value: u32| {
+        let mut stub = whole.clone();
+        stub[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        RemoteSubscriptionNext::answer(&stub).map(drop).unwrap_err().problem
+    };
+    // numActualRecords, the counts of both arrays, resultBufferSize.
+    assert_eq!(with(0, 1), StubProblem::Value);
+    assert_eq!(with(8, u32::MAX), StubProblem::Count);
+    assert_eq!(with(36, 7), StubProblem::Value);
+    assert_eq!(with(0, u32::MAX), StubProblem::Value);
+    for end in 0..whole.len() {
+        assert!(RemoteSubscriptionNext::answer(&whole[..end]).is_err(), "{end}");
+    }
+    let longer = [&whole[..], &[0; 4]].concat();
+    let problem = RemoteSubscriptionNext::answer(&longer).unwrap_err().problem;
+    assert_eq!(problem, StubProblem::LeftOver);
+}
+
+#[test]
+fn an_event_outside_of_the_answer_does_not_harm_the_others() {
+    let mut stub = vector!("events");
+    // The size of the first event, after its offset and that of the second.
+    stub[28..32].copy_from_slice(&u32::MAX.to_le_bytes());
+    let batch = RemoteSubscriptionNext::answer(&stub).unwrap();
+    let events: Vec<_> = batch.events().collect();
+    assert_eq!(events[0], Err(crate::event_log::BadResultSet::Outside));
+    assert_eq!(events[1].unwrap().position.record_id(), Some(6));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn damaged_answers_do_no_harm(
+        hits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+    ) {
+        let damage = |mut stub: Vec<u8>| {
+            for (at, value) in &hits {
+                let at = at.index(stub.len());
+                stub[at] = *value;
+            }
+            stub
+        };
+        let events = damage(vector!("events"));
+        if let Ok(batch) = QueryNext::answer(&events) {
+            for event in batch.events().flatten() {
+                prop_assert!(event.event.len() <= events.len());
+            }
+        }
+        let _ = RegisterLogQuery::answer(&damage(vector!("subscribed")));
+        let _ = Close::answer(&damage(vector!("closed")));
+    }
+}

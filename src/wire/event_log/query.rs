@@ -1,0 +1,138 @@
+//! What is asked of a log: the events with these numbers, and how far back.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use quick_xml::escape::escape;
+
+/// The events of one channel (MS-EVEN6 sections 2.2.15 and 2.2.16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Query<'a> {
+    /// For instance `Security`.
+    pub channel: &'a str,
+    /// Only events of this provider; of all when there is none.
+    pub provider: Option<&'a str>,
+    /// The event identifiers that are asked for.
+    pub event_ids: &'a [u16],
+    /// Only events that are no older than this when the server looks at them, to the millisecond.
+    pub no_older_than: Option<Duration>,
+}
+
+/// Why no query can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadQuery {
+    /// It would ask for nothing.
+    #[error("no event identifier is asked for")]
+    NoEvents,
+    /// XPath of this kind has no way to write it.
+    #[error("the name of the provider has both kinds of quotes")]
+    Quotes,
+    /// A control character in a name.
+    #[error("the name of the channel or the provider has a control character")]
+    Control,
+}
+
+/// Windows refuses a filter of more than some twenty comparisons as invalid, so that more are
+/// spread over several. Sixteen leaves room for provider and time.
+const COMPARISONS: usize = 16;
+
+impl Query<'_> {
+    /// The provider of the audits of all logons.
+    pub const SECURITY_AUDITING: &'static str = "Microsoft-Windows-Security-Auditing";
+
+    /// The query as XML: an event is in it when one of its selections has it.
+    ///
+    /// # Errors
+    /// [`BadQuery`].
+    pub fn to_xml(&self) -> Result<String, BadQuery> {
+        if self.event_ids.is_empty() {
+            return Err(BadQuery::NoEvents);
+        }
+        let names = [Some(self.channel), self.provider];
+        if names.into_iter().flatten().any(|name| name.contains(char::is_control)) {
+            return Err(BadQuery::Control);
+        }
+        let channel = escape(self.channel);
+        let mut xml = format!("<QueryList><Query Id=\"0\" Path=\"{channel}\">");
+        for event_ids in self.event_ids.chunks(COMPARISONS) {
+            let filter = self.filter(event_ids)?;
+            let filter = escape(&filter);
+            // Writing to a String does not fail.
+            let _ = write!(xml, "<Select Path=\"{channel}\">{filter}</Select>");
+        }
+        Ok(xml + "</Query></QueryList>")
+    }
+
+    /// One XPath filter.
+    fn filter(&self, event_ids: &[u16]) -> Result<String, BadQuery> {
+        let comparisons: Vec<_> = event_ids.iter().map(|id| format!("EventID={id}")).collect();
+        let mut filter = "*[System[".to_owned();
+        if let Some(provider) = self.provider {
+            let quote = match (provider.contains('\''), provider.contains('"')) {
+                (false, _) => '\'',
+                (true, false) => '"',
+                (true, true) => return Err(BadQuery::Quotes),
+            };
+            let _ = write!(filter, "Provider[@Name={quote}{provider}{quote}] and ");
+        }
+        let _ = write!(filter, "({})", comparisons.join(" or "));
+        if let Some(age) = self.no_older_than {
+            let millis = age.as_millis();
+            let _ = write!(filter, " and TimeCreated[timediff(@SystemTime) <= {millis}]");
+        }
+        Ok(filter + "]]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGONS: Query<'_> = Query {
+        channel: "Security",
+        provider: Some(Query::SECURITY_AUDITING),
+        event_ids: &[4624, 4768],
+        no_older_than: None,
+    };
+
+    #[test]
+    fn a_query_is_written_as_the_event_viewer_writes_it() {
+        assert_eq!(
+            LOGONS.to_xml().unwrap(),
+            "<QueryList><Query Id=\"0\" Path=\"Security\"><Select Path=\"Security\">\
+             *[System[Provider[@Name=&apos;Microsoft-Windows-Security-Auditing&apos;] and \
+             (EventID=4624 or EventID=4768)]]</Select></Query></QueryList>"
+        );
+        let day =
+            Query { no_older_than: Some(Duration::from_secs(86_400)), provider: None, ..LOGONS };
+        let xml = day.to_xml().unwrap();
+        let filter = "*[System[(EventID=4624 or EventID=4768) and \
+            TimeCreated[timediff(@SystemTime) &lt;= 86400000]]]";
+        assert!(xml.contains(filter), "{xml}");
+    }
+
+    #[test]
+    fn many_events_are_spread_over_several_selections() {
+        let event_ids: Vec<u16> = (1..=40).collect();
+        let xml = Query { event_ids: &event_ids, ..LOGONS }.to_xml().unwrap();
+        assert_eq!(xml.matches("<Select").count(), 3);
+        for id in event_ids {
+            let one = [" ", "("].map(|before| {
+                xml.matches(&format!("{before}EventID={id})")).count()
+                    + xml.matches(&format!("{before}EventID={id} ")).count()
+            });
+            assert_eq!(one.iter().sum::<usize>(), 1, "{id}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_break_out_of_their_place() {
+        let xml = Query { channel: "a\"><b", provider: Some("it's"), ..LOGONS }.to_xml().unwrap();
+        assert!(xml.contains("Path=\"a&quot;&gt;&lt;b\""), "{xml}");
+        assert!(xml.contains("@Name=&quot;it&apos;s&quot;"), "{xml}");
+        let both = Query { provider: Some("'\""), ..LOGONS };
+        assert_eq!(both.to_xml(), Err(BadQuery::Quotes));
+        assert_eq!(Query { channel: "a\0", ..LOGONS }.to_xml(), Err(BadQuery::Control));
+        assert_eq!(Query { event_ids: &[], ..LOGONS }.to_xml(), Err(BadQuery::NoEvents));
+    }
+}

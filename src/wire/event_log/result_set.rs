@@ -1,0 +1,227 @@
+//! One event of an answer, as the server wraps it: the binary XML, and where in the log it stands.
+
+use strum::{EnumIter, IntoStaticStr};
+
+use super::bytes::{Bytes, Short};
+
+/// Why one event of an answer cannot be unwrapped. The names are labels of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
+pub enum BadResultSet {
+    /// The answer says that it lies where the answer has no bytes.
+    #[error("the event lies outside of the answer")]
+    Outside,
+    /// It ends within one of its fields.
+    #[error("the event ends within its header, its XML or its bookmark")]
+    Short,
+    /// An offset points into the header.
+    #[error("an offset of the event points into its header")]
+    Offset,
+    /// The bookmark names a channel beyond those that it has.
+    #[error("the bookmark of the event names a channel that it does not have")]
+    Channel,
+}
+
+impl BadResultSet {
+    /// The label, for instance `outside`.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl From<Short> for BadResultSet {
+    fn from(_: Short) -> Self {
+        Self::Short
+    }
+}
+
+/// A result set (MS-EVEN6 section 2.2.17): despite its name, it holds one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResultSet<'a> {
+    /// The binary XML of the event, for [`Decoder::record`](super::Decoder::record).
+    pub event: &'a [u8],
+    /// Where it stands in the log.
+    pub position: Position<'a>,
+    subqueries: &'a [u8],
+}
+
+/// A bookmark in the form in which the server sends it: the record that was read last, for every
+/// channel of the query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position<'a> {
+    /// The number of the channel that this event is of, from 0.
+    pub channel: usize,
+    /// Whether the log is read from its end, which no call of ours asks for.
+    pub direction: Direction,
+    records: &'a [u8],
+}
+
+/// The way through a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// As written.
+    Forward,
+    /// The newest first.
+    Backward,
+}
+
+/// Of the fields before the XML.
+const HEADER: usize = 0x10;
+
+/// Of the fields of a bookmark before its record numbers.
+const POSITION_HEADER: usize = 0x18;
+
+impl<'a> ResultSet<'a> {
+    /// From the bytes of one event. `eventOffset` points to `binXmlSize`, and the XML follows that.
+    ///
+    /// # Errors
+    /// [`BadResultSet`].
+    pub fn read(bytes: &'a [u8]) -> Result<Self, BadResultSet> {
+        let mut header = Bytes::new(bytes);
+        let total = header.size()?;
+        let whole = bytes.get(..total).ok_or(BadResultSet::Short)?;
+        let mut header = Bytes::within(whole, 4, 12)?;
+        let (_, event, bookmark) = (header.size()?, header.size()?, header.size()?);
+        if event < HEADER || bookmark < HEADER {
+            return Err(BadResultSet::Offset);
+        }
+        let rest = total.checked_sub(event).ok_or(BadResultSet::Short)?;
+        let mut fields = Bytes::within(whole, event, rest)?;
+        let size = fields.size()?;
+        let event = fields.take(size)?;
+        let count = fields.size()?;
+        let subqueries = fields.take(count.saturating_mul(4))?;
+        let position = Position::read(whole.get(bookmark..).ok_or(BadResultSet::Short)?)?;
+        Ok(Self { event, position, subqueries })
+    }
+
+    /// The numbers of the parts of the query that the event was selected by.
+    pub fn subqueries(&self) -> impl Iterator<Item = u32> {
+        self.subqueries.as_chunks::<4>().0.iter().map(|id| u32::from_le_bytes(*id))
+    }
+}
+
+impl<'a> Position<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, BadResultSet> {
+        let mut fields = Bytes::new(bytes);
+        let (size, _, channels) = (fields.size()?, fields.size()?, fields.size()?);
+        let (channel, direction, at) = (fields.size()?, fields.u32()?, fields.size()?);
+        if at < POSITION_HEADER {
+            return Err(BadResultSet::Offset);
+        }
+        let rest = size.checked_sub(at).ok_or(BadResultSet::Short)?;
+        let records = Bytes::within(bytes, at, rest)?.take(channels.saturating_mul(8))?;
+        if channel >= channels {
+            return Err(BadResultSet::Channel);
+        }
+        let direction = match direction {
+            0 => Direction::Forward,
+            _ => Direction::Backward,
+        };
+        Ok(Self { channel, direction, records })
+    }
+
+    /// The record number of the event in its channel: `EventRecordID`, to be had even when the
+    /// event itself cannot be read.
+    pub fn record_id(&self) -> Option<u64> {
+        self.record_ids().nth(self.channel)
+    }
+
+    /// The record read last in each channel, in the order of the query.
+    pub fn record_ids(&self) -> impl Iterator<Item = u64> {
+        self.records.as_chunks::<8>().0.iter().map(|id| u64::from_le_bytes(*id))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A result set as the specification lays it out.
+    pub(in crate::event_log) fn wrapped(
+        event: &[u8],
+        subqueries: &[u32],
+        channel: u32,
+        records: &[u64],
+    ) -> Vec<u8> {
+        let bookmark = 0x14 + event.len() + 4 + 4 * subqueries.len();
+        let size = POSITION_HEADER + 8 * records.len();
+        let header = [bookmark + size, 0x10, 0x10, bookmark, event.len()];
+        let mut out: Vec<u8> =
+            header.iter().flat_map(|field| (*field as u32).to_le_bytes()).collect();
+        out.extend(event);
+        out.extend((subqueries.len() as u32).to_le_bytes());
+        out.extend(subqueries.iter().flat_map(|id| id.to_le_bytes()));
+        let fields = [size as u32, 0x18, records.len() as u32, channel, 0, 0x18];
+        out.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
+        out.extend(records.iter().flat_map(|id| id.to_le_bytes()));
+        out
+    }
+
+    #[test]
+    fn an_event_is_unwrapped_with_its_place_in_the_log() {
+        let bytes = wrapped(b"event", &[0, 7], 1, &[26, 4711]);
+        let result = ResultSet::read(&bytes).unwrap();
+        assert_eq!((result.event, result.position.channel), (&b"event"[..], 1));
+        assert_eq!(result.position.direction, Direction::Forward);
+        assert_eq!(result.position.record_id(), Some(4711));
+        assert_eq!(result.position.record_ids().collect::<Vec<_>>(), [26, 4711]);
+        assert_eq!(result.subqueries().collect::<Vec<_>>(), [0, 7]);
+        // What follows is of the next event.
+        let longer = [&bytes[..], b"more"].concat();
+        assert_eq!(ResultSet::read(&longer), Ok(result));
+    }
+
+    #[test]
+    fn every_field_is_held_against_what_is_there() {
+        let bytes = wrapped(b"event", &[7], 0, &[26]);
+        for end in 0..bytes.len() {
+            assert_eq!(ResultSet::read(&bytes[..end]), Err(BadResultSet::Short), "{end}");
+        }
+        let with = |at: usize, value: u32| {
+            let mut bytes = bytes.clone();
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            ResultSet::read(&bytes).map(drop).unwrap_err()
+        };
+        let bookmark = bytes.len() - 0x20;
+        for (at, value, problem) in [
+            (0, 0, BadResultSet::Short),
+            (8, 0, BadResultSet::Offset),
+            (8, u32::MAX, BadResultSet::Short),
+            (12, 4, BadResultSet::Offset),
+            (12, u32::MAX, BadResultSet::Short),
+            (16, u32::MAX, BadResultSet::Short),
+            (25, u32::MAX, BadResultSet::Short),
+            (bookmark, 8, BadResultSet::Short),
+            (bookmark + 8, u32::MAX, BadResultSet::Short),
+            (bookmark + 12, 1, BadResultSet::Channel),
+            (bookmark + 20, 0, BadResultSet::Offset),
+        ] {
+            assert_eq!(with(at, value), problem, "{value} at {at}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn what_is_wrapped_is_unwrapped(
+            event in proptest::collection::vec(any::<u8>(), 0..40),
+            subqueries in proptest::collection::vec(any::<u32>(), 0..4),
+            records in proptest::collection::vec(any::<u64>(), 1..4),
+        ) {
+            let bytes = wrapped(&event, &subqueries, 0, &records);
+            let result = ResultSet::read(&bytes).unwrap();
+            prop_assert_eq!(result.event, &event[..]);
+            prop_assert_eq!(result.subqueries().collect::<Vec<_>>(), subqueries);
+            prop_assert_eq!(result.position.record_ids().collect::<Vec<_>>(), records);
+        }
+
+        #[test]
+        fn arbitrary_bytes_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = ResultSet::read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! Associations against recorded servers, and against one that does what it likes.
+
+mod server;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::msrpc::pdu::{Draft, Verifier};
+use crate::msrpc::{FaultStatus, NakReason, Rejection, SecurityError, Uuid, endpoint_mapper};
+use server::{Chain, agreement, agrees, answer, fault, pdu, read_call, sealed};
+
+const EVENTS: Interface =
+    Interface::new(Uuid::new(0xf6be_aff7, 0x1e19, 0x4fbb, 0x9f8f_b89e_2018_337c), 1, 0);
+
+/// What Samba 4.17.12 answered: to a bind to its endpoint mapper, to ept_map about MS-EVEN6 (before
+/// what the mapper says), and to operation 200.
+const BIND_ACK: &[u8] = b"\x05\0\x0c\x03\x10\0\0\0\x3c\0\0\0\x01\0\0\0\xd0\x16\xd0\x16\
+    \x99\x0a\0\0\x04\x00135\0\0\0\x01\0\0\0\0\0\0\0\x04\x5d\x88\x8a\xeb\x1c\xc9\x11\x9f\xe8\
+    \x08\0\x2b\x10\x48\x60\x02\0\0\0";
+const NOT_REGISTERED: &[u8] = b"\x05\0\x02\x03\x10\0\0\0\x40\0\0\0\x02\0\0\0\x28\0\0\0\0\0\0\0\
+    \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\0\xd6\xa0\xc9\x16";
+const OP_RANGE: &[u8] = b"\x05\0\x03\x23\x10\0\0\0\x20\0\0\0\x03\0\0\0\x18\0\0\0\0\0\0\0\
+    \x02\0\x01\x1c\0\0\0\0";
+
+fn anonymous() -> Association {
+    let (mut association, _) = Association::anonymous(EVENTS, &Terms::default());
+    assert_eq!(association.receive(BIND_ACK), [Action::Ready]);
+    association
+}
+
+/// An association by raw NTLM that is ready, and the server's side of its security.
+fn sealed_association(max_receive: u16, token_size: usize) -> (Association, Chain) {
+    let (mut association, _) =
+        Association::authenticated(EVENTS, &Terms::default(), AuthType::Ntlm, b"one").unwrap();
+    let flags = Flags::WHOLE.and(Flags::HEADER_SIGN);
+    let ack = pdu(Kind::BindAck, flags, 1, agreement(max_receive));
+    let ack = ack.proving(AuthType::Ntlm, b"two").unwrap();
+    assert_eq!(association.receive(&ack), [Action::Prove(b"two".to_vec())]);
+    let actions = association.prove(done(b"three", token_size));
+    assert!(matches!(&actions[..], [Action::Send(_), Action::Ready]), "{actions:?}");
+    (association, Chain::new(token_size))
+}
+
+fn done(token: &[u8], token_size: usize) -> Leg {
+    Leg::Done { token: token.to_vec(), security: Box::new(Chain::new(token_size)) }
+}
+
+/// Kind, call_id and token of one PDU that is to be sent.
+fn sent(actions: &[Action]) -> (Kind, u32, Vec<u8>) {
+    let Some(Action::Send(bytes)) = actions.first() else { panic!("{actions:?}") };
+    let pdu = Received::read(bytes.clone()).unwrap();
+    (pdu.header().kind, pdu.header().call_id, pdu.token().to_vec())
+}
+
+fn breach(kind: Kind, problem: PduProblem) -> Failure {
+    BadPdu::of(kind, problem).into()
+}
+
+#[test]
+fn samba_is_asked_for_an_endpoint() {
+    let (mut association, bind) =
+        Association::anonymous(endpoint_mapper::INTERFACE, &Terms::default());
+    assert_eq!(bind.len(), 72);
+    assert_eq!(association.call(3, b""), Err(CannotCall::NotReady));
+    assert_eq!(association.receive(&BIND_ACK[..59]), []);
+    assert_eq!(association.receive(&BIND_ACK[59..]), [Action::Ready]);
+    assert_eq!(association.group(), 0xa99);
+    let stub = endpoint_mapper::ask(&EVENTS);
+    let call = association.call(endpoint_mapper::MAP, &stub).unwrap();
+    assert_eq!((call.id, call.bytes.len()), (2, 24 + stub.len()));
+    assert_eq!(association.call(3, b""), Err(CannotCall::Busy));
+    let reply = Action::Reply { call_id: 2, stub: NOT_REGISTERED[24..].to_vec() };
+    assert_eq!(association.receive(NOT_REGISTERED), [reply]);
+    association.call(200, b"").unwrap();
+    let fault = Fault { status: FaultStatus::OP_RANGE, did_not_execute: true };
+    assert_eq!(association.receive(OP_RANGE), [Action::Fault { call_id: 3, fault }]);
+    assert!(association.is_ready());
+}
+
+#[test]
+fn an_answer_of_samba_in_two_fragments_is_one() {
+    // ept_lookup for 500 endpoints, of which there were 53: 6,684 bytes.
+    let recorded = include_bytes!("../../../../tests/corpus/msrpc/ept-lookup.bin");
+    for size in [1, 16, 1000, 5831, 5832, 5833, 10_000] {
+        let mut association = anonymous();
+        association.call(2, b"").unwrap();
+        let actions: Vec<Action> =
+            recorded.chunks(size).flat_map(|piece| association.receive(piece)).collect();
+        let [Action::Reply { call_id: 2, stub }] = &actions[..] else { panic!("{actions:?}") };
+        assert_eq!((stub.len(), stub[20]), (6684, 53));
+    }
+}
+
+#[test]
+fn ntlm_ends_with_an_auth3() {
+    let (mut association, bind) =
+        Association::authenticated(EVENTS, &Terms::default(), AuthType::Ntlm, b"one").unwrap();
+    assert_eq!(sent(&[Action::Send(bind)]), (Kind::Bind, 1, b"one".to_vec()));
+    let ack = agrees(Kind::BindAck, 1, Some((AuthType::Ntlm, b"two")));
+    assert_eq!(association.receive(&ack), [Action::Prove(b"two".to_vec())]);
+    assert_eq!(association.call(3, b""), Err(CannotCall::NotReady));
+    let actions = association.prove(done(b"three", 16));
+    assert_eq!(sent(&actions), (Kind::Auth3, 1, b"three".to_vec()));
+    assert_eq!(actions[1..], [Action::Ready]);
+    // It has no answer, unless the server does not know the account.
+    association.call(3, b"").unwrap();
+    let unknown = Failure::BindFault(FaultStatus::ACCESS_DENIED);
+    assert!(unknown.denies_the_account());
+    assert_eq!(association.receive(&fault(1, 5)), [Action::Failed(unknown)]);
+}
+
+#[test]
+fn a_challenge_of_samba_is_handed_on_whole() {
+    let recorded = include_bytes!("../../../../tests/corpus/msrpc/bind-ack-ntlm.bin");
+    let (mut association, _) =
+        Association::authenticated(EVENTS, &Terms::default(), AuthType::Ntlm, b"one").unwrap();
+    let [Action::Prove(token)] = &association.receive(recorded)[..] else { panic!("no token") };
+    // NTLMSSP, message 2: CHALLENGE_MESSAGE (MS-NLMP section 2.2.1.2).
+    assert_eq!((token.len(), &token[..12]), (186, &b"NTLMSSP\0\x02\0\0\0"[..]));
+    assert_eq!(association.group(), 0x2f49);
+}
+
+#[test]
+fn kerberos_ends_with_an_alter_context() {
+    let kind = AuthType::Kerberos;
+    let (mut association, _) =
+        Association::authenticated(EVENTS, &Terms::default(), kind, b"one").unwrap();
+    association.receive(&agrees(Kind::BindAck, 1, Some((kind, b"two"))));
+    let actions = association.prove(done(b"three", 76));
+    assert_eq!(sent(&actions), (Kind::AlterContext, 2, b"three".to_vec()));
+    assert_eq!(actions.len(), 1);
+    let response = agrees(Kind::AlterContextResp, 2, None);
+    assert_eq!(association.receive(&response), [Action::Ready]);
+}
+
+#[test]
+fn spnego_goes_on_until_both_are_content() {
+    let kind = AuthType::Spnego;
+    let (mut association, _) =
+        Association::authenticated(EVENTS, &Terms::default(), kind, b"one").unwrap();
+    association.receive(&agrees(Kind::BindAck, 1, Some((kind, b"two"))));
+    for call_id in 2..5 {
+        let actions = association.prove(Leg::Continue(b"more".to_vec()));
+        assert_eq!(sent(&actions), (Kind::AlterContext, call_id, b"more".to_vec()));
+        let response = agrees(Kind::AlterContextResp, call_id, Some((kind, b"MIC")));
+        assert_eq!(association.receive(&response), [Action::Prove(b"MIC".to_vec())]);
+    }
+    assert_eq!(association.prove(done(b"", 16)), [Action::Ready]);
+    assert_eq!(association.call(3, b"").unwrap().id, 5);
+}
+
+#[test]
+fn a_server_that_does_not_agree_is_left() {
+    let no_signing = pdu(Kind::BindAck, Flags::WHOLE, 1, agreement(5840));
+    let small = pdu(Kind::BindAck, no_signing.flags.and(Flags::HEADER_SIGN), 1, agreement(1431));
+    let mut rejection = agreement(5840);
+    rejection[20] = 2;
+    rejection[22] = 1;
+    let rejected = pdu(Kind::BindAck, small.flags, 1, rejection);
+    let nak = pdu(Kind::BindNak, Flags::WHOLE, 1, vec![8, 0, 0, 0]);
+    let part = pdu(Kind::BindAck, Flags::FIRST.and(Flags::HEADER_SIGN), 1, agreement(5840));
+    let token = |draft: Draft| draft.proving(AuthType::Ntlm, b"two").unwrap();
+    for (bytes, wanted) in [
+        (token(no_signing), Failure::HeaderSigning),
+        (token(small), Failure::MaxReceive(1431)),
+        (token(rejected), Failure::Rejected(Rejection::Provider(1))),
+        (nak.plain().unwrap(), Failure::Refused(NakReason(8))),
+        (fault(1, 5), Failure::BindFault(FaultStatus::ACCESS_DENIED)),
+        (agrees(Kind::BindAck, 1, None), Failure::NoToken),
+        (
+            agrees(Kind::BindAck, 1, Some((AuthType::Spnego, b"two"))),
+            breach(Kind::BindAck, PduProblem::Verifier),
+        ),
+        (
+            agrees(Kind::BindAck, 2, Some((AuthType::Ntlm, b"two"))),
+            breach(Kind::BindAck, PduProblem::CallId),
+        ),
+        (
+            agrees(Kind::AlterContextResp, 1, Some((AuthType::Ntlm, b"two"))),
+            breach(Kind::AlterContextResp, PduProblem::Unexpected),
+        ),
+        (token(part), breach(Kind::BindAck, PduProblem::Order)),
+        (answer(1, b"", 8, None).concat(), breach(Kind::Response, PduProblem::Unexpected)),
+        (pdu(Kind::Shutdown, Flags::WHOLE, 0, Vec::new()).plain().unwrap(), Failure::Shutdown),
+    ] {
+        let (mut association, _) =
+            Association::authenticated(EVENTS, &Terms::default(), AuthType::Ntlm, b"one").unwrap();
+        assert_eq!(association.receive(&bytes), [Action::Failed(wanted)]);
+        let good = agrees(Kind::BindAck, 1, Some((AuthType::Ntlm, b"two")));
+        assert_eq!(association.receive(&good), [], "something is taken after the end");
+        assert_eq!(association.call(3, b""), Err(CannotCall::NotReady));
+    }
+}
+
+#[test]
+fn a_provider_that_is_stuck_ends_it() {
+    let (mut association, _) =
+        Association::authenticated(EVENTS, &Terms::default(), AuthType::Spnego, b"one").unwrap();
+    association.receive(&agrees(Kind::BindAck, 1, Some((AuthType::Spnego, b"two"))));
+    let stuck = association.prove(Leg::Continue(Vec::new()));
+    assert_eq!(stuck, [Action::Failed(Failure::Stuck)]);
+    assert_eq!(association.prove(Leg::Continue(b"late".to_vec())), []);
+}
+
+#[test]
+fn only_what_is_sealed_is_believed() {
+    let good = |server: &mut Chain| answer(2, b"stub", 8, Some((AuthType::Ntlm, server))).concat();
+    let (mut association, mut server) = sealed_association(5840, 16);
+    association.call(3, b"").unwrap();
+    let reply = Action::Reply { call_id: 2, stub: b"stub".to_vec() };
+    let bytes = good(&mut server);
+    assert_eq!(association.receive(&bytes), [reply]);
+    // The same once more: it is not the next in number.
+    association.call(3, b"").unwrap();
+    let changed = Failure::Security(SecurityError("changed on its way".to_owned()));
+    assert_eq!(association.receive(&bytes), [Action::Failed(changed)]);
+
+    let (mut association, _) = sealed_association(5840, 16);
+    association.call(3, b"").unwrap();
+    let plain = answer(2, b"stub", 8, None).concat();
+    let unsealed = breach(Kind::Response, PduProblem::Unsealed);
+    assert_eq!(association.receive(&plain), [Action::Failed(unsealed)]);
+
+    let (mut association, mut server) = sealed_association(5840, 16);
+    association.call(3, b"").unwrap();
+    let other = answer(2, b"stub", 8, Some((AuthType::Kerberos, &mut server))).concat();
+    let verifier = breach(Kind::Response, PduProblem::Verifier);
+    assert_eq!(association.receive(&other), [Action::Failed(verifier)]);
+}
+
+#[test]
+fn a_fault_is_taken_signed_or_not() {
+    let (mut association, mut server) = sealed_association(5840, 16);
+    let denied = |call_id| Action::Fault {
+        call_id,
+        fault: Fault { status: FaultStatus::ACCESS_DENIED, did_not_execute: false },
+    };
+    association.call(3, b"").unwrap();
+    let mut body = vec![0; 8];
+    body.extend([5, 0, 0, 0, 0, 0, 0, 0]);
+    let plain = pdu(Kind::Fault, Flags::WHOLE, 2, body.clone()).plain().unwrap();
+    assert_eq!(association.receive(&plain), [denied(2)]);
+    // What is signed is counted, so that the next answer is the next in number.
+    association.call(3, b"").unwrap();
+    let mut signed = pdu(Kind::Fault, Flags::WHOLE, 3, body);
+    signed.body.extend(Verifier::ours(AuthType::Ntlm, 0).write());
+    let mut signed = signed.with_room(16, 16).unwrap();
+    let token = server.seal(&signed[..32], &mut [], &signed[32..]).unwrap();
+    signed.extend(token);
+    assert_eq!(association.receive(&signed), [denied(3)]);
+    association.call(3, b"").unwrap();
+    let answer = answer(4, b"a", 8, Some((AuthType::Ntlm, &mut server))).concat();
+    let reply = Action::Reply { call_id: 4, stub: b"a".to_vec() };
+    assert_eq!(association.receive(&answer), [reply]);
+}
+
+#[test]
+fn answers_are_to_the_call_that_waits() {
+    for (call_id, outcome) in [(1, None), (2, Some(())), (3, None), (0, None)] {
+        let mut association = anonymous();
+        association.call(3, b"").unwrap();
+        let actions = association.receive(&answer(call_id, b"", 8, None).concat());
+        let failure = breach(Kind::Response, PduProblem::CallId);
+        let wanted = match outcome {
+            Some(()) => Action::Reply { call_id, stub: Vec::new() },
+            None => Action::Failed(failure),
+        };
+        assert_eq!(actions, [wanted]);
+    }
+    let mut association = anonymous();
+    let unasked = association.receive(&answer(2, b"", 8, None).concat());
+    assert_eq!(unasked, [Action::Failed(breach(Kind::Response, PduProblem::CallId))]);
+    let mut association = anonymous();
+    association.call(3, b"").unwrap();
+    let mut other = answer(2, b"", 8, None).concat();
+    other[20] = 1;
+    let context = breach(Kind::Response, PduProblem::Context);
+    assert_eq!(association.receive(&other), [Action::Failed(context)]);
+}
+
+#[test]
+fn a_call_can_be_given_up() {
+    let (mut association, mut server) = sealed_association(5840, 16);
+    assert_eq!((association.cancel(), association.orphan()), (None, None));
+    association.call(3, b"").unwrap();
+    assert_eq!(association.cancel().unwrap()[..3], [5, 0, 18]);
+    let late = answer(2, b"0123456789abcdef!", 16, Some((AuthType::Ntlm, &mut server)));
+    assert_eq!(association.receive(&late[0]), []);
+    assert_eq!(association.orphan().unwrap()[..3], [5, 0, 19]);
+    assert_eq!(association.call(3, b"").unwrap().id, 3);
+    // The rest of the first answer is opened, because it has a number, and thrown away.
+    assert_eq!(association.receive(&late[1]), []);
+    assert_eq!(association.receive(&fault(2, 0x1c00_000d)), []);
+    let second = answer(3, b"now", 8, Some((AuthType::Ntlm, &mut server))).concat();
+    let reply = Action::Reply { call_id: 3, stub: b"now".to_vec() };
+    assert_eq!(association.receive(&second), [reply]);
+    assert_eq!(association.orphan(), None);
+}
+
+#[test]
+fn an_answer_has_a_limit() {
+    let terms = Terms { max_reply: 10, ..Terms::default() };
+    let (mut association, _) = Association::anonymous(EVENTS, &terms);
+    association.receive(BIND_ACK);
+    association.call(3, b"").unwrap();
+    let long = answer(2, b"01234567890", 4, None).concat();
+    assert_eq!(association.receive(&long), [Action::Failed(Failure::ReplyTooLong(10))]);
+}
+
+#[test]
+fn a_token_of_another_size_is_never_sent() {
+    #[derive(Debug)]
+    struct Liar;
+    impl Security for Liar {
+        fn token_size(&self) -> usize {
+            16
+        }
+        fn seal(&mut self, _: &[u8], _: &mut [u8], _: &[u8]) -> Result<Vec<u8>, SecurityError> {
+            Ok(vec![0; 15])
+        }
+        fn open(
+            &mut self,
+            _: &[u8],
+            _: &mut [u8],
+            _: &[u8],
+            _: &[u8],
+        ) -> Result<(), SecurityError> {
+            Ok(())
+        }
+    }
+    let (mut association, _) =
+        Association::authenticated(EVENTS, &Terms::default(), AuthType::Ntlm, b"one").unwrap();
+    association.receive(&agrees(Kind::BindAck, 1, Some((AuthType::Ntlm, b"two"))));
+    association.prove(Leg::Done { token: b"three".to_vec(), security: Box::new(Liar) });
+    let error = association.call(3, b"").unwrap_err();
+    assert_eq!(error.to_string(), "security: a token has 15 bytes, not the 16 announced");
+    assert_eq!(association.call(3, b""), Err(CannotCall::NotReady));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn what_is_called_is_read_and_what_is_answered_comes_back(
+        calls in proptest::collection::vec(
+            (any::<u16>(), proptest::collection::vec(any::<u8>(), 0..4000),
+             proptest::collection::vec(any::<u8>(), 0..4000)), 1..4),
+        max_receive in 1432_u16..6000,
+        token_size in 1_usize..80,
+        size in 1_usize..5000,
+        piece in 1_usize..3000,
+    ) {
+        let (mut association, mut server) = sealed_association(max_receive, token_size);
+        let limit = usize::from(max_receive.min(5840));
+        for (opnum, question, stub) in calls {
+            let call = association.call(opnum, &question).unwrap();
+            let read = read_call(&call.bytes, limit, Some(&mut server));
+            prop_assert_eq!(read, (opnum, question));
+            let fragments = answer(call.id, &stub, size, Some((AuthType::Ntlm, &mut server)));
+            let actions: Vec<Action> = fragments
+                .concat()
+                .chunks(piece)
+                .flat_map(|piece| association.receive(piece))
+                .collect();
+            prop_assert_eq!(actions, [Action::Reply { call_id: call.id, stub }]);
+        }
+    }
+
+    #[test]
+    fn plain_calls_are_split_and_joined_too(
+        question in proptest::collection::vec(any::<u8>(), 0..9000),
+        max_receive in 1432_u16..6000,
+    ) {
+        let (mut association, _) = Association::anonymous(EVENTS, &Terms::default());
+        let ack = pdu(Kind::BindAck, Flags::WHOLE, 1, agreement(max_receive)).plain().unwrap();
+        prop_assert_eq!(association.receive(&ack), [Action::Ready]);
+        let call = association.call(7, &question).unwrap();
+        let limit = usize::from(max_receive.min(5840));
+        prop_assert_eq!(read_call(&call.bytes, limit, None), (7, question));
+    }
+
+    #[test]
+    fn no_changed_bit_is_believed(at in 0_usize..1000, bit in 0_u8..8) {
+        let (mut association, mut server) = sealed_association(5840, 16);
+        association.call(3, b"").unwrap();
+        let draft = pdu(Kind::Response, Flags::WHOLE, 2, b"\0\0\0\0\0\0\0\0answer".to_vec());
+        let mut bytes = sealed(draft, AuthType::Ntlm, &mut server);
+        let at = at % bytes.len();
+        bytes[at] ^= 1 << bit;
+        let actions = association.receive(&bytes);
+        // A PDU that became longer is waited for.
+        let harmless = match &actions[..] {
+            [Action::Failed(_)] => true,
+            [] => at == 8 || at == 9,
+            _ => false,
+        };
+        prop_assert!(harmless, "{:?}", actions);
+    }
+
+    #[test]
+    fn any_bytes_are_taken_or_refused_at_any_time(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        kind in prop_oneof![Just(2_u8), Just(3), 11_u8..20],
+        call_id in 0_u8..4,
+        auth_length in prop_oneof![Just(0_u8), Just(16), 0_u8..64],
+        piece in 1_usize..100,
+    ) {
+        let length = u16::try_from(16 + bytes.len()).unwrap().to_le_bytes();
+        let mut framed = vec![5, 0, kind, 7, 16, 0, 0, 0, length[0], length[1], auth_length, 0];
+        framed.extend([call_id, 0, 0, 0]);
+        framed.extend_from_slice(&bytes);
+        let (binding, _) =
+            Association::authenticated(EVENTS, &Terms::default(), AuthType::Ntlm, b"").unwrap();
+        let (mut calling, _) = sealed_association(5840, 16);
+        calling.call(3, b"").unwrap();
+        let mut plain = anonymous();
+        plain.call(3, b"").unwrap();
+        for mut association in [binding, calling, plain] {
+            for bytes in [&framed, &bytes] {
+                for piece in bytes.chunks(piece) {
+                    for action in association.receive(piece) {
+                        let size = match &action {
+                            Action::Reply { stub, .. } => stub.len(),
+                            Action::Prove(token) => token.len(),
+                            _ => 0,
+                        };
+                        prop_assert!(size <= framed.len() + bytes.len());
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The endpoint mapper: asked on TCP port 135 where a server has an interface, because most have
+//! their port anew after each start. C706 appendix O, MS-RPCE section 2.2.1.2.5.
+
+mod tower;
+
+use std::num::NonZeroU16;
+
+use strum::IntoStaticStr;
+
+use super::ndr::{BadStub, ContextHandle, Reader, StubProblem, Writer};
+use super::{Fault, FaultStatus, Interface, Uuid};
+use tower::Tower;
+
+/// The interface of the mapper itself.
+pub const INTERFACE: Interface =
+    Interface::new(Uuid::new(0xe1af_8308, 0x5d1f, 0x11c9, 0x91a4_0800_2b14_a0fa), 3, 0);
+
+/// The TCP port of the mapper on every server.
+pub const PORT: u16 = 135;
+
+/// The operation `ept_map`.
+pub const MAP: u16 = 3;
+
+/// How many endpoints are asked for. A server has one TCP port for an interface, or one for each
+/// of its processes.
+const MAX_TOWERS: u32 = 4;
+
+/// Why the mapper names no port. The names are labels of metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
+pub enum NoEndpoint {
+    /// The server does not have the interface, or its service is not running.
+    #[error("the server has no endpoint of the interface: its service is not running")]
+    NotRegistered,
+    /// The mapper does not talk to strangers (`RestrictRemoteClients`).
+    #[error("the endpoint mapper denies access: it has to be asked with an authentication")]
+    AccessDenied,
+    /// The interface is there, but not over TCP.
+    #[error("the server has endpoints of the interface, but none over TCP")]
+    NotOverTcp,
+    /// The mapper failed with a status of its own (C706 appendix E).
+    #[error("the endpoint mapper fails with status {0:#x}")]
+    Status(u32),
+    /// The call itself failed.
+    #[error("the call to the endpoint mapper fails: {0}")]
+    Fault(FaultStatus),
+    /// The answer cannot be read.
+    #[error("the endpoint mapper's answer cannot be read: {0}")]
+    Stub(#[from] BadStub),
+}
+
+impl From<Fault> for NoEndpoint {
+    fn from(fault: Fault) -> Self {
+        match fault.status.is_access_denied() {
+            true => Self::AccessDenied,
+            false => Self::Fault(fault.status),
+        }
+    }
+}
+
+/// The stub of `ept_map`: where is this interface over TCP?
+pub fn ask(interface: &Interface) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.unique(Some(&Uuid::NIL), Writer::uuid); // any object
+    writer.unique(Some(Tower::over_tcp(*interface)), |writer, tower| tower.write(writer));
+    writer.context_handle(&ContextHandle::NULL); // from the beginning
+    writer.u32(MAX_TOWERS);
+    writer.finish()
+}
+
+/// The TCP port in the answer to [`ask`]. The address beside it is left alone: a server behind
+/// address translation does not know its own.
+///
+/// # Errors
+/// There is no port; each reason is a sentence for an administrator.
+pub fn answer(stub: &[u8], interface: &Interface) -> Result<NonZeroU16, NoEndpoint> {
+    let mut reader = Reader::new(stub);
+    reader.context_handle()?;
+    let count = reader.u32()?;
+    let towers = reader.varying(4)?;
+    if u32::try_from(towers) != Ok(count) {
+        return Err(reader.bad(StubProblem::Bounds).into());
+    }
+    let pointers: Vec<_> = (0..towers).map(|_| reader.pointer()).collect::<Result<_, _>>()?;
+    let mut port = None;
+    for pointer in pointers {
+        let tower = reader.referent(pointer, Tower::read)?.flatten();
+        port = port.or(tower.and_then(|tower| tower.port_of(interface)));
+    }
+    let status = reader.u32()?;
+    reader.finish()?;
+    match (status, port) {
+        (0, Some(port)) => Ok(port),
+        (0, None) if towers > 0 => Err(NoEndpoint::NotOverTcp),
+        (0 | NOT_REGISTERED, _) => Err(NoEndpoint::NotRegistered),
+        (status, _) if FaultStatus(status).is_access_denied() => Err(NoEndpoint::AccessDenied),
+        (status, _) => Err(NoEndpoint::Status(status)),
+    }
+}
+
+/// `ept_s_not_registered` (C706 appendix E).
+const NOT_REGISTERED: u32 = 0x16c9_a0d6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EVENTS: Interface =
+        Interface::new(Uuid::new(0xf6be_aff7, 0x1e19, 0x4fbb, 0x9f8f_b89e_2018_337c), 1, 0);
+
+    /// What Samba 4.17.12 answered about MS-EVEN6, without the header of the PDU.
+    const ANSWER: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x04\0\0\0\0\0\0\0\
+        \x01\0\0\0\x03\0\0\0\x4b\0\0\0\x4b\0\0\0\x05\0\x13\0\x0d\xf7\xaf\xbe\xf6\x19\x1e\xbb\x4f\
+        \x9f\x8f\xb8\x9e\x20\x18\x33\x7c\x01\0\x02\0\0\0\x13\0\x0d\x04\x5d\x88\x8a\xeb\x1c\xc9\
+        \x11\x9f\xe8\x08\0\x2b\x10\x48\x60\x02\0\x02\0\0\0\x01\0\x0b\x02\0\0\0\x01\0\x07\x02\0\
+        \xc0\x01\x01\0\x09\x04\0\0\0\0\0\0\0\0\0\0";
+
+    /// And what it answered about an interface that nobody has.
+    const NOTHING: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\
+        \0\0\0\0\xd6\xa0\xc9\x16";
+
+    fn changed(at: usize, value: u8) -> Vec<u8> {
+        let mut stub = ANSWER.to_vec();
+        stub[at] = value;
+        stub
+    }
+
+    #[test]
+    fn the_question_is_what_samba_answered() {
+        let wanted = b"\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\0\x02\0\x4b\0\0\0\x4b\0\0\0\
+            \x05\0\x13\0\x0d\xf7\xaf\xbe\xf6\x19\x1e\xbb\x4f\x9f\x8f\xb8\x9e\x20\x18\x33\x7c\
+            \x01\0\x02\0\0\0\x13\0\x0d\x04\x5d\x88\x8a\xeb\x1c\xc9\x11\x9f\xe8\x08\0\x2b\x10\
+            \x48\x60\x02\0\x02\0\0\0\x01\0\x0b\x02\0\0\0\x01\0\x07\x02\0\0\0\x01\0\x09\x04\0\0\0\
+            \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0";
+        assert_eq!(ask(&EVENTS), wanted);
+    }
+
+    #[test]
+    fn the_port_is_in_the_tower() {
+        assert_eq!(answer(ANSWER, &EVENTS), Ok(NonZeroU16::new(49153).unwrap()));
+    }
+
+    #[test]
+    fn no_port_has_a_reason() {
+        assert_eq!(answer(NOTHING, &EVENTS), Err(NoEndpoint::NotRegistered));
+        let over_pipes = changed(109, 0x0f);
+        assert_eq!(answer(&over_pipes, &EVENTS), Err(NoEndpoint::NotOverTcp));
+        assert_eq!(answer(ANSWER, &INTERFACE), Err(NoEndpoint::NotOverTcp));
+        let other_port = changed(112, 0);
+        assert_eq!(answer(&other_port, &EVENTS).map(NonZeroU16::get), Ok(1));
+        let mut no_port = other_port;
+        no_port[113] = 0;
+        assert_eq!(answer(&no_port, &EVENTS), Err(NoEndpoint::NotOverTcp));
+        let mut refused = NOTHING.to_vec();
+        refused[36..].copy_from_slice(&[5, 0, 0, 0]);
+        assert_eq!(answer(&refused, &EVENTS), Err(NoEndpoint::AccessDenied));
+        refused[36..].copy_from_slice(&[0xd0, 0xa0, 0xc9, 0x16]);
+        assert_eq!(answer(&refused, &EVENTS), Err(NoEndpoint::Status(0x16c9_a0d0)));
+        let denied = Fault { status: FaultStatus::ACCESS_DENIED, did_not_execute: false };
+        assert_eq!(NoEndpoint::from(denied), NoEndpoint::AccessDenied);
+        let unknown = Fault { status: FaultStatus(1), did_not_execute: true };
+        assert_eq!(NoEndpoint::from(unknown), NoEndpoint::Fault(FaultStatus(1)));
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_is_none() {
+        for stub in [changed(20, 2), changed(32, 5), changed(32, 0), ANSWER[..120].to_vec()] {
+            assert!(matches!(answer(&stub, &EVENTS), Err(NoEndpoint::Stub(_))), "{stub:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn any_answer_is_read_or_refused(
+            changes in proptest::collection::vec((0..ANSWER.len(), any::<u8>()), 0..4),
+            end in 0..=ANSWER.len(),
+            rest in proptest::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let mut stub = ANSWER.to_vec();
+            for (at, value) in changes {
+                stub[at] = value;
+            }
+            stub.truncate(end);
+            stub.extend(rest);
+            let _ = answer(&stub, &EVENTS);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! bind: a client asks a server for an interface. C706 section 12.6.4.3.
+
+use super::header::{Draft, Flags, Kind};
+use super::presentation;
+use crate::msrpc::Interface;
+use crate::msrpc::ndr::Writer;
+
+/// `MustRecvFragSize`: what everybody must be able to receive (C706 section 12.6.3).
+pub(in crate::msrpc) const MUST_RECEIVE: u16 = 1432;
+
+/// What a bind says. An alter_context says the same once more.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::msrpc) struct Bind {
+    pub(in crate::msrpc) interface: Interface,
+    /// The longest PDU that is sent and received; the server may lower it.
+    pub(in crate::msrpc) max_fragment: u16,
+    /// `assoc_group_id`: 0 asks for a new group.
+    pub(in crate::msrpc) group: u32,
+}
+
+impl Bind {
+    /// A bind whose PDUs will carry no authentication.
+    pub(in crate::msrpc) fn anonymous(&self, call_id: u32) -> Draft {
+        Draft { kind: Kind::Bind, flags: Flags::WHOLE, call_id, body: self.body() }
+    }
+
+    /// A bind that carries a token, and asks that headers be signed as well.
+    pub(in crate::msrpc) fn authenticated(&self, call_id: u32) -> Draft {
+        let flags = Flags::WHOLE.and(Flags::HEADER_SIGN);
+        Draft { kind: Kind::Bind, flags, call_id, body: self.body() }
+    }
+
+    pub(super) fn body(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u16(self.max_fragment); // max_xmit_frag
+        writer.u16(self.max_fragment); // max_recv_frag
+        writer.u32(self.group);
+        presentation::write(&self.interface, &mut writer);
+        writer.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msrpc::{AuthType, endpoint_mapper};
+
+    #[test]
+    fn it_is_what_samba_answered_with_a_bind_ack() {
+        let bind = Bind { interface: endpoint_mapper::INTERFACE, max_fragment: 5840, group: 0 };
+        let pdu = bind.anonymous(1).plain().unwrap();
+        let wanted = b"\x05\0\x0b\x03\x10\0\0\0\x48\0\0\0\x01\0\0\0\xd0\x16\xd0\x16\0\0\0\0\
+            \x01\0\0\0\0\0\x01\0\x08\x83\xaf\xe1\x1f\x5d\xc9\x11\x91\xa4\x08\0\x2b\x14\xa0\xfa\
+            \x03\0\0\0\x04\x5d\x88\x8a\xeb\x1c\xc9\x11\x9f\xe8\x08\0\x2b\x10\x48\x60\x02\0\0\0";
+        assert_eq!(pdu, wanted);
+    }
+
+    #[test]
+    fn a_token_comes_last_behind_its_verifier() {
+        let bind = Bind { interface: endpoint_mapper::INTERFACE, max_fragment: 5840, group: 7 };
+        let pdu = bind.authenticated(1).proving(AuthType::Ntlm, b"NTLMSSP").unwrap();
+        assert_eq!(pdu[..16], *b"\x05\0\x0b\x07\x10\0\0\0\x57\0\x07\0\x01\0\0\0");
+        assert_eq!(pdu[20..24], [7, 0, 0, 0]);
+        assert_eq!(pdu[72..], *b"\x0a\x06\0\0\0\0\0\0NTLMSSP");
+    }
+}

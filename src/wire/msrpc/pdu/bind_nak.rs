@@ -1,0 +1,79 @@
+//! bind_nak: a server refuses to talk. C706 section 12.6.4.5, MS-RPCE section 2.2.2.9.
+
+use std::fmt;
+
+use super::{BadPdu, Received};
+use crate::msrpc::ndr::Reader;
+
+/// `provider_reject_reason`: why a server refuses a bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NakReason(pub u16);
+
+impl NakReason {
+    /// Its name in C706 section 12.6.3 or MS-RPCE section 2.2.2.5, where it has one.
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self.0 {
+            0 => "reason_not_specified",
+            1 => "temporary_congestion",
+            2 => "local_limit_exceeded",
+            3 => "called_paddr_unknown",
+            4 => "protocol_version_not_supported",
+            5 => "default_context_not_supported",
+            6 => "user_data_not_readable",
+            7 => "no_psap_available",
+            8 => "authentication_type_not_recognized",
+            9 => "invalid_checksum",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for NakReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "reason {}", self.0),
+        }
+    }
+}
+
+/// The PDU: the protocol versions that follow the reason say nothing new.
+#[derive(Debug)]
+pub(in crate::msrpc) struct BindNak {
+    pub(in crate::msrpc) reason: NakReason,
+}
+
+impl BindNak {
+    pub(in crate::msrpc) fn read(pdu: &Received) -> Result<Self, BadPdu> {
+        let reason = Reader::new(pdu.body()).u16();
+        let reason = reason.map_err(BadPdu::cut(pdu.header().kind))?;
+        Ok(Self { reason: NakReason(reason) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_named() {
+        // What Samba 4.17.12 answered to a bind with version 4, and to one with auth_type 99.
+        for (reason, wanted) in [
+            (4, "protocol_version_not_supported"),
+            (8, "authentication_type_not_recognized"),
+            (77, "reason 77"),
+        ] {
+            let pdu =
+                [5, 0, 13, 3, 16, 0, 0, 0, 24, 0, 0, 0, 1, 0, 0, 0, reason, 0, 1, 5, 0, 0, 0, 0];
+            let pdu = Received::read(pdu.to_vec()).unwrap();
+            assert_eq!(BindNak::read(&pdu).unwrap().reason.to_string(), wanted);
+        }
+    }
+
+    #[test]
+    fn it_has_a_reason() {
+        let pdu = [5, 0, 13, 3, 16, 0, 0, 0, 17, 0, 0, 0, 1, 0, 0, 0, 4];
+        let pdu = Received::read(pdu.to_vec()).unwrap();
+        assert_eq!(BindNak::read(&pdu).unwrap_err().to_string(), "bind_nak: ends within a field");
+    }
+}

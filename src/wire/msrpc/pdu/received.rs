@@ -1,0 +1,157 @@
+//! A whole PDU as it came: its header, its body and its verifier, with their lengths checked.
+
+use super::{BadPdu, Header, PduProblem, Verifier};
+
+/// One PDU. What is in its body depends on its kind.
+#[derive(Debug)]
+pub(in crate::msrpc) struct Received {
+    bytes: Vec<u8>,
+    header: Header,
+    verifier: Option<Verifier>,
+    /// Where the body ends and its padding begins.
+    body_end: usize,
+    /// Where the verifier begins, or the PDU ends.
+    protected_end: usize,
+}
+
+/// The parts of a sealed PDU, to open it in place.
+#[derive(Debug)]
+pub(in crate::msrpc) struct Parts<'a> {
+    pub(in crate::msrpc) clear: &'a [u8],
+    pub(in crate::msrpc) sealed: &'a mut [u8],
+    pub(in crate::msrpc) trailer: &'a [u8],
+    pub(in crate::msrpc) token: &'a [u8],
+}
+
+impl Received {
+    /// Takes a PDU of exactly the bytes that its header says.
+    pub(in crate::msrpc) fn read(bytes: Vec<u8>) -> Result<Self, BadPdu> {
+        let length = BadPdu { kind: None, problem: PduProblem::Length };
+        let header = Header::read(bytes.first_chunk().ok_or(length)?)?;
+        let bad = |problem| BadPdu::of(header.kind, problem);
+        if header.length != bytes.len() {
+            return Err(bad(PduProblem::Length));
+        }
+        let end = bytes.len();
+        if header.auth_length == 0 {
+            return Ok(Self { bytes, header, verifier: None, body_end: end, protected_end: end });
+        }
+        let verifier_at = end.checked_sub(header.auth_length + Verifier::SIZE);
+        let verifier_at = verifier_at.filter(|at| *at >= Header::SIZE);
+        let at = verifier_at.ok_or(bad(PduProblem::AuthLength))?;
+        let verifier = bytes[at..].first_chunk().ok_or(bad(PduProblem::AuthLength))?;
+        let verifier = Verifier::read(verifier);
+        let body_end = at.checked_sub(verifier.pad_length.into());
+        let body_end = body_end.filter(|body_end| *body_end >= Header::SIZE);
+        let body_end = body_end.ok_or(bad(PduProblem::Padding))?;
+        Ok(Self { bytes, header, verifier: Some(verifier), body_end, protected_end: at })
+    }
+
+    pub(in crate::msrpc) const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub(in crate::msrpc) const fn verifier(&self) -> Option<&Verifier> {
+        self.verifier.as_ref()
+    }
+
+    /// What follows the common header, without padding and verifier.
+    pub(in crate::msrpc) fn body(&self) -> &[u8] {
+        &self.bytes[Header::SIZE..self.body_end]
+    }
+
+    /// What proves who the server is; empty when there is no verifier.
+    pub(in crate::msrpc) fn token(&self) -> &[u8] {
+        &self.bytes[self.bytes.len() - self.header.auth_length..]
+    }
+
+    /// The parts of a sealed PDU whose first `clear` bytes are not encrypted.
+    pub(in crate::msrpc) fn parts(&mut self, clear: usize) -> Result<Parts<'_>, BadPdu> {
+        let kind = self.header.kind;
+        if clear > self.protected_end {
+            return Err(BadPdu::of(kind, PduProblem::Cut));
+        }
+        if clear > self.body_end {
+            return Err(BadPdu::of(kind, PduProblem::Padding));
+        }
+        let (message, token) =
+            self.bytes.split_at_mut(self.header.length - self.header.auth_length);
+        let (message, trailer) = message.split_at_mut(self.protected_end);
+        let (clear, sealed) = message.split_at_mut(clear);
+        Ok(Parts { clear, sealed, trailer, token })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A response with 8 bytes of its header, a body, padding, and a token.
+    fn response(body: &[u8], pad_length: u8, token: &[u8]) -> Vec<u8> {
+        let length = 24 + body.len() + 8 + token.len();
+        let mut pdu = b"\x05\0\x02\x03\x10\0\0\0".to_vec();
+        pdu.extend(u16::try_from(length).unwrap().to_le_bytes());
+        pdu.extend(u16::try_from(token.len()).unwrap().to_le_bytes());
+        pdu.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        pdu.extend_from_slice(body);
+        pdu.extend([10, 6, pad_length, 0, 0, 0, 0, 0]);
+        pdu.extend_from_slice(token);
+        pdu
+    }
+
+    #[test]
+    fn body_padding_verifier_and_token_are_told_apart() {
+        let mut pdu = Received::read(response(b"stub----", 4, b"token")).unwrap();
+        assert_eq!(&pdu.body()[8..], b"stub");
+        assert_eq!(pdu.token(), b"token");
+        let parts = pdu.parts(24).unwrap();
+        assert_eq!(parts.clear.len(), 24);
+        assert_eq!(parts.sealed, b"stub----");
+        assert_eq!(parts.trailer, [10, 6, 4, 0, 0, 0, 0, 0]);
+        assert_eq!(parts.token, b"token");
+    }
+
+    #[test]
+    fn lengths_that_lie_are_found() {
+        let problem = |bytes: Vec<u8>| Received::read(bytes).unwrap_err().problem;
+        let good = response(b"stub----", 4, b"token");
+        assert_eq!(problem(good[..good.len() - 1].to_vec()), PduProblem::Length);
+        assert_eq!(problem(good[..15].to_vec()), PduProblem::Length);
+        for (auth_length, wanted) in
+            [(21, None), (22, Some(PduProblem::AuthLength)), (0xffff, Some(PduProblem::AuthLength))]
+        {
+            let mut pdu = good.clone();
+            pdu[10..12].copy_from_slice(&u16::try_from(auth_length).unwrap().to_le_bytes());
+            assert_eq!(Received::read(pdu).err().map(|bad| bad.problem), wanted, "{auth_length}");
+        }
+        assert_eq!(problem(response(b"stub", 255, b"token")), PduProblem::Padding);
+        let mut reaching_into_the_header = Received::read(response(b"stub", 5, b"token")).unwrap();
+        assert_eq!(reaching_into_the_header.parts(24).unwrap_err().problem, PduProblem::Padding);
+        let mut short = Received::read(response(b"", 0, b"token")).unwrap();
+        assert_eq!(short.parts(32).unwrap_err().problem, PduProblem::Cut);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken_or_refused(
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..100),
+            kind in 0_u8..20,
+            auth_length in 0_u8..100,
+            clear in 16_usize..40,
+        ) {
+            if bytes.len() >= 16 {
+                let length = u8::try_from(bytes.len()).unwrap();
+                bytes[..12].copy_from_slice(&[5, 0, kind, 3, 16, 0, 0, 0, length, 0, auth_length, 0]);
+            }
+            let length = bytes.len();
+            if let Ok(mut pdu) = Received::read(bytes) {
+                prop_assert!(pdu.body().len() + pdu.token().len() + 16 <= length);
+                let whole = pdu.parts(clear).map(|parts| {
+                    parts.clear.len() + parts.sealed.len() + parts.trailer.len() + parts.token.len()
+                });
+                prop_assert!(whole.is_err() || whole == Ok(length));
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Batches say what the changes said, once each; answers count only when they are whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rollcall_identity::directory::Group;
+use rollcall_identity::{
+    Cause, Change, Cursor, Effect, GroupSet, Kind, Membership, Name, Origin, Posture, Precision,
+    Principal, Producer, Revision, Rule, Session, Timestamp,
+};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn cause(kind: Kind) -> Cause {
+    let at = Timestamp::from_millis(1_795_287_032_353);
+    let [producer, client, form] = ["ptim", "fw1", "json"].map(name);
+    let origin = Arc::new(Origin { kind: Producer::Ptim, producer, client, form });
+    Cause { kind, at, seen: at, origin, rule: Rule::FirstUser }
+}
+
+fn groups(names: &[&str]) -> GroupSet {
+    let group = |text: &&str| {
+        let dn = format!("CN={text},DC=corp").into();
+        Arc::new(Group { name: name(text), domain: name("corp.example"), dn, sid: None })
+    };
+    GroupSet::new(names.iter().map(group).collect())
+}
+
+fn session(address: &str, user: Option<&str>, device: Option<&str>) -> Session {
+    let cause = cause(Kind::VpnUp);
+    Session {
+        address: address.parse().unwrap(),
+        principal: user.map(|user| Principal::parse(user, None).unwrap()),
+        device: device.map(name),
+        roles: None,
+        membership: Membership::default(),
+        posture: None,
+        since: cause.at,
+        confirmed: cause.at,
+        proof: rollcall_identity::Proof::default(),
+        precision: Precision::Millisecond,
+        expires: cause.at,
+        revision: Revision(7),
+        cause,
+    }
+}
+
+fn came(revision: u64, session: Session) -> Change {
+    let (address, cause) = (session.address, session.cause.clone());
+    let after = Some(Arc::new(session));
+    let (revision, effect) = (Revision(revision), Effect::Began);
+    Change { revision, address, effect, before: None, after, cause }
+}
+
+fn left(revision: u64, address: &str, before: Option<Session>) -> Change {
+    let (revision, effect, cause) = (Revision(revision), Effect::Ended, cause(Kind::Expiry));
+    let address = address.parse().unwrap();
+    Change { revision, address, effect, before: before.map(Arc::new), after: None, cause }
+}
+
+fn written(changes: &[Change]) -> Value {
+    let next = Cursor::new(5, Revision(9));
+    serde_json::to_value(Batch::new(changes, None, &next)).unwrap()
+}
+
+#[test]
+fn a_batch_is_what_the_description_says() {
+    let alice = Session {
+        membership: Membership { user: Some(groups(&["staff"])), device: None },
+        posture: Some(Posture::Quarantine),
+        roles: Some([name("vpn")].into()),
+        ..session("10.0.0.7", Some("alice@corp"), Some("pc1"))
+    };
+    let changes = [came(8, alice), left(9, "2001:db8::7", None)];
+    let (after, next) = (Cursor::new(5, Revision(7)), Cursor::new(5, Revision(9)));
+    let batch = Batch::new(&changes, Some(&after), &next).within("sync");
+    assert_eq!(batch.tally().all(), 6);
+    assert_eq!(
+        serde_json::to_value(&batch).unwrap(),
+        json!({
+            "synchronisation": "sync", "after": "5.7", "next": "5.9", "epoch": 5,
+            "groups": [{"revision": 8, "name": "staff", "domain": "corp.example"}],
+            "users": [{"revision": 8, "name": "alice", "domain": "corp", "groups": [0]}],
+            "devices": [{"revision": 8, "name": "pc1", "groups": null}],
+            "sessions": [
+                {"revision": 8, "address": "10.0.0.7", "presence": "present", "event": "vpn_up",
+                 "at": "2026-11-21T18:50:32.353Z", "since": "2026-11-21T18:50:32.353Z",
+                 "user": "alice", "domain": "corp", "device": "pc1", "roles": ["vpn"]},
+                {"revision": 9, "address": "2001:db8::7", "presence": "gone", "event": "expiry",
+                 "at": "2026-11-21T18:50:32.353Z"}
+            ],
+            "states": [{"revision": 8, "address": "10.0.0.7", "posture": "quarantine",
+                        "at": "2026-11-21T18:50:32.353Z"}],
+        })
+    );
+}
+
+#[test]
+fn a_user_of_two_addresses_is_listed_once_with_what_is_known_last() {
+    let of = |address: &str, member: &[&str]| Session {
+        membership: Membership { user: Some(groups(member)), device: None },
+        ..session(address, Some("alice@corp"), None)
+    };
+    let changes = [came(1, of("10.0.0.1", &["staff"])), came(2, of("10.0.0.2", &["lab", "staff"]))];
+    let batch = written(&changes);
+    assert_eq!(batch["users"].as_array().unwrap().len(), 1);
+    let names = batch["users"][0]["groups"].as_array().unwrap().iter();
+    let names = names.map(|place| &batch["groups"][place.as_u64().unwrap() as usize]["name"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["lab", "staff"]);
+    assert_eq!(
+        (&batch["users"][0]["revision"], batch["groups"].as_array().unwrap().len()),
+        (&json!(2), 2)
+    );
+}
+
+#[test]
+fn the_published_description_is_current() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs/secure-edge.openapi.json");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, openapi()).unwrap();
+    }
+    let how = "docs/secure-edge.openapi.json is old: BLESS=1 cargo test -p rollcall-wire published";
+    assert!(std::fs::read_to_string(&path).is_ok_and(|text| text == openapi()), "{how}");
+    let described: Value = serde_json::from_str(&openapi()).unwrap();
+    for path in [
+        path::ONBOARD,
+        path::TOKEN,
+        path::POSITION,
+        path::REPORTS,
+        path::SYNCHRONISE,
+        path::SYNCHRONISED,
+        path::DIGEST,
+    ] {
+        assert!(described["paths"][path].is_object(), "{path}");
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_add_up_acknowledges_nothing() {
+    let sent = Tally { sessions: 2, users: 1, ..Tally::default() };
+    let read = |answer: Value| Taken::read(answer.to_string().as_bytes(), sent, "5.9");
+    let whole = json!({"position": "5.9", "accepted": 2, "duplicates": 1});
+    assert_eq!(read(whole).unwrap().accepted, 2);
+    let refusing = |list: &str, index| {
+        let refused = json!({"list": list, "index": index, "reason": "too long"});
+        json!({"position": "5.9", "accepted": 2, "duplicates": 0, "refused": [refused]})
+    };
+    assert_eq!(read(refusing("sessions", 1)).unwrap().refused[0].reason, "too long");
+    assert_eq!(read(refusing("sessions", 2)), Err(BadAnswer::Stranger));
+    assert_eq!(read(refusing("users", 1)), Err(BadAnswer::Stranger));
+    let elsewhere = json!({"position": "5.8", "accepted": 3, "duplicates": 0});
+    assert_eq!(read(elsewhere), Err(BadAnswer::Position));
+    let few = json!({"position": "5.9", "accepted": 2, "duplicates": 0});
+    assert_eq!(read(few), Err(BadAnswer::Count { told: 2, sent: 3 }));
+    let many = json!({"position": "5.9", "accepted": u64::MAX, "duplicates": u64::MAX});
+    assert!(matches!(read(many), Err(BadAnswer::Count { .. })));
+    assert!(matches!(Taken::read(b"{\"position\":", sent, "5.9"), Err(BadAnswer::Shape { .. })));
+}
+
+#[test]
+fn secrets_that_would_break_a_header_are_refused_and_never_shown() {
+    let canary = "canary-of-a-secret";
+    let with = |id: &str, secret: &str| {
+        Credentials::read(json!({"client_id": id, "client_secret": secret}).to_string().as_bytes())
+    };
+    let good = with("collector-1", canary).unwrap();
+    assert!(!format!("{good:?}").contains(canary));
+    for (id, secret) in [("a:b", canary), ("", canary), ("a", ""), ("a", "x\r\ny"), ("a\n", "x")] {
+        let error = with(id, secret).unwrap_err();
+        assert!(matches!(error, BadAnswer::Unusable(_)) && !error.to_string().contains(canary));
+    }
+    let token = json!({"access_token": canary, "expires_in": 60}).to_string();
+    let token = Token::read(token.as_bytes()).unwrap();
+    assert!(!format!("{token:?}").contains(canary) && token.expires_in == Some(60));
+    assert!(Token::read(br#"{"access_token":"a b"}"#).is_err());
+    let cut = Token::read(format!("{{\"access_token\":\"{canary}").as_bytes()).unwrap_err();
+    assert!(!cut.to_string().contains(canary));
+}
+
+#[test]
+fn what_the_other_side_says_forges_no_line_of_a_log() {
+    let said = |detail: &str| Problem::read(json!({"detail": detail}).to_string().as_bytes());
+    assert_eq!(said("no\nroom\u{202e}!").as_deref(), Some("no room!"));
+    assert_eq!(said(&"x".repeat(999)).unwrap().len(), 200);
+    assert_eq!(Problem::read(b"<html>"), None);
+    assert_eq!(Problem::read(b"{\"title\":\"Busy\"}").as_deref(), Some("Busy"));
+}
+
+fn any_session() -> impl Strategy<Value = Session> {
+    let user = prop::option::of("[a-c]@[xy]");
+    let device = prop::option::of("pc[12]");
+    let member = prop::option::of(prop::collection::vec("[g-i]", 0..3));
+    (0u8..12, user, device, member).prop_map(|(host, user, device, member)| {
+        let of = |list: &Vec<String>| groups(&list.iter().map(String::as_str).collect::<Vec<_>>());
+        let membership = Membership { user: member.as_ref().map(of), device: None };
+        Session {
+            membership,
+            ..session(&format!("10.0.0.{host}"), user.as_deref(), device.as_deref())
+        }
+    })
+}
+
+proptest! {
+    /// Whoever reads only the batch knows of each session what the change said, groups included.
+    #[test]
+    fn a_batch_can_be_understood_alone(sessions in prop::collection::vec(any_session(), 0..20)) {
+        let mut last = BTreeMap::new();
+        for session in sessions {
+            last.insert(session.address, session);
+        }
+        // In a real directory a user has one set of groups; the last told is the one that stays.
+        let changes: Vec<Change> =
+            last.into_values().enumerate().map(|(at, s)| came(at as u64 + 1, s)).collect();
+        let batch = written(&changes);
+        for (report, change) in batch["sessions"].as_array().unwrap().iter().zip(&changes) {
+            let session = change.after.as_ref().unwrap();
+            let principal = session.principal.as_ref();
+            prop_assert_eq!(report["address"].as_str().unwrap(), session.address.to_string());
+            prop_assert_eq!(report["user"].as_str(), principal.map(|p| p.user.as_str()));
+            prop_assert_eq!(report["device"].as_str(), session.device.as_ref().map(Name::as_str));
+            let Some(principal) = principal else { continue };
+            let users = batch["users"].as_array().unwrap().iter();
+            let mut users = users.filter(|user| {
+                user["name"] == principal.user.as_str() && user["domain"] == report["domain"]
+            });
+            let user = users.next().unwrap();
+            prop_assert!(users.next().is_none(), "listed once");
+            let same = |other: &&Change| {
+                other.after.as_ref().unwrap().principal.as_ref() == Some(principal)
+            };
+            let latest = changes.iter().rev().find(same).unwrap().after.as_ref().unwrap();
+            let wanted = latest.membership.user.as_ref().map(|set| {
+                set.as_slice().iter().map(|group| group.name.to_string()).collect::<Vec<_>>()
+            });
+            let told = user["groups"].as_array().map(|places| {
+                let named = |place: &Value| {
+                    let group = &batch["groups"][place.as_u64().unwrap() as usize];
+                    group["name"].as_str().unwrap().to_owned()
+                };
+                places.iter().map(named).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(told, wanted);
+        }
+    }
+
+    /// Two digests are equal when the sessions are, in whatever order and by whatever way.
+    #[test]
+    fn digests_tell_what_is_held_and_not_how_it_came(
+        kept in prop::collection::vec(any_session(), 1..12),
+        passing in any_session(),
+    ) {
+        let held: BTreeMap<_, _> = kept.into_iter().map(|s| (s.address, s)).collect();
+        let (mut one, mut other) = (Digest::default(), Digest::default());
+        held.values().for_each(|session| one.toggle(session));
+        other.toggle(&passing);
+        held.values().rev().for_each(|session| other.toggle(session));
+        other.toggle(&passing);
+        prop_assert_eq!(&one, &other);
+        let theirs: Vec<String> = (0..DIGEST_PAGES).map(|page| other.hex(page)).collect();
+        prop_assert_eq!(one.differing(&theirs).count(), 0);
+        let first = held.values().next().unwrap();
+        one.toggle(&Session { device: Some(name("another")), ..first.clone() });
+        let page = Digest::page(first.address);
+        prop_assert_eq!(one.differing(&theirs).collect::<Vec<_>>(), [page]);
+        prop_assert_eq!(one.differing(&[]).count(), DIGEST_PAGES);
+    }
+
+    #[test]
+    fn no_answer_does_harm(body: Vec<u8>, text in "[{}\\[\\]\":,a-z_0-9 ]{0,80}") {
+        for body in [body.as_slice(), text.as_bytes()] {
+            let sent = Tally { sessions: 3, ..Tally::default() };
+            if let Ok(taken) = Taken::read(body, sent, "1.2") {
+                prop_assert_eq!(taken.position.as_str(), "1.2");
+            }
+            let _ = (Credentials::read(body), Token::read(body), Digests::read(body));
+            let _ = (read::<Place>(body), read::<Ended>(body));
+            if let Some(said) = Problem::read(body) {
+                prop_assert!(said.chars().count() <= 200 && !said.chars().any(char::is_control));
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Entries that say no more and no less than the changes, and answers that are looked through.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rollcall_identity::{
+    Cause, Effect, Kind, Membership, Name, Origin, Posture, Precision, Principal, Producer,
+    Revision, Rule, Session, Timestamp,
+};
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn change(user: &str, roles: &[String], present: Option<()>) -> Change {
+    let at = Timestamp::from_millis(1_795_287_032_353);
+    let [producer, client, form] = ["ptim", "fw1", "json"].map(name);
+    let origin = Arc::new(Origin { kind: Producer::Ptim, producer, client, form });
+    let cause = Cause { kind: Kind::Login, at, seen: at, origin, rule: Rule::FirstUser };
+    let session = Arc::new(Session {
+        address: "10.0.0.7".parse().unwrap(),
+        principal: Some(Principal::parse(user, Some(&name("corp"))).unwrap()),
+        device: Some(name("pc<1>")),
+        roles: Some(roles.iter().map(|role| name(role)).collect()),
+        membership: Membership::default(),
+        posture: Some(Posture::Healthy),
+        since: at,
+        confirmed: at,
+        proof: rollcall_identity::Proof::default(),
+        precision: Precision::Millisecond,
+        expires: at,
+        revision: Revision(7),
+        cause: cause.clone(),
+    });
+    let (address, revision) = (session.address, Revision(7));
+    match present {
+        Some(()) => {
+            let after = Some(session);
+            Change { revision, address, effect: Effect::Began, before: None, after, cause }
+        }
+        None => {
+            let before = Some(session);
+            Change { revision, address, effect: Effect::Ended, before, after: None, cause }
+        }
+    }
+}
+
+/// The texts of all elements called `wanted`.
+fn texts(document: &str, wanted: &str) -> Vec<String> {
+    let (mut reader, mut found, mut open) = (Reader::from_str(document), Vec::new(), false);
+    loop {
+        match reader.read_event().unwrap() {
+            Xml::Start(start) if start.local_name().as_ref() == wanted => {
+                open = true;
+                found.push(String::new());
+            }
+            Xml::Text(text) if open => {
+                found.last_mut().unwrap().push_str(&text);
+            }
+            Xml::GeneralRef(entity) if open => {
+                let named = entity.resolve_char_ref().unwrap();
+                let char = named.unwrap_or_else(|| match &*entity {
+                    "amp" => '&',
+                    "lt" => '<',
+                    "gt" => '>',
+                    "quot" => '"',
+                    "apos" => '\'',
+                    other => panic!("entity {other}"),
+                });
+                found.last_mut().unwrap().push(char);
+            }
+            Xml::End(end) if end.local_name().as_ref() == wanted => open = false,
+            Xml::Eof => return found,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_logon_and_a_logoff_are_posted_together() {
+    let changes = [change("alice", &["staff".into()], Some(())), change("bob", &[], None)];
+    let mut out = Vec::new();
+    let answer = entries(&changes, ROLES, &mut out);
+    assert_eq!((answer.reports, answer.roles_left_out), (2, 0));
+    let document = String::from_utf8(out).unwrap();
+    assert_eq!(texts(&document, "operation"), ["logon", "logoff"]);
+    assert_eq!(texts(&document, "user"), ["alice", "bob"]);
+    assert_eq!(texts(&document, "timestamp")[0], "2026-11-21T18:50:32.353Z");
+    assert!(document.contains("<value>pc&lt;1&gt;</value>"), "{document}");
+}
+
+#[test]
+fn no_more_than_two_hundred_roles_whatever_is_asked_for() {
+    let roles: Vec<String> = (0..250).map(|n| format!("g{n}")).collect();
+    let mut out = Vec::new();
+    let answer = entries(&[change("alice", &roles, Some(()))], 1000, &mut out);
+    assert_eq!(answer.roles_left_out, 50);
+    assert_eq!(texts(&String::from_utf8(out).unwrap(), "role").len(), 200);
+}
+
+#[test]
+fn an_answer_of_success_may_still_say_an_error() {
+    for fine in ["", "OK", "<ok/>", "<userfw-response><status>done</status></userfw-response>"] {
+        assert_eq!(accepted(fine.as_bytes()), Ok(()), "{fine}");
+    }
+    let error = accepted(b"<r><rpc-error><m>bad\nIP</m> address</rpc-error></r>");
+    assert_eq!(error, Err(Unaccepted::Error("bad IP address".to_owned())));
+    assert_eq!(accepted(b"<r><error/></r>"), Err(Unaccepted::Error(String::new())));
+    assert_eq!(accepted(b"<!DOCTYPE HTML><p>log in"), Err(Unaccepted::Page));
+    assert_eq!(accepted(b"<html><body>log in</body></html>"), Err(Unaccepted::Page));
+    for cut in ["<r>", "<r><a></r>", "<r", "</r>"] {
+        assert_eq!(accepted(cut.as_bytes()), Err(Unaccepted::Broken), "{cut}");
+    }
+}
+
+proptest! {
+    /// A user can be called anything that is a name, and is still one user of one entry.
+    #[test]
+    fn no_name_breaks_out_of_its_element(text in "[ -~é<&\"'>]{1,40}") {
+        prop_assume!(Principal::parse(&text, None).is_ok());
+        let change = change(&text, &["r&d".into()], Some(()));
+        let mut out = Vec::new();
+        entries(std::slice::from_ref(&change), ROLES, &mut out);
+        let document = String::from_utf8(out).unwrap();
+        let principal = change.after.as_ref().unwrap().principal.clone().unwrap();
+        prop_assert_eq!(texts(&document, "user"), [principal.user.as_str()]);
+        prop_assert_eq!(texts(&document, "userfw-entry").len(), 1);
+        prop_assert_eq!(texts(&document, "role"), ["r&d"]);
+    }
+
+    #[test]
+    fn no_answer_does_harm(body: Vec<u8>, text in "[<>/a-z!\\[\\]&;?= -]{0,60}") {
+        for body in [body.as_slice(), text.as_bytes()] {
+            if let Err(Unaccepted::Error(said)) = accepted(body) {
+                prop_assert!(said.len() <= 4 * SAID && !said.chars().any(char::is_control));
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Real security logs of Windows servers: every record of them, what it comes to, and who is where
+//! in the end. The logs are others' recordings and not part of this tree.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rollcall_identity::logon::{Fields, Outcome, Reader, Record, Role, Settings};
+use rollcall_identity::{Authority, Kind, Name, Revision, Rules, Table, Timestamp};
+use serde_json::Value;
+
+use crate::harness::{run, skip};
+
+/// The fields of a record as `records.py` writes them.
+struct Written<'a>(&'a Value);
+
+impl Fields for Written<'_> {
+    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.0.get(name)?.as_str().map(Cow::Borrowed)
+    }
+}
+
+/// The folder of recorded logs: `ROLLCALL_DATA`, or `shared/data` beside the repository.
+fn recorded(file: &str) -> Option<PathBuf> {
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut folders = folders.map(|folder| folder.join("shared/data"));
+    let named = std::env::var_os("ROLLCALL_DATA").map(PathBuf::from);
+    let folder = named.or_else(|| folders.find(|folder| folder.is_dir()))?;
+    Some(folder.join("windows").join(file)).filter(|path| path.is_file())
+}
+
+/// The records of a log, in their order; `None` when this machine has no such log, or nothing that
+/// reads it.
+fn records(story: &str, file: &str) -> Option<Vec<Value>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("target/peers/dc-simulator/bin/python");
+    let Some(path) = recorded(file) else {
+        skip(story, &format!("there is no recording {file}"));
+        return None;
+    };
+    if !python.is_file() {
+        skip(story, "the simulator of a domain controller is not installed");
+        return None;
+    }
+    let script = root.join("tests/peers/dc-simulator/records.py");
+    let output = run(&python, &[script.as_path(), &path]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+fn text<'a>(record: &'a Value, field: &str) -> &'a str {
+    record[field].as_str().unwrap()
+}
+
+/// What `computer` wrote, read in its role: how many records come to what, and who is where then.
+fn follow(records: &[Value], computer: &str, role: Role) -> (Vec<(String, u32)>, Vec<String>) {
+    let name = |text: &str| Name::new(text).unwrap();
+    let mut reader = Reader::new(Settings::of(role), &name("event_log"), &name("server"));
+    let mut rules = Rules::default();
+    let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
+    let authority = Authority { kinds, ..Authority::default() };
+    rules.authorities.insert((name("event_log"), name("server")), authority);
+    let (mut table, mut counts) = (Table::default(), BTreeMap::new());
+    for (position, record) in records.iter().enumerate() {
+        if text(record, "computer") != computer {
+            continue;
+        }
+        let time: Timestamp = text(record, "time").parse().unwrap();
+        let fields = Written(&record["fields"]);
+        let record = Record {
+            id: u16::try_from(record["id"].as_u64().unwrap()).unwrap(),
+            time,
+            record_id: record["record"].as_u64().unwrap(),
+            computer,
+            channel: text(record, "channel"),
+            provider: text(record, "provider"),
+            keywords: record["keywords"].as_u64().unwrap(),
+            fields: &fields,
+        };
+        let came_to = match reader.read(&record, time) {
+            Outcome::Event(event) => {
+                table.apply(Revision(position as u64 + 1), &event, &rules);
+                event.kind.as_str()
+            }
+            Outcome::Unplaced(_) => "unplaced",
+            Outcome::Ignored(reason) => reason.as_str(),
+        };
+        *counts.entry(came_to.to_owned()).or_default() += 1;
+    }
+    let mut there: Vec<String> = table
+        .sessions()
+        .map(|session| match (&session.principal, &session.device) {
+            (Some(user), _) => format!("{user} at {}", session.address),
+            (None, device) => format!("<{}> at {}", device.as_ref().unwrap(), session.address),
+        })
+        .collect();
+    there.sort();
+    (counts.into_iter().collect(), there)
+}
+
+/// A computer of a recording: its role, what its records come to, and who is where in the end.
+type Expected<'a> = (&'a str, Role, &'a [(&'a str, u32)], &'a [&'a str]);
+
+/// Every record of `file` comes to what is expected of the computer that wrote it.
+#[track_caller]
+fn comes_to(story: &str, file: &str, expected: &[Expected<'_>]) {
+    let Some(records) = records(story, file) else { return };
+    for (computer, role, counts, sessions) in expected {
+        let (counted, there) = follow(&records, computer, *role);
+        let counted: Vec<_> = counted.iter().map(|(what, n)| (what.as_str(), *n)).collect();
+        assert_eq!(counted, *counts, "{file} {computer}");
+        assert_eq!(there, *sessions, "{file} {computer}");
+    }
+    let computers = records.iter().map(|record| text(record, "computer"));
+    let strange = computers.filter(|known| expected.iter().all(|(computer, ..)| computer != known));
+    assert_eq!(strange.count(), 0, "{file}: a computer that nothing is expected of");
+}
+
+/// HealthMailbox accounts, the server's own as SYSTEM, services; at fe80::, ::1, 127.0.0.1 and its own
+/// address. Nobody works there.
+#[test]
+fn an_idle_exchange_server_is_all_noise() {
+    comes_to(
+        "an_idle_exchange_server_is_all_noise",
+        "proxylogon_ssrf_rce_poc.zip",
+        &[(
+            "MXS01.azsentinel.local",
+            Role::Exchange,
+            // 11: nine ends of connections, and two services (type 5).
+            &[("logon_type", 11), ("noise", 5), ("not_of_domain", 14), ("not_read", 5197)],
+            &[],
+        )],
+    );
+}
+
+/// Somebody tries passwords for names: 37 times in vain. Two accounts need no pre-authentication, so
+/// that anybody gets a ticket for them; of three the password was guessed, which no log can tell from
+/// their owners' logon. The last of those is there then.
+#[test]
+fn of_guessed_passwords_only_the_right_ones_are_logins() {
+    comes_to(
+        "of_guessed_passwords_only_the_right_ones_are_logins",
+        "kerberos_user_enumeration.evtx",
+        &[(
+            "rootdc1.offsec.lan",
+            Role::DomainController,
+            &[("failure", 37), ("login", 3), ("unproven", 2)],
+            &["dsrm@offsec.lan at 10.23.123.11"],
+        )],
+    );
+}
+
+/// Bob, who is there, gets a ticket of Alice's in the same way. The controller's own logons are
+/// SYSTEM's, and once it asks for a ticket to itself.
+#[test]
+fn a_roasted_account_displaces_nobody() {
+    comes_to(
+        "a_roasted_account_displaces_nobody",
+        "asrep_roasting_security.evtx",
+        &[(
+            "DC-Server-1.labcorp.local",
+            Role::DomainController,
+            &[
+                ("login", 2),
+                ("logon_type", 12),
+                ("not_of_domain", 11),
+                ("not_read", 14),
+                ("refresh", 2),
+                ("to_itself", 1),
+                ("unproven", 1),
+            ],
+            &["bob@labcorp.local at 192.168.1.2"],
+        )],
+    );
+}
+
+/// A forged ticket names a user who does not exist. Tickets begin nothing; a connection with one does,
+/// at a file server, and its SID (of the Administrator) is there for a directory to see.
+#[test]
+fn a_forged_ticket_begins_nothing_at_a_controller() {
+    let story = "a_forged_ticket_begins_nothing_at_a_controller";
+    let dc = [("refresh", 8), ("to_itself", 2)];
+    let controller = ("rootdc1.offsec.lan", Role::DomainController, &dc[..], &[][..]);
+    comes_to(story, "golden_ticket_4769.evtx", &[controller]);
+    let there = ["admmig@offsec at 10.23.23.9"];
+    let server = ("fs02.offsec.lan", Role::Exchange, &[("login", 10)][..], &there[..]);
+    comes_to(story, "golden_ticket_4624.evtx", &[server]);
+}
+
+/// A computer's account is renamed to the controller's name without `$` and logs on: by its name a
+/// user. Only the SID tells a directory that it is a computer; the ticket to itself is ignored.
+#[test]
+fn a_renamed_computer_is_known_by_its_sid_alone() {
+    comes_to(
+        "a_renamed_computer_is_known_by_its_sid_alone",
+        "samaccount_spoofing_dc.evtx",
+        &[(
+            "01566s-win16-ir.threebeesco.com",
+            Role::DomainController,
+            &[
+                ("login", 6),
+                ("not_of_domain", 1),
+                ("not_read", 9),
+                ("refresh", 1),
+                ("to_itself", 1),
+            ],
+            &["01566s-win16-ir@threebeesco.com at 172.16.66.19"],
+        )],
+    );
+}
+
+/// One user of a small domain, who runs an attack's tool from one computer against two others.
+#[test]
+fn a_day_of_a_small_domain_has_one_user_and_its_devices() {
+    let there = ["pgustavo@theshire.local at 172.18.39.5"];
+    let visited = |failures, others| {
+        [("failure", failures), ("login", 1), ("logon_type", 4), ("no_address", 4), others]
+    };
+    comes_to(
+        "a_day_of_a_small_domain_has_one_user_and_its_devices",
+        "purplesharp_ad_playbook_I.zip",
+        &[
+            (
+                "MORDORDC.theshire.local",
+                Role::DomainController,
+                // The tool tries passwords; computers ask for tickets to themselves.
+                &[
+                    ("device_seen", 3),
+                    ("failure", 157),
+                    ("login", 5),
+                    ("logon_type", 23),
+                    ("no_address", 4),
+                    ("not_of_domain", 27),
+                    ("not_read", 1353),
+                    ("refresh", 14),
+                    ("to_itself", 3),
+                ],
+                &[
+                    "<wec> at 172.18.38.6",
+                    "<workstation6> at 172.18.39.6",
+                    "<workstation7> at 172.18.39.7",
+                    "pgustavo@theshire.local at 172.18.39.5",
+                ],
+            ),
+            // Somebody connected to it from the computer where they are.
+            ("WORKSTATION6.theshire.local", Role::Exchange, &visited(3, ("not_read", 504)), &there),
+            ("WORKSTATION7.theshire.local", Role::Exchange, &visited(3, ("not_read", 506)), &there),
+            (
+                "WORKSTATION5.theshire.local",
+                Role::Exchange,
+                &[("failure", 7), ("not_read", 213)],
+                &[],
+            ),
+        ],
+    );
+}
+
+/// The same user, by remote desktop from 1.2.3.4. The controller knows where the tickets are used, and
+/// hears nothing of the client.
+#[test]
+fn a_visit_by_remote_desktop_moves_nobody_at_a_controller() {
+    comes_to(
+        "a_visit_by_remote_desktop_moves_nobody_at_a_controller",
+        "rdp_interactive_taskmanager_lsass_dump.zip",
+        &[
+            (
+                "MORDORDC.theshire.local",
+                Role::DomainController,
+                &[
+                    ("device_seen", 2),
+                    ("login", 5),
+                    ("logon_type", 10),
+                    ("not_of_domain", 6),
+                    ("not_read", 180),
+                    ("refresh", 3),
+                ],
+                &["<wec> at 172.18.38.6", "pgustavo@theshire.local at 172.18.39.5"],
+            ),
+            (
+                "WORKSTATION5.theshire.local",
+                Role::Exchange,
+                // Network level authentication comes first, as a connection of type 3.
+                &[("failure", 13), ("login", 1), ("logon_type", 10), ("not_read", 540)],
+                &["pgustavo@theshire at 1.2.3.4"],
+            ),
+            ("WORKSTATION6.theshire.local", Role::Exchange, &[("not_read", 23)], &[]),
+        ],
+    );
+}

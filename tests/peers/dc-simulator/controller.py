@@ -1,0 +1,100 @@
+"""A domain controller: its security log, who follows it, and how it shall misbehave."""
+
+import asyncio
+from datetime import datetime, timezone
+
+import binxml
+import manifest
+
+
+class Log:
+    """The security log: (record id, event id, result set), the oldest first."""
+
+    def __init__(self):
+        self.records = []
+        self.next = 1
+        # Records from before this one are gone: the log was cleared, or rolled over.
+        self.first = 1
+        self.grown = asyncio.Event()
+
+    def append(self, record, number, result_set):
+        """One more, with the record id that is in it."""
+        self.records.append((record, number, result_set))
+        self.next = max(self.next, record + 1)
+        self.wake()
+
+    def wake(self):
+        """Everybody who waits for events looks again."""
+        self.grown.set()
+        self.grown = asyncio.Event()
+
+    def keep(self, count):
+        """Only the newest `count` records are left."""
+        self.records = self.records[len(self.records) - count:] if count else []
+        self.first = self.records[0][0] if self.records else self.next
+
+    def after(self, record, wanted, count):
+        """At most `count` records after `record` whose event id is wanted."""
+        found = [kept for kept in self.records if kept[0] > record]
+        return [kept for kept in found if not wanted or kept[1] in wanted][:count]
+
+
+class Faults:
+    """What goes wrong, and how often; set over the control socket."""
+
+    def __init__(self):
+        self.statuses = {}
+        self.cut_at = None
+        self.seconds = 0.0
+        self.silent = False
+        self.empty = 0x5B4
+
+    def cut(self, length):
+        """After how many bytes of a PDU of `length` the connection breaks, once."""
+        at, self.cut_at = self.cut_at, None
+        return None if at is None else min(at, length - 1)
+
+    def status(self, call):
+        """The error that `call` is to answer with now, or 0."""
+        status, times = self.statuses.get(call, (0, 0))
+        if times > 1:
+            self.statuses[call] = (status, times - 1)
+        else:
+            self.statuses.pop(call, None)
+        return status
+
+
+class Controller:
+    """One domain controller at one address."""
+
+    def __init__(self, address, computer):
+        self.address, self.computer = address, computer
+        self.log, self.faults = Log(), Faults()
+        # What a reboot forgets: the handles it gave out, and who is connected.
+        self.handles = {}
+        self.connections = set()
+        self.calls = {}
+
+    def happen(self, said):
+        """One event, as the manifest has it but for what is said; returns its record id."""
+        number, record = said["id"], said.get("record", self.log.next)
+        moment = said.get("at")
+        moment = datetime.fromisoformat(moment) if moment else datetime.now(timezone.utc)
+        failed = said.get("failed", number in manifest.FAILED)
+        system = {
+            "id": number,
+            "record": record,
+            "time": moment,
+            "computer": said.get("computer", self.computer),
+            "keywords": manifest.FAILURE if failed else manifest.SUCCESS,
+        }
+        fragment = binxml.event(system, manifest.fields(number, said))
+        self.log.append(record, number, binxml.result_set(fragment, record))
+        return record
+
+    def reboot(self):
+        """Handles are worth nothing any more, connections break, and the log tells of the start."""
+        self.handles.clear()
+        for writer in list(self.connections):
+            writer.transport.abort()
+        self.happen({"id": 4608})
