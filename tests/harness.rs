@@ -1,6 +1,7 @@
 //! The stage of the stories: the real server, firewalls that poll it, senders, and patience.
 
 mod authority;
+mod controller;
 mod lines;
 mod metrics;
 mod peer;
@@ -12,6 +13,7 @@ mod stream;
 mod waiting;
 
 pub(crate) use authority::Authority;
+pub(crate) use controller::{Controller, PASSWORD};
 pub(crate) use lines::{Vpn, frame_3164};
 pub(crate) use metrics::{Account, Metrics};
 pub(crate) use peer::{Running, peer, run, skip};

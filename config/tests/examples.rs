@@ -5,7 +5,8 @@ use toml::Value;
 use super::*;
 
 /// Every example, by name.
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 5] = [
+    ("active_directory", include_str!("../examples/active_directory.toml")),
     ("branch-office", include_str!("../examples/branch-office.toml")),
     ("ptim", include_str!("../examples/ptim.toml")),
     ("syslog", include_str!("../examples/syslog.toml")),
@@ -19,7 +20,7 @@ pub(super) fn prepared(scratch: &Scratch, name: &str) -> Result<Settings, Proble
     for path in leaves(&table) {
         let text = match path.rsplit('.').next().unwrap() {
             "secret_file" | "secret_credential" => HASH,
-            "certificate" | "key" | "client_ca" => "PEM",
+            "certificate" | "key" | "client_ca" | "ca" => "PEM",
             _ => continue,
         };
         scratch.file(at(&table, &path).as_str().unwrap(), text, 0o600);
@@ -43,8 +44,8 @@ fn every_example_is_read() {
 }
 
 /// What an example needs besides itself: files, credentials, variables.
-const NEEDS: [&str; 6] =
-    ["certificate", "key", "client_ca", "secret_file", "secret_credential", "secret_env"];
+const NEEDS: [&str; 7] =
+    ["certificate", "key", "client_ca", "ca", "secret_file", "secret_credential", "secret_env"];
 
 #[test]
 fn the_heading_of_every_example_says_how_to_make_what_it_needs() {

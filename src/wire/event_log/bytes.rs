@@ -96,7 +96,7 @@ mod tests {
         assert_eq!((bytes.peek(), bytes.u8(), bytes.u16()), (Ok(1), Ok(1), Ok(2)));
         let mut part = bytes.part(4).unwrap();
         assert_eq!((part.at(), part.left()), (3, 4));
-        assert_eq!(part.array::<8>(), Err(Short { at: 3 }));
+        assert_eq!(part.take(5), Err(Short { at: 3 }));
         assert_eq!(part.u32(), Ok(3));
         assert_eq!((part.peek(), part.rest()), (Err(Short { at: 7 }), &[][..]));
         assert_eq!(bytes.take(2), Err(Short { at: 7 }));
