@@ -94,7 +94,7 @@ impl DurableJournal {
         self.tried = at;
         let beginning = Beginning { stamp, after, first, at };
         self.segment = Some(Segment::begin(&self.folder, beginning, &self.read)?);
-        self.wants_sessions = after > Revision(0);
+        self.wants_sessions |= after > Revision(0);
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl DurableJournal {
         if is_full || is_old && segment.events() > 0 {
             match self.begin_segment(now) {
                 Ok(()) => self.tidied = Timestamp::EPOCH,
-                // The one before is still good.
+                // Where there is no room for another file there is none in this one, either.
                 Err(damage) => drop(self.fall_ill(&damage)),
             }
         }
@@ -175,14 +175,14 @@ impl Journal for DurableJournal {
             Revision(newest.0 + 1).max(segment.as_ref().map_or(Revision(1), Segment::first));
         self.surveyed = (written_down, now);
         self.segment = segment;
+        let is_new_epoch = epoch.is_none() && highest_epoch > 0;
+        let (sessions, took) = (table.len(), began.elapsed());
+        JournalRestored { sessions, events, revision: newest.0, is_new_epoch, took }.emit();
         if self.segment.is_none()
             && let Err(damage) = self.begin_segment(now)
         {
             self.fall_ill(&damage);
         }
-        let is_new_epoch = epoch.is_none() && highest_epoch > 0;
-        let (sessions, took) = (table.len(), began.elapsed());
-        JournalRestored { sessions, events, revision: newest.0, is_new_epoch, took }.emit();
         Ok((table, newest))
     }
 

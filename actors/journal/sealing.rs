@@ -64,7 +64,7 @@ pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<S
     let (sha256, bytes) = (digest(&unfinished)?, fs::metadata(&unfinished)?.len());
     folder.finish(&target)?;
     // A segment that broke off ends where it could still be read.
-    let missing = if read.broke.is_some() && upto.0 < u64::MAX { upto.0 - read.last.0 } else { 0 };
+    let missing = read.broke.as_ref().map_or(0, |_| upto.0.saturating_sub(read.last.0));
     Ok(Sealed {
         file: name_of(&target),
         epoch: title.stamp.epoch,

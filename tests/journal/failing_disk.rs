@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::login;
-use crate::harness::{Running, Server, peer, skip, until, within};
+use crate::harness::{Running, Server, peer, rollcall, skip, until, within};
 
 const STORY: &str = "a_disk_that_fails_in_any_call_costs_nothing_that_was_acknowledged";
 
@@ -57,6 +57,9 @@ fn a_disk_that_fails_in_any_call_costs_nothing_that_was_acknowledged() {
         }
         script = server.client("script");
     }
+    let config = server.setup().folder().join("rollcall.toml").display().to_string();
+    let checked = rollcall(server.setup().folder(), &["--config", &config, "journal", "check"]);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     until("it is ready", || (server.get("/readyz").status == 200).then_some(()));
     server.stop();
 }
