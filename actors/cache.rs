@@ -20,7 +20,7 @@ use crate::account::Account;
 use crate::clock::Clock;
 use crate::directory::Book;
 use crate::happenings::{
-    AddressShared, Decided, Happening, NothingToRestore, TableGrew, TableRestored,
+    AddressShared, Decided, Happening, NothingToRestore, TableGrew, TableRecalled, TableRestored,
 };
 use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
 use crate::journal::{Batch, Entry, JournalWriter};
@@ -270,7 +270,25 @@ impl Cache {
         TableRestored { sessions: handover.standing.len() }.emit();
         self.folded = handover.newest;
         self.table = Table::restore(handover);
+        self.journal.unsettle();
         Ok(())
+    }
+
+    /// Begins with what the journal has kept, when nobody else knows anything. Its epoch is a new
+    /// one all the same: what was told and not shown to the end is told again.
+    fn recall(&self, desk: &mut Desk<Self>) {
+        let journal = self.journal.clone();
+        let recalled = async move { journal.recall().await };
+        desk.wait(wrap_future::<_, Seat<Self>>(recalled).map(
+            |recalled, seat, desk| match recalled {
+                Ok(Some((table, newest))) => {
+                    TableRecalled { sessions: table.len() }.emit();
+                    (seat.role().table, seat.role().folded) = (table, newest);
+                }
+                Ok(None) => NothingToRestore { actor: "cache" }.emit(),
+                Err(error) => seat.fail(error, desk),
+            },
+        ));
     }
 
     /// Proposes the end of the sessions whose time has passed.
@@ -304,7 +322,7 @@ impl Role for Cache {
                 self.table = legacy.table;
                 TableGrew { sessions: self.table.len(), revision: self.folded.0 }.emit();
             }
-            Beginning::Anew => NothingToRestore { actor: "cache" }.emit(),
+            Beginning::Anew => self.recall(desk),
             Beginning::Successor => {
                 let (query, term) = (self.query.clone(), self.term.number());
                 let estate = async move { estate(&query, Snapshot(term)).await };
@@ -336,6 +354,9 @@ impl Receive<Apply> for Cache {
 impl Receive<Committed> for Cache {
     fn receive(&mut self, Committed(mut entries): Committed, _: &mut Desk<Self>) -> Reply<()> {
         let rules = self.grounds.rules.load_full();
+        // What was recalled from the journal is folded; whoever waits for it learns that the one
+        // who would have told is gone.
+        entries.retain(|entry| entry.first > self.folded || entry.batch.events.is_empty());
         let mut receipts = Vec::with_capacity(entries.len());
         for entry in &mut entries {
             if !self.term.lasts() {

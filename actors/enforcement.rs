@@ -32,7 +32,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use rollcall_identity::Timestamp;
 use rollcall_wire::http::Request;
 use rollcall_wire::ptim;
-use rollcall_wire::srx::token;
+use rollcall_wire::srx::token::{self, Shown};
 
 use crate::directory::Book;
 use crate::happenings::{Happening, QueryRefused, Responded};
@@ -160,12 +160,17 @@ impl Enforcement {
 
     /// Whose token is shown, when it is good and shown from an address of its client.
     fn holder(&self, said: &Request<'_>, visit: &Visit) -> Result<Arc<Client>, Refused> {
-        let Some(token) = token::access_token(said) else { return Err(Refused::no_token()) };
+        let Some((token, shown)) = token::access_token(said) else {
+            return Err(Refused::no_token());
+        };
         let held = locked(&self.points.tokens).holder(&token, visit.now);
         let Some((id, secret)) = held else { return Err(Refused::bad_token()) };
         match visit.roster.client(&id) {
             Some(client) if client.secret != secret => Err(Refused::bad_token()),
             Some(client) if !client.may_come_from(visit.source) => Err(Refused::elsewhere()),
+            Some(client) if shown == Shown::InQuery && !client.may_show_in_query() => {
+                Err(Refused::token_in_query())
+            }
             Some(client) => Ok(Arc::clone(client)),
             None => Err(Refused::bad_token()),
         }

@@ -21,7 +21,7 @@ pub(crate) use self::journal::*;
 pub(crate) use self::pushing::*;
 pub use self::receiving::{Dropped, Received};
 pub(crate) use self::receiving::{
-    KernelDropped, ProducerBegins, SenderUnknown, StreamClosed, StreamRefused,
+    KernelDropped, OverShare, ProducerBegins, SenderUnknown, StreamClosed, StreamRefused,
 };
 pub(crate) use self::supervising::*;
 

@@ -69,13 +69,15 @@ impl Heart {
         let (tell, newest) = watch::channel(Revision::default());
         let (table, restored) = journal.restore(&rules)?;
         let legacy = Legacy::of(table, restored);
-        let (writer, thread) = JournalWriter::start(journal, cache.clone(), clock.clone())?;
+        let rules = Arc::new(ArcSwap::from_pointee(rules));
+        let (in_force, time) = (Arc::clone(&rules), clock.clone());
+        let (writer, thread) = JournalWriter::start(journal, cache.clone(), in_force, time)?;
         let (succession, illness) = (Succession::new(writer.epoch(), legacy), writer.illness());
         let (terms, feeder, time) = (succession.clone(), cache.clone(), clock.clone());
         let answers =
             move || Query::new(terms.query(), limits, feeder.clone(), tell.clone(), time.clone());
         supervisor.send(Hire::new(query.clone(), answers)).await?;
-        let (rules, directory) = (Arc::new(ArcSwap::from_pointee(rules)), Book::default());
+        let directory = Book::default();
         let grounds = Grounds { rules: Arc::clone(&rules), directory: directory.clone() };
         let (sink, time) = (query.clone(), clock.clone());
         let decides = move || {

@@ -6,6 +6,7 @@ mod damage;
 mod durable;
 mod events;
 mod file;
+mod fingerprint;
 mod folder;
 mod inspecting;
 mod keeper;
@@ -18,6 +19,7 @@ mod sealing;
 mod segment;
 mod sessions;
 mod snapshot;
+mod stamp;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -27,8 +29,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
-use rollcall_identity::{Event, Handover, Journal, JournalError, ReadPosition, Revision, Source};
+use rollcall_identity::{
+    Event, Handover, Journal, JournalError, ReadPosition, Revision, Rules, Source, Table,
+};
 use tokio::sync::{oneshot, watch};
 
 pub use self::damage::Damage;
@@ -77,7 +82,12 @@ pub struct JournalWriter {
 enum Order {
     Write(Batch),
     Tell(Source, oneshot::Sender<Option<Arc<[u8]>>>),
+    Recall(oneshot::Sender<Recalled>),
+    Unsettle,
 }
+
+/// The table as everything committed folds to, and its last position; `None` when nothing is kept.
+pub(crate) type Recalled = Result<Option<(Table, Revision)>, JournalError>;
 
 /// The journal's thread, to be waited for.
 pub(crate) struct JournalThread {
@@ -89,11 +99,13 @@ impl JournalThread {
     /// Waits until it has ended, which it does when the last way into it is gone. `last` is the
     /// table as of some committed position, when somebody could tell.
     pub(crate) fn join(self, last: Option<Handover>) {
+        let Self { last: tell, thread } = self;
         if let Some(last) = last {
-            let _ = self.last.try_send(last);
+            let _ = tell.try_send(last);
         }
+        drop(tell);
         // One that panicked has nothing left to write.
-        let _ = self.thread.join();
+        let _ = thread.join();
     }
 }
 
@@ -108,13 +120,15 @@ impl JournalWriter {
     pub(crate) fn start(
         journal: impl Journal + 'static,
         cache: Mailbox<Cache>,
+        rules: Arc<ArcSwap<Rules>>,
         clock: Clock,
     ) -> io::Result<(Self, JournalThread)> {
         let (orders, inbox) = bounded(2 * GROUP);
         let (last, last_words) = bounded(1);
         let epoch = journal.epoch();
         let (tell, illness) = watch::channel(journal.illness().cloned());
-        let writing = Writing { journal, cache, clock, tell };
+        let in_force = rules.load_full();
+        let writing = Writing { journal, cache, rules, in_force, clock, tell };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writing.work(&inbox, &last_words))?;
@@ -143,7 +157,7 @@ impl JournalWriter {
             };
             match order {
                 Order::Write(batch) => batch.account.lost(reason, refused),
-                Order::Tell(..) => refused,
+                Order::Tell(..) | Order::Recall(_) | Order::Unsettle => refused,
             }
         })
     }
@@ -156,10 +170,29 @@ impl JournalWriter {
     }
 }
 
+impl JournalWriter {
+    /// The table as everything committed folds to, for a cache to which nobody can hand it over.
+    pub(crate) async fn recall(&self) -> Recalled {
+        let ended = || JournalError("its thread has ended".to_owned());
+        let (tell, told) = oneshot::channel();
+        self.orders.try_send(Order::Recall(tell)).map_err(|_| ended())?;
+        told.await.map_err(|_| ended())?
+    }
+
+    /// What was on its way to a cache that is gone is not folded any more.
+    pub(crate) fn unsettle(&self) {
+        // Without it, the table is written down at its usual time.
+        let _ = self.orders.try_send(Order::Unsettle);
+    }
+}
+
 /// The thread at work.
 struct Writing<J> {
     journal: J,
     cache: Mailbox<Cache>,
+    rules: Arc<ArcSwap<Rules>>,
+    /// Those that the journal was told of.
+    in_force: Arc<Rules>,
     clock: Clock,
     tell: watch::Sender<Option<JournalError>>,
 }
@@ -177,19 +210,19 @@ impl<J: Journal> Writing<J> {
             }
             self.tend();
         }
-        self.journal.close(last_words.try_recv().ok());
+        // Whoever waits for the end says so first, or goes away.
+        self.journal.close(last_words.recv().ok());
     }
 
     /// Appends a group of batches, commits them together, and hands them on.
     fn write(&mut self, group: impl Iterator<Item = Order>) {
-        let mut entries = Vec::new();
+        let (mut entries, mut asked, mut recalls) = (Vec::new(), Vec::new(), Vec::new());
         let began = Clock::instant();
         for order in group {
             match order {
-                Order::Tell(source, tell) => {
-                    // Whoever does not wait any more does not need it.
-                    let _ = tell.send(self.journal.read_position(&source));
-                }
+                Order::Tell(source, tell) => asked.push((source, tell)),
+                Order::Recall(tell) => recalls.push(tell),
+                Order::Unsettle => self.journal.unsettle(),
                 Order::Write(batch) => {
                     match self.journal.append(&batch.events, batch.read.as_ref()) {
                         Ok(first) => entries.push(Entry { first, batch }),
@@ -198,24 +231,37 @@ impl<J: Journal> Writing<J> {
                 }
             }
         }
-        if entries.is_empty() {
-            return;
-        }
-        match self.journal.commit() {
-            Ok(_) => {
-                Committed { took: began.elapsed() }.emit();
-                self.cache.send_committed(entries);
+        if !entries.is_empty() {
+            match self.journal.commit() {
+                Ok(_) => {
+                    Committed { took: began.elapsed() }.emit();
+                    self.cache.send_committed(entries);
+                }
+                Err(error) => entries.into_iter().for_each(|entry| refuse(entry.batch, &error)),
             }
-            Err(error) => entries.into_iter().for_each(|entry| refuse(entry.batch, &error)),
+        }
+        // After the commit: what stood before the question in the queue is in the answer.
+        for (source, tell) in asked {
+            // Whoever does not wait any more does not need it.
+            let _ = tell.send(self.journal.read_position(&source));
+        }
+        for tell in recalls {
+            let _ = tell.send(self.journal.recall(&self.rules.load()));
         }
     }
 
     fn tend(&mut self) {
+        let rules = self.rules.load();
+        if !Arc::ptr_eq(&rules, &self.in_force) {
+            self.journal.govern(&rules);
+            self.in_force = Arc::clone(&rules);
+        }
         let survey = self.journal.tend(self.clock.now());
         if let Some(survey) = survey {
-            // Behind everything that was committed, and before everything that will be. A cache
-            // that is gone lets the journal ask again another time.
-            drop(self.cache.post(TakeStock(survey)));
+            // Behind everything that was committed, and before everything that will be.
+            if self.cache.post(TakeStock(survey)).is_err() {
+                self.journal.unsettle();
+            }
         }
         let illness = self.journal.illness();
         self.tell.send_if_modified(|told| {

@@ -21,6 +21,9 @@ const QUIET: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from
 /// Clocks without NTP drift by minutes; an hour of future would let a replayed line win all day.
 const MAX_SKEW: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 
+/// Not at all is as JIMS does, the later wins; longer than a day is longer than a ticket lives.
+const WEAKER_WAITS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
+
 /// Accounts of Windows and of Microsoft's servers that log on by themselves, often from where a
 /// person works; `reference.toml` says which is which.
 pub(crate) const NOBODY: [&str; 16] = [
@@ -50,6 +53,7 @@ pub(crate) fn read(section: &Section<'_>) -> Rules {
         max_skew: section.within("max_skew", default.max_skew, MAX_SKEW),
         logoff_time: section.within("logoff_time", default.logoff_time, LOGOFF_TIME),
         preserve_valid_user: section.or("preserve_valid_user", default.preserve_valid_user),
+        weaker_waits: section.within("weaker_waits", default.weaker_waits, WEAKER_WAITS),
         ignore: section.section("ignore", ignore),
         sharing: section.section("sharing", sharing),
         ..default

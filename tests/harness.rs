@@ -1,11 +1,14 @@
 //! The stage of the stories: the real server, firewalls that poll it, senders, and patience.
 
 mod authority;
+mod clearpass;
 mod controller;
+mod https;
 mod lines;
 mod metrics;
 mod peer;
 mod secrets;
+mod secure_edge;
 mod server;
 mod setup;
 mod srx;
@@ -13,11 +16,14 @@ mod stream;
 mod waiting;
 
 pub(crate) use authority::Authority;
-pub(crate) use controller::{Controller, PASSWORD};
+pub(crate) use clearpass::{CLEARPASS_PASSWORD, ClearPass};
+pub(crate) use controller::{ADMINISTRATOR, Controller, PASSWORD};
+pub(crate) use https::Fault;
 pub(crate) use lines::{Vpn, frame_3164};
 pub(crate) use metrics::{Account, Metrics};
 pub(crate) use peer::{Running, peer, run, skip};
 pub(crate) use secrets::hash;
+pub(crate) use secure_edge::{CLIENT_SECRET, ONBOARDING, SecureEdge};
 pub(crate) use server::{Answer, Server, rollcall};
 pub(crate) use setup::{SECRET, Setup, point};
 pub(crate) use srx::{Failed, Heard, Srx};

@@ -1,13 +1,14 @@
 //! Stories of the journal: what was acknowledged is there after a kill, a restart and a full disk.
 
 mod crash;
+mod failing_disk;
 mod full_disk;
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Setup, until};
+use crate::harness::{Server, Setup, rollcall, until};
 
 /// A login of `user` at an address.
 fn login(address: &str, user: &str) -> Value {
@@ -71,16 +72,17 @@ fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_serve
     let server = server.restart();
     assert_eq!(server.who("10.60.2.1").as_deref(), Some("alice"));
     let folder = server.data().join("journal");
-    let named = |part: &str| {
+    let find = |fits: fn(&str) -> bool| {
         let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-        let mut files = entries.filter(|path| path.display().to_string().contains(part));
-        files.next().unwrap_or_else(|| panic!("no {part} in {}", folder.display()))
+        let mut files = entries.filter(|path| fits(path.file_name().unwrap().to_str().unwrap()));
+        files.next().unwrap_or_else(|| panic!("no such file in {}", folder.display()))
     };
-    assert!(named("snapshot-").exists());
-    fs::write(named(".open.db"), b"this is no database").unwrap();
+    find(|name| name.starts_with("snapshot-"));
+    fs::remove_file(find(|name| name.ends_with(".open.db-wal"))).unwrap();
+    fs::write(find(|name| name.ends_with(".open.db")), b"this is no database").unwrap();
     let server = server.killed_and_started();
     assert_eq!(server.who("10.60.2.1").as_deref(), Some("alice"), "the snapshot has her");
-    assert!(named(".damaged-").exists());
+    find(|name| name.contains(".damaged-"));
     assert!(server.log().contains("a file of the journal is damaged"), "{}", server.log());
     assert!(server.metrics().sum("rollcall_deciding_journal_damaged_files_total", &[]) > 0);
     assert_eq!(server.client("script").post_events(&login("10.60.2.2", "bob")).status, 200);
@@ -94,5 +96,54 @@ fn a_journal_in_memory_leaves_nothing_behind() {
     assert!(!server.data().join("journal").exists());
     let server = server.restart();
     assert_eq!(server.who("10.60.3.1"), None);
+    server.stop();
+}
+
+#[test]
+fn the_command_line_checks_the_journal_and_takes_it_out_while_the_server_runs() {
+    let terms = "[journal]\nsegment_events = 100";
+    let server = Server::start(Setup::new().with(terms));
+    let mut script = server.client("script");
+    let all: Vec<Value> = (0..250u8).map(|n| login(&format!("10.60.4.{n}"), "alice")).collect();
+    for some in all.chunks(50) {
+        assert_eq!(script.post_events(&json!(some)).status, 200);
+    }
+    let config = server.setup().folder().join("rollcall.toml").display().to_string();
+    let command = |arguments: &[&str]| {
+        let all = [&["--config", config.as_str(), "journal"], arguments].concat();
+        let output = rollcall(server.setup().folder(), &all);
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
+    };
+    let sealed = || {
+        let files = fs::read_dir(server.data().join("journal")).unwrap();
+        let mut paths = files.map(|entry| entry.unwrap().path()).filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with("events-") && name.ends_with(".db") && !name.contains("open")
+        });
+        paths.next()
+    };
+    let segment = until("a segment is sealed", sealed);
+    let (code, text, error) = command(&["check"]);
+    assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
+    assert!(text.lines().all(|line| line.ends_with("good")), "{text}");
+    let (code, text, _) = command(&["export"]);
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((code, events.len()), (Some(0), 250));
+    let revisions: Vec<u64> = events.iter().map(|one| one["revision"].as_u64().unwrap()).collect();
+    assert_eq!(revisions, (1..=250).collect::<Vec<u64>>());
+    assert_eq!((&events[7]["address"], &events[7]["user"]), (&json!("10.60.4.7"), &json!("alice")));
+    let nothing = command(&["export", "--until", "2020-01-01T00:00:00Z"]);
+    assert_eq!((nothing.0, nothing.1.as_str()), (Some(0), ""));
+    // Somebody changes a file that never changes.
+    let mut bytes = fs::read(&segment).unwrap();
+    let place = bytes.windows(9).position(|window| window == b"10.60.4.7").unwrap();
+    bytes[place] = b'2';
+    fs::remove_file(&segment).unwrap();
+    fs::write(&segment, bytes).unwrap();
+    let (code, text, error) = command(&["check"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("it is not the file that was sealed"), "{text}");
+    assert!(error.contains("a file is damaged"), "{error}");
     server.stop();
 }

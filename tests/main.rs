@@ -14,6 +14,7 @@ mod logon;
 mod operations;
 mod peers;
 mod ptim;
+mod push;
 mod rest;
 mod security;
 mod srx;

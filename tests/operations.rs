@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use nix::sys::signal::Signal;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     Failed, SECRET, Server, Setup, Srx, Stream, Vpn, frame_3164, hash, peer, rollcall, run, skip,
-    until,
+    until, within,
 };
 
 const PORTAL: &str = "\n[[syslog.clients]]\nname = \"portal\"\naddresses = [\"127.0.0.9\"]\n\
@@ -321,4 +322,57 @@ fn the_unit_file_is_hardened() {
         &["security", "--offline=true", "--threshold=16", "--no-pager", unit.to_str().unwrap()],
     );
     assert!(output.status.success(), "exposure above 1.6: {output:?}");
+}
+
+/// Destroys the UDP socket of the server, as its administrator can with `ss --kill`: its reader ends
+/// with an error, and stays bound.
+fn destroy_socket(ss: &Path, port: u16) {
+    run(ss, &["-K", "-n", "-u", "-a", "src", &format!("127.0.0.1:{port}")]);
+}
+
+#[test]
+fn a_producer_that_fails_again_and_again_is_seen_from_outside_and_the_rest_serves_on() {
+    let story = "a_producer_that_fails_again_and_again_is_seen_from_outside_and_the_rest_serves_on";
+    let Some(ss) = peer("ss") else { return skip(story, "ss is not installed") };
+    // A port of its own: one that the kernel chose is lost with the socket.
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let fixed = format!("udp = [\"127.0.0.1:{port}\"]");
+    let server = Server::start(Setup::new().replacing("udp = [\"127.0.0.1:0\"]", &fixed));
+    let failures = || {
+        let labels = [("actor", "syslog"), ("cause", "error")];
+        server.metrics().sum("rollcall_receiving_restarts_total", &labels)
+    };
+    destroy_socket(&ss, port);
+    let first = within(Duration::from_secs(5), || (failures() > 0).then_some(()));
+    if first.is_none() {
+        return skip(story, "this kernel does not let ss destroy sockets");
+    }
+    until("it failed four times", || {
+        destroy_socket(&ss, port);
+        (failures() >= 4).then_some(())
+    });
+    let actors = server.get("/api/v1/actors").json();
+    let actor =
+        |name: &str| actors.as_array().unwrap().iter().find(|a| a["actor"] == name).unwrap();
+    assert!(actor("syslog")["restarts"]["error"].as_u64() >= Some(4), "{actors}");
+    let why = actor("syslog")["last_error"].as_str().unwrap_or_default();
+    assert!(why.contains("abort"), "the error of its last end is told: {actors}");
+    for other in ["cache", "query", "ptim"] {
+        assert_eq!(actor(other)["restarts"], json!({}), "{other}: {actors}");
+    }
+    // The rest: a push is taken, and a firewall hears it.
+    let mut script = server.client("script");
+    assert_eq!(script.post_events(&login("10.41.0.1", "alice")).status, 200);
+    let mut firewall = server.client("campus-fw");
+    firewall.poll();
+    assert_eq!(firewall.user_at("10.41.0.1"), Some("alice"));
+    assert!(server.log().contains("syslog"), "the log has it");
+    // Once it is left alone it is back, on the same port.
+    until("datagrams are read again", || {
+        let line =
+            frame_3164(&Vpn { user: "bob", address: "10.41.0.2" }.up(), SignedDuration::ZERO);
+        server.datagram(&line);
+        server.who("10.41.0.2")
+    });
+    server.stop();
 }

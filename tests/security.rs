@@ -1,5 +1,6 @@
 //! Stories of attackers: stolen secrets, forged names, hostile XML, replays, old ciphers.
 
+mod crowds;
 mod limits;
 
 use std::fs;

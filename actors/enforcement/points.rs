@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use rollcall_config::{Enforcement, Point, Ptim, Pusher, SecretHash};
 use rollcall_identity::{Filter, Name, Origin, Producer, Revision, Timestamp};
 use rollcall_wire::ptim::Untimed;
-use rollcall_wire::srx::{Dialect, Voice};
+use rollcall_wire::srx::{Dialect, QueryToken, Voice};
 use tokio::sync::watch;
 
 use super::lockout::Failures;
@@ -217,6 +217,12 @@ impl Client {
 
     fn role(&self) -> Role {
         if self.asks.is_some() { Role::EnforcementPoint } else { Role::Pusher }
+    }
+
+    /// Whether its token may stand in the query: only where its dialect needs that.
+    pub(super) fn may_show_in_query(&self) -> bool {
+        let asks = self.asks.as_ref();
+        asks.is_some_and(|asks| asks.dialect.query_token == QueryToken::Accepted)
     }
 
     pub(super) fn may_come_from(&self, source: IpAddr) -> bool {

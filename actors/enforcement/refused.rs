@@ -66,6 +66,14 @@ impl Refused {
         Self { reason: "token_elsewhere", ..Self::bad_token() }
     }
 
+    /// The token is good, and shown where others can read it.
+    pub(super) fn token_in_query() -> Self {
+        let detail = "the access token stands in the query; show it as Authorization: Bearer, or set \
+                      query_token in the dialect of this enforcement point";
+        Self::new(StatusCode::UNAUTHORIZED, "token_in_query", detail)
+            .also(Also::Challenge("Bearer realm=\"rollcall\", error=\"invalid_request\""))
+    }
+
     /// The client may not do this.
     pub(super) fn forbidden(detail: &'static str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)

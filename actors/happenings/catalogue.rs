@@ -148,6 +148,13 @@ const PARTICULAR: &[Row] = &[
         "Time that a reading of a directory took, whole or changes",
     ),
     (
+        "rollcall_receiving_over_share_total",
+        Counter,
+        Unit::Count,
+        &["producer", "client"],
+        "Datagrams dropped because a client sent more than its share of a socket that overflowed",
+    ),
+    (
         "rollcall_receiving_streams_refused_total",
         Counter,
         Unit::Count,

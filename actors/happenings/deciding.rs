@@ -83,6 +83,18 @@ impl Happening for NothingToRestore {
     }
 }
 
+/// The cache and the query actor both ended at once, and the journal knew what they held.
+pub(crate) struct TableRecalled {
+    pub sessions: usize,
+}
+
+impl Happening for TableRecalled {
+    fn emit(self) {
+        counter!("rollcall_deciding_restorations_total").increment(1);
+        warn!(sessions = self.sessions, "cache and query actor were lost; the journal has it all");
+    }
+}
+
 /// The cache was replaced and took its sessions from the query actor.
 pub(crate) struct TableRestored {
     pub sessions: usize,

@@ -40,7 +40,8 @@ pub(crate) struct JournalRestored {
     /// How many events were folded after the snapshot.
     pub events: u64,
     pub revision: u64,
-    /// Whether consumers begin from nothing, because something that was acknowledged may be missing.
+    /// Whether consumers begin from nothing: something that was acknowledged may be missing, or what
+    /// was folded anew was told by other rules.
     pub is_new_epoch: bool,
     pub took: Duration,
 }
@@ -52,7 +53,10 @@ impl Happening for JournalRestored {
         gauge!("rollcall_deciding_restore_seconds").set(took.as_secs_f64());
         info!(sessions, events, revision, ?took, "the journal is read");
         if is_new_epoch {
-            warn!("something may be missing in the journal: firewalls begin from nothing");
+            warn!(
+                "something may be missing in the journal, or other rules were in force when it was \
+                 told: firewalls begin from nothing"
+            );
         }
     }
 }

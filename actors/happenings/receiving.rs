@@ -78,6 +78,23 @@ impl Happening for KernelDropped<'_> {
     }
 }
 
+/// Datagrams of a client were thrown away because it sent more than its share of a socket that
+/// overflowed. In the account with what was dropped; here by client.
+pub(crate) struct OverShare<'a> {
+    pub producer: &'a str,
+    pub client: &'a str,
+    pub count: u64,
+}
+
+impl Happening for OverShare<'_> {
+    fn emit(self) {
+        let Self { producer, client, count } = self;
+        let labels = [("producer", producer.to_owned()), ("client", client.to_owned())];
+        counter!("rollcall_receiving_over_share_total", &labels).increment(count);
+        trace!(producer, client, count, "beyond its share of a socket that overflows");
+    }
+}
+
 /// Lines come from an address that no client of the configuration has: the sender is new, or comes
 /// by another interface than was thought. Counted with what was dropped or refused; of many, a few.
 pub(crate) struct SenderUnknown<'a> {

@@ -13,11 +13,13 @@ use rollcall_identity::{
 };
 
 use super::damage::Damage;
+use super::fingerprint::fingerprint;
 use super::folder::Folder;
 use super::keeper::Keeper;
 use super::positions::Positions;
-use super::restoring::{Restored, restore};
+use super::restoring::{Restored, recall, restore};
 use super::segment::{Beginning, Segment};
+use super::stamp::Stamp;
 use super::terms::Terms;
 use crate::clock::Clock;
 use crate::happenings::{Happening, JournalHealed, JournalIll, JournalRestored};
@@ -33,7 +35,7 @@ pub struct DurableJournal {
     folder: Folder,
     terms: Terms,
     clock: Clock,
-    epoch: u64,
+    stamp: Stamp,
     /// The last position that was acknowledged, or could have been.
     committed: Revision,
     /// The next position to hand out. Those of a batch that failed are not handed out again: they
@@ -47,7 +49,8 @@ pub struct DurableJournal {
     /// Read positions of the batches that are not committed yet.
     appended: Vec<ReadPosition>,
     keeper: Keeper,
-    /// Whether a segment was begun whose sessions are not written down yet.
+    /// Whether the table is to be written down at once: a segment was begun, other rules are in
+    /// force, or the table is not what the events before would fold to.
     wants_sessions: bool,
     /// The newest position of which the table was asked for, and when.
     surveyed: (Revision, Timestamp),
@@ -69,7 +72,7 @@ impl DurableJournal {
             folder,
             terms,
             clock,
-            epoch: 0,
+            stamp: Stamp { epoch: 0, rules: 0 },
             committed: Revision(0),
             next: Revision(1),
             segment: None,
@@ -87,11 +90,11 @@ impl DurableJournal {
 
     /// Begins the segment that follows everything committed.
     fn begin_segment(&mut self, at: Timestamp) -> Result<(), Damage> {
-        let (epoch, after, first) = (self.epoch, self.committed, self.next);
+        let (stamp, after, first) = (self.stamp, self.committed, self.next);
         self.tried = at;
-        let beginning = Beginning { epoch, after, first, at };
+        let beginning = Beginning { stamp, after, first, at };
         self.segment = Some(Segment::begin(&self.folder, beginning, &self.read)?);
-        self.wants_sessions = after > Revision(0);
+        self.wants_sessions |= after > Revision(0);
         Ok(())
     }
 
@@ -134,7 +137,7 @@ impl DurableJournal {
         if is_full || is_old && segment.events() > 0 {
             match self.begin_segment(now) {
                 Ok(()) => self.tidied = Timestamp::EPOCH,
-                // The one before is still good.
+                // Where there is no room for another file there is none in this one, either.
                 Err(damage) => drop(self.fall_ill(&damage)),
             }
         }
@@ -155,7 +158,7 @@ impl DurableJournal {
 
 impl Journal for DurableJournal {
     fn epoch(&self) -> u64 {
-        self.epoch
+        self.stamp.epoch
     }
 
     fn restore(&mut self, rules: &Rules) -> Result<(Table, Revision), JournalError> {
@@ -166,21 +169,37 @@ impl Journal for DurableJournal {
         let Restored { table, newest, epoch, highest_epoch, written_down, read, segment, events } =
             restored;
         let anew = u64::try_from(now.millis()).unwrap_or_default().max(highest_epoch + 1);
-        self.epoch = epoch.unwrap_or(anew);
+        self.stamp = Stamp { epoch: epoch.unwrap_or(anew), rules: fingerprint(rules) };
         (self.committed, self.read) = (newest, read);
         self.next =
             Revision(newest.0 + 1).max(segment.as_ref().map_or(Revision(1), Segment::first));
         self.surveyed = (written_down, now);
         self.segment = segment;
+        let is_new_epoch = epoch.is_none() && highest_epoch > 0;
+        let (sessions, took) = (table.len(), began.elapsed());
+        JournalRestored { sessions, events, revision: newest.0, is_new_epoch, took }.emit();
         if self.segment.is_none()
             && let Err(damage) = self.begin_segment(now)
         {
             self.fall_ill(&damage);
         }
-        let is_new_epoch = epoch.is_none() && highest_epoch > 0;
-        let (sessions, took) = (table.len(), began.elapsed());
-        JournalRestored { sessions, events, revision: newest.0, is_new_epoch, took }.emit();
         Ok((table, newest))
+    }
+
+    fn recall(&mut self, rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
+        match recall(&self.folder, rules, self.committed) {
+            Ok(table) => Ok(Some((table, self.committed))),
+            Err(damage) => Err(JournalError(damage.to_string())),
+        }
+    }
+
+    fn govern(&mut self, rules: &Rules) {
+        self.stamp.rules = fingerprint(rules);
+        self.wants_sessions = true;
+    }
+
+    fn unsettle(&mut self) {
+        self.wants_sessions = true;
     }
 
     fn append(
@@ -234,14 +253,14 @@ impl Journal for DurableJournal {
         }
         self.wants_sessions = false;
         self.surveyed = (self.committed, now);
-        Some(self.keeper.survey(self.epoch))
+        Some(self.keeper.survey(self.stamp, self.committed))
     }
 
     fn close(&mut self, last: Option<Handover>) {
         self.segment = None;
         // What the keeper has begun it finishes; a table that nobody could tell is folded anew.
         if let Some(last) = last.filter(|_| self.illness.is_none()) {
-            self.keeper.survey(self.epoch)(last);
+            self.keeper.survey(self.stamp, Revision(0))(last);
         }
         self.keeper.stop();
     }

@@ -39,6 +39,8 @@ pub(super) enum About {
     First,
     /// When it was begun, in milliseconds since 1970.
     Begun,
+    /// The rules by which what comes after is folded, as a fingerprint.
+    Rules,
     /// How many sessions it holds.
     Sessions,
     /// Snapshots: the newest end that is no longer remembered.
@@ -52,6 +54,7 @@ impl About {
             Self::After => "after",
             Self::First => "first",
             Self::Begun => "begun",
+            Self::Rules => "rules",
             Self::Sessions => "sessions",
             Self::Forgotten => "forgotten",
         }
@@ -70,6 +73,13 @@ pub(super) fn create(path: &Path) -> Result<Connection, Damage> {
     let tables = [ABOUT, lexicon::TABLES, events::TABLE, positions::TABLE, sessions::TABLE, VIEW];
     sql.execute_batch(&format!("BEGIN; {} COMMIT;", tables.concat()))?;
     Ok(sql)
+}
+
+/// Makes a whole file one that is written on, with a write-ahead log.
+pub(super) fn log_ahead(sql: &Connection) -> Result<(), Damage> {
+    let mode: String =
+        sql.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode == "wal" { Ok(()) } else { Err(Damage::Strange) }
 }
 
 /// Opens a segment to write on.
@@ -94,9 +104,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, Damage> {
 /// What makes a commit durable (SQLite, "Write-Ahead Logging" and "PRAGMA synchronous"). The log is
 /// carried into the file only when we say so, to hear of every error; not even when it is closed.
 fn careful(sql: &Connection) -> Result<(), Damage> {
-    sql.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;",
-    )?;
+    sql.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")?;
     sql.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(())
 }

@@ -70,7 +70,10 @@ pub fn inspect<E: From<Damage>>(
         {
             inspected.problems.push("it is not the file that was sealed".to_owned());
         }
-        known = chapter.title.as_ref().ok().map(|title| inspected.last.max(title.after));
+        // One that was given up before anything was committed to it ends where it began.
+        let is_empty = inspected.rows == 0;
+        let last = inspected.last;
+        known = chapter.title.as_ref().ok().map(|title| if is_empty { title.after } else { last });
         found(inspected)?;
     }
     for last in &listing.snapshots {
@@ -92,7 +95,7 @@ pub fn export<E: From<Damage>>(
     let chapters = chapters(&Folder::at(path))?;
     for (index, Chapter { path, title, .. }) in chapters.iter().enumerate() {
         let epoch = match title {
-            Ok(title) => title.epoch,
+            Ok(title) => title.stamp.epoch,
             Err(_) => return Err(Damage::Missing(name_of(path)).into()),
         };
         let next = chapters.get(index + 1).and_then(|next| next.title.as_ref().ok());

@@ -11,6 +11,7 @@ use super::damage::Damage;
 use super::folder::{Folder, Listing, name_of};
 use super::manifest::{Manifest, Sealed};
 use super::reading::Title;
+use super::stamp::Stamp;
 use super::terms::Terms;
 use super::{file, sealing, snapshot};
 use crate::happenings::{
@@ -24,7 +25,7 @@ const WAITING: usize = 4;
 const SNAPSHOTS: usize = 2;
 
 enum Job {
-    Snapshot { epoch: u64, handover: Handover },
+    Snapshot { stamp: Stamp, handover: Handover },
     Tidy { open: Revision, now: Timestamp },
 }
 
@@ -44,12 +45,15 @@ impl Keeper {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// What takes the table, to write it down as of its newest position.
-    pub(super) fn survey(&self, epoch: u64) -> Survey {
+    /// What takes the table, to write it down as the state after `committed`: nothing that came
+    /// before and is not in it will ever be.
+    pub(super) fn survey(&self, stamp: Stamp, committed: Revision) -> Survey {
         let jobs = self.jobs.clone();
         Box::new(move |handover| {
+            let newest = handover.newest.max(committed);
+            let handover = Handover { newest, ..handover };
             if let Some(jobs) = jobs {
-                let _ = jobs.try_send(Job::Snapshot { epoch, handover });
+                let _ = jobs.try_send(Job::Snapshot { stamp, handover });
             }
         })
     }
@@ -82,8 +86,8 @@ impl Keeping {
     fn work(&self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             let (chore, done) = match job {
-                Job::Snapshot { epoch, handover } => {
-                    (JournalChore::Snapshot, self.write_down(epoch, &handover))
+                Job::Snapshot { stamp, handover } => {
+                    (JournalChore::Snapshot, self.write_down(stamp, &handover))
                 }
                 Job::Tidy { open, now } => (JournalChore::Tidy, self.tidy(open, now)),
             };
@@ -93,11 +97,9 @@ impl Keeping {
         }
     }
 
-    fn write_down(&self, epoch: u64, handover: &Handover) -> Result<(), Damage> {
-        if self.folder.snapshot(handover.newest).exists() {
-            return Ok(());
-        }
-        snapshot::write(&self.folder, epoch, handover)?;
+    fn write_down(&self, stamp: Stamp, handover: &Handover) -> Result<(), Damage> {
+        // One of the same position may be there, of other rules or before something was lost.
+        snapshot::write(&self.folder, stamp, handover)?;
         let (revision, sessions) = (handover.newest.0, handover.standing.len());
         SnapshotWritten { revision, sessions }.emit();
         self.forget_snapshots(&self.folder.list()?)

@@ -9,12 +9,13 @@ use super::damage::Damage;
 use super::events;
 use super::file::{self, About};
 use super::lexicon::Dictionary;
+use super::stamp::Stamp;
 
 /// What a segment says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Title {
-    /// The life of the positions.
-    pub(super) epoch: u64,
+    /// Whose positions, by which rules.
+    pub(super) stamp: Stamp,
     /// The last position before it that was acknowledged.
     pub(super) after: Revision,
     /// The position of its first event.
@@ -24,10 +25,10 @@ pub(super) struct Title {
 impl Title {
     /// Reads it.
     pub(super) fn of(sql: &Connection) -> Result<Self, Damage> {
-        let epoch = file::need(sql, About::Epoch)?;
+        let stamp = Stamp::of(sql)?;
         let after = Revision(file::need(sql, About::After)?);
         let first = Revision(file::need(sql, About::First)?);
-        Ok(Self { epoch, after, first })
+        Ok(Self { stamp, after, first })
     }
 }
 

@@ -7,12 +7,23 @@ use rollcall_identity::{Revision, Rules, Table, Timestamp};
 
 use super::damage::Damage;
 use super::file;
+use super::fingerprint::fingerprint;
 use super::folder::{Folder, Listing, name_of};
 use super::positions::{self, Positions};
 use super::reading::{self, Read, Span, Title};
 use super::segment::Segment;
 use super::snapshot;
+use super::stamp::Stamp;
 use crate::happenings::{Happening, JournalDamaged};
+
+/// How the journal is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// At a start: nobody writes, and what is damaged is set aside.
+    Start,
+    /// Beside a journal and a keeper at work: no file is touched.
+    Beside,
+}
 
 /// What earlier lives of the process left.
 pub(super) struct Restored {
@@ -46,10 +57,14 @@ struct Chapter {
 struct Restoring<'a> {
     folder: &'a Folder,
     rules: &'a Rules,
+    fingerprint: u64,
+    manner: Manner,
     now: Timestamp,
     table: Table,
     newest: Revision,
     highest_epoch: u64,
+    /// The rules by which consumers were told what came after the snapshot.
+    told_by: Option<u64>,
     /// Whether everything that was ever acknowledged is known.
     is_certain: bool,
     events: u64,
@@ -62,17 +77,8 @@ struct Restoring<'a> {
 pub(super) fn restore(folder: &Folder, rules: &Rules, now: Timestamp) -> Result<Restored, Damage> {
     let listing = folder.list()?;
     folder.sweep(&listing)?;
-    let (table, newest) = (Table::default(), Revision(0));
-    let mut restoring = Restoring {
-        folder,
-        rules,
-        now,
-        table,
-        newest,
-        highest_epoch: 0,
-        is_certain: true,
-        events: 0,
-    };
+    let mut restoring = Restoring::new(folder, rules, Manner::Start);
+    restoring.now = now;
     let chapters = restoring.chapters(&listing)?;
     restoring.begin_with_snapshot(&listing)?;
     let written_down = restoring.newest;
@@ -82,13 +88,51 @@ pub(super) fn restore(folder: &Folder, rules: &Rules, now: Timestamp) -> Result<
     }
     let read = restoring.positions(&chapters);
     let segment = restoring.go_on(chapters.last());
-    let Restoring { table, newest, highest_epoch, is_certain, events, .. } = restoring;
-    let epoch = Some(highest_epoch).filter(|epoch| is_certain && *epoch > 0);
-    let segment = segment.filter(|_| is_certain);
+    let Restoring { table, newest, highest_epoch, told_by, is_certain, events, .. } = restoring;
+    // By other rules, the same events may have been told otherwise.
+    let is_as_told = events == 0 || told_by == Some(fingerprint(rules));
+    let goes_on = is_certain && is_as_told;
+    let epoch = Some(highest_epoch).filter(|epoch| goes_on && *epoch > 0);
+    let segment = segment.filter(|_| goes_on);
     Ok(Restored { table, newest, epoch, highest_epoch, written_down, read, segment, events })
 }
 
-impl Restoring<'_> {
+/// Reads what is committed up to `committed` once more, while it is written on.
+///
+/// # Errors
+/// When it cannot be read whole.
+pub(super) fn recall(folder: &Folder, rules: &Rules, committed: Revision) -> Result<Table, Damage> {
+    let listing = folder.list()?;
+    let mut recalling = Restoring::new(folder, rules, Manner::Beside);
+    let chapters = recalling.chapters(&listing)?;
+    recalling.begin_with_snapshot(&listing)?;
+    for (index, chapter) in chapters.iter().enumerate() {
+        let upto = chapters.get(index + 1).map_or(committed, |next| next.title.after);
+        recalling.fold(chapter, Some(upto))?;
+    }
+    match recalling.is_certain {
+        true => Ok(recalling.table),
+        false => Err(Damage::Missing("not everything that was committed is there".to_owned())),
+    }
+}
+
+impl<'a> Restoring<'a> {
+    fn new(folder: &'a Folder, rules: &'a Rules, manner: Manner) -> Self {
+        Self {
+            folder,
+            rules,
+            fingerprint: fingerprint(rules),
+            manner,
+            now: Timestamp::EPOCH,
+            table: Table::default(),
+            newest: Revision(0),
+            highest_epoch: 0,
+            told_by: None,
+            is_certain: true,
+            events: 0,
+        }
+    }
+
     /// All segments that can be opened, ascending.
     fn chapters(&mut self, listing: &Listing) -> Result<Vec<Chapter>, Damage> {
         let mut chapters = Vec::new();
@@ -97,9 +141,10 @@ impl Restoring<'_> {
             let path = if is_open { self.folder.open(*first) } else { self.folder.sealed(*first) };
             match file::open(&path).and_then(|sql| Title::of(&sql)) {
                 Ok(title) => {
-                    self.highest_epoch = self.highest_epoch.max(title.epoch);
+                    self.highest_epoch = self.highest_epoch.max(title.stamp.epoch);
                     chapters.push(Chapter { title, path, is_open });
                 }
+                Err(damage) if self.manner == Manner::Beside => return Err(damage),
                 Err(damage) => self.set_aside(&path, &damage)?,
             }
         }
@@ -120,11 +165,13 @@ impl Restoring<'_> {
             let path = self.folder.snapshot(*last);
             match snapshot::read(&path) {
                 Ok(snapshot) => {
-                    self.highest_epoch = self.highest_epoch.max(snapshot.epoch);
+                    self.highest_epoch = self.highest_epoch.max(snapshot.stamp.epoch);
+                    self.told_by = Some(snapshot.stamp.rules);
                     self.newest = snapshot.handover.newest;
                     self.table = Table::restore(snapshot.handover);
                     return Ok(());
                 }
+                Err(_) if self.manner == Manner::Beside => {}
                 Err(damage) => self.set_aside(&path, &damage)?,
             }
         }
@@ -141,6 +188,7 @@ impl Restoring<'_> {
             self.is_certain = false;
             self.newest = chapter.title.after;
         }
+        self.told_by.get_or_insert(chapter.title.stamp.rules);
         if chapter.is_open && chapter.title.after == self.newest {
             self.remember_beginning(chapter.title);
         }
@@ -169,10 +217,11 @@ impl Restoring<'_> {
     /// A segment that is still to be sealed needs to know who was there when it began.
     fn remember_beginning(&self, title: Title) {
         let is_known = title.after == Revision(0) || self.folder.snapshot(title.after).exists();
-        if !is_known {
+        if !is_known && self.manner == Manner::Start {
+            let stamp = Stamp { rules: self.fingerprint, ..title.stamp };
             let handover = self.table.hand_over(title.after);
             // Without it, the segment is sealed without those sessions, and says so.
-            let _ = snapshot::write(self.folder, title.epoch, &handover);
+            let _ = snapshot::write(self.folder, stamp, &handover);
         }
     }
 

@@ -47,7 +47,7 @@ pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<S
     sql.execute_batch("BEGIN")?;
     let mut lexicon = Lexicon::default();
     let sessions = carry_over(folder, title.after, (&sql, &mut lexicon))?;
-    file::tell(&sql, About::Epoch, title.epoch)?;
+    title.stamp.tell(&sql)?;
     file::tell(&sql, About::After, title.after.0)?;
     file::tell(&sql, About::First, title.first.0)?;
     file::tell(&sql, About::Begun, begun)?;
@@ -64,10 +64,10 @@ pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<S
     let (sha256, bytes) = (digest(&unfinished)?, fs::metadata(&unfinished)?.len());
     folder.finish(&target)?;
     // A segment that broke off ends where it could still be read.
-    let missing = if read.broke.is_some() && upto.0 < u64::MAX { upto.0 - read.last.0 } else { 0 };
+    let missing = read.broke.as_ref().map_or(0, |_| upto.0.saturating_sub(read.last.0));
     Ok(Sealed {
         file: name_of(&target),
-        epoch: title.epoch,
+        epoch: title.stamp.epoch,
         after: title.after,
         first,
         last: read.last,
@@ -132,7 +132,7 @@ pub(super) fn describe(folder: &Folder, first: Revision) -> Result<Sealed, Damag
     let last = Revision(last.cast_unsigned()).max(Revision(title.first.0.saturating_sub(1)));
     Ok(Sealed {
         file: name_of(&path),
-        epoch: title.epoch,
+        epoch: title.stamp.epoch,
         after: title.after,
         first,
         last,

@@ -12,6 +12,7 @@ use super::file::{self, About};
 use super::folder::Folder;
 use super::lexicon::Lexicon;
 use super::positions::{self, Positions};
+use super::stamp::Stamp;
 
 /// When the write-ahead log is carried into the file, in bytes: about 80,000 events, or 2000 commits
 /// of one event.
@@ -20,8 +21,8 @@ const CHECKPOINT: u64 = 16 << 20;
 /// How a segment begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Beginning {
-    /// The life of the positions.
-    pub(super) epoch: u64,
+    /// Whose positions, by which rules.
+    pub(super) stamp: Stamp,
     /// The last position before it that was acknowledged.
     pub(super) after: Revision,
     /// The position of its first event.
@@ -50,12 +51,12 @@ impl Segment {
         beginning: Beginning,
         read: &Positions,
     ) -> Result<Self, Damage> {
-        let Beginning { epoch, after, first, at } = beginning;
+        let Beginning { stamp, after, first, at } = beginning;
         let target = folder.open(first);
         let unfinished = Folder::unfinished(&target);
         folder.discard(&unfinished)?;
         let sql = file::create(&unfinished)?;
-        file::tell(&sql, About::Epoch, epoch)?;
+        stamp.tell(&sql)?;
         file::tell(&sql, About::After, after.0)?;
         file::tell(&sql, About::First, first.0)?;
         file::tell(&sql, About::Begun, at.millis().cast_unsigned())?;
@@ -63,6 +64,8 @@ impl Segment {
             let read = ReadPosition { source: source.clone(), place: place.clone() };
             positions::write(&sql, &read)?;
         }
+        // Here and not on the file that has its name: the change itself is no single write.
+        file::log_ahead(&sql)?;
         sql.close().map_err(|(_, error)| error)?;
         folder.finish(&target)?;
         Self::resume(folder, first)

@@ -9,25 +9,26 @@ use super::file::{self, About};
 use super::folder::Folder;
 use super::lexicon::Lexicon;
 use super::sessions;
+use super::stamp::Stamp;
 
 /// A snapshot that is whole.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    /// The life of the positions.
-    pub(super) epoch: u64,
+    /// Whose positions, by which rules.
+    pub(super) stamp: Stamp,
     /// What the table knew.
     pub(super) handover: Handover,
 }
 
 /// Writes what the table knew after its newest position.
-pub(super) fn write(folder: &Folder, epoch: u64, handover: &Handover) -> Result<(), Damage> {
+pub(super) fn write(folder: &Folder, stamp: Stamp, handover: &Handover) -> Result<(), Damage> {
     let target = folder.snapshot(handover.newest);
     let unfinished = Folder::unfinished(&target);
     folder.discard(&unfinished)?;
     let sql = file::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
     let rows = sessions::write(&sql, &mut Lexicon::default(), handover)?;
-    file::tell(&sql, About::Epoch, epoch)?;
+    stamp.tell(&sql)?;
     file::tell(&sql, About::After, handover.newest.0)?;
     file::tell(&sql, About::Forgotten, handover.forgotten.0)?;
     file::tell(&sql, About::Sessions, rows)?;
@@ -39,9 +40,9 @@ pub(super) fn write(folder: &Folder, epoch: u64, handover: &Handover) -> Result<
 /// Reads a snapshot, when it is whole.
 pub(super) fn read(path: &Path) -> Result<Snapshot, Damage> {
     let sql = file::open(path)?;
-    let epoch = file::need(&sql, About::Epoch)?;
+    let stamp = Stamp::of(&sql)?;
     let mut handover = sessions::read(&sql, file::need(&sql, About::Sessions)?)?;
     handover.newest = Revision(file::need(&sql, About::After)?);
     handover.forgotten = Revision(file::need(&sql, About::Forgotten)?);
-    Ok(Snapshot { epoch, handover })
+    Ok(Snapshot { stamp, handover })
 }

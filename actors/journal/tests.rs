@@ -3,6 +3,8 @@
 
 mod damage;
 mod keeping;
+mod reading;
+mod recalling;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -254,6 +256,43 @@ fn what_was_committed_is_there_after_a_crash_and_goes_on_in_the_same_epoch() {
     let place = life.journal.read_position(&read(b"").source);
     assert_eq!(place.as_deref(), Some(&b"<Bookmark 7/>"[..]));
     assert_eq!(life.commit(&[login("carol", 4, 4000)], None), Revision(4));
+}
+
+#[test]
+fn other_rules_than_those_that_told_begin_a_new_epoch_and_a_clean_stop_does_not() {
+    let shelf = Shelf::new(Terms::default());
+    let mut life = shelf.begin();
+    life.commit(&[login("alice", 1, 0)], None);
+    let epoch = life.journal.epoch();
+    drop(life);
+    // Alice was told, and by these rules she never came.
+    let mut strict = rules();
+    strict.ignore.networks.push("10.7.0.0/16".parse().unwrap());
+    let mut journal = shelf.open();
+    let (table, newest) = journal.restore(&strict).unwrap();
+    assert_eq!((table.len(), newest), (0, Revision(1)));
+    assert!(journal.epoch() > epoch);
+    let epoch = journal.epoch();
+    journal.close(Some(table.hand_over(newest)));
+    drop(journal);
+    assert_eq!(shelf.begin().journal.epoch(), epoch, "nothing is folded by other rules");
+}
+
+#[test]
+fn rules_that_change_while_it_runs_are_written_down_with_the_table() {
+    let shelf = Shelf::new(Terms::default());
+    let mut life = shelf.begin();
+    life.commit(&[login("alice", 1, 0)], None);
+    let mut strict = rules();
+    strict.ignore.networks.push("10.7.0.0/16".parse().unwrap());
+    life.journal.govern(&strict);
+    life.tend(shelf.now());
+    let epoch = life.journal.epoch();
+    life.journal.close(None);
+    drop(life);
+    let mut journal = shelf.open();
+    let (table, _) = journal.restore(&strict).unwrap();
+    assert_eq!((table.len(), journal.epoch()), (1, epoch), "what is, stays");
 }
 
 #[test]

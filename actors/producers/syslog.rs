@@ -6,6 +6,7 @@
 mod certificate;
 mod clients;
 mod intake;
+mod shares;
 mod stream;
 mod udp;
 

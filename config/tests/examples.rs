@@ -5,10 +5,11 @@ use toml::Value;
 use super::*;
 
 /// Every example, by name.
-const EXAMPLES: [(&str, &str); 5] = [
+const EXAMPLES: [(&str, &str); 6] = [
     ("active_directory", include_str!("../examples/active_directory.toml")),
     ("branch-office", include_str!("../examples/branch-office.toml")),
     ("ptim", include_str!("../examples/ptim.toml")),
+    ("push", include_str!("../examples/push.toml")),
     ("syslog", include_str!("../examples/syslog.toml")),
     ("two-firewalls", include_str!("../examples/two-firewalls.toml")),
 ];
@@ -20,7 +21,8 @@ pub(super) fn prepared(scratch: &Scratch, name: &str) -> Result<Settings, Proble
     for path in leaves(&table) {
         let text = match path.rsplit('.').next().unwrap() {
             "secret_file" | "secret_credential" => HASH,
-            "certificate" | "key" | "client_ca" | "ca" => "PEM",
+            "onboarding_token_file" | "password_file" => "SECRET",
+            "certificate" | "key" | "client_ca" | "ca" | "authorities" => "PEM",
             _ => continue,
         };
         scratch.file(at(&table, &path).as_str().unwrap(), text, 0o600);
@@ -44,8 +46,18 @@ fn every_example_is_read() {
 }
 
 /// What an example needs besides itself: files, credentials, variables.
-const NEEDS: [&str; 7] =
-    ["certificate", "key", "client_ca", "ca", "secret_file", "secret_credential", "secret_env"];
+const NEEDS: [&str; 10] = [
+    "authorities",
+    "certificate",
+    "key",
+    "client_ca",
+    "ca",
+    "onboarding_token_file",
+    "password_file",
+    "secret_file",
+    "secret_credential",
+    "secret_env",
+];
 
 #[test]
 fn the_heading_of_every_example_says_how_to_make_what_it_needs() {

@@ -226,3 +226,41 @@ fn a_template_of_ones_own_is_read_and_a_bad_one_is_named_once() {
     let problems = scratch.read(&gone).unwrap_err().to_string();
     assert!(problems.contains("syslog[0].clients[0].templates[0] cannot read "), "{problems}");
 }
+
+#[test]
+fn a_push_target_says_everything_that_is_wrong_with_it() {
+    let text = r#"
+[[push.secure_edge]]
+name = "../edge"
+url = "https://edge.example.net/path"
+batch = 0
+[[push.secure_edge]]
+name = "edge"
+url = "http://edge.example.net"
+first_retry = "10m"
+certificate = "rollcall.toml"
+[[push.srx_web_api]]
+name = "edge"
+url = "https://10.1.0.1:8443"
+user = "a:b"
+password_file = "missing"
+rate = 0
+"#;
+    let found = wrong(text);
+    let expected = [
+        "name \"../edge\" must be 1 to 64 letters",
+        "url \"https://edge.example.net/path\" must be a URL without a path",
+        "batch is 0, must be 1 to 10000",
+        "has no credentials: write onboarding_token_file",
+        "url is plain HTTP",
+        "longest_retry is shorter than first_retry",
+        "certificate and key belong together",
+        "srx_web_api[0].name \"edge\" is taken: push.secure_edge[1].name",
+        "user holds a colon",
+        "password_file cannot read",
+        "rate is 0, must be 1 to 100000",
+    ];
+    for expected in expected {
+        assert!(found.iter().any(|found| found.contains(expected)), "{expected}: {found:#?}");
+    }
+}

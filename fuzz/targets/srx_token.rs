@@ -9,7 +9,7 @@ use rollcall_wire::srx::token::{access_token, read};
 
 fuzz_target!(|data: &[u8]| {
     let Some(request) = request(data) else { return };
-    if let Some(token) = access_token(&request) {
+    if let Some((token, _)) = access_token(&request) {
         assert!(!token.is_empty(), "an empty token");
     }
     match read(&request) {

@@ -84,6 +84,22 @@ pub trait Journal: Send {
     /// When it is not known to be durable: nothing since the last commit may be acknowledged.
     fn commit(&mut self) -> Result<Revision, JournalError>;
 
+    /// The same as [`Journal::restore`], at any time, for a cache that lost its table together with
+    /// everybody else who knew it. `None` when nothing is kept.
+    ///
+    /// # Errors
+    /// When it cannot be read now.
+    fn recall(&mut self, _rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
+        Ok(None)
+    }
+
+    /// From now on, what is committed is folded by `rules`.
+    fn govern(&mut self, _rules: &Rules) {}
+
+    /// What was committed may not have been folded to its last event, and will not be: the table as
+    /// it stands after what is committed now is the truth. The next [`Journal::tend`] asks for it.
+    fn unsettle(&mut self) {}
+
     /// How far `source` was read, as last committed.
     fn read_position(&self, source: &Source) -> Option<Arc<[u8]>>;
 

@@ -99,18 +99,7 @@ impl Reader {
 
     /// Reads `record`, received at `seen`.
     pub fn read(&mut self, record: &Record<'_>, seen: Timestamp) -> Outcome {
-        let read = self.row(record).and_then(|(row, origin)| {
-            match row.meaning {
-                Meaning::Started => {
-                    self.logons.forget(record.computer);
-                    Err(Reason::Started)
-                }
-                Meaning::Left if matches!(row.place, Place::Logon(_)) => self.left(record, row),
-                _ => self.seen(record, row),
-            }
-            .map(|found| (found, origin))
-        });
-        match read {
+        match self.find(record) {
             Ok((Where::At(address, sighting), origin)) => {
                 Outcome::Event(sighting.event(address, (record.time, seen), origin))
             }
@@ -128,6 +117,23 @@ impl Reader {
             Ok(()) => Outcome::Event(sighting.event(address, (at, seen), origin)),
             Err(reason) => Outcome::Ignored(reason),
         }
+    }
+
+    /// Who is meant, and where, and by which row.
+    fn find(&mut self, record: &Record<'_>) -> Result<(Where, Arc<Origin>), Reason> {
+        let (row, origin) = self.row(record)?;
+        for guard in row.guards {
+            guard.check(record, &self.settings)?;
+        }
+        let found = match (row.meaning, row.place) {
+            (Meaning::Started, _) => {
+                self.logons.forget(record.computer);
+                return Err(Reason::Started);
+            }
+            (Meaning::Left, Place::Logon(field)) => self.left(record, row, field)?,
+            _ => self.seen(record, row)?,
+        };
+        Ok((found, origin))
     }
 
     /// The row for `record`, when it is the audit of a success that is read at all.
@@ -151,9 +157,6 @@ impl Reader {
 
     /// Somebody is at the address, or the host, that the record names.
     fn seen(&mut self, record: &Record<'_>, row: &Row) -> Result<Where, Reason> {
-        for guard in row.guards {
-            guard.check(record, &self.settings)?;
-        }
         let account = Account::read(record, row.who, &self.settings)?;
         let kind = match (row.meaning, account.device.is_some()) {
             (Meaning::Left, true) => return Err(Reason::UnknownLogon),
@@ -176,11 +179,7 @@ impl Reader {
 
     /// Somebody left, and the record says only by which logon they had come: to the same server, and
     /// as the same account, for numbers of logons begin anew with each start of a server.
-    fn left(&mut self, record: &Record<'_>, row: &Row) -> Result<Where, Reason> {
-        for guard in row.guards {
-            guard.check(record, &self.settings)?;
-        }
-        let Place::Logon(field) = row.place else { return Err(Reason::UnknownLogon) };
+    fn left(&mut self, record: &Record<'_>, row: &Row, field: &str) -> Result<Where, Reason> {
         let id = guards::number(record, field).ok_or(Reason::UnknownLogon)?;
         let sid = row.who.sid(record).map(Box::new);
         let logon = self.logons.take(record.computer, id).ok_or(Reason::UnknownLogon)?;

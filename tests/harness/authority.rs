@@ -50,6 +50,11 @@ impl Authority {
         self.issue(name, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
+    /// A certificate for a server called `name`.
+    pub(crate) fn named(&self, name: &str) -> Pair {
+        self.issue(name, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     fn issue(&self, name: &str, usage: ExtendedKeyUsagePurpose) -> Pair {
         let key = KeyPair::generate().unwrap();
         let names = vec![name.to_owned(), "localhost".to_owned()];

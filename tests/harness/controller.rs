@@ -15,6 +15,9 @@ static ADDRESS: Mutex<()> = Mutex::new(());
 /// The password of the accounts that `samba-load.py` makes.
 pub(crate) const PASSWORD: &str = "Passw0rd.Reader1";
 
+/// The password of `administrator`.
+pub(crate) const ADMINISTRATOR: &str = "Passw0rd.Admin1";
+
 /// The controller `dc1.corp.example.com` at 127.0.10.10, with 10,000 users.
 pub(crate) struct Controller {
     folder: TempDir,
@@ -108,9 +111,17 @@ impl Controller {
         let file = self.folder.path().join("change.ldif");
         fs::write(&file, ldif).unwrap();
         let (url, file) = (format!("ldap://{}", Self::ADDRESS), file.display().to_string());
-        let administrator = format!("administrator@{}", "corp.example.com");
-        let arguments =
-            ["-x", "-H", &url, "-D", &administrator, "-w", "Passw0rd.Admin1", "-f", &file];
+        let arguments = [
+            "-x",
+            "-H",
+            &url,
+            "-D",
+            "administrator@corp.example.com",
+            "-w",
+            ADMINISTRATOR,
+            "-f",
+            &file,
+        ];
         let changed = run(&peer("ldapmodify").unwrap(), &arguments);
         assert!(changed.status.success(), "{ldif}\n{}", String::from_utf8_lossy(&changed.stderr));
     }

@@ -1,7 +1,8 @@
 //! The configuration of a story: a few lines over a server that listens on loopback only, on ports
 //! that the kernel chooses.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -91,6 +92,14 @@ impl Setup {
         let path = self.folder().join("rollcall.toml");
         fs::write(&path, &self.text).unwrap();
         path
+    }
+
+    /// The same with a file beside it that nobody else may read.
+    pub(crate) fn with_secret(self, name: &str, text: &str) -> Self {
+        let path = self.folder().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        self
     }
 
     /// The folder of the configuration.

@@ -22,8 +22,10 @@ const ADDRESSES: u64 = 40;
 /// The longest that a server lives, in milliseconds: long enough to seal a segment now and then.
 const LIFE: u64 = 400;
 
-/// Small segments, many snapshots: a kill meets each of them half done.
-const TERMS: &str = "[journal]\nsegment_events = 100\nsnapshot_interval = \"1s\"";
+/// Small segments, many snapshots: a kill meets each of them half done. The addresses are fought over
+/// by more users than share one in earnest.
+const TERMS: &str = "[journal]\nsegment_events = 100\nsnapshot_interval = \"1s\"\n\
+                     [rules.sharing]\nusers_per_minute = 0";
 
 /// Chance that is the same for the same seed (Marsaglia's xorshift).
 struct Chance(u64);

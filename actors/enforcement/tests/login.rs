@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rollcall_wire::srx::QueryToken;
 
 use super::house::{HOUR, House, bearer, login, name, point, pushers, settings, story};
 
@@ -140,5 +141,26 @@ fn a_long_token_request_is_not_read() {
         let body = login("srx1", &"x".repeat(5000));
         let answer = house.ask("POST /oauth_token/oauth", &[], &body).await;
         assert_eq!((answer.status, answer.json()["status"].as_u64()), (413, Some(413)));
+    });
+}
+
+#[test]
+fn a_token_in_the_query_is_refused_unless_the_dialect_needs_it() {
+    let mut old = point("old");
+    old.dialect.query_token = QueryToken::Accepted;
+    story(vec![point("srx1"), old], async |house| {
+        for (client, status) in [("srx1", 401), ("old", 200)] {
+            let token = house.token(client).await;
+            let ask = format!("GET /user_query/v2/ip/10.0.0.1?access_token={token}");
+            let push = format!("POST /user_query/v2/user?token={token}&ip=10.0.0.1&id=alice");
+            for head in [&ask, &push] {
+                let answer = house.ask(head, &[], "").await;
+                assert_eq!(answer.status, status, "{client}: {answer:?}");
+                assert!(!answer.body.contains(&token), "the answer does not repeat it");
+            }
+            // In the header as well: it was in the query all the same.
+            assert_eq!(house.ask(&ask, &[&bearer(&token)], "").await.status, status);
+            assert_eq!(status_with(&house, &token).await, 200, "{client} by the header");
+        }
     });
 }

@@ -46,6 +46,16 @@ impl Clients {
         Self { clients, networks }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// The client at `place`.
+    pub(super) fn by_place(&self, place: usize) -> Option<&Arc<Client>> {
+        self.clients.get(place)
+    }
+
     /// The clocks of all clients, in the order of their places, for one reader.
     pub(super) fn clocks(&self) -> Vec<SenderClock> {
         self.clients.iter().map(|client| SenderClock::new(client.zone.clone())).collect()

@@ -10,7 +10,7 @@ use rollcall_wire::syslog::{FrameProblem, Message, Outcome, SenderClock};
 
 use super::clients::{Client, Clients};
 use crate::clock::Clock;
-use crate::happenings::{Happening, SenderUnknown};
+use crate::happenings::{Happening, OverShare, SenderUnknown};
 use crate::producers::{Harvest, Outlet, Pending};
 use crate::sampling::Sample;
 
@@ -86,6 +86,19 @@ impl Intake {
     /// Notes a stretch of a stream that is no message.
     pub(super) fn broken(&mut self, problem: FrameProblem) {
         self.harvest.lost(problem.into(), None);
+    }
+
+    /// Notes a datagram beyond its client's share of a socket that overflows.
+    pub(super) fn over_share(&mut self) {
+        self.harvest.lost("over_share", None);
+    }
+
+    /// Tells whose those were: so many of the client at `place`.
+    pub(super) fn tell_over_share(&self, place: usize, count: u64) {
+        if let Some(client) = self.clients.by_place(place) {
+            let (producer, client) = (self.outlet.producer(), client.name.as_str());
+            OverShare { producer, client, count }.emit();
+        }
     }
 
     /// Notes a datagram that was longer than the limit.

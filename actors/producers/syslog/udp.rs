@@ -14,10 +14,12 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, setsockopt, sockopt,
 };
+use rollcall_identity::Timestamp;
 use tokio::sync::oneshot;
 
 use super::failed;
 use super::intake::{BATCH, Intake};
+use super::shares::Shares;
 use crate::happenings::{Happening, KernelDropped};
 use crate::producers::{ProducerFailed, Stop};
 
@@ -87,7 +89,8 @@ pub(super) fn start(
     stop: Stop,
 ) -> io::Result<oneshot::Receiver<Result<(), ProducerFailed>>> {
     let (tell, told) = oneshot::channel();
-    let reader = Reader { socket, intake };
+    let shares = Shares::new(intake.clients.len(), BATCH);
+    let reader = Reader { socket, intake, shares };
     let name = format!("{}-udp", reader.intake.outlet.producer());
     std::thread::Builder::new().name(name).spawn(move || {
         let ended = reader.read(limit, &stop).map_err(|e| failed(&e));
@@ -100,6 +103,7 @@ pub(super) fn start(
 struct Reader {
     socket: Socket,
     intake: Intake,
+    shares: Shares,
 }
 
 impl Reader {
@@ -159,6 +163,7 @@ impl Reader {
         let fd = self.socket.socket.as_raw_fd();
         let received = recvmmsg(fd, &mut headers, slots.iter_mut(), flags, None)?;
         let now = self.intake.clock.now();
+        self.shares.begin();
         let mut drops = None;
         let (mut last, mut count) = (None, 0);
         for datagram in received {
@@ -178,6 +183,7 @@ impl Reader {
             match &known {
                 None => self.intake.stranger(sender, now),
                 Some(_) if datagram.flags.contains(MsgFlags::MSG_TRUNC) => self.intake.too_long(),
+                Some(client) if !self.shares.admit(client.place, now) => self.intake.over_share(),
                 Some(client) => {
                     let message = datagram.iovs().next().unwrap_or_default();
                     self.intake.take(client, message, now);
@@ -185,17 +191,21 @@ impl Reader {
             }
             last = Some((sender, known));
         }
+        for (place, count) in self.shares.losses() {
+            self.intake.tell_over_share(place, count);
+        }
         if let Some(total) = drops {
-            self.note_drops(total);
+            self.note_drops(total, now);
         }
         Ok(count)
     }
 
     /// The kernel counts since the socket was made, and wraps.
-    fn note_drops(&mut self, total: u32) {
+    fn note_drops(&mut self, total: u32, now: Timestamp) {
         let before = self.socket.drops.swap(total, SeqCst);
         let count = u64::from(total.wrapping_sub(before));
         if count > 0 {
+            self.shares.press(now);
             KernelDropped { producer: self.intake.outlet.producer(), count }.emit();
         }
     }

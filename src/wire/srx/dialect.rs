@@ -19,6 +19,19 @@ pub struct Dialect {
     pub miss: Miss,
     /// The most roles in one report. The SRX takes 200 of a user.
     pub roles: usize,
+    /// Whether the access token may stand in the query.
+    pub query_token: QueryToken,
+}
+
+/// Whether an access token may stand in the query, where whatever is on the way may log it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueryToken {
+    /// It must stand in the header or the body.
+    #[default]
+    Refused,
+    /// For a firewall that can do nothing else.
+    Accepted,
 }
 
 /// The encoding of an answer.
@@ -92,6 +105,7 @@ impl Default for Dialect {
             time: TimeForm::default(),
             miss: Miss::default(),
             roles: 200,
+            query_token: QueryToken::default(),
         }
     }
 }

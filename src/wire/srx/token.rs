@@ -174,19 +174,34 @@ fn unescaped(text: &str) -> String {
     percent_decoded(text, Plus::Literal).unwrap_or_else(|| text.to_owned())
 }
 
+/// The names of the parameter that is an access token.
+const TOKEN: [&str; 2] = ["access-token", "token"];
+
+/// Where an access token was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// In the header or the body.
+    Within,
+    /// In the query, which proxies and logs on the way keep.
+    InQuery,
+}
+
 /// The access token of a question: `Authorization: Bearer` (RFC 6750 section 2.1), or else the
-/// parameter `access_token` or `token` in the query or body. `None` when there is none, or when
-/// there are several different ones.
-pub fn access_token(request: &Request<'_>) -> Option<Zeroizing<String>> {
+/// parameter `access_token` or `token` in the body or query; and where it was. `None` when there is
+/// none, or when there are several different ones.
+pub fn access_token(request: &Request<'_>) -> Option<(Zeroizing<String>, Shown)> {
     let bearer = request.authorization.and_then(|header| with_scheme(header, "bearer"));
     // A push in XML or as a JSON list has no parameters in its body; its query still counts.
     let parameters = Parameters::read(request)
         .or_else(|_| Parameters::read(&Request { body: &[], ..*request }))
         .ok()?;
-    let parameter = parameters.one(&["access-token", "token"]).ok()?;
+    let parameter = parameters.one(&TOKEN).ok()?;
+    let in_query = Parameters::read(&Request { body: &[], ..*request })
+        .is_ok_and(|query| query.one(&TOKEN).is_ok_and(|token| token.is_some()));
+    let shown = if in_query { Shown::InQuery } else { Shown::Within };
     match (bearer, parameter) {
         (Some(bearer), Some(parameter)) if bearer != parameter => None,
-        (bearer, parameter) => Some(bearer.or(parameter)?.to_owned().into()),
+        (bearer, parameter) => Some((bearer.or(parameter)?.to_owned().into(), shown)),
     }
 }
 
@@ -283,14 +298,20 @@ mod tests {
 
     #[test]
     fn the_access_token_is_found_where_it_may_stand() {
-        let found = |request: Request<'_>| access_token(&request).map(|token| token.to_string());
+        use Shown::{InQuery, Within};
+        let found = |request: Request<'_>| {
+            let (token, shown) = access_token(&request)?;
+            assert_eq!(*token, "t1");
+            Some(shown)
+        };
         let header = Request { authorization: Some("BEARER  t1"), ..Request::default() };
-        assert_eq!(found(header), Some("t1".into()));
-        assert_eq!(found(Request { query: "access_token=t1", ..header }), Some("t1".into()));
+        assert_eq!(found(header), Some(Within));
+        assert_eq!(found(Request { query: "access_token=t1", ..header }), Some(InQuery));
         assert_eq!(found(Request { query: "access_token=t2", ..header }), None);
-        assert_eq!(found(form("token=t1")), Some("t1".into()));
-        assert_eq!(found(form(r#"{"access_token":"t1"}"#)), Some("t1".into()));
-        assert_eq!(found(Request { query: "token=t1", ..form("<a/>") }), Some("t1".into()));
+        assert_eq!(found(form("token=t1")), Some(Within));
+        assert_eq!(found(form(r#"{"access_token":"t1"}"#)), Some(Within));
+        assert_eq!(found(Request { query: "token=t1", ..form("<a/>") }), Some(InQuery));
+        assert_eq!(found(Request { query: "token=t1", ..form("token=t1") }), Some(InQuery));
         assert_eq!(found(Request { authorization: Some("Basic t1"), ..form("") }), None);
         assert_eq!(found(Request { authorization: Some("Bearer "), ..form("") }), None);
     }

@@ -1,7 +1,7 @@
 //! Answers as they go out, and names that try to break out of them.
 
 use super::*;
-use crate::srx::{Dialect, TimeForm, UserForm, Voice};
+use crate::srx::{Dialect, QueryToken, TimeForm, UserForm, Voice};
 use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
 use rollcall_identity::directory::{GroupFilter, NetbiosNames};
@@ -132,7 +132,7 @@ fn roles_beyond_the_limit_are_left_out_and_counted() {
 
 #[test]
 fn a_dialect_is_configured_in_words() {
-    let text = "format = \"xml\"\nuser = \"user_at_domain\"\ndomain = \"netbios\"\ntime = \"unix_milliseconds\"\nmiss = \"null_user\"\nroles = 10";
+    let text = "format = \"xml\"\nuser = \"user_at_domain\"\ndomain = \"netbios\"\ntime = \"unix_milliseconds\"\nmiss = \"null_user\"\nroles = 10\nquery_token = \"accepted\"";
     let wanted = Dialect {
         format: Format::Xml,
         user: UserForm::UserAtDomain,
@@ -140,6 +140,7 @@ fn a_dialect_is_configured_in_words() {
         time: TimeForm::UnixMilliseconds,
         miss: Miss::NullUser,
         roles: 10,
+        query_token: QueryToken::Accepted,
     };
     assert_eq!(toml::from_str::<Dialect>(text).unwrap(), wanted);
     assert_eq!(toml::from_str::<Dialect>("").unwrap(), Dialect::default());

@@ -1,0 +1,310 @@
+//! A Secure Edge of a story: it keeps what it was told by the rules of docs/secure-edge.openapi.json,
+//! and nothing that was told otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Authority;
+use super::https::{Fault, Https, Request, Response};
+
+/// What its console shows to an administrator, and what it is exchanged for. Nothing of Rollcall's
+/// may ever show either.
+pub(crate) const ONBOARDING: &str = "canary-onboarding-2c7e";
+pub(crate) const CLIENT_SECRET: &str = "canary-client-secret-93ab";
+
+/// The service.
+pub(crate) struct SecureEdge {
+    server: Https,
+    edge: Arc<Mutex<Edge>>,
+}
+
+/// Who is at an address: the user, and the groups that the batch gave that user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) user: Option<String>,
+    pub(crate) domain: Option<String>,
+    epoch: u64,
+    revision: u64,
+    /// What its digest is made of.
+    line: String,
+}
+
+/// What it holds and has seen.
+#[derive(Default)]
+pub(crate) struct Edge {
+    pub(crate) position: Option<String>,
+    pub(crate) sessions: BTreeMap<String, Held>,
+    synchronisation: Option<(String, Option<String>, BTreeMap<String, Held>)>,
+    /// Bearer tokens that it takes.
+    tokens: BTreeSet<String>,
+    sold: usize,
+    /// By idempotency key.
+    onboarded: BTreeMap<String, ()>,
+    /// Users of whom no session is taken.
+    pub(crate) unwanted: BTreeSet<String>,
+    /// The users and addresses of every batch, in the order in which they were taken.
+    pub(crate) batches: Vec<Vec<(String, Option<String>)>>,
+    pub(crate) synchronised: usize,
+    pub(crate) duplicates: u64,
+}
+
+impl SecureEdge {
+    /// One whose certificate `authority` signs.
+    pub(crate) fn start(authority: &Authority) -> Self {
+        let edge: Arc<Mutex<Edge>> = Arc::default();
+        let own = Arc::clone(&edge);
+        let server = Https::start(&authority.named("edge"), move |request| {
+            let mut edge = own.lock().unwrap_or_else(PoisonError::into_inner);
+            let (status, body) = edge.answer(request).unwrap_or_else(|refused| refused);
+            Response { status, body: body.to_string() }
+        });
+        Self { server, edge }
+    }
+
+    /// The section of the configuration that makes Rollcall push to it.
+    pub(crate) fn section(&self, more: &str) -> String {
+        let url = self.server.url();
+        format!(
+            "[[push.secure_edge]]\nname = \"edge\"\nurl = \"{url}\"\nauthorities = \"ca.crt\"\n\
+             onboarding_token_file = \"edge.token\"\nfirst_retry = \"20ms\"\n\
+             longest_retry = \"200ms\"\n{more}\n"
+        )
+    }
+
+    /// What it holds.
+    pub(crate) fn holds(&self) -> MutexGuard<'_, Edge> {
+        self.edge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The user at each address.
+    pub(crate) fn users(&self) -> BTreeMap<String, String> {
+        let edge = self.holds();
+        let user = |held: &Held| held.user.clone().unwrap_or_default();
+        edge.sessions.iter().map(|(address, held)| (address.clone(), user(held))).collect()
+    }
+
+    /// Loses everything but its clients.
+    pub(crate) fn forget(&self) {
+        let mut edge = self.holds();
+        (edge.position, edge.synchronisation) = (None, None);
+        edge.sessions.clear();
+    }
+
+    /// Takes no token any more that it has sold.
+    pub(crate) fn revoke(&self) {
+        self.holds().tokens.clear();
+    }
+
+    /// The server itself.
+    pub(crate) fn server(&self) -> &Https {
+        &self.server
+    }
+
+    /// Misbehaves with the next requests, one after the other.
+    pub(crate) fn misbehave(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.server.misbehave(faults);
+    }
+}
+
+type Answered = Result<(u16, Value), (u16, Value)>;
+
+fn refuse<T>(status: u16, detail: &str) -> Result<T, (u16, Value)> {
+    Err((status, json!({"detail": detail})))
+}
+
+impl Edge {
+    fn answer(&mut self, request: &Request) -> Answered {
+        let route = (request.method.as_str(), request.path.as_str());
+        match route {
+            ("POST", "/v1/onboarding") => return self.onboard(request),
+            ("POST", "/v1/oauth/token") => return self.sell(request),
+            _ => {}
+        }
+        let bearer = request.headers.get("authorization").and_then(|it| it.strip_prefix("Bearer "));
+        if bearer.is_none_or(|token| !self.tokens.contains(token)) {
+            return refuse(401, "no such token");
+        }
+        match route {
+            ("GET", "/v1/position") => Ok((200, json!({"position": self.position}))),
+            ("POST", "/v1/synchronisations") => self.begin(&read(request)),
+            ("POST", "/v1/reports") => self.take(&read(request)),
+            ("POST", "/v1/synchronisations/end") => self.end(&read(request)),
+            ("GET", "/v1/digest") => Ok((200, self.digest())),
+            other => panic!("nobody asks for {other:?}"),
+        }
+    }
+
+    fn onboard(&mut self, request: &Request) -> Answered {
+        if read(request)["token"] != ONBOARDING {
+            return refuse(403, "no such token");
+        }
+        let key = request.headers["idempotency-key"].clone();
+        if self.onboarded.keys().any(|used| *used != key) {
+            return refuse(403, "the token is used up");
+        }
+        self.onboarded.insert(key, ());
+        Ok((200, json!({"client_id": "collector-1", "client_secret": CLIENT_SECRET})))
+    }
+
+    fn sell(&mut self, request: &Request) -> Answered {
+        let basic = format!("Basic {}", STANDARD.encode(format!("collector-1:{CLIENT_SECRET}")));
+        if request.headers.get("authorization") != Some(&basic) {
+            return refuse(401, "no such client");
+        }
+        assert_eq!(request.body, b"grant_type=client_credentials");
+        self.sold += 1;
+        let token = format!("canary-access-token-{}", self.sold);
+        self.tokens.insert(token.clone());
+        Ok((200, json!({"access_token": token, "token_type": "Bearer", "expires_in": 3600})))
+    }
+
+    fn begin(&mut self, asked: &Value) -> Answered {
+        let name = text(asked, "synchronisation").expect("a name");
+        self.synchronisation = Some((name, None, BTreeMap::new()));
+        self.position = None;
+        Ok((200, json!({"position": null})))
+    }
+
+    fn end(&mut self, asked: &Value) -> Answered {
+        let position = text(asked, "position");
+        match self.synchronisation.take() {
+            Some((name, _, told)) if text(asked, "synchronisation").as_ref() == Some(&name) => {
+                self.sessions = told;
+                self.synchronised += 1;
+            }
+            _ if self.position == position => {}
+            other => {
+                self.synchronisation = other;
+                return refuse(409, "no such synchronisation");
+            }
+        }
+        self.position = position;
+        Ok((200, json!({"position": self.position, "sessions": self.sessions.len()})))
+    }
+
+    fn take(&mut self, batch: &Value) -> Answered {
+        let (after, next) = (text(batch, "after"), text(batch, "next"));
+        let place = match &self.synchronisation {
+            Some((name, place, _)) if text(batch, "synchronisation").as_ref() == Some(name) => {
+                place
+            }
+            None if batch["synchronisation"].is_null() => &self.position,
+            _ => return refuse(409, "not in this synchronisation"),
+        };
+        if *place != after && *place != next {
+            return refuse(409, "not at this position");
+        }
+        let (mut accepted, mut duplicates, mut refused) = (0, 0, Vec::new());
+        for list in ["groups", "users", "devices", "states"] {
+            accepted += batch[list].as_array().unwrap().len();
+        }
+        let mut seen = Vec::new();
+        for (index, report) in batch["sessions"].as_array().unwrap().iter().enumerate() {
+            let (address, user) = (text(report, "address").unwrap(), text(report, "user"));
+            seen.push((address.clone(), user.clone()));
+            if user.as_ref().is_some_and(|user| self.unwanted.contains(user)) {
+                refused.push(json!({"list": "sessions", "index": index, "reason": "unwanted"}));
+                continue;
+            }
+            let held = held(batch, report);
+            let sessions = match &mut self.synchronisation {
+                Some((_, _, told)) => told,
+                None => &mut self.sessions,
+            };
+            let known = sessions.get(&address);
+            if known.is_some_and(|it| it.epoch == held.epoch && it.revision >= held.revision) {
+                duplicates += 1;
+                continue;
+            }
+            match text(report, "presence").as_deref() {
+                Some("present") => drop(sessions.insert(address, held)),
+                Some("gone") => drop(sessions.remove(&address)),
+                other => panic!("{other:?}"),
+            }
+            accepted += 1;
+        }
+        self.duplicates += duplicates;
+        self.batches.push(seen);
+        match &mut self.synchronisation {
+            Some((_, place, _)) => place.clone_from(&next),
+            None => self.position.clone_from(&next),
+        }
+        let taken = json!({"position": next, "accepted": accepted, "duplicates": duplicates,
+                           "refused": refused});
+        Ok((200, taken))
+    }
+
+    /// As docs/secure-edge.openapi.json describes it, and not by Rollcall's own code.
+    fn digest(&self) -> Value {
+        let mut pages = vec![[0_u8; 32]; 4096];
+        for (address, held) in &self.sessions {
+            let place = Sha256::digest(address);
+            let page = u16::from_be_bytes([place[0], place[1]]) as usize % 4096;
+            let digest = Sha256::digest(&held.line);
+            pages[page].iter_mut().zip(digest).for_each(|(byte, other)| *byte ^= other);
+        }
+        let hex = |page: &[u8; 32]| page.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        json!({"position": self.position, "pages": pages.iter().map(hex).collect::<Vec<_>>()})
+    }
+}
+
+/// One session, with what the lists of its batch say of its user and device.
+fn held(batch: &Value, report: &Value) -> Held {
+    let named = |list: &str, name: &Option<String>, domain: Option<&Option<String>>| {
+        let of = |it: &&Value| {
+            text(it, "name") == *name && domain.is_none_or(|domain| text(it, "domain") == *domain)
+        };
+        let found = name.as_ref().map(|_| {
+            let found = batch[list].as_array().unwrap().iter().find(of);
+            found.unwrap_or_else(|| panic!("{name:?} is not among the {list}"))
+        });
+        let places = found.and_then(|it| it["groups"].as_array()).cloned().unwrap_or_default();
+        let group = |place: &Value| {
+            let group = &batch["groups"][place.as_u64().unwrap() as usize];
+            format!("\u{1e}{}\\{}", text(group, "domain").unwrap(), text(group, "name").unwrap())
+        };
+        places.iter().map(group).collect::<String>()
+    };
+    let (user, domain) = (text(report, "user"), text(report, "domain"));
+    let device = text(report, "device");
+    let address = text(report, "address").unwrap();
+    let posture = batch["states"].as_array().unwrap().iter();
+    let posture = posture.filter(|state| state["address"] == report["address"]);
+    let posture = posture.filter_map(|state| text(state, "posture")).next_back();
+    let roles = report["roles"].as_array().cloned().unwrap_or_default();
+    let roles = roles.iter().map(|role| format!("\u{1e}{}", role.as_str().unwrap()));
+    let present = report["presence"] == "present";
+    let groups =
+        |list, name, domain| if present { named(list, name, domain) } else { String::new() };
+    let of_user = groups("users", &user, Some(&domain));
+    let of_device = groups("devices", &device, None);
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_default();
+    let fields = [
+        address,
+        or_none(&user),
+        or_none(&domain),
+        or_none(&device),
+        or_none(&posture),
+        roles.collect(),
+        of_user,
+        of_device,
+    ];
+    let line = fields.join("\u{1f}");
+    let epoch = batch["epoch"].as_u64().expect("an epoch");
+    let revision = report["revision"].as_u64().expect("a revision");
+    Held { user, domain, epoch, revision, line }
+}
+
+fn read(request: &Request) -> Value {
+    assert_eq!(request.headers["content-type"], "application/json");
+    serde_json::from_slice(&request.body).expect("what Rollcall sends is JSON")
+}
+
+fn text(of: &Value, key: &str) -> Option<String> {
+    of[key].as_str().map(str::to_owned)
+}

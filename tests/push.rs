@@ -1,0 +1,311 @@
+//! Stories of those who are told without asking: a Secure Edge and a firewall in ClearPass mode,
+//! over lines that break in every way there is.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    CLEARPASS_PASSWORD, CLIENT_SECRET, ClearPass, Fault, ONBOARDING, SecureEdge, Server, Setup,
+    Srx, until,
+};
+
+/// A Secure Edge, and a server that pushes to it.
+fn pushing(more: &str) -> (SecureEdge, Server) {
+    let setup = Setup::new().with_secret("edge.token", ONBOARDING);
+    let edge = SecureEdge::start(setup.authority());
+    let section = edge.section(more);
+    let server = Server::start(setup.with(&section));
+    (edge, server)
+}
+
+fn tell(firewall: &mut Srx, event: &str, user: &str, address: &str) {
+    let push = json!({"ip": address, "user": user, "domain": "corp", "event": event});
+    let answer = firewall.push("/user_query/v2/ptim", "application/json", &push.to_string());
+    assert!((200..300).contains(&answer.status), "{answer:?}");
+}
+
+fn up(firewall: &mut Srx, user: &str, address: &str) {
+    tell(firewall, "IKE_VPN_UP_ALARM_USER", user, address);
+}
+
+fn down(firewall: &mut Srx, user: &str, address: &str) {
+    tell(firewall, "IKE_VPN_DOWN_ALARM_USER", user, address);
+}
+
+/// The active sessions of the server.
+fn table(server: &Server) -> BTreeMap<String, String> {
+    let page = server.get("/api/v1/sessions?limit=1000").json();
+    let text = |session: &Value, key: &str| session[key].as_str().unwrap_or_default().to_owned();
+    let sessions = page["sessions"].as_array().unwrap().iter();
+    sessions.map(|session| (text(session, "address"), text(session, "user"))).collect()
+}
+
+fn status(server: &Server) -> Value {
+    server.get("/api/v1/push-targets").json()[0].clone()
+}
+
+/// Waits until the target holds exactly the server's table.
+#[track_caller]
+fn agree(server: &Server, edge: &SecureEdge) {
+    until("the target holds the server's table", || {
+        let (ours, theirs) = (table(server), edge.users());
+        (ours == theirs && edge.holds().position.is_some()).then_some(())
+    });
+}
+
+#[test]
+fn a_new_target_is_onboarded_synchronised_and_told_what_is_new() {
+    let (edge, server) = pushing("");
+    let mut firewall = server.client("campus-fw");
+    for n in 1..=20 {
+        up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
+    }
+    down(&mut firewall, "user7", "10.1.13.7");
+    up(&mut firewall, "bob", "2001:db8::7");
+    agree(&server, &edge);
+    assert_eq!(edge.users().len(), 20);
+    assert_eq!(edge.holds().synchronised, 1, "what is new needs no synchronisation");
+    assert_eq!(edge.server().connections(), 1, "one connection is kept");
+    let credentials = server.data().join("push/edge.credentials");
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&credentials).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let said = until("it is at rest", || {
+        let said = status(&server);
+        (said["state"] == "following" && said["lag_changes"] == 0).then_some(said)
+    });
+    assert_eq!((&said["kind"], &said["last_error"]), (&json!("secure_edge"), &Value::Null));
+    assert!(said["reports"].as_u64() >= Some(21) && said["bytes"].as_u64() > Some(100), "{said}");
+    let labels = [("target", "edge"), ("outcome", "accepted")];
+    assert!(server.metrics().sum("rollcall_pushing_reports_total", &labels) >= 21);
+    let (rest, metrics) = (server.get("/api/v1/push-targets").text, server.get("/metrics").text);
+    let log = server.stop();
+    for secret in [ONBOARDING, CLIENT_SECRET, "canary-access-token"] {
+        assert!(!log.contains(secret) && !rest.contains(secret) && !metrics.contains(secret));
+    }
+}
+
+#[test]
+fn whatever_goes_wrong_on_the_way_the_target_ends_with_the_servers_table() {
+    let (edge, server) = pushing("timeout = \"1s\"");
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "before", "10.1.13.99");
+    agree(&server, &edge);
+    let faults = [
+        (Fault::Status(500), "failed (status 500): told to fail"),
+        (Fault::Status(503), "asks for patience (status 503)"),
+        (Fault::Busy(1), "asks for patience (status 429, 1 s)"),
+        (Fault::Garbage, "answered wrongly"),
+        (Fault::Half, "cannot be reached"),
+        (Fault::Unanswered, "cannot be reached"),
+        (Fault::SlowLoris, "cannot be reached"),
+        (Fault::ClosedInBody, "cannot be reached"),
+    ];
+    for (n, (fault, said)) in faults.into_iter().enumerate() {
+        edge.misbehave([fault]);
+        up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
+        down(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
+        up(&mut firewall, &format!("late{n}"), &format!("10.1.13.{n}"));
+        agree(&server, &edge);
+        assert_eq!(edge.server().faults_left(), 0, "{fault:?} was not met");
+        let error = status(&server)["last_error"].as_str().unwrap_or_default().to_owned();
+        assert!(error.starts_with(said), "{fault:?}: {error:?}");
+    }
+    // All of them in a row, in the middle of a synchronisation, and once more for the end of it.
+    edge.misbehave(faults.map(|(fault, _)| fault).into_iter().chain([Fault::Unanswered; 3]));
+    assert_eq!(server.post("/api/v1/push-targets/edge/synchronise").status, 202);
+    until("all of it was met", || (edge.server().faults_left() == 0).then_some(()));
+    agree(&server, &edge);
+    server.stop();
+}
+
+#[test]
+fn retry_after_is_honoured() {
+    let (edge, server) = pushing("");
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "alice", "10.1.13.1");
+    agree(&server, &edge);
+    edge.misbehave([Fault::Busy(1000)]);
+    up(&mut firewall, "bob", "10.1.13.2");
+    let waiting = until("it waits", || {
+        let said = status(&server);
+        (said["state"] == "retrying").then_some(said)
+    });
+    let at = |key: &str| waiting[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let pause = at("next_try").duration_since(at("last_error_at")).as_secs();
+    assert_eq!(pause, 1000, "{waiting}");
+    assert_eq!((waiting["lag_changes"].as_u64(), edge.users().len()), (Some(1), 1));
+    // Somebody who does not want to wait can say so.
+    assert_eq!(server.post("/api/v1/push-targets/edge/synchronise").status, 202);
+    agree(&server, &edge);
+    server.stop();
+}
+
+#[test]
+fn a_target_that_lost_its_state_is_synchronised_and_one_that_lost_its_tokens_is_not() {
+    let (edge, server) = pushing("");
+    let mut firewall = server.client("campus-fw");
+    for n in 1..=5 {
+        up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
+    }
+    agree(&server, &edge);
+    edge.revoke();
+    up(&mut firewall, "alice", "10.1.13.6");
+    agree(&server, &edge);
+    assert_eq!(edge.holds().synchronised, 1);
+    edge.forget();
+    up(&mut firewall, "bob", "10.1.13.7");
+    agree(&server, &edge);
+    assert_eq!(edge.holds().synchronised, 2);
+    assert_eq!(edge.users().len(), 7);
+    server.stop();
+}
+
+#[test]
+fn a_report_that_is_refused_stops_no_other() {
+    let (edge, server) = pushing("");
+    edge.holds().unwanted.insert("mallory".to_owned());
+    let mut firewall = server.client("campus-fw");
+    edge.server().down();
+    for (n, user) in ["alice", "mallory", "bob"].into_iter().enumerate() {
+        up(&mut firewall, user, &format!("10.1.13.{n}"));
+    }
+    edge.server().up();
+    let held = until("the others are there", || {
+        let held = edge.users();
+        (held.len() == 2).then_some(held)
+    });
+    assert_eq!(held.into_values().collect::<Vec<_>>(), ["alice", "bob"]);
+    until("it is counted", || (status(&server)["refused"] == 1).then_some(()));
+    assert!(server.log().contains("unwanted"));
+    server.stop();
+}
+
+#[test]
+fn a_target_that_was_away_is_told_only_the_last_state_of_each_address() {
+    let (edge, server) = pushing("");
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "first", "10.1.13.1");
+    agree(&server, &edge);
+    edge.server().down();
+    let before = edge.holds().batches.len();
+    for n in 0..30 {
+        up(&mut firewall, &format!("user{n}"), "10.1.13.1");
+        up(&mut firewall, &format!("guest{n}"), "10.1.13.2");
+        down(&mut firewall, &format!("guest{n}"), "10.1.13.2");
+    }
+    edge.server().up();
+    agree(&server, &edge);
+    let told: Vec<_> = edge.holds().batches[before..].concat();
+    let of = |address: &str| told.iter().filter(|(told, _)| told == address).count();
+    assert_eq!((of("10.1.13.1"), of("10.1.13.2")), (1, 1), "{told:?}");
+    assert_eq!(edge.holds().synchronised, 1);
+    server.stop();
+}
+
+#[test]
+fn a_certificate_of_somebody_else_is_told_nothing() {
+    let setup = Setup::new().with_secret("edge.token", ONBOARDING);
+    let (right, other) = (SecureEdge::start(setup.authority()), Setup::bare());
+    let wrong = SecureEdge::start(other.authority());
+    let server = Server::start(setup.with(&wrong.section("")));
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "alice", "10.1.13.1");
+    let error = until("it says why", || status(&server)["last_error"].as_str().map(str::to_owned));
+    assert!(error.contains("certificate"), "{error}");
+    assert!(wrong.users().is_empty());
+    // The right one in its place, by a reload, is told everything.
+    let (old, new) = (wrong.server().url(), right.server().url());
+    server.rewrite(|text| text.replace(&old, &new));
+    let report = server.post("/api/v1/reload").json();
+    assert_eq!(report["restarted"], json!(["edge"]));
+    agree(&server, &right);
+    assert_eq!(server.post("/api/v1/reload").json()["restarted"], json!([]));
+    server.stop();
+}
+
+#[test]
+fn a_server_that_is_started_again_goes_on_without_onboarding_and_ends_what_it_does_not_know() {
+    let (edge, server) = pushing("");
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "alice", "10.1.13.1");
+    agree(&server, &edge);
+    // The token is used up and thrown away.
+    std::fs::remove_file(server.setup().folder().join("edge.token")).unwrap();
+    let server = server.killed_and_started();
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "bob", "10.1.13.2");
+    agree(&server, &edge);
+    server.stop();
+}
+
+#[test]
+fn drift_is_found_on_request_and_put_right() {
+    let (edge, server) = pushing("");
+    let mut firewall = server.client("campus-fw");
+    for n in 1..=9 {
+        up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
+    }
+    agree(&server, &edge);
+    let same = server.post("/api/v1/push-targets/edge/check").json();
+    assert_eq!((&same["outcome"], &same["differing"]), (&json!("same"), &json!(0)));
+    edge.holds().sessions.remove("10.1.13.4");
+    let drift = server.post("/api/v1/push-targets/edge/check").json();
+    assert_eq!((&drift["outcome"], &drift["differing"]), (&json!("differs"), &json!(1)));
+    agree(&server, &edge);
+    assert_eq!(edge.users().len(), 9);
+    assert_eq!(server.post("/api/v1/push-targets/nobody/check").status, 404);
+    server.stop();
+}
+
+#[test]
+fn a_firewall_in_clearpass_mode_holds_the_servers_table() {
+    let setup = Setup::new().with_secret("lab-fw.password", &format!("{CLEARPASS_PASSWORD}\n"));
+    let lab = ClearPass::start(setup.authority());
+    let server = Server::start(setup.with(&lab.section("")));
+    let mut firewall = server.client("campus-fw");
+    lab.server().down();
+    lab.table().poison = Some("mallory".to_owned());
+    for (n, user) in ["alice", "r&d<b>", "mallory", "carol"].into_iter().enumerate() {
+        up(&mut firewall, user, &format!("10.1.13.{n}"));
+    }
+    down(&mut firewall, "carol", "10.1.13.3");
+    lab.server().up();
+    let users = until("all but the poisoned one are there", || {
+        let users = lab.table().users.clone();
+        (users.len() == 2).then_some(users)
+    });
+    assert_eq!(users["10.1.13.1"], "r&d<b>");
+    until("the bad one is counted", || (status(&server)["refused"] == 1).then_some(()));
+    lab.server().misbehave([Fault::Status(500), Fault::ClosedInBody, Fault::Unanswered]);
+    up(&mut firewall, "dave", "10.1.13.4");
+    down(&mut firewall, "alice", "10.1.13.0");
+    until("news arrive", || {
+        let table = lab.table();
+        let users: Vec<_> = table.users.values().cloned().collect();
+        (users == ["r&d<b>", "dave"]).then_some(())
+    });
+    let log = server.stop();
+    assert!(!log.contains(CLEARPASS_PASSWORD));
+}
+
+#[test]
+fn a_firewall_is_posted_no_faster_than_it_takes() {
+    let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
+    let lab = ClearPass::start(setup.authority());
+    let server = Server::start(setup.with(&lab.section("rate = 20\nbatch = 10")));
+    let mut firewall = server.client("campus-fw");
+    lab.server().down();
+    for n in 1..=40 {
+        up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
+    }
+    let began = crate::harness::now();
+    lab.server().up();
+    until("all are there", || (lab.table().users.len() == 40).then_some(()));
+    let took = crate::harness::now().duration_since(began).as_millis();
+    assert!(took >= 1400, "40 entries at 20 a second came within {took} ms");
+    assert!(lab.table().posts.iter().all(|entries| *entries <= 10));
+    server.stop();
+}

@@ -1,0 +1,81 @@
+//! Stories of crowds: thousands of connections that say next to nothing, each in its own way.
+
+use std::fs;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+
+use super::{http_listeners, others_are_served};
+use crate::harness::{Server, Setup, until};
+
+/// How many connections there are of each sort.
+const EACH: usize = 1000;
+
+/// How many come from one address: the limit of a listener is 64 for each.
+const TOGETHER: usize = 60;
+
+/// Slow ones are let live for the whole story.
+const PATIENT: &str = r#"
+[enforcement.limits]
+head_timeout = "300s"
+body_timeout = "300s"
+connections = 4096
+
+[rest.limits]
+head_timeout = "300s"
+body_timeout = "300s"
+connections = 4096
+"#;
+
+/// A connection to `to` that comes from `source`.
+fn connected(source: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let [a, b, c, d] = source.octets();
+    let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None).unwrap();
+    bind(fd.as_raw_fd(), &SockaddrIn::new(a, b, c, d, 0)).unwrap();
+    let SocketAddr::V4(to) = to else { panic!("{to} is not IPv4") };
+    connect(fd.as_raw_fd(), &SockaddrIn::from(to)).unwrap();
+    TcpStream::from(fd)
+}
+
+/// So many connections to `to` that say `words`, each half of what it begins, from as many addresses
+/// as it takes: the `row`th network of loopback.
+fn crowd(row: u8, to: SocketAddr, words: &[u8]) -> Vec<TcpStream> {
+    let one = |n: usize| {
+        let host = u8::try_from(1 + n / TOGETHER).unwrap();
+        let mut stream = connected(Ipv4Addr::new(127, 1, row, host), to);
+        stream.write_all(words).unwrap();
+        stream
+    };
+    (0..EACH).map(one).collect()
+}
+
+fn open_files(server: &Server) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", server.id())).unwrap().count()
+}
+
+#[test]
+fn thousands_of_slow_connections_keep_nobody_from_being_served() {
+    let tls = "[enforcement.tls]\ncertificate = \"server.crt\"\nkey = \"server.key\"\n";
+    let plain = Setup::new().replacing(tls, "insecure = true\n");
+    let server = Server::start(plain.with(PATIENT));
+    let before = open_files(&server);
+    let [enforcement, rest] = http_listeners(&server);
+    let body = b"POST /oauth_token/oauth HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\ngrant";
+    let head = b"GET /healthz HTTP/1.1\r\nHost: ";
+    let held = [crowd(0, rest, head), crowd(1, enforcement, body), crowd(2, enforcement, b"")];
+    until("the server holds them all", || {
+        (open_files(&server) >= before + held.len() * EACH).then_some(())
+    });
+    for n in 10..20 {
+        others_are_served(&server, n);
+    }
+    let ready = || (server.get("/readyz").status == 200).then_some(());
+    until("it says that it is ready", ready);
+    assert!(open_files(&server) >= before + held.len() * EACH, "they were slow all the time");
+    drop(held);
+    until("they are gone", || (open_files(&server) < before + EACH).then_some(()));
+    others_are_served(&server, 20);
+    server.stop();
+}
