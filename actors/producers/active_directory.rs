@@ -4,11 +4,14 @@
 //! was learnt stays in force until somebody knows better.
 
 mod connection;
+mod entry;
 mod failure;
 mod names;
+mod opening;
 mod position;
 mod proof;
 mod reading;
+mod relay;
 mod servers;
 mod status;
 mod test_run;

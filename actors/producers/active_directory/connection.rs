@@ -1,31 +1,36 @@
-//! A connection on which the account has proven itself, and searches one after another.
+//! A connection on which the account has proven itself, and searches one after another, spoken by
+//! the `ldap3` library.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use rollcall_config::{self as config, Bind, DirectoryTransport};
-use rollcall_wire::active_directory::{self as wire, Root};
-use rollcall_wire::ldap::{
-    Body, Control, Entry, Message, NOTICE, Outcome, Search, code, sasl_bind, search, simple_bind,
-    start_tls, unbind,
+use futures_util::FutureExt;
+use ldap3::controls::RawControl;
+use ldap3::{
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, SearchStream, StdStream,
 };
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use rollcall_config::{self as config, Bind};
+use rollcall_wire::active_directory::{self as wire, Root};
+use rollcall_wire::ldap::{Control, Entry, Outcome, Scope, Search, code};
 
 use super::Failure;
-use super::proof::{Beneath, Proof, explain};
+use super::entry::entry;
+use super::opening::{prove, reach, refused};
+use super::proof::Beneath;
+use super::relay::Relay;
 use super::servers::Server;
-use super::tls::{Tls, channel_bindings};
-use super::wire::{Duplex, Wire};
+use super::tls::Tls;
+use super::wire::Wire;
 
-/// The most steps of a proof; Kerberos takes two, NTLM three.
-const STEPS: usize = 8;
+/// The most references to other servers in the answer to one search. A forest has one for each of
+/// its domains and partitions.
+const REFERENCES: usize = 10_000;
 
 /// A connection to a server that let the account in.
 pub(super) struct Connection {
+    library: Ldap,
     line: Line,
     /// Which server.
     pub(super) server: Server,
@@ -33,10 +38,11 @@ pub(super) struct Connection {
     pub(super) root: Root,
 }
 
-/// Messages and their numbers.
+/// What must run while an answer is waited for.
 struct Line {
-    wire: Wire,
-    next: u32,
+    /// The side of the library that reads and writes, until it fails.
+    driver: Pin<Box<dyn Future<Output = io::Error>>>,
+    relay: Relay,
 }
 
 /// The answer to a search, once all its entries were looked at.
@@ -44,8 +50,12 @@ struct Line {
 pub(super) struct Done {
     /// The value of the control that was asked for.
     pub(super) control: Option<Vec<u8>>,
-    /// Servers that could be asked instead, which are not followed.
-    pub(super) references: usize,
+}
+
+/// A search to which answers come.
+pub(super) struct Open<'a> {
+    asked: &'a Search,
+    stream: SearchStream<'a, &'a str, Vec<&'a str>>,
 }
 
 impl Connection {
@@ -55,73 +65,42 @@ impl Connection {
         tls: &Tls,
         server: Server,
     ) -> Result<Self, Failure> {
-        let at = server.at(settings.transport);
-        let connecting = Self::connect(settings, tls, &server, at);
-        let (wire, beneath) = match timeout(settings.limits.connect, connecting).await {
-            Ok(connected) => connected?,
-            Err(_) => {
-                let why = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
-                return Err(Failure::Connect { server: named(&server, at), why });
-            }
-        };
+        let (wire, beneath) = reach(settings, tls, &server).await?;
         Self::over(settings, wire, beneath, server).await
     }
 
     /// Proves who Rollcall is on `wire`, which leads to `server`, and hears what it says of itself.
     pub(super) async fn over(
         settings: &config::ActiveDirectory,
-        wire: Wire,
+        mut wire: Wire,
         beneath: Beneath,
         server: Server,
     ) -> Result<Self, Failure> {
-        let mut opening = Opening { line: Line { wire, next: 1 }, server: &server };
-        match settings.bind {
-            Bind::Simple => opening.simple(settings).await?,
-            _ => opening.prove(settings, beneath).await?,
+        if settings.bind != Bind::Simple {
+            prove(settings, &server, &mut wire, beneath).await?;
+        }
+        let (mut library, mut line) = Line::over(wire).await?;
+        if settings.bind == Bind::Simple {
+            let outcome = line.bind(&mut library, settings).await?;
+            if outcome.code != code::SUCCESS {
+                return Err(refused(settings, &server, outcome));
+            }
         }
         // What it says of itself is asked for in the protected connection.
-        let mut line = opening.line;
-        let root = line.root().await?;
-        let connection = Self { line, server, root };
-        if !connection.root.domain.eq_ignore_ascii_case(&settings.root()) {
+        let root = line.root(&mut library).await?;
+        if !root.domain.eq_ignore_ascii_case(&settings.root()) {
             return Err(Failure::OtherDomain {
-                server: connection.server.to_string(),
-                found: connection.root.domain,
+                server: server.to_string(),
+                found: root.domain,
                 wanted: settings.root(),
             });
         }
-        Ok(connection)
-    }
-
-    async fn connect(
-        settings: &config::ActiveDirectory,
-        tls: &Tls,
-        server: &Server,
-        at: SocketAddr,
-    ) -> Result<(Wire, Beneath), Failure> {
-        let failed = |why| Failure::Connect { server: named(server, at), why };
-        let stream = TcpStream::connect(at).await.map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
-        let patience = settings.limits.answer;
-        let Some(tls) = tls else { return Ok((Wire::new(stream, patience), Beneath::Clear)) };
-        let plain = Wire::new(stream, patience);
-        let stream = match settings.transport {
-            DirectoryTransport::StartTls => upgrade(plain, server).await?,
-            _ => plain.into_stream().expect("nothing was read of it"),
-        };
-        let failed = |why: String| Failure::Tls { server: named(server, at), why };
-        let name =
-            ServerName::try_from(server.host.clone()).map_err(|why| failed(why.to_string()))?;
-        let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
-        let stream = stream.map_err(|why| failed(why.to_string()))?;
-        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let bindings = leaf.filter(|_| settings.channel_binding).and_then(channel_bindings);
-        Ok((Wire::new(stream, patience), Beneath::Tls(bindings)))
+        Ok(Self { library, line, server, root })
     }
 
     /// Asks the server again for what it says of itself: how far it is, what its clock shows.
     pub(super) async fn ask_root(&mut self) -> Result<(), Failure> {
-        self.root = self.line.root().await?;
+        self.root = self.line.root(&mut self.library).await?;
         Ok(())
     }
 
@@ -133,183 +112,164 @@ impl Connection {
         controls: &[Control],
         each: impl FnMut(&Entry<'_>) -> Result<(), Failure>,
     ) -> Result<Done, Failure> {
-        self.line.search(asked, controls, each).await
+        self.line.search(&mut self.library, asked, controls, each).await
     }
 
     /// Begins a search that stays open, whose next entry may let wait for `patience`.
-    pub(super) async fn begin(
+    pub(super) async fn begin<'a>(
         &mut self,
-        asked: &Search,
+        asked: &'a Search,
         controls: &[Control],
         patience: Duration,
-    ) -> Result<(), Failure> {
-        self.line.begin(asked, controls).await?;
-        self.line.wire.set_patience(patience);
-        Ok(())
+    ) -> Result<Open<'a>, Failure> {
+        let open = self.line.begin(&mut self.library, asked, controls).await?;
+        self.line.relay.set_patience(patience);
+        Ok(open)
     }
 
-    /// Waits until the open search `asked` brings an entry.
-    pub(super) async fn hear(&mut self, asked: &Search) -> Result<(), Failure> {
-        loop {
-            match Message::parse(self.line.wire.receive().await?)?.body {
-                Body::Entry(_) => return Ok(()),
-                Body::Done(outcome) => return Err(refused(asked, outcome)),
-                Body::Extended(outcome) => return Err(Failure::Closed(outcome)),
-                _ => {}
+    /// Waits until the search `open` brings an entry.
+    pub(super) async fn hear(&mut self, open: &mut Open<'_>) -> Result<(), Failure> {
+        while let Some(found) = self.line.turn(open.stream.next()).await? {
+            if !found.is_ref() {
+                return Ok(());
             }
         }
+        Err(failed(open.asked, &open.stream.finish().await))
     }
 
-    /// Says good-bye. Nobody waits for it.
+    /// Says good-bye. Nobody waits for an answer.
     pub(super) async fn close(mut self) {
-        let _ = self.line.wire.send(&unbind(self.line.next)).await;
+        if self.line.turn(self.library.unbind()).await.is_ok() {
+            // Until the library has ended its side, and everything of it is on its way.
+            while self.line.relay.step().await.is_ok() {}
+        }
     }
 }
 
 impl Line {
-    async fn root(&mut self) -> Result<Root, Failure> {
+    /// Puts the library on `wire`.
+    async fn over(wire: Wire) -> Result<(Ldap, Self), Failure> {
+        let (relay, end) = Relay::new(wire)?;
+        let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(end));
+        // The stream is open already: the address only says of which kind it is.
+        let opened = LdapConnAsync::with_settings(settings, "ldapi:///").await;
+        let (driver, library) = opened.map_err(io::Error::from)?;
+        let driver = driver.drive().map(|ended| match ended {
+            Ok(()) => io::ErrorKind::UnexpectedEof.into(),
+            Err(why) => why.into(),
+        });
+        Ok((library, Self { driver: Box::pin(driver.fuse()), relay }))
+    }
+
+    /// Waits for what was `asked` of the library, and meanwhile lets it speak.
+    ///
+    /// The library keeps what it has read without a bound. So the order matters: it reads on only
+    /// when everything that it has read was taken from it, and finds at most what the system keeps
+    /// in a pair of sockets (about 200 KiB), or one message that is longer.
+    async fn turn<T>(
+        &mut self,
+        asked: impl Future<Output = Result<T, LdapError>>,
+    ) -> Result<T, Failure> {
+        let mut asked = pin!(asked);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut asked => return answer.map_err(|why| Failure::Broken(why.into())),
+                why = &mut self.driver => return Err(why.into()),
+                carried = self.relay.step() => carried?,
+            }
+        }
+    }
+
+    /// Asks to be known by name and password. A password that is empty would be granted as
+    /// "unauthenticated" (RFC 4513 section 5.1.2): the configuration refuses it.
+    async fn bind(
+        &mut self,
+        library: &mut Ldap,
+        settings: &config::ActiveDirectory,
+    ) -> Result<Outcome, Failure> {
+        let account = match settings.account.contains(['@', '\\', '=']) {
+            true => settings.account.clone(),
+            false => format!("{}@{}", settings.account, settings.domain),
+        };
+        let bind = library.simple_bind(&account, settings.secret.expose());
+        self.turn(bind).await.map(|result| outcome(&result))
+    }
+
+    async fn root(&mut self, library: &mut Ldap) -> Result<Root, Failure> {
         let mut root = None;
         let look = |entry: &Entry<'_>| {
             root = Some(Root::read(entry));
             Ok(())
         };
-        self.search(&wire::root(), &[], look).await?;
+        self.search(library, &wire::root(), &[], look).await?;
         Ok(root.unwrap_or(Err(wire::BadRoot("rootDSE")))?)
     }
 
     async fn search(
         &mut self,
+        library: &mut Ldap,
         asked: &Search,
         controls: &[Control],
         mut each: impl FnMut(&Entry<'_>) -> Result<(), Failure>,
     ) -> Result<Done, Failure> {
-        let id = self.begin(asked, controls).await?;
-        let mut done = Done::default();
-        loop {
-            let message = Message::parse(self.wire.receive().await?)?;
-            let answered = controls.first().and_then(|first| message.control(first.oid));
-            match message.body {
-                Body::Extended(outcome) if message.id == NOTICE => {
-                    return Err(Failure::Closed(outcome));
-                }
-                Body::Entry(entry) if message.id == id => each(&entry)?,
-                Body::Reference if message.id == id => done.references += 1,
-                Body::Done(outcome) if message.id == id => {
-                    if outcome.code != code::SUCCESS {
-                        return Err(refused(asked, outcome));
-                    }
-                    done.control = answered.map(<[u8]>::to_vec);
-                    return Ok(done);
-                }
-                // The rest of a search that was given up.
-                _ if message.id < id => {}
-                _ => return Err(rollcall_wire::ldap::BadBer::Tag.into()),
+        let Open { mut stream, .. } = self.begin(library, asked, controls).await?;
+        // Servers that could be asked instead, which are not followed.
+        let mut references = 0;
+        while let Some(found) = self.turn(stream.next()).await? {
+            if !found.is_ref() {
+                each(&entry(&found.0)?)?;
+                continue;
+            }
+            references += 1;
+            if references > REFERENCES {
+                return Err(Failure::Endless(format!("{REFERENCES} references")));
             }
         }
-    }
-
-    /// Sends a search, and returns its number.
-    async fn begin(&mut self, asked: &Search, controls: &[Control]) -> Result<u32, Failure> {
-        let id = self.next;
-        self.next += 1;
-        self.wire.send(&search(id, asked, controls)).await?;
-        Ok(id)
-    }
-}
-
-fn named(server: &Server, at: SocketAddr) -> String {
-    format!("{server} port {}", at.port())
-}
-
-fn refused(asked: &Search, outcome: Outcome) -> Failure {
-    let search = format!("{} below {:?}", asked.filter, asked.base);
-    Failure::Search { search, outcome }
-}
-
-/// Asks the server to go on over TLS.
-async fn upgrade(
-    mut plain: Wire,
-    server: &Server,
-) -> Result<std::pin::Pin<Box<dyn Duplex>>, Failure> {
-    plain.send(&start_tls(1)).await?;
-    let message = Message::parse(plain.receive().await?)?;
-    let failed = |why: String| Failure::Tls { server: server.to_string(), why };
-    match message.body {
-        Body::Extended(outcome) if outcome.code == code::SUCCESS => {}
-        Body::Extended(Outcome { code, diagnostic }) => {
-            return Err(failed(format!("it refuses StartTLS (result {code}: {diagnostic})")));
+        let result = stream.finish().await;
+        if result.rc != code::SUCCESS {
+            return Err(failed(asked, &result));
         }
-        _ => return Err(failed("it answers StartTLS with something else".to_owned())),
-    }
-    plain.into_stream().ok_or_else(|| failed("it says more in clear than was asked".to_owned()))
-}
-
-/// A connection before the account has proven itself.
-struct Opening<'a> {
-    line: Line,
-    server: &'a Server,
-}
-
-impl Opening<'_> {
-    async fn simple(&mut self, settings: &config::ActiveDirectory) -> Result<(), Failure> {
-        let account = match settings.account.contains(['@', '\\', '=']) {
-            true => settings.account.clone(),
-            false => format!("{}@{}", settings.account, settings.domain),
-        };
-        let bind = simple_bind(self.line.next, &account, settings.secret.expose());
-        let (outcome, _) = self.ask(&bind).await?;
-        match outcome.code {
-            code::SUCCESS => Ok(()),
-            _ => Err(self.refuses(settings, outcome)),
-        }
+        let first = controls.first();
+        let control = result.ctrls.into_iter().map(|control| control.1);
+        let mut control = control.filter(|control| first.is_some_and(|c| c.oid == control.ctype));
+        Ok(Done { control: control.next().and_then(|control| control.val) })
     }
 
-    async fn prove(
+    /// Sends a search. Aliases are not followed, and there is no limit of the server's: what is
+    /// read is bounded where it is read.
+    async fn begin<'a>(
         &mut self,
-        settings: &config::ActiveDirectory,
-        beneath: Beneath,
-    ) -> Result<(), Failure> {
-        let server = self.server;
-        let failed = |why: sspi::Error| Failure::Proof {
-            server: server.to_string(),
-            account: settings.account.clone(),
-            why: explain(&why),
+        library: &mut Ldap,
+        asked: &'a Search,
+        controls: &[Control],
+    ) -> Result<Open<'a>, Failure> {
+        let control = |control: &Control| RawControl {
+            ctype: control.oid.to_owned(),
+            crit: true,
+            val: control.value.clone(),
         };
-        let encrypted = matches!(beneath, Beneath::Tls(_));
-        let mut proof = Proof::new(settings, server, beneath).map_err(failed)?;
-        let mut token = Vec::new();
-        for _ in 0..STEPS {
-            let step = proof.step(token).await.map_err(failed)?;
-            if step.done && step.token.is_empty() {
-                break;
-            }
-            let bind = sasl_bind(self.line.next, "GSS-SPNEGO", &step.token);
-            let (outcome, answered) = self.ask(&bind).await?;
-            match outcome.code {
-                // Over TLS the server has proven itself, and nothing will be sealed.
-                code::SUCCESS if encrypted || answered.is_empty() || step.done => break,
-                code::SUCCESS | code::BIND_IN_PROGRESS => token = answered,
-                _ => return Err(self.refuses(settings, outcome)),
-            }
+        if !controls.is_empty() {
+            library.with_controls(controls.iter().map(control).collect::<Vec<_>>());
         }
-        if let Some(seal) = proof.into_seal() {
-            self.line.wire.seal(seal);
-        }
-        Ok(())
+        let scope = match asked.scope {
+            Scope::Base => ldap3::Scope::Base,
+            Scope::Children => ldap3::Scope::OneLevel,
+            Scope::Subtree => ldap3::Scope::Subtree,
+        };
+        let attributes: Vec<&str> = asked.attributes.iter().map(String::as_str).collect();
+        let filter = asked.filter.to_string();
+        let begun = library.streaming_search(&asked.base, scope, &filter, attributes);
+        Ok(Open { asked, stream: self.turn(begun).await? })
     }
+}
 
-    async fn ask(&mut self, bind: &[u8]) -> Result<(Outcome, Vec<u8>), Failure> {
-        self.line.next += 1;
-        self.line.wire.send(bind).await?;
-        match Message::parse(self.line.wire.receive().await?)?.body {
-            Body::Bound(outcome, token) => Ok((outcome, token.unwrap_or_default().to_vec())),
-            Body::Extended(outcome) => Err(Failure::Closed(outcome)),
-            _ => Err(rollcall_wire::ldap::BadBer::Tag.into()),
-        }
-    }
+/// How a request ended, as the library tells it.
+fn outcome(result: &LdapResult) -> Outcome {
+    Outcome::new(result.rc, &result.text)
+}
 
-    fn refuses(&self, settings: &config::ActiveDirectory, outcome: Outcome) -> Failure {
-        let (server, account) = (self.server.to_string(), settings.account.clone());
-        Failure::Refused { server, account, outcome }
-    }
+fn failed(asked: &Search, result: &LdapResult) -> Failure {
+    let search = format!("{} below {:?}", asked.filter, asked.base);
+    Failure::Search { search, outcome: outcome(result) }
 }

@@ -1,13 +1,15 @@
 //! Servers that answer as no server should. That real ones are understood, the stories with a real
 //! domain controller show.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use rollcall_config::{DirectoryLimits, Environment};
+use rollcall_identity::directory::{Guid, Object};
 use rollcall_wire::active_directory as wire;
-use rollcall_wire::ldap::{BadBer, Message, Reader, element, frame_length, integer, octets};
+use rollcall_wire::ldap::{BadBer, Filter, Reader, Search, element, frame_length, integer, octets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::connection::Connection;
@@ -37,10 +39,11 @@ fn server() -> Server {
     Server { host: "dc1".into(), address: [127, 0, 0, 1].into(), rank: 0 }
 }
 
-/// What a search asks: its number and its base.
+/// What a search asks: its number, its base, and all of it as it was sent.
 struct Asked {
     id: u64,
     base: String,
+    sent: Vec<u8>,
 }
 
 fn message(id: u64, body: &[u8]) -> Vec<u8> {
@@ -81,8 +84,13 @@ fn root(id: u64) -> Vec<u8> {
     [entry(id, "", &attributes), message(id, &outcome(0x65, 0))].concat()
 }
 
-/// Reads requests, lets everybody in, and answers searches as `answer` says.
-async fn serve(mut stream: DuplexStream, mut answer: impl FnMut(Asked) -> Vec<u8>) {
+/// Reads requests, lets everybody in, and answers searches as `answer` says; how many bytes of it
+/// were `taken` is counted.
+async fn serve(
+    mut stream: DuplexStream,
+    mut answer: impl FnMut(Asked) -> Vec<u8>,
+    taken: &Cell<usize>,
+) {
     let mut bytes = Vec::new();
     loop {
         let length = match frame_length(&bytes).unwrap() {
@@ -101,12 +109,19 @@ async fn serve(mut stream: DuplexStream, mut answer: impl FnMut(Asked) -> Vec<u8
             0x63 => {
                 let base = Reader::new(body).tagged(4).unwrap();
                 let base = String::from_utf8(base.to_vec()).unwrap();
-                if base.is_empty() { root(id) } else { answer(Asked { id, base }) }
+                if base.is_empty() {
+                    root(id)
+                } else {
+                    answer(Asked { id, base, sent: body.to_vec() })
+                }
             }
             _ => return,
         };
-        if stream.write_all(&answered).await.is_err() {
-            return;
+        for part in answered.chunks(1024) {
+            if stream.write_all(part).await.is_err() {
+                return;
+            }
+            taken.set(taken.get() + part.len());
         }
     }
 }
@@ -116,6 +131,24 @@ fn read_all(
     settings: &config::ActiveDirectory,
     answer: impl FnMut(Asked) -> Vec<u8>,
 ) -> Result<Vec<Update>, Failure> {
+    read_counted(settings, answer, &Cell::new(0))
+}
+
+fn read_counted(
+    settings: &config::ActiveDirectory,
+    answer: impl FnMut(Asked) -> Vec<u8>,
+    taken: &Cell<usize>,
+) -> Result<Vec<Update>, Failure> {
+    read_these(settings, &wire::everything("DC=x,DC=org", wire::Mail::Left), answer, taken)
+}
+
+/// Reads what `asked` finds.
+fn read_these(
+    settings: &config::ActiveDirectory,
+    asked: &Search,
+    answer: impl FnMut(Asked) -> Vec<u8>,
+    taken: &Cell<usize>,
+) -> Result<Vec<Update>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (ours, theirs) = tokio::io::duplex(4096);
@@ -124,15 +157,14 @@ fn read_all(
             let mut connection = Connection::over(settings, wire, Beneath::Clear, server()).await?;
             let mut pass = Pass::new(settings);
             let mut updates = Vec::new();
-            let asked = wire::everything("DC=x,DC=org", wire::Mail::Left);
-            pass.pages(&mut connection, &asked, &[], |update| updates.push(update)).await?;
+            pass.pages(&mut connection, asked, &[], |update| updates.push(update)).await?;
             for (group, added) in pass.rest_of_groups(&mut connection).await? {
                 updates.push(Update::Linked { group, added, removed: Vec::new() });
             }
             Ok(updates)
         };
         let served = async {
-            serve(theirs, answer).await;
+            serve(theirs, answer, taken).await;
             std::future::pending::<Infallible>().await
         };
         tokio::select! {
@@ -222,6 +254,109 @@ fn references_are_not_followed_and_do_not_end_the_search() {
     assert_eq!(read.unwrap().len(), 1);
 }
 
+#[test]
+fn references_without_end_are_cut() {
+    let read = read_all(&settings(), |asked| {
+        message(asked.id, &element(0x73, &[&octets(b"ldap://elsewhere/")])).repeat(10_001)
+    });
+    assert!(matches!(read, Err(Failure::Endless(_))), "{read:?}");
+}
+
+#[test]
+fn what_the_library_would_not_survive_does_not_reach_it() {
+    let deep = (0..1000).fold(Vec::new(), |inner: Vec<u8>, _| element(0x30, &[&inner]));
+    let bad = element(0x65, &[&integer(10, 0), &octets(b""), &octets(&[0xff])]);
+    for (answer, why) in [
+        (element(0x64, &[&deep]), BadBer::Deep),
+        (element(0x65, &[]), BadBer::Cut),
+        (element(0x61, &[&integer(10, 0), &octets(b""), &octets(b"")]), BadBer::Unasked),
+        (element(0x79, &[]), BadBer::Unasked),
+        (bad, BadBer::Text),
+    ] {
+        let failure = read_all(&settings(), |asked| message(asked.id, &answer)).unwrap_err();
+        assert!(matches!(&failure, Failure::Protocol(found) if *found == why), "{failure}");
+    }
+    let other = read_all(&settings(), |asked| message(asked.id + 1, &outcome(0x65, 0)));
+    assert!(matches!(other, Err(Failure::Protocol(BadBer::Unasked))), "{other:?}");
+}
+
+#[test]
+fn a_message_beyond_all_buffers_is_read_whole() {
+    let members: Vec<Vec<u8>> = (0..20_000)
+        .map(|n| format!("<GUID={n:032x}>;CN=somebody,{},DC=x", "OU=y,".repeat(20)).into_bytes())
+        .collect();
+    let members: Vec<&[u8]> = members.iter().map(Vec::as_slice).collect();
+    let group = |id| {
+        let attributes: [(&str, &[&[u8]]); 4] = [
+            ("objectClass", &[b"group"]),
+            ("objectGUID", &[&[7; 16]]),
+            ("sAMAccountName", &[b"g"]),
+            ("member", &members),
+        ];
+        entry(id, "CN=g,DC=x,DC=org", &attributes)
+    };
+    let mut patient = settings();
+    patient.limits.objects = 1_000_000;
+    let answer = |asked: Asked| [group(asked.id).repeat(3), page_end(asked.id, b"")].concat();
+    let updates = read_all(&patient, answer).unwrap();
+    let count = |update: &Update| match update {
+        Update::Seen { object: Object::Group { members, .. }, .. } => members.len(),
+        _ => 0,
+    };
+    assert_eq!(updates.iter().map(count).collect::<Vec<_>>(), [20_000; 3]);
+}
+
+#[test]
+fn a_directory_is_not_read_faster_than_it_is_understood() {
+    const UNDERSTOOD: usize = 20_000;
+    let dn = format!("CN={}", "a".repeat(200));
+    let length = entry(9, &dn, &[]).len();
+    let mut patient = settings();
+    patient.limits.objects = UNDERSTOOD;
+    let taken = Cell::new(0);
+    let answer = |asked: Asked| entry(asked.id, &dn, &[]).repeat(5 * UNDERSTOOD);
+    let failure = read_counted(&patient, answer, &taken);
+    assert!(matches!(failure, Err(Failure::Endless(_))), "{failure:?}");
+    // What lies in buffers in between is some 300 KiB, however much there is.
+    let ahead = taken.get() - UNDERSTOOD * length;
+    assert!(ahead < 1 << 20, "{ahead} bytes ahead of {}", taken.get());
+}
+
+#[test]
+fn what_is_searched_for_is_sent_as_it_is_meant() {
+    let strange = [0, b'*', b'(', b')', b'\\', 0xff, b' ', b'~', b'<', b'='];
+    let guids = [Guid([0x2a; 16]), Guid([0x5c; 16]), Guid(std::array::from_fn(|n| n as u8))];
+    let equal =
+        |name: &str, value: &[u8]| element(0xa3, &[&octets(name.as_bytes()), &octets(value)]);
+    let changed = element(0xa5, &[&octets(b"uSNChanged"), &octets(b"42")]);
+    let wanted = element(0xa1, &[&equal("objectClass", b"user"), &equal("objectClass", b"group")]);
+    let these: Vec<u8> = guids.iter().flat_map(|guid| equal("objectGUID", &guid.0)).collect();
+    let strangely = Search {
+        filter: Filter::Not(Box::new(Filter::Equal("cn", strange.to_vec()))),
+        ..wire::watched("DC=x,DC=org")
+    };
+    for (asked, filter) in [
+        (wire::watched("DC=x,DC=org"), element(0x87, &[b"objectClass"])),
+        (wire::changed_since("DC=x,DC=org", 41, wire::Mail::Left), {
+            element(0xa0, &[&changed, &wanted])
+        }),
+        (wire::these("DC=x,DC=org", &guids, wire::Mail::Left), element(0xa1, &[&these])),
+        (strangely, element(0xa2, &[&equal("cn", &strange)])),
+    ] {
+        let mut sent = Vec::new();
+        let answer = |search: Asked| {
+            sent = search.sent;
+            page_end(search.id, b"")
+        };
+        read_these(&settings(), &asked, answer, &Cell::new(0)).unwrap();
+        let names: Vec<u8> = asked.attributes.iter().flat_map(|n| octets(n.as_bytes())).collect();
+        // Below the base and with it, no aliases, no limits, values as well as names.
+        let fixed = b"\x0a\x01\x02\x0a\x01\x00\x02\x01\x00\x02\x01\x00\x01\x01\x00";
+        let expected = [&octets(b"DC=x,DC=org"), &fixed[..], &filter, &element(0x30, &[&names])];
+        assert_eq!(sent, expected.concat(), "{}", asked.filter);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -231,7 +366,6 @@ proptest! {
         let _ = read_all(&hasty, |_| bytes.clone());
         let whole = |asked: Asked| {
             let message = message(asked.id, &element(tag, &[&bytes]));
-            let _ = Message::parse(&message);
             [message, page_end(asked.id, b"")].concat()
         };
         let _ = read_all(&hasty, whole);

@@ -42,9 +42,9 @@ async fn listen(directory: &ActiveDirectory, bell: &Notify) -> Failure {
         let mut connection =
             servers::first(&directory.settings, &directory.tls, usize::MAX).await?;
         let asked = watched(&connection.root.domain);
-        connection.begin(&asked, &[notification()], SILENCE).await?;
+        let mut open = connection.begin(&asked, &[notification()], SILENCE).await?;
         loop {
-            connection.hear(&asked).await?;
+            connection.hear(&mut open).await?;
             bell.notify_one();
         }
     };

@@ -1,9 +1,10 @@
 //! One connection as bytes: whole LDAP messages in and out, in clear, over TLS, or sealed.
 
+use std::io::Cursor;
 use std::pin::Pin;
 use std::time::Duration;
 
-use rollcall_wire::ldap::{LIMIT, frame_length};
+use rollcall_wire::ldap::{BadBer, LIMIT, frame_length};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -16,9 +17,10 @@ pub(super) trait Duplex: AsyncRead + AsyncWrite {}
 impl<T: AsyncRead + AsyncWrite> Duplex for T {}
 
 /// How much is read at once.
-const READ: usize = 64 * 1024;
+pub(super) const READ: usize = 64 * 1024;
 
-/// Whole messages over a connection.
+/// Whole messages over a connection. Whatever is waited for here may be given up and waited for
+/// again: no byte is lost or sent twice.
 pub(super) struct Wire {
     stream: Pin<Box<dyn Duplex>>,
     seal: Option<Seal>,
@@ -27,6 +29,8 @@ pub(super) struct Wire {
     /// Messages, from `at` on not yet read.
     clear: Vec<u8>,
     at: usize,
+    /// What is to be sent, sealed if everything is.
+    unsent: Cursor<Vec<u8>>,
     patience: Duration,
 }
 
@@ -34,8 +38,8 @@ impl Wire {
     /// Over `stream`, whose other side may be silent for `patience`.
     pub(super) fn new(stream: impl Duplex + 'static, patience: Duration) -> Self {
         let stream: Pin<Box<dyn Duplex>> = Box::pin(stream);
-        let (sealed, clear) = (Vec::new(), Vec::new());
-        Self { stream, seal: None, sealed, clear, at: 0, patience }
+        let (sealed, clear, unsent) = (Vec::new(), Vec::new(), Cursor::default());
+        Self { stream, seal: None, sealed, clear, at: 0, unsent, patience }
     }
 
     /// From now on, everything is sealed both ways.
@@ -56,33 +60,57 @@ impl Wire {
 
     /// Sends one message.
     pub(super) async fn send(&mut self, message: &[u8]) -> Result<(), Failure> {
-        let sealed = match &mut self.seal {
-            Some(seal) => Some(seal.close(message)?),
-            None => None,
-        };
-        let bytes = sealed.as_deref().unwrap_or(message);
+        self.put(message)?;
+        self.flush().await
+    }
+
+    /// Puts one message behind what is to be sent.
+    pub(super) fn put(&mut self, message: &[u8]) -> Result<(), Failure> {
+        let unsent = self.unsent.get_mut();
+        match &mut self.seal {
+            Some(seal) => unsent.extend(seal.close(message)?),
+            None => unsent.extend_from_slice(message),
+        }
+        Ok(())
+    }
+
+    /// Sends what is to be sent.
+    pub(super) async fn flush(&mut self) -> Result<(), Failure> {
+        if self.unsent.get_ref().is_empty() {
+            return Ok(());
+        }
         let written = async {
-            self.stream.write_all(bytes).await?;
+            self.stream.write_all_buf(&mut self.unsent).await?;
             self.stream.flush().await
         };
         timeout(self.patience, written).await.map_err(|_| Failure::Silent(self.patience))??;
+        self.unsent = Cursor::default();
         Ok(())
     }
 
     /// The next message, whole.
     pub(super) async fn receive(&mut self) -> Result<&[u8], Failure> {
-        let length = loop {
-            match frame_length(&self.clear[self.at..])? {
-                Some(length) if length <= self.clear.len() - self.at => break length,
-                _ => self.read().await?,
-            }
-        };
+        while self.length()?.is_none() {
+            self.read().await?;
+        }
+        Ok(self.message()?.unwrap_or_default())
+    }
+
+    /// The next message, if all of it has been read.
+    pub(super) fn message(&mut self) -> Result<Option<&[u8]>, BadBer> {
+        let Some(length) = self.length()? else { return Ok(None) };
         self.at += length;
-        Ok(&self.clear[self.at - length..self.at])
+        Ok(Some(&self.clear[self.at - length..self.at]))
+    }
+
+    /// The length of the next message, if all of it has been read.
+    fn length(&self) -> Result<Option<usize>, BadBer> {
+        let unread = &self.clear[self.at..];
+        Ok(frame_length(unread)?.filter(|length| *length <= unread.len()))
     }
 
     /// Reads on, until there are more clear bytes.
-    async fn read(&mut self) -> Result<(), Failure> {
+    pub(super) async fn read(&mut self) -> Result<(), Failure> {
         self.clear.drain(..self.at);
         self.at = 0;
         loop {
@@ -101,7 +129,7 @@ impl Wire {
                 // RFC 4422 section 3.7: each buffer has its length before it.
                 let length = u32::from_be_bytes(*length) as usize;
                 if length > LIMIT {
-                    return Err(rollcall_wire::ldap::BadBer::Long.into());
+                    return Err(BadBer::Long.into());
                 }
                 let Some(buffer) = rest.get(..length) else { break };
                 self.clear.extend(seal.open(buffer)?);

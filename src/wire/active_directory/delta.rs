@@ -40,13 +40,13 @@ pub fn delta(entry: &Entry<'_>) -> Result<Delta, Problem> {
     let guid = super::guid(entry)?;
     let (mut added, mut removed, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gone, mut otherwise) = (false, false);
-    for attribute in entry.attributes() {
+    for attribute in &entry.attributes {
         let list = match attribute.name.to_ascii_lowercase().as_str() {
             // Added and removed links have these two ranges, whatever their number is.
             "member;range=1-1" => &mut added,
             "member;range=0-0" => &mut removed,
             "isdeleted" => {
-                gone |= attribute.values.into_iter().any(|v| v.eq_ignore_ascii_case(b"TRUE"));
+                gone |= attribute.values.iter().any(|v| v.eq_ignore_ascii_case(b"TRUE"));
                 continue;
             }
             // Comes with every entry.
@@ -56,7 +56,7 @@ pub fn delta(entry: &Entry<'_>) -> Result<Delta, Problem> {
                 continue;
             }
         };
-        for value in attribute.values {
+        for value in &attribute.values {
             match Distinguished::parse(value).ok().and_then(|dn| dn.member()) {
                 Some(member) => list.push(member),
                 None => problems.push(Problem::BadMember),

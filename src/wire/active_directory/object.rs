@@ -106,13 +106,13 @@ impl Reading {
     /// The members of a group, whether the server tells all of them or a range.
     fn members(&mut self, entry: &Entry<'_>, group: Guid) -> Vec<Member> {
         let mut members = Vec::new();
-        for attribute in entry.attributes() {
+        for attribute in &entry.attributes {
             let Some(rest) = attribute.name.get(..6).filter(|n| n.eq_ignore_ascii_case("member"))
             else {
                 continue;
             };
             let Some(end) = range_end(&attribute.name[rest.len()..]) else { continue };
-            members.extend(attribute.values.filter_map(|value| {
+            members.extend(attribute.values.iter().filter_map(|value| {
                 let member = Distinguished::parse(value).ok().and_then(|dn| dn.member());
                 if member.is_none() {
                     self.problems.push(Problem::BadMember);
@@ -205,7 +205,7 @@ pub fn guid(entry: &Entry<'_>) -> Result<Guid, Problem> {
     bytes.try_into().map(Guid).map_err(|_| Problem::NoGuid)
 }
 
-fn is_true(mut values: Values<'_>) -> bool {
+fn is_true(mut values: Values<'_, '_>) -> bool {
     values.next().is_some_and(|value| value.eq_ignore_ascii_case(b"TRUE"))
 }
 

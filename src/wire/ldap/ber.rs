@@ -23,9 +23,18 @@ pub enum BadBer {
     /// A number is longer than 64 bits, or not there.
     #[error("a number is not one")]
     Number,
-    /// A name is not UTF-8.
-    #[error("a name is not UTF-8")]
+    /// A text is not UTF-8.
+    #[error("a text is not UTF-8")]
     Text,
+    /// Elements lie deeper within each other than in any message of LDAP.
+    #[error("elements lie too deep within each other")]
+    Deep,
+    /// More elements than any directory writes.
+    #[error("a message has too many elements")]
+    Many,
+    /// A message answers nothing that was asked.
+    #[error("a message answers nothing that was asked")]
+    Unasked,
 }
 
 /// The tag and the length of an element at the beginning of `bytes`, and how long both are written;

@@ -2,8 +2,6 @@
 
 use std::fmt::{self, Write};
 
-use super::ber::{element, octets};
-
 /// Which entries a search finds (RFC 4511 section 4.5.1.7). Attributes are named by the program,
 /// never by what was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,24 +24,6 @@ impl Filter {
     /// The attribute has this text.
     pub fn text(attribute: &'static str, text: &str) -> Self {
         Self::Equal(attribute, text.as_bytes().to_vec())
-    }
-
-    /// As it is sent.
-    pub(super) fn encoded(&self) -> Vec<u8> {
-        let all = |filters: &[Self]| filters.iter().flat_map(Self::encoded).collect::<Vec<_>>();
-        let compared = |tag, attribute: &str, value: &[u8]| {
-            element(tag, &[&octets(attribute.as_bytes()), &octets(value)])
-        };
-        match self {
-            Self::And(filters) => element(0xa0, &[&all(filters)]),
-            Self::Or(filters) => element(0xa1, &[&all(filters)]),
-            Self::Not(filter) => element(0xa2, &[&filter.encoded()]),
-            Self::Present(attribute) => element(0x87, &[attribute.as_bytes()]),
-            Self::Equal(attribute, value) => compared(0xa3, attribute, value),
-            Self::AtLeast(attribute, least) => {
-                compared(0xa5, attribute, least.to_string().as_bytes())
-            }
-        }
     }
 }
 
@@ -102,12 +82,6 @@ mod tests {
             Filter::Not(Box::new(Filter::AtLeast("uSNChanged", 7))),
         ]);
         assert_eq!(both.to_string(), "(&(objectClass=*)(!(uSNChanged>=7)))");
-    }
-
-    #[test]
-    fn a_filter_is_sent_as_the_rfc_has_it() {
-        let sent = Filter::Or(vec![Filter::Present("a"), Filter::text("b", "*")]).encoded();
-        assert_eq!(sent, b"\xa1\x0b\x87\x01a\xa3\x06\x04\x01b\x04\x01*");
     }
 
     proptest! {

@@ -5,30 +5,21 @@ use rollcall_identity::directory::{AccountKind, Object, State};
 
 use super::*;
 use crate::active_directory::{Change, Delta, delta};
-use crate::ldap::{Body, Message, element, integer, octets};
+use crate::ldap::Attribute;
 
-/// An entry as it comes from a server.
-fn entry_bytes(dn: &[u8], attributes: &[(&str, Vec<Vec<u8>>)]) -> Vec<u8> {
-    let attributes: Vec<u8> = attributes
-        .iter()
-        .flat_map(|(name, values)| {
-            let values: Vec<u8> = values.iter().flat_map(|value| octets(value)).collect();
-            element(0x30, &[&octets(name.as_bytes()), &element(0x31, &[&values])])
-        })
-        .collect();
-    let entry = element(0x64, &[&octets(dn), &element(0x30, &[&attributes])]);
-    element(0x30, &[&integer(2, 1), &entry])
+/// The attributes of an entry, each with its values.
+type Attributes = [(&'static str, Vec<Vec<u8>>)];
+
+fn with_entry<T>(dn: &[u8], attributes: &Attributes, use_it: impl FnOnce(&Entry<'_>) -> T) -> T {
+    let attributes = attributes.iter().map(|(name, values)| Attribute {
+        name,
+        values: values.iter().map(Vec::as_slice).collect(),
+    });
+    use_it(&Entry { dn, attributes: attributes.collect() })
 }
 
-fn with_entry<T>(bytes: &[u8], use_it: impl FnOnce(&Entry<'_>) -> T) -> T {
-    match Message::parse(bytes).unwrap().body {
-        Body::Entry(entry) => use_it(&entry),
-        _ => panic!("an entry"),
-    }
-}
-
-fn read_one(dn: &[u8], attributes: &[(&str, Vec<Vec<u8>>)]) -> Reading {
-    with_entry(&entry_bytes(dn, attributes), read)
+fn read_one(dn: &[u8], attributes: &Attributes) -> Reading {
+    with_entry(dn, attributes, read)
 }
 
 fn values(texts: &[&str]) -> Vec<Vec<u8>> {
@@ -177,9 +168,7 @@ fn one_bad_value_costs_only_itself() {
 
 #[test]
 fn dirsync_tells_members_apart_from_the_rest() {
-    let delta_of = |attributes: &[(&str, Vec<Vec<u8>>)]| {
-        with_entry(&entry_bytes(b"CN=g,DC=x", attributes), delta)
-    };
+    let delta_of = |attributes: &Attributes| with_entry(b"CN=g,DC=x", attributes, delta);
     let member = format!("<GUID={}>;CN=u,DC=x", "ab".repeat(16)).into_bytes();
     let linked = delta_of(&[
         ("objectGUID", guid()),
@@ -235,8 +224,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn whatever_a_server_sends_is_read_or_is_a_problem(dn: Vec<u8>, attributes in any_attributes()) {
-        let bytes = entry_bytes(&dn, &attributes);
-        with_entry(&bytes, |entry| {
+        with_entry(&dn, &attributes, |entry| {
             let reading = read(entry);
             let values: usize = attributes.iter().map(|(_, values)| values.len()).sum();
             prop_assert!(reading.problems.len() <= values + 2);

@@ -1,0 +1,138 @@
+//! From an address to a connection that may be searched, as far as the library cannot go: TLS with
+//! the authorities of one directory, and a proof that does not send the password.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use rollcall_config::{self as config, DirectoryTransport};
+use rollcall_wire::ldap::{BadBer, Body, Message, Outcome, code, sasl_bind, start_tls};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::Failure;
+use super::proof::{Beneath, Proof, explain};
+use super::servers::Server;
+use super::tls::{Tls, channel_bindings};
+use super::wire::{Duplex, Wire};
+
+/// The most steps of a proof; Kerberos takes two, NTLM three.
+const STEPS: u32 = 8;
+
+/// Connects to `server`, in clear or over TLS.
+pub(super) async fn reach(
+    settings: &config::ActiveDirectory,
+    tls: &Tls,
+    server: &Server,
+) -> Result<(Wire, Beneath), Failure> {
+    let at = server.at(settings.transport);
+    let connecting = connect(settings, tls, server, at);
+    timeout(settings.limits.connect, connecting).await.unwrap_or_else(|_| {
+        let why = std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time");
+        Err(Failure::Connect { server: named(server, at), why })
+    })
+}
+
+async fn connect(
+    settings: &config::ActiveDirectory,
+    tls: &Tls,
+    server: &Server,
+    at: SocketAddr,
+) -> Result<(Wire, Beneath), Failure> {
+    let failed = |why| Failure::Connect { server: named(server, at), why };
+    let stream = TcpStream::connect(at).await.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    let patience = settings.limits.answer;
+    let Some(tls) = tls else { return Ok((Wire::new(stream, patience), Beneath::Clear)) };
+    let plain = Wire::new(stream, patience);
+    let stream = match settings.transport {
+        DirectoryTransport::StartTls => upgrade(plain, server).await?,
+        _ => plain.into_stream().expect("nothing was read of it"),
+    };
+    let failed = |why: String| Failure::Tls { server: named(server, at), why };
+    let name = ServerName::try_from(server.host.clone()).map_err(|why| failed(why.to_string()))?;
+    let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
+    let stream = stream.map_err(|why| failed(why.to_string()))?;
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let bindings = leaf.filter(|_| settings.channel_binding).and_then(channel_bindings);
+    Ok((Wire::new(stream, patience), Beneath::Tls(bindings)))
+}
+
+fn named(server: &Server, at: SocketAddr) -> String {
+    format!("{server} port {}", at.port())
+}
+
+/// Asks the server to go on over TLS.
+async fn upgrade(mut plain: Wire, server: &Server) -> Result<Pin<Box<dyn Duplex>>, Failure> {
+    plain.send(&start_tls(1)).await?;
+    let message = Message::parse(plain.receive().await?)?;
+    let failed = |why: String| Failure::Tls { server: server.to_string(), why };
+    match message.body {
+        Body::Extended(outcome) if outcome.code == code::SUCCESS => {}
+        Body::Extended(Outcome { code, diagnostic }) => {
+            return Err(failed(format!("it refuses StartTLS (result {code}: {diagnostic})")));
+        }
+        _ => return Err(failed("it answers StartTLS with something else".to_owned())),
+    }
+    plain.into_stream().ok_or_else(|| failed("it says more in clear than was asked".to_owned()))
+}
+
+/// Proves the account to `server` by NTLM or Kerberos. Afterwards everything on `wire` is sealed,
+/// unless it is encrypted already.
+pub(super) async fn prove(
+    settings: &config::ActiveDirectory,
+    server: &Server,
+    wire: &mut Wire,
+    beneath: Beneath,
+) -> Result<(), Failure> {
+    let failed = |why: sspi::Error| Failure::Proof {
+        server: server.to_string(),
+        account: settings.account.clone(),
+        why: explain(&why),
+    };
+    let encrypted = matches!(beneath, Beneath::Tls(_));
+    let mut proof = Proof::new(settings, server, beneath).map_err(failed)?;
+    let mut token = Vec::new();
+    for id in 1..=STEPS {
+        let step = proof.step(token).await.map_err(failed)?;
+        if step.done && step.token.is_empty() {
+            break;
+        }
+        let (outcome, answered) = bind(wire, id, &step.token).await?;
+        match outcome.code {
+            // Over TLS the server has proven itself, and nothing will be sealed.
+            code::SUCCESS if encrypted || answered.is_empty() || step.done => break,
+            code::SUCCESS | code::BIND_IN_PROGRESS => token = answered,
+            _ => return Err(refused(settings, server, outcome)),
+        }
+    }
+    if let Some(seal) = proof.into_seal() {
+        wire.seal(seal);
+    }
+    Ok(())
+}
+
+/// Sends one step of a proof, and returns what comes of it.
+async fn bind(wire: &mut Wire, id: u32, token: &[u8]) -> Result<(Outcome, Vec<u8>), Failure> {
+    wire.send(&sasl_bind(id, "GSS-SPNEGO", token)).await?;
+    let message = Message::parse(wire.receive().await?)?;
+    match message.body {
+        Body::Bound(outcome, token) if message.id == id => {
+            Ok((outcome, token.unwrap_or_default().to_vec()))
+        }
+        Body::Extended(outcome) => Err(Failure::Closed(outcome)),
+        _ => Err(BadBer::Unasked.into()),
+    }
+}
+
+/// That `server` does not let the account in.
+pub(super) fn refused(
+    settings: &config::ActiveDirectory,
+    server: &Server,
+    outcome: Outcome,
+) -> Failure {
+    let (server, account) = (server.to_string(), settings.account.clone());
+    Failure::Refused { server, account, outcome }
+}

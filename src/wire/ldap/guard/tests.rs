@@ -1,0 +1,147 @@
+//! Answers as servers give them, and as none should.
+
+use proptest::prelude::*;
+
+use super::super::ber::{element, frame_length, integer, octets};
+use super::super::request::sasl_bind;
+use super::*;
+
+/// A guard that has seen the search number 7.
+fn searching() -> Guard {
+    let mut guard = Guard::default();
+    guard.request(&element(0x30, &[&integer(2, 7), &element(0x63, &[])])).unwrap();
+    guard
+}
+
+fn message(id: u64, parts: &[&[u8]]) -> Vec<u8> {
+    element(0x30, &[&[integer(2, id).as_slice()], parts].concat())
+}
+
+fn outcome(tag: u8, more: &[u8]) -> Vec<u8> {
+    element(tag, &[&integer(10, 0), &octets(b""), &octets(b"fine"), more])
+}
+
+fn entry_of(attributes: &[u8]) -> Vec<u8> {
+    message(7, &[&element(0x64, &[&octets(b"CN=\xff"), &element(0x30, &[attributes])])])
+}
+
+fn attribute(name: &[u8], values: &[u8]) -> Vec<u8> {
+    element(0x30, &[&octets(name), &element(0x31, &[values])])
+}
+
+fn controls(control: &[&[u8]]) -> Vec<u8> {
+    element(0xa0, &[&element(0x30, control)])
+}
+
+#[test]
+fn a_search_is_answered_until_it_is_done() {
+    let mut guard = searching();
+    let member = attribute(b"member", &[octets(b"CN=a"), octets(&[0xff])].concat());
+    let reference = message(7, &[&element(0x73, &[&octets(b"ldap://elsewhere/")])]);
+    let referral = element(0xa3, &[&octets(b"ldap://elsewhere/")]);
+    let cookie = controls(&[&octets(b"1.2.3"), &element(1, &[&[0]]), &octets(b"cookie")]);
+    let done = message(7, &[&outcome(0x65, &referral), &cookie]);
+    for answer in [entry_of(&member), entry_of(&[]), reference, done.clone()] {
+        assert_eq!(guard.answer(&answer), Ok(Passage::Through));
+    }
+    assert_eq!(guard.answer(&done), Err(BadBer::Unasked));
+}
+
+#[test]
+fn an_answer_to_something_else_is_refused() {
+    assert_eq!(Guard::default().answer(&entry_of(&[])), Err(BadBer::Unasked));
+    let bound = message(7, &[&outcome(0x61, &element(0x87, &[b"token"]))]);
+    let done = message(7, &[&outcome(0x65, &[])]);
+    let earlier = message(6, &[&outcome(0x65, &[])]);
+    let intermediate = message(7, &[&element(0x79, &[])]);
+    for answer in [&bound, &earlier, &intermediate] {
+        assert_eq!(searching().answer(answer), Err(BadBer::Unasked));
+    }
+    let mut guard = Guard::default();
+    guard.request(&sasl_bind(7, "GSS-SPNEGO", b"")).unwrap();
+    assert_eq!(guard.answer(&done), Err(BadBer::Unasked));
+    assert_eq!(guard.answer(&bound), Ok(Passage::Through));
+}
+
+#[test]
+fn a_notice_is_heard_whatever_was_asked() {
+    // Active Directory writes its name where controls have their place.
+    let name = element(0x8a, &[b"1.3.6.1.4.1.1466.20036"]);
+    let notice = message(0, &[&outcome(0x78, &[]), &name]);
+    let said = Passage::Notice(Outcome::new(0, "fine"));
+    assert_eq!(searching().answer(&notice), Ok(said.clone()));
+    assert_eq!(Guard::default().answer(&notice), Ok(said));
+    assert_eq!(searching().answer(&message(0, &[&outcome(0x65, &[])])), Err(BadBer::Unasked));
+}
+
+#[test]
+fn no_shape_is_let_through_but_that_of_the_rfc() {
+    let control = |parts: &[&[u8]]| message(7, &[&outcome(0x65, &[]), &controls(parts)]);
+    let (oid, text) = (octets(b"1.2"), octets(b""));
+    let nested = element(0x64, &[&octets(b"CN=a"), &element(0x30, &[]), &octets(b"more")]);
+    for (answer, why) in [
+        (message(7, &[]), BadBer::Cut),
+        (message(7, &[&element(0x64, &[])]), BadBer::Cut),
+        (message(7, &[&element(0x65, &[&integer(10, 0)])]), BadBer::Cut),
+        (message(7, &[&element(0x65, &[&integer(2, 0), &text, &text])]), BadBer::Tag),
+        (message(7, &[&element(0x65, &[&integer(10, 1 << 32), &text, &text])]), BadBer::Number),
+        (message(7, &[&element(0x65, &[&integer(10, 0), &octets(&[0xff]), &text])]), BadBer::Text),
+        (message(7, &[&element(0x65, &[&integer(10, 0), &text, &octets(&[0xff])])]), BadBer::Text),
+        (message(7, &[&outcome(0x65, &octets(b"more"))]), BadBer::Tag),
+        (message(7, &[&nested]), BadBer::Tag),
+        (message(7, &[&element(0x73, &[&integer(2, 1)])]), BadBer::Tag),
+        (message(7, &[&outcome(0x65, &[]), &octets(b"more")]), BadBer::Tag),
+        (entry_of(&octets(b"cn")), BadBer::Tag),
+        (entry_of(&attribute(&[0xff], &[])), BadBer::Text),
+        (entry_of(&attribute(b"cn", &integer(2, 1))), BadBer::Tag),
+        (entry_of(&element(0x30, &[&octets(b"cn")])), BadBer::Cut),
+        (control(&[]), BadBer::Cut),
+        (control(&[&oid, &element(1, &[])]), BadBer::Length),
+        (control(&[&oid, &oid, &oid]), BadBer::Tag),
+        (control(&[&oid, &integer(2, 1)]), BadBer::Tag),
+        (control(&[&octets(&[0xff])]), BadBer::Text),
+    ] {
+        assert_eq!(searching().answer(&answer), Err(why), "{answer:02x?}");
+    }
+}
+
+#[test]
+fn neither_depth_nor_number_is_in_the_hand_of_the_server() {
+    let deep = (0..1000).fold(Vec::new(), |inner: Vec<u8>, _| element(0x30, &[&inner]));
+    assert_eq!(searching().answer(&message(7, &[&deep])), Err(BadBer::Deep));
+    // In a place where nothing looks at the shape.
+    let notice = message(0, &[&outcome(0x78, &deep)]);
+    assert_eq!(searching().answer(&notice), Err(BadBer::Deep));
+    let values = |count: usize| entry_of(&attribute(b"member", &octets(b"").repeat(count)));
+    // Around the values are the message, its number, the entry, its name, the list, the attribute,
+    // its name and the set.
+    assert_eq!(searching().answer(&values(ELEMENTS - 8)), Ok(Passage::Through));
+    assert_eq!(searching().answer(&values(ELEMENTS - 7)), Err(BadBer::Many));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn no_bytes_do_harm(bytes: Vec<u8>, tag in prop::sample::select(vec![0x61u8, 0x64, 0x65, 0x73, 0x78])) {
+        for id in [0, 7] {
+            let _ = searching().request(&bytes);
+            let _ = searching().answer(&bytes);
+            let _ = searching().answer(&message(id, &[&element(tag, &[&bytes])]));
+            let _ = searching().answer(&message(id, &[&outcome(tag, &[]), &element(0xa0, &[&bytes])]));
+        }
+    }
+
+    #[test]
+    fn what_is_let_through_is_whole(cut in 0usize..60, place in 0usize..60, byte: u8) {
+        let cookie = controls(&[&octets(b"1.2.3"), &element(1, &[&[0]]), &octets(b"cookie")]);
+        let mut answer = message(7, &[&outcome(0x65, &[]), &cookie]);
+        let place = place % answer.len();
+        answer[place] = byte;
+        let cut = cut % answer.len();
+        prop_assert!(searching().answer(&answer[..cut]).is_err());
+        // Whatever one byte is, what is let through is one whole message.
+        if searching().answer(&answer).is_ok() {
+            prop_assert_eq!(frame_length(&answer), Ok(Some(answer.len())));
+        }
+    }
+}
