@@ -19,6 +19,7 @@ pub use self::doors::{Listening, Obstacle};
 use self::outward::Outward;
 use self::staff::{Recruit, Recruits, Staff};
 use crate::clock::Clock;
+use crate::directory::Book;
 use crate::enforcement::{Enforcement, Points};
 use crate::happenings::{Happening, Insecure};
 use crate::heart::{Heart, StillBorn};
@@ -38,6 +39,7 @@ pub struct Plan {
     clock: Clock,
     token: Token,
     journal: Option<DurableJournal>,
+    directory: Book,
     recruits: Recruits,
     enforcement: Option<Door>,
     rest: Door,
@@ -74,13 +76,14 @@ impl Plan {
         }
         let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
         let journal = doors::journal(&settings.journal, clock).map_err(&mut noted);
-        let recruits = staff::draw(&settings, clock, &Staff::new(), &mut noted);
+        let directory = Book::default();
+        let recruits = staff::draw(&settings, (clock, &directory), &Staff::new(), &mut noted);
         let enforcement = Door::enforcement(&settings, clock, None).map_err(&mut noted);
         let rest = Door::rest(&settings, clock, None).map_err(&mut noted);
         match (token, journal, enforcement, rest) {
             (Ok(token), Ok(journal), Ok(enforcement), Ok(rest)) if problems.is_empty() => {
                 let clock = clock.clone();
-                Ok(Self { settings, clock, token, journal, recruits, enforcement, rest })
+                Ok(Self { settings, clock, token, journal, directory, recruits, enforcement, rest })
             }
             _ => Err(problems),
         }
@@ -105,13 +108,14 @@ impl Plan {
         reload: Reload,
         prometheus: PrometheusHandle,
     ) -> Result<House, StillBorn> {
-        let Self { settings, clock, token, journal, recruits, enforcement, rest } = self;
+        let Self { settings, clock, token, journal, directory, recruits, enforcement, rest } = self;
         let (limits, rules) = (limits(&settings.history), in_force(&settings));
         let heart = match journal {
-            Some(journal) => Heart::start(journal, rules, limits, &clock).await?,
+            Some(journal) => Heart::start_with(directory, journal, rules, limits, &clock).await?,
             None => {
                 let epoch = u64::try_from(clock.now().millis()).unwrap_or(0);
-                Heart::start(MemoryJournal::new(epoch), rules, limits, &clock).await?
+                let journal = MemoryJournal::new(epoch);
+                Heart::start_with(directory, journal, rules, limits, &clock).await?
             }
         };
         let (draining, newest) = (watch::Sender::new(false), heart.newest.clone());
@@ -183,7 +187,8 @@ impl House {
         let mut report = self.compare(&settings);
         let mut problems = Vec::new();
         let mut noted = |obstacle: Obstacle| problems.push(obstacle);
-        let recruits = staff::draw(&settings, &self.clock, &self.staff, &mut noted);
+        let recruits =
+            staff::draw(&settings, (&self.clock, &self.heart.directory), &self.staff, &mut noted);
         let open = self.enforcement.as_ref().map(|(door, _)| door);
         let enforcement = Door::enforcement(&settings, &self.clock, open).map_err(&mut noted);
         let rest = Door::rest(&settings, &self.clock, Some(&self.rest.0)).map_err(&mut noted);
@@ -214,6 +219,7 @@ impl House {
             ("history", old.history != new.history),
             ("journal", old.journal != new.journal),
             ("syslog", old.syslog != new.syslog),
+            ("active_directory", old.active_directory != new.active_directory),
             ("ptim", old.ptim != new.ptim),
             ("enforcement", old.enforcement != new.enforcement),
             ("push", old.push != new.push),
@@ -253,6 +259,7 @@ impl House {
         for name in gone {
             if let Some(employed) = self.staff.remove(&name) {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
+                employed.forget(&self.heart.directory);
                 report.restarted.push(name.to_string());
             }
         }
