@@ -86,7 +86,7 @@ impl Outward {
                 None => recipient,
             });
             let desk = employ(heart, &recipient, clock).await?;
-            self.targets.put(Arc::clone(&recipient), desk.clone());
+            self.targets.put(&recipient, &desk);
             self.employed.insert(name.clone(), Employed { recipient, desk, made_from });
             concerned.push(name.to_string());
         }

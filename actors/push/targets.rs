@@ -22,10 +22,10 @@ struct Known {
 
 impl Targets {
     /// Makes one known.
-    pub(crate) fn put(&self, recipient: Arc<Recipient>, desk: Mailbox<Push>) {
+    pub(crate) fn put(&self, recipient: &Arc<Recipient>, desk: &Mailbox<Push>) {
         self.0.rcu(|known| {
             let mut known = BTreeMap::clone(known);
-            let (recipient, desk) = (Arc::clone(&recipient), desk.clone());
+            let (recipient, desk) = (Arc::clone(recipient), desk.clone());
             known.insert(recipient.name().to_owned(), Known { recipient, desk });
             known
         });

@@ -23,7 +23,7 @@ const PRODUCERS: [Column; 8] = [
     ("last activity", |it| text(&it["last_activity"])),
 ];
 
-const POINTS: [Column; 9] = [
+const POINTS: [Column; 10] = [
     ("name", |it| text(&it["name"])),
     ("role", |it| text(&it["role"])),
     ("queries", |it| text(&it["queries"])),
@@ -31,6 +31,7 @@ const POINTS: [Column; 9] = [
     ("errors", |it| text(&it["errors"])),
     ("pushed", |it| text(&it["pushed"])),
     ("behind", |it| text(&it["lag_changes"])),
+    ("for seconds", |it| seconds(&it["lag_seconds"])),
     ("last seen", |it| text(&it["last_seen"])),
     ("from", |it| text(&it["last_address"])),
 ];
@@ -215,6 +216,11 @@ fn text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+/// Whole seconds, or `-` for nothing.
+fn seconds(value: &Value) -> String {
+    value.as_f64().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0}"))
 }
 
 /// `2 panic, 1 error`; `None` for none.

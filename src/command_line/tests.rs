@@ -80,6 +80,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         illness,
         draining: draining.subscribe(),
         points: Arc::new(|| {
+        targets: rollcall_actors::push::Targets::default(),
             let fw1 = json!({"name": "fw1", "role": "enforcement_point", "queries": 7});
             json!([fw1, {"name": "portal", "role": "pusher", "queries": 0}])
         }),
