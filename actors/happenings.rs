@@ -7,6 +7,7 @@
 mod answering;
 mod catalogue;
 mod deciding;
+mod directory;
 mod journal;
 mod pushing;
 mod receiving;
@@ -15,6 +16,7 @@ mod supervising;
 pub(crate) use self::answering::*;
 pub use self::catalogue::{Instrument, Metric, catalogue, describe, markdown};
 pub(crate) use self::deciding::*;
+pub(crate) use self::directory::*;
 pub(crate) use self::journal::*;
 pub(crate) use self::pushing::*;
 pub use self::receiving::{Dropped, Received};

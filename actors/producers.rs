@@ -1,5 +1,6 @@
 //! A producer is a trait; one actor wraps them all and is how they reach the cache.
 
+pub mod active_directory;
 pub mod ptim;
 pub mod syslog;
 

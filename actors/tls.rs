@@ -30,7 +30,7 @@ pub struct BadTls {
 }
 
 impl BadTls {
-    fn new(file: &Path, why: impl Display) -> Self {
+    pub(crate) fn new(file: &Path, why: impl Display) -> Self {
         Self { file: file.to_owned(), why: why.to_string() }
     }
 }
@@ -77,7 +77,7 @@ pub fn from_files(
     Ok(Arc::new(config))
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, BadTls> {
+pub(crate) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, BadTls> {
     let unreadable = |error: rustls::pki_types::pem::Error| BadTls::new(file, error);
     let chain: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(file).map_err(unreadable)?.collect();

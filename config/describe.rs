@@ -7,8 +7,8 @@ use rollcall_identity::{Authority, Kind};
 
 use crate::leaf::{Bytes, Ranged};
 use crate::{
-    Enforcement, Journal, JournalKind, Manner, Point, Settings, SrxWebApi, Syslog, SyslogClient,
-    Target, Tls,
+    ActiveDirectory, Enforcement, Journal, JournalKind, Manner, Point, Settings, SrxWebApi, Syslog,
+    SyslogClient, Target, Tls,
 };
 
 impl Display for Settings {
@@ -40,6 +40,9 @@ impl Display for Settings {
         journal(f, &self.journal)?;
         for producer in &self.syslog {
             syslog(f, producer)?;
+        }
+        for directory in &self.active_directory {
+            active_directory(f, directory)?;
         }
         let (taken, name) = (if self.ptim.enabled { "taken" } else { "refused" }, &self.ptim.name);
         writeln!(f, "ptim         {name}: pushes are {taken}")?;
@@ -79,6 +82,19 @@ fn syslog(f: &mut Formatter<'_>, producer: &Syslog) -> fmt::Result {
     let listeners: Vec<String> = udp.chain(tcp).chain(tls).collect();
     writeln!(f, "syslog       {}: {}", producer.name, listed(&listeners, "listens nowhere"))?;
     producer.clients.iter().try_for_each(|client| syslog_client(f, client))
+}
+
+fn active_directory(f: &mut Formatter<'_>, directory: &ActiveDirectory) -> fmt::Result {
+    let ActiveDirectory { name, domain, account, .. } = directory;
+    let servers = listed(&directory.servers, "the servers that DNS names");
+    let (transport, bind): (&str, &str) = (directory.transport.into(), directory.bind.into());
+    writeln!(f, "directory    {name}: {domain}, {transport} to {servers}")?;
+    writeln!(f, "             {bind} bind as {account}, secret (hidden)")?;
+    let (changes, interval): (&str, _) = (directory.changes.into(), directory.interval.written());
+    let (disabled, deleted): (&str, &str) =
+        (directory.when_disabled.into(), directory.when_deleted.into());
+    writeln!(f, "             changes by {changes} every {interval}")?;
+    writeln!(f, "             sessions of disabled accounts {disabled}, of deleted {deleted}")
 }
 
 fn syslog_client(f: &mut Formatter<'_>, client: &SyslogClient) -> fmt::Result {

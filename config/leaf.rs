@@ -13,9 +13,10 @@ use strum::{IntoEnumIterator, VariantNames};
 use toml::de::DeValue;
 
 use crate::nearest::nearest;
-use crate::{Format, JournalKind, Level, SenderTime};
+use crate::{Bind, Changes, DirectoryTransport, Format, JournalKind, Level, SenderTime, Sessions};
 
-pub(crate) use address::{BaseUrl, ClientId, Label, UrlPath};
+pub use address::CertificatePin;
+pub(crate) use address::{BaseUrl, ClientId, Host, Label, UrlPath};
 pub(crate) use measure::Bytes;
 
 /// A value that is written without keys of its own.
@@ -203,6 +204,38 @@ impl Leaf for Level {
 
 impl Leaf for SenderTime {
     const EXPECTED: &'static str = "\"trust\" or \"arrival\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        word(value, Self::VARIANTS)
+    }
+}
+
+impl Leaf for DirectoryTransport {
+    const EXPECTED: &'static str = "\"ldaps\", \"starttls\" or \"ldap\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        word(value, Self::VARIANTS)
+    }
+}
+
+impl Leaf for Bind {
+    const EXPECTED: &'static str = "\"simple\", \"spnego\", \"ntlm\" or \"kerberos\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        word(value, Self::VARIANTS)
+    }
+}
+
+impl Leaf for Changes {
+    const EXPECTED: &'static str = "\"usn\" or \"dirsync\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        word(value, Self::VARIANTS)
+    }
+}
+
+impl Leaf for Sessions {
+    const EXPECTED: &'static str = "\"keep\" or \"end\"";
 
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         word(value, Self::VARIANTS)

@@ -40,9 +40,13 @@ pub use clients_file::{CLIENTS_FILE, NewPoint, NotAdded, add_point};
 pub use enforcement::{Enforcement, Lockout, Point};
 pub use history::History;
 pub use journal::{Journal, JournalKind};
+pub use leaf::CertificatePin;
 pub use listener::{HttpLimits, Tls};
 pub use log::{Format, Level, Log};
 pub use problem::{Problem, Problems};
+pub use producers::active_directory::{
+    ActiveDirectory, Bind, Changes, DirectoryLimits, Sessions, Transport as DirectoryTransport,
+};
 pub use producers::ptim::{Ptim, Pusher};
 pub use producers::syslog::{
     SenderTime, Syslog, SyslogClient, SyslogLimits, SyslogTls, ValueMap, ValueMaps,
@@ -51,7 +55,7 @@ pub use push::{Compression, Manner, SecureEdge, SrxWebApi, Target};
 pub use reading::Environment;
 pub use reference::{REFERENCE, reference_markdown};
 pub use rest::Rest;
-pub use secret::{BadSecret, SecretHash};
+pub use secret::{BadSecret, Secret, SecretHash};
 pub use settings::{Settings, load};
 pub use syslog::SHIPPED;
 pub use template::Template;

@@ -1,4 +1,5 @@
-//! Client secrets, of which only the argon2id hash is ever configured or kept.
+//! Secrets: of clients, of which only the argon2id hash is ever configured or kept, and those that
+//! Rollcall itself shows to servers.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -61,36 +62,78 @@ impl SecretHash {
 
     /// Reads the one key of [`PLACES`] that says where the hash is.
     pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
-        let written: Vec<_> = PLACES.into_iter().filter(|key| section.has(key)).collect();
-        let &[place] = written.as_slice() else {
-            let message = match written.as_slice() {
-                [] => format!("has no secret: write one of {}", PLACES.join(", ")),
-                many => {
-                    format!("has {} secrets: write only one of {}", many.len(), many.join(", "))
-                }
-            };
-            section.complain("", message);
-            return None;
-        };
-        let text = Zeroizing::new(section.get::<String>(place)?);
-        let found = match place {
-            "secret_file" => file::secret_text(&section.resolve(text.as_str())),
-            "secret_credential" => credential(section, &text),
-            "secret_env" => section
-                .environment()
-                .variable(&text)
-                .ok_or_else(|| format!("names the variable {:?}, which is not set", text.as_str())),
-            _ => Ok(text.to_string()),
-        };
-        let hash = found.map(Zeroizing::new);
-        let secret = hash.and_then(|hash| Self::new(&hash).map_err(|why| why.to_string()));
-        secret.map_err(|why| section.complain(place, why)).ok()
+        let (place, hash) = found(section, &PLACES)?;
+        Self::new(&hash).map_err(|why| section.complain(place, why.to_string())).ok()
     }
 }
 
-/// Where the hash of a secret can be: here, in a file that nobody else reads, in a credential of
+/// A password that Rollcall itself shows to another server. Neither `Debug` nor any error shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<Zeroizing<String>>);
+
+impl Secret {
+    /// The secret `text` without the line end that editors leave behind it; `None` when nothing is
+    /// left, which a server of LDAP would take for nobody.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim_end_matches(['\r', '\n']);
+        (!text.is_empty()).then(|| Self(Arc::new(Zeroizing::new(text.to_owned()))))
+    }
+
+    /// The secret itself, for the one who proves by it who Rollcall is.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads the one key that says where the secret is: never the configuration itself.
+    pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
+        let (place, text) = found(section, &PLACES[1..])?;
+        let secret = Self::new(&text);
+        if secret.is_none() {
+            section.complain(place, "holds nothing: an empty password logs on as nobody");
+        }
+        secret
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// Where a secret or its hash can be: here, in a file that nobody else reads, in a credential of
 /// the systemd unit (`LoadCredential=`), in a variable.
 const PLACES: [&str; 4] = ["secret_hash", "secret_file", "secret_credential", "secret_env"];
+
+/// What the one of `places` that is written holds, and which that is.
+fn found(
+    section: &Section<'_>,
+    places: &[&'static str],
+) -> Option<(&'static str, Zeroizing<String>)> {
+    let written: Vec<_> = places.iter().copied().filter(|key| section.has(key)).collect();
+    let &[place] = written.as_slice() else {
+        let message = match written.as_slice() {
+            [] => format!("has no secret: write one of {}", places.join(", ")),
+            many => {
+                format!("has {} secrets: write only one of {}", many.len(), many.join(", "))
+            }
+        };
+        section.complain("", message);
+        return None;
+    };
+    let text = Zeroizing::new(section.get::<String>(place)?);
+    let found = match place {
+        "secret_file" => file::secret_text(&section.resolve(text.as_str())),
+        "secret_credential" => credential(section, &text),
+        "secret_env" => section
+            .environment()
+            .variable(&text)
+            .ok_or_else(|| format!("names the variable {:?}, which is not set", text.as_str())),
+        _ => Ok(text.to_string()),
+    };
+    let found = found.map_err(|why| section.complain(place, why)).ok()?;
+    Some((place, Zeroizing::new(found)))
+}
 
 /// Reads a credential of the systemd unit (systemd.exec(5), `$CREDENTIALS_DIRECTORY`).
 fn credential(section: &Section<'_>, name: &str) -> Result<String, String> {
@@ -122,6 +165,14 @@ pub(crate) mod tests {
         let hash = SecretHash::new(&format!("{HASH}\n")).unwrap();
         assert_eq!(hash.expose(), HASH);
         assert_eq!(format!("{hash:?}"), "(hidden)");
+    }
+
+    #[test]
+    fn a_password_is_kept_whole_and_never_shown() {
+        let secret = Secret::new(" pass word \r\n").unwrap();
+        assert_eq!(secret.expose(), " pass word ");
+        assert_eq!(format!("{secret:?}"), "(hidden)");
+        assert_eq!(Secret::new("\n"), None);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::reading::{Document, Environment, Reading};
 use crate::section::Section;
 use crate::template::Templates;
 use crate::{
-    Enforcement, History, Journal, Log, Point, Problem, Problems, Ptim, REFERENCE, Rest, Syslog,
-    Target, Tls, clients_file, file, rules,
+    ActiveDirectory, Enforcement, History, Journal, Log, Point, Problem, Problems, Ptim, REFERENCE,
+    Rest, Syslog, Target, Tls, clients_file, file, rules,
 };
 
 /// Everything that Rollcall is configured with. Sections compare, so that a reload restarts only
@@ -29,6 +29,8 @@ pub struct Settings {
     pub journal: Journal,
     /// The syslog producers.
     pub syslog: Vec<Syslog>,
+    /// The directories.
+    pub active_directory: Vec<ActiveDirectory>,
     /// The pushing producer.
     pub ptim: Ptim,
     /// The listener of the firewalls.
@@ -116,6 +118,7 @@ impl Settings {
             history: section.section("history", History::read),
             journal: section.section("journal", |journal| Journal::read(journal, &data)),
             syslog: section.sections("syslog", |syslog| Syslog::read(syslog, &templates)),
+            active_directory: section.sections("active_directory", ActiveDirectory::read),
             ptim: section.section("ptim", Ptim::read),
             enforcement: section.section("enforcement", Enforcement::read),
             push: section.section("push", |push| Target::all(push, &data)),

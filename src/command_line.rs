@@ -2,6 +2,7 @@
 
 mod check;
 mod client;
+mod directory;
 mod health;
 mod journal;
 mod output;
@@ -86,6 +87,9 @@ enum Command {
     /// Handle client secrets.
     #[command(subcommand)]
     Secret(secret::Secret),
+    /// Look at directories.
+    #[command(subcommand)]
+    Directory(directory::Directory),
     /// Try syslog templates on lines from standard input.
     SyslogTest(syslog_test::SyslogTest),
     /// Print the OpenAPI description of the REST interface.
@@ -174,6 +178,7 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Client(client)) => client.run(config.as_deref(), &reach, output),
         Some(Command::Journal(journal)) => journal.run(config.as_deref(), output),
         Some(Command::Secret(secret)) => secret.run(&mut io::stdin().lock(), output),
+        Some(Command::Directory(directory)) => directory.run(config.as_deref(), output),
         Some(Command::SyslogTest(test)) => {
             test.run(config.as_deref(), &mut io::stdin().lock(), output)
         }

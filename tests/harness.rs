@@ -2,6 +2,7 @@
 
 mod authority;
 mod clearpass;
+mod controller;
 mod https;
 mod lines;
 mod metrics;
@@ -15,7 +16,8 @@ mod stream;
 mod waiting;
 
 pub(crate) use authority::Authority;
-pub(crate) use clearpass::{ClearPass, PASSWORD};
+pub(crate) use clearpass::{CLEARPASS_PASSWORD, ClearPass};
+pub(crate) use controller::{Controller, PASSWORD};
 pub(crate) use https::Fault;
 pub(crate) use lines::{Vpn, frame_3164};
 pub(crate) use metrics::{Account, Metrics};

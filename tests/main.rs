@@ -7,6 +7,7 @@
 #![cfg(test)]
 
 mod accounting;
+mod active_directory;
 mod harness;
 mod journal;
 mod logon;

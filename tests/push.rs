@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    CLIENT_SECRET, ClearPass, Fault, ONBOARDING, PASSWORD, SecureEdge, Server, Setup, Srx, until,
+    CLEARPASS_PASSWORD, CLIENT_SECRET, ClearPass, Fault, ONBOARDING, SecureEdge, Server, Setup,
+    Srx, until,
 };
 
 /// A Secure Edge, and a server that pushes to it.
@@ -297,7 +298,7 @@ fn drift_is_found_on_request_and_put_right() {
 
 #[test]
 fn a_firewall_in_clearpass_mode_holds_the_servers_table() {
-    let setup = Setup::new().with_secret("lab-fw.password", &format!("{PASSWORD}\n"));
+    let setup = Setup::new().with_secret("lab-fw.password", &format!("{CLEARPASS_PASSWORD}\n"));
     let lab = ClearPass::start(setup.authority());
     let server = Server::start(setup.with(&lab.section("")));
     let mut firewall = server.client("campus-fw");
@@ -331,12 +332,12 @@ fn a_firewall_in_clearpass_mode_holds_the_servers_table() {
     until("only news arrive", || (lab.table().users.len() == 3).then_some(()));
     assert_eq!(lab.table().posts[posts..], [1]);
     let log = server.stop();
-    assert!(!log.contains(PASSWORD));
+    assert!(!log.contains(CLEARPASS_PASSWORD));
 }
 
 #[test]
 fn a_firewall_is_posted_no_faster_than_it_takes() {
-    let setup = Setup::new().with_secret("lab-fw.password", PASSWORD);
+    let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
     let lab = ClearPass::start(setup.authority());
     let server = Server::start(setup.with(&lab.section("rate = 20\nbatch = 10")));
     let mut firewall = server.client("campus-fw");

@@ -84,6 +84,25 @@ impl ClientId {
     }
 }
 
+/// A host, by its name in DNS or its address.
+pub(crate) struct Host(pub(crate) String);
+
+impl Leaf for Host {
+    const EXPECTED: &'static str = "the name of a host or an address, in quotes, without a port";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let label = |label: &str| (1..64).contains(&label.len()) && label.chars().all(plain);
+        let name = text.len() < 254 && text.split('.').all(label);
+        if name || text.parse::<IpAddr>().is_ok() {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(not::<Self>(text))
+        }
+    }
+}
+
 /// Where a server is: `https://host` or `http://host`, with a port and without a path.
 pub(crate) struct BaseUrl(pub(crate) String);
 
@@ -99,6 +118,25 @@ impl Leaf for BaseUrl {
             Some(host) if !host.is_empty() && host.chars().all(plain) => Ok(Self(bare.to_owned())),
             _ => Err(not::<Self>(text)),
         }
+    }
+}
+
+/// SHA-256 of a certificate, as `openssl x509 -fingerprint -sha256` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertificatePin(pub [u8; 32]);
+
+impl Leaf for CertificatePin {
+    const EXPECTED: &'static str = "the SHA-256 of a certificate in quotes: 64 hexadecimal digits";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        let digits = text.replace(':', "").to_ascii_lowercase();
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let pairs = digits.as_bytes().as_chunks::<2>().0.iter();
+        let bytes = pairs.map(|[high, low]| Some((digit(*high)? << 4 | digit(*low)?) as u8));
+        let bytes: Option<Vec<u8>> = bytes.collect();
+        let fits = bytes.filter(|_| digits.len() == 64).and_then(|bytes| bytes.try_into().ok());
+        fits.map(Self).ok_or_else(|| not::<Self>(text))
     }
 }
 
@@ -146,12 +184,33 @@ mod tests {
     }
 
     #[test]
+    fn hosts_have_names_or_addresses() {
+        let host = |text| read::<Host>(text).map(|host| host.0);
+        assert_eq!(host("'DC1.corp.example.com'"), Ok("dc1.corp.example.com".to_owned()));
+        assert!(host("'2001:db8::1'").is_ok());
+        for bad in ["''", "'dc1:389'", "'a..b'", "'ldap://dc1'", "'dc 1'"] {
+            assert!(host(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn base_urls_have_a_host_and_no_path_or_user() {
         let url = |text| read::<BaseUrl>(text).map(|url| url.0);
         assert_eq!(url("'https://edge.example.net/'"), Ok("https://edge.example.net".to_owned()));
         assert_eq!(url("'http://[2001:db8::1]:8080'"), Ok("http://[2001:db8::1]:8080".to_owned()));
         for bad in ["'edge'", "'https://'", "'https://a/b'", "'https://u@a'", "'ftp://a'", "''"] {
             assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn pins_are_read_as_openssl_writes_them() {
+        let colons = format!("'{}FF'", "0A:".repeat(31));
+        let CertificatePin(pin) = read(&colons).unwrap();
+        assert_eq!((pin[0], pin[31]), (0x0a, 0xff));
+        assert!(read::<CertificatePin>(&format!("'{}'", "ab".repeat(32))).is_ok());
+        for bad in ["'ab'", &format!("'{}'", "g".repeat(64)), &format!("'{}a'", "ab".repeat(32))] {
+            assert!(read::<CertificatePin>(bad).is_err(), "{bad}");
         }
     }
 

@@ -5,7 +5,8 @@ use toml::Value;
 use super::*;
 
 /// Every example, by name.
-const EXAMPLES: [(&str, &str); 5] = [
+const EXAMPLES: [(&str, &str); 6] = [
+    ("active_directory", include_str!("../examples/active_directory.toml")),
     ("branch-office", include_str!("../examples/branch-office.toml")),
     ("ptim", include_str!("../examples/ptim.toml")),
     ("push", include_str!("../examples/push.toml")),
@@ -21,7 +22,7 @@ pub(super) fn prepared(scratch: &Scratch, name: &str) -> Result<Settings, Proble
         let text = match path.rsplit('.').next().unwrap() {
             "secret_file" | "secret_credential" => HASH,
             "onboarding_token_file" | "password_file" => "SECRET",
-            "certificate" | "key" | "client_ca" | "authorities" => "PEM",
+            "certificate" | "key" | "client_ca" | "ca" | "authorities" => "PEM",
             _ => continue,
         };
         scratch.file(at(&table, &path).as_str().unwrap(), text, 0o600);
@@ -45,11 +46,12 @@ fn every_example_is_read() {
 }
 
 /// What an example needs besides itself: files, credentials, variables.
-const NEEDS: [&str; 9] = [
+const NEEDS: [&str; 10] = [
     "authorities",
     "certificate",
     "key",
     "client_ca",
+    "ca",
     "onboarding_token_file",
     "password_file",
     "secret_file",

@@ -161,6 +161,52 @@ fn references_to_what_is_not_there_are_refused() {
     }
 }
 
+/// A directory that is right, with `more` of its keys.
+fn directory(more: &str) -> String {
+    format!(
+        "[[active_directory]]\nname = 'corp'\ndomain = 'Corp.Example.com'\naccount = 'rollcall'\n\
+         secret_file = 'corp.password'\n{more}\n"
+    )
+}
+
+#[test]
+fn a_directory_that_would_show_its_password_or_trust_anybody_is_refused() {
+    let scratch = Scratch::new();
+    scratch.file("corp.password", "hunter2\n", 0o600);
+    scratch.file("empty", "\n", 0o600);
+    let sealed = "transport = 'ldap'\nbind = 'spnego'";
+    let right = scratch.read(&directory(sealed)).unwrap();
+    assert_eq!(right.active_directory[0].root(), "DC=corp,DC=example,DC=com");
+    assert_eq!(right.active_directory[0].secret.expose(), "hunter2");
+    assert!(!format!("{right:?}{right}").contains("hunter2"));
+    let clear = "transport = 'ldap'\nallow_clear_text = true";
+    assert!(scratch.read(&directory(clear)).is_ok());
+    for (more, why) in [
+        ("", "ca is missing"),
+        ("transport = 'ldap'", "a simple bind would send the password in clear text"),
+        ("ca = 'no.crt'", "cannot read"),
+        (&format!("{sealed}\nallow_clear_text = true"), "allow_clear_text is not needed"),
+        (&format!("{sealed}\nbases = ['OU=a,DC=corp']"), "bases[0] is not below DC=corp,DC="),
+        (&format!("{sealed}\ninterval = '10ms'"), "must be 1s to 1h"),
+        (&format!("{sealed}\nservers = ['dc1:389']"), "without a port"),
+        (&format!("{sealed}\nsecret_env = 'A'"), "has 2 secrets"),
+        ("transport = 'ldap'\nbind = 'kerberos'\nservers = ['10.0.0.1']", "Kerberos knows servers"),
+        (&format!("{sealed}\n[[active_directory]]\n"), "active_directory[1] has no secret"),
+    ] {
+        let problems = scratch.read(&directory(more)).unwrap_err().to_string();
+        assert!(problems.contains(why), "{more}: {problems}");
+    }
+    let text = directory(sealed).replace("'corp.password'", "'empty'");
+    let problems = scratch.read(&text).unwrap_err().to_string();
+    assert!(problems.contains("an empty password logs on as nobody"), "{problems}");
+    let text = directory(sealed).replace("'rollcall'", "'CN=rollcall,DC=corp'");
+    let problems = scratch.read(&text).unwrap_err().to_string();
+    assert!(problems.contains("is a distinguished name"), "{problems}");
+    let both = format!("{0}\ndefault_domain = true\n{0}", directory(sealed).trim_end());
+    let problems = scratch.read(&both).unwrap_err().to_string();
+    assert!(problems.contains("is taken"), "{problems}");
+}
+
 #[test]
 fn a_template_of_ones_own_is_read_and_a_bad_one_is_named_once() {
     let scratch = Scratch::new();

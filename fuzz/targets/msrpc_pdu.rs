@@ -69,7 +69,10 @@ fuzz_target!(|data: &[u8]| {
                 }
                 Action::Reply { stub, .. } => {
                     replied += stub.len();
-                    assert!(stub.len() <= MAX_REPLY && replied <= bytes.len(), "bytes from nowhere");
+                    assert!(
+                        stub.len() <= MAX_REPLY && replied <= bytes.len(),
+                        "bytes from nowhere"
+                    );
                     let _ = endpoint_mapper::answer(&stub, &EVENTS);
                 }
                 Action::Failed(failure) => {

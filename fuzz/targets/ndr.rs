@@ -76,7 +76,9 @@ fuzz_target!(|data: &[u8]| {
         let before = reader.position();
         let Ok(parameter) = read(*shape, &mut reader) else { break };
         let size = match &parameter {
-            Parameter::Text(text) | Parameter::Unique(Some(text)) => 2 * text.encode_utf16().count(),
+            Parameter::Text(text) | Parameter::Unique(Some(text)) => {
+                2 * text.encode_utf16().count()
+            }
             Parameter::Buffer(bytes) => bytes.len(),
             Parameter::Longs(values) => 4 * values.len(),
             Parameter::Names(names) => 4 * names.len(),

@@ -11,7 +11,7 @@ use super::Authority;
 use super::https::{Https, Request, Response};
 
 /// The password of its Web API.
-pub(crate) const PASSWORD: &str = "canary-web-api-77d1";
+pub(crate) const CLEARPASS_PASSWORD: &str = "canary-web-api-77d1";
 
 /// The firewall.
 pub(crate) struct ClearPass {
@@ -73,7 +73,7 @@ impl Table {
             ("POST", "/api/userfw/v1/post-entry")
         );
         assert_eq!(request.headers["content-type"], "application/xml");
-        let basic = format!("Basic {}", STANDARD.encode(format!("rollcall:{PASSWORD}")));
+        let basic = format!("Basic {}", STANDARD.encode(format!("rollcall:{CLEARPASS_PASSWORD}")));
         if request.headers.get("authorization") != Some(&basic) {
             return 401;
         }

@@ -41,7 +41,10 @@ const BANNED: &[(&str, &str)] = &[
 /// Crates of which two versions are linked, and whose fault it is.
 const TWICE: &[(&str, &str)] = &[
     ("base64", "ureq moved on to 0.23; actix-web and ours are at 0.22"),
+    ("block-buffer", "follows digest"),
     ("cpufeatures", "sha2 0.10 has 0.2; rand 0.10's chacha20 has 0.3"),
+    ("crypto-common", "follows digest"),
+    ("digest", "argon2 0.5 has 0.10; sspi has 0.11"),
     (
         "getrandom",
         "argon2's rand_core 0.6, proptest's rand 0.9 and uuid are a generation apart each",
@@ -50,6 +53,7 @@ const TWICE: &[(&str, &str)] = &[
     ("http", "actix-web 4 keeps 0.2; ureq has 1"),
     ("rand", "proptest and metrics have 0.9; actix-http has 0.10"),
     ("rand_core", "argon2 0.5 has 0.6; proptest and actix-http have later ones"),
+    ("sha2", "ours is of argon2's generation; sspi is one ahead"),
     ("syn", "derive macros move to 3 one by one"),
     ("synstructure", "follows syn"),
 ];

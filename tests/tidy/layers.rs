@@ -43,7 +43,7 @@ const IMPURE: &[&str] = &[
     "TcpListener",
     "UdpSocket",
     "UnixStream",
-    "SystemTime",
+    "SystemTime::",
     "Instant",
     "::now()",
 ];

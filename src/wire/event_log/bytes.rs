@@ -75,10 +75,6 @@ impl<'a> Bytes<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Short> {
-        self.array().map(u64::from_le_bytes)
-    }
-
     /// A length or a count of 32 bits.
     pub(super) fn size(&mut self) -> Result<usize, Short> {
         self.u32().map(|size| usize::try_from(size).unwrap_or(usize::MAX))
@@ -100,7 +96,7 @@ mod tests {
         assert_eq!((bytes.peek(), bytes.u8(), bytes.u16()), (Ok(1), Ok(1), Ok(2)));
         let mut part = bytes.part(4).unwrap();
         assert_eq!((part.at(), part.left()), (3, 4));
-        assert_eq!(part.u64(), Err(Short { at: 3 }));
+        assert_eq!(part.take(5), Err(Short { at: 3 }));
         assert_eq!(part.u32(), Ok(3));
         assert_eq!((part.peek(), part.rest()), (Err(Short { at: 7 }), &[][..]));
         assert_eq!(bytes.take(2), Err(Short { at: 7 }));

@@ -43,6 +43,7 @@ fn session(address: &str, user: Option<&str>, device: Option<&str>) -> Session {
         posture: None,
         since: cause.at,
         confirmed: cause.at,
+        proof: rollcall_identity::Proof::default(),
         precision: Precision::Millisecond,
         expires: cause.at,
         revision: Revision(7),

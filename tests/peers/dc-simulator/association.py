@@ -73,7 +73,7 @@ class Association:
         if kind in (BIND, ALTER):
             await self.bind(kind, flags, call, body, (trailer, token))
         elif kind == AUTH3:
-            self.security.step(token)
+            self.step(token)
         elif kind == REQUEST:
             await self.request(header, body, (trailer, token))
         elif kind not in (CANCEL, ORPHANED):
@@ -108,15 +108,22 @@ class Association:
                 self.security = spnego.server(protocol=protocol)
                 self.authentication = trailer
             try:
-                out = self.security.step(token) or b""
-            except Exception as refused:  # pyspnego has a class for each status of SSPI
-                print(f"{self.service.port}: not authenticated: {refused}", flush=True)
+                out = self.step(token)
+            except Gone:
                 return await self.refuse(call)
         if out:
             pad = bytes(-len(answer) % 4)
             trailer = bytes([trailer[0], trailer[1], len(pad), 0]) + trailer[4:]
             answer += pad + trailer + out
         await self.send(self.header(reply, flags, len(answer), len(out), call) + answer)
+
+    def step(self, token):
+        """The next leg; what the client is to hear."""
+        try:
+            return self.security.step(token) or b""
+        except Exception as refused:  # pyspnego has a class for each status of SSPI
+            print(f"not authenticated: {refused}", flush=True)
+            raise Gone("not authenticated") from refused
 
     async def refuse(self, call):
         """invalid_authentication_type or a wrong password: the status that Windows sends."""

@@ -1,6 +1,7 @@
 """Binary XML as MS-EVEN6 sends it (section 3.1.4.7): templates inline, fragments in values. Made by
 hand, so that a test can say what happened; recorded events come through transcode.py instead."""
 
+import functools
 import struct
 import uuid
 from datetime import datetime, timezone
@@ -45,16 +46,18 @@ def element(tag, content=b"", attributes=()):
     return struct.pack("<BHI", token, 0xFFFF, len(body)) + body
 
 
-def instance(key, root, values):
-    """A fragment that is `values` in the template `root`, which is called after `key`."""
+def template(key, root):
+    """The definition of a template that is called after `key`, up to its values."""
     body = HEADER + root + END
     guid = uuid.uuid5(uuid.NAMESPACE_OID, key).bytes_le
+    return HEADER + b"\x0c\x00" + guid + struct.pack("<I", len(body)) + body
+
+
+def instance(definition, values):
+    """A fragment that is `values` in a template."""
     specs = b"".join(struct.pack("<HBB", len(value), kind, 0) for kind, value in values)
     filled = b"".join(value for _, value in values)
-    return (
-        HEADER + b"\x0c\x00" + guid + struct.pack("<I", len(body)) + body
-        + struct.pack("<I", len(values)) + specs + filled + END
-    )
+    return definition + struct.pack("<I", len(values)) + specs + filled + END
 
 
 def filetime(moment):
@@ -81,14 +84,17 @@ def value(kind, written):
     return struct.pack({UINT32: "<I", HEX32: "<I", HEX64: "<Q"}[kind], int(written, 0))
 
 
-def event(system, fields):
-    """The fragment of one event: `system` has id, record, time, computer and keywords; `fields` are
-    (name, type, text) in the order of the manifest."""
+@functools.cache
+def event_data(shape):
+    """The template of the fields of an event: (name, type) in the order of the manifest."""
     data = [element("Data", place(at, kind), [("Name", text(called))])
-            for at, (called, kind, _) in enumerate(fields)]
-    shape = ",".join(f"{called}:{kind}" for called, kind, _ in fields)
-    values = [(kind, value(kind, written)) for _, kind, written in fields]
-    event_data = instance(f"data {system['id']} {shape}", element("EventData", b"".join(data)), values)
+            for at, (called, kind) in enumerate(shape)]
+    return template(f"data {shape}", element("EventData", b"".join(data)))
+
+
+@functools.cache
+def whole_event():
+    """The template of what Windows says of every event."""
     provider = [("Name", text("Microsoft-Windows-Security-Auditing")),
                 ("Guid", text("{54849625-5478-4994-A5BA-3E3B0328C30D}"))]
     head = [
@@ -102,9 +108,17 @@ def event(system, fields):
         element("Channel", text("Security")),
         element("Computer", place(6, STRING)),
     ]
-    root = element("Event", element("System", b"".join(head)) + place(7, FRAGMENT),
-                   [("xmlns", text("http://schemas.microsoft.com/win/2004/08/events/event"))])
-    return instance("event", root, [
+    namespace = text("http://schemas.microsoft.com/win/2004/08/events/event")
+    content = element("System", b"".join(head)) + place(7, FRAGMENT)
+    return template("event", element("Event", content, [("xmlns", namespace)]))
+
+
+def event(system, fields):
+    """The fragment of one event: `system` has id, record, time, computer and keywords; `fields` are
+    (name, type, text) in the order of the manifest."""
+    shape = tuple((called, kind) for called, kind, _ in fields)
+    said = [(kind, value(kind, written)) for _, kind, written in fields]
+    return instance(whole_event(), [
         (UINT16, struct.pack("<H", system["id"])),
         (UINT8, b"\0"),
         (UINT8, b"\0"),
@@ -112,7 +126,7 @@ def event(system, fields):
         (FILETIME, struct.pack("<Q", filetime(system["time"]))),
         (UINT64, struct.pack("<Q", system["record"])),
         (STRING, system["computer"].encode("utf-16le")),
-        (FRAGMENT, event_data),
+        (FRAGMENT, instance(event_data(shape), said)),
     ])
 
 

@@ -1,6 +1,8 @@
 """A domain controller: its security log, who follows it, and how it shall misbehave."""
 
 import asyncio
+import bisect
+import itertools
 from datetime import datetime, timezone
 
 import binxml
@@ -18,10 +20,18 @@ class Log:
         self.grown = asyncio.Event()
 
     def append(self, record, number, result_set):
-        """One more, with the record id that is in it."""
+        """One more, with the record id that is in it. They only grow."""
+        if record < self.next:
+            raise ValueError(f"record {record} after record {self.next - 1}")
         self.records.append((record, number, result_set))
-        self.next = max(self.next, record + 1)
+        self.next = record + 1
         self.wake()
+
+    def replace(self, records):
+        """These are the whole log, as recorded."""
+        self.records, self.first, self.next = [], records[0][0], records[0][0]
+        for record in records:
+            self.append(*record)
 
     def wake(self):
         """Everybody who waits for events looks again."""
@@ -35,8 +45,9 @@ class Log:
 
     def after(self, record, wanted, count):
         """At most `count` records after `record` whose event id is wanted."""
-        found = [kept for kept in self.records if kept[0] > record]
-        return [kept for kept in found if not wanted or kept[1] in wanted][:count]
+        begin = bisect.bisect_right(self.records, record, key=lambda kept: kept[0])
+        rest = (self.records[at] for at in range(begin, len(self.records)))
+        return list(itertools.islice((kept for kept in rest if not wanted or kept[1] in wanted), count))
 
 
 class Faults:

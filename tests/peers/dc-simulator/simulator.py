@@ -13,6 +13,7 @@ from association import Association
 from controller import Controller
 from even6 import Even6
 from mapper import Mapper
+from ntlm import accept_as_received
 
 
 async def listen(controller, service, address):
@@ -78,8 +79,7 @@ class Control:
                 # Only here, for it needs the evtx package.
                 import transcode
 
-                for record, number, result in transcode.result_sets(said["file"]):
-                    log.append(record, number, result)
+                log.replace(list(transcode.result_sets(said["file"])))
             case "reboot":
                 controller.reboot()
             case "state":
@@ -105,6 +105,7 @@ async def main():
     parser.add_argument("--users", required=True, help="who may log on: DOMAIN:user:password a line")
     arguments = parser.parse_args()
     os.environ["NTLM_USER_FILE"] = arguments.users
+    accept_as_received()
     controllers, ports = {}, {}
     for at in range(arguments.controllers):
         address = str(ipaddress.ip_address(arguments.address) + at)

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_minor_version_will_do() {
+    fn a_later_minor_version_will_do_and_another_syntax_will_not() {
         let interface = |major, minor| Interface::new(Uuid::new(1, 2, 3, 4), major, minor);
         let tower = Tower { port: 7, ..Tower::over_tcp(interface(2, 3)) };
         for (wanted, fits) in [((2, 3), true), ((2, 2), true), ((2, 4), false), ((1, 3), false)] {
@@ -153,6 +153,10 @@ mod tests {
             assert_eq!(port.is_some(), fits, "{wanted:?}");
         }
         assert_eq!(Tower { port: 0, ..tower }.port_of(&interface(2, 3)), None);
+        // NDR64: the port may be the same, but not what is spoken there.
+        let ndr64 = Uuid::new(0x7171_0533, 0xbeba, 0x4937, 0x8319_b5db_ef9c_cc36);
+        let syntax = Interface::new(ndr64, 1, 0);
+        assert_eq!(Tower { syntax, ..tower }.port_of(&interface(2, 3)), None);
     }
 
     proptest! {

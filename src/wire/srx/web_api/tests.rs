@@ -28,6 +28,7 @@ fn change(user: &str, roles: &[String], present: Option<()>) -> Change {
         posture: Some(Posture::Healthy),
         since: at,
         confirmed: at,
+        proof: rollcall_identity::Proof::default(),
         precision: Precision::Millisecond,
         expires: at,
         revision: Revision(7),

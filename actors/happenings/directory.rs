@@ -1,0 +1,111 @@
+//! What happens between Rollcall and directories.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use rollcall_identity::Timestamp;
+use rollcall_wire::active_directory::Problem;
+use tracing::{debug, info, warn};
+
+use super::Happening;
+use crate::producers::active_directory::Failure;
+
+/// A domain controller let Rollcall in.
+pub(crate) struct DirectoryConnected<'a, S> {
+    pub producer: &'a str,
+    pub server: &'a S,
+}
+
+impl<S: Display> Happening for DirectoryConnected<'_, S> {
+    fn emit(self) {
+        let Self { producer, server } = self;
+        gauge!("rollcall_receiving_directory_connected", "producer" => producer.to_owned()).set(1);
+        info!(producer, %server, "directory connected");
+    }
+}
+
+/// A directory cannot be read; what is known of it stays in force.
+pub(crate) struct DirectoryFailed<'a> {
+    pub producer: &'a str,
+    pub why: &'a Failure,
+}
+
+impl Happening for DirectoryFailed<'_> {
+    fn emit(self) {
+        let Self { producer, why } = self;
+        gauge!("rollcall_receiving_directory_connected", "producer" => producer.to_owned()).set(0);
+        let stage: &'static str = why.stage().into();
+        let labels = [("producer", producer.to_owned()), ("stage", stage.to_owned())];
+        counter!("rollcall_receiving_directory_failures_total", &labels).increment(1);
+        warn!(producer, stage, %why, "directory cannot be read");
+    }
+}
+
+/// A directory does not say at once what changes; it is asked at its interval.
+pub(crate) struct DirectoryNotWatched<'a> {
+    pub producer: &'a str,
+    pub why: &'a Failure,
+}
+
+impl Happening for DirectoryNotWatched<'_> {
+    fn emit(self) {
+        let Self { producer, why } = self;
+        debug!(producer, %why, "directory does not notify");
+    }
+}
+
+/// How a directory was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum ReadWay {
+    /// All of it.
+    Whole,
+    /// What changed.
+    Changes,
+}
+
+/// A directory was read, and what it says is in force.
+pub(crate) struct DirectoryRead<'a> {
+    pub producer: &'a str,
+    pub way: ReadWay,
+    pub objects: usize,
+    pub took: Duration,
+    pub at: Timestamp,
+}
+
+impl Happening for DirectoryRead<'_> {
+    fn emit(self) {
+        let Self { producer, way, objects, took, at } = self;
+        let name: &'static str = way.into();
+        let labels = [("producer", producer.to_owned()), ("way", name.to_owned())];
+        counter!("rollcall_receiving_directory_objects_total", &labels).increment(objects as u64);
+        histogram!("rollcall_receiving_directory_read_seconds", &labels).record(took.as_secs_f64());
+        gauge!(
+            "rollcall_receiving_directory_current_timestamp_seconds",
+            "producer" => producer.to_owned()
+        )
+        .set(at.millis() as f64 / 1000.0);
+        match way {
+            ReadWay::Whole => info!(producer, objects, ?took, "directory read"),
+            ReadWay::Changes => debug!(producer, objects, ?took, "directory asked for changes"),
+        }
+    }
+}
+
+/// Something of objects of a directory could not be used.
+pub(crate) struct ObjectUnreadable<'a> {
+    pub producer: &'a str,
+    pub problem: Problem,
+    pub count: u64,
+}
+
+impl Happening for ObjectUnreadable<'_> {
+    fn emit(self) {
+        let Self { producer, problem, count } = self;
+        let problem: &'static str = problem.into();
+        let labels = [("producer", producer.to_owned()), ("problem", problem.to_owned())];
+        counter!("rollcall_receiving_directory_problems_total", &labels).increment(count);
+        debug!(producer, problem, count, "objects of the directory have values of no use");
+    }
+}

@@ -1,0 +1,128 @@
+//! Active Directory: reads the users, computers and groups of a domain, and hears what changes.
+//!
+//! What is learnt goes to a [`Learner`]. When a domain controller fails, the next one is asked; what
+//! was learnt stays in force until somebody knows better.
+
+mod connection;
+mod failure;
+mod names;
+mod position;
+mod proof;
+mod reading;
+mod servers;
+mod status;
+mod test_run;
+mod tls;
+mod watching;
+mod wire;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_config as config;
+use rollcall_identity::Producer as Word;
+use rollcall_identity::directory::{DomainNames, Image, Update};
+use rustls::ClientConfig;
+
+pub use self::failure::{Failure, Stage};
+use self::reading::Reader;
+use self::status::Board;
+pub use self::status::{LastRead, State, Status};
+pub use self::test_run::{Report, test};
+use super::{Outlet, Producer, Running, Stop};
+use crate::clock::Clock;
+use crate::tls::BadTls;
+
+/// What a directory told.
+#[derive(Debug)]
+pub enum Learnt {
+    /// The whole domain, in the place of all that was known of it.
+    Whole(Box<Image>),
+    /// What changed since.
+    Changes(Vec<Update>),
+}
+
+/// Who is told what directories say.
+pub trait Learner: Send + Sync + 'static {
+    /// Takes in what the directory of the domain `names` told. Only when the answer is `Ok` it is
+    /// not told again.
+    fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a>;
+}
+
+/// Something being taken in.
+pub type Learning<'a> = Pin<Box<dyn Future<Output = Result<(), NotLearnt>> + 'a>>;
+
+/// Why it was not taken in: it is told again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nobody takes in what the directory says; it is being replaced")]
+pub struct NotLearnt;
+
+/// A directory that can be read: its files are.
+pub struct ActiveDirectory {
+    settings: config::ActiveDirectory,
+    tls: Option<Arc<ClientConfig>>,
+    learner: Arc<dyn Learner>,
+    board: Board,
+    clock: Clock,
+}
+
+impl ActiveDirectory {
+    /// Reads what `settings` name. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the file of the authority holds none.
+    pub fn new(
+        settings: &config::ActiveDirectory,
+        learner: Arc<dyn Learner>,
+        clock: Clock,
+    ) -> Result<Self, BadTls> {
+        let tls = tls::client(settings)?;
+        Ok(Self { settings: settings.clone(), tls, learner, board: Board::default(), clock })
+    }
+
+    /// Reads the directory and follows what changes, under the name `producer`, for ever.
+    pub async fn follow(self: Arc<Self>, producer: String) -> Infallible {
+        let mut reader = Reader::new(self, producer);
+        let (first, longest) = PAUSES;
+        let mut pause = first;
+        loop {
+            let (failure, lasted) = reader.follow().await;
+            // Whoever had answered for a while is tried again soon.
+            pause = if lasted { first } else { longest.min(pause * 2) };
+            reader.failed(&failure);
+            let chance = Duration::from_millis(fastrand::u64(0..250));
+            tokio::time::sleep(pause + chance).await;
+        }
+    }
+
+    /// How it is: who answers, what was read last, what is wrong.
+    pub fn status(&self) -> Status {
+        self.board.status()
+    }
+}
+
+/// How long it waits before it tries again after a failure: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+impl Producer for ActiveDirectory {
+    fn word(&self) -> Word {
+        Word::ActiveDirectory
+    }
+
+    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
+        Box::pin(async move {
+            let producer = outlet.producer().to_owned();
+            tokio::select! {
+                biased;
+                () = stop.asked() => Ok(()),
+                never = self.follow(producer) => match never {},
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

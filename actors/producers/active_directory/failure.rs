@@ -1,0 +1,170 @@
+//! Why a directory cannot be read, in a sentence that says what to look at.
+
+use std::io;
+use std::time::Duration;
+
+use rollcall_wire::active_directory::{BadCookie, BadRoot, Refusal, refusal};
+use rollcall_wire::dns::BadAnswer;
+use rollcall_wire::ldap::{BadBer, Outcome};
+
+use super::NotLearnt;
+
+/// How far it came: the label of a counter.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::EnumIter,
+)]
+#[strum(serialize_all = "snake_case")]
+pub enum Stage {
+    /// Finding the servers and their addresses.
+    Names,
+    /// Connecting.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// Proving who Rollcall is.
+    Credentials,
+    /// Being allowed to read.
+    Rights,
+    /// Reading.
+    Read,
+    /// Handing over what was read.
+    Learning,
+}
+
+/// Why a directory cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A name server does not say where the domain controllers are.
+    #[error("DNS does not tell {what}: {why}")]
+    Names {
+        /// What was asked for.
+        what: String,
+        /// What came instead.
+        why: NoName,
+    },
+    /// Nobody accepts the connection.
+    #[error("cannot connect to {server}: {why}")]
+    Connect {
+        /// Its name, address and port.
+        server: String,
+        /// What the system says.
+        why: io::Error,
+    },
+    /// The handshake failed.
+    #[error("no TLS with {server}: {why}")]
+    Tls {
+        /// Its name, address and port.
+        server: String,
+        /// Why, with the subject of the certificate.
+        why: String,
+    },
+    /// The account is not let in.
+    #[error("{server} does not let {account} in: {}", said(.outcome))]
+    Refused {
+        /// Which server.
+        server: String,
+        /// Which account.
+        account: String,
+        /// What it answered.
+        outcome: Outcome,
+    },
+    /// Kerberos or NTLM do not come to an end.
+    #[error("{account} cannot prove itself to {server}: {why}")]
+    Proof {
+        /// Which server.
+        server: String,
+        /// Which account.
+        account: String,
+        /// Why.
+        why: String,
+    },
+    /// A search is refused.
+    #[error("the search {search} failed: {}", said(.outcome))]
+    Search {
+        /// The base and the filter.
+        search: String,
+        /// What the server answered.
+        outcome: Outcome,
+    },
+    /// The connection ended.
+    #[error("the connection broke off: {0}")]
+    Broken(#[from] io::Error),
+    /// The server speaks no LDAP.
+    #[error("the server does not keep to LDAP: {0}")]
+    Protocol(#[from] BadBer),
+    /// A control is answered wrongly.
+    #[error("the server does not keep to its controls: {0}")]
+    Control(#[from] BadCookie),
+    /// It is no domain controller.
+    #[error("{0}")]
+    NoController(#[from] BadRoot),
+    /// It is the controller of another domain.
+    #[error("{server} is a controller of {found}, not of {wanted}")]
+    OtherDomain {
+        /// Which server.
+        server: String,
+        /// Its domain.
+        found: String,
+        /// The one that is configured.
+        wanted: String,
+    },
+    /// The server does not answer.
+    #[error("the server was silent for {0:?}")]
+    Silent(Duration),
+    /// The server says good-bye.
+    #[error("the server closes the connection: {}", .0.diagnostic)]
+    Closed(Outcome),
+    /// A reading grows beyond what is configured.
+    #[error("cut after {0}: the directory answers on and on; see [active_directory.limits]")]
+    Endless(String),
+    /// There is nothing where everything should be, which would end everybody's groups.
+    #[error("the account sees no user, computer or group below {0}: has it lost its rights?")]
+    Nothing(String),
+    /// What was read was not taken.
+    #[error("{0}")]
+    NotLearnt(#[from] NotLearnt),
+}
+
+/// Why a name is not found.
+#[derive(Debug, thiserror::Error)]
+pub enum NoName {
+    /// What the system or the network says.
+    #[error("{0}")]
+    System(#[from] io::Error),
+    /// What the name server says.
+    #[error("{0}")]
+    Answer(#[from] BadAnswer),
+    /// No name server answers.
+    #[error("no name server answers within {0:?}")]
+    Silent(Duration),
+    /// An answer without what was asked for.
+    #[error("there is none")]
+    None,
+}
+
+fn said(outcome: &Outcome) -> String {
+    match outcome.diagnostic.as_str() {
+        "" => format!("{} (result {})", refusal(outcome), outcome.code),
+        text => format!("{} (result {}: {text})", refusal(outcome), outcome.code),
+    }
+}
+
+impl Failure {
+    /// How far it came.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Names { .. } => Stage::Names,
+            Self::Connect { .. } => Stage::Connect,
+            Self::Tls { .. } => Stage::Tls,
+            Self::Refused { .. } | Self::Proof { .. } => Stage::Credentials,
+            Self::Search { outcome, .. }
+                if matches!(refusal(outcome), Refusal::NoRight | Refusal::NoObject) =>
+            {
+                Stage::Rights
+            }
+            Self::Nothing(_) => Stage::Rights,
+            Self::NotLearnt(_) => Stage::Learning,
+            _ => Stage::Read,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Reading a domain: whole at first, then what changed, interval by interval.
+
+mod census;
+mod pass;
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rollcall_config::Changes;
+use rollcall_identity::directory::{DomainNames, Guid, Image, Update};
+use rollcall_wire::active_directory as wire;
+use tokio::sync::Notify;
+
+use self::census::Census;
+pub(super) use self::pass::Pass;
+use super::connection::Connection;
+use super::position::{Mark, Position};
+use super::status::{LastRead, State};
+use super::{ActiveDirectory, Failure, Learnt, servers, watching};
+use crate::clock::Clock;
+use crate::happenings::{
+    DirectoryConnected, DirectoryFailed, DirectoryRead, Happening, ObjectUnreadable, ReadWay,
+};
+
+/// How long it gathers after a notification: changes rarely come alone.
+const GATHERING: Duration = Duration::from_millis(250);
+
+/// How often a better server is tried while another one answers.
+const RETURN: Duration = Duration::from_secs(300);
+
+/// Reads one directory for as long as its actor lives.
+pub(super) struct Reader {
+    directory: Arc<ActiveDirectory>,
+    producer: String,
+    /// How far it is; `None` before everything was read.
+    position: Option<Position>,
+    /// When everything was read the last time.
+    compared: Option<Instant>,
+    /// Who is there; `None` where deletions are told.
+    census: Option<Census>,
+    /// How far the server was when it was asked the last time.
+    committed: Option<u64>,
+}
+
+/// A server that answers, and what its domain is called.
+struct Visit {
+    connection: Connection,
+    names: DomainNames,
+    invocation: Guid,
+}
+
+impl Reader {
+    /// Reads `directory` from the beginning, for the actor `producer`.
+    pub(super) fn new(directory: Arc<ActiveDirectory>, producer: String) -> Self {
+        Self { directory, producer, position: None, compared: None, census: None, committed: None }
+    }
+
+    /// Reads until it fails: why, and whether anything was read before.
+    pub(super) async fn follow(&mut self) -> (Failure, bool) {
+        let (directory, producer) = (Arc::clone(&self.directory), self.producer.clone());
+        let (bell, mut lasted) = (Notify::new(), false);
+        let failed = tokio::select! {
+            failed = self.read_on(&bell, &mut lasted) => failed,
+            never = watching::watch(&directory, &producer, &bell) => match never {},
+        };
+        match failed {
+            Ok(never) => match never {},
+            Err(failure) => (failure, lasted),
+        }
+    }
+
+    /// Says that it failed.
+    pub(super) fn failed(&self, failure: &Failure) {
+        let now = self.directory.clock.now();
+        self.directory.board.write(|status| {
+            status.enter(State::Failing, now);
+            status.error = Some(failure.to_string());
+        });
+        DirectoryFailed { producer: &self.producer, why: failure }.emit();
+    }
+
+    async fn read_on(&mut self, bell: &Notify, lasted: &mut bool) -> Result<Infallible, Failure> {
+        let directory = Arc::clone(&self.directory);
+        let (settings, tls) = (&directory.settings, &directory.tls);
+        let mut visit = self.arrive(servers::first(settings, tls, usize::MAX).await?).await?;
+        let mut arrived = Clock::instant();
+        loop {
+            let continues = |p: &Position| p.continues(&visit.connection.root, visit.invocation);
+            let due = self.compared.is_none_or(|at| at.elapsed() >= settings.limits.compare);
+            match &self.position {
+                Some(position) if !due && continues(position) => {
+                    let mark = position.mark.clone();
+                    self.read_changes(&mut visit, mark).await?;
+                }
+                _ => self.read_whole(&mut visit).await?,
+            }
+            *lasted = true;
+            tokio::select! {
+                () = tokio::time::sleep(settings.interval) => {}
+                () = bell.notified() => tokio::time::sleep(GATHERING).await,
+            }
+            let rank = visit.connection.server.rank;
+            if rank > 0 && arrived.elapsed() >= RETURN {
+                arrived = Clock::instant();
+                if let Ok(better) = servers::first(settings, tls, rank).await {
+                    let left = std::mem::replace(&mut visit, self.arrive(better).await?);
+                    left.connection.close().await;
+                    continue;
+                }
+            }
+            visit.connection.ask_root().await?;
+        }
+    }
+
+    /// Hears from a server that let the account in what its domain is called.
+    async fn arrive(&self, mut connection: Connection) -> Result<Visit, Failure> {
+        let now = self.directory.clock.now();
+        let (names, invocation) = identify(&mut connection).await?;
+        DirectoryConnected { producer: &self.producer, server: &connection.server }.emit();
+        self.directory.board.write(|status| {
+            status.server = Some(connection.server.to_string());
+            status.domain = Some(names.clone());
+            status.skew = connection.root.clock.map(|clock| seconds_ahead(clock, now));
+        });
+        Ok(Visit { connection, names, invocation })
+    }
+
+    /// Reads everything, and has it compared with what is known.
+    async fn read_whole(&mut self, visit: &mut Visit) -> Result<(), Failure> {
+        let directory = Arc::clone(&self.directory);
+        let settings = &directory.settings;
+        directory.board.write(|status| {
+            status.enter(State::Reading, directory.clock.now());
+            status.problems.clear();
+        });
+        let mut pass = Pass::new(settings);
+        let connection = &mut visit.connection;
+        // Where the changes begin is asked for before the first object: nothing falls between.
+        connection.ask_root().await?;
+        let mark = match settings.changes {
+            Changes::Usn => Mark::Usn(connection.root.committed),
+            Changes::DirSync => Mark::Cookie(pass.skip(connection).await?),
+        };
+        let (mut image, mut present) = (Image::default(), HashSet::new());
+        for base in settings.places() {
+            let everything = wire::everything(&base, mail(settings));
+            let note = |update| {
+                if let Update::Seen { guid, .. } = &update {
+                    present.insert(*guid);
+                }
+                image.note(update);
+            };
+            pass.pages(connection, &everything, &[], note).await?;
+        }
+        for (group, added) in pass.rest_of_groups(connection).await? {
+            image.note(Update::Linked { group, added, removed: Vec::new() });
+        }
+        if image.is_empty() {
+            return Err(Failure::Nothing(settings.places().join("; ")));
+        }
+        // What was read took longer than counting will: the first one finds out.
+        self.census = Census::begin(connection, present, Duration::ZERO).await?;
+        let position = Position::new(&connection.root, visit.invocation, mark);
+        let learnt = Learnt::Whole(Box::new(image));
+        directory.learner.learn(&visit.names, learnt).await?;
+        self.position = Some(position);
+        self.committed = Some(connection.root.committed);
+        self.compared = Some(Clock::instant());
+        self.tell(ReadWay::Whole, &pass);
+        Ok(())
+    }
+
+    /// Reads what changed since `mark`.
+    async fn read_changes(&mut self, visit: &mut Visit, mark: Mark) -> Result<(), Failure> {
+        let directory = Arc::clone(&self.directory);
+        let mut pass = Pass::new(&directory.settings);
+        let connection = &mut visit.connection;
+        let committed = connection.root.committed;
+        let usn_moved = self.committed.replace(committed) != Some(committed);
+        let (mut updates, next) = match mark {
+            // One search has said that nothing changed.
+            Mark::Usn(usn) if usn == connection.root.committed => (Vec::new(), Mark::Usn(usn)),
+            Mark::Usn(usn) => {
+                let next = Mark::Usn(connection.root.committed);
+                (pass.changed_since(connection, usn).await?, next)
+            }
+            Mark::Cookie(cookie) => {
+                let (updates, cookie) = pass.synchronized(connection, cookie).await?;
+                (updates, Mark::Cookie(cookie))
+            }
+        };
+        if let Some(census) = &mut self.census {
+            census.note(&updates);
+            if usn_moved {
+                census.mark();
+            }
+            updates.extend(census.gone(connection, &mut pass, directory.settings.interval).await?);
+        }
+        if !updates.is_empty() {
+            directory.learner.learn(&visit.names, Learnt::Changes(updates)).await?;
+        }
+        self.position = Some(Position::new(&connection.root, visit.invocation, next));
+        self.tell(ReadWay::Changes, &pass);
+        Ok(())
+    }
+
+    /// Says what a reading brought.
+    fn tell(&self, way: ReadWay, pass: &Pass<'_>) {
+        let producer = self.producer.as_str();
+        let now = self.directory.clock.now();
+        let took = pass.began.elapsed();
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let read = LastRead { at: now, objects: pass.objects, millis };
+        for (problem, count) in &pass.problems {
+            ObjectUnreadable { producer, problem: *problem, count: *count }.emit();
+        }
+        DirectoryRead { producer, way, objects: pass.objects, took, at: now }.emit();
+        self.directory.board.write(|status| {
+            status.enter(State::Current, now);
+            status.error = None;
+            match way {
+                ReadWay::Whole => status.whole = Some(read),
+                ReadWay::Changes => status.changes = Some(read),
+            }
+            for (problem, count) in &pass.problems {
+                *status.problems.entry(*problem).or_default() += count;
+            }
+        });
+    }
+}
+
+/// Whether mail addresses are wanted.
+fn mail(settings: &rollcall_config::ActiveDirectory) -> wire::Mail {
+    if settings.mail { wire::Mail::Read } else { wire::Mail::Left }
+}
+
+/// By how many seconds `theirs` is ahead of `ours`.
+pub(super) fn seconds_ahead(
+    theirs: rollcall_identity::Timestamp,
+    ours: rollcall_identity::Timestamp,
+) -> i64 {
+    (theirs.millis() - ours.millis()) / 1000
+}
+
+/// What the domain of a server is called, and which life of the server this is.
+pub(super) async fn identify(connection: &mut Connection) -> Result<(DomainNames, Guid), Failure> {
+    let root = connection.root.clone();
+    let (mut sid, mut invocation, mut naming) = (None, None, None);
+    connection
+        .search(&wire::sid_of(&root.domain), &[], |entry| {
+            sid = wire::domain_sid(entry);
+            Ok(())
+        })
+        .await?;
+    connection
+        .search(&wire::invocation_of(&root.service), &[], |entry| {
+            invocation = wire::invocation(entry);
+            Ok(())
+        })
+        .await?;
+    connection
+        .search(&wire::partitions(&root.configuration), &[], |entry| {
+            let found = wire::domain_names(entry);
+            naming = naming.take().or(found.filter(|n| n.dn.eq_ignore_ascii_case(&root.domain)));
+            Ok(())
+        })
+        .await?;
+    let sid = sid.ok_or(wire::BadRoot("objectSid"))?;
+    let invocation = invocation.ok_or(wire::BadRoot("invocationId"))?;
+    let naming = naming.ok_or(wire::BadRoot("crossRef"))?;
+    Ok((naming.with(&sid), invocation))
+}

@@ -1,0 +1,101 @@
+//! Deletions as an ordinary account can see them: by who is no longer there.
+//!
+//! Active Directory keeps deleted objects where only administrators look. Who may look there hears
+//! of a deletion with the other changes; for everybody else the objects are counted through, as
+//! seldom as their number demands, and only when something has changed.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::{Duration, Instant};
+
+use rollcall_identity::directory::{Guid, Update};
+use rollcall_wire::active_directory as wire;
+
+use super::super::Failure;
+use super::super::connection::Connection;
+use super::pass::Pass;
+use crate::clock::Clock;
+
+/// Counting through takes at most this part of the time.
+const SHARE: u32 = 20;
+
+/// Who is there, as far as is known.
+pub(super) struct Census {
+    present: HashSet<Guid>,
+    /// When it was counted through, and how long that took.
+    last: (Instant, Duration),
+    /// Whether anything changed since.
+    stale: bool,
+}
+
+impl Census {
+    /// Everybody who was read, when deletions cannot be seen otherwise.
+    pub(super) async fn begin(
+        connection: &mut Connection,
+        present: HashSet<Guid>,
+        took: Duration,
+    ) -> Result<Option<Self>, Failure> {
+        let mut seen = false;
+        let asked = wire::deleted_objects(&connection.root.domain);
+        let control = [wire::show_deleted()];
+        let looked = connection.search(&asked, &control, |entry| {
+            seen |= entry.values("objectClass").next().is_some();
+            Ok(())
+        });
+        match looked.await {
+            // Hidden altogether.
+            Ok(_) | Err(Failure::Search { .. }) => {}
+            Err(other) => return Err(other),
+        }
+        let last = (Clock::instant(), took);
+        Ok((!seen).then_some(Self { present, last, stale: false }))
+    }
+
+    /// Notes what changed.
+    pub(super) fn note(&mut self, updates: &[Update]) {
+        for update in updates {
+            match update {
+                Update::Seen { guid, .. } => drop(self.present.insert(*guid)),
+                Update::Gone(guid) => drop(self.present.remove(guid)),
+                Update::Linked { .. } => {}
+            }
+        }
+    }
+
+    /// Notes that something changed at the server, whatever it was.
+    pub(super) fn mark(&mut self) {
+        self.stale = true;
+    }
+
+    /// Who is gone, or has moved, if it is time to count.
+    pub(super) async fn gone(
+        &mut self,
+        connection: &mut Connection,
+        pass: &mut Pass<'_>,
+        interval: Duration,
+    ) -> Result<Vec<Update>, Failure> {
+        let (counted, took) = self.last;
+        if !self.stale || counted.elapsed() < interval.max(took * SHARE) {
+            return Ok(Vec::new());
+        }
+        let began = Clock::instant();
+        let present = pass.census(connection).await?;
+        let missing: BTreeSet<Guid> = self.present.difference(&present).copied().collect();
+        // Pages are no picture of one moment: who seems to be missing is asked for by name.
+        let mut updates = pass.again(connection, missing.clone()).await?;
+        let found: BTreeSet<Guid> = updates.iter().map(guid_of).collect();
+        updates.extend(missing.difference(&found).map(|guid| Update::Gone(*guid)));
+        // Who came meanwhile is told by the next reading of the changes.
+        self.note(&updates);
+        self.last = (Clock::instant(), began.elapsed());
+        self.stale = false;
+        Ok(updates)
+    }
+}
+
+/// Which object an update speaks of.
+fn guid_of(update: &Update) -> Guid {
+    match update {
+        Update::Seen { guid, .. } | Update::Gone(guid) => *guid,
+        Update::Linked { group, .. } => *group,
+    }
+}

@@ -1,0 +1,272 @@
+//! One reading: its searches, page by page, and the bounds within which it must end.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Instant;
+
+use rollcall_config as config;
+use rollcall_identity::directory::{Guid, Member, Object, Update};
+use rollcall_wire::active_directory::{self as wire, Change, Problem, Range};
+use rollcall_wire::ldap::{Control, Entry, Search};
+
+use super::super::Failure;
+use super::super::connection::Connection;
+use super::mail;
+use crate::clock::Clock;
+
+/// How many objects are asked for by their identifiers in one search.
+const TOGETHER: usize = 200;
+
+/// One reading.
+pub(in super::super) struct Pass<'a> {
+    settings: &'a config::ActiveDirectory,
+    /// When it began.
+    pub(super) began: Instant,
+    /// How many objects it brought.
+    pub(super) objects: usize,
+    /// What could not be read of them.
+    pub(super) problems: BTreeMap<Problem, u64>,
+    /// Entries and members, against the limit.
+    weight: usize,
+    /// Groups of which the server keeps members for another question.
+    more: Vec<Range>,
+}
+
+impl<'a> Pass<'a> {
+    pub(in super::super) fn new(settings: &'a config::ActiveDirectory) -> Self {
+        let (problems, more) = (BTreeMap::new(), Vec::new());
+        Self { settings, began: Clock::instant(), objects: 0, problems, weight: 0, more }
+    }
+
+    /// Everything that `asked` finds, page by page.
+    pub(in super::super) async fn pages(
+        &mut self,
+        connection: &mut Connection,
+        asked: &Search,
+        controls: &[Control],
+        mut each: impl FnMut(Update),
+    ) -> Result<(), Failure> {
+        let mut cookie = Vec::new();
+        loop {
+            let paged = [wire::page(self.settings.limits.page, &cookie), wire::extended_names()];
+            let controls: Vec<Control> =
+                paged.into_iter().chain(controls.iter().cloned()).collect();
+            let page = connection.search(asked, &controls, |entry| {
+                if let Some(update) = self.take(entry)? {
+                    each(update);
+                }
+                Ok(())
+            });
+            let done = page.await?;
+            cookie = wire::page_answer(done.control.as_deref())?;
+            if cookie.is_empty() {
+                return Ok(());
+            }
+            // A page may be empty, and pages may go round: each weighs something.
+            self.weigh(1)?;
+        }
+    }
+
+    /// What changed at the server after `usn`.
+    pub(super) async fn changed_since(
+        &mut self,
+        connection: &mut Connection,
+        usn: u64,
+    ) -> Result<Vec<Update>, Failure> {
+        let asked = wire::changed_since(&connection.root.domain, usn, mail(self.settings));
+        let mut updates = Vec::new();
+        self.pages(connection, &asked, &[wire::show_deleted()], |u| updates.push(u)).await?;
+        self.complete(connection, updates).await
+    }
+
+    /// What DirSync tells since `cookie`, and the cookie to go on with.
+    pub(super) async fn synchronized(
+        &mut self,
+        connection: &mut Connection,
+        mut cookie: Vec<u8>,
+    ) -> Result<(Vec<Update>, Vec<u8>), Failure> {
+        let asked = wire::everything(&connection.root.domain, mail(self.settings));
+        let (mut updates, mut changed) = (Vec::new(), BTreeSet::new());
+        loop {
+            let controls = [wire::dirsync(&cookie), wire::extended_names()];
+            let found = connection.search(&asked, &controls, |entry| {
+                self.weigh(1)?;
+                self.objects += 1;
+                match wire::delta(entry) {
+                    Ok(delta) => {
+                        self.note(&delta.problems);
+                        let guid = delta.guid;
+                        match delta.change {
+                            Change::Gone => updates.push(Update::Gone(guid)),
+                            Change::Otherwise => drop(changed.insert(guid)),
+                            Change::Linked { added, removed } => {
+                                self.weigh(added.len() + removed.len())?;
+                                updates.push(Update::Linked { group: guid, added, removed });
+                            }
+                        }
+                    }
+                    Err(problem) => self.note(&[problem]),
+                }
+                Ok(())
+            });
+            let done = found.await?;
+            let (more, next) = wire::dirsync_answer(done.control.as_deref())?;
+            cookie = next;
+            if !more {
+                break;
+            }
+            self.weigh(1)?;
+        }
+        let again = self.again(connection, changed).await?;
+        Ok((again.into_iter().chain(updates).collect(), cookie))
+    }
+
+    /// The cookie of DirSync for everything from now on. What it tells on the way is read anyway.
+    pub(super) async fn skip(&mut self, connection: &mut Connection) -> Result<Vec<u8>, Failure> {
+        let mut asked = wire::everything(&connection.root.domain, mail(self.settings));
+        asked.attributes = vec!["objectGUID".to_owned()];
+        let mut cookie = Vec::new();
+        loop {
+            let controls = [wire::dirsync(&cookie)];
+            let done = connection.search(&asked, &controls, |_| self.weigh(1)).await?;
+            let (more, next) = wire::dirsync_answer(done.control.as_deref())?;
+            cookie = next;
+            if !more {
+                return Ok(cookie);
+            }
+            self.weigh(1)?;
+        }
+    }
+
+    /// Which objects there are now.
+    pub(super) async fn census(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Result<HashSet<Guid>, Failure> {
+        let mut present = HashSet::new();
+        for base in self.settings.places() {
+            let (asked, mut cookie) = (wire::census(&base), Vec::new());
+            loop {
+                let controls = [wire::page(self.settings.limits.page, &cookie)];
+                let page = connection.search(&asked, &controls, |entry| {
+                    present.extend(wire::guid(entry).ok());
+                    self.weigh(1)
+                });
+                cookie = wire::page_answer(page.await?.control.as_deref())?;
+                if cookie.is_empty() {
+                    break;
+                }
+                self.weigh(1)?;
+            }
+        }
+        if present.is_empty() {
+            return Err(Failure::Nothing(self.settings.places().join("; ")));
+        }
+        Ok(present)
+    }
+
+    /// Reads the objects `guids`, whole.
+    pub(super) async fn again(
+        &mut self,
+        connection: &mut Connection,
+        guids: BTreeSet<Guid>,
+    ) -> Result<Vec<Update>, Failure> {
+        let guids: Vec<Guid> = guids.into_iter().collect();
+        let mut updates = Vec::new();
+        for guids in guids.chunks(TOGETHER) {
+            let asked = wire::these(&connection.root.domain, guids, mail(self.settings));
+            self.pages(connection, &asked, &[], |update| updates.push(update)).await?;
+        }
+        self.complete(connection, updates).await
+    }
+
+    /// The updates with the members that were kept back, so that nobody sees a group without them;
+    /// those that are not below the configured bases are gone.
+    async fn complete(
+        &mut self,
+        connection: &mut Connection,
+        mut updates: Vec<Update>,
+    ) -> Result<Vec<Update>, Failure> {
+        let rest: BTreeMap<Guid, Vec<Member>> =
+            self.rest_of_groups(connection).await?.into_iter().collect();
+        let bases = &self.settings.bases;
+        for update in &mut updates {
+            let Update::Seen { guid, dn, object, .. } = update else { continue };
+            let within = bases.iter().any(|base| wire::is_within(dn, base));
+            if !bases.is_empty() && !within {
+                *update = Update::Gone(*guid);
+                continue;
+            }
+            if let (Object::Group { members, .. }, Some(rest)) = (object, rest.get(guid)) {
+                members.extend_from_slice(rest);
+            }
+        }
+        Ok(updates)
+    }
+
+    /// The members that the server kept back, group by group.
+    pub(in super::super) async fn rest_of_groups(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Result<Vec<(Guid, Vec<Member>)>, Failure> {
+        let mut groups = Vec::new();
+        for first in std::mem::take(&mut self.more) {
+            let mut members = Vec::new();
+            let mut next = Some(first);
+            while let Some(Range { group, from }) = next {
+                let asked = wire::members_from(group, from);
+                let mut found = wire::Reading::default();
+                let control = [wire::extended_names()];
+                connection
+                    .search(&asked, &control, |entry| {
+                        found = wire::read(entry);
+                        Ok(())
+                    })
+                    .await?;
+                self.note(&found.problems);
+                if let Some(Update::Seen { object: Object::Group { members: some, .. }, .. }) =
+                    found.update
+                {
+                    self.weigh(some.len() + 1)?;
+                    members.extend(some);
+                }
+                // A server that begins again at the same place would never end.
+                next = found.more.filter(|more| more.from > from);
+            }
+            groups.push((first.group, members));
+        }
+        Ok(groups)
+    }
+
+    /// Reads one entry.
+    fn take(&mut self, entry: &Entry<'_>) -> Result<Option<Update>, Failure> {
+        let reading = wire::read(entry);
+        self.note(&reading.problems);
+        self.more.extend(reading.more);
+        let members = match &reading.update {
+            Some(Update::Seen { object: Object::Group { members, .. }, .. }) => members.len(),
+            _ => 0,
+        };
+        self.weigh(1 + members)?;
+        self.objects += 1;
+        Ok(reading.update)
+    }
+
+    fn note(&mut self, problems: &[Problem]) {
+        for problem in problems {
+            *self.problems.entry(*problem).or_default() += 1;
+        }
+    }
+
+    /// Counts what was read, and ends a reading that would not end.
+    fn weigh(&mut self, count: usize) -> Result<(), Failure> {
+        let config::DirectoryLimits { objects, read, .. } = self.settings.limits;
+        self.weight = self.weight.saturating_add(count);
+        if self.weight > objects {
+            return Err(Failure::Endless(format!("{objects} objects and members")));
+        }
+        if self.began.elapsed() > read {
+            return Err(Failure::Endless(format!("{read:?}")));
+        }
+        Ok(())
+    }
+}

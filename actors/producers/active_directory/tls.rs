@@ -1,0 +1,195 @@
+//! TLS to domain controllers: their certificate is that of the configured authority, or pinned.
+
+use std::sync::Arc;
+
+use rollcall_config::{self as config, CertificatePin, DirectoryTransport};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::tls::{BadTls, certificates};
+
+/// What the handshakes with a directory need; `None` without TLS.
+pub(super) type Tls = Option<Arc<ClientConfig>>;
+
+/// What a connection to the servers of `settings` needs; `None` without TLS.
+///
+/// # Errors
+/// When the file of the authority holds none.
+pub(super) fn client(settings: &config::ActiveDirectory) -> Result<Tls, BadTls> {
+    if settings.transport == DirectoryTransport::Ldap {
+        return Ok(None);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let authority = match &settings.ca {
+        Some(file) => {
+            let bad = |why: &dyn std::fmt::Display| BadTls::new(file, why);
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(file)? {
+                roots.add(certificate).map_err(|why| bad(&why))?;
+            }
+            let builder =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            Some(builder.build().map_err(|why| bad(&why))?)
+        }
+        None => None,
+    };
+    let pins = settings.pins.clone();
+    let verifier = Arc::new(Verifier { authority, pins, provider: Arc::clone(&provider) });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .expect("ring speaks both versions")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Ok(Some(Arc::new(config)))
+}
+
+/// Looks at the certificate of a server, and says of one that it refuses whose it is.
+#[derive(Debug)]
+struct Verifier {
+    authority: Option<Arc<WebPkiServerVerifier>>,
+    pins: Vec<CertificatePin>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let digest: [u8; 32] = Sha256::digest(leaf).into();
+        if self.pins.contains(&CertificatePin(digest)) {
+            return in_time(leaf, now).map(|()| ServerCertVerified::assertion());
+        }
+        let Some(authority) = &self.authority else {
+            return Err(refused(leaf, "is none of the pinned ones"));
+        };
+        let verified = authority.verify_server_cert(leaf, intermediates, name, ocsp, now);
+        verified.map_err(|why| match why {
+            Error::InvalidCertificate(why) => refused(leaf, &format!("is refused: {why}")),
+            other => other,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Even a pinned certificate ends.
+fn in_time(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+    let Ok((_, certificate)) = X509Certificate::from_der(leaf) else {
+        return Err(Error::General("the pinned certificate cannot be read".to_owned()));
+    };
+    let validity = certificate.validity();
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now) {
+        return Ok(());
+    }
+    let (from, to) = (validity.not_before, validity.not_after);
+    Err(refused(leaf, &format!("is pinned, and valid only from {from} to {to}")))
+}
+
+fn refused(leaf: &CertificateDer<'_>, why: &str) -> Error {
+    let named = match X509Certificate::from_der(leaf) {
+        Ok((_, found)) => {
+            format!("the certificate of {}, issued by {},", found.subject(), found.issuer())
+        }
+        Err(_) => "a certificate that cannot be read".to_owned(),
+    };
+    Error::General(format!("{named} {why}"))
+}
+
+/// What binds a proof to the TLS connection it is shown on: tls-server-end-point (RFC 5929 section
+/// 4.1), in the form in which SSPI takes it (SEC_CHANNEL_BINDINGS).
+pub(super) fn channel_bindings(leaf: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let algorithm = certificate.signature_algorithm.algorithm.to_id_string();
+    // The hash of the signature, and SHA-256 where that would be MD5, SHA-1 or one of its own.
+    let hash = match algorithm.as_str() {
+        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Sha384::digest(leaf).to_vec(),
+        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => Sha512::digest(leaf).to_vec(),
+        _ => Sha256::digest(leaf).to_vec(),
+    };
+    let data = [b"tls-server-end-point:".as_slice(), &hash].concat();
+    // Eight numbers of four bytes: no addresses, then the length and the place of the data.
+    let mut written = vec![0; 32];
+    written[24..28].copy_from_slice(&u32::try_from(data.len()).ok()?.to_le_bytes());
+    written[28..32].copy_from_slice(&32u32.to_le_bytes());
+    written.extend(data);
+    Some(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn verifier(pins: Vec<CertificatePin>) -> Verifier {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        Verifier { authority: None, pins, provider }
+    }
+
+    #[test]
+    fn a_pinned_certificate_is_taken_while_it_lasts_and_another_is_named() {
+        let mut wanted = rcgen::CertificateParams::new(vec!["dc1.example.com".into()]).unwrap();
+        wanted.distinguished_name.push(rcgen::DnType::CommonName, "dc1");
+        wanted.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = wanted.self_signed(&key).unwrap();
+        let pin = CertificatePin(Sha256::digest(certificate.der()).into());
+        let name = ServerName::try_from("dc1.example.com").unwrap();
+        let verify = |verifier: &Verifier, year: u64| {
+            let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_557_600));
+            let verified = verifier.verify_server_cert(certificate.der(), &[], &name, &[], now);
+            verified.map(drop).map_err(|why| why.to_string())
+        };
+        assert_eq!(verify(&verifier(vec![pin]), 2027), Ok(()));
+        let late = verify(&verifier(vec![pin]), 2031).unwrap_err();
+        assert!(late.contains("valid only from"), "{late}");
+        let strange = verify(&verifier(vec![CertificatePin([0; 32])]), 2027).unwrap_err();
+        assert!(strange.contains("CN=dc1") && strange.contains("none of the pinned"), "{strange}");
+    }
+
+    #[test]
+    fn a_proof_is_bound_to_the_certificate() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let wanted = rcgen::CertificateParams::new(vec!["dc1".into()]).unwrap();
+        let certificate = wanted.self_signed(&key).unwrap();
+        let bindings = channel_bindings(certificate.der()).unwrap();
+        assert_eq!(&bindings[32..53], b"tls-server-end-point:");
+        // rcgen signs with ECDSA and SHA-256.
+        assert_eq!(bindings[53..], Sha256::digest(certificate.der())[..]);
+        assert_eq!(bindings[24..32], [53, 0, 0, 0, 32, 0, 0, 0]);
+    }
+}

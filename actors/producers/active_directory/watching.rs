@@ -1,0 +1,56 @@
+//! Change notification: a search that stays open, so that a change is asked for before the interval
+//! is over. It only hurries; what changed is read by the reader.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use rollcall_wire::active_directory::{notification, watched};
+use tokio::sync::Notify;
+
+use super::{ActiveDirectory, Failure, servers};
+use crate::happenings::{DirectoryNotWatched, Happening};
+
+/// How long a controller may say nothing before the search is begun anew: a connection that a
+/// firewall has forgotten looks like a domain where nothing happens.
+const SILENCE: Duration = Duration::from_secs(900);
+
+/// How long it waits after a failure. The interval goes on meanwhile.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Rings `bell` whenever something in the domain changes.
+pub(super) async fn watch(
+    directory: &ActiveDirectory,
+    producer: &str,
+    bell: &Notify,
+) -> Infallible {
+    loop {
+        if !directory.settings.notify {
+            std::future::pending::<()>().await;
+        }
+        match listen(directory, bell).await {
+            Failure::Silent(_) => {}
+            why => {
+                DirectoryNotWatched { producer, why: &why }.emit();
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn listen(directory: &ActiveDirectory, bell: &Notify) -> Failure {
+    let listening = async {
+        let mut connection =
+            servers::first(&directory.settings, &directory.tls, usize::MAX).await?;
+        let asked = watched(&connection.root.domain);
+        connection.begin(&asked, &[notification()], SILENCE).await?;
+        loop {
+            connection.hear(&asked).await?;
+            bell.notify_one();
+        }
+    };
+    let heard: Result<Infallible, Failure> = listening.await;
+    match heard {
+        Ok(never) => match never {},
+        Err(why) => why,
+    }
+}

@@ -1,0 +1,213 @@
+//! From the attributes of one object to what the directory knows of it.
+
+use std::sync::Arc;
+
+use rollcall_identity::Name;
+use rollcall_identity::directory::{
+    Account, AccountKind, Guid, Member, Object, Sid, State, Update,
+};
+
+use super::{BadDn, Distinguished, Problem};
+use crate::ldap::{Entry, Values};
+
+/// What was read of one object.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// What was learnt; `None` when it is no user, computer or group, or cannot be used.
+    pub update: Option<Update>,
+    /// Members that the server keeps for another question.
+    pub more: Option<Range>,
+    /// Everything that could not be read of it.
+    pub problems: Vec<Problem>,
+}
+
+/// The rest of a group that a server does not tell at once (MS-ADTS 3.1.1.3.1.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// Which group.
+    pub group: Guid,
+    /// The index of the first member that is missing.
+    pub from: u32,
+}
+
+/// ADS_UF_ACCOUNTDISABLE (MS-ADTS 2.2.16).
+const DISABLED: u32 = 0x2;
+/// ADS_UF_INTERDOMAIN_TRUST_ACCOUNT: the account of a trusted domain, behind which nobody sits.
+const TRUST: u32 = 0x800;
+
+/// Reads an object from an entry that was asked for with extended names.
+pub fn read(entry: &Entry<'_>) -> Reading {
+    let mut reading = Reading::default();
+    match reading.object(entry) {
+        Ok(update) => reading.update = update,
+        Err(problem) => reading.problems.push(problem),
+    }
+    reading
+}
+
+impl Reading {
+    fn object(&mut self, entry: &Entry<'_>) -> Result<Option<Update>, Problem> {
+        let guid = guid(entry)?;
+        if is_true(entry.values("isDeleted")) {
+            return Ok(Some(Update::Gone(guid)));
+        }
+        let Some(kind) = Kind::of(entry) else { return Ok(None) };
+        let control = self.number(entry, "userAccountControl");
+        if control.is_some_and(|control| control & TRUST != 0) {
+            return Ok(None);
+        }
+        let dn = Distinguished::parse(entry.dn).map_err(|why| match why {
+            BadDn::Long => Problem::LongDn,
+            BadDn::NotUtf8 | BadDn::Form => Problem::BadDn,
+        })?;
+        let name = self.name(entry, "sAMAccountName").ok_or(Problem::NoName)?;
+        let sid = entry.values("objectSid").next().and_then(|bytes| {
+            Sid::from_bytes(bytes).map_err(|_| self.problems.push(Problem::BadSid)).ok()
+        });
+        let object = match kind {
+            Kind::Group => {
+                let members = self.members(entry, guid);
+                Object::Group { name, members }
+            }
+            Kind::Account(kind) => Object::Account(self.account(entry, kind, name, control)),
+        };
+        Ok(Some(Update::Seen { guid, dn: Arc::from(dn.name), sid, object }))
+    }
+
+    fn account(
+        &mut self,
+        entry: &Entry<'_>,
+        kind: AccountKind,
+        name: Name,
+        control: Option<u32>,
+    ) -> Account {
+        let state = match control {
+            Some(control) if control & DISABLED != 0 => State::Disabled,
+            Some(_) => State::Enabled,
+            // Fail static: what cannot be read takes nobody's access away.
+            None => {
+                self.problems.push(Problem::NoState);
+                State::Enabled
+            }
+        };
+        Account {
+            kind,
+            name,
+            upn: self.name(entry, "userPrincipalName"),
+            display: self.name(entry, "displayName"),
+            mail: self.name(entry, "mail"),
+            host: self.name(entry, "dNSHostName"),
+            system: self.name(entry, "operatingSystem"),
+            state,
+            primary_group: self.number(entry, "primaryGroupID"),
+        }
+    }
+
+    /// The members of a group, whether the server tells all of them or a range.
+    fn members(&mut self, entry: &Entry<'_>, group: Guid) -> Vec<Member> {
+        let mut members = Vec::new();
+        for attribute in entry.attributes() {
+            let Some(rest) = attribute.name.get(..6).filter(|n| n.eq_ignore_ascii_case("member"))
+            else {
+                continue;
+            };
+            let Some(end) = range_end(&attribute.name[rest.len()..]) else { continue };
+            members.extend(attribute.values.filter_map(|value| {
+                let member = Distinguished::parse(value).ok().and_then(|dn| dn.member());
+                if member.is_none() {
+                    self.problems.push(Problem::BadMember);
+                }
+                member
+            }));
+            if let End::At(last) = end {
+                self.more = Some(Range { group, from: last.saturating_add(1) });
+            }
+        }
+        members
+    }
+
+    /// A name; `None` when it is not there, or cannot be used.
+    fn name(&mut self, entry: &Entry<'_>, attribute: &str) -> Option<Name> {
+        let value = entry.values(attribute).next()?;
+        let name = match std::str::from_utf8(value) {
+            Ok(text) => Name::new(text).map_err(|_| Problem::BadText),
+            Err(_) => Err(Problem::NotUtf8),
+        };
+        name.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    fn number(&mut self, entry: &Entry<'_>, attribute: &str) -> Option<u32> {
+        let value = std::str::from_utf8(entry.values(attribute).next()?).ok();
+        // Signed in LDAP: a flag in the highest bit makes it negative.
+        let number = value.and_then(|text| text.parse::<i32>().ok()).map(i32::cast_unsigned);
+        if number.is_none() {
+            self.problems.push(Problem::BadNumber);
+        }
+        number
+    }
+}
+
+/// Where the values of `member` end that one answer holds.
+enum End {
+    /// At the last member.
+    Last,
+    /// At this index; there are more.
+    At(u32),
+}
+
+/// Reads what follows `member` in the name of an attribute: nothing, `;range=0-1499` or
+/// `;range=1500-*`; `None` when it is another attribute.
+fn range_end(options: &str) -> Option<End> {
+    if options.is_empty() {
+        return Some(End::Last);
+    }
+    let range = options.strip_prefix(";range=").or_else(|| options.strip_prefix(";Range="))?;
+    match range.split_once('-')?.1 {
+        "*" => Some(End::Last),
+        last => last.parse().ok().map(End::At),
+    }
+}
+
+enum Kind {
+    Group,
+    Account(AccountKind),
+}
+
+impl Kind {
+    /// What an object is, told by its classes: a managed service account is a computer, too.
+    fn of(entry: &Entry<'_>) -> Option<Self> {
+        let mut kind = None;
+        for class in entry.values("objectClass") {
+            let found = match class.to_ascii_lowercase().as_slice() {
+                b"msds-groupmanagedserviceaccount" | b"msds-managedserviceaccount" => {
+                    return Some(Self::Account(AccountKind::Service));
+                }
+                b"group" => return Some(Self::Group),
+                b"computer" => AccountKind::Device,
+                b"user" => AccountKind::User,
+                _ => continue,
+            };
+            kind = match kind {
+                Some(AccountKind::Device) => kind,
+                _ => Some(found),
+            };
+        }
+        kind.map(Self::Account)
+    }
+}
+
+/// Which object an entry is.
+///
+/// # Errors
+/// When it does not say so.
+pub fn guid(entry: &Entry<'_>) -> Result<Guid, Problem> {
+    let bytes = entry.values("objectGUID").next().ok_or(Problem::NoGuid)?;
+    bytes.try_into().map(Guid).map_err(|_| Problem::NoGuid)
+}
+
+fn is_true(mut values: Values<'_>) -> bool {
+    values.next().is_some_and(|value| value.eq_ignore_ascii_case(b"TRUE"))
+}
+
+#[cfg(test)]
+mod tests;

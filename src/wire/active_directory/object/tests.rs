@@ -1,0 +1,245 @@
+//! Objects as domain controllers write them, and as none should.
+
+use proptest::prelude::*;
+use rollcall_identity::directory::{AccountKind, Object, State};
+
+use super::*;
+use crate::active_directory::{Change, Delta, delta};
+use crate::ldap::{Body, Message, element, integer, octets};
+
+/// An entry as it comes from a server.
+fn entry_bytes(dn: &[u8], attributes: &[(&str, Vec<Vec<u8>>)]) -> Vec<u8> {
+    let attributes: Vec<u8> = attributes
+        .iter()
+        .flat_map(|(name, values)| {
+            let values: Vec<u8> = values.iter().flat_map(|value| octets(value)).collect();
+            element(0x30, &[&octets(name.as_bytes()), &element(0x31, &[&values])])
+        })
+        .collect();
+    let entry = element(0x64, &[&octets(dn), &element(0x30, &[&attributes])]);
+    element(0x30, &[&integer(2, 1), &entry])
+}
+
+fn with_entry<T>(bytes: &[u8], use_it: impl FnOnce(&Entry<'_>) -> T) -> T {
+    match Message::parse(bytes).unwrap().body {
+        Body::Entry(entry) => use_it(&entry),
+        _ => panic!("an entry"),
+    }
+}
+
+fn read_one(dn: &[u8], attributes: &[(&str, Vec<Vec<u8>>)]) -> Reading {
+    with_entry(&entry_bytes(dn, attributes), read)
+}
+
+fn values(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn guid() -> Vec<Vec<u8>> {
+    vec![(1..=16).collect()]
+}
+
+/// A user as Samba 4.17 answers.
+fn user() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    vec![
+        ("objectClass", values(&["top", "person", "organizationalPerson", "user"])),
+        ("objectGUID", guid()),
+        ("objectSid", vec![vec![1, 1, 0, 0, 0, 0, 0, 5, 0x50, 4, 0, 0]]),
+        ("sAMAccountName", values(&["alice"])),
+        ("userPrincipalName", values(&["Alice@corp.example.com"])),
+        ("userAccountControl", values(&["512"])),
+        ("primaryGroupID", values(&["513"])),
+    ]
+}
+
+fn account(reading: &Reading) -> &Account {
+    match &reading.update {
+        Some(Update::Seen { object: Object::Account(account), .. }) => account,
+        other => panic!("an account: {other:?}"),
+    }
+}
+
+#[test]
+fn a_user_is_read() {
+    let reading = read_one(b"<GUID=0102030405060708090a0b0c0d0e0f10>;CN=Alice,DC=x", &user());
+    assert_eq!(reading.problems, []);
+    let alice = account(&reading);
+    assert_eq!((alice.kind, alice.name.as_str()), (AccountKind::User, "alice"));
+    assert_eq!(alice.upn.as_ref().unwrap().as_str(), "Alice@corp.example.com");
+    assert_eq!((alice.state, alice.primary_group), (State::Enabled, Some(513)));
+    let Some(Update::Seen { dn, sid, guid, .. }) = reading.update else { panic!("seen") };
+    assert_eq!((&*dn, guid.0[0]), ("CN=Alice,DC=x", 1));
+    assert_eq!(sid.unwrap().to_string(), "S-1-5-1104");
+}
+
+#[test]
+fn classes_tell_kinds_and_a_dollar_does_not() {
+    let kind_of = |classes: &[&str]| {
+        let mut attributes = user();
+        attributes[0].1 = values(classes);
+        attributes[3].1 = values(&["name$"]);
+        read_one(b"CN=a,DC=x", &attributes).update.map(|update| match update {
+            Update::Seen { object: Object::Account(account), .. } => Some(account.kind),
+            _ => None,
+        })
+    };
+    assert_eq!(kind_of(&["top", "person", "user"]), Some(Some(AccountKind::User)));
+    assert_eq!(kind_of(&["top", "user", "computer"]), Some(Some(AccountKind::Device)));
+    assert_eq!(kind_of(&["computer", "user"]), Some(Some(AccountKind::Device)));
+    let managed = ["top", "user", "computer", "msDS-GroupManagedServiceAccount"];
+    assert_eq!(kind_of(&managed), Some(Some(AccountKind::Service)));
+    assert_eq!(kind_of(&["top", "group"]), Some(None));
+    assert_eq!(kind_of(&["top", "contact"]), None);
+}
+
+#[test]
+fn states_are_read_and_a_trust_is_nobody() {
+    let state_of = |control: &str| {
+        let mut attributes = user();
+        attributes[5].1 = values(&[control]);
+        let reading = read_one(b"CN=a,DC=x", &attributes);
+        reading.update.is_some().then(|| account(&reading).state)
+    };
+    assert_eq!(state_of("512"), Some(State::Enabled));
+    assert_eq!(state_of("514"), Some(State::Disabled));
+    assert_eq!(state_of("-2147483134"), Some(State::Disabled));
+    assert_eq!(state_of("2080"), None);
+    let mut attributes = user();
+    attributes.remove(5);
+    let reading = read_one(b"CN=a,DC=x", &attributes);
+    assert_eq!(account(&reading).state, State::Enabled);
+    assert_eq!(reading.problems, [Problem::NoState]);
+}
+
+#[test]
+fn a_large_group_says_where_it_goes_on() {
+    let member = |n: u8| {
+        let text = format!("<GUID={}{n:02x}>;CN=u{n},DC=x", "00".repeat(15));
+        text.into_bytes()
+    };
+    let group = |attribute: &'static str| {
+        read_one(
+            b"CN=g,DC=x",
+            &[
+                ("objectClass", values(&["top", "group"])),
+                ("objectGUID", guid()),
+                ("sAMAccountName", values(&["g"])),
+                ("member", vec![]),
+                (attribute, vec![member(1), member(2), b"CN=somebody".to_vec()]),
+            ],
+        )
+    };
+    let reading = group("member;range=0-1499");
+    let more = Range { group: Guid((1..=16).collect::<Vec<_>>().try_into().unwrap()), from: 1500 };
+    assert_eq!(reading.more, Some(more));
+    assert_eq!(reading.problems, [Problem::BadMember]);
+    let Some(Update::Seen { object: Object::Group { members, .. }, .. }) = reading.update else {
+        panic!("a group");
+    };
+    assert_eq!(members.len(), 2);
+    assert_eq!(group("member;range=1500-*").more, None);
+    assert_eq!(group("memberOf").problems, []);
+}
+
+#[test]
+fn what_was_deleted_is_gone_whatever_else_is_wrong() {
+    let attributes = [("objectGUID", guid()), ("isDeleted", values(&["TRUE"]))];
+    let reading = read_one(b"CN=a\\0ADEL:x,DC=x", &attributes);
+    assert!(matches!(reading.update, Some(Update::Gone(_))));
+}
+
+#[test]
+fn one_bad_value_costs_only_itself() {
+    let long = [b"CN=".to_vec(), vec![b'a'; 4096]].concat();
+    assert_eq!(read_one(&long, &user()).problems, [Problem::LongDn]);
+    assert_eq!(read_one(b"CN=\xff", &user()).problems, [Problem::BadDn]);
+    assert_eq!(read_one(b"CN=a", &user()[..1]).problems, [Problem::NoGuid]);
+    let with = |index: usize, value: &[u8]| {
+        let mut attributes = user();
+        attributes[index].1 = vec![value.to_vec()];
+        read_one(b"CN=a", &attributes)
+    };
+    assert_eq!(with(1, b"short").problems, [Problem::NoGuid]);
+    assert_eq!(with(3, b"\xff").problems, [Problem::NotUtf8, Problem::NoName]);
+    // What is not needed to know who it is does not cost the account.
+    for (index, value, problem) in [
+        (2, b"cut".as_slice(), Problem::BadSid),
+        (4, b"\xff", Problem::NotUtf8),
+        (4, &[b'a'; 300], Problem::BadText),
+        (4, "a\u{202e}b".as_bytes(), Problem::BadText),
+        (6, b"many", Problem::BadNumber),
+    ] {
+        let reading = with(index, value);
+        assert!(reading.update.is_some());
+        assert_eq!(reading.problems, [problem], "{value:?}");
+    }
+}
+
+#[test]
+fn dirsync_tells_members_apart_from_the_rest() {
+    let delta_of = |attributes: &[(&str, Vec<Vec<u8>>)]| {
+        with_entry(&entry_bytes(b"CN=g,DC=x", attributes), delta)
+    };
+    let member = format!("<GUID={}>;CN=u,DC=x", "ab".repeat(16)).into_bytes();
+    let linked = delta_of(&[
+        ("objectGUID", guid()),
+        ("instanceType", values(&["4"])),
+        ("member;range=1-1", vec![member.clone(), b"CN=x".to_vec()]),
+        ("member;range=0-0", vec![member]),
+    ]);
+    let ab = vec![Member::Object(Guid([0xab; 16]))];
+    let Ok(Delta { change, problems, .. }) = linked else { panic!("{linked:?}") };
+    assert_eq!(change, Change::Linked { added: ab.clone(), removed: ab });
+    assert_eq!(problems, [Problem::BadMember]);
+    let renamed = delta_of(&[("objectGUID", guid()), ("displayName", values(&["A"]))]);
+    assert_eq!(renamed.unwrap().change, Change::Otherwise);
+    let deleted = [("objectGUID", guid()), ("isDeleted", values(&["TRUE"])), ("cn", vec![])];
+    assert_eq!(delta_of(&deleted).unwrap().change, Change::Gone);
+    assert_eq!(delta_of(&[]), Err(Problem::NoGuid));
+}
+
+/// Values that servers send, and some that none should.
+fn any_value() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        any::<Vec<u8>>(),
+        prop::collection::vec(any::<u8>(), 16..=16),
+        "(user|group|computer|TRUE|512|-1|[0-9]{1,11})".prop_map(String::into_bytes),
+        "<GUID=[0-9a-f]{32}>;CN=.{0,9},DC=x".prop_map(String::into_bytes),
+    ]
+}
+
+fn any_attributes() -> impl Strategy<Value = Vec<(&'static str, Vec<Vec<u8>>)>> {
+    let names = [
+        "objectClass",
+        "objectGUID",
+        "objectSid",
+        "sAMAccountName",
+        "userPrincipalName",
+        "userAccountControl",
+        "isDeleted",
+        "member",
+        "member;range=0-9",
+        "member;range=9-*",
+        "member;range=1-1",
+        "member;range=4294967295-4294967295",
+        "memb\u{e9}r",
+    ];
+    let attribute =
+        (prop::sample::select(names.to_vec()), prop::collection::vec(any_value(), 0..3));
+    prop::collection::vec(attribute, 0..9)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn whatever_a_server_sends_is_read_or_is_a_problem(dn: Vec<u8>, attributes in any_attributes()) {
+        let bytes = entry_bytes(&dn, &attributes);
+        with_entry(&bytes, |entry| {
+            let reading = read(entry);
+            let values: usize = attributes.iter().map(|(_, values)| values.len()).sum();
+            prop_assert!(reading.problems.len() <= values + 2);
+            let _ = delta(entry);
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,269 @@
+//! DNS (RFC 1035, RFC 2782), as much of it as it takes to find the domain controllers of a domain
+//! and their addresses.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An IPv4 address.
+    A,
+    /// An IPv6 address.
+    Aaaa,
+    /// Where a service is.
+    Srv,
+}
+
+/// One record of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// An address of the name that was asked for.
+    Address(IpAddr),
+    /// A place of the service that was asked for.
+    Service(Service),
+}
+
+/// Where a service is (RFC 2782), in the order in which servers are tried.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Service {
+    /// Lower ones are tried first.
+    pub priority: u16,
+    /// Among equals, how often this one is taken.
+    pub weight: u16,
+    /// Its port.
+    pub port: u16,
+    /// Its host, without the dot at the end.
+    pub host: String,
+}
+
+/// Why an answer could not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadAnswer {
+    /// It is not an answer to the question, which may be somebody's forgery.
+    #[error("the answer belongs to another question")]
+    Strange,
+    /// It does not fit a datagram.
+    #[error("the answer does not fit a datagram")]
+    Truncated,
+    /// NXDOMAIN.
+    #[error("there is no such name")]
+    NoName,
+    /// Any other response code.
+    #[error("the name server answers with code {0}")]
+    Code(u8),
+    /// It is cut, or a name in it is none.
+    #[error("the answer is malformed")]
+    Malformed,
+}
+
+impl Kind {
+    fn number(self) -> u16 {
+        match self {
+            Self::A => 1,
+            Self::Aaaa => 28,
+            Self::Srv => 33,
+        }
+    }
+}
+
+/// The longest name, in bytes as it is written (RFC 1035 section 2.3.4).
+const NAME: usize = 255;
+
+/// A question with the number `id`; `None` when `name` is no name of DNS.
+pub fn question(id: u16, name: &str, kind: Kind) -> Option<Vec<u8>> {
+    // Recursion is desired; there is one question.
+    let mut written = Vec::from([0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    written[..2].copy_from_slice(&id.to_be_bytes());
+    for label in name.trim_end_matches('.').split('.') {
+        let length = u8::try_from(label.len()).ok().filter(|length| (1..64).contains(length))?;
+        written.push(length);
+        written.extend_from_slice(label.as_bytes());
+    }
+    written.push(0);
+    if written.len() > 12 + NAME {
+        return None;
+    }
+    written.extend(kind.number().to_be_bytes());
+    written.extend(1u16.to_be_bytes());
+    Some(written)
+}
+
+/// The records that answer `question`, which is what [`question`] wrote.
+///
+/// # Errors
+/// [`BadAnswer`] says why there are none.
+pub fn answer(question: &[u8], bytes: &[u8]) -> Result<Vec<Record>, BadAnswer> {
+    let asked = question.get(12..).ok_or(BadAnswer::Malformed)?;
+    let header: &[u8; 12] = bytes.first_chunk().ok_or(BadAnswer::Malformed)?;
+    let repeated = bytes.get(12..12 + asked.len()).ok_or(BadAnswer::Strange)?;
+    if header[..2] != question[..2]
+        || header[2] & 0x80 == 0
+        || !repeated.eq_ignore_ascii_case(asked)
+    {
+        return Err(BadAnswer::Strange);
+    }
+    match header[3] & 0xf {
+        _ if header[2] & 2 != 0 => return Err(BadAnswer::Truncated),
+        0 => {}
+        3 => return Err(BadAnswer::NoName),
+        code => return Err(BadAnswer::Code(code)),
+    }
+    let count = u16::from_be_bytes([header[6], header[7]]);
+    let mut place = Place { bytes, at: 12 + asked.len() };
+    // The count is a claim: reading ends where the bytes do.
+    let mut records = Vec::new();
+    for _ in 0..count {
+        records.extend(place.record()?);
+    }
+    Ok(records)
+}
+
+/// Where an answer is being read.
+struct Place<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Place<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], BadAnswer> {
+        let taken = self.bytes.get(self.at..).and_then(|rest| rest.get(..count));
+        self.at += count;
+        taken.ok_or(BadAnswer::Malformed)
+    }
+
+    fn number(&mut self) -> Result<u16, BadAnswer> {
+        let bytes = self.take(2)?;
+        Ok(u16::from_be_bytes([bytes[0], bytes[1]]))
+    }
+
+    /// One record; `None` when it is of a kind that is not asked for, such as a CNAME.
+    fn record(&mut self) -> Result<Option<Record>, BadAnswer> {
+        self.name()?;
+        let (kind, class) = (self.number()?, self.number()?);
+        self.take(4)?;
+        let length = usize::from(self.number()?);
+        let end = self.at + length;
+        let record = match (class, kind, length) {
+            (1, 1, 4) => {
+                let octets: [u8; 4] = self.take(4)?.try_into().map_err(|_| BadAnswer::Malformed)?;
+                Some(Record::Address(Ipv4Addr::from(octets).into()))
+            }
+            (1, 28, 16) => {
+                let octets: [u8; 16] =
+                    self.take(16)?.try_into().map_err(|_| BadAnswer::Malformed)?;
+                Some(Record::Address(Ipv6Addr::from(octets).into()))
+            }
+            (1, 33, 7..) => {
+                let (priority, weight, port) = (self.number()?, self.number()?, self.number()?);
+                let host = self.name()?;
+                Some(Record::Service(Service { priority, weight, port, host }))
+            }
+            _ => None,
+        };
+        self.at = end;
+        Ok(record)
+    }
+
+    /// A name, which may go on elsewhere (RFC 1035 section 4.1.4), but only further to the front.
+    fn name(&mut self) -> Result<String, BadAnswer> {
+        let mut name = String::new();
+        let (mut after, mut limit) = (None, self.at);
+        loop {
+            match self.take(1)?[0] {
+                0 => break,
+                length @ 1..0x40 => {
+                    let label = std::str::from_utf8(self.take(length.into())?);
+                    let label = label.map_err(|_| BadAnswer::Malformed)?;
+                    if !name.is_empty() {
+                        name.push('.');
+                    }
+                    name.push_str(label);
+                    if name.len() > NAME {
+                        return Err(BadAnswer::Malformed);
+                    }
+                }
+                high @ 0xc0.. => {
+                    let low = self.take(1)?[0];
+                    after.get_or_insert(self.at);
+                    self.at = usize::from(u16::from_be_bytes([high & 0x3f, low]));
+                    // Each jump goes further to the front, or it could go round for ever.
+                    if self.at >= limit {
+                        return Err(BadAnswer::Malformed);
+                    }
+                    limit = self.at;
+                }
+                _ => return Err(BadAnswer::Malformed),
+            }
+        }
+        self.at = after.unwrap_or(self.at);
+        Ok(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An answer to `question` with `count` records that are written as `records`.
+    fn answered(question: &[u8], count: u8, records: &[u8]) -> Vec<u8> {
+        let mut bytes = [question, records].concat();
+        (bytes[2], bytes[3], bytes[7]) = (0x81, 0x80, count);
+        bytes
+    }
+
+    #[test]
+    fn the_controllers_of_a_domain_are_found() {
+        let asked = question(7, "_ldap._tcp.dc._msdcs.x.org", Kind::Srv).unwrap();
+        // The host is `dc1.` and, from the question, `x.org`, 33 bytes from the beginning.
+        let record = b"\xc0\x0c\0\x21\0\x01\0\0\x03\x84\0\x0c\0\0\0\x64\x01\x85\x03dc1\xc0\x21";
+        let host = "dc1.x.org".to_owned();
+        let service = Service { priority: 0, weight: 100, port: 389, host };
+        let bytes = answered(&asked, 1, record);
+        assert_eq!(answer(&asked, &bytes), Ok(vec![Record::Service(service)]));
+        // A count that promises more than there is.
+        assert_eq!(answer(&asked, &answered(&asked, 2, record)), Err(BadAnswer::Malformed));
+    }
+
+    #[test]
+    fn answers_to_other_questions_are_not_taken() {
+        let asked = question(7, "x.org", Kind::A).unwrap();
+        let record = b"\xc0\x0c\0\x01\0\x01\0\0\x03\x84\0\x04\x0a\0\0\x01";
+        let mut bytes = answered(&asked, 1, record);
+        let address = Record::Address("10.0.0.1".parse().unwrap());
+        assert_eq!(answer(&asked, &bytes), Ok(vec![address]));
+        bytes[1] = 8;
+        assert_eq!(answer(&asked, &bytes), Err(BadAnswer::Strange));
+        assert_eq!(answer(&asked, &asked), Err(BadAnswer::Strange));
+        let mut missing = answered(&asked, 0, b"");
+        missing[3] = 0x83;
+        assert_eq!(answer(&asked, &missing), Err(BadAnswer::NoName));
+    }
+
+    #[test]
+    fn a_name_that_goes_round_ends() {
+        let asked = question(7, "x.org", Kind::A).unwrap();
+        let here = u8::try_from(asked.len()).unwrap();
+        let bytes = answered(&asked, 1, &[0xc0, here, 0, 1]);
+        assert_eq!(answer(&asked, &bytes), Err(BadAnswer::Malformed));
+    }
+
+    #[test]
+    fn what_is_no_name_is_not_asked_for() {
+        let long = format!("{}.x", "a".repeat(64));
+        for bad in ["", "a..b", &long, &"abcdefg.".repeat(40)] {
+            assert_eq!(question(1, bad, Kind::A), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn no_bytes_do_harm(id: u16, count: u8, rest: Vec<u8>) {
+            let asked = question(id, "x.org", Kind::Srv).unwrap();
+            let _ = answer(&asked, &answered(&asked, count, &rest));
+            let _ = answer(&asked, &rest);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Filters of a search, as values: no name that somebody chose can become a part of one.
+
+use std::fmt::{self, Write};
+
+use super::ber::{element, octets};
+
+/// Which entries a search finds (RFC 4511 section 4.5.1.7). Attributes are named by the program,
+/// never by what was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// All of them apply.
+    And(Vec<Self>),
+    /// One of them applies.
+    Or(Vec<Self>),
+    /// It does not apply.
+    Not(Box<Self>),
+    /// The attribute has a value.
+    Present(&'static str),
+    /// The attribute has this value.
+    Equal(&'static str, Vec<u8>),
+    /// The attribute is at least this number.
+    AtLeast(&'static str, u64),
+}
+
+impl Filter {
+    /// The attribute has this text.
+    pub fn text(attribute: &'static str, text: &str) -> Self {
+        Self::Equal(attribute, text.as_bytes().to_vec())
+    }
+
+    /// As it is sent.
+    pub(super) fn encoded(&self) -> Vec<u8> {
+        let all = |filters: &[Self]| filters.iter().flat_map(Self::encoded).collect::<Vec<_>>();
+        let compared = |tag, attribute: &str, value: &[u8]| {
+            element(tag, &[&octets(attribute.as_bytes()), &octets(value)])
+        };
+        match self {
+            Self::And(filters) => element(0xa0, &[&all(filters)]),
+            Self::Or(filters) => element(0xa1, &[&all(filters)]),
+            Self::Not(filter) => element(0xa2, &[&filter.encoded()]),
+            Self::Present(attribute) => element(0x87, &[attribute.as_bytes()]),
+            Self::Equal(attribute, value) => compared(0xa3, attribute, value),
+            Self::AtLeast(attribute, least) => {
+                compared(0xa5, attribute, least.to_string().as_bytes())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Filter {
+    /// As administrators write it (RFC 4515), with everything escaped that means something there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, sign: char, filters: &[Self]| {
+            f.write_char(sign)?;
+            filters.iter().try_for_each(|filter| filter.fmt(f))
+        };
+        f.write_char('(')?;
+        match self {
+            Self::And(filters) => list(f, '&', filters)?,
+            Self::Or(filters) => list(f, '|', filters)?,
+            Self::Not(filter) => write!(f, "!{filter}")?,
+            Self::Present(attribute) => write!(f, "{attribute}=*")?,
+            Self::Equal(attribute, value) => {
+                write!(f, "{attribute}=")?;
+                escape(f, value)?;
+            }
+            Self::AtLeast(attribute, least) => write!(f, "{attribute}>={least}")?,
+        }
+        f.write_char(')')
+    }
+}
+
+/// RFC 4515 section 3: `*`, `(`, `)`, `\` and NUL must be escaped, any other byte may be.
+fn escape(f: &mut fmt::Formatter<'_>, value: &[u8]) -> fmt::Result {
+    for byte in value {
+        match byte {
+            b'*' | b'(' | b')' | b'\\' | 0..0x20 | 0x7f.. => write!(f, "\\{byte:02x}")?,
+            plain => f.write_char(char::from(*plain))?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_examples_of_the_rfc_are_written_so() {
+        let filter = |text: &str| Filter::text("o", text).to_string();
+        assert_eq!(
+            filter("Parens R Us (for all your parenthetical needs)"),
+            "(o=Parens R Us \\28for all your parenthetical needs\\29)"
+        );
+        assert_eq!(filter("C:\\MyFile"), "(o=C:\\5cMyFile)");
+        assert_eq!(Filter::text("cn", "*").to_string(), "(cn=\\2a)");
+        assert_eq!(Filter::Equal("bin", vec![0, 0, 0, 4]).to_string(), "(bin=\\00\\00\\00\\04)");
+        let both = Filter::And(vec![
+            Filter::Present("objectClass"),
+            Filter::Not(Box::new(Filter::AtLeast("uSNChanged", 7))),
+        ]);
+        assert_eq!(both.to_string(), "(&(objectClass=*)(!(uSNChanged>=7)))");
+    }
+
+    #[test]
+    fn a_filter_is_sent_as_the_rfc_has_it() {
+        let sent = Filter::Or(vec![Filter::Present("a"), Filter::text("b", "*")]).encoded();
+        assert_eq!(sent, b"\xa1\x0b\x87\x01a\xa3\x06\x04\x01b\x04\x01*");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn no_value_ends_its_filter(value: Vec<u8>) {
+            let written = Filter::Equal("cn", value.clone()).to_string();
+            let inner = written.strip_prefix("(cn=").unwrap().strip_suffix(')').unwrap();
+            prop_assert!(!inner.contains(['(', ')', '*', '\0']));
+            // Read as RFC 4515 says, it is the value again.
+            let (mut read, mut rest) = (Vec::new(), inner.as_bytes());
+            while let Some((byte, after)) = rest.split_first() {
+                rest = after;
+                if *byte == b'\\' {
+                    let digits = std::str::from_utf8(&after[..2]).unwrap();
+                    read.push(u8::from_str_radix(digits, 16).unwrap());
+                    rest = &after[2..];
+                } else {
+                    read.push(*byte);
+                }
+            }
+            prop_assert_eq!(read, value);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Stories with a real domain controller: Rollcall reads it, however it is protected, hears what
+//! changes, and says in plain words why something cannot be read.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::{Authority, Controller, PASSWORD};
+
+mod following;
+
+/// A folder with a configuration that reads the controller, and its password.
+fn configured(controller: &Controller, more: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    secret(folder.path(), PASSWORD);
+    fs::copy(controller.authority(), folder.path().join("ca.pem")).unwrap();
+    fs::write(folder.path().join("rollcall.toml"), controller.section(more)).unwrap();
+    folder
+}
+
+fn secret(folder: &Path, password: &str) {
+    let file = folder.join("password");
+    fs::write(&file, password).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// What `rollcall directory test` says: whether it worked, and its words.
+fn tested(folder: &Path) -> (bool, String) {
+    let config = folder.join("rollcall.toml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+    command.arg("--config").arg(config).args(["directory", "test"]);
+    let ended = command.output().unwrap();
+    let said = [ended.stdout, ended.stderr].concat();
+    (ended.status.success(), String::from_utf8(said).unwrap())
+}
+
+const READER: &str = "account = \"rollcall@corp.example.com\"\n";
+
+/// The ways in which an ordinary account is let in.
+const WAYS: [(&str, &str); 9] = [
+    ("simple over clear text", "transport = \"ldap\"\nallow_clear_text = true\n"),
+    ("simple over StartTLS", "transport = \"starttls\"\nca = \"ca.pem\"\n"),
+    ("simple over LDAPS", "ca = \"ca.pem\"\n"),
+    ("NTLM, sealed", "transport = \"ldap\"\nbind = \"ntlm\"\n"),
+    ("Kerberos, sealed", "transport = \"ldap\"\nbind = \"kerberos\"\n"),
+    ("the better of both, sealed", "transport = \"ldap\"\nbind = \"spnego\"\n"),
+    ("NTLM over LDAPS", "bind = \"ntlm\"\nca = \"ca.pem\"\n"),
+    (
+        "Kerberos over LDAPS, not bound to it",
+        "bind = \"kerberos\"\nca = \"ca.pem\"\nchannel_binding = false\n",
+    ),
+    (
+        "Kerberos over StartTLS, not bound to it",
+        "transport = \"starttls\"\nbind = \"kerberos\"\nca = \"ca.pem\"\nchannel_binding = false\n",
+    ),
+];
+
+#[test]
+fn an_ordinary_account_reads_the_directory_in_every_way_and_hears_why_when_it_cannot() {
+    let story = "an_ordinary_account_reads_the_directory_in_every_way_and_hears_why_when_it_cannot";
+    let Some(controller) = Controller::start(story) else { return };
+    for (way, more) in WAYS {
+        let folder = configured(&controller, &format!("{READER}{more}"));
+        let (worked, said) = tested(folder.path());
+        assert!(worked && said.contains("it can be read"), "{way}:\n{said}");
+        assert!(said.contains("corp.example.com (CORP, S-1-5-21-"), "{way}:\n{said}");
+        assert!(said.contains("and more follow"), "{way}:\n{said}");
+        assert!(!said.contains(PASSWORD), "{way}");
+    }
+    let pinned = format!("{READER}pins = [\"{}\"]\n", controller.fingerprint());
+    assert!(tested(configured(&controller, &pinned).path()).0, "the certificate is pinned");
+    let by_dns = configured(&controller, &format!("{READER}ca = \"ca.pem\"\n"));
+    let file = by_dns.path().join("rollcall.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("servers = [\"dc1.corp.example.com\"]\n", "")).unwrap();
+    let (worked, said) = tested(by_dns.path());
+    assert!(worked && said.contains("connected to dc1.corp.example.com"), "{said}");
+    why_not(&controller);
+}
+
+/// Everything that goes wrong has its sentence.
+fn why_not(controller: &Controller) {
+    let says = |more: &str, password: &str, expected: &[&str]| {
+        let folder = configured(controller, more);
+        secret(folder.path(), password);
+        let _other = Authority::new(folder.path());
+        let (worked, said) = tested(folder.path());
+        assert!(!worked, "{more}:\n{said}");
+        for words in expected {
+            assert!(said.contains(words), "{words:?} is not said:\n{said}");
+        }
+        assert!(!said.contains(password), "{said}");
+    };
+    let of = |account: &str, way: &str| format!("account = \"{account}@corp.example.com\"\n{way}");
+    let tls = "ca = \"ca.pem\"\n";
+    says(
+        &of("rollcall", tls),
+        "not the password",
+        &["the account or its password is wrong", "52e"],
+    );
+    says(&of("nobody", tls), PASSWORD, &["the account or its password is wrong"]);
+    says(&of("blocked", tls), PASSWORD, &["the account is disabled", "533"]);
+    says(&of("ended", tls), PASSWORD, &["the account has expired", "701"]);
+    says(&of("stale", tls), PASSWORD, &["must change its password", "773"]);
+    for bind in ["ntlm", "kerberos"] {
+        let way = format!("transport = \"ldap\"\nbind = \"{bind}\"\n");
+        says(&of("rollcall", &way), "not the password", &["rollcall@corp.example.com", "dc1"]);
+    }
+    // Samba 4.17 does not know channel binding with Kerberos.
+    let bound = of("rollcall", "bind = \"kerberos\"\nca = \"ca.pem\"\n");
+    says(&bound, PASSWORD, &["channel_binding = false"]);
+    // `ca.crt` is that of the stories: another authority.
+    let wrong = of("rollcall", "ca = \"ca.crt\"\n");
+    says(&wrong, PASSWORD, &["no TLS with dc1", "CN=dc1.corp.example.com", "CN=Example Root"]);
+    let pins = format!("pins = [\"{}\"]\n", "ab".repeat(32));
+    says(&of("rollcall", &pins), PASSWORD, &["none of the pinned ones"]);
+    let bases = format!("{tls}bases = [\"OU=Nowhere,{}\"]\n", Controller::BASE);
+    says(&of("rollcall", &bases), PASSWORD, &["there is no such object", "OU=Nowhere"]);
+    let nameless = of("rollcall", tls);
+    let folder = configured(controller, &nameless);
+    let file = folder.path().join("rollcall.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("[\"dc1.corp", "[\"dc9.corp")).unwrap();
+    let (worked, said) = tested(folder.path());
+    assert!(!worked && said.contains("DNS does not tell the address of dc9.corp"), "{said}");
+    fs::write(&file, text.replace("[\"dc1.corp.example.com\"]", "[\"127.0.10.99\"]")).unwrap();
+    let (worked, said) = tested(folder.path());
+    assert!(!worked && said.contains("cannot connect to 127.0.10.99 port 636"), "{said}");
+}
