@@ -19,6 +19,7 @@ pub use self::doors::{Listening, Obstacle};
 use self::outward::Outward;
 use self::staff::{Recruit, Recruits, Staff};
 use crate::clock::Clock;
+use crate::directory::Directories;
 use crate::enforcement::{Enforcement, Points};
 use crate::happenings::{Happening, Insecure};
 use crate::heart::{Heart, StillBorn};
@@ -129,6 +130,8 @@ impl Plan {
             illness: heart.illness.clone(),
             draining: draining.subscribe(),
             points: Arc::new(move || serde_json::json!(told.status())),
+            directory: heart.directory.clone(),
+            directories: Directories::default(),
             targets: targets.clone(),
             reload,
             prometheus,
