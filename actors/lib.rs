@@ -6,6 +6,7 @@
 //! ```
 
 pub mod account;
+pub mod admission;
 pub mod cache;
 pub mod clock;
 pub mod directory;
