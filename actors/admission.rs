@@ -25,6 +25,10 @@ use self::secret::Checker;
 use self::tokens::Tokens;
 use crate::clock::Clock;
 
+/// A token request needs a few hundred bytes: id and secret have at most 192 characters, each at
+/// most 12 bytes when percent-encoded.
+pub(crate) const TOKEN_BODY: usize = 4096;
+
 /// Somebody who logs in.
 pub(crate) trait Applicant {
     /// What the secret must hash to.

@@ -27,7 +27,7 @@ use rollcall_identity::Timestamp;
 use rollcall_wire::http::Request;
 use rollcall_wire::ptim;
 
-use crate::admission::{Refused, Strange};
+use crate::admission::{Refused, Strange, TOKEN_BODY};
 use crate::directory::Book;
 use crate::happenings::{Happening, QueryRefused, Responded};
 use crate::listener::{Routes, body};
@@ -49,10 +49,6 @@ pub struct Enforcement {
     directory: Book,
     strange: Strange,
 }
-
-/// A token request needs a few hundred bytes: id and secret have at most 192 characters, each at
-/// most 12 bytes when percent-encoded.
-const TOKEN_BODY: usize = 4096;
 
 /// Which conversation a path belongs to.
 enum Place<'a> {

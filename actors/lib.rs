@@ -27,3 +27,4 @@ pub mod rest;
 mod sampling;
 pub mod supervisor;
 pub mod tls;
+pub mod validator;

@@ -79,6 +79,11 @@ impl Refused {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
+    /// What is asked about is not known.
+    pub(crate) fn unknown(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown", detail)
+    }
+
     /// Nothing is at this path.
     pub(crate) fn route() -> Self {
         Self::from(BadQuestion::Route)

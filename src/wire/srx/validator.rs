@@ -55,6 +55,13 @@ impl Question {
 
     /// The most names in one answer. Whoever asks for more gets this many.
     pub const COUNT_LIMIT: usize = 1000;
+
+    /// What is asked about.
+    pub const fn sort(&self) -> Sort {
+        match self {
+            Self::Is { sort, .. } | Self::List { sort, .. } => *sort,
+        }
+    }
 }
 
 const NAME: [&[&str]; 3] = [
