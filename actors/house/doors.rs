@@ -95,6 +95,21 @@ impl Door {
             .map(Some)
     }
 
+    /// The door of those who validate; `None` when none is configured.
+    pub(super) fn validator(
+        settings: &Settings,
+        clock: &Clock,
+        before: Option<&Self>,
+    ) -> Result<Option<Self>, Obstacle> {
+        let section = &settings.validator;
+        if section.listen.is_empty() {
+            return Ok(None);
+        }
+        let (listen, limits) = (section.listen.clone(), section.limits.clone());
+        Self::bind("validator", (listen, &section.tls, limits), (&settings.data, clock), before)
+            .map(Some)
+    }
+
     /// The door of the administrators.
     pub(super) fn rest(
         settings: &Settings,

@@ -58,6 +58,14 @@ impl Recruit {
         }
     }
 
+    /// The directory that it reads, when it reads one.
+    pub(super) fn directory(&self) -> Option<&Arc<ActiveDirectory>> {
+        match &self.trade {
+            Trade::ActiveDirectory(directory) => Some(directory),
+            Trade::Syslog(_) => None,
+        }
+    }
+
     /// Where it listens.
     pub(super) fn listening(&self, name: &Name) -> Vec<Listening> {
         let named = |(scheme, address)| Listening { name: name.to_string(), scheme, address };

@@ -80,6 +80,8 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         illness,
         draining: draining.subscribe(),
         targets: rollcall_actors::push::Targets::default(),
+        directory: rollcall_actors::directory::Book::default(),
+        directories: rollcall_actors::directory::Directories::default(),
         points: Arc::new(|| {
             let fw1 = json!({"name": "fw1", "role": "enforcement_point", "queries": 7});
             json!([fw1, {"name": "portal", "role": "pusher", "queries": 0}])
