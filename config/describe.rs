@@ -8,7 +8,7 @@ use rollcall_identity::{Authority, Kind};
 use crate::leaf::{Bytes, Ranged};
 use crate::{
     ActiveDirectory, Enforcement, Journal, JournalKind, Manner, Point, Settings, SrxWebApi, Syslog,
-    SyslogClient, Target, Tls,
+    SyslogClient, Target, Tls, Validator,
 };
 
 impl Display for Settings {
@@ -56,6 +56,7 @@ impl Display for Settings {
             authority(f, &pusher.authority)?;
         }
         enforcement(f, &self.enforcement)?;
+        validator(f, &self.validator)?;
         self.push.iter().try_for_each(|each| target(f, each))?;
         let rest = &self.rest;
         writeln!(f, "rest         {} {}", rest.listen, protection(&rest.tls))?;
@@ -115,6 +116,19 @@ fn syslog_client(f: &mut Formatter<'_>, client: &SyslogClient) -> fmt::Result {
         writeln!(f, "    {field} from {}: {} values", map.from, map.values.len())?;
     }
     authority(f, &client.authority)
+}
+
+fn validator(f: &mut Formatter<'_>, validator: &Validator) -> fmt::Result {
+    if validator.listen.is_empty() {
+        return writeln!(f, "validator    switched off");
+    }
+    let listen = listed(&validator.listen, "nowhere");
+    writeln!(f, "validator    {listen} {}", protection(&validator.tls))?;
+    validator.clients.iter().try_for_each(|client| {
+        let from = networks(&client.addresses, "nowhere");
+        let (name, id) = (&client.name, &client.client_id);
+        writeln!(f, "  {name}: from {from}, client id {id}, secret (hidden)")
+    })
 }
 
 fn enforcement(f: &mut Formatter<'_>, enforcement: &Enforcement) -> fmt::Result {

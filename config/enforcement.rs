@@ -1,6 +1,7 @@
 //! The listener that firewalls ask and push to, and the firewalls that may.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -12,7 +13,7 @@ use rollcall_wire::srx::Dialect;
 use crate::authority::{self, FIREWALL};
 use crate::leaf::{Domain, UrlPath};
 use crate::listener::Transport;
-use crate::producers::ptim::{Login, untimed};
+use crate::producers::ptim::{Doorway, Login, untimed};
 use crate::section::Section;
 use crate::{HttpLimits, SecretHash, Tls, dialect, groups};
 
@@ -85,7 +86,11 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 84
 const CONNECTIONS: usize = 2048;
 
 /// A token is good for an hour unless told otherwise: after a changed secret an old one dies soon.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// How long it may be.
+pub(crate) const TOKEN_LIFETIMES: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
 
 impl Default for Lockout {
     fn default() -> Self {
@@ -94,7 +99,7 @@ impl Default for Lockout {
 }
 
 impl Lockout {
-    fn read(section: &Section<'_>) -> Self {
+    pub(crate) fn read(section: &Section<'_>) -> Self {
         let default = Self::default();
         let wait = Duration::from_millis(100)..=Duration::from_secs(3600);
         let lockout = Self {
@@ -126,13 +131,12 @@ impl Enforcement {
         if token_path == query_path {
             section.complain("token_path", "is the query_path too");
         }
-        let lifetimes = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
         Self {
             listen,
             tls: if insecure { Tls::Plain } else { tls },
             token_path,
             query_path,
-            token_lifetime: section.within("token_lifetime", TOKEN_LIFETIME, lifetimes),
+            token_lifetime: section.within("token_lifetime", TOKEN_LIFETIME, TOKEN_LIFETIMES),
             limits: section.section("limits", |limits| {
                 HttpLimits::read(limits, &HttpLimits::with_connections(CONNECTIONS))
             }),
@@ -144,7 +148,8 @@ impl Enforcement {
 
 impl Point {
     pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
-        let Login { name, addresses, client_id, secret } = Login::read(section);
+        let Login { name, addresses, client_id, secret } =
+            Login::read(section, Doorway::Enforcement);
         let dialect = section.section("dialect", dialect::read);
         let groups = section.section("groups", groups::read);
         let (domains, include, exclude) = section.section("filter", |filter| {

@@ -15,9 +15,9 @@ use rollcall_wire::srx::{self, Answer, Asked, DomainForm, Question, Report, Scop
 
 use super::cookie::{Cookie, Reading};
 use super::points::{Asks, Client};
-use super::refused::Refused;
 use super::tally::Knows;
 use super::{Enforcement, Visit};
+use crate::admission::Refused;
 use crate::clock::Clock;
 use crate::happenings::{Answered, Happening, Resynced};
 use crate::query::{Look, Read, Search};

@@ -168,6 +168,25 @@ impl Happening for Answered<'_> {
     }
 }
 
+/// A request on the validator listener was answered or refused.
+pub(crate) struct Validated<'a> {
+    pub client: &'a str,
+    pub kind: &'static str,
+    pub outcome: &'static str,
+}
+
+impl Happening for Validated<'_> {
+    fn emit(self) {
+        let Self { client, kind, outcome } = self;
+        counter!(
+            "rollcall_answering_validations_total",
+            "client" => client.to_owned(), "kind" => kind, "outcome" => outcome
+        )
+        .increment(1);
+        trace!(client, kind, outcome, "validator asked");
+    }
+}
+
 /// A request of an enforcement point, or of somebody unknown, was refused.
 pub(crate) struct QueryRefused<'a> {
     pub point: &'a str,

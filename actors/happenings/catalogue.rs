@@ -345,6 +345,13 @@ const PARTICULAR: &[Row] = &[
         "Groups that those reports leave out because somebody has more than go out",
     ),
     (
+        "rollcall_answering_validations_total",
+        Counter,
+        Unit::Count,
+        &["client", "kind", "outcome"],
+        "Requests on the validator listener about a user, group, device, or none: valid, unknown, listed, or why they were refused",
+    ),
+    (
         "rollcall_answering_query_seconds",
         Histogram,
         Unit::Seconds,

@@ -9,6 +9,7 @@ mod json;
 mod question;
 mod scope;
 pub mod token;
+pub mod validator;
 mod voice;
 pub mod web_api;
 mod xml;

@@ -2,47 +2,12 @@
 
 use rollcall_config as config;
 use rollcall_identity::Glob;
-use rollcall_identity::directory::{
-    Account, AccountKind, BareNames, Base, Directory, DomainNames, Guid, Member, Object, State,
-    Update,
-};
+use rollcall_identity::directory::Base;
 use rollcall_wire::srx::{DomainForm, UserForm};
 use serde_json::Value;
 
-use super::house::{House, name, point, pushers, settings, story};
-
-/// A domain with Alice, who is in three groups, one of them through another.
-pub(in crate::enforcement) fn corp(directory: &mut Directory) {
-    let (dns, netbios) = (name("corp.example.com"), name("corp"));
-    let sid = "S-1-5-21-1-2-3".parse().unwrap();
-    directory.put_domain(DomainNames { dns: dns.clone(), netbios, sid }, BareNames::MeanThis);
-    let alice = Account {
-        kind: AccountKind::User,
-        name: name("Alice"),
-        upn: Some(name("a.smith@example.org")),
-        display: None,
-        mail: None,
-        host: None,
-        system: None,
-        state: State::Enabled,
-        primary_group: None,
-    };
-    let seen = |number: u8, dn: &str, object| {
-        let dn = format!("{dn},DC=corp,DC=example,DC=com").into();
-        Update::Seen { guid: Guid([number; 16]), dn, sid: None, object }
-    };
-    let group = |number, dn, called, member: u8| {
-        let members = vec![Member::Object(Guid([member; 16]))];
-        seen(number, dn, Object::Group { name: name(called), members })
-    };
-    let updates = vec![
-        seen(1, "CN=Alice", Object::Account(alice)),
-        group(2, "CN=Staff", "Staff", 1),
-        group(3, "CN=Everybody", "Everybody", 2),
-        group(4, "CN=VPN-Users,OU=Firewall", "VPN-Users", 1),
-    ];
-    directory.apply(&dns, updates).unwrap();
-}
+use super::house::{House, point, pushers, settings, story};
+use crate::directory::sample::corp;
 
 /// A point that hears of the groups below an organisational unit, and of one by its name.
 fn choosy(called: &str) -> config::Point {

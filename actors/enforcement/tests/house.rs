@@ -13,7 +13,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::super::{Enforcement, Points, secret};
+use super::super::{Enforcement, Points};
+use crate::admission::secret;
 use crate::clock::Clock;
 use crate::directory::Book;
 use crate::heart::Heart;
