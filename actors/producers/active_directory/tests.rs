@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
+use ldap3::asn1::{ASNTag, OctetString, Sequence, Tag, TagClass};
 use proptest::prelude::*;
 use rollcall_config::{DirectoryLimits, Environment};
 use rollcall_identity::directory::{Guid, Object};
@@ -369,5 +370,15 @@ proptest! {
             [message, page_end(asked.id, b"")].concat()
         };
         let _ = read_all(&hasty, whole);
+    }
+
+    #[test]
+    fn no_value_becomes_a_part_of_a_filter(value: Vec<u8>) {
+        let written = Filter::Equal("cn", value.clone()).to_string();
+        let read = ldap3::parse_filter(&written).map(ASNTag::into_structure);
+        let octets = |inner: &[u8]| OctetString { inner: inner.to_vec(), ..Default::default() };
+        let parts = [octets(b"cn"), octets(&value)].map(Tag::OctetString);
+        let equal = Sequence { id: 3, class: TagClass::Context, inner: parts.to_vec() };
+        prop_assert_eq!(read, Ok(equal.into_structure()));
     }
 }
