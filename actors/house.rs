@@ -21,7 +21,7 @@ use self::outward::Outward;
 use self::portal::{Portal, close, open};
 use self::staff::{Recruit, Recruits, Staff};
 use crate::clock::Clock;
-use crate::directory::Directories;
+use crate::directory::{Book, Directories};
 use crate::enforcement::{Enforcement, Points};
 use crate::happenings::{Happening, Insecure};
 use crate::heart::{Heart, StillBorn};
@@ -42,6 +42,7 @@ pub struct Plan {
     clock: Clock,
     token: Token,
     journal: Option<DurableJournal>,
+    directory: Book,
     recruits: Recruits,
     enforcement: Option<Door>,
     validator: Option<Door>,
@@ -57,6 +58,7 @@ pub struct House {
     ptim: (Name, Mailbox<Producing>),
     points: Arc<Points>,
     staff: Staff,
+    directories: Directories,
     outward: Outward,
     enforcement: Portal,
     validation: Arc<Validator>,
@@ -80,7 +82,8 @@ impl Plan {
         }
         let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
         let journal = doors::journal(&settings.journal, clock).map_err(&mut noted);
-        let recruits = staff::draw(&settings, clock, &Staff::new(), &mut noted);
+        let directory = Book::default();
+        let recruits = staff::draw(&settings, (clock, &directory), &Staff::new(), &mut noted);
         let enforcement = Door::enforcement(&settings, clock, None).map_err(&mut noted);
         let validator = Door::validator(&settings, clock, None).map_err(&mut noted);
         let rest = Door::rest(&settings, clock, None).map_err(&mut noted);
@@ -90,7 +93,17 @@ impl Plan {
                 if problems.is_empty() =>
             {
                 let clock = clock.clone();
-                Ok(Self { settings, clock, token, journal, recruits, enforcement, validator, rest })
+                Ok(Self {
+                    settings,
+                    clock,
+                    token,
+                    journal,
+                    directory,
+                    recruits,
+                    enforcement,
+                    validator,
+                    rest,
+                })
             }
             _ => Err(problems),
         }
@@ -116,19 +129,30 @@ impl Plan {
         reload: Reload,
         prometheus: PrometheusHandle,
     ) -> Result<House, StillBorn> {
-        let Self { settings, clock, token, journal, recruits, enforcement, validator, rest } = self;
+        let Self {
+            settings,
+            clock,
+            token,
+            journal,
+            directory,
+            recruits,
+            enforcement,
+            validator,
+            rest,
+        } = self;
         let (limits, rules) = (limits(&settings.history), in_force(&settings));
         let heart = match journal {
-            Some(journal) => Heart::start(journal, rules, limits, &clock).await?,
+            Some(journal) => Heart::start_with(directory, journal, rules, limits, &clock).await?,
             None => {
                 let epoch = u64::try_from(clock.now().millis()).unwrap_or(0);
-                Heart::start(MemoryJournal::new(epoch), rules, limits, &clock).await?
+                let journal = MemoryJournal::new(epoch);
+                Heart::start_with(directory, journal, rules, limits, &clock).await?
             }
         };
         let (draining, newest) = (watch::Sender::new(false), heart.newest.clone());
         let points = Points::new(&settings.enforcement, &settings.ptim, newest, clock.clone());
         let (points, pushes) = (Arc::new(points), Pushes::default());
-        let targets = Targets::default();
+        let (targets, directories) = (Targets::default(), Directories::default());
         actix::spawn(measure(Arc::clone(&points), targets.clone()));
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         let told = Arc::clone(&points);
@@ -141,7 +165,7 @@ impl Plan {
             draining: draining.subscribe(),
             points: Arc::new(move || serde_json::json!(told.status())),
             directory: heart.directory.clone(),
-            directories: Directories::default(),
+            directories: directories.clone(),
             targets: targets.clone(),
             reload,
             prometheus,
@@ -161,6 +185,7 @@ impl Plan {
             validator: Portal::new(validation.routes()),
             validation,
             staff: Staff::new(),
+            directories,
             outward: Outward::new(targets),
             settings,
             clock,
@@ -199,7 +224,8 @@ impl House {
         let mut report = self.compare(&settings);
         let mut problems = Vec::new();
         let mut noted = |obstacle: Obstacle| problems.push(obstacle);
-        let recruits = staff::draw(&settings, &self.clock, &self.staff, &mut noted);
+        let recruits =
+            staff::draw(&settings, (&self.clock, &self.heart.directory), &self.staff, &mut noted);
         let (open, clock) = (self.enforcement.door(), &self.clock);
         let enforcement = Door::enforcement(&settings, clock, open).map_err(&mut noted);
         let open = self.validator.door();
@@ -235,6 +261,7 @@ impl House {
             ("history", old.history != new.history),
             ("journal", old.journal != new.journal),
             ("syslog", old.syslog != new.syslog),
+            ("active_directory", old.active_directory != new.active_directory),
             ("ptim", old.ptim != new.ptim),
             ("enforcement", old.enforcement != new.enforcement),
             ("validator", old.validator != new.validator),
@@ -275,6 +302,8 @@ impl House {
         for name in gone {
             if let Some(employed) = self.staff.remove(&name) {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
+                employed.forget(&self.heart.directory);
+                self.directories.remove(&name);
                 report.restarted.push(name.to_string());
             }
         }
@@ -320,6 +349,9 @@ impl House {
     }
 
     async fn hire(&mut self, name: Name, recruit: Recruit) -> Result<(), Gone> {
+        if let Some(directory) = recruit.directory() {
+            self.directories.put(name.clone(), Arc::clone(directory));
+        }
         let desk = employ(&self.heart, name.as_str(), recruit.producer(), &self.clock).await?;
         self.staff.insert(name, recruit.at(desk));
         Ok(())

@@ -73,6 +73,8 @@ enum Command {
     Producers,
     /// List the firewalls that may ask, and how far each of them is.
     EnforcementPoints,
+    /// List those who are told without asking, and how far each of them is.
+    PushTargets(health::Targets),
     /// List the groups of a user, nested ones included, or tell why a user is in one.
     Groups(groups::Groups),
     /// List the actors, with their mailboxes and restarts.
@@ -173,6 +175,7 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Tail(tail)) => tail.run(&server()?, output),
         Some(Command::Producers) => health::producers(&server()?, output),
         Some(Command::EnforcementPoints) => health::points(&server()?, output),
+        Some(Command::PushTargets(targets)) => targets.run(&server()?, output),
         Some(Command::Groups(groups)) => groups.run(&server()?, output),
         Some(Command::Actors) => health::actors(&server()?, output),
         Some(Command::Reload) => health::reload(&server()?, output),

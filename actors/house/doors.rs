@@ -40,7 +40,7 @@ impl Obstacle {
         }
     }
 
-    fn wrong(who: &dyn std::fmt::Display, error: &BadTls) -> Self {
+    pub(super) fn wrong(who: &dyn std::fmt::Display, error: &BadTls) -> Self {
         Self::Wrong(format!("{who}: {error}"))
     }
 }
