@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use ipnet::IpNet;
+use rollcall_identity::directory::GroupFilter;
 use rollcall_identity::{Authority, Kind};
 
 use crate::leaf::{Bytes, Ranged};
@@ -153,6 +154,7 @@ fn point(f: &mut Formatter<'_>, point: &Point) -> fmt::Result {
     if let Ok(dialect) = toml::Value::try_from(&point.dialect) {
         writeln!(f, "    answered in {dialect}")?;
     }
+    groups(f, &point.groups)?;
     let hears = networks(&point.include, "every network");
     let domains = listed(&point.domains, "every domain");
     match networks(&point.exclude, "").as_str() {
@@ -163,6 +165,19 @@ fn point(f: &mut Formatter<'_>, point: &Point) -> fmt::Result {
         Some(push) => authority(f, push),
         None => writeln!(f, "    may push nothing"),
     }
+}
+
+fn groups(f: &mut Formatter<'_>, filter: &GroupFilter) -> fmt::Result {
+    let GroupFilter { names, bases, limit } = filter;
+    match (names.is_empty(), bases.is_empty()) {
+        (true, true) => write!(f, "    every group")?,
+        (false, true) => write!(f, "    groups {}", listed(names, ""))?,
+        (true, false) => write!(f, "    groups below {}", listed(bases, ""))?,
+        (false, false) => {
+            write!(f, "    groups {}, and below {}", listed(names, ""), listed(bases, ""))?;
+        }
+    }
+    writeln!(f, ", at most {limit}")
 }
 
 fn target(f: &mut Formatter<'_>, target: &Target) -> fmt::Result {

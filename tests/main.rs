@@ -20,3 +20,4 @@ mod security;
 mod srx;
 mod syslog;
 mod tidy;
+mod validator;

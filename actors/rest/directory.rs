@@ -38,7 +38,7 @@ pub(super) struct DomainShape {
 
 /// A user, service account or computer of a directory.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Account)]
+#[schema(as = DirectoryAccount)]
 pub(super) struct AccountShape {
     /// sAMAccountName; a computer's ends in `$`.
     #[schema(value_type = String, example = "alice")]
