@@ -213,6 +213,7 @@ impl House {
             ("history", old.history != new.history),
             ("journal", old.journal != new.journal),
             ("syslog", old.syslog != new.syslog),
+            ("event_log", old.event_log != new.event_log),
             ("ptim", old.ptim != new.ptim),
             ("enforcement", old.enforcement != new.enforcement),
             ("push", old.push != new.push),

@@ -10,6 +10,7 @@ use rollcall_identity::Name;
 use super::doors::{self, Certificate, Listening, Obstacle};
 use crate::clock::Clock;
 use crate::mailbox::Mailbox;
+use crate::producers::event_log::{EventLog, Source};
 use crate::producers::syslog::Syslog;
 use crate::producers::{Producer, Producing};
 
@@ -24,12 +25,14 @@ pub(super) struct Recruit {
 #[derive(Clone)]
 enum Trade {
     Syslog(Arc<Syslog>),
+    EventLog(Arc<EventLog>),
 }
 
 /// What a producer was made from; from anything else another one is made.
 #[derive(Clone, PartialEq)]
 enum MadeFrom {
     Syslog(Box<config::Syslog>, Certificate),
+    EventLog(Box<Source>),
 }
 
 /// A producer at work.
@@ -50,6 +53,7 @@ impl Recruit {
     pub(super) fn producer(&self) -> Arc<dyn Producer> {
         match &self.trade {
             Trade::Syslog(syslog) => Arc::clone(syslog) as _,
+            Trade::EventLog(log) => Arc::clone(log) as _,
         }
     }
 
@@ -58,6 +62,7 @@ impl Recruit {
         let named = |(scheme, address)| Listening { name: name.to_string(), scheme, address };
         match &self.trade {
             Trade::Syslog(syslog) => syslog.listening().into_iter().map(named).collect(),
+            Trade::EventLog(_) => Vec::new(),
         }
     }
 
@@ -90,12 +95,24 @@ pub(super) fn draw(
             Err(error) => obstacle(error),
         }
     }
+    for source in settings.event_log.iter().flat_map(Source::all) {
+        let (name, made_from) =
+            (source.name().clone(), MadeFrom::EventLog(Box::new(source.clone())));
+        if staff.get(&name).is_none_or(|e| e.recruit.made_from != made_from) {
+            let trade = Trade::EventLog(Arc::new(EventLog::new(source, clock.clone())));
+            recruits.insert(name, Recruit { trade, made_from });
+        }
+    }
     recruits
 }
 
 /// The names of those at work whom the settings do not know any more.
 pub(super) fn gone(settings: &Settings, staff: &Staff) -> Vec<Name> {
-    let wanted = |name: &Name| settings.syslog.iter().any(|section| section.name == *name);
+    let logs = || settings.event_log.iter().flat_map(|section| &section.sources);
+    let wanted = |name: &Name| {
+        settings.syslog.iter().any(|section| section.name == *name)
+            || logs().any(|source| source.name == *name)
+    };
     staff.keys().filter(|name| !wanted(name)).cloned().collect()
 }
 
@@ -103,6 +120,7 @@ impl Employed {
     fn syslog(&self) -> Option<&Syslog> {
         match &self.recruit.trade {
             Trade::Syslog(syslog) => Some(syslog),
+            Trade::EventLog(_) => None,
         }
     }
 }

@@ -16,10 +16,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Failure;
-use super::proof::{Beneath, Proof, explain};
+use super::seal::Seal;
 use super::servers::Server;
 use super::tls::{Tls, channel_bindings};
 use super::wire::{Duplex, Wire};
+use crate::proof::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof, explain};
 
 /// The most steps of a proof; Kerberos takes two, NTLM three.
 const STEPS: usize = 8;
@@ -276,7 +277,7 @@ impl Opening<'_> {
             why: explain(&why),
         };
         let encrypted = matches!(beneath, Beneath::Tls(_));
-        let mut proof = Proof::new(settings, server, beneath).map_err(failed)?;
+        let mut proof = begin(settings, server, beneath).map_err(failed)?;
         let mut token = Vec::new();
         for _ in 0..STEPS {
             let step = proof.step(token).await.map_err(failed)?;
@@ -292,8 +293,8 @@ impl Opening<'_> {
                 _ => return Err(self.refuses(settings, outcome)),
             }
         }
-        if let Some(seal) = proof.into_seal() {
-            self.line.wire.seal(seal);
+        if let Some(context) = proof.into_context() {
+            self.line.wire.seal(Seal(context));
         }
         Ok(())
     }
@@ -312,4 +313,25 @@ impl Opening<'_> {
         let (server, account) = (self.server.to_string(), settings.account.clone());
         Failure::Refused { server, account, outcome }
     }
+}
+
+/// The proof of the configured account to `server`, which is its own KDC.
+fn begin(
+    settings: &config::ActiveDirectory,
+    server: &Server,
+    beneath: Beneath,
+) -> Result<Proof, sspi::Error> {
+    let account = match settings.account.contains(['@', '\\']) {
+        true => settings.account.clone(),
+        false => format!("{}@{}", settings.account, settings.domain),
+    };
+    let mechanism = match settings.bind {
+        Bind::Ntlm => Mechanism::Ntlm,
+        Bind::Kerberos => Mechanism::Kerberos,
+        Bind::Simple | Bind::Spnego => Mechanism::Either,
+    };
+    let applicant = Applicant { account: &account, secret: &settings.secret, mechanism };
+    let at = SocketAddr::new(server.address, KERBEROS);
+    let kdc = Kdc { at, patience: settings.limits.connect };
+    Proof::new(applicant, format!("ldap/{}", server.host), beneath, kdc)
 }
