@@ -32,7 +32,7 @@ fn a_logon_at_a_domain_controller_is_seen_by_a_firewall_and_a_failed_one_by_nobo
     assert_eq!(firewall.table().len(), 2, "{:?}", firewall.table());
     assert_eq!(server.metrics().dropped("dc1", "ignored"), 3);
     let explained = server.get("/api/v1/sessions/10.1.40.1/explain").text;
-    assert!(explained.contains("4768") && explained.contains("event_log"), "{explained}");
+    assert!(explained.contains("login from dc1/dc1 (4768)"), "{explained}");
     assert!(!server.log().contains(EventLogs::PASSWORD));
     server.stop();
 }
@@ -86,13 +86,10 @@ fn whatever_a_controller_does_the_next_logon_is_seen_once() {
         logs.ticket(&user, &address);
         server.sees(&user, &address);
     }
-    let account = server.account("dc1", faults.len() as u64 + 1);
-    // The reboot's own record is among those that are read.
-    assert_eq!(
-        (account.applied, account.deduplicated),
-        (faults.len() as u64 + 1, 0),
-        "{account:?}"
-    );
+    // One for each fault, that at the beginning, and the controller's own at its start.
+    let tickets = faults.len() as u64 + 1;
+    let account = server.account("dc1", tickets + 1);
+    assert_eq!((account.applied, account.dropped), (tickets, 1), "{account:?}");
     server.stop();
 }
 
@@ -182,4 +179,48 @@ fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
         assert!(said.contains("nca_s_op_rng_error"), "{auth}: {said}");
         assert!(!said.contains(PASSWORD), "{said}");
     }
+}
+
+/// A ticket for `user` at 10.1.46.1, as `evtx_dump -o jsonl` writes it.
+fn written(record: u64, user: &str, status: &str) -> String {
+    let keywords = if status == "0x0" { "0x8020000000000000" } else { "0x8010000000000000" };
+    let system = json!({
+        "Provider": {"#attributes": {"Name": "Microsoft-Windows-Security-Auditing"}},
+        "EventID": 4768, "EventRecordID": record, "Keywords": keywords, "Channel": "Security",
+        "Computer": "dc1.corp.example.com",
+        "TimeCreated": {"#attributes": {"SystemTime": "2026-11-22T08:00:00.123456Z"}},
+    });
+    let data = json!({
+        "TargetUserName": user, "TargetDomainName": "CORP", "Status": status, "PreAuthType": "2",
+        "TargetSid": "S-1-5-21-1-2-3-1105", "IpAddress": "::ffff:10.1.46.1",
+    });
+    json!({"Event": {"System": system, "EventData": data}}).to_string()
+}
+
+#[test]
+fn a_recorded_log_is_replayed_with_its_decisions() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = [
+        written(1, "alice", "0x0"),
+        written(2, "mallory", "0x18"),
+        "no record".to_owned(),
+        written(4, "alice", "0x0"),
+    ];
+    std::fs::write(folder.path().join("log.jsonl"), lines.join("\n")).unwrap();
+    std::fs::write(folder.path().join("log.evtx"), b"ElfFile\0").unwrap();
+    let replay = |file| {
+        let ended = rollcall(folder.path(), &["events", "replay", file]);
+        (ended.status.code(), String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap())
+    };
+    let (code, said) = replay("log.jsonl");
+    assert_eq!(code, Some(0), "{said}");
+    let said: Vec<&str> = said.lines().collect();
+    assert!(said[0].starts_with("1: record 1, 4768: login 10.1.46.1 user=alice@"), "{said:?}");
+    assert!(said[0].ends_with("applied (first_user)"), "{said:?}");
+    assert_eq!(said[1], "2: record 2, 4768: nothing: not the audit of a success");
+    assert!(said[2].starts_with("3: unreadable: it is not an object of JSON"), "{said:?}");
+    assert!(said[3].ends_with("deduplicated (known_already)"), "{said:?}");
+    assert!(said.last().unwrap().to_lowercase().ends_with("10.1.46.1 alice@corp"), "{said:?}");
+    let (code, said) = replay("log.evtx");
+    assert!(code == Some(2) && said.contains("evtx_dump -o jsonl log.evtx"), "{said}");
 }
