@@ -13,15 +13,10 @@
 
 mod ask;
 mod cookie;
-mod lockout;
-mod login;
 mod points;
 mod push;
-mod refused;
-pub mod secret;
-mod strange;
 mod tally;
-mod tokens;
+mod voices;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -31,8 +26,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use rollcall_identity::Timestamp;
 use rollcall_wire::http::Request;
 use rollcall_wire::ptim;
-use rollcall_wire::srx::token::{self, Shown};
 
+use crate::admission::{Refused, Strange, TOKEN_BODY};
+use crate::directory::Book;
 use crate::happenings::{Happening, QueryRefused, Responded};
 use crate::listener::{Routes, body};
 use crate::mailbox::Mailbox;
@@ -42,22 +38,17 @@ use crate::query::Query;
 pub use points::Points;
 pub use tally::{PointStatus, Role};
 
-use points::{Client, Roster, locked};
+use points::{Client, Roster};
 use push::Form;
-use refused::Refused;
-use strange::Strange;
 
 /// Everything that the routes need.
 pub struct Enforcement {
     points: Arc<Points>,
     query: Mailbox<Query>,
     pushes: Pushes,
+    directory: Book,
     strange: Strange,
 }
-
-/// A token request needs a few hundred bytes: id and secret have at most 192 characters, each at
-/// most 12 bytes when percent-encoded.
-const TOKEN_BODY: usize = 4096;
 
 /// Which conversation a path belongs to.
 enum Place<'a> {
@@ -76,10 +67,23 @@ struct Visit {
     now: Timestamp,
 }
 
+impl Visit {
+    /// What a login depends on besides the request.
+    fn whom(&self) -> (&Roster, IpAddr, Timestamp) {
+        (&self.roster, self.source, self.now)
+    }
+}
+
 impl Enforcement {
-    /// Answers for `points` from `query`, and hands what is pushed to `pushes`.
-    pub fn new(points: Arc<Points>, query: Mailbox<Query>, pushes: Pushes) -> Self {
-        Self { points, query, pushes, strange: Strange::default() }
+    /// Answers for `points` from `query` in the names of the `directory`, and hands what is pushed to
+    /// `pushes`.
+    pub fn new(
+        points: Arc<Points>,
+        query: Mailbox<Query>,
+        pushes: Pushes,
+        directory: Book,
+    ) -> Self {
+        Self { points, query, pushes, directory, strange: Strange::default() }
     }
 
     /// What the listener answers. Paths are compared when a request comes, so that a reload may
@@ -111,11 +115,11 @@ impl Enforcement {
         };
         let said = said(http, &body);
         match place {
-            Place::Token => self.login(&said, &visit).await,
+            Place::Token => self.points.admission.login(&said, visit.whom()).await,
             Place::Api(below) => self.served(&said, below, &visit, None).await,
             Place::Events => self.served(&said, said.path, &visit, Some(Form::Json)).await,
             Place::Nowhere => {
-                self.strange.seen(&said, &visit);
+                self.strange.seen(&said, visit.source, visit.now);
                 refuse(None, Refused::route())
             }
         }
@@ -131,7 +135,7 @@ impl Enforcement {
         form: Option<Form>,
     ) -> HttpResponse {
         let said = &Request { path: below, ..*whole };
-        let client = match self.holder(said, visit) {
+        let client = match self.points.admission.holder(said, visit.whom()) {
             Ok(client) => client,
             Err(refused) => return refuse(None, refused),
         };
@@ -143,28 +147,10 @@ impl Enforcement {
         };
         answer.unwrap_or_else(|refused| {
             if refused.is_route() {
-                self.strange.seen(whole, visit);
+                self.strange.seen(whole, visit.source, visit.now);
             }
             refuse(Some(&client), refused)
         })
-    }
-
-    /// Whose token is shown, when it is good and shown from an address of its client.
-    fn holder(&self, said: &Request<'_>, visit: &Visit) -> Result<Arc<Client>, Refused> {
-        let Some((token, shown)) = token::access_token(said) else {
-            return Err(Refused::no_token());
-        };
-        let held = locked(&self.points.tokens).holder(&token, visit.now);
-        let Some((id, secret)) = held else { return Err(Refused::bad_token()) };
-        match visit.roster.client(&id) {
-            Some(client) if client.secret != secret => Err(Refused::bad_token()),
-            Some(client) if !client.may_come_from(visit.source) => Err(Refused::elsewhere()),
-            Some(client) if shown == Shown::InQuery && !client.may_show_in_query() => {
-                Err(Refused::token_in_query())
-            }
-            Some(client) => Ok(Arc::clone(client)),
-            None => Err(Refused::bad_token()),
-        }
     }
 }
 

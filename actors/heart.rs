@@ -58,6 +58,20 @@ impl Heart {
     /// # Errors
     /// When the journal cannot be read, or the system gives no thread.
     pub async fn start(
+        journal: impl Journal + 'static,
+        rules: Rules,
+        limits: Limits,
+        clock: &Clock,
+    ) -> Result<Self, StillBorn> {
+        Self::start_with(Book::default(), journal, rules, limits, clock).await
+    }
+
+    /// The same with a directory that others enter into.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or the system gives no thread.
+    pub async fn start_with(
+        directory: Book,
         mut journal: impl Journal + 'static,
         rules: Rules,
         limits: Limits,
@@ -77,7 +91,6 @@ impl Heart {
         let answers =
             move || Query::new(terms.query(), limits, feeder.clone(), tell.clone(), time.clone());
         supervisor.send(Hire::new(query.clone(), answers)).await?;
-        let directory = Book::default();
         let grounds = Grounds { rules: Arc::clone(&rules), directory: directory.clone() };
         let (sink, time) = (query.clone(), clock.clone());
         let decides = move || {

@@ -3,6 +3,7 @@
 
 mod doors;
 mod outward;
+mod portal;
 mod staff;
 
 use std::sync::Arc;
@@ -17,8 +18,10 @@ use tokio::sync::watch;
 use self::doors::Door;
 pub use self::doors::{Listening, Obstacle};
 use self::outward::Outward;
+use self::portal::{Portal, close, open};
 use self::staff::{Recruit, Recruits, Staff};
 use crate::clock::Clock;
+use crate::directory::{Book, Directories};
 use crate::enforcement::{Enforcement, Points};
 use crate::happenings::{Happening, Insecure};
 use crate::heart::{Heart, StillBorn};
@@ -31,6 +34,7 @@ use crate::push::Targets;
 use crate::rest::{Reload, ReloadReport, Rest, Token};
 use crate::supervisor::{Dismiss, Hire, RollCall};
 use crate::tls::addresses_of_host;
+use crate::validator::Validator;
 
 /// A house that is drawn: every socket is bound, every certificate is read, nothing runs yet.
 pub struct Plan {
@@ -38,8 +42,10 @@ pub struct Plan {
     clock: Clock,
     token: Token,
     journal: Option<DurableJournal>,
+    directory: Book,
     recruits: Recruits,
     enforcement: Option<Door>,
+    validator: Option<Door>,
     rest: Door,
 }
 
@@ -52,9 +58,11 @@ pub struct House {
     ptim: (Name, Mailbox<Producing>),
     points: Arc<Points>,
     staff: Staff,
+    directories: Directories,
     outward: Outward,
-    enforcement: Option<(Door, Mailbox<Listener>)>,
-    enforcement_routes: Routes,
+    enforcement: Portal,
+    validation: Arc<Validator>,
+    validator: Portal,
     rest: (Door, Mailbox<Listener>),
     rest_routes: Routes,
     next_rest: Option<Door>,
@@ -74,13 +82,28 @@ impl Plan {
         }
         let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
         let journal = doors::journal(&settings.journal, clock).map_err(&mut noted);
-        let recruits = staff::draw(&settings, clock, &Staff::new(), &mut noted);
+        let directory = Book::default();
+        let recruits = staff::draw(&settings, (clock, &directory), &Staff::new(), &mut noted);
         let enforcement = Door::enforcement(&settings, clock, None).map_err(&mut noted);
+        let validator = Door::validator(&settings, clock, None).map_err(&mut noted);
         let rest = Door::rest(&settings, clock, None).map_err(&mut noted);
-        match (token, journal, enforcement, rest) {
-            (Ok(token), Ok(journal), Ok(enforcement), Ok(rest)) if problems.is_empty() => {
+        let doors = (enforcement, validator, rest);
+        match (token, journal, doors) {
+            (Ok(token), Ok(journal), (Ok(enforcement), Ok(validator), Ok(rest)))
+                if problems.is_empty() =>
+            {
                 let clock = clock.clone();
-                Ok(Self { settings, clock, token, journal, recruits, enforcement, rest })
+                Ok(Self {
+                    settings,
+                    clock,
+                    token,
+                    journal,
+                    directory,
+                    recruits,
+                    enforcement,
+                    validator,
+                    rest,
+                })
             }
             _ => Err(problems),
         }
@@ -90,7 +113,8 @@ impl Plan {
     pub fn listening(&self) -> Vec<Listening> {
         let producers = self.recruits.iter();
         let mut all: Vec<_> = producers.flat_map(|(name, r)| r.listening(name)).collect();
-        all.extend(self.enforcement.iter().flat_map(Door::listening));
+        let optional = self.enforcement.iter().chain(&self.validator);
+        all.extend(optional.flat_map(Door::listening));
         all.extend(self.rest.listening());
         all
     }
@@ -105,19 +129,30 @@ impl Plan {
         reload: Reload,
         prometheus: PrometheusHandle,
     ) -> Result<House, StillBorn> {
-        let Self { settings, clock, token, journal, recruits, enforcement, rest } = self;
+        let Self {
+            settings,
+            clock,
+            token,
+            journal,
+            directory,
+            recruits,
+            enforcement,
+            validator,
+            rest,
+        } = self;
         let (limits, rules) = (limits(&settings.history), in_force(&settings));
         let heart = match journal {
-            Some(journal) => Heart::start(journal, rules, limits, &clock).await?,
+            Some(journal) => Heart::start_with(directory, journal, rules, limits, &clock).await?,
             None => {
                 let epoch = u64::try_from(clock.now().millis()).unwrap_or(0);
-                Heart::start(MemoryJournal::new(epoch), rules, limits, &clock).await?
+                let journal = MemoryJournal::new(epoch);
+                Heart::start_with(directory, journal, rules, limits, &clock).await?
             }
         };
         let (draining, newest) = (watch::Sender::new(false), heart.newest.clone());
         let points = Points::new(&settings.enforcement, &settings.ptim, newest, clock.clone());
         let (points, pushes) = (Arc::new(points), Pushes::default());
-        let targets = Targets::default();
+        let (targets, directories) = (Targets::default(), Directories::default());
         actix::spawn(measure(Arc::clone(&points), targets.clone()));
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         let told = Arc::clone(&points);
@@ -129,20 +164,28 @@ impl Plan {
             illness: heart.illness.clone(),
             draining: draining.subscribe(),
             points: Arc::new(move || serde_json::json!(told.status())),
+            directory: heart.directory.clone(),
+            directories: directories.clone(),
             targets: targets.clone(),
             reload,
             prometheus,
             token,
         }
         .routes();
+        let (query, directory) = (heart.query.clone(), heart.directory.clone());
         let enforcement_routes =
-            Enforcement::new(Arc::clone(&points), heart.query.clone(), pushes.clone()).routes();
+            Enforcement::new(Arc::clone(&points), query, pushes.clone(), directory).routes();
+        let (directory, time) = (heart.directory.clone(), clock.clone());
+        let validation = Arc::new(Validator::new(&settings.validator, directory, time));
         let rest_desk = open(&heart, &rest, &rest_routes, settings.drain, &clock).await?;
         let ptim = employ_ptim(&heart, &settings, &pushes, &clock).await?;
         let mut house = House {
             rest: (rest, rest_desk),
-            enforcement: None,
+            enforcement: Portal::new(enforcement_routes),
+            validator: Portal::new(validation.routes()),
+            validation,
             staff: Staff::new(),
+            directories,
             outward: Outward::new(targets),
             settings,
             clock,
@@ -150,14 +193,13 @@ impl Plan {
             pushes,
             ptim,
             points,
-            enforcement_routes,
             rest_routes,
             next_rest: None,
             draining,
         };
-        if let Some(door) = enforcement {
-            house.open_enforcement(door).await?;
-        }
+        let drain = house.settings.drain;
+        house.enforcement.settle(enforcement, &house.heart, drain, &house.clock).await?;
+        house.validator.settle(validator, &house.heart, drain, &house.clock).await?;
         for (name, recruit) in recruits {
             house.hire(name, recruit).await?;
         }
@@ -182,11 +224,16 @@ impl House {
         let mut report = self.compare(&settings);
         let mut problems = Vec::new();
         let mut noted = |obstacle: Obstacle| problems.push(obstacle);
-        let recruits = staff::draw(&settings, &self.clock, &self.staff, &mut noted);
-        let open = self.enforcement.as_ref().map(|(door, _)| door);
-        let enforcement = Door::enforcement(&settings, &self.clock, open).map_err(&mut noted);
+        let recruits =
+            staff::draw(&settings, (&self.clock, &self.heart.directory), &self.staff, &mut noted);
+        let (open, clock) = (self.enforcement.door(), &self.clock);
+        let enforcement = Door::enforcement(&settings, clock, open).map_err(&mut noted);
+        let open = self.validator.door();
+        let validator = Door::validator(&settings, clock, open).map_err(&mut noted);
         let rest = Door::rest(&settings, &self.clock, Some(&self.rest.0)).map_err(&mut noted);
-        let (Ok(enforcement), Ok(rest), true) = (enforcement, rest, problems.is_empty()) else {
+        let (Ok(enforcement), Ok(validator), Ok(rest), true) =
+            (enforcement, validator, rest, problems.is_empty())
+        else {
             return Err(problems.iter().map(ToString::to_string).collect());
         };
         let gone = staff::gone(&settings, &self.staff);
@@ -197,9 +244,10 @@ impl House {
         }
         self.heart.rules.store(Arc::new(in_force(&settings)));
         self.points.govern(&settings.enforcement, &settings.ptim);
+        self.validation.govern(&settings.validator);
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         self.settings = settings;
-        let done = self.replace(gone, recruits, (enforcement, rest), &mut report).await;
+        let done = self.replace(gone, recruits, (enforcement, validator, rest), &mut report).await;
         done.map(|()| report).map_err(|error| vec![error.to_string()])
     }
 
@@ -213,9 +261,11 @@ impl House {
             ("history", old.history != new.history),
             ("journal", old.journal != new.journal),
             ("syslog", old.syslog != new.syslog),
+            ("active_directory", old.active_directory != new.active_directory),
             ("event_log", old.event_log != new.event_log),
             ("ptim", old.ptim != new.ptim),
             ("enforcement", old.enforcement != new.enforcement),
+            ("validator", old.validator != new.validator),
             ("push", old.push != new.push),
             ("rest", old.rest != new.rest),
             ("rest.token_file", old.rest.token_file != new.rest.token_file),
@@ -242,7 +292,7 @@ impl House {
         &mut self,
         gone: Vec<Name>,
         recruits: Recruits,
-        (enforcement, rest): (Option<Door>, Door),
+        (enforcement, validator, rest): (Option<Door>, Option<Door>, Door),
         report: &mut ReloadReport,
     ) -> Result<(), Gone> {
         if self.ptim.0 != self.settings.ptim.name {
@@ -253,6 +303,8 @@ impl House {
         for name in gone {
             if let Some(employed) = self.staff.remove(&name) {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
+                employed.forget(&self.heart.directory);
+                self.directories.remove(&name);
                 report.restarted.push(name.to_string());
             }
         }
@@ -265,19 +317,12 @@ impl House {
         }
         let told = self.outward.settle(&self.heart, &self.settings, &self.clock).await?;
         report.restarted.extend(told);
-        let same = match (&self.enforcement, &enforcement) {
-            (Some((old, _)), Some(new)) => old.is_like(new),
-            (None, None) => true,
-            _ => false,
-        };
-        if !same {
-            if let Some((_, desk)) = self.enforcement.take() {
-                self.close("enforcement", &desk, self.settings.drain).await;
-            }
-            if let Some(door) = enforcement {
-                self.open_enforcement(door).await?;
-            }
+        let (heart, clock, drain) = (&self.heart, &self.clock, self.settings.drain);
+        if self.enforcement.settle(enforcement, heart, drain, clock).await? {
             report.restarted.push("enforcement".to_owned());
+        }
+        if self.validator.settle(validator, heart, drain, clock).await? {
+            report.restarted.push("validator".to_owned());
         }
         if !self.rest.0.is_like(&rest) {
             report.restarted.push("rest".to_owned());
@@ -295,7 +340,7 @@ impl House {
         if let Some(rest) = self.next_rest.take() {
             // The live streams end, and come back to the new listener.
             self.draining.send_replace(true);
-            self.close("rest", &self.rest.1, self.settings.drain).await;
+            close(&self.heart, "rest", &self.rest.1, self.settings.drain).await;
             self.draining.send_replace(false);
             let (routes, drain) = (&self.rest_routes, self.settings.drain);
             let desk = open(&self.heart, &rest, routes, drain, &self.clock).await?;
@@ -304,14 +349,10 @@ impl House {
         Ok(())
     }
 
-    async fn open_enforcement(&mut self, door: Door) -> Result<(), Gone> {
-        let (routes, drain) = (&self.enforcement_routes, self.settings.drain);
-        let desk = open(&self.heart, &door, routes, drain, &self.clock).await?;
-        self.enforcement = Some((door, desk));
-        Ok(())
-    }
-
     async fn hire(&mut self, name: Name, recruit: Recruit) -> Result<(), Gone> {
+        if let Some(directory) = recruit.directory() {
+            self.directories.put(name.clone(), Arc::clone(directory));
+        }
         let desk = employ(&self.heart, name.as_str(), recruit.producer(), &self.clock).await?;
         self.staff.insert(name, recruit.at(desk));
         Ok(())
@@ -321,12 +362,6 @@ impl House {
     async fn dismiss(&self, name: &str, desk: &Mailbox<Producing>, limit: Duration) {
         // One that is late or gone has nothing to hand over; what it held is counted as dropped.
         let _ = tokio::time::timeout(limit, desk.send(Close)).await;
-        let _ = self.heart.supervisor.send(Dismiss(name.to_owned())).await;
-    }
-
-    /// Lets a listener answer those who have asked, within `limit`, and ends it.
-    async fn close(&self, name: &str, desk: &Mailbox<Listener>, limit: Duration) {
-        let _ = tokio::time::timeout(limit, desk.send(crate::listener::Close)).await;
         let _ = self.heart.supervisor.send(Dismiss(name.to_owned())).await;
     }
 
@@ -346,18 +381,17 @@ impl House {
         tokio::time::timeout(limit, self.leave()).await.map_err(|_| Late(limit))
     }
 
-    async fn leave(self) {
+    async fn leave(mut self) {
         let mut budget = Budget(self.settings.drain);
         let limit = budget.spend();
         let producers = self.staff.iter();
         let producers = producers.map(|(name, e)| self.dismiss(name.as_str(), &e.desk, limit));
         join_all(producers).await;
-        if let Some((_, desk)) = &self.enforcement {
-            self.close("enforcement", desk, budget.spend()).await;
-        }
+        self.enforcement.close(&self.heart, budget.spend()).await;
+        self.validator.close(&self.heart, budget.spend()).await;
         self.dismiss(self.ptim.0.as_str(), &self.ptim.1, budget.spend()).await;
         self.outward.leave(&self.heart, budget.spend()).await;
-        self.close("rest", &self.rest.1, budget.spend()).await;
+        close(&self.heart, "rest", &self.rest.1, budget.spend()).await;
         self.heart.stop().await;
     }
 }
@@ -421,20 +455,6 @@ async fn employ(
     let desk = Mailbox::<Producing>::new(name, clock.clone());
     let (own, cache) = (desk.clone(), heart.cache.clone());
     let hired = move || Producing::new(Arc::clone(&producer), own.clone(), cache.clone());
-    heart.supervisor.send(Hire::new(desk.clone(), hired)).await?;
-    Ok(desk)
-}
-
-async fn open(
-    heart: &Heart,
-    door: &Door,
-    routes: &Routes,
-    drain: Duration,
-    clock: &Clock,
-) -> Result<Mailbox<Listener>, Gone> {
-    let desk = Mailbox::<Listener>::new(door.name, clock.clone());
-    let (bound, plan) = door.plan(routes, drain);
-    let hired = move || Listener::new(bound.clone(), plan.clone());
     heart.supervisor.send(Hire::new(desk.clone(), hired)).await?;
     Ok(desk)
 }

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod account;
+pub mod admission;
 pub mod cache;
 pub mod clock;
 pub mod directory;
@@ -28,3 +29,4 @@ pub mod rest;
 mod sampling;
 pub mod supervisor;
 pub mod tls;
+pub mod validator;

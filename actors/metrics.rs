@@ -35,13 +35,22 @@ const QUERYING: &[f64] =
 const COMMITTING: &[f64] =
     &[0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
+/// Reading a directory: an idle interval takes a millisecond, the first read of a large forest
+/// minutes.
+const READING: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 120.0, 600.0];
+
+/// From a request to a push target to its word: a firewall next door, or a cloud that thinks.
+const REQUESTING: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
 /// Which buckets a histogram has, by the end of its name.
-const BUCKETS: [(&str, &[f64]); 5] = [
+const BUCKETS: [(&str, &[f64]); 7] = [
     ("handling_seconds", HANDLING),
     ("wait_seconds", WAITING),
     ("event_to_visible_seconds", VISIBLE),
     ("query_seconds", QUERYING),
     ("commit_seconds", COMMITTING),
+    ("read_seconds", READING),
+    ("request_seconds", REQUESTING),
 ];
 
 /// How often recorded values are put into their buckets. Until then each takes 8 bytes: at 100,000

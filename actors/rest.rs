@@ -2,6 +2,8 @@
 //! the server is, and its metrics.
 
 mod account;
+mod directories;
+mod directory;
 mod health;
 mod place;
 mod push_targets;
@@ -32,6 +34,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 pub use self::token::Token;
 use crate::cache::Cache;
+use crate::directory::{Book, Directories};
 use crate::happenings::{Happening, Responded};
 use crate::journal::Illness;
 use crate::mailbox::Mailbox;
@@ -79,6 +82,10 @@ pub struct Rest {
     pub draining: watch::Receiver<bool>,
     /// How the enforcement points are.
     pub points: PointsStatus,
+    /// What is known of users, devices and groups.
+    pub directory: Book,
+    /// Where that is read from.
+    pub directories: Directories,
     /// Those who are told without asking.
     pub targets: Targets,
     /// Reads the configuration anew.
@@ -105,6 +112,12 @@ fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
         .service(get("/stream", web::get().to(stream::stream)))
         .service(get("/producers", web::get().to(health::producers)))
         .service(get("/enforcement-points", web::get().to(health::enforcement_points)))
+        .service(get("/domains", web::get().to(directory::domains)))
+        .service(get("/users", web::get().to(directory::users)))
+        .service(get("/users/{name}/groups", web::get().to(directory::groups_of_user)))
+        .service(get("/devices", web::get().to(directory::devices)))
+        .service(get("/groups", web::get().to(directory::groups)))
+        .service(get("/directories", web::get().to(directories::list)))
         .service(get("/push-targets", web::get().to(push_targets::list)))
         .service(only(
             "POST",
@@ -199,6 +212,12 @@ async fn count(
         stream::stream,
         health::producers,
         health::enforcement_points,
+        directory::domains,
+        directory::users,
+        directory::groups_of_user,
+        directory::devices,
+        directory::groups,
+        directories::list,
         push_targets::list,
         push_targets::synchronise,
         push_targets::check,

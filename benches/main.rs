@@ -3,6 +3,7 @@
 
 mod contender;
 mod directory;
+mod edge;
 mod firewall;
 mod http;
 mod line;
@@ -74,6 +75,8 @@ enum Part {
     Stream,
     /// A million sessions: memory, reading all, asking for one.
     Sessions,
+    /// All sessions told to a Secure Edge.
+    Push,
     /// From an event to its visibility, at half load, with firewalls that poll.
     Visible,
 }

@@ -7,10 +7,12 @@ use std::time::Instant;
 
 use jiff::tz::TimeZone;
 use rollcall_config::{Environment, Settings, load};
+use rollcall_identity::directory::{Group, NetbiosNames};
 use rollcall_identity::{
-    ChangeLog, Event, Filter, Limits, Name, Origin, Producer, Request, Revision, Table, Timestamp,
+    Change, ChangeLog, Event, Filter, GroupSet, Limits, Name, Origin, Producer, Request, Revision,
+    Table, Timestamp,
 };
-use rollcall_wire::srx::{self, Dialect, Report};
+use rollcall_wire::srx::{self, Report, Speaker, Voice};
 use rollcall_wire::syslog::{Defaults, Message, Outcome, Reader, SenderClock, Template};
 
 use crate::line::{Line, Sort};
@@ -93,6 +95,8 @@ fn decisions(settings: &Settings) -> Vec<Cost> {
     let mut log = ChangeLog::new(1, Limits::default());
     let begun = &changes[..TIMES as usize];
     let noted = each(|at| log.apply(&begun[at as usize], seen));
+    let mut with_groups = ChangeLog::new(1, Limits::default());
+    grouped(begun).iter().for_each(|change| with_groups.apply(change, seen));
     let mut looked = 0;
     let look = each(|at| {
         looked += usize::from(log.get(events[at as usize].address, seen).is_some());
@@ -104,20 +108,64 @@ fn decisions(settings: &Settings) -> Vec<Cost> {
         ("noting a change in the log", noted),
         ("looking an address up", look),
         ("one report of a page of 1000, JSON", page(&log, seen)),
+        ("the same with 30 groups, of 5,000 sets", page(&with_groups, seen)),
     ]
 }
 
-/// Nanoseconds for each report of all pages of the log.
+/// So many different sets of groups, of so many groups each, are in use at once.
+const SETS: usize = 5000;
+const GROUPS: usize = 30;
+
+/// The changes of another log in which directories know everybody: 5,000 sets out of 500 groups, and
+/// neighbours seldom share one.
+fn grouped(changes: &[Change]) -> Vec<Change> {
+    let name = |text: String| Name::new(&text).expect("a word and a number are a name");
+    let group = |number: usize| Group {
+        name: name(format!("GG-Branch-Office-{number}")),
+        domain: name("corp.example.com".to_owned()),
+        dn: format!("CN=GG-Branch-Office-{number},OU=Groups,DC=corp,DC=example,DC=com").into(),
+        sid: None,
+    };
+    let groups: Vec<_> = (0..500).map(|number| Arc::new(group(number))).collect();
+    let set = |at: usize| {
+        let members = (0..GROUPS).map(|n| Arc::clone(&groups[(at * 7 + n * n) % groups.len()]));
+        GroupSet::new(members.collect())
+    };
+    let sets: Vec<_> = (0..SETS).map(set).collect();
+    let with_groups = |(at, change): (usize, &Change)| {
+        let mut change = change.clone();
+        if let Some(session) = &mut change.after {
+            let session = Arc::make_mut(session);
+            session.membership.user = Some(sets[at * 3779 % SETS].clone());
+        }
+        change
+    };
+    changes.iter().enumerate().map(with_groups).collect()
+}
+
+/// Nanoseconds for each report of all pages of the log, when they have been told once before.
 fn page(log: &ChangeLog, now: Timestamp) -> f64 {
-    let (filter, dialect) = (Filter::default(), Dialect::default());
-    let (mut cursor, mut reports, mut out) = (None, 0, Vec::new());
+    let mut voice = Voice::default();
+    tell(log, now, &mut voice);
     let begin = Instant::now();
+    tell(log, now, &mut voice);
+    begin.elapsed().as_nanos() as f64 / f64::from(TIMES)
+}
+
+/// Writes all pages of the log.
+fn tell(log: &ChangeLog, now: Timestamp, voice: &mut Voice) {
+    let (filter, netbios) = (Filter::default(), NetbiosNames::default());
+    let (mut cursor, mut reports, mut out) = (None, 0, Vec::new());
     loop {
         let page = log.read(&Request { cursor, since: None, filter: &filter, limit: 1000, now });
         let cookie = page.next.to_string();
         out.clear();
+        if !srx::told(&page.changes).all(|session| voice.knows(session)) {
+            srx::told(&page.changes).for_each(|session| voice.learn(session));
+        }
+        let told = page.changes.iter().map(Report::from);
         reports +=
-            srx::batch(&dialect, page.changes.iter().map(Report::from), &cookie, &mut out).reports;
+            srx::batch(Speaker { voice, netbios: &netbios }, told, &cookie, &mut out).reports;
         black_box(&out);
         if !page.more {
             break;
@@ -125,7 +173,6 @@ fn page(log: &ChangeLog, now: Timestamp) -> f64 {
         cursor = Some(page.next);
     }
     assert_eq!(reports, TIMES as usize, "a report is missing");
-    begin.elapsed().as_nanos() as f64 / f64::from(TIMES)
 }
 
 /// Nanoseconds of one time out of [`TIMES`].

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::Part;
 use crate::contender::{Contender, Kind, Rollcall, Stand};
+use crate::edge::Edge;
 use crate::line::{DISTINCT, Sort};
 use crate::process::{kernel_drops, wait_until};
 use crate::sender::{self, Pace};
@@ -30,6 +31,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Shares of the highest rate without loss, until one is held while firewalls ask: that rate was found
 /// without them.
 const HALF_LOAD: [f64; 4] = [0.5, 0.4, 0.3, 0.2];
+
+/// Changes in one request to a Secure Edge: the default.
+const BATCH: u32 = 1000;
 
 /// IP queries a second.
 const ASKED: f64 = 5000.0;
@@ -56,6 +60,7 @@ impl Suite<'_> {
             Part::Udp => self.udp(),
             Part::Stream => self.streams(),
             Part::Sessions => self.large_table(),
+            Part::Push => self.push(),
             Part::Visible => self.visible(),
         }
     }
@@ -158,6 +163,21 @@ impl Suite<'_> {
         self.table.note("IP query at 5000/s, HTTPS: p50", Unit::Milliseconds, half);
         let what = ("IP query at 5000/s, HTTPS: p99", "under 2 ms");
         self.table.note_with_aim(what, Unit::Milliseconds, most);
+        Ok(())
+    }
+
+    fn push(&mut self) -> io::Result<()> {
+        let edge = Edge::bind()?;
+        // Nobody answers there yet: all sessions are there before the first is told.
+        let server = Rollcall::start_with(self.stand, &edge.section(BATCH)?)?;
+        self.fill(&server)?;
+        let told = edge.synchronised()?;
+        if told.sessions < u64::from(self.sessions) {
+            return Err(io::Error::other(format!("{} of {} told", told.sessions, self.sessions)));
+        }
+        let rate = told.sessions as f64 / told.took.as_secs_f64();
+        let what = format!("{} sessions told to a Secure Edge, gzip, in {BATCH}s", self.sessions);
+        self.table.note_with_aim((what, "at least 50,000/s"), Unit::PerSecond, rate);
         Ok(())
     }
 

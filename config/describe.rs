@@ -3,12 +3,13 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use ipnet::IpNet;
+use rollcall_identity::directory::GroupFilter;
 use rollcall_identity::{Authority, Kind};
 
 use crate::leaf::{Bytes, Ranged};
 use crate::{
     ActiveDirectory, Enforcement, EventLog, Journal, JournalKind, Manner, Point, Settings,
-    SrxWebApi, Syslog, SyslogClient, Target, Tls,
+    SrxWebApi, Syslog, SyslogClient, Target, Tls, Validator,
 };
 
 impl Display for Settings {
@@ -59,6 +60,7 @@ impl Display for Settings {
             authority(f, &pusher.authority)?;
         }
         enforcement(f, &self.enforcement)?;
+        validator(f, &self.validator)?;
         self.push.iter().try_for_each(|each| target(f, each))?;
         let rest = &self.rest;
         writeln!(f, "rest         {} {}", rest.listen, protection(&rest.tls))?;
@@ -135,6 +137,19 @@ fn syslog_client(f: &mut Formatter<'_>, client: &SyslogClient) -> fmt::Result {
     authority(f, &client.authority)
 }
 
+fn validator(f: &mut Formatter<'_>, validator: &Validator) -> fmt::Result {
+    if validator.listen.is_empty() {
+        return writeln!(f, "validator    switched off");
+    }
+    let listen = listed(&validator.listen, "nowhere");
+    writeln!(f, "validator    {listen} {}", protection(&validator.tls))?;
+    validator.clients.iter().try_for_each(|client| {
+        let from = networks(&client.addresses, "nowhere");
+        let (name, id) = (&client.name, &client.client_id);
+        writeln!(f, "  {name}: from {from}, client id {id}, secret (hidden)")
+    })
+}
+
 fn enforcement(f: &mut Formatter<'_>, enforcement: &Enforcement) -> fmt::Result {
     let listen = listed(&enforcement.listen, "switched off");
     writeln!(f, "enforcement  {listen} {}", protection(&enforcement.tls))?;
@@ -157,6 +172,7 @@ fn point(f: &mut Formatter<'_>, point: &Point) -> fmt::Result {
     if let Ok(dialect) = toml::Value::try_from(&point.dialect) {
         writeln!(f, "    answered in {dialect}")?;
     }
+    groups(f, &point.groups)?;
     let hears = networks(&point.include, "every network");
     let domains = listed(&point.domains, "every domain");
     match networks(&point.exclude, "").as_str() {
@@ -167,6 +183,19 @@ fn point(f: &mut Formatter<'_>, point: &Point) -> fmt::Result {
         Some(push) => authority(f, push),
         None => writeln!(f, "    may push nothing"),
     }
+}
+
+fn groups(f: &mut Formatter<'_>, filter: &GroupFilter) -> fmt::Result {
+    let GroupFilter { names, bases, limit } = filter;
+    match (names.is_empty(), bases.is_empty()) {
+        (true, true) => write!(f, "    every group")?,
+        (false, true) => write!(f, "    groups {}", listed(names, ""))?,
+        (true, false) => write!(f, "    groups below {}", listed(bases, ""))?,
+        (false, false) => {
+            write!(f, "    groups {}, and below {}", listed(names, ""), listed(bases, ""))?;
+        }
+    }
+    writeln!(f, ", at most {limit}")
 }
 
 fn target(f: &mut Formatter<'_>, target: &Target) -> fmt::Result {

@@ -15,6 +15,7 @@ pub(crate) fn read(section: &Section<'_>) -> Dialect {
     Dialect {
         format: section.get("format").map_or(default.format, |Word(format)| format),
         user: section.get("user").map_or(default.user, |Word(user)| user),
+        domain: section.get("domain").map_or(default.domain, |Word(domain)| domain),
         time: section.get("time").map_or(default.time, |Word(time)| time),
         miss: section.get("miss").map_or(default.miss, |Word(miss)| miss),
         query_token: section.get("query_token").map_or(default.query_token, |Word(token)| token),

@@ -1,9 +1,11 @@
 //! The listener that firewalls ask and push to, and the firewalls that may.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rollcall_identity::directory::GroupFilter;
 use rollcall_identity::{Authority, Glob, Name};
 use rollcall_wire::ptim::Untimed;
 use rollcall_wire::srx::Dialect;
@@ -11,9 +13,9 @@ use rollcall_wire::srx::Dialect;
 use crate::authority::{self, FIREWALL};
 use crate::leaf::{Domain, UrlPath};
 use crate::listener::Transport;
-use crate::producers::ptim::{Login, untimed};
+use crate::producers::ptim::{Doorway, Login, untimed};
 use crate::section::Section;
-use crate::{HttpLimits, SecretHash, Tls, dialect};
+use crate::{HttpLimits, SecretHash, Tls, dialect, groups};
 
 /// The enforcement listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub struct Point {
     pub secret: SecretHash,
     /// How it asks and is answered.
     pub dialect: Dialect,
+    /// Which groups of the directory it hears of.
+    pub groups: GroupFilter,
     /// The domains whose users it hears of; empty means all.
     pub domains: Vec<Glob>,
     /// The networks it hears of; empty means all.
@@ -82,7 +86,11 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 84
 const CONNECTIONS: usize = 2048;
 
 /// A token is good for an hour unless told otherwise: after a changed secret an old one dies soon.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// How long it may be.
+pub(crate) const TOKEN_LIFETIMES: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
 
 impl Default for Lockout {
     fn default() -> Self {
@@ -91,7 +99,7 @@ impl Default for Lockout {
 }
 
 impl Lockout {
-    fn read(section: &Section<'_>) -> Self {
+    pub(crate) fn read(section: &Section<'_>) -> Self {
         let default = Self::default();
         let wait = Duration::from_millis(100)..=Duration::from_secs(3600);
         let lockout = Self {
@@ -123,13 +131,12 @@ impl Enforcement {
         if token_path == query_path {
             section.complain("token_path", "is the query_path too");
         }
-        let lifetimes = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
         Self {
             listen,
             tls: if insecure { Tls::Plain } else { tls },
             token_path,
             query_path,
-            token_lifetime: section.within("token_lifetime", TOKEN_LIFETIME, lifetimes),
+            token_lifetime: section.within("token_lifetime", TOKEN_LIFETIME, TOKEN_LIFETIMES),
             limits: section.section("limits", |limits| {
                 HttpLimits::read(limits, &HttpLimits::with_connections(CONNECTIONS))
             }),
@@ -141,8 +148,10 @@ impl Enforcement {
 
 impl Point {
     pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
-        let Login { name, addresses, client_id, secret } = Login::read(section);
+        let Login { name, addresses, client_id, secret } =
+            Login::read(section, Doorway::Enforcement);
         let dialect = section.section("dialect", dialect::read);
+        let groups = section.section("groups", groups::read);
         let (domains, include, exclude) = section.section("filter", |filter| {
             let domains: Vec<Glob> = filter.list("domains").unwrap_or_default();
             let include: Vec<IpNet> = filter.list("include").unwrap_or_default();
@@ -159,6 +168,7 @@ impl Point {
             client_id: client_id?,
             secret: secret?,
             dialect,
+            groups,
             domains,
             include,
             exclude,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
+use rollcall_identity::directory::Base;
 use rollcall_identity::logon::Role;
 use rollcall_identity::{Glob, Kind, Name};
 use strum::{IntoEnumIterator, VariantNames};
@@ -161,6 +162,16 @@ impl Leaf for Glob {
 
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         Self::new(text::<Self>(value)?).map_err(|why| why.to_string())
+    }
+}
+
+impl Leaf for Base {
+    const EXPECTED: &'static str =
+        "a distinguished name in quotes, such as OU=VPN,DC=corp,DC=example,DC=com";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        Self::new(text).map_err(|_| not::<Self>(text))
     }
 }
 

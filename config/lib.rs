@@ -15,6 +15,7 @@ mod describe;
 mod dialect;
 mod enforcement;
 mod file;
+mod groups;
 mod history;
 mod journal;
 mod leaf;
@@ -35,6 +36,7 @@ mod syslog;
 mod template;
 #[cfg(test)]
 mod tests;
+mod validator;
 
 pub use clients_file::{CLIENTS_FILE, NewPoint, NotAdded, add_point};
 pub use enforcement::{Enforcement, Lockout, Point};
@@ -60,3 +62,4 @@ pub use secret::{BadSecret, Secret, SecretHash};
 pub use settings::{Settings, load};
 pub use syslog::SHIPPED;
 pub use template::Template;
+pub use validator::{Validator, ValidatorClient};

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rollcall_identity::directory::GroupFilter;
 use rollcall_identity::{Filter, Glob, Name};
 
-use crate::file;
 use crate::leaf::{BaseUrl, Label};
 use crate::listener::{certificate_file, key_file};
 use crate::section::Section;
+use crate::{file, groups};
 
 /// Somebody who is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +83,8 @@ pub struct SrxWebApi {
     pub rate: u32,
     /// The most roles of a user; the firewall takes 200.
     pub roles: usize,
+    /// Which groups of the directory it is told.
+    pub groups: GroupFilter,
 }
 
 /// What Debian, Ubuntu, Alpine and Arch keep the authorities of the web in.
@@ -222,6 +225,7 @@ impl SrxWebApi {
         // An SRX300 keeps up with some hundred entries a second beside its own work.
         let rate = section.within("rate", 200, 1..=100_000);
         let roles = section.within("roles", 200, 0..=200);
-        Some(Self { user: user?, password: password?, rate, roles })
+        let groups = section.section("groups", groups::read);
+        Some(Self { user: user?, password: password?, rate, roles, groups })
     }
 }

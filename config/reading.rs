@@ -62,7 +62,7 @@ pub(crate) struct Reading<'e> {
 impl<'e> Reading<'e> {
     pub(crate) fn new(environment: &'e Environment) -> Self {
         // A producer's actor has the producer's name, and these are there already.
-        let own = ["supervisor", "cache", "query", "enforcement", "rest"];
+        let own = ["supervisor", "cache", "query", "enforcement", "validator", "rest"];
         let reserved = own
             .map(|name| (("producer".to_owned(), name.to_owned()), "Rollcall itself".to_owned()));
         Self {

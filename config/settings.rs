@@ -10,7 +10,7 @@ use crate::section::Section;
 use crate::template::Templates;
 use crate::{
     ActiveDirectory, Enforcement, EventLog, History, Journal, Log, Point, Problem, Problems, Ptim,
-    REFERENCE, Rest, Syslog, Target, Tls, clients_file, file, rules,
+    REFERENCE, Rest, Syslog, Target, Tls, Validator, clients_file, file, rules,
 };
 
 /// Everything that Rollcall is configured with. Sections compare, so that a reload restarts only
@@ -37,6 +37,8 @@ pub struct Settings {
     pub ptim: Ptim,
     /// The listener of the firewalls.
     pub enforcement: Enforcement,
+    /// The listener of those who validate.
+    pub validator: Validator,
     /// Those who are told without asking.
     pub push: Vec<Target>,
     /// The listener of the administrators.
@@ -49,10 +51,11 @@ impl Settings {
     /// The listeners whose secrets and users can be read on the way: plain HTTP because `insecure`
     /// was written, and not the administrators' on loopback, which nobody else can read.
     pub fn insecure_listeners(&self) -> Vec<&'static str> {
-        let Self { enforcement, rest, .. } = self;
+        let Self { enforcement, validator, rest, .. } = self;
         let local = rest.listen.ip().to_canonical().is_loopback();
         let open = [
             ("enforcement", enforcement.tls == Tls::Plain && !enforcement.listen.is_empty()),
+            ("validator", validator.tls == Tls::Plain && !validator.listen.is_empty()),
             ("rest", rest.tls == Tls::Plain && !local),
         ];
         open.into_iter().filter(|(_, insecure)| *insecure).map(|(name, _)| name).collect()
@@ -124,6 +127,7 @@ impl Settings {
             event_log: section.sections("event_log", EventLog::read),
             ptim: section.section("ptim", Ptim::read),
             enforcement: section.section("enforcement", Enforcement::read),
+            validator: section.section("validator", Validator::read),
             push: section.section("push", |push| Target::all(push, &data)),
             rest: section.section("rest", |rest| Rest::read(rest, &data)),
             log: section.section("log", Log::read),

@@ -281,9 +281,11 @@ fn check_shows_what_is_resolved() {
     for line in [
         "enforcement  [::]:443 HTTPS, certificate ",
         "  campus-fw: from 10.0.0.1/32, 10.0.0.2/32, client id campus-fw, secret (hidden)",
-        "    answered in { format = \"xml\", miss = \"empty\", ",
+        "    answered in { domain = \"dns\", format = \"xml\", miss = \"empty\", ",
+        "    every group, at most 200\n",
         "    hears of clinic.example.edu, *.clinic.example.edu, every network\n",
         "    may push nothing",
+        "validator    switched off\n",
         "rest         10.0.0.10:8514 HTTPS, certificate ",
         "log          json, warn",
     ] {

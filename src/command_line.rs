@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod directory;
 mod events;
+mod groups;
 mod health;
 mod journal;
 mod output;
@@ -73,6 +74,10 @@ enum Command {
     Producers,
     /// List the firewalls that may ask, and how far each of them is.
     EnforcementPoints,
+    /// List those who are told without asking, and how far each of them is.
+    PushTargets(health::Targets),
+    /// List the groups of a user, nested ones included, or tell why a user is in one.
+    Groups(groups::Groups),
     /// List the actors, with their mailboxes and restarts.
     Actors,
     /// Let the server read its configuration anew: all of it is put in force, or nothing.
@@ -174,6 +179,8 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Tail(tail)) => tail.run(&server()?, output),
         Some(Command::Producers) => health::producers(&server()?, output),
         Some(Command::EnforcementPoints) => health::points(&server()?, output),
+        Some(Command::PushTargets(targets)) => targets.run(&server()?, output),
+        Some(Command::Groups(groups)) => groups.run(&server()?, output),
         Some(Command::Actors) => health::actors(&server()?, output),
         Some(Command::Reload) => health::reload(&server()?, output),
         Some(Command::Client(client)) => client.run(config.as_deref(), &reach, output),

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use crate::harness::{Authority, Controller, PASSWORD};
 
+mod firewall;
 mod following;
 
 /// A folder with a configuration that reads the controller, and its password.

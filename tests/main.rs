@@ -21,3 +21,4 @@ mod security;
 mod srx;
 mod syslog;
 mod tidy;
+mod validator;

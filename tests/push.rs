@@ -45,6 +45,15 @@ fn status(server: &Server) -> Value {
     server.get("/api/v1/push-targets").json()[0].clone()
 }
 
+/// Waits until the target has acknowledged everything, and says how it is then.
+#[track_caller]
+fn rested(server: &Server) -> Value {
+    until("it is at rest", || {
+        let said = status(server);
+        (said["state"] == "following" && said["lag_changes"] == 0).then_some(said)
+    })
+}
+
 /// Waits until the target holds exactly the server's table.
 #[track_caller]
 fn agree(server: &Server, edge: &SecureEdge) {
@@ -72,10 +81,7 @@ fn a_new_target_is_onboarded_synchronised_and_told_what_is_new() {
         &std::fs::metadata(&credentials).unwrap().permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
-    let said = until("it is at rest", || {
-        let said = status(&server);
-        (said["state"] == "following" && said["lag_changes"] == 0).then_some(said)
-    });
+    let said = rested(&server);
     assert_eq!((&said["kind"], &said["last_error"]), (&json!("secure_edge"), &Value::Null));
     assert!(said["reports"].as_u64() >= Some(21) && said["bytes"].as_u64() > Some(100), "{said}");
     let labels = [("target", "edge"), ("outcome", "accepted")];
@@ -227,17 +233,47 @@ fn a_certificate_of_somebody_else_is_told_nothing() {
 }
 
 #[test]
-fn a_server_that_is_started_again_goes_on_without_onboarding_and_ends_what_it_does_not_know() {
+fn a_server_that_is_killed_goes_on_where_the_target_acknowledged() {
+    let (edge, server) = pushing("");
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "alice", "10.1.13.1");
+    up(&mut firewall, "carol", "10.1.13.2");
+    agree(&server, &edge);
+    // The token is used up and thrown away.
+    std::fs::remove_file(server.setup().folder().join("edge.token")).unwrap();
+    let before = edge.holds().batches.len();
+    let server = server.killed_and_started();
+    let mut firewall = server.client("campus-fw");
+    down(&mut firewall, "carol", "10.1.13.2");
+    up(&mut firewall, "bob", "10.1.13.3");
+    agree(&server, &edge);
+    assert_eq!(table(&server).len(), 2, "alice was not forgotten");
+    assert_eq!(edge.holds().synchronised, 1);
+    let told = edge.holds().batches[before..].concat();
+    assert!(told.iter().all(|(address, _)| address != "10.1.13.1"), "told again: {told:?}");
+    server.stop();
+}
+
+#[test]
+fn a_target_that_was_set_back_to_an_older_state_is_told_what_came_since() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
     agree(&server, &edge);
-    // The token is used up and thrown away.
-    std::fs::remove_file(server.setup().folder().join("edge.token")).unwrap();
-    let server = server.killed_and_started();
-    let mut firewall = server.client("campus-fw");
+    let (position, sessions) = {
+        let edge = edge.holds();
+        (edge.position.clone(), edge.sessions.clone())
+    };
     up(&mut firewall, "bob", "10.1.13.2");
+    down(&mut firewall, "alice", "10.1.13.1");
     agree(&server, &edge);
+    {
+        let mut edge = edge.holds();
+        (edge.position, edge.sessions) = (position, sessions);
+    }
+    up(&mut firewall, "carol", "10.1.13.3");
+    agree(&server, &edge);
+    assert_eq!(edge.holds().synchronised, 1, "its old position was good enough");
     server.stop();
 }
 
@@ -287,6 +323,14 @@ fn a_firewall_in_clearpass_mode_holds_the_servers_table() {
         let users: Vec<_> = table.users.values().cloned().collect();
         (users == ["r&d<b>", "dave"]).then_some(())
     });
+    // It cannot be asked where it is: what it acknowledged is known from the disk.
+    rested(&server);
+    let posts = lab.table().posts.len();
+    let server = server.restart();
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "erin", "10.1.13.5");
+    until("only news arrive", || (lab.table().users.len() == 3).then_some(()));
+    assert_eq!(lab.table().posts[posts..], [1]);
     let log = server.stop();
     assert!(!log.contains(CLEARPASS_PASSWORD));
 }

@@ -6,17 +6,18 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
+use rollcall_identity::directory::NetbiosNames;
 use rollcall_identity::{
     Address, Filter, Glob, Name, Page, Principal, Revision, Session, Timestamp,
 };
 use rollcall_wire::http::Request;
-use rollcall_wire::srx::{self, Answer, Asked, Question, Report, Scope};
+use rollcall_wire::srx::{self, Answer, Asked, DomainForm, Question, Report, Scope, Speaker};
 
 use super::cookie::{Cookie, Reading};
 use super::points::{Asks, Client};
-use super::refused::Refused;
 use super::tally::Knows;
 use super::{Enforcement, Visit};
+use crate::admission::Refused;
 use crate::clock::Clock;
 use crate::happenings::{Answered, Happening, Resynced};
 use crate::query::{Look, Read, Search};
@@ -66,7 +67,8 @@ impl Enforcement {
         };
         client.tally.answered(answer.reports);
         let (point, took): (_, Duration) = (client.name.as_str(), began.elapsed());
-        Answered { point, kind, reports: answer.reports, took }.emit();
+        let Answer { reports, roles_left_out, .. } = answer;
+        Answered { point, kind, reports, roles_left_out, took }.emit();
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
         let mut response = HttpResponse::build(status);
         response.content_type(asks.dialect.content_type());
@@ -88,7 +90,7 @@ impl Enforcement {
         // them. Were it refused, it would be sent again for ever.
         let cookie = cookie.map(|cookie| cookie.parse().unwrap_or(Cookie::FOREIGN));
         let since = since.filter(|_| cookie.is_none());
-        let reading = Reading::new(cookie, filter);
+        let reading = Reading::new(cookie, filter, asks.voice.wording);
         let (cursor, asked) = (reading.cursor, reading.asked());
         let mut page = self.page(Read { cursor, since, filter: asked, limit }).await?;
         let next = reading.told(&mut page, self.points.now());
@@ -98,8 +100,9 @@ impl Enforcement {
         let knows = if page.more { Knows::Part } else { Knows::Everything };
         client.tally.told(page.next.revision, knows, self.points.now());
         client.tally.measure_lag(self.points.newest());
-        let reports = page.changes.iter().map(Report::from);
-        Ok(srx::batch(&asks.dialect, reports, &next.to_string(), out))
+        let (sessions, reports) = (srx::told(&page.changes), page.changes.iter().map(Report::from));
+        let cookie = next.to_string();
+        Ok(self.speak(asks, sessions, |speaker| srx::batch(speaker, reports, &cookie, out)))
     }
 
     /// The next page in which there is something, or the last one.
@@ -127,7 +130,8 @@ impl Enforcement {
         let found = self.query.send(Look(address)).await?;
         let found = found.filter(|session| asks.filter.admits(session));
         let asked = Asked { address, now: visit.now };
-        Ok(srx::ip(&asks.dialect, asked, found.as_ref(), out))
+        let told = found.as_deref().into_iter();
+        Ok(self.speak(asks, told, |speaker| srx::ip(speaker, asked, found.as_ref(), out)))
     }
 
     async fn user(
@@ -137,8 +141,11 @@ impl Enforcement {
         out: &mut Vec<u8>,
     ) -> Result<Answer, Refused> {
         let filter = Arc::clone(&asks.filter);
+        // Sessions have the canonical name of whoever a directory knows.
+        let known = self.directory.read().resolve(&principal).map(|known| known.principal);
         let wanted = move |session: &Session| {
-            let is_them = |other: &Principal| other.agrees_with(&principal);
+            let is_known = |other: &Principal| known.as_ref().is_some_and(|k| k.is_called(other));
+            let is_them = |other: &Principal| other.agrees_with(&principal) || is_known(other);
             session.principal.as_ref().is_some_and(is_them) && filter.admits(session)
         };
         let wanted: Arc<dyn Fn(&Session) -> bool + Send + Sync> = Arc::new(wanted);
@@ -151,7 +158,23 @@ impl Enforcement {
             sessions.extend(found.sessions);
             after = found.next;
         }
-        Ok(srx::user(&asks.dialect, sessions.iter().map(|session| &**session), out))
+        let told = sessions.iter().map(|session| &**session);
+        Ok(self.speak(asks, told.clone(), |speaker| srx::user(speaker, told, out)))
+    }
+
+    /// Has an answer that tells of these sessions written as the point is spoken to.
+    fn speak<'s>(
+        &self,
+        asks: &Asks,
+        sessions: impl Iterator<Item = &'s Session> + Clone,
+        write: impl FnOnce(Speaker<'_>) -> Answer,
+    ) -> Answer {
+        let netbios = match asks.dialect.domain {
+            DomainForm::Dns => NetbiosNames::default(),
+            DomainForm::Netbios => self.directory.read().domains().into_iter().collect(),
+        };
+        let voice = asks.voice.for_sessions(sessions);
+        write(Speaker { voice: &voice, netbios: &netbios })
     }
 }
 

@@ -6,8 +6,8 @@
 //! nobody tells the end of those that only the old filter admitted, or of whoever has their address
 //! since. A firewall would serve the rights of a user who left for as long as it keeps an entry.
 //!
-//! So a cookie is `cursor~fingerprint`, the fingerprint being that of the filter in force. Shown
-//! under another filter, everything is told once more, from the first change on: who is admitted as
+//! So a cookie is `cursor~fingerprint`, the fingerprint being that of the filter in force, and of the
+//! words in which sessions are told: which groups, what domains are called. Shown under another one, everything is told once more, from the first change on: who is admitted as
 //! a login, and everybody else as a logout of the address without a name. The old filter is not
 //! known any more (Rollcall may have been restarted), so this says logout of addresses that the
 //! firewall never heard of, which does nothing there. Until that reading has come to its end the
@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 use rollcall_identity::{Cause, Change, Cursor, Effect, Filter, Page, Session, Timestamp};
 use sha2::{Digest, Sha256};
+
+use super::voices::Wording;
 
 /// A firewall's place, as it is handed out. Opaque to the firewall, safe in URLs and headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,14 +78,14 @@ impl FromStr for Cookie {
     }
 }
 
-/// One filter among all: alike for filters that admit the same by the same words, in any order and
-/// on every computer.
+/// One filter with its wording among all: alike for filters that admit the same by the same words,
+/// in any order and on every computer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Fingerprint(u64);
 
 impl Fingerprint {
-    fn of(filter: &Filter) -> Self {
-        let mut parts = Vec::new();
+    fn of(filter: &Filter, Wording(wording): Wording) -> Self {
+        let mut parts = Vec::from_iter(wording);
         let mut rest = Some(filter);
         while let Some(part) = rest {
             let admits_all =
@@ -120,14 +122,18 @@ fn part_of_filter(part: &Filter) -> [u8; 32] {
     for mut list in [domains, include, exclude] as [Vec<String>; 3] {
         list.sort_unstable();
         list.dedup();
-        // Each length first, or else two lists could be read as other two.
-        hash.update((list.len() as u64).to_be_bytes());
-        for item in list {
-            hash.update((item.len() as u64).to_be_bytes());
-            hash.update(item);
-        }
+        enter_list(&mut hash, list);
     }
     hash.finalize().into()
+}
+
+/// Each length first, or else two lists could be read as other two.
+pub(super) fn enter_list(hash: &mut Sha256, list: Vec<String>) {
+    hash.update((list.len() as u64).to_be_bytes());
+    for item in list {
+        hash.update((item.len() as u64).to_be_bytes());
+        hash.update(item);
+    }
 }
 
 /// How one request for a batch is answered.
@@ -143,9 +149,9 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Goes on from `cookie`, under the filter that is in force now.
-    pub(super) fn new(cookie: Option<Cookie>, filter: Arc<Filter>) -> Self {
-        let fingerprint = Fingerprint::of(&filter);
+    /// Goes on from `cookie`, under the filter and in the words that are in force now.
+    pub(super) fn new(cookie: Option<Cookie>, filter: Arc<Filter>, wording: Wording) -> Self {
+        let fingerprint = Fingerprint::of(&filter, wording);
         let refiltered = cookie.is_some_and(|cookie| cookie.filter != Some(fingerprint));
         let (cursor, pass) = match cookie {
             None => (None, Pass::News),

@@ -2,30 +2,28 @@
 //! them is. Shared by everything that answers, and replaced as a whole by a reload.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use ipnet::IpNet;
-use rollcall_config::{Enforcement, Point, Ptim, Pusher, SecretHash};
+use rollcall_config::{Enforcement, Lockout, Point, Ptim, Pusher, SecretHash};
 use rollcall_identity::{Filter, Name, Origin, Producer, Revision, Timestamp};
 use rollcall_wire::ptim::Untimed;
-use rollcall_wire::srx::{Dialect, QueryToken};
+use rollcall_wire::srx::{Dialect, QueryToken, Voice};
 use tokio::sync::watch;
 
-use super::lockout::Failures;
-use super::secret::Checker;
 use super::tally::{PointStatus, Role, Tally};
-use super::tokens::Tokens;
+use super::voices::SharedVoice;
+use crate::admission::{Admission, Applicant, Register};
 use crate::clock::Clock;
 use crate::happenings::{Happening, PointKnown};
 
 /// Everybody who may log in, and what is known of them.
 pub struct Points {
     roster: ArcSwap<Roster>,
-    pub(super) tokens: Mutex<Tokens>,
-    pub(super) failures: Mutex<Failures>,
-    pub(super) checker: Checker,
+    pub(super) admission: Admission,
     newest: watch::Receiver<Revision>,
     clock: Clock,
 }
@@ -52,6 +50,7 @@ pub(super) struct Client {
 /// What an enforcement point may hear, and how.
 pub(super) struct Asks {
     pub(super) dialect: Dialect,
+    pub(super) voice: Arc<SharedVoice>,
     pub(super) filter: Arc<Filter>,
 }
 
@@ -77,9 +76,7 @@ impl Points {
         roster.introduce();
         Self {
             roster: ArcSwap::from_pointee(roster),
-            tokens: Mutex::default(),
-            failures: Mutex::default(),
-            checker: Checker::new(),
+            admission: Admission::new(clock.clone()),
             newest,
             clock,
         }
@@ -92,9 +89,7 @@ impl Points {
         let roster = Arc::new(Roster::new(enforcement, ptim, Some(&before)));
         roster.introduce();
         self.roster.store(Arc::clone(&roster));
-        self.checker.forget();
-        locked(&self.tokens)
-            .revoke(|id, secret| roster.client(id).is_some_and(|client| client.secret == *secret));
+        self.admission.govern(&*roster);
     }
 
     /// How everybody is doing, in the order of their names.
@@ -131,11 +126,6 @@ impl Points {
     }
 }
 
-/// What a thread that panicked left locked is whole: no lock here is held over more than one step.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Roster {
     fn new(enforcement: &Enforcement, ptim: &Ptim, before: Option<&Self>) -> Self {
         let tally = |name: &Name| {
@@ -144,10 +134,12 @@ impl Roster {
             });
             kept.unwrap_or_else(|| Arc::new(Tally::new(name)))
         };
-        let points = enforcement
-            .points
-            .iter()
-            .map(|point| (point.client_id.clone(), Client::point(point, ptim, tally(&point.name))));
+        let mut voices = Vec::new();
+        let points = enforcement.points.iter().map(|point| {
+            let voice = Voice::new(point.dialect.clone(), point.groups.clone());
+            let voice = SharedVoice::among(&mut voices, voice);
+            (point.client_id.clone(), Client::point(point, ptim, tally(&point.name), voice))
+        });
         let pushers = ptim.clients.iter().map(|pusher| {
             (pusher.client_id.clone(), Client::pusher(pusher, ptim, tally(&pusher.name)))
         });
@@ -169,14 +161,42 @@ impl Roster {
     pub(super) fn knows(&self, source: IpAddr) -> bool {
         self.by_id.values().any(|client| client.may_come_from(source))
     }
+}
 
-    pub(super) fn client(&self, id: &str) -> Option<&Arc<Client>> {
+impl Register for Roster {
+    type Client = Client;
+
+    fn client(&self, id: &str) -> Option<&Arc<Client>> {
         self.by_id.get(id)
+    }
+
+    fn token_lifetime(&self) -> Duration {
+        self.settings.token_lifetime
+    }
+
+    fn lockout(&self) -> &Lockout {
+        &self.settings.lockout
+    }
+}
+
+impl Applicant for Client {
+    fn secret(&self) -> &SecretHash {
+        &self.secret
+    }
+
+    fn may_come_from(&self, source: IpAddr) -> bool {
+        self.addresses.iter().any(|network| network.contains(&source))
+    }
+
+    /// Only where its dialect needs that.
+    fn may_show_in_query(&self) -> bool {
+        let asks = self.asks.as_ref();
+        asks.is_some_and(|asks| asks.dialect.query_token == QueryToken::Accepted)
     }
 }
 
 impl Client {
-    fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>) -> Self {
+    fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>, voice: Arc<SharedVoice>) -> Self {
         let mut filter = Filter::default();
         filter.domains.clone_from(&point.domains);
         filter.include.clone_from(&point.include);
@@ -190,7 +210,7 @@ impl Client {
             name: point.name.clone(),
             secret: point.secret.clone(),
             addresses: point.addresses.clone(),
-            asks: Some(Asks { dialect: point.dialect.clone(), filter: Arc::new(filter) }),
+            asks: Some(Asks { dialect: point.dialect.clone(), voice, filter: Arc::new(filter) }),
             pushes: point.push.is_some().then(pushing),
             tally,
         }
@@ -213,16 +233,6 @@ impl Client {
 
     fn role(&self) -> Role {
         if self.asks.is_some() { Role::EnforcementPoint } else { Role::Pusher }
-    }
-
-    /// Whether its token may stand in the query: only where its dialect needs that.
-    pub(super) fn may_show_in_query(&self) -> bool {
-        let asks = self.asks.as_ref();
-        asks.is_some_and(|asks| asks.dialect.query_token == QueryToken::Accepted)
-    }
-
-    pub(super) fn may_come_from(&self, source: IpAddr) -> bool {
-        self.addresses.iter().any(|network| network.contains(&source))
     }
 }
 

@@ -8,8 +8,8 @@ use rollcall_wire::ptim::{self, BadPush, Problem};
 use serde::Serialize;
 
 use super::points::Client;
-use super::refused::Refused;
 use super::{Enforcement, Visit};
+use crate::admission::Refused;
 use crate::cache::Receipt;
 use crate::producers::Harvest;
 

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use rollcall_identity::{Name, Revision, Timestamp};
 use serde::Serialize;
 
-use super::points::locked;
+use crate::admission::locked;
 use crate::happenings::{Happening, Lagging};
 
 /// How one enforcement point, or one program that pushes, is doing.

@@ -2,6 +2,7 @@
 //! as a firewall asks.
 
 mod asking;
+mod groups;
 pub(super) mod house;
 mod login;
 mod pushing;

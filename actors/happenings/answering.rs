@@ -149,18 +149,41 @@ pub(crate) struct Answered<'a> {
     pub point: &'a str,
     pub kind: &'static str,
     pub reports: usize,
+    pub roles_left_out: usize,
     pub took: Duration,
 }
 
 impl Happening for Answered<'_> {
     fn emit(self) {
-        let Self { point, kind, reports, took } = self;
+        let Self { point, kind, reports, roles_left_out, took } = self;
         let label = point.to_owned();
         counter!("rollcall_answering_queries_total", "point" => label.clone(), "kind" => kind)
             .increment(1);
-        counter!("rollcall_answering_reports_total", "point" => label).increment(reports as u64);
+        counter!("rollcall_answering_reports_total", "point" => label.clone())
+            .increment(reports as u64);
+        counter!("rollcall_answering_roles_left_out_total", "point" => label)
+            .increment(roles_left_out as u64);
         histogram!("rollcall_answering_query_seconds", "kind" => kind).record(took);
-        trace!(point, kind, reports, ?took, "answered");
+        trace!(point, kind, reports, roles_left_out, ?took, "answered");
+    }
+}
+
+/// A request on the validator listener was answered or refused.
+pub(crate) struct Validated<'a> {
+    pub client: &'a str,
+    pub kind: &'static str,
+    pub outcome: &'static str,
+}
+
+impl Happening for Validated<'_> {
+    fn emit(self) {
+        let Self { client, kind, outcome } = self;
+        counter!(
+            "rollcall_answering_validations_total",
+            "client" => client.to_owned(), "kind" => kind, "outcome" => outcome
+        )
+        .increment(1);
+        trace!(client, kind, outcome, "validator asked");
     }
 }
 

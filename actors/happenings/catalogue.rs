@@ -373,6 +373,20 @@ const PARTICULAR: &[Row] = &[
         "Reports in those answers",
     ),
     (
+        "rollcall_answering_roles_left_out_total",
+        Counter,
+        Unit::Count,
+        &["point"],
+        "Groups that those reports leave out because somebody has more than go out",
+    ),
+    (
+        "rollcall_answering_validations_total",
+        Counter,
+        Unit::Count,
+        &["client", "kind", "outcome"],
+        "Requests on the validator listener about a user, group, device, or none: valid, unknown, listed, or why they were refused",
+    ),
+    (
         "rollcall_answering_query_seconds",
         Histogram,
         Unit::Seconds,

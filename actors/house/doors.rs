@@ -40,7 +40,7 @@ impl Obstacle {
         }
     }
 
-    fn wrong(who: &dyn std::fmt::Display, error: &BadTls) -> Self {
+    pub(super) fn wrong(who: &dyn std::fmt::Display, error: &BadTls) -> Self {
         Self::Wrong(format!("{who}: {error}"))
     }
 }
@@ -92,6 +92,21 @@ impl Door {
         }
         let (listen, limits) = (section.listen.clone(), section.limits.clone());
         Self::bind("enforcement", (listen, &section.tls, limits), (&settings.data, clock), before)
+            .map(Some)
+    }
+
+    /// The door of those who validate; `None` when none is configured.
+    pub(super) fn validator(
+        settings: &Settings,
+        clock: &Clock,
+        before: Option<&Self>,
+    ) -> Result<Option<Self>, Obstacle> {
+        let section = &settings.validator;
+        if section.listen.is_empty() {
+            return Ok(None);
+        }
+        let (listen, limits) = (section.listen.clone(), section.limits.clone());
+        Self::bind("validator", (listen, &section.tls, limits), (&settings.data, clock), before)
             .map(Some)
     }
 

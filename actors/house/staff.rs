@@ -9,7 +9,9 @@ use rollcall_identity::Name;
 
 use super::doors::{self, Certificate, Listening, Obstacle};
 use crate::clock::Clock;
+use crate::directory::Book;
 use crate::mailbox::Mailbox;
+use crate::producers::active_directory::{ActiveDirectory, Teaching};
 use crate::producers::event_log::{EventLog, Source};
 use crate::producers::syslog::Syslog;
 use crate::producers::{Producer, Producing};
@@ -25,6 +27,7 @@ pub(super) struct Recruit {
 #[derive(Clone)]
 enum Trade {
     Syslog(Arc<Syslog>),
+    ActiveDirectory(Arc<ActiveDirectory>),
     EventLog(Arc<EventLog>),
 }
 
@@ -32,6 +35,7 @@ enum Trade {
 #[derive(Clone, PartialEq)]
 enum MadeFrom {
     Syslog(Box<config::Syslog>, Certificate),
+    ActiveDirectory(Box<config::ActiveDirectory>, Certificate),
     EventLog(Box<Source>),
 }
 
@@ -53,7 +57,16 @@ impl Recruit {
     pub(super) fn producer(&self) -> Arc<dyn Producer> {
         match &self.trade {
             Trade::Syslog(syslog) => Arc::clone(syslog) as _,
+            Trade::ActiveDirectory(directory) => Arc::clone(directory) as _,
             Trade::EventLog(log) => Arc::clone(log) as _,
+        }
+    }
+
+    /// The directory that it reads, when it reads one.
+    pub(super) fn directory(&self) -> Option<&Arc<ActiveDirectory>> {
+        match &self.trade {
+            Trade::ActiveDirectory(directory) => Some(directory),
+            Trade::Syslog(_) | Trade::EventLog(_) => None,
         }
     }
 
@@ -62,7 +75,7 @@ impl Recruit {
         let named = |(scheme, address)| Listening { name: name.to_string(), scheme, address };
         match &self.trade {
             Trade::Syslog(syslog) => syslog.listening().into_iter().map(named).collect(),
-            Trade::EventLog(_) => Vec::new(),
+            Trade::ActiveDirectory(_) | Trade::EventLog(_) => Vec::new(),
         }
     }
 
@@ -73,10 +86,11 @@ impl Recruit {
 }
 
 /// Draws the producers of the settings that are not at work as they are wanted: on the sockets of
-/// those at work, where the addresses stay. Everything that cannot be had is told to `obstacle`.
+/// those at work, where the addresses stay. Directories enter what they say into `book`. Everything
+/// that cannot be had is told to `obstacle`.
 pub(super) fn draw(
     settings: &Settings,
-    clock: &Clock,
+    (clock, book): (&Clock, &Book),
     staff: &Staff,
     mut obstacle: impl FnMut(Obstacle),
 ) -> Recruits {
@@ -95,6 +109,22 @@ pub(super) fn draw(
             Err(error) => obstacle(error),
         }
     }
+    for section in &settings.active_directory {
+        let authority: Vec<_> = section.ca.iter().collect();
+        let digest = doors::digest(&authority);
+        let made_from = MadeFrom::ActiveDirectory(Box::new(section.clone()), digest);
+        if staff.get(&section.name).is_some_and(|e| e.recruit.made_from == made_from) {
+            continue;
+        }
+        let learner = Arc::new(Teaching::new(section, book.clone()));
+        match ActiveDirectory::new(section, learner, clock.clone()) {
+            Ok(directory) => {
+                let trade = Trade::ActiveDirectory(Arc::new(directory));
+                recruits.insert(section.name.clone(), Recruit { trade, made_from });
+            }
+            Err(error) => obstacle(Obstacle::wrong(&section.name, &error)),
+        }
+    }
     for source in settings.event_log.iter().flat_map(Source::all) {
         let (name, made_from) =
             (source.name().clone(), MadeFrom::EventLog(Box::new(source.clone())));
@@ -108,19 +138,27 @@ pub(super) fn draw(
 
 /// The names of those at work whom the settings do not know any more.
 pub(super) fn gone(settings: &Settings, staff: &Staff) -> Vec<Name> {
-    let logs = || settings.event_log.iter().flat_map(|section| &section.sources);
-    let wanted = |name: &Name| {
-        settings.syslog.iter().any(|section| section.name == *name)
-            || logs().any(|source| source.name == *name)
-    };
-    staff.keys().filter(|name| !wanted(name)).cloned().collect()
+    let syslog = settings.syslog.iter().map(|section| &section.name);
+    let directories = settings.active_directory.iter().map(|section| &section.name);
+    let logs = settings.event_log.iter().flat_map(|section| &section.sources);
+    let logs = logs.map(|source| &source.name);
+    let wanted: Vec<&Name> = syslog.chain(directories).chain(logs).collect();
+    staff.keys().filter(|name| !wanted.contains(name)).cloned().collect()
 }
 
 impl Employed {
+    /// Takes out of `book` what only this one knows. What sessions say stays as it is.
+    pub(super) fn forget(&self, book: &Book) {
+        if let MadeFrom::ActiveDirectory(section, _) = &self.recruit.made_from {
+            // One that never could be read has entered nothing.
+            let _ = book.write().forget(&section.domain);
+        }
+    }
+
     fn syslog(&self) -> Option<&Syslog> {
         match &self.recruit.trade {
             Trade::Syslog(syslog) => Some(syslog),
-            Trade::EventLog(_) => None,
+            Trade::ActiveDirectory(_) | Trade::EventLog(_) => None,
         }
     }
 }

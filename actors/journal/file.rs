@@ -1,5 +1,7 @@
 //! A file of the journal as SQLite knows it: how it is made, opened, and recognised.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -64,6 +66,8 @@ impl About {
 /// Makes an empty file that counts only as a whole, and gets its name when it is on the disk.
 pub(super) fn create(path: &Path) -> Result<Connection, Damage> {
     let sql = Connection::open(path)?;
+    // SQLite gives what it keeps beside a file the same mode.
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
     sql.execute_batch(
         "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;",
     )?;

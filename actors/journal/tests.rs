@@ -7,6 +7,7 @@ mod reading;
 mod recalling;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
@@ -249,6 +250,10 @@ fn what_was_committed_is_there_after_a_crash_and_goes_on_in_the_same_epoch() {
     // Appended and not committed: it was never acknowledged.
     life.journal.append(&[login("mallory", 3, 3000)], Some(&read(b"too far"))).unwrap();
     let before = life.state();
+    for file in shelf.files("events-") {
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: who was where is nobody else's", file.display());
+    }
     drop(life);
     let mut life = shelf.begin();
     assert_eq!(life.state(), before);

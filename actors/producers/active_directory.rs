@@ -11,6 +11,7 @@ mod reading;
 mod seal;
 mod servers;
 mod status;
+mod teaching;
 mod test_run;
 mod tls;
 mod watching;
@@ -31,6 +32,7 @@ pub use self::failure::{Failure, Stage};
 use self::reading::Reader;
 use self::status::Board;
 pub use self::status::{LastRead, State, Status};
+pub(crate) use self::teaching::Teaching;
 pub use self::test_run::{Report, test};
 use super::{Outlet, Producer, Running, Stop};
 use crate::clock::Clock;
@@ -50,6 +52,9 @@ pub trait Learner: Send + Sync + 'static {
     /// Takes in what the directory of the domain `names` told. Only when the answer is `Ok` it is
     /// not told again.
     fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a>;
+
+    /// Hears through whom those concerned can be reached, before anything is told.
+    fn attend(&self, _outlet: Outlet) {}
 }
 
 /// Something being taken in.
@@ -115,6 +120,7 @@ impl Producer for ActiveDirectory {
     fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
         Box::pin(async move {
             let producer = outlet.producer().to_owned();
+            self.learner.attend(outlet);
             tokio::select! {
                 biased;
                 () = stop.asked() => Ok(()),

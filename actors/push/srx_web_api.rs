@@ -6,8 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rollcall_config::{self as config, Compression};
 use rollcall_identity::Cursor;
+use rollcall_identity::directory::NetbiosNames;
 use rollcall_wire::secure_edge::Digests;
-use rollcall_wire::srx::web_api;
+use rollcall_wire::srx::{self, Speaker, Voice, web_api};
 use zeroize::Zeroizing;
 
 use super::http::{Http, Post};
@@ -18,11 +19,13 @@ use super::trouble::Trouble;
 pub(super) struct SrxWebApi {
     settings: config::SrxWebApi,
     http: Http,
+    voice: Voice,
 }
 
 impl SrxWebApi {
     pub(super) fn new(settings: config::SrxWebApi, http: Http) -> Self {
-        Self { settings, http }
+        let voice = web_api::voice(settings.roles, settings.groups.clone());
+        Self { settings, http, voice }
     }
 
     fn authorisation(&self) -> Result<Zeroizing<String>, Trouble> {
@@ -50,7 +53,9 @@ impl Speech for SrxWebApi {
 
     fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble> {
         let mut body = Vec::new();
-        web_api::entries(&piece.changes, self.settings.roles, &mut body);
+        srx::told(&piece.changes).for_each(|session| self.voice.learn(session));
+        let speaker = Speaker { voice: &self.voice, netbios: &NetbiosNames::default() };
+        web_api::entries(speaker, &piece.changes, &mut body);
         let post = Post {
             path: web_api::PATH,
             content_type: web_api::CONTENT_TYPE,

@@ -4,6 +4,9 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpResponse, Responder};
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use super::Rest;
 use crate::problem::Problem;
 use crate::push::{Drift, TargetStatus};
@@ -15,11 +18,18 @@ pub(super) async fn list(rest: Data<Rest>) -> impl Responder {
     Json(rest.targets.status())
 }
 
+/// What will be done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Accepted {
+    /// The name of the target that is told everything anew.
+    accepted: String,
+}
+
 /// Tells a push target everything anew.
 #[utoipa::path(post, path = "/api/v1/push-targets/{name}/synchronise", tag = "configuration",
     security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
     responses(
-        (status = 202, description = "It will be told"),
+        (status = 202, description = "It will be told", body = Accepted),
         (status = 404, description = "There is none of this name", body = Problem,
          content_type = "application/problem+json")))]
 pub(super) async fn synchronise(
@@ -27,7 +37,7 @@ pub(super) async fn synchronise(
     name: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     rest.targets.synchronise(&name).await.ok_or_else(|| unknown(&name))??;
-    Ok(HttpResponse::Accepted().finish())
+    Ok(HttpResponse::Accepted().json(Accepted { accepted: name.into_inner() }))
 }
 
 /// Compares what a push target holds with what it should hold; it is told everything anew where

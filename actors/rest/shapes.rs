@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use rollcall_identity::{
-    Address, Cause, Change, Cursor, Effect, Explanation, Kind, Name, Posture, Principal, Record,
-    Revision, Roles, Session, Timestamp,
+    Address, Cause, Change, Cursor, Effect, Explanation, GroupSet, Kind, Name, Posture, Principal,
+    Record, Revision, Roles, Session, Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -59,9 +59,16 @@ pub(super) struct SessionShape {
     /// The host name of the device.
     #[schema(value_type = Option<String>)]
     device: Option<Name>,
-    /// The groups of the user; null where no source told any.
+    /// The groups of the user that a source listed; null where none did.
     #[schema(value_type = Option<Vec<String>>)]
     roles: Roles,
+    /// The groups that directories put the user in, nested ones included; null where none knows the
+    /// user.
+    #[schema(value_type = Option<Vec<String>>)]
+    groups: Option<Vec<Name>>,
+    /// The same of the device.
+    #[schema(value_type = Option<Vec<String>>)]
+    device_groups: Option<Vec<Name>>,
     /// The state of the device.
     #[schema(value_type = Option<String>)]
     posture: Option<Posture>,
@@ -87,6 +94,8 @@ impl SessionShape {
             revision,
             device: session.device.clone(),
             roles: session.roles.clone(),
+            groups: session.membership.user.as_ref().map(names),
+            device_groups: session.membership.device.as_ref().map(names),
             posture,
         }
     }
@@ -95,6 +104,10 @@ impl SessionShape {
     pub(super) fn ended(session: &Session, ended: Option<Timestamp>) -> Self {
         Self { state: State::Ended, ended, ..Self::active(session) }
     }
+}
+
+fn names(groups: &GroupSet) -> Vec<Name> {
+    groups.as_slice().iter().map(|group| group.name.clone()).collect()
 }
 
 fn split(principal: Option<&Principal>) -> (Option<Name>, Option<Name>) {

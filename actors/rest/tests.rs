@@ -1,6 +1,7 @@
 //! The REST interface on a real listener, over a real cache, journal and query actor.
 
 mod client;
+mod directory;
 mod house;
 mod listing;
 mod streaming;
@@ -34,6 +35,12 @@ fn the_token_is_asked_for_everywhere_under_api_and_nowhere_else() {
             "/api/v1/stream",
             "/api/v1/producers",
             "/api/v1/enforcement-points",
+            "/api/v1/domains",
+            "/api/v1/users",
+            "/api/v1/users/alice/groups",
+            "/api/v1/devices",
+            "/api/v1/groups",
+            "/api/v1/directories",
             "/api/v1/actors",
             "/api/v1/openapi.json",
             "/api/v1/nothing",

@@ -59,11 +59,16 @@ struct Granted {
 impl Rollcall {
     /// Starts it, and waits until it is ready.
     pub fn start(stand: &Stand) -> io::Result<Self> {
+        Self::start_with(stand, "")
+    }
+
+    /// The same with `more` at the end of its configuration.
+    pub fn start_with(stand: &Stand, more: &str) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let [syslog, enforcement, rest] = [free_port()?, free_port()?, free_port()?];
         certify(&folder)?;
         let file = folder.path().join("rollcall.toml");
-        fs::write(&file, configured([syslog, enforcement, rest])?)?;
+        fs::write(&file, configured([syslog, enforcement, rest])? + more)?;
         let log = folder.path().join("log");
         let mut command = Command::new(&stand.server);
         let mut process = Running::start(command.arg("--config").arg(&file), &log)?;

@@ -54,7 +54,8 @@ impl Ptim {
 
 impl Pusher {
     fn read(section: &Section<'_>) -> Option<Self> {
-        let Login { name, addresses, client_id, secret } = Login::read(section);
+        let Login { name, addresses, client_id, secret } =
+            Login::read(section, Doorway::Enforcement);
         let authority = authority::read(section, everything());
         let domain = section.get::<Domain>("domain").map(|domain| domain.0);
         let untimed = untimed(section);
@@ -75,7 +76,16 @@ pub(crate) fn untimed(section: &Section<'_>) -> Untimed {
     if section.or("require_time", false) { Untimed::Refused } else { Untimed::Arrival }
 }
 
-/// How somebody proves on the enforcement listener who it is; `None` for what is missing or wrong.
+/// Which listener somebody logs in at: names and client ids differ among those who come by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doorway {
+    /// Pushers and enforcement points.
+    Enforcement,
+    /// Those who validate.
+    Validator,
+}
+
+/// How somebody proves on a listener who it is; `None` for what is missing or wrong.
 pub(crate) struct Login {
     pub(crate) name: Option<Name>,
     pub(crate) addresses: Vec<IpNet>,
@@ -84,15 +94,18 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// Pushers and enforcement points come by the same door: their names and client ids differ.
-    pub(crate) fn read(section: &Section<'_>) -> Self {
+    pub(crate) fn read(section: &Section<'_>, doorway: Doorway) -> Self {
+        let (names, ids) = match doorway {
+            Doorway::Enforcement => ("login", "client_id"),
+            Doorway::Validator => ("validator login", "validator client_id"),
+        };
         let name = section.required::<Name>("name");
         if let Some(name) = &name {
-            section.claim("login", "name", name.as_str());
+            section.claim(names, "name", name.as_str());
         }
         let client_id = section.required::<ClientId>("client_id").map(|id| id.0);
         if let Some(id) = &client_id {
-            section.claim("client_id", "client_id", id);
+            section.claim(ids, "client_id", id);
         }
         let addresses: Vec<IpNet> = section.list("addresses").unwrap_or_default();
         if addresses.is_empty() {

@@ -264,3 +264,55 @@ rate = 0
         assert!(found.iter().any(|found| found.contains(expected)), "{expected}: {found:#?}");
     }
 }
+
+#[test]
+fn what_a_point_cannot_be_told_is_refused() {
+    let scratch = Scratch::new();
+    let point = |more: &str| {
+        format!(
+            "[[enforcement.points]]\nname = 'fw'\naddresses = ['10.0.0.1']\nclient_id = 'fw'\n\
+             secret_hash = '{HASH}'\n{more}"
+        )
+    };
+    let right = "[enforcement.points.groups]\nnames = ['vpn-*']\nbases = ['OU=a, DC=b']\nlimit = 5";
+    let read = scratch.read(&point(right)).unwrap();
+    let groups = &read.enforcement.points[0].groups;
+    assert_eq!(
+        (groups.names.len(), groups.bases[0].to_string(), groups.limit),
+        (1, "ou=a,dc=b".to_owned(), 5)
+    );
+    for (more, why) in [
+        ("[enforcement.points.groups]\nbases = ['VPN']", "must be a distinguished name"),
+        ("[enforcement.points.groups]\nnames = ['[']", "groups.names[0]"),
+        ("[enforcement.points.groups]\nlimit = 1001", "must be 0 to 1000"),
+        ("[enforcement.points.dialect]\ndomain = 'fqdn'", "dialect.domain"),
+    ] {
+        let problems = scratch.read(&point(more)).unwrap_err().to_string();
+        assert!(problems.contains(why), "{more}: {problems}");
+    }
+}
+
+#[test]
+fn a_validator_for_nobody_or_with_a_client_twice_is_refused() {
+    let scratch = Scratch::new();
+    let client = format!(
+        "[[validator.clients]]\nname = 'fw'\naddresses = ['10.0.0.1']\nclient_id = 'fw'\n\
+         secret_hash = '{HASH}'\n"
+    );
+    let listen = "[validator]\nlisten = ['127.0.0.1:8591']\n";
+    let point = client.replace("validator.clients", "enforcement.points");
+    let both = scratch.read(&format!("{listen}{client}{point}"));
+    assert_eq!(
+        both.unwrap().validator.clients[0].client_id,
+        "fw",
+        "a firewall's own id may be its"
+    );
+    for (text, why) in [
+        (listen.to_owned(), "validator.listen is for nobody"),
+        (format!("{listen}{client}{client}"), "is taken"),
+        (format!("[validator]\nlisten = ['0.0.0.0:8443']\n{client}"), "8443 is taken"),
+    ] {
+        let problems = scratch.read(&text).unwrap_err().to_string();
+        assert!(problems.contains(why), "{text}: {problems}");
+    }
+}

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 
 let old = 0;
-for (const stage of ["receiving", "deciding", "answering", "supervising"]) {
+for (const stage of ["receiving", "deciding", "answering", "pushing", "supervising"]) {
   const { default: made } = await import(`./${stage}.mjs`);
   const file = new URL(`../${stage}.json`, import.meta.url);
   const text = `${JSON.stringify(made, null, 2)}\n`;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
-use rollcall_actors::enforcement::secret;
+use rollcall_actors::admission::secret;
 use rollcall_actors::tls::{SelfMade, authority_file};
 use rollcall_config::{Enforcement, Environment, NewPoint, NotAdded, Settings, Tls, add_point};
 use rollcall_identity::Name;

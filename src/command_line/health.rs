@@ -1,6 +1,7 @@
 //! `producers`, `enforcement-points`, `actors` and `reload`: how each part of the server is, as a
 //! table, and a configuration put in force.
 
+use clap::Args;
 use serde_json::Value;
 
 use super::Failed;
@@ -22,7 +23,7 @@ const PRODUCERS: [Column; 8] = [
     ("last activity", |it| text(&it["last_activity"])),
 ];
 
-const POINTS: [Column; 9] = [
+const POINTS: [Column; 10] = [
     ("name", |it| text(&it["name"])),
     ("role", |it| text(&it["role"])),
     ("queries", |it| text(&it["queries"])),
@@ -30,8 +31,23 @@ const POINTS: [Column; 9] = [
     ("errors", |it| text(&it["errors"])),
     ("pushed", |it| text(&it["pushed"])),
     ("behind", |it| text(&it["lag_changes"])),
+    ("for seconds", |it| seconds(&it["lag_seconds"])),
     ("last seen", |it| text(&it["last_seen"])),
     ("from", |it| text(&it["last_address"])),
+];
+
+const TARGETS: [Column; 9] = [
+    ("name", |it| text(&it["name"])),
+    ("kind", |it| text(&it["kind"])),
+    ("state", |it| text(&it["state"])),
+    ("acknowledged", |it| text(&it["revision"])),
+    ("behind", |it| text(&it["lag_changes"])),
+    ("for seconds", |it| {
+        it["lag_seconds"].as_f64().map_or("-".to_owned(), |it| format!("{it:.0}"))
+    }),
+    ("reports", |it| text(&it["reports"])),
+    ("bytes", |it| text(&it["bytes"])),
+    ("retries", |it| text(&it["retries"])),
 ];
 
 const ACTORS: [Column; 8] = [
@@ -58,6 +74,62 @@ pub(super) fn producers(server: &Server, output: &mut Output<'_>) -> Result<(), 
 /// Prints who may ask or push, and how far each of them is.
 pub(super) fn points(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
     listed(server, "/api/v1/enforcement-points", &POINTS, output).map(drop)
+}
+
+/// Prints who is told without asking, and how far each of them is; below, what stood in the way.
+pub(super) fn targets(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    let targets = listed(server, "/api/v1/push-targets", &TARGETS, output)?;
+    targets.iter().try_for_each(|one| match one["last_error"].as_str() {
+        Some(error) => {
+            let (name, at) = (word(&one["name"]), word(&one["last_error_at"]));
+            output.line(format_args!("{name}: last error, {at}: {error}"))
+        }
+        None => Ok(()),
+    })
+}
+
+/// What is asked of one push target.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(super) struct Targets {
+    /// Compare what this target holds with what it should hold; it is told everything anew where
+    /// that differs.
+    #[arg(long, value_name = "NAME", conflicts_with = "synchronise")]
+    check: Option<String>,
+    /// Tell this target everything anew.
+    #[arg(long, value_name = "NAME")]
+    synchronise: Option<String>,
+}
+
+impl Targets {
+    /// Does what is asked, or lists all of them.
+    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+        match (&self.check, &self.synchronise) {
+            (Some(name), _) => check(name, server, output),
+            (None, Some(name)) => synchronise(name, server, output),
+            (None, None) => targets(server, output),
+        }
+    }
+}
+
+fn check(name: &str, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    let drift = match server.post(&format!("/api/v1/push-targets/{name}/check"))? {
+        Answer::Found(drift) => drift,
+        Answer::Nothing(why) => return Err(Failed::Request(why)),
+    };
+    let (differing, unsettled) = (&drift["differing"], &drift["unsettled"]);
+    let plain = match drift["outcome"].as_str() {
+        Some("same") => format!("{name} holds what it should; {unsettled} pages were changing"),
+        Some("untold") => format!("{name} cannot tell what it holds"),
+        _ => format!("{differing} pages differ: {name} is told everything anew"),
+    };
+    output.either(&drift, plain)
+}
+
+fn synchronise(name: &str, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    match server.post(&format!("/api/v1/push-targets/{name}/synchronise"))? {
+        Answer::Found(done) => output.either(&done, format!("{name} is told everything anew")),
+        Answer::Nothing(why) => Err(Failed::Request(why)),
+    }
 }
 
 /// Prints all actors, and below why one of them ended.
@@ -144,6 +216,11 @@ fn text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+/// Whole seconds, or `-` for nothing.
+fn seconds(value: &Value) -> String {
+    value.as_f64().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0}"))
 }
 
 /// `2 panic, 1 error`; `None` for none.

@@ -115,7 +115,7 @@ impl Server {
             Failed::Request(format!("{} is not a Rollcall server: no JSON came", self.url))
         })?;
         match status {
-            200 => Ok(Answer::Found(body)),
+            200 | 202 => Ok(Answer::Found(body)),
             404 => Ok(Answer::Nothing(detail(&body))),
             // What was asked is wrong, or the configuration that was to be put in force.
             400 | 422 => Err(Failed::Usage(detail(&body))),

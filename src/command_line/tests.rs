@@ -79,11 +79,13 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         newest,
         illness,
         draining: draining.subscribe(),
+        targets: rollcall_actors::push::Targets::default(),
+        directory: rollcall_actors::directory::Book::default(),
+        directories: rollcall_actors::directory::Directories::default(),
         points: Arc::new(|| {
             let fw1 = json!({"name": "fw1", "role": "enforcement_point", "queries": 7});
             json!([fw1, {"name": "portal", "role": "pusher", "queries": 0}])
         }),
-        targets: rollcall_actors::push::Targets::default(),
         reload: Arc::new(|| Box::pin(async { Ok(changed()) })),
         prometheus,
         token: Token::new(TOKEN),

@@ -9,10 +9,13 @@ mod json;
 mod question;
 mod scope;
 pub mod token;
+pub mod validator;
+mod voice;
 pub mod web_api;
 mod xml;
 
 pub use answer::{Activity, Answer, Asked, Report, batch, ip, user};
-pub use dialect::{Dialect, Format, Miss, QueryToken, TimeForm, UserForm};
+pub use dialect::{Dialect, DomainForm, Format, Miss, QueryToken, TimeForm, UserForm};
 pub use question::{BadQuestion, Question, read};
 pub use scope::Scope;
+pub use voice::{Speaker, Voice, told};

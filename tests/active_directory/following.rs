@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The first `Some` of `look`. Panics, naming `what` was waited for, after [`PATIENCE`].
 #[track_caller]
-fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+pub(super) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     within(PATIENCE, look).unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain: {what}"))
 }
 
@@ -128,17 +128,17 @@ impl Drop for Reader {
 }
 
 /// A change of one entry.
-fn change(dn: &str, lines: &str) -> String {
+pub(super) fn change(dn: &str, lines: &str) -> String {
     format!("dn: {dn}\nchangetype: {lines}\n")
 }
 
 /// Somebody who comes to a group, or goes.
-fn with_member(group: &str, what: &str, member: &str) -> String {
+pub(super) fn with_member(group: &str, what: &str, member: &str) -> String {
     let dn = format!("CN={group},OU=Groups,{}", Controller::BASE);
     change(&dn, &format!("modify\n{what}: member\nmember: {member}"))
 }
 
-fn staff(name: &str) -> String {
+pub(super) fn staff(name: &str) -> String {
     format!("CN={name},OU=Staff,{}", Controller::BASE)
 }
 
@@ -146,7 +146,7 @@ const SEALED: &str = "account = \"rollcall@corp.example.com\"\ntransport = \"lda
     bind = \"spnego\"\ninterval = \"1s\"\n";
 
 /// An account that sees deletions, as `dsacls` lets an ordinary one.
-const SEES_DELETIONS: &str = "account = \"administrator@corp.example.com\"\n\
+pub(super) const SEES_DELETIONS: &str = "account = \"administrator@corp.example.com\"\n\
     transport = \"ldap\"\nbind = \"spnego\"\ninterval = \"1s\"\n";
 
 #[test]

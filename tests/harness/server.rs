@@ -180,6 +180,12 @@ impl Server {
         found.expect("the enforcement listener was announced")
     }
 
+    /// Where the web interfaces of firewalls ask, `https://address`.
+    pub(crate) fn validator(&self) -> String {
+        let found = self.find(|it| it.name.contains("validator"));
+        found.expect("the validator listener was announced")
+    }
+
     /// Where administrators ask, `http://address`.
     pub(crate) fn rest(&self) -> &str {
         &self.rest

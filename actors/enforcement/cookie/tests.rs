@@ -41,7 +41,7 @@ fn filters() -> Vec<Filter> {
 
 #[test]
 fn a_fingerprint_is_that_of_what_is_admitted() {
-    let of = |filter: Filter| Fingerprint::of(&filter);
+    let of = |filter: Filter| Fingerprint::of(&filter, Wording::default());
     let both = |one: Filter, other: Filter| of(one.both(other));
     assert_eq!(of(domains(&["a", "B*"])), of(domains(&["b*", "A", "a"])));
     assert_eq!(of(networks(&["10.9.9.9/8"], &[])), of(networks(&["10.0.0.0/8"], &[])));
@@ -89,13 +89,13 @@ fn what_is_no_cookie_is_strange() {
 fn a_changed_filter_is_noticed_once() {
     let cookie: Cookie = "7.3~00ff00ff00ff00ff".parse().unwrap();
     let filter = Arc::new(domains(&["corp"]));
-    let first = Reading::new(Some(cookie), Arc::clone(&filter));
+    let first = Reading::new(Some(cookie), Arc::clone(&filter), Wording::default());
     assert!(first.refiltered);
     assert_eq!(first.cursor.unwrap().to_string(), "7.0.3", "of ends, only those after it");
     let next = Cursor::new(7, Revision(2));
     let mut page = Page { changes: Vec::new(), next, more: true, resync: false };
     let amid = first.told(&mut page, Timestamp::EPOCH);
-    let second = Reading::new(Some(amid), filter);
+    let second = Reading::new(Some(amid), filter, Wording::default());
     assert!(!second.refiltered);
     assert_eq!((second.cursor, second.pass), (Some(next), Pass::Everything));
     page.more = false;
@@ -205,7 +205,7 @@ impl World {
     /// The firewall asks once; says whether there is more.
     fn ask(&mut self, limit: usize) -> bool {
         let cookie = self.cookie.as_ref().map(|cookie| cookie.parse().unwrap());
-        let reading = Reading::new(cookie, Arc::clone(&self.filter));
+        let reading = Reading::new(cookie, Arc::clone(&self.filter), Wording::default());
         let (filter, cursor, now) = (reading.asked(), reading.cursor, self.now);
         let mut page = self.log.read(&Request { cursor, since: None, filter: &filter, limit, now });
         self.cookie = Some(reading.told(&mut page, now).to_string());

@@ -6,14 +6,17 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rollcall_config as config;
+use rollcall_identity::directory::GroupFilter;
 use rollcall_identity::{Authority, Kind, Limits, MemoryJournal, Name, Rules, Timestamp};
 use rollcall_wire::ptim::Untimed;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::super::{Enforcement, Points, secret};
+use super::super::{Enforcement, Points};
+use crate::admission::secret;
 use crate::clock::Clock;
+use crate::directory::Book;
 use crate::heart::Heart;
 use crate::listener::{Bound, Listener, Plan};
 use crate::mailbox::Mailbox;
@@ -38,6 +41,7 @@ pub(in crate::enforcement) fn point(name_and_id: &str) -> config::Point {
         client_id: name_and_id.to_owned(),
         secret: SECRET.clone(),
         dialect: rollcall_wire::srx::Dialect::default(),
+        groups: GroupFilter::default(),
         domains: Vec::new(),
         include: Vec::new(),
         exclude: Vec::new(),
@@ -95,6 +99,7 @@ pub(super) struct House {
     now: Arc<AtomicI64>,
     supervisor: Mailbox<Supervisor>,
     pub(super) points: Arc<Points>,
+    pub(super) directory: Book,
 }
 
 /// What came back.
@@ -133,7 +138,7 @@ impl House {
 
         let limits = Limits::default();
         let heart = Heart::start(MemoryJournal::new(7), rules, limits, &clock).await.unwrap();
-        let Heart { supervisor, cache, query, newest: known, .. } = heart;
+        let Heart { supervisor, cache, query, newest: known, directory, .. } = heart;
         let (ptim, pushes) = (Mailbox::<Producing>::new("ptim", clock.clone()), Pushes::default());
         let make = {
             let (ptim, pushes) = (ptim.clone(), pushes.clone());
@@ -145,12 +150,14 @@ impl House {
         supervisor.send(Hire::new(ptim.clone(), make)).await.unwrap();
 
         let points = Arc::new(Points::new(&settings, &pushers(), known, clock.clone()));
+        let (told, book) = (Arc::clone(&points), directory.clone());
+        let enforcement = Enforcement::new(told, query, pushes.clone(), book);
         let plan = Plan {
             name: "enforcement",
             limits: settings.limits.clone(),
             drain: Duration::ZERO,
             tls: None,
-            routes: Enforcement::new(Arc::clone(&points), query, pushes.clone()).routes(),
+            routes: enforcement.routes(),
         };
         let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let at = bound.addresses().unwrap()[0];
@@ -160,7 +167,7 @@ impl House {
         while pushes.outlet().is_none() {
             tokio::task::yield_now().await;
         }
-        Self { at, now, supervisor, points }
+        Self { at, now, supervisor, points, directory }
     }
 
     pub(super) fn later(&self, by: Duration) {

@@ -119,7 +119,7 @@ fn a_reload_ends_the_tokens_of_changed_secrets_and_vanished_points_only() {
             tokens.push(house.token(client).await);
         }
         let mut changed = point("srx2");
-        changed.secret = super::super::secret::hash("another");
+        changed.secret = crate::admission::secret::hash("another");
         let mut renamed = point("srx1");
         renamed.name = name("branch");
         house.points.govern(&settings(vec![renamed, changed]), &pushers());

@@ -1,7 +1,5 @@
 //! Segments are sealed, listed, read with SQLite, and thrown away in their time.
 
-use std::os::unix::fs::PermissionsExt;
-
 use rusqlite::Connection;
 
 use super::*;

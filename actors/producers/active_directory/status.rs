@@ -75,12 +75,6 @@ impl Board {
     pub(super) fn write(&self, change: impl FnOnce(&mut Status)) {
         self.0.send_modify(change);
     }
-
-    /// Waits until the status is as wanted.
-    #[cfg(test)]
-    pub(super) async fn until(&self, wanted: impl FnMut(&Status) -> bool) {
-        let _ = self.0.subscribe().wait_for(wanted).await;
-    }
 }
 
 impl Status {

@@ -20,6 +20,7 @@ use super::client::{Answer, Events, ask};
 use crate::account::Account;
 use crate::cache::{Apply, Cache, Receipt};
 use crate::clock::Clock;
+use crate::directory::{Book, Directories};
 use crate::heart::Heart;
 use crate::listener::{Bound, Listener, Plan};
 use crate::mailbox::Mailbox;
@@ -33,6 +34,7 @@ pub(super) struct House {
     supervisor: Mailbox<Supervisor>,
     cache: Mailbox<Cache>,
     pub(super) draining: watch::Sender<bool>,
+    pub(super) directory: Book,
 }
 
 /// The recorder of this process, which all tests share.
@@ -63,7 +65,7 @@ impl House {
         let clock = Clock::system();
         let journal = MemoryJournal::new(Self::EPOCH);
         let heart = Heart::start(journal, rules(), limits, &clock).await.unwrap();
-        let Heart { supervisor, cache, query, newest, illness, .. } = heart;
+        let Heart { supervisor, cache, query, newest, illness, directory, .. } = heart;
         let draining = watch::Sender::new(false);
         let rest = Rest {
             query,
@@ -73,6 +75,8 @@ impl House {
             illness,
             draining: draining.subscribe(),
             points: Arc::new(|| json!([{"name": "srx1", "lag": 0}])),
+            directory: directory.clone(),
+            directories: Directories::default(),
             targets: crate::push::Targets::default(),
             reload: reload(),
             prometheus,
@@ -90,7 +94,7 @@ impl House {
         let listener = Mailbox::<Listener>::new("rest", clock.clone());
         let hire = Hire::new(listener, move || Listener::new(bound.clone(), plan.clone()));
         supervisor.send(hire).await.unwrap();
-        let house = Self { address, clock, supervisor, cache, draining };
+        let house = Self { address, clock, supervisor, cache, draining, directory };
         house.until_ready().await;
         house
     }

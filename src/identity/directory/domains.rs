@@ -1,5 +1,7 @@
 //! The domains of all configured directories, and which of them a name means.
 
+use hashbrown::HashMap;
+
 use super::DomainNames;
 use crate::Name;
 
@@ -16,6 +18,24 @@ pub enum BareNames {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no domain {0} is known")]
 pub struct UnknownDomain(pub Name);
+
+/// The NetBIOS names of domains by their DNS names, both in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NetbiosNames(HashMap<Name, Name>);
+
+impl NetbiosNames {
+    /// The NetBIOS name of the domain with this DNS name, when a directory told it.
+    pub fn of(&self, dns: &Name) -> Option<&Name> {
+        self.0.get(dns)
+    }
+}
+
+impl<'a> FromIterator<&'a DomainNames> for NetbiosNames {
+    fn from_iter<I: IntoIterator<Item = &'a DomainNames>>(domains: I) -> Self {
+        let pairs = domains.into_iter().map(|names| (names.dns.clone(), names.netbios.clone()));
+        Self(pairs.collect())
+    }
+}
 
 /// One domain.
 #[derive(Debug)]

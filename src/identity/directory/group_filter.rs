@@ -1,5 +1,7 @@
 //! Which groups an enforcement point is told of, in which order, and how many at most.
 
+use std::fmt;
+
 use hashbrown::HashSet;
 
 use super::{Group, GroupSet};
@@ -46,6 +48,13 @@ impl Base {
     /// The same for letters whose lower case may be of another length.
     fn holds_folded(&self, dn: &str) -> bool {
         !dn.is_ascii() && dn.to_lowercase().strip_suffix(&self.0).is_some_and(is_cut)
+    }
+}
+
+impl fmt::Display for Base {
+    /// The distinguished name, in lower case and without white space between its parts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The groups of somebody, all of them at once: a value that a million sessions share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
@@ -44,9 +44,31 @@ impl GroupSet {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Where this allocation is. No other has this place while the set, or a [`Watch`] of it, is
+    /// there: with a watch it is a key that costs no look at the groups.
+    pub fn place(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// A watch of this allocation, which does not keep the groups.
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::downgrade(&self.0))
+    }
+
     /// How many hold this allocation.
     pub(super) fn holders(&self) -> usize {
         Arc::strong_count(&self.0)
+    }
+}
+
+/// Knows whether anybody still has a certain [`GroupSet`].
+#[derive(Debug, Clone)]
+pub struct Watch(Weak<Box<[Arc<Group>]>>);
+
+impl Watch {
+    /// Whether nobody has it any more.
+    pub fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
     }
 }
 

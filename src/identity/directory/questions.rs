@@ -63,6 +63,12 @@ impl Directory {
         domains
     }
 
+    /// The domain that goes by this DNS or NetBIOS name, case ignored.
+    pub fn domain(&self, name: &Name) -> Option<&DomainNames> {
+        let place = self.domains.called(&name.clone().folded())?;
+        self.domains.at(place).map(|domain| &domain.names)
+    }
+
     /// How many objects a domain has. Looks at every object.
     ///
     /// # Errors

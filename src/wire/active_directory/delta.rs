@@ -66,6 +66,8 @@ pub fn delta(entry: &Entry<'_>) -> Result<Delta, Problem> {
     let change = match (gone, otherwise) {
         (true, _) => Change::Gone,
         (false, true) => Change::Otherwise,
+        // Of what was moved or renamed comes only the object itself, under its new name.
+        (false, false) if added.is_empty() && removed.is_empty() => Change::Otherwise,
         (false, false) => Change::Linked { added, removed },
     };
     Ok(Delta { guid, change, problems })

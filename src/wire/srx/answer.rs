@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use rollcall_identity::{Address, Change, Name, Posture, Principal, Session, Timestamp};
+use rollcall_identity::{Address, Change, GroupSet, Name, Posture, Principal, Session, Timestamp};
 
-use super::{Dialect, Format, Miss, json, xml};
+use super::{Format, Miss, Speaker, json, xml};
 
 /// What a report says about its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,12 @@ pub struct Report<'a> {
     pub principal: Option<&'a Principal>,
     /// The device's host name.
     pub device: Option<&'a Name>,
-    /// The user's groups.
+    /// The user's groups as a source listed them. They go out first.
     pub roles: &'a [Name],
+    /// The user's groups as directories know them.
+    pub groups: Option<&'a GroupSet>,
+    /// The device's groups as directories know them.
+    pub device_groups: Option<&'a GroupSet>,
     /// The device's state.
     pub posture: Option<Posture>,
     /// When, by the source's clock.
@@ -42,6 +46,8 @@ impl<'a> From<&'a Session> for Report<'a> {
             principal: session.principal.as_ref(),
             device: session.device.as_ref(),
             roles: session.roles.as_deref().unwrap_or_default(),
+            groups: session.membership.user.as_ref(),
+            device_groups: session.membership.device.as_ref(),
             posture: session.posture,
             at: session.confirmed,
             activity: Activity::Login,
@@ -80,6 +86,8 @@ impl Asked {
             principal: None,
             device: None,
             roles: &[],
+            groups: None,
+            device_groups: None,
             posture: None,
             at: self.now,
             activity: Activity::Login,
@@ -94,65 +102,60 @@ pub struct Answer {
     pub status: u16,
     /// How many reports it holds.
     pub reports: usize,
-    /// How many roles were left out because a user has more than [`Dialect::roles`].
+    /// How many groups were left out because somebody has more than
+    /// [`Dialect::roles`](super::Dialect::roles), or than the filter of groups lets out.
     pub roles_left_out: usize,
 }
 
 /// Appends the answer to a batch query to `out`: the reports in order, and the cookie with which
 /// the next question goes on behind the last of them.
 pub fn batch<'a>(
-    dialect: &Dialect,
+    speaker: Speaker<'_>,
     reports: impl IntoIterator<Item = Report<'a>>,
     cookie: &str,
     out: &mut Vec<u8>,
 ) -> Answer {
-    written(dialect, reports, Some(cookie), out)
+    written(speaker, reports, Some(cookie), out)
 }
 
 /// Appends the answer to an IP query to `out`; what is said when nobody is there is
-/// [`Dialect::miss`].
+/// [`Dialect::miss`](super::Dialect::miss).
 pub fn ip(
-    dialect: &Dialect,
+    speaker: Speaker<'_>,
     asked: Asked,
     found: Option<&Arc<Session>>,
     out: &mut Vec<u8>,
 ) -> Answer {
     let report = found.map(|session| Report::from(&**session));
-    match (report, dialect.miss) {
-        (None, Miss::NullUser) => written(dialect, [asked.nobody()], None, out),
-        (None, Miss::NotFound) => Answer { status: 404, ..written(dialect, None, None, out) },
-        (report, _) => written(dialect, report, None, out),
+    match (report, speaker.voice.dialect().miss) {
+        (None, Miss::NullUser) => written(speaker, [asked.nobody()], None, out),
+        (None, Miss::NotFound) => Answer { status: 404, ..written(speaker, None, None, out) },
+        (report, _) => written(speaker, report, None, out),
     }
 }
 
 /// Appends the answer to a user query to `out`: every address where the user is, maybe none.
 pub fn user<'a>(
-    dialect: &Dialect,
+    speaker: Speaker<'_>,
     sessions: impl IntoIterator<Item = &'a Session>,
     out: &mut Vec<u8>,
 ) -> Answer {
-    written(dialect, sessions.into_iter().map(Report::from), None, out)
+    written(speaker, sessions.into_iter().map(Report::from), None, out)
 }
 
 pub(super) fn written<'a>(
-    dialect: &Dialect,
+    speaker: Speaker<'_>,
     reports: impl IntoIterator<Item = Report<'a>>,
     cookie: Option<&str>,
     out: &mut Vec<u8>,
 ) -> Answer {
-    let mut answer = Answer { status: 200, reports: 0, roles_left_out: 0 };
-    let counted = reports.into_iter().map(|mut report| {
-        let kept = report.roles.len().min(dialect.roles);
-        answer.reports += 1;
-        answer.roles_left_out += report.roles.len() - kept;
-        report.roles = &report.roles[..kept];
-        report
-    });
-    match dialect.format {
-        Format::Json => json::write(dialect, counted, cookie, out),
-        Format::Xml => xml::write(dialect, counted, cookie, out),
-    }
-    answer
+    let mut count = 0;
+    let counted = reports.into_iter().inspect(|_| count += 1);
+    let roles_left_out = match speaker.voice.dialect().format {
+        Format::Json => json::write(speaker, counted, cookie, out),
+        Format::Xml => xml::write(speaker, counted, cookie, out),
+    };
+    Answer { status: 200, reports: count, roles_left_out }
 }
 
 /// A device's state as the SRX documents it.

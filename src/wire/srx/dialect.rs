@@ -1,6 +1,6 @@
 //! How answers are spelt for a firewall: what Juniper does not publish, an administrator can set.
 
-use rollcall_identity::{Name, Principal, Timestamp};
+use rollcall_identity::{Name, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The spelling of answers. The default is what is likeliest for an SRX.
@@ -11,6 +11,8 @@ pub struct Dialect {
     pub format: Format,
     /// How a user is written.
     pub user: UserForm,
+    /// What the domain of a user is called.
+    pub domain: DomainForm,
     /// How times are written.
     pub time: TimeForm,
     /// How it is said that nobody is at an address.
@@ -56,6 +58,18 @@ pub enum UserForm {
     UserAtDomain,
 }
 
+/// What the domain of a user is called. One that no directory knows is called what its source calls
+/// it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DomainForm {
+    /// `corp.example.com`
+    #[default]
+    Dns,
+    /// `corp`
+    Netbios,
+}
+
 /// How a time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -87,6 +101,7 @@ impl Default for Dialect {
         Self {
             format: Format::default(),
             user: UserForm::default(),
+            domain: DomainForm::default(),
             time: TimeForm::default(),
             miss: Miss::default(),
             roles: 200,
@@ -105,10 +120,9 @@ impl Dialect {
     }
 
     /// Three pieces that together write the user.
-    pub(super) fn user<'a>(&self, principal: &'a Principal) -> [&'a str; 3] {
-        let user = principal.user.as_str();
-        let domain = principal.domain.as_ref().map(Name::as_str);
-        match (self.user, domain) {
+    pub(super) fn user<'a>(&self, user: &'a Name, domain: Option<&'a Name>) -> [&'a str; 3] {
+        let user = user.as_str();
+        match (self.user, domain.map(Name::as_str)) {
             (UserForm::Bare, _) | (_, None) => ["", "", user],
             (UserForm::DownLevel, Some(domain)) => [domain, "\\", user],
             (UserForm::UserAtDomain, Some(domain)) => [user, "@", domain],

@@ -2,23 +2,25 @@
 
 use rollcall_identity::Name;
 
-use super::dialect::{self, Dialect, TimeForm};
-use super::{Activity, Report, answer};
+use super::dialect::{self, TimeForm};
+use super::voice::Whose;
+use super::{Activity, Report, Speaker, answer};
 
-/// Appends the document to `out`. A report without a user has empty names: a reader that expects
-/// the fields finds them.
+/// Appends the document to `out`, and returns how many roles were left out. A report without a user
+/// has empty names: a reader that expects the fields finds them.
 pub(super) fn write<'a>(
-    dialect: &Dialect,
+    speaker: Speaker<'_>,
     reports: impl Iterator<Item = Report<'a>>,
     cookie: Option<&str>,
     out: &mut Vec<u8>,
-) {
+) -> usize {
+    let mut left_out = 0;
     out.extend_from_slice(b"{\"report_entries\":[");
     for (at, report) in reports.enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        write_report(dialect, &report, out);
+        left_out += write_report(speaker, &report, out);
     }
     out.push(b']');
     if let Some(cookie) = cookie {
@@ -26,24 +28,21 @@ pub(super) fn write<'a>(
         string(out, [cookie]);
     }
     out.push(b'}');
+    left_out
 }
 
-fn write_report(dialect: &Dialect, report: &Report<'_>, out: &mut Vec<u8>) {
-    let domain = report.principal.and_then(|principal| principal.domain.as_ref());
+fn write_report(speaker: Speaker<'_>, report: &Report<'_>, out: &mut Vec<u8>) -> usize {
+    let dialect = speaker.voice.dialect();
+    let domain = report.principal.and_then(|principal| speaker.domain(principal));
     out.extend_from_slice(b"{\"ip-address\":\"");
     dialect::address(out, report.address);
     out.extend_from_slice(b"\",\"user-name\":");
-    string(out, report.principal.map_or([""; 3], |principal| dialect.user(principal)));
+    string(out, report.principal.map_or([""; 3], |who| dialect.user(&who.user, domain)));
     out.extend_from_slice(b",\"domain-name\":");
     string(out, [domain.map_or("", Name::as_str)]);
-    out.extend_from_slice(b",\"roles\":[");
-    for (at, role) in report.roles.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        string(out, [role.as_str()]);
-    }
-    out.extend_from_slice(b"],\"device-name\":");
+    out.extend_from_slice(b",\"roles\":");
+    let left_out = speaker.voice.write(Whose::User, report.roles, report.groups, out);
+    out.extend_from_slice(b",\"device-name\":");
     string(out, [report.device.map_or("", Name::as_str)]);
     out.extend_from_slice(b",\"timestamp\":");
     if dialect.time == TimeForm::Rfc3339 {
@@ -62,6 +61,19 @@ fn write_report(dialect: &Dialect, report: &Report<'_>, out: &mut Vec<u8>) {
         string(out, [answer::posture(posture)]);
     }
     out.push(b'}');
+    left_out
+}
+
+/// A list of names.
+pub(super) fn write_names(names: &[&Name], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (at, name) in names.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        string(out, [name.as_str()]);
+    }
+    out.push(b']');
 }
 
 /// One JSON string made of `pieces` (RFC 8259 section 7).

@@ -4,9 +4,10 @@
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
 use rollcall_identity::Change;
+use rollcall_identity::directory::GroupFilter;
 
 use super::answer::written;
-use super::{Answer, Dialect, Format, Report};
+use super::{Answer, Dialect, Format, Report, Speaker, Voice};
 
 /// Where entries are posted.
 pub const PATH: &str = "/api/userfw/v1/post-entry";
@@ -17,11 +18,15 @@ pub const CONTENT_TYPE: &str = "application/xml";
 /// The most roles of a user that an SRX takes.
 pub const ROLES: usize = 200;
 
-/// Appends the document that tells `changes` to `out`: a logon or a logoff each, with at most
-/// `roles` roles.
-pub fn entries(changes: &[Change], roles: usize, out: &mut Vec<u8>) -> Answer {
+/// How such a firewall is spoken to, with at most `roles` roles of a user and those `groups`.
+pub fn voice(roles: usize, groups: GroupFilter) -> Voice {
     let dialect = Dialect { format: Format::Xml, roles: roles.min(ROLES), ..Dialect::default() };
-    written(&dialect, changes.iter().map(Report::from), None, out)
+    Voice::new(dialect, groups)
+}
+
+/// Appends the document that tells `changes` to `out`: a logon or a logoff each.
+pub fn entries(speaker: Speaker<'_>, changes: &[Change], out: &mut Vec<u8>) -> Answer {
+    written(speaker, changes.iter().map(Report::from), None, out)
 }
 
 /// Why an entry is not in the firewall, although it answered 2xx.

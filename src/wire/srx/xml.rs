@@ -2,29 +2,33 @@
 
 use rollcall_identity::Name;
 
-use super::dialect::{self, Dialect};
-use super::{Activity, Report, answer};
+use super::dialect;
+use super::voice::Whose;
+use super::{Activity, Report, Speaker, answer};
 
-/// Appends the document to `out`. What a report does not have is left out: the model has no empty
-/// elements.
+/// Appends the document to `out`, and returns how many roles were left out for want of room. What a
+/// report does not have is not written: the model has no empty elements.
 pub(super) fn write<'a>(
-    dialect: &Dialect,
+    speaker: Speaker<'_>,
     reports: impl Iterator<Item = Report<'a>>,
     cookie: Option<&str>,
     out: &mut Vec<u8>,
-) {
+) -> usize {
+    let mut left_out = 0;
     out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<userfw-entries>");
     for report in reports {
-        write_report(dialect, &report, out);
+        left_out += write_report(speaker, &report, out);
     }
     if let Some(cookie) = cookie {
         element(out, "cookie", [cookie]);
     }
     out.extend_from_slice(b"</userfw-entries>\n");
+    left_out
 }
 
-fn write_report(dialect: &Dialect, report: &Report<'_>, out: &mut Vec<u8>) {
-    let domain = report.principal.and_then(|principal| principal.domain.as_ref());
+fn write_report(speaker: Speaker<'_>, report: &Report<'_>, out: &mut Vec<u8>) -> usize {
+    let (voice, dialect) = (speaker.voice, speaker.voice.dialect());
+    let domain = report.principal.and_then(|principal| speaker.domain(principal));
     out.extend_from_slice(b"<userfw-entry><source>rollcall</source><timestamp>");
     dialect.time(report.at, out);
     out.extend_from_slice(match report.activity {
@@ -37,24 +41,34 @@ fn write_report(dialect: &Dialect, report: &Report<'_>, out: &mut Vec<u8>) {
         element(out, "domain", [domain.as_str()]);
     }
     if let Some(principal) = report.principal {
-        element(out, "user", dialect.user(principal));
+        element(out, "user", dialect.user(&principal.user, domain));
     }
-    if !report.roles.is_empty() {
-        out.extend_from_slice(b"<role-list>");
-        for role in report.roles {
-            element(out, "role", [role.as_str()]);
-        }
-        out.extend_from_slice(b"</role-list>");
-    }
+    let mut left_out = voice.write(Whose::User, report.roles, report.groups, out);
     if let Some(posture) = report.posture {
         element(out, "posture", [answer::posture(posture)]);
     }
     if let Some(device) = report.device.map(Name::as_str) {
         out.extend_from_slice(b"<end-user-attribute><device-identity>");
         element(out, "value", [device]);
+        left_out += voice.write(Whose::Device, &[], report.device_groups, out);
         out.extend_from_slice(b"</device-identity></end-user-attribute>");
     }
     out.extend_from_slice(b"</userfw-entry>");
+    left_out
+}
+
+/// A list of names, when there are any.
+pub(super) fn write_names(whose: Whose, names: &[&Name], out: &mut Vec<u8>) {
+    if names.is_empty() {
+        return;
+    }
+    let (begin, item, end) = match whose {
+        Whose::User => (b"<role-list>".as_slice(), "role", b"</role-list>".as_slice()),
+        Whose::Device => (b"<groups>".as_slice(), "group", b"</groups>".as_slice()),
+    };
+    out.extend_from_slice(begin);
+    names.iter().for_each(|name| element(out, item, [name.as_str()]));
+    out.extend_from_slice(end);
 }
 
 fn element<const N: usize>(out: &mut Vec<u8>, name: &str, pieces: [&str; N]) {

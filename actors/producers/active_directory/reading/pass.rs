@@ -84,7 +84,9 @@ impl<'a> Pass<'a> {
         connection: &mut Connection,
         mut cookie: Vec<u8>,
     ) -> Result<(Vec<Update>, Vec<u8>), Failure> {
-        let asked = wire::everything(&connection.root.domain, mail(self.settings));
+        let mut asked = wire::everything(&connection.root.domain, mail(self.settings));
+        // An object that is moved or renamed changes in nothing else that is asked for.
+        asked.attributes.push("name".to_owned());
         let (mut updates, mut changed) = (Vec::new(), BTreeSet::new());
         loop {
             let controls = [wire::dirsync(&cookie), wire::extended_names()];

@@ -193,6 +193,8 @@ fn dirsync_tells_members_apart_from_the_rest() {
     assert_eq!(problems, [Problem::BadMember]);
     let renamed = delta_of(&[("objectGUID", guid()), ("displayName", values(&["A"]))]);
     assert_eq!(renamed.unwrap().change, Change::Otherwise);
+    let moved = [("objectGUID", guid()), ("instanceType", values(&["4"])), ("parentGUID", guid())];
+    assert_eq!(delta_of(&moved).unwrap().change, Change::Otherwise);
     let deleted = [("objectGUID", guid()), ("isDeleted", values(&["TRUE"])), ("cn", vec![])];
     assert_eq!(delta_of(&deleted).unwrap().change, Change::Gone);
     assert_eq!(delta_of(&[]), Err(Problem::NoGuid));

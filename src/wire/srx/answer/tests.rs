@@ -1,9 +1,10 @@
 //! Answers as they go out, and names that try to break out of them.
 
 use super::*;
-use crate::srx::{QueryToken, TimeForm, UserForm};
+use crate::srx::{Dialect, QueryToken, TimeForm, UserForm, Voice};
 use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
+use rollcall_identity::directory::{GroupFilter, NetbiosNames};
 use rollcall_identity::{
     Cause, Effect, Kind, Membership, Origin, Precision, Producer, Proof, Revision, Rule,
 };
@@ -41,11 +42,22 @@ fn ended(before: Option<Session>) -> Change {
     Change { revision, address, effect, before: before.map(Arc::new), after: None, cause }
 }
 
+/// Answers in a dialect, with every group there is.
+fn answered(
+    dialect: &Dialect,
+    answer: impl FnOnce(Speaker<'_>, &mut Vec<u8>) -> Answer,
+) -> (Answer, String) {
+    let voice = Voice::new(dialect.clone(), GroupFilter::default());
+    let (netbios, mut out) = (NetbiosNames::default(), Vec::new());
+    let answer = answer(Speaker { voice: &voice, netbios: &netbios }, &mut out);
+    (answer, String::from_utf8(out).unwrap())
+}
+
 fn text(dialect: &Dialect, reports: &[Report<'_>]) -> String {
-    let mut out = Vec::new();
-    let answer = batch(dialect, reports.iter().copied(), "5f-7", &mut out);
+    let (answer, text) =
+        answered(dialect, |speaker, out| batch(speaker, reports.iter().copied(), "5f-7", out));
     assert_eq!((answer.status, answer.reports), (200, reports.len()));
-    String::from_utf8(out).unwrap()
+    text
 }
 
 #[test]
@@ -95,14 +107,14 @@ fn a_miss_is_said_as_configured() {
     for (miss, status, reports) in
         [(Miss::Empty, 200, ""), (Miss::NullUser, 200, null), (Miss::NotFound, 404, "")]
     {
-        let (dialect, mut out) = (Dialect { miss, ..Dialect::default() }, Vec::new());
-        assert_eq!(ip(&dialect, asked, None, &mut out).status, status);
-        let wanted = format!("{{\"report_entries\":[{reports}]}}");
-        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+        let dialect = Dialect { miss, ..Dialect::default() };
+        let (answer, text) = answered(&dialect, |speaker, out| ip(speaker, asked, None, out));
+        assert_eq!(answer.status, status);
+        assert_eq!(text, format!("{{\"report_entries\":[{reports}]}}"));
     }
-    let mut out = Vec::new();
-    let dialect = Dialect { miss: Miss::NotFound, ..Dialect::default() };
-    let answer = ip(&dialect, asked, Some(&Arc::new(session())), &mut out);
+    let (dialect, found) = (Dialect { miss: Miss::NotFound, ..Dialect::default() }, session());
+    let found = Arc::new(found);
+    let (answer, _) = answered(&dialect, |speaker, out| ip(speaker, asked, Some(&found), out));
     assert_eq!(answer, Answer { status: 200, reports: 1, roles_left_out: 0 });
 }
 
@@ -110,20 +122,21 @@ fn a_miss_is_said_as_configured() {
 fn roles_beyond_the_limit_are_left_out_and_counted() {
     let roles: Vec<Name> = (0..250).map(|n| name(&format!("g{n}"))).collect();
     let session = Session { roles: Some(roles.into()), ..session() };
-    let mut out = Vec::new();
-    let answer = user(&Dialect::default(), [&session, &session], &mut out);
+    let (answer, text) =
+        answered(&Dialect::default(), |speaker, out| user(speaker, [&session, &session], out));
     assert_eq!(answer, Answer { status: 200, reports: 2, roles_left_out: 100 });
-    let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["report_entries"][1]["roles"].as_array().unwrap().len(), 200);
     assert_eq!(json.get("cookie"), None);
 }
 
 #[test]
 fn a_dialect_is_configured_in_words() {
-    let text = "format = \"xml\"\nuser = \"user_at_domain\"\ntime = \"unix_milliseconds\"\nmiss = \"null_user\"\nroles = 10\nquery_token = \"accepted\"";
+    let text = "format = \"xml\"\nuser = \"user_at_domain\"\ndomain = \"netbios\"\ntime = \"unix_milliseconds\"\nmiss = \"null_user\"\nroles = 10\nquery_token = \"accepted\"";
     let wanted = Dialect {
         format: Format::Xml,
         user: UserForm::UserAtDomain,
+        domain: crate::srx::DomainForm::Netbios,
         time: TimeForm::UnixMilliseconds,
         miss: Miss::NullUser,
         roles: 10,

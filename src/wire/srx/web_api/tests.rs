@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use rollcall_identity::directory::NetbiosNames;
 use rollcall_identity::{
     Cause, Effect, Kind, Membership, Name, Origin, Posture, Precision, Principal, Producer,
     Revision, Rule, Session, Timestamp,
@@ -47,6 +48,11 @@ fn change(user: &str, roles: &[String], present: Option<()>) -> Change {
     }
 }
 
+fn posted(changes: &[Change], roles: usize, out: &mut Vec<u8>) -> Answer {
+    let voice = voice(roles, GroupFilter::default());
+    entries(Speaker { voice: &voice, netbios: &NetbiosNames::default() }, changes, out)
+}
+
 /// The texts of all elements called `wanted`.
 fn texts(document: &str, wanted: &str) -> Vec<String> {
     let (mut reader, mut found, mut open) = (Reader::from_str(document), Vec::new(), false);
@@ -82,7 +88,7 @@ fn texts(document: &str, wanted: &str) -> Vec<String> {
 fn a_logon_and_a_logoff_are_posted_together() {
     let changes = [change("alice", &["staff".into()], Some(())), change("bob", &[], None)];
     let mut out = Vec::new();
-    let answer = entries(&changes, ROLES, &mut out);
+    let answer = posted(&changes, ROLES, &mut out);
     assert_eq!((answer.reports, answer.roles_left_out), (2, 0));
     let document = String::from_utf8(out).unwrap();
     assert_eq!(texts(&document, "operation"), ["logon", "logoff"]);
@@ -95,7 +101,7 @@ fn a_logon_and_a_logoff_are_posted_together() {
 fn no_more_than_two_hundred_roles_whatever_is_asked_for() {
     let roles: Vec<String> = (0..250).map(|n| format!("g{n}")).collect();
     let mut out = Vec::new();
-    let answer = entries(&[change("alice", &roles, Some(()))], 1000, &mut out);
+    let answer = posted(&[change("alice", &roles, Some(()))], 1000, &mut out);
     assert_eq!(answer.roles_left_out, 50);
     assert_eq!(texts(&String::from_utf8(out).unwrap(), "role").len(), 200);
 }
@@ -122,7 +128,7 @@ proptest! {
         prop_assume!(Principal::parse(&text, None).is_ok());
         let change = change(&text, &["r&d".into()], Some(()));
         let mut out = Vec::new();
-        entries(std::slice::from_ref(&change), ROLES, &mut out);
+        posted(std::slice::from_ref(&change), ROLES, &mut out);
         let document = String::from_utf8(out).unwrap();
         let principal = change.after.as_ref().unwrap().principal.clone().unwrap();
         prop_assert_eq!(texts(&document, "user"), [principal.user.as_str()]);

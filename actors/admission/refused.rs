@@ -13,11 +13,11 @@ use crate::problem::Problem;
 
 /// A refusal. Its sentence never repeats what was sent.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     status: StatusCode,
     /// The label of the metric.
-    pub(super) reason: &'static str,
-    pub(super) detail: String,
+    pub(crate) reason: &'static str,
+    pub(crate) detail: String,
     also: Also,
 }
 
@@ -43,31 +43,31 @@ impl Refused {
     }
 
     /// Nobody may connect from there.
-    pub(super) fn source() -> Self {
+    pub(crate) fn source() -> Self {
         Self::new(StatusCode::FORBIDDEN, "source", "no client may connect from this address")
             .also(Also::Close)
     }
 
     /// No token was shown, or two different ones.
-    pub(super) fn no_token() -> Self {
+    pub(crate) fn no_token() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "token_missing", "an access token is needed")
             .also(Also::Challenge("Bearer realm=\"rollcall\""))
     }
 
     /// The token is none of ours, or not any more.
-    pub(super) fn bad_token() -> Self {
+    pub(crate) fn bad_token() -> Self {
         let detail = "the access token is expired, revoked or unknown";
         Self::new(StatusCode::UNAUTHORIZED, "token_invalid", detail)
             .also(Also::Challenge("Bearer realm=\"rollcall\", error=\"invalid_token\""))
     }
 
     /// The token is good, but not here. The client may buy one that is.
-    pub(super) fn elsewhere() -> Self {
+    pub(crate) fn elsewhere() -> Self {
         Self { reason: "token_elsewhere", ..Self::bad_token() }
     }
 
     /// The token is good, and shown where others can read it.
-    pub(super) fn token_in_query() -> Self {
+    pub(crate) fn token_in_query() -> Self {
         let detail = "the access token stands in the query; show it as Authorization: Bearer, or set \
                       query_token in the dialect of this enforcement point";
         Self::new(StatusCode::UNAUTHORIZED, "token_in_query", detail)
@@ -75,26 +75,31 @@ impl Refused {
     }
 
     /// The client may not do this.
-    pub(super) fn forbidden(detail: &'static str) -> Self {
+    pub(crate) fn forbidden(detail: &'static str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
+    /// What is asked about is not known.
+    pub(crate) fn unknown(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown", detail)
+    }
+
     /// Nothing is at this path.
-    pub(super) fn route() -> Self {
+    pub(crate) fn route() -> Self {
         Self::from(BadQuestion::Route)
     }
 
     /// Something of ours is not there; it will be.
-    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).also(Also::RetryAfter(1))
     }
 
-    pub(super) fn is_route(&self) -> bool {
+    pub(crate) fn is_route(&self) -> bool {
         self.reason == "route"
     }
 
     /// The answer.
-    pub(super) fn answer(self) -> HttpResponse {
+    pub(crate) fn answer(self) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status);
         match self.also {
             Also::Nothing => {}

@@ -1,17 +1,18 @@
 //! The token endpoint: a client id and a secret buy an access token (RFC 6749 section 4.4).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
+use rollcall_identity::Timestamp;
 use rollcall_wire::http::Request;
 use rollcall_wire::srx::token::{self, Refusal, TokenError};
 use zeroize::Zeroizing;
 
-use super::points::locked;
 use super::secret::Checked;
-use super::{Enforcement, Visit};
+use super::{Admission, Applicant, Register, locked};
 use crate::happenings::{Happening, TokenAsked};
 
 /// Why there is no token.
@@ -24,19 +25,24 @@ enum NoToken {
     Busy,
 }
 
-impl Enforcement {
-    pub(super) async fn login(&self, said: &Request<'_>, visit: &Visit) -> HttpResponse {
-        let outcome = self.buy(said, visit).await;
+impl Admission {
+    /// Answers somebody who wants a token.
+    pub(crate) async fn login<R: Register>(
+        &self,
+        said: &Request<'_>,
+        (register, source, now): (&R, IpAddr, Timestamp),
+    ) -> HttpResponse {
+        let outcome = self.buy(said, (register, source, now)).await;
         let word = match &outcome {
             Ok(_) => "granted",
             Err(NoToken::Refused(error)) => error.refusal.code(),
             Err(NoToken::LockedOut(_)) => "locked_out",
             Err(NoToken::Busy) => "busy",
         };
-        TokenAsked { outcome: word, source: visit.source }.emit();
+        TokenAsked { outcome: word, source }.emit();
         let (status, body, wait) = match outcome {
             Ok(token) => {
-                let lifetime = visit.roster.settings.token_lifetime.as_secs();
+                let lifetime = register.token_lifetime().as_secs();
                 let lifetime = u32::try_from(lifetime).unwrap_or(u32::MAX);
                 (StatusCode::OK, token::granted(&token, lifetime), None)
             }
@@ -64,22 +70,24 @@ impl Enforcement {
         answer.content_type(token::CONTENT_TYPE).body(body)
     }
 
-    async fn buy(&self, said: &Request<'_>, visit: &Visit) -> Result<Zeroizing<String>, NoToken> {
+    async fn buy<R: Register>(
+        &self,
+        said: &Request<'_>,
+        (register, source, now): (&R, IpAddr, Timestamp),
+    ) -> Result<Zeroizing<String>, NoToken> {
         let credentials = token::read(said).map_err(NoToken::Refused)?;
-        let Visit { roster, source, now } = visit;
-        let who = (credentials.client_id.clone(), *source);
-        if let Some(wait) = locked(&self.points.failures).wait(&who, *now) {
+        let who = (credentials.client_id.clone(), source);
+        if let Some(wait) = locked(&self.failures).wait(&who, now) {
             return Err(NoToken::LockedOut(wait));
         }
-        let client = roster.client(&who.0);
-        let secret = client.map(|client| &client.secret);
-        let checked = self.points.checker.check(secret, credentials, *source, *now).await;
+        let client = register.client(&who.0);
+        let secret = client.map(|client| client.secret());
+        let checked = self.checker.check(secret, credentials, source, now).await;
         let refused = match (checked, client) {
-            (Checked::Right, Some(client)) if client.may_come_from(*source) => {
-                locked(&self.points.failures).forgive(&who);
-                let lifetime = roster.settings.token_lifetime;
-                let mut tokens = locked(&self.points.tokens);
-                return Ok(tokens.issue(&who.0, &client.secret, lifetime, self.points.now()));
+            (Checked::Right, Some(client)) if client.may_come_from(source) => {
+                locked(&self.failures).forgive(&who);
+                let (lifetime, now) = (register.token_lifetime(), self.clock.now());
+                return Ok(locked(&self.tokens).issue(&who.0, client.secret(), lifetime, now));
             }
             (Checked::Busy, _) => return Err(NoToken::Busy),
             (Checked::Right, _) => {
@@ -89,7 +97,7 @@ impl Enforcement {
                 Refusal::InvalidClient.because("client_id or client_secret is wrong")
             }
         };
-        locked(&self.points.failures).failed(who, &roster.settings.lockout, self.points.now());
+        locked(&self.failures).failed(who, register.lockout(), self.clock.now());
         Err(NoToken::Refused(refused))
     }
 }

@@ -1,0 +1,72 @@
+//! What firewalls hear of groups and domains, each as it is configured.
+
+use rollcall_config as config;
+use rollcall_identity::Glob;
+use rollcall_identity::directory::Base;
+use rollcall_wire::srx::{DomainForm, UserForm};
+use serde_json::Value;
+
+use super::house::{House, point, pushers, settings, story};
+use crate::directory::sample::corp;
+
+/// A point that hears of the groups below an organisational unit, and of one by its name.
+fn choosy(called: &str) -> config::Point {
+    let mut point = point(called);
+    point.groups.names = vec![Glob::new("staff").unwrap()];
+    point.groups.bases = vec![Base::new("OU=Firewall,DC=corp,DC=example,DC=com").unwrap()];
+    point
+}
+
+async fn alice_logs_in(house: &House, token: &str) {
+    corp(&mut house.directory.write());
+    let login = r#"{"kind":"login","address":"10.0.0.7","user":"CORP\\alice"}"#;
+    assert_eq!(house.post(token, login).await.json()["applied"], 1);
+}
+
+fn roles(report: &Value) -> Vec<&str> {
+    report["roles"].as_array().unwrap().iter().map(|role| role.as_str().unwrap()).collect()
+}
+
+#[test]
+fn each_point_hears_the_groups_that_it_is_configured_with() {
+    let short = {
+        let mut point = choosy("srx2");
+        point.dialect.domain = DomainForm::Netbios;
+        point.dialect.user = UserForm::DownLevel;
+        point
+    };
+    story(vec![point("srx1"), short], async |house| {
+        let (first, second) = (house.token("srx1").await, house.token("srx2").await);
+        alice_logs_in(&house, &first).await;
+        let wanted = ["Everybody", "Staff", "VPN-Users"];
+        for path in ["", "/ip/10.0.0.7", "/user/alice", "/user/a.smith%40example.org"] {
+            let answer = house.get(&first, path).await.json();
+            let report = &answer["report_entries"][0];
+            assert_eq!(roles(report), wanted, "{path}");
+            assert_eq!(report["domain-name"], "corp.example.com");
+            let answer = house.get(&second, path).await.json();
+            let report = &answer["report_entries"][0];
+            assert_eq!(roles(report), ["Staff", "VPN-Users"], "{path}");
+            assert_eq!(
+                (&report["user-name"], &report["domain-name"]),
+                (&"corp\\alice".into(), &"corp".into())
+            );
+        }
+    });
+}
+
+#[test]
+fn another_filter_of_groups_reaches_what_the_firewall_holds() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        alice_logs_in(&house, &token).await;
+        let first = house.get(&token, "").await.json();
+        let again = format!("?cookie={}", first["cookie"].as_str().unwrap());
+        assert_eq!(house.get(&token, &again).await.json()["report_entries"], Value::Array(vec![]));
+        house.points.govern(&settings(vec![choosy("srx1")]), &pushers());
+        let told = house.get(&token, &again).await.json();
+        assert_eq!(roles(&told["report_entries"][0]), ["Staff", "VPN-Users"]);
+        let again = format!("?cookie={}", told["cookie"].as_str().unwrap());
+        assert_eq!(house.get(&token, &again).await.json()["report_entries"], Value::Array(vec![]));
+    });
+}

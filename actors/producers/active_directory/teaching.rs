@@ -1,0 +1,71 @@
+//! What a directory says, entered into the book that everybody shares, and brought to the sessions
+//! of those whom it concerns.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use rollcall_config as config;
+use rollcall_identity::directory::{Affected, BareNames, DomainNames, Gone, WhenGone};
+use rollcall_identity::{Name, Origin, Producer as Word};
+
+use super::{Learner, Learning, Learnt, NotLearnt};
+use crate::directory::Book;
+use crate::producers::Outlet;
+
+/// The learner of a directory whose producer is at work.
+pub(crate) struct Teaching {
+    book: Book,
+    bare: BareNames,
+    gone: Gone,
+    origin: Arc<Origin>,
+    outlet: ArcSwapOption<Outlet>,
+}
+
+impl Teaching {
+    /// Enters into `book` what the directory of `section` says.
+    pub(crate) fn new(section: &config::ActiveDirectory, book: Book) -> Self {
+        let rule = |sessions: config::Sessions| match sessions {
+            config::Sessions::Keep => WhenGone::Keep,
+            config::Sessions::End => WhenGone::End,
+        };
+        let form = Name::new("directory").expect("a plain word is a name");
+        let (producer, client) = (section.name.clone(), section.domain.clone());
+        let bare =
+            if section.default_domain { BareNames::MeanThis } else { BareNames::MeanAnother };
+        Self {
+            book,
+            bare,
+            gone: Gone {
+                disabled: rule(section.when_disabled),
+                deleted: rule(section.when_deleted),
+            },
+            origin: Arc::new(Origin { kind: Word::ActiveDirectory, producer, client, form }),
+            outlet: ArcSwapOption::empty(),
+        }
+    }
+
+    fn enter(&self, names: &DomainNames, learnt: Learnt) -> Result<Affected, NotLearnt> {
+        let mut book = self.book.write();
+        book.put_domain(names.clone(), self.bare);
+        let affected = match learnt {
+            Learnt::Whole(image) => book.replace(&names.dns, *image),
+            Learnt::Changes(updates) => book.apply(&names.dns, updates),
+        };
+        affected.map_err(|_| NotLearnt)
+    }
+}
+
+impl Learner for Teaching {
+    fn attend(&self, outlet: Outlet) {
+        self.outlet.store(Some(Arc::new(outlet)));
+    }
+
+    fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a> {
+        Box::pin(async move {
+            let outlet = self.outlet.load_full().ok_or(NotLearnt)?;
+            let affected = self.enter(names, learnt)?;
+            outlet.learnt(affected, self.gone, Arc::clone(&self.origin)).await;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Questions of J-Web, answered from the directory.
+
+use rollcall_identity::directory::{
+    AccountKind, Directory, Group, Resolved, State, UnknownDomain, Wanted,
+};
+use rollcall_identity::{Name, Principal};
+use rollcall_wire::srx::validator::{Listed, Question, Sort, Validity};
+
+use crate::admission::Refused;
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The label of the metric: `valid`, `unknown` or `listed`.
+    pub(super) outcome: &'static str,
+    /// JSON.
+    pub(super) body: Vec<u8>,
+}
+
+/// Answers a question.
+///
+/// # Errors
+/// When a list is asked for of a domain that no directory knows, or of none in particular where
+/// there are several.
+pub(super) fn answer(directory: &Directory, question: &Question) -> Result<Told, Refused> {
+    match question {
+        Question::Is { sort, name, domain } => {
+            Ok(whether(directory, *sort, (name, domain.as_ref())))
+        }
+        Question::List { sort, domain, prefix, start, count } => {
+            let domain = dns(directory, domain.as_ref())?;
+            let range = *start..start.saturating_add(*count);
+            let unknown = |why: UnknownDomain| Refused::unknown(why.to_string());
+            let accounts = |wanted| {
+                let found = directory.accounts(&domain, wanted, prefix, range.clone());
+                found.map(|found| {
+                    let names = found.items.iter().map(|profile| &profile.account.name);
+                    (found.total, names.collect::<Vec<_>>())
+                })
+            };
+            let (total, names) = match sort {
+                Sort::User => accounts(Wanted::Users).map_err(unknown)?,
+                Sort::Device => accounts(Wanted::Devices).map_err(unknown)?,
+                Sort::Group => {
+                    let found = directory.groups(&domain, prefix, range.clone());
+                    let found = found.map_err(unknown)?;
+                    (found.total, found.items.into_iter().map(|group| &group.name).collect())
+                }
+            };
+            let listed = Listed { domain_name: &domain, total, start: *start, names };
+            Ok(Told { outcome: "listed", body: json(&listed) })
+        }
+    }
+}
+
+fn whether(directory: &Directory, sort: Sort, (name, domain): (&Name, Option<&Name>)) -> Told {
+    let principal = Principal::parse(name.as_str(), domain).ok();
+    let resolved = match sort {
+        Sort::User => principal.and_then(|who| directory.resolve(&who)),
+        Sort::Device => device(directory, name, domain),
+        Sort::Group => {
+            let group = principal.and_then(|named| group(directory, &named));
+            return said(group.map(|group| (&group.name, &group.domain, None)));
+        }
+    };
+    let is_of_sort = |who: &&Resolved| (who.kind == AccountKind::Device) == (sort == Sort::Device);
+    let profile = resolved.as_ref().filter(is_of_sort).and_then(|who| directory.profile(who.guid));
+    said(profile.map(|profile| {
+        let enabled = profile.account.state == State::Enabled;
+        (&profile.account.name, &profile.domain.dns, Some(enabled))
+    }))
+}
+
+fn said(found: Option<(&Name, &Name, Option<bool>)>) -> Told {
+    let validity = Validity {
+        valid: found.is_some(),
+        name: found.map(|(name, ..)| name),
+        domain_name: found.map(|(_, domain, _)| domain),
+        enabled: found.and_then(|(.., enabled)| enabled),
+    };
+    let outcome = if validity.valid { "valid" } else { "unknown" };
+    Told { outcome, body: json(&validity) }
+}
+
+/// A computer by its host name, full or bare, or by its account's name.
+fn device(directory: &Directory, name: &Name, domain: Option<&Name>) -> Option<Resolved> {
+    let Some(domain) = domain else {
+        let bare = Name::new(name.as_str().trim_end_matches('$')).ok()?;
+        return directory.resolve_device(&bare);
+    };
+    let label = name.as_str().split('.').next().unwrap_or_default().trim_end_matches('$');
+    let account = Principal::parse(&format!("{label}$"), Some(domain)).ok()?;
+    directory.resolve(&account)
+}
+
+/// A group by its name, in the domain that is written with it, or else in the only one that has it.
+fn group<'a>(directory: &'a Directory, named: &Principal) -> Option<&'a Group> {
+    let found = |dns: &Name| directory.group(dns, &named.user).ok().flatten().map(|group| &**group);
+    if let Some(domain) = &named.domain {
+        return found(&directory.domain(domain)?.dns);
+    }
+    let mut all = directory.domains().into_iter().filter_map(|names| found(&names.dns));
+    all.next().filter(|_| all.next().is_none())
+}
+
+/// The DNS name of the domain that is meant.
+fn dns(directory: &Directory, domain: Option<&Name>) -> Result<Name, Refused> {
+    let domains = directory.domains();
+    match (domain, domains.as_slice()) {
+        (Some(name), _) => {
+            let known = directory.domain(name).map(|names| names.dns.clone());
+            known.ok_or_else(|| Refused::unknown("no directory knows the domain"))
+        }
+        (None, [only]) => Ok(only.dns.clone()),
+        (None, []) => Err(Refused::unknown("no directory has been read yet")),
+        (None, _) => Err(Refused::unknown("there are several domains: say which")),
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("names, numbers and flags can be written as JSON")
+}

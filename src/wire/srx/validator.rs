@@ -1,0 +1,318 @@
+//! What the web interface of an SRX (J-Web, `jims-validator`) asks while an administrator writes a
+//! policy: whether a user, group or device exists, and which there are.
+//!
+//! Juniper documents what is asked and not how it is spelt. So a question is read in every form that
+//! is a candidate.
+
+use rollcall_identity::Name;
+use serde::Serialize;
+
+use super::BadQuestion;
+use crate::http::{Ambiguous, Parameters, Request};
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumIter)]
+#[strum(serialize_all = "lowercase")]
+pub enum Sort {
+    /// Users.
+    User,
+    /// Groups.
+    Group,
+    /// Computers.
+    Device,
+}
+
+/// A question of J-Web.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Whether there is one of this name.
+    Is {
+        /// What it would be.
+        sort: Sort,
+        /// As it was written: a user may have a domain in it.
+        name: Name,
+        /// In which domain; `None` when it was not said apart.
+        domain: Option<Name>,
+    },
+    /// Which there are.
+    List {
+        /// Of what.
+        sort: Sort,
+        /// In which domain; `None` when it was not said.
+        domain: Option<Name>,
+        /// What the names begin with.
+        prefix: String,
+        /// How many to pass over.
+        start: usize,
+        /// How many at most, 1 to [`Question::COUNT_LIMIT`].
+        count: usize,
+    },
+}
+
+impl Question {
+    /// The longest name in characters, as J-Web takes it.
+    pub const NAME_LIMIT: usize = 65;
+
+    /// The most names in one answer. Whoever asks for more gets this many.
+    pub const COUNT_LIMIT: usize = 1000;
+
+    /// What is asked about.
+    pub const fn sort(&self) -> Sort {
+        match self {
+            Self::Is { sort, .. } | Self::List { sort, .. } => *sort,
+        }
+    }
+}
+
+const NAME: [&[&str]; 3] = [
+    &["name", "user", "user-name", "username", "id"],
+    &["name", "group", "group-name", "groupname", "id"],
+    &["name", "device", "device-name", "devicename", "hostname", "host-name", "id"],
+];
+
+/// Reads a question in every candidate form, below the configured prefix. A sort is `user`, `group`
+/// or `device`, alone or with an `s`.
+///
+/// | path | question |
+/// | --- | --- |
+/// | `validate/<sort>`, `<sort>/validate` with a name among the parameters; `validate/<sort>/<name>`, `<sort>/<name>` | is there one |
+/// | `<sort>` with a name among the parameters | is there one |
+/// | `<sort>`, `list/<sort>`, `domains/<domain>/<sort>` | which there are |
+///
+/// Parameters may stand in the query, a form or JSON: `name` and its likes, `domain`, `prefix` or
+/// `filter`, `start` or `offset`, `count` or `limit`.
+///
+/// # Errors
+/// [`BadQuestion::Route`] for other paths and methods but GET and POST, else what is wrong.
+pub fn read(request: &Request<'_>) -> Result<Question, BadQuestion> {
+    if !matches!(request.method, "GET" | "POST") {
+        return Err(BadQuestion::Route);
+    }
+    let segments = request.segments().ok_or(BadQuestion::Route)?;
+    let path: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let sort = |word: &str| sort_of(word).ok_or(BadQuestion::Route);
+    let parameters = || Parameters::read(request);
+    match path.as_slice() {
+        ["validate", word] | [word, "validate"] => {
+            let (sort, parameters) = (sort(word)?, parameters()?);
+            let missing = BadQuestion::parameter("name", "missing");
+            is_there(sort, written(sort, &parameters)?.ok_or(missing)?, &parameters)
+        }
+        ["list", word] => list(sort(word)?, None, &parameters()?),
+        ["domain" | "domains", domain, word] => {
+            let sort = sort(word)?;
+            list(sort, Some(name("domain", domain)?), &parameters()?)
+        }
+        ["validate", word, text] | [word, text] => is_there(sort(word)?, text, &parameters()?),
+        [word] => {
+            let (sort, parameters) = (sort(word)?, parameters()?);
+            match written(sort, &parameters)? {
+                Some(text) => is_there(sort, text, &parameters),
+                None => list(sort, None, &parameters),
+            }
+        }
+        _ => Err(BadQuestion::Route),
+    }
+}
+
+fn sort_of(word: &str) -> Option<Sort> {
+    match word {
+        "user" | "users" => Some(Sort::User),
+        "group" | "groups" => Some(Sort::Group),
+        "device" | "devices" => Some(Sort::Device),
+        _ => None,
+    }
+}
+
+fn is_there(sort: Sort, text: &str, parameters: &Parameters) -> Result<Question, BadQuestion> {
+    let domain = domain(parameters)?;
+    Ok(Question::Is { sort, name: name("name", text)?, domain })
+}
+
+fn list(sort: Sort, of: Option<Name>, parameters: &Parameters) -> Result<Question, BadQuestion> {
+    let said = domain(parameters)?;
+    if of.is_some() && said.is_some() && of != said {
+        return Err(BadQuestion::parameter("domain", "given twice, with different values"));
+    }
+    let prefix = one(parameters, "prefix", &["prefix", "filter", "search"])?.unwrap_or_default();
+    if prefix.chars().count() > Question::NAME_LIMIT {
+        return Err(BadQuestion::parameter("prefix", "longer than 65 characters"));
+    }
+    let start = number(parameters, "start", &["start", "offset", "begin"])?.unwrap_or(0);
+    let counts = ["count", "limit", "max", "max-count", "entry-count"];
+    let count = match number(parameters, "count", &counts)? {
+        Some(0) => return Err(BadQuestion::parameter("count", "less than 1")),
+        count => count.unwrap_or(Question::COUNT_LIMIT).min(Question::COUNT_LIMIT),
+    };
+    // A pattern as people write it: everything that begins so.
+    let prefix = prefix.trim_end_matches('*').to_owned();
+    Ok(Question::List { sort, domain: of.or(said), prefix, start, count })
+}
+
+fn written(sort: Sort, parameters: &Parameters) -> Result<Option<&str>, BadQuestion> {
+    one(parameters, "name", NAME[sort as usize])
+}
+
+fn domain(parameters: &Parameters) -> Result<Option<Name>, BadQuestion> {
+    let text = one(parameters, "domain", &["domain", "domain-name"])?;
+    text.map(|text| name("domain", text)).transpose()
+}
+
+fn name(parameter: &'static str, text: &str) -> Result<Name, BadQuestion> {
+    // A domain has up to 255 characters (RFC 1035 section 2.3.4), and a user may be written with it.
+    let bare = text.rsplit('\\').next().unwrap_or_default().split('@').next().unwrap_or_default();
+    if parameter == "name" && bare.chars().count() > Question::NAME_LIMIT {
+        return Err(BadQuestion::parameter(parameter, "longer than 65 characters"));
+    }
+    Name::new(text).map_err(|_| BadQuestion::parameter(parameter, "not a name"))
+}
+
+fn number(
+    parameters: &Parameters,
+    name: &'static str,
+    names: &[&str],
+) -> Result<Option<usize>, BadQuestion> {
+    let Some(text) = one(parameters, name, names)? else { return Ok(None) };
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(BadQuestion::parameter(name, "not a number"));
+    }
+    // All digits: what does not fit is only larger than any list.
+    Ok(Some(text.parse().unwrap_or(usize::MAX)))
+}
+
+fn one<'a>(
+    parameters: &'a Parameters,
+    name: &'static str,
+    names: &[&str],
+) -> Result<Option<&'a str>, BadQuestion> {
+    let reason = "given twice, with different values";
+    parameters.one(names).map_err(|Ambiguous| BadQuestion::parameter(name, reason))
+}
+
+/// The answer whether there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Validity<'a> {
+    /// Whether there is.
+    pub valid: bool,
+    /// Its name as the directory writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'a Name>,
+    /// The DNS name of its domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain_name: Option<&'a Name>,
+    /// Whether it may be used; groups always may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+/// The answer which there are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Listed<'a> {
+    /// The DNS name of the domain.
+    pub domain_name: &'a Name,
+    /// How many there are in all.
+    pub total: usize,
+    /// How many were passed over.
+    pub start: usize,
+    /// In the order of names.
+    pub names: Vec<&'a Name>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn get<'a>(path: &'a str, query: &'a str) -> Request<'a> {
+        Request { method: "GET", path, query, ..Request::default() }
+    }
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    #[test]
+    fn whether_somebody_is_there_in_every_candidate_form() {
+        let domain = Some(name("corp"));
+        let wanted = Question::Is { sort: Sort::User, name: name("alice"), domain };
+        for (path, query) in [
+            ("/validate/user", "name=alice&domain=corp"),
+            ("/user/validate", "user_name=alice&domain-name=corp"),
+            ("/validate/user/alice", "domain=corp"),
+            ("/user/alice", "domain=corp"),
+            ("/users/alice/", "domain=corp&unknown=1"),
+            ("/users", "username=alice&domain=corp"),
+        ] {
+            assert_eq!(read(&get(path, query)), Ok(wanted.clone()), "{path}?{query}");
+        }
+        let body = br#"{"name":"alice","domain":"corp"}"#;
+        let posted = Request { method: "POST", path: "/validate/user", body, ..Request::default() };
+        assert_eq!(read(&posted), Ok(wanted));
+        for (path, sort) in [("/group/R%26D", Sort::Group), ("/device/R%26D", Sort::Device)] {
+            let wanted = Question::Is { sort, name: name("R&D"), domain: None };
+            assert_eq!(read(&get(path, "")), Ok(wanted));
+        }
+    }
+
+    #[test]
+    fn which_there_are_in_every_candidate_form() {
+        let (sort, domain) = (Sort::Group, Some(name("corp.example.com")));
+        let prefix = "vpn".to_owned();
+        let wanted = Question::List { sort, domain, prefix, start: 20, count: 10 };
+        for (path, query) in [
+            ("/groups", "domain=corp.example.com&prefix=vpn&start=20&count=10"),
+            ("/list/group", "domain_name=corp.example.com&filter=vpn*&offset=20&limit=10"),
+            ("/domains/corp.example.com/groups", "search=vpn&begin=20&max=10"),
+        ] {
+            assert_eq!(read(&get(path, query)), Ok(wanted.clone()), "{path}?{query}");
+        }
+        let Ok(Question::List { count, start, .. }) = read(&get("/devices", "count=99999999999"))
+        else {
+            panic!("no list");
+        };
+        assert_eq!((start, count), (0, Question::COUNT_LIMIT));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let long = "x".repeat(66);
+        let (in_path, in_prefix) = (format!("/user/{long}"), format!("prefix={long}"));
+        for (path, query, error) in [
+            ("/validate/user", "", "name: missing"),
+            (in_path.as_str(), "", "name: longer than 65"),
+            ("/users", in_prefix.as_str(), "prefix: longer than 65"),
+            ("/users", "count=0", "count: less than 1"),
+            ("/users", "start=-1", "start: not a number"),
+            ("/users", "name=a&username=b", "name: given twice"),
+            ("/domains/corp/groups", "domain=lab", "domain: given twice"),
+            ("/user/%01", "", "name: not a name"),
+        ] {
+            let bad = read(&get(path, query)).unwrap_err();
+            assert!(bad.to_string().starts_with(error), "{path}?{query}: {bad}");
+        }
+        let long = format!("/user/{}%5C{}", "d".repeat(100), "x".repeat(65));
+        assert!(read(&get(&long, "")).is_ok(), "the domain does not count");
+        for path in ["", "/", "/printers", "/user/a/b", "/validate"] {
+            assert_eq!(read(&get(path, "")), Err(BadQuestion::Route), "{path}");
+        }
+        let put = Request { method: "PUT", ..get("/users", "") };
+        assert_eq!(read(&put), Err(BadQuestion::Route));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_requests_are_read_or_refused(
+            path in any::<String>(), near in "/(users?|groups?|validate|list|domains)/[ -~]{0,9}",
+            query in any::<String>(), body: Vec<u8>,
+        ) {
+            for path in [path.as_str(), near.as_str()] {
+                let request = Request { method: "POST", path, query: &query, body: &body, ..Request::default() };
+                if let Ok(Question::List { count, .. }) = read(&request) {
+                    prop_assert!((1..=Question::COUNT_LIMIT).contains(&count));
+                }
+            }
+        }
+    }
+}

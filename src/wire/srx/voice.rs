@@ -1,0 +1,169 @@
+//! How one firewall is spoken to: its dialect, which groups it hears of, what it calls domains.
+
+use hashbrown::HashMap;
+use hashbrown::HashSet;
+use rollcall_identity::directory::{GroupFilter, NetbiosNames, Watch};
+use rollcall_identity::{Change, GroupSet, Name, Principal, Session};
+
+use super::{Dialect, DomainForm, Format, json, xml};
+
+/// The dialect of a firewall and the groups that it hears of.
+///
+/// A million sessions share a few thousand sets of groups. So what goes out of a set is chosen and
+/// written once, by [`Voice::learn`], and then copied from report to report; what was not learnt is
+/// written all the same.
+#[derive(Debug)]
+pub struct Voice {
+    dialect: Dialect,
+    groups: GroupFilter,
+    known: HashMap<(usize, Whose), Phrase>,
+    /// How many there may be before those of sets that nobody has are looked for.
+    enough: usize,
+}
+
+/// Whose groups they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Whose {
+    /// The user's: they are roles.
+    User,
+    /// The device's.
+    Device,
+}
+
+/// What goes out of one set of groups.
+#[derive(Debug)]
+struct Phrase {
+    watch: Watch,
+    written: Box<[u8]>,
+    left_out: usize,
+}
+
+/// A voice, and what directories call the domains now.
+#[derive(Debug, Clone, Copy)]
+pub struct Speaker<'a> {
+    /// The dialect and the groups.
+    pub voice: &'a Voice,
+    /// For [`DomainForm::Netbios`].
+    pub netbios: &'a NetbiosNames,
+}
+
+/// Fewer phrases are never worth a look.
+const FEW: usize = 256;
+
+impl Default for Voice {
+    fn default() -> Self {
+        Self::new(Dialect::default(), GroupFilter::default())
+    }
+}
+
+impl Voice {
+    /// A voice that knows no phrase yet.
+    pub fn new(dialect: Dialect, groups: GroupFilter) -> Self {
+        Self { dialect, groups, known: HashMap::new(), enough: FEW }
+    }
+
+    /// The dialect.
+    pub fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    /// Which groups are told.
+    pub fn groups(&self) -> &GroupFilter {
+        &self.groups
+    }
+
+    /// Whether everything that a report of this session would copy is learnt.
+    pub fn knows(&self, session: &Session) -> bool {
+        self.copied(session).all(|(whose, set)| self.known.contains_key(&(set.place(), whose)))
+    }
+
+    /// Learns what a report of this session would copy.
+    pub fn learn(&mut self, session: &Session) {
+        let news: Vec<_> = self
+            .copied(session)
+            .filter(|(whose, set)| !self.known.contains_key(&(set.place(), *whose)))
+            .collect();
+        for (whose, set) in news {
+            let mut written = Vec::new();
+            let left_out = self.compose(whose, &[], Some(set), &mut written);
+            let phrase = Phrase { watch: set.watch(), written: written.into(), left_out };
+            self.known.insert((set.place(), whose), phrase);
+        }
+        if self.known.len() > self.enough {
+            self.known.retain(|_, phrase| !phrase.watch.is_over());
+            self.enough = FEW.max(2 * self.known.len());
+        }
+    }
+
+    /// The sets that a report of this session copies: where its source lists roles of its own, the
+    /// two are put together each time.
+    fn copied<'s>(&self, session: &'s Session) -> impl Iterator<Item = (Whose, &'s GroupSet)> {
+        let listed = session.roles.as_ref().is_some_and(|roles| !roles.is_empty());
+        let user = session.membership.user.as_ref().filter(|_| !listed);
+        // Only XML has a place for them.
+        let device = session.membership.device.as_ref();
+        let device = device.filter(|_| self.dialect.format == Format::Xml);
+        user.map(|set| (Whose::User, set)).into_iter().chain(device.map(|set| (Whose::Device, set)))
+    }
+
+    /// Appends the list of the roles that a source `listed` and then of `groups`. Returns how many
+    /// were left out because there was no room.
+    pub(super) fn write(
+        &self,
+        whose: Whose,
+        listed: &[Name],
+        groups: Option<&GroupSet>,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let known = groups.filter(|_| listed.is_empty());
+        match known.and_then(|set| self.known.get(&(set.place(), whose))) {
+            Some(phrase) => {
+                out.extend_from_slice(&phrase.written);
+                phrase.left_out
+            }
+            None => self.compose(whose, listed, groups, out),
+        }
+    }
+
+    fn compose(
+        &self,
+        whose: Whose,
+        listed: &[Name],
+        groups: Option<&GroupSet>,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let selected = groups.map(|groups| self.groups.select(groups)).unwrap_or_default();
+        let fold = |name: &Name| name.clone().folded();
+        let named: HashSet<Name> = match selected.names.as_slice() {
+            [] => HashSet::new(),
+            _ => listed.iter().map(fold).collect(),
+        };
+        let more = selected.names.iter().filter(|name| !named.contains(&fold(name)));
+        let all: Vec<&Name> = listed.iter().chain(more).collect();
+        let kept = all.len().min(self.dialect.roles);
+        match self.dialect.format {
+            Format::Json => json::write_names(&all[..kept], out),
+            Format::Xml => xml::write_names(whose, &all[..kept], out),
+        }
+        all.len() - kept + selected.left_out
+    }
+}
+
+impl Speaker<'_> {
+    /// What the firewall calls the domain of a user.
+    pub(super) fn domain<'p>(&'p self, principal: &'p Principal) -> Option<&'p Name> {
+        let domain = principal.domain.as_ref()?;
+        match self.voice.dialect.domain {
+            DomainForm::Dns => Some(domain),
+            DomainForm::Netbios => Some(self.netbios.of(domain).unwrap_or(domain)),
+        }
+    }
+}
+
+/// The sessions of which reports of these changes tell.
+pub fn told(changes: &[Change]) -> impl Iterator<Item = &Session> + Clone {
+    changes.iter().filter_map(|change| change.session().map(|session| &**session))
+}
+
+#[cfg(test)]
+mod tests;
