@@ -262,6 +262,7 @@ impl House {
             ("journal", old.journal != new.journal),
             ("syslog", old.syslog != new.syslog),
             ("active_directory", old.active_directory != new.active_directory),
+            ("event_log", old.event_log != new.event_log),
             ("ptim", old.ptim != new.ptim),
             ("enforcement", old.enforcement != new.enforcement),
             ("validator", old.validator != new.validator),

@@ -8,8 +8,8 @@ use rollcall_identity::{Authority, Kind};
 
 use crate::leaf::{Bytes, Ranged};
 use crate::{
-    ActiveDirectory, Enforcement, Journal, JournalKind, Manner, Point, Settings, SrxWebApi, Syslog,
-    SyslogClient, Target, Tls, Validator,
+    ActiveDirectory, Enforcement, EventLog, Journal, JournalKind, Manner, Point, Settings,
+    SrxWebApi, Syslog, SyslogClient, Target, Tls, Validator,
 };
 
 impl Display for Settings {
@@ -44,6 +44,9 @@ impl Display for Settings {
         }
         for directory in &self.active_directory {
             active_directory(f, directory)?;
+        }
+        for log in &self.event_log {
+            event_log(f, log)?;
         }
         let (taken, name) = (if self.ptim.enabled { "taken" } else { "refused" }, &self.ptim.name);
         writeln!(f, "ptim         {name}: pushes are {taken}")?;
@@ -97,6 +100,21 @@ fn active_directory(f: &mut Formatter<'_>, directory: &ActiveDirectory) -> fmt::
         (directory.when_disabled.into(), directory.when_deleted.into());
     writeln!(f, "             changes by {changes} every {interval}")?;
     writeln!(f, "             sessions of disabled accounts {disabled}, of deleted {deleted}")
+}
+
+fn event_log(f: &mut Formatter<'_>, log: &EventLog) -> fmt::Result {
+    let (auth, kdc): (&str, _) = (log.auth.into(), log.kdc.map(|at| at.to_string()));
+    let kdc = kdc.unwrap_or_else(|| "each server".to_owned());
+    writeln!(f, "event logs   as {}, secret (hidden), by {auth}, tickets of {kdc}", log.account)?;
+    let (catch_up, silent) = (log.catch_up.written(), log.silent.written());
+    writeln!(f, "             from {catch_up} back; silent after {silent}")?;
+    for source in &log.sources {
+        let port = source.port.map(|port| format!(" port {port}")).unwrap_or_default();
+        let role: &str = source.role.into();
+        let ids: Vec<String> = source.event_ids.iter().map(u16::to_string).collect();
+        writeln!(f, "  {}: {}{port}, {role}, events {}", source.name, source.host, ids.join(" "))?;
+    }
+    authority(f, &log.authority)
 }
 
 fn syslog_client(f: &mut Formatter<'_>, client: &SyslogClient) -> fmt::Result {

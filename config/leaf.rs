@@ -9,12 +9,15 @@ use std::str::FromStr;
 
 use jiff::tz::TimeZone;
 use rollcall_identity::directory::Base;
+use rollcall_identity::logon::Role;
 use rollcall_identity::{Glob, Kind, Name};
 use strum::{IntoEnumIterator, VariantNames};
 use toml::de::DeValue;
 
 use crate::nearest::nearest;
-use crate::{Bind, Changes, DirectoryTransport, Format, JournalKind, Level, SenderTime, Sessions};
+use crate::{
+    Auth, Bind, Changes, DirectoryTransport, Format, JournalKind, Level, SenderTime, Sessions,
+};
 
 pub use address::CertificatePin;
 pub(crate) use address::{BaseUrl, ClientId, Host, Label, UrlPath};
@@ -234,6 +237,23 @@ impl Leaf for Bind {
 
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         word(value, Self::VARIANTS)
+    }
+}
+
+impl Leaf for Auth {
+    const EXPECTED: &'static str = "\"kerberos\", \"spnego\" or \"ntlm\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        word(value, Self::VARIANTS)
+    }
+}
+
+impl Leaf for Role {
+    const EXPECTED: &'static str = "\"domain_controller\" or \"exchange\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let roles: Vec<&str> = Self::iter().map(Into::into).collect();
+        word(value, &roles)
     }
 }
 

@@ -9,8 +9,8 @@ use crate::reading::{Document, Environment, Reading};
 use crate::section::Section;
 use crate::template::Templates;
 use crate::{
-    ActiveDirectory, Enforcement, History, Journal, Log, Point, Problem, Problems, Ptim, REFERENCE,
-    Rest, Syslog, Target, Tls, Validator, clients_file, file, rules,
+    ActiveDirectory, Enforcement, EventLog, History, Journal, Log, Point, Problem, Problems, Ptim,
+    REFERENCE, Rest, Syslog, Target, Tls, Validator, clients_file, file, rules,
 };
 
 /// Everything that Rollcall is configured with. Sections compare, so that a reload restarts only
@@ -31,6 +31,8 @@ pub struct Settings {
     pub syslog: Vec<Syslog>,
     /// The directories.
     pub active_directory: Vec<ActiveDirectory>,
+    /// The event logs.
+    pub event_log: Vec<EventLog>,
     /// The pushing producer.
     pub ptim: Ptim,
     /// The listener of the firewalls.
@@ -122,6 +124,7 @@ impl Settings {
             journal: section.section("journal", |journal| Journal::read(journal, &data)),
             syslog: section.sections("syslog", |syslog| Syslog::read(syslog, &templates)),
             active_directory: section.sections("active_directory", ActiveDirectory::read),
+            event_log: section.sections("event_log", EventLog::read),
             ptim: section.section("ptim", Ptim::read),
             enforcement: section.section("enforcement", Enforcement::read),
             validator: section.section("validator", Validator::read),
@@ -140,12 +143,18 @@ impl Settings {
             };
             producer.clients.iter().map(named)
         });
+        let logs = self.event_log.iter().flat_map(|log| {
+            let named = |source: &crate::EventLogSource| {
+                ((source.name.clone(), source.name.clone()), log.authority.clone())
+            };
+            log.sources.iter().map(named)
+        });
         let ptim: &Name = &self.ptim.name;
         let pushers = self.ptim.clients.iter();
         let pushers = pushers.map(|p| ((ptim.clone(), p.name.clone()), p.authority.clone()));
         let granted =
             |point: &Point| Some(((ptim.clone(), point.name.clone()), point.push.clone()?));
         let points = self.enforcement.points.iter().filter_map(granted);
-        self.rules.authorities.extend(syslog.chain(pushers).chain(points));
+        self.rules.authorities.extend(syslog.chain(logs).chain(pushers).chain(points));
     }
 }

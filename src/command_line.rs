@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod directory;
+mod events;
 mod groups;
 mod health;
 mod journal;
@@ -93,6 +94,9 @@ enum Command {
     /// Look at directories.
     #[command(subcommand)]
     Directory(directory::Directory),
+    /// Look at event logs of Windows.
+    #[command(subcommand)]
+    Events(events::Events),
     /// Try syslog templates on lines from standard input.
     SyslogTest(syslog_test::SyslogTest),
     /// Print the OpenAPI description of the REST interface.
@@ -183,6 +187,7 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Journal(journal)) => journal.run(config.as_deref(), output),
         Some(Command::Secret(secret)) => secret.run(&mut io::stdin().lock(), output),
         Some(Command::Directory(directory)) => directory.run(config.as_deref(), output),
+        Some(Command::Events(events)) => events.run(config.as_deref(), output),
         Some(Command::SyslogTest(test)) => {
             test.run(config.as_deref(), &mut io::stdin().lock(), output)
         }

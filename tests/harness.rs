@@ -3,6 +3,7 @@
 mod authority;
 mod clearpass;
 mod controller;
+mod event_logs;
 mod https;
 mod lines;
 mod metrics;
@@ -18,6 +19,7 @@ mod waiting;
 pub(crate) use authority::Authority;
 pub(crate) use clearpass::{CLEARPASS_PASSWORD, ClearPass};
 pub(crate) use controller::{ADMINISTRATOR, Controller, PASSWORD};
+pub(crate) use event_logs::EventLogs;
 pub(crate) use https::Fault;
 pub(crate) use lines::{Vpn, frame_3164};
 pub(crate) use metrics::{Account, Metrics};

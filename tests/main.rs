@@ -8,6 +8,7 @@
 
 mod accounting;
 mod active_directory;
+mod event_log;
 mod harness;
 mod journal;
 mod logon;

@@ -145,7 +145,8 @@ fn every_example_is_a_configuration_of_this_very_binary() {
         // Their secrets and certificates are not here; nothing else may be wrong.
         let complaints = said.lines().filter(|line| line.contains(".toml:") && line.contains(": "));
         for line in complaints.filter(|_| output.status.code() != Some(0)) {
-            let of_files = ["secret", "certificate", "key", "client_ca", ".ca ", "_file", "authorities"];
+            let of_files =
+                ["secret", "certificate", "key", "client_ca", ".ca ", "_file", "authorities"];
             assert!(of_files.iter().any(|word| line.contains(word)), "{}: {line}", path.display());
         }
         tried += 1;

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::directory::Book;
 use crate::mailbox::Mailbox;
 use crate::producers::active_directory::{ActiveDirectory, Teaching};
+use crate::producers::event_log::{EventLog, Source};
 use crate::producers::syslog::Syslog;
 use crate::producers::{Producer, Producing};
 
@@ -27,6 +28,7 @@ pub(super) struct Recruit {
 enum Trade {
     Syslog(Arc<Syslog>),
     ActiveDirectory(Arc<ActiveDirectory>),
+    EventLog(Arc<EventLog>),
 }
 
 /// What a producer was made from; from anything else another one is made.
@@ -34,6 +36,7 @@ enum Trade {
 enum MadeFrom {
     Syslog(Box<config::Syslog>, Certificate),
     ActiveDirectory(Box<config::ActiveDirectory>, Certificate),
+    EventLog(Box<Source>),
 }
 
 /// A producer at work.
@@ -55,6 +58,7 @@ impl Recruit {
         match &self.trade {
             Trade::Syslog(syslog) => Arc::clone(syslog) as _,
             Trade::ActiveDirectory(directory) => Arc::clone(directory) as _,
+            Trade::EventLog(log) => Arc::clone(log) as _,
         }
     }
 
@@ -62,7 +66,7 @@ impl Recruit {
     pub(super) fn directory(&self) -> Option<&Arc<ActiveDirectory>> {
         match &self.trade {
             Trade::ActiveDirectory(directory) => Some(directory),
-            Trade::Syslog(_) => None,
+            Trade::Syslog(_) | Trade::EventLog(_) => None,
         }
     }
 
@@ -71,7 +75,7 @@ impl Recruit {
         let named = |(scheme, address)| Listening { name: name.to_string(), scheme, address };
         match &self.trade {
             Trade::Syslog(syslog) => syslog.listening().into_iter().map(named).collect(),
-            Trade::ActiveDirectory(_) => Vec::new(),
+            Trade::ActiveDirectory(_) | Trade::EventLog(_) => Vec::new(),
         }
     }
 
@@ -121,6 +125,14 @@ pub(super) fn draw(
             Err(error) => obstacle(Obstacle::wrong(&section.name, &error)),
         }
     }
+    for source in settings.event_log.iter().flat_map(Source::all) {
+        let (name, made_from) =
+            (source.name().clone(), MadeFrom::EventLog(Box::new(source.clone())));
+        if staff.get(&name).is_none_or(|e| e.recruit.made_from != made_from) {
+            let trade = Trade::EventLog(Arc::new(EventLog::new(source, clock.clone())));
+            recruits.insert(name, Recruit { trade, made_from });
+        }
+    }
     recruits
 }
 
@@ -128,7 +140,9 @@ pub(super) fn draw(
 pub(super) fn gone(settings: &Settings, staff: &Staff) -> Vec<Name> {
     let syslog = settings.syslog.iter().map(|section| &section.name);
     let directories = settings.active_directory.iter().map(|section| &section.name);
-    let wanted: Vec<&Name> = syslog.chain(directories).collect();
+    let logs = settings.event_log.iter().flat_map(|section| &section.sources);
+    let logs = logs.map(|source| &source.name);
+    let wanted: Vec<&Name> = syslog.chain(directories).chain(logs).collect();
     staff.keys().filter(|name| !wanted.contains(name)).cloned().collect()
 }
 
@@ -144,7 +158,7 @@ impl Employed {
     fn syslog(&self) -> Option<&Syslog> {
         match &self.recruit.trade {
             Trade::Syslog(syslog) => Some(syslog),
-            Trade::ActiveDirectory(_) => None,
+            Trade::ActiveDirectory(_) | Trade::EventLog(_) => None,
         }
     }
 }

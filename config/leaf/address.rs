@@ -18,6 +18,15 @@ impl Leaf for SocketAddr {
     }
 }
 
+impl Leaf for IpAddr {
+    const EXPECTED: &'static str = "an address, such as \"10.0.0.10\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        text.parse().map_err(|_| not::<Self>(text))
+    }
+}
+
 impl Leaf for IpNet {
     const EXPECTED: &'static str =
         "an address or a network in quotes: \"10.1.2.3\", \"10.1.0.0/16\"";

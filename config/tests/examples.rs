@@ -5,9 +5,10 @@ use toml::Value;
 use super::*;
 
 /// Every example, by name.
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 7] = [
     ("active_directory", include_str!("../examples/active_directory.toml")),
     ("branch-office", include_str!("../examples/branch-office.toml")),
+    ("event_log", include_str!("../examples/event_log.toml")),
     ("ptim", include_str!("../examples/ptim.toml")),
     ("push", include_str!("../examples/push.toml")),
     ("syslog", include_str!("../examples/syslog.toml")),

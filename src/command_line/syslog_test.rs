@@ -157,7 +157,8 @@ fn print(number: usize, tried: &Tried, output: &mut Output<'_>) -> Result<(), Fa
     }
 }
 
-fn plain(event: &Event) -> String {
+/// An event in a line for people.
+pub(super) fn plain(event: &Event) -> String {
     let mut text = format!("{} {}", event.kind.as_str(), event.address);
     let user = event.principal.as_ref().map(Principal::to_string);
     let device = event.device.as_ref().map(Name::to_string);
@@ -172,7 +173,7 @@ fn plain(event: &Event) -> String {
 }
 
 /// An event in the words of `POST /api/v1/events`.
-fn shape(event: &Event) -> Value {
+pub(super) fn shape(event: &Event) -> Value {
     json!({
         "kind": event.kind,
         "address": event.address,

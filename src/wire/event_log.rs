@@ -8,8 +8,10 @@ mod binxml;
 mod bookmark;
 mod bytes;
 pub mod call;
+mod logon;
 mod query;
 mod record;
+mod recorded;
 mod result_set;
 mod status;
 mod system;
@@ -20,8 +22,10 @@ pub use binxml::{
     Ansi, Array, CalendarTime, Decoder, FileTime, Limits, Problem, Sid, Utf16, Value,
 };
 pub use bookmark::{BadBookmark, Bookmark, Current, Mark};
+pub use logon::Audit;
 pub use query::{BadQuery, Query};
 pub use record::{Field, Record, Section};
+pub use recorded::{BadRecorded, Recorded};
 pub use result_set::{BadResultSet, Direction, Position, ResultSet};
 pub use status::Status;
 pub use system::System;

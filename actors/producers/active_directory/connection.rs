@@ -18,11 +18,11 @@ use rollcall_wire::ldap::{Control, Entry, Outcome, Scope, Search, code};
 use super::Failure;
 use super::entry::entry;
 use super::opening::{prove, reach, refused};
-use super::proof::Beneath;
 use super::relay::Relay;
 use super::servers::Server;
 use super::tls::Tls;
 use super::wire::Wire;
+use crate::proof::Beneath;
 
 /// The most references to other servers in the answer to one search. A forest has one for each of
 /// its domains and partitions.

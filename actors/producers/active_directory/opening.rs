@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use rollcall_config::{self as config, DirectoryTransport};
+use rollcall_config::{self as config, Bind, DirectoryTransport};
 use rollcall_wire::ldap::{BadBer, Body, Message, Outcome, code, sasl_bind, start_tls};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -13,10 +13,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Failure;
-use super::proof::{Beneath, Proof, explain};
+use super::seal::Seal;
 use super::servers::Server;
 use super::tls::{Tls, channel_bindings};
 use super::wire::{Duplex, Wire};
+use crate::proof::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof, explain};
 
 /// The most steps of a proof; Kerberos takes two, NTLM three.
 const STEPS: u32 = 8;
@@ -93,7 +94,7 @@ pub(super) async fn prove(
         why: explain(&why),
     };
     let encrypted = matches!(beneath, Beneath::Tls(_));
-    let mut proof = Proof::new(settings, server, beneath).map_err(failed)?;
+    let mut proof = begin(settings, server, beneath).map_err(failed)?;
     let mut token = Vec::new();
     for id in 1..=STEPS {
         let step = proof.step(token).await.map_err(failed)?;
@@ -108,8 +109,8 @@ pub(super) async fn prove(
             _ => return Err(refused(settings, server, outcome)),
         }
     }
-    if let Some(seal) = proof.into_seal() {
-        wire.seal(seal);
+    if let Some(context) = proof.into_context() {
+        wire.seal(Seal(context));
     }
     Ok(())
 }
@@ -135,4 +136,25 @@ pub(super) fn refused(
 ) -> Failure {
     let (server, account) = (server.to_string(), settings.account.clone());
     Failure::Refused { server, account, outcome }
+}
+
+/// The proof of the configured account to `server`, which is its own KDC.
+fn begin(
+    settings: &config::ActiveDirectory,
+    server: &Server,
+    beneath: Beneath,
+) -> Result<Proof, sspi::Error> {
+    let account = match settings.account.contains(['@', '\\']) {
+        true => settings.account.clone(),
+        false => format!("{}@{}", settings.account, settings.domain),
+    };
+    let mechanism = match settings.bind {
+        Bind::Ntlm => Mechanism::Ntlm,
+        Bind::Kerberos => Mechanism::Kerberos,
+        Bind::Simple | Bind::Spnego => Mechanism::Either,
+    };
+    let applicant = Applicant { account: &account, secret: &settings.secret, mechanism };
+    let at = SocketAddr::new(server.address, KERBEROS);
+    let kdc = Kdc { at, patience: settings.limits.connect };
+    Proof::new(applicant, format!("ldap/{}", server.host), beneath, kdc)
 }

@@ -14,11 +14,11 @@ use rollcall_wire::ldap::{BadBer, Filter, Reader, Search, element, frame_length,
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::connection::Connection;
-use super::proof::Beneath;
 use super::reading::Pass;
 use super::servers::Server;
 use super::wire::Wire;
 use super::*;
+use crate::proof::Beneath;
 
 /// A directory with limits that a test reaches.
 fn settings() -> config::ActiveDirectory {

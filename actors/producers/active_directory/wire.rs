@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::Failure;
-use super::proof::Seal;
+use super::seal::Seal;
 
 /// Both directions of a connection.
 pub(super) trait Duplex: AsyncRead + AsyncWrite {}

@@ -1,0 +1,49 @@
+//! The sealing of a connection to a directory after a proof by NTLM or Kerberos (RFC 4422 section
+//! 3.7).
+
+use sspi::credssp::SspiContext;
+use sspi::{EncryptionFlags, SecurityBufferRef, Sspi};
+
+use super::Failure;
+
+/// What seals and opens the buffers of a connection.
+pub(super) struct Seal(pub(super) SspiContext);
+
+impl Seal {
+    /// Seals `message`, with the length before it.
+    pub(super) fn close(&mut self, message: &[u8]) -> Result<Vec<u8>, Failure> {
+        let mut data = message.to_vec();
+        let mut token = vec![0; self.trailer()?];
+        let mut buffers =
+            [SecurityBufferRef::token_buf(&mut token), SecurityBufferRef::data_buf(&mut data)];
+        self.0
+            .encrypt_message(EncryptionFlags::empty(), &mut buffers)
+            .map_err(|why| broken(&why))?;
+        // The token may turn out shorter than was made room for.
+        let token = buffers[0].data();
+        let length = u32::try_from(token.len() + message.len()).unwrap_or(u32::MAX);
+        Ok([&length.to_be_bytes(), token, buffers[1].data()].concat())
+    }
+
+    /// Opens a buffer, and checks that it is the server's next one.
+    pub(super) fn open(&mut self, buffer: &[u8]) -> Result<Vec<u8>, Failure> {
+        let mut buffer = buffer.to_vec();
+        let trailer = self.trailer()?;
+        let Some((token, data)) = buffer.split_at_mut_checked(trailer) else {
+            return Err(rollcall_wire::ldap::BadBer::Cut.into());
+        };
+        let mut buffers = [SecurityBufferRef::data_buf(data), SecurityBufferRef::token_buf(token)];
+        self.0.decrypt_message(&mut buffers).map_err(|why| broken(&why))?;
+        Ok(buffers[0].data().to_vec())
+    }
+
+    fn trailer(&mut self) -> Result<usize, Failure> {
+        let sizes = self.0.query_context_sizes().map_err(|why| broken(&why))?;
+        Ok(sizes.security_trailer as usize)
+    }
+}
+
+fn broken(why: &sspi::Error) -> Failure {
+    let text = format!("its sealing is broken: {}", why.description);
+    Failure::Broken(std::io::Error::other(text))
+}

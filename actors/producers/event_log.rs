@@ -1,0 +1,106 @@
+//! The event log of a Windows server: who logged on, from which address, read over MSRPC from the
+//! server's own security log.
+//!
+//! ```text
+//! last committed bookmark ─► endpoint ─► sealed bind ─► subscription ─► pull ─► events + bookmark ─► cache
+//!        ▲                                                               │ none: wait until told
+//!        └───────────────── pause, after whatever goes wrong ◄───────────┘
+//! ```
+
+mod connection;
+mod failure;
+mod following;
+mod harvesting;
+mod test_run;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_config as config;
+use rollcall_identity::Producer as Word;
+
+pub use self::failure::{Failure, Stage};
+use self::following::Follower;
+pub use self::test_run::{Report, test};
+use super::{Outlet, Producer, Running, Stop};
+use crate::clock::Clock;
+
+/// The channel that is read.
+const CHANNEL: &str = "Security";
+
+/// A server whose log can be read.
+pub struct EventLog {
+    source: Source,
+    clock: Clock,
+}
+
+/// A server, with what is configured for it and those beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// The section that it is in.
+    settings: config::EventLog,
+    /// Itself.
+    server: config::EventLogSource,
+}
+
+impl Source {
+    /// The sources of `settings`.
+    pub fn all(settings: &config::EventLog) -> impl Iterator<Item = Self> {
+        settings.sources.iter().map(|server| {
+            // Another server beside it changes nothing for this one.
+            let settings = config::EventLog { sources: Vec::new(), ..settings.clone() };
+            Self { settings, server: server.clone() }
+        })
+    }
+
+    /// Its name as a producer.
+    pub const fn name(&self) -> &rollcall_identity::Name {
+        &self.server.name
+    }
+}
+
+impl EventLog {
+    /// A producer that reads `source`. Nothing is connected yet.
+    pub const fn new(source: Source, clock: Clock) -> Self {
+        Self { source, clock }
+    }
+}
+
+/// How long it waits before it tries again after a failure: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// How long it waits after the account was refused: a wrong password that is tried as often as a lost
+/// connection would lock the account.
+const REFUSED: Duration = Duration::from_secs(300);
+
+impl Producer for EventLog {
+    fn word(&self) -> Word {
+        Word::EventLog
+    }
+
+    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
+        Box::pin(async move {
+            let mut follower = Follower::new(&self.source, &self.clock, &outlet);
+            let following = async {
+                let (first, longest) = PAUSES;
+                let mut pause = first;
+                loop {
+                    let failure = follower.follow().await;
+                    follower.failed(&failure);
+                    // Whoever gave events is tried again soon.
+                    pause = if follower.has_heard() { first } else { pause };
+                    let chance = Duration::from_millis(fastrand::u64(0..250));
+                    let wait = if failure.refuses_the_account() { REFUSED } else { pause };
+                    tokio::time::sleep(wait + chance).await;
+                    pause = longest.min(pause * 2);
+                }
+            };
+            // What was handed over is decided without us, and its bookmark committed with it.
+            tokio::select! {
+                biased;
+                () = stop.asked() => Ok(()),
+                never = following => never,
+            }
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! One look at an event log, from the server's name to its first event, each step said in plain words.
+
+use rollcall_wire::event_log::call::{Call, RemoteSubscriptionNext};
+use rollcall_wire::event_log::{Audit, Decoder};
+
+use super::connection::Server;
+use super::following::subscribe;
+use super::{Failure, Source};
+
+/// What a look at an event log showed.
+#[derive(Debug)]
+pub struct Report {
+    /// What was found out, a line each.
+    pub lines: Vec<String>,
+    /// Why it cannot be read, if it cannot.
+    pub failure: Option<Failure>,
+}
+
+/// Connects to `source`, proves the account, subscribes, and reads one event.
+pub async fn test(source: &Source) -> Report {
+    let mut lines = Vec::new();
+    let failure = look(source, &mut lines).await.err();
+    Report { lines, failure }
+}
+
+async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
+    let servers = Server::all(source).await?;
+    let host = &source.server.host;
+    let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();
+    lines.push(format!("{host} is at {}", addresses.join(", ")));
+    // The others are tried when it runs; a test that hid the first one's trouble would be none.
+    let Some(server) = servers.first() else { return Ok(()) };
+    let port = server.port().await?;
+    let by = if source.server.port.is_some() { "as configured" } else { "by its endpoint mapper" };
+    lines.push(format!("its event log is at port {port}, {by}"));
+    let mut connection = server.connect(port).await?;
+    let auth: &str = source.settings.auth.into();
+    lines
+        .push(format!("{} proved itself by {auth}; everything is sealed", source.settings.account));
+    let handle = subscribe(&mut connection, source, None).await?;
+    lines.push("it gives its log Security".to_owned());
+    let records = source.settings.limits.records;
+    let next = RemoteSubscriptionNext { handle, records, timeout: std::time::Duration::ZERO };
+    let call = "EvtRpcRemoteSubscriptionNext";
+    let stub = connection.call(call, &next).await?;
+    let batch = RemoteSubscriptionNext::answer(&stub);
+    let batch = batch.map_err(|why| Failure::Answer { call, why })?;
+    lines.push(match batch.events().next() {
+        None => "it holds no event of those that are asked for, within catch_up".to_owned(),
+        Some(Err(why)) => format!("its first event cannot be read: {why}"),
+        Some(Ok(set)) => first_event(set.event),
+    });
+    Ok(())
+}
+
+fn first_event(event: &[u8]) -> String {
+    let mut decoder = Decoder::default();
+    let record = match decoder.record(event) {
+        Ok(record) => record,
+        Err(why) => return format!("its first event cannot be read: {why}"),
+    };
+    match Audit::of(&record) {
+        Err(why) => format!("its first event cannot be read: {why}"),
+        Ok(audit) => {
+            let record = audit.record();
+            let (id, time, computer) = (record.id, record.time, record.computer);
+            format!("its first event is record {}, {id} of {time}, by {computer}", record.record_id)
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Which event logs of Windows are read: the servers, how Rollcall proves itself to them, and which
+//! of their events count.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use rollcall_identity::logon::{Role, readable};
+use rollcall_identity::{Authority, Kind, Name};
+
+use crate::authority;
+use crate::leaf::Host;
+use crate::secret::Secret;
+use crate::section::Section;
+
+/// Servers that are read with one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventLog {
+    /// The account: `rollcall@corp.example.com` or `CORP\rollcall`.
+    pub account: String,
+    /// Its password.
+    pub secret: Secret,
+    /// How Rollcall proves itself.
+    pub auth: Auth,
+    /// Who gives out tickets; `None` for the server itself, which a domain controller does.
+    pub kdc: Option<SocketAddr>,
+    /// Where no person is, besides the servers themselves.
+    pub servers: Vec<IpNet>,
+    /// How far back a log is read at the first time, and after a gap.
+    pub catch_up: Duration,
+    /// After how long without any event a server is called silent.
+    pub silent: Duration,
+    /// What the servers may speak for.
+    pub authority: Authority,
+    /// What a server may cost.
+    pub limits: EventLogLimits,
+    /// The servers.
+    pub sources: Vec<EventLogSource>,
+}
+
+/// One server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventLogSource {
+    /// Its name as a producer.
+    pub name: Name,
+    /// Its full name, or its address.
+    pub host: String,
+    /// Its address; `None` for those that the names of this machine know.
+    pub address: Option<IpAddr>,
+    /// The port of its event log; `None` to ask its endpoint mapper.
+    pub port: Option<NonZeroU16>,
+    /// What kind of server it is.
+    pub role: Role,
+    /// The events that are read.
+    pub event_ids: Vec<u16>,
+}
+
+/// How Rollcall proves itself, always within SPNEGO.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[strum(serialize_all = "lowercase")]
+pub enum Auth {
+    /// By Kerberos alone.
+    #[default]
+    Kerberos,
+    /// By Kerberos, or by NTLM where Kerberos is not to be had.
+    Spnego,
+    /// By NTLM alone.
+    Ntlm,
+}
+
+/// What a server may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventLogLimits {
+    /// How long a connection may take.
+    pub connect: Duration,
+    /// How long a server may be silent while it answers.
+    pub answer: Duration,
+    /// The most events of one answer.
+    pub records: u32,
+}
+
+impl Default for EventLogLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            answer: Duration::from_secs(30),
+            // Some 300 KiB of logons: an answer that is read and committed within milliseconds.
+            records: 200,
+        }
+    }
+}
+
+/// Longer than a day, nobody who logged on is sure to be there still.
+const CATCH_UP: std::ops::RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(24 * 3600);
+
+/// A domain controller of a small office has nothing to say at night.
+const SILENT: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
+
+/// What logs say: a logon, a ticket, a logoff, a computer.
+const KINDS: [Kind; 4] = [Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
+
+/// NTLM names the host of a logon and no address.
+const UNPLACED: u16 = 4776;
+
+impl EventLog {
+    pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
+        let catch_up = section.within("catch_up", Duration::from_secs(3600), CATCH_UP);
+        let mut authority = authority::read(section, KINDS.to_vec());
+        // What is caught up with is older than what senders of lines may say.
+        authority.max_age = authority.max_age.or(Some(catch_up).filter(|span| !span.is_zero()));
+        let auth = section.or("auth", Auth::default());
+        let sources = section.sections("sources", EventLogSource::read);
+        if !section.has("sources") {
+            section.complain("sources", "is missing, must be [[event_log.sources]] tables");
+        }
+        let read = Self {
+            account: section.required::<String>("account").unwrap_or_default(),
+            auth,
+            kdc: section.get("kdc"),
+            servers: section.list("servers").unwrap_or_default(),
+            catch_up,
+            silent: section.within("silent", Duration::from_secs(900), SILENT),
+            authority,
+            limits: section.section("limits", EventLogLimits::read),
+            sources,
+            // What is missing has been complained of when this is looked at.
+            secret: Secret::read(section)?,
+        };
+        read.check(section);
+        Some(read)
+    }
+
+    /// What each key allows alone, and not together.
+    fn check(&self, section: &Section<'_>) {
+        let whole = self.account.contains(['@', '\\']);
+        if !self.account.is_empty() && !whole {
+            section.complain("account", "lacks its domain: write user@domain or DOMAIN\\user");
+        }
+        for (index, source) in self.sources.iter().enumerate() {
+            if self.auth == Auth::Kerberos && source.host.parse::<IpAddr>().is_ok() {
+                let message = "is an address: Kerberos knows servers by their full names";
+                section.complain(&format!("sources[{index}].host"), message);
+            }
+            if self.auth == Auth::Kerberos && self.kdc.is_none() && source.role == Role::Exchange {
+                let message = "is missing: an Exchange server gives out no tickets";
+                section.complain("kdc", message);
+            }
+        }
+    }
+}
+
+impl EventLogSource {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let name = section.required::<Name>("name");
+        if let Some(name) = &name {
+            section.claim("producer", "name", name.as_str());
+        }
+        let host = section.required::<Host>("host");
+        let port = section.has("port").then(|| section.within("port", 1_u32, 1..=65_535));
+        let role = section.or("role", Role::DomainController);
+        let ids: Option<Vec<u32>> = section.list("event_ids");
+        Some(Self {
+            event_ids: match ids {
+                Some(ids) => event_ids(section, &ids),
+                None => rollcall_identity::logon::Settings::of(role).ids,
+            },
+            port: port.and_then(|port| NonZeroU16::new(u16::try_from(port).ok()?)),
+            address: section.get("address"),
+            role,
+            name: name?,
+            host: host?.0,
+        })
+    }
+}
+
+/// Those that can be read, which say where somebody is.
+fn event_ids(section: &Section<'_>, written: &[u32]) -> Vec<u16> {
+    let mut ids = Vec::new();
+    for (index, id) in written.iter().enumerate() {
+        match u16::try_from(*id).ok().filter(|id| readable().any(|known| known == *id)) {
+            Some(UNPLACED) => {
+                let message = "is 4776, which names no address: it is not read";
+                section.complain(&format!("event_ids[{index}]"), message);
+            }
+            Some(id) => ids.push(id),
+            None => {
+                let known = readable().filter(|id| *id != UNPLACED).map(|id| id.to_string());
+                let known = known.collect::<Vec<_>>().join(", ");
+                let message = format!("is {id}, must be one of {known}");
+                section.complain(&format!("event_ids[{index}]"), message);
+            }
+        }
+    }
+    if written.is_empty() {
+        section.complain("event_ids", "is empty: nothing would be read");
+    }
+    ids
+}
+
+impl EventLogLimits {
+    fn read(section: &Section<'_>) -> Self {
+        let default = Self::default();
+        let seconds = |from, to| Duration::from_secs(from)..=Duration::from_secs(to);
+        Self {
+            connect: section.within("connect", default.connect, seconds(1, 60)),
+            answer: section.within("answer", default.answer, seconds(1, 600)),
+            records: section.within("records", default.records, 1..=1024),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! An event of the security log as the rules of logons read it.
+
+use std::borrow::Cow;
+
+use rollcall_identity::Timestamp;
+use rollcall_identity::logon::{self, Fields};
+
+use super::binxml::{Problem, Value};
+use super::record::Record;
+
+impl Fields for Record<'_> {
+    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.field(name).map(Value::to_text)
+    }
+}
+
+/// A record with its headings as text.
+#[derive(Debug)]
+pub struct Audit<'r> {
+    record: &'r Record<'r>,
+    time: Timestamp,
+    provider: Cow<'r, str>,
+    channel: Cow<'r, str>,
+    computer: Cow<'r, str>,
+}
+
+impl<'r> Audit<'r> {
+    /// The headings of `record`.
+    ///
+    /// # Errors
+    /// It does not say when it was written: a logon of no time decides nothing.
+    pub fn of(record: &'r Record<'r>) -> Result<Self, Problem> {
+        let system = &record.system;
+        Ok(Self {
+            record,
+            time: system.at().ok_or(Problem::Missing("TimeCreated"))?,
+            provider: system.provider.to_text(),
+            channel: system.channel.to_text(),
+            computer: system.computer.to_text(),
+        })
+    }
+
+    /// For [`logon::Reader::read`].
+    pub fn record(&self) -> logon::Record<'_> {
+        let system = &self.record.system;
+        logon::Record {
+            id: system.event_id,
+            time: self.time,
+            record_id: system.record_id.unwrap_or_default(),
+            computer: &self.computer,
+            channel: &self.channel,
+            provider: &self.provider,
+            keywords: system.keywords.unwrap_or_default(),
+            fields: self.record,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::bytes;
+    use super::super::{Decoder, Section};
+    use super::*;
+    use crate::event_log::Field;
+
+    /// MS-EVEN6 section 4.8.
+    const TEMPLATE: &str = include_str!("../../../tests/corpus/event_log/template.hex");
+
+    #[test]
+    fn headings_and_fields_are_those_of_the_record() {
+        let bytes = bytes(TEMPLATE);
+        let mut decoder = Decoder::default();
+        let mut record = decoder.record(&bytes).unwrap();
+        let field = |name, value| Field {
+            section: Section::EventData,
+            element: "Data",
+            attribute: None,
+            name: Some(Cow::Borrowed(name)),
+            value,
+        };
+        let user = Value::Text(Cow::Borrowed("alice"));
+        record.fields.extend([field("TargetUserName", user), field("Status", Value::Hex(0))]);
+        let audit = Audit::of(&record).unwrap();
+        let read = audit.record();
+        assert_eq!((read.id, read.record_id), (100, 6));
+        assert_eq!(read.time.to_string(), "2006-06-14T21:40:54.625Z");
+        assert_eq!(read.provider, "Microsoft-Windows-Wevttest");
+        assert_eq!(read.channel, "Microsoft-Windows-Wevttest/Operational/Wevttest");
+        assert_eq!(read.computer, "michaelm4-lh.ntdev.corp.microsoft.com");
+        assert_eq!(read.keywords, 0x4000_0000_00e0_0000);
+        assert_eq!(read.fields.text("TargetUserName").as_deref(), Some("alice"));
+        assert_eq!(read.fields.text("Status").as_deref(), Some("0x0"));
+        assert_eq!(read.fields.text("IpAddress"), None);
+        let mut timeless = record.clone();
+        timeless.system.time_created = None;
+        assert_eq!(Audit::of(&timeless).unwrap_err(), Problem::Missing("TimeCreated"));
+    }
+}

@@ -1,0 +1,212 @@
+//! A record of an event log that somebody wrote to a file, as one line of JSON: by `evtx_dump -o
+//! jsonl`, or flattened by NXLog or Winlogbeat.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use rollcall_identity::Timestamp;
+use rollcall_identity::logon::{self, Fields};
+use serde_json::{Map, Value};
+
+/// A recorded event, by its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    id: u16,
+    time: Timestamp,
+    record_id: u64,
+    computer: String,
+    channel: String,
+    provider: String,
+    keywords: u64,
+    fields: Texts,
+}
+
+/// The fields of an event, each as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Texts(BTreeMap<String, String>);
+
+impl Fields for Texts {
+    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.0.get(name).map(|text| Cow::Borrowed(text.as_str()))
+    }
+}
+
+/// Why a line is no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRecorded {
+    /// Another format, or cut.
+    #[error("it is not an object of JSON: {0}")]
+    Json(String),
+    /// What every record has.
+    #[error("{0} is missing, or not what it should be")]
+    Missing(&'static str),
+}
+
+impl Recorded {
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// [`BadRecorded`]; other lines can be read all the same.
+    pub fn read(line: &str) -> Result<Self, BadRecorded> {
+        let value: Map<String, Value> =
+            serde_json::from_str(line).map_err(|why| BadRecorded::Json(why.to_string()))?;
+        match value.get("Event") {
+            Some(event) => Self::nested(event),
+            None => Self::flat(&value),
+        }
+    }
+
+    /// For [`logon::Reader::read`].
+    pub fn record(&self) -> logon::Record<'_> {
+        logon::Record {
+            id: self.id,
+            time: self.time,
+            record_id: self.record_id,
+            computer: &self.computer,
+            channel: &self.channel,
+            provider: &self.provider,
+            keywords: self.keywords,
+            fields: &self.fields,
+        }
+    }
+
+    /// As `evtx_dump` has it: the XML of the event, with attributes under `#attributes`.
+    fn nested(event: &Value) -> Result<Self, BadRecorded> {
+        let system = &event["System"];
+        let id = system["EventID"].get("#text").unwrap_or(&system["EventID"]);
+        Ok(Self {
+            id: id_of(id)?,
+            time: time_of(&system["TimeCreated"]["#attributes"]["SystemTime"])
+                .ok_or(BadRecorded::Missing("TimeCreated"))?,
+            record_id: number(&system["EventRecordID"]).unwrap_or_default(),
+            computer: required(&system["Computer"], "Computer")?,
+            channel: required(&system["Channel"], "Channel")?,
+            provider: required(&system["Provider"]["#attributes"]["Name"], "Provider")?,
+            keywords: number(&system["Keywords"]).unwrap_or_default(),
+            fields: event["EventData"].as_object().map_or(Texts(BTreeMap::new()), texts),
+        })
+    }
+
+    /// As NXLog has it: everything beside each other. Its `EventTime` is in a time zone that it does
+    /// not name, so it is not read.
+    fn flat(event: &Map<String, Value>) -> Result<Self, BadRecorded> {
+        let of = |name| event.get(name).unwrap_or(&Value::Null);
+        let time = time_of(of("TimeCreated")).or_else(|| time_of(of("@timestamp")));
+        Ok(Self {
+            id: id_of(of("EventID"))?,
+            time: time.ok_or(BadRecorded::Missing("TimeCreated or @timestamp"))?,
+            record_id: number(of("RecordNumber")).unwrap_or_default(),
+            computer: required(of("Hostname"), "Hostname")?,
+            channel: required(of("Channel"), "Channel")?,
+            provider: required(of("SourceName"), "SourceName")?,
+            keywords: number(of("Keywords")).unwrap_or_default(),
+            fields: texts(event),
+        })
+    }
+}
+
+fn id_of(value: &Value) -> Result<u16, BadRecorded> {
+    let id = number(value).and_then(|id| u16::try_from(id).ok());
+    id.ok_or(BadRecorded::Missing("EventID"))
+}
+
+fn time_of(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
+fn required(value: &Value, name: &'static str) -> Result<String, BadRecorded> {
+    value.as_str().map(str::to_owned).ok_or(BadRecorded::Missing(name))
+}
+
+/// A number, in decimal or after `0x`; 64 bits are sometimes written as a signed number.
+fn number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64().or(number.as_i64().map(i64::cast_unsigned)),
+        Value::String(text) => match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok(),
+            None => text.parse().ok(),
+        },
+        _ => None,
+    }
+}
+
+/// The fields that say something.
+fn texts(fields: &Map<String, Value>) -> Texts {
+    let said = |(name, value): (&String, &Value)| {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        Some((name.clone(), text))
+    };
+    Texts(fields.iter().filter_map(said).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NESTED: &str = r##"{"Event":{"System":{"Provider":{"#attributes":{"Name":
+        "Microsoft-Windows-Security-Auditing"}},"EventID":{"#attributes":{"Qualifiers":0},
+        "#text":4768},"Keywords":"0x8020000000000000","TimeCreated":{"#attributes":
+        {"SystemTime":"2021-04-14T18:25:03.123456Z"}},"EventRecordID":7,"Channel":"Security",
+        "Computer":"dc1.corp.example.com"},"EventData":{"TargetUserName":"alice","Status":"0x0",
+        "IpPort":0,"None":null}}}"##;
+
+    const FLAT: &str = r#"{"EventID":4624,"@timestamp":"2020-09-22T02:00:00.1Z","RecordNumber":9,
+        "Hostname":"DC1","Channel":"Security","SourceName":"Microsoft-Windows-Security-Auditing",
+        "Keywords":-9214364837600034816,"LogonType":3}"#;
+
+    #[test]
+    fn both_ways_of_writing_are_read() {
+        let nested = Recorded::read(NESTED).unwrap();
+        let record = nested.record();
+        assert_eq!((record.id, record.record_id), (4768, 7));
+        assert_eq!(record.time.to_string(), "2021-04-14T18:25:03.123Z");
+        assert_eq!((record.computer, record.channel), ("dc1.corp.example.com", "Security"));
+        assert_eq!(record.keywords, 0x8020_0000_0000_0000);
+        assert_eq!(record.fields.text("TargetUserName").as_deref(), Some("alice"));
+        assert_eq!(record.fields.text("IpPort").as_deref(), Some("0"));
+        assert_eq!(record.fields.text("None"), None);
+        let flat = Recorded::read(FLAT).unwrap();
+        let record = flat.record();
+        assert_eq!((record.id, record.record_id, record.computer), (4624, 9, "DC1"));
+        assert_eq!(record.keywords, 0x8020_0000_0000_0000);
+        assert_eq!(record.fields.text("LogonType").as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let without = |text: &str, key: &str| {
+            Recorded::read(&text.replace(key, "x")).unwrap_err().to_string()
+        };
+        assert_eq!(without(FLAT, "EventID"), "EventID is missing, or not what it should be");
+        assert!(without(FLAT, "@timestamp").starts_with("TimeCreated or @timestamp is missing"));
+        assert!(without(FLAT, "Hostname").starts_with("Hostname is missing"));
+        assert!(without(NESTED, "SystemTime").starts_with("TimeCreated is missing"));
+        assert!(without(NESTED, "#text").starts_with("EventID is missing"));
+        assert!(matches!(Recorded::read("[1]"), Err(BadRecorded::Json(_))));
+        assert!(matches!(Recorded::read(&NESTED[..50]), Err(BadRecorded::Json(_))));
+        let large = FLAT.replace("4624", "70000");
+        assert_eq!(Recorded::read(&large), Err(BadRecorded::Missing("EventID")));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn any_line_is_read_or_refused(
+            line in ".{0,60}",
+            changes in proptest::collection::vec((0..NESTED.len(), any::<u8>()), 0..4),
+        ) {
+            let _ = Recorded::read(&line);
+            let mut bytes = NESTED.as_bytes().to_vec();
+            for (at, byte) in changes {
+                bytes[at] = byte;
+            }
+            let _ = Recorded::read(&String::from_utf8_lossy(&bytes));
+        }
+    }
+}
