@@ -308,10 +308,17 @@ impl House {
                 report.restarted.push(name.to_string());
             }
         }
-        for (name, recruit) in recruits {
-            if let Some(employed) = self.staff.remove(&name) {
+        // All of them go before the first comes: two directories may have exchanged their domains,
+        // and what one has just read must not be forgotten for the other.
+        for (name, recruit) in &recruits {
+            if let Some(employed) = self.staff.remove(name) {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
+                if !employed.reads_what_is_read_by(recruit) {
+                    employed.forget(&self.heart.directory);
+                }
             }
+        }
+        for (name, recruit) in recruits {
             report.restarted.push(name.to_string());
             self.hire(name, recruit).await?;
         }

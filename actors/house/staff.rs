@@ -79,6 +79,14 @@ impl Recruit {
         }
     }
 
+    /// The domain of the directory that it reads.
+    fn domain(&self) -> Option<&Name> {
+        match &self.made_from {
+            MadeFrom::ActiveDirectory(section, _) => Some(&section.domain),
+            MadeFrom::Syslog(..) => None,
+        }
+    }
+
     /// At work behind `desk`.
     pub(super) fn at(self, desk: Mailbox<Producing>) -> Employed {
         Employed { recruit: self, desk }
@@ -149,10 +157,16 @@ pub(super) fn gone(settings: &Settings, staff: &Staff) -> Vec<Name> {
 impl Employed {
     /// Takes out of `book` what only this one knows. What sessions say stays as it is.
     pub(super) fn forget(&self, book: &Book) {
-        if let MadeFrom::ActiveDirectory(section, _) = &self.recruit.made_from {
+        if let Some(domain) = self.recruit.domain() {
             // One that never could be read has entered nothing.
-            let _ = book.write().forget(&section.domain);
+            let _ = book.write().forget(domain);
         }
+    }
+
+    /// Whether `successor` reads the same directory: then what is known stays in force until it has
+    /// read it.
+    pub(super) fn reads_what_is_read_by(&self, successor: &Recruit) -> bool {
+        self.recruit.domain() == successor.domain()
     }
 
     fn syslog(&self) -> Option<&Syslog> {

@@ -2,6 +2,7 @@
 //! what it cannot be.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use actix::System;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use rollcall_config::Environment;
 use rollcall_identity::Address;
+use rollcall_identity::directory::{BareNames, DomainNames};
 
 use super::*;
 use crate::query::{Look, Newest};
@@ -198,6 +200,52 @@ fn a_producer_that_is_configured_away_is_gone() {
         assert_eq!(report.restarted, ["syslog"]);
         let all = lived.house.heart.supervisor.send(RollCall).await.unwrap();
         assert!(all.iter().all(|attendance| attendance.actor != "syslog"));
+    });
+}
+
+/// Directories whose domain controllers nobody reaches.
+fn directories(folder: &Path, domains: &[(&str, &str)]) -> Settings {
+    let secret = folder.join("secret");
+    std::fs::write(&secret, "canary").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let pin = "00".repeat(32);
+    let section = |(name, domain): &(&str, &str)| {
+        format!(
+            "[[active_directory]]\nname = \"{name}\"\ndomain = \"{domain}\"\n\
+             servers = [\"127.0.0.1\"]\naccount = \"rollcall@{domain}\"\n\
+             secret_file = {secret:?}\npins = [\"{pin}\"]\n"
+        )
+    };
+    let sections: String = domains.iter().map(section).collect();
+    settings(folder, &[DOORS, &sections].concat())
+}
+
+#[test]
+fn only_the_domains_that_are_configured_are_known() {
+    story(async |mut lived| {
+        let known = |lived: &Lived| -> Vec<String> {
+            let book = lived.house.heart.directory.read();
+            book.domains().iter().map(|domain| domain.dns.to_string()).collect()
+        };
+        let before = [("one", "corp.example.com"), ("two", "lab.example.com")];
+        let next = directories(lived.folder.path(), &before);
+        lived.house.reload(next).await.unwrap();
+        for (_, dns) in before {
+            let (dns, netbios) = (Name::new(dns).unwrap(), Name::new(&dns[..3]).unwrap());
+            let sid = "S-1-5-21-1-2-3".parse().unwrap();
+            let names = DomainNames { dns, netbios, sid };
+            lived.house.heart.directory.write().put_domain(names, BareNames::MeanAnother);
+        }
+        let mut slower = directories(lived.folder.path(), &before);
+        slower.active_directory[0].interval = Duration::from_secs(60);
+        let report = lived.house.reload(slower).await.unwrap();
+        assert_eq!(report.restarted, ["one"]);
+        assert_eq!(known(&lived), ["corp.example.com", "lab.example.com"], "it is read on");
+        let moved = [("one", "new.example.com"), ("two", "lab.example.com")];
+        lived.house.reload(directories(lived.folder.path(), &moved)).await.unwrap();
+        assert_eq!(known(&lived), ["lab.example.com"], "nobody reads the other any more");
+        lived.house.reload(directories(lived.folder.path(), &moved[..1])).await.unwrap();
+        assert_eq!(known(&lived), [""; 0]);
     });
 }
 

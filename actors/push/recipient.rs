@@ -298,5 +298,76 @@ fn scope(target: &Target) -> String {
     let domains = listed(target.domains.iter().map(ToString::to_string).collect());
     let include = listed(target.include.iter().map(ToString::to_string).collect());
     let exclude = listed(target.exclude.iter().map(ToString::to_string).collect());
-    format!("{}|{domains}|{include}|{exclude}", target.url)
+    let filtered = format!("{}|{domains}|{include}|{exclude}", target.url);
+    match &target.manner {
+        Manner::SecureEdge(_) => filtered,
+        // By other groups, a firewall holds roles that nobody would ever take back.
+        Manner::SrxWebApi(srx) => {
+            let names = listed(srx.groups.names.iter().map(ToString::to_string).collect());
+            let bases = srx.groups.bases.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let (most, limit) = (srx.roles, srx.groups.limit);
+            format!("{filtered}|{most}|{limit}|{names}|{}", bases.join(";"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rollcall_config::{SecureEdge, SrxWebApi};
+    use rollcall_identity::Glob;
+    use rollcall_identity::directory::GroupFilter;
+
+    use super::*;
+
+    fn target(manner: Manner) -> Target {
+        Target {
+            name: rollcall_identity::Name::new("t").unwrap(),
+            url: "https://fw".to_owned(),
+            authorities: "ca.pem".into(),
+            identity: None,
+            timeout: Duration::from_secs(1),
+            batch: 10,
+            first_retry: Duration::from_secs(1),
+            longest_retry: Duration::from_secs(1),
+            domains: Vec::new(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            manner,
+        }
+    }
+
+    #[test]
+    fn other_groups_are_another_scope_of_a_firewall() {
+        let groups = |names: &[&str], limit| {
+            let names = names.iter().map(|glob| Glob::new(glob).unwrap()).collect();
+            GroupFilter { names, limit, ..GroupFilter::default() }
+        };
+        let firewall = |roles, groups| {
+            let (user, password) = ("user".to_owned(), "password".into());
+            let srx = SrxWebApi { user, password, rate: 10, roles, groups };
+            scope(&target(Manner::SrxWebApi(srx)))
+        };
+        let all = [
+            firewall(200, GroupFilter::default()),
+            firewall(100, GroupFilter::default()),
+            firewall(200, groups(&[], 100)),
+            firewall(200, groups(&["vpn-*"], 200)),
+            firewall(200, groups(&["vpn-*", "staff"], 200)),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert!(all[at + 1..].iter().all(|other| other != one), "{one}");
+        }
+    }
+
+    #[test]
+    fn how_a_target_is_reached_is_no_part_of_its_scope() {
+        let edge = |compression, check| {
+            let (credentials, onboarding) = ("credentials".into(), None);
+            let check = Duration::from_secs(check);
+            let edge = SecureEdge { credentials, onboarding, compression, check };
+            scope(&target(Manner::SecureEdge(edge)))
+        };
+        let gzip = edge(rollcall_config::Compression::Gzip, 1);
+        assert_eq!(gzip, edge(rollcall_config::Compression::Plain, 2));
+    }
 }

@@ -40,8 +40,6 @@ pub(super) struct Reader {
     compared: Option<Instant>,
     /// Who is there; `None` where deletions are told.
     census: Option<Census>,
-    /// How far the server was when it was asked the last time.
-    committed: Option<u64>,
 }
 
 /// A server that answers, and what its domain is called.
@@ -54,7 +52,7 @@ struct Visit {
 impl Reader {
     /// Reads `directory` from the beginning, for the actor `producer`.
     pub(super) fn new(directory: Arc<ActiveDirectory>, producer: String) -> Self {
-        Self { directory, producer, position: None, compared: None, census: None, committed: None }
+        Self { directory, producer, position: None, compared: None, census: None }
     }
 
     /// Reads until it fails: why, and whether anything was read before.
@@ -166,7 +164,6 @@ impl Reader {
         let learnt = Learnt::Whole(Box::new(image));
         directory.learner.learn(&visit.names, learnt).await?;
         self.position = Some(position);
-        self.committed = Some(connection.root.committed);
         self.compared = Some(Clock::instant());
         self.tell(ReadWay::Whole, &pass);
         Ok(())
@@ -177,8 +174,9 @@ impl Reader {
         let directory = Arc::clone(&self.directory);
         let mut pass = Pass::new(&directory.settings);
         let connection = &mut visit.connection;
-        let committed = connection.root.committed;
-        let usn_moved = self.committed.replace(committed) != Some(committed);
+        if let Some(census) = &mut self.census {
+            census.reached(connection.root.committed);
+        }
         let (mut updates, next) = match mark {
             // One search has said that nothing changed.
             Mark::Usn(usn) if usn == connection.root.committed => (Vec::new(), Mark::Usn(usn)),
@@ -193,9 +191,6 @@ impl Reader {
         };
         if let Some(census) = &mut self.census {
             census.note(&updates);
-            if usn_moved {
-                census.mark();
-            }
             updates.extend(census.gone(connection, &mut pass, directory.settings.interval).await?);
         }
         if !updates.is_empty() {

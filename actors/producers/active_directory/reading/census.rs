@@ -23,7 +23,9 @@ pub(super) struct Census {
     present: HashSet<Guid>,
     /// When it was counted through, and how long that took.
     last: (Instant, Duration),
-    /// Whether anything changed since.
+    /// How far the server was when it was asked the last time.
+    committed: u64,
+    /// Whether anything changed since it was counted through.
     stale: bool,
 }
 
@@ -46,8 +48,8 @@ impl Census {
             Ok(_) | Err(Failure::Search { .. }) => {}
             Err(other) => return Err(other),
         }
-        let last = (Clock::instant(), took);
-        Ok((!seen).then_some(Self { present, last, stale: false }))
+        let (last, committed) = ((Clock::instant(), took), connection.root.committed);
+        Ok((!seen).then_some(Self { present, last, committed, stale: false }))
     }
 
     /// Notes what changed.
@@ -61,9 +63,11 @@ impl Census {
         }
     }
 
-    /// Notes that something changed at the server, whatever it was.
-    pub(super) fn mark(&mut self) {
-        self.stale = true;
+    /// Notes how far the server is: where that differs something changed, whatever it was. It stays
+    /// so until it was counted through, whatever fails meanwhile.
+    pub(super) fn reached(&mut self, committed: u64) {
+        self.stale |= self.committed != committed;
+        self.committed = committed;
     }
 
     /// Who is gone, or has moved, if it is time to count.
@@ -97,5 +101,22 @@ fn guid_of(update: &Update) -> Guid {
     match update {
         Update::Seen { guid, .. } | Update::Gone(guid) => *guid,
         Update::Linked { group, .. } => *group,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_remembered_until_it_was_counted() {
+        let last = (Clock::instant(), Duration::ZERO);
+        let mut census = Census { present: HashSet::new(), last, committed: 41, stale: false };
+        census.reached(41);
+        assert!(!census.stale, "nothing has changed");
+        census.reached(42);
+        // What was read then broke off, and the next reading finds the server where it was.
+        census.reached(42);
+        assert!(census.stale);
     }
 }
