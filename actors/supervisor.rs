@@ -169,7 +169,8 @@ trait Post: Send {
     fn fill(&self, arbiter: &ArbiterHandle, lease: Lease, seated: oneshot::Sender<()>);
     fn vacate(&self);
     fn close(&self);
-    fn ask(&self, answered: Arc<AtomicBool>);
+    /// Whether it could be asked: nobody can while nobody is seated.
+    fn ask(&self, answered: Arc<AtomicBool>) -> bool;
 }
 
 struct Vacancy<R: Role> {
@@ -233,14 +234,14 @@ impl<R: Role> Post for Vacancy<R> {
         self.mailbox.close();
     }
 
-    fn ask(&self, answered: Arc<AtomicBool>) {
-        if let Ok(answer) = self.mailbox.post(Ping) {
-            actix::spawn(async move {
-                if answer.await.is_ok() {
-                    answered.store(true, SeqCst);
-                }
-            });
-        }
+    fn ask(&self, answered: Arc<AtomicBool>) -> bool {
+        let Ok(answer) = self.mailbox.post(Ping) else { return false };
+        actix::spawn(async move {
+            if answer.await.is_ok() {
+                answered.store(true, SeqCst);
+            }
+        });
+        true
     }
 }
 
@@ -257,6 +258,8 @@ struct Member {
     failures: u32,
     restarts: BTreeMap<&'static str, u64>,
     last_error: Option<String>,
+    /// Whether a question is with it, so that silence is its own.
+    asked: bool,
     answered: Arc<AtomicBool>,
     silent_for: Duration,
     dismissed: Option<oneshot::Sender<()>>,
@@ -318,6 +321,7 @@ impl Supervisor {
         member.state = State::Running;
         member.since = now;
         member.silent_for = Duration::ZERO;
+        member.asked = false;
         member.answered.store(true, SeqCst);
         member.post.fill(&member.arbiter.handle(), lease, seated);
         ActorStarted { actor, kind: member.post.meter().kind(), term }.emit();
@@ -380,12 +384,16 @@ impl Supervisor {
             }
             if member.answered.swap(false, SeqCst) {
                 member.silent_for = Duration::ZERO;
-                member.post.ask(Arc::clone(&member.answered));
+                member.asked = false;
             } else {
                 member.silent_for += self.patience.round;
                 if member.silent_for >= self.patience.freeze {
                     frozen.push(Arc::clone(actor));
                 }
+            }
+            // One that is still being seated cannot be asked, and is in the next round.
+            if !member.asked {
+                member.asked = member.post.ask(Arc::clone(&member.answered));
             }
         }
         for actor in frozen {
@@ -443,6 +451,7 @@ impl Receive<Hire> for Supervisor {
             failures: 0,
             restarts: BTreeMap::new(),
             last_error: None,
+            asked: false,
             answered: Arc::new(AtomicBool::new(true)),
             silent_for: Duration::ZERO,
             dismissed: None,

@@ -69,7 +69,7 @@ impl Validator {
             section.complain("token_path", "is the query_path too");
         }
         let clients = section.sections("clients", ValidatorClient::read);
-        if !listen.is_empty() && clients.is_empty() {
+        if !listen.is_empty() && !section.has("clients") {
             section.complain("listen", "is for nobody: there is no [[validator.clients]]");
         }
         Self {

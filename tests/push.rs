@@ -336,6 +336,21 @@ fn a_firewall_in_clearpass_mode_holds_the_servers_table() {
 }
 
 #[test]
+fn a_firewall_that_is_down_is_not_said_to_be_back_until_it_answers() {
+    let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
+    let lab = ClearPass::start(setup.authority());
+    let server = Server::start(setup.with(&lab.section("")));
+    let mut firewall = server.client("campus-fw");
+    lab.server().down();
+    up(&mut firewall, "alice", "10.1.13.1");
+    until("it was tried several times", || {
+        (status(&server)["retries"].as_u64() >= Some(4)).then_some(())
+    });
+    let log = server.stop();
+    assert!(log.contains("push failed") && !log.contains("push goes on"), "{log}");
+}
+
+#[test]
 fn a_firewall_is_posted_no_faster_than_it_takes() {
     let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
     let lab = ClearPass::start(setup.authority());

@@ -98,6 +98,8 @@ enum Pace {
     On(usize),
     /// When something new became true.
     Rest,
+    /// At once; the target was not spoken to, so no failure is over by it.
+    Unheard,
 }
 
 /// What ended a wait.
@@ -151,12 +153,14 @@ impl Course {
                 () = too_late => return Ok(()),
             };
             let woken = match stepped {
-                Ok(pace) => {
+                Ok(Pace::Unheard) => self.pause(Duration::ZERO).await,
+                Ok(Pace::Rest) => {
                     self.recovered();
-                    match pace {
-                        Pace::Rest => self.rest().await,
-                        Pace::On(told) => self.pause(time_of(told, rate)).await,
-                    }
+                    self.rest().await
+                }
+                Ok(Pace::On(told)) => {
+                    self.recovered();
+                    self.pause(time_of(told, rate)).await
                 }
                 Err(Trouble::Mute) => return Err(Trouble::Mute),
                 Err(trouble) => {
@@ -182,7 +186,7 @@ impl Course {
     /// One step on the way.
     async fn step(&mut self) -> Result<Pace, Trouble> {
         match self.standing.clone() {
-            Standing::Unsure => self.find().await.map(|()| Pace::On(0)),
+            Standing::Unsure => self.find().await,
             Standing::Anew => self.begin().await.map(|()| Pace::On(0)),
             Standing::Synchronising(name) => self.go_on(Some(&name)).await,
             Standing::Following => self.go_on(None).await,
@@ -191,7 +195,7 @@ impl Course {
 
     /// Asks the target where it is. Its word counts, not what is remembered here: it may have been
     /// set back to an older state, or have taken what it could not acknowledge.
-    async fn find(&mut self) -> Result<(), Trouble> {
+    async fn find(&mut self) -> Result<Pace, Trouble> {
         let place = self.mouth.ask(|speech| speech.place()).await??;
         let kept = self.recipient.load(&self.mouth).await?;
         let same_scope = kept.as_ref().is_none_or(|kept| kept.scope == self.recipient.scope());
@@ -209,9 +213,10 @@ impl Course {
                 let foreign = Some(Cursor::FOREIGN);
                 self.cursor = if same_scope { known.or(foreign) } else { foreign };
                 self.standing = Standing::Following;
+                return Ok(Pace::Unheard);
             }
         }
-        Ok(())
+        Ok(Pace::On(0))
     }
 
     fn anew(&mut self, reason: &'static str) {

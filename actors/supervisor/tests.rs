@@ -149,6 +149,26 @@ fn a_child_that_freezes_is_abandoned_and_replaced_while_it_still_sleeps() {
 }
 
 #[test]
+fn a_child_whose_birth_takes_several_rounds_is_not_taken_to_be_frozen() {
+    story(async |nursery| {
+        let late = Mailbox::<Child>::new("late", Clock::system());
+        let (bear, birth) = thread_channel::channel::<()>();
+        let birth = std::sync::Mutex::new(birth);
+        let factory = move || {
+            let _ = birth.lock().unwrap().recv();
+            Child { born: 1, asked: 0 }
+        };
+        let hired = nursery.supervisor.queue(Hire::new(late.clone(), factory)).await.unwrap();
+        tokio::time::sleep(IMPATIENT.round * 3).await;
+        bear.send(()).unwrap();
+        hired.await.unwrap();
+        tokio::time::sleep(IMPATIENT.freeze * 2).await;
+        let attendance = nursery.supervisor.send(RollCall).await.unwrap().remove(1);
+        assert_eq!(attendance.restarts, BTreeMap::new());
+    });
+}
+
+#[test]
 fn a_child_that_keeps_panicking_backs_off_and_others_go_on() {
     story(async |nursery| {
         let other = Mailbox::<Child>::new("other", Clock::system());

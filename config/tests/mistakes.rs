@@ -315,4 +315,8 @@ fn a_validator_for_nobody_or_with_a_client_twice_is_refused() {
         let problems = scratch.read(&text).unwrap_err().to_string();
         assert!(problems.contains(why), "{text}: {problems}");
     }
+    let wrong = format!("{listen}{}", client.replace(HASH, "plain"));
+    let problems = scratch.read(&wrong).unwrap_err().to_string();
+    assert!(problems.contains("secret_hash is not an argon2id hash"), "{problems}");
+    assert!(!problems.contains("is for nobody"), "one mistake is told once: {problems}");
 }

@@ -24,8 +24,8 @@ impl Groups {
         let explain = self.explain.as_deref().map(|group| ("explain", group));
         let Answer::Found(found) = server.get(&path, explain.as_slice())? else {
             let what = match &self.explain {
-                Some(group) => format!("{:?} is not in {group:?}, or is not known", self.user),
-                None => format!("no directory knows {:?}", self.user),
+                Some(group) => format!("{} is not in {group}, or is not known", self.user),
+                None => format!("no directory knows {}", self.user),
             };
             output.either(&Value::Null, what)?;
             return Err(Failed::Nothing);

@@ -57,6 +57,12 @@ impl Journal {
             let text = "the configuration keeps the journal in memory: nothing is on disk";
             return Err(Failed::Request(text.to_owned()));
         }
+        if !journal.folder.exists() {
+            let folder = journal.folder.display();
+            let text =
+                format!("there is no journal at {folder}: is this the server's configuration?");
+            return Err(Failed::Request(text));
+        }
         let done = match self {
             Self::Check => check(&journal.folder, output),
             Self::Export(period) => period.export(&journal.folder, output),
