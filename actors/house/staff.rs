@@ -83,7 +83,7 @@ impl Recruit {
     fn domain(&self) -> Option<&Name> {
         match &self.made_from {
             MadeFrom::ActiveDirectory(section, _) => Some(&section.domain),
-            MadeFrom::Syslog(..) => None,
+            MadeFrom::Syslog(..) | MadeFrom::EventLog(_) => None,
         }
     }
 
