@@ -8,6 +8,21 @@ use tracing::{info, warn};
 use super::Happening;
 use crate::producers::event_log::Failure;
 
+/// An event log is to be followed. Its counters begin at zero, so that the first gap is seen to
+/// grow from something.
+pub(crate) struct EventLogBegins<'a> {
+    pub producer: &'a str,
+}
+
+impl Happening for EventLogBegins<'_> {
+    fn emit(self) {
+        let producer = || self.producer.to_owned();
+        gauge!("rollcall_receiving_event_log_connected", "producer" => producer()).set(0);
+        gauge!("rollcall_receiving_event_log_silent", "producer" => producer()).set(0);
+        counter!("rollcall_receiving_event_log_gaps_total", "producer" => producer()).increment(0);
+    }
+}
+
 /// A server gives its log.
 pub(crate) struct EventLogConnected<'a> {
     pub producer: &'a str,
@@ -18,9 +33,6 @@ impl Happening for EventLogConnected<'_> {
     fn emit(self) {
         let Self { producer, server } = self;
         gauge!("rollcall_receiving_event_log_connected", "producer" => producer.to_owned()).set(1);
-        // Only a counter that was 0 before is seen to grow.
-        counter!("rollcall_receiving_event_log_gaps_total", "producer" => producer.to_owned())
-            .increment(0);
         info!(producer, server, "event log is followed");
     }
 }

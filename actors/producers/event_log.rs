@@ -24,6 +24,7 @@ use self::following::Follower;
 pub use self::test_run::{Report, test};
 use super::{Outlet, Producer, Running, Stop};
 use crate::clock::Clock;
+use crate::happenings::{EventLogBegins, Happening};
 
 /// The channel that is read.
 const CHANNEL: &str = "Security";
@@ -80,6 +81,7 @@ impl Producer for EventLog {
 
     fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
         Box::pin(async move {
+            EventLogBegins { producer: outlet.producer() }.emit();
             let mut follower = Follower::new(&self.source, &self.clock, &outlet);
             let following = async {
                 let (first, longest) = PAUSES;
