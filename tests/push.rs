@@ -190,6 +190,27 @@ fn a_report_that_is_refused_stops_no_other() {
 }
 
 #[test]
+fn a_target_that_refuses_everything_is_not_taken_for_one_that_was_told() {
+    let (edge, server) = pushing("");
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "alice", "10.1.13.100");
+    agree(&server, &edge);
+    edge.misbehave(std::iter::repeat_n(Fault::Status(400), 10_000));
+    for n in 1..=20 {
+        up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
+    }
+    let said = until("it is tried again", || {
+        let said = status(&server);
+        (said["state"] == "retrying").then_some(said)
+    });
+    assert!(said["lag_changes"].as_u64() > Some(0), "{said}");
+    edge.server().behave();
+    until("what was not given up is there", || (edge.users().len() > 10).then_some(()));
+    rested(&server);
+    server.stop();
+}
+
+#[test]
 fn a_target_that_was_away_is_told_only_the_last_state_of_each_address() {
     let (edge, server) = pushing("");
     let mut firewall = server.client("campus-fw");

@@ -71,12 +71,18 @@ pub(super) struct Course {
     /// Whether the target has said where it is, and has not been told anything since.
     confirmed: bool,
     failures: u32,
+    /// How many reports were refused one after the other, and none taken between them.
+    refusals: u32,
     /// What was kept last, and when.
     kept: Option<(Cursor, Instant)>,
     next_check: Instant,
     suspects: Option<Suspects>,
     asking: Vec<oneshot::Sender<Drift>>,
 }
+
+/// How many reports in a row may be refused as bad ones. When more are, it is not the reports: a
+/// proxy or a changed interface refuses everything, and what is not told is not given up.
+const REFUSALS: u32 = 8;
 
 /// How a target stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +133,7 @@ impl Course {
             more: false,
             confirmed: false,
             failures: 0,
+            refusals: 0,
             kept: None,
             next_check,
             suspects: None,
@@ -313,6 +320,7 @@ impl Course {
             match arrived {
                 Ok(arrived) => {
                     self.arrived(&arrived);
+                    self.refusals = 0;
                     (self.at, self.cursor) = (Some(next), Some(next));
                     self.confirmed = false;
                     told += changes.len();
@@ -320,6 +328,12 @@ impl Course {
                 }
                 Err(Trouble::Indigestible { .. }) if changes.len() > 1 => self.halve(),
                 Err(trouble @ Trouble::Indigestible { .. }) => {
+                    self.refusals += 1;
+                    if self.refusals > REFUSALS {
+                        // One more is given up with each attempt, in case they are bad after all.
+                        self.refusals = REFUSALS - 1;
+                        return Err(trouble);
+                    }
                     let refused = vec![(Some(changes[0].address), trouble.to_string())];
                     self.arrived(&Arrived { refused, ..Arrived::default() });
                     self.cursor = Some(next);

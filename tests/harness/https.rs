@@ -119,6 +119,11 @@ impl Https {
         self.shared.faults().extend(faults);
     }
 
+    /// Behaves from now on.
+    pub(crate) fn behave(&self) {
+        self.shared.faults().clear();
+    }
+
     /// How many requests are still to be misbehaved with.
     pub(crate) fn faults_left(&self) -> usize {
         self.shared.faults().len()
