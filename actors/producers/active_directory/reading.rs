@@ -40,6 +40,8 @@ pub(super) struct Reader {
     compared: Option<Instant>,
     /// Who is there; `None` where deletions are told.
     census: Option<Census>,
+    /// The server that let us in and then gave nothing: the others are tried before it.
+    doubtful: Option<String>,
 }
 
 /// A server that answers, and what its domain is called.
@@ -52,7 +54,7 @@ struct Visit {
 impl Reader {
     /// Reads `directory` from the beginning, for the actor `producer`.
     pub(super) fn new(directory: Arc<ActiveDirectory>, producer: String) -> Self {
-        Self { directory, producer, position: None, compared: None, census: None }
+        Self { directory, producer, position: None, compared: None, census: None, doubtful: None }
     }
 
     /// Reads until it fails: why, and whether anything was read before.
@@ -82,7 +84,11 @@ impl Reader {
     async fn read_on(&mut self, bell: &Notify, lasted: &mut bool) -> Result<Infallible, Failure> {
         let directory = Arc::clone(&self.directory);
         let (settings, tls) = (&directory.settings, &directory.tls);
-        let mut visit = self.arrive(servers::first(settings, tls, usize::MAX).await?).await?;
+        let doubtful = self.doubtful.take();
+        let connection = servers::first(settings, tls, usize::MAX, doubtful.as_deref()).await?;
+        // Until it has given something.
+        self.doubtful = Some(connection.server.host.clone());
+        let mut visit = self.arrive(connection).await?;
         let mut arrived = Clock::instant();
         loop {
             let continues = |p: &Position| p.continues(&visit.connection.root, visit.invocation);
@@ -94,7 +100,7 @@ impl Reader {
                 }
                 _ => self.read_whole(&mut visit).await?,
             }
-            *lasted = true;
+            (*lasted, self.doubtful) = (true, None);
             tokio::select! {
                 () = tokio::time::sleep(settings.interval) => {}
                 () = bell.notified() => tokio::time::sleep(GATHERING).await,
@@ -102,8 +108,11 @@ impl Reader {
             let rank = visit.connection.server.rank;
             if rank > 0 && arrived.elapsed() >= RETURN {
                 arrived = Clock::instant();
-                if let Ok(better) = servers::first(settings, tls, rank).await {
-                    let left = std::mem::replace(&mut visit, self.arrive(better).await?);
+                if let Ok(better) = servers::first(settings, tls, rank, None).await
+                    && let Ok(better) = self.arrive(better).await
+                {
+                    self.doubtful = Some(better.connection.server.host.clone());
+                    let left = std::mem::replace(&mut visit, better);
                     left.connection.close().await;
                     continue;
                 }

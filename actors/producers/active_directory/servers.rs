@@ -42,7 +42,8 @@ impl fmt::Display for Server {
     }
 }
 
-/// Connects to the first server that lets the account in, of those before `below` in their order.
+/// Connects to the first server that lets the account in, of those before `below` in their order;
+/// `doubtful`, which let it in and then gave nothing, is tried after the others.
 ///
 /// # Errors
 /// Why the last of them does not.
@@ -50,6 +51,7 @@ pub(super) async fn first(
     settings: &config::ActiveDirectory,
     tls: &Tls,
     below: usize,
+    doubtful: Option<&str>,
 ) -> Result<Connection, Failure> {
     let names = Names { servers: &settings.name_servers };
     let hosts = if settings.servers.is_empty() {
@@ -59,7 +61,7 @@ pub(super) async fn first(
     };
     let what = format!("a domain controller of {}", settings.domain);
     let mut last = Failure::Names { what, why: NoName::None };
-    for (rank, host) in hosts.into_iter().take(below).enumerate() {
+    for (rank, host) in in_turn(hosts.into_iter().take(below), doubtful) {
         let addresses = match names.addresses(&host).await {
             Ok(addresses) => addresses,
             Err(why) => {
@@ -76,4 +78,29 @@ pub(super) async fn first(
         }
     }
     Err(last)
+}
+
+/// The hosts with their ranks, `doubtful` last.
+fn in_turn(
+    hosts: impl Iterator<Item = String>,
+    doubtful: Option<&str>,
+) -> impl Iterator<Item = (usize, String)> {
+    let is_doubtful = |(_, host): &(usize, String)| Some(host.as_str()) == doubtful;
+    let (last, first): (Vec<_>, Vec<_>) = hosts.enumerate().partition(is_doubtful);
+    first.into_iter().chain(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gave_nothing_is_tried_last_and_keeps_its_rank() {
+        let hosts = || ["dc1", "dc2", "dc3"].into_iter().map(str::to_owned);
+        let names = |doubtful| in_turn(hosts(), doubtful).collect::<Vec<_>>();
+        let named = |rank, host: &str| (rank, host.to_owned());
+        assert_eq!(names(None), [named(0, "dc1"), named(1, "dc2"), named(2, "dc3")]);
+        assert_eq!(names(Some("dc1")), [named(1, "dc2"), named(2, "dc3"), named(0, "dc1")]);
+        assert_eq!(names(Some("dc9")), names(None));
+    }
 }

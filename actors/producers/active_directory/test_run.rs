@@ -50,7 +50,7 @@ async fn look(
     clock: &Clock,
     lines: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    let mut connection = servers::first(settings, tls, usize::MAX).await?;
+    let mut connection = servers::first(settings, tls, usize::MAX, None).await?;
     let (transport, bind): (&str, &str) = (settings.transport.into(), settings.bind.into());
     lines.push(format!("connected to {} over {transport}", connection.server));
     lines.push(format!("{} was let in by {bind} bind", settings.account));

@@ -40,7 +40,7 @@ pub(super) async fn watch(
 async fn listen(directory: &ActiveDirectory, bell: &Notify) -> Failure {
     let listening = async {
         let mut connection =
-            servers::first(&directory.settings, &directory.tls, usize::MAX).await?;
+            servers::first(&directory.settings, &directory.tls, usize::MAX, None).await?;
         let asked = watched(&connection.root.domain);
         let mut open = connection.begin(&asked, &[notification()], SILENCE).await?;
         loop {
