@@ -38,11 +38,11 @@ impl<'a> Bytes<'a> {
     }
 
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Short> {
-        if count > self.left() {
-            return Err(Short { at: self.at });
-        }
-        let taken = &self.all[self.at..self.at + count];
-        self.at += count;
+        // A part may also be said to begin behind the end.
+        let end = self.at.checked_add(count).filter(|end| *end <= self.end);
+        let end = end.ok_or(Short { at: self.at })?;
+        let taken = self.all.get(self.at..end).ok_or(Short { at: self.at })?;
+        self.at = end;
         Ok(taken)
     }
 
@@ -89,6 +89,13 @@ impl<'a> Bytes<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_behind_the_end_not_even_nothing() {
+        assert_eq!(Bytes::within(&[1, 2], 9, 0).err(), Some(Short { at: 9 }));
+        assert_eq!(Bytes::within(&[1, 2], usize::MAX, 2).err(), Some(Short { at: usize::MAX }));
+        assert!(Bytes::within(&[1, 2], 2, 0).is_ok());
+    }
 
     #[test]
     fn nothing_is_taken_beyond_a_part() {
