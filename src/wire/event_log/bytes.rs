@@ -32,11 +32,6 @@ impl<'a> Bytes<'a> {
         self.at
     }
 
-    /// How many bytes are left.
-    pub(super) const fn left(&self) -> usize {
-        self.end.saturating_sub(self.at)
-    }
-
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Short> {
         // A part may also be said to begin behind the end.
         let end = self.at.checked_add(count).filter(|end| *end <= self.end);
@@ -102,12 +97,12 @@ mod tests {
         let mut bytes = Bytes::new(&[1, 2, 0, 3, 0, 0, 0, 9]);
         assert_eq!((bytes.peek(), bytes.u8(), bytes.u16()), (Ok(1), Ok(1), Ok(2)));
         let mut part = bytes.part(4).unwrap();
-        assert_eq!((part.at(), part.left()), (3, 4));
+        assert_eq!((part.at(), part.rest().len()), (3, 4));
         assert_eq!(part.take(5), Err(Short { at: 3 }));
         assert_eq!(part.u32(), Ok(3));
         assert_eq!((part.peek(), part.rest()), (Err(Short { at: 7 }), &[][..]));
         assert_eq!(bytes.take(2), Err(Short { at: 7 }));
-        assert_eq!((bytes.u8(), bytes.left()), (Ok(9), 0));
+        assert_eq!((bytes.u8(), bytes.rest().len()), (Ok(9), 0));
         assert!(Bytes::within(&[0; 4], 2, 3).is_err());
         assert!(Bytes::within(&[0; 4], usize::MAX, 1).is_err());
         assert_eq!(Bytes::within(&[0, 0, 7, 0], 2, 1).unwrap().rest(), [7]);
