@@ -86,13 +86,4 @@ impl Membership {
     pub fn is_unknown(&self) -> bool {
         self.user.is_none() && self.device.is_none()
     }
-
-    /// This, and what `other` says where this says nothing.
-    #[must_use]
-    pub fn or(self, other: &Self) -> Self {
-        Self {
-            user: self.user.or_else(|| other.user.clone()),
-            device: self.device.or_else(|| other.device.clone()),
-        }
-    }
 }
