@@ -1,9 +1,11 @@
 //! What the table and the log of changes hand to each other when one of them is lost: who is
-//! there, who left, and how far back that is complete.
+//! there, who left, what competed, and how far back that is complete.
 
 use std::sync::Arc;
 
-use crate::{Cause, Revision, Session, Timestamp};
+use crate::{
+    Address, Cause, Change, Effect, Name, Principal, Record, Revision, Session, Timestamp,
+};
 
 /// All that one of them knows and the other needs to go on in the same epoch.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +20,12 @@ pub struct Handover {
     pub standing: Vec<Standing>,
     /// The last end of every other address, ascending by position.
     pub ends: Vec<Ended>,
+    /// What else is remembered of addresses; only a table knows it.
+    pub memories: Vec<Memory>,
+    /// What competed for addresses that have or had a session, in the order of its being forgotten.
+    pub competed: Vec<Competed>,
+    /// The same for addresses that never had one.
+    pub strangers: Vec<Competed>,
 }
 
 /// A session that is held.
@@ -27,8 +35,9 @@ pub struct Standing {
     pub session: Arc<Session>,
     /// A consumer that knows this position knows the session.
     pub told: Revision,
-    /// Another session of the address that a consumer of one domain alone may still hold.
-    pub was: Option<Arc<Session>>,
+    /// Another session of the address that a consumer of one domain alone may still hold, and its
+    /// end.
+    pub was: Option<Ended>,
 }
 
 /// A session that is no more.
@@ -42,4 +51,55 @@ pub struct Ended {
     pub revision: Revision,
     /// That event.
     pub cause: Cause,
+}
+
+/// What later decisions about an address depend on besides its session and its last end.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    /// Where.
+    pub address: Address,
+    /// Who was said to leave while not being there, each with the latest such time.
+    pub departed: Vec<(Principal, Timestamp)>,
+    /// Who came within the last minute, on Rollcall's clock.
+    pub came: Vec<(Name, Timestamp)>,
+    /// Until when the address is taken to be shared.
+    pub shared_until: Option<Timestamp>,
+}
+
+/// An event that competed for an address.
+#[derive(Debug, Clone)]
+pub struct Competed {
+    /// Where.
+    pub address: Address,
+    /// The position of the first of its repetitions.
+    pub first: Revision,
+    /// When that was received.
+    pub noted: Timestamp,
+    /// What competed, and what was decided.
+    pub record: Record,
+}
+
+impl Handover {
+    /// What became true after the position `known`, for whoever knows everything up to there: the
+    /// last change of each address, ascending by position.
+    pub fn since(&self, known: Revision) -> Vec<Change> {
+        let came = self.standing.iter().filter(|standing| standing.told > known).map(|standing| {
+            let Standing { session, told, was } = standing;
+            let before = was.as_ref().map(|ended| ended.session.clone());
+            let is_new = session.revision > known;
+            let effect = if is_new { Effect::Began } else { Effect::Extended };
+            let (address, cause) = (session.address, session.cause.clone());
+            let after = Some(session.clone());
+            Change { revision: *told, address, effect, before, after, cause }
+        });
+        let left = self.ends.iter().filter(|ended| ended.revision > known).map(|ended| {
+            let Ended { session, revision, cause, .. } = ended;
+            let (address, before) = (session.address, Some(session.clone()));
+            let (effect, cause) = (Effect::Ended, cause.clone());
+            Change { revision: *revision, address, effect, before, after: None, cause }
+        });
+        let mut changes: Vec<_> = came.chain(left).collect();
+        changes.sort_unstable_by_key(|change| change.revision);
+        changes
+    }
 }

@@ -33,7 +33,7 @@ pub use change_log::{BadCursor, ChangeLog, Cursor, Found, Limits, Page, Request}
 pub use directory::{GroupSet, Membership};
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;
-pub use handover::{Ended, Handover, Standing};
+pub use handover::{Competed, Ended, Handover, Memory, Standing};
 pub use journal::{Journal, JournalError, MemoryJournal, ReadPosition, Revision, Source, Survey};
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
 pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, Sharing};

@@ -13,8 +13,8 @@ impl ChangeLog {
         for Slot { revision, state, was } in &self.slots {
             let revision = *revision;
             if let Some((_, session, _)) = state.present() {
-                let (session, was) = (session.clone(), was.clone());
-                standing.push(Standing { session, told: revision, was });
+                let was = was.clone().map(|was| left_for(was, (session, revision)));
+                standing.push(Standing { session: session.clone(), told: revision, was });
             }
             if let State::Ended(gone) = state {
                 ends.extend(gone.session.clone().map(|session| {
@@ -23,18 +23,20 @@ impl ChangeLog {
                 }));
             }
         }
-        Handover { newest: self.newest, forgotten: self.dropped, standing, ends }
+        let (newest, forgotten) = (self.newest, self.dropped);
+        Handover { newest, forgotten, standing, ends, ..Handover::default() }
     }
 
     /// A log of what the table knows, when the log that told how it came about is lost. A consumer
     /// that knows all ends that the table has forgotten goes on; every other begins from nothing.
     /// One that goes on may be told some things once more.
     pub fn restore(epoch: u64, limits: Limits, handover: Handover) -> Self {
-        let Handover { newest, forgotten, standing, ends } = handover;
+        let Handover { newest, forgotten, standing, ends, .. } = handover;
         let mut log = Self { newest, dropped: forgotten, ..Self::new(epoch, limits) };
         log.present = standing.len();
         log.slots.reserve(standing.len() + ends.len());
         for Standing { session, told, was } in standing {
+            let was = was.map(|ended| ended.session);
             log.hold(told, State::Began(session.clone()), was, &session);
         }
         for Ended { session, revision, cause, .. } in ends {
@@ -58,6 +60,13 @@ impl ChangeLog {
         self.latest.insert(session.address, revision);
         self.slots.push(Slot { revision, state, was });
     }
+}
+
+/// The end of the session `was`, as far as it can be told from the one that is there since `told`.
+fn left_for(was: Arc<Session>, (session, told): (&Session, Revision)) -> Ended {
+    // Whoever had the address left no later than the one who is there came. Behind a device alone,
+    // that is all that keeps an old login of that user out.
+    Ended { session: was, at: session.since, revision: told, cause: session.cause.clone() }
 }
 
 /// The time that logins must not be older than, after `cause` ended `session`.

@@ -32,6 +32,10 @@ enum Step {
     Forget(i64),
     /// The log is made anew in another life of the journal.
     Renew,
+    /// From now on the log hears of nothing.
+    Deafen,
+    /// The log is told what it missed.
+    CatchUp,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -49,6 +53,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::RestoreTable),
         1 => (0..100_i64).prop_map(Step::Forget),
         1 => Just(Step::Renew),
+        1 => Just(Step::Deafen),
+        1 => Just(Step::CatchUp),
     ]
 }
 
@@ -111,22 +117,41 @@ struct World {
     revision: u64,
     epoch: u64,
     now: i64,
+    deaf: bool,
 }
 
 impl World {
     fn new(limits: Limits) -> Self {
         let rules = Rules { logoff_time: Duration::from_secs(150), ..rules() };
         let log = ChangeLog::new(7, limits);
-        Self { table: Table::default(), log, limits, rules, revision: 0, epoch: 7, now: 0 }
+        Self {
+            table: Table::default(),
+            log,
+            limits,
+            rules,
+            revision: 0,
+            epoch: 7,
+            now: 0,
+            deaf: false,
+        }
+    }
+
+    fn catch_up(&mut self) {
+        self.deaf = false;
+        for change in self.table.hand_over(Revision(self.revision)).since(self.log.newest()) {
+            self.log.apply(&change, seconds(self.now));
+        }
     }
 
     fn restore_log(&mut self) {
+        self.deaf = false;
         let handover = self.table.hand_over(Revision(self.revision));
         self.log = ChangeLog::restore(self.epoch, self.limits, handover);
     }
 
     /// The last logoff times pass, everybody reads all, and holds what is true.
     fn end(mut self, consumers: &mut [Consumer], limit: usize) -> Result<(), TestCaseError> {
+        self.catch_up();
         self.now += 60;
         self.expire();
         let now = seconds(self.now);
@@ -150,7 +175,7 @@ impl World {
     fn fold(&mut self, event: &Event) {
         self.revision += 1;
         let decision = self.table.apply(Revision(self.revision), event, &self.rules);
-        if let Some(change) = decision.change {
+        if let Some(change) = decision.change.filter(|_| !self.deaf) {
             self.log.apply(&change, seconds(self.now));
         }
     }
@@ -182,12 +207,17 @@ impl World {
                 consumers[consumer].read(&self.log, limit, seconds(self.now));
             }
             Step::RestoreLog => self.restore_log(),
-            Step::RestoreTable => self.table = Table::restore(self.log.hand_over()),
+            Step::RestoreTable => {
+                self.catch_up();
+                self.table = Table::restore(self.log.hand_over());
+            }
             Step::Forget(age) => self.table.forget_before(seconds(self.now - age)),
             Step::Renew => {
                 self.epoch += 1;
                 self.restore_log();
             }
+            Step::Deafen => self.deaf = true,
+            Step::CatchUp => self.catch_up(),
         }
     }
 }
@@ -234,6 +264,7 @@ proptest! {
             Step::Fold { kind, .. } => !matches!(kind, Kind::Rekey | Kind::Login | Kind::VpnUp),
             // What the table forgets sooner than the log, more consumers begin anew for.
             Step::Pass(_) | Step::Forget(_) => false,
+            Step::Deafen => false,
             _ => true,
         };
         for (host, user) in (0..HOSTS.len()).flat_map(|host| [(host, 0), (host, 1)]) {

@@ -27,6 +27,17 @@ impl Crowd {
     /// How many users are remembered, and so the most that a rule can allow.
     const MOST: usize = Sharing::MOST;
 
+    /// What another table noted.
+    pub(super) fn known(came: Vec<(Name, Timestamp)>, shared_until: Option<Timestamp>) -> Self {
+        let came = came.into_iter().take(Self::MOST).map(|(user, at)| Came { user, at });
+        Self { came: came.collect(), shared_until }
+    }
+
+    /// Who came, and until when the address is taken to be shared.
+    pub(super) fn tell(&self) -> (Vec<(Name, Timestamp)>, Option<Timestamp>) {
+        (self.came.iter().map(|came| (came.user.clone(), came.at)).collect(), self.shared_until)
+    }
+
     /// Notes that a session of `user` began at `at`. The same name in two domains is one user: a
     /// person whom two sources spell differently is no crowd.
     pub(super) fn note(&mut self, user: &Name, at: Timestamp) {

@@ -17,6 +17,17 @@ impl Departures {
     /// them up; then the one who left first goes, whose login is the least likely to be late still.
     const ROOM: usize = 4;
 
+    /// Those that another table remembered.
+    pub(super) fn known(departed: Vec<(Principal, Timestamp)>) -> Self {
+        let departed = departed.into_iter().take(Self::ROOM);
+        Self(departed.map(|(principal, at)| Departed { principal, at }).collect())
+    }
+
+    /// All who are remembered.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Principal, Timestamp)> {
+        self.0.iter().map(|departed| (departed.principal.clone(), departed.at))
+    }
+
     /// Notes that `principal` left at `at`. An older word of the same user changes nothing.
     pub(super) fn note(&mut self, principal: &Principal, at: Timestamp) {
         // The very same name, not only one that agrees: `alice` agrees with users of two domains,

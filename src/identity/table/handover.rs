@@ -1,49 +1,73 @@
-//! The table gives away what it knows, and is made anew from what the log of changes knows.
+//! The table gives away what it knows, and is made anew from that, or from what the log of changes
+//! knows.
 
 use super::Table;
-use crate::{Ended, Handover, Revision, Standing};
+use super::past::{Past, Ring, Ticket};
+use crate::{Address, Competed, Handover, Revision, Standing};
 
 impl Table {
-    /// What a log needs to go on after the position `newest`, which is the last one folded.
+    /// Everything that a table or a log needs to go on after the position `newest`, which is the
+    /// last one folded.
     pub fn hand_over(&self, newest: Revision) -> Handover {
         let forgotten = self.forgotten;
         let mut handover = Handover { newest, forgotten, ..Handover::default() };
-        for entry in self.entries.values() {
-            let ended = entry.past.as_ref().and_then(|past| past.ended.as_ref());
+        for (address, entry) in &self.entries {
+            let ended = entry.past.as_ref().and_then(|past| past.ended.clone());
             match (&entry.session, ended) {
-                (Some(session), ended) => handover.standing.push(Standing {
-                    session: session.clone(),
-                    told: entry.told,
-                    was: ended.map(|ended| ended.session.clone()),
-                }),
-                (None, Some(ended)) => handover.ends.push(ended.clone()),
+                (Some(session), was) => {
+                    let (session, told) = (session.clone(), entry.told);
+                    handover.standing.push(Standing { session, told, was });
+                }
+                (None, Some(ended)) => handover.ends.push(ended),
                 (None, None) => {}
             }
+            handover.memories.extend(entry.past.as_ref().and_then(|past| past.memory(*address)));
         }
         handover.ends.sort_unstable_by_key(|ended| ended.revision);
+        handover.competed = self.records(&self.competed);
+        handover.strangers = self.records(&self.strangers);
         handover
     }
 
-    /// A table that goes on with what another table or a log knew. What had competed is lost; what
-    /// had ended keeps late logins out as before.
+    /// A table that goes on with what another table or a log knew. After a table it decides and
+    /// explains as that one would have; a log has forgotten what competed.
     pub fn restore(handover: Handover) -> Self {
-        let mut table = Self { forgotten: handover.forgotten, ..Self::default() };
-        let mut ends = handover.ends;
-        for Standing { session, told, was } in handover.standing {
-            // Whoever had the address left no later than the one who is there came. Behind a device
-            // alone, that is all that keeps an old login of that user out.
-            ends.extend(was.map(|was| Ended {
-                session: was,
-                at: session.since,
-                revision: told,
-                cause: session.cause.clone(),
-            }));
+        let Handover { forgotten, standing, mut ends, memories, competed, strangers, .. } =
+            handover;
+        let mut table = Self { forgotten, ..Self::default() };
+        for Standing { session, told, was } in standing {
+            ends.extend(was);
             table.put(session, told);
         }
         ends.sort_unstable_by_key(|ended| ended.revision);
         for ended in ends {
             table.remember_end(ended);
         }
+        for Competed { address, first, noted, record } in competed {
+            table.past_of(address).recall(first, record);
+            table.competed.push(Ticket { address, revision: first, seen: noted });
+        }
+        for Competed { address, first, noted, record } in strangers {
+            table.past_of(address).recall(first, record);
+            table.strangers.push(Ticket { address, revision: first, seen: noted });
+        }
+        for memory in memories {
+            table.past_of(memory.address).remind(memory);
+        }
         table
+    }
+
+    /// What the tickets of `ring` stand for, as far as it is still there.
+    fn records(&self, ring: &Ring) -> Vec<Competed> {
+        let kept = |ticket: &Ticket| {
+            let &Ticket { address, revision, seen } = ticket;
+            let record = self.entries.get(&address)?.past.as_ref()?.record(revision)?.clone();
+            Some(Competed { address, first: revision, noted: seen, record })
+        };
+        ring.tickets().filter_map(kept).collect()
+    }
+
+    fn past_of(&mut self, address: Address) -> &mut Past {
+        self.entries.entry(address).or_default().past.get_or_insert_default()
     }
 }

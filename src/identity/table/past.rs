@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::crowd::Crowd;
 use super::departures::Departures;
 use super::explain::Record;
-use crate::{Address, Ended, Revision, Timestamp};
+use crate::{Address, Ended, Memory, Revision, Timestamp};
 
 /// What is remembered of one address. Most addresses have none: it exists only once something
 /// competed, was refused, altered the session, or ended.
@@ -74,6 +74,35 @@ impl Past {
         self.ended.is_none() && self.departed.is_empty() && self.records.is_empty()
     }
 
+    /// The record with this ticket, when it is still there.
+    pub(super) fn record(&self, ticket: Revision) -> Option<&Record> {
+        self.records.iter().find(|kept| kept.ticket == ticket).map(|kept| &kept.record)
+    }
+
+    /// Puts back a record that another table had, in its place.
+    pub(super) fn recall(&mut self, ticket: Revision, record: Record) {
+        let earlier = |kept: &Kept| kept.record.revision < record.revision;
+        let place = self.records.partition_point(earlier);
+        self.records.reserve_exact(1);
+        self.records.insert(place, Kept { ticket, record });
+    }
+
+    /// What else is remembered of `address`, when there is anything.
+    pub(super) fn memory(&self, address: Address) -> Option<Memory> {
+        let departed = self.departed.iter().collect();
+        let (came, shared_until) = self.crowd.tell();
+        let memory = Memory { address, departed, came, shared_until };
+        let nothing = memory.departed.is_empty() && memory.came.is_empty();
+        (!nothing || shared_until.is_some()).then_some(memory)
+    }
+
+    /// Remembers what another table did.
+    pub(super) fn remind(&mut self, memory: Memory) {
+        let Memory { address: _, departed, came, shared_until } = memory;
+        (self.departed, self.crowd) =
+            (Departures::known(departed), Crowd::known(came, shared_until));
+    }
+
     /// The records, newest first.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Record> {
         self.records.iter().rev().map(|kept| &kept.record)
@@ -111,6 +140,11 @@ impl Ring {
         let due = if full { self.tickets.pop_front() } else { None };
         self.tickets.push_back(ticket);
         due
+    }
+
+    /// The tickets, in the order in which they go.
+    pub(super) fn tickets(&self) -> impl Iterator<Item = &Ticket> {
+        self.tickets.iter()
     }
 
     /// The oldest ticket, when it is older than `before`.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::stories::{address, groups, millis, name, origin, rules, saw, seconds, who};
-use crate::{Authority, ChangeLog, Glob, Limits, Membership, Posture, Producer};
+use crate::{Authority, ChangeLog, Glob, Limits, Membership, Posture, Producer, Sharing};
 
 /// Few addresses and few users, so that they meet.
 const ADDRESSES: [&str; 3] = ["10.0.0.7", "10.0.0.8", "2001:db8::7"];
@@ -335,6 +335,42 @@ proptest! {
         prop_assert_eq!(table.next_due(), None);
         table.forget_before(now + AGAIN);
         prop_assert!(table.entries.is_empty(), "nothing is remembered for ever");
+    }
+
+    #[test]
+    fn a_table_that_is_handed_over_decides_and_explains_as_before(
+        events in arrivals(60),
+        from in 0..60_usize,
+        strict: bool,
+        users in 1..4_usize,
+        forget in prop::option::of(0..60_usize),
+    ) {
+        let mut rules = if strict { strict_rules() } else { short_rules() };
+        rules.sharing = Sharing { users, quiet: Duration::from_secs(90), ..rules.sharing };
+        let (mut lost, mut anew) = (Table::default(), Table::default());
+        let last = events.last().map_or(seconds(0), |event| event.seen);
+        for (position, event) in events.iter().enumerate() {
+            let revision = Revision(position as u64 + 1);
+            let decision = lost.apply(revision, event, &rules);
+            if position == from {
+                anew = Table::restore(lost.hand_over(revision));
+            }
+            if position > from {
+                prop_assert_eq!(anew.apply(revision, event, &rules), decision);
+            }
+            if Some(position) == forget {
+                let before = event.seen - Duration::from_secs(30);
+                lost.forget_before(before);
+                anew.forget_before(before);
+            }
+        }
+        if from < events.len() {
+            prop_assert_eq!(held(&anew), held(&lost));
+            for place in ADDRESSES.map(address) {
+                let [lost, anew] = [&lost, &anew].map(|table| table.explain(place, last));
+                prop_assert_eq!(format!("{lost:#?}"), format!("{anew:#?}"));
+            }
+        }
     }
 
     #[test]

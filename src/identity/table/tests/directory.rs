@@ -99,7 +99,7 @@ fn a_handover_keeps_groups_and_the_domain_that_was_left() {
     let (table, _) = fold(&rules(), &story);
     let handover = table.hand_over(Revision(2));
     let was = handover.standing[0].was.as_ref().unwrap();
-    assert_eq!(was.domain(), Some(&name("corp")));
+    assert_eq!(was.session.domain(), Some(&name("corp")));
     let restored = Table::restore(handover);
     assert_eq!(session(&restored), session(&table));
     assert_eq!(session(&restored).membership.user, Some(groups("staff")));
