@@ -21,9 +21,10 @@ use crate::clock::Clock;
 use crate::directory::Book;
 use crate::happenings::{
     AddressShared, Decided, Happening, NothingToRestore, TableGrew, TableRecalled, TableRestored,
+    TableResumed,
 };
 use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
-use crate::journal::{Batch, Entry, JournalWriter};
+use crate::journal::{Batch, Entry, JournalWriter, Recalled};
 use crate::mailbox::{Desk, Gone, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
 use crate::query::{Changed, Query, Snapshot};
@@ -265,12 +266,28 @@ impl Cache {
         async move { shown?.await.map(|()| receipt) }
     }
 
-    fn take_over(&mut self, Estate { term, handover }: Estate) -> Result<(), Vacant> {
+    /// Goes on where its predecessor ended: from everything that is committed, when the journal
+    /// keeps it, and then the query actor is told what it missed. Else from what the query actor
+    /// holds, and what was on its way through the journal is lost to it.
+    fn take_over(
+        &mut self,
+        Estate { term, handover }: Estate,
+        recalled: Recalled,
+    ) -> Result<(), Vacant> {
         self.term.succeed(term)?;
-        TableRestored { sessions: handover.standing.len() }.emit();
-        self.folded = handover.newest;
-        self.table = Table::restore(handover);
-        self.journal.unsettle();
+        let Ok(Some((table, folded))) = recalled else {
+            let error = recalled.as_ref().err().map(|error| error.0.as_str());
+            TableRestored { sessions: handover.standing.len(), error }.emit();
+            self.folded = handover.newest;
+            self.table = Table::restore(handover);
+            self.journal.unsettle();
+            return Ok(());
+        };
+        let missed = table.hand_over(folded).since(handover.newest);
+        TableResumed { sessions: table.len(), missed: missed.len() }.emit();
+        (self.table, self.folded) = (table, folded);
+        // One that is gone meanwhile takes over from here.
+        drop(self.query.post(Changed::missed(self.term.number(), missed)));
         Ok(())
     }
 
@@ -325,10 +342,16 @@ impl Role for Cache {
             Beginning::Anew => self.recall(desk),
             Beginning::Successor => {
                 let (query, term) = (self.query.clone(), self.term.number());
-                let estate = async move { estate(&query, Snapshot(term)).await };
+                let journal = self.journal.clone();
+                let known = async move {
+                    let estate = estate(&query, Snapshot(term)).await?;
+                    Ok((estate, journal.recall().await))
+                };
                 // Nothing is folded before the table holds what its predecessor had shown.
-                desk.wait(wrap_future::<_, Seat<Self>>(estate).map(|estate, seat, desk| {
-                    if let Err(vacant) = estate.and_then(|estate| seat.role().take_over(estate)) {
+                desk.wait(wrap_future::<_, Seat<Self>>(known).map(|known, seat, desk| {
+                    let taken = known
+                        .and_then(|(estate, recalled)| seat.role().take_over(estate, recalled));
+                    if let Err(vacant) = taken {
                         seat.fail(vacant, desk);
                     }
                 }));

@@ -12,6 +12,7 @@ mod inspecting;
 mod keeper;
 mod lexicon;
 mod manifest;
+mod memories;
 mod positions;
 mod reading;
 mod restoring;

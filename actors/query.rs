@@ -39,6 +39,11 @@ impl Changed {
         Self { term, changes: Vec::with_capacity(events), seen: Vec::new() }
     }
 
+    /// What became true and was not told, by the cache of this term.
+    pub(crate) fn missed(term: u64, changes: Vec<Change>) -> Self {
+        Self { term, changes, seen: Vec::new() }
+    }
+
     /// Notes what became of an event that was received at `seen`.
     pub(crate) fn note(&mut self, seen: Timestamp, change: Option<Change>) {
         match self.seen.last_mut() {

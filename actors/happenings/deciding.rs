@@ -95,15 +95,33 @@ impl Happening for TableRecalled {
     }
 }
 
-/// The cache was replaced and took its sessions from the query actor.
-pub(crate) struct TableRestored {
+/// The cache was replaced and goes on from everything that the journal has; consumers are told of
+/// what its predecessor had not shown any more.
+pub(crate) struct TableResumed {
     pub sessions: usize,
+    pub missed: usize,
 }
 
-impl Happening for TableRestored {
+impl Happening for TableResumed {
     fn emit(self) {
+        let Self { sessions, missed } = self;
         counter!("rollcall_deciding_restorations_total").increment(1);
-        warn!(sessions = self.sessions, "the cache was replaced; its sessions were kept");
+        warn!(sessions, missed, "the cache was replaced; the journal has it all");
+    }
+}
+
+/// The cache was replaced and took its sessions from the query actor, because the journal did not
+/// give them, or keeps none. What had competed is forgotten.
+pub(crate) struct TableRestored<'a> {
+    pub sessions: usize,
+    pub error: Option<&'a str>,
+}
+
+impl Happening for TableRestored<'_> {
+    fn emit(self) {
+        let Self { sessions, error } = self;
+        counter!("rollcall_deciding_restorations_total").increment(1);
+        warn!(sessions, error, "the cache was replaced; its sessions were kept");
     }
 }
 

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::damage::Damage;
-use super::{events, lexicon, positions, sessions};
+use super::{events, lexicon, memories, positions, sessions};
 
 /// `Roll` in SQLite's header, so that `file` and we know what it is.
 const APPLICATION: i32 = i32::from_be_bytes(*b"Roll");
@@ -47,6 +47,10 @@ pub(super) enum About {
     Sessions,
     /// Snapshots: the newest end that is no longer remembered.
     Forgotten,
+    /// Snapshots: how many events it holds that competed.
+    Competed,
+    /// Snapshots: how much else it remembers of addresses.
+    Memories,
 }
 
 impl About {
@@ -59,6 +63,8 @@ impl About {
             Self::Rules => "rules",
             Self::Sessions => "sessions",
             Self::Forgotten => "forgotten",
+            Self::Competed => "competed",
+            Self::Memories => "memories",
         }
     }
 }
@@ -74,8 +80,8 @@ pub(super) fn create(path: &Path) -> Result<Connection, Damage> {
     settle(&sql)?;
     sql.pragma_update(None, "application_id", APPLICATION)?;
     sql.pragma_update(None, "user_version", VERSION)?;
-    let tables = [ABOUT, lexicon::TABLES, events::TABLE, positions::TABLE, sessions::TABLE, VIEW];
-    sql.execute_batch(&format!("BEGIN; {} COMMIT;", tables.concat()))?;
+    let kept = [events::TABLE, positions::TABLE, sessions::TABLE, memories::TABLES].concat();
+    sql.execute_batch(&format!("BEGIN; {ABOUT} {} {kept} {VIEW} COMMIT;", lexicon::TABLES))?;
     Ok(sql)
 }
 

@@ -56,8 +56,9 @@ pub(super) fn write(
     for Standing { session, told, was } in &handover.standing {
         let told = *told;
         put(session, Standpoint { state: PRESENT, told, end: None })?;
-        if let Some(was) = was {
-            put(was, Standpoint { state: BEFORE, told, end: None })?;
+        if let Some(ended) = was {
+            let told = ended.revision;
+            put(&ended.session, Standpoint { state: BEFORE, told, end: Some(ended) })?;
         }
     }
     for ended in &handover.ends {
@@ -147,15 +148,16 @@ fn take(row: &Row<'_>, dictionary: &Dictionary, handover: &mut Handover) -> Resu
     let left_at = cells.maybe_number()?;
     match (state.as_str(), ended, left_at) {
         (PRESENT, _, _) => handover.standing.push(Standing { session, told, was: None }),
-        (BEFORE, _, _) => match handover.standing.last_mut() {
-            Some(standing) if standing.session.address == session.address => {
-                standing.was = Some(session);
+        (state @ (BEFORE | ENDED), Some(cause), Some(at)) => {
+            let address = session.address;
+            let ended = Ended { session, at: Timestamp::from_millis(at), revision: told, cause };
+            match handover.standing.last_mut() {
+                _ if state == ENDED => handover.ends.push(ended),
+                Some(standing) if standing.session.address == address => {
+                    standing.was = Some(ended);
+                }
+                _ => return Err(Damage::Value),
             }
-            _ => return Err(Damage::Value),
-        },
-        (ENDED, Some(cause), Some(at)) => {
-            let at = Timestamp::from_millis(at);
-            handover.ends.push(Ended { session, at, revision: told, cause });
         }
         _ => return Err(Damage::Value),
     }

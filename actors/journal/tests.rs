@@ -134,15 +134,20 @@ struct State {
     newest: Revision,
     present: Vec<Session>,
     ended: Vec<(Session, Timestamp, Revision)>,
+    remembered: String,
 }
 
 impl State {
     fn of(table: &Table, newest: Revision) -> Self {
-        let Handover { standing, ends, .. } = table.hand_over(newest);
-        let mut present: Vec<_> = standing.iter().map(|one| (*one.session).clone()).collect();
-        present.sort_by_key(|session| session.address);
+        let Handover { mut standing, ends, mut memories, competed, strangers, .. } =
+            table.hand_over(newest);
+        standing.sort_by_key(|one| one.session.address);
+        memories.sort_by_key(|memory| memory.address);
+        let was: Vec<_> = standing.iter().map(|one| (one.told, &one.was)).collect();
+        let remembered = format!("{:#?}", (was, memories, competed, strangers));
+        let present = standing.iter().map(|one| (*one.session).clone()).collect();
         let ended = ends.iter().map(|end| ((*end.session).clone(), end.at, end.revision));
-        Self { newest, present, ended: ended.collect() }
+        Self { newest, present, ended: ended.collect(), remembered }
     }
 }
 
@@ -347,11 +352,21 @@ proptest! {
 
     /// Every event is read back as it was written, whatever it holds: the fold is the same.
     #[test]
-    fn a_start_folds_to_what_was_there(events in arbitrary_events(40), sizes in prop::collection::vec(1usize..6, 40)) {
+    fn a_start_folds_to_what_was_there(
+        events in arbitrary_events(40),
+        sizes in prop::collection::vec(1usize..6, 40),
+        stop in 0..20_usize,
+    ) {
         let shelf = Shelf::new(Terms::default());
         let mut life = shelf.begin();
         let mut rest = &events[..];
-        for size in sizes {
+        for (turn, size) in sizes.into_iter().enumerate() {
+            if turn == stop {
+                let last = life.table.hand_over(life.newest);
+                life.journal.close(Some(last));
+                drop(life);
+                life = shelf.begin();
+            }
             let (batch, after) = rest.split_at(size.min(rest.len()));
             life.commit(batch, None);
             rest = after;

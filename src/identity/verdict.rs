@@ -71,6 +71,7 @@ pub enum Rule {
     Deserialize,
     IntoStaticStr,
     EnumIter,
+    EnumString,
     thiserror::Error,
 )]
 #[serde(rename_all = "snake_case")]
