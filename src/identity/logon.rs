@@ -9,6 +9,7 @@
 //! ```
 
 mod account;
+pub mod auditing;
 mod guards;
 mod place;
 mod reason;
