@@ -23,7 +23,7 @@ pub use binxml::{
     Ansi, Array, CalendarTime, Decoder, FileTime, Limits, Problem, Sid, Utf16, Value,
 };
 pub use bookmark::{BadBookmark, Bookmark, Current, Mark};
-pub use continuity::{BegunAnew, Continuity, Hole};
+pub use continuity::{BegunAnew, Continuity, Lost};
 pub use logon::Audit;
 pub use query::{BadQuery, Query, Selection};
 pub use record::{Field, Record, Section};

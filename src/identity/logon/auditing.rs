@@ -33,9 +33,7 @@ pub enum Policy {
 }
 
 /// A kind of audit that can be switched on and off by itself, of those that logons are read from.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumIter,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub enum Subcategory {
     /// "Kerberos Authentication Service": 4768.

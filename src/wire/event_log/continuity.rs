@@ -1,8 +1,8 @@
 //! Whether the records of a log follow one another: by their numbers, which count all that is written.
 //!
 //! A subscription brings only the events that are asked for, so that numbers are left out all the
-//! time. What was left out is lost only if the log had it no longer when it was passed over: a
-//! [`Hole`] is held against the oldest record of the log.
+//! time. What was left out is lost only if the log had it no longer when it was passed over: the hole
+//! is held against the oldest record of the log.
 
 /// The numbers of a log, as they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,11 +15,18 @@ pub struct Continuity {
 
 /// Numbers that were left out: those between two records that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hole {
-    /// The record before.
+struct Hole {
+    after: u64,
+    before: u64,
+}
+
+/// Records that were gone before they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The last record that was read before them.
     pub after: u64,
-    /// The record behind.
-    pub before: u64,
+    /// How many they are, those included that were never asked for.
+    pub records: u64,
 }
 
 /// The log counts from anew: another one is in its place, such as that of a restored machine.
@@ -62,17 +69,17 @@ impl Continuity {
         self.hole.is_some()
     }
 
-    /// Looks into what was left out, now that the log begins with the record `oldest`: how many
-    /// records were gone before they were read, those included that were never asked for.
-    pub fn look(&mut self, oldest: u64) -> Option<u64> {
+    /// Looks into what was left out, now that the log begins with the record `oldest`.
+    pub fn look(&mut self, oldest: u64) -> Option<Lost> {
         self.hole.take()?.lost(oldest)
     }
 }
 
 impl Hole {
-    fn lost(self, oldest: u64) -> Option<u64> {
-        let gone = oldest.min(self.before).checked_sub(self.after)?.checked_sub(1)?;
-        (gone > 0).then_some(gone)
+    fn lost(self, oldest: u64) -> Option<Lost> {
+        let Self { after, before } = self;
+        let records = oldest.min(before).checked_sub(after)?.checked_sub(1)?;
+        (records > 0).then_some(Lost { after, records })
     }
 }
 
@@ -94,13 +101,15 @@ mod tests {
             [(1, None), (11, None), (12, None), (13, Some(1)), (20, Some(8)), (90, Some(8))]
         {
             let mut continuity = doubtful();
+            let lost = lost.map(|records| Lost { after: 11, records });
             assert_eq!(continuity.look(oldest), lost, "{oldest}");
             assert!(!continuity.is_doubtful());
             assert_eq!((continuity.look(90), continuity.last()), (None, Some(20)));
         }
         // The first hole of several has the most to lose.
         let mut continuity = doubtful();
-        assert_eq!((continuity.came(40), continuity.look(30)), (Ok(()), Some(8)));
+        let lost = Some(Lost { after: 11, records: 8 });
+        assert_eq!((continuity.came(40), continuity.look(30)), (Ok(()), lost));
     }
 
     #[test]
@@ -131,7 +140,8 @@ mod tests {
                 // Only the newest is asked for, which is still there.
                 prop_assert_eq!(continuity.came(newest), Ok(()));
                 let gone = oldest.saturating_sub(read + 1).min(newest - read - 1);
-                prop_assert_eq!(continuity.look(oldest), (gone > 0).then_some(gone));
+                let lost = (gone > 0).then_some(Lost { after: read, records: gone });
+                prop_assert_eq!(continuity.look(oldest), lost);
             }
         }
     }
