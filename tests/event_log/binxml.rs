@@ -58,10 +58,10 @@ fn leaves(xml: &str) -> Vec<Leaf> {
                 path.pop();
                 text.clear();
             }
-            Event::Text(part) => text += &part.decode().unwrap(),
-            Event::CData(part) => text += &part.decode().unwrap(),
+            Event::Text(part) => text += &part,
+            Event::CData(part) => text += &part,
             Event::GeneralRef(name) => {
-                let entity = format!("&{};", name.decode().unwrap());
+                let entity = format!("&{};", &*name);
                 text += &unescape(&entity).unwrap_or_else(|why| panic!("{why}: {xml}"));
             }
             Event::Eof => return leaves,
@@ -70,26 +70,21 @@ fn leaves(xml: &str) -> Vec<Leaf> {
     }
 }
 
-/// What an element is called, with its name where it has one; its other attributes are values.
+/// What an element is called, with its name where it is a `Data`; its other attributes are values.
 fn opened(element: &BytesStart<'_>, path: &[String], leaves: &mut Vec<Leaf>) -> String {
-    let mut called = String::from_utf8(element.name().as_ref().to_vec()).unwrap();
-    let attributes = element.attributes().map(|attribute| {
+    let mut called = element.name().as_ref().to_owned();
+    let mut others = Vec::new();
+    for attribute in element.attributes() {
         let attribute = attribute.unwrap();
-        let key = String::from_utf8(attribute.key.as_ref().to_vec()).unwrap();
-        let value = String::from_utf8(attribute.value.to_vec()).unwrap();
-        (key, unescape(&value).unwrap().into_owned())
-    });
-    let attributes: Vec<(String, String)> = attributes.collect();
-    if let Some((_, name)) = attributes.iter().find(|(key, _)| called == "Data" && key == "Name") {
-        called = format!("Data[{name}]");
+        let (key, value) = (attribute.key.as_ref(), unescape(&attribute.value).unwrap());
+        match key {
+            "Name" if called == "Data" => called = format!("Data[{value}]"),
+            _ if key.starts_with("xmlns") || value.is_empty() => {}
+            _ => others.push((key.to_owned(), value.into_owned())),
+        }
     }
     let place = [path.join("/"), called.clone()].join("/");
-    let others = attributes.into_iter().filter(|(key, value)| {
-        !key.starts_with("xmlns")
-            && !value.is_empty()
-            && !(key == "Name" && called != *place && called.starts_with("Data["))
-    });
-    leaves.extend(others.map(|(key, value)| (format!("{place}@{key}"), value)));
+    leaves.extend(others.into_iter().map(|(key, value)| (format!("{place}@{key}"), value)));
     called
 }
 

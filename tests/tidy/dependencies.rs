@@ -44,6 +44,7 @@ const EXCUSED: &[(&str, &str)] = &[("chrono", "winstructs")];
 /// Crates of which two versions are linked, and whose fault it is.
 const TWICE: &[(&str, &str)] = &[
     ("base64", "ureq moved on to 0.23; actix-web and ours are at 0.22"),
+    ("bitflags", "winstructs, of evtx, is at 1"),
     ("block-buffer", "follows digest"),
     ("cpufeatures", "sha2 0.10 has 0.2; rand 0.10's chacha20 has 0.3"),
     ("crypto-common", "follows digest"),
@@ -54,11 +55,14 @@ const TWICE: &[(&str, &str)] = &[
     ),
     ("hashbrown", "indexmap moved on to 0.17; metrics is at 0.16, and so are we"),
     ("http", "actix-web 4 keeps 0.2; ureq has 1"),
+    ("num-derive", "winstructs, of evtx, has 0.3; sspi has 0.5"),
     ("rand", "proptest and metrics have 0.9; actix-http has 0.10"),
     ("rand_core", "argon2 0.5 has 0.6; proptest and actix-http have later ones"),
     ("sha2", "ours is of argon2's generation; sspi is one ahead"),
     ("syn", "derive macros move to 3 one by one"),
     ("synstructure", "follows syn"),
+    ("thiserror", "winstructs, of evtx, is at 1"),
+    ("thiserror-impl", "follows thiserror"),
 ];
 
 /// One package that is linked on Linux.
@@ -85,21 +89,24 @@ fn packages() -> Vec<Package> {
     let linked: BTreeSet<&str> = nodes.iter().filter_map(|node| node["id"].as_str()).collect();
     let packages = metadata["packages"].as_array().unwrap().iter();
     let packages = packages.filter(|package| linked.contains(package["id"].as_str().unwrap()));
+    let needs = needs(nodes);
     let owned = |value: &Value| value.as_str().map(str::to_owned);
     let package = |package: &Value| Package {
         name: owned(&package["name"]).unwrap(),
         version: owned(&package["version"]).unwrap(),
         licence: owned(&package["license"]),
-        needs: needs(package),
+        needs: needs.get(package["id"].as_str().unwrap()).cloned().unwrap_or_default(),
     };
     packages.map(package).collect()
 }
 
-fn needs(package: &Value) -> BTreeSet<String> {
-    let needed = package["dependencies"].as_array().unwrap().iter();
-    // What only its own tests need is not linked.
-    let linked = needed.filter(|one| one["kind"].is_null());
-    linked.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+/// The names of what each package really links, by the identifier of the package.
+fn needs(nodes: &[Value]) -> BTreeMap<&str, BTreeSet<String>> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let of = |node: &Value| -> BTreeSet<String> {
+        node["deps"].as_array().unwrap().iter().map(|one| text(&one["name"])).collect()
+    };
+    nodes.iter().map(|node| (node["id"].as_str().unwrap(), of(node))).collect()
 }
 
 /// Whether the crate `name` is excused, and nobody else among `packages` has it.
