@@ -279,6 +279,24 @@ mod tests {
     }
 
     #[test]
+    fn an_event_log_is_told_of_with_what_helps() {
+        assert_eq!(log_of(&Value::Null), None, "another producer is none");
+        let well = json!({"in_words": "connected", "gaps": 0, "unaudited": []});
+        assert_eq!(log_of(&well).unwrap(), "event log: connected");
+        let ill = json!({
+            "in_words": "it cannot be read", "gaps": 2, "bookmark": 9,
+            "last_event": {"at": "T", "record_id": 9},
+            "last_gap": {"cause": "overwritten", "after": 7, "remedy": "make it larger"},
+            "unaudited": [{"subcategory": "Logon", "remedy": "auditpol"}],
+            "last_error": {"at": "U", "error": "access denied (5)", "remedy": "the group"},
+        });
+        let said = "event log: it cannot be read; last event T, record 9; 2 gaps, the last overwritten \
+                    after record 7: make it larger; no audits of Logon: auditpol; last error, U: access \
+                    denied (5), what helps: the group";
+        assert_eq!(log_of(&ill).unwrap(), said);
+    }
+
+    #[test]
     fn counts_are_told_by_their_words() {
         let counted = counts(&json!({"bad_address": 1, "unmatched": 30}));
         assert_eq!(counted.as_deref(), Some("1 bad_address, 30 unmatched"));

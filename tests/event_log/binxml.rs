@@ -164,7 +164,9 @@ impl Compared {
         let (ours, theirs) = (leaves(ours), leaves(theirs));
         let paths =
             |leaves: &[Leaf]| leaves.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
-        if theirs.starts_with(&ours) && paths(&theirs[ours.len()..]).iter().all(is_rendering) {
+        if theirs.starts_with(&ours)
+            && paths(&theirs[ours.len()..]).iter().all(|path| is_rendering(path))
+        {
             // It reads on behind the end of a fragment, where there is waste; its own earlier
             // versions did not.
             let behind = (theirs.len() - ours.len()) as u64;
@@ -188,7 +190,7 @@ impl Compared {
     }
 }
 
-fn is_rendering(path: &String) -> bool {
+fn is_rendering(path: &str) -> bool {
     path.starts_with("Event/RenderingInfo")
 }
 
