@@ -28,6 +28,7 @@ use crate::heart::{Heart, StillBorn};
 use crate::journal::DurableJournal;
 use crate::listener::{Listener, Routes};
 use crate::mailbox::{Gone, Mailbox};
+use crate::producers::event_log::EventLogs;
 use crate::producers::ptim::{Ptim, Pushes};
 use crate::producers::{Close, Producer, Producing};
 use crate::push::Targets;
@@ -43,6 +44,7 @@ pub struct Plan {
     token: Token,
     journal: Option<DurableJournal>,
     directory: Book,
+    event_logs: EventLogs,
     recruits: Recruits,
     enforcement: Option<Door>,
     validator: Option<Door>,
@@ -59,6 +61,7 @@ pub struct House {
     points: Arc<Points>,
     staff: Staff,
     directories: Directories,
+    event_logs: EventLogs,
     outward: Outward,
     enforcement: Portal,
     validation: Arc<Validator>,
@@ -82,8 +85,9 @@ impl Plan {
         }
         let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
         let journal = doors::journal(&settings.journal, clock).map_err(&mut noted);
-        let directory = Book::default();
-        let recruits = staff::draw(&settings, (clock, &directory), &Staff::new(), &mut noted);
+        let (directory, event_logs) = (Book::default(), EventLogs::default());
+        let shared = (clock, &directory, &event_logs);
+        let recruits = staff::draw(&settings, shared, &Staff::new(), &mut noted);
         let enforcement = Door::enforcement(&settings, clock, None).map_err(&mut noted);
         let validator = Door::validator(&settings, clock, None).map_err(&mut noted);
         let rest = Door::rest(&settings, clock, None).map_err(&mut noted);
@@ -99,6 +103,7 @@ impl Plan {
                     token,
                     journal,
                     directory,
+                    event_logs,
                     recruits,
                     enforcement,
                     validator,
@@ -135,6 +140,7 @@ impl Plan {
             token,
             journal,
             directory,
+            event_logs,
             recruits,
             enforcement,
             validator,
@@ -166,6 +172,7 @@ impl Plan {
             points: Arc::new(move || serde_json::json!(told.status())),
             directory: heart.directory.clone(),
             directories: directories.clone(),
+            event_logs: event_logs.clone(),
             targets: targets.clone(),
             reload,
             prometheus,
@@ -186,6 +193,7 @@ impl Plan {
             validation,
             staff: Staff::new(),
             directories,
+            event_logs,
             outward: Outward::new(targets),
             settings,
             clock,
@@ -200,6 +208,7 @@ impl Plan {
         let drain = house.settings.drain;
         house.enforcement.settle(enforcement, &house.heart, drain, &house.clock).await?;
         house.validator.settle(validator, &house.heart, drain, &house.clock).await?;
+        house.introduce(&recruits);
         for (name, recruit) in recruits {
             house.hire(name, recruit).await?;
         }
@@ -224,8 +233,8 @@ impl House {
         let mut report = self.compare(&settings);
         let mut problems = Vec::new();
         let mut noted = |obstacle: Obstacle| problems.push(obstacle);
-        let recruits =
-            staff::draw(&settings, (&self.clock, &self.heart.directory), &self.staff, &mut noted);
+        let shared = (&self.clock, &self.heart.directory, &self.event_logs);
+        let recruits = staff::draw(&settings, shared, &self.staff, &mut noted);
         let (open, clock) = (self.enforcement.door(), &self.clock);
         let enforcement = Door::enforcement(&settings, clock, open).map_err(&mut noted);
         let open = self.validator.door();
@@ -305,6 +314,7 @@ impl House {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
                 employed.forget(&self.heart.directory);
                 self.directories.remove(&name);
+                self.event_logs.remove(&name);
                 report.restarted.push(name.to_string());
             }
         }
@@ -318,6 +328,7 @@ impl House {
                 }
             }
         }
+        self.introduce(&recruits);
         for (name, recruit) in recruits {
             report.restarted.push(name.to_string());
             self.hire(name, recruit).await?;
@@ -356,10 +367,20 @@ impl House {
         Ok(())
     }
 
-    async fn hire(&mut self, name: Name, recruit: Recruit) -> Result<(), Gone> {
-        if let Some(directory) = recruit.directory() {
-            self.directories.put(name.clone(), Arc::clone(directory));
+    /// Enters those who are to be hired where one asks how they are: all before the first begins,
+    /// for event logs ask after one another.
+    fn introduce(&self, recruits: &Recruits) {
+        for (name, recruit) in recruits {
+            if let Some(directory) = recruit.directory() {
+                self.directories.put(name.clone(), Arc::clone(directory));
+            }
+            if let Some(log) = recruit.event_log() {
+                self.event_logs.put(log);
+            }
         }
+    }
+
+    async fn hire(&mut self, name: Name, recruit: Recruit) -> Result<(), Gone> {
         let desk = employ(&self.heart, name.as_str(), recruit.producer(), &self.clock).await?;
         self.staff.insert(name, recruit.at(desk));
         Ok(())

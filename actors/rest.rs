@@ -4,6 +4,7 @@
 mod account;
 mod directories;
 mod directory;
+mod event_logs;
 mod health;
 mod place;
 mod push_targets;
@@ -39,6 +40,7 @@ use crate::happenings::{Happening, Responded};
 use crate::journal::Illness;
 use crate::mailbox::Mailbox;
 use crate::problem::Problem;
+use crate::producers::event_log::EventLogs;
 use crate::push::Targets;
 use crate::query::Query;
 use crate::supervisor::Supervisor;
@@ -86,6 +88,8 @@ pub struct Rest {
     pub directory: Book,
     /// Where that is read from.
     pub directories: Directories,
+    /// The event logs that are read.
+    pub event_logs: EventLogs,
     /// Those who are told without asking.
     pub targets: Targets,
     /// Reads the configuration anew.
@@ -111,6 +115,7 @@ fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
         .service(get("/sessions/{ip}/explain", web::get().to(sessions::explain)))
         .service(get("/stream", web::get().to(stream::stream)))
         .service(get("/producers", web::get().to(health::producers)))
+        .service(get("/producers/{name}", web::get().to(health::producer)))
         .service(get("/enforcement-points", web::get().to(health::enforcement_points)))
         .service(get("/domains", web::get().to(directory::domains)))
         .service(get("/users", web::get().to(directory::users)))
@@ -211,6 +216,7 @@ async fn count(
         sessions::explain,
         stream::stream,
         health::producers,
+        health::producer,
         health::enforcement_points,
         directory::domains,
         directory::users,

@@ -107,7 +107,8 @@ fn event_log(f: &mut Formatter<'_>, log: &EventLog) -> fmt::Result {
     let kdc = kdc.unwrap_or_else(|| "each server".to_owned());
     writeln!(f, "event logs   as {}, secret (hidden), by {auth}, tickets of {kdc}", log.account)?;
     let (catch_up, silent) = (log.catch_up.written(), log.silent.written());
-    writeln!(f, "             from {catch_up} back; silent after {silent}")?;
+    let delivery: &str = log.delivery.into();
+    writeln!(f, "             by {delivery}, from {catch_up} back; silent after {silent}")?;
     for source in &log.sources {
         let port = source.port.map(|port| format!(" port {port}")).unwrap_or_default();
         let role: &str = source.role.into();

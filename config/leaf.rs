@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use rollcall_identity::directory::Base;
 use rollcall_identity::logon::Role;
 use rollcall_identity::{Glob, Kind, Name};
+use rollcall_wire::event_log::call::Delivery;
 use strum::{IntoEnumIterator, VariantNames};
 use toml::de::DeValue;
 
@@ -242,6 +243,14 @@ impl Leaf for Bind {
 
 impl Leaf for Auth {
     const EXPECTED: &'static str = "\"kerberos\", \"spnego\" or \"ntlm\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        word(value, Self::VARIANTS)
+    }
+}
+
+impl Leaf for Delivery {
+    const EXPECTED: &'static str = "\"pull\" or \"push\"";
 
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         word(value, Self::VARIANTS)

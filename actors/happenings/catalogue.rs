@@ -165,8 +165,8 @@ const PARTICULAR: &[Row] = &[
         "rollcall_receiving_event_log_gaps_total",
         Counter,
         Unit::Count,
-        &["producer"],
-        "How often a server no longer had what follows the last event that was read: it was cleared, or too small",
+        &["producer", "cause"],
+        "How often events of a server were lost, by how: refused and overwritten, the log is too small; cleared; begun_anew, another log is in its place; audits_lost, Windows lost them before it wrote them",
     ),
     (
         "rollcall_receiving_event_log_silent",
@@ -174,6 +174,13 @@ const PARTICULAR: &[Row] = &[
         Unit::Count,
         &["producer"],
         "Whether a connected server had no event for longer than is configured: 1, until the next",
+    ),
+    (
+        "rollcall_receiving_event_log_unaudited",
+        Gauge,
+        Unit::Count,
+        &["producer", "subcategory"],
+        "Whether a server does not audit successes that logons are read from, by its own word or by their absence: kerberos_authentication, kerberos_tickets, logon, logoff, other_logon",
     ),
     (
         "rollcall_receiving_event_log_unreadable_total",

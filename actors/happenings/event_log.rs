@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::{Counter, Gauge, counter, gauge};
+use rollcall_identity::logon::auditing::{Subcategory, Unaudited};
+use strum::IntoEnumIterator;
 use tracing::{info, warn};
 
 use super::Happening;
-use crate::producers::event_log::Failure;
+use crate::producers::event_log::{Cause, Failure, LastGap};
 
 /// An event log is to be followed. Its counters begin at zero, so that the first gap is seen to
 /// grow from something.
@@ -19,8 +21,25 @@ impl Happening for EventLogBegins<'_> {
         let producer = || self.producer.to_owned();
         gauge!("rollcall_receiving_event_log_connected", "producer" => producer()).set(0);
         gauge!("rollcall_receiving_event_log_silent", "producer" => producer()).set(0);
-        counter!("rollcall_receiving_event_log_gaps_total", "producer" => producer()).increment(0);
+        for cause in Cause::iter() {
+            gap(self.producer, cause).increment(0);
+        }
+        for kind in Subcategory::iter() {
+            unaudited(self.producer, kind).set(0);
+        }
     }
+}
+
+fn gap(producer: &str, cause: Cause) -> Counter {
+    let cause: &'static str = cause.into();
+    let labels = [("producer", producer.to_owned()), ("cause", cause.to_owned())];
+    counter!("rollcall_receiving_event_log_gaps_total", &labels)
+}
+
+fn unaudited(producer: &str, kind: Subcategory) -> Gauge {
+    let kind: &'static str = kind.into();
+    let labels = [("producer", producer.to_owned()), ("subcategory", kind.to_owned())];
+    gauge!("rollcall_receiving_event_log_unaudited", &labels)
 }
 
 /// A server gives its log.
@@ -55,19 +74,47 @@ impl Happening for EventLogFailed<'_> {
     }
 }
 
-/// Events were lost: the server has not what follows the last that was read.
+/// Events were lost.
 pub(crate) struct EventLogGap<'a> {
     pub producer: &'a str,
-    pub after: u64,
+    pub gap: LastGap,
 }
 
 impl Happening for EventLogGap<'_> {
     fn emit(self) {
-        let Self { producer, after } = self;
-        counter!("rollcall_receiving_event_log_gaps_total", "producer" => producer.to_owned())
-            .increment(1);
-        let remedy = "make the security log larger, or see who cleared it";
-        warn!(producer, after, remedy, "event log was cleared or rolled over: events are lost");
+        let Self { producer, gap: LastGap { cause, after, records, .. } } = self;
+        gap(producer, cause).increment(1);
+        let (remedy, cause): (_, &'static str) = (cause.remedy(), cause.into());
+        warn!(producer, cause, after, records, remedy, "events of an event log are lost");
+    }
+}
+
+/// A server stopped to audit successes that logons are read from, or audits them again.
+pub(crate) struct EventLogAudits<'a> {
+    pub producer: &'a str,
+    pub before: &'a [Unaudited],
+    pub now: &'a [Unaudited],
+}
+
+impl Happening for EventLogAudits<'_> {
+    fn emit(self) {
+        let Self { producer, before, now } = self;
+        for kind in Subcategory::iter() {
+            let of = |list: &[Unaudited]| list.iter().find(|one| one.of == kind).copied();
+            match (of(before), of(now)) {
+                (None, Some(one)) => {
+                    unaudited(producer, kind).set(1);
+                    let (by, since): (&'static str, _) = (one.by.into(), one.since);
+                    let (subcategory, remedy) = (kind.name(), kind.remedy());
+                    warn!(producer, subcategory, by, %since, remedy, "logons are not audited");
+                }
+                (Some(_), None) => {
+                    unaudited(producer, kind).set(0);
+                    info!(producer, subcategory = kind.name(), "logons are audited again");
+                }
+                _ => {}
+            }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::directory::Book;
 use crate::mailbox::Mailbox;
 use crate::producers::active_directory::{ActiveDirectory, Teaching};
-use crate::producers::event_log::{EventLog, Source};
+use crate::producers::event_log::{EventLog, EventLogs, Source};
 use crate::producers::syslog::Syslog;
 use crate::producers::{Producer, Producing};
 
@@ -70,6 +70,14 @@ impl Recruit {
         }
     }
 
+    /// The event log that it reads, when it reads one.
+    pub(super) fn event_log(&self) -> Option<&EventLog> {
+        match &self.trade {
+            Trade::EventLog(log) => Some(log),
+            Trade::Syslog(_) | Trade::ActiveDirectory(_) => None,
+        }
+    }
+
     /// Where it listens.
     pub(super) fn listening(&self, name: &Name) -> Vec<Listening> {
         let named = |(scheme, address)| Listening { name: name.to_string(), scheme, address };
@@ -94,11 +102,11 @@ impl Recruit {
 }
 
 /// Draws the producers of the settings that are not at work as they are wanted: on the sockets of
-/// those at work, where the addresses stay. Directories enter what they say into `book`. Everything
-/// that cannot be had is told to `obstacle`.
+/// those at work, where the addresses stay. Directories enter what they say into `book`, and event logs
+/// know of one another by `logs`. Everything that cannot be had is told to `obstacle`.
 pub(super) fn draw(
     settings: &Settings,
-    (clock, book): (&Clock, &Book),
+    (clock, book, logs): (&Clock, &Book, &EventLogs),
     staff: &Staff,
     mut obstacle: impl FnMut(Obstacle),
 ) -> Recruits {
@@ -137,7 +145,8 @@ pub(super) fn draw(
         let (name, made_from) =
             (source.name().clone(), MadeFrom::EventLog(Box::new(source.clone())));
         if staff.get(&name).is_none_or(|e| e.recruit.made_from != made_from) {
-            let trade = Trade::EventLog(Arc::new(EventLog::new(source, clock.clone())));
+            let log = EventLog::new(source, clock.clone(), logs.clone());
+            let trade = Trade::EventLog(Arc::new(log));
             recruits.insert(name, Recruit { trade, made_from });
         }
     }

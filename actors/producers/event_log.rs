@@ -4,13 +4,17 @@
 //! ```text
 //! last committed bookmark ─► endpoint ─► sealed bind ─► subscription ─► pull ─► events + bookmark ─► cache
 //!        ▲                                                               │ none: wait until told
-//!        └───────────────── pause, after whatever goes wrong ◄───────────┘
+//!        └───────────────── pause, after whatever goes wrong ◄───────────┘   left out: was it lost?
 //! ```
 
 mod connection;
 mod failure;
 mod following;
+mod gaps;
 mod harvesting;
+mod logs;
+mod status;
+mod subscribing;
 mod test_run;
 
 use std::sync::Arc;
@@ -21,6 +25,9 @@ use rollcall_identity::Producer as Word;
 
 pub use self::failure::{Failure, Stage};
 use self::following::Follower;
+pub use self::logs::EventLogs;
+use self::status::Board;
+pub use self::status::{Cause, LastEvent, LastFailure, LastGap, State, Status};
 pub use self::test_run::{Report, test};
 use super::{Outlet, Producer, Running, Stop};
 use crate::clock::Clock;
@@ -33,6 +40,9 @@ const CHANNEL: &str = "Security";
 pub struct EventLog {
     source: Source,
     clock: Clock,
+    board: Arc<Board>,
+    /// Those beside it.
+    logs: EventLogs,
 }
 
 /// A server, with what is configured for it and those beside it.
@@ -61,9 +71,9 @@ impl Source {
 }
 
 impl EventLog {
-    /// A producer that reads `source`. Nothing is connected yet.
-    pub const fn new(source: Source, clock: Clock) -> Self {
-        Self { source, clock }
+    /// A producer that reads `source`, and shall be one of `logs`. Nothing is connected yet.
+    pub fn new(source: Source, clock: Clock, logs: EventLogs) -> Self {
+        Self { source, clock, board: Arc::default(), logs }
     }
 }
 
@@ -82,7 +92,7 @@ impl Producer for EventLog {
     fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
         Box::pin(async move {
             EventLogBegins { producer: outlet.producer() }.emit();
-            let mut follower = Follower::new(&self.source, &self.clock, &outlet);
+            let mut follower = Follower::new(&self, &outlet);
             let following = async {
                 let (first, longest) = PAUSES;
                 let mut pause = first;
@@ -92,7 +102,12 @@ impl Producer for EventLog {
                     // Whoever gave events is tried again soon.
                     pause = if follower.has_heard() { first } else { pause };
                     let chance = Duration::from_millis(fastrand::u64(0..250));
-                    let wait = if failure.refuses_the_account() { REFUSED } else { pause };
+                    let wait = match failure {
+                        // It is well, but for its silence: its next event is not to wait.
+                        Failure::Quiet(_) => first,
+                        _ if failure.refuses_the_account() => REFUSED,
+                        _ => pause,
+                    };
                     tokio::time::sleep(wait + chance).await;
                     pause = longest.min(pause * 2);
                 }

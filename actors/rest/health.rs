@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
-use actix_web::web::{Data, Json};
+use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpResponse, Responder};
 use futures_util::future::join3;
-use rollcall_identity::Timestamp;
+use rollcall_identity::{Name, Timestamp};
 use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::account::{Account, accounts};
+use super::event_logs::EventLogShape;
 use super::{ReloadReport, Rest};
 use crate::mailbox::Gone;
 use crate::meter::Stage;
@@ -144,20 +145,45 @@ pub(super) struct Producer {
     actor: Actor,
     /// What became of everything that it received.
     account: Account,
+    /// Of an event log: how the reading of it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_log: Option<EventLogShape>,
 }
 
 /// Lists the producers, with what became of what they received.
 #[utoipa::path(get, path = "/api/v1/producers", tag = "health", security(("token" = [])),
     responses((status = 200, description = "All producers, by name", body = Vec<Producer>)))]
 pub(super) async fn producers(rest: Data<Rest>) -> Result<Json<Vec<Producer>>, Problem> {
+    all_producers(&rest).await.map(Json)
+}
+
+/// Shows one producer, as it is in the list of them.
+#[utoipa::path(get, path = "/api/v1/producers/{name}", tag = "health", security(("token" = [])),
+    params(("name" = String, Path, description = "Its configured name")),
+    responses(
+        (status = 200, description = "The producer", body = Producer),
+        (status = 404, description = "None is called so", body = Problem,
+         content_type = "application/problem+json")))]
+pub(super) async fn producer(
+    rest: Data<Rest>,
+    name: Path<String>,
+) -> Result<Json<Producer>, Problem> {
+    let mut all = all_producers(&rest).await?.into_iter();
+    let called = all.find(|producer| producer.actor.actor == *name);
+    called.map(Json).ok_or_else(|| Problem::not_found(format!("no producer is called {name}")))
+}
+
+async fn all_producers(rest: &Rest) -> Result<Vec<Producer>, Problem> {
     let attendance = rest.supervisor.send(RollCall).await?;
     let mut accounts = accounts(&rest.prometheus.render());
+    let mut logs = rest.event_logs.status();
     let producer = |attendance: Attendance| {
         let account = accounts.remove(&attendance.actor).unwrap_or_default();
-        Producer { actor: attendance.into(), account }
+        let log = Name::new(&attendance.actor).ok().and_then(|name| logs.remove(&name));
+        Producer { actor: attendance.into(), account, event_log: log.map(EventLogShape::from) }
     };
     let receiving = attendance.into_iter().filter(|actor| actor.stage == Stage::Receiving);
-    Ok(Json(receiving.map(producer).collect()))
+    Ok(receiving.map(producer).collect())
 }
 
 /// Lists the enforcement points, with their queries, errors and lag.

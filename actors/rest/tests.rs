@@ -34,6 +34,7 @@ fn the_token_is_asked_for_everywhere_under_api_and_nowhere_else() {
             "/api/v1/sessions/10.0.0.1/explain",
             "/api/v1/stream",
             "/api/v1/producers",
+            "/api/v1/producers/syslog",
             "/api/v1/enforcement-points",
             "/api/v1/domains",
             "/api/v1/users",
@@ -66,7 +67,8 @@ fn the_token_is_asked_for_everywhere_under_api_and_nowhere_else() {
 #[test]
 fn what_is_not_there_or_not_possible_is_a_problem() {
     story(async |house| {
-        for path in ["/", "/nothing", "/api", "/api/v1", "/api/v1/sessions/10.0.0.1/nothing"] {
+        let parts = ["/api/v1/sessions/10.0.0.1/nothing", "/api/v1/producers/nobody"];
+        for path in ["/", "/nothing", "/api", "/api/v1"].into_iter().chain(parts) {
             assert_problem(&house.get(path).await, 404);
         }
         for (method, path, allow) in [

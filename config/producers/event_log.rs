@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rollcall_identity::logon::{Role, readable};
 use rollcall_identity::{Authority, Kind, Name};
+use rollcall_wire::event_log::call::Delivery;
 
 use crate::authority;
 use crate::leaf::Host;
@@ -27,6 +28,8 @@ pub struct EventLog {
     pub kdc: Option<SocketAddr>,
     /// Where no person is, besides the servers themselves.
     pub servers: Vec<IpNet>,
+    /// Who asks for events: Rollcall, or nobody once it has subscribed.
+    pub delivery: Delivery,
     /// How far back a log is read at the first time, and after a gap.
     pub catch_up: Duration,
     /// After how long without any event a server is called silent.
@@ -131,6 +134,7 @@ impl EventLog {
             auth,
             kdc: section.get("kdc"),
             servers: section.list("servers").unwrap_or_default(),
+            delivery: section.or("delivery", Delivery::default()),
             catch_up,
             silent: section.within("silent", Duration::from_secs(900), SILENT),
             authority,

@@ -128,6 +128,45 @@ const items = {
   ],
 };
 
+const eventLogs = {
+  title: "Windows event logs",
+  panels: [
+    lines({
+      title: "Followed",
+      description:
+        "1 for a server whose security log is read, 0 while it is tried again. `rollcall events test` says why, and what helps.",
+      unit: "short",
+      series: [{ expr: `max by (producer) (rollcall_receiving_event_log_connected{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}}" }],
+    }),
+    lines({
+      title: "Events lost",
+      description:
+        "How often events of a server were lost, by how. refused, overwritten: its log is too small; cleared: by somebody; begun_anew: the server was restored; audits_lost: by Windows, before they were written.",
+      unit: "short",
+      series: [{ expr: by("producer, cause", growth("rollcall_receiving_event_log_gaps_total", PRODUCER)), legend: "{{producer}} {{cause}}" }],
+    }),
+    lines({
+      title: "Silent, or without audits",
+      description:
+        "1 for a connected server that has nothing to say for longer than is usual, and for one that does not audit a kind of success that logons are read from.",
+      unit: "short",
+      series: [
+        { expr: `max by (producer) (rollcall_receiving_event_log_silent{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}} silent" },
+        { expr: `max by (producer, subcategory) (rollcall_receiving_event_log_unaudited{instance=~"$instance", ${PRODUCER}}) == 1`, legend: "{{producer}} without {{subcategory}}" },
+      ],
+    }),
+    lines({
+      title: "Failures and bad records",
+      description: "How often a log could not be followed, by how far it came, and records that could not be read, per second.",
+      unit: "cps",
+      series: [
+        { expr: by("producer, stage", rate("rollcall_receiving_event_log_failures_total", PRODUCER)), legend: "{{producer}} {{stage}}" },
+        { expr: by("producer", rate("rollcall_receiving_event_log_unreadable_total", PRODUCER)), legend: "{{producer}} unreadable" },
+      ],
+    }),
+  ],
+};
+
 export default dashboard({
   stage: "receiving",
   description: "Producers: bytes from outside become events. Are all sources heard, and is what they say understood?",
@@ -135,5 +174,5 @@ export default dashboard({
     choice("producer", "Producer", `${ITEMS}{instance=~"$instance"}`, "Which configured source of events"),
     actors("receiving"),
   ],
-  rows: [now, items, mailboxes("receiving")],
+  rows: [now, items, eventLogs, mailboxes("receiving")],
 });

@@ -68,7 +68,34 @@ pub(super) fn producers(server: &Server, output: &mut Output<'_>) -> Result<(), 
         let dropped = counts(&producer["account"]["dropped_by_reason"]);
         dropped.map(|dropped| format!("dropped {dropped}"))
     })?;
+    remarks(&producers, output, |producer| log_of(&producer["event_log"]))?;
     last_errors(&producers, output)
+}
+
+/// How the reading of an event log is, and what helps where it could be better.
+fn log_of(log: &Value) -> Option<String> {
+    let mut said = vec![format!("event log: {}", log["in_words"].as_str()?)];
+    if let Some(record) = log["last_event"]["record_id"].as_u64() {
+        said.push(format!("last event {}, record {record}", word(&log["last_event"]["at"])));
+    }
+    if let Some(gaps) = log["gaps"].as_u64().filter(|gaps| *gaps > 0) {
+        let gap = &log["last_gap"];
+        let (cause, remedy) = (word(&gap["cause"]), word(&gap["remedy"]));
+        said.push(format!("{gaps} gaps, the last {cause} after record {}: {remedy}", gap["after"]));
+    }
+    for kind in log["unaudited"].as_array().into_iter().flatten() {
+        said.push(format!(
+            "no audits of {}: {}",
+            word(&kind["subcategory"]),
+            word(&kind["remedy"])
+        ));
+    }
+    if let Some(error) = log["last_error"]["error"].as_str() {
+        let remedy = log["last_error"]["remedy"].as_str();
+        let remedy = remedy.map(|remedy| format!(", what helps: {remedy}")).unwrap_or_default();
+        said.push(format!("last error, {}: {error}{remedy}", word(&log["last_error"]["at"])));
+    }
+    Some(said.join("; "))
 }
 
 /// Prints who may ask or push, and how far each of them is.
@@ -249,6 +276,24 @@ mod tests {
              branch-firewall  7        -"
         );
         assert_eq!(table(&[], &columns), "name  queries  behind");
+    }
+
+    #[test]
+    fn an_event_log_is_told_of_with_what_helps() {
+        assert_eq!(log_of(&Value::Null), None, "another producer is none");
+        let well = json!({"in_words": "connected", "gaps": 0, "unaudited": []});
+        assert_eq!(log_of(&well).unwrap(), "event log: connected");
+        let ill = json!({
+            "in_words": "it cannot be read", "gaps": 2, "bookmark": 9,
+            "last_event": {"at": "T", "record_id": 9},
+            "last_gap": {"cause": "overwritten", "after": 7, "remedy": "make it larger"},
+            "unaudited": [{"subcategory": "Logon", "remedy": "auditpol"}],
+            "last_error": {"at": "U", "error": "access denied (5)", "remedy": "the group"},
+        });
+        let said = "event log: it cannot be read; last event T, record 9; 2 gaps, the last overwritten \
+                    after record 7: make it larger; no audits of Logon: auditpol; last error, U: access \
+                    denied (5), what helps: the group";
+        assert_eq!(log_of(&ill).unwrap(), said);
     }
 
     #[test]

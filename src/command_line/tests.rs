@@ -82,6 +82,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         targets: rollcall_actors::push::Targets::default(),
         directory: rollcall_actors::directory::Book::default(),
         directories: rollcall_actors::directory::Directories::default(),
+        event_logs: rollcall_actors::producers::event_log::EventLogs::default(),
         points: Arc::new(|| {
             let fw1 = json!({"name": "fw1", "role": "enforcement_point", "queries": 7});
             json!([fw1, {"name": "portal", "role": "pusher", "queries": 0}])

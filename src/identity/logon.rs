@@ -9,6 +9,7 @@
 //! ```
 
 mod account;
+pub mod auditing;
 mod guards;
 mod place;
 mod reason;
@@ -20,6 +21,8 @@ mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use self::account::Account;
 pub use self::place::Unplaced;
@@ -95,6 +98,11 @@ impl Reader {
         };
         let origins = ROWS.iter().map(origin).collect();
         Self { settings, origins, logons: Logons::default() }
+    }
+
+    /// No person is at `servers` from now on, in the place of those before.
+    pub fn heed(&mut self, servers: Vec<IpNet>) {
+        self.settings.servers = servers;
     }
 
     /// Reads `record`, received at `seen`.

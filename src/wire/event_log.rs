@@ -8,6 +8,7 @@ mod binxml;
 mod bookmark;
 mod bytes;
 pub mod call;
+mod continuity;
 mod logon;
 mod query;
 mod record;
@@ -22,8 +23,9 @@ pub use binxml::{
     Ansi, Array, CalendarTime, Decoder, FileTime, Limits, Problem, Sid, Utf16, Value,
 };
 pub use bookmark::{BadBookmark, Bookmark, Current, Mark};
+pub use continuity::{BegunAnew, Continuity, Lost};
 pub use logon::Audit;
-pub use query::{BadQuery, Query};
+pub use query::{BadQuery, Query, Selection};
 pub use record::{Field, Record, Section};
 pub use recorded::{BadRecorded, Recorded};
 pub use result_set::{BadResultSet, Direction, Position, ResultSet};

@@ -111,11 +111,19 @@ impl Failure {
         }
     }
 
-    /// Whether the server has not what follows the bookmark any more.
+    /// Whether the server may have refused a bookmark because it has not what follows it any more:
+    /// the specification names three errors for it (MS-EVEN6 section 3.1.4.8 and its note 8), of
+    /// which one is also that of a query that is wrong in itself.
     pub(super) const fn is_gap(&self) -> bool {
         matches!(
             self,
-            Self::Status { status: Status::QueryResultStale | Status::InvalidPosition, .. }
+            Self::Status {
+                status: Status::QueryResultStale
+                    | Status::InvalidPosition
+                    | Status::NotFound
+                    | Status::InvalidQuery,
+                ..
+            }
         )
     }
 

@@ -1,45 +1,45 @@
 //! Following a log: from the last committed event on, and then as events are written, until something
 //! goes wrong.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rollcall_wire::event_log::call::{
-    Batch, Call, Delivery, Gaps, RegisterRemoteSubscription, RemoteSubscriptionNext,
-    RemoteSubscriptionWaitAsync, Start,
-};
-use rollcall_wire::event_log::{Bookmark, Query, Status};
-use rollcall_wire::msrpc::ndr::ContextHandle;
-use tokio::time::timeout;
+use rollcall_identity::logon::auditing::Unaudited;
+use rollcall_wire::event_log::call::Batch;
+use rollcall_wire::event_log::{Bookmark, Continuity, Lost};
 
 use super::connection::{Connection, Server};
-use super::harvesting::{Harvester, bookmark, log};
-use super::{CHANNEL, Failure, Source};
+use super::gaps::Gaps;
+use super::harvesting::{Gathered, Harvester, bookmark, log};
+use super::subscribing::{Subscription, connect, subscribe};
+use super::{CHANNEL, Cause, EventLog, Failure, LastFailure, LastGap, State};
 use crate::clock::Clock;
 use crate::happenings::{
-    EventLogConnected, EventLogFailed, EventLogGap, EventLogHeard, EventLogSilent, Happening,
-    RecordsUnreadable,
+    EventLogAudits, EventLogConnected, EventLogFailed, EventLogGap, EventLogHeard, EventLogSilent,
+    Happening, RecordsUnreadable,
 };
 use crate::producers::{Harvest, Outlet};
 
-/// How long the server looks for events: what comes within is answered at once, and after that it is
-/// waited for.
-const LOOKING: Duration = Duration::from_secs(1);
-
 /// Follows the log of one server.
 pub(super) struct Follower<'a> {
-    source: &'a Source,
-    clock: &'a Clock,
+    log: &'a EventLog,
     outlet: &'a Outlet,
     /// Kept over a lost connection: it remembers who logged on.
-    harvester: Option<(Vec<IpAddr>, Harvester)>,
+    harvester: Harvester,
+    /// The addresses of all servers, as the harvester knows them: which change that was.
+    others: Option<u64>,
+    /// What the server was said not to audit.
+    unaudited: Vec<Unaudited>,
     /// Whether the present connection brought an event.
     heard: bool,
 }
 
 impl<'a> Follower<'a> {
-    pub(super) const fn new(source: &'a Source, clock: &'a Clock, outlet: &'a Outlet) -> Self {
-        Self { source, clock, outlet, harvester: None, heard: false }
+    pub(super) fn new(log: &'a EventLog, outlet: &'a Outlet) -> Self {
+        let harvester = Harvester::new(&log.source, &BTreeSet::new());
+        let unaudited = Vec::new();
+        Self { log, outlet, harvester, others: None, unaudited, heard: false }
     }
 
     /// Connects and follows the log until it cannot be followed any more.
@@ -56,162 +56,180 @@ impl<'a> Follower<'a> {
 
     /// Tells why.
     pub(super) fn failed(&self, why: &Failure) {
-        let producer = self.outlet.producer();
-        match why {
-            Failure::Quiet(span) => EventLogSilent { producer, span: *span }.emit(),
-            why => EventLogFailed { producer, why }.emit(),
-        }
+        let (producer, now) = (self.outlet.producer(), self.log.clock.now());
+        let state = match why {
+            Failure::Quiet(span) => {
+                EventLogSilent { producer, span: *span }.emit();
+                State::Silent
+            }
+            why => {
+                EventLogFailed { producer, why }.emit();
+                State::Failing
+            }
+        };
+        self.log.board.write(|status| {
+            status.enter(state, now);
+            status.last_failure = Some(LastFailure::of(why, now));
+        });
     }
 
     async fn try_follow(&mut self) -> Result<std::convert::Infallible, Failure> {
         // What was handed over and not committed is read again.
         let place = self.outlet.last_read(log()).await?;
         let bookmark = place.as_deref().and_then(bookmark);
-        let servers = Server::all(self.source).await?;
-        let addresses: Vec<IpAddr> = servers.iter().map(|server| server.address).collect();
-        if self.harvester.as_ref().is_none_or(|(known, _)| *known != addresses) {
-            let harvester = Harvester::new(self.source, &addresses);
-            self.harvester = Some((addresses, harvester));
-        }
-        let mut connection = connect(&servers).await?;
-        let handle = self.begin(&mut connection, bookmark.as_ref()).await?;
-        EventLogConnected { producer: self.outlet.producer(), server: &self.source.server.host }
-            .emit();
+        let last = bookmark.as_ref().and_then(|bookmark| bookmark.record_id(CHANNEL));
+        self.harvester.continuity = Continuity::behind(last);
+        self.log.board.write(|status| status.bookmark = last);
+        let servers = self.servers().await?;
+        let connection = connect(&servers).await?;
+        let mut subscription = self.begin(connection, bookmark.as_ref()).await?;
+        let (producer, server) = (self.outlet.producer(), &*self.log.source.server.host);
+        EventLogConnected { producer, server }.emit();
+        let (mut gaps, mut heard) = (Gaps::default(), Clock::instant());
         loop {
-            if self.pull(&mut connection, handle).await? == Found::Nothing {
-                self.wait(&mut connection, handle).await?;
+            let patience = self.patience(heard)?;
+            let answer = subscription.next(patience).await?;
+            let batch = answer.batch()?;
+            let is_empty = batch.events().len() == 0;
+            if is_empty {
+                self.caught_up();
+            } else {
+                heard = Clock::instant();
+                self.take(&batch).await?;
+            }
+            let continuity = &mut self.harvester.continuity;
+            let lost = gaps.look(&mut subscription.connection, continuity).await?;
+            self.looked(lost, gaps.unable.as_ref());
+            if is_empty {
+                subscription.wait(patience).await?;
             }
         }
+    }
+
+    /// Where the server is; the others are heeded from now on, too.
+    async fn servers(&self) -> Result<Vec<Server<'a>>, Failure> {
+        let EventLog { source, board, logs, .. } = self.log;
+        let servers = Server::all(source).await;
+        // One that cannot be found keeps nobody waiting.
+        let found: Vec<IpAddr> = servers.iter().flatten().map(|server| server.address).collect();
+        let changed = board.look(|status| status.addresses.as_ref() != Some(&found));
+        if changed && (servers.is_ok() || board.look(|status| status.addresses.is_none())) {
+            board.write(|status| status.addresses = Some(found));
+            logs.changed();
+        }
+        let servers = servers?;
+        logs.found().await;
+        Ok(servers)
     }
 
     /// Subscribes behind the bookmark. Where that is not to be had any more, the gap is told, and the
     /// log is caught up with as at the first time.
     async fn begin(
-        &self,
-        connection: &mut Connection,
+        &mut self,
+        mut connection: Connection,
         bookmark: Option<&Bookmark>,
-    ) -> Result<ContextHandle, Failure> {
-        let Some(bookmark) = bookmark else {
-            return subscribe(connection, self.source, None).await;
-        };
-        match subscribe(connection, self.source, Some(bookmark)).await {
-            Err(why) if why.is_gap() => {
-                let producer = self.outlet.producer();
-                let after = bookmark.record_id(CHANNEL).unwrap_or_default();
-                EventLogGap { producer, after }.emit();
-                subscribe(connection, self.source, None).await
-            }
-            subscribed => subscribed,
+    ) -> Result<Subscription, Failure> {
+        let source = &self.log.source;
+        // After a silence it is silent until an event comes.
+        if self.log.board.look(|status| status.state) != State::Silent {
+            self.enter(State::CatchingUp);
         }
+        let handle = match subscribe(&mut connection, source, bookmark).await {
+            Err(why) if bookmark.is_some() && why.is_gap() => {
+                let handle = subscribe(&mut connection, source, None).await?;
+                let after = self.harvester.continuity.last().unwrap_or_default();
+                self.harvester.continuity = Continuity::default();
+                let (at, cause) = (self.log.clock.now(), Cause::Refused);
+                self.lost(LastGap { at, cause, after, records: None });
+                handle
+            }
+            subscribed => subscribed?,
+        };
+        Ok(Subscription::new(connection, handle, source))
     }
 
-    /// Asks for events, and hands over what they come to. Returns when all of it is visible.
-    async fn pull(
-        &mut self,
-        connection: &mut Connection,
-        handle: ContextHandle,
-    ) -> Result<Found, Failure> {
-        const CALL: &str = "EvtRpcRemoteSubscriptionNext";
-        let records = self.source.settings.limits.records;
-        let next = RemoteSubscriptionNext { handle, records, timeout: LOOKING };
-        let stub = connection.call(CALL, &next).await?;
-        let batch = RemoteSubscriptionNext::answer(&stub);
-        let batch: Batch<'_> = batch.map_err(|why| Failure::Answer { call: CALL, why })?;
-        match batch.status {
-            Status::Success | Status::Timeout | Status::NoMoreItems => {}
-            status => return Err(Failure::Status { call: CALL, status }),
-        }
-        if batch.events().len() == 0 {
-            return Ok(Found::Nothing);
-        }
+    /// How long it may still be silent, after it was `heard` the last time.
+    fn patience(&self, heard: Instant) -> Result<Duration, Failure> {
+        let silent = self.log.source.settings.silent;
+        let left = silent.saturating_sub(Clock::instant().duration_since(heard));
+        if left.is_zero() { Err(Failure::Quiet(silent)) } else { Ok(left) }
+    }
+
+    /// Hands over what events come to. Returns when all of it is visible.
+    async fn take(&mut self, batch: &Batch<'_>) -> Result<(), Failure> {
+        let EventLog { source, clock, board, logs } = self.log;
         let producer = self.outlet.producer();
         EventLogHeard { producer }.emit();
         self.heard = true;
-        let mut harvest = Harvest::default();
-        if let Some((_, harvester)) = &mut self.harvester {
-            let unreadable = harvester.read(&batch, self.clock.now(), &mut harvest);
-            if let Some((record_id, why)) = unreadable.first {
-                let count = unreadable.count;
-                RecordsUnreadable { producer, count, record_id, why: &why }.emit();
-            }
+        let changes = logs.changes();
+        if self.others.replace(changes) != Some(changes) {
+            self.harvester.heed(source, &logs.addresses());
         }
+        let mut harvest = Harvest::default();
+        let gathered = self.harvester.read(batch, clock.now(), &mut harvest);
+        let place = self.harvester.continuity.last();
         if let Some(pending) = self.outlet.hand_over(&mut harvest).await {
             pending.receipt().await?;
         }
-        Ok(Found::Some)
+        let asked = usize::try_from(source.settings.limits.records).unwrap_or(usize::MAX);
+        let behind = batch.events().len() >= asked;
+        let now = clock.now();
+        board.write(|status| {
+            status.enter(if behind { State::CatchingUp } else { State::Following }, now);
+            status.last_event = gathered.last.or(status.last_event);
+            status.bookmark = place;
+            status.unreadable += gathered.unreadable;
+        });
+        self.tell(gathered);
+        Ok(())
     }
 
-    /// Waits until there are events.
-    async fn wait(
-        &self,
-        connection: &mut Connection,
-        handle: ContextHandle,
-    ) -> Result<(), Failure> {
-        const CALL: &str = "EvtRpcRemoteSubscriptionWaitAsync";
-        let silent = self.source.settings.silent;
-        let wait = RemoteSubscriptionWaitAsync { handle };
-        let stub = timeout(silent, connection.wait(CALL, &wait)).await;
-        let stub = stub.map_err(|_| Failure::Quiet(silent))??;
-        let status = RemoteSubscriptionWaitAsync::answer(&stub);
-        match status.map_err(|why| Failure::Answer { call: CALL, why })? {
-            Status::Success | Status::Timeout => Ok(()),
-            status => Err(Failure::Status { call: CALL, status }),
+    /// Tells what was wrong with records, and what the log says of itself.
+    fn tell(&mut self, gathered: Gathered) {
+        let producer = self.outlet.producer();
+        if let Some((record_id, why)) = gathered.first_unreadable {
+            let count = gathered.unreadable;
+            RecordsUnreadable { producer, count, record_id, why: &why }.emit();
+        }
+        for gap in gathered.gaps {
+            self.lost(gap);
+        }
+        let unaudited = self.harvester.unaudited();
+        if unaudited != self.unaudited {
+            EventLogAudits { producer, before: &self.unaudited, now: &unaudited }.emit();
+            self.unaudited.clone_from(&unaudited);
+            self.log.board.write(|status| status.unaudited = unaudited);
         }
     }
-}
 
-/// What a pull brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Some,
-    Nothing,
-}
-
-/// Connects to the first of the servers that lets the account in.
-pub(super) async fn connect(servers: &[Server<'_>]) -> Result<Connection, Failure> {
-    let mut failed = None;
-    for server in servers {
-        let connected = match server.port().await {
-            Ok(port) => server.connect(port).await,
-            Err(why) => Err(why),
-        };
-        match connected {
-            Ok(connection) => return Ok(connection),
-            Err(why) => failed = Some(why),
+    /// What a look at the oldest record showed.
+    fn looked(&self, lost: Option<Lost>, unable: Option<&String>) {
+        if let Some(Lost { after, records }) = lost {
+            let (at, cause) = (self.log.clock.now(), Cause::Overwritten);
+            self.lost(LastGap { at, cause, after, records: Some(records) });
+        }
+        if self.log.board.look(|status| status.unverifiable.as_ref() != unable) {
+            self.log.board.write(|status| status.unverifiable = unable.cloned());
         }
     }
-    Err(failed.unwrap_or_else(|| Failure::Configured("the server has no address".to_owned())))
-}
 
-/// Subscribes to what follows `bookmark`, or else to what is not too old.
-pub(super) async fn subscribe(
-    connection: &mut Connection,
-    source: &Source,
-    bookmark: Option<&Bookmark>,
-) -> Result<ContextHandle, Failure> {
-    const CALL: &str = "EvtRpcRegisterRemoteSubscription";
-    let catch_up = source.settings.catch_up;
-    let (start, no_older_than, gaps) = match bookmark {
-        Some(bookmark) => (Start::After(bookmark), None, Gaps::Refused),
-        None if catch_up.is_zero() => (Start::Now, None, Gaps::Accepted),
-        None => (Start::Oldest, Some(catch_up), Gaps::Accepted),
-    };
-    let query = Query {
-        channel: CHANNEL,
-        provider: Some(Query::SECURITY_AUDITING),
-        event_ids: &source.server.event_ids,
-        no_older_than,
-    };
-    let query = query.to_xml().map_err(|why| Failure::Configured(why.to_string()))?;
-    let (channel, delivery) = (None, Delivery::Pull);
-    let asked = RegisterRemoteSubscription { channel, query: &query, start, delivery, gaps };
-    let stub = connection.call(CALL, &asked).await?;
-    let opened = RegisterRemoteSubscription::answer(&stub);
-    let opened = opened.map_err(|why| Failure::Answer { call: CALL, why })?;
-    let refused = opened.channels.iter().map(|channel| channel.status);
-    let refused = refused.chain([opened.status]).find(|status| !status.is_success());
-    match refused {
-        Some(status) => Err(Failure::Status { call: CALL, status }),
-        None => Ok(opened.handle),
+    fn lost(&self, gap: LastGap) {
+        EventLogGap { producer: self.outlet.producer(), gap }.emit();
+        self.log.board.write(|status| {
+            status.gaps += 1;
+            status.last_gap = Some(gap);
+        });
+    }
+
+    /// There is nothing more to read; a silence goes on until an event comes.
+    fn caught_up(&self) {
+        if self.log.board.look(|status| status.state) == State::CatchingUp {
+            self.enter(State::Following);
+        }
+    }
+
+    fn enter(&self, state: State) {
+        let now = self.log.clock.now();
+        self.log.board.write(|status| status.enter(state, now));
     }
 }

@@ -1,31 +1,42 @@
-//! What an answer of a server comes to: events, reasons why most records are none, and the bookmark
-//! behind the last of them.
+//! What an answer of a server comes to: events, reasons why most records are none, the bookmark behind
+//! the last of them, and what the log says of itself.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use rollcall_identity::logon::auditing::{Auditing, Notice, Unaudited};
 use rollcall_identity::logon::{Outcome, Reader, Reason, Settings};
 use rollcall_identity::{Name, Timestamp};
 use rollcall_wire::event_log::call::Batch;
-use rollcall_wire::event_log::{Audit, BadResultSet, Bookmark, Decoder, Problem, ResultSet};
+use rollcall_wire::event_log::{
+    Audit, BadResultSet, Bookmark, Continuity, Decoder, Problem, ResultSet,
+};
 
-use super::{CHANNEL, Source};
+use super::{CHANNEL, Cause, LastEvent, LastGap, Source};
 use crate::producers::Harvest;
 
 /// Makes events of records, in their order.
 pub(super) struct Harvester {
     reader: Reader,
     decoder: Decoder,
+    auditing: Auditing,
+    /// What was left out of the log that is followed now.
+    pub(super) continuity: Continuity,
 }
 
-/// Records that cannot be read, of one answer.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Unreadable {
-    /// How many.
-    pub(super) count: u64,
-    /// The number of the first, where it is known, and what is wrong with it.
-    pub(super) first: Option<(Option<u64>, String)>,
+/// What an answer was, besides the events in it.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    /// How many records could not be read.
+    pub(super) unreadable: u64,
+    /// The number of the first of them, where it is known, and what is wrong with it.
+    pub(super) first_unreadable: Option<(Option<u64>, String)>,
+    /// The newest record that could be read.
+    pub(super) last: Option<LastEvent>,
+    /// What was lost, as the records themselves say.
+    pub(super) gaps: Vec<LastGap>,
 }
 
 /// What is wrong with a record.
@@ -38,14 +49,28 @@ enum Bad {
 }
 
 impl Harvester {
-    /// For the server of `source`, which is at `addresses`.
-    pub(super) fn new(source: &Source, addresses: &[IpAddr]) -> Self {
-        let name = source.name();
-        let mut settings = Settings::of(source.server.role);
-        settings.ids.clone_from(&source.server.event_ids);
-        settings.servers.clone_from(&source.settings.servers);
-        settings.servers.extend(addresses.iter().map(|address| IpNet::from(*address)));
-        Self { reader: Reader::new(settings, name, name), decoder: Decoder::default() }
+    /// For the server of `source`, in a network whose servers are at `addresses`.
+    pub(super) fn new(source: &Source, addresses: &BTreeSet<IpAddr>) -> Self {
+        let (name, server) = (source.name(), &source.server);
+        let mut settings = Settings::of(server.role);
+        settings.ids.clone_from(&server.event_ids);
+        settings.servers = servers(source, addresses);
+        Self {
+            reader: Reader::new(settings, name, name),
+            decoder: Decoder::default(),
+            auditing: Auditing::new(server.role, &server.event_ids),
+            continuity: Continuity::default(),
+        }
+    }
+
+    /// The servers of the network are at `addresses` now.
+    pub(super) fn heed(&mut self, source: &Source, addresses: &BTreeSet<IpAddr>) {
+        self.reader.heed(servers(source, addresses));
+    }
+
+    /// What the server does not audit, as far as it is known.
+    pub(super) fn unaudited(&self) -> Vec<Unaudited> {
+        self.auditing.unaudited()
     }
 
     /// Reads the records of `batch`, which were received at `seen`, into `harvest`, with the bookmark
@@ -55,34 +80,68 @@ impl Harvester {
         batch: &Batch<'_>,
         seen: Timestamp,
         harvest: &mut Harvest,
-    ) -> Unreadable {
-        let (mut last, mut unreadable) = (None, Unreadable::default());
+    ) -> Gathered {
+        let (mut last, mut gathered) = (None, Gathered::default());
         for found in batch.events() {
             let record_id = found.as_ref().ok().and_then(|set| set.position.record_id());
             last = record_id.or(last);
-            let read = found.map_err(Bad::from).and_then(|set| self.record(&set, seen));
-            match read {
+            self.follows(record_id, seen, &mut gathered);
+            let read = found.map_err(Bad::from);
+            match read.and_then(|set| self.record(&set, seen, &mut gathered)) {
                 Ok(Outcome::Event(event)) => harvest.events.push(event),
                 Ok(Outcome::Unplaced(_)) => harvest.lost("unplaced", None),
                 Ok(Outcome::Ignored(reason)) => ignored(reason, harvest),
                 Err(why) => {
                     harvest.lost("unreadable", None);
-                    unreadable.count += 1;
-                    unreadable.first.get_or_insert((record_id, why.to_string()));
+                    gathered.unreadable += 1;
+                    gathered.first_unreadable.get_or_insert((record_id, why.to_string()));
                 }
             }
         }
         if let Some(record_id) = last {
             harvest.read = Some((log(), Arc::from(written(record_id).as_bytes())));
         }
-        unreadable
+        gathered
     }
 
-    fn record(&mut self, set: &ResultSet<'_>, seen: Timestamp) -> Result<Outcome, Bad> {
+    fn follows(&mut self, record_id: Option<u64>, at: Timestamp, gathered: &mut Gathered) {
+        let Some(Err(anew)) = record_id.map(|id| self.continuity.came(id)) else { return };
+        let (cause, after) = (Cause::BegunAnew, anew.after);
+        gathered.gaps.push(LastGap { at, cause, after, records: None });
+    }
+
+    fn record(
+        &mut self,
+        set: &ResultSet<'_>,
+        seen: Timestamp,
+        gathered: &mut Gathered,
+    ) -> Result<Outcome, Bad> {
         let record = self.decoder.record(set.event)?;
         let audit = Audit::of(&record)?;
-        Ok(self.reader.read(&audit.record(), seen))
+        let record = audit.record();
+        let record_id = set.position.record_id().unwrap_or(record.record_id);
+        gathered.last = Some(LastEvent { at: record.time, received: seen, record_id });
+        self.auditing.hear(&record);
+        let gap = |cause, after, records| LastGap { at: seen, cause, after, records };
+        gathered.gaps.extend(match Notice::of(&record) {
+            // What was there before is gone, asked for or not.
+            Some(Notice::Cleared) => self
+                .continuity
+                .look(record_id)
+                .map(|lost| gap(Cause::Cleared, lost.after, Some(lost.records))),
+            Some(Notice::AuditsLost) => {
+                Some(gap(Cause::AuditsLost, record_id.saturating_sub(1), None))
+            }
+            Some(Notice::Policy(..)) | None => None,
+        });
+        Ok(self.reader.read(&record, seen))
     }
+}
+
+/// Where nobody works: the servers of the network, and what is configured.
+fn servers(source: &Source, addresses: &BTreeSet<IpAddr>) -> Vec<IpNet> {
+    let configured = source.settings.servers.iter().copied();
+    configured.chain(addresses.iter().map(|address| IpNet::from(*address))).collect()
 }
 
 /// Counts a record that comes to nothing. Of a healthy server nearly all do, so that they are one

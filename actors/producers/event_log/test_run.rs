@@ -1,10 +1,11 @@
 //! One look at an event log, from the server's name to its first event, each step said in plain words.
 
-use rollcall_wire::event_log::call::{Call, RemoteSubscriptionNext};
+use rollcall_config as config;
+use rollcall_wire::event_log::call::{Call, Delivery, RemoteSubscriptionNext};
 use rollcall_wire::event_log::{Audit, Decoder};
 
 use super::connection::Server;
-use super::following::subscribe;
+use super::subscribing::subscribe;
 use super::{Failure, Source};
 
 /// What a look at an event log showed.
@@ -24,6 +25,9 @@ pub async fn test(source: &Source) -> Report {
 }
 
 async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
+    // Whether there is an event can only be asked, and not waited for.
+    let settings = config::EventLog { delivery: Delivery::Pull, ..source.settings.clone() };
+    let source = &Source { settings, server: source.server.clone() };
     let servers = Server::all(source).await?;
     let host = &source.server.host;
     let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();

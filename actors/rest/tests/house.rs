@@ -24,6 +24,7 @@ use crate::directory::{Book, Directories};
 use crate::heart::Heart;
 use crate::listener::{Bound, Listener, Plan};
 use crate::mailbox::Mailbox;
+use crate::producers::event_log::EventLogs;
 use crate::producers::{Harvest, Outlet, Producing, Running, Stop};
 use crate::rest::{Reload, ReloadReport, Rest, Token};
 use crate::supervisor::{Dismiss, Hire, Supervisor};
@@ -77,6 +78,7 @@ impl House {
             points: Arc::new(|| json!([{"name": "srx1", "lag": 0}])),
             directory: directory.clone(),
             directories: Directories::default(),
+            event_logs: EventLogs::default(),
             targets: crate::push::Targets::default(),
             reload: reload(),
             prometheus,

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use evtx::EvtxParser;
 use rollcall_identity::logon::{Outcome, Reader, Role, Settings};
 use rollcall_identity::{Authority, Event, Kind, Name, Revision, Rules, Session, Table};
 use rollcall_wire::event_log::Recorded;
@@ -26,7 +27,8 @@ const EVTX: &[u8] = b"ElfFile\0";
 /// Which log, and whose it was.
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// JSON, a record on each line, as `evtx_dump -o jsonl`, NXLog or Winlogbeat write it.
+    /// EVTX, as Windows saves it, or JSON, a record on each line, as `evtx_dump -o jsonl`, NXLog or
+    /// Winlogbeat write it.
     file: PathBuf,
     /// What kind of server wrote it: domain_controller or exchange.
     #[arg(long, default_value = "domain_controller")]
@@ -54,7 +56,22 @@ impl Replay {
         };
         let mut replaying = Replaying::new(self.role, rules);
         let mut lines = self.open()?;
-        for number in 1.. {
+        if lines.fill_buf().map_err(|why| self.failed(&why.to_string()))?.starts_with(EVTX) {
+            self.recording(&mut replaying, output)?;
+        } else {
+            self.lines(&mut lines, &mut replaying, output)?;
+        }
+        replaying.end(output)
+    }
+
+    /// The lines of JSON that the file is.
+    fn lines(
+        &self,
+        lines: &mut BufReader<File>,
+        replaying: &mut Replaying,
+        output: &mut Output<'_>,
+    ) -> Result<(), Failed> {
+        for number in 1_u64.. {
             let mut line = Vec::new();
             let read = lines.by_ref().take(LINE).read_until(b'\n', &mut line);
             let read = read.map_err(|why| self.failed(&format!("line {number}: {why}")))?;
@@ -63,26 +80,36 @@ impl Replay {
             }
             let text = String::from_utf8_lossy(line.trim_ascii());
             if !text.is_empty() {
-                let told = replaying.line(&text);
-                if !self.quiet || told.matters {
-                    output.either(&told.json, format_args!("{number}: {}", told.plain))?;
-                }
+                self.say(number, &replaying.line(&text), output)?;
             }
         }
-        replaying.end(output)
+        Ok(())
+    }
+
+    /// The records of the EVTX file that it is; one that is damaged is passed over.
+    fn recording(&self, replaying: &mut Replaying, output: &mut Output<'_>) -> Result<(), Failed> {
+        let opened = EvtxParser::from_path(&self.file);
+        let mut parser = opened.map_err(|why| self.failed(&why.to_string()))?;
+        for (number, found) in (1_u64..).zip(parser.records_json()) {
+            let told = match found {
+                Ok(record) => replaying.line(&record.data),
+                Err(why) => replaying.unreadable(&why.to_string()),
+            };
+            self.say(number, &told, output)?;
+        }
+        Ok(())
+    }
+
+    fn say(&self, number: u64, told: &Told, output: &mut Output<'_>) -> Result<(), Failed> {
+        match !self.quiet || told.matters {
+            true => output.either(&told.json, format_args!("{number}: {}", told.plain)),
+            false => Ok(()),
+        }
     }
 
     fn open(&self) -> Result<BufReader<File>, Failed> {
         let file = File::open(&self.file).map_err(|why| self.failed(&why.to_string()))?;
-        let mut lines = BufReader::new(file);
-        let begin = lines.fill_buf().map_err(|why| self.failed(&why.to_string()))?;
-        if begin.starts_with(EVTX) {
-            let file = self.file.display();
-            return Err(Failed::Usage(format!(
-                "{file} is EVTX, which is not read; write it as JSON first: evtx_dump -o jsonl {file}"
-            )));
-        }
-        Ok(lines)
+        Ok(BufReader::new(file))
     }
 
     fn failed(&self, why: &str) -> Failed {
@@ -112,11 +139,7 @@ impl Replaying {
     fn line(&mut self, line: &str) -> Told {
         let recorded = match Recorded::read(line) {
             Ok(recorded) => recorded,
-            Err(why) => {
-                self.count("unreadable");
-                let plain = format!("unreadable: {why}");
-                return Told { json: json!({"error": why.to_string()}), plain, matters: true };
-            }
+            Err(why) => return self.unreadable(&why.to_string()),
         };
         let record = recorded.record();
         let (record_id, id) = (record.record_id, record.id);
@@ -137,6 +160,12 @@ impl Replaying {
                 Told { json, plain, matters: false }
             }
         }
+    }
+
+    fn unreadable(&mut self, why: &str) -> Told {
+        self.count("unreadable");
+        let plain = format!("unreadable: {why}");
+        Told { json: json!({"error": why}), plain, matters: true }
     }
 
     fn event(&mut self, record_id: u64, event: &Event) -> Told {

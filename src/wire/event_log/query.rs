@@ -10,12 +10,19 @@ use quick_xml::escape::escape;
 pub struct Query<'a> {
     /// For instance `Security`.
     pub channel: &'a str,
-    /// Only events of this provider; of all when there is none.
+    /// Which events; one that any of these has is in it.
+    pub selections: &'a [Selection<'a>],
+    /// Only events that are no older than this when the server looks at them, to the millisecond.
+    pub no_older_than: Option<Duration>,
+}
+
+/// Events of one provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selection<'a> {
+    /// Its name; events of all providers when there is none.
     pub provider: Option<&'a str>,
     /// The event identifiers that are asked for.
     pub event_ids: &'a [u16],
-    /// Only events that are no older than this when the server looks at them, to the millisecond.
-    pub no_older_than: Option<Duration>,
 }
 
 /// Why no query can be written.
@@ -40,34 +47,40 @@ impl Query<'_> {
     /// The provider of the audits of all logons.
     pub const SECURITY_AUDITING: &'static str = "Microsoft-Windows-Security-Auditing";
 
+    /// The provider of what happens to the log itself, such as that it was cleared.
+    pub const EVENT_LOG: &'static str = "Microsoft-Windows-Eventlog";
+
     /// The query as XML: an event is in it when one of its selections has it.
     ///
     /// # Errors
     /// [`BadQuery`].
     pub fn to_xml(&self) -> Result<String, BadQuery> {
-        if self.event_ids.is_empty() {
+        if self.selections.iter().all(|selection| selection.event_ids.is_empty()) {
             return Err(BadQuery::NoEvents);
         }
-        let names = [Some(self.channel), self.provider];
-        if names.into_iter().flatten().any(|name| name.contains(char::is_control)) {
+        let providers = self.selections.iter().filter_map(|selection| selection.provider);
+        let mut names = std::iter::once(self.channel).chain(providers);
+        if names.any(|name| name.contains(char::is_control)) {
             return Err(BadQuery::Control);
         }
         let channel = escape(self.channel);
         let mut xml = format!("<QueryList><Query Id=\"0\" Path=\"{channel}\">");
-        for event_ids in self.event_ids.chunks(COMPARISONS) {
-            let filter = self.filter(event_ids)?;
-            let filter = escape(&filter);
-            // Writing to a String does not fail.
-            let _ = write!(xml, "<Select Path=\"{channel}\">{filter}</Select>");
+        for selection in self.selections {
+            for event_ids in selection.event_ids.chunks(COMPARISONS) {
+                let filter = self.filter(selection.provider, event_ids)?;
+                let filter = escape(&filter);
+                // Writing to a String does not fail.
+                let _ = write!(xml, "<Select Path=\"{channel}\">{filter}</Select>");
+            }
         }
         Ok(xml + "</Query></QueryList>")
     }
 
     /// One XPath filter.
-    fn filter(&self, event_ids: &[u16]) -> Result<String, BadQuery> {
+    fn filter(&self, provider: Option<&str>, event_ids: &[u16]) -> Result<String, BadQuery> {
         let comparisons: Vec<_> = event_ids.iter().map(|id| format!("EventID={id}")).collect();
         let mut filter = "*[System[".to_owned();
-        if let Some(provider) = self.provider {
+        if let Some(provider) = provider {
             let quote = match (provider.contains('\''), provider.contains('"')) {
                 (false, _) => '\'',
                 (true, false) => '"',
@@ -88,24 +101,24 @@ impl Query<'_> {
 mod tests {
     use super::*;
 
-    const LOGONS: Query<'_> = Query {
-        channel: "Security",
-        provider: Some(Query::SECURITY_AUDITING),
-        event_ids: &[4624, 4768],
-        no_older_than: None,
-    };
+    const LOGONS: Selection<'_> =
+        Selection { provider: Some(Query::SECURITY_AUDITING), event_ids: &[4624, 4768] };
+
+    fn query(selections: &[Selection<'_>]) -> Result<String, BadQuery> {
+        Query { channel: "Security", selections, no_older_than: None }.to_xml()
+    }
 
     #[test]
     fn a_query_is_written_as_the_event_viewer_writes_it() {
         assert_eq!(
-            LOGONS.to_xml().unwrap(),
+            query(&[LOGONS]).unwrap(),
             "<QueryList><Query Id=\"0\" Path=\"Security\"><Select Path=\"Security\">\
              *[System[Provider[@Name=&apos;Microsoft-Windows-Security-Auditing&apos;] and \
              (EventID=4624 or EventID=4768)]]</Select></Query></QueryList>"
         );
-        let day =
-            Query { no_older_than: Some(Duration::from_secs(86_400)), provider: None, ..LOGONS };
-        let xml = day.to_xml().unwrap();
+        let (channel, selections) = ("Security", &[Selection { provider: None, ..LOGONS }]);
+        let no_older_than = Some(Duration::from_secs(86_400));
+        let xml = Query { channel, selections, no_older_than }.to_xml().unwrap();
         let filter = "*[System[(EventID=4624 or EventID=4768) and \
             TimeCreated[timediff(@SystemTime) &lt;= 86400000]]]";
         assert!(xml.contains(filter), "{xml}");
@@ -114,8 +127,11 @@ mod tests {
     #[test]
     fn many_events_are_spread_over_several_selections() {
         let event_ids: Vec<u16> = (1..=40).collect();
-        let xml = Query { event_ids: &event_ids, ..LOGONS }.to_xml().unwrap();
-        assert_eq!(xml.matches("<Select").count(), 3);
+        let cleared = Selection { provider: Some(Query::EVENT_LOG), event_ids: &[1102] };
+        let many = Selection { event_ids: &event_ids, ..LOGONS };
+        let xml = query(&[many, cleared]).unwrap();
+        assert_eq!(xml.matches("<Select").count(), 4);
+        assert!(xml.contains("Name=&apos;Microsoft-Windows-Eventlog&apos;] and (EventID=1102)"));
         for id in event_ids {
             let one = [" ", "("].map(|before| {
                 xml.matches(&format!("{before}EventID={id})")).count()
@@ -127,12 +143,23 @@ mod tests {
 
     #[test]
     fn names_cannot_break_out_of_their_place() {
-        let xml = Query { channel: "a\"><b", provider: Some("it's"), ..LOGONS }.to_xml().unwrap();
+        let query = |channel, provider| {
+            let selections = &[Selection { provider: Some(provider), ..LOGONS }];
+            Query { channel, selections, no_older_than: None }.to_xml()
+        };
+        let xml = query("a\"><b", "it's").unwrap();
         assert!(xml.contains("Path=\"a&quot;&gt;&lt;b\""), "{xml}");
         assert!(xml.contains("@Name=&quot;it&apos;s&quot;"), "{xml}");
-        let both = Query { provider: Some("'\""), ..LOGONS };
-        assert_eq!(both.to_xml(), Err(BadQuery::Quotes));
-        assert_eq!(Query { channel: "a\0", ..LOGONS }.to_xml(), Err(BadQuery::Control));
-        assert_eq!(Query { event_ids: &[], ..LOGONS }.to_xml(), Err(BadQuery::NoEvents));
+        assert_eq!(query("a", "'\""), Err(BadQuery::Quotes));
+        assert_eq!(query("a\0", "b"), Err(BadQuery::Control));
+        assert_eq!(query("a", "b\n"), Err(BadQuery::Control));
+    }
+
+    #[test]
+    fn who_asks_for_nothing_gets_no_query() {
+        let nothing = Selection { event_ids: &[], ..LOGONS };
+        assert_eq!(query(&[]), Err(BadQuery::NoEvents));
+        assert_eq!(query(&[nothing, nothing]), Err(BadQuery::NoEvents));
+        assert!(query(&[nothing, LOGONS]).is_ok());
     }
 }

@@ -20,6 +20,8 @@ pub enum Status {
     InvalidParameter,
     /// ERROR_NO_MORE_ITEMS: the end of the log, or no event that was not sent already.
     NoMoreItems,
+    /// ERROR_NOT_FOUND: what servers answer when the record of a bookmark is gone (MS-EVEN6 note 8).
+    NotFound,
     /// ERROR_CANCELLED.
     Cancelled,
     /// ERROR_TIMEOUT: nothing, or not enough, in the time given.
@@ -50,6 +52,7 @@ impl Status {
             0x8 | 0xe => Self::OutOfMemory,
             0x57 => Self::InvalidParameter,
             0x103 => Self::NoMoreItems,
+            0x490 => Self::NotFound,
             0x4c7 => Self::Cancelled,
             // The second is what MS-EVEN6 section 3.1.4.13 has for the same.
             0x5b4 | 0x5bf => Self::Timeout,
@@ -83,6 +86,7 @@ impl fmt::Display for Status {
             Self::OutOfMemory => "the server is out of memory (14)",
             Self::InvalidParameter => "invalid parameter (87)",
             Self::NoMoreItems => "no more events (259)",
+            Self::NotFound => "the record of the bookmark is gone (1168)",
             Self::Cancelled => "cancelled (1223)",
             Self::Timeout => "time-out (1460)",
             Self::InvalidOperation => "invalid operation (4317)",
@@ -107,6 +111,7 @@ mod tests {
             (5, Status::AccessDenied, "access_denied"),
             (0x57, Status::InvalidParameter, "invalid_parameter"),
             (0x103, Status::NoMoreItems, "no_more_items"),
+            (0x490, Status::NotFound, "not_found"),
             (0x5b4, Status::Timeout, "timeout"),
             (0x5bf, Status::Timeout, "timeout"),
             (0x3a98, Status::InvalidChannelPath, "invalid_channel_path"),

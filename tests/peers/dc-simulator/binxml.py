@@ -93,10 +93,9 @@ def event_data(shape):
 
 
 @functools.cache
-def whole_event():
-    """The template of what Windows says of every event."""
-    provider = [("Name", text("Microsoft-Windows-Security-Auditing")),
-                ("Guid", text("{54849625-5478-4994-A5BA-3E3B0328C30D}"))]
+def whole_event(called, identifier):
+    """The template of what Windows says of every event of a provider."""
+    provider = [("Name", text(called)), ("Guid", text(identifier))]
     head = [
         element("Provider", b"", provider),
         element("EventID", place(0, UINT16)),
@@ -110,15 +109,15 @@ def whole_event():
     ]
     namespace = text("http://schemas.microsoft.com/win/2004/08/events/event")
     content = element("System", b"".join(head)) + place(7, FRAGMENT)
-    return template("event", element("Event", content, [("xmlns", namespace)]))
+    return template(f"event {called}", element("Event", content, [("xmlns", namespace)]))
 
 
 def event(system, fields):
-    """The fragment of one event: `system` has id, record, time, computer and keywords; `fields` are
-    (name, type, text) in the order of the manifest."""
+    """The fragment of one event: `system` has id, record, time, computer, keywords and provider (name
+    and identifier); `fields` are (name, type, text) in the order of the manifest."""
     shape = tuple((called, kind) for called, kind, _ in fields)
     said = [(kind, value(kind, written)) for _, kind, written in fields]
-    return instance(whole_event(), [
+    return instance(whole_event(*system["provider"]), [
         (UINT16, struct.pack("<H", system["id"])),
         (UINT8, b"\0"),
         (UINT8, b"\0"),

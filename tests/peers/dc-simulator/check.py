@@ -6,6 +6,7 @@ bookmark, refusals, close. Says what it checked; fails at the first thing that i
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ EVEN6 = ("f6beaff7-1e19-4fbb-9f8f-b89e2018337c", "1.0")
 PASSWORD = "canary-of-the-simulator"
 QUERY = "*[System[(EventID=4768 or EventID=4624)]]\0"
 PULL = 0x10000000
-WAIT, CANCEL = 3, 14
+NEXT_ASYNC, WAIT, CANCEL, OPEN_LOG, LOG_INFO = 1, 3, 14, 17, 18
 
 
 class Peer:
@@ -153,6 +154,8 @@ def check(peer, address):
         peer.tell(do="fail", call="subscribe", status=status, controller=address)
         refused(status, lambda: subscribe(client, 2))
     said("refusals as told: access denied, invalid channel")
+    about_the_log(client, peer, address)
+    pushed(client, peer, address)
     query = even6.EvtRpcRegisterLogQuery()
     query["Path"], query["Query"], query["Flags"] = "Security\0", QUERY, 0x101
     assert client.request(query)["Error"]["Error"] == 0
@@ -178,6 +181,35 @@ def check(peer, address):
     peer.tell(do="reboot", controller=address)
     assert peer.tell(do="state", controller=address)["handles"] == 0
     said("a reboot forgets all handles")
+
+
+def about_the_log(client, peer, address):
+    """The number of the oldest record, by calls that impacket does not know."""
+    name = "Security\0".encode("utf-16le")
+    client.call(OPEN_LOG, struct.pack("<III", 9, 0, 9) + name + b"\0\0" + struct.pack("<I", 1))
+    opened = client.recv()
+    assert opened[-4:] == bytes(4)
+    first = peer.tell(id=4768, user="erin", controller=address)["record"]
+    peer.tell(do="roll", keep=1, controller=address)
+    client.call(LOG_INFO, opened[:20] + struct.pack("<II", 6, 16))
+    answer = client.recv()
+    assert struct.unpack_from("<I", answer)[0] == 16 and answer[-8:] == struct.pack("<II", 16, 0)
+    assert struct.unpack_from("<Q", answer, 4)[0] == first, answer
+    said("the log says with which record it begins")
+
+
+def pushed(client, peer, address):
+    """A subscription without pulls is answered when something happens, and cannot be pulled."""
+    request = even6.EvtRpcRegisterRemoteSubscription()
+    request["channelPath"], request["query"] = "Security\0", QUERY
+    request["bookmarkXml"], request["Flags"] = even6.NULL, 1
+    handle = client.request(request)["Handle"]
+    refused(0x10DD, lambda: following(client, handle))
+    client.call(NEXT_ASYNC, handle.getData() + struct.pack("<II", 10, 0))
+    peer.tell(id=4768, user="frank", controller=address)
+    answer = client.recv()
+    assert answer[-4:] == bytes(4) and "frank".encode("utf-16le") in answer
+    said("an event is pushed")
 
 
 def main():

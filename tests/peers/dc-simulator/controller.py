@@ -97,6 +97,7 @@ class Controller:
             "record": record,
             "time": moment,
             "computer": said.get("computer", self.computer),
+            "provider": manifest.provider(number),
             "keywords": manifest.FAILURE if failed else manifest.SUCCESS,
         }
         fragment = binxml.event(system, manifest.fields(number, said))

@@ -2,6 +2,7 @@
 bookmarks, handles. Stubs in by impacket's NDR; out by hand, for impacket cannot write them all."""
 
 import asyncio
+import itertools
 import re
 import struct
 import uuid
@@ -13,7 +14,8 @@ from impacket.uuid import uuidtup_to_bin
 from association import CONTEXT_MISMATCH, OP_RANGE, Fault
 
 SUCCESS, DENIED, INVALID = 0, 0x5, 0x57
-NO_MORE_ITEMS, CANCELLED = 0x103, 0x4C7
+NO_MORE_ITEMS, CANCELLED, INVALID_OPERATION = 0x103, 0x4C7, 0x10DD
+TOO_SMALL = 0x7A
 INVALID_CHANNEL, INVALID_QUERY, STALE = 0x3A98, 0x3A99, 0x3AA3
 
 FUTURE, OLDEST, AFTER_BOOKMARK = 1, 2, 3
@@ -24,13 +26,22 @@ BATCH = 2 << 20
 NULL_HANDLE = bytes(20)
 CHANNEL = "Security"
 
+# EvtLogNumberOfLogRecords, EvtLogOldestRecordNumber; BinXmlVarUint64 and the size of its structure.
+RECORDS, OLDEST_RECORD = 5, 6
+UINT64, VARIANT = 0xA, 16
+
 
 class Stream:
-    """A subscription or a query: which events are wanted, and after which record."""
+    """A subscription or a query: which events are wanted, and after which record; whether they are
+    pulled."""
 
-    def __init__(self, wanted, position):
-        self.wanted, self.position = wanted, position
+    def __init__(self, wanted, position, pulled=True):
+        self.wanted, self.position, self.pulled = wanted, position, pulled
         self.cancelled = asyncio.Event()
+
+
+class Opened:
+    """The log itself, opened to be asked about."""
 
 
 class Even6:
@@ -51,6 +62,8 @@ class Even6:
             11: ("query_next", self.query_next),
             13: ("close", self.close),
             14: ("cancel", self.cancel),
+            17: ("open_log", self.open_log),
+            18: ("log_info", self.log_info),
         }
 
     async def call(self, opnum, stub, _association):
@@ -72,7 +85,8 @@ class Even6:
         if not status:
             bookmark = string(asked["bookmarkXml"])
             status, position = self.begin(asked["Flags"], bookmark)
-        return self.opened(status, wanted(query), position)
+        stream = Stream(wanted(query), position, bool(asked["Flags"] & PULL))
+        return self.opened(status, stream)
 
     def begin(self, flags, bookmark):
         """Where a subscription begins: a status, and the record before the first one."""
@@ -98,29 +112,50 @@ class Even6:
         path, query = string(asked["Path"]), string(asked["Query"])
         print(f"{self.controller.address}: query {path} {query} {asked['Flags']:#x}", flush=True)
         status = status or named_channel(path, query)
-        return self.opened(status, wanted(query), 0)
+        return self.opened(status, Stream(wanted(query), 0))
 
-    def opened(self, status, numbers, position):
+    def opened(self, status, stream):
         """Two handles, one channel that is as it should be, and no error in the query."""
         if status:
             handles = NULL_HANDLE * 2
         else:
-            stream, handles = Stream(numbers, position), b""
-            for _ in range(2):
-                handle = struct.pack("<I", 0) + uuid.uuid4().bytes_le
-                self.controller.handles[handle] = stream
-                handles += handle
+            handles = self.handle(stream) + self.handle(stream)
         name = (CHANNEL + "\0").encode("utf-16le")
         count = len(CHANNEL) + 1
         info = struct.pack("<IIIIIIII", 1, 0x20000, 1, 0x20004, status, count, 0, count) + name
         info += bytes(-len(info) % 4)
         return handles + info + bytes(12) + struct.pack("<I", status)
 
-    def stream(self, stub):
+    def handle(self, of):
+        """A new handle of a subscription, a query or a log."""
+        handle = struct.pack("<I", 0) + uuid.uuid4().bytes_le
+        self.controller.handles[handle] = of
+        return handle
+
+    def stream(self, stub, kind=Stream):
         found = self.controller.handles.get(bytes(stub[:20]))
-        if found is None:
+        if not isinstance(found, kind):
             raise Fault(CONTEXT_MISMATCH)
         return found
+
+    async def open_log(self, stub, status):
+        count, = struct.unpack_from("<I", stub)
+        channel = bytes(stub[12:12 + 2 * count]).decode("utf-16le").rstrip("\0")
+        status = status or named_channel(channel, None)
+        handle = NULL_HANDLE if status else self.handle(Opened())
+        return handle + bytes(12) + struct.pack("<I", status)
+
+    async def log_info(self, stub, status):
+        self.stream(stub, Opened)
+        asked, size = struct.unpack_from("<II", stub, 20)
+        log = self.controller.log
+        numbers = {RECORDS: len(log.records), OLDEST_RECORD: log.first}
+        status = status or (INVALID if asked not in numbers else TOO_SMALL if size < VARIANT else 0)
+        value = bytes(size)
+        if not status:
+            value = struct.pack("<QII", numbers[asked], 1, UINT64) + bytes(size - VARIANT)
+        padded = value + bytes(-len(value) % 4)
+        return struct.pack("<I", size) + padded + struct.pack("<II", VARIANT, status)
 
     async def grown(self, stream, seconds):
         """Waits until there may be events; whether there are."""
@@ -146,6 +181,7 @@ class Even6:
     async def next(self, stub, status):
         stream = self.stream(stub)
         count, timeout = struct.unpack_from("<II", stub, 20)
+        status = status or way(stream.pulled)
         if status:
             return batch([], status)
         seconds = None if timeout == 0xFFFFFFFF else timeout / 1000
@@ -156,12 +192,14 @@ class Even6:
     async def next_async(self, stub, status):
         stream = self.stream(stub)
         count, = struct.unpack_from("<I", stub, 20)
+        status = status or way(not stream.pulled)
         if not status and not await self.grown(stream, None):
             status = CANCELLED
         return batch([], status) if status else self.taken(stream, count)
 
     async def wait(self, stub, status):
         stream = self.stream(stub)
+        status = status or way(stream.pulled)
         if not status and not await self.grown(stream, None):
             status = CANCELLED
         return struct.pack("<I", status)
@@ -185,7 +223,7 @@ class Even6:
         return batch(results, SUCCESS)
 
     async def close(self, stub, status):
-        self.stream(stub)
+        self.stream(stub, (Stream, Opened))
         if status:
             return bytes(stub[:20]) + struct.pack("<I", status)
         del self.controller.handles[bytes(stub[:20])]
@@ -196,6 +234,11 @@ class Even6:
         if not status:
             stream.cancelled.set()
         return struct.pack("<I", status)
+
+
+def way(fits):
+    """Whether a call is one for this kind of subscription: a status."""
+    return SUCCESS if fits else INVALID_OPERATION
 
 
 def string(value):
@@ -225,7 +268,7 @@ def named_channel(channel, query):
 def batch(results, status):
     """The answer of all calls that give out events."""
     buffer = b"".join(results)
-    starts = [sum(map(len, results[:at])) for at in range(len(results))]
+    starts = list(itertools.accumulate(map(len, results), initial=0))[:-1]
     out = struct.pack("<I", len(results))
     for referent, numbers in ((0x20000, starts), (0x20004, [len(result) for result in results])):
         if numbers:

@@ -49,10 +49,26 @@ FIELDS = {
            ("LogonID", HEX64, "{logon}"), ("SessionName", STRING, "RDP-Tcp#5"),
            ("ClientName", STRING, "{host}"), ("ClientAddress", STRING, "{ip}")],
     4608: [],
+    4612: [("AuditsDiscarded", UINT32, "7")],
+    4719: [("SubjectUserSid", SID, "S-1-5-18"), ("SubjectUserName", STRING, "DC1$"),
+           ("SubjectDomainName", STRING, "{domain}"), ("SubjectLogonId", HEX64, "0x3e7"),
+           ("CategoryId", STRING, "%%8273"), ("SubcategoryId", STRING, "%%12544"),
+           ("SubcategoryGuid", GUID, "0cce9215-69ae-11d9-bed3-505054503030"),
+           ("AuditPolicyChanges", STRING, "%%8448")],
+    1101: [],
+    1102: [],
 }
 FIELDS[4779] = FIELDS[4778]
 
 FAILED = {4625, 4771}
+
+AUDITING = ("Microsoft-Windows-Security-Auditing", "{54849625-5478-4994-A5BA-3E3B0328C30D}")
+EVENT_LOG = ("Microsoft-Windows-Eventlog", "{FC65DDD8-D6EF-4962-83D5-6E5CFE9CE148}")
+
+
+def provider(number):
+    """Who writes the event `number`: its name and identifier."""
+    return EVENT_LOG if number in (1101, 1102) else AUDITING
 
 
 def fields(number, said):

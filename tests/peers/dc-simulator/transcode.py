@@ -3,8 +3,7 @@ once for each chunk of 64 KiB and points at them; on the wire each event has its
 
 import json
 import struct
-
-from evtx import PyEvtxParser
+import sys
 
 from binxml import END, FRAGMENT, HEADER, STRING, result_set
 
@@ -146,6 +145,8 @@ def fragments(path):
 def result_sets(path):
     """The events of a file: EventRecordID, EventID, result set. An exported file numbers its records
     anew, so both are read by the evtx package."""
+    from evtx import PyEvtxParser
+
     systems = {}
     for found in PyEvtxParser(path).records_json():
         system = json.loads(found["data"])["Event"]["System"]
@@ -155,3 +156,14 @@ def result_sets(path):
     for place, fragment in fragments(path):
         record, number = systems[place]
         yield record, number, result_set(fragment, record)
+
+
+def main():
+    """Writes the fragments of a file: for each the number of its record (8 bytes), its length (4), and
+    itself."""
+    for place, fragment in fragments(sys.argv[1]):
+        sys.stdout.buffer.write(struct.pack("<QI", place, len(fragment)) + fragment)
+
+
+if __name__ == "__main__":
+    main()

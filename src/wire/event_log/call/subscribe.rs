@@ -1,6 +1,8 @@
 //! EvtRpcRegisterRemoteSubscription: events as they are written, from now or from a place in the
 //! log on (MS-EVEN6 section 3.1.4.8).
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
 use super::{BadCall, CHANNEL_NAME, Call, Opened, TEXT, checked, write_text};
 use crate::event_log::Bookmark;
 use crate::msrpc::ndr::{BadStub, Writer};
@@ -32,9 +34,11 @@ pub enum Start<'a> {
 }
 
 /// How events come to us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Delivery {
     /// By [`RemoteSubscriptionNext`](super::RemoteSubscriptionNext).
+    #[default]
     Pull,
     /// By [`RemoteSubscriptionNextAsync`](super::RemoteSubscriptionNextAsync).
     Push,

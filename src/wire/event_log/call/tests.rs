@@ -133,6 +133,31 @@ fn one_waits_cancels_and_closes() {
 }
 
 #[test]
+fn a_log_says_which_records_it_holds() {
+    let open = OpenLogHandle { channel: "Security" };
+    assert_eq!(open.stub().unwrap(), vector!("open-log"));
+    let opened = OpenLogHandle::answer(&vector!("opened-log"));
+    assert_eq!(opened, Ok(OpenedLog { handle: HANDLE, status: Status::Success }));
+    let ask = GetLogFileInfo { handle: HANDLE, property: LogProperty::OldestRecord };
+    assert_eq!(ask.stub().unwrap(), vector!("log-info"));
+    let said = vector!("log-oldest");
+    let oldest = LogInfo { value: Some(0x1_0000_1267), status: Status::Success };
+    assert_eq!(GetLogFileInfo::answer(&said), Ok(oldest));
+    let with = |at: usize, value: u32| {
+        let mut stub = said.clone();
+        stub[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        GetLogFileInfo::answer(&stub)
+    };
+    // The type: 32 bits of it mean something, or it is a time; then the length, and the status.
+    assert_eq!(with(16, 8).unwrap().value, Some(0x1267));
+    assert_eq!(with(16, 0x11).unwrap().value, None);
+    assert_eq!(with(20, 12).unwrap().value, None);
+    assert_eq!(with(20, 17).unwrap_err().problem, StubProblem::Value);
+    assert_eq!(with(24, 5), Ok(LogInfo { value: None, status: Status::AccessDenied }));
+    assert_eq!(with(0, u32::MAX).unwrap_err().problem, StubProblem::Count);
+}
+
+#[test]
 fn what_no_server_would_take_is_not_sent() {
     let query = |channel, query| {
         RegisterLogQuery { channel, query, order: Order::OldestFirst }.stub().map(drop)
@@ -203,5 +228,7 @@ proptest! {
         }
         let _ = RegisterLogQuery::answer(&damage(vector!("subscribed")));
         let _ = Close::answer(&damage(vector!("closed")));
+        let _ = OpenLogHandle::answer(&damage(vector!("opened-log")));
+        let _ = GetLogFileInfo::answer(&damage(vector!("log-oldest")));
     }
 }

@@ -1,0 +1,150 @@
+//! The subscription to a log: which events, from where on, and how they come.
+
+use std::time::Duration;
+
+use rollcall_identity::logon::auditing::Notice;
+use rollcall_wire::event_log::call::{
+    Batch, Call, Delivery, Gaps as Missing, RegisterRemoteSubscription, RemoteSubscriptionNext,
+    RemoteSubscriptionNextAsync, RemoteSubscriptionWaitAsync, Start,
+};
+use rollcall_wire::event_log::{Bookmark, Query, Selection, Status};
+use rollcall_wire::msrpc::ndr::{BadStub, ContextHandle};
+use tokio::time::timeout;
+
+use super::connection::{Connection, Server};
+use super::{CHANNEL, Failure, Source};
+
+/// How long the server looks for events: what comes within is answered at once, and after that it is
+/// waited for.
+const LOOKING: Duration = Duration::from_secs(1);
+
+/// A subscription, over the connection that it lasts as long as.
+pub(super) struct Subscription {
+    pub(super) connection: Connection,
+    handle: ContextHandle,
+    delivery: Delivery,
+    records: u32,
+    /// After how long without any event the server is called silent.
+    silent: Duration,
+}
+
+/// An answer with events, or without any.
+pub(super) struct Answer {
+    stub: Vec<u8>,
+    read: fn(&[u8]) -> Result<Batch<'_>, BadStub>,
+    call: &'static str,
+}
+
+impl Subscription {
+    /// The one that `handle` is, of `source`.
+    pub(super) const fn new(
+        connection: Connection,
+        handle: ContextHandle,
+        source: &Source,
+    ) -> Self {
+        let settings = &source.settings;
+        let (delivery, records) = (settings.delivery, settings.limits.records);
+        Self { connection, handle, delivery, records, silent: settings.silent }
+    }
+
+    /// The next answer: with events, or, when none comes within `patience`, a failure. Whoever pulls
+    /// may be answered without events, and asks again.
+    pub(super) async fn next(&mut self, patience: Duration) -> Result<Answer, Failure> {
+        match self.delivery {
+            Delivery::Pull => self.pull().await,
+            Delivery::Push => self.pushed(patience).await,
+        }
+    }
+
+    /// Waits until there are events to be pulled; what is pushed comes of itself.
+    pub(super) async fn wait(&mut self, patience: Duration) -> Result<(), Failure> {
+        const CALL: &str = "EvtRpcRemoteSubscriptionWaitAsync";
+        if self.delivery == Delivery::Push {
+            return Ok(());
+        }
+        let wait = RemoteSubscriptionWaitAsync { handle: self.handle };
+        let stub = timeout(patience, self.connection.wait(CALL, &wait)).await;
+        let stub = stub.map_err(|_| Failure::Quiet(self.silent))??;
+        let status = RemoteSubscriptionWaitAsync::answer(&stub);
+        match status.map_err(|why| Failure::Answer { call: CALL, why })? {
+            Status::Success | Status::Timeout => Ok(()),
+            status => Err(Failure::Status { call: CALL, status }),
+        }
+    }
+
+    async fn pull(&mut self) -> Result<Answer, Failure> {
+        const CALL: &str = "EvtRpcRemoteSubscriptionNext";
+        let (handle, records) = (self.handle, self.records);
+        let next = RemoteSubscriptionNext { handle, records, timeout: LOOKING };
+        let stub = self.connection.call(CALL, &next).await?;
+        Ok(Answer { stub, read: RemoteSubscriptionNext::answer, call: CALL })
+    }
+
+    async fn pushed(&mut self, patience: Duration) -> Result<Answer, Failure> {
+        const CALL: &str = "EvtRpcRemoteSubscriptionNextAsync";
+        let next = RemoteSubscriptionNextAsync { handle: self.handle, records: self.records };
+        let stub = timeout(patience, self.connection.wait(CALL, &next)).await;
+        let stub = stub.map_err(|_| Failure::Quiet(self.silent))??;
+        Ok(Answer { stub, read: RemoteSubscriptionNextAsync::answer, call: CALL })
+    }
+}
+
+impl Answer {
+    /// The events in it.
+    pub(super) fn batch(&self) -> Result<Batch<'_>, Failure> {
+        let call = self.call;
+        let batch = (self.read)(&self.stub).map_err(|why| Failure::Answer { call, why })?;
+        match batch.status {
+            Status::Success | Status::Timeout | Status::NoMoreItems => Ok(batch),
+            status => Err(Failure::Status { call, status }),
+        }
+    }
+}
+
+/// Connects to the first of the servers that lets the account in.
+pub(super) async fn connect(servers: &[Server<'_>]) -> Result<Connection, Failure> {
+    let mut failed = None;
+    for server in servers {
+        let connected = match server.port().await {
+            Ok(port) => server.connect(port).await,
+            Err(why) => Err(why),
+        };
+        match connected {
+            Ok(connection) => return Ok(connection),
+            Err(why) => failed = Some(why),
+        }
+    }
+    Err(failed.unwrap_or_else(|| Failure::Configured("the server has no address".to_owned())))
+}
+
+/// Subscribes to what follows `bookmark`, or else to what is not too old.
+pub(super) async fn subscribe(
+    connection: &mut Connection,
+    source: &Source,
+    bookmark: Option<&Bookmark>,
+) -> Result<ContextHandle, Failure> {
+    const CALL: &str = "EvtRpcRegisterRemoteSubscription";
+    let catch_up = source.settings.catch_up;
+    let (start, no_older_than, gaps) = match bookmark {
+        Some(bookmark) => (Start::After(bookmark), None, Missing::Refused),
+        None if catch_up.is_zero() => (Start::Now, None, Missing::Accepted),
+        None => (Start::Oldest, Some(catch_up), Missing::Accepted),
+    };
+    let logons =
+        Selection { provider: Some(Query::SECURITY_AUDITING), event_ids: &source.server.event_ids };
+    let [cleared, policy] =
+        Notice::IDS.map(|(provider, event_ids)| Selection { provider: Some(provider), event_ids });
+    let query = Query { channel: CHANNEL, selections: &[logons, cleared, policy], no_older_than };
+    let query = query.to_xml().map_err(|why| Failure::Configured(why.to_string()))?;
+    let delivery = source.settings.delivery;
+    let asked = RegisterRemoteSubscription { channel: None, query: &query, start, delivery, gaps };
+    let stub = connection.call(CALL, &asked).await?;
+    let opened = RegisterRemoteSubscription::answer(&stub);
+    let opened = opened.map_err(|why| Failure::Answer { call: CALL, why })?;
+    let refused = opened.channels.iter().map(|channel| channel.status);
+    let refused = refused.chain([opened.status]).find(|status| !status.is_success());
+    match refused {
+        Some(status) => Err(Failure::Status { call: CALL, status }),
+        None => Ok(opened.handle),
+    }
+}

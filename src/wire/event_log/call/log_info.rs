@@ -1,0 +1,80 @@
+//! EvtRpcGetLogFileInfo: which records a log still holds (MS-EVEN6 section 3.1.4.15).
+
+use super::{BadCall, Call, read_status};
+use crate::event_log::Status;
+use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, StubProblem, Writer};
+
+/// Asks for one number about a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GetLogFileInfo {
+    /// Of [`OpenLogHandle`](super::OpenLogHandle).
+    pub handle: ContextHandle,
+    /// Which number.
+    pub property: LogProperty,
+}
+
+/// The numbers of a log that are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogProperty {
+    /// EvtLogNumberOfLogRecords.
+    Records,
+    /// EvtLogOldestRecordNumber: what is older was overwritten, or cleared.
+    OldestRecord,
+}
+
+/// What the log says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogInfo {
+    /// The number; `None` with an error, or when it is none.
+    pub value: Option<u64>,
+    /// Whether it was answered.
+    pub status: Status,
+}
+
+/// The size of a BinXmlVariant (MS-EVEN6 section 2.2.18): the number, a count that means nothing,
+/// and the type.
+const VARIANT: usize = 16;
+
+/// BinXmlVarUint32 and BinXmlVarUint64.
+const UINT32: u32 = 0x8;
+const UINT64: u32 = 0xa;
+
+impl Call for GetLogFileInfo {
+    const OPNUM: u16 = 18;
+    type Answer<'a> = LogInfo;
+
+    fn stub(&self) -> Result<Vec<u8>, BadCall> {
+        let mut writer = Writer::new();
+        writer.context_handle(&self.handle);
+        writer.u32(match self.property {
+            LogProperty::Records => 5,
+            LogProperty::OldestRecord => 6,
+        });
+        writer.conformance(VARIANT);
+        Ok(writer.finish())
+    }
+
+    fn answer(stub: &[u8]) -> Result<LogInfo, BadStub> {
+        let mut reader = Reader::new(stub);
+        let buffer = reader.byte_array()?;
+        reader.align(4)?;
+        let length = reader.u32()?;
+        let used = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
+        let used = used.ok_or(reader.bad(StubProblem::Value))?;
+        let value = number(used);
+        let status = read_status(reader)?;
+        Ok(LogInfo { value: value.filter(|_| status.is_success()), status })
+    }
+}
+
+fn number(variant: &[u8]) -> Option<u64> {
+    let variant = variant.first_chunk::<VARIANT>()?;
+    let (value, rest) = variant.split_first_chunk::<8>()?;
+    let kind = rest.last_chunk::<4>()?;
+    let value = u64::from_le_bytes(*value);
+    match u32::from_le_bytes(*kind) {
+        UINT32 => Some(value & u64::from(u32::MAX)),
+        UINT64 => Some(value),
+        _ => None,
+    }
+}
