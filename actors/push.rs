@@ -20,8 +20,8 @@ use rollcall_config::{Manner, Target};
 use rollcall_identity::Revision;
 use tokio::sync::{mpsc, watch};
 
+pub(crate) use self::course::{Compared, Drift, Outcome, Wish};
 use self::course::{Course, Ears};
-pub(crate) use self::course::{Drift, Outcome, Wish};
 use self::http::Http;
 pub(crate) use self::keeping::FileKeeping;
 pub(crate) use self::recipient::{Recipient, TargetStatus};

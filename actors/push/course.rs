@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use self::drift::Suspects;
 pub(crate) use self::drift::{Drift, Outcome};
-use super::keeping::Acknowledged;
+use super::keeping::{Acknowledged, Hears};
 use super::recipient::{Recipient, State};
 use super::speech::{Arrived, Beginning, Mouth, Mouths, Piece, Place, Turn};
 use super::trouble::Trouble;
@@ -43,7 +43,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Something that somebody wants of a target.
 pub(crate) enum Wish {
     /// Compare what it holds with what it should hold.
-    Check(oneshot::Sender<Drift>),
+    Check(oneshot::Sender<Compared>),
     /// Tell it everything anew.
     Synchronise,
 }
@@ -66,6 +66,7 @@ pub(super) struct Course {
     rate: Option<u32>,
     standing: Standing,
     turn: Turn,
+    hears: Hears,
     /// Up to where the target knows everything.
     cursor: Option<Cursor>,
     /// From where to read on.
@@ -86,8 +87,11 @@ pub(super) struct Course {
     kept: Option<(Cursor, Instant)>,
     next_check: Instant,
     suspects: Option<Suspects>,
-    asking: Vec<oneshot::Sender<Drift>>,
+    asking: Vec<oneshot::Sender<Compared>>,
 }
+
+/// What comes of a wish to compare: the words of what stands in its way.
+pub(crate) type Compared = Result<Drift, String>;
 
 /// What became of a batch that was on its way.
 struct Landed {
@@ -147,6 +151,7 @@ impl Course {
             rate: None,
             standing: Standing::Unsure,
             turn: Turn::News(name()),
+            hears: Hears::Admitted,
             cursor: None,
             read: None,
             more: false,
@@ -232,7 +237,6 @@ impl Course {
         let place = self.mouths.ask(|speech| speech.place()).await??;
         let kept = self.recipient.load(&mut self.mouths).await?;
         let same_scope = kept.as_ref().is_none_or(|kept| kept.scope == self.recipient.scope());
-        let known = self.cursor.or(kept.map(|kept| kept.cursor));
         match place {
             Place::At(_) if !same_scope => self.anew("scope").await?,
             Place::At(cursor) => {
@@ -241,13 +245,32 @@ impl Course {
             }
             Place::Nowhere => self.anew("empty").await?,
             Place::Untold => {
-                // A firewall cannot throw anything away: it is told of ends, too.
-                let foreign = Some(Cursor::FOREIGN);
-                self.follow(if same_scope { known.or(foreign) } else { foreign }).await?;
+                self.resume(kept).await?;
                 return Ok(Pace::Unheard);
             }
         }
         Ok(Pace::On(0))
+    }
+
+    /// Goes on where a target was left that cannot say where it is. It cannot throw anything away
+    /// either: it is told of ends, and under another filter of those whom that does not admit.
+    async fn resume(&mut self, kept: Option<Acknowledged>) -> Result<(), Trouble> {
+        match (self.cursor, kept) {
+            (Some(cursor), _) => self.follow(Some(cursor)).await,
+            (None, None) => self.follow(Some(Cursor::FOREIGN)).await,
+            (None, Some(kept)) if kept.scope == self.recipient.scope() => {
+                self.hears = kept.hears;
+                self.follow(Some(kept.cursor)).await
+            }
+            (None, Some(kept)) => {
+                self.hears = Hears::OthersGone;
+                self.follow(Some(kept.cursor.again())).await?;
+                self.synchronises("scope");
+                // Before the first is gone: the filter may be changed back in the middle.
+                self.keep_if(true).await;
+                Ok(())
+            }
+        }
     }
 
     /// Goes on with what is new from `cursor`, in a turn of its own.
@@ -274,9 +297,13 @@ impl Course {
                 self.follow(self.cursor.map(Cursor::again).or(Some(Cursor::FOREIGN))).await?;
             }
         }
+        self.synchronises(reason);
+        Ok(())
+    }
+
+    fn synchronises(&self, reason: &'static str) {
         self.recipient.synchronises();
         Synchronises { target: self.recipient.name(), reason }.emit();
-        Ok(())
     }
 
     async fn begin(&mut self) -> Result<(), Trouble> {
@@ -324,6 +351,11 @@ impl Course {
             self.kept = None;
             self.keep_now_and_then().await;
         }
+        if self.hears == Hears::OthersGone {
+            self.hears = Hears::Admitted;
+            self.kept = None;
+            self.keep_now_and_then().await;
+        }
         self.recipient.rests(self.cursor);
         if told == 0 && Clock::instant() >= self.next_check {
             self.check().await?;
@@ -333,8 +365,16 @@ impl Course {
     }
 
     async fn read(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page, Trouble> {
-        let read = Read { cursor, since: None, filter: Arc::clone(&self.filter), limit };
-        Ok(self.ears.query.send(read).await?)
+        let filter = match self.hears {
+            Hears::Admitted => Arc::clone(&self.filter),
+            Hears::OthersGone => Arc::default(),
+        };
+        let mut page = self.ears.query.send(Read { cursor, since: None, filter, limit }).await?;
+        if self.hears == Hears::OthersGone {
+            let now = self.recipient.now();
+            page.changes.iter_mut().for_each(|change| self.filter.conceal(change, now));
+        }
+        Ok(page)
     }
 
     /// Tells what is in the window, until something else may be read or, at a rate, something else
@@ -472,6 +512,10 @@ impl Course {
             _ => Standing::Unsure,
         };
         self.confirmed = false;
+        for asking in self.asking.drain(..) {
+            // Whoever asked may have gone.
+            let _ = asking.send(Err(trouble.to_string()));
+        }
         let pause = self.recipient.pause(self.failures).max(trouble.patience());
         self.recipient.failed(trouble, pause);
         PushFailed { target: self.recipient.name(), trouble, pause, failures: self.failures }
@@ -499,14 +543,15 @@ impl Course {
         self.keep_if(due).await;
     }
 
-    /// Keeps it, unless the target is in the middle of a synchronisation. What cannot be kept is
+    /// Keeps it, unless the target is in the middle of being told everything. What cannot be kept is
     /// told again after a restart: nothing is lost.
     async fn keep_if(&mut self, due: bool) {
         let (Standing::Following, Some(cursor), true) = (self.standing, self.cursor, due) else {
             return;
         };
         self.kept = Some((cursor, Clock::instant()));
-        let acknowledged = Acknowledged { cursor, scope: self.recipient.scope().to_owned() };
+        let scope = self.recipient.scope().to_owned();
+        let acknowledged = Acknowledged { cursor, scope, hears: self.hears };
         if let Err(why) = self.recipient.keep(&mut self.mouths, acknowledged).await {
             NotKept { target: self.recipient.name(), why: &why.to_string() }.emit();
         }

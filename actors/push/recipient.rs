@@ -194,6 +194,11 @@ impl Recipient {
         kept.map_err(|why| Trouble::Unprepared(format!("its position cannot be kept: {why}")))
     }
 
+    /// What time it is.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub(super) fn is(&self, state: State, cursor: Option<Cursor>) {
         let mut counts = self.counts();
         counts.state = state;

@@ -127,7 +127,7 @@ impl Course {
         Checked { target: self.recipient.name(), drift }.emit();
         for asking in self.asking.drain(..) {
             // Whoever asked may have gone.
-            let _ = asking.send(drift);
+            let _ = asking.send(Ok(drift));
         }
     }
 }

@@ -188,6 +188,8 @@ struct World {
     more: bool,
     turn: u64,
     synchronising: bool,
+    /// Whether nothing was lost or late so far.
+    smooth: bool,
     on_way: Vec<Sent>,
     late: Vec<Sent>,
 }
@@ -205,6 +207,7 @@ impl World {
             more: true,
             turn: 0,
             synchronising: false,
+            smooth: true,
             on_way: Vec::new(),
             late: Vec::new(),
         };
@@ -278,14 +281,19 @@ impl World {
         match fate {
             Fate::Answered => match self.receiver.take(&sent) {
                 Ok(()) => drop(self.window.arrived(number)),
-                conflict => self.ask(conflict),
+                conflict => {
+                    assert!(!self.smooth, "sent what the receiver cannot place");
+                    self.ask(conflict);
+                }
             },
             Fate::AnswerLost => {
+                self.smooth = false;
                 let _ = self.receiver.take(&sent);
                 self.window.failed(number);
                 self.ask(Ok(()));
             }
             Fate::Late => {
+                self.smooth = false;
                 self.late.push(sent);
                 self.window.failed(number);
                 self.ask(Ok(()));
