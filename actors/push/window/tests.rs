@@ -117,7 +117,7 @@ impl Sent {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Conflict;
 
 /// A receiver with a window, by the words of docs/secure-edge.openapi.json.
