@@ -149,6 +149,7 @@ impl Enforcement {
             if refused.is_route() {
                 self.strange.seen(whole, visit.source, visit.now);
             }
+            client.tally.erred(&refused.detail, visit.now);
             refuse(Some(&client), refused)
         })
     }
@@ -165,9 +166,6 @@ async fn answer(
 }
 
 fn refuse(client: Option<&Client>, refused: Refused) -> HttpResponse {
-    if let Some(client) = client {
-        client.tally.erred();
-    }
     let point = client.map_or("unknown", |client| client.name.as_str());
     QueryRefused { point, reason: refused.reason, detail: &refused.detail }.emit();
     refused.answer()

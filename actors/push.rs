@@ -10,6 +10,7 @@ mod speech;
 mod srx_web_api;
 mod targets;
 mod trouble;
+mod window;
 
 use std::sync::Arc;
 
@@ -19,13 +20,13 @@ use rollcall_config::{Manner, Target};
 use rollcall_identity::Revision;
 use tokio::sync::{mpsc, watch};
 
+pub(crate) use self::course::{Compared, Drift, Outcome, Wish};
 use self::course::{Course, Ears};
-pub(crate) use self::course::{Drift, Outcome, Wish};
 use self::http::Http;
 pub(crate) use self::keeping::FileKeeping;
 pub(crate) use self::recipient::{Recipient, TargetStatus};
-use self::secure_edge::SecureEdge;
-use self::speech::{Mouth, Speech};
+use self::secure_edge::{Purse, SecureEdge};
+use self::speech::{Mouths, Speech};
 use self::srx_web_api::SrxWebApi;
 pub use self::targets::Targets;
 pub(crate) use self::trouble::Trouble;
@@ -69,29 +70,27 @@ impl Push {
         Self { recipient, query, newest, clock, wishes: None, closing, closed }
     }
 
-    fn course(&mut self) -> Result<Course, Trouble> {
+    /// Whom a new way is told by.
+    fn ears(&mut self) -> Ears {
         let (sender, wishes) = mpsc::channel(Self::CAPACITY);
         self.wishes = Some(sender);
-        let (target, clock) = (self.recipient.target.clone(), self.clock.clone());
-        let floor = Arc::clone(&self.recipient.floor);
-        let mouth = Mouth::open(self.recipient.name(), floor, move || speech(&target, &clock))?;
-        let ears = Ears {
-            query: self.query.clone(),
-            newest: self.newest.clone(),
-            wishes,
-            closing: self.closing.subscribe(),
-        };
-        Ok(Course::new(Arc::clone(&self.recipient), mouth, ears))
+        let (query, newest) = (self.query.clone(), self.newest.clone());
+        Ears { query, newest, wishes, closing: self.closing.subscribe() }
     }
 }
 
-/// The dialect of a target. What of its files cannot be read is said whenever it is spoken to, until
-/// the files are there.
-fn speech(target: &Target, clock: &Clock) -> Box<dyn Speech> {
-    let http = Http::new(target.clone(), clock.clone());
-    match target.manner.clone() {
-        Manner::SecureEdge(edge) => Box::new(SecureEdge::new(target.name.as_str(), edge, http)),
-        Manner::SrxWebApi(srx) => Box::new(SrxWebApi::new(srx, http)),
+/// What makes the dialect of a target, for each thread that speaks it. What of its files cannot be
+/// read is said whenever it is spoken to, until the files are there.
+fn speech(target: Target, clock: Clock) -> impl Fn() -> Box<dyn Speech> + Send {
+    let purse = Purse::default();
+    move || {
+        let http = Http::new(target.clone(), clock.clone());
+        match target.manner.clone() {
+            Manner::SecureEdge(edge) => {
+                Box::new(SecureEdge::new(target.name.as_str(), edge, http, Arc::clone(&purse)))
+            }
+            Manner::SrxWebApi(srx) => Box::new(SrxWebApi::new(srx, http)),
+        }
     }
 }
 
@@ -101,8 +100,12 @@ impl Role for Push {
     const CAPACITY: usize = 16;
 
     fn started(&mut self, desk: &mut Desk<Self>) {
-        let course = self.course();
-        let way = async move { course?.run().await };
+        let (recipient, ears) = (Arc::clone(&self.recipient), self.ears());
+        let speech = speech(recipient.target.clone(), self.clock.clone());
+        let way = async move {
+            let mouths = Mouths::new(recipient.name(), &recipient.floor, speech).await?;
+            Course::new(recipient, mouths, ears).run().await
+        };
         desk.spawn(wrap_future::<_, Seat<Self>>(way).map(|end, seat, desk| match end {
             Ok(()) => drop(seat.role().closed.send_replace(true)),
             Err(trouble) => seat.fail(trouble, desk),

@@ -47,7 +47,7 @@ use crate::supervisor::Supervisor;
 
 /// How long somebody waits who wants a push target compared: a comparison of a million sessions and
 /// the second look take seconds.
-const CHECK: std::time::Duration = std::time::Duration::from_secs(60);
+const CHECK: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Tells how the enforcement points are: a JSON array with an object for each.
 pub type PointsStatus = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;

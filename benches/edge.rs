@@ -4,6 +4,8 @@ use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
@@ -16,6 +18,16 @@ use tempfile::TempDir;
 pub struct Edge {
     listener: TcpListener,
     folder: TempDir,
+    line: Line,
+}
+
+/// How it is reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Line {
+    /// How many batches it takes at once.
+    pub window: usize,
+    /// How long an answer is on its way.
+    pub delay: Duration,
 }
 
 /// What it was told in one synchronisation.
@@ -25,6 +37,13 @@ pub struct Told {
     pub sessions: u64,
     /// From the beginning to the end.
     pub took: Duration,
+}
+
+/// What all connections count together.
+#[derive(Default)]
+struct Count {
+    sessions: AtomicU64,
+    began: Mutex<Option<Instant>>,
 }
 
 #[derive(Deserialize)]
@@ -53,57 +72,83 @@ struct End {
 
 impl Edge {
     /// Binds it, and writes down credentials for whoever will push.
-    pub fn bind() -> io::Result<Self> {
+    pub fn bind(line: Line) -> io::Result<Self> {
         let (listener, folder) = (TcpListener::bind("127.0.0.1:0")?, tempfile::tempdir()?);
         let file = folder.path().join("credentials");
         fs::write(&file, json!({"client_id": "bench", "client_secret": "bench"}).to_string())?;
         fs::set_permissions(file, Permissions::from_mode(0o600))?;
-        Ok(Self { listener, folder })
+        Ok(Self { listener, folder, line })
     }
 
     /// The section that makes Rollcall push to it, compressed, in batches of `batch`.
     pub fn section(&self, batch: u32) -> io::Result<String> {
         let address: SocketAddr = self.listener.local_addr()?;
         let credentials = self.folder.path().join("credentials");
-        let credentials = credentials.display();
+        let (credentials, window) = (credentials.display(), self.line.window);
         Ok(format!(
             "[[push.secure_edge]]\nname = \"edge\"\nurl = \"http://{address}\"\ninsecure = true\n\
-             credentials_file = \"{credentials}\"\nbatch = {batch}\ntimeout = \"10m\"\n"
+             credentials_file = \"{credentials}\"\nbatch = {batch}\nin_flight = {window}\n\
+             timeout = \"10m\"\n"
         ))
     }
 
-    /// Answers whoever connected, until a synchronisation is at its end.
+    /// Answers whoever connects, until a synchronisation is at its end.
     pub fn synchronised(&self) -> io::Result<Told> {
-        let mut told = Told::default();
-        let mut began = now();
-        loop {
-            let mut stream = BufReader::new(self.listener.accept()?.0);
-            while let Some((path, body)) = request(&mut stream)? {
-                let answer = match path.as_str() {
-                    "/v1/oauth/token" => json!({"access_token": "bench", "token_type": "Bearer"}),
-                    "/v1/synchronisations" => {
-                        (told, began) = (Told::default(), now());
-                        json!({"position": null})
+        let (count, line) = (Arc::new(Count::default()), self.line);
+        let (ended, end) = mpsc::channel();
+        let listener = self.listener.try_clone()?;
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (count, ended) = (Arc::clone(&count), ended.clone());
+                std::thread::spawn(move || {
+                    let told = serve(BufReader::new(stream), line, &count);
+                    if let Some(told) = told.transpose() {
+                        // Whoever waits has the first answer, and goes.
+                        let _ = ended.send(told);
                     }
-                    "/v1/reports" => {
-                        let batch: Batch = serde_json::from_slice(&body)?;
-                        told.sessions += batch.sessions.len() as u64;
-                        let others = batch.groups.len() + batch.users.len() + batch.devices.len();
-                        let all = others + batch.states.len() + batch.sessions.len();
-                        json!({"position": batch.next, "accepted": all, "duplicates": 0})
-                    }
-                    "/v1/synchronisations/end" => {
-                        let End { position } = serde_json::from_slice(&body)?;
-                        respond(&mut stream, &json!({"position": position, "sessions": 0}))?;
-                        told.took = began.elapsed();
-                        return Ok(told);
-                    }
-                    _ => json!({"position": null}),
-                };
-                respond(&mut stream, &answer)?;
+                });
             }
+        });
+        end.recv().map_err(io::Error::other)?
+    }
+}
+
+/// Answers one connection to its end, or to the end of the synchronisation.
+fn serve(mut stream: BufReader<TcpStream>, line: Line, count: &Count) -> io::Result<Option<Told>> {
+    stream.get_ref().set_nodelay(true)?;
+    while let Some((path, body)) = request(&mut stream)? {
+        let mut began = count.began.lock().map_err(|_| io::Error::other("a thread panicked"))?;
+        let mut told = None;
+        let answer = match path.as_str() {
+            "/v1/oauth/token" => json!({"access_token": "bench", "token_type": "Bearer"}),
+            "/v1/synchronisations" => {
+                *began = Some(now());
+                count.sessions.store(0, SeqCst);
+                json!({"position": null, "window": line.window})
+            }
+            "/v1/reports" => {
+                drop(began);
+                let batch: Batch = serde_json::from_slice(&body)?;
+                count.sessions.fetch_add(batch.sessions.len() as u64, SeqCst);
+                let others = batch.groups.len() + batch.users.len() + batch.devices.len();
+                let all = others + batch.states.len() + batch.sessions.len();
+                json!({"position": batch.next, "accepted": all, "duplicates": 0})
+            }
+            "/v1/synchronisations/end" => {
+                let End { position } = serde_json::from_slice(&body)?;
+                let took = began.map(|began| began.elapsed()).unwrap_or_default();
+                told = Some(Told { sessions: count.sessions.load(SeqCst), took });
+                json!({"position": position, "sessions": 0})
+            }
+            _ => json!({"position": null, "window": line.window}),
+        };
+        std::thread::sleep(line.delay);
+        respond(&mut stream, &answer)?;
+        if told.is_some() {
+            return Ok(told);
         }
     }
+    Ok(None)
 }
 
 /// The path and the body, as it was before it was compressed; `None` at the end.

@@ -193,60 +193,29 @@ pub(crate) fn sendable() -> impl Iterator<Item = Kind> {
     Kind::iter().filter(|kind| kind.is_sent())
 }
 
-impl Leaf for JournalKind {
-    const EXPECTED: &'static str = "\"disk\" or \"memory\"";
+/// Closed sets of words that are read by their own spelling.
+macro_rules! words {
+    ($($set:ty: $expected:literal,)*) => {
+        $(impl Leaf for $set {
+            const EXPECTED: &'static str = $expected;
 
-    fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        word(value, Self::VARIANTS)
-    }
+            fn read(value: &DeValue<'_>) -> Result<Self, String> {
+                word(value, Self::VARIANTS)
+            }
+        })*
+    };
 }
 
-impl Leaf for Format {
-    const EXPECTED: &'static str = "\"text\" or \"json\"";
-
-    fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        word(value, Self::VARIANTS)
-    }
-}
-
-impl Leaf for Level {
-    const EXPECTED: &'static str = "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
-
-    fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        word(value, Self::VARIANTS)
-    }
-}
-
-impl Leaf for SenderTime {
-    const EXPECTED: &'static str = "\"trust\" or \"arrival\"";
-
-    fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        word(value, Self::VARIANTS)
-    }
-}
-
-impl Leaf for DirectoryTransport {
-    const EXPECTED: &'static str = "\"ldaps\", \"starttls\" or \"ldap\"";
-
-    fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        word(value, Self::VARIANTS)
-    }
-}
-
-impl Leaf for Bind {
-    const EXPECTED: &'static str = "\"simple\", \"spnego\", \"ntlm\" or \"kerberos\"";
-
-    fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        word(value, Self::VARIANTS)
-    }
-}
-
-impl Leaf for Auth {
-    const EXPECTED: &'static str = "\"kerberos\", \"spnego\" or \"ntlm\"";
-
-    fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        word(value, Self::VARIANTS)
-    }
+words! {
+    JournalKind: "\"disk\" or \"memory\"",
+    Format: "\"text\" or \"json\"",
+    Level: "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"",
+    SenderTime: "\"trust\" or \"arrival\"",
+    DirectoryTransport: "\"ldaps\", \"starttls\" or \"ldap\"",
+    Bind: "\"simple\", \"spnego\", \"ntlm\" or \"kerberos\"",
+    Auth: "\"kerberos\", \"spnego\" or \"ntlm\"",
+    Changes: "\"usn\" or \"dirsync\"",
+    Sessions: "\"keep\" or \"end\"",
 }
 
 impl Leaf for Delivery {
@@ -263,22 +232,6 @@ impl Leaf for Role {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         let roles: Vec<&str> = Self::iter().map(Into::into).collect();
         word(value, &roles)
-    }
-}
-
-impl Leaf for Changes {
-    const EXPECTED: &'static str = "\"usn\" or \"dirsync\"";
-
-    fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        word(value, Self::VARIANTS)
-    }
-}
-
-impl Leaf for Sessions {
-    const EXPECTED: &'static str = "\"keep\" or \"end\"";
-
-    fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        word(value, Self::VARIANTS)
     }
 }
 

@@ -59,6 +59,8 @@ pub struct SecureEdge {
     pub onboarding: Option<PathBuf>,
     /// Whether bodies are compressed.
     pub compression: Compression,
+    /// The most batches on their way at once, where the service takes more than one.
+    pub in_flight: usize,
     /// How often what it holds is compared with what it should hold.
     pub check: Duration,
 }
@@ -201,9 +203,11 @@ impl SecureEdge {
         }
         let compression =
             if section.or("gzip", true) { Compression::Gzip } else { Compression::Plain };
+        // Four of a thousand keep a core busy over a line of 80 ms; each has a thread and a connection.
+        let in_flight = section.within("in_flight", 4, 1..=16);
         let often = Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
         let check = section.within("check", Duration::from_secs(24 * 3600), often);
-        Some(Self { credentials, onboarding, compression, check })
+        Some(Self { credentials, onboarding, compression, in_flight, check })
     }
 }
 

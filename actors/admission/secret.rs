@@ -2,6 +2,7 @@
 //! bounded number at once.
 
 use std::net::IpAddr;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,10 +37,14 @@ pub fn hash(secret: &str) -> SecretHash {
     SecretHash::new(&hash.to_string()).expect("what argon2 writes is an argon2id hash")
 }
 
-/// Checks at once. One takes 19 MiB and, measured, 27 ms of a core.
-const AT_ONCE: usize = 2;
+/// Checks at once: a core is left for those who have a token. One takes 27 ms of the other and, which
+/// bounds them on large machines, 19 MiB.
+fn at_once() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    (cores - 1).clamp(1, 4)
+}
 
-/// Checks that may wait: about a second of work.
+/// Checks that may wait: two seconds of work of one core.
 const WAITING: usize = 64;
 
 /// Checks of one source that may wait or be in work: whoever sends wrong secrets all day must leave
@@ -47,6 +52,14 @@ const WAITING: usize = 64;
 const OF_ONE_SOURCE: usize = 8;
 
 /// How long a secret that was right once is known without argon2.
+///
+/// A firewall buys a token with each restart and each failover, and should not stand in a line of
+/// guesses for it. What is remembered is a hash keyed with 256 bits that exist in this process only, so
+/// that no list of secrets can be tried against a copy of it; whoever reads the memory finds the token,
+/// which is as good. There is one for each registered client, made by nothing but argon2's own yes,
+/// bound to the very hash that said it, and forgotten with every reload. Nothing can be learnt from it
+/// without the secret: who is not known by it is checked as if it were not there, and from where a
+/// client may come is looked at with each request.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// What came of a check.
@@ -100,7 +113,7 @@ impl Checker {
         let mut key = Zeroizing::new([0; 32]);
         OsRng.fill_bytes(key.as_mut());
         Self {
-            running: Arc::new(Semaphore::new(AT_ONCE)),
+            running: Arc::new(Semaphore::new(at_once())),
             line: Arc::default(),
             key,
             proven: Mutex::default(),
@@ -173,7 +186,7 @@ impl Checker {
     fn queue(&self, source: IpAddr) -> Option<Place> {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         let of_source = line.get(&source).copied().unwrap_or(0);
-        if of_source >= OF_ONE_SOURCE || line.values().sum::<usize>() >= AT_ONCE + WAITING {
+        if of_source >= OF_ONE_SOURCE || line.values().sum::<usize>() >= at_once() + WAITING {
             return None;
         }
         line.insert(source, of_source + 1);
@@ -221,6 +234,9 @@ mod tests {
         let changed = hash("right");
         let check = checker.check(Some(&changed), credentials("right"), HERE, soon).await;
         assert_eq!(check, Checked::Busy, "the hash is another one now");
+        checker.forget();
+        let forgotten = checker.check(Some(&secret), credentials("right"), HERE, soon).await;
+        assert_eq!(forgotten, Checked::Busy, "the register was read anew");
     }
 
     #[actix_web::test]
@@ -237,7 +253,7 @@ mod tests {
         let mut places: Vec<_> = (0..OF_ONE_SOURCE).map(|_| checker.queue(source(0))).collect();
         assert!(places.iter().all(Option::is_some));
         assert!(checker.queue(source(0)).is_none());
-        for at in OF_ONE_SOURCE..AT_ONCE + WAITING {
+        for at in OF_ONE_SOURCE..at_once() + WAITING {
             places.push(Some(checker.queue(source(at)).unwrap()));
         }
         assert!(checker.queue(source(255)).is_none());

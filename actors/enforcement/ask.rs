@@ -15,11 +15,11 @@ use rollcall_wire::srx::{self, Answer, Asked, DomainForm, Question, Report, Scop
 
 use super::cookie::{Cookie, Reading};
 use super::points::{Asks, Client};
-use super::tally::Knows;
+use super::tally::{Knows, Told};
 use super::{Enforcement, Visit};
 use crate::admission::Refused;
 use crate::clock::Clock;
-use crate::happenings::{Answered, Happening, Resynced};
+use crate::happenings::{Answered, Happening, ProbeNotMade, Resynced};
 use crate::query::{Look, Read, Search};
 
 /// Reports in a batch when the firewall does not say: the default of `items-per-batch`.
@@ -59,16 +59,19 @@ impl Enforcement {
                 let batch = Batch { since, limit, cookie, scope };
                 ("batch", self.batch(batch, client, asks, &mut out).await?)
             }
-            // Nobody probes yet: `force_probe` asks for what is not there.
-            Question::Ip { address, force_probe: _ } => {
+            Question::Ip { address, force_probe } => {
+                if force_probe {
+                    ProbeNotMade { point: client.name.as_str() }.emit();
+                }
                 ("ip", self.ip(address, asks, visit, &mut out).await?)
             }
             Question::User { principal } => ("user", self.user(principal, asks, &mut out).await?),
         };
-        client.tally.answered(answer.reports);
+        let bytes = out.len();
+        client.tally.answered(answer.reports, bytes);
         let (point, took): (_, Duration) = (client.name.as_str(), began.elapsed());
         let Answer { reports, roles_left_out, .. } = answer;
-        Answered { point, kind, reports, roles_left_out, took }.emit();
+        Answered { point, kind, reports, roles_left_out, bytes, took }.emit();
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
         let mut response = HttpResponse::build(status);
         response.content_type(asks.dialect.content_type());
@@ -98,7 +101,8 @@ impl Enforcement {
             Resynced { point: client.name.as_str() }.emit();
         }
         let knows = if page.more { Knows::Part } else { Knows::Everything };
-        client.tally.told(page.next.revision, knows, self.points.now());
+        let told = Told { revision: page.next.revision, knows, shown: cookie, given: next };
+        client.tally.told(told, self.points.now());
         client.tally.measure_lag(self.points.newest());
         let (sessions, reports) = (srx::told(&page.changes), page.changes.iter().map(Report::from));
         let cookie = next.to_string();

@@ -17,7 +17,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use rollcall_identity::{Cause, Change, Cursor, Effect, Filter, Page, Session, Timestamp};
+use rollcall_identity::{Cursor, Filter, Page, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::voices::Wording;
@@ -179,25 +179,11 @@ impl Reading {
     pub(super) fn told(&self, page: &mut Page, now: Timestamp) -> Cookie {
         if self.pass == Pass::Everything {
             for change in &mut page.changes {
-                self.conceal(change, now);
+                self.filter.conceal(change, now);
             }
         }
         let pass = if page.more { self.pass } else { Pass::News };
         Cookie { cursor: page.next, filter: Some(self.fingerprint), pass }
-    }
-
-    /// Makes a logout without a name of a change that the filter does not admit.
-    fn conceal(&self, change: &mut Change, now: Timestamp) {
-        let admitted = |session: &Arc<Session>| self.filter.admits(session);
-        let came = change.after.is_some();
-        change.after = change.after.take().filter(admitted);
-        change.before = change.before.take().filter(admitted);
-        if came && change.after.is_none() {
-            change.effect = Effect::Ended;
-            // The time of a login that is not told may be before the one that the firewall holds,
-            // and a logout from before its login is nothing that a firewall has to heed.
-            change.cause = Cause { at: now, ..change.cause.clone() };
-        }
     }
 }
 

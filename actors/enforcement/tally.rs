@@ -6,8 +6,9 @@ use std::sync::Mutex;
 use rollcall_identity::{Name, Revision, Timestamp};
 use serde::Serialize;
 
+use super::cookie::Cookie;
 use crate::admission::locked;
-use crate::happenings::{Happening, Lagging};
+use crate::happenings::{AskedAgain, Happening, Lagging};
 
 /// How one enforcement point, or one program that pushes, is doing.
 #[derive(Debug, Clone, Serialize)]
@@ -20,8 +21,16 @@ pub struct PointStatus {
     pub queries: u64,
     /// Reports in those answers.
     pub reports: u64,
+    /// Bytes of the bodies of those answers.
+    pub bytes: u64,
+    /// Batches that it asked for once more, because no answer came to it.
+    pub retries: u64,
     /// Requests that were refused.
     pub errors: u64,
+    /// Why the last of them was, in plain words.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<Timestamp>,
     /// Events that it pushed and that were taken.
     pub pushed: u64,
     /// When it last asked or pushed.
@@ -56,7 +65,10 @@ pub(super) struct Tally {
 struct Counts {
     queries: u64,
     reports: u64,
+    bytes: u64,
+    retries: u64,
     errors: u64,
+    last_error: Option<(String, Timestamp)>,
     pushed: u64,
     last_seen: Option<(Timestamp, IpAddr)>,
     batch: Option<Batch>,
@@ -69,6 +81,22 @@ struct Batch {
     revision: Revision,
     /// When the firewall last had everything, or else asked for the first time.
     complete: Timestamp,
+    /// The cookie that the firewall showed.
+    shown: Option<Cookie>,
+    /// The one that it was given.
+    given: Cookie,
+}
+
+/// A batch that is to be answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// Up to where its cookie goes.
+    pub(super) revision: Revision,
+    pub(super) knows: Knows,
+    /// The cookie that the firewall showed.
+    pub(super) shown: Option<Cookie>,
+    /// The one that it is given.
+    pub(super) given: Cookie,
 }
 
 impl Tally {
@@ -82,25 +110,36 @@ impl Tally {
     }
 
     /// A question was answered.
-    pub(super) fn answered(&self, reports: usize) {
+    pub(super) fn answered(&self, reports: usize, bytes: usize) {
         let mut counts = locked(&self.counts);
         counts.queries += 1;
         counts.reports += reports as u64;
+        counts.bytes += bytes as u64;
     }
 
-    /// A batch was answered that goes up to `revision`.
-    pub(super) fn told(&self, revision: Revision, knows: Knows, now: Timestamp) {
+    /// A batch was answered.
+    pub(super) fn told(&self, told: Told, now: Timestamp) {
+        let Told { revision, knows, shown, given } = told;
         let mut counts = locked(&self.counts);
         let complete = match (knows, counts.batch) {
             (Knows::Everything, _) | (Knows::Part, None) => now,
             (Knows::Part, Some(before)) => before.complete,
         };
-        counts.batch = Some(Batch { revision, complete });
+        // Whoever had the answer before would show the cookie that was in it.
+        let again =
+            |before: Batch| shown.is_some() && before.shown == shown && Some(before.given) != shown;
+        if counts.batch.is_some_and(again) {
+            counts.retries += 1;
+            AskedAgain { point: &self.name }.emit();
+        }
+        counts.batch = Some(Batch { revision, complete, shown, given });
     }
 
     /// A request was refused.
-    pub(super) fn erred(&self) {
-        locked(&self.counts).errors += 1;
+    pub(super) fn erred(&self, why: &str, now: Timestamp) {
+        let mut counts = locked(&self.counts);
+        counts.errors += 1;
+        counts.last_error = Some((why.to_owned(), now));
     }
 
     /// Events were taken.
@@ -127,7 +166,11 @@ impl Tally {
             role,
             queries: counts.queries,
             reports: counts.reports,
+            bytes: counts.bytes,
+            retries: counts.retries,
             errors: counts.errors,
+            last_error: counts.last_error.as_ref().map(|(why, _)| why.clone()),
+            last_error_at: counts.last_error.as_ref().map(|(_, at)| *at),
             pushed: counts.pushed,
             last_seen: counts.last_seen.map(|(at, _)| at),
             last_address: counts.last_seen.map(|(_, source)| source),
@@ -149,4 +192,27 @@ pub(super) enum Knows {
 
 fn behind(batch: Batch, newest: Revision) -> u64 {
     newest.0.saturating_sub(batch.revision.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_comes_again_although_another_was_given_is_a_retry() {
+        let tally = Tally::new(&Name::new("fw1").unwrap());
+        let cookie = |text: &str| text.parse::<Cookie>().unwrap();
+        let ask = |shown: Option<&str>, given: &str| {
+            let (revision, knows) = (Revision(1), Knows::Everything);
+            let (shown, given) = (shown.map(cookie), cookie(given));
+            tally.told(Told { revision, knows, shown, given }, Timestamp::EPOCH);
+            tally.status(Role::EnforcementPoint, Revision(1), Timestamp::EPOCH).retries
+        };
+        assert_eq!(ask(None, "5.1"), 0);
+        assert_eq!(ask(None, "5.1"), 0, "who begins anew has lost more than an answer");
+        assert_eq!(ask(Some("5.1"), "5.1"), 0);
+        assert_eq!(ask(Some("5.1"), "5.2"), 0, "there was nothing new before");
+        assert_eq!(ask(Some("5.1"), "5.3"), 1);
+        assert_eq!(ask(Some("5.3"), "5.3"), 1);
+    }
 }

@@ -139,6 +139,8 @@ impl Happening for PointKnown<'_> {
                 .increment(0);
         }
         counter!("rollcall_answering_reports_total", "point" => point()).increment(0);
+        counter!("rollcall_answering_bytes_total", "point" => point()).increment(0);
+        counter!("rollcall_answering_retries_total", "point" => point()).increment(0);
         counter!("rollcall_answering_resyncs_total", "point" => point()).increment(0);
         trace!(point = self.point, "enforcement point may ask");
     }
@@ -150,17 +152,20 @@ pub(crate) struct Answered<'a> {
     pub kind: &'static str,
     pub reports: usize,
     pub roles_left_out: usize,
+    pub bytes: usize,
     pub took: Duration,
 }
 
 impl Happening for Answered<'_> {
     fn emit(self) {
-        let Self { point, kind, reports, roles_left_out, took } = self;
+        let Self { point, kind, reports, roles_left_out, bytes, took } = self;
         let label = point.to_owned();
         counter!("rollcall_answering_queries_total", "point" => label.clone(), "kind" => kind)
             .increment(1);
         counter!("rollcall_answering_reports_total", "point" => label.clone())
             .increment(reports as u64);
+        counter!("rollcall_answering_bytes_total", "point" => label.clone())
+            .increment(bytes as u64);
         counter!("rollcall_answering_roles_left_out_total", "point" => label)
             .increment(roles_left_out as u64);
         histogram!("rollcall_answering_query_seconds", "kind" => kind).record(took);
@@ -203,6 +208,33 @@ impl Happening for QueryRefused<'_> {
         )
         .increment(1);
         debug!(point, reason, detail, "request refused");
+    }
+}
+
+/// An enforcement point asked once more with a cookie in whose place it had been given another: the
+/// answer did not come to it.
+pub(crate) struct AskedAgain<'a> {
+    pub point: &'a str,
+}
+
+impl Happening for AskedAgain<'_> {
+    fn emit(self) {
+        counter!("rollcall_answering_retries_total", "point" => self.point.to_owned()).increment(1);
+        debug!(point = self.point, "enforcement point asks for a batch once more");
+    }
+}
+
+/// An enforcement point wants the PC at an address to be asked who is there. Nothing here can do
+/// that: it is answered with what is known.
+pub(crate) struct ProbeNotMade<'a> {
+    pub point: &'a str,
+}
+
+impl Happening for ProbeNotMade<'_> {
+    fn emit(self) {
+        counter!("rollcall_answering_probes_not_made_total", "point" => self.point.to_owned())
+            .increment(1);
+        debug!(point = self.point, "a probe was asked for, and there is none: told what is known");
     }
 }
 

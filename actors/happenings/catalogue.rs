@@ -380,6 +380,27 @@ const PARTICULAR: &[Row] = &[
         "Reports in those answers",
     ),
     (
+        "rollcall_answering_bytes_total",
+        Counter,
+        Unit::Bytes,
+        &["point"],
+        "Bytes of the bodies of those answers",
+    ),
+    (
+        "rollcall_answering_retries_total",
+        Counter,
+        Unit::Count,
+        &["point"],
+        "Batches that an enforcement point asked for once more, because no answer came to it",
+    ),
+    (
+        "rollcall_answering_probes_not_made_total",
+        Counter,
+        Unit::Count,
+        &["point"],
+        "IP queries with force-probe, which are answered with what is known: PCs are not probed",
+    ),
+    (
         "rollcall_answering_roles_left_out_total",
         Counter,
         Unit::Count,

@@ -13,16 +13,20 @@ mod drift;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use rollcall_identity::{Cursor, Filter, Page, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use self::drift::Suspects;
 pub(crate) use self::drift::{Drift, Outcome};
-use super::keeping::Acknowledged;
+use super::keeping::{Acknowledged, Hears};
 use super::recipient::{Recipient, State};
-use super::speech::{Arrived, Beginning, Mouth, Piece, Place};
+use super::speech::{Arrived, Beginning, Mouth, Mouths, Piece, Place, Turn};
 use super::trouble::Trouble;
+use super::window::{Launch, Number, Refused, Window};
 use crate::clock::Clock;
 use crate::happenings::{
     Happening, NotKept, PushFailed, PushRecovered, ReportRefused, Sent, Synchronises,
@@ -39,7 +43,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Something that somebody wants of a target.
 pub(crate) enum Wish {
     /// Compare what it holds with what it should hold.
-    Check(oneshot::Sender<Drift>),
+    Check(oneshot::Sender<Compared>),
     /// Tell it everything anew.
     Synchronise,
 }
@@ -55,21 +59,27 @@ pub(super) struct Ears {
 /// The way of one target.
 pub(super) struct Course {
     recipient: Arc<Recipient>,
-    mouth: Mouth,
+    mouths: Mouths,
     ears: Ears,
     filter: Arc<Filter>,
     beginning: Beginning,
+    rate: Option<u32>,
     standing: Standing,
-    /// From where to read on.
+    turn: Turn,
+    hears: Hears,
+    /// Up to where the target knows everything.
     cursor: Option<Cursor>,
-    /// Where the target was left.
-    at: Option<Cursor>,
-    /// What is to be told before anything else is read, the first last.
-    pieces: Vec<Piece>,
-    /// Whether there was more behind these pieces.
+    /// From where to read on.
+    read: Option<Cursor>,
+    /// Whether there was more behind what was read last.
     more: bool,
+    /// What is read and not yet known to have arrived.
+    window: Window,
+    on_way: FuturesUnordered<BoxFuture<'static, Result<Landed, Trouble>>>,
     /// Whether the target has said where it is, and has not been told anything since.
     confirmed: bool,
+    /// Whether somebody wishes that it is told everything anew.
+    renew: bool,
     failures: u32,
     /// How many reports were refused one after the other, and none taken between them.
     refusals: u32,
@@ -77,7 +87,19 @@ pub(super) struct Course {
     kept: Option<(Cursor, Instant)>,
     next_check: Instant,
     suspects: Option<Suspects>,
-    asking: Vec<oneshot::Sender<Drift>>,
+    asking: Vec<oneshot::Sender<Compared>>,
+}
+
+/// What comes of a wish to compare: the words of what stands in its way.
+pub(crate) type Compared = Result<Drift, String>;
+
+/// What became of a batch that was on its way.
+struct Landed {
+    mouth: Mouth,
+    launch: Launch,
+    arrived: Result<Arrived, Trouble>,
+    bytes: u64,
+    took: Duration,
 }
 
 /// How many reports in a row may be refused as bad ones. When more are, it is not the reports: a
@@ -85,14 +107,14 @@ pub(super) struct Course {
 const REFUSALS: u32 = 8;
 
 /// How a target stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// It must be asked where it is.
     Unsure,
     /// It must be told everything.
     Anew,
-    /// It is being told everything, in a synchronisation of this name.
-    Synchronising(Arc<str>),
+    /// It is being told everything.
+    Synchronising,
     /// It is told what is new.
     Following,
 }
@@ -117,21 +139,26 @@ enum Woken {
 }
 
 impl Course {
-    pub(super) fn new(recipient: Arc<Recipient>, mouth: Mouth, ears: Ears) -> Self {
+    pub(super) fn new(recipient: Arc<Recipient>, mouths: Mouths, ears: Ears) -> Self {
         let filter = Arc::new(recipient.target.filter());
         let next_check = Clock::instant() + recipient.check_every();
         Self {
             recipient,
-            mouth,
+            mouths,
             ears,
             filter,
             beginning: Beginning::Replaces,
+            rate: None,
             standing: Standing::Unsure,
+            turn: Turn::News(name()),
+            hears: Hears::Admitted,
             cursor: None,
-            at: None,
-            pieces: Vec::new(),
+            read: None,
             more: false,
+            window: Window::new(1, None),
+            on_way: FuturesUnordered::new(),
             confirmed: false,
+            renew: false,
             failures: 0,
             refusals: 0,
             kept: None,
@@ -146,8 +173,8 @@ impl Course {
     /// # Errors
     /// When the thread that speaks is gone; then another actor must take its place.
     pub(super) async fn run(mut self) -> Result<(), Trouble> {
-        self.beginning = self.mouth.ask(|speech| speech.beginning()).await?;
-        let rate = self.mouth.ask(|speech| speech.rate()).await?;
+        self.beginning = self.mouths.ask(|speech| speech.beginning()).await?;
+        self.rate = self.mouths.ask(|speech| speech.rate()).await?;
         loop {
             let mut closing = self.ears.closing.clone();
             let too_late = async move {
@@ -167,7 +194,7 @@ impl Course {
                 }
                 Ok(Pace::On(told)) => {
                     self.recovered();
-                    self.pause(time_of(told, rate)).await
+                    self.pause(time_of(told, self.rate)).await
                 }
                 Err(Trouble::Mute) => return Err(Trouble::Mute),
                 Err(trouble) => {
@@ -178,10 +205,12 @@ impl Course {
             match woken {
                 Woken::Up => {}
                 Woken::Closing => {
+                    // What is on its way may still arrive, and is told once more if it does not.
+                    let _ = tokio::time::timeout(GRACE, self.settle()).await;
                     self.keep_if(self.kept.map(|(cursor, _)| cursor) != self.cursor).await;
                     return Ok(());
                 }
-                Woken::Wished(Wish::Synchronise) => self.anew("requested"),
+                Woken::Wished(Wish::Synchronise) => self.renew = true,
                 Woken::Wished(Wish::Check(answer)) => {
                     self.asking.push(answer);
                     self.next_check = Clock::instant();
@@ -192,88 +221,141 @@ impl Course {
 
     /// One step on the way.
     async fn step(&mut self) -> Result<Pace, Trouble> {
-        match self.standing.clone() {
+        if std::mem::take(&mut self.renew) {
+            self.anew("requested").await?;
+        }
+        match self.standing {
             Standing::Unsure => self.find().await,
             Standing::Anew => self.begin().await.map(|()| Pace::On(0)),
-            Standing::Synchronising(name) => self.go_on(Some(&name)).await,
-            Standing::Following => self.go_on(None).await,
+            Standing::Synchronising | Standing::Following => self.go_on().await,
         }
     }
 
     /// Asks the target where it is. Its word counts, not what is remembered here: it may have been
     /// set back to an older state, or have taken what it could not acknowledge.
     async fn find(&mut self) -> Result<Pace, Trouble> {
-        let place = self.mouth.ask(|speech| speech.place()).await??;
-        let kept = self.recipient.load(&self.mouth).await?;
+        let place = self.mouths.ask(|speech| speech.place()).await??;
+        let kept = self.recipient.load(&mut self.mouths).await?;
         let same_scope = kept.as_ref().is_none_or(|kept| kept.scope == self.recipient.scope());
-        let known = self.cursor.or(kept.map(|kept| kept.cursor));
         match place {
-            Place::At(_) if !same_scope => self.anew("scope"),
+            Place::At(_) if !same_scope => self.anew("scope").await?,
             Place::At(cursor) => {
-                (self.cursor, self.at) = (Some(cursor), Some(cursor));
-                self.standing = Standing::Following;
+                self.follow(Some(cursor)).await?;
                 self.confirmed = true;
             }
-            Place::Nowhere => self.anew("empty"),
+            Place::Nowhere => self.anew("empty").await?,
             Place::Untold => {
-                // A firewall cannot throw anything away: it is told of ends, too.
-                let foreign = Some(Cursor::FOREIGN);
-                self.cursor = if same_scope { known.or(foreign) } else { foreign };
-                self.standing = Standing::Following;
+                self.resume(kept).await?;
                 return Ok(Pace::Unheard);
             }
         }
         Ok(Pace::On(0))
     }
 
-    fn anew(&mut self, reason: &'static str) {
-        self.pieces.clear();
+    /// Goes on where a target was left that cannot say where it is. It cannot throw anything away
+    /// either: it is told of ends, and under another filter of those whom that does not admit.
+    async fn resume(&mut self, kept: Option<Acknowledged>) -> Result<(), Trouble> {
+        match (self.cursor, kept) {
+            (Some(cursor), _) => self.follow(Some(cursor)).await,
+            (None, None) => self.follow(Some(Cursor::FOREIGN)).await,
+            (None, Some(kept)) if kept.scope == self.recipient.scope() => {
+                self.hears = kept.hears;
+                self.follow(Some(kept.cursor)).await
+            }
+            (None, Some(kept)) => {
+                self.hears = Hears::OthersGone;
+                self.follow(Some(kept.cursor.again())).await?;
+                self.synchronises("scope");
+                // Before the first is gone: the filter may be changed back in the middle.
+                self.keep_if(true).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on with what is new from `cursor`, in a turn of its own.
+    async fn follow(&mut self, cursor: Option<Cursor>) -> Result<(), Trouble> {
+        self.standing = Standing::Following;
+        self.turn = Turn::News(name());
+        self.read_from(cursor).await
+    }
+
+    /// Nothing is on its way, and what is told next follows `cursor`.
+    async fn read_from(&mut self, cursor: Option<Cursor>) -> Result<(), Trouble> {
+        let width = self.mouths.ask(|speech| speech.window()).await?;
+        self.window = Window::new(width, cursor);
+        (self.cursor, self.read) = (cursor, cursor);
+        Ok(())
+    }
+
+    async fn anew(&mut self, reason: &'static str) -> Result<(), Trouble> {
+        self.settle().await?;
         self.suspects = None;
         match self.beginning {
             Beginning::Replaces => self.standing = Standing::Anew,
             Beginning::Overwrites => {
-                self.cursor = self.cursor.map(Cursor::again).or(Some(Cursor::FOREIGN));
-                self.standing = Standing::Following;
+                self.follow(self.cursor.map(Cursor::again).or(Some(Cursor::FOREIGN))).await?;
             }
         }
+        self.synchronises(reason);
+        Ok(())
+    }
+
+    fn synchronises(&self, reason: &'static str) {
         self.recipient.synchronises();
         Synchronises { target: self.recipient.name(), reason }.emit();
     }
 
     async fn begin(&mut self) -> Result<(), Trouble> {
-        let name: Arc<str> = Uuid::new_v4().to_string().into();
-        let own = Arc::clone(&name);
-        self.mouth.ask(move |speech| speech.begin(&own)).await??;
-        (self.cursor, self.at) = (None, None);
-        self.standing = Standing::Synchronising(name);
+        let own = name();
+        self.turn = Turn::Synchronisation(Arc::clone(&own));
+        self.mouths.ask(move |speech| speech.begin(&own)).await??;
+        self.read_from(None).await?;
+        self.standing = Standing::Synchronising;
         Ok(())
     }
 
     /// Reads what is next, tells it, and ends the synchronisation where that was the last.
-    async fn go_on(&mut self, synchronisation: Option<&Arc<str>>) -> Result<Pace, Trouble> {
-        if self.pieces.is_empty() {
+    async fn go_on(&mut self) -> Result<Pace, Trouble> {
+        if self.window.is_empty() {
             // What comes while this is read and told wakes the rest after it.
             self.ears.newest.mark_unchanged();
-            let page = self.read(self.cursor, self.recipient.page()).await?;
-            if page.resync && self.beginning == Beginning::Replaces && self.cursor.is_some() {
-                self.anew("too_long_away");
+            self.more = true;
+        }
+        loop {
+            // The next page is read while these are told.
+            self.launch()?;
+            if !self.more || !self.window.has_room() {
+                break;
+            }
+            let page = self.read(self.read, self.recipient.page()).await?;
+            if page.resync && self.beginning == Beginning::Replaces && self.read.is_some() {
+                self.anew("too_long_away").await?;
                 return Ok(Pace::On(0));
             }
-            self.more = page.more;
-            self.cut(page);
+            (self.more, self.read) = (page.more, Some(page.next));
+            if !page.changes.is_empty() {
+                self.window.push(page.changes.into(), page.next);
+            }
         }
-        let told = self.tell(synchronisation).await?;
-        if self.more {
+        let told = self.tell().await?;
+        if self.on_way.is_empty() {
+            self.keep_now_and_then().await;
+        }
+        if self.more || !self.window.is_empty() {
             return Ok(Pace::On(told));
         }
-        if let (Some(name), Some(cursor)) = (synchronisation, self.cursor) {
-            let own = Arc::clone(name);
-            self.mouth.ask(move |speech| speech.end(&own, &cursor)).await??;
-            self.at = Some(cursor);
-            self.standing = Standing::Following;
+        if let (Turn::Synchronisation(own), Some(cursor)) = (self.turn.clone(), self.cursor) {
+            self.mouths.ask(move |speech| speech.end(&own, &cursor)).await??;
+            self.follow(Some(cursor)).await?;
             self.kept = None;
+            self.keep_now_and_then().await;
         }
-        self.keep_now_and_then().await;
+        if self.hears == Hears::OthersGone {
+            self.hears = Hears::Admitted;
+            self.kept = None;
+            self.keep_now_and_then().await;
+        }
         self.recipient.rests(self.cursor);
         if told == 0 && Clock::instant() >= self.next_check {
             self.check().await?;
@@ -283,79 +365,131 @@ impl Course {
     }
 
     async fn read(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page, Trouble> {
-        let read = Read { cursor, since: None, filter: Arc::clone(&self.filter), limit };
-        Ok(self.ears.query.send(read).await?)
-    }
-
-    fn cut(&mut self, page: Page) {
-        match page.changes.is_empty() {
-            true => self.cursor = Some(page.next),
-            false => self.pieces.push(Piece {
-                changes: page.changes.into(),
-                after: None,
-                next: page.next,
-                synchronisation: None,
-            }),
+        let filter = match self.hears {
+            Hears::Admitted => Arc::clone(&self.filter),
+            Hears::OthersGone => Arc::default(),
+        };
+        let mut page = self.ears.query.send(Read { cursor, since: None, filter, limit }).await?;
+        if self.hears == Hears::OthersGone {
+            let now = self.recipient.now();
+            page.changes.iter_mut().for_each(|change| self.filter.conceal(change, now));
         }
+        Ok(page)
     }
 
-    /// Tells the pieces, halving those that the target cannot take as a whole. Returns how many
-    /// reports were told.
-    async fn tell(&mut self, synchronisation: Option<&Arc<str>>) -> Result<usize, Trouble> {
+    /// Tells what is in the window, until something else may be read or, at a rate, something else
+    /// be told. Returns how many reports were told.
+    async fn tell(&mut self) -> Result<usize, Trouble> {
         let mut told = 0;
-        while let Some(piece) = self.pieces.last() {
-            let (changes, next) = (Arc::clone(&piece.changes), piece.next);
-            let piece = Piece {
-                changes: Arc::clone(&changes),
-                after: self.at,
-                next,
-                synchronisation: synchronisation.cloned(),
-            };
-            let began = Clock::instant();
-            let (arrived, bytes) =
-                self.mouth.ask(move |speech| (speech.tell(&piece), speech.take_sent())).await?;
-            let (target, took) = (self.recipient.name(), began.elapsed());
-            Sent { target, bytes, took }.emit();
-            self.recipient.sent(bytes);
-            match arrived {
-                Ok(arrived) => {
-                    self.arrived(&arrived);
-                    self.refusals = 0;
-                    (self.at, self.cursor) = (Some(next), Some(next));
-                    self.confirmed = false;
-                    told += changes.len();
-                    self.pieces.pop();
+        while let Some(landed) = self.on_way.next().await {
+            match self.land(landed?) {
+                Ok(reports) => told += reports,
+                Err(trouble) => {
+                    self.settle().await?;
+                    return Err(trouble);
                 }
-                Err(Trouble::Indigestible { .. }) if changes.len() > 1 => self.halve(),
-                Err(trouble @ Trouble::Indigestible { .. }) => {
-                    self.refusals += 1;
-                    if self.refusals > REFUSALS {
-                        // One more is given up with each attempt, in case they are bad after all.
-                        self.refusals = REFUSALS - 1;
-                        return Err(trouble);
-                    }
-                    let refused = vec![(Some(changes[0].address), trouble.to_string())];
-                    self.arrived(&Arrived { refused, ..Arrived::default() });
-                    self.cursor = Some(next);
-                    told += 1;
-                    self.pieces.pop();
-                }
-                Err(trouble) => return Err(trouble),
             }
+            let read_on = self.more && self.window.has_room();
+            if told > 0 && (read_on || self.rate.is_some()) {
+                break;
+            }
+            self.launch()?;
+        }
+        if self.window.is_empty() {
+            self.cursor = self.read;
         }
         Ok(told)
     }
 
-    fn halve(&mut self) {
-        let Some(whole) = self.pieces.pop() else { return };
-        let (first, second) = whole.changes.split_at(whole.changes.len() / 2);
-        let mut between = whole.next;
-        if let Some(last) = first.last() {
-            between.revision = last.revision;
+    /// Sends whatever may go on its way.
+    fn launch(&mut self) -> Result<(), Trouble> {
+        while let Some(launch) = self.window.launch() {
+            let mouth = self.mouths.take()?;
+            let piece = Piece {
+                changes: Arc::clone(&launch.changes),
+                after: launch.after,
+                next: launch.next,
+                turn: self.turn.clone(),
+            };
+            let began = Clock::instant();
+            self.on_way.push(Box::pin(async move {
+                let (arrived, bytes) =
+                    mouth.ask(move |speech| (speech.tell(&piece), speech.take_sent())).await?;
+                Ok(Landed { mouth, launch, arrived, bytes, took: began.elapsed() })
+            }));
         }
-        let first = Piece { changes: first.into(), next: between, ..whole.clone() };
-        let second = Piece { changes: second.into(), ..whole.clone() };
-        self.pieces.extend([second, first]);
+        Ok(())
+    }
+
+    /// Takes note of what became of a batch. Returns how many reports were told with it.
+    fn land(&mut self, landed: Landed) -> Result<usize, Trouble> {
+        let Landed { mouth, launch: Launch { number, changes, .. }, arrived, bytes, took } = landed;
+        self.mouths.give(mouth);
+        Sent { target: self.recipient.name(), bytes, took }.emit();
+        self.recipient.sent(bytes);
+        match (arrived, &*changes) {
+            (Ok(arrived), _) => {
+                self.arrived(&arrived);
+                self.confirmed = false;
+                if !changes.is_empty() {
+                    self.refusals = 0;
+                }
+                self.arrived_at(number);
+                Ok(changes.len())
+            }
+            (Err(Trouble::Indigestible { .. }), [_, _, ..]) => {
+                self.window.halve(number);
+                Ok(0)
+            }
+            (Err(trouble @ Trouble::Indigestible { .. }), [change]) => {
+                let refused = Refused { address: change.address, reason: trouble.to_string() };
+                self.refuse(number, refused, trouble)
+            }
+            (Err(trouble), _) => {
+                self.window.failed(number);
+                Err(trouble)
+            }
+        }
+    }
+
+    /// A report is refused that was alone: as a bad one, or for what is wrong with the target.
+    fn refuse(
+        &mut self,
+        number: Number,
+        refused: Refused,
+        trouble: Trouble,
+    ) -> Result<usize, Trouble> {
+        self.refusals += 1;
+        if self.refusals > REFUSALS {
+            // One more is given up with each attempt, in case they are bad after all.
+            self.refusals = REFUSALS - 1;
+            self.window.failed(number);
+            return Err(trouble);
+        }
+        self.window.leave_out(number, refused);
+        if self.beginning == Beginning::Overwrites {
+            // It has no place that would have to go on.
+            self.arrived_at(number);
+        }
+        Ok(1)
+    }
+
+    /// The target has said yes to a batch: it knows more, if it knew everything before.
+    fn arrived_at(&mut self, number: Number) {
+        if let Some(Refused { address, reason }) = self.window.arrived(number) {
+            let refused = vec![(Some(address), reason)];
+            self.arrived(&Arrived { refused, ..Arrived::default() });
+        }
+        self.cursor = self.window.at();
+    }
+
+    /// Waits for whatever is on its way, each for no longer than a request may take. Nobody is told
+    /// anything more by what becomes of it: the failure before counts.
+    async fn settle(&mut self) -> Result<(), Trouble> {
+        while let Some(landed) = self.on_way.next().await {
+            let _ = self.land(landed?);
+        }
+        Ok(())
     }
 
     fn arrived(&self, arrived: &Arrived) {
@@ -369,17 +503,18 @@ impl Course {
     fn failed(&mut self, trouble: &Trouble) -> Duration {
         self.failures = self.failures.saturating_add(1);
         self.suspects = None;
-        self.standing = match (trouble, &self.standing) {
+        self.standing = match (trouble, self.standing) {
             // It has just said where it is, and does not go on from there.
             (Trouble::Elsewhere(_), _) if self.confirmed => Standing::Anew,
-            (Trouble::Elsewhere(_), Standing::Synchronising(_)) => Standing::Anew,
+            (Trouble::Elsewhere(_), Standing::Synchronising) => Standing::Anew,
             // What it was told last may have arrived; it is told the very same again.
-            (_, Standing::Synchronising(_) | Standing::Anew) => self.standing.clone(),
+            (_, Standing::Synchronising | Standing::Anew) => self.standing,
             _ => Standing::Unsure,
         };
         self.confirmed = false;
-        if !matches!(self.standing, Standing::Synchronising(_)) {
-            self.pieces.clear();
+        for asking in self.asking.drain(..) {
+            // Whoever asked may have gone.
+            let _ = asking.send(Err(trouble.to_string()));
         }
         let pause = self.recipient.pause(self.failures).max(trouble.patience());
         self.recipient.failed(trouble, pause);
@@ -394,7 +529,7 @@ impl Course {
             self.failures = 0;
         }
         let state = match self.standing {
-            Standing::Synchronising(_) | Standing::Anew => State::Synchronising,
+            Standing::Synchronising | Standing::Anew => State::Synchronising,
             Standing::Unsure | Standing::Following => State::Following,
         };
         self.recipient.is(state, self.cursor);
@@ -408,15 +543,16 @@ impl Course {
         self.keep_if(due).await;
     }
 
-    /// Keeps it, unless the target is in the middle of a synchronisation. What cannot be kept is
+    /// Keeps it, unless the target is in the middle of being told everything. What cannot be kept is
     /// told again after a restart: nothing is lost.
     async fn keep_if(&mut self, due: bool) {
-        let (Standing::Following, Some(cursor), true) = (&self.standing, self.cursor, due) else {
+        let (Standing::Following, Some(cursor), true) = (self.standing, self.cursor, due) else {
             return;
         };
         self.kept = Some((cursor, Clock::instant()));
-        let acknowledged = Acknowledged { cursor, scope: self.recipient.scope().to_owned() };
-        if let Err(why) = self.recipient.keep(&self.mouth, acknowledged).await {
+        let scope = self.recipient.scope().to_owned();
+        let acknowledged = Acknowledged { cursor, scope, hears: self.hears };
+        if let Err(why) = self.recipient.keep(&mut self.mouths, acknowledged).await {
             NotKept { target: self.recipient.name(), why: &why.to_string() }.emit();
         }
     }
@@ -452,6 +588,11 @@ impl Course {
             () = over => Woken::Up,
         }
     }
+}
+
+/// The name of a turn, that no other had.
+fn name() -> Arc<str> {
+    Uuid::new_v4().to_string().into()
 }
 
 /// How long so many reports take at a rate a second.

@@ -16,6 +16,21 @@ pub(crate) struct Acknowledged {
     pub(crate) cursor: Cursor,
     /// What it was told of: with another filter it holds too much or too little.
     pub(crate) scope: String,
+    /// What it was being told.
+    #[serde(default)]
+    pub(crate) hears: Hears,
+}
+
+/// What a target that cannot throw anything away is told under its filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Hears {
+    /// What the filter admits.
+    #[default]
+    Admitted,
+    /// That, and of everybody else that nobody is there, until everything was told: it may have
+    /// been told of them under another filter.
+    OthersGone,
 }
 
 /// Where that is kept.
@@ -87,7 +102,8 @@ mod tests {
     use super::*;
 
     fn at(revision: u64) -> Acknowledged {
-        Acknowledged { cursor: Cursor::new(5, Revision(revision)), scope: "all".to_owned() }
+        let (cursor, scope) = (Cursor::new(5, Revision(revision)), "all".to_owned());
+        Acknowledged { cursor, scope, hears: Hears::OthersGone }
     }
 
     #[test]

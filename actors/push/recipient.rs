@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::course::Drift;
 use super::keeping::{Acknowledged, Keeping};
-use super::speech::{Arrived, Floor, Mouth};
+use super::speech::{self, Arrived, Floor, Mouths};
 use super::trouble::Trouble;
 use crate::clock::Clock;
 use crate::happenings::{Arriving, Happening, Pushing};
@@ -130,7 +130,7 @@ impl Recipient {
         });
         Pushing { target: target.name.as_str() }.emit();
         let scope = scope(&target);
-        Self { target, floor: Floor::default(), scope, keeping, newest, clock, counts }
+        Self { target, floor: speech::floor(), scope, keeping, newest, clock, counts }
     }
 
     /// The same, after another one of its name: it speaks only when that has finished.
@@ -177,21 +177,26 @@ impl Recipient {
     }
 
     /// What was kept of it. What cannot be read counts as nothing: it is told everything then.
-    pub(super) async fn load(&self, mouth: &Mouth) -> Result<Option<Acknowledged>, Trouble> {
+    pub(super) async fn load(&self, mouths: &mut Mouths) -> Result<Option<Acknowledged>, Trouble> {
         let keeping = Arc::clone(&self.keeping);
-        let loaded: io::Result<_> = mouth.ask(move |_| keeping.load()).await?;
+        let loaded: io::Result<_> = mouths.ask(move |_| keeping.load()).await?;
         loaded.map_err(|why| Trouble::Unprepared(format!("its position cannot be read: {why}")))
     }
 
     /// Keeps what it has acknowledged.
     pub(super) async fn keep(
         &self,
-        mouth: &Mouth,
+        mouths: &mut Mouths,
         acknowledged: Acknowledged,
     ) -> Result<(), Trouble> {
         let keeping = Arc::clone(&self.keeping);
-        let kept: io::Result<()> = mouth.ask(move |_| keeping.keep(&acknowledged)).await?;
+        let kept: io::Result<()> = mouths.ask(move |_| keeping.keep(&acknowledged)).await?;
         kept.map_err(|why| Trouble::Unprepared(format!("its position cannot be kept: {why}")))
+    }
+
+    /// What time it is.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(super) fn is(&self, state: State, cursor: Option<Cursor>) {
@@ -364,7 +369,7 @@ mod tests {
         let edge = |compression, check| {
             let (credentials, onboarding) = ("credentials".into(), None);
             let check = Duration::from_secs(check);
-            let edge = SecureEdge { credentials, onboarding, compression, check };
+            let edge = SecureEdge { credentials, onboarding, compression, in_flight: 4, check };
             scope(&target(Manner::SecureEdge(edge)))
         };
         let gzip = edge(rollcall_config::Compression::Gzip, 1);

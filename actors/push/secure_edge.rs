@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::http::{Answer, Http, Post};
 use super::keeping::replace;
-use super::speech::{Arrived, Beginning, Piece, Place, Speech};
+use super::speech::{Arrived, Beginning, Piece, Place, Speech, Turn};
 use super::trouble::Trouble;
 use crate::clock::Clock;
 
@@ -33,18 +34,24 @@ pub(super) struct SecureEdge {
     name: String,
     settings: config::SecureEdge,
     http: Http,
-    token: Option<Bearer>,
+    purse: Purse,
+    /// How many batches it said last that it takes at once.
+    window: usize,
 }
 
+/// The token that all who speak to one target share: some services take back the one they gave
+/// before. It is locked while one is bought.
+pub(super) type Purse = Arc<Mutex<Option<Bearer>>>;
+
 /// A token in use.
-struct Bearer {
+pub(super) struct Bearer {
     header: Zeroizing<String>,
     until: Option<Instant>,
 }
 
 impl SecureEdge {
-    pub(super) fn new(name: &str, settings: config::SecureEdge, http: Http) -> Self {
-        Self { name: name.to_owned(), settings, http, token: None }
+    pub(super) fn new(name: &str, settings: config::SecureEdge, http: Http, purse: Purse) -> Self {
+        Self { name: name.to_owned(), settings, http, purse, window: 1 }
     }
 
     /// The credentials: those that are kept, or those that the onboarding token is exchanged for.
@@ -90,8 +97,9 @@ impl SecureEdge {
 
     /// Buys a token, unless one is there that is still good.
     fn authorise(&mut self) -> Result<Zeroizing<String>, Trouble> {
-        let now = Clock::instant();
-        if let Some(token) = &self.token
+        let (now, purse) = (Clock::instant(), Arc::clone(&self.purse));
+        let mut purse = locked(&purse);
+        if let Some(token) = &*purse
             && token.until.is_none_or(|until| now < until)
         {
             return Ok(token.header.clone());
@@ -113,7 +121,7 @@ impl SecureEdge {
             let life = Duration::from_secs(seconds);
             now.checked_add(life.saturating_sub(EARLY.min(life / 2)))
         });
-        self.token = Some(Bearer { header: header.clone(), until });
+        *purse = Some(Bearer { header: header.clone(), until });
         Ok(header)
     }
 
@@ -127,9 +135,16 @@ impl SecureEdge {
         if answer.status != 401 {
             return Ok(answer);
         }
-        self.token = None;
+        // Another may have bought a new one meanwhile.
+        locked(&self.purse).take_if(|held| held.header == token);
         let token = self.authorise()?;
         ask(&mut self.http, &[("Authorization", &token)])
+    }
+
+    /// Takes note of how many batches it takes at once: no more than the administrator allows.
+    fn take_window(&mut self, place: &wire::Place) {
+        let theirs = usize::try_from(place.window.unwrap_or(1)).unwrap_or(usize::MAX);
+        self.window = theirs.min(self.settings.in_flight).max(1);
     }
 
     fn post(&mut self, path: &str, shape: &impl Serialize) -> Result<Vec<u8>, Trouble> {
@@ -137,6 +152,10 @@ impl SecureEdge {
         let post = Post { path, content_type: "application/json", body: &body, compression };
         self.with_token(|http, headers| http.post(&post, headers))?.success()
     }
+}
+
+fn locked(purse: &Mutex<Option<Bearer>>) -> MutexGuard<'_, Option<Bearer>> {
+    purse.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn json(shape: &impl Serialize) -> Vec<u8> {
@@ -151,6 +170,7 @@ impl Speech for SecureEdge {
     fn place(&mut self) -> Result<Place, Trouble> {
         let answer = self.with_token(|http, headers| http.get(path::POSITION, headers))?;
         let place: wire::Place = read(&answer.success()?)?;
+        self.take_window(&place);
         let cursor = place.position.and_then(|position| position.parse().ok());
         Ok(cursor.map_or(Place::Nowhere, Place::At))
     }
@@ -158,6 +178,7 @@ impl Speech for SecureEdge {
     fn begin(&mut self, synchronisation: &str) -> Result<(), Trouble> {
         let answer = self.post(path::SYNCHRONISE, &Begin { synchronisation })?;
         let place: wire::Place = read(&answer)?;
+        self.take_window(&place);
         match place.position {
             None => Ok(()),
             Some(_) => Err(Trouble::Garbled(BadAnswer::Position)),
@@ -165,10 +186,11 @@ impl Speech for SecureEdge {
     }
 
     fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble> {
-        let mut batch = Batch::new(&piece.changes, piece.after.as_ref(), &piece.next);
-        if let Some(synchronisation) = &piece.synchronisation {
-            batch = batch.within(synchronisation);
-        }
+        let places = (piece.after.as_ref(), &piece.next);
+        let batch = match &piece.turn {
+            Turn::News(turn) => Batch::new(&piece.changes, turn, places),
+            Turn::Synchronisation(turn) => Batch::new(&piece.changes, turn, places).synchronising(),
+        };
         let answer = self.post(path::REPORTS, &batch)?;
         let taken = Taken::read(&answer, batch.tally(), &piece.next.to_string())?;
         let about = |refused: wire::Refused| {
@@ -200,6 +222,10 @@ impl Speech for SecureEdge {
 
     fn rate(&self) -> Option<u32> {
         None
+    }
+
+    fn window(&self) -> usize {
+        self.window
     }
 
     fn take_sent(&mut self) -> u64 {

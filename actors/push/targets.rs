@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::{Drift, Push, Recipient, TargetStatus, Wish};
+use super::recipient::State;
+use super::{Compared, Push, Recipient, TargetStatus, Wish};
 use crate::happenings::{Happening, PushLagging};
 use crate::mailbox::{Gone, Mailbox};
 
@@ -59,8 +60,9 @@ impl Targets {
         Some(desk.send(Wish::Synchronise).await)
     }
 
-    /// Compares what one holds with what it should hold; `None` when there is none of this name.
-    pub(crate) async fn check(&self, name: &str) -> Option<Result<Drift, Gone>> {
+    /// Compares what one holds with what it should hold; `None` when there is none of this name. A
+    /// target that cannot be asked now says why.
+    pub(crate) async fn check(&self, name: &str) -> Option<Result<Compared, Gone>> {
         let desk = self.desk(name)?;
         let (answer, answered) = oneshot::channel();
         let sent = desk.send(Wish::Check(answer)).await;
@@ -68,6 +70,12 @@ impl Targets {
             Ok(()) => answered.await.map_err(|_| Gone("push")),
             Err(gone) => Err(gone),
         })
+    }
+
+    /// What went wrong with one last, in plain words, unless it has taken something since.
+    pub(crate) fn trouble(&self, name: &str) -> Option<String> {
+        let status = self.0.load().get(name)?.recipient.status();
+        status.last_error.filter(|_| status.state == State::Retrying)
     }
 
     fn desk(&self, name: &str) -> Option<Mailbox<Push>> {

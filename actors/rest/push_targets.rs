@@ -52,9 +52,23 @@ pub(super) async fn synchronise(
          content_type = "application/problem+json")))]
 pub(super) async fn check(rest: Data<Rest>, name: Path<String>) -> Result<Json<Drift>, Problem> {
     let asked = tokio::time::timeout(super::CHECK, rest.targets.check(&name)).await;
-    let late = "it does not answer, or does not come to rest; its state is in /api/v1/push-targets";
-    let checked = asked.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, late))?;
-    Ok(Json(checked.ok_or_else(|| unknown(&name))??))
+    let checked = asked.map_err(|_| late(&rest, &name))?.ok_or_else(|| unknown(&name))??;
+    let drift = checked.map_err(|why| not_now(format!("it cannot be compared now: it {why}")))?;
+    Ok(Json(drift))
+}
+
+/// It goes on being compared; what is in its way, when that is known.
+fn late(rest: &Rest, name: &str) -> Problem {
+    let (limit, found) =
+        (super::CHECK.as_secs(), "what is found will stand in /api/v1/push-targets");
+    match rest.targets.trouble(name) {
+        Some(why) => not_now(format!("it cannot be compared now: it {why}")),
+        None => not_now(format!("it was not compared within {limit} s; {found}")),
+    }
+}
+
+fn not_now(detail: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
 fn unknown(name: &str) -> Problem {

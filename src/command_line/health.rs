@@ -23,11 +23,13 @@ const PRODUCERS: [Column; 8] = [
     ("last activity", |it| text(&it["last_activity"])),
 ];
 
-const POINTS: [Column; 10] = [
+const POINTS: [Column; 12] = [
     ("name", |it| text(&it["name"])),
     ("role", |it| text(&it["role"])),
     ("queries", |it| text(&it["queries"])),
     ("reports", |it| text(&it["reports"])),
+    ("bytes", |it| text(&it["bytes"])),
+    ("retries", |it| text(&it["retries"])),
     ("errors", |it| text(&it["errors"])),
     ("pushed", |it| text(&it["pushed"])),
     ("behind", |it| text(&it["lag_changes"])),
@@ -42,9 +44,7 @@ const TARGETS: [Column; 9] = [
     ("state", |it| text(&it["state"])),
     ("acknowledged", |it| text(&it["revision"])),
     ("behind", |it| text(&it["lag_changes"])),
-    ("for seconds", |it| {
-        it["lag_seconds"].as_f64().map_or("-".to_owned(), |it| format!("{it:.0}"))
-    }),
+    ("for seconds", |it| seconds(&it["lag_seconds"])),
     ("reports", |it| text(&it["reports"])),
     ("bytes", |it| text(&it["bytes"])),
     ("retries", |it| text(&it["retries"])),
@@ -98,15 +98,20 @@ fn log_of(log: &Value) -> Option<String> {
     Some(said.join("; "))
 }
 
-/// Prints who may ask or push, and how far each of them is.
+/// Prints who may ask or push, and how far each of them is; below, what was refused last.
 pub(super) fn points(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
-    listed(server, "/api/v1/enforcement-points", &POINTS, output).map(drop)
+    let points = listed(server, "/api/v1/enforcement-points", &POINTS, output)?;
+    dated_errors(&points, output)
 }
 
 /// Prints who is told without asking, and how far each of them is; below, what stood in the way.
 pub(super) fn targets(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
     let targets = listed(server, "/api/v1/push-targets", &TARGETS, output)?;
-    targets.iter().try_for_each(|one| match one["last_error"].as_str() {
+    dated_errors(&targets, output)
+}
+
+fn dated_errors(all: &[Value], output: &mut Output<'_>) -> Result<(), Failed> {
+    all.iter().try_for_each(|one| match one["last_error"].as_str() {
         Some(error) => {
             let (name, at) = (word(&one["name"]), word(&one["last_error_at"]));
             output.line(format_args!("{name}: last error, {at}: {error}"))
@@ -268,7 +273,7 @@ mod tests {
         let point = |name: &str, queries, lag| json!({"name": name, "queries": queries, "lag_changes": lag});
         let points =
             [point("fw", json!(12), json!(0)), point("branch-firewall", json!(7), json!(null))];
-        let columns: [Column; 3] = [POINTS[0], POINTS[2], POINTS[6]];
+        let columns: [Column; 3] = [POINTS[0], POINTS[2], POINTS[8]];
         assert_eq!(
             table(&points, &columns),
             "name             queries  behind\n\

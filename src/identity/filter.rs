@@ -1,8 +1,10 @@
 //! Which sessions an enforcement point wants to hear of: by domain and by network.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 
-use crate::{Address, Glob, Name, Session};
+use crate::{Address, Cause, Change, Effect, Glob, Name, Session, Timestamp};
 
 /// What a consumer is told of. The default is everything.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +43,21 @@ impl Filter {
         (self.include.is_empty() || self.include.iter().any(|network| network.contains(&ip)))
             && !self.exclude.iter().any(|network| network.contains(&ip))
             && self.and.as_ref().is_none_or(|and| and.admits_address(address))
+    }
+
+    /// Makes of a change what a consumer may hear that keeps what another filter once let it have:
+    /// a logout without a name, at `now`, of whoever is not admitted.
+    pub fn conceal(&self, change: &mut Change, now: Timestamp) {
+        let admitted = |session: &Arc<Session>| self.admits(session);
+        let came = change.after.is_some();
+        change.after = change.after.take().filter(admitted);
+        change.before = change.before.take().filter(admitted);
+        if came && change.after.is_none() {
+            change.effect = Effect::Ended;
+            // The time of a login that is not told may be before the one that the firewall holds,
+            // and a logout from before its login is nothing that a firewall has to heed.
+            change.cause = Cause { at: now, ..change.cause.clone() };
+        }
     }
 
     /// Whether users of this domain are told of; `None` is a domain that is not known.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -11,7 +12,9 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::authority::Pair;
 
@@ -73,13 +76,34 @@ impl Https {
         pair: &Pair,
         handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
     ) -> Self {
+        Self::serve(pair, WebPkiClientVerifier::no_client_auth(), handler)
+    }
+
+    /// The same, for clients only that show a certificate which `authority` signed.
+    pub(crate) fn start_for_known(
+        pair: &Pair,
+        authority: &Path,
+        handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(authority).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        Self::serve(pair, verifier.build().unwrap(), handler)
+    }
+
+    fn serve(
+        pair: &Pair,
+        clients: Arc<dyn ClientCertVerifier>,
+        handler: impl Fn(&Request) -> Response + Send + Sync + 'static,
+    ) -> Self {
         let chain = CertificateDer::pem_file_iter(&pair.certificate).unwrap();
         let key = PrivateKeyDer::from_pem_file(&pair.key).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(chain.map(Result::unwrap).collect(), key)
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

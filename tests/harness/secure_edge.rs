@@ -2,15 +2,15 @@
 //! and nothing that was told otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Authority;
 use super::https::{Fault, Https, Request, Response};
+use super::{Authority, PATIENCE};
 
 /// What its console shows to an administrator, and what it is exchanged for. Nothing of Rollcall's
 /// may ever show either.
@@ -21,7 +21,10 @@ pub(crate) const CLIENT_SECRET: &str = "canary-client-secret-93ab";
 pub(crate) struct SecureEdge {
     server: Https,
     edge: Arc<Mutex<Edge>>,
+    gate: Arc<Gate>,
 }
+
+type Gate = (Mutex<Gathering>, Condvar);
 
 /// Who is at an address: the user, and the groups that the batch gave that user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,19 +54,57 @@ pub(crate) struct Edge {
     pub(crate) batches: Vec<Vec<(String, Option<String>)>>,
     pub(crate) synchronised: usize,
     pub(crate) duplicates: u64,
+    /// How many batches it takes at once; it says none when it is not set.
+    pub(crate) window: Option<usize>,
+    /// Which spans it has taken of the current turn beyond `reached`, and the place after each.
+    turn: Option<String>,
+    reached: u64,
+    ahead: BTreeMap<(u64, u64), Option<String>>,
+    /// How often a batch came before the one that it follows.
+    pub(crate) early: usize,
+}
+
+/// Batches that are held until so many of them are there; then the last of them goes first.
+#[derive(Default)]
+struct Gathering {
+    wanted: usize,
+    /// By the revision that they begin after.
+    waiting: BTreeSet<u64>,
 }
 
 impl SecureEdge {
     /// One whose certificate `authority` signs.
     pub(crate) fn start(authority: &Authority) -> Self {
-        let edge: Arc<Mutex<Edge>> = Arc::default();
-        let own = Arc::clone(&edge);
-        let server = Https::start(&authority.named("edge"), move |request| {
+        Self::served(|handler| Https::start(&authority.named("edge"), handler))
+    }
+
+    /// The same, for clients only that show a certificate which `authority` signed.
+    pub(crate) fn start_for_known(authority: &Authority) -> Self {
+        let ca = authority.certificate();
+        Self::served(|handler| Https::start_for_known(&authority.named("edge"), &ca, handler))
+    }
+
+    fn served(
+        serve: impl FnOnce(Box<dyn Fn(&Request) -> Response + Send + Sync>) -> Https,
+    ) -> Self {
+        let (edge, gate): (Arc<Mutex<Edge>>, Arc<Gate>) = Default::default();
+        let (own, gathering) = (Arc::clone(&edge), Arc::clone(&gate));
+        let server = serve(Box::new(move |request| {
+            let place = (request.path == "/v1/reports").then(|| gathered(&gathering, request));
             let mut edge = own.lock().unwrap_or_else(PoisonError::into_inner);
             let (status, body) = edge.answer(request).unwrap_or_else(|refused| refused);
+            if let Some(place) = place {
+                leave(&gathering, place);
+            }
             Response { status, body: body.to_string() }
-        });
-        Self { server, edge }
+        }));
+        Self { server, edge, gate }
+    }
+
+    /// Answers none of the next `count` batches before all of them are there, the last one first.
+    pub(crate) fn gather(&self, count: usize) {
+        let mut gathering = self.gate.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *gathering = Gathering { wanted: count, waiting: BTreeSet::new() };
     }
 
     /// The section of the configuration that makes Rollcall push to it.
@@ -111,6 +152,30 @@ impl SecureEdge {
     }
 }
 
+/// Waits until a batch that is gathered may go.
+fn gathered((gathering, changed): &Gate, request: &Request) -> u64 {
+    let place = read(request)["from"].as_u64().expect("a revision");
+    let mut now = gathering.lock().unwrap_or_else(PoisonError::into_inner);
+    if now.waiting.len() < now.wanted {
+        now.waiting.insert(place);
+        changed.notify_all();
+        let few = |now: &mut Gathering| now.waiting.len() < now.wanted;
+        let waited = changed.wait_timeout_while(now, PATIENCE, few);
+        let (all, late) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!late.timed_out(), "only {:?} came at once", all.waiting);
+        now = all;
+        now.wanted = 0;
+        let not_last = |now: &mut Gathering| now.waiting.last() != Some(&place);
+        drop(changed.wait_while(now, not_last).unwrap_or_else(PoisonError::into_inner));
+    }
+    place
+}
+
+fn leave((gathering, changed): &Gate, place: u64) {
+    gathering.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&place);
+    changed.notify_all();
+}
+
 type Answered = Result<(u16, Value), (u16, Value)>;
 
 fn refuse<T>(status: u16, detail: &str) -> Result<T, (u16, Value)> {
@@ -130,7 +195,7 @@ impl Edge {
             return refuse(401, "no such token");
         }
         match route {
-            ("GET", "/v1/position") => Ok((200, json!({"position": self.position}))),
+            ("GET", "/v1/position") => Ok((200, self.place())),
             ("POST", "/v1/synchronisations") => self.begin(&read(request)),
             ("POST", "/v1/reports") => self.take(&read(request)),
             ("POST", "/v1/synchronisations/end") => self.end(&read(request)),
@@ -165,15 +230,78 @@ impl Edge {
 
     fn begin(&mut self, asked: &Value) -> Answered {
         let name = text(asked, "synchronisation").expect("a name");
+        self.turn = Some(name.clone());
+        (self.reached, self.ahead) = (0, BTreeMap::new());
         self.synchronisation = Some((name, None, BTreeMap::new()));
         self.position = None;
-        Ok((200, json!({"position": null})))
+        Ok((200, self.place()))
+    }
+
+    fn place(&self) -> Value {
+        let mut place = json!({"position": self.position});
+        if let Some(window) = self.window {
+            place["window"] = json!(window);
+        }
+        place
+    }
+
+    /// Whether a batch that is in its place is news, and `None` when it is in none.
+    fn admits(&mut self, batch: &Value) -> Option<bool> {
+        let (after, next) = (text(batch, "after"), text(batch, "next"));
+        let place = match &self.synchronisation {
+            Some((_, place, _)) => place.clone(),
+            None => self.position.clone(),
+        };
+        let Some(window) = self.window else {
+            return (place == after || place == next).then_some(true);
+        };
+        let (turn, number) = (text(batch, "turn"), |key| batch[key].as_u64().expect("a revision"));
+        let span @ (from, to) = (number("from"), number("to"));
+        if turn != self.turn {
+            if place != after || self.synchronisation.is_some() {
+                return None;
+            }
+            (self.turn, self.reached, self.ahead) = (turn, from, BTreeMap::new());
+        }
+        if to <= self.reached || self.ahead.contains_key(&span) {
+            return Some(false);
+        }
+        let overlaps = self.ahead.keys().any(|(begin, end)| from < *end && *begin < to);
+        let early = from > self.reached;
+        if from < self.reached || overlaps || early && self.ahead.len() + 1 >= window {
+            return None;
+        }
+        self.early += usize::from(early);
+        Some(true)
+    }
+
+    /// The place after a batch that was taken.
+    fn moves(&mut self, batch: &Value) {
+        let mut next = text(batch, "next");
+        if self.window.is_some() {
+            let number = |key| batch[key].as_u64().expect("a revision");
+            self.ahead.insert((number("from"), number("to")), next.take());
+            while let Some(first) = self.ahead.first_entry()
+                && first.key().0 == self.reached
+            {
+                let ((_, to), place) = first.remove_entry();
+                (self.reached, next) = (to, place);
+            }
+        }
+        match &mut self.synchronisation {
+            _ if next.is_none() => {}
+            Some((_, place, _)) => *place = next,
+            None => self.position = next,
+        }
     }
 
     fn end(&mut self, asked: &Value) -> Answered {
         let position = text(asked, "position");
         match self.synchronisation.take() {
-            Some((name, _, told)) if text(asked, "synchronisation").as_ref() == Some(&name) => {
+            Some((name, _, told))
+                if text(asked, "synchronisation").as_ref() == Some(&name)
+                    && self.ahead.is_empty() =>
+            {
                 self.sessions = told;
                 self.synchronised += 1;
             }
@@ -188,16 +316,22 @@ impl Edge {
     }
 
     fn take(&mut self, batch: &Value) -> Answered {
-        let (after, next) = (text(batch, "after"), text(batch, "next"));
-        let place = match &self.synchronisation {
-            Some((name, place, _)) if text(batch, "synchronisation").as_ref() == Some(name) => {
-                place
+        let named = text(batch, "synchronisation");
+        if self.synchronisation.as_ref().map(|(name, ..)| name) != named.as_ref() {
+            return refuse(409, "not in this synchronisation");
+        }
+        let next = text(batch, "next");
+        match self.admits(batch) {
+            None => return refuse(409, "not at this position"),
+            Some(true) => {}
+            Some(false) => {
+                let lists = ["groups", "users", "devices", "sessions", "states"];
+                let all = lists.map(|list| batch[list].as_array().unwrap().len());
+                let all: usize = all.into_iter().sum();
+                self.duplicates += all as u64;
+                let known = json!({"position": next, "accepted": 0, "duplicates": all});
+                return Ok((200, known));
             }
-            None if batch["synchronisation"].is_null() => &self.position,
-            _ => return refuse(409, "not in this synchronisation"),
-        };
-        if *place != after && *place != next {
-            return refuse(409, "not at this position");
         }
         let (mut accepted, mut duplicates, mut refused) = (0, 0, Vec::new());
         for list in ["groups", "users", "devices", "states"] {
@@ -230,10 +364,7 @@ impl Edge {
         }
         self.duplicates += duplicates;
         self.batches.push(seen);
-        match &mut self.synchronisation {
-            Some((_, place, _)) => place.clone_from(&next),
-            None => self.position.clone_from(&next),
-        }
+        self.moves(batch);
         let taken = json!({"position": next, "accepted": accepted, "duplicates": duplicates,
                            "refused": refused});
         Ok((200, taken))

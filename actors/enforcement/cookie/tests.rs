@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rollcall_identity::{
-    Address, Authority, ChangeLog, Event, Glob, Kind, Limits, Membership, Name, Origin, Precision,
-    Principal, Producer, Proof, Request, Revision, Rules, Table,
+    Address, Authority, ChangeLog, Effect, Event, Glob, Kind, Limits, Membership, Name, Origin,
+    Precision, Principal, Producer, Proof, Request, Revision, Rules, Session, Table,
 };
 
 use super::*;

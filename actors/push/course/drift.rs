@@ -59,7 +59,7 @@ pub(crate) enum Outcome {
 impl Course {
     /// Compares what the target holds with what it should hold; twice, where something differs.
     pub(super) async fn check(&mut self) -> Result<(), Trouble> {
-        let digests = self.mouth.ask(|speech| speech.digests()).await??;
+        let digests = self.mouths.ask(|speech| speech.digests()).await??;
         let Some(theirs) = digests else {
             self.checked(Drift { outcome: Outcome::Untold, differing: 0, unsettled: 0 });
             return Ok(());
@@ -72,7 +72,7 @@ impl Course {
                 let outcome = if both.is_empty() { Outcome::Same } else { Outcome::Differs };
                 self.checked(Drift { outcome, differing: both.len(), unsettled });
                 if outcome == Outcome::Differs {
-                    self.anew("drift");
+                    self.anew("drift").await?;
                 }
                 return Ok(());
             }
@@ -88,7 +88,7 @@ impl Course {
 
     /// The pages that differ, and how many changed since the target was told.
     async fn compare(&self, theirs: &Digests) -> Result<(Suspects, usize), Trouble> {
-        let Some(at) = self.at else { return Ok((Suspects::new(), 0)) };
+        let Some(at) = self.window.at() else { return Ok((Suspects::new(), 0)) };
         if theirs.position.as_deref() != Some(at.to_string().as_str()) {
             return Err(Trouble::Elsewhere(None));
         }
@@ -127,7 +127,7 @@ impl Course {
         Checked { target: self.recipient.name(), drift }.emit();
         for asking in self.asking.drain(..) {
             // Whoever asked may have gone.
-            let _ = asking.send(drift);
+            let _ = asking.send(Ok(drift));
         }
     }
 }

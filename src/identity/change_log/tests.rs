@@ -174,6 +174,23 @@ fn a_cursor_that_cannot_be_resumed_begins_from_nothing() {
 }
 
 #[test]
+fn an_end_is_forgotten_by_its_age_and_whoever_was_away_longer_begins_anew() {
+    let limits = Limits { tombstones: Duration::from_secs(100), ..Limits::default() };
+    let (mut story, all) = (Story::new(limits), Filter::default());
+    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    let (_, before) = story.read(None, &all, 10);
+    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    let (_, after) = story.read(Some(before.next), &all, 20);
+    // At its last moment, and a second later; it goes with the next change that is told.
+    for (host, at, renewed) in [(2, 120, false), (3, 121, true)] {
+        story.fold(host, saw(Kind::VpnUp, "bob@corp", at));
+        assert_eq!(story.read(Some(before.next), &all, at).1.resync, renewed, "at {at}");
+        assert!(!story.read(Some(after.next), &all, at).1.resync, "who heard of it goes on");
+    }
+    assert_eq!(story.log.oldest(), Revision(2));
+}
+
+#[test]
 fn a_first_reading_in_pages_is_not_undone_by_ends_that_are_forgotten_before_it_began() {
     let limits = Limits { tombstone_count: 0, ..Limits::default() };
     let (mut story, all) = (Story::new(limits), Filter::default());

@@ -135,12 +135,15 @@ pub struct Place {
     /// middle of a synchronisation.
     #[schema(value_type = Option<String>)]
     pub position: Option<Position>,
+    /// How many batches it takes at once, each on a connection of its own; when it is left out, one.
+    #[serde(default)]
+    pub window: Option<u32>,
 }
 
 /// A batch was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct Taken {
-    /// The `next` of the batch.
+    /// The `next` of the batch, be the receiver there already or not.
     #[schema(value_type = String)]
     pub position: Position,
     /// Reports that are in force now.

@@ -108,7 +108,8 @@ described! {
         responses(
             (status = 200, body = Ended),
             (status = 401, body = Problem),
-            (status = 409, body = Problem, description = "There is no such synchronisation")
+            (status = 409, body = Problem,
+                description = "There is no such synchronisation, or a batch of it is missing")
         )
     )]
     end

@@ -45,11 +45,20 @@ pub struct Batch<'a> {
     /// The synchronisation that it belongs to; none for news.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synchronisation: Option<&'a str>,
-    /// The place that the receiver was left at by the batch before. One that is at another place,
-    /// and not at `next`, must answer 409.
+    /// The place that the receiver is left at by the batch before. One that is at another place,
+    /// and not at `next`, must answer 409, unless it has a window.
     pub after: Option<Position>,
     /// The place after this batch.
     pub next: Position,
+    /// The turn: one name for all batches that were sent since the place was last asked for, and for
+    /// all of one synchronisation. For receivers with a window.
+    pub turn: &'a str,
+    /// The batch tells what became true after this revision. For receivers with a window.
+    #[schema(value_type = u64)]
+    pub from: Revision,
+    /// Up to this one. For receivers with a window.
+    #[schema(value_type = u64)]
+    pub to: Revision,
     /// The life of the journal that all revisions here belong to.
     pub epoch: u64,
     /// Groups that users and devices below are in, each once.
@@ -205,13 +214,20 @@ impl Tally {
 }
 
 impl<'a> Batch<'a> {
-    /// The batch that tells `changes`, at most one for each address, after which the receiver is at
-    /// `next`.
-    pub fn new(changes: &'a [Change], after: Option<&Cursor>, next: &Cursor) -> Self {
+    /// The batch that tells `changes`, at most one for each address, in the `turn` of this name, to a
+    /// receiver that is at the first of the two places before it and at the second one after it.
+    pub fn new(
+        changes: &'a [Change],
+        turn: &'a str,
+        (after, next): (Option<&Cursor>, &Cursor),
+    ) -> Self {
         let mut batch = Self {
             synchronisation: None,
             after: after.map(Cursor::to_string),
             next: next.to_string(),
+            turn,
+            from: after.map_or(Revision(0), |after| after.revision),
+            to: next.revision,
             epoch: next.epoch,
             groups: Vec::new(),
             users: Vec::new(),
@@ -226,10 +242,10 @@ impl<'a> Batch<'a> {
         batch
     }
 
-    /// The same, as a part of a synchronisation.
+    /// The same, as a part of the synchronisation of its turn.
     #[must_use]
-    pub fn within(self, synchronisation: &'a str) -> Self {
-        Self { synchronisation: Some(synchronisation), ..self }
+    pub fn synchronising(self) -> Self {
+        Self { synchronisation: Some(self.turn), ..self }
     }
 
     /// How many reports it holds.

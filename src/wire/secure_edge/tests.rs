@@ -66,7 +66,7 @@ fn left(revision: u64, address: &str, before: Option<Session>) -> Change {
 
 fn written(changes: &[Change]) -> Value {
     let next = Cursor::new(5, Revision(9));
-    serde_json::to_value(Batch::new(changes, None, &next)).unwrap()
+    serde_json::to_value(Batch::new(changes, "t1", (None, &next))).unwrap()
 }
 
 #[test]
@@ -79,12 +79,13 @@ fn a_batch_is_what_the_description_says() {
     };
     let changes = [came(8, alice), left(9, "2001:db8::7", None)];
     let (after, next) = (Cursor::new(5, Revision(7)), Cursor::new(5, Revision(9)));
-    let batch = Batch::new(&changes, Some(&after), &next).within("sync");
+    let batch = Batch::new(&changes, "sync", (Some(&after), &next)).synchronising();
     assert_eq!(batch.tally().all(), 6);
     assert_eq!(
         serde_json::to_value(&batch).unwrap(),
         json!({
             "synchronisation": "sync", "after": "5.7", "next": "5.9", "epoch": 5,
+            "turn": "sync", "from": 7, "to": 9,
             "groups": [{"revision": 8, "name": "staff", "domain": "corp.example"}],
             "users": [{"revision": 8, "name": "alice", "domain": "corp", "groups": [0]}],
             "devices": [{"revision": 8, "name": "pc1", "groups": null}],

@@ -41,9 +41,13 @@ fn write_report(speaker: Speaker<'_>, report: &Report<'_>, out: &mut Vec<u8>) ->
     out.extend_from_slice(b",\"domain-name\":");
     string(out, [domain.map_or("", Name::as_str)]);
     out.extend_from_slice(b",\"roles\":");
-    let left_out = speaker.voice.write(Whose::User, report.roles, report.groups, out);
+    let mut left_out = speaker.voice.write(Whose::User, report.roles, report.groups, out);
     out.extend_from_slice(b",\"device-name\":");
     string(out, [report.device.map_or("", Name::as_str)]);
+    if let Some(groups) = report.device_groups.filter(|groups| !groups.as_slice().is_empty()) {
+        out.extend_from_slice(b",\"device-groups\":");
+        left_out += speaker.voice.write(Whose::Device, &[], Some(groups), out);
+    }
     out.extend_from_slice(b",\"timestamp\":");
     if dialect.time == TimeForm::Rfc3339 {
         out.push(b'"');

@@ -100,9 +100,7 @@ impl Voice {
     fn copied<'s>(&self, session: &'s Session) -> impl Iterator<Item = (Whose, &'s GroupSet)> {
         let listed = session.roles.as_ref().is_some_and(|roles| !roles.is_empty());
         let user = session.membership.user.as_ref().filter(|_| !listed);
-        // Only XML has a place for them.
         let device = session.membership.device.as_ref();
-        let device = device.filter(|_| self.dialect.format == Format::Xml);
         user.map(|set| (Whose::User, set)).into_iter().chain(device.map(|set| (Whose::Device, set)))
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::srx::{Dialect, QueryToken, TimeForm, UserForm, Voice};
 use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
-use rollcall_identity::directory::{GroupFilter, NetbiosNames};
+use rollcall_identity::directory::{Group, GroupFilter, NetbiosNames};
 use rollcall_identity::{
     Cause, Effect, Kind, Membership, Origin, Precision, Producer, Proof, Revision, Rule,
 };
@@ -58,6 +58,35 @@ fn text(dialect: &Dialect, reports: &[Report<'_>]) -> String {
         answered(dialect, |speaker, out| batch(speaker, reports.iter().copied(), "5f-7", out));
     assert_eq!((answer.status, answer.reports), (200, reports.len()));
     text
+}
+
+#[test]
+fn the_groups_and_the_state_of_a_device_go_out_in_either_format() {
+    let group = |text: &str| {
+        let dn = format!("CN={text},DC=corp,DC=example").into();
+        Arc::new(Group { name: name(text), domain: name("corp.example"), dn, sid: None })
+    };
+    let groups = GroupSet::new(vec![group("laptops"), group("r&d")]);
+    let membership = Membership { user: None, device: Some(groups) };
+    let session = Session { membership, roles: None, ..session() };
+    let json = text(&Dialect::default(), &[Report::from(&session)]);
+    assert!(
+        json.contains(r#""device-name":"pc1","device-groups":["laptops","r&d"],"timestamp""#)
+            && json.contains(r#""posture":"Healthy""#),
+        "{json}"
+    );
+    let xml = Dialect { format: Format::Xml, ..Dialect::default() };
+    let xml = text(&xml, &[Report::from(&session)]);
+    assert!(
+        xml.contains(
+            "<posture>Healthy</posture><end-user-attribute><device-identity><value>pc1</value>\
+             <groups><group>laptops</group><group>r&amp;d</group></groups></device-identity>"
+        ),
+        "{xml}"
+    );
+    let none = Membership { user: None, device: Some(GroupSet::new(Vec::new())) };
+    let json = text(&Dialect::default(), &[Report::from(&Session { membership: none, ..session })]);
+    assert!(!json.contains("device-groups"), "{json}");
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn both_limits_hold_and_what_is_left_out_is_counted() {
 }
 
 #[test]
-fn the_groups_of_a_device_go_where_xml_has_a_place() {
+fn the_groups_of_a_device_are_no_roles_of_its_user() {
     let known = session("", Some(groups("staff")), Some(groups("laptops a&b")));
     let dialect = Dialect { format: Format::Xml, ..Dialect::default() };
     let (_, text) = spoken(&Voice::new(dialect, GroupFilter::default()), &known);
@@ -104,7 +104,8 @@ fn the_groups_of_a_device_go_where_xml_has_a_place() {
     assert!(text.contains(device), "{text}");
     assert!(text.contains("<role-list><role>staff</role></role-list>"), "{text}");
     let (_, text) = spoken(&Voice::default(), &known);
-    assert!(!text.contains("laptops"), "{text}");
+    let device = r#""roles":["staff"],"device-name":"pc1","device-groups":["a&b","laptops"],"#;
+    assert!(text.contains(device), "{text}");
 }
 
 #[test]

@@ -1,0 +1,200 @@
+//! What is on its way to a push target: a few batches at once, of which no two speak of the same
+//! address, and the place up to which the target has said yes to everything.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use rollcall_identity::{Address, Change, Cursor};
+
+/// The batches that are read for a target and not yet behind its place, in the order of what they
+/// tell.
+#[derive(Debug)]
+pub(super) struct Window {
+    width: usize,
+    /// The place that the target was left at by the last batch of an unbroken row.
+    at: Option<Cursor>,
+    batches: VecDeque<Batch>,
+    /// Whether the target knows of this turn, and takes a batch before the one that it follows.
+    open: bool,
+    made: u64,
+}
+
+/// Which batch of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Number(u64);
+
+#[derive(Debug)]
+struct Batch {
+    number: Number,
+    changes: Arc<[Change]>,
+    next: Cursor,
+    progress: Progress,
+    /// The addresses that it tells of.
+    about: HashSet<Address>,
+    /// Whether it tells of an address of which a batch before it tells as well: it waits for all of
+    /// them.
+    last_word: bool,
+    /// Why its only report was refused; then it is told without that.
+    refused: Option<Refused>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Waiting,
+    OnItsWay,
+    Arrived,
+}
+
+/// A report that the target will never take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// What it is about.
+    pub(super) address: Address,
+    /// What the target says.
+    pub(super) reason: String,
+}
+
+/// A batch that is to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Launch {
+    pub(super) number: Number,
+    /// At most one for each address; none for a batch that only moves the place.
+    pub(super) changes: Arc<[Change]>,
+    /// The place that the batch before leaves the target at; `None` at the beginning of a
+    /// synchronisation.
+    pub(super) after: Option<Cursor>,
+    /// The place after it.
+    pub(super) next: Cursor,
+}
+
+impl Window {
+    /// An empty one for a target that takes `width` batches at once, at least one, and is at `at`,
+    /// or else at the beginning of a synchronisation. That has been announced; other turns are so by
+    /// their first batch, which goes alone.
+    pub(super) fn new(width: usize, at: Option<Cursor>) -> Self {
+        Self { width: width.max(1), at, batches: VecDeque::new(), open: at.is_none(), made: 0 }
+    }
+
+    /// The place up to which the target has said yes to everything.
+    pub(super) fn at(&self) -> Option<Cursor> {
+        self.at
+    }
+
+    /// Whether nothing waits and nothing is on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Whether another batch may be read: one waits ready behind those that are on their way.
+    pub(super) fn has_room(&self) -> bool {
+        self.batches.len() <= self.width
+    }
+
+    /// Puts a batch behind all others, after which the target is at `next`.
+    pub(super) fn push(&mut self, changes: Arc<[Change]>, next: Cursor) {
+        let about: HashSet<Address> = match self.width {
+            1 => HashSet::new(),
+            _ => changes.iter().map(|change| change.address).collect(),
+        };
+        let under_way = |batch: &&Batch| batch.progress != Progress::Arrived;
+        let last_word = self
+            .batches
+            .iter()
+            .filter(under_way)
+            .any(|batch| changes.iter().any(|change| batch.about.contains(&change.address)));
+        let number = self.number();
+        let (progress, refused) = (Progress::Waiting, None);
+        self.batches.push_back(Batch {
+            number,
+            changes,
+            next,
+            progress,
+            about,
+            last_word,
+            refused,
+        });
+    }
+
+    /// The next batch that may go on its way.
+    pub(super) fn launch(&mut self) -> Option<Launch> {
+        let sent = self.batches.iter().filter(|batch| batch.progress != Progress::Waiting).count();
+        if sent >= if self.open { self.width } else { 1 } {
+            return None;
+        }
+        let may_go = |(place, batch): (usize, &Batch)| {
+            batch.progress == Progress::Waiting && (place == 0 || !batch.last_word)
+        };
+        let place = self.batches.iter().enumerate().position(may_go)?;
+        let after = match place.checked_sub(1) {
+            Some(before) => Some(self.batches[before].next),
+            None => self.at,
+        };
+        let batch = &mut self.batches[place];
+        batch.progress = Progress::OnItsWay;
+        let (number, changes, next) = (batch.number, Arc::clone(&batch.changes), batch.next);
+        Some(Launch { number, changes, after, next })
+    }
+
+    /// The target has said yes to a batch. Returns the report that it went without.
+    pub(super) fn arrived(&mut self, number: Number) -> Option<Refused> {
+        let place = self.place(number)?;
+        self.open = true;
+        self.batches[place].progress = Progress::Arrived;
+        let refused = self.batches[place].refused.take();
+        while let Some(batch) = self.batches.front()
+            && batch.progress == Progress::Arrived
+        {
+            self.at = Some(batch.next);
+            self.batches.pop_front();
+        }
+        refused
+    }
+
+    /// A batch has not arrived, or nobody knows: it is sent once more, as it was.
+    pub(super) fn failed(&mut self, number: Number) {
+        if let Some(place) = self.place(number) {
+            self.batches[place].progress = Progress::Waiting;
+        }
+    }
+
+    /// The target cannot take a batch of at least two reports as a whole: it is sent in two.
+    pub(super) fn halve(&mut self, number: Number) {
+        let Some(place) = self.place(number) else { return };
+        let Some(whole) = self.batches.remove(place) else { return };
+        let (first, second) = whole.changes.split_at(whole.changes.len() / 2);
+        let mut between = whole.next;
+        if let Some(last) = first.last() {
+            between.revision = last.revision;
+        }
+        for (changes, next) in [(second, whole.next), (first, between)] {
+            let about = changes.iter().map(|change| change.address).collect();
+            let (number, progress) = (self.number(), Progress::Waiting);
+            let (changes, last_word, refused) = (changes.into(), whole.last_word, None);
+            let half = Batch { number, changes, next, progress, about, last_word, refused };
+            self.batches.insert(place, half);
+        }
+    }
+
+    /// The target does not take the only report of a batch: it is sent without that, so that the
+    /// target's place goes on.
+    pub(super) fn leave_out(&mut self, number: Number, refused: Refused) {
+        if let Some(place) = self.place(number) {
+            let batch = &mut self.batches[place];
+            batch.progress = Progress::Waiting;
+            batch.changes = Arc::from([]);
+            batch.refused = Some(refused);
+        }
+    }
+
+    fn number(&mut self) -> Number {
+        self.made += 1;
+        Number(self.made)
+    }
+
+    fn place(&self, number: Number) -> Option<usize> {
+        self.batches.iter().position(|batch| batch.number == number)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,397 @@
+//! Whatever becomes of batches on their way, late copies of them included, the place stays behind
+//! everything that is not known to have arrived, and the receiver ends with what the log holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use rollcall_identity::{
+    Cause, ChangeLog, Effect, Filter, Kind, Limits, Membership, Name, Origin, Precision, Principal,
+    Producer, Proof, Request, Revision, Rule, Session, Timestamp,
+};
+
+use super::*;
+
+const HOSTS: [&str; 6] =
+    ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "2001:db8::1", "2001:db8::2"];
+const NOW: Timestamp = Timestamp::EPOCH;
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn change(revision: u64, host: usize, presence: Presence) -> Change {
+    let address = HOSTS[host].parse().unwrap();
+    let [producer, client, form] = ["ptim", "fw1", "json"].map(name);
+    let origin = Arc::new(Origin { kind: Producer::Ptim, producer, client, form });
+    let cause = Cause { kind: Kind::Login, at: NOW, seen: NOW, origin, rule: Rule::FirstUser };
+    let revision = Revision(revision);
+    let session = Session {
+        address,
+        principal: Some(Principal::parse("alice", Some(&name("corp"))).unwrap()),
+        device: None,
+        roles: None,
+        membership: Membership::default(),
+        posture: None,
+        since: NOW,
+        confirmed: NOW,
+        proof: Proof::default(),
+        precision: Precision::Millisecond,
+        expires: NOW + std::time::Duration::from_secs(3600),
+        revision,
+        cause: cause.clone(),
+    };
+    let session = Some(Arc::new(session));
+    match presence {
+        Presence::There => {
+            let effect = Effect::Began;
+            Change { revision, address, effect, before: None, after: session, cause }
+        }
+        Presence::Gone => {
+            let effect = Effect::Ended;
+            Change { revision, address, effect, before: session, after: None, cause }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    There,
+    Gone,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Somebody comes to an address, or leaves it.
+    News(usize, Presence),
+    /// The sender reads a page of so many changes, when there is room.
+    Read(usize),
+    /// The sender sends whatever it may.
+    Launch,
+    /// A batch on its way meets this fate.
+    Meet(prop::sample::Index, Fate),
+    /// A late copy of a batch, of which the sender knows nothing any more, comes to the receiver.
+    Straggle(prop::sample::Index),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Answered,
+    /// It is done, and the answer does not come.
+    AnswerLost,
+    /// It is not done now; a copy of it is somewhere on the way.
+    Late,
+    /// The receiver does not take it as a whole.
+    TooMuch,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let presence = prop_oneof![Just(Presence::There), Just(Presence::Gone)];
+    let fate = prop_oneof![
+        9 => Just(Fate::Answered),
+        1 => Just(Fate::AnswerLost),
+        1 => Just(Fate::Late),
+        2 => Just(Fate::TooMuch),
+    ];
+    let any = any::<prop::sample::Index>;
+    prop_oneof![
+        5 => (0..HOSTS.len(), presence).prop_map(|(host, presence)| Step::News(host, presence)),
+        4 => (1..4_usize).prop_map(Step::Read),
+        4 => Just(Step::Launch),
+        6 => (any(), fate).prop_map(|(which, fate)| Step::Meet(which, fate)),
+        1 => any().prop_map(Step::Straggle),
+    ]
+}
+
+/// What comes to the receiver.
+#[derive(Debug, Clone)]
+struct Sent {
+    launch: Launch,
+    turn: u64,
+}
+
+impl Sent {
+    fn span(&self) -> (Revision, Revision) {
+        let from = self.launch.after.map_or(Revision(0), |after| after.revision);
+        (from, self.launch.next.revision)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Conflict;
+
+/// A receiver with a window, by the words of docs/secure-edge.openapi.json.
+#[derive(Debug, Default)]
+struct Receiver {
+    width: usize,
+    position: Option<Cursor>,
+    turn: u64,
+    reached: Revision,
+    ahead: BTreeMap<(Revision, Revision), Cursor>,
+    /// The revision of whoever is there.
+    holds: BTreeMap<Address, Revision>,
+}
+
+impl Receiver {
+    fn begin(&mut self, turn: u64) {
+        *self = Self { width: self.width, turn, ..Self::default() };
+    }
+
+    fn take(&mut self, sent: &Sent) -> Result<(), Conflict> {
+        let (from, to) = sent.span();
+        if sent.turn != self.turn {
+            if sent.launch.after != self.position || self.position.is_none() {
+                return Err(Conflict);
+            }
+            (self.turn, self.reached) = (sent.turn, from);
+            self.ahead.clear();
+        }
+        if to <= self.reached || self.ahead.contains_key(&(from, to)) {
+            return Ok(());
+        }
+        let overlaps = self.ahead.keys().any(|(begin, end)| from < *end && *begin < to);
+        let full = from > self.reached && self.ahead.len() + 1 >= self.width;
+        if from < self.reached || overlaps || full {
+            return Err(Conflict);
+        }
+        for change in &*sent.launch.changes {
+            if self.holds.get(&change.address).is_some_and(|held| *held >= change.revision) {
+                continue;
+            }
+            match &change.after {
+                Some(_) => drop(self.holds.insert(change.address, change.revision)),
+                None => drop(self.holds.remove(&change.address)),
+            }
+        }
+        self.ahead.insert((from, to), sent.launch.next);
+        while let Some(((from, to), next)) = self.ahead.pop_first() {
+            if from != self.reached {
+                self.ahead.insert((from, to), next);
+                break;
+            }
+            (self.reached, self.position) = (to, Some(next));
+        }
+        Ok(())
+    }
+}
+
+/// The sender and everything around it.
+struct World {
+    log: ChangeLog,
+    filter: Filter,
+    revision: u64,
+    /// The latest change of each address.
+    truth: BTreeMap<Address, (Revision, Presence)>,
+    receiver: Receiver,
+    window: Window,
+    read: Option<Cursor>,
+    more: bool,
+    turn: u64,
+    synchronising: bool,
+    /// Whether nothing was lost or late so far.
+    smooth: bool,
+    on_way: Vec<Sent>,
+    late: Vec<Sent>,
+}
+
+impl World {
+    fn new(width: usize) -> Self {
+        let mut world = Self {
+            log: ChangeLog::new(7, Limits::default()),
+            filter: Filter::default(),
+            revision: 0,
+            truth: BTreeMap::new(),
+            receiver: Receiver { width, ..Receiver::default() },
+            window: Window::new(width, None),
+            read: None,
+            more: true,
+            turn: 0,
+            synchronising: false,
+            smooth: true,
+            on_way: Vec::new(),
+            late: Vec::new(),
+        };
+        world.synchronise();
+        world
+    }
+
+    fn synchronise(&mut self) {
+        self.turn += 1;
+        self.receiver.begin(self.turn);
+        (self.read, self.more, self.synchronising) = (None, true, true);
+        self.window = Window::new(self.receiver.width, None);
+    }
+
+    /// What it does after a failure, with everything that was on its way somewhere.
+    fn ask(&mut self, why: Result<(), Conflict>) {
+        let numbers: Vec<_> = self.on_way.iter().map(|sent| sent.launch.number).collect();
+        self.late.append(&mut self.on_way);
+        if self.synchronising && why.is_ok() {
+            numbers.into_iter().for_each(|number| self.window.failed(number));
+        } else if let (false, Some(at)) = (self.synchronising, self.receiver.position) {
+            self.follow(at);
+        } else {
+            self.synchronise();
+        }
+    }
+
+    fn follow(&mut self, at: Cursor) {
+        self.turn += 1;
+        (self.read, self.more, self.synchronising) = (Some(at), true, false);
+        self.window = Window::new(self.receiver.width, Some(at));
+    }
+
+    fn news(&mut self, host: usize, presence: Presence) {
+        self.revision += 1;
+        let change = change(self.revision, host, presence);
+        self.truth.insert(change.address, (change.revision, presence));
+        self.log.apply(&change, NOW);
+        self.more = true;
+    }
+
+    fn read(&mut self, limit: usize) {
+        if !self.more || !self.window.has_room() {
+            return;
+        }
+        let (cursor, filter) = (self.read, &self.filter);
+        let page = self.log.read(&Request { cursor, since: None, filter, limit, now: NOW });
+        (self.read, self.more) = (Some(page.next), page.more);
+        if !page.changes.is_empty() {
+            self.window.push(page.changes.into(), page.next);
+        }
+    }
+
+    fn launch(&mut self) {
+        while let Some(launch) = self.window.launch() {
+            let sent = Sent { launch, turn: self.turn };
+            self.on_way.push(sent);
+            let mut about = BTreeSet::new();
+            let all = self.on_way.iter().flat_map(|sent| sent.launch.changes.iter());
+            assert!(
+                all.into_iter().all(|change| about.insert(change.address)),
+                "one address twice"
+            );
+            assert!(self.on_way.len() <= self.receiver.width);
+        }
+    }
+
+    fn meet(&mut self, which: usize, fate: Fate) {
+        let sent = self.on_way.remove(which);
+        let number = sent.launch.number;
+        match fate {
+            Fate::Answered => match self.receiver.take(&sent) {
+                Ok(()) => drop(self.window.arrived(number)),
+                conflict => {
+                    assert!(!self.smooth, "sent what the receiver cannot place");
+                    self.ask(conflict);
+                }
+            },
+            Fate::AnswerLost => {
+                self.smooth = false;
+                let _ = self.receiver.take(&sent);
+                self.window.failed(number);
+                self.ask(Ok(()));
+            }
+            Fate::Late => {
+                self.smooth = false;
+                self.late.push(sent);
+                self.window.failed(number);
+                self.ask(Ok(()));
+            }
+            Fate::TooMuch if sent.launch.changes.len() > 1 => self.window.halve(number),
+            Fate::TooMuch => self.window.failed(number),
+        }
+        self.end();
+    }
+
+    /// Ends a synchronisation that has told everything.
+    fn end(&mut self) {
+        if self.synchronising && !self.more && self.window.is_empty() {
+            assert!(self.receiver.ahead.is_empty(), "a batch is missing");
+            self.receiver.position = self.read;
+            self.follow(self.read.expect("something was read"));
+        }
+    }
+
+    /// The place is behind everything that the receiver does not hold as it is.
+    fn check(&self, at: Option<Cursor>) {
+        let Some(at) = at else { return };
+        for (address, (revision, presence)) in &self.truth {
+            let held = self.receiver.holds.get(address);
+            let wanted = (*presence == Presence::There).then_some(revision);
+            assert!(*revision > at.revision || held == wanted, "{address} {held:?} {wanted:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn the_place_moves_only_over_what_arrived_and_the_receiver_ends_with_the_truth(
+        width in 1..5_usize,
+        steps in prop::collection::vec(step(), 0..300),
+    ) {
+        let mut world = World::new(width);
+        for step in steps {
+            match step {
+                Step::News(host, presence) => world.news(host, presence),
+                Step::Read(limit) => world.read(limit),
+                Step::Launch => world.launch(),
+                Step::Meet(which, fate) if !world.on_way.is_empty() => {
+                    world.meet(which.index(world.on_way.len()), fate);
+                }
+                Step::Straggle(which) if !world.late.is_empty() => {
+                    let late = world.late.remove(which.index(world.late.len()));
+                    let _ = world.receiver.take(&late);
+                }
+                Step::Meet(..) | Step::Straggle(_) => {}
+            }
+            world.check(world.window.at());
+            world.check(world.receiver.position);
+        }
+        // Now all goes well.
+        for _ in 0..1000 {
+            world.read(2);
+            world.launch();
+            if !world.on_way.is_empty() {
+                world.meet(0, Fate::Answered);
+            }
+            world.end();
+            if !world.more && world.window.is_empty() && !world.synchronising {
+                break;
+            }
+        }
+        for late in std::mem::take(&mut world.late) {
+            let _ = world.receiver.take(&late);
+        }
+        let there = world.truth.iter().filter(|(_, (_, presence))| *presence == Presence::There);
+        let there: BTreeMap<Address, Revision> =
+            there.map(|(address, (revision, _))| (*address, *revision)).collect();
+        prop_assert_eq!(world.receiver.holds, there);
+    }
+}
+
+#[test]
+fn a_report_that_is_refused_leaves_a_batch_that_moves_the_place() {
+    let at = |revision| Cursor::new(7, Revision(revision));
+    let mut window = Window::new(1, Some(at(3)));
+    let changes = Arc::from([change(4, 0, Presence::There), change(5, 1, Presence::There)]);
+    window.push(changes, at(9));
+    let whole = window.launch().unwrap();
+    window.halve(whole.number);
+    let first = window.launch().unwrap();
+    assert_eq!((first.changes.len(), first.after, first.next), (1, Some(at(3)), at(4)));
+    assert!(window.launch().is_none(), "one at a time");
+    let refused = Refused { address: HOSTS[0].parse().unwrap(), reason: "no".to_owned() };
+    window.leave_out(first.number, refused.clone());
+    let hole = window.launch().unwrap();
+    assert_eq!((hole.changes.len(), hole.after, hole.next), (0, Some(at(3)), at(4)));
+    assert_eq!(window.at(), Some(at(3)));
+    assert_eq!(window.arrived(hole.number), Some(refused));
+    assert_eq!(window.at(), Some(at(4)));
+    let second = window.launch().unwrap();
+    assert_eq!((second.changes.len(), second.after, second.next), (1, Some(at(4)), at(9)));
+    window.arrived(second.number);
+    assert!(window.is_empty() && window.at() == Some(at(9)));
+}
