@@ -303,7 +303,7 @@ impl House {
         for name in gone {
             if let Some(employed) = self.staff.remove(&name) {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
-                employed.forget(&self.heart.directory);
+                employed.forget(&self.heart.directory).await;
                 self.directories.remove(&name);
                 report.restarted.push(name.to_string());
             }
@@ -314,7 +314,7 @@ impl House {
             if let Some(employed) = self.staff.remove(name) {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
                 if !employed.reads_what_is_read_by(recruit) {
-                    employed.forget(&self.heart.directory);
+                    employed.forget(&self.heart.directory).await;
                 }
             }
         }

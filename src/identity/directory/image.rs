@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map};
 
 use super::book::Sight;
 use super::nodes::Id;
@@ -94,28 +94,48 @@ impl Image {
         self.objects.contains_key(&guid)
     }
 
-    /// Enters all of it, each object where it differs from what is known.
-    pub(super) fn enter(self, directory: &mut Directory, round: &mut Round, place: usize) {
-        let Self { objects, members: named, numbers, unplaced } = self;
-        drop(numbers);
-        round.unplaced += unplaced;
-        let mut known: Vec<Option<Id>> = vec![None; named.len()];
-        for (guid, Noted { dn, sid, object }) in objects {
-            let sight = Sight { guid, dn, sid };
-            match object {
-                NotedObject::Account(account) => {
-                    directory.see_account(round, place, sight, *account);
-                }
-                NotedObject::Group { name, members } => {
-                    let numbered = members.into_iter().map(|number| {
-                        let (known, member) =
-                            (&mut known[number as usize], &named[number as usize]);
-                        *known.get_or_insert_with(|| directory.nodes.number(member))
-                    });
-                    let members = numbered.collect();
-                    directory.see_group(round, place, sight, (name, members));
-                }
+    /// What is to be entered of it, after room was made for as much.
+    pub(super) fn rest(self, directory: &mut Directory) -> Rest {
+        let Self { objects, members, numbers: _, unplaced } = self;
+        directory.nodes.reserve(objects.len().saturating_sub(directory.nodes.len()));
+        let known = vec![None; members.len()];
+        Rest { objects: objects.into_iter(), members, known, unplaced }
+    }
+}
+
+/// What is still to be entered of an image.
+#[derive(Debug)]
+pub(super) struct Rest {
+    objects: hash_map::IntoIter<Guid, Noted>,
+    members: Vec<Member>,
+    /// The nodes of the members, as far as they were looked for.
+    known: Vec<Option<Id>>,
+    unplaced: usize,
+}
+
+impl Rest {
+    /// Enters the next object where it differs from what is known. Whether there was one.
+    pub(super) fn enter_one(
+        &mut self,
+        directory: &mut Directory,
+        round: &mut Round,
+        place: usize,
+    ) -> bool {
+        round.unplaced += std::mem::take(&mut self.unplaced);
+        let Some((guid, Noted { dn, sid, object })) = self.objects.next() else { return false };
+        let sight = Sight { guid, dn, sid };
+        match object {
+            NotedObject::Account(account) => directory.see_account(round, place, sight, *account),
+            NotedObject::Group { name, members } => {
+                let numbered = members.into_iter().map(|number| {
+                    let number = number as usize;
+                    let (known, member) = (&mut self.known[number], &self.members[number]);
+                    *known.get_or_insert_with(|| directory.nodes.number(member))
+                });
+                let members = numbered.collect();
+                directory.see_group(round, place, sight, (name, members));
             }
         }
+        true
     }
 }

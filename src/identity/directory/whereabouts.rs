@@ -21,9 +21,12 @@ impl Whereabouts {
     /// Those of all `sessions`, such as [`Table::sessions`](crate::Table::sessions).
     pub fn of<'a>(sessions: impl IntoIterator<Item = &'a Arc<Session>>) -> Self {
         let mut whereabouts = Self::default();
-        for session in sessions {
-            whereabouts.enter(session);
-        }
+        let at = |session: &'a Arc<Session>| {
+            let keys = whereabouts.keys(session).into_iter().flatten();
+            keys.map(|print| (print, session.address))
+        };
+        // A tree is built from all of them at once more cheaply than entry by entry.
+        whereabouts.entries = sessions.into_iter().flat_map(at).collect();
         whereabouts
     }
 
