@@ -79,3 +79,6 @@ impl Learner for Teaching {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
