@@ -10,6 +10,7 @@ use crate::harness::{Authority, Controller, PASSWORD};
 
 mod firewall;
 mod following;
+mod hearing;
 
 /// A folder with a configuration that reads the controller, and its password.
 fn configured(controller: &Controller, more: &str) -> tempfile::TempDir {

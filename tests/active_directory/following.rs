@@ -142,7 +142,7 @@ pub(super) fn staff(name: &str) -> String {
     format!("CN={name},OU=Staff,{}", Controller::BASE)
 }
 
-const SEALED: &str = "account = \"rollcall@corp.example.com\"\ntransport = \"ldap\"\n\
+pub(super) const SEALED: &str = "account = \"rollcall@corp.example.com\"\ntransport = \"ldap\"\n\
     bind = \"spnego\"\ninterval = \"1s\"\n";
 
 /// An account that sees deletions, as `dsacls` lets an ordinary one.

@@ -174,7 +174,7 @@ impl Reader {
         directory.learner.learn(&visit.names, learnt).await?;
         self.position = Some(position);
         self.compared = Some(Clock::instant());
-        self.tell(ReadWay::Whole, &pass);
+        self.tell(ReadWay::Whole, &pass, visit.connection.take_searches());
         Ok(())
     }
 
@@ -206,12 +206,12 @@ impl Reader {
             directory.learner.learn(&visit.names, Learnt::Changes(updates)).await?;
         }
         self.position = Some(Position::new(&connection.root, visit.invocation, next));
-        self.tell(ReadWay::Changes, &pass);
+        self.tell(ReadWay::Changes, &pass, visit.connection.take_searches());
         Ok(())
     }
 
     /// Says what a reading brought.
-    fn tell(&self, way: ReadWay, pass: &Pass<'_>) {
+    fn tell(&self, way: ReadWay, pass: &Pass<'_>, searches: u64) {
         let producer = self.producer.as_str();
         let now = self.directory.clock.now();
         let took = pass.began.elapsed();
@@ -220,7 +220,7 @@ impl Reader {
         for (problem, count) in &pass.problems {
             ObjectUnreadable { producer, problem: *problem, count: *count }.emit();
         }
-        DirectoryRead { producer, way, objects: pass.objects, took, at: now }.emit();
+        DirectoryRead { producer, way, objects: pass.objects, searches, took, at: now }.emit();
         self.directory.board.write(|status| {
             status.enter(State::Current, now);
             status.error = None;
