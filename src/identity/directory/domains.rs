@@ -43,6 +43,10 @@ pub(super) struct Domain {
     /// What it is called.
     pub(super) names: DomainNames,
     bare: BareNames,
+    /// Whether all of it was read once.
+    is_read: bool,
+    /// Whether its accounts go by other names than when they were told of.
+    is_renamed: bool,
 }
 
 /// The domains, each at a place that it keeps.
@@ -55,11 +59,29 @@ impl Domains {
         names.dns = names.dns.folded();
         names.netbios = names.netbios.folded();
         let known = self.by_dns(&names.dns);
-        let domain = Some(Domain { names, bare });
+        let before = known.and_then(|place| self.at(place));
+        let is_read = before.is_some_and(|before| before.is_read);
+        let is_renamed = before.is_some_and(|before| {
+            before.is_renamed || before.bare != bare || before.names.netbios != names.netbios
+        });
+        let domain = Some(Domain { names, bare, is_read, is_renamed });
         match known.or_else(|| self.0.iter().position(Option::is_none)) {
             Some(place) => self.0[place] = domain,
             None => self.0.push(domain),
         }
+    }
+
+    /// Notes that all of a domain is read: its DNS name, if that is so for the first time.
+    pub(super) fn read_whole(&mut self, place: usize) -> Option<Name> {
+        let domain = self.0.get_mut(place)?.as_mut()?;
+        let was_read = std::mem::replace(&mut domain.is_read, true);
+        (!was_read).then(|| domain.names.dns.clone())
+    }
+
+    /// Whether the accounts of a domain go by other names than when this was asked last.
+    pub(super) fn take_renamed(&mut self, place: usize) -> bool {
+        let domain = self.0.get_mut(place).and_then(Option::as_mut);
+        domain.is_some_and(|domain| std::mem::take(&mut domain.is_renamed))
     }
 
     /// Takes a domain out.

@@ -30,6 +30,8 @@ enum Stage {
     Image(Rest),
     /// To enter what changed, in its order.
     Updates(vec::IntoIter<Update>),
+    /// To note that everybody of the domain goes by other names, from this node on.
+    Naming(usize),
     /// To draw the consequences.
     Settling(Settling, Afterwards),
 }
@@ -113,13 +115,22 @@ impl Entering {
                 Stage::Image(rest) => {
                     left -= 1;
                     let more = rest.enter_one(directory, round, *place);
-                    (!more).then(settling)
+                    (!more).then(|| {
+                        round.first = directory.domains.read_whole(*place);
+                        entered(directory, *place)
+                    })
                 }
                 Stage::Updates(updates) => {
                     left -= 1;
                     let update = updates.next();
                     let more = update.map(|update| directory.enter_update(round, *place, update));
-                    more.is_none().then(settling)
+                    more.is_none().then(|| entered(directory, *place))
+                }
+                Stage::Naming(from) => {
+                    let range = *from..from.saturating_add(left);
+                    (*from, left) = (range.end, 0);
+                    directory.rename_all(round, *place, range);
+                    (*from >= directory.nodes.len()).then(settling)
                 }
                 Stage::Settling(consequences, afterwards) => {
                     if consequences.go_on(directory, round, &mut left) {
@@ -150,6 +161,11 @@ impl Entering {
 }
 
 /// The stage after everything is entered.
+fn entered(directory: &mut Directory, place: usize) -> Stage {
+    if directory.domains.take_renamed(place) { Stage::Naming(0) } else { settling() }
+}
+
+/// The last stage.
 fn settling() -> Stage {
     Stage::Settling(Settling::default(), Afterwards::Keep)
 }

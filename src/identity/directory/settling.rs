@@ -12,6 +12,7 @@ use super::{
     AccountKind, Affected, Altered, Difference, Differences, Directory, GroupSet, Guid, Member,
     Names, Sid, State,
 };
+use crate::Name;
 
 /// What one round of updates did to the graph, before its consequences are drawn.
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub(super) struct Round {
     affected: BTreeMap<(bool, Guid), Altered>,
     /// Updates of no use.
     pub(super) unplaced: usize,
+    /// The domain, when all of it is entered for the first time.
+    pub(super) first: Option<Name>,
 }
 
 /// Who came to a group and who went.
@@ -86,8 +89,8 @@ impl Round {
 
     /// Who is affected, when everything is settled.
     pub(super) fn into_affected(self) -> Affected {
-        let Self { affected, unplaced, .. } = self;
-        Affected { accounts: affected.into_values().collect(), unplaced }
+        let Self { affected, unplaced, first, .. } = self;
+        Affected { accounts: affected.into_values().collect(), unplaced, first }
     }
 }
 
@@ -187,6 +190,20 @@ impl Directory {
         });
     }
 
+    /// Notes of the accounts of a domain that they go by other names, because the domain does: of the
+    /// nodes in `range`.
+    pub(super) fn rename_all(&self, round: &mut Round, place: usize, range: Range<usize>) {
+        let differences = Differences::default().with(Difference::Renamed);
+        for (_, node) in self.nodes.part(range) {
+            let known = node.person().filter(|it| it.domain == place && it.groups.is_some());
+            if let (Some(person), Some(guid)) = (known, node.guid()) {
+                let kind = person.account.kind;
+                let altered = Altered { guid, kind, differences, former: None };
+                round.affected.insert((true, guid), altered);
+            }
+        }
+    }
+
     /// Looks at those below a node where the graph was changed, as many as are `left`. Whether there
     /// are more.
     fn reach(&self, round: &mut Round, reached: &mut Reached, left: &mut usize) -> bool {
@@ -256,6 +273,7 @@ impl Directory {
             let former =
                 before.as_ref().filter(|_| gave_up).and_then(|before| before.names.clone());
             let altered = Altered { guid, kind, differences, former: former.map(Box::new) };
+            round.affected.remove(&(true, guid));
             round.affected.insert((altered.former.is_none(), guid), altered);
         }
         if let Some(groups) = before.and_then(|before| before.groups) {
