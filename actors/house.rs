@@ -198,6 +198,7 @@ impl Plan {
             draining,
         };
         let drain = house.settings.drain;
+        house.heart.directory.write().expect(house.settings.active_directory.len());
         house.enforcement.settle(enforcement, &house.heart, drain, &house.clock).await?;
         house.validator.settle(validator, &house.heart, drain, &house.clock).await?;
         for (name, recruit) in recruits {
@@ -318,6 +319,7 @@ impl House {
                 }
             }
         }
+        self.heart.directory.write().expect(self.settings.active_directory.len());
         for (name, recruit) in recruits {
             report.restarted.push(name.to_string());
             self.hire(name, recruit).await?;

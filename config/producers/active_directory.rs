@@ -153,6 +153,8 @@ pub struct DirectoryLimits {
     pub objects: usize,
     /// How often everything is read and compared, whatever the changes said.
     pub compare: Duration,
+    /// How often the servers before the one that answers are tried.
+    pub back: Duration,
 }
 
 impl Default for DirectoryLimits {
@@ -164,6 +166,7 @@ impl Default for DirectoryLimits {
             page: 500,
             objects: 10_000_000,
             compare: Duration::from_secs(12 * 3600),
+            back: Duration::from_secs(300),
         }
     }
 }
@@ -180,6 +183,7 @@ impl DirectoryLimits {
             page: section.within("page", default.page, 10..=5_000),
             objects: section.within("objects", default.objects, 1_000..=1_000_000_000),
             compare: section.within("compare", default.compare, seconds(60, 30 * 24 * 3600)),
+            back: section.within("back", default.back, seconds(1, 24 * 3600)),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::harness::{ADMINISTRATOR, Controller, Server, Setup, Srx};
 pub(super) const DESK: &str = "10.70.0.7";
 
 /// What a firewall has at the desk: `user@domain`, when there is one, and the roles.
-fn heard(firewall: &mut Srx) -> Option<(String, Vec<String>)> {
+pub(super) fn heard(firewall: &mut Srx) -> Option<(String, Vec<String>)> {
     firewall.poll();
     let heard = firewall.table().get(DESK)?;
     Some((format!("{}@{}", heard.user, heard.domain), heard.roles.clone()))

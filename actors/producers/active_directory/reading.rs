@@ -27,9 +27,6 @@ use crate::happenings::{
 /// How long it gathers after a notification: changes rarely come alone.
 const GATHERING: Duration = Duration::from_millis(250);
 
-/// How often a better server is tried while another one answers.
-const RETURN: Duration = Duration::from_secs(300);
-
 /// Reads one directory for as long as its actor lives.
 pub(super) struct Reader {
     directory: Arc<ActiveDirectory>,
@@ -106,7 +103,7 @@ impl Reader {
                 () = bell.notified() => tokio::time::sleep(GATHERING).await,
             }
             let rank = visit.connection.server.rank;
-            if rank > 0 && arrived.elapsed() >= RETURN {
+            if rank > 0 && arrived.elapsed() >= settings.limits.back {
                 arrived = Clock::instant();
                 if let Ok(better) = servers::first(settings, tls, rank, None).await
                     && let Ok(better) = self.arrive(better).await

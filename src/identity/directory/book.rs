@@ -43,6 +43,12 @@ pub(super) struct Sight {
 }
 
 impl Directory {
+    /// There are so many domains, known yet or not: while there are others, a name without a domain
+    /// does not mean the one that was read first.
+    pub fn expect(&mut self, domains: usize) {
+        self.domains.expect(domains);
+    }
+
     /// Enters a domain, before anything that is read from it; or what it is called from now on.
     pub fn put_domain(&mut self, names: DomainNames, bare: BareNames) {
         self.domains.put(names, bare);

@@ -100,6 +100,10 @@ fn a_bare_name_means_the_default_domain_or_the_only_one() {
     assert_eq!(meant(&directory, "alice"), None);
     directory.forget(&name(LAB)).unwrap();
     assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
+    directory.expect(2);
+    assert_eq!(meant(&directory, "alice"), None, "another domain is not read yet");
+    directory.expect(1);
+    assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
     assert_eq!(directory.apply(&name(LAB), Vec::new()), Err(UnknownDomain(name(LAB))));
 }
 
