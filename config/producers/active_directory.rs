@@ -19,6 +19,8 @@ pub struct ActiveDirectory {
     pub name: Name,
     /// The DNS name of the domain, in lower case.
     pub domain: Name,
+    /// Its NetBIOS name, in lower case, where the configuration calls it so elsewhere.
+    pub netbios: Option<Name>,
     /// Its domain controllers in the order in which they are tried; empty to ask DNS.
     pub servers: Vec<String>,
     /// Who is asked for their addresses; empty for what the machine is configured with.
@@ -214,6 +216,10 @@ impl ActiveDirectory {
         if let Some(domain) = &domain {
             section.claim("directory", "domain", domain.as_str());
         }
+        let netbios = section.get::<Domain>("netbios").map(|netbios| netbios.0);
+        if let Some(netbios) = &netbios {
+            section.claim("directory", "netbios", netbios.as_str());
+        }
         let default_domain = section.or("default_domain", false);
         if default_domain {
             section.claim("directory of bare names", "default_domain", "default_domain = true");
@@ -224,6 +230,7 @@ impl ActiveDirectory {
         let bind = section.or("bind", Bind::default());
         refuse_clear_text(section, transport, bind);
         let read = Self {
+            netbios,
             servers: servers.into_iter().map(|host| host.0).collect(),
             name_servers: section.list("name_servers").unwrap_or_default(),
             transport,
