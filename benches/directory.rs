@@ -2,8 +2,9 @@
 
 use std::hint::black_box;
 use std::io;
+use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rollcall_identity::Name;
 use rollcall_identity::directory::{
@@ -28,6 +29,9 @@ const LEVELS: u32 = 4;
 /// How many users change at once, as when a department is moved to another group.
 const CHANGED: u32 = 1000;
 
+/// How much is entered before whoever asks has a turn, as in the server.
+const SLICE: usize = 2048;
+
 /// A figure: what it is of, and milliseconds or bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
@@ -35,6 +39,8 @@ pub struct Cost {
     pub resident: f64,
     /// A whole directory, from the first update noted to the last set of groups, in seconds.
     pub first_read: f64,
+    /// The longest that whoever asks had to wait meanwhile, in milliseconds.
+    pub slice: f64,
     /// The same read again, of which nothing is new, in seconds.
     pub same_read: f64,
     /// A change of the groups of [`CHANGED`] users, in milliseconds.
@@ -52,11 +58,11 @@ pub fn measure() -> io::Result<Cost> {
     let told = child.ask()?;
     let resident = child.running().resident()? - empty;
     let figures: Vec<f64> = told.split(' ').filter_map(|word| word.parse().ok()).collect();
-    let [first_read, sets] = figures[..] else { return Err(io::Error::other(told)) };
+    let [first_read, slice, sets] = figures[..] else { return Err(io::Error::other(told)) };
     let told = child.ask()?;
     let figures: Vec<f64> = told.split(' ').filter_map(|word| word.parse().ok()).collect();
     let [same_read, changed] = figures[..] else { return Err(io::Error::other(told)) };
-    Ok(Cost { resident: resident as f64, first_read, same_read, changed, sets })
+    Ok(Cost { resident: resident as f64, first_read, slice, same_read, changed, sets })
 }
 
 /// The process that is measured: reads a directory, waits, and reads on, a line at a time.
@@ -76,8 +82,11 @@ pub fn hold() -> io::Result<()> {
         updates().for_each(|update| image.note(update));
         directory.replace(&corp, image).map_err(io::Error::other)
     };
-    let affected = read(&mut directory)?.accounts.len();
-    println!("{} {}", begin.elapsed().as_secs_f64(), directory.group_sets());
+    let mut image = Image::default();
+    updates().for_each(|update| image.note(update));
+    let (affected, slice) = entered(&mut directory, &corp, image)?;
+    let took = begin.elapsed().as_secs_f64();
+    println!("{took} {} {}", slice.as_secs_f64() * 1000.0, directory.group_sets());
     asked()?;
     let begin = Instant::now();
     let nobody = read(&mut directory)?.accounts.len();
@@ -96,6 +105,22 @@ pub fn hold() -> io::Result<()> {
     black_box(&directory);
     println!("{same} {changed}");
     asked().map(|_| ())
+}
+
+/// Enters a whole domain slice by slice, as the server does: how many accounts are affected, and how
+/// long the longest slice took.
+fn entered(directory: &mut Directory, corp: &Name, image: Image) -> io::Result<(usize, Duration)> {
+    let mut longest = Duration::ZERO;
+    let mut entering = directory.begin_replace(corp, image).map_err(io::Error::other)?;
+    loop {
+        let begin = Instant::now();
+        let gone_on = entering.go_on(directory, SLICE);
+        longest = longest.max(begin.elapsed());
+        match gone_on {
+            ControlFlow::Continue(rest) => entering = rest,
+            ControlFlow::Break(affected) => return Ok((affected.accounts.len(), longest)),
+        }
+    }
 }
 
 /// All that a first read of the directory brings.

@@ -78,6 +78,8 @@ impl Suite<'_> {
         self.table.note_with_aim(what, Unit::Megabytes, cost.resident / 1e6);
         self.table.note("different sets of groups in it", Unit::Count, cost.sets);
         self.table.note("entering all of it", Unit::Seconds, cost.first_read);
+        let what = "the longest that whoever asks waits meanwhile";
+        self.table.note(what, Unit::Milliseconds, cost.slice);
         self.table.note("entering the same again", Unit::Seconds, cost.same_read);
         self.table.note("1000 of them join one group", Unit::Milliseconds, cost.changed);
         Ok(())

@@ -11,6 +11,7 @@ use crate::harness::{Authority, Controller, PASSWORD};
 mod firewall;
 mod following;
 mod hearing;
+mod hostile;
 mod servers;
 
 /// A folder with a configuration that reads the controller, and its password.

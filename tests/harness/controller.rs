@@ -215,6 +215,26 @@ impl Controller {
         assert!(changed.status.success(), "{ldif}\n{}", String::from_utf8_lossy(&changed.stderr));
     }
 
+    /// Takes from `account` the right to see what is in the container `unit`.
+    pub(crate) fn hide(&self, unit: &str, account: &str) {
+        let (url, object) = (format!("ldap://{}", self.what.address), format!("--objectdn={unit}"));
+        let user = format!("--username={}\\administrator%{ADMINISTRATOR}", self.what.netbios);
+        let denied = format!("--sddl=(D;;LC;;;{})", self.sid_of(account));
+        let arguments = ["dsacl", "set", "-H", &url, &object, &denied, &user];
+        let done = run(&peer("samba-tool").unwrap(), &arguments);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn sid_of(&self, account: &str) -> String {
+        let database = self.folder().join("private/sam.ldb").display().to_string();
+        let wanted = format!("(sAMAccountName={account})");
+        let arguments = ["-H", &database, &wanted, "objectSid"];
+        let found = run(&peer("ldbsearch").unwrap(), &arguments).stdout;
+        let text = String::from_utf8_lossy(&found).into_owned();
+        let sid = text.lines().find_map(|line| line.strip_prefix("objectSid: "));
+        sid.unwrap_or_else(|| panic!("{account} has no SID:\n{text}")).to_owned()
+    }
+
     /// The `[[active_directory]]` section that reads it; the password is in the file `password`.
     pub(crate) fn section(&self, more: &str) -> String {
         let Described { address, host, domain, netbios, .. } = self.what;
