@@ -110,7 +110,7 @@ fn a_thousand_hostile_names_are_text_in_every_answer_and_one_line_in_the_log() {
     for number in 0..HOSTILE.len() {
         let login = json!({
             "kind": "login", "address": format!("10.71.0.{}", number + 1),
-            "user": format!("CORP\\h0x{number}"),
+            "user": format!("CORP\\z0x{number}"),
         });
         assert_eq!(script.post_events(&login).status, 200);
     }

@@ -10,8 +10,8 @@ use super::interner::Interner;
 use super::nodes::{Band, Id, Node, Nodes, Person, What};
 use super::settling::Round;
 use super::{
-    Account, Affected, BareNames, DomainNames, Group, Guid, Image, Member, Object, Sid,
-    UnknownDomain, Update,
+    Affected, BareNames, DomainNames, Group, Guid, Image, Member, Object, Sid, UnknownDomain,
+    Update,
 };
 use crate::Name;
 
@@ -101,7 +101,10 @@ impl Directory {
     /// Enters an object as it is now.
     fn see(&mut self, round: &mut Round, place: usize, sight: Sight, object: Object) {
         match object {
-            Object::Account(account) => self.see_account(round, place, sight, account),
+            Object::Account(account) => {
+                let Sight { guid, dn, sid } = sight;
+                self.see_account(round, place, guid, Box::new(Person::seen(dn, sid, account)));
+            }
             Object::Group { name, members } => {
                 let members = members.iter().map(|member| self.nodes.number(member)).collect();
                 self.see_group(round, place, sight, (name, members));
@@ -114,30 +117,31 @@ impl Directory {
         &mut self,
         round: &mut Round,
         domain: usize,
-        Sight { guid, dn, sid }: Sight,
-        account: Account,
+        guid: Guid,
+        mut person: Box<Person>,
     ) {
+        person.domain = domain;
         let id = self.nodes.number(&Member::Object(guid));
         if self.nodes.at(id).band().is_some() {
             self.vanish(round, id);
         }
-        let (mut groups, mut primary) = (None, None);
+        let mut primary = None;
         if let Some(known) = self.nodes.at(id).person() {
-            let same = known.domain == domain && known.sid == sid && known.account == account;
-            if same && known.dn == dn && known.groups.is_some() {
+            let same = known.domain == domain && known.sid == person.sid;
+            let same = same && known.account == person.account && known.dn == person.dn;
+            if same && known.groups.is_some() {
                 return;
             }
-            groups.clone_from(&known.groups);
+            person.groups.clone_from(&known.groups);
             primary = Some((known.sid.clone(), self.primary_group(known)));
         }
         self.touch(round, id);
         self.leave_indexes(id);
-        let person = Person { domain, dn, sid, account, groups };
         let same_place = primary == Some((person.sid.clone(), self.primary_group(&person)));
         if !same_place || person.groups.is_none() {
             round.dirty(id);
         }
-        self.nodes.at_mut(id).what = What::Account(Box::new(person));
+        self.nodes.at_mut(id).what = What::Account(person);
         self.enter_indexes(id);
     }
 

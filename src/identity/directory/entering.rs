@@ -91,6 +91,9 @@ impl Directory {
     }
 }
 
+/// What an object costs that is entered into all indexes, in looks at one that is there.
+const OBJECT: usize = 16;
+
 impl Entering {
     /// Goes on in the `directory` with which it began, and looks at about `limit` objects, members
     /// and groups of accounts. In the end it tells who is affected.
@@ -113,15 +116,15 @@ impl Entering {
                     })
                 }
                 Stage::Image(rest) => {
-                    left -= 1;
-                    let more = rest.enter_one(directory, round, *place);
-                    (!more).then(|| {
+                    let members = rest.enter_one(directory, round, *place);
+                    left = left.saturating_sub(OBJECT + members.unwrap_or_default());
+                    members.is_none().then(|| {
                         round.first = directory.domains.read_whole(*place);
                         entered(directory, *place)
                     })
                 }
                 Stage::Updates(updates) => {
-                    left -= 1;
+                    left = left.saturating_sub(OBJECT);
                     let update = updates.next();
                     let more = update.map(|update| directory.enter_update(round, *place, update));
                     more.is_none().then(|| entered(directory, *place))

@@ -26,15 +26,19 @@ impl Default for Interner {
 }
 
 impl Interner {
-    /// The set of `groups`. Each group of the directory is one allocation, so they are told apart
-    /// by where they are.
-    pub(super) fn set(&mut self, groups: Vec<Arc<Group>>) -> GroupSet {
-        let set = GroupSet::new(groups);
-        let print = self.print(&set);
-        let same = |(other, known): &(Print, GroupSet)| *other == print && is_same(known, &set);
+    /// The set of `groups`, which are taken out. Each group of the directory is one allocation, so they
+    /// are told apart by where they are.
+    pub(super) fn set(&mut self, groups: &mut Vec<Arc<Group>>) -> GroupSet {
+        GroupSet::arrange(groups);
+        let print = self.print(groups);
+        let same = |(other, known): &(Print, GroupSet)| {
+            *other == print && is_same(known.as_slice(), groups)
+        };
         if let Some((_, known)) = self.sets.find(print.spread(), same) {
+            groups.clear();
             return known.clone();
         }
+        let set = GroupSet::arranged(groups);
         if self.sets.len() >= self.enough {
             self.sweep();
         }
@@ -48,7 +52,7 @@ impl Interner {
         if set.holders() > 2 {
             return;
         }
-        let print = self.print(set);
+        let print = self.print(set.as_slice());
         if let Ok(entry) = self.sets.find_entry(print.spread(), |(_, known)| known.is_same(set)) {
             entry.remove();
         }
@@ -65,15 +69,14 @@ impl Interner {
         self.sets.len()
     }
 
-    fn print(&self, set: &GroupSet) -> Print {
-        let mut places = set.as_slice().iter().map(|group| Arc::as_ptr(group).addr());
+    fn print(&self, set: &[Arc<Group>]) -> Print {
+        let mut places = set.iter().map(|group| Arc::as_ptr(group).addr());
         self.printer.of(places.by_ref().collect::<Vec<_>>())
     }
 }
 
 /// Whether both hold the very same groups.
-fn is_same(one: &GroupSet, other: &GroupSet) -> bool {
-    let (one, other) = (one.as_slice(), other.as_slice());
+fn is_same(one: &[Arc<Group>], other: &[Arc<Group>]) -> bool {
     one.len() == other.len()
         && one.iter().zip(other).all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))
 }

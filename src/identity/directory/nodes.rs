@@ -13,7 +13,7 @@ pub(super) struct Id(u32);
 /// An account with all that follows for it.
 #[derive(Debug)]
 pub(super) struct Person {
-    /// Its domain's place.
+    /// Its domain's place; none, until it is entered.
     pub(super) domain: usize,
     /// Its distinguished name.
     pub(super) dn: Arc<str>,
@@ -24,6 +24,13 @@ pub(super) struct Person {
     /// All groups that it is in; `None` until they are found for the first time, and until then
     /// nobody is told that it is there.
     pub(super) groups: Option<GroupSet>,
+}
+
+impl Person {
+    /// An account as it was seen, before it is entered.
+    pub(super) fn seen(dn: Arc<str>, sid: Option<Sid>, account: Account) -> Self {
+        Self { domain: usize::MAX, dn, sid, account, groups: None }
+    }
 }
 
 /// A group with its members.

@@ -243,9 +243,9 @@ impl Directory {
 
     /// Finds the groups of an account anew. How many there are.
     fn regroup(&mut self, round: &mut Round, id: Id, climb: &mut Climb) -> usize {
-        let groups = self.groups_above(id, climb);
-        let count = groups.len();
-        let groups = self.interner.set(groups);
+        self.groups_above(id, climb);
+        let count = climb.found.len();
+        let groups = self.interner.set(&mut climb.found);
         let node = self.nodes.at_mut(id);
         // Lists grow by doubling, and there are as many as accounts.
         node.above.shrink_to_fit();
