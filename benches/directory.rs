@@ -23,6 +23,12 @@ const GROUPS: u32 = 5_000;
 /// How many groups a user is in directly, all of the lowest level.
 const DIRECT: u32 = 20;
 
+/// How many different sets of groups there are where people of one department are in the same groups.
+pub const SHARED: u32 = 4_000;
+
+/// How many there are when no two users are in the same groups: the worst case.
+pub const EACH: u32 = USERS;
+
 /// How deep groups are nested.
 const LEVELS: u32 = 4;
 
@@ -50,9 +56,11 @@ pub struct Cost {
 }
 
 /// Measures in a process of its own, so that nothing else is in its memory.
-pub fn measure() -> io::Result<Cost> {
+///
+/// Users are in `sets` different sets of groups.
+pub fn measure(sets: u32) -> io::Result<Cost> {
     let mut command = Command::new(std::env::current_exe()?);
-    let mut child = Answering::start(command.arg("hold-directory").stderr(Stdio::inherit()))?;
+    let mut child = Answering::start(command.args(["hold-directory", &sets.to_string()]).stderr(Stdio::inherit()))?;
     child.listen()?;
     let empty = child.running().resident()?;
     let told = child.ask()?;
@@ -66,7 +74,7 @@ pub fn measure() -> io::Result<Cost> {
 }
 
 /// The process that is measured: reads a directory, waits, and reads on, a line at a time.
-pub fn hold() -> io::Result<()> {
+pub fn hold(sets: u32) -> io::Result<()> {
     let mut lines = io::stdin().lines();
     let mut asked = || lines.next().transpose().map(|line| line.is_some());
     println!("ready");
@@ -79,11 +87,11 @@ pub fn hold() -> io::Result<()> {
     let begin = Instant::now();
     let read = |directory: &mut Directory| {
         let mut image = Image::default();
-        updates().for_each(|update| image.note(update));
+        updates(sets).for_each(|update| image.note(update));
         directory.replace(&corp, image).map_err(io::Error::other)
     };
     let mut image = Image::default();
-    updates().for_each(|update| image.note(update));
+    updates(sets).for_each(|update| image.note(update));
     let (affected, slice) = entered(&mut directory, &corp, image)?;
     let took = begin.elapsed().as_secs_f64();
     println!("{took} {} {}", slice.as_secs_f64() * 1000.0, directory.group_sets());
@@ -124,13 +132,12 @@ fn entered(directory: &mut Directory, corp: &Name, image: Image) -> io::Result<(
 }
 
 /// All that a first read of the directory brings.
-fn updates() -> impl Iterator<Item = Update> {
+fn updates(sets: u32) -> impl Iterator<Item = Update> {
     let lowest = GROUPS / LEVELS;
     let mut members = vec![Vec::new(); GROUPS as usize];
     for user in 0..USERS {
         for nth in 0..DIRECT {
-            // Spread so that hardly two users are in the same groups: the worst case.
-            let group = mixed(user * DIRECT + nth) % lowest;
+            let group = mixed(user % sets * DIRECT + nth) % lowest;
             members[group as usize].push(Member::Object(guid(user)));
         }
     }
