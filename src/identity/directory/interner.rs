@@ -12,8 +12,9 @@ use super::{Group, GroupSet};
 pub(super) struct Interner {
     sets: HashTable<(Print, GroupSet)>,
     printer: Printer,
-    /// How many there may be before those that nobody uses are looked for.
-    enough: usize,
+    /// How many were let go while others had them, since those that nobody uses were looked for: the
+    /// last one may have been a session, which does not tell.
+    left_behind: usize,
 }
 
 /// Fewer are never worth a look.
@@ -21,7 +22,7 @@ const FEW: usize = 256;
 
 impl Default for Interner {
     fn default() -> Self {
-        Self { sets: HashTable::new(), printer: Printer::default(), enough: FEW }
+        Self { sets: HashTable::new(), printer: Printer::default(), left_behind: 0 }
     }
 }
 
@@ -39,7 +40,7 @@ impl Interner {
             return known.clone();
         }
         let set = GroupSet::arranged(groups);
-        if self.sets.len() >= self.enough {
+        if self.left_behind >= FEW.max(self.sets.len() / 2) {
             self.sweep();
         }
         self.sets.insert_unique(print.spread(), (print, set.clone()), |(print, _)| print.spread());
@@ -50,6 +51,7 @@ impl Interner {
     pub(super) fn release(&mut self, set: &GroupSet) {
         // Its own hold and that in the table.
         if set.holders() > 2 {
+            self.left_behind += 1;
             return;
         }
         let print = self.print(set.as_slice());
@@ -61,7 +63,7 @@ impl Interner {
     /// Drops what was let go by sessions, which do not tell.
     pub(super) fn sweep(&mut self) {
         self.sets.retain(|(_, set)| set.holders() > 1);
-        self.enough = FEW.max(2 * self.sets.len());
+        self.left_behind = 0;
     }
 
     /// How many sets there are.
