@@ -98,6 +98,13 @@ impl Directory {
         }
     }
 
+    /// Makes room for `more` objects.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.nodes.reserve(more);
+        self.sids.reserve(more);
+        self.names.reserve(more);
+    }
+
     /// Enters an object as it is now.
     fn see(&mut self, round: &mut Round, place: usize, sight: Sight, object: Object) {
         match object {

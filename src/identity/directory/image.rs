@@ -103,7 +103,7 @@ impl Image {
     /// What is to be entered of it, after room was made for as much.
     pub(super) fn rest(self, directory: &mut Directory) -> Rest {
         let Self { objects, members, numbers: _, unplaced } = self;
-        directory.nodes.reserve(objects.len().saturating_sub(directory.nodes.len()));
+        directory.reserve(objects.len().saturating_sub(directory.nodes.len()));
         let known = vec![None; members.len()];
         Rest { objects: objects.into_iter(), members, known, unplaced }
     }

@@ -196,6 +196,7 @@ impl Nodes {
     /// Makes room for `more` nodes, and not for twice as many.
     pub(super) fn reserve(&mut self, more: usize) {
         self.all.reserve_exact(more.saturating_sub(self.free.len()));
+        self.keys.reserve(more);
     }
 }
 
