@@ -4,30 +4,96 @@
 #[cfg(test)]
 pub(crate) mod sample;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use rollcall_identity::directory::Directory;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use rollcall_identity::directory::{Affected, Directory, Entering, UnknownDomain};
 use rollcall_identity::{Event, Name};
 
 use crate::producers::active_directory::{ActiveDirectory, Status};
 
-/// All that is known of users, devices and groups. Its locks are held for one question or one
-/// page of changes, and never over a wait.
+/// All that is known of users, devices and groups. Its lock is held for one question or one slice of
+/// what is entered, and never over a wait.
 #[derive(Debug, Clone, Default)]
-pub struct Book(Arc<RwLock<Directory>>);
+pub struct Book(Arc<Shelf>);
+
+#[derive(Debug, Default)]
+struct Shelf {
+    directory: RwLock<Directory>,
+    /// Held by whoever enters something, from the first slice to the last.
+    turn: Mutex<()>,
+    /// Who is affected by what was entered in a domain, until the sessions say so.
+    untold: Mutex<BTreeMap<Name, VecDeque<Arc<Affected>>>>,
+}
+
+/// How many objects, members and groups are looked at before whoever waits for the book has it: a
+/// millisecond or two.
+const SLICE: usize = 2048;
 
 impl Book {
     /// To look something up.
     pub fn read(&self) -> RwLockReadGuard<'_, Directory> {
-        // A writer that panicked left what it had entered so far, and reads everything anew when
-        // it is replaced.
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.directory.read()
     }
 
-    /// To enter what was learnt.
+    /// To enter something small at once.
     pub fn write(&self) -> RwLockWriteGuard<'_, Directory> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.0.directory.write()
+    }
+
+    /// Enters what `begin` begins to enter of the domain with this DNS name, slice by slice, and
+    /// notes who is affected: [`Book::untold`]. It takes as long as there is much of it, so it is for
+    /// a thread that may wait.
+    ///
+    /// # Errors
+    /// When the domain is not known. Nothing is entered then.
+    pub(crate) fn take_in(
+        &self,
+        domain: &Name,
+        begin: impl FnOnce(&mut Directory) -> Result<Entering, UnknownDomain>,
+    ) -> Result<(), UnknownDomain> {
+        let _turn = self.0.turn.lock();
+        let mut directory = self.write();
+        let mut entering = begin(&mut directory)?;
+        let affected = loop {
+            match entering.go_on(&mut directory, SLICE) {
+                ControlFlow::Continue(rest) => entering = rest,
+                ControlFlow::Break(affected) => break affected,
+            }
+            RwLockWriteGuard::bump(&mut directory);
+        };
+        drop(directory);
+        if !affected.is_empty() {
+            let mut untold = self.0.untold.lock();
+            untold.entry(domain.clone()).or_default().push_back(Arc::new(affected));
+        }
+        Ok(())
+    }
+
+    /// Forgets a domain, and whom it affected: what sessions say stays as it is.
+    pub(crate) fn forget(&self, domain: &Name) {
+        // One that never could be read has entered nothing.
+        let _ = self.take_in(domain, |directory| directory.begin_forget(domain));
+        self.0.untold.lock().remove(domain);
+    }
+
+    /// Who was affected in a domain and is to be told next. It stays until it was
+    /// [told](Self::told), whoever was to tell it.
+    pub(crate) fn untold(&self, domain: &Name) -> Option<Arc<Affected>> {
+        self.0.untold.lock().get(domain)?.front().cloned()
+    }
+
+    /// The sessions say what was to be told next.
+    pub(crate) fn told(&self, domain: &Name) {
+        let mut untold = self.0.untold.lock();
+        if let Some(queue) = untold.get_mut(domain) {
+            queue.pop_front();
+            if queue.is_empty() {
+                untold.remove(domain);
+            }
+        }
     }
 
     /// Enters into `events` who is meant and which groups they are in, as far as it is known.
@@ -49,17 +115,17 @@ pub struct Directories(Arc<RwLock<BTreeMap<Name, Arc<ActiveDirectory>>>>);
 impl Directories {
     /// Enters one that is read from now on, in the place of another of the name.
     pub fn put(&self, name: Name, directory: Arc<ActiveDirectory>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, directory);
+        self.0.write().insert(name, directory);
     }
 
     /// Forgets one that is no longer read.
     pub fn remove(&self, name: &Name) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.0.write().remove(name);
     }
 
     /// How each of them is, in the order of their names.
     pub fn status(&self) -> Vec<(Name, Status)> {
-        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.read();
         all.iter().map(|(name, directory)| (name.clone(), directory.status())).collect()
     }
 }

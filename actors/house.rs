@@ -206,6 +206,7 @@ impl Plan {
             draining,
         };
         let drain = house.settings.drain;
+        house.heart.directory.write().expect(house.settings.active_directory.len());
         house.enforcement.settle(enforcement, &house.heart, drain, &house.clock).await?;
         house.validator.settle(validator, &house.heart, drain, &house.clock).await?;
         house.introduce(&recruits);
@@ -312,7 +313,7 @@ impl House {
         for name in gone {
             if let Some(employed) = self.staff.remove(&name) {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
-                employed.forget(&self.heart.directory);
+                employed.forget(&self.heart.directory).await;
                 self.directories.remove(&name);
                 self.event_logs.remove(&name);
                 report.restarted.push(name.to_string());
@@ -324,11 +325,12 @@ impl House {
             if let Some(employed) = self.staff.remove(name) {
                 self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
                 if !employed.reads_what_is_read_by(recruit) {
-                    employed.forget(&self.heart.directory);
+                    employed.forget(&self.heart.directory).await;
                 }
             }
         }
         self.introduce(&recruits);
+        self.heart.directory.write().expect(self.settings.active_directory.len());
         for (name, recruit) in recruits {
             report.restarted.push(name.to_string());
             self.hire(name, recruit).await?;

@@ -160,10 +160,7 @@ impl Outlet {
 
     /// Tells what a directory says otherwise, in the name of `origin`. Returns when whoever asks sees
     /// it; while the cache is being replaced or takes nothing, it waits.
-    pub async fn learnt(&self, affected: Affected, gone: Gone, origin: Arc<Origin>) {
-        if affected.is_empty() {
-            return;
-        }
+    pub async fn learnt(&self, affected: Arc<Affected>, gone: Gone, origin: Arc<Origin>) {
         let learnt = Learnt { affected, gone, origin };
         loop {
             self.desk.presence().await;

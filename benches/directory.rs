@@ -2,8 +2,9 @@
 
 use std::hint::black_box;
 use std::io;
+use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rollcall_identity::Name;
 use rollcall_identity::directory::{
@@ -22,11 +23,20 @@ const GROUPS: u32 = 5_000;
 /// How many groups a user is in directly, all of the lowest level.
 const DIRECT: u32 = 20;
 
+/// How many different sets of groups there are where people of one department are in the same groups.
+pub const SHARED: u32 = 4_000;
+
+/// How many there are when no two users are in the same groups: the worst case.
+pub const EACH: u32 = USERS;
+
 /// How deep groups are nested.
 const LEVELS: u32 = 4;
 
 /// How many users change at once, as when a department is moved to another group.
 const CHANGED: u32 = 1000;
+
+/// How much is entered before whoever asks has a turn, as in the server.
+const SLICE: usize = 2048;
 
 /// A figure: what it is of, and milliseconds or bytes.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +45,8 @@ pub struct Cost {
     pub resident: f64,
     /// A whole directory, from the first update noted to the last set of groups, in seconds.
     pub first_read: f64,
+    /// The longest that whoever asks had to wait meanwhile, in milliseconds.
+    pub slice: f64,
     /// The same read again, of which nothing is new, in seconds.
     pub same_read: f64,
     /// A change of the groups of [`CHANGED`] users, in milliseconds.
@@ -44,23 +56,25 @@ pub struct Cost {
 }
 
 /// Measures in a process of its own, so that nothing else is in its memory.
-pub fn measure() -> io::Result<Cost> {
+///
+/// Users are in `sets` different sets of groups.
+pub fn measure(sets: u32) -> io::Result<Cost> {
     let mut command = Command::new(std::env::current_exe()?);
-    let mut child = Answering::start(command.arg("hold-directory").stderr(Stdio::inherit()))?;
+    let mut child = Answering::start(command.args(["hold-directory", &sets.to_string()]).stderr(Stdio::inherit()))?;
     child.listen()?;
     let empty = child.running().resident()?;
     let told = child.ask()?;
     let resident = child.running().resident()? - empty;
     let figures: Vec<f64> = told.split(' ').filter_map(|word| word.parse().ok()).collect();
-    let [first_read, sets] = figures[..] else { return Err(io::Error::other(told)) };
+    let [first_read, slice, sets] = figures[..] else { return Err(io::Error::other(told)) };
     let told = child.ask()?;
     let figures: Vec<f64> = told.split(' ').filter_map(|word| word.parse().ok()).collect();
     let [same_read, changed] = figures[..] else { return Err(io::Error::other(told)) };
-    Ok(Cost { resident: resident as f64, first_read, same_read, changed, sets })
+    Ok(Cost { resident: resident as f64, first_read, slice, same_read, changed, sets })
 }
 
 /// The process that is measured: reads a directory, waits, and reads on, a line at a time.
-pub fn hold() -> io::Result<()> {
+pub fn hold(sets: u32) -> io::Result<()> {
     let mut lines = io::stdin().lines();
     let mut asked = || lines.next().transpose().map(|line| line.is_some());
     println!("ready");
@@ -73,11 +87,14 @@ pub fn hold() -> io::Result<()> {
     let begin = Instant::now();
     let read = |directory: &mut Directory| {
         let mut image = Image::default();
-        updates().for_each(|update| image.note(update));
+        updates(sets).for_each(|update| image.note(update));
         directory.replace(&corp, image).map_err(io::Error::other)
     };
-    let affected = read(&mut directory)?.accounts.len();
-    println!("{} {}", begin.elapsed().as_secs_f64(), directory.group_sets());
+    let mut image = Image::default();
+    updates(sets).for_each(|update| image.note(update));
+    let (affected, slice) = entered(&mut directory, &corp, image)?;
+    let took = begin.elapsed().as_secs_f64();
+    println!("{took} {} {}", slice.as_secs_f64() * 1000.0, directory.group_sets());
     asked()?;
     let begin = Instant::now();
     let nobody = read(&mut directory)?.accounts.len();
@@ -98,14 +115,29 @@ pub fn hold() -> io::Result<()> {
     asked().map(|_| ())
 }
 
+/// Enters a whole domain slice by slice, as the server does: how many accounts are affected, and how
+/// long the longest slice took.
+fn entered(directory: &mut Directory, corp: &Name, image: Image) -> io::Result<(usize, Duration)> {
+    let mut longest = Duration::ZERO;
+    let mut entering = directory.begin_replace(corp, image).map_err(io::Error::other)?;
+    loop {
+        let begin = Instant::now();
+        let gone_on = entering.go_on(directory, SLICE);
+        longest = longest.max(begin.elapsed());
+        match gone_on {
+            ControlFlow::Continue(rest) => entering = rest,
+            ControlFlow::Break(affected) => return Ok((affected.accounts.len(), longest)),
+        }
+    }
+}
+
 /// All that a first read of the directory brings.
-fn updates() -> impl Iterator<Item = Update> {
+fn updates(sets: u32) -> impl Iterator<Item = Update> {
     let lowest = GROUPS / LEVELS;
     let mut members = vec![Vec::new(); GROUPS as usize];
     for user in 0..USERS {
         for nth in 0..DIRECT {
-            // Spread so that hardly two users are in the same groups: the worst case.
-            let group = mixed(user * DIRECT + nth) % lowest;
+            let group = mixed(user % sets * DIRECT + nth) % lowest;
             members[group as usize].push(Member::Object(guid(user)));
         }
     }

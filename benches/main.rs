@@ -43,7 +43,10 @@ enum Command {
         address: SocketAddr,
     },
     /// Hold a large directory in memory, a step for each line of standard input.
-    HoldDirectory,
+    HoldDirectory {
+        /// How many different sets of groups users are in.
+        sets: u32,
+    },
 }
 
 #[derive(clap::Args)]
@@ -84,7 +87,7 @@ enum Part {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Receive { address } => receiver::serve(address),
-        Command::HoldDirectory => directory::hold(),
+        Command::HoldDirectory { sets } => directory::hold(sets),
         Command::Measure(asked) => measure(asked),
     };
     match done {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rollcall_identity::{Name, Rules};
+use rollcall_identity::{Glob, Name, Rules};
 
 use crate::reading::{Document, Environment, Reading};
 use crate::section::Section;
@@ -101,6 +101,7 @@ pub(crate) fn read(
         let added = clients_file::read(&reading, &settings.data);
         settings.enforcement.points.extend(added);
         settings.grant();
+        settings.name_domains();
         settings
     });
     match Problems::from_found(reading.into_problems()) {
@@ -156,5 +157,38 @@ impl Settings {
             |point: &Point| Some(((ptim.clone(), point.name.clone()), point.push.clone()?));
         let points = self.enforcement.points.iter().filter_map(granted);
         self.rules.authorities.extend(syslog.chain(logs).chain(pushers).chain(points));
+    }
+
+    /// Reads every name of a domain as what it is another name for. The users of a domain are known
+    /// by its one name, so whoever writes another must mean the same.
+    fn name_domains(&mut self) {
+        let netbios = self
+            .active_directory
+            .iter()
+            .filter_map(|directory| Some((directory.netbios.clone()?, directory.domain.clone())));
+        self.rules.domain_aliases.extend(netbios);
+        let aliases = &self.rules.domain_aliases;
+        for domain in self.rules.authorities.values_mut().flat_map(|it| &mut it.domains) {
+            if let Some(known) = aliases.get(domain) {
+                domain.clone_from(known);
+            }
+        }
+        let known = |domain: &str| aliases.get(&Name::new(domain).ok()?).map(Name::as_str);
+        let points = self.enforcement.points.iter_mut().map(|point| &mut point.domains);
+        let targets = self.push.iter_mut().map(|target| &mut target.domains);
+        let ignored = &mut self.rules.ignore;
+        for domains in points.chain(targets).chain([&mut ignored.domains]) {
+            for glob in domains {
+                let name = known(&glob.to_string()).and_then(|name| Glob::new(name).ok());
+                *glob = name.unwrap_or_else(|| glob.clone());
+            }
+        }
+        let user = |glob: &Glob| {
+            let pattern = glob.to_string();
+            let (user, domain) = pattern.rsplit_once('@')?;
+            Glob::new(&format!("{user}@{}", known(domain)?)).ok()
+        };
+        let users = ignored.users.as_slice().iter();
+        ignored.users = users.map(|glob| user(glob).unwrap_or_else(|| glob.clone())).collect();
     }
 }

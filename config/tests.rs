@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use rollcall_identity::{Kind, Rules};
+use rollcall_identity::{Glob, Kind, Name, Rules};
 
 use crate::reading::{Document, Reading};
 use crate::secret::tests::HASH;
@@ -262,6 +262,31 @@ fn what_is_granted_reaches_the_rules() {
     let key = |point: &Point| (settings.ptim.name.clone(), point.name.clone());
     assert_eq!(authorities.get(&key(loud)), Some(authority));
     assert_eq!(authorities.get(&key(quiet)), None);
+}
+
+#[test]
+fn another_name_of_a_domain_means_it_wherever_it_is_written() {
+    let scratch = Scratch::new();
+    scratch.file("password", "canary", 0o600);
+    let text = "[rules.domain_aliases]\nlab = 'lab.example.com'\n\
+                [rules.ignore]\nusers = ['svc-*@corp', 'bob']\ndomains = ['LAB', 'c*']\n\
+                [[active_directory]]\nname = 'ad'\ndomain = 'corp.example.com'\nnetbios = 'CORP'\n\
+                account = 'a@corp.example.com'\nsecret_file = 'password'\ntransport = 'ldap'\n\
+                bind = 'ntlm'\n\
+                [[enforcement.points]]\nname = 'fw'\naddresses = ['10.0.0.1']\nclient_id = 'fw'\n\
+                secret_hash = 'HASH'\nfilter.domains = ['Corp', 'other']\n\
+                push.for_domains = ['CORP', 'other']\n";
+    let text = text.replace("HASH", HASH);
+    let settings = scratch.read(&text).unwrap();
+    let rules = &settings.rules;
+    let name = |text| Name::new(text).unwrap();
+    let written = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(written(&rules.ignore.domains), ["lab.example.com", "c*"]);
+    assert_eq!(written(rules.ignore.users.as_slice()), ["svc-*@corp.example.com", "bob"]);
+    assert_eq!(written(&settings.enforcement.points[0].domains), ["corp.example.com", "other"]);
+    let granted = &rules.authorities[&(name("ptim"), name("fw"))].domains;
+    assert_eq!(*granted, [name("corp.example.com"), name("other")]);
+    assert_eq!(rules.domain_aliases[&name("corp")], name("corp.example.com"));
 }
 
 #[test]

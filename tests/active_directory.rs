@@ -10,6 +10,9 @@ use crate::harness::{Authority, Controller, PASSWORD};
 
 mod firewall;
 mod following;
+mod hearing;
+mod hostile;
+mod servers;
 
 /// A folder with a configuration that reads the controller, and its password.
 fn configured(controller: &Controller, more: &str) -> tempfile::TempDir {
@@ -113,7 +116,16 @@ fn why_not(controller: &Controller) {
     says(&bound, PASSWORD, &["channel_binding = false"]);
     // `ca.crt` is that of the stories: another authority.
     let wrong = of("rollcall", "ca = \"ca.crt\"\n");
-    says(&wrong, PASSWORD, &["no TLS with dc1", "CN=dc1.corp.example.com", "CN=Example Root"]);
+    says(
+        &wrong,
+        PASSWORD,
+        &[
+            "no TLS with dc1",
+            "CN=dc1.corp.example.com",
+            "CN=Example Root",
+            "is not signed by the authority in ca",
+        ],
+    );
     let pins = format!("pins = [\"{}\"]\n", "ab".repeat(32));
     says(&of("rollcall", &pins), PASSWORD, &["none of the pinned ones"]);
     let bases = format!("{tls}bases = [\"OU=Nowhere,{}\"]\n", Controller::BASE);
@@ -128,4 +140,17 @@ fn why_not(controller: &Controller) {
     fs::write(&file, text.replace("[\"dc1.corp.example.com\"]", "[\"127.0.10.99\"]")).unwrap();
     let (worked, said) = tested(folder.path());
     assert!(!worked && said.contains("cannot connect to 127.0.10.99 port 636"), "{said}");
+    let several = "[\"127.0.10.99\", \"dc9.corp.example.com\", \"127.0.10.10\"]";
+    fs::write(&file, text.replace("[\"dc1.corp.example.com\"]", several)).unwrap();
+    let (worked, said) = tested(folder.path());
+    assert!(worked, "one of three is enough: {said}");
+    let strange = text.replace("[\"dc1.corp.example.com\"]", several).replace("ca.pem", "ca.crt");
+    fs::write(&file, strange).unwrap();
+    let _other = Authority::new(folder.path());
+    let (worked, said) = tested(folder.path());
+    assert!(!worked && said.contains("none of 3 servers can be used"), "{said}");
+    for words in ["127.0.10.99 port 636", "the address of dc9.corp", "not signed by the authority"]
+    {
+        assert!(said.contains(words), "{words:?} is not said:\n{said}");
+    }
 }

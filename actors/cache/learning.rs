@@ -22,7 +22,7 @@ use crate::mailbox::{Desk, Receive, Reply, Seat};
 #[derive(Debug, Clone)]
 pub(crate) struct Learnt {
     /// Of whom.
-    pub affected: Affected,
+    pub affected: Arc<Affected>,
     /// What becomes of the sessions of those who are gone.
     pub gone: Gone,
     /// Who says so.
@@ -65,46 +65,53 @@ impl Learning {
     }
 }
 
+/// What is to be ordered next.
+enum Next {
+    /// Nothing, but what was ordered before: who logged on before the directory said so, and is not in
+    /// the table yet, is to be there when the consequences are drawn.
+    Before,
+    /// Events that follow from what was learnt; when there are none, others have their turn.
+    Events(Vec<Event>),
+}
+
 impl Cache {
-    /// The next events that follow from what was learnt; `None` when everything is followed up.
-    fn consequences(&mut self) -> Option<(Vec<Event>, Arc<Origin>)> {
+    /// What is to be ordered next, and in whose name; `None` when everything is followed up.
+    fn next_order(&mut self) -> Option<(Next, Arc<Origin>)> {
         let learning = &mut self.learning;
+        let Some(task) = &mut learning.at_work else {
+            let task = learning.at_work.insert(learning.waiting.pop_front()?);
+            return Some((Next::Before, Arc::clone(&task.origin)));
+        };
+        if task.consequences.is_empty() {
+            let done = learning.at_work.take().map(|task| task.done);
+            // Whoever does not wait any more does not need it.
+            let _ = done.map(|done| done.send(()));
+            return self.next_order();
+        }
         let whereabouts =
             learning.whereabouts.get_or_insert_with(|| Whereabouts::of(self.table.sessions()));
         let book = self.grounds.directory.read();
         let known = Known { directory: &book, table: &self.table, whereabouts };
-        loop {
-            let Some(task) = &mut learning.at_work else {
-                learning.at_work = Some(learning.waiting.pop_front()?);
-                continue;
-            };
-            if task.consequences.is_empty() {
-                let done = learning.at_work.take().map(|task| task.done);
-                // Whoever does not wait any more does not need it.
-                let _ = done.map(|done| done.send(()));
-                continue;
-            }
-            let (gone, origin, now) = (task.gone, &task.origin, self.clock.now());
-            let proposal = Proposal { gone, now, origin };
-            let events = task.consequences.next(known, proposal, SLICE);
-            return Some((events, Arc::clone(origin)));
-        }
+        let (gone, origin, now) = (task.gone, &task.origin, self.clock.now());
+        let events = task.consequences.next(known, Proposal { gone, now, origin }, SLICE);
+        Some((Next::Events(events), Arc::clone(origin)))
     }
 
     /// Proposes what follows, slice after slice, until there is nothing left.
     fn follow_up(&mut self, desk: &mut Desk<Self>) {
-        if let Some((events, origin)) = self.consequences() {
-            self.propose(events, origin, desk);
+        match self.next_order() {
+            None => {}
+            Some((Next::Before, origin)) => self.propose(Vec::new(), origin, desk),
+            Some((Next::Events(events), _)) if events.is_empty() => {
+                // Others have their turn before the next slice is looked at.
+                desk.run_later(Duration::ZERO, |seat, desk| seat.role().follow_up(desk));
+            }
+            Some((Next::Events(events), origin)) => self.propose(events, origin, desk),
         }
     }
 
     /// Orders a slice; when it is visible, the next one follows.
     fn propose(&mut self, events: Vec<Event>, origin: Arc<Origin>, desk: &mut Desk<Self>) {
-        if events.is_empty() {
-            // Others have their turn before the next slice is looked at.
-            desk.run_later(Duration::ZERO, |seat, desk| seat.role().follow_up(desk));
-            return;
-        }
         let account = Account::open(origin.producer.as_str(), 0);
         let answer = self.order(Apply { events: events.clone(), read: None, account });
         let answer = wrap_future::<_, Seat<Self>>(async move {
@@ -130,7 +137,7 @@ impl Receive<Learnt> for Cache {
     fn receive(&mut self, learnt: Learnt, desk: &mut Desk<Self>) -> Reply<Result<(), Refused>> {
         let Learnt { affected, gone, origin } = learnt;
         let mut consequences = Consequences::default();
-        consequences.add(affected, &self.grounds.directory.read());
+        consequences.add(Arc::unwrap_or_clone(affected), &self.grounds.directory.read());
         let (done, seen) = oneshot::channel();
         let idle = self.learning.at_work.is_none() && self.learning.waiting.is_empty();
         self.learning.waiting.push_back(Task { consequences, gone, origin, done });

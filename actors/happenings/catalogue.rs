@@ -127,6 +127,13 @@ const PARTICULAR: &[Row] = &[
         "How often a directory could not be read, by how far it came: names, connect, tls, credentials, rights, read, learning",
     ),
     (
+        "rollcall_receiving_directory_notifies",
+        Gauge,
+        Unit::Count,
+        &["producer"],
+        "Whether a domain controller says at once that something changed: 1, or 0 while it is asked at its interval only",
+    ),
+    (
         "rollcall_receiving_directory_objects_total",
         Counter,
         Unit::Count,
@@ -146,6 +153,13 @@ const PARTICULAR: &[Row] = &[
         Unit::Seconds,
         &["producer", "way"],
         "Time that a reading of a directory took, whole or changes",
+    ),
+    (
+        "rollcall_receiving_directory_searches_total",
+        Counter,
+        Unit::Count,
+        &["producer", "way"],
+        "Searches that a reading of a directory took, each page one, whole or as changes",
     ),
     (
         "rollcall_receiving_event_log_connected",

@@ -42,6 +42,19 @@ impl Happening for DirectoryFailed<'_> {
     }
 }
 
+/// A directory says at once that something changed.
+pub(crate) struct DirectoryWatched<'a> {
+    pub producer: &'a str,
+}
+
+impl Happening for DirectoryWatched<'_> {
+    fn emit(self) {
+        let Self { producer } = self;
+        gauge!("rollcall_receiving_directory_notifies", "producer" => producer.to_owned()).set(1);
+        debug!(producer, "directory notifies");
+    }
+}
+
 /// A directory does not say at once what changes; it is asked at its interval.
 pub(crate) struct DirectoryNotWatched<'a> {
     pub producer: &'a str,
@@ -51,6 +64,7 @@ pub(crate) struct DirectoryNotWatched<'a> {
 impl Happening for DirectoryNotWatched<'_> {
     fn emit(self) {
         let Self { producer, why } = self;
+        gauge!("rollcall_receiving_directory_notifies", "producer" => producer.to_owned()).set(0);
         debug!(producer, %why, "directory does not notify");
     }
 }
@@ -70,16 +84,18 @@ pub(crate) struct DirectoryRead<'a> {
     pub producer: &'a str,
     pub way: ReadWay,
     pub objects: usize,
+    pub searches: u64,
     pub took: Duration,
     pub at: Timestamp,
 }
 
 impl Happening for DirectoryRead<'_> {
     fn emit(self) {
-        let Self { producer, way, objects, took, at } = self;
+        let Self { producer, way, objects, searches, took, at } = self;
         let name: &'static str = way.into();
         let labels = [("producer", producer.to_owned()), ("way", name.to_owned())];
         counter!("rollcall_receiving_directory_objects_total", &labels).increment(objects as u64);
+        counter!("rollcall_receiving_directory_searches_total", &labels).increment(searches);
         histogram!("rollcall_receiving_directory_read_seconds", &labels).record(took.as_secs_f64());
         gauge!(
             "rollcall_receiving_directory_current_timestamp_seconds",

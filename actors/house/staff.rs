@@ -165,10 +165,11 @@ pub(super) fn gone(settings: &Settings, staff: &Staff) -> Vec<Name> {
 
 impl Employed {
     /// Takes out of `book` what only this one knows. What sessions say stays as it is.
-    pub(super) fn forget(&self, book: &Book) {
-        if let Some(domain) = self.recruit.domain() {
-            // One that never could be read has entered nothing.
-            let _ = book.write().forget(domain);
+    pub(super) async fn forget(&self, book: &Book) {
+        if let Some(domain) = self.recruit.domain().cloned() {
+            let book = book.clone();
+            // It fails only when it panics: then the domain stays known, and nobody asks for it.
+            let _ = tokio::task::spawn_blocking(move || book.forget(&domain)).await;
         }
     }
 

@@ -19,6 +19,8 @@ pub struct ActiveDirectory {
     pub name: Name,
     /// The DNS name of the domain, in lower case.
     pub domain: Name,
+    /// Its NetBIOS name, in lower case, where the configuration calls it so elsewhere.
+    pub netbios: Option<Name>,
     /// Its domain controllers in the order in which they are tried; empty to ask DNS.
     pub servers: Vec<String>,
     /// Who is asked for their addresses; empty for what the machine is configured with.
@@ -153,6 +155,8 @@ pub struct DirectoryLimits {
     pub objects: usize,
     /// How often everything is read and compared, whatever the changes said.
     pub compare: Duration,
+    /// How often the servers before the one that answers are tried.
+    pub back: Duration,
 }
 
 impl Default for DirectoryLimits {
@@ -164,6 +168,7 @@ impl Default for DirectoryLimits {
             page: 500,
             objects: 10_000_000,
             compare: Duration::from_secs(12 * 3600),
+            back: Duration::from_secs(300),
         }
     }
 }
@@ -180,6 +185,7 @@ impl DirectoryLimits {
             page: section.within("page", default.page, 10..=5_000),
             objects: section.within("objects", default.objects, 1_000..=1_000_000_000),
             compare: section.within("compare", default.compare, seconds(60, 30 * 24 * 3600)),
+            back: section.within("back", default.back, seconds(1, 24 * 3600)),
         }
     }
 }
@@ -210,6 +216,10 @@ impl ActiveDirectory {
         if let Some(domain) = &domain {
             section.claim("directory", "domain", domain.as_str());
         }
+        let netbios = section.get::<Domain>("netbios").map(|netbios| netbios.0);
+        if let Some(netbios) = &netbios {
+            section.claim("directory", "netbios", netbios.as_str());
+        }
         let default_domain = section.or("default_domain", false);
         if default_domain {
             section.claim("directory of bare names", "default_domain", "default_domain = true");
@@ -220,6 +230,7 @@ impl ActiveDirectory {
         let bind = section.or("bind", Bind::default());
         refuse_clear_text(section, transport, bind);
         let read = Self {
+            netbios,
             servers: servers.into_iter().map(|host| host.0).collect(),
             name_servers: section.list("name_servers").unwrap_or_default(),
             transport,

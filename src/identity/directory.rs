@@ -2,8 +2,8 @@
 //! which groups they belong to, nested ones included.
 //!
 //! ```text
-//! Update ──► Directory::apply ──► Affected ──► Consequences::next ──► Event (Membership, Logout)
-//! Image  ──► Directory::replace ─────┘                 ▲
+//! Update ──► Entering::go_on ──► Affected ──► Consequences::next ──► Event (Membership, Logout)
+//! Image  ──────────┘                                  ▲
 //! Event  ──► Directory::enter          Change ──► Whereabouts
 //! ```
 
@@ -12,6 +12,7 @@ mod book;
 mod climbing;
 mod consequences;
 mod domains;
+mod entering;
 mod group_filter;
 mod group_set;
 mod image;
@@ -26,6 +27,8 @@ mod questions;
 mod settling;
 mod sid;
 #[cfg(test)]
+mod slices;
+#[cfg(test)]
 mod tests;
 mod whereabouts;
 
@@ -33,6 +36,7 @@ pub use affected::{Affected, Altered, Difference, Differences, Names};
 pub use book::Directory;
 pub use consequences::{Consequences, Gone, Known, Proposal, WhenGone};
 pub use domains::{BareNames, NetbiosNames, UnknownDomain};
+pub use entering::Entering;
 pub use group_filter::{BadBase, Base, GroupFilter, Selected};
 pub use group_set::{Group, GroupSet, Membership, Watch};
 pub use image::Image;

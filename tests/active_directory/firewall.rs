@@ -6,10 +6,10 @@ use super::following::{SEES_DELETIONS, change, staff, until, with_member};
 use crate::harness::{ADMINISTRATOR, Controller, Server, Setup, Srx};
 
 /// Where everybody of this story is.
-const DESK: &str = "10.70.0.7";
+pub(super) const DESK: &str = "10.70.0.7";
 
 /// What a firewall has at the desk: `user@domain`, when there is one, and the roles.
-fn heard(firewall: &mut Srx) -> Option<(String, Vec<String>)> {
+pub(super) fn heard(firewall: &mut Srx) -> Option<(String, Vec<String>)> {
     firewall.poll();
     let heard = firewall.table().get(DESK)?;
     Some((format!("{}@{}", heard.user, heard.domain), heard.roles.clone()))
@@ -17,7 +17,7 @@ fn heard(firewall: &mut Srx) -> Option<(String, Vec<String>)> {
 
 /// Waits until the firewall has this user, in this group or not.
 #[track_caller]
-fn hears(firewall: &mut Srx, user: &str, group: &str, there: Membership) {
+pub(super) fn hears(firewall: &mut Srx, user: &str, group: &str, there: Membership) {
     until(&format!("the firewall hears {user}, {there:?} {group}"), || {
         let (who, roles) = heard(firewall)?;
         let is_in = roles.iter().any(|role| role == group);
@@ -26,7 +26,7 @@ fn hears(firewall: &mut Srx, user: &str, group: &str, there: Membership) {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Membership {
+pub(super) enum Membership {
     In,
     NotIn,
 }

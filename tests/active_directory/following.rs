@@ -54,7 +54,7 @@ impl Learner for Book {
 }
 
 /// A reader at work on a thread of its own.
-struct Reader {
+pub(super) struct Reader {
     book: Arc<Book>,
     directory: Arc<ActiveDirectory>,
     stop: Option<oneshot::Sender<()>>,
@@ -63,9 +63,14 @@ struct Reader {
 }
 
 impl Reader {
-    fn start(controller: &Controller, more: &str) -> Self {
-        let folder = configured(controller, more);
-        if more.contains("administrator") {
+    pub(super) fn start(controller: &Controller, more: &str) -> Self {
+        Self::of(&controller.section(more), configured(controller, more))
+    }
+
+    /// One with this section, in a folder with all that it names.
+    pub(super) fn of(section: &str, folder: tempfile::TempDir) -> Self {
+        std::fs::write(folder.path().join("rollcall.toml"), section).unwrap();
+        if section.contains("administrator") {
             super::secret(folder.path(), ADMINISTRATOR);
         }
         let settings = load(Some(&folder.path().join("rollcall.toml")), &Environment::process());
@@ -90,26 +95,26 @@ impl Reader {
         Self { book, directory, stop, thread, _folder: folder }
     }
 
-    fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         self.directory.status()
     }
 
-    fn who(&self, name: &str) -> Option<Resolved> {
+    pub(super) fn who(&self, name: &str) -> Option<Resolved> {
         let principal = Principal::parse(name, None).unwrap();
         self.book.directory.lock().unwrap().resolve(&principal)
     }
 
     /// The groups of somebody, by name.
-    fn groups(&self, name: &str) -> Vec<String> {
+    pub(super) fn groups(&self, name: &str) -> Vec<String> {
         let groups = self.who(name).map(|who| who.groups).unwrap_or_default();
         groups.as_slice().iter().map(|group| group.name.to_string()).collect()
     }
 
-    fn wholes(&self) -> usize {
+    pub(super) fn wholes(&self) -> usize {
         *self.book.wholes.lock().unwrap()
     }
 
-    fn until_read(&self) {
+    pub(super) fn until_read(&self) {
         until("everything is read", || {
             let status = self.status();
             assert_ne!(status.state, State::Failing, "{:?}", status.error);
@@ -142,7 +147,7 @@ pub(super) fn staff(name: &str) -> String {
     format!("CN={name},OU=Staff,{}", Controller::BASE)
 }
 
-const SEALED: &str = "account = \"rollcall@corp.example.com\"\ntransport = \"ldap\"\n\
+pub(super) const SEALED: &str = "account = \"rollcall@corp.example.com\"\ntransport = \"ldap\"\n\
     bind = \"spnego\"\ninterval = \"1s\"\n";
 
 /// An account that sees deletions, as `dsacls` lets an ordinary one.
@@ -215,6 +220,8 @@ fn everything_is_heard(controller: &Controller, reader: &Reader) {
     });
     controller.modify(&change(&now, "delete"));
     until("she is gone", || reader.who("alice.b").is_none().then_some(()));
+    controller.undelete(&alice.to_string(), &now);
+    until("she is back", || reader.who("alice.b").filter(|who| who.guid == alice));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use super::{peer, run, skip};
 
-/// One controller at a time has the address.
-static ADDRESS: Mutex<()> = Mutex::new(());
+/// One controller at a time has an address.
+static ADDRESSES: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
 
 /// The password of the accounts that `samba-load.py` makes.
 pub(crate) const PASSWORD: &str = "Passw0rd.Reader1";
@@ -18,22 +18,92 @@ pub(crate) const PASSWORD: &str = "Passw0rd.Reader1";
 /// The password of `administrator`.
 pub(crate) const ADMINISTRATOR: &str = "Passw0rd.Admin1";
 
-/// The controller `dc1.corp.example.com` at 127.0.10.10, with 10,000 users.
+/// A controller of its own, that runs.
 pub(crate) struct Controller {
     folder: TempDir,
+    what: Described,
     _address: MutexGuard<'static, ()>,
 }
 
-impl Controller {
+/// What a controller is.
+#[derive(Debug, Clone, Copy)]
+struct Described {
     /// Where it listens, with LDAP, Kerberos and DNS.
+    address: &'static str,
+    /// Its first label.
+    host: &'static str,
+    /// Its domain.
+    domain: &'static str,
+    netbios: &'static str,
+    /// What fills it, as `samba-load.py` takes it.
+    load: &'static str,
+    /// The file in which it is kept once it is filled.
+    kept: &'static str,
+    /// Which of the addresses it has.
+    place: usize,
+}
+
+/// `dc1.corp.example.com` with 10,000 users.
+const LARGE: Described = Described {
+    address: Controller::ADDRESS,
+    host: "dc1",
+    domain: "corp.example.com",
+    netbios: "CORP",
+    load: "10000 500 2000 6000",
+    kept: "corp.tar",
+    place: 0,
+};
+
+/// The same domain with the accounts of the stories only.
+const SMALL: Described = Described { load: "", kept: "small.tar", ..LARGE };
+
+/// Another domain, in which others have the same names.
+const LAB: Described = Described {
+    address: "127.0.10.11",
+    domain: "lab.example.com",
+    netbios: "LAB",
+    kept: "lab.tar",
+    place: 1,
+    ..SMALL
+};
+
+/// A second controller of the small domain.
+const SECOND: Described =
+    Described { address: "127.0.10.11", host: "dc2", kept: "second.tar", place: 1, ..SMALL };
+
+impl Controller {
+    /// Where the first listens, with LDAP, Kerberos and DNS.
     pub(crate) const ADDRESS: &str = "127.0.10.10";
     /// Its full name.
     pub(crate) const HOST: &str = "dc1.corp.example.com";
     /// The distinguished name of its domain.
     pub(crate) const BASE: &str = "DC=corp,DC=example,DC=com";
 
-    /// Starts it for `story`; `None` where it cannot be, which is noted.
+    /// Starts `dc1.corp.example.com` with 10,000 users for `story`; `None` where it cannot be, which
+    /// is noted.
     pub(crate) fn start(story: &str) -> Option<Self> {
+        Self::unpacked(story, LARGE)
+    }
+
+    /// The same with a few users.
+    pub(crate) fn small(story: &str) -> Option<Self> {
+        Self::unpacked(story, SMALL)
+    }
+
+    /// Starts `dc1.lab.example.com` with the same few users, at another address.
+    pub(crate) fn lab(story: &str) -> Option<Self> {
+        Self::unpacked(story, LAB)
+    }
+
+    /// Makes and starts `dc2.corp.example.com`, which joins the domain of this one.
+    pub(crate) fn second(&self) -> Self {
+        let second = Self::prepared(SECOND);
+        second.script("join");
+        second.script("start");
+        second
+    }
+
+    fn unpacked(story: &str, what: Described) -> Option<Self> {
         let programs = ["samba", "samba-tool", "ldapsearch", "ldapmodify", "openssl"];
         if let Some(missing) = programs.into_iter().find(|program| peer(program).is_none()) {
             skip(story, &format!("{missing} is not installed"));
@@ -43,32 +113,46 @@ impl Controller {
             skip(story, "only root may listen on the ports of a domain controller");
             return None;
         }
-        let address = ADDRESS.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = tempfile::tempdir().unwrap();
-        let controller = Self { folder, _address: address };
+        let controller = Self::prepared(what);
         controller.script("make");
         controller.script("unpack");
         controller.script("start");
         Some(controller)
     }
 
+    fn prepared(what: Described) -> Self {
+        let address = ADDRESSES[what.place].lock().unwrap_or_else(PoisonError::into_inner);
+        Self { folder: tempfile::tempdir().unwrap(), what, _address: address }
+    }
+
     /// Where it is kept once it is filled.
-    fn cache() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/corp.tar")
+    fn cache(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers").join(self.what.kept)
     }
 
     fn folder(&self) -> PathBuf {
         self.folder.path().join("dc")
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &'static str {
+        self.what.address
+    }
+
     fn script(&self, step: &str) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/samba-dc.sh");
-        fs::create_dir_all(Self::cache().parent().unwrap()).unwrap();
+        fs::create_dir_all(self.cache().parent().unwrap()).unwrap();
+        let Described { address, host, domain, netbios, load, .. } = self.what;
         let ended = Command::new(script)
             .arg(step)
             .env("FOLDER", self.folder())
-            .env("CACHE", Self::cache())
-            .env("LOAD", "10000 500 2000 6000")
+            .env("CACHE", self.cache())
+            .env("LOAD", load)
+            .env("ADDRESS", address)
+            .env("HOST", host)
+            .env("REALM", domain.to_uppercase())
+            .env("NETBIOS", netbios)
+            .env("PRIMARY", Self::ADDRESS)
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -108,31 +192,57 @@ impl Controller {
 
     /// Changes the directory, as its administrator does: LDIF (RFC 2849).
     pub(crate) fn modify(&self, ldif: &str) {
+        self.change(ldif, &[]);
+    }
+
+    /// Brings back to `dn` what was deleted from there and had the GUID `guid` (MS-ADTS 3.1.1.5.3.7).
+    pub(crate) fn undelete(&self, guid: &str, dn: &str) {
+        let (name, _) = dn.split_once(',').unwrap();
+        let deleted = format!("{name}\\0ADEL:{guid},CN=Deleted Objects,{}", Self::BASE);
+        let lines =
+            format!("delete: isDeleted\n-\nreplace: distinguishedName\ndistinguishedName: {dn}");
+        let show_deleted = ["-e", "!1.2.840.113556.1.4.417"];
+        self.change(&format!("dn: {deleted}\nchangetype: modify\n{lines}\n"), &show_deleted);
+    }
+
+    fn change(&self, ldif: &str, more: &[&str]) {
         let file = self.folder.path().join("change.ldif");
         fs::write(&file, ldif).unwrap();
-        let (url, file) = (format!("ldap://{}", Self::ADDRESS), file.display().to_string());
-        let arguments = [
-            "-x",
-            "-H",
-            &url,
-            "-D",
-            "administrator@corp.example.com",
-            "-w",
-            ADMINISTRATOR,
-            "-f",
-            &file,
-        ];
-        let changed = run(&peer("ldapmodify").unwrap(), &arguments);
+        let (url, file) = (format!("ldap://{}", self.what.address), file.display().to_string());
+        let administrator = format!("administrator@{}", self.what.domain);
+        let arguments = ["-x", "-H", &url, "-D", &administrator, "-w", ADMINISTRATOR, "-f", &file];
+        let changed = run(&peer("ldapmodify").unwrap(), &[&arguments, more].concat());
         assert!(changed.status.success(), "{ldif}\n{}", String::from_utf8_lossy(&changed.stderr));
+    }
+
+    /// Takes from `account` the right to see what is in the container `unit`.
+    pub(crate) fn hide(&self, unit: &str, account: &str) {
+        let (url, object) = (format!("ldap://{}", self.what.address), format!("--objectdn={unit}"));
+        let user = format!("--username={}\\administrator%{ADMINISTRATOR}", self.what.netbios);
+        let denied = format!("--sddl=(D;;LC;;;{})", self.sid_of(account));
+        let arguments = ["dsacl", "set", "-H", &url, &object, &denied, &user];
+        let done = run(&peer("samba-tool").unwrap(), &arguments);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn sid_of(&self, account: &str) -> String {
+        let database = self.folder().join("private/sam.ldb").display().to_string();
+        let wanted = format!("(sAMAccountName={account})");
+        let arguments = ["-H", &database, &wanted, "objectSid"];
+        let found = run(&peer("ldbsearch").unwrap(), &arguments).stdout;
+        let text = String::from_utf8_lossy(&found).into_owned();
+        let sid = text.lines().find_map(|line| line.strip_prefix("objectSid: "));
+        sid.unwrap_or_else(|| panic!("{account} has no SID:\n{text}")).to_owned()
     }
 
     /// The `[[active_directory]]` section that reads it; the password is in the file `password`.
     pub(crate) fn section(&self, more: &str) -> String {
+        let Described { address, host, domain, netbios, .. } = self.what;
         format!(
-            "[[active_directory]]\nname = \"corp\"\ndomain = \"corp.example.com\"\n\
-             servers = [\"{}\"]\nname_servers = [\"{}:53\"]\nsecret_file = \"password\"\n{more}\n",
-            Self::HOST,
-            Self::ADDRESS
+            "[[active_directory]]\nname = \"{}\"\ndomain = \"{domain}\"\n\
+             servers = [\"{host}.{domain}\"]\nname_servers = [\"{address}:53\"]\n\
+             secret_file = \"password\"\n{more}\n",
+            netbios.to_lowercase(),
         )
     }
 }

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# A Samba domain controller as a disposable peer: samba-dc.sh make|unpack|start|stop|wipe.
+# A Samba domain controller as a disposable peer: samba-dc.sh
+# make|join|unpack|start|stop|wipe.
 #
-# `make` provisions a domain of its own and fills it, once, into a tarball (CACHE); `unpack` lays a
-# copy of it into FOLDER; `start` returns when LDAP, LDAPS, Kerberos and DNS answer. Each controller
+# `make` provisions a domain of its own and fills it, once, into a tarball (CACHE); `join` makes another
+# controller of the domain of a running one (PRIMARY); `unpack` lays a copy of it into FOLDER; `start` returns when LDAP, LDAPS, Kerberos and DNS answer. Each controller
 # has its own folder and its own address of loopback. Needs root and Debian's samba packages.
 set -euo pipefail
 : "${FOLDER:?where the controller lives}" "${CACHE:=$FOLDER.tar}"
 : "${ADDRESS:=127.0.10.10}" "${REALM:=CORP.EXAMPLE.COM}" "${NETBIOS:=CORP}" "${HOST:=dc1}"
+: "${PRIMARY:=}" # the address of the controller whose domain is joined
 : "${LOAD:=}" # empty, or what samba-load.py shall fill the domain with: USERS GROUPS COMPUTERS BIG
 here=$(cd "$(dirname "$0")" && pwd)
 dns=${REALM,,}
@@ -30,6 +32,20 @@ provision() {
     # shellcheck disable=SC2086 # LOAD is four words.
     /usr/bin/python3 "$here/samba-load.py" "$configuration" "$FOLDER/private/sam.ldb" "$base" $LOAD \
         >>"$FOLDER.log" 2>&1
+}
+
+# A second controller of a domain, with a copy of all of it.
+become_second() {
+    printf '[libdefaults]\n default_realm = %s\n dns_lookup_kdc = false\n rdns = false\n[realms]\n %s = {\n  kdc = %s:88\n }\n' \
+        "$REALM" "$REALM" "$PRIMARY" >"$FOLDER.krb5"
+    KRB5_CONFIG=$FOLDER.krb5 samba-tool domain join "$dns" DC --targetdir="$FOLDER" \
+        --server="$PRIMARY" -U "$NETBIOS\\administrator%Passw0rd.Admin1" \
+        --dns-backend=SAMBA_INTERNAL --option="netbios name=${HOST^^}" \
+        --option="interfaces=$ADDRESS/8" --option="bind interfaces only=yes" \
+        --option="vfs objects=dfs_samba4 acl_xattr xattr_tdb" \
+        --option="posix:eadb=$FOLDER/private/eadb.tdb" >"$FOLDER.log" 2>&1
+    authority
+    write_configuration
 }
 
 # An authority of its own, and the certificate of the controller.
@@ -148,6 +164,11 @@ make)
     mv "$CACHE.part" "$CACHE"
     rm -rf "$FOLDER"
     ;;
+join)
+    rm -rf "$FOLDER"
+    mkdir -p "$FOLDER/private"
+    become_second || { cat "$FOLDER.log" >&2; exit 1; }
+    ;;
 unpack)
     rm -rf "$FOLDER"
     mkdir -p "$FOLDER"
@@ -160,7 +181,7 @@ wipe)
     rm -rf "$FOLDER"
     ;;
 *)
-    sed -n 2,6p "$0"
+    sed -n 2,7p "$0"
     exit 2
     ;;
 esac

@@ -11,8 +11,10 @@ use rollcall_identity::{
 };
 
 use super::*;
+use crate::cache::Receipt;
 use crate::clock::Clock;
 use crate::heart::Heart;
+use crate::mailbox::Gone as Away;
 use crate::query::Look;
 
 static NOW: std::sync::LazyLock<Timestamp> =
@@ -86,10 +88,21 @@ impl Life {
             book.apply(&name(CORP), updates).unwrap()
         };
         let origin = origin(Producer::ActiveDirectory, "corp");
+        let affected = Arc::new(affected);
         self.0.cache.send(Learnt { affected, gone, origin }).await.unwrap().unwrap();
     }
 
     async fn login(&self, at: &str, user: &str) {
+        let receipt = self.log_in(at, user).await.unwrap();
+        assert_eq!(receipt.unwrap().applied, 1);
+    }
+
+    /// Somebody logs on; the answer comes when it is visible.
+    fn log_in(
+        &self,
+        at: &str,
+        user: &str,
+    ) -> impl Future<Output = Result<Result<Receipt, Refused>, Away>> + use<> {
         let event = Event {
             kind: Kind::Login,
             address: at.parse().unwrap(),
@@ -107,9 +120,8 @@ impl Life {
             origin: origin(Producer::Syslog, "syslog"),
         };
         let account = Account::open("syslog", 1);
-        let receipt =
-            self.0.cache.send(Apply { events: vec![event], read: None, account }).await.unwrap();
-        assert_eq!(receipt.unwrap().applied, 1);
+        let cache = self.0.cache.clone();
+        async move { cache.send(Apply { events: vec![event], read: None, account }).await }
     }
 
     async fn session(&self, at: &str) -> Option<Arc<Session>> {
@@ -192,6 +204,27 @@ fn more_sessions_than_a_slice_are_all_followed_up() {
             life.login(place, "alice").await;
         }
         life.learn(vec![group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
+        for place in &places {
+            assert_eq!(life.shown(place).await, "alice@corp.example.com in [Staff]", "{place}");
+        }
+    });
+}
+
+#[test]
+fn who_logs_on_while_the_directory_speaks_is_followed_up() {
+    story(async |life| {
+        life.learn(vec![person("alice", State::Enabled)], Gone::default()).await;
+        let places: Vec<String> = (1..250).map(|n| format!("10.2.0.{n}")).collect();
+        // They are looked up before she is in the group, and are in the table after it.
+        let coming: Vec<_> = places
+            .iter()
+            .map(|place| tokio::task::spawn_local(life.log_in(place, "alice")))
+            .collect();
+        tokio::task::yield_now().await;
+        life.learn(vec![group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
+        for receipt in coming {
+            receipt.await.unwrap().unwrap().unwrap();
+        }
         for place in &places {
             assert_eq!(life.shown(place).await, "alice@corp.example.com in [Staff]", "{place}");
         }

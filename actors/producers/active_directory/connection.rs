@@ -32,6 +32,8 @@ const REFERENCES: usize = 10_000;
 pub(super) struct Connection {
     library: Ldap,
     line: Line,
+    /// How many searches were asked, pages counted one by one.
+    searches: u64,
     /// Which server.
     pub(super) server: Server,
     /// What it says of itself.
@@ -95,11 +97,12 @@ impl Connection {
                 wanted: settings.root(),
             });
         }
-        Ok(Self { library, line, server, root })
+        Ok(Self { library, line, searches: 1, server, root })
     }
 
     /// Asks the server again for what it says of itself: how far it is, what its clock shows.
     pub(super) async fn ask_root(&mut self) -> Result<(), Failure> {
+        self.searches += 1;
         self.root = self.line.root(&mut self.library).await?;
         Ok(())
     }
@@ -112,7 +115,13 @@ impl Connection {
         controls: &[Control],
         each: impl FnMut(&Entry<'_>) -> Result<(), Failure>,
     ) -> Result<Done, Failure> {
+        self.searches += 1;
         self.line.search(&mut self.library, asked, controls, each).await
+    }
+
+    /// How many searches were asked since this was called last.
+    pub(super) fn take_searches(&mut self) -> u64 {
+        std::mem::take(&mut self.searches)
     }
 
     /// Begins a search that stays open, whose next entry may let wait for `patience`.

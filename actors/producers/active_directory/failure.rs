@@ -120,6 +120,9 @@ pub enum Failure {
     /// There is nothing where everything should be, which would end everybody's groups.
     #[error("the account sees no user, computer or group below {0}: has it lost its rights?")]
     Nothing(String),
+    /// Each server of several fails in its own way.
+    #[error("none of {} servers can be used: {}", .0.len(), each(.0))]
+    Tried(Vec<(String, Failure)>),
     /// What was read was not taken.
     #[error("{0}")]
     NotLearnt(#[from] NotLearnt),
@@ -140,6 +143,15 @@ pub enum NoName {
     /// An answer without what was asked for.
     #[error("there is none")]
     None,
+}
+
+/// One server after the other, each named.
+fn each(tried: &[(String, Failure)]) -> String {
+    let one = |(server, why): &(String, Failure)| {
+        let why = why.to_string();
+        if why.contains(server.as_str()) { why } else { format!("{server}: {why}") }
+    };
+    tried.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn said(outcome: &Outcome) -> String {
@@ -164,6 +176,10 @@ impl Failure {
             }
             Self::Nothing(_) => Stage::Rights,
             Self::NotLearnt(_) => Stage::Learning,
+            // Where it came furthest, there is most to mend.
+            Self::Tried(tried) => {
+                tried.iter().map(|(_, why)| why.stage()).max().unwrap_or(Stage::Names)
+            }
             _ => Stage::Read,
         }
     }

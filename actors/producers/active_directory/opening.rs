@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use super::Failure;
 use super::seal::Seal;
 use super::servers::Server;
-use super::tls::{Tls, channel_bindings};
+use super::tls::{Tls, channel_bindings, refusal};
 use super::wire::{Duplex, Wire};
 use crate::proof::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof, explain};
 
@@ -53,9 +53,10 @@ async fn connect(
         _ => plain.into_stream().expect("nothing was read of it"),
     };
     let failed = |why: String| Failure::Tls { server: named(server, at), why };
-    let name = ServerName::try_from(server.host.clone()).map_err(|why| failed(why.to_string()))?;
+    let name = ServerName::try_from(server.host.clone())
+        .map_err(|_| failed("this is no name that a certificate can have".to_owned()))?;
     let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
-    let stream = stream.map_err(|why| failed(why.to_string()))?;
+    let stream = stream.map_err(|why| failed(refusal::handshake(&why)))?;
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let bindings = leaf.filter(|_| settings.channel_binding).and_then(channel_bindings);
     Ok((Wire::new(stream, patience), Beneath::Tls(bindings)))

@@ -3,7 +3,6 @@
 mod census;
 mod pass;
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use tokio::sync::Notify;
 
 use self::census::Census;
 pub(super) use self::pass::Pass;
+use self::pass::Present;
 use super::connection::Connection;
 use super::position::{Mark, Position};
 use super::status::{LastRead, State};
@@ -27,9 +27,6 @@ use crate::happenings::{
 /// How long it gathers after a notification: changes rarely come alone.
 const GATHERING: Duration = Duration::from_millis(250);
 
-/// How often a better server is tried while another one answers.
-const RETURN: Duration = Duration::from_secs(300);
-
 /// Reads one directory for as long as its actor lives.
 pub(super) struct Reader {
     directory: Arc<ActiveDirectory>,
@@ -38,6 +35,8 @@ pub(super) struct Reader {
     position: Option<Position>,
     /// When everything was read the last time.
     compared: Option<Instant>,
+    /// How many objects were below each base then.
+    below: Vec<usize>,
     /// Who is there; `None` where deletions are told.
     census: Option<Census>,
     /// The server that let us in and then gave nothing: the others are tried before it.
@@ -54,7 +53,8 @@ struct Visit {
 impl Reader {
     /// Reads `directory` from the beginning, for the actor `producer`.
     pub(super) fn new(directory: Arc<ActiveDirectory>, producer: String) -> Self {
-        Self { directory, producer, position: None, compared: None, census: None, doubtful: None }
+        let (position, compared, below, census, doubtful) = (None, None, Vec::new(), None, None);
+        Self { directory, producer, position, compared, below, census, doubtful }
     }
 
     /// Reads until it fails: why, and whether anything was read before.
@@ -106,7 +106,7 @@ impl Reader {
                 () = bell.notified() => tokio::time::sleep(GATHERING).await,
             }
             let rank = visit.connection.server.rank;
-            if rank > 0 && arrived.elapsed() >= RETURN {
+            if rank > 0 && arrived.elapsed() >= settings.limits.back {
                 arrived = Clock::instant();
                 if let Ok(better) = servers::first(settings, tls, rank, None).await
                     && let Ok(better) = self.arrive(better).await
@@ -150,31 +150,33 @@ impl Reader {
             Changes::Usn => Mark::Usn(connection.root.committed),
             Changes::DirSync => Mark::Cookie(pass.skip(connection).await?),
         };
-        let (mut image, mut present) = (Image::default(), HashSet::new());
-        for base in settings.places() {
-            let everything = wire::everything(&base, mail(settings));
+        let (mut image, mut present, places) =
+            (Image::default(), Present::default(), settings.places());
+        for base in &places {
+            let before = pass.objects;
+            let everything = wire::everything(base, mail(settings));
             let note = |update| {
                 if let Update::Seen { guid, .. } = &update {
-                    present.insert(*guid);
+                    present.all.insert(*guid);
                 }
                 image.note(update);
             };
             pass.pages(connection, &everything, &[], note).await?;
+            present.end_of_base(pass.objects - before);
         }
         for (group, added) in pass.rest_of_groups(connection).await? {
             image.note(Update::Linked { group, added, removed: Vec::new() });
         }
-        if image.is_empty() {
-            return Err(Failure::Nothing(settings.places().join("; ")));
-        }
+        present.is_credible(&places, &self.below)?;
+        let below = present.below.clone();
         // What was read took longer than counting will: the first one finds out.
         self.census = Census::begin(connection, present, Duration::ZERO).await?;
         let position = Position::new(&connection.root, visit.invocation, mark);
         let learnt = Learnt::Whole(Box::new(image));
         directory.learner.learn(&visit.names, learnt).await?;
-        self.position = Some(position);
+        (self.position, self.below) = (Some(position), below);
         self.compared = Some(Clock::instant());
-        self.tell(ReadWay::Whole, &pass);
+        self.tell(ReadWay::Whole, &pass, visit.connection.take_searches());
         Ok(())
     }
 
@@ -200,18 +202,20 @@ impl Reader {
         };
         if let Some(census) = &mut self.census {
             census.note(&updates);
-            updates.extend(census.gone(connection, &mut pass, directory.settings.interval).await?);
+            let settings = &directory.settings;
+            let terms = (&settings.places()[..], settings.interval);
+            updates.extend(census.gone(connection, &mut pass, terms).await?);
         }
         if !updates.is_empty() {
             directory.learner.learn(&visit.names, Learnt::Changes(updates)).await?;
         }
         self.position = Some(Position::new(&connection.root, visit.invocation, next));
-        self.tell(ReadWay::Changes, &pass);
+        self.tell(ReadWay::Changes, &pass, visit.connection.take_searches());
         Ok(())
     }
 
     /// Says what a reading brought.
-    fn tell(&self, way: ReadWay, pass: &Pass<'_>) {
+    fn tell(&self, way: ReadWay, pass: &Pass<'_>, searches: u64) {
         let producer = self.producer.as_str();
         let now = self.directory.clock.now();
         let took = pass.began.elapsed();
@@ -220,7 +224,7 @@ impl Reader {
         for (problem, count) in &pass.problems {
             ObjectUnreadable { producer, problem: *problem, count: *count }.emit();
         }
-        DirectoryRead { producer, way, objects: pass.objects, took, at: now }.emit();
+        DirectoryRead { producer, way, objects: pass.objects, searches, took, at: now }.emit();
         self.directory.board.write(|status| {
             status.enter(State::Current, now);
             status.error = None;

@@ -46,7 +46,7 @@ impl fmt::Display for Server {
 /// `doubtful`, which let it in and then gave nothing, is tried after the others.
 ///
 /// # Errors
-/// Why the last of them does not.
+/// Why each of them does not.
 pub(super) async fn first(
     settings: &config::ActiveDirectory,
     tls: &Tls,
@@ -60,12 +60,12 @@ pub(super) async fn first(
         settings.servers.clone()
     };
     let what = format!("a domain controller of {}", settings.domain);
-    let mut last = Failure::Names { what, why: NoName::None };
+    let mut tried = Vec::new();
     for (rank, host) in in_turn(hosts.into_iter().take(below), doubtful) {
         let addresses = match names.addresses(&host).await {
             Ok(addresses) => addresses,
             Err(why) => {
-                last = why;
+                tried.push((host, why));
                 continue;
             }
         };
@@ -73,11 +73,15 @@ pub(super) async fn first(
             let server = Server { host: host.clone(), address, rank };
             match Connection::open(settings, tls, server).await {
                 Ok(connection) => return Ok(connection),
-                Err(why) => last = why,
+                Err(why) => tried.push((host.clone(), why)),
             }
         }
     }
-    Err(last)
+    if tried.len() > 1 {
+        return Err(Failure::Tried(tried));
+    }
+    let alone = tried.pop().map(|(_, why)| why);
+    Err(alone.unwrap_or(Failure::Names { what, why: NoName::None }))
 }
 
 /// The hosts with their ranks, `doubtful` last.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use rollcall_config as config;
-use rollcall_identity::directory::{Affected, BareNames, DomainNames, Gone, WhenGone};
+use rollcall_identity::directory::{BareNames, DomainNames, Gone, WhenGone};
 use rollcall_identity::{Name, Origin, Producer as Word};
 
 use super::{Learner, Learning, Learnt, NotLearnt};
@@ -44,14 +44,20 @@ impl Teaching {
         }
     }
 
-    fn enter(&self, names: &DomainNames, learnt: Learnt) -> Result<Affected, NotLearnt> {
-        let mut book = self.book.write();
-        book.put_domain(names.clone(), self.bare);
-        let affected = match learnt {
-            Learnt::Whole(image) => book.replace(&names.dns, *image),
-            Learnt::Changes(updates) => book.apply(&names.dns, updates),
-        };
-        affected.map_err(|_| NotLearnt)
+    /// Enters what was learnt, on a thread that may wait: whoever stops waiting for it does not stop
+    /// it.
+    async fn enter(&self, names: &DomainNames, learnt: Learnt) -> Result<(), NotLearnt> {
+        let (book, names, bare) = (self.book.clone(), names.clone(), self.bare);
+        let entering = tokio::task::spawn_blocking(move || {
+            book.take_in(&names.dns, |directory| {
+                directory.put_domain(names.clone(), bare);
+                match learnt {
+                    Learnt::Whole(image) => directory.begin_replace(&names.dns, *image),
+                    Learnt::Changes(updates) => directory.begin_apply(&names.dns, updates),
+                }
+            })
+        });
+        entering.await.map_err(|_| NotLearnt)?.map_err(|_| NotLearnt)
     }
 }
 
@@ -63,9 +69,16 @@ impl Learner for Teaching {
     fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a> {
         Box::pin(async move {
             let outlet = self.outlet.load_full().ok_or(NotLearnt)?;
-            let affected = self.enter(names, learnt)?;
-            outlet.learnt(affected, self.gone, Arc::clone(&self.origin)).await;
+            self.enter(names, learnt).await?;
+            // With what a predecessor entered and could not tell.
+            while let Some(affected) = self.book.untold(&names.dns) {
+                outlet.learnt(affected, self.gone, Arc::clone(&self.origin)).await;
+                self.book.told(&names.dns);
+            }
             Ok(())
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,9 @@ async fn look(
     let (names, _) = identify(&mut connection).await?;
     let (dns, netbios, sid) = (&names.dns, &names.netbios, &names.sid);
     lines.push(format!("it serves {dns} ({}, {sid})", netbios.as_str().to_uppercase()));
+    if let Some(other) = settings.netbios.as_ref().filter(|name| **name != *netbios) {
+        lines.push(format!("it is called {other} in the configuration: set netbios right"));
+    }
     for base in settings.places() {
         lines.push(first_page(&mut connection, settings, &base).await?);
     }

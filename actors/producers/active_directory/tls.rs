@@ -1,5 +1,7 @@
 //! TLS to domain controllers: their certificate is that of the configured authority, or pinned.
 
+pub(super) mod refusal;
+
 use std::sync::Arc;
 
 use rollcall_config::{self as config, CertificatePin, DirectoryTransport};
@@ -75,7 +77,7 @@ impl ServerCertVerifier for Verifier {
         };
         let verified = authority.verify_server_cert(leaf, intermediates, name, ocsp, now);
         verified.map_err(|why| match why {
-            Error::InvalidCertificate(why) => refused(leaf, &format!("is refused: {why}")),
+            Error::InvalidCertificate(why) => refused(leaf, &refusal::certificate(&why)),
             other => other,
         })
     }

@@ -8,7 +8,7 @@ use rollcall_wire::active_directory::{notification, watched};
 use tokio::sync::Notify;
 
 use super::{ActiveDirectory, Failure, servers};
-use crate::happenings::{DirectoryNotWatched, Happening};
+use crate::happenings::{DirectoryNotWatched, DirectoryWatched, Happening};
 
 /// How long a controller may say nothing before the search is begun anew: a connection that a
 /// firewall has forgotten looks like a domain where nothing happens.
@@ -27,7 +27,8 @@ pub(super) async fn watch(
         if !directory.settings.notify {
             std::future::pending::<()>().await;
         }
-        match listen(directory, bell).await {
+        match listen(directory, producer, bell).await {
+            // It is begun anew at once.
             Failure::Silent(_) => {}
             why => {
                 DirectoryNotWatched { producer, why: &why }.emit();
@@ -37,12 +38,15 @@ pub(super) async fn watch(
     }
 }
 
-async fn listen(directory: &ActiveDirectory, bell: &Notify) -> Failure {
+async fn listen(directory: &ActiveDirectory, producer: &str, bell: &Notify) -> Failure {
     let listening = async {
         let mut connection =
             servers::first(&directory.settings, &directory.tls, usize::MAX, None).await?;
         let asked = watched(&connection.root.domain);
         let mut open = connection.begin(&asked, &[notification()], SILENCE).await?;
+        DirectoryWatched { producer }.emit();
+        // What changed while nobody listened is asked for.
+        bell.notify_one();
         loop {
             connection.hear(&mut open).await?;
             bell.notify_one();

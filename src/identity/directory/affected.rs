@@ -87,11 +87,14 @@ pub struct Affected {
     pub accounts: Vec<Altered>,
     /// How many updates spoke of the members of a group that is not known, and were of no use.
     pub unplaced: usize,
+    /// The DNS name of the domain, when all of it was entered for the first time: a session of a user
+    /// of it whom it does not know is that of somebody who was deleted when nobody listened.
+    pub first: Option<Name>,
 }
 
 impl Affected {
     /// Whether nothing that matters to a session is otherwise.
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
+        self.accounts.is_empty() && self.first.is_none()
     }
 }

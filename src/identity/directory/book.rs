@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::domains::Domains;
 use super::index::{Index, Print, Printer};
 use super::interner::Interner;
-use super::nodes::{Band, Id, Node, Nodes, Person, What, put, take};
+use super::nodes::{Band, Id, Node, Nodes, Person, What};
 use super::settling::Round;
 use super::{
-    Account, Affected, BareNames, DomainNames, Group, GroupSet, Guid, Image, Member, Object, Sid,
-    UnknownDomain, Update,
+    Affected, BareNames, DomainNames, Group, Guid, Image, Member, Object, Sid, UnknownDomain,
+    Update,
 };
 use crate::Name;
 
@@ -43,86 +43,75 @@ pub(super) struct Sight {
 }
 
 impl Directory {
+    /// There are so many domains, known yet or not: while there are others, a name without a domain
+    /// does not mean the one that was read first.
+    pub fn expect(&mut self, domains: usize) {
+        self.domains.expect(domains);
+    }
+
     /// Enters a domain, before anything that is read from it; or what it is called from now on.
     pub fn put_domain(&mut self, names: DomainNames, bare: BareNames) {
         self.domains.put(names, bare);
     }
 
-    /// Enters what was learnt of the domain with this DNS name, and tells who is affected.
-    ///
-    /// An object that is seen in a domain is of that domain from then on, and its deletion from
-    /// another says nothing: this is how it moves between domains, in whatever order they tell.
+    /// [`Directory::begin_apply`], all of it at once.
     ///
     /// # Errors
-    /// When the domain was never put, or was forgotten: then nothing is entered.
+    /// The same.
     pub fn apply(
         &mut self,
         domain: &Name,
         updates: Vec<Update>,
     ) -> Result<Affected, UnknownDomain> {
-        let place = self.domains.known(domain)?;
-        let mut round = Round::default();
-        for update in updates {
-            match update {
-                Update::Seen { guid, dn, sid, object } => {
-                    let sight = Sight { guid, dn, sid };
-                    self.see(&mut round, place, sight, object);
-                }
-                Update::Linked { group, added, removed } => {
-                    self.link(&mut round, group, &added, &removed);
-                }
-                Update::Gone(guid) => {
-                    let id = self.nodes.object(guid);
-                    if let Some(id) = id.filter(|id| self.nodes.at(*id).domain() == Some(place)) {
-                        self.vanish(&mut round, id);
-                    }
+        Ok(self.begin_apply(domain, updates)?.finish(self))
+    }
+
+    /// [`Directory::begin_replace`], all of it at once.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn replace(&mut self, domain: &Name, image: Image) -> Result<Affected, UnknownDomain> {
+        Ok(self.begin_replace(domain, image)?.finish(self))
+    }
+
+    /// [`Directory::begin_forget`], all of it at once.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn forget(&mut self, domain: &Name) -> Result<Affected, UnknownDomain> {
+        Ok(self.begin_forget(domain)?.finish(self))
+    }
+
+    /// Enters one change of a domain.
+    pub(super) fn enter_update(&mut self, round: &mut Round, place: usize, update: Update) {
+        match update {
+            Update::Seen { guid, dn, sid, object } => {
+                self.see(round, place, Sight { guid, dn, sid }, object);
+            }
+            Update::Linked { group, added, removed } => self.link(round, group, &added, &removed),
+            Update::Gone(guid) => {
+                let id = self.nodes.object(guid);
+                if let Some(id) = id.filter(|id| self.nodes.at(*id).domain() == Some(place)) {
+                    self.vanish(round, id);
                 }
             }
         }
-        Ok(self.settle(round))
     }
 
-    /// Makes `image` all that is known of the domain with this DNS name. Only what differs is
-    /// entered and told; what is the same stays in force throughout.
-    ///
-    /// # Errors
-    /// When the domain was never put, or was forgotten: then nothing is entered.
-    pub fn replace(&mut self, domain: &Name, image: Image) -> Result<Affected, UnknownDomain> {
-        let place = self.domains.known(domain)?;
-        let mut round = Round::default();
-        let gone = self.of_domain(place, |guid| !image.holds(guid));
-        for id in gone {
-            self.vanish(&mut round, id);
-        }
-        image.enter(self, &mut round, place);
-        Ok(self.settle(round))
-    }
-
-    /// Forgets a domain with all its objects.
-    ///
-    /// # Errors
-    /// When it is not known.
-    pub fn forget(&mut self, domain: &Name) -> Result<Affected, UnknownDomain> {
-        let place = self.domains.known(domain)?;
-        let mut round = Round::default();
-        for id in self.of_domain(place, |_| true) {
-            self.vanish(&mut round, id);
-        }
-        let affected = self.settle(round);
-        self.domains.remove(place);
-        Ok(affected)
-    }
-
-    /// The objects of a domain that are `wanted`.
-    fn of_domain(&self, place: usize, wanted: impl Fn(Guid) -> bool) -> Vec<Id> {
-        let theirs = self.nodes.iter().filter(|(_, node)| node.domain() == Some(place));
-        theirs.filter(|(_, node)| node.guid().is_some_and(&wanted)).map(|(id, _)| id).collect()
+    /// Makes room for `more` objects.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.nodes.reserve(more);
+        self.sids.reserve(more);
+        self.names.reserve(more);
     }
 
     /// Enters an object as it is now.
     fn see(&mut self, round: &mut Round, place: usize, sight: Sight, object: Object) {
         match object {
-            Object::Account(account) => self.see_account(round, place, sight, account),
+            Object::Account(account) => {
+                let Sight { guid, dn, sid } = sight;
+                self.see_account(round, place, guid, Box::new(Person::seen(dn, sid, account)));
+            }
             Object::Group { name, members } => {
                 let members = members.iter().map(|member| self.nodes.number(member)).collect();
                 self.see_group(round, place, sight, (name, members));
@@ -135,30 +124,31 @@ impl Directory {
         &mut self,
         round: &mut Round,
         domain: usize,
-        Sight { guid, dn, sid }: Sight,
-        account: Account,
+        guid: Guid,
+        mut person: Box<Person>,
     ) {
+        person.domain = domain;
         let id = self.nodes.number(&Member::Object(guid));
         if self.nodes.at(id).band().is_some() {
             self.vanish(round, id);
         }
-        let mut groups = GroupSet::default();
         let mut primary = None;
         if let Some(known) = self.nodes.at(id).person() {
-            let same = known.domain == domain && known.sid == sid && known.account == account;
-            if same && known.dn == dn {
+            let same = known.domain == domain && known.sid == person.sid;
+            let same = same && known.account == person.account && known.dn == person.dn;
+            if same && known.groups.is_some() {
                 return;
             }
-            groups = known.groups.clone();
+            person.groups.clone_from(&known.groups);
             primary = Some((known.sid.clone(), self.primary_group(known)));
         }
         self.touch(round, id);
         self.leave_indexes(id);
-        let person = Person { domain, dn, sid, account, groups };
-        if primary != Some((person.sid.clone(), self.primary_group(&person))) {
+        let same_place = primary == Some((person.sid.clone(), self.primary_group(&person)));
+        if !same_place || person.groups.is_none() {
             round.dirty(id);
         }
-        self.nodes.at_mut(id).what = What::Account(Box::new(person));
+        self.nodes.at_mut(id).what = What::Account(person);
         self.enter_indexes(id);
     }
 
@@ -196,64 +186,40 @@ impl Directory {
         self.set_members(round, id, members);
     }
 
-    /// Makes `members`, ascending, the members of a group.
+    /// Makes `members`, ascending, the members of a group. What it means to each of them follows in
+    /// [`Round::relink`].
     fn set_members(&mut self, round: &mut Round, group: Id, members: Vec<Id>) {
         let Some(band) = self.nodes.at_mut(group).band_mut() else { return };
-        let before = std::mem::take(&mut band.members);
-        let came = members.iter().filter(|id| before.binary_search(id).is_err());
-        let went = before.iter().filter(|id| members.binary_search(id).is_err());
-        let (came, went): (Vec<_>, Vec<_>) = (came.copied().collect(), went.copied().collect());
-        for id in came {
-            put(&mut self.nodes.at_mut(id).above, group);
-            round.dirty(id);
-        }
-        for id in went {
-            take(&mut self.nodes.at_mut(id).above, group);
-            round.dirty(id);
-        }
-        if let Some(band) = self.nodes.at_mut(group).band_mut() {
-            band.members = members;
-        }
+        let before = std::mem::replace(&mut band.members, members);
+        let came = band.members.iter().filter(|id| before.binary_search(id).is_err());
+        let went = before.iter().filter(|id| band.members.binary_search(id).is_err());
+        round.link(group, came.copied().collect(), went.copied().collect());
     }
 
     /// Enters who joined and who left a group.
     fn link(&mut self, round: &mut Round, group: Guid, added: &[Member], removed: &[Member]) {
-        let group = self.nodes.object(group).filter(|id| self.nodes.at(*id).band().is_some());
-        let Some(group) = group else {
+        let group = self.nodes.object(group);
+        let Some(band) = group.and_then(|id| self.nodes.at(id).band()) else {
             round.unplaced += 1;
             return;
         };
-        for member in removed {
-            let Some(id) = self.nodes.find(member) else { continue };
-            self.with_members(group, |members| take(members, id));
-            take(&mut self.nodes.at_mut(id).above, group);
-            round.dirty(id);
-        }
-        for member in added {
-            let id = self.nodes.number(member);
-            self.with_members(group, |members| put(members, id));
-            put(&mut self.nodes.at_mut(id).above, group);
-            round.dirty(id);
-        }
-    }
-
-    fn with_members(&mut self, group: Id, change: impl FnOnce(&mut Vec<Id>)) {
-        if let Some(band) = self.nodes.at_mut(group).band_mut() {
-            change(&mut band.members);
-        }
+        let removed: HashSet<Id> = removed.iter().filter_map(|m| self.nodes.find(m)).collect();
+        let mut members = band.members.clone();
+        members.retain(|id| !removed.contains(id));
+        members.extend(added.iter().map(|member| self.nodes.number(member)));
+        members.sort_unstable();
+        members.dedup();
+        group.into_iter().for_each(|id| self.set_members(round, id, std::mem::take(&mut members)));
     }
 
     /// Takes away all that is known of a node. Groups go on naming it.
-    fn vanish(&mut self, round: &mut Round, id: Id) {
+    pub(super) fn vanish(&mut self, round: &mut Round, id: Id) {
         self.touch(round, id);
         self.leave_indexes(id);
         let what = std::mem::take(&mut self.nodes.at_mut(id).what);
         round.dirty(id);
         let What::Group(band) = what else { return };
-        round.dirty.extend(&band.members);
-        for member in band.members {
-            take(&mut self.nodes.at_mut(member).above, id);
-        }
+        round.link(id, Vec::new(), band.members);
         band.group.sid.iter().for_each(|sid| round.primary(sid.clone()));
     }
 

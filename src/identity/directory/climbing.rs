@@ -13,24 +13,25 @@ pub(super) struct Climb {
     /// Each group that was reached, and from where.
     from: HashMap<Id, Id>,
     next: Vec<(Id, Id)>,
+    /// What was found.
+    pub(super) found: Vec<Arc<Group>>,
 }
 
 impl Directory {
-    /// All groups that a node is in, directly or through others, in no order.
-    pub(super) fn groups_above(&self, id: Id, climb: &mut Climb) -> Vec<Arc<Group>> {
+    /// Finds all groups that a node is in, directly or through others, in no order.
+    pub(super) fn groups_above(&self, id: Id, climb: &mut Climb) {
         climb.from.clear();
         climb.next.clear();
+        climb.found.clear();
         self.parents(id, &mut climb.next);
-        let mut found = Vec::new();
         while let Some((group, from)) = climb.next.pop() {
             if climb.from.insert(group, from).is_none()
                 && let Some(band) = self.nodes.at(group).band()
             {
-                found.push(band.group.clone());
+                climb.found.push(band.group.clone());
                 self.parents(group, &mut climb.next);
             }
         }
-        found
     }
 
     /// A shortest way from a node up to `group`: the groups in between and the group itself.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::nodes::Id;
+use super::whereabouts::Entry;
 use super::{
     AccountKind, Affected, Altered, Difference, Directory, Guid, Membership, Profile, State,
     Whereabouts,
@@ -67,6 +68,9 @@ pub struct Consequences {
     places: Option<Vec<Address>>,
     /// Names given up by renaming, and by whom.
     given_up: HashMap<(Name, Option<Name>), Guid>,
+    /// Domains that are known from now on, and up to where sessions were looked through for users whom
+    /// they do not know.
+    first: VecDeque<(Name, Option<Entry>)>,
     /// Whose new name a session is about to bear or bears already: two that change names with each
     /// other must not be followed back.
     followed: HashMap<Address, Guid>,
@@ -87,16 +91,12 @@ impl Consequences {
             }
         }
         self.waiting.extend(affected.accounts);
+        self.first.extend(affected.first.map(|domain| (domain, None)));
     }
 
     /// Whether nothing is left to look at.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// How many accounts are left to look at.
-    pub fn len(&self) -> usize {
-        self.waiting.len()
+        self.waiting.is_empty() && self.first.is_empty()
     }
 
     /// The next events. At most `limit` accounts and addresses are looked at, so there are at most
@@ -132,6 +132,23 @@ impl Consequences {
         if self.waiting.is_empty() {
             self.given_up.clear();
             self.followed.clear();
+        }
+        while left > 0
+            && let Some((domain, from)) = self.first.front_mut()
+        {
+            let mut after = known.whereabouts.after(*from);
+            while left > 0
+                && let Some(entry) = after.next()
+            {
+                (*from, left) = (Some(entry), left - 1);
+                let session = known.table.get(entry.1).filter(|s| s.alive_at(proposal.now));
+                let deleted = session.filter(|session| known.misses(domain, session));
+                let ends = deleted.filter(|_| proposal.gone.deleted == WhenGone::End);
+                events.extend(ends.map(|session| event(Kind::Logout, session, proposal)));
+            }
+            if left > 0 {
+                self.first.pop_front();
+            }
         }
         events
     }
@@ -169,6 +186,26 @@ impl Consequences {
 }
 
 impl Known<'_> {
+    /// Whether somebody of `domain`, whom it knew when the session was seen last, is gone: the user,
+    /// or the device where there is no user.
+    fn misses(self, domain: &Name, session: &Session) -> bool {
+        match (&session.principal, &session.device) {
+            (Some(principal), _) => {
+                session.membership.user.is_some()
+                    && principal.domain.as_ref() == Some(domain)
+                    && self.directory.account_of(principal).is_none()
+            }
+            (None, Some(device)) => {
+                let folded = device.clone().folded();
+                let suffix = folded.as_str().split_once('.').map(|(_, suffix)| suffix);
+                session.membership.device.is_some()
+                    && suffix == Some(domain.as_str())
+                    && self.directory.device_of(device).is_none()
+            }
+            (None, None) => false,
+        }
+    }
+
     /// Where an account may be by the names that it has and had, descending.
     fn places(self, altered: &Altered) -> Vec<Address> {
         let (now, former) = (self.directory.names(altered.guid), altered.former.as_deref());

@@ -43,28 +43,65 @@ pub(super) struct Domain {
     /// What it is called.
     pub(super) names: DomainNames,
     bare: BareNames,
+    /// Whether all of it was read once.
+    is_read: bool,
+    /// Whether its accounts go by other names than when they were told of.
+    is_renamed: bool,
 }
 
 /// The domains, each at a place that it keeps.
 #[derive(Debug, Default)]
-pub(super) struct Domains(Vec<Option<Domain>>);
+pub(super) struct Domains {
+    places: Vec<Option<Domain>>,
+    /// How many there will be when all are read.
+    expected: usize,
+}
 
 impl Domains {
+    /// There will be so many when all are read. Until they are, the only one that is known is not the
+    /// only one that there is.
+    pub(super) fn expect(&mut self, count: usize) {
+        let before = self.home();
+        self.expected = count;
+        let home = self.home().filter(|home| Some(*home) != before);
+        if let Some(home) = home.and_then(|home| self.places[home].as_mut()) {
+            home.is_renamed = true;
+        }
+    }
+
     /// Enters a domain, or what it is called now.
     pub(super) fn put(&mut self, mut names: DomainNames, bare: BareNames) {
         names.dns = names.dns.folded();
         names.netbios = names.netbios.folded();
         let known = self.by_dns(&names.dns);
-        let domain = Some(Domain { names, bare });
-        match known.or_else(|| self.0.iter().position(Option::is_none)) {
-            Some(place) => self.0[place] = domain,
-            None => self.0.push(domain),
+        let before = known.and_then(|place| self.at(place));
+        let is_read = before.is_some_and(|before| before.is_read);
+        let is_renamed = before.is_some_and(|before| {
+            before.is_renamed || before.bare != bare || before.names.netbios != names.netbios
+        });
+        let domain = Some(Domain { names, bare, is_read, is_renamed });
+        match known.or_else(|| self.places.iter().position(Option::is_none)) {
+            Some(place) => self.places[place] = domain,
+            None => self.places.push(domain),
         }
+    }
+
+    /// Notes that all of a domain is read: its DNS name, if that is so for the first time.
+    pub(super) fn read_whole(&mut self, place: usize) -> Option<Name> {
+        let domain = self.places.get_mut(place)?.as_mut()?;
+        let was_read = std::mem::replace(&mut domain.is_read, true);
+        (!was_read).then(|| domain.names.dns.clone())
+    }
+
+    /// Whether the accounts of a domain go by other names than when this was asked last.
+    pub(super) fn take_renamed(&mut self, place: usize) -> bool {
+        let domain = self.places.get_mut(place).and_then(Option::as_mut);
+        domain.is_some_and(|domain| std::mem::take(&mut domain.is_renamed))
     }
 
     /// Takes a domain out.
     pub(super) fn remove(&mut self, place: usize) {
-        self.0[place] = None;
+        self.places[place] = None;
     }
 
     /// The place of the domain with this DNS name, in lower case.
@@ -89,17 +126,18 @@ impl Domains {
 
     /// The domain that a bare name means: the default one, or the only one.
     pub(super) fn home(&self) -> Option<usize> {
-        self.only(|domain| domain.bare == BareNames::MeanThis).or_else(|| self.only(|_| true))
+        let default = self.only(|domain| domain.bare == BareNames::MeanThis);
+        default.or_else(|| self.only(|_| true).filter(|_| self.expected < 2))
     }
 
     /// The domain at a place.
     pub(super) fn at(&self, place: usize) -> Option<&Domain> {
-        self.0.get(place)?.as_ref()
+        self.places.get(place)?.as_ref()
     }
 
     /// All domains with their places, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Domain)> {
-        let placed = self.0.iter().enumerate();
+        let placed = self.places.iter().enumerate();
         placed.filter_map(|(place, domain)| Some((place, domain.as_ref()?)))
     }
 

@@ -29,9 +29,20 @@ pub struct GroupSet(Arc<Box<[Arc<Group>]>>);
 impl GroupSet {
     /// The set of `groups`.
     pub fn new(mut groups: Vec<Arc<Group>>) -> Self {
+        Self::arrange(&mut groups);
+        Self::arranged(&mut groups)
+    }
+
+    /// Puts `groups` into the order of a set, each once.
+    pub(super) fn arrange(groups: &mut Vec<Arc<Group>>) {
         groups.sort_unstable();
         groups.dedup();
-        Self(Arc::new(groups.into()))
+    }
+
+    /// The set of `groups`, which are arranged and are taken out of the list: the list keeps its
+    /// memory for the next one, and the set has no more than it needs.
+    pub(super) fn arranged(groups: &mut Vec<Arc<Group>>) -> Self {
+        Self(Arc::new(groups.drain(..).collect()))
     }
 
     /// The groups, in the order of their names.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, hash_map};
 
 use super::book::Sight;
-use super::nodes::Id;
+use super::nodes::{Id, Person};
 use super::settling::Round;
-use super::{Account, Directory, Guid, Member, Object, Sid, Update};
+use super::{Directory, Guid, Member, Object, Sid, Update};
 use crate::Name;
 
 /// What a full read has brought so far. Nothing of it is in force before
@@ -21,17 +21,20 @@ pub struct Image {
     unplaced: usize,
 }
 
+/// What was read of an object. An account is where it will stay: a hundred thousand that are moved
+/// leave as many holes in the memory.
 #[derive(Debug)]
-struct Noted {
-    dn: Arc<str>,
-    sid: Option<Sid>,
-    object: NotedObject,
+enum Noted {
+    Account(Box<Person>),
+    Group(Box<NotedGroup>),
 }
 
 #[derive(Debug)]
-enum NotedObject {
-    Account(Box<Account>),
-    Group { name: Name, members: Vec<u32> },
+struct NotedGroup {
+    dn: Arc<str>,
+    sid: Option<Sid>,
+    name: Name,
+    members: Vec<u32>,
 }
 
 impl Image {
@@ -40,14 +43,17 @@ impl Image {
     pub fn note(&mut self, update: Update) {
         match update {
             Update::Seen { guid, dn, sid, object } => {
-                let object = match object {
-                    Object::Account(account) => NotedObject::Account(Box::new(account)),
+                let noted = match object {
+                    Object::Account(account) => {
+                        Noted::Account(Box::new(Person::seen(dn, sid, account)))
+                    }
                     Object::Group { name, members } => {
                         let members = members.into_iter().map(|member| self.number(member));
-                        NotedObject::Group { name, members: members.collect() }
+                        let members = members.collect();
+                        Noted::Group(Box::new(NotedGroup { dn, sid, name, members }))
                     }
                 };
-                self.objects.insert(guid, Noted { dn, sid, object });
+                self.objects.insert(guid, noted);
             }
             Update::Linked { group, added, removed } => self.link(group, added, &removed),
             Update::Gone(guid) => {
@@ -70,11 +76,11 @@ impl Image {
         let added: Vec<_> = added.into_iter().map(|member| self.number(member)).collect();
         let removed: Vec<_> =
             removed.iter().filter_map(|member| self.numbers.get(member).copied()).collect();
-        let noted = self.objects.get_mut(&group).map(|noted| &mut noted.object);
-        let Some(NotedObject::Group { members, .. }) = noted else {
+        let Some(Noted::Group(noted)) = self.objects.get_mut(&group) else {
             self.unplaced += 1;
             return;
         };
+        let members = &mut noted.members;
         if !removed.is_empty() {
             members.retain(|number| !removed.contains(number));
         }
@@ -94,27 +100,52 @@ impl Image {
         self.objects.contains_key(&guid)
     }
 
-    /// Enters all of it, each object where it differs from what is known.
-    pub(super) fn enter(self, directory: &mut Directory, round: &mut Round, place: usize) {
-        let Self { objects, members: named, numbers, unplaced } = self;
-        drop(numbers);
-        round.unplaced += unplaced;
-        let mut known: Vec<Option<Id>> = vec![None; named.len()];
-        for (guid, Noted { dn, sid, object }) in objects {
-            let sight = Sight { guid, dn, sid };
-            match object {
-                NotedObject::Account(account) => {
-                    directory.see_account(round, place, sight, *account);
-                }
-                NotedObject::Group { name, members } => {
-                    let numbered = members.into_iter().map(|number| {
-                        let (known, member) =
-                            (&mut known[number as usize], &named[number as usize]);
-                        *known.get_or_insert_with(|| directory.nodes.number(member))
-                    });
-                    let members = numbered.collect();
-                    directory.see_group(round, place, sight, (name, members));
-                }
+    /// What is to be entered of it, after room was made for as much.
+    pub(super) fn rest(self, directory: &mut Directory) -> Rest {
+        let Self { objects, members, numbers: _, unplaced } = self;
+        directory.reserve(objects.len().saturating_sub(directory.nodes.len()));
+        let known = vec![None; members.len()];
+        Rest { objects: objects.into_iter(), members, known, unplaced }
+    }
+}
+
+/// What is still to be entered of an image.
+#[derive(Debug)]
+pub(super) struct Rest {
+    objects: hash_map::IntoIter<Guid, Noted>,
+    members: Vec<Member>,
+    /// The nodes of the members, as far as they were looked for.
+    known: Vec<Option<Id>>,
+    unplaced: usize,
+}
+
+impl Rest {
+    /// Enters the next object where it differs from what is known. How many members it has; `None` when
+    /// there was no object.
+    pub(super) fn enter_one(
+        &mut self,
+        directory: &mut Directory,
+        round: &mut Round,
+        place: usize,
+    ) -> Option<usize> {
+        round.unplaced += std::mem::take(&mut self.unplaced);
+        let (guid, noted) = self.objects.next()?;
+        match noted {
+            Noted::Account(person) => {
+                directory.see_account(round, place, guid, person);
+                Some(0)
+            }
+            Noted::Group(group) => {
+                let NotedGroup { dn, sid, name, members } = *group;
+                let numbered = members.into_iter().map(|number| {
+                    let number = number as usize;
+                    let (known, member) = (&mut self.known[number], &self.members[number]);
+                    *known.get_or_insert_with(|| directory.nodes.number(member))
+                });
+                let members: Vec<Id> = numbered.collect();
+                let count = members.len();
+                directory.see_group(round, place, Sight { guid, dn, sid }, (name, members));
+                Some(count)
             }
         }
     }

@@ -40,6 +40,11 @@ impl Index {
         self.0.insert_unique(print.spread(), (print, id), |(print, _)| print.spread());
     }
 
+    /// Makes room for `more` entries at once: tables that grow together would make everybody wait.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.0.reserve(more, |(print, _)| print.spread());
+    }
+
     /// Takes a node out, when it is there.
     pub(super) fn remove(&mut self, print: Print, id: Id) {
         if let Ok(entry) = self.0.find_entry(print.spread(), |entry| *entry == (print, id)) {

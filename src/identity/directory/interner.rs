@@ -12,8 +12,9 @@ use super::{Group, GroupSet};
 pub(super) struct Interner {
     sets: HashTable<(Print, GroupSet)>,
     printer: Printer,
-    /// How many there may be before those that nobody uses are looked for.
-    enough: usize,
+    /// How many were let go while others had them, since those that nobody uses were looked for: the
+    /// last one may have been a session, which does not tell.
+    left_behind: usize,
 }
 
 /// Fewer are never worth a look.
@@ -21,21 +22,25 @@ const FEW: usize = 256;
 
 impl Default for Interner {
     fn default() -> Self {
-        Self { sets: HashTable::new(), printer: Printer::default(), enough: FEW }
+        Self { sets: HashTable::new(), printer: Printer::default(), left_behind: 0 }
     }
 }
 
 impl Interner {
-    /// The set of `groups`. Each group of the directory is one allocation, so they are told apart
-    /// by where they are.
-    pub(super) fn set(&mut self, groups: Vec<Arc<Group>>) -> GroupSet {
-        let set = GroupSet::new(groups);
-        let print = self.print(&set);
-        let same = |(other, known): &(Print, GroupSet)| *other == print && is_same(known, &set);
+    /// The set of `groups`, which are taken out. Each group of the directory is one allocation, so they
+    /// are told apart by where they are.
+    pub(super) fn set(&mut self, groups: &mut Vec<Arc<Group>>) -> GroupSet {
+        GroupSet::arrange(groups);
+        let print = self.print(groups);
+        let same = |(other, known): &(Print, GroupSet)| {
+            *other == print && is_same(known.as_slice(), groups)
+        };
         if let Some((_, known)) = self.sets.find(print.spread(), same) {
+            groups.clear();
             return known.clone();
         }
-        if self.sets.len() >= self.enough {
+        let set = GroupSet::arranged(groups);
+        if self.left_behind >= FEW.max(self.sets.len() / 2) {
             self.sweep();
         }
         self.sets.insert_unique(print.spread(), (print, set.clone()), |(print, _)| print.spread());
@@ -46,9 +51,10 @@ impl Interner {
     pub(super) fn release(&mut self, set: &GroupSet) {
         // Its own hold and that in the table.
         if set.holders() > 2 {
+            self.left_behind += 1;
             return;
         }
-        let print = self.print(set);
+        let print = self.print(set.as_slice());
         if let Ok(entry) = self.sets.find_entry(print.spread(), |(_, known)| known.is_same(set)) {
             entry.remove();
         }
@@ -57,7 +63,7 @@ impl Interner {
     /// Drops what was let go by sessions, which do not tell.
     pub(super) fn sweep(&mut self) {
         self.sets.retain(|(_, set)| set.holders() > 1);
-        self.enough = FEW.max(2 * self.sets.len());
+        self.left_behind = 0;
     }
 
     /// How many sets there are.
@@ -65,15 +71,14 @@ impl Interner {
         self.sets.len()
     }
 
-    fn print(&self, set: &GroupSet) -> Print {
-        let mut places = set.as_slice().iter().map(|group| Arc::as_ptr(group).addr());
+    fn print(&self, set: &[Arc<Group>]) -> Print {
+        let mut places = set.iter().map(|group| Arc::as_ptr(group).addr());
         self.printer.of(places.by_ref().collect::<Vec<_>>())
     }
 }
 
 /// Whether both hold the very same groups.
-fn is_same(one: &GroupSet, other: &GroupSet) -> bool {
-    let (one, other) = (one.as_slice(), other.as_slice());
+fn is_same(one: &[Arc<Group>], other: &[Arc<Group>]) -> bool {
     one.len() == other.len()
         && one.iter().zip(other).all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))
 }

@@ -147,9 +147,9 @@ impl Directory {
     fn resolved(&self, id: Id, spellings: Spellings) -> Option<Resolved> {
         let node = self.nodes.at(id);
         let (guid, person) = (node.guid()?, node.person()?);
+        let (groups, state) = (person.groups.clone()?, person.account.state);
         let principal = Principal { spellings, ..self.canonical(person)? };
-        let (kind, state) = (person.account.kind, person.account.state);
-        Some(Resolved { guid, kind, principal, groups: person.groups.clone(), state })
+        Some(Resolved { guid, kind: person.account.kind, principal, groups, state })
     }
 
     /// sAMAccountName and DNS domain.

@@ -1,5 +1,6 @@
 //! Every object that is known or that a group names as a member, each with a short number.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::index::{Index, Printer};
@@ -12,7 +13,7 @@ pub(super) struct Id(u32);
 /// An account with all that follows for it.
 #[derive(Debug)]
 pub(super) struct Person {
-    /// Its domain's place.
+    /// Its domain's place; none, until it is entered.
     pub(super) domain: usize,
     /// Its distinguished name.
     pub(super) dn: Arc<str>,
@@ -20,8 +21,16 @@ pub(super) struct Person {
     pub(super) sid: Option<Sid>,
     /// What the directory says of it.
     pub(super) account: Account,
-    /// All groups that it is in.
-    pub(super) groups: GroupSet,
+    /// All groups that it is in; `None` until they are found for the first time, and until then
+    /// nobody is told that it is there.
+    pub(super) groups: Option<GroupSet>,
+}
+
+impl Person {
+    /// An account as it was seen, before it is entered.
+    pub(super) fn seen(dn: Arc<str>, sid: Option<Sid>, account: Account) -> Self {
+        Self { domain: usize::MAX, dn, sid, account, groups: None }
+    }
 }
 
 /// A group with its members.
@@ -170,8 +179,24 @@ impl Nodes {
 
     /// Every node with its number.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &Node)> {
-        let numbered = self.all.iter().enumerate();
-        numbered.filter_map(|(at, node)| Some((Id(at as u32), node.as_ref()?)))
+        self.part(0..self.all.len())
+    }
+
+    /// Those whose numbers are in `range`, as far as there are so many.
+    pub(super) fn part(&self, range: Range<usize>) -> impl Iterator<Item = (Id, &Node)> {
+        let part = self.all.iter().enumerate().take(range.end).skip(range.start);
+        part.filter_map(|(at, node)| Some((Id(at as u32), node.as_ref()?)))
+    }
+
+    /// One more than the highest number.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Makes room for `more` nodes, and not for twice as many.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.all.reserve_exact(more.saturating_sub(self.free.len()));
+        self.keys.reserve(more);
     }
 }
 

@@ -12,10 +12,10 @@ use crate::{Address, Event, Kind, Name, Principal, Producer, Revision, Table};
 const DOMAINS: [&str; 2] = ["corp.example.com", "lab.example.com"];
 const NETBIOS: [&str; 2] = ["corp", "lab"];
 /// Objects 0 to 4 are accounts, 5 to 10 groups; the rest are only named as members.
-const ACCOUNTS: u8 = 5;
+pub(super) const ACCOUNTS: u8 = 5;
 const OBJECTS: u8 = 11;
 
-fn guid(number: u8) -> Guid {
+pub(super) fn guid(number: u8) -> Guid {
     Guid([number; 16])
 }
 
@@ -30,25 +30,25 @@ fn sid(domain: usize, number: u8) -> Sid {
 
 /// What the model knows of an object.
 #[derive(Debug, Clone, PartialEq)]
-struct Thing {
+pub(super) struct Thing {
     domain: usize,
     dn: String,
     sid: Option<Sid>,
     object: Object,
 }
 
-type Model = BTreeMap<u8, Thing>;
+pub(super) type Model = BTreeMap<u8, Thing>;
 
 /// One thing that happens to the directory of a domain.
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Apply(usize, Vec<(u8, Told)>),
     Replace(usize, Vec<(u8, Told)>),
     Forget(usize),
 }
 
 #[derive(Debug, Clone)]
-enum Told {
+pub(super) enum Told {
     Seen { label: u8, has_sid: bool, primary: Option<u8>, members: Vec<Member>, state: State },
     Linked { added: Vec<Member>, removed: Vec<Member> },
     Gone,
@@ -81,7 +81,7 @@ fn told() -> impl Strategy<Value = (u8, Told)> {
     (0..OBJECTS, told)
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let many = |most| (0..2_usize, prop::collection::vec(told(), 0..most));
     prop_oneof![
         8 => many(5).prop_map(|(domain, told)| Step::Apply(domain, told)),
@@ -150,7 +150,7 @@ fn follow(model: &mut Model, domain: usize, number: u8, told: &Told) {
     }
 }
 
-fn stepped(model: &Model, step: &Step) -> Model {
+pub(super) fn stepped(model: &Model, step: &Step) -> Model {
     let mut next = model.clone();
     match step {
         Step::Apply(domain, all) => {
@@ -168,12 +168,12 @@ fn stepped(model: &Model, step: &Step) -> Model {
     next
 }
 
-fn account(thing: &Thing) -> Option<&Account> {
+pub(super) fn account(thing: &Thing) -> Option<&Account> {
     if let Object::Account(account) = &thing.object { Some(account) } else { None }
 }
 
 /// All groups of an account, by adding those that hold it or one of those found, until none is new.
-fn groups(model: &Model, number: u8) -> Vec<Group> {
+pub(super) fn groups(model: &Model, number: u8) -> Vec<Group> {
     let mut inside = BTreeSet::from([number]);
     loop {
         let holds = |thing: &Thing, number: u8| {
@@ -226,7 +226,7 @@ fn all(model: &Model) -> BTreeMap<u8, Seen> {
 }
 
 /// In what each account is different, by comparing everything.
-fn compared(before: &Model, after: &Model) -> BTreeMap<Guid, Differences> {
+pub(super) fn compared(before: &Model, after: &Model) -> BTreeMap<Guid, Differences> {
     let (before, after) = (all(before), all(after));
     let mut different = BTreeMap::new();
     for number in 0..ACCOUNTS {
@@ -256,7 +256,7 @@ fn compared(before: &Model, after: &Model) -> BTreeMap<Guid, Differences> {
     different
 }
 
-fn put(directory: &mut Directory, domain: usize) {
+pub(super) fn put(directory: &mut Directory, domain: usize) {
     let names = DomainNames {
         dns: name(DOMAINS[domain]),
         netbios: name(NETBIOS[domain]),
@@ -265,33 +265,38 @@ fn put(directory: &mut Directory, domain: usize) {
     directory.put_domain(names, BareNames::MeanAnother);
 }
 
-fn both_domains() -> Directory {
+pub(super) fn both_domains() -> Directory {
     let mut directory = Directory::default();
     (0..2).for_each(|domain| put(&mut directory, domain));
     directory
 }
 
-fn tell(directory: &mut Directory, step: &Step) -> Affected {
+/// Begins to tell the directory, which is still to be gone on with.
+pub(super) fn begin(directory: &Directory, step: &Step) -> Entering {
     match step {
         Step::Apply(domain, all) => {
             let updates = all.iter().map(|(number, told)| update(*domain, *number, told));
-            directory.apply(&name(DOMAINS[*domain]), updates.collect()).unwrap()
+            directory.begin_apply(&name(DOMAINS[*domain]), updates.collect()).unwrap()
         }
         Step::Replace(domain, all) => {
             let mut image = Image::default();
             all.iter().for_each(|(number, told)| image.note(update(*domain, *number, told)));
-            directory.replace(&name(DOMAINS[*domain]), image).unwrap()
+            directory.begin_replace(&name(DOMAINS[*domain]), image).unwrap()
         }
-        Step::Forget(domain) => {
-            let affected = directory.forget(&name(DOMAINS[*domain])).unwrap();
-            put(directory, *domain);
-            affected
-        }
+        Step::Forget(domain) => directory.begin_forget(&name(DOMAINS[*domain])).unwrap(),
     }
 }
 
+fn tell(directory: &mut Directory, step: &Step) -> Affected {
+    let affected = begin(directory, step).finish(directory);
+    if let Step::Forget(domain) = step {
+        put(directory, *domain);
+    }
+    affected
+}
+
 /// What the directory says of everything is what the model says.
-fn agrees(directory: &Directory, model: &Model) -> Result<(), TestCaseError> {
+pub(super) fn agrees(directory: &Directory, model: &Model) -> Result<(), TestCaseError> {
     let mut sets = BTreeMap::new();
     for number in 0..OBJECTS {
         let expected = model.get(&number).and_then(account);

@@ -100,7 +100,7 @@ impl Directory {
             dn: &person.dn,
             sid: person.sid.as_ref(),
             account: &person.account,
-            groups: &person.groups,
+            groups: person.groups.as_ref()?,
         })
     }
 

@@ -1,13 +1,18 @@
-//! After a round of updates: whom it reaches, what is different for them, and nothing besides.
+//! After what was learnt is entered: whom it reaches, what is different for them, and nothing besides.
 
-use hashbrown::{HashMap, HashSet};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::vec;
+
+use hashbrown::{HashMap, HashSet, hash_map, hash_set};
 
 use super::climbing::Climb;
-use super::nodes::{Id, What};
+use super::nodes::{Id, What, put, take};
 use super::{
-    AccountKind, Affected, Altered, Difference, Differences, Directory, GroupSet, Member, Names,
-    Sid, State,
+    AccountKind, Affected, Altered, Difference, Differences, Directory, GroupSet, Guid, Member,
+    Names, Sid, State,
 };
+use crate::Name;
 
 /// What one round of updates did to the graph, before its consequences are drawn.
 #[derive(Debug, Default)]
@@ -15,32 +20,159 @@ pub(super) struct Round {
     /// How accounts were before the round; `None` for those that were not known.
     before: HashMap<Id, Option<Box<Before>>>,
     /// Nodes at which the graph was changed. Only they and what is below them can be affected.
-    pub(super) dirty: Vec<Id>,
+    dirty: HashSet<Id>,
     /// Groups that were changed, by the SID that makes them somebody's primary group.
     primaries: HashSet<Sid>,
+    /// Members that do not know of their group yet, or still do.
+    links: VecDeque<Links>,
+    /// Who is affected. Those that gave up a name come first.
+    affected: BTreeMap<(bool, Guid), Altered>,
     /// Updates of no use.
     pub(super) unplaced: usize,
+    /// The domain, when all of it is entered for the first time.
+    pub(super) first: Option<Name>,
+}
+
+/// Who came to a group and who went.
+#[derive(Debug)]
+struct Links {
+    group: Id,
+    came: Vec<Id>,
+    went: Vec<Id>,
 }
 
 /// An account as it was before the round.
 #[derive(Debug)]
-struct Before {
+pub(super) struct Before {
     kind: AccountKind,
     /// `None` when the round cannot have changed them.
     names: Option<Names>,
     state: State,
-    groups: GroupSet,
+    groups: Option<GroupSet>,
 }
 
 impl Round {
     /// The graph was changed at this node.
     pub(super) fn dirty(&mut self, id: Id) {
-        self.dirty.push(id);
+        self.dirty.insert(id);
     }
 
     /// The group of this SID was changed.
     pub(super) fn primary(&mut self, sid: Sid) {
         self.primaries.insert(sid);
+    }
+
+    /// Members are to hear that they came to `group`, or went.
+    pub(super) fn link(&mut self, group: Id, came: Vec<Id>, went: Vec<Id>) {
+        self.links.push_back(Links { group, came, went });
+    }
+
+    /// Tells members, as many as are `left`. Whether there were any.
+    pub(super) fn relink(&mut self, directory: &mut Directory, left: &mut usize) -> bool {
+        let Some(Links { group, came, went }) = self.links.front_mut() else { return false };
+        while *left > 0 {
+            *left -= 1;
+            let id = if let Some(id) = went.pop() {
+                take(&mut directory.nodes.at_mut(id).above, *group);
+                id
+            } else if let Some(id) = came.pop() {
+                put(&mut directory.nodes.at_mut(id).above, *group);
+                id
+            } else {
+                self.links.pop_front();
+                break;
+            };
+            self.dirty.insert(id);
+        }
+        true
+    }
+
+    /// Who is affected, when everything is settled.
+    pub(super) fn into_affected(self) -> Affected {
+        let Self { affected, unplaced, first, .. } = self;
+        Affected { accounts: affected.into_values().collect(), unplaced, first }
+    }
+}
+
+/// How far the consequences of a round are drawn.
+#[derive(Debug, Default)]
+pub(super) enum Settling {
+    /// Nothing is.
+    #[default]
+    Begun,
+    /// Accounts are looked for at and below the nodes that changed.
+    Reaching(Reached),
+    /// Accounts are looked for whose primary group changed, from this node on. Nobody is asked for it
+    /// unless one of those was changed: then nearly everybody is affected anyway.
+    Primaries(usize, Reached),
+    /// The groups of those who are reached are found anew.
+    Regrouping(vec::IntoIter<Id>, Box<Climb>),
+    /// They are compared with what they were.
+    Comparing(hash_map::IntoIter<Id, Option<Box<Before>>>),
+    /// Numbers that nobody uses are given back.
+    Releasing(hash_set::IntoIter<Id>),
+}
+
+/// Whom a round reaches.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    next: Vec<Id>,
+    seen: HashSet<Id>,
+    accounts: Vec<Id>,
+}
+
+impl Settling {
+    /// Goes on, with as much as is `left`. Whether there is more.
+    pub(super) fn go_on(
+        &mut self,
+        directory: &mut Directory,
+        round: &mut Round,
+        left: &mut usize,
+    ) -> bool {
+        let next = match self {
+            Self::Begun => {
+                let next = round.dirty.iter().copied().collect();
+                Some(Self::Reaching(Reached { next, ..Reached::default() }))
+            }
+            Self::Reaching(reached) => (!directory.reach(round, reached, left)).then(|| {
+                round.primaries.retain(|sid| directory.primaries.contains_key(sid));
+                Self::Primaries(0, std::mem::take(reached))
+            }),
+            Self::Primaries(from, reached) => {
+                let until = if round.primaries.is_empty() { usize::MAX } else { *from + *left };
+                directory.reach_primaries(round, reached, *from..until);
+                (*from, *left) = (until, 0);
+                (until >= directory.nodes.len()).then(|| {
+                    let accounts = std::mem::take(&mut reached.accounts);
+                    Self::Regrouping(accounts.into_iter(), Box::default())
+                })
+            }
+            Self::Regrouping(accounts, climb) => match accounts.next() {
+                Some(id) => {
+                    *left = left.saturating_sub(1 + directory.regroup(round, id, climb));
+                    None
+                }
+                None => Some(Self::Comparing(std::mem::take(&mut round.before).into_iter())),
+            },
+            Self::Comparing(accounts) => match accounts.next() {
+                Some((id, before)) => {
+                    *left -= 1;
+                    directory.compare(round, id, before);
+                    None
+                }
+                None => Some(Self::Releasing(std::mem::take(&mut round.dirty).into_iter())),
+            },
+            Self::Releasing(nodes) => {
+                let Some(id) = nodes.next() else { return false };
+                *left -= 1;
+                directory.nodes.release(id);
+                None
+            }
+        };
+        if let Some(next) = next {
+            *self = next;
+        }
+        true
     }
 }
 
@@ -58,81 +190,95 @@ impl Directory {
         });
     }
 
-    /// Draws the consequences of a round.
-    pub(super) fn settle(&mut self, mut round: Round) -> Affected {
-        self.regroup(&mut round);
-        let mut accounts = Vec::new();
-        for (id, before) in round.before {
-            let differences = self.differences(id, before.as_deref());
-            let now = self.nodes.at(id);
-            let kind = now.person().map(|person| person.account.kind);
-            let kind = kind.or(before.as_ref().map(|before| before.kind));
-            if let (Some(kind), Some(guid), false) = (kind, now.guid(), differences.is_empty()) {
-                let gave_up =
-                    differences.has(Difference::Renamed) || differences.has(Difference::Deleted);
-                let former =
-                    before.as_ref().filter(|_| gave_up).and_then(|before| before.names.clone());
-                accounts.push(Altered { guid, kind, differences, former: former.map(Box::new) });
-            }
-            if let Some(before) = before {
-                self.interner.release(&before.groups);
-            }
-        }
-        for id in round.dirty {
-            self.nodes.release(id);
-        }
-        accounts.sort_unstable_by_key(|altered| (altered.former.is_none(), altered.guid));
-        Affected { accounts, unplaced: round.unplaced }
-    }
-
-    /// Finds the groups anew of everybody whom the round reaches.
-    fn regroup(&mut self, round: &mut Round) {
-        let mut climb = Climb::default();
-        for id in self.reached(round) {
-            let groups = self.groups_above(id, &mut climb);
-            let groups = self.interner.set(groups);
-            let Some(person) = self.nodes.at_mut(id).person_mut() else { continue };
-            let (kind, state) = (person.account.kind, person.account.state);
-            let before = std::mem::replace(&mut person.groups, groups);
-            if before == person.groups || round.before.contains_key(&id) {
-                self.interner.release(&before);
-            } else {
-                let before = Before { kind, names: None, state, groups: before };
-                round.before.insert(id, Some(Box::new(before)));
+    /// Notes of the accounts of a domain that they go by other names, because the domain does: of the
+    /// nodes in `range`.
+    pub(super) fn rename_all(&self, round: &mut Round, place: usize, range: Range<usize>) {
+        let differences = Differences::default().with(Difference::Renamed);
+        for (_, node) in self.nodes.part(range) {
+            let known = node.person().filter(|it| it.domain == place && it.groups.is_some());
+            if let (Some(person), Some(guid)) = (known, node.guid()) {
+                let kind = person.account.kind;
+                let altered = Altered { guid, kind, differences, former: None };
+                round.affected.insert((true, guid), altered);
             }
         }
     }
 
-    /// Every account at or below a node where the graph was changed.
-    fn reached(&self, round: &mut Round) -> Vec<Id> {
-        let (mut next, mut seen, mut accounts) = (round.dirty.clone(), HashSet::new(), Vec::new());
-        while let Some(id) = next.pop() {
-            if !seen.insert(id) {
+    /// Looks at those below a node where the graph was changed, as many as are `left`. Whether there
+    /// are more.
+    fn reach(&self, round: &mut Round, reached: &mut Reached, left: &mut usize) -> bool {
+        while *left > 0 {
+            let Some(id) = reached.next.pop() else { return false };
+            *left -= 1;
+            if !reached.seen.insert(id) {
                 continue;
             }
             let node = self.nodes.at(id);
             match (&node.what, &node.key) {
-                (What::Account(_), _) => accounts.push(id),
+                (What::Account(_), _) => reached.accounts.push(id),
                 (What::Group(band), _) => {
-                    next.extend(&band.members);
+                    reached.next.extend(&band.members);
                     round.primaries.extend(band.group.sid.clone());
                 }
-                (What::Stranger, Member::Foreign(sid)) => next.extend(self.with_sid(sid)),
+                (What::Stranger, Member::Foreign(sid)) => reached.next.extend(self.with_sid(sid)),
                 (What::Stranger, Member::Object(_)) => {}
             }
         }
-        // Nobody is asked for their primary group unless one of those was changed: then nearly
-        // everybody is affected anyway.
-        round.primaries.retain(|sid| self.primaries.contains_key(sid));
-        if !round.primaries.is_empty() {
-            for (id, node) in self.nodes.iter() {
-                let primary = node.person().and_then(|person| self.primary_group(person));
-                if primary.is_some_and(|sid| round.primaries.contains(&sid)) && seen.insert(id) {
-                    accounts.push(id);
-                }
+        true
+    }
+
+    /// Of the nodes in `range`, looks for accounts whose primary group was changed.
+    fn reach_primaries(&self, round: &Round, reached: &mut Reached, range: Range<usize>) {
+        if round.primaries.is_empty() {
+            return;
+        }
+        for (id, node) in self.nodes.part(range) {
+            let primary = node.person().and_then(|person| self.primary_group(person));
+            if primary.is_some_and(|sid| round.primaries.contains(&sid)) && reached.seen.insert(id)
+            {
+                reached.accounts.push(id);
             }
         }
-        accounts
+    }
+
+    /// Finds the groups of an account anew. How many there are.
+    fn regroup(&mut self, round: &mut Round, id: Id, climb: &mut Climb) -> usize {
+        self.groups_above(id, climb);
+        let count = climb.found.len();
+        let groups = self.interner.set(&mut climb.found);
+        let node = self.nodes.at_mut(id);
+        // Lists grow by doubling, and there are as many as accounts.
+        node.above.shrink_to_fit();
+        let Some(person) = node.person_mut() else { return count };
+        let (kind, state) = (person.account.kind, person.account.state);
+        let before = person.groups.replace(groups);
+        if before == person.groups || round.before.contains_key(&id) {
+            before.iter().for_each(|before| self.interner.release(before));
+        } else {
+            let before = Before { kind, names: None, state, groups: before };
+            round.before.insert(id, Some(Box::new(before)));
+        }
+        count
+    }
+
+    /// Compares an account with what it was.
+    fn compare(&mut self, round: &mut Round, id: Id, before: Option<Box<Before>>) {
+        let differences = self.differences(id, before.as_deref());
+        let now = self.nodes.at(id);
+        let kind = now.person().map(|person| person.account.kind);
+        let kind = kind.or(before.as_ref().map(|before| before.kind));
+        if let (Some(kind), Some(guid), false) = (kind, now.guid(), differences.is_empty()) {
+            let gave_up =
+                differences.has(Difference::Renamed) || differences.has(Difference::Deleted);
+            let former =
+                before.as_ref().filter(|_| gave_up).and_then(|before| before.names.clone());
+            let altered = Altered { guid, kind, differences, former: former.map(Box::new) };
+            round.affected.remove(&(true, guid));
+            round.affected.insert((altered.former.is_none(), guid), altered);
+        }
+        if let Some(groups) = before.and_then(|before| before.groups) {
+            self.interner.release(&groups);
+        }
     }
 
     /// In what an account is otherwise than `before`.

@@ -100,7 +100,70 @@ fn a_bare_name_means_the_default_domain_or_the_only_one() {
     assert_eq!(meant(&directory, "alice"), None);
     directory.forget(&name(LAB)).unwrap();
     assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
+    directory.expect(2);
+    assert_eq!(meant(&directory, "alice"), None, "another domain is not read yet");
+    directory.expect(1);
+    assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
     assert_eq!(directory.apply(&name(LAB), Vec::new()), Err(UnknownDomain(name(LAB))));
+}
+
+#[test]
+fn a_domain_that_becomes_the_default_one_tells_of_everybody_once() {
+    let mut directory = two_domains();
+    let renamed = Differences::default().with(Difference::Renamed);
+    let told = |affected: Affected| -> Vec<_> {
+        affected.accounts.into_iter().map(|it| (it.guid, it.differences)).collect()
+    };
+    directory.put_domain(names(LAB, "lab", 2), BareNames::MeanThis);
+    directory.put_domain(names(LAB, "lab", 2), BareNames::MeanThis);
+    let new = seen(7, account(AccountKind::User, "zoe"));
+    let affected = told(directory.apply(&name(LAB), vec![new]).unwrap());
+    let is_new = Differences::default().with(Difference::New);
+    assert_eq!(affected, [(guid(5), renamed), (guid(6), renamed), (guid(7), is_new)]);
+    assert_eq!(told(directory.apply(&name(LAB), Vec::new()).unwrap()), []);
+}
+
+#[test]
+fn who_was_deleted_when_nobody_listened_is_missed_when_all_is_read() {
+    let by = origin(Producer::ActiveDirectory);
+    let (mut table, directory) = (Table::default(), two_domains());
+    for (at, user) in
+        [(1, "alice@corp.example.com"), (2, "bob@corp.example.com"), (3, "LAB\\alice")]
+    {
+        let mut event = saw(Kind::Login, user, 0);
+        event.address = address(&format!("10.0.0.{at}"));
+        directory.enter(&mut event);
+        table.apply(Revision(at), &event, &rules());
+    }
+    // After a restart: the sessions are there, and bob is not in what is read.
+    let mut directory = Directory::default();
+    directory.put_domain(names(CORP, "CORP", 1), BareNames::MeanThis);
+    let image = || {
+        let mut image = Image::default();
+        image.note(seen(1, account(AccountKind::User, "Alice")));
+        image
+    };
+    let missed = |directory: &Directory, affected: Affected, deleted: WhenGone| {
+        let mut consequences = Consequences::default();
+        consequences.add(affected, directory);
+        let whereabouts = Whereabouts::of(table.sessions());
+        let known = Known { directory, table: &table, whereabouts: &whereabouts };
+        let gone = Gone { deleted, ..Gone::default() };
+        let proposal = Proposal { gone, now: seconds(9), origin: &by };
+        let mut ended = Vec::new();
+        while !consequences.is_empty() {
+            let events = consequences.next(known, proposal, 1);
+            ended.extend(
+                events.into_iter().filter(|it| it.kind == Kind::Logout).map(|it| it.address),
+            );
+        }
+        ended
+    };
+    let affected = directory.replace(&name(CORP), image()).unwrap();
+    assert_eq!(missed(&directory, affected.clone(), WhenGone::End), [address("10.0.0.2")]);
+    assert_eq!(missed(&directory, affected, WhenGone::Keep), []);
+    let again = directory.replace(&name(CORP), image()).unwrap();
+    assert_eq!(missed(&directory, again, WhenGone::End), [], "only the first time");
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! At which addresses a user or device is: how the sessions of somebody are found among a million.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::index::{Print, Printer};
 use crate::{Address, Change, Name, Session};
+
+/// A fingerprint, and an address where its name may be.
+pub(super) type Entry = (Print, Address);
 
 /// From the user's name without its domain, and from the first label of the device's host name, to
 /// addresses. Only fingerprints of the names are kept, 24 bytes an entry: what is found is to be
@@ -13,7 +17,7 @@ use crate::{Address, Change, Name, Session};
 pub struct Whereabouts {
     /// A tree and not a table of lists: one account may have a hundred thousand sessions, and most
     /// have one.
-    entries: BTreeSet<(Print, Address)>,
+    entries: BTreeSet<Entry>,
     printer: Printer,
 }
 
@@ -21,9 +25,12 @@ impl Whereabouts {
     /// Those of all `sessions`, such as [`Table::sessions`](crate::Table::sessions).
     pub fn of<'a>(sessions: impl IntoIterator<Item = &'a Arc<Session>>) -> Self {
         let mut whereabouts = Self::default();
-        for session in sessions {
-            whereabouts.enter(session);
-        }
+        let at = |session: &'a Arc<Session>| {
+            let keys = whereabouts.keys(session).into_iter().flatten();
+            keys.map(|print| (print, session.address))
+        };
+        // A tree is built from all of them at once more cheaply than entry by entry.
+        whereabouts.entries = sessions.into_iter().flat_map(at).collect();
         whereabouts
     }
 
@@ -50,6 +57,13 @@ impl Whereabouts {
     /// Where a device of this host name may be, full or bare. Ascending.
     pub fn of_device(&self, host: &Name) -> impl Iterator<Item = Address> {
         self.at(self.device_print(host))
+    }
+
+    /// Every address with an entry after `from`, each with where it stands; an address with a user
+    /// and a device comes twice. In an order that stays.
+    pub(super) fn after(&self, from: Option<Entry>) -> impl Iterator<Item = Entry> {
+        let from = from.map_or(Bound::Unbounded, Bound::Excluded);
+        self.entries.range((from, Bound::Unbounded)).copied()
     }
 
     /// How many entries there are: one for each user and for each device at an address.

@@ -12,7 +12,7 @@ use rollcall_wire::active_directory as wire;
 
 use super::super::Failure;
 use super::super::connection::Connection;
-use super::pass::Pass;
+use super::pass::{Pass, Present};
 use crate::clock::Clock;
 
 /// Counting through takes at most this part of the time.
@@ -21,6 +21,8 @@ const SHARE: u32 = 20;
 /// Who is there, as far as is known.
 pub(super) struct Census {
     present: HashSet<Guid>,
+    /// How many below each base, when it was counted through.
+    below: Vec<usize>,
     /// When it was counted through, and how long that took.
     last: (Instant, Duration),
     /// How far the server was when it was asked the last time.
@@ -33,7 +35,7 @@ impl Census {
     /// Everybody who was read, when deletions cannot be seen otherwise.
     pub(super) async fn begin(
         connection: &mut Connection,
-        present: HashSet<Guid>,
+        Present { all: present, below }: Present,
         took: Duration,
     ) -> Result<Option<Self>, Failure> {
         let mut seen = false;
@@ -49,7 +51,7 @@ impl Census {
             Err(other) => return Err(other),
         }
         let (last, committed) = ((Clock::instant(), took), connection.root.committed);
-        Ok((!seen).then_some(Self { present, last, committed, stale: false }))
+        Ok((!seen).then_some(Self { present, below, last, committed, stale: false }))
     }
 
     /// Notes what changed.
@@ -75,14 +77,16 @@ impl Census {
         &mut self,
         connection: &mut Connection,
         pass: &mut Pass<'_>,
-        interval: Duration,
+        (bases, interval): (&[String], Duration),
     ) -> Result<Vec<Update>, Failure> {
         let (counted, took) = self.last;
         if !self.stale || counted.elapsed() < interval.max(took * SHARE) {
             return Ok(Vec::new());
         }
         let began = Clock::instant();
-        let present = pass.census(connection).await?;
+        let found = pass.census(connection).await?;
+        found.is_credible(bases, &self.below)?;
+        let Present { all: present, below } = found;
         let missing: BTreeSet<Guid> = self.present.difference(&present).copied().collect();
         // Pages are no picture of one moment: who seems to be missing is asked for by name.
         let mut updates = pass.again(connection, missing.clone()).await?;
@@ -91,7 +95,7 @@ impl Census {
         // Who came meanwhile is told by the next reading of the changes.
         self.note(&updates);
         self.last = (Clock::instant(), began.elapsed());
-        self.stale = false;
+        (self.below, self.stale) = (below, false);
         Ok(updates)
     }
 }
@@ -111,7 +115,13 @@ mod tests {
     #[test]
     fn a_change_is_remembered_until_it_was_counted() {
         let last = (Clock::instant(), Duration::ZERO);
-        let mut census = Census { present: HashSet::new(), last, committed: 41, stale: false };
+        let mut census = Census {
+            present: HashSet::new(),
+            below: Vec::new(),
+            last,
+            committed: 41,
+            stale: false,
+        };
         census.reached(41);
         assert!(!census.stale, "nothing has changed");
         census.reached(42);

@@ -31,6 +31,40 @@ pub(in super::super) struct Pass<'a> {
     more: Vec<Range>,
 }
 
+/// Which objects there are now.
+#[derive(Debug, Default)]
+pub(super) struct Present {
+    pub(super) all: HashSet<Guid>,
+    /// How many below each of the bases, in their order.
+    pub(super) below: Vec<usize>,
+}
+
+/// Below a base where there were so many, something is there: who sees nothing may not look.
+const MANY: usize = 10;
+
+impl Present {
+    /// Notes the end of a base, below which `count` objects were found.
+    pub(super) fn end_of_base(&mut self, count: usize) {
+        self.below.push(count);
+    }
+
+    /// Compares it with how many there were below each of `bases` the last time.
+    ///
+    /// # Errors
+    /// When there is nothing at all, or nothing where there was much. Whoever was there has not been
+    /// deleted: the account has lost its rights.
+    pub(super) fn is_credible(&self, bases: &[String], before: &[usize]) -> Result<(), Failure> {
+        if self.all.is_empty() {
+            return Err(Failure::Nothing(bases.join("; ")));
+        }
+        let mut both = bases.iter().zip(&self.below).zip(before);
+        match both.find(|((_, now), before)| **now == 0 && **before >= MANY) {
+            Some(((base, _), _)) => Err(Failure::Nothing(base.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
 impl<'a> Pass<'a> {
     pub(in super::super) fn new(settings: &'a config::ActiveDirectory) -> Self {
         let (problems, more) = (BTreeMap::new(), Vec::new());
@@ -140,17 +174,15 @@ impl<'a> Pass<'a> {
     }
 
     /// Which objects there are now.
-    pub(super) async fn census(
-        &mut self,
-        connection: &mut Connection,
-    ) -> Result<HashSet<Guid>, Failure> {
-        let mut present = HashSet::new();
+    pub(super) async fn census(&mut self, connection: &mut Connection) -> Result<Present, Failure> {
+        let mut present = Present::default();
         for base in self.settings.places() {
-            let (asked, mut cookie) = (wire::census(&base), Vec::new());
+            let (asked, mut cookie, mut count) = (wire::census(&base), Vec::new(), 0);
             loop {
                 let controls = [wire::page(self.settings.limits.page, &cookie)];
                 let page = connection.search(&asked, &controls, |entry| {
-                    present.extend(wire::guid(entry).ok());
+                    present.all.extend(wire::guid(entry).ok());
+                    count += 1;
                     self.weigh(1)
                 });
                 cookie = wire::page_answer(page.await?.control.as_deref())?;
@@ -159,9 +191,7 @@ impl<'a> Pass<'a> {
                 }
                 self.weigh(1)?;
             }
-        }
-        if present.is_empty() {
-            return Err(Failure::Nothing(self.settings.places().join("; ")));
+            present.end_of_base(count);
         }
         Ok(present)
     }
@@ -270,5 +300,26 @@ impl<'a> Pass<'a> {
             return Err(Failure::Endless(format!("{read:?}")));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_gone_where_all_of_them_are() {
+        let bases = ["OU=Staff".to_owned(), "OU=Groups".to_owned()];
+        let told = |below: &[usize], before: &[usize]| {
+            let all = (0..below.iter().sum()).map(|n: usize| Guid([n as u8; 16])).collect();
+            let present = Present { all, below: below.to_vec() };
+            present.is_credible(&bases, before).map_err(|why| why.to_string())
+        };
+        assert_eq!(told(&[3, 1], &[]), Ok(()), "nobody knows better at first");
+        assert_eq!(told(&[0, 5], &[9, 5]), Ok(()), "a few may have gone");
+        let lost = told(&[0, 5], &[10, 5]).unwrap_err();
+        assert!(lost.contains("below OU=Staff: has it lost its rights?"), "{lost}");
+        let all = told(&[0, 0], &[]).unwrap_err();
+        assert!(all.contains("below OU=Staff; OU=Groups"), "{all}");
     }
 }

@@ -1,0 +1,196 @@
+//! What is learnt gets to the sessions whoever stops on the way, and nobody waits meanwhile.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::System;
+use rollcall_identity::directory::{
+    Account as Person, AccountKind, Guid, Image, Object, Sid, State, Update,
+};
+use rollcall_identity::{
+    Authority, Event, Kind, Limits, MemoryJournal, Precision, Principal, Proof, Rules, Timestamp,
+};
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::account::Account;
+use crate::cache::Apply;
+use crate::clock::Clock;
+use crate::heart::Heart;
+use crate::mailbox::Mailbox;
+use crate::producers::{Producer, Producing, Running, Stop};
+use crate::query::Look;
+use crate::supervisor::Hire;
+
+const CORP: &str = "corp.example.com";
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn names() -> DomainNames {
+    let sid: Sid = "S-1-5-21-1-2-3".parse().unwrap();
+    DomainNames { dns: name(CORP), netbios: name("corp"), sid }
+}
+
+fn user(number: u32) -> Update {
+    let account = Person {
+        kind: AccountKind::User,
+        name: name(&format!("user{number}")),
+        upn: None,
+        display: None,
+        mail: None,
+        host: None,
+        system: None,
+        state: State::Enabled,
+        primary_group: None,
+    };
+    let mut guid = [0; 16];
+    guid[..4].copy_from_slice(&number.to_le_bytes());
+    let dn = format!("CN=User {number},DC=corp,DC=example,DC=com").into();
+    Update::Seen { guid: Guid(guid), dn, sid: None, object: Object::Account(account) }
+}
+
+fn image(users: u32) -> Learnt {
+    let mut image = Image::default();
+    (0..users).for_each(|number| image.note(user(number)));
+    Learnt::Whole(Box::new(image))
+}
+
+fn section(more: &str) -> config::ActiveDirectory {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rollcall.toml");
+    let text = format!(
+        "[[active_directory]]\nname = \"corp\"\ndomain = \"{CORP}\"\naccount = \"a@x.org\"\n\
+         transport = \"ldap\"\nallow_clear_text = true\nsecret_env = \"PASSWORD\"\n{more}"
+    );
+    std::fs::write(&file, text).unwrap();
+    let variable = |name: &str| (name == "PASSWORD").then(|| "canary".to_owned());
+    let environment = config::Environment::new(variable, jiff::tz::TimeZone::UTC);
+    config::load(Some(&file), &environment).unwrap().active_directory.remove(0)
+}
+
+/// A producer that gives its outlet to the test.
+struct Lent(Mutex<Option<oneshot::Sender<Outlet>>>);
+
+impl Producer for Lent {
+    fn word(&self) -> Word {
+        Word::ActiveDirectory
+    }
+
+    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
+        Box::pin(async move {
+            let lend = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let _ = lend.map(|lend| lend.send(outlet));
+            stop.asked().await;
+            Ok(())
+        })
+    }
+}
+
+/// A heart with a book, and the outlet of a producer called `corp`.
+async fn life() -> (Heart, Outlet) {
+    let mut rules = Rules::default();
+    let kinds = vec![Kind::Login, Kind::Logout];
+    rules
+        .authorities
+        .insert((name("syslog"), name("dc1")), Authority { kinds, ..Authority::default() });
+    let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
+    let heart =
+        Heart::start(MemoryJournal::new(7), rules, Limits::default(), &clock).await.unwrap();
+    let desk = Mailbox::<Producing>::new("corp", clock);
+    let (lend, lent) = oneshot::channel();
+    let producer = Arc::new(Lent(Mutex::new(Some(lend))));
+    let (own, cache) = (desk.clone(), heart.cache.clone());
+    let hired = move || Producing::new(Arc::clone(&producer) as _, own.clone(), cache.clone());
+    heart.supervisor.send(Hire::new(desk, hired)).await.unwrap();
+    (heart, lent.await.unwrap())
+}
+
+async fn log_in(heart: &Heart, user: &str) {
+    let at = Timestamp::from_millis(1_795_290_600_000);
+    let [producer, client, form] = ["syslog", "dc1", "line"].map(name);
+    let event = Event {
+        kind: Kind::Login,
+        address: "10.0.0.7".parse().unwrap(),
+        principal: Some(Principal::parse(user, None).unwrap()),
+        device: None,
+        roles: None,
+        membership: Default::default(),
+        formerly: None,
+        sid: None,
+        proof: Proof::default(),
+        posture: None,
+        at,
+        precision: Precision::Millisecond,
+        seen: at,
+        origin: Arc::new(Origin { kind: Word::Syslog, producer, client, form }),
+    };
+    let account = Account::open("syslog", 1);
+    let apply = Apply { events: vec![event], read: None, account };
+    assert_eq!(heart.cache.send(apply).await.unwrap().unwrap().applied, 1);
+}
+
+async fn shown(heart: &Heart) -> String {
+    let session = heart.query.send(Look("10.0.0.7".parse().unwrap())).await.unwrap().unwrap();
+    session.principal.as_ref().unwrap().to_string()
+}
+
+fn story(test: impl Future<Output = ()>) {
+    System::new().block_on(async {
+        tokio::time::timeout(Duration::from_secs(60), test).await.expect("the story ends");
+    });
+}
+
+#[test]
+fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
+    story(async {
+        let (heart, outlet) = life().await;
+        log_in(&heart, "user3@corp").await;
+        let book = heart.directory.clone();
+        let teaching = Teaching::new(&section(""), book.clone());
+        teaching.attend(outlet.clone());
+        let names = names();
+        let mut learning = teaching.learn(&names, image(10));
+        assert!(futures_util::poll!(&mut learning).is_pending(), "it is entered on a thread");
+        drop(learning);
+        while book.untold(&names.dns).is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(shown(&heart).await, "user3@corp", "nobody told the sessions");
+
+        let successor = Teaching::new(&section(""), book.clone());
+        successor.attend(outlet);
+        successor.learn(&names, Learnt::Changes(Vec::new())).await.unwrap();
+        assert_eq!(shown(&heart).await, "user3@corp.example.com");
+        assert!(book.untold(&names.dns).is_none(), "nothing is told twice");
+    });
+}
+
+#[test]
+fn whoever_asks_gets_an_answer_while_a_large_directory_is_entered() {
+    let (book, names, done) = (Book::default(), names(), AtomicBool::new(false));
+    let principal = Principal::parse("user0@corp.example.com", None).unwrap();
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            // How many were answered between the first and the last slice.
+            let mut between = 0_u32;
+            while !done.load(Ordering::Acquire) {
+                let directory = book.read();
+                let counts = directory.counts(&names.dns).unwrap_or_default();
+                between += u32::from(counts.users > 0 && directory.resolve(&principal).is_none());
+            }
+            between
+        });
+        let Learnt::Whole(image) = image(50_000) else { unreachable!("it is whole") };
+        book.take_in(&names.dns, |directory| {
+            directory.put_domain(names.clone(), BareNames::MeanThis);
+            directory.begin_replace(&names.dns, *image)
+        })
+        .unwrap();
+        done.store(true, Ordering::Release);
+        assert!(asking.join().unwrap() > 1, "everybody waited for the end");
+    });
+    assert!(book.read().resolve(&principal).is_some());
+}

@@ -1,0 +1,137 @@
+//! What a directory may do to Rollcall: no end, no rights; and what Rollcall may never show of it.
+
+use std::fmt::Write;
+use std::fs;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use rollcall_actors::producers::active_directory::State;
+
+use super::configured;
+use super::following::{Reader, SEALED, change, staff, until, with_member};
+use crate::harness::{Authority, Controller, PASSWORD, Server, Setup, rollcall};
+
+#[test]
+fn the_password_of_a_directory_is_in_no_log_answer_or_environment() {
+    let story = "the_password_of_a_directory_is_in_no_log_answer_or_environment";
+    let Some(controller) = Controller::small(story) else { return };
+    let mut said = String::new();
+    let ldaps = "account = \"rollcall@corp.example.com\"\nca = \"ca.pem\"\ninterval = \"1s\"\n";
+    // A bind whose password is on the wire, one that is sealed, and one that is refused.
+    for (way, password) in [(ldaps, PASSWORD), (SEALED, PASSWORD), (ldaps, "canary-wrong-90c1")] {
+        let setup = Setup::new().replacing("level = \"debug\"", "level = \"trace\"");
+        let setup = setup.with_secret("password", password).with(&controller.section(way));
+        fs::copy(controller.authority(), setup.folder().join("ca.pem")).unwrap();
+        let server = Server::start(setup);
+        let read = [
+            "rollcall_receiving_directory_objects_total",
+            "rollcall_receiving_directory_failures_total",
+        ];
+        until("it is read or refused", || {
+            let metrics = server.metrics();
+            read.iter().any(|name| metrics.sum(name, &[]) > 0).then_some(())
+        });
+        let id = server.id();
+        for file in ["cmdline", "environ"] {
+            said += &String::from_utf8_lossy(&fs::read(format!("/proc/{id}/{file}")).unwrap());
+        }
+        for path in ["/metrics", "/api/v1/producers", "/api/v1/domains", "/api/v1/actors"] {
+            said += &server.get(path).text;
+        }
+        let config = server.setup().folder().join("rollcall.toml").display().to_string();
+        for command in [&["check"][..], &["directory", "test"]] {
+            let arguments = [&["--config", &config], command].concat();
+            let told = rollcall(server.setup().folder(), &arguments);
+            said += &String::from_utf8_lossy(&[told.stdout, told.stderr].concat());
+        }
+        let log = server.stop();
+        assert!(log.contains("TRACE"), "the log was at its loudest");
+        said += &log;
+        let base64 = BASE64_STANDARD.encode(password);
+        let utf16: String = password.chars().flat_map(|letter| [letter, '\0']).collect();
+        for form in [password, &base64, &utf16] {
+            let at = said.find(form);
+            let around = at.map(|at| &said[at.saturating_sub(120)..at]);
+            assert!(around.is_none(), "it was shown after {around:?}");
+        }
+    }
+}
+
+#[test]
+fn a_password_that_others_may_read_or_that_is_empty_is_not_used() {
+    let setup = |mode: u32, password: &str, more: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let _authority = Authority::new(folder.path());
+        super::secret(folder.path(), password);
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(folder.path().join("password"), permissions).unwrap();
+        let section = format!(
+            "[[active_directory]]\nname = \"corp\"\ndomain = \"corp.example.com\"\n\
+             account = \"rollcall\"\nsecret_file = \"password\"\n{more}"
+        );
+        fs::write(folder.path().join("rollcall.toml"), section).unwrap();
+        let told = rollcall(folder.path(), &["--config", "rollcall.toml", "check"]);
+        (told.status.success(), String::from_utf8([told.stdout, told.stderr].concat()).unwrap())
+    };
+    let tls = "ca = \"ca.crt\"\n";
+    assert!(setup(0o600, "canary-31", tls).0);
+    for (mode, password, more, why) in [
+        (0o644, "canary-31", tls, "password"),
+        (0o600, "", tls, "empty"),
+        (0o600, "canary-31", "transport = \"ldap\"\n", "in clear text"),
+        (0o600, "canary-31", "", "TLS needs the authority"),
+    ] {
+        let (taken, said) = setup(mode, password, more);
+        assert!(!taken && said.contains(why), "{why}:\n{said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays() {
+    let story = "a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays";
+    let Some(controller) = Controller::small(story) else { return };
+    let limits = "[active_directory.limits]\nobjects = 1000\npage = 10\n";
+    let reader = Reader::start(&controller, &format!("{SEALED}{limits}"));
+    reader.until_read();
+    // More members than the limit allows, in one group; each is read with the group that changed.
+    let mut ldif = String::new();
+    for number in 0..1100 {
+        let dn = format!("CN=x{number},OU=Staff,{}", Controller::BASE);
+        write!(ldif, "dn: {dn}\nchangetype: add\nobjectClass: contact\n\n").unwrap();
+    }
+    let members: String =
+        (0..1100).map(|n| format!("member: CN=x{n},OU=Staff,{}\n", Controller::BASE)).collect();
+    let group = format!("CN=everyone-here,OU=Groups,{}", Controller::BASE);
+    write!(ldif, "dn: {group}\nchangetype: modify\nadd: member\n{members}\n").unwrap();
+    controller.modify(&ldif);
+    let why = until("it is said", || reader.status().error);
+    assert!(why.contains("cut after 1000 objects and members"), "{why}");
+    assert_eq!(reader.status().state, State::Failing);
+    assert!(reader.who("bob").is_some(), "what is known stays in force");
+    controller.modify(&change(&group, "modify\ndelete: member"));
+    controller.modify(&with_member("everyone-here", "add", &staff("Bob")));
+    until("it is read again when it is small enough", || {
+        reader.groups("bob").contains(&"everyone-here".to_owned()).then_some(())
+    });
+}
+
+#[test]
+fn an_account_that_loses_its_rights_ends_nobody() {
+    let story = "an_account_that_loses_its_rights_ends_nobody";
+    let Some(controller) = Controller::small(story) else { return };
+    let bases = ["Staff", "Groups"].map(|unit| format!("OU={unit},{}", Controller::BASE));
+    let more = format!("{SEALED}bases = {bases:?}\n");
+    let reader = Reader::start(&controller, &more);
+    reader.until_read();
+    // One of the two is enough: those in it are not taken for deleted.
+    controller.hide(&bases[0], "rollcall");
+    controller.modify(&with_member("everyone-here", "add", &staff("Alice")));
+    let why = until("it is said", || reader.status().error);
+    assert!(why.contains("has it lost its rights?"), "{why}");
+    assert!(reader.who("bob").is_some() && reader.who("alice").is_some());
+    // Whoever begins now hears the same.
+    let folder = configured(&controller, &more);
+    let (worked, said) = super::tested(folder.path());
+    assert!(!worked && said.contains("has it lost its rights?"), "{said}");
+}
