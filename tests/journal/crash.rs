@@ -1,5 +1,5 @@
-//! The server is killed at random moments while events are pushed and a firewall polls: no event
-//! that was acknowledged is lost, and nobody is there who never was.
+//! The server is killed at random moments while events are pushed, a firewall polls and a Secure Edge
+//! is told: no event that was acknowledged is lost, and nobody is there who never was.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::on_one_port;
-use crate::harness::{Server, Setup, Srx, now, until};
+use crate::harness::{Chance, ONBOARDING, SecureEdge, Server, Setup, Srx, now, until};
 
-/// How often the server is killed: a minute's worth. `tests/crash.sh` sets more.
-const KILLS: u64 = 40;
+/// How often the server is killed: `tests/crash.sh` sets more.
+const KILLS: u64 = 200;
 
 /// How many addresses there are: few, so that each is fought over.
 const ADDRESSES: u64 = 40;
@@ -26,18 +26,6 @@ const LIFE: u64 = 400;
 /// by more users than share one in earnest.
 const TERMS: &str = "[journal]\nsegment_events = 100\nsnapshot_interval = \"1s\"\n\
                      [rules.sharing]\nusers_per_minute = 0";
-
-/// Chance that is the same for the same seed (Marsaglia's xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
 
 /// One thing that happens at an address.
 #[derive(Debug, Clone)]
@@ -67,7 +55,7 @@ impl Generator {
     fn new(script: Srx, seed: u64) -> Self {
         Self {
             script,
-            chance: Chance(seed),
+            chance: Chance::new(seed),
             steps: 0,
             last: now(),
             sure: BTreeMap::new(),
@@ -159,12 +147,14 @@ fn killed_at_any_moment_it_loses_nothing_that_was_acknowledged() {
     let seed = env::var("ROLLCALL_SEED")
         .map_or_else(|_| now().as_millisecond().cast_unsigned(), |seed| seed.parse().unwrap());
     println!("ROLLCALL_SEED={seed} repeats the moments");
-    let mut server = Server::start(on_one_port(Setup::new()).with(TERMS));
+    let setup = on_one_port(Setup::new()).with(TERMS).with_secret("edge.token", ONBOARDING);
+    let edge = SecureEdge::start(setup.authority());
+    let mut server = Server::start(setup.with(&edge.section("")));
     let mut firewall = server.client("campus-fw");
     firewall.poll();
     let first_epoch = epoch(&firewall);
     let mut generator = Generator::new(server.client("script"), seed);
-    let mut chance = Chance(!seed);
+    let mut chance = Chance::new(!seed);
     for kill in 1..=kills {
         let dead = AtomicBool::new(false);
         let alive = || !dead.load(SeqCst);
@@ -200,8 +190,13 @@ fn killed_at_any_moment_it_loses_nothing_that_was_acknowledged() {
     let heard: BTreeMap<String, String> =
         firewall.table().iter().map(|(at, heard)| (at.clone(), heard.user.clone())).collect();
     assert_eq!(heard, there, "the firewall that polled through all of it");
+    until("the Secure Edge that was told through all of it holds the same", || {
+        (edge.users() == there).then_some(())
+    });
     assert_eq!(epoch(&firewall), first_epoch, "no position was ever in doubt");
     let Generator { acknowledged, revision, .. } = generator;
+    let synchronised = edge.holds().synchronised;
     println!("{kills} kills, {acknowledged} events acknowledged, revision {revision}, 0 lost");
+    println!("the Secure Edge was synchronised from nothing {synchronised} times");
     server.stop();
 }
