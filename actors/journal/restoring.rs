@@ -77,6 +77,10 @@ pub(super) fn restore(folder: &Folder, rules: &Rules, now: Timestamp) -> Result<
     folder.sweep(&listing)?;
     let mut restoring = Restoring::new(folder, rules, Manner::Start);
     restoring.now = now;
+    if folder.settle(&listing).is_err() {
+        // It serves, but nobody can say that it will be there after the next start.
+        restoring.continuity.doubt();
+    }
     let chapters = restoring.chapters(&listing)?;
     restoring.begin_with_snapshot(&listing)?;
     let written_down = restoring.continuity.known();

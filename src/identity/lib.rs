@@ -42,5 +42,5 @@ pub use name::{BadName, Name, Principal, Spelling, Spellings};
 pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, Sharing};
 pub use session::Session;
 pub use table::{Decision, Explanation, Record, Table};
-pub use time::{Precision, Timestamp};
+pub use time::{Jump, Precision, Steady, Timestamp};
 pub use verdict::{Refusal, Rule, Verdict};

@@ -132,12 +132,14 @@ impl<'a> Scene<'a> {
     }
 
     /// Whether this is another source's word of the login that began the session that ended last:
-    /// a gateway's syslog line, in whole seconds, may arrive after the tunnel it tells of is gone.
+    /// a gateway's syslog line, in whole seconds, may arrive after the tunnel it tells of is gone. Or
+    /// the same source's, sent again before the logoff time came and ordered after it.
     fn repeats_the_ended_login(self, who: &Principal) -> bool {
         let Some(ended) = self.past.and_then(|past| past.ended.as_ref()) else { return false };
         let last = &*ended.session;
         last.principal.as_ref().is_some_and(|user| user.agrees_with(who))
-            && last.cause.origin != self.claim.event.origin
+            && (last.cause.origin != self.claim.event.origin
+                || ended.cause.rule == Rule::LogoffTime)
             && !self.claim.before(last.since)
             && self.claim.moment() <= last.since.latest(last.precision)
     }

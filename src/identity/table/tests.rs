@@ -488,6 +488,19 @@ fn a_second_word_of_a_tunnel_does_not_raise_it_from_the_dead() {
 }
 
 #[test]
+fn a_login_that_is_sent_again_around_the_logoff_time_begins_nothing() {
+    // Where events may be as old as sessions: received while it stood, and ordered after its expiry.
+    let rules = Rules { max_age: Duration::from_secs(2 * 24 * 3600), ..rules() };
+    let again = received(saw(Login, "alice", 10), 9 + DAY);
+    let (table, decision) = fold(&rules, &[saw(Login, "alice", 10), expiry(10 + DAY), again]);
+    assert_eq!(decision, Decision { verdict: Verdict::Deduplicated, change: None });
+    assert_eq!(present(&table), "nobody");
+    let news = received(saw(Login, "alice", 9 + DAY), 11 + DAY);
+    let (table, _) = fold(&rules, &[saw(Login, "alice", 10), expiry(10 + DAY), news]);
+    assert_eq!(present(&table), "alice");
+}
+
+#[test]
 fn within_a_second_that_is_all_the_source_knows_arrival_decides() {
     let (syslog, push) = told_twice();
     let bob = Event { principal: Some(who("bob@corp")), ..syslog };
