@@ -3,6 +3,8 @@
 mod crash;
 mod failing_disk;
 mod full_disk;
+mod generator;
+mod power_cut;
 
 use std::fs;
 

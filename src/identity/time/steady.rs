@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use strum::IntoStaticStr;
+
 use super::Timestamp;
 
 /// The time of day, from the machine's clock and from a running time that nobody sets.
@@ -16,7 +18,8 @@ pub struct Steady {
 }
 
 /// What became of a jump.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Jump {
     /// The machine's clock is far from where it should be, and not followed for now.
     Doubted,

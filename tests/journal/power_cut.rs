@@ -1,0 +1,169 @@
+//! The power fails: whatever was not synchronised is gone. The journal lies on a file system in an
+//! image; the server is stopped in the middle of its work, the image is copied as it is on the disk at
+//! that moment, and a server is started on the copy.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::generator::{Generator, everybody, seed};
+use super::on_one_port;
+use crate::harness::{Chance, Running, Server, Setup, peer, run, skip};
+
+/// How often the power fails; `tests/powercut.sh` sets more.
+const CUTS: u64 = 8;
+
+/// How often it fails while the disk only says that it synchronises.
+const CONTROLS: u64 = 3;
+
+/// The longest that a server lives, in milliseconds: less than the 5 seconds after which the kernel
+/// writes everything of its own accord.
+const LIFE: u64 = 1200;
+
+const TERMS: &str = "[journal]\nfolder = \"disk/journal\"\nsegment_events = 100\n\
+                     snapshot_interval = \"1s\"\n[rules.sharing]\nusers_per_minute = 0";
+
+/// A file system in an image, mounted while it lives.
+struct Platter {
+    image: PathBuf,
+    place: PathBuf,
+}
+
+impl Platter {
+    /// Makes and mounts one in `folder`; says why when this process may not.
+    fn new(folder: &Path) -> Result<Self, String> {
+        let (image, place) = (folder.join("disk.img"), folder.join("disk"));
+        fs::create_dir_all(&place).unwrap();
+        let made = fs::File::create(&image).and_then(|file| file.set_len(64 << 20));
+        made.map_err(|error| error.to_string())?;
+        let image_name = image.display().to_string();
+        call("mkfs.ext4", &["-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", &image_name])?;
+        let platter = Self { image, place };
+        platter.mount()?;
+        Ok(platter)
+    }
+
+    fn mount(&self) -> Result<(), String> {
+        let names = [&self.image, &self.place].map(|path| path.display().to_string());
+        call("mount", &["-o", "loop", &names[0], &names[1]])
+    }
+
+    fn unmount(&self) -> Result<(), String> {
+        call("umount", &[&self.place.display().to_string()])
+    }
+
+    /// Copies what is on the disk at this moment; nobody may be writing.
+    fn copy(&self) -> PathBuf {
+        let copy = self.image.with_extension("cut");
+        let names = [&self.image, &copy].map(|path| path.display().to_string());
+        call("cp", &["--sparse=always", &names[0], &names[1]]).unwrap();
+        copy
+    }
+
+    /// Puts the copy in the disk's place.
+    fn cut(&self, copy: &Path) {
+        self.unmount().unwrap();
+        fs::rename(copy, &self.image).unwrap();
+        self.mount().unwrap();
+    }
+}
+
+impl Drop for Platter {
+    fn drop(&mut self) {
+        // It may be unmounted already.
+        let _ = self.unmount();
+    }
+}
+
+fn call(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let path = peer(program).ok_or(format!("{program} is not installed"))?;
+    let done = run(&path, arguments);
+    let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+    if done.status.success() { Ok(()) } else { Err(format!("{program}: {said}")) }
+}
+
+/// A server on a platter, and who pushes to it.
+struct Rig {
+    server: Server,
+    generator: Generator,
+    chance: Chance,
+    // After the server, whose files lie on it.
+    platter: Platter,
+}
+
+impl Rig {
+    fn new(seed: u64) -> Result<Self, String> {
+        let setup = on_one_port(Setup::new()).with(TERMS);
+        let platter = Platter::new(&setup.folder().join(""))?;
+        let server = Server::start(setup);
+        let generator = Generator::new(server.client("script"), seed);
+        Ok(Self { server, generator, chance: Chance::new(!seed), platter })
+    }
+
+    /// Lets the power fail at some moment; `meanwhile` runs beside the server until then.
+    fn cut(self, meanwhile: Option<Running>) -> Self {
+        let Self { server, mut generator, mut chance, platter } = self;
+        let over = AtomicBool::new(false);
+        let life = Duration::from_millis(100 + chance.below(LIFE));
+        let (killed, copy) = thread::scope(|scope| {
+            scope.spawn(|| generator.send_while(|| !over.load(SeqCst)));
+            thread::sleep(life);
+            server.signal(Signal::SIGSTOP);
+            // It stops at once in all of its threads but for one that is in the kernel: that writes.
+            thread::sleep(Duration::from_millis(20));
+            let copy = platter.copy();
+            over.store(true, SeqCst);
+            let killed = server.kill();
+            drop(meanwhile);
+            (killed, copy)
+        });
+        platter.cut(&copy);
+        Self { server: killed.start_again(), generator, chance, platter }
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut() {
+    let cuts = env::var("ROLLCALL_CUTS").map_or(CUTS, |cuts| cuts.parse().unwrap());
+    let mut rig = match Rig::new(seed()) {
+        Ok(rig) => rig,
+        Err(why) => return skip("what_was_acknowledged_survives_a_power_cut", &why),
+    };
+    for cut in 1..=cuts {
+        rig = rig.cut(None);
+        let log = rig.server.log();
+        assert!(!log.contains("damaged") && !log.contains("panicked"), "cut {cut}: {log}");
+        rig.generator.check(&everybody(&rig.server));
+    }
+    let Generator { acknowledged, revision, .. } = rig.generator;
+    println!("{cuts} power cuts, {acknowledged} events acknowledged, revision {revision}, 0 lost");
+    rig.server.stop();
+}
+
+#[test]
+fn a_disk_that_only_says_that_it_synchronises_loses_what_was_acknowledged() {
+    const STORY: &str = "a_disk_that_only_says_that_it_synchronises_loses_what_was_acknowledged";
+    let Some(strace) = peer("strace") else { return skip(STORY, "strace is not installed") };
+    let mut losses = 0;
+    for control in 0..CONTROLS {
+        let rig = match Rig::new(seed() + control) {
+            Ok(rig) => rig,
+            Err(why) => return skip(STORY, &why),
+        };
+        let process = rig.server.id().to_string();
+        let mut command = Command::new(&strace);
+        // The calls are answered, and not done.
+        command.args(["-f", "-p", &process, "-e", "trace=fsync,fdatasync"]);
+        let lying = Running::start(command.args(["-e", "inject=fsync,fdatasync:retval=0"]));
+        let rig = rig.cut(Some(lying));
+        losses += u64::from(!rig.generator.agrees(&everybody(&rig.server)));
+    }
+    println!("{losses} of {CONTROLS} power cuts lost something");
+    assert!(losses > 0, "nothing is lost without synchronising: the rig cuts no power");
+}
