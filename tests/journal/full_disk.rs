@@ -3,11 +3,14 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::login;
-use crate::harness::{Server, Setup, peer, run, skip, within};
+use crate::harness::{Account, Server, Setup, Vpn, frame_3164, peer, run, skip, until, within};
 
 /// A small file system in memory that is gone with the story.
 struct SmallDisk(PathBuf);
@@ -105,5 +108,58 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
     }
     let all = server.get("/api/v1/sessions?limit=1000").json();
     assert_eq!(all["sessions"].as_array().unwrap().len(), acknowledged.len(), "{all}");
+    server.stop();
+}
+
+#[test]
+fn what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted() {
+    let setup = Setup::new().with("[journal]\nfolder = \"disk/journal\"");
+    let disk = match SmallDisk::mount(&setup.folder().join("disk")) {
+        Ok(disk) => disk,
+        Err(why) => {
+            return skip(
+                "what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted",
+                &format!("no file system can be mounted: {why}"),
+            );
+        }
+    };
+    let server = Server::start(setup);
+    let mut stream = TcpStream::connect(server.tcp()).unwrap();
+    let mut sent = 0_u64;
+    let mut say = |third: u8| {
+        sent += 1;
+        let (user, address) = (format!("u{sent}"), format!("10.66.{third}.{}", sent % 250));
+        let up = Vpn { user: &user, address: &address }.up();
+        writeln!(stream, "{}", frame_3164(&up, SignedDuration::ZERO)).unwrap();
+        (sent, address, user)
+    };
+    say(0);
+    server.account("syslog", 1);
+    disk.fill();
+    let ill = |server: &Server| server.metrics().sum("rollcall_deciding_journal_ill", &[]) == 1;
+    until("the journal is ill", || {
+        let (sent, ..) = say(0);
+        within(Duration::from_secs(5), || {
+            let account = server.metrics().account("syslog");
+            (account.received == sent && account.is_closed()).then_some(())
+        });
+        ill(&server).then_some(())
+    });
+    // From now on nothing is read that could not be kept.
+    let held: Vec<_> = (0..60).map(|_| say(1)).collect();
+    let datagram = Vpn { user: "late", address: "10.66.2.1" }.up();
+    server.datagram(frame_3164(&datagram, SignedDuration::ZERO));
+    assert!(held.iter().all(|(_, address, _)| server.who(address).is_none()));
+    disk.make_room();
+    for (_, address, user) in &held {
+        server.sees(user, address);
+    }
+    server.sees("late", "10.66.2.1");
+    let (total, ..) = say(1);
+    let Account { received, applied, dropped, .. } = server.account("syslog", total + 1);
+    assert_eq!((received, applied + dropped), (total + 1, total + 1));
+    // What was under way when the disk was full, and nothing else.
+    assert_eq!(dropped, server.metrics().dropped("syslog", "journal_ill"));
+    assert_eq!(dropped, 1, "one line was on its way");
     server.stop();
 }

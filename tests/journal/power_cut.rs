@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 
 use super::generator::{Generator, everybody, seed};
 use super::on_one_port;
-use crate::harness::{Chance, Running, Server, Setup, peer, run, skip};
+use crate::harness::{Chance, Running, Server, Setup, peer, run, skip, until};
 
 /// How often the power fails; `tests/powercut.sh` sets more.
 const CUTS: u64 = 8;
@@ -88,6 +88,16 @@ fn call(program: &str, arguments: &[&str]) -> Result<(), String> {
     if done.status.success() { Ok(()) } else { Err(format!("{program}: {said}")) }
 }
 
+/// Whether all threads of a process have stopped, by themselves or under a tracer (proc(5)).
+fn has_stopped(process: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let mut states = threads.map(|thread| {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:\tT") || line.starts_with("State:\tt"))
+    });
+    states.all(|stopped| stopped)
+}
+
 /// A server on a platter, and who pushes to it.
 struct Rig {
     server: Server,
@@ -115,8 +125,7 @@ impl Rig {
             scope.spawn(|| generator.send_while(|| !over.load(SeqCst)));
             thread::sleep(life);
             server.signal(Signal::SIGSTOP);
-            // It stops at once in all of its threads but for one that is in the kernel: that writes.
-            thread::sleep(Duration::from_millis(20));
+            until("none of its threads writes any more", || has_stopped(server.id()).then_some(()));
             let copy = platter.copy();
             over.store(true, SeqCst);
             let killed = server.kill();
