@@ -58,8 +58,10 @@ impl Platter {
         call("umount", &[&self.place.display().to_string()])
     }
 
-    /// Copies what is on the disk at this moment; nobody may be writing.
-    fn copy(&self) -> PathBuf {
+    /// Stops `server`, and copies what is on the disk at that moment.
+    fn copy_of(&self, server: &Server) -> PathBuf {
+        server.signal(Signal::SIGSTOP);
+        until("none of its threads writes any more", || has_stopped(server.id()).then_some(()));
         let copy = self.image.with_extension("cut");
         let names = [&self.image, &copy].map(|path| path.display().to_string());
         call("cp", &["--sparse=always", &names[0], &names[1]]).unwrap();
@@ -117,22 +119,33 @@ impl Rig {
     }
 
     /// Lets the power fail at some moment; `meanwhile` runs beside the server until then.
-    fn cut(self, meanwhile: Option<Running>) -> Self {
-        let Self { server, mut generator, mut chance, platter } = self;
+    fn cut(mut self, meanwhile: Option<Running>) -> Self {
         let over = AtomicBool::new(false);
-        let life = Duration::from_millis(100 + chance.below(LIFE));
-        let (killed, copy) = thread::scope(|scope| {
+        let life = Duration::from_millis(100 + self.chance.below(LIFE));
+        let copy = thread::scope(|scope| {
+            let (generator, server) = (&mut self.generator, &self.server);
             scope.spawn(|| generator.send_while(|| !over.load(SeqCst)));
             thread::sleep(life);
-            server.signal(Signal::SIGSTOP);
-            until("none of its threads writes any more", || has_stopped(server.id()).then_some(()));
-            let copy = platter.copy();
+            let copy = self.platter.copy_of(server);
             over.store(true, SeqCst);
-            let killed = server.kill();
-            drop(meanwhile);
-            (killed, copy)
+            // Whoever waits for its answer learns that there will be none.
+            server.signal(Signal::SIGKILL);
+            copy
         });
-        platter.cut(&copy);
+        drop(meanwhile);
+        self.go_on_with(&copy)
+    }
+
+    /// Lets the power fail while nobody pushes.
+    fn cut_at_once(self) -> Self {
+        let copy = self.platter.copy_of(&self.server);
+        self.go_on_with(&copy)
+    }
+
+    fn go_on_with(self, copy: &Path) -> Self {
+        let Self { server, generator, chance, platter } = self;
+        let killed = server.kill();
+        platter.cut(copy);
         Self { server: killed.start_again(), generator, chance, platter }
     }
 }
@@ -175,4 +188,43 @@ fn a_disk_that_only_says_that_it_synchronises_loses_what_was_acknowledged() {
     }
     println!("{losses} of {CONTROLS} power cuts lost something");
     assert!(losses > 0, "nothing is lost without synchronising: the rig cuts no power");
+}
+
+/// How long the write-ahead log of the open segment is.
+fn log_length(journal: &Path) -> u64 {
+    let files = fs::read_dir(journal).unwrap().map(|file| file.unwrap());
+    let logs = files.filter(|file| file.file_name().to_string_lossy().ends_with("-wal"));
+    logs.map(|log| log.metadata().map_or(0, |about| about.len())).sum()
+}
+
+#[test]
+fn what_a_killed_server_had_only_written_is_safe_once_it_is_shown() {
+    const STORY: &str = "what_a_killed_server_had_only_written_is_safe_once_it_is_shown";
+    let Some(strace) = peer("strace") else { return skip(STORY, "strace is not installed") };
+    let mut rig = match Rig::new(seed()) {
+        Ok(rig) => rig,
+        Err(why) => return skip(STORY, &why),
+    };
+    until("it takes events", || rig.generator.send().then_some(()));
+    let mut command = Command::new(&strace);
+    command.args(["-f", "-p", &rig.server.id().to_string(), "-e", "trace=fdatasync,fsync"]);
+    let slow = Running::start(command.args(["-e", "inject=fdatasync,fsync:delay_enter=30000000"]));
+    until("it is traced", || slow.said().contains("attached").then_some(()));
+    let journal = rig.platter.place.join("journal");
+    let before = log_length(&journal);
+    let Rig { server, mut generator, chance, platter } = rig;
+    thread::scope(|scope| {
+        scope.spawn(|| generator.send());
+        until("an event is written", || (log_length(&journal) > before).then_some(()));
+        // Written, and not synchronised: that has not begun. It can end when its tracer is gone.
+        server.signal(Signal::SIGKILL);
+        drop(slow);
+    });
+    let server = server.killed_and_started();
+    let shown = everybody(&server);
+    generator.check(&shown);
+    assert_ne!(shown, generator.sure, "what was only written is read by the next process");
+    let rig = Rig { server, generator, chance, platter }.cut_at_once();
+    assert_eq!(everybody(&rig.server), shown, "what was shown to firewalls is never taken back");
+    rig.server.stop();
 }
