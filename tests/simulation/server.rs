@@ -71,15 +71,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts with what lies in `store`; `None` when it ends again on the way.
+    /// Starts with what lies in `store`, which is given back when it ends again on the way.
     pub(super) fn start(
         mut store: Store,
         rules: Arc<Rules>,
         fault: Option<Fault>,
-    ) -> Result<Self, Store> {
-        let Ok((table, folded)) = store.restore(&rules) else { return Err(store) };
+    ) -> Result<Self, Box<Store>> {
+        let Ok((table, folded)) = store.restore(&rules) else { return Err(Box::new(store)) };
         if store.disk.is_dead() {
-            return Err(store);
+            return Err(Box::new(store));
         }
         let log = ChangeLog::restore(store.epoch(), Limits::default(), table.hand_over(folded));
         let (producer, client, form) = (name("cache"), name("clock"), name("logoff-time"));
