@@ -1,6 +1,7 @@
 //! Simulations: producers, the journal, the table and consumers live through crashes at every step,
 //! power cuts, ill disks and clocks that are set, all of it from one number that repeats it.
 
+mod checks;
 mod consumers;
 mod disk;
 mod faults;

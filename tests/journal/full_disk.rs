@@ -10,7 +10,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::login;
-use crate::harness::{Account, Server, Setup, Vpn, frame_3164, peer, run, skip, until, within};
+use crate::harness::{
+    Account, Server, Setup, Vpn, frame_3164, now, peer, run, skip, until, within,
+};
 
 /// A small file system in memory that is gone with the story.
 struct SmallDisk(PathBuf);
@@ -161,5 +163,14 @@ fn what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted() {
     // What was under way when the disk was full, and nothing else.
     assert_eq!(dropped, server.metrics().dropped("syslog", "journal_ill"));
     assert_eq!(dropped, 1, "one line was on its way");
+    // Whoever stops it does not wait for room.
+    disk.fill();
+    until("the journal is ill again", || {
+        let answer = server.client("script").post_events(&login("10.66.3.1", "alice"));
+        (answer.status == 503).then_some(())
+    });
+    say(2);
+    let began = now();
     server.stop();
+    assert!(now().duration_since(began).as_secs() < 4, "the deadline of the drain is 5 s");
 }

@@ -53,6 +53,13 @@ impl Segment {
     }
 }
 
+impl Segment {
+    fn events_upto(&self, end: Revision) -> impl Iterator<Item = (Revision, Event)> {
+        let events = self.log.iter().flat_map(|frame| &frame.events);
+        events.filter(move |(revision, _)| *revision <= end).cloned()
+    }
+}
+
 /// A snapshot: made under another name, synchronised, and then given its own.
 #[derive(Debug, Clone)]
 struct Snapshot {
@@ -65,6 +72,8 @@ struct Snapshot {
 pub(super) struct Disk {
     pub(super) segments: Vec<Segment>,
     snapshots: Vec<Snapshot>,
+    /// What was in segments that were thrown away: what has had its time is no loss.
+    thrown_away: Vec<(Revision, Event)>,
     chance: Chance,
     /// After how many more operations everything ends.
     fuse: Option<u64>,
@@ -75,8 +84,15 @@ pub(super) struct Disk {
 
 impl Disk {
     pub(super) fn new(chance: Chance) -> Self {
-        let (segments, snapshots) = (Vec::new(), Vec::new());
-        Self { segments, snapshots, chance, fuse: None, is_ill: false, dead: false }
+        Self {
+            segments: Vec::new(),
+            snapshots: Vec::new(),
+            thrown_away: Vec::new(),
+            chance,
+            fuse: None,
+            is_ill: false,
+            dead: false,
+        }
     }
 
     /// Everything ends in the operation that comes after `operations` more.
@@ -174,22 +190,40 @@ impl Disk {
         Ok(())
     }
 
+    /// Throws away, now and then, the oldest segments that a start with the newest snapshot does not
+    /// need, and all snapshots but that and the one before it.
+    pub(super) fn throw_away(&mut self) -> Result<(), Broke> {
+        self.operate()?;
+        self.snapshots.iter_mut().for_each(|snapshot| snapshot.is_safe = true);
+        self.snapshots.sort_by_key(|snapshot| snapshot.handover.newest);
+        let many = self.snapshots.len().saturating_sub(2);
+        self.snapshots.drain(..many);
+        let newest = self.snapshot().map_or(Revision(0), |snapshot| snapshot.newest);
+        while self.segments.get(1).is_some_and(|next| next.after <= newest) {
+            if !self.chance.once_in(3) {
+                break;
+            }
+            let end = self.segments[1].after;
+            let gone = self.segments.remove(0);
+            self.thrown_away.extend(gone.events_upto(end));
+        }
+        Ok(())
+    }
+
     /// The newest snapshot.
     pub(super) fn snapshot(&self) -> Option<&Handover> {
         let newest = self.snapshots.iter().max_by_key(|snapshot| snapshot.handover.newest);
         newest.map(|snapshot| &snapshot.handover)
     }
 
-    /// Every event that was committed, or may have been, in order: of each segment what comes before
-    /// the place where the next one begins.
+    /// Every event that was committed, or may have been, in order, also those that were thrown away
+    /// since: of each segment what comes before the place where the next one begins.
     pub(super) fn history(&self) -> Vec<(Revision, Event)> {
         let ends = self.segments.iter().skip(1).map(|next| next.after);
         let ends = ends.chain([Revision(u64::MAX)]);
-        let whole = self.segments.iter().zip(ends).flat_map(|(segment, end)| {
-            let events = segment.log.iter().flat_map(|frame| &frame.events);
-            events.filter(move |(revision, _)| *revision <= end).cloned()
-        });
-        whole.collect()
+        let whole = self.segments.iter().zip(ends);
+        let whole = whole.flat_map(|(segment, end)| segment.events_upto(end));
+        self.thrown_away.iter().cloned().chain(whole).collect()
     }
 
     fn last(&mut self) -> &mut Segment {

@@ -12,7 +12,7 @@ use rollcall_identity::{
 use super::faults::Fault;
 use super::sources::name;
 use super::store::Store;
-use super::truth::{Kept, Promise};
+use super::truth::{Broken, Kept, Promise};
 use crate::harness::Account;
 
 /// How many batches the cache's mailbox holds, and the journal's.
@@ -179,7 +179,7 @@ impl Server {
     pub(super) fn fold(
         &mut self,
         mut each: impl FnMut(&Event, &Table) -> Kept,
-    ) -> Result<bool, super::truth::Broken> {
+    ) -> Result<bool, Broken> {
         let (first, batch) = match self.posted.pop_front() {
             None => return Ok(false),
             Some(Posted::TakeStock(survey)) => {

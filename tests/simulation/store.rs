@@ -49,11 +49,12 @@ impl Store {
         }
     }
 
-    /// Writes the next snapshot that waits for it; whether there was one.
+    /// Writes the next snapshot that waits for it, and throws away what has had its time; whether there
+    /// was one.
     pub(super) fn keep(&mut self) -> bool {
         let Ok(handover) = self.surveys.1.try_recv() else { return false };
-        // A snapshot that cannot be written is written another time.
-        let _ = self.disk.save(handover);
+        // What cannot be done now is done another time.
+        let _ = self.disk.save(handover).and_then(|()| self.disk.throw_away());
         true
     }
 

@@ -14,7 +14,7 @@ use super::faults::Fault;
 use super::server::{Answer, Batch, Server};
 use super::sources::{Manner, Site};
 use super::store::Store;
-use super::truth::{Kept, Promise, Said, Truth};
+use super::truth::{Broken, Kept, Promise, Said, Truth};
 use crate::harness::Chance;
 
 /// How many steps are taken before everything is well again.
@@ -32,22 +32,22 @@ pub(super) struct World {
     fault: Option<Fault>,
     rules: Arc<Rules>,
     /// What time it is.
-    now: Timestamp,
+    pub(super) now: Timestamp,
     /// How far the machine's clock is ahead of that, in milliseconds.
     set_ahead: i64,
     clock: Steady,
-    server: Option<Server>,
-    sites: Vec<Site>,
+    pub(super) server: Option<Server>,
+    pub(super) sites: Vec<Site>,
     tickets: Vec<u64>,
-    firewall: Firewall,
-    edge: Edge,
-    truth: Truth,
-    acknowledged: BTreeSet<Said>,
+    pub(super) firewall: Firewall,
+    pub(super) edge: Edge,
+    pub(super) truth: Truth,
+    pub(super) acknowledged: BTreeSet<Said>,
     /// The newest position that anybody outside was told.
-    told: Revision,
+    pub(super) told: Revision,
     /// The newest position of which a producer was told.
     answered: Revision,
-    epoch: u64,
+    pub(super) epoch: u64,
     pub(super) crashes: u64,
 }
 
@@ -167,12 +167,12 @@ impl World {
         self.server().noticed = true;
     }
 
-    fn server(&mut self) -> &mut Server {
+    pub(super) fn server(&mut self) -> &mut Server {
         self.server.as_mut().expect("it is started again after every crash")
     }
 
     /// The server's clock and the machine's.
-    fn clock(&mut self) -> (Timestamp, Timestamp) {
+    pub(super) fn clock(&mut self) -> (Timestamp, Timestamp) {
         let wall = Timestamp::from_millis(self.now.millis() + self.set_ahead);
         let running = self.now.since(Timestamp::from_millis(START));
         (self.clock.tell(wall, running).0, wall)
@@ -212,7 +212,7 @@ impl World {
         self.server().write(most)
     }
 
-    fn fold(&mut self) -> Result<bool, super::truth::Broken> {
+    fn fold(&mut self) -> Result<bool, Broken> {
         let (now, truth) = (self.now, &mut self.truth);
         let server = self.server.as_mut().expect("it is started again after every crash");
         server.fold(|event, table| {
@@ -281,14 +281,6 @@ impl World {
         Ok(())
     }
 
-    /// Up to where the log of `site` was read, as committed.
-    fn place(&mut self, site: usize) -> usize {
-        let source = self.sites[site].source();
-        let place = self.server().store.read_position(&source);
-        let bytes = place.map_or([0; 8], |place| (*place).try_into().expect("eight bytes"));
-        usize::try_from(u64::from_be_bytes(bytes)).expect("a place in a short log")
-    }
-
     /// Everything ends; a new process starts with what is on the disk.
     fn crash(&mut self) -> Kept {
         let crash = if self.chance.once_in(2) { Crash::Kill } else { Crash::Power };
@@ -315,56 +307,6 @@ impl World {
         }
     }
 
-    /// What a new server knows is what was acknowledged, and nothing that never was.
-    fn look_around(&mut self) -> Kept {
-        self.edge.server_is_new();
-        let history = self.server().store.disk.history();
-        let there: BTreeSet<Said> = history.iter().map(|(_, event)| Said::of(event)).collect();
-        let lost = self.acknowledged.iter().find(|said| !there.contains(*said));
-        Promise::Acknowledged.unless(lost.is_none(), || format!("{lost:?} is lost"))?;
-        let newest = history.last().map_or(Revision(0), |(revision, _)| *revision);
-        Promise::Revisions.unless(newest >= self.told, || {
-            format!("{} was told, and {newest} is the newest", self.told)
-        })?;
-        let ascends = history.windows(2).all(|two| two[0].0 < two[1].0);
-        Promise::Revisions.unless(ascends, || "the history does not ascend".to_owned())?;
-        let (epoch, now) = (self.server().store.epoch(), self.now);
-        Promise::Revisions.unless(epoch == self.epoch, || "the epoch is another".to_owned())?;
-        self.truth.rewind();
-        for (_, event) in &history {
-            self.truth.fold(event, now)?;
-        }
-        let server = self.server.as_ref().expect("it was started");
-        self.truth.compare(&server.table)?;
-        self.check_positions()?;
-        for at in 0..self.sites.len() {
-            if self.sites[at].manner == Manner::Read {
-                self.sites[at].waiting = None;
-                self.sites[at].place = self.place(at);
-            }
-        }
-        Ok(())
-    }
-
-    fn check_positions(&mut self) -> Kept {
-        let history = self.server().store.disk.history();
-        for at in 0..self.sites.len() {
-            if self.sites[at].manner != Manner::Read {
-                continue;
-            }
-            let place = self.place(at);
-            let site = &self.sites[at];
-            let of_site =
-                history.iter().filter(|(_, event)| event.origin.client == site.origin.client);
-            let there: BTreeSet<Said> = of_site.map(|(_, event)| Said::of(event)).collect();
-            let expected = site.given_before(place);
-            Promise::Positions.unless(there.len() == expected, || {
-                format!("{} events of the {expected} before {place}", there.len())
-            })?;
-        }
-        Ok(())
-    }
-
     /// Everything is well: everybody does what is left to do, and then everything must agree.
     fn rest(&mut self) -> Kept {
         for _ in 0..ROUNDS {
@@ -387,18 +329,6 @@ impl World {
             }
         }
         Err(Promise::Recovery.broken("it never comes to rest"))
-    }
-
-    fn agree(&mut self) -> Kept {
-        let (now, _) = self.clock();
-        let through = self.sites.iter().position(|site| !site.is_through());
-        Promise::Recovery.unless(through.is_none(), || format!("{through:?} is not through"))?;
-        self.check_positions()?;
-        let server = self.server.as_ref().expect("it was started");
-        server.check_accounts()?;
-        self.truth.compare(&server.table)?;
-        self.firewall.check(&server.table, now)?;
-        self.edge.check(&server.table, now)
     }
 
     /// A last start from what is on the disk gives the very same.
