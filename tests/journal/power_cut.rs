@@ -120,6 +120,8 @@ impl Rig {
 
     /// Lets the power fail at some moment; `meanwhile` runs beside the server until then.
     fn cut(mut self, meanwhile: Option<Running>) -> Self {
+        // However slow this machine is, there is something to lose.
+        until("an event is acknowledged", || self.generator.send().then_some(()));
         let over = AtomicBool::new(false);
         let life = Duration::from_millis(100 + self.chance.below(LIFE));
         let copy = thread::scope(|scope| {
@@ -183,6 +185,7 @@ fn a_disk_that_only_says_that_it_synchronises_loses_what_was_acknowledged() {
         // The calls are answered, and not done.
         command.args(["-f", "-p", &process, "-e", "trace=fsync,fdatasync"]);
         let lying = Running::start(command.args(["-e", "inject=fsync,fdatasync:retval=0"]));
+        until("it is traced", || lying.said().contains("attached").then_some(()));
         let rig = rig.cut(Some(lying));
         losses += u64::from(!rig.generator.agrees(&everybody(&rig.server)));
     }
