@@ -33,8 +33,10 @@ pub(super) struct Site {
     addresses: Vec<Address>,
     /// Whom it knows to be where.
     there: Vec<Option<String>>,
-    /// What it has still to say; of one that is read, everything.
-    log: VecDeque<Entry>,
+    /// What it has still to say.
+    queue: VecDeque<Event>,
+    /// Of one that is read: everything that it ever wrote.
+    log: Vec<Logged>,
     /// Up to where its log was read.
     pub(super) place: usize,
     /// What was sent and not answered.
@@ -42,18 +44,14 @@ pub(super) struct Site {
     last: Timestamp,
 }
 
-/// Something that happened.
+/// A record of a security log, as far as it matters.
 #[derive(Debug, Clone)]
-enum Entry {
-    Event(Event),
-    /// A record of a security log: its id, its user, where, when, and its status.
-    Record {
-        id: u16,
-        user: String,
-        address: Address,
-        at: Timestamp,
-        status: &'static str,
-    },
+struct Logged {
+    id: u16,
+    user: String,
+    address: Address,
+    at: Timestamp,
+    status: &'static str,
 }
 
 impl Site {
@@ -72,7 +70,8 @@ impl Site {
             origin: Arc::new(origin),
             there: vec![None; addresses.len()],
             addresses,
-            log: VecDeque::new(),
+            queue: VecDeque::new(),
+            log: Vec::new(),
             place: 0,
             waiting: None,
             last: Timestamp::EPOCH,
@@ -101,19 +100,17 @@ impl Site {
         if self.manner == Manner::Read && chance.once_in(4) {
             let (id, status) = if chance.once_in(2) { (4768, "0x12") } else { (4771, "0x18") };
             let (user, at) = (format!("{FAILED}{user}"), self.last);
-            return self.log.push_back(Entry::Record { id, user, address, at, status });
+            return self.log.push(Logged { id, user, address, at, status });
         }
         self.there[host] = (kind != Kind::Logout).then(|| user.clone());
         let (at, precision) = self.clock();
         let event = self.event((kind, &user), address, (at, precision));
         truth.say(&event);
-        self.log.push_back(match self.manner {
-            Manner::Read => {
-                let id = if kind == Kind::Login { 4768 } else { 4770 };
-                Entry::Record { id, user, address, at, status: "0x0" }
-            }
-            Manner::Pushed | Manner::Told => Entry::Event(event),
-        });
+        if self.manner == Manner::Read {
+            let id = if kind == Kind::Login { 4768 } else { 4770 };
+            return self.log.push(Logged { id, user, address, at, status: "0x0" });
+        }
+        self.queue.push_back(event);
     }
 
     /// The time as this producer writes it: syslog knows seconds.
@@ -159,27 +156,18 @@ impl Site {
         (seen, fault): (Timestamp, Option<Fault>),
     ) -> Option<(Vec<Event>, Option<ReadPosition>)> {
         let count = 1 + chance.below(4) as usize;
-        match self.manner {
-            Manner::Read if self.waiting.is_some() => None,
-            Manner::Read => self.read(count, (seen, fault)),
-            Manner::Pushed | Manner::Told => {
-                if self.waiting.is_none() {
-                    let some = count.min(self.log.len());
-                    let events = self.log.drain(..some).filter_map(|entry| match entry {
-                        Entry::Event(event) => Some(event),
-                        Entry::Record { .. } => None,
-                    });
-                    self.waiting =
-                        Some(events.collect()).filter(|events: &Vec<_>| !events.is_empty());
-                }
-                let events = match self.manner {
-                    Manner::Told => self.waiting.take(),
-                    _ => self.waiting.clone(),
-                };
-                let stamped = |event| Event { seen, ..event };
-                Some((events?.into_iter().map(stamped).collect(), None))
-            }
+        if self.manner == Manner::Read {
+            return self.read(count, (seen, fault));
         }
+        if self.waiting.is_none() && !self.queue.is_empty() {
+            let count = count.min(self.queue.len());
+            self.waiting = Some(self.queue.drain(..count).collect());
+        }
+        let events = match self.manner {
+            Manner::Told => self.waiting.take()?,
+            Manner::Pushed | Manner::Read => self.waiting.clone()?,
+        };
+        Some((events.into_iter().map(|event| Event { seen, ..event }).collect(), None))
     }
 
     /// Reads records after its place, as the server's own reader does.
@@ -189,25 +177,22 @@ impl Site {
         (seen, fault): (Timestamp, Option<Fault>),
     ) -> Option<(Vec<Event>, Option<ReadPosition>)> {
         let upto = (self.place + count).min(self.log.len());
-        if upto == self.place {
+        if self.waiting.is_some() || upto == self.place {
             return None;
         }
         let settings = Settings::of(Role::DomainController);
         let mut reader = Reader::new(settings, &self.origin.producer, &self.origin.client);
-        let mut events = Vec::new();
-        for entry in self.log.range(self.place..upto) {
-            let mut entry = entry.clone();
-            if let (Some(Fault::FailedLogonAccepted), Entry::Record { id, status, .. }) =
-                (fault, &mut entry)
-            {
-                // Whoever asks only what kind of record it is, and not how it went.
-                *id = if *id == 4771 { 4768 } else { *id };
-                *status = "0x0";
+        let read = self.log[self.place..upto].iter().filter_map(|logged| {
+            let doctored = match fault {
+                Some(Fault::FailedLogonAccepted) => logged.taken_for_a_logon(),
+                _ => logged.clone(),
+            };
+            match doctored.read(&mut reader, seen) {
+                Outcome::Event(event) => Some(event),
+                Outcome::Unplaced(_) | Outcome::Ignored(_) => None,
             }
-            if let Some(Outcome::Event(event)) = entry.read(&mut reader, seen) {
-                events.push(event);
-            }
-        }
+        });
+        let events: Vec<Event> = read.collect();
         self.waiting = Some(events.clone());
         Some((events, Some(self.read_to(upto))))
     }
@@ -219,24 +204,29 @@ impl Site {
 
     /// How many events its log gives before `place`.
     pub(super) fn given_before(&self, place: usize) -> usize {
-        let gives =
-            |entry: &&Entry| !matches!(entry, Entry::Record { status, .. } if *status != "0x0");
-        self.log.iter().take(place).filter(gives).count()
+        self.log[..place].iter().filter(|logged| !logged.has_failed()).count()
     }
 
     /// Whether everything it had to say was taken.
     pub(super) fn is_through(&self) -> bool {
-        match self.manner {
-            Manner::Read => self.place == self.log.len() && self.waiting.is_none(),
-            Manner::Pushed | Manner::Told => self.log.is_empty() && self.waiting.is_none(),
-        }
+        let is_read = self.manner != Manner::Read || self.place == self.log.len();
+        is_read && self.queue.is_empty() && self.waiting.is_none()
     }
 }
 
-impl Entry {
-    fn read(&self, reader: &mut Reader, seen: Timestamp) -> Option<Outcome> {
-        let Self::Record { id, user, address, at, status } = self else { return None };
-        let failed = *status != "0x0";
+impl Logged {
+    fn has_failed(&self) -> bool {
+        self.status != "0x0"
+    }
+
+    /// As whoever reads it who asks only what kind of record it is, and not how it went.
+    fn taken_for_a_logon(&self) -> Self {
+        let id = if self.id == 4771 { 4768 } else { self.id };
+        Self { id, status: "0x0", ..self.clone() }
+    }
+
+    fn read(&self, reader: &mut Reader, seen: Timestamp) -> Outcome {
+        let Self { id, user, address, at, status } = self;
         let fields = Said4768 { user, address: address.to_string(), status };
         let record = Record {
             id: *id,
@@ -245,12 +235,16 @@ impl Entry {
             computer: "dc1.corp.example.com",
             channel: "Security",
             provider: "Microsoft-Windows-Security-Auditing",
-            keywords: if failed { 0x8010_0000_0000_0000 } else { 0x8020_0000_0000_0000 },
+            keywords: if self.has_failed() { FAILURE } else { SUCCESS },
             fields: &fields,
         };
-        Some(reader.read(&record, seen))
+        reader.read(&record, seen)
     }
 }
+
+/// The keywords of an audit of success, and of one of failure (winmeta.xml), in a classic log.
+const SUCCESS: u64 = 0x8020_0000_0000_0000;
+const FAILURE: u64 = 0x8010_0000_0000_0000;
 
 /// The fields of 4768 and its like.
 struct Said4768<'a> {
