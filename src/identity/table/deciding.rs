@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::claim::Claim;
 use super::crowd::Crowd;
+use super::expiry::is_unborn;
 use super::past::Past;
 use crate::{
     Effect, GroupSet, Kind, Membership, Name, Principal, Refusal, Revision, Roles, Rule, Rules,
@@ -257,7 +258,12 @@ impl<'a> Scene<'a> {
 
     fn logoff_time_came(self) -> Result<Step, Refusal> {
         let there = self.session.ok_or(Refusal::NoSession)?;
-        if there.alive_at(self.claim.event.at) {
+        let at = self.claim.event.at;
+        if is_unborn(there, at) {
+            // Whoever logs on from now on is later than somebody of a time that has not come.
+            return Ok(Step::End(Rule::LogoffTime, at));
+        }
+        if there.alive_at(at) {
             return Err(Refusal::NotDue);
         }
         // Nobody saw the user leave: a login that is newer than the last proof is still news.
