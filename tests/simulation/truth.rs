@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use rollcall_identity::{Address, Event, Kind, Table, Timestamp};
+use rollcall_identity::{Address, Event, Kind, Steady, Table, Timestamp};
 
 use super::LOGOFF;
 
@@ -158,7 +158,9 @@ impl Truth {
 
     fn expire(&mut self, event: &Event, now: Timestamp) -> Kept {
         let Some(there) = self.there.get(&event.address) else { return Ok(()) };
-        if event.at < there.expires {
+        // One of a time that has not come ends at once.
+        let is_unborn = there.expires > event.at + LOGOFF + Steady::FOLLOWED;
+        if event.at < there.expires && !is_unborn {
             return Ok(());
         }
         // The proposal may be older than the moment it is looked at, and never newer.
