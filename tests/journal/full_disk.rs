@@ -4,10 +4,10 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tempfile::TempDir;
 
 use super::login;
 use crate::harness::{
@@ -15,45 +15,49 @@ use crate::harness::{
 };
 
 /// A small file system in memory that is gone with the story.
-struct SmallDisk(PathBuf);
+struct SmallDisk(TempDir);
 
 impl SmallDisk {
     /// Mounts it; says why when this process may not.
-    fn mount(at: &Path) -> Result<Self, String> {
-        fs::create_dir_all(at).unwrap();
+    fn mount() -> Result<Self, String> {
+        let at = tempfile::tempdir().unwrap();
         let mount = peer("mount").ok_or("mount is not installed")?;
-        let place = at.display().to_string();
+        let place = at.path().display().to_string();
         let done = run(&mount, &["-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", &place]);
         if !done.status.success() {
             return Err(String::from_utf8_lossy(&done.stderr).trim().to_owned());
         }
-        Ok(Self(at.to_owned()))
+        Ok(Self(at))
     }
 
     /// Fills it to the last byte.
     fn fill(&self) {
-        let mut file = File::create(self.0.join("filler")).unwrap();
+        let mut file = File::create(self.0.path().join("filler")).unwrap();
         let page = [0x20; 4096];
         while file.write_all(&page).is_ok() {}
     }
 
+    /// The section of the configuration that puts the journal there.
+    fn section(&self) -> String {
+        format!("[journal]\nfolder = \"{}\"", self.0.path().join("journal").display())
+    }
+
     fn make_room(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
+        fs::remove_file(self.0.path().join("filler")).unwrap();
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         if let Some(umount) = peer("umount") {
-            run(&umount, &["-l".as_ref(), self.0.as_os_str()]);
+            run(&umount, &["-l".as_ref(), self.0.path().as_os_str()]);
         }
     }
 }
 
 #[test]
 fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
-    let setup = Setup::new().with("[journal]\nfolder = \"disk/journal\"");
-    let disk = match SmallDisk::mount(&setup.folder().join("disk")) {
+    let disk = match SmallDisk::mount() {
         Ok(disk) => disk,
         Err(why) => {
             return skip(
@@ -62,7 +66,7 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
             );
         }
     };
-    let server = Server::start(setup);
+    let server = Server::start(Setup::new().with(&disk.section()));
     let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
     let mut acknowledged = Vec::new();
     for round in 1..=3u8 {
@@ -115,8 +119,7 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
 
 #[test]
 fn what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted() {
-    let setup = Setup::new().with("[journal]\nfolder = \"disk/journal\"");
-    let disk = match SmallDisk::mount(&setup.folder().join("disk")) {
+    let disk = match SmallDisk::mount() {
         Ok(disk) => disk,
         Err(why) => {
             return skip(
@@ -125,7 +128,7 @@ fn what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted() {
             );
         }
     };
-    let server = Server::start(setup);
+    let server = Server::start(Setup::new().with(&disk.section()));
     let mut stream = TcpStream::connect(server.tcp()).unwrap();
     let mut sent = 0_u64;
     let mut say = |third: u8| {

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use tempfile::TempDir;
 
 use super::generator::{Generator, everybody, seed};
 use super::on_one_port;
@@ -26,25 +27,28 @@ const CONTROLS: u64 = 3;
 /// writes everything of its own accord.
 const LIFE: u64 = 1200;
 
-const TERMS: &str = "[journal]\nfolder = \"disk/journal\"\nsegment_events = 100\n\
-                     snapshot_interval = \"1s\"\n[rules.sharing]\nusers_per_minute = 0";
+const TERMS: &str = "segment_events = 100\nsnapshot_interval = \"1s\"\n\
+                     [rules.sharing]\nusers_per_minute = 0";
 
 /// A file system in an image, mounted while it lives.
 struct Platter {
     image: PathBuf,
     place: PathBuf,
+    // Removed when it is unmounted.
+    _folder: TempDir,
 }
 
 impl Platter {
-    /// Makes and mounts one in `folder`; says why when this process may not.
-    fn new(folder: &Path) -> Result<Self, String> {
-        let (image, place) = (folder.join("disk.img"), folder.join("disk"));
+    /// Makes and mounts one; says why when this process may not.
+    fn new() -> Result<Self, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, place) = (folder.path().join("disk.img"), folder.path().join("disk"));
         fs::create_dir_all(&place).unwrap();
         let made = fs::File::create(&image).and_then(|file| file.set_len(64 << 20));
         made.map_err(|error| error.to_string())?;
         let image_name = image.display().to_string();
         call("mkfs.ext4", &["-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", &image_name])?;
-        let platter = Self { image, place };
+        let platter = Self { image, place, _folder: folder };
         platter.mount()?;
         Ok(platter)
     }
@@ -111,9 +115,10 @@ struct Rig {
 
 impl Rig {
     fn new(seed: u64) -> Result<Self, String> {
-        let setup = on_one_port(Setup::new()).with(TERMS);
-        let platter = Platter::new(&setup.folder().join(""))?;
-        let server = Server::start(setup);
+        let platter = Platter::new()?;
+        let journal = platter.place.join("journal");
+        let section = format!("[journal]\nfolder = \"{}\"\n{TERMS}", journal.display());
+        let server = Server::start(on_one_port(Setup::new()).with(&section));
         let generator = Generator::new(server.client("script"), seed);
         Ok(Self { server, generator, chance: Chance::new(!seed), platter })
     }
