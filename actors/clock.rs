@@ -1,22 +1,31 @@
 //! The one place where a clock is read; everywhere else time is a parameter.
 #![expect(clippy::disallowed_methods, reason = "this is the clock that the ban points to")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use rollcall_identity::Timestamp;
+use rollcall_identity::{Steady, Timestamp};
+
+use crate::happenings::{ClockJumped, Happening};
 
 /// Tells the time of day for events and the running time for deadlines.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
+    /// The machine's clock, which is not believed at once when it jumps: see [`Steady`].
     pub fn system() -> Self {
-        Self(Arc::new(|| {
-            let since =
-                SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        let began = Instant::now();
+        let steady = Mutex::new(Steady::new(machine(), began.elapsed()));
+        Self(Arc::new(move || {
+            let (told, jump) = {
+                let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
+                steady.tell(machine(), began.elapsed())
+            };
+            if let Some(jump) = jump {
+                ClockJumped { jump, machine: machine(), told }.emit();
+            }
+            told
         }))
     }
 
@@ -25,7 +34,8 @@ impl Clock {
         Self(Arc::new(tell))
     }
 
-    /// The time of day in UTC. It may jump when the machine's clock is set.
+    /// The time of day in UTC. It follows the machine's clock when that is set, by more than an hour
+    /// only after a while.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }
@@ -34,6 +44,12 @@ impl Clock {
     pub fn instant() -> Instant {
         Instant::now()
     }
+}
+
+/// What the machine's clock says.
+fn machine() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 impl std::fmt::Debug for Clock {

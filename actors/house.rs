@@ -483,8 +483,11 @@ async fn employ(
     clock: &Clock,
 ) -> Result<Mailbox<Producing>, Gone> {
     let desk = Mailbox::<Producing>::new(name, clock.clone());
-    let (own, cache) = (desk.clone(), heart.cache.clone());
-    let hired = move || Producing::new(Arc::clone(&producer), own.clone(), cache.clone());
+    let (own, cache, illness) = (desk.clone(), heart.cache.clone(), heart.illness.clone());
+    let hired = move || {
+        let producing = Producing::new(Arc::clone(&producer), own.clone(), cache.clone());
+        producing.heeding(illness.clone())
+    };
     heart.supervisor.send(Hire::new(desk.clone(), hired)).await?;
     Ok(desk)
 }

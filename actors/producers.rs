@@ -6,12 +6,13 @@ pub mod ptim;
 pub mod syslog;
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
+use futures_util::future::select;
 use rollcall_identity::directory::{Affected, Gone};
 use rollcall_identity::{Event, Name, Origin, Producer as Word, ReadPosition, Source};
 use tokio::sync::watch;
@@ -20,6 +21,7 @@ use crate::account::Account;
 use crate::cache::learning::Learnt;
 use crate::cache::{Apply, Cache, LastRead, Receipt, Refused};
 use crate::happenings::{Dropped, Happening, ProducerBegins, Received};
+use crate::journal::Illness;
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
 
@@ -62,6 +64,7 @@ impl Stop {
 pub struct Outlet {
     name: Arc<str>,
     desk: Mailbox<Producing>,
+    illness: Illness,
 }
 
 /// What one reading of a socket or one request brought: the left side of the account.
@@ -112,6 +115,16 @@ impl Outlet {
     /// The configured name of the producer.
     pub fn producer(&self) -> &str {
         &self.name
+    }
+
+    /// Waits while the journal takes nothing, or until it is time to `stop`. For a producer to whom
+    /// nobody sends again what was refused: what it does not read meanwhile stays with the kernel,
+    /// and a sender by stream feels it.
+    pub async fn wait_for_journal(&self, stop: &Stop) {
+        let (mut illness, mut stop) = (self.illness.clone(), stop.clone());
+        let (well, stopped) = (pin!(illness.wait_for(Option::is_none)), pin!(stop.asked()));
+        // A journal that is gone takes nothing, and whoever hands over to it is told so.
+        let _ = select(stopped, well).await;
     }
 
     /// Hands over what was harvested, and leaves the harvest empty. Returns when there was a place
@@ -210,6 +223,7 @@ pub struct Producing {
     producer: Arc<dyn Producer>,
     desk: Mailbox<Self>,
     cache: Mailbox<Cache>,
+    illness: Illness,
     stop: watch::Sender<bool>,
     done: watch::Sender<bool>,
 }
@@ -221,9 +235,16 @@ impl Producing {
             producer,
             desk,
             cache,
+            illness: watch::Sender::new(None).subscribe(),
             stop: watch::Sender::new(false),
             done: watch::Sender::new(false),
         }
+    }
+
+    /// The same, and its producer can hear how the journal is.
+    #[must_use]
+    pub fn heeding(self, illness: Illness) -> Self {
+        Self { illness, ..self }
     }
 }
 
@@ -232,8 +253,8 @@ impl Role for Producing {
     const STAGE: Stage = Stage::Receiving;
 
     fn started(&mut self, context: &mut Desk<Self>) {
-        let outlet =
-            Outlet { name: Arc::clone(self.desk.meter().actor()), desk: self.desk.clone() };
+        let (name, desk) = (Arc::clone(self.desk.meter().actor()), self.desk.clone());
+        let outlet = Outlet { name, desk, illness: self.illness.clone() };
         ProducerBegins { producer: outlet.producer() }.emit();
         let running = Arc::clone(&self.producer).run(outlet, Stop(self.stop.subscribe()));
         let running = wrap_future::<_, Seat<Self>>(running);

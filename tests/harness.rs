@@ -1,6 +1,7 @@
 //! The stage of the stories: the real server, firewalls that poll it, senders, and patience.
 
 mod authority;
+mod chance;
 mod clearpass;
 mod controller;
 mod event_logs;
@@ -17,6 +18,7 @@ mod stream;
 mod waiting;
 
 pub(crate) use authority::Authority;
+pub(crate) use chance::Chance;
 pub(crate) use clearpass::{CLEARPASS_PASSWORD, ClearPass};
 pub(crate) use controller::{ADMINISTRATOR, Controller, PASSWORD};
 pub(crate) use event_logs::EventLogs;

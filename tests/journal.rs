@@ -1,8 +1,12 @@
 //! Stories of the journal: what was acknowledged is there after a kill, a restart and a full disk.
 
+mod clock;
 mod crash;
 mod failing_disk;
 mod full_disk;
+mod generator;
+mod power_cut;
+mod slow_disk;
 
 use std::fs;
 

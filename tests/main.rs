@@ -18,6 +18,7 @@ mod ptim;
 mod push;
 mod rest;
 mod security;
+mod simulation;
 mod srx;
 mod syslog;
 mod tidy;

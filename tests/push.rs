@@ -1,6 +1,8 @@
 //! Stories of those who are told without asking: a Secure Edge and a firewall in ClearPass mode,
 //! over lines that break in every way there is.
 
+mod troubles;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};

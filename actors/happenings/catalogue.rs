@@ -241,6 +241,13 @@ const PARTICULAR: &[Row] = &[
         "Batches that the journal could not take",
     ),
     (
+        "rollcall_supervising_clock_jumps_total",
+        Counter,
+        Unit::Count,
+        &["outcome"],
+        "Times the machine's clock was set by more than an hour: doubted, withdrawn, believed",
+    ),
+    (
         "rollcall_deciding_journal_ill",
         Gauge,
         Unit::Count,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use metrics::counter;
+use rollcall_identity::{Jump, Timestamp};
 use tracing::{error, info, warn};
 
 use super::Happening;
@@ -52,5 +54,33 @@ pub(crate) struct ActorAbandoned<'a> {
 impl Happening for ActorAbandoned<'_> {
     fn emit(self) {
         error!(actor = self.actor, kind = self.kind, silent = ?self.silent, "actor is frozen");
+    }
+}
+
+/// The machine's clock was set far from where it should be, or back, or stayed there.
+pub(crate) struct ClockJumped {
+    pub jump: Jump,
+    /// What the machine's clock says.
+    pub machine: Timestamp,
+    /// What Rollcall goes by.
+    pub told: Timestamp,
+}
+
+impl Happening for ClockJumped {
+    fn emit(self) {
+        let Self { jump, machine, told } = self;
+        let outcome: &'static str = jump.into();
+        counter!("rollcall_supervising_clock_jumps_total", "outcome" => outcome).increment(1);
+        match jump {
+            Jump::Doubted => warn!(
+                %machine, %told,
+                "the machine's clock was set; it is not followed for a quarter of an hour, so that no \
+                 session ends by it"
+            ),
+            Jump::Withdrawn => info!(%machine, "the machine's clock is right again"),
+            Jump::Believed => {
+                warn!(%machine, "the machine's clock stays where it was set, and is followed");
+            }
+        }
     }
 }

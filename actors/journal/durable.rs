@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use nix::fcntl::Flock;
 use rollcall_identity::{
-    Event, Handover, Journal, JournalError, ReadPosition, Revision, Rules, Source, Survey, Table,
-    Timestamp,
+    Event, Handover, Journal, JournalError, Ledger, ReadPosition, Revision, Rules, Source, Survey,
+    Table, Timestamp,
 };
 
 use super::damage::Damage;
 use super::fingerprint::fingerprint;
 use super::folder::Folder;
 use super::keeper::Keeper;
-use super::positions::Positions;
 use super::restoring::{Restored, recall, restore};
 use super::segment::{Beginning, Segment};
 use super::stamp::Stamp;
@@ -36,18 +35,11 @@ pub struct DurableJournal {
     terms: Terms,
     clock: Clock,
     stamp: Stamp,
-    /// The last position that was acknowledged, or could have been.
-    committed: Revision,
-    /// The next position to hand out. Those of a batch that failed are not handed out again: they
-    /// may be on the disk.
-    next: Revision,
+    ledger: Ledger,
     /// What is appended to; `None` while ill.
     segment: Option<Segment>,
     illness: Option<JournalError>,
     tried: Timestamp,
-    read: Positions,
-    /// Read positions of the batches that are not committed yet.
-    appended: Vec<ReadPosition>,
     keeper: Keeper,
     /// Whether the table is to be written down at once: a segment was begun, other rules are in
     /// force, or the table is not what the events before would fold to.
@@ -73,13 +65,10 @@ impl DurableJournal {
             terms,
             clock,
             stamp: Stamp { epoch: 0, rules: 0 },
-            committed: Revision(0),
-            next: Revision(1),
+            ledger: Ledger::default(),
             segment: None,
             illness: None,
             tried: Timestamp::EPOCH,
-            read: Positions::new(),
-            appended: Vec::new(),
             keeper,
             wants_sessions: false,
             surveyed: (Revision(0), now),
@@ -90,10 +79,10 @@ impl DurableJournal {
 
     /// Begins the segment that follows everything committed.
     fn begin_segment(&mut self, at: Timestamp) -> Result<(), Damage> {
-        let (stamp, after, first) = (self.stamp, self.committed, self.next);
+        let (stamp, after, first) = (self.stamp, self.ledger.committed(), self.ledger.next());
         self.tried = at;
         let beginning = Beginning { stamp, after, first, at };
-        self.segment = Some(Segment::begin(&self.folder, beginning, &self.read)?);
+        self.segment = Some(Segment::begin(&self.folder, beginning, self.ledger.places())?);
         self.wants_sessions |= after > Revision(0);
         Ok(())
     }
@@ -102,7 +91,7 @@ impl DurableJournal {
     fn fall_ill(&mut self, damage: &Damage) -> JournalError {
         let error = JournalError(damage.to_string());
         self.segment = None;
-        self.appended.clear();
+        self.ledger.abandon();
         if self.illness.is_none() {
             JournalIll { error: damage }.emit();
         }
@@ -118,7 +107,7 @@ impl DurableJournal {
         match self.begin_segment(now) {
             Ok(()) => {
                 self.illness = None;
-                JournalHealed { after: self.committed.0 }.emit();
+                JournalHealed { after: self.ledger.committed().0 }.emit();
             }
             Err(damage) => drop(self.fall_ill(&damage)),
         }
@@ -170,9 +159,8 @@ impl Journal for DurableJournal {
             restored;
         let anew = u64::try_from(now.millis()).unwrap_or_default().max(highest_epoch + 1);
         self.stamp = Stamp { epoch: epoch.unwrap_or(anew), rules: fingerprint(rules) };
-        (self.committed, self.read) = (newest, read);
-        self.next =
-            Revision(newest.0 + 1).max(segment.as_ref().map_or(Revision(1), Segment::first));
+        let first = segment.as_ref().map_or(Revision(1), Segment::first);
+        self.ledger = Ledger::resume(newest, first, read);
         self.surveyed = (written_down, now);
         self.segment = segment;
         let is_new_epoch = epoch.is_none() && highest_epoch > 0;
@@ -187,8 +175,9 @@ impl Journal for DurableJournal {
     }
 
     fn recall(&mut self, rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
-        match recall(&self.folder, rules, self.committed) {
-            Ok(table) => Ok(Some((table, self.committed))),
+        let committed = self.ledger.committed();
+        match recall(&self.folder, rules, committed) {
+            Ok(table) => Ok(Some((table, committed))),
             Err(damage) => Err(JournalError(damage.to_string())),
         }
     }
@@ -210,14 +199,10 @@ impl Journal for DurableJournal {
         if read.is_some_and(|read| read.place.len() > ReadPosition::LIMIT) {
             return Err(JournalError("the read position is too long".to_owned()));
         }
-        let first = self.next;
         let Some(segment) = &mut self.segment else { return Err(self.why_not()) };
-        self.next.0 += events.len() as u64;
+        let first = self.ledger.append(events.len(), read);
         match segment.append(first, events, read) {
-            Ok(()) => {
-                self.appended.extend(read.cloned());
-                Ok(first)
-            }
+            Ok(()) => Ok(first),
             Err(damage) => Err(self.fall_ill(&damage)),
         }
     }
@@ -227,13 +212,11 @@ impl Journal for DurableJournal {
         if let Err(damage) = segment.commit() {
             return Err(self.fall_ill(&damage));
         }
-        self.committed = segment.last().unwrap_or(self.committed);
-        self.read.extend(self.appended.drain(..).map(|read| (read.source, read.place)));
-        Ok(self.committed)
+        Ok(self.ledger.commit())
     }
 
     fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
-        self.read.get(source).cloned()
+        self.ledger.places().get(source).cloned()
     }
 
     fn illness(&self) -> Option<&JournalError> {
@@ -248,12 +231,13 @@ impl Journal for DurableJournal {
         self.tidy(now);
         let (surveyed, at) = self.surveyed;
         let is_due = now < at || now >= at + self.terms.snapshot_interval;
-        if !self.wants_sessions && (!is_due || surveyed == self.committed) {
+        let committed = self.ledger.committed();
+        if !self.wants_sessions && (!is_due || surveyed == committed) {
             return None;
         }
         self.wants_sessions = false;
-        self.surveyed = (self.committed, now);
-        Some(self.keeper.survey(self.stamp, self.committed))
+        self.surveyed = (committed, now);
+        Some(self.keeper.survey(self.stamp, committed))
     }
 
     fn close(&mut self, last: Option<Handover>) {

@@ -114,6 +114,21 @@ impl Folder {
         both.into_iter().try_for_each(|first| self.discard(&self.open(*first)))
     }
 
+    /// Makes safe what can be seen: an earlier process may have been killed between writing and
+    /// synchronising, and what is shown from now on must survive the power, too.
+    pub(super) fn settle(&self, listing: &Listing) -> io::Result<()> {
+        for first in &listing.open {
+            let path = self.open(*first);
+            for path in [beside(&path, COMPANIONS[0]), path] {
+                match File::open(path).and_then(|file| file.sync_all()) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        self.sync()
+    }
+
     /// Gives the whole file that was made as `unfinished` its name: first the bytes are on the
     /// disk, then the name.
     pub(super) fn finish(&self, target: &Path) -> io::Result<()> {

@@ -4,14 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rollcall_identity::{Event, Revision, Timestamp};
+use rollcall_identity::{Event, Revision, Span, Timestamp};
 use serde::Serialize;
 
 use super::damage::Damage;
 use super::file;
 use super::folder::{Folder, name_of};
 use super::manifest::{Manifest, digest};
-use super::reading::{self, Span, Title};
+use super::reading::{self, Title};
 use super::snapshot;
 
 /// A file of the journal, looked through.

@@ -1,9 +1,8 @@
 //! How far producers have read, as rows beside the events that it covers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rollcall_identity::{ReadPosition, Source};
+use rollcall_identity::{Places, ReadPosition, Source};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -18,9 +17,6 @@ CREATE TABLE positions (
 
 const CELLS: usize = 3;
 
-/// The latest place of each source.
-pub(super) type Positions = BTreeMap<Source, Arc<[u8]>>;
-
 /// Puts one in, in place of the one before.
 pub(super) fn write(sql: &Connection, read: &ReadPosition) -> rusqlite::Result<()> {
     let ReadPosition { source, place } = read;
@@ -31,8 +27,8 @@ pub(super) fn write(sql: &Connection, read: &ReadPosition) -> rusqlite::Result<(
 
 /// Reads all that are whole, and says how many are not. A source without one is read from its
 /// beginning, or as its producer sees fit.
-pub(super) fn read(sql: &Connection) -> Result<(Positions, usize), Damage> {
-    let (mut positions, mut damaged) = (Positions::new(), 0);
+pub(super) fn read(sql: &Connection) -> Result<(Places, usize), Damage> {
+    let (mut positions, mut damaged) = (Places::new(), 0);
     let mut statement = sql.prepare("SELECT * FROM positions")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rollcall_identity::{Event, Revision};
+use rollcall_identity::{Event, Revision, Span};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -30,13 +30,6 @@ impl Title {
         let first = Revision(file::need(sql, About::First)?);
         Ok(Self { stamp, after, first })
     }
-}
-
-/// What of the events after `after` and up to `upto` is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) after: Revision,
-    pub(super) upto: Revision,
 }
 
 /// What a reading came to.

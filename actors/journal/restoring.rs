@@ -3,14 +3,14 @@
 
 use std::path::PathBuf;
 
-use rollcall_identity::{Revision, Rules, Table, Timestamp};
+use rollcall_identity::{Continuity, Places, Revision, Rules, Table, Timestamp};
 
 use super::damage::Damage;
 use super::file;
 use super::fingerprint::fingerprint;
 use super::folder::{Folder, Listing, name_of};
-use super::positions::{self, Positions};
-use super::reading::{self, Read, Span, Title};
+use super::positions;
+use super::reading::{self, Read, Title};
 use super::segment::Segment;
 use super::snapshot;
 use super::stamp::Stamp;
@@ -39,7 +39,7 @@ pub(super) struct Restored {
     /// The position of the snapshot that it began with.
     pub(super) written_down: Revision,
     /// How far producers had read.
-    pub(super) read: Positions,
+    pub(super) read: Places,
     /// The segment to go on with.
     pub(super) segment: Option<Segment>,
     /// How many events were folded.
@@ -61,12 +61,10 @@ struct Restoring<'a> {
     manner: Manner,
     now: Timestamp,
     table: Table,
-    newest: Revision,
+    continuity: Continuity,
     highest_epoch: u64,
     /// The rules by which consumers were told what came after the snapshot.
     told_by: Option<u64>,
-    /// Whether everything that was ever acknowledged is known.
-    is_certain: bool,
     events: u64,
 }
 
@@ -79,19 +77,24 @@ pub(super) fn restore(folder: &Folder, rules: &Rules, now: Timestamp) -> Result<
     folder.sweep(&listing)?;
     let mut restoring = Restoring::new(folder, rules, Manner::Start);
     restoring.now = now;
+    if folder.settle(&listing).is_err() {
+        // It serves, but nobody can say that it will be there after the next start.
+        restoring.continuity.doubt();
+    }
     let chapters = restoring.chapters(&listing)?;
     restoring.begin_with_snapshot(&listing)?;
-    let written_down = restoring.newest;
+    let written_down = restoring.continuity.known();
     for (index, chapter) in chapters.iter().enumerate() {
         let upto = chapters.get(index + 1).map(|next| next.title.after);
         restoring.fold(chapter, upto)?;
     }
     let read = restoring.positions(&chapters);
     let segment = restoring.go_on(chapters.last());
-    let Restoring { table, newest, highest_epoch, told_by, is_certain, events, .. } = restoring;
+    let Restoring { table, continuity, highest_epoch, told_by, events, .. } = restoring;
+    let newest = continuity.known();
     // By other rules, the same events may have been told otherwise.
     let is_as_told = events == 0 || told_by == Some(fingerprint(rules));
-    let goes_on = is_certain && is_as_told;
+    let goes_on = continuity.is_certain() && is_as_told;
     let epoch = Some(highest_epoch).filter(|epoch| goes_on && *epoch > 0);
     let segment = segment.filter(|_| goes_on);
     Ok(Restored { table, newest, epoch, highest_epoch, written_down, read, segment, events })
@@ -110,7 +113,7 @@ pub(super) fn recall(folder: &Folder, rules: &Rules, committed: Revision) -> Res
         let upto = chapters.get(index + 1).map_or(committed, |next| next.title.after);
         recalling.fold(chapter, Some(upto))?;
     }
-    match recalling.is_certain {
+    match recalling.continuity.is_certain() {
         true => Ok(recalling.table),
         false => Err(Damage::Missing("not everything that was committed is there".to_owned())),
     }
@@ -125,10 +128,9 @@ impl<'a> Restoring<'a> {
             manner,
             now: Timestamp::EPOCH,
             table: Table::default(),
-            newest: Revision(0),
+            continuity: Continuity::after(Revision(0)),
             highest_epoch: 0,
             told_by: None,
-            is_certain: true,
             events: 0,
         }
     }
@@ -150,7 +152,9 @@ impl<'a> Restoring<'a> {
         }
         // The last one may be the one that cannot be read, and nothing would show that it is missed.
         let newest = listing.open.union(&listing.sealed).max();
-        self.is_certain &= newest == chapters.last().map(|chapter| &chapter.title.first);
+        if newest != chapters.last().map(|chapter| &chapter.title.first) {
+            self.continuity.doubt();
+        }
         Ok(chapters)
     }
 
@@ -167,7 +171,11 @@ impl<'a> Restoring<'a> {
                 Ok(snapshot) => {
                     self.highest_epoch = self.highest_epoch.max(snapshot.stamp.epoch);
                     self.told_by = Some(snapshot.stamp.rules);
-                    self.newest = snapshot.handover.newest;
+                    let is_certain = self.continuity.is_certain();
+                    self.continuity = Continuity::after(snapshot.handover.newest);
+                    if !is_certain {
+                        self.continuity.doubt();
+                    }
                     self.table = Table::restore(snapshot.handover);
                     return Ok(());
                 }
@@ -180,31 +188,22 @@ impl<'a> Restoring<'a> {
 
     /// Folds what a segment holds after what is known, up to what the next one begins with.
     fn fold(&mut self, chapter: &Chapter, upto: Option<Revision>) -> Result<(), Damage> {
-        if upto.is_some_and(|upto| upto <= self.newest) {
-            return Ok(());
-        }
-        if chapter.title.after > self.newest {
-            // A segment before it is missing, or the snapshot that stood for it.
-            self.is_certain = false;
-            self.newest = chapter.title.after;
-        }
+        let Some(span) = self.continuity.enter(chapter.title.after, upto) else { return Ok(()) };
         self.told_by.get_or_insert(chapter.title.stamp.rules);
-        if chapter.is_open && chapter.title.after == self.newest {
+        if chapter.is_open && chapter.title.after == span.after {
             self.remember_beginning(chapter.title);
         }
-        let span = Span { after: self.newest, upto: upto.unwrap_or(Revision(u64::MAX)) };
-        let (table, rules, mut newest) = (&mut self.table, self.rules, self.newest);
+        let (table, rules, mut last) = (&mut self.table, self.rules, None);
         let read = reading::read(&chapter.path, span, |revision, event| {
             table.apply(revision, &event, rules);
-            newest = revision;
+            last = Some(revision);
             Ok(())
         });
-        self.newest = upto.unwrap_or(newest).max(newest);
         let read = read.unwrap_or_else(|damage| Read { broke: Some(damage), ..Read::default() });
         self.events += read.events;
-        let short = upto.is_some_and(|upto| newest < upto);
+        let short = self.continuity.leave(span, last);
         if !read.is_whole() || short {
-            self.is_certain = false;
+            self.continuity.doubt();
             let missing = Damage::Missing(format!("{} of its events", read.lost));
             let damage = read.broke.unwrap_or(missing);
             // It stays under its name: what is good in it is still history.
@@ -226,7 +225,7 @@ impl<'a> Restoring<'a> {
     }
 
     /// The positions of the newest segment that can tell them.
-    fn positions(&self, chapters: &[Chapter]) -> Positions {
+    fn positions(&self, chapters: &[Chapter]) -> Places {
         let told = chapters.iter().rev().find_map(|chapter| {
             let sql = file::open(&chapter.path).ok()?;
             positions::read(&sql).ok().map(|(read, _)| read)
@@ -238,17 +237,16 @@ impl<'a> Restoring<'a> {
     fn go_on(&mut self, last: Option<&Chapter>) -> Option<Segment> {
         let Some(Chapter { title, is_open, .. }) = last else {
             // A snapshot without a segment: nobody knows what came after it.
-            self.is_certain &= self.newest == Revision(0);
+            self.continuity.goes_on_after(Revision(0));
             return None;
         };
         let open = is_open.then(|| Segment::resume(self.folder, title.first).ok()).flatten();
         let Some(segment) = open else {
             // One is sealed only after the next was begun, so the next is missing.
-            self.is_certain = false;
+            self.continuity.doubt();
             return None;
         };
-        let ends = segment.last().unwrap_or(title.after);
-        self.is_certain &= ends == self.newest;
+        self.continuity.goes_on_after(segment.last().unwrap_or(title.after));
         Some(segment)
     }
 }

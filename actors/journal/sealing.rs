@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rollcall_identity::{Handover, Revision, Timestamp};
+use rollcall_identity::{Handover, Revision, Span, Timestamp};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -13,7 +13,7 @@ use super::file::{self, About};
 use super::folder::{Folder, name_of};
 use super::lexicon::Lexicon;
 use super::manifest::{Sealed, digest};
-use super::reading::{self, Read, Span, Title};
+use super::reading::{self, Read, Title};
 use super::{events, positions, sessions, snapshot};
 
 /// Who had an address, and which addresses somebody had, at a time: what history is asked for.

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use rollcall_identity::{Event, ReadPosition, Revision, Timestamp};
+use rollcall_identity::{Event, Places, ReadPosition, Revision, Timestamp};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -11,7 +11,7 @@ use super::events;
 use super::file::{self, About};
 use super::folder::Folder;
 use super::lexicon::Lexicon;
-use super::positions::{self, Positions};
+use super::positions;
 use super::stamp::Stamp;
 
 /// When the write-ahead log is carried into the file, in bytes: about 80,000 events, or 2000 commits
@@ -49,7 +49,7 @@ impl Segment {
     pub(super) fn begin(
         folder: &Folder,
         beginning: Beginning,
-        read: &Positions,
+        read: &Places,
     ) -> Result<Self, Damage> {
         let Beginning { stamp, after, first, at } = beginning;
         let target = folder.open(first);

@@ -129,7 +129,7 @@ impl Producer for Syslog {
             let mut readers = stream::accept_all(&self, &outlet, &stop)?;
             for udp in &self.udp {
                 let socket = udp.socket.share().map_err(|e| failed(&e))?;
-                let (intake, limit) = (self.intake(&outlet), self.limits.message_bytes);
+                let (intake, limit) = (self.intake(&outlet, &stop), self.limits.message_bytes);
                 let thread = udp::start(socket, intake, limit, stop.clone());
                 let ended = thread.map_err(|e| failed(&e))?;
                 readers.push(Box::pin(async move {

@@ -1,10 +1,14 @@
 //! The one ordered log of events. What is in it is acknowledged; what is not is not.
 
-use std::collections::BTreeMap;
+mod continuity;
+mod ledger;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::continuity::{Continuity, Span};
+pub use self::ledger::{Ledger, Places};
 use crate::{Event, Handover, Name, Rules, Table, Timestamp};
 
 /// A position in the journal. Only the journal hands them out: they begin at 1 and never repeat
@@ -122,16 +126,14 @@ pub trait Journal: Send {
 #[derive(Debug)]
 pub struct MemoryJournal {
     epoch: u64,
-    next: u64,
-    appended: Vec<ReadPosition>,
-    read: BTreeMap<Source, Arc<[u8]>>,
+    ledger: Ledger,
 }
 
 impl MemoryJournal {
     /// An empty journal. `epoch` must differ from that of every earlier one, for instance the
     /// milliseconds of the process's start.
     pub fn new(epoch: u64) -> Self {
-        Self { epoch, next: 1, appended: Vec::new(), read: BTreeMap::new() }
+        Self { epoch, ledger: Ledger::default() }
     }
 }
 
@@ -141,7 +143,7 @@ impl Journal for MemoryJournal {
     }
 
     fn restore(&mut self, _: &Rules) -> Result<(Table, Revision), JournalError> {
-        Ok((Table::default(), Revision(self.next - 1)))
+        Ok((Table::default(), self.ledger.committed()))
     }
 
     fn append(
@@ -149,19 +151,14 @@ impl Journal for MemoryJournal {
         events: &[Event],
         read: Option<&ReadPosition>,
     ) -> Result<Revision, JournalError> {
-        let first = Revision(self.next);
-        self.next += events.len() as u64;
-        self.appended.extend(read.cloned());
-        Ok(first)
+        Ok(self.ledger.append(events.len(), read))
     }
 
     fn commit(&mut self) -> Result<Revision, JournalError> {
-        let read = self.appended.drain(..).map(|read| (read.source, read.place));
-        self.read.extend(read);
-        Ok(Revision(self.next - 1))
+        Ok(self.ledger.commit())
     }
 
     fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
-        self.read.get(source).cloned()
+        self.ledger.places().get(source).cloned()
     }
 }

@@ -34,10 +34,13 @@ pub use directory::{GroupSet, Membership};
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;
 pub use handover::{Competed, Ended, Handover, Memory, Standing};
-pub use journal::{Journal, JournalError, MemoryJournal, ReadPosition, Revision, Source, Survey};
+pub use journal::{
+    Continuity, Journal, JournalError, Ledger, MemoryJournal, Places, ReadPosition, Revision,
+    Source, Span, Survey,
+};
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
 pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, Sharing};
 pub use session::Session;
 pub use table::{Decision, Explanation, Record, Table};
-pub use time::{Precision, Timestamp};
+pub use time::{Jump, Precision, Steady, Timestamp};
 pub use verdict::{Refusal, Rule, Verdict};

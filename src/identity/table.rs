@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 
 use self::claim::Claim;
 use self::deciding::{Scene, Step};
-use self::expiry::{AGAIN, Queue};
+use self::expiry::{AGAIN, Queue, is_unborn};
 pub use self::explain::{Explanation, Record};
 use self::past::{Past, Ring, Ticket};
 use crate::{
@@ -45,6 +45,8 @@ pub struct Table {
     entries: HashMap<Address, Entry>,
     present: usize,
     queue: Queue,
+    /// When it was last asked which sessions are due.
+    asked: Option<Timestamp>,
     ended: Ring,
     competed: Ring,
     strangers: Ring,
@@ -69,6 +71,7 @@ impl Default for Table {
             entries: HashMap::new(),
             present: 0,
             queue: Queue::default(),
+            asked: None,
             ended: Ring::new(Self::ENDED),
             competed: Ring::new(Self::COMPETED),
             strangers: Ring::new(Self::COMPETED),
@@ -161,9 +164,13 @@ impl Table {
     }
 
     /// At most `limit` expiry events, from `origin`, for sessions that their logoff time has
-    /// passed at `now`. They end nothing by themselves: they go through the journal like every
-    /// other event, and are proposed again after a minute if they got lost.
+    /// passed at `now`, or that were last proven at a time that has not come: the clock was wrong
+    /// then. They end nothing by themselves: they go through the journal like every other event, and
+    /// are proposed again after a minute if they got lost.
     pub fn due(&mut self, now: Timestamp, origin: &Arc<Origin>, limit: usize) -> Vec<Event> {
+        if self.asked.replace(now).is_none_or(|asked| now < asked) {
+            self.queue_unborn(now);
+        }
         let mut events = Vec::new();
         while events.len() < limit
             && let Some((when, address)) = self.queue.pop_due(now)
@@ -177,7 +184,7 @@ impl Table {
                 self.sweep(address);
                 continue;
             };
-            let lapsed = !session.alive_at(now);
+            let lapsed = !session.alive_at(now) || is_unborn(session, now);
             let next = if lapsed { now + AGAIN } else { session.expires };
             entry.queued = next.millis();
             self.queue.push(next, address);
@@ -186,6 +193,17 @@ impl Table {
             }
         }
         events
+    }
+
+    /// Queues the sessions of a time that has not come. There are none unless the clock was set back,
+    /// before this start or since.
+    fn queue_unborn(&mut self, now: Timestamp) {
+        for (address, entry) in &mut self.entries {
+            if entry.session.as_ref().is_some_and(|session| is_unborn(session, now)) {
+                entry.queued = now.millis();
+                self.queue.push(now, *address);
+            }
+        }
     }
 
     /// Forgets the ends, and the events that competed, that were received before `before`. To be

@@ -1,11 +1,15 @@
 //! Moments: milliseconds since 1970 in UTC, always handed in, never read from a clock here.
 
+mod steady;
+
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::steady::{Jump, Steady};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

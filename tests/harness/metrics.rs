@@ -61,7 +61,7 @@ impl Metrics {
 }
 
 /// The account of one producer: what came in, and where it went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Account {
     pub(crate) received: u64,
     pub(crate) applied: u64,

@@ -57,6 +57,11 @@ impl Running {
         Self { child, said }
     }
 
+    /// What it has said so far.
+    pub(crate) fn said(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.said.path()).unwrap()).into_owned()
+    }
+
     /// Panics when it has ended by itself.
     #[track_caller]
     pub(crate) fn assert_alive(&mut self) {

@@ -110,6 +110,7 @@ impl Server {
             .arg("--config")
             .arg(setup.write())
             .current_dir(setup.folder())
+            .envs(setup.environment().iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

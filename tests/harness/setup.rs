@@ -18,6 +18,7 @@ pub(crate) struct Setup {
     folder: TempDir,
     authority: Authority,
     text: String,
+    environment: Vec<(String, String)>,
 }
 
 /// The listeners, the loopback sender, and the listener's certificate.
@@ -70,7 +71,7 @@ impl Setup {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path());
         authority.server();
-        Self { folder, authority, text: BASE.to_owned() }
+        Self { folder, authority, text: BASE.to_owned(), environment: Vec::new() }
     }
 
     /// The same with more TOML at its end.
@@ -85,6 +86,17 @@ impl Setup {
         assert!(self.text.contains(old), "{old:?} is not in the configuration");
         self.text = self.text.replace(old, new);
         self
+    }
+
+    /// The same with a variable in the environment of the server.
+    pub(crate) fn with_variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// What the server finds in its environment besides what is there anyway.
+    pub(crate) fn environment(&self) -> &[(String, String)] {
+        &self.environment
     }
 
     /// Writes the file and returns its path.

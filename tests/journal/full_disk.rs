@@ -3,52 +3,61 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::net::TcpStream;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use tempfile::TempDir;
+
 use super::login;
-use crate::harness::{Server, Setup, peer, run, skip, within};
+use crate::harness::{
+    Account, Server, Setup, Vpn, frame_3164, now, peer, run, skip, until, within,
+};
 
 /// A small file system in memory that is gone with the story.
-struct SmallDisk(PathBuf);
+struct SmallDisk(TempDir);
 
 impl SmallDisk {
     /// Mounts it; says why when this process may not.
-    fn mount(at: &Path) -> Result<Self, String> {
-        fs::create_dir_all(at).unwrap();
+    fn mount() -> Result<Self, String> {
+        let at = tempfile::tempdir().unwrap();
         let mount = peer("mount").ok_or("mount is not installed")?;
-        let place = at.display().to_string();
+        let place = at.path().display().to_string();
         let done = run(&mount, &["-t", "tmpfs", "-o", "size=3m,mode=0700", "tmpfs", &place]);
         if !done.status.success() {
             return Err(String::from_utf8_lossy(&done.stderr).trim().to_owned());
         }
-        Ok(Self(at.to_owned()))
+        Ok(Self(at))
     }
 
     /// Fills it to the last byte.
     fn fill(&self) {
-        let mut file = File::create(self.0.join("filler")).unwrap();
+        let mut file = File::create(self.0.path().join("filler")).unwrap();
         let page = [0x20; 4096];
         while file.write_all(&page).is_ok() {}
     }
 
+    /// The section of the configuration that puts the journal there.
+    fn section(&self) -> String {
+        format!("[journal]\nfolder = \"{}\"", self.0.path().join("journal").display())
+    }
+
     fn make_room(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
+        fs::remove_file(self.0.path().join("filler")).unwrap();
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         if let Some(umount) = peer("umount") {
-            run(&umount, &["-l".as_ref(), self.0.as_os_str()]);
+            run(&umount, &["-l".as_ref(), self.0.path().as_os_str()]);
         }
     }
 }
 
 #[test]
 fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
-    let setup = Setup::new().with("[journal]\nfolder = \"disk/journal\"");
-    let disk = match SmallDisk::mount(&setup.folder().join("disk")) {
+    let disk = match SmallDisk::mount() {
         Ok(disk) => disk,
         Err(why) => {
             return skip(
@@ -57,7 +66,7 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
             );
         }
     };
-    let server = Server::start(setup);
+    let server = Server::start(Setup::new().with(&disk.section()));
     let (mut script, mut firewall) = (server.client("script"), server.client("campus-fw"));
     let mut acknowledged = Vec::new();
     for round in 1..=3u8 {
@@ -106,4 +115,65 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
     let all = server.get("/api/v1/sessions?limit=1000").json();
     assert_eq!(all["sessions"].as_array().unwrap().len(), acknowledged.len(), "{all}");
     server.stop();
+}
+
+#[test]
+fn what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted() {
+    let disk = match SmallDisk::mount() {
+        Ok(disk) => disk,
+        Err(why) => {
+            return skip(
+                "what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted",
+                &format!("no file system can be mounted: {why}"),
+            );
+        }
+    };
+    let server = Server::start(Setup::new().with(&disk.section()));
+    let mut stream = TcpStream::connect(server.tcp()).unwrap();
+    let mut sent = 0_u64;
+    let mut say = |third: u8| {
+        sent += 1;
+        let (user, address) = (format!("u{sent}"), format!("10.66.{third}.{}", sent % 250));
+        let up = Vpn { user: &user, address: &address }.up();
+        writeln!(stream, "{}", frame_3164(&up, SignedDuration::ZERO)).unwrap();
+        (sent, address, user)
+    };
+    say(0);
+    server.account("syslog", 1);
+    disk.fill();
+    let ill = |server: &Server| server.metrics().sum("rollcall_deciding_journal_ill", &[]) == 1;
+    until("the journal is ill", || {
+        let (sent, ..) = say(0);
+        within(Duration::from_secs(5), || {
+            let account = server.metrics().account("syslog");
+            (account.received == sent && account.is_closed()).then_some(())
+        });
+        ill(&server).then_some(())
+    });
+    // From now on nothing is read that could not be kept.
+    let held: Vec<_> = (0..60).map(|_| say(1)).collect();
+    let datagram = Vpn { user: "late", address: "10.66.2.1" }.up();
+    server.datagram(frame_3164(&datagram, SignedDuration::ZERO));
+    assert!(held.iter().all(|(_, address, _)| server.who(address).is_none()));
+    disk.make_room();
+    for (_, address, user) in &held {
+        server.sees(user, address);
+    }
+    server.sees("late", "10.66.2.1");
+    let (total, ..) = say(1);
+    let Account { received, applied, dropped, .. } = server.account("syslog", total + 1);
+    assert_eq!((received, applied + dropped), (total + 1, total + 1));
+    // What was under way when the disk was full, and nothing else.
+    assert_eq!(dropped, server.metrics().dropped("syslog", "journal_ill"));
+    assert_eq!(dropped, 1, "one line was on its way");
+    // Whoever stops it does not wait for room.
+    disk.fill();
+    until("the journal is ill again", || {
+        let answer = server.client("script").post_events(&login("10.66.3.1", "alice"));
+        (answer.status == 503).then_some(())
+    });
+    say(2);
+    let began = now();
+    server.stop();
+    assert!(now().duration_since(began).as_secs() < 4, "the deadline of the drain is 5 s");
 }

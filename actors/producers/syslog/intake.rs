@@ -11,7 +11,7 @@ use rollcall_wire::syslog::{FrameProblem, Message, Outcome, SenderClock};
 use super::clients::{Client, Clients};
 use crate::clock::Clock;
 use crate::happenings::{Happening, OverShare, SenderUnknown};
-use crate::producers::{Harvest, Outlet, Pending};
+use crate::producers::{Harvest, Outlet, Pending, Stop};
 use crate::sampling::Sample;
 
 /// The reader of one socket or connection.
@@ -20,6 +20,7 @@ pub(super) struct Intake {
     strangers: Arc<Sample>,
     pub(super) clock: Clock,
     pub(super) outlet: Outlet,
+    stop: Stop,
     harvest: Harvest,
     clocks: Vec<SenderClock>,
     under_way: VecDeque<Pending>,
@@ -35,12 +36,13 @@ const UNDER_WAY: usize = 4;
 
 impl super::Syslog {
     /// A reader for one more socket or connection.
-    pub(super) fn intake(&self, outlet: &Outlet) -> Intake {
+    pub(super) fn intake(&self, outlet: &Outlet, stop: &Stop) -> Intake {
         Intake {
             clients: Arc::clone(&self.clients),
             strangers: Arc::clone(&self.strangers),
             clock: self.clock.clone(),
             outlet: outlet.clone(),
+            stop: stop.clone(),
             harvest: Harvest::default(),
             clocks: self.clients.clocks(),
             under_way: VecDeque::new(),
@@ -106,9 +108,13 @@ impl Intake {
         self.broken(FrameProblem::TooLong);
     }
 
-    /// Hands over what was harvested since the last time. Waits while too much is under way: what
-    /// is not read stays with the kernel, and a sender by stream feels it.
+    /// Hands over what was harvested since the last time. Waits while the journal takes nothing, and
+    /// while too much is under way: what is not read stays with the kernel, and a sender by stream
+    /// feels it.
     pub(super) async fn pass_on(&mut self) {
+        if !self.harvest.events.is_empty() {
+            self.outlet.wait_for_journal(&self.stop).await;
+        }
         if let Some(pending) = self.outlet.hand_over(&mut self.harvest).await {
             self.under_way.push_back(pending);
         }

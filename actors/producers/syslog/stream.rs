@@ -164,7 +164,7 @@ impl Door {
             return StreamRefused { producer: &producer, peer, reason: "too_many_of_client" }
                 .emit();
         };
-        let mut intake = self.syslog.intake(&self.outlet);
+        let mut intake = self.syslog.intake(&self.outlet, &self.stop);
         let reason = self.read(&mut stream, &client, &mut intake).await;
         intake.settle().await;
         StreamClosed { producer: &producer, client: client.name.as_str(), peer, reason }.emit();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::claim::Claim;
 use super::crowd::Crowd;
+use super::expiry::is_unborn;
 use super::past::Past;
 use crate::{
     Effect, GroupSet, Kind, Membership, Name, Principal, Refusal, Revision, Roles, Rule, Rules,
@@ -132,12 +133,14 @@ impl<'a> Scene<'a> {
     }
 
     /// Whether this is another source's word of the login that began the session that ended last:
-    /// a gateway's syslog line, in whole seconds, may arrive after the tunnel it tells of is gone.
+    /// a gateway's syslog line, in whole seconds, may arrive after the tunnel it tells of is gone. Or
+    /// the same source's, sent again before the logoff time came and ordered after it.
     fn repeats_the_ended_login(self, who: &Principal) -> bool {
         let Some(ended) = self.past.and_then(|past| past.ended.as_ref()) else { return false };
         let last = &*ended.session;
         last.principal.as_ref().is_some_and(|user| user.agrees_with(who))
-            && last.cause.origin != self.claim.event.origin
+            && (last.cause.origin != self.claim.event.origin
+                || ended.cause.rule == Rule::LogoffTime)
             && !self.claim.before(last.since)
             && self.claim.moment() <= last.since.latest(last.precision)
     }
@@ -255,7 +258,12 @@ impl<'a> Scene<'a> {
 
     fn logoff_time_came(self) -> Result<Step, Refusal> {
         let there = self.session.ok_or(Refusal::NoSession)?;
-        if there.alive_at(self.claim.event.at) {
+        let at = self.claim.event.at;
+        if is_unborn(there, at) {
+            // Whoever logs on from now on is later than somebody of a time that has not come.
+            return Ok(Step::End(Rule::LogoffTime, at));
+        }
+        if there.alive_at(at) {
             return Err(Refusal::NotDue);
         }
         // Nobody saw the user leave: a login that is newer than the last proof is still news.

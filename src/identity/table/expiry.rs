@@ -5,11 +5,18 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use crate::{Address, Timestamp};
+use crate::{Address, Session, Steady, Timestamp};
 
 /// How long after a proposal that brought no end it is made again: the batch with the expiry may
 /// have been lost on its way to the journal, and a session must not outlive that.
 pub(super) const AGAIN: Duration = Duration::from_secs(60);
+
+/// Whether a session was last proven at a time that has not come at `now`, by more than the clock may
+/// be set back at once. It would last for as long as the clock was ahead, and every login until then
+/// would be older than it.
+pub(super) fn is_unborn(session: &Session, now: Timestamp) -> bool {
+    session.confirmed > now + Steady::FOLLOWED
+}
 
 /// Addresses by the time at which to look at their session. A session that is extended keeps its
 /// place and is only looked at too early.

@@ -488,6 +488,47 @@ fn a_second_word_of_a_tunnel_does_not_raise_it_from_the_dead() {
 }
 
 #[test]
+fn a_session_of_a_time_that_has_not_come_ends_and_keeps_nobody_out() {
+    let cache = origin(Producer::Cache);
+    // The clock was years ahead when alice came, and was set right; bob came in time.
+    let years = 4 * 365 * DAY;
+    let bob = Event { address: address("10.0.0.8"), ..saw(Login, "bob", 10) };
+    let (table, _) = fold(&rules(), &[bob, saw(Login, "alice", years)]);
+    let restored = Table::restore(table.hand_over(Revision(2)));
+    let mut asked_before = fold(&rules(), &[saw(Login, "alice", years)]).0;
+    assert!(asked_before.due(seconds(years + 1), &cache, 9).is_empty());
+    for mut table in [table, restored, asked_before] {
+        let due = table.due(seconds(20), &cache, 9);
+        assert_eq!(due, [Event { origin: cache.clone(), ..expiry(20) }]);
+        assert!(table.due(seconds(21), &cache, 9).is_empty(), "not twice within a minute");
+        let ended = table.apply(Revision(3), &due[0], &rules());
+        assert_eq!(ended.verdict, Verdict::Applied(Rule::LogoffTime));
+        table.apply(Revision(4), &saw(Login, "carol", 30), &rules());
+        assert_eq!(present(&table), "carol");
+    }
+    // A clock that is set back by less than it may be changes nothing.
+    let mut table = fold(&rules(), &[saw(Login, "alice", 3600)]).0;
+    assert!(table.due(seconds(10), &cache, 9).is_empty());
+    assert_eq!(
+        table.apply(Revision(2), &expiry(10), &rules()).verdict,
+        Verdict::Refused(Refusal::NotDue)
+    );
+}
+
+#[test]
+fn a_login_that_is_sent_again_around_the_logoff_time_begins_nothing() {
+    // Where events may be as old as sessions: received while it stood, and ordered after its expiry.
+    let rules = Rules { max_age: Duration::from_secs(2 * 24 * 3600), ..rules() };
+    let again = received(saw(Login, "alice", 10), 9 + DAY);
+    let (table, decision) = fold(&rules, &[saw(Login, "alice", 10), expiry(10 + DAY), again]);
+    assert_eq!(decision, Decision { verdict: Verdict::Deduplicated, change: None });
+    assert_eq!(present(&table), "nobody");
+    let news = received(saw(Login, "alice", 9 + DAY), 11 + DAY);
+    let (table, _) = fold(&rules, &[saw(Login, "alice", 10), expiry(10 + DAY), news]);
+    assert_eq!(present(&table), "alice");
+}
+
+#[test]
 fn within_a_second_that_is_all_the_source_knows_arrival_decides() {
     let (syslog, push) = told_twice();
     let bob = Event { principal: Some(who("bob@corp")), ..syslog };

@@ -1,0 +1,110 @@
+//! What a start takes of a journal in pieces: which positions of each segment are to be folded after
+//! a snapshot, and whether everything that was ever acknowledged is among them.
+
+use super::Revision;
+
+/// What of the events after `after` and up to `upto` is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The position before the first.
+    pub after: Revision,
+    /// The last; the greatest there is when everything is wanted.
+    pub upto: Revision,
+}
+
+/// How far a start has come. Segments are entered in their order; whatever one of them holds beyond
+/// the place where the next one begins was never acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Continuity {
+    known: Revision,
+    is_certain: bool,
+}
+
+impl Continuity {
+    /// Begins with a snapshot of everything up to `known`; with nothing, when there is none.
+    pub fn after(known: Revision) -> Self {
+        Self { known, is_certain: true }
+    }
+
+    /// The last position that is known.
+    pub fn known(self) -> Revision {
+        self.known
+    }
+
+    /// Whether everything that was ever acknowledged is known: only then positions can go on.
+    pub fn is_certain(self) -> bool {
+        self.is_certain
+    }
+
+    /// Something was acknowledged, or may have been, that is not there.
+    pub fn doubt(&mut self) {
+        self.is_certain = false;
+    }
+
+    /// Enters a segment that begins after `after`, of which everything up to `upto` was acknowledged
+    /// (`None` for the last one: then everything counts that is whole). Returns what is to be folded.
+    pub fn enter(&mut self, after: Revision, upto: Option<Revision>) -> Option<Span> {
+        if upto.is_some_and(|upto| upto <= self.known) {
+            return None;
+        }
+        if after > self.known {
+            // A segment before it is missing, or the snapshot that stood for it.
+            self.is_certain = false;
+            self.known = after;
+        }
+        Some(Span { after: self.known, upto: upto.unwrap_or(Revision(u64::MAX)) })
+    }
+
+    /// Leaves it, when its last good event within `span` was `last`. Says whether it was shorter than
+    /// it must be.
+    pub fn leave(&mut self, span: Span, last: Option<Revision>) -> bool {
+        let newest = last.unwrap_or(span.after);
+        let is_last = span.upto == Revision(u64::MAX);
+        let is_short = !is_last && newest < span.upto;
+        self.is_certain &= !is_short;
+        self.known = if is_last { newest } else { span.upto };
+        is_short
+    }
+
+    /// The segment that is to be written on ends at `last`.
+    pub fn goes_on_after(&mut self, last: Revision) {
+        self.is_certain &= last == self.known;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_after(after: u64) -> Span {
+        Span { after: Revision(after), upto: Revision(u64::MAX) }
+    }
+
+    #[test]
+    fn a_tail_that_was_refused_is_left_out_and_the_positions_go_on() {
+        let mut start = Continuity::after(Revision(4));
+        assert_eq!(start.enter(Revision(0), Some(Revision(4))), None, "the snapshot has it all");
+        let span = start.enter(Revision(4), Some(Revision(9))).unwrap();
+        assert_eq!(span, Span { after: Revision(4), upto: Revision(9) });
+        assert!(!start.leave(span, Some(Revision(9))));
+        let span = start.enter(Revision(9), None).unwrap();
+        assert_eq!(span, all_after(9));
+        assert!(!start.leave(span, Some(Revision(15))));
+        start.goes_on_after(Revision(15));
+        assert_eq!((start.known(), start.is_certain()), (Revision(15), true));
+    }
+
+    #[test]
+    fn whatever_is_missing_puts_the_positions_in_doubt() {
+        let mut gap = Continuity::after(Revision(4));
+        assert_eq!(gap.enter(Revision(6), None), Some(all_after(6)));
+        assert!(!gap.is_certain());
+        let mut short = Continuity::after(Revision(0));
+        let span = short.enter(Revision(0), Some(Revision(9))).unwrap();
+        assert!(short.leave(span, Some(Revision(7))));
+        assert_eq!((short.known(), short.is_certain()), (Revision(9), false));
+        let mut longer = Continuity::after(Revision(9));
+        longer.goes_on_after(Revision(8));
+        assert!(!longer.is_certain());
+    }
+}

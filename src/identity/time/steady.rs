@@ -1,0 +1,113 @@
+//! A clock that follows the machine's and does not believe a great jump of it at once: sessions end
+//! by it, and a clock that is set wrongly for a while must end none, nor keep one for ever.
+
+use std::time::Duration;
+
+use strum::IntoStaticStr;
+
+use super::Timestamp;
+
+/// The time of day, from the machine's clock and from a running time that nobody sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steady {
+    told: Timestamp,
+    /// The running time when that was told.
+    running: Duration,
+    /// Since when, by the running time, the machine's clock has been elsewhere.
+    elsewhere: Option<Duration>,
+}
+
+/// What became of a jump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Jump {
+    /// The machine's clock is far from where it should be, and not followed for now.
+    Doubted,
+    /// It came back.
+    Withdrawn,
+    /// It stayed there, and is followed.
+    Believed,
+}
+
+impl Steady {
+    /// The greatest jump that is followed at once: a machine that was suspended for an hour, a clock
+    /// that drifted. One session in 24 ends that much too early, when the jump was wrong.
+    pub const FOLLOWED: Duration = Duration::from_secs(3600);
+
+    /// For how long a greater one is not. What it takes somebody to put right what somebody set, and
+    /// a time server to be outvoted by others.
+    pub const DOUBTED: Duration = Duration::from_secs(15 * 60);
+
+    /// Begins with what the machine's clock says.
+    pub fn new(wall: Timestamp, running: Duration) -> Self {
+        Self { told: wall, running, elsewhere: None }
+    }
+
+    /// The time, when the machine's clock says `wall` after `running`; and the jump, when there is
+    /// news of one.
+    pub fn tell(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Option<Jump>) {
+        let expected = self.told + running.saturating_sub(self.running);
+        let away = wall.since(expected).max(expected.since(wall));
+        let (told, elsewhere, jump) = if away <= Self::FOLLOWED {
+            (wall, None, self.elsewhere.map(|_| Jump::Withdrawn))
+        } else {
+            let since = self.elsewhere.unwrap_or(running);
+            if running.saturating_sub(since) >= Self::DOUBTED {
+                (wall, None, Some(Jump::Believed))
+            } else {
+                let is_new = self.elsewhere.is_none();
+                (expected, Some(since), is_new.then_some(Jump::Doubted))
+            }
+        };
+        *self = Self { told, running: running.max(self.running), elsewhere };
+        (told, jump)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 24 * 3600;
+
+    fn seconds(after: i64) -> Timestamp {
+        Timestamp::from_millis((1_795_290_600 + after) * 1000)
+    }
+
+    fn clock() -> impl FnMut(i64, u64) -> (i64, Option<Jump>) {
+        let mut steady = Steady::new(seconds(0), Duration::ZERO);
+        move |wall, running| {
+            let (told, jump) = steady.tell(seconds(wall), Duration::from_secs(running));
+            ((told.millis() - seconds(0).millis()) / 1000, jump)
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_far_away_and_back_is_not_followed() {
+        for far in [3 * DAY, -3 * DAY, 4000 * DAY] {
+            let mut tell = clock();
+            assert_eq!(tell(10, 10), (10, None));
+            assert_eq!(tell(20 + far, 20), (20, Some(Jump::Doubted)));
+            assert_eq!(tell(900 + far, 900), (900, None));
+            assert_eq!(tell(910, 910), (910, Some(Jump::Withdrawn)));
+            assert_eq!(tell(920, 920), (920, None));
+        }
+    }
+
+    #[test]
+    fn one_that_stays_there_is_believed_in_the_end() {
+        let mut tell = clock();
+        assert_eq!(tell(20 + DAY, 20), (20, Some(Jump::Doubted)));
+        assert_eq!(tell(919 + DAY, 919), (919, None));
+        assert_eq!(tell(920 + DAY, 920), (920 + DAY, Some(Jump::Believed)));
+        assert_eq!(tell(930 + DAY, 930), (930 + DAY, None));
+    }
+
+    #[test]
+    fn small_corrections_are_followed_at_once() {
+        let mut tell = clock();
+        assert_eq!(tell(3000, 10), (3000, None));
+        assert_eq!(tell(20, 20), (20, None), "back by most of an hour");
+        assert_eq!(tell(3620, 20), (3620, None), "by an hour exactly");
+    }
+}

@@ -1,0 +1,64 @@
+//! The disk becomes slow: whoever asks does not notice, whoever pushes waits, and nobody is refused.
+
+use std::process::Command;
+use std::time::Duration;
+
+use super::login;
+use crate::harness::{Running, Server, now, peer, skip, within};
+
+const STORY: &str = "a_slow_disk_makes_only_those_wait_who_push";
+
+/// How long each synchronising takes, in microseconds.
+const DELAY: u64 = 200_000;
+
+#[test]
+fn a_slow_disk_makes_only_those_wait_who_push() {
+    let Some(strace) = peer("strace") else { return skip(STORY, "strace is not installed") };
+    let server = Server::new();
+    let mut script = server.client("script");
+    assert_eq!(script.post_events(&login("10.64.0.1", "alice")).status, 200);
+    let mut command = Command::new(strace);
+    command.args(["-f", "-p", &server.id().to_string(), "-e", "trace=fdatasync,fsync", "-e"]);
+    let slow = Running::start(command.arg(format!("inject=fdatasync,fsync:delay_exit={DELAY}")));
+    let patience = Duration::from_secs(10);
+    if within(patience, || slow.said().contains("attached").then_some(())).is_none() {
+        return skip(STORY, "this system lets nobody trace the server");
+    }
+    let milliseconds = |act: &mut dyn FnMut()| {
+        let began = now();
+        act();
+        now().duration_since(began).as_millis()
+    };
+    let mut pushed = 0_u8;
+    let pushing = milliseconds(&mut || {
+        for host in 2..=6 {
+            let answer = script.post_events(&login(&format!("10.64.0.{host}"), "bob"));
+            assert_eq!(answer.status, 200, "slow is not ill: {answer:?}");
+            pushed += 1;
+        }
+    });
+    assert!(pushing >= 5 * i128::from(DELAY) / 1000, "{pushed} pushes within {pushing} ms");
+    // While a push waits for the disk; the fastest of a few, for others use this machine, too.
+    let asking = (7..12).map(|host| {
+        let push = login(&format!("10.64.0.{host}"), "carol");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| script.post_events(&push).status);
+            let asking = milliseconds(&mut || assert!(server.who("10.64.0.1").is_some()));
+            assert_eq!(waiting.join().unwrap(), 200);
+            asking
+        })
+    });
+    let asking = asking.min().unwrap();
+    assert!(asking < i128::from(DELAY) / 1000, "a question took {asking} ms");
+    assert_eq!(server.get("/readyz").status, 200);
+    let metrics = server.metrics();
+    assert_eq!(metrics.sum("rollcall_deciding_journal_illnesses_total", &[]), 0);
+    let took = metrics.sum("rollcall_deciding_commit_seconds_sum", &[]);
+    assert!(took >= 1, "the metric shows it: {took} s in all");
+    drop(slow);
+    let server = server.killed_and_started();
+    for host in 1..12 {
+        assert!(server.who(&format!("10.64.0.{host}")).is_some(), "10.64.0.{host}");
+    }
+    server.stop();
+}

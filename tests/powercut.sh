@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Lets the power fail a hundred times under the journal, and once more under a disk that lies.
+# Usage: tests/powercut.sh [CUTS]. Needs root, loop devices, mkfs.ext4 and strace; no kernel module.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export ROLLCALL_CUTS=${1:-100} ROLLCALL_PEERS=required
+cargo test --locked --test stories -- --nocapture --test-threads 1 journal::power_cut

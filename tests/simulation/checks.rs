@@ -1,0 +1,82 @@
+//! What is looked for in the world: after each start, and when everything is at rest.
+
+use std::collections::BTreeSet;
+
+use rollcall_identity::{Journal, Revision};
+
+use super::sources::Manner;
+use super::truth::{Kept, Promise, Said};
+use super::world::World;
+
+impl World {
+    /// Up to where the log of `site` was read, as committed.
+    pub(super) fn place(&mut self, site: usize) -> usize {
+        let source = self.sites[site].source();
+        let place = self.server().store.read_position(&source);
+        let bytes = place.map_or([0; 8], |place| (*place).try_into().expect("eight bytes"));
+        usize::try_from(u64::from_be_bytes(bytes)).expect("a place in a short log")
+    }
+
+    /// What a new server knows is what was acknowledged, and nothing that never was.
+    pub(super) fn look_around(&mut self) -> Kept {
+        self.edge.server_is_new();
+        let history = self.server().store.disk.history();
+        let there: BTreeSet<Said> = history.iter().map(|(_, event)| Said::of(event)).collect();
+        let lost = self.acknowledged.iter().find(|said| !there.contains(*said));
+        Promise::Acknowledged.unless(lost.is_none(), || format!("{lost:?} is lost"))?;
+        let newest = history.last().map_or(Revision(0), |(revision, _)| *revision);
+        Promise::Revisions.unless(newest >= self.told, || {
+            format!("{} was told, and {newest} is the newest", self.told)
+        })?;
+        let ascends = history.windows(2).all(|two| two[0].0 < two[1].0);
+        Promise::Revisions.unless(ascends, || "the history does not ascend".to_owned())?;
+        let (epoch, now) = (self.server().store.epoch(), self.now);
+        Promise::Revisions.unless(epoch == self.epoch, || "the epoch is another".to_owned())?;
+        self.truth.rewind();
+        for (_, event) in &history {
+            self.truth.fold(event, now)?;
+        }
+        let server = self.server.as_ref().expect("it was started");
+        self.truth.compare(&server.table)?;
+        self.check_positions()?;
+        for at in 0..self.sites.len() {
+            if self.sites[at].manner == Manner::Read {
+                self.sites[at].waiting = None;
+                self.sites[at].place = self.place(at);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_positions(&mut self) -> Kept {
+        let history = self.server().store.disk.history();
+        for at in 0..self.sites.len() {
+            if self.sites[at].manner != Manner::Read {
+                continue;
+            }
+            let place = self.place(at);
+            let site = &self.sites[at];
+            let of_site =
+                history.iter().filter(|(_, event)| event.origin.client == site.origin.client);
+            let there: BTreeSet<Said> = of_site.map(|(_, event)| Said::of(event)).collect();
+            let expected = site.given_before(place);
+            Promise::Positions.unless(there.len() == expected, || {
+                format!("{} events of the {expected} before {place}", there.len())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Everybody agrees, and no account is open.
+    pub(super) fn agree(&mut self) -> Kept {
+        let (now, _) = self.clock();
+        let through = self.sites.iter().position(|site| !site.is_through());
+        Promise::Recovery.unless(through.is_none(), || format!("{through:?} is not through"))?;
+        self.check_positions()?;
+        let server = self.server.as_ref().expect("it was started");
+        server.check_accounts()?;
+        self.truth.compare(&server.table)?;
+        self.firewall.check(&server.table, now)?;
+        self.edge.check(&server.table, now)
+    }
+}

@@ -1,0 +1,56 @@
+//! Mistakes that servers of this kind have been made with, each to be planted and found.
+
+use super::truth::Promise;
+
+/// A mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// What is sent again is taken for news: nothing is recognised that was there before.
+    NoDeduplication,
+    /// A producer is answered when its events are appended, and not when they are on the disk.
+    AcknowledgedBeforeSync,
+    /// How far a source was read is committed before the events that it covers.
+    BookmarkBeforeEvents,
+    /// A group of events is written down last one first.
+    OrderReversed,
+    /// Sessions end by the machine's clock, however it was set.
+    ExpiryByWallClock,
+    /// Whoever follows a snapshot has missed what was said while it was read.
+    LostWakeUpAtSnapshot,
+    /// What finds no room is dropped, and nobody counts it.
+    DropWithoutCounter,
+    /// A record of a logon is taken for a logon, whether or not it succeeded.
+    FailedLogonAccepted,
+    /// What a killed process had written is taken to be on the disk because it can be read.
+    StartWithoutSync,
+}
+
+impl Fault {
+    /// All of them.
+    pub(super) const ALL: [Self; 9] = [
+        Self::NoDeduplication,
+        Self::AcknowledgedBeforeSync,
+        Self::BookmarkBeforeEvents,
+        Self::OrderReversed,
+        Self::ExpiryByWallClock,
+        Self::LostWakeUpAtSnapshot,
+        Self::DropWithoutCounter,
+        Self::FailedLogonAccepted,
+        Self::StartWithoutSync,
+    ];
+
+    /// Which promises it breaks, whichever is looked at first.
+    pub(super) fn breaks(self) -> &'static [Promise] {
+        match self {
+            Self::NoDeduplication => &[Promise::NobodyFromNowhere],
+            Self::AcknowledgedBeforeSync => &[Promise::Acknowledged, Promise::Revisions],
+            Self::BookmarkBeforeEvents => &[Promise::Positions],
+            Self::OrderReversed => &[Promise::Order, Promise::NobodyFromNowhere],
+            Self::ExpiryByWallClock => &[Promise::Expiry],
+            Self::LostWakeUpAtSnapshot => &[Promise::Consumers],
+            Self::DropWithoutCounter => &[Promise::Account],
+            Self::FailedLogonAccepted => &[Promise::FailedLogon],
+            Self::StartWithoutSync => &[Promise::Acknowledged, Promise::Revisions],
+        }
+    }
+}

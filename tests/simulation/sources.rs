@@ -1,0 +1,273 @@
+//! Producers: one that reads a security log by a bookmark, two that push until they are answered, and
+//! one whose lines nobody answers.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rollcall_identity::logon::{Fields, Outcome, Reader, Record, Role, Settings};
+use rollcall_identity::{
+    Address, Event, Kind, Membership, Name, Origin, Precision, Principal, Producer, Proof,
+    ReadPosition, Source, Timestamp,
+};
+
+use super::faults::Fault;
+use super::truth::{FAILED, Truth};
+use crate::harness::Chance;
+
+/// How a producer's word arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It is read from a log that keeps it.
+    Read,
+    /// It is sent until it is answered.
+    Pushed,
+    /// It is sent once.
+    Told,
+}
+
+/// One producer and the addresses that it alone speaks of.
+pub(super) struct Site {
+    pub(super) manner: Manner,
+    pub(super) origin: Arc<Origin>,
+    addresses: Vec<Address>,
+    /// Whom it knows to be where.
+    there: Vec<Option<String>>,
+    /// What it has still to say.
+    queue: VecDeque<Event>,
+    /// Of one that is read: everything that it ever wrote.
+    log: Vec<Logged>,
+    /// Up to where its log was read.
+    pub(super) place: usize,
+    /// What was sent and not answered.
+    pub(super) waiting: Option<Vec<Event>>,
+    last: Timestamp,
+}
+
+/// A record of a security log, as far as it matters.
+#[derive(Debug, Clone)]
+struct Logged {
+    id: u16,
+    user: String,
+    address: Address,
+    at: Timestamp,
+    status: &'static str,
+}
+
+impl Site {
+    pub(super) fn new(manner: Manner, number: u8) -> Self {
+        let (kind, producer) = match manner {
+            Manner::Read => (Producer::EventLog, "event-log"),
+            Manner::Pushed => (Producer::Ptim, "ptim"),
+            Manner::Told => (Producer::Syslog, "syslog"),
+        };
+        let client = name(&format!("site{number}"));
+        let origin = Origin { kind, producer: name(producer), client, form: name("form") };
+        let address = |host| format!("10.70.{number}.{host}").parse().expect("an address");
+        let addresses: Vec<Address> = (1..=4).map(address).collect();
+        Self {
+            manner,
+            origin: Arc::new(origin),
+            there: vec![None; addresses.len()],
+            addresses,
+            queue: VecDeque::new(),
+            log: Vec::new(),
+            place: 0,
+            waiting: None,
+            last: Timestamp::EPOCH,
+        }
+    }
+
+    pub(super) fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// What its log is called.
+    pub(super) fn source(&self) -> Source {
+        Source { producer: self.origin.producer.clone(), name: self.origin.client.clone() }
+    }
+
+    /// Something happens at one of its addresses, at `now`.
+    pub(super) fn happen(&mut self, chance: &mut Chance, now: Timestamp, truth: &mut Truth) {
+        let host = chance.below(self.addresses.len() as u64) as usize;
+        self.last = now.max(self.last + std::time::Duration::from_millis(1));
+        let (address, there) = (self.addresses[host], self.there[host].clone());
+        let (kind, user) = match (there, chance.below(4)) {
+            (Some(user), 0 | 1) if self.manner != Manner::Read => (Kind::Logout, user),
+            (Some(user), 2) if self.manner != Manner::Told => (Kind::Refresh, user),
+            _ => (Kind::Login, format!("u{}", self.last.millis())),
+        };
+        if self.manner == Manner::Read && chance.once_in(4) {
+            let (id, status) = if chance.once_in(2) { (4768, "0x12") } else { (4771, "0x18") };
+            let (user, at) = (format!("{FAILED}{user}"), self.last);
+            return self.log.push(Logged { id, user, address, at, status });
+        }
+        self.there[host] = (kind != Kind::Logout).then(|| user.clone());
+        let (at, precision) = self.clock();
+        let event = self.event((kind, &user), address, (at, precision));
+        truth.say(&event);
+        if self.manner == Manner::Read {
+            let id = if kind == Kind::Login { 4768 } else { 4770 };
+            return self.log.push(Logged { id, user, address, at, status: "0x0" });
+        }
+        self.queue.push_back(event);
+    }
+
+    /// The time as this producer writes it: syslog knows seconds.
+    fn clock(&self) -> (Timestamp, Precision) {
+        match self.manner {
+            Manner::Told => {
+                let second = self.last.millis() / 1000 * 1000;
+                (Timestamp::from_millis(second), Precision::Second)
+            }
+            _ => (self.last, Precision::Millisecond),
+        }
+    }
+
+    fn event(
+        &self,
+        (kind, user): (Kind, &str),
+        address: Address,
+        (at, precision): (Timestamp, Precision),
+    ) -> Event {
+        Event {
+            kind,
+            address,
+            principal: Principal::parse(&format!("{user}@corp"), None).ok(),
+            device: None,
+            roles: None,
+            membership: Membership::default(),
+            formerly: None,
+            sid: None,
+            proof: Proof::default(),
+            posture: None,
+            at,
+            precision,
+            seen: at,
+            origin: Arc::clone(&self.origin),
+        }
+    }
+
+    /// What is to be sent next, received at `seen`, and what was read with it; `None` when there is
+    /// nothing, or while an answer is waited for.
+    pub(super) fn next(
+        &mut self,
+        chance: &mut Chance,
+        (seen, fault): (Timestamp, Option<Fault>),
+    ) -> Option<(Vec<Event>, Option<ReadPosition>)> {
+        let count = 1 + chance.below(4) as usize;
+        if self.manner == Manner::Read {
+            return self.read(count, (seen, fault));
+        }
+        if self.waiting.is_none() && !self.queue.is_empty() {
+            let count = count.min(self.queue.len());
+            self.waiting = Some(self.queue.drain(..count).collect());
+        }
+        let events = match self.manner {
+            Manner::Told => self.waiting.take()?,
+            Manner::Pushed | Manner::Read => self.waiting.clone()?,
+        };
+        Some((events.into_iter().map(|event| Event { seen, ..event }).collect(), None))
+    }
+
+    /// Reads records after its place, as the server's own reader does.
+    fn read(
+        &mut self,
+        count: usize,
+        (seen, fault): (Timestamp, Option<Fault>),
+    ) -> Option<(Vec<Event>, Option<ReadPosition>)> {
+        let upto = (self.place + count).min(self.log.len());
+        if self.waiting.is_some() || upto == self.place {
+            return None;
+        }
+        let settings = Settings::of(Role::DomainController);
+        let mut reader = Reader::new(settings, &self.origin.producer, &self.origin.client);
+        let read = self.log[self.place..upto].iter().filter_map(|logged| {
+            let doctored = match fault {
+                Some(Fault::FailedLogonAccepted) => logged.taken_for_a_logon(),
+                _ => logged.clone(),
+            };
+            match doctored.read(&mut reader, seen) {
+                Outcome::Event(event) => Some(event),
+                Outcome::Unplaced(_) | Outcome::Ignored(_) => None,
+            }
+        });
+        let events: Vec<Event> = read.collect();
+        self.waiting = Some(events.clone());
+        Some((events, Some(self.read_to(upto))))
+    }
+
+    fn read_to(&self, place: usize) -> ReadPosition {
+        let bytes = (place as u64).to_be_bytes();
+        ReadPosition { source: self.source(), place: Arc::from(&bytes[..]) }
+    }
+
+    /// How many events its log gives before `place`.
+    pub(super) fn given_before(&self, place: usize) -> usize {
+        self.log[..place].iter().filter(|logged| !logged.has_failed()).count()
+    }
+
+    /// Whether everything it had to say was taken.
+    pub(super) fn is_through(&self) -> bool {
+        let is_read = self.manner != Manner::Read || self.place == self.log.len();
+        is_read && self.queue.is_empty() && self.waiting.is_none()
+    }
+}
+
+impl Logged {
+    fn has_failed(&self) -> bool {
+        self.status != "0x0"
+    }
+
+    /// As whoever reads it who asks only what kind of record it is, and not how it went.
+    fn taken_for_a_logon(&self) -> Self {
+        let id = if self.id == 4771 { 4768 } else { self.id };
+        Self { id, status: "0x0", ..self.clone() }
+    }
+
+    fn read(&self, reader: &mut Reader, seen: Timestamp) -> Outcome {
+        let Self { id, user, address, at, status } = self;
+        let fields = Said4768 { user, address: address.to_string(), status };
+        let record = Record {
+            id: *id,
+            time: *at,
+            record_id: 1,
+            computer: "dc1.corp.example.com",
+            channel: "Security",
+            provider: "Microsoft-Windows-Security-Auditing",
+            keywords: if self.has_failed() { FAILURE } else { SUCCESS },
+            fields: &fields,
+        };
+        reader.read(&record, seen)
+    }
+}
+
+/// The keywords of an audit of success, and of one of failure (winmeta.xml), in a classic log.
+const SUCCESS: u64 = 0x8020_0000_0000_0000;
+const FAILURE: u64 = 0x8010_0000_0000_0000;
+
+/// The fields of 4768 and its like.
+struct Said4768<'a> {
+    user: &'a str,
+    address: String,
+    status: &'a str,
+}
+
+impl Fields for Said4768<'_> {
+    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        Some(match name {
+            "TargetUserName" => self.user.into(),
+            "TargetDomainName" => "CORP".into(),
+            "TargetSid" => "S-1-5-21-2871512113-613133000-3782238197-1104".into(),
+            "ServiceName" => "krbtgt".into(),
+            "Status" => self.status.into(),
+            "PreAuthType" => "2".into(),
+            "IpAddress" => self.address.as_str().into(),
+            _ => return None,
+        })
+    }
+}
+
+pub(super) fn name(text: &str) -> Name {
+    Name::new(text).expect("a word of the simulation is a name")
+}

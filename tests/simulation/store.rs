@@ -1,0 +1,188 @@
+//! A journal on the simulated disk. What it decides, it decides by the same parts as the journal on
+//! disk: which positions are handed out and committed, and what a start takes of what is there.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use rollcall_identity::{
+    Continuity, Event, Handover, Journal, JournalError, Ledger, Places, ReadPosition, Revision,
+    Rules, Source, Span, Survey, Table, Timestamp,
+};
+
+use super::disk::{Broke, Disk, Segment};
+use super::faults::Fault;
+
+/// How many events a segment has: few, so that one is often begun.
+const SEGMENT: usize = 12;
+
+/// The journal.
+pub(super) struct Store {
+    pub(super) disk: Disk,
+    fault: Option<Fault>,
+    epoch: u64,
+    ledger: Ledger,
+    is_open: bool,
+    illness: Option<JournalError>,
+    /// What is appended and not committed yet.
+    appended: (Vec<(Revision, Event)>, Vec<ReadPosition>),
+    wants_sessions: bool,
+    surveyed: Revision,
+    /// The keeper's work.
+    surveys: (Sender<Handover>, Receiver<Handover>),
+}
+
+impl Store {
+    /// The journal on `disk`; its positions are of the life `epoch` when there are none yet.
+    pub(super) fn new(disk: Disk, epoch: u64, fault: Option<Fault>) -> Self {
+        let epoch = disk.segments.last().map_or(epoch, |segment| segment.epoch);
+        Self {
+            disk,
+            fault,
+            epoch,
+            ledger: Ledger::default(),
+            is_open: false,
+            illness: None,
+            appended: (Vec::new(), Vec::new()),
+            wants_sessions: false,
+            surveyed: Revision(0),
+            surveys: channel(),
+        }
+    }
+
+    /// Writes the next snapshot that waits for it, and throws away what has had its time; whether there
+    /// was one.
+    pub(super) fn keep(&mut self) -> bool {
+        let Ok(handover) = self.surveys.1.try_recv() else { return false };
+        // What cannot be done now is done another time.
+        let _ = self.disk.save(handover).and_then(|()| self.disk.throw_away());
+        true
+    }
+
+    fn begin(&mut self) -> Result<(), Broke> {
+        let (after, first) = (self.ledger.committed(), self.ledger.next());
+        let places = self.ledger.places().clone();
+        self.disk.begin(Segment::new(self.epoch, after, first, places))?;
+        self.is_open = true;
+        self.wants_sessions |= after > Revision(0);
+        Ok(())
+    }
+
+    fn fall_ill(&mut self) -> JournalError {
+        let error = JournalError("the disk failed".to_owned());
+        self.is_open = false;
+        self.ledger.abandon();
+        self.appended = Default::default();
+        self.illness = Some(error.clone());
+        error
+    }
+}
+
+impl Journal for Store {
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn restore(&mut self, rules: &Rules) -> Result<(Table, Revision), JournalError> {
+        if self.fault != Some(Fault::StartWithoutSync) && self.disk.settle().is_err() {
+            return Err(JournalError("the process ended".to_owned()));
+        }
+        let snapshot = self.disk.snapshot().cloned().unwrap_or_default();
+        let mut start = Continuity::after(snapshot.newest);
+        self.surveyed = snapshot.newest;
+        let mut table = Table::restore(snapshot);
+        let segments = &self.disk.segments;
+        for (at, segment) in segments.iter().enumerate() {
+            let upto = segments.get(at + 1).map(|next| next.after);
+            let Some(span) = start.enter(segment.after, upto) else { continue };
+            let last = fold(segment, span, &mut table, rules);
+            start.leave(span, last);
+        }
+        let mut first = Revision(1);
+        let mut places = Places::new();
+        if let Some(last) = segments.last() {
+            start.goes_on_after(last.last().unwrap_or(last.after));
+            (first, places) = (last.first, last.places.clone());
+            let read = last.log.iter().flat_map(|frame| &frame.read);
+            places.extend(read.map(|read| (read.source.clone(), read.place.clone())));
+            self.is_open = true;
+        }
+        if !start.is_certain() {
+            self.epoch += 1;
+            self.is_open = false;
+        }
+        self.ledger = Ledger::resume(start.known(), first, places);
+        if !self.is_open && self.begin().is_err() {
+            self.fall_ill();
+        }
+        Ok((table, start.known()))
+    }
+
+    fn append(
+        &mut self,
+        events: &[Event],
+        read: Option<&ReadPosition>,
+    ) -> Result<Revision, JournalError> {
+        if !self.is_open {
+            return Err(self.illness.clone().expect("it is not open because it is ill"));
+        }
+        let first = self.ledger.append(events.len(), read);
+        let rows = events.iter().zip(first.0..).map(|(event, at)| (Revision(at), event.clone()));
+        self.appended.0.extend(rows);
+        self.appended.1.extend(read.cloned());
+        Ok(first)
+    }
+
+    fn commit(&mut self) -> Result<Revision, JournalError> {
+        if !self.is_open {
+            return Err(self.illness.clone().expect("it is not open because it is ill"));
+        }
+        let (events, read) = std::mem::take(&mut self.appended);
+        let safe = self.disk.write(events, read).and_then(|()| self.disk.synchronise());
+        match safe {
+            Ok(()) => Ok(self.ledger.commit()),
+            Err(_) => Err(self.fall_ill()),
+        }
+    }
+
+    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
+        self.ledger.places().get(source).cloned()
+    }
+
+    fn illness(&self) -> Option<&JournalError> {
+        self.illness.as_ref()
+    }
+
+    fn tend(&mut self, _: Timestamp) -> Option<Survey> {
+        let written =
+            self.disk.segments.last().map_or(0, |segment| {
+                segment.log.iter().map(|frame| frame.events.len()).sum::<usize>()
+            });
+        if self.illness.is_some() || written >= SEGMENT {
+            match self.begin() {
+                Ok(()) => self.illness = None,
+                Err(_) => drop(self.fall_ill()),
+            }
+        }
+        let committed = self.ledger.committed();
+        if !self.wants_sessions && committed.0 < self.surveyed.0 + SEGMENT as u64 / 2 {
+            return None;
+        }
+        (self.wants_sessions, self.surveyed) = (false, committed);
+        let keeper = self.surveys.0.clone();
+        Some(Box::new(move |handover: Handover| {
+            let newest = handover.newest.max(committed);
+            let _ = keeper.send(Handover { newest, ..handover });
+        }))
+    }
+}
+
+fn fold(segment: &Segment, span: Span, table: &mut Table, rules: &Rules) -> Option<Revision> {
+    let events = segment.log.iter().flat_map(|frame| &frame.events);
+    let wanted = events.filter(|(at, _)| *at > span.after && *at <= span.upto);
+    let mut last = None;
+    for (revision, event) in wanted {
+        table.apply(*revision, event, rules);
+        last = Some(*revision);
+    }
+    last
+}

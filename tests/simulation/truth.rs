@@ -1,0 +1,191 @@
+//! What is true: who is where after the events so far, by rules so simple that they can be seen to be
+//! right, and every promise that is broken.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use rollcall_identity::{Address, Event, Kind, Steady, Table, Timestamp};
+
+use super::LOGOFF;
+
+/// A promise that was not kept, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) promise: Promise,
+    pub(super) how: String,
+}
+
+/// What is promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Promise {
+    /// What was acknowledged is never lost.
+    Acknowledged,
+    /// Nobody is anywhere who, by the events so far, is not.
+    NobodyFromNowhere,
+    /// What one producer saw keeps its order.
+    Order,
+    /// Revisions never go back within an epoch, and the epoch stays.
+    Revisions,
+    /// Every consumer ends with exactly the table.
+    Consumers,
+    /// received = applied + deduplicated + refused + dropped.
+    Account,
+    /// How far a source was read is neither ahead of its events nor behind them.
+    Positions,
+    /// No session ends before its time, however the clock is set.
+    Expiry,
+    /// A failed logon proves nothing.
+    FailedLogon,
+    /// Once everything is well again, everything goes on.
+    Recovery,
+}
+
+pub(super) type Kept = Result<(), Broken>;
+
+impl Promise {
+    pub(super) fn broken(self, how: impl Into<String>) -> Broken {
+        Broken { promise: self, how: how.into() }
+    }
+
+    pub(super) fn unless(self, kept: bool, how: impl FnOnce() -> String) -> Kept {
+        if kept { Ok(()) } else { Err(self.broken(how())) }
+    }
+}
+
+/// What is the same of an event however often it is sent. Every login is of another user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Said {
+    pub(super) address: Address,
+    kind: &'static str,
+    user: String,
+    /// Of one that can be told more than once of the same user.
+    at: Option<Timestamp>,
+}
+
+impl Said {
+    pub(super) fn of(event: &Event) -> Self {
+        let again = !event.kind.begins() && !event.kind.ends();
+        Self {
+            address: event.address,
+            kind: event.kind.as_str(),
+            user: user(event),
+            at: again.then_some(event.at),
+        }
+    }
+}
+
+fn user(event: &Event) -> String {
+    event.principal.as_ref().map(|who| who.user.to_string()).unwrap_or_default()
+}
+
+/// Those who try to log on and fail are called so.
+pub(super) const FAILED: &str = "failed";
+
+/// Who is at an address, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct There {
+    user: String,
+    expires: Timestamp,
+}
+
+/// What sources have said so far, and what of that has been ordered.
+#[derive(Debug, Default)]
+pub(super) struct Truth {
+    /// The number of each thing that was said among those about its address.
+    said: HashMap<Said, usize>,
+    counts: BTreeMap<Address, usize>,
+    /// Addresses of whom something may be lost on the way.
+    lossy: Vec<Address>,
+    /// How much of what was said of an address has been ordered.
+    ordered: BTreeMap<Address, usize>,
+    there: BTreeMap<Address, There>,
+}
+
+impl Truth {
+    /// A source says something that it has not said before.
+    pub(super) fn say(&mut self, event: &Event) {
+        let count = self.counts.entry(event.address).or_default();
+        self.said.insert(Said::of(event), *count);
+        *count += 1;
+    }
+
+    /// Of `address`, something may be lost on the way.
+    pub(super) fn may_lose(&mut self, address: Address) {
+        self.lossy.push(address);
+    }
+
+    /// Begins again with the first event.
+    pub(super) fn rewind(&mut self) {
+        self.ordered.clear();
+        self.there.clear();
+    }
+
+    /// Takes in the next event of the journal, at the true time `now`.
+    pub(super) fn fold(&mut self, event: &Event, now: Timestamp) -> Kept {
+        let (address, user) = (event.address, user(event));
+        if event.kind == Kind::Expiry {
+            return self.expire(event, now);
+        }
+        Promise::FailedLogon.unless(!user.starts_with(FAILED), || format!("{event:?}"))?;
+        let number = self.said.get(&Said::of(event)).copied();
+        let number = number.ok_or_else(|| {
+            Promise::NobodyFromNowhere.broken(format!("nobody has said {event:?}"))
+        })?;
+        let ordered = self.ordered.entry(address).or_default();
+        if number < *ordered {
+            return Ok(());
+        }
+        let in_order = number == *ordered || self.lossy.contains(&address);
+        Promise::Order.unless(in_order, || format!("{number} after {ordered}: {event:?}"))?;
+        *ordered = number + 1;
+        let (proven, seen) = (event.at.min(event.seen), event.seen);
+        let expires = proven + LOGOFF;
+        let there = self.there.get_mut(&address);
+        match (event.kind, there) {
+            (Kind::Login | Kind::VpnUp, _) if seen < expires => {
+                self.there.insert(address, There { user, expires });
+            }
+            (Kind::Logout | Kind::VpnDown, Some(there)) if there.user == user => {
+                self.there.remove(&address);
+            }
+            (Kind::Refresh, Some(there)) if there.user == user && seen < there.expires => {
+                there.expires = there.expires.max(expires);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn expire(&mut self, event: &Event, now: Timestamp) -> Kept {
+        let Some(there) = self.there.get(&event.address) else { return Ok(()) };
+        // One of a time that has not come ends at once.
+        let is_unborn = there.expires > event.at + LOGOFF + Steady::FOLLOWED;
+        if event.at < there.expires && !is_unborn {
+            return Ok(());
+        }
+        // The proposal may be older than the moment it is looked at, and never newer.
+        let early = there.expires.since(now);
+        Promise::Expiry
+            .unless(early == Duration::ZERO, || format!("{early:?} early: {there:?}"))?;
+        self.there.remove(&event.address);
+        Ok(())
+    }
+
+    /// Compares the table with what is true.
+    pub(super) fn compare(&self, table: &Table) -> Kept {
+        let held: BTreeMap<Address, There> = table
+            .sessions()
+            .map(|session| {
+                let user = session.principal.as_ref().map(|who| who.user.to_string());
+                let there = There { user: user.unwrap_or_default(), expires: session.expires };
+                (session.address, there)
+            })
+            .collect();
+        let all = held.keys().chain(self.there.keys());
+        let wrong = all.copied().find(|at| held.get(at) != self.there.get(at));
+        let Some(at) = wrong else { return Ok(()) };
+        let (held, is) = (held.get(&at), self.there.get(&at));
+        let how = format!("at {at} the table has {held:?}, and true is {is:?}");
+        Err(Promise::NobodyFromNowhere.broken(how))
+    }
+}

@@ -1,0 +1,339 @@
+//! The world: who does something next is chance, time passes, clocks are set, disks break, and the
+//! process or the power ends in the middle of anything.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_identity::{Authority, Journal, Kind, Revision, Rules, Sharing, Steady, Timestamp};
+
+use super::LOGOFF;
+use super::consumers::{Edge, Firewall};
+use super::disk::{Crash, Disk};
+use super::faults::Fault;
+use super::server::{Answer, Batch, Server};
+use super::sources::{Manner, Site};
+use super::store::Store;
+use super::truth::{Broken, Kept, Promise, Said, Truth};
+use crate::harness::Chance;
+
+/// How many steps are taken before everything is well again.
+const STEPS: usize = 600;
+
+/// How many rounds everything may take to come to rest: each lets everybody do what there is to do.
+const ROUNDS: usize = 2000;
+
+/// 2026-11-21T19:50:00Z.
+const START: i64 = 1_795_290_600_000;
+
+/// The world.
+pub(super) struct World {
+    chance: Chance,
+    fault: Option<Fault>,
+    rules: Arc<Rules>,
+    /// What time it is.
+    pub(super) now: Timestamp,
+    /// How far the machine's clock is ahead of that, in milliseconds.
+    set_ahead: i64,
+    clock: Steady,
+    pub(super) server: Option<Server>,
+    pub(super) sites: Vec<Site>,
+    tickets: Vec<u64>,
+    pub(super) firewall: Firewall,
+    pub(super) edge: Edge,
+    pub(super) truth: Truth,
+    pub(super) acknowledged: BTreeSet<Said>,
+    /// The newest position that anybody outside was told.
+    pub(super) told: Revision,
+    /// The newest position of which a producer was told.
+    answered: Revision,
+    pub(super) epoch: u64,
+    pub(super) crashes: u64,
+}
+
+fn rules(sites: &[Site]) -> Rules {
+    let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh];
+    let authority =
+        Authority { kinds, max_age: Some(Duration::from_secs(24 * 3600)), ..Authority::default() };
+    let sharing = Sharing { users: 0, ..Sharing::default() };
+    let mut rules = Rules { logoff_time: LOGOFF, sharing, ..Rules::default() };
+    for site in sites {
+        let key = (site.origin.producer.clone(), site.origin.client.clone());
+        rules.authorities.insert(key, authority.clone());
+    }
+    rules
+}
+
+impl World {
+    /// The world of this seed, with this mistake in its server.
+    pub(super) fn new(seed: u64, fault: Option<Fault>) -> Self {
+        let mut chance = Chance::new(seed);
+        let manners = [Manner::Read, Manner::Pushed, Manner::Pushed, Manner::Told];
+        let sites: Vec<Site> =
+            manners.into_iter().zip(1..).map(|(manner, n)| Site::new(manner, n)).collect();
+        let mut truth = Truth::default();
+        let told = sites.iter().filter(|site| site.manner == Manner::Told);
+        told.flat_map(Site::addresses).for_each(|address| truth.may_lose(*address));
+        let rules = Arc::new(rules(&sites));
+        let now = Timestamp::from_millis(START);
+        let epoch = START.unsigned_abs();
+        let disk = Disk::new(Chance::new(chance.below(u64::MAX)));
+        let store = Store::new(disk, epoch, fault);
+        let server = Server::start(store, Arc::clone(&rules), fault).ok();
+        Self {
+            chance,
+            fault,
+            rules,
+            now,
+            set_ahead: 0,
+            clock: Steady::new(now, Duration::ZERO),
+            server,
+            tickets: vec![0; sites.len()],
+            sites,
+            firewall: Firewall::default(),
+            edge: Edge::default(),
+            truth,
+            acknowledged: BTreeSet::new(),
+            told: Revision(0),
+            answered: Revision(0),
+            epoch,
+            crashes: 0,
+        }
+    }
+
+    /// Lives through it all, and says which promise was broken.
+    pub(super) fn run(&mut self) -> Kept {
+        for _ in 0..STEPS {
+            self.step()?;
+            if self.server().store.disk.is_dead() {
+                self.crash()?;
+            }
+        }
+        self.server().store.disk.is_ill = false;
+        self.set_ahead = 0;
+        self.rest()?;
+        // What was proposed and lost is proposed again within a minute.
+        self.pass(Duration::from_secs(61));
+        self.rest()?;
+        self.forget();
+        for _ in 0..12 {
+            self.happen();
+        }
+        self.rest()?;
+        self.stop_and_start()
+    }
+
+    fn step(&mut self) -> Kept {
+        match self.chance.below(112) {
+            0..18 => self.happen(),
+            18..36 => self.send(),
+            36..46 => drop(self.server().order()),
+            46..56 => drop(self.write()),
+            56..68 => drop(self.fold()?),
+            68..78 => drop(self.show()),
+            78..82 => drop(self.tend()),
+            82..86 => drop(self.server().store.keep()),
+            86..90 => drop(self.expire()),
+            90..95 => drop(self.poll()),
+            95..104 => drop(self.push()),
+            104..107 => {
+                let millis = 1 + self.chance.below(2500);
+                self.pass(Duration::from_millis(millis));
+            }
+            107 => {
+                let operations = self.chance.below(8);
+                self.server().store.disk.light(operations);
+            }
+            108 if self.chance.once_in(3) => self.crash()?,
+            109 => {
+                let is_ill = self.chance.once_in(3);
+                self.server().store.disk.is_ill = is_ill;
+            }
+            110 => {
+                // Between four hours and a week, or right again; nobody is wrong for very long here.
+                let hours = 4 + self.chance.below(164);
+                let far = i64::try_from(hours).unwrap_or(4) * 3_600_000;
+                self.set_ahead = [0, 0, far, -far][self.chance.below(4) as usize];
+            }
+            111 if self.chance.once_in(3) => self.forget(),
+            _ => {}
+        }
+        self.answer()
+    }
+
+    /// The Secure Edge loses what it was told; the daily check finds it out.
+    fn forget(&mut self) {
+        self.edge.forget();
+        self.server().noticed = true;
+    }
+
+    pub(super) fn server(&mut self) -> &mut Server {
+        self.server.as_mut().expect("it is started again after every crash")
+    }
+
+    /// The server's clock and the machine's.
+    pub(super) fn clock(&mut self) -> (Timestamp, Timestamp) {
+        let wall = Timestamp::from_millis(self.now.millis() + self.set_ahead);
+        let running = self.now.since(Timestamp::from_millis(START));
+        (self.clock.tell(wall, running).0, wall)
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.clock();
+    }
+
+    /// Something happens somewhere.
+    fn happen(&mut self) {
+        self.pass(Duration::from_millis(1));
+        let site = self.chance.below(self.sites.len() as u64) as usize;
+        self.sites[site].happen(&mut self.chance, self.now, &mut self.truth);
+    }
+
+    fn send(&mut self) {
+        let site = self.chance.below(self.sites.len() as u64) as usize;
+        self.send_from(site);
+    }
+
+    /// A producer sends what is next, or again what was not answered.
+    fn send_from(&mut self, site: usize) -> bool {
+        let (seen, _) = self.clock();
+        let again = self.sites[site].waiting.is_some();
+        let next = self.sites[site].next(&mut self.chance, (seen, self.fault));
+        let Some((events, read)) = next else { return false };
+        self.tickets[site] += u64::from(!again);
+        let ticket = self.tickets[site];
+        self.server().receive(Batch { site: Some(site), ticket, events, read });
+        true
+    }
+
+    fn write(&mut self) -> bool {
+        let most = 1 + self.chance.below(3) as usize;
+        self.server().write(most)
+    }
+
+    fn fold(&mut self) -> Result<bool, Broken> {
+        let (now, truth) = (self.now, &mut self.truth);
+        let server = self.server.as_mut().expect("it is started again after every crash");
+        server.fold(|event, table| {
+            truth.fold(event, now)?;
+            truth.compare(table)
+        })
+    }
+
+    fn show(&mut self) -> bool {
+        let (now, _) = self.clock();
+        self.server().show(now)
+    }
+
+    fn tend(&mut self) -> bool {
+        let (now, _) = self.clock();
+        self.server().tend(now)
+    }
+
+    fn expire(&mut self) -> bool {
+        let clocks = self.clock();
+        self.server().expire(clocks)
+    }
+
+    fn poll(&mut self) -> bool {
+        let (now, _) = self.clock();
+        let server = self.server.as_mut().expect("it is started again after every crash");
+        let more = self.firewall.poll(&server.log, now, &mut self.chance);
+        self.told = self.told.max(self.firewall.knows());
+        more
+    }
+
+    fn push(&mut self) -> bool {
+        let (now, _) = self.clock();
+        let server = self.server.as_mut().expect("it is started again after every crash");
+        let stepped =
+            self.edge.step((&server.log, &mut server.noticed), now, (&mut self.chance, self.fault));
+        self.told = self.told.max(self.edge.knows());
+        stepped
+    }
+
+    /// Producers hear what became of what they sent, unless that is lost on its way.
+    fn answer(&mut self) -> Kept {
+        while let Some(Answer { site, ticket, taken }) = self.server().answers.pop_front() {
+            let manner = self.sites[site].manner;
+            let is_lost = manner != Manner::Read && self.chance.once_in(6);
+            if is_lost || ticket != self.tickets[site] || manner == Manner::Told {
+                continue;
+            }
+            match (manner, taken) {
+                (Manner::Pushed, None) => continue,
+                (_, Some(revision)) => {
+                    let events = self.sites[site].waiting.take().unwrap_or_default();
+                    let (goes_on, last) =
+                        (revision > self.answered || events.is_empty(), self.answered);
+                    Promise::Revisions.unless(goes_on, || format!("{revision} after {last}"))?;
+                    self.answered = self.answered.max(revision);
+                    self.acknowledged.extend(events.iter().map(Said::of));
+                    self.told = self.told.max(revision);
+                }
+                (_, None) => self.sites[site].waiting = None,
+            }
+            if manner == Manner::Read {
+                self.sites[site].place = self.place(site);
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything ends; a new process starts with what is on the disk.
+    fn crash(&mut self) -> Kept {
+        let crash = if self.chance.once_in(2) { Crash::Kill } else { Crash::Power };
+        let mut disk = self.server.take().expect("it was there").end().disk;
+        loop {
+            self.crashes += 1;
+            disk.crash(crash);
+            if self.chance.once_in(8) {
+                let operations = self.chance.below(5);
+                disk.light(operations);
+            }
+            // Whoever starts a machine sets its clock.
+            self.set_ahead = 0;
+            let running = self.now.since(Timestamp::from_millis(START));
+            self.clock = Steady::new(self.now, running);
+            let store = Store::new(disk, self.epoch, self.fault);
+            match Server::start(store, Arc::clone(&self.rules), self.fault) {
+                Ok(server) => {
+                    self.server = Some(server);
+                    return self.look_around();
+                }
+                Err(store) => disk = store.disk,
+            }
+        }
+    }
+
+    /// Everything is well: everybody does what is left to do, and then everything must agree.
+    fn rest(&mut self) -> Kept {
+        for _ in 0..ROUNDS {
+            let mut busy = false;
+            for site in 0..self.sites.len() {
+                // Now they wait for an answer before they send again, or nobody else found room.
+                busy |= self.server().is_idle() && self.send_from(site);
+            }
+            busy |= self.server().order() | self.write();
+            busy |= self.fold()?;
+            busy |= self.show() | self.tend() | self.expire() | self.push() | self.poll();
+            busy |= self.server().store.keep();
+            self.answer()?;
+            if self.server().store.disk.is_dead() {
+                self.crash()?;
+                busy = true;
+            }
+            if !busy && self.server().is_idle() && self.server().store.illness().is_none() {
+                return self.agree();
+            }
+        }
+        Err(Promise::Recovery.broken("it never comes to rest"))
+    }
+
+    /// A last start from what is on the disk gives the very same.
+    fn stop_and_start(&mut self) -> Kept {
+        self.crash()?;
+        self.rest()
+    }
+}
