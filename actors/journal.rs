@@ -11,6 +11,7 @@ mod folder;
 mod inspecting;
 mod keeper;
 mod lexicon;
+pub(crate) mod library;
 mod manifest;
 mod positions;
 mod reading;

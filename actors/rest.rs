@@ -5,6 +5,7 @@ mod account;
 mod directories;
 mod directory;
 mod health;
+mod history;
 mod place;
 mod push_targets;
 mod sessions;
@@ -13,6 +14,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod told;
 mod wanted;
 
 use std::sync::Arc;
@@ -36,6 +38,7 @@ pub use self::token::Token;
 use crate::cache::Cache;
 use crate::directory::{Book, Directories};
 use crate::happenings::{Happening, Responded};
+use crate::history::History;
 use crate::journal::Illness;
 use crate::mailbox::Mailbox;
 use crate::problem::Problem;
@@ -72,6 +75,8 @@ pub struct Rest {
     pub query: Mailbox<Query>,
     /// Why.
     pub cache: Mailbox<Cache>,
+    /// Who was where; `None` where nothing is kept of the past.
+    pub history: Option<Mailbox<History>>,
     /// How the actors are.
     pub supervisor: Mailbox<Supervisor>,
     /// How far the query actor knows: what wakes the live streams.
@@ -109,6 +114,9 @@ fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
         .service(get("/sessions", web::get().to(sessions::list)))
         .service(get("/sessions/{ip}", web::get().to(sessions::one)))
         .service(get("/sessions/{ip}/explain", web::get().to(sessions::explain)))
+        .service(get("/history/addresses/{ip}", web::get().to(history::address)))
+        .service(get("/history/users/{user}", web::get().to(history::user)))
+        .service(get("/history/diff", web::get().to(history::difference)))
         .service(get("/stream", web::get().to(stream::stream)))
         .service(get("/producers", web::get().to(health::producers)))
         .service(get("/enforcement-points", web::get().to(health::enforcement_points)))
@@ -209,6 +217,9 @@ async fn count(
         sessions::list,
         sessions::one,
         sessions::explain,
+        history::address,
+        history::user,
+        history::difference,
         stream::stream,
         health::producers,
         health::enforcement_points,

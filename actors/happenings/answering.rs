@@ -51,6 +51,21 @@ impl Happening for Responded {
     }
 }
 
+/// A question about the past was answered, or not.
+pub(crate) struct HistoryAsked {
+    pub outcome: &'static str,
+    pub took: Duration,
+}
+
+impl Happening for HistoryAsked {
+    fn emit(self) {
+        let Self { outcome, took } = self;
+        counter!("rollcall_answering_history_questions_total", "outcome" => outcome).increment(1);
+        histogram!("rollcall_answering_history_query_seconds").record(took.as_secs_f64());
+        debug!(outcome, ?took, "a question about the past");
+    }
+}
+
 /// The listeners that speak plain HTTP to the network, of the settings that came into force.
 pub(crate) struct Insecure<'a> {
     pub listeners: &'a [&'static str],

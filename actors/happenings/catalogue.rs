@@ -324,6 +324,20 @@ const PARTICULAR: &[Row] = &[
         &[],
         "Listeners that speak plain HTTP to the network: 0 is right",
     ),
+    (
+        "rollcall_answering_history_questions_total",
+        Counter,
+        Unit::Count,
+        &["outcome"],
+        "Questions about the past: told, not_known, unreasonable, too_broad or ill",
+    ),
+    (
+        "rollcall_answering_history_query_seconds",
+        Histogram,
+        Unit::Seconds,
+        &[],
+        "Time to answer a question about the past from the journal",
+    ),
     ("rollcall_answering_streams", Gauge, Unit::Count, &[], "Readers of the live stream"),
     (
         "process_cpu_seconds_total",

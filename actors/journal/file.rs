@@ -47,6 +47,8 @@ pub(super) enum About {
     Sessions,
     /// Snapshots: the newest end that is no longer remembered.
     Forgotten,
+    /// Segments: the names were taken out.
+    Nameless,
 }
 
 impl About {
@@ -59,6 +61,7 @@ impl About {
             Self::Rules => "rules",
             Self::Sessions => "sessions",
             Self::Forgotten => "forgotten",
+            Self::Nameless => "nameless",
         }
     }
 }

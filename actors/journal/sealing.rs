@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rollcall_identity::{Handover, Revision, Timestamp};
+use rollcall_identity::{Revision, Timestamp};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -76,12 +76,14 @@ pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<S
         events: read.events,
         lost: read.lost + missing,
         sessions,
+        nameless: false,
         bytes,
         sha256,
     })
 }
 
-/// Copies the sessions that were there after `after`, and says how many; `None` when nobody knows.
+/// Copies the sessions that were there after `after`, and those whose end was remembered, without
+/// which a late login would be decided otherwise; says how many. `None` when nobody knows.
 fn carry_over(
     folder: &Folder,
     after: Revision,
@@ -95,8 +97,7 @@ fn carry_over(
         return Ok(None);
     }
     let Ok(snapshot) = snapshot::read(&path) else { return Ok(None) };
-    let present = Handover { ends: Vec::new(), ..snapshot.handover };
-    Ok(Some(sessions::write(sql, lexicon, &present)?))
+    Ok(Some(sessions::write(sql, lexicon, &snapshot.handover)?))
 }
 
 fn copy(
@@ -141,6 +142,7 @@ pub(super) fn describe(folder: &Folder, first: Revision) -> Result<Sealed, Damag
         events: events.cast_unsigned(),
         lost: (last.0 + 1).saturating_sub(first.0 + events.cast_unsigned()),
         sessions: file::ask(&sql, About::Sessions)?,
+        nameless: file::ask(&sql, About::Nameless)?.is_some(),
         bytes: fs::metadata(&path)?.len(),
         sha256: digest(&path)?,
     })

@@ -3,6 +3,7 @@
 
 mod damage;
 mod keeping;
+mod past;
 mod reading;
 mod recalling;
 

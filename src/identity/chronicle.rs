@@ -55,6 +55,11 @@ impl Chronicle {
         Self { is_known: false, ..Self::after(address, Handover::default()) }
     }
 
+    /// Whose sessions these are.
+    pub fn address(&self) -> Address {
+        self.address
+    }
+
     /// Folds one event, and gives out the stay that ended by it. What concerns other addresses is
     /// passed over.
     pub fn apply(&mut self, revision: Revision, event: &Event, rules: &Rules) -> Option<Stay> {
