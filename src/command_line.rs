@@ -6,6 +6,7 @@ mod directory;
 mod events;
 mod groups;
 mod health;
+mod history;
 mod journal;
 mod output;
 mod secret;
@@ -68,6 +69,9 @@ enum Command {
     Explain(sessions::Who),
     /// List sessions.
     Sessions(sessions::List),
+    /// Print who was where, as the journal tells it.
+    #[command(subcommand)]
+    History(history::History),
     /// Print every change as it happens, and go on after a lost connection.
     Tail(tail::Tail),
     /// List the producers, what became of what they received, and why something was dropped.
@@ -176,6 +180,7 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Who(who)) => who.who(&server()?, config.as_deref(), output),
         Some(Command::Explain(who)) => who.explain(&server()?, output),
         Some(Command::Sessions(list)) => list.run(&server()?, output),
+        Some(Command::History(history)) => history.run(&server()?, output),
         Some(Command::Tail(tail)) => tail.run(&server()?, output),
         Some(Command::Producers) => health::producers(&server()?, output),
         Some(Command::EnforcementPoints) => health::points(&server()?, output),

@@ -81,6 +81,7 @@ impl Question for Difference {
         let mut narrator = reader.narrator()?;
         let (from, to) = narrator.period(self.from, self.to)?;
         let span = narrator.span(from, to)?;
+        narrator.not_missing(to)?;
         let place = Arc::clone(&self.place);
         let places = Addresses::new(self.after, LOOKED_AT, move |address| place(address));
         let places = narrator.places_between((from, to), span.clone(), places)?;

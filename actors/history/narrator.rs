@@ -105,11 +105,36 @@ impl<'a> Narrator<'a> {
         // Who was there when it began is of use when nothing before it was received later than that.
         let is_settled = |index: &usize| {
             let (before, chapter) = (&self.chapters[index - 1], &self.chapters[*index]);
-            before.until.unwrap_or(chapter.begun) <= from
+            let is_of_then = self.follows(*index) || chapter.begun <= from;
+            is_of_then && before.until.unwrap_or(chapter.begun) <= from
         };
         let begin = (1..=end).rev().find(is_settled).unwrap_or(0);
+        self.not_missing(from)?;
         self.budget.segments(end + 1 - begin)?;
         Ok(begin..end + 1)
+    }
+
+    /// What happened up to `at` is there: it is not within a gap.
+    pub(super) fn not_missing(&self, at: Timestamp) -> Result<(), Unanswered> {
+        let began = |chapter: &Chapter| chapter.begun <= at;
+        let last = self.chapters.iter().rposition(began).unwrap_or(0);
+        let is_covered = self.chapters[last].until.is_none_or(|until| at <= until);
+        if is_covered || last + 1 == self.chapters.len() || self.follows(last + 1) {
+            return Ok(());
+        }
+        let (before, after) = (&self.chapters[last], &self.chapters[last + 1]);
+        let text = format!(
+            "what the journal held of {at} is missing, between {} and {}",
+            before.file, after.file
+        );
+        Err(self.not_known(text))
+    }
+
+    /// The same of the end of a time that is asked about: what came before it can be told.
+    pub(super) fn say_if_missing(&mut self, to: Timestamp) {
+        if let Err(Unanswered::NotKnown { why, .. }) = self.not_missing(to) {
+            self.say(why);
+        }
     }
 
     /// From when on the journal knows anything.
@@ -213,7 +238,10 @@ impl<'a> Narrator<'a> {
             return Ok(before);
         }
         match self.library.snapshot(after, address) {
-            Ok(Some(handover)) => Ok(Chronicle::after(address, handover)),
+            Ok(Some(handover)) => {
+                self.read.insert(first, self.chapters[index].clone());
+                Ok(Chronicle::after(address, handover))
+            }
             Ok(None) | Err(_) => {
                 let file = &self.chapters[index].file;
                 let text = format!("who was where when {file} began is not known");

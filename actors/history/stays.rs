@@ -58,6 +58,7 @@ impl Question for AtAddress {
         let mut narrator = reader.narrator()?;
         let (from, to) = narrator.period(self.from, self.to)?;
         let span = narrator.span(from, to)?;
+        narrator.say_if_missing(to);
         let mut stays = Vec::new();
         let mut take = |stay: Stay| {
             let is_behind = after.is_none_or(|after| stay.began > after);
@@ -91,6 +92,7 @@ impl Question for OfUser {
         let mut narrator = reader.narrator()?;
         let (from, to) = narrator.period(self.from, self.to)?;
         let span = narrator.span(from, to)?;
+        narrator.say_if_missing(to);
         let found = Addresses::new(after, limit, |_| true);
         let found = narrator.places_of(&user.user, (span.clone(), to), found)?;
         let (found, mut is_cut) = found.into_found();
