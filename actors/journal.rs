@@ -8,6 +8,7 @@ mod events;
 mod file;
 mod fingerprint;
 mod folder;
+mod forgetting;
 mod inspecting;
 mod keeper;
 mod lexicon;

@@ -262,6 +262,13 @@ const PARTICULAR: &[Row] = &[
         "Segments of the journal that were sealed",
     ),
     (
+        "rollcall_deciding_journal_names_forgotten_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "Segments out of which the names were taken, because they had had their time",
+    ),
+    (
         "rollcall_deciding_journal_snapshots_total",
         Counter,
         Unit::Count,

@@ -188,6 +188,12 @@ impl<'a> Restoring<'a> {
             self.is_certain = false;
             self.newest = chapter.title.after;
         }
+        if chapter.title.is_nameless {
+            // Every snapshot since is lost, and the names are gone: who was there is not known.
+            self.is_certain = false;
+            self.newest = upto.unwrap_or(self.newest);
+            return Ok(());
+        }
         self.told_by.get_or_insert(chapter.title.stamp.rules);
         if chapter.is_open && chapter.title.after == self.newest {
             self.remember_beginning(chapter.title);

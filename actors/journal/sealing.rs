@@ -17,7 +17,7 @@ use super::reading::{self, Read, Span, Title};
 use super::{events, positions, sessions, snapshot};
 
 /// Who had an address, and which addresses somebody had, at a time: what history is asked for.
-const INDEXES: &str = "
+pub(super) const INDEXES: &str = "
 CREATE INDEX events_by_address ON events (address, seen);
 CREATE INDEX events_by_user ON events (user, seen) WHERE user IS NOT NULL;
 CREATE INDEX sessions_by_address ON sessions (address);
@@ -25,7 +25,7 @@ CREATE INDEX sessions_by_user ON sessions (user) WHERE user IS NOT NULL;
 ";
 
 /// Read by everybody who may see the folder, written by nobody.
-const READ_ONLY: u32 = 0o440;
+pub(super) const READ_ONLY: u32 = 0o440;
 
 /// When the events of a segment were received.
 struct Period {

@@ -2,6 +2,7 @@
 //! nothing that never was.
 
 mod damage;
+mod forgetting;
 mod keeping;
 mod past;
 mod reading;

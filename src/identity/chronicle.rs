@@ -184,7 +184,7 @@ mod tests {
         let alice = saw(Kind::Login, "alice", 0);
         let line = [("alice".to_owned(), 0, Some(day))];
         assert_eq!(told(&[alice.clone(), expiry(day + 500)], day + 501), line);
-        assert_eq!(told(&[alice.clone()], day + 1), line);
+        assert_eq!(told(std::slice::from_ref(&alice), day + 1), line);
         assert_eq!(told(&[alice], day - 1), [("alice".to_owned(), 0, None)]);
     }
 

@@ -66,6 +66,9 @@ impl Volume {
         let sql = file::open(path)?;
         sql.execute_batch(CACHE)?;
         let title = Title::of(&sql)?;
+        if title.is_nameless {
+            return Err(Damage::Missing("the names that were in it".to_owned()));
+        }
         let begun = Timestamp::from_millis(file::need(&sql, About::Begun)?.cast_signed());
         let sessions = file::ask(&sql, About::Sessions)?;
         let dictionary = RefCell::default();
