@@ -425,7 +425,7 @@ impl Budget {
 pub struct Late(Duration);
 
 /// The rules of the settings, on this machine.
-fn in_force(settings: &Settings) -> Rules {
+pub fn in_force(settings: &Settings) -> Rules {
     let own_addresses = addresses_of_host().into_iter().map(Address::new).collect();
     Rules { own_addresses, ..settings.rules.clone() }
 }

@@ -1,5 +1,6 @@
 //! The command line: serves, checks a configuration, and asks a running server.
 
+mod backup;
 mod check;
 mod client;
 mod directory;
@@ -9,6 +10,7 @@ mod health;
 mod history;
 mod journal;
 mod output;
+mod replay;
 mod secret;
 mod server;
 mod sessions;
@@ -92,6 +94,10 @@ enum Command {
     /// Check the journal on disk, or print what is in it.
     #[command(subcommand)]
     Journal(journal::Journal),
+    /// Copy the journal into a folder, also while a server writes it.
+    Backup(backup::Backup),
+    /// Print who would be where if the rules of the given configuration had been in force.
+    Replay(replay::Replay),
     /// Handle client secrets.
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -190,6 +196,8 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Reload) => health::reload(&server()?, output),
         Some(Command::Client(client)) => client.run(config.as_deref(), &reach, output),
         Some(Command::Journal(journal)) => journal.run(config.as_deref(), output),
+        Some(Command::Backup(backup)) => backup.run(config.as_deref(), output),
+        Some(Command::Replay(replay)) => replay.run(config.as_deref(), output),
         Some(Command::Secret(secret)) => secret.run(&mut io::stdin().lock(), output),
         Some(Command::Directory(directory)) => directory.run(config.as_deref(), output),
         Some(Command::Events(events)) => events.run(config.as_deref(), output),

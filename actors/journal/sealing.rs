@@ -36,9 +36,18 @@ struct Period {
 /// Seals the segment that begins at `first`; events after `upto` were never acknowledged. What
 /// cannot be read is left out, and counted in the result.
 pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<Sealed, Damage> {
-    let (source, target) = (folder.open(first), folder.sealed(first));
+    seal_into((folder, folder), first, upto)
+}
+
+/// The same into another folder.
+pub(super) fn seal_into(
+    (from, to): (&Folder, &Folder),
+    first: Revision,
+    upto: Revision,
+) -> Result<Sealed, Damage> {
+    let (source, target) = (from.open(first), to.sealed(first));
     let unfinished = Folder::unfinished(&target);
-    folder.discard(&unfinished)?;
+    to.discard(&unfinished)?;
     let (title, begun, read) = {
         let sql = file::open(&source)?;
         (Title::of(&sql)?, file::need(&sql, About::Begun)?, positions::read(&sql)?.0)
@@ -46,7 +55,7 @@ pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<S
     let sql = file::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
     let mut lexicon = Lexicon::default();
-    let sessions = carry_over(folder, title.after, (&sql, &mut lexicon))?;
+    let sessions = carry_over(from, title.after, (&sql, &mut lexicon))?;
     title.stamp.tell(&sql)?;
     file::tell(&sql, About::After, title.after.0)?;
     file::tell(&sql, About::First, title.first.0)?;
@@ -62,7 +71,7 @@ pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<S
     sql.close().map_err(|(_, error)| error)?;
     fs::set_permissions(&unfinished, Permissions::from_mode(READ_ONLY))?;
     let (sha256, bytes) = (digest(&unfinished)?, fs::metadata(&unfinished)?.len());
-    folder.finish(&target)?;
+    to.finish(&target)?;
     // A segment that broke off ends where it could still be read.
     let missing = read.broke.as_ref().map_or(0, |_| upto.0.saturating_sub(read.last.0));
     Ok(Sealed {
