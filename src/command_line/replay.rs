@@ -47,12 +47,15 @@ impl Replay {
             "from": from, "until": until, "revision": revision, "events": events,
             "differing": differing.len(),
         });
-        let count = differing.len();
+        let differ = match differing.len() {
+            1 => "1 address differs".to_owned(),
+            count => format!("{count} addresses differ"),
+        };
         output.either(
             &summary,
             format_args!(
-                "{count} addresses differ from the table at {until}: {events} events since {from} \
-                 were folded by the other rules"
+                "{differ} from the table at {until}: {events} events since {from} were folded by \
+                 the other rules"
             ),
         )
     }
