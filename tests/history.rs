@@ -47,7 +47,7 @@ fn at(server: &Server, address: &str, at: &str) -> Value {
     answer.json()
 }
 
-fn user_at<'a>(told: &'a Value) -> Option<&'a str> {
+fn user_at(told: &Value) -> Option<&str> {
     told["session"]["user"].as_str()
 }
 

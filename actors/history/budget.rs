@@ -34,7 +34,7 @@ impl Budget {
             .rows
             .checked_sub(1)
             .ok_or_else(|| too_broad(format!("it is about more than {ROWS} events")))?;
-        if self.rows % 1024 == 0 { self.in_time() } else { Ok(()) }
+        if self.rows.is_multiple_of(1024) { self.in_time() } else { Ok(()) }
     }
 
     /// So many segments are to be read.
