@@ -7,6 +7,8 @@ mod difference;
 mod moment;
 mod narrator;
 mod stays;
+#[cfg(test)]
+mod tests;
 mod unanswered;
 
 use std::io;

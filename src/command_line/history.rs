@@ -273,6 +273,7 @@ mod tests {
         assert_eq!(told, "2026-11-20T14:05:00+01:00[Europe/Berlin], 2026-11-20T13:05:00Z");
         assert_eq!(read("2026-11-20T14:05:00Z").unwrap(), "2026-11-20T14:05:00Z");
         assert_eq!(read("2026-11-20T14:05:00+02:00").unwrap(), "2026-11-20T12:05:00Z");
+        assert!(read("2026-11-20").unwrap().starts_with("2026-11-20T00:00:00+01:00"));
         let twice = read("2026-10-25 02:30").unwrap_err();
         assert!(twice.contains("the clocks were changed"), "{twice}");
         assert!(read("2026-03-29 02:30").is_err(), "never was");
