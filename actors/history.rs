@@ -33,7 +33,7 @@ pub(crate) use self::narrator::Sources;
 pub(crate) use self::stays::{AtAddress, OfUser, Stays};
 pub(crate) use self::unanswered::Unanswered;
 use crate::clock::Clock;
-use crate::happenings::{Happening, HistoryAsked};
+use crate::happenings::{Happening, HistoryAsked, HistoryOpened, HistoryOutcome};
 use crate::journal::library::Library;
 use crate::mailbox::{Desk, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
@@ -167,6 +167,7 @@ impl Thread {
         let thread = std::thread::Builder::new().name("history".to_owned());
         let work = move || {
             let mut thread = Self::new(&folder, rules, clock);
+            HistoryOpened.emit();
             while let Ok(job) = inbox.recv() {
                 job(&mut thread);
             }
@@ -186,14 +187,15 @@ impl Thread {
         let mut reader = Reader::new(&mut self.library, rules, &self.clock);
         let answer = ask.question.answer(&mut reader);
         let outcome = match &answer {
-            Ok(_) => "told",
+            Ok(_) => HistoryOutcome::Told,
             Err(unanswered) => unanswered.outcome(),
         };
+        let question = ask.question.record();
+        let line = Line { asked, asker: &ask.asker, question, outcome: outcome.into() };
+        let recorded = self.record.add(&line);
+        let outcome = if recorded.is_ok() { outcome } else { HistoryOutcome::Ill };
         HistoryAsked { outcome, took: began.elapsed() }.emit();
-        let line = Line { asked, asker: &ask.asker, question: ask.question.record(), outcome };
-        match self.record.add(&line) {
-            Ok(()) => answer,
-            Err(error) => Err(Unanswered::Unrecorded(error.to_string())),
-        }
+        recorded.map_err(|error| Unanswered::Unrecorded(error.to_string()))?;
+        answer
     }
 }

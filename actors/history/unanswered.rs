@@ -1,5 +1,6 @@
 //! Why a question about the past has no answer.
 
+use crate::happenings::HistoryOutcome;
 use crate::journal::Damage;
 
 /// The reason.
@@ -35,12 +36,12 @@ impl From<Damage> for Unanswered {
 
 impl Unanswered {
     /// The word in the record and the metrics.
-    pub(super) fn outcome(&self) -> &'static str {
+    pub(super) fn outcome(&self) -> HistoryOutcome {
         match self {
-            Self::NotKnown { .. } => "not_known",
-            Self::Unreasonable(_) => "unreasonable",
-            Self::TooBroad(_) => "too_broad",
-            Self::Ill(_) | Self::Unrecorded(_) => "ill",
+            Self::NotKnown { .. } => HistoryOutcome::NotKnown,
+            Self::Unreasonable(_) => HistoryOutcome::Unreasonable,
+            Self::TooBroad(_) => HistoryOutcome::TooBroad,
+            Self::Ill(_) | Self::Unrecorded(_) => HistoryOutcome::Ill,
         }
     }
 }
