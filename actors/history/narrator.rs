@@ -4,7 +4,7 @@
 mod folding;
 mod spans;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -31,6 +31,10 @@ pub(super) struct Narrator<'a> {
     now: Timestamp,
     pub(super) budget: Budget,
     chapters: Vec<Chapter>,
+    /// Where those begin that cannot be opened.
+    unopened: Vec<Revision>,
+    /// Which of the others turned out to be damaged.
+    damaged: BTreeSet<usize>,
     read: BTreeMap<Revision, Chapter>,
     notes: Vec<String>,
 }
@@ -46,13 +50,21 @@ impl<'a> Narrator<'a> {
         (rules, now): (&'a Rules, Timestamp),
         budget: Budget,
     ) -> Result<Self, Unanswered> {
-        let (all, damaged) = library.chapters()?;
-        let mut notes: Vec<String> = Vec::new();
-        notes.extend(damaged.into_iter().map(|file| format!("{file} cannot be opened")));
+        let (all, unopened) = library.chapters()?;
+        let notes = unopened.values().map(|file| format!("{file} cannot be opened")).collect();
         let names_end = all.iter().rposition(|chapter| chapter.is_nameless).map_or(0, |at| at + 1);
         let chapters = all[names_end..].to_vec();
-        let read = BTreeMap::new();
-        let narrator = Self { library, rules, now, budget, chapters, read, notes };
+        let narrator = Self {
+            library,
+            rules,
+            now,
+            budget,
+            chapters,
+            unopened: unopened.into_keys().collect(),
+            damaged: BTreeSet::new(),
+            read: BTreeMap::new(),
+            notes,
+        };
         match (narrator.chapters.is_empty(), names_end) {
             (false, _) => Ok(narrator),
             (true, 0) => Err(narrator.not_known("the journal holds nothing yet".to_owned())),
@@ -116,6 +128,7 @@ impl<'a> Narrator<'a> {
 
     fn note_damage(&mut self, index: usize, damage: &Damage) {
         let text = format!("{} is damaged ({damage})", self.chapters[index].file);
+        self.damaged.insert(index);
         self.say(text);
     }
 

@@ -4,6 +4,7 @@
 mod finder;
 mod volume;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -86,11 +87,13 @@ impl Library {
         Self { folder: Folder::at(path), manifest: None, open: Vec::new() }
     }
 
-    /// All segments that can be opened, ascending, and the names of those that cannot.
-    pub(crate) fn chapters(&mut self) -> Result<(Vec<Chapter>, Vec<String>), Damage> {
+    /// All segments that can be opened, ascending, and those that cannot, with their files.
+    pub(crate) fn chapters(
+        &mut self,
+    ) -> Result<(Vec<Chapter>, BTreeMap<Revision, String>), Damage> {
         let listing = self.folder.list()?;
         let manifest = self.manifest();
-        let (mut chapters, mut damaged) = (Vec::new(), Vec::new());
+        let (mut chapters, mut unopened) = (Vec::new(), BTreeMap::new());
         for first in listing.open.union(&listing.sealed) {
             let known = manifest.find(*first).filter(|_| listing.sealed.contains(first));
             let chapter = match known {
@@ -101,11 +104,11 @@ impl Library {
                 // Nothing was ever committed to it.
                 Ok(chapter) if chapter.last.is_some_and(|last| last < chapter.first) => {}
                 Ok(chapter) => chapters.push(chapter),
-                Err(_) => damaged.push(name_of(&self.path(*first))),
+                Err(_) => drop(unopened.insert(*first, name_of(&self.path(*first)))),
             }
         }
         self.open.retain(|(path, ..)| path.exists());
-        Ok((chapters, damaged))
+        Ok((chapters, unopened))
     }
 
     /// The list of the sealed ones, as it was last written. One that is damaged is made anew by the

@@ -13,6 +13,10 @@ use crate::journal::library::{Met, Wanted, seal_of};
 /// it are on their way to be sealed.
 const BACK: usize = 4;
 
+/// What is said of a stay of which nobody knows how it ended.
+const UNSEEN: &str =
+    "somebody's end is among what is missing: it is told as the moment from which on that is so";
+
 impl Narrator<'_> {
     /// Folds what was heard of `address` up to `to` in these segments. Each stay that ended meanwhile
     /// goes to `each`; the chronicle knows the last.
@@ -36,7 +40,11 @@ impl Narrator<'_> {
         each: &mut dyn FnMut(Stay),
     ) -> Result<Chronicle, Unanswered> {
         for index in span {
-            let is_meant = index > told && self.chapters[index].begun <= to;
+            let chapter = &self.chapters[index];
+            if chapter.from > to || chapter.until.is_some_and(|until| until <= after) {
+                continue;
+            }
+            let is_meant = index > told && chapter.begun <= to;
             if is_meant && !self.follows(index) {
                 chronicle = self.over_the_gap(index, chronicle, each)?;
             }
@@ -75,9 +83,26 @@ impl Narrator<'_> {
             (None, Ok(met)) => self.note(index, met),
             (None, Err(damage)) => {
                 self.note_damage(index, &damage);
+                self.lose_sight(self.chapters[index].begun.max(after), chronicle, each);
                 Ok(())
             }
         }
+    }
+
+    /// From `at` on nobody knows who is there.
+    fn lose_sight(
+        &mut self,
+        at: Timestamp,
+        chronicle: &mut Chronicle,
+        each: &mut dyn FnMut(Stay) -> bool,
+    ) {
+        let dark = Chronicle::out_of_the_dark(chronicle.address());
+        let Some(stay) = std::mem::replace(chronicle, dark).last(at) else { return };
+        if stay.end.is_none() {
+            self.say(UNSEEN.to_owned());
+        }
+        let end = stay.end.or(Some(Departure { at, cause: None }));
+        each(Stay { end, ..stay });
     }
 
     /// Who was at `address` when a segment began.
@@ -135,9 +160,7 @@ impl Narrator<'_> {
         match before.last(from) {
             Some(stay) if stay.end.is_some() => each(stay),
             Some(stay) if !same(&stay) => {
-                let text = "somebody's end is among what is missing: it is told as the moment from \
-                    which on the journal knows more";
-                self.say(text.to_owned());
+                self.say(UNSEEN.to_owned());
                 each(Stay { end: Some(Departure { at: from, cause: None }), ..stay });
             }
             _ => {}

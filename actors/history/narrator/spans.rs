@@ -61,15 +61,18 @@ impl Narrator<'_> {
     pub(in crate::history) fn not_missing(&self, at: Timestamp) -> Result<(), Unanswered> {
         let began = |chapter: &Chapter| chapter.begun <= at;
         let last = self.chapters.iter().rposition(began).unwrap_or(0);
-        let is_covered = self.chapters[last].until.is_none_or(|until| at <= until);
-        if is_covered || last + 1 == self.chapters.len() || self.follows(last + 1) {
+        let (before, next) = (&self.chapters[last], self.chapters.get(last + 1));
+        let is_between =
+            |first: &Revision| *first > before.first && next.is_none_or(|next| *first < next.first);
+        let is_unopened = self.unopened.iter().any(is_between);
+        let is_covered = before.until.map_or(!is_unopened, |until| at <= until);
+        let is_next = next.is_none() || self.follows(last + 1);
+        if is_covered || is_next && !is_unopened {
             return Ok(());
         }
-        let (before, after) = (&self.chapters[last], &self.chapters[last + 1]);
-        let text = format!(
-            "what the journal held of {at} is missing, between {} and {}",
-            before.file, after.file
-        );
+        let after = next.map_or("now", |next| next.file.as_str());
+        let file = &before.file;
+        let text = format!("what the journal held of {at} is missing, between {file} and {after}");
         Err(self.not_known(text))
     }
 
@@ -93,12 +96,13 @@ impl Narrator<'_> {
         span.clone().rev().find(began).unwrap_or(span.start)
     }
 
-    /// Whether a segment begins where the one before it ends.
+    /// Whether a segment begins where the one before it ends, as far as that can be read.
     pub(super) fn follows(&self, index: usize) -> bool {
         let (before, after) = (&self.chapters[index - 1], self.chapters[index].after);
         // One that is not sealed yet ends where the next one says, unless that is before its own
         // beginning.
-        before.last.map_or(after >= before.after, |last| last == after)
+        let ends_there = before.last.map_or(after >= before.after, |last| last == after);
+        ends_there && !self.damaged.contains(&(index - 1))
     }
 
     /// The last position of a segment that was acknowledged: the next one says it.

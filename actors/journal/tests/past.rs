@@ -230,6 +230,44 @@ fn a_segment_that_is_missing_leaves_a_gap_and_not_an_answer() {
 }
 
 #[test]
+fn a_sealed_segment_that_is_mangled_while_it_is_asked_makes_nobody_of_nobody() {
+    let shelf = Shelf::new(small());
+    let mut life = shelf.begin();
+    let events: Vec<Event> = (0..24u8)
+        .map(|n| {
+            let user = if n < 12 { "alice" } else { "bob" };
+            login(user, 1 + n % 2, i64::from(n) * 1000)
+        })
+        .collect();
+    life.live(&shelf, &events);
+    life.end(&shelf);
+    let sealed = shelf.files("events-");
+    assert_eq!(user_of(&at(&shelf, 1, 10_000).unwrap()).as_deref(), Some("alice"));
+    for whole in [false, true] {
+        // First the pages behind the first few, then the file.
+        let mut bytes = fs::read(&sealed[1]).unwrap();
+        let kept = if whole { 0 } else { 8 * 4096 };
+        bytes.iter_mut().skip(kept).for_each(|byte| *byte = 0x5a);
+        fs::remove_file(&sealed[1]).unwrap();
+        fs::write(&sealed[1], bytes).unwrap();
+        let unknown = at(&shelf, 1, 10_000).unwrap_err();
+        let Unanswered::NotKnown { notes, .. } = unknown else { panic!("{unknown}") };
+        assert!(notes.join("; ").contains("is damaged"), "{notes:?}");
+        assert_eq!(user_of(&at(&shelf, 1, 3000).unwrap()).as_deref(), Some("alice"));
+        assert_eq!(user_of(&at(&shelf, 1, 23_000).unwrap()).as_deref(), Some("bob"));
+        let listed = stays(&shelf, 1, (0, 23_000)).unwrap();
+        let notes = listed.sources.notes.join("; ");
+        assert!(notes.contains("is damaged") && notes.contains("somebody's end"), "{notes}");
+        let users: Vec<_> = listed
+            .stays
+            .iter()
+            .map(|stay| stay.session.principal.as_ref().unwrap().to_string())
+            .collect();
+        assert_eq!(users, ["alice", "bob"]);
+    }
+}
+
+#[test]
 fn a_damaged_row_and_other_rules_are_said() {
     let shelf = Shelf::new(small());
     let mut life = shelf.begin();
