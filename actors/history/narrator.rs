@@ -6,7 +6,7 @@ mod spans;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use rollcall_identity::{Name, Revision, Rules, Timestamp};
 
@@ -27,7 +27,8 @@ pub(crate) struct Sources {
 /// One question at work.
 pub(super) struct Narrator<'a> {
     library: &'a mut Library,
-    rules: &'a Rules,
+    rules: &'a Arc<Rules>,
+    fingerprint: u64,
     now: Timestamp,
     pub(super) budget: Budget,
     chapters: Vec<Chapter>,
@@ -47,16 +48,18 @@ impl<'a> Narrator<'a> {
     /// Looks what there is.
     pub(super) fn new(
         library: &'a mut Library,
-        (rules, now): (&'a Rules, Timestamp),
+        (rules, now): (&'a Arc<Rules>, Timestamp),
         budget: Budget,
     ) -> Result<Self, Unanswered> {
         let (all, unopened) = library.chapters()?;
         let notes = unopened.values().map(|file| format!("{file} cannot be opened")).collect();
         let names_end = all.iter().rposition(|chapter| chapter.is_nameless).map_or(0, |at| at + 1);
         let chapters = all[names_end..].to_vec();
+        let fingerprint = library.fingerprint(rules);
         let narrator = Self {
             library,
             rules,
+            fingerprint,
             now,
             budget,
             chapters,

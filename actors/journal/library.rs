@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_identity::{Address, Handover, Revision, Rules, Timestamp};
@@ -58,6 +59,8 @@ pub(crate) struct Chapter {
 pub(crate) struct Library {
     folder: Folder,
     manifest: Option<(Identity, Rc<Manifest>)>,
+    /// The rules that were last asked about: to make a fingerprint takes milliseconds.
+    rules: Option<(Arc<Rules>, u64)>,
     /// The most recently asked last.
     open: Vec<(PathBuf, Identity, Volume)>,
 }
@@ -84,7 +87,7 @@ impl Identity {
 impl Library {
     /// The library in the folder `path`. Nothing is read yet.
     pub(crate) fn new(path: &Path) -> Self {
-        Self { folder: Folder::at(path), manifest: None, open: Vec::new() }
+        Self { folder: Folder::at(path), manifest: None, rules: None, open: Vec::new() }
     }
 
     /// All segments that can be opened, ascending, and those that cannot, with their files.
@@ -137,6 +140,18 @@ impl Library {
         }
         let (last, from, until) = volume.extent()?;
         Ok(Chapter { last: Some(last), begun: from, from, until: Some(until), ..chapter })
+    }
+
+    /// The fingerprint of rules, as segments carry it.
+    pub(crate) fn fingerprint(&mut self, rules: &Arc<Rules>) -> u64 {
+        match &self.rules {
+            Some((known, print)) if Arc::ptr_eq(known, rules) => *print,
+            _ => {
+                let print = fingerprint(rules);
+                self.rules = Some((Arc::clone(rules), print));
+                print
+            }
+        }
     }
 
     /// The segment that begins at `first`.
@@ -198,11 +213,6 @@ impl Library {
         let mut statement = sql.prepare("SELECT address FROM sessions WHERE user = ?")?;
         found.take(statement.query([user.as_str()])?)
     }
-}
-
-/// The fingerprint of rules, as segments carry it.
-pub(crate) fn seal_of(rules: &Rules) -> u64 {
-    fingerprint(rules)
 }
 
 impl Chapter {

@@ -7,7 +7,7 @@ use rollcall_identity::{Address, Chronicle, Departure, Stay, Timestamp};
 
 use super::{EVER, Narrator};
 use crate::history::unanswered::Unanswered;
-use crate::journal::library::{Met, Wanted, seal_of};
+use crate::journal::library::{Met, Wanted};
 
 /// How many segments back who was there when one began may have to be looked for, while those before
 /// it are on their way to be sealed.
@@ -170,13 +170,12 @@ impl Narrator<'_> {
 
     fn note(&mut self, index: usize, met: Met) -> Result<(), Unanswered> {
         let chapter = self.chapters[index].clone();
-        let mine = seal_of(self.rules);
-        let mut seals = vec![self.library.open(chapter.first)?.rules()];
+        let mut prints = vec![self.library.open(chapter.first)?.rules()];
         if let Some(next) = self.chapters.get(index + 1).map(|next| next.first) {
             // Rules that were exchanged in the midst of it show in the next one.
-            seals.extend(self.library.open(next).map(|volume| volume.rules()));
+            prints.extend(self.library.open(next).map(|volume| volume.rules()));
         }
-        if seals.iter().any(|rules| *rules != mine) {
+        if prints.iter().any(|rules| *rules != self.fingerprint) {
             let text = format!(
                 "other rules were in force while {} was written: this is what today's rules make \
                  of the same events",
