@@ -156,9 +156,9 @@ impl Library {
 
     /// The segment that begins at `first`.
     pub(crate) fn open(&mut self, first: Revision) -> Result<&Volume, Damage> {
-        let path = self.path(first);
-        let is_sealed = path == self.folder.sealed(first);
-        let identity = if is_sealed { Identity::of(&path)? } else { Identity::of_written(&path)? };
+        // One that is sealed at this very moment has its other name at the second look.
+        let located = self.locate(first).or_else(|_| self.locate(first));
+        let (path, is_sealed, identity) = located?;
         let place =
             self.open.iter().position(|(known, same, _)| (known, same) == (&path, &identity));
         let volume = match place {
@@ -176,6 +176,14 @@ impl Library {
         self.open.push(volume);
         let (_, _, volume) = self.open.last().expect("it was just put there");
         Ok(volume)
+    }
+
+    /// Where the segment is, whether it is sealed, and by what it is known.
+    fn locate(&self, first: Revision) -> io::Result<(PathBuf, bool, Identity)> {
+        let path = self.path(first);
+        let is_sealed = path == self.folder.sealed(first);
+        let identity = if is_sealed { Identity::of(&path)? } else { Identity::of_written(&path)? };
+        Ok((path, is_sealed, identity))
     }
 
     fn path(&self, first: Revision) -> PathBuf {
