@@ -25,6 +25,7 @@ use crate::directory::{Book, Directories};
 use crate::enforcement::{Enforcement, Points};
 use crate::happenings::{Happening, Insecure};
 use crate::heart::{Heart, StillBorn};
+use crate::history::{Archive, History};
 use crate::journal::DurableJournal;
 use crate::listener::{Listener, Routes};
 use crate::mailbox::{Gone, Mailbox};
@@ -162,7 +163,9 @@ impl Plan {
         actix::spawn(measure(Arc::clone(&points), targets.clone()));
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         let told = Arc::clone(&points);
+        let history = employ_history(&heart, &settings, &clock).await?;
         let rest_routes = Rest {
+            history,
             query: heart.query.clone(),
             cache: heart.cache.clone(),
             supervisor: heart.supervisor.clone(),
@@ -422,6 +425,8 @@ impl House {
         self.dismiss(self.ptim.0.as_str(), &self.ptim.1, budget.spend()).await;
         self.outward.leave(&self.heart, budget.spend()).await;
         close(&self.heart, "rest", &self.rest.1, budget.spend()).await;
+        // Nobody is there any more who could ask it.
+        let _ = self.heart.supervisor.send(Dismiss("history".to_owned())).await;
         self.heart.stop().await;
     }
 }
@@ -443,7 +448,7 @@ impl Budget {
 pub struct Late(Duration);
 
 /// The rules of the settings, on this machine.
-fn in_force(settings: &Settings) -> Rules {
+pub fn in_force(settings: &Settings) -> Rules {
     let own_addresses = addresses_of_host().into_iter().map(Address::new).collect();
     Rules { own_addresses, ..settings.rules.clone() }
 }
@@ -474,6 +479,23 @@ async fn employ_ptim(
     let producer: Arc<dyn Producer> = Arc::new(Ptim::new(pushes.clone()));
     let desk = employ(heart, name.as_str(), producer, clock).await?;
     Ok((name, desk))
+}
+
+/// Hires who tells of the past, where the journal keeps any.
+async fn employ_history(
+    heart: &Heart,
+    settings: &Settings,
+    clock: &Clock,
+) -> Result<Option<Mailbox<History>>, Gone> {
+    if settings.journal.kind == config::JournalKind::Memory {
+        return Ok(None);
+    }
+    let desk = Mailbox::<History>::new("history", clock.clone());
+    let folder = settings.journal.folder.clone();
+    let archive = Archive { folder, rules: Arc::clone(&heart.rules), clock: clock.clone() };
+    let hired = move || History::new(archive.clone());
+    heart.supervisor.send(Hire::new(desk.clone(), hired)).await?;
+    Ok(Some(desk))
 }
 
 async fn employ(

@@ -1,6 +1,7 @@
 //! The journal's own thread: it appends what the cache hands over, commits in groups, and hands
 //! what is committed back to the cache, in order.
 
+mod backup;
 mod cells;
 mod damage;
 mod durable;
@@ -8,13 +9,16 @@ mod events;
 mod file;
 mod fingerprint;
 mod folder;
+mod forgetting;
 mod inspecting;
 mod keeper;
 mod lexicon;
+pub(crate) mod library;
 mod manifest;
 mod memories;
 mod positions;
 mod reading;
+mod replaying;
 mod restoring;
 mod sealing;
 mod segment;
@@ -37,10 +41,12 @@ use rollcall_identity::{
 };
 use tokio::sync::{oneshot, watch};
 
+pub use self::backup::{BackedUp, back_up};
 pub use self::damage::Damage;
 pub use self::durable::DurableJournal;
 pub use self::inspecting::{Inspected, export, inspect};
 pub use self::manifest::{Manifest, Sealed};
+pub use self::replaying::{Differing, Replayed, replay};
 pub use self::terms::Terms;
 use crate::account::Account;
 use crate::cache::{Cache, Receipt, Refused, TakeStock};

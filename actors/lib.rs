@@ -13,6 +13,7 @@ pub mod directory;
 pub mod enforcement;
 pub mod happenings;
 pub mod heart;
+pub mod history;
 pub mod house;
 pub mod journal;
 pub mod listener;

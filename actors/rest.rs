@@ -6,6 +6,7 @@ mod directories;
 mod directory;
 mod event_logs;
 mod health;
+mod history;
 mod place;
 mod push_targets;
 mod sessions;
@@ -14,6 +15,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod told;
 mod wanted;
 
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub use self::token::Token;
 use crate::cache::Cache;
 use crate::directory::{Book, Directories};
 use crate::happenings::{Happening, Responded};
+use crate::history::History;
 use crate::journal::Illness;
 use crate::mailbox::Mailbox;
 use crate::problem::Problem;
@@ -74,6 +77,8 @@ pub struct Rest {
     pub query: Mailbox<Query>,
     /// Why.
     pub cache: Mailbox<Cache>,
+    /// Who was where; `None` where nothing is kept of the past.
+    pub history: Option<Mailbox<History>>,
     /// How the actors are.
     pub supervisor: Mailbox<Supervisor>,
     /// How far the query actor knows: what wakes the live streams.
@@ -113,6 +118,9 @@ fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
         .service(get("/sessions", web::get().to(sessions::list)))
         .service(get("/sessions/{ip}", web::get().to(sessions::one)))
         .service(get("/sessions/{ip}/explain", web::get().to(sessions::explain)))
+        .service(get("/history/addresses/{ip}", web::get().to(history::address)))
+        .service(get("/history/users/{user}", web::get().to(history::user)))
+        .service(get("/history/diff", web::get().to(history::difference)))
         .service(get("/stream", web::get().to(stream::stream)))
         .service(get("/producers", web::get().to(health::producers)))
         .service(get("/producers/{name}", web::get().to(health::producer)))
@@ -214,6 +222,9 @@ async fn count(
         sessions::list,
         sessions::one,
         sessions::explain,
+        history::address,
+        history::user,
+        history::difference,
         stream::stream,
         health::producers,
         health::producer,

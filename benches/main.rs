@@ -5,6 +5,7 @@ mod contender;
 mod directory;
 mod edge;
 mod firewall;
+mod history;
 mod http;
 mod line;
 mod micro;
@@ -78,6 +79,8 @@ enum Part {
     Stream,
     /// A million sessions: memory, reading all, asking for one.
     Sessions,
+    /// Questions about the past, over ten times as many events as sessions.
+    History,
     /// All sessions told to a Secure Edge.
     Push,
     /// From an event to its visibility, at half load, with firewalls that poll.

@@ -12,7 +12,7 @@ use crate::process::{kernel_drops, wait_until};
 use crate::sender::{self, Pace};
 use crate::table::{Table, Unit, quantile};
 use crate::throughput::{Course, Run};
-use crate::{directory, firewall, micro};
+use crate::{directory, firewall, history, micro};
 
 /// How long the senders go flat out.
 const FLAT_OUT: Duration = Duration::from_secs(3);
@@ -60,6 +60,7 @@ impl Suite<'_> {
             Part::Udp => self.udp(),
             Part::Stream => self.streams(),
             Part::Sessions => self.large_table(),
+            Part::History => self.history(),
             Part::Push => self.push(),
             Part::Visible => self.visible(),
         }
@@ -169,6 +170,23 @@ impl Suite<'_> {
         self.table.note("IP query at 5000/s, HTTPS: p50", Unit::Milliseconds, half);
         let what = ("IP query at 5000/s, HTTPS: p99", "under 2 ms");
         self.table.note_with_aim(what, Unit::Milliseconds, most);
+        Ok(())
+    }
+
+    fn history(&mut self) -> io::Result<()> {
+        let server = Rollcall::start(self.stand)?;
+        let mut cost = history::measure(&server, self.sessions)?;
+        let rows = u64::from(self.sessions) * u64::from(history::ROUNDS);
+        let of = |what: &str| format!("{rows} history rows, HTTP: {what}");
+        let (half, most) = (quantile(&mut cost.moments, 0.5), quantile(&mut cost.moments, 0.99));
+        self.table.note(of("who at a moment: p50"), Unit::Milliseconds, half);
+        let what = (of("who at a moment: p99"), "under 5 ms");
+        self.table.note_with_aim(what, Unit::Milliseconds, most);
+        let most = quantile(&mut cost.stays, 0.99);
+        self.table.note(of("all of an address: p99"), Unit::Milliseconds, most);
+        let first = cost.first.as_secs_f64();
+        self.table.note(of("the first question"), Unit::Seconds, first);
+        self.table.note(of("memory for it"), Unit::Megabytes, cost.resident / 1e6);
         Ok(())
     }
 

@@ -77,7 +77,11 @@ fn journal(f: &mut Formatter<'_>, journal: &Journal) -> fmt::Result {
     let (folder, events) = (journal.folder.display(), journal.segment_events);
     writeln!(f, "journal      in {folder}, kept {}", journal.retention.written())?;
     let (age, bytes) = (journal.segment_age.written(), Bytes(journal.retention_bytes).written());
-    writeln!(f, "             up to {bytes}, in segments of {events} events or {age}")
+    writeln!(f, "             up to {bytes}, in segments of {events} events or {age}")?;
+    match journal.names_retention {
+        Some(names) => writeln!(f, "             names in them are kept {}", names.written()),
+        None => Ok(()),
+    }
 }
 
 fn syslog(f: &mut Formatter<'_>, producer: &Syslog) -> fmt::Result {

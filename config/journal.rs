@@ -24,6 +24,8 @@ pub struct Journal {
     pub retention: Duration,
     /// How many bytes of them, the oldest leaving first.
     pub retention_bytes: usize,
+    /// How long the names of users and devices are kept in them; `None` for as long.
+    pub names_retention: Option<Duration>,
     /// How often all sessions are written down, from which a start begins to fold.
     pub snapshot_interval: Duration,
 }
@@ -90,6 +92,9 @@ impl Journal {
             segment_age: section.within("segment_age", hour, SEGMENT_AGE),
             retention: section.within("retention", month, RETENTION),
             retention_bytes: section.bytes("retention_bytes", 64 << 30, RETENTION_BYTES),
+            names_retention: section
+                .has("names_retention")
+                .then(|| section.within("names_retention", month, RETENTION)),
             snapshot_interval: section.within("snapshot_interval", minutes, SNAPSHOT_INTERVAL),
         }
     }

@@ -1,13 +1,16 @@
 //! The command line: serves, checks a configuration, and asks a running server.
 
+mod backup;
 mod check;
 mod client;
 mod directory;
 mod events;
 mod groups;
 mod health;
+mod history;
 mod journal;
 mod output;
+mod replay;
 mod secret;
 mod server;
 mod sessions;
@@ -68,6 +71,9 @@ enum Command {
     Explain(sessions::Who),
     /// List sessions.
     Sessions(sessions::List),
+    /// Print who was where, as the journal tells it.
+    #[command(subcommand)]
+    History(history::History),
     /// Print every change as it happens, and go on after a lost connection.
     Tail(tail::Tail),
     /// List the producers, what became of what they received, and why something was dropped.
@@ -88,6 +94,10 @@ enum Command {
     /// Check the journal on disk, or print what is in it.
     #[command(subcommand)]
     Journal(journal::Journal),
+    /// Copy the journal into a folder, also while a server writes it.
+    Backup(backup::Backup),
+    /// Print who would be where if the rules of the given configuration had been in force.
+    Replay(replay::Replay),
     /// Handle client secrets.
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -176,6 +186,7 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Who(who)) => who.who(&server()?, config.as_deref(), output),
         Some(Command::Explain(who)) => who.explain(&server()?, output),
         Some(Command::Sessions(list)) => list.run(&server()?, output),
+        Some(Command::History(history)) => history.run(&server()?, output),
         Some(Command::Tail(tail)) => tail.run(&server()?, output),
         Some(Command::Producers) => health::producers(&server()?, output),
         Some(Command::EnforcementPoints) => health::points(&server()?, output),
@@ -185,6 +196,8 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::Reload) => health::reload(&server()?, output),
         Some(Command::Client(client)) => client.run(config.as_deref(), &reach, output),
         Some(Command::Journal(journal)) => journal.run(config.as_deref(), output),
+        Some(Command::Backup(backup)) => backup.run(config.as_deref(), output),
+        Some(Command::Replay(replay)) => replay.run(config.as_deref(), output),
         Some(Command::Secret(secret)) => secret.run(&mut io::stdin().lock(), output),
         Some(Command::Directory(directory)) => directory.run(config.as_deref(), output),
         Some(Command::Events(events)) => events.run(config.as_deref(), output),

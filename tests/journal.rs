@@ -1,6 +1,7 @@
 //! Stories of the journal: what was acknowledged is there after a kill, a restart and a full disk.
 
 mod clock;
+mod copying;
 mod crash;
 mod failing_disk;
 mod full_disk;

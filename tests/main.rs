@@ -10,6 +10,7 @@ mod accounting;
 mod active_directory;
 mod event_log;
 mod harness;
+mod history;
 mod journal;
 mod logon;
 mod operations;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
+use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 use tracing::{debug, info, trace, warn};
 
 use super::Happening;
@@ -48,6 +49,53 @@ impl Happening for Responded {
         )
         .increment(1);
         trace!(listener, status, "answered");
+    }
+}
+
+/// What became of a question about the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, EnumIter)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum HistoryOutcome {
+    /// It was answered.
+    Told,
+    /// The journal does not know.
+    NotKnown,
+    /// The question made no sense.
+    Unreasonable,
+    /// It would have taken too long.
+    TooBroad,
+    /// The journal, or the record of who asked, could not be read or written.
+    Ill,
+}
+
+/// Questions about the past can be asked.
+pub(crate) struct HistoryOpened;
+
+impl Happening for HistoryOpened {
+    fn emit(self) {
+        // From the beginning, so that the first one that is not answered is seen to grow from zero.
+        for outcome in HistoryOutcome::iter() {
+            let outcome: &'static str = outcome.into();
+            counter!("rollcall_answering_history_questions_total", "outcome" => outcome)
+                .increment(0);
+        }
+        debug!("questions about the past can be asked");
+    }
+}
+
+/// A question about the past was answered, or not.
+pub(crate) struct HistoryAsked {
+    pub outcome: HistoryOutcome,
+    pub took: Duration,
+}
+
+impl Happening for HistoryAsked {
+    fn emit(self) {
+        let Self { outcome, took } = self;
+        let outcome: &'static str = outcome.into();
+        counter!("rollcall_answering_history_questions_total", "outcome" => outcome).increment(1);
+        histogram!("rollcall_answering_history_query_seconds").record(took.as_secs_f64());
+        debug!(outcome, ?took, "a question about the past");
     }
 }
 

@@ -290,6 +290,13 @@ const PARTICULAR: &[Row] = &[
         "Segments of the journal that were sealed",
     ),
     (
+        "rollcall_deciding_journal_names_forgotten_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "Segments out of which the names were taken, because they had had their time",
+    ),
+    (
         "rollcall_deciding_journal_snapshots_total",
         Counter,
         Unit::Count,
@@ -351,6 +358,20 @@ const PARTICULAR: &[Row] = &[
         Unit::Count,
         &[],
         "Listeners that speak plain HTTP to the network: 0 is right",
+    ),
+    (
+        "rollcall_answering_history_questions_total",
+        Counter,
+        Unit::Count,
+        &["outcome"],
+        "Questions about the past: told, not_known, unreasonable, too_broad or ill",
+    ),
+    (
+        "rollcall_answering_history_query_seconds",
+        Histogram,
+        Unit::Seconds,
+        &[],
+        "Time to answer a question about the past from the journal",
     ),
     ("rollcall_answering_streams", Gauge, Unit::Count, &[], "Readers of the live stream"),
     (

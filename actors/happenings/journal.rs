@@ -92,6 +92,20 @@ impl Happening for SegmentSealed<'_> {
     }
 }
 
+/// The names of users and devices were taken out of a segment.
+pub(crate) struct NamesForgotten<'a> {
+    pub file: &'a str,
+    pub events: u64,
+}
+
+impl Happening for NamesForgotten<'_> {
+    fn emit(self) {
+        let Self { file, events } = self;
+        counter!("rollcall_deciding_journal_names_forgotten_total").increment(1);
+        info!(file, events, "the names were taken out of a segment of the journal");
+    }
+}
+
 /// The table was written down.
 pub(crate) struct SnapshotWritten {
     pub revision: u64,

@@ -221,6 +221,7 @@ pub(super) fn journal(
         segment_age: section.segment_age,
         retention: section.retention,
         retention_bytes: section.retention_bytes as u64,
+        names_retention: section.names_retention,
         snapshot_interval: section.snapshot_interval,
     };
     let who = format!("the journal in {}", section.folder.display());

@@ -51,6 +51,8 @@ pub(super) enum About {
     Competed,
     /// Snapshots: how much else it remembers of addresses.
     Memories,
+    /// Segments: the names were taken out.
+    Nameless,
 }
 
 impl About {
@@ -65,6 +67,7 @@ impl About {
             Self::Forgotten => "forgotten",
             Self::Competed => "competed",
             Self::Memories => "memories",
+            Self::Nameless => "nameless",
         }
     }
 }

@@ -13,9 +13,10 @@ use super::manifest::{Manifest, Sealed};
 use super::reading::Title;
 use super::stamp::Stamp;
 use super::terms::Terms;
-use super::{file, sealing, snapshot};
+use super::{file, forgetting, sealing, snapshot};
 use crate::happenings::{
-    Happening, JournalChore, JournalChoreFailed, JournalDamaged, SegmentSealed, SnapshotWritten,
+    Happening, JournalChore, JournalChoreFailed, JournalDamaged, NamesForgotten, SegmentSealed,
+    SnapshotWritten,
 };
 
 /// How much may wait for it. What finds no place is done another time: it is found in the folder.
@@ -23,6 +24,10 @@ const WAITING: usize = 4;
 
 /// How many snapshots are kept: the newest, and one before it in case that is damaged.
 const SNAPSHOTS: usize = 2;
+
+/// From how many segments names are taken out at once: each takes some seconds, and the next snapshot
+/// waits meanwhile.
+const AT_ONCE: usize = 8;
 
 enum Job {
     Snapshot { stamp: Stamp, handover: Handover },
@@ -122,6 +127,7 @@ impl Keeping {
             }
         }
         self.retain(&mut manifest, &listing, now)?;
+        self.forget_names(&mut manifest, &listing, now)?;
         if manifest != before {
             manifest.save(&self.folder)?;
         }
@@ -194,6 +200,26 @@ impl Keeping {
             gone += 1;
         }
         manifest.segments.drain(..gone);
+        Ok(())
+    }
+
+    /// Takes the names out of the sealed segments in which they have had their time. One that a start
+    /// would still fold keeps them.
+    fn forget_names(
+        &self,
+        manifest: &mut Manifest,
+        listing: &Listing,
+        now: Timestamp,
+    ) -> Result<(), Damage> {
+        let Some(retention) = self.terms.names_retention else { return Ok(()) };
+        let newest = listing.snapshots.iter().next_back().copied().unwrap_or_default();
+        let due = |sealed: &&mut Sealed| {
+            !sealed.nameless && now.since(sealed.until) > retention && sealed.last <= newest
+        };
+        for sealed in manifest.segments.iter_mut().filter(due).take(AT_ONCE) {
+            *sealed = forgetting::forget(&self.folder, sealed)?;
+            NamesForgotten { file: &sealed.file, events: sealed.events }.emit();
+        }
         Ok(())
     }
 

@@ -158,6 +158,14 @@ fn add(
     insert(&mut into, row)
 }
 
+/// The numbers in one row that refer to what is shared.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    pub(super) origins: [Option<i64>; 2],
+    pub(super) roles: Option<i64>,
+    pub(super) groups: [Option<i64>; 2],
+}
+
 /// What is shared, by number, while a file is read. A number whose row is damaged is not in it.
 #[derive(Debug, Default)]
 pub(super) struct Dictionary {
@@ -175,29 +183,37 @@ struct Written {
     sid: Option<Sid>,
 }
 
+/// Equal groups that were read, each once.
+type Alike = HashMap<Group, Arc<Group>>;
+
 impl Dictionary {
     /// Reads what the rows of a file share.
     pub(super) fn read(sql: &Connection) -> Result<Self, Damage> {
-        let origins = each(sql, SHARED[0], |cells| {
-            let (kind, producer) = (cells.need()?, cells.need()?);
-            let (client, form) = (cells.need()?, cells.need()?);
-            Ok(Arc::new(Origin { kind, producer, client, form }))
-        })?;
-        let roles = each(sql, SHARED[1], |cells| {
-            let names: Vec<Name> = json(cells)?;
-            Ok(names.into())
-        })?;
-        let mut known: HashMap<Group, Arc<Group>> = HashMap::new();
-        let groups = each(sql, SHARED[2], |cells| {
-            let groups: Vec<Written> = json(cells)?;
-            let one = |Written { name, domain, dn, sid }| {
-                let group = Group { name, domain, dn, sid };
-                let shared = known.entry(group.clone()).or_insert_with(|| Arc::new(group));
-                Arc::clone(shared)
-            };
-            Ok(GroupSet::new(groups.into_iter().map(one).collect()))
-        })?;
-        Ok(Self { origins, roles, groups })
+        let mut alike = Alike::new();
+        Ok(Self {
+            origins: each(sql, SHARED[0], origin)?,
+            roles: each(sql, SHARED[1], roles)?,
+            groups: each(sql, SHARED[2], |cells| groups(cells, &mut alike))?,
+        })
+    }
+
+    /// Learns the rows of a file that `wanted` refers to and that are not known yet: for whoever
+    /// reads a few rows of a million.
+    pub(super) fn learn(&mut self, sql: &Connection, wanted: &References) -> Result<(), Damage> {
+        if self.roles.len().max(self.groups.len()) > KNOWN {
+            *self = Self::default();
+        }
+        for id in wanted.origins.into_iter().flatten() {
+            learn(sql, (SHARED[0], id), &mut self.origins, origin)?;
+        }
+        if let Some(id) = wanted.roles {
+            learn(sql, (SHARED[1], id), &mut self.roles, roles)?;
+        }
+        for id in wanted.groups.into_iter().flatten() {
+            let mut alike = Alike::new();
+            learn(sql, (SHARED[2], id), &mut self.groups, |cells| groups(cells, &mut alike))?;
+        }
+        Ok(())
     }
 
     /// Who said something.
@@ -217,6 +233,26 @@ impl Dictionary {
         };
         Ok(Membership { user: known(ids[0])?, device: known(ids[1])? })
     }
+}
+
+fn origin(cells: &mut Cells<'_>) -> Result<Arc<Origin>, Damage> {
+    let (kind, producer) = (cells.need()?, cells.need()?);
+    let (client, form) = (cells.need()?, cells.need()?);
+    Ok(Arc::new(Origin { kind, producer, client, form }))
+}
+
+fn roles(cells: &mut Cells<'_>) -> Result<Arc<[Name]>, Damage> {
+    let names: Vec<Name> = json(cells)?;
+    Ok(names.into())
+}
+
+fn groups(cells: &mut Cells<'_>, alike: &mut Alike) -> Result<GroupSet, Damage> {
+    let groups: Vec<Written> = json(cells)?;
+    let one = |Written { name, domain, dn, sid }| {
+        let group = Group { name, domain, dn, sid };
+        Arc::clone(alike.entry(group.clone()).or_insert_with(|| Arc::new(group)))
+    };
+    Ok(GroupSet::new(groups.into_iter().map(one).collect()))
 }
 
 fn json<T: serde::de::DeserializeOwned>(cells: &mut Cells<'_>) -> Result<T, Damage> {
@@ -241,4 +277,27 @@ fn each<T>(
         }
     }
     Ok(found)
+}
+
+/// The row of a table with this number, when it is good and not known yet.
+fn learn<T>(
+    sql: &Connection,
+    ((table, cells), id): ((&str, usize), i64),
+    known: &mut HashMap<i64, T>,
+    read: impl FnOnce(&mut Cells<'_>) -> Result<T, Damage>,
+) -> Result<(), Damage> {
+    if known.contains_key(&id) {
+        return Ok(());
+    }
+    let mut statement = sql.prepare_cached(&format!("SELECT * FROM {table} WHERE id = ?"))?;
+    let mut rows = statement.query([id])?;
+    if let Some(row) = rows.next()?
+        && let Ok(mut checked) = Cells::check(row, cells)
+    {
+        checked.number()?;
+        if let Ok(value) = read(&mut checked) {
+            known.insert(id, value);
+        }
+    }
+    Ok(())
 }

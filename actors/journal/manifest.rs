@@ -32,8 +32,12 @@ pub struct Sealed {
     pub events: u64,
     /// How many events were no longer readable when it was sealed.
     pub lost: u64,
-    /// How many sessions were there when it began; `None` when that was no longer known.
+    /// How many sessions were there, or still remembered, when it began; `None` when that was no
+    /// longer known.
     pub sessions: Option<u64>,
+    /// Whether the names of users and devices were taken out, because they had had their time.
+    #[serde(default)]
+    pub nameless: bool,
     /// Its size.
     pub bytes: u64,
     /// The digest of the whole file, in hexadecimal.
@@ -81,7 +85,8 @@ impl Manifest {
 
     /// What is known of the segment that begins at `first`.
     pub(super) fn find(&self, first: Revision) -> Option<&Sealed> {
-        self.segments.iter().find(|sealed| sealed.first == first)
+        let place = self.segments.binary_search_by_key(&first, |sealed| sealed.first).ok()?;
+        self.segments.get(place)
     }
 }
 

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row};
 use super::cells::{Cells, insert, inserting, number, reference, text};
 use super::damage::Damage;
 use super::events::{principal, who};
-use super::lexicon::{Dictionary, Lexicon};
+use super::lexicon::{Dictionary, Lexicon, References};
 
 /// The tables. `whose` is `known`, of an address that has or had a session, or `stranger`; the rows
 /// of each stand in the order in which they are forgotten. `what` is `departed`, `came` or `shared`,
@@ -132,6 +132,33 @@ pub(super) fn read(sql: &Connection, rows: Rows, handover: &mut Handover) -> Res
     let found = Rows { competed, memories };
     if found != rows {
         return Err(Damage::Missing(format!("{found:?} of {rows:?}")));
+    }
+    Ok(())
+}
+
+/// Reads back what is remembered of one address, from a file that has it indexed or is read through.
+pub(super) fn read_at(
+    sql: &Connection,
+    dictionary: &mut Dictionary,
+    address: Address,
+    handover: &mut Handover,
+) -> Result<(), Damage> {
+    let wanted = address.to_string();
+    let asked = "SELECT * FROM competed WHERE address = ? ORDER BY id";
+    let mut statement = sql.prepare_cached(asked)?;
+    let mut rows = statement.query([&wanted])?;
+    while let Some(row) = rows.next()? {
+        let (origins, groups) = ([row.get("origin")?, None], [None, None]);
+        dictionary.learn(sql, &References { origins, roles: row.get("roles")?, groups })?;
+        let (is_stranger, competed) = read_competed(row, dictionary)?;
+        let list = if is_stranger { &mut handover.strangers } else { &mut handover.competed };
+        list.push(competed);
+    }
+    let asked = "SELECT * FROM memories WHERE address = ? ORDER BY id";
+    let mut statement = sql.prepare_cached(asked)?;
+    let mut rows = statement.query([&wanted])?;
+    while let Some(row) = rows.next()? {
+        read_memory(row, &mut handover.memories)?;
     }
     Ok(())
 }

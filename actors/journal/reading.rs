@@ -20,6 +20,8 @@ pub(super) struct Title {
     pub(super) after: Revision,
     /// The position of its first event.
     pub(super) first: Revision,
+    /// Whether the names were taken out: nothing can be folded from it any more.
+    pub(super) is_nameless: bool,
 }
 
 impl Title {
@@ -28,7 +30,8 @@ impl Title {
         let stamp = Stamp::of(sql)?;
         let after = Revision(file::need(sql, About::After)?);
         let first = Revision(file::need(sql, About::First)?);
-        Ok(Self { stamp, after, first })
+        let is_nameless = file::ask(sql, About::Nameless)?.is_some();
+        Ok(Self { stamp, after, first, is_nameless })
     }
 }
 

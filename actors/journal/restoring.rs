@@ -189,6 +189,12 @@ impl<'a> Restoring<'a> {
     /// Folds what a segment holds after what is known, up to what the next one begins with.
     fn fold(&mut self, chapter: &Chapter, upto: Option<Revision>) -> Result<(), Damage> {
         let Some(span) = self.continuity.enter(chapter.title.after, upto) else { return Ok(()) };
+        if chapter.title.is_nameless {
+            // Every snapshot since is lost, and the names are gone: who was there is not known.
+            self.continuity.doubt();
+            self.continuity.leave(span, None);
+            return Ok(());
+        }
         self.told_by.get_or_insert(chapter.title.stamp.rules);
         if chapter.is_open && chapter.title.after == span.after {
             self.remember_beginning(chapter.title);

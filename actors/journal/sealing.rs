@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rollcall_identity::{Handover, Revision, Span, Timestamp};
+use rollcall_identity::{Revision, Span, Timestamp};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -14,18 +14,20 @@ use super::folder::{Folder, name_of};
 use super::lexicon::Lexicon;
 use super::manifest::{Sealed, digest};
 use super::reading::{self, Read, Title};
-use super::{events, positions, sessions, snapshot};
+use super::{events, memories, positions, sessions, snapshot};
 
 /// Who had an address, and which addresses somebody had, at a time: what history is asked for.
-const INDEXES: &str = "
+pub(super) const INDEXES: &str = "
 CREATE INDEX events_by_address ON events (address, seen);
 CREATE INDEX events_by_user ON events (user, seen) WHERE user IS NOT NULL;
+CREATE INDEX competed_by_address ON competed (address);
+CREATE INDEX memories_by_address ON memories (address);
 CREATE INDEX sessions_by_address ON sessions (address);
 CREATE INDEX sessions_by_user ON sessions (user) WHERE user IS NOT NULL;
 ";
 
 /// Read by everybody who may see the folder, written by nobody.
-const READ_ONLY: u32 = 0o440;
+pub(super) const READ_ONLY: u32 = 0o440;
 
 /// When the events of a segment were received.
 struct Period {
@@ -36,9 +38,18 @@ struct Period {
 /// Seals the segment that begins at `first`; events after `upto` were never acknowledged. What
 /// cannot be read is left out, and counted in the result.
 pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<Sealed, Damage> {
-    let (source, target) = (folder.open(first), folder.sealed(first));
+    seal_into((folder, folder), first, upto)
+}
+
+/// The same into another folder.
+pub(super) fn seal_into(
+    (from, to): (&Folder, &Folder),
+    first: Revision,
+    upto: Revision,
+) -> Result<Sealed, Damage> {
+    let (source, target) = (from.open(first), to.sealed(first));
     let unfinished = Folder::unfinished(&target);
-    folder.discard(&unfinished)?;
+    to.discard(&unfinished)?;
     let (title, begun, read) = {
         let sql = file::open(&source)?;
         (Title::of(&sql)?, file::need(&sql, About::Begun)?, positions::read(&sql)?.0)
@@ -46,7 +57,7 @@ pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<S
     let sql = file::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
     let mut lexicon = Lexicon::default();
-    let sessions = carry_over(folder, title.after, (&sql, &mut lexicon))?;
+    let sessions = carry_over(from, title.after, (&sql, &mut lexicon))?;
     title.stamp.tell(&sql)?;
     file::tell(&sql, About::After, title.after.0)?;
     file::tell(&sql, About::First, title.first.0)?;
@@ -62,7 +73,7 @@ pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<S
     sql.close().map_err(|(_, error)| error)?;
     fs::set_permissions(&unfinished, Permissions::from_mode(READ_ONLY))?;
     let (sha256, bytes) = (digest(&unfinished)?, fs::metadata(&unfinished)?.len());
-    folder.finish(&target)?;
+    to.finish(&target)?;
     // A segment that broke off ends where it could still be read.
     let missing = read.broke.as_ref().map_or(0, |_| upto.0.saturating_sub(read.last.0));
     Ok(Sealed {
@@ -76,12 +87,14 @@ pub(super) fn seal(folder: &Folder, first: Revision, upto: Revision) -> Result<S
         events: read.events,
         lost: read.lost + missing,
         sessions,
+        nameless: false,
         bytes,
         sha256,
     })
 }
 
-/// Copies the sessions that were there after `after`, and says how many; `None` when nobody knows.
+/// Copies the sessions that were there after `after`, and what else was remembered, without which
+/// a late login would be decided otherwise; says how many sessions. `None` when nobody knows.
 fn carry_over(
     folder: &Folder,
     after: Revision,
@@ -95,8 +108,8 @@ fn carry_over(
         return Ok(None);
     }
     let Ok(snapshot) = snapshot::read(&path) else { return Ok(None) };
-    let present = Handover { ends: Vec::new(), ..snapshot.handover };
-    Ok(Some(sessions::write(sql, lexicon, &present)?))
+    memories::write(sql, lexicon, &snapshot.handover)?;
+    Ok(Some(sessions::write(sql, lexicon, &snapshot.handover)?))
 }
 
 fn copy(
@@ -141,6 +154,7 @@ pub(super) fn describe(folder: &Folder, first: Revision) -> Result<Sealed, Damag
         events: events.cast_unsigned(),
         lost: (last.0 + 1).saturating_sub(first.0 + events.cast_unsigned()),
         sessions: file::ask(&sql, About::Sessions)?,
+        nameless: file::ask(&sql, About::Nameless)?.is_some(),
         bytes: fs::metadata(&path)?.len(),
         sha256: digest(&path)?,
     })

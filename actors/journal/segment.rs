@@ -67,6 +67,11 @@ impl Segment {
         // Here and not on the file that has its name: the change itself is no single write.
         file::log_ahead(&sql)?;
         sql.close().map_err(|(_, error)| error)?;
+        if target.exists() {
+            // Every event of that one is damaged, or it would not begin here. Its log must not be
+            // taken for the log of this one.
+            folder.set_aside(&target, at)?;
+        }
         folder.finish(&target)?;
         Self::resume(folder, first)
     }

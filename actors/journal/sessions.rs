@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rollcall_identity::{
-    Cause, Ended, Handover, Name, Posture, Revision, Session, Standing, Timestamp,
+    Address, Cause, Ended, Handover, Name, Posture, Revision, Session, Standing, Timestamp,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement};
@@ -11,7 +11,8 @@ use rusqlite::{Connection, Row, Statement};
 use super::cells::{Cells, insert, inserting, number, reference, text};
 use super::damage::Damage;
 use super::events::{exact_to, precision, principal, who};
-use super::lexicon::{Dictionary, Lexicon};
+use super::lexicon::{Dictionary, Lexicon, References};
+use super::memories;
 
 /// The table. `state` is `present`; `before`, for whom a consumer of one domain may still hold at
 /// the address of the row above; or `ended`. `told` is the position that consumers must have passed
@@ -135,6 +136,29 @@ pub(super) fn read(sql: &Connection, rows: u64) -> Result<Handover, Damage> {
     if found != rows {
         return Err(Damage::Missing(format!("{found} sessions of {rows}")));
     }
+    Ok(handover)
+}
+
+/// Reads back what is known of one address, from a file that has it indexed or is read through.
+pub(super) fn read_at(
+    sql: &Connection,
+    dictionary: &mut Dictionary,
+    address: Address,
+) -> Result<Handover, Damage> {
+    let mut handover = Handover::default();
+    let mut statement =
+        sql.prepare_cached("SELECT * FROM sessions WHERE address = ? ORDER BY id")?;
+    let mut rows = statement.query([address.to_string()])?;
+    while let Some(row) = rows.next()? {
+        let wanted = References {
+            origins: [row.get("cause_origin")?, row.get("end_origin")?],
+            roles: row.get("roles")?,
+            groups: [row.get("user_groups")?, row.get("device_groups")?],
+        };
+        dictionary.learn(sql, &wanted)?;
+        take(row, dictionary, &mut handover)?;
+    }
+    memories::read_at(sql, dictionary, address, &mut handover)?;
     Ok(handover)
 }
 

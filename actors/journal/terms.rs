@@ -13,6 +13,9 @@ pub struct Terms {
     pub retention: Duration,
     /// or when all together are larger than this, in bytes; the oldest first.
     pub retention_bytes: u64,
+    /// The names of users and devices in them go earlier, when their latest event is older than this;
+    /// `None` when they stay as long.
+    pub names_retention: Option<Duration>,
     /// How often the table is written down.
     pub snapshot_interval: Duration,
 }
@@ -25,6 +28,7 @@ impl Default for Terms {
             segment_age: Duration::from_secs(3600),
             retention: Duration::from_secs(30 * 24 * 3600),
             retention_bytes: 64 << 30,
+            names_retention: None,
             snapshot_interval: Duration::from_secs(300),
         }
     }

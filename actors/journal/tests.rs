@@ -1,8 +1,11 @@
 //! The journal on disk is written, cut, mangled and read again: what was acknowledged is there, and
 //! nothing that never was.
 
+mod backup;
 mod damage;
+mod forgetting;
 mod keeping;
+mod past;
 mod reading;
 mod recalling;
 

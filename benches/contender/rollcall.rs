@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub struct Rollcall {
     enforcement: SocketAddr,
     rest: SocketAddr,
     tls: Arc<ClientConfig>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Where every item went: received is the sum of the others.
@@ -86,7 +87,7 @@ impl Rollcall {
         roots.add(certificate).map_err(io::Error::other)?;
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let tls = Arc::new(tls);
-        Ok(Self { process, syslog, enforcement, rest, tls, _folder: folder })
+        Ok(Self { process, syslog, enforcement, rest, tls, folder })
     }
 
     /// A firewall's connection, over TLS and with its token.
@@ -140,6 +141,16 @@ impl Rollcall {
             *place += value.parse::<f64>().map_err(io::Error::other)? as u64;
         }
         Ok(account)
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Where administrators ask.
+    pub fn rest(&self) -> SocketAddr {
+        self.rest
     }
 
     /// Resident memory in bytes.

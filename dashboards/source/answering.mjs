@@ -25,6 +25,8 @@ const TOKENS = "rollcall_answering_tokens_total";
 const UNKNOWN_ROUTES = "rollcall_answering_unknown_routes_total";
 const CONNECTIONS_REFUSED = "rollcall_answering_connections_refused_total";
 const HTTP = "rollcall_answering_http_requests_total";
+const HISTORY = "rollcall_answering_history_questions_total";
+const HISTORY_LATENCY = "rollcall_answering_history_query_seconds";
 const VISIBLE = "rollcall_answering_event_to_visible_seconds";
 const RESYNCS = "rollcall_answering_resyncs_total";
 const STREAMS = "rollcall_answering_streams";
@@ -192,6 +194,31 @@ const doors = {
   ],
 };
 
+const past = {
+  title: "History",
+  panels: [
+    lines({
+      title: "Questions about the past",
+      description:
+        "Per second, by what became of them. not_known is a time to which the journal does not reach, or a part of it that is missing; ill is a journal or an access record that cannot be read or written.",
+      unit: "reqps",
+      series: [{ expr: by("outcome", rate(HISTORY)), legend: "{{outcome}}" }],
+      w: 12,
+    }),
+    lines({
+      title: "Time to answer them",
+      description:
+        "From the question to the answer of the journal. The aim is 5 ms for 99 of 100 about a moment; the first question after a segment began, and broad ones, take longer.",
+      unit: "s",
+      series: [
+        { expr: quantile(0.5, HISTORY_LATENCY, ["instance"]), legend: "p50 ({{instance}})" },
+        { expr: quantile(0.99, HISTORY_LATENCY, ["instance"]), legend: "p99 ({{instance}})" },
+      ],
+      w: 12,
+    }),
+  ],
+};
+
 export default dashboard({
   stage: "answering",
   description: "Questions of firewalls and administrators become answers. Does every firewall ask, and is it up to date?",
@@ -199,5 +226,5 @@ export default dashboard({
     choice("point", "Enforcement point", `${QUERIES}{instance=~"$instance"}`, "Which configured firewall"),
     actors("answering"),
   ],
-  rows: [now, points, doors, mailboxes("answering")],
+  rows: [now, points, past, doors, mailboxes("answering")],
 });

@@ -1,10 +1,10 @@
 //! `journal`: is what lies on the disk what was written, and every event of it as JSON.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use rollcall_actors::journal::{Damage, Inspected, export, inspect};
-use rollcall_config::JournalKind;
+use rollcall_config::{JournalKind, Settings};
 use rollcall_identity::{Event, GroupSet, Name, Principal, Revision, Timestamp};
 use serde_json::{Value, json};
 
@@ -52,28 +52,31 @@ impl From<Failed> for Stopped {
 impl Journal {
     /// Does it.
     pub(super) fn run(self, config: Option<&Path>, output: &mut Output<'_>) -> Result<(), Failed> {
-        let journal = settings(config)?.journal;
-        if journal.kind == JournalKind::Memory {
-            let text = "the configuration keeps the journal in memory: nothing is on disk";
-            return Err(Failed::Request(text.to_owned()));
-        }
-        if !journal.folder.exists() {
-            let folder = journal.folder.display();
-            let text =
-                format!("there is no journal at {folder}: is this the server's configuration?");
-            return Err(Failed::Request(text));
-        }
+        let folder = folder_of(&settings(config)?)?;
         let done = match self {
-            Self::Check => check(&journal.folder, output),
-            Self::Export(period) => period.export(&journal.folder, output),
+            Self::Check => check(&folder, output),
+            Self::Export(period) => period.export(&folder, output),
         };
         done.map_err(|stopped| match stopped {
             Stopped::Printing(failed) => failed,
-            Stopped::Damaged(damage) => {
-                Failed::Request(format!("{}: {damage}", journal.folder.display()))
-            }
+            Stopped::Damaged(damage) => Failed::Request(format!("{}: {damage}", folder.display())),
         })
     }
+}
+
+/// The folder of the journal, when there is one.
+pub(super) fn folder_of(settings: &Settings) -> Result<PathBuf, Failed> {
+    let journal = &settings.journal;
+    if journal.kind == JournalKind::Memory {
+        let text = "the configuration keeps the journal in memory: nothing is on disk";
+        return Err(Failed::Request(text.to_owned()));
+    }
+    if !journal.folder.exists() {
+        let folder = journal.folder.display();
+        let text = format!("there is no journal at {folder}: is this the server's configuration?");
+        return Err(Failed::Request(text));
+    }
+    Ok(journal.folder.clone())
 }
 
 fn check(folder: &Path, output: &mut Output<'_>) -> Result<(), Stopped> {

@@ -7,6 +7,7 @@ use rollcall_identity::Address;
 use serde_json::Value;
 
 use super::Failed;
+use super::history::{Moment, explain_at, moment, who_at};
 use super::output::{Form, Output};
 use super::server::{Answer, Server};
 
@@ -15,6 +16,9 @@ use super::server::{Answer, Server};
 pub(super) struct Who {
     /// IPv4 or IPv6.
     address: Address,
+    /// At this moment instead of now: "2026-11-20 14:05" on the clock of this machine, or RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<Moment>,
 }
 
 impl Who {
@@ -25,6 +29,9 @@ impl Who {
         config: Option<&Path>,
         output: &mut Output<'_>,
     ) -> Result<(), Failed> {
+        if let Some(at) = &self.at {
+            return who_at((self.address, at), server, output);
+        }
         let path = format!("/api/v1/sessions/{}", self.address);
         if let Answer::Found(session) = server.get(&path, &[])? {
             return output.either(&session, line(&session));
@@ -49,6 +56,9 @@ impl Who {
 
     /// Prints why the address has its user, or has none.
     pub(super) fn explain(&self, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+        if let Some(at) = &self.at {
+            return explain_at((self.address, at), server, output);
+        }
         let path = format!("/api/v1/sessions/{}/explain", self.address);
         let Answer::Found(why) = server.get(&path, &[])? else { return Err(Failed::Nothing) };
         if output.form() == Form::Json {

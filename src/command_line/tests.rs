@@ -75,6 +75,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
     let rest = Rest {
         query,
         cache: cache.clone(),
+        history: None,
         supervisor: supervisor.clone(),
         newest,
         illness,

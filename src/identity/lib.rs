@@ -12,6 +12,7 @@
 mod address;
 mod change;
 mod change_log;
+mod chronicle;
 pub mod directory;
 mod event;
 mod filter;
@@ -30,6 +31,7 @@ mod verdict;
 pub use address::{Address, Unusable};
 pub use change::{Cause, Change, Effect};
 pub use change_log::{BadCursor, ChangeLog, Cursor, Found, Limits, Page, Request};
+pub use chronicle::{Chronicle, Departure, Stay};
 pub use directory::{GroupSet, Membership};
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;

@@ -71,6 +71,7 @@ impl House {
         let rest = Rest {
             query,
             cache: cache.clone(),
+            history: None,
             supervisor: supervisor.clone(),
             newest,
             illness,

@@ -7,7 +7,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::stories::{address, groups, millis, name, origin, rules, saw, seconds, who};
-use crate::{Authority, ChangeLog, Glob, Limits, Membership, Posture, Producer, Sharing};
+use crate::{
+    Authority, ChangeLog, Chronicle, Glob, Limits, Membership, Posture, Principal, Producer,
+    Sharing, Stay,
+};
 
 /// Few addresses and few users, so that they meet.
 const ADDRESSES: [&str; 3] = ["10.0.0.7", "10.0.0.8", "2001:db8::7"];
@@ -460,6 +463,50 @@ proptest! {
                 let expected = owner_by_history(&history, at).map(|user| names[user].to_owned());
                 prop_assert_eq!(there(at), expected);
             }
+        }
+    }
+
+    /// History folds the events of one address alone, and says of every moment what the whole table
+    /// said then, and why.
+    #[test]
+    fn the_history_of_an_address_is_what_the_table_said_at_every_moment(
+        events in arrivals(60),
+        strict: bool,
+    ) {
+        let rules = if strict { strict_rules() } else { short_rules() };
+        let place = address(ADDRESSES[0]);
+        let (mut table, mut stays, mut said) = (Table::default(), Vec::new(), Vec::new());
+        let mut chronicle = Chronicle::after(place, crate::Handover::default());
+        for (index, event) in events.iter().enumerate() {
+            let revision = Revision(index as u64 + 1);
+            table.apply(revision, event, &rules);
+            stays.extend(chronicle.apply(revision, event, &rules));
+            if events.get(index + 1).is_some_and(|next| next.seen == event.seen) {
+                continue;
+            }
+            for at in [event.seen, event.seen + Duration::from_secs(LOGOFF as u64 / 2)] {
+                let (mine, whole) = (chronicle.explain(at).unwrap(), table.explain(place, at));
+                prop_assert_eq!(mine.to_string(), whole.to_string());
+                prop_assert_eq!(&mine.session, &whole.session);
+                prop_assert_eq!(mine.competed, whole.competed);
+                let there = chronicle.there(at).map(|stay| &stay.session);
+                prop_assert_eq!(there, whole.session.as_ref());
+            }
+            let owner = |session: &Arc<Session>| (session.principal.clone(), session.since);
+            said.push((event.seen, table.explain(place, event.seen).session.as_ref().map(owner)));
+        }
+        stays.extend(chronicle.last(seconds(1000)));
+        for (at, there) in said {
+            let covers = |stay: &&Stay| {
+                stay.learnt <= at && stay.end.as_ref().is_none_or(|end| at < end.at)
+            };
+            let told: Vec<_> = stays.iter().filter(covers).collect();
+            prop_assert!(told.len() <= 1, "two at once: {:?}", told);
+            let since = told.first().map(|stay| stay.session.since);
+            prop_assert_eq!(since, there.as_ref().map(|(_, since)| *since));
+            let user = |who: &Option<Principal>| who.as_ref().map(|who| who.user.clone());
+            let told = told.first().map(|stay| user(&stay.session.principal));
+            prop_assert_eq!(told, there.map(|(who, _)| user(&who)));
         }
     }
 }

@@ -1,0 +1,201 @@
+//! The history actor: answers who had an address at a moment, who had it when, and what changed, from
+//! the journal's segments, on a thread where nothing else waits.
+
+mod access;
+mod budget;
+mod difference;
+mod moment;
+mod narrator;
+mod stays;
+#[cfg(test)]
+mod tests;
+mod unanswered;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::prelude::*;
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use rollcall_identity::Rules;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+pub(crate) use self::access::Asker;
+use self::access::{Line, Record};
+use self::budget::Budget;
+pub(crate) use self::difference::{Difference, Differences, Differs, What};
+pub(crate) use self::moment::{Moment, ToldOfMoment};
+use self::narrator::Narrator;
+pub(crate) use self::narrator::Sources;
+pub(crate) use self::stays::{AtAddress, OfUser, Stays};
+pub(crate) use self::unanswered::Unanswered;
+use crate::clock::Clock;
+use crate::happenings::{Happening, HistoryAsked, HistoryOpened, HistoryOutcome};
+use crate::journal::library::Library;
+use crate::mailbox::{Desk, Receive, Reply, Role, Seat};
+use crate::meter::Stage;
+
+/// A question about the past.
+pub(crate) trait Question: Send + 'static {
+    /// What is told.
+    type Answer: Send + 'static;
+
+    /// What is put on record of it.
+    fn record(&self) -> Value;
+
+    /// Answers it from the journal.
+    fn answer(&self, reader: &mut Reader<'_>) -> Result<Self::Answer, Unanswered>;
+}
+
+/// A question, and who asks it.
+pub(crate) struct Ask<Q> {
+    pub(crate) question: Q,
+    pub(crate) asker: Asker,
+}
+
+impl<Q: Question> Message for Ask<Q> {
+    type Result = Result<Q::Answer, Unanswered>;
+}
+
+/// What a question is answered from.
+pub(crate) struct Reader<'a> {
+    library: &'a mut Library,
+    rules: Arc<Rules>,
+    clock: &'a Clock,
+}
+
+impl<'a> Reader<'a> {
+    /// Somebody who reads this library by these rules.
+    pub(crate) fn new(library: &'a mut Library, rules: Arc<Rules>, clock: &'a Clock) -> Self {
+        Self { library, rules, clock }
+    }
+
+    /// Somebody who tells from the segments that are there now.
+    fn narrator(&mut self) -> Result<Narrator<'_>, Unanswered> {
+        let now = self.clock.now();
+        Narrator::new(self.library, (&self.rules, now), Budget::whole())
+    }
+}
+
+/// What the thread is asked to do.
+type Job = Box<dyn FnOnce(&mut Thread) + Send>;
+
+/// What the actor is made from, now and whenever it is replaced.
+#[derive(Clone)]
+pub(crate) struct Archive {
+    /// The journal's folder.
+    pub(crate) folder: PathBuf,
+    /// The rules in force.
+    pub(crate) rules: Arc<ArcSwap<Rules>>,
+    pub(crate) clock: Clock,
+}
+
+/// The role.
+pub struct History {
+    archive: Archive,
+    jobs: Option<Sender<Job>>,
+}
+
+/// The thread at work: it ends when the actor does.
+struct Thread {
+    library: Library,
+    record: Record,
+    rules: Arc<ArcSwap<Rules>>,
+    clock: Clock,
+}
+
+impl History {
+    /// Tells from this archive.
+    pub(crate) fn new(archive: Archive) -> Self {
+        Self { archive, jobs: None }
+    }
+}
+
+impl Role for History {
+    const KIND: &'static str = "history";
+    const STAGE: Stage = Stage::Answering;
+    const CAPACITY: usize = 32;
+
+    fn started(&mut self, desk: &mut Desk<Self>) {
+        let (jobs, inbox) = bounded(Self::CAPACITY);
+        let (alive, ended) = oneshot::channel::<()>();
+        let started = Thread::start(&self.archive, inbox, alive);
+        let ended = async move {
+            match started {
+                // It never says anything: it is dropped with the thread.
+                Ok(()) => drop(ended.await),
+                Err(error) => return format!("its thread could not be started: {error}"),
+            }
+            "its thread has ended".to_owned()
+        };
+        self.jobs = Some(jobs);
+        desk.spawn(wrap_future::<_, Seat<Self>>(ended).map(|why, seat, desk| {
+            seat.fail(why, desk);
+        }));
+    }
+}
+
+impl<Q: Question> Receive<Ask<Q>> for History {
+    fn receive(&mut self, ask: Ask<Q>, _: &mut Desk<Self>) -> Reply<Result<Q::Answer, Unanswered>> {
+        let (tell, told) = oneshot::channel();
+        let job: Job = Box::new(move |thread| {
+            // Whoever does not wait any more does not need it.
+            let _ = tell.send(thread.answer(&ask));
+        });
+        let gone = || Err(Unanswered::Ill("its reader is being replaced".to_owned()));
+        match self.jobs.as_ref().map(|jobs| jobs.try_send(job)) {
+            Some(Ok(())) => {}
+            Some(Err(TrySendError::Full(_))) => {
+                return Reply::Now(Err(Unanswered::Ill("too many ask at once".to_owned())));
+            }
+            Some(Err(TrySendError::Disconnected(_))) | None => return Reply::Now(gone()),
+        }
+        Reply::later(async move { told.await.unwrap_or_else(|_| gone()) })
+    }
+}
+
+impl Thread {
+    fn start(
+        archive: &Archive,
+        inbox: Receiver<Job>,
+        alive: oneshot::Sender<()>,
+    ) -> io::Result<()> {
+        let Archive { folder, rules, clock } = archive.clone();
+        let thread = std::thread::Builder::new().name("history".to_owned());
+        let work = move || {
+            let mut thread = Self::new(&folder, rules, clock);
+            HistoryOpened.emit();
+            while let Ok(job) = inbox.recv() {
+                job(&mut thread);
+            }
+            drop(alive);
+        };
+        thread.spawn(work).map(drop)
+    }
+
+    fn new(folder: &Path, rules: Arc<ArcSwap<Rules>>, clock: Clock) -> Self {
+        Self { library: Library::new(folder), record: Record::new(folder), rules, clock }
+    }
+
+    /// Answers, puts it on record, and only then tells.
+    fn answer<Q: Question>(&mut self, ask: &Ask<Q>) -> Result<Q::Answer, Unanswered> {
+        let (asked, began) = (self.clock.now(), Clock::instant());
+        let rules = self.rules.load_full();
+        let mut reader = Reader::new(&mut self.library, rules, &self.clock);
+        let answer = ask.question.answer(&mut reader);
+        let outcome = match &answer {
+            Ok(_) => HistoryOutcome::Told,
+            Err(unanswered) => unanswered.outcome(),
+        };
+        let question = ask.question.record();
+        let line = Line { asked, asker: &ask.asker, question, outcome: outcome.into() };
+        let recorded = self.record.add(&line);
+        let outcome = if recorded.is_ok() { outcome } else { HistoryOutcome::Ill };
+        HistoryAsked { outcome, took: began.elapsed() }.emit();
+        recorded.map_err(|error| Unanswered::Unrecorded(error.to_string()))?;
+        answer
+    }
+}

@@ -1,0 +1,64 @@
+//! How much one question may cost: whoever asks too broadly is told what to narrow, and others are
+//! answered meanwhile.
+
+use std::time::{Duration, Instant};
+
+use super::unanswered::Unanswered;
+use crate::clock::Clock;
+
+/// What is left of what a question may cost.
+#[derive(Debug)]
+pub(super) struct Budget {
+    deadline: Instant,
+    rows: u64,
+}
+
+/// Longer than any script waits for an answer without asking why.
+const TIME: Duration = Duration::from_secs(10);
+
+/// As many events as a segment holds by default: an address that fills one alone is still told of.
+const ROWS: u64 = 1_000_000;
+
+/// A month and a half of segments of an hour.
+const SEGMENTS: usize = 1100;
+
+impl Budget {
+    /// What one question may cost.
+    pub(super) fn whole() -> Self {
+        Self { deadline: Clock::instant() + TIME, rows: ROWS }
+    }
+
+    /// One more event is folded.
+    pub(super) fn row(&mut self) -> Result<(), Unanswered> {
+        self.rows = self
+            .rows
+            .checked_sub(1)
+            .ok_or_else(|| too_broad(format!("it is about more than {ROWS} events")))?;
+        if self.rows.is_multiple_of(1024) { self.in_time() } else { Ok(()) }
+    }
+
+    /// So many segments are to be read.
+    pub(super) fn segments(&self, count: usize) -> Result<(), Unanswered> {
+        if count <= SEGMENTS {
+            return Ok(());
+        }
+        Err(too_broad(format!("it is about {count} segments of the journal, more than {SEGMENTS}")))
+    }
+
+    /// There is time left.
+    pub(super) fn in_time(&self) -> Result<(), Unanswered> {
+        if Clock::instant() < self.deadline {
+            return Ok(());
+        }
+        Err(too_broad(format!("it takes longer than {} s", TIME.as_secs())))
+    }
+
+    /// Whether to begin something more, or to be content with what there is.
+    pub(super) fn is_half_spent(&self) -> bool {
+        Clock::instant() + TIME / 2 > self.deadline || self.rows < ROWS / 2
+    }
+}
+
+fn too_broad(why: String) -> Unanswered {
+    Unanswered::TooBroad(why)
+}

@@ -1,0 +1,73 @@
+//! Who had an address at a moment, since when, until when, and why.
+
+use rollcall_identity::{Address, Explanation, Stay, Timestamp};
+use serde_json::{Value, json};
+
+use super::narrator::{EVER, Narrator, Sources};
+use super::unanswered::Unanswered;
+use super::{Question, Reader};
+
+/// Asks who had an address at a moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) address: Address,
+    pub(crate) at: Timestamp,
+}
+
+/// The answer.
+#[derive(Debug, Clone)]
+pub(crate) struct ToldOfMoment {
+    pub(crate) at: Timestamp,
+    /// Why the address had whom it had, as it would have been explained at that moment.
+    pub(crate) explanation: Explanation,
+    /// Who had it, from when until when; without an end when that is not known by `known_until`.
+    pub(crate) stay: Option<Stay>,
+    /// How far was looked for the end.
+    pub(crate) known_until: Timestamp,
+    pub(crate) sources: Sources,
+}
+
+impl Question for Moment {
+    type Answer = ToldOfMoment;
+
+    fn record(&self) -> Value {
+        json!({"address": self.address, "at": self.at})
+    }
+
+    fn answer(&self, reader: &mut Reader<'_>) -> Result<ToldOfMoment, Unanswered> {
+        let Self { address, at } = *self;
+        let mut narrator = reader.narrator()?;
+        narrator.not_in_the_future(at)?;
+        let span = narrator.span(at, at)?;
+        let last = span.end - 1;
+        let mut chronicle = narrator.fold(span, (address, at), &mut |_| {})?;
+        let Some(explanation) = chronicle.explain(at) else {
+            let text = format!("whether anybody had {address} at {at} is not known");
+            return Err(narrator.not_known(text));
+        };
+        let mut stay = chronicle.there(at).cloned();
+        let known_until = narrator.told_until(last).max(at);
+        if let Some(stay) = &mut stay {
+            stay.end = end(&mut narrator, (last, at), &mut chronicle)?;
+            if stay.end.is_none() {
+                stay.end = chronicle.last(known_until).and_then(|last| last.end);
+            }
+        }
+        let sources = narrator.sources();
+        Ok(ToldOfMoment { at, explanation, stay, known_until, sources })
+    }
+}
+
+/// How the stay of `at` ended, when the same segment tells it.
+fn end(
+    narrator: &mut Narrator<'_>,
+    (index, at): (usize, Timestamp),
+    chronicle: &mut rollcall_identity::Chronicle,
+) -> Result<Option<rollcall_identity::Departure>, Unanswered> {
+    let mut ended = None;
+    narrator.tell(index, (at, EVER.1), chronicle, &mut |stay: Stay| {
+        ended = stay.end;
+        false
+    })?;
+    Ok(ended)
+}

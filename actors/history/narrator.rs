@@ -1,0 +1,152 @@
+//! Tells the past of one address: finds the segments that know it, folds its events by the rules in
+//! force, and says what is not known.
+
+mod folding;
+mod spans;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use rollcall_identity::{Name, Revision, Rules, Timestamp};
+
+use super::budget::Budget;
+use super::unanswered::Unanswered;
+use crate::journal::Damage;
+use crate::journal::library::{Addresses, Chapter, Library};
+
+/// Where an answer comes from, and what has to be said with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Sources {
+    /// The segments that were read, ascending.
+    pub(crate) segments: Vec<Chapter>,
+    /// What is not known, or may have been decided otherwise, in sentences.
+    pub(crate) notes: Vec<String>,
+}
+
+/// One question at work.
+pub(super) struct Narrator<'a> {
+    library: &'a mut Library,
+    rules: &'a Arc<Rules>,
+    fingerprint: u64,
+    now: Timestamp,
+    pub(super) budget: Budget,
+    chapters: Vec<Chapter>,
+    /// Where those begin that cannot be opened.
+    unopened: Vec<Revision>,
+    /// Which of the others turned out to be damaged.
+    damaged: BTreeSet<usize>,
+    read: BTreeMap<Revision, Chapter>,
+    notes: Vec<String>,
+}
+
+/// All time that can be written.
+pub(super) static EVER: LazyLock<(Timestamp, Timestamp)> =
+    LazyLock::new(|| (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX)));
+
+impl<'a> Narrator<'a> {
+    /// Looks what there is.
+    pub(super) fn new(
+        library: &'a mut Library,
+        (rules, now): (&'a Arc<Rules>, Timestamp),
+        budget: Budget,
+    ) -> Result<Self, Unanswered> {
+        let (all, unopened) = library.chapters()?;
+        let notes = unopened.values().map(|file| format!("{file} cannot be opened")).collect();
+        let names_end = all.iter().rposition(|chapter| chapter.is_nameless).map_or(0, |at| at + 1);
+        let chapters = all[names_end..].to_vec();
+        let fingerprint = library.fingerprint(rules);
+        let narrator = Self {
+            library,
+            rules,
+            fingerprint,
+            now,
+            budget,
+            chapters,
+            unopened: unopened.into_keys().collect(),
+            damaged: BTreeSet::new(),
+            read: BTreeMap::new(),
+            notes,
+        };
+        match (narrator.chapters.is_empty(), names_end) {
+            (false, _) => Ok(narrator),
+            (true, 0) => Err(narrator.not_known("the journal holds nothing yet".to_owned())),
+            (true, _) => Err(narrator.not_known(NAMELESS.to_owned())),
+        }
+    }
+
+    /// Where the answer came from.
+    pub(super) fn sources(self) -> Sources {
+        Sources { segments: self.read.into_values().collect(), notes: self.notes }
+    }
+
+    /// Where `user` may have been, in these segments.
+    pub(super) fn places_of(
+        &mut self,
+        user: &Name,
+        (span, to): (Range<usize>, Timestamp),
+        mut found: Addresses,
+    ) -> Result<Addresses, Unanswered> {
+        // Who was there when one that is not sealed began, the one before it knows.
+        let mut begin = span.start;
+        while begin > 0 && self.chapters[begin].last.is_none() && self.follows(begin) {
+            begin -= 1;
+        }
+        let after = self.chapters[begin].after;
+        self.library.snapshot_of(after, user, &mut found)?;
+        for index in begin..span.end {
+            self.budget.in_time()?;
+            let first = self.chapters[index].first;
+            let read = self.library.open(first);
+            if let Err(damage) = read.and_then(|volume| volume.addresses_of(user, to, &mut found)) {
+                self.note_damage(index, &damage);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where anything was heard of after `from` and up to `to`, in these segments.
+    pub(super) fn places_between(
+        &mut self,
+        (from, to): (Timestamp, Timestamp),
+        span: Range<usize>,
+        mut found: Addresses,
+    ) -> Result<Addresses, Unanswered> {
+        for index in span {
+            self.budget.in_time()?;
+            let first = self.chapters[index].first;
+            let read = self.library.open(first);
+            let read = read.and_then(|volume| volume.addresses_between((from, to), &mut found));
+            if let Err(damage) = read {
+                self.note_damage(index, &damage);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Until when what is told of a segment is all that there is.
+    pub(super) fn told_until(&self, index: usize) -> Timestamp {
+        self.chapters[index].until.unwrap_or(self.now)
+    }
+
+    fn note_damage(&mut self, index: usize, damage: &Damage) {
+        let text = format!("{} is damaged ({damage})", self.chapters[index].file);
+        self.damaged.insert(index);
+        self.say(text);
+    }
+
+    fn say(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Nothing can be said, for this reason and those that were noted.
+    pub(super) fn not_known(&self, why: String) -> Unanswered {
+        Unanswered::NotKnown { why, notes: self.notes.clone() }
+    }
+}
+
+/// Why nothing is told of a time whose names were taken out.
+const NAMELESS: &str =
+    "the names of that time were taken out of the journal, as its configuration says";

@@ -1,0 +1,113 @@
+//! Which segments tell of a time, and whether what they tell of it is whole.
+
+use std::ops::Range;
+
+use rollcall_identity::{Revision, Timestamp};
+
+use super::Narrator;
+use crate::history::unanswered::Unanswered;
+use crate::journal::library::Chapter;
+
+impl Narrator<'_> {
+    /// The time that is asked about must have come.
+    pub(in crate::history) fn not_in_the_future(&self, at: Timestamp) -> Result<(), Unanswered> {
+        if at > self.now {
+            let text = format!("{at} has not come yet: it is {}", self.now);
+            return Err(Unanswered::Unreasonable(text));
+        }
+        Ok(())
+    }
+
+    /// The time from `from` to `to`, or to now.
+    pub(in crate::history) fn period(
+        &self,
+        from: Timestamp,
+        to: Option<Timestamp>,
+    ) -> Result<(Timestamp, Timestamp), Unanswered> {
+        self.not_in_the_future(from)?;
+        let to = to.map_or(self.now, |to| to.min(self.now));
+        if to < from {
+            return Err(Unanswered::Unreasonable(format!("to: {to} is before {from}")));
+        }
+        Ok((from, to))
+    }
+
+    /// The segments that tell of the time from `from` to `to`: the first of them tells who was there
+    /// at `from`.
+    pub(in crate::history) fn span(
+        &mut self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Range<usize>, Unanswered> {
+        let reach = self.reach();
+        if from < reach {
+            let text = format!("the journal reaches back to {reach}: what was before is not known");
+            return Err(self.not_known(text));
+        }
+        let end = self.chapters.iter().rposition(|chapter| chapter.from <= to).unwrap_or(0);
+        // Who was there when it began is of use when nothing before it was received later than that.
+        let is_settled = |index: &usize| {
+            let (before, chapter) = (&self.chapters[index - 1], &self.chapters[*index]);
+            let is_of_then = self.follows(*index) || chapter.begun <= from;
+            is_of_then && before.until.unwrap_or(chapter.begun) <= from
+        };
+        let begin = (1..=end).rev().find(is_settled).unwrap_or(0);
+        self.not_missing(from)?;
+        self.budget.segments(end + 1 - begin)?;
+        Ok(begin..end + 1)
+    }
+
+    /// What happened up to `at` is there: it is not within a gap.
+    pub(in crate::history) fn not_missing(&self, at: Timestamp) -> Result<(), Unanswered> {
+        let began = |chapter: &Chapter| chapter.begun <= at;
+        let last = self.chapters.iter().rposition(began).unwrap_or(0);
+        let (before, next) = (&self.chapters[last], self.chapters.get(last + 1));
+        let is_between =
+            |first: &Revision| *first > before.first && next.is_none_or(|next| *first < next.first);
+        let is_unopened = self.unopened.iter().any(is_between);
+        let is_covered = before.until.map_or(!is_unopened, |until| at <= until);
+        let is_next = next.is_none() || self.follows(last + 1);
+        if is_covered || is_next && !is_unopened {
+            return Ok(());
+        }
+        let after = next.map_or("now", |next| next.file.as_str());
+        let file = &before.file;
+        let text = format!("what the journal held of {at} is missing, between {file} and {after}");
+        Err(self.not_known(text))
+    }
+
+    /// The same of the end of a time that is asked about: what came before it can be told.
+    pub(in crate::history) fn say_if_missing(&mut self, to: Timestamp) {
+        if let Err(Unanswered::NotKnown { why, .. }) = self.not_missing(to) {
+            self.say(why);
+        }
+    }
+
+    /// From when on the journal knows anything.
+    fn reach(&mut self) -> Timestamp {
+        let (first, begun) = (self.chapters[0].first, self.chapters[0].begun);
+        // One that is damaged tells nothing; the others do.
+        self.library.open(first).map_or(begun, |volume| volume.begun().min(begun))
+    }
+
+    /// The last of these segments that holds anything received at `at` or before.
+    pub(in crate::history) fn last_before(&self, span: &Range<usize>, at: Timestamp) -> usize {
+        let began = |index: &usize| self.chapters[*index].from <= at;
+        span.clone().rev().find(began).unwrap_or(span.start)
+    }
+
+    /// Whether a segment begins where the one before it ends, as far as that can be read.
+    pub(super) fn follows(&self, index: usize) -> bool {
+        let (before, after) = (&self.chapters[index - 1], self.chapters[index].after);
+        // One that is not sealed yet ends where the next one says, unless that is before its own
+        // beginning.
+        let ends_there = before.last.map_or(after >= before.after, |last| last == after);
+        ends_there && !self.damaged.contains(&(index - 1))
+    }
+
+    /// The last position of a segment that was acknowledged: the next one says it.
+    pub(super) fn end_of(&self, index: usize) -> Revision {
+        let next = self.chapters.get(index + 1);
+        next.map_or(Revision(u64::MAX), |next| next.after)
+    }
+}

@@ -1,0 +1,107 @@
+//! The actor: it is replaced when its reader ends, answers nobody whose asking is not on record, and
+//! lets no question take too much.
+
+use std::time::Duration;
+
+use actix::System;
+use serde_json::json;
+
+use super::*;
+use crate::mailbox::Mailbox;
+use crate::supervisor::{Hire, Patience, Supervisor};
+
+/// A question whose answer is always the same, or none at all.
+struct Plain;
+
+/// A question that brings the reader down.
+struct Fatal;
+
+impl Question for Plain {
+    type Answer = u32;
+
+    fn record(&self) -> Value {
+        json!("plain")
+    }
+
+    fn answer(&self, _: &mut Reader<'_>) -> Result<u32, Unanswered> {
+        Ok(7)
+    }
+}
+
+impl Question for Fatal {
+    type Answer = u32;
+
+    fn record(&self) -> Value {
+        json!("fatal")
+    }
+
+    fn answer(&self, _: &mut Reader<'_>) -> Result<u32, Unanswered> {
+        panic!("a bug that this question finds")
+    }
+}
+
+fn asked<Q>(question: Q) -> Ask<Q> {
+    Ask { question, asker: Asker::new(None, Some("maria")) }
+}
+
+async fn employed(folder: &Path) -> (Mailbox<Supervisor>, Mailbox<History>) {
+    let clock = Clock::system();
+    let patience = Patience { first: Duration::from_millis(1), ..Patience::default() };
+    let supervisor = Supervisor::start(&clock, patience);
+    let desk = Mailbox::<History>::new("history", clock.clone());
+    let rules = Arc::new(ArcSwap::from_pointee(Rules::default()));
+    let archive = Archive { folder: folder.to_owned(), rules, clock };
+    let hire = Hire::new(desk.clone(), move || History::new(archive.clone()));
+    supervisor.send(hire).await.unwrap();
+    (supervisor, desk)
+}
+
+#[test]
+fn a_reader_that_panics_is_replaced_and_the_next_question_is_answered() {
+    System::new().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let (supervisor, desk) = employed(folder.path()).await;
+        assert_eq!(desk.send(asked(Plain)).await, Ok(Ok(7)));
+        let lost = desk.send(asked(Fatal)).await;
+        assert!(matches!(lost, Ok(Err(Unanswered::Ill(_))) | Err(_)), "{lost:?}");
+        let again = async {
+            // It may be asked while nobody is there yet.
+            while desk.send(asked(Plain)).await != Ok(Ok(7)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), again).await.unwrap();
+        let all = supervisor.send(crate::supervisor::RollCall).await.unwrap();
+        assert_eq!(all[0].restarts.get("error"), Some(&1), "{all:?}");
+    });
+}
+
+#[test]
+fn nobody_is_told_anything_whose_asking_cannot_be_put_on_record() {
+    System::new().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let (_supervisor, desk) = employed(folder.path()).await;
+        let record = folder.path().join("history-access.jsonl");
+        std::fs::create_dir(&record).unwrap();
+        let refused = desk.send(asked(Plain)).await.unwrap();
+        assert!(matches!(refused, Err(Unanswered::Unrecorded(_))), "{refused:?}");
+        std::fs::remove_dir(&record).unwrap();
+        assert_eq!(desk.send(asked(Plain)).await, Ok(Ok(7)), "once it can be");
+        let text = std::fs::read_to_string(&record).unwrap();
+        assert!(
+            text.contains(r#""said_to_be":"maria","question":"plain","outcome":"told""#),
+            "{text}"
+        );
+    });
+}
+
+#[test]
+fn a_question_that_costs_too_much_is_told_what_to_narrow() {
+    let mut budget = Budget::whole();
+    assert!(budget.segments(1).is_ok() && budget.in_time().is_ok());
+    let broad = budget.segments(5000).unwrap_err().to_string();
+    assert!(broad.contains("5000 segments") && broad.contains("narrow from and to"), "{broad}");
+    let rows = std::iter::repeat_with(|| budget.row()).take(2_000_000);
+    let refused = rows.into_iter().find_map(Result::err).unwrap();
+    assert!(refused.to_string().contains("more than 1000000 events"), "{refused}");
+}

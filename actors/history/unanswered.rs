@@ -1,0 +1,47 @@
+//! Why a question about the past has no answer.
+
+use crate::happenings::HistoryOutcome;
+use crate::journal::Damage;
+
+/// The reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// Nobody knows: the journal does not reach so far back, or what would tell is damaged.
+    #[error("{why}")]
+    NotKnown {
+        /// Why, in a sentence.
+        why: String,
+        /// What else is known to be missing.
+        notes: Vec<String>,
+    },
+    /// The question makes no sense.
+    #[error("{0}")]
+    Unreasonable(String),
+    /// It would take too long.
+    #[error("{0}; narrow from and to, or ask of one address")]
+    TooBroad(String),
+    /// The journal cannot be read now.
+    #[error("the journal cannot be read: {0}")]
+    Ill(String),
+    /// Nobody is told anything whose asking is not on record.
+    #[error("the question cannot be recorded, and is not answered: {0}")]
+    Unrecorded(String),
+}
+
+impl From<Damage> for Unanswered {
+    fn from(damage: Damage) -> Self {
+        Self::Ill(damage.to_string())
+    }
+}
+
+impl Unanswered {
+    /// The word in the record and the metrics.
+    pub(super) fn outcome(&self) -> HistoryOutcome {
+        match self {
+            Self::NotKnown { .. } => HistoryOutcome::NotKnown,
+            Self::Unreasonable(_) => HistoryOutcome::Unreasonable,
+            Self::TooBroad(_) => HistoryOutcome::TooBroad,
+            Self::Ill(_) | Self::Unrecorded(_) => HistoryOutcome::Ill,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What other rules would have made of the last hours: the journal is folded once more by them, and
+//! compared with the table as it was written down.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_identity::{
+    Address, Explanation, Handover, Revision, Rules, Session, Span, Table, Timestamp,
+};
+
+use super::damage::Damage;
+use super::file::{self, About};
+use super::folder::{Folder, name_of};
+use super::reading::{self, Title};
+use super::{sessions, snapshot};
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Replayed {
+    /// From when on events were folded by the other rules.
+    pub from: Timestamp,
+    /// Up to when: the moment at which the two are compared.
+    pub until: Timestamp,
+    /// The position of the table that they were compared with.
+    pub revision: Revision,
+    /// How many events were folded.
+    pub events: u64,
+    /// The addresses that differ, in their order.
+    pub differing: Vec<Differing>,
+    /// What could not be folded, in sentences.
+    pub problems: Vec<String>,
+}
+
+/// An address that would have somebody else.
+#[derive(Debug)]
+pub struct Differing {
+    /// Where.
+    pub address: Address,
+    /// Whom it has.
+    pub has: Option<Arc<Session>>,
+    /// Why it would have somebody else, or nobody.
+    pub would_have: Explanation,
+}
+
+/// A segment to fold.
+struct Chapter {
+    path: std::path::PathBuf,
+    title: Title,
+    begun: Timestamp,
+}
+
+/// Folds what was received since `before` the newest snapshot of the journal in `folder` by `rules`.
+/// Folding begins where a segment began, at that time or earlier: with the sessions as they were.
+///
+/// # Errors
+/// When the journal cannot be read, or holds no snapshot yet.
+pub fn replay(folder: &Path, rules: &Rules, before: Duration) -> Result<Replayed, Damage> {
+    let folder = Folder::at(folder);
+    let newest = folder.list()?.snapshots.iter().rev().find_map(|last| {
+        snapshot::read(&folder.snapshot(*last)).ok().map(|snapshot| snapshot.handover)
+    });
+    let missing = || Damage::Missing("a table that was written down".to_owned());
+    let today = newest.ok_or_else(missing)?;
+    let chapters = chapters(&folder, today.newest)?;
+    let until = last_seen(&chapters, today.newest)?;
+    let (begin, mut table) = beginning(&folder, &chapters, until - before)?;
+    let mut replayed = Replayed {
+        from: chapters[begin].begun,
+        until,
+        revision: today.newest,
+        events: 0,
+        differing: Vec::new(),
+        problems: Vec::new(),
+    };
+    for (index, chapter) in chapters.iter().enumerate().skip(begin) {
+        let next = chapters.get(index + 1).map_or(today.newest, |next| next.title.after);
+        let span = Span { after: Revision(0), upto: next.min(today.newest) };
+        let read = reading::read(&chapter.path, span, |revision, event| {
+            table.apply(revision, &event, rules);
+            Ok(())
+        })?;
+        replayed.events += read.events;
+        if !read.is_whole() {
+            let file = name_of(&chapter.path);
+            replayed.problems.push(format!("{} events of {file} are lost", read.lost.max(1)));
+        }
+    }
+    replayed.differing = differing(&Table::restore(today), &table, until);
+    Ok(replayed)
+}
+
+/// The segments that can be folded, ascending, as far as they begin before `newest` ends.
+fn chapters(folder: &Folder, newest: Revision) -> Result<Vec<Chapter>, Damage> {
+    let listing = folder.list()?;
+    let mut chapters: Vec<Chapter> = Vec::new();
+    for first in listing.open.union(&listing.sealed).filter(|first| **first <= newest) {
+        let sealed = folder.sealed(*first);
+        let path = if sealed.exists() { sealed } else { folder.open(*first) };
+        let sql = file::open(&path)?;
+        let title = Title::of(&sql)?;
+        let begun = Timestamp::from_millis(file::need(&sql, About::Begun)?.cast_signed());
+        if title.is_nameless {
+            chapters.clear();
+        } else {
+            chapters.push(Chapter { path, title, begun });
+        }
+    }
+    match chapters.is_empty() {
+        true => Err(Damage::Missing("events that came before the newest snapshot".to_owned())),
+        false => Ok(chapters),
+    }
+}
+
+/// When the event at `newest`, or the last one before it, was received.
+fn last_seen(chapters: &[Chapter], newest: Revision) -> Result<Timestamp, Damage> {
+    for chapter in chapters.iter().rev() {
+        let sql = file::open(&chapter.path)?;
+        let asked = "SELECT seen FROM events WHERE revision <= ? ORDER BY revision DESC LIMIT 1";
+        let mut statement = sql.prepare(asked)?;
+        let mut rows = statement.query([newest.0.cast_signed()])?;
+        if let Some(row) = rows.next()? {
+            return Ok(Timestamp::from_millis(row.get(0)?));
+        }
+    }
+    Ok(chapters[chapters.len() - 1].begun)
+}
+
+/// The last segment that began at `from` or before and knows who was there then, and that table; else
+/// the first that knows it.
+fn beginning(
+    folder: &Folder,
+    chapters: &[Chapter],
+    from: Timestamp,
+) -> Result<(usize, Table), Damage> {
+    let last = chapters.iter().rposition(|chapter| chapter.begun <= from).unwrap_or(0);
+    for index in (0..=last).rev().chain(last + 1..chapters.len()) {
+        if let Some(handover) = known_at(folder, &chapters[index])? {
+            return Ok((index, Table::restore(handover)));
+        }
+    }
+    Err(Damage::Missing("a segment that knows who was there when it began".to_owned()))
+}
+
+/// Everything that was known when a segment began, when it or a snapshot says so.
+fn known_at(folder: &Folder, chapter: &Chapter) -> Result<Option<Handover>, Damage> {
+    if chapter.title.after == Revision(0) {
+        return Ok(Some(Handover::default()));
+    }
+    let sql = file::open(&chapter.path)?;
+    if let Some(rows) = file::ask(&sql, About::Sessions)? {
+        return sessions::read(&sql, rows).map(Some);
+    }
+    Ok(snapshot::read(&folder.snapshot(chapter.title.after)).ok().map(|known| known.handover))
+}
+
+/// Where the two tables say at `at` that somebody else is there.
+fn differing(today: &Table, other: &Table, at: Timestamp) -> Vec<Differing> {
+    let held =
+        |table: &Table, address| table.get(address).filter(|session| session.alive_at(at)).cloned();
+    let who = |session: &Option<Arc<Session>>| {
+        let of = |session: &Arc<Session>| {
+            let principal = session.principal.as_ref();
+            (principal.map(|who| (who.user.clone(), who.domain.clone())), session.device.clone())
+        };
+        session.as_ref().map(of)
+    };
+    let sessions = today.sessions().chain(other.sessions());
+    let mut addresses: Vec<Address> = sessions.map(|session| session.address).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    let differs = |address: Address| {
+        let has = held(today, address);
+        (who(&has) != who(&held(other, address))).then(|| Differing {
+            address,
+            has,
+            would_have: other.explain(address, at),
+        })
+    };
+    addresses.into_iter().filter_map(differs).collect()
+}

@@ -1,0 +1,118 @@
+//! A copy that is made while the journal is written is a journal of its own, and other rules are tried
+//! on what is there.
+
+use super::*;
+use crate::history::{Moment, Question, Reader};
+use crate::journal::library::Library;
+use crate::journal::{back_up, inspect, replay};
+
+fn small() -> Terms {
+    Terms { segment_events: 8, ..Terms::default() }
+}
+
+/// Twenty logins, a second after each other, of five users at five addresses in turn.
+fn live(shelf: &Shelf, life: &mut Life) {
+    for n in 0..20u8 {
+        let user = format!("user{}", n % 5 + n / 5);
+        life.commit(&[login(&user, n % 5, i64::from(n) * 1000)], None);
+        shelf.pass(Duration::from_secs(1));
+        life.tend(shelf.now());
+    }
+}
+
+/// The same folder as a shelf of its own.
+fn copied(shelf: &Shelf) -> Shelf {
+    let copy = Shelf { time: Arc::clone(&shelf.time), ..Shelf::new(shelf.terms) };
+    let done = back_up(shelf.path(), copy.path()).unwrap();
+    assert_eq!((done.events, done.last.0, done.problems.len()), (20, 20, 0));
+    copy
+}
+
+#[test]
+fn a_copy_made_while_it_is_written_begins_with_the_same_sessions_in_a_new_epoch() {
+    let shelf = Shelf::new(small());
+    let mut life = shelf.begin();
+    live(&shelf, &mut life);
+    let (before, epoch) = (life.state(), life.journal.epoch());
+    let copy = copied(&shelf);
+    assert!(copy.files("").iter().all(|file| !file.to_str().unwrap().contains(".open.")));
+    // What came after the copy is not in it.
+    life.commit(&[login("late", 9, 30_000)], None);
+    inspect(copy.path(), |found| {
+        assert_eq!(found.problems, Vec::<String>::new(), "{}", found.file);
+        Ok::<(), crate::journal::Damage>(())
+    })
+    .unwrap();
+    let told = |shelf: &Shelf, host| {
+        let (now, mut library) = (shelf.now(), Library::new(shelf.path()));
+        let clock = Clock::from_fn(move || now);
+        let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, host));
+        let moment = Moment { address, at: Timestamp::from_millis(START + 12_500) };
+        let told = moment.answer(&mut Reader::new(&mut library, Arc::new(rules()), &clock));
+        told.unwrap().explanation.session
+    };
+    for host in 0..5 {
+        assert_eq!(told(&copy, host), told(&shelf, host));
+        assert!(told(&copy, host).is_some());
+    }
+    let mut restored = copy.begin();
+    assert_eq!(restored.state(), before);
+    assert!(restored.journal.epoch() > epoch, "what the copy lacks was told to somebody");
+    restored.commit(&[login("carol", 7, 31_000)], None);
+    assert_eq!(restored.newest, Revision(21));
+}
+
+#[test]
+fn a_copy_needs_a_folder_of_its_own_and_names_what_is_damaged() {
+    let shelf = Shelf::new(small());
+    let mut life = shelf.begin();
+    live(&shelf, &mut life);
+    let error = back_up(shelf.path(), shelf.path()).unwrap_err().to_string();
+    assert!(error.contains("a folder of its own"), "{error}");
+    life.journal.close(None);
+    drop(life);
+    let mut life = shelf.begin();
+    life.tend(shelf.now());
+    life.journal.close(None);
+    let first = shelf.files("events-").remove(0);
+    let bytes = fs::read(&first).unwrap();
+    fs::remove_file(&first).unwrap();
+    fs::write(&first, &bytes[..bytes.len() / 3]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let done = back_up(shelf.path(), folder.path()).unwrap();
+    assert_eq!(done.problems.len(), 1, "{:?}", done.problems);
+    assert!(done.events >= 12, "the others are in it");
+}
+
+#[test]
+fn other_rules_are_tried_on_the_last_hours_and_what_differs_is_told_with_its_reason() {
+    let shelf = Shelf::new(small());
+    let mut life = shelf.begin();
+    live(&shelf, &mut life);
+    let last = life.table.hand_over(life.newest);
+    life.journal.close(Some(last));
+    let hour = Duration::from_secs(3600);
+    let same = replay(shelf.path(), &rules(), hour).unwrap();
+    assert_eq!((same.events, same.revision, same.differing.len()), (20, Revision(20), 0));
+    assert_eq!(same.problems, Vec::<String>::new());
+    let mut other = rules();
+    other.ignore.users = [rollcall_identity::Glob::new("user3").unwrap()].into_iter().collect();
+    let replayed = replay(shelf.path(), &other, hour).unwrap();
+    let told: Vec<_> = replayed
+        .differing
+        .iter()
+        .map(|one| {
+            let user = |session: &Arc<Session>| session.principal.as_ref().unwrap().to_string();
+            let has = one.has.as_ref().map(user);
+            (one.address.to_string(), has, one.would_have.session.as_ref().map(user))
+        })
+        .collect();
+    // At 10.7.0.0 came user0, 1, 2 and 3 in turn.
+    let user = |text: &str| Some(text.to_owned());
+    assert_eq!(told, [("10.7.0.0".to_owned(), user("user3"), user("user2"))]);
+    let why = replayed.differing[0].would_have.to_string();
+    assert!(why.contains("a rule ignores this user"), "{why}");
+    // Of less than all, only what came since a segment began is folded anew.
+    let some = replay(shelf.path(), &other, Duration::from_secs(5)).unwrap();
+    assert!(some.events < 20 && some.from > same.from, "{some:?}");
+}

@@ -1,0 +1,41 @@
+//! `backup`: a copy of the journal, whether a server runs or not, from which another goes on.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rollcall_actors::journal::{BackedUp, back_up};
+use serde_json::json;
+
+use super::journal::folder_of;
+use super::output::Output;
+use super::{Failed, settings};
+
+/// Where to.
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// The folder of the copy: it is made, or empty.
+    folder: PathBuf,
+}
+
+impl Backup {
+    /// Copies the journal, and says what is in the copy.
+    pub(super) fn run(&self, config: Option<&Path>, output: &mut Output<'_>) -> Result<(), Failed> {
+        let journal = folder_of(&settings(config)?)?;
+        let refused = |damage: &dyn std::fmt::Display| {
+            Failed::Request(format!("{}: {damage}", self.folder.display()))
+        };
+        let done = back_up(&journal, &self.folder).map_err(|damage| refused(&damage))?;
+        let BackedUp { segments, events, last, bytes, problems } = &done;
+        let (to, megabytes) = (self.folder.display(), bytes.div_ceil(1_000_000));
+        let line = format!(
+            "{to}  {segments} segments, {events} events up to {last}, {megabytes} MB; to restore \
+             it, stop the server, put the folder in the place of {} and start",
+            journal.display()
+        );
+        output.either(&json!(done), line)?;
+        match problems.as_slice() {
+            [] => Ok(()),
+            problems => Err(Failed::Request(problems.join("; "))),
+        }
+    }
+}
