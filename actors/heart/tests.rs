@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::account::Account;
 use crate::cache::{Apply, Explain, Receipt, Recount, Refused};
-use crate::journal::{Batch, Entry};
+use crate::journal::{Batch, DurableJournal, Entry, Terms};
 use crate::query::{Changed, Look, Newest, Read};
 use crate::supervisor::{Fault, RollCall, State};
 
@@ -28,7 +28,19 @@ struct Life {
 }
 
 fn story(test: impl AsyncFnOnce(Life)) {
-    let story = async { test(Life::begin().await).await };
+    told(async { test(Life::begin(|_| MemoryJournal::new(EPOCH)).await).await });
+}
+
+/// The same with a journal that keeps what it is given.
+fn story_on_disk(test: impl AsyncFnOnce(Life)) {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |clock: &Clock| {
+        DurableJournal::open(folder.path(), Terms::default(), clock.clone()).unwrap()
+    };
+    told(async { test(Life::begin(open).await).await });
+}
+
+fn told(story: impl Future<Output = ()>) {
     System::new().block_on(async {
         tokio::time::timeout(Duration::from_secs(60), story).await.expect("the story ends");
     });
@@ -43,7 +55,7 @@ fn address(text: &str) -> Address {
 }
 
 impl Life {
-    async fn begin() -> Self {
+    async fn begin<J: Journal + 'static>(open: impl FnOnce(&Clock) -> J) -> Self {
         let time = Arc::new(AtomicI64::new(START));
         let told = Arc::clone(&time);
         let clock = Clock::from_fn(move || Timestamp::from_millis(told.load(SeqCst)));
@@ -52,8 +64,7 @@ impl Life {
         rules
             .authorities
             .insert((name("syslog"), name("relay")), Authority { kinds, ..Authority::default() });
-        let journal = MemoryJournal::new(EPOCH);
-        let heart = Heart::start(journal, rules, Limits::default(), &clock).await.unwrap();
+        let heart = Heart::start(open(&clock), rules, Limits::default(), &clock).await.unwrap();
         let life = Self { heart, time };
         life.settled(0, 0).await;
         life
@@ -163,6 +174,45 @@ fn a_late_login_stays_out_of_a_new_cache() {
         let receipt = life.apply(life.event(Kind::VpnUp, "alice", 360)).await;
         assert_eq!((receipt.applied, receipt.refused), (0, 1));
         assert_eq!(life.owner().await, None);
+    });
+}
+
+#[test]
+fn a_new_cache_knows_what_competed_and_who_departed_where_the_journal_keeps_it() {
+    story_on_disk(async |life| {
+        life.see(Kind::VpnUp, "alice").await;
+        life.pass(60);
+        let refused = life.apply(life.event(Kind::VpnDown, "bob", 0)).await;
+        assert_eq!(refused.refused, 1, "bob is not there");
+        let before = life.heart.cache.send(Explain(address(HOME))).await.unwrap();
+        life.kill_cache().await;
+        let after = life.heart.cache.send(Explain(address(HOME))).await.unwrap();
+        assert_eq!(after.to_string(), before.to_string());
+        assert!(after.to_string().contains("another user has the address"), "{after}");
+        life.pass(10);
+        let late = life.apply(life.event(Kind::VpnUp, "bob", 20)).await;
+        assert_eq!((late.applied, late.refused), (0, 1), "bob had left again by then");
+        assert_eq!(life.owner().await.as_deref(), Some("alice"));
+    });
+}
+
+#[test]
+fn what_is_committed_when_the_cache_dies_is_folded_and_told_by_the_next_one() {
+    story_on_disk(async |life| {
+        life.see(Kind::VpnUp, "alice").await;
+        let cookie = life.newest().await;
+        life.pass(60);
+        let (events, account) = (vec![life.event(Kind::VpnUp, "bob", 0)], Account::open("test", 1));
+        let apply = life.heart.cache.post(Apply { events, read: None, account }).unwrap();
+        let fault = life.heart.cache.post(Fault).unwrap();
+        let _ = tokio::join!(apply, fault);
+        life.settled(1, 0).await;
+        // One more, ordered behind it: by then it is known what became of it.
+        life.see(Kind::VpnDown, "bob").await;
+        assert_eq!(life.owner().await, None);
+        let page = life.read(cookie).await;
+        assert!(!page.resync, "the positions go on");
+        assert_eq!(page.changes.iter().map(|c| c.effect).collect::<Vec<_>>(), [Effect::Ended]);
     });
 }
 

@@ -2,6 +2,7 @@
 //! anything of it is acknowledged.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,9 +177,11 @@ impl Journal for DurableJournal {
 
     fn recall(&mut self, rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
         let committed = self.ledger.committed();
-        match recall(&self.folder, rules, committed) {
-            Ok(table) => Ok(Some((table, committed))),
-            Err(damage) => Err(JournalError(damage.to_string())),
+        // What made a cache panic may make this panic, too, and the journal must go on.
+        match catch_unwind(AssertUnwindSafe(|| recall(&self.folder, rules, committed))) {
+            Ok(Ok(table)) => Ok(Some((table, committed))),
+            Ok(Err(damage)) => Err(JournalError(damage.to_string())),
+            Err(_) => Err(JournalError("an event in it cannot be folded".to_owned())),
         }
     }
 
