@@ -21,6 +21,7 @@ impl Happening for EventLogBegins<'_> {
         let producer = || self.producer.to_owned();
         gauge!("rollcall_receiving_event_log_connected", "producer" => producer()).set(0);
         gauge!("rollcall_receiving_event_log_silent", "producer" => producer()).set(0);
+        unreadable(self.producer).increment(0);
         for cause in Cause::iter() {
             gap(self.producer, cause).increment(0);
         }
@@ -34,6 +35,10 @@ fn gap(producer: &str, cause: Cause) -> Counter {
     let cause: &'static str = cause.into();
     let labels = [("producer", producer.to_owned()), ("cause", cause.to_owned())];
     counter!("rollcall_receiving_event_log_gaps_total", &labels)
+}
+
+fn unreadable(producer: &str) -> Counter {
+    counter!("rollcall_receiving_event_log_unreadable_total", "producer" => producer.to_owned())
 }
 
 fn unaudited(producer: &str, kind: Subcategory) -> Gauge {
@@ -156,8 +161,7 @@ pub(crate) struct RecordsUnreadable<'a> {
 impl Happening for RecordsUnreadable<'_> {
     fn emit(self) {
         let Self { producer, count, record_id, why } = self;
-        counter!("rollcall_receiving_event_log_unreadable_total", "producer" => producer.to_owned())
-            .increment(count);
+        unreadable(producer).increment(count);
         warn!(producer, count, record_id, why, "records of the event log cannot be read");
     }
 }

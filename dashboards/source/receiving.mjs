@@ -148,11 +148,11 @@ const eventLogs = {
     lines({
       title: "Silent, or without audits",
       description:
-        "1 for a connected server that has nothing to say for longer than is usual, and for one that does not audit a kind of success that logons are read from.",
+        "1 for a connected server that has nothing to say for longer than is usual, and how many kinds of successes a server does not audit that logons are read from.",
       unit: "short",
       series: [
         { expr: `max by (producer) (rollcall_receiving_event_log_silent{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}} silent" },
-        { expr: `max by (producer, subcategory) (rollcall_receiving_event_log_unaudited{instance=~"$instance", ${PRODUCER}}) == 1`, legend: "{{producer}} without {{subcategory}}" },
+        { expr: `sum by (producer) (rollcall_receiving_event_log_unaudited{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}}: audits that are off" },
       ],
     }),
     lines({
