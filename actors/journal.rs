@@ -12,6 +12,7 @@ mod folder;
 mod forgetting;
 mod inspecting;
 mod keeper;
+mod known;
 mod lexicon;
 pub(crate) mod library;
 mod manifest;

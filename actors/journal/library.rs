@@ -21,7 +21,7 @@ use super::fingerprint::fingerprint;
 use super::folder::{Folder, name_of};
 use super::lexicon::Dictionary;
 use super::manifest::{Manifest, Sealed};
-use super::{file, sessions};
+use super::{file, known};
 
 /// How many segments stay open. Each takes about a megabyte, and one that is written 16 bytes an
 /// event besides.
@@ -203,7 +203,7 @@ impl Library {
             return Ok(None);
         }
         let sql = file::open(&path)?;
-        sessions::read_at(&sql, &mut Dictionary::default(), address).map(Some)
+        known::read_at(&sql, &mut Dictionary::default(), address).map(Some)
     }
 
     /// Puts into `found` where that snapshot knows `user` to be.

@@ -136,7 +136,7 @@ pub(super) fn read(sql: &Connection, rows: Rows, handover: &mut Handover) -> Res
     Ok(())
 }
 
-/// Reads back what is remembered of one address, from a file that has it indexed or is read through.
+/// Reads back into `handover` what is remembered of one address.
 pub(super) fn read_at(
     sql: &Connection,
     dictionary: &mut Dictionary,

@@ -13,7 +13,7 @@ use super::damage::Damage;
 use super::file::{self, About};
 use super::folder::{Folder, name_of};
 use super::reading::{self, Title};
-use super::{sessions, snapshot};
+use super::{known, snapshot};
 
 /// What came of it.
 #[derive(Debug)]
@@ -148,8 +148,8 @@ fn known_at(folder: &Folder, chapter: &Chapter) -> Result<Option<Handover>, Dama
         return Ok(Some(Handover::default()));
     }
     let sql = file::open(&chapter.path)?;
-    if let Some(rows) = file::ask(&sql, About::Sessions)? {
-        return sessions::read(&sql, rows).map(Some);
+    if let Some(known) = known::read(&sql)? {
+        return Ok(Some(known));
     }
     Ok(snapshot::read(&folder.snapshot(chapter.title.after)).ok().map(|known| known.handover))
 }

@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rollcall_identity::{Revision, Span, Timestamp};
+use rollcall_identity::{Handover, Revision, Span, Timestamp};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -14,7 +14,7 @@ use super::folder::{Folder, name_of};
 use super::lexicon::Lexicon;
 use super::manifest::{Sealed, digest};
 use super::reading::{self, Read, Title};
-use super::{events, memories, positions, sessions, snapshot};
+use super::{events, known, positions, snapshot};
 
 /// Who had an address, and which addresses somebody had, at a time: what history is asked for.
 pub(super) const INDEXES: &str = "
@@ -62,9 +62,6 @@ pub(super) fn seal_into(
     file::tell(&sql, About::After, title.after.0)?;
     file::tell(&sql, About::First, title.first.0)?;
     file::tell(&sql, About::Begun, begun)?;
-    if let Some(sessions) = sessions {
-        file::tell(&sql, About::Sessions, sessions)?;
-    }
     for (source, place) in read {
         positions::write(&sql, &rollcall_identity::ReadPosition { source, place })?;
     }
@@ -101,15 +98,14 @@ fn carry_over(
     (sql, lexicon): (&Connection, &mut Lexicon),
 ) -> Result<Option<u64>, Damage> {
     if after == Revision(0) {
-        return Ok(Some(0));
+        return known::write(sql, lexicon, &Handover::default()).map(Some);
     }
     let path = folder.snapshot(after);
     if !path.exists() {
         return Ok(None);
     }
     let Ok(snapshot) = snapshot::read(&path) else { return Ok(None) };
-    memories::write(sql, lexicon, &snapshot.handover)?;
-    Ok(Some(sessions::write(sql, lexicon, &snapshot.handover)?))
+    known::write(sql, lexicon, &snapshot.handover).map(Some)
 }
 
 fn copy(

@@ -12,7 +12,6 @@ use super::cells::{Cells, insert, inserting, number, reference, text};
 use super::damage::Damage;
 use super::events::{exact_to, precision, principal, who};
 use super::lexicon::{Dictionary, Lexicon, References};
-use super::memories;
 
 /// The table. `state` is `present`; `before`, for whom a consumer of one domain may still hold at
 /// the address of the row above; or `ended`. `told` is the position that consumers must have passed
@@ -139,13 +138,13 @@ pub(super) fn read(sql: &Connection, rows: u64) -> Result<Handover, Damage> {
     Ok(handover)
 }
 
-/// Reads back what is known of one address, from a file that has it indexed or is read through.
+/// Reads back into `handover` the sessions of one address.
 pub(super) fn read_at(
     sql: &Connection,
     dictionary: &mut Dictionary,
     address: Address,
-) -> Result<Handover, Damage> {
-    let mut handover = Handover::default();
+    handover: &mut Handover,
+) -> Result<(), Damage> {
     let mut statement =
         sql.prepare_cached("SELECT * FROM sessions WHERE address = ? ORDER BY id")?;
     let mut rows = statement.query([address.to_string()])?;
@@ -156,10 +155,9 @@ pub(super) fn read_at(
             groups: [row.get("user_groups")?, row.get("device_groups")?],
         };
         dictionary.learn(sql, &wanted)?;
-        take(row, dictionary, &mut handover)?;
+        take(row, dictionary, handover)?;
     }
-    memories::read_at(sql, dictionary, address, &mut handover)?;
-    Ok(handover)
+    Ok(())
 }
 
 fn take(row: &Row<'_>, dictionary: &Dictionary, handover: &mut Handover) -> Result<(), Damage> {

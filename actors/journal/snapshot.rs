@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use rollcall_identity::{Handover, Revision};
+use rollcall_identity::Handover;
 
 use super::damage::Damage;
-use super::file::{self, About};
+use super::file;
 use super::folder::Folder;
+use super::known;
 use super::lexicon::Lexicon;
-use super::memories::{self, Rows};
-use super::sessions;
 use super::stamp::Stamp;
 
 /// A snapshot that is whole.
@@ -28,15 +27,8 @@ pub(super) fn write(folder: &Folder, stamp: Stamp, handover: &Handover) -> Resul
     folder.discard(&unfinished)?;
     let sql = file::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
-    let mut lexicon = Lexicon::default();
-    let sessions = sessions::write(&sql, &mut lexicon, handover)?;
-    let Rows { competed, memories } = memories::write(&sql, &mut lexicon, handover)?;
+    known::write(&sql, &mut Lexicon::default(), handover)?;
     stamp.tell(&sql)?;
-    file::tell(&sql, About::After, handover.newest.0)?;
-    file::tell(&sql, About::Forgotten, handover.forgotten.0)?;
-    file::tell(&sql, About::Sessions, sessions)?;
-    file::tell(&sql, About::Competed, competed)?;
-    file::tell(&sql, About::Memories, memories)?;
     sql.execute_batch("COMMIT")?;
     sql.close().map_err(|(_, error)| error)?;
     Ok(folder.finish(&target)?)
@@ -46,11 +38,6 @@ pub(super) fn write(folder: &Folder, stamp: Stamp, handover: &Handover) -> Resul
 pub(super) fn read(path: &Path) -> Result<Snapshot, Damage> {
     let sql = file::open(path)?;
     let stamp = Stamp::of(&sql)?;
-    let mut handover = sessions::read(&sql, file::need(&sql, About::Sessions)?)?;
-    let competed = file::need(&sql, About::Competed)?;
-    let memories = file::need(&sql, About::Memories)?;
-    memories::read(&sql, Rows { competed, memories }, &mut handover)?;
-    handover.newest = Revision(file::need(&sql, About::After)?);
-    handover.forgotten = Revision(file::need(&sql, About::Forgotten)?);
+    let handover = known::read(&sql)?.ok_or(Damage::Value)?;
     Ok(Snapshot { stamp, handover })
 }

@@ -12,7 +12,7 @@ use crate::journal::damage::Damage;
 use crate::journal::file::{self, About};
 use crate::journal::lexicon::{Dictionary, References};
 use crate::journal::reading::Title;
-use crate::journal::{events, sessions};
+use crate::journal::{events, known};
 
 /// Which events of an address are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +109,7 @@ impl Volume {
             (_, None) => Ok(None),
             _ => {
                 let mut dictionary = self.dictionary.borrow_mut();
-                sessions::read_at(&self.sql, &mut dictionary, address).map(Some)
+                known::read_at(&self.sql, &mut dictionary, address).map(Some)
             }
         }
     }

@@ -20,6 +20,10 @@ fn live(shelf: &Shelf, life: &mut Life) {
     }
 }
 
+fn is_open(path: &std::path::Path) -> bool {
+    path.to_str().is_some_and(|path| path.ends_with(".open.db"))
+}
+
 /// The same folder as a shelf of its own.
 fn copied(shelf: &Shelf) -> Shelf {
     let copy = Shelf { time: Arc::clone(&shelf.time), ..Shelf::new(shelf.terms) };
@@ -115,4 +119,37 @@ fn other_rules_are_tried_on_the_last_hours_and_what_differs_is_told_with_its_rea
     // Of less than all, only what came since a segment began is folded anew.
     let some = replay(shelf.path(), &other, Duration::from_secs(5)).unwrap();
     assert!(some.events < 20 && some.from > same.from, "{some:?}");
+}
+
+#[test]
+fn what_is_folded_from_a_turn_of_the_segment_is_decided_as_it_was() {
+    let shelf = Shelf::new(small());
+    let mut life = shelf.begin();
+    let commit = |life: &mut Life, event: Event| {
+        shelf.time.store(event.seen.millis(), SeqCst);
+        life.commit(&[event], None);
+        life.tend(shelf.now());
+    };
+    commit(&mut life, event(Kind::Logout, "bob", 9, 5_000));
+    for host in 1..=8 {
+        commit(&mut life, login("alice", host, 6_000 + i64::from(host)));
+    }
+    // In the next segment, bob's login comes, from before his logout.
+    let late = Event { at: Timestamp::from_millis(START + 4_000), ..login("bob", 9, 20_000) };
+    commit(&mut life, late);
+    for host in 11..=20 {
+        commit(&mut life, login("carol", host, 21_000 + i64::from(host)));
+    }
+    // That one is sealed, too, and the snapshot that it began with is gone.
+    for _ in 0..3 {
+        shelf.pass(Duration::from_secs(3600));
+        life.tend(shelf.now());
+    }
+    let last = life.table.hand_over(life.newest);
+    assert!(last.standing.iter().all(|one| one.session.address != login("bob", 9, 0).address));
+    life.journal.close(Some(last));
+    assert!(shelf.files("events-").iter().filter(|path| !is_open(path)).count() >= 2);
+    let replayed = replay(shelf.path(), &rules(), Duration::from_secs(10)).unwrap();
+    assert!(replayed.events > 10 && replayed.events < 19, "from the second segment: {replayed:?}");
+    assert_eq!(replayed.differing.len(), 0, "{:?}", replayed.differing);
 }
