@@ -359,8 +359,9 @@ proptest! {
     /// Every event is read back as it was written, whatever it holds: the fold is the same.
     #[test]
     fn a_start_folds_to_what_was_there(
-        events in arbitrary_events(40),
-        sizes in prop::collection::vec(1usize..6, 40),
+        events in arbitrary_events(80),
+        // Some take a whole statement of rows, and more.
+        sizes in prop::collection::vec(prop_oneof![4 => 1usize..6, 1 => 15usize..40], 80),
         stop in 0..20_usize,
     ) {
         let shelf = Shelf::new(Terms::default());
