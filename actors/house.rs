@@ -182,9 +182,8 @@ impl Plan {
             token,
         }
         .routes();
-        let (query, directory) = (heart.query.clone(), heart.directory.clone());
         let enforcement_routes =
-            Enforcement::new(Arc::clone(&points), query, pushes.clone(), directory).routes();
+            Enforcement::new(Arc::clone(&points), &heart, pushes.clone()).routes();
         let (directory, time) = (heart.directory.clone(), clock.clone());
         let validation = Arc::new(Validator::new(&settings.validator, directory, time));
         let rest_desk = open(&heart, &rest, &rest_routes, settings.drain, &clock).await?;
