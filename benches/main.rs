@@ -1,10 +1,12 @@
 //! Measures Rollcall against the limit and against what would be built instead, on loopback, and
 //! prints the table of docs/performance.md. `benches/run` builds and starts it.
 
+mod asking;
 mod contender;
 mod directory;
 mod edge;
 mod firewall;
+mod guessing;
 mod history;
 mod http;
 mod line;
@@ -79,6 +81,8 @@ enum Part {
     Stream,
     /// A million sessions: memory, reading all, asking for one.
     Sessions,
+    /// Guessing secrets: what the time tells, and what it costs the others.
+    Secrets,
     /// Questions about the past, over ten times as many events as sessions.
     History,
     /// All sessions told to a Secure Edge.
