@@ -1,5 +1,6 @@
 //! Who is measured, each started anew on loopback: Rollcall, a receiver that only counts, and what
-//! would be built instead: rsyslog, which reads the lines with liblognorm and writes to Redis.
+//! would be built instead: rsyslog, which reads the lines with liblognorm or by regular expressions and
+//! writes to Redis.
 
 mod bare;
 mod rollcall;
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 pub use self::rollcall::Rollcall;
 
+use self::rsyslog::{Extraction, Rsyslog};
+
 /// Where programs are, and where files may be written.
 #[derive(Debug, Clone)]
 pub struct Stand {
@@ -21,15 +24,17 @@ pub struct Stand {
     pub load: PathBuf,
 }
 
-/// The three of them.
+/// The four of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Counts datagrams and lines.
     Bare,
     /// Rollcall with its shipped templates.
     Rollcall,
-    /// rsyslog and Redis.
+    /// rsyslog with liblognorm, and Redis.
     Rsyslog,
+    /// rsyslog with regular expressions, and Redis.
+    RsyslogRegex,
 }
 
 /// One of them, running.
@@ -52,6 +57,7 @@ impl Kind {
             Self::Bare => "bare receiver",
             Self::Rollcall => "Rollcall",
             Self::Rsyslog => "rsyslog + Redis",
+            Self::RsyslogRegex => "rsyslog by regex + Redis",
         }
     }
 
@@ -60,7 +66,8 @@ impl Kind {
         Ok(match self {
             Self::Bare => Box::new(bare::Bare::start(stand)?),
             Self::Rollcall => Box::new(Rollcall::start(stand)?),
-            Self::Rsyslog => Box::new(rsyslog::Rsyslog::start()?),
+            Self::Rsyslog => Box::new(Rsyslog::start(Extraction::Liblognorm)?),
+            Self::RsyslogRegex => Box::new(Rsyslog::start(Extraction::Regex)?),
         })
     }
 }

@@ -103,10 +103,15 @@ impl Suite<'_> {
         let [bare, rollcall, rsyslog] = [Kind::Bare, Kind::Rollcall, Kind::Rsyslog];
         let (ours, most) = self.datagrams(rollcall, Sort::Vpn)?;
         let (theirs, their_most) = self.datagrams(rsyslog, Sort::Vpn)?;
+        let (by_regex, most_by_regex) = self.datagrams(Kind::RsyslogRegex, Sort::Vpn)?;
         let (limit, limit_most) = self.datagrams(bare, Sort::Vpn)?;
         let aim = "at least 3 x, aim 5 x";
         self.ratio("UDP, VPN lines, flat out: Rollcall / rsyslog + Redis", aim, ours / theirs);
         self.ratio("UDP, VPN lines, no loss: Rollcall / rsyslog + Redis", aim, most / their_most);
+        let what = "UDP, VPN lines, flat out: Rollcall / rsyslog by regex + Redis";
+        self.ratio(what, "", ours / by_regex);
+        let what = "UDP, VPN lines, no loss: Rollcall / rsyslog by regex + Redis";
+        self.ratio(what, "", most / most_by_regex);
         self.ratio("UDP, VPN lines, flat out: Rollcall / bare receiver", "", ours / limit);
         self.ratio("UDP, VPN lines, no loss: Rollcall / bare receiver", "", most / limit_most);
         let (ours, most) = self.datagrams(rollcall, Sort::Flow)?;
@@ -139,6 +144,7 @@ impl Suite<'_> {
             (Kind::Bare, Sort::Vpn),
             (Kind::Rollcall, Sort::Flow),
             (Kind::Bare, Sort::Flow),
+            (Kind::RsyslogRegex, Sort::Vpn),
         ] {
             let [few, many] = STREAMED;
             let count = if sort == Sort::Flow || kind == Kind::Bare { many } else { few };
@@ -148,6 +154,8 @@ impl Suite<'_> {
         }
         let aim = "at least 3 x, aim 5 x";
         self.ratio("TCP, VPN lines: Rollcall / rsyslog + Redis", aim, rates[0] / rates[1]);
+        let what = "TCP, VPN lines: Rollcall / rsyslog by regex + Redis";
+        self.ratio(what, "", rates[0] / rates[5]);
         self.ratio("TCP, VPN lines: Rollcall / bare receiver", "", rates[0] / rates[2]);
         self.ratio(
             "TCP, flow lines: Rollcall / bare receiver",
