@@ -1,13 +1,15 @@
 //! The query actor: holds the compacted log of changes and answers everyone who asks from it: SRX
 //! firewalls, REST, the live stream.
 
-use std::sync::Arc;
+mod view;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use rollcall_identity::{
-    Address, Change, ChangeLog, Cursor, Filter, Found, Limits, Page, Request, Revision, Session,
-    Timestamp,
+    Address, Change, ChangeLog, Cursor, Filter, Found, Handover, Limits, Page, Request, Revision,
+    Session, Timestamp,
 };
 use tokio::sync::watch;
 
@@ -17,6 +19,11 @@ use crate::happenings::{Happening, LogRestored, Visible};
 use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
+
+pub use self::view::View;
+pub(crate) use self::view::Window;
+
+use self::view::Log;
 
 /// What became true with one batch of events, in order.
 #[derive(Debug)]
@@ -117,39 +124,67 @@ impl Message for Snapshot {
     type Result = Estate;
 }
 
+/// What others see of the query actor without asking it.
+#[derive(Clone)]
+pub(crate) struct Front {
+    /// How far it knows.
+    pub newest: watch::Sender<Revision>,
+    /// Its log, once it answers.
+    pub window: Window,
+}
+
 /// The role.
 pub struct Query {
     term: Term,
-    log: ChangeLog,
+    log: Log,
     limits: Limits,
     cache: Mailbox<Cache>,
     /// The term of the cache that goes on from what is known here.
     decider: u64,
-    newest: watch::Sender<Revision>,
+    front: Front,
     clock: Clock,
 }
 
 impl Query {
     /// A query actor that begins with what `cache` holds, if a cache ever held anything. It tells
-    /// `newest` how far it knows.
+    /// `front` how far it knows, and shows its log there.
     pub(crate) fn new(
         term: Term,
         limits: Limits,
         cache: Mailbox<Cache>,
-        newest: watch::Sender<Revision>,
+        front: Front,
         clock: Clock,
     ) -> Self {
-        let log = ChangeLog::new(term.epoch(), limits);
-        Self { term, log, limits, cache, decider: 0, newest, clock }
+        // What a predecessor knew is not enough any more.
+        front.window.show(term.number(), None);
+        let log = Arc::new(RwLock::new(ChangeLog::new(term.epoch(), limits)));
+        Self { term, log, limits, cache, decider: 0, front, clock }
     }
 
     fn take_over(&mut self, Estate { term, handover }: Estate) -> Result<(), Vacant> {
         self.term.succeed(term)?;
         LogRestored { sessions: handover.standing.len() }.emit();
         self.decider = term;
-        self.log = ChangeLog::restore(self.term.epoch(), self.limits, handover);
-        self.newest.send_replace(self.log.newest());
+        self.begin(handover);
         Ok(())
+    }
+
+    /// Answers from now on, out of what is handed over.
+    fn begin(&mut self, handover: Handover) {
+        let log = ChangeLog::restore(self.term.epoch(), self.limits, handover);
+        let newest = log.newest();
+        *self.write() = log;
+        self.front.newest.send_replace(newest);
+        self.front.window.show(self.term.number(), Some(&self.log));
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, ChangeLog> {
+        // Only this actor writes, and after a panic it handles nothing more.
+        self.log.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, ChangeLog> {
+        self.log.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -162,8 +197,7 @@ impl Role for Query {
         match self.term.begin(self.clock.now()) {
             Beginning::Successor => {}
             Beginning::First(legacy) => {
-                self.log = ChangeLog::restore(self.term.epoch(), self.limits, legacy.handover);
-                self.newest.send_replace(self.log.newest());
+                self.begin(legacy.handover);
                 return;
             }
             Beginning::Anew => return,
@@ -186,15 +220,18 @@ impl Receive<Changed> for Query {
             // and would never know of this.
             return Reply::Now(());
         }
-        let now = self.clock.now();
+        let (now, told) = (self.clock.now(), !changed.changes.is_empty());
+        let mut log = self.write();
         for change in &changed.changes {
-            self.log.apply(change, now);
+            log.apply(change, now);
         }
+        let newest = log.newest();
+        drop(log);
         for (seen, count) in changed.seen {
             Visible { delay: now.since(seen), count }.emit();
         }
-        if !changed.changes.is_empty() {
-            self.newest.send_replace(self.log.newest());
+        if told {
+            self.front.newest.send_replace(newest);
         }
         Reply::Now(())
     }
@@ -204,39 +241,41 @@ impl Receive<Read> for Query {
     fn receive(&mut self, read: Read, _: &mut Desk<Self>) -> Reply<Page> {
         let Read { cursor, since, filter, limit } = read;
         let now = self.clock.now();
-        Reply::Now(self.log.read(&Request { cursor, since, filter: &filter, limit, now }))
+        Reply::Now(self.read().read(&Request { cursor, since, filter: &filter, limit, now }))
     }
 }
 
 impl Receive<Look> for Query {
     fn receive(&mut self, Look(address): Look, _: &mut Desk<Self>) -> Reply<Option<Arc<Session>>> {
-        Reply::Now(self.log.get(address, self.clock.now()).map(Arc::clone))
+        Reply::Now(self.read().get(address, self.clock.now()).cloned())
     }
 }
 
 impl Receive<Search> for Query {
     fn receive(&mut self, search: Search, _: &mut Desk<Self>) -> Reply<Found> {
         let Search { after, limit, wanted } = search;
-        Reply::Now(self.log.find(after, limit, self.clock.now(), |session| wanted(session)))
+        Reply::Now(self.read().find(after, limit, self.clock.now(), |session| wanted(session)))
     }
 }
 
 impl Receive<Newest> for Query {
     fn receive(&mut self, _: Newest, _: &mut Desk<Self>) -> Reply<Cursor> {
-        Reply::Now(Cursor::new(self.log.epoch(), self.log.newest()))
+        let log = self.read();
+        Reply::Now(Cursor::new(log.epoch(), log.newest()))
     }
 }
 
 impl Receive<Oldest> for Query {
     fn receive(&mut self, _: Oldest, _: &mut Desk<Self>) -> Reply<Cursor> {
-        Reply::Now(Cursor::new(self.log.epoch(), self.log.oldest()))
+        let log = self.read();
+        Reply::Now(Cursor::new(log.epoch(), log.oldest()))
     }
 }
 
 impl Receive<Snapshot> for Query {
     fn receive(&mut self, Snapshot(cache): Snapshot, _: &mut Desk<Self>) -> Reply<Estate> {
         self.decider = self.decider.max(cache);
-        Reply::Now(Estate { term: self.term.number(), handover: self.log.hand_over() })
+        Reply::Now(Estate { term: self.term.number(), handover: self.read().hand_over() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who is measured, each started anew on loopback: Rollcall, a receiver that only counts, and what
-//! would be built instead: rsyslog, which reads the lines with liblognorm and writes to Redis.
+//! would be built instead: rsyslog, which reads the lines with liblognorm or by regular expressions and
+//! writes to Redis.
 
 mod bare;
 mod rollcall;
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::rollcall::Rollcall;
+
+use self::rsyslog::{Extraction, Rsyslog};
 
 /// Where programs are, and where files may be written.
 #[derive(Debug, Clone)]
@@ -30,8 +33,10 @@ pub enum Kind {
     Rollcall,
     /// The same with its journal in memory, so that nothing survives.
     Volatile,
-    /// rsyslog and Redis.
+    /// rsyslog with liblognorm, and Redis.
     Rsyslog,
+    /// rsyslog with regular expressions, and Redis.
+    RsyslogRegex,
 }
 
 /// One of them, running.
@@ -55,6 +60,7 @@ impl Kind {
             Self::Rollcall => "Rollcall",
             Self::Volatile => "Rollcall, journal in memory",
             Self::Rsyslog => "rsyslog + Redis",
+            Self::RsyslogRegex => "rsyslog by regex + Redis",
         }
     }
 
@@ -66,7 +72,8 @@ impl Kind {
             Self::Volatile => {
                 Box::new(Rollcall::start_with(stand, "\n[journal]\nkind = \"memory\"\n")?)
             }
-            Self::Rsyslog => Box::new(rsyslog::Rsyslog::start()?),
+            Self::Rsyslog => Box::new(Rsyslog::start(Extraction::Liblognorm)?),
+            Self::RsyslogRegex => Box::new(Rsyslog::start(Extraction::Regex)?),
         })
     }
 }

@@ -1,11 +1,13 @@
 //! Measures Rollcall against the limit and against what would be built instead, on loopback, and
 //! prints the table of docs/performance.md. `benches/run` builds and starts it.
 
+mod asking;
 mod contender;
 mod directory;
 mod durable;
 mod edge;
 mod firewall;
+mod guessing;
 mod history;
 mod http;
 mod line;
@@ -82,6 +84,8 @@ enum Part {
     Sessions,
     /// What it costs that everything acknowledged is on the disk, and a start after a kill.
     Journal,
+    /// Guessing secrets: what the time tells, and what it costs the others.
+    Secrets,
     /// Questions about the past, over ten times as many events as sessions.
     History,
     /// All sessions told to a Secure Edge.

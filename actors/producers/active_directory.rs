@@ -33,10 +33,10 @@ use rustls::ClientConfig;
 
 pub use self::failure::{Failure, Stage};
 use self::reading::Reader;
-use self::status::Board;
 pub use self::status::{LastRead, State, Status};
 pub(crate) use self::teaching::Teaching;
 pub use self::test_run::{Report, test};
+use super::board::Board;
 use super::{Outlet, Producer, Running, Stop};
 use crate::clock::Clock;
 use crate::tls::BadTls;
@@ -73,7 +73,7 @@ pub struct ActiveDirectory {
     settings: config::ActiveDirectory,
     tls: Option<Arc<ClientConfig>>,
     learner: Arc<dyn Learner>,
-    board: Board,
+    board: Board<Status>,
     clock: Clock,
 }
 

@@ -103,6 +103,11 @@ impl Rollcall {
         Ok(connection)
     }
 
+    /// A connection of somebody who has no token.
+    pub fn stranger(&self) -> io::Result<Connection> {
+        Connection::open(self.enforcement, Some(&self.tls))
+    }
+
     /// Further connections of the firewall whose token `like` was given, which costs no login.
     pub fn another(&self, like: &Connection) -> io::Result<Connection> {
         let mut connection = Connection::open(self.enforcement, Some(&self.tls))?;

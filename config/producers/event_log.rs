@@ -10,18 +10,16 @@ use rollcall_identity::logon::{Role, readable};
 use rollcall_identity::{Authority, Kind, Name};
 use rollcall_wire::event_log::call::Delivery;
 
+use crate::account::ServiceAccount;
 use crate::authority;
 use crate::leaf::Host;
-use crate::secret::Secret;
 use crate::section::Section;
 
 /// Servers that are read with one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventLog {
-    /// The account: `rollcall@corp.example.com` or `CORP\rollcall`.
-    pub account: String,
-    /// Its password.
-    pub secret: Secret,
+    /// The account, with its domain.
+    pub account: ServiceAccount,
     /// How Rollcall proves itself.
     pub auth: Auth,
     /// Who gives out tickets; `None` for the server itself, which a domain controller does.
@@ -130,7 +128,6 @@ impl EventLog {
             section.complain("sources", "is missing, must be [[event_log.sources]] tables");
         }
         let read = Self {
-            account: section.required::<String>("account").unwrap_or_default(),
             auth,
             kdc: section.get("kdc"),
             servers: section.list("servers").unwrap_or_default(),
@@ -141,7 +138,7 @@ impl EventLog {
             limits: section.section("limits", EventLogLimits::read),
             sources,
             // What is missing has been complained of when this is looked at.
-            secret: Secret::read(section)?,
+            account: ServiceAccount::read(section)?,
         };
         read.check(section);
         Some(read)
@@ -149,8 +146,7 @@ impl EventLog {
 
     /// What each key allows alone, and not together.
     fn check(&self, section: &Section<'_>) {
-        let whole = self.account.contains(['@', '\\']);
-        if !self.account.is_empty() && !whole {
+        if !self.account.name.is_empty() && !self.account.has_domain() {
             section.complain("account", "lacks its domain: write user@domain or DOMAIN\\user");
         }
         for (index, source) in self.sources.iter().enumerate() {

@@ -10,8 +10,9 @@ use rollcall_identity::Name;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::super::board::Board;
 use super::EventLog;
-use super::status::{Board, Status};
+use super::status::Status;
 
 /// The event logs that are read, for those who ask how they are, and for one another.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +20,7 @@ pub struct EventLogs(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    boards: RwLock<BTreeMap<Name, Arc<Board>>>,
+    boards: RwLock<BTreeMap<Name, Arc<Board<Status>>>>,
     /// Counts how often the servers or their addresses changed.
     changes: watch::Sender<u64>,
 }
