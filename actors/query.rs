@@ -6,15 +6,15 @@ use std::sync::Arc;
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use rollcall_identity::{
-    Address, Change, ChangeLog, Cursor, Filter, Found, Limits, Page, Request, Revision, Session,
-    Timestamp,
+    Address, Answerer, Beginning, Change, Cursor, Filter, Found, Handover, Limits, Page, Request,
+    Revision, Session, Timestamp,
 };
 use tokio::sync::watch;
 
 use crate::cache::{Cache, Recount};
 use crate::clock::Clock;
 use crate::happenings::{Happening, LogRestored, Visible};
-use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
+use crate::heart::succession::{Estate, Term, Vacant, estate};
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
 
@@ -120,11 +120,9 @@ impl Message for Snapshot {
 /// The role.
 pub struct Query {
     term: Term,
-    log: ChangeLog,
+    answerer: Answerer,
     limits: Limits,
     cache: Mailbox<Cache>,
-    /// The term of the cache that goes on from what is known here.
-    decider: u64,
     newest: watch::Sender<Revision>,
     clock: Clock,
 }
@@ -139,17 +137,21 @@ impl Query {
         newest: watch::Sender<Revision>,
         clock: Clock,
     ) -> Self {
-        let log = ChangeLog::new(term.epoch(), limits);
-        Self { term, log, limits, cache, decider: 0, newest, clock }
+        let answerer = Answerer::new(term.epoch(), limits);
+        Self { term, answerer, limits, cache, newest, clock }
     }
 
     fn take_over(&mut self, Estate { term, handover }: Estate) -> Result<(), Vacant> {
         self.term.succeed(term)?;
         LogRestored { sessions: handover.standing.len() }.emit();
-        self.decider = term;
-        self.log = ChangeLog::restore(self.term.epoch(), self.limits, handover);
-        self.newest.send_replace(self.log.newest());
+        self.begin_with(term, handover);
         Ok(())
+    }
+
+    /// Answers from what the cache of the term `decider` knows.
+    fn begin_with(&mut self, decider: u64, known: Handover) {
+        self.answerer = Answerer::succeed((self.term.epoch(), self.limits), decider, known);
+        self.newest.send_replace(self.answerer.log().newest());
     }
 }
 
@@ -161,11 +163,7 @@ impl Role for Query {
     fn started(&mut self, desk: &mut Desk<Self>) {
         match self.term.begin(self.clock.now()) {
             Beginning::Successor => {}
-            Beginning::First(legacy) => {
-                self.log = ChangeLog::restore(self.term.epoch(), self.limits, legacy.handover);
-                self.newest.send_replace(self.log.newest());
-                return;
-            }
+            Beginning::First(legacy) => return self.begin_with(0, legacy.handover),
             Beginning::Anew => return,
         }
         let cache = self.cache.clone();
@@ -181,20 +179,15 @@ impl Role for Query {
 
 impl Receive<Changed> for Query {
     fn receive(&mut self, changed: Changed, _: &mut Desk<Self>) -> Reply<()> {
-        if changed.term < self.decider {
-            // A cache that was frozen has woken up. Its successor went on from what is known here,
-            // and would never know of this.
-            return Reply::Now(());
-        }
         let now = self.clock.now();
-        for change in &changed.changes {
-            self.log.apply(change, now);
+        if !self.answerer.show(changed.term, &changed.changes, now) {
+            return Reply::Now(());
         }
         for (seen, count) in changed.seen {
             Visible { delay: now.since(seen), count }.emit();
         }
         if !changed.changes.is_empty() {
-            self.newest.send_replace(self.log.newest());
+            self.newest.send_replace(self.answerer.log().newest());
         }
         Reply::Now(())
     }
@@ -204,39 +197,47 @@ impl Receive<Read> for Query {
     fn receive(&mut self, read: Read, _: &mut Desk<Self>) -> Reply<Page> {
         let Read { cursor, since, filter, limit } = read;
         let now = self.clock.now();
-        Reply::Now(self.log.read(&Request { cursor, since, filter: &filter, limit, now }))
+        Reply::Now(self.answerer.log().read(&Request {
+            cursor,
+            since,
+            filter: &filter,
+            limit,
+            now,
+        }))
     }
 }
 
 impl Receive<Look> for Query {
     fn receive(&mut self, Look(address): Look, _: &mut Desk<Self>) -> Reply<Option<Arc<Session>>> {
-        Reply::Now(self.log.get(address, self.clock.now()).map(Arc::clone))
+        Reply::Now(self.answerer.log().get(address, self.clock.now()).map(Arc::clone))
     }
 }
 
 impl Receive<Search> for Query {
     fn receive(&mut self, search: Search, _: &mut Desk<Self>) -> Reply<Found> {
         let Search { after, limit, wanted } = search;
-        Reply::Now(self.log.find(after, limit, self.clock.now(), |session| wanted(session)))
+        Reply::Now(
+            self.answerer.log().find(after, limit, self.clock.now(), |session| wanted(session)),
+        )
     }
 }
 
 impl Receive<Newest> for Query {
     fn receive(&mut self, _: Newest, _: &mut Desk<Self>) -> Reply<Cursor> {
-        Reply::Now(Cursor::new(self.log.epoch(), self.log.newest()))
+        Reply::Now(Cursor::new(self.answerer.log().epoch(), self.answerer.log().newest()))
     }
 }
 
 impl Receive<Oldest> for Query {
     fn receive(&mut self, _: Oldest, _: &mut Desk<Self>) -> Reply<Cursor> {
-        Reply::Now(Cursor::new(self.log.epoch(), self.log.oldest()))
+        Reply::Now(Cursor::new(self.answerer.log().epoch(), self.answerer.log().oldest()))
     }
 }
 
 impl Receive<Snapshot> for Query {
     fn receive(&mut self, Snapshot(cache): Snapshot, _: &mut Desk<Self>) -> Reply<Estate> {
-        self.decider = self.decider.max(cache);
-        Reply::Now(Estate { term: self.term.number(), handover: self.log.hand_over() })
+        let handover = self.answerer.hand_over(cache);
+        Reply::Now(Estate { term: self.term.number(), handover })
     }
 }
 
