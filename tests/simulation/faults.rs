@@ -23,11 +23,17 @@ pub(super) enum Fault {
     FailedLogonAccepted,
     /// What a killed process had written is taken to be on the disk because it can be read.
     StartWithoutSync,
+    /// A cache that takes over does not tell what became true and was shown to nobody.
+    SuccessorTellsNothing,
+    /// A cache that was replaced is listened to when it wakes up.
+    ReplacedIsHeard,
+    /// A batch is taken to have arrived before the target has said so.
+    ToldWithoutItsWord,
 }
 
 impl Fault {
     /// All of them.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::NoDeduplication,
         Self::AcknowledgedBeforeSync,
         Self::BookmarkBeforeEvents,
@@ -37,6 +43,9 @@ impl Fault {
         Self::DropWithoutCounter,
         Self::FailedLogonAccepted,
         Self::StartWithoutSync,
+        Self::SuccessorTellsNothing,
+        Self::ReplacedIsHeard,
+        Self::ToldWithoutItsWord,
     ];
 
     /// Which promises it breaks, whichever is looked at first.
@@ -51,6 +60,9 @@ impl Fault {
             Self::DropWithoutCounter => &[Promise::Account],
             Self::FailedLogonAccepted => &[Promise::FailedLogon],
             Self::StartWithoutSync => &[Promise::Acknowledged, Promise::Revisions],
+            Self::SuccessorTellsNothing | Self::ReplacedIsHeard | Self::ToldWithoutItsWord => {
+                &[Promise::Consumers]
+            }
         }
     }
 }
