@@ -219,6 +219,8 @@ impl Course {
         self.delivery.anew(width);
         self.turn = Turn::News(name());
         self.synchronises(reason);
+        // Whoever cannot be asked where it is would go on from where it was, after a restart.
+        self.keep_if(true).await;
         Ok(())
     }
 

@@ -25,15 +25,13 @@ pub(super) enum Fault {
     StartWithoutSync,
     /// A cache that takes over does not tell what became true and was shown to nobody.
     SuccessorTellsNothing,
-    /// A cache that was replaced is listened to when it wakes up.
-    ReplacedIsHeard,
     /// A batch is taken to have arrived before the target has said so.
     ToldWithoutItsWord,
 }
 
 impl Fault {
     /// All of them.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::NoDeduplication,
         Self::AcknowledgedBeforeSync,
         Self::BookmarkBeforeEvents,
@@ -44,7 +42,6 @@ impl Fault {
         Self::FailedLogonAccepted,
         Self::StartWithoutSync,
         Self::SuccessorTellsNothing,
-        Self::ReplacedIsHeard,
         Self::ToldWithoutItsWord,
     ];
 
@@ -60,9 +57,7 @@ impl Fault {
             Self::DropWithoutCounter => &[Promise::Account],
             Self::FailedLogonAccepted => &[Promise::FailedLogon],
             Self::StartWithoutSync => &[Promise::Acknowledged, Promise::Revisions],
-            Self::SuccessorTellsNothing | Self::ReplacedIsHeard | Self::ToldWithoutItsWord => {
-                &[Promise::Consumers]
-            }
+            Self::SuccessorTellsNothing | Self::ToldWithoutItsWord => &[Promise::Consumers],
         }
     }
 }

@@ -233,7 +233,10 @@ impl Target {
     /// everything once more, as somebody wishes.
     fn compare(&mut self) {
         match self.receiver.place() {
-            Place::Untold => self.delivery.anew(self.receiver.width()),
+            Place::Untold => {
+                self.delivery.anew(self.receiver.width());
+                self.kept = self.delivery.cursor();
+            }
             Place::At(at) if Some(at) == self.delivery.at() => return,
             Place::At(_) | Place::Nowhere => self.delivery.failed(Failure::Elsewhere),
         }

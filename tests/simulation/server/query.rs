@@ -122,9 +122,7 @@ impl Server {
                 return true;
             }
         };
-        let is_deaf = self.fault != Some(Fault::ReplacedIsHeard);
-        let decider = if is_deaf { from.term() } else { u64::MAX };
-        let is_heard = answerer.show(decider, &changes, now);
+        let is_heard = answerer.show(from.term(), &changes, now);
         self.visible += u64::from(is_heard && !changes.is_empty());
         if self.fault != Some(Fault::AcknowledgedBeforeSync) {
             // Of a cache that is gone, nobody is left who would answer.
