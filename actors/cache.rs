@@ -9,9 +9,10 @@ use std::time::Duration;
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
+pub use rollcall_identity::Receipt;
 use rollcall_identity::{
-    Address, Event, Explanation, Name, Origin, Producer, ReadPosition, Refusal, Revision, Rule,
-    Rules, Source, Survey, Table, Timestamp, Verdict,
+    Address, Beginning, Decider, Event, Explanation, Name, Origin, Producer, ReadPosition, Rule,
+    Rules, Source, Survey, TakenOver, Timestamp, Verdict,
 };
 use tokio::sync::oneshot;
 
@@ -23,7 +24,7 @@ use crate::happenings::{
     AddressShared, Decided, Happening, NothingToRestore, TableGrew, TableRecalled, TableRestored,
     TableResumed,
 };
-use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
+use crate::heart::succession::{Estate, Term, Vacant, estate};
 use crate::journal::{Batch, Entry, JournalWriter, Recalled};
 use crate::mailbox::{Desk, Gone, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
@@ -42,32 +43,6 @@ pub struct Apply {
 
 impl Message for Apply {
     type Result = Result<Receipt, Refused>;
-}
-
-/// The cache has taken a batch: it is committed, and visible to everybody who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// The position of the last event.
-    pub revision: Revision,
-    /// How many events changed the table.
-    pub applied: usize,
-    /// How many it knew already.
-    pub deduplicated: usize,
-    /// How many it refused; `explain` tells why.
-    pub refused: usize,
-    /// The same by reason, each reason once.
-    pub reasons: Vec<(Refusal, usize)>,
-}
-
-impl Receipt {
-    fn refuse(&mut self, refusal: Refusal) {
-        self.refused += 1;
-        // Of the sixteen reasons a batch has one or two: a list needs no hash.
-        match self.reasons.iter_mut().find(|(reason, _)| *reason == refusal) {
-            Some((_, count)) => *count += 1,
-            None => self.reasons.push((refusal, 1)),
-        }
-    }
 }
 
 /// What was decided about a batch, by origin and verdict.
@@ -173,14 +148,13 @@ pub(crate) struct Grounds {
 /// The role.
 pub struct Cache {
     term: Term,
-    table: Table,
+    decider: Decider,
     grounds: Grounds,
     learning: Learning,
     journal: JournalWriter,
     query: Mailbox<Query>,
     clock: Clock,
     origin: Arc<Origin>,
-    folded: Revision,
 }
 
 impl Cache {
@@ -202,14 +176,13 @@ impl Cache {
         });
         Self {
             term,
-            table: Table::default(),
+            decider: Decider::default(),
             grounds,
             learning: Learning::default(),
             journal,
             query,
             clock,
             origin,
-            folded: Revision::default(),
         }
     }
 
@@ -231,33 +204,18 @@ impl Cache {
         entry: &mut Entry,
         rules: &Rules,
     ) -> impl Future<Output = Result<Receipt, Gone>> + use<> {
-        let mut receipt = Receipt {
-            revision: entry.first,
-            applied: 0,
-            deduplicated: 0,
-            refused: 0,
-            reasons: Vec::new(),
-        };
+        let Self { decider, learning, .. } = self;
         let mut changed = Changed::by(self.term.number(), entry.batch.events.len());
         let mut tally = Tally::default();
-        for (event, position) in entry.batch.events.iter().zip(entry.first.0..) {
-            receipt.revision = Revision(position);
-            self.folded = receipt.revision;
-            let decision = self.table.apply(receipt.revision, event, rules);
-            match decision.verdict {
-                Verdict::Applied(rule) => {
-                    receipt.applied += 1;
-                    if rule == Rule::AddressShared {
-                        AddressShared { origin: &event.origin, address: event.address }.emit();
-                    }
-                }
-                Verdict::Deduplicated => receipt.deduplicated += 1,
-                Verdict::Refused(refusal) => receipt.refuse(refusal),
+        let committed = (entry.first, &*entry.batch.events);
+        let receipt = decider.settle(committed, rules, |event, _, decision| {
+            if decision.verdict == Verdict::Applied(Rule::AddressShared) {
+                AddressShared { origin: &event.origin, address: event.address }.emit();
             }
-            self.learning.note(decision.change.as_ref());
+            learning.note(decision.change.as_ref());
             tally.count(&event.origin, decision.verdict);
             changed.note(event.seen, decision.change);
-        }
+        });
         // Posted here and not in the future, so that changes stay in order; bounded by the batches
         // that wait for these receipts.
         let shown = self.query.post(changed);
@@ -275,19 +233,22 @@ impl Cache {
         recalled: Recalled,
     ) -> Result<(), Vacant> {
         self.term.succeed(term)?;
-        let Ok(Some((table, folded))) = recalled else {
-            let error = recalled.as_ref().err().map(|error| error.0.as_str());
-            TableRestored { sessions: handover.standing.len(), error }.emit();
-            self.folded = handover.newest;
-            self.table = Table::restore(handover);
-            self.journal.unsettle();
-            return Ok(());
+        let shown = handover.standing.len();
+        let (kept, error) = match recalled {
+            Ok(kept) => (kept, None),
+            Err(error) => (None, Some(error.0)),
         };
-        let missed = table.hand_over(folded).since(handover.newest);
-        TableResumed { sessions: table.len(), missed: missed.len() }.emit();
-        (self.table, self.folded) = (table, folded);
-        // One that is gone meanwhile takes over from here.
-        drop(self.query.post(Changed::missed(self.term.number(), missed)));
+        let is_kept = kept.is_some();
+        let TakenOver { decider, missed } = Decider::succeed(handover, kept);
+        self.decider = decider;
+        if is_kept {
+            TableResumed { sessions: self.decider.table().len(), missed: missed.len() }.emit();
+            // One that is gone meanwhile takes over from here.
+            drop(self.query.post(Changed::missed(self.term.number(), missed)));
+        } else {
+            TableRestored { sessions: shown, error: error.as_deref() }.emit();
+            self.journal.unsettle();
+        }
         Ok(())
     }
 
@@ -300,7 +261,7 @@ impl Cache {
             |recalled, seat, desk| match recalled {
                 Ok(Some((table, newest))) => {
                     TableRecalled { sessions: table.len() }.emit();
-                    (seat.role().table, seat.role().folded) = (table, newest);
+                    seat.role().decider = Decider::of(table, newest);
                 }
                 Ok(None) => NothingToRestore { actor: "cache" }.emit(),
                 Err(error) => seat.fail(error, desk),
@@ -308,9 +269,15 @@ impl Cache {
         ));
     }
 
+    /// Says how large the table is, and how far it is folded.
+    fn grew(&self) {
+        let (sessions, revision) = (self.decider.table().len(), self.decider.folded().0);
+        TableGrew { sessions, revision }.emit();
+    }
+
     /// Proposes the end of the sessions whose time has passed.
     fn expire(&mut self, now: Timestamp, desk: &mut Desk<Self>) {
-        let due = self.table.due(now, &self.origin, EXPIRIES);
+        let due = self.decider.due(now, &self.origin, EXPIRIES);
         if due.is_empty() {
             return;
         }
@@ -335,9 +302,8 @@ impl Role for Cache {
     fn started(&mut self, desk: &mut Desk<Self>) {
         match self.term.begin(self.clock.now()) {
             Beginning::First(legacy) => {
-                self.folded = legacy.handover.newest;
-                self.table = legacy.table;
-                TableGrew { sessions: self.table.len(), revision: self.folded.0 }.emit();
+                self.decider = Decider::of(legacy.table, legacy.handover.newest);
+                self.grew();
             }
             Beginning::Anew => self.recall(desk),
             Beginning::Successor => {
@@ -359,7 +325,7 @@ impl Role for Cache {
         }
         desk.run_interval(FORGETTING, |seat, _| {
             let cache = seat.role();
-            cache.table.forget_before(cache.clock.now() - cache.grounds.rules.load().memory());
+            cache.decider.forget_before(cache.clock.now() - cache.grounds.rules.load().memory());
         });
         desk.run_interval(Duration::from_secs(1), |seat, desk| {
             let now = seat.role().clock.now();
@@ -379,7 +345,7 @@ impl Receive<Committed> for Cache {
         let rules = self.grounds.rules.load_full();
         // What was recalled from the journal is folded; whoever waits for it learns that the one
         // who would have told is gone.
-        entries.retain(|entry| entry.first > self.folded || entry.batch.events.is_empty());
+        entries.retain(|entry| self.decider.awaits(entry.first, &entry.batch.events));
         let mut receipts = Vec::with_capacity(entries.len());
         for entry in &mut entries {
             if !self.term.lasts() {
@@ -389,7 +355,7 @@ impl Receive<Committed> for Cache {
             }
             receipts.push(self.settle(entry, &rules));
         }
-        TableGrew { sessions: self.table.len(), revision: self.folded.0 }.emit();
+        self.grew();
         Reply::later(async move {
             for (entry, receipt) in entries.into_iter().zip(receipts) {
                 // Whoever does not wait any more does not need it.
@@ -401,20 +367,20 @@ impl Receive<Committed> for Cache {
 
 impl Receive<Explain> for Cache {
     fn receive(&mut self, Explain(address): Explain, _: &mut Desk<Self>) -> Reply<Explanation> {
-        Reply::Now(self.table.explain(address, self.clock.now()))
+        Reply::Now(self.decider.table().explain(address, self.clock.now()))
     }
 }
 
 impl Receive<Recount> for Cache {
     fn receive(&mut self, _: Recount, _: &mut Desk<Self>) -> Reply<Estate> {
-        let handover = self.table.hand_over(self.folded);
+        let handover = self.decider.hand_over();
         Reply::Now(Estate { term: self.term.number(), handover })
     }
 }
 
 impl Receive<TakeStock> for Cache {
     fn receive(&mut self, TakeStock(survey): TakeStock, _: &mut Desk<Self>) -> Reply<()> {
-        survey(self.table.hand_over(self.folded));
+        survey(self.decider.hand_over());
         Reply::Now(())
     }
 }

@@ -6,10 +6,10 @@ use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rollcall_identity::{Journal, JournalError, Limits, Revision, Rules};
+use rollcall_identity::{Journal, JournalError, Legacy, Limits, Revision, Rules};
 use tokio::sync::watch;
 
-use self::succession::{Legacy, Succession, estate};
+use self::succession::{Succession, estate};
 use crate::cache::{Cache, Grounds, Recount};
 use crate::clock::Clock;
 use crate::directory::Book;

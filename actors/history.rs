@@ -12,8 +12,9 @@ mod tests;
 mod unanswered;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
@@ -90,6 +91,8 @@ pub(crate) struct Archive {
     pub(crate) folder: PathBuf,
     /// The rules in force.
     pub(crate) rules: Arc<ArcSwap<Rules>>,
+    /// How long it is kept who asked for what.
+    pub(crate) retention: Duration,
     pub(crate) clock: Clock,
 }
 
@@ -163,10 +166,10 @@ impl Thread {
         inbox: Receiver<Job>,
         alive: oneshot::Sender<()>,
     ) -> io::Result<()> {
-        let Archive { folder, rules, clock } = archive.clone();
+        let archive = archive.clone();
         let thread = std::thread::Builder::new().name("history".to_owned());
         let work = move || {
-            let mut thread = Self::new(&folder, rules, clock);
+            let mut thread = Self::new(archive);
             HistoryOpened.emit();
             while let Ok(job) = inbox.recv() {
                 job(&mut thread);
@@ -176,8 +179,13 @@ impl Thread {
         thread.spawn(work).map(drop)
     }
 
-    fn new(folder: &Path, rules: Arc<ArcSwap<Rules>>, clock: Clock) -> Self {
-        Self { library: Library::new(folder), record: Record::new(folder), rules, clock }
+    fn new(Archive { folder, rules, retention, clock }: Archive) -> Self {
+        Self {
+            library: Library::new(&folder),
+            record: Record::new(folder, retention),
+            rules,
+            clock,
+        }
     }
 
     /// Answers, puts it on record, and only then tells.

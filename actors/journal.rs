@@ -1,6 +1,7 @@
 //! The journal's own thread: it appends what the cache hands over, commits in groups, and hands
 //! what is committed back to the cache, in order.
 
+mod archive;
 mod backup;
 mod cells;
 mod damage;
@@ -120,6 +121,9 @@ impl JournalThread {
 /// How many batches one commit covers at most: what can wait, the cache's mailbox bounds already.
 const GROUP: usize = 64;
 
+/// How long whoever found no place waits before asking again: the time of a commit or two.
+const ROOM: Duration = Duration::from_millis(10);
+
 /// How long the thread waits for a batch before it looks after the journal.
 const TENDING: Duration = Duration::from_secs(1);
 
@@ -179,11 +183,18 @@ impl JournalWriter {
 }
 
 impl JournalWriter {
-    /// The table as everything committed folds to, for a cache to which nobody can hand it over.
+    /// The table as everything committed folds to, for a cache to which nobody can hand it over. It
+    /// waits for a place: without what is committed and was told to nobody, that cache would go on
+    /// without what it holds.
     pub(crate) async fn recall(&self) -> Recalled {
         let ended = || JournalError("its thread has ended".to_owned());
         let (tell, told) = oneshot::channel();
-        self.orders.try_send(Order::Recall(tell)).map_err(|_| ended())?;
+        let mut order = Order::Recall(tell);
+        while let Err(refused) = self.orders.try_send(order) {
+            let TrySendError::Full(again) = refused else { return Err(ended()) };
+            order = again;
+            tokio::time::sleep(ROOM).await;
+        }
         told.await.map_err(|_| ended())?
     }
 

@@ -10,7 +10,6 @@ mod speech;
 mod srx_web_api;
 mod targets;
 mod trouble;
-mod window;
 
 use std::sync::Arc;
 

@@ -8,15 +8,15 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use rollcall_identity::{
-    Address, Change, ChangeLog, Cursor, Filter, Found, Handover, Limits, Page, Request, Revision,
-    Session, Timestamp,
+    Address, Answerer, Beginning, Change, Cursor, Filter, Found, Handover, Limits, Page, Request,
+    Revision, Session, Timestamp,
 };
 use tokio::sync::watch;
 
 use crate::cache::{Cache, Recount};
 use crate::clock::Clock;
 use crate::happenings::{Happening, LogRestored, Visible};
-use crate::heart::succession::{Beginning, Estate, Term, Vacant, estate};
+use crate::heart::succession::{Estate, Term, Vacant, estate};
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
 
@@ -139,8 +139,6 @@ pub struct Query {
     log: Log,
     limits: Limits,
     cache: Mailbox<Cache>,
-    /// The term of the cache that goes on from what is known here.
-    decider: u64,
     front: Front,
     clock: Clock,
 }
@@ -157,33 +155,32 @@ impl Query {
     ) -> Self {
         // What a predecessor knew is not enough any more.
         front.window.show(term.number(), None);
-        let log = Arc::new(RwLock::new(ChangeLog::new(term.epoch(), limits)));
-        Self { term, log, limits, cache, decider: 0, front, clock }
+        let log = Arc::new(RwLock::new(Answerer::new(term.epoch(), limits)));
+        Self { term, log, limits, cache, front, clock }
     }
 
     fn take_over(&mut self, Estate { term, handover }: Estate) -> Result<(), Vacant> {
         self.term.succeed(term)?;
         LogRestored { sessions: handover.standing.len() }.emit();
-        self.decider = term;
-        self.begin(handover);
+        self.begin_with(term, handover);
         Ok(())
     }
 
-    /// Answers from now on, out of what is handed over.
-    fn begin(&mut self, handover: Handover) {
-        let log = ChangeLog::restore(self.term.epoch(), self.limits, handover);
-        let newest = log.newest();
-        *self.write() = log;
+    /// Answers from now on, out of what the cache of the term `decider` knows.
+    fn begin_with(&mut self, decider: u64, known: Handover) {
+        let answerer = Answerer::succeed((self.term.epoch(), self.limits), decider, known);
+        let newest = answerer.log().newest();
+        *self.write() = answerer;
         self.front.newest.send_replace(newest);
         self.front.window.show(self.term.number(), Some(&self.log));
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, ChangeLog> {
+    fn read(&self) -> RwLockReadGuard<'_, Answerer> {
         // Only this actor writes, and after a panic it handles nothing more.
         self.log.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, ChangeLog> {
+    fn write(&self) -> RwLockWriteGuard<'_, Answerer> {
         self.log.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -196,10 +193,7 @@ impl Role for Query {
     fn started(&mut self, desk: &mut Desk<Self>) {
         match self.term.begin(self.clock.now()) {
             Beginning::Successor => {}
-            Beginning::First(legacy) => {
-                self.begin(legacy.handover);
-                return;
-            }
+            Beginning::First(legacy) => return self.begin_with(0, legacy.handover),
             Beginning::Anew => return,
         }
         let cache = self.cache.clone();
@@ -215,22 +209,17 @@ impl Role for Query {
 
 impl Receive<Changed> for Query {
     fn receive(&mut self, changed: Changed, _: &mut Desk<Self>) -> Reply<()> {
-        if changed.term < self.decider {
-            // A cache that was frozen has woken up. Its successor went on from what is known here,
-            // and would never know of this.
+        let now = self.clock.now();
+        let mut answerer = self.write();
+        if !answerer.show(changed.term, &changed.changes, now) {
             return Reply::Now(());
         }
-        let (now, told) = (self.clock.now(), !changed.changes.is_empty());
-        let mut log = self.write();
-        for change in &changed.changes {
-            log.apply(change, now);
-        }
-        let newest = log.newest();
-        drop(log);
+        let newest = answerer.log().newest();
+        drop(answerer);
         for (seen, count) in changed.seen {
             Visible { delay: now.since(seen), count }.emit();
         }
-        if told {
+        if !changed.changes.is_empty() {
             self.front.newest.send_replace(newest);
         }
         Reply::Now(())
@@ -241,41 +230,43 @@ impl Receive<Read> for Query {
     fn receive(&mut self, read: Read, _: &mut Desk<Self>) -> Reply<Page> {
         let Read { cursor, since, filter, limit } = read;
         let now = self.clock.now();
-        Reply::Now(self.read().read(&Request { cursor, since, filter: &filter, limit, now }))
+        Reply::Now(self.read().log().read(&Request { cursor, since, filter: &filter, limit, now }))
     }
 }
 
 impl Receive<Look> for Query {
     fn receive(&mut self, Look(address): Look, _: &mut Desk<Self>) -> Reply<Option<Arc<Session>>> {
-        Reply::Now(self.read().get(address, self.clock.now()).cloned())
+        Reply::Now(self.read().log().get(address, self.clock.now()).map(Arc::clone))
     }
 }
 
 impl Receive<Search> for Query {
     fn receive(&mut self, search: Search, _: &mut Desk<Self>) -> Reply<Found> {
         let Search { after, limit, wanted } = search;
-        Reply::Now(self.read().find(after, limit, self.clock.now(), |session| wanted(session)))
+        Reply::Now(
+            self.read().log().find(after, limit, self.clock.now(), |session| wanted(session)),
+        )
     }
 }
 
 impl Receive<Newest> for Query {
     fn receive(&mut self, _: Newest, _: &mut Desk<Self>) -> Reply<Cursor> {
-        let log = self.read();
-        Reply::Now(Cursor::new(log.epoch(), log.newest()))
+        let answerer = self.read();
+        Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().newest()))
     }
 }
 
 impl Receive<Oldest> for Query {
     fn receive(&mut self, _: Oldest, _: &mut Desk<Self>) -> Reply<Cursor> {
-        let log = self.read();
-        Reply::Now(Cursor::new(log.epoch(), log.oldest()))
+        let answerer = self.read();
+        Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().oldest()))
     }
 }
 
 impl Receive<Snapshot> for Query {
     fn receive(&mut self, Snapshot(cache): Snapshot, _: &mut Desk<Self>) -> Reply<Estate> {
-        self.decider = self.decider.max(cache);
-        Reply::Now(Estate { term: self.term.number(), handover: self.read().hand_over() })
+        let handover = self.write().hand_over(cache);
+        Reply::Now(Estate { term: self.term.number(), handover })
     }
 }
 

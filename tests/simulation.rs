@@ -1,13 +1,16 @@
-//! Simulations: producers, the journal, the table and consumers live through crashes at every step,
-//! power cuts, ill disks and clocks that are set, all of it from one number that repeats it.
+//! Simulations: producers, the journal, the cache, the query actor and consumers live through crashes
+//! and replacements at every step, power cuts, ill disks and clocks that are set, all of it from one
+//! number that repeats it.
 
 mod checks;
 mod consumers;
 mod disk;
 mod faults;
+mod receivers;
 mod server;
 mod sources;
 mod store;
+mod targets;
 mod truth;
 mod world;
 

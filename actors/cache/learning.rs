@@ -88,10 +88,11 @@ impl Cache {
             let _ = done.map(|done| done.send(()));
             return self.next_order();
         }
-        let whereabouts =
-            learning.whereabouts.get_or_insert_with(|| Whereabouts::of(self.table.sessions()));
+        let whereabouts = learning
+            .whereabouts
+            .get_or_insert_with(|| Whereabouts::of(self.decider.table().sessions()));
         let book = self.grounds.directory.read();
-        let known = Known { directory: &book, table: &self.table, whereabouts };
+        let known = Known { directory: &book, table: self.decider.table(), whereabouts };
         let (gone, origin, now) = (task.gone, &task.origin, self.clock.now());
         let events = task.consequences.next(known, Proposal { gone, now, origin }, SLICE);
         Some((Next::Events(events), Arc::clone(origin)))

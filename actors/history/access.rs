@@ -1,11 +1,12 @@
-//! The record of who asked for whose history: a line for each question, in a file that nobody else
-//! may read.
+//! The record of who asked for whose history: a line for each question, in a file a day that nobody else
+//! may read, for as long as the journal keeps what was asked about.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use rollcall_identity::Timestamp;
 use serde::Serialize;
@@ -33,9 +34,14 @@ impl Asker {
     }
 }
 
-/// The record. It is opened for each line, so that it can be rotated at any time.
+/// The record. Its file is opened for each line, so that it can be taken away at any time.
 #[derive(Debug, Clone)]
-pub(super) struct Record(PathBuf);
+pub(super) struct Record {
+    folder: PathBuf,
+    retention: Duration,
+    /// The day whose file was written last.
+    day: Option<String>,
+}
 
 /// One line of it.
 #[derive(Debug, Serialize)]
@@ -47,22 +53,57 @@ pub(super) struct Line<'a> {
     pub(super) outcome: &'static str,
 }
 
-/// Its name in the journal's folder.
-const FILE: &str = "history-access.jsonl";
+/// How the name of a file begins and ends; between them stands its day in UTC.
+const NAME: (&str, &str) = ("history-access-", ".jsonl");
+
+/// The length of a day as it is written, `2026-11-22`.
+const DAY: usize = 10;
 
 impl Record {
-    /// The record in the folder `folder`.
-    pub(super) fn new(folder: &Path) -> Self {
-        Self(folder.join(FILE))
+    /// The record in the folder `folder`. A file goes when its day is over for longer than
+    /// `retention`.
+    pub(super) fn new(folder: PathBuf, retention: Duration) -> Self {
+        Self { folder, retention, day: None }
     }
 
     /// Adds a line at the end.
-    pub(super) fn add(&self, line: &Line<'_>) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When it cannot be written. That old files cannot be removed is no reason.
+    pub(super) fn add(&mut self, line: &Line<'_>) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
+        let day = day_of(line.asked);
         let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600).open(&self.0)?.write_all(&text)
+        let path = self.folder.join(format!("{}{day}{}", NAME.0, NAME.1));
+        options.append(true).create(true).mode(0o600).open(path)?.write_all(&text)?;
+        if self.day.as_ref() != Some(&day) {
+            self.day = Some(day);
+            let _ = self.forget_before(&day_of(line.asked - self.retention));
+        }
+        Ok(())
     }
+
+    /// Removes the files of the days before `oldest`.
+    fn forget_before(&self, oldest: &str) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let day =
+                name.to_str().and_then(|name| name.strip_prefix(NAME.0)?.strip_suffix(NAME.1));
+            if day.is_some_and(|day| day.len() == DAY && day < oldest) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The day of a moment in UTC.
+fn day_of(at: Timestamp) -> String {
+    let mut text = at.to_string();
+    text.truncate(DAY);
+    text
 }
 
 #[cfg(test)]
@@ -76,14 +117,15 @@ mod tests {
     #[test]
     fn lines_are_added_to_a_file_that_is_closed_to_others() {
         let folder = tempfile::tempdir().unwrap();
-        let record = Record::new(folder.path());
+        let mut record = Record::new(folder.path().to_owned(), Duration::from_secs(3600));
         let asker = Asker::new(Some("192.0.2.1".parse().unwrap()), Some("ro\not"));
         for outcome in ["told", "not_known"] {
             let question = json!({"address": "10.0.0.7"});
             let line = Line { asked: Timestamp::EPOCH, asker: &asker, question, outcome };
             record.add(&line).unwrap();
         }
-        let text = std::fs::read_to_string(&record.0).unwrap();
+        let path = folder.path().join("history-access-1970-01-01.jsonl");
+        let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
@@ -92,12 +134,33 @@ mod tests {
             (&lines[0]["peer"], &lines[0]["said_to_be"]),
             (&json!("192.0.2.1"), &json!("root"))
         );
-        let mode = std::fs::metadata(&record.0).unwrap().permissions().mode();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        std::fs::remove_file(&record.0).unwrap();
-        std::fs::create_dir(&record.0).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
         let question = Value::Null;
         let line = Line { asked: Timestamp::EPOCH, asker: &asker, question, outcome: "told" };
         assert!(record.add(&line).is_err(), "what cannot be written is said");
+    }
+    #[test]
+    fn a_file_goes_when_its_day_is_over_for_as_long_as_the_journal_keeps_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let retention = Duration::from_secs(2 * 24 * 3600);
+        let mut record = Record::new(folder.path().to_owned(), retention);
+        let asker = Asker::new(None, None);
+        let others = ["snapshot-1.db", "history-access-notes.jsonl", "history-access-.jsonl"];
+        others.iter().for_each(|name| fs::write(folder.path().join(name), "").unwrap());
+        for day in 20..=24 {
+            let asked = format!("2026-11-{day}T23:59:59Z").parse().unwrap();
+            let line = Line { asked, asker: &asker, question: Value::Null, outcome: "told" };
+            record.add(&line).unwrap();
+        }
+        let names = fs::read_dir(folder.path()).unwrap();
+        let mut names: Vec<String> =
+            names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| !others.contains(&name.as_str()));
+        names.sort();
+        let of = |day: u8| format!("history-access-2026-11-{day}.jsonl");
+        assert_eq!(names, [of(22), of(23), of(24)]);
     }
 }

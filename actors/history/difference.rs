@@ -79,7 +79,7 @@ impl Question for Difference {
 
     fn answer(&self, reader: &mut Reader<'_>) -> Result<Differences, Unanswered> {
         let mut narrator = reader.narrator()?;
-        let (from, to) = narrator.period(self.from, self.to)?;
+        let (from, to) = narrator.period(Some(self.from), self.to)?;
         let span = narrator.span(from, to)?;
         narrator.not_missing(to)?;
         let place = Arc::clone(&self.place);

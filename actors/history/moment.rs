@@ -46,11 +46,12 @@ impl Question for Moment {
             return Err(narrator.not_known(text));
         };
         let mut stay = chronicle.there(at).cloned();
-        let known_until = narrator.told_until(last).max(at);
+        let mut known_until = narrator.told_until(last).max(at);
         if let Some(stay) = &mut stay {
             stay.end = end(&mut narrator, (last, at), &mut chronicle)?;
             if stay.end.is_none() {
-                stay.end = chronicle.last(known_until).and_then(|last| last.end);
+                let ending = narrator.ending(last, stay, chronicle)?;
+                (stay.end, known_until) = (ending.end, ending.known_until.max(at));
             }
         }
         let sources = narrator.sources();

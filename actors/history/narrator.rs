@@ -1,6 +1,7 @@
 //! Tells the past of one address: finds the segments that know it, folds its events by the rules in
 //! force, and says what is not known.
 
+mod ending;
 mod folding;
 mod spans;
 

@@ -14,7 +14,8 @@ use crate::journal::library::Addresses;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AtAddress {
     pub(crate) address: Address,
-    pub(crate) from: Timestamp,
+    /// The day before the end when it is not said.
+    pub(crate) from: Option<Timestamp>,
     /// Until now when it is not said.
     pub(crate) to: Option<Timestamp>,
     /// Only those that began after this position.
@@ -26,7 +27,8 @@ pub(crate) struct AtAddress {
 #[derive(Debug, Clone)]
 pub(crate) struct OfUser {
     pub(crate) user: Principal,
-    pub(crate) from: Timestamp,
+    /// The day before the end when it is not said.
+    pub(crate) from: Option<Timestamp>,
     /// Until now when it is not said.
     pub(crate) to: Option<Timestamp>,
     /// Only at addresses behind this one.

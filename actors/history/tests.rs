@@ -1,6 +1,7 @@
 //! The actor: it is replaced when its reader ends, answers nobody whose asking is not on record, and
 //! lets no question take too much.
 
+use std::path::Path;
 use std::time::Duration;
 
 use actix::System;
@@ -50,7 +51,8 @@ async fn employed(folder: &Path) -> (Mailbox<Supervisor>, Mailbox<History>) {
     let supervisor = Supervisor::start(&clock, patience);
     let desk = Mailbox::<History>::new("history", clock.clone());
     let rules = Arc::new(ArcSwap::from_pointee(Rules::default()));
-    let archive = Archive { folder: folder.to_owned(), rules, clock };
+    let retention = Duration::from_secs(3600);
+    let archive = Archive { folder: folder.to_owned(), rules, retention, clock };
     let hire = Hire::new(desk.clone(), move || History::new(archive.clone()));
     supervisor.send(hire).await.unwrap();
     (supervisor, desk)
@@ -81,7 +83,8 @@ fn nobody_is_told_anything_whose_asking_cannot_be_put_on_record() {
     System::new().block_on(async {
         let folder = tempfile::tempdir().unwrap();
         let (_supervisor, desk) = employed(folder.path()).await;
-        let record = folder.path().join("history-access.jsonl");
+        let today = Clock::system().now().to_string();
+        let record = folder.path().join(format!("history-access-{}.jsonl", &today[..10]));
         std::fs::create_dir(&record).unwrap();
         let refused = desk.send(asked(Plain)).await.unwrap();
         assert!(matches!(refused, Err(Unanswered::Unrecorded(_))), "{refused:?}");

@@ -66,8 +66,9 @@ pub(super) async fn employ_history(
         return Ok(None);
     }
     let desk = Mailbox::<History>::new("history", clock.clone());
-    let folder = settings.journal.folder.clone();
-    let archive = Archive { folder, rules: Arc::clone(&heart.rules), clock: clock.clone() };
+    let (folder, retention) = (settings.journal.folder.clone(), settings.journal.retention);
+    let (rules, clock) = (Arc::clone(&heart.rules), clock.clone());
+    let archive = Archive { folder, rules, retention, clock };
     let hired = move || History::new(archive.clone());
     heart.supervisor.send(Hire::new(desk.clone(), hired)).await?;
     Ok(Some(desk))

@@ -1,14 +1,16 @@
-//! A copy of the journal while it is written: sealed segments as they are, the one that is written
-//! sealed in the copy, and the newest snapshot. A server started on it goes on from there.
+//! A copy of the journal in one file, made while it is written: sealed segments as they are, the one
+//! that is written sealed in the copy, and the newest snapshot. A server on what `tar` unpacks of it goes
+//! on from there.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rollcall_identity::Revision;
 use serde::Serialize;
 
+use super::archive::Archive;
 use super::damage::Damage;
 use super::folder::Folder;
 use super::manifest::{Manifest, Sealed};
@@ -30,27 +32,74 @@ pub struct BackedUp {
     pub problems: Vec<String>,
 }
 
-/// Copies the journal in the folder `from` into the folder `to`, which is made, or is empty. What is
-/// committed while this runs may be in it or not; it ends with a commit, and nothing before its end is
-/// missing.
+/// Copies the journal in the folder `from` into the file `to`, a tar archive that has its name when it
+/// is whole and on the disk. What is committed while this runs may be in it or not; it ends with a
+/// commit, and nothing before its end is missing.
 ///
 /// The last segment of the copy is sealed, and none follows it. By that a start knows that more may
 /// have been acknowledged, and begins a new epoch: no firewall goes on with a cookie of what the copy
 /// does not know.
 ///
 /// # Errors
-/// When the copy cannot be written.
+/// When the copy cannot be written, or something is there under its name.
 pub fn back_up(from: &Path, to: &Path) -> Result<BackedUp, Damage> {
-    let (from, to) = (Folder::at(from), empty(to)?);
+    if to.symlink_metadata().is_ok() {
+        let text = "it is there already: no copy is written over another";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text).into());
+    }
+    let workshop = Workshop::beside(to)?;
+    let (from, parts) = (Folder::at(from), Folder::at(&workshop.0));
+    let whole = workshop.0.join("whole.tar");
+    let mut archive = Archive::create(&whole)?;
+    let backed_up = copy_all((&from, &parts), &mut archive)?;
+    archive.finish()?;
+    fs::File::open(&whole)?.sync_all()?;
+    fs::rename(&whole, to)?;
+    Folder::at(folder_of(to)).sync()?;
+    Ok(backed_up)
+}
+
+/// Where a copy is made, part by part, beside the file that it becomes: on its file system.
+struct Workshop(PathBuf);
+
+impl Workshop {
+    fn beside(target: &Path) -> io::Result<Self> {
+        let mut name = target.as_os_str().to_owned();
+        name.push(format!(".parts-{}", std::process::id()));
+        let path = PathBuf::from(name);
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        // What cannot be removed says by its name what it is.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => Path::new("/"),
+    }
+}
+
+/// Copies one file after the other into the folder of parts, and from there into the archive.
+fn copy_all((from, parts): (&Folder, &Folder), archive: &mut Archive) -> Result<BackedUp, Damage> {
     // Before the segments: so they reach at least as far.
-    copy_snapshot(&from, &to)?;
+    if let Some(snapshot) = copy_snapshot(from, parts)? {
+        pack(archive, (parts, &snapshot))?;
+    }
     let listing = from.list()?;
-    let known = Manifest::load(&from).unwrap_or_default();
+    let known = Manifest::load(from).unwrap_or_default();
     let firsts: Vec<Revision> = listing.open.union(&listing.sealed).copied().collect();
     let (mut backed_up, mut manifest) = (BackedUp::default(), Manifest::default());
     for (index, first) in firsts.iter().enumerate() {
-        let (folders, next) = ((&from, &to), firsts.get(index + 1).copied());
-        let copied = copy_segment(folders, *first, next, (&known, &mut backed_up.problems));
+        let next = firsts.get(index + 1).copied();
+        let copied = copy_segment((from, parts), *first, next, (&known, &mut backed_up.problems));
         let sealed = match copied {
             Ok(Some(sealed)) => sealed,
             Ok(None) => continue,
@@ -58,46 +107,50 @@ pub fn back_up(from: &Path, to: &Path) -> Result<BackedUp, Damage> {
             Err(Damage::Io(error)) => return Err(error.into()),
             Err(damage) => {
                 backed_up.problems.push(format!("the segment at {first}: {damage}"));
-                to.discard(&to.sealed(*first))?;
+                parts.discard(&parts.sealed(*first))?;
                 continue;
             }
         };
-        backed_up.segments += 1;
-        backed_up.events += sealed.events;
-        backed_up.last = backed_up.last.max(sealed.last);
-        backed_up.bytes += sealed.bytes;
-        if sealed.lost > 0 {
-            backed_up.problems.push(format!("{} events of {} are lost", sealed.lost, sealed.file));
-        }
+        pack(archive, (parts, &parts.sealed(*first)))?;
+        backed_up.note(&sealed);
         manifest.enter(sealed);
     }
-    manifest.save(&to)?;
+    manifest.save(parts)?;
+    pack(archive, (parts, &parts.manifest()))?;
     Ok(backed_up)
 }
 
-/// The folder at `path`, made when it is not there, and empty.
-fn empty(path: &Path) -> Result<Folder, Damage> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    if fs::read_dir(path)?.next().is_some() {
-        let text = "there is something in it: a copy has a folder of its own";
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text).into());
+impl BackedUp {
+    fn note(&mut self, sealed: &Sealed) {
+        self.segments += 1;
+        self.events += sealed.events;
+        self.last = self.last.max(sealed.last);
+        self.bytes += sealed.bytes;
+        if sealed.lost > 0 {
+            self.problems.push(format!("{} events of {} are lost", sealed.lost, sealed.file));
+        }
     }
-    Ok(Folder::at(path))
+}
+
+/// Adds a part to the archive, after which it is not needed any more.
+fn pack(archive: &mut Archive, (parts, part): (&Folder, &Path)) -> Result<(), Damage> {
+    archive.add(part)?;
+    Ok(parts.discard(part)?)
 }
 
 /// Copies the newest snapshot that is whole. Without one, a start folds everything.
-fn copy_snapshot(from: &Folder, to: &Folder) -> Result<(), Damage> {
+fn copy_snapshot(from: &Folder, to: &Folder) -> Result<Option<PathBuf>, Damage> {
     for last in from.list()?.snapshots.iter().rev() {
         let (source, target) = (from.snapshot(*last), to.snapshot(*last));
         match copy(&source, &target, to) {
             // Another was written, and this one thrown away.
             Err(Damage::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
             Err(other) => return Err(other),
-            Ok(()) if snapshot::read(&target).is_ok() => return Ok(()),
+            Ok(()) if snapshot::read(&target).is_ok() => return Ok(Some(target)),
             Ok(()) => to.discard(&target)?,
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Copies a segment, and seals it in the copy when it is not yet. `None` when its time had come

@@ -1,12 +1,5 @@
-//! The way of one push target: where it stands, what it is told next, and what follows when it does
-//! not take that.
-//!
-//! ```text
-//!            nothing held, other scope, or too long away
-//! Unsure ───────────────────────────────────────────────► Anew ──► Synchronising
-//!   ▲  └── the target says where it is ──► Following ◄──────────────────┘ all is told
-//!   └───────── anything went wrong ────────────┘
-//! ```
+//! The way of one push target, walked: pages are read for it, said, and waited for. What it is told next,
+//! and what follows when it does not take that, is decided in [`Delivery`].
 
 mod drift;
 mod telling;
@@ -16,18 +9,20 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use rollcall_identity::delivery::{
+    Delivery, Failure, Found, Hears, Kept, Opening, Scope, Standing,
+};
 use rollcall_identity::{Cursor, Filter, Page, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use self::drift::Suspects;
 pub(crate) use self::drift::{Drift, Outcome};
-use self::telling::Landed;
-use super::keeping::{Acknowledged, Hears};
+use self::telling::Returned;
+use super::keeping::Acknowledged;
 use super::recipient::{Recipient, State};
-use super::speech::{Beginning, Mouths, Place, Turn};
+use super::speech::{Mouths, Turn};
 use super::trouble::Trouble;
-use super::window::Window;
 use crate::clock::Clock;
 use crate::happenings::{Happening, NotKept, PushFailed, PushRecovered, Synchronises};
 use crate::mailbox::Mailbox;
@@ -61,27 +56,13 @@ pub(super) struct Course {
     mouths: Mouths,
     ears: Ears,
     filter: Arc<Filter>,
-    beginning: Beginning,
     rate: Option<u32>,
-    standing: Standing,
+    delivery: Delivery,
     turn: Turn,
-    hears: Hears,
-    /// Up to where the target knows everything.
-    cursor: Option<Cursor>,
-    /// From where to read on.
-    read: Option<Cursor>,
-    /// Whether there was more behind what was read last.
-    more: bool,
-    /// What is read and not yet known to have arrived.
-    window: Window,
-    on_way: FuturesUnordered<BoxFuture<'static, Result<Landed, Trouble>>>,
-    /// Whether the target has said where it is, and has not been told anything since.
-    confirmed: bool,
+    on_way: FuturesUnordered<BoxFuture<'static, Result<Returned, Trouble>>>,
     /// Whether somebody wishes that it is told everything anew.
     renew: bool,
     failures: u32,
-    /// How many reports were refused one after the other, and none taken between them.
-    refusals: u32,
     /// What was kept last, and when.
     kept: Option<(Cursor, Instant)>,
     next_check: Instant,
@@ -91,19 +72,6 @@ pub(super) struct Course {
 
 /// What comes of a wish to compare: the words of what stands in its way.
 pub(crate) type Compared = Result<Drift, String>;
-
-/// How a target stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// It must be asked where it is.
-    Unsure,
-    /// It must be told everything.
-    Anew,
-    /// It is being told everything.
-    Synchronising,
-    /// It is told what is new.
-    Following,
-}
 
 /// How to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,20 +101,12 @@ impl Course {
             mouths,
             ears,
             filter,
-            beginning: Beginning::Replaces,
             rate: None,
-            standing: Standing::Unsure,
+            delivery: Delivery::new(Opening::Replaces),
             turn: Turn::News(name()),
-            hears: Hears::Admitted,
-            cursor: None,
-            read: None,
-            more: false,
-            window: Window::new(1, None),
             on_way: FuturesUnordered::new(),
-            confirmed: false,
             renew: false,
             failures: 0,
-            refusals: 0,
             kept: None,
             next_check,
             suspects: None,
@@ -159,7 +119,7 @@ impl Course {
     /// # Errors
     /// When the thread that speaks is gone; then another actor must take its place.
     pub(super) async fn run(mut self) -> Result<(), Trouble> {
-        self.beginning = self.mouths.ask(|speech| speech.beginning()).await?;
+        self.delivery = Delivery::new(self.mouths.ask(|speech| speech.opening()).await?);
         self.rate = self.mouths.ask(|speech| speech.rate()).await?;
         loop {
             let mut closing = self.ears.closing.clone();
@@ -193,7 +153,8 @@ impl Course {
                 Woken::Closing => {
                     // What is on its way may still arrive, and is told once more if it does not.
                     let _ = tokio::time::timeout(GRACE, self.settle()).await;
-                    self.keep_if(self.kept.map(|(cursor, _)| cursor) != self.cursor).await;
+                    self.keep_if(self.kept.map(|(cursor, _)| cursor) != self.delivery.cursor())
+                        .await;
                     return Ok(());
                 }
                 Woken::Wished(Wish::Synchronise) => self.renew = true,
@@ -210,80 +171,56 @@ impl Course {
         if std::mem::take(&mut self.renew) {
             self.anew("requested").await?;
         }
-        match self.standing {
+        match self.delivery.standing() {
             Standing::Unsure => self.find().await,
             Standing::Anew => self.begin().await.map(|()| Pace::On(0)),
             Standing::Synchronising | Standing::Following => self.go_on().await,
         }
     }
 
-    /// Asks the target where it is. Its word counts, not what is remembered here: it may have been
-    /// set back to an older state, or have taken what it could not acknowledge.
+    /// Asks the target where it is, and looks up what was kept of it.
     async fn find(&mut self) -> Result<Pace, Trouble> {
         let place = self.mouths.ask(|speech| speech.place()).await??;
-        let kept = self.recipient.load(&mut self.mouths).await?;
-        let same_scope = kept.as_ref().is_none_or(|kept| kept.scope == self.recipient.scope());
-        match place {
-            Place::At(_) if !same_scope => self.anew("scope").await?,
-            Place::At(cursor) => {
-                self.follow(Some(cursor)).await?;
-                self.confirmed = true;
-            }
-            Place::Nowhere => self.anew("empty").await?,
-            Place::Untold => {
-                self.resume(kept).await?;
-                return Ok(Pace::Unheard);
-            }
-        }
-        Ok(Pace::On(0))
-    }
-
-    /// Goes on where a target was left that cannot say where it is. It cannot throw anything away
-    /// either: it is told of ends, and under another filter of those whom that does not admit.
-    async fn resume(&mut self, kept: Option<Acknowledged>) -> Result<(), Trouble> {
-        match (self.cursor, kept) {
-            (Some(cursor), _) => self.follow(Some(cursor)).await,
-            (None, None) => self.follow(Some(Cursor::FOREIGN)).await,
-            (None, Some(kept)) if kept.scope == self.recipient.scope() => {
-                self.hears = kept.hears;
-                self.follow(Some(kept.cursor)).await
-            }
-            (None, Some(kept)) => {
-                self.hears = Hears::OthersGone;
-                self.follow(Some(kept.cursor.again())).await?;
+        let kept = self.recipient.load(&mut self.mouths).await?.map(|kept| {
+            let is_same = kept.scope == self.recipient.scope();
+            let scope = if is_same { Scope::Same } else { Scope::Other };
+            Kept { cursor: kept.cursor, hears: kept.hears, scope }
+        });
+        let width = self.width().await?;
+        let found = self.delivery.found(place, kept, width);
+        self.turn = Turn::News(name());
+        match found {
+            Found::GoesOn => Ok(Pace::On(0)),
+            Found::Resumes => Ok(Pace::Unheard),
+            Found::Corrects => {
                 self.synchronises("scope");
                 // Before the first is gone: the filter may be changed back in the middle.
                 self.keep_if(true).await;
-                Ok(())
+                Ok(Pace::Unheard)
+            }
+            Found::Anew(reason) => {
+                self.suspects = None;
+                self.synchronises(reason);
+                Ok(Pace::On(0))
             }
         }
     }
 
-    /// Goes on with what is new from `cursor`, in a turn of its own.
-    async fn follow(&mut self, cursor: Option<Cursor>) -> Result<(), Trouble> {
-        self.standing = Standing::Following;
-        self.turn = Turn::News(name());
-        self.read_from(cursor).await
+    /// How many batches the target takes at once, as it said last.
+    async fn width(&mut self) -> Result<usize, Trouble> {
+        self.mouths.ask(|speech| speech.window()).await
     }
 
-    /// Nothing is on its way, and what is told next follows `cursor`.
-    async fn read_from(&mut self, cursor: Option<Cursor>) -> Result<(), Trouble> {
-        let width = self.mouths.ask(|speech| speech.window()).await?;
-        self.window = Window::new(width, cursor);
-        (self.cursor, self.read) = (cursor, cursor);
-        Ok(())
-    }
-
+    /// The target is told everything anew, for this reason.
     async fn anew(&mut self, reason: &'static str) -> Result<(), Trouble> {
         self.settle().await?;
         self.suspects = None;
-        match self.beginning {
-            Beginning::Replaces => self.standing = Standing::Anew,
-            Beginning::Overwrites => {
-                self.follow(self.cursor.map(Cursor::again).or(Some(Cursor::FOREIGN))).await?;
-            }
-        }
+        let width = self.width().await?;
+        self.delivery.anew(width);
+        self.turn = Turn::News(name());
         self.synchronises(reason);
+        // Whoever cannot be asked where it is would go on from where it was, after a restart.
+        self.keep_if(true).await;
         Ok(())
     }
 
@@ -296,53 +233,50 @@ impl Course {
         let own = name();
         self.turn = Turn::Synchronisation(Arc::clone(&own));
         self.mouths.ask(move |speech| speech.begin(&own)).await??;
-        self.read_from(None).await?;
-        self.standing = Standing::Synchronising;
+        let width = self.width().await?;
+        self.delivery.begun(width);
         Ok(())
     }
 
     /// Reads what is next, tells it, and ends the synchronisation where that was the last.
     async fn go_on(&mut self) -> Result<Pace, Trouble> {
-        if self.window.is_empty() {
-            // What comes while this is read and told wakes the rest after it.
+        if self.delivery.look() {
             self.ears.newest.mark_unchanged();
-            self.more = true;
         }
         loop {
             // The next page is read while these are told.
             self.launch()?;
-            if !self.more || !self.window.has_room() {
+            if !self.delivery.wants_page() {
                 break;
             }
-            let page = self.read(self.read, self.recipient.page()).await?;
-            if page.resync && self.beginning == Beginning::Replaces && self.read.is_some() {
+            let page = self.read(self.delivery.read_after(), self.recipient.page()).await?;
+            if !self.delivery.take(page) {
                 self.anew("too_long_away").await?;
                 return Ok(Pace::On(0));
             }
-            (self.more, self.read) = (page.more, Some(page.next));
-            if !page.changes.is_empty() {
-                self.window.push(page.changes.into(), page.next);
-            }
         }
         let told = self.tell().await?;
+        let is_told = self.delivery.is_told();
         if self.on_way.is_empty() {
             self.keep_now_and_then().await;
         }
-        if self.more || !self.window.is_empty() {
+        if !is_told {
             return Ok(Pace::On(told));
         }
-        if let (Turn::Synchronisation(own), Some(cursor)) = (self.turn.clone(), self.cursor) {
+        if let (Turn::Synchronisation(own), Some(cursor)) = (self.turn.clone(), self.delivery.end())
+        {
             self.mouths.ask(move |speech| speech.end(&own, &cursor)).await??;
-            self.follow(Some(cursor)).await?;
+            let width = self.width().await?;
+            self.delivery.ended(cursor, width);
+            self.turn = Turn::News(name());
             self.kept = None;
             self.keep_now_and_then().await;
         }
-        if self.hears == Hears::OthersGone {
-            self.hears = Hears::Admitted;
+        if self.delivery.rests() {
             self.kept = None;
             self.keep_now_and_then().await;
         }
-        self.recipient.rests(self.cursor);
+        self.recipient.rests(self.delivery.cursor());
         if told == 0 && Clock::instant() >= self.next_check {
             self.check().await?;
             return Ok(Pace::On(0));
@@ -351,12 +285,13 @@ impl Course {
     }
 
     async fn read(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page, Trouble> {
-        let filter = match self.hears {
+        let hears = self.delivery.hears();
+        let filter = match hears {
             Hears::Admitted => Arc::clone(&self.filter),
             Hears::OthersGone => Arc::default(),
         };
         let mut page = self.ears.query.send(Read { cursor, since: None, filter, limit }).await?;
-        if self.hears == Hears::OthersGone {
+        if hears == Hears::OthersGone {
             let now = self.recipient.now();
             page.changes.iter_mut().for_each(|change| self.filter.conceal(change, now));
         }
@@ -367,15 +302,10 @@ impl Course {
     fn failed(&mut self, trouble: &Trouble) -> Duration {
         self.failures = self.failures.saturating_add(1);
         self.suspects = None;
-        self.standing = match (trouble, self.standing) {
-            // It has just said where it is, and does not go on from there.
-            (Trouble::Elsewhere(_), _) if self.confirmed => Standing::Anew,
-            (Trouble::Elsewhere(_), Standing::Synchronising) => Standing::Anew,
-            // What it was told last may have arrived; it is told the very same again.
-            (_, Standing::Synchronising | Standing::Anew) => self.standing,
-            _ => Standing::Unsure,
-        };
-        self.confirmed = false;
+        self.delivery.failed(match trouble {
+            Trouble::Elsewhere(_) => Failure::Elsewhere,
+            _ => Failure::Other,
+        });
         for asking in self.asking.drain(..) {
             // Whoever asked may have gone.
             let _ = asking.send(Err(trouble.to_string()));
@@ -392,30 +322,29 @@ impl Course {
             PushRecovered { target: self.recipient.name(), failures: self.failures }.emit();
             self.failures = 0;
         }
-        let state = match self.standing {
+        let state = match self.delivery.standing() {
             Standing::Synchronising | Standing::Anew => State::Synchronising,
             Standing::Unsure | Standing::Following => State::Following,
         };
-        self.recipient.is(state, self.cursor);
+        self.recipient.is(state, self.delivery.cursor());
     }
 
     /// Keeps up to where the target knows, now and then.
     async fn keep_now_and_then(&mut self) {
-        let due = self
-            .kept
-            .is_none_or(|(kept, when)| Some(kept) != self.cursor && when.elapsed() >= KEEPING);
+        let due = self.kept.is_none_or(|(kept, when)| {
+            Some(kept) != self.delivery.cursor() && when.elapsed() >= KEEPING
+        });
         self.keep_if(due).await;
     }
 
     /// Keeps it, unless the target is in the middle of being told everything. What cannot be kept is
     /// told again after a restart: nothing is lost.
     async fn keep_if(&mut self, due: bool) {
-        let (Standing::Following, Some(cursor), true) = (self.standing, self.cursor, due) else {
-            return;
-        };
+        let place = (self.delivery.standing(), self.delivery.cursor(), due);
+        let (Standing::Following, Some(cursor), true) = place else { return };
         self.kept = Some((cursor, Clock::instant()));
         let scope = self.recipient.scope().to_owned();
-        let acknowledged = Acknowledged { cursor, scope, hears: self.hears };
+        let acknowledged = Acknowledged { cursor, scope, hears: self.delivery.hears() };
         if let Err(why) = self.recipient.keep(&mut self.mouths, acknowledged).await {
             NotKept { target: self.recipient.name(), why: &why.to_string() }.emit();
         }
@@ -424,7 +353,7 @@ impl Course {
     /// Waits for something new. What is known and not kept is kept meanwhile.
     async fn rest(&mut self) -> Woken {
         let until_check = self.next_check.saturating_duration_since(Clock::instant());
-        let kept = self.kept.is_some_and(|(kept, _)| Some(kept) == self.cursor);
+        let kept = self.kept.is_some_and(|(kept, _)| Some(kept) == self.delivery.cursor());
         let wait = if kept { until_check } else { until_check.min(KEEPING) };
         let Ears { newest, wishes, closing, .. } = &mut self.ears;
         tokio::select! {

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rollcall_identity::Cursor;
+use rollcall_identity::delivery::Hears;
 use serde::{Deserialize, Serialize};
 
 /// What the far side has acknowledged.
@@ -19,18 +20,6 @@ pub(crate) struct Acknowledged {
     /// What it was being told.
     #[serde(default)]
     pub(crate) hears: Hears,
-}
-
-/// What a target that cannot throw anything away is told under its filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Hears {
-    /// What the filter admits.
-    #[default]
-    Admitted,
-    /// That, and of everybody else that nobody is there, until everything was told: it may have
-    /// been told of them under another filter.
-    OthersGone,
 }
 
 /// Where that is kept.

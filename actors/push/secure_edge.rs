@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rollcall_config::{self as config, Compression};
 use rollcall_identity::Cursor;
+use rollcall_identity::delivery::{Opening, Place};
 use rollcall_wire::secure_edge::{self as wire, BadAnswer};
 use rollcall_wire::secure_edge::{
     Batch, Begin, Credentials, Digests, End, Ended, List, Onboard, Taken, Token, path, read,
@@ -19,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::http::{Answer, Http, Post};
 use super::keeping::replace;
-use super::speech::{Arrived, Beginning, Piece, Place, Speech, Turn};
+use super::speech::{Arrived, Piece, Speech, Turn};
 use super::trouble::Trouble;
 use crate::clock::Clock;
 
@@ -163,8 +164,8 @@ fn json(shape: &impl Serialize) -> Vec<u8> {
 }
 
 impl Speech for SecureEdge {
-    fn beginning(&self) -> Beginning {
-        Beginning::Replaces
+    fn opening(&self) -> Opening {
+        Opening::Replaces
     }
 
     fn place(&mut self) -> Result<Place, Trouble> {

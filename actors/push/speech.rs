@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
+use rollcall_identity::delivery::{Opening, Place};
 use rollcall_identity::{Address, Change, Cursor};
 use rollcall_wire::secure_edge::Digests;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -46,21 +47,12 @@ pub(crate) struct Arrived {
     pub(crate) refused: Vec<(Option<Address>, String)>,
 }
 
-/// How a consumer begins that may hold something already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Beginning {
-    /// It throws away what a synchronisation did not tell.
-    Replaces,
-    /// It cannot throw anything away, and hears of ends too.
-    Overwrites,
-}
-
 /// A dialect, spoken to one target. Whatever is said may be said twice.
 pub(crate) trait Speech: Send {
     /// How it begins.
-    fn beginning(&self) -> Beginning;
+    fn opening(&self) -> Opening;
 
-    /// Where the target says that it is; `Err` of `None` when it cannot tell.
+    /// Where the target says that it is.
     fn place(&mut self) -> Result<Place, Trouble>;
 
     /// Begins a synchronisation of this name.
@@ -85,17 +77,6 @@ pub(crate) trait Speech: Send {
 
     /// How many bytes of bodies were sent since this was last asked.
     fn take_sent(&mut self) -> u64;
-}
-
-/// Where a target is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// It cannot be asked.
-    Untold,
-    /// It holds nothing, or nothing that is understood here.
-    Nowhere,
-    /// It knows everything up to there.
-    At(Cursor),
 }
 
 type Job = Box<dyn FnOnce(&mut dyn Speech) + Send>;

@@ -6,13 +6,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rollcall_config::{self as config, Compression};
 use rollcall_identity::Cursor;
+use rollcall_identity::delivery::{Opening, Place};
 use rollcall_identity::directory::NetbiosNames;
 use rollcall_wire::secure_edge::Digests;
 use rollcall_wire::srx::{self, Speaker, Voice, web_api};
 use zeroize::Zeroizing;
 
 use super::http::{Http, Post};
-use super::speech::{Arrived, Beginning, Piece, Place, Speech};
+use super::speech::{Arrived, Piece, Speech};
 use super::trouble::Trouble;
 
 /// One firewall.
@@ -39,8 +40,8 @@ impl SrxWebApi {
 }
 
 impl Speech for SrxWebApi {
-    fn beginning(&self) -> Beginning {
-        Beginning::Overwrites
+    fn opening(&self) -> Opening {
+        Opening::Overwrites
     }
 
     fn place(&mut self) -> Result<Place, Trouble> {

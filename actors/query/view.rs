@@ -8,14 +8,14 @@
 use std::sync::{Arc, RwLock};
 
 use arc_swap::ArcSwap;
-use rollcall_identity::{Address, ChangeLog, Session};
+use rollcall_identity::{Address, Answerer, Session};
 
 use super::{Look, Query};
 use crate::clock::Clock;
 use crate::mailbox::{Gone, Mailbox};
 
 /// A log that its query actor writes and others read.
-pub(super) type Log = Arc<RwLock<ChangeLog>>;
+pub(super) type Log = Arc<RwLock<Answerer>>;
 
 /// Where the query actor in office shows its log.
 #[derive(Clone, Default)]
@@ -72,8 +72,8 @@ impl View {
         }
         let shown = self.window.0.load();
         // A log whose writer panicked is poisoned, and may be half written.
-        let log = shown.log.as_ref()?.try_read().ok()?;
-        Some(log.get(address, self.clock.now()).cloned())
+        let answerer = shown.log.as_ref()?.try_read().ok()?;
+        Some(answerer.log().get(address, self.clock.now()).map(Arc::clone))
     }
 }
 
@@ -119,9 +119,9 @@ mod tests {
         });
         let (revision, effect, after) = (Revision(1), Effect::Began, Some(session));
         let change = Change { revision, address: home(), effect, before: None, after, cause };
-        let mut log = ChangeLog::new(7, Limits::default());
-        log.apply(&change, at);
-        Arc::new(RwLock::new(log))
+        let mut answerer = Answerer::new(7, Limits::default());
+        assert!(answerer.show(1, &[change], at));
+        Arc::new(RwLock::new(answerer))
     }
 
     /// A view of a heart whose query actor itself knows nobody, at what the test shows.

@@ -28,9 +28,9 @@ const ASKER: &str = "Rollcall-Asker";
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AddressParameters {
-    /// The moment, RFC 3339, such as `2026-11-20T14:05:00Z`. Without it, `from` is needed.
+    /// The moment, RFC 3339, such as `2026-11-20T14:05:00Z`. Without it, it is told of a time.
     at: Option<String>,
-    /// From when on.
+    /// From when on; for the last day before `to` when not given, as far as the journal reaches back.
     from: Option<String>,
     /// Until when; until now when not given.
     to: Option<String>,
@@ -46,8 +46,9 @@ pub(super) struct AddressParameters {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct UserParameters {
-    /// From when on, RFC 3339, such as `2026-11-20T14:05:00Z`.
-    from: String,
+    /// From when on, RFC 3339, such as `2026-11-20T14:05:00Z`; for the last day before `to` when not
+    /// given, as far as the journal reaches back.
+    from: Option<String>,
     /// Until when; until now when not given.
     to: Option<String>,
     /// At how many addresses at most, 1 to 1000; 100 when not given.
@@ -104,11 +105,11 @@ pub(super) async fn address(
             let told = ask(&rest, &request, moment).await?;
             Ok(Json(AddressShape::Moment(Box::new(told.into()))))
         }
-        (None, Some(from)) => {
+        (None, from) => {
             let after = after.map(|after| after.parse().map(Revision)).transpose();
             let stays = AtAddress {
                 address,
-                from: moment("from", &from)?,
+                from: from.map(|from| moment("from", &from)).transpose()?,
                 to: to.map(|to| moment("to", &to)).transpose()?,
                 after: after.map_err(|_| not_a_place())?,
                 limit: page(limit)?,
@@ -140,7 +141,7 @@ pub(super) async fn user(
     let UserParameters { from, to, limit, after } = parameters;
     let question = OfUser {
         user: principal(&user)?,
-        from: moment("from", &from)?,
+        from: from.map(|from| moment("from", &from)).transpose()?,
         to: to.map(|to| moment("to", &to)).transpose()?,
         after: behind(after)?,
         limit: page(limit)?,

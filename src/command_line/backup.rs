@@ -1,4 +1,5 @@
-//! `backup`: a copy of the journal, whether a server runs or not, from which another goes on.
+//! `backup`: a copy of the journal in one file, whether a server runs or not, from which another goes
+//! on.
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,8 @@ use super::{Failed, settings};
 /// Where to.
 #[derive(Debug, Args)]
 pub(super) struct Backup {
-    /// The folder of the copy: it is made, or empty.
-    folder: PathBuf,
+    /// The file of the copy, a tar archive. Nothing may be there yet.
+    file: PathBuf,
 }
 
 impl Backup {
@@ -22,14 +23,14 @@ impl Backup {
     pub(super) fn run(&self, config: Option<&Path>, output: &mut Output<'_>) -> Result<(), Failed> {
         let journal = folder_of(&settings(config)?)?;
         let refused = |damage: &dyn std::fmt::Display| {
-            Failed::Request(format!("{}: {damage}", self.folder.display()))
+            Failed::Request(format!("{}: {damage}", self.file.display()))
         };
-        let done = back_up(&journal, &self.folder).map_err(|damage| refused(&damage))?;
+        let done = back_up(&journal, &self.file).map_err(|damage| refused(&damage))?;
         let BackedUp { segments, events, last, bytes, problems } = &done;
-        let (to, megabytes) = (self.folder.display(), bytes.div_ceil(1_000_000));
+        let (to, megabytes) = (self.file.display(), bytes.div_ceil(1_000_000));
         let line = format!(
             "{to}  {segments} segments, {events} events up to {last}, {megabytes} MB; to restore \
-             it, stop the server, put the folder in the place of {} and start",
+             it, stop the server, empty {0}, tar -xf {to} -C {0} as the server's user, and start",
             journal.display()
         );
         output.either(&json!(done), line)?;

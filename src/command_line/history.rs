@@ -26,9 +26,10 @@ pub(super) enum History {
 /// From one moment to another.
 #[derive(Debug, Args)]
 struct Period {
-    /// From when on: "2026-11-20 14:05" on the clock of this machine, or RFC 3339.
+    /// From when on: "2026-11-20 14:05" on the clock of this machine, or RFC 3339 [default: a day
+    /// before --to].
     #[arg(long, value_name = "TIME", value_parser = moment)]
-    from: Moment,
+    from: Option<Moment>,
     /// Until when [default: now].
     #[arg(long, value_name = "TIME", value_parser = moment)]
     to: Option<Moment>,
@@ -55,8 +56,12 @@ pub(super) struct OfUser {
 /// Two moments.
 #[derive(Debug, Args)]
 pub(super) struct Difference {
-    #[command(flatten)]
-    period: Period,
+    /// The first: "2026-11-20 14:05" on the clock of this machine, or RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Moment,
+    /// The second [default: now].
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    to: Option<Moment>,
     /// Only these users: a glob over user names and over user@domain.
     #[arg(long)]
     user: Option<String>,
@@ -182,14 +187,16 @@ impl History {
         match self {
             Self::Address(AtAddress { address, period }) => {
                 let path = format!("/api/v1/history/addresses/{address}");
-                pages((&path, "stays"), &period.query(), server, output)
+                let query = query(period.from.as_ref(), period.to.as_ref());
+                pages((&path, "stays"), &query, server, output)
             }
             Self::User(OfUser { user, period }) => {
                 let path = format!("/api/v1/history/users/{}", in_path(user));
-                pages((&path, "stays"), &period.query(), server, output)
+                let query = query(period.from.as_ref(), period.to.as_ref());
+                pages((&path, "stays"), &query, server, output)
             }
-            Self::Diff(Difference { period, user, domain, cidr }) => {
-                let mut query = period.query();
+            Self::Diff(Difference { from, to, user, domain, cidr }) => {
+                let mut query = query(Some(from), to.as_ref());
                 let given = [("user", user), ("domain", domain), ("cidr", cidr)];
                 query.extend(given.into_iter().filter_map(|(key, v)| Some((key, v.clone()?))));
                 pages(("/api/v1/history/diff", "differences"), &query, server, output)
@@ -198,12 +205,12 @@ impl History {
     }
 }
 
-impl Period {
-    fn query(&self) -> Vec<(&'static str, String)> {
-        let mut query = vec![("from", self.from.at.to_string()), ("limit", PAGE.to_owned())];
-        query.extend(self.to.as_ref().map(|to| ("to", to.at.to_string())));
-        query
-    }
+/// What is asked of every page.
+fn query(from: Option<&Moment>, to: Option<&Moment>) -> Vec<(&'static str, String)> {
+    let mut query = vec![("limit", PAGE.to_owned())];
+    query.extend(from.map(|from| ("from", from.at.to_string())));
+    query.extend(to.map(|to| ("to", to.at.to_string())));
+    query
 }
 
 /// Prints every entry of every page, and the notes of each page that are new.

@@ -10,9 +10,12 @@
 //! ```
 
 mod address;
+mod answerer;
 mod change;
 mod change_log;
 mod chronicle;
+mod decider;
+pub mod delivery;
 pub mod directory;
 mod event;
 mod filter;
@@ -24,14 +27,17 @@ mod rules;
 mod session;
 #[cfg(test)]
 mod stories;
+mod succession;
 mod table;
 mod time;
 mod verdict;
 
 pub use address::{Address, Unusable};
+pub use answerer::Answerer;
 pub use change::{Cause, Change, Effect};
 pub use change_log::{BadCursor, ChangeLog, Cursor, Found, Limits, Page, Request};
 pub use chronicle::{Chronicle, Departure, Stay};
+pub use decider::{Decider, Receipt, TakenOver};
 pub use directory::{GroupSet, Membership};
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;
@@ -43,6 +49,7 @@ pub use journal::{
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
 pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, Sharing};
 pub use session::Session;
+pub use succession::{Beginning, Legacy, Office, Offices, Outdated, Tenure};
 pub use table::{Decision, Explanation, Record, Table};
 pub use time::{Jump, Precision, Steady, Timestamp};
 pub use verdict::{Refusal, Rule, Verdict};

@@ -2,6 +2,8 @@
 //! and other rules are tried on what is there.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -13,6 +15,13 @@ fn command(server: &Server, arguments: &[&str]) -> (Option<i32>, String, String)
     let output = rollcall(folder, &[&["--config", "rollcall.toml"], arguments].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
+}
+
+/// As docs/journal.md says.
+fn unpack(file: &Path, folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    let tar = Command::new("tar").arg("-xf").arg(file).arg("-C").arg(folder).status();
+    assert!(tar.unwrap().success());
 }
 
 #[test]
@@ -28,11 +37,13 @@ fn a_server_on_a_copy_that_was_made_while_the_first_one_wrote_answers_the_same()
     until("the clock has gone on", || (now() > moment).then_some(()));
     let moment = now().to_string();
     let copy = tempfile::tempdir().unwrap();
-    let target = copy.path().join("copy");
-    let (code, text, error) = command(&server, &["backup", target.to_str().unwrap()]);
+    let file = copy.path().join("copy.tar");
+    let target = copy.path().join("journal");
+    let (code, text, error) = command(&server, &["backup", file.to_str().unwrap()]);
     assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
     assert!(text.contains("251 events up to 251"), "{text}");
     assert_eq!(script.post_events(&login("10.61.0.7", "carol")).status, 200);
+    unpack(&file, &target);
     let section = format!("[journal]\nsegment_events = 100\nfolder = \"{}\"", target.display());
     let restored = Server::start(Setup::new().with(&section));
     assert_eq!(restored.who("10.61.0.7").as_deref(), Some("bob"), "as it was then");
@@ -49,9 +60,51 @@ fn a_server_on_a_copy_that_was_made_while_the_first_one_wrote_answers_the_same()
     assert_eq!(firewall.user_at("10.61.0.7"), Some("bob"));
     assert_eq!(restored.client("script").post_events(&login("10.61.0.8", "dave")).status, 200);
     assert_eq!(restored.who("10.61.0.8").as_deref(), Some("dave"), "and it goes on");
-    let again = command(&server, &["backup", target.to_str().unwrap()]);
+    let before = fs::read(&file).unwrap();
+    let again = command(&server, &["backup", file.to_str().unwrap()]);
     assert_eq!(again.0, Some(1));
-    assert!(again.2.contains("a folder of its own"), "{}", again.2);
+    assert!(again.2.contains("no copy is written over another"), "{}", again.2);
+    assert!(fs::read(&file).unwrap() == before, "it is the same as before");
+    restored.stop();
+    server.stop();
+}
+
+#[test]
+fn a_copy_that_is_made_under_load_is_whole_up_to_a_commit() {
+    let server = Server::start(Setup::new().with("[journal]\nsegment_events = 100"));
+    let copies = tempfile::tempdir().unwrap();
+    let file = copies.path().join("copy.tar");
+    let mut script = server.client("script");
+    let address = |n: usize| format!("10.62.{}.{}", n / 250, 1 + n % 250);
+    let mut last = 0;
+    let mut push = |more: &dyn Fn(usize) -> bool| {
+        while more(last) {
+            last += 1;
+            let event = login(&address(last), &format!("user{last}"));
+            assert_eq!(script.post_events(&event).status, 200);
+        }
+        last
+    };
+    let before = push(&|last| last < 150);
+    let after = std::thread::scope(|scope| {
+        let copying = scope.spawn(|| command(&server, &["backup", file.to_str().unwrap()]));
+        let after = push(&|last| !copying.is_finished() || last < before + 20);
+        let (code, text, error) = copying.join().unwrap();
+        assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
+        after
+    });
+    let left = fs::read_dir(copies.path()).unwrap().count();
+    assert_eq!(left, 1, "nothing is left over beside it");
+    let target = copies.path().join("journal");
+    unpack(&file, &target);
+    let section = format!("[journal]\nfolder = \"{}\"", target.display());
+    let restored = Server::start(Setup::new().with(&section));
+    let is_there = |n: usize| restored.who(&address(n)) == Some(format!("user{n}"));
+    let many = (1..=after).take_while(|n| is_there(*n)).count();
+    assert!(many >= before, "what was acknowledged before is in it: {many} of {before}");
+    assert!(!(many + 1..=after).any(is_there), "it ends with a commit: {many} of {after}");
+    let check = command(&restored, &["journal", "check"]);
+    assert_eq!(check.0, Some(0), "{}", check.1);
     restored.stop();
     server.stop();
 }

@@ -19,7 +19,9 @@ impl World {
 
     /// What a new server knows is what was acknowledged, and nothing that never was.
     pub(super) fn look_around(&mut self) -> Kept {
-        self.edge.server_is_new();
+        for target in &mut self.targets {
+            target.actor_is_new(&mut self.chance);
+        }
         let history = self.server().store.disk.history();
         let there: BTreeSet<Said> = history.iter().map(|(_, event)| Said::of(event)).collect();
         let lost = self.acknowledged.iter().find(|said| !there.contains(*said));
@@ -36,9 +38,11 @@ impl World {
         for (_, event) in &history {
             self.truth.fold(event, now)?;
         }
+        self.knows_to(newest);
         let server = self.server.as_ref().expect("it was started");
-        self.truth.compare(&server.table)?;
+        server.table().map_or(Ok(()), |table| self.truth.compare(table))?;
         self.check_positions()?;
+        self.lost.clear();
         for at in 0..self.sites.len() {
             if self.sites[at].manner == Manner::Read {
                 self.sites[at].waiting = None;
@@ -75,8 +79,11 @@ impl World {
         self.check_positions()?;
         let server = self.server.as_ref().expect("it was started");
         server.check_accounts()?;
-        self.truth.compare(&server.table)?;
-        self.firewall.check(&server.table, now)?;
-        self.edge.check(&server.table, now)
+        let Some(table) = server.table() else {
+            return Err(Promise::Recovery.broken("nobody decides"));
+        };
+        self.truth.compare(table)?;
+        self.firewall.check(table, now)?;
+        self.targets.iter().try_for_each(|target| target.check(table, now))
     }
 }

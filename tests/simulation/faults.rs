@@ -23,11 +23,15 @@ pub(super) enum Fault {
     FailedLogonAccepted,
     /// What a killed process had written is taken to be on the disk because it can be read.
     StartWithoutSync,
+    /// A cache that takes over does not tell what became true and was shown to nobody.
+    SuccessorTellsNothing,
+    /// A batch is taken to have arrived before the target has said so.
+    ToldWithoutItsWord,
 }
 
 impl Fault {
     /// All of them.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::NoDeduplication,
         Self::AcknowledgedBeforeSync,
         Self::BookmarkBeforeEvents,
@@ -37,6 +41,8 @@ impl Fault {
         Self::DropWithoutCounter,
         Self::FailedLogonAccepted,
         Self::StartWithoutSync,
+        Self::SuccessorTellsNothing,
+        Self::ToldWithoutItsWord,
     ];
 
     /// Which promises it breaks, whichever is looked at first.
@@ -51,6 +57,7 @@ impl Fault {
             Self::DropWithoutCounter => &[Promise::Account],
             Self::FailedLogonAccepted => &[Promise::FailedLogon],
             Self::StartWithoutSync => &[Promise::Acknowledged, Promise::Revisions],
+            Self::SuccessorTellsNothing | Self::ToldWithoutItsWord => &[Promise::Consumers],
         }
     }
 }

@@ -58,6 +58,21 @@ impl Store {
         true
     }
 
+    /// Folds everything that is there, up to `upto` in the last segment, by `rules`.
+    fn fold(&self, rules: &Rules, upto: Option<Revision>) -> (Table, Continuity) {
+        let snapshot = self.disk.snapshot().cloned().unwrap_or_default();
+        let mut start = Continuity::after(snapshot.newest);
+        let mut table = Table::restore(snapshot);
+        let segments = &self.disk.segments;
+        for (at, segment) in segments.iter().enumerate() {
+            let upto = segments.get(at + 1).map(|next| next.after).or(upto);
+            let Some(span) = start.enter(segment.after, upto) else { continue };
+            let last = fold(segment, span, &mut table, rules);
+            start.leave(span, last);
+        }
+        (table, start)
+    }
+
     fn begin(&mut self) -> Result<(), Broke> {
         let (after, first) = (self.ledger.committed(), self.ledger.next());
         let places = self.ledger.places().clone();
@@ -86,20 +101,11 @@ impl Journal for Store {
         if self.fault != Some(Fault::StartWithoutSync) && self.disk.settle().is_err() {
             return Err(JournalError("the process ended".to_owned()));
         }
-        let snapshot = self.disk.snapshot().cloned().unwrap_or_default();
-        let mut start = Continuity::after(snapshot.newest);
-        self.surveyed = snapshot.newest;
-        let mut table = Table::restore(snapshot);
-        let segments = &self.disk.segments;
-        for (at, segment) in segments.iter().enumerate() {
-            let upto = segments.get(at + 1).map(|next| next.after);
-            let Some(span) = start.enter(segment.after, upto) else { continue };
-            let last = fold(segment, span, &mut table, rules);
-            start.leave(span, last);
-        }
+        let (table, mut start) = self.fold(rules, None);
+        self.surveyed = self.disk.snapshot().map_or(Revision(0), |snapshot| snapshot.newest);
         let mut first = Revision(1);
         let mut places = Places::new();
-        if let Some(last) = segments.last() {
+        if let Some(last) = self.disk.segments.last() {
             start.goes_on_after(last.last().unwrap_or(last.after));
             (first, places) = (last.first, last.places.clone());
             let read = last.log.iter().flat_map(|frame| &frame.read);
@@ -115,6 +121,19 @@ impl Journal for Store {
             self.fall_ill();
         }
         Ok((table, start.known()))
+    }
+
+    fn recall(&mut self, rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
+        let committed = self.ledger.committed();
+        let (table, start) = self.fold(rules, Some(committed));
+        match start.is_certain() {
+            true => Ok(Some((table, committed))),
+            false => Err(JournalError("not everything that was committed is there".to_owned())),
+        }
+    }
+
+    fn unsettle(&mut self) {
+        self.wants_sessions = true;
     }
 
     fn append(

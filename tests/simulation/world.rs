@@ -8,12 +8,13 @@ use std::time::Duration;
 use rollcall_identity::{Authority, Journal, Kind, Revision, Rules, Sharing, Steady, Timestamp};
 
 use super::LOGOFF;
-use super::consumers::{Edge, Firewall};
+use super::consumers::Firewall;
 use super::disk::{Crash, Disk};
 use super::faults::Fault;
 use super::server::{Answer, Batch, Server};
 use super::sources::{Manner, Site};
 use super::store::Store;
+use super::targets::{Target, Voice};
 use super::truth::{Broken, Kept, Promise, Said, Truth};
 use crate::harness::Chance;
 
@@ -28,7 +29,7 @@ const START: i64 = 1_795_290_600_000;
 
 /// The world.
 pub(super) struct World {
-    chance: Chance,
+    pub(super) chance: Chance,
     fault: Option<Fault>,
     rules: Arc<Rules>,
     /// What time it is.
@@ -39,14 +40,18 @@ pub(super) struct World {
     pub(super) server: Option<Server>,
     pub(super) sites: Vec<Site>,
     tickets: Vec<u64>,
+    /// The sites whose producers do not know how far was read.
+    pub(super) lost: BTreeSet<usize>,
     pub(super) firewall: Firewall,
-    pub(super) edge: Edge,
+    pub(super) targets: Vec<Target>,
     pub(super) truth: Truth,
     pub(super) acknowledged: BTreeSet<Said>,
     /// The newest position that anybody outside was told.
     pub(super) told: Revision,
     /// The newest position of which a producer was told.
     answered: Revision,
+    /// Up to where the truth is folded.
+    true_to: Revision,
     pub(super) epoch: u64,
     pub(super) crashes: u64,
 }
@@ -79,7 +84,8 @@ impl World {
         let epoch = START.unsigned_abs();
         let disk = Disk::new(Chance::new(chance.below(u64::MAX)));
         let store = Store::new(disk, epoch, fault);
-        let server = Server::start(store, Arc::clone(&rules), fault).ok();
+        let server = Server::start(store, (Arc::clone(&rules), now), fault).ok();
+        let width = 1 + chance.below(4) as usize;
         Self {
             chance,
             fault,
@@ -89,13 +95,15 @@ impl World {
             clock: Steady::new(now, Duration::ZERO),
             server,
             tickets: vec![0; sites.len()],
+            lost: BTreeSet::new(),
             sites,
             firewall: Firewall::default(),
-            edge: Edge::default(),
+            targets: vec![Target::edge(width), Target::clear_pass()],
             truth,
             acknowledged: BTreeSet::new(),
             told: Revision(0),
             answered: Revision(0),
+            true_to: Revision(0),
             epoch,
             crashes: 0,
         }
@@ -124,18 +132,17 @@ impl World {
     }
 
     fn step(&mut self) -> Kept {
-        match self.chance.below(112) {
+        match self.chance.below(116) {
             0..18 => self.happen(),
             18..36 => self.send(),
-            36..46 => drop(self.server().order()),
             46..56 => drop(self.write()),
-            56..68 => drop(self.fold()?),
+            36..46 | 56..68 => drop(self.fold()?),
             68..78 => drop(self.show()),
             78..82 => drop(self.tend()),
             82..86 => drop(self.server().store.keep()),
             86..90 => drop(self.expire()),
             90..95 => drop(self.poll()),
-            95..104 => drop(self.push()),
+            95..104 => drop(self.push()?),
             104..107 => {
                 let millis = 1 + self.chance.below(2500);
                 self.pass(Duration::from_millis(millis));
@@ -156,15 +163,42 @@ impl World {
                 self.set_ahead = [0, 0, far, -far][self.chance.below(4) as usize];
             }
             111 if self.chance.once_in(3) => self.forget(),
+            112 => self.replace()?,
+            113..116 => drop(self.hire()?),
             _ => {}
         }
         self.answer()
     }
 
-    /// The Secure Edge loses what it was told; the daily check finds it out.
+    /// Whoever is told loses what it was told.
     fn forget(&mut self) {
-        self.edge.forget();
-        self.server().noticed = true;
+        let at = self.chance.below(self.targets.len() as u64) as usize;
+        self.targets[at].forget();
+    }
+
+    /// An actor ends, or freezes, or what it waits for takes too long.
+    fn replace(&mut self) -> Kept {
+        let now = self.clock().0;
+        match self.chance.below(6) {
+            0 => drop(self.server().lose_cache()),
+            1 => drop(self.server().lose_query()),
+            2 => drop(self.server().lose_cache() | self.server().lose_query()),
+            3 => self.server().freeze_cache(now)?,
+            4 => drop(self.server().lose_patience()),
+            _ => {
+                let at = self.chance.below(self.targets.len() as u64) as usize;
+                self.targets[at].actor_is_new(&mut self.chance);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever is missing is replaced, and whoever was frozen wakes up.
+    fn hire(&mut self) -> Result<bool, Broken> {
+        let now = self.clock().0;
+        let server = self.server();
+        let thawed = server.thaw();
+        Ok(server.hire(now) | thawed)
     }
 
     pub(super) fn server(&mut self) -> &mut Server {
@@ -197,6 +231,13 @@ impl World {
 
     /// A producer sends what is next, or again what was not answered.
     fn send_from(&mut self, site: usize) -> bool {
+        if self.lost.contains(&site) {
+            let asks = self.server().ask_place(site);
+            if asks {
+                self.lost.remove(&site);
+            }
+            return asks;
+        }
         let (seen, _) = self.clock();
         let again = self.sites[site].waiting.is_some();
         let next = self.sites[site].next(&mut self.chance, (seen, self.fault));
@@ -213,12 +254,39 @@ impl World {
     }
 
     fn fold(&mut self) -> Result<bool, Broken> {
+        self.catch_up()?;
         let (now, truth) = (self.now, &mut self.truth);
         let server = self.server.as_mut().expect("it is started again after every crash");
-        server.fold(|event, table| {
+        let folded = server.fold(&mut |event, table| {
             truth.fold(event, now)?;
             truth.compare(table)
-        })
+        })?;
+        self.true_to = server.folded().unwrap_or(self.true_to);
+        Ok(folded)
+    }
+
+    /// A cache that took over knows what its predecessor had not folded: so must the truth.
+    fn catch_up(&mut self) -> Kept {
+        let Some(folded) = self.server().folded() else { return Ok(()) };
+        if folded == self.true_to {
+            return Ok(());
+        }
+        let goes_on = folded > self.true_to;
+        let last = self.true_to;
+        Promise::Revisions.unless(goes_on, || format!("the table fell from {last} to {folded}"))?;
+        let (now, history) = (self.now, self.server().store.disk.history());
+        let missed = history.iter().filter(|(at, _)| *at > last && *at <= folded);
+        for (_, event) in missed {
+            self.truth.fold(event, now)?;
+        }
+        self.true_to = folded;
+        let server = self.server.as_ref().expect("it is started again after every crash");
+        server.table().map_or(Ok(()), |table| self.truth.compare(table))
+    }
+
+    /// The truth is folded up to there.
+    pub(super) fn knows_to(&mut self, revision: Revision) {
+        self.true_to = revision;
     }
 
     fn show(&mut self) -> bool {
@@ -239,18 +307,24 @@ impl World {
     fn poll(&mut self) -> bool {
         let (now, _) = self.clock();
         let server = self.server.as_mut().expect("it is started again after every crash");
-        let more = self.firewall.poll(&server.log, now, &mut self.chance);
+        // While the query actor is replaced, it is told to come again.
+        let Some(log) = server.log() else { return false };
+        let more = self.firewall.poll(log, now, &mut self.chance);
         self.told = self.told.max(self.firewall.knows());
         more
     }
 
-    fn push(&mut self) -> bool {
+    fn push(&mut self) -> Result<bool, Broken> {
         let (now, _) = self.clock();
-        let server = self.server.as_mut().expect("it is started again after every crash");
-        let stepped =
-            self.edge.step((&server.log, &mut server.noticed), now, (&mut self.chance, self.fault));
-        self.told = self.told.max(self.edge.knows());
-        stepped
+        let server = self.server.as_ref().expect("it is started again after every crash");
+        let voice = Voice { log: server.log(), visible: server.visible, now };
+        let mut stepped = false;
+        for target in &mut self.targets {
+            stepped |= target.step(&voice, (&mut self.chance, self.fault));
+            stepped |= !target.is_quiet();
+            self.told = self.told.max(target.knows());
+        }
+        Ok(stepped)
     }
 
     /// Producers hear what became of what they sent, unless that is lost on its way.
@@ -263,6 +337,10 @@ impl World {
             }
             match (manner, taken) {
                 (Manner::Pushed, None) => continue,
+                (Manner::Read, None) => {
+                    self.lost.insert(site);
+                    continue;
+                }
                 (_, Some(revision)) => {
                     let events = self.sites[site].waiting.take().unwrap_or_default();
                     let (goes_on, last) =
@@ -277,6 +355,10 @@ impl World {
             if manner == Manner::Read {
                 self.sites[site].place = self.place(site);
             }
+        }
+        while let Some(site) = self.server().places.pop_front() {
+            self.sites[site].waiting = None;
+            self.sites[site].place = self.place(site);
         }
         Ok(())
     }
@@ -297,7 +379,8 @@ impl World {
             let running = self.now.since(Timestamp::from_millis(START));
             self.clock = Steady::new(self.now, running);
             let store = Store::new(disk, self.epoch, self.fault);
-            match Server::start(store, Arc::clone(&self.rules), self.fault) {
+            let rules = (Arc::clone(&self.rules), self.now);
+            match Server::start(store, rules, self.fault) {
                 Ok(server) => {
                     self.server = Some(server);
                     return self.look_around();
@@ -315,9 +398,13 @@ impl World {
                 // Now they wait for an answer before they send again, or nobody else found room.
                 busy |= self.server().is_idle() && self.send_from(site);
             }
-            busy |= self.server().order() | self.write();
+            busy |= self.write();
             busy |= self.fold()?;
-            busy |= self.show() | self.tend() | self.expire() | self.push() | self.poll();
+            busy |= self.show() | self.tend() | self.expire() | self.push()? | self.poll();
+            busy |= self.hire()?;
+            if self.server().is_stuck() {
+                self.server().lose_patience();
+            }
             busy |= self.server().store.keep();
             self.answer()?;
             if self.server().store.disk.is_dead() {

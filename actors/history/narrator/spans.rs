@@ -1,12 +1,16 @@
 //! Which segments tell of a time, and whether what they tell of it is whole.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use rollcall_identity::{Revision, Timestamp};
 
 use super::Narrator;
 use crate::history::unanswered::Unanswered;
 use crate::journal::library::Chapter;
+
+/// Of how long is told when nobody says how long: as long as a session lasts by default.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Narrator<'_> {
     /// The time that is asked about must have come.
@@ -18,14 +22,16 @@ impl Narrator<'_> {
         Ok(())
     }
 
-    /// The time from `from` to `to`, or to now.
+    /// The time from `from` to `to`, or to now. Without `from`, the day before that, as far as the
+    /// journal reaches back.
     pub(in crate::history) fn period(
-        &self,
-        from: Timestamp,
+        &mut self,
+        from: Option<Timestamp>,
         to: Option<Timestamp>,
     ) -> Result<(Timestamp, Timestamp), Unanswered> {
-        self.not_in_the_future(from)?;
         let to = to.map_or(self.now, |to| to.min(self.now));
+        let from = from.unwrap_or_else(|| (to - DAY).max(self.reach()));
+        self.not_in_the_future(from)?;
         if to < from {
             return Err(Unanswered::Unreasonable(format!("to: {to} is before {from}")));
         }

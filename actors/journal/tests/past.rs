@@ -1,6 +1,8 @@
 //! Questions about the past: whatever is asked, at whatever moment, the answer is what the table was
 //! then, from segments that are written, sealed, damaged or gone.
 
+use rollcall_identity::{Chronicle, Stay};
+
 use super::*;
 use crate::history::{
     AtAddress, Difference, Moment, OfUser, Question, Reader, Stays, ToldOfMoment, Unanswered, What,
@@ -35,7 +37,7 @@ fn at(shelf: &Shelf, host: u8, millis: i64) -> Result<ToldOfMoment, Unanswered> 
 }
 
 fn stays(shelf: &Shelf, host: u8, (from, to): (i64, i64)) -> Result<Stays<Revision>, Unanswered> {
-    let (from, to) = (after(from), Some(after(to)));
+    let (from, to) = (Some(after(from)), Some(after(to)));
     let question = AtAddress { address: place(host), from, to, after: None, limit: 100 };
     ask((shelf, &mut Library::new(shelf.path())), &question)
 }
@@ -66,6 +68,17 @@ impl Life {
     }
 }
 
+/// Everybody who was at `host` by all of `events`, one after the other, as it stood at `now`.
+fn lived(events: &[Event], host: u8, now: Timestamp) -> Vec<Stay> {
+    let mut chronicle = Chronicle::after(place(host), Handover::default());
+    let mut stays = Vec::new();
+    for (event, position) in events.iter().zip(1..) {
+        stays.extend(chronicle.apply(Revision(position), event, &rules()));
+    }
+    stays.extend(chronicle.last(now));
+    stays
+}
+
 /// The session at `host` after all of `events` that were received by `millis`.
 fn held(events: &[Event], host: u8, millis: i64) -> Option<Session> {
     let mut table = Table::default();
@@ -89,8 +102,16 @@ fn agrees(shelf: &Shelf, events: &[Event], segments: usize) -> Result<(), TestCa
             prop_assert_eq!(session, held.as_ref(), "{} {}", host, millis);
             prop_assert_eq!(&told.sources.notes, &Vec::<String>::new());
             prop_assert!(told.sources.segments.len() <= segments, "{:?}", told.sources.segments);
-            let stay = told.stay.map(|stay| stay.session.since);
+            let stay = told.stay.as_ref().map(|stay| stay.session.since);
             prop_assert_eq!(stay, session.map(|session| session.since));
+            // Until when, in however late a segment that stands.
+            let meant = after(millis);
+            let is_meant = |stay: &Stay| {
+                stay.learnt <= meant && stay.end.as_ref().is_none_or(|end| end.at > meant)
+            };
+            let lived = lived(events, host, shelf.now());
+            let end = lived.into_iter().find(is_meant).and_then(|stay| stay.end);
+            prop_assert_eq!(told.stay.and_then(|stay| stay.end), end, "{} {}", host, millis);
         }
     }
     Ok(())
@@ -112,7 +133,8 @@ proptest! {
         drop(life);
         agrees(&shelf, &events, 6)?;
         shelf.begin().end(&shelf);
-        agrees(&shelf, &events, 2)?;
+        // One tells who was there, around a turn two, and one more until when.
+        agrees(&shelf, &events, 3)?;
     }
 
     /// The stays of an address, of a user and the differences between two moments are all of one
@@ -159,7 +181,7 @@ proptest! {
         }
         of_alice.sort_by_key(|stay| stay.learnt);
         let user = Principal::parse("ALICE", None).unwrap();
-        let (from, to) = (after(from), Some(after(to)));
+        let (from, to) = (Some(after(from)), Some(after(to)));
         let question = OfUser { user, from, to, after: None, limit: 100 };
         let told = ask((&shelf, &mut library), &question).unwrap();
         prop_assert_eq!(told.stays, of_alice);
@@ -293,6 +315,19 @@ fn a_damaged_row_and_other_rules_are_said() {
 }
 
 #[test]
+fn without_a_beginning_it_is_told_of_a_day_as_far_as_the_journal_reaches_back() {
+    let shelf = Shelf::new(small());
+    let mut life = shelf.begin();
+    life.live(&shelf, &[login("alice", 1, 0), login("bob", 1, 1000)]);
+    let asked = |address, limit| AtAddress { address, from: None, to: None, after: None, limit };
+    let all = ask((&shelf, &mut Library::new(shelf.path())), &asked(place(1), 9)).unwrap();
+    assert_eq!(all.stays.len(), 2, "it reaches back to the first of them: {}", all.from);
+    life.live(&shelf, &[login("carol", 1, 26 * 3_600_000)]);
+    let day = ask((&shelf, &mut Library::new(shelf.path())), &asked(place(1), 9)).unwrap();
+    assert_eq!((day.from, day.stays.len()), (after(2 * 3_600_000), 1), "bob left a day later");
+}
+
+#[test]
 fn pages_follow_each_other_to_the_end() {
     let shelf = Shelf::new(small());
     let mut life = shelf.begin();
@@ -304,7 +339,7 @@ fn pages_follow_each_other_to_the_end() {
     let (mut next, mut told) = (None, Vec::new());
     loop {
         let question =
-            AtAddress { address: place(1), from: after(0), to: None, after: next, limit: 7 };
+            AtAddress { address: place(1), from: Some(after(0)), to: None, after: next, limit: 7 };
         let page = ask((&shelf, &mut library), &question).unwrap();
         assert!(page.stays.len() <= 7);
         told.extend(page.stays.iter().map(|stay| stay.learnt));

@@ -4,12 +4,12 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use rollcall_identity::{Address, Change, Cursor};
+use crate::{Address, Change, Cursor};
 
 /// The batches that are read for a target and not yet behind its place, in the order of what they
 /// tell.
 #[derive(Debug)]
-pub(super) struct Window {
+pub struct Window {
     width: usize,
     /// The place that the target was left at by the last batch of an unbroken row.
     at: Option<Cursor>,
@@ -21,7 +21,7 @@ pub(super) struct Window {
 
 /// Which batch of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Number(u64);
+pub struct Number(u64);
 
 #[derive(Debug)]
 struct Batch {
@@ -35,7 +35,7 @@ struct Batch {
     /// them.
     last_word: bool,
     /// Why its only report was refused; then it is told without that.
-    refused: Option<Refused>,
+    refused: Option<LeftOut>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,51 +47,52 @@ enum Progress {
 
 /// A report that the target will never take.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
+pub struct LeftOut {
     /// What it is about.
-    pub(super) address: Address,
+    pub address: Address,
     /// What the target says.
-    pub(super) reason: String,
+    pub reason: String,
 }
 
 /// A batch that is to be sent.
 #[derive(Debug, Clone)]
-pub(super) struct Launch {
-    pub(super) number: Number,
+pub struct Launch {
+    /// Which batch it is.
+    pub number: Number,
     /// At most one for each address; none for a batch that only moves the place.
-    pub(super) changes: Arc<[Change]>,
+    pub changes: Arc<[Change]>,
     /// The place that the batch before leaves the target at; `None` at the beginning of a
     /// synchronisation.
-    pub(super) after: Option<Cursor>,
+    pub after: Option<Cursor>,
     /// The place after it.
-    pub(super) next: Cursor,
+    pub next: Cursor,
 }
 
 impl Window {
     /// An empty one for a target that takes `width` batches at once, at least one, and is at `at`,
     /// or else at the beginning of a synchronisation. That has been announced; other turns are so by
     /// their first batch, which goes alone.
-    pub(super) fn new(width: usize, at: Option<Cursor>) -> Self {
+    pub fn new(width: usize, at: Option<Cursor>) -> Self {
         Self { width: width.max(1), at, batches: VecDeque::new(), open: at.is_none(), made: 0 }
     }
 
     /// The place up to which the target has said yes to everything.
-    pub(super) fn at(&self) -> Option<Cursor> {
+    pub fn at(&self) -> Option<Cursor> {
         self.at
     }
 
     /// Whether nothing waits and nothing is on its way.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
     /// Whether another batch may be read: one waits ready behind those that are on their way.
-    pub(super) fn has_room(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         self.batches.len() <= self.width
     }
 
     /// Puts a batch behind all others, after which the target is at `next`.
-    pub(super) fn push(&mut self, changes: Arc<[Change]>, next: Cursor) {
+    pub fn push(&mut self, changes: Arc<[Change]>, next: Cursor) {
         let about: HashSet<Address> = match self.width {
             1 => HashSet::new(),
             _ => changes.iter().map(|change| change.address).collect(),
@@ -116,7 +117,7 @@ impl Window {
     }
 
     /// The next batch that may go on its way.
-    pub(super) fn launch(&mut self) -> Option<Launch> {
+    pub fn launch(&mut self) -> Option<Launch> {
         let sent = self.batches.iter().filter(|batch| batch.progress != Progress::Waiting).count();
         if sent >= if self.open { self.width } else { 1 } {
             return None;
@@ -136,7 +137,7 @@ impl Window {
     }
 
     /// The target has said yes to a batch. Returns the report that it went without.
-    pub(super) fn arrived(&mut self, number: Number) -> Option<Refused> {
+    pub fn arrived(&mut self, number: Number) -> Option<LeftOut> {
         let place = self.place(number)?;
         self.open = true;
         self.batches[place].progress = Progress::Arrived;
@@ -151,14 +152,14 @@ impl Window {
     }
 
     /// A batch has not arrived, or nobody knows: it is sent once more, as it was.
-    pub(super) fn failed(&mut self, number: Number) {
+    pub fn failed(&mut self, number: Number) {
         if let Some(place) = self.place(number) {
             self.batches[place].progress = Progress::Waiting;
         }
     }
 
     /// The target cannot take a batch of at least two reports as a whole: it is sent in two.
-    pub(super) fn halve(&mut self, number: Number) {
+    pub fn halve(&mut self, number: Number) {
         let Some(place) = self.place(number) else { return };
         let Some(whole) = self.batches.remove(place) else { return };
         let (first, second) = whole.changes.split_at(whole.changes.len() / 2);
@@ -177,7 +178,7 @@ impl Window {
 
     /// The target does not take the only report of a batch: it is sent without that, so that the
     /// target's place goes on.
-    pub(super) fn leave_out(&mut self, number: Number, refused: Refused) {
+    pub fn leave_out(&mut self, number: Number, refused: LeftOut) {
         if let Some(place) = self.place(number) {
             let batch = &mut self.batches[place];
             batch.progress = Progress::Waiting;

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::prelude::*;
-use rollcall_identity::{
+use crate::{
     Cause, ChangeLog, Effect, Filter, Kind, Limits, Membership, Name, Origin, Precision, Principal,
     Producer, Proof, Request, Revision, Rule, Session, Timestamp,
 };
+use proptest::prelude::*;
 
 use super::*;
 
@@ -383,7 +383,7 @@ fn a_report_that_is_refused_leaves_a_batch_that_moves_the_place() {
     let first = window.launch().unwrap();
     assert_eq!((first.changes.len(), first.after, first.next), (1, Some(at(3)), at(4)));
     assert!(window.launch().is_none(), "one at a time");
-    let refused = Refused { address: HOSTS[0].parse().unwrap(), reason: "no".to_owned() };
+    let refused = LeftOut { address: HOSTS[0].parse().unwrap(), reason: "no".to_owned() };
     window.leave_out(first.number, refused.clone());
     let hole = window.launch().unwrap();
     assert_eq!((hole.changes.len(), hole.after, hole.next), (0, Some(at(3)), at(4)));

@@ -1,0 +1,176 @@
+//! Whoever decides: the table, up to where the journal is folded into it, and how one that takes over
+//! goes on. The cache is this with a mailbox; the simulation, with a queue.
+
+use std::sync::Arc;
+
+use crate::{
+    Change, Decision, Event, Handover, Origin, Refusal, Revision, Rules, Table, Timestamp, Verdict,
+};
+
+/// The table and how far the journal is folded into it.
+#[derive(Debug, Default)]
+pub struct Decider {
+    table: Table,
+    folded: Revision,
+}
+
+/// A batch is decided: it is committed, and visible to everybody who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The position of the last event.
+    pub revision: Revision,
+    /// How many events changed the table.
+    pub applied: usize,
+    /// How many it knew already.
+    pub deduplicated: usize,
+    /// How many it refused; `explain` tells why.
+    pub refused: usize,
+    /// The same by reason, each reason once.
+    pub reasons: Vec<(Refusal, usize)>,
+}
+
+impl Receipt {
+    /// Nothing of a batch is decided yet.
+    fn open(first: Revision) -> Self {
+        let (applied, deduplicated, refused, reasons) = (0, 0, 0, Vec::new());
+        Self { revision: first, applied, deduplicated, refused, reasons }
+    }
+
+    fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Applied(_) => self.applied += 1,
+            Verdict::Deduplicated => self.deduplicated += 1,
+            Verdict::Refused(refusal) => self.refuse(refusal),
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refused += 1;
+        // Of the sixteen reasons a batch has one or two: a list needs no hash.
+        match self.reasons.iter_mut().find(|(reason, _)| *reason == refusal) {
+            Some((_, count)) => *count += 1,
+            None => self.reasons.push((refusal, 1)),
+        }
+    }
+}
+
+/// What one that takes over begins with.
+#[derive(Debug)]
+pub struct TakenOver {
+    /// It, as it goes on.
+    pub decider: Decider,
+    /// What became true and was shown to nobody yet, ascending by position; nothing, where the journal
+    /// did not tell.
+    pub missed: Vec<Change>,
+}
+
+impl Decider {
+    /// One that goes on with `table`, in which everything up to `folded` is.
+    pub fn of(table: Table, folded: Revision) -> Self {
+        Self { table, folded }
+    }
+
+    /// Takes over from one that is lost. `shown` is what was told of its decisions, `kept` the table
+    /// that everything committed folds to, when the journal keeps it. Without that, what was on its way
+    /// through the journal is lost.
+    pub fn succeed(shown: Handover, kept: Option<(Table, Revision)>) -> TakenOver {
+        match kept {
+            Some((table, folded)) => {
+                let missed = table.hand_over(folded).since(shown.newest);
+                TakenOver { decider: Self { table, folded }, missed }
+            }
+            None => {
+                let folded = shown.newest;
+                let decider = Self { table: Table::restore(shown), folded };
+                TakenOver { decider, missed: Vec::new() }
+            }
+        }
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The last position that is folded.
+    pub fn folded(&self) -> Revision {
+        self.folded
+    }
+
+    /// Whether a batch that was committed from `first` on is still to be folded. One that was not yet
+    /// folded by a predecessor, and was then recalled from the journal, is not.
+    pub fn awaits(&self, first: Revision, events: &[Event]) -> bool {
+        first > self.folded || events.is_empty()
+    }
+
+    /// Folds a batch that was committed from `first` on by `rules`. `each` sees every event with the
+    /// table after it, and what was decided.
+    pub fn settle<'a>(
+        &mut self,
+        (first, events): (Revision, &'a [Event]),
+        rules: &Rules,
+        mut each: impl FnMut(&'a Event, &Table, Decision),
+    ) -> Receipt {
+        let mut receipt = Receipt::open(first);
+        for (event, position) in events.iter().zip(first.0..) {
+            receipt.revision = Revision(position);
+            self.folded = receipt.revision;
+            let decision = self.table.apply(receipt.revision, event, rules);
+            receipt.count(decision.verdict);
+            each(event, &self.table, decision);
+        }
+        receipt
+    }
+
+    /// Everything that is known: for whoever writes it down, or answers from it.
+    pub fn hand_over(&self) -> Handover {
+        self.table.hand_over(self.folded)
+    }
+
+    /// At most `most` ends of sessions whose time has passed at `now`, in the name of `origin`; see
+    /// [`Table::due`].
+    pub fn due(&mut self, now: Timestamp, origin: &Arc<Origin>, most: usize) -> Vec<Event> {
+        self.table.due(now, origin, most)
+    }
+
+    /// Forgets the ends and refusals from before `before`; see [`Table::forget_before`].
+    pub fn forget_before(&mut self, before: Timestamp) {
+        self.table.forget_before(before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+    use crate::stories::{rules, saw};
+
+    #[test]
+    fn what_was_recalled_is_not_folded_again_and_what_nobody_was_shown_is_told() {
+        let events = [
+            saw(Kind::VpnUp, "alice@corp", 10),
+            saw(Kind::Login, "bob@corp", 20),
+            saw(Kind::Login, "carol@corp", 30),
+        ];
+        let mut lost = Decider::default();
+        let receipt = lost.settle((Revision(1), &events), &rules(), |_, _, _| {});
+        assert_eq!((receipt.revision, receipt.applied), (Revision(3), 3));
+        let mut shown = Decider::default();
+        shown.settle((Revision(1), &events[..1]), &rules(), |_, _, _| {});
+        let kept = (Table::restore(lost.hand_over()), lost.folded());
+        let TakenOver { decider, missed } = Decider::succeed(shown.hand_over(), Some(kept));
+        assert!(!decider.awaits(Revision(2), &events[1..]) && decider.awaits(Revision(4), &events));
+        assert!(decider.awaits(Revision(1), &[]), "how far was read is told all the same");
+        assert_eq!(missed.iter().map(|change| change.revision.0).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn without_a_journal_that_keeps_anything_it_goes_on_with_what_was_shown() {
+        let mut shown = Decider::default();
+        let events = [saw(Kind::VpnUp, "alice@corp", 10)];
+        shown.settle((Revision(1), &events), &rules(), |_, _, _| {});
+        let TakenOver { decider, missed } = Decider::succeed(shown.hand_over(), None);
+        assert_eq!((decider.table().len(), decider.folded()), (1, Revision(1)));
+        assert!(missed.is_empty());
+    }
+}

@@ -1,0 +1,219 @@
+//! The far sides of those who are told: a Secure Edge, by the words of docs/secure-edge.openapi.json,
+//! and a firewall in ClearPass mode, which only overwrites.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rollcall_identity::delivery::{Launch, Opening, Place};
+use rollcall_identity::{Address, Cursor, Revision};
+
+use super::consumers::{Holds, user};
+
+/// It is at another place (409).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Elsewhere;
+
+/// Whoever is told.
+pub(super) enum Receiver {
+    Edge(Edge),
+    ClearPass(Holds),
+}
+
+/// Who is where, and by which change.
+type Sessions = BTreeMap<Address, (Revision, String)>;
+
+/// A Secure Edge.
+#[derive(Debug, Default)]
+pub(super) struct Edge {
+    /// How many batches it takes at once.
+    width: usize,
+    position: Option<Cursor>,
+    sessions: Sessions,
+    /// A synchronisation that has not ended: its turn, its own place, and what was told in it.
+    synchronisation: Option<(u64, Option<Cursor>, Sessions)>,
+    /// The turns of all that there were.
+    synchronisations: BTreeSet<u64>,
+    /// Of one that takes several at once: the turn, up to where its row of batches is unbroken, and what
+    /// came beyond that.
+    turn: u64,
+    reached: Revision,
+    ahead: BTreeMap<(Revision, Revision), Cursor>,
+}
+
+impl Receiver {
+    pub(super) fn opening(&self) -> Opening {
+        match self {
+            Self::Edge(_) => Opening::Replaces,
+            Self::ClearPass(_) => Opening::Overwrites,
+        }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        match self {
+            Self::Edge(edge) => edge.width,
+            Self::ClearPass(_) => 1,
+        }
+    }
+
+    /// Where it says that it is.
+    pub(super) fn place(&self) -> Place {
+        match self {
+            Self::Edge(edge) => edge.position.map_or(Place::Nowhere, Place::At),
+            Self::ClearPass(_) => Place::Untold,
+        }
+    }
+
+    /// It waits for everything, in this turn.
+    pub(super) fn begin(&mut self, turn: u64) {
+        if let Self::Edge(edge) = self {
+            edge.synchronisation = Some((turn, None, Sessions::new()));
+            edge.synchronisations.insert(turn);
+            (edge.turn, edge.reached, edge.position) = (turn, Revision(0), None);
+            edge.ahead.clear();
+        }
+    }
+
+    /// Takes a batch of this turn.
+    pub(super) fn take(&mut self, launch: &Launch, turn: u64) -> Result<(), Elsewhere> {
+        match self {
+            Self::Edge(edge) => edge.take(launch, turn),
+            Self::ClearPass(holds) => {
+                for change in &*launch.changes {
+                    match user(change) {
+                        Some(user) => drop(holds.insert(change.address, user)),
+                        None => drop(holds.remove(&change.address)),
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Everything was told in this turn, up to `at`: what was not is thrown away.
+    pub(super) fn end(&mut self, turn: u64, at: Cursor) -> Result<(), Elsewhere> {
+        let Self::Edge(edge) = self else { return Ok(()) };
+        match edge.synchronisation.take() {
+            Some((own, _, told)) if own == turn && edge.ahead.is_empty() => edge.sessions = told,
+            _ if edge.position == Some(at) => {}
+            other => {
+                edge.synchronisation = other;
+                return Err(Elsewhere);
+            }
+        }
+        edge.position = Some(at);
+        Ok(())
+    }
+
+    /// It loses everything that it was told.
+    pub(super) fn forget(&mut self) {
+        match self {
+            Self::Edge(edge) => *edge = Edge { width: edge.width, ..Edge::default() },
+            Self::ClearPass(holds) => holds.clear(),
+        }
+    }
+
+    /// The newest position that it knows.
+    pub(super) fn knows(&self) -> Revision {
+        match self {
+            Self::Edge(Edge { position: Some(at), .. }) => at.revision,
+            Self::Edge(_) | Self::ClearPass(_) => Revision(0),
+        }
+    }
+
+    pub(super) fn holds(&self) -> Holds {
+        match self {
+            Self::Edge(edge) => {
+                edge.sessions.iter().map(|(at, (_, user))| (*at, user.clone())).collect()
+            }
+            Self::ClearPass(holds) => holds.clone(),
+        }
+    }
+}
+
+impl Edge {
+    pub(super) fn new(width: usize) -> Self {
+        Self { width, ..Self::default() }
+    }
+
+    fn take(&mut self, launch: &Launch, turn: u64) -> Result<(), Elsewhere> {
+        let is_meant = match &self.synchronisation {
+            Some((own, ..)) => *own == turn,
+            None => !self.synchronisations.contains(&turn),
+        };
+        if !is_meant {
+            return Err(Elsewhere);
+        }
+        let is_news = match self.width {
+            1 => self.is_next(launch)?,
+            _ => self.is_in_row(launch, turn)?,
+        };
+        if !is_news {
+            return Ok(());
+        }
+        let sessions = match &mut self.synchronisation {
+            Some((.., told)) => told,
+            None => &mut self.sessions,
+        };
+        for change in &*launch.changes {
+            let (at, revision) = (change.address, change.revision);
+            if sessions.get(&at).is_some_and(|(held, _)| *held >= revision) {
+                continue;
+            }
+            match user(change) {
+                Some(user) => drop(sessions.insert(at, (revision, user))),
+                None => drop(sessions.remove(&at)),
+            }
+        }
+        self.go_on(launch);
+        Ok(())
+    }
+
+    fn place(&mut self) -> &mut Option<Cursor> {
+        match &mut self.synchronisation {
+            Some((_, place, _)) => place,
+            None => &mut self.position,
+        }
+    }
+
+    /// Of one that takes one after the other.
+    fn is_next(&mut self, launch: &Launch) -> Result<bool, Elsewhere> {
+        let place = *self.place();
+        let is_next = place == launch.after || place == Some(launch.next);
+        if is_next { Ok(true) } else { Err(Elsewhere) }
+    }
+
+    /// Of one that takes several at once. The first of a turn says where that begins.
+    fn is_in_row(&mut self, launch: &Launch, turn: u64) -> Result<bool, Elsewhere> {
+        let from = launch.after.map_or(Revision(0), |after| after.revision);
+        let to = launch.next.revision;
+        if turn != self.turn {
+            if *self.place() != launch.after || self.synchronisation.is_some() {
+                return Err(Elsewhere);
+            }
+            (self.turn, self.reached) = (turn, from);
+            self.ahead.clear();
+        }
+        if to <= self.reached || self.ahead.contains_key(&(from, to)) {
+            return Ok(false);
+        }
+        let overlaps = self.ahead.keys().any(|(begin, end)| from < *end && *begin < to);
+        let is_full = from > self.reached && self.ahead.len() + 1 >= self.width;
+        let is_misplaced = from < self.reached || overlaps || is_full;
+        if is_misplaced { Err(Elsewhere) } else { Ok(true) }
+    }
+
+    fn go_on(&mut self, launch: &Launch) {
+        if self.width == 1 {
+            *self.place() = Some(launch.next);
+            return;
+        }
+        let from = launch.after.map_or(Revision(0), |after| after.revision);
+        self.ahead.insert((from, launch.next.revision), launch.next);
+        while let Some(first) = self.ahead.first_entry()
+            && first.key().0 == self.reached
+        {
+            let ((_, to), next) = first.remove_entry();
+            self.reached = to;
+            *self.place() = Some(next);
+        }
+    }
+}
