@@ -1,13 +1,15 @@
 //! Binary XML, in which MS-EVEN6 sends events: a template that nearly all events of a kind share,
 //! and the values of this one (section 2.2.12).
 //!
-//! A [`Decoder`] reads the template of a kind once, and afterwards only compares it. No XML text is
-//! made; [`Decoder::xml`] does so for people to look at.
+//! A [`Decoder`] reads the template of a kind once, with the plan by which its values become fields,
+//! and afterwards only compares it. No XML text is made; [`Decoder::xml`] does so for people to look
+//! at.
 
 mod array;
 mod file_time;
 pub(super) mod node;
 mod parsed;
+pub(super) mod plan;
 mod problem;
 mod sid;
 mod templates;
@@ -15,7 +17,7 @@ mod templates;
 mod tests;
 mod text;
 mod token;
-mod tree;
+pub(super) mod tree;
 mod value;
 #[cfg(test)]
 pub(super) mod writing;
@@ -46,7 +48,8 @@ pub struct Limits {
     /// What one event may become, in bytes: its XML, or its fields in memory. Values can be used
     /// many times over, and fragments are values.
     pub output: usize,
-    /// What the templates that are held may take, in bytes as received.
+    /// What the templates that are held may take, in bytes as received; in memory they take some
+    /// times as much.
     pub templates: usize,
 }
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use super::array::Array;
 use super::parsed::{Parsed, Slot};
+use super::plan::{Plan, Source};
 use super::problem::Problem;
 use super::templates::Templates;
 use super::token;
@@ -64,13 +64,36 @@ impl<'r> Node<'r> {
 
     /// Accounts for looking at it once.
     pub(in crate::event_log) fn enter(self) -> Result<(), Problem> {
-        self.spend(1 + self.element.attributes.len() + self.element.content.len())
+        self.spend(self.element.cost())
+    }
+
+    /// How it is read below `Event`, where that is always the same: unless what is text in the plan is
+    /// a fragment this time, or it goes deeper than `depth`.
+    pub(in crate::event_log) fn plan(self, depth: usize) -> Option<&'r Plan> {
+        let plan = self.element.plan.as_deref()?;
+        let is_fragment =
+            |number: &u16| self.slot(*number).is_some_and(|slot| slot.fragment.is_some());
+        match plan {
+            Plan::Fields(plan) if plan.depth > depth => None,
+            Plan::Fields(plan) if plan.texts.iter().any(is_fragment) => None,
+            plan => Some(plan),
+        }
+    }
+
+    /// What `source` says.
+    pub(in crate::event_log) fn value(self, source: &'r Source) -> Result<Value<'r>, Problem> {
+        source.as_ref().map_or(Ok(Value::Null), |piece| self.piece(piece))
     }
 
     /// Whether the element is there at all: the value that it depends on must not be null. One that
     /// was not sent has no type, and so is not.
     pub(in crate::event_log) fn is_present(self) -> bool {
-        let Some(number) = self.element.dependency else { return true };
+        self.has(self.element.dependency)
+    }
+
+    /// Whether there is what depends on the value of this number.
+    pub(in crate::event_log) fn has(self, dependency: Option<u16>) -> bool {
+        let Some(number) = dependency else { return true };
         self.slot(number).is_none_or(|slot| slot.kind != token::NULL)
     }
 
@@ -124,16 +147,10 @@ impl<'r> Node<'r> {
         }))
     }
 
-    /// The array that is all of its content: then the element stands once for each item
-    /// (MS-EVEN6 section 2.2.12.1).
-    pub(in crate::event_log) fn array(self) -> Result<Option<Array<'r>>, Problem> {
-        let [Content::Piece(piece @ Piece::Value(_))] = &*self.element.content else {
-            return Ok(None);
-        };
-        Ok(match self.piece(piece)? {
-            Value::Array(array) => Some(array),
-            _ => None,
-        })
+    /// Whether all of its content is one value: when that is an array, the element stands once for each
+    /// item (MS-EVEN6 section 2.2.12.1).
+    pub(in crate::event_log) fn is_value(self) -> bool {
+        matches!(&*self.element.content, [Content::Piece(Piece::Value(_))])
     }
 
     /// One piece alone stays what it is; several become one text.

@@ -1,8 +1,9 @@
 //! The templates of a subscription: every event brings its own along, and nearly always one that
 //! was read before.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
+use super::plan;
 use super::problem::Problem;
 use super::token;
 use super::tree::{Element, Elements, Place};
@@ -47,16 +48,18 @@ impl Templates {
         body: Bytes<'_>,
         depth: usize,
     ) -> Result<Held, Problem> {
-        let variants = self.by_identifier.entry(identifier).or_default();
         let bytes = body.rest();
-        let known = variants.iter().find(|at| *self.known[**at].body == *bytes);
+        let variants = self.by_identifier.get(&identifier);
+        let known = variants.into_iter().flatten().find(|at| *self.known[**at].body == *bytes);
         if let Some(at) = known {
             return Ok(Held::At(*at));
         }
-        let root = read(body, depth)?;
+        let mut root = read(body, depth)?;
+        let variants = self.by_identifier.entry(identifier).or_default();
         if variants.len() >= VARIANTS {
             return Ok(Held::Not(root));
         }
+        plan::draw(&mut root);
         variants.push(self.known.len());
         self.size += bytes.len() + OVERHEAD;
         self.known.push(Template { body: bytes.into(), root });
