@@ -9,6 +9,7 @@ mod array;
 mod file_time;
 pub(super) mod node;
 mod parsed;
+mod plain;
 pub(super) mod plan;
 mod problem;
 mod sid;
@@ -33,7 +34,7 @@ pub use value::Value;
 use std::cell::Cell;
 
 use node::{Node, Whole};
-use parsed::Parsed;
+use parsed::{Parsed, Purpose};
 use templates::Templates;
 
 use super::record::Record;
@@ -88,7 +89,7 @@ impl Decoder {
     /// [`Problem`]; the decoder can go on with the next event.
     pub fn record<'r>(&'r mut self, fragment: &'r [u8]) -> Result<Record<'r>, Problem> {
         let depth = self.limits.depth;
-        Record::read(self.root(fragment)?, depth)
+        Record::read(self.root(fragment, Purpose::Fields)?, depth)
     }
 
     /// The event, or any other XML that `fragment` is, as text on one line.
@@ -97,7 +98,7 @@ impl Decoder {
     /// [`Problem`]; the decoder can go on with the next event.
     pub fn xml(&mut self, fragment: &[u8]) -> Result<String, Problem> {
         let limits = self.limits;
-        xml::write(self.root(fragment)?, limits.output, limits.depth)
+        xml::write(self.root(fragment, Purpose::Xml)?, limits.output, limits.depth)
     }
 
     /// How many templates are held.
@@ -105,8 +106,8 @@ impl Decoder {
         self.templates.len()
     }
 
-    fn root<'r>(&'r mut self, bytes: &'r [u8]) -> Result<Node<'r>, Problem> {
-        self.parsed.replace(bytes, &mut self.templates, &self.limits)?;
+    fn root<'r>(&'r mut self, bytes: &'r [u8], purpose: Purpose) -> Result<Node<'r>, Problem> {
+        self.parsed.replace(bytes, &mut self.templates, (&self.limits, purpose))?;
         self.left.set(self.limits.output);
         let Self { parsed, templates, left, .. } = self;
         let whole = Whole { bytes, parsed, templates, left };

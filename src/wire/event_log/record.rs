@@ -5,7 +5,7 @@ mod reading;
 use std::borrow::Cow;
 
 use self::reading::Reading;
-use super::binxml::node::Node;
+use super::binxml::node::{Below, Node};
 use super::binxml::{Problem, Value};
 use super::system::System;
 
@@ -73,10 +73,16 @@ impl<'r> Record<'r> {
         let mut fields = Vec::new();
         // The elements of Event are one level down already.
         let depth = depth.saturating_sub(1);
-        for node in root.elements() {
-            match node.name() {
-                "System" => system = Some(System::read(node)?),
-                name => Reading::new(Section::of(name), &mut fields).section(node, depth)?,
+        for below in root.below_event() {
+            match below {
+                Below::Element(node) if !node.is_present() => {}
+                Below::Element(node) if node.name() == "System" => {
+                    system = Some(System::read(node)?);
+                }
+                Below::Element(node) => {
+                    Reading::new(Section::of(node.name()), &mut fields).section(node, depth)?;
+                }
+                Below::Fields(whole, number) => reading::plain(whole, number, &mut fields)?,
             }
         }
         let system = system.ok_or(Problem::Missing("System"))?;

@@ -10,6 +10,7 @@ use super::templates::Templates;
 use super::token;
 use super::tree::{Content, Element, Piece};
 use super::value::Value;
+use crate::event_log::record::Place;
 
 /// Where all of an event lies.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,14 @@ pub(in crate::event_log) struct Node<'r> {
     slots: &'r [Slot],
 }
 
+/// What stands below `Event`.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::event_log) enum Below<'r> {
+    Element(Node<'r>),
+    /// A fragment that was read into fields.
+    Fields(Whole<'r>, usize),
+}
+
 /// What stands within an element.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Child<'r> {
@@ -42,6 +51,21 @@ impl<'r> Whole<'r> {
     /// The outermost element.
     pub(in crate::event_log) fn root(self) -> Option<Node<'r>> {
         self.fragment(0)
+    }
+
+    /// The fields of a fragment, and what they cost to look at.
+    pub(in crate::event_log) fn fields(
+        self,
+        number: usize,
+    ) -> Option<(usize, impl Iterator<Item = (&'r Place<'r>, Value<'r>)>)> {
+        self.parsed.fields(number, self.bytes)
+    }
+
+    /// Accounts for `size` bytes that come out of the event.
+    pub(in crate::event_log) fn spend(self, size: usize) -> Result<(), Problem> {
+        let left = self.left.get().checked_sub(size).ok_or(Problem::Output)?;
+        self.left.set(left);
+        Ok(())
     }
 
     fn fragment(self, number: usize) -> Option<Node<'r>> {
@@ -57,9 +81,7 @@ impl<'r> Node<'r> {
 
     /// Accounts for `size` bytes that come out of the event.
     pub(in crate::event_log) fn spend(self, size: usize) -> Result<(), Problem> {
-        let left = self.whole.left.get().checked_sub(size).ok_or(Problem::Output)?;
-        self.whole.left.set(left);
-        Ok(())
+        self.whole.spend(size)
     }
 
     /// Accounts for looking at it once.
@@ -113,6 +135,22 @@ impl<'r> Node<'r> {
     fn inner(self, piece: &Piece) -> Option<Self> {
         let Piece::Value(number) = piece else { return None };
         self.whole.fragment(self.slot(*number)?.fragment?)
+    }
+
+    /// What stands below it when it is `Event`.
+    pub(in crate::event_log) fn below_event(self) -> impl Iterator<Item = Below<'r>> {
+        self.element.content.iter().filter_map(move |content| match content {
+            Content::Element(element) => Some(Below::Element(Self { element, ..self })),
+            Content::Piece(Piece::Value(number)) => {
+                let number = self.slot(*number)?.fragment?;
+                let whole = self.whole;
+                Some(match whole.fragment(number) {
+                    Some(node) => Below::Element(node),
+                    None => Below::Fields(whole, number),
+                })
+            }
+            Content::Piece(_) | Content::Instruction { .. } => None,
+        })
     }
 
     /// The elements within it that are there.

@@ -75,6 +75,29 @@ pub(super) fn draw(root: &mut Element) {
     }
 }
 
+/// The value that stands below `Event` and nowhere else: that it is the fragment with the data of the
+/// event is all there is to know of it.
+pub(super) fn below_event(root: &Element) -> Option<u16> {
+    let mut below = root.content.iter().filter_map(|content| match content {
+        Content::Piece(Piece::Value(number)) => Some(*number),
+        _ => None,
+    });
+    let number = below.next().filter(|_| root.name() == "Event")?;
+    (uses(root, number) == 1).then_some(number)
+}
+
+/// How often the value `number` stands in `element`.
+fn uses(element: &Element, number: u16) -> usize {
+    let is_it = |piece: &&Piece| **piece == Piece::Value(number);
+    let attributes = element.attributes.iter().flat_map(|attribute| &attribute.value);
+    let content = element.content.iter().map(|content| match content {
+        Content::Element(inner) => uses(inner, number),
+        Content::Piece(piece) => usize::from(is_it(&piece)),
+        Content::Instruction { .. } => 0,
+    });
+    attributes.filter(is_it).count() + content.sum::<usize>()
+}
+
 fn plan(element: &Element) -> Option<Plan> {
     let section = match element.name() {
         "System" => return system(element).map(Plan::System),

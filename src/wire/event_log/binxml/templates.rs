@@ -21,6 +21,8 @@ const OVERHEAD: usize = 256;
 struct Template {
     body: Box<[u8]>,
     root: Element,
+    /// The value that stands below `Event` and nowhere else.
+    below_event: Option<u16>,
 }
 
 /// Templates by their identifier (MS-EVEN6 section 2.2.12, `TemplateId`). An identifier alone is
@@ -62,7 +64,8 @@ impl Templates {
         plan::draw(&mut root);
         variants.push(self.known.len());
         self.size += bytes.len() + OVERHEAD;
-        self.known.push(Template { body: bytes.into(), root });
+        let below_event = plan::below_event(&root);
+        self.known.push(Template { body: bytes.into(), root, below_event });
         Ok(Held::At(self.known.len() - 1))
     }
 
@@ -77,6 +80,11 @@ impl Templates {
     /// The root element of the template held as `at`.
     pub(super) fn root(&self, at: usize) -> &Element {
         &self.known[at].root
+    }
+
+    /// The value of the template held as `at` that stands below `Event` and nowhere else.
+    pub(super) fn below_event(&self, at: usize) -> Option<u16> {
+        self.known[at].below_event
     }
 
     /// How many there are.

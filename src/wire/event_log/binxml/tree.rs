@@ -92,7 +92,8 @@ impl Elements<'_, '_> {
         Ok(Element { name, dependency, attributes, content, plan: None })
     }
 
-    fn attributes(&mut self) -> Result<Box<[Attribute]>, Problem> {
+    /// An attribute list, which stands behind the name.
+    pub(super) fn attributes(&mut self) -> Result<Box<[Attribute]>, Problem> {
         self.bytes.size()?;
         let mut attributes = Vec::new();
         while self.bytes.peek()? & !token::MORE == token::ATTRIBUTE {
@@ -180,7 +181,7 @@ impl Elements<'_, '_> {
     }
 
     /// A name: its hash, which is of no use here, its length, and a NUL behind it.
-    fn name(&mut self) -> Result<Box<str>, Problem> {
+    pub(super) fn name(&mut self) -> Result<Box<str>, Problem> {
         self.bytes.u16()?;
         let name = self.counted()?;
         self.bytes.u16()?;

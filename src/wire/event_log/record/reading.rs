@@ -3,12 +3,30 @@
 use std::borrow::Cow;
 
 use super::{Field, Held, Place, Section};
-use crate::event_log::binxml::node::Node;
+use crate::event_log::binxml::node::{Node, Whole};
 use crate::event_log::binxml::plan::{FieldPlan, Plan, Step};
 use crate::event_log::binxml::{Problem, Value};
 
 /// For how many fields there is room before they come: more than any event of the security log has.
 const ROOM: usize = 64;
+
+/// What holding a field takes.
+const COST: usize = size_of::<Field<'_>>() + size_of::<Place<'_>>();
+
+/// The fields of a fragment that was read into fields.
+pub(super) fn plain<'r>(
+    whole: Whole<'r>,
+    number: usize,
+    fields: &mut Vec<Field<'r>>,
+) -> Result<(), Problem> {
+    let Some((cost, found)) = whole.fields(number) else { return Ok(()) };
+    whole.spend(cost)?;
+    for (place, value) in found {
+        whole.spend(COST)?;
+        fields.push(Field { place: Held::Template(place), value });
+    }
+    Ok(())
+}
 
 /// The fields found so far, and where they are looked for.
 pub(super) struct Reading<'f, 'r> {
@@ -128,7 +146,7 @@ impl<'f, 'r> Reading<'f, 'r> {
     }
 
     fn field(&mut self, node: Node<'r>, place: Held<'r>, value: Value<'r>) -> Result<(), Problem> {
-        node.spend(size_of::<Field<'_>>() + size_of::<Place<'_>>())?;
+        node.spend(COST)?;
         self.fields.push(Field { place, value });
         Ok(())
     }

@@ -5,8 +5,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::super::node::Below;
+use super::super::parsed::Purpose;
 use super::super::writing::Typed;
 use super::*;
+use crate::event_log::{Record, Value};
 
 /// Values of the types that are read differently, some of a length that their type has not.
 fn value() -> impl Strategy<Value = Typed> {
@@ -129,6 +132,55 @@ proptest! {
     }
 }
 
+/// `tag` with texts where values were: as a provider writes it that has no template.
+fn spelt_out(tag: Tag) -> Tag {
+    let spelt = |part| match part {
+        Part::Value(number) => text(["", "a", " ", "1000", "\0"][usize::from(number) % 5]),
+        Part::Element(inner) => Part::Element(spelt_out(inner)),
+        other => other,
+    };
+    let attributes = tag.attributes.into_iter();
+    let attributes =
+        attributes.map(|(name, parts)| (name, parts.into_iter().map(spelt).collect())).collect();
+    let content = tag.content.into_iter().map(spelt).collect();
+    Tag { attributes, content, ..tag }
+}
+
+/// What an event says: texts are read in place or not, which is the same.
+fn told(record: Result<Record<'_>, Problem>) -> Result<Vec<(String, String)>, Problem> {
+    let record = record?;
+    let told = record.fields.iter().map(|field| {
+        assert!(matches!(field.value, Value::Null | Value::Text(_) | Value::String(_)));
+        (format!("{:?}", field.place()), field.value.to_string())
+    });
+    Ok(told.collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_fragment_without_a_template_is_read_as_one_that_is_walked_over(
+        within in section().prop_map(spelt_out),
+        other in section().prop_map(spelt_out),
+        limits in (select(&[2, 4, 64][..]), select(&[400, 2000, 1 << 20][..])),
+        hit in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let (depth, output) = limits;
+        let limits = Limits { depth, output, ..Limits::default() };
+        let (mut walking, mut reading) = (without_plans(limits), Decoder::new(limits));
+        for data in [&within, &other, &within] {
+            let mut data = plain(data);
+            if let Some((at, value)) = &hit {
+                let at = at.index(data.len());
+                data[at] = *value;
+            }
+            let fragment = instance(1, &event(vec![Part::Value(0)]), &[inner(data)]);
+            prop_assert_eq!(told(reading.record(&fragment)), told(walking.record(&fragment)));
+        }
+    }
+}
+
 /// Nearly all events of Windows are read by their plans, or the property above says nothing of them.
 #[test]
 fn the_usual_shapes_have_plans() {
@@ -139,8 +191,14 @@ fn the_usual_shapes_have_plans() {
         let event = event(vec![Part::Element(section)]);
         let fragment = instance(1, &event, &[string("x")]);
         let mut decoder = Decoder::default();
-        let root = decoder.root(&fragment).unwrap();
+        let root = decoder.root(&fragment, Purpose::Fields).unwrap();
         assert!(root.elements().all(|node| node.plan(9).is_some()), "{event:?}");
         assert_eq!(root.elements().count(), 2);
     }
+    let leaf = Tag::data("A", text("x"));
+    let data = Tag::new("EventData", vec![Part::Element(leaf.clone()), Part::Element(leaf)]);
+    let fragment = instance(1, &event(vec![Part::Value(0)]), &[inner(plain(&data))]);
+    let mut decoder = Decoder::default();
+    let root = decoder.root(&fragment, Purpose::Fields).unwrap();
+    assert!(root.below_event().any(|below| matches!(below, Below::Fields(..))));
 }
