@@ -12,6 +12,7 @@ mod parsed;
 mod plain;
 pub(super) mod plan;
 mod problem;
+pub(super) mod raw;
 mod sid;
 mod templates;
 #[cfg(test)]

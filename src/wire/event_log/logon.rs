@@ -10,7 +10,7 @@ use super::record::Record;
 
 impl Fields for Record<'_> {
     fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.field(name).map(Value::to_text)
+        self.field(name).map(Value::into_text)
     }
 }
 

@@ -3,9 +3,11 @@
 mod reading;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use self::reading::Reading;
 use super::binxml::node::{Below, Node};
+use super::binxml::raw::Raw;
 use super::binxml::{Problem, Value};
 use super::system::System;
 
@@ -18,19 +20,15 @@ pub struct Record<'r> {
     pub fields: Vec<Field<'r>>,
 }
 
-/// One value of an event.
-#[derive(Debug, Clone)]
-pub struct Field<'r> {
-    place: Held<'r>,
-    /// What it says.
-    pub value: Value<'r>,
-}
+/// One value of an event, which is read when it is wanted.
+#[derive(Clone)]
+pub struct Field<'r>(Held<'r>);
 
-/// A place that a template has, or one that is this event's alone.
-#[derive(Debug, Clone)]
+/// At a place that is known, or at one that is this event's alone.
+#[derive(Clone)]
 enum Held<'r> {
-    Template(&'r Place<'r>),
-    Event(Box<Place<'r>>),
+    Known(&'r Place<'r>, Raw<'r>),
+    Own(Box<(Place<'r>, Value<'r>)>),
 }
 
 /// Where a value stands in an event.
@@ -59,9 +57,9 @@ pub enum Section {
 
 impl<'r> Record<'r> {
     /// The value of the field called `name`, in whatever version of the event; the first of them.
-    pub fn field(&self, name: &str) -> Option<&Value<'r>> {
+    pub fn field(&self, name: &str) -> Option<Value<'r>> {
         let named = |field: &&Field<'_>| field.place().attribute.is_none() && field.name() == name;
-        self.fields.iter().find(named).map(|field| &field.value)
+        self.fields.iter().find(named).map(Field::value)
     }
 
     pub(super) fn read(root: Node<'r>, depth: usize) -> Result<Self, Problem> {
@@ -93,14 +91,22 @@ impl<'r> Record<'r> {
 impl<'r> Field<'r> {
     /// The value at a place that no template has.
     pub fn new(place: Place<'r>, value: Value<'r>) -> Self {
-        Self { place: Held::Event(Box::new(place)), value }
+        Self(Held::Own(Box::new((place, value))))
     }
 
     /// Where it stands.
     pub fn place(&self) -> &Place<'r> {
-        match &self.place {
-            Held::Template(place) => place,
-            Held::Event(place) => place,
+        match &self.0 {
+            Held::Known(place, _) => place,
+            Held::Own(own) => &own.0,
+        }
+    }
+
+    /// What it says.
+    pub fn value(&self) -> Value<'r> {
+        match &self.0 {
+            Held::Known(_, raw) => raw.value(),
+            Held::Own(own) => own.1.clone(),
         }
     }
 
@@ -113,7 +119,14 @@ impl<'r> Field<'r> {
 
 impl PartialEq for Field<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.place() == other.place() && self.value == other.value
+        self.place() == other.place() && self.value() == other.value()
+    }
+}
+
+impl fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (place, value) = (self.place(), self.value());
+        f.debug_struct("Field").field("place", place).field("value", &value).finish()
     }
 }
 

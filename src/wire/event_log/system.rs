@@ -4,7 +4,7 @@ use rollcall_identity::Timestamp;
 
 use super::binxml::node::Node;
 use super::binxml::plan::Plan;
-use super::binxml::{FileTime, Problem, Sid, Value};
+use super::binxml::{FileTime, Problem, Sid, Value, raw};
 use crate::msrpc::Uuid;
 
 /// The fields of `System`. Only the event identifier must be there: the schema lets all others be
@@ -66,7 +66,7 @@ impl<'r> System<'r> {
                 for step in plan.steps.iter().filter(|step| system.has(step.dependency)) {
                     system.spend(step.cost)?;
                     let Some((heading, [first, second])) = &step.heading else { continue };
-                    heading.take(system.value(first)?, system.value(second)?, &mut read);
+                    heading.take(system.raw(first)?, system.raw(second)?, &mut read);
                 }
             }
             _ => Self::walk(system, &mut read)?,
@@ -163,9 +163,11 @@ impl Heading {
     }
 
     /// Puts what it says where it belongs.
-    fn take<'r>(self, first: Value<'r>, second: Value<'r>, (read, event_id): &mut Reading<'r>) {
+    fn take<'r, S: raw::Says<'r>>(self, first: S, second: S, (read, event_id): &mut Reading<'r>) {
         match self {
-            Self::Provider => (read.provider, read.provider_guid) = (first, second.guid()),
+            Self::Provider => {
+                (read.provider, read.provider_guid) = (first.into_value(), second.guid())
+            }
             Self::EventId => (*event_id, read.qualifiers) = (number(&first), number(&second)),
             Self::Version => read.version = number(&first),
             Self::Level => read.level = number(&first),
@@ -178,14 +180,14 @@ impl Heading {
             Self::Execution => {
                 (read.process_id, read.thread_id) = (number(&first), number(&second));
             }
-            Self::Channel => read.channel = first,
-            Self::Computer => read.computer = first,
+            Self::Channel => read.channel = first.into_value(),
+            Self::Computer => read.computer = first.into_value(),
             Self::Security => read.user = first.sid(),
         }
     }
 }
 
 /// A number, where it fits.
-fn number<T: TryFrom<u64>>(value: &Value<'_>) -> Option<T> {
+fn number<'r, T: TryFrom<u64>>(value: &impl raw::Says<'r>) -> Option<T> {
     value.unsigned().and_then(|number| T::try_from(number).ok())
 }

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use super::parsed::{Parsed, Slot};
 use super::plan::{Plan, Source};
 use super::problem::Problem;
+use super::raw::Raw;
 use super::templates::Templates;
 use super::token;
 use super::tree::{Content, Element, Piece};
@@ -57,7 +58,7 @@ impl<'r> Whole<'r> {
     pub(in crate::event_log) fn fields(
         self,
         number: usize,
-    ) -> Option<(usize, impl Iterator<Item = (&'r Place<'r>, Value<'r>)>)> {
+    ) -> Option<(usize, impl Iterator<Item = (&'r Place<'r>, Raw<'r>)>)> {
         self.parsed.fields(number, self.bytes)
     }
 
@@ -103,8 +104,20 @@ impl<'r> Node<'r> {
     }
 
     /// What `source` says.
-    pub(in crate::event_log) fn value(self, source: &'r Source) -> Result<Value<'r>, Problem> {
-        source.as_ref().map_or(Ok(Value::Null), |piece| self.piece(piece))
+    #[inline]
+    pub(in crate::event_log) fn raw(self, source: &'r Source) -> Result<Raw<'r>, Problem> {
+        match source {
+            Source::Nothing => Ok(Raw::NULL),
+            Source::Text(text) => Ok(Raw::Text(text)),
+            Source::Value(number) => match self.slot(*number) {
+                Some(slot) if slot.kind != token::FRAGMENT => {
+                    let bytes = slot.bytes(self.whole.bytes);
+                    self.spend(bytes.len())?;
+                    Raw::of(slot.kind, bytes)
+                }
+                _ => Ok(Raw::NULL),
+            },
+        }
     }
 
     /// Whether the element is there at all: the value that it depends on must not be null. One that
@@ -140,7 +153,10 @@ impl<'r> Node<'r> {
     /// What stands below it when it is `Event`.
     pub(in crate::event_log) fn below_event(self) -> impl Iterator<Item = Below<'r>> {
         self.element.content.iter().filter_map(move |content| match content {
-            Content::Element(element) => Some(Below::Element(Self { element, ..self })),
+            Content::Element(element) => {
+                let node = Self { element, ..self };
+                Some(node.read_into_fields().unwrap_or(Below::Element(node)))
+            }
             Content::Piece(Piece::Value(number)) => {
                 let number = self.slot(*number)?.fragment?;
                 let whole = self.whole;
@@ -151,6 +167,14 @@ impl<'r> Node<'r> {
             }
             Content::Piece(_) | Content::Instruction { .. } => None,
         })
+    }
+
+    /// The fragment that is all of its content, when that was read into fields.
+    fn read_into_fields(self) -> Option<Below<'r>> {
+        let [Content::Piece(Piece::Value(number))] = &*self.element.content else { return None };
+        let number = self.slot(*number)?.fragment?;
+        let fields = Below::Fields(self.whole, number);
+        self.whole.fragment(number).is_none().then_some(fields)
     }
 
     /// The elements within it that are there.

@@ -1,12 +1,13 @@
 //! A fragment taken apart: which template belongs to which values, without looking at the values.
 
 use super::Limits;
-use super::plain::{Plain, Reading, Tags};
+use super::plain::{Places, Plain, Reading};
+use super::plan::Data;
 use super::problem::Problem;
+use super::raw::Raw;
 use super::templates::{Held, Templates, skip_headers};
 use super::token;
 use super::tree::{self, Element, Elements};
-use super::value::Value;
 use crate::event_log::bytes::Bytes;
 use crate::event_log::record::Place;
 
@@ -17,8 +18,8 @@ pub(super) struct Parsed {
     slots: Vec<Slot>,
     /// The roots that are no templates, or of templates that are not kept.
     roots: Vec<Element>,
-    /// The start tags of fragments without a template.
-    tags: Tags,
+    /// The places of fields in fragments without a template.
+    places: Places,
     /// The fields of those fragments.
     plain: Vec<Plain>,
 }
@@ -88,13 +89,13 @@ impl Parsed {
         &'r self,
         number: usize,
         bytes: &'r [u8],
-    ) -> Option<(usize, impl Iterator<Item = (&'r Place<'r>, Value<'r>)>)> {
+    ) -> Option<(usize, impl Iterator<Item = (&'r Place<'r>, Raw<'r>)>)> {
         let Fragment { root: Root::Fields { cost }, first, count } = *self.fragments.get(number)?
         else {
             return None;
         };
         let fields = self.plain.get(first..)?.get(..count)?;
-        Some((cost, fields.iter().map(move |field| self.tags.field(field, bytes))))
+        Some((cost, fields.iter().map(move |field| self.places.field(field, bytes))))
     }
 
     /// Takes `bytes` apart in the place of what was there before.
@@ -108,7 +109,7 @@ impl Parsed {
         self.slots.clear();
         self.roots.clear();
         self.plain.clear();
-        self.tags.trim(limits.templates);
+        self.places.trim(limits.templates);
         templates.trim(limits.templates);
         let mut bytes = Bytes::new(bytes);
         while bytes.peek()? == token::INSTRUCTION_TARGET {
@@ -160,10 +161,10 @@ impl Taking<'_> {
             Held::At(at) => Root::Template(at),
             Held::Not(root) => self.own(root),
         };
-        let below_event = match (root, self.purpose) {
+        let data = match (root, self.purpose) {
             // Of the outermost template only.
             (Root::Template(at), Purpose::Fields) if self.parsed.fragments.is_empty() => {
-                self.templates.below_event(at).map(usize::from)
+                self.templates.data(at)
             }
             _ => None,
         };
@@ -171,29 +172,32 @@ impl Taking<'_> {
         let count = self.slots(&mut bytes)?;
         self.parsed.fragments.push(Fragment { root, first, count });
         for at in first..first + count {
-            let slot = self.parsed.slots[at];
+            let slot = &mut self.parsed.slots[at];
             let value = bytes.part(slot.length.into())?;
-            self.parsed.slots[at].at = value.at();
+            slot.at = value.at();
             if slot.kind == token::FRAGMENT && slot.length > 0 {
-                let plain = (below_event == Some(at - first)).then(|| self.plain(value.clone()));
-                self.parsed.slots[at].fragment = Some(match plain.flatten() {
+                let data = data.filter(|data| usize::from(data.number) == at - first);
+                let plain = data.and_then(|data| self.plain(value.clone(), data));
+                let number = match plain {
                     Some(number) => number,
                     None => self.fragment(value, depth)?,
-                });
+                };
+                self.parsed.slots[at].fragment = Some(number);
             }
         }
         Ok(())
     }
 
-    /// A fragment below `Event`, when it has no template and can be read into fields.
-    fn plain(&mut self, mut bytes: Bytes<'_>) -> Option<usize> {
+    /// The data of an event, when it has no template and can be read into fields.
+    fn plain(&mut self, mut bytes: Bytes<'_>, data: Data) -> Option<usize> {
         skip_headers(&mut bytes).ok()?;
-        let Parsed { tags, plain: fields, fragments, .. } = &mut *self.parsed;
+        let Parsed { places, plain: fields, fragments, .. } = &mut *self.parsed;
         let first = fields.len();
         // It is one level down already.
         let depth = self.limits.depth.saturating_sub(1);
-        let mut reading = Reading { tags, fields, depth, cost: 0 };
-        let read = reading.fragment(bytes);
+        let (section, cost) = data.within.unzip();
+        let mut reading = Reading { places, fields, depth, cost: cost.unwrap_or_default() };
+        let read = reading.fragment(bytes, section);
         let cost = reading.cost;
         if read.is_none() {
             fields.truncate(first);
@@ -210,15 +214,15 @@ impl Taking<'_> {
     /// The lengths and types of the values, which stand before all of them.
     fn slots(&mut self, bytes: &mut Bytes<'_>) -> Result<usize, Problem> {
         let count = bytes.size()?;
-        let mut entries = bytes.part(count.saturating_mul(4))?;
+        let entries = bytes.take(count.saturating_mul(4))?;
         if self.parsed.slots.len() + count > self.limits.values {
             return Err(Problem::Values);
         }
-        for _ in 0..count {
-            let length = entries.u16()?;
-            let [kind, _] = entries.array()?;
-            self.parsed.slots.push(Slot { kind, length, at: 0, fragment: None });
-        }
+        let slot = |&[low, high, kind, _]: &[u8; 4]| {
+            let length = u16::from_le_bytes([low, high]);
+            Slot { kind, length, at: 0, fragment: None }
+        };
+        self.parsed.slots.extend(entries.as_chunks().0.iter().map(slot));
         Ok(count)
     }
 }

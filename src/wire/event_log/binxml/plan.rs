@@ -58,8 +58,14 @@ pub(in crate::event_log) enum Step {
     Text(Place<'static>, Source),
 }
 
-/// Where a value comes from; nothing is no value.
-pub(in crate::event_log) type Source = Option<Piece>;
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::event_log) enum Source {
+    Nothing,
+    Text(Box<str>),
+    /// The value with this number.
+    Value(u16),
+}
 
 /// Gives the elements of a template their plans: those below `Event`, or the outermost one of a
 /// fragment that stands there.
@@ -75,15 +81,32 @@ pub(super) fn draw(root: &mut Element) {
     }
 }
 
-/// The value that stands below `Event` and nowhere else: that it is the fragment with the data of the
-/// event is all there is to know of it.
-pub(super) fn below_event(root: &Element) -> Option<u16> {
+/// The value that is the data of an event, and stands nowhere else in its template.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Data {
+    pub(super) number: u16,
+    /// The section that it is all of, and what looking at that costs; without one it is the section
+    /// itself.
+    pub(super) within: Option<(Section, usize)>,
+}
+
+/// The data of the event that `root` is the template of: a value below `Event`, or the only content of
+/// an element there.
+pub(super) fn data(root: &Element) -> Option<Data> {
     let mut below = root.content.iter().filter_map(|content| match content {
-        Content::Piece(Piece::Value(number)) => Some(*number),
+        Content::Piece(Piece::Value(number)) => Some(Data { number: *number, within: None }),
+        Content::Element(element) => {
+            let [Content::Piece(Piece::Value(number))] = *element.content else { return None };
+            let is_section = element.name() != "System"
+                && element.attributes.is_empty()
+                && element.dependency.is_none_or(|dependency| dependency == number);
+            let within = Some((Section::of(element.name()), element.cost()));
+            is_section.then_some(Data { number, within })
+        }
         _ => None,
     });
-    let number = below.next().filter(|_| root.name() == "Event")?;
-    (uses(root, number) == 1).then_some(number)
+    let data = below.next().filter(|_| root.name() == "Event")?;
+    (uses(root, data.number) == 1).then_some(data)
 }
 
 /// How often the value `number` stands in `element`.
@@ -108,7 +131,7 @@ fn plan(element: &Element) -> Option<Plan> {
     let Drawing { steps, depth, .. } = drawing;
     let fields = steps.iter().filter(|step| !matches!(step, Step::Element { .. })).count();
     let texts = steps.iter().filter_map(|step| match step {
-        Step::Text(_, Some(Piece::Value(number))) => Some(*number),
+        Step::Text(_, Source::Value(number)) => Some(*number),
         _ => None,
     });
     let texts = texts.collect();
@@ -137,11 +160,11 @@ fn system(system: &Element) -> Option<SystemPlan> {
 /// Where `element` says what is asked for; `None` when that is put together of several pieces.
 fn said(element: &Element, says: Says) -> Option<Source> {
     match says {
-        Says::Nothing => Some(None),
+        Says::Nothing => Some(Source::Nothing),
         Says::Text => text(element),
         Says::Attribute(name) => {
             match element.attributes.iter().find(|attribute| *attribute.name == *name) {
-                None => Some(None),
+                None => Some(Source::Nothing),
                 Some(attribute) => alone(&attribute.value),
             }
         }
@@ -150,17 +173,27 @@ fn said(element: &Element, says: Says) -> Option<Source> {
 
 fn text(element: &Element) -> Option<Source> {
     match &*element.content {
-        [] => Some(None),
-        [Content::Piece(piece)] => Some(Some(piece.clone())),
+        [] => Some(Source::Nothing),
+        [Content::Piece(piece)] => Source::of(piece),
         _ => None,
     }
 }
 
 fn alone(pieces: &[Piece]) -> Option<Source> {
     match pieces {
-        [] => Some(None),
-        [piece] => Some(Some(piece.clone())),
+        [] => Some(Source::Nothing),
+        [piece] => Source::of(piece),
         _ => None,
+    }
+}
+
+impl Source {
+    fn of(piece: &Piece) -> Option<Self> {
+        match piece {
+            Piece::Text(text) | Piece::Cdata(text) => Some(Self::Text(text.clone())),
+            Piece::Value(number) => Some(Self::Value(*number)),
+            Piece::Character(_) | Piece::Entity(_) => None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use hashbrown::HashMap;
 
-use super::plan;
+use super::plan::{self, Data};
 use super::problem::Problem;
 use super::token;
 use super::tree::{Element, Elements, Place};
@@ -21,8 +21,7 @@ const OVERHEAD: usize = 256;
 struct Template {
     body: Box<[u8]>,
     root: Element,
-    /// The value that stands below `Event` and nowhere else.
-    below_event: Option<u16>,
+    data: Option<Data>,
 }
 
 /// Templates by their identifier (MS-EVEN6 section 2.2.12, `TemplateId`). An identifier alone is
@@ -64,8 +63,8 @@ impl Templates {
         plan::draw(&mut root);
         variants.push(self.known.len());
         self.size += bytes.len() + OVERHEAD;
-        let below_event = plan::below_event(&root);
-        self.known.push(Template { body: bytes.into(), root, below_event });
+        let data = plan::data(&root);
+        self.known.push(Template { body: bytes.into(), root, data });
         Ok(Held::At(self.known.len() - 1))
     }
 
@@ -82,9 +81,9 @@ impl Templates {
         &self.known[at].root
     }
 
-    /// The value of the template held as `at` that stands below `Event` and nowhere else.
-    pub(super) fn below_event(&self, at: usize) -> Option<u16> {
-        self.known[at].below_event
+    /// Which value of the template held as `at` is the data of the event.
+    pub(super) fn data(&self, at: usize) -> Option<Data> {
+        self.known[at].data
     }
 
     /// How many there are.

@@ -62,7 +62,7 @@ fn the_example_with_templates_is_read() {
     let fields = record.fields.iter().map(|field| {
         let place = field.place();
         assert_eq!((place.section, place.attribute.as_deref()), (Section::UserData, None));
-        (field.name(), field.value.unsigned())
+        (field.name(), field.value().unsigned())
     });
     assert_eq!(fields.collect::<Vec<_>>(), [("Property", Some(1)), ("Property2", Some(2))]);
     assert_eq!(record.field("Property2").unwrap().to_text(), "2");
@@ -98,7 +98,7 @@ fn an_array_makes_an_element_for_each_item() {
     let fragment = instance(1, &event(vec![Part::Element(section)]), &groups);
     let mut decoder = Decoder::default();
     let record = decoder.record(&fragment).unwrap();
-    let fields = record.fields.iter().map(|field| (field.name(), field.value.to_text()));
+    let fields = record.fields.iter().map(|field| (field.name(), field.value().into_text()));
     let wanted = [("Groups", "a"), ("Groups", "b"), ("Data", "of a,b")];
     assert!(fields.eq(wanted.map(|(name, value)| (name, value.into()))), "{record:?}");
 }
@@ -149,7 +149,7 @@ fn attributes_and_unnamed_data_are_fields_too() {
     let fields: Vec<_> = record
         .fields
         .iter()
-        .map(|field| (field.place().attribute.as_deref(), field.name(), field.value.to_text()))
+        .map(|field| (field.place().attribute.as_deref(), field.name(), field.value().into_text()))
         .collect();
     let wanted = [
         (Some("Type"), "Data", "xs:string".into()),

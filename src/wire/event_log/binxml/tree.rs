@@ -92,8 +92,7 @@ impl Elements<'_, '_> {
         Ok(Element { name, dependency, attributes, content, plan: None })
     }
 
-    /// An attribute list, which stands behind the name.
-    pub(super) fn attributes(&mut self) -> Result<Box<[Attribute]>, Problem> {
+    fn attributes(&mut self) -> Result<Box<[Attribute]>, Problem> {
         self.bytes.size()?;
         let mut attributes = Vec::new();
         while self.bytes.peek()? & !token::MORE == token::ATTRIBUTE {
@@ -181,7 +180,7 @@ impl Elements<'_, '_> {
     }
 
     /// A name: its hash, which is of no use here, its length, and a NUL behind it.
-    pub(super) fn name(&mut self) -> Result<Box<str>, Problem> {
+    fn name(&mut self) -> Result<Box<str>, Problem> {
         self.bytes.u16()?;
         let name = self.counted()?;
         self.bytes.u16()?;

@@ -11,7 +11,7 @@ use crate::event_log::binxml::{Problem, Value};
 const ROOM: usize = 64;
 
 /// What holding a field takes.
-const COST: usize = size_of::<Field<'_>>() + size_of::<Place<'_>>();
+const COST: usize = size_of::<Field<'_>>() + size_of::<(Place<'_>, Value<'_>)>();
 
 /// The fields of a fragment that was read into fields.
 pub(super) fn plain<'r>(
@@ -21,9 +21,9 @@ pub(super) fn plain<'r>(
 ) -> Result<(), Problem> {
     let Some((cost, found)) = whole.fields(number) else { return Ok(()) };
     whole.spend(cost)?;
-    for (place, value) in found {
+    for (place, raw) in found {
         whole.spend(COST)?;
-        fields.push(Field { place: Held::Template(place), value });
+        fields.push(Field(Held::Known(place, raw)));
     }
     Ok(())
 }
@@ -56,19 +56,22 @@ impl<'f, 'r> Reading<'f, 'r> {
                 Step::Element { dependency, behind, .. } if !node.has(*dependency) => at = *behind,
                 Step::Element { cost, .. } => node.spend(*cost)?,
                 Step::Attribute(place, source) => {
-                    let value = node.value(source)?;
-                    if !value.is_empty() {
-                        self.field(node, Held::Template(place), value)?;
+                    let raw = node.raw(source)?;
+                    if !raw.is_empty() {
+                        self.field(node, Held::Known(place, raw))?;
                     }
                 }
-                Step::Text(place, source) => match node.value(source)? {
-                    Value::Array(array) => {
-                        for item in array.items() {
-                            self.field(node, Held::Template(place), item)?;
+                Step::Text(place, source) => {
+                    let raw = node.raw(source)?;
+                    match raw.array() {
+                        None => self.field(node, Held::Known(place, raw))?,
+                        Some(array) => {
+                            for item in array.raw() {
+                                self.field(node, Held::Known(place, item))?;
+                            }
                         }
                     }
-                    value => self.field(node, Held::Template(place), value)?,
-                },
+                }
             }
         }
         Ok(())
@@ -142,12 +145,13 @@ impl<'f, 'r> Reading<'f, 'r> {
         place: Place<'r>,
         value: Value<'r>,
     ) -> Result<(), Problem> {
-        self.field(node, Held::Event(Box::new(place)), value)
+        self.field(node, Held::Own(Box::new((place, value))))
     }
 
-    fn field(&mut self, node: Node<'r>, place: Held<'r>, value: Value<'r>) -> Result<(), Problem> {
+    #[inline]
+    fn field(&mut self, node: Node<'r>, held: Held<'r>) -> Result<(), Problem> {
         node.spend(COST)?;
-        self.fields.push(Field { place, value });
+        self.fields.push(Field(held));
         Ok(())
     }
 }

@@ -150,8 +150,8 @@ fn spelt_out(tag: Tag) -> Tag {
 fn told(record: Result<Record<'_>, Problem>) -> Result<Vec<(String, String)>, Problem> {
     let record = record?;
     let told = record.fields.iter().map(|field| {
-        assert!(matches!(field.value, Value::Null | Value::Text(_) | Value::String(_)));
-        (format!("{:?}", field.place()), field.value.to_string())
+        assert!(matches!(field.value(), Value::Null | Value::Text(_) | Value::String(_)));
+        (format!("{:?}", field.place()), field.value().to_string())
     });
     Ok(told.collect())
 }
