@@ -21,13 +21,15 @@ pub struct Stand {
     pub load: PathBuf,
 }
 
-/// The three of them.
+/// All of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Counts datagrams and lines.
     Bare,
     /// Rollcall with its shipped templates.
     Rollcall,
+    /// The same with its journal in memory, so that nothing survives.
+    Volatile,
     /// rsyslog and Redis.
     Rsyslog,
 }
@@ -51,6 +53,7 @@ impl Kind {
         match self {
             Self::Bare => "bare receiver",
             Self::Rollcall => "Rollcall",
+            Self::Volatile => "Rollcall, journal in memory",
             Self::Rsyslog => "rsyslog + Redis",
         }
     }
@@ -60,6 +63,9 @@ impl Kind {
         Ok(match self {
             Self::Bare => Box::new(bare::Bare::start(stand)?),
             Self::Rollcall => Box::new(Rollcall::start(stand)?),
+            Self::Volatile => {
+                Box::new(Rollcall::start_with(stand, "\n[journal]\nkind = \"memory\"\n")?)
+            }
             Self::Rsyslog => Box::new(rsyslog::Rsyslog::start()?),
         })
     }

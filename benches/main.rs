@@ -3,6 +3,7 @@
 
 mod contender;
 mod directory;
+mod durable;
 mod edge;
 mod events;
 mod firewall;
@@ -82,6 +83,8 @@ enum Part {
     Stream,
     /// A million sessions: memory, reading all, asking for one.
     Sessions,
+    /// What it costs that everything acknowledged is on the disk, and a start after a kill.
+    Journal,
     /// Questions about the past, over ten times as many events as sessions.
     History,
     /// All sessions told to a Secure Edge.

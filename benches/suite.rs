@@ -13,7 +13,7 @@ use crate::process::{kernel_drops, wait_until};
 use crate::sender::{self, Pace};
 use crate::table::{Table, Unit, quantile};
 use crate::throughput::{Course, Run};
-use crate::{directory, firewall, history, micro};
+use crate::{directory, durable, firewall, history, micro};
 
 /// How long the senders go flat out.
 const FLAT_OUT: Duration = Duration::from_secs(3);
@@ -62,6 +62,7 @@ impl Suite<'_> {
             Part::Udp => self.udp(),
             Part::Stream => self.streams(),
             Part::Sessions => self.large_table(),
+            Part::Journal => self.journal(),
             Part::History => self.history(),
             Part::Push => self.push(),
             Part::Visible => self.visible(),
@@ -182,7 +183,7 @@ impl Suite<'_> {
     fn large_table(&mut self) -> io::Result<()> {
         let server = Rollcall::start(self.stand)?;
         let empty = server.resident()?;
-        self.fill(&server)?;
+        fill(&server, self.sessions)?;
         let full = server.resident()?;
         self.table.note("empty: resident memory", Unit::Megabytes, empty as f64 / 1e6);
         let what = format!("{} sessions: resident memory", self.sessions);
@@ -198,6 +199,25 @@ impl Suite<'_> {
         self.table.note("IP query at 5000/s, HTTPS: p50", Unit::Milliseconds, half);
         let what = ("IP query at 5000/s, HTTPS: p99", "under 2 ms");
         self.table.note_with_aim(what, Unit::Milliseconds, most);
+        Ok(())
+    }
+
+    fn journal(&mut self) -> io::Result<()> {
+        for [disk, memory] in durable::rates(self.stand)? {
+            let what = "TCP, VPN lines: journal on disk / in memory";
+            self.ratio(what, "at least 0.7 x", disk / memory);
+        }
+        let durable::Commits { offered, count, most } = durable::commits(self.stand)?;
+        self.table.note("UDP, VPN lines offered while commits are timed", Unit::PerSecond, offered);
+        self.table.note("commits of them", Unit::Count, count);
+        let what = ("99 of 100 commits take at most", "50 ms");
+        self.table.note_with_aim(what, Unit::Milliseconds, 1000.0 * most);
+        for (from, written_down) in [("a snapshot", true), ("events alone", false)] {
+            let took = durable::start(self.stand, self.sessions, written_down)?;
+            let what =
+                format!("{} sessions: kill -9 to the first answer, from {from}", self.sessions);
+            self.table.note_with_aim((what, "under 3 s"), Unit::Seconds, took.as_secs_f64());
+        }
         Ok(())
     }
 
@@ -241,19 +261,12 @@ impl Suite<'_> {
         let edge = Edge::bind(line)?;
         // Nobody answers there yet: all sessions are there before the first is told.
         let server = Rollcall::start_with(self.stand, &edge.section(BATCH)?)?;
-        self.fill(&server)?;
+        fill(&server, self.sessions)?;
         let told = edge.synchronised()?;
         if told.sessions < u64::from(self.sessions) {
             return Err(io::Error::other(format!("{} of {} told", told.sessions, self.sessions)));
         }
         Ok(told.sessions as f64 / told.took.as_secs_f64())
-    }
-
-    /// Begins all sessions.
-    fn fill(&self, server: &Rollcall) -> io::Result<()> {
-        sender::stream(server.listens(), (Sort::Vpn, 0), self.sessions)?;
-        let all = u64::from(self.sessions);
-        wait_until("sessions", Duration::from_secs(60), || Ok(server.account()?.applied >= all))
     }
 
     fn visible(&mut self) -> io::Result<()> {
@@ -317,6 +330,13 @@ impl Suite<'_> {
     fn ratio(&mut self, what: &str, aim: &'static str, value: f64) {
         self.table.note_with_aim((what, aim), Unit::Times, value);
     }
+}
+
+/// Begins so many sessions.
+pub fn fill(server: &Rollcall, sessions: u32) -> io::Result<()> {
+    sender::stream(server.listens(), (Sort::Vpn, 0), sessions)?;
+    let all = u64::from(sessions);
+    wait_until("sessions", Duration::from_secs(60), || Ok(server.account()?.applied >= all))
 }
 
 fn subject(kind: Kind, sort: Sort) -> String {

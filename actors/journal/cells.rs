@@ -1,30 +1,27 @@
 //! The rows of the journal's files: values in their order, and a sum that finds what a disk mangled.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Row, Statement};
+use rusqlite::{CachedStatement, Connection, Row, Statement};
 
 use super::damage::Damage;
 
-/// The sum over `cells`: FNV-1a in 64 bits over type, length and bytes of each. It finds a torn or
-/// mangled row; whoever may write the file can write the sum as well.
+/// The sum over `cells`: type, length and content of each, word by word rotated in and multiplied. Every
+/// change of one word is found, and of several nearly all. It finds a torn or mangled row; whoever may
+/// write the file can write the sum as well.
 pub(super) fn sum<'a>(cells: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     let mut sum = Sum(0xcbf2_9ce4_8422_2325);
     for cell in cells {
         match cell {
-            ValueRef::Null => sum.add(&[0]),
+            ValueRef::Null => sum.add(0),
             ValueRef::Integer(number) => {
-                sum.add(&[1]);
-                sum.add(&number.to_le_bytes());
+                sum.add(1);
+                sum.add(number.cast_unsigned());
             }
             ValueRef::Real(number) => {
-                sum.add(&[2]);
-                sum.add(&number.to_le_bytes());
+                sum.add(2);
+                sum.add(number.to_bits());
             }
-            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-                sum.add(&[3]);
-                sum.add(&(bytes.len() as u64).to_le_bytes());
-                sum.add(bytes);
-            }
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => sum.add_bytes(bytes),
         }
     }
     sum.0.cast_signed()
@@ -33,10 +30,64 @@ pub(super) fn sum<'a>(cells: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
 struct Sum(u64);
 
 impl Sum {
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    fn add(&mut self, word: u64) {
+        // Without the turn two flips of the highest bit would cancel each other. The factor is odd, so
+        // that no two states become one, and has its bits spread: 2^64 divided by pi.
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    /// Eight bytes a word; the length tells how many of the last one count.
+    fn add_bytes(&mut self, bytes: &[u8]) {
+        self.add(3 | (bytes.len() as u64) << 8);
+        let (words, rest) = bytes.as_chunks();
+        words.iter().for_each(|word| self.add(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            self.add(u64::from_le_bytes(last));
         }
+    }
+}
+
+/// A statement that puts in some rows at once, each with its sum.
+pub(super) struct Rows<'sql> {
+    statement: CachedStatement<'sql>,
+    cells: usize,
+    /// Which parameters hold something: nothing needs not be put where nothing is.
+    filled: Vec<bool>,
+}
+
+impl<'sql> Rows<'sql> {
+    /// For so many rows of so many cells each.
+    pub(super) fn of(
+        sql: &'sql Connection,
+        (table, cells): (&str, usize),
+        rows: usize,
+    ) -> rusqlite::Result<Self> {
+        let row = format!("(?{})", ",?".repeat(cells));
+        let rows = vec![row; rows].join(",");
+        let statement = sql.prepare_cached(&format!("INSERT INTO {table} VALUES {rows}"))?;
+        let filled = vec![false; statement.parameter_count()];
+        Ok(Self { statement, cells, filled })
+    }
+
+    /// Fills in the row at `place`, counted from 0.
+    pub(super) fn fill(&mut self, place: usize, cells: &[ValueRef<'_>]) -> rusqlite::Result<()> {
+        let first = place * (self.cells + 1);
+        let with_sum = [ValueRef::Integer(sum(cells.iter().copied()))];
+        for (cell, at) in cells.iter().chain(&with_sum).zip(first..) {
+            let is_something = *cell != ValueRef::Null;
+            if is_something || self.filled[at] {
+                self.statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(*cell))?;
+                self.filled[at] = is_something;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts in all rows.
+    pub(super) fn put(&mut self) -> rusqlite::Result<()> {
+        self.statement.raw_execute().map(drop)
     }
 }
 

@@ -119,10 +119,13 @@ impl Life {
         newest
     }
 
-    /// What the journal's thread does between commits.
+    /// What the journal's thread does between commits, and until what it asked for is written down.
     fn tend(&mut self, now: Timestamp) {
         if let Some(survey) = self.journal.tend(now) {
             survey(self.table.hand_over(self.newest));
+        }
+        while !self.journal.keeper.is_free() {
+            std::thread::yield_now();
         }
     }
 
