@@ -6,6 +6,7 @@ mod contender;
 mod directory;
 mod durable;
 mod edge;
+mod events;
 mod firewall;
 mod guessing;
 mod history;
@@ -76,6 +77,8 @@ enum Part {
     Micro,
     /// A directory of 100,000 users in 5,000 groups: memory and reading.
     Directory,
+    /// Windows event logs: reading their records, and following domain controllers.
+    Events,
     /// Lines a second by UDP.
     Udp,
     /// Lines a second by TCP, events a second by HTTPS.

@@ -8,6 +8,7 @@ use crate::Part;
 use crate::asking::Pace;
 use crate::contender::{Contender, Kind, Rollcall, Stand};
 use crate::edge::{Edge, Line};
+use crate::events::reading;
 use crate::http::Connection;
 use crate::line::{DISTINCT, Sort};
 use crate::process::{kernel_drops, wait_until};
@@ -65,6 +66,7 @@ impl Suite<'_> {
         match part {
             Part::Micro => self.micro(),
             Part::Directory => self.directory(),
+            Part::Events => self.events(),
             Part::Udp => self.udp(),
             Part::Stream => self.streams(),
             Part::Sessions => self.large_table(),
@@ -97,6 +99,32 @@ impl Suite<'_> {
         self.table.note(what, Unit::Milliseconds, cost.slice);
         self.table.note("entering the same again", Unit::Seconds, cost.same_read);
         self.table.note("1000 of them join one group", Unit::Milliseconds, cost.changed);
+        Ok(())
+    }
+
+    fn events(&mut self) -> io::Result<()> {
+        let costs = reading::measure()?;
+        for reading::Cost { log, records, ours, cold, theirs } in &costs {
+            let ratio = theirs / ours;
+            eprintln!("    {log}: {records} records, {ours:.0} ns, {cold:.0} ns at first, evtx {theirs:.0} ns: {ratio:.1} x");
+        }
+        let records: usize = costs.iter().map(|cost| cost.records).sum();
+        let total = |of: fn(&reading::Cost) -> f64| -> f64 {
+            let all = costs.iter().map(|cost| of(cost) * cost.records as f64);
+            all.sum::<f64>() / records as f64
+        };
+        let (ours, cold, theirs) =
+            (total(|cost| cost.ours), total(|cost| cost.cold), total(|cost| cost.theirs));
+        let aim = "at least 3 x";
+        self.table.note("event records read", Unit::Count, records as f64);
+        self.table.note("an event record to fields", Unit::Nanoseconds, ours);
+        self.table.note("the same by a decoder that knows no template", Unit::Nanoseconds, cold);
+        let what = "an event record to JSON, by the evtx crate";
+        self.table.note(what, Unit::Nanoseconds, theirs);
+        self.ratio("event records to fields: evtx to JSON / Rollcall", aim, theirs / ours);
+        let large = costs.iter().filter(|cost| cost.records >= reading::LARGE);
+        let least = large.map(|cost| cost.theirs / cost.ours).fold(f64::INFINITY, f64::min);
+        self.ratio("the same, of the large log where it is least", aim, least);
         Ok(())
     }
 

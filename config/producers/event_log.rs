@@ -113,9 +113,6 @@ const SILENT: std::ops::RangeInclusive<Duration> =
 /// What logs say: a logon, a ticket, a logoff, a computer.
 const KINDS: [Kind; 4] = [Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
 
-/// NTLM names the host of a logon and no address.
-const UNPLACED: u16 = 4776;
-
 impl EventLog {
     pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
         let catch_up = section.within("catch_up", Duration::from_secs(3600), CATCH_UP);
@@ -191,14 +188,9 @@ fn event_ids(section: &Section<'_>, written: &[u32]) -> Vec<u16> {
     let mut ids = Vec::new();
     for (index, id) in written.iter().enumerate() {
         match u16::try_from(*id).ok().filter(|id| readable().any(|known| known == *id)) {
-            Some(UNPLACED) => {
-                let message = "is 4776, which names no address: it is not read";
-                section.complain(&format!("event_ids[{index}]"), message);
-            }
             Some(id) => ids.push(id),
             None => {
-                let known = readable().filter(|id| *id != UNPLACED).map(|id| id.to_string());
-                let known = known.collect::<Vec<_>>().join(", ");
+                let known = readable().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
                 let message = format!("is {id}, must be one of {known}");
                 section.complain(&format!("event_ids[{index}]"), message);
             }
