@@ -28,6 +28,13 @@ pub(super) const ROWS: &[Row] = &[
         "Datagrams that the kernel dropped because nobody read them in time",
     ),
     (
+        "rollcall_receiving_directory_anew_total",
+        Counter,
+        Unit::Count,
+        &["producer", "why"],
+        "How often all of a directory was read and not only what changed, by why: first, start, due, other_server, restored and set_back, the server was restored from a copy",
+    ),
+    (
         "rollcall_receiving_directory_connected",
         Gauge,
         Unit::Count,
