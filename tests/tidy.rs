@@ -4,6 +4,7 @@ mod dependencies;
 mod layers;
 mod metrics;
 mod producers;
+mod proofs;
 mod tree;
 
 use std::fs;

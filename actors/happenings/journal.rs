@@ -77,6 +77,21 @@ impl Happening for JournalDamaged<'_> {
     }
 }
 
+/// Folding an event of the journal panics: it is left out, and everything else is folded.
+pub(crate) struct EventSetAside {
+    pub revision: u64,
+}
+
+impl Happening for EventSetAside {
+    fn emit(self) {
+        counter!("rollcall_deciding_journal_events_set_aside_total").increment(1);
+        error!(
+            revision = self.revision,
+            "an event of the journal cannot be folded and is set aside: please report it"
+        );
+    }
+}
+
 /// A segment never changes any more.
 pub(crate) struct SegmentSealed<'a> {
     pub file: &'a str,

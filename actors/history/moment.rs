@@ -3,7 +3,7 @@
 use rollcall_identity::{Address, Explanation, Stay, Timestamp};
 use serde_json::{Value, json};
 
-use super::narrator::{EVER, Narrator, Sources};
+use super::narrator::Sources;
 use super::unanswered::Unanswered;
 use super::{Question, Reader};
 
@@ -39,36 +39,18 @@ impl Question for Moment {
         let mut narrator = reader.narrator()?;
         narrator.not_in_the_future(at)?;
         let span = narrator.span(at, at)?;
-        let last = span.end - 1;
-        let mut chronicle = narrator.fold(span, (address, at), &mut |_| {})?;
+        let chronicle = narrator.fold(span.clone(), (address, at), &mut |_| {})?;
         let Some(explanation) = chronicle.explain(at) else {
             let text = format!("whether anybody had {address} at {at} is not known");
             return Err(narrator.not_known(text));
         };
         let mut stay = chronicle.there(at).cloned();
-        let mut known_until = narrator.told_until(last).max(at);
+        let mut known_until = narrator.told_until(span.end - 1).max(at);
         if let Some(stay) = &mut stay {
-            stay.end = end(&mut narrator, (last, at), &mut chronicle)?;
-            if stay.end.is_none() {
-                let ending = narrator.ending(last, stay, chronicle)?;
-                (stay.end, known_until) = (ending.end, ending.known_until.max(at));
-            }
+            let ending = narrator.ending((span, at), stay, chronicle)?;
+            (stay.end, known_until) = (ending.end, ending.known_until.max(at));
         }
         let sources = narrator.sources();
         Ok(ToldOfMoment { at, explanation, stay, known_until, sources })
     }
-}
-
-/// How the stay of `at` ended, when the same segment tells it.
-fn end(
-    narrator: &mut Narrator<'_>,
-    (index, at): (usize, Timestamp),
-    chronicle: &mut rollcall_identity::Chronicle,
-) -> Result<Option<rollcall_identity::Departure>, Unanswered> {
-    let mut ended = None;
-    narrator.tell(index, (at, EVER.1), chronicle, &mut |stay: Stay| {
-        ended = stay.end;
-        false
-    })?;
-    Ok(ended)
 }

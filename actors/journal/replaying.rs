@@ -28,8 +28,8 @@ pub struct Replayed {
     pub events: u64,
     /// The addresses that differ, in their order.
     pub differing: Vec<Differing>,
-    /// What could not be folded, in sentences.
-    pub problems: Vec<String>,
+    /// What could not be folded, and what has to be said beside, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// An address that would have somebody else.
@@ -42,6 +42,10 @@ pub struct Differing {
     /// Why it would have somebody else, or nobody.
     pub would_have: Explanation,
 }
+
+/// What has to be said when the table was not decided by one set of rules.
+const CHANGED: &str = "the rules were changed in that time: the table holds what was decided by those \
+    in force at each moment, and some of what differs may come of that";
 
 /// A segment to fold.
 struct Chapter {
@@ -57,11 +61,15 @@ struct Chapter {
 /// When the journal cannot be read, or holds no snapshot yet.
 pub fn replay(folder: &Path, rules: &Rules, before: Duration) -> Result<Replayed, Damage> {
     let folder = Folder::at(folder);
-    let newest = folder.list()?.snapshots.iter().rev().find_map(|last| {
-        snapshot::read(&folder.snapshot(*last)).ok().map(|snapshot| snapshot.handover)
-    });
+    let newest = folder
+        .list()?
+        .snapshots
+        .iter()
+        .rev()
+        .find_map(|last| snapshot::read(&folder.snapshot(*last)).ok());
     let missing = || Damage::Missing("a table that was written down".to_owned());
-    let today = newest.ok_or_else(missing)?;
+    let newest = newest.ok_or_else(missing)?;
+    let (in_force, today) = (newest.stamp.rules, newest.handover);
     let chapters = chapters(&folder, today.newest)?;
     let until = last_seen(&chapters, today.newest)?;
     let (begin, mut table) = beginning(&folder, &chapters, until - before)?;
@@ -71,8 +79,12 @@ pub fn replay(folder: &Path, rules: &Rules, before: Duration) -> Result<Replayed
         revision: today.newest,
         events: 0,
         differing: Vec::new(),
-        problems: Vec::new(),
+        notes: Vec::new(),
     };
+    if chapters[begin..].iter().any(|chapter| chapter.title.stamp.rules != in_force) {
+        // Rules that were exchanged in the midst of a segment show in the next one.
+        replayed.notes.push(CHANGED.to_owned());
+    }
     for (index, chapter) in chapters.iter().enumerate().skip(begin) {
         let next = chapters.get(index + 1).map_or(today.newest, |next| next.title.after);
         let span = Span { after: Revision(0), upto: next.min(today.newest) };
@@ -83,7 +95,7 @@ pub fn replay(folder: &Path, rules: &Rules, before: Duration) -> Result<Replayed
         replayed.events += read.events;
         if !read.is_whole() {
             let file = name_of(&chapter.path);
-            replayed.problems.push(format!("{} events of {file} are lost", read.lost.max(1)));
+            replayed.notes.push(format!("{} events of {file} are lost", read.lost.max(1)));
         }
     }
     replayed.differing = differing(&Table::restore(today), &table, until);

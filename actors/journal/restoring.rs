@@ -1,9 +1,12 @@
 //! A start: the newest snapshot that is whole, and then every event after it. What is damaged is set
 //! aside under another name, and everything else still serves.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
-use rollcall_identity::{Continuity, Places, Revision, Rules, Table, Timestamp};
+use rollcall_identity::{Continuity, Event, Places, Revision, Rules, Table, Timestamp};
 
 use super::damage::Damage;
 use super::file;
@@ -14,7 +17,37 @@ use super::reading::{self, Read, Title};
 use super::segment::Segment;
 use super::snapshot;
 use super::stamp::Stamp;
-use crate::happenings::{Happening, JournalDamaged};
+use crate::happenings::{EventSetAside, Happening, JournalDamaged};
+
+/// Folds one event into the table.
+pub(super) type Fold = fn(&mut Table, Revision, &Event, &Rules);
+
+/// As everybody does.
+fn fold(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
+    table.apply(revision, event, rules);
+}
+
+/// How many events may be set aside: with more of them, it is not the events.
+const POISONOUS: usize = 64;
+
+/// Why it cannot be read through.
+enum Stopped {
+    Damaged(Damage),
+    /// Nobody survives folding the event at this position.
+    Poisoned(Revision),
+}
+
+impl From<Damage> for Stopped {
+    fn from(damage: Damage) -> Self {
+        Self::Damaged(damage)
+    }
+}
+
+impl From<std::io::Error> for Stopped {
+    fn from(error: std::io::Error) -> Self {
+        Self::Damaged(error.into())
+    }
+}
 
 /// How the journal is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +90,9 @@ struct Chapter {
 struct Restoring<'a> {
     folder: &'a Folder,
     rules: &'a Rules,
+    /// How an event is folded, and which are not.
+    fold: Fold,
+    poison: &'a BTreeSet<Revision>,
     fingerprint: u64,
     manner: Manner,
     now: Timestamp,
@@ -68,62 +104,104 @@ struct Restoring<'a> {
     events: u64,
 }
 
-/// Restores what lies in `folder`, by `rules`.
+/// Restores what lies in `folder`, by `rules`. An event whose folding panics is set aside, and all others
+/// are folded.
 ///
 /// # Errors
 /// When the folder itself cannot be read or written.
 pub(super) fn restore(folder: &Folder, rules: &Rules, now: Timestamp) -> Result<Restored, Damage> {
-    let listing = folder.list()?;
-    folder.sweep(&listing)?;
-    let mut restoring = Restoring::new(folder, rules, Manner::Start);
-    restoring.now = now;
-    if folder.settle(&listing).is_err() {
-        // It serves, but nobody can say that it will be there after the next start.
-        restoring.continuity.doubt();
-    }
-    let chapters = restoring.chapters(&listing)?;
-    restoring.begin_with_snapshot(&listing)?;
-    let written_down = restoring.continuity.known();
-    for (index, chapter) in chapters.iter().enumerate() {
-        let upto = chapters.get(index + 1).map(|next| next.title.after);
-        restoring.fold(chapter, upto)?;
-    }
-    let read = restoring.positions(&chapters);
-    let segment = restoring.go_on(chapters.last());
-    let Restoring { table, continuity, highest_epoch, told_by, events, .. } = restoring;
-    let newest = continuity.known();
-    // By other rules, the same events may have been told otherwise.
-    let is_as_told = events == 0 || told_by == Some(fingerprint(rules));
-    let goes_on = continuity.is_certain() && is_as_told;
-    let epoch = Some(highest_epoch).filter(|epoch| goes_on && *epoch > 0);
-    let segment = segment.filter(|_| goes_on);
-    Ok(Restored { table, newest, epoch, highest_epoch, written_down, read, segment, events })
+    restore_by(fold, (folder, rules), now)
 }
 
-/// Reads what is committed up to `committed` once more, while it is written on.
+/// The same by another way of folding.
+pub(super) fn restore_by(
+    fold: Fold,
+    (folder, rules): (&Folder, &Rules),
+    now: Timestamp,
+) -> Result<Restored, Damage> {
+    without_poison(|poison| {
+        let listing = folder.list()?;
+        folder.sweep(&listing)?;
+        let mut restoring = Restoring::new((folder, rules), Manner::Start, (fold, poison));
+        restoring.now = now;
+        if folder.settle(&listing).is_err() {
+            // It serves, but nobody can say that it will be there after the next start.
+            restoring.continuity.doubt();
+        }
+        let chapters = restoring.chapters(&listing)?;
+        restoring.begin_with_snapshot(&listing)?;
+        let written_down = restoring.continuity.known();
+        for (index, chapter) in chapters.iter().enumerate() {
+            let upto = chapters.get(index + 1).map(|next| next.title.after);
+            restoring.fold(chapter, upto)?;
+        }
+        let read = restoring.positions(&chapters);
+        let segment = restoring.go_on(chapters.last());
+        let Restoring { table, continuity, highest_epoch, told_by, events, .. } = restoring;
+        let newest = continuity.known();
+        // By other rules, the same events may have been told otherwise.
+        let is_as_told = events == 0 || told_by == Some(fingerprint(rules));
+        let goes_on = continuity.is_certain() && is_as_told;
+        let epoch = Some(highest_epoch).filter(|epoch| goes_on && *epoch > 0);
+        let segment = segment.filter(|_| goes_on);
+        Ok(Restored { table, newest, epoch, highest_epoch, written_down, read, segment, events })
+    })
+}
+
+/// Reads what is committed up to `committed` once more, while it is written on. An event whose folding
+/// panics is set aside, likewise.
 ///
 /// # Errors
 /// When it cannot be read whole.
 pub(super) fn recall(folder: &Folder, rules: &Rules, committed: Revision) -> Result<Table, Damage> {
-    let listing = folder.list()?;
-    let mut recalling = Restoring::new(folder, rules, Manner::Beside);
-    let chapters = recalling.chapters(&listing)?;
-    recalling.begin_with_snapshot(&listing)?;
-    for (index, chapter) in chapters.iter().enumerate() {
-        let upto = chapters.get(index + 1).map_or(committed, |next| next.title.after);
-        recalling.fold(chapter, Some(upto))?;
-    }
-    match recalling.continuity.is_certain() {
-        true => Ok(recalling.table),
-        false => Err(Damage::Missing("not everything that was committed is there".to_owned())),
+    without_poison(|poison| {
+        let listing = folder.list()?;
+        let mut recalling = Restoring::new((folder, rules), Manner::Beside, (fold, poison));
+        let chapters = recalling.chapters(&listing)?;
+        recalling.begin_with_snapshot(&listing)?;
+        for (index, chapter) in chapters.iter().enumerate() {
+            let upto = chapters.get(index + 1).map_or(committed, |next| next.title.after);
+            recalling.fold(chapter, Some(upto))?;
+        }
+        if recalling.continuity.is_certain() {
+            return Ok(recalling.table);
+        }
+        Err(Damage::Missing("not everything that was committed is there".to_owned()).into())
+    })
+}
+
+/// Reads again and again, each time without the events whose folding has panicked: a table in which one
+/// did is half changed, and is thrown away.
+fn without_poison<T>(
+    mut read: impl FnMut(&BTreeSet<Revision>) -> Result<T, Stopped>,
+) -> Result<T, Damage> {
+    let mut poison = BTreeSet::new();
+    loop {
+        match read(&poison) {
+            Ok(done) => return Ok(done),
+            Err(Stopped::Damaged(damage)) => return Err(damage),
+            Err(Stopped::Poisoned(at)) => {
+                EventSetAside { revision: at.0 }.emit();
+                if !poison.insert(at) || poison.len() > POISONOUS {
+                    let text = format!("what comes after {at}: folding it fails");
+                    return Err(Damage::Missing(text));
+                }
+            }
+        }
     }
 }
 
 impl<'a> Restoring<'a> {
-    fn new(folder: &'a Folder, rules: &'a Rules, manner: Manner) -> Self {
+    fn new(
+        (folder, rules): (&'a Folder, &'a Rules),
+        manner: Manner,
+        (fold, poison): (Fold, &'a BTreeSet<Revision>),
+    ) -> Self {
         Self {
             folder,
             rules,
+            fold,
+            poison,
             fingerprint: fingerprint(rules),
             manner,
             now: Timestamp::EPOCH,
@@ -187,7 +265,7 @@ impl<'a> Restoring<'a> {
     }
 
     /// Folds what a segment holds after what is known, up to what the next one begins with.
-    fn fold(&mut self, chapter: &Chapter, upto: Option<Revision>) -> Result<(), Damage> {
+    fn fold(&mut self, chapter: &Chapter, upto: Option<Revision>) -> Result<(), Stopped> {
         let Some(span) = self.continuity.enter(chapter.title.after, upto) else { return Ok(()) };
         if chapter.title.is_nameless {
             // Every snapshot since is lost, and the names are gone: who was there is not known.
@@ -199,12 +277,17 @@ impl<'a> Restoring<'a> {
         if chapter.is_open && chapter.title.after == span.after {
             self.remember_beginning(chapter.title);
         }
-        let (table, rules, mut last) = (&mut self.table, self.rules, None);
-        let read = reading::read(&chapter.path, span, |revision, event| {
-            table.apply(revision, &event, rules);
-            last = Some(revision);
+        let (table, rules, at) = (&mut self.table, self.rules, Cell::new(None));
+        let each = |revision, event: Event| {
+            at.set(Some(revision));
+            if !self.poison.contains(&revision) {
+                (self.fold)(table, revision, &event, rules);
+            }
             Ok(())
-        });
+        };
+        let read = catch_unwind(AssertUnwindSafe(|| reading::read(&chapter.path, span, each)));
+        let last = at.get();
+        let read = read.map_err(|_| Stopped::Poisoned(last.unwrap_or(span.after)))?;
         let read = read.unwrap_or_else(|damage| Read { broke: Some(damage), ..Read::default() });
         self.events += read.events;
         let short = self.continuity.leave(span, last);

@@ -64,8 +64,9 @@ impl Speech for SrxWebApi {
             compression: Compression::Plain,
         };
         let authorisation = self.authorisation()?;
-        let answer = self.http.post(&post, &[("Authorization", &authorisation)])?.success()?;
-        match web_api::accepted(&answer) {
+        let answer = self.http.post(&post, &[("Authorization", &authorisation)])?;
+        let status = answer.status;
+        match web_api::accepted(status, &answer.success()?) {
             Ok(()) => Ok(Arrived { accepted: piece.changes.len() as u64, ..Arrived::default() }),
             // What it says of an entry is not documented: the batch is halved until it is alone.
             Err(web_api::Unaccepted::Error(said)) => {

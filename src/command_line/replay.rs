@@ -36,12 +36,12 @@ impl Replay {
         let hours = Duration::from_secs(self.hours * 3600);
         let replayed = replay(&folder, &in_force(&settings), hours)
             .map_err(|damage| Failed::Request(format!("{}: {damage}", folder.display())))?;
-        let Replayed { from, until, revision, events, differing, problems } = &replayed;
+        let Replayed { from, until, revision, events, differing, notes } = &replayed;
         for one in differing {
             output.either(&shape(one), line(one))?;
         }
-        for problem in problems {
-            output.either(&json!({"problem": problem}), format_args!("note: {problem}"))?;
+        for note in notes {
+            output.either(&json!({"note": note}), format_args!("note: {note}"))?;
         }
         let summary = json!({
             "from": from, "until": until, "revision": revision, "events": events,

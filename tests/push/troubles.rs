@@ -1,6 +1,6 @@
 //! Everything that can go wrong with a firewall in ClearPass mode and on the way to it.
 
-use super::{down, status, up};
+use super::{down, rested, status, up};
 use crate::harness::{CLEARPASS_PASSWORD, ClearPass, Fault, Server, Setup, until};
 
 #[test]
@@ -10,12 +10,12 @@ fn whatever_goes_wrong_on_the_way_a_firewall_ends_with_the_servers_table() {
     let section = lab.section("timeout = \"1s\"");
     let server = Server::start(setup.with(&section));
     let mut firewall = server.client("campus-fw");
-    // No garbage: Juniper does not document what a firewall answers, so any 2xx is its word that is
-    // neither an error nor a page for people.
     let faults = [
         (Fault::Status(500), "failed (status 500)"),
         (Fault::Status(503), "asks for patience (status 503)"),
         (Fault::Busy(1), "asks for patience (status 429, 1 s)"),
+        (Fault::Garbage, "answered wrongly: the answer is none of the Web API"),
+        (Fault::Status(202), "answered wrongly: the status is 202"),
         (Fault::Half, "cannot be reached"),
         (Fault::Unanswered, "cannot be reached"),
         (Fault::SlowLoris, "cannot be reached"),
@@ -36,5 +36,56 @@ fn whatever_goes_wrong_on_the_way_a_firewall_ends_with_the_servers_table() {
         assert!(error.starts_with(said), "{fault:?}: {error:?}");
         assert_eq!(lab.table().users.len(), n + 1, "and nobody else");
     }
+    server.stop();
+}
+
+#[test]
+fn a_firewall_with_the_certificate_of_somebody_else_is_told_nothing() {
+    let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
+    let (right, other) = (ClearPass::start(setup.authority()), Setup::bare());
+    let wrong = ClearPass::start(other.authority());
+    let server = Server::start(setup.with(&wrong.section("")));
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "alice", "10.1.13.1");
+    let error = until("it says why", || status(&server)["last_error"].as_str().map(str::to_owned));
+    assert!(error.contains("certificate"), "{error}");
+    assert!(wrong.table().posts.is_empty(), "not even a password");
+    // The right one in its place, by a reload, is told everything.
+    let (old, new) = (wrong.server().url(), right.server().url());
+    server.rewrite(|text| text.replace(&old, &new));
+    assert_eq!(server.post("/api/v1/reload").status, 200);
+    until("the right one is told", || (right.table().users.len() == 1).then_some(()));
+    server.stop();
+}
+
+#[test]
+fn a_firewall_that_comes_back_after_a_day_gets_only_the_last_state_of_each_address() {
+    let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
+    let lab = ClearPass::start(setup.authority());
+    let server = Server::start(setup.with(&lab.section("")));
+    let mut firewall = server.client("campus-fw");
+    up(&mut firewall, "first", "10.1.13.1");
+    up(&mut firewall, "stays", "10.1.13.3");
+    until("it holds both", || (lab.table().users.len() == 2).then_some(()));
+    rested(&server);
+    lab.server().down();
+    let posts = lab.table().posts.len();
+    for n in 0..30 {
+        // Of more than these two, the address would be taken for shared.
+        up(&mut firewall, &format!("user{}", n % 2), "10.1.13.1");
+        up(&mut firewall, &format!("guest{}", n % 2), "10.1.13.2");
+        down(&mut firewall, &format!("guest{}", n % 2), "10.1.13.2");
+    }
+    lab.server().up();
+    until("it holds the last state", || {
+        let users = lab.table().users.clone();
+        let holds = |address: &str| users.get(address).map(String::as_str);
+        let is_last = holds("10.1.13.1") == Some("user1") && holds("10.1.13.2").is_none();
+        is_last.then_some(())
+    });
+    rested(&server);
+    let told: usize = lab.table().posts[posts..].iter().sum();
+    assert_eq!(told, 2, "one entry for each address that changed");
+    assert_eq!(lab.table().users["10.1.13.3"], "stays");
     server.stop();
 }

@@ -183,8 +183,11 @@ impl Disk {
     pub(super) fn save(&mut self, handover: Handover) -> Result<(), Broke> {
         self.operate()?;
         self.operate()?;
-        self.snapshots.retain(|snapshot| snapshot.handover.newest != handover.newest);
-        self.snapshots.push(Snapshot { handover, is_safe: false });
+        // Of one that takes the name of another, a power cut leaves either, and they are the same.
+        let same = |snapshot: &Snapshot| snapshot.handover.newest == handover.newest;
+        let is_safe = self.snapshots.iter().any(|snapshot| same(snapshot) && snapshot.is_safe);
+        self.snapshots.retain(|snapshot| !same(snapshot));
+        self.snapshots.push(Snapshot { handover, is_safe });
         self.operate()?;
         self.snapshots.iter_mut().for_each(|snapshot| snapshot.is_safe = true);
         Ok(())

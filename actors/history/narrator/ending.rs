@@ -1,7 +1,9 @@
 //! How a stay ended that a segment leaves open: the sessions with which each later segment begins tell
 //! which of them holds the end, so that only that one is folded.
 
-use rollcall_identity::{Chronicle, Departure, Stay, Timestamp};
+use std::ops::Range;
+
+use rollcall_identity::{Chronicle, Departure, Handover, Stay, Timestamp};
 
 use super::{EVER, Narrator};
 use crate::history::unanswered::Unanswered;
@@ -15,37 +17,55 @@ pub(in crate::history) struct Ending {
 }
 
 impl Narrator<'_> {
-    /// How `stay` ended, which is there in `chronicle` at the end of the segment at `index`.
+    /// How `stay` ended, which is there in `chronicle`: in that, what these segments hold up to `at` is
+    /// folded.
     pub(in crate::history) fn ending(
         &mut self,
-        index: usize,
+        (span, at): (Range<usize>, Timestamp),
         stay: &Stay,
         mut chronicle: Chronicle,
     ) -> Result<Ending, Unanswered> {
-        let whole = (index + 1..self.chapters.len()).take_while(|later| self.follows(*later));
-        let last = whole.last().unwrap_or(index);
-        let begin = self.last_that_carries(stay, (index, last))?;
-        if begin > index
-            && let Some(handover) = self.beginning_of(begin, stay)
-        {
+        let told = span.end - 1;
+        for index in span {
+            if let Some(end) = self.end_in(index, at, &mut chronicle)? {
+                return Ok(Ending { end: Some(end), known_until: self.told_until(index) });
+            }
+        }
+        let whole = (told + 1..self.chapters.len()).take_while(|later| self.follows(*later));
+        let last = whole.last().unwrap_or(told);
+        let begin = self.last_that_carries(stay, (told, last))?;
+        if let Some(handover) = (begin > told).then(|| self.beginning_of(begin, stay)).flatten() {
             chronicle = Chronicle::after(stay.session.address, handover);
         }
-        let (mut at, mut end) = (index, None);
         // Of segments that are not sealed yet, nobody knows with whom they begin: those are folded, too.
-        for later in begin.max(index + 1)..=last {
+        let mut looked = told;
+        for later in begin.max(told + 1)..=last {
             self.budget.in_time()?;
-            at = later;
-            self.tell(later, *EVER, &mut chronicle, &mut |stay| {
-                end = stay.end;
-                false
-            })?;
-            if end.is_some() || chronicle.there(self.chapters[later].begun).is_none() {
+            looked = later;
+            if let Some(end) = self.end_in(later, EVER.0, &mut chronicle)? {
+                return Ok(Ending { end: Some(end), known_until: self.told_until(later) });
+            }
+            if chronicle.there(self.told_until(later)).is_none() {
                 break;
             }
         }
-        let known_until = self.told_until(at);
-        let lapsed = || chronicle.last(known_until).and_then(|stay| stay.end);
-        Ok(Ending { end: end.or_else(lapsed), known_until })
+        let known_until = self.told_until(looked);
+        Ok(Ending { end: chronicle.last(known_until).and_then(|stay| stay.end), known_until })
+    }
+
+    /// How the stay that is there in `chronicle` ended by what a segment holds after `after`, if it did.
+    fn end_in(
+        &mut self,
+        index: usize,
+        after: Timestamp,
+        chronicle: &mut Chronicle,
+    ) -> Result<Option<Departure>, Unanswered> {
+        let mut end = None;
+        self.tell(index, (after, EVER.1), chronicle, &mut |stay| {
+            end = stay.end;
+            false
+        })?;
+        Ok(end)
     }
 
     /// The last of the segments from `from` to `to` that begins with `stay`; `from` when none after it
@@ -67,7 +87,7 @@ impl Narrator<'_> {
     }
 
     /// What was known of the address when the segment at `index` began, when `stay` was there then.
-    fn beginning_of(&mut self, index: usize, stay: &Stay) -> Option<rollcall_identity::Handover> {
+    fn beginning_of(&mut self, index: usize, stay: &Stay) -> Option<Handover> {
         let first = self.chapters[index].first;
         let address = stay.session.address;
         // One that cannot be read says so when it is told.

@@ -104,7 +104,7 @@ fn other_rules_are_tried_on_the_last_hours_and_what_differs_is_told_with_its_rea
     let hour = Duration::from_secs(3600);
     let same = replay(shelf.path(), &rules(), hour).unwrap();
     assert_eq!((same.events, same.revision, same.differing.len()), (20, Revision(20), 0));
-    assert_eq!(same.problems, Vec::<String>::new());
+    assert_eq!(same.notes, Vec::<String>::new());
     let mut other = rules();
     other.ignore.users = [rollcall_identity::Glob::new("user3").unwrap()].into_iter().collect();
     let replayed = replay(shelf.path(), &other, hour).unwrap();
@@ -125,6 +125,33 @@ fn other_rules_are_tried_on_the_last_hours_and_what_differs_is_told_with_its_rea
     // Of less than all, only what came since a segment began is folded anew.
     let some = replay(shelf.path(), &other, Duration::from_secs(5)).unwrap();
     assert!(some.events < 20 && some.from > same.from, "{some:?}");
+}
+
+#[test]
+fn when_the_rules_were_changed_meanwhile_it_is_compared_with_what_was_decided_and_that_is_said() {
+    let shelf = Shelf::new(small());
+    let mut life = shelf.begin();
+    live(&shelf, &mut life);
+    let mut other = rules();
+    other.ignore.users = [rollcall_identity::Glob::new("user9").unwrap()].into_iter().collect();
+    life.journal.govern(&other);
+    // By the new rules, this one came to nobody.
+    let ignored = login("user9", 0, 21_000);
+    let first = life.journal.append(std::slice::from_ref(&ignored), None).unwrap();
+    life.newest = life.journal.commit().unwrap();
+    life.table.apply(first, &ignored, &other);
+    let last = life.table.hand_over(life.newest);
+    life.journal.close(Some(last));
+    let hour = Duration::from_secs(3600);
+    // Had the new rules been in force all the time, nothing would differ from what is there.
+    let same = replay(shelf.path(), &other, hour).unwrap();
+    assert_eq!((same.events, same.differing.len(), same.notes.len()), (21, 0, 1));
+    assert!(same.notes[0].starts_with("the rules were changed"), "{:?}", same.notes);
+    // By the old ones, whoever is ignored now would be there.
+    let old = replay(shelf.path(), &rules(), hour).unwrap();
+    let would_have = old.differing[0].would_have.session.as_ref().unwrap();
+    assert_eq!(would_have.principal.as_ref().unwrap().user.as_str(), "user9");
+    assert_eq!(old.differing.len(), 1);
 }
 
 #[test]

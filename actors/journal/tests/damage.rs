@@ -132,3 +132,46 @@ fn a_segment_that_cannot_be_read_is_set_aside_and_positions_begin_anew() {
     let life = shelf.begin();
     assert_eq!((life.state(), life.journal.epoch()), (before, epoch));
 }
+
+/// Folds like everybody, but for whom it takes for an error of ours.
+fn poisoned(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
+    let user = event.principal.as_ref().map(|who| who.user.as_str());
+    table.apply(revision, event, rules);
+    assert_ne!(user, Some("poison"), "a bug that this event finds");
+}
+
+#[test]
+fn an_event_whose_folding_panics_is_set_aside_and_everybody_else_is_there() {
+    let shelf = Shelf::new(Terms::default());
+    let mut life = shelf.begin();
+    let events = [login("alice", 1, 0), login("poison", 2, 1), login("bob", 3, 2)];
+    life.commit(&events, None);
+    life.commit(&[login("poison", 4, 3), login("carol", 5, 4)], None);
+    let epoch = life.journal.epoch();
+    life.journal.close(None);
+    drop(life);
+    let folder = crate::journal::folder::Folder::at(shelf.path());
+    let restored =
+        crate::journal::restoring::restore_by(poisoned, (&folder, &rules()), shelf.now());
+    let restored = restored.unwrap();
+    let users = restored.table.sessions().map(|session| session.principal.clone().unwrap().user);
+    let mut users: Vec<String> = users.map(|user| user.to_string()).collect();
+    users.sort();
+    assert_eq!(users, ["alice", "bob", "carol"]);
+    assert_eq!((restored.newest, restored.epoch), (Revision(5), Some(epoch)));
+}
+
+#[test]
+fn where_whatever_is_folded_panics_the_start_says_so() {
+    let shelf = Shelf::new(Terms::default());
+    let mut life = shelf.begin();
+    let events: Vec<Event> = (0..70_u8).map(|n| login("poison", n, i64::from(n))).collect();
+    life.commit(&events, None);
+    life.journal.close(None);
+    drop(life);
+    let folder = crate::journal::folder::Folder::at(shelf.path());
+    let restored =
+        crate::journal::restoring::restore_by(poisoned, (&folder, &rules()), shelf.now());
+    let error = restored.err().unwrap().to_string();
+    assert!(error.contains("folding it fails"), "{error}");
+}

@@ -42,21 +42,37 @@ pub enum Unaccepted {
     /// Its answer is XML that ends in the middle.
     #[error("the answer is broken XML")]
     Broken,
+    /// Its answer is none of the forms that are known, and begins like this.
+    #[error("the answer is none of the Web API: {0:?}")]
+    Strange(String),
+    /// Its status is of success, and not the one of the Web API.
+    #[error("the status is {0}, and that of the Web API is 200")]
+    Status(u16),
 }
 
 /// The longest text of an error that is repeated.
 const SAID: usize = 200;
 
-/// Looks through the body of an answer with status 2xx. Juniper does not document it: nothing, and
-/// whatever is not XML, is taken as success; XML in which an element's name says error is not.
+/// Whether an answer with a status of success is the firewall's word that it took the entries.
+///
+/// Juniper does not document it. Its own test library takes the status 200 for success, and nothing
+/// else. The body of an answer is none, XML whose first element is called like an answer and in which
+/// no element's name says error, or a few words that say success; whatever else comes with that status
+/// is from somebody else.
 ///
 /// # Errors
 /// [`Unaccepted`] says what the answer says.
-pub fn accepted(body: &[u8]) -> Result<(), Unaccepted> {
+pub fn accepted(status: u16, body: &[u8]) -> Result<(), Unaccepted> {
+    if status != 200 {
+        return Err(Unaccepted::Status(status));
+    }
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}').trim();
-    if !text.starts_with('<') {
+    if text.is_empty() || says_success(text) {
         return Ok(());
+    }
+    if !text.starts_with('<') {
+        return Err(Unaccepted::Strange(printable(text)));
     }
     let mut reader = Reader::from_str(text);
     let (mut within, mut said, mut depth, mut root) = (None, String::new(), 0_usize, true);
@@ -65,8 +81,8 @@ pub fn accepted(body: &[u8]) -> Result<(), Unaccepted> {
             Xml::DocType(name) if begins_html(&name) => return Err(Unaccepted::Page),
             Xml::Start(start) => {
                 let name = start.local_name().as_ref().to_ascii_lowercase();
-                if std::mem::take(&mut root) && name == "html" {
-                    return Err(Unaccepted::Page);
+                if std::mem::take(&mut root) {
+                    answers(&name, text)?;
                 }
                 depth += 1;
                 if within.is_none() && says_error(&name) {
@@ -78,9 +94,11 @@ pub fn accepted(body: &[u8]) -> Result<(), Unaccepted> {
             {
                 return Err(Unaccepted::Error(String::new()));
             }
+            Xml::Empty(element) if std::mem::take(&mut root) => {
+                answers(&element.local_name().as_ref().to_ascii_lowercase(), text)?;
+            }
             Xml::Text(piece) if within.is_some() => {
-                let printed = |c: char| if c.is_control() { ' ' } else { c };
-                said.extend(piece.chars().map(printed).take(SAID.saturating_sub(said.len())));
+                said.extend(printable(&piece).chars().take(SAID.saturating_sub(said.len())));
             }
             Xml::End(_) => {
                 if within == Some(depth) {
@@ -92,6 +110,33 @@ pub fn accepted(body: &[u8]) -> Result<(), Unaccepted> {
             _ => {}
         }
     }
+}
+
+/// Whether a document of which `root` is the name of the first element is an answer at all.
+fn answers(root: &str, text: &str) -> Result<(), Unaccepted> {
+    const PARTS: [&str; 9] =
+        ["userfw", "response", "result", "reply", "status", "success", "message", "error", "ok"];
+    match root {
+        "html" => Err(Unaccepted::Page),
+        root if PARTS.iter().any(|part| root.contains(part)) => Ok(()),
+        _ => Err(Unaccepted::Strange(printable(text))),
+    }
+}
+
+/// The beginning of a text, as it can stand in a log.
+fn printable(text: &str) -> String {
+    text.chars().take(SAID).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Whether a few words, such as `OK` or `{"status": "success"}`, say that it went well.
+fn says_success(text: &str) -> bool {
+    let words = || text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
+    let is_good = |word: String| matches!(&*word, "ok" | "success" | "successful" | "succeeded");
+    let is_bad = |word: String| {
+        says_error(&word) || word.starts_with("fail") || matches!(&*word, "not" | "no")
+    };
+    let is_short = text.len() <= SAID && !text.starts_with('<');
+    is_short && words().any(is_good) && !words().any(is_bad)
 }
 
 fn says_error(name: &str) -> bool {

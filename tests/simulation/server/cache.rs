@@ -154,7 +154,7 @@ impl Server {
         for letter in letters {
             match &mut self.query {
                 Some(query) => query.mailbox.push_back(letter),
-                None => self.unheard(letter),
+                None => self.unheard(&letter),
             }
         }
         any

@@ -62,15 +62,15 @@ impl Server {
     pub(in crate::simulation) fn lose_query(&mut self) -> bool {
         let Some(query) = self.query.take() else { return false };
         self.offices.resign(query.tenure);
-        query.mailbox.into_iter().for_each(|letter| self.unheard(letter));
+        query.mailbox.iter().for_each(|letter| self.unheard(letter));
         true
     }
 
     /// Nobody hears this: whoever waits for it learns so.
-    pub(super) fn unheard(&mut self, letter: Letter) {
-        match letter.message {
+    pub(super) fn unheard(&mut self, letter: &Letter) {
+        match &letter.message {
             Message::Changed(_, answer) => {
-                self.answers.extend(answer.map(|answer| Answer { taken: None, ..answer }));
+                self.answers.extend((*answer).map(|answer| Answer { taken: None, ..answer }));
             }
             Message::Snapshot => self.refuse_cache(letter.from),
         }
@@ -104,7 +104,7 @@ impl Server {
     pub(super) fn tell(&mut self, letter: Letter) {
         match &mut self.query {
             Some(query) => query.mailbox.push_back(letter),
-            None => self.unheard(letter),
+            None => self.unheard(&letter),
         }
     }
 

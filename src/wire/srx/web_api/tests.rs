@@ -108,16 +108,47 @@ fn no_more_than_two_hundred_roles_whatever_is_asked_for() {
 
 #[test]
 fn an_answer_of_success_may_still_say_an_error() {
-    for fine in ["", "OK", "<ok/>", "<userfw-response><status>done</status></userfw-response>"] {
-        assert_eq!(accepted(fine.as_bytes()), Ok(()), "{fine}");
+    let accepted = |body: &str| accepted(200, body.as_bytes());
+    for fine in [
+        "",
+        " \r\n",
+        "OK",
+        "200 OK",
+        "{\"status\": \"success\"}",
+        "<ok/>",
+        "<userfw-response><status>done</status></userfw-response>",
+    ] {
+        assert_eq!(accepted(fine), Ok(()), "{fine}");
     }
-    let error = accepted(b"<r><rpc-error><m>bad\nIP</m> address</rpc-error></r>");
+    let error = accepted("<rpc-reply><rpc-error><m>bad\nIP</m> address</rpc-error></rpc-reply>");
     assert_eq!(error, Err(Unaccepted::Error("bad IP address".to_owned())));
-    assert_eq!(accepted(b"<r><error/></r>"), Err(Unaccepted::Error(String::new())));
-    assert_eq!(accepted(b"<!DOCTYPE HTML><p>log in"), Err(Unaccepted::Page));
-    assert_eq!(accepted(b"<html><body>log in</body></html>"), Err(Unaccepted::Page));
-    for cut in ["<r>", "<r><a></r>", "<r", "</r>"] {
-        assert_eq!(accepted(cut.as_bytes()), Err(Unaccepted::Broken), "{cut}");
+    assert_eq!(accepted("<reply><error/></reply>"), Err(Unaccepted::Error(String::new())));
+    assert_eq!(accepted("<!DOCTYPE HTML><p>log in"), Err(Unaccepted::Page));
+    assert_eq!(accepted("<html><body>log in</body></html>"), Err(Unaccepted::Page));
+    assert_eq!(accepted("<error/>"), Err(Unaccepted::Error(String::new())));
+    for cut in ["<reply>", "<reply><a></reply>", "<reply", "</reply>"] {
+        assert_eq!(accepted(cut), Err(Unaccepted::Broken), "{cut}");
+    }
+}
+
+#[test]
+fn whatever_is_not_the_web_api_has_not_taken_anything() {
+    for strange in [
+        "<p>It works!</p>",
+        "<p/>",
+        "garbage",
+        "{\"status\": \"error\"}",
+        "not ok",
+        "\u{1}\u{2}",
+        "FAILED: OK",
+    ] {
+        let refused = accepted(200, strange.as_bytes());
+        assert!(matches!(refused, Err(Unaccepted::Strange(_))), "{strange:?}: {refused:?}");
+    }
+    let long = format!("OK{}", " and so on".repeat(100));
+    assert!(accepted(200, long.as_bytes()).is_err());
+    for status in [201, 202, 204] {
+        assert_eq!(accepted(status, b"OK"), Err(Unaccepted::Status(status)));
     }
 }
 
@@ -139,7 +170,7 @@ proptest! {
     #[test]
     fn no_answer_does_harm(body: Vec<u8>, text in "[<>/a-z!\\[\\]&;?= -]{0,60}") {
         for body in [body.as_slice(), text.as_bytes()] {
-            if let Err(Unaccepted::Error(said)) = accepted(body) {
+            if let Err(Unaccepted::Error(said) | Unaccepted::Strange(said)) = accepted(200, body) {
                 prop_assert!(said.len() <= 4 * SAID && !said.chars().any(char::is_control));
             }
         }
