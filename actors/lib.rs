@@ -21,6 +21,7 @@ pub mod mailbox;
 pub mod meter;
 pub mod metrics;
 mod msrpc;
+mod priority;
 mod problem;
 pub mod producers;
 mod proof;

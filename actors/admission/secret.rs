@@ -15,11 +15,12 @@ use hashbrown::HashMap;
 use rollcall_config::SecretHash;
 use rollcall_identity::Timestamp;
 use rollcall_wire::srx::token::Credentials;
-use rustix::process::nice;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
+
+use crate::priority::give_way;
 
 /// A new secret of 192 random bits: 32 characters that need no quoting in Junos, JSON or a form.
 pub fn generate() -> Zeroizing<String> {
@@ -52,9 +53,8 @@ const WAITING: usize = 64;
 /// room for the others.
 const OF_ONE_SOURCE: usize = 8;
 
-/// By how much the threads that check are nicer (nice(2)) than the others: a tenth of a core for which one other thread
-/// asks, so that a firewall which logs in beside a flood of lines waits for a second and not for ever, as
-/// it would with the lowest.
+/// By how much the threads that check give way: so that a firewall which logs in beside a flood of lines
+/// waits for a second, and not for many, as it would with the most.
 const YIELDING: i32 = 10;
 
 /// How long a secret that was right once is known without argon2.
@@ -199,14 +199,12 @@ impl Checker {
 /// Does `work` on a thread of its own, which gives way to all others: whoever has a token does not wait
 /// for whoever guesses one. `None` when there is no thread.
 ///
-/// A thread cannot raise its own priority again without a privilege, so it is none of a pool; making one
-/// costs a thousandth of the work.
+/// It is none of a pool, which would stay so for others; making one costs a thousandth of the work.
 async fn beneath<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (tell, told) = oneshot::channel();
     let thread = std::thread::Builder::new().name("secrets".to_owned());
     let yielding = move || {
-        // On Linux it is the thread's own. Where that is forbidden, the work is done all the same.
-        let _ = nice(YIELDING);
+        give_way(YIELDING);
         drop(tell.send(work()));
     };
     thread.spawn(yielding).ok()?;

@@ -5,17 +5,20 @@ use std::sync::Mutex;
 
 use rollcall_identity::{Name, Revision, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::cookie::Cookie;
 use crate::admission::locked;
 use crate::happenings::{AskedAgain, Happening, Lagging};
 
 /// How one enforcement point, or one program that pushes, is doing.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = EnforcementPoint)]
 pub struct PointStatus {
     /// Its configured name.
     pub name: String,
-    /// What it is.
+    /// `enforcement_point`, or `pusher`: a program that only pushes.
+    #[schema(value_type = String)]
     pub role: Role,
     /// Questions answered, whatever they were.
     pub queries: u64,
@@ -30,14 +33,21 @@ pub struct PointStatus {
     /// Why the last of them was, in plain words.
     pub last_error: Option<String>,
     /// When that was.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_error_at: Option<Timestamp>,
     /// Events that it pushed and that were taken.
     pub pushed: u64,
     /// When it last asked or pushed.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_seen: Option<Timestamp>,
     /// From which address.
+    #[schema(value_type = Option<String>)]
     pub last_address: Option<IpAddr>,
-    /// Up to which revision the cookie of its last answer goes.
+    /// The cookie of its last answer, which it shows next.
+    #[schema(example = "1795300716697.3~e3b0c44298fc1c14")]
+    pub cookie: Option<String>,
+    /// Up to which revision that goes.
+    #[schema(value_type = Option<u64>)]
     pub revision: Option<Revision>,
     /// How many revisions it is behind; `None` for one that never asked for a batch.
     pub lag_changes: Option<u64>,
@@ -174,6 +184,7 @@ impl Tally {
             pushed: counts.pushed,
             last_seen: counts.last_seen.map(|(at, _)| at),
             last_address: counts.last_seen.map(|(_, source)| source),
+            cookie: counts.batch.map(|batch| batch.given.to_string()),
             revision: counts.batch.map(|batch| batch.revision),
             lag_changes: lag,
             lag_seconds: seconds,

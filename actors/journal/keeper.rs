@@ -19,6 +19,7 @@ use crate::happenings::{
     Happening, JournalChore, JournalChoreFailed, JournalDamaged, NamesForgotten, SegmentSealed,
     SnapshotWritten,
 };
+use crate::priority::give_way;
 
 /// How much may wait for it: one of each job, and the last snapshot of all.
 const WAITING: usize = 3;
@@ -29,6 +30,10 @@ const SNAPSHOTS: usize = 2;
 /// From how many segments names are taken out at once: each takes some seconds, and the next snapshot
 /// waits meanwhile.
 const AT_ONCE: usize = 8;
+
+/// By how much the keeper gives way to whoever answers or commits: a snapshot of a million sessions takes
+/// seconds of a core, and no answer waits for it.
+const YIELDING: i32 = 5;
 
 enum Job {
     Snapshot { stamp: Stamp, handover: Handover, _turn: Turn },
@@ -53,7 +58,11 @@ impl Keeper {
         let (jobs, inbox) = bounded(WAITING);
         let keeping = Keeping { folder, terms };
         let thread = std::thread::Builder::new().name("journal-keeper".to_owned());
-        let thread = thread.spawn(move || keeping.work(&inbox))?;
+        let keep = move || {
+            give_way(YIELDING);
+            keeping.work(&inbox);
+        };
+        let thread = thread.spawn(keep)?;
         let (writing, tidying) = (Turn::default(), Turn::default());
         Ok(Self { jobs: Some(jobs), writing, tidying, thread: Some(thread) })
     }

@@ -159,14 +159,15 @@ mod tests {
             view.window.show(1, Some(&log));
             let writing = log.write().unwrap();
             assert_eq!(view.glance(home()), None);
-            assert_eq!(view.look(home()).await, Ok(None), "the actor answers");
             drop(writing);
+            assert_eq!(is_there(view.glance(home())), Some(true));
             let panicked = catch_unwind(AssertUnwindSafe(|| {
                 let _writing = log.write().unwrap();
                 panic!("in the middle of a change");
             }));
             assert!(panicked.is_err());
             assert_eq!(view.glance(home()), None);
+            assert_eq!(view.look(home()).await, Ok(None), "the actor answers");
         });
     }
 

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::account::{Account, accounts};
 use super::event_logs::EventLogShape;
 use super::{ReloadReport, Rest};
+use crate::enforcement::PointStatus;
 use crate::mailbox::Gone;
 use crate::meter::Stage;
 use crate::metrics::Process;
@@ -188,7 +189,7 @@ async fn all_producers(rest: &Rest) -> Result<Vec<Producer>, Problem> {
 
 /// Lists the enforcement points, with their queries, errors and lag.
 #[utoipa::path(get, path = "/api/v1/enforcement-points", tag = "health", security(("token" = [])),
-    responses((status = 200, description = "All enforcement points", body = Vec<Object>)))]
+    responses((status = 200, description = "All enforcement points", body = Vec<PointStatus>)))]
 pub(super) async fn enforcement_points(rest: Data<Rest>) -> impl Responder {
     Json((rest.points)())
 }

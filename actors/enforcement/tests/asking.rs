@@ -280,10 +280,11 @@ fn the_status_tells_how_far_behind_a_point_is() {
         let (asks, pushes) = (house.token("srx1").await, house.token("srx2").await);
         fill(&house, &pushes, 10).await;
         let path = "?entry_count=10";
-        house.get(&asks, path).await;
+        let told = house.get(&asks, path).await.json();
         let status = |house: &House| house.points.status().remove(1);
         let now = status(&house);
         assert_eq!((now.queries, now.reports, now.lag_changes), (1, 10, Some(0)));
+        assert_eq!(now.cookie.as_deref(), told["cookie"].as_str());
         assert_eq!((now.lag_seconds, now.last_address), (Some(0.0), Some([127, 0, 0, 1].into())));
         house.later(std::time::Duration::from_secs(30));
         let event = r#"{"kind":"login","address":"10.1.0.1","user":"new"}"#;
