@@ -1,4 +1,5 @@
 //! Windows event logs: reading binary XML, and what following servers costs.
 
+pub mod following;
 pub mod reading;
 pub mod simulator;

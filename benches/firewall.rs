@@ -101,8 +101,12 @@ pub fn find(known: u32) -> impl Fn(&mut Connection, u32) -> io::Result<()> {
 
 /// Whether the user of tunnel `index` is at its address.
 fn look(connection: &mut Connection, index: u32) -> io::Result<bool> {
-    let answer = connection.get(&format!("{ASK}/ip/{}", line::address(index)))?;
-    let user = line::user(index);
+    knows(connection, &line::address(index).to_string(), &line::user(index))
+}
+
+/// Whether a firewall that asks for `address` is answered with `user`.
+pub fn knows(connection: &mut Connection, address: &str, user: &str) -> io::Result<bool> {
+    let answer = connection.get(&format!("{ASK}/ip/{address}"))?;
     Ok(answer.status == 200 && memchr::memmem::find(&answer.body, user.as_bytes()).is_some())
 }
 

@@ -8,7 +8,7 @@ use crate::Part;
 use crate::asking::Pace;
 use crate::contender::{Contender, Kind, Rollcall, Stand};
 use crate::edge::{Edge, Line};
-use crate::events::reading;
+use crate::events::{following, reading};
 use crate::http::Connection;
 use crate::line::{DISTINCT, Sort};
 use crate::process::{kernel_drops, wait_until};
@@ -106,7 +106,9 @@ impl Suite<'_> {
         let costs = reading::measure()?;
         for reading::Cost { log, records, ours, cold, theirs } in &costs {
             let ratio = theirs / ours;
-            eprintln!("    {log}: {records} records, {ours:.0} ns, {cold:.0} ns at first, evtx {theirs:.0} ns: {ratio:.1} x");
+            eprintln!(
+                "    {log}: {records} records, {ours:.0} ns, {cold:.0} ns at first, evtx {theirs:.0} ns: {ratio:.1} x"
+            );
         }
         let records: usize = costs.iter().map(|cost| cost.records).sum();
         let total = |of: fn(&reading::Cost) -> f64| -> f64 {
@@ -125,6 +127,25 @@ impl Suite<'_> {
         let large = costs.iter().filter(|cost| cost.records >= reading::LARGE);
         let least = large.map(|cost| cost.theirs / cost.ours).fold(f64::INFINITY, f64::min);
         self.ratio("the same, of the large log where it is least", aim, least);
+        self.following()
+    }
+
+    fn following(&mut self) -> io::Result<()> {
+        let flow = following::flow(self.stand)?;
+        let what = format!("one controller, {}/s offered: visible", following::RATE);
+        self.table.note_with_aim((what, "10,000/s"), Unit::PerSecond, flow.rate);
+        self.table.note("the same: not visible when the last happened", Unit::Count, flow.backlog);
+        self.table.note("the same: processor time of an event", Unit::Nanoseconds, flow.cost);
+        let mut delays = following::delays(self.stand)?;
+        let (half, most) = (quantile(&mut delays, 0.5), quantile(&mut delays, 0.99));
+        self.table.note("event at a controller to visible, by pull: p50", Unit::Milliseconds, half);
+        let what = ("event at a controller to visible, by pull: p99", "under 1000 ms");
+        self.table.note_with_aim(what, Unit::Milliseconds, most);
+        let idle = following::idle(self.stand)?;
+        let what = format!("{} idle controllers: resident memory", following::IDLE);
+        self.table.note_with_aim((what, "under 100 MB"), Unit::Megabytes, idle.resident / 1e6);
+        let what = format!("{} idle controllers: share of a core", following::IDLE);
+        self.table.note_with_aim((what, "under 1 %"), Unit::Percent, 100.0 * idle.share);
         Ok(())
     }
 

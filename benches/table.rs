@@ -18,6 +18,8 @@ pub enum Unit {
     Megabytes,
     /// Billionths of a second.
     Nanoseconds,
+    /// Hundredths.
+    Percent,
     /// How many.
     Count,
 }
@@ -82,6 +84,7 @@ fn written(unit: Unit, value: f64) -> String {
         Unit::Seconds => format!("{value:.2} s"),
         Unit::Megabytes => format!("{value:.0} MB"),
         Unit::Nanoseconds => format!("{value:.0} ns"),
+        Unit::Percent => format!("{value:.2} %"),
         Unit::Count => format!("{value:.0}"),
     }
 }

@@ -2,6 +2,7 @@
 //! repeated, whatever the controller does, and what cannot be read is said in plain words.
 
 mod binxml;
+mod promises;
 
 use serde_json::{Value, json};
 
@@ -79,6 +80,9 @@ fn whatever_a_controller_does_the_next_logon_is_seen_once() {
         json!({"do": "fail", "call": "next", "status": 5}),
         json!({"do": "fail", "call": "next", "status": 14}),
         json!({"do": "fail", "call": "wait", "status": 1722}),
+        // ERROR_EVT_QUERY_RESULT_STALE, though nothing is lost.
+        json!({"do": "fail", "call": "next", "status": 0x3aa3}),
+        json!({"do": "fail", "call": "wait", "status": 0x3aa3}),
         json!({"do": "slow", "seconds": 0.2}),
         json!({"do": "slow", "seconds": 0}),
     ];
@@ -114,6 +118,33 @@ fn a_cleared_log_is_a_gap_that_is_told_and_caught_up_with() {
     until("the gap is counted", || (gaps() == 1).then_some(()));
     assert!(server.log().contains("events of an event log are lost"), "{}", server.log());
     assert_eq!(server.who("10.1.43.9"), None);
+    server.stop();
+}
+
+#[test]
+fn a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once() {
+    let story = "a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once";
+    let Some(logs) = EventLogs::start(story, 1) else { return };
+    let server = Server::start(setup(&logs, ""));
+    logs.ticket("alice", "10.1.45.1");
+    server.sees("alice", "10.1.45.1");
+    logs.tell(&json!({"do": "silent", "is": true}));
+    logs.ticket("lost", "10.1.45.9");
+    logs.ticket("bob", "10.1.45.2");
+    logs.tell(&json!({"do": "roll", "keep": 1}));
+    // In the middle of the stream: what the subscription was of is no longer there.
+    logs.tell(&json!({"do": "fail", "call": "next", "status": 0x3aa3}));
+    logs.tell(&json!({"do": "silent", "is": false}));
+    server.sees("bob", "10.1.45.2");
+    let gaps = |cause| {
+        server.metrics().sum("rollcall_receiving_event_log_gaps_total", &[("cause", cause)])
+    };
+    until("the gap is counted", || (gaps("refused") == 1).then_some(()));
+    logs.ticket("carol", "10.1.45.3");
+    server.sees("carol", "10.1.45.3");
+    assert_eq!((gaps("refused"), gaps("overwritten")), (1, 0));
+    assert_eq!(server.who("10.1.45.9"), None);
+    server.sees("alice", "10.1.45.1");
     server.stop();
 }
 
@@ -399,6 +430,9 @@ fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
         let ended = rollcall(setup.folder(), &["--config", &config, "events", "test"]);
         let said = String::from_utf8(ended.stdout).unwrap();
         assert!(said.contains("proved itself by"), "{auth}: {said}");
+        // MS-SAMR, over a connection of its own and sealed as well.
+        let domain = "it is a controller of CORP, whose accounts have S-1-5-21-";
+        assert!(said.contains(domain), "{auth}: {said}");
         // It serves queries and no subscriptions.
         assert!(said.contains("nca_s_op_rng_error"), "{auth}: {said}");
         assert!(!said.contains(PASSWORD), "{said}");

@@ -135,6 +135,14 @@ impl Rollcall {
             .collect()
     }
 
+    /// The sum of all series of the metric `name`.
+    pub fn sum(&self, name: &str) -> io::Result<f64> {
+        let text = self.metrics()?;
+        let series = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let found = series.filter(|(series, _)| series.split('{').next() == Some(name));
+        Ok(found.filter_map(|(_, value)| value.parse::<f64>().ok()).sum())
+    }
+
     /// The account so far, from /metrics.
     pub fn account(&self) -> io::Result<Account> {
         let text = self.metrics()?;

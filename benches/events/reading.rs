@@ -43,7 +43,8 @@ pub struct Cost {
 /// Recorded logs: those beside the repository, and those in the folder that `ROLLCALL_EVTX` names.
 fn logs() -> Vec<PathBuf> {
     let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let beside = folders.find_map(|at| Some(at.join("shared/data/windows")).filter(|at| at.is_dir()));
+    let beside =
+        folders.find_map(|at| Some(at.join("shared/data/windows")).filter(|at| at.is_dir()));
     let named = std::env::var_os("ROLLCALL_EVTX").map(PathBuf::from);
     let entries = [beside, named].into_iter().flatten().filter_map(|at| fs::read_dir(at).ok());
     let files = entries.flatten().filter_map(|entry| Some(entry.ok()?.path()));

@@ -14,6 +14,7 @@ pub mod ndr;
 mod pdu;
 mod reassembly;
 mod security;
+pub mod security_accounts;
 mod status;
 mod uuid;
 

@@ -3,9 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 
 use rollcall_config::{self as config, Auth, ServiceAccount};
+use rollcall_identity::directory::Sid;
 use rollcall_wire::event_log::call::{Call, INTERFACE, VERSION};
 use rollcall_wire::msrpc::Interface;
 use rollcall_wire::msrpc::endpoint_mapper::{self, NoEndpoint};
+use rollcall_wire::msrpc::ndr::BadStub;
+use rollcall_wire::msrpc::security_accounts::{
+    self, BUILTIN, CloseHandle, Connect5, EnumerateDomains, LookupDomain, NotTold,
+};
 
 use super::{Failure, Source};
 use crate::msrpc::{Client, Patience, Trouble, port_of, unproven};
@@ -51,21 +56,54 @@ impl<'a> Server<'a> {
     /// The port of its event log: the configured one, or what its endpoint mapper says. Who does not
     /// answer strangers is asked again with a proof (`RestrictRemoteClients`).
     pub(super) async fn port(&self) -> Result<u16, Failure> {
-        if let Some(port) = self.source.server.port {
-            return Ok(port.get());
+        match self.source.server.port {
+            Some(port) => Ok(port.get()),
+            None => self.mapped(&EVENTS).await,
         }
+    }
+
+    /// The port of `interface`, by the endpoint mapper.
+    async fn mapped(&self, interface: &Interface) -> Result<u16, Failure> {
         let (at, patience) = (self.at(endpoint_mapper::PORT), self.patience());
         let asked = match Client::anonymous(at, endpoint_mapper::INTERFACE, patience).await {
-            Ok(mut client) => port_of(&mut client, &EVENTS, patience).await,
+            Ok(mut client) => port_of(&mut client, interface, patience).await,
             Err(why) => Err(why),
         };
         match asked {
             Err(Trouble::NoEndpoint(NoEndpoint::AccessDenied)) => {
                 let mut client = self.bind(at, endpoint_mapper::INTERFACE).await?;
-                port_of(&mut client, &EVENTS, patience).await.map_err(Failure::Endpoint)
+                port_of(&mut client, interface, patience).await.map_err(Failure::Endpoint)
             }
             asked => asked.map_err(Failure::Endpoint),
         }
+    }
+
+    /// The domain of a domain controller, by its account manager: the name of NetBIOS, and the SID that
+    /// those of its accounts begin with.
+    pub(super) async fn domain(&self) -> Result<(String, Sid), Failure> {
+        let port = self.mapped(&security_accounts::INTERFACE).await?;
+        let mut client = self.bind(self.at(port), security_accounts::INTERFACE).await?;
+        let patience = Some(self.patience().answer);
+        let mut ask = async |call, opnum, stub: Vec<u8>| {
+            let answer = client.call(opnum, &stub, patience).await;
+            answer.map_err(|why| Failure::Call { call, why })
+        };
+        let call = "SamrConnect5";
+        let answer = ask(call, Connect5::OPNUM, Connect5.stub()).await?;
+        let handle = told(call, Connect5::answer(&answer))?;
+        let call = "SamrEnumerateDomainsInSamServer";
+        let enumerate = EnumerateDomains { handle };
+        let answer = ask(call, EnumerateDomains::OPNUM, enumerate.stub()).await?;
+        let names = told(call, EnumerateDomains::answer(&answer))?;
+        let own = names.into_iter().find(|name| !name.eq_ignore_ascii_case(BUILTIN));
+        let none = || Failure::Configured(format!("{call}: the server has no domain of its own"));
+        let name = own.ok_or_else(none)?;
+        let call = "SamrLookupDomainInSamServer";
+        let look_up = LookupDomain { handle, name: &name };
+        let answer = ask(call, LookupDomain::OPNUM, look_up.stub()).await?;
+        let sid = told(call, LookupDomain::answer(&answer))?;
+        ask("SamrCloseHandle", CloseHandle::OPNUM, CloseHandle { handle }.stub()).await?;
+        Ok((name, sid))
     }
 
     /// Binds to the event log at `port`.
@@ -104,6 +142,12 @@ impl<'a> Server<'a> {
         let limits = &self.source.settings.limits;
         Patience { connect: limits.connect, answer: limits.answer }
     }
+}
+
+/// What an answer of the account manager says.
+fn told<T>(call: &'static str, answer: Result<Result<T, NotTold>, BadStub>) -> Result<T, Failure> {
+    let answer = answer.map_err(|why| Failure::Answer { call, why })?;
+    answer.map_err(|why| Failure::NotTold { call, why })
 }
 
 impl Connection {

@@ -7,6 +7,7 @@ use rollcall_wire::event_log::Status;
 use rollcall_wire::event_log::call::BadCall;
 use rollcall_wire::msrpc::endpoint_mapper::NoEndpoint;
 use rollcall_wire::msrpc::ndr::BadStub;
+use rollcall_wire::msrpc::security_accounts::NotTold;
 
 use crate::cache::Refused;
 use crate::msrpc::Trouble;
@@ -69,6 +70,14 @@ pub enum Failure {
         /// The error.
         status: Status,
     },
+    /// The account manager does not say what it is asked.
+    #[error("{call}: {why}")]
+    NotTold {
+        /// The name of the operation in MS-SAMR.
+        call: &'static str,
+        /// Why.
+        why: NotTold,
+    },
     /// An answer is not what the interface says.
     #[error("{call}: the answer cannot be read: {why}")]
     Answer {
@@ -105,6 +114,7 @@ impl Failure {
             Self::NotTaken(_) => Stage::HandingOver,
             Self::Call { .. }
             | Self::Status { .. }
+            | Self::NotTold { .. }
             | Self::Answer { .. }
             | Self::Configured(_)
             | Self::Quiet(_) => Stage::Read,

@@ -1,6 +1,7 @@
 //! One look at an event log, from the server's name to its first event, each step said in plain words.
 
 use rollcall_config as config;
+use rollcall_identity::logon::Role;
 use rollcall_wire::event_log::call::{Call, Delivery, RemoteSubscriptionNext};
 use rollcall_wire::event_log::{Audit, Decoder};
 
@@ -43,6 +44,13 @@ async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
         "{} proved itself by {auth}; everything is sealed",
         source.settings.account.name
     ));
+    if source.server.role == Role::DomainController && source.server.port.is_none() {
+        lines.push(match server.domain().await {
+            Ok((name, sid)) => format!("it is a controller of {name}, whose accounts have {sid}"),
+            // Nothing needs it but whoever wonders about the names in its events.
+            Err(why) => format!("which domain it is of, it does not say: {why}"),
+        });
+    }
     let handle = subscribe(&mut connection, source, None).await?;
     lines.push("it gives its log Security".to_owned());
     let records = source.settings.limits.records;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use evtx::EvtxParser;
-use rollcall_identity::logon::{Outcome, Reader, Role, Settings};
+use rollcall_identity::logon::{Hosts, Outcome, Reader, Role, Settings};
 use rollcall_identity::{Authority, Event, Kind, Name, Revision, Rules, Session, Table};
 use rollcall_wire::event_log::Recorded;
 use serde_json::{Value, json};
@@ -41,6 +41,8 @@ pub(crate) struct Replay {
 /// The fold of what was read so far.
 struct Replaying {
     reader: Reader,
+    /// Where computers were seen, for those who only name one.
+    hosts: Hosts,
     rules: Rules,
     table: Table,
     revision: u64,
@@ -133,7 +135,8 @@ impl Replaying {
         let authority = Authority { kinds, ..Authority::default() };
         rules.authorities.insert((producer.clone(), source.clone()), authority);
         let reader = Reader::new(Settings::of(role), &producer, &source);
-        Self { reader, rules, table: Table::default(), revision: 0, counts: BTreeMap::new() }
+        let (hosts, table, counts) = (Hosts::default(), Table::default(), BTreeMap::new());
+        Self { reader, hosts, rules, table, revision: 0, counts }
     }
 
     fn line(&mut self, line: &str) -> Told {
@@ -144,7 +147,18 @@ impl Replaying {
         let record = recorded.record();
         let (record_id, id) = (record.record_id, record.id);
         // Replayed as if each record had been received when it was written.
-        match self.reader.read(&record, record.time) {
+        let outcome = match self.reader.read(&record, record.time) {
+            Outcome::Unplaced(unplaced) => match self.hosts.find(&unplaced) {
+                Some(address) => self.reader.place(unplaced, address),
+                None => Outcome::Unplaced(unplaced),
+            },
+            Outcome::Event(event) => {
+                self.hosts.heed(&event);
+                Outcome::Event(event)
+            }
+            ignored => ignored,
+        };
+        match outcome {
             Outcome::Event(event) => self.event(record_id, &event),
             Outcome::Unplaced(unplaced) => {
                 self.count("unplaced");

@@ -2,6 +2,7 @@
 
 import asyncio
 import bisect
+import ipaddress
 import itertools
 from datetime import datetime, timezone
 
@@ -32,6 +33,12 @@ class Log:
         self.records, self.first, self.next = [], records[0][0], records[0][0]
         for record in records:
             self.append(*record)
+
+    def extend(self, records):
+        """The same for many at once, whose record ids follow one another."""
+        self.records.extend(records)
+        self.next = self.records[-1][0] + 1
+        self.wake()
 
     def wake(self):
         """Everybody who waits for events looks again."""
@@ -85,10 +92,36 @@ class Controller:
         self.handles = {}
         self.connections = set()
         self.calls = {}
+        # Events that are written already, and happen when they are released.
+        self.held, self.releasing = [], None
 
     def happen(self, said):
         """One event, as the manifest has it but for what is said; returns its record id."""
-        number, record = said["id"], said.get("record", self.log.next)
+        record = said.get("record", self.log.next)
+        self.log.append(*self.written(said, record))
+        return record
+
+    def hold(self, said):
+        """`count` events, each of another user at another address, from `user` and `ip` on."""
+        first = ipaddress.ip_address(said["ip"])
+        for at in range(said["count"]):
+            one = {**said, "user": f"{said['user']}{at}", "ip": str(first + at)}
+            self.held.append(self.written(one, self.log.next + len(self.held)))
+
+    async def release(self, rate):
+        """Lets those that are held happen, `rate` a second."""
+        held, done, loop = self.held, 0, asyncio.get_running_loop()
+        begin, self.held = loop.time(), []
+        while done < len(held):
+            due = min(len(held), int((loop.time() - begin) * rate))
+            if due > done:
+                self.log.extend(held[done:due])
+                done = due
+            await asyncio.sleep(0.005)
+
+    def written(self, said, record):
+        """An event as the log has it."""
+        number = said["id"]
         moment = said.get("at")
         moment = datetime.fromisoformat(moment) if moment else datetime.now(timezone.utc)
         failed = said.get("failed", number in manifest.FAILED)
@@ -101,8 +134,7 @@ class Controller:
             "keywords": manifest.FAILURE if failed else manifest.SUCCESS,
         }
         fragment = binxml.event(system, manifest.fields(number, said))
-        self.log.append(record, number, binxml.result_set(fragment, record))
-        return record
+        return record, number, binxml.result_set(fragment, record)
 
     def reboot(self):
         """Handles are worth nothing any more, connections break, and the log tells of the start."""

@@ -60,6 +60,11 @@ class Control:
             case "happen":
                 records = [controller.happen(said) for _ in range(said.get("count", 1))]
                 return {"record": records[-1]}
+            case "hold":
+                controller.hold(said)
+            case "release":
+                releasing = controller.release(int(said["rate"]))
+                controller.releasing = asyncio.ensure_future(releasing)
             case "fail":
                 faults.statuses[said["call"]] = (int(said["status"]), int(said.get("times", 1)))
             case "cut":
@@ -86,6 +91,7 @@ class Control:
                 return {
                     "records": len(log.records),
                     "newest": log.next - 1,
+                    "is_releasing": controller.releasing is not None and not controller.releasing.done(),
                     "handles": len(controller.handles),
                     "connections": len(controller.connections),
                     "calls": controller.calls,

@@ -1,0 +1,121 @@
+//! Stories of what an event log must not do, whatever is in it: S1, S2, S4 and S6 of docs/security.md,
+//! and of logons by NTLM, which name a computer and no address.
+
+use serde_json::json;
+
+use super::{later, setup};
+use crate::harness::{EventLogs, Server, Setup};
+
+/// All that can be read but the start of a server, at the first controller.
+const EVERYTHING: [u16; 9] = [4768, 4769, 4770, 4624, 4634, 4647, 4776, 4778, 4779];
+
+/// The same with these `event_ids` for each server.
+fn reading(logs: &EventLogs, ids: &[u16]) -> Setup {
+    let password = format!("{}\n", EventLogs::PASSWORD);
+    let read = format!("[[event_log.sources]]\nevent_ids = {ids:?}");
+    let sections = logs.sections("").replace("[[event_log.sources]]", &read);
+    Setup::new().with_secret("reader.password", &password).with(&sections)
+}
+
+#[test]
+fn no_failed_audit_of_any_kind_is_heard_of_by_a_firewall() {
+    let story = "no_failed_audit_of_any_kind_is_heard_of_by_a_firewall";
+    let Some(logs) = EventLogs::start(story, 1) else { return };
+    let server = Server::start(reading(&logs, &EVERYTHING));
+    // Where failures may be placed, and whom they must not end.
+    logs.tell(&json!({"id": 4768, "user": "PC1$", "ip": "10.1.55.7"}));
+    logs.ticket("alice", "10.1.55.1");
+    server.sees("alice", "10.1.55.1");
+    let mut failures = 0;
+    for ip in ["10.1.55.1", "10.1.55.9"] {
+        for id in EVERYTHING {
+            logs.tell(&json!({"id": id, "failed": true, "user": "mallory", "ip": ip}));
+            failures += 1;
+        }
+        for (id, status) in [(4768, "0x6"), (4768, "0x18"), (4769, "0x20"), (4776, "0xc000006a")] {
+            let fields = json!({"Status": status});
+            logs.tell(&json!({"id": id, "user": "mallory", "ip": ip, "fields": fields}));
+            failures += 1;
+        }
+    }
+    logs.ticket("bob", "10.1.55.2");
+    server.sees("bob", "10.1.55.2");
+    let account = server.account("dc1", failures + 3);
+    assert_eq!((account.applied, account.dropped), (3, failures), "{account:?}");
+    let mut firewall = server.client("campus-fw");
+    firewall.poll();
+    assert_eq!(firewall.user_at("10.1.55.1"), Some("alice"));
+    assert_eq!(firewall.user_at("10.1.55.2"), Some("bob"));
+    let explained = server.get("/api/v1/sessions/10.1.55.1/explain").text;
+    assert!(!explained.contains("mallory"), "{explained}");
+    for ip in ["10.1.55.7", "10.1.55.9"] {
+        assert_eq!(firewall.user_at(ip), None);
+    }
+    server.stop();
+}
+
+#[test]
+fn a_log_speaks_only_for_its_networks_and_domains() {
+    let story = "a_log_speaks_only_for_its_networks_and_domains";
+    let Some(logs) = EventLogs::start(story, 1) else { return };
+    let more = "for_networks = [\"10.1.56.0/24\"]\nfor_domains = [\"CORP\"]";
+    let server = Server::start(setup(&logs, more));
+    logs.ticket("mallory", "10.1.99.1");
+    let elsewhere = json!({"id": 4768, "user": "mallory", "domain": "OTHER", "ip": "10.1.56.9"});
+    logs.tell(&elsewhere);
+    logs.ticket("alice", "10.1.56.1");
+    server.sees("alice", "10.1.56.1");
+    let account = server.account("dc1", 3);
+    assert_eq!((account.applied, account.refused), (1, 2), "{account:?}");
+    assert_eq!((server.who("10.1.99.1"), server.who("10.1.56.9")), (None, None));
+    server.stop();
+}
+
+#[test]
+fn a_log_of_yesterday_begins_nothing_and_a_computer_displaces_nobody() {
+    let story = "a_log_of_yesterday_begins_nothing_and_a_computer_displaces_nobody";
+    let Some(logs) = EventLogs::start(story, 1) else { return };
+    logs.tell(&json!({"id": 4768, "user": "mallory", "ip": "10.1.57.9", "at": later(-24)}));
+    logs.ticket("alice", "10.1.57.1");
+    let server = Server::start(setup(&logs, ""));
+    server.sees("alice", "10.1.57.1");
+    logs.tell(&json!({"id": 4768, "user": "PC1$", "ip": "10.1.57.1"}));
+    logs.ticket("HealthMailbox28ea308", "10.1.57.1");
+    logs.ticket("bob", "10.1.57.2");
+    server.sees("bob", "10.1.57.2");
+    let account = server.account("dc1", 5);
+    assert_eq!((account.refused, account.dropped), (1, 1), "{account:?}");
+    server.sees("alice", "10.1.57.1");
+    assert_eq!(server.who("10.1.57.9"), None);
+    server.stop();
+}
+
+#[test]
+fn who_names_a_computer_by_ntlm_is_where_any_controller_saw_that_computer() {
+    let story = "who_names_a_computer_by_ntlm_is_where_any_controller_saw_that_computer";
+    let Some(logs) = EventLogs::start(story, 2) else { return };
+    let server = Server::start(reading(&logs, &[4768, 4776]));
+    let [one, other] = [0, 1].map(|index| logs.address_of(index));
+    let at = |controller: &str, user: &str, ip: &str| {
+        logs.tell(&json!({"controller": controller, "id": 4768, "user": user, "ip": ip}));
+    };
+    let by_ntlm = |user: &str, host: &str| {
+        logs.tell(&json!({"controller": one, "id": 4776, "user": user, "host": host}));
+    };
+    at(&other, "PC7$", "10.1.58.7");
+    at(&other, "PC8$", "10.1.58.8");
+    at(&other, "bob", "10.1.58.8");
+    server.sees("bob", "10.1.58.8");
+    by_ntlm("alice", "PC7");
+    server.sees("alice", "10.1.58.7");
+    // The weakest proof displaces nobody, and nobody knows where the third is.
+    by_ntlm("mallory", "PC8");
+    by_ntlm("mallory", "PC9");
+    let account = server.account("dc1", 3);
+    assert_eq!((account.applied, account.dropped), (1, 1), "{account:?}");
+    assert_eq!(server.metrics().dropped("dc1", "unplaced"), 1);
+    server.sees("bob", "10.1.58.8");
+    let explained = server.get("/api/v1/sessions/10.1.58.7/explain").text;
+    assert!(explained.contains("(4776)"), "{explained}");
+    server.stop();
+}
