@@ -152,7 +152,8 @@ fn a_controller_that_gives_up_a_search_is_told_and_asked_again() {
     let policy = "CN=Default Query Policy,CN=Query-Policies,CN=Directory Service,CN=Windows NT,\
                   CN=Services,CN=Configuration";
     let limited = |change: &str, seconds: u32| {
-        let lines = format!("modify\n{change}: lDAPAdminLimits\nlDAPAdminLimits: MaxQueryDuration=");
+        let lines =
+            format!("modify\n{change}: lDAPAdminLimits\nlDAPAdminLimits: MaxQueryDuration=");
         let dn = format!("{policy},{}", Controller::BASE);
         super::following::change(&dn, &format!("{lines}{seconds}"))
     };

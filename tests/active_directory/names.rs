@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use quick_xml::events::Event;
 use rollcall_identity::Name;
+use rollcall_wire::active_directory::Problem;
 use serde_json::json;
 
 use super::following::{Reader, SEALED, staff, until, with_member};
@@ -110,7 +111,8 @@ fn far_below() -> String {
 /// What a controller refuses itself: in the names of accounts what would break out of a filter, a
 /// distinguished name or a line, and everywhere what is no text.
 fn refused(controller: &Controller) {
-    for bad in ["*)(cn=*", "a|b", "a\\b", "a,b", "a\"b", "a<b", "a\nb", "a\rb", "\u{1b}[2J", "a:b"] {
+    for bad in ["*)(cn=*", "a|b", "a\\b", "a,b", "a\"b", "a<b", "a\nb", "a\rb", "\u{1b}[2J", "a:b"]
+    {
         let name = format!("objectClass: user\nsAMAccountName:: {}\n", base64(bad));
         let why = controller.refuses(&added(&staff("refused"), &name));
         assert!(why.contains("sAMAccountName contains invalid"), "{bad:?}: {why}");
@@ -267,8 +269,36 @@ fn in_xml(firewall: &mut Srx) {
     }
     for number in (0..HOSTILE.len()).filter(|number| !is_unusable(&group(*number, 0))) {
         let called = Name::new(&group(number, 0)).unwrap().to_string();
-        assert_eq!(texts.iter().filter(|text| **text == called).count(), 1, "{called:?}: {texts:?}");
+        assert_eq!(
+            texts.iter().filter(|text| **text == called).count(),
+            1,
+            "{called:?}: {texts:?}"
+        );
     }
+}
+
+#[test]
+fn who_cannot_be_read_any_more_stays_who_they_were() {
+    let story = "who_cannot_be_read_any_more_stays_who_they_were";
+    let Some(controller) = Controller::small(story) else { return };
+    let reader = Reader::start(&controller, SEALED);
+    reader.until_read();
+    controller.stop();
+    controller.damage(&damaged());
+    controller.set_invocation();
+    controller.start_again();
+    until("everything is compared", || (reader.wholes() == 2).then_some(()));
+    assert!(reader.who("bob").is_some(), "nobody has deleted him");
+    until("it is told", || {
+        let problems = reader.status().problems;
+        (problems.get(&Problem::NoName) == Some(&1)).then_some(())
+    });
+    // An ordinary account counts who is there: he is.
+    controller.modify(&with_member("everyone-here", "add", &staff("Alice")));
+    until("what changes is heard", || {
+        reader.groups("alice").contains(&"everyone-here".to_owned()).then_some(())
+    });
+    assert!(reader.who("bob").is_some());
 }
 
 #[test]

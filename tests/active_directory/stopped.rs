@@ -108,7 +108,8 @@ fn who_is_renamed_while_rollcall_is_stopped_is_called_so_at_its_start() {
 
 #[test]
 fn a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and_told() {
-    let story = "a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and_told";
+    let story =
+        "a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and_told";
     let Some(controller) = Controller::small(story) else { return };
     let server = with_sessions(&controller);
     controller.modify(&rename("Alice", "alice.b"));
