@@ -78,8 +78,7 @@ pub trait Learner: Send + Sync + 'static {
 pub type Learning<'a> = Pin<Box<dyn Future<Output = Result<(), NotLearnt>> + 'a>>;
 
 /// A place that was kept, being looked for.
-pub type Recalling<'a> =
-    Pin<Box<dyn Future<Output = Result<Option<Arc<[u8]>>, NotLearnt>> + 'a>>;
+pub type Recalling<'a> = Pin<Box<dyn Future<Output = Result<Option<Arc<[u8]>>, NotLearnt>> + 'a>>;
 
 /// Why it was not taken in: it is told again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

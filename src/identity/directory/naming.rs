@@ -170,7 +170,7 @@ impl Directory {
             let short = Name::new(&host);
             // Writing to a string cannot fail.
             let _ = write!(host, ".{}", domain.dns);
-            let own = account.host.clone().map(Name::folded);
+            let own = account.host.as_deref().cloned().map(Name::folded);
             names.hosts = own.into_iter().chain(Name::new(&host)).chain(short).collect();
             names.hosts.dedup();
             return names;

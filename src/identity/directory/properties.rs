@@ -105,7 +105,7 @@ fn thing(domain: usize, number: u8, told: &Told) -> Option<Thing> {
             upn: Some(name(&format!("{sam}.{number}@Example.com"))),
             display: None,
             mail: None,
-            host: is_device.then(|| name(&format!("pc{label}.example.com"))),
+            host: is_device.then(|| Box::new(name(&format!("pc{label}.example.com")))),
             system: None,
             state: *state,
             primary_group: primary.map(u32::from),
@@ -215,7 +215,7 @@ pub(super) fn groups(model: &Model, number: u8) -> Vec<Group> {
 }
 
 /// What matters of an account: kind, names and domain, state, groups.
-type Seen = (AccountKind, Name, Option<Name>, Option<Name>, usize, State, Vec<Group>);
+type Seen = (AccountKind, Name, Option<Name>, Option<Box<Name>>, usize, State, Vec<Group>);
 
 fn all(model: &Model) -> BTreeMap<u8, Seen> {
     let seen = |(number, thing): (&u8, &Thing)| {

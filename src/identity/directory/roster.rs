@@ -2,7 +2,6 @@
 //! were deleted meanwhile from those who are called otherwise since.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::nodes::{Person, What};
 use super::{
@@ -133,18 +132,19 @@ impl Roster {
 impl Listed {
     fn of(person: &Person) -> Self {
         let Account { kind, name, host, .. } = &person.account;
-        let host = host.as_ref().filter(|_| *kind == AccountKind::Device);
+        let host = host.as_deref().filter(|_| *kind == AccountKind::Device);
         Self { kind: *kind, name: name.clone().folded(), host: host.cloned().map(Name::folded) }
     }
 
     /// An account of this name of which nothing else is known.
     fn person(&self) -> Person {
         let Self { kind, name, host } = self.clone();
+        let host = host.map(Box::new);
         let (upn, display, mail, system, primary_group) = (None, None, None, None, None);
         let state = State::Enabled;
         let account =
             Account { kind, name, upn, display, mail, host, system, state, primary_group };
-        Person::seen(Arc::from(""), None, account)
+        Person::seen("".into(), None, account)
     }
 
     fn write(&self, Guid(guid): Guid) -> Vec<u8> {

@@ -17,7 +17,7 @@ fn read(people: &[(u8, &str)]) -> Directory {
     for (number, sam) in people {
         let is_device = sam.ends_with('$');
         let kind = if is_device { AccountKind::Device } else { AccountKind::User };
-        let host = is_device.then(|| name(&sam.replace('$', ".Example.com")));
+        let host = is_device.then(|| Box::new(name(&sam.replace('$', ".Example.com"))));
         image.note(seen(*number, Account { host, ..account(kind, sam) }));
     }
     directory.replace(&name(CORP), image).unwrap();
