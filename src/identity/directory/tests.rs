@@ -89,6 +89,10 @@ fn every_spelling_means_the_one_account() {
     let sid = "S-1-5-21-7-7-1-2".parse().unwrap();
     let bob = directory.resolve_sid(&sid).unwrap();
     assert_eq!((bob.guid, bob.principal.to_string()), (guid(2), "bob@corp.example.com".to_owned()));
+    for text in ["S-1-5-21-7-7-1-2", "s-1-5-21-7-7-1-2", "LAB\\S-1-5-21-7-7-1-2"] {
+        assert_eq!(meant(&directory, text).as_deref(), Some("bob@corp.example.com"), "{text}");
+    }
+    assert_eq!(meant(&directory, "S-1-5-21-7-7-1-99"), None);
     let spelt = directory.resolve(&who("CORP\\alice")).unwrap().principal.spellings;
     assert_eq!(spelt, who("CORP\\alice").spellings, "how it was written is kept");
 }
