@@ -25,11 +25,19 @@ impl RosterPart {
         (0..=u8::MAX).map(Self)
     }
 
-    /// Its number.
-    pub fn number(self) -> u8 {
-        self.0
+    /// What the journal calls it, as one of the things that a producer reads.
+    pub fn source(self) -> Name {
+        Name::new(&format!("{SOURCE}{:02x}", self.0)).expect("a word of our own is a name")
+    }
+
+    /// Whether what the journal calls so is a part of a roster, and holds names.
+    pub fn is_source(name: &Name) -> bool {
+        name.as_str().starts_with(SOURCE)
     }
 }
+
+/// What the journal's names of the parts begin with.
+const SOURCE: &str = "roster ";
 
 /// The form in which a part is written; another one is not read.
 const FORM: u8 = 1;
