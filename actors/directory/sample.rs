@@ -28,7 +28,7 @@ pub(crate) fn corp(directory: &mut Directory) {
     let alice = account(AccountKind::User, "Alice");
     let alice = Account { upn: Some(name("a.smith@example.org")), ..alice };
     let pc1 = account(AccountKind::Device, "PC1$");
-    let pc1 = Account { host: Some(name("pc1.corp.example.com")), ..pc1 };
+    let pc1 = Account { host: Some(Box::new(name("pc1.corp.example.com"))), ..pc1 };
     let seen = |number: u8, dn: &str, object| {
         let dn = format!("{dn},DC=corp,DC=example,DC=com").into();
         Update::Seen { guid: Guid([number; 16]), dn, sid: None, object }

@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
+use rollcall_identity::directory::RosterPart;
 use rollcall_identity::{Event, Membership, ReadPosition, Revision, Span};
 
 use super::damage::Damage;
@@ -36,7 +37,8 @@ pub(super) fn forget(folder: &Folder, sealed: &Sealed) -> Result<Sealed, Damage>
     ] {
         file::tell(&sql, name, value)?;
     }
-    for (source, place) in places {
+    // Who was known of a directory is names only; whoever reads on has a later roster.
+    for (source, place) in places.into_iter().filter(|(it, _)| !RosterPart::is_source(&it.name)) {
         positions::write(&sql, &ReadPosition { source, place })?;
     }
     let (mut lexicon, mut into) = (Lexicon::default(), events::statement(&sql)?);

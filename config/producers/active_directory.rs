@@ -141,7 +141,8 @@ pub enum Sessions {
 /// What a controller may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryLimits {
-    /// How long a connection, with its TLS handshake, may take.
+    /// How long it may take until a controller has let the account in: the connection, the TLS
+    /// handshake, the proof, and what the controller says of itself.
     pub connect: Duration,
     /// How long a controller may be silent while it answers.
     pub answer: Duration,
@@ -160,7 +161,9 @@ pub struct DirectoryLimits {
 impl Default for DirectoryLimits {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(5),
+            connect: Duration::from_secs(10),
+            // Samba looks through the whole domain before it gives the first page: 10 s for 12,500
+            // objects.
             answer: Duration::from_secs(30),
             read: Duration::from_secs(1800),
             page: 500,

@@ -55,6 +55,9 @@ fn the_password_of_a_directory_is_in_no_log_answer_or_environment() {
             assert!(around.is_none(), "it was shown after {around:?}");
         }
     }
+    // A core file would hold it, as long as it is needed.
+    let unit = include_str!("../../packaging/rollcall.service");
+    assert!(unit.lines().any(|line| line == "LimitCORE=0"));
 }
 
 #[test]

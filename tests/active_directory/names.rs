@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use quick_xml::events::Event;
 use rollcall_identity::Name;
+use rollcall_wire::active_directory::Problem;
 use serde_json::json;
 
 use super::following::{Reader, SEALED, staff, until, with_member};
@@ -274,6 +275,30 @@ fn in_xml(firewall: &mut Srx) {
             "{called:?}: {texts:?}"
         );
     }
+}
+
+#[test]
+fn who_cannot_be_read_any_more_stays_who_they_were() {
+    let story = "who_cannot_be_read_any_more_stays_who_they_were";
+    let Some(controller) = Controller::small(story) else { return };
+    let reader = Reader::start(&controller, SEALED);
+    reader.until_read();
+    controller.stop();
+    controller.damage(&damaged());
+    controller.set_invocation();
+    controller.start_again();
+    until("everything is compared", || (reader.wholes() == 2).then_some(()));
+    assert!(reader.who("bob").is_some(), "nobody has deleted him");
+    until("it is told", || {
+        let problems = reader.status().problems;
+        (problems.get(&Problem::NoName) == Some(&1)).then_some(())
+    });
+    // An ordinary account counts who is there: he is.
+    controller.modify(&with_member("everyone-here", "add", &staff("Alice")));
+    until("what changes is heard", || {
+        reader.groups("alice").contains(&"everyone-here".to_owned()).then_some(())
+    });
+    assert!(reader.who("bob").is_some());
 }
 
 #[test]

@@ -188,6 +188,12 @@ impl Controller {
     pub(crate) fn restore_as_backup(&self) {
         self.script("stop");
         self.script("unpack");
+        self.set_invocation();
+        self.script("start");
+    }
+
+    /// Makes it another invocation of itself. It must not run.
+    pub(crate) fn set_invocation(&self) {
         let Described { host, .. } = self.what;
         let settings = format!("CN=NTDS Settings,CN={host},CN=Servers,CN=Default-First-Site-Name");
         let invocation = BASE64_STANDARD.encode([0xb5; 16]);
@@ -196,7 +202,6 @@ impl Controller {
             "dn: {dn}\nchangetype: modify\nreplace: invocationId\ninvocationId:: {invocation}\n"
         );
         self.write_database("private/sam.ldb", &ldif);
-        self.script("start");
     }
 
     /// Writes LDIF into its database past every check, as when the disk has made something else of

@@ -163,6 +163,21 @@ fn a_user_who_was_there_before_the_directory_is_known_when_it_is_read() {
 }
 
 #[test]
+fn who_is_known_by_sid_alone_is_called_by_name_when_the_directory_is_read() {
+    story(async |life| {
+        let sid = "S-1-5-21-1-2-3-1104";
+        life.login("10.0.0.7", sid).await;
+        assert_eq!(life.shown("10.0.0.7").await, format!("{} in []", sid.to_lowercase()));
+        let Update::Seen { guid, dn, object, .. } = person("Alice", State::Enabled) else {
+            unreachable!("she is seen")
+        };
+        let alice = Update::Seen { guid, dn, sid: sid.parse().ok(), object };
+        life.learn(vec![alice, group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
+        assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Staff]");
+    });
+}
+
+#[test]
 fn who_joins_a_group_or_is_renamed_keeps_the_session() {
     story(async |life| {
         life.learn(vec![person("alice", State::Enabled)], Gone::default()).await;

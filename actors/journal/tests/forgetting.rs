@@ -1,5 +1,7 @@
 //! Names that have had their time are gone from the files, and what happened stays.
 
+use rollcall_identity::directory::{Guid, RosterPart};
+
 use super::*;
 use crate::history::{Moment, Question, Reader, Unanswered};
 use crate::journal::folder::Folder;
@@ -13,7 +15,13 @@ fn two_days(names_retention: Option<Duration>) -> Shelf {
     let shelf = Shelf::new(Terms { segment_events: 2, names_retention, ..Terms::default() });
     let mut life = shelf.begin();
     let of_alice = [login("alice", 1, 0), event(Kind::Logout, "alice", 1, 1000)];
-    life.commit(&of_alice, None);
+    // A directory knew her, too.
+    let part = RosterPart::of(Guid([7; 16])).source();
+    let roster = ReadPosition {
+        source: Source { producer: name("corp"), name: part },
+        place: Arc::from(b"alice".as_slice()),
+    };
+    life.commit(&of_alice, Some(&roster));
     shelf.pass(DAY);
     life.tend(shelf.now());
     life.commit(&[login("bob", 2, i64::try_from(DAY.as_millis()).unwrap())], None);

@@ -14,6 +14,7 @@ use ldap3::{
 use rollcall_config::{self as config, Bind};
 use rollcall_wire::active_directory::{self as wire, Root};
 use rollcall_wire::ldap::{Control, Entry, Outcome, Scope, Search, code};
+use tokio::time::timeout;
 
 use super::Failure;
 use super::entry::entry;
@@ -22,6 +23,7 @@ use super::relay::Relay;
 use super::servers::Server;
 use super::tls::Tls;
 use super::wire::Wire;
+use crate::clock::Clock;
 use crate::proof::Beneath;
 
 /// The most references to other servers in the answer to one search. A forest has one for each of
@@ -67,15 +69,32 @@ impl Connection {
         tls: &Tls,
         server: Server,
     ) -> Result<Self, Failure> {
-        let (wire, beneath) = reach(settings, tls, &server).await?;
-        Self::over(settings, wire, beneath, server).await
+        let began = Clock::instant();
+        let reached = reach(settings, tls, &server).await?;
+        let left = settings.limits.connect.saturating_sub(began.elapsed());
+        Self::over(settings, reached, server, left).await
     }
 
-    /// Proves who Rollcall is on `wire`, which leads to `server`, and hears what it says of itself.
+    /// Proves who Rollcall is on the wire that leads to `server`, and hears what it says of itself;
+    /// all of that in `patience`, however busily the server answers.
     pub(super) async fn over(
         settings: &config::ActiveDirectory,
-        mut wire: Wire,
-        beneath: Beneath,
+        reached: (Wire, Beneath),
+        server: Server,
+        patience: Duration,
+    ) -> Result<Self, Failure> {
+        let (named, account) = (server.to_string(), settings.account.clone());
+        let entering = timeout(patience, Self::enter(settings, reached, server)).await;
+        entering.unwrap_or(Err(Failure::Slow {
+            server: named,
+            account,
+            patience: settings.limits.connect,
+        }))
+    }
+
+    async fn enter(
+        settings: &config::ActiveDirectory,
+        (mut wire, beneath): (Wire, Beneath),
         server: Server,
     ) -> Result<Self, Failure> {
         if settings.bind != Bind::Simple {

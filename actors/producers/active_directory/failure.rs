@@ -78,6 +78,16 @@ pub enum Failure {
         /// Why.
         why: String,
     },
+    /// The server neither lets the account in nor refuses it.
+    #[error("{server} has not let {account} in after {patience:?}; see [active_directory.limits]")]
+    Slow {
+        /// Which server.
+        server: String,
+        /// Which account.
+        account: String,
+        /// How long it may take, from the beginning of the connection.
+        patience: Duration,
+    },
     /// A search is refused.
     #[error("the search {search} failed: {}", said(.outcome))]
     Search {
@@ -168,7 +178,7 @@ impl Failure {
             Self::Names { .. } => Stage::Names,
             Self::Connect { .. } => Stage::Connect,
             Self::Tls { .. } => Stage::Tls,
-            Self::Refused { .. } | Self::Proof { .. } => Stage::Credentials,
+            Self::Refused { .. } | Self::Proof { .. } | Self::Slow { .. } => Stage::Credentials,
             Self::Search { outcome, .. }
                 if matches!(refusal(outcome), Refusal::NoRight | Refusal::NoObject) =>
             {

@@ -64,7 +64,7 @@ impl Keeping {
     pub(super) async fn recall(&self, outlet: &Outlet) -> Result<Option<Arc<[u8]>>, Refused> {
         let (mut roster, mut prints) = (Roster::default(), BTreeMap::new());
         for part in RosterPart::all() {
-            if let Some(bytes) = outlet.last_read(called(part)).await?
+            if let Some(bytes) = outlet.last_read(part.source()).await?
                 && roster.add(&bytes).is_ok()
             {
                 prints.insert(part, print(&bytes));
@@ -108,7 +108,7 @@ impl Keeping {
             // A part in which nobody is and nobody was need not be written.
             let is_known = kept == Some(print) || (kept.is_none() && Roster::is_nobody(&bytes));
             if !is_known {
-                hand_over(outlet, called(part), bytes.into()).await?;
+                hand_over(outlet, part.source(), bytes.into()).await?;
                 self.prints.lock().insert(part, print);
             }
             self.stale.lock().remove(&part);
@@ -138,16 +138,7 @@ async fn hand_over(outlet: &Outlet, source: Name, place: Arc<[u8]>) -> Result<()
 
 /// What the journal calls how far the directory was read.
 fn position() -> Name {
-    name("position")
-}
-
-/// What the journal calls a part of the roster.
-fn called(part: RosterPart) -> Name {
-    name(&format!("roster {:02x}", part.number()))
-}
-
-fn name(text: &str) -> Name {
-    Name::new(text).expect("a word of our own is a name")
+    Name::new("position").expect("a word of our own is a name")
 }
 
 /// The fingerprint of a part.

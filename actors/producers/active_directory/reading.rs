@@ -194,6 +194,10 @@ impl Reader {
         for (group, added) in pass.rest_of_groups(connection).await? {
             image.note(Update::Linked { group, added, removed: Vec::new() });
         }
+        for guid in pass.unread.drain(..) {
+            present.all.insert(guid);
+            image.note_unread(guid);
+        }
         present.is_credible(&places, &self.below)?;
         let below = present.below.clone();
         // What was read took longer than counting will: the first one finds out.

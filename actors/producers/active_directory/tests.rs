@@ -155,7 +155,9 @@ fn read_these(
         let (ours, theirs) = tokio::io::duplex(4096);
         let reading = async {
             let wire = Wire::new(ours, settings.limits.answer);
-            let mut connection = Connection::over(settings, wire, Beneath::Clear, server()).await?;
+            let reached = (wire, Beneath::Clear);
+            let patience = settings.limits.connect;
+            let mut connection = Connection::over(settings, reached, server(), patience).await?;
             let mut pass = Pass::new(settings);
             let mut updates = Vec::new();
             pass.pages(&mut connection, asked, &[], |update| updates.push(update)).await?;
@@ -235,6 +237,38 @@ fn what_ends_a_search_is_told_in_words() {
     hasty.limits.answer = Duration::from_millis(50);
     let silent = read_all(&hasty, |_| Vec::new()).unwrap_err();
     assert!(matches!(silent, Failure::Silent(_)), "{silent}");
+}
+
+/// The server is never silent, and never says anything whole.
+#[test]
+fn a_server_that_does_not_let_in_is_left_in_time() {
+    let mut hasty = settings();
+    hasty.limits.connect = Duration::from_millis(200);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let failure = runtime.block_on(async {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let dripping = async {
+            // The head of a message of 1 MiB, and then a byte at a time.
+            theirs.write_all(&[0x30, 0x83, 0x10, 0, 0]).await.unwrap();
+            loop {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                if theirs.write_all(&[0]).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let reached = (Wire::new(ours, hasty.limits.answer), Beneath::Clear);
+        tokio::select! {
+            opened = Connection::over(&hasty, reached, server(), hasty.limits.connect) => {
+                opened.err().expect("it never lets anybody in")
+            }
+            () = dripping => unreachable!("it drips for ever"),
+        }
+    });
+    assert_eq!(failure.stage(), Stage::Credentials);
+    let text = failure.to_string();
+    assert!(text.contains("dc1") && text.contains("has not let a@x.org in after 200ms"), "{text}");
+    assert_eq!(DirectoryLimits::default().connect, Duration::from_secs(10));
 }
 
 #[test]

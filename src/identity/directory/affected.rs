@@ -48,7 +48,7 @@ impl Differences {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Names {
     /// Of a person or service, the canonical one first: by DNS name, NetBIOS name and UPN of the
-    /// domain, and bare when bare names mean its domain. How they were written is left open.
+    /// domain, bare when bare names mean its domain, and its SID. How they were written is left open.
     pub principals: Vec<Principal>,
     /// Of a computer: its dNSHostName, its name in its domain, and the bare name.
     pub hosts: Vec<Name>,

@@ -38,7 +38,7 @@ pub struct Directory {
 #[derive(Debug)]
 pub(super) struct Sight {
     pub(super) guid: Guid,
-    pub(super) dn: Arc<str>,
+    pub(super) dn: Box<str>,
     pub(super) sid: Option<Sid>,
 }
 
@@ -167,7 +167,7 @@ impl Directory {
         let Some(of) = self.domains.at(domain).map(|domain| domain.names.dns.clone()) else {
             return;
         };
-        let group = Group { name, domain: of, dn, sid };
+        let group = Group { name, domain: of, dn: dn.into(), sid };
         let known = self.nodes.at(id).band();
         if known.is_none_or(|known| known.domain != domain || *known.group != group) {
             self.leave_indexes(id);
@@ -274,11 +274,10 @@ impl Directory {
             ],
             What::Account(person) => {
                 let account = &person.account;
-                let text = |name: &Option<Name>| {
-                    name.as_ref().map(|name| self.text_print(folded(name).as_str()))
-                };
+                let text =
+                    |name: Option<&Name>| name.map(|name| self.text_print(folded(name).as_str()));
                 let name = self.name_print(person.domain, folded(&account.name).as_str());
-                [sid, Some(name), text(&account.upn), text(&account.host)]
+                [sid, Some(name), text(account.upn.as_ref()), text(account.host.as_deref())]
             }
         }
     }

@@ -1,8 +1,6 @@
 //! A whole domain while it is being read, until it takes the place of what was known.
 
-use std::sync::Arc;
-
-use hashbrown::{HashMap, hash_map};
+use hashbrown::{HashMap, HashSet, hash_map};
 
 use super::book::Sight;
 use super::nodes::{Id, Person};
@@ -15,6 +13,8 @@ use crate::Name;
 #[derive(Debug, Default)]
 pub struct Image {
     objects: HashMap<Guid, Noted>,
+    /// Objects that are there and could not be read.
+    unread: HashSet<Guid>,
     /// Members by number, so that somebody in fifty groups is not kept fifty times.
     members: Vec<Member>,
     numbers: HashMap<Member, u32>,
@@ -31,7 +31,7 @@ enum Noted {
 
 #[derive(Debug)]
 struct NotedGroup {
-    dn: Arc<str>,
+    dn: Box<str>,
     sid: Option<Sid>,
     name: Name,
     members: Vec<u32>,
@@ -62,6 +62,11 @@ impl Image {
                 self.objects.remove(&guid);
             }
         }
+    }
+
+    /// Notes that an object is there, of which nothing can be read: what was known of it stays.
+    pub fn note_unread(&mut self, guid: Guid) {
+        self.unread.insert(guid);
     }
 
     /// How many objects there are.
@@ -97,14 +102,14 @@ impl Image {
         })
     }
 
-    /// Whether the object is in it.
+    /// Whether the object is there.
     pub(super) fn holds(&self, guid: Guid) -> bool {
-        self.objects.contains_key(&guid)
+        self.objects.contains_key(&guid) || self.unread.contains(&guid)
     }
 
     /// What is to be entered of it, after room was made for as much.
     pub(super) fn rest(self, directory: &mut Directory) -> Rest {
-        let Self { objects, members, numbers: _, unplaced } = self;
+        let Self { objects, unread: _, members, numbers: _, unplaced } = self;
         directory.reserve(objects.len().saturating_sub(directory.nodes.len()));
         let known = vec![None; members.len()];
         Rest { objects: objects.into_iter(), members, known, unplaced }

@@ -10,7 +10,7 @@ use super::{Group, GroupSet};
 /// The sets in use.
 #[derive(Debug)]
 pub(super) struct Interner {
-    sets: HashTable<(Print, GroupSet)>,
+    sets: HashTable<GroupSet>,
     printer: Printer,
     /// How many were let go while others had them, since those that nobody uses were looked for: the
     /// last one may have been a session, which does not tell.
@@ -31,11 +31,9 @@ impl Interner {
     /// are told apart by where they are.
     pub(super) fn set(&mut self, groups: &mut Vec<Arc<Group>>) -> GroupSet {
         GroupSet::arrange(groups);
-        let print = self.print(groups);
-        let same = |(other, known): &(Print, GroupSet)| {
-            *other == print && is_same(known.as_slice(), groups)
-        };
-        if let Some((_, known)) = self.sets.find(print.spread(), same) {
+        let print = print(&self.printer, groups);
+        let same = |known: &GroupSet| is_same(known.as_slice(), groups);
+        if let Some(known) = self.sets.find(print.spread(), same) {
             groups.clear();
             return known.clone();
         }
@@ -43,7 +41,9 @@ impl Interner {
         if self.left_behind >= FEW.max(self.sets.len() / 2) {
             self.sweep();
         }
-        self.sets.insert_unique(print.spread(), (print, set.clone()), |(print, _)| print.spread());
+        let Self { sets, printer, .. } = self;
+        let again = |known: &GroupSet| self::print(printer, known.as_slice()).spread();
+        sets.insert_unique(print.spread(), set.clone(), again);
         set
     }
 
@@ -54,15 +54,15 @@ impl Interner {
             self.left_behind += 1;
             return;
         }
-        let print = self.print(set.as_slice());
-        if let Ok(entry) = self.sets.find_entry(print.spread(), |(_, known)| known.is_same(set)) {
+        let print = print(&self.printer, set.as_slice());
+        if let Ok(entry) = self.sets.find_entry(print.spread(), |known| known.is_same(set)) {
             entry.remove();
         }
     }
 
     /// Drops what was let go by sessions, which do not tell.
     pub(super) fn sweep(&mut self) {
-        self.sets.retain(|(_, set)| set.holders() > 1);
+        self.sets.retain(|set| set.holders() > 1);
         self.left_behind = 0;
     }
 
@@ -70,11 +70,12 @@ impl Interner {
     pub(super) fn len(&self) -> usize {
         self.sets.len()
     }
+}
 
-    fn print(&self, set: &[Arc<Group>]) -> Print {
-        let mut places = set.iter().map(|group| Arc::as_ptr(group).addr());
-        self.printer.of(places.by_ref().collect::<Vec<_>>())
-    }
+/// The fingerprint of a set, made anew when it is needed: there are as many as accounts.
+fn print(printer: &Printer, set: &[Arc<Group>]) -> Print {
+    let mut places = set.iter().map(|group| Arc::as_ptr(group).addr());
+    printer.of(places.by_ref().collect::<Vec<_>>())
 }
 
 /// Whether both hold the very same groups.

@@ -29,7 +29,8 @@ impl Directory {
     ///
     /// The domain may be a NetBIOS or a DNS name, or the suffix of a UPN. A name in a domain is
     /// preferred to a UPN that looks the same, because canonical names are of that form and must
-    /// mean the same account always. Without a domain, the default one is meant, or the only one.
+    /// mean the same account always. Without a domain, the default one is meant, or the only one. In
+    /// the place of a name may stand a SID, which means one account in whichever domain it is.
     pub fn resolve(&self, principal: &Principal) -> Option<Resolved> {
         let id = self.account_of(principal)?;
         self.resolved(id, principal.spellings)
@@ -37,8 +38,7 @@ impl Directory {
 
     /// The account that has this security identifier.
     pub fn resolve_sid(&self, sid: &Sid) -> Option<Resolved> {
-        let accounts = self.with_sid(sid).filter(|id| self.nodes.at(*id).person().is_some());
-        self.resolved(only(accounts)?, Spellings::default())
+        self.resolved(self.account_with_sid(sid)?, Spellings::default())
     }
 
     /// The computer that a host name means, full (`pc1.corp.example.com`) or bare (`pc1`). A bare
@@ -89,8 +89,10 @@ impl Directory {
     /// The number of the account that `principal` means.
     pub(super) fn account_of(&self, principal: &Principal) -> Option<Id> {
         let Principal { user, domain, .. } = principal;
+        let sid = || self.account_with_sid(&user.as_str().parse().ok()?);
         let Some(domain) = domain else {
-            return self.account_named(self.domains.home()?, user.as_str());
+            let home = self.domains.home();
+            return home.and_then(|home| self.account_named(home, user.as_str())).or_else(sid);
         };
         let place = self.domains.called(domain);
         let named = place.and_then(|place| self.account_named(place, user.as_str()));
@@ -101,8 +103,13 @@ impl Directory {
             let same = |person: &Person| {
                 person.account.upn.as_ref().is_some_and(|own| is_folded(own, &upn))
             };
-            only(self.people(self.upns.candidates(self.text_print(&upn)), same))
+            only(self.people(self.upns.candidates(self.text_print(&upn)), same)).or_else(sid)
         })
+    }
+
+    /// The number of the account that has this security identifier.
+    fn account_with_sid(&self, sid: &Sid) -> Option<Id> {
+        only(self.with_sid(sid).filter(|id| self.nodes.at(*id).person().is_some()))
     }
 
     /// The number of the computer that a host name means.
@@ -170,7 +177,7 @@ impl Directory {
             let short = Name::new(&host);
             // Writing to a string cannot fail.
             let _ = write!(host, ".{}", domain.dns);
-            let own = account.host.clone().map(Name::folded);
+            let own = account.host.as_deref().cloned().map(Name::folded);
             names.hosts = own.into_iter().chain(Name::new(&host)).chain(short).collect();
             names.hosts.dedup();
             return names;
@@ -184,6 +191,8 @@ impl Directory {
         if self.domains.home() == Some(person.domain) {
             names.principals.push(called(&account.name, None));
         }
+        let sid = person.sid.as_ref().and_then(|sid| Name::new(&sid.to_string()).ok());
+        names.principals.extend(sid.map(|sid| called(&sid, None)));
         names
     }
 }

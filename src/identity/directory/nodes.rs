@@ -16,7 +16,7 @@ pub(super) struct Person {
     /// Its domain's place; none, until it is entered.
     pub(super) domain: usize,
     /// Its distinguished name.
-    pub(super) dn: Arc<str>,
+    pub(super) dn: Box<str>,
     /// Its security identifier.
     pub(super) sid: Option<Sid>,
     /// What the directory says of it.
@@ -28,7 +28,7 @@ pub(super) struct Person {
 
 impl Person {
     /// An account as it was seen, before it is entered.
-    pub(super) fn seen(dn: Arc<str>, sid: Option<Sid>, account: Account) -> Self {
+    pub(super) fn seen(dn: Box<str>, sid: Option<Sid>, account: Account) -> Self {
         Self { domain: usize::MAX, dn, sid, account, groups: None }
     }
 }

@@ -1,7 +1,6 @@
 //! What is read from a directory: accounts and groups as values, and how they change.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::Sid;
 use crate::Name;
@@ -58,7 +57,7 @@ pub enum State {
     Disabled,
 }
 
-/// A user, computer or service account.
+/// A user, computer or service account. What few have is boxed: where there is none, it takes a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// What it is.
@@ -70,11 +69,11 @@ pub struct Account {
     /// displayName.
     pub display: Option<Name>,
     /// mail, when configured to be read.
-    pub mail: Option<Name>,
+    pub mail: Option<Box<Name>>,
     /// dNSHostName of a computer.
-    pub host: Option<Name>,
+    pub host: Option<Box<Name>>,
     /// operatingSystem of a computer.
-    pub system: Option<Name>,
+    pub system: Option<Box<Name>>,
     /// Whether it may be used.
     pub state: State,
     /// The RID of its primary group, which `member` never lists.
@@ -113,7 +112,7 @@ pub enum Update {
         /// Which.
         guid: Guid,
         /// Its distinguished name (RFC 4514).
-        dn: Arc<str>,
+        dn: Box<str>,
         /// Its security identifier.
         sid: Option<Sid>,
         /// What it is now, whole.

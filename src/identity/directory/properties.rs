@@ -105,7 +105,7 @@ fn thing(domain: usize, number: u8, told: &Told) -> Option<Thing> {
             upn: Some(name(&format!("{sam}.{number}@Example.com"))),
             display: None,
             mail: None,
-            host: is_device.then(|| name(&format!("pc{label}.example.com"))),
+            host: is_device.then(|| Box::new(name(&format!("pc{label}.example.com")))),
             system: None,
             state: *state,
             primary_group: primary.map(u32::from),
@@ -214,13 +214,18 @@ pub(super) fn groups(model: &Model, number: u8) -> Vec<Group> {
     groups
 }
 
-/// What matters of an account: kind, names and domain, state, groups.
-type Seen = (AccountKind, Name, Option<Name>, Option<Name>, usize, State, Vec<Group>);
+/// By what an account is known: kind, names, SID and domain.
+type Called = (AccountKind, Name, Option<Name>, Option<Box<Name>>, Option<Sid>, usize);
+
+/// What matters of an account: by what it is known, state, groups.
+type Seen = (Called, State, Vec<Group>);
 
 fn all(model: &Model) -> BTreeMap<u8, Seen> {
     let seen = |(number, thing): (&u8, &Thing)| {
         let Account { kind, name, upn, host, state, .. } = account(thing)?.clone();
-        Some((*number, (kind, name, upn, host, thing.domain, state, groups(model, *number))))
+        let sid = thing.sid.clone().filter(|_| kind != AccountKind::Device);
+        let called = (kind, name, upn, host, sid, thing.domain);
+        Some((*number, (called, state, groups(model, *number))))
     };
     model.iter().filter_map(seen).collect()
 }
@@ -236,13 +241,13 @@ pub(super) fn compared(before: &Model, after: &Model) -> BTreeMap<Guid, Differen
             (None, Some(_)) => all = all.with(Difference::New),
             (Some(_), None) => all = all.with(Difference::Deleted),
             (Some(was), Some(is)) => {
-                if (&was.0, &was.1, &was.2, &was.3, was.4) != (&is.0, &is.1, &is.2, &is.3, is.4) {
+                if was.0 != is.0 {
                     all = all.with(Difference::Renamed);
                 }
-                if was.6 != is.6 {
+                if was.2 != is.2 {
                     all = all.with(Difference::Groups);
                 }
-                match (was.5, is.5) {
+                match (was.1, is.1) {
                     (State::Enabled, State::Disabled) => all = all.with(Difference::Disabled),
                     (State::Disabled, State::Enabled) => all = all.with(Difference::Enabled),
                     _ => {}
@@ -324,7 +329,8 @@ pub(super) fn agrees(directory: &Directory, model: &Model) -> Result<(), TestCas
             };
             let is_alone = model.values().filter(same).count() == 1;
             let is_upn = principal.domain.as_ref().is_some_and(|d| d.as_str() == "example.com");
-            let expected = (is_alone || is_upn).then(|| guid(number));
+            let is_sid = principal.user.as_str().starts_with("s-1-");
+            let expected = (is_alone || is_upn || is_sid).then(|| guid(number));
             prop_assert_eq!(resolved.map(|resolved| resolved.guid), expected, "{}", principal);
         }
     }

@@ -26,7 +26,7 @@ pub struct Profile<'a> {
     /// Its domain.
     pub domain: &'a DomainNames,
     /// Its distinguished name.
-    pub dn: &'a Arc<str>,
+    pub dn: &'a str,
     /// Its security identifier.
     pub sid: Option<&'a Sid>,
     /// What the directory says of it.

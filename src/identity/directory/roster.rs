@@ -2,7 +2,6 @@
 //! were deleted meanwhile from those who are called otherwise since.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::nodes::{Person, What};
 use super::{
@@ -26,11 +25,19 @@ impl RosterPart {
         (0..=u8::MAX).map(Self)
     }
 
-    /// Its number.
-    pub fn number(self) -> u8 {
-        self.0
+    /// What the journal calls it, as one of the things that a producer reads.
+    pub fn source(self) -> Name {
+        Name::new(&format!("{SOURCE}{:02x}", self.0)).expect("a word of our own is a name")
+    }
+
+    /// Whether what the journal calls so is a part of a roster, and holds names.
+    pub fn is_source(name: &Name) -> bool {
+        name.as_str().starts_with(SOURCE)
     }
 }
+
+/// What the journal's names of the parts begin with.
+const SOURCE: &str = "roster ";
 
 /// The form in which a part is written; another one is not read.
 const FORM: u8 = 1;
@@ -133,18 +140,19 @@ impl Roster {
 impl Listed {
     fn of(person: &Person) -> Self {
         let Account { kind, name, host, .. } = &person.account;
-        let host = host.as_ref().filter(|_| *kind == AccountKind::Device);
+        let host = host.as_deref().filter(|_| *kind == AccountKind::Device);
         Self { kind: *kind, name: name.clone().folded(), host: host.cloned().map(Name::folded) }
     }
 
     /// An account of this name of which nothing else is known.
     fn person(&self) -> Person {
         let Self { kind, name, host } = self.clone();
+        let host = host.map(Box::new);
         let (upn, display, mail, system, primary_group) = (None, None, None, None, None);
         let state = State::Enabled;
         let account =
             Account { kind, name, upn, display, mail, host, system, state, primary_group };
-        Person::seen(Arc::from(""), None, account)
+        Person::seen("".into(), None, account)
     }
 
     fn write(&self, Guid(guid): Guid) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! After what was learnt is entered: whom it reaches, what is different for them, and nothing besides.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::vec;
 
@@ -25,8 +25,8 @@ pub(super) struct Round {
     primaries: HashSet<Sid>,
     /// Members that do not know of their group yet, or still do.
     links: VecDeque<Links>,
-    /// Who is affected. Those that gave up a name come first.
-    affected: BTreeMap<(bool, Guid), Altered>,
+    /// Who is affected.
+    affected: HashMap<Guid, Altered>,
     /// Updates of no use.
     pub(super) unplaced: usize,
     /// The domain, when all of it is entered for the first time.
@@ -90,7 +90,10 @@ impl Round {
     /// Who is affected, when everything is settled.
     pub(super) fn into_affected(self) -> Affected {
         let Self { affected, unplaced, first, .. } = self;
-        Affected { accounts: affected.into_values().collect(), unplaced, first }
+        let mut accounts: Vec<Altered> = affected.into_values().collect();
+        // Those that gave up a name come first.
+        accounts.sort_unstable_by_key(|altered| (altered.former.is_none(), altered.guid));
+        Affected { accounts, unplaced, first }
     }
 }
 
@@ -199,7 +202,7 @@ impl Directory {
             if let (Some(person), Some(guid)) = (known, node.guid()) {
                 let kind = person.account.kind;
                 let altered = Altered { guid, kind, differences, former: None };
-                round.affected.insert((true, guid), altered);
+                round.affected.insert(guid, altered);
             }
         }
     }
@@ -273,8 +276,7 @@ impl Directory {
             let former =
                 before.as_ref().filter(|_| gave_up).and_then(|before| before.names.clone());
             let altered = Altered { guid, kind, differences, former: former.map(Box::new) };
-            round.affected.remove(&(true, guid));
-            round.affected.insert((altered.former.is_none(), guid), altered);
+            round.affected.insert(guid, altered);
         }
         if let Some(groups) = before.and_then(|before| before.groups) {
             self.interner.release(&groups);

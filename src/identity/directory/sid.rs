@@ -7,11 +7,16 @@ use serde::{Deserialize, Serialize};
 
 /// A security identifier, such as `S-1-5-21-2871512113-613133000-3782238197-1104`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sid {
-    /// The identifier authority, 48 bits: 5 is Windows itself.
-    authority: u64,
-    /// 1 to 15 sub-authorities, the last of which is the relative identifier (RID).
-    parts: Box<[u32]>,
+pub struct Sid(Form);
+
+/// Every value has one form only. Accounts and groups of domains are kept without an allocation:
+/// there may be hundreds of thousands.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Form {
+    /// `S-1-5-21-` and these four.
+    OfDomain([u32; 4]),
+    /// Any other: the identifier authority, 48 bits, and 1 to 15 sub-authorities.
+    Other(Box<(u64, Vec<u32>)>),
 }
 
 /// Why something is not a security identifier.
@@ -21,6 +26,12 @@ pub struct BadSid;
 
 /// The most sub-authorities that one has.
 const PARTS: usize = 15;
+
+/// The identifier authority of Windows itself, SECURITY_NT_AUTHORITY.
+const WINDOWS: u64 = 5;
+
+/// What the SIDs of domains and of single machines begin with, SECURITY_NT_NON_UNIQUE.
+const DOMAINS: u32 = 21;
 
 impl Sid {
     /// Reads the binary form (MS-DTYP 2.4.2.2), the whole of `bytes`.
@@ -34,51 +45,70 @@ impl Sid {
             return Err(BadSid);
         }
         let authority = u64::from_be_bytes([0, 0, *a, *b, *c, *d, *e, *f]);
-        Self::of(authority, parts.iter().map(|part| u32::from_le_bytes(*part)).collect())
+        Self::of(authority, parts.iter().map(|part| u32::from_le_bytes(*part)))
     }
 
-    fn of(authority: u64, parts: Box<[u32]>) -> Result<Self, BadSid> {
-        let fits = authority < 1 << 48 && (1..=PARTS).contains(&parts.len());
-        if fits { Ok(Self { authority, parts }) } else { Err(BadSid) }
+    /// The one of this authority and these sub-authorities, of which no more are looked at than it
+    /// may have.
+    fn of(authority: u64, parts: impl IntoIterator<Item = u32>) -> Result<Self, BadSid> {
+        let parts: Vec<u32> = parts.into_iter().take(PARTS + 1).collect();
+        match (authority, parts.as_slice()) {
+            (WINDOWS, &[DOMAINS, a, b, c, rid]) => Ok(Self(Form::OfDomain([a, b, c, rid]))),
+            (0..0x1_0000_0000_0000, few) if (1..=PARTS).contains(&few.len()) => {
+                Ok(Self(Form::Other(Box::new((authority, parts)))))
+            }
+            _ => Err(BadSid),
+        }
+    }
+
+    /// The identifier authority, and the sub-authorities.
+    fn parts(&self) -> (u64, impl DoubleEndedIterator<Item = u32>) {
+        let (authority, first, rest) = match &self.0 {
+            Form::OfDomain(parts) => (WINDOWS, Some(DOMAINS), parts.as_slice()),
+            Form::Other(other) => (other.0, None, other.1.as_slice()),
+        };
+        (authority, first.into_iter().chain(rest.iter().copied()))
     }
 
     /// Whether it is an account or a group of a domain, or of a single machine, and not one that
     /// every Windows has: `S-1-5-21-` and four more numbers (MS-DTYP 2.4.2.4).
     pub fn is_of_domain(&self) -> bool {
-        self.authority == 5 && matches!(*self.parts, [21, _, _, _, _])
+        matches!(self.0, Form::OfDomain(_))
     }
 
     /// The relative identifier: what is left when the domain is taken away.
     pub fn rid(&self) -> u32 {
-        self.parts[self.parts.len() - 1]
+        self.parts().1.next_back().unwrap_or_default()
     }
 
     /// The domain of the account, such as `S-1-5-21-2871512113-613133000-3782238197`; `None` when
     /// this is too short to be an account of one.
     #[must_use]
     pub fn domain(&self) -> Option<Self> {
-        let (_, domain) = self.parts.split_last()?;
-        Self::of(self.authority, domain.into()).ok()
+        let (authority, mut parts) = self.parts();
+        parts.next_back()?;
+        Self::of(authority, parts).ok()
     }
 
     /// The account `rid` of the domain that this names; `None` when it is too long to be a domain.
     #[must_use]
     pub fn account(&self, rid: u32) -> Option<Self> {
-        let parts = self.parts.iter().copied().chain([rid]).collect();
-        Self::of(self.authority, parts).ok()
+        let (authority, parts) = self.parts();
+        Self::of(authority, parts.chain([rid])).ok()
     }
 }
 
 impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "S-1-")?;
+        let (authority, mut parts) = self.parts();
         // Authorities that do not fit 32 bits are written in hexadecimal (MS-DTYP 2.4.2.1).
-        if self.authority > u64::from(u32::MAX) {
-            write!(f, "0x{:012X}", self.authority)?;
+        if authority > u64::from(u32::MAX) {
+            write!(f, "0x{authority:012X}")?;
         } else {
-            write!(f, "{}", self.authority)?;
+            write!(f, "{authority}")?;
         }
-        self.parts.iter().try_for_each(|part| write!(f, "-{part}"))
+        parts.try_for_each(|part| write!(f, "-{part}"))
     }
 }
 
@@ -101,7 +131,8 @@ impl FromStr for Sid {
             Some(digits) => u64::from_str_radix(digits, 16),
             None => authority.parse(),
         };
-        let parts = words.map(str::parse).collect::<Result<_, _>>().map_err(|_| BadSid)?;
+        let parts: Vec<u32> =
+            words.map(str::parse).collect::<Result<_, _>>().map_err(|_| BadSid)?;
         Self::of(authority.map_err(|_| BadSid)?, parts)
     }
 }
@@ -147,10 +178,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_account_is_of_its_domain_whatever_its_form() {
+        for (text, is_of_domain) in [
+            ("S-1-5-21-7-8-9-1104", true),
+            ("S-1-5-21-7-8-9", false),
+            ("S-1-5-21-7-8-9-1104-3", false),
+            ("S-1-5-18", false),
+            ("S-1-1-21-7-8-9-1104", false),
+        ] {
+            let sid: Sid = text.parse().unwrap();
+            assert_eq!((sid.to_string().as_str(), sid.is_of_domain()), (text, is_of_domain));
+            let again = sid.domain().and_then(|domain| domain.account(sid.rid()));
+            assert_eq!(again, (text != "S-1-5-18").then_some(sid), "{text}");
+        }
+        let longest: Sid = format!("S-1-5{}", "-1".repeat(PARTS)).parse().unwrap();
+        assert_eq!(longest.account(1), None);
+        assert!(size_of::<Option<Sid>>() <= 24);
+    }
+
     proptest! {
         #[test]
         fn text_and_value_are_one(authority in 0u64..1 << 48, parts in prop::collection::vec(any::<u32>(), 1..=PARTS)) {
-            let sid = Sid::of(authority, parts.into()).unwrap();
+            let sid = Sid::of(authority, parts).unwrap();
             prop_assert_eq!(sid.to_string().parse(), Ok(sid));
         }
 

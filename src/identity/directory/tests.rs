@@ -51,7 +51,7 @@ fn two_domains() -> Directory {
     directory.put_domain(names("Corp.Example.com", "CORP", 1), BareNames::MeanThis);
     directory.put_domain(names(LAB, "lab", 2), BareNames::MeanAnother);
     let upn = Some(name("Alice.Smith@Example.com"));
-    let host = Some(name("PC1.branch.example.com"));
+    let host = Some(Box::new(name("PC1.branch.example.com")));
     let corp = vec![
         seen(1, Account { upn, ..account(AccountKind::User, "Alice") }),
         seen(2, account(AccountKind::User, "Bob")),
@@ -89,6 +89,10 @@ fn every_spelling_means_the_one_account() {
     let sid = "S-1-5-21-7-7-1-2".parse().unwrap();
     let bob = directory.resolve_sid(&sid).unwrap();
     assert_eq!((bob.guid, bob.principal.to_string()), (guid(2), "bob@corp.example.com".to_owned()));
+    for text in ["S-1-5-21-7-7-1-2", "s-1-5-21-7-7-1-2", "LAB\\S-1-5-21-7-7-1-2"] {
+        assert_eq!(meant(&directory, text).as_deref(), Some("bob@corp.example.com"), "{text}");
+    }
+    assert_eq!(meant(&directory, "S-1-5-21-7-7-1-99"), None);
     let spelt = directory.resolve(&who("CORP\\alice")).unwrap().principal.spellings;
     assert_eq!(spelt, who("CORP\\alice").spellings, "how it was written is kept");
 }
@@ -410,4 +414,18 @@ fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
     }
     let found: Vec<_> = whereabouts.of_user(&Name::new("ALICE").unwrap()).collect();
     assert_eq!(found.len(), 3);
+}
+
+#[test]
+fn who_cannot_be_read_any_more_stays_who_they_were() {
+    let mut directory = two_domains();
+    let mut image = Image::default();
+    image.note(seen(2, account(AccountKind::User, "Bob")));
+    image.note_unread(guid(1));
+    image.note_unread(guid(9));
+    let affected = directory.replace(&name(CORP), image).unwrap();
+    let gone = affected.accounts.iter().filter(|it| it.differences.has(Difference::Deleted));
+    let gone: Vec<Guid> = gone.map(|altered| altered.guid).collect();
+    assert_eq!(gone, [guid(3), guid(4)]);
+    assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
 }

@@ -1,7 +1,5 @@
 //! From the attributes of one object to what the directory knows of it.
 
-use std::sync::Arc;
-
 use rollcall_identity::Name;
 use rollcall_identity::directory::{
     Account, AccountKind, Guid, Member, Object, Sid, State, Update,
@@ -71,7 +69,7 @@ impl Reading {
             }
             Kind::Account(kind) => Object::Account(self.account(entry, kind, name, control)),
         };
-        Ok(Some(Update::Seen { guid, dn: Arc::from(dn.name), sid, object }))
+        Ok(Some(Update::Seen { guid, dn: dn.name.into(), sid, object }))
     }
 
     fn account(
@@ -95,9 +93,9 @@ impl Reading {
             name,
             upn: self.name(entry, "userPrincipalName"),
             display: self.name(entry, "displayName"),
-            mail: self.name(entry, "mail"),
-            host: self.name(entry, "dNSHostName"),
-            system: self.name(entry, "operatingSystem"),
+            mail: self.name(entry, "mail").map(Box::new),
+            host: self.name(entry, "dNSHostName").map(Box::new),
+            system: self.name(entry, "operatingSystem").map(Box::new),
             state,
             primary_group: self.number(entry, "primaryGroupID"),
         }

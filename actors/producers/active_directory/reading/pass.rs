@@ -27,6 +27,8 @@ pub(in super::super) struct Pass<'a> {
     pub(super) problems: BTreeMap<Problem, u64>,
     /// Entries and members, against the limit.
     weight: usize,
+    /// Objects that are there and could not be read.
+    pub(super) unread: Vec<Guid>,
     /// Groups of which the server keeps members for another question.
     more: Vec<Range>,
 }
@@ -67,8 +69,8 @@ impl Present {
 
 impl<'a> Pass<'a> {
     pub(in super::super) fn new(settings: &'a config::ActiveDirectory) -> Self {
-        let (problems, more) = (BTreeMap::new(), Vec::new());
-        Self { settings, began: Clock::instant(), objects: 0, problems, weight: 0, more }
+        let (problems, unread, more) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { settings, began: Clock::instant(), objects: 0, problems, unread, weight: 0, more }
     }
 
     /// Everything that `asked` finds, page by page.
@@ -273,6 +275,9 @@ impl<'a> Pass<'a> {
     fn take(&mut self, entry: &Entry<'_>) -> Result<Option<Update>, Failure> {
         let reading = wire::read(entry);
         self.note(&reading.problems);
+        if reading.update.is_none() && !reading.problems.is_empty() {
+            self.unread.extend(wire::guid(entry).ok());
+        }
         self.more.extend(reading.more);
         let members = match &reading.update {
             Some(Update::Seen { object: Object::Group { members, .. }, .. }) => members.len(),

@@ -35,9 +35,13 @@ fn names() -> DomainNames {
 }
 
 fn user(number: u32) -> Update {
+    called(number, &format!("user{number}"))
+}
+
+fn called(number: u32, login: &str) -> Update {
     let account = Person {
         kind: AccountKind::User,
-        name: name(&format!("user{number}")),
+        name: name(login),
         upn: None,
         display: None,
         mail: None,
@@ -109,11 +113,15 @@ async fn life() -> (Heart, Outlet) {
 }
 
 async fn log_in(heart: &Heart, user: &str) {
+    log_in_at(heart, "10.0.0.7", user).await;
+}
+
+async fn log_in_at(heart: &Heart, address: &str, user: &str) {
     let at = Timestamp::from_millis(1_795_290_600_000);
     let [producer, client, form] = ["syslog", "dc1", "line"].map(name);
     let event = Event {
         kind: Kind::Login,
-        address: "10.0.0.7".parse().unwrap(),
+        address: address.parse().unwrap(),
         principal: Some(Principal::parse(user, None).unwrap()),
         device: None,
         roles: None,
@@ -133,8 +141,12 @@ async fn log_in(heart: &Heart, user: &str) {
 }
 
 async fn shown(heart: &Heart) -> String {
-    let session = heart.query.send(Look("10.0.0.7".parse().unwrap())).await.unwrap().unwrap();
-    session.principal.as_ref().unwrap().to_string()
+    shown_at(heart, "10.0.0.7").await.unwrap()
+}
+
+async fn shown_at(heart: &Heart, address: &str) -> Option<String> {
+    let session = heart.query.send(Look(address.parse().unwrap())).await.unwrap()?;
+    Some(session.principal.as_ref().unwrap().to_string())
 }
 
 fn story(test: impl Future<Output = ()>) {
@@ -165,6 +177,60 @@ fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
         successor.learn(&names, Learnt::Changes(Vec::new())).await.unwrap();
         assert_eq!(shown(&heart).await, "user3@corp.example.com");
         assert!(book.untold(&names.dns).is_none(), "nothing is told twice");
+    });
+}
+
+/// A book that was emptied and another teacher are what a new process has; the journal is the same.
+#[test]
+fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
+    story(async {
+        let (heart, outlet) = life().await;
+        let (book, names) = (heart.directory.clone(), names());
+        let begin = || {
+            let teaching = Teaching::new(&section(""), book.clone());
+            teaching.attend(outlet.clone());
+            teaching
+        };
+        let whole = |updates: Vec<Update>| {
+            let mut image = Image::default();
+            updates.into_iter().for_each(|update| image.note(update));
+            Learnt::Whole(Box::new(image))
+        };
+        let first = begin();
+        assert_eq!(first.recall().await, Ok(None));
+        first.learn(&names, image(10)).await.unwrap();
+        first.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
+        // Of what changes later, what is kept keeps up.
+        let changes = vec![called(3, "user3.b"), called(11, "user11")];
+        first.learn(&names, Learnt::Changes(changes)).await.unwrap();
+        first.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
+        let users = ["user2", "user3.b", "user4", "user11", "stranger"];
+        for (place, user) in users.into_iter().enumerate() {
+            log_in_at(&heart, &format!("10.0.0.{place}"), &format!("corp\\{user}")).await;
+        }
+
+        book.forget(&names.dns);
+        let second = begin();
+        assert_eq!(second.recall().await.unwrap().as_deref(), Some(b"there".as_slice()));
+        // 4 is gone, and another has its name; 2 and 3 are called otherwise; 11 has become 2.
+        let now = [(2, "user9"), (3, "user3.c"), (11, "user2"), (20, "user4")];
+        let now = now.into_iter().map(|(number, login)| called(number, login));
+        second.learn(&names, whole(now.collect())).await.unwrap();
+        let mut there = Vec::new();
+        for place in 0..users.len() {
+            there.push(shown_at(&heart, &format!("10.0.0.{place}")).await);
+        }
+        let there: Vec<_> = there.iter().map(Option::as_deref).collect();
+        assert_eq!(
+            there,
+            [
+                Some("user9@corp.example.com"),
+                Some("user3.c@corp.example.com"),
+                None,
+                Some("user2@corp.example.com"),
+                Some("stranger@corp"),
+            ]
+        );
     });
 }
 

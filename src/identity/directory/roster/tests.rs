@@ -17,7 +17,7 @@ fn read(people: &[(u8, &str)]) -> Directory {
     for (number, sam) in people {
         let is_device = sam.ends_with('$');
         let kind = if is_device { AccountKind::Device } else { AccountKind::User };
-        let host = is_device.then(|| name(&sam.replace('$', ".Example.com")));
+        let host = is_device.then(|| Box::new(name(&sam.replace('$', ".Example.com"))));
         image.note(seen(*number, Account { host, ..account(kind, sam) }));
     }
     directory.replace(&name(CORP), image).unwrap();
@@ -73,7 +73,9 @@ fn the_same_accounts_are_the_same_bytes_and_a_part_is_no_longer_than_it_may_be()
     assert_eq!(written(&read(&people), 1000), written(&read(&turned), 1000));
     let short = written(&read(&people), 20);
     assert!(short.iter().all(|(_, bytes)| bytes.len() <= 20), "{short:?}");
-    assert_eq!(RosterPart::of(guid(7)).number(), 7);
+    let source = RosterPart::of(guid(7)).source();
+    assert!(source.as_str() == "roster 07" && RosterPart::is_source(&source));
+    assert!(!RosterPart::is_source(&name("position")));
     assert_eq!(RosterPart::all().count(), 256);
 }
 
