@@ -83,7 +83,7 @@ impl Connection {
         server: Server,
         patience: Duration,
     ) -> Result<Self, Failure> {
-        let (named, account) = (server.to_string(), settings.account.clone());
+        let (named, account) = (server.to_string(), settings.account.name.clone());
         let entering = timeout(patience, Self::enter(settings, reached, server)).await;
         entering.unwrap_or(Err(Failure::Slow {
             server: named,
