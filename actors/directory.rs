@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use rollcall_identity::directory::{Affected, Directory, Entering, UnknownDomain};
+use rollcall_identity::directory::{Affected, Directory, Entering, Roster, UnknownDomain};
 use rollcall_identity::{Event, Name};
 
 use crate::producers::active_directory::{ActiveDirectory, Status};
@@ -43,27 +43,45 @@ impl Book {
         self.0.directory.write()
     }
 
+    /// [`Book::take_in_after`] nothing that was known before.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn take_in(
+        &self,
+        domain: &Name,
+        begin: impl FnOnce(&mut Directory) -> Result<Entering, UnknownDomain>,
+    ) -> Result<(), UnknownDomain> {
+        self.take_in_after(&Roster::default(), domain, begin)
+    }
+
     /// Enters what `begin` begins to enter of the domain with this DNS name, slice by slice, and
-    /// notes who is affected: [`Book::untold`]. It takes as long as there is much of it, so it is for
-    /// a thread that may wait.
+    /// notes who is affected: [`Book::untold`]. When all of it is entered for the first time, those
+    /// are affected, too, who are in the `roster` of what was known before and are called otherwise
+    /// or gone. It takes as long as there is much of it, so it is for a thread that may wait.
     ///
     /// # Errors
     /// When the domain is not known. Nothing is entered then.
-    pub(crate) fn take_in(
+    pub(crate) fn take_in_after(
         &self,
+        roster: &Roster,
         domain: &Name,
         begin: impl FnOnce(&mut Directory) -> Result<Entering, UnknownDomain>,
     ) -> Result<(), UnknownDomain> {
         let _turn = self.0.turn.lock();
         let mut directory = self.write();
         let mut entering = begin(&mut directory)?;
-        let affected = loop {
+        let mut affected = loop {
             match entering.go_on(&mut directory, SLICE) {
                 ControlFlow::Continue(rest) => entering = rest,
                 ControlFlow::Break(affected) => break affected,
             }
             RwLockWriteGuard::bump(&mut directory);
         };
+        let directory = RwLockWriteGuard::downgrade(directory);
+        if affected.first.is_some() {
+            affected.recall(roster.missed(&directory, domain)?);
+        }
         drop(directory);
         if !affected.is_empty() {
             let mut untold = self.0.untold.lock();

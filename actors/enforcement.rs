@@ -30,10 +30,11 @@ use rollcall_wire::ptim;
 use crate::admission::{Refused, Strange, TOKEN_BODY};
 use crate::directory::Book;
 use crate::happenings::{Happening, QueryRefused, Responded};
+use crate::heart::Heart;
 use crate::listener::{Routes, body};
 use crate::mailbox::Mailbox;
 use crate::producers::ptim::Pushes;
-use crate::query::Query;
+use crate::query::{Query, View};
 
 pub use points::Points;
 pub use tally::{PointStatus, Role};
@@ -45,6 +46,7 @@ use push::Form;
 pub struct Enforcement {
     points: Arc<Points>,
     query: Mailbox<Query>,
+    view: View,
     pushes: Pushes,
     directory: Book,
     strange: Strange,
@@ -75,15 +77,11 @@ impl Visit {
 }
 
 impl Enforcement {
-    /// Answers for `points` from `query` in the names of the `directory`, and hands what is pushed to
-    /// `pushes`.
-    pub fn new(
-        points: Arc<Points>,
-        query: Mailbox<Query>,
-        pushes: Pushes,
-        directory: Book,
-    ) -> Self {
-        Self { points, query, pushes, directory, strange: Strange::default() }
+    /// Answers for `points` from what `heart` knows, and hands what is pushed to `pushes`.
+    pub fn new(points: Arc<Points>, heart: &Heart, pushes: Pushes) -> Self {
+        let (query, view) = (heart.query.clone(), heart.view.clone());
+        let (directory, strange) = (heart.directory.clone(), Strange::default());
+        Self { points, query, view, pushes, directory, strange }
     }
 
     /// What the listener answers. Paths are compared when a request comes, so that a reload may

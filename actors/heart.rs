@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::directory::Book;
 use crate::journal::{Illness, JournalThread, JournalWriter};
 use crate::mailbox::{Gone, Mailbox};
-use crate::query::Query;
+use crate::query::{Front, Query, View, Window};
 use crate::supervisor::{Dismiss, Hire, Patience, Supervisor};
 
 /// What decides and answers, at work.
@@ -26,6 +26,8 @@ pub struct Heart {
     pub cache: Mailbox<Cache>,
     /// Where everybody asks.
     pub query: Mailbox<Query>,
+    /// How one address is asked for.
+    pub view: View,
     /// How far the query actor knows.
     pub newest: watch::Receiver<Revision>,
     /// The rules by which the cache decides, from its next batch on.
@@ -81,6 +83,9 @@ impl Heart {
         let query = Mailbox::<Query>::new("query", clock.clone());
         let cache = Mailbox::<Cache>::new("cache", clock.clone());
         let (tell, newest) = watch::channel(Revision::default());
+        let window = Window::default();
+        let view = View::new(query.clone(), window.clone(), clock.clone());
+        let front = Front { newest: tell, window };
         let (table, restored) = journal.restore(&rules)?;
         let legacy = Legacy::of(table, restored);
         let rules = Arc::new(ArcSwap::from_pointee(rules));
@@ -89,7 +94,7 @@ impl Heart {
         let (succession, illness) = (Succession::new(writer.epoch(), legacy), writer.illness());
         let (terms, feeder, time) = (succession.clone(), cache.clone(), clock.clone());
         let answers =
-            move || Query::new(terms.query(), limits, feeder.clone(), tell.clone(), time.clone());
+            move || Query::new(terms.query(), limits, feeder.clone(), front.clone(), time.clone());
         supervisor.send(Hire::new(query.clone(), answers)).await?;
         let grounds = Grounds { rules: Arc::clone(&rules), directory: directory.clone() };
         let (sink, time) = (query.clone(), clock.clone());
@@ -98,7 +103,8 @@ impl Heart {
             Cache::new(term, grounds, writer.clone(), sink.clone(), time.clone())
         };
         supervisor.send(Hire::new(cache.clone(), decides)).await?;
-        Ok(Self { supervisor, cache, query, newest, rules, directory, illness, journal: thread })
+        let journal = thread;
+        Ok(Self { supervisor, cache, query, view, newest, rules, directory, illness, journal })
     }
 
     /// Stops deciding, and then answering. Whatever was handed over before is in the journal.

@@ -1,7 +1,9 @@
 //! The query actor: holds the compacted log of changes and answers everyone who asks from it: SRX
 //! firewalls, REST, the live stream.
 
-use std::sync::Arc;
+mod view;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
@@ -17,6 +19,11 @@ use crate::happenings::{Happening, LogRestored, Visible};
 use crate::heart::succession::{Estate, Term, Vacant, estate};
 use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
 use crate::meter::Stage;
+
+pub use self::view::View;
+pub(crate) use self::view::Window;
+
+use self::view::Log;
 
 /// What became true with one batch of events, in order.
 #[derive(Debug)]
@@ -117,28 +124,39 @@ impl Message for Snapshot {
     type Result = Estate;
 }
 
+/// What others see of the query actor without asking it.
+#[derive(Clone)]
+pub(crate) struct Front {
+    /// How far it knows.
+    pub newest: watch::Sender<Revision>,
+    /// Its log, once it answers.
+    pub window: Window,
+}
+
 /// The role.
 pub struct Query {
     term: Term,
-    answerer: Answerer,
+    log: Log,
     limits: Limits,
     cache: Mailbox<Cache>,
-    newest: watch::Sender<Revision>,
+    front: Front,
     clock: Clock,
 }
 
 impl Query {
     /// A query actor that begins with what `cache` holds, if a cache ever held anything. It tells
-    /// `newest` how far it knows.
+    /// `front` how far it knows, and shows its log there.
     pub(crate) fn new(
         term: Term,
         limits: Limits,
         cache: Mailbox<Cache>,
-        newest: watch::Sender<Revision>,
+        front: Front,
         clock: Clock,
     ) -> Self {
-        let answerer = Answerer::new(term.epoch(), limits);
-        Self { term, answerer, limits, cache, newest, clock }
+        // What a predecessor knew is not enough any more.
+        front.window.show(term.number(), None);
+        let log = Arc::new(RwLock::new(Answerer::new(term.epoch(), limits)));
+        Self { term, log, limits, cache, front, clock }
     }
 
     fn take_over(&mut self, Estate { term, handover }: Estate) -> Result<(), Vacant> {
@@ -148,10 +166,22 @@ impl Query {
         Ok(())
     }
 
-    /// Answers from what the cache of the term `decider` knows.
+    /// Answers from now on, out of what the cache of the term `decider` knows.
     fn begin_with(&mut self, decider: u64, known: Handover) {
-        self.answerer = Answerer::succeed((self.term.epoch(), self.limits), decider, known);
-        self.newest.send_replace(self.answerer.log().newest());
+        let answerer = Answerer::succeed((self.term.epoch(), self.limits), decider, known);
+        let newest = answerer.log().newest();
+        *self.write() = answerer;
+        self.front.newest.send_replace(newest);
+        self.front.window.show(self.term.number(), Some(&self.log));
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Answerer> {
+        // Only this actor writes, and after a panic it handles nothing more.
+        self.log.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Answerer> {
+        self.log.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -180,14 +210,17 @@ impl Role for Query {
 impl Receive<Changed> for Query {
     fn receive(&mut self, changed: Changed, _: &mut Desk<Self>) -> Reply<()> {
         let now = self.clock.now();
-        if !self.answerer.show(changed.term, &changed.changes, now) {
+        let mut answerer = self.write();
+        if !answerer.show(changed.term, &changed.changes, now) {
             return Reply::Now(());
         }
+        let newest = answerer.log().newest();
+        drop(answerer);
         for (seen, count) in changed.seen {
             Visible { delay: now.since(seen), count }.emit();
         }
         if !changed.changes.is_empty() {
-            self.newest.send_replace(self.answerer.log().newest());
+            self.front.newest.send_replace(newest);
         }
         Reply::Now(())
     }
@@ -197,19 +230,13 @@ impl Receive<Read> for Query {
     fn receive(&mut self, read: Read, _: &mut Desk<Self>) -> Reply<Page> {
         let Read { cursor, since, filter, limit } = read;
         let now = self.clock.now();
-        Reply::Now(self.answerer.log().read(&Request {
-            cursor,
-            since,
-            filter: &filter,
-            limit,
-            now,
-        }))
+        Reply::Now(self.read().log().read(&Request { cursor, since, filter: &filter, limit, now }))
     }
 }
 
 impl Receive<Look> for Query {
     fn receive(&mut self, Look(address): Look, _: &mut Desk<Self>) -> Reply<Option<Arc<Session>>> {
-        Reply::Now(self.answerer.log().get(address, self.clock.now()).map(Arc::clone))
+        Reply::Now(self.read().log().get(address, self.clock.now()).map(Arc::clone))
     }
 }
 
@@ -217,26 +244,28 @@ impl Receive<Search> for Query {
     fn receive(&mut self, search: Search, _: &mut Desk<Self>) -> Reply<Found> {
         let Search { after, limit, wanted } = search;
         Reply::Now(
-            self.answerer.log().find(after, limit, self.clock.now(), |session| wanted(session)),
+            self.read().log().find(after, limit, self.clock.now(), |session| wanted(session)),
         )
     }
 }
 
 impl Receive<Newest> for Query {
     fn receive(&mut self, _: Newest, _: &mut Desk<Self>) -> Reply<Cursor> {
-        Reply::Now(Cursor::new(self.answerer.log().epoch(), self.answerer.log().newest()))
+        let answerer = self.read();
+        Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().newest()))
     }
 }
 
 impl Receive<Oldest> for Query {
     fn receive(&mut self, _: Oldest, _: &mut Desk<Self>) -> Reply<Cursor> {
-        Reply::Now(Cursor::new(self.answerer.log().epoch(), self.answerer.log().oldest()))
+        let answerer = self.read();
+        Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().oldest()))
     }
 }
 
 impl Receive<Snapshot> for Query {
     fn receive(&mut self, Snapshot(cache): Snapshot, _: &mut Desk<Self>) -> Reply<Estate> {
-        let handover = self.answerer.hand_over(cache);
+        let handover = self.write().hand_over(cache);
         Reply::Now(Estate { term: self.term.number(), handover })
     }
 }

@@ -1,5 +1,6 @@
 //! Who is measured, each started anew on loopback: Rollcall, a receiver that only counts, and what
-//! would be built instead: rsyslog, which reads the lines with liblognorm and writes to Redis.
+//! would be built instead: rsyslog, which reads the lines with liblognorm or by regular expressions and
+//! writes to Redis.
 
 mod bare;
 mod rollcall;
@@ -12,6 +13,8 @@ use std::time::Duration;
 
 pub use self::rollcall::Rollcall;
 
+use self::rsyslog::{Extraction, Rsyslog};
+
 /// Where programs are, and where files may be written.
 #[derive(Debug, Clone)]
 pub struct Stand {
@@ -21,15 +24,19 @@ pub struct Stand {
     pub load: PathBuf,
 }
 
-/// The three of them.
+/// All of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Counts datagrams and lines.
     Bare,
     /// Rollcall with its shipped templates.
     Rollcall,
-    /// rsyslog and Redis.
+    /// The same with its journal in memory, so that nothing survives.
+    Volatile,
+    /// rsyslog with liblognorm, and Redis.
     Rsyslog,
+    /// rsyslog with regular expressions, and Redis.
+    RsyslogRegex,
 }
 
 /// One of them, running.
@@ -51,7 +58,9 @@ impl Kind {
         match self {
             Self::Bare => "bare receiver",
             Self::Rollcall => "Rollcall",
+            Self::Volatile => "Rollcall, journal in memory",
             Self::Rsyslog => "rsyslog + Redis",
+            Self::RsyslogRegex => "rsyslog by regex + Redis",
         }
     }
 
@@ -60,7 +69,11 @@ impl Kind {
         Ok(match self {
             Self::Bare => Box::new(bare::Bare::start(stand)?),
             Self::Rollcall => Box::new(Rollcall::start(stand)?),
-            Self::Rsyslog => Box::new(rsyslog::Rsyslog::start()?),
+            Self::Volatile => {
+                Box::new(Rollcall::start_with(stand, "\n[journal]\nkind = \"memory\"\n")?)
+            }
+            Self::Rsyslog => Box::new(Rsyslog::start(Extraction::Liblognorm)?),
+            Self::RsyslogRegex => Box::new(Rsyslog::start(Extraction::Regex)?),
         })
     }
 }

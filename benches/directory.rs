@@ -60,7 +60,9 @@ pub struct Cost {
 /// Users are in `sets` different sets of groups.
 pub fn measure(sets: u32) -> io::Result<Cost> {
     let mut command = Command::new(std::env::current_exe()?);
-    let mut child = Answering::start(command.args(["hold-directory", &sets.to_string()]).stderr(Stdio::inherit()))?;
+    let mut child = Answering::start(
+        command.args(["hold-directory", &sets.to_string()]).stderr(Stdio::inherit()),
+    )?;
     child.listen()?;
     let empty = child.running().resident()?;
     let told = child.ask()?;

@@ -1,10 +1,10 @@
-//! What firewalls see: how soon an event is visible, how fast an address is answered, how long
-//! everything takes to read, and whether many that poll hear the same.
+//! What firewalls see: how soon an event is visible, who is at an address, how long everything takes to
+//! read, and whether many that poll hear the same.
 
 use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -74,53 +74,29 @@ pub fn read_all(server: &Rollcall) -> io::Result<(Duration, usize)> {
     Ok((took, found.into_iter().collect::<HashSet<_>>().len()))
 }
 
-/// Asks for addresses of the first `known` tunnels at `rate` a second for `time`, over as many
-/// connections as an SRX opens. Each latency is counted from the moment when its question was due,
-/// so that a slow answer makes the questions behind it late, as it does for users.
-pub fn ask_at_rate(
-    server: &Rollcall,
-    known: u32,
-    rate: f64,
-    time: Duration,
-) -> io::Result<Vec<Duration>> {
-    /// An SRX opens at most so many for IP queries.
+/// As many connections as an SRX opens at most for IP queries, each of which has asked once: they shake
+/// hands with their first question, which is not measured.
+pub fn lines(server: &Rollcall) -> io::Result<Vec<Connection>> {
     const CONNECTIONS: usize = 20;
     let first = server.firewall()?;
-    let connections: Vec<_> =
-        (1..CONNECTIONS).map(|_| server.another(&first)).collect::<io::Result<_>>()?;
-    let (total, next) = ((rate * time.as_secs_f64()) as u32, AtomicU32::new(0));
-    // Connections shake hands with their first question, which is not measured.
-    let mut connections: Vec<_> = std::iter::once(first).chain(connections).collect();
-    for connection in &mut connections {
-        look(connection, 0)?;
+    let more = (1..CONNECTIONS).map(|_| server.another(&first));
+    let mut lines: Vec<_> = more.collect::<io::Result<_>>()?;
+    lines.push(first);
+    for line in &mut lines {
+        look(line, 0)?;
     }
-    let begin = Instant::now() + Duration::from_millis(50);
-    let ask = |mut connection: Connection| -> io::Result<Vec<Duration>> {
-        let mut latencies = Vec::new();
-        loop {
-            let place = next.fetch_add(1, Relaxed);
-            if place >= total {
-                return Ok(latencies);
-            }
-            let due = begin + Duration::from_secs_f64(f64::from(place) / rate);
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            // Scattered over the table, the same in each run.
-            let index = (u64::from(place) * 2_654_435_761 % u64::from(known)) as u32;
-            if !look(&mut connection, index)? {
-                return Err(io::Error::other(format!("{} is unknown", line::address(index))));
-            }
-            latencies.push(due.elapsed());
+    Ok(lines)
+}
+
+/// Asks for addresses of the first `known` tunnels, scattered over the table, the same in each run.
+pub fn find(known: u32) -> impl Fn(&mut Connection, u32) -> io::Result<()> {
+    move |connection, number| {
+        let index = (u64::from(number) * 2_654_435_761 % u64::from(known)) as u32;
+        if look(connection, index)? {
+            return Ok(());
         }
-    };
-    std::thread::scope(|scope| {
-        let asking: Vec<_> =
-            connections.into_iter().map(|connection| scope.spawn(|| ask(connection))).collect();
-        let mut all = Vec::new();
-        for thread in asking {
-            all.extend(thread.join().map_err(|_| io::Error::other("a firewall panicked"))??);
-        }
-        Ok(all)
-    })
+        Err(io::Error::other(format!("{} is unknown", line::address(index))))
+    }
 }
 
 /// Whether the user of tunnel `index` is at its address.

@@ -128,7 +128,7 @@ fn written_as(millis: i64) -> io::Result<String> {
 
 impl Rollcall {
     /// An administrator's connection, with the server's token.
-    fn administrator(&self) -> io::Result<Connection> {
+    pub fn administrator(&self) -> io::Result<Connection> {
         let token = fs::read_to_string(self.data().join("admin.token"))?;
         let at: SocketAddr = self.rest();
         let mut connection = Connection::open(at, None)?;

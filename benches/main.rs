@@ -1,10 +1,14 @@
 //! Measures Rollcall against the limit and against what would be built instead, on loopback, and
 //! prints the table of docs/performance.md. `benches/run` builds and starts it.
 
+mod asking;
 mod contender;
 mod directory;
+mod durable;
 mod edge;
+mod events;
 mod firewall;
+mod guessing;
 mod history;
 mod http;
 mod line;
@@ -73,12 +77,18 @@ enum Part {
     Micro,
     /// A directory of 100,000 users in 5,000 groups: memory and reading.
     Directory,
+    /// Windows event logs: reading their records, and following domain controllers.
+    Events,
     /// Lines a second by UDP.
     Udp,
     /// Lines a second by TCP, events a second by HTTPS.
     Stream,
     /// A million sessions: memory, reading all, asking for one.
     Sessions,
+    /// What it costs that everything acknowledged is on the disk, and a start after a kill.
+    Journal,
+    /// Guessing secrets: what the time tells, and what it costs the others.
+    Secrets,
     /// Questions about the past, over ten times as many events as sessions.
     History,
     /// All sessions told to a Secure Edge.

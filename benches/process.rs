@@ -39,6 +39,12 @@ impl Running {
         Ok(Duration::from_millis(ticks * 10))
     }
 
+    /// Ends it as a crash does, and waits until it is gone.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.0.kill()?;
+        self.0.wait().map(drop)
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))

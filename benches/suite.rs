@@ -5,14 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::Part;
+use crate::asking::Pace;
 use crate::contender::{Contender, Kind, Rollcall, Stand};
 use crate::edge::{Edge, Line};
+use crate::events::reading;
+use crate::http::Connection;
 use crate::line::{DISTINCT, Sort};
 use crate::process::{kernel_drops, wait_until};
-use crate::sender::{self, Pace};
+use crate::sender;
 use crate::table::{Table, Unit, quantile};
 use crate::throughput::{Course, Run};
-use crate::{directory, firewall, history, micro};
+use crate::{asking, directory, durable, firewall, guessing, history, micro};
 
 /// How long the senders go flat out.
 const FLAT_OUT: Duration = Duration::from_secs(3);
@@ -38,6 +41,12 @@ const BATCH: u32 = 1000;
 /// IP queries a second.
 const ASKED: f64 = 5000.0;
 
+/// How often what is compared takes its turn, so that whatever else runs on the machine slows both alike.
+const TURNS: u32 = 5;
+
+/// Sessions where their number does not matter.
+const FEW: u32 = 10_000;
+
 /// Where the probes' tunnels begin, away from those of the load.
 const PROBES: u32 = DISTINCT - 100_000;
 
@@ -57,9 +66,12 @@ impl Suite<'_> {
         match part {
             Part::Micro => self.micro(),
             Part::Directory => self.directory(),
+            Part::Events => self.events(),
             Part::Udp => self.udp(),
             Part::Stream => self.streams(),
             Part::Sessions => self.large_table(),
+            Part::Journal => self.journal(),
+            Part::Secrets => self.secrets(),
             Part::History => self.history(),
             Part::Push => self.push(),
             Part::Visible => self.visible(),
@@ -90,14 +102,45 @@ impl Suite<'_> {
         Ok(())
     }
 
+    fn events(&mut self) -> io::Result<()> {
+        let costs = reading::measure()?;
+        for reading::Cost { log, records, ours, cold, theirs } in &costs {
+            let ratio = theirs / ours;
+            eprintln!("    {log}: {records} records, {ours:.0} ns, {cold:.0} ns at first, evtx {theirs:.0} ns: {ratio:.1} x");
+        }
+        let records: usize = costs.iter().map(|cost| cost.records).sum();
+        let total = |of: fn(&reading::Cost) -> f64| -> f64 {
+            let all = costs.iter().map(|cost| of(cost) * cost.records as f64);
+            all.sum::<f64>() / records as f64
+        };
+        let (ours, cold, theirs) =
+            (total(|cost| cost.ours), total(|cost| cost.cold), total(|cost| cost.theirs));
+        let aim = "at least 3 x";
+        self.table.note("event records read", Unit::Count, records as f64);
+        self.table.note("an event record to fields", Unit::Nanoseconds, ours);
+        self.table.note("the same by a decoder that knows no template", Unit::Nanoseconds, cold);
+        let what = "an event record to JSON, by the evtx crate";
+        self.table.note(what, Unit::Nanoseconds, theirs);
+        self.ratio("event records to fields: evtx to JSON / Rollcall", aim, theirs / ours);
+        let large = costs.iter().filter(|cost| cost.records >= reading::LARGE);
+        let least = large.map(|cost| cost.theirs / cost.ours).fold(f64::INFINITY, f64::min);
+        self.ratio("the same, of the large log where it is least", aim, least);
+        Ok(())
+    }
+
     fn udp(&mut self) -> io::Result<()> {
         let [bare, rollcall, rsyslog] = [Kind::Bare, Kind::Rollcall, Kind::Rsyslog];
         let (ours, most) = self.datagrams(rollcall, Sort::Vpn)?;
         let (theirs, their_most) = self.datagrams(rsyslog, Sort::Vpn)?;
+        let (by_regex, most_by_regex) = self.datagrams(Kind::RsyslogRegex, Sort::Vpn)?;
         let (limit, limit_most) = self.datagrams(bare, Sort::Vpn)?;
         let aim = "at least 3 x, aim 5 x";
         self.ratio("UDP, VPN lines, flat out: Rollcall / rsyslog + Redis", aim, ours / theirs);
         self.ratio("UDP, VPN lines, no loss: Rollcall / rsyslog + Redis", aim, most / their_most);
+        let what = "UDP, VPN lines, flat out: Rollcall / rsyslog by regex + Redis";
+        self.ratio(what, "", ours / by_regex);
+        let what = "UDP, VPN lines, no loss: Rollcall / rsyslog by regex + Redis";
+        self.ratio(what, "", most / most_by_regex);
         self.ratio("UDP, VPN lines, flat out: Rollcall / bare receiver", "", ours / limit);
         self.ratio("UDP, VPN lines, no loss: Rollcall / bare receiver", "", most / limit_most);
         let (ours, most) = self.datagrams(rollcall, Sort::Flow)?;
@@ -112,7 +155,7 @@ impl Suite<'_> {
     fn datagrams(&mut self, kind: Kind, sort: Sort) -> io::Result<(f64, f64)> {
         let what = format!("UDP, {}", subject(kind, sort));
         let mut course = Course::begin(kind, self.stand, sort)?;
-        let flat_out = course.datagrams(Pace::Full, FLAT_OUT)?;
+        let flat_out = course.datagrams(sender::Pace::Full, FLAT_OUT)?;
         self.rate(&format!("{what}, flat out"), flat_out);
         let offered = flat_out.sent as f64 / FLAT_OUT.as_secs_f64();
         drop(course);
@@ -130,6 +173,7 @@ impl Suite<'_> {
             (Kind::Bare, Sort::Vpn),
             (Kind::Rollcall, Sort::Flow),
             (Kind::Bare, Sort::Flow),
+            (Kind::RsyslogRegex, Sort::Vpn),
         ] {
             let [few, many] = STREAMED;
             let count = if sort == Sort::Flow || kind == Kind::Bare { many } else { few };
@@ -139,6 +183,8 @@ impl Suite<'_> {
         }
         let aim = "at least 3 x, aim 5 x";
         self.ratio("TCP, VPN lines: Rollcall / rsyslog + Redis", aim, rates[0] / rates[1]);
+        let what = "TCP, VPN lines: Rollcall / rsyslog by regex + Redis";
+        self.ratio(what, "", rates[0] / rates[5]);
         self.ratio("TCP, VPN lines: Rollcall / bare receiver", "", rates[0] / rates[2]);
         self.ratio(
             "TCP, flow lines: Rollcall / bare receiver",
@@ -154,7 +200,7 @@ impl Suite<'_> {
     fn large_table(&mut self) -> io::Result<()> {
         let server = Rollcall::start(self.stand)?;
         let empty = server.resident()?;
-        self.fill(&server)?;
+        fill(&server, self.sessions)?;
         let full = server.resident()?;
         self.table.note("empty: resident memory", Unit::Megabytes, empty as f64 / 1e6);
         let what = format!("{} sessions: resident memory", self.sessions);
@@ -165,11 +211,72 @@ impl Suite<'_> {
         }
         let what = format!("{} sessions: full read in pages of 1000, HTTPS", self.sessions);
         self.table.note_with_aim((what, "at most 10 s"), Unit::Seconds, took.as_secs_f64());
-        let mut times = firewall::ask_at_rate(&server, self.sessions, ASKED, WATCHED)?;
-        let (half, most) = (quantile(&mut times, 0.5), quantile(&mut times, 0.99));
+        self.queries(&server)
+    }
+
+    /// IP queries, and in turn with them, at the same rate, the question that costs least: what the
+    /// machine, the generator and HTTP take of the time.
+    fn queries(&mut self, server: &Rollcall) -> io::Result<()> {
+        let (mut firewalls, mut health) = (firewall::lines(server)?, Vec::new());
+        for _ in &firewalls {
+            health.push(Connection::open(server.rest(), None)?);
+        }
+        let pace = Pace { rate: ASKED, time: WATCHED / TURNS };
+        let alive = |connection: &mut Connection, _| connection.get("/healthz")?.ok().map(drop);
+        let (mut queries, mut control) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            let find = firewall::find(self.sessions);
+            queries.extend(asking::ask(&mut firewalls, pace, find)?);
+            control.extend(asking::ask(&mut health, pace, alive)?);
+        }
+        let half = quantile(&mut queries, 0.5);
         self.table.note("IP query at 5000/s, HTTPS: p50", Unit::Milliseconds, half);
+        let most = quantile(&mut queries, 0.99);
         let what = ("IP query at 5000/s, HTTPS: p99", "under 2 ms");
         self.table.note_with_aim(what, Unit::Milliseconds, most);
+        let half = quantile(&mut control, 0.5);
+        self.table.note("/healthz at 5000/s, HTTP: p50", Unit::Milliseconds, half);
+        let least = quantile(&mut control, 0.99);
+        self.table.note("/healthz at 5000/s, HTTP: p99", Unit::Milliseconds, least);
+        self.ratio("p99: IP query, HTTPS / healthz, HTTP", "", most / least);
+        Ok(())
+    }
+
+    fn secrets(&mut self) -> io::Result<()> {
+        let server = Rollcall::start_with(self.stand, guessing::PATIENT)?;
+        let (mut known, mut unknown) = guessing::apart(&server)?;
+        let (known, unknown) = (quantile(&mut known, 0.5), quantile(&mut unknown, 0.5));
+        self.table.note("wrong secret of a known id: p50", Unit::Milliseconds, known);
+        self.table.note("wrong secret of an unknown id: p50", Unit::Milliseconds, unknown);
+        let aim = "0.95 to 1.05 x";
+        self.ratio("wrong secret: unknown id / known id", aim, unknown / known);
+        fill(&server, FEW)?;
+        let mut cost = guessing::beside(&server, FEW, WATCHED / TURNS, TURNS)?;
+        self.table.note("wrong secrets answered", Unit::PerSecond, cost.rate);
+        let (quiet, pressed) = (quantile(&mut cost.quiet, 0.99), quantile(&mut cost.pressed, 0.99));
+        self.table.note("IP query at 1000/s, HTTPS: p99", Unit::Milliseconds, quiet);
+        let what = "IP query beside 1000 wrong secrets/s: p99";
+        self.table.note(what, Unit::Milliseconds, pressed);
+        self.ratio("p99: beside wrong secrets / without", "at most 2 x", pressed / quiet);
+        Ok(())
+    }
+
+    fn journal(&mut self) -> io::Result<()> {
+        for [disk, memory] in durable::rates(self.stand)? {
+            let what = "TCP, VPN lines: journal on disk / in memory";
+            self.ratio(what, "at least 0.7 x", disk / memory);
+        }
+        let durable::Commits { offered, count, most } = durable::commits(self.stand)?;
+        self.table.note("UDP, VPN lines offered while commits are timed", Unit::PerSecond, offered);
+        self.table.note("commits of them", Unit::Count, count);
+        let what = ("99 of 100 commits take at most", "50 ms");
+        self.table.note_with_aim(what, Unit::Milliseconds, 1000.0 * most);
+        for (from, written_down) in [("a snapshot", true), ("events alone", false)] {
+            let took = durable::start(self.stand, self.sessions, written_down)?;
+            let what =
+                format!("{} sessions: kill -9 to the first answer, from {from}", self.sessions);
+            self.table.note_with_aim((what, "under 3 s"), Unit::Seconds, took.as_secs_f64());
+        }
         Ok(())
     }
 
@@ -213,19 +320,12 @@ impl Suite<'_> {
         let edge = Edge::bind(line)?;
         // Nobody answers there yet: all sessions are there before the first is told.
         let server = Rollcall::start_with(self.stand, &edge.section(BATCH)?)?;
-        self.fill(&server)?;
+        fill(&server, self.sessions)?;
         let told = edge.synchronised()?;
         if told.sessions < u64::from(self.sessions) {
             return Err(io::Error::other(format!("{} of {} told", told.sessions, self.sessions)));
         }
         Ok(told.sessions as f64 / told.took.as_secs_f64())
-    }
-
-    /// Begins all sessions.
-    fn fill(&self, server: &Rollcall) -> io::Result<()> {
-        sender::stream(server.listens(), (Sort::Vpn, 0), self.sessions)?;
-        let all = u64::from(self.sessions);
-        wait_until("sessions", Duration::from_secs(60), || Ok(server.account()?.applied >= all))
     }
 
     fn visible(&mut self) -> io::Result<()> {
@@ -246,7 +346,7 @@ impl Suite<'_> {
         let (sent, delays, polled) = std::thread::scope(|scope| {
             let probing = scope.spawn(|| firewall::probe(&server, PROBES, &on));
             let polling = scope.spawn(|| firewall::poll(&server, FIREWALLS, INTERVAL, &on));
-            let sent = sender::datagrams(to, (Sort::Vpn, 0), Pace::Rate(rate), WATCHED);
+            let sent = sender::datagrams(to, (Sort::Vpn, 0), sender::Pace::Rate(rate), WATCHED);
             on.store(false, Relaxed);
             let panicked = |_| io::Error::other("a thread panicked");
             let delays = probing.join().map_err(panicked)?;
@@ -289,6 +389,13 @@ impl Suite<'_> {
     fn ratio(&mut self, what: &str, aim: &'static str, value: f64) {
         self.table.note_with_aim((what, aim), Unit::Times, value);
     }
+}
+
+/// Begins so many sessions.
+pub fn fill(server: &Rollcall, sessions: u32) -> io::Result<()> {
+    sender::stream(server.listens(), (Sort::Vpn, 0), sessions)?;
+    let all = u64::from(sessions);
+    wait_until("sessions", Duration::from_secs(60), || Ok(server.account()?.applied >= all))
 }
 
 fn subject(kind: Kind, sort: Sort) -> String {

@@ -18,6 +18,7 @@ pub(crate) fn read(section: &Section<'_>) -> Dialect {
         domain: section.get("domain").map_or(default.domain, |Word(domain)| domain),
         time: section.get("time").map_or(default.time, |Word(time)| time),
         miss: section.get("miss").map_or(default.miss, |Word(miss)| miss),
+        posture: section.get("posture").map_or(default.posture, |Word(posture)| posture),
         query_token: section.get("query_token").map_or(default.query_token, |Word(token)| token),
         roles: section.within("roles", default.roles, 0..=1000),
     }

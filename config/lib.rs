@@ -9,6 +9,7 @@
 //!
 //! Without a file, [`REFERENCE`] is in force: the embedded default is the reference itself.
 
+mod account;
 mod authority;
 mod clients_file;
 mod describe;
@@ -38,6 +39,7 @@ mod template;
 mod tests;
 mod validator;
 
+pub use account::ServiceAccount;
 pub use clients_file::{CLIENTS_FILE, NewPoint, NotAdded, add_point};
 pub use enforcement::{Enforcement, Lockout, Point};
 pub use history::History;

@@ -12,7 +12,9 @@ mod firewall;
 mod following;
 mod hearing;
 mod hostile;
+mod names;
 mod servers;
+mod stopped;
 
 /// A folder with a configuration that reads the controller, and its password.
 fn configured(controller: &Controller, more: &str) -> tempfile::TempDir {

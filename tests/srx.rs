@@ -105,6 +105,44 @@ fn an_ip_query_answers_who_is_there_and_a_miss_is_told() {
 }
 
 #[test]
+fn who_wants_a_probe_hears_what_is_known_and_it_is_counted_that_none_was_made() {
+    let server = Server::new();
+    let mut firewall = server.client("campus-fw");
+    let login = json!({"kind": "login", "address": "10.2.0.1", "user": "alice"});
+    assert_eq!(server.client("script").post_events(&login).status, 200);
+    let metric = "rollcall_answering_probes_not_made_total";
+    for (address, wanted) in [("10.2.0.1", json!(["alice"])), ("10.2.0.2", json!([]))] {
+        let asked = format!("/user_query/v2?ip={address}&force-probe=true");
+        let answer = firewall.ask(0, &asked).expect("it is answered").json();
+        let reports = answer["report_entries"].as_array().unwrap().iter();
+        let users: Value = reports.map(|report| report["user-name"].clone()).collect();
+        assert_eq!(users, wanted, "{answer}");
+    }
+    assert_eq!(server.metrics().sum(metric, &[("point", "campus-fw")]), 2);
+    server.stop();
+}
+
+#[test]
+fn the_state_of_a_device_reaches_the_firewall_as_a_role_and_changes_there() {
+    let server = Server::new();
+    let mut firewall = server.client("campus-fw");
+    let says = |state: &str| {
+        let login = json!({"kind": "login", "address": "10.2.0.1", "user": "alice", "device": "pc1",
+            "groups": ["staff"], "posture": state});
+        assert_eq!(server.client("script").post_events(&login).status, 200);
+    };
+    says("healthy");
+    firewall.poll();
+    assert_eq!(firewall.table()["10.2.0.1"].roles, ["posture-healthy", "staff"]);
+    says("infected");
+    firewall.poll();
+    assert_eq!(firewall.table()["10.2.0.1"].roles, ["posture-infected", "staff"]);
+    let heard = firewall.who(0, "10.2.0.1").expect("alice is there");
+    assert_eq!(heard.roles, ["posture-infected", "staff"]);
+    server.stop();
+}
+
+#[test]
 fn a_firewall_falls_to_its_secondary_and_returns_when_the_primary_is_back() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let listen = format!("listen = [\"127.0.0.1:{port}\"]");

@@ -15,9 +15,10 @@ use hashbrown::HashMap;
 use rollcall_config::SecretHash;
 use rollcall_identity::Timestamp;
 use rollcall_wire::srx::token::Credentials;
+use rustix::process::nice;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 /// A new secret of 192 random bits: 32 characters that need no quoting in Junos, JSON or a form.
@@ -50,6 +51,11 @@ const WAITING: usize = 64;
 /// Checks of one source that may wait or be in work: whoever sends wrong secrets all day must leave
 /// room for the others.
 const OF_ONE_SOURCE: usize = 8;
+
+/// By how much the threads that check are nicer (nice(2)) than the others: a tenth of a core for which one other thread
+/// asks, so that a firewall which logs in beside a flood of lines waits for a second and not for ever, as
+/// it would with the lowest.
+const YIELDING: i32 = 10;
 
 /// How long a secret that was right once is known without argon2.
 ///
@@ -140,21 +146,17 @@ impl Checker {
         };
         let hash = secret.unwrap_or(&self.nobody).clone();
         let client_id = credentials.client_id.clone();
-        let is_right = actix_web::web::block(move || {
-            // Held here and not by whoever asks: who goes away does not end the work.
-            let _held = (place, running);
-            is_right(&hash, &credentials.client_secret)
-        })
-        .await;
-        match (is_right, proof) {
-            (Ok(true), Some(hash)) => {
+        // Held by the work and not by whoever asks: who goes away does not end it.
+        let held = (place, running);
+        let is_right = beneath(move || (is_right(&hash, &credentials.client_secret), held).0);
+        match (is_right.await, proof) {
+            (Some(true), Some(hash)) => {
                 let proof = Proof { hash, until: now + REMEMBERED };
                 self.proven().insert(client_id, proof);
                 Checked::Right
             }
-            (Ok(_), _) => Checked::Wrong,
-            // The pool of blocking threads is gone: the server stops.
-            (Err(_), _) => Checked::Busy,
+            (Some(_), _) => Checked::Wrong,
+            (None, _) => Checked::Busy,
         }
     }
 
@@ -194,6 +196,23 @@ impl Checker {
     }
 }
 
+/// Does `work` on a thread of its own, which gives way to all others: whoever has a token does not wait
+/// for whoever guesses one. `None` when there is no thread.
+///
+/// A thread cannot raise its own priority again without a privilege, so it is none of a pool; making one
+/// costs a thousandth of the work.
+async fn beneath<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (tell, told) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("secrets".to_owned());
+    let yielding = move || {
+        // On Linux it is the thread's own. Where that is forbidden, the work is done all the same.
+        let _ = nice(YIELDING);
+        drop(tell.send(work()));
+    };
+    thread.spawn(yielding).ok()?;
+    told.await.ok()
+}
+
 fn is_right(hash: &SecretHash, secret: &str) -> bool {
     PasswordHash::new(hash.expose())
         .is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok())
@@ -201,6 +220,8 @@ fn is_right(hash: &SecretHash, secret: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::getpriority_process;
+
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -237,6 +258,15 @@ mod tests {
         checker.forget();
         let forgotten = checker.check(Some(&secret), credentials("right"), HERE, soon).await;
         assert_eq!(forgotten, Checked::Busy, "the register was read anew");
+    }
+
+    #[actix_web::test]
+    async fn who_checks_gives_way_and_who_waits_for_it_does_not() {
+        let priority = || getpriority_process(None).unwrap();
+        let before = priority();
+        let beneath = beneath(priority).await.unwrap();
+        assert_eq!(beneath, (before + YIELDING).min(19));
+        assert_eq!(priority(), before);
     }
 
     #[actix_web::test]

@@ -20,7 +20,7 @@ use super::{Enforcement, Visit};
 use crate::admission::Refused;
 use crate::clock::Clock;
 use crate::happenings::{Answered, Happening, ProbeNotMade, Resynced};
-use crate::query::{Look, Read, Search};
+use crate::query::{Read, Search};
 
 /// Reports in a batch when the firewall does not say: the default of `items-per-batch`.
 const BATCH: usize = 200;
@@ -131,7 +131,7 @@ impl Enforcement {
         visit: &Visit,
         out: &mut Vec<u8>,
     ) -> Result<Answer, Refused> {
-        let found = self.query.send(Look(address)).await?;
+        let found = self.view.look(address).await?;
         let found = found.filter(|session| asks.filter.admits(session));
         let asked = Asked { address, now: visit.now };
         let told = found.as_deref().into_iter();

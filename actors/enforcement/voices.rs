@@ -71,11 +71,11 @@ pub(super) struct Wording(
 
 impl Wording {
     fn of(voice: &Voice) -> Self {
-        let Dialect { user, domain, roles, .. } = voice.dialect();
+        let Dialect { user, domain, posture, roles, .. } = voice.dialect();
         let default = Voice::default();
         let told = |voice: &Voice| {
-            let Dialect { user, domain, roles, .. } = *voice.dialect();
-            (user, domain, roles)
+            let Dialect { user, domain, posture, roles, .. } = *voice.dialect();
+            (user, domain, posture, roles)
         };
         if told(voice) == told(&default) && voice.groups() == default.groups() {
             return Self::default();
@@ -84,7 +84,7 @@ impl Wording {
         let mut hash = Sha256::new();
         let names = groups.names.iter().map(ToString::to_string).collect();
         let bases = groups.bases.iter().map(ToString::to_string).collect();
-        let dialect = vec![format!("{user:?} {domain:?} {roles} {}", groups.limit)];
+        let dialect = vec![format!("{user:?} {domain:?} {posture:?} {roles} {}", groups.limit)];
         for list in [names, bases, dialect] as [Vec<String>; 3] {
             enter_list(&mut hash, list);
         }
@@ -96,7 +96,7 @@ impl Wording {
 mod tests {
     use rollcall_identity::Glob;
     use rollcall_identity::directory::{Base, GroupFilter};
-    use rollcall_wire::srx::{DomainForm, Format};
+    use rollcall_wire::srx::{DomainForm, Format, PostureForm};
 
     use super::*;
 
@@ -124,6 +124,7 @@ mod tests {
             wording(Voice::default()),
             wording(voice(|dialect, _| dialect.domain = DomainForm::Netbios)),
             wording(voice(|dialect, _| dialect.roles = 10)),
+            wording(voice(|dialect, _| dialect.posture = PostureForm::Role)),
             wording(voice(|_, groups| groups.limit = 10)),
             wording(voice(|_, groups| groups.names = vec![Glob::new("vpn-*").unwrap()])),
             wording(voice(|_, groups| groups.bases = vec![Base::new("OU=vpn-*").unwrap()])),

@@ -9,7 +9,7 @@ use rollcall_wire::active_directory::Problem;
 use tracing::{debug, info, warn};
 
 use super::Happening;
-use crate::producers::active_directory::Failure;
+use crate::producers::active_directory::{Anew, Failure};
 
 /// A domain controller let Rollcall in.
 pub(crate) struct DirectoryConnected<'a, S> {
@@ -105,6 +105,27 @@ impl Happening for DirectoryRead<'_> {
         match way {
             ReadWay::Whole => info!(producer, objects, ?took, "directory read"),
             ReadWay::Changes => debug!(producer, objects, ?took, "directory asked for changes"),
+        }
+    }
+}
+
+/// All of a directory is read, and not only what changed.
+pub(crate) struct DirectoryReadAnew<'a> {
+    pub producer: &'a str,
+    pub why: Anew,
+}
+
+impl Happening for DirectoryReadAnew<'_> {
+    fn emit(self) {
+        let Self { producer, why } = self;
+        let name: &'static str = why.into();
+        let labels = [("producer", producer.to_owned()), ("why", name.to_owned())];
+        counter!("rollcall_receiving_directory_anew_total", &labels).increment(1);
+        match why {
+            Anew::Restored | Anew::SetBack => {
+                warn!(producer, why = name, "directory went back: all of it is read and compared");
+            }
+            _ => info!(producer, why = name, "all of the directory is read"),
         }
     }
 }

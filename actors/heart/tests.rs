@@ -118,6 +118,8 @@ impl Life {
 
     async fn owner(&self) -> Option<String> {
         let found: Option<Arc<Session>> = self.heart.query.send(Look(address(HOME))).await.unwrap();
+        let seen = self.heart.view.look(address(HOME)).await.unwrap();
+        assert_eq!(seen, found, "whoever looks for themselves sees what the actor says");
         found.map(|session| session.principal.as_ref().unwrap().to_string())
     }
 

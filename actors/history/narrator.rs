@@ -88,9 +88,9 @@ impl<'a> Narrator<'a> {
         (span, to): (Range<usize>, Timestamp),
         mut found: Addresses,
     ) -> Result<Addresses, Unanswered> {
-        // Who was there when one that is not sealed began, the one before it knows.
+        // Who was there when one began that does not say, the one before it knows.
         let mut begin = span.start;
-        while begin > 0 && self.chapters[begin].last.is_none() && self.follows(begin) {
+        while begin > 0 && !self.chapters[begin].has_beginning && self.follows(begin) {
             begin -= 1;
         }
         let after = self.chapters[begin].after;

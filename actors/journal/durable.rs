@@ -27,8 +27,8 @@ use crate::happenings::{Happening, JournalHealed, JournalIll, JournalRestored};
 /// How often a journal that is ill tries to begin a new segment.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How often sealed segments are looked through for what has had its time, when none is added.
-const TIDY: Duration = Duration::from_secs(600);
+/// How often the folder is looked through for what is to be sealed or has had its time.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// The journal on disk.
 pub struct DurableJournal {
@@ -41,7 +41,7 @@ pub struct DurableJournal {
     segment: Option<Segment>,
     illness: Option<JournalError>,
     tried: Timestamp,
-    keeper: Keeper,
+    pub(super) keeper: Keeper,
     /// Whether the table is to be written down at once: a segment was begun, other rules are in
     /// force, or the table is not what the events before would fold to.
     wants_sessions: bool,
@@ -124,7 +124,9 @@ impl DurableJournal {
         }
         let is_full = segment.events() >= self.terms.segment_events;
         let is_old = now.since(segment.begun()) >= self.terms.segment_age;
-        if is_full || is_old && segment.events() > 0 {
+        // Each begins with all sessions: while those are still being written down, it grows.
+        let may_turn = self.keeper.is_free() && !self.wants_sessions;
+        if may_turn && (is_full || is_old && segment.events() > 0) {
             match self.begin_segment(now) {
                 Ok(()) => self.tidied = Timestamp::EPOCH,
                 // Where there is no room for another file there is none in this one, either.
@@ -235,7 +237,7 @@ impl Journal for DurableJournal {
         let (surveyed, at) = self.surveyed;
         let is_due = now < at || now >= at + self.terms.snapshot_interval;
         let committed = self.ledger.committed();
-        if !self.wants_sessions && (!is_due || surveyed == committed) {
+        if !self.wants_sessions && (!is_due || surveyed == committed) || !self.keeper.is_free() {
             return None;
         }
         self.wants_sessions = false;

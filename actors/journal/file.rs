@@ -14,7 +14,7 @@ use super::{events, lexicon, memories, positions, sessions};
 const APPLICATION: i32 = i32::from_be_bytes(*b"Roll");
 
 /// The version of the tables. A file of a later one is left alone.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// What a file says of itself, in numbers.
 const ABOUT: &str = "CREATE TABLE about (name TEXT PRIMARY KEY, value INTEGER);";

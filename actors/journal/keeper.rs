@@ -2,6 +2,7 @@
 //! while the journal goes on.
 
 use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -19,8 +20,8 @@ use crate::happenings::{
     SnapshotWritten,
 };
 
-/// How much may wait for it. What finds no place is done another time: it is found in the folder.
-const WAITING: usize = 4;
+/// How much may wait for it: one of each job, and the last snapshot of all.
+const WAITING: usize = 3;
 
 /// How many snapshots are kept: the newest, and one before it in case that is damaged.
 const SNAPSHOTS: usize = 2;
@@ -30,13 +31,19 @@ const SNAPSHOTS: usize = 2;
 const AT_ONCE: usize = 8;
 
 enum Job {
-    Snapshot { stamp: Stamp, handover: Handover },
-    Tidy { open: Revision, now: Timestamp },
+    Snapshot { stamp: Stamp, handover: Handover, _turn: Turn },
+    Tidy { open: Revision, now: Timestamp, _turn: Turn },
 }
+
+/// Held by whoever has, or is, a job of one kind: there is one at a time. A snapshot is as large as the
+/// table, and while one is written the next would wait in memory.
+type Turn = Arc<()>;
 
 /// The way to the keeper.
 pub(super) struct Keeper {
     jobs: Option<Sender<Job>>,
+    writing: Turn,
+    tidying: Turn,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -47,18 +54,25 @@ impl Keeper {
         let keeping = Keeping { folder, terms };
         let thread = std::thread::Builder::new().name("journal-keeper".to_owned());
         let thread = thread.spawn(move || keeping.work(&inbox))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        let (writing, tidying) = (Turn::default(), Turn::default());
+        Ok(Self { jobs: Some(jobs), writing, tidying, thread: Some(thread) })
+    }
+
+    /// Whether a table can be written down: none is, and none was asked for.
+    pub(super) fn is_free(&self) -> bool {
+        Arc::strong_count(&self.writing) == 1
     }
 
     /// What takes the table, to write it down as the state after `committed`: nothing that came
     /// before and is not in it will ever be.
     pub(super) fn survey(&self, stamp: Stamp, committed: Revision) -> Survey {
-        let jobs = self.jobs.clone();
+        let (jobs, _turn) = (self.jobs.clone(), Arc::clone(&self.writing));
         Box::new(move |handover| {
             let newest = handover.newest.max(committed);
             let handover = Handover { newest, ..handover };
             if let Some(jobs) = jobs {
-                let _ = jobs.try_send(Job::Snapshot { stamp, handover });
+                // It has a place, or the thread is gone.
+                let _ = jobs.try_send(Job::Snapshot { stamp, handover, _turn });
             }
         })
     }
@@ -66,8 +80,10 @@ impl Keeper {
     /// Seals what is not written any more, and throws away what has had its time. `open` is the
     /// segment that is written.
     pub(super) fn tidy(&self, open: Revision, now: Timestamp) {
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.try_send(Job::Tidy { open, now });
+        if let Some(jobs) = &self.jobs
+            && Arc::strong_count(&self.tidying) == 1
+        {
+            let _ = jobs.try_send(Job::Tidy { open, now, _turn: Arc::clone(&self.tidying) });
         }
     }
 
@@ -91,10 +107,10 @@ impl Keeping {
     fn work(&self, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             let (chore, done) = match job {
-                Job::Snapshot { stamp, handover } => {
+                Job::Snapshot { stamp, handover, _turn } => {
                     (JournalChore::Snapshot, self.write_down(stamp, &handover))
                 }
-                Job::Tidy { open, now } => (JournalChore::Tidy, self.tidy(open, now)),
+                Job::Tidy { open, now, _turn } => (JournalChore::Tidy, self.tidy(open, now)),
             };
             if let Err(error) = done {
                 JournalChoreFailed { chore, error: &error }.emit();

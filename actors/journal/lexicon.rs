@@ -34,6 +34,8 @@ const KNOWN: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub(super) struct Lexicon {
     origins: Known<Arc<Origin>>,
+    /// The last one that was asked for: mostly the next is the same.
+    latest: Option<(Arc<Origin>, i64)>,
     roles: Known<Arc<[Name]>>,
     /// By allocation: equal sets of one directory are one, and may hold a thousand groups each.
     groups: Known<usize>,
@@ -83,6 +85,17 @@ impl Lexicon {
         sql: &Connection,
         origin: &Arc<Origin>,
     ) -> rusqlite::Result<i64> {
+        match &self.latest {
+            Some((latest, id)) if Arc::ptr_eq(latest, origin) => Ok(*id),
+            _ => {
+                let id = self.look_up(sql, origin)?;
+                self.latest = Some((Arc::clone(origin), id));
+                Ok(id)
+            }
+        }
+    }
+
+    fn look_up(&mut self, sql: &Connection, origin: &Arc<Origin>) -> rusqlite::Result<i64> {
         if let Some(id) = self.origins.numbers.get(origin) {
             return Ok(*id);
         }

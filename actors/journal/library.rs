@@ -51,6 +51,8 @@ pub(crate) struct Chapter {
     pub(crate) until: Option<Timestamp>,
     /// How many of its events could no longer be read when it was sealed.
     pub(crate) lost: u64,
+    /// Whether it says what was known when it began.
+    pub(crate) has_beginning: bool,
     /// Whether the names were taken out, because they had had their time.
     pub(crate) is_nameless: bool,
 }
@@ -234,6 +236,7 @@ impl Chapter {
             from: sealed.from,
             until: Some(sealed.until),
             lost: sealed.lost,
+            has_beginning: sealed.sessions.is_some(),
             is_nameless: sealed.nameless,
         }
     }
@@ -249,6 +252,7 @@ impl Chapter {
             from: volume.begun() - WAITED,
             until: None,
             lost: 0,
+            has_beginning: false,
             is_nameless: false,
         }
     }

@@ -119,11 +119,7 @@ impl Segment {
             self.sql.execute_batch("BEGIN IMMEDIATE")?;
             self.is_open = true;
         }
-        let mut into = events::statement(&self.sql)?;
-        for (event, position) in events.iter().zip(first.0..) {
-            let row = (Revision(position), event);
-            events::write(&self.sql, &mut into, &mut self.lexicon, row)?;
-        }
+        events::write_all(&self.sql, &mut self.lexicon, (first, events))?;
         if let Some(read) = read {
             positions::write(&self.sql, read)?;
         }

@@ -3,6 +3,7 @@
 use std::future::{Future, ready};
 use std::io;
 use std::net::TcpListener;
+use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +31,12 @@ use super::patience::{self, Answering};
 use super::{Plan, Routes};
 use crate::happenings::{ConnectionRefused, Happening};
 
-/// Threads that answer. More than the two would only queue before the one query actor.
-const WORKERS: usize = 2;
+/// Threads that answer: one for each core, as a question for an address needs nobody else. Two at least,
+/// so that a page of a thousand reports does not hold up whoever shares its thread, and eight at most:
+/// whatever else is asked waits for the one query actor.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, NonZero::get).clamp(2, 8)
+}
 
 /// Tells how the server ended.
 pub(super) type Ended = Pin<Box<dyn Future<Output = io::Result<()>>>>;
@@ -85,7 +90,7 @@ fn told_twice(error: &io::Error) -> io::Error {
 fn build(sockets: Vec<TcpListener>, plan: &Plan, gate: &Arc<Gate>) -> io::Result<Server> {
     let drain = plan.drain.as_secs() + u64::from(plan.drain.subsec_nanos() > 0);
     let mut builder =
-        ServerBuilder::new().workers(WORKERS).disable_signals().shutdown_timeout(drain);
+        ServerBuilder::new().workers(workers()).disable_signals().shutdown_timeout(drain);
     let closing = builder.graceful_shutdown_signal();
     for socket in sockets {
         builder = listen(builder, socket, plan, gate, &closing)?;

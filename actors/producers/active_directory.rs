@@ -6,6 +6,7 @@
 mod connection;
 mod entry;
 mod failure;
+mod keeping;
 mod names;
 mod opening;
 mod position;
@@ -32,11 +33,12 @@ use rollcall_identity::directory::{DomainNames, Image, Update};
 use rustls::ClientConfig;
 
 pub use self::failure::{Failure, Stage};
+pub(crate) use self::position::Anew;
 use self::reading::Reader;
-use self::status::Board;
 pub use self::status::{LastRead, State, Status};
 pub(crate) use self::teaching::Teaching;
 pub use self::test_run::{Report, test};
+use super::board::Board;
 use super::{Outlet, Producer, Running, Stop};
 use crate::clock::Clock;
 use crate::tls::BadTls;
@@ -56,12 +58,27 @@ pub trait Learner: Send + Sync + 'static {
     /// not told again.
     fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a>;
 
+    /// How far the directory had been read when that was kept last; `None` when it never was. To be
+    /// asked before everything is learnt for the first time.
+    fn recall<'a>(&'a self) -> Recalling<'a> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Keeps how far the directory of the domain `names` was read, and what it must be compared with
+    /// at the next start.
+    fn keep<'a>(&'a self, _names: &'a DomainNames, _place: Arc<[u8]>) -> Learning<'a> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Hears through whom those concerned can be reached, before anything is told.
     fn attend(&self, _outlet: Outlet) {}
 }
 
 /// Something being taken in.
 pub type Learning<'a> = Pin<Box<dyn Future<Output = Result<(), NotLearnt>> + 'a>>;
+
+/// A place that was kept, being looked for.
+pub type Recalling<'a> = Pin<Box<dyn Future<Output = Result<Option<Arc<[u8]>>, NotLearnt>> + 'a>>;
 
 /// Why it was not taken in: it is told again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +90,7 @@ pub struct ActiveDirectory {
     settings: config::ActiveDirectory,
     tls: Option<Arc<ClientConfig>>,
     learner: Arc<dyn Learner>,
-    board: Board,
+    board: Board<Status>,
     clock: Clock,
 }
 

@@ -26,9 +26,9 @@ use rollcall_identity::Producer as Word;
 pub use self::failure::{Failure, Stage};
 use self::following::Follower;
 pub use self::logs::EventLogs;
-use self::status::Board;
 pub use self::status::{Cause, LastEvent, LastFailure, LastGap, State, Status};
 pub use self::test_run::{Report, test};
+use super::board::Board;
 use super::{Outlet, Producer, Running, Stop};
 use crate::clock::Clock;
 use crate::happenings::{EventLogBegins, Happening};
@@ -40,7 +40,7 @@ const CHANNEL: &str = "Security";
 pub struct EventLog {
     source: Source,
     clock: Clock,
-    board: Arc<Board>,
+    board: Arc<Board<Status>>,
     /// Those beside it.
     logs: EventLogs,
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,19 +68,11 @@ impl Rollcall {
         let folder = tempfile::tempdir()?;
         let [syslog, enforcement, rest] = [free_port()?, free_port()?, free_port()?];
         certify(&folder)?;
-        let file = folder.path().join("rollcall.toml");
-        fs::write(&file, configured([syslog, enforcement, rest])? + more)?;
-        let log = folder.path().join("log");
-        let mut command = Command::new(&stand.server);
-        let mut process = Running::start(command.arg("--config").arg(&file), &log)?;
-        let ready = || -> io::Result<bool> {
-            if process.has_ended() {
-                return Err(io::Error::other(fs::read_to_string(&log)?));
-            }
-            let answer = Connection::open(rest, None).and_then(|mut asking| asking.get("/readyz"));
-            Ok(answer.is_ok_and(|answer| answer.status == 200))
-        };
-        wait_until("rollcall", PATIENCE, ready)?;
+        fs::write(
+            folder.path().join("rollcall.toml"),
+            configured([syslog, enforcement, rest])? + more,
+        )?;
+        let process = launch(stand, folder.path(), rest)?;
         let mut roots = RootCertStore::empty();
         let pem = folder.path().join("server.crt");
         let certificate = CertificateDer::from_pem_file(pem).map_err(io::Error::other)?;
@@ -88,6 +80,13 @@ impl Rollcall {
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         let tls = Arc::new(tls);
         Ok(Self { process, syslog, enforcement, rest, tls, folder })
+    }
+
+    /// Kills it, as a crash does, and starts it again in its folder.
+    pub fn kill_and_start(&mut self, stand: &Stand) -> io::Result<()> {
+        self.process.kill()?;
+        self.process = launch(stand, self.folder.path(), self.rest)?;
+        Ok(())
     }
 
     /// A firewall's connection, over TLS and with its token.
@@ -104,6 +103,11 @@ impl Rollcall {
         Ok(connection)
     }
 
+    /// A connection of somebody who has no token.
+    pub fn stranger(&self) -> io::Result<Connection> {
+        Connection::open(self.enforcement, Some(&self.tls))
+    }
+
     /// Further connections of the firewall whose token `like` was given, which costs no login.
     pub fn another(&self, like: &Connection) -> io::Result<Connection> {
         let mut connection = Connection::open(self.enforcement, Some(&self.tls))?;
@@ -111,11 +115,29 @@ impl Rollcall {
         Ok(connection)
     }
 
-    /// The account so far, from /metrics.
-    pub fn account(&self) -> io::Result<Account> {
+    fn metrics(&self) -> io::Result<String> {
         // A connection each time: one that is silent for some seconds is closed.
         let text = Connection::open(self.rest, None)?.get("/metrics")?.ok()?;
-        let text = String::from_utf8(text).map_err(io::Error::other)?;
+        String::from_utf8(text).map_err(io::Error::other)
+    }
+
+    /// The buckets of a histogram without labels: bounds, and how many values are at most so large.
+    pub fn buckets(&self, name: &str) -> io::Result<Vec<(f64, f64)>> {
+        let bound_of = |series: &str| {
+            let bound = series.strip_prefix(name)?.strip_prefix("_bucket{le=\"")?;
+            bound.strip_suffix("\"}")?.parse().ok()
+        };
+        let text = self.metrics()?;
+        let series = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let buckets = series.filter_map(|(series, value)| Some((bound_of(series)?, value)));
+        buckets
+            .map(|(bound, value)| Ok((bound, value.parse().map_err(io::Error::other)?)))
+            .collect()
+    }
+
+    /// The account so far, from /metrics.
+    pub fn account(&self) -> io::Result<Account> {
+        let text = self.metrics()?;
         let mut account = Account::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let Some((series, value)) = line.rsplit_once(' ') else { continue };
@@ -180,6 +202,23 @@ impl Contender for Rollcall {
     fn processor_time(&self) -> io::Result<Duration> {
         self.process.processor_time()
     }
+}
+
+/// Starts the server that is configured in `folder`, and waits until it is ready.
+fn launch(stand: &Stand, folder: &Path, rest: SocketAddr) -> io::Result<Running> {
+    let log = folder.join("log");
+    let mut command = Command::new(&stand.server);
+    let mut process =
+        Running::start(command.arg("--config").arg(folder.join("rollcall.toml")), &log)?;
+    let ready = || -> io::Result<bool> {
+        if process.has_ended() {
+            return Err(io::Error::other(fs::read_to_string(&log)?));
+        }
+        let answer = Connection::open(rest, None).and_then(|mut asking| asking.get("/readyz"));
+        Ok(answer.is_ok_and(|answer| answer.status == 200))
+    };
+    wait_until("rollcall", PATIENCE, ready)?;
+    Ok(process)
 }
 
 /// Makes the certificate of loopback that the server shows and the firewalls trust.

@@ -1,5 +1,6 @@
-//! What would be built without Rollcall: rsyslog receives, liblognorm (mmnormalize) reads user and
-//! address out of the line, and each becomes a key in Redis that ends after a day.
+//! What would be built without Rollcall: rsyslog receives, liblognorm (mmnormalize) or two regular
+//! expressions (re_extract) read user and address out of the line, and each becomes a key in Redis that
+//! ends after a day.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -22,6 +23,20 @@ const RULES: &str = "version=2
 rule=: %-:word% VPN %-:word% from %-:word% is up. Local-ip: %-:char-to:,%, gateway name: %-:char-to:,%, vpn name: %-:char-to:,%, tunnel-id: %-:char-to:,%, local tunnel-if: %-:char-to:,%, remote tunnel-ip: %-:char-to:,%, Local IKE-ID: %-:char-to:,%, Remote IKE-ID: %-:char-to:,%, AAA username: %user:char-to:,%, VR id: %-:char-to:,%, Traffic-selector: %-:char-to:,%, Traffic-selector local ID: ipv4(%-:char-to:)%) , Traffic-selector remote ID: ipv4(%-:char-to:,%,%-:char-to:,%,%ip:char-to:-%-%-:rest%
 ";
 
+/// The same with two regular expressions (POSIX, extended), which have less to say: where the user is, and
+/// where the first address of the remote traffic selector.
+const USER: &str = "AAA username: ([^,]+),";
+const ADDRESS: &str = "Traffic-selector remote ID: ipv4\\\\([^)]*,([0-9.]+)-";
+
+/// How user and address are read out of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extraction {
+    /// By the rules of liblognorm: the fast way.
+    Liblognorm,
+    /// By regular expressions: the way that is written first.
+    Regex,
+}
+
 pub(super) struct Rsyslog {
     rsyslog: Running,
     redis: Running,
@@ -31,7 +46,7 @@ pub(super) struct Rsyslog {
 }
 
 impl Rsyslog {
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(extraction: Extraction) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let (address, store) = (free_port()?, free_port()?);
         let redis = Running::start(
@@ -45,7 +60,8 @@ impl Rsyslog {
         let rules = folder.path().join("junos.rulebase");
         fs::write(&rules, RULES)?;
         let configuration = folder.path().join("rsyslog.conf");
-        fs::write(&configuration, configured(address, store, &rules.to_string_lossy()))?;
+        let extracted = extracted(extraction, &rules.to_string_lossy());
+        fs::write(&configuration, configured(address, store, &extracted))?;
         let rsyslog = Running::start(
             Command::new("rsyslogd").arg("-n").arg("-f").arg(&configuration).arg("-i").arg("NONE"),
             &folder.path().join("rsyslog.log"),
@@ -62,8 +78,23 @@ fn read(log: &std::path::Path) -> String {
     fs::read_to_string(log).unwrap_or_default()
 }
 
+/// The statements that set `$!user` and `$!ip`, and the condition that they were found.
+fn extracted(extraction: Extraction, rules: &str) -> String {
+    match extraction {
+        Extraction::Liblognorm => format!(
+            r#"    action(type="mmnormalize" ruleBase="{rules}")
+    if $parsesuccess == "OK" then"#
+        ),
+        Extraction::Regex => format!(
+            r#"    set $!user = re_extract($msg, "{USER}", 0, 1, "");
+    set $!ip = re_extract($msg, "{ADDRESS}", 0, 1, "");
+    if $!user != "" and $!ip != "" then"#
+        ),
+    }
+}
+
 /// Two workers and large batches: what serves it best on two cores, found by trying.
-fn configured(address: SocketAddr, store: SocketAddr, rules: &str) -> String {
+fn configured(address: SocketAddr, store: SocketAddr, extracted: &str) -> String {
     let (port, redis) = (address.port(), store.port());
     format!(
         r#"global(workDirectory="/tmp" net.enableDNS="off" maxMessageSize="8k")
@@ -76,8 +107,7 @@ input(type="imudp" address="127.0.0.1" port="{port}" rcvbufSize="{BUFFER}" rules
 input(type="imptcp" address="127.0.0.1" port="{port}" ruleset="vpn")
 ruleset(name="vpn" queue.type="FixedArray" queue.size="200000" queue.dequeueBatchSize="4096"
         queue.workerThreads="2" queue.workerThreadMinimumMessages="4096") {{
-    action(type="mmnormalize" ruleBase="{rules}")
-    if $parsesuccess == "OK" then
+{extracted}
         action(type="omhiredis" server="127.0.0.1" serverport="{redis}" mode="template" template="session")
 }}
 "#

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rollcall_identity::Name;
 
+use crate::account::ServiceAccount;
 use crate::leaf::{CertificatePin, Domain, Host};
 use crate::listener::certificate_file;
-use crate::secret::Secret;
 use crate::section::Section;
 
 /// One domain of Active Directory.
@@ -35,10 +35,8 @@ pub struct ActiveDirectory {
     pub bind: Bind,
     /// Whether Kerberos and NTLM are bound to the TLS connection.
     pub channel_binding: bool,
-    /// Its account: `rollcall@corp.example.com`, or for a simple bind a distinguished name.
-    pub account: String,
-    /// The password of the account.
-    pub secret: Secret,
+    /// Its account; for a simple bind its name may be a distinguished one.
+    pub account: ServiceAccount,
     /// Where accounts and groups are; empty for the whole domain.
     pub bases: Vec<String>,
     /// How often it is asked what changed.
@@ -238,7 +236,6 @@ impl ActiveDirectory {
             pins: section.list("pins").unwrap_or_default(),
             bind,
             channel_binding: section.or("channel_binding", true),
-            account: section.required::<String>("account").unwrap_or_default(),
             bases: section.list("bases").unwrap_or_default(),
             interval: section.within("interval", Duration::from_secs(30), INTERVALS),
             changes: section.or("changes", Changes::default()),
@@ -249,7 +246,7 @@ impl ActiveDirectory {
             when_deleted: section.or("when_deleted", Sessions::End),
             limits,
             // What is missing has been complained of when these are looked at.
-            secret: Secret::read(section)?,
+            account: ServiceAccount::read(section)?,
             name: name?,
             domain: domain?,
         };
@@ -263,7 +260,7 @@ impl ActiveDirectory {
             let message = "is missing: TLS needs the authority of the domain controllers, or pins";
             section.complain("ca", message);
         }
-        if self.bind != Bind::Simple && self.account.contains('=') {
+        if self.bind != Bind::Simple && self.account.is_distinguished() {
             section.complain("account", "is a distinguished name, which only a simple bind takes");
         }
         for (index, base) in self.bases.iter().enumerate() {

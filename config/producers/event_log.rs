@@ -10,18 +10,16 @@ use rollcall_identity::logon::{Role, readable};
 use rollcall_identity::{Authority, Kind, Name};
 use rollcall_wire::event_log::call::Delivery;
 
+use crate::account::ServiceAccount;
 use crate::authority;
 use crate::leaf::Host;
-use crate::secret::Secret;
 use crate::section::Section;
 
 /// Servers that are read with one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventLog {
-    /// The account: `rollcall@corp.example.com` or `CORP\rollcall`.
-    pub account: String,
-    /// Its password.
-    pub secret: Secret,
+    /// The account, with its domain.
+    pub account: ServiceAccount,
     /// How Rollcall proves itself.
     pub auth: Auth,
     /// Who gives out tickets; `None` for the server itself, which a domain controller does.
@@ -115,9 +113,6 @@ const SILENT: std::ops::RangeInclusive<Duration> =
 /// What logs say: a logon, a ticket, a logoff, a computer.
 const KINDS: [Kind; 4] = [Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
 
-/// NTLM names the host of a logon and no address.
-const UNPLACED: u16 = 4776;
-
 impl EventLog {
     pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
         let catch_up = section.within("catch_up", Duration::from_secs(3600), CATCH_UP);
@@ -130,7 +125,6 @@ impl EventLog {
             section.complain("sources", "is missing, must be [[event_log.sources]] tables");
         }
         let read = Self {
-            account: section.required::<String>("account").unwrap_or_default(),
             auth,
             kdc: section.get("kdc"),
             servers: section.list("servers").unwrap_or_default(),
@@ -141,7 +135,7 @@ impl EventLog {
             limits: section.section("limits", EventLogLimits::read),
             sources,
             // What is missing has been complained of when this is looked at.
-            secret: Secret::read(section)?,
+            account: ServiceAccount::read(section)?,
         };
         read.check(section);
         Some(read)
@@ -149,8 +143,7 @@ impl EventLog {
 
     /// What each key allows alone, and not together.
     fn check(&self, section: &Section<'_>) {
-        let whole = self.account.contains(['@', '\\']);
-        if !self.account.is_empty() && !whole {
+        if !self.account.name.is_empty() && !self.account.has_domain() {
             section.complain("account", "lacks its domain: write user@domain or DOMAIN\\user");
         }
         for (index, source) in self.sources.iter().enumerate() {
@@ -195,14 +188,9 @@ fn event_ids(section: &Section<'_>, written: &[u32]) -> Vec<u16> {
     let mut ids = Vec::new();
     for (index, id) in written.iter().enumerate() {
         match u16::try_from(*id).ok().filter(|id| readable().any(|known| known == *id)) {
-            Some(UNPLACED) => {
-                let message = "is 4776, which names no address: it is not read";
-                section.complain(&format!("event_ids[{index}]"), message);
-            }
             Some(id) => ids.push(id),
             None => {
-                let known = readable().filter(|id| *id != UNPLACED).map(|id| id.to_string());
-                let known = known.collect::<Vec<_>>().join(", ");
+                let known = readable().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
                 let message = format!("is {id}, must be one of {known}");
                 section.complain(&format!("event_ids[{index}]"), message);
             }

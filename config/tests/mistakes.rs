@@ -177,7 +177,7 @@ fn a_directory_that_would_show_its_password_or_trust_anybody_is_refused() {
     let sealed = "transport = 'ldap'\nbind = 'spnego'";
     let right = scratch.read(&directory(sealed)).unwrap();
     assert_eq!(right.active_directory[0].root(), "DC=corp,DC=example,DC=com");
-    assert_eq!(right.active_directory[0].secret.expose(), "hunter2");
+    assert_eq!(right.active_directory[0].account.secret.expose(), "hunter2");
     assert!(!format!("{right:?}{right}").contains("hunter2"));
     let clear = "transport = 'ldap'\nallow_clear_text = true";
     assert!(scratch.read(&directory(clear)).is_ok());

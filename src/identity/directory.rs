@@ -5,6 +5,7 @@
 //! Update ──► Entering::go_on ──► Affected ──► Consequences::next ──► Event (Membership, Logout)
 //! Image  ──────────┘                                  ▲
 //! Event  ──► Directory::enter          Change ──► Whereabouts
+//! RosterDraft ──► bytes ──► Roster::missed ──► Affected, at the next start
 //! ```
 
 mod affected;
@@ -24,6 +25,7 @@ mod object;
 #[cfg(test)]
 mod properties;
 mod questions;
+mod roster;
 mod settling;
 mod sid;
 #[cfg(test)]
@@ -43,5 +45,6 @@ pub use image::Image;
 pub use naming::Resolved;
 pub use object::{Account, AccountKind, DomainNames, Guid, Member, Object, State, Update};
 pub use questions::{Counts, Listing, Profile, Wanted};
+pub use roster::{BadRoster, Roster, RosterDraft, RosterPart};
 pub use sid::{BadSid, Sid};
 pub use whereabouts::Whereabouts;

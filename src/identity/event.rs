@@ -91,7 +91,7 @@ impl Kind {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Proof {
-    /// A client named the host it is at, and the name was looked up.
+    /// A client named the host it is at, and that host's own account was seen there.
     HostName,
     /// Somebody connected to a server from there: a person, or a program that runs as another.
     Connection,

@@ -11,6 +11,7 @@
 mod account;
 pub mod auditing;
 mod guards;
+mod hosts;
 mod place;
 mod reason;
 mod remembered;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use self::account::Account;
+pub use self::hosts::Hosts;
 pub use self::place::Unplaced;
 use self::place::{Sighting, Where};
 pub use self::reason::Reason;
@@ -68,7 +70,7 @@ pub struct Record<'a> {
 pub enum Outcome {
     /// Somebody was seen, or left.
     Event(Event),
-    /// Somebody was seen at a host of which only the name is known: look it up, and ask
+    /// Somebody was seen at a host of which only the name is known: look for it in [`Hosts`], and ask
     /// [`Reader::place`].
     Unplaced(Unplaced),
     /// Nothing, and why.

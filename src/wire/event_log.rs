@@ -26,7 +26,7 @@ pub use bookmark::{BadBookmark, Bookmark, Current, Mark};
 pub use continuity::{BegunAnew, Continuity, Lost};
 pub use logon::Audit;
 pub use query::{BadQuery, Query, Selection};
-pub use record::{Field, Record, Section};
+pub use record::{Field, Place, Record, Section};
 pub use recorded::{BadRecorded, Recorded};
 pub use result_set::{BadResultSet, Direction, Position, ResultSet};
 pub use status::Status;

@@ -15,7 +15,7 @@ pub mod web_api;
 mod xml;
 
 pub use answer::{Activity, Answer, Asked, Report, batch, ip, user};
-pub use dialect::{Dialect, DomainForm, Format, Miss, QueryToken, TimeForm, UserForm};
+pub use dialect::{Dialect, DomainForm, Format, Miss, PostureForm, QueryToken, TimeForm, UserForm};
 pub use question::{BadQuestion, Question, read};
 pub use scope::Scope;
 pub use voice::{Speaker, Voice, told};

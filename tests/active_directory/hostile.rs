@@ -125,7 +125,7 @@ fn an_account_that_loses_its_rights_ends_nobody() {
     let reader = Reader::start(&controller, &more);
     reader.until_read();
     // One of the two is enough: those in it are not taken for deleted.
-    controller.hide(&bases[0], "rollcall");
+    let hidden = controller.hide(&bases[0], "rollcall");
     controller.modify(&with_member("everyone-here", "add", &staff("Alice")));
     let why = until("it is said", || reader.status().error);
     assert!(why.contains("has it lost its rights?"), "{why}");
@@ -134,4 +134,54 @@ fn an_account_that_loses_its_rights_ends_nobody() {
     let folder = configured(&controller, &more);
     let (worked, said) = super::tested(folder.path());
     assert!(!worked && said.contains("has it lost its rights?"), "{said}");
+    // As soon as it has its rights again, it goes on by itself, and nothing is lost.
+    controller.show(hidden);
+    until("it is read again", || (reader.status().state == State::Current).then_some(()));
+    assert!(reader.groups("alice").contains(&"everyone-here".to_owned()));
+    controller.modify(&change(&staff("Bob"), "delete"));
+    until("and deletions are noticed", || reader.who("bob").is_none().then_some(()));
+    assert!(reader.who("alice").is_some());
+}
+
+#[test]
+fn a_controller_that_gives_up_a_search_is_told_and_asked_again() {
+    let story = "a_controller_that_gives_up_a_search_is_told_and_asked_again";
+    let Some(controller) = Controller::start(story) else { return };
+    // Of the limits in this policy, Samba 4.17 keeps to this one: it looks through everything before
+    // it gives the first page, so that a second is not enough for 12,500 objects.
+    let policy = "CN=Default Query Policy,CN=Query-Policies,CN=Directory Service,CN=Windows NT,\
+                  CN=Services,CN=Configuration";
+    let limited = |change: &str, seconds: u32| {
+        let lines =
+            format!("modify\n{change}: lDAPAdminLimits\nlDAPAdminLimits: MaxQueryDuration=");
+        let dn = format!("{policy},{}", Controller::BASE);
+        super::following::change(&dn, &format!("{lines}{seconds}"))
+    };
+    controller.modify(&(limited("delete", 120) + "\n" + &limited("add", 1)));
+    let reader = Reader::start(&controller, SEALED);
+    let why = until("it is said", || reader.status().error);
+    assert!(why.contains("the search") && why.contains(Controller::BASE), "{why}");
+    assert_eq!((reader.status().state, reader.wholes()), (State::Failing, 0));
+    controller.modify(&(limited("delete", 1) + "\n" + &limited("add", 120)));
+    until("it is read when the limit is gone", || (reader.wholes() > 0).then_some(()));
+    assert!(reader.who("user00100").is_some());
+}
+
+#[test]
+fn servers_that_a_controller_refers_to_are_not_asked() {
+    let story = "servers_that_a_controller_refers_to_are_not_asked";
+    let Some(controller) = Controller::small(story) else { return };
+    // Every search of the whole domain is answered with three, and so are those of the reader.
+    let wanted = "(|(objectClass=user)(objectClass=group))";
+    let found = controller.search(&["-LLL", "-b", Controller::BASE, wanted, "cn"]);
+    assert_eq!(found.matches("# refldap://").count(), 3, "{found}");
+    let reader = Reader::start(&controller, SEALED);
+    reader.until_read();
+    assert_eq!(reader.status().problems, Default::default());
+    assert!(reader.who("bob").is_some());
+    controller.modify(&with_member("everyone-here", "add", &staff("Bob")));
+    until("changes are read, too", || {
+        reader.groups("bob").contains(&"everyone-here".to_owned()).then_some(())
+    });
+    assert_eq!((reader.wholes(), reader.status().error), (1, None));
 }

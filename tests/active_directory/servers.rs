@@ -1,11 +1,11 @@
-//! Several controllers of one domain, several domains, and what happens while Rollcall is stopped.
+//! Several controllers of one domain, and several domains.
 
 use nix::sys::signal::Signal;
 use rollcall_actors::producers::active_directory::State;
 use serde_json::json;
 
 use super::configured;
-use super::firewall::{DESK, Membership, heard, hears};
+use super::firewall::{DESK, Membership, hears};
 use super::following::{Reader, SEALED, change, staff, until, with_member};
 use crate::harness::{Controller, PASSWORD, Server, Setup, Srx};
 
@@ -48,7 +48,7 @@ fn both(corp: &Controller, lab: &Controller) -> Server {
     Server::start(Setup::new().with_secret("password", PASSWORD).with(&sections))
 }
 
-fn log_in(script: &mut Srx, address: &str, user: &str) {
+pub(super) fn log_in(script: &mut Srx, address: &str, user: &str) {
     let login = json!({"kind": "login", "address": address, "user": user});
     assert_eq!(script.post_events(&login).status, 200);
 }
@@ -96,25 +96,4 @@ fn the_same_name_in_two_domains_is_two_users() {
         (user == "bob@lab.example.com" && roles.contains(&"Domain Users".to_owned())).then_some(())
     });
     assert_eq!(at(DESK).unwrap().0, "alice@corp.example.com");
-}
-
-#[test]
-fn who_is_deleted_while_rollcall_is_stopped_is_missed_at_its_start() {
-    let story = "who_is_deleted_while_rollcall_is_stopped_is_missed_at_its_start";
-    let Some(controller) = Controller::small(story) else { return };
-    let section = controller.section(SEALED);
-    let server = Server::start(Setup::new().with_secret("password", PASSWORD).with(&section));
-    let (mut firewall, mut script) = (server.client("campus-fw"), server.client("script"));
-    log_in(&mut script, DESK, "CORP\\alice");
-    log_in(&mut script, "10.70.0.8", "CORP\\bob");
-    log_in(&mut script, "10.70.0.9", "CORP\\nobody-knows");
-    hears(&mut firewall, "alice@corp.example.com", "Domain Users", Membership::In);
-    until("bob is known", || server.who("10.70.0.8").filter(|who| who == "bob"));
-    let killed = server.kill();
-    controller.modify(&change(&staff("Alice"), "delete"));
-    let server = killed.start_again();
-    let mut firewall = server.client("campus-fw");
-    until("whoever was deleted meanwhile is gone", || heard(&mut firewall).is_none().then_some(()));
-    assert_eq!(server.who("10.70.0.8").as_deref(), Some("bob"), "the others stay");
-    assert_eq!(server.who("10.70.0.9").as_deref(), Some("nobody-knows"), "and strangers");
 }

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use tempfile::TempDir;
 
 use super::{peer, run, skip};
@@ -23,6 +25,12 @@ pub(crate) struct Controller {
     folder: TempDir,
     what: Described,
     _address: MutexGuard<'static, ()>,
+}
+
+/// A container that somebody may not look into, and who might before.
+pub(crate) struct Hidden {
+    unit: String,
+    before: String,
 }
 
 /// What a controller is.
@@ -176,6 +184,37 @@ impl Controller {
         self.script("start");
     }
 
+    /// The same, and the copy knows that it is one: it has another invocation (MS-ADTS 3.1.1.1.4).
+    pub(crate) fn restore_as_backup(&self) {
+        self.script("stop");
+        self.script("unpack");
+        let Described { host, .. } = self.what;
+        let settings = format!("CN=NTDS Settings,CN={host},CN=Servers,CN=Default-First-Site-Name");
+        let invocation = BASE64_STANDARD.encode([0xb5; 16]);
+        let dn = format!("{settings},CN=Sites,CN=Configuration,{}", Self::BASE);
+        let ldif = format!(
+            "dn: {dn}\nchangetype: modify\nreplace: invocationId\ninvocationId:: {invocation}\n"
+        );
+        self.write_database("private/sam.ldb", &ldif);
+        self.script("start");
+    }
+
+    /// Writes LDIF into its database past every check, as when the disk has made something else of
+    /// it. It must not run.
+    pub(crate) fn damage(&self, ldif: &str) {
+        let domain = Self::BASE.to_uppercase();
+        self.write_database(&format!("private/sam.ldb.d/{domain}.ldb"), ldif);
+    }
+
+    fn write_database(&self, database: &str, ldif: &str) {
+        let file = self.folder.path().join("database.ldif");
+        fs::write(&file, ldif).unwrap();
+        let (database, file) = (self.folder().join(database), file.display().to_string());
+        let arguments = ["-H", &database.display().to_string(), &file];
+        let written = run(&peer("ldbmodify").unwrap(), &arguments);
+        assert!(written.status.success(), "{ldif}\n{}", String::from_utf8_lossy(&written.stderr));
+    }
+
     /// The authority that signed its certificate, PEM.
     pub(crate) fn authority(&self) -> PathBuf {
         self.folder().join("tls/ca.pem")
@@ -205,24 +244,66 @@ impl Controller {
         self.change(&format!("dn: {deleted}\nchangetype: modify\n{lines}\n"), &show_deleted);
     }
 
+    /// Tries a change that it refuses. What it says.
+    pub(crate) fn refuses(&self, ldif: &str) -> String {
+        let tried = self.tried(ldif, &[]);
+        assert!(!tried.status.success(), "it was taken: {ldif}");
+        String::from_utf8_lossy(&tried.stderr).into_owned()
+    }
+
     fn change(&self, ldif: &str, more: &[&str]) {
+        let changed = self.tried(ldif, more);
+        assert!(changed.status.success(), "{ldif}\n{}", String::from_utf8_lossy(&changed.stderr));
+    }
+
+    fn tried(&self, ldif: &str, more: &[&str]) -> Output {
         let file = self.folder.path().join("change.ldif");
         fs::write(&file, ldif).unwrap();
         let (url, file) = (format!("ldap://{}", self.what.address), file.display().to_string());
         let administrator = format!("administrator@{}", self.what.domain);
         let arguments = ["-x", "-H", &url, "-D", &administrator, "-w", ADMINISTRATOR, "-f", &file];
-        let changed = run(&peer("ldapmodify").unwrap(), &[&arguments, more].concat());
-        assert!(changed.status.success(), "{ldif}\n{}", String::from_utf8_lossy(&changed.stderr));
+        run(&peer("ldapmodify").unwrap(), &[&arguments, more].concat())
     }
 
-    /// Takes from `account` the right to see what is in the container `unit`.
-    pub(crate) fn hide(&self, unit: &str, account: &str) {
+    /// Asks it as its administrator, with the tool of OpenLDAP: what it prints.
+    pub(crate) fn search(&self, arguments: &[&str]) -> String {
+        let url = format!("ldap://{}", self.what.address);
+        let administrator = format!("administrator@{}", self.what.domain);
+        let who = ["-x", "-H", &url, "-D", &administrator, "-w", ADMINISTRATOR];
+        let found = run(&peer("ldapsearch").unwrap(), &[&who, arguments].concat());
+        String::from_utf8_lossy(&[found.stdout, found.stderr].concat()).into_owned()
+    }
+
+    /// Takes from `account` the right to see what is in the container `unit`. What [`Self::show`]
+    /// gives it back with.
+    pub(crate) fn hide(&self, unit: &str, account: &str) -> Hidden {
+        let before = self.descriptor(unit);
         let (url, object) = (format!("ldap://{}", self.what.address), format!("--objectdn={unit}"));
         let user = format!("--username={}\\administrator%{ADMINISTRATOR}", self.what.netbios);
         let denied = format!("--sddl=(D;;LC;;;{})", self.sid_of(account));
         let arguments = ["dsacl", "set", "-H", &url, &object, &denied, &user];
         let done = run(&peer("samba-tool").unwrap(), &arguments);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        Hidden { unit: unit.to_owned(), before }
+    }
+
+    /// Gives the right back.
+    pub(crate) fn show(&self, Hidden { unit, before }: Hidden) {
+        let ldif = format!(
+            "dn: {unit}\nchangetype: modify\nreplace: nTSecurityDescriptor\n\
+             nTSecurityDescriptor: {before}\n"
+        );
+        self.write_database("private/sam.ldb", &ldif);
+    }
+
+    /// Who may do what with an object (SDDL, MS-DTYP 2.5.1).
+    fn descriptor(&self, dn: &str) -> String {
+        let database = self.folder().join("private/sam.ldb").display().to_string();
+        let arguments = ["-H", &database, "-b", dn, "-s", "base", "nTSecurityDescriptor"];
+        let found = run(&peer("ldbsearch").unwrap(), &arguments).stdout;
+        let text = String::from_utf8_lossy(&found).replace("\n ", "");
+        let descriptor = text.lines().find_map(|line| line.strip_prefix("nTSecurityDescriptor: "));
+        descriptor.unwrap_or_else(|| panic!("{dn} has no descriptor:\n{text}")).to_owned()
     }
 
     fn sid_of(&self, account: &str) -> String {

@@ -1,9 +1,11 @@
 //! What firewalls hear of groups and domains, each as it is configured.
 
+use std::time::Duration;
+
 use rollcall_config as config;
 use rollcall_identity::Glob;
 use rollcall_identity::directory::Base;
-use rollcall_wire::srx::{DomainForm, UserForm};
+use rollcall_wire::srx::{DomainForm, PostureForm, UserForm};
 use serde_json::Value;
 
 use super::house::{House, point, pushers, settings, story};
@@ -52,6 +54,33 @@ fn each_point_hears_the_groups_that_it_is_configured_with() {
                 (&"corp\\alice".into(), &"corp".into())
             );
         }
+    });
+}
+
+#[test]
+fn the_state_of_a_device_reaches_a_policy_as_a_role() {
+    let field = {
+        let mut point = point("srx2");
+        point.dialect.posture = PostureForm::Field;
+        point
+    };
+    story(vec![point("srx1"), field], async |house| {
+        let (first, second) = (house.token("srx1").await, house.token("srx2").await);
+        let told = async |state: &str| {
+            let login =
+                r#"{"kind":"login","address":"10.0.0.7","user":"alice","groups":["staff"],"#;
+            let login = format!(r#"{login}"posture":"{state}"}}"#);
+            assert_eq!(house.post(&first, &login).await.json()["applied"], 1);
+            house.get(&first, "").await.json()["report_entries"][0].clone()
+        };
+        let report = told("healthy").await;
+        assert_eq!(roles(&report), ["posture-healthy", "staff"]);
+        assert_eq!(report["posture"], "Healthy");
+        house.later(Duration::from_secs(60));
+        let report = told("quarantine").await;
+        assert_eq!(roles(&report), ["posture-quarantine", "staff"], "it changed");
+        let report = house.get(&second, "/ip/10.0.0.7").await.json()["report_entries"][0].clone();
+        assert_eq!((roles(&report), &report["posture"]), (vec!["staff"], &"Quarantine".into()));
     });
 }
 

@@ -138,20 +138,19 @@ impl House {
 
         let limits = Limits::default();
         let heart = Heart::start(MemoryJournal::new(7), rules, limits, &clock).await.unwrap();
-        let Heart { supervisor, cache, query, newest: known, directory, .. } = heart;
         let (ptim, pushes) = (Mailbox::<Producing>::new("ptim", clock.clone()), Pushes::default());
         let make = {
-            let (ptim, pushes) = (ptim.clone(), pushes.clone());
+            let (ptim, pushes, cache) = (ptim.clone(), pushes.clone(), heart.cache.clone());
             move || {
                 let producer = Arc::new(Ptim::new(pushes.clone()));
                 Producing::new(producer, ptim.clone(), cache.clone())
             }
         };
-        supervisor.send(Hire::new(ptim.clone(), make)).await.unwrap();
+        heart.supervisor.send(Hire::new(ptim.clone(), make)).await.unwrap();
 
-        let points = Arc::new(Points::new(&settings, &pushers(), known, clock.clone()));
-        let (told, book) = (Arc::clone(&points), directory.clone());
-        let enforcement = Enforcement::new(told, query, pushes.clone(), book);
+        let newest = heart.newest.clone();
+        let points = Arc::new(Points::new(&settings, &pushers(), newest, clock.clone()));
+        let enforcement = Enforcement::new(Arc::clone(&points), &heart, pushes.clone());
         let plan = Plan {
             name: "enforcement",
             limits: settings.limits.clone(),
@@ -163,6 +162,7 @@ impl House {
         let at = bound.addresses().unwrap()[0];
         let listener = Mailbox::<Listener>::new("enforcement", clock);
         let make = move || Listener::new(bound.clone(), plan.clone());
+        let Heart { supervisor, directory, .. } = heart;
         supervisor.send(Hire::new(listener, make)).await.unwrap();
         while pushes.outlet().is_none() {
             tokio::task::yield_now().await;

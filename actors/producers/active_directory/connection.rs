@@ -197,11 +197,12 @@ impl Line {
         library: &mut Ldap,
         settings: &config::ActiveDirectory,
     ) -> Result<Outcome, Failure> {
-        let account = match settings.account.contains(['@', '\\', '=']) {
-            true => settings.account.clone(),
-            false => format!("{}@{}", settings.account, settings.domain),
+        let config::ActiveDirectory { account, domain, .. } = settings;
+        let name = match account.is_distinguished() {
+            true => account.name.as_str().into(),
+            false => account.within(domain),
         };
-        let bind = library.simple_bind(&account, settings.secret.expose());
+        let bind = library.simple_bind(&name, account.secret.expose());
         self.turn(bind).await.map(|result| outcome(&result))
     }
 

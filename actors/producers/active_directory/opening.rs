@@ -91,7 +91,7 @@ pub(super) async fn prove(
 ) -> Result<(), Failure> {
     let failed = |why: sspi::Error| Failure::Proof {
         server: server.to_string(),
-        account: settings.account.clone(),
+        account: settings.account.name.clone(),
         why: explain(&why),
     };
     let encrypted = matches!(beneath, Beneath::Tls(_));
@@ -135,7 +135,7 @@ pub(super) fn refused(
     server: &Server,
     outcome: Outcome,
 ) -> Failure {
-    let (server, account) = (server.to_string(), settings.account.clone());
+    let (server, account) = (server.to_string(), settings.account.name.clone());
     Failure::Refused { server, account, outcome }
 }
 
@@ -145,16 +145,13 @@ fn begin(
     server: &Server,
     beneath: Beneath,
 ) -> Result<Proof, sspi::Error> {
-    let account = match settings.account.contains(['@', '\\']) {
-        true => settings.account.clone(),
-        false => format!("{}@{}", settings.account, settings.domain),
-    };
+    let account = settings.account.within(&settings.domain);
     let mechanism = match settings.bind {
         Bind::Ntlm => Mechanism::Ntlm,
         Bind::Kerberos => Mechanism::Kerberos,
         Bind::Simple | Bind::Spnego => Mechanism::Either,
     };
-    let applicant = Applicant { account: &account, secret: &settings.secret, mechanism };
+    let applicant = Applicant { account: &account, secret: &settings.account.secret, mechanism };
     let at = SocketAddr::new(server.address, KERBEROS);
     let kdc = Kdc { at, patience: settings.limits.connect };
     Proof::new(applicant, format!("ldap/{}", server.host), beneath, kdc)

@@ -16,12 +16,13 @@ use self::census::Census;
 pub(super) use self::pass::Pass;
 use self::pass::Present;
 use super::connection::Connection;
-use super::position::{Mark, Position};
+use super::position::{Anew, Mark, Position};
 use super::status::{LastRead, State};
 use super::{ActiveDirectory, Failure, Learnt, servers, watching};
 use crate::clock::Clock;
 use crate::happenings::{
-    DirectoryConnected, DirectoryFailed, DirectoryRead, Happening, ObjectUnreadable, ReadWay,
+    DirectoryConnected, DirectoryFailed, DirectoryRead, DirectoryReadAnew, Happening,
+    ObjectUnreadable, ReadWay,
 };
 
 /// How long it gathers after a notification: changes rarely come alone.
@@ -31,8 +32,10 @@ const GATHERING: Duration = Duration::from_millis(250);
 pub(super) struct Reader {
     directory: Arc<ActiveDirectory>,
     producer: String,
-    /// How far it is; `None` before everything was read.
+    /// How far it is, or was when Rollcall stopped; `None` when it was never read.
     position: Option<Position>,
+    /// Whether the next start knows so, too.
+    is_kept: bool,
     /// When everything was read the last time.
     compared: Option<Instant>,
     /// How many objects were below each base then.
@@ -54,7 +57,8 @@ impl Reader {
     /// Reads `directory` from the beginning, for the actor `producer`.
     pub(super) fn new(directory: Arc<ActiveDirectory>, producer: String) -> Self {
         let (position, compared, below, census, doubtful) = (None, None, Vec::new(), None, None);
-        Self { directory, producer, position, compared, below, census, doubtful }
+        let is_kept = false;
+        Self { directory, producer, position, is_kept, compared, below, census, doubtful }
     }
 
     /// Reads until it fails: why, and whether anything was read before.
@@ -84,6 +88,10 @@ impl Reader {
     async fn read_on(&mut self, bell: &Notify, lasted: &mut bool) -> Result<Infallible, Failure> {
         let directory = Arc::clone(&self.directory);
         let (settings, tls) = (&directory.settings, &directory.tls);
+        if self.compared.is_none() {
+            let kept = directory.learner.recall().await?;
+            self.position = kept.and_then(|place| Position::from_bytes(&place));
+        }
         let doubtful = self.doubtful.take();
         let connection = servers::first(settings, tls, usize::MAX, doubtful.as_deref()).await?;
         // Until it has given something.
@@ -91,14 +99,12 @@ impl Reader {
         let mut visit = self.arrive(connection).await?;
         let mut arrived = Clock::instant();
         loop {
-            let continues = |p: &Position| p.continues(&visit.connection.root, visit.invocation);
-            let due = self.compared.is_none_or(|at| at.elapsed() >= settings.limits.compare);
-            match &self.position {
-                Some(position) if !due && continues(position) => {
-                    let mark = position.mark.clone();
-                    self.read_changes(&mut visit, mark).await?;
+            match self.why_anew(&visit) {
+                Ok(mark) => self.read_changes(&mut visit, mark).await?,
+                Err(why) => {
+                    DirectoryReadAnew { producer: &self.producer, why }.emit();
+                    self.read_whole(&mut visit).await?;
                 }
-                _ => self.read_whole(&mut visit).await?,
             }
             (*lasted, self.doubtful) = (true, None);
             tokio::select! {
@@ -119,6 +125,27 @@ impl Reader {
             }
             visit.connection.ask_root().await?;
         }
+    }
+
+    /// From where what changed is read, or why everything is.
+    fn why_anew(&self, visit: &Visit) -> Result<Mark, Anew> {
+        let position = self.position.as_ref().ok_or(Anew::First)?;
+        if let Some(why) = position.breaks(&visit.connection.root, visit.invocation) {
+            return Err(why);
+        }
+        let compared = self.compared.ok_or(Anew::Start)?;
+        let is_due = compared.elapsed() >= self.directory.settings.limits.compare;
+        if is_due { Err(Anew::Due) } else { Ok(position.mark.clone()) }
+    }
+
+    /// Notes how far it was read, for the next start, too.
+    async fn reach(&mut self, names: &DomainNames, position: Position) {
+        if self.is_kept && self.position.as_ref() == Some(&position) {
+            return;
+        }
+        // What the journal does not take now it is given again at the next interval.
+        self.is_kept = self.directory.learner.keep(names, position.to_bytes()).await.is_ok();
+        self.position = Some(position);
     }
 
     /// Hears from a server that let the account in what its domain is called.
@@ -174,8 +201,8 @@ impl Reader {
         let position = Position::new(&connection.root, visit.invocation, mark);
         let learnt = Learnt::Whole(Box::new(image));
         directory.learner.learn(&visit.names, learnt).await?;
-        (self.position, self.below) = (Some(position), below);
-        self.compared = Some(Clock::instant());
+        self.reach(&visit.names, position).await;
+        (self.below, self.compared) = (below, Some(Clock::instant()));
         self.tell(ReadWay::Whole, &pass, visit.connection.take_searches());
         Ok(())
     }
@@ -209,7 +236,8 @@ impl Reader {
         if !updates.is_empty() {
             directory.learner.learn(&visit.names, Learnt::Changes(updates)).await?;
         }
-        self.position = Some(Position::new(&connection.root, visit.invocation, next));
+        let position = Position::new(&connection.root, visit.invocation, next);
+        self.reach(&visit.names, position).await;
         self.tell(ReadWay::Changes, &pass, visit.connection.take_searches());
         Ok(())
     }

@@ -6,7 +6,6 @@ use rollcall_identity::Timestamp;
 use rollcall_identity::directory::DomainNames;
 use rollcall_wire::active_directory::Problem;
 use serde::Serialize;
-use tokio::sync::watch;
 
 /// How the reading of a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, strum::IntoStaticStr)]
@@ -56,25 +55,6 @@ pub struct LastRead {
     pub objects: usize,
     /// How long it took, in milliseconds.
     pub millis: u64,
-}
-
-/// Where the status is written, and read from any thread.
-pub(super) struct Board(watch::Sender<Status>);
-
-impl Default for Board {
-    fn default() -> Self {
-        Self(watch::Sender::new(Status::default()))
-    }
-}
-
-impl Board {
-    pub(super) fn status(&self) -> Status {
-        self.0.borrow().clone()
-    }
-
-    pub(super) fn write(&self, change: impl FnOnce(&mut Status)) {
-        self.0.send_modify(change);
-    }
 }
 
 impl Status {

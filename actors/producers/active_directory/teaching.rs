@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use rollcall_config as config;
-use rollcall_identity::directory::{BareNames, DomainNames, Gone, WhenGone};
+use rollcall_identity::directory::{BareNames, DomainNames, Gone, Roster, WhenGone};
 use rollcall_identity::{Name, Origin, Producer as Word};
 
-use super::{Learner, Learning, Learnt, NotLearnt};
+use super::keeping::Keeping;
+use super::{Learner, Learning, Learnt, NotLearnt, Recalling};
 use crate::directory::Book;
 use crate::producers::Outlet;
 
@@ -19,6 +20,7 @@ pub(crate) struct Teaching {
     gone: Gone,
     origin: Arc<Origin>,
     outlet: ArcSwapOption<Outlet>,
+    keeping: Keeping,
 }
 
 impl Teaching {
@@ -41,15 +43,26 @@ impl Teaching {
             },
             origin: Arc::new(Origin { kind: Word::ActiveDirectory, producer, client, form }),
             outlet: ArcSwapOption::empty(),
+            keeping: Keeping::default(),
         }
+    }
+
+    /// How the sessions and the journal are reached.
+    fn outlet(&self) -> Result<Arc<Outlet>, NotLearnt> {
+        self.outlet.load_full().ok_or(NotLearnt)
     }
 
     /// Enters what was learnt, on a thread that may wait: whoever stops waiting for it does not stop
     /// it.
-    async fn enter(&self, names: &DomainNames, learnt: Learnt) -> Result<(), NotLearnt> {
+    async fn enter(
+        &self,
+        roster: Arc<Roster>,
+        names: &DomainNames,
+        learnt: Learnt,
+    ) -> Result<(), NotLearnt> {
         let (book, names, bare) = (self.book.clone(), names.clone(), self.bare);
         let entering = tokio::task::spawn_blocking(move || {
-            book.take_in(&names.dns, |directory| {
+            book.take_in_after(&roster, &names.dns, |directory| {
                 directory.put_domain(names.clone(), bare);
                 match learnt {
                     Learnt::Whole(image) => directory.begin_replace(&names.dns, *image),
@@ -68,14 +81,35 @@ impl Learner for Teaching {
 
     fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a> {
         Box::pin(async move {
-            let outlet = self.outlet.load_full().ok_or(NotLearnt)?;
-            self.enter(names, learnt).await?;
+            let outlet = self.outlet()?;
+            if matches!(learnt, Learnt::Whole(_)) {
+                self.keeping.note_all();
+            }
+            let roster = self.keeping.roster();
+            self.enter(roster, names, learnt).await?;
             // With what a predecessor entered and could not tell.
             while let Some(affected) = self.book.untold(&names.dns) {
+                self.keeping.note(&affected);
                 outlet.learnt(affected, self.gone, Arc::clone(&self.origin)).await;
                 self.book.told(&names.dns);
             }
+            self.keeping.forget_roster();
             Ok(())
+        })
+    }
+
+    fn recall<'a>(&'a self) -> Recalling<'a> {
+        Box::pin(async move {
+            let place = self.keeping.recall(&*self.outlet()?).await;
+            place.map_err(|_| NotLearnt)
+        })
+    }
+
+    fn keep<'a>(&'a self, names: &'a DomainNames, place: Arc<[u8]>) -> Learning<'a> {
+        Box::pin(async move {
+            let known = (&self.book, &names.dns);
+            let kept = self.keeping.keep(&*self.outlet()?, known, place).await;
+            kept.map_err(|_| NotLearnt)
         })
     }
 }

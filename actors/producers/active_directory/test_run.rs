@@ -53,7 +53,7 @@ async fn look(
     let mut connection = servers::first(settings, tls, usize::MAX, None).await?;
     let (transport, bind): (&str, &str) = (settings.transport.into(), settings.bind.into());
     lines.push(format!("connected to {} over {transport}", connection.server));
-    lines.push(format!("{} was let in by {bind} bind", settings.account));
+    lines.push(format!("{} was let in by {bind} bind", settings.account.name));
     if let Some(theirs) = connection.root.clock {
         let ahead = seconds_ahead(theirs, clock.now());
         let warning = if ahead.abs() >= SKEW { ": set one of them right" } else { "" };

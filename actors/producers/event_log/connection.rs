@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use rollcall_config::{self as config, Auth};
+use rollcall_config::{self as config, Auth, ServiceAccount};
 use rollcall_wire::event_log::call::{Call, INTERFACE, VERSION};
 use rollcall_wire::msrpc::Interface;
 use rollcall_wire::msrpc::endpoint_mapper::{self, NoEndpoint};
@@ -75,14 +75,14 @@ impl<'a> Server<'a> {
     }
 
     async fn bind(&self, at: SocketAddr, interface: Interface) -> Result<Client, Failure> {
-        let account = &self.source.settings.account;
+        let account = &self.source.settings.account.name;
         let failed = |why| Failure::Credentials { account: account.clone(), why };
         let proof = self.proof().map_err(|why| failed(unproven(&why)))?;
         Client::sealed(at, interface, proof, self.patience()).await.map_err(failed)
     }
 
     fn proof(&self) -> Result<Proof, sspi::Error> {
-        let config::EventLog { account, secret, auth, kdc, .. } = &self.source.settings;
+        let config::EventLog { account, auth, kdc, .. } = &self.source.settings;
         let mechanism = match auth {
             Auth::Kerberos => Mechanism::Kerberos,
             Auth::Spnego => Mechanism::Either,
@@ -92,6 +92,7 @@ impl<'a> Server<'a> {
         let kdc = Kdc { at, patience: self.patience().connect };
         // The service principal name that every computer of a domain has.
         let target = format!("host/{}", self.source.server.host);
+        let ServiceAccount { name: account, secret } = account;
         Proof::new(Applicant { account, secret, mechanism }, target, Beneath::Rpc, kdc)
     }
 

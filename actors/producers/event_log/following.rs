@@ -37,7 +37,7 @@ pub(super) struct Follower<'a> {
 
 impl<'a> Follower<'a> {
     pub(super) fn new(log: &'a EventLog, outlet: &'a Outlet) -> Self {
-        let harvester = Harvester::new(&log.source, &BTreeSet::new());
+        let harvester = Harvester::new(&log.source, &BTreeSet::new(), log.logs.hosts());
         let unaudited = Vec::new();
         Self { log, outlet, harvester, others: None, unaudited, heard: false }
     }

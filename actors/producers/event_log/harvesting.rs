@@ -14,6 +14,7 @@ use rollcall_wire::event_log::{
     Audit, BadResultSet, Bookmark, Continuity, Decoder, Problem, ResultSet,
 };
 
+use super::logs::SharedHosts;
 use super::{CHANNEL, Cause, LastEvent, LastGap, Source};
 use crate::producers::Harvest;
 
@@ -22,6 +23,8 @@ pub(super) struct Harvester {
     reader: Reader,
     decoder: Decoder,
     auditing: Auditing,
+    /// Where computers were seen, by whichever server.
+    hosts: SharedHosts,
     /// What was left out of the log that is followed now.
     pub(super) continuity: Continuity,
 }
@@ -50,7 +53,7 @@ enum Bad {
 
 impl Harvester {
     /// For the server of `source`, in a network whose servers are at `addresses`.
-    pub(super) fn new(source: &Source, addresses: &BTreeSet<IpAddr>) -> Self {
+    pub(super) fn new(source: &Source, addresses: &BTreeSet<IpAddr>, hosts: SharedHosts) -> Self {
         let (name, server) = (source.name(), &source.server);
         let mut settings = Settings::of(server.role);
         settings.ids.clone_from(&server.event_ids);
@@ -59,6 +62,7 @@ impl Harvester {
             reader: Reader::new(settings, name, name),
             decoder: Decoder::default(),
             auditing: Auditing::new(server.role, &server.event_ids),
+            hosts,
             continuity: Continuity::default(),
         }
     }
@@ -88,9 +92,7 @@ impl Harvester {
             self.follows(record_id, seen, &mut gathered);
             let read = found.map_err(Bad::from);
             match read.and_then(|set| self.record(&set, seen, &mut gathered)) {
-                Ok(Outcome::Event(event)) => harvest.events.push(event),
-                Ok(Outcome::Unplaced(_)) => harvest.lost("unplaced", None),
-                Ok(Outcome::Ignored(reason)) => ignored(reason, harvest),
+                Ok(outcome) => self.decided(outcome, harvest),
                 Err(why) => {
                     harvest.lost("unreadable", None);
                     gathered.unreadable += 1;
@@ -102,6 +104,27 @@ impl Harvester {
             harvest.read = Some((log(), Arc::from(written(record_id).as_bytes())));
         }
         gathered
+    }
+
+    /// What a record comes to, once the host is found that it may name instead of an address.
+    fn decided(&self, outcome: Outcome, harvest: &mut Harvest) {
+        let outcome = match outcome {
+            Outcome::Unplaced(unplaced) => match self.hosts.find(&unplaced) {
+                Some(address) => self.reader.place(unplaced, address),
+                None => return harvest.lost("unplaced", None),
+            },
+            found => {
+                if let Outcome::Event(event) = &found {
+                    self.hosts.heed(event);
+                }
+                found
+            }
+        };
+        match outcome {
+            Outcome::Event(event) => harvest.events.push(event),
+            Outcome::Unplaced(_) => harvest.lost("unplaced", None),
+            Outcome::Ignored(reason) => ignored(reason, harvest),
+        }
     }
 
     fn follows(&mut self, record_id: Option<u64>, at: Timestamp, gathered: &mut Gathered) {

@@ -3,15 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use rollcall_identity::Name;
+use rollcall_identity::logon::{Hosts, Unplaced};
+use rollcall_identity::{Address, Event, Kind, Name};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::super::board::Board;
 use super::EventLog;
-use super::status::{Board, Status};
+use super::status::Status;
 
 /// The event logs that are read, for those who ask how they are, and for one another.
 #[derive(Debug, Clone, Default)]
@@ -19,9 +21,28 @@ pub struct EventLogs(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    boards: RwLock<BTreeMap<Name, Arc<Board>>>,
+    boards: RwLock<BTreeMap<Name, Arc<Board<Status>>>>,
     /// Counts how often the servers or their addresses changed.
     changes: watch::Sender<u64>,
+    hosts: SharedHosts,
+}
+
+/// Where computers were seen: what one server tells of, another may name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SharedHosts(Arc<Mutex<Hosts>>);
+
+impl SharedHosts {
+    /// Heeds an event in which a computer itself was seen.
+    pub(super) fn heed(&self, event: &Event) {
+        if event.kind == Kind::DeviceSeen {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).heed(event);
+        }
+    }
+
+    /// The address of the host that somebody named, if it was seen of late.
+    pub(super) fn find(&self, unplaced: &Unplaced) -> Option<Address> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).find(unplaced)
+    }
 }
 
 /// How long a log waits until the servers beside it are found: names that cannot be found are known
@@ -46,6 +67,11 @@ impl EventLogs {
     pub fn status(&self) -> BTreeMap<Name, Status> {
         let boards = self.0.boards.read().unwrap_or_else(PoisonError::into_inner);
         boards.iter().map(|(name, board)| (name.clone(), board.status())).collect()
+    }
+
+    /// Where computers were seen.
+    pub(super) fn hosts(&self) -> SharedHosts {
+        self.0.hosts.clone()
     }
 
     pub(super) fn changed(&self) {

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use rollcall_identity::Timestamp;
 use rollcall_identity::logon::auditing::Unaudited;
 use serde::Serialize;
-use tokio::sync::watch;
 
 use super::{Failure, Stage};
 
@@ -137,31 +136,6 @@ impl LastFailure {
     pub(super) fn of(failure: &Failure, at: Timestamp) -> Self {
         let (stage, remedy) = (failure.stage(), failure.remedy());
         Self { at, stage, error: failure.to_string(), remedy }
-    }
-}
-
-/// Where the status is written, and read from any thread.
-#[derive(Debug)]
-pub(super) struct Board(watch::Sender<Status>);
-
-impl Default for Board {
-    fn default() -> Self {
-        Self(watch::Sender::new(Status::default()))
-    }
-}
-
-impl Board {
-    pub(super) fn status(&self) -> Status {
-        self.0.borrow().clone()
-    }
-
-    /// One part of it, without copying the others.
-    pub(super) fn look<T>(&self, part: impl FnOnce(&Status) -> T) -> T {
-        part(&self.0.borrow())
-    }
-
-    pub(super) fn write(&self, change: impl FnOnce(&mut Status)) {
-        self.0.send_modify(change);
     }
 }
 

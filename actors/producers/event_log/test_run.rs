@@ -39,8 +39,10 @@ async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
     lines.push(format!("its event log is at port {port}, {by}"));
     let mut connection = server.connect(port).await?;
     let auth: &str = source.settings.auth.into();
-    lines
-        .push(format!("{} proved itself by {auth}; everything is sealed", source.settings.account));
+    lines.push(format!(
+        "{} proved itself by {auth}; everything is sealed",
+        source.settings.account.name
+    ));
     let handle = subscribe(&mut connection, source, None).await?;
     lines.push("it gives its log Security".to_owned());
     let records = source.settings.limits.records;

@@ -31,8 +31,8 @@ pub(super) struct Intake {
 pub(super) const BATCH: usize = 512;
 
 /// How many batches of one socket or connection may be under way: while one is decided the next is
-/// read.
-const UNDER_WAY: usize = 4;
+/// read, and while what is committed reaches the disk the next is written.
+const UNDER_WAY: usize = 8;
 
 impl super::Syslog {
     /// A reader for one more socket or connection.

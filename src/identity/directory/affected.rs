@@ -1,5 +1,7 @@
 //! What a change of a directory amounts to: which accounts are otherwise than before, and how.
 
+use std::collections::BTreeSet;
+
 use super::{AccountKind, Guid};
 use crate::{Name, Principal};
 
@@ -88,11 +90,20 @@ pub struct Affected {
     /// How many updates spoke of the members of a group that is not known, and were of no use.
     pub unplaced: usize,
     /// The DNS name of the domain, when all of it was entered for the first time: a session of a user
-    /// of it whom it does not know is that of somebody who was deleted when nobody listened.
+    /// of it whom it does not know, and who was not missed by name, is that of somebody who was
+    /// deleted when nobody listened.
     pub first: Option<Name>,
 }
 
 impl Affected {
+    /// Puts before all others who was `missed` while nobody listened. They are known with other names
+    /// or not at all, so they are not told of as new, too.
+    pub fn recall(&mut self, missed: Vec<Altered>) {
+        let again: BTreeSet<Guid> = missed.iter().map(|altered| altered.guid).collect();
+        self.accounts.retain(|altered| !again.contains(&altered.guid));
+        self.accounts.splice(..0, missed);
+    }
+
     /// Whether nothing that matters to a session is otherwise.
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.first.is_none()

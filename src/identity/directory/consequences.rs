@@ -129,10 +129,6 @@ impl Consequences {
                 self.places = Some(places);
             }
         }
-        if self.waiting.is_empty() {
-            self.given_up.clear();
-            self.followed.clear();
-        }
         while left > 0
             && let Some((domain, from)) = self.first.front_mut()
         {
@@ -142,13 +138,20 @@ impl Consequences {
             {
                 (*from, left) = (Some(entry), left - 1);
                 let session = known.table.get(entry.1).filter(|s| s.alive_at(proposal.now));
-                let deleted = session.filter(|session| known.misses(domain, session));
+                // Whoever is about to get another name is found under it only afterwards.
+                let deleted = session.filter(|session| {
+                    !self.followed.contains_key(&session.address) && known.misses(domain, session)
+                });
                 let ends = deleted.filter(|_| proposal.gone.deleted == WhenGone::End);
                 events.extend(ends.map(|session| event(Kind::Logout, session, proposal)));
             }
             if left > 0 {
                 self.first.pop_front();
             }
+        }
+        if self.is_empty() {
+            self.given_up.clear();
+            self.followed.clear();
         }
         events
     }

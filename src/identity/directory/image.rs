@@ -48,8 +48,10 @@ impl Image {
                         Noted::Account(Box::new(Person::seen(dn, sid, account)))
                     }
                     Object::Group { name, members } => {
-                        let members = members.into_iter().map(|member| self.number(member));
-                        let members = members.collect();
+                        // Collected in place, they would keep the memory of the longer values.
+                        let mut numbers = Vec::with_capacity(members.len());
+                        numbers.extend(members.into_iter().map(|member| self.number(member)));
+                        let members = numbers;
                         Noted::Group(Box::new(NotedGroup { dn, sid, name, members }))
                     }
                 };

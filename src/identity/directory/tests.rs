@@ -9,16 +9,16 @@ use crate::{Event, Kind, Name, Principal, Producer, Revision, Rule, Rules, Table
 const CORP: &str = "corp.example.com";
 const LAB: &str = "lab.example.com";
 
-fn guid(number: u8) -> Guid {
+pub(super) fn guid(number: u8) -> Guid {
     Guid([number; 16])
 }
 
-fn names(dns: &str, netbios: &str, number: u32) -> DomainNames {
+pub(super) fn names(dns: &str, netbios: &str, number: u32) -> DomainNames {
     let sid = format!("S-1-5-21-7-7-{number}").parse().unwrap();
     DomainNames { dns: name(dns), netbios: name(netbios), sid }
 }
 
-fn account(kind: AccountKind, sam: &str) -> Account {
+pub(super) fn account(kind: AccountKind, sam: &str) -> Account {
     Account {
         kind,
         name: name(sam),
@@ -32,7 +32,7 @@ fn account(kind: AccountKind, sam: &str) -> Account {
     }
 }
 
-fn seen(number: u8, account: Account) -> Update {
+pub(super) fn seen(number: u8, account: Account) -> Update {
     let sid = Some(format!("S-1-5-21-7-7-1-{number}").parse().unwrap());
     let dn = format!("CN={},OU=People,DC=corp", account.name).into();
     Update::Seen { guid: guid(number), dn, sid, object: Object::Account(account) }

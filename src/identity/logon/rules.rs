@@ -130,7 +130,8 @@ pub(super) const ROWS: &[Row] = &[
         proof: Proof::HostName,
         guards: &[Guard::Succeeded],
         source: "Event 4776, the computer attempted to validate the credentials for an account: by \
-                 NTLM, and the client chooses the name of its host",
+                 NTLM, and the client chooses the name of its host; it is looked for among the computers \
+                 whose own accounts were seen of late",
     },
     Row {
         id: 4778,

@@ -12,7 +12,7 @@ use crate::{Authority, Change, Proof, Revision, Rules, Table};
 
 /// What a record says, by name.
 #[derive(Debug, Clone)]
-struct Said(Vec<(String, String)>);
+pub(super) struct Said(Vec<(String, String)>);
 
 impl Fields for Said {
     fn text(&self, name: &str) -> Option<Cow<'_, str>> {
@@ -26,10 +26,10 @@ const SUCCESS: u64 = 0x8020_0000_0000_0000;
 const FAILURE: u64 = 0x8010_0000_0000_0000;
 
 /// The fields that are otherwise than usual.
-type Otherwise<'a> = &'a [(&'a str, &'a str)];
+pub(super) type Otherwise<'a> = &'a [(&'a str, &'a str)];
 
 /// What the record with this id says when alice logs on at 10.0.0.7, with some of it otherwise.
-fn said(id: u16, otherwise: Otherwise<'_>) -> Said {
+pub(super) fn said(id: u16, otherwise: Otherwise<'_>) -> Said {
     let usual: &[(&str, &str)] = match id {
         4768 => &[
             ("TargetUserName", "alice"),
@@ -79,7 +79,7 @@ fn said(id: u16, otherwise: Otherwise<'_>) -> Said {
 }
 
 /// The record of `fields`, as the security log of dc1 has it.
-fn record(id: u16, fields: &Said) -> Record<'_> {
+pub(super) fn record(id: u16, fields: &Said) -> Record<'_> {
     Record {
         id,
         time: seconds(10),
@@ -93,7 +93,7 @@ fn record(id: u16, fields: &Said) -> Record<'_> {
 }
 
 /// Everything is read, remote desktop included, and 10.0.9.0/24 is the servers'.
-fn everything() -> Settings {
+pub(super) fn everything() -> Settings {
     Settings {
         ids: readable().collect(),
         logon_types: vec![3, 10],
@@ -102,12 +102,12 @@ fn everything() -> Settings {
     }
 }
 
-fn reader(settings: Settings) -> Reader {
+pub(super) fn reader(settings: Settings) -> Reader {
     Reader::new(settings, &name("event_log"), &name("dc1"))
 }
 
 /// An outcome in a few words: `login of alice@corp at 10.0.0.7 by logon`.
-fn told(outcome: &Outcome) -> String {
+pub(super) fn told(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Event(event) => {
             let (who, kind) = (event.principal.as_ref().unwrap(), event.kind.as_str());

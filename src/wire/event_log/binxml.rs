@@ -1,21 +1,25 @@
 //! Binary XML, in which MS-EVEN6 sends events: a template that nearly all events of a kind share,
 //! and the values of this one (section 2.2.12).
 //!
-//! A [`Decoder`] reads the template of a kind once, and afterwards only compares it. No XML text is
-//! made; [`Decoder::xml`] does so for people to look at.
+//! A [`Decoder`] reads the template of a kind once, with the plan by which its values become fields,
+//! and afterwards only compares it. No XML text is made; [`Decoder::xml`] does so for people to look
+//! at.
 
 mod array;
 mod file_time;
 pub(super) mod node;
 mod parsed;
+mod plain;
+pub(super) mod plan;
 mod problem;
+pub(super) mod raw;
 mod sid;
 mod templates;
 #[cfg(test)]
 mod tests;
 mod text;
 mod token;
-mod tree;
+pub(super) mod tree;
 mod value;
 #[cfg(test)]
 pub(super) mod writing;
@@ -31,7 +35,7 @@ pub use value::Value;
 use std::cell::Cell;
 
 use node::{Node, Whole};
-use parsed::Parsed;
+use parsed::{Parsed, Purpose};
 use templates::Templates;
 
 use super::record::Record;
@@ -46,7 +50,8 @@ pub struct Limits {
     /// What one event may become, in bytes: its XML, or its fields in memory. Values can be used
     /// many times over, and fragments are values.
     pub output: usize,
-    /// What the templates that are held may take, in bytes as received.
+    /// What the templates that are held may take, in bytes as received; in memory they take some
+    /// times as much.
     pub templates: usize,
 }
 
@@ -85,7 +90,7 @@ impl Decoder {
     /// [`Problem`]; the decoder can go on with the next event.
     pub fn record<'r>(&'r mut self, fragment: &'r [u8]) -> Result<Record<'r>, Problem> {
         let depth = self.limits.depth;
-        Record::read(self.root(fragment)?, depth)
+        Record::read(self.root(fragment, Purpose::Fields)?, depth)
     }
 
     /// The event, or any other XML that `fragment` is, as text on one line.
@@ -94,7 +99,7 @@ impl Decoder {
     /// [`Problem`]; the decoder can go on with the next event.
     pub fn xml(&mut self, fragment: &[u8]) -> Result<String, Problem> {
         let limits = self.limits;
-        xml::write(self.root(fragment)?, limits.output, limits.depth)
+        xml::write(self.root(fragment, Purpose::Xml)?, limits.output, limits.depth)
     }
 
     /// How many templates are held.
@@ -102,8 +107,8 @@ impl Decoder {
         self.templates.len()
     }
 
-    fn root<'r>(&'r mut self, bytes: &'r [u8]) -> Result<Node<'r>, Problem> {
-        self.parsed.replace(bytes, &mut self.templates, &self.limits)?;
+    fn root<'r>(&'r mut self, bytes: &'r [u8], purpose: Purpose) -> Result<Node<'r>, Problem> {
+        self.parsed.replace(bytes, &mut self.templates, (&self.limits, purpose))?;
         self.left.set(self.limits.output);
         let Self { parsed, templates, left, .. } = self;
         let whole = Whole { bytes, parsed, templates, left };

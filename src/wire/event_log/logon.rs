@@ -10,7 +10,7 @@ use super::record::Record;
 
 impl Fields for Record<'_> {
     fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.field(name).map(Value::to_text)
+        self.field(name).map(Value::into_text)
     }
 }
 
@@ -61,7 +61,7 @@ mod tests {
     use super::super::tests::bytes;
     use super::super::{Decoder, Section};
     use super::*;
-    use crate::event_log::Field;
+    use crate::event_log::{Field, Place};
 
     /// MS-EVEN6 section 4.8.
     const TEMPLATE: &str = include_str!("../../../tests/corpus/event_log/template.hex");
@@ -71,12 +71,9 @@ mod tests {
         let bytes = bytes(TEMPLATE);
         let mut decoder = Decoder::default();
         let mut record = decoder.record(&bytes).unwrap();
-        let field = |name, value| Field {
-            section: Section::EventData,
-            element: "Data",
-            attribute: None,
-            name: Some(Cow::Borrowed(name)),
-            value,
+        let field = |name, value| {
+            let (section, name) = (Section::EventData, Some(Cow::Borrowed(name)));
+            Field::new(Place { section, element: "Data".into(), attribute: None, name }, value)
         };
         let user = Value::Text(Cow::Borrowed("alice"));
         record.fields.extend([field("TargetUserName", user), field("Status", Value::Hex(0))]);

@@ -1,8 +1,13 @@
 //! One event: what Windows itself says of it, and the fields that its provider filled in.
 
-use std::borrow::Cow;
+mod reading;
 
-use super::binxml::node::Node;
+use std::borrow::Cow;
+use std::fmt;
+
+use self::reading::Reading;
+use super::binxml::node::{Below, Node};
+use super::binxml::raw::Raw;
 use super::binxml::{Problem, Value};
 use super::system::System;
 
@@ -15,19 +20,28 @@ pub struct Record<'r> {
     pub fields: Vec<Field<'r>>,
 }
 
-/// One value of an event.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Field<'r> {
+/// One value of an event, which is read when it is wanted.
+#[derive(Clone)]
+pub struct Field<'r>(Held<'r>);
+
+/// At a place that is known, or at one that is this event's alone.
+#[derive(Clone)]
+enum Held<'r> {
+    Known(&'r Place<'r>, Raw<'r>),
+    Own(Box<(Place<'r>, Value<'r>)>),
+}
+
+/// Where a value stands in an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place<'r> {
     /// The element below `Event` that it is in.
     pub section: Section,
     /// The element that it is the text of.
-    pub element: &'r str,
+    pub element: Cow<'r, str>,
     /// The attribute that it is the value of instead.
-    pub attribute: Option<&'r str>,
+    pub attribute: Option<Cow<'r, str>>,
     /// What `EventData` calls it: the attribute `Name` of its element.
     pub name: Option<Cow<'r, str>>,
-    /// What it says.
-    pub value: Value<'r>,
 }
 
 /// The parts of an event that have fields.
@@ -43,9 +57,9 @@ pub enum Section {
 
 impl<'r> Record<'r> {
     /// The value of the field called `name`, in whatever version of the event; the first of them.
-    pub fn field(&self, name: &str) -> Option<&Value<'r>> {
-        let named = |field: &&Field<'_>| field.attribute.is_none() && field.name() == name;
-        self.fields.iter().find(named).map(|field| &field.value)
+    pub fn field(&self, name: &str) -> Option<Value<'r>> {
+        let named = |field: &&Field<'_>| field.place().attribute.is_none() && field.name() == name;
+        self.fields.iter().find(named).map(Field::value)
     }
 
     pub(super) fn read(root: Node<'r>, depth: usize) -> Result<Self, Problem> {
@@ -54,106 +68,85 @@ impl<'r> Record<'r> {
         }
         let mut system = None;
         root.enter()?;
-        let mut reading = Reading { fields: Vec::new(), section: Section::Other };
+        let mut fields = Vec::new();
         // The elements of Event are one level down already.
         let depth = depth.saturating_sub(1);
-        for node in root.elements() {
-            reading.section = match node.name() {
-                "System" => {
+        for below in root.below_event() {
+            match below {
+                Below::Element(node) if !node.is_present() => {}
+                Below::Element(node) if node.name() == "System" => {
                     system = Some(System::read(node)?);
-                    continue;
                 }
-                "EventData" => Section::EventData,
-                "UserData" => Section::UserData,
-                _ => Section::Other,
-            };
-            reading.part(node, depth)?;
+                Below::Element(node) => {
+                    Reading::new(Section::of(node.name()), &mut fields).section(node, depth)?;
+                }
+                Below::Fields(whole, number) => reading::plain(whole, number, &mut fields)?,
+            }
         }
         let system = system.ok_or(Problem::Missing("System"))?;
-        Ok(Self { system, fields: reading.fields })
+        Ok(Self { system, fields })
     }
 }
 
-impl Field<'_> {
+impl<'r> Field<'r> {
+    /// The value at a place that no template has.
+    pub fn new(place: Place<'r>, value: Value<'r>) -> Self {
+        Self(Held::Own(Box::new((place, value))))
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> &Place<'r> {
+        match &self.0 {
+            Held::Known(place, _) => place,
+            Held::Own(own) => &own.0,
+        }
+    }
+
+    /// What it says.
+    pub fn value(&self) -> Value<'r> {
+        match &self.0 {
+            Held::Known(_, raw) => raw.value(),
+            Held::Own(own) => own.1.clone(),
+        }
+    }
+
     /// What it is called: its name in `EventData`, or else its element.
     pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or(self.element)
+        let Place { name, element, .. } = self.place();
+        name.as_deref().unwrap_or(element)
     }
 }
 
-/// The fields found so far, and where they are looked for.
-struct Reading<'r> {
-    fields: Vec<Field<'r>>,
-    section: Section,
+impl PartialEq for Field<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.place() == other.place() && self.value() == other.value()
+    }
 }
 
-impl<'r> Reading<'r> {
-    /// An element that has others within it, or may have: its attributes, its elements, and its text
-    /// where there is more than white space.
-    fn part(&mut self, node: Node<'r>, depth: usize) -> Result<(), Problem> {
-        let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
-        node.enter()?;
-        if let Some(name) = self.attributes(node)? {
-            let field = Field { attribute: Some("Name"), ..self.empty(node) };
-            self.field(node, Field { value: Value::Text(name), ..field })?;
-        }
-        for inner in node.elements() {
-            match inner.elements().next() {
-                Some(_) => self.part(inner, depth)?,
-                None if depth == 0 => return Err(Problem::Depth),
-                None => self.leaf(inner)?,
-            }
-        }
-        let value = node.text()?;
-        match value.to_text().chars().all(char::is_whitespace) {
-            true => Ok(()),
-            false => self.field(node, Field { value, ..self.empty(node) }),
+impl fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (place, value) = (self.place(), self.value());
+        f.debug_struct("Field").field("place", place).field("value", &value).finish()
+    }
+}
+
+impl Section {
+    /// The one that the element `name` below `Event` is.
+    pub(super) fn of(name: &str) -> Self {
+        match name {
+            "EventData" => Self::EventData,
+            "UserData" => Self::UserData,
+            _ => Self::Other,
         }
     }
 
-    /// An element without others: its attributes, and its text, for an array once for each item.
-    fn leaf(&mut self, node: Node<'r>) -> Result<(), Problem> {
-        node.enter()?;
-        let name = self.attributes(node)?;
-        let Some(array) = node.array()? else {
-            let value = node.text()?;
-            return self.field(node, Field { name, value, ..self.empty(node) });
-        };
-        for item in array.items() {
-            self.field(node, Field { name: name.clone(), value: item, ..self.empty(node) })?;
-        }
-        Ok(())
+    /// Whether the attribute says what the field is called, and is none itself.
+    pub(super) fn names(self, element: &str, attribute: &str) -> bool {
+        attribute == "Name" && self == Self::EventData && matches!(element, "Data" | "ComplexData")
     }
 
-    /// Its attributes as fields, but for the one that is its name, and those of XML itself.
-    fn attributes(&mut self, node: Node<'r>) -> Result<Option<Cow<'r, str>>, Problem> {
-        let mut name = None;
-        for (called, value) in node.attributes() {
-            let value = value?;
-            if called == "xmlns" || called.starts_with("xmlns:") {
-                continue;
-            }
-            let names = matches!(node.name(), "Data" | "ComplexData");
-            if called == "Name" && names && self.section == Section::EventData {
-                name = Some(match value {
-                    Value::Text(text) => text,
-                    other => Cow::Owned(other.to_text().into_owned()),
-                });
-            } else if !value.is_empty() {
-                self.field(node, Field { attribute: Some(called), value, ..self.empty(node) })?;
-            }
-        }
-        Ok(name)
-    }
-
-    fn empty(&self, node: Node<'r>) -> Field<'r> {
-        let (section, element) = (self.section, node.name());
-        Field { section, element, attribute: None, name: None, value: Value::Null }
-    }
-
-    fn field(&mut self, node: Node<'r>, field: Field<'r>) -> Result<(), Problem> {
-        node.spend(size_of::<Field<'_>>())?;
-        self.fields.push(field);
-        Ok(())
+    /// Whether the attribute is one of XML itself.
+    pub(super) fn is_of_xml(attribute: &str) -> bool {
+        attribute == "xmlns" || attribute.starts_with("xmlns:")
     }
 }

@@ -3,7 +3,8 @@
 use rollcall_identity::Timestamp;
 
 use super::binxml::node::Node;
-use super::binxml::{FileTime, Problem, Sid, Value};
+use super::binxml::plan::Plan;
+use super::binxml::{FileTime, Problem, Sid, Value, raw};
 use crate::msrpc::Uuid;
 
 /// The fields of `System`. Only the event identifier must be there: the schema lets all others be
@@ -58,44 +59,135 @@ impl<'r> System<'r> {
     }
 
     pub(super) fn read(system: Node<'r>) -> Result<Self, Problem> {
+        let mut read = (Self::default(), None);
+        match system.plan(usize::MAX) {
+            Some(Plan::System(plan)) => {
+                system.spend(plan.cost)?;
+                for step in plan.steps.iter().filter(|step| system.has(step.dependency)) {
+                    system.spend(step.cost)?;
+                    let Some((heading, [first, second])) = &step.heading else { continue };
+                    heading.take(system.raw(first)?, system.raw(second)?, &mut read);
+                }
+            }
+            _ => Self::walk(system, &mut read)?,
+        }
+        let (system, event_id) = read;
+        Ok(Self { event_id: event_id.ok_or(Problem::Missing("EventID"))?, ..system })
+    }
+
+    fn walk(system: Node<'r>, read: &mut Reading<'r>) -> Result<(), Problem> {
         system.enter()?;
-        let mut read = Self::default();
-        let mut event_id = None;
         for node in system.elements() {
             node.enter()?;
-            match node.name() {
-                "Provider" => {
-                    read.provider = node.attribute("Name")?;
-                    read.provider_guid = node.attribute("Guid")?.guid();
-                }
-                "EventID" => {
-                    event_id = number(&node.text()?);
-                    read.qualifiers = number(&node.attribute("Qualifiers")?);
-                }
-                "Version" => read.version = number(&node.text()?),
-                "Level" => read.level = number(&node.text()?),
-                "Task" => read.task = number(&node.text()?),
-                "Opcode" => read.opcode = number(&node.text()?),
-                "Keywords" => read.keywords = node.text()?.unsigned(),
-                "TimeCreated" => read.time_created = node.attribute("SystemTime")?.file_time(),
-                "EventRecordID" => read.record_id = node.text()?.unsigned(),
-                "Correlation" => read.activity_id = node.attribute("ActivityID")?.guid(),
-                "Execution" => {
-                    read.process_id = number(&node.attribute("ProcessID")?);
-                    read.thread_id = number(&node.attribute("ThreadID")?);
-                }
-                "Channel" => read.channel = node.text()?,
-                "Computer" => read.computer = node.text()?,
-                "Security" => read.user = node.attribute("UserID")?.sid(),
-                _ => {}
-            }
+            let Some(heading) = Heading::of(node.name()) else { continue };
+            let [first, second] = heading.says();
+            heading.take(first.of(node)?, second.of(node)?, read);
         }
-        read.event_id = event_id.ok_or(Problem::Missing("EventID"))?;
-        Ok(read)
+        Ok(())
+    }
+}
+
+/// What was read so far, and the event identifier, without which it is nothing.
+type Reading<'r> = (System<'r>, Option<u16>);
+
+/// An element of `System`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heading {
+    Provider,
+    EventId,
+    Version,
+    Level,
+    Task,
+    Opcode,
+    Keywords,
+    TimeCreated,
+    RecordId,
+    Correlation,
+    Execution,
+    Channel,
+    Computer,
+    Security,
+}
+
+/// Where an element of `System` says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Says {
+    Text,
+    Attribute(&'static str),
+    Nothing,
+}
+
+impl Says {
+    fn of<'r>(self, node: Node<'r>) -> Result<Value<'r>, Problem> {
+        match self {
+            Self::Text => node.text(),
+            Self::Attribute(name) => node.attribute(name),
+            Self::Nothing => Ok(Value::Null),
+        }
+    }
+}
+
+impl Heading {
+    /// The one of this name.
+    pub(super) fn of(element: &str) -> Option<Self> {
+        Some(match element {
+            "Provider" => Self::Provider,
+            "EventID" => Self::EventId,
+            "Version" => Self::Version,
+            "Level" => Self::Level,
+            "Task" => Self::Task,
+            "Opcode" => Self::Opcode,
+            "Keywords" => Self::Keywords,
+            "TimeCreated" => Self::TimeCreated,
+            "EventRecordID" => Self::RecordId,
+            "Correlation" => Self::Correlation,
+            "Execution" => Self::Execution,
+            "Channel" => Self::Channel,
+            "Computer" => Self::Computer,
+            "Security" => Self::Security,
+            _ => return None,
+        })
+    }
+
+    /// Where it says what is read of it.
+    pub(super) const fn says(self) -> [Says; 2] {
+        match self {
+            Self::Provider => [Says::Attribute("Name"), Says::Attribute("Guid")],
+            Self::EventId => [Says::Text, Says::Attribute("Qualifiers")],
+            Self::TimeCreated => [Says::Attribute("SystemTime"), Says::Nothing],
+            Self::Correlation => [Says::Attribute("ActivityID"), Says::Nothing],
+            Self::Execution => [Says::Attribute("ProcessID"), Says::Attribute("ThreadID")],
+            Self::Security => [Says::Attribute("UserID"), Says::Nothing],
+            _ => [Says::Text, Says::Nothing],
+        }
+    }
+
+    /// Puts what it says where it belongs.
+    fn take<'r, S: raw::Says<'r>>(self, first: S, second: S, (read, event_id): &mut Reading<'r>) {
+        match self {
+            Self::Provider => {
+                (read.provider, read.provider_guid) = (first.into_value(), second.guid())
+            }
+            Self::EventId => (*event_id, read.qualifiers) = (number(&first), number(&second)),
+            Self::Version => read.version = number(&first),
+            Self::Level => read.level = number(&first),
+            Self::Task => read.task = number(&first),
+            Self::Opcode => read.opcode = number(&first),
+            Self::Keywords => read.keywords = first.unsigned(),
+            Self::TimeCreated => read.time_created = first.file_time(),
+            Self::RecordId => read.record_id = first.unsigned(),
+            Self::Correlation => read.activity_id = first.guid(),
+            Self::Execution => {
+                (read.process_id, read.thread_id) = (number(&first), number(&second));
+            }
+            Self::Channel => read.channel = first.into_value(),
+            Self::Computer => read.computer = first.into_value(),
+            Self::Security => read.user = first.sid(),
+        }
     }
 }
 
 /// A number, where it fits.
-fn number<T: TryFrom<u64>>(value: &Value<'_>) -> Option<T> {
+fn number<'r, T: TryFrom<u64>>(value: &impl raw::Says<'r>) -> Option<T> {
     value.unsigned().and_then(|number| T::try_from(number).ok())
 }

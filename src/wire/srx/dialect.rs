@@ -1,6 +1,6 @@
 //! How answers are spelt for a firewall: what Juniper does not publish, an administrator can set.
 
-use rollcall_identity::{Name, Timestamp};
+use rollcall_identity::{Name, Posture, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The spelling of answers. The default is what is likeliest for an SRX.
@@ -17,6 +17,8 @@ pub struct Dialect {
     pub time: TimeForm,
     /// How it is said that nobody is at an address.
     pub miss: Miss,
+    /// Where the state of a device is said.
+    pub posture: PostureForm,
     /// The most roles in one report. The SRX takes 200 of a user.
     pub roles: usize,
     /// Whether the access token may stand in the query.
@@ -83,6 +85,20 @@ pub enum TimeForm {
     UnixMilliseconds,
 }
 
+/// Where a report says in what state the device is. A policy of the SRX matches roles and nothing else,
+/// so that the state reaches it as a role: `posture-healthy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostureForm {
+    /// As a role, before all others, and in a field of its own.
+    #[default]
+    Both,
+    /// As a role.
+    Role,
+    /// In a field of its own: `Healthy`. An SRX makes the role itself of what its Web API is posted.
+    Field,
+}
+
 /// The answer about an address where nobody is. For the SRX all of them mean: unknown user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -104,6 +120,7 @@ impl Default for Dialect {
             domain: DomainForm::default(),
             time: TimeForm::default(),
             miss: Miss::default(),
+            posture: PostureForm::default(),
             roles: 200,
             query_token: QueryToken::default(),
         }
@@ -127,6 +144,16 @@ impl Dialect {
             (UserForm::DownLevel, Some(domain)) => [domain, "\\", user],
             (UserForm::UserAtDomain, Some(domain)) => [user, "@", domain],
         }
+    }
+
+    /// The state that is said in a field of its own.
+    pub(super) fn field(&self, posture: Option<Posture>) -> Option<Posture> {
+        posture.filter(|_| self.posture != PostureForm::Role)
+    }
+
+    /// The state that is said as a role.
+    pub(super) fn role(&self, posture: Option<Posture>) -> Option<Posture> {
+        posture.filter(|_| self.posture != PostureForm::Field)
     }
 
     /// Appends the time, without quotes.

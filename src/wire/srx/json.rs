@@ -41,7 +41,8 @@ fn write_report(speaker: Speaker<'_>, report: &Report<'_>, out: &mut Vec<u8>) ->
     out.extend_from_slice(b",\"domain-name\":");
     string(out, [domain.map_or("", Name::as_str)]);
     out.extend_from_slice(b",\"roles\":");
-    let mut left_out = speaker.voice.write(Whose::User, report.roles, report.groups, out);
+    let state = dialect.role(report.posture);
+    let mut left_out = speaker.voice.write(Whose::User(state), report.roles, report.groups, out);
     out.extend_from_slice(b",\"device-name\":");
     string(out, [report.device.map_or("", Name::as_str)]);
     if let Some(groups) = report.device_groups.filter(|groups| !groups.as_slice().is_empty()) {
@@ -60,7 +61,7 @@ fn write_report(speaker: Speaker<'_>, report: &Report<'_>, out: &mut Vec<u8>) ->
         Activity::Login => b",\"activity\":\"login\"".as_slice(),
         Activity::Logout => b",\"activity\":\"logout\"",
     });
-    if let Some(posture) = report.posture {
+    if let Some(posture) = dialect.field(report.posture) {
         out.extend_from_slice(b",\"posture\":");
         string(out, [answer::posture(posture)]);
     }

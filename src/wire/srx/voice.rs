@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use hashbrown::HashSet;
 use rollcall_identity::directory::{GroupFilter, NetbiosNames, Watch};
-use rollcall_identity::{Change, GroupSet, Name, Principal, Session};
+use rollcall_identity::{Change, GroupSet, Name, Posture, Principal, Session};
 
 use super::{Dialect, DomainForm, Format, json, xml};
 
@@ -24,8 +24,8 @@ pub struct Voice {
 /// Whose groups they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Whose {
-    /// The user's: they are roles.
-    User,
+    /// The user's: they are roles, and so is the state of the device where it is told as one.
+    User(Option<Posture>),
     /// The device's.
     Device,
 }
@@ -101,11 +101,14 @@ impl Voice {
         let listed = session.roles.as_ref().is_some_and(|roles| !roles.is_empty());
         let user = session.membership.user.as_ref().filter(|_| !listed);
         let device = session.membership.device.as_ref();
-        user.map(|set| (Whose::User, set)).into_iter().chain(device.map(|set| (Whose::Device, set)))
+        let state = self.dialect.role(session.posture);
+        user.map(|set| (Whose::User(state), set))
+            .into_iter()
+            .chain(device.map(|set| (Whose::Device, set)))
     }
 
-    /// Appends the list of the roles that a source `listed` and then of `groups`. Returns how many
-    /// were left out because there was no room.
+    /// Appends the list of the state of the device, then of the roles that a source `listed`, and then of
+    /// `groups`. Returns how many were left out because there was no room.
     pub(super) fn write(
         &self,
         whose: Whose,
@@ -131,19 +134,30 @@ impl Voice {
         out: &mut Vec<u8>,
     ) -> usize {
         let selected = groups.map(|groups| self.groups.select(groups)).unwrap_or_default();
+        let state = whose.state();
         let fold = |name: &Name| name.clone().folded();
+        let listed = listed.iter().filter(|name| state.as_ref().is_none_or(|s| *s != fold(name)));
+        let first = state.iter().chain(listed);
         let named: HashSet<Name> = match selected.names.as_slice() {
             [] => HashSet::new(),
-            _ => listed.iter().map(fold).collect(),
+            _ => first.clone().map(fold).collect(),
         };
         let more = selected.names.iter().filter(|name| !named.contains(&fold(name)));
-        let all: Vec<&Name> = listed.iter().chain(more).collect();
+        let all: Vec<&Name> = first.chain(more).collect();
         let kept = all.len().min(self.dialect.roles);
         match self.dialect.format {
             Format::Json => json::write_names(&all[..kept], out),
             Format::Xml => xml::write_names(whose, &all[..kept], out),
         }
         all.len() - kept + selected.left_out
+    }
+}
+
+impl Whose {
+    /// The role that says in what state the device is.
+    fn state(self) -> Option<Name> {
+        let Self::User(Some(posture)) = self else { return None };
+        Name::new(&format!("posture-{}", posture.as_str())).ok()
     }
 }
 

@@ -7,7 +7,7 @@ use rollcall_identity::Change;
 use rollcall_identity::directory::GroupFilter;
 
 use super::answer::written;
-use super::{Answer, Dialect, Format, Report, Speaker, Voice};
+use super::{Answer, Dialect, Format, PostureForm, Report, Speaker, Voice};
 
 /// Where entries are posted.
 pub const PATH: &str = "/api/userfw/v1/post-entry";
@@ -20,7 +20,8 @@ pub const ROLES: usize = 200;
 
 /// How such a firewall is spoken to, with at most `roles` roles of a user and those `groups`.
 pub fn voice(roles: usize, groups: GroupFilter) -> Voice {
-    let dialect = Dialect { format: Format::Xml, roles: roles.min(ROLES), ..Dialect::default() };
+    let (format, posture, roles) = (Format::Xml, PostureForm::Field, roles.min(ROLES));
+    let dialect = Dialect { format, posture, roles, ..Dialect::default() };
     Voice::new(dialect, groups)
 }
 

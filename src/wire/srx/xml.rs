@@ -43,8 +43,9 @@ fn write_report(speaker: Speaker<'_>, report: &Report<'_>, out: &mut Vec<u8>) ->
     if let Some(principal) = report.principal {
         element(out, "user", dialect.user(&principal.user, domain));
     }
-    let mut left_out = voice.write(Whose::User, report.roles, report.groups, out);
-    if let Some(posture) = report.posture {
+    let state = dialect.role(report.posture);
+    let mut left_out = voice.write(Whose::User(state), report.roles, report.groups, out);
+    if let Some(posture) = dialect.field(report.posture) {
         element(out, "posture", [answer::posture(posture)]);
     }
     if let Some(device) = report.device.map(Name::as_str) {
@@ -63,7 +64,7 @@ pub(super) fn write_names(whose: Whose, names: &[&Name], out: &mut Vec<u8>) {
         return;
     }
     let (begin, item, end) = match whose {
-        Whose::User => (b"<role-list>".as_slice(), "role", b"</role-list>".as_slice()),
+        Whose::User(_) => (b"<role-list>".as_slice(), "role", b"</role-list>".as_slice()),
         Whose::Device => (b"<groups>".as_slice(), "group", b"</groups>".as_slice()),
     };
     out.extend_from_slice(begin);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::problem::Problem;
+use super::raw::Raw;
 use super::sid::Sid;
 use super::token;
 use super::value::Value;
@@ -42,14 +43,19 @@ impl<'r> Array<'r> {
 
     /// Its items, in order.
     pub fn items(self) -> impl Iterator<Item = Value<'r>> {
+        self.raw().map(Raw::value)
+    }
+
+    /// The same, not read yet.
+    pub(in crate::event_log) fn raw(self) -> impl Iterator<Item = Raw<'r>> {
         let mut rest = self.bytes;
         std::iter::from_fn(move || {
             if rest.is_empty() {
                 return None;
             }
-            let (item, after) = self.first(rest);
+            let (bytes, after) = self.first(rest);
             rest = after;
-            Value::scalar(self.kind, item)
+            Some(Raw::Bytes { kind: self.kind, bytes })
         })
     }
 

@@ -1,11 +1,15 @@
 //! A fragment taken apart: which template belongs to which values, without looking at the values.
 
 use super::Limits;
+use super::plain::{Places, Plain, Reading};
+use super::plan::Data;
 use super::problem::Problem;
+use super::raw::Raw;
 use super::templates::{Held, Templates, skip_headers};
 use super::token;
-use super::tree::{Element, Elements, Place};
+use super::tree::{self, Element, Elements};
 use crate::event_log::bytes::Bytes;
+use crate::event_log::record::Place;
 
 /// The parts of one event, by number. Kept from event to event for the room they take.
 #[derive(Debug, Default)]
@@ -14,6 +18,19 @@ pub(super) struct Parsed {
     slots: Vec<Slot>,
     /// The roots that are no templates, or of templates that are not kept.
     roots: Vec<Element>,
+    /// The places of fields in fragments without a template.
+    places: Places,
+    /// The fields of those fragments.
+    plain: Vec<Plain>,
+}
+
+/// What an event is taken apart for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its fields, for which some fragments need no tree.
+    Fields,
+    /// All that is in it.
+    Xml,
 }
 
 /// A template and its values, or a plain element without any.
@@ -28,6 +45,10 @@ struct Fragment {
 enum Root {
     Template(usize),
     Own(usize),
+    /// There is none: it was read into fields, which are `first` and the others up to `count`.
+    Fields {
+        cost: usize,
+    },
 }
 
 /// A value of a template instance, where it was received.
@@ -58,8 +79,23 @@ impl Parsed {
         let root = match fragment.root {
             Root::Template(at) => templates.root(at),
             Root::Own(at) => self.roots.get(at)?,
+            Root::Fields { .. } => return None,
         };
         Some((root, self.slots.get(fragment.first..)?.get(..fragment.count)?))
+    }
+
+    /// The fields of a fragment that was read into fields, and what that costs.
+    pub(super) fn fields<'r>(
+        &'r self,
+        number: usize,
+        bytes: &'r [u8],
+    ) -> Option<(usize, impl Iterator<Item = (&'r Place<'r>, Raw<'r>)>)> {
+        let Fragment { root: Root::Fields { cost }, first, count } = *self.fragments.get(number)?
+        else {
+            return None;
+        };
+        let fields = self.plain.get(first..)?.get(..count)?;
+        Some((cost, fields.iter().map(move |field| self.places.field(field, bytes))))
     }
 
     /// Takes `bytes` apart in the place of what was there before.
@@ -67,17 +103,20 @@ impl Parsed {
         &mut self,
         bytes: &[u8],
         templates: &mut Templates,
-        limits: &Limits,
+        (limits, purpose): (&Limits, Purpose),
     ) -> Result<(), Problem> {
         self.fragments.clear();
         self.slots.clear();
         self.roots.clear();
+        self.plain.clear();
+        self.places.trim(limits.templates);
         templates.trim(limits.templates);
         let mut bytes = Bytes::new(bytes);
         while bytes.peek()? == token::INSTRUCTION_TARGET {
-            Elements { bytes: &mut bytes, place: Place::Plain }.instruction()?;
+            Elements { bytes: &mut bytes, place: tree::Place::Plain }.instruction()?;
         }
-        Taking { parsed: self, templates, limits }.fragment(bytes, limits.depth).map(drop)
+        let mut taking = Taking { parsed: self, templates, limits, purpose };
+        taking.fragment(bytes, limits.depth).map(drop)
     }
 }
 
@@ -86,6 +125,7 @@ struct Taking<'a> {
     parsed: &'a mut Parsed,
     templates: &'a mut Templates,
     limits: &'a Limits,
+    purpose: Purpose,
 }
 
 impl Taking<'_> {
@@ -99,7 +139,7 @@ impl Taking<'_> {
             self.template_instance(bytes, depth)?;
             return Ok(number);
         }
-        let mut elements = Elements { bytes: &mut bytes, place: Place::Plain };
+        let mut elements = Elements { bytes: &mut bytes, place: tree::Place::Plain };
         let root = elements.element(self.limits.depth)?;
         let root = self.own(root);
         self.parsed.fragments.push(Fragment { root, first: 0, count: 0 });
@@ -121,32 +161,68 @@ impl Taking<'_> {
             Held::At(at) => Root::Template(at),
             Held::Not(root) => self.own(root),
         };
+        let data = match (root, self.purpose) {
+            // Of the outermost template only.
+            (Root::Template(at), Purpose::Fields) if self.parsed.fragments.is_empty() => {
+                self.templates.data(at)
+            }
+            _ => None,
+        };
         let first = self.parsed.slots.len();
         let count = self.slots(&mut bytes)?;
         self.parsed.fragments.push(Fragment { root, first, count });
         for at in first..first + count {
-            let slot = self.parsed.slots[at];
+            let slot = &mut self.parsed.slots[at];
             let value = bytes.part(slot.length.into())?;
-            self.parsed.slots[at].at = value.at();
+            slot.at = value.at();
             if slot.kind == token::FRAGMENT && slot.length > 0 {
-                self.parsed.slots[at].fragment = Some(self.fragment(value, depth)?);
+                let data = data.filter(|data| usize::from(data.number) == at - first);
+                let plain = data.and_then(|data| self.plain(value.clone(), data));
+                let number = match plain {
+                    Some(number) => number,
+                    None => self.fragment(value, depth)?,
+                };
+                self.parsed.slots[at].fragment = Some(number);
             }
         }
         Ok(())
     }
 
+    /// The data of an event, when it has no template and can be read into fields.
+    fn plain(&mut self, mut bytes: Bytes<'_>, data: Data) -> Option<usize> {
+        skip_headers(&mut bytes).ok()?;
+        let Parsed { places, plain: fields, fragments, .. } = &mut *self.parsed;
+        let first = fields.len();
+        // It is one level down already.
+        let depth = self.limits.depth.saturating_sub(1);
+        let (section, cost) = data.within.unzip();
+        let mut reading = Reading { places, fields, depth, cost: cost.unwrap_or_default() };
+        let read = reading.fragment(bytes, section);
+        let cost = reading.cost;
+        if read.is_none() {
+            fields.truncate(first);
+            return None;
+        }
+        fragments.push(Fragment {
+            root: Root::Fields { cost },
+            first,
+            count: fields.len() - first,
+        });
+        Some(fragments.len() - 1)
+    }
+
     /// The lengths and types of the values, which stand before all of them.
     fn slots(&mut self, bytes: &mut Bytes<'_>) -> Result<usize, Problem> {
         let count = bytes.size()?;
-        let mut entries = bytes.part(count.saturating_mul(4))?;
+        let entries = bytes.take(count.saturating_mul(4))?;
         if self.parsed.slots.len() + count > self.limits.values {
             return Err(Problem::Values);
         }
-        for _ in 0..count {
-            let length = entries.u16()?;
-            let [kind, _] = entries.array()?;
-            self.parsed.slots.push(Slot { kind, length, at: 0, fragment: None });
-        }
+        let slot = |&[low, high, kind, _]: &[u8; 4]| {
+            let length = u16::from_le_bytes([low, high]);
+            Slot { kind, length, at: 0, fragment: None }
+        };
+        self.parsed.slots.extend(entries.as_chunks().0.iter().map(slot));
         Ok(count)
     }
 }

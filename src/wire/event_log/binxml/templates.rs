@@ -1,8 +1,9 @@
 //! The templates of a subscription: every event brings its own along, and nearly always one that
 //! was read before.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
+use super::plan::{self, Data};
 use super::problem::Problem;
 use super::token;
 use super::tree::{Element, Elements, Place};
@@ -20,6 +21,7 @@ const OVERHEAD: usize = 256;
 struct Template {
     body: Box<[u8]>,
     root: Element,
+    data: Option<Data>,
 }
 
 /// Templates by their identifier (MS-EVEN6 section 2.2.12, `TemplateId`). An identifier alone is
@@ -47,19 +49,22 @@ impl Templates {
         body: Bytes<'_>,
         depth: usize,
     ) -> Result<Held, Problem> {
-        let variants = self.by_identifier.entry(identifier).or_default();
         let bytes = body.rest();
-        let known = variants.iter().find(|at| *self.known[**at].body == *bytes);
+        let variants = self.by_identifier.get(&identifier);
+        let known = variants.into_iter().flatten().find(|at| *self.known[**at].body == *bytes);
         if let Some(at) = known {
             return Ok(Held::At(*at));
         }
-        let root = read(body, depth)?;
+        let mut root = read(body, depth)?;
+        let variants = self.by_identifier.entry(identifier).or_default();
         if variants.len() >= VARIANTS {
             return Ok(Held::Not(root));
         }
+        plan::draw(&mut root);
         variants.push(self.known.len());
         self.size += bytes.len() + OVERHEAD;
-        self.known.push(Template { body: bytes.into(), root });
+        let data = plan::data(&root);
+        self.known.push(Template { body: bytes.into(), root, data });
         Ok(Held::At(self.known.len() - 1))
     }
 
@@ -74,6 +79,11 @@ impl Templates {
     /// The root element of the template held as `at`.
     pub(super) fn root(&self, at: usize) -> &Element {
         &self.known[at].root
+    }
+
+    /// Which value of the template held as `at` is the data of the event.
+    pub(super) fn data(&self, at: usize) -> Option<Data> {
+        self.known[at].data
     }
 
     /// How many there are.

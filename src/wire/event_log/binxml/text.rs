@@ -26,6 +26,11 @@ impl<'a> Utf16<'a> {
         char::decode_utf16(units).map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 
+    /// It, as received.
+    pub(super) const fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
     /// Whether there is nothing.
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()

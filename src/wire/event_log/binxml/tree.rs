@@ -1,5 +1,6 @@
 //! The elements of a fragment or template, read once and then walked for every event.
 
+use super::plan::Plan;
 use super::problem::Problem;
 use super::text::Utf16;
 use super::token;
@@ -13,6 +14,19 @@ pub(super) struct Element {
     pub(super) dependency: Option<u16>,
     pub(super) attributes: Box<[Attribute]>,
     pub(super) content: Box<[Content]>,
+    /// How it is read below `Event`, where that is always the same.
+    pub(super) plan: Option<Box<Plan>>,
+}
+
+impl Element {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What looking at it once is accounted for.
+    pub(super) fn cost(&self) -> usize {
+        1 + self.attributes.len() + self.content.len()
+    }
 }
 
 /// An attribute: its name, and what is joined to its value.
@@ -31,8 +45,8 @@ pub(super) enum Content {
 }
 
 /// A piece of text.
-#[derive(Debug, PartialEq)]
-pub(super) enum Piece {
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::event_log) enum Piece {
     Text(Box<str>),
     Cdata(Box<str>),
     Character(char),
@@ -75,7 +89,7 @@ impl Elements<'_, '_> {
             token::CLOSE_START_TAG => self.content(depth)?,
             _ => Box::default(),
         };
-        Ok(Element { name, dependency, attributes, content })
+        Ok(Element { name, dependency, attributes, content, plan: None })
     }
 
     fn attributes(&mut self) -> Result<Box<[Attribute]>, Problem> {

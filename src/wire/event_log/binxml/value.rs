@@ -128,6 +128,16 @@ impl<'r> Value<'r> {
         }
     }
 
+    /// The same, of a value that is needed no more.
+    pub fn into_text(self) -> Cow<'r, str> {
+        match self {
+            Self::Null => Cow::Borrowed(""),
+            Self::Text(text) => text,
+            Self::String(text) => Cow::Owned(text.to_text()),
+            other => Cow::Owned(other.to_string()),
+        }
+    }
+
     /// A number that is not negative, whether it travelled as one or as text (`4624`, `0x3e7`).
     pub fn unsigned(&self) -> Option<u64> {
         match self {

@@ -30,7 +30,8 @@ impl Page {
             return Ok(());
         }
         node.enter()?;
-        let Some(array) = node.array()? else {
+        let value = if node.is_value() { node.text()? } else { Value::Null };
+        let Value::Array(array) = value else {
             self.start_tag(node)?;
             for child in node.children() {
                 self.child(node, child, depth)?;

@@ -1,7 +1,7 @@
 //! Answers as they go out, and names that try to break out of them.
 
 use super::*;
-use crate::srx::{Dialect, QueryToken, TimeForm, UserForm, Voice};
+use crate::srx::{Dialect, PostureForm, QueryToken, TimeForm, UserForm, Voice};
 use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
 use rollcall_identity::directory::{Group, GroupFilter, NetbiosNames};
@@ -95,11 +95,11 @@ fn the_default_is_json() {
     assert_eq!(
         text(&Dialect::default(), &[Report::from(&session), Report::from(&gone)]),
         r#"{"report_entries":[{"ip-address":"10.0.0.7","user-name":"alice","#.to_owned()
-            + r#""domain-name":"corp.example","roles":["staff","R&D \"lab\""],"#
+            + r#""domain-name":"corp.example","roles":["posture-healthy","staff","R&D \"lab\""],"#
             + r#""device-name":"pc1","timestamp":"2026-11-21T18:50:32.353Z","#
             + r#""activity":"login","posture":"Healthy"},{"ip-address":"10.0.0.7","#
             + r#""user-name":"alice","domain-name":"corp.example","#
-            + r#""roles":["staff","R&D \"lab\""],"device-name":"pc1","#
+            + r#""roles":["posture-healthy","staff","R&D \"lab\""],"device-name":"pc1","#
             + r#""timestamp":"2026-11-21T18:50:33Z","activity":"logout","#
             + r#""posture":"Healthy"}],"cookie":"5f-7"}"#
     );
@@ -119,7 +119,7 @@ fn xml_is_the_model_of_the_web_api() {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<userfw-entries><userfw-entry>\
          <source>rollcall</source><timestamp>1795287032</timestamp>\
          <operation>logon</operation><IP>10.0.0.7</IP><domain>corp.example</domain>\
-         <user>corp.example\\alice</user><role-list><role>staff</role>\
+         <user>corp.example\\alice</user><role-list><role>posture-healthy</role><role>staff</role>\
          <role>R&amp;D &quot;lab&quot;</role></role-list><posture>Healthy</posture>\
          <end-user-attribute><device-identity><value>pc1</value></device-identity>\
          </end-user-attribute></userfw-entry><userfw-entry><source>rollcall</source>\
@@ -149,11 +149,12 @@ fn a_miss_is_said_as_configured() {
 
 #[test]
 fn roles_beyond_the_limit_are_left_out_and_counted() {
+    // The state of the device has the first place.
     let roles: Vec<Name> = (0..250).map(|n| name(&format!("g{n}"))).collect();
     let session = Session { roles: Some(roles.into()), ..session() };
     let (answer, text) =
         answered(&Dialect::default(), |speaker, out| user(speaker, [&session, &session], out));
-    assert_eq!(answer, Answer { status: 200, reports: 2, roles_left_out: 100 });
+    assert_eq!(answer, Answer { status: 200, reports: 2, roles_left_out: 102 });
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["report_entries"][1]["roles"].as_array().unwrap().len(), 200);
     assert_eq!(json.get("cookie"), None);
@@ -161,13 +162,14 @@ fn roles_beyond_the_limit_are_left_out_and_counted() {
 
 #[test]
 fn a_dialect_is_configured_in_words() {
-    let text = "format = \"xml\"\nuser = \"user_at_domain\"\ndomain = \"netbios\"\ntime = \"unix_milliseconds\"\nmiss = \"null_user\"\nroles = 10\nquery_token = \"accepted\"";
+    let text = "format = \"xml\"\nuser = \"user_at_domain\"\ndomain = \"netbios\"\ntime = \"unix_milliseconds\"\nmiss = \"null_user\"\nposture = \"role\"\nroles = 10\nquery_token = \"accepted\"";
     let wanted = Dialect {
         format: Format::Xml,
         user: UserForm::UserAtDomain,
         domain: crate::srx::DomainForm::Netbios,
         time: TimeForm::UnixMilliseconds,
         miss: Miss::NullUser,
+        posture: PostureForm::Role,
         roles: 10,
         query_token: QueryToken::Accepted,
     };
@@ -217,7 +219,7 @@ fn survives_both_writers(hostile: &Name) {
     assert_eq!(entry["user-name"], folded.as_str());
     assert_eq!(entry["domain-name"], folded.as_str());
     assert_eq!(entry["device-name"], hostile.as_str());
-    assert_eq!(entry["roles"][0], hostile.as_str());
+    assert_eq!(entry["roles"][1], hostile.as_str());
 
     let dialect = Dialect { format: Format::Xml, ..Dialect::default() };
     let written = text(&dialect, &[Report::from(&session)]);
@@ -226,9 +228,9 @@ fn survives_both_writers(hostile: &Name) {
         ("user", vec![possible(&folded)]),
         ("domain", vec![possible(&folded)]),
         ("value", vec![possible(hostile)]),
-        ("role", vec![possible(hostile), "staff".to_owned()]),
+        ("role", vec!["posture-healthy".to_owned(), possible(hostile), "staff".to_owned()]),
     ] {
-        assert_eq!(xml_texts(&written, element), (wanted, 16), "{written}");
+        assert_eq!(xml_texts(&written, element), (wanted, 17), "{written}");
     }
 }
 

@@ -9,7 +9,7 @@ use rollcall_identity::{
 };
 
 use super::*;
-use crate::srx::{Answer, Report, UserForm, batch};
+use crate::srx::{Answer, PostureForm, Report, UserForm, batch};
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -135,6 +135,29 @@ fn sets_that_nobody_has_are_forgotten() {
     assert!(voice.knows(&kept));
 }
 
+#[test]
+fn the_state_of_a_device_is_a_role_before_all_others_where_that_is_wanted() {
+    let voice = |posture, roles| {
+        let dialect = Dialect { posture, roles, ..Dialect::default() };
+        Voice::new(dialect, GroupFilter::default())
+    };
+    let mut known = session("Posture-Infected guests", Some(groups("staff")), None);
+    known.posture = Some(Posture::Infected);
+    for (form, wanted, field) in [
+        (PostureForm::Both, "posture-infected guests staff", true),
+        (PostureForm::Role, "posture-infected guests staff", false),
+        (PostureForm::Field, "Posture-Infected guests staff", true),
+    ] {
+        assert_eq!(roles(&voice(form, 200), &known), (wanted.to_owned(), 0), "{form:?}");
+        let (_, text) = spoken(&voice(form, 200), &known);
+        assert_eq!(text.contains(r#""posture":"Infected""#), field, "{form:?}: {text}");
+    }
+    let few = voice(PostureForm::Role, 1);
+    assert_eq!(roles(&few, &known), ("posture-infected".to_owned(), 2));
+    known.posture = None;
+    assert_eq!(roles(&few, &known), ("Posture-Infected".to_owned(), 2));
+}
+
 proptest! {
     #[test]
     fn learnt_or_not_the_answer_is_the_same(
@@ -142,12 +165,13 @@ proptest! {
         user in proptest::option::of("([a-d]{1,2} ){0,8}"),
         device in proptest::option::of("([a-d]{1,2} ){0,8}"),
         (roles, limit, xml) in (0..9_usize, 0..9_usize, any::<bool>()),
+        posture in proptest::option::of(Just(Posture::Quarantine)),
     ) {
         let format = if xml { Format::Xml } else { Format::Json };
         let fresh = Voice::new(Dialect { format, roles, ..Dialect::default() }, filter(&["b*"], limit));
         let mut learnt = Voice::new(fresh.dialect().clone(), fresh.groups().clone());
         let set = |names: Option<String>| names.map(|names| groups(&names));
-        let session = session(&listed, set(user), set(device));
+        let session = Session { posture, ..session(&listed, set(user), set(device)) };
         learnt.learn(&session);
         prop_assert!(learnt.knows(&session));
         prop_assert_eq!(spoken(&learnt, &session), spoken(&fresh, &session));

@@ -140,7 +140,7 @@ proptest! {
         let mut decoder = Decoder::default();
         let record = decoder.record(&fragment).unwrap();
         let read = record.fields.iter().map(|field| {
-            let value = (field.value != crate::event_log::Value::Null).then(|| field.value.to_string());
+            let value = (field.value() != crate::event_log::Value::Null).then(|| field.value().to_string());
             (field.name().to_owned(), value)
         });
         let meant: Vec<_> = fields.iter().map(|(name, (_, shown))| (name.clone(), shown.clone())).collect();

@@ -1,0 +1,158 @@
+//! What of a directory outlives a stop: how far it was read, and who was known of it. It is kept with
+//! the journal, as the positions of other producers are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rollcall_identity::directory::{
+    Affected, Difference, Roster, RosterDraft, RosterPart, UnknownDomain,
+};
+use rollcall_identity::{Name, ReadPosition};
+
+use crate::cache::Refused;
+use crate::directory::Book;
+use crate::producers::{Harvest, Outlet};
+
+/// How many objects are looked at before others have the book.
+const SLICE: usize = 16_384;
+
+/// What is kept, and what is still to be.
+#[derive(Default)]
+pub(super) struct Keeping {
+    /// Who was known before the start, until the sessions say who of them is missed.
+    roster: Mutex<Arc<Roster>>,
+    /// The parts of the roster as they are kept, by their fingerprints: what is the same is not
+    /// written again.
+    prints: Mutex<BTreeMap<RosterPart, u64>>,
+    /// Parts that may differ from what is kept.
+    stale: Mutex<BTreeSet<RosterPart>>,
+}
+
+impl Keeping {
+    /// Notes that anybody may be new, gone, or called otherwise.
+    pub(super) fn note_all(&self) {
+        self.stale.lock().extend(RosterPart::all());
+    }
+
+    /// Notes who is new, gone, or called otherwise.
+    pub(super) fn note(&self, affected: &Affected) {
+        let matters = [Difference::New, Difference::Renamed, Difference::Deleted];
+        let accounts = affected.accounts.iter();
+        let listed =
+            accounts.filter(|it| matters.iter().any(|difference| it.differences.has(*difference)));
+        self.stale.lock().extend(listed.map(|altered| RosterPart::of(altered.guid)));
+    }
+
+    /// Who was known before the start.
+    pub(super) fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster.lock())
+    }
+
+    /// The sessions say who of them is missed.
+    pub(super) fn forget_roster(&self) {
+        *self.roster.lock() = Arc::default();
+    }
+
+    /// How far the directory was read and who was known of it, when that was kept last: the former
+    /// is returned. A part that cannot be read is as if it had never been kept: whoever is in it and
+    /// not in the directory counts as deleted.
+    ///
+    /// # Errors
+    /// When the journal cannot tell now.
+    pub(super) async fn recall(&self, outlet: &Outlet) -> Result<Option<Arc<[u8]>>, Refused> {
+        let (mut roster, mut prints) = (Roster::default(), BTreeMap::new());
+        for part in RosterPart::all() {
+            if let Some(bytes) = outlet.last_read(called(part)).await?
+                && roster.add(&bytes).is_ok()
+            {
+                prints.insert(part, print(&bytes));
+            }
+        }
+        (*self.roster.lock(), *self.prints.lock()) = (Arc::new(roster), prints);
+        outlet.last_read(position()).await
+    }
+
+    /// Keeps who `book` knows of `domain`, as far as it may differ from what is kept, and then how
+    /// far the directory was read.
+    ///
+    /// # Errors
+    /// When the journal takes nothing now. What is missing is kept the next time.
+    pub(super) async fn keep(
+        &self,
+        outlet: &Outlet,
+        (book, domain): (&Book, &Name),
+        place: Arc<[u8]>,
+    ) -> Result<(), Refused> {
+        self.keep_roster(outlet, book, domain).await?;
+        hand_over(outlet, position(), place).await
+    }
+
+    async fn keep_roster(
+        &self,
+        outlet: &Outlet,
+        book: &Book,
+        domain: &Name,
+    ) -> Result<(), Refused> {
+        let stale = self.stale.lock().clone();
+        if stale.is_empty() {
+            return Ok(());
+        }
+        let (book, domain) = (book.clone(), domain.clone());
+        let drafting = tokio::task::spawn_blocking(move || draft(&book, &domain, stale));
+        // A domain that is not known any more has nobody.
+        let Ok(Ok(draft)) = drafting.await else { return Ok(()) };
+        for (part, bytes) in draft.finish(ReadPosition::LIMIT) {
+            let (kept, print) = (self.prints.lock().get(&part).copied(), print(&bytes));
+            // A part in which nobody is and nobody was need not be written.
+            let is_known = kept == Some(print) || (kept.is_none() && Roster::is_nobody(&bytes));
+            if !is_known {
+                hand_over(outlet, called(part), bytes.into()).await?;
+                self.prints.lock().insert(part, print);
+            }
+            self.stale.lock().remove(&part);
+        }
+        Ok(())
+    }
+}
+
+/// Writes down, slice by slice, who is in these parts.
+fn draft(
+    book: &Book,
+    domain: &Name,
+    parts: BTreeSet<RosterPart>,
+) -> Result<RosterDraft, UnknownDomain> {
+    let mut draft = RosterDraft::new(parts);
+    while draft.go_on(&book.read(), domain, SLICE)? {}
+    Ok(draft)
+}
+
+async fn hand_over(outlet: &Outlet, source: Name, place: Arc<[u8]>) -> Result<(), Refused> {
+    let mut harvest = Harvest { read: Some((source, place)), ..Harvest::default() };
+    match outlet.hand_over(&mut harvest).await {
+        Some(pending) => pending.receipt().await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// What the journal calls how far the directory was read.
+fn position() -> Name {
+    name("position")
+}
+
+/// What the journal calls a part of the roster.
+fn called(part: RosterPart) -> Name {
+    name(&format!("roster {:02x}", part.number()))
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a word of our own is a name")
+}
+
+/// The fingerprint of a part.
+fn print(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,85 @@
+//! What somebody who guesses secrets learns from the time an answer takes, and what the guessing costs
+//! those who have a token.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::asking::{self, Pace};
+use crate::contender::Rollcall;
+use crate::firewall;
+use crate::http::Connection;
+
+/// So that a guess is checked, and not turned away because of those before it.
+pub const PATIENT: &str = "\n[enforcement.lockout]\nfailures = 1000\n";
+
+/// Guesses of each kind, in turn.
+const GUESSES: u32 = 40;
+
+/// Guesses a second, and over how many connections: most are turned away at once, as many as may wait
+/// are not answered for a while.
+const GUESSED: f64 = 1000.0;
+const GUESSERS: usize = 24;
+
+/// IP queries a second beside them.
+const ASKED: f64 = 1000.0;
+
+/// How long IP queries took, and how many guesses were answered meanwhile.
+#[derive(Debug, Default)]
+pub struct Cost {
+    /// Without guesses.
+    pub quiet: Vec<Duration>,
+    /// Beside them.
+    pub pressed: Vec<Duration>,
+    /// Guesses a second.
+    pub rate: f64,
+}
+
+/// How long a wrong secret takes of a client that there is, and of one that there is not, in turn, so
+/// that whatever else runs on the machine slows both alike.
+pub fn apart(server: &Rollcall) -> io::Result<(Vec<Duration>, Vec<Duration>)> {
+    let mut connection = server.stranger()?;
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for number in 0..GUESSES {
+        known.push(guess(&mut connection, "bench")?);
+        unknown.push(guess(&mut connection, &format!("nobody{number}"))?);
+    }
+    Ok((known, unknown))
+}
+
+/// How long IP queries for the first `known` tunnels take without and beside guesses, in `turns` turns of
+/// each.
+pub fn beside(server: &Rollcall, known: u32, time: Duration, turns: u32) -> io::Result<Cost> {
+    let mut firewalls = firewall::lines(server)?;
+    let mut guessers: Vec<_> =
+        (0..GUESSERS).map(|_| server.stranger()).collect::<io::Result<_>>()?;
+    let (pace, mut cost, mut answered) = (Pace { rate: ASKED, time }, Cost::default(), 0);
+    for _ in 0..turns {
+        cost.quiet.extend(asking::ask(&mut firewalls, pace, firewall::find(known))?);
+        let (pressed, guesses) = std::thread::scope(|scope| {
+            let guessing = scope.spawn(|| {
+                asking::ask(&mut guessers, Pace { rate: GUESSED, time }, |connection, number| {
+                    guess(connection, &format!("guess{number}")).map(drop)
+                })
+            });
+            let pressed = asking::ask(&mut firewalls, pace, firewall::find(known));
+            let guesses = guessing.join().map_err(|_| io::Error::other("a guesser panicked"));
+            io::Result::Ok((pressed?, guesses??))
+        })?;
+        cost.pressed.extend(pressed);
+        answered += guesses.len();
+    }
+    cost.rate = answered as f64 / (time * turns).as_secs_f64();
+    Ok(cost)
+}
+
+/// Offers a wrong secret; says how long the answer took.
+fn guess(connection: &mut Connection, id: &str) -> io::Result<Duration> {
+    let form = "application/x-www-form-urlencoded";
+    let body = format!("grant_type=client_credentials&client_id={id}&client_secret=wrong");
+    let begin = Instant::now();
+    let answer = connection.post("/oauth_token/oauth", (form, body.as_bytes()))?;
+    match answer.status {
+        401 | 429 => Ok(begin.elapsed()),
+        status => Err(io::Error::other(format!("a wrong secret is answered with {status}"))),
+    }
+}

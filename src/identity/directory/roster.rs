@@ -1,0 +1,233 @@
+//! Who a directory knew, written down: so that the next start, which knows nobody yet, tells those who
+//! were deleted meanwhile from those who are called otherwise since.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::nodes::{Person, What};
+use super::{
+    Account, AccountKind, Altered, Difference, Differences, Directory, Guid, State, UnknownDomain,
+};
+use crate::Name;
+
+/// One of 256 parts of a roster, so that whoever is renamed does not have all of it written again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RosterPart(u8);
+
+impl RosterPart {
+    /// The part in which an account is, as long as it lives. All but six bits of a GUID are chance
+    /// (RFC 9562 section 5.4), and those of the last byte are.
+    pub fn of(guid: Guid) -> Self {
+        Self(guid.0[15])
+    }
+
+    /// All parts, in the order of their numbers.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=u8::MAX).map(Self)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+/// The form in which a part is written; another one is not read.
+const FORM: u8 = 1;
+
+/// What a kind of account is written as.
+const KINDS: [AccountKind; 3] = [AccountKind::User, AccountKind::Device, AccountKind::Service];
+
+/// Why a part of a roster cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a part of a roster")]
+pub struct BadRoster;
+
+/// The accounts that a directory knew when it was read before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Roster(BTreeMap<Guid, Listed>);
+
+/// What is written down of an account: by what sessions know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Listed {
+    kind: AccountKind,
+    /// sAMAccountName, in lower case.
+    name: Name,
+    /// dNSHostName of a computer, in lower case.
+    host: Option<Name>,
+}
+
+impl Roster {
+    /// Adds a part as it was written down.
+    ///
+    /// # Errors
+    /// When it is damaged or of another form. Nothing is added then.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), BadRoster> {
+        let (form, mut rest) = bytes.split_first().ok_or(BadRoster)?;
+        if *form != FORM {
+            return Err(BadRoster);
+        }
+        let mut found = Vec::new();
+        while !rest.is_empty() {
+            let (guid, after) = rest.split_first_chunk().ok_or(BadRoster)?;
+            let (kind, after) = after.split_first().ok_or(BadRoster)?;
+            let (name, after) = read_name(after)?;
+            let (host, after) = read_name(after)?;
+            let kind = *KINDS.get(usize::from(*kind)).ok_or(BadRoster)?;
+            found.push((Guid(*guid), Listed { kind, name: name.ok_or(BadRoster)?, host }));
+            rest = after;
+        }
+        self.0.extend(found);
+        Ok(())
+    }
+
+    /// Whether nobody is in this part, as [`RosterDraft::finish`] gives it.
+    pub fn is_nobody(part: &[u8]) -> bool {
+        part == [FORM]
+    }
+
+    /// How many accounts are in it.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Who of them is gone from `directory`, which knows all of `domain` now, and who is called
+    /// otherwise: with the names that they had.
+    ///
+    /// # Errors
+    /// When the domain is not known.
+    pub fn missed(
+        &self,
+        directory: &Directory,
+        domain: &Name,
+    ) -> Result<Vec<Altered>, UnknownDomain> {
+        let place = directory.domains.known(domain)?;
+        let altered = self.0.iter().filter_map(|(guid, listed)| {
+            let id = directory.nodes.object(*guid);
+            let now = id.and_then(|id| directory.nodes.at(id).person());
+            let difference = match now {
+                None => Difference::Deleted,
+                Some(now) if now.domain != place || Listed::of(now) != *listed => {
+                    Difference::Renamed
+                }
+                Some(_) => return None,
+            };
+            let mut former = listed.person();
+            former.domain = place;
+            Some(Altered {
+                guid: *guid,
+                kind: now.map_or(listed.kind, |now| now.account.kind),
+                differences: Differences::default().with(difference),
+                former: Some(Box::new(directory.names_of(&former))),
+            })
+        });
+        Ok(altered.collect())
+    }
+}
+
+impl Listed {
+    fn of(person: &Person) -> Self {
+        let Account { kind, name, host, .. } = &person.account;
+        let host = host.as_ref().filter(|_| *kind == AccountKind::Device);
+        Self { kind: *kind, name: name.clone().folded(), host: host.cloned().map(Name::folded) }
+    }
+
+    /// An account of this name of which nothing else is known.
+    fn person(&self) -> Person {
+        let Self { kind, name, host } = self.clone();
+        let (upn, display, mail, system, primary_group) = (None, None, None, None, None);
+        let state = State::Enabled;
+        let account =
+            Account { kind, name, upn, display, mail, host, system, state, primary_group };
+        Person::seen(Arc::from(""), None, account)
+    }
+
+    fn write(&self, Guid(guid): Guid) -> Vec<u8> {
+        let mut bytes = guid.to_vec();
+        let kind = KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default();
+        bytes.push(kind as u8);
+        write_name(Some(&self.name), &mut bytes);
+        write_name(self.host.as_ref(), &mut bytes);
+        bytes
+    }
+}
+
+/// A name with its length in two bytes before it; a missing one has the length 0.
+fn write_name(name: Option<&Name>, bytes: &mut Vec<u8>) {
+    let text = name.map_or("", Name::as_str);
+    // [`Name::LIMIT`] is less; in lower case a few letters are longer.
+    let length = u16::try_from(text.len()).unwrap_or_default();
+    bytes.extend(length.to_be_bytes());
+    bytes.extend(&text.as_bytes()[..usize::from(length)]);
+}
+
+fn read_name(bytes: &[u8]) -> Result<(Option<Name>, &[u8]), BadRoster> {
+    let (length, rest) = bytes.split_first_chunk().ok_or(BadRoster)?;
+    let length = usize::from(u16::from_be_bytes(*length));
+    let (text, rest) = rest.split_at_checked(length).ok_or(BadRoster)?;
+    let text = std::str::from_utf8(text).map_err(|_| BadRoster)?;
+    let name = (length > 0).then(|| Name::new(text)).transpose().map_err(|_| BadRoster)?;
+    Ok((name, rest))
+}
+
+/// Some parts of a roster while they are written down, a slice at a time.
+#[derive(Debug)]
+pub struct RosterDraft {
+    parts: BTreeMap<RosterPart, Vec<Vec<u8>>>,
+    from: usize,
+}
+
+impl RosterDraft {
+    /// Of these parts, in which nobody is yet.
+    pub fn new(parts: impl IntoIterator<Item = RosterPart>) -> Self {
+        Self { parts: parts.into_iter().map(|part| (part, Vec::new())).collect(), from: 0 }
+    }
+
+    /// Looks at `limit` more objects of `directory`, and writes down those of `domain`. Whether there
+    /// are more.
+    ///
+    /// # Errors
+    /// When the domain is not known.
+    pub fn go_on(
+        &mut self,
+        directory: &Directory,
+        domain: &Name,
+        limit: usize,
+    ) -> Result<bool, UnknownDomain> {
+        let place = directory.domains.known(domain)?;
+        let until = self.from.saturating_add(limit);
+        for (_, node) in directory.nodes.part(self.from..until) {
+            if let (What::Account(person), Some(guid)) = (&node.what, node.guid())
+                && person.domain == place
+                && let Some(part) = self.parts.get_mut(&RosterPart::of(guid))
+            {
+                part.push(Listed::of(person).write(guid));
+            }
+        }
+        self.from = until;
+        Ok(until < directory.nodes.len())
+    }
+
+    /// The parts as they are kept, each at most `limit` bytes; whoever has no place in it is not
+    /// told apart later. The same accounts give the same bytes.
+    pub fn finish(self, limit: usize) -> impl Iterator<Item = (RosterPart, Vec<u8>)> {
+        self.parts.into_iter().map(move |(part, mut listed)| {
+            listed.sort_unstable();
+            let mut bytes = vec![FORM];
+            for one in listed {
+                if bytes.len() + one.len() <= limit {
+                    bytes.extend(one);
+                }
+            }
+            (part, bytes)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Where computers are: their own accounts log on from there. Who logs on by NTLM names a computer and
+//! no address, and is looked for here.
+
+use std::mem::take;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use hashbrown::HashMap;
+
+use super::Unplaced;
+use super::account::host;
+use crate::{Address, Event, Kind, Timestamp};
+
+/// The computers that were seen of late, by their names in a NetBIOS domain. Two generations hold
+/// them, of which the older one goes when the younger is full, so that it is bounded whatever is
+/// named.
+#[derive(Debug, Default)]
+pub struct Hosts {
+    young: HashMap<CompactString, Seen>,
+    old: HashMap<CompactString, Seen>,
+}
+
+/// When a computer was where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    address: Address,
+    at: Timestamp,
+}
+
+impl Hosts {
+    /// For how long a computer is where it was seen: while it is on, it asks a domain controller for its
+    /// policies each 90 minutes and up to 30 more (the defaults of "Set Group Policy refresh interval
+    /// for computers"). After that another computer may have the address.
+    pub const SPAN: Duration = Duration::from_secs(2 * 3600);
+
+    /// How many computers one generation has: 65,536 are some 8 MB.
+    pub const ROOM: usize = 32_768;
+
+    /// Heeds an event in which a computer itself was seen.
+    pub fn heed(&mut self, event: &Event) {
+        let (Kind::DeviceSeen, Some(device)) = (event.kind, &event.device) else { return };
+        let name = folded(device.as_str());
+        let seen = Seen { address: event.address, at: event.at };
+        // Servers tell of the same computer in any order.
+        if self.seen(&name).is_some_and(|known| known.at > seen.at) {
+            return;
+        }
+        if self.young.len() >= Self::ROOM && !self.young.contains_key(&name) {
+            self.old = take(&mut self.young);
+        }
+        self.young.insert(name, seen);
+    }
+
+    /// The address of the host that somebody named, if it was seen within [`Self::SPAN`] of then.
+    pub fn find(&self, unplaced: &Unplaced) -> Option<Address> {
+        let Seen { address, at } = self.seen(&folded(unplaced.host.as_str()))?;
+        let apart = unplaced.at.since(at).max(at.since(unplaced.at));
+        (apart <= Self::SPAN).then_some(address)
+    }
+
+    fn seen(&self, name: &str) -> Option<Seen> {
+        self.young.get(name).or_else(|| self.old.get(name)).copied()
+    }
+}
+
+/// The first part of a name, in the one spelling in which names are compared.
+fn folded(name: &str) -> CompactString {
+    CompactString::from_str_to_lowercase(host(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Outcome;
+    use super::super::tests::{everything, reader, record, said, told};
+    use super::*;
+    use crate::stories::{address, seconds};
+
+    /// The ticket of the computer's own account.
+    fn computer(name: &str, ip: &str, at: i64) -> Event {
+        let user = format!("{name}$");
+        let fields = said(4768, &[("TargetUserName", &user), ("IpAddress", ip)]);
+        let time = seconds(at);
+        let record = super::super::Record { time, ..record(4768, &fields) };
+        match reader(everything()).read(&record, time) {
+            Outcome::Event(event) => event,
+            other => panic!("{}", told(&other)),
+        }
+    }
+
+    /// What a logon by NTLM from the host of this name comes to.
+    fn named(hosts: &Hosts, name: &str, at: i64) -> String {
+        let mut reader = reader(everything());
+        let fields = said(4776, &[("Workstation", name)]);
+        let time = seconds(at);
+        let record = super::super::Record { time, ..record(4776, &fields) };
+        match reader.read(&record, time) {
+            Outcome::Unplaced(unplaced) => match hosts.find(&unplaced) {
+                Some(address) => told(&reader.place(unplaced, address)),
+                None => "nowhere".to_owned(),
+            },
+            other => told(&other),
+        }
+    }
+
+    #[test]
+    fn who_names_a_host_is_where_its_own_account_was_seen() {
+        let mut hosts = Hosts::default();
+        hosts.heed(&computer("PC1", "10.0.0.7", 1000));
+        hosts.heed(&computer("pc2", "10.0.0.8", 1000));
+        hosts.heed(&computer("PC2", "10.0.0.9", 2000));
+        // Told late: it is no longer there.
+        hosts.heed(&computer("PC2", "10.0.0.8", 1500));
+        let there = "login of alice at 10.0.0.7 by host_name";
+        let span = Hosts::SPAN.as_secs() as i64;
+        for (name, at, outcome) in [
+            ("PC1", 1001, there),
+            ("pc1", 1001, there),
+            ("\\\\PC1", 1001, there),
+            ("PC1.corp.example.com", 1001, there),
+            // By the clock of another server.
+            ("PC1", 990, there),
+            ("PC1", 1000 + span, there),
+            ("PC1", 1001 + span, "nowhere"),
+            ("PC2", 2001, "login of alice at 10.0.0.9 by host_name"),
+            ("PC3", 1001, "nowhere"),
+            ("10.0.0.7", 1001, "nowhere"),
+            ("", 1001, "no_address"),
+            ("-", 1001, "no_address"),
+            ("DC1", 1001, "server"),
+        ] {
+            assert_eq!(named(&hosts, name, at), outcome, "{name:?} at {at}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_computer_itself_did_says_where_it_is() {
+        let mut hosts = Hosts::default();
+        let user = Event { kind: Kind::Login, ..computer("PC1", "10.0.0.7", 1000) };
+        hosts.heed(&user);
+        hosts.heed(&Event { device: None, ..computer("PC1", "10.0.0.7", 1000) });
+        assert_eq!(named(&hosts, "PC1", 1001), "nowhere");
+    }
+
+    #[test]
+    fn there_is_room_for_a_bounded_number() {
+        let mut hosts = Hosts::default();
+        let usual = computer("PC1", "10.0.0.7", 1000);
+        for number in 0..3 * Hosts::ROOM {
+            let device = Some(crate::stories::name(&format!("pc{number}")));
+            hosts.heed(&Event { device, ..usual.clone() });
+            assert!(hosts.young.len() + hosts.old.len() <= 2 * Hosts::ROOM);
+        }
+        assert_eq!(named(&hosts, "PC0", 1001), "nowhere");
+        let last = format!("PC{}", 3 * Hosts::ROOM - 1);
+        assert_eq!(named(&hosts, &last, 1001), "login of alice at 10.0.0.7 by host_name");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn the_newest_sight_of_a_computer_counts(
+            sights in prop::collection::vec((0..4_u8, 0..8_u8, 0..20_000_i64), 0..24),
+            asked in (0..4_u8, 0..30_000_i64),
+        ) {
+            let mut hosts = Hosts::default();
+            for (name, place, at) in &sights {
+                hosts.heed(&computer(&format!("PC{name}"), &format!("10.0.0.{place}"), *at));
+            }
+            let (name, at) = asked;
+            // Of two at one moment, the one that was told later.
+            let newest = sights.iter().filter(|sight| sight.0 == name).max_by_key(|sight| sight.2);
+            let within = newest.filter(|sight| (at - sight.2).abs() <= Hosts::SPAN.as_secs() as i64);
+            let expected = within.map_or("nowhere".to_owned(), |(_, place, _)| {
+                format!("login of alice at {} by host_name", address(&format!("10.0.0.{place}")))
+            });
+            prop_assert_eq!(named(&hosts, &format!("PC{name}"), at), expected);
+        }
+    }
+}

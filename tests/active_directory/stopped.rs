@@ -1,0 +1,139 @@
+//! What happens in a real domain while Rollcall is stopped is what firewalls hear when it is started.
+
+use serde_json::Value;
+
+use super::firewall::{DESK, Membership, heard, hears};
+use super::following::{Reader, SEALED, change, staff, until};
+use super::servers::log_in;
+use crate::harness::{Controller, PASSWORD, Server, Setup};
+
+const BOB: &str = "10.70.0.8";
+const STRANGER: &str = "10.70.0.9";
+const CAROL: &str = "10.70.0.10";
+
+/// A server that reads the domain with an ordinary account, and where Alice, Bob, Carol and somebody
+/// whom nobody knows have logged on.
+fn with_sessions(controller: &Controller) -> Server {
+    let section = controller.section(SEALED);
+    let server = Server::start(Setup::new().with_secret("password", PASSWORD).with(&section));
+    let (mut firewall, mut script) = (server.client("campus-fw"), server.client("script"));
+    for (address, user) in [(DESK, "alice"), (BOB, "bob"), (STRANGER, "nobody"), (CAROL, "carol")] {
+        log_in(&mut script, address, &format!("CORP\\{user}"));
+    }
+    hears(&mut firewall, "alice@corp.example.com", "Domain Users", Membership::In);
+    for (address, user) in [(BOB, "bob"), (CAROL, "carol")] {
+        until(&format!("{user} is known"), || is_known(&server, address).then_some(()));
+    }
+    // Who was read is kept before how far it was.
+    until("it is kept how far the directory was read", || {
+        let read = [("producer", "corp"), ("way", "changes")];
+        let count = "rollcall_receiving_directory_read_seconds_count";
+        (server.metrics().sum(count, &read) > 0).then_some(())
+    });
+    server
+}
+
+fn session(server: &Server, address: &str) -> Value {
+    server.get(&format!("/api/v1/sessions/{address}")).json()
+}
+
+/// Whether the directory has said who is there.
+fn is_known(server: &Server, address: &str) -> bool {
+    session(server, address)["domain"] == "corp.example.com"
+}
+
+fn rename(name: &str, to: &str) -> String {
+    let lines = format!(
+        "modify\nreplace: sAMAccountName\nsAMAccountName: {to}\n-\n\
+         replace: userPrincipalName\nuserPrincipalName: {to}@corp.example.com"
+    );
+    change(&staff(name), &lines)
+}
+
+fn why_anew(server: &Server, why: &str) -> u64 {
+    let labels = [("producer", "corp"), ("why", why)];
+    server.metrics().sum("rollcall_receiving_directory_anew_total", &labels)
+}
+
+#[test]
+fn who_is_deleted_while_rollcall_is_stopped_is_missed_at_its_start() {
+    let story = "who_is_deleted_while_rollcall_is_stopped_is_missed_at_its_start";
+    let Some(controller) = Controller::small(story) else { return };
+    let server = with_sessions(&controller);
+    assert_eq!(why_anew(&server, "first"), 1);
+    let killed = server.kill();
+    controller.modify(&change(&staff("Alice"), "delete"));
+    // Somebody else has her name now, and is not at her desk.
+    let person = "objectClass: user\nsAMAccountName: alice\nuserAccountControl: 544";
+    controller.modify(&change(&staff("Alice the Second"), &format!("add\n{person}")));
+    let server = killed.start_again();
+    let mut firewall = server.client("campus-fw");
+    until("whoever was deleted meanwhile is gone", || heard(&mut firewall).is_none().then_some(()));
+    assert_eq!(server.who(BOB).as_deref(), Some("bob"), "the others stay");
+    assert_eq!(server.who(STRANGER).as_deref(), Some("nobody"), "and strangers");
+    assert_eq!(why_anew(&server, "start"), 1, "it is the same life of the same server");
+}
+
+#[test]
+fn who_is_renamed_while_rollcall_is_stopped_is_called_so_at_its_start() {
+    let story = "who_is_renamed_while_rollcall_is_stopped_is_called_so_at_its_start";
+    let Some(controller) = Controller::small(story) else { return };
+    let server = with_sessions(&controller);
+    let since = session(&server, DESK)["since"].clone();
+    let killed = server.kill();
+    controller.modify(&rename("Alice", "alice.b"));
+    // Bob and Carol take each other's names.
+    for (name, to) in [("Bob", "somebody"), ("Carol", "bob"), ("Bob", "carol")] {
+        controller.modify(&rename(name, to));
+    }
+    let server = killed.start_again();
+    let mut firewall = server.client("campus-fw");
+    hears(&mut firewall, "alice.b@corp.example.com", "Domain Users", Membership::In);
+    assert_eq!(session(&server, DESK)["since"], since, "it is the same session");
+    for (address, now) in [(BOB, "carol"), (CAROL, "bob")] {
+        until(&format!("{now} is at {address}"), || server.who(address).filter(|who| who == now));
+        firewall.poll();
+        assert_eq!(firewall.user_at(address), Some(now));
+    }
+    assert_eq!(server.who(STRANGER).as_deref(), Some("nobody"));
+    // The next start misses nobody.
+    let server = server.restart();
+    let mut firewall = server.client("campus-fw");
+    until("it is read again", || (why_anew(&server, "start") > 0).then_some(()));
+    hears(&mut firewall, "alice.b@corp.example.com", "Domain Users", Membership::In);
+    for (address, now) in [(BOB, "carol"), (CAROL, "bob")] {
+        assert_eq!(server.who(address).as_deref(), Some(now));
+    }
+}
+
+#[test]
+fn a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and_told() {
+    let story =
+        "a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and_told";
+    let Some(controller) = Controller::small(story) else { return };
+    let server = with_sessions(&controller);
+    controller.modify(&rename("Alice", "alice.b"));
+    until("she is renamed", || server.who(DESK).filter(|who| who == "alice.b"));
+    let killed = server.kill();
+    controller.restore_as_backup();
+    let server = killed.start_again();
+    let mut firewall = server.client("campus-fw");
+    // The backup knows her by her former name.
+    hears(&mut firewall, "alice@corp.example.com", "Domain Users", Membership::In);
+    assert_eq!((why_anew(&server, "restored"), why_anew(&server, "start")), (1, 0));
+    assert!(server.log().contains("directory went back"), "an operator is told");
+}
+
+#[test]
+fn a_controller_with_another_invocation_is_read_anew_without_a_gap() {
+    let story = "a_controller_with_another_invocation_is_read_anew_without_a_gap";
+    let Some(controller) = Controller::small(story) else { return };
+    let reader = Reader::start(&controller, SEALED);
+    reader.until_read();
+    controller.restore_as_backup();
+    until("everything is compared", || {
+        assert!(reader.who("bob").is_some(), "what is known stays in force");
+        (reader.wholes() == 2).then_some(())
+    });
+    assert!(reader.who("bob").is_some());
+}
