@@ -58,6 +58,13 @@ pub(super) const ROWS: &[Row] = &[
         "Files of the journal that were found damaged",
     ),
     (
+        "rollcall_deciding_journal_events_set_aside_total",
+        Counter,
+        Unit::Count,
+        &[],
+        "Events of the journal that were left out because folding them panics",
+    ),
+    (
         "rollcall_deciding_journal_sealed_total",
         Counter,
         Unit::Count,

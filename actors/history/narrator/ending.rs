@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use rollcall_identity::{Chronicle, Departure, Handover, Stay, Timestamp};
+use rollcall_identity::{Chronicle, Departure, Handover, Principal, Stay, Timestamp};
 
 use super::{EVER, Narrator};
 use crate::history::unanswered::Unanswered;
@@ -93,12 +93,16 @@ impl Narrator<'_> {
         // One that cannot be read says so when it is told.
         let beginning = self.library.open(first).and_then(|volume| volume.beginning(address));
         let known = beginning.ok().flatten()?;
-        let is_same = known.standing.iter().any(|standing| {
+        // Known better, it is the same stay; whom a directory calls otherwise is told as another.
+        let is_same = |there: &Option<Principal>, then: &Option<Principal>| {
+            there.as_ref().zip(then.as_ref()).is_none_or(|(there, then)| there.agrees_with(then))
+        };
+        let is_there = known.standing.iter().any(|standing| {
             let there = &standing.session;
             there.address == address
                 && there.since == stay.session.since
-                && there.principal == stay.session.principal
+                && is_same(&there.principal, &stay.session.principal)
         });
-        is_same.then_some(known)
+        is_there.then_some(known)
     }
 }
