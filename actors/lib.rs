@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod admission;
+mod board;
 pub mod cache;
 pub mod clock;
 pub mod directory;

@@ -1,7 +1,6 @@
 //! A producer is a trait; one actor wraps them all and is how they reach the cache.
 
 pub mod active_directory;
-mod board;
 pub mod event_log;
 pub mod ptim;
 pub mod syslog;

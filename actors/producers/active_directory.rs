@@ -38,8 +38,8 @@ use self::reading::Reader;
 pub use self::status::{LastRead, State, Status};
 pub(crate) use self::teaching::Teaching;
 pub use self::test_run::{Report, test};
-use super::board::Board;
 use super::{Outlet, Producer, Running, Stop};
+use crate::board::Board;
 use crate::clock::Clock;
 use crate::tls::BadTls;
 

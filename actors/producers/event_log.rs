@@ -28,8 +28,8 @@ use self::following::Follower;
 pub use self::logs::EventLogs;
 pub use self::status::{Cause, LastEvent, LastFailure, LastGap, State, Status};
 pub use self::test_run::{Report, test};
-use super::board::Board;
 use super::{Outlet, Producer, Running, Stop};
+use crate::board::Board;
 use crate::clock::Clock;
 use crate::happenings::{EventLogBegins, Happening};
 

@@ -11,9 +11,9 @@ use rollcall_identity::{Address, Event, Kind, Name};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::super::board::Board;
 use super::EventLog;
 use super::status::Status;
+use crate::board::Board;
 
 /// The event logs that are read, for those who ask how they are, and for one another.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 /// The newest status of one producer.
 #[derive(Debug)]
-pub(super) struct Board<S>(watch::Sender<S>);
+pub(crate) struct Board<S>(watch::Sender<S>);
 
 impl<S: Default> Default for Board<S> {
     fn default() -> Self {
@@ -13,18 +13,18 @@ impl<S: Default> Default for Board<S> {
 }
 
 impl<S: Clone> Board<S> {
-    pub(super) fn status(&self) -> S {
+    pub(crate) fn status(&self) -> S {
         self.0.borrow().clone()
     }
 }
 
 impl<S> Board<S> {
     /// One part of it, without copying the others.
-    pub(super) fn look<T>(&self, part: impl FnOnce(&S) -> T) -> T {
+    pub(crate) fn look<T>(&self, part: impl FnOnce(&S) -> T) -> T {
         part(&self.0.borrow())
     }
 
-    pub(super) fn write(&self, change: impl FnOnce(&mut S)) {
+    pub(crate) fn write(&self, change: impl FnOnce(&mut S)) {
         self.0.send_modify(change);
     }
 }
