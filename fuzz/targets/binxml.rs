@@ -15,9 +15,10 @@ fn read(decoder: &mut Decoder, bytes: &[u8]) -> (String, Result<String, String>)
         Ok(record) => {
             assert!(size_of_val(&*record.fields) <= LIMITS.output, "too many fields");
             for field in &record.fields {
-                let text = field.value().to_text();
+                let value = field.value();
+                let text = value.to_text();
                 assert!(text.len() <= 40 * bytes.len() + LIMITS.output, "text from nowhere");
-                let (_, _) = (field.value().unsigned(), field.value().file_time());
+                let (_, _) = (value.unsigned(), value.file_time());
             }
             format!("{record:?}")
         }

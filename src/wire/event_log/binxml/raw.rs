@@ -23,11 +23,12 @@ impl<'r> Raw<'r> {
     ///
     /// # Errors
     /// Those of [`Value::read`].
+    #[inline(always)]
     pub(super) fn of(kind: u8, bytes: &'r [u8]) -> Result<Self, Problem> {
-        match is_readable(kind, bytes) {
-            true => Ok(Self::Bytes { kind, bytes }),
-            false => Value::read(kind, bytes).map(|_| Self::Bytes { kind, bytes }),
+        if !is_readable(kind, bytes) {
+            check(kind, bytes)?;
         }
+        Ok(Self::Bytes { kind, bytes })
     }
 
     /// UTF-16 that was received.
@@ -65,7 +66,16 @@ impl<'r> Raw<'r> {
     }
 }
 
+/// Whether it is a value of its type, whatever that is. Apart from its caller, which would else go
+/// through memory for all values.
+#[cold]
+#[inline(never)]
+fn check(kind: u8, bytes: &[u8]) -> Result<(), Problem> {
+    Value::read(kind, bytes).map(drop)
+}
+
 /// What is surely a value of its type: the usual ones, quickly.
+#[inline]
 fn is_readable(kind: u8, bytes: &[u8]) -> bool {
     match kind {
         token::STRING => bytes.len().is_multiple_of(2),
@@ -125,6 +135,7 @@ impl<'r> Says<'r> for Raw<'r> {
         self.value()
     }
 
+    #[inline]
     fn unsigned(&self) -> Option<u64> {
         match *self {
             Self::Bytes { kind: token::UINT8, bytes: &[byte] } => Some(byte.into()),
