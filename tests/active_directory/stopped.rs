@@ -24,13 +24,18 @@ fn with_sessions(controller: &Controller) -> Server {
     for (address, user) in [(BOB, "bob"), (CAROL, "carol")] {
         until(&format!("{user} is known"), || is_known(&server, address).then_some(()));
     }
-    // Who was read is kept before how far it was.
-    until("it is kept how far the directory was read", || {
-        let read = [("producer", "corp"), ("way", "changes")];
-        let count = "rollcall_receiving_directory_read_seconds_count";
-        (server.metrics().sum(count, &read) > 0).then_some(())
-    });
+    until_kept(&server);
     server
+}
+
+/// Waits until what the directory said so far is kept: it is before a reading counts as done.
+fn until_kept(server: &Server) {
+    let done = || {
+        let read = [("producer", "corp"), ("way", "changes")];
+        server.metrics().sum("rollcall_receiving_directory_read_seconds_count", &read)
+    };
+    let before = done();
+    until("another reading is done", || (done() > before).then_some(()));
 }
 
 fn session(server: &Server, address: &str) -> Value {
@@ -114,6 +119,7 @@ fn a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and
     let server = with_sessions(&controller);
     controller.modify(&rename("Alice", "alice.b"));
     until("she is renamed", || server.who(DESK).filter(|who| who == "alice.b"));
+    until_kept(&server);
     let killed = server.kill();
     controller.restore_as_backup();
     let server = killed.start_again();

@@ -103,6 +103,7 @@ impl Directory {
         self.nodes.reserve(more);
         self.sids.reserve(more);
         self.names.reserve(more);
+        self.interner.reserve(more);
     }
 
     /// Enters an object as it is now.

@@ -42,9 +42,14 @@ impl Interner {
             self.sweep();
         }
         let Self { sets, printer, .. } = self;
-        let again = |known: &GroupSet| self::print(printer, known.as_slice()).spread();
-        sets.insert_unique(print.spread(), set.clone(), again);
+        sets.insert_unique(print.spread(), set.clone(), |set| hash(printer, set));
         set
+    }
+
+    /// Makes room for `more` sets at once: what grows in between makes a fingerprint of each anew.
+    pub(super) fn reserve(&mut self, more: usize) {
+        let Self { sets, printer, .. } = self;
+        sets.reserve(more, |set| hash(printer, set));
     }
 
     /// Gives up one user's hold on a set; the last one's lets it go.
@@ -72,7 +77,11 @@ impl Interner {
     }
 }
 
-/// The fingerprint of a set, made anew when it is needed: there are as many as accounts.
+fn hash(printer: &Printer, set: &GroupSet) -> u64 {
+    print(printer, set.as_slice()).spread()
+}
+
+/// The fingerprint of a set. It is not kept: there may be as many sets as accounts.
 fn print(printer: &Printer, set: &[Arc<Group>]) -> Print {
     let mut places = set.iter().map(|group| Arc::as_ptr(group).addr());
     printer.of(places.by_ref().collect::<Vec<_>>())
