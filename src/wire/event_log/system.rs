@@ -66,7 +66,7 @@ impl<'r> System<'r> {
                 for step in plan.steps.iter().filter(|step| system.has(step.dependency)) {
                     system.spend(step.cost)?;
                     let Some((heading, [first, second])) = &step.heading else { continue };
-                    heading.take(system.raw(first)?, system.raw(second)?, &mut read);
+                    heading.take(system.raw(first)?, &system.raw(second)?, &mut read);
                 }
             }
             _ => Self::walk(system, &mut read)?,
@@ -81,7 +81,7 @@ impl<'r> System<'r> {
             node.enter()?;
             let Some(heading) = Heading::of(node.name()) else { continue };
             let [first, second] = heading.says();
-            heading.take(first.of(node)?, second.of(node)?, read);
+            heading.take(first.of(node)?, &second.of(node)?, read);
         }
         Ok(())
     }
@@ -163,12 +163,12 @@ impl Heading {
     }
 
     /// Puts what it says where it belongs.
-    fn take<'r, S: raw::Says<'r>>(self, first: S, second: S, (read, event_id): &mut Reading<'r>) {
+    fn take<'r, S: raw::Says<'r>>(self, first: S, second: &S, (read, event_id): &mut Reading<'r>) {
         match self {
             Self::Provider => {
-                (read.provider, read.provider_guid) = (first.into_value(), second.guid())
+                (read.provider, read.provider_guid) = (first.into_value(), second.guid());
             }
-            Self::EventId => (*event_id, read.qualifiers) = (number(&first), number(&second)),
+            Self::EventId => (*event_id, read.qualifiers) = (number(&first), number(second)),
             Self::Version => read.version = number(&first),
             Self::Level => read.level = number(&first),
             Self::Task => read.task = number(&first),
@@ -178,7 +178,7 @@ impl Heading {
             Self::RecordId => read.record_id = first.unsigned(),
             Self::Correlation => read.activity_id = first.guid(),
             Self::Execution => {
-                (read.process_id, read.thread_id) = (number(&first), number(&second));
+                (read.process_id, read.thread_id) = (number(&first), number(second));
             }
             Self::Channel => read.channel = first.into_value(),
             Self::Computer => read.computer = first.into_value(),

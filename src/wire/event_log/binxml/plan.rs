@@ -141,14 +141,13 @@ fn plan(element: &Element) -> Option<Plan> {
 fn system(system: &Element) -> Option<SystemPlan> {
     let steps = system.content.iter().map(|content| match content {
         Content::Element(element) => {
-            let heading = match Heading::of(element.name()) {
-                None => None,
-                Some(heading) => Some((heading, heading.says().map(|says| said(element, says)))),
-            };
-            let heading = match heading {
-                None => None,
-                Some((heading, [Some(first), Some(second)])) => Some((heading, [first, second])),
-                Some(_) => return None,
+            let known = Heading::of(element.name());
+            let heading = match known.map(|heading| {
+                let [first, second] = heading.says().map(|says| said(element, says));
+                Some((heading, [first?, second?]))
+            }) {
+                Some(None) => return None,
+                known => known.flatten(),
             };
             Some(SystemStep { dependency: element.dependency, cost: element.cost(), heading })
         }
