@@ -3,7 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rollcall_wire::secure_edge::{Credentials, DIGEST_PAGES, Digests, Problem, Taken, Tally, Token};
+use rollcall_wire::secure_edge::{
+    Credentials, DIGEST_PAGES, Digests, Problem, Taken, Tally, Token,
+};
 use rollcall_wire::srx::web_api::{Unaccepted, accepted};
 
 fuzz_target!(|data: &[u8]| {

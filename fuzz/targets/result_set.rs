@@ -27,9 +27,10 @@ fuzz_target!(|data: &[u8]| {
         assert!(8 * opened.channels.len() <= data.len(), "channels from nowhere");
     }
     let _ = Close::answer(data);
-    if let Ok(bookmark) = std::str::from_utf8(data).map_err(drop).and_then(|text| {
-        Bookmark::from_xml(text).map_err(drop)
-    }) {
+    if let Ok(bookmark) = std::str::from_utf8(data)
+        .map_err(drop)
+        .and_then(|text| Bookmark::from_xml(text).map_err(drop))
+    {
         assert_eq!(Bookmark::from_xml(&bookmark.to_xml()), Ok(bookmark), "not the one written");
     }
 });
