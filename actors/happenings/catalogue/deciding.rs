@@ -79,13 +79,6 @@ pub(super) const ROWS: &[Row] = &[
         "Segments out of which the names were taken, because they had had their time",
     ),
     (
-        "rollcall_deciding_journal_events_set_aside_total",
-        Counter,
-        Unit::Count,
-        &[],
-        "Events of the journal that were left out because folding them panics",
-    ),
-    (
         "rollcall_deciding_journal_snapshots_total",
         Counter,
         Unit::Count,

@@ -157,20 +157,23 @@ impl Reading<'_> {
             token::OPEN_ELEMENT_WITH_ATTRIBUTES => self.attributes(element, bytes, section)?,
             _ => return None,
         };
-        let close = bytes.u8().ok()?;
-        let next = if close == token::CLOSE_START_TAG { bytes.peek().ok()? } else { close };
-        let text = match next & !token::MORE {
-            token::OPEN_ELEMENT if called.is_none() => return self.content(bytes, section, level),
-            token::TEXT => {
-                self.cost += 1;
-                Some(text(bytes)?)
+        let text = match bytes.u8().ok()? {
+            token::CLOSE_EMPTY_ELEMENT => None,
+            token::CLOSE_START_TAG => {
+                let text = match bytes.peek().ok()? & !token::MORE {
+                    token::OPEN_ELEMENT if called.is_none() => {
+                        return self.content(bytes, section, level);
+                    }
+                    token::TEXT => {
+                        self.cost += 1;
+                        Some(text(bytes)?)
+                    }
+                    _ => None,
+                };
+                (bytes.u8().ok()? == token::END_ELEMENT).then_some(text)?
             }
-            token::END_ELEMENT | token::CLOSE_EMPTY_ELEMENT => None,
             _ => return None,
         };
-        if close == token::CLOSE_START_TAG && bytes.u8().ok()? != token::END_ELEMENT {
-            return None;
-        }
         match (level, text) {
             // The outermost element is no field, but for text that stands in it.
             (1, None) if called.is_none() => Some(()),
