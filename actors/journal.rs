@@ -121,6 +121,11 @@ impl JournalThread {
 /// How many batches one commit covers at most: what can wait, the cache's mailbox bounds already.
 const GROUP: usize = 64;
 
+/// How many events one commit covers at most, but for those of its last batch. A fraction of what one
+/// stream may have under way: while these reach the disk, those before are decided and those after
+/// are read.
+const GROUP_EVENTS: usize = 4096;
+
 /// How long whoever found no place waits before asking again: the time of a commit or two.
 const ROOM: Duration = Duration::from_millis(10);
 
@@ -220,10 +225,7 @@ impl<J: Journal> Writing<J> {
     fn work(mut self, inbox: &Receiver<Order>, last_words: &Receiver<Handover>) {
         loop {
             match inbox.recv_timeout(TENDING) {
-                Ok(first) => {
-                    let more = inbox.try_iter().take(GROUP - 1);
-                    self.write(std::iter::once(first).chain(more));
-                }
+                Ok(first) => self.write(first, inbox),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -233,22 +235,28 @@ impl<J: Journal> Writing<J> {
         self.journal.close(last_words.recv().ok());
     }
 
-    /// Appends a group of batches, commits them together, and hands them on.
-    fn write(&mut self, group: impl Iterator<Item = Order>) {
+    /// Appends a group of batches, `first` and what waits behind it, commits them together, and hands
+    /// them on.
+    fn write(&mut self, first: Order, inbox: &Receiver<Order>) {
         let (mut entries, mut asked, mut recalls) = (Vec::new(), Vec::new(), Vec::new());
         let began = Clock::instant();
-        for order in group {
+        let (mut next, mut batches, mut events) = (Some(first), 0, 0);
+        while let Some(order) = next {
             match order {
                 Order::Tell(source, tell) => asked.push((source, tell)),
                 Order::Recall(tell) => recalls.push(tell),
                 Order::Unsettle => self.journal.unsettle(),
                 Order::Write(batch) => {
+                    events += batch.events.len();
                     match self.journal.append(&batch.events, batch.read.as_ref()) {
                         Ok(first) => entries.push(Entry { first, batch }),
                         Err(error) => refuse(batch, &error),
                     }
                 }
             }
+            batches += 1;
+            let has_room = batches < GROUP && events < GROUP_EVENTS;
+            next = if has_room { inbox.try_recv().ok() } else { None };
         }
         if !entries.is_empty() {
             match self.journal.commit() {
