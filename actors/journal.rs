@@ -225,7 +225,7 @@ impl<J: Journal> Writing<J> {
     fn work(mut self, inbox: &Receiver<Order>, last_words: &Receiver<Handover>) {
         loop {
             match inbox.recv_timeout(TENDING) {
-                Ok(first) => self.write(first, inbox),
+                Ok(first) => self.write(group(first, inbox)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -235,28 +235,22 @@ impl<J: Journal> Writing<J> {
         self.journal.close(last_words.recv().ok());
     }
 
-    /// Appends a group of batches, `first` and what waits behind it, commits them together, and hands
-    /// them on.
-    fn write(&mut self, first: Order, inbox: &Receiver<Order>) {
+    /// Appends a group of batches, commits them together, and hands them on.
+    fn write(&mut self, group: impl Iterator<Item = Order>) {
         let (mut entries, mut asked, mut recalls) = (Vec::new(), Vec::new(), Vec::new());
         let began = Clock::instant();
-        let (mut next, mut batches, mut events) = (Some(first), 0, 0);
-        while let Some(order) = next {
+        for order in group {
             match order {
                 Order::Tell(source, tell) => asked.push((source, tell)),
                 Order::Recall(tell) => recalls.push(tell),
                 Order::Unsettle => self.journal.unsettle(),
                 Order::Write(batch) => {
-                    events += batch.events.len();
                     match self.journal.append(&batch.events, batch.read.as_ref()) {
                         Ok(first) => entries.push(Entry { first, batch }),
                         Err(error) => refuse(batch, &error),
                     }
                 }
             }
-            batches += 1;
-            let has_room = batches < GROUP && events < GROUP_EVENTS;
-            next = if has_room { inbox.try_recv().ok() } else { None };
         }
         if !entries.is_empty() {
             match self.journal.commit() {
@@ -299,6 +293,20 @@ impl<J: Journal> Writing<J> {
             differs
         });
     }
+}
+
+/// `first` and what waits behind it, as much as one commit covers.
+fn group(first: Order, inbox: &Receiver<Order>) -> impl Iterator<Item = Order> {
+    let (mut first, mut orders, mut events) = (Some(first), 0, 0);
+    std::iter::from_fn(move || {
+        let has_room = orders < GROUP && events < GROUP_EVENTS;
+        let order = first.take().or_else(|| has_room.then(|| inbox.try_recv().ok()).flatten())?;
+        orders += 1;
+        if let Order::Write(batch) = &order {
+            events += batch.events.len();
+        }
+        Some(order)
+    })
 }
 
 fn refuse(batch: Batch, error: &JournalError) {
