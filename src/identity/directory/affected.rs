@@ -91,7 +91,7 @@ pub struct Affected {
     pub unplaced: usize,
     /// The DNS name of the domain, when all of it was entered for the first time: a session of a user
     /// of it whom it does not know, and who was not missed by name, is that of somebody who was
-    /// deleted when nobody listened.
+    /// deleted when nobody listened. While other domains are to come, it is [`Postponed`](super::Postponed).
     pub first: Option<Name>,
 }
 
