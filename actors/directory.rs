@@ -105,19 +105,22 @@ impl Book {
         }
     }
 
-    /// Of those who are missed in a domain, nobody waits any more when all other domains were read, or
-    /// when they were waited for as long as `patience`. Whether somebody waits still.
-    pub(crate) fn resume(&self, domain: &Name, patience: Duration) -> bool {
+    /// Those who are missed in a domain are to be told of when all other domains were read, or when
+    /// they were waited for as long as `patience`.
+    pub(crate) fn resume(&self, domain: &Name, patience: Duration) {
         let mut all = self.0.postponed.lock();
-        let Some((since, _)) = all.get(domain) else { return false };
+        let Some((since, _)) = all.get(domain) else { return };
         let directory = self.read();
-        if !directory.is_complete() && since.elapsed() < patience {
-            return true;
-        }
-        if let Some((_, postponed)) = all.remove(domain) {
+        if (directory.is_complete() || since.elapsed() >= patience)
+            && let Some((_, postponed)) = all.remove(domain)
+        {
             self.put_untold(domain, postponed.into_affected(&directory));
         }
-        false
+    }
+
+    /// Whether somebody of a domain is still to be told of, now or later.
+    pub(crate) fn owes(&self, domain: &Name) -> bool {
+        self.0.postponed.lock().contains_key(domain) || self.0.untold.lock().contains_key(domain)
     }
 
     /// Forgets a domain, and whom it affected: what sessions say stays as it is.

@@ -132,14 +132,26 @@ impl Keeping {
                     self.keep_part(outlet, part, bytes).await?;
                     self.stale.lock().remove(&part);
                 }
-                Told::NotYet => {
-                    let before = outlet.last_read(part.source()).await?;
-                    let joined = before.and_then(|before| {
-                        Roster::joined(&before, &bytes, ReadPosition::LIMIT).ok()
-                    });
-                    self.keep_part(outlet, part, joined.unwrap_or(bytes)).await?;
-                }
+                Told::NotYet => self.add_to_part(outlet, part, bytes).await?,
             }
+        }
+        Ok(())
+    }
+
+    /// Keeps beside whoever is kept in a part those who are `now`. Where nobody was kept, nobody has
+    /// had another name.
+    async fn add_to_part(
+        &self,
+        outlet: &Outlet,
+        part: RosterPart,
+        now: Vec<u8>,
+    ) -> Result<(), Refused> {
+        let kept = self.prints.lock().get(&part).copied();
+        if kept.is_some_and(|kept| kept != print(&now))
+            && let Some(before) = outlet.last_read(part.source()).await?
+        {
+            let joined = Roster::joined(&before, &now, ReadPosition::LIMIT);
+            self.keep_part(outlet, part, joined.unwrap_or(now)).await?;
         }
         Ok(())
     }

@@ -203,7 +203,7 @@ impl Reader {
         for (group, added) in pass.rest_of_groups(connection).await? {
             image.note(Update::Linked { group, added, removed: Vec::new() });
         }
-        pass.believe(connection, &present, (&places, &self.below)).await?;
+        pass.believe(connection, &present, (&places[..], &self.below[..])).await?;
         let below = present.below.clone();
         // What was read took longer than counting will: the first one finds out.
         self.census = Census::begin(connection, present, Duration::ZERO).await?;

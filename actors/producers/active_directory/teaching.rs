@@ -131,8 +131,7 @@ impl Learner for Teaching {
 
     fn keep<'a>(&'a self, names: &'a DomainNames, place: Arc<[u8]>) -> Learning<'a> {
         Box::pin(async move {
-            let waits = self.book.resume(&names.dns, self.patience);
-            let told = if waits { Told::NotYet } else { Told::All };
+            let told = if self.book.owes(&names.dns) { Told::NotYet } else { Told::All };
             let known = Known { book: &self.book, domain: &names.dns, told };
             let kept = self.keeping.keep(&*self.outlet()?, known, place).await;
             kept.map_err(|_| NotLearnt)
