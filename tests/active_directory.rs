@@ -180,6 +180,7 @@ fn why_not(controller: &Controller) {
         assert!(said.contains(words), "{words:?} is not said:\n{said}");
     }
     // From now on every password of the domain is too old after a second, that of `rollcall` is.
-    controller.modify(&change(Controller::BASE, "modify\nreplace: maxPwdAge\nmaxPwdAge: -10000000"));
+    controller
+        .modify(&change(Controller::BASE, "modify\nreplace: maxPwdAge\nmaxPwdAge: -10000000"));
     says(&of("rollcall", tls), PASSWORD, &["the password of the account has expired", "532"]);
 }

@@ -159,7 +159,8 @@ fn unit_of_movers() -> String {
     let unit = format!("OU=Movers,{}", Controller::BASE);
     let mut ldif = format!("{}\n", change(&unit, "add\nobjectClass: organizationalUnit"));
     for number in 0..MOVERS {
-        let person = format!("objectClass: user\nsAMAccountName: m{number}\nuserAccountControl: 544");
+        let person =
+            format!("objectClass: user\nsAMAccountName: m{number}\nuserAccountControl: 544");
         writeln!(ldif, "{}", change(&mover(number), &format!("add\n{person}"))).unwrap();
     }
     ldif
@@ -171,12 +172,17 @@ fn mover(number: usize) -> String {
 
 /// What is done to all of them.
 fn to_movers(lines: &str) -> String {
-    (0..MOVERS).map(|number| change(&mover(number), &lines.replace('#', &number.to_string())) + "\n").collect()
+    (0..MOVERS)
+        .map(|number| change(&mover(number), &lines.replace('#', &number.to_string())) + "\n")
+        .collect()
 }
 
 /// The `bases` of a section: those people, and groups.
 fn bases_of_movers() -> String {
-    format!("bases = {:?}\n", ["Movers", "Groups"].map(|it| format!("OU={it},{}", Controller::BASE)))
+    format!(
+        "bases = {:?}\n",
+        ["Movers", "Groups"].map(|it| format!("OU={it},{}", Controller::BASE))
+    )
 }
 
 #[test]

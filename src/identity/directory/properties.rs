@@ -288,7 +288,9 @@ pub(super) fn begin(directory: &Directory, step: &Step) -> Entering {
             for (number, told) in all {
                 let update = update(*domain, *number, told);
                 match update {
-                    Update::Seen { guid, .. } if directory.says(&name(DOMAINS[*domain]), &update) => {
+                    Update::Seen { guid, .. }
+                        if directory.says(&name(DOMAINS[*domain]), &update) =>
+                    {
                         image.note_known(guid);
                     }
                     update => image.note(update),

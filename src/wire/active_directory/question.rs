@@ -162,6 +162,9 @@ mod tests {
         let filter = these("DC=x", &[guid], Mail::Left).filter.to_string();
         assert!(filter.starts_with("(|(objectGUID=\\9a~j+<M^O\\01"), "{filter}");
         let which = which("DC=x", &[guid]);
-        assert_eq!((which.filter.to_string(), &which.attributes[..]), (filter, &["objectGUID".to_owned()][..]));
+        assert_eq!(
+            (which.filter.to_string(), &which.attributes[..]),
+            (filter, &["objectGUID".to_owned()][..])
+        );
     }
 }

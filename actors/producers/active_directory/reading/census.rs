@@ -37,7 +37,7 @@ impl Census {
     /// Everybody who was read, when deletions cannot be seen otherwise.
     pub(super) async fn begin(
         connection: &mut Connection,
-        Present { all: present, below }: Present,
+        Present { all: present, below, .. }: Present,
         took: Duration,
     ) -> Result<Option<Self>, Failure> {
         let mut seen = false;
