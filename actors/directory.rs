@@ -86,6 +86,7 @@ impl Book {
             RwLockWriteGuard::bump(&mut directory);
         };
         let directory = RwLockWriteGuard::downgrade(directory);
+        affected.arrange();
         if affected.first.is_some() {
             affected.recall(roster.missed(&directory, domain)?);
         }

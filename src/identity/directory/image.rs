@@ -112,9 +112,10 @@ impl Image {
     }
 
     /// What is to be entered of it, after room was made for as much.
-    pub(super) fn rest(self, directory: &mut Directory) -> Rest {
+    pub(super) fn rest(self, directory: &mut Directory, round: &mut Round) -> Rest {
         let Self { objects, known: _, members, numbers: _, unplaced } = self;
         directory.reserve(objects.len().saturating_sub(directory.nodes.len()));
+        round.reserve(objects.len());
         let known = vec![None; members.len()];
         Rest { objects: objects.into_iter(), members, known, unplaced }
     }
