@@ -7,11 +7,15 @@ pub(crate) mod sample;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use rollcall_identity::directory::{Affected, Directory, Entering, Roster, UnknownDomain};
+use rollcall_identity::directory::{
+    Affected, Directory, Entering, Postponed, Roster, UnknownDomain,
+};
 use rollcall_identity::{Event, Name};
 
+use crate::clock::Clock;
 use crate::producers::active_directory::{ActiveDirectory, Status};
 
 /// All that is known of users, devices and groups. Its lock is held for one question or one slice of
@@ -26,6 +30,8 @@ struct Shelf {
     turn: Mutex<()>,
     /// Who is affected by what was entered in a domain, until the sessions say so.
     untold: Mutex<BTreeMap<Name, VecDeque<Arc<Affected>>>>,
+    /// Who is missed in a domain and may be in one that is not read yet, and since when.
+    postponed: Mutex<BTreeMap<Name, (Instant, Postponed)>>,
 }
 
 /// How many objects, members and groups are looked at before whoever waits for the book has it: a
@@ -58,7 +64,8 @@ impl Book {
     /// Enters what `begin` begins to enter of the domain with this DNS name, slice by slice, and
     /// notes who is affected: [`Book::untold`]. When all of it is entered for the first time, those
     /// are affected, too, who are in the `roster` of what was known before and are called otherwise
-    /// or gone. It takes as long as there is much of it, so it is for a thread that may wait.
+    /// or gone; those who may have moved to a domain that is not read yet only [later](Self::resume).
+    /// It takes as long as there is much of it, so it is for a thread that may wait.
     ///
     /// # Errors
     /// When the domain is not known. Nothing is entered then.
@@ -79,15 +86,42 @@ impl Book {
             RwLockWriteGuard::bump(&mut directory);
         };
         let directory = RwLockWriteGuard::downgrade(directory);
+        affected.arrange();
         if affected.first.is_some() {
             affected.recall(roster.missed(&directory, domain)?);
         }
+        let postponed = Postponed::of(&mut affected, &directory);
         drop(directory);
+        if let Some(postponed) = postponed {
+            self.0.postponed.lock().insert(domain.clone(), (Clock::instant(), postponed));
+        }
+        self.put_untold(domain, affected);
+        Ok(())
+    }
+
+    fn put_untold(&self, domain: &Name, affected: Affected) {
         if !affected.is_empty() {
             let mut untold = self.0.untold.lock();
             untold.entry(domain.clone()).or_default().push_back(Arc::new(affected));
         }
-        Ok(())
+    }
+
+    /// Those who are missed in a domain are to be told of when all other domains were read, or when
+    /// they were waited for as long as `patience`.
+    pub(crate) fn resume(&self, domain: &Name, patience: Duration) {
+        let mut all = self.0.postponed.lock();
+        let Some((since, _)) = all.get(domain) else { return };
+        let directory = self.read();
+        if (directory.is_complete() || since.elapsed() >= patience)
+            && let Some((_, postponed)) = all.remove(domain)
+        {
+            self.put_untold(domain, postponed.into_affected(&directory));
+        }
+    }
+
+    /// Whether somebody of a domain is still to be told of, now or later.
+    pub(crate) fn owes(&self, domain: &Name) -> bool {
+        self.0.postponed.lock().contains_key(domain) || self.0.untold.lock().contains_key(domain)
     }
 
     /// Forgets a domain, and whom it affected: what sessions say stays as it is.
@@ -95,6 +129,7 @@ impl Book {
         // One that never could be read has entered nothing.
         let _ = self.take_in(domain, |directory| directory.begin_forget(domain));
         self.0.untold.lock().remove(domain);
+        self.0.postponed.lock().remove(domain);
     }
 
     /// Who was affected in a domain and is to be told next. It stays until it was

@@ -98,7 +98,10 @@ impl Suite<'_> {
         let what = "the longest that whoever asks waits meanwhile";
         self.table.note(what, Unit::Milliseconds, cost.slice);
         self.table.note("entering the same again", Unit::Seconds, cost.same_read);
+        let what = "memory afterwards";
+        self.table.note(what, Unit::Megabytes, cost.resident_after / 1e6);
         self.table.note("1000 of them join one group", Unit::Milliseconds, cost.changed);
+        self.table.note("a page of the list of all users", Unit::Milliseconds, cost.listed);
         Ok(())
     }
 

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Authority, Controller, PASSWORD};
+use self::following::change;
+use crate::harness::{Authority, Controller, PASSWORD, peer, skip};
 
 mod firewall;
 mod following;
@@ -33,8 +34,12 @@ fn secret(folder: &Path, password: &str) {
 
 /// What `rollcall directory test` says: whether it worked, and its words.
 fn tested(folder: &Path) -> (bool, String) {
+    tested_by(Command::new(env!("CARGO_BIN_EXE_rollcall")), folder)
+}
+
+/// The same of a `command` that runs it.
+fn tested_by(mut command: Command, folder: &Path) -> (bool, String) {
     let config = folder.join("rollcall.toml");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
     command.arg("--config").arg(config).args(["directory", "test"]);
     let ended = command.output().unwrap();
     let said = [ended.stdout, ended.stderr].concat();
@@ -82,7 +87,26 @@ fn an_ordinary_account_reads_the_directory_in_every_way_and_hears_why_when_it_ca
     fs::write(&file, text.replace("servers = [\"dc1.corp.example.com\"]\n", "")).unwrap();
     let (worked, said) = tested(by_dns.path());
     assert!(worked && said.contains("connected to dc1.corp.example.com"), "{said}");
+    wrong_clock(story, &controller);
     why_not(&controller);
+}
+
+/// A clock that is not the controller's is told, and Kerberos refuses it.
+fn wrong_clock(story: &str, controller: &Controller) {
+    let Some(faketime) = peer("faketime") else {
+        return skip(story, "faketime is not installed: no clock is wrong");
+    };
+    for (shift, way, worked, words) in [
+        ("+10m", WAYS[0].1, true, "behind ours: set one of them right"),
+        ("-10m", WAYS[0].1, true, "ahead of ours: set one of them right"),
+        ("+10m", WAYS[4].1, false, "differ by more than Kerberos allows"),
+    ] {
+        let folder = configured(controller, &format!("{READER}{way}"));
+        let mut command = Command::new(&faketime);
+        command.args(["-f", shift, env!("CARGO_BIN_EXE_rollcall")]);
+        let (did, said) = tested_by(command, folder.path());
+        assert!(did == worked && said.contains(words), "{shift}, {way}:\n{said}");
+    }
 }
 
 /// Everything that goes wrong has its sentence.
@@ -155,4 +179,8 @@ fn why_not(controller: &Controller) {
     {
         assert!(said.contains(words), "{words:?} is not said:\n{said}");
     }
+    // From now on every password of the domain is too old after a second, that of `rollcall` is.
+    controller
+        .modify(&change(Controller::BASE, "modify\nreplace: maxPwdAge\nmaxPwdAge: -10000000"));
+    says(&of("rollcall", tls), PASSWORD, &["the password of the account has expired", "532"]);
 }

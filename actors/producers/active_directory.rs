@@ -52,11 +52,24 @@ pub enum Learnt {
     Changes(Vec<Update>),
 }
 
+impl Learnt {
+    /// Whether nothing changed.
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Changes(updates) if updates.is_empty())
+    }
+}
+
 /// Who is told what directories say.
 pub trait Learner: Send + Sync + 'static {
-    /// Takes in what the directory of the domain `names` told. Only when the answer is `Ok` it is
-    /// not told again.
+    /// Takes in what the directory of the domain `names` told, after every reading: also when nothing
+    /// changed. Only when the answer is `Ok` it is not told again.
     fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a>;
+
+    /// Whether it says the same of an object of the domain `names` already, so that a whole image
+    /// need not hold what it is.
+    fn knows(&self, _names: &DomainNames, _update: &Update) -> bool {
+        false
+    }
 
     /// How far the directory had been read when that was kept last; `None` when it never was. To be
     /// asked before everything is learnt for the first time.

@@ -22,6 +22,7 @@ mod interner;
 mod naming;
 mod nodes;
 mod object;
+mod postponing;
 #[cfg(test)]
 mod properties;
 mod questions;
@@ -44,6 +45,7 @@ pub use group_set::{Group, GroupSet, Membership, Watch};
 pub use image::Image;
 pub use naming::Resolved;
 pub use object::{Account, AccountKind, DomainNames, Guid, Member, Object, State, Update};
+pub use postponing::Postponed;
 pub use questions::{Counts, Listing, Profile, Wanted};
 pub use roster::{BadRoster, Roster, RosterDraft, RosterPart};
 pub use sid::{BadSid, Sid};

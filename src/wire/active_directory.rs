@@ -20,7 +20,7 @@ pub use domain::{BadRoot, Naming, Root, domain_names, domain_sid, generalized_ti
 pub use object::{Range, Reading, guid, read};
 pub use question::{
     Mail, attributes, census, changed_since, deleted_objects, everything, invocation_of,
-    members_from, one, partitions, root, sid_of, these, watched,
+    members_from, one, partitions, root, sid_of, these, watched, which,
 };
 pub use refusal::{Refusal, refusal};
 

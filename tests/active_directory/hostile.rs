@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use rollcall_actors::producers::active_directory::State;
 
 use super::configured;
-use super::following::{Reader, SEALED, change, staff, until, with_member};
+use super::following::{Reader, SEALED, SEES_DELETIONS, change, staff, until, with_member};
 use crate::harness::{Authority, Controller, PASSWORD, Server, Setup, rollcall};
 
 #[test]
@@ -133,6 +133,11 @@ fn an_account_that_loses_its_rights_ends_nobody() {
     let why = until("it is said", || reader.status().error);
     assert!(why.contains("has it lost its rights?"), "{why}");
     assert!(reader.who("bob").is_some() && reader.who("alice").is_some());
+    // What happens elsewhere is heard all the same.
+    until("she is in the group", || {
+        reader.groups("alice").contains(&"everyone-here".to_owned()).then_some(())
+    });
+    assert_eq!(reader.status().state, State::Failing);
     // Whoever begins now hears the same.
     let folder = configured(&controller, &more);
     let (worked, said) = super::tested(folder.path());
@@ -140,10 +145,90 @@ fn an_account_that_loses_its_rights_ends_nobody() {
     // As soon as it has its rights again, it goes on by itself, and nothing is lost.
     controller.show(hidden);
     until("it is read again", || (reader.status().state == State::Current).then_some(()));
-    assert!(reader.groups("alice").contains(&"everyone-here".to_owned()));
+    assert_eq!((reader.wholes(), reader.status().error), (1, None));
     controller.modify(&change(&staff("Bob"), "delete"));
     until("and deletions are noticed", || reader.who("bob").is_none().then_some(()));
     assert!(reader.who("alice").is_some());
+}
+
+/// The accounts of this unit, which are in no other.
+const MOVERS: usize = 12;
+
+/// LDIF of a unit with people in it.
+fn unit_of_movers() -> String {
+    let unit = format!("OU=Movers,{}", Controller::BASE);
+    let mut ldif = format!("{}\n", change(&unit, "add\nobjectClass: organizationalUnit"));
+    for number in 0..MOVERS {
+        let person =
+            format!("objectClass: user\nsAMAccountName: m{number}\nuserAccountControl: 544");
+        writeln!(ldif, "{}", change(&mover(number), &format!("add\n{person}"))).unwrap();
+    }
+    ldif
+}
+
+fn mover(number: usize) -> String {
+    format!("CN=m{number},OU=Movers,{}", Controller::BASE)
+}
+
+/// What is done to all of them.
+fn to_movers(lines: &str) -> String {
+    (0..MOVERS)
+        .map(|number| change(&mover(number), &lines.replace('#', &number.to_string())) + "\n")
+        .collect()
+}
+
+/// The `bases` of a section: those people, and groups.
+fn bases_of_movers() -> String {
+    format!(
+        "bases = {:?}\n",
+        ["Movers", "Groups"].map(|it| format!("OU={it},{}", Controller::BASE))
+    )
+}
+
+#[test]
+fn a_base_that_was_left_by_everybody_is_believed_to_be_empty() {
+    let story = "a_base_that_was_left_by_everybody_is_believed_to_be_empty";
+    let Some(controller) = Controller::small(story) else { return };
+    controller.modify(&unit_of_movers());
+    let reader = Reader::start(&controller, &format!("{SEALED}{}", bases_of_movers()));
+    reader.until_read();
+    assert!(reader.who("m3").is_some());
+    let service = format!("OU=Service,{}", Controller::BASE);
+    controller.modify(&to_movers(&format!(
+        "modrdn\nnewrdn: CN=m#\ndeleteoldrdn: 1\nnewsuperior: {service}"
+    )));
+    until("they are out of the bases", || reader.who("m3").is_none().then_some(()));
+    // Each change has everybody counted once more.
+    for what in ["add", "delete"] {
+        controller.modify(&with_member("everyone-here", what, &staff("Alice")));
+        let before = reader.status().changes;
+        until("it is counted", || (reader.status().changes != before).then_some(()));
+    }
+    assert_eq!((reader.status().state, reader.status().error), (State::Current, None));
+}
+
+#[test]
+fn a_base_where_everybody_was_deleted_is_believed_by_who_sees_deletions_alone() {
+    let story = "a_base_where_everybody_was_deleted_is_believed_by_who_sees_deletions_alone";
+    let Some(controller) = Controller::small(story) else { return };
+    controller.modify(&unit_of_movers());
+    let of = |account: &str| Reader::start(&controller, &format!("{account}{}", bases_of_movers()));
+    let (seeing, ordinary) = (of(SEES_DELETIONS), of(SEALED));
+    seeing.until_read();
+    ordinary.until_read();
+    controller.modify(&to_movers("delete"));
+    until("they are gone", || seeing.who("m3").is_none().then_some(()));
+    // To whom deletions are not shown, it looks as if the rights were lost.
+    let why = until("it is said", || ordinary.status().error);
+    assert!(why.contains("OU=Movers") && why.contains("take the place out of bases"), "{why}");
+    assert!(ordinary.who("m3").is_some());
+    controller.stop();
+    controller.set_invocation();
+    controller.start_again();
+    until("everything is compared", || {
+        (seeing.wholes() == 2 && seeing.status().state == State::Current).then_some(())
+    });
+    assert!(ordinary.who("m3").is_some());
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn when_a_controller_stops_the_next_answers_and_the_first_is_returned_to() {
 }
 
 /// The `[[active_directory]]` sections of two domains, and a server that reads both.
-fn both(corp: &Controller, lab: &Controller) -> Server {
+pub(super) fn both(corp: &Controller, lab: &Controller) -> Server {
     let lab_reader = SEALED.replace("corp.example.com", "lab.example.com");
     let sections = corp.section(SEALED) + &lab.section(&lab_reader);
     Server::start(Setup::new().with_secret("password", PASSWORD).with(&sections))

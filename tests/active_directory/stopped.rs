@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::firewall::{DESK, Membership, heard, hears};
 use super::following::{Reader, SEALED, change, staff, until};
-use super::servers::log_in;
+use super::servers::{both, log_in};
 use crate::harness::{Controller, PASSWORD, Server, Setup};
 
 const BOB: &str = "10.70.0.8";
@@ -109,6 +109,45 @@ fn who_is_renamed_while_rollcall_is_stopped_is_called_so_at_its_start() {
     for (address, now) in [(BOB, "carol"), (CAROL, "bob")] {
         assert_eq!(server.who(address).as_deref(), Some(now));
     }
+}
+
+#[test]
+fn who_moves_to_another_domain_while_rollcall_is_stopped_goes_on_there() {
+    let story = "who_moves_to_another_domain_while_rollcall_is_stopped_goes_on_there";
+    let Some(corp) = Controller::small(story) else { return };
+    let Some(lab) = Controller::lab(story) else { return };
+    let server = both(&corp, &lab);
+    let (mut firewall, mut script) = (server.client("campus-fw"), server.client("script"));
+    for (address, user) in [(DESK, "alice"), (BOB, "bob")] {
+        log_in(&mut script, address, &format!("CORP\\{user}"));
+    }
+    hears(&mut firewall, "alice@corp.example.com", "Domain Users", Membership::In);
+    until("bob is known", || is_known(&server, BOB).then_some(()));
+    until_kept(&server);
+    let guid = corp.guid_of("alice");
+    let killed = server.kill();
+    // The controllers of her new domain make her anew, with her GUID; Bob is merely deleted.
+    corp.modify(&change(&staff("Alice"), "delete"));
+    corp.modify(&change(&staff("Bob"), "delete"));
+    lab.stop();
+    let there = "CN=Alice Moved,OU=Staff,DC=lab,DC=example,DC=com";
+    let person = format!(
+        "add\nobjectClass: user\nobjectGUID:: {guid}\nsAMAccountName: alice.m\n\
+         userAccountControl: 544"
+    );
+    lab.take_over(&change(there, &person));
+    let server = killed.start_again();
+    until("the first domain is read", || {
+        let read = [("producer", "corp"), ("way", "changes")];
+        let read = server.metrics().sum("rollcall_receiving_directory_read_seconds_count", &read);
+        (read > 1).then_some(())
+    });
+    assert_eq!(server.who(DESK).as_deref(), Some("alice"), "she may be in the other");
+    assert_eq!(server.who(BOB).as_deref(), Some("bob"), "and so may he");
+    lab.start_again();
+    let mut firewall = server.client("campus-fw");
+    hears(&mut firewall, "alice.m@lab.example.com", "Domain Users", Membership::In);
+    until("whoever is in neither domain is gone", || server.who(BOB).is_none().then_some(()));
 }
 
 #[test]

@@ -201,22 +201,36 @@ impl Controller {
         let ldif = format!(
             "dn: {dn}\nchangetype: modify\nreplace: invocationId\ninvocationId:: {invocation}\n"
         );
-        self.write_database("private/sam.ldb", &ldif);
+        self.write_database("private/sam.ldb", &ldif, &[]);
+    }
+
+    /// Adds objects that bring their GUIDs with them, as from another domain of a forest
+    /// (MS-ADTS 3.1.1.5.4.2): LDIF. It must not run.
+    pub(crate) fn take_over(&self, ldif: &str) {
+        self.write_database("private/sam.ldb", ldif, &["--relax"]);
+    }
+
+    /// The GUID of an account, in base64.
+    pub(crate) fn guid_of(&self, account: &str) -> String {
+        let wanted = format!("(sAMAccountName={account})");
+        let found = self.search(&["-LLL", "-b", Self::BASE, &wanted, "objectGUID"]);
+        let guid = found.lines().find_map(|line| line.strip_prefix("objectGUID:: "));
+        guid.unwrap_or_else(|| panic!("{account} has no GUID:\n{found}")).to_owned()
     }
 
     /// Writes LDIF into its database past every check, as when the disk has made something else of
     /// it. It must not run.
     pub(crate) fn damage(&self, ldif: &str) {
         let domain = Self::BASE.to_uppercase();
-        self.write_database(&format!("private/sam.ldb.d/{domain}.ldb"), ldif);
+        self.write_database(&format!("private/sam.ldb.d/{domain}.ldb"), ldif, &[]);
     }
 
-    fn write_database(&self, database: &str, ldif: &str) {
+    fn write_database(&self, database: &str, ldif: &str, more: &[&str]) {
         let file = self.folder.path().join("database.ldif");
         fs::write(&file, ldif).unwrap();
         let (database, file) = (self.folder().join(database), file.display().to_string());
         let arguments = ["-H", &database.display().to_string(), &file];
-        let written = run(&peer("ldbmodify").unwrap(), &arguments);
+        let written = run(&peer("ldbmodify").unwrap(), &[&arguments, more].concat());
         assert!(written.status.success(), "{ldif}\n{}", String::from_utf8_lossy(&written.stderr));
     }
 
@@ -298,7 +312,7 @@ impl Controller {
             "dn: {unit}\nchangetype: modify\nreplace: nTSecurityDescriptor\n\
              nTSecurityDescriptor: {before}\n"
         );
-        self.write_database("private/sam.ldb", &ldif);
+        self.write_database("private/sam.ldb", &ldif, &[]);
     }
 
     /// Who may do what with an object (SDDL, MS-DTYP 2.5.1).

@@ -128,7 +128,10 @@ pub enum Failure {
     #[error("cut after {0}: the directory answers on and on; see [active_directory.limits]")]
     Endless(String),
     /// There is nothing where everything should be, which would end everybody's groups.
-    #[error("the account sees no user, computer or group below {0}: has it lost its rights?")]
+    #[error(
+        "the account sees no user, computer or group below {0}: has it lost its rights? Where \
+         nobody is any more, take the place out of bases"
+    )]
     Nothing(String),
     /// Each server of several fails in its own way.
     #[error("none of {} servers can be used: {}", .0.len(), each(.0))]

@@ -18,6 +18,26 @@ use crate::producers::{Harvest, Outlet};
 /// How many objects are looked at before others have the book.
 const SLICE: usize = 16_384;
 
+/// Who is to be kept.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// Where they are known.
+    pub(super) book: &'a Book,
+    /// Their domain.
+    pub(super) domain: &'a Name,
+    /// How much of it the sessions say.
+    pub(super) told: Told,
+}
+
+/// How much the sessions say of what a directory told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// All of it: whoever was known before by another name, or is gone, need not be kept.
+    All,
+    /// Perhaps not all: they may still say what they said before.
+    NotYet,
+}
+
 /// What is kept, and what is still to be.
 #[derive(Default)]
 pub(super) struct Keeping {
@@ -82,18 +102,21 @@ impl Keeping {
     pub(super) async fn keep(
         &self,
         outlet: &Outlet,
-        (book, domain): (&Book, &Name),
+        known: Known<'_>,
         place: Arc<[u8]>,
     ) -> Result<(), Refused> {
-        self.keep_roster(outlet, book, domain).await?;
+        self.keep_roster(outlet, known).await?;
         hand_over(outlet, position(), place).await
     }
 
-    async fn keep_roster(
+    /// Keeps who is known as far as [`Keeping::keep`] does, and nothing else.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) async fn keep_roster(
         &self,
         outlet: &Outlet,
-        book: &Book,
-        domain: &Name,
+        Known { book, domain, told }: Known<'_>,
     ) -> Result<(), Refused> {
         let stale = self.stale.lock().clone();
         if stale.is_empty() {
@@ -104,14 +127,48 @@ impl Keeping {
         // A domain that is not known any more has nobody.
         let Ok(Ok(draft)) = drafting.await else { return Ok(()) };
         for (part, bytes) in draft.finish(ReadPosition::LIMIT) {
-            let (kept, print) = (self.prints.lock().get(&part).copied(), print(&bytes));
-            // A part in which nobody is and nobody was need not be written.
-            let is_known = kept == Some(print) || (kept.is_none() && Roster::is_nobody(&bytes));
-            if !is_known {
-                hand_over(outlet, part.source(), bytes.into()).await?;
-                self.prints.lock().insert(part, print);
+            match told {
+                Told::All => {
+                    self.keep_part(outlet, part, bytes).await?;
+                    self.stale.lock().remove(&part);
+                }
+                Told::NotYet => self.add_to_part(outlet, part, bytes).await?,
             }
-            self.stale.lock().remove(&part);
+        }
+        Ok(())
+    }
+
+    /// Keeps beside whoever is kept in a part those who are `now`. Where nobody was kept, nobody has
+    /// had another name.
+    async fn add_to_part(
+        &self,
+        outlet: &Outlet,
+        part: RosterPart,
+        now: Vec<u8>,
+    ) -> Result<(), Refused> {
+        let kept = self.prints.lock().get(&part).copied();
+        if kept.is_some_and(|kept| kept != print(&now))
+            && let Some(before) = outlet.last_read(part.source()).await?
+        {
+            let joined = Roster::joined(&before, &now, ReadPosition::LIMIT);
+            self.keep_part(outlet, part, joined.unwrap_or(now)).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a part, unless it is kept already.
+    async fn keep_part(
+        &self,
+        outlet: &Outlet,
+        part: RosterPart,
+        bytes: Vec<u8>,
+    ) -> Result<(), Refused> {
+        let (kept, print) = (self.prints.lock().get(&part).copied(), print(&bytes));
+        // A part in which nobody is and nobody was need not be written.
+        let is_known = kept == Some(print) || (kept.is_none() && Roster::is_nobody(&bytes));
+        if !is_known {
+            hand_over(outlet, part.source(), bytes.into()).await?;
+            self.prints.lock().insert(part, print);
         }
         Ok(())
     }

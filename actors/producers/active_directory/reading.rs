@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use self::census::Census;
 pub(super) use self::pass::Pass;
-use self::pass::Present;
+use self::pass::{Below, Present};
 use super::connection::Connection;
 use super::position::{Anew, Mark, Position};
 use super::status::{LastRead, State};
@@ -38,8 +38,8 @@ pub(super) struct Reader {
     is_kept: bool,
     /// When everything was read the last time.
     compared: Option<Instant>,
-    /// How many objects were below each base then.
-    below: Vec<usize>,
+    /// What was below each base then.
+    below: Vec<Below>,
     /// Who is there; `None` where deletions are told.
     census: Option<Census>,
     /// The server that let us in and then gave nothing: the others are tried before it.
@@ -170,7 +170,7 @@ impl Reader {
             status.problems.clear();
         });
         let mut pass = Pass::new(settings);
-        let connection = &mut visit.connection;
+        let Visit { connection, names, invocation } = visit;
         // Where the changes begin is asked for before the first object: nothing falls between.
         connection.ask_root().await?;
         let mark = match settings.changes {
@@ -180,34 +180,39 @@ impl Reader {
         let (mut image, mut present, places) =
             (Image::default(), Present::default(), settings.places());
         for base in &places {
-            let before = pass.objects;
             let everything = wire::everything(base, mail(settings));
             let note = |update| {
                 if let Update::Seen { guid, .. } = &update {
-                    present.all.insert(*guid);
+                    present.note(*guid);
                 }
-                image.note(update);
+                match update {
+                    // A second copy of everybody would be as large as the first.
+                    Update::Seen { guid, .. } if directory.learner.knows(names, &update) => {
+                        image.note_known(guid);
+                    }
+                    update => image.note(update),
+                }
             };
             pass.pages(connection, &everything, &[], note).await?;
-            present.end_of_base(pass.objects - before);
+            for guid in pass.unread.drain(..) {
+                present.note(guid);
+                image.note_known(guid);
+            }
+            present.end_of_base();
         }
         for (group, added) in pass.rest_of_groups(connection).await? {
             image.note(Update::Linked { group, added, removed: Vec::new() });
         }
-        for guid in pass.unread.drain(..) {
-            present.all.insert(guid);
-            image.note_unread(guid);
-        }
-        present.is_credible(&places, &self.below)?;
+        pass.believe(connection, &present, (&places[..], &self.below[..])).await?;
         let below = present.below.clone();
         // What was read took longer than counting will: the first one finds out.
         self.census = Census::begin(connection, present, Duration::ZERO).await?;
-        let position = Position::new(&connection.root, visit.invocation, mark);
+        let position = Position::new(&connection.root, *invocation, mark);
         let learnt = Learnt::Whole(Box::new(image));
-        directory.learner.learn(&visit.names, learnt).await?;
-        self.reach(&visit.names, position).await;
+        directory.learner.learn(names, learnt).await?;
+        self.reach(names, position).await;
         (self.below, self.compared) = (below, Some(Clock::instant()));
-        self.tell(ReadWay::Whole, &pass, visit.connection.take_searches());
+        self.tell(ReadWay::Whole, &pass, connection.take_searches());
         Ok(())
     }
 
@@ -231,17 +236,25 @@ impl Reader {
                 (updates, Mark::Cookie(cookie))
             }
         };
+        let mut doubt = None;
         if let Some(census) = &mut self.census {
             census.note(&updates);
             let settings = &directory.settings;
             let terms = (&settings.places()[..], settings.interval);
-            updates.extend(census.gone(connection, &mut pass, terms).await?);
+            match census.gone(connection, &mut pass, terms).await {
+                Ok(gone) => updates.extend(gone),
+                // Whoever is still seen is heard all the same.
+                Err(why @ Failure::Nothing(_)) => doubt = Some(why),
+                Err(why) => return Err(why),
+            }
         }
-        if !updates.is_empty() {
-            directory.learner.learn(&visit.names, Learnt::Changes(updates)).await?;
-        }
+        directory.learner.learn(&visit.names, Learnt::Changes(updates)).await?;
         let position = Position::new(&connection.root, visit.invocation, next);
         self.reach(&visit.names, position).await;
+        if let Some(why) = doubt {
+            self.failed(&why);
+            return Ok(());
+        }
         self.tell(ReadWay::Changes, &pass, visit.connection.take_searches());
         Ok(())
     }

@@ -2,13 +2,14 @@
 //! of those whom it concerns.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use rollcall_config as config;
-use rollcall_identity::directory::{BareNames, DomainNames, Gone, Roster, WhenGone};
+use rollcall_identity::directory::{BareNames, DomainNames, Gone, Roster, Update, WhenGone};
 use rollcall_identity::{Name, Origin, Producer as Word};
 
-use super::keeping::Keeping;
+use super::keeping::{Keeping, Known, Told};
 use super::{Learner, Learning, Learnt, NotLearnt, Recalling};
 use crate::directory::Book;
 use crate::producers::Outlet;
@@ -18,6 +19,8 @@ pub(crate) struct Teaching {
     book: Book,
     bare: BareNames,
     gone: Gone,
+    /// How long those are waited for who may be in a domain that is not read yet.
+    patience: Duration,
     origin: Arc<Origin>,
     outlet: ArcSwapOption<Outlet>,
     keeping: Keeping,
@@ -41,6 +44,7 @@ impl Teaching {
                 disabled: rule(section.when_disabled),
                 deleted: rule(section.when_deleted),
             },
+            patience: section.limits.read,
             origin: Arc::new(Origin { kind: Word::ActiveDirectory, producer, client, form }),
             outlet: ArcSwapOption::empty(),
             keeping: Keeping::default(),
@@ -72,7 +76,25 @@ impl Teaching {
         });
         entering.await.map_err(|_| NotLearnt)?.map_err(|_| NotLearnt)
     }
+
+    /// Brings to the sessions whom it concerns, with what a predecessor entered and could not tell.
+    /// Whoever has another name is kept under both until they say so: when Rollcall is killed
+    /// meanwhile, the next start knows either.
+    async fn tell(&self, outlet: &Outlet, names: &DomainNames) {
+        while let Some(affected) = self.book.untold(&names.dns) {
+            self.keeping.note(&affected);
+            let known = Known { book: &self.book, domain: &names.dns, told: Told::NotYet };
+            while self.keeping.keep_roster(outlet, known).await.is_err() {
+                tokio::time::sleep(AGAIN).await;
+            }
+            outlet.learnt(affected, self.gone, Arc::clone(&self.origin)).await;
+            self.book.told(&names.dns);
+        }
+    }
 }
+
+/// How long to wait before the journal is given again what it did not take.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Learner for Teaching {
     fn attend(&self, outlet: Outlet) {
@@ -85,17 +107,19 @@ impl Learner for Teaching {
             if matches!(learnt, Learnt::Whole(_)) {
                 self.keeping.note_all();
             }
-            let roster = self.keeping.roster();
-            self.enter(roster, names, learnt).await?;
-            // With what a predecessor entered and could not tell.
-            while let Some(affected) = self.book.untold(&names.dns) {
-                self.keeping.note(&affected);
-                outlet.learnt(affected, self.gone, Arc::clone(&self.origin)).await;
-                self.book.told(&names.dns);
+            if !learnt.is_empty() {
+                let roster = self.keeping.roster();
+                self.enter(roster, names, learnt).await?;
+                self.keeping.forget_roster();
             }
-            self.keeping.forget_roster();
+            self.book.resume(&names.dns, self.patience);
+            self.tell(&outlet, names).await;
             Ok(())
         })
+    }
+
+    fn knows(&self, names: &DomainNames, update: &Update) -> bool {
+        self.book.read().says(&names.dns, update)
     }
 
     fn recall<'a>(&'a self) -> Recalling<'a> {
@@ -107,7 +131,8 @@ impl Learner for Teaching {
 
     fn keep<'a>(&'a self, names: &'a DomainNames, place: Arc<[u8]>) -> Learning<'a> {
         Box::pin(async move {
-            let known = (&self.book, &names.dns);
+            let told = if self.book.owes(&names.dns) { Told::NotYet } else { Told::All };
+            let known = Known { book: &self.book, domain: &names.dns, told };
             let kept = self.keeping.keep(&*self.outlet()?, known, place).await;
             kept.map_err(|_| NotLearnt)
         })

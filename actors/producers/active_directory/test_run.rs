@@ -57,7 +57,9 @@ async fn look(
     if let Some(theirs) = connection.root.clock {
         let ahead = seconds_ahead(theirs, clock.now());
         let warning = if ahead.abs() >= SKEW { ": set one of them right" } else { "" };
-        lines.push(format!("its clock is {ahead} seconds ahead of ours{warning}"));
+        let side = if ahead < 0 { "behind ours" } else { "ahead of ours" };
+        let seconds = ahead.unsigned_abs();
+        lines.push(format!("its clock is {seconds} seconds {side}{warning}"));
     }
     let (names, _) = identify(&mut connection).await?;
     let (dns, netbios, sid) = (&names.dns, &names.netbios, &names.sid);

@@ -214,6 +214,9 @@ fn a_group_whose_rest_begins_again_and_again_ends() {
     assert!(matches!(&updates[1], Update::Linked { added, .. } if added.len() == 1), "{updates:?}");
 }
 
+/// Samba 4.17 ends no search with result 4 that Rollcall asks: of its query policy it heeds
+/// MaxQueryDuration alone, and not MaxPageSize or MaxResultSetSize
+/// (`a_controller_that_gives_up_a_search_is_told_and_asked_again`).
 #[test]
 fn what_ends_a_search_is_told_in_words() {
     for (code, words) in [

@@ -81,8 +81,9 @@ pub struct Altered {
     pub former: Option<Box<Names>>,
 }
 
-/// Every account whose name, state or groups are otherwise than before, and no other. Those that
-/// gave up a name come first, so that whoever took it over is looked for later.
+/// Every account whose name, state or groups are otherwise than before, and no other. Once they are
+/// [arranged](Affected::arrange), those that gave up a name come first, so that whoever took it over is
+/// looked for later.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Affected {
     /// The accounts, each once.
@@ -91,11 +92,17 @@ pub struct Affected {
     pub unplaced: usize,
     /// The DNS name of the domain, when all of it was entered for the first time: a session of a user
     /// of it whom it does not know, and who was not missed by name, is that of somebody who was
-    /// deleted when nobody listened.
+    /// deleted when nobody listened. While other domains are to come, it is [`Postponed`](super::Postponed).
     pub first: Option<Name>,
 }
 
 impl Affected {
+    /// Puts those first who gave up a name. It takes as long as there are many of them, so nobody should
+    /// wait for the directory meanwhile.
+    pub fn arrange(&mut self) {
+        self.accounts.sort_unstable_by_key(|altered| (altered.former.is_none(), altered.guid));
+    }
+
     /// Puts before all others who was `missed` while nobody listened. They are known with other names
     /// or not at all, so they are not told of as new, too.
     pub fn recall(&mut self, missed: Vec<Altered>) {

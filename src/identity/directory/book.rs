@@ -82,6 +82,24 @@ impl Directory {
         Ok(self.begin_forget(domain)?.finish(self))
     }
 
+    /// Whether every domain that is [expected](Self::expect) was read whole: as long as one was not,
+    /// whoever is missed in another may have moved there.
+    pub fn is_complete(&self) -> bool {
+        self.domains.all_read()
+    }
+
+    /// Whether what `update` says of an account of the domain with this DNS name is known already. Of a
+    /// group it is never known: its members may come in parts.
+    pub fn says(&self, domain: &Name, update: &Update) -> bool {
+        let Update::Seen { guid, dn, sid, object: Object::Account(account) } = update else {
+            return false;
+        };
+        let id = self.nodes.object(*guid);
+        let person = id.and_then(|id| self.nodes.at(id).person());
+        let known = person.filter(|known| self.domains.known(domain) == Ok(known.domain));
+        known.is_some_and(|known| known.groups.is_some() && known.is((dn, sid.as_ref(), account)))
+    }
+
     /// Enters one change of a domain.
     pub(super) fn enter_update(&mut self, round: &mut Round, place: usize, update: Update) {
         match update {
@@ -135,9 +153,8 @@ impl Directory {
         }
         let mut primary = None;
         if let Some(known) = self.nodes.at(id).person() {
-            let same = known.domain == domain && known.sid == person.sid;
-            let same = same && known.account == person.account && known.dn == person.dn;
-            if same && known.groups.is_some() {
+            let seen = (&*person.dn, person.sid.as_ref(), &person.account);
+            if known.domain == domain && known.groups.is_some() && known.is(seen) {
                 return;
             }
             person.groups.clone_from(&known.groups);

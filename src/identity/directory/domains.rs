@@ -93,6 +93,12 @@ impl Domains {
         (!was_read).then(|| domain.names.dns.clone())
     }
 
+    /// Whether every domain that there will be was read whole.
+    pub(super) fn all_read(&self) -> bool {
+        let read = self.iter().filter(|(_, domain)| domain.is_read).count();
+        read == self.iter().count() && read >= self.expected
+    }
+
     /// Whether the accounts of a domain go by other names than when this was asked last.
     pub(super) fn take_renamed(&mut self, place: usize) -> bool {
         let domain = self.places.get_mut(place).and_then(Option::as_mut);

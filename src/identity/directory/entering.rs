@@ -96,7 +96,7 @@ const OBJECT: usize = 16;
 
 impl Entering {
     /// Goes on in the `directory` with which it began, and looks at about `limit` objects, members
-    /// and groups of accounts. In the end it tells who is affected.
+    /// and groups of accounts. In the end it tells who is affected, not arranged yet.
     pub fn go_on(mut self, directory: &mut Directory, limit: usize) -> ControlFlow<Affected, Self> {
         let mut left = limit.max(1);
         while left > 0 {
@@ -111,7 +111,9 @@ impl Entering {
                     take_out(directory, round, (*place, goal), *from..until);
                     *from = until;
                     (until >= directory.nodes.len()).then(|| match goal {
-                        Goal::Replace(image) => Stage::Image(std::mem::take(image).rest(directory)),
+                        Goal::Replace(image) => {
+                            Stage::Image(std::mem::take(image).rest(directory, round))
+                        }
                         Goal::Forget => Stage::Settling(Settling::default(), Afterwards::Forget),
                     })
                 }
@@ -157,7 +159,10 @@ impl Entering {
         loop {
             match self.go_on(directory, usize::MAX) {
                 ControlFlow::Continue(rest) => self = rest,
-                ControlFlow::Break(affected) => return affected,
+                ControlFlow::Break(mut affected) => {
+                    affected.arrange();
+                    return affected;
+                }
             }
         }
     }

@@ -13,8 +13,8 @@ use crate::Name;
 #[derive(Debug, Default)]
 pub struct Image {
     objects: HashMap<Guid, Noted>,
-    /// Objects that are there and could not be read.
-    unread: HashSet<Guid>,
+    /// Objects that are there, and of which what is known stays.
+    known: HashSet<Guid>,
     /// Members by number, so that somebody in fifty groups is not kept fifty times.
     members: Vec<Member>,
     numbers: HashMap<Member, u32>,
@@ -43,6 +43,7 @@ impl Image {
     pub fn note(&mut self, update: Update) {
         match update {
             Update::Seen { guid, dn, sid, object } => {
+                self.known.remove(&guid);
                 let noted = match object {
                     Object::Account(account) => {
                         Noted::Account(Box::new(Person::seen(dn, sid, account)))
@@ -60,23 +61,26 @@ impl Image {
             Update::Linked { group, added, removed } => self.link(group, added, &removed),
             Update::Gone(guid) => {
                 self.objects.remove(&guid);
+                self.known.remove(&guid);
             }
         }
     }
 
-    /// Notes that an object is there, of which nothing can be read: what was known of it stays.
-    pub fn note_unread(&mut self, guid: Guid) {
-        self.unread.insert(guid);
+    /// Notes that an object is there, and that what is known of it stays: because nothing else can be
+    /// read, or because the directory [says the same](Directory::says).
+    pub fn note_known(&mut self, guid: Guid) {
+        self.objects.remove(&guid);
+        self.known.insert(guid);
     }
 
     /// How many objects there are.
     pub fn len(&self) -> usize {
-        self.objects.len()
+        self.objects.len() + self.known.len()
     }
 
     /// Whether nothing was noted.
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+        self.len() == 0
     }
 
     fn link(&mut self, group: Guid, added: Vec<Member>, removed: &[Member]) {
@@ -104,13 +108,14 @@ impl Image {
 
     /// Whether the object is there.
     pub(super) fn holds(&self, guid: Guid) -> bool {
-        self.objects.contains_key(&guid) || self.unread.contains(&guid)
+        self.objects.contains_key(&guid) || self.known.contains(&guid)
     }
 
     /// What is to be entered of it, after room was made for as much.
-    pub(super) fn rest(self, directory: &mut Directory) -> Rest {
-        let Self { objects, unread: _, members, numbers: _, unplaced } = self;
+    pub(super) fn rest(self, directory: &mut Directory, round: &mut Round) -> Rest {
+        let Self { objects, known: _, members, numbers: _, unplaced } = self;
         directory.reserve(objects.len().saturating_sub(directory.nodes.len()));
+        round.reserve(objects.len());
         let known = vec![None; members.len()];
         Rest { objects: objects.into_iter(), members, known, unplaced }
     }

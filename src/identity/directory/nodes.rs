@@ -31,6 +31,11 @@ impl Person {
     pub(super) fn seen(dn: Box<str>, sid: Option<Sid>, account: Account) -> Self {
         Self { domain: usize::MAX, dn, sid, account, groups: None }
     }
+
+    /// Whether it was seen so: by this distinguished name and SID, and as this account.
+    pub(super) fn is(&self, (dn, sid, account): (&str, Option<&Sid>, &Account)) -> bool {
+        *self.dn == *dn && self.sid.as_ref() == sid && self.account == *account
+    }
 }
 
 /// A group with its members.

@@ -38,7 +38,7 @@ pub struct DomainNames {
 }
 
 /// What kind of account it is, told by its objectClass and not by a `$` at its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccountKind {
     /// A person, or a program that logs on as one.
     User,

@@ -285,7 +285,17 @@ pub(super) fn begin(directory: &Directory, step: &Step) -> Entering {
         }
         Step::Replace(domain, all) => {
             let mut image = Image::default();
-            all.iter().for_each(|(number, told)| image.note(update(*domain, *number, told)));
+            for (number, told) in all {
+                let update = update(*domain, *number, told);
+                match update {
+                    Update::Seen { guid, .. }
+                        if directory.says(&name(DOMAINS[*domain]), &update) =>
+                    {
+                        image.note_known(guid);
+                    }
+                    update => image.note(update),
+                }
+            }
             directory.begin_replace(&name(DOMAINS[*domain]), image).unwrap()
         }
         Step::Forget(domain) => directory.begin_forget(&name(DOMAINS[*domain])).unwrap(),

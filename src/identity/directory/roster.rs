@@ -1,11 +1,12 @@
 //! Who a directory knew, written down: so that the next start, which knows nobody yet, tells those who
 //! were deleted meanwhile from those who are called otherwise since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::nodes::{Person, What};
 use super::{
-    Account, AccountKind, Altered, Difference, Differences, Directory, Guid, State, UnknownDomain,
+    Account, AccountKind, Altered, Difference, Differences, Directory, Guid, Names, State,
+    UnknownDomain,
 };
 use crate::Name;
 
@@ -50,12 +51,13 @@ const KINDS: [AccountKind; 3] = [AccountKind::User, AccountKind::Device, Account
 #[error("not a part of a roster")]
 pub struct BadRoster;
 
-/// The accounts that a directory knew when it was read before.
+/// The accounts that a directory knew when it was read before. One that had just been renamed may be
+/// there twice: which of its names the sessions had by then is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Roster(BTreeMap<Guid, Listed>);
+pub struct Roster(BTreeMap<Guid, BTreeSet<Listed>>);
 
 /// What is written down of an account: by what sessions know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Listed {
     kind: AccountKind,
     /// sAMAccountName, in lower case.
@@ -70,22 +72,29 @@ impl Roster {
     /// # Errors
     /// When it is damaged or of another form. Nothing is added then.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), BadRoster> {
-        let (form, mut rest) = bytes.split_first().ok_or(BadRoster)?;
-        if *form != FORM {
-            return Err(BadRoster);
+        for (guid, listed) in read(bytes)? {
+            self.0.entry(guid).or_default().insert(listed);
         }
-        let mut found = Vec::new();
-        while !rest.is_empty() {
-            let (guid, after) = rest.split_first_chunk().ok_or(BadRoster)?;
-            let (kind, after) = after.split_first().ok_or(BadRoster)?;
-            let (name, after) = read_name(after)?;
-            let (host, after) = read_name(after)?;
-            let kind = *KINDS.get(usize::from(*kind)).ok_or(BadRoster)?;
-            found.push((Guid(*guid), Listed { kind, name: name.ok_or(BadRoster)?, host }));
-            rest = after;
-        }
-        self.0.extend(found);
         Ok(())
+    }
+
+    /// The part `now` with whoever is in `before` and not in it, or otherwise, as far as they have a
+    /// place in `limit` bytes. It is kept until the sessions say what is in `now`: some may still say
+    /// what was before, and nobody can tell which when Rollcall is killed meanwhile.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
+    pub fn joined(before: &[u8], now: &[u8], limit: usize) -> Result<Vec<u8>, BadRoster> {
+        let mut bytes = now.to_vec();
+        let now: BTreeSet<(Guid, Listed)> = read(now)?.into_iter().collect();
+        for (guid, listed) in read(before)? {
+            let one = listed.write(guid);
+            let known = (guid, listed);
+            if !now.contains(&known) && bytes.len() + one.len() <= limit {
+                bytes.extend(one);
+            }
+        }
+        Ok(bytes)
     }
 
     /// Whether nobody is in this part, as [`RosterDraft::finish`] gives it.
@@ -117,21 +126,17 @@ impl Roster {
         let altered = self.0.iter().filter_map(|(guid, listed)| {
             let id = directory.nodes.object(*guid);
             let now = id.and_then(|id| directory.nodes.at(id).person());
-            let difference = match now {
-                None => Difference::Deleted,
-                Some(now) if now.domain != place || Listed::of(now) != *listed => {
-                    Difference::Renamed
-                }
-                Some(_) => return None,
-            };
-            let mut former = listed.person();
-            former.domain = place;
-            Some(Altered {
-                guid: *guid,
-                kind: now.map_or(listed.kind, |now| now.account.kind),
-                differences: Differences::default().with(difference),
-                former: Some(Box::new(directory.names_of(&former))),
-            })
+            let still = now.filter(|now| now.domain == place).map(Listed::of);
+            let gave_up: Vec<_> = listed.iter().filter(|it| still.as_ref() != Some(it)).collect();
+            let kind = now.map_or(gave_up.first()?.kind, |now| now.account.kind);
+            let mut former = Names::default();
+            for names in gave_up.iter().map(|listed| directory.names_of(&listed.person(place))) {
+                former.principals.extend(names.principals);
+                former.hosts.extend(names.hosts);
+            }
+            let difference = now.map_or(Difference::Deleted, |_| Difference::Renamed);
+            let differences = Differences::default().with(difference);
+            Some(Altered { guid: *guid, kind, differences, former: Some(Box::new(former)) })
         });
         Ok(altered.collect())
     }
@@ -144,15 +149,15 @@ impl Listed {
         Self { kind: *kind, name: name.clone().folded(), host: host.cloned().map(Name::folded) }
     }
 
-    /// An account of this name of which nothing else is known.
-    fn person(&self) -> Person {
+    /// An account of this name in the domain at `place`, of which nothing else is known.
+    fn person(&self, place: usize) -> Person {
         let Self { kind, name, host } = self.clone();
         let host = host.map(Box::new);
         let (upn, display, mail, system, primary_group) = (None, None, None, None, None);
         let state = State::Enabled;
         let account =
             Account { kind, name, upn, display, mail, host, system, state, primary_group };
-        Person::seen("".into(), None, account)
+        Person { domain: place, ..Person::seen("".into(), None, account) }
     }
 
     fn write(&self, Guid(guid): Guid) -> Vec<u8> {
@@ -163,6 +168,25 @@ impl Listed {
         write_name(self.host.as_ref(), &mut bytes);
         bytes
     }
+}
+
+/// Who is in a part, in the order in which they stand there.
+fn read(part: &[u8]) -> Result<Vec<(Guid, Listed)>, BadRoster> {
+    let (form, mut rest) = part.split_first().ok_or(BadRoster)?;
+    if *form != FORM {
+        return Err(BadRoster);
+    }
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let (guid, after) = rest.split_first_chunk().ok_or(BadRoster)?;
+        let (kind, after) = after.split_first().ok_or(BadRoster)?;
+        let (name, after) = read_name(after)?;
+        let (host, after) = read_name(after)?;
+        let kind = *KINDS.get(usize::from(*kind)).ok_or(BadRoster)?;
+        found.push((Guid(*guid), Listed { kind, name: name.ok_or(BadRoster)?, host }));
+        rest = after;
+    }
+    Ok(found)
 }
 
 /// A name with its length in two bytes before it; a missing one has the length 0.

@@ -26,7 +26,9 @@ pub(super) struct Round {
     /// Members that do not know of their group yet, or still do.
     links: VecDeque<Links>,
     /// Who is affected.
-    affected: HashMap<Guid, Altered>,
+    affected: Vec<Altered>,
+    /// Who goes by other names because the domain does.
+    renamed: Vec<Altered>,
     /// Updates of no use.
     pub(super) unplaced: usize,
     /// The domain, when all of it is entered for the first time.
@@ -87,12 +89,19 @@ impl Round {
         true
     }
 
-    /// Who is affected, when everything is settled.
+    /// Makes room for the changes of `more` objects: a table that grows makes everybody wait.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.before.reserve(more);
+        self.dirty.reserve(more);
+    }
+
+    /// Who is affected, when everything is settled; not in their order yet.
     pub(super) fn into_affected(self) -> Affected {
-        let Self { affected, unplaced, first, .. } = self;
-        let mut accounts: Vec<Altered> = affected.into_values().collect();
-        // Those that gave up a name come first.
-        accounts.sort_unstable_by_key(|altered| (altered.former.is_none(), altered.guid));
+        let Self { affected: mut accounts, renamed, unplaced, first, .. } = self;
+        if !renamed.is_empty() {
+            let known: HashSet<Guid> = accounts.iter().map(|altered| altered.guid).collect();
+            accounts.extend(renamed.into_iter().filter(|altered| !known.contains(&altered.guid)));
+        }
         Affected { accounts, unplaced, first }
     }
 }
@@ -134,8 +143,10 @@ impl Settling {
     ) -> bool {
         let next = match self {
             Self::Begun => {
-                let next = round.dirty.iter().copied().collect();
-                Some(Self::Reaching(Reached { next, ..Reached::default() }))
+                let (next, seen) = (round.dirty.iter().copied().collect(), HashSet::new());
+                let mut reached = Reached { next, seen, accounts: Vec::new() };
+                reached.seen.reserve(round.dirty.len());
+                Some(Self::Reaching(reached))
             }
             Self::Reaching(reached) => (!directory.reach(round, reached, left)).then(|| {
                 round.primaries.retain(|sid| directory.primaries.contains_key(sid));
@@ -147,6 +158,7 @@ impl Settling {
                 (*from, *left) = (until, 0);
                 (until >= directory.nodes.len()).then(|| {
                     let accounts = std::mem::take(&mut reached.accounts);
+                    round.before.reserve(accounts.len().saturating_sub(round.before.len()));
                     Self::Regrouping(accounts.into_iter(), Box::default())
                 })
             }
@@ -201,8 +213,7 @@ impl Directory {
             let known = node.person().filter(|it| it.domain == place && it.groups.is_some());
             if let (Some(person), Some(guid)) = (known, node.guid()) {
                 let kind = person.account.kind;
-                let altered = Altered { guid, kind, differences, former: None };
-                round.affected.insert(guid, altered);
+                round.renamed.push(Altered { guid, kind, differences, former: None });
             }
         }
     }
@@ -276,7 +287,7 @@ impl Directory {
             let former =
                 before.as_ref().filter(|_| gave_up).and_then(|before| before.names.clone());
             let altered = Altered { guid, kind, differences, former: former.map(Box::new) };
-            round.affected.insert(guid, altered);
+            round.affected.push(altered);
         }
         if let Some(groups) = before.and_then(|before| before.groups) {
             self.interner.release(&groups);

@@ -421,8 +421,8 @@ fn who_cannot_be_read_any_more_stays_who_they_were() {
     let mut directory = two_domains();
     let mut image = Image::default();
     image.note(seen(2, account(AccountKind::User, "Bob")));
-    image.note_unread(guid(1));
-    image.note_unread(guid(9));
+    image.note_known(guid(1));
+    image.note_known(guid(9));
     let affected = directory.replace(&name(CORP), image).unwrap();
     let gone = affected.accounts.iter().filter(|it| it.differences.has(Difference::Deleted));
     let gone: Vec<Guid> = gone.map(|altered| altered.guid).collect();

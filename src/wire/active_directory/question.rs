@@ -121,8 +121,17 @@ pub fn members_from(group: Guid, from: u32) -> Search {
 
 /// The objects `guids` of the domain at `domain`, whole.
 pub fn these(domain: &str, guids: &[Guid], mail: Mail) -> Search {
+    Search { filter: one_of(guids), ..everything(domain, mail) }
+}
+
+/// Which of the objects `guids` there are in the domain at `domain`, and nothing else of them.
+pub fn which(domain: &str, guids: &[Guid]) -> Search {
+    Search { filter: one_of(guids), ..census(domain) }
+}
+
+fn one_of(guids: &[Guid]) -> Filter {
     let each = guids.iter().map(|guid| Filter::Equal("objectGUID", guid.0.to_vec()));
-    Search { filter: Filter::Or(each.collect()), ..everything(domain, mail) }
+    Filter::Or(each.collect())
 }
 
 /// Everything below `domain`, for change notification, which takes no other filter
@@ -152,5 +161,10 @@ mod tests {
         assert!(search.attributes.contains(&"member;range=1500-*".to_owned()));
         let filter = these("DC=x", &[guid], Mail::Left).filter.to_string();
         assert!(filter.starts_with("(|(objectGUID=\\9a~j+<M^O\\01"), "{filter}");
+        let which = which("DC=x", &[guid]);
+        assert_eq!(
+            (which.filter.to_string(), &which.attributes[..]),
+            (filter, &["objectGUID".to_owned()][..])
+        );
     }
 }

@@ -12,7 +12,7 @@ use rollcall_wire::active_directory as wire;
 
 use super::super::Failure;
 use super::super::connection::Connection;
-use super::pass::{Pass, Present};
+use super::pass::{Below, Pass, Present};
 use crate::clock::Clock;
 
 /// Counting through takes at most this part of the time.
@@ -21,21 +21,23 @@ const SHARE: u32 = 20;
 /// Who is there, as far as is known.
 pub(super) struct Census {
     present: HashSet<Guid>,
-    /// How many below each base, when it was counted through.
-    below: Vec<usize>,
+    /// What was below each base, when it was counted through.
+    below: Vec<Below>,
     /// When it was counted through, and how long that took.
     last: (Instant, Duration),
     /// How far the server was when it was asked the last time.
     committed: u64,
     /// Whether anything changed since it was counted through.
     stale: bool,
+    /// Below which base nothing was seen when it was counted last, though much was there.
+    hidden: Option<String>,
 }
 
 impl Census {
     /// Everybody who was read, when deletions cannot be seen otherwise.
     pub(super) async fn begin(
         connection: &mut Connection,
-        Present { all: present, below }: Present,
+        Present { all: present, below, .. }: Present,
         took: Duration,
     ) -> Result<Option<Self>, Failure> {
         let mut seen = false;
@@ -51,7 +53,8 @@ impl Census {
             Err(other) => return Err(other),
         }
         let (last, committed) = ((Clock::instant(), took), connection.root.committed);
-        Ok((!seen).then_some(Self { present, below, last, committed, stale: false }))
+        let (stale, hidden) = (false, None);
+        Ok((!seen).then_some(Self { present, below, last, committed, stale, hidden }))
     }
 
     /// Notes what changed.
@@ -73,6 +76,10 @@ impl Census {
     }
 
     /// Who is gone, or has moved, if it is time to count.
+    ///
+    /// # Errors
+    /// When nothing is seen where there was much, until it is seen again: that says nothing of what
+    /// changed elsewhere.
     pub(super) async fn gone(
         &mut self,
         connection: &mut Connection,
@@ -80,13 +87,32 @@ impl Census {
         (bases, interval): (&[String], Duration),
     ) -> Result<Vec<Update>, Failure> {
         let (counted, took) = self.last;
-        if !self.stale || counted.elapsed() < interval.max(took * SHARE) {
-            return Ok(Vec::new());
+        if self.stale && counted.elapsed() >= interval.max(took * SHARE) {
+            let began = Clock::instant();
+            let counted = self.count(connection, pass, bases).await;
+            self.last = (Clock::instant(), began.elapsed());
+            match counted {
+                Err(Failure::Nothing(base)) => self.hidden = Some(base),
+                Err(other) => return Err(other),
+                Ok(gone) => {
+                    self.hidden = None;
+                    return Ok(gone);
+                }
+            }
         }
-        let began = Clock::instant();
+        self.hidden.clone().map_or(Ok(Vec::new()), |base| Err(Failure::Nothing(base)))
+    }
+
+    /// Counts everybody through, and asks for those who seem to be missing.
+    async fn count(
+        &mut self,
+        connection: &mut Connection,
+        pass: &mut Pass<'_>,
+        bases: &[String],
+    ) -> Result<Vec<Update>, Failure> {
         let found = pass.census(connection).await?;
-        found.is_credible(bases, &self.below)?;
-        let Present { all: present, below } = found;
+        pass.believe(connection, &found, (bases, &self.below)).await?;
+        let Present { all: present, below, .. } = found;
         let missing: BTreeSet<Guid> = self.present.difference(&present).copied().collect();
         // Pages are no picture of one moment: who seems to be missing is asked for by name.
         let mut updates = pass.again(connection, missing.clone()).await?;
@@ -94,7 +120,6 @@ impl Census {
         updates.extend(missing.difference(&found).map(|guid| Update::Gone(*guid)));
         // Who came meanwhile is told by the next reading of the changes.
         self.note(&updates);
-        self.last = (Clock::instant(), began.elapsed());
         (self.below, self.stale) = (below, false);
         Ok(updates)
     }
@@ -121,6 +146,7 @@ mod tests {
             last,
             committed: 41,
             stale: false,
+            hidden: None,
         };
         census.reached(41);
         assert!(!census.stale, "nothing has changed");

@@ -37,33 +37,48 @@ pub(in super::super) struct Pass<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Present {
     pub(super) all: HashSet<Guid>,
-    /// How many below each of the bases, in their order.
-    pub(super) below: Vec<usize>,
+    /// What is below each of the bases, in their order.
+    pub(super) below: Vec<Below>,
+    /// What was found below the next one so far.
+    here: Below,
+}
+
+/// What is below a base.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Below {
+    count: usize,
+    /// Some of them, by whom the others are judged when nobody is seen there any more.
+    some: Vec<Guid>,
 }
 
 /// Below a base where there were so many, something is there: who sees nothing may not look.
 const MANY: usize = 10;
 
 impl Present {
-    /// Notes the end of a base, below which `count` objects were found.
-    pub(super) fn end_of_base(&mut self, count: usize) {
-        self.below.push(count);
+    /// Notes an object below the base that is read.
+    pub(super) fn note(&mut self, guid: Guid) {
+        self.all.insert(guid);
+        self.here.count += 1;
+        if self.here.some.len() < TOGETHER {
+            self.here.some.push(guid);
+        }
     }
 
-    /// Compares it with how many there were below each of `bases` the last time.
-    ///
-    /// # Errors
-    /// When there is nothing at all, or nothing where there was much. Whoever was there has not been
-    /// deleted: the account has lost its rights.
-    pub(super) fn is_credible(&self, bases: &[String], before: &[usize]) -> Result<(), Failure> {
-        if self.all.is_empty() {
-            return Err(Failure::Nothing(bases.join("; ")));
-        }
-        let mut both = bases.iter().zip(&self.below).zip(before);
-        match both.find(|((_, now), before)| **now == 0 && **before >= MANY) {
-            Some(((base, _), _)) => Err(Failure::Nothing(base.clone())),
-            None => Ok(()),
-        }
+    /// Notes that everything below a base was found.
+    pub(super) fn end_of_base(&mut self) {
+        self.below.push(std::mem::take(&mut self.here));
+    }
+
+    /// Of `bases`, those below which nothing is seen, and what was seen there `before`, when that was
+    /// much.
+    fn emptied<'b>(
+        &self,
+        bases: &'b [String],
+        before: &'b [Below],
+    ) -> impl Iterator<Item = (&'b String, &'b Below)> {
+        let both = bases.iter().zip(before).zip(&self.below);
+        let emptied = both.filter(|((_, before), now)| now.count == 0 && before.count >= MANY);
+        emptied.map(|(base, _)| base)
     }
 }
 
@@ -179,12 +194,11 @@ impl<'a> Pass<'a> {
     pub(super) async fn census(&mut self, connection: &mut Connection) -> Result<Present, Failure> {
         let mut present = Present::default();
         for base in self.settings.places() {
-            let (asked, mut cookie, mut count) = (wire::census(&base), Vec::new(), 0);
+            let (asked, mut cookie) = (wire::census(&base), Vec::new());
             loop {
                 let controls = [wire::page(self.settings.limits.page, &cookie)];
                 let page = connection.search(&asked, &controls, |entry| {
-                    present.all.extend(wire::guid(entry).ok());
-                    count += 1;
+                    wire::guid(entry).into_iter().for_each(|guid| present.note(guid));
                     self.weigh(1)
                 });
                 cookie = wire::page_answer(page.await?.control.as_deref())?;
@@ -193,9 +207,39 @@ impl<'a> Pass<'a> {
                 }
                 self.weigh(1)?;
             }
-            present.end_of_base(count);
+            present.end_of_base();
         }
         Ok(present)
+    }
+
+    /// Looks whether those are gone who are not `present`, and not merely hidden from an account that
+    /// has lost its rights: whoever was below a base `before` and is nowhere is taken for hidden,
+    /// unless most of them are elsewhere, or are told to be deleted.
+    ///
+    /// # Errors
+    /// When there is nothing at all, or nothing below a base where there was much.
+    pub(super) async fn believe(
+        &mut self,
+        connection: &mut Connection,
+        present: &Present,
+        (bases, before): (&[String], &[Below]),
+    ) -> Result<(), Failure> {
+        if present.all.is_empty() {
+            return Err(Failure::Nothing(bases.join("; ")));
+        }
+        for (base, before) in present.emptied(bases, before) {
+            let asked = wire::which(&connection.root.domain, &before.some);
+            let mut found = 0;
+            let count = |_: &Entry<'_>| {
+                found += 1;
+                self.weigh(1)
+            };
+            connection.search(&asked, &[wire::show_deleted()], count).await?;
+            if found * 2 <= before.some.len() {
+                return Err(Failure::Nothing(base.clone()));
+            }
+        }
+        Ok(())
     }
 
     /// Reads the objects `guids`, whole.
@@ -313,18 +357,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_gone_where_all_of_them_are() {
+    fn a_base_where_nobody_is_any_more_is_looked_at_when_many_were_there() {
         let bases = ["OU=Staff".to_owned(), "OU=Groups".to_owned()];
-        let told = |below: &[usize], before: &[usize]| {
-            let all = (0..below.iter().sum()).map(|n: usize| Guid([n as u8; 16])).collect();
-            let present = Present { all, below: below.to_vec() };
-            present.is_credible(&bases, before).map_err(|why| why.to_string())
+        let found = |counts: [u8; 2]| {
+            let mut present = Present::default();
+            for count in counts {
+                (0..count).for_each(|number| present.note(Guid([number; 16])));
+                present.end_of_base();
+            }
+            present
         };
-        assert_eq!(told(&[3, 1], &[]), Ok(()), "nobody knows better at first");
-        assert_eq!(told(&[0, 5], &[9, 5]), Ok(()), "a few may have gone");
-        let lost = told(&[0, 5], &[10, 5]).unwrap_err();
-        assert!(lost.contains("below OU=Staff: has it lost its rights?"), "{lost}");
-        let all = told(&[0, 0], &[]).unwrap_err();
-        assert!(all.contains("below OU=Staff; OU=Groups"), "{all}");
+        let emptied = |now: [u8; 2], before: &[Below]| -> Vec<(String, usize)> {
+            let now = found(now);
+            let emptied = now.emptied(&bases, before);
+            emptied.map(|(base, before)| (base.clone(), before.some.len())).collect()
+        };
+        assert_eq!(emptied([0, 1], &[]), [], "nobody knows better at first");
+        assert_eq!(emptied([0, 5], &found([9, 5]).below), [], "a few may have gone");
+        assert_eq!(emptied([1, 5], &found([250, 5]).below), []);
+        let lost = [("OU=Staff".to_owned(), TOGETHER)];
+        assert_eq!(emptied([0, 5], &found([250, 5]).below), lost);
     }
 }

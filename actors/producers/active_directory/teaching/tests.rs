@@ -186,16 +186,7 @@ fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
     story(async {
         let (heart, outlet) = life().await;
         let (book, names) = (heart.directory.clone(), names());
-        let begin = || {
-            let teaching = Teaching::new(&section(""), book.clone());
-            teaching.attend(outlet.clone());
-            teaching
-        };
-        let whole = |updates: Vec<Update>| {
-            let mut image = Image::default();
-            updates.into_iter().for_each(|update| image.note(update));
-            Learnt::Whole(Box::new(image))
-        };
+        let begin = || teaching(&section(""), &book, &outlet);
         let first = begin();
         assert_eq!(first.recall().await, Ok(None));
         first.learn(&names, image(10)).await.unwrap();
@@ -215,7 +206,7 @@ fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
         // 4 is gone, and another has its name; 2 and 3 are called otherwise; 11 has become 2.
         let now = [(2, "user9"), (3, "user3.c"), (11, "user2"), (20, "user4")];
         let now = now.into_iter().map(|(number, login)| called(number, login));
-        second.learn(&names, whole(now.collect())).await.unwrap();
+        second.learn(&names, whole(now)).await.unwrap();
         let mut there = Vec::new();
         for place in 0..users.len() {
             there.push(shown_at(&heart, &format!("10.0.0.{place}")).await);
@@ -231,6 +222,112 @@ fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
                 Some("stranger@corp"),
             ]
         );
+    });
+}
+
+fn whole(updates: impl IntoIterator<Item = Update>) -> Learnt {
+    let mut image = Image::default();
+    updates.into_iter().for_each(|update| image.note(update));
+    Learnt::Whole(Box::new(image))
+}
+
+/// One who enters what the directory of `section` says, as at a start.
+fn teaching(section: &config::ActiveDirectory, book: &Book, outlet: &Outlet) -> Teaching {
+    let teaching = Teaching::new(section, book.clone());
+    teaching.attend(outlet.clone());
+    teaching
+}
+
+#[test]
+fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start() {
+    story(async {
+        let (heart, outlet) = life().await;
+        let (book, names) = (heart.directory.clone(), names());
+        let first = teaching(&section(""), &book, &outlet);
+        first.learn(&names, image(10)).await.unwrap();
+        first.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
+        log_in(&heart, "corp\\user3").await;
+        first.learn(&names, Learnt::Changes(vec![called(3, "user3.b")])).await.unwrap();
+        assert_eq!(shown(&heart).await, "user3.b@corp.example.com");
+        // It is killed before it keeps that, and the controller is set back to a copy.
+        book.forget(&names.dns);
+        let second = teaching(&section(""), &book, &outlet);
+        second.recall().await.unwrap();
+        second.learn(&names, image(10)).await.unwrap();
+        assert_eq!(shown(&heart).await, "user3@corp.example.com");
+        second.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
+        // What the sessions say is all that is kept: the other name may be anybody's.
+        let third = teaching(&section(""), &book, &outlet);
+        third.recall().await.unwrap();
+        book.forget(&names.dns);
+        let mut now: Vec<Update> = (0..10).map(user).collect();
+        now.push(called(20, "user3.b"));
+        log_in_at(&heart, "10.0.0.8", "corp\\user3.b").await;
+        third.learn(&names, whole(now)).await.unwrap();
+        assert_eq!(shown_at(&heart, "10.0.0.8").await.unwrap(), "user3.b@corp.example.com");
+        assert_eq!(shown(&heart).await, "user3@corp.example.com");
+    });
+}
+
+/// Two domains that were read, with 3 and 4 of the first logged on; then everything is as at a start,
+/// and the first is read without them.
+async fn moved(heart: &Heart, outlet: &Outlet) -> (Teaching, Teaching, DomainNames) {
+    let (book, names) = (heart.directory.clone(), names());
+    book.write().expect(2);
+    let other = section("").domain.as_str().replace("corp", "lab");
+    let sid: Sid = "S-1-5-21-4-5-6".parse().unwrap();
+    let lab_names = DomainNames { dns: name(&other), netbios: name("lab"), sid };
+    let lab_section = config::ActiveDirectory { domain: name(&other), ..section("") };
+    let both = || (teaching(&section(""), &book, outlet), teaching(&lab_section, &book, outlet));
+    let (corp, lab) = both();
+    corp.learn(&names, image(10)).await.unwrap();
+    lab.learn(&lab_names, whole([user(11)])).await.unwrap();
+    corp.learn(&names, Learnt::Changes(Vec::new())).await.unwrap();
+    corp.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
+    for (address, user) in [("10.0.0.3", "corp\\user3"), ("10.0.0.4", "corp\\user4")] {
+        log_in_at(heart, address, user).await;
+    }
+    // It starts twice, and is killed in between: who may have moved is kept.
+    for _ in 0..2 {
+        book.forget(&names.dns);
+        book.forget(&lab_names.dns);
+        let (corp, _) = both();
+        corp.recall().await.unwrap();
+        let others = (0..10).filter(|number| ![3, 4].contains(number));
+        corp.learn(&names, whole(others.map(user))).await.unwrap();
+        corp.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
+        assert_eq!(shown_at(heart, "10.0.0.3").await.unwrap(), "user3@corp.example.com");
+        assert_eq!(shown_at(heart, "10.0.0.4").await.unwrap(), "user4@corp.example.com");
+    }
+    let (corp, lab) = both();
+    (corp, lab, lab_names)
+}
+
+#[test]
+fn who_moved_to_a_domain_that_is_read_later_goes_on_there() {
+    story(async {
+        let (heart, outlet) = life().await;
+        let (corp, lab, lab_names) = moved(&heart, &outlet).await;
+        lab.learn(&lab_names, whole([user(3), user(11)])).await.unwrap();
+        corp.learn(&names(), Learnt::Changes(Vec::new())).await.unwrap();
+        assert_eq!(shown_at(&heart, "10.0.0.3").await.unwrap(), "user3@lab.example.com");
+        assert_eq!(shown_at(&heart, "10.0.0.4").await, None, "4 is in neither domain");
+    });
+}
+
+#[test]
+fn who_may_have_moved_to_a_domain_that_cannot_be_read_is_not_waited_for_without_end() {
+    story(async {
+        let (heart, outlet) = life().await;
+        let (corp, _, _) = moved(&heart, &outlet).await;
+        let book = &heart.directory;
+        book.resume(&names().dns, Duration::from_secs(1800));
+        assert!(book.untold(&names().dns).is_none(), "they are waited for");
+        book.resume(&names().dns, Duration::ZERO);
+        corp.learn(&names(), Learnt::Changes(Vec::new())).await.unwrap();
+        for address in ["10.0.0.3", "10.0.0.4"] {
+            assert_eq!(shown_at(&heart, address).await, None);
+        }
     });
 }
 

@@ -3,23 +3,28 @@
 use proptest::prelude::*;
 
 use super::super::tests::{account, guid, names, seen};
-use super::super::{BareNames, Image};
+use super::super::{Affected, BareNames, Image, Postponed, Update};
 use super::*;
 use crate::stories::name;
 
 const CORP: &str = "corp.example.com";
 
-/// A directory that was read: the accounts of `people` by number and name.
-fn read(people: &[(u8, &str)]) -> Directory {
-    let mut directory = Directory::default();
-    directory.put_domain(names(CORP, "corp", 1), BareNames::MeanThis);
-    let mut image = Image::default();
-    for (number, sam) in people {
+/// Accounts by number and name.
+fn people(people: &[(u8, &str)]) -> impl Iterator<Item = Update> {
+    people.iter().map(|(number, sam)| {
         let is_device = sam.ends_with('$');
         let kind = if is_device { AccountKind::Device } else { AccountKind::User };
         let host = is_device.then(|| Box::new(name(&sam.replace('$', ".Example.com"))));
-        image.note(seen(*number, Account { host, ..account(kind, sam) }));
-    }
+        seen(*number, Account { host, ..account(kind, sam) })
+    })
+}
+
+/// A directory that was read: the accounts of `all` by number and name.
+fn read(all: &[(u8, &str)]) -> Directory {
+    let mut directory = Directory::default();
+    directory.put_domain(names(CORP, "corp", 1), BareNames::MeanThis);
+    let mut image = Image::default();
+    people(all).for_each(|update| image.note(update));
     directory.replace(&name(CORP), image).unwrap();
     directory
 }
@@ -94,13 +99,91 @@ fn what_is_cut_or_of_another_form_is_refused_whole() {
     assert_eq!(roster.len(), 1);
 }
 
+/// Killed between the two, Rollcall knows both: some sessions have the one name, some the other.
+#[test]
+fn who_had_just_been_renamed_is_found_by_either_name() {
+    let part = |people| written(&read(people), usize::MAX).remove(1).1;
+    let (before, after) = (part(&[(1, "alice")]), part(&[(1, "alice.b")]));
+    let joined = Roster::joined(&before, &after, 1000).unwrap();
+    assert_eq!(Roster::joined(&before, &joined, 1000).unwrap(), joined, "nobody is there thrice");
+    assert_eq!(Roster::joined(&after, &joined, 1000).unwrap(), joined);
+    assert_eq!(Roster::joined(&before, &after, after.len()).unwrap(), after, "there is no room");
+    assert_eq!(Roster::joined(b"?", &after, 1000), Err(BadRoster));
+    let mut roster = Roster::default();
+    roster.add(&joined).unwrap();
+    assert_eq!(roster.len(), 1);
+    let former = |people: &[(u8, &str)]| -> Vec<String> {
+        let missed = roster.missed(&read(people), &name(CORP)).unwrap();
+        let names = missed.into_iter().flat_map(|altered| altered.former.unwrap().principals);
+        names.map(|name| name.to_string()).filter(|name| name.ends_with(CORP)).collect()
+    };
+    let [old, new] = ["alice@corp.example.com", "alice.b@corp.example.com"];
+    // The third name, or a backup that knows her by her first: it makes no difference.
+    assert_eq!(former(&[(1, "alice.b")]), [old]);
+    assert_eq!(former(&[(1, "alice")]), [new]);
+    for mut either in [former(&[(1, "alice.c")]), former(&[])] {
+        either.sort();
+        assert_eq!(either, [new, old]);
+    }
+}
+
+/// One domain is read, and another is still to be: who of those that were known is told of at once, and
+/// who when `later` of the other is read.
+fn told_at_once_and_later(
+    before: &[(u8, &str)],
+    after: &[(u8, &str)],
+    later: &[(u8, &str)],
+) -> [Vec<(u8, Difference)>; 2] {
+    let told = |affected: Affected| {
+        let both = [Difference::Deleted, Difference::Renamed];
+        let accounts = affected.accounts.into_iter();
+        let one = |altered: Altered| {
+            let what = both.into_iter().find(|it| altered.differences.has(*it))?;
+            Some((altered.guid.0[0], what))
+        };
+        accounts.filter_map(one).collect::<Vec<_>>()
+    };
+    let roster = kept(&read(before));
+    let mut directory = Directory::default();
+    directory.expect(2);
+    directory.put_domain(names(CORP, "corp", 1), BareNames::MeanThis);
+    let mut image = Image::default();
+    people(after).for_each(|update| image.note(update));
+    let mut affected = directory.replace(&name(CORP), image).unwrap();
+    affected.recall(roster.missed(&directory, &name(CORP)).unwrap());
+    let postponed = Postponed::of(&mut affected, &directory).expect("another domain is to come");
+    assert_eq!(affected.first, None);
+    let mut image = Image::default();
+    people(later).for_each(|update| image.note(update));
+    directory.put_domain(names("lab.example.com", "lab", 2), BareNames::MeanAnother);
+    let mut other = directory.replace(&name("lab.example.com"), image).unwrap();
+    assert_eq!(Postponed::of(&mut other, &directory), None, "all domains are read");
+    let late = postponed.into_affected(&directory);
+    assert_eq!(late.first, Some(name(CORP)));
+    [told(affected), told(late)]
+}
+
+#[test]
+fn who_moved_to_a_domain_that_is_read_later_is_not_deleted() {
+    use Difference::{Deleted, Renamed};
+    let before = [(1, "alice"), (2, "bob"), (3, "carol"), (4, "dave"), (5, "PC1$"), (6, "PC2$")];
+    // Bob is called otherwise; somebody else has Dave's name.
+    let after = [(2, "robert"), (9, "dave")];
+    let later = [(1, "alice"), (4, "dave"), (5, "PC1$")];
+    let [at_once, late] = told_at_once_and_later(&before, &after, &later);
+    assert_eq!(at_once, [(2, Renamed), (4, Deleted)]);
+    assert_eq!(late, [(1, Renamed), (3, Deleted), (5, Renamed), (6, Deleted)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
-    fn no_bytes_do_harm(mut bytes: Vec<u8>) {
+    fn no_bytes_do_harm(mut bytes: Vec<u8>, other: Vec<u8>) {
         let _ = Roster::default().add(&bytes);
         bytes.insert(0, FORM);
         let _ = Roster::default().add(&bytes);
+        let _ = Roster::joined(&bytes, &[FORM], 100);
+        let _ = Roster::joined(&other, &bytes, 100);
     }
 
     #[test]
@@ -109,7 +192,7 @@ proptest! {
         after in prop::collection::btree_map(0..9_u8, 0..4_usize, 0..9),
     ) {
         const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
-        let people = |map: &BTreeMap<u8, usize>| -> Vec<(u8, &str)> {
+        let all = |map: &BTreeMap<u8, usize>| -> Vec<(u8, &str)> {
             map.iter().map(|(number, name)| (*number, NAMES[*name])).collect()
         };
         let expected: Vec<_> = before
@@ -120,6 +203,6 @@ proptest! {
                 (guid(*number), !after.contains_key(number), had)
             })
             .collect();
-        prop_assert_eq!(missed(&people(&before), &people(&after)), expected);
+        prop_assert_eq!(missed(&all(&before), &all(&after)), expected);
     }
 }
