@@ -4,7 +4,7 @@ mod clock;
 mod copying;
 mod crash;
 mod failing_disk;
-mod full_disk;
+pub(crate) mod full_disk;
 mod generator;
 mod power_cut;
 mod slow_disk;
