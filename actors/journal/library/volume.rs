@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rollcall_identity::{Address, Event, Handover, Name, Revision, Timestamp};
+use rollcall_identity::{Address, Event, Handover, Name, Revision, Span, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, Rows};
 
 use super::finder::Finder;
 use crate::journal::damage::Damage;
 use crate::journal::file::{self, About};
+use crate::journal::governing::{self, Governed};
 use crate::journal::lexicon::{Dictionary, References};
 use crate::journal::reading::Title;
 use crate::journal::{events, known};
@@ -32,6 +33,8 @@ pub(crate) struct Met {
     pub(crate) rows: u64,
     /// Rows that are not what was written.
     pub(crate) damaged: u64,
+    /// The position of the last event.
+    pub(crate) last: Option<Revision>,
 }
 
 /// A segment that is open. One that is written is read beside its writer.
@@ -41,6 +44,8 @@ pub(crate) struct Volume {
     begun: Timestamp,
     /// How many sessions it holds from before it began; `None` when nobody knew, or knows yet.
     sessions: Option<u64>,
+    /// Where other rules came into force, as far as that had happened when it was opened.
+    governed: Vec<Governed>,
     dictionary: RefCell<Dictionary>,
     finder: Option<RefCell<Finder>>,
 }
@@ -71,8 +76,8 @@ impl Volume {
         }
         let begun = Timestamp::from_millis(file::need(&sql, About::Begun)?.cast_signed());
         let sessions = file::ask(&sql, About::Sessions)?;
-        let dictionary = RefCell::default();
-        Ok(Self { sql, title, begun, sessions, dictionary, finder: None })
+        let (governed, dictionary) = (governing::read(&sql)?, RefCell::default());
+        Ok(Self { sql, title, begun, sessions, governed, dictionary, finder: None })
     }
 
     /// What it says of itself.
@@ -80,9 +85,14 @@ impl Volume {
         self.title
     }
 
-    /// The fingerprint of the rules by which it began to be folded.
-    pub(crate) fn rules(&self) -> u64 {
-        self.title.stamp.rules
+    /// The fingerprints of the rules that decided what it holds up to the position `upto`.
+    pub(crate) fn rules_upto(&self, upto: Revision) -> Result<BTreeSet<u64>, Damage> {
+        let (begun_by, span) = (self.title.stamp.rules, Span { after: self.title.after, upto });
+        Ok(match &self.finder {
+            // One that is written may have been told of others since.
+            Some(_) => governing::deciding(begun_by, &governing::read(&self.sql)?, span),
+            None => governing::deciding(begun_by, &self.governed, span),
+        })
     }
 
     /// When it was begun.
@@ -125,6 +135,7 @@ impl Volume {
             met.rows += 1;
             match self.event(row) {
                 Ok((revision, event)) if event.address == wanted.address => {
+                    met.last = Some(revision);
                     Ok(each(revision, event))
                 }
                 Ok(_) => Ok(true),
