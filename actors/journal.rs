@@ -21,6 +21,7 @@ mod manifest;
 mod memories;
 mod poison;
 mod positions;
+mod pulse;
 mod reading;
 mod replaying;
 mod restoring;
@@ -51,12 +52,13 @@ pub use self::damage::Damage;
 pub use self::durable::DurableJournal;
 pub use self::inspecting::{Inspected, export, inspect};
 pub use self::manifest::{Manifest, Sealed};
+use self::pulse::{Pulse, Told};
 pub use self::replaying::{Differing, Replayed, replay};
 pub use self::terms::Terms;
 use crate::account::Account;
 use crate::cache::{Cache, Receipt, Refused, TakeStock};
 use crate::clock::Clock;
-use crate::happenings::{Committed, Happening, JournalRefused};
+use crate::happenings::{Committed, Happening, JournalAnswers, JournalRefused};
 use crate::mailbox::Mailbox;
 
 /// A batch on its way through the journal.
@@ -154,8 +156,9 @@ impl JournalWriter {
         let (last, last_words) = bounded(1);
         let epoch = journal.epoch();
         let (tell, illness) = watch::channel(journal.illness().cloned());
-        let in_force = rules.load_full();
-        let writing = Writing { journal, cache, rules, in_force, clock, tell };
+        let (tell, in_force) = (Arc::new(tell), rules.load_full());
+        let pulse = Pulse::start(Arc::clone(&tell), TENDING)?;
+        let writing = Writing { journal, cache, rules, in_force, clock, pulse, tell };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writing.work(&inbox, &last_words))?;
@@ -229,7 +232,8 @@ struct Writing<J> {
     /// Those that the journal was told of: they decide what is committed until it is told of others.
     in_force: Arc<Rules>,
     clock: Clock,
-    tell: watch::Sender<Option<JournalError>>,
+    pulse: Pulse,
+    tell: Told,
 }
 
 impl<J: Journal> Writing<J> {
@@ -253,7 +257,10 @@ impl<J: Journal> Writing<J> {
     fn write(&mut self, group: impl Iterator<Item = Order>) {
         self.govern();
         let began = Clock::instant();
-        let Served { committed, refused, asked } = serve(&mut self.journal, group);
+        let journal = &mut self.journal;
+        let (served, hung) = self.pulse.beat(|| serve(journal, group));
+        self.answers(hung);
+        let Served { committed, refused, asked } = served;
         for (batch, error) in refused {
             refuse(batch, &error);
         }
@@ -284,9 +291,19 @@ impl<J: Journal> Writing<J> {
         }
     }
 
+    /// The disk has answered, after it was said for so long that it does not.
+    fn answers(&self, hung: Option<Duration>) {
+        // When it failed in the end, that was said.
+        if let Some(took) = hung.filter(|_| self.journal.illness().is_none()) {
+            JournalAnswers { took }.emit();
+        }
+    }
+
     fn tend(&mut self) {
         self.govern();
-        let survey = self.journal.tend(self.clock.now());
+        let (journal, now) = (&mut self.journal, self.clock.now());
+        let (survey, hung) = self.pulse.beat(|| journal.tend(now));
+        self.answers(hung);
         if let Some(survey) = survey {
             // Behind everything that was committed, and before everything that will be.
             if self.cache.post(TakeStock(survey)).is_err() {

@@ -93,7 +93,8 @@ impl<'a> Narrator<'a> {
 
     /// Where the answer came from.
     pub(super) fn sources(self) -> Sources {
-        let looked_up = self.looked_up.iter().filter(|first| !self.read.contains_key(first)).count();
+        let looked_up =
+            self.looked_up.iter().filter(|first| !self.read.contains_key(first)).count();
         Sources { segments: self.read.into_values().collect(), looked_up, notes: self.notes }
     }
 

@@ -77,7 +77,8 @@ mod tests {
     use super::*;
 
     fn in_force(notes: &[(u64, u64)], (after, upto): (u64, u64)) -> Vec<u64> {
-        let note = |(after, rules): &(u64, u64)| Governed { after: Revision(*after), rules: *rules };
+        let note =
+            |(after, rules): &(u64, u64)| Governed { after: Revision(*after), rules: *rules };
         let notes: Vec<Governed> = notes.iter().map(note).collect();
         let span = Span { after: Revision(after), upto: Revision(upto) };
         deciding(7, &notes, span).into_iter().collect()

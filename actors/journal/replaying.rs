@@ -93,7 +93,8 @@ pub(super) fn replay_by(
             differing: Vec::new(),
             notes: changes_of_rules(chapters, today.newest)?.into_iter().collect(),
         };
-        replayed.fold(chapters, poison, |revision, event| fold(&mut table, revision, event, rules))?;
+        replayed
+            .fold(chapters, poison, |revision, event| fold(&mut table, revision, event, rules))?;
         replayed.differing = differing(&Table::restore(today), &table, until);
         Ok(replayed)
     })

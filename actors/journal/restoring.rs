@@ -230,7 +230,9 @@ impl<'a> Restoring<'a> {
             fold(table, revision, event, rules);
         });
         let (read, last) = match read {
-            Err(Stopped::Damaged(damage)) => (Read { broke: Some(damage), ..Read::default() }, None),
+            Err(Stopped::Damaged(damage)) => {
+                (Read { broke: Some(damage), ..Read::default() }, None)
+            }
             other => other?,
         };
         self.note_rules(chapter, Span { upto: last.unwrap_or(span.after), ..span });

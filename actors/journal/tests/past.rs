@@ -93,7 +93,8 @@ fn held(events: &[Event], host: u8, millis: i64) -> Option<Session> {
 /// How many segments of the folder are sealed, and how many are not yet.
 fn segments(shelf: &Shelf) -> (usize, usize) {
     let files = shelf.files("events-");
-    let ending = |suffix| files.iter().filter(|file| file.to_str().unwrap().ends_with(suffix)).count();
+    let ending =
+        |suffix| files.iter().filter(|file| file.to_str().unwrap().ends_with(suffix)).count();
     (ending(".db") - ending(".open.db"), ending(".open.db"))
 }
 
@@ -362,7 +363,8 @@ fn an_event_whose_folding_panics_is_left_out_of_every_answer_and_named() {
     assert_eq!(user_of(&told).as_deref(), Some("alice"), "as when the server had set it aside");
     let end = told.stay.unwrap().end.unwrap();
     assert_eq!(end.at, after(2000), "until bob came");
-    let named = |notes: &[String], at: u64| notes.iter().any(|n| n.contains(&format!("event at {at} ")));
+    let named =
+        |notes: &[String], at: u64| notes.iter().any(|n| n.contains(&format!("event at {at} ")));
     assert!(named(&told.sources.notes, 2) && !named(&told.sources.notes, 5), "{:?}", told.sources);
     let (from, to) = (Some(after(0)), Some(after(4500)));
     let all = AtAddress { address: place(1), from, to, after: None, limit: 100 };

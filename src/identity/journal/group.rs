@@ -105,7 +105,8 @@ mod tests {
         }
 
         fn commit(&mut self) -> Result<Revision, JournalError> {
-            self.commits = self.commits.checked_sub(1).ok_or(JournalError("it is full".to_owned()))?;
+            self.commits =
+                self.commits.checked_sub(1).ok_or(JournalError("it is full".to_owned()))?;
             self.journal.commit()
         }
 

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use rollcall_identity::{
-    Beginning, Decider, Event, Handover, Journal, Office, Order, Revision, Survey, Table, TakenOver,
-    Tenure, Timestamp,
+    Beginning, Decider, Event, Handover, Journal, Office, Order, Revision, Survey, Table,
+    TakenOver, Tenure, Timestamp,
 };
 
 use super::query::{Letter as Told, Message};
