@@ -58,15 +58,20 @@ fn note(row: &Row<'_>) -> Governed {
     })
 }
 
-/// The fingerprints of the rules that decided the events of `span`, in a segment that began with those
+/// The fingerprint of the rules that decided the event at `revision`, in a segment that began with those
 /// of `begun_by`.
+pub(super) fn of(begun_by: u64, notes: &[Governed], revision: Revision) -> u64 {
+    let before = notes.partition_point(|note| note.after < revision);
+    before.checked_sub(1).map_or(begun_by, |last| notes[last].rules)
+}
+
+/// The same of all events of `span`.
 pub(super) fn deciding(begun_by: u64, notes: &[Governed], span: Span) -> BTreeSet<u64> {
     let mut deciding = BTreeSet::new();
     if span.after >= span.upto {
         return deciding;
     }
-    let before = notes.iter().take_while(|note| note.after <= span.after).last();
-    deciding.insert(before.map_or(begun_by, |note| note.rules));
+    deciding.insert(of(begun_by, notes, Revision(span.after.0 + 1)));
     let within = notes.iter().filter(|note| note.after > span.after && note.after < span.upto);
     deciding.extend(within.map(|note| note.rules));
     deciding

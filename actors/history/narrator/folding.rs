@@ -98,7 +98,10 @@ impl Narrator<'_> {
         }
         match (stopped, read) {
             (Some(why), _) => Err(why),
-            (None, Ok(met)) => self.note(index, met),
+            (None, Ok(met)) => {
+                self.note(index, &met);
+                Ok(())
+            }
             (None, Err(damage)) => {
                 self.note_damage(index, &damage);
                 self.lose_sight(self.chapters[index].begun.max(after), chronicle, each);
@@ -186,11 +189,9 @@ impl Narrator<'_> {
         Ok(after)
     }
 
-    fn note(&mut self, index: usize, met: Met) -> Result<(), Unanswered> {
+    fn note(&mut self, index: usize, met: &Met) {
         let chapter = self.chapters[index].clone();
-        let decided = met.last.map(|last| self.library.open(chapter.first)?.rules_upto(last));
-        let decided = decided.transpose()?.unwrap_or_default();
-        if decided.iter().any(|rules| *rules != self.fingerprint) {
+        if met.rules.iter().any(|rules| *rules != self.fingerprint) {
             let text = format!(
                 "other rules were in force while {} was written: this is what today's rules make \
                  of the same events",
@@ -210,6 +211,5 @@ impl Narrator<'_> {
             0 => drop(self.looked_up.insert(chapter.first)),
             _ => drop(self.read.insert(chapter.first, chapter)),
         }
-        Ok(())
     }
 }

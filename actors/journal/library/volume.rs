@@ -1,10 +1,11 @@
 //! A segment opened for questions: what it says of one address, and which addresses it speaks of.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rollcall_identity::{Address, Event, Handover, Name, Revision, Span, Timestamp};
+use rollcall_identity::{Address, Event, Handover, Name, Revision, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, Rows};
 
 use super::finder::Finder;
@@ -28,13 +29,13 @@ pub(crate) struct Wanted {
 }
 
 /// What a reading of rows met.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Met {
     pub(crate) rows: u64,
     /// Rows that are not what was written.
     pub(crate) damaged: u64,
-    /// The position of the last event.
-    pub(crate) last: Option<Revision>,
+    /// The fingerprints of the rules that decided them at the time.
+    pub(crate) rules: BTreeSet<u64>,
 }
 
 /// A segment that is open. One that is written is read beside its writer.
@@ -85,13 +86,11 @@ impl Volume {
         self.title
     }
 
-    /// The fingerprints of the rules that decided what it holds up to the position `upto`.
-    pub(crate) fn rules_upto(&self, upto: Revision) -> Result<BTreeSet<u64>, Damage> {
-        let (begun_by, span) = (self.title.stamp.rules, Span { after: self.title.after, upto });
+    /// Where other rules came into force in it. One that is written may have been told of more since.
+    fn governed(&self) -> Result<Cow<'_, [Governed]>, Damage> {
         Ok(match &self.finder {
-            // One that is written may have been told of others since.
-            Some(_) => governing::deciding(begun_by, &governing::read(&self.sql)?, span),
-            None => governing::deciding(begun_by, &self.governed, span),
+            Some(_) => governing::read(&self.sql)?.into(),
+            None => Cow::from(&self.governed),
         })
     }
 
@@ -130,12 +129,13 @@ impl Volume {
         wanted: &Wanted,
         mut each: impl FnMut(Revision, Event) -> bool,
     ) -> Result<Met, Damage> {
-        let mut met = Met::default();
+        let (mut met, governed) = (Met::default(), self.governed()?);
         let mut take = |row: &Row<'_>| -> Result<bool, Damage> {
             met.rows += 1;
             match self.event(row) {
                 Ok((revision, event)) if event.address == wanted.address => {
-                    met.last = Some(revision);
+                    let rules = governing::of(self.title.stamp.rules, &governed, revision);
+                    met.rules.insert(rules);
                     Ok(each(revision, event))
                 }
                 Ok(_) => Ok(true),

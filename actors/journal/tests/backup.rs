@@ -176,6 +176,7 @@ fn rules_that_were_changed_and_changed_back_within_a_segment_are_noticed() {
     life.journal.close(Some(last));
     let hour = Duration::from_secs(3600);
     assert_eq!(replay(shelf.path(), &rules(), hour).unwrap().notes, Vec::<String>::new());
+    drop(life);
     let mut life = shelf.begin();
     decide(&mut life, login("user9", 9, 2000), &other);
     decide(&mut life, login("user3", 3, 3000), &rules());

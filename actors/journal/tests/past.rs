@@ -394,9 +394,10 @@ fn of_each_moment_it_is_said_whether_other_rules_decided_it() {
     life.live(&shelf, &[login("carol", 1, 2000), login("alice", 3, 3000)]);
     let said = || {
         let notes = |host, millis| at(&shelf, host, millis).unwrap().sources.notes;
-        assert_eq!(notes(1, 500), Vec::<String>::new());
         assert!(notes(1, 1500)[0].contains("other rules were in force"));
-        assert_eq!(notes(1, 2500).len(), 1, "bob came by those: {:?}", notes(1, 2500));
+        assert_eq!(notes(1, 500).len(), 1, "how it ended, they decided: {:?}", notes(1, 500));
+        assert_eq!(notes(3, 3000), Vec::<String>::new(), "of this one they decided nothing");
+        assert_eq!(stays(&shelf, 1, (0, 900)).unwrap().sources.notes, Vec::<String>::new());
     };
     said();
     life.end(&shelf);
