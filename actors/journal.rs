@@ -138,6 +138,11 @@ impl JournalThread {
 /// How many batches one commit covers at most: what can wait, the cache's mailbox bounds already.
 const GROUP: usize = 64;
 
+/// How many events one commit covers at most, but for those of its last batch. A fraction of what one
+/// stream may have under way: while these reach the disk, those before are decided and those after
+/// are read.
+const GROUP_EVENTS: usize = 4096;
+
 /// How long whoever found no place waits before asking again: the time of a commit or two.
 const ROOM: Duration = Duration::from_millis(10);
 
@@ -240,10 +245,7 @@ impl<J: Journal> Writing<J> {
     fn work(mut self, inbox: &Receiver<Order>, last_words: &Receiver<Handover>) {
         loop {
             match inbox.recv_timeout(TENDING) {
-                Ok(first) => {
-                    let more = inbox.try_iter().take(GROUP - 1);
-                    self.write(std::iter::once(first).chain(more));
-                }
+                Ok(first) => self.write(group(first, inbox)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -319,6 +321,20 @@ impl<J: Journal> Writing<J> {
             differs
         });
     }
+}
+
+/// `first` and what waits behind it, as much as one commit covers.
+fn group(first: Order, inbox: &Receiver<Order>) -> impl Iterator<Item = Order> {
+    let (mut first, mut orders, mut events) = (Some(first), 0, 0);
+    std::iter::from_fn(move || {
+        let has_room = orders < GROUP && events < GROUP_EVENTS;
+        let order = first.take().or_else(|| has_room.then(|| inbox.try_recv().ok()).flatten())?;
+        orders += 1;
+        if let Order::Write(batch) = &order {
+            events += batch.events.len();
+        }
+        Some(order)
+    })
 }
 
 fn refuse(batch: Batch, error: &JournalError) {

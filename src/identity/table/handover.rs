@@ -41,6 +41,7 @@ impl Table {
         let Handover { forgotten, standing, mut ends, memories, competed, strangers, .. } =
             handover;
         let mut table = Self { forgotten, ..Self::default() };
+        table.entries.reserve(standing.len() + ends.len());
         for Standing { session, told, was } in standing {
             ends.extend(was);
             table.put(session, told);
