@@ -7,6 +7,7 @@ mod failing_disk;
 pub(crate) mod full_disk;
 mod generator;
 mod power_cut;
+mod silent_disk;
 mod slow_disk;
 
 use std::fs;
