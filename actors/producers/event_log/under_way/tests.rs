@@ -156,9 +156,9 @@ fn event(record: u64) -> Event {
 /// The records from `first` to `last`, an event each, with the bookmark behind them.
 fn batch(first: u64, last: u64) -> (Harvest, Read) {
     let xml = rollcall_wire::event_log::Bookmark::after(CHANNEL, last).to_xml();
-    let mut harvest = Harvest::default();
-    harvest.events = (first..=last).map(event).collect();
-    harvest.read = Some((log(), Arc::from(xml.as_bytes())));
+    let events = (first..=last).map(event).collect();
+    let read = Some((log(), Arc::from(xml.as_bytes())));
+    let harvest = Harvest { events, read, ..Harvest::default() };
     let (gathered, unaudited) = (Gathered::default(), Vec::new());
     (harvest, Read { gathered, unaudited, place: Some(last), is_full: false })
 }
