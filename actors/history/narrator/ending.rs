@@ -7,6 +7,7 @@ use rollcall_identity::{Chronicle, Departure, Handover, Principal, Stay, Timesta
 
 use super::{EVER, Narrator};
 use crate::history::unanswered::Unanswered;
+use crate::journal::library::Chapter;
 
 /// How a stay ended, as far as that was heard of.
 pub(in crate::history) struct Ending {
@@ -25,8 +26,12 @@ impl Narrator<'_> {
         stay: &Stay,
         mut chronicle: Chronicle,
     ) -> Result<Ending, Unanswered> {
-        let told = span.end - 1;
-        for index in span {
+        // Of one that is not sealed it is not known whether it holds anything of that time: it may come
+        // long after those that do.
+        let does = |chapter: &Chapter| chapter.last.is_some() && chapter.from <= at;
+        let told = span.clone().rev().find(|index| does(&self.chapters[*index]));
+        let told = told.unwrap_or(span.start);
+        for index in span.start..=told {
             if let Some(end) = self.end_in(index, at, &mut chronicle)? {
                 return Ok(Ending { end: Some(end), known_until: self.told_until(index) });
             }
@@ -34,15 +39,19 @@ impl Narrator<'_> {
         let whole = (told + 1..self.chapters.len()).take_while(|later| self.follows(*later));
         let last = whole.last().unwrap_or(told);
         let begin = self.last_that_carries(stay, (told, last))?;
+        // What these hold up to `at` is folded already, unless it begins anew.
+        let mut folded = span.end;
         if let Some(handover) = (begin > told).then(|| self.beginning_of(begin, stay)).flatten() {
             chronicle = Chronicle::after(stay.session.address, handover);
+            folded = begin;
         }
         // Of segments that are not sealed yet, nobody knows with whom they begin: those are folded, too.
         let mut looked = told;
         for later in begin.max(told + 1)..=last {
             self.budget.in_time()?;
             looked = later;
-            if let Some(end) = self.end_in(later, EVER.0, &mut chronicle)? {
+            let after = if later < folded { at } else { EVER.0 };
+            if let Some(end) = self.end_in(later, after, &mut chronicle)? {
                 return Ok(Ending { end: Some(end), known_until: self.told_until(later) });
             }
             if chronicle.there(self.told_until(later)).is_none() {
