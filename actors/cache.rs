@@ -113,8 +113,9 @@ impl Message for TakeStock {
     type Result = ();
 }
 
-/// What the journal has committed, in order.
-pub(crate) struct Committed(Vec<Entry>);
+/// What the journal has committed, in order, and the rules that decide it: those that the journal has
+/// noted beside it.
+pub(crate) struct Committed(Vec<Entry>, Arc<Rules>);
 
 impl Message for Committed {
     type Result = ();
@@ -124,8 +125,8 @@ impl Mailbox<Cache> {
     /// Hands committed entries to the cache, bounded by the batches that the cache itself has
     /// under way. A cache that is gone drops them, and with them the receipts: whoever waits learns
     /// it that way.
-    pub(crate) fn send_committed(&self, entries: Vec<Entry>) {
-        drop(self.post(Committed(entries)));
+    pub(crate) fn send_committed(&self, entries: Vec<Entry>, rules: Arc<Rules>) {
+        drop(self.post(Committed(entries, rules)));
     }
 }
 
@@ -159,7 +160,7 @@ pub struct Cache {
 
 impl Cache {
     /// A cache that fills its table from what `query` holds, and then folds what `journal` commits
-    /// by the rules in force at that moment.
+    /// by the rules that were in force then.
     pub(crate) fn new(
         term: Term,
         grounds: Grounds,
@@ -341,8 +342,8 @@ impl Receive<Apply> for Cache {
 }
 
 impl Receive<Committed> for Cache {
-    fn receive(&mut self, Committed(mut entries): Committed, _: &mut Desk<Self>) -> Reply<()> {
-        let rules = self.grounds.rules.load_full();
+    fn receive(&mut self, committed: Committed, _: &mut Desk<Self>) -> Reply<()> {
+        let Committed(mut entries, rules) = committed;
         // What was recalled from the journal is folded; whoever waits for it learns that the one
         // who would have told is gone.
         entries.retain(|entry| self.decider.awaits(entry.first, &entry.batch.events));

@@ -14,13 +14,13 @@ mod unanswered;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use rollcall_identity::Rules;
+use rollcall_identity::{Chronicle, Rules};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -29,8 +29,8 @@ use self::access::{Line, Record};
 use self::budget::Budget;
 pub(crate) use self::difference::{Difference, Differences, Differs, What};
 pub(crate) use self::moment::{Moment, ToldOfMoment};
-use self::narrator::Narrator;
 pub(crate) use self::narrator::Sources;
+use self::narrator::{Fold, Narrator};
 pub(crate) use self::stays::{AtAddress, OfUser, Stays};
 pub(crate) use self::unanswered::Unanswered;
 use crate::clock::Clock;
@@ -65,19 +65,41 @@ impl<Q: Question> Message for Ask<Q> {
 pub(crate) struct Reader<'a> {
     library: &'a mut Library,
     rules: Arc<Rules>,
+    fold: Fold,
     clock: &'a Clock,
+    deadline: Instant,
 }
 
 impl<'a> Reader<'a> {
     /// Somebody who reads this library by these rules.
     pub(crate) fn new(library: &'a mut Library, rules: Arc<Rules>, clock: &'a Clock) -> Self {
-        Self { library, rules, clock }
+        Self::folding(Chronicle::apply, (library, rules), clock)
+    }
+
+    /// The same with another way of folding.
+    pub(crate) fn folding(
+        fold: Fold,
+        (library, rules): (&'a mut Library, Arc<Rules>),
+        clock: &'a Clock,
+    ) -> Self {
+        Self { library, rules, fold, clock, deadline: Budget::deadline() }
+    }
+
+    /// Answers a question. An event whose folding panics is set aside, and the question answered
+    /// without it.
+    pub(crate) fn answer<Q: Question>(&mut self, question: &Q) -> Result<Q::Answer, Unanswered> {
+        loop {
+            match question.answer(self) {
+                Err(Unanswered::Poisoned(at)) if self.library.set_aside(at) => {}
+                answer => return answer,
+            }
+        }
     }
 
     /// Somebody who tells from the segments that are there now.
     fn narrator(&mut self) -> Result<Narrator<'_>, Unanswered> {
-        let now = self.clock.now();
-        Narrator::new(self.library, (&self.rules, now), Budget::whole())
+        let (now, budget) = (self.clock.now(), Budget::until(self.deadline));
+        Narrator::new(self.library, (&self.rules, self.fold), now, budget)
     }
 }
 
@@ -193,7 +215,7 @@ impl Thread {
         let (asked, began) = (self.clock.now(), Clock::instant());
         let rules = self.rules.load_full();
         let mut reader = Reader::new(&mut self.library, rules, &self.clock);
-        let answer = ask.question.answer(&mut reader);
+        let answer = reader.answer(&ask.question);
         let outcome = match &answer {
             Ok(_) => HistoryOutcome::Told,
             Err(unanswered) => unanswered.outcome(),

@@ -11,6 +11,7 @@ mod file;
 mod fingerprint;
 mod folder;
 mod forgetting;
+mod governing;
 mod inspecting;
 mod keeper;
 mod known;
@@ -18,7 +19,9 @@ mod lexicon;
 pub(crate) mod library;
 mod manifest;
 mod memories;
+mod poison;
 mod positions;
+mod pulse;
 mod reading;
 mod replaying;
 mod restoring;
@@ -39,7 +42,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use rollcall_identity::{
-    Event, Handover, Journal, JournalError, ReadPosition, Revision, Rules, Source, Table,
+    Batched, Event, Handover, Journal, JournalError, ReadPosition, Revision, Rules, Served, Source,
+    Table, serve,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -48,12 +52,13 @@ pub use self::damage::Damage;
 pub use self::durable::DurableJournal;
 pub use self::inspecting::{Inspected, export, inspect};
 pub use self::manifest::{Manifest, Sealed};
+use self::pulse::{Pulse, Told};
 pub use self::replaying::{Differing, Replayed, replay};
 pub use self::terms::Terms;
 use crate::account::Account;
 use crate::cache::{Cache, Receipt, Refused, TakeStock};
 use crate::clock::Clock;
-use crate::happenings::{Committed, Happening, JournalRefused};
+use crate::happenings::{Committed, Happening, JournalAnswers, JournalRefused};
 use crate::mailbox::Mailbox;
 
 /// A batch on its way through the journal.
@@ -66,6 +71,16 @@ pub(crate) struct Batch {
     pub account: Account,
     /// Who waits for it to be visible.
     pub receipt: oneshot::Sender<Result<Receipt, Refused>>,
+}
+
+impl Batched for Batch {
+    fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    fn read(&self) -> Option<&ReadPosition> {
+        self.read.as_ref()
+    }
 }
 
 /// A batch that is in the journal, from this position on.
@@ -88,8 +103,10 @@ pub struct JournalWriter {
 }
 
 /// What the journal's thread is asked for.
-enum Order {
-    Write(Batch),
+type Order = rollcall_identity::Order<Batch, Question>;
+
+/// What it is asked beside.
+enum Question {
     Tell(Source, oneshot::Sender<Option<Arc<[u8]>>>),
     Recall(oneshot::Sender<Recalled>),
     Unsettle,
@@ -121,6 +138,11 @@ impl JournalThread {
 /// How many batches one commit covers at most: what can wait, the cache's mailbox bounds already.
 const GROUP: usize = 64;
 
+/// How many events one commit covers at most, but for those of its last batch. A fraction of what one
+/// stream may have under way: while these reach the disk, those before are decided and those after
+/// are read.
+const GROUP_EVENTS: usize = 4096;
+
 /// How long whoever found no place waits before asking again: the time of a commit or two.
 const ROOM: Duration = Duration::from_millis(10);
 
@@ -139,8 +161,9 @@ impl JournalWriter {
         let (last, last_words) = bounded(1);
         let epoch = journal.epoch();
         let (tell, illness) = watch::channel(journal.illness().cloned());
-        let in_force = rules.load_full();
-        let writing = Writing { journal, cache, rules, in_force, clock, tell };
+        let (tell, in_force) = (Arc::new(tell), rules.load_full());
+        let pulse = Pulse::start(Arc::clone(&tell), TENDING)?;
+        let writing = Writing { journal, cache, rules, in_force, clock, pulse, tell };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writing.work(&inbox, &last_words))?;
@@ -169,7 +192,7 @@ impl JournalWriter {
             };
             match order {
                 Order::Write(batch) => batch.account.lost(reason, refused),
-                Order::Tell(..) | Order::Recall(_) | Order::Unsettle => refused,
+                Order::Ask(_) => refused,
             }
         })
     }
@@ -177,7 +200,8 @@ impl JournalWriter {
     /// How far `source` was read, as last committed.
     pub(crate) async fn read_position(&self, source: Source) -> Result<Option<Arc<[u8]>>, Refused> {
         let (tell, told) = oneshot::channel();
-        self.orders.try_send(Order::Tell(source, tell)).map_err(|_| Refused::Busy)?;
+        let order = Order::Ask(Question::Tell(source, tell));
+        self.orders.try_send(order).map_err(|_| Refused::Busy)?;
         told.await.map_err(|_| Refused::Journal("its thread has ended".to_owned()))
     }
 }
@@ -189,7 +213,7 @@ impl JournalWriter {
     pub(crate) async fn recall(&self) -> Recalled {
         let ended = || JournalError("its thread has ended".to_owned());
         let (tell, told) = oneshot::channel();
-        let mut order = Order::Recall(tell);
+        let mut order = Order::Ask(Question::Recall(tell));
         while let Err(refused) = self.orders.try_send(order) {
             let TrySendError::Full(again) = refused else { return Err(ended()) };
             order = again;
@@ -201,7 +225,7 @@ impl JournalWriter {
     /// What was on its way to a cache that is gone is not folded any more.
     pub(crate) fn unsettle(&self) {
         // Without it, the table is written down at its usual time.
-        let _ = self.orders.try_send(Order::Unsettle);
+        let _ = self.orders.try_send(Order::Ask(Question::Unsettle));
     }
 }
 
@@ -210,20 +234,18 @@ struct Writing<J> {
     journal: J,
     cache: Mailbox<Cache>,
     rules: Arc<ArcSwap<Rules>>,
-    /// Those that the journal was told of.
+    /// Those that the journal was told of: they decide what is committed until it is told of others.
     in_force: Arc<Rules>,
     clock: Clock,
-    tell: watch::Sender<Option<JournalError>>,
+    pulse: Pulse,
+    tell: Told,
 }
 
 impl<J: Journal> Writing<J> {
     fn work(mut self, inbox: &Receiver<Order>, last_words: &Receiver<Handover>) {
         loop {
             match inbox.recv_timeout(TENDING) {
-                Ok(first) => {
-                    let more = inbox.try_iter().take(GROUP - 1);
-                    self.write(std::iter::once(first).chain(more));
-                }
+                Ok(first) => self.write(group(first, inbox)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -235,47 +257,55 @@ impl<J: Journal> Writing<J> {
 
     /// Appends a group of batches, commits them together, and hands them on.
     fn write(&mut self, group: impl Iterator<Item = Order>) {
-        let (mut entries, mut asked, mut recalls) = (Vec::new(), Vec::new(), Vec::new());
+        self.govern();
         let began = Clock::instant();
-        for order in group {
-            match order {
-                Order::Tell(source, tell) => asked.push((source, tell)),
-                Order::Recall(tell) => recalls.push(tell),
-                Order::Unsettle => self.journal.unsettle(),
-                Order::Write(batch) => {
-                    match self.journal.append(&batch.events, batch.read.as_ref()) {
-                        Ok(first) => entries.push(Entry { first, batch }),
-                        Err(error) => refuse(batch, &error),
-                    }
-                }
-            }
+        let journal = &mut self.journal;
+        let (served, hung) = self.pulse.beat(|| serve(journal, group));
+        self.answers(hung);
+        let Served { committed, refused, asked } = served;
+        for (batch, error) in refused {
+            refuse(batch, &error);
         }
-        if !entries.is_empty() {
-            match self.journal.commit() {
-                Ok(_) => {
-                    Committed { took: began.elapsed() }.emit();
-                    self.cache.send_committed(entries);
-                }
-                Err(error) => entries.into_iter().for_each(|entry| refuse(entry.batch, &error)),
-            }
+        if !committed.is_empty() {
+            Committed { took: began.elapsed() }.emit();
+            let entries = committed.into_iter().map(|(first, batch)| Entry { first, batch });
+            self.cache.send_committed(entries.collect(), Arc::clone(&self.in_force));
         }
-        // After the commit: what stood before the question in the queue is in the answer.
-        for (source, tell) in asked {
-            // Whoever does not wait any more does not need it.
-            let _ = tell.send(self.journal.read_position(&source));
-        }
-        for tell in recalls {
-            let _ = tell.send(self.journal.recall(&self.rules.load()));
+        asked.into_iter().for_each(|question| self.answer(question));
+    }
+
+    fn answer(&mut self, question: Question) {
+        // Whoever does not wait any more does not need it.
+        match question {
+            Question::Tell(source, tell) => drop(tell.send(self.journal.read_position(&source))),
+            Question::Recall(tell) => drop(tell.send(self.journal.recall(&self.in_force))),
+            Question::Unsettle => self.journal.unsettle(),
         }
     }
 
-    fn tend(&mut self) {
+    /// Tells the journal by which rules it goes on: what it commits from now on is decided by them, and
+    /// what it committed before by those before.
+    fn govern(&mut self) {
         let rules = self.rules.load();
         if !Arc::ptr_eq(&rules, &self.in_force) {
             self.journal.govern(&rules);
             self.in_force = Arc::clone(&rules);
         }
-        let survey = self.journal.tend(self.clock.now());
+    }
+
+    /// The disk has answered, after it was said for so long that it does not.
+    fn answers(&self, hung: Option<Duration>) {
+        // When it failed in the end, that was said.
+        if let Some(took) = hung.filter(|_| self.journal.illness().is_none()) {
+            JournalAnswers { took }.emit();
+        }
+    }
+
+    fn tend(&mut self) {
+        self.govern();
+        let (journal, now) = (&mut self.journal, self.clock.now());
+        let (survey, hung) = self.pulse.beat(|| journal.tend(now));
+        self.answers(hung);
         if let Some(survey) = survey {
             // Behind everything that was committed, and before everything that will be.
             if self.cache.post(TakeStock(survey)).is_err() {
@@ -291,6 +321,20 @@ impl<J: Journal> Writing<J> {
             differs
         });
     }
+}
+
+/// `first` and what waits behind it, as much as one commit covers.
+fn group(first: Order, inbox: &Receiver<Order>) -> impl Iterator<Item = Order> {
+    let (mut first, mut orders, mut events) = (Some(first), 0, 0);
+    std::iter::from_fn(move || {
+        let has_room = orders < GROUP && events < GROUP_EVENTS;
+        let order = first.take().or_else(|| has_room.then(|| inbox.try_recv().ok()).flatten())?;
+        orders += 1;
+        if let Order::Write(batch) = &order {
+            events += batch.events.len();
+        }
+        Some(order)
+    })
 }
 
 fn refuse(batch: Batch, error: &JournalError) {

@@ -22,6 +22,7 @@ pub mod mailbox;
 pub mod meter;
 pub mod metrics;
 mod msrpc;
+mod names;
 mod priority;
 mod problem;
 pub mod producers;

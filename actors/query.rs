@@ -265,7 +265,9 @@ impl Receive<Oldest> for Query {
 
 impl Receive<Snapshot> for Query {
     fn receive(&mut self, Snapshot(cache): Snapshot, _: &mut Desk<Self>) -> Reply<Estate> {
-        let handover = self.write().hand_over(cache);
+        self.write().heed(cache);
+        // Whoever looks an address up does not wait for a million sessions to be told.
+        let handover = self.read().hand_over();
         Reply::Now(Estate { term: self.term.number(), handover })
     }
 }

@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 use rollcall_config::{Environment, Settings, load};
 use rollcall_identity::directory::{Group, NetbiosNames};
 use rollcall_identity::{
-    Change, ChangeLog, Event, Filter, GroupSet, Limits, Name, Origin, Producer, Request, Revision,
-    Table, Timestamp,
+    Change, ChangeLog, Event, Filter, GroupSet, Handover, Limits, Name, Origin, Producer, Request,
+    Revision, Table, Timestamp,
 };
 use rollcall_wire::srx::{self, Report, Speaker, Voice};
 use rollcall_wire::syslog::{Defaults, Message, Outcome, Reader, SenderClock, Template};
@@ -107,6 +107,8 @@ fn decisions(settings: &Settings) -> Vec<Cost> {
         ("decision: the same event again", again),
         ("noting a change in the log", noted),
         ("looking an address up", look),
+        ("telling one session of a table to be written down", told(|| table.hand_over(Revision(0)))),
+        ("telling one session of the log to a new cache", told(|| log.hand_over())),
         ("one report of a page of 1000, JSON", page(&log, seen)),
         ("the same with 30 groups, of 5,000 sets", page(&with_groups, seen)),
     ]
@@ -141,6 +143,15 @@ fn grouped(changes: &[Change]) -> Vec<Change> {
         change
     };
     changes.iter().enumerate().map(with_groups).collect()
+}
+
+/// Nanoseconds for each session of all that are told at once.
+fn told(tell: impl FnOnce() -> Handover) -> f64 {
+    let begin = Instant::now();
+    let handover = tell();
+    let took = begin.elapsed().as_nanos() as f64;
+    assert_eq!(handover.standing.len(), TIMES as usize, "a session is missing");
+    took / f64::from(TIMES)
 }
 
 /// Nanoseconds for each report of all pages of the log, when they have been told once before.

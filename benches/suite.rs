@@ -107,6 +107,10 @@ impl Suite<'_> {
 
     fn events(&mut self) -> io::Result<()> {
         let costs = reading::measure()?;
+        if costs.is_empty() {
+            eprintln!("    no recorded log that both can read: {}", reading::named());
+            return self.following();
+        }
         for reading::Cost { log, records, ours, theirs, .. } in &costs {
             let ratio = theirs / ours;
             eprintln!(
@@ -130,8 +134,14 @@ impl Suite<'_> {
         self.ratio("event records, every value read: evtx to JSON / Rollcall", aim, theirs / read);
         self.ratio("event records to fields: evtx to JSON / Rollcall", aim, theirs / ours);
         let large = costs.iter().filter(|cost| cost.records >= reading::LARGE);
-        let least = large.map(|cost| cost.theirs / cost.ours).fold(f64::INFINITY, f64::min);
-        self.ratio("the same, of the large log where it is least", aim, least);
+        match large.map(|cost| cost.theirs / cost.ours).min_by(f64::total_cmp) {
+            Some(least) => self.ratio("the same, of the large log where it is least", aim, least),
+            None => eprintln!(
+                "    no log of {} records or more, and no row of the least of them: {}",
+                reading::LARGE,
+                reading::named()
+            ),
+        }
         self.following()
     }
 

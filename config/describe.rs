@@ -108,7 +108,7 @@ fn active_directory(f: &mut Formatter<'_>, directory: &ActiveDirectory) -> fmt::
 
 fn event_log(f: &mut Formatter<'_>, log: &EventLog) -> fmt::Result {
     let (auth, kdc): (&str, _) = (log.auth.into(), log.kdc.map(|at| at.to_string()));
-    let kdc = kdc.unwrap_or_else(|| "each server".to_owned());
+    let kdc = kdc.unwrap_or_else(|| "each controller, or of whom DNS names".to_owned());
     writeln!(f, "event logs   as {}, secret (hidden), by {auth}, tickets of {kdc}", log.account)?;
     let (catch_up, silent) = (log.catch_up.written(), log.silent.written());
     let delivery: &str = log.delivery.into();

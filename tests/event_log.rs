@@ -3,6 +3,8 @@
 
 mod binxml;
 mod promises;
+mod recordings;
+mod under_way;
 
 use serde_json::{Value, json};
 
@@ -181,9 +183,16 @@ fn a_look_at_a_log_says_each_step_and_what_helps() {
     let (worked, said) = tested(&setup);
     assert!(worked && said.contains("it can be read"), "{said}");
     assert!(said.contains("by its endpoint mapper") && said.contains("4768 of"), "{said}");
+    // A mapper that answers no strangers is asked again with a proof.
+    logs.tell(&json!({"do": "fail", "call": "map", "status": 5}));
+    let (worked, said) = tested(&setup);
+    assert!(worked && said.contains("by its endpoint mapper"), "{said}");
     logs.tell(&json!({"do": "fail", "call": "subscribe", "status": 5}));
     let (worked, said) = tested(&setup);
     assert!(!worked && said.contains("what helps: put the account into"), "{said}");
+    logs.tell(&json!({"do": "fail", "call": "subscribe", "status": 0x3aa3}));
+    let (worked, said) = tested(&setup);
+    assert!(!worked && said.contains("make the security log of the server larger"), "{said}");
     let wrong = setup.with_secret("reader.password", "not the password\n");
     let (worked, said) = tested(&wrong);
     assert!(!worked && said.contains("what helps: check the account and its password"), "{said}");
@@ -415,13 +424,22 @@ fn nobody_works_at_a_controller_that_another_one_tells_of() {
 fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
     let story = "samba_lets_the_account_in_by_each_way_and_says_what_it_has_not";
     let Some(_controller) = Controller::start(story) else { return };
-    for auth in ["ntlm", "kerberos", "spnego"] {
+    let kdc = format!("kdc = \"{}:88\"", Controller::ADDRESS);
+    // What gives out no tickets asks DNS for who does.
+    let names = format!("name_servers = [\"{}:53\"]", Controller::ADDRESS);
+    for (auth, role, more) in [
+        ("ntlm", "domain_controller", ""),
+        ("kerberos", "domain_controller", &*kdc),
+        ("spnego", "domain_controller", &*kdc),
+        ("kerberos", "exchange", &*names),
+        ("spnego", "exchange", &*names),
+    ] {
         let text = format!(
             "[[event_log]]\naccount = \"administrator@corp.example.com\"\nauth = \"{auth}\"\n\
-             kdc = \"{}:88\"\nsecret_file = \"reader.password\"\n[[event_log.sources]]\n\
-             name = \"dc1\"\nhost = \"{}\"\naddress = \"{0}\"\n",
-            Controller::ADDRESS,
-            Controller::HOST
+             {more}\nsecret_file = \"reader.password\"\n[[event_log.sources]]\n\
+             name = \"dc1\"\nhost = \"{}\"\naddress = \"{}\"\nrole = \"{role}\"\n",
+            Controller::HOST,
+            Controller::ADDRESS
         );
         let setup = Setup::new().with_secret("reader.password", crate::harness::ADMINISTRATOR);
         let setup = setup.with(&text);
@@ -431,9 +449,12 @@ fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
         assert!(said.contains("proved itself by"), "{auth}: {said}");
         // MS-SAMR, over a connection of its own and sealed as well.
         let domain = "it is a controller of CORP, whose accounts have S-1-5-21-";
-        assert!(said.contains(domain), "{auth}: {said}");
+        assert_eq!(said.contains(domain), role == "domain_controller", "{auth}: {said}");
         // It serves queries and no subscriptions.
+        let queried = "it answers a query of its log, with 0 events, and serves no subscription";
+        assert!(said.contains(queried), "{auth}: {said}");
         assert!(said.contains("nca_s_op_rng_error"), "{auth}: {said}");
+        assert!(said.contains("what helps: the server has no event log"), "{auth}: {said}");
         assert!(!said.contains(PASSWORD), "{said}");
     }
 }

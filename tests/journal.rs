@@ -4,9 +4,10 @@ mod clock;
 mod copying;
 mod crash;
 mod failing_disk;
-mod full_disk;
+pub(crate) mod full_disk;
 mod generator;
 mod power_cut;
+mod silent_disk;
 mod slow_disk;
 
 use std::fs;

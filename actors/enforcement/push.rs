@@ -1,17 +1,23 @@
 //! Pushes: answered with success only when their events are in the journal and visible to all.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use rollcall_wire::http::Request;
 use rollcall_wire::ptim::{self, BadPush, Problem};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::points::Client;
 use super::{Enforcement, Visit};
 use crate::admission::Refused;
 use crate::cache::Receipt;
 use crate::producers::Harvest;
+
+/// How long a push waits to be committed and visible. Whoever pushed is told to come again then: the
+/// disk may not answer for minutes, and what is under way would wait with every one of them.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// In which words events are pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +65,21 @@ impl Enforcement {
         }
         let mut harvest = Harvest::default();
         let read = read(said, visit, client, form, &mut harvest);
-        let pending = outlet.hand_over(&mut harvest).await;
-        read?;
-        let Some(pending) = pending else { return Err(BadPush::from(Problem::Empty).into()) };
-        // A sender that goes away now leaves its events behind: they are decided all the same.
-        let receipt = pending.receipt().await;
-        let receipt = receipt.map_err(|why| Refused::unavailable(why.to_string()))?;
+        let taken = async {
+            let pending = outlet.hand_over(&mut harvest).await;
+            read?;
+            let Some(pending) = pending else { return Err(BadPush::from(Problem::Empty).into()) };
+            // A sender that goes away now leaves its events behind: they are decided all the same.
+            let receipt = pending.receipt().await;
+            receipt.map_err(|why| Refused::unavailable(why.to_string()))
+        };
+        let receipt = timeout(PATIENCE, taken).await.unwrap_or_else(|_| {
+            Err(Refused::unavailable(format!(
+                "not known to be on the disk after {} s; what is sent again with its time is not \
+                 counted twice",
+                PATIENCE.as_secs()
+            )))
+        })?;
         let Receipt { revision, applied, deduplicated, refused, reasons } = receipt;
         let received = applied + deduplicated + refused;
         client.tally.pushed(received);

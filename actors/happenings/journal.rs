@@ -34,6 +34,34 @@ impl Happening for JournalHealed {
     }
 }
 
+/// The disk does not answer: what is handed over waits, and whoever pushes is told to come again.
+pub(crate) struct JournalSilent {
+    /// For how long.
+    pub patience: Duration,
+}
+
+impl Happening for JournalSilent {
+    fn emit(self) {
+        let Self { patience } = self;
+        counter!("rollcall_deciding_journal_illnesses_total").increment(1);
+        gauge!("rollcall_deciding_journal_ill").set(1.0);
+        error!(?patience, "the journal's disk does not answer; questions are still answered");
+    }
+}
+
+/// The disk answers again, and what waited for it is committed.
+pub(crate) struct JournalAnswers {
+    /// How long it did not.
+    pub took: Duration,
+}
+
+impl Happening for JournalAnswers {
+    fn emit(self) {
+        gauge!("rollcall_deciding_journal_ill").set(0.0);
+        info!(took = ?self.took, "the journal's disk answers again");
+    }
+}
+
 /// What earlier lives of the process left was read.
 pub(crate) struct JournalRestored {
     pub sessions: usize,

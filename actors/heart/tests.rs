@@ -318,7 +318,8 @@ fn what_is_folded_before_a_panic_in_the_same_commit_is_shown() {
         let ((good, _taken), (bad, lost)) = (batch("alice"), batch("bob"));
         // There is no position after this one: to count on from it panics.
         let bad = Entry { first: Revision(u64::MAX), batch: bad };
-        life.heart.cache.send_committed(vec![Entry { first: Revision(1), batch: good }, bad]);
+        let both = vec![Entry { first: Revision(1), batch: good }, bad];
+        life.heart.cache.send_committed(both, life.heart.rules.load_full());
         assert!(lost.await.is_err(), "the second one's sender learns that it was not taken");
         life.settled(1, 0).await;
         assert_eq!(life.owner().await.as_deref(), Some("alice"));

@@ -23,9 +23,14 @@ const ROWS: u64 = 1_000_000;
 const SEGMENTS: usize = 1100;
 
 impl Budget {
-    /// What one question may cost.
-    pub(super) fn whole() -> Self {
-        Self { deadline: Clock::instant() + TIME, rows: ROWS }
+    /// Until when a question that is begun now must be answered.
+    pub(super) fn deadline() -> Instant {
+        Clock::instant() + TIME
+    }
+
+    /// What one question may cost until then.
+    pub(super) fn until(deadline: Instant) -> Self {
+        Self { deadline, rows: ROWS }
     }
 
     /// One more event is folded.

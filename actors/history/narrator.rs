@@ -9,18 +9,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use rollcall_identity::{Name, Revision, Rules, Timestamp};
+use rollcall_identity::{Chronicle, Event, Name, Revision, Rules, Stay, Timestamp};
 
 use super::budget::Budget;
 use super::unanswered::Unanswered;
 use crate::journal::Damage;
 use crate::journal::library::{Addresses, Chapter, Library};
 
+/// Folds one event into the chronicle of its address, and gives out the stay that ended by it.
+pub(crate) type Fold = fn(&mut Chronicle, Revision, &Event, &Rules) -> Option<Stay>;
+
 /// Where an answer comes from, and what has to be said with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sources {
     /// The segments that were read, ascending.
     pub(crate) segments: Vec<Chapter>,
+    /// In how many others an index had nothing about it, or only told who was there when they began.
+    pub(crate) looked_up: usize,
     /// What is not known, or may have been decided otherwise, in sentences.
     pub(crate) notes: Vec<String>,
 }
@@ -30,6 +35,9 @@ pub(super) struct Narrator<'a> {
     library: &'a mut Library,
     rules: &'a Arc<Rules>,
     fingerprint: u64,
+    fold: Fold,
+    /// Which events are left out, because nobody survives folding them.
+    poison: BTreeSet<Revision>,
     now: Timestamp,
     pub(super) budget: Budget,
     chapters: Vec<Chapter>,
@@ -38,6 +46,8 @@ pub(super) struct Narrator<'a> {
     /// Which of the others turned out to be damaged.
     damaged: BTreeSet<usize>,
     read: BTreeMap<Revision, Chapter>,
+    /// Those of which only an index was asked, some of which were then read.
+    looked_up: BTreeSet<Revision>,
     notes: Vec<String>,
 }
 
@@ -49,7 +59,8 @@ impl<'a> Narrator<'a> {
     /// Looks what there is.
     pub(super) fn new(
         library: &'a mut Library,
-        (rules, now): (&'a Arc<Rules>, Timestamp),
+        (rules, fold): (&'a Arc<Rules>, Fold),
+        now: Timestamp,
         budget: Budget,
     ) -> Result<Self, Unanswered> {
         let (all, unopened) = library.chapters()?;
@@ -57,16 +68,20 @@ impl<'a> Narrator<'a> {
         let names_end = all.iter().rposition(|chapter| chapter.is_nameless).map_or(0, |at| at + 1);
         let chapters = all[names_end..].to_vec();
         let fingerprint = library.fingerprint(rules);
+        let poison = library.poison().clone();
         let narrator = Self {
             library,
             rules,
             fingerprint,
+            fold,
+            poison,
             now,
             budget,
             chapters,
             unopened: unopened.into_keys().collect(),
             damaged: BTreeSet::new(),
             read: BTreeMap::new(),
+            looked_up: BTreeSet::new(),
             notes,
         };
         match (narrator.chapters.is_empty(), names_end) {
@@ -78,7 +93,9 @@ impl<'a> Narrator<'a> {
 
     /// Where the answer came from.
     pub(super) fn sources(self) -> Sources {
-        Sources { segments: self.read.into_values().collect(), notes: self.notes }
+        let looked_up =
+            self.looked_up.iter().filter(|first| !self.read.contains_key(first)).count();
+        Sources { segments: self.read.into_values().collect(), looked_up, notes: self.notes }
     }
 
     /// Where `user` may have been, in these segments.

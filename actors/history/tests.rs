@@ -100,7 +100,7 @@ fn nobody_is_told_anything_whose_asking_cannot_be_put_on_record() {
 
 #[test]
 fn a_question_that_costs_too_much_is_told_what_to_narrow() {
-    let mut budget = Budget::whole();
+    let mut budget = Budget::until(Budget::deadline());
     assert!(budget.segments(1).is_ok() && budget.in_time().is_ok());
     let broad = budget.segments(5000).unwrap_err().to_string();
     assert!(broad.contains("5000 segments") && broad.contains("narrow from and to"), "{broad}");

@@ -1,5 +1,7 @@
 //! Why a question about the past has no answer.
 
+use rollcall_identity::Revision;
+
 use crate::happenings::HistoryOutcome;
 use crate::journal::Damage;
 
@@ -23,6 +25,9 @@ pub(crate) enum Unanswered {
     /// The journal cannot be read now.
     #[error("the journal cannot be read: {0}")]
     Ill(String),
+    /// Nobody survives folding this event: it is to be set aside, and the question asked anew.
+    #[error("the event at {0} cannot be folded")]
+    Poisoned(Revision),
     /// Nobody is told anything whose asking is not on record.
     #[error("the question cannot be recorded, and is not answered: {0}")]
     Unrecorded(String),
@@ -41,7 +46,7 @@ impl Unanswered {
             Self::NotKnown { .. } => HistoryOutcome::NotKnown,
             Self::Unreasonable(_) => HistoryOutcome::Unreasonable,
             Self::TooBroad(_) => HistoryOutcome::TooBroad,
-            Self::Ill(_) | Self::Unrecorded(_) => HistoryOutcome::Ill,
+            Self::Ill(_) | Self::Poisoned(_) | Self::Unrecorded(_) => HistoryOutcome::Ill,
         }
     }
 }

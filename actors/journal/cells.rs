@@ -123,32 +123,38 @@ pub(super) fn reference(id: Option<i64>) -> ValueRef<'static> {
     id.map_or(ValueRef::Null, ValueRef::Integer)
 }
 
+/// How many cells a row has at most, with its sum.
+const MOST: usize = 32;
+
 /// A row whose sum is right, read cell by cell.
 pub(super) struct Cells<'r> {
-    row: &'r Row<'r>,
+    cells: [ValueRef<'r>; MOST],
     next: usize,
 }
 
 impl<'r> Cells<'r> {
     /// Checks a row of so many cells and their sum.
-    pub(super) fn check(row: &'r Row<'r>, cells: usize) -> Result<Self, Damage> {
-        let read: Result<Vec<_>, _> = (0..cells).map(|index| row.get_ref(index)).collect();
+    pub(super) fn check(row: &'r Row<'_>, cells: usize) -> Result<Self, Damage> {
+        let mut read = [ValueRef::Null; MOST];
+        for (index, cell) in read.iter_mut().enumerate().take(cells) {
+            *cell = row.get_ref(index)?;
+        }
         let written: i64 = row.get(cells)?;
-        if sum(read?) != written {
+        if sum(read[..cells].iter().copied()) != written {
             return Err(Damage::Sum);
         }
-        Ok(Self { row, next: 0 })
+        Ok(Self { cells: read, next: 0 })
     }
 
-    fn next(&mut self) -> Result<ValueRef<'r>, Damage> {
-        let cell = self.row.get_ref(self.next)?;
+    fn next(&mut self) -> ValueRef<'r> {
+        let cell = self.cells[self.next];
         self.next += 1;
-        Ok(cell)
+        cell
     }
 
     /// A text, or nothing.
     pub(super) fn text(&mut self) -> Result<Option<&'r str>, Damage> {
-        match self.next()? {
+        match self.next() {
             ValueRef::Null => Ok(None),
             ValueRef::Text(bytes) => {
                 std::str::from_utf8(bytes).map(Some).map_err(|_| Damage::Value)
@@ -169,7 +175,7 @@ impl<'r> Cells<'r> {
 
     /// A number, or nothing.
     pub(super) fn maybe_number(&mut self) -> Result<Option<i64>, Damage> {
-        match self.next()? {
+        match self.next() {
             ValueRef::Null => Ok(None),
             ValueRef::Integer(number) => Ok(Some(number)),
             _ => Err(Damage::Value),
@@ -183,7 +189,7 @@ impl<'r> Cells<'r> {
 
     /// Bytes that must be there.
     pub(super) fn bytes(&mut self) -> Result<&'r [u8], Damage> {
-        match self.next()? {
+        match self.next() {
             ValueRef::Blob(bytes) => Ok(bytes),
             _ => Err(Damage::Value),
         }

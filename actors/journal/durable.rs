@@ -206,7 +206,11 @@ impl Journal for DurableJournal {
         }
         let Some(segment) = &mut self.segment else { return Err(self.why_not()) };
         let first = self.ledger.append(events.len(), read);
-        match segment.append(first, events, read) {
+        let governed = match events {
+            [] => Ok(()),
+            _ => segment.govern(first, self.stamp.rules),
+        };
+        match governed.and_then(|()| segment.append(first, events, read)) {
             Ok(()) => Ok(first),
             Err(damage) => Err(self.fall_ill(&damage)),
         }

@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::damage::Damage;
-use super::{events, lexicon, memories, positions, sessions};
+use super::{events, governing, lexicon, memories, positions, sessions};
 
 /// `Roll` in SQLite's header, so that `file` and we know what it is.
 const APPLICATION: i32 = i32::from_be_bytes(*b"Roll");
@@ -83,8 +83,15 @@ pub(super) fn create(path: &Path) -> Result<Connection, Damage> {
     settle(&sql)?;
     sql.pragma_update(None, "application_id", APPLICATION)?;
     sql.pragma_update(None, "user_version", VERSION)?;
-    let kept = [events::TABLE, positions::TABLE, sessions::TABLE, memories::TABLES].concat();
-    sql.execute_batch(&format!("BEGIN; {ABOUT} {} {kept} {VIEW} COMMIT;", lexicon::TABLES))?;
+    let kept = [
+        lexicon::TABLES,
+        events::TABLE,
+        governing::TABLE,
+        positions::TABLE,
+        sessions::TABLE,
+        memories::TABLES,
+    ];
+    sql.execute_batch(&format!("BEGIN; {ABOUT} {} {VIEW} COMMIT;", kept.concat()))?;
     Ok(sql)
 }
 

@@ -14,7 +14,7 @@ use super::lexicon::Lexicon;
 use super::manifest::{Sealed, digest};
 use super::reading::{self, Title};
 use super::sealing::{INDEXES, READ_ONLY};
-use super::{events, positions};
+use super::{events, governing, positions};
 
 /// Writes the segment anew in its own place, and says what is in it now. The sessions that it carried
 /// over are left out.
@@ -22,9 +22,10 @@ pub(super) fn forget(folder: &Folder, sealed: &Sealed) -> Result<Sealed, Damage>
     let target = folder.sealed(sealed.first);
     let unfinished = Folder::unfinished(&target);
     folder.discard(&unfinished)?;
-    let (title, begun, places) = {
+    let (title, begun, places, notes) = {
         let sql = file::open(&target)?;
-        (Title::of(&sql)?, file::need(&sql, About::Begun)?, positions::read(&sql)?.0)
+        let (title, begun) = (Title::of(&sql)?, file::need(&sql, About::Begun)?);
+        (title, begun, positions::read(&sql)?.0, governing::read(&sql)?)
     };
     let sql = file::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
@@ -40,6 +41,9 @@ pub(super) fn forget(folder: &Folder, sealed: &Sealed) -> Result<Sealed, Damage>
     // Who was known of a directory is names only; whoever reads on has a later roster.
     for (source, place) in places.into_iter().filter(|(it, _)| !RosterPart::is_source(&it.name)) {
         positions::write(&sql, &ReadPosition { source, place })?;
+    }
+    for note in notes {
+        governing::write(&sql, note)?;
     }
     let (mut lexicon, mut into) = (Lexicon::default(), events::statement(&sql)?);
     let span = Span { after: Revision(0), upto: Revision(u64::MAX) };

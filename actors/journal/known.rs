@@ -35,10 +35,11 @@ pub(super) fn write(
 /// Reads it back, when it is whole; `None` from a file that does not know it.
 pub(super) fn read(sql: &Connection) -> Result<Option<Handover>, Damage> {
     let Some(sessions) = file::ask(sql, About::Sessions)? else { return Ok(None) };
-    let mut handover = sessions::read(sql, sessions)?;
+    let dictionary = Dictionary::read(sql)?;
+    let mut handover = sessions::read(sql, &dictionary, sessions)?;
     let competed = file::need(sql, About::Competed)?;
     let memories = file::need(sql, About::Memories)?;
-    memories::read(sql, Rows { competed, memories }, &mut handover)?;
+    memories::read(sql, &dictionary, Rows { competed, memories }, &mut handover)?;
     handover.newest = Revision(file::need(sql, About::After)?);
     handover.forgotten = Revision(file::need(sql, About::Forgotten)?);
     Ok(Some(handover))

@@ -4,7 +4,7 @@
 mod finder;
 mod volume;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -22,10 +22,14 @@ use super::folder::{Folder, name_of};
 use super::lexicon::Dictionary;
 use super::manifest::{Manifest, Sealed};
 use super::{file, known};
+use crate::happenings::{EventSetAside, Happening};
 
 /// How many segments stay open. Each takes about a megabyte, and one that is written 16 bytes an
 /// event besides.
 const VOLUMES: usize = 24;
+
+/// How many events are remembered to be set aside: with more of them, it is not the events.
+const POISONOUS: usize = 1024;
 
 /// By how much an event may have been received before its segment was begun: it waited to be
 /// committed. When that is longer because the clock was set back, the segment is asked only once it
@@ -63,6 +67,8 @@ pub(crate) struct Library {
     manifest: Option<(Identity, Rc<Manifest>)>,
     /// The rules that were last asked about: to make a fingerprint takes milliseconds.
     rules: Option<(Arc<Rules>, u64)>,
+    /// Which events cannot be folded by them: nobody survives it.
+    poison: BTreeSet<Revision>,
     /// The most recently asked last.
     open: Vec<(PathBuf, Identity, Volume)>,
 }
@@ -89,7 +95,8 @@ impl Identity {
 impl Library {
     /// The library in the folder `path`. Nothing is read yet.
     pub(crate) fn new(path: &Path) -> Self {
-        Self { folder: Folder::at(path), manifest: None, rules: None, open: Vec::new() }
+        let (manifest, rules, poison, open) = (None, None, BTreeSet::new(), Vec::new());
+        Self { folder: Folder::at(path), manifest, rules, poison, open }
     }
 
     /// All segments that can be opened, ascending, and those that cannot, with their files.
@@ -151,9 +158,22 @@ impl Library {
             _ => {
                 let print = fingerprint(rules);
                 self.rules = Some((Arc::clone(rules), print));
+                // By other rules, they may not be.
+                self.poison.clear();
                 print
             }
         }
+    }
+
+    /// The events that are set aside, because they cannot be folded by the rules last asked about.
+    pub(crate) fn poison(&self) -> &BTreeSet<Revision> {
+        &self.poison
+    }
+
+    /// Sets one aside. Whether it was not before, and there is room for it.
+    pub(crate) fn set_aside(&mut self, at: Revision) -> bool {
+        EventSetAside { revision: at.0 }.emit();
+        self.poison.len() < POISONOUS && self.poison.insert(at)
     }
 
     /// The segment that begins at `first`.

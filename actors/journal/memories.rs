@@ -120,10 +120,14 @@ fn write_competed(
 }
 
 /// Reads back into `handover` what [`write`] put in, when it is whole.
-pub(super) fn read(sql: &Connection, rows: Rows, handover: &mut Handover) -> Result<(), Damage> {
-    let dictionary = Dictionary::read(sql)?;
+pub(super) fn read(
+    sql: &Connection,
+    dictionary: &Dictionary,
+    rows: Rows,
+    handover: &mut Handover,
+) -> Result<(), Damage> {
     let competed = each(sql, "competed", |row| {
-        let (is_stranger, competed) = read_competed(row, &dictionary)?;
+        let (is_stranger, competed) = read_competed(row, dictionary)?;
         let list = if is_stranger { &mut handover.strangers } else { &mut handover.competed };
         list.push(competed);
         Ok(())

@@ -1,18 +1,22 @@
 //! What other rules would have made of the last hours: the journal is folded once more by them, and
 //! compared with the table as it was written down.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_identity::{
-    Address, Explanation, Handover, Revision, Rules, Session, Span, Table, Timestamp,
+    Address, Event, Explanation, Handover, Revision, Rules, Session, Span, Table, Timestamp,
 };
+use rusqlite::OptionalExtension;
 
 use super::damage::Damage;
 use super::file::{self, About};
 use super::folder::{Folder, name_of};
-use super::reading::{self, Title};
+use super::governing::{self, Governed};
+use super::poison::{self, Fold, Stopped, fold, without_poison};
+use super::reading::Title;
 use super::{known, snapshot};
 
 /// What came of it.
@@ -43,63 +47,116 @@ pub struct Differing {
     pub would_have: Explanation,
 }
 
-/// What has to be said when the table was not decided by one set of rules.
-const CHANGED: &str = "the rules were changed in that time: the table holds what was decided by those \
-    in force at each moment, and some of what differs may come of that";
-
 /// A segment to fold.
 struct Chapter {
-    path: std::path::PathBuf,
+    path: PathBuf,
     title: Title,
     begun: Timestamp,
+    /// Where other rules came into force in it.
+    notes: Vec<Governed>,
 }
 
 /// Folds what was received since `before` the newest snapshot of the journal in `folder` by `rules`.
-/// Folding begins where a segment began, at that time or earlier: with the sessions as they were.
+/// Folding begins where a segment began, at that time or earlier: with the sessions as they were. An
+/// event whose folding panics is set aside, and all others are folded.
 ///
 /// # Errors
 /// When the journal cannot be read, or holds no snapshot yet.
 pub fn replay(folder: &Path, rules: &Rules, before: Duration) -> Result<Replayed, Damage> {
-    let folder = Folder::at(folder);
-    let newest = folder
-        .list()?
-        .snapshots
-        .iter()
-        .rev()
-        .find_map(|last| snapshot::read(&folder.snapshot(*last)).ok());
-    let missing = || Damage::Missing("a table that was written down".to_owned());
-    let newest = newest.ok_or_else(missing)?;
-    let (in_force, today) = (newest.stamp.rules, newest.handover);
-    let chapters = chapters(&folder, today.newest)?;
-    let until = last_seen(&chapters, today.newest)?;
-    let (begin, mut table) = beginning(&folder, &chapters, until - before)?;
-    let mut replayed = Replayed {
-        from: chapters[begin].begun,
-        until,
-        revision: today.newest,
-        events: 0,
-        differing: Vec::new(),
-        notes: Vec::new(),
-    };
-    if chapters[begin..].iter().any(|chapter| chapter.title.stamp.rules != in_force) {
-        // Rules that were exchanged in the midst of a segment show in the next one.
-        replayed.notes.push(CHANGED.to_owned());
+    replay_by(fold, (&Folder::at(folder), rules), before)
+}
+
+/// The same by another way of folding.
+pub(super) fn replay_by(
+    fold: Fold,
+    (folder, rules): (&Folder, &Rules),
+    before: Duration,
+) -> Result<Replayed, Damage> {
+    without_poison(|poison| {
+        let newest = folder
+            .list()?
+            .snapshots
+            .iter()
+            .rev()
+            .find_map(|last| snapshot::read(&folder.snapshot(*last)).ok());
+        let missing = || Damage::Missing("a table that was written down".to_owned());
+        let today = newest.ok_or_else(missing)?.handover;
+        let chapters = chapters(folder, today.newest)?;
+        let until = last_seen(&chapters, today.newest)?;
+        let (begin, mut table) = beginning(folder, &chapters, until - before)?;
+        let chapters = &chapters[begin..];
+        let mut replayed = Replayed {
+            from: chapters[0].begun,
+            until,
+            revision: today.newest,
+            events: 0,
+            differing: Vec::new(),
+            notes: changes_of_rules(chapters, today.newest)?.into_iter().collect(),
+        };
+        replayed
+            .fold(chapters, poison, |revision, event| fold(&mut table, revision, event, rules))?;
+        replayed.differing = differing(&Table::restore(today), &table, until);
+        Ok(replayed)
+    })
+}
+
+impl Replayed {
+    /// Folds the events of these segments, but for `poison`, and notes what cannot be.
+    fn fold(
+        &mut self,
+        chapters: &[Chapter],
+        poison: &BTreeSet<Revision>,
+        mut fold: impl FnMut(Revision, &Event),
+    ) -> Result<(), Stopped> {
+        for (index, chapter) in chapters.iter().enumerate() {
+            let span = Span { after: Revision(0), upto: end_of(chapters, index, self.revision) };
+            let (read, _) = poison::read((&chapter.path, span), poison, &mut fold)?;
+            self.events += read.events;
+            if !read.is_whole() {
+                let file = name_of(&chapter.path);
+                self.notes.push(format!("{} events of {file} are lost", read.lost.max(1)));
+            }
+        }
+        self.notes.extend(poison.iter().map(|at| {
+            format!("the event at {at} cannot be folded and is left out: please report it")
+        }));
+        self.events = self.events.saturating_sub(poison.len() as u64);
+        Ok(())
     }
-    for (index, chapter) in chapters.iter().enumerate().skip(begin) {
-        let next = chapters.get(index + 1).map_or(today.newest, |next| next.title.after);
-        let span = Span { after: Revision(0), upto: next.min(today.newest) };
-        let read = reading::read(&chapter.path, span, |revision, event| {
-            table.apply(revision, &event, rules);
-            Ok(())
-        })?;
-        replayed.events += read.events;
-        if !read.is_whole() {
-            let file = name_of(&chapter.path);
-            replayed.notes.push(format!("{} events of {file} are lost", read.lost.max(1)));
+}
+
+/// The last position of a segment that counts, of those up to `newest`.
+fn end_of(chapters: &[Chapter], index: usize, newest: Revision) -> Revision {
+    chapters.get(index + 1).map_or(newest, |next| next.title.after.min(newest))
+}
+
+/// What has to be said when the table was not decided by one set of rules.
+fn changes_of_rules(chapters: &[Chapter], newest: Revision) -> Result<Option<String>, Damage> {
+    let (mut in_force, mut changes) = (None, Vec::new());
+    for (index, chapter) in chapters.iter().enumerate() {
+        let title = chapter.title;
+        let end = end_of(chapters, index, newest);
+        let begun = Governed { after: title.after, rules: title.stamp.rules };
+        for note in [&begun].into_iter().chain(&chapter.notes).filter(|note| note.after < end) {
+            if in_force.replace(note.rules).is_some_and(|before| before != note.rules) {
+                changes.push(first_seen(chapter, note.after)?.to_string());
+            }
         }
     }
-    replayed.differing = differing(&Table::restore(today), &table, until);
-    Ok(replayed)
+    let told = format!(
+        "the rules were changed in that time, with the event of {}: the table holds what was decided \
+         by those in force at each moment, and some of what differs may come of that",
+        changes.join(" and of ")
+    );
+    Ok((!changes.is_empty()).then_some(told))
+}
+
+/// When the first event of a segment after this position was received.
+fn first_seen(chapter: &Chapter, after: Revision) -> Result<Timestamp, Damage> {
+    let sql = file::open(&chapter.path)?;
+    let asked = "SELECT seen FROM events WHERE revision > ? ORDER BY revision LIMIT 1";
+    let seen = sql.query_row(asked, [after.0.cast_signed()], |row| row.get(0)).optional()?;
+    Ok(seen.map_or(chapter.begun, Timestamp::from_millis))
 }
 
 /// The segments that can be folded, ascending, as far as they begin before `newest` ends.
@@ -115,7 +172,8 @@ fn chapters(folder: &Folder, newest: Revision) -> Result<Vec<Chapter>, Damage> {
         if title.is_nameless {
             chapters.clear();
         } else {
-            chapters.push(Chapter { path, title, begun });
+            let notes = governing::read(&sql)?;
+            chapters.push(Chapter { path, title, begun, notes });
         }
     }
     match chapters.is_empty() {

@@ -1,53 +1,23 @@
 //! A start: the newest snapshot that is whole, and then every event after it. What is damaged is set
 //! aside under another name, and everything else still serves.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rollcall_identity::{Continuity, Event, Places, Revision, Rules, Table, Timestamp};
+use rollcall_identity::{Continuity, Places, Revision, Rules, Span, Table, Timestamp};
 
 use super::damage::Damage;
 use super::file;
 use super::fingerprint::fingerprint;
 use super::folder::{Folder, Listing, name_of};
+use super::governing;
+use super::poison::{self, Fold, Stopped, fold, without_poison};
 use super::positions;
-use super::reading::{self, Read, Title};
+use super::reading::{Read, Title};
 use super::segment::Segment;
 use super::snapshot;
 use super::stamp::Stamp;
-use crate::happenings::{EventSetAside, Happening, JournalDamaged};
-
-/// Folds one event into the table.
-pub(super) type Fold = fn(&mut Table, Revision, &Event, &Rules);
-
-/// As everybody does.
-fn fold(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
-    table.apply(revision, event, rules);
-}
-
-/// How many events may be set aside: with more of them, it is not the events.
-const POISONOUS: usize = 64;
-
-/// Why it cannot be read through.
-enum Stopped {
-    Damaged(Damage),
-    /// Nobody survives folding the event at this position.
-    Poisoned(Revision),
-}
-
-impl From<Damage> for Stopped {
-    fn from(damage: Damage) -> Self {
-        Self::Damaged(damage)
-    }
-}
-
-impl From<std::io::Error> for Stopped {
-    fn from(error: std::io::Error) -> Self {
-        Self::Damaged(error.into())
-    }
-}
+use crate::happenings::{Happening, JournalDamaged};
 
 /// How the journal is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +69,8 @@ struct Restoring<'a> {
     table: Table,
     continuity: Continuity,
     highest_epoch: u64,
-    /// The rules by which consumers were told what came after the snapshot.
-    told_by: Option<u64>,
+    /// The rules by which consumers were told what came after the snapshot, as fingerprints.
+    told_by: BTreeSet<u64>,
     events: u64,
 }
 
@@ -140,7 +110,7 @@ pub(super) fn restore_by(
         let Restoring { table, continuity, highest_epoch, told_by, events, .. } = restoring;
         let newest = continuity.known();
         // By other rules, the same events may have been told otherwise.
-        let is_as_told = events == 0 || told_by == Some(fingerprint(rules));
+        let is_as_told = events == 0 || told_by == BTreeSet::from([fingerprint(rules)]);
         let goes_on = continuity.is_certain() && is_as_told;
         let epoch = Some(highest_epoch).filter(|epoch| goes_on && *epoch > 0);
         let segment = segment.filter(|_| goes_on);
@@ -170,27 +140,6 @@ pub(super) fn recall(folder: &Folder, rules: &Rules, committed: Revision) -> Res
     })
 }
 
-/// Reads again and again, each time without the events whose folding has panicked: a table in which one
-/// did is half changed, and is thrown away.
-fn without_poison<T>(
-    mut read: impl FnMut(&BTreeSet<Revision>) -> Result<T, Stopped>,
-) -> Result<T, Damage> {
-    let mut poison = BTreeSet::new();
-    loop {
-        match read(&poison) {
-            Ok(done) => return Ok(done),
-            Err(Stopped::Damaged(damage)) => return Err(damage),
-            Err(Stopped::Poisoned(at)) => {
-                EventSetAside { revision: at.0 }.emit();
-                if !poison.insert(at) || poison.len() > POISONOUS {
-                    let text = format!("what comes after {at}: folding it fails");
-                    return Err(Damage::Missing(text));
-                }
-            }
-        }
-    }
-}
-
 impl<'a> Restoring<'a> {
     fn new(
         (folder, rules): (&'a Folder, &'a Rules),
@@ -208,7 +157,7 @@ impl<'a> Restoring<'a> {
             table: Table::default(),
             continuity: Continuity::after(Revision(0)),
             highest_epoch: 0,
-            told_by: None,
+            told_by: BTreeSet::new(),
             events: 0,
         }
     }
@@ -236,7 +185,7 @@ impl<'a> Restoring<'a> {
         Ok(chapters)
     }
 
-    fn set_aside(&self, path: &std::path::Path, damage: &Damage) -> Result<(), Damage> {
+    fn set_aside(&self, path: &Path, damage: &Damage) -> Result<(), Damage> {
         let aside = self.folder.set_aside(path, self.now)?;
         JournalDamaged { file: &name_of(path), damage, aside: &name_of(&aside) }.emit();
         Ok(())
@@ -248,7 +197,7 @@ impl<'a> Restoring<'a> {
             match snapshot::read(&path) {
                 Ok(snapshot) => {
                     self.highest_epoch = self.highest_epoch.max(snapshot.stamp.epoch);
-                    self.told_by = Some(snapshot.stamp.rules);
+                    self.told_by.insert(snapshot.stamp.rules);
                     let is_certain = self.continuity.is_certain();
                     self.continuity = Continuity::after(snapshot.handover.newest);
                     if !is_certain {
@@ -273,22 +222,20 @@ impl<'a> Restoring<'a> {
             self.continuity.leave(span, None);
             return Ok(());
         }
-        self.told_by.get_or_insert(chapter.title.stamp.rules);
         if chapter.is_open && chapter.title.after == span.after {
             self.remember_beginning(chapter.title);
         }
-        let (table, rules, at) = (&mut self.table, self.rules, Cell::new(None));
-        let each = |revision, event: Event| {
-            at.set(Some(revision));
-            if !self.poison.contains(&revision) {
-                (self.fold)(table, revision, &event, rules);
+        let (table, rules, fold) = (&mut self.table, self.rules, self.fold);
+        let read = poison::read((&chapter.path, span), self.poison, |revision, event| {
+            fold(table, revision, event, rules);
+        });
+        let (read, last) = match read {
+            Err(Stopped::Damaged(damage)) => {
+                (Read { broke: Some(damage), ..Read::default() }, None)
             }
-            Ok(())
+            other => other?,
         };
-        let read = catch_unwind(AssertUnwindSafe(|| reading::read(&chapter.path, span, each)));
-        let last = at.get();
-        let read = read.map_err(|_| Stopped::Poisoned(last.unwrap_or(span.after)))?;
-        let read = read.unwrap_or_else(|damage| Read { broke: Some(damage), ..Read::default() });
+        self.note_rules(chapter, Span { upto: last.unwrap_or(span.after), ..span });
         self.events += read.events;
         let short = self.continuity.leave(span, last);
         if !read.is_whole() || short {
@@ -300,6 +247,14 @@ impl<'a> Restoring<'a> {
             JournalDamaged { file: &file, damage: &damage, aside: &file }.emit();
         }
         Ok(())
+    }
+
+    /// By which rules the events of `span` were decided and told.
+    fn note_rules(&mut self, chapter: &Chapter, span: Span) {
+        // What cannot be read is missed where the events are read.
+        let notes = file::open(&chapter.path).and_then(|sql| Ok(governing::read(&sql)?));
+        let notes = notes.unwrap_or_default();
+        self.told_by.extend(governing::deciding(chapter.title.stamp.rules, &notes, span));
     }
 
     /// A segment that is still to be sealed needs to know who was there when it began.

@@ -14,7 +14,7 @@ use super::folder::{Folder, name_of};
 use super::lexicon::Lexicon;
 use super::manifest::{Sealed, digest};
 use super::reading::{self, Read, Title};
-use super::{events, known, positions, snapshot};
+use super::{events, governing, known, positions, snapshot};
 
 /// Who had an address, and which addresses somebody had, at a time: what history is asked for.
 pub(super) const INDEXES: &str = "
@@ -50,9 +50,10 @@ pub(super) fn seal_into(
     let (source, target) = (from.open(first), to.sealed(first));
     let unfinished = Folder::unfinished(&target);
     to.discard(&unfinished)?;
-    let (title, begun, read) = {
+    let (title, begun, read, notes) = {
         let sql = file::open(&source)?;
-        (Title::of(&sql)?, file::need(&sql, About::Begun)?, positions::read(&sql)?.0)
+        let (title, begun) = (Title::of(&sql)?, file::need(&sql, About::Begun)?);
+        (title, begun, positions::read(&sql)?.0, governing::read(&sql)?)
     };
     let sql = file::create(&unfinished)?;
     sql.execute_batch("BEGIN")?;
@@ -64,6 +65,10 @@ pub(super) fn seal_into(
     file::tell(&sql, About::Begun, begun)?;
     for (source, place) in read {
         positions::write(&sql, &rollcall_identity::ReadPosition { source, place })?;
+    }
+    // One of the events that were never acknowledged is of nothing.
+    for note in notes.into_iter().filter(|note| note.after < upto) {
+        governing::write(&sql, note)?;
     }
     let (read, period) = copy(&source, upto, (&sql, &mut lexicon))?;
     sql.execute_batch(&format!("COMMIT; {INDEXES}"))?;

@@ -10,6 +10,7 @@ use super::damage::Damage;
 use super::events;
 use super::file::{self, About};
 use super::folder::Folder;
+use super::governing::{self, Governed};
 use super::lexicon::Lexicon;
 use super::positions;
 use super::stamp::Stamp;
@@ -39,6 +40,8 @@ pub(super) struct Segment {
     lexicon: Lexicon,
     first: Revision,
     begun: Timestamp,
+    /// The rules that decide what is appended, as last noted.
+    rules: u64,
     events: u64,
     appended: u64,
     is_open: bool,
@@ -85,7 +88,9 @@ impl Segment {
         let last: i64 = sql.query_row(last, [before], |row| row.get(0))?;
         let events = last.cast_unsigned().saturating_sub(before.cast_unsigned());
         let lexicon = Lexicon::resume(&sql)?;
-        Ok(Self { sql, lexicon, first, begun, events, appended: 0, is_open: false })
+        let noted = governing::read(&sql)?.last().map(|last| last.rules);
+        let rules = noted.map_or_else(|| Stamp::of(&sql).map(|stamp| stamp.rules), Ok)?;
+        Ok(Self { sql, lexicon, first, begun, rules, events, appended: 0, is_open: false })
     }
 
     /// The position of its first event.
@@ -108,6 +113,28 @@ impl Segment {
         (self.events > 0).then(|| Revision(self.first.0 + self.events - 1))
     }
 
+    /// What is appended from now on, from the position `first` on, these rules decide.
+    pub(super) fn govern(&mut self, first: Revision, rules: u64) -> Result<(), Damage> {
+        if rules == self.rules {
+            return Ok(());
+        }
+        self.begin_transaction()?;
+        // A segment that was begun by an earlier program has no place for it.
+        self.sql.execute_batch(governing::TABLE)?;
+        let after = Revision(first.0.saturating_sub(1));
+        governing::write(&self.sql, Governed { after, rules })?;
+        self.rules = rules;
+        Ok(())
+    }
+
+    fn begin_transaction(&mut self) -> Result<(), Damage> {
+        if !self.is_open {
+            self.sql.execute_batch("BEGIN IMMEDIATE")?;
+            self.is_open = true;
+        }
+        Ok(())
+    }
+
     /// Adds `events` from the position `first` on.
     pub(super) fn append(
         &mut self,
@@ -115,10 +142,7 @@ impl Segment {
         events: &[Event],
         read: Option<&ReadPosition>,
     ) -> Result<(), Damage> {
-        if !self.is_open {
-            self.sql.execute_batch("BEGIN IMMEDIATE")?;
-            self.is_open = true;
-        }
+        self.begin_transaction()?;
         events::write_all(&self.sql, &mut self.lexicon, (first, events))?;
         if let Some(read) = read {
             positions::write(&self.sql, read)?;

@@ -1,6 +1,8 @@
 //! Sessions as rows: those that are there, and those whose end is still remembered.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use rollcall_identity::{
     Address, Cause, Ended, Handover, Name, Posture, Revision, Session, Standing, Timestamp,
@@ -11,6 +13,7 @@ use rusqlite::{Connection, Row, Statement};
 use super::cells::{Cells, insert, inserting, number, reference, text};
 use super::damage::Damage;
 use super::events::{exact_to, precision, principal, who};
+use super::file;
 use super::lexicon::{Dictionary, Lexicon, References};
 
 /// The table. `state` is `present`; `before`, for whom a consumer of one domain may still hold at
@@ -122,20 +125,61 @@ fn because(
     Ok([text(Some(kind.as_str())), time(at), time(seen), origin, text(Some(rule.as_str()))])
 }
 
+/// From how many rows on two threads read them: a start waits for nothing else.
+const MANY: u64 = 10_000;
+
 /// Reads back what [`write`] put in, when it is whole: `rows` of them, each with its sum.
-pub(super) fn read(sql: &Connection, rows: u64) -> Result<Handover, Damage> {
-    let dictionary = Dictionary::read(sql)?;
-    let (mut handover, mut found) = (Handover::default(), 0);
-    let mut statement = sql.prepare("SELECT * FROM sessions ORDER BY id")?;
-    let mut all = statement.query([])?;
-    while let Some(row) = all.next()? {
-        found += 1;
-        take(row, &dictionary, &mut handover)?;
-    }
+pub(super) fn read(
+    sql: &Connection,
+    dictionary: &Dictionary,
+    rows: u64,
+) -> Result<Handover, Damage> {
+    // One who opens the file a second time, as it lies there finished.
+    let another =
+        sql.path().filter(|_| rows >= MANY).and_then(|path| file::open(path.as_ref()).ok());
+    let (handover, found) = match another {
+        None => read_part(sql, dictionary, (0, i64::MAX))?,
+        Some(another) => {
+            let middle = middle(sql, rows)?;
+            let (behind, before) = thread::scope(|scope| {
+                let behind =
+                    scope.spawn(move || read_part(&another, dictionary, (middle, i64::MAX)));
+                let before = read_part(sql, dictionary, (0, middle));
+                (behind.join().unwrap_or_else(|panic| resume_unwind(panic)), before)
+            });
+            let ((mut handover, before), (more, behind)) = (before?, behind?);
+            handover.standing.extend(more.standing);
+            handover.ends.extend(more.ends);
+            (handover, before + behind)
+        }
+    };
     if found != rows {
         return Err(Damage::Missing(format!("{found} sessions of {rows}")));
     }
     Ok(handover)
+}
+
+/// Where the second half begins; not between a session and who had its address before.
+fn middle(sql: &Connection, rows: u64) -> Result<i64, Damage> {
+    let asked = "SELECT coalesce(min(id), 0) FROM sessions WHERE id >= ? AND state <> ?";
+    Ok(sql.query_row(asked, (rows.div_ceil(2).cast_signed(), BEFORE), |row| row.get(0))?)
+}
+
+/// Reads the rows from one `id` to before another, and says how many there are.
+fn read_part(
+    sql: &Connection,
+    dictionary: &Dictionary,
+    (from, to): (i64, i64),
+) -> Result<(Handover, u64), Damage> {
+    let (mut handover, mut found) = (Handover::default(), 0);
+    let asked = "SELECT * FROM sessions WHERE id >= ? AND id < ? ORDER BY id";
+    let mut statement = sql.prepare(asked)?;
+    let mut all = statement.query([from, to])?;
+    while let Some(row) = all.next()? {
+        found += 1;
+        take(row, dictionary, &mut handover)?;
+    }
+    Ok((handover, found))
 }
 
 /// Reads back into `handover` the sessions of one address.
@@ -163,12 +207,12 @@ pub(super) fn read_at(
 fn take(row: &Row<'_>, dictionary: &Dictionary, handover: &mut Handover) -> Result<(), Damage> {
     let mut cells = Cells::check(row, CELLS)?;
     cells.number()?;
-    let state = cells.text()?.ok_or(Damage::Value)?.to_owned();
+    let state = cells.text()?.ok_or(Damage::Value)?;
     let told = Revision(cells.number()?.cast_unsigned());
     let session = Arc::new(session(&mut cells, dictionary)?);
     let ended = reason(&mut cells, dictionary)?;
     let left_at = cells.maybe_number()?;
-    match (state.as_str(), ended, left_at) {
+    match (state, ended, left_at) {
         (PRESENT, _, _) => handover.standing.push(Standing { session, told, was: None }),
         (state @ (BEFORE | ENDED), Some(cause), Some(at)) => {
             let address = session.address;
@@ -228,4 +272,64 @@ fn reason(cells: &mut Cells<'_>, dictionary: &Dictionary) -> Result<Option<Cause
     };
     let (at, seen) = (Timestamp::from_millis(at), Timestamp::from_millis(seen));
     Ok(Some(Cause { kind, at, seen, origin: dictionary.origin(origin)?, rule }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use rollcall_identity::{
+        Kind, Membership, Origin, Precision, Principal, Producer, Proof, Rule,
+    };
+
+    use super::*;
+
+    fn session(host: u32, user: &str) -> Arc<Session> {
+        let at = Timestamp::from_millis(i64::from(host));
+        let name = |text: &str| Name::new(text).unwrap();
+        let (client, form) = (name("relay"), name("junos-vpn"));
+        let origin = Origin { kind: Producer::Syslog, producer: name("syslog"), client, form };
+        let (kind, origin, rule) = (Kind::Login, Arc::new(origin), Rule::FirstUser);
+        Arc::new(Session {
+            address: Ipv4Addr::from_bits(host).into(),
+            principal: Some(Principal::parse(user, None).unwrap()),
+            device: None,
+            roles: None,
+            membership: Membership::default(),
+            posture: None,
+            since: at,
+            confirmed: at,
+            proof: Proof::default(),
+            precision: Precision::Second,
+            expires: at,
+            revision: Revision(host.into()),
+            cause: Cause { kind, at, seen: at, origin, rule },
+        })
+    }
+
+    #[test]
+    fn many_are_read_back_in_their_order_each_with_who_was_there_before() {
+        // Where the rows are cut in two, one of them is of who was there before.
+        let count = u32::try_from(MANY).unwrap() / 2 + 2;
+        let standing = (0..count).map(|host| {
+            let (was, told) = (session(host, "bob"), Revision(host.into()));
+            let (at, cause) = (was.since, was.cause.clone());
+            let was = Ended { session: was, at, revision: told, cause };
+            Standing { session: session(host, "alice"), told, was: Some(was) }
+        });
+        let handover = Handover { standing: standing.collect(), ..Handover::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sessions.db");
+        let sql = file::create(&path).unwrap();
+        sql.execute_batch("BEGIN").unwrap();
+        let rows = write(&sql, &mut Lexicon::default(), &handover).unwrap();
+        sql.execute_batch("COMMIT").unwrap();
+        assert_eq!(rows, 2 * u64::from(count));
+        let dictionary = Dictionary::read(&sql).unwrap();
+        let read_back = read(&sql, &dictionary, rows).unwrap();
+        let same = format!("{:?}", read_back.standing) == format!("{:?}", handover.standing);
+        assert!(same && read_back.ends.is_empty());
+        let short = read(&sql, &dictionary, rows + 1).unwrap_err();
+        assert!(short.to_string().contains("10004 sessions of 10005"), "{short}");
+    }
 }

@@ -312,6 +312,23 @@ fn rules_that_change_while_it_runs_are_written_down_with_the_table() {
 }
 
 #[test]
+fn what_other_rules_told_before_a_crash_begins_a_new_epoch_although_they_are_changed_back() {
+    let shelf = Shelf::new(Terms::default());
+    let mut life = shelf.begin();
+    life.commit(&[login("alice", 1, 0)], None);
+    let epoch = life.journal.epoch();
+    let mut strict = rules();
+    strict.ignore.networks.push("10.7.0.2/32".parse().unwrap());
+    life.journal.govern(&strict);
+    // By these, nobody was told of bob; the process ends before the table is written down.
+    life.commit(&[login("bob", 2, 1)], None);
+    drop(life);
+    let life = shelf.begin();
+    assert_eq!(life.table.len(), 2);
+    assert!(life.journal.epoch() > epoch, "a firewall that goes on would never hear of bob");
+}
+
+#[test]
 fn a_clean_stop_leaves_a_snapshot_and_nothing_to_fold() {
     let shelf = Shelf::new(Terms::default());
     let mut life = shelf.begin();

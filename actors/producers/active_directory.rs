@@ -7,7 +7,6 @@ mod connection;
 mod entry;
 mod failure;
 mod keeping;
-mod names;
 mod opening;
 mod position;
 mod reading;

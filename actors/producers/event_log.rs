@@ -6,6 +6,9 @@
 //!        ▲                                                               │ none: wait until told
 //!        └───────────────── pause, after whatever goes wrong ◄───────────┘   left out: was it lost?
 //! ```
+//!
+//! While the events of one answer are being committed, the next answer is asked for and read; it is
+//! handed over when they are.
 
 mod connection;
 mod failure;
@@ -16,6 +19,7 @@ mod logs;
 mod status;
 mod subscribing;
 mod test_run;
+mod under_way;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -208,7 +208,7 @@ impl From<Unanswered> for Problem {
             Unanswered::NotKnown { notes, .. } => Self::not_found(text).with_reasons(notes),
             Unanswered::Unreasonable(_) => Self::bad_request(text),
             Unanswered::TooBroad(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, text),
-            Unanswered::Ill(_) | Unanswered::Unrecorded(_) => {
+            Unanswered::Ill(_) | Unanswered::Poisoned(_) | Unanswered::Unrecorded(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
             }
         }

@@ -34,6 +34,8 @@ impl From<&Chapter> for SegmentShape {
 pub(super) struct SourcesShape {
     /// The segments of the journal that were read.
     segments: Vec<SegmentShape>,
+    /// In how many others an index had nothing about it, or only told who was there when they began.
+    looked_up: usize,
     /// What is not known, or may have been decided otherwise at the time, in sentences. Empty when
     /// the answer is whole.
     notes: Vec<String>,
@@ -42,7 +44,7 @@ pub(super) struct SourcesShape {
 impl From<Sources> for SourcesShape {
     fn from(sources: Sources) -> Self {
         let segments = sources.segments.iter().map(SegmentShape::from).collect();
-        Self { segments, notes: sources.notes }
+        Self { segments, looked_up: sources.looked_up, notes: sources.notes }
     }
 }
 

@@ -59,6 +59,14 @@ fn logs() -> Vec<PathBuf> {
     logs
 }
 
+/// Which folder of logs was named beside those of the repository.
+pub fn named() -> String {
+    match std::env::var_os("ROLLCALL_EVTX") {
+        None => "ROLLCALL_EVTX is not set".to_owned(),
+        Some(folder) => format!("ROLLCALL_EVTX is {}", folder.display()),
+    }
+}
+
 /// Reads every log that both can read to its end.
 ///
 /// # Errors

@@ -22,8 +22,11 @@ pub struct EventLog {
     pub account: ServiceAccount,
     /// How Rollcall proves itself.
     pub auth: Auth,
-    /// Who gives out tickets; `None` for the server itself, which a domain controller does.
+    /// Who gives out tickets; `None` for a domain controller itself, and for other servers whoever DNS
+    /// names for the domain.
     pub kdc: Option<SocketAddr>,
+    /// Who is asked for the addresses of the servers; those of the machine when there are none.
+    pub name_servers: Vec<SocketAddr>,
     /// Where no person is, besides the servers themselves.
     pub servers: Vec<IpNet>,
     /// Who asks for events: Rollcall, or nobody once it has subscribed.
@@ -127,6 +130,7 @@ impl EventLog {
         let read = Self {
             auth,
             kdc: section.get("kdc"),
+            name_servers: section.list("name_servers").unwrap_or_default(),
             servers: section.list("servers").unwrap_or_default(),
             delivery: section.or("delivery", Delivery::default()),
             catch_up,
@@ -141,6 +145,17 @@ impl EventLog {
         Some(read)
     }
 
+    /// The domain whose tickets `source` is shown: that of the account, when its name has the one that
+    /// DNS knows, or else that of the server.
+    pub fn realm<'a>(&'a self, source: &'a EventLogSource) -> Option<&'a str> {
+        let of_account = self.account.name.rsplit_once('@').map(|(_, domain)| domain);
+        let of_host = || match source.host.parse::<IpAddr>() {
+            Ok(_) => None,
+            Err(_) => source.host.split_once('.').map(|(_, domain)| domain),
+        };
+        of_account.filter(|domain| domain.contains('.')).or_else(of_host)
+    }
+
     /// What each key allows alone, and not together.
     fn check(&self, section: &Section<'_>) {
         if !self.account.name.is_empty() && !self.account.has_domain() {
@@ -151,8 +166,10 @@ impl EventLog {
                 let message = "is an address: Kerberos knows servers by their full names";
                 section.complain(&format!("sources[{index}].host"), message);
             }
-            if self.auth == Auth::Kerberos && self.kdc.is_none() && source.role == Role::Exchange {
-                let message = "is missing: an Exchange server gives out no tickets";
+            let asks_dns = self.kdc.is_none() && source.role == Role::Exchange;
+            if self.auth == Auth::Kerberos && asks_dns && self.realm(source).is_none() {
+                let message = "is missing, and no domain is named for which DNS could be asked: an \
+                               Exchange server gives out no tickets";
                 section.complain("kdc", message);
             }
         }

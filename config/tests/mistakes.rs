@@ -320,3 +320,27 @@ fn a_validator_for_nobody_or_with_a_client_twice_is_refused() {
     assert!(problems.contains("secret_hash is not an argon2id hash"), "{problems}");
     assert!(!problems.contains("is for nobody"), "one mistake is told once: {problems}");
 }
+
+#[test]
+fn an_exchange_server_without_a_kdc_needs_a_domain_that_can_be_asked_for_one() {
+    let section = |account: &str, host: &str, more: &str| {
+        let text = format!(
+            "[[event_log]]\naccount = '{account}'\nsecret_env = 'ROLLCALL_READER'\n{more}\n\
+             [[event_log.sources]]\nname = 'mail'\nhost = '{host}'\nrole = 'exchange'\n"
+        );
+        Scratch::new().read(&text)
+    };
+    let realm = |account, host| {
+        let log = section(account, host, "").unwrap().event_log.remove(0);
+        log.realm(&log.sources[0]).map(str::to_owned)
+    };
+    let mail = "mail.corp.example.com";
+    assert_eq!(realm("reader@lab.example.com", mail).as_deref(), Some("lab.example.com"));
+    assert_eq!(realm("reader@CORP", mail).as_deref(), Some("corp.example.com"));
+    assert_eq!(realm("CORP\\reader", mail).as_deref(), Some("corp.example.com"));
+    for more in ["kdc = '10.0.0.10:88'", "auth = 'ntlm'", "auth = 'spnego'"] {
+        assert!(section("CORP\\reader", "mail", more).is_ok(), "{more}");
+    }
+    let problems = section("CORP\\reader", "mail", "").unwrap_err().to_string();
+    assert!(problems.contains("kdc is missing, and no domain is named"), "{problems}");
+}

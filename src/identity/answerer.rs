@@ -38,10 +38,14 @@ impl Answerer {
         is_heard
     }
 
-    /// All that is known, for the cache of the term `decider`, which goes on from it: no earlier one is
-    /// listened to any more.
-    pub fn hand_over(&mut self, decider: u64) -> Handover {
+    /// From now on no cache before the term `decider` is listened to: that one goes on from what is
+    /// known here.
+    pub fn heed(&mut self, decider: u64) {
         self.decider = self.decider.max(decider);
+    }
+
+    /// All that is known, for the cache that is listened to.
+    pub fn hand_over(&self) -> Handover {
         self.log.hand_over()
     }
 }
@@ -61,11 +65,12 @@ mod tests {
         });
         let mut answerer = Answerer::new(7, Limits::default());
         assert!(answerer.show(1, &changes[..1], seconds(20)));
-        assert_eq!(answerer.hand_over(2).newest, Revision(1));
+        answerer.heed(2);
+        assert_eq!(answerer.hand_over().newest, Revision(1));
         assert!(!answerer.show(1, &changes[1..], seconds(20)), "it is frozen no more");
         assert_eq!(answerer.log().newest(), Revision(1));
         assert!(answerer.show(2, &changes[1..], seconds(20)));
-        let next = Answerer::succeed((7, Limits::default()), 2, answerer.hand_over(2));
+        let next = Answerer::succeed((7, Limits::default()), 2, answerer.hand_over());
         assert_eq!((next.log().newest(), next.log().len()), (Revision(2), 0));
     }
 }

@@ -1,6 +1,7 @@
 //! The one ordered log of events. What is in it is acknowledged; what is not is not.
 
 mod continuity;
+mod group;
 mod ledger;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::continuity::{Continuity, Span};
+pub use self::group::{Batched, Order, Served, serve};
 pub use self::ledger::{Ledger, Places};
 use crate::{Event, Handover, Name, Rules, Table, Timestamp};
 

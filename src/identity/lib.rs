@@ -43,8 +43,8 @@ pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;
 pub use handover::{Competed, Ended, Handover, Memory, Standing};
 pub use journal::{
-    Continuity, Journal, JournalError, Ledger, MemoryJournal, Places, ReadPosition, Revision,
-    Source, Span, Survey,
+    Batched, Continuity, Journal, JournalError, Ledger, MemoryJournal, Order, Places, ReadPosition,
+    Revision, Served, Source, Span, Survey, serve,
 };
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
 pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, Sharing};

@@ -15,11 +15,11 @@ use crate::harness::{
 };
 
 /// A small file system in memory that is gone with the story.
-struct SmallDisk(TempDir);
+pub(crate) struct SmallDisk(TempDir);
 
 impl SmallDisk {
     /// Mounts it; says why when this process may not.
-    fn mount() -> Result<Self, String> {
+    pub(crate) fn mount() -> Result<Self, String> {
         let at = tempfile::tempdir().unwrap();
         let mount = peer("mount").ok_or("mount is not installed")?;
         let place = at.path().display().to_string();
@@ -31,18 +31,18 @@ impl SmallDisk {
     }
 
     /// Fills it to the last byte.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut file = File::create(self.0.path().join("filler")).unwrap();
         let page = [0x20; 4096];
         while file.write_all(&page).is_ok() {}
     }
 
     /// The section of the configuration that puts the journal there.
-    fn section(&self) -> String {
+    pub(crate) fn section(&self) -> String {
         format!("[journal]\nfolder = \"{}\"", self.0.path().join("journal").display())
     }
 
-    fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         fs::remove_file(self.0.path().join("filler")).unwrap();
     }
 }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rollcall_identity::{
-    ChangeLog, Event, Journal, Legacy, Offices, Origin, Producer, ReadPosition, Revision, Rules,
-    Table, Timestamp,
+    Batched, ChangeLog, Event, Journal, Legacy, Offices, Order, Origin, Producer, ReadPosition,
+    Revision, Rules, Served, Table, Timestamp, serve,
 };
 
 use self::cache::Cache;
@@ -30,6 +30,16 @@ pub(super) struct Batch {
     pub(super) ticket: u64,
     pub(super) events: Vec<Event>,
     pub(super) read: Option<ReadPosition>,
+}
+
+impl Batched for Batch {
+    fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    fn read(&self) -> Option<&ReadPosition> {
+        self.read.as_ref()
+    }
 }
 
 impl Batch {
@@ -54,9 +64,8 @@ pub(super) struct Answer {
     pub(super) taken: Option<Revision>,
 }
 
-/// What the journal's thread is asked for.
-enum Order {
-    Write(Batch),
+/// What the journal's thread is asked beside what it is to write.
+enum Question {
     /// How far the log of the producer at that site was read.
     Tell(usize),
     /// The table as everything committed folds to, for the cache of this term.
@@ -73,7 +82,7 @@ pub(super) struct Server {
     query: Option<Query>,
     /// What a cache that was frozen and replaced has still to say.
     late: Vec<query::Letter>,
-    orders: VecDeque<Order>,
+    orders: VecDeque<Order<Batch, Question>>,
     pub(super) answers: VecDeque<Answer>,
     /// The sites whose producers are told how far was read.
     pub(super) places: VecDeque<usize>,
@@ -171,48 +180,44 @@ impl Server {
     /// The journal appends up to `most` batches, commits them together, and hands them back.
     pub(super) fn write(&mut self, most: usize) -> bool {
         let count = most.min(self.orders.len());
-        let group: Vec<Order> = self.orders.drain(..count).collect();
-        let (mut entries, mut recalls, mut asked) = (Vec::new(), Vec::new(), Vec::new());
-        for order in group {
-            match order {
-                Order::Tell(site) => asked.push(site),
-                Order::Recall(term) => recalls.push(term),
-                Order::Write(batch) => self.append(batch, &mut entries),
+        let mut group: Vec<_> = self.orders.drain(..count).collect();
+        group.iter_mut().for_each(|order| self.mistake(order));
+        if self.fault == Some(Fault::AcknowledgedBeforeSync) {
+            self.acknowledge(&group);
+        }
+        let Served { committed, refused, asked } = serve(&mut self.store, group);
+        refused.iter().for_each(|(batch, _)| self.lose(batch, false));
+        self.post_committed(committed);
+        for question in asked {
+            match question {
+                Question::Tell(site) => self.places.push_back(site),
+                Question::Recall(term) => self.recalled(term),
             }
-        }
-        if !entries.is_empty() {
-            self.commit(entries);
-        }
-        // After the commit: what stood before in the queue is in the answer.
-        self.places.extend(asked);
-        for term in recalls {
-            self.recalled(term);
         }
         count > 0
     }
 
-    fn append(&mut self, mut batch: Batch, entries: &mut Vec<(Revision, Batch)>) {
-        if self.fault == Some(Fault::OrderReversed) {
-            batch.events.reverse();
-        }
-        if self.fault == Some(Fault::BookmarkBeforeEvents) && batch.read.is_some() {
-            let _ = self.store.append(&[], batch.read.as_ref());
-            let _ = self.store.commit();
-            batch.read = None;
-        }
-        match self.store.append(&batch.events, batch.read.as_ref()) {
-            Ok(first) => entries.push((first, batch)),
-            Err(_) => self.lose(&batch, false),
+    /// What can be done wrong before a batch is written.
+    fn mistake(&mut self, order: &mut Order<Batch, Question>) {
+        let Order::Write(batch) = order else { return };
+        match self.fault {
+            Some(Fault::OrderReversed) => batch.events.reverse(),
+            Some(Fault::BookmarkBeforeEvents) if batch.read.is_some() => {
+                let _ = self.store.append(&[], batch.read.take().as_ref());
+                let _ = self.store.commit();
+            }
+            _ => {}
         }
     }
 
-    fn commit(&mut self, entries: Vec<(Revision, Batch)>) {
-        if self.fault == Some(Fault::AcknowledgedBeforeSync) {
-            self.answers.extend(entries.iter().filter_map(|(first, batch)| batch.taken(*first)));
-        }
-        match self.store.commit() {
-            Ok(_) => self.post_committed(entries),
-            Err(_) => entries.iter().for_each(|(_, batch)| self.lose(batch, false)),
+    /// Whoever waits hears that it is taken, before it is.
+    fn acknowledge(&mut self, group: &[Order<Batch, Question>]) {
+        let mut first = self.store.next();
+        for order in group.iter().filter(|_| self.store.illness().is_none()) {
+            if let Order::Write(batch) = order {
+                self.answers.extend(batch.taken(first));
+                first.0 += batch.events.len() as u64;
+            }
         }
     }
 

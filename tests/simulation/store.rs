@@ -49,6 +49,11 @@ impl Store {
         }
     }
 
+    /// The position that is handed out next.
+    pub(super) fn next(&self) -> Revision {
+        self.ledger.next()
+    }
+
     /// Writes the next snapshot that waits for it, and throws away what has had its time; whether there
     /// was one.
     pub(super) fn keep(&mut self) -> bool {

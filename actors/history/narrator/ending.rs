@@ -90,6 +90,7 @@ impl Narrator<'_> {
     fn beginning_of(&mut self, index: usize, stay: &Stay) -> Option<Handover> {
         let first = self.chapters[index].first;
         let address = stay.session.address;
+        self.looked_up.insert(first);
         // One that cannot be read says so when it is told.
         let beginning = self.library.open(first).and_then(|volume| volume.beginning(address));
         let known = beginning.ok().flatten()?;

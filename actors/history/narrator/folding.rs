@@ -2,6 +2,7 @@
 //! what is missing between them.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rollcall_identity::{Address, Chronicle, Departure, Stay, Timestamp};
 
@@ -67,20 +68,40 @@ impl Narrator<'_> {
     ) -> Result<(), Unanswered> {
         let address = chronicle.address();
         let wanted = Wanted { address, after, upto, end: self.end_of(index) };
-        let (rules, budget) = (self.rules, &mut self.budget);
-        let mut exhausted = None;
+        let (rules, fold) = (self.rules, self.fold);
+        let (budget, poison) = (&mut self.budget, &self.poison);
+        let (mut stopped, mut left_out) = (None, Vec::new());
         let read = self.library.open(self.chapters[index].first).and_then(|volume| {
             volume.events(&wanted, |revision, event| {
                 if let Err(why) = budget.row() {
-                    exhausted = Some(why);
+                    stopped = Some(why);
                     return false;
                 }
-                chronicle.apply(revision, &event, rules).is_none_or(&mut *each)
+                if poison.contains(&revision) {
+                    left_out.push(revision);
+                    return true;
+                }
+                // A chronicle in which one panicked is half changed: the question begins anew.
+                let folded = || fold(chronicle, revision, &event, rules);
+                match catch_unwind(AssertUnwindSafe(folded)) {
+                    Ok(stay) => stay.is_none_or(&mut *each),
+                    Err(_) => {
+                        stopped = Some(Unanswered::Poisoned(revision));
+                        false
+                    }
+                }
             })
         });
-        match (exhausted, read) {
+        for at in left_out {
+            let file = &self.chapters[index].file;
+            self.say(format!("the event at {at} in {file} cannot be folded and is left out"));
+        }
+        match (stopped, read) {
             (Some(why), _) => Err(why),
-            (None, Ok(met)) => self.note(index, met),
+            (None, Ok(met)) => {
+                self.note(index, &met);
+                Ok(())
+            }
             (None, Err(damage)) => {
                 self.note_damage(index, &damage);
                 self.lose_sight(self.chapters[index].begun.max(after), chronicle, each);
@@ -168,14 +189,9 @@ impl Narrator<'_> {
         Ok(after)
     }
 
-    fn note(&mut self, index: usize, met: Met) -> Result<(), Unanswered> {
+    fn note(&mut self, index: usize, met: &Met) {
         let chapter = self.chapters[index].clone();
-        let mut prints = vec![self.library.open(chapter.first)?.rules()];
-        if let Some(next) = self.chapters.get(index + 1).map(|next| next.first) {
-            // Rules that were exchanged in the midst of it show in the next one.
-            prints.extend(self.library.open(next).map(|volume| volume.rules()));
-        }
-        if prints.iter().any(|rules| *rules != self.fingerprint) {
+        if met.rules.iter().any(|rules| *rules != self.fingerprint) {
             let text = format!(
                 "other rules were in force while {} was written: this is what today's rules make \
                  of the same events",
@@ -191,9 +207,9 @@ impl Narrator<'_> {
             let text = format!("{} events of {} cannot be read", met.damaged, chapter.file);
             self.say(text);
         }
-        if met.rows > 0 {
-            self.read.insert(chapter.first, chapter);
+        match met.rows {
+            0 => drop(self.looked_up.insert(chapter.first)),
+            _ => drop(self.read.insert(chapter.first, chapter)),
         }
-        Ok(())
     }
 }

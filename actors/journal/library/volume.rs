@@ -1,5 +1,6 @@
 //! A segment opened for questions: what it says of one address, and which addresses it speaks of.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,6 +11,7 @@ use rusqlite::{CachedStatement, Connection, Row, Rows};
 use super::finder::Finder;
 use crate::journal::damage::Damage;
 use crate::journal::file::{self, About};
+use crate::journal::governing::{self, Governed};
 use crate::journal::lexicon::{Dictionary, References};
 use crate::journal::reading::Title;
 use crate::journal::{events, known};
@@ -27,11 +29,13 @@ pub(crate) struct Wanted {
 }
 
 /// What a reading of rows met.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Met {
     pub(crate) rows: u64,
     /// Rows that are not what was written.
     pub(crate) damaged: u64,
+    /// The fingerprints of the rules that decided them at the time.
+    pub(crate) rules: BTreeSet<u64>,
 }
 
 /// A segment that is open. One that is written is read beside its writer.
@@ -41,6 +45,8 @@ pub(crate) struct Volume {
     begun: Timestamp,
     /// How many sessions it holds from before it began; `None` when nobody knew, or knows yet.
     sessions: Option<u64>,
+    /// Where other rules came into force, as far as that had happened when it was opened.
+    governed: Vec<Governed>,
     dictionary: RefCell<Dictionary>,
     finder: Option<RefCell<Finder>>,
 }
@@ -71,8 +77,8 @@ impl Volume {
         }
         let begun = Timestamp::from_millis(file::need(&sql, About::Begun)?.cast_signed());
         let sessions = file::ask(&sql, About::Sessions)?;
-        let dictionary = RefCell::default();
-        Ok(Self { sql, title, begun, sessions, dictionary, finder: None })
+        let (governed, dictionary) = (governing::read(&sql)?, RefCell::default());
+        Ok(Self { sql, title, begun, sessions, governed, dictionary, finder: None })
     }
 
     /// What it says of itself.
@@ -80,9 +86,12 @@ impl Volume {
         self.title
     }
 
-    /// The fingerprint of the rules by which it began to be folded.
-    pub(crate) fn rules(&self) -> u64 {
-        self.title.stamp.rules
+    /// Where other rules came into force in it. One that is written may have been told of more since.
+    fn governed(&self) -> Result<Cow<'_, [Governed]>, Damage> {
+        Ok(match &self.finder {
+            Some(_) => governing::read(&self.sql)?.into(),
+            None => Cow::from(&self.governed),
+        })
     }
 
     /// When it was begun.
@@ -120,11 +129,13 @@ impl Volume {
         wanted: &Wanted,
         mut each: impl FnMut(Revision, Event) -> bool,
     ) -> Result<Met, Damage> {
-        let mut met = Met::default();
+        let (mut met, governed) = (Met::default(), self.governed()?);
         let mut take = |row: &Row<'_>| -> Result<bool, Damage> {
             met.rows += 1;
             match self.event(row) {
                 Ok((revision, event)) if event.address == wanted.address => {
+                    let rules = governing::of(self.title.stamp.rules, &governed, revision);
+                    met.rules.insert(rules);
                     Ok(each(revision, event))
                 }
                 Ok(_) => Ok(true),

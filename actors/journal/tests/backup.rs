@@ -5,8 +5,9 @@ use std::process::Command;
 
 use super::*;
 use crate::history::{Moment, Question, Reader};
+use crate::journal::folder::Folder;
 use crate::journal::library::Library;
-use crate::journal::{back_up, inspect, replay};
+use crate::journal::{back_up, inspect, replay, replaying};
 
 fn small() -> Terms {
     Terms { segment_events: 8, ..Terms::default() }
@@ -152,6 +153,64 @@ fn when_the_rules_were_changed_meanwhile_it_is_compared_with_what_was_decided_an
     let would_have = old.differing[0].would_have.session.as_ref().unwrap();
     assert_eq!(would_have.principal.as_ref().unwrap().user.as_str(), "user9");
     assert_eq!(old.differing.len(), 1);
+}
+
+#[test]
+fn rules_that_were_changed_and_changed_back_within_a_segment_are_noticed() {
+    let shelf = Shelf::new(Terms::default());
+    let mut life = shelf.begin();
+    let mut other = rules();
+    other.ignore.users = [rollcall_identity::Glob::new("user9").unwrap()].into_iter().collect();
+    let decide = |life: &mut Life, event: Event, rules: &Rules| {
+        shelf.time.store(event.seen.millis(), SeqCst);
+        life.journal.govern(rules);
+        let first = life.journal.append(std::slice::from_ref(&event), None).unwrap();
+        life.newest = life.journal.commit().unwrap();
+        life.table.apply(first, &event, rules);
+    };
+    decide(&mut life, login("user1", 1, 0), &rules());
+    // To say again what is in force, or to change it twice before anything comes, is no change.
+    life.journal.govern(&other);
+    decide(&mut life, login("user2", 2, 1000), &rules());
+    let last = life.table.hand_over(life.newest);
+    life.journal.close(Some(last));
+    let hour = Duration::from_secs(3600);
+    assert_eq!(replay(shelf.path(), &rules(), hour).unwrap().notes, Vec::<String>::new());
+    drop(life);
+    let mut life = shelf.begin();
+    decide(&mut life, login("user9", 9, 2000), &other);
+    decide(&mut life, login("user3", 3, 3000), &rules());
+    let last = life.table.hand_over(life.newest);
+    life.journal.close(Some(last));
+    let files = shelf.files("events-").iter().filter(|path| is_open(path)).count();
+    assert_eq!(files, 1, "all of it is in one segment");
+    let replayed = replay(shelf.path(), &rules(), hour).unwrap();
+    let differing: Vec<_> = replayed.differing.iter().map(|one| one.address.to_string()).collect();
+    assert_eq!(differing, ["10.7.0.9"], "by today's rules user9 would be there");
+    let (away, back) = (START + 2000, START + 3000);
+    let [away, back] = [away, back].map(|at| Timestamp::from_millis(at).to_string());
+    assert_eq!(replayed.notes.len(), 1);
+    let note = &replayed.notes[0];
+    assert!(note.starts_with("the rules were changed"), "{note}");
+    assert!(note.contains(&away) && note.contains(&back), "it says when: {note}");
+}
+
+#[test]
+fn an_event_whose_folding_panics_by_the_other_rules_is_left_out_and_named() {
+    let shelf = Shelf::new(Terms::default());
+    let mut life = shelf.begin();
+    let events = [login("alice", 1, 0), login("poison", 2, 1000), login("bob", 3, 2000)];
+    life.commit(&events, None);
+    let last = life.table.hand_over(life.newest);
+    life.journal.close(Some(last));
+    let folder = Folder::at(shelf.path());
+    let fold = super::damage::poisoned;
+    let hour = Duration::from_secs(3600);
+    let replayed = replaying::replay_by(fold, (&folder, &rules()), hour).unwrap();
+    assert_eq!(replayed.events, 2);
+    let differing: Vec<_> = replayed.differing.iter().map(|one| one.address.to_string()).collect();
+    assert_eq!(differing, ["10.7.0.2"], "everybody else is folded");
+    assert!(replayed.notes[0].starts_with("the event at 2 cannot be folded"), "{replayed:?}");
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn a_segment_that_cannot_be_read_is_set_aside_and_positions_begin_anew() {
 }
 
 /// Folds like everybody, but for whom it takes for an error of ours.
-fn poisoned(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
+pub(super) fn poisoned(table: &mut Table, revision: Revision, event: &Event, rules: &Rules) {
     let user = event.principal.as_ref().map(|who| who.user.as_str());
     table.apply(revision, event, rules);
     assert_ne!(user, Some("poison"), "a bug that this event finds");

@@ -4,10 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use rollcall_wire::active_directory::{BadCookie, BadRoot, Refusal, refusal};
-use rollcall_wire::dns::BadAnswer;
 use rollcall_wire::ldap::{BadBer, Outcome};
 
 use super::NotLearnt;
+use crate::names::{NoName, NotFound};
 
 /// How far it came: the label of a counter.
 #[derive(
@@ -141,21 +141,10 @@ pub enum Failure {
     NotLearnt(#[from] NotLearnt),
 }
 
-/// Why a name is not found.
-#[derive(Debug, thiserror::Error)]
-pub enum NoName {
-    /// What the system or the network says.
-    #[error("{0}")]
-    System(#[from] io::Error),
-    /// What the name server says.
-    #[error("{0}")]
-    Answer(#[from] BadAnswer),
-    /// No name server answers.
-    #[error("no name server answers within {0:?}")]
-    Silent(Duration),
-    /// An answer without what was asked for.
-    #[error("there is none")]
-    None,
+impl From<NotFound> for Failure {
+    fn from(NotFound { what, why }: NotFound) -> Self {
+        Self::Names { what, why }
+    }
 }
 
 /// One server after the other, each named.

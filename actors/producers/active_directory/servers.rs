@@ -7,9 +7,8 @@ use rollcall_config as config;
 
 use super::Failure;
 use super::connection::Connection;
-use super::failure::NoName;
-use super::names::Names;
 use super::tls::Tls;
+use crate::names::{Names, NoName};
 
 /// A domain controller at one of its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +64,7 @@ pub(super) async fn first(
         let addresses = match names.addresses(&host).await {
             Ok(addresses) => addresses,
             Err(why) => {
-                tried.push((host, why));
+                tried.push((host, why.into()));
                 continue;
             }
         };

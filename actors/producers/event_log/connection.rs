@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use rollcall_config::{self as config, Auth, ServiceAccount};
 use rollcall_identity::directory::Sid;
+use rollcall_identity::logon::Role;
 use rollcall_wire::event_log::call::{Call, INTERFACE, VERSION};
 use rollcall_wire::msrpc::Interface;
 use rollcall_wire::msrpc::endpoint_mapper::{self, NoEndpoint};
@@ -14,6 +15,7 @@ use rollcall_wire::msrpc::security_accounts::{
 
 use super::{Failure, Source};
 use crate::msrpc::{Client, Patience, Trouble, port_of, unproven};
+use crate::names::{Names, NoName};
 use crate::proof::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof};
 
 /// The interface of MS-EVEN6.
@@ -40,15 +42,15 @@ impl<'a> Server<'a> {
         }
         let host = &source.server.host;
         let failed = |why| Failure::Names { host: host.clone(), why };
-        let found = tokio::net::lookup_host((host.as_str(), endpoint_mapper::PORT)).await;
+        let found = names(source).addresses(host).await;
         let mut servers: Vec<Self> = Vec::new();
-        for at in found.map_err(failed)? {
-            if servers.iter().all(|known| known.address != at.ip()) {
-                servers.push(Self { source, address: at.ip() });
+        for address in found.map_err(|not_found| failed(not_found.why))? {
+            if servers.iter().all(|known| known.address != address) {
+                servers.push(Self { source, address });
             }
         }
         match servers.is_empty() {
-            true => Err(failed(std::io::Error::other("there is none"))),
+            true => Err(failed(NoName::None)),
             false => Ok(servers),
         }
     }
@@ -115,19 +117,38 @@ impl<'a> Server<'a> {
     async fn bind(&self, at: SocketAddr, interface: Interface) -> Result<Client, Failure> {
         let account = &self.source.settings.account.name;
         let failed = |why| Failure::Credentials { account: account.clone(), why };
-        let proof = self.proof().map_err(|why| failed(unproven(&why)))?;
+        let kdc = self.kdc().await.map_err(failed)?;
+        let proof = self.proof(kdc).map_err(|why| failed(unproven(&why)))?;
         Client::sealed(at, interface, proof, self.patience()).await.map_err(failed)
     }
 
-    fn proof(&self) -> Result<Proof, sspi::Error> {
-        let config::EventLog { account, auth, kdc, .. } = &self.source.settings;
+    /// Who gives out tickets: whoever is configured, the server itself where it does so, or else whom
+    /// DNS names for the domain.
+    async fn kdc(&self) -> Result<SocketAddr, Trouble> {
+        let Source { settings, server } = self.source;
+        let itself = self.at(KERBEROS);
+        let realm = match (settings.auth, server.role) {
+            _ if settings.kdc.is_some() => None,
+            (Auth::Ntlm, _) | (_, Role::DomainController) => None,
+            (Auth::Kerberos | Auth::Spnego, Role::Exchange) => settings.realm(server),
+        };
+        let Some(realm) = realm else { return Ok(settings.kdc.unwrap_or(itself)) };
+        match names(self.source).kdc(realm).await {
+            Ok(kdc) => Ok(kdc),
+            // NTLM is left, and needs none.
+            Err(_) if settings.auth == Auth::Spnego => Ok(itself),
+            Err(why) => Err(Trouble::NoKdc(why.to_string())),
+        }
+    }
+
+    fn proof(&self, kdc: SocketAddr) -> Result<Proof, sspi::Error> {
+        let config::EventLog { account, auth, .. } = &self.source.settings;
         let mechanism = match auth {
             Auth::Kerberos => Mechanism::Kerberos,
             Auth::Spnego => Mechanism::Either,
             Auth::Ntlm => Mechanism::Ntlm,
         };
-        let at = kdc.unwrap_or(self.at(KERBEROS));
-        let kdc = Kdc { at, patience: self.patience().connect };
+        let kdc = Kdc { at: kdc, patience: self.patience().connect };
         // The service principal name that every computer of a domain has.
         let target = format!("host/{}", self.source.server.host);
         let ServiceAccount { name: account, secret } = account;
@@ -142,6 +163,11 @@ impl<'a> Server<'a> {
         let limits = &self.source.settings.limits;
         Patience { connect: limits.connect, answer: limits.answer }
     }
+}
+
+/// Who says where the servers of `source` are.
+fn names(source: &Source) -> Names<'_> {
+    Names { servers: &source.settings.name_servers }
 }
 
 /// What an answer of the account manager says.

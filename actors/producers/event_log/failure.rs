@@ -1,16 +1,17 @@
 //! Why an event log cannot be read, and what to do about it, in sentences for an administrator.
 
-use std::io;
 use std::time::Duration;
 
 use rollcall_wire::event_log::Status;
 use rollcall_wire::event_log::call::BadCall;
+use rollcall_wire::msrpc::FaultStatus;
 use rollcall_wire::msrpc::endpoint_mapper::NoEndpoint;
 use rollcall_wire::msrpc::ndr::BadStub;
 use rollcall_wire::msrpc::security_accounts::NotTold;
 
 use crate::cache::Refused;
 use crate::msrpc::Trouble;
+use crate::names::NoName;
 
 /// How far it came: the label of a counter.
 #[derive(
@@ -40,8 +41,8 @@ pub enum Failure {
     Names {
         /// The name.
         host: String,
-        /// What the system says.
-        why: io::Error,
+        /// What came instead.
+        why: NoName,
     },
     /// The endpoint mapper does not help.
     #[error("the endpoint mapper on port 135: {0}")]
@@ -137,6 +138,14 @@ impl Failure {
         )
     }
 
+    /// Whether the server has the interface, but not this call of it.
+    pub(super) fn is_of_no_such_call(&self) -> bool {
+        matches!(
+            self,
+            Self::Call { why: Trouble::Fault(fault), .. } if fault.status == FaultStatus::OP_RANGE
+        )
+    }
+
     /// Whether the server does not believe the account, which trying again does not mend.
     pub(super) fn refuses_the_account(&self) -> bool {
         let Self::Credentials { why, .. } = self else { return false };
@@ -163,31 +172,152 @@ impl Failure {
                  domain controllers)"
             }
             Self::Names { .. } => "write the full name of the server, as its DNS has it",
-            Self::Endpoint(Trouble::Connect { .. } | Trouble::Silent(_)) => {
-                "allow \"Remote Event Log Management (RPC-EPMAP)\" in the server's firewall, TCP 135"
-            }
-            Self::Endpoint(Trouble::NoEndpoint(NoEndpoint::NotRegistered)) => {
-                "start the service \"Windows Event Log\" on the server"
-            }
-            Self::Credentials { why: Trouble::Connect { .. } | Trouble::Silent(_), .. } => {
-                "allow \"Remote Event Log Management (RPC)\" in the server's firewall: the dynamic \
-                 ports, TCP 49152 to 65535"
-            }
-            Self::Credentials { why: Trouble::NoKdc(_), .. } => {
-                "write kdc, the address and port 88 of a domain controller that can be reached"
-            }
-            Self::Credentials { .. } => {
-                "check the account and its password, that it is not locked, that the clocks agree \
-                 within five minutes, and that the server is called by its full name"
-            }
-            Self::Status {
-                status: Status::InvalidChannelPath | Status::ChannelNotFound, ..
-            } => "the server has no log called Security: is it a Windows server?",
+            Self::Endpoint(why) => return at_the_mapper(why),
+            Self::Credentials { why, .. } => at_the_bind(why),
+            Self::Call { why, .. } => return at_a_call(why),
+            Self::Status { status, .. } => return by_status(*status),
             Self::Quiet(_) => {
                 "let the server audit logons: auditpol /get /category:\"Account Logon\",\
                  \"Logon/Logoff\""
             }
-            _ => return None,
+            Self::NotTaken(Refused::Journal(_)) => {
+                "see what is wrong with the journal, in the log or at /readyz; what was not taken is \
+                 read again"
+            }
+            Self::NotTaken(_)
+            | Self::Configured(_)
+            | Self::NotTold { .. }
+            | Self::Answer { .. } => {
+                return None;
+            }
         })
+    }
+}
+
+/// What helps when no endpoint is found.
+const fn at_the_mapper(why: &Trouble) -> Option<&'static str> {
+    Some(match why {
+        Trouble::Connect { .. } | Trouble::Silent(_) => {
+            "allow \"Remote Event Log Management (RPC-EPMAP)\" in the server's firewall, TCP 135"
+        }
+        Trouble::NoEndpoint(NoEndpoint::NotRegistered) => {
+            "start the service \"Windows Event Log\" on the server"
+        }
+        _ => return None,
+    })
+}
+
+/// What helps when the account is not let in.
+const fn at_the_bind(why: &Trouble) -> &'static str {
+    match why {
+        Trouble::Connect { .. } | Trouble::Silent(_) => {
+            "allow \"Remote Event Log Management (RPC)\" in the server's firewall: the dynamic ports, \
+             TCP 49152 to 65535"
+        }
+        Trouble::NoKdc(_) => {
+            "write kdc, the address and port 88 of a domain controller that can be reached, or let the \
+             name servers know _kerberos._tcp of the domain"
+        }
+        _ => {
+            "check the account and its password, that it is not locked, that the clocks agree within \
+             five minutes, and that the server is called by its full name"
+        }
+    }
+}
+
+/// What helps when a call has no answer, or a fault in the place of one.
+fn at_a_call(why: &Trouble) -> Option<&'static str> {
+    Some(match why {
+        Trouble::Closed | Trouble::Broken(_) | Trouble::Silent(_) => {
+            "nothing, when the server or the line was away for a moment; when it comes again and again, \
+             see what between here and the server cuts connections on which nothing is said for long"
+        }
+        Trouble::Fault(fault)
+            if matches!(fault.status, FaultStatus::OP_RANGE | FaultStatus::UNKNOWN_INTERFACE) =>
+        {
+            "the server has no event log that can be followed from afar: is it a Windows server? \
+             Samba has none"
+        }
+        _ => return None,
+    })
+}
+
+/// What helps against an error of the event log itself.
+const fn by_status(status: Status) -> Option<&'static str> {
+    Some(match status {
+        Status::InvalidChannelPath | Status::ChannelNotFound => {
+            "the server has no log called Security: is it a Windows server?"
+        }
+        // The log is to be asked anew (MS-ERREF section 2.2), which is done; an administrator can see
+        // to it that there is no need.
+        Status::QueryResultStale | Status::InvalidPosition | Status::NotFound => {
+            "nothing, when it is seldom: the log was cleared or went round, it is read on behind the \
+             bookmark, and what was lost is told as a gap. When it comes again and again, make the \
+             security log of the server larger (wevtutil sl Security /ms:BYTES) and see who clears it \
+             (event 1102)"
+        }
+        Status::OutOfMemory => "see what takes the memory of the server; it is tried again",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rollcall_wire::msrpc::Fault;
+
+    use super::*;
+
+    fn status(code: u32) -> Failure {
+        let call = "EvtRpcRemoteSubscriptionNext";
+        Failure::Status { call, status: Status::from_code(code) }
+    }
+
+    fn call(why: Trouble) -> Failure {
+        Failure::Call { call: "EvtRpcRegisterRemoteSubscription", why }
+    }
+
+    fn credentials(why: Trouble) -> Failure {
+        Failure::Credentials { account: "reader".to_owned(), why }
+    }
+
+    fn fault(status: FaultStatus) -> Trouble {
+        Trouble::Fault(Fault { status, did_not_execute: false })
+    }
+
+    fn refused() -> Trouble {
+        let at = "192.0.2.1:135".parse().unwrap();
+        Trouble::Connect { at, why: std::io::ErrorKind::ConnectionRefused.into() }
+    }
+
+    #[test]
+    fn what_an_administrator_can_mend_has_its_remedy() {
+        for (failure, stage, helps) in [
+            (status(5), Stage::Rights, "Event Log Readers"),
+            (call(fault(FaultStatus::ACCESS_DENIED)), Stage::Rights, "Event Log Readers"),
+            (status(0x3a98), Stage::Read, "no log called Security"),
+            (status(0x3a9f), Stage::Read, "no log called Security"),
+            (status(0x3aa3), Stage::Read, "wevtutil sl Security /ms:"),
+            (status(0x3aa4), Stage::Read, "wevtutil sl Security /ms:"),
+            (status(0x490), Stage::Read, "wevtutil sl Security /ms:"),
+            (status(14), Stage::Read, "memory"),
+            (Failure::Endpoint(refused()), Stage::Endpoint, "TCP 135"),
+            (
+                Failure::Endpoint(Trouble::NoEndpoint(NoEndpoint::NotRegistered)),
+                Stage::Endpoint,
+                "start the service \"Windows Event Log\"",
+            ),
+            (credentials(refused()), Stage::Credentials, "49152"),
+            (credentials(Trouble::NoKdc(String::new())), Stage::Credentials, "write kdc"),
+            (credentials(Trouble::Proof(String::new())), Stage::Credentials, "its password"),
+            (call(Trouble::Closed), Stage::Read, "cuts connections"),
+            (call(fault(FaultStatus::OP_RANGE)), Stage::Read, "Windows server"),
+            (Failure::Quiet(Duration::from_secs(1)), Stage::Read, "auditpol"),
+            (Failure::NotTaken(Refused::Journal("full".to_owned())), Stage::HandingOver, "/readyz"),
+        ] {
+            let remedy = failure.remedy().unwrap_or_default();
+            assert!(remedy.contains(helps), "{failure}: {remedy}");
+            assert_eq!(failure.stage(), stage, "{failure}");
+        }
+        assert_eq!(status(1223).remedy(), None, "nobody knows everything");
     }
 }

@@ -2,9 +2,12 @@
 //! goes wrong.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{Either, select};
 use rollcall_identity::logon::auditing::Unaudited;
 use rollcall_wire::event_log::call::Batch;
 use rollcall_wire::event_log::{Bookmark, Continuity, Lost};
@@ -12,7 +15,8 @@ use rollcall_wire::event_log::{Bookmark, Continuity, Lost};
 use super::connection::{Connection, Server};
 use super::gaps::Gaps;
 use super::harvesting::{Gathered, Harvester, bookmark, log};
-use super::subscribing::{Subscription, connect, subscribe};
+use super::subscribing::{Answer, Subscription, connect, subscribe};
+use super::under_way::{Read, UnderWay};
 use super::{CHANNEL, Cause, EventLog, Failure, LastFailure, LastGap, State};
 use crate::clock::Clock;
 use crate::happenings::{
@@ -25,6 +29,8 @@ use crate::producers::{Harvest, Outlet};
 pub(super) struct Follower<'a> {
     log: &'a EventLog,
     outlet: &'a Outlet,
+    /// What was handed over.
+    under_way: UnderWay<'a>,
     /// Kept over a lost connection: it remembers who logged on.
     harvester: Harvester,
     /// The addresses of all servers, as the harvester knows them: which change that was.
@@ -38,8 +44,8 @@ pub(super) struct Follower<'a> {
 impl<'a> Follower<'a> {
     pub(super) fn new(log: &'a EventLog, outlet: &'a Outlet) -> Self {
         let harvester = Harvester::new(&log.source, &BTreeSet::new(), log.logs.hosts());
-        let unaudited = Vec::new();
-        Self { log, outlet, harvester, others: None, unaudited, heard: false }
+        let (under_way, unaudited) = (UnderWay::new(outlet), Vec::new());
+        Self { log, outlet, under_way, harvester, others: None, unaudited, heard: false }
     }
 
     /// Connects and follows the log until it cannot be followed any more.
@@ -73,7 +79,7 @@ impl<'a> Follower<'a> {
         });
     }
 
-    async fn try_follow(&mut self) -> Result<std::convert::Infallible, Failure> {
+    async fn try_follow(&mut self) -> Result<Infallible, Failure> {
         // What was handed over and not committed is read again.
         let place = self.outlet.last_read(log()).await?;
         let bookmark = place.as_deref().and_then(bookmark);
@@ -85,13 +91,22 @@ impl<'a> Follower<'a> {
         let mut subscription = self.begin(connection, bookmark.as_ref()).await?;
         let (producer, server) = (self.outlet.producer(), &*self.log.source.server.host);
         EventLogConnected { producer, server }.emit();
+        let Err(failure) = self.read_on(&mut subscription).await;
+        // What came before the failure came; where to go on is asked for behind it.
+        self.settle().await?;
+        Err(failure)
+    }
+
+    /// Reads what there is and what will be.
+    async fn read_on(&mut self, subscription: &mut Subscription) -> Result<Infallible, Failure> {
         let (mut gaps, mut heard) = (Gaps::default(), Clock::instant());
         loop {
             let patience = self.patience(heard)?;
-            let answer = subscription.next(patience).await?;
+            let answer = self.next(subscription, patience).await?;
             let batch = answer.batch()?;
             let is_empty = batch.events().len() == 0;
             if is_empty {
+                self.settle().await?;
                 self.caught_up();
             } else {
                 heard = Clock::instant();
@@ -99,11 +114,30 @@ impl<'a> Follower<'a> {
             }
             let continuity = &mut self.harvester.continuity;
             let lost = gaps.look(&mut subscription.connection, continuity).await?;
+            if lost.is_some() {
+                // Were they refused, they would be read again, and so would the gap before them.
+                self.settle().await?;
+            }
             self.looked(lost, gaps.unable.as_ref());
             if is_empty {
                 subscription.wait(patience).await?;
             }
         }
+    }
+
+    /// The next answer; meanwhile, what is under way becomes visible.
+    async fn next(
+        &mut self,
+        subscription: &mut Subscription,
+        patience: Duration,
+    ) -> Result<Answer, Failure> {
+        let mut asked = pin!(subscription.next(patience));
+        let visible = match select(asked.as_mut(), pin!(self.under_way.settled())).await {
+            Either::Left((answer, _)) => return answer,
+            Either::Right((visible, _)) => visible?,
+        };
+        self.visible(visible);
+        asked.await
     }
 
     /// Where the server is; the others are heeded from now on, too.
@@ -155,11 +189,10 @@ impl<'a> Follower<'a> {
         if left.is_zero() { Err(Failure::Quiet(silent)) } else { Ok(left) }
     }
 
-    /// Hands over what events come to. Returns when all of it is visible.
+    /// Reads events, and hands over what they come to as soon as those before are visible.
     async fn take(&mut self, batch: &Batch<'_>) -> Result<(), Failure> {
-        let EventLog { source, clock, board, logs } = self.log;
-        let producer = self.outlet.producer();
-        EventLogHeard { producer }.emit();
+        let EventLog { source, clock, logs, .. } = self.log;
+        EventLogHeard { producer: self.outlet.producer() }.emit();
         self.heard = true;
         let changes = logs.changes();
         if self.others.replace(changes) != Some(changes) {
@@ -167,25 +200,37 @@ impl<'a> Follower<'a> {
         }
         let mut harvest = Harvest::default();
         let gathered = self.harvester.read(batch, clock.now(), &mut harvest);
-        let place = self.harvester.continuity.last();
-        if let Some(pending) = self.outlet.hand_over(&mut harvest).await {
-            pending.receipt().await?;
-        }
         let asked = usize::try_from(source.settings.limits.records).unwrap_or(usize::MAX);
-        let behind = batch.events().len() >= asked;
-        let now = clock.now();
-        board.write(|status| {
-            status.enter(if behind { State::CatchingUp } else { State::Following }, now);
+        let is_full = batch.events().len() >= asked;
+        let (unaudited, place) = (self.harvester.unaudited(), self.harvester.continuity.last());
+        let read = Read { gathered, unaudited, place, is_full };
+        let before = self.under_way.hand_over(harvest, read).await?;
+        self.visible(before);
+        Ok(())
+    }
+
+    /// Waits until all that was read is visible.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        let visible = self.under_way.settled().await?;
+        self.visible(visible);
+        Ok(())
+    }
+
+    /// Tells of a batch that is visible from now on.
+    fn visible(&mut self, batch: Option<Read>) {
+        let Some(Read { gathered, unaudited, place, is_full }) = batch else { return };
+        let now = self.log.clock.now();
+        self.log.board.write(|status| {
+            status.enter(if is_full { State::CatchingUp } else { State::Following }, now);
             status.last_event = gathered.last.or(status.last_event);
             status.bookmark = place;
             status.unreadable += gathered.unreadable;
         });
-        self.tell(gathered);
-        Ok(())
+        self.tell(gathered, unaudited);
     }
 
     /// Tells what was wrong with records, and what the log says of itself.
-    fn tell(&mut self, gathered: Gathered) {
+    fn tell(&mut self, gathered: Gathered, unaudited: Vec<Unaudited>) {
         let producer = self.outlet.producer();
         if let Some((record_id, why)) = gathered.first_unreadable {
             let count = gathered.unreadable;
@@ -194,7 +239,6 @@ impl<'a> Follower<'a> {
         for gap in gathered.gaps {
             self.lost(gap);
         }
-        let unaudited = self.harvester.unaudited();
         if unaudited != self.unaudited {
             EventLogAudits { producer, before: &self.unaudited, now: &unaudited }.emit();
             self.unaudited.clone_from(&unaudited);

@@ -1,13 +1,17 @@
 //! One look at an event log, from the server's name to its first event, each step said in plain words.
 
+use std::time::Duration;
+
 use rollcall_config as config;
 use rollcall_identity::logon::Role;
-use rollcall_wire::event_log::call::{Call, Delivery, RemoteSubscriptionNext};
+use rollcall_wire::event_log::call::{
+    Call, Delivery, Order, QueryNext, RegisterLogQuery, RemoteSubscriptionNext,
+};
 use rollcall_wire::event_log::{Audit, Decoder};
 
-use super::connection::Server;
+use super::connection::{Connection, Server};
 use super::subscribing::subscribe;
-use super::{Failure, Source};
+use super::{CHANNEL, Failure, Source};
 
 /// What a look at an event log showed.
 #[derive(Debug)]
@@ -51,10 +55,21 @@ async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
             Err(why) => format!("which domain it is of, it does not say: {why}"),
         });
     }
-    let handle = subscribe(&mut connection, source, None).await?;
+    let handle = match subscribe(&mut connection, source, None).await {
+        Err(why) if why.is_of_no_such_call() => {
+            // What it has, for whoever wonders what the server is.
+            if let Ok(count) = queried(&mut connection, source).await {
+                lines.push(format!(
+                    "it answers a query of its log, with {count} events, and serves no subscription"
+                ));
+            }
+            return Err(why);
+        }
+        subscribed => subscribed?,
+    };
     lines.push("it gives its log Security".to_owned());
     let records = source.settings.limits.records;
-    let next = RemoteSubscriptionNext { handle, records, timeout: std::time::Duration::ZERO };
+    let next = RemoteSubscriptionNext { handle, records, timeout: Duration::ZERO };
     let call = "EvtRpcRemoteSubscriptionNext";
     let stub = connection.call(call, &next).await?;
     let batch = RemoteSubscriptionNext::answer(&stub);
@@ -65,6 +80,24 @@ async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
         Some(Ok(set)) => first_event(set.event),
     });
     Ok(())
+}
+
+/// How many events a query of the log has, of those that one answer holds. The query ends with the
+/// connection.
+async fn queried(connection: &mut Connection, source: &Source) -> Result<usize, Failure> {
+    let call = "EvtRpcRegisterLogQuery";
+    let query = RegisterLogQuery { channel: Some(CHANNEL), query: "*", order: Order::NewestFirst };
+    let stub = connection.call(call, &query).await?;
+    let opened = RegisterLogQuery::answer(&stub).map_err(|why| Failure::Answer { call, why })?;
+    if !opened.status.is_success() {
+        return Err(Failure::Status { call, status: opened.status });
+    }
+    let call = "EvtRpcQueryNext";
+    let (handle, records) = (opened.handle, source.settings.limits.records);
+    let next = QueryNext { handle, records, timeout: Duration::ZERO };
+    let stub = connection.call(call, &next).await?;
+    let batch = QueryNext::answer(&stub).map_err(|why| Failure::Answer { call, why })?;
+    Ok(batch.events().len())
 }
 
 fn first_event(event: &[u8]) -> String {

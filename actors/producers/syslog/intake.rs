@@ -32,7 +32,7 @@ pub(super) const BATCH: usize = 512;
 
 /// How many batches of one socket or connection may be under way: while one is decided the next is
 /// read, and while what is committed reaches the disk the next is written.
-const UNDER_WAY: usize = 8;
+const UNDER_WAY: usize = 32;
 
 impl super::Syslog {
     /// A reader for one more socket or connection.
@@ -106,6 +106,16 @@ impl Intake {
     /// Notes a datagram that was longer than the limit.
     pub(super) fn too_long(&mut self) {
         self.broken(FrameProblem::TooLong);
+    }
+
+    /// Whether a few lines are to wait for those that come next: so much is under way that they would
+    /// be visible no sooner, and many small batches would fill what one socket may have under way.
+    pub(super) fn holds_back(&mut self) -> bool {
+        while self.under_way.front_mut().is_some_and(Pending::is_over) {
+            self.under_way.pop_front();
+        }
+        let few = 1..BATCH;
+        self.under_way.len() >= UNDER_WAY / 2 && few.contains(&self.harvest.events.len())
     }
 
     /// Hands over what was harvested since the last time. Waits while the journal takes nothing, and

@@ -35,6 +35,7 @@ impl ChangeLog {
         let mut log = Self { newest, dropped: forgotten, ..Self::new(epoch, limits) };
         log.present = standing.len();
         log.slots.reserve(standing.len() + ends.len());
+        log.latest.reserve(standing.len() + ends.len());
         for Standing { session, told, was } in standing {
             let was = was.map(|ended| ended.session);
             log.hold(told, State::Began(session.clone()), was, &session);

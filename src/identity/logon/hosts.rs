@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use super::Unplaced;
 use super::account::host;
-use crate::{Address, Event, Kind, Timestamp};
+use crate::{Address, Event, Kind, Proof, Timestamp};
 
 /// The computers that were seen of late, by their names in a NetBIOS domain. Two generations hold
 /// them, of which the older one goes when the younger is full, so that it is bounded whatever is
@@ -36,9 +36,13 @@ impl Hosts {
     /// How many computers one generation has: 65,536 are some 8 MB.
     pub const ROOM: usize = 32_768;
 
-    /// Heeds an event in which a computer itself was seen.
+    /// Heeds an event in which a computer itself was seen. One that was placed by a host's name says
+    /// where another computer is, as it is known here, and nothing of its own place.
     pub fn heed(&mut self, event: &Event) {
         let (Kind::DeviceSeen, Some(device)) = (event.kind, &event.device) else { return };
+        if event.proof == Proof::HostName {
+            return;
+        }
         let name = folded(device.as_str());
         let seen = Seen { address: event.address, at: event.at };
         // Servers tell of the same computer in any order.
@@ -141,6 +145,27 @@ mod tests {
         hosts.heed(&user);
         hosts.heed(&Event { device: None, ..computer("PC1", "10.0.0.7", 1000) });
         assert_eq!(named(&hosts, "PC1", 1001), "nowhere");
+    }
+
+    #[test]
+    fn a_computer_that_only_named_another_is_not_where_that_is() {
+        let mut hosts = Hosts::default();
+        hosts.heed(&computer("PC1", "10.0.0.7", 1000));
+        // PC2 logs on by NTLM, and calls the host that it does so from PC1.
+        let mut reader = reader(everything());
+        let fields = said(4776, &[("TargetUserName", "PC2$"), ("Workstation", "PC1")]);
+        let record = super::super::Record { time: seconds(1001), ..record(4776, &fields) };
+        let Outcome::Unplaced(unplaced) = reader.read(&record, seconds(1001)) else {
+            panic!("4776 has no address");
+        };
+        let there = hosts.find(&unplaced).expect("PC1 was seen");
+        let Outcome::Event(event) = reader.place(unplaced, there) else {
+            panic!("the address can be used");
+        };
+        assert_eq!((event.kind, event.proof), (Kind::DeviceSeen, Proof::HostName));
+        hosts.heed(&event);
+        assert_eq!(named(&hosts, "PC2", 1002), "nowhere");
+        assert_eq!(named(&hosts, "PC1", 1002), "login of alice at 10.0.0.7 by host_name");
     }
 
     #[test]

@@ -1,27 +1,33 @@
 //! The table gives away what it knows, and is made anew from that, or from what the log of changes
 //! knows.
 
-use super::Table;
+use std::hint::black_box;
+use std::sync::Arc;
+
 use super::past::{Past, Ring, Ticket};
+use super::{Entry, Table};
 use crate::{Address, Competed, Handover, Revision, Standing};
+
+/// How many sessions are looked at before they are told.
+const AHEAD: usize = 64;
 
 impl Table {
     /// Everything that a table or a log needs to go on after the position `newest`, which is the
     /// last one folded.
     pub fn hand_over(&self, newest: Revision) -> Handover {
-        let forgotten = self.forgotten;
-        let mut handover = Handover { newest, forgotten, ..Handover::default() };
-        for (address, entry) in &self.entries {
-            let ended = entry.past.as_ref().and_then(|past| past.ended.clone());
-            match (&entry.session, ended) {
-                (Some(session), was) => {
-                    let (session, told) = (session.clone(), entry.told);
-                    handover.standing.push(Standing { session, told, was });
-                }
-                (None, Some(ended)) => handover.ends.push(ended),
-                (None, None) => {}
+        let (forgotten, room) = (self.forgotten, self.entries.len());
+        let standing = Vec::with_capacity(room);
+        let mut handover = Handover { newest, forgotten, standing, ..Handover::default() };
+        let (mut entries, mut next) = (self.entries.iter(), Vec::with_capacity(AHEAD));
+        loop {
+            next.extend(entries.by_ref().take(AHEAD));
+            if next.is_empty() {
+                break;
             }
-            handover.memories.extend(entry.past.as_ref().and_then(|past| past.memory(*address)));
+            look_ahead(&next);
+            for (address, entry) in next.drain(..) {
+                tell(*address, entry, &mut handover);
+            }
         }
         handover.ends.sort_unstable_by_key(|ended| ended.revision);
         handover.competed = self.records(&self.competed);
@@ -35,6 +41,7 @@ impl Table {
         let Handover { forgotten, standing, mut ends, memories, competed, strangers, .. } =
             handover;
         let mut table = Self { forgotten, ..Self::default() };
+        table.entries.reserve(standing.len() + ends.len());
         for Standing { session, told, was } in standing {
             ends.extend(was);
             table.put(session, told);
@@ -70,4 +77,26 @@ impl Table {
     fn past_of(&mut self, address: Address) -> &mut Past {
         self.entries.entry(address).or_default().past.get_or_insert_default()
     }
+}
+
+/// Has the memory of these sessions in the processor's cache: they lie in no order, and many loads are
+/// under way at once, while each count that goes up waits for its own. It is half of the time for
+/// which nothing else is decided.
+fn look_ahead(next: &[(&Address, &Entry)]) {
+    let sessions = next.iter().filter_map(|(_, entry)| entry.session.as_ref());
+    black_box(sessions.map(Arc::strong_count).sum::<usize>());
+}
+
+/// Adds what is known of one address.
+fn tell(address: Address, entry: &Entry, handover: &mut Handover) {
+    let ended = entry.past.as_ref().and_then(|past| past.ended.clone());
+    match (&entry.session, ended) {
+        (Some(session), was) => {
+            let (session, told) = (session.clone(), entry.told);
+            handover.standing.push(Standing { session, told, was });
+        }
+        (None, Some(ended)) => handover.ends.push(ended),
+        (None, None) => {}
+    }
+    handover.memories.extend(entry.past.as_ref().and_then(|past| past.memory(address)));
 }

@@ -132,15 +132,23 @@ fn number(value: &Value) -> Option<u64> {
 
 /// The fields that say something.
 fn texts(fields: &Map<String, Value>) -> Texts {
-    let said = |(name, value): (&String, &Value)| {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            _ => return None,
-        };
-        Some((name.clone(), text))
-    };
+    let said = |(name, value): (&String, &Value)| Some((name.clone(), text_of(value)?));
     Texts(fields.iter().filter_map(said).collect())
+}
+
+/// What a field says. An array is several of one name, or one with several items: as in an event that
+/// a server sent, the first of them is read.
+fn text_of(value: &Value) -> Option<String> {
+    let first = match value {
+        Value::Array(items) => items.first()?,
+        one => one,
+    };
+    match first {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(is) => Some(is.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +184,28 @@ mod tests {
         assert_eq!((record.id, record.record_id, record.computer), (4624, 9, "DC1"));
         assert_eq!(record.keywords, 0x8020_0000_0000_0000);
         assert_eq!(record.fields.text("LogonType").as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn of_several_fields_of_one_name_the_first_is_read() {
+        for (written, read) in [
+            (r#"["alice","bob"]"#, Some("alice")),
+            (r#"["-"]"#, Some("-")),
+            ("[7,8]", Some("7")),
+            ("[true]", Some("true")),
+            // The first says nothing, and the others are not in its place.
+            (r#"[null,"bob"]"#, None),
+            (r#"[["alice"]]"#, None),
+            (r#"[{"user":"alice"},"bob"]"#, None),
+            ("[]", None),
+        ] {
+            let line = NESTED.replace(r#""alice""#, written);
+            let recorded = Recorded::read(&line).unwrap();
+            assert_eq!(recorded.record().fields.text("TargetUserName").as_deref(), read, "{line}");
+            let line = FLAT.replace("\"LogonType\":3", &format!("\"LogonType\":{written}"));
+            let recorded = Recorded::read(&line).unwrap();
+            assert_eq!(recorded.record().fields.text("LogonType").as_deref(), read, "{line}");
+        }
     }
 
     #[test]

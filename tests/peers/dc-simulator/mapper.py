@@ -21,9 +21,12 @@ class Mapper:
     def __init__(self, address, port, even6, faults):
         self.address, self.port, self.even6, self.faults = address, port, even6, faults
 
-    async def call(self, opnum, stub, _association):
+    async def call(self, opnum, stub, association):
         if opnum != EPT_MAP:
             raise Fault(OP_RANGE)
+        # RestrictRemoteClients: strangers are not answered.
+        if not association.authenticated() and (status := self.faults.status("map")):
+            raise Fault(status)
         asked = b"".join(epm.ept_map(stub)["map_tower"]["tower_octet_string"])
         floors = epm.EPMTower(asked)["Floors"]
         wanted = floors[0].getData()

@@ -84,7 +84,7 @@ class Control:
                 # Only here, for it needs the evtx package.
                 import transcode
 
-                log.replace(list(transcode.result_sets(said["file"])))
+                log.replace(list(transcode.result_sets(said["file"], said.get("at"))))
             case "reboot":
                 controller.reboot()
             case "state":

@@ -4,22 +4,26 @@ once for each chunk of 64 KiB and points at them; on the wire each event has its
 import json
 import struct
 import sys
+from datetime import datetime, timedelta
 
 from binxml import END, FRAGMENT, HEADER, STRING, result_set
 
 FILE_HEADER, CHUNK, FIRST_RECORD = 4096, 65536, 512
+RECORD = b"**\0\0"
 
 OPEN, CLOSE_START, CLOSE_EMPTY, END_ELEMENT = 0x01, 0x02, 0x03, 0x04
 VALUE, ATTRIBUTE, CDATA, CHARACTER, ENTITY = 0x05, 0x06, 0x07, 0x08, 0x09
 TEMPLATE, NORMAL, OPTIONAL, FRAGMENT_HEADER = 0x0C, 0x0D, 0x0E, 0x0F
 MORE = 0x40
+FILE_TIME = 0x11
 
 
 class Chunk:
-    """One chunk. Every method that takes a position returns what it made and the position after it."""
+    """One chunk, of which all times are `later` by so many ticks of 100 ns. Every method that takes a
+    position returns what it made and the position after it."""
 
-    def __init__(self, data):
-        self.data = data
+    def __init__(self, data, later=0):
+        self.data, self.later = data, later
 
     def number(self, at, shape="<I"):
         return struct.unpack_from(shape, self.data, at)[0]
@@ -117,6 +121,8 @@ class Chunk:
             value = self.data[value_at:value_at + size]
             if kind == FRAGMENT and size:
                 value = self.fragment(value_at, False)[0] + END
+            if kind == FILE_TIME and size == 8:
+                value = struct.pack("<Q", self.number(value_at, "<Q") + self.later)
             value_at += size
             specs += struct.pack("<HBB", len(value), kind, rest)
             values += value
@@ -124,36 +130,43 @@ class Chunk:
         return head + body + struct.pack("<I", count) + specs + values, value_at
 
 
-def fragments(path):
+def fragments(path, later=0):
     """The fragments of a file, each with the number that its record has there."""
     with open(path, "rb") as file:
         data = file.read()
     for at in range(FILE_HEADER, len(data) - CHUNK + 1, CHUNK):
-        chunk = Chunk(data[at:at + CHUNK])
-        if chunk.data[:8] != b"ElfChnk\0":
-            continue
-        record, end = FIRST_RECORD, chunk.number(48)
-        while record < end and chunk.data[record:record + 4] == b"**\0\0":
+        chunk = Chunk(data[at:at + CHUNK], later)
+        # What is damaged is passed over, up to where the next record begins.
+        record = chunk.data.find(RECORD, FIRST_RECORD)
+        while FIRST_RECORD <= record < min(chunk.number(48), CHUNK - 28):
             size = chunk.number(record + 4)
-            if size < 28:
-                break
-            fragment, _ = chunk.fragment(record + 24, False)
-            yield chunk.number(record + 8, "<Q"), fragment + END
-            record += size
+            try:
+                fragment, _ = chunk.fragment(record + 24, False)
+            except (IndexError, ValueError, struct.error) as damage:
+                print(f"{path} at {at + record:#x}: {damage}", file=sys.stderr)
+            else:
+                yield chunk.number(record + 8, "<Q"), fragment + END
+            record = chunk.data.find(RECORD, record + (size if size >= 28 else 4))
 
 
-def result_sets(path):
+def result_sets(path, newest=None):
     """The events of a file: EventRecordID, EventID, result set. An exported file numbers its records
-    anew, so both are read by the evtx package."""
+    anew, so both are read by the evtx package. With `newest`, that is when the last of them happens, and
+    the others as long before as they did."""
     from evtx import PyEvtxParser
 
-    systems = {}
+    systems, times = {}, []
     for found in PyEvtxParser(path).records_json():
         system = json.loads(found["data"])["Event"]["System"]
         number = system["EventID"]
         number = number["#text"] if isinstance(number, dict) else number
         systems[found["event_record_id"]] = (system["EventRecordID"], number)
-    for place, fragment in fragments(path):
+        times.append(system["TimeCreated"]["#attributes"]["SystemTime"])
+    later = 0
+    if newest:
+        later = datetime.fromisoformat(newest) - max(map(datetime.fromisoformat, times))
+        later = later // timedelta(microseconds=1) * 10
+    for place, fragment in fragments(path, later):
         record, number = systems[place]
         yield record, number, result_set(fragment, record)
 

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 
 use rollcall_identity::{
-    Beginning, Decider, Event, Handover, Journal, Office, Revision, Survey, Table, TakenOver,
-    Tenure, Timestamp,
+    Beginning, Decider, Event, Handover, Journal, Office, Order, Revision, Survey, Table,
+    TakenOver, Tenure, Timestamp,
 };
 
 use super::query::{Letter as Told, Message};
-use super::{Batch, MAILBOX, Order, Server};
+use super::{Batch, MAILBOX, Question, Server};
 use crate::simulation::faults::Fault;
 use crate::simulation::truth::{Broken, Kept};
 
@@ -83,7 +83,7 @@ impl Server {
     pub(in crate::simulation) fn ask_place(&mut self, site: usize) -> bool {
         let decides = self.cache.as_ref().is_some_and(|cache| cache.decider().is_some());
         if decides {
-            self.orders.push_back(Order::Tell(site));
+            self.orders.push_back(Order::Ask(Question::Tell(site)));
         }
         decides
     }
@@ -96,7 +96,7 @@ impl Server {
                 Work::Decides(Decider::of(legacy.table, legacy.handover.newest))
             }
             Beginning::Anew => {
-                self.orders.push_back(Order::Recall(tenure.term()));
+                self.orders.push_back(Order::Ask(Question::Recall(tenure.term())));
                 Work::Recalls(None)
             }
             Beginning::Successor => {
@@ -165,7 +165,7 @@ impl Server {
         let asks = |known: &&mut Cache| known.tenure == cache && known.asks();
         if let Some(cache) = self.cache.as_mut().filter(asks) {
             cache.work = Work::Recalls(Some((from, handover)));
-            self.orders.push_back(Order::Recall(cache.tenure.term()));
+            self.orders.push_back(Order::Ask(Question::Recall(cache.tenure.term())));
         }
     }
 

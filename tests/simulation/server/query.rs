@@ -117,7 +117,8 @@ impl Server {
         let (changes, answer) = match message {
             Message::Changed(changes, answer) => (changes, answer),
             Message::Snapshot => {
-                let estate = (query.tenure.term(), answerer.hand_over(from.term()));
+                answerer.heed(from.term());
+                let estate = (query.tenure.term(), answerer.hand_over());
                 self.told_estate(from, estate);
                 return true;
             }

@@ -4,12 +4,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use rollcall_wire::dns::{Kind, Record, Service, answer, question};
+use rollcall_wire::dns::{BadAnswer, Kind, Record, Service, answer, question};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
-
-use super::Failure;
-use super::failure::NoName;
 
 /// How long one name server is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,26 +21,74 @@ const MACHINE: &str = "/etc/resolv.conf";
 const PORT: u16 = 53;
 
 /// Who is asked.
-pub(super) struct Names<'a> {
+pub(crate) struct Names<'a> {
     /// The name servers of the configuration; those of the machine when there are none.
-    pub(super) servers: &'a [SocketAddr],
+    pub(crate) servers: &'a [SocketAddr],
+}
+
+/// What is not found, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("DNS does not tell {what}: {why}")]
+pub(crate) struct NotFound {
+    /// What was asked for.
+    pub(crate) what: String,
+    /// What came instead.
+    pub(crate) why: NoName,
+}
+
+/// Why a name is not found.
+#[derive(Debug, thiserror::Error)]
+pub enum NoName {
+    /// What the system or the network says.
+    #[error("{0}")]
+    System(#[from] io::Error),
+    /// What the name server says.
+    #[error("{0}")]
+    Answer(#[from] BadAnswer),
+    /// No name server answers.
+    #[error("no name server answers within {0:?}")]
+    Silent(Duration),
+    /// An answer without what was asked for.
+    #[error("there is none")]
+    None,
 }
 
 impl Names<'_> {
     /// The domain controllers of `domain` (MS-ADTS 6.3.2.3), in the order in which they are tried.
-    pub(super) async fn controllers(&self, domain: &str) -> Result<Vec<String>, Failure> {
-        let name = format!("_ldap._tcp.dc._msdcs.{domain}");
-        let records = self.ask(&name, Kind::Srv).await;
-        let mut services: Vec<Service> = records
-            .map_err(|why| Failure::Names { what: name.clone(), why })?
-            .into_iter()
-            .filter_map(|record| match record {
-                Record::Service(service) => Some(service),
-                Record::Address(_) => None,
-            })
-            .collect();
+    pub(crate) async fn controllers(&self, domain: &str) -> Result<Vec<String>, NotFound> {
+        let services = self.services(format!("_ldap._tcp.dc._msdcs.{domain}")).await?;
+        Ok(services.into_iter().map(|service| service.host).collect())
+    }
+
+    /// Who gives out tickets in `realm` (RFC 4120 section 7.2.3.2): the first that has an address.
+    pub(crate) async fn kdc(&self, realm: &str) -> Result<SocketAddr, NotFound> {
+        let mut last = None;
+        for service in self.services(format!("_kerberos._tcp.{realm}")).await? {
+            match self.addresses(&service.host).await {
+                Ok(addresses) => match addresses.first() {
+                    Some(address) => return Ok(SocketAddr::new(*address, service.port)),
+                    None => continue,
+                },
+                Err(why) => last = Some(why),
+            }
+        }
+        let none = || NotFound { what: format!("a KDC of {realm}"), why: NoName::None };
+        Err(last.unwrap_or_else(none))
+    }
+
+    /// The services of this name, in the order in which they are tried.
+    async fn services(&self, name: String) -> Result<Vec<Service>, NotFound> {
+        let records = match self.ask(&name, Kind::Srv).await {
+            Ok(records) => records,
+            Err(why) => return Err(NotFound { what: name, why }),
+        };
+        let service = |record| match record {
+            Record::Service(service) => Some(service),
+            Record::Address(_) => None,
+        };
+        let mut services: Vec<Service> = records.into_iter().filter_map(service).collect();
         if services.is_empty() {
-            return Err(Failure::Names { what: name, why: NoName::None });
+            return Err(NotFound { what: name, why: NoName::None });
         }
         // Among equals chance chooses, by their weights (RFC 2782).
         let drawn = |service: &Service| {
@@ -51,12 +96,12 @@ impl Names<'_> {
             (service.priority, std::cmp::Reverse((chance * 1e9) as u64))
         };
         services.sort_by_cached_key(drawn);
-        Ok(services.into_iter().map(|service| service.host).collect())
+        Ok(services)
     }
 
     /// The addresses of `host`.
-    pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
-        let failed = |why| Failure::Names { what: format!("the address of {host}"), why };
+    pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, NotFound> {
+        let failed = |why| NotFound { what: format!("the address of {host}"), why };
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
         }

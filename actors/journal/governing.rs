@@ -1,0 +1,117 @@
+//! Which rules decided which events: a note beside them wherever other rules came into force, so that
+//! it is known of every event, also where they were changed and changed back.
+
+use std::collections::BTreeSet;
+
+use rollcall_identity::{Revision, Span};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+
+use super::cells::{Cells, insert, inserting, number};
+use super::damage::Damage;
+
+/// The table: what comes after the position `after` was decided by the rules of this fingerprint. A
+/// segment begins with those that it says of itself.
+pub(super) const TABLE: &str = "
+CREATE TABLE IF NOT EXISTS governed (after INTEGER PRIMARY KEY, rules INTEGER, sum INTEGER);
+";
+
+const CELLS: usize = 2;
+
+/// The fingerprint of rules that nobody knows: of a note that is not what was written.
+const UNKNOWN: u64 = 0;
+
+/// From `after` on, other rules are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Governed {
+    pub(super) after: Revision,
+    pub(super) rules: u64,
+}
+
+/// Notes it, in the transaction of the first event that they decide.
+pub(super) fn write(sql: &Connection, governed: Governed) -> rusqlite::Result<()> {
+    let Governed { after, rules } = governed;
+    let mut into = sql.prepare_cached(&inserting("governed", CELLS))?;
+    insert(&mut into, &[number(after.0), ValueRef::Integer(rules.cast_signed())])
+}
+
+/// All notes of a segment, ascending. One that was written by an earlier program has none.
+pub(super) fn read(sql: &Connection) -> rusqlite::Result<Vec<Governed>> {
+    let asked = "SELECT count(*) FROM sqlite_master WHERE name = 'governed'";
+    if sql.prepare_cached(asked)?.query_row([], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(Vec::new());
+    }
+    let mut statement = sql.prepare_cached("SELECT * FROM governed ORDER BY after")?;
+    let notes = statement.query_map([], |row| Ok(note(row)))?;
+    notes.collect()
+}
+
+fn note(row: &Row<'_>) -> Governed {
+    let whole = || -> Result<Governed, Damage> {
+        let mut cells = Cells::check(row, CELLS)?;
+        let (after, rules) = (cells.number()?, cells.number()?);
+        Ok(Governed { after: Revision(after.cast_unsigned()), rules: rules.cast_unsigned() })
+    };
+    whole().unwrap_or_else(|_| {
+        let after = row.get::<_, i64>(0).unwrap_or_default().cast_unsigned();
+        Governed { after: Revision(after), rules: UNKNOWN }
+    })
+}
+
+/// The fingerprint of the rules that decided the event at `revision`, in a segment that began with those
+/// of `begun_by`.
+pub(super) fn of(begun_by: u64, notes: &[Governed], revision: Revision) -> u64 {
+    let before = notes.partition_point(|note| note.after < revision);
+    before.checked_sub(1).map_or(begun_by, |last| notes[last].rules)
+}
+
+/// The same of all events of `span`.
+pub(super) fn deciding(begun_by: u64, notes: &[Governed], span: Span) -> BTreeSet<u64> {
+    let mut deciding = BTreeSet::new();
+    if span.after >= span.upto {
+        return deciding;
+    }
+    deciding.insert(of(begun_by, notes, Revision(span.after.0 + 1)));
+    let within = notes.iter().filter(|note| note.after > span.after && note.after < span.upto);
+    deciding.extend(within.map(|note| note.rules));
+    deciding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_force(notes: &[(u64, u64)], (after, upto): (u64, u64)) -> Vec<u64> {
+        let note =
+            |(after, rules): &(u64, u64)| Governed { after: Revision(*after), rules: *rules };
+        let notes: Vec<Governed> = notes.iter().map(note).collect();
+        let span = Span { after: Revision(after), upto: Revision(upto) };
+        deciding(7, &notes, span).into_iter().collect()
+    }
+
+    #[test]
+    fn of_each_event_it_is_known_which_rules_decided_it() {
+        let notes = [(10, 8), (20, 7), (30, 9)];
+        assert_eq!(in_force(&notes, (0, 10)), [7], "the note is of what comes after it");
+        assert_eq!(in_force(&notes, (0, 11)), [7, 8]);
+        assert_eq!(in_force(&notes, (10, 20)), [8]);
+        assert_eq!(in_force(&notes, (12, 30)), [7, 8], "changed, and changed back");
+        assert_eq!(in_force(&notes, (25, u64::MAX)), [7, 9]);
+        assert_eq!(in_force(&notes, (40, 50)), [9]);
+        assert!(in_force(&notes, (40, 40)).is_empty(), "of no event");
+        assert_eq!(in_force(&[], (0, 5)), [7]);
+    }
+
+    #[test]
+    fn a_note_that_is_mangled_is_of_rules_that_nobody_knows() {
+        let sql = Connection::open_in_memory().unwrap();
+        assert_eq!(read(&sql).unwrap(), [], "of a program that wrote none");
+        sql.execute_batch(TABLE).unwrap();
+        let first = Governed { after: Revision(3), rules: u64::MAX };
+        write(&sql, first).unwrap();
+        write(&sql, Governed { after: Revision(5), rules: 9 }).unwrap();
+        sql.execute("UPDATE governed SET rules = 8 WHERE after = 5", []).unwrap();
+        let unknown = Governed { after: Revision(5), rules: UNKNOWN };
+        assert_eq!(read(&sql).unwrap(), [first, unknown]);
+    }
+}

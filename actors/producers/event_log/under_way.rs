@@ -1,0 +1,78 @@
+//! Handing over what was read of a log, batch by batch: while one is being committed, the next one is
+//! asked for and read, and waits.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use rollcall_identity::logon::auditing::Unaudited;
+
+use super::harvesting::Gathered;
+use crate::cache::Refused;
+use crate::producers::{Harvest, Outlet};
+
+/// The batch that was handed over last, until it is visible. There is never a second one behind it:
+/// were the first refused, the bookmark of the second would be committed without it, and what it
+/// covers would be lost.
+pub(super) struct UnderWay<'a> {
+    outlet: &'a Outlet,
+    batch: Option<(Receipt, Read)>,
+}
+
+/// Comes when the batch is visible.
+type Receipt = Pin<Box<dyn Future<Output = Result<(), Refused>>>>;
+
+/// What is to be told of a batch, once it is visible.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// What it was, besides its events.
+    pub(super) gathered: Gathered,
+    /// What the server does not audit, as far as it was known then.
+    pub(super) unaudited: Vec<Unaudited>,
+    /// The last record in it, or before it.
+    pub(super) place: Option<u64>,
+    /// Whether it was as large as it may be, so that there is more.
+    pub(super) is_full: bool,
+}
+
+impl<'a> UnderWay<'a> {
+    /// Nothing yet; what comes goes to `outlet`.
+    pub(super) const fn new(outlet: &'a Outlet) -> Self {
+        Self { outlet, batch: None }
+    }
+
+    /// Hands over `harvest` as soon as the batch before is visible, which is returned.
+    ///
+    /// # Errors
+    /// The batch before was refused: this one is not handed over, and both are to be read again.
+    pub(super) async fn hand_over(
+        &mut self,
+        mut harvest: Harvest,
+        read: Read,
+    ) -> Result<Option<Read>, Refused> {
+        let before = self.settled().await?;
+        let pending = self.outlet.hand_over(&mut harvest).await;
+        let receipt = async move {
+            match pending {
+                Some(pending) => pending.receipt().await.map(drop),
+                None => Ok(()),
+            }
+        };
+        self.batch = Some((Box::pin(receipt), read));
+        Ok(before)
+    }
+
+    /// Waits until nothing is under way; returns the batch that is visible now. When this is dropped
+    /// before it is done, the batch is under way as before.
+    ///
+    /// # Errors
+    /// It was refused, and is to be read again.
+    pub(super) async fn settled(&mut self) -> Result<Option<Read>, Refused> {
+        let Some((receipt, _)) = &mut self.batch else { return Ok(None) };
+        let taken = receipt.await;
+        let read = self.batch.take().map(|(_, read)| read);
+        taken.map(|()| read)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! How batches get into the journal: a group is appended, committed together, and only then handed on.
+//! The journal's thread does it so, and the simulation.
+
+use super::{Journal, JournalError, ReadPosition, Revision};
+use crate::Event;
+
+/// Events that are appended together, and what they come with.
+pub trait Batched {
+    /// The events, in their order.
+    fn events(&self) -> &[Event];
+
+    /// How far their producer has read with them.
+    fn read(&self) -> Option<&ReadPosition>;
+}
+
+/// What a journal is asked for.
+#[derive(Debug)]
+pub enum Order<B, Q> {
+    /// To write this down.
+    Write(B),
+    /// A question about what is committed, everything ordered before it included.
+    Ask(Q),
+}
+
+/// What became of a group of orders.
+#[derive(Debug)]
+pub struct Served<B, Q> {
+    /// What is committed, each with the position of its first event, in order: it may be handed on.
+    pub committed: Vec<(Revision, B)>,
+    /// What is not, and why: it is shown to nobody, and not known to be lost.
+    pub refused: Vec<(B, JournalError)>,
+    /// What was asked, to be answered now.
+    pub asked: Vec<Q>,
+}
+
+/// Appends what is to be written, and commits it together. Nothing of it leaves before the commit has
+/// returned, nor does a question.
+pub fn serve<B: Batched, Q>(
+    journal: &mut (impl Journal + ?Sized),
+    orders: impl IntoIterator<Item = Order<B, Q>>,
+) -> Served<B, Q> {
+    let (mut appended, mut refused, mut asked) = (Vec::new(), Vec::new(), Vec::new());
+    for order in orders {
+        match order {
+            Order::Ask(question) => asked.push(question),
+            Order::Write(batch) => match journal.append(batch.events(), batch.read()) {
+                Ok(first) => appended.push((first, batch)),
+                Err(error) => refused.push((batch, error)),
+            },
+        }
+    }
+    if !appended.is_empty()
+        && let Err(error) = journal.commit()
+    {
+        let lost = appended.drain(..).map(|(_, batch)| (batch, error.clone()));
+        refused.extend(lost);
+    }
+    Served { committed: appended, refused, asked }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::stories::{rules, saw};
+    use crate::{Kind, MemoryJournal, Rules, Source, Table};
+
+    struct Batch(Vec<Event>);
+
+    impl Batched for Batch {
+        fn events(&self) -> &[Event] {
+            &self.0
+        }
+
+        fn read(&self) -> Option<&ReadPosition> {
+            None
+        }
+    }
+
+    /// A journal whose commits fail from some moment on, and whose batches of two are refused.
+    struct Failing {
+        journal: MemoryJournal,
+        commits: usize,
+    }
+
+    impl Journal for Failing {
+        fn epoch(&self) -> u64 {
+            self.journal.epoch()
+        }
+
+        fn restore(&mut self, rules: &Rules) -> Result<(Table, Revision), JournalError> {
+            self.journal.restore(rules)
+        }
+
+        fn append(
+            &mut self,
+            events: &[Event],
+            read: Option<&ReadPosition>,
+        ) -> Result<Revision, JournalError> {
+            match events.len() {
+                2 => Err(JournalError("it is too long".to_owned())),
+                _ => self.journal.append(events, read),
+            }
+        }
+
+        fn commit(&mut self) -> Result<Revision, JournalError> {
+            self.commits =
+                self.commits.checked_sub(1).ok_or(JournalError("it is full".to_owned()))?;
+            self.journal.commit()
+        }
+
+        fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
+            self.journal.read_position(source)
+        }
+    }
+
+    fn write(events: i64) -> Order<Batch, &'static str> {
+        let logins = (0..events).map(|at| saw(Kind::Login, "alice", at));
+        Order::Write(Batch(logins.collect()))
+    }
+
+    #[test]
+    fn only_what_is_committed_is_handed_on_and_all_of_it_in_one_commit() {
+        let mut journal = Failing { journal: MemoryJournal::new(1), commits: 1 };
+        journal.restore(&rules()).unwrap();
+        let orders = [write(1), Order::Ask("how far"), write(2), write(3)];
+        let Served { committed, refused, asked } = serve(&mut journal, orders);
+        let firsts: Vec<u64> = committed.iter().map(|(first, _)| first.0).collect();
+        assert_eq!((firsts, asked), (vec![1, 2], vec!["how far"]));
+        assert_eq!(refused[0].1.0, "it is too long");
+        let nothing = serve(&mut journal, [Order::<Batch, _>::Ask("how far")]);
+        assert_eq!(nothing.asked, ["how far"], "and nothing is committed for it");
+        let Served { committed, refused, asked } =
+            serve(&mut journal, [write(1), Order::Ask("and now"), write(1)]);
+        assert!(committed.is_empty(), "the commit failed: nobody is shown any of it");
+        assert_eq!((refused.len(), asked), (2, vec!["and now"]));
+        assert!(refused.iter().all(|(_, error)| error.0 == "it is full"));
+    }
+}

@@ -1,0 +1,67 @@
+//! Stories of logs that real controllers wrote: sent again by a simulated one, they reach a firewall.
+
+use serde_json::json;
+
+use super::{binxml, later, setup};
+use crate::harness::{EventLogs, Server, skip};
+
+/// What happened at controllers, and who is where when it is over; tests/logon.rs has every record.
+const RECORDINGS: [(&str, &str, Option<&str>); 4] = [
+    // Names and passwords were tried: of three the password was right, and the last of them is there.
+    ("kerberos_user_enumeration.evtx", "10.23.123.11", Some("dsrm")),
+    // A computer calls itself as the controller does, without the `$`.
+    ("samaccount_spoofing_dc.evtx", "172.16.66.19", Some("01566s-win16-ir")),
+    // Somebody gets a ticket of Alice's without her password, from where Bob is.
+    ("asrep_roasting_security.evtx", "192.168.1.2", Some("bob")),
+    // A forged ticket names somebody who does not exist.
+    ("golden_ticket_4769.evtx", "10.23.23.9", None),
+];
+
+#[test]
+fn what_real_controllers_wrote_reaches_a_firewall_as_if_it_happened_now() {
+    let story = "what_real_controllers_wrote_reaches_a_firewall_as_if_it_happened_now";
+    let Some(logs) = EventLogs::start(story, RECORDINGS.len()) else { return };
+    for (index, (file, ..)) in RECORDINGS.iter().enumerate() {
+        let Some(path) = binxml::recorded(file) else {
+            return skip(story, &format!("there is no recording {file}"));
+        };
+        let controller = logs.address_of(index);
+        let load = json!({"controller": controller, "do": "load", "file": path, "at": later(0)});
+        logs.tell(&load);
+    }
+    let server = Server::start(setup(&logs, ""));
+    for (_, address, user) in RECORDINGS {
+        if let Some(user) = user {
+            server.sees(user, address);
+        }
+    }
+    // The forger's tickets are refreshes of nobody: they are heard of, and begin nothing.
+    let forged = server.account("dc4", 10);
+    assert_eq!((forged.applied, forged.dropped), (0, 2), "{forged:?}");
+    // 17 tries in vain; two accounts that need no pre-authentication, which proves nobody.
+    let tried = server.account("dc1", 20);
+    assert_eq!((tried.applied, tried.dropped), (3, 17), "{tried:?}");
+    let mut firewall = server.client("campus-fw");
+    firewall.poll();
+    for (file, address, user) in RECORDINGS {
+        assert_eq!(firewall.user_at(address), user, "{file}");
+    }
+    assert_eq!(firewall.table().len(), 3, "{:?}", firewall.table());
+    server.stop();
+}
+
+#[test]
+fn the_same_log_years_later_is_history_and_begins_nothing() {
+    let story = "the_same_log_years_later_is_history_and_begins_nothing";
+    let Some(logs) = EventLogs::start(story, 1) else { return };
+    let (file, address, _) = RECORDINGS[0];
+    let Some(path) = binxml::recorded(file) else {
+        return skip(story, &format!("there is no recording {file}"));
+    };
+    logs.tell(&json!({"do": "load", "file": path}));
+    let server = Server::start(setup(&logs, ""));
+    let account = server.account("dc1", 20);
+    assert_eq!((account.applied, account.refused, account.dropped), (0, 3, 17), "{account:?}");
+    assert_eq!(server.who(address), None);
+    server.stop();
+}

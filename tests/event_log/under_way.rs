@@ -1,0 +1,97 @@
+//! Stories of events that are read while those before them are being committed: whatever happens
+//! then, each is seen once, and none goes before another.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{setup, status_of_dc1};
+use crate::harness::{EventLogs, Running, Server, peer, skip, within};
+use crate::journal::full_disk::SmallDisk;
+
+#[test]
+fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
+    let story = "what_the_journal_refuses_is_read_again_and_nothing_goes_before_it";
+    let disk = match SmallDisk::mount() {
+        Ok(disk) => disk,
+        Err(why) => return skip(story, &format!("no file system can be mounted: {why}")),
+    };
+    let Some(logs) = EventLogs::start(story, 1) else { return };
+    // Answers of five events, so that there is always a next one.
+    let server = Server::start(setup(&logs, "limits.records = 5").with(&disk.section()));
+    logs.ticket("alice", "10.1.60.1");
+    server.sees("alice", "10.1.60.1");
+    let mut happened = 1_u64;
+    for round in 1..=2 {
+        disk.fill();
+        let held = json!({
+            "do": "hold", "count": 60, "id": 4768, "user": format!("round{round}-"),
+            "ip": format!("10.1.6{round}.0"),
+        });
+        logs.tell(&held);
+        logs.tell(&json!({"do": "release", "rate": 100_000}));
+        happened += 60;
+        let refused = status_of_dc1(&server, |log| {
+            log["state"] == "failing" && log["last_error"]["stage"] == "handing_over"
+        });
+        let last_error = &refused["last_error"];
+        assert!(last_error["remedy"].as_str().unwrap().contains("journal"), "{last_error}");
+        assert!(refused["bookmark"].as_u64() < Some(happened), "{refused}");
+        // Sessions stay, and nobody is there who could not be kept.
+        server.sees("alice", "10.1.60.1");
+        assert_eq!(server.who(&format!("10.1.6{round}.59")), None);
+        disk.make_room();
+        for index in 0..60 {
+            server.sees(&format!("round{round}-{index}"), &format!("10.1.6{round}.{index}"));
+        }
+        status_of_dc1(&server, |log| log["bookmark"] == happened && log["state"] == "following");
+    }
+    // What was refused is counted as dropped, each time; what is applied is each event once.
+    let account = server.metrics().account("dc1");
+    assert_eq!((account.applied, account.deduplicated), (happened, 0), "{account:?}");
+    assert_eq!(account.dropped, server.metrics().dropped("dc1", "journal_ill"), "{account:?}");
+    let server = server.killed_and_started();
+    for round in 1..=2 {
+        server.sees(&format!("round{round}-59"), &format!("10.1.6{round}.59"));
+    }
+    status_of_dc1(&server, |log| log["bookmark"] == happened);
+    server.stop();
+}
+
+/// How long each synchronising takes, in microseconds.
+const DELAY: u64 = 200_000;
+
+#[test]
+fn a_connection_that_is_lost_while_events_are_committed_loses_and_repeats_none() {
+    let story = "a_connection_that_is_lost_while_events_are_committed_loses_and_repeats_none";
+    let Some(strace) = peer("strace") else { return skip(story, "strace is not installed") };
+    let Some(logs) = EventLogs::start(story, 1) else { return };
+    let server = Server::start(setup(&logs, ""));
+    logs.ticket("alice", "10.1.63.1");
+    server.sees("alice", "10.1.63.1");
+    let mut command = Command::new(strace);
+    command.args(["-f", "-p", &server.id().to_string(), "-e", "trace=fdatasync,fsync", "-e"]);
+    let slow = Running::start(command.arg(format!("inject=fdatasync,fsync:delay_exit={DELAY}")));
+    let attached = || slow.said().contains("attached").then_some(());
+    if within(Duration::from_secs(10), attached).is_none() {
+        return skip(story, "this system lets nobody trace the server");
+    }
+    for round in 0..5_u64 {
+        let [first, second] = [2 * round + 2, 2 * round + 3];
+        logs.ticket(&format!("user{first}"), &format!("10.1.63.{first}"));
+        // While that is being committed, the next one is answered half.
+        logs.tell(&json!({"do": "cut", "after": 100}));
+        logs.ticket(&format!("user{second}"), &format!("10.1.63.{second}"));
+        for user in [first, second] {
+            server.sees(&format!("user{user}"), &format!("10.1.63.{user}"));
+        }
+    }
+    let following = status_of_dc1(&server, |log| log["bookmark"] == 11);
+    assert_eq!((&following["gaps"], &following["bad_records"]), (&json!(0), &json!(0)));
+    assert_eq!(following["last_event"]["record_id"], 11);
+    let account = server.account("dc1", 11);
+    assert_eq!((account.received, account.applied), (11, 11), "{account:?}");
+    drop(slow);
+    server.stop();
+}
