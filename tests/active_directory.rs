@@ -91,21 +91,21 @@ fn an_ordinary_account_reads_the_directory_in_every_way_and_hears_why_when_it_ca
     why_not(&controller);
 }
 
-/// A clock that is not the controller's is told, and Kerberos refuses it.
+/// A clock that is not the controller's is told. Kerberos goes by the controller's then.
 fn wrong_clock(story: &str, controller: &Controller) {
     let Some(faketime) = peer("faketime") else {
         return skip(story, "faketime is not installed: no clock is wrong");
     };
-    for (shift, way, worked, words) in [
-        ("+10m", WAYS[0].1, true, "behind ours: set one of them right"),
-        ("-10m", WAYS[0].1, true, "ahead of ours: set one of them right"),
-        ("+10m", WAYS[4].1, false, "differ by more than Kerberos allows"),
-    ] {
+    let (simple, kerberos) = (WAYS[0].1, WAYS[4].1);
+    for (shift, way, side) in
+        [("+10m", simple, "behind"), ("-10m", simple, "ahead of"), ("+10m", kerberos, "behind")]
+    {
+        let words = format!("{side} ours: set one of them right");
         let folder = configured(controller, &format!("{READER}{way}"));
         let mut command = Command::new(&faketime);
         command.args(["-f", shift, env!("CARGO_BIN_EXE_rollcall")]);
-        let (did, said) = tested_by(command, folder.path());
-        assert!(did == worked && said.contains(words), "{shift}, {way}:\n{said}");
+        let (worked, said) = tested_by(command, folder.path());
+        assert!(worked && said.contains(&words), "{shift}, {way}:\n{said}");
     }
 }
 

@@ -138,8 +138,12 @@ impl Keeping {
         Ok(())
     }
 
-    /// Keeps beside whoever is kept in a part those who are `now`. Where nobody was kept, nobody has
-    /// had another name.
+    /// Whether anybody is kept: otherwise nobody has had another name.
+    pub(super) fn is_begun(&self) -> bool {
+        !self.prints.lock().is_empty()
+    }
+
+    /// Keeps beside whoever is kept in a part those who are `now`.
     async fn add_to_part(
         &self,
         outlet: &Outlet,
@@ -147,13 +151,12 @@ impl Keeping {
         now: Vec<u8>,
     ) -> Result<(), Refused> {
         let kept = self.prints.lock().get(&part).copied();
-        if kept.is_some_and(|kept| kept != print(&now))
-            && let Some(before) = outlet.last_read(part.source()).await?
-        {
-            let joined = Roster::joined(&before, &now, ReadPosition::LIMIT);
-            self.keep_part(outlet, part, joined.unwrap_or(now)).await?;
+        if kept.is_none_or(|kept| kept == print(&now)) {
+            return self.keep_part(outlet, part, now).await;
         }
-        Ok(())
+        let before = outlet.last_read(part.source()).await?;
+        let joined = before.map(|before| Roster::joined(&before, &now, ReadPosition::LIMIT));
+        self.keep_part(outlet, part, joined.and_then(Result::ok).unwrap_or(now)).await
     }
 
     /// Keeps a part, unless it is kept already.

@@ -81,14 +81,22 @@ impl Teaching {
     /// Whoever has another name is kept under both until they say so: when Rollcall is killed
     /// meanwhile, the next start knows either.
     async fn tell(&self, outlet: &Outlet, names: &DomainNames) {
+        let known = |told| Known { book: &self.book, domain: &names.dns, told };
+        let mut is_told = false;
         while let Some(affected) = self.book.untold(&names.dns) {
             self.keeping.note(&affected);
-            let known = Known { book: &self.book, domain: &names.dns, told: Told::NotYet };
-            while self.keeping.keep_roster(outlet, known).await.is_err() {
+            while self.keeping.is_begun()
+                && self.keeping.keep_roster(outlet, known(Told::NotYet)).await.is_err()
+            {
                 tokio::time::sleep(AGAIN).await;
             }
             outlet.learnt(affected, self.gone, Arc::clone(&self.origin)).await;
             self.book.told(&names.dns);
+            is_told = true;
+        }
+        if is_told && !self.book.owes(&names.dns) {
+            // What is not kept now is with the next position.
+            let _ = self.keeping.keep_roster(outlet, known(Told::All)).await;
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{Failure, servers, tls};
 use crate::clock::Clock;
 use crate::tls::BadTls;
 
-/// From how many seconds on a clock is worth a word: Kerberos refuses more than 300.
+/// From how many seconds on a clock is worth a word. Kerberos takes up to 300 for equal.
 const SKEW: i64 = 60;
 
 /// What a look at a directory showed.

@@ -103,13 +103,20 @@ async fn life() -> (Heart, Outlet) {
     let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
     let heart =
         Heart::start(MemoryJournal::new(7), rules, Limits::default(), &clock).await.unwrap();
-    let desk = Mailbox::<Producing>::new("corp", clock);
+    let outlet = outlet(&heart, "corp").await;
+    (heart, outlet)
+}
+
+/// The outlet of another producer.
+async fn outlet(heart: &Heart, called: &str) -> Outlet {
+    let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
+    let desk = Mailbox::<Producing>::new(called, clock);
     let (lend, lent) = oneshot::channel();
     let producer = Arc::new(Lent(Mutex::new(Some(lend))));
     let (own, cache) = (desk.clone(), heart.cache.clone());
     let hired = move || Producing::new(Arc::clone(&producer) as _, own.clone(), cache.clone());
     heart.supervisor.send(Hire::new(desk, hired)).await.unwrap();
-    (heart, lent.await.unwrap())
+    lent.await.unwrap()
 }
 
 async fn log_in(heart: &Heart, user: &str) {
@@ -278,12 +285,13 @@ async fn moved(heart: &Heart, outlet: &Outlet) -> (Teaching, Teaching, DomainNam
     let sid: Sid = "S-1-5-21-4-5-6".parse().unwrap();
     let lab_names = DomainNames { dns: name(&other), netbios: name("lab"), sid };
     let lab_section = config::ActiveDirectory { domain: name(&other), ..section("") };
-    let both = || (teaching(&section(""), &book, outlet), teaching(&lab_section, &book, outlet));
+    let theirs = self::outlet(heart, "lab").await;
+    let both = || (teaching(&section(""), &book, outlet), teaching(&lab_section, &book, &theirs));
     let (corp, lab) = both();
     corp.learn(&names, image(10)).await.unwrap();
+    corp.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
     lab.learn(&lab_names, whole([user(11)])).await.unwrap();
     corp.learn(&names, Learnt::Changes(Vec::new())).await.unwrap();
-    corp.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
     for (address, user) in [("10.0.0.3", "corp\\user3"), ("10.0.0.4", "corp\\user4")] {
         log_in_at(heart, address, user).await;
     }
