@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
-use futures_util::future::{FutureExt, select};
+use futures_util::future::select;
 use rollcall_identity::directory::{Affected, Gone};
 use rollcall_identity::{Event, Name, Origin, Producer as Word, ReadPosition, Source};
 use tokio::sync::watch;
@@ -108,12 +108,6 @@ impl Pending {
     /// When the cache did not take them.
     pub async fn receipt(self) -> Result<Receipt, Refused> {
         self.0.await
-    }
-
-    /// Whether they are visible or refused, for a producer that waits for neither. Nothing is to be
-    /// asked of it after that.
-    pub fn is_over(&mut self) -> bool {
-        self.0.as_mut().now_or_never().is_some()
     }
 }
 

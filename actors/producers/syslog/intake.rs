@@ -108,16 +108,6 @@ impl Intake {
         self.broken(FrameProblem::TooLong);
     }
 
-    /// Whether a few lines are to wait for those that come next: so much is under way that they would
-    /// be visible no sooner, and many small batches would fill what one socket may have under way.
-    pub(super) fn holds_back(&mut self) -> bool {
-        while self.under_way.front_mut().is_some_and(Pending::is_over) {
-            self.under_way.pop_front();
-        }
-        let few = 1..BATCH;
-        self.under_way.len() >= UNDER_WAY / 2 && few.contains(&self.harvest.events.len())
-    }
-
     /// Hands over what was harvested since the last time. Waits while the journal takes nothing, and
     /// while too much is under way: what is not read stays with the kernel, and a sender by stream
     /// feels it.

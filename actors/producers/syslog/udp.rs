@@ -131,20 +131,15 @@ impl Reader {
         sizes: (usize, usize),
         flags: MsgFlags,
     ) -> io::Result<bool> {
-        let held_back = self.intake.holds_back();
-        let flags = if held_back { flags | MsgFlags::MSG_DONTWAIT } else { flags };
         match self.receive(memory, sizes, flags) {
             Ok(received) => {
-                if !self.intake.holds_back() {
-                    block_on(self.intake.pass_on());
-                }
+                block_on(self.intake.pass_on());
                 // A stream of datagrams would wake this thread for every few of them. The kernel
                 // keeps what comes meanwhile; a single one does not have to wait for others.
                 if (2..BATCH / 4).contains(&received) {
                     std::thread::sleep(NAP);
                 }
             }
-            Err(Errno::EAGAIN) if held_back => block_on(self.intake.pass_on()),
             // An ICMP answer to something that was never sent by us is not about this socket.
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNREFUSED) => return Ok(false),
             Err(error) => return Err(error.into()),
