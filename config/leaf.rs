@@ -17,7 +17,8 @@ use toml::de::DeValue;
 
 use crate::nearest::nearest;
 use crate::{
-    Auth, Bind, Changes, DirectoryTransport, Format, JournalKind, Level, SenderTime, Sessions,
+    Auth, Bind, Changes, DirectoryTransport, Format, JournalKind, Level, Mapper, SenderTime,
+    Sessions,
 };
 
 pub use address::CertificatePin;
@@ -214,6 +215,7 @@ words! {
     DirectoryTransport: "\"ldaps\", \"starttls\" or \"ldap\"",
     Bind: "\"simple\", \"spnego\", \"ntlm\" or \"kerberos\"",
     Auth: "\"kerberos\", \"spnego\" or \"ntlm\"",
+    Mapper: "\"anonymous\" or \"sealed\"",
     Changes: "\"usn\" or \"dirsync\"",
     Sessions: "\"keep\" or \"end\"",
 }

@@ -51,7 +51,7 @@ pub use problem::{Problem, Problems};
 pub use producers::active_directory::{
     ActiveDirectory, Bind, Changes, DirectoryLimits, Sessions, Transport as DirectoryTransport,
 };
-pub use producers::event_log::{Auth, EventLog, EventLogLimits, EventLogSource};
+pub use producers::event_log::{Auth, EventLog, EventLogLimits, EventLogSource, Mapper};
 pub use producers::ptim::{Ptim, Pusher};
 pub use producers::syslog::{
     SenderTime, Syslog, SyslogClient, SyslogLimits, SyslogTls, ValueMap, ValueMaps,

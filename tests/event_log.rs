@@ -425,11 +425,14 @@ fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
     let story = "samba_lets_the_account_in_by_each_way_and_says_what_it_has_not";
     let Some(_controller) = Controller::start(story) else { return };
     let kdc = format!("kdc = \"{}:88\"", Controller::ADDRESS);
+    let sealed = format!("{kdc}\nendpoint_mapper = \"sealed\"");
     // What gives out no tickets asks DNS for who does.
     let names = format!("name_servers = [\"{}:53\"]", Controller::ADDRESS);
     for (auth, role, more) in [
         ("ntlm", "domain_controller", ""),
+        ("ntlm", "domain_controller", "endpoint_mapper = \"sealed\""),
         ("kerberos", "domain_controller", &*kdc),
+        ("kerberos", "domain_controller", &*sealed),
         ("spnego", "domain_controller", &*kdc),
         ("kerberos", "exchange", &*names),
         ("spnego", "exchange", &*names),
@@ -456,6 +459,30 @@ fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
         assert!(said.contains("nca_s_op_rng_error"), "{auth}: {said}");
         assert!(said.contains("what helps: the server has no event log"), "{auth}: {said}");
         assert!(!said.contains(PASSWORD), "{said}");
+    }
+}
+
+#[test]
+fn samba_s_endpoint_mapper_hears_a_proof_where_it_is_to_be_sealed() {
+    let story = "samba_s_endpoint_mapper_hears_a_proof_where_it_is_to_be_sealed";
+    let Some(_controller) = Controller::start(story) else { return };
+    // Whose password is wrong is told the port by whoever tells everybody, and not by who was asked
+    // with a proof.
+    for (mapper, is_told) in [("anonymous", true), ("sealed", false)] {
+        let text = format!(
+            "[[event_log]]\naccount = \"administrator@corp.example.com\"\nauth = \"ntlm\"\n\
+             endpoint_mapper = \"{mapper}\"\nsecret_file = \"reader.password\"\n\
+             [[event_log.sources]]\nname = \"dc1\"\nhost = \"{}\"\naddress = \"{}\"\n\
+             role = \"domain_controller\"\n",
+            Controller::HOST,
+            Controller::ADDRESS
+        );
+        let setup = Setup::new().with_secret("reader.password", "wrong").with(&text);
+        let config = setup.write().display().to_string();
+        let ended = rollcall(setup.folder(), &["--config", &config, "events", "test"]);
+        let said = String::from_utf8(ended.stdout).unwrap();
+        assert_eq!(said.contains("its event log is at port"), is_told, "{mapper}: {said}");
+        assert!(said.contains("failed: "), "{mapper}: {said}");
     }
 }
 

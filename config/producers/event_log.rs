@@ -27,6 +27,8 @@ pub struct EventLog {
     pub kdc: Option<SocketAddr>,
     /// Who is asked for the addresses of the servers; those of the machine when there are none.
     pub name_servers: Vec<SocketAddr>,
+    /// How their endpoint mappers are asked.
+    pub endpoint_mapper: Mapper,
     /// Where no person is, besides the servers themselves.
     pub servers: Vec<IpNet>,
     /// Who asks for events: Rollcall, or nobody once it has subscribed.
@@ -83,6 +85,27 @@ pub enum Auth {
     Ntlm,
 }
 
+/// How an endpoint mapper is asked for a port.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[strum(serialize_all = "lowercase")]
+pub enum Mapper {
+    /// As nobody, and with a proof where it refuses that.
+    #[default]
+    Anonymous,
+    /// With a proof and sealed, and never otherwise.
+    Sealed,
+}
+
 /// What a server may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventLogLimits {
@@ -131,6 +154,7 @@ impl EventLog {
             auth,
             kdc: section.get("kdc"),
             name_servers: section.list("name_servers").unwrap_or_default(),
+            endpoint_mapper: section.or("endpoint_mapper", Mapper::default()),
             servers: section.list("servers").unwrap_or_default(),
             delivery: section.or("delivery", Delivery::default()),
             catch_up,

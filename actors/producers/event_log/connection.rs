@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use rollcall_config::{self as config, Auth, ServiceAccount};
+use rollcall_config::{self as config, Auth, Mapper, ServiceAccount};
 use rollcall_identity::directory::Sid;
 use rollcall_identity::logon::Role;
 use rollcall_wire::event_log::call::{Call, INTERFACE, VERSION};
@@ -55,8 +55,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// The port of its event log: the configured one, or what its endpoint mapper says. Who does not
-    /// answer strangers is asked again with a proof (`RestrictRemoteClients`).
+    /// The port of its event log: the configured one, or what its endpoint mapper says.
     pub(super) async fn port(&self) -> Result<u16, Failure> {
         match self.source.server.port {
             Some(port) => Ok(port.get()),
@@ -64,20 +63,22 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// The port of `interface`, by the endpoint mapper.
+    /// The port of `interface`, by the endpoint mapper. One that does not answer strangers is asked
+    /// again with a proof (`RestrictRemoteClients`).
     async fn mapped(&self, interface: &Interface) -> Result<u16, Failure> {
         let (at, patience) = (self.at(endpoint_mapper::PORT), self.patience());
-        let asked = match Client::anonymous(at, endpoint_mapper::INTERFACE, patience).await {
-            Ok(mut client) => port_of(&mut client, interface, patience).await,
-            Err(why) => Err(why),
-        };
-        match asked {
-            Err(Trouble::NoEndpoint(NoEndpoint::AccessDenied)) => {
-                let mut client = self.bind(at, endpoint_mapper::INTERFACE).await?;
-                port_of(&mut client, interface, patience).await.map_err(Failure::Endpoint)
+        if self.source.settings.endpoint_mapper == Mapper::Anonymous {
+            let asked = match Client::anonymous(at, endpoint_mapper::INTERFACE, patience).await {
+                Ok(mut client) => port_of(&mut client, interface, patience).await,
+                Err(why) => Err(why),
+            };
+            match asked {
+                Err(Trouble::NoEndpoint(NoEndpoint::AccessDenied)) => {}
+                asked => return asked.map_err(Failure::Endpoint),
             }
-            asked => asked.map_err(Failure::Endpoint),
         }
+        let mut client = self.bind(at, endpoint_mapper::INTERFACE).await?;
+        port_of(&mut client, interface, patience).await.map_err(Failure::Endpoint)
     }
 
     /// The domain of a domain controller, by its account manager: the name of NetBIOS, and the SID that
