@@ -17,6 +17,8 @@ pub mod heart;
 pub mod history;
 pub mod house;
 pub mod journal;
+#[cfg(test)]
+mod lent;
 pub mod listener;
 pub mod mailbox;
 pub mod meter;

@@ -141,11 +141,17 @@ pub(super) fn read(
         None => read_part(sql, dictionary, (0, i64::MAX))?,
         Some(another) => {
             let middle = middle(sql, rows)?;
-            let (behind, before) = thread::scope(|scope| {
-                let behind =
-                    scope.spawn(move || read_part(&another, dictionary, (middle, i64::MAX)));
+            let (before, behind) = thread::scope(|scope| {
+                let behind = move || read_part(&another, dictionary, (middle, i64::MAX));
+                let thread = thread::Builder::new().name("second-half".to_owned());
+                let thread = thread.spawn_scoped(scope, behind);
                 let before = read_part(sql, dictionary, (0, middle));
-                (behind.join().unwrap_or_else(|panic| resume_unwind(panic)), before)
+                let behind = match thread {
+                    Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                    // Without a second thread the file is as good as it was.
+                    Err(_) => read_part(sql, dictionary, (middle, i64::MAX)),
+                };
+                (before, behind)
             });
             let ((mut handover, before), (more, behind)) = (before?, behind?);
             handover.standing.extend(more.standing);

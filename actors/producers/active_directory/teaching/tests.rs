@@ -1,7 +1,6 @@
 //! What is learnt gets to the sessions whoever stops on the way, and nobody waits meanwhile.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::System;
@@ -11,17 +10,14 @@ use rollcall_identity::directory::{
 use rollcall_identity::{
     Authority, Event, Kind, Limits, MemoryJournal, Precision, Principal, Proof, Rules, Timestamp,
 };
-use tokio::sync::oneshot;
 
 use super::*;
 use crate::account::Account;
 use crate::cache::Apply;
 use crate::clock::Clock;
 use crate::heart::Heart;
-use crate::mailbox::Mailbox;
-use crate::producers::{Producer, Producing, Running, Stop};
+use crate::lent;
 use crate::query::Look;
-use crate::supervisor::Hire;
 
 const CORP: &str = "corp.example.com";
 
@@ -75,24 +71,6 @@ fn section(more: &str) -> config::ActiveDirectory {
     config::load(Some(&file), &environment).unwrap().active_directory.remove(0)
 }
 
-/// A producer that gives its outlet to the test.
-struct Lent(Mutex<Option<oneshot::Sender<Outlet>>>);
-
-impl Producer for Lent {
-    fn word(&self) -> Word {
-        Word::ActiveDirectory
-    }
-
-    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
-        Box::pin(async move {
-            let lend = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let _ = lend.map(|lend| lend.send(outlet));
-            stop.asked().await;
-            Ok(())
-        })
-    }
-}
-
 /// A heart with a book, and the outlet of a producer called `corp`.
 async fn life() -> (Heart, Outlet) {
     let mut rules = Rules::default();
@@ -110,13 +88,7 @@ async fn life() -> (Heart, Outlet) {
 /// The outlet of another producer.
 async fn outlet(heart: &Heart, called: &str) -> Outlet {
     let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
-    let desk = Mailbox::<Producing>::new(called, clock);
-    let (lend, lent) = oneshot::channel();
-    let producer = Arc::new(Lent(Mutex::new(Some(lend))));
-    let (own, cache) = (desk.clone(), heart.cache.clone());
-    let hired = move || Producing::new(Arc::clone(&producer) as _, own.clone(), cache.clone());
-    heart.supervisor.send(Hire::new(desk, hired)).await.unwrap();
-    lent.await.unwrap()
+    lent::outlet(heart, (Word::ActiveDirectory, called), clock).await
 }
 
 async fn log_in(heart: &Heart, user: &str) {

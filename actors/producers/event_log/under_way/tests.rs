@@ -1,7 +1,7 @@
 //! Batches over a journal that takes or refuses each of them when the test says so.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::System;
@@ -12,16 +12,13 @@ use rollcall_identity::{
     Authority, Event, Journal, JournalError, Kind, Limits, MemoryJournal, Name, Origin, Precision,
     Principal, Producer as Word, Proof, ReadPosition, Revision, Rules, Source, Table, Timestamp,
 };
-use tokio::sync::oneshot;
 
 use super::super::harvesting::{bookmark, log};
 use super::*;
 use crate::clock::Clock;
 use crate::heart::Heart;
-use crate::mailbox::Mailbox;
+use crate::lent;
 use crate::producers::event_log::CHANNEL;
-use crate::producers::{Producer, Producing, Running, Stop};
-use crate::supervisor::Hire;
 
 /// What becomes of the next batch.
 type Verdict = Result<(), JournalError>;
@@ -59,24 +56,6 @@ impl Journal for Judged {
     }
 }
 
-/// A producer that gives its outlet to the test.
-struct Lent(Mutex<Option<oneshot::Sender<Outlet>>>);
-
-impl Producer for Lent {
-    fn word(&self) -> Word {
-        Word::EventLog
-    }
-
-    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
-        Box::pin(async move {
-            let lend = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let _ = lend.map(|lend| lend.send(outlet));
-            stop.asked().await;
-            Ok(())
-        })
-    }
-}
-
 /// A heart over a journal that is told what to do, and the outlet of a producer.
 struct Life {
     heart: Heart,
@@ -94,13 +73,8 @@ impl Life {
         rules.authorities.insert((name("dc1"), name("dc1")), granted);
         let started = Heart::start(journal, rules, Limits::default(), &clock).await;
         let heart = started.unwrap();
-        let desk = Mailbox::<Producing>::new("dc1", clock);
-        let (lend, lent) = oneshot::channel();
-        let producer = Arc::new(Lent(Mutex::new(Some(lend))));
-        let (own, cache) = (desk.clone(), heart.cache.clone());
-        let hired = move || Producing::new(Arc::clone(&producer) as _, own.clone(), cache.clone());
-        heart.supervisor.send(Hire::new(desk, hired)).await.unwrap();
-        Self { heart, outlet: lent.await.unwrap(), verdicts }
+        let outlet = lent::outlet(&heart, (Word::EventLog, "dc1"), clock).await;
+        Self { heart, outlet, verdicts }
     }
 
     fn take(&self) {
