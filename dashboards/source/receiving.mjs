@@ -11,11 +11,11 @@ const REFUSED = "rollcall_receiving_streams_refused_total";
 const CLOSED = "rollcall_receiving_streams_closed_total";
 
 /** Lines that are well understood and rightly give no event. */
-const EXPECTED = "unmatched|site_to_site|not_success";
+const EXPECTED = "unmatched|site_to_site|not_success|ignored";
 /** Events that Rollcall itself could not take. */
-const OURS = "cache_busy|cache_gone|journal_ill";
+const OURS = "cache_busy|actor_gone|journal_ill|reader_panicked";
 /** Senders that may not send so, or not so much. */
-const SENDERS = "sender_unknown|rate_limited|not_allowed";
+const SENDERS = "sender_unknown|rate_limited|not_allowed|over_share";
 
 const by = (labels, expr) => `sum by (${labels}) (${expr})`;
 const total = (expr) => `sum(${expr}) or vector(0)`;
@@ -50,7 +50,7 @@ const now = {
     }),
     number({
       title: "Lost by Rollcall",
-      description: "Events that were read but could not be taken, because the cache or the journal was not there.",
+      description: "Events that were read but could not be taken, because the cache or the journal was not there, or because reading them met a bug.",
       unit: "locale",
       expr: total(growth(DROPPED, PRODUCER, `reason=~"${OURS}"`)),
       thresholds: NONE_IS_GOOD,

@@ -80,3 +80,93 @@ fn metrics_are_named_as_the_architecture_says_and_carry_no_identity() {
     }
     none("names and labels", &faults);
 }
+
+/// The values that `text` compares the label `reason` with, in PromQL as written or inside JSON.
+fn reasons(text: &str) -> BTreeSet<&str> {
+    let after = text.split("reason").skip(1);
+    let compared = after.filter_map(|rest| {
+        let operator = rest.find(['"', '\\'])?;
+        let value = rest[operator..].trim_start_matches(['\\', '"']);
+        ["=", "=~", "!=", "!~"].contains(&&rest[..operator]).then_some(value)
+    });
+    let values = compared.map(|value| value.split(['"', '\\']).next().unwrap_or_default());
+    values.flat_map(|value| value.split('|')).collect()
+}
+
+/// The names of the first column of the table in `text` that begins with `header`.
+fn first_column<'a>(text: &'a str, header: &str) -> BTreeSet<&'a str> {
+    let table = text.lines().skip_while(|line| !line.starts_with(header)).skip(2);
+    let cells = table.map_while(|line| line.strip_prefix('|')?.split('|').next());
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect()
+}
+
+#[test]
+fn every_reason_of_a_dashboard_a_rule_or_the_documentation_is_one_that_is_given() {
+    let sources: String = ["actors", "src"]
+        .iter()
+        .flat_map(|folder| files(folder, &[".rs"]))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let is_given = |reason: &str| {
+        let camel: String = reason
+            .split('_')
+            .map(|part| part[..1].to_ascii_uppercase() + part.get(1..).unwrap_or_default())
+            .collect();
+        let variant = format!("{camel},");
+        [format!("\"{reason}\""), variant].iter().any(|given| sources.contains(given))
+    };
+    let mut looked_at = 0;
+    let mut strange = Vec::new();
+    let mut look = |place: String, reasons: BTreeSet<&str>| {
+        looked_at += reasons.len();
+        let never = reasons.into_iter().filter(|reason| !is_given(reason));
+        strange.extend(never.map(|reason| format!("{place}: {reason}")));
+    };
+    for path in files("dashboards", &[".json", ".yml"]) {
+        look(from_root(&path), reasons(&fs::read_to_string(&path).unwrap()));
+    }
+    look("docs/metrics.md".to_owned(), first_column(&text("docs/metrics.md"), "| reason |"));
+    assert!(looked_at > 40, "only {looked_at} reasons were found");
+    none("no such reason", &strange);
+}
+
+#[test]
+fn every_alert_has_its_row_in_the_documentation_with_its_severity() {
+    let rules = text("dashboards/alerts.yml");
+    let after = rules.split("- alert: ").skip(1);
+    let alerts: BTreeSet<String> = after
+        .map(|rule| {
+            let severity = rule.split("severity: ").nth(1).and_then(|rest| rest.split('}').next());
+            format!("| `{}` | {} |", rule.lines().next().unwrap(), severity.unwrap())
+        })
+        .collect();
+    let documentation = text("docs/prometheus.md");
+    let rows = documentation.lines().filter(|line| line.starts_with("| `Rollcall"));
+    let rows: BTreeSet<String> =
+        rows.map(|row| row.split_inclusive(" |").take(2).collect()).collect();
+    assert!(alerts.len() > 20, "only {} alerts were found", alerts.len());
+    let differing = alerts.symmetric_difference(&rows).cloned();
+    none("an alert without its row, or a row without its alert", &differing.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_label_of_a_metric_and_every_kind_of_actor_is_in_the_table_of_labels() {
+    let documentation = text("docs/metrics.md");
+    let documented = first_column(&documentation, "| label |");
+    let metrics = catalogue();
+    let labels: BTreeSet<&str> = metrics.iter().flat_map(|metric| metric.labels).copied().collect();
+    let mut missing: Vec<String> =
+        labels.difference(&documented).map(|label| format!("the label {label}")).collect();
+    let row = documentation.lines().find(|line| line.starts_with("| `kind` |")).unwrap();
+    for path in files("actors", &[".rs"]) {
+        let source = fs::read_to_string(&path).unwrap();
+        let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let kinds = source.split("const KIND: &'static str = \"").skip(1);
+        for kind in kinds.filter_map(|rest| rest.split('"').next()) {
+            if !row.contains(&format!("`{kind}`")) && !path.ends_with("tests.rs") {
+                missing.push(format!("the kind {kind}"));
+            }
+        }
+    }
+    none("not in the table of labels of docs/metrics.md", &missing);
+}
