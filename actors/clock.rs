@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the clock that the ban points to")]
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rollcall_identity::{Steady, Timestamp};
 
@@ -38,6 +38,13 @@ impl Clock {
     /// only after a while.
     pub fn now(&self) -> Timestamp {
         (self.0)()
+    }
+
+    /// When the machine was switched on, by what its clock says now; `None` when the kernel does
+    /// not tell. What `/proc` says of the beginning of a process counts from there.
+    pub fn boot() -> Option<Timestamp> {
+        let running = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
+        Some(machine() - Duration::from(running))
     }
 
     /// A time that never goes back, for measuring and for deadlines.

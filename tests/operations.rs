@@ -325,6 +325,33 @@ fn the_unit_file_is_hardened() {
     assert!(output.status.success(), "exposure above 1.6: {output:?}");
 }
 
+#[test]
+fn the_unit_file_allows_what_the_server_asks_the_system_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let unit = fs::read_to_string(root.join("packaging/rollcall.service")).unwrap();
+    let families = unit.lines().find_map(|line| line.strip_prefix("RestrictAddressFamilies="));
+    let families: Vec<&str> = families.unwrap().split(' ').collect();
+    // getifaddrs(3) asks for the machine's addresses by netlink.
+    for family in ["AF_INET", "AF_INET6", "AF_NETLINK"] {
+        assert!(families.contains(&family), "{family} is not in {families:?}");
+    }
+    // Of /proc a service with this line sees its own processes only.
+    assert!(unit.lines().any(|line| line == "ProcSubset=pid"));
+    let mut folders = vec![root.join("actors"), root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let source = fs::read_to_string(&path).unwrap();
+                let hidden =
+                    source.split("\"/proc/").skip(1).find(|rest| !rest.starts_with("self/"));
+                assert_eq!(hidden, None, "{}: not seen under the unit", path.display());
+            }
+        }
+    }
+}
+
 /// Destroys the UDP socket of the server, as its administrator can with `ss --kill`: its reader ends
 /// with an error, and stays bound.
 fn destroy_socket(ss: &Path, port: u16) {

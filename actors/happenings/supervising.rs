@@ -57,6 +57,21 @@ impl Happening for ActorAbandoned<'_> {
     }
 }
 
+/// The system does not tell which addresses the machine has.
+pub(crate) struct OwnAddressesUnknown {
+    pub error: nix::Error,
+}
+
+impl Happening for OwnAddressesUnknown {
+    fn emit(self) {
+        warn!(
+            error = %self.error,
+            "the addresses of this machine are not known: sessions at them are not refused, and \
+             the self-made certificate does not name them; does the service allow AF_NETLINK?"
+        );
+    }
+}
+
 /// The machine's clock was set far from where it should be, or back, or stayed there.
 pub(crate) struct ClockJumped {
     pub jump: Jump,

@@ -4,6 +4,9 @@
 use std::fs;
 
 use metrics::{counter, gauge};
+use rollcall_identity::Timestamp;
+
+use crate::clock::Clock;
 
 /// One reading of `/proc` (proc(5)). What cannot be read is left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -29,28 +32,27 @@ pub struct Process {
 const TICKS: f64 = 100.0;
 
 impl Process {
-    /// Reads `/proc`.
+    /// Reads `/proc/self`, which is all of `/proc` that a service may be left with
+    /// (`ProcSubset=pid`, systemd.exec(5)).
     pub fn read() -> Self {
         let text = |path| fs::read_to_string(path).unwrap_or_default();
         let open = fs::read_dir("/proc/self/fd").map(|files| files.count() as f64);
         Self {
             // The folder that is being read is open as well, and is not ours.
             open_files: open.ok().map(|count| count - 1.0),
-            ..Self::parse([
-                &text("/proc/self/stat"),
-                &text("/proc/self/status"),
-                &text("/proc/self/limits"),
-                &text("/proc/stat"),
-            ])
+            ..Self::parse(
+                [&text("/proc/self/stat"), &text("/proc/self/status"), &text("/proc/self/limits")],
+                Clock::boot(),
+            )
         }
     }
 
-    fn parse([stat, status, limits, machine]: [&str; 4]) -> Self {
+    fn parse([stat, status, limits]: [&str; 3], boot: Option<Timestamp>) -> Self {
         // The command in parentheses may hold anything; the third field follows the last of them.
         let fields: Vec<&str> =
             stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
         let ticks = |field: usize| fields.get(field - 3)?.parse::<f64>().ok();
-        let boot = value(machine, "btime");
+        let boot = boot.map(|boot| boot.millis() as f64 / 1000.0);
         let kilobytes = |key| value(status, key).map(|kb| kb * 1024.0);
         Self {
             cpu_seconds: ticks(14).zip(ticks(15)).map(|(user, system)| (user + system) / TICKS),
@@ -101,13 +103,13 @@ mod tests {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 9 0 0 0 250 50 0 0 20 0 12 0 1000 5 6";
         let status = "Name:\tx\nVmSize:\t    2048 kB\nVmRSS:\t    1024 kB\nThreads:\t12\n";
         let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files   1024   4096   files\n";
-        let machine = "cpu  1 2 3\nbtime 1700000000\n";
-        let process = Process::parse([stat, status, limits, machine]);
+        let boot = Timestamp::from_millis(1_700_000_000_000);
+        let process = Process::parse([stat, status, limits], Some(boot));
         assert_eq!(process.cpu_seconds, Some(3.0));
         assert_eq!(process.started, Some(1_700_000_010.0));
         assert_eq!((process.resident, process.threads), (Some(1_048_576.0), Some(12.0)));
         assert_eq!((process.address_space, process.most_files), (Some(2_097_152.0), Some(1024.0)));
-        assert_eq!(Process::parse([""; 4]), Process::default());
+        assert_eq!(Process::parse([""; 3], None), Process::default());
     }
 
     #[test]
@@ -115,7 +117,8 @@ mod tests {
         let process = Process::read();
         assert!(process.resident.is_some_and(|bytes| bytes > 1e6));
         assert!(process.open_files.is_some_and(|count| (3.0..1e4).contains(&count)));
-        assert!(process.started.is_some_and(|time| time > 1.6e9));
+        let now = Clock::system().now().millis() as f64 / 1000.0;
+        assert!(process.started.is_some_and(|time| (now - 3600.0..now + 1.0).contains(&time)));
         assert!(process.cpu_seconds.is_some() && process.most_files.is_some());
     }
 }

@@ -24,6 +24,7 @@ use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
 
 use super::{BadTls, Clients, from_files};
+use crate::happenings::{Happening, OwnAddressesUnknown};
 
 /// Where the certificate is kept, and whom it must name.
 #[derive(Debug, Clone)]
@@ -71,13 +72,17 @@ impl SelfMade {
         Self { folder: data.join("tls"), listener, names: all }
     }
 
-    /// Whether the certificate names `server`, a host name or an address as a firewall is told it.
+    /// Whether the certificate names `server`, a host name or an address as a firewall is told it:
+    /// the one that is kept, or, before the first start, the one that would be made here.
     pub fn covers(&self, server: &str) -> bool {
-        let same = |name: &String| match (name.parse::<IpAddr>(), server.parse::<IpAddr>()) {
+        let same = |name: &str| match (name.parse::<IpAddr>(), server.parse::<IpAddr>()) {
             (Ok(one), Ok(other)) => one == other.to_canonical(),
             _ => name.eq_ignore_ascii_case(server),
         };
-        self.names.iter().any(same)
+        match fs::read_to_string(self.file("pem")) {
+            Ok(kept) => names_in(&kept).any(same),
+            Err(_) => self.names.iter().map(String::as_str).any(same),
+        }
     }
 
     /// What TLS is served with: the certificate that is kept, or a new one when there is none, when
@@ -102,7 +107,7 @@ impl SelfMade {
         let Ok(text) = fs::read_to_string(self.file("pem")) else { return false };
         let line = |key| text.lines().find_map(|line: &str| line.strip_prefix(key));
         let expires = line("expires: ").and_then(|text| text.parse::<Timestamp>().ok());
-        let named: BTreeSet<&str> = line("names: ").unwrap_or_default().split(' ').collect();
+        let named: BTreeSet<&str> = names_in(&text).collect();
         expires.is_some_and(|expires| expires > now + RENEWAL)
             && self.names.iter().all(|name| named.contains(name.as_str()))
             && self.file("key").exists()
@@ -154,6 +159,12 @@ impl SelfMade {
     }
 }
 
+/// The names that the lines before a certificate list.
+fn names_in(text: &str) -> impl Iterator<Item = &str> {
+    let names = text.lines().find_map(|line| line.strip_prefix("names: "));
+    names.unwrap_or_default().split(' ')
+}
+
 /// All of the authority that its certificates repeat. Its name holds the beginning of its key's
 /// hash, so that a firewall can know several of them apart.
 fn params_of_authority(key: &KeyPair) -> CertificateParams {
@@ -188,16 +199,17 @@ fn valid(params: &mut CertificateParams, now: Timestamp, life: Duration) {
 }
 
 fn host_name() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    let name = name.trim();
+    let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
     (!name.is_empty() && name.chars().all(is_plain)).then(|| name.to_ascii_lowercase())
 }
 
-/// The addresses of all interfaces, but for those that mean something on their own link only.
+/// The addresses of all interfaces, but for those that mean something on their own link only; none
+/// when the system does not tell, which is said in the log.
 pub(crate) fn addresses_of_host() -> Vec<IpAddr> {
-    let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    let addresses = interfaces.filter_map(|interface| {
+    let told = nix::ifaddrs::getifaddrs();
+    let interfaces = told.inspect_err(|error| OwnAddressesUnknown { error: *error }.emit());
+    let addresses = interfaces.into_iter().flatten().filter_map(|interface| {
         let address = interface.address?;
         let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
         v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))

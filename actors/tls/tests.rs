@@ -112,3 +112,29 @@ fn a_listener_for_certified_clients_turns_away_those_without() {
     let server = from_files(&file("enforcement.pem"), &file("enforcement.key"), clients).unwrap();
     assert!(handshake(&server, &authority, "localhost").is_err());
 }
+
+#[test]
+fn a_certificate_for_a_wildcard_names_the_host_and_all_its_addresses() {
+    let data = tempfile::tempdir().unwrap();
+    let made = SelfMade::new(data.path(), "enforcement", &["[::]:443".parse().unwrap()], &[]);
+    let server = made.serve(now()).unwrap();
+    let authority = authority_file(data.path());
+    let addresses = addresses_of_host();
+    assert!(!addresses.is_empty(), "this machine has addresses");
+    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    for name in addresses.iter().map(ToString::to_string).chain([host]) {
+        assert_eq!(handshake(&server, &authority, &name), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn it_is_the_certificate_that_is_kept_that_covers_a_name() {
+    let data = tempfile::tempdir().unwrap();
+    let wanted = self_made(data.path(), &["id.example.net"]);
+    assert!(wanted.covers("ID.example.net") && !wanted.covers("other.example.net"), "none is kept");
+    self_made(data.path(), &["other.example.net"]).serve(now()).unwrap();
+    assert!(wanted.covers("other.example.net") && wanted.covers("::ffff:10.9.8.7"));
+    assert!(!wanted.covers("id.example.net"), "a firewall would refuse it until it is made anew");
+    wanted.serve(now()).unwrap();
+    assert!(wanted.covers("id.example.net"));
+}
