@@ -17,7 +17,7 @@ use rollcall_config::{self as config, Settings};
 use rollcall_identity::{Address, Limits, MemoryJournal, Name, Rules};
 use tokio::sync::watch;
 
-use self::doors::Door;
+use self::doors::{Before, Door, Doors};
 pub use self::doors::{Listening, Obstacle};
 use self::hiring::{employ_history, employ_ptim};
 pub use self::leaving::Late;
@@ -50,9 +50,7 @@ pub struct Plan {
     directory: Book,
     event_logs: EventLogs,
     recruits: Recruits,
-    enforcement: Option<Door>,
-    validator: Option<Door>,
-    rest: Door,
+    doors: Doors,
 }
 
 /// A house in which people live.
@@ -92,27 +90,12 @@ impl Plan {
         let (directory, event_logs) = (Book::default(), EventLogs::default());
         let shared = (clock, &directory, &event_logs);
         let recruits = staff::draw(&settings, shared, &Staff::new(), &mut noted);
-        let enforcement = Door::enforcement(&settings, clock, None).map_err(&mut noted);
-        let validator = Door::validator(&settings, clock, None).map_err(&mut noted);
-        let rest = Door::rest(&settings, clock, None).map_err(&mut noted);
-        let doors = (enforcement, validator, rest);
+        let doors = Doors::bind(&settings, Before::default(), &mut noted);
         match (token, journal, doors) {
-            (Ok(token), Ok(journal), (Ok(enforcement), Ok(validator), Ok(rest)))
-                if problems.is_empty() =>
-            {
+            (Ok(token), Ok(journal), Some(doors)) if problems.is_empty() => {
+                let doors = doors.certify(clock).map_err(|obstacle| vec![obstacle])?;
                 let clock = clock.clone();
-                Ok(Self {
-                    settings,
-                    clock,
-                    token,
-                    journal,
-                    directory,
-                    event_logs,
-                    recruits,
-                    enforcement,
-                    validator,
-                    rest,
-                })
+                Ok(Self { settings, clock, token, journal, directory, event_logs, recruits, doors })
             }
             _ => Err(problems),
         }
@@ -122,9 +105,9 @@ impl Plan {
     pub fn listening(&self) -> Vec<Listening> {
         let producers = self.recruits.iter();
         let mut all: Vec<_> = producers.flat_map(|(name, r)| r.listening(name)).collect();
-        let optional = self.enforcement.iter().chain(&self.validator);
-        all.extend(optional.flat_map(Door::listening));
-        all.extend(self.rest.listening());
+        let Doors { enforcement, validator, rest } = &self.doors;
+        let doors = enforcement.iter().chain(validator).chain([rest]);
+        all.extend(doors.flat_map(Door::listening));
         all
     }
 
@@ -146,9 +129,7 @@ impl Plan {
             directory,
             event_logs,
             recruits,
-            enforcement,
-            validator,
-            rest,
+            doors: Doors { enforcement, validator, rest },
         } = self;
         let (limits, rules) = (limits(&settings.history), in_force(&settings));
         let heart = match journal {

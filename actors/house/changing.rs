@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rollcall_config::Settings;
 use rollcall_identity::Name;
 
-use super::doors::{Door, Obstacle};
+use super::doors::{Before, Doors, Obstacle};
 use super::hiring::employ_ptim;
 use super::portal::{close, open};
 use super::staff::{self, Recruits};
@@ -27,16 +27,23 @@ impl House {
         let mut noted = |obstacle: Obstacle| problems.push(obstacle);
         let shared = (&self.clock, &self.heart.directory, &self.event_logs);
         let recruits = staff::draw(&settings, shared, &self.staff, &mut noted);
-        let (open, clock) = (self.enforcement.door(), &self.clock);
-        let enforcement = Door::enforcement(&settings, clock, open).map_err(&mut noted);
-        let open = self.validator.door();
-        let validator = Door::validator(&settings, clock, open).map_err(&mut noted);
-        let rest = Door::rest(&settings, &self.clock, Some(&self.rest.0)).map_err(&mut noted);
-        let (Ok(enforcement), Ok(validator), Ok(rest), true) =
-            (enforcement, validator, rest, problems.is_empty())
-        else {
-            return Err(problems.iter().map(ToString::to_string).collect());
+        if settings.data != self.settings.data {
+            noted(Obstacle::Wrong(format!(
+                "data is {}, and the server runs with {}: stop it, move the folder, and start it",
+                settings.data.display(),
+                self.settings.data.display()
+            )));
+        }
+        let before = Before {
+            enforcement: self.enforcement.door(),
+            validator: self.validator.door(),
+            rest: Some(&self.rest.0),
         };
+        let doors = match Doors::bind(&settings, before, &mut noted) {
+            Some(doors) if problems.is_empty() => doors.certify(&self.clock),
+            _ => return Err(problems.iter().map(ToString::to_string).collect()),
+        };
+        let doors = doors.map_err(|obstacle| vec![obstacle.to_string()])?;
         let gone = staff::gone(&settings, &self.staff);
         if self.ptim.0 != settings.ptim.name {
             // What is pushed meanwhile is told to come again: no push is received under one name
@@ -47,16 +54,29 @@ impl House {
         self.points.govern(&settings.enforcement, &settings.ptim);
         self.validation.govern(&settings.validator);
         Insecure { listeners: &settings.insecure_listeners() }.emit();
-        self.settings = settings;
-        let done = self.replace(gone, recruits, (enforcement, validator, rest), &mut report).await;
+        self.settings = self.short_of_a_restart(settings);
+        let done = self.replace(gone, recruits, doors, &mut report).await;
         done.map(|()| report).map_err(|error| vec![error.to_string()])
     }
 
-    /// What differs, by section, and what of it waits for a restart of the server.
+    /// The settings as they are in force when `new` is reloaded: what waits for a restart of the
+    /// server stays as it was, so that the next reload still says that it waits.
+    fn short_of_a_restart(&self, new: Settings) -> Settings {
+        let old = &self.settings;
+        let token_file = old.rest.token_file.clone();
+        Settings {
+            history: old.history.clone(),
+            journal: old.journal.clone(),
+            log: old.log,
+            rest: rollcall_config::Rest { token_file, ..new.rest },
+            ..new
+        }
+    }
+
+    /// What differs from what is in force, by section, and what of it waits for a restart of the server.
     fn compare(&self, new: &Settings) -> ReloadReport {
         let old = &self.settings;
         let differs = [
-            ("data", old.data != new.data),
             ("drain", old.drain != new.drain),
             ("rules", old.rules != new.rules),
             ("history", old.history != new.history),
@@ -77,7 +97,7 @@ impl House {
                 differs.iter().filter(|(name, differs)| *differs && wanted.contains(name));
             differs.map(|(name, _)| (*name).to_owned()).collect()
         };
-        let waits: &[&str] = &["data", "history", "journal", "log", "rest.token_file"];
+        let waits: &[&str] = &["history", "journal", "log", "rest.token_file"];
         ReloadReport {
             changed: differs
                 .iter()
@@ -93,7 +113,7 @@ impl House {
         &mut self,
         gone: Vec<Name>,
         recruits: Recruits,
-        (enforcement, validator, rest): (Option<Door>, Option<Door>, Door),
+        Doors { enforcement, validator, rest }: Doors,
         report: &mut ReloadReport,
     ) -> Result<(), Gone> {
         if self.ptim.0 != self.settings.ptim.name {

@@ -52,6 +52,8 @@ pub(super) struct Door {
     bound: Bound,
     limits: HttpLimits,
     tls: Option<Arc<ServerConfig>>,
+    /// The certificate that is made or read once it is sure that the door will open.
+    self_made: Option<SelfMade>,
     /// What the listener was made from; another stamp needs another listener.
     stamp: Stamp,
 }
@@ -79,72 +81,115 @@ pub struct Listening {
     pub address: SocketAddr,
 }
 
+/// The doors of a house: of the firewalls, of those who validate, and of the administrators.
+pub(super) struct Doors {
+    pub(super) enforcement: Option<Door>,
+    pub(super) validator: Option<Door>,
+    pub(super) rest: Door,
+}
+
+impl Doors {
+    /// Binds what the settings want, on the sockets of `before` where the addresses stay; `None`
+    /// when anything cannot be had, which is told to `obstacle`. Nothing on the disk is changed.
+    pub(super) fn bind(
+        settings: &Settings,
+        before: Before<'_>,
+        obstacle: &mut impl FnMut(Obstacle),
+    ) -> Option<Self> {
+        let enforcement = Door::enforcement(settings, before.enforcement).map_err(&mut *obstacle);
+        let validator = Door::validator(settings, before.validator).map_err(&mut *obstacle);
+        let rest = Door::rest(settings, before.rest).map_err(&mut *obstacle);
+        Some(Self { enforcement: enforcement.ok()?, validator: validator.ok()?, rest: rest.ok()? })
+    }
+
+    /// Makes or reads the certificates that Rollcall makes for itself, once nothing else is in the
+    /// way.
+    pub(super) fn certify(self, clock: &Clock) -> Result<Self, Obstacle> {
+        let Self { enforcement, validator, rest } = self;
+        Ok(Self {
+            enforcement: enforcement.map(|door| door.certify(clock)).transpose()?,
+            validator: validator.map(|door| door.certify(clock)).transpose()?,
+            rest: rest.certify(clock)?,
+        })
+    }
+}
+
+/// The doors that are open.
+#[derive(Default)]
+pub(super) struct Before<'a> {
+    pub(super) enforcement: Option<&'a Door>,
+    pub(super) validator: Option<&'a Door>,
+    pub(super) rest: Option<&'a Door>,
+}
+
 impl Door {
     /// The door of the firewalls; `None` when none is configured.
-    pub(super) fn enforcement(
-        settings: &Settings,
-        clock: &Clock,
-        before: Option<&Self>,
-    ) -> Result<Option<Self>, Obstacle> {
+    fn enforcement(settings: &Settings, before: Option<&Self>) -> Result<Option<Self>, Obstacle> {
         let section = &settings.enforcement;
         if section.listen.is_empty() {
             return Ok(None);
         }
         let (listen, limits) = (section.listen.clone(), section.limits.clone());
-        Self::bind("enforcement", (listen, &section.tls, limits), (&settings.data, clock), before)
-            .map(Some)
+        Self::bind("enforcement", (listen, &section.tls, limits), &settings.data, before).map(Some)
     }
 
     /// The door of those who validate; `None` when none is configured.
-    pub(super) fn validator(
-        settings: &Settings,
-        clock: &Clock,
-        before: Option<&Self>,
-    ) -> Result<Option<Self>, Obstacle> {
+    fn validator(settings: &Settings, before: Option<&Self>) -> Result<Option<Self>, Obstacle> {
         let section = &settings.validator;
         if section.listen.is_empty() {
             return Ok(None);
         }
         let (listen, limits) = (section.listen.clone(), section.limits.clone());
-        Self::bind("validator", (listen, &section.tls, limits), (&settings.data, clock), before)
-            .map(Some)
+        Self::bind("validator", (listen, &section.tls, limits), &settings.data, before).map(Some)
     }
 
     /// The door of the administrators.
-    pub(super) fn rest(
-        settings: &Settings,
-        clock: &Clock,
-        before: Option<&Self>,
-    ) -> Result<Self, Obstacle> {
+    fn rest(settings: &Settings, before: Option<&Self>) -> Result<Self, Obstacle> {
         let section = &settings.rest;
         let (listen, limits) = (vec![section.listen], section.limits.clone());
-        Self::bind("rest", (listen, &section.tls, limits), (&settings.data, clock), before)
+        Self::bind("rest", (listen, &section.tls, limits), &settings.data, before)
     }
 
     fn bind(
         name: &'static str,
         (listen, tls, limits): (Vec<SocketAddr>, &Tls, HttpLimits),
-        (data, clock): (&Path, &Clock),
+        data: &Path,
         before: Option<&Self>,
     ) -> Result<Self, Obstacle> {
         let bound = Bound::bind(&listen, before.map(|door| &door.bound))
             .map_err(|error| Obstacle::of(&name, &error))?;
-        let bad = |error| Obstacle::wrong(&name, &error);
-        let config = match tls {
-            Tls::Plain => None,
+        let mut stamp = Stamp {
+            tls: tls.clone(),
+            limits: limits.clone(),
+            certificate: Certificate::default(),
+            listen,
+        };
+        let (mut served, mut self_made) = (None, None);
+        match tls {
+            Tls::Plain => {}
             Tls::Files { certificate, key } => {
-                Some(from_files(certificate, key, Clients::Anonymous).map_err(bad)?)
+                let config = from_files(certificate, key, Clients::Anonymous);
+                served = Some(config.map_err(|error| Obstacle::wrong(&name, &error))?);
+                stamp.certificate = digest(&[certificate, key]);
             }
             Tls::SelfMade { names } => {
-                Some(SelfMade::new(data, name, &listen, names).serve(clock.now()).map_err(bad)?)
+                self_made = Some(SelfMade::new(data, name, &stamp.listen, names));
             }
-        };
-        let certificate = match tls {
-            Tls::Files { certificate, key } => digest(&[certificate, key]),
-            Tls::SelfMade { .. } | Tls::Plain => Certificate::default(),
-        };
-        let stamp = Stamp { listen, tls: tls.clone(), limits: limits.clone(), certificate };
-        Ok(Self { name, bound, limits, tls: config, stamp })
+        }
+        Ok(Self { name, bound, limits, tls: served, self_made, stamp })
+    }
+
+    /// Makes the certificate that Rollcall makes for itself, or reads it where the one that is kept
+    /// is good: the only thing about a door that changes what is on the disk, and therefore done
+    /// last.
+    pub(super) fn certify(mut self, clock: &Clock) -> Result<Self, Obstacle> {
+        if let Some(made) = &self.self_made {
+            let config = made.serve(clock.now());
+            self.tls = Some(config.map_err(|error| Obstacle::wrong(&self.name, &error))?);
+            let [certificate, key] = made.files();
+            self.stamp.certificate = digest(&[&certificate, &key]);
+        }
+        Ok(self)
     }
 
     /// Whether a listener made from `other` would do the same.

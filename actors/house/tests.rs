@@ -193,6 +193,60 @@ fn a_reload_that_cannot_be_had_changes_nothing_and_says_why() {
 }
 
 #[test]
+fn a_reload_that_is_refused_leaves_the_certificate_and_one_that_is_taken_shows_the_new_one() {
+    story(async |mut lived| {
+        let file = lived.folder.path().join("rollcall-data/tls/enforcement.pem");
+        let before = std::fs::read_to_string(&file).unwrap();
+        let named = [DOORS, "[enforcement.tls]\nnames = [\"id.example.net\"]\n"].concat();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = taken.local_addr().unwrap();
+        let wrong = SYSLOG.replace("udp =", &format!("tcp = [\"{taken}\"]\nudp ="));
+        let wrong = settings(lived.folder.path(), &[&named, wrong.as_str()].concat());
+        lived.house.reload(wrong).await.unwrap_err();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+
+        let next = settings(lived.folder.path(), &[&named, SYSLOG].concat());
+        let report = lived.house.reload(next.clone()).await.unwrap();
+        assert_eq!(report.restarted, ["enforcement"]);
+        assert!(std::fs::read_to_string(&file).unwrap().contains("id.example.net"));
+        // One that is made anew although nothing in the configuration differs is shown, too.
+        std::fs::remove_file(&file).unwrap();
+        let report = lived.house.reload(next).await.unwrap();
+        assert_eq!((report.changed, report.restarted), (vec![], vec!["enforcement".to_owned()]));
+    });
+}
+
+#[test]
+fn what_waits_for_a_restart_is_told_by_every_reload_until_then() {
+    story(async |mut lived| {
+        let other = "[log]\nformat = \"json\"\n[history]\ntombstones = \"2h\"\n\
+                     [journal]\nretention = \"40d\"\n";
+        let tokens = DOORS.replace("[rest]\n", "[rest]\ntoken_file = \"other.token\"\n");
+        let waits = settings(lived.folder.path(), &[&tokens, SYSLOG, other].concat());
+        for _ in 0..2 {
+            let report = lived.house.reload(waits.clone()).await.unwrap();
+            assert_eq!(report.after_restart, ["history", "journal", "rest.token_file", "log"]);
+            assert_eq!(report.restarted, [""; 0]);
+        }
+        let back = settings(lived.folder.path(), &[DOORS, SYSLOG].concat());
+        let report = lived.house.reload(back).await.unwrap();
+        assert_eq!((report.changed, report.after_restart), (vec![], vec![]), "as it was started");
+    });
+}
+
+#[test]
+fn a_reload_into_another_data_folder_is_refused() {
+    story(async |mut lived| {
+        let moved = ["data = \"elsewhere\"\n", DOORS].concat();
+        let moved = settings(lived.folder.path(), &moved);
+        let problems = lived.house.reload(moved).await.unwrap_err();
+        assert!(problems[0].contains("elsewhere") && problems.len() == 1, "{problems:?}");
+        assert!(lived.house.staff.len() == 1, "the producer that it did not name is there");
+        assert!(!lived.folder.path().join("elsewhere").exists());
+    });
+}
+
+#[test]
 fn a_producer_that_is_configured_away_is_gone() {
     story(async |mut lived| {
         let next = settings(lived.folder.path(), DOORS);

@@ -97,6 +97,11 @@ impl SelfMade {
         from_files(&self.file("pem"), &self.file("key"), Clients::Anonymous)
     }
 
+    /// The files of the certificate with its chain, and of its key.
+    pub(crate) fn files(&self) -> [PathBuf; 2] {
+        [self.file("pem"), self.file("key")]
+    }
+
     fn file(&self, ending: &str) -> PathBuf {
         self.folder.join(format!("{}.{ending}", self.listener))
     }

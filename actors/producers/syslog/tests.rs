@@ -29,6 +29,13 @@ sender_time = "arrival"
 may = ["vpn_up", "vpn_down"]
 "#;
 
+fn settings() -> config::Settings {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rollcall.toml");
+    std::fs::write(&file, CONFIG).unwrap();
+    config::load(Some(&file), &config::Environment::process()).unwrap()
+}
+
 struct House {
     heart: Heart,
     desk: Mailbox<Producing>,
@@ -38,12 +45,12 @@ struct House {
 
 impl House {
     async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("rollcall.toml");
-        std::fs::write(&file, CONFIG).unwrap();
-        let settings = config::load(Some(&file), &config::Environment::process()).unwrap();
-        let clock = Clock::system();
-        let syslog = Arc::new(Syslog::bind(&settings.syslog[0], None, clock.clone(), &[]).unwrap());
+        let (settings, clock) = (settings(), Clock::system());
+        let syslog = Syslog::bind(&settings.syslog[0], None, clock.clone(), &[]).unwrap();
+        Self::with(Arc::new(syslog), settings, clock).await
+    }
+
+    async fn with(syslog: Arc<Syslog>, settings: config::Settings, clock: Clock) -> Self {
         let [(_, udp), (_, tcp)] = syslog.listening()[..] else { panic!("two listeners") };
         let rules: Rules = settings.rules.clone();
         let heart =
@@ -158,4 +165,23 @@ fn what_was_taken_in_is_handed_over_before_it_closes() {
         house.desk.send(Close).await.unwrap();
         assert!(house.look("10.1.0.5").await.is_some());
     });
+}
+
+#[test]
+fn the_kernels_buffer_is_resized_by_whoever_reads_and_not_by_whoever_is_only_drawn() {
+    let (mut changed, clock) = (settings(), Clock::system());
+    let section = &mut changed.syslog[0];
+    section.limits.receive_buffer = 32 << 10;
+    let first = Syslog::bind(section, None, clock.clone(), &[]).unwrap();
+    let before = first.udp[0].socket.holds();
+    section.limits.receive_buffer = 64 << 10;
+    let next = Arc::new(Syslog::bind(section, None, clock.clone(), &[&first]).unwrap());
+    assert_eq!(first.udp[0].socket.holds(), before, "it may yet be told that it is not wanted");
+    System::new().block_on(async {
+        let house = House::with(next, changed, clock).await;
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.send_to(vpn("up", "alice", "10.1.0.1").as_bytes(), house.udp).unwrap();
+        house.until("10.1.0.1", |user| user == Some("alice")).await;
+    });
+    assert!(first.udp[0].socket.holds() > before, "it is read with the new size");
 }

@@ -42,6 +42,8 @@ const LAST: usize = 128;
 pub(super) struct Socket {
     socket: UdpSocket,
     drops: Arc<AtomicU32>,
+    /// The bytes that the kernel's buffer shall hold when it is read.
+    buffer: usize,
 }
 
 impl Socket {
@@ -50,33 +52,39 @@ impl Socket {
         let socket = UdpSocket::bind(address)?;
         socket.set_read_timeout(Some(LOOK_UP))?;
         setsockopt(&socket, sockopt::RxqOvfl, &1)?;
-        let socket = Self { socket, drops: Arc::default() };
-        socket.resize(buffer)?;
+        let socket = Self { socket, drops: Arc::default(), buffer };
+        socket.resize()?;
         Ok(socket)
     }
 
-    /// The same socket for a successor, with a buffer of another size.
+    /// The same socket for a successor, who reads with a buffer of another size. Until then it
+    /// stays as it is: whoever has it now may be told to go on.
     pub(super) fn take_over(&self, buffer: usize) -> io::Result<Self> {
-        let socket = self.share()?;
-        socket.resize(buffer)?;
-        Ok(socket)
+        Ok(Self { buffer, ..self.share()? })
     }
 
     /// The same socket for a reader.
     pub(super) fn share(&self) -> io::Result<Self> {
-        Ok(Self { socket: self.socket.try_clone()?, drops: Arc::clone(&self.drops) })
+        let (socket, drops) = (self.socket.try_clone()?, Arc::clone(&self.drops));
+        Ok(Self { socket, drops, buffer: self.buffer })
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    fn resize(&self, buffer: usize) -> io::Result<()> {
+    fn resize(&self) -> io::Result<()> {
         // With CAP_NET_ADMIN beyond net.core.rmem_max, otherwise up to it.
-        if setsockopt(&self.socket, sockopt::RcvBufForce, &buffer).is_err() {
-            setsockopt(&self.socket, sockopt::RcvBuf, &buffer)?;
+        if setsockopt(&self.socket, sockopt::RcvBufForce, &self.buffer).is_err() {
+            setsockopt(&self.socket, sockopt::RcvBuf, &self.buffer)?;
         }
         Ok(())
+    }
+
+    /// How many bytes the kernel's buffer holds, by its own word.
+    #[cfg(test)]
+    pub(super) fn holds(&self) -> usize {
+        nix::sys::socket::getsockopt(&self.socket, sockopt::RcvBuf).unwrap()
     }
 }
 
@@ -88,6 +96,7 @@ pub(super) fn start(
     limit: usize,
     stop: Stop,
 ) -> io::Result<oneshot::Receiver<Result<(), ProducerFailed>>> {
+    socket.resize()?;
     let (tell, told) = oneshot::channel();
     let shares = Shares::new(intake.clients.len(), BATCH);
     let reader = Reader { socket, intake, shares };
