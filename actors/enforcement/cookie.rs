@@ -85,7 +85,7 @@ struct Fingerprint(u64);
 
 impl Fingerprint {
     fn of(filter: &Filter, Wording(wording): Wording) -> Self {
-        let mut parts = Vec::from_iter(wording);
+        let mut parts = vec![wording];
         let mut rest = Some(filter);
         while let Some(part) = rest {
             let admits_all =

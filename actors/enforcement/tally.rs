@@ -44,7 +44,7 @@ pub struct PointStatus {
     #[schema(value_type = Option<String>)]
     pub last_address: Option<IpAddr>,
     /// The cookie of its last answer, which it shows next.
-    #[schema(example = "1795300716697.3~e3b0c44298fc1c14")]
+    #[schema(example = "1795300716697.3~ff367dca633b512a")]
     pub cookie: Option<String>,
     /// Up to which revision that goes.
     #[schema(value_type = Option<u64>)]

@@ -64,31 +64,26 @@ impl SharedVoice {
 /// In which words a session is told, whatever the encoding: how users and domains are called, which
 /// groups go out. A firewall that was told in other words has to hear everything again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Wording(
-    /// `None` for the words by default, so that they are no part of a cookie.
-    pub(super) Option<[u8; 32]>,
-);
+pub(super) struct Wording(pub(super) [u8; 32]);
+
+/// To be raised when the same dialect writes a session in other words than before: then every
+/// firewall hears everything once more after the update, and not only of what changes.
+///
+/// 2: the state of a device is also told as a role.
+const WORDS: &str = "2";
 
 impl Wording {
     fn of(voice: &Voice) -> Self {
         let Dialect { user, domain, posture, roles, .. } = voice.dialect();
-        let default = Voice::default();
-        let told = |voice: &Voice| {
-            let Dialect { user, domain, posture, roles, .. } = *voice.dialect();
-            (user, domain, posture, roles)
-        };
-        if told(voice) == told(&default) && voice.groups() == default.groups() {
-            return Self::default();
-        }
         let groups = voice.groups();
         let mut hash = Sha256::new();
         let names = groups.names.iter().map(ToString::to_string).collect();
         let bases = groups.bases.iter().map(ToString::to_string).collect();
         let dialect = vec![format!("{user:?} {domain:?} {posture:?} {roles} {}", groups.limit)];
-        for list in [names, bases, dialect] as [Vec<String>; 3] {
+        for list in [vec![WORDS.to_owned()], names, bases, dialect] as [Vec<String>; 4] {
             enter_list(&mut hash, list);
         }
-        Self(Some(hash.finalize().into()))
+        Self(hash.finalize().into())
     }
 }
 
@@ -119,8 +114,11 @@ mod tests {
     #[test]
     fn other_words_are_another_wording_and_another_encoding_is_not() {
         let wording = |voice: Voice| Wording::of(&voice);
-        assert_eq!(wording(voice(|dialect, _| dialect.format = Format::Xml)), Wording::default());
+        let xml = wording(voice(|dialect, _| dialect.format = Format::Xml));
+        assert_eq!(xml, wording(Voice::default()));
         let all = [
+            // The words by default have their place in a cookie as well: an update may write others.
+            Wording::default(),
             wording(Voice::default()),
             wording(voice(|dialect, _| dialect.domain = DomainForm::Netbios)),
             wording(voice(|dialect, _| dialect.roles = 10)),

@@ -8,7 +8,9 @@ use rollcall_identity::{
     Address, Authority, ChangeLog, Effect, Event, Glob, Kind, Limits, Membership, Name, Origin,
     Precision, Principal, Producer, Proof, Request, Revision, Rules, Session, Table,
 };
+use rollcall_wire::srx::Voice;
 
+use super::super::voices::SharedVoice;
 use super::*;
 
 const HOSTS: [&str; 4] = ["10.0.0.1", "10.0.0.2", "10.1.0.1", "2001:db8::1"];
@@ -37,6 +39,15 @@ fn filters() -> Vec<Filter> {
         networks(&["10.0.0.0/8"], &["10.0.0.1/32"]),
         networks(&["2001:db8::/32"], &[]),
     ]
+}
+
+/// The one in the documentation. Another one here means that every firewall hears everything once
+/// more after the update: is that meant?
+#[test]
+fn the_fingerprint_of_no_filter_and_the_words_by_default_is_the_same_in_every_build() {
+    let wording = SharedVoice::new(Voice::default()).wording;
+    let Fingerprint(fingerprint) = Fingerprint::of(&Filter::default(), wording);
+    assert_eq!(format!("{fingerprint:016x}"), "ff367dca633b512a");
 }
 
 #[test]

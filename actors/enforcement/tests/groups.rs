@@ -99,3 +99,47 @@ fn another_filter_of_groups_reaches_what_the_firewall_holds() {
         assert_eq!(house.get(&token, &again).await.json()["report_entries"], Value::Array(vec![]));
     });
 }
+
+/// What the point hears with `cookie`, and with the cookie that it is given then.
+async fn told_once(house: &House, token: &str, cookie: &str) -> Vec<Value> {
+    let told = house.get(token, &format!("?cookie={cookie}")).await.json();
+    let again = format!("?cookie={}", told["cookie"].as_str().unwrap());
+    assert_eq!(house.get(token, &again).await.json()["report_entries"], Value::Array(vec![]));
+    told["report_entries"].as_array().unwrap().clone()
+}
+
+const HEALTHY: &str = r#"{"kind":"login","address":"10.0.0.7","user":"alice","groups":["staff"],
+    "posture":"healthy"}"#;
+
+#[test]
+fn a_cookie_of_the_time_when_the_same_dialect_wrote_other_words_is_told_everything_once() {
+    story(vec![point("srx1")], async |house| {
+        let token = house.token("srx1").await;
+        assert_eq!(house.post(&token, HEALTHY).await.json()["applied"], 1);
+        let first = house.get(&token, "").await.json();
+        let cookie = first["cookie"].as_str().unwrap();
+        assert_eq!(told_once(&house, &token, cookie).await, [Value::Null; 0], "it knows that");
+        // The fingerprint of words by default and no filter, before the words had a part in it.
+        let (cursor, _) = cookie.split_once('~').unwrap();
+        let told = told_once(&house, &token, &format!("{cursor}~e3b0c44298fc1c14")).await;
+        assert_eq!(roles(&told[0]), ["posture-healthy", "staff"]);
+    });
+}
+
+#[test]
+fn a_firewall_that_is_to_hear_of_devices_by_role_hears_of_those_that_it_holds() {
+    let with = |posture| {
+        let mut point = point("srx1");
+        point.dialect.posture = posture;
+        vec![point]
+    };
+    story(with(PostureForm::Field), async |house| {
+        let token = house.token("srx1").await;
+        assert_eq!(house.post(&token, HEALTHY).await.json()["applied"], 1);
+        let first = house.get(&token, "").await.json();
+        assert_eq!(roles(&first["report_entries"][0]), ["staff"]);
+        house.points.govern(&settings(with(PostureForm::Both)), &pushers());
+        let told = told_once(&house, &token, first["cookie"].as_str().unwrap()).await;
+        assert_eq!(roles(&told[0]), ["posture-healthy", "staff"]);
+    });
+}

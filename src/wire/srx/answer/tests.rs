@@ -89,6 +89,8 @@ fn the_groups_and_the_state_of_a_device_go_out_in_either_format() {
     assert!(!json.contains("device-groups"), "{json}");
 }
 
+/// Whoever changes what is written here raises `WORDS` in actors/enforcement/voices.rs, or firewalls
+/// keep what they were told in the words of before.
 #[test]
 fn the_default_is_json() {
     let (session, gone) = (session(), ended(Some(session())));
