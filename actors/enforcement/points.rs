@@ -18,7 +18,7 @@ use super::tally::{PointStatus, Role, Tally};
 use super::voices::SharedVoice;
 use crate::admission::{Admission, Applicant, Register};
 use crate::clock::Clock;
-use crate::happenings::{Happening, PointKnown};
+use crate::happenings::{Happening, Lagging, PointKnown};
 
 /// Everybody who may log in, and what is known of them.
 pub struct Points {
@@ -90,6 +90,11 @@ impl Points {
         roster.introduce();
         self.roster.store(Arc::clone(&roster));
         self.admission.govern(&*roster);
+        let asks = |name: &str| roster.asking().any(|client| client.name.as_str() == name);
+        for gone in before.asking().filter(|client| !asks(client.name.as_str())) {
+            // Nobody waits for it any more. A gauge that is left would stay until the restart.
+            Lagging { point: gone.name.as_str(), changes: 0 }.emit();
+        }
     }
 
     /// How everybody is doing, in the order of their names.
@@ -108,7 +113,7 @@ impl Points {
     /// while a firewall does not ask, when nothing else would set it.
     pub fn measure_lag(&self) {
         let (roster, newest) = (self.roster(), *self.newest.borrow());
-        for client in roster.by_id.values().filter(|client| client.asks.is_some()) {
+        for client in roster.asking() {
             client.tally.measure_lag(newest);
         }
     }
@@ -152,9 +157,14 @@ impl Roster {
 
     /// Lets the metrics know everybody who may ask.
     fn introduce(&self) {
-        for client in self.by_id.values().filter(|client| client.asks.is_some()) {
+        for client in self.asking() {
             PointKnown { point: client.name.as_str() }.emit();
         }
+    }
+
+    /// Those who ask who is where.
+    fn asking(&self) -> impl Iterator<Item = &Arc<Client>> {
+        self.by_id.values().filter(|client| client.asks.is_some())
     }
 
     /// Whether anybody may connect from there.
@@ -275,6 +285,24 @@ mod tests {
             assert!(!shown.contains("portal"), "it only pushes: {shown}");
             points.govern(&other, &pushers());
             assert!(handle.render().contains(r#"reports_total{point="other"} 0"#));
+        });
+    }
+
+    #[test]
+    fn a_point_that_is_taken_out_lags_no_more() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let (_, newest) = watch::channel(Revision(9000));
+            let (one, other) = (settings(vec![point("one")]), settings(vec![point("other")]));
+            let points = Points::new(&one, &pushers(), newest, Clock::system());
+            Lagging { point: "one", changes: 9000 }.emit();
+            points.govern(&one, &pushers());
+            assert!(handle.render().contains(r#"lag_changes{point="one"} 9000"#), "it stays");
+            points.govern(&other, &pushers());
+            points.measure_lag();
+            let shown = handle.render();
+            assert!(shown.contains(r#"lag_changes{point="one"} 0"#), "{shown}");
         });
     }
 }
