@@ -1,6 +1,6 @@
 //! Which sessions a request is about: its filters, read from the query.
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rollcall_identity::{Address, Filter, Glob, Name, Principal, Session};
 
 use crate::problem::Problem;
@@ -83,7 +83,7 @@ pub(super) fn address(text: &str) -> Result<Address, Problem> {
 
 fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
     let network = |text: &str| {
-        text.trim().parse::<IpNet>().map_err(|_| {
+        text.trim().parse().map(canonical).map_err(|_| {
             let example = "such as 10.0.0.0/8; several are separated by commas";
             Problem::bad_request(format!("cidr: {text:?} is not a network, {example}"))
         })
@@ -91,10 +91,30 @@ fn networks(text: &str) -> Result<Vec<IpNet>, Problem> {
     text.split(',').map(network).collect()
 }
 
+/// A network of IPv4-mapped addresses as that of IPv4 which it is: so sessions have their addresses
+/// (RFC 4291 section 2.5.5.2).
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = |v6: Ipv6Net| {
+        let length = v6.prefix_len().checked_sub(96)?;
+        Ipv4Net::new(v6.addr().to_ipv4_mapped()?, length).ok()
+    };
+    match network {
+        IpNet::V6(v6) => mapped(v6).map_or(network, IpNet::V4),
+        IpNet::V4(_) => network,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn networks_are_those_in_which_sessions_are() {
+        let read = |text| networks(text).unwrap().iter().map(IpNet::to_string).collect::<Vec<_>>();
+        assert_eq!(read("::ffff:10.0.0.0/104, ::ffff:a01:203/128"), ["10.0.0.0/8", "10.1.2.3/32"]);
+        assert_eq!(read("10.0.0.0/8,2001:db8::/32,::/0"), ["10.0.0.0/8", "2001:db8::/32", "::/0"]);
+    }
 
     proptest! {
         #[test]

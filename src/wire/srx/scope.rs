@@ -97,7 +97,11 @@ fn range(first: IpAddr, last: IpAddr) -> Option<IpSubnets> {
             Some(IpSubnets::V4(Ipv4Subnets::new(first, last, 0)))
         }
         (IpAddr::V6(first), IpAddr::V6(last)) if first <= last => {
-            Some(IpSubnets::V6(Ipv6Subnets::new(first, last, 0)))
+            // Sessions have IPv4 addresses as such (RFC 4291 section 2.5.5.2).
+            match (first.to_ipv4_mapped(), last.to_ipv4_mapped()) {
+                (Some(first), Some(last)) => range(first.into(), last.into()),
+                _ => Some(IpSubnets::V6(Ipv6Subnets::new(first, last, 0))),
+            }
         }
         _ => None,
     }
@@ -126,6 +130,8 @@ mod tests {
             "domain=A.example,b.EXAMPLE&include-ip=10.0.0.0/8,2001:db8::/32,10.1.2.3&exclude-ip=10.0.0.5-10.0.0.8",
             "domain=a.example&domain=b.example&include_ip=10.9.9.9/8&include_ip=2001:db8::7/32\
              &include_ip=::ffff:10.1.2.3&exclude_ip=10.0.0.5%20-%2010.0.0.8",
+            "domain=a.example,b.example&include-ip=::ffff:10.0.0.0/104,2001:db8::/32,\
+             ::ffff:10.1.2.3/128&exclude-ip=::ffff:10.0.0.5-::ffff:10.0.0.8",
             "domains=a.example,,b.example&include=10.0.0.0/255.0.0.0,2001:db8::/32,10.1.2.3/32&exclude-ips=10.0.0.5-10.0.0.8",
         ] {
             assert_eq!(scope(query), Ok(wanted.clone()), "{query}");
