@@ -272,6 +272,7 @@ pub struct Supervisor {
     members: BTreeMap<Arc<str>, Member>,
     terms: u64,
     meter: Meter,
+    began: Timestamp,
     reports: (mpsc::UnboundedSender<Ended>, Option<mpsc::UnboundedReceiver<Ended>>),
 }
 
@@ -293,6 +294,7 @@ impl Supervisor {
             members: BTreeMap::new(),
             terms: NOBODY,
             meter: mailbox.meter().clone(),
+            began: clock.now(),
             reports: (sender, Some(receiver)),
         };
         let seat = Seat::new(supervisor, mailbox.meter().clone(), lease, None);
@@ -484,23 +486,34 @@ impl Receive<Dismiss> for Supervisor {
     }
 }
 
+impl Attendance {
+    /// Of an actor that is there since then, and has never ended.
+    fn of(meter: &Meter, since: Timestamp) -> Self {
+        Self {
+            actor: meter.actor().to_string(),
+            kind: meter.kind(),
+            stage: meter.stage(),
+            state: State::Running,
+            since,
+            restarts: BTreeMap::new(),
+            last_error: None,
+            capacity: meter.capacity(),
+            reading: meter.reading(),
+        }
+    }
+}
+
 impl Receive<RollCall> for Supervisor {
     fn receive(&mut self, _: RollCall, _: &mut Desk<Self>) -> Reply<Vec<Attendance>> {
-        let attendance = |member: &Member| {
-            let meter = member.post.meter();
-            Attendance {
-                actor: meter.actor().to_string(),
-                kind: meter.kind(),
-                stage: meter.stage(),
-                state: member.state,
-                since: member.since,
-                restarts: member.restarts.clone(),
-                last_error: member.last_error.clone(),
-                capacity: meter.capacity(),
-                reading: meter.reading(),
-            }
+        let of_member = |member: &Member| Attendance {
+            state: member.state,
+            restarts: member.restarts.clone(),
+            last_error: member.last_error.clone(),
+            ..Attendance::of(member.post.meter(), member.since)
         };
-        Reply::Now(self.members.values().map(attendance).collect())
+        // Whoever calls the roll is on it: the last, and while it answers it is there.
+        let own = Attendance::of(&self.meter, self.began);
+        Reply::Now(self.members.values().map(of_member).chain([own]).collect())
     }
 }
 

@@ -132,7 +132,7 @@ impl From<Attendance> for Actor {
 
 /// Lists all actors, with their restarts and mailboxes.
 #[utoipa::path(get, path = "/api/v1/actors", tag = "health", security(("token" = [])),
-    responses((status = 200, description = "All actors, by name", body = Vec<Actor>)))]
+    responses((status = 200, description = "All actors, by name, and at the end the supervisor", body = Vec<Actor>)))]
 pub(super) async fn actors(rest: Data<Rest>) -> Result<Json<Vec<Actor>>, Problem> {
     let attendance = rest.supervisor.send(RollCall).await?;
     Ok(Json(attendance.into_iter().map(Actor::from).collect()))

@@ -200,7 +200,9 @@ fn a_dismissed_child_is_gone_for_good() {
     story(async |nursery| {
         nursery.supervisor.send(Dismiss("child".to_owned())).await.unwrap();
         assert_eq!(nursery.child.send(Do::Answer).await, Err(Gone("child")));
-        assert!(nursery.supervisor.send(RollCall).await.unwrap().is_empty());
+        let all = nursery.supervisor.send(RollCall).await.unwrap();
+        let all: Vec<_> = all.iter().map(|one| (one.actor.as_str(), one.state)).collect();
+        assert_eq!(all, [("supervisor", State::Running)], "it alone is left");
     });
 }
 

@@ -410,6 +410,12 @@ fn check_prints_what_is_meant_or_everything_that_is_wrong() {
     let (done, printed) = check("[rest]\nlisten = \"127.0.0.1:9999\"\n", &[]);
     assert_eq!(done, Ok(()));
     assert!(printed.contains("127.0.0.1:9999"), "{printed}");
+    let (_, as_json) = check("[rest]\nlisten = \"127.0.0.1:9999\"\n", &["--json"]);
+    let as_json: Value = serde_json::from_str(&as_json).unwrap();
+    assert_eq!(as_json["problems"], json!([]));
+    let resolved = as_json["resolved"].as_array().unwrap().iter();
+    let resolved: Vec<&str> = resolved.map(|line| line.as_str().unwrap()).collect();
+    assert_eq!(resolved, printed.lines().collect::<Vec<_>>());
 
     let wrong = "drain = \"x\"\n[rest]\nlisten = 7\n";
     let (Err(Failed::Usage(why)), printed) = check(wrong, &[]) else { panic!("it is wrong") };
@@ -419,6 +425,7 @@ fn check_prints_what_is_meant_or_everything_that_is_wrong() {
     let printed: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed["problems"].as_array().unwrap().len(), 2);
     assert_eq!(printed["problems"][1]["key"], "rest.listen");
+    assert_eq!(printed["resolved"], Value::Null);
 }
 
 #[test]
