@@ -2,7 +2,7 @@
 //! repeated, whatever the controller does, and what cannot be read is said in plain words.
 
 mod binxml;
-mod promises;
+pub(crate) mod promises;
 mod recordings;
 mod under_way;
 

@@ -1,5 +1,6 @@
 //! Stories of lines: who may send them, which begin a session, and which never do.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::net::{TcpStream, UdpSocket};
@@ -8,6 +9,7 @@ use std::path::Path;
 use jiff::SignedDuration;
 use serde_json::json;
 
+use crate::event_log::promises::{FAILED_AUDITS, FAILED_STATUSES};
 use crate::harness::{Server, Setup, Vpn, frame_3164, now, run};
 
 const NOW: SignedDuration = SignedDuration::ZERO;
@@ -186,12 +188,53 @@ fn refused_samples() -> Vec<(String, String)> {
     samples
 }
 
+/// By what the samples of failed logons among them are known: how each product writes that somebody
+/// was not let in. The others are lines that rightly give nothing, such as a lease that is offered.
+const NOT_LET_IN: [&str; 12] = [
+    "Common.Login-Status=REJECT",
+    "Session could not be established",
+    "Failed-Attempt: Authentication failed",
+    "action=\"ssl-login-fail\"",
+    "auth Access-Reject",
+    "IKE negotiation failed",
+    "Auth Username/Password verification failed",
+    ",failure,,",
+    "Primary authentication failed",
+    "\"status\": \"NT_STATUS_WRONG_PASSWORD\", \"localAddress\": null",
+    "\"status\": \"NT_STATUS_WRONG_PASSWORD\", \"localAddress\": \"ipv4:",
+    "EAP-MS-CHAPv2 verification failed",
+];
+
+/// Lines of failed logons that products wrote, each way of failing once: the samples, and what was
+/// recorded beside them.
+fn failed_logons() -> BTreeSet<String> {
+    let samples = refused_samples();
+    let known_by = |mark: &&str| {
+        let of_mark = samples.iter().find(|(line, _)| line.contains(*mark));
+        of_mark.unwrap_or_else(|| panic!("no template has a sample with {mark}")).0.clone()
+    };
+    let samples: BTreeSet<String> = NOT_LET_IN.iter().map(known_by).collect();
+    let recorded = include_str!("corpus/failed-logons.log").lines();
+    let is_new = |line: &&str| !samples.iter().any(|sample| sample.contains(after_tag(line)));
+    let new: Vec<String> = recorded.filter(is_new).map(|line| format!("<29>{line}")).collect();
+    samples.into_iter().chain(new).collect()
+}
+
+/// A line without the process that wrote it: the samples have the same under another name.
+fn after_tag(line: &str) -> &str {
+    line.split_once("]: ").map_or(line, |(_, text)| text.trim_start())
+}
+
 #[test]
 fn a_failed_logon_is_never_a_session() {
     let server = Server::new();
-    let mut lines: Vec<String> = refused_samples().into_iter().map(|(line, _)| line).collect();
-    let failures = lines.len();
-    assert!(failures >= 25, "a corpus, and not a handful: {failures}");
+    let failures = failed_logons();
+    // Success only, over 30 ways to fail: these, and the audits of failures of the event logs.
+    let of_logs = FAILED_AUDITS.len() + FAILED_STATUSES.len();
+    assert!(failures.len() >= 16, "{failures:#?}");
+    assert!(failures.len() + of_logs >= 30, "{} and {of_logs}", failures.len());
+    let mut lines: Vec<String> = failures.into_iter().collect();
+    lines.extend(refused_samples().into_iter().map(|(line, _)| line));
     // What a push would call it, read by every template.
     for word in ["failed", "denied", "rejected", "invalid password"] {
         lines.push(format!("<38>Nov 21 19:50:32 fw1 vpnd: login {word} user alice ip 10.9.0.1"));
@@ -203,6 +246,9 @@ fn a_failed_logon_is_never_a_session() {
     let account = server.account("syslog", count);
     assert_eq!((account.applied, account.refused), (0, 0), "not even an event: {account:?}");
     assert_eq!(server.get("/api/v1/sessions").json()["sessions"], json!([]));
+    let mut firewall = server.client("campus-fw");
+    firewall.poll();
+    assert!(firewall.table().is_empty(), "not a word to a firewall: {:?}", firewall.table());
     // And yet the server reads lines.
     let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
     server.datagram(frame_3164(&tunnel.up(), NOW));

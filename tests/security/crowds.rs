@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 
 use super::{http_listeners, others_are_served};
-use crate::harness::{Server, Setup, until};
+use crate::harness::{Server, Setup, Vpn, frame_3164, until, within};
 
 /// How many connections there are of each sort.
 const EACH: usize = 1000;
@@ -27,6 +31,15 @@ connections = 4096
 head_timeout = "300s"
 body_timeout = "300s"
 connections = 4096
+"#;
+
+/// Somebody beside the gateway, who sends little.
+const OTHER: &str = r#"
+[[syslog.clients]]
+name = "other"
+addresses = ["127.0.0.2"]
+zone = "UTC"
+may = ["vpn_up"]
 "#;
 
 /// A connection to `to` that comes from `source`.
@@ -77,5 +90,47 @@ fn thousands_of_slow_connections_keep_nobody_from_being_served() {
     drop(held);
     until("they are gone", || (open_files(&server) < before + EACH).then_some(()));
     others_are_served(&server, 20);
+    server.stop();
+}
+
+#[test]
+fn streams_that_never_pause_do_not_keep_the_datagrams_of_another_client_waiting() {
+    let server = Server::start(Setup::new().with(OTHER));
+    let (stop, to) = (Arc::new(AtomicBool::new(false)), server.tcp());
+    let flood = |n: u8| {
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || {
+            let mut stream = TcpStream::connect(to).unwrap();
+            while !stop.load(SeqCst) {
+                let line = |host: u8| {
+                    let address = format!("10.40.{n}.{host}");
+                    frame_3164(
+                        &Vpn { user: "mallory", address: &address }.up(),
+                        SignedDuration::ZERO,
+                    )
+                };
+                let lines: Vec<String> = (1..=250).map(line).collect();
+                if stream.write_all((lines.join("\n") + "\n").as_bytes()).is_err() {
+                    return;
+                }
+            }
+        })
+    };
+    let floods: Vec<_> = (0..4).map(flood).collect();
+    let depth = || server.metrics().sum("rollcall_receiving_mailbox_depth", &[("actor", "syslog")]);
+    until("all places of the producer are taken", || (depth() >= 60).then_some(()));
+    let quiet = UdpSocket::bind("127.0.0.2:0").unwrap();
+    for n in 1..=10 {
+        let address = format!("10.41.0.{n}");
+        let line = frame_3164(&Vpn { user: "alice", address: &address }.up(), SignedDuration::ZERO);
+        quiet.send_to(line.as_bytes(), server.udp()).unwrap();
+        // What is before it in the producer's mailbox is 64 batches; a third of a second, without
+        // optimisation.
+        let seen = || (server.who(&address).as_deref() == Some("alice")).then_some(());
+        assert!(within(Duration::from_secs(5), seen).is_some(), "{address} waited for the flood");
+        assert!(depth() > 0, "the flood goes on");
+    }
+    stop.store(true, SeqCst);
+    floods.into_iter().for_each(|flood| flood.join().unwrap());
     server.stop();
 }

@@ -59,3 +59,34 @@ fn every_promise_to_a_source_names_the_test_that_proves_it() {
     });
     none("nothing is said to prove it", &bare.map(str::to_owned).collect::<Vec<_>>());
 }
+
+#[test]
+fn every_limit_of_the_table_stands_where_it_says() {
+    let document = text("docs/security.md");
+    let rows = document.lines().skip_while(|line| !line.starts_with("| of what | limit")).skip(2);
+    let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() >= 30, "{} rows", rows.len());
+    let mut faults = Vec::new();
+    for row in rows {
+        let place = row.trim_end_matches([' ', '|']).rsplit(" | ").next().unwrap_or_default();
+        let mut source = String::new();
+        for word in place.split('`').skip(1).step_by(2) {
+            if word.contains('/') {
+                source = text(word);
+                continue;
+            }
+            let is_there = |line: &str| {
+                let line = line.trim_start_matches(['#', ' ']);
+                let named = |before: &str| line.contains(&format!("{before}{word}"));
+                named("const ") || named("struct ") || named("pub ") || line.starts_with(word)
+            };
+            if !source.lines().any(is_there) {
+                faults.push(format!("{word}: {row}"));
+            }
+        }
+        if source.is_empty() {
+            faults.push(format!("nowhere: {row}"));
+        }
+    }
+    none("a limit is not where the table says", &faults);
+}
