@@ -115,7 +115,7 @@ impl Doors {
 }
 
 /// The doors that are open.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Before<'a> {
     pub(super) enforcement: Option<&'a Door>,
     pub(super) validator: Option<&'a Door>,
