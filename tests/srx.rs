@@ -309,7 +309,7 @@ fn a_firewall_goes_on_with_a_server_that_was_started_anew() {
     firewall.poll();
     let server = server.restart();
     assert_eq!(server.client("script").post_events(&login(2)).status, 200);
-    // Its token is unknown now and its cookie is of another life: it asks again, and hears of all.
+    // Its token is unknown now: it buys another, and its cookie still says what it knows.
     assert_eq!(firewall.poll(), 0);
     assert_eq!(firewall.user_at("10.2.1.2"), Some("alice"));
     server.stop();
