@@ -8,8 +8,8 @@ use super::crowd::Crowd;
 use super::expiry::is_unborn;
 use super::past::Past;
 use crate::{
-    Effect, GroupSet, Kind, Membership, Name, Posture, Principal, Refusal, Revision, Roles, Rule, Rules,
-    Session, Timestamp,
+    Effect, GroupSet, Kind, Membership, Name, Posture, Principal, Refusal, Revision, Roles, Rule,
+    Rules, Session, Timestamp,
 };
 
 /// What is to be done for an address.
