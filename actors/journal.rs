@@ -1,6 +1,7 @@
 //! The journal's own thread: it appends what the cache hands over, commits in groups, and hands
 //! what is committed back to the cache, in order.
 
+mod ahead;
 mod archive;
 mod backup;
 mod cells;
