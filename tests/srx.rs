@@ -358,6 +358,21 @@ fn wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else() {
     server.stop();
 }
 
+#[test]
+fn who_tries_one_client_after_the_other_waits_at_that_address_and_a_known_firewall_does_not() {
+    let story =
+        "who_tries_one_client_after_the_other_waits_at_that_address_and_a_known_firewall_does_not";
+    let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
+    let server = Server::start(Setup::new().with("[enforcement.lockout]\nfailures = 1"));
+    assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", SECRET).0, 200);
+    let mut guesses = (0..64).map(|n| buy(&curl, &server, "127.0.0.2", &format!("fw{n}"), "wrong"));
+    let (_, headers) = guesses.find(|(status, _)| *status == 429).expect("all were checked");
+    assert!(headers.to_ascii_lowercase().contains("retry-after:"), "{headers}");
+    assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", SECRET).0, 200);
+    assert_eq!(buy(&curl, &server, "127.0.0.3", "branch-fw", SECRET).0, 200);
+    server.stop();
+}
+
 /// Buys a token from one of the loopback addresses: the status, and the headers.
 fn buy(curl: &Path, server: &Server, from: &str, id: &str, secret: &str) -> (u16, String) {
     let authority = server.setup().authority().certificate();
