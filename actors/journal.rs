@@ -1,6 +1,7 @@
 //! The journal's own thread: it appends what the cache hands over, commits in groups, and hands
 //! what is committed back to the cache, in order.
 
+mod ahead;
 mod archive;
 mod backup;
 mod cells;
@@ -141,7 +142,7 @@ const GROUP: usize = 64;
 /// How many events one commit covers at most, but for those of its last batch. A fraction of what one
 /// stream may have under way: while these reach the disk, those before are decided and those after
 /// are read.
-const GROUP_EVENTS: usize = 4096;
+const GROUP_EVENTS: usize = 8192;
 
 /// How long whoever found no place waits before asking again: the time of a commit or two.
 const ROOM: Duration = Duration::from_millis(10);

@@ -286,6 +286,8 @@ impl Suite<'_> {
         self.table.note("wrong secret of an unknown id: p50", Unit::Milliseconds, unknown);
         let aim = "0.95 to 1.05 x";
         self.ratio("wrong secret: unknown id / known id", aim, unknown / known);
+        drop(server);
+        let server = Rollcall::start(self.stand)?;
         fill(&server, FEW)?;
         let mut cost = guessing::beside(&server, FEW, WATCHED / TURNS, TURNS)?;
         self.table.note("wrong secrets answered", Unit::PerSecond, cost.rate);

@@ -94,7 +94,7 @@ enum Command {
     /// Check the journal on disk, or print what is in it.
     #[command(subcommand)]
     Journal(journal::Journal),
-    /// Copy the journal into a folder, also while a server writes it.
+    /// Copy the journal into a file, also while a server writes it.
     Backup(backup::Backup),
     /// Print who would be where if the rules of the given configuration had been in force.
     Replay(replay::Replay),

@@ -309,7 +309,7 @@ fn a_firewall_goes_on_with_a_server_that_was_started_anew() {
     firewall.poll();
     let server = server.restart();
     assert_eq!(server.client("script").post_events(&login(2)).status, 200);
-    // Its token is unknown now and its cookie is of another life: it asks again, and hears of all.
+    // Its token is unknown now: it buys another, and its cookie still says what it knows.
     assert_eq!(firewall.poll(), 0);
     assert_eq!(firewall.user_at("10.2.1.2"), Some("alice"));
     server.stop();
@@ -355,6 +355,21 @@ fn wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else() {
     assert_eq!(buy(&curl, &server, "127.0.0.2", "branch-fw", SECRET).0, 200);
     // Somebody unknown is told the same as somebody with a wrong secret.
     assert_eq!(buy(&curl, &server, "127.0.0.4", "nobody", "wrong").0, 401);
+    server.stop();
+}
+
+#[test]
+fn who_tries_one_client_after_the_other_waits_at_that_address_and_a_known_firewall_does_not() {
+    let story =
+        "who_tries_one_client_after_the_other_waits_at_that_address_and_a_known_firewall_does_not";
+    let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
+    let server = Server::start(Setup::new().with("[enforcement.lockout]\nfailures = 1"));
+    assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", SECRET).0, 200);
+    let mut guesses = (0..64).map(|n| buy(&curl, &server, "127.0.0.2", &format!("fw{n}"), "wrong"));
+    let (_, headers) = guesses.find(|(status, _)| *status == 429).expect("all were checked");
+    assert!(headers.to_ascii_lowercase().contains("retry-after:"), "{headers}");
+    assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", SECRET).0, 200);
+    assert_eq!(buy(&curl, &server, "127.0.0.3", "branch-fw", SECRET).0, 200);
     server.stop();
 }
 

@@ -1,6 +1,8 @@
 //! Who sent wrong secrets waits, longer each time: one client id from one address, and never the
-//! client id alone, or else anybody could lock a firewall out.
+//! client id alone, or else anybody could lock a firewall out. Who tries one client id after the other
+//! from one address waits too.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,12 +10,24 @@ use hashbrown::HashMap;
 use rollcall_config::Lockout;
 use rollcall_identity::Timestamp;
 
-/// How many pairs are remembered. Each of them cost a check of 27 ms: to fill this takes minutes.
-const PAIRS: usize = 4096;
+/// How many pairs are remembered, and how many addresses. Each of them cost a check of 27 ms: to fill
+/// this takes minutes.
+const MOST: usize = 4096;
+
+/// What each wrong secret costs the address that it came from, whatever the client id.
+const EACH: Duration = Duration::from_secs(1);
+
+/// How many clients behind one address may use up their free wrong secrets at once. Behind it, one wrong
+/// secret a second is checked, which takes a fortieth of a core.
+const BEHIND_ONE: u32 = 16;
 
 /// The wrong secrets so far.
 #[derive(Debug, Default)]
-pub(super) struct Failures(HashMap<(String, IpAddr), Failure>);
+pub(super) struct Failures {
+    pairs: HashMap<(String, IpAddr), Failure>,
+    /// Until when each address would have to wait if nothing were free.
+    owed: HashMap<IpAddr, Timestamp>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Failure {
@@ -24,16 +38,37 @@ struct Failure {
 impl Failures {
     /// How long this client has to wait at this address; `None` when it may try.
     pub(super) fn wait(&self, client: &(String, IpAddr), now: Timestamp) -> Option<Duration> {
-        let until = self.0.get(client)?.until;
+        let until = self.pairs.get(client)?.until;
         (until > now).then(|| until.since(now))
+    }
+
+    /// How long whoever is at this address has to wait until another secret is checked; `None` when
+    /// nobody has to.
+    pub(super) fn wait_at(
+        &self,
+        source: IpAddr,
+        rule: &Lockout,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let free = EACH.saturating_mul(BEHIND_ONE.saturating_mul(rule.failures));
+        let owed = self.owed.get(&source)?.since(now);
+        owed.checked_sub(free).filter(|wait| !wait.is_zero())
     }
 
     /// Notes a wrong secret.
     pub(super) fn failed(&mut self, client: (String, IpAddr), rule: &Lockout, now: Timestamp) {
-        if self.0.len() >= PAIRS && !self.0.contains_key(&client) {
-            self.make_room(now);
+        let source = client.1;
+        if self.pairs.len() >= MOST && !self.pairs.contains_key(&client) {
+            self.pairs.retain(|_, failure| failure.until > now);
+            make_room(&mut self.pairs, |failure| failure.until);
         }
-        let failure = self.0.entry(client).or_insert(Failure { count: 0, until: now });
+        if self.owed.len() >= MOST && !self.owed.contains_key(&source) {
+            self.owed.retain(|_, until| *until > now);
+            make_room(&mut self.owed, |until| *until);
+        }
+        let until = self.owed.entry(source).or_insert(now);
+        *until = (*until).max(now) + EACH;
+        let failure = self.pairs.entry(client).or_insert(Failure { count: 0, until: now });
         failure.count = failure.count.saturating_add(1);
         let Some(beyond) = failure.count.checked_sub(rule.failures + 1) else { return };
         let wait = rule.first.saturating_mul(1 << beyond.min(20)).min(rule.longest);
@@ -42,17 +77,19 @@ impl Failures {
 
     /// Forgets the wrong secrets of a client that knew the right one.
     pub(super) fn forgive(&mut self, client: &(String, IpAddr)) {
-        self.0.remove(client);
+        self.pairs.remove(client);
     }
+}
 
-    /// Forgets those that wait no longer, or else the one that has waited most.
-    fn make_room(&mut self, now: Timestamp) {
-        self.0.retain(|_, failure| failure.until > now);
-        if self.0.len() >= PAIRS {
-            let soonest = self.0.iter().min_by_key(|(_, failure)| failure.until);
-            if let Some(client) = soonest.map(|(client, _)| client.clone()) {
-                self.0.remove(&client);
-            }
+/// Where there is no room for one more, forgets the one that has waited most.
+fn make_room<K: Clone + Eq + Hash, V>(
+    waiting: &mut HashMap<K, V>,
+    until: impl Fn(&V) -> Timestamp,
+) {
+    if waiting.len() >= MOST {
+        let soonest = waiting.iter().min_by_key(|(_, waits)| until(waits));
+        if let Some(soonest) = soonest.map(|(who, _)| who.clone()) {
+            waiting.remove(&soonest);
         }
     }
 }
@@ -86,6 +123,26 @@ mod tests {
     }
 
     #[test]
+    fn whoever_tries_one_client_after_the_other_waits_for_each_and_is_free_again_later() {
+        let (mut failures, now) = (Failures::default(), Timestamp::EPOCH);
+        let (here, free) = (client("", 1).1, BEHIND_ONE * RULE.failures);
+        for at in 0..free {
+            failures.failed(client(&at.to_string(), 1), &RULE, now);
+            assert_eq!(failures.wait_at(here, &RULE, now), None, "{at}");
+        }
+        failures.failed(client("one more", 1), &RULE, now);
+        assert_eq!(failures.wait_at(here, &RULE, now), Some(EACH));
+        assert_eq!(failures.wait_at(client("", 2).1, &RULE, now), None, "nobody else waits");
+        let next = now + EACH;
+        assert_eq!(failures.wait_at(here, &RULE, next), None);
+        failures.failed(client("the next", 1), &RULE, next);
+        assert_eq!(failures.wait_at(here, &RULE, next), Some(EACH));
+        let later = now + EACH * (free + 2);
+        failures.failed(client("much later", 1), &RULE, later);
+        assert_eq!(failures.wait_at(here, &RULE, later), None);
+    }
+
+    #[test]
     fn another_address_and_another_client_do_not_wait() {
         let (mut failures, now) = (Failures::default(), Timestamp::EPOCH);
         for _ in 0..9 {
@@ -102,10 +159,13 @@ mod tests {
         for _ in 0..9 {
             failures.failed(client("srx1", 1), &RULE, now);
         }
-        for at in 0..PAIRS * 2 {
+        for at in 0..MOST * 2 {
             failures.failed(client(&at.to_string(), 1), &RULE, now);
+            let elsewhere = IpAddr::from([10, 1, (at / 256) as u8, at as u8]);
+            failures.failed(("srx1".to_owned(), elsewhere), &RULE, now);
         }
-        assert!(failures.0.len() <= PAIRS);
+        assert!(failures.pairs.len() <= MOST && failures.owed.len() <= MOST);
+        assert!(failures.wait_at(client("", 1).1, &RULE, now).is_some());
         assert!(failures.wait(&client("srx1", 1), now).is_some());
     }
 }

@@ -82,6 +82,12 @@ impl Admission {
         }
         let client = register.client(&who.0);
         let secret = client.map(|client| client.secret());
+        // Who is known without a check is none of those who guess behind the same address.
+        if let Some(wait) = locked(&self.failures).wait_at(source, register.lockout(), now)
+            && !self.checker.remembers(secret, &credentials, now)
+        {
+            return Err(NoToken::LockedOut(wait));
+        }
         let checked = self.checker.check(secret, credentials, source, now).await;
         let refused = match (checked, client) {
             (Checked::Right, Some(client)) if client.may_come_from(source) => {

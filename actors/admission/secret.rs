@@ -136,14 +136,14 @@ impl Checker {
         source: IpAddr,
         now: Timestamp,
     ) -> Checked {
-        let proof = secret.map(|secret| self.proof(secret, &credentials));
-        if proof.is_some_and(|proof| self.remembers(&credentials.client_id, proof, now)) {
+        if self.remembers(secret, &credentials, now) {
             return Checked::Right;
         }
         let Some(place) = self.queue(source) else { return Checked::Busy };
         let Ok(running) = Arc::clone(&self.running).acquire_owned().await else {
             return Checked::Busy;
         };
+        let proof = secret.map(|secret| self.proof(secret, &credentials));
         let hash = secret.unwrap_or(&self.nobody).clone();
         let client_id = credentials.client_id.clone();
         // Held by the work and not by whoever asks: who goes away does not end it.
@@ -169,9 +169,17 @@ impl Checker {
         self.proven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remembers(&self, client_id: &str, proof: [u8; 32], now: Timestamp) -> bool {
+    /// Whether the secret in `credentials` was found right a short time ago.
+    pub(super) fn remembers(
+        &self,
+        secret: Option<&SecretHash>,
+        credentials: &Credentials,
+        now: Timestamp,
+    ) -> bool {
+        let Some(secret) = secret else { return false };
+        let proof = self.proof(secret, credentials);
         self.proven()
-            .get(client_id)
+            .get(&credentials.client_id)
             .is_some_and(|known| known.until > now && known.hash.ct_eq(&proof).into())
     }
 

@@ -158,8 +158,12 @@ impl Journal for DurableJournal {
         let began = Clock::instant();
         let restored = restore(&self.folder, rules, now);
         let restored = restored.map_err(|damage| JournalError(damage.to_string()))?;
-        let Restored { table, newest, epoch, highest_epoch, written_down, read, segment, events } =
-            restored;
+        let Restored { table, newest, epoch, highest_epoch, written_down, read, .. } = restored;
+        let Restored { segment, events, beginnings, .. } = restored;
+        for (stamp, handover) in beginnings {
+            // Nobody waits for it but the segment that is to be sealed.
+            self.keeper.survey(stamp, handover.newest)(handover);
+        }
         let anew = u64::try_from(now.millis()).unwrap_or_default().max(highest_epoch + 1);
         self.stamp = Stamp { epoch: epoch.unwrap_or(anew), rules: fingerprint(rules) };
         let first = segment.as_ref().map_or(Revision(1), Segment::first);

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use rollcall_identity::{Event, Revision, Rules, Span, Table};
 
+use super::ahead;
 use super::damage::Damage;
-use super::reading::{self, Read};
+use super::reading::Read;
 use crate::happenings::{EventSetAside, Happening};
 
 /// Folds one event into the table.
@@ -61,7 +62,7 @@ pub(super) fn read(
         }
         Ok(())
     };
-    let read = catch_unwind(AssertUnwindSafe(|| reading::read(path, span, each)));
+    let read = catch_unwind(AssertUnwindSafe(|| ahead::read(path, span, each)));
     let last = at.get();
     let read = read.map_err(|_| Stopped::Poisoned(last.unwrap_or(span.after)))?;
     Ok((read?, last))

@@ -33,6 +33,12 @@ impl Title {
         let is_nameless = file::ask(sql, About::Nameless)?.is_some();
         Ok(Self { stamp, after, first, is_nameless })
     }
+
+    /// Of `span`, what can be in it: all positions from its first event on are expected to be there.
+    pub(super) fn within(self, span: Span) -> Span {
+        let before = Revision(self.first.0.saturating_sub(1));
+        Span { after: before.max(span.after), ..span }
+    }
 }
 
 /// What a reading came to.
@@ -55,6 +61,52 @@ impl Read {
     }
 }
 
+/// A reading as it goes on.
+#[derive(Debug)]
+pub(super) struct Count {
+    read: Read,
+    /// Rows since the last good one that are not as they were written.
+    bad: u64,
+}
+
+impl Count {
+    /// Begins after the position `after`.
+    pub(super) fn after(after: Revision) -> Self {
+        Self { read: Read { last: after, ..Read::default() }, bad: 0 }
+    }
+
+    /// The next good event is that of `revision`.
+    pub(super) fn good(&mut self, revision: Revision) {
+        let read = &mut self.read;
+        read.lost += revision.0.saturating_sub(read.last.0 + 1);
+        read.last = revision;
+        read.events += 1;
+        // It misses those before it by its number; only at the end there is none.
+        self.bad = 0;
+    }
+
+    /// What came behind the last good event of a stretch. Says whether it can be read on.
+    pub(super) fn rest(&mut self, Rest { bad, broke }: Rest) -> bool {
+        self.bad += bad;
+        self.read.broke = broke;
+        self.read.broke.is_none()
+    }
+
+    /// What it came to.
+    pub(super) fn read(self) -> Read {
+        Read { lost: self.read.lost + self.bad, ..self.read }
+    }
+}
+
+/// What a stretch of rows ends with.
+#[derive(Debug)]
+pub(super) struct Rest {
+    /// How many rows behind the last good event are not as they were written.
+    bad: u64,
+    /// What ended it before its time.
+    broke: Option<Damage>,
+}
+
 /// Gives each good event of the segment at `path` within `span` to `each`, in order.
 ///
 /// # Errors
@@ -62,48 +114,41 @@ impl Read {
 pub(super) fn read(
     path: &Path,
     span: Span,
-    each: impl FnMut(Revision, Event) -> Result<(), Damage>,
+    mut each: impl FnMut(Revision, Event) -> Result<(), Damage>,
 ) -> Result<Read, Damage> {
     let sql = file::open(path)?;
     let (title, dictionary) = (Title::of(&sql)?, Dictionary::read(&sql)?);
-    let before = Revision(title.first.0.saturating_sub(1)).max(span.after);
-    rows(&sql, &dictionary, Span { after: before, ..span }, each)
+    let span = title.within(span);
+    let mut count = Count::after(span.after);
+    let rest = rows(&sql, &dictionary, span, |revision, event| {
+        count.good(revision);
+        each(revision, event)
+    })?;
+    count.rest(rest);
+    Ok(count.read())
 }
 
-/// The same of an open file; all positions after `span.after` are expected to be there.
-fn rows(
+/// The same of a stretch of an open file.
+pub(super) fn rows(
     sql: &Connection,
     dictionary: &Dictionary,
     span: Span,
     mut each: impl FnMut(Revision, Event) -> Result<(), Damage>,
-) -> Result<Read, Damage> {
-    let mut read = Read { last: span.after, ..Read::default() };
+) -> Result<Rest, Damage> {
     let asked = "SELECT * FROM events WHERE revision > ? AND revision <= ? ORDER BY revision";
-    let mut statement = sql.prepare(asked)?;
+    let mut statement = sql.prepare_cached(asked)?;
     let bounds = [span.after, span.upto].map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
     let mut rows = statement.query(bounds)?;
     let mut bad = 0;
     loop {
-        let row = match rows.next() {
-            Ok(Some(row)) => row,
-            Ok(None) => break,
-            Err(error) => {
-                read.broke = Some(error.into());
-                break;
-            }
-        };
-        match events::read(row, dictionary) {
-            Ok((revision, event)) => {
-                read.lost += revision.0.saturating_sub(read.last.0 + 1);
-                read.last = revision;
-                read.events += 1;
+        match rows.next().map(|row| row.map(|row| events::read(row, dictionary))) {
+            Ok(Some(Ok((revision, event)))) => {
                 bad = 0;
                 each(revision, event)?;
             }
-            // The next good one misses it by its number; only at the end there is none.
-            Err(_) => bad += 1,
+            Ok(Some(Err(_))) => bad += 1,
+            Ok(None) => return Ok(Rest { bad, broke: None }),
+            Err(error) => return Ok(Rest { bad, broke: Some(error.into()) }),
         }
     }
-    read.lost += bad;
-    Ok(read)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use rollcall_identity::{Continuity, Places, Revision, Rules, Span, Table, Timestamp};
+use rollcall_identity::{Continuity, Handover, Places, Revision, Rules, Span, Table, Timestamp};
 
 use super::damage::Damage;
 use super::file;
@@ -47,6 +47,8 @@ pub(super) struct Restored {
     pub(super) segment: Option<Segment>,
     /// How many events were folded.
     pub(super) events: u64,
+    /// Who was there when a segment began that is still to be sealed, where no snapshot tells.
+    pub(super) beginnings: Vec<(Stamp, Handover)>,
 }
 
 /// A segment, sealed or not.
@@ -72,6 +74,7 @@ struct Restoring<'a> {
     /// The rules by which consumers were told what came after the snapshot, as fingerprints.
     told_by: BTreeSet<u64>,
     events: u64,
+    beginnings: Vec<(Stamp, Handover)>,
 }
 
 /// Restores what lies in `folder`, by `rules`. An event whose folding panics is set aside, and all others
@@ -107,14 +110,25 @@ pub(super) fn restore_by(
         }
         let read = restoring.positions(&chapters);
         let segment = restoring.go_on(chapters.last());
-        let Restoring { table, continuity, highest_epoch, told_by, events, .. } = restoring;
+        let Restoring { table, continuity, highest_epoch, told_by, events, beginnings, .. } =
+            restoring;
         let newest = continuity.known();
         // By other rules, the same events may have been told otherwise.
         let is_as_told = events == 0 || told_by == BTreeSet::from([fingerprint(rules)]);
         let goes_on = continuity.is_certain() && is_as_told;
         let epoch = Some(highest_epoch).filter(|epoch| goes_on && *epoch > 0);
         let segment = segment.filter(|_| goes_on);
-        Ok(Restored { table, newest, epoch, highest_epoch, written_down, read, segment, events })
+        Ok(Restored {
+            table,
+            newest,
+            epoch,
+            highest_epoch,
+            written_down,
+            read,
+            segment,
+            events,
+            beginnings,
+        })
     })
 }
 
@@ -159,6 +173,7 @@ impl<'a> Restoring<'a> {
             highest_epoch: 0,
             told_by: BTreeSet::new(),
             events: 0,
+            beginnings: Vec::new(),
         }
     }
 
@@ -258,13 +273,11 @@ impl<'a> Restoring<'a> {
     }
 
     /// A segment that is still to be sealed needs to know who was there when it began.
-    fn remember_beginning(&self, title: Title) {
+    fn remember_beginning(&mut self, title: Title) {
         let is_known = title.after == Revision(0) || self.folder.snapshot(title.after).exists();
         if !is_known && self.manner == Manner::Start {
             let stamp = Stamp { rules: self.fingerprint, ..title.stamp };
-            let handover = self.table.hand_over(title.after);
-            // Without it, the segment is sealed without those sessions, and says so.
-            let _ = snapshot::write(self.folder, stamp, &handover);
+            self.beginnings.push((stamp, self.table.hand_over(title.after)));
         }
     }
 

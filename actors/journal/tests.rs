@@ -1,6 +1,7 @@
 //! The journal on disk is written, cut, mangled and read again: what was acknowledged is there, and
 //! nothing that never was.
 
+mod ahead;
 mod backup;
 mod damage;
 mod forgetting;

@@ -1,6 +1,7 @@
 //! Whoever answers: the log of changes, and whose decisions it takes in. The query actor is this with a
 //! mailbox; the simulation, with a queue.
 
+use crate::decider::AHEAD;
 use crate::{Change, ChangeLog, Handover, Limits, Timestamp};
 
 /// The log of changes, and the term of the cache whose changes these are.
@@ -33,7 +34,10 @@ impl Answerer {
     pub fn show(&mut self, decider: u64, changes: &[Change], now: Timestamp) -> bool {
         let is_heard = decider >= self.decider;
         if is_heard {
-            changes.iter().for_each(|change| self.log.apply(change, now));
+            for some in changes.chunks(AHEAD) {
+                self.log.look_ahead(some);
+                some.iter().for_each(|change| self.log.apply(change, now));
+            }
         }
         is_heard
     }

@@ -13,6 +13,7 @@ mod properties;
 mod tests;
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,6 +155,13 @@ impl ChangeLog {
             newest: Revision(0),
             marks: VecDeque::new(),
         }
+    }
+
+    /// Has what is known of the addresses of `changes` in the processor's cache before they are applied,
+    /// like [`Table::look_ahead`](crate::Table).
+    pub(crate) fn look_ahead(&self, changes: &[Change]) {
+        let latest = changes.iter().filter_map(|change| self.latest.get(&change.address));
+        black_box(latest.map(|latest| latest.0).max());
     }
 
     /// Takes in a change at `now`. Changes come in the order of their revisions; one that is in

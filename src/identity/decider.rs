@@ -7,6 +7,10 @@ use crate::{
     Change, Decision, Event, Handover, Origin, Refusal, Revision, Rules, Table, Timestamp, Verdict,
 };
 
+/// For how many events what is held is looked up before they are folded: more than the processor can
+/// load at once, and few enough to stay in its cache.
+pub(crate) const AHEAD: usize = 64;
+
 /// The table and how far the journal is folded into it.
 #[derive(Debug, Default)]
 pub struct Decider {
@@ -112,12 +116,16 @@ impl Decider {
         mut each: impl FnMut(&'a Event, &Table, Decision),
     ) -> Receipt {
         let mut receipt = Receipt::open(first);
-        for (event, position) in events.iter().zip(first.0..) {
-            receipt.revision = Revision(position);
-            self.folded = receipt.revision;
-            let decision = self.table.apply(receipt.revision, event, rules);
-            receipt.count(decision.verdict);
-            each(event, &self.table, decision);
+        let mut positions = first.0..;
+        for some in events.chunks(AHEAD) {
+            self.table.look_ahead(some);
+            for (event, position) in some.iter().zip(positions.by_ref()) {
+                receipt.revision = Revision(position);
+                self.folded = receipt.revision;
+                let decision = self.table.apply(receipt.revision, event, rules);
+                receipt.count(decision.verdict);
+                each(event, &self.table, decision);
+            }
         }
         receipt
     }

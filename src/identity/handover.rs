@@ -81,8 +81,11 @@ pub struct Competed {
 
 impl Handover {
     /// What became true after the position `known`, for whoever knows everything up to there: the
-    /// last change of each address, ascending by position.
+    /// last change of each address, ascending by position. Ends from before [`Handover::forgotten`]
+    /// cannot be told, so that `known` must not be before it; what was committed and is not yet shown
+    /// never is, for ends are remembered in greater number and for longer than anything is on its way.
     pub fn since(&self, known: Revision) -> Vec<Change> {
+        debug_assert!(self.forgotten <= known, "{} is forgotten, {known} known", self.forgotten);
         let came = self.standing.iter().filter(|standing| standing.told > known).map(|standing| {
             let Standing { session, told, was } = standing;
             let before = was.as_ref().map(|ended| ended.session.clone());

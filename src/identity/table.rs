@@ -13,6 +13,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -93,6 +94,14 @@ impl Table {
     /// of one, and how many more for addresses that never had one. About 20 MB each. They are
     /// apart so that forged events for arbitrary addresses cannot push out what really competed.
     pub const COMPETED: usize = 1 << 16;
+
+    /// Has what is held for the addresses of `events` in the processor's cache before they are folded.
+    /// They lie in no order, and here many loads are under way at once, where each fold waits for its
+    /// own.
+    pub(crate) fn look_ahead(&self, events: &[Event]) {
+        let held = events.iter().filter_map(|event| self.get(event.address));
+        black_box(held.map(Arc::strong_count).sum::<usize>());
+    }
 
     /// Folds one event.
     pub fn apply(&mut self, revision: Revision, event: &Event, rules: &Rules) -> Decision {

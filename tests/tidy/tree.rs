@@ -115,6 +115,20 @@ fn what_the_architecture_names_exists() {
 }
 
 #[test]
+fn what_a_document_shows_of_a_configuration_can_be_read() {
+    let mut unread = Vec::new();
+    for path in files("", &[".md"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        for shown in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            if let Err(error) = shown.parse::<toml::Table>() {
+                unread.push(format!("{}: {}: {shown}", from_root(&path), error.message()));
+            }
+        }
+    }
+    none("a document shows what is no TOML", &unread);
+}
+
+#[test]
 fn every_link_between_documents_leads_somewhere() {
     let mut broken = Vec::new();
     for path in files("", &[".md"]) {

@@ -32,7 +32,7 @@ pub(super) const BATCH: usize = 512;
 
 /// How many batches of one socket or connection may be under way: while one is decided the next is
 /// read, and while what is committed reaches the disk the next is written.
-const UNDER_WAY: usize = 32;
+const UNDER_WAY: usize = 64;
 
 impl super::Syslog {
     /// A reader for one more socket or connection.

@@ -211,7 +211,11 @@ impl World {
                 self.catch_up();
                 self.table = Table::restore(self.log.hand_over());
             }
-            Step::Forget(age) => self.table.forget_before(seconds(self.now - age)),
+            Step::Forget(age) => {
+                // Nobody is deaf for the quarter of an hour for which ends are remembered.
+                self.catch_up();
+                self.table.forget_before(seconds(self.now - age));
+            }
             Step::Renew => {
                 self.epoch += 1;
                 self.restore_log();

@@ -8,8 +8,8 @@ use super::crowd::Crowd;
 use super::expiry::is_unborn;
 use super::past::Past;
 use crate::{
-    Effect, GroupSet, Kind, Membership, Name, Principal, Refusal, Revision, Roles, Rule, Rules,
-    Session, Timestamp,
+    Effect, GroupSet, Kind, Membership, Name, Posture, Principal, Refusal, Revision, Roles, Rule,
+    Rules, Session, Timestamp,
 };
 
 /// What is to be done for an address.
@@ -90,6 +90,7 @@ impl<'a> Scene<'a> {
         session.principal = Some(who.clone());
         if let Some(there) = alone {
             session.membership.device = self.device_groups(there);
+            session.posture = self.device_posture(there);
             session.device = session.device.or(there.device.clone());
         }
         Ok(Step::Set(Effect::Began, rule, session))
@@ -308,7 +309,7 @@ impl<'a> Scene<'a> {
     fn with_details(self, there: &Session, roles: &Roles) -> Option<Session> {
         let claim = self.claim;
         let device = claim.device.as_deref().filter(|device| !there.has_device(device));
-        let posture = claim.event.posture.filter(|posture| there.posture != Some(*posture));
+        let posture = self.device_posture(there);
         let roles = roles.as_ref().filter(|roles| !same_roles(there.roles.as_deref(), roles));
         let domain = match (&there.principal, claim.principal.as_deref()) {
             (Some(user), Some(who)) if user.domain.is_none() => who.domain.as_ref(),
@@ -319,13 +320,13 @@ impl<'a> Scene<'a> {
             device: self.device_groups(there),
         };
         let membership = Some(membership).filter(|known| *known != there.membership);
-        let nothing = device.is_none() && posture.is_none() && roles.is_none() && domain.is_none();
-        if nothing && membership.is_none() {
+        let same = device.is_none() && posture == there.posture && membership.is_none();
+        if same && roles.is_none() && domain.is_none() {
             return None;
         }
         let mut session = there.clone();
         session.device = device.or(there.device.as_ref()).cloned();
-        session.posture = posture.or(there.posture);
+        session.posture = posture;
         session.roles = roles.or(there.roles.as_ref()).cloned();
         session.membership = membership.unwrap_or(session.membership);
         if let (Some(principal), Some(domain)) = (&mut session.principal, domain) {
@@ -338,9 +339,19 @@ impl<'a> Scene<'a> {
     /// The groups of the device that is there once the claim is heard: those of another device are
     /// not its own.
     fn device_groups(self, there: &Session) -> Option<GroupSet> {
-        let same = self.claim.device.as_deref().is_none_or(|device| there.has_device(device));
-        let known = there.membership.device.as_ref().filter(|_| same);
+        let known = there.membership.device.as_ref().filter(|_| self.is_device_of(there));
         self.claim.membership().device.or(known.cloned())
+    }
+
+    /// In what posture that device is: how another one was found says nothing of it.
+    fn device_posture(self, there: &Session) -> Option<Posture> {
+        self.claim.event.posture.or(there.posture.filter(|_| self.is_device_of(there)))
+    }
+
+    /// Whether the claim is of the device that is there, as far as both name one.
+    fn is_device_of(self, there: &Session) -> bool {
+        let named = self.claim.device.as_deref().filter(|_| there.device.is_some());
+        named.is_none_or(|device| there.has_device(device))
     }
 
     /// A session that begins with the claim and has no user yet. It begins no earlier than what was

@@ -1,5 +1,6 @@
 //! What the table decides, one short story for each rule and each refusal.
 
+mod details;
 mod directory;
 mod lapsing;
 mod remembered;
@@ -13,7 +14,7 @@ use super::*;
 use crate::stories::{
     address, expiry, learnt, millis, name, origin, received, rules, saw, seconds, who,
 };
-use crate::{Authority, Glob, Kind::*, Posture, Producer};
+use crate::{Authority, Glob, Kind::*, Producer};
 
 const DAY: i64 = 24 * 3600;
 
@@ -549,21 +550,4 @@ fn a_clock_that_runs_ahead_holds_no_address() {
     let (table, decision) = fold(&rules(), &[ahead, saw(Login, "bob@corp", 20)]);
     assert_eq!(decision.verdict, Verdict::Applied(Rule::LaterUser));
     assert_eq!(table.get(address("10.0.0.7")).unwrap().since, seconds(20));
-}
-
-#[test]
-fn details_are_told_once_and_groups_have_no_order() {
-    let roles = |names: &[&str]| Some(names.iter().map(|text| name(text)).collect());
-    let login = |roles, after| Event { roles, ..saw(Login, "alice@corp", after) };
-    let healthy = Event { posture: Some(Posture::Healthy), ..saw(Refresh, "alice@corp", 40) };
-    let (table, decision) = fold(
-        &rules(),
-        &[login(roles(&["a", "b"]), 10), login(roles(&["b", "a"]), 20), login(None, 30), healthy],
-    );
-    assert_eq!(decision.verdict, Verdict::Applied(Rule::Detail));
-    let session = table.get(address("10.0.0.7")).unwrap();
-    assert_eq!(session.revision, Revision(4), "only the posture was news");
-    assert_eq!(session.roles, roles(&["a", "b"]));
-    assert_eq!(session.since, seconds(10));
-    assert_eq!(session.cause.rule, Rule::FirstUser);
 }

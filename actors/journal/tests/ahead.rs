@@ -1,0 +1,83 @@
+//! What is read ahead by several threads is what one would have read.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+
+use rollcall_identity::Span;
+use rusqlite::Connection;
+
+use super::*;
+use crate::journal::damage::Damage;
+use crate::journal::reading::Read;
+use crate::journal::{ahead, reading};
+
+/// More than are read by one thread.
+const MANY: u32 = 30_000;
+
+/// A folder with so many events in one segment, closed.
+fn shelf() -> (Shelf, PathBuf) {
+    let shelf = Shelf::new(Terms::default());
+    let mut life = shelf.begin();
+    let events: Vec<_> =
+        (0..MANY).map(|n| login(&format!("user{n}"), n as u8, i64::from(n))).collect();
+    life.commit(&events, None);
+    life.journal.close(None);
+    drop(life);
+    let mut segments = shelf.files("events-");
+    segments.retain(|file| file.extension().is_some_and(|end| end == "db"));
+    (shelf, segments.remove(0))
+}
+
+/// What a reading came to, and what it gave, up to where the folding fails.
+fn told(
+    read: impl FnOnce(&mut dyn FnMut(Revision, Event) -> Result<(), Damage>) -> Result<Read, Damage>,
+    fails_at: Option<u64>,
+) -> (String, Vec<(Revision, Event)>) {
+    let mut given = Vec::new();
+    let came_to = read(&mut |revision, event| {
+        given.push((revision, event));
+        if Some(revision.0) == fails_at { Err(Damage::Strange) } else { Ok(()) }
+    });
+    (format!("{came_to:?}"), given)
+}
+
+/// Both ways to read `span`; they must agree.
+fn agree(path: &Path, (after, upto): (u64, u64), fails_at: Option<u64>) -> Vec<(Revision, Event)> {
+    let span = Span { after: Revision(after), upto: Revision(upto) };
+    let (one, given) = told(|each| reading::read(path, span, each), fails_at);
+    let (ahead, given_ahead) = told(|each| ahead::read(path, span, each), fails_at);
+    assert_eq!(ahead, one);
+    assert!(given == given_ahead, "{} and {} events", given.len(), given_ahead.len());
+    given
+}
+
+#[test]
+fn it_is_the_same_to_the_last_event() {
+    let (_shelf, segment) = shelf();
+    let all = agree(&segment, (0, u64::MAX), None);
+    assert!(all.iter().map(|(revision, _)| revision.0).eq(1..=u64::from(MANY)));
+    assert_eq!(agree(&segment, (1, 29_999), None).len(), 29_998);
+    assert_eq!(agree(&segment, (7, 25_000), None).len(), 24_993);
+    assert_eq!(agree(&segment, (0, u64::MAX), Some(17_000)).len(), 17_000);
+}
+
+#[test]
+fn what_is_damaged_is_missed_the_same_way() {
+    let (_shelf, segment) = shelf();
+    let sql = Connection::open(&segment).unwrap();
+    // In the middle of a piece, a whole piece and more, the seam of two, and the end.
+    sql.execute_batch(
+        "UPDATE events SET user = 'mallory' WHERE revision IN (100, 4096, 4097, 29999, 30000);
+         UPDATE events SET seen = 0 WHERE revision BETWEEN 8000 AND 13000;
+         DELETE FROM events WHERE revision BETWEEN 20000 AND 20010;",
+    )
+    .unwrap();
+    sql.close().unwrap();
+    assert_eq!(agree(&segment, (0, u64::MAX), None).len(), 30_000 - 5 - 5001 - 11);
+    let bytes = fs::metadata(&segment).unwrap().len();
+    let file = OpenOptions::new().write(true).open(&segment).unwrap();
+    let page = bytes / 2 / 4096 * 4096;
+    file.write_all_at(&[0xff; 4096], page).unwrap();
+    let given = agree(&segment, (0, u64::MAX), None).len();
+    assert!((1..30_000 - 5017).contains(&given), "{given}");
+}

@@ -1,0 +1,59 @@
+//! What is told of a session besides its user: groups, device, posture.
+
+use super::*;
+use crate::Posture::{self, Healthy, Quarantine};
+
+/// The event, with this posture.
+fn found(posture: Posture, event: Event) -> Event {
+    Event { posture: Some(posture), ..event }
+}
+
+/// In what posture the address is.
+fn posture(table: &Table) -> Option<Posture> {
+    table.get(address("10.0.0.7")).unwrap().posture
+}
+
+#[test]
+fn details_are_told_once_and_groups_have_no_order() {
+    let roles = |names: &[&str]| Some(names.iter().map(|text| name(text)).collect());
+    let login = |roles, after| Event { roles, ..saw(Login, "alice@corp", after) };
+    let healthy = found(Healthy, saw(Refresh, "alice@corp", 40));
+    let (table, decision) = fold(
+        &rules(),
+        &[login(roles(&["a", "b"]), 10), login(roles(&["b", "a"]), 20), login(None, 30), healthy],
+    );
+    assert_eq!(decision.verdict, Verdict::Applied(Rule::Detail));
+    let session = table.get(address("10.0.0.7")).unwrap();
+    assert_eq!(session.revision, Revision(4), "only the posture was news");
+    assert_eq!(session.roles, roles(&["a", "b"]));
+    assert_eq!(session.since, seconds(10));
+    assert_eq!(session.cause.rule, Rule::FirstUser);
+}
+
+#[test]
+fn a_device_in_quarantine_stays_so_when_somebody_logs_in_on_it() {
+    let quarantined = found(Quarantine, saw(DeviceSeen, "<pc1>", 10));
+    for login in ["alice@corp", "alice@corp<PC1>"] {
+        let (table, _) = fold(&rules(), &[quarantined.clone(), saw(Login, login, 20)]);
+        assert_eq!(posture(&table), Some(Quarantine), "{login}");
+    }
+    let elsewhere = saw(Login, "alice@corp<pc2>", 20);
+    let (table, _) = fold(&rules(), &[quarantined.clone(), elsewhere]);
+    assert_eq!(posture(&table), None, "that was another device");
+    let better = found(Healthy, saw(Login, "alice@corp", 20));
+    let (table, _) = fold(&rules(), &[quarantined, better]);
+    assert_eq!(posture(&table), Some(Healthy), "what is told last");
+}
+
+#[test]
+fn how_one_device_was_found_says_nothing_of_the_next() {
+    let healthy = found(Healthy, saw(Login, "alice@corp<pc1>", 10));
+    for (device, expected) in [("<pc1>", Some(Healthy)), ("<pc2>", None)] {
+        let (table, _) = fold(&rules(), &[healthy.clone(), saw(DeviceSeen, device, 20)]);
+        assert_eq!(posture(&table), expected, "{device}");
+    }
+    // Whoever told of the posture named no device: it is of the one that is named now.
+    let unnamed = found(Healthy, saw(Login, "alice@corp", 10));
+    let (table, _) = fold(&rules(), &[unnamed, saw(DeviceSeen, "<pc1>", 20)]);
+    assert_eq!(posture(&table), Some(Healthy));
+}
