@@ -52,11 +52,12 @@ pub(crate) trait Speech: Send {
     /// How it begins.
     fn opening(&self) -> Opening;
 
-    /// Where the target says that it is.
-    fn place(&mut self) -> Result<Place, Trouble>;
+    /// Where the target says that it is, and how many pieces it takes at once, each from a speech of
+    /// its own.
+    fn place(&mut self) -> Result<(Place, usize), Trouble>;
 
-    /// Begins a synchronisation of this name.
-    fn begin(&mut self, synchronisation: &str) -> Result<(), Trouble>;
+    /// Begins a synchronisation of this name. Returns how many pieces of it the target takes at once.
+    fn begin(&mut self, synchronisation: &str) -> Result<usize, Trouble>;
 
     /// Tells a piece. It returns `Ok` only with the target's word for all of it.
     fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble>;
@@ -69,11 +70,6 @@ pub(crate) trait Speech: Send {
 
     /// How many reports a second it takes; `None` for as many as it acknowledges.
     fn rate(&self) -> Option<u32>;
-
-    /// How many pieces the target takes at once, each from a speech of its own.
-    fn window(&self) -> usize {
-        1
-    }
 
     /// How many bytes of bodies were sent since this was last asked.
     fn take_sent(&mut self) -> u64;
