@@ -224,7 +224,9 @@ impl Course {
         let found = self.delivery.found(place, kept, width);
         self.turn = Turn::News(name());
         match found {
-            Found::GoesOn | Found::Resumes => {}
+            Found::GoesOn => {}
+            // Before the first is gone, so that the next life knows that there was one.
+            Found::Resumes => self.keep_if(self.kept.is_none()).await,
             Found::Corrects => {
                 self.synchronises("scope");
                 // Before the first is gone: the filter may be changed back in the middle.

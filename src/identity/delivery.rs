@@ -495,6 +495,7 @@ impl Delivery {
             (_, Standing::Synchronising | Standing::Ending | Standing::Anew) => self.standing,
             _ => Standing::Unsure,
         };
+        self.window.restore();
         (self.confirmed, self.taken) = (false, None);
         self.failures = self.failures.saturating_add(1);
     }

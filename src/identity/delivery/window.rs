@@ -50,7 +50,15 @@ struct Refused {
 enum Progress {
     Waiting,
     OnItsWay,
+    /// It waits to be sent once more, and may have arrived.
+    Lost,
     Arrived,
+}
+
+impl Batch {
+    fn waits(&self) -> bool {
+        matches!(self.progress, Progress::Waiting | Progress::Lost)
+    }
 }
 
 /// A report that the target will not take, although it is well.
@@ -138,13 +146,12 @@ impl Window {
 
     /// The next batch that may go on its way.
     pub fn launch(&mut self) -> Option<Launch> {
-        let sent = self.batches.iter().filter(|batch| batch.progress != Progress::Waiting).count();
+        let sent = self.batches.iter().filter(|batch| !batch.waits()).count();
         if sent >= if self.open { self.width } else { 1 } {
             return None;
         }
-        let may_go = |(place, batch): (usize, &Batch)| {
-            batch.progress == Progress::Waiting && (place == 0 || !batch.last_word)
-        };
+        let may_go =
+            |(place, batch): (usize, &Batch)| batch.waits() && (place == 0 || !batch.last_word);
         let place = self.batches.iter().enumerate().position(may_go)?;
         let after = match place.checked_sub(1) {
             Some(before) => Some(self.batches[before].next),
@@ -186,7 +193,14 @@ impl Window {
     /// it may take nothing else in its place.
     pub fn lost(&mut self, number: Number) {
         if let Some(place) = self.place(number) {
-            self.batches[place].progress = Progress::Waiting;
+            self.batches[place].progress = Progress::Lost;
+        }
+    }
+
+    /// The target is ill: what it refused proves nothing, and is sent once more.
+    pub fn restore(&mut self) {
+        for batch in self.batches.iter_mut().filter(|batch| batch.progress == Progress::Waiting) {
+            batch.refused = None;
         }
     }
 
