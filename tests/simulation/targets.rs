@@ -75,6 +75,7 @@ impl Target {
     pub(super) fn actor_is_new(&mut self, chance: &mut Chance) {
         for launch in std::mem::take(&mut self.on_way) {
             match chance.below(4) {
+                _ if self.proxy == Proxy::Refuses => {}
                 0 => self.late.push((launch, self.turn)),
                 1 => {}
                 _ => drop(self.receiver.take(&launch, self.turn)),
@@ -156,7 +157,7 @@ impl Target {
         } else if !self.on_way.is_empty() {
             let at = chance.below(self.on_way.len() as u64) as usize;
             let launch = self.on_way.remove(at);
-            self.land(&launch, chance);
+            self.land(&launch, (chance, fault));
         }
         let is_told = self.on_way.is_empty() && self.delivery.is_told();
         if is_told && self.delivery.standing() == Standing::Following {
@@ -190,7 +191,7 @@ impl Target {
     }
 
     /// What was on its way meets its fate: it is taken and answered, or not, or too much at once.
-    fn land(&mut self, launch: &Launch, chance: &mut Chance) {
+    fn land(&mut self, launch: &Launch, (chance, fault): (&mut Chance, Option<Fault>)) {
         let (landing, failure) = match chance.below(14) {
             _ if self.proxy == Proxy::Refuses => (refused(), Failure::Other),
             0 => {
@@ -212,6 +213,8 @@ impl Target {
                 Err(Elsewhere) => (Landing::Untaken, Failure::Elsewhere),
             },
         };
+        let is_lost = landing == Landing::Lost && fault == Some(Fault::LateForgotten);
+        let landing = if is_lost { Landing::Untaken } else { landing };
         match self.delivery.landed(launch, landing) {
             Ok(left_out) => assert_eq!(left_out, None, "who refuses whatever comes is ill"),
             Err(_) => {
