@@ -387,6 +387,23 @@ mod tests {
     }
 
     #[test]
+    fn pauses_double_up_to_the_longest_with_up_to_a_quarter_more_by_chance() {
+        let (user, password) = ("user".to_owned(), "password".into());
+        let groups = GroupFilter::default();
+        let srx = SrxWebApi { user, password, rate: 10, roles: 200, groups };
+        let longest_retry = Duration::from_secs(300);
+        let target = Target { longest_retry, ..target(Manner::SrxWebApi(srx)) };
+        let folder = tempfile::tempdir().unwrap();
+        let keeping = Arc::new(crate::push::FileKeeping::new(folder.path(), "t"));
+        let newest = watch::Sender::new(Revision(0)).subscribe();
+        let recipient = Recipient::new(target, keeping, newest, Clock::system());
+        for (failures, seconds) in [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (u32::MAX, 300)] {
+            let (shortest, pause) = (Duration::from_secs(seconds), recipient.pause(failures));
+            assert!(pause >= shortest && pause <= shortest.mul_f64(1.25), "{failures}: {pause:?}");
+        }
+    }
+
+    #[test]
     fn how_a_target_is_reached_is_no_part_of_its_scope() {
         let edge = |compression, check| {
             let (credentials, onboarding) = ("credentials".into(), None);
