@@ -157,15 +157,19 @@ impl Mouth {
         Ok(Self(sender))
     }
 
-    /// Does `act` there.
-    pub(crate) async fn ask<T: Send + 'static>(
-        &self,
-        act: impl FnOnce(&mut dyn Speech) -> T + Send + 'static,
-    ) -> Result<T, Trouble> {
+    /// Does `act` there, at once, whether or not somebody waits for the answer.
+    pub(crate) fn ask<T, A>(&self, act: A) -> impl Future<Output = Result<T, Trouble>> + use<T, A>
+    where
+        T: Send + 'static,
+        A: FnOnce(&mut dyn Speech) -> T + Send + 'static,
+    {
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |speech| drop(tell.send(act(speech))));
         // Only one asks, and waits for the answer: there is always room.
-        self.0.try_send(job).map_err(|_| Trouble::Mute)?;
-        told.await.map_err(|_| Trouble::Mute)
+        let sent = self.0.try_send(job).map_err(|_| Trouble::Mute);
+        async move {
+            sent?;
+            told.await.map_err(|_| Trouble::Mute)
+        }
     }
 }

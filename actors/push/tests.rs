@@ -195,19 +195,20 @@ fn nothing_is_asked_while_a_batch_is_on_its_way_though_the_next_page_cannot_be_r
         rules.authorities.insert((name("syslog"), name("fw")), authority);
         let journal = MemoryJournal::new(7);
         let heart = Heart::start(journal, rules, Limits::default(), &clock).await.unwrap();
-        let events: Vec<_> = (1..=6).map(|host| login(host, &clock)).collect();
-        let account = Account::open("test", 6);
-        heart.cache.send(Apply { events, read: None, account }).await.unwrap().unwrap();
-
         let keeping = Arc::new(FileKeeping::new(folder.path(), "edge"));
         let target = target(url, folder.path());
         let newest = heart.newest.clone();
         let recipient = Recipient::new(target, keeping, newest.clone(), clock.clone());
         let mut push = Push::new(Arc::new(recipient), heart.query.clone(), newest, clock.clone());
         let (recipient, ears) = (Arc::clone(&push.recipient), push.ears());
-        let speech = speech(recipient.target.clone(), clock);
+        let speech = speech(recipient.target.clone(), clock.clone());
         let mouths = Mouths::new("edge", &recipient.floor, speech).await.unwrap();
         let told = actix::spawn(Course::new(Arc::clone(&recipient), mouths, ears).run());
+
+        until("it has begun", || recipient.status().revision.is_some()).await;
+        let events: Vec<_> = (1..=6).map(|host| login(host, &clock)).collect();
+        let account = Account::open("test", 6);
+        heart.cache.send(Apply { events, read: None, account }).await.unwrap().unwrap();
 
         // The second page is read while the first is told; the third when the second is on its way.
         until("a batch is on its way", || receiver.seen().reports == 1).await;

@@ -56,9 +56,9 @@ impl Course {
                 turn: self.turn.clone(),
             };
             let began = Clock::instant();
+            let told = mouth.ask(move |speech| (speech.tell(&piece), speech.take_sent()));
             self.on_way.push(Box::pin(async move {
-                let (arrived, bytes) =
-                    mouth.ask(move |speech| (speech.tell(&piece), speech.take_sent())).await?;
+                let (arrived, bytes) = told.await?;
                 Ok(Returned { mouth, launch, arrived, bytes, took: began.elapsed() })
             }));
         }
