@@ -3,6 +3,7 @@
 
 mod drift;
 mod telling;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,19 +21,14 @@ use uuid::Uuid;
 use self::drift::Suspects;
 pub(crate) use self::drift::{Drift, Outcome};
 use self::telling::Returned;
-use super::keeping::Acknowledged;
+use self::waiting::Woken;
 use super::recipient::{Recipient, State};
 use super::speech::{Mouths, Turn};
 use super::trouble::Trouble;
 use crate::clock::Clock;
-use crate::happenings::{
-    EndsForgotten, Happening, NotKept, PushFailed, PushRecovered, Synchronises,
-};
+use crate::happenings::{EndsForgotten, Happening, PushFailed, PushRecovered, Synchronises};
 use crate::mailbox::Mailbox;
 use crate::query::{Query, Read};
-
-/// How long a position may be known and not kept: what is told again after a crash is told in vain.
-const KEEPING: Duration = Duration::from_secs(1);
 
 /// How long a request may still take when the house closes.
 const GRACE: Duration = Duration::from_secs(1);
@@ -94,14 +90,6 @@ enum Pace {
     On(usize),
     /// When something new became true.
     Rest,
-}
-
-/// What ended a wait.
-enum Woken {
-    /// Time, or something new.
-    Up,
-    Wished(Wish),
-    Closing,
 }
 
 impl Course {
@@ -381,67 +369,6 @@ impl Course {
             Standing::Unsure | Standing::Following => State::Following,
         };
         self.recipient.is(state, self.delivery.cursor());
-    }
-
-    /// Keeps up to where the target knows, now and then.
-    async fn keep_now_and_then(&mut self) {
-        let due = self.kept.is_none_or(|(kept, when)| {
-            Some(kept) != self.delivery.safe() && when.elapsed() >= KEEPING
-        });
-        self.keep_if(due).await;
-    }
-
-    /// Keeps it, unless the target is in the middle of being told everything. What cannot be kept is
-    /// told again after a restart: nothing is lost.
-    async fn keep_if(&mut self, due: bool) {
-        let place = (self.delivery.standing(), self.delivery.safe(), due);
-        let (Standing::Following, Some(cursor), true) = place else { return };
-        self.kept = Some((cursor, Clock::instant()));
-        let scope = self.recipient.scope().to_owned();
-        let acknowledged = Acknowledged { cursor, scope, hears: self.delivery.hears() };
-        if let Err(why) = self.recipient.keep(&mut self.mouths, acknowledged).await {
-            NotKept { target: self.recipient.name(), why: &why.to_string() }.emit();
-        }
-    }
-
-    /// Waits for something new. What is known and not kept is kept meanwhile.
-    async fn rest(&mut self) -> Woken {
-        let now = Clock::instant();
-        let mut wait = self.next_check.saturating_duration_since(now);
-        if self.delivery.is_doubted() {
-            wait = wait.min(self.next_repeat.saturating_duration_since(now));
-        }
-        if self.kept.is_none_or(|(kept, _)| Some(kept) != self.delivery.safe()) {
-            wait = wait.min(KEEPING);
-        }
-        let Ears { newest, wishes, closing, .. } = &mut self.ears;
-        let woken = tokio::select! {
-            biased;
-            _ = closing.wait_for(|closing| *closing) => Woken::Closing,
-            Some(wish) = wishes.recv() => Woken::Wished(wish),
-            Ok(()) = newest.changed() => Woken::Up,
-            () = tokio::time::sleep(wait) => Woken::Up,
-        };
-        // It had everything all the while.
-        self.recipient.rests(self.delivery.cursor());
-        woken
-    }
-
-    async fn pause(&mut self, pause: Duration) -> Woken {
-        let Ears { wishes, closing, .. } = &mut self.ears;
-        let over = async {
-            // The timer ticks in milliseconds, in which a batch could have been told.
-            match pause.is_zero() {
-                true => tokio::task::yield_now().await,
-                false => tokio::time::sleep(pause).await,
-            }
-        };
-        tokio::select! {
-            biased;
-            _ = closing.wait_for(|closing| *closing) => Woken::Closing,
-            Some(wish) = wishes.recv() => Woken::Wished(wish),
-            () = over => Woken::Up,
-        }
     }
 }
 

@@ -82,6 +82,28 @@ fn of_one_that_cannot_be_asked_what_was_kept_counts_and_another_scope_is_put_rig
 }
 
 #[test]
+fn one_that_takes_several_at_once_does_so_after_a_synchronisation_too() {
+    let log = log(4);
+    let mut delivery = Delivery::new(Opening::Replaces);
+    delivery.found(Place::Nowhere, None, 1);
+    delivery.begun(3);
+    delivery.look();
+    let nobody = ChangeLog::new(7, Limits::default());
+    assert_eq!(read(&mut delivery, &nobody, 1), Turned::On);
+    assert!(delivery.is_told());
+    delivery.ended();
+    assert!(delivery.look());
+    for _ in 0..4 {
+        assert_eq!(read(&mut delivery, &log, 1), Turned::On);
+    }
+    let first = delivery.launch().unwrap();
+    assert!(delivery.launch().is_none(), "the first of a turn goes alone");
+    assert_eq!(delivery.landed(&first, Landing::Taken), Ok(None));
+    let sent: Vec<_> = std::iter::from_fn(|| delivery.launch()).collect();
+    assert_eq!(sent.len(), 3);
+}
+
+#[test]
 fn one_of_whom_nothing_was_kept_may_hold_what_is_not_for_it() {
     let mut delivery = Delivery::new(Opening::Replaces);
     let at = Place::At(Cursor::new(7, Revision(2)));
