@@ -184,35 +184,60 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("in vain: {what}");
 }
 
-#[test]
-fn nothing_is_asked_while_a_batch_is_on_its_way_though_the_next_page_cannot_be_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let (receiver, url) = Receiver::start();
-    System::new().block_on(async {
+/// A server with one target that is told one change after the other, and holds all that there is.
+struct Story {
+    heart: Heart,
+    clock: Clock,
+    recipient: Arc<Recipient>,
+    push: Push,
+    told: tokio::task::JoinHandle<Result<(), Trouble>>,
+}
+
+impl Story {
+    async fn begin(url: String, folder: &std::path::Path) -> Self {
         let clock = Clock::system();
         let mut rules = Rules::default();
         let authority = Authority { kinds: vec![Kind::Login], ..Authority::default() };
         rules.authorities.insert((name("syslog"), name("fw")), authority);
         let journal = MemoryJournal::new(7);
         let heart = Heart::start(journal, rules, Limits::default(), &clock).await.unwrap();
-        let keeping = Arc::new(FileKeeping::new(folder.path(), "edge"));
-        let target = target(url, folder.path());
+        let (keeping, target) = (FileKeeping::new(folder, "edge"), target(url, folder));
         let newest = heart.newest.clone();
-        let recipient = Recipient::new(target, keeping, newest.clone(), clock.clone());
+        let recipient = Recipient::new(target, Arc::new(keeping), newest.clone(), clock.clone());
         let mut push = Push::new(Arc::new(recipient), heart.query.clone(), newest, clock.clone());
         let (recipient, ears) = (Arc::clone(&push.recipient), push.ears());
         let speech = speech(recipient.target.clone(), clock.clone());
         let mouths = Mouths::new("edge", &recipient.floor, speech).await.unwrap();
         let told = actix::spawn(Course::new(Arc::clone(&recipient), mouths, ears).run());
-
         until("it has begun", || recipient.status().revision.is_some()).await;
-        let events: Vec<_> = (1..=6).map(|host| login(host, &clock)).collect();
-        let account = Account::open("test", 6);
-        heart.cache.send(Apply { events, read: None, account }).await.unwrap().unwrap();
+        Self { heart, clock, recipient, push, told }
+    }
 
+    async fn logins(&self, hosts: std::ops::RangeInclusive<u8>) {
+        let events: Vec<_> = hosts.map(|host| login(host, &self.clock)).collect();
+        let account = Account::open("test", events.len() as u64);
+        self.heart.cache.send(Apply { events, read: None, account }).await.unwrap().unwrap();
+    }
+
+    /// Everything up to there is told.
+    async fn end(self, revision: u64) {
+        let revision = Some(Revision(revision));
+        until("all is told", || self.recipient.status().revision == revision).await;
+        self.push.closing.send_replace(true);
+        self.told.await.unwrap().unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_asked_while_a_batch_is_on_its_way_though_the_next_page_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (receiver, url) = Receiver::start();
+    System::new().block_on(async {
+        let story = Story::begin(url, folder.path()).await;
+        story.logins(1..=6).await;
         // The second page is read while the first is told; the third when the second is on its way.
         until("a batch is on its way", || receiver.seen().reports == 1).await;
-        assert!(heart.query.send(Fault).await.is_err());
+        assert!(story.heart.query.send(Fault).await.is_err());
         receiver.may_answer(1);
         until("the next one is, too", || receiver.seen().reports == 2).await;
         let waited = Arc::clone(&receiver);
@@ -224,10 +249,33 @@ fn nothing_is_asked_while_a_batch_is_on_its_way_though_the_next_page_cannot_be_r
         };
         tokio::task::spawn_blocking(waited).await.unwrap();
         receiver.may_answer(usize::MAX);
-        until("all is told", || recipient.status().revision == Some(Revision(6))).await;
+        until("it is missed", || story.recipient.status().retries >= 1).await;
         assert_eq!(receiver.seen().meanwhile, [""; 0]);
-        assert!(recipient.status().retries >= 1, "the query actor was missed");
-        push.closing.send_replace(true);
-        told.await.unwrap().unwrap();
+        story.end(6).await;
+    });
+}
+
+#[test]
+fn a_comparison_does_not_wait_until_nothing_is_news() {
+    let folder = tempfile::tempdir().unwrap();
+    let (receiver, url) = Receiver::start();
+    System::new().block_on(async {
+        let story = Story::begin(url, folder.path()).await;
+        story.logins(1..=1).await;
+        until("a batch is on its way", || receiver.seen().reports == 1).await;
+        let (answer, mut answered) = tokio::sync::oneshot::channel();
+        let wishes = story.push.wishes.clone().unwrap();
+        wishes.send(Wish::Check(answer)).await.unwrap();
+        // Whenever a batch is answered, the next change is there.
+        let mut hosts = 1;
+        while answered.try_recv().is_err() {
+            hosts += 1;
+            assert!(hosts < 50, "it waits for ever");
+            story.logins(hosts..=hosts).await;
+            receiver.may_answer(usize::from(hosts) - 1);
+            until("the next is on its way", || receiver.seen().reports == usize::from(hosts)).await;
+        }
+        receiver.may_answer(usize::MAX);
+        story.end(u64::from(hosts)).await;
     });
 }
