@@ -243,6 +243,35 @@ fn a_report_whose_proof_is_refused_is_told_when_the_outage_ends_in_a_synchronisa
 }
 
 #[test]
+fn what_was_refused_before_a_failure_proves_nothing_after_it() {
+    let log = log(2);
+    let mut delivery = Delivery::new(Opening::Replaces);
+    delivery.found(Place::Nowhere, None, 2);
+    delivery.begun(2);
+    delivery.look();
+    for _ in 0..2 {
+        assert_eq!(read(&mut delivery, &log, 1), Turned::On);
+    }
+    let (first, second) = (delivery.launch().unwrap(), delivery.launch().unwrap());
+    assert_eq!(delivery.landed(&first, no()), Ok(None));
+    assert_eq!(delivery.landed(&second, Landing::Untaken), Err(Undone));
+    delivery.failed(Failure::Other);
+    assert_eq!(about(&delivery.launch().unwrap()), ["10.0.1.0"], "and nothing in its place");
+}
+
+#[test]
+fn a_synchronisation_of_whose_end_the_target_knows_nothing_is_begun_anew() {
+    let mut delivery = Delivery::new(Opening::Replaces);
+    delivery.found(Place::Nowhere, None, 1);
+    delivery.begun(1);
+    assert_eq!(read(&mut delivery, &log(0), 1), Turned::On);
+    assert!(delivery.is_told());
+    assert_eq!(delivery.standing(), Standing::Ending);
+    delivery.failed(Failure::Elsewhere);
+    assert_eq!((delivery.standing(), delivery.end()), (Standing::Anew, None));
+}
+
+#[test]
 fn what_was_told_after_a_lost_batch_is_told_again_once_that_can_arrive_no_more() {
     let log = log(3);
     let mut delivery = overwritten(&log, 1);
