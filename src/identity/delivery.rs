@@ -215,7 +215,12 @@ impl Delivery {
         if !page.changes.is_empty() {
             self.window.push(Arc::from(page.changes), page.next);
         }
-        if is_late { Turned::EndsForgotten } else { Turned::On }
+        if !is_late {
+            return Turned::On;
+        }
+        // From where it was nothing can be told again; from nothing it can.
+        self.doubted = self.doubted.map(|_| Cursor::FOREIGN);
+        Turned::EndsForgotten
     }
 
     /// The next batch that may go on its way.

@@ -322,7 +322,11 @@ fn a_firewall_that_was_away_while_ends_were_forgotten_may_hold_who_is_gone() {
         let kept = Kept { cursor, hears: Hears::Admitted, scope: Scope::Same };
         delivery.found(Place::Untold, Some(kept), 1);
         assert_eq!(read(&mut delivery, &log, 10), turned, "{cursor}");
-        assert!(delivery.launch().is_some());
+        let launch = delivery.launch().unwrap();
+        assert_eq!(delivery.landed(&launch, Landing::Taken), Ok(None));
+        assert!(delivery.is_told());
+        delivery.repeat();
+        assert_eq!(read(&mut delivery, &log, 10), Turned::On, "that is said once");
     }
 }
 
