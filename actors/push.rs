@@ -9,6 +9,8 @@ mod secure_edge;
 mod speech;
 mod srx_web_api;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use std::sync::Arc;

@@ -27,7 +27,7 @@ pub(crate) use lines::{Vpn, frame_3164};
 pub(crate) use metrics::{Account, Metrics};
 pub(crate) use peer::{Running, peer, run, skip};
 pub(crate) use secrets::hash;
-pub(crate) use secure_edge::{CLIENT_SECRET, ONBOARDING, SecureEdge};
+pub(crate) use secure_edge::{CLIENT_SECRET, ONBOARDING, Said, SecureEdge};
 pub(crate) use server::{Answer, Server, rollcall};
 pub(crate) use setup::{SECRET, Setup, point};
 pub(crate) use srx::{Failed, Heard, Srx};

@@ -160,10 +160,38 @@ impl Happening for Checked<'_> {
         .increment(1);
         match outcome {
             Outcome::Differs => warn!(target_name = target, differing, "push target has drifted"),
-            Outcome::Same | Outcome::Untold => {
+            Outcome::Same | Outcome::Untold | Outcome::Unanswered => {
                 debug!(target_name = target, word, unsettled, "push target compared");
             }
         }
+    }
+}
+
+/// A target was asked what it holds, and that is not known.
+pub(crate) struct CheckFailed<'a> {
+    pub target: &'a str,
+    pub trouble: &'a Trouble,
+}
+
+impl Happening for CheckFailed<'_> {
+    fn emit(self) {
+        // Counted as a comparison without an answer.
+        warn!(target_name = self.target, trouble = %self.trouble, "push target cannot be compared");
+    }
+}
+
+/// A firewall was away for longer than ends are remembered.
+pub(crate) struct EndsForgotten<'a> {
+    pub target: &'a str,
+}
+
+impl Happening for EndsForgotten<'_> {
+    fn emit(self) {
+        // Counted as a synchronisation.
+        warn!(
+            target_name = self.target,
+            "push target may hold users who are gone: clear its table, then synchronise it"
+        );
     }
 }
 
@@ -178,7 +206,7 @@ impl Happening for NotKept<'_> {
         let Self { target, why } = self;
         counter!("rollcall_pushing_positions_not_kept_total", "target" => target.to_owned())
             .increment(1);
-        warn!(target_name = target, why, "after a restart the target is told some things again");
+        warn!(target_name = target, why, "the target is told some things again");
     }
 }
 

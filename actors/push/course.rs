@@ -3,14 +3,16 @@
 
 mod drift;
 mod telling;
+mod waiting;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use rollcall_identity::delivery::{
-    Delivery, Failure, Found, Hears, Kept, Opening, Scope, Standing,
+    Delivery, Failure, Found, Hears, Kept, Opening, Place, Scope, Standing, Turned,
 };
 use rollcall_identity::{Cursor, Filter, Page, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,20 +21,21 @@ use uuid::Uuid;
 use self::drift::Suspects;
 pub(crate) use self::drift::{Drift, Outcome};
 use self::telling::Returned;
-use super::keeping::Acknowledged;
+use self::waiting::Woken;
 use super::recipient::{Recipient, State};
 use super::speech::{Mouths, Turn};
 use super::trouble::Trouble;
 use crate::clock::Clock;
-use crate::happenings::{Happening, NotKept, PushFailed, PushRecovered, Synchronises};
+use crate::happenings::{EndsForgotten, Happening, PushFailed, PushRecovered, Synchronises};
 use crate::mailbox::Mailbox;
 use crate::query::{Query, Read};
 
-/// How long a position may be known and not kept: what is told again after a crash is told in vain.
-const KEEPING: Duration = Duration::from_secs(1);
-
 /// How long a request may still take when the house closes.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long the place of a target may stay where it is while nothing that becomes true is for it: far
+/// shorter than ends are remembered, so that it never has to be told everything for that.
+const MOVING: Duration = Duration::from_secs(60);
 
 /// Something that somebody wants of a target.
 pub(crate) enum Wish {
@@ -62,11 +65,18 @@ pub(super) struct Course {
     on_way: FuturesUnordered<BoxFuture<'static, Result<Returned, Trouble>>>,
     /// Whether somebody wishes that it is told everything anew.
     renew: bool,
+    /// How many failures in a row were said.
     failures: u32,
     /// What was kept last, and when.
     kept: Option<(Cursor, Instant)>,
+    /// When its place is moved, where that is behind.
+    next_move: Instant,
+    /// When nothing that was lost can arrive any more.
+    next_repeat: Instant,
     next_check: Instant,
     suspects: Option<Suspects>,
+    /// Pages of sessions of which it refused one.
+    unheld: BTreeSet<usize>,
     asking: Vec<oneshot::Sender<Compared>>,
 }
 
@@ -80,22 +90,15 @@ enum Pace {
     On(usize),
     /// When something new became true.
     Rest,
-    /// At once; the target was not spoken to, so no failure is over by it.
-    Unheard,
-}
-
-/// What ended a wait.
-enum Woken {
-    /// Time, or something new.
-    Up,
-    Wished(Wish),
-    Closing,
 }
 
 impl Course {
     pub(super) fn new(recipient: Arc<Recipient>, mouths: Mouths, ears: Ears) -> Self {
         let filter = Arc::new(recipient.target.filter());
-        let next_check = Clock::instant() + recipient.check_every();
+        let now = Clock::instant();
+        let next_check = now + recipient.check_every();
+        // Whoever told it before this may have been cut off in the middle of a request.
+        let next_repeat = now + recipient.target.timeout;
         Self {
             recipient,
             mouths,
@@ -108,8 +111,11 @@ impl Course {
             renew: false,
             failures: 0,
             kept: None,
+            next_move: now + MOVING,
+            next_repeat,
             next_check,
             suspects: None,
+            unheld: BTreeSet::new(),
             asking: Vec::new(),
         }
     }
@@ -128,19 +134,17 @@ impl Course {
                 tokio::time::sleep(GRACE).await;
             };
             let stepped = tokio::select! {
-                stepped = self.step() => stepped,
+                stepped = self.attempt() => stepped,
                 // What is on its way may still arrive: then it is told twice.
                 () = too_late => return Ok(()),
             };
             let woken = match stepped {
-                Ok(Pace::Unheard) => self.pause(Duration::ZERO).await,
-                Ok(Pace::Rest) => {
-                    self.recovered();
-                    self.rest().await
-                }
-                Ok(Pace::On(told)) => {
-                    self.recovered();
-                    self.pause(time_of(told, self.rate)).await
+                Ok(pace) => {
+                    self.goes_well();
+                    match pace {
+                        Pace::Rest => self.rest().await,
+                        Pace::On(told) => self.pause(time_of(told, self.rate)).await,
+                    }
                 }
                 Err(Trouble::Mute) => return Err(Trouble::Mute),
                 Err(trouble) => {
@@ -153,16 +157,31 @@ impl Course {
                 Woken::Closing => {
                     // What is on its way may still arrive, and is told once more if it does not.
                     let _ = tokio::time::timeout(GRACE, self.settle()).await;
-                    self.keep_if(self.kept.map(|(cursor, _)| cursor) != self.delivery.cursor())
-                        .await;
+                    self.keep_if(self.kept.map(|(cursor, _)| cursor) != self.delivery.safe()).await;
                     return Ok(());
                 }
-                Woken::Wished(Wish::Synchronise) => self.renew = true,
+                Woken::Wished(Wish::Synchronise) => {
+                    self.renew = true;
+                    // Whoever wishes that has cleared it, where it cannot clear itself.
+                    self.recipient.holds_nobody_gone();
+                }
                 Woken::Wished(Wish::Check(answer)) => {
                     self.asking.push(answer);
                     self.next_check = Clock::instant();
                 }
             }
+        }
+    }
+
+    /// One step on the way. When that fails, nothing is on its way any more.
+    async fn attempt(&mut self) -> Result<Pace, Trouble> {
+        match self.step().await {
+            Err(Trouble::Mute) => Err(Trouble::Mute),
+            Err(trouble) => {
+                self.settle().await?;
+                Err(trouble)
+            }
+            stepped => stepped,
         }
     }
 
@@ -173,50 +192,43 @@ impl Course {
         }
         match self.delivery.standing() {
             Standing::Unsure => self.find().await,
-            Standing::Anew => self.begin().await.map(|()| Pace::On(0)),
+            Standing::Anew => self.begin().await,
+            Standing::Ending => self.end().await,
             Standing::Synchronising | Standing::Following => self.go_on().await,
         }
     }
 
-    /// Asks the target where it is, and looks up what was kept of it.
+    /// Asks the target where it is, and the first time looks up what was kept of it.
     async fn find(&mut self) -> Result<Pace, Trouble> {
-        let place = self.mouths.ask(|speech| speech.place()).await??;
-        let kept = self.recipient.load(&mut self.mouths).await?.map(|kept| {
-            let is_same = kept.scope == self.recipient.scope();
-            let scope = if is_same { Scope::Same } else { Scope::Other };
-            Kept { cursor: kept.cursor, hears: kept.hears, scope }
-        });
-        let width = self.width().await?;
+        let (place, width) = self.mouths.ask(|speech| speech.place()).await??;
+        let kept = match self.delivery.cursor() {
+            Some(_) => None,
+            None => self.recipient.load(&mut self.mouths).await?.map(|kept| {
+                let is_same = kept.scope == self.recipient.scope();
+                let scope = if is_same { Scope::Same } else { Scope::Other };
+                Kept { cursor: kept.cursor, hears: kept.hears, scope }
+            }),
+        };
         let found = self.delivery.found(place, kept, width);
         self.turn = Turn::News(name());
         match found {
-            Found::GoesOn => Ok(Pace::On(0)),
-            Found::Resumes => Ok(Pace::Unheard),
+            Found::GoesOn => {}
+            // Before the first is gone, so that the next life knows that there was one.
+            Found::Resumes => self.keep_if(self.kept.is_none()).await,
             Found::Corrects => {
                 self.synchronises("scope");
                 // Before the first is gone: the filter may be changed back in the middle.
                 self.keep_if(true).await;
-                Ok(Pace::Unheard)
             }
-            Found::Anew(reason) => {
-                self.suspects = None;
-                self.synchronises(reason);
-                Ok(Pace::On(0))
-            }
+            Found::Anew(reason) => self.synchronises(reason),
         }
-    }
-
-    /// How many batches the target takes at once, as it said last.
-    async fn width(&mut self) -> Result<usize, Trouble> {
-        self.mouths.ask(|speech| speech.window()).await
+        Ok(Pace::On(0))
     }
 
     /// The target is told everything anew, for this reason.
     async fn anew(&mut self, reason: &'static str) -> Result<(), Trouble> {
         self.settle().await?;
-        self.suspects = None;
-        let width = self.width().await?;
-        self.delivery.anew(width);
+        self.delivery.anew();
         self.turn = Turn::News(name());
         self.synchronises(reason);
         // Whoever cannot be asked where it is would go on from where it was, after a restart.
@@ -224,21 +236,37 @@ impl Course {
         Ok(())
     }
 
-    fn synchronises(&self, reason: &'static str) {
+    fn synchronises(&mut self, reason: &'static str) {
+        self.suspects = None;
+        self.unheld.clear();
         self.recipient.synchronises();
         Synchronises { target: self.recipient.name(), reason }.emit();
     }
 
-    async fn begin(&mut self) -> Result<(), Trouble> {
+    async fn begin(&mut self) -> Result<Pace, Trouble> {
         let own = name();
         self.turn = Turn::Synchronisation(Arc::clone(&own));
-        self.mouths.ask(move |speech| speech.begin(&own)).await??;
-        let width = self.width().await?;
+        let width = self.mouths.ask(move |speech| speech.begin(&own)).await??;
         self.delivery.begun(width);
-        Ok(())
+        Ok(Pace::On(0))
     }
 
-    /// Reads what is next, tells it, and ends the synchronisation where that was the last.
+    /// Ends a synchronisation that has told everything, unless the target has ended it already and only
+    /// its answer was lost.
+    async fn end(&mut self) -> Result<Pace, Trouble> {
+        if let (Turn::Synchronisation(own), Some(end)) = (self.turn.clone(), self.delivery.end()) {
+            let (place, _) = self.mouths.ask(|speech| speech.place()).await??;
+            if place != Place::At(end) {
+                self.mouths.ask(move |speech| speech.end(&own, &end)).await??;
+            }
+        }
+        self.delivery.ended();
+        self.turn = Turn::News(name());
+        self.keep_if(true).await;
+        Ok(Pace::On(0))
+    }
+
+    /// Reads what is next, and tells it.
     async fn go_on(&mut self) -> Result<Pace, Trouble> {
         if self.delivery.look() {
             self.ears.newest.mark_unchanged();
@@ -250,9 +278,17 @@ impl Course {
                 break;
             }
             let page = self.read(self.delivery.read_after(), self.recipient.page()).await?;
-            if !self.delivery.take(page) {
-                self.anew("too_long_away").await?;
-                return Ok(Pace::On(0));
+            match self.delivery.take(page) {
+                Turned::On => {}
+                Turned::EndsForgotten => {
+                    self.synchronises("too_long_away");
+                    self.recipient.may_hold_gone();
+                    EndsForgotten { target: self.recipient.name() }.emit();
+                }
+                Turned::TooLate => {
+                    self.anew("too_long_away").await?;
+                    return Ok(Pace::On(0));
+                }
             }
         }
         let told = self.tell().await?;
@@ -260,28 +296,29 @@ impl Course {
         if self.on_way.is_empty() {
             self.keep_now_and_then().await;
         }
-        if !is_told {
-            return Ok(Pace::On(told));
+        match is_told && self.delivery.standing() == Standing::Following {
+            true => self.all_is_told(told).await,
+            false => Ok(Pace::On(told)),
         }
-        if let (Turn::Synchronisation(own), Some(cursor)) = (self.turn.clone(), self.delivery.end())
-        {
-            self.mouths.ask(move |speech| speech.end(&own, &cursor)).await??;
-            let width = self.width().await?;
-            self.delivery.ended(cursor, width);
-            self.turn = Turn::News(name());
-            self.kept = None;
-            self.keep_now_and_then().await;
-        }
+    }
+
+    /// Does what is to be done once everything is told, `told` reports of it just now.
+    async fn all_is_told(&mut self, told: usize) -> Result<Pace, Trouble> {
         if self.delivery.rests() {
-            self.kept = None;
-            self.keep_now_and_then().await;
+            self.keep_if(true).await;
         }
         self.recipient.rests(self.delivery.cursor());
-        if told == 0 && Clock::instant() >= self.next_check {
+        let now = Clock::instant();
+        if self.delivery.is_doubted() && now >= self.next_repeat {
+            self.delivery.repeat();
+        } else if now >= self.next_check {
             self.check().await?;
-            return Ok(Pace::On(0));
+        } else if now >= self.next_move && self.delivery.move_place() {
+            self.next_move = now + MOVING;
+        } else if told == 0 {
+            return Ok(Pace::Rest);
         }
-        Ok(if told == 0 { Pace::Rest } else { Pace::On(told) })
+        Ok(Pace::On(told))
     }
 
     async fn read(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page, Trouble> {
@@ -300,12 +337,13 @@ impl Course {
 
     /// Notes a failure, and says how long to wait.
     fn failed(&mut self, trouble: &Trouble) -> Duration {
-        self.failures = self.failures.saturating_add(1);
         self.suspects = None;
+        self.next_repeat = Clock::instant() + self.recipient.target.timeout;
         self.delivery.failed(match trouble {
             Trouble::Elsewhere(_) => Failure::Elsewhere,
             _ => Failure::Other,
         });
+        self.failures = self.delivery.failures();
         for asking in self.asking.drain(..) {
             // Whoever asked may have gone.
             let _ = asking.send(Err(trouble.to_string()));
@@ -317,69 +355,20 @@ impl Course {
         pause
     }
 
-    fn recovered(&mut self) {
+    /// Notes a step that went well. A failure is not over by it while nothing was taken.
+    fn goes_well(&mut self) {
+        if self.delivery.failures() > 0 {
+            return;
+        }
         if self.failures > 0 {
             PushRecovered { target: self.recipient.name(), failures: self.failures }.emit();
             self.failures = 0;
         }
         let state = match self.delivery.standing() {
-            Standing::Synchronising | Standing::Anew => State::Synchronising,
+            Standing::Synchronising | Standing::Ending | Standing::Anew => State::Synchronising,
             Standing::Unsure | Standing::Following => State::Following,
         };
         self.recipient.is(state, self.delivery.cursor());
-    }
-
-    /// Keeps up to where the target knows, now and then.
-    async fn keep_now_and_then(&mut self) {
-        let due = self.kept.is_none_or(|(kept, when)| {
-            Some(kept) != self.delivery.cursor() && when.elapsed() >= KEEPING
-        });
-        self.keep_if(due).await;
-    }
-
-    /// Keeps it, unless the target is in the middle of being told everything. What cannot be kept is
-    /// told again after a restart: nothing is lost.
-    async fn keep_if(&mut self, due: bool) {
-        let place = (self.delivery.standing(), self.delivery.cursor(), due);
-        let (Standing::Following, Some(cursor), true) = place else { return };
-        self.kept = Some((cursor, Clock::instant()));
-        let scope = self.recipient.scope().to_owned();
-        let acknowledged = Acknowledged { cursor, scope, hears: self.delivery.hears() };
-        if let Err(why) = self.recipient.keep(&mut self.mouths, acknowledged).await {
-            NotKept { target: self.recipient.name(), why: &why.to_string() }.emit();
-        }
-    }
-
-    /// Waits for something new. What is known and not kept is kept meanwhile.
-    async fn rest(&mut self) -> Woken {
-        let until_check = self.next_check.saturating_duration_since(Clock::instant());
-        let kept = self.kept.is_some_and(|(kept, _)| Some(kept) == self.delivery.cursor());
-        let wait = if kept { until_check } else { until_check.min(KEEPING) };
-        let Ears { newest, wishes, closing, .. } = &mut self.ears;
-        tokio::select! {
-            biased;
-            _ = closing.wait_for(|closing| *closing) => Woken::Closing,
-            Some(wish) = wishes.recv() => Woken::Wished(wish),
-            Ok(()) = newest.changed() => Woken::Up,
-            () = tokio::time::sleep(wait) => Woken::Up,
-        }
-    }
-
-    async fn pause(&mut self, pause: Duration) -> Woken {
-        let Ears { wishes, closing, .. } = &mut self.ears;
-        let over = async {
-            // The timer ticks in milliseconds, in which a batch could have been told.
-            match pause.is_zero() {
-                true => tokio::task::yield_now().await,
-                false => tokio::time::sleep(pause).await,
-            }
-        };
-        tokio::select! {
-            biased;
-            _ = closing.wait_for(|closing| *closing) => Woken::Closing,
-            Some(wish) = wishes.recv() => Woken::Wished(wish),
-            () = over => Woken::Up,
-        }
     }
 }
 

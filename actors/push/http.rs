@@ -9,7 +9,7 @@ use std::time::Duration;
 use flate2::write::GzEncoder;
 use rollcall_config::{Compression, Target};
 use rollcall_identity::Timestamp;
-use rollcall_wire::secure_edge::Problem;
+use rollcall_wire::secure_edge::{Problem, Refusal};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, http};
 
@@ -125,10 +125,14 @@ impl Http {
     }
 
     fn answer(
-        &self,
+        &mut self,
         response: Result<http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Answer, Trouble> {
-        let response = response.map_err(|why| Trouble::Unreachable(why.to_string()))?;
+        let response = response.map_err(|why| {
+            // What it is verified with, and what is shown to it, may be exchanged for this.
+            self.agent = None;
+            Trouble::Unreachable(why.to_string())
+        })?;
         let (head, body) = response.into_parts();
         let retry_after = head.headers.get("Retry-After").and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| retry_after_of(text, self.clock.now()));
@@ -155,6 +159,19 @@ impl Answer {
             409 => Err(Trouble::Elsewhere(said())),
             400 | 413 | 422 => Err(Trouble::Indigestible { status, said: said() }),
             _ => Err(Trouble::Failed { status, said: said() }),
+        }
+    }
+
+    /// The same of an answer to whoever asks for credentials or a token: nothing that was told is in
+    /// it, so what is refused is whoever asks (RFC 6749 section 5.2).
+    pub(super) fn granted(self) -> Result<Vec<u8>, Trouble> {
+        match self.status {
+            429 => self.success(),
+            status @ 400..=499 => {
+                let said = Refusal::read(&self.body).or_else(|| Problem::read(&self.body));
+                Err(Trouble::Denied { status, said })
+            }
+            _ => self.success(),
         }
     }
 }
@@ -213,6 +230,28 @@ mod tests {
         assert_eq!(seconds("99999999999"), Some(3600), "nobody is waited for longer");
         for bad in ["", "-1", "soon", "99999999999999999999999"] {
             assert_eq!(seconds(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_refused_a_token_is_not_told_that_its_reports_are_bad() {
+        let granted = |status, body: &str| {
+            let answer = Answer { status, body: body.into(), retry_after: None };
+            answer.granted().map_err(|trouble| (trouble.word(), trouble.to_string()))
+        };
+        assert_eq!(granted(200, "{}"), Ok(b"{}".to_vec()));
+        for (status, body, word, said) in [
+            (400, "{\"error\":\"invalid_client\"}", "denied", "(status 400): invalid_client"),
+            (401, "{\"detail\":\"no such client\"}", "denied", "(status 401): no such client"),
+            (409, "", "denied", "(status 409)"),
+            (422, "{}", "denied", "(status 422)"),
+            (429, "", "busy", "(status 429)"),
+            (503, "", "busy", "(status 503)"),
+            (500, "no", "failed", "(status 500)"),
+            (302, "", "failed", "(status 302)"),
+        ] {
+            let (found, text) = granted(status, body).unwrap_err();
+            assert!(found == word && text.ends_with(said), "{status}: {found}: {text}");
         }
     }
 

@@ -17,7 +17,7 @@ use super::keeping::{Acknowledged, Keeping};
 use super::speech::{self, Arrived, Floor, Mouths};
 use super::trouble::Trouble;
 use crate::clock::Clock;
-use crate::happenings::{Arriving, Happening, Pushing};
+use crate::happenings::{Arriving, Happening, NotKept, Pushing};
 
 /// What a target is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr, ToSchema)]
@@ -75,6 +75,10 @@ pub(crate) struct TargetStatus {
     /// When it is tried again; `null` unless something went wrong just now.
     #[schema(value_type = Option<String>)]
     pub(crate) next_try: Option<Timestamp>,
+    /// Since when it may hold users who are gone: it was away for longer than ends are remembered, and
+    /// cannot throw anything away. `null` when it does not, or was told everything anew by request since.
+    #[schema(value_type = Option<String>)]
+    pub(crate) may_hold_gone: Option<Timestamp>,
     /// What the last comparison of what it holds found.
     pub(crate) drift: Option<Drift>,
 }
@@ -103,6 +107,7 @@ struct Counts {
     last_error: Option<(String, Timestamp)>,
     last_arrival: Option<Timestamp>,
     next_try: Option<Timestamp>,
+    may_hold_gone: Option<Timestamp>,
     drift: Option<Drift>,
 }
 
@@ -126,6 +131,7 @@ impl Recipient {
             last_error: None,
             last_arrival: None,
             next_try: None,
+            may_hold_gone: None,
             drift: None,
         });
         Pushing { target: target.name.as_str() }.emit();
@@ -180,7 +186,11 @@ impl Recipient {
     pub(super) async fn load(&self, mouths: &mut Mouths) -> Result<Option<Acknowledged>, Trouble> {
         let keeping = Arc::clone(&self.keeping);
         let loaded: io::Result<_> = mouths.ask(move |_| keeping.load()).await?;
-        loaded.map_err(|why| Trouble::Unprepared(format!("its position cannot be read: {why}")))
+        Ok(loaded.unwrap_or_else(|why| {
+            NotKept { target: self.name(), why: &format!("its position cannot be read: {why}") }
+                .emit();
+            None
+        }))
     }
 
     /// Keeps what it has acknowledged.
@@ -242,6 +252,17 @@ impl Recipient {
         counts.next_try = Some(now + pause);
     }
 
+    /// Ends of which it may never have been told are forgotten.
+    pub(super) fn may_hold_gone(&self) {
+        let now = self.clock.now();
+        self.counts().may_hold_gone.get_or_insert(now);
+    }
+
+    /// It was cleared.
+    pub(super) fn holds_nobody_gone(&self) {
+        self.counts().may_hold_gone = None;
+    }
+
     pub(super) fn checked(&self, drift: Drift) {
         self.counts().drift = Some(drift);
     }
@@ -287,6 +308,7 @@ impl Recipient {
             last_error_at: counts.last_error.as_ref().map(|(_, at)| *at),
             last_arrival: counts.last_arrival,
             next_try: counts.next_try,
+            may_hold_gone: counts.may_hold_gone,
             drift: counts.drift,
         }
     }
@@ -361,6 +383,23 @@ mod tests {
         ];
         for (at, one) in all.iter().enumerate() {
             assert!(all[at + 1..].iter().all(|other| other != one), "{one}");
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_with_up_to_a_quarter_more_by_chance() {
+        let (user, password) = ("user".to_owned(), "password".into());
+        let groups = GroupFilter::default();
+        let srx = SrxWebApi { user, password, rate: 10, roles: 200, groups };
+        let longest_retry = Duration::from_secs(300);
+        let target = Target { longest_retry, ..target(Manner::SrxWebApi(srx)) };
+        let folder = tempfile::tempdir().unwrap();
+        let keeping = Arc::new(crate::push::FileKeeping::new(folder.path(), "t"));
+        let newest = watch::Sender::new(Revision(0)).subscribe();
+        let recipient = Recipient::new(target, keeping, newest, Clock::system());
+        for (failures, seconds) in [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (u32::MAX, 300)] {
+            let (shortest, pause) = (Duration::from_secs(seconds), recipient.pause(failures));
+            assert!(pause >= shortest && pause <= shortest.mul_f64(1.25), "{failures}: {pause:?}");
         }
     }
 

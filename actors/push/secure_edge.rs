@@ -36,8 +36,6 @@ pub(super) struct SecureEdge {
     settings: config::SecureEdge,
     http: Http,
     purse: Purse,
-    /// How many batches it said last that it takes at once.
-    window: usize,
 }
 
 /// The token that all who speak to one target share: some services take back the one they gave
@@ -52,7 +50,7 @@ pub(super) struct Bearer {
 
 impl SecureEdge {
     pub(super) fn new(name: &str, settings: config::SecureEdge, http: Http, purse: Purse) -> Self {
-        Self { name: name.to_owned(), settings, http, purse, window: 1 }
+        Self { name: name.to_owned(), settings, http, purse }
     }
 
     /// The credentials: those that are kept, or those that the onboarding token is exchanged for.
@@ -84,7 +82,7 @@ impl SecureEdge {
             compression: Compression::Plain,
         };
         let answer = self.http.post(&post, &[("Idempotency-Key", &key)])?;
-        let answer = Zeroizing::new(answer.success()?);
+        let answer = Zeroizing::new(answer.granted()?);
         let credentials = Credentials::read(&answer)?;
         let kept = serde_json::json!({
             "client_id": credentials.client_id,
@@ -115,7 +113,7 @@ impl SecureEdge {
             compression: Compression::Plain,
         };
         let answer = self.http.post(&post, &[("Authorization", &basic)])?;
-        let token = Token::read(&Zeroizing::new(answer.success()?))?;
+        let token = Token::read(&Zeroizing::new(answer.granted()?))?;
         let header = Zeroizing::new(format!("Bearer {}", token.access_token.as_str()));
         let until = token.expires_in.and_then(|seconds| {
             // One that lives no longer than that is used for half of its life.
@@ -142,10 +140,10 @@ impl SecureEdge {
         ask(&mut self.http, &[("Authorization", &token)])
     }
 
-    /// Takes note of how many batches it takes at once: no more than the administrator allows.
-    fn take_window(&mut self, place: &wire::Place) {
+    /// How many batches it takes at once: no more than the administrator allows.
+    fn window(&self, place: &wire::Place) -> usize {
         let theirs = usize::try_from(place.window.unwrap_or(1)).unwrap_or(usize::MAX);
-        self.window = theirs.min(self.settings.in_flight).max(1);
+        theirs.min(self.settings.in_flight).max(1)
     }
 
     fn post(&mut self, path: &str, shape: &impl Serialize) -> Result<Vec<u8>, Trouble> {
@@ -168,20 +166,19 @@ impl Speech for SecureEdge {
         Opening::Replaces
     }
 
-    fn place(&mut self) -> Result<Place, Trouble> {
+    fn place(&mut self) -> Result<(Place, usize), Trouble> {
         let answer = self.with_token(|http, headers| http.get(path::POSITION, headers))?;
         let place: wire::Place = read(&answer.success()?)?;
-        self.take_window(&place);
+        let window = self.window(&place);
         let cursor = place.position.and_then(|position| position.parse().ok());
-        Ok(cursor.map_or(Place::Nowhere, Place::At))
+        Ok((cursor.map_or(Place::Nowhere, Place::At), window))
     }
 
-    fn begin(&mut self, synchronisation: &str) -> Result<(), Trouble> {
+    fn begin(&mut self, synchronisation: &str) -> Result<usize, Trouble> {
         let answer = self.post(path::SYNCHRONISE, &Begin { synchronisation })?;
         let place: wire::Place = read(&answer)?;
-        self.take_window(&place);
         match place.position {
-            None => Ok(()),
+            None => Ok(self.window(&place)),
             Some(_) => Err(Trouble::Garbled(BadAnswer::Position)),
         }
     }
@@ -223,10 +220,6 @@ impl Speech for SecureEdge {
 
     fn rate(&self) -> Option<u32> {
         None
-    }
-
-    fn window(&self) -> usize {
-        self.window
     }
 
     fn take_sent(&mut self) -> u64 {

@@ -52,11 +52,12 @@ pub(crate) trait Speech: Send {
     /// How it begins.
     fn opening(&self) -> Opening;
 
-    /// Where the target says that it is.
-    fn place(&mut self) -> Result<Place, Trouble>;
+    /// Where the target says that it is, and how many pieces it takes at once, each from a speech of
+    /// its own.
+    fn place(&mut self) -> Result<(Place, usize), Trouble>;
 
-    /// Begins a synchronisation of this name.
-    fn begin(&mut self, synchronisation: &str) -> Result<(), Trouble>;
+    /// Begins a synchronisation of this name. Returns how many pieces of it the target takes at once.
+    fn begin(&mut self, synchronisation: &str) -> Result<usize, Trouble>;
 
     /// Tells a piece. It returns `Ok` only with the target's word for all of it.
     fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble>;
@@ -69,11 +70,6 @@ pub(crate) trait Speech: Send {
 
     /// How many reports a second it takes; `None` for as many as it acknowledges.
     fn rate(&self) -> Option<u32>;
-
-    /// How many pieces the target takes at once, each from a speech of its own.
-    fn window(&self) -> usize {
-        1
-    }
 
     /// How many bytes of bodies were sent since this was last asked.
     fn take_sent(&mut self) -> u64;
@@ -161,15 +157,19 @@ impl Mouth {
         Ok(Self(sender))
     }
 
-    /// Does `act` there.
-    pub(crate) async fn ask<T: Send + 'static>(
-        &self,
-        act: impl FnOnce(&mut dyn Speech) -> T + Send + 'static,
-    ) -> Result<T, Trouble> {
+    /// Does `act` there, at once, whether or not somebody waits for the answer.
+    pub(crate) fn ask<T, A>(&self, act: A) -> impl Future<Output = Result<T, Trouble>> + use<T, A>
+    where
+        T: Send + 'static,
+        A: FnOnce(&mut dyn Speech) -> T + Send + 'static,
+    {
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |speech| drop(tell.send(act(speech))));
         // Only one asks, and waits for the answer: there is always room.
-        self.0.try_send(job).map_err(|_| Trouble::Mute)?;
-        told.await.map_err(|_| Trouble::Mute)
+        let sent = self.0.try_send(job).map_err(|_| Trouble::Mute);
+        async move {
+            sent?;
+            told.await.map_err(|_| Trouble::Mute)
+        }
     }
 }

@@ -44,12 +44,12 @@ impl Speech for SrxWebApi {
         Opening::Overwrites
     }
 
-    fn place(&mut self) -> Result<Place, Trouble> {
-        Ok(Place::Untold)
+    fn place(&mut self) -> Result<(Place, usize), Trouble> {
+        Ok((Place::Untold, 1))
     }
 
-    fn begin(&mut self, _: &str) -> Result<(), Trouble> {
-        Ok(())
+    fn begin(&mut self, _: &str) -> Result<usize, Trouble> {
+        Ok(1)
     }
 
     fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
@@ -39,6 +40,8 @@ impl Targets {
             known.remove(name);
             known
         });
+        // Nobody measures it any more, and its alert must not go on.
+        PushLagging { target: name, changes: Some(0), time: Duration::ZERO }.emit();
     }
 
     /// How all of them are doing, in the order of their names.

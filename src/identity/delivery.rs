@@ -4,134 +4,29 @@
 //! ```text
 //!            nothing held, other scope, or too long away
 //! Unsure ───────────────────────────────────────────────► Anew ──► Synchronising
-//!   ▲  └── the target says where it is ──► Following ◄──────────────────┘ all is told
+//!   ▲  └── the target says where it is ──► Following ◄── Ending ◄─────┘ all is told
 //!   └───────── anything went wrong ────────────┘
 //! ```
+//!
+//! A report that is refused alone is given up only after the target took something else in its
+//! place; while it does not, the target is ill, and nothing is.
 
+mod terms;
 #[cfg(test)]
 mod tests;
 mod window;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+pub use self::terms::{
+    Failure, Found, Hears, Kept, Landing, Opening, Place, Scope, Standing, Turned, Undone,
+};
 pub use self::window::{Launch, LeftOut, Number, Window};
-use crate::{Cursor, Page};
-
-/// How a target stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It must be asked where it is.
-    Unsure,
-    /// It must be told everything.
-    Anew,
-    /// It is being told everything.
-    Synchronising,
-    /// It is told what is new.
-    Following,
-}
-
-/// How a target begins that may hold something already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opening {
-    /// It throws away what a synchronisation did not tell.
-    Replaces,
-    /// It cannot throw anything away, and hears of ends too.
-    Overwrites,
-}
-
-/// Where a target says that it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// It cannot be asked.
-    Untold,
-    /// It holds nothing, or nothing that is understood here.
-    Nowhere,
-    /// It knows everything up to there.
-    At(Cursor),
-}
-
-/// What a target that cannot throw anything away is told under its filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Hears {
-    /// What the filter admits.
-    #[default]
-    Admitted,
-    /// That, and of everybody else that nobody is there, until everything was told: it may have
-    /// been told of them under another filter.
-    OthersGone,
-}
-
-/// What was kept of a target over a restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
-    /// Up to where it knew everything.
-    pub cursor: Cursor,
-    /// What it was being told.
-    pub hears: Hears,
-    /// Of what it was told.
-    pub scope: Scope,
-}
-
-/// Whether a target was told of those of whom it is to be told now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// It was.
-    Same,
-    /// It holds too much or too little.
-    Other,
-}
-
-/// What follows from where a target is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// It goes on from its own place.
-    GoesOn,
-    /// It goes on from what was kept; it was not spoken to.
-    Resumes,
-    /// The same, and everything is told once more, because it is to hear of others than before.
-    Corrects,
-    /// It is told everything anew, for this reason.
-    Anew(&'static str),
-}
-
-/// What became of a batch on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Landing {
-    /// The target has said that it took all of it.
-    Taken,
-    /// It cannot take the batch as it is, and says this.
-    Indigestible(String),
-    /// It is not known to have arrived.
-    Unknown,
-}
-
-/// A batch that landed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Landed {
-    /// How many reports are told with it.
-    pub reports: usize,
-    /// A report that the target went without.
-    pub left_out: Option<LeftOut>,
-}
-
-/// A batch has to be told again: the target is in trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Undone;
-
-/// What went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// The target is at another place than was thought.
-    Elsewhere,
-    /// Anything else.
-    Other,
-}
+use crate::{Change, Cursor, Effect, Page};
 
 /// How many reports in a row may be refused as bad ones. When more are, it is not the reports: a
-/// proxy or a changed interface refuses everything, and what is not told is not given up.
+/// changed interface refuses everything but what is sent in their place, and one more is given up
+/// only with each attempt, in case they are bad after all.
 const REFUSALS: u32 = 8;
 
 /// The way of one target.
@@ -152,6 +47,13 @@ pub struct Delivery {
     confirmed: bool,
     /// How many reports were refused one after the other, and none taken between them.
     refusals: u32,
+    /// How often something went wrong, and nothing was taken between them.
+    failures: u32,
+    /// What the target took last, as long as nothing later may have arrived.
+    taken: Option<Change>,
+    /// From where everything is told again, because a batch that was lost may arrive after what was
+    /// told since. A target that has a place takes no such batch.
+    doubted: Option<Cursor>,
 }
 
 impl Delivery {
@@ -167,6 +69,9 @@ impl Delivery {
             window: Window::new(1, None),
             confirmed: false,
             refusals: 0,
+            failures: 0,
+            taken: None,
+            doubted: None,
         }
     }
 
@@ -195,19 +100,29 @@ impl Delivery {
         self.window.at()
     }
 
+    /// The place up to which nothing that it was told can be undone any more, for after a restart.
+    pub fn safe(&self) -> Option<Cursor> {
+        self.doubted.or(self.cursor)
+    }
+
+    /// How often something went wrong, and nothing was taken between them.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// The target is at `place`, and takes `width` batches at once. Its word counts, not what was
     /// `kept`: it may have been set back to an older state, or have taken what it could not
-    /// acknowledge.
+    /// acknowledge. Of what it was told before this life only what was kept tells.
     pub fn found(&mut self, place: Place, kept: Option<Kept>, width: usize) -> Found {
-        let is_other = kept.is_some_and(|kept| kept.scope == Scope::Other);
+        let is_same = || kept.is_some_and(|kept| kept.scope == Scope::Same);
         match place {
-            Place::At(_) if is_other => self.told_anew("scope", width),
-            Place::At(cursor) => {
+            Place::At(cursor) if self.cursor.is_some() || is_same() => {
                 self.follow(cursor, width);
                 self.confirmed = true;
                 Found::GoesOn
             }
-            Place::Nowhere => self.told_anew("empty", width),
+            Place::At(_) => self.told_anew("scope"),
+            Place::Nowhere => self.told_anew("empty"),
             Place::Untold => self.resume(kept, width),
         }
     }
@@ -215,33 +130,38 @@ impl Delivery {
     /// Goes on where a target was left that cannot say where it is. It cannot throw anything away
     /// either: it is told of ends, and under another filter of those whom that does not admit.
     fn resume(&mut self, kept: Option<Kept>, width: usize) -> Found {
-        match (self.cursor, kept) {
-            (Some(cursor), _) => self.follow(cursor, width),
-            (None, None) => self.follow(Cursor::FOREIGN, width),
-            (None, Some(Kept { cursor, hears, scope: Scope::Same })) => {
+        let Some(Kept { cursor, hears, scope }) = kept.filter(|_| self.cursor.is_none()) else {
+            self.follow(self.cursor.unwrap_or(Cursor::FOREIGN), width);
+            return Found::Resumes;
+        };
+        // What was on its way when the life before this one ended may arrive yet.
+        self.doubted = Some(cursor);
+        match scope {
+            Scope::Same => {
                 self.hears = hears;
                 self.follow(cursor, width);
+                Found::Resumes
             }
-            (None, Some(Kept { cursor, scope: Scope::Other, .. })) => {
+            Scope::Other => {
                 self.hears = Hears::OthersGone;
                 self.follow(cursor.again(), width);
-                return Found::Corrects;
+                Found::Corrects
             }
         }
-        Found::Resumes
     }
 
-    fn told_anew(&mut self, reason: &'static str, width: usize) -> Found {
-        self.anew(width);
+    fn told_anew(&mut self, reason: &'static str) -> Found {
+        self.anew();
         Found::Anew(reason)
     }
 
     /// It is to be told everything anew. Nothing may be on its way.
-    pub fn anew(&mut self, width: usize) {
+    pub fn anew(&mut self) {
         match self.opening {
             Opening::Replaces => self.standing = Standing::Anew,
             Opening::Overwrites => {
-                self.follow(self.cursor.map_or(Cursor::FOREIGN, Cursor::again), width);
+                let again = self.cursor.map_or(Cursor::FOREIGN, Cursor::again);
+                self.follow(again, self.window.width());
             }
         }
     }
@@ -260,7 +180,7 @@ impl Delivery {
 
     /// Nothing is on its way, and what is told next follows `cursor`.
     fn read_from(&mut self, cursor: Option<Cursor>, width: usize) {
-        self.window = Window::new(width, cursor);
+        self.window.restart(width, cursor);
         (self.cursor, self.read) = (cursor, cursor);
     }
 
@@ -282,18 +202,25 @@ impl Delivery {
         self.read
     }
 
-    /// Takes the next page. Returns `false` when what it told of can no longer be told on from there:
-    /// it is to be told everything anew.
+    /// Takes the next page.
     #[must_use]
-    pub fn take(&mut self, page: Page) -> bool {
-        if page.resync && self.opening == Opening::Replaces && self.read.is_some() {
-            return false;
+    pub fn take(&mut self, page: Page) -> Turned {
+        // Of one of whom nothing was known nothing is forgotten since it began.
+        let is_known = |read: Cursor| read.epoch != Cursor::FOREIGN.epoch;
+        let is_late = page.resync && self.read.is_some_and(is_known);
+        if is_late && self.opening == Opening::Replaces {
+            return Turned::TooLate;
         }
         (self.more, self.read) = (page.more, Some(page.next));
         if !page.changes.is_empty() {
             self.window.push(Arc::from(page.changes), page.next);
         }
-        true
+        if !is_late {
+            return Turned::On;
+        }
+        // From where it was nothing can be told again; from nothing it can.
+        self.doubted = self.doubted.map(|_| Cursor::FOREIGN);
+        Turned::EndsForgotten
     }
 
     /// The next batch that may go on its way.
@@ -301,84 +228,150 @@ impl Delivery {
         self.window.launch()
     }
 
-    /// A batch that was on its way landed so.
+    /// A batch that was on its way landed so. Returns a report that the target went without.
     ///
     /// # Errors
     /// [`Undone`] when it has to be told again; [`Delivery::failed`] is to follow, when nothing is on
     /// its way any more.
-    pub fn landed(&mut self, launch: &Launch, landing: Landing) -> Result<Landed, Undone> {
-        let number = launch.number;
-        match (landing, &*launch.changes) {
-            (Landing::Taken, changes) => {
-                self.confirmed = false;
-                if !changes.is_empty() {
-                    self.refusals = 0;
+    pub fn landed(&mut self, launch: &Launch, landing: Landing) -> Result<Option<LeftOut>, Undone> {
+        match landing {
+            Landing::Taken => return Ok(self.taken(launch)),
+            Landing::Indigestible(reason) if !self.window.is_probed(launch.number) => {
+                match &*launch.changes {
+                    [] => {}
+                    [change] => return self.refused(launch.number, change, reason),
+                    [_, _, ..] => {
+                        self.window.halve(launch.number);
+                        return Ok(None);
+                    }
                 }
-                Ok(Landed { reports: changes.len(), left_out: self.arrived(number) })
             }
-            (Landing::Indigestible(_), [_, _, ..]) => {
-                self.window.halve(number);
-                Ok(Landed::default())
+            Landing::Lost => {
+                self.doubted = match self.opening {
+                    Opening::Replaces => None,
+                    Opening::Overwrites => self.doubted.or(self.window.at()),
+                };
+                self.window.lost(launch.number);
+                return Err(Undone);
             }
-            (Landing::Indigestible(reason), [change]) => {
-                self.refuse(number, LeftOut { address: change.address, reason })
-            }
-            (Landing::Indigestible(_), []) | (Landing::Unknown, _) => {
-                self.window.failed(number);
-                Err(Undone)
-            }
+            Landing::Indigestible(_) | Landing::Untaken => {}
         }
+        self.window.failed(launch.number);
+        Err(Undone)
     }
 
     /// A report is refused that was alone: as a bad one, or for what is wrong with the target.
-    fn refuse(&mut self, number: Number, report: LeftOut) -> Result<Landed, Undone> {
+    fn refused(
+        &mut self,
+        number: Number,
+        change: &Change,
+        reason: String,
+    ) -> Result<Option<LeftOut>, Undone> {
         self.refusals += 1;
         if self.refusals > REFUSALS {
-            // One more is given up with each attempt, in case they are bad after all.
             self.refusals = REFUSALS - 1;
             self.window.failed(number);
             return Err(Undone);
         }
-        self.window.leave_out(number, report);
-        let left_out = match self.opening {
-            Opening::Replaces => None,
-            // It has no place that would have to go on.
-            Opening::Overwrites => self.arrived(number),
-        };
-        Ok(Landed { reports: 1, left_out })
+        self.window.probe(number, reason, self.probe(change));
+        Ok(None)
+    }
+
+    /// What the target takes in the place of a report, unless it is ill: a batch of nothing, which
+    /// moves its place, or where it has none what it took last. Of an address that may have news
+    /// since, and when nothing was taken, it is told that nobody is there: true or not, that gives
+    /// nobody the rights of another.
+    fn probe(&self, refused: &Change) -> Arc<[Change]> {
+        let known = self.taken.as_ref().filter(|taken| taken.address != refused.address);
+        match (self.opening, known) {
+            (Opening::Replaces, _) => Arc::from([]),
+            (Opening::Overwrites, Some(taken)) => Arc::from([taken.clone()]),
+            (Opening::Overwrites, None) => {
+                let gone = (Effect::Ended, refused.cause.clone());
+                let (revision, address, (effect, cause)) =
+                    (refused.revision, refused.address, gone);
+                Arc::from([Change { revision, address, effect, before: None, after: None, cause }])
+            }
+        }
     }
 
     /// The target has said yes to a batch: it knows more, if it knew everything before.
-    fn arrived(&mut self, number: Number) -> Option<LeftOut> {
-        let left_out = self.window.arrived(number);
-        self.cursor = self.window.at();
+    fn taken(&mut self, launch: &Launch) -> Option<LeftOut> {
+        self.confirmed = false;
+        let before = self.window.at();
+        let left_out = self.window.arrived(launch.number);
+        if self.window.at() != before {
+            self.cursor = self.window.at();
+        }
+        if left_out.is_none()
+            && let Some(last) = launch.changes.last()
+        {
+            (self.refusals, self.failures) = (0, 0);
+            self.taken = Some(last.clone());
+        }
         left_out
     }
 
     /// Whether everything that was there is told. Then it knows everything up to where was read, also
-    /// where none of that was for it.
+    /// where none of that was for it; after a synchronisation that has to be ended.
     pub fn is_told(&mut self) -> bool {
         if self.window.is_empty() {
             self.cursor = self.read;
         }
-        !self.more && self.window.is_empty()
+        let is_told = !self.more && self.window.is_empty();
+        if is_told && self.standing == Standing::Synchronising {
+            self.standing = Standing::Ending;
+        }
+        is_told
     }
 
     /// The place at which a synchronisation that has told everything ends.
     pub fn end(&self) -> Option<Cursor> {
-        self.cursor.filter(|_| self.standing == Standing::Synchronising)
+        self.cursor.filter(|_| self.standing == Standing::Ending)
     }
 
-    /// The target has taken the end of a synchronisation, at `cursor`; it takes `width` batches at
-    /// once.
-    pub fn ended(&mut self, cursor: Cursor, width: usize) {
-        self.follow(cursor, width);
+    /// The target has taken the end of a synchronisation.
+    pub fn ended(&mut self) {
+        if let Some(cursor) = self.end() {
+            self.failures = 0;
+            self.follow(cursor, self.window.width());
+        }
     }
 
     /// Everything was told, to the last. Returns whether it was told of others, too, that are gone:
     /// from now on it hears only of those whom the filter admits.
     pub fn rests(&mut self) -> bool {
-        std::mem::take(&mut self.hears) == Hears::OthersGone
+        if self.refusals == 0 {
+            self.failures = 0;
+        }
+        self.doubted.is_none() && std::mem::take(&mut self.hears) == Hears::OthersGone
+    }
+
+    /// Whether a batch that was lost may yet undo what was told since.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.is_some()
+    }
+
+    /// Nothing that was lost can arrive any more: everything is told again that was told since.
+    pub fn repeat(&mut self) {
+        if let Some(cursor) = self.doubted.take() {
+            self.follow(cursor, self.window.width());
+        }
+    }
+
+    /// Where the target's own place is behind what it knows, because nothing since was for it, a
+    /// batch of nothing moves it. Returns whether it was.
+    pub fn move_place(&mut self) -> bool {
+        let place = self.cursor.filter(|cursor| {
+            self.opening == Opening::Replaces
+                && self.standing == Standing::Following
+                && self.window.is_empty()
+                && self.window.at() != Some(*cursor)
+        });
+        if let Some(place) = place {
+            self.window.push(Arc::from([]), place);
+        }
+        place.is_some()
     }
 
     /// Something went wrong, and nothing is on its way.
@@ -386,11 +379,13 @@ impl Delivery {
         self.standing = match (failure, self.standing) {
             // It has just said where it is, and does not go on from there.
             (Failure::Elsewhere, _) if self.confirmed => Standing::Anew,
-            (Failure::Elsewhere, Standing::Synchronising) => Standing::Anew,
+            (Failure::Elsewhere, Standing::Synchronising | Standing::Ending) => Standing::Anew,
             // What it was told last may have arrived; it is told the very same again.
-            (_, Standing::Synchronising | Standing::Anew) => self.standing,
+            (_, Standing::Synchronising | Standing::Ending | Standing::Anew) => self.standing,
             _ => Standing::Unsure,
         };
-        self.confirmed = false;
+        self.window.restore();
+        (self.confirmed, self.taken) = (false, None);
+        self.failures = self.failures.saturating_add(1);
     }
 }

@@ -13,7 +13,8 @@ mod report;
 mod tests;
 
 pub use answer::{
-    BadAnswer, Credentials, Digests, Ended, List, Place, Problem, Refused, Taken, Token, read,
+    BadAnswer, Credentials, Digests, Ended, List, Place, Problem, Refusal, Refused, Taken, Token,
+    read,
 };
 pub use digest::{DIGEST_PAGES, Digest};
 pub use openapi::openapi;

@@ -30,6 +30,8 @@ pub(crate) struct Table {
     pub(crate) posts: Vec<usize>,
     /// Users whose entries make a whole post fail.
     pub(crate) poison: Option<String>,
+    /// What it says with the status 200 in the place of doing anything.
+    pub(crate) says: Option<String>,
 }
 
 impl ClearPass {
@@ -39,8 +41,10 @@ impl ClearPass {
         let own = Arc::clone(&table);
         let server = Https::start(&authority.named("clearpass"), move |request| {
             let mut table = own.lock().unwrap_or_else(PoisonError::into_inner);
-            let status = table.post(request);
-            Response { status, body: String::new() }
+            match table.says.clone() {
+                Some(body) => Response { status: 200, body },
+                None => Response { status: table.post(request), body: String::new() },
+            }
         });
         Self { server, table }
     }

@@ -62,6 +62,19 @@ pub(crate) struct Edge {
     ahead: BTreeMap<(u64, u64), Option<String>>,
     /// How often a batch came before the one that it follows.
     pub(crate) early: usize,
+    /// What it says at a path in the place of what it would.
+    pub(crate) says: BTreeMap<&'static str, Said>,
+    /// How the bodies of batches were encoded.
+    pub(crate) encodings: BTreeSet<Option<String>>,
+}
+
+/// What it says in the place of what it would.
+#[derive(Clone)]
+pub(crate) enum Said {
+    /// And does nothing.
+    Instead(u16, Value),
+    /// After it has done what it was asked.
+    Afterwards(u16, Value),
 }
 
 /// Batches that are held until so many of them are there; then the last of them goes first.
@@ -92,7 +105,7 @@ impl SecureEdge {
         let server = serve(Box::new(move |request| {
             let place = (request.path == "/v1/reports").then(|| gathered(&gathering, request));
             let mut edge = own.lock().unwrap_or_else(PoisonError::into_inner);
-            let (status, body) = edge.answer(request).unwrap_or_else(|refused| refused);
+            let (status, body) = edge.say(request);
             if let Some(place) = place {
                 leave(&gathering, place);
             }
@@ -183,6 +196,18 @@ fn refuse<T>(status: u16, detail: &str) -> Result<T, (u16, Value)> {
 }
 
 impl Edge {
+    fn say(&mut self, request: &Request) -> (u16, Value) {
+        let said = self.says.get(request.path.as_str()).cloned();
+        if let Some(Said::Instead(status, body)) = said {
+            return (status, body);
+        }
+        let answer = self.answer(request).unwrap_or_else(|refused| refused);
+        match said {
+            Some(Said::Afterwards(status, body)) => (status, body),
+            _ => answer,
+        }
+    }
+
     fn answer(&mut self, request: &Request) -> Answered {
         let route = (request.method.as_str(), request.path.as_str());
         match route {
@@ -197,7 +222,10 @@ impl Edge {
         match route {
             ("GET", "/v1/position") => Ok((200, self.place())),
             ("POST", "/v1/synchronisations") => self.begin(&read(request)),
-            ("POST", "/v1/reports") => self.take(&read(request)),
+            ("POST", "/v1/reports") => {
+                self.encodings.insert(request.headers.get("content-encoding").cloned());
+                self.take(&read(request))
+            }
             ("POST", "/v1/synchronisations/end") => self.end(&read(request)),
             ("GET", "/v1/digest") => Ok((200, self.digest())),
             other => panic!("nobody asks for {other:?}"),

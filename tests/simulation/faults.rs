@@ -27,11 +27,13 @@ pub(super) enum Fault {
     SuccessorTellsNothing,
     /// A batch is taken to have arrived before the target has said so.
     ToldWithoutItsWord,
+    /// What a firewall was told after a batch that was lost is not told again.
+    LateForgotten,
 }
 
 impl Fault {
     /// All of them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::NoDeduplication,
         Self::AcknowledgedBeforeSync,
         Self::BookmarkBeforeEvents,
@@ -43,6 +45,7 @@ impl Fault {
         Self::StartWithoutSync,
         Self::SuccessorTellsNothing,
         Self::ToldWithoutItsWord,
+        Self::LateForgotten,
     ];
 
     /// Which promises it breaks, whichever is looked at first.
@@ -57,7 +60,9 @@ impl Fault {
             Self::DropWithoutCounter => &[Promise::Account],
             Self::FailedLogonAccepted => &[Promise::FailedLogon],
             Self::StartWithoutSync => &[Promise::Acknowledged, Promise::Revisions],
-            Self::SuccessorTellsNothing | Self::ToldWithoutItsWord => &[Promise::Consumers],
+            Self::SuccessorTellsNothing | Self::ToldWithoutItsWord | Self::LateForgotten => {
+                &[Promise::Consumers]
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //! it, over a line that loses answers, repeats requests late, and by an actor that is replaced.
 
 use rollcall_identity::delivery::{
-    Delivery, Failure, Found, Hears, Kept, Landing, Launch, Opening, Place, Scope, Standing,
+    Delivery, Failure, Found, Hears, Kept, Landing, Launch, Place, Scope, Standing, Turned,
 };
 use rollcall_identity::{ChangeLog, Cursor, Revision, Table, Timestamp};
 
@@ -31,6 +31,15 @@ pub(super) struct Target {
     seen: u64,
     /// Whether what it holds is to be compared with what it should hold.
     is_checked: bool,
+    /// What stands before it, and says that it cannot take whatever comes.
+    proxy: Proxy,
+}
+
+/// What stands before a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proxy {
+    Passes,
+    Refuses,
 }
 
 /// What a target is told from, and how often something has become visible there.
@@ -57,15 +66,19 @@ impl Target {
         let (on_way, late) = (Vec::new(), Vec::new());
         let (rests, is_checked) = (false, false);
         let (turn, kept, seen) = (0, None, 0);
-        Self { name, receiver, delivery, on_way, late, turn, kept, rests, seen, is_checked }
+        let proxy = Proxy::Passes;
+        Self { name, receiver, delivery, on_way, late, turn, kept, rests, seen, is_checked, proxy }
     }
 
     /// The actor that told it is replaced, or the whole server: of how it stood only what is on the disk
-    /// is known. What was on its way arrives, or is lost.
+    /// is known. What was on its way arrives, or is lost, or late.
     pub(super) fn actor_is_new(&mut self, chance: &mut Chance) {
         for launch in std::mem::take(&mut self.on_way) {
-            if chance.once_in(2) {
-                let _ = self.receiver.take(&launch, self.turn);
+            match chance.below(4) {
+                _ if self.proxy == Proxy::Refuses => {}
+                0 => self.late.push((launch, self.turn)),
+                1 => {}
+                _ => drop(self.receiver.take(&launch, self.turn)),
             }
         }
         self.delivery = Delivery::new(self.receiver.opening());
@@ -94,6 +107,7 @@ impl Target {
         match self.delivery.standing() {
             Standing::Unsure => self.find(chance),
             Standing::Anew => self.begin(chance),
+            Standing::Ending => self.end(voice.visible, (chance, fault)),
             Standing::Synchronising | Standing::Following => {
                 return self.go_on(voice, (chance, fault));
             }
@@ -110,6 +124,10 @@ impl Target {
         let place = self.receiver.place();
         let found = self.delivery.found(place, kept, self.receiver.width());
         assert_ne!(found, Found::Corrects, "its scope is never another");
+        if place == Place::Untold {
+            // The next life is to know that there was one.
+            self.kept = self.kept.or(self.delivery.safe());
+        }
         self.turn += 1;
     }
 
@@ -134,15 +152,16 @@ impl Target {
         }
         self.launch(fault);
         if self.delivery.wants_page() && (self.on_way.is_empty() || chance.once_in(2)) {
-            self.read(voice);
+            self.read(voice, chance);
             self.launch(fault);
         } else if !self.on_way.is_empty() {
             let at = chance.below(self.on_way.len() as u64) as usize;
             let launch = self.on_way.remove(at);
-            self.land(&launch, chance);
+            self.land(&launch, (chance, fault));
         }
-        if self.on_way.is_empty() && self.delivery.is_told() {
-            self.all_is_told((chance, fault), voice.visible);
+        let is_told = self.on_way.is_empty() && self.delivery.is_told();
+        if is_told && self.delivery.standing() == Standing::Following {
+            self.all_is_told(chance);
         }
         true
     }
@@ -158,72 +177,108 @@ impl Target {
         }
     }
 
-    fn read(&mut self, voice: &Voice<'_>) {
-        let Some(log) = voice.log else { return self.fail(Failure::Other) };
+    /// Reads the next page, while batches may be on their way. The query actor may be replaced just now.
+    fn read(&mut self, voice: &Voice<'_>, chance: &mut Chance) {
+        let Some(log) = voice.log.filter(|_| !chance.once_in(10)) else {
+            return self.fail(Failure::Other);
+        };
         let page = read(log, self.delivery.read_after(), voice.now);
-        if !self.delivery.take(page) {
-            self.delivery.anew(self.receiver.width());
+        if self.delivery.take(page) == Turned::TooLate {
+            self.settle();
+            self.delivery.anew();
             self.turn += 1;
         }
     }
 
     /// What was on its way meets its fate: it is taken and answered, or not, or too much at once.
-    fn land(&mut self, launch: &Launch, chance: &mut Chance) {
-        let (landing, failure) = match chance.below(12) {
+    fn land(&mut self, launch: &Launch, (chance, fault): (&mut Chance, Option<Fault>)) {
+        let (landing, failure) = match chance.below(14) {
+            _ if self.proxy == Proxy::Refuses => (refused(), Failure::Other),
             0 => {
                 let _ = self.receiver.take(launch, self.turn);
-                (Landing::Unknown, Failure::Other)
+                (Landing::Lost, Failure::Other)
             }
             1 => {
-                // Whoever has no place could not tell it from news: there it is lost.
-                if self.receiver.opening() == Opening::Replaces {
-                    self.late.push((launch.clone(), self.turn));
-                }
-                (Landing::Unknown, Failure::Other)
+                self.late.push((launch.clone(), self.turn));
+                (Landing::Lost, Failure::Other)
             }
-            2 if launch.changes.len() > 1 => {
-                (Landing::Indigestible("too large".to_owned()), Failure::Other)
+            2 if launch.changes.len() > 1 => (refused(), Failure::Other),
+            3 => {
+                self.proxy = Proxy::Refuses;
+                (refused(), Failure::Other)
             }
+            4 => (Landing::Untaken, Failure::Other),
             _ => match self.receiver.take(launch, self.turn) {
                 Ok(()) => (Landing::Taken, Failure::Other),
-                Err(Elsewhere) => (Landing::Unknown, Failure::Elsewhere),
+                Err(Elsewhere) => (Landing::Untaken, Failure::Elsewhere),
             },
         };
-        if self.delivery.landed(launch, landing).is_err() {
-            self.fail(failure);
+        let is_lost = landing == Landing::Lost && fault == Some(Fault::LateForgotten);
+        let landing = if is_lost { Landing::Untaken } else { landing };
+        match self.delivery.landed(launch, landing) {
+            Ok(left_out) => assert_eq!(left_out, None, "who refuses whatever comes is ill"),
+            Err(_) => {
+                self.fail(failure);
+                // In the middle of a batch it never does.
+                if chance.once_in(2) {
+                    self.proxy = Proxy::Passes;
+                }
+            }
         }
     }
 
     /// Nothing of what is still on its way counts any more, whatever becomes of it.
     fn fail(&mut self, failure: Failure) {
-        for launch in std::mem::take(&mut self.on_way) {
-            let landing = match self.receiver.take(&launch, self.turn) {
-                Ok(()) => Landing::Taken,
-                Err(Elsewhere) => Landing::Unknown,
-            };
-            let _ = self.delivery.landed(&launch, landing);
-        }
+        self.settle();
         self.delivery.failed(failure);
     }
 
-    fn all_is_told(&mut self, (chance, fault): (&mut Chance, Option<Fault>), visible: u64) {
-        if let Some(end) = self.delivery.end() {
+    fn settle(&mut self) {
+        for launch in std::mem::take(&mut self.on_way) {
+            let landing = match self.proxy {
+                Proxy::Refuses => refused(),
+                Proxy::Passes => match self.receiver.take(&launch, self.turn) {
+                    Ok(()) => Landing::Taken,
+                    Err(Elsewhere) => Landing::Untaken,
+                },
+            };
+            let _ = self.delivery.landed(&launch, landing);
+        }
+    }
+
+    /// Ends a synchronisation, unless only the word that it took the end was lost.
+    fn end(&mut self, visible: u64, (chance, fault): (&mut Chance, Option<Fault>)) {
+        let Some(end) = self.delivery.end() else { return };
+        if self.receiver.place() != Place::At(end) {
             let taken = self.receiver.end(self.turn, end);
             if taken.is_err() || chance.once_in(6) {
                 let failure = if taken.is_err() { Failure::Elsewhere } else { Failure::Other };
                 return self.delivery.failed(failure);
             }
-            self.delivery.ended(end, self.receiver.width());
-            self.turn += 1;
-            if fault == Some(Fault::LostWakeUpAtSnapshot) {
-                self.seen = visible;
-            }
         }
+        self.delivery.ended();
+        self.turn += 1;
+        if fault == Some(Fault::LostWakeUpAtSnapshot) {
+            (self.seen, self.rests) = (visible, true);
+        }
+    }
+
+    fn all_is_told(&mut self, chance: &mut Chance) {
         self.delivery.rests();
-        self.rests = true;
         if chance.once_in(2) {
-            self.kept = self.delivery.cursor();
+            self.kept = self.delivery.safe();
         }
+        if self.delivery.is_doubted() {
+            // Its time has come when nothing can arrive any more.
+            if self.late.is_empty() {
+                self.delivery.repeat();
+            }
+            return;
+        }
+        if chance.once_in(4) && self.delivery.move_place() {
+            return;
+        }
+        self.rests = true;
         if std::mem::take(&mut self.is_checked) {
             self.compare();
         }
@@ -234,8 +289,8 @@ impl Target {
     fn compare(&mut self) {
         match self.receiver.place() {
             Place::Untold => {
-                self.delivery.anew(self.receiver.width());
-                self.kept = self.delivery.cursor();
+                self.delivery.anew();
+                self.kept = self.delivery.safe();
             }
             Place::At(at) if Some(at) == self.delivery.at() => return,
             Place::At(_) | Place::Nowhere => self.delivery.failed(Failure::Elsewhere),
@@ -256,4 +311,8 @@ impl Target {
     pub(super) fn check(&self, table: &Table, now: Timestamp) -> Promised {
         compare(self.name, &self.receiver.holds(), table, now)
     }
+}
+
+fn refused() -> Landing {
+    Landing::Indigestible("too large".to_owned())
 }

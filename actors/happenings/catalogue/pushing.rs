@@ -48,7 +48,7 @@ pub(super) const ROWS: &[Row] = &[
         Counter,
         Unit::Count,
         &["target", "outcome"],
-        "Comparisons of what a push target holds with what it should hold: same, differs or untold",
+        "Comparisons of what a push target holds with what it should hold: same, differs, untold or unanswered",
     ),
     (
         "rollcall_pushing_positions_not_kept_total",

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{Course, Trouble};
 use crate::clock::Clock;
-use crate::happenings::{Checked, Happening};
+use crate::happenings::{CheckFailed, Checked, Happening};
 
 /// After how long pages that differed are compared once more. A session whose logoff time has just
 /// passed is shown to nobody any more, and told as ended a moment later.
@@ -28,7 +28,7 @@ pub(crate) struct Drift {
     pub(crate) outcome: Outcome,
     /// How many pages of sessions differ.
     pub(crate) differing: usize,
-    /// How many could not be compared, because they changed meanwhile.
+    /// How many could not be compared: they changed meanwhile, or the target refused a session there.
     pub(crate) unsettled: usize,
 }
 
@@ -54,15 +54,23 @@ pub(crate) enum Outcome {
     Differs,
     /// The target cannot tell what it holds.
     Untold,
+    /// It was asked, and did not answer so that it is understood; it is asked again in its time.
+    Unanswered,
 }
 
 impl Course {
     /// Compares what the target holds with what it should hold; twice, where something differs.
     pub(super) async fn check(&mut self) -> Result<(), Trouble> {
-        let digests = self.mouths.ask(|speech| speech.digests()).await??;
-        let Some(theirs) = digests else {
-            self.checked(Drift { outcome: Outcome::Untold, differing: 0, unsettled: 0 });
-            return Ok(());
+        let theirs = match self.mouths.ask(|speech| speech.digests()).await? {
+            Ok(Some(theirs)) => theirs,
+            Ok(None) => {
+                self.checked(Drift { outcome: Outcome::Untold, differing: 0, unsettled: 0 });
+                return Ok(());
+            }
+            Err(trouble) => {
+                self.unchecked(&trouble);
+                return Ok(());
+            }
         };
         let (differing, unsettled) = self.compare(&theirs).await?;
         let suspects = match self.suspects.take() {
@@ -104,6 +112,7 @@ impl Course {
                 break;
             }
         }
+        unsettled.extend(&self.unheld);
         // What changed since, an address that was read twice included, is on pages left out.
         let mut cursor = at;
         loop {
@@ -119,6 +128,17 @@ impl Course {
         }
         let differing = ours.differing(&theirs.pages).filter(|page| !unsettled.contains(page));
         Ok((differing.collect(), unsettled.len()))
+    }
+
+    /// It holds what it holds: telling goes on, whatever is wrong with its digests.
+    fn unchecked(&mut self, trouble: &Trouble) {
+        self.suspects = None;
+        for asking in self.asking.drain(..) {
+            // Whoever asked may have gone.
+            let _ = asking.send(Err(trouble.to_string()));
+        }
+        CheckFailed { target: self.recipient.name(), trouble }.emit();
+        self.checked(Drift { outcome: Outcome::Unanswered, differing: 0, unsettled: 0 });
     }
 
     fn checked(&mut self, drift: Drift) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use rollcall_identity::delivery::{Landed, Landing, Launch};
+use rollcall_identity::delivery::{Landing, Launch, LeftOut};
+use rollcall_wire::secure_edge::Digest;
 
 use super::Course;
 use crate::clock::Clock;
@@ -24,17 +25,11 @@ pub(super) struct Returned {
 
 impl Course {
     /// Tells what is in the window, until something else may be read or, at a rate, something else
-    /// be told. Returns how many reports were told.
+    /// be told. Returns how many reports were sent, whatever became of them.
     pub(super) async fn tell(&mut self) -> Result<usize, Trouble> {
         let mut told = 0;
         while let Some(returned) = self.on_way.next().await {
-            match self.land(returned?) {
-                Ok(reports) => told += reports,
-                Err(trouble) => {
-                    self.settle().await?;
-                    return Err(trouble);
-                }
-            }
+            told += self.land(returned?)?;
             if told > 0 && (self.delivery.wants_page() || self.rate.is_some()) {
                 break;
             }
@@ -46,7 +41,14 @@ impl Course {
     /// Sends whatever may go on its way.
     pub(super) fn launch(&mut self) -> Result<(), Trouble> {
         while let Some(launch) = self.delivery.launch() {
-            let mouth = self.mouths.take()?;
+            let mouth = match self.mouths.take() {
+                Ok(mouth) => mouth,
+                Err(trouble) => {
+                    // It was not sent.
+                    let _ = self.delivery.landed(&launch, Landing::Untaken);
+                    return Err(trouble);
+                }
+            };
             let piece = Piece {
                 changes: Arc::clone(&launch.changes),
                 after: launch.after,
@@ -54,16 +56,16 @@ impl Course {
                 turn: self.turn.clone(),
             };
             let began = Clock::instant();
+            let told = mouth.ask(move |speech| (speech.tell(&piece), speech.take_sent()));
             self.on_way.push(Box::pin(async move {
-                let (arrived, bytes) =
-                    mouth.ask(move |speech| (speech.tell(&piece), speech.take_sent())).await?;
+                let (arrived, bytes) = told.await?;
                 Ok(Returned { mouth, launch, arrived, bytes, took: began.elapsed() })
             }));
         }
         Ok(())
     }
 
-    /// Takes note of what became of a batch. Returns how many reports were told with it.
+    /// Takes note of what became of a batch. Returns how many reports were in it.
     fn land(&mut self, returned: Returned) -> Result<usize, Trouble> {
         let Returned { mouth, launch, arrived, bytes, took } = returned;
         self.mouths.give(mouth);
@@ -74,23 +76,23 @@ impl Course {
             Err(trouble @ Trouble::Indigestible { .. }) => {
                 Landing::Indigestible(trouble.to_string())
             }
-            Err(_) => Landing::Unknown,
-        };
-        let landed = self.delivery.landed(&launch, landing);
-        let Landed { reports, left_out } = match (arrived, landed) {
-            (Ok(arrived), landed) => {
-                self.arrived(&arrived);
-                landed.unwrap_or_default()
+            Err(Trouble::Unreachable(_) | Trouble::Garbled(_) | Trouble::Unaccepted(_)) => {
+                Landing::Lost
             }
-            // It is halved, or a report is given up: the target is well.
-            (Err(_), Ok(landed)) => landed,
-            (Err(trouble), Err(_)) => return Err(trouble),
+            Err(_) => Landing::Untaken,
         };
-        if let Some(report) = left_out {
-            let refused = vec![(Some(report.address), report.reason)];
-            self.arrived(&Arrived { refused, ..Arrived::default() });
+        match (arrived, self.delivery.landed(&launch, landing)) {
+            // What it took is no news to it.
+            (_, Ok(Some(LeftOut { address, reason }))) => {
+                let refused = vec![(Some(address), reason)];
+                self.arrived(&Arrived { refused, ..Arrived::default() });
+            }
+            (Ok(arrived), _) => self.arrived(&arrived),
+            // It is sent in two, or something else in its place.
+            (Err(_), Ok(None)) => {}
+            (Err(trouble), Err(_)) => return Err(trouble),
         }
-        Ok(reports)
+        Ok(launch.changes.len())
     }
 
     /// Waits for whatever is on its way, each for no longer than a request may take. Nobody is told
@@ -102,9 +104,10 @@ impl Course {
         Ok(())
     }
 
-    fn arrived(&self, arrived: &Arrived) {
+    fn arrived(&mut self, arrived: &Arrived) {
         self.recipient.arrived(arrived);
         for (address, reason) in &arrived.refused {
+            self.unheld.extend(address.map(Digest::page));
             ReportRefused { target: self.recipient.name(), address: *address, reason }.emit();
         }
     }

@@ -34,18 +34,34 @@ struct Batch {
     /// Whether it tells of an address of which a batch before it tells as well: it waits for all of
     /// them.
     last_word: bool,
-    /// Why its only report was refused; then it is told without that.
-    refused: Option<LeftOut>,
+    /// Its only report was refused.
+    refused: Option<Refused>,
+}
+
+/// A report that the target does not take, until it is known whether the target takes any.
+#[derive(Debug)]
+struct Refused {
+    reason: String,
+    /// What is sent in its place.
+    probe: Arc<[Change]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Waiting,
     OnItsWay,
+    /// It waits to be sent once more, and may have arrived.
+    Lost,
     Arrived,
 }
 
-/// A report that the target will never take.
+impl Batch {
+    fn waits(&self) -> bool {
+        matches!(self.progress, Progress::Waiting | Progress::Lost)
+    }
+}
+
+/// A report that the target will not take, although it is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// What it is about.
@@ -59,7 +75,8 @@ pub struct LeftOut {
 pub struct Launch {
     /// Which batch it is.
     pub number: Number,
-    /// At most one for each address; none for a batch that only moves the place.
+    /// At most one for each address; none for a batch that only moves the place. In the place of a
+    /// report that was refused it is what shows whether the target is well.
     pub changes: Arc<[Change]>,
     /// The place that the batch before leaves the target at; `None` at the beginning of a
     /// synchronisation.
@@ -74,6 +91,17 @@ impl Window {
     /// their first batch, which goes alone.
     pub fn new(width: usize, at: Option<Cursor>) -> Self {
         Self { width: width.max(1), at, batches: VecDeque::new(), open: at.is_none(), made: 0 }
+    }
+
+    /// Empty again, for a target that takes `width` batches at once and is at `at`. What was on its
+    /// way before counts for nothing, whenever it lands: no number is given twice.
+    pub fn restart(&mut self, width: usize, at: Option<Cursor>) {
+        *self = Self { made: self.made, ..Self::new(width, at) };
+    }
+
+    /// How many batches the target takes at once.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// The place up to which the target has said yes to everything.
@@ -118,13 +146,12 @@ impl Window {
 
     /// The next batch that may go on its way.
     pub fn launch(&mut self) -> Option<Launch> {
-        let sent = self.batches.iter().filter(|batch| batch.progress != Progress::Waiting).count();
+        let sent = self.batches.iter().filter(|batch| !batch.waits()).count();
         if sent >= if self.open { self.width } else { 1 } {
             return None;
         }
-        let may_go = |(place, batch): (usize, &Batch)| {
-            batch.progress == Progress::Waiting && (place == 0 || !batch.last_word)
-        };
+        let may_go =
+            |(place, batch): (usize, &Batch)| batch.waits() && (place == 0 || !batch.last_word);
         let place = self.batches.iter().enumerate().position(may_go)?;
         let after = match place.checked_sub(1) {
             Some(before) => Some(self.batches[before].next),
@@ -132,7 +159,8 @@ impl Window {
         };
         let batch = &mut self.batches[place];
         batch.progress = Progress::OnItsWay;
-        let (number, changes, next) = (batch.number, Arc::clone(&batch.changes), batch.next);
+        let changes = batch.refused.as_ref().map_or(&batch.changes, |refused| &refused.probe);
+        let (number, changes, next) = (batch.number, Arc::clone(changes), batch.next);
         Some(Launch { number, changes, after, next })
     }
 
@@ -141,20 +169,38 @@ impl Window {
         let place = self.place(number)?;
         self.open = true;
         self.batches[place].progress = Progress::Arrived;
-        let refused = self.batches[place].refused.take();
+        let batch = &mut self.batches[place];
+        let about = batch.changes.first().map(|change| change.address);
+        let left_out = batch.refused.take().zip(about);
         while let Some(batch) = self.batches.front()
             && batch.progress == Progress::Arrived
         {
             self.at = Some(batch.next);
             self.batches.pop_front();
         }
-        refused
+        left_out.map(|(refused, address)| LeftOut { address, reason: refused.reason })
     }
 
-    /// A batch has not arrived, or nobody knows: it is sent once more, as it was.
+    /// A batch has not arrived: it is sent once more, with a report that was refused.
     pub fn failed(&mut self, number: Number) {
         if let Some(place) = self.place(number) {
-            self.batches[place].progress = Progress::Waiting;
+            let batch = &mut self.batches[place];
+            (batch.progress, batch.refused) = (Progress::Waiting, None);
+        }
+    }
+
+    /// Nobody knows whether a batch has arrived: it is sent once more, as it was. A target that took
+    /// it may take nothing else in its place.
+    pub fn lost(&mut self, number: Number) {
+        if let Some(place) = self.place(number) {
+            self.batches[place].progress = Progress::Lost;
+        }
+    }
+
+    /// The target is ill: what it refused proves nothing, and is sent once more.
+    pub fn restore(&mut self) {
+        for batch in self.batches.iter_mut().filter(|batch| batch.progress == Progress::Waiting) {
+            batch.refused = None;
         }
     }
 
@@ -176,15 +222,19 @@ impl Window {
         }
     }
 
-    /// The target does not take the only report of a batch: it is sent without that, so that the
-    /// target's place goes on.
-    pub fn leave_out(&mut self, number: Number, refused: LeftOut) {
+    /// The target does not take the only report of a batch: `probe` is sent in its place. When that
+    /// arrives, the report is left out; when that fails, the report is sent once more.
+    pub fn probe(&mut self, number: Number, reason: String, probe: Arc<[Change]>) {
         if let Some(place) = self.place(number) {
             let batch = &mut self.batches[place];
             batch.progress = Progress::Waiting;
-            batch.changes = Arc::from([]);
-            batch.refused = Some(refused);
+            batch.refused = Some(Refused { reason, probe });
         }
+    }
+
+    /// Whether something is sent in the place of a report that was refused.
+    pub fn is_probed(&self, number: Number) -> bool {
+        self.place(number).is_some_and(|place| self.batches[place].refused.is_some())
     }
 
     fn number(&mut self) -> Number {

@@ -162,7 +162,7 @@ pub struct Refused {
     pub list: List,
     /// Its place there, from 0.
     pub index: usize,
-    /// Why, in words.
+    /// Why, in words, of which the first 200 characters are shown.
     pub reason: String,
 }
 
@@ -188,7 +188,10 @@ impl Taken {
     /// # Errors
     /// When it does not account for every report, or is at another place.
     pub fn read(body: &[u8], sent: Tally, next: &str) -> Result<Self, BadAnswer> {
-        let taken: Self = read(body)?;
+        let mut taken: Self = read(body)?;
+        for refused in &mut taken.refused {
+            refused.reason = printed(&refused.reason);
+        }
         if taken.position != next {
             return Err(BadAnswer::Position);
         }
@@ -269,10 +272,35 @@ impl Problem {
     /// text. Nothing when it says nothing that can be read.
     pub fn read(body: &[u8]) -> Option<String> {
         let problem: Self = read(body).ok()?;
-        let said = problem.detail.or(problem.title)?;
-        let printed = |c: char| if c.is_control() { ' ' } else { c };
-        Some(said.chars().filter(|c| !is_direction(*c)).map(printed).take(200).collect())
+        Some(printed(&problem.detail.or(problem.title)?))
     }
+}
+
+/// Why no token was granted (RFC 6749 section 5.2).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Refusal {
+    /// One of the words that are defined there, such as `invalid_client`.
+    pub error: String,
+    /// For people.
+    #[serde(default)]
+    pub error_description: Option<String>,
+}
+
+impl Refusal {
+    /// What it says, fit for a log line; nothing when it is none.
+    pub fn read(body: &[u8]) -> Option<String> {
+        let Self { error, error_description: more } = read(body).ok()?;
+        Some(printed(&more.map_or(error.clone(), |more| format!("{error}: {more}"))))
+    }
+}
+
+/// The longest text of a receiver that is repeated, in characters.
+const SAID: usize = 200;
+
+/// The beginning of a text of the receiver's, fit for a log line: nothing in it forges text.
+fn printed(said: &str) -> String {
+    let printed = |c: char| if c.is_control() { ' ' } else { c };
+    said.chars().filter(|c| !is_direction(*c)).map(printed).take(SAID).collect()
 }
 
 /// Separators and overrides that change how the text around them is read (UTR 36, section 3.1).

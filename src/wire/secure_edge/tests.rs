@@ -154,6 +154,10 @@ fn an_answer_that_does_not_add_up_acknowledges_nothing() {
         json!({"position": "5.9", "accepted": 2, "duplicates": 0, "refused": [refused]})
     };
     assert_eq!(read(refusing("sessions", 1)).unwrap().refused[0].reason, "too long");
+    let mut long = refusing("sessions", 1);
+    long["refused"][0]["reason"] = json!("\u{202E}no\n".repeat(1_000));
+    let reason = read(long).unwrap().refused[0].reason.clone();
+    assert!(reason.starts_with("no no no") && reason.len() == 200, "{reason}");
     assert_eq!(read(refusing("sessions", 2)), Err(BadAnswer::Stranger));
     assert_eq!(read(refusing("users", 1)), Err(BadAnswer::Stranger));
     let elsewhere = json!({"position": "5.8", "accepted": 3, "duplicates": 0});

@@ -57,8 +57,8 @@ const SAID: usize = 200;
 ///
 /// Juniper does not document it. Its own test library takes the status 200 for success, and nothing
 /// else. The body of an answer is none, XML whose first element is called like an answer and in which
-/// no element's name says error, or a few words that say success; whatever else comes with that status
-/// is from somebody else.
+/// no element's name says error unless that holds the number 0, such as a code or a count, or a few
+/// words that say success; whatever else comes with that status is from somebody else.
 ///
 /// # Errors
 /// [`Unaccepted`] says what the answer says.
@@ -102,7 +102,10 @@ pub fn accepted(status: u16, body: &[u8]) -> Result<(), Unaccepted> {
             }
             Xml::End(_) => {
                 if within == Some(depth) {
-                    return Err(Unaccepted::Error(said.trim().to_owned()));
+                    match said.trim() {
+                        "0" => (within, said) = (None, String::new()),
+                        error => return Err(Unaccepted::Error(error.to_owned())),
+                    }
                 }
                 depth = depth.checked_sub(1).ok_or(Unaccepted::Broken)?;
             }

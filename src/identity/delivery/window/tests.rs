@@ -81,8 +81,17 @@ enum Fate {
     AnswerLost,
     /// It is not done now; a copy of it is somewhere on the way.
     Late,
-    /// The receiver does not take it as a whole.
-    TooMuch,
+    /// The receiver does not take it as a whole; a report that is alone is bad, or else a proxy
+    /// refuses whatever comes, this time.
+    TooMuch(Refuses),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refuses {
+    /// What is bad.
+    Bad,
+    /// Whatever comes.
+    All,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -91,7 +100,8 @@ fn step() -> impl Strategy<Value = Step> {
         9 => Just(Fate::Answered),
         1 => Just(Fate::AnswerLost),
         1 => Just(Fate::Late),
-        2 => Just(Fate::TooMuch),
+        2 => Just(Fate::TooMuch(Refuses::Bad)),
+        2 => Just(Fate::TooMuch(Refuses::All)),
     ];
     let any = any::<prop::sample::Index>;
     prop_oneof![
@@ -192,6 +202,10 @@ struct World {
     smooth: bool,
     on_way: Vec<Sent>,
     late: Vec<Sent>,
+    /// The address of the report in whose place such a batch was sent, and the latest of each address
+    /// that was given up because the receiver took that.
+    probes: BTreeMap<Number, Address>,
+    given_up: BTreeMap<Address, Revision>,
 }
 
 impl World {
@@ -210,6 +224,8 @@ impl World {
             smooth: true,
             on_way: Vec::new(),
             late: Vec::new(),
+            probes: BTreeMap::new(),
+            given_up: BTreeMap::new(),
         };
         world.synchronise();
         world
@@ -219,7 +235,7 @@ impl World {
         self.turn += 1;
         self.receiver.begin(self.turn);
         (self.read, self.more, self.synchronising) = (None, true, true);
-        self.window = Window::new(self.receiver.width, None);
+        self.window.restart(self.receiver.width, None);
     }
 
     /// What it does after a failure, with everything that was on its way somewhere.
@@ -227,7 +243,7 @@ impl World {
         let numbers: Vec<_> = self.on_way.iter().map(|sent| sent.launch.number).collect();
         self.late.append(&mut self.on_way);
         if self.synchronising && why.is_ok() {
-            numbers.into_iter().for_each(|number| self.window.failed(number));
+            numbers.into_iter().for_each(|number| self.window.lost(number));
         } else if let (false, Some(at)) = (self.synchronising, self.receiver.position) {
             self.follow(at);
         } else {
@@ -238,7 +254,7 @@ impl World {
     fn follow(&mut self, at: Cursor) {
         self.turn += 1;
         (self.read, self.more, self.synchronising) = (Some(at), true, false);
-        self.window = Window::new(self.receiver.width, Some(at));
+        self.window.restart(self.receiver.width, Some(at));
     }
 
     fn news(&mut self, host: usize, presence: Presence) {
@@ -279,7 +295,7 @@ impl World {
         let sent = self.on_way.remove(which);
         let number = sent.launch.number;
         match fate {
-            Fate::Answered => match self.receiver.take(&sent) {
+            Fate::Answered => match self.take(&sent) {
                 Ok(()) => drop(self.window.arrived(number)),
                 conflict => {
                     assert!(!self.smooth, "sent what the receiver cannot place");
@@ -288,20 +304,46 @@ impl World {
             },
             Fate::AnswerLost => {
                 self.smooth = false;
-                let _ = self.receiver.take(&sent);
-                self.window.failed(number);
+                let _ = self.take(&sent);
+                self.window.lost(number);
                 self.ask(Ok(()));
             }
             Fate::Late => {
                 self.smooth = false;
                 self.late.push(sent);
-                self.window.failed(number);
+                self.window.lost(number);
                 self.ask(Ok(()));
             }
-            Fate::TooMuch if sent.launch.changes.len() > 1 => self.window.halve(number),
-            Fate::TooMuch => self.window.failed(number),
+            Fate::TooMuch(refuses) => match &*sent.launch.changes {
+                [_, _, ..] => self.window.halve(number),
+                [change] => {
+                    self.probes.insert(number, change.address);
+                    self.window.probe(number, "bad".to_owned(), Arc::from([]));
+                    if refuses == Refuses::All {
+                        // So is what is sent in its place.
+                        self.window.failed(number);
+                    }
+                }
+                [] => self.window.failed(number),
+            },
         }
         self.end();
+    }
+
+    /// The receiver takes something; in the place of a report, that is given up.
+    fn take(&mut self, sent: &Sent) -> Result<(), Conflict> {
+        let taken = self.receiver.take(sent);
+        let Launch { number, changes, next, .. } = &sent.launch;
+        if let (Ok(()), true, Some(about)) = (taken, changes.is_empty(), self.probes.get(number)) {
+            let given_up = self.given_up.entry(*about).or_default();
+            *given_up = next.revision.max(*given_up);
+        }
+        taken
+    }
+
+    /// Whether the latest report of an address, of this revision, was given up.
+    fn is_given_up(&self, address: &Address, revision: Revision) -> bool {
+        self.given_up.get(address).is_some_and(|given_up| revision <= *given_up)
     }
 
     /// Ends a synchronisation that has told everything.
@@ -319,7 +361,8 @@ impl World {
         for (address, (revision, presence)) in &self.truth {
             let held = self.receiver.holds.get(address);
             let wanted = (*presence == Presence::There).then_some(revision);
-            assert!(*revision > at.revision || held == wanted, "{address} {held:?} {wanted:?}");
+            let is_right = held == wanted || self.is_given_up(address, *revision);
+            assert!(*revision > at.revision || is_right, "{address} {held:?} {wanted:?}");
         }
     }
 }
@@ -343,7 +386,7 @@ proptest! {
                 }
                 Step::Straggle(which) if !world.late.is_empty() => {
                     let late = world.late.remove(which.index(world.late.len()));
-                    let _ = world.receiver.take(&late);
+                    let _ = world.take(&late);
                 }
                 Step::Meet(..) | Step::Straggle(_) => {}
             }
@@ -363,12 +406,13 @@ proptest! {
             }
         }
         for late in std::mem::take(&mut world.late) {
-            let _ = world.receiver.take(&late);
+            let _ = world.take(&late);
         }
-        let there = world.truth.iter().filter(|(_, (_, presence))| *presence == Presence::There);
-        let there: BTreeMap<Address, Revision> =
-            there.map(|(address, (revision, _))| (*address, *revision)).collect();
-        prop_assert_eq!(world.receiver.holds, there);
+        for (address, (revision, presence)) in &world.truth {
+            let wanted = (*presence == Presence::There).then_some(revision);
+            let is_right = world.receiver.holds.get(address) == wanted;
+            prop_assert!(is_right || world.is_given_up(address, *revision), "{}", address);
+        }
     }
 }
 
@@ -384,14 +428,36 @@ fn a_report_that_is_refused_leaves_a_batch_that_moves_the_place() {
     assert_eq!((first.changes.len(), first.after, first.next), (1, Some(at(3)), at(4)));
     assert!(window.launch().is_none(), "one at a time");
     let refused = LeftOut { address: HOSTS[0].parse().unwrap(), reason: "no".to_owned() };
-    window.leave_out(first.number, refused.clone());
+    let nothing = || Arc::from([]);
+    window.probe(first.number, "no".to_owned(), nothing());
     let hole = window.launch().unwrap();
+    assert!(window.is_probed(hole.number));
     assert_eq!((hole.changes.len(), hole.after, hole.next), (0, Some(at(3)), at(4)));
-    assert_eq!(window.at(), Some(at(3)));
+    window.failed(hole.number);
+    let whole = window.launch().unwrap();
+    assert!(!window.is_probed(whole.number) && whole.changes.len() == 1, "it is still there");
+    window.probe(whole.number, "no".to_owned(), nothing());
+    let hole = window.launch().unwrap();
+    assert_eq!((hole.changes.len(), window.at()), (0, Some(at(3))));
     assert_eq!(window.arrived(hole.number), Some(refused));
     assert_eq!(window.at(), Some(at(4)));
     let second = window.launch().unwrap();
     assert_eq!((second.changes.len(), second.after, second.next), (1, Some(at(4)), at(9)));
     window.arrived(second.number);
     assert!(window.is_empty() && window.at() == Some(at(9)));
+}
+
+#[test]
+fn what_lands_after_a_window_was_emptied_counts_for_nothing() {
+    let at = |revision| Cursor::new(7, Revision(revision));
+    let mut window = Window::new(2, Some(at(3)));
+    window.push(Arc::from([change(4, 0, Presence::There)]), at(4));
+    let old = window.launch().unwrap();
+    window.restart(2, Some(at(3)));
+    window.push(Arc::from([change(5, 0, Presence::Gone)]), at(5));
+    assert_eq!(window.arrived(old.number), None);
+    assert_eq!(window.at(), Some(at(3)), "that was said of another batch");
+    let new = window.launch().unwrap();
+    window.arrived(new.number);
+    assert_eq!(window.at(), Some(at(5)));
 }

@@ -117,12 +117,18 @@ fn an_answer_of_success_may_still_say_an_error() {
         "{\"status\": \"success\"}",
         "<ok/>",
         "<userfw-response><status>done</status></userfw-response>",
+        "<userfw-response><error-code> 0 </error-code></userfw-response>",
+        "<reply><errors><count>0</count></errors></reply>",
     ] {
         assert_eq!(accepted(fine), Ok(()), "{fine}");
     }
     let error = accepted("<rpc-reply><rpc-error><m>bad\nIP</m> address</rpc-error></rpc-reply>");
     assert_eq!(error, Err(Unaccepted::Error("bad IP address".to_owned())));
     assert_eq!(accepted("<reply><error/></reply>"), Err(Unaccepted::Error(String::new())));
+    let second = "<reply><error-code>0</error-code><error>no room</error></reply>";
+    assert_eq!(accepted(second), Err(Unaccepted::Error("no room".to_owned())));
+    let code = accepted("<reply><error-code>10</error-code></reply>");
+    assert_eq!(code, Err(Unaccepted::Error("10".to_owned())));
     assert_eq!(accepted("<!DOCTYPE HTML><p>log in"), Err(Unaccepted::Page));
     assert_eq!(accepted("<html><body>log in</body></html>"), Err(Unaccepted::Page));
     assert_eq!(accepted("<error/>"), Err(Unaccepted::Error(String::new())));
