@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::event_log::promises::{FAILED_AUDITS, FAILED_STATUSES};
-use crate::harness::{Server, Setup, Vpn, frame_3164, now, run};
+use crate::harness::{Server, Setup, Vpn, frame_3164, now, run, until};
 
 const NOW: SignedDuration = SignedDuration::ZERO;
 
@@ -80,8 +80,10 @@ fn an_unknown_sender_is_counted_and_ignored() {
         stranger.send_to(line.as_bytes(), server.udp()).unwrap();
     }
     server.account("syslog", 21);
-    let log = server.log();
     let named = |line: &&str| line.contains("no [[syslog.clients]] has this sender's address");
+    let log = until("ten lines in the log", || {
+        Some(server.log()).filter(|log| log.lines().filter(named).count() >= 10)
+    });
     let named: Vec<&str> = log.lines().filter(named).collect();
     assert_eq!(named.len(), 10, "{log}");
     assert!(named.iter().all(|line| line.contains("source=127.0.0.9")), "{log}");

@@ -36,7 +36,7 @@ fn the_web_interface_has_its_own_door_clients_and_tokens() {
     assert_eq!(client("jweb", server.enforcement()).buy(0).unwrap().status, 401);
 
     assert_eq!(refused(web.ask(0, &format!("/printers?client_secret={SECRET}"))), 404);
-    assert!(server.log().contains("/printers"), "what nothing answers is logged");
+    server.writes("/printers");
     let asked = [("client", "campus-fw"), ("kind", "user"), ("outcome", "unknown")];
     assert_eq!(server.metrics().sum("rollcall_answering_validations_total", &asked), 1);
 

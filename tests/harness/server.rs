@@ -223,6 +223,11 @@ impl Server {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Waits until it has written `words` to its log, which may come later than an answer.
+    pub(crate) fn writes(&self, words: &str) {
+        until(&format!("{words:?} in the log"), || self.log().contains(words).then_some(()));
+    }
+
     /// Asks REST as an administrator.
     pub(crate) fn get(&self, path: &str) -> Answer {
         let request = self.agent.get(format!("{}{path}", self.rest));
