@@ -63,8 +63,7 @@ fn read(templates: &[Arc<Template>], sort: Sort) -> f64 {
     let (mut line, mut events) = (Line::new(sort), Vec::new());
     let seen = now();
     each(|index| {
-        let message = Message::read(line.of(index), seen, &mut clock);
-        let outcome = reader.read(&message, seen, &mut events);
+        let outcome = reader.read_line(line.of(index), (seen, &mut clock), &mut events);
         assert_eq!(matches!(outcome, Outcome::Matched { .. }), sort == Sort::Vpn);
         black_box(&events);
         events.clear();

@@ -19,7 +19,7 @@ const EACH: Duration = Duration::from_secs(1);
 
 /// How many clients behind one address may use up their free wrong secrets at once. Behind it, one wrong
 /// secret a second is checked, which takes a fortieth of a core.
-const BEHIND_ONE: u32 = 16;
+const BEHIND_ONE: u32 = 4;
 
 /// The wrong secrets so far.
 #[derive(Debug, Default)]

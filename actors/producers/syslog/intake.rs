@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rollcall_identity::Timestamp;
-use rollcall_wire::syslog::{FrameProblem, Message, Outcome, SenderClock};
+use rollcall_wire::syslog::{FrameProblem, Outcome, SenderClock};
 
 use super::clients::{Client, Clients};
 use crate::clock::Clock;
@@ -59,7 +59,7 @@ impl Intake {
         let clock = &mut self.clocks[client.place];
         let (before, events) = (self.harvest.events.len(), &mut self.harvest.events);
         let read = catch_unwind(AssertUnwindSafe(|| {
-            client.reader.read(&Message::read(message, seen, clock), seen, events)
+            client.reader.read_line(message, (seen, clock), events)
         }));
         // A bug of ours, of which the panic hook has told: one line, not the socket.
         let Ok(outcome) = read else {

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use rollcall_identity::{Event, Name, Origin, Timestamp};
 
 use super::message::Message;
+use super::moment::SenderClock;
 use super::problem::Problem;
 use super::template::{Answer, Template};
 use super::values::Maps;
@@ -125,13 +126,45 @@ impl Reader {
     /// Appends the events of `message`, which arrived at `seen`, to `out`. The first template that
     /// yields an event decides, and a rule that drops ends the search.
     pub fn read(&self, message: &Message<'_>, seen: Timestamp, out: &mut Vec<Event>) -> Outcome {
+        if self.prefilter.may_match(message.content) {
+            self.ask_templates(message, seen, out)
+        } else {
+            self.unknown()
+        }
+    }
+
+    /// The same of a `line` as it came, whose sender has this `clock`. Most lines of most senders are
+    /// known to nobody: of those, not even the header is read.
+    pub fn read_line(
+        &self,
+        line: &[u8],
+        (seen, clock): (Timestamp, &mut SenderClock),
+        out: &mut Vec<Event>,
+    ) -> Outcome {
+        if self.prefilter.may_match(line) {
+            self.ask_templates(&Message::read(line, seen, clock), seen, out)
+        } else {
+            self.unknown()
+        }
+    }
+
+    /// What a line is in which no rule's literal is.
+    fn unknown(&self) -> Outcome {
         if self.templates.is_empty() {
-            return Outcome::Problem { template: None, problem: Problem::NoTemplate };
+            Outcome::Problem { template: None, problem: Problem::NoTemplate }
+        } else {
+            Outcome::Unmatched
         }
-        if !self.prefilter.may_match(message.content) {
-            return Outcome::Unmatched;
-        }
-        let mut outcome = Outcome::Unmatched;
+    }
+
+    /// Reads a message that some rule may know.
+    fn ask_templates(
+        &self,
+        message: &Message<'_>,
+        seen: Timestamp,
+        out: &mut Vec<Event>,
+    ) -> Outcome {
+        let mut outcome = self.unknown();
         for (at, (template, origin)) in self.templates.iter().enumerate() {
             let context = Context { seen, defaults: &self.defaults, origin };
             match template.read(message, &context, out) {

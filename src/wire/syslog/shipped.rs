@@ -43,9 +43,12 @@ fn reader(names: &[&str], defaults: Defaults) -> Reader {
 
 fn read(reader: &Reader, line: &[u8]) -> (Outcome, Vec<Event>) {
     let seen: Timestamp = "2026-11-21T20:00:00Z".parse().unwrap();
-    let message = Message::read(line, seen, &mut SenderClock::new(TimeZone::UTC));
-    let mut events = Vec::new();
-    (reader.read(&message, seen, &mut events), events)
+    let clock = || SenderClock::new(TimeZone::UTC);
+    let (mut events, mut events_of_line) = (Vec::new(), Vec::new());
+    let outcome = reader.read(&Message::read(line, seen, &mut clock()), seen, &mut events);
+    let of_line = reader.read_line(line, (seen, &mut clock()), &mut events_of_line);
+    assert_eq!((of_line, events_of_line), (outcome, events.clone()), "as it came, or its message");
+    (outcome, events)
 }
 
 const JUNOS_UP: &str = "<30>Nov 21 19:59:58 fw1 iked[17437]: IKE_VPN_UP_ALARM_USER: VPN ra-vpn from 81.93.249.121 is up. Local-ip: 89.187.136.172, gateway name: ra-gw, vpn name: ra-vpn, tunnel-id: 500027, local tunnel-if: st0.0, remote tunnel-ip: 80.92.248.120, Local IKE-ID: p4.jnpr.cz, Remote IKE-ID: ra@example.net, AAA username: Alice, VR id: root, Traffic-selector: ts1, Traffic-selector local ID: ipv4(0,0-65535,0.0.0.0-255.255.255.255) , Traffic-selector remote ID: ipv4(0,0-65535,10.1.11.18-10.1.11.18) , SA Type: dynamic";
