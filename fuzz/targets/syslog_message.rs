@@ -30,8 +30,11 @@ fn read(line: &[u8], clock: &mut SenderClock) -> (Outcome, Vec<Event>) {
     assert!(message.content.len() <= line.len(), "content from nowhere");
     let names = message.data.params().map(|param| param.value().len()).sum::<usize>();
     assert!(names <= line.len(), "structured data from nowhere");
-    let mut events = Vec::new();
-    (READER.read(&message, seen(), &mut events), events)
+    let (mut events, mut of_line) = (Vec::new(), Vec::new());
+    let outcome = READER.read(&message, seen(), &mut events);
+    let same = READER.read_line(line, (seen(), clock), &mut of_line);
+    assert_eq!((same, &of_line), (outcome, &events), "as it came, or its message");
+    (outcome, events)
 }
 
 fuzz_target!(|data: &[u8]| {
