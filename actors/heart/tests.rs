@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use actix::System;
 use rollcall_identity::{
-    Address, Authority, Cursor, Effect, Event, Filter, Kind, Limits, Membership, MemoryJournal,
-    Name, Origin, Page, Precision, Principal, Producer, Proof, Session, Timestamp,
+    Address, Authority, Cursor, Effect, Event, Filter, Kind, Limits, MemoryJournal, Name, Origin,
+    Page, Principal, Producer, Session, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -85,20 +85,9 @@ impl Life {
             form: name("junos-vpn"),
         };
         Event {
-            kind,
-            address: address(HOME),
             principal: Some(Principal::parse(user, None).unwrap()),
-            device: None,
-            roles: None,
-            membership: Membership::default(),
-            formerly: None,
-            sid: None,
-            proof: Proof::default(),
-            posture: None,
             at: Timestamp::from_millis(now - ago * 1000),
-            precision: Precision::Millisecond,
-            seen: Timestamp::from_millis(now),
-            origin: Arc::new(origin),
+            ..Event::bare(kind, address(HOME), Timestamp::from_millis(now), Arc::new(origin))
         }
     }
 

@@ -20,9 +20,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rollcall_identity::directory::Group;
 use rollcall_identity::{
-    Address, Authority, Event, GroupSet, Handover, Journal, Kind, Membership, Name, Origin,
-    Posture, Precision, Principal, Producer, Proof, ReadPosition, Revision, Rules, Session, Source,
-    Table, Timestamp,
+    Address, Authority, Event, GroupSet, Handover, Journal, Kind, Name, Origin, Posture, Precision,
+    Principal, Producer, Proof, ReadPosition, Revision, Rules, Session, Source, Table, Timestamp,
 };
 use tempfile::TempDir;
 
@@ -177,20 +176,13 @@ fn event(kind: Kind, user: &str, host: u8, millis: i64) -> Event {
     };
     let at = Timestamp::from_millis(START + millis);
     Event {
-        kind,
-        address: Address::from(std::net::Ipv4Addr::new(10, 7, 0, host)),
         principal: Some(Principal::parse(user, None).unwrap()),
-        device: None,
-        roles: None,
-        membership: Membership::default(),
-        formerly: None,
-        sid: None,
-        proof: Proof::default(),
-        posture: None,
-        at,
-        precision: Precision::Millisecond,
-        seen: at,
-        origin: Arc::new(origin),
+        ..Event::bare(
+            kind,
+            Address::from(std::net::Ipv4Addr::new(10, 7, 0, host)),
+            at,
+            Arc::new(origin),
+        )
     }
 }
 

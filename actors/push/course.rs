@@ -296,9 +296,10 @@ impl Course {
         if self.on_way.is_empty() {
             self.keep_now_and_then().await;
         }
-        match is_told && self.delivery.standing() == Standing::Following {
-            true => self.all_is_told(told).await,
-            false => Ok(Pace::On(told)),
+        if is_told && self.delivery.standing() == Standing::Following {
+            self.all_is_told(told).await
+        } else {
+            Ok(Pace::On(told))
         }
     }
 

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use rollcall_config::{Compression, SecureEdge as Settings};
 use rollcall_identity::{
-    Authority, Event, Kind, Limits, Membership, MemoryJournal, Name, Origin, Precision, Principal,
-    Producer, Proof, Rules,
+    Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Principal, Producer, Rules,
 };
 use serde_json::{Value, json};
 
@@ -157,20 +156,13 @@ fn login(host: u8, clock: &Clock) -> Event {
     let [producer, client, form] = ["syslog", "fw", "form"].map(name);
     let origin = Origin { kind: Producer::Syslog, producer, client, form };
     Event {
-        kind: Kind::Login,
-        address: format!("10.0.0.{host}").parse().unwrap(),
         principal: Some(Principal::parse(&format!("user{host}"), None).unwrap()),
-        device: None,
-        roles: None,
-        membership: Membership::default(),
-        formerly: None,
-        sid: None,
-        proof: Proof::default(),
-        posture: None,
-        at: clock.now(),
-        precision: Precision::Millisecond,
-        seen: clock.now(),
-        origin: Arc::new(origin),
+        ..Event::bare(
+            Kind::Login,
+            format!("10.0.0.{host}").parse().unwrap(),
+            clock.now(),
+            Arc::new(origin),
+        )
     }
 }
 

@@ -22,8 +22,7 @@ use rollcall_actors::supervisor::Hire;
 use rollcall_actors::tls::SelfMade;
 use rollcall_config::HttpLimits;
 use rollcall_identity::{
-    Authority, Event, Kind, Limits, Membership, MemoryJournal, Name, Origin, Precision, Principal,
-    Producer, Proof, Rules,
+    Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Principal, Producer, Rules,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -138,20 +137,8 @@ fn event(address: &str, user: &str, kind: Kind) -> Event {
         form: name("junos-vpn"),
     };
     Event {
-        kind,
-        address: address.parse().unwrap(),
         principal: Some(Principal::parse(user, None).unwrap()),
-        device: None,
-        roles: None,
-        membership: Membership::default(),
-        formerly: None,
-        sid: None,
-        proof: Proof::default(),
-        posture: None,
-        at: now,
-        precision: Precision::Millisecond,
-        seen: now,
-        origin: Arc::new(origin),
+        ..Event::bare(kind, address.parse().unwrap(), now, Arc::new(origin))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whoever answers: the log of changes, and whose decisions it takes in. The query actor is this with a
 //! mailbox; the simulation, with a queue.
 
-use crate::decider::AHEAD;
+use crate::table::AHEAD;
 use crate::{Change, ChangeLog, Handover, Limits, Timestamp};
 
 /// The log of changes, and the term of the cache whose changes these are.

@@ -3,13 +3,10 @@
 
 use std::sync::Arc;
 
+use crate::table::AHEAD;
 use crate::{
     Change, Decision, Event, Handover, Origin, Refusal, Revision, Rules, Table, Timestamp, Verdict,
 };
-
-/// For how many events what is held is looked up before they are folded: more than the processor can
-/// load at once, and few enough to stay in its cache.
-pub(crate) const AHEAD: usize = 64;
 
 /// The table and how far the journal is folded into it.
 #[derive(Debug, Default)]

@@ -234,3 +234,26 @@ pub struct Event {
     /// Who says so.
     pub origin: Arc<Origin>,
 }
+
+impl Event {
+    /// An event of which no more is known than this: nobody is named, and it was received when it
+    /// happened, to the millisecond.
+    pub fn bare(kind: Kind, address: Address, at: Timestamp, origin: Arc<Origin>) -> Self {
+        Self {
+            kind,
+            address,
+            principal: None,
+            device: None,
+            roles: None,
+            membership: Membership::default(),
+            formerly: None,
+            sid: None,
+            proof: Proof::default(),
+            posture: None,
+            at,
+            precision: Precision::Millisecond,
+            seen: at,
+            origin,
+        }
+    }
+}

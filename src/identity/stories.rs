@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::directory::Group;
 use crate::{
-    Address, Authority, Event, GroupSet, Kind, Membership, Name, Origin, Precision, Principal,
-    Producer, Proof, Rules, Timestamp,
+    Address, Authority, Event, GroupSet, Kind, Membership, Name, Origin, Principal, Producer,
+    Rules, Timestamp,
 };
 
 /// Every time of the tests is so many milliseconds after this, 2026-11-21T19:50:00Z.
@@ -60,20 +60,9 @@ pub(crate) fn rules() -> Rules {
 pub(crate) fn saw(kind: Kind, text: &str, after: i64) -> Event {
     let (user, device) = text.split_once('<').unwrap_or((text, ""));
     Event {
-        kind,
-        address: address("10.0.0.7"),
         principal: (!user.is_empty()).then(|| who(user)),
         device: (!device.is_empty()).then(|| name(device.trim_end_matches('>'))),
-        roles: None,
-        membership: Membership::default(),
-        formerly: None,
-        sid: None,
-        proof: Proof::default(),
-        posture: None,
-        at: seconds(after),
-        precision: Precision::Millisecond,
-        seen: seconds(after),
-        origin: origin(Producer::Syslog),
+        ..Event::bare(kind, address("10.0.0.7"), seconds(after), origin(Producer::Syslog))
     }
 }
 

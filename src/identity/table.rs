@@ -24,9 +24,13 @@ use self::expiry::{AGAIN, Queue, is_unborn};
 pub use self::explain::{Explanation, Record};
 use self::past::{Past, Ring, Ticket};
 use crate::{
-    Address, Change, Effect, Ended, Event, Kind, Membership, Origin, Precision, Proof, Refusal,
-    Revision, Rule, Rules, Session, Timestamp, Verdict,
+    Address, Change, Effect, Ended, Event, Kind, Origin, Refusal, Revision, Rule, Rules, Session,
+    Timestamp, Verdict,
 };
+
+/// How many events, changes or sessions are looked up before the first is worked on: more than the
+/// processor can load at once, and few enough to stay in its cache.
+pub(crate) const AHEAD: usize = 64;
 
 /// What became of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -409,20 +413,5 @@ fn note_came(past: &mut Past, session: &Session) {
 
 /// The event that says: the logoff time of the session at `address` has passed.
 fn expiry(address: Address, now: Timestamp, origin: &Arc<Origin>) -> Event {
-    Event {
-        kind: Kind::Expiry,
-        address,
-        principal: None,
-        device: None,
-        roles: None,
-        membership: Membership::default(),
-        formerly: None,
-        sid: None,
-        proof: Proof::default(),
-        posture: None,
-        at: now,
-        precision: Precision::Millisecond,
-        seen: now,
-        origin: origin.clone(),
-    }
+    Event::bare(Kind::Expiry, address, now, origin.clone())
 }

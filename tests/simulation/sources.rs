@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use rollcall_identity::logon::{Fields, Outcome, Reader, Record, Role, Settings};
 use rollcall_identity::{
-    Address, Event, Kind, Membership, Name, Origin, Precision, Principal, Producer, Proof,
-    ReadPosition, Source, Timestamp,
+    Address, Event, Kind, Name, Origin, Precision, Principal, Producer, ReadPosition, Source,
+    Timestamp,
 };
 
 use super::faults::Fault;
@@ -131,20 +131,9 @@ impl Site {
         (at, precision): (Timestamp, Precision),
     ) -> Event {
         Event {
-            kind,
-            address,
             principal: Principal::parse(&format!("{user}@corp"), None).ok(),
-            device: None,
-            roles: None,
-            membership: Membership::default(),
-            formerly: None,
-            sid: None,
-            proof: Proof::default(),
-            posture: None,
-            at,
             precision,
-            seen: at,
-            origin: Arc::clone(&self.origin),
+            ..Event::bare(kind, address, at, Arc::clone(&self.origin))
         }
     }
 

@@ -6,8 +6,8 @@ use rollcall_identity::directory::{
     WhenGone,
 };
 use rollcall_identity::{
-    Address, Authority, Kind, Limits, Membership, MemoryJournal, Name, Precision, Principal,
-    Producer, Proof, Rules, Session, Timestamp,
+    Address, Authority, Kind, Limits, MemoryJournal, Name, Principal, Producer, Rules, Session,
+    Timestamp,
 };
 
 use super::*;
@@ -104,20 +104,13 @@ impl Life {
         user: &str,
     ) -> impl Future<Output = Result<Result<Receipt, Refused>, Away>> + use<> {
         let event = Event {
-            kind: Kind::Login,
-            address: at.parse().unwrap(),
             principal: Some(Principal::parse(user, None).unwrap()),
-            device: None,
-            roles: None,
-            membership: Membership::default(),
-            formerly: None,
-            sid: None,
-            proof: Proof::default(),
-            posture: None,
-            at: *NOW,
-            precision: Precision::Millisecond,
-            seen: *NOW,
-            origin: origin(Producer::Syslog, "syslog"),
+            ..Event::bare(
+                Kind::Login,
+                at.parse().unwrap(),
+                *NOW,
+                origin(Producer::Syslog, "syslog"),
+            )
         };
         let account = Account::open("syslog", 1);
         let cache = self.0.cache.clone();

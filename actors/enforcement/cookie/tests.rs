@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rollcall_identity::{
-    Address, Authority, ChangeLog, Effect, Event, Glob, Kind, Limits, Membership, Name, Origin,
-    Precision, Principal, Producer, Proof, Request, Revision, Rules, Session, Table,
+    Address, Authority, ChangeLog, Effect, Event, Glob, Kind, Limits, Name, Origin, Principal,
+    Producer, Request, Revision, Rules, Session, Table,
 };
 use rollcall_wire::srx::Voice;
 
@@ -187,20 +187,8 @@ impl World {
 
     fn happen(&mut self, kind: Kind, host: &str, user: &str) {
         let event = Event {
-            kind,
-            address: host.parse().unwrap(),
             principal: Some(Principal::parse(user, None).unwrap()),
-            device: None,
-            roles: None,
-            membership: Membership::default(),
-            formerly: None,
-            sid: None,
-            proof: Proof::default(),
-            posture: None,
-            at: self.now,
-            precision: Precision::Millisecond,
-            seen: self.now,
-            origin: Arc::clone(&self.origin),
+            ..Event::bare(kind, host.parse().unwrap(), self.now, Arc::clone(&self.origin))
         };
         self.fold(&event);
     }

@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_config::HttpLimits;
 use rollcall_identity::{
-    Authority, Event, Kind, Limits, Membership, MemoryJournal, Name, Origin, Precision, Principal,
-    Producer, Proof, Rules, Timestamp,
+    Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Principal, Producer, Rules,
+    Timestamp,
 };
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -120,20 +120,8 @@ impl House {
             form: name("junos-vpn"),
         };
         Event {
-            kind,
-            address: address.parse().unwrap(),
             principal: Some(Principal::parse(user, None).unwrap()),
-            device: None,
-            roles: None,
-            membership: Membership::default(),
-            formerly: None,
-            sid: None,
-            proof: Proof::default(),
-            posture: None,
-            at: self.now(),
-            precision: Precision::Millisecond,
-            seen: self.now(),
-            origin: Arc::new(origin),
+            ..Event::bare(kind, address.parse().unwrap(), self.now(), Arc::new(origin))
         }
     }
 

@@ -5,11 +5,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use super::past::{Past, Ring, Ticket};
-use super::{Entry, Table};
+use super::{AHEAD, Entry, Table};
 use crate::{Address, Competed, Handover, Revision, Standing};
-
-/// How many sessions are looked at before they are told.
-const AHEAD: usize = 64;
 
 impl Table {
     /// Everything that a table or a log needs to go on after the position `newest`, which is the

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::stories::{address, groups, millis, name, origin, rules, saw, seconds, who};
 use crate::{
-    Authority, ChangeLog, Chronicle, Glob, Limits, Membership, Posture, Principal, Producer,
-    Sharing, Stay,
+    Authority, ChangeLog, Chronicle, Glob, Limits, Membership, Posture, Precision, Principal,
+    Producer, Proof, Sharing, Stay,
 };
 
 /// Few addresses and few users, so that they meet.

@@ -14,7 +14,7 @@ use super::*;
 use crate::stories::{
     address, expiry, learnt, millis, name, origin, received, rules, saw, seconds, who,
 };
-use crate::{Authority, Glob, Kind::*, Producer};
+use crate::{Authority, Glob, Kind::*, Precision, Producer, Proof};
 
 const DAY: i64 = 24 * 3600;
 

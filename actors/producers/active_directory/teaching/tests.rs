@@ -8,7 +8,7 @@ use rollcall_identity::directory::{
     Account as Person, AccountKind, Guid, Image, Object, Sid, State, Update,
 };
 use rollcall_identity::{
-    Authority, Event, Kind, Limits, MemoryJournal, Precision, Principal, Proof, Rules, Timestamp,
+    Authority, Event, Kind, Limits, MemoryJournal, Principal, Rules, Timestamp,
 };
 
 use super::*;
@@ -99,20 +99,13 @@ async fn log_in_at(heart: &Heart, address: &str, user: &str) {
     let at = Timestamp::from_millis(1_795_290_600_000);
     let [producer, client, form] = ["syslog", "dc1", "line"].map(name);
     let event = Event {
-        kind: Kind::Login,
-        address: address.parse().unwrap(),
         principal: Some(Principal::parse(user, None).unwrap()),
-        device: None,
-        roles: None,
-        membership: Default::default(),
-        formerly: None,
-        sid: None,
-        proof: Proof::default(),
-        posture: None,
-        at,
-        precision: Precision::Millisecond,
-        seen: at,
-        origin: Arc::new(Origin { kind: Word::Syslog, producer, client, form }),
+        ..Event::bare(
+            Kind::Login,
+            address.parse().unwrap(),
+            at,
+            Arc::new(Origin { kind: Word::Syslog, producer, client, form }),
+        )
     };
     let account = Account::open("syslog", 1);
     let apply = Apply { events: vec![event], read: None, account };

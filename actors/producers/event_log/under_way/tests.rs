@@ -9,8 +9,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use futures_util::future::{Either, select};
 use futures_util::poll;
 use rollcall_identity::{
-    Authority, Event, Journal, JournalError, Kind, Limits, MemoryJournal, Name, Origin, Precision,
-    Principal, Producer as Word, Proof, ReadPosition, Revision, Rules, Source, Table, Timestamp,
+    Authority, Event, Journal, JournalError, Kind, Limits, MemoryJournal, Name, Origin, Principal,
+    Producer as Word, ReadPosition, Revision, Rules, Source, Table, Timestamp,
 };
 
 use super::super::harvesting::{bookmark, log};
@@ -110,20 +110,13 @@ fn event(record: u64) -> Event {
     let at = Timestamp::from_millis(1_795_290_600_000);
     let [producer, client, form] = ["dc1", "dc1", "4768"].map(name);
     Event {
-        kind: Kind::Login,
-        address: format!("10.0.0.{record}").parse().unwrap(),
         principal: Some(Principal::parse("alice@corp", None).unwrap()),
-        device: None,
-        roles: None,
-        membership: Default::default(),
-        formerly: None,
-        sid: None,
-        proof: Proof::default(),
-        posture: None,
-        at,
-        precision: Precision::Millisecond,
-        seen: at,
-        origin: Arc::new(Origin { kind: Word::EventLog, producer, client, form }),
+        ..Event::bare(
+            Kind::Login,
+            format!("10.0.0.{record}").parse().unwrap(),
+            at,
+            Arc::new(Origin { kind: Word::EventLog, producer, client, form }),
+        )
     }
 }
 
