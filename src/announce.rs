@@ -4,14 +4,14 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use rollcall_actors::house::Listening;
-use rollcall_actors::rest::ReloadReport;
-use rollcall_actors::tls;
 use rollcall_config::{Format, Level, Log, Settings};
+use rollcall_http::rest::ReloadReport;
+use rollcall_runtime::tls;
+use rollcall_server::Listening;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
-/// Opens the log. `ROLLCALL_LOG` in the environment (for instance `rollcall_actors=trace`) goes
+/// Opens the log. `ROLLCALL_LOG` in the environment (for instance `rollcall_producers=trace`) goes
 /// before the configured level.
 pub(crate) fn open_log(log: Log) {
     let filter = filter(log.level, &std::env::var("ROLLCALL_LOG").unwrap_or_default());
@@ -121,8 +121,8 @@ mod tests {
         let subscriber = tracing_subscriber::fmt().with_env_filter(filter(level, wanted)).finish();
         tracing::subscriber::with_default(subscriber, || {
             [
-                tracing::enabled!(target: "rollcall_actors::house", tracing::Level::INFO),
-                tracing::enabled!(target: "rollcall_actors::house", tracing::Level::DEBUG),
+                tracing::enabled!(target: "rollcall_server", tracing::Level::INFO),
+                tracing::enabled!(target: "rollcall_server", tracing::Level::DEBUG),
                 tracing::enabled!(target: "actix_server::builder", tracing::Level::INFO),
             ]
         })
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(written(Level::Info, ""), [true, false, false]);
         assert_eq!(written(Level::Debug, ""), [true, true, true]);
         assert_eq!(written(Level::Warn, ""), [false, false, false]);
-        assert_eq!(written(Level::Info, "rollcall_actors=debug"), [true, true, false]);
+        assert_eq!(written(Level::Info, "rollcall_server=debug"), [true, true, false]);
         assert_eq!(written(Level::Info, "actix_server=info"), [true, false, true]);
         assert_eq!(written(Level::Info, "warn"), [false, false, false]);
         assert_eq!(written(Level::Info, "none of them,,="), [true, false, false]);

@@ -204,7 +204,7 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
         Some(Command::SyslogTest(test)) => {
             test.run(config.as_deref(), &mut io::stdin().lock(), output)
         }
-        Some(Command::Openapi) => output.text(&rollcall_actors::rest::openapi()),
+        Some(Command::Openapi) => output.text(&rollcall_http::rest::openapi()),
     }
 }
 

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use actix::System;
-use rollcall_actors::clock::Clock;
-use rollcall_actors::house::{House, Obstacle, Plan};
-use rollcall_actors::metrics;
 use rollcall_config::{self as config, Environment};
+use rollcall_runtime::clock_jump::system_clock;
+use rollcall_runtime::prometheus;
+use rollcall_server::{House, Obstacle, Plan};
 
 use crate::command_line::Failed;
 use crate::signals::{Call, Calls};
@@ -25,8 +25,9 @@ fn main() -> ExitCode {
 fn serve(path: Option<&Path>) -> Result<(), Failed> {
     let settings = config::load(path, &Environment::process())?;
     announce::open_log(settings.log);
-    let recorder = metrics::install().map_err(|error| Failed::Request(error.to_string()))?;
-    let plan = Plan::draw(settings, &Clock::system()).map_err(|all| obstructed(&all))?;
+    let recorder = prometheus::install(rollcall_server::metrics::catalogue())
+        .map_err(|error| Failed::Request(error.to_string()))?;
+    let plan = Plan::draw(settings, &system_clock()).map_err(|all| obstructed(&all))?;
     System::new().block_on(async {
         let (calls, reload) = Calls::listen().map_err(failed)?;
         let listening = plan.listening();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use rollcall_actors::rest::{Reload, ReloadReport};
+use rollcall_http::rest::{Reload, ReloadReport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 

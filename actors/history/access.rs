@@ -14,11 +14,11 @@ use serde_json::Value;
 
 /// Who asks, as far as the server can tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Asker {
+pub struct Asker {
     /// From where.
-    pub(crate) peer: Option<IpAddr>,
+    pub peer: Option<IpAddr>,
     /// Who they say they are; everybody who has the token can say anything.
-    pub(crate) said_to_be: Option<String>,
+    pub said_to_be: Option<String>,
 }
 
 /// The longest name that is taken from whoever asks.
@@ -26,7 +26,7 @@ const LONGEST: usize = 64;
 
 impl Asker {
     /// Somebody at `peer` who calls themselves `named`, as far as that can be printed.
-    pub(crate) fn new(peer: Option<IpAddr>, named: Option<&str>) -> Self {
+    pub fn new(peer: Option<IpAddr>, named: Option<&str>) -> Self {
         let printable = |named: &str| -> String {
             named.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
         };
@@ -36,7 +36,7 @@ impl Asker {
 
 /// The record. Its file is opened for each line, so that it can be taken away at any time.
 #[derive(Debug, Clone)]
-pub(super) struct Record {
+pub struct Record {
     folder: PathBuf,
     retention: Duration,
     /// The day whose file was written last.
@@ -45,12 +45,12 @@ pub(super) struct Record {
 
 /// One line of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Line<'a> {
-    pub(super) asked: Timestamp,
+pub struct Line<'a> {
+    pub asked: Timestamp,
     #[serde(flatten)]
-    pub(super) asker: &'a Asker,
-    pub(super) question: Value,
-    pub(super) outcome: &'static str,
+    pub asker: &'a Asker,
+    pub question: Value,
+    pub outcome: &'static str,
 }
 
 /// How the name of a file begins and ends; between them stands its day in UTC.
@@ -62,7 +62,7 @@ const DAY: usize = 10;
 impl Record {
     /// The record in the folder `folder`. A file goes when its day is over for longer than
     /// `retention`.
-    pub(super) fn new(folder: PathBuf, retention: Duration) -> Self {
+    pub fn new(folder: PathBuf, retention: Duration) -> Self {
         Self { folder, retention, day: None }
     }
 
@@ -70,7 +70,7 @@ impl Record {
     ///
     /// # Errors
     /// When it cannot be written. That old files cannot be removed is no reason.
-    pub(super) fn add(&mut self, line: &Line<'_>) -> io::Result<()> {
+    pub fn add(&mut self, line: &Line<'_>) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         let day = day_of(line.asked);

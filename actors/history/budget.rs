@@ -4,11 +4,11 @@
 use std::time::{Duration, Instant};
 
 use super::unanswered::Unanswered;
-use crate::clock::Clock;
+use rollcall_runtime::clock::Clock;
 
 /// What is left of what a question may cost.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub struct Budget {
     deadline: Instant,
     rows: u64,
 }
@@ -24,17 +24,17 @@ const SEGMENTS: usize = 1100;
 
 impl Budget {
     /// Until when a question that is begun now must be answered.
-    pub(super) fn deadline() -> Instant {
+    pub fn deadline() -> Instant {
         Clock::instant() + TIME
     }
 
     /// What one question may cost until then.
-    pub(super) fn until(deadline: Instant) -> Self {
+    pub fn until(deadline: Instant) -> Self {
         Self { deadline, rows: ROWS }
     }
 
     /// One more event is folded.
-    pub(super) fn row(&mut self) -> Result<(), Unanswered> {
+    pub fn row(&mut self) -> Result<(), Unanswered> {
         self.rows = self
             .rows
             .checked_sub(1)
@@ -43,7 +43,7 @@ impl Budget {
     }
 
     /// So many segments are to be read.
-    pub(super) fn segments(&self, count: usize) -> Result<(), Unanswered> {
+    pub fn segments(&self, count: usize) -> Result<(), Unanswered> {
         if count <= SEGMENTS {
             return Ok(());
         }
@@ -51,7 +51,7 @@ impl Budget {
     }
 
     /// There is time left.
-    pub(super) fn in_time(&self) -> Result<(), Unanswered> {
+    pub fn in_time(&self) -> Result<(), Unanswered> {
         if Clock::instant() < self.deadline {
             return Ok(());
         }
@@ -59,7 +59,7 @@ impl Budget {
     }
 
     /// Whether to begin something more, or to be content with what there is.
-    pub(super) fn is_half_spent(&self) -> bool {
+    pub fn is_half_spent(&self) -> bool {
         Clock::instant() + TIME / 2 > self.deadline || self.rows < ROWS / 2
     }
 }

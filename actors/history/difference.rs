@@ -9,41 +9,41 @@ use strum::IntoStaticStr;
 use super::narrator::Sources;
 use super::unanswered::Unanswered;
 use super::{Question, Reader};
-use crate::journal::library::Addresses;
+use rollcall_journal::library::Addresses;
 
 /// Which sessions are meant.
-pub(crate) type Meant = Arc<dyn Fn(&Session) -> bool + Send + Sync>;
+pub type Meant = Arc<dyn Fn(&Session) -> bool + Send + Sync>;
 
 /// Asks for the addresses that had somebody else, or the same otherwise, at `to` than at `from`.
 #[derive(Clone)]
-pub(crate) struct Difference {
-    pub(crate) from: Timestamp,
+pub struct Difference {
+    pub from: Timestamp,
     /// Until now when it is not said.
-    pub(crate) to: Option<Timestamp>,
+    pub to: Option<Timestamp>,
     /// Only addresses of these.
-    pub(crate) place: Arc<dyn Fn(Address) -> bool + Send + Sync>,
+    pub place: Arc<dyn Fn(Address) -> bool + Send + Sync>,
     /// Only where one of the two is meant.
-    pub(crate) meant: Meant,
+    pub meant: Meant,
     /// What was asked, for the record.
-    pub(crate) asked: Value,
+    pub asked: Value,
     /// Only addresses behind this one.
-    pub(crate) after: Option<Address>,
-    pub(crate) limit: usize,
+    pub after: Option<Address>,
+    pub limit: usize,
 }
 
 /// One address that differs.
 #[derive(Debug, Clone)]
-pub(crate) struct Differs {
-    pub(crate) address: Address,
-    pub(crate) what: What,
-    pub(crate) before: Option<Arc<Session>>,
-    pub(crate) after: Option<Arc<Session>>,
+pub struct Differs {
+    pub address: Address,
+    pub what: What,
+    pub before: Option<Arc<Session>>,
+    pub after: Option<Arc<Session>>,
 }
 
 /// In what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum What {
+pub enum What {
     /// Nobody was there before.
     Came,
     /// Nobody is there any more.
@@ -58,13 +58,13 @@ pub(crate) enum What {
 
 /// A page of what differs.
 #[derive(Debug, Clone)]
-pub(crate) struct Differences {
-    pub(crate) from: Timestamp,
-    pub(crate) to: Timestamp,
-    pub(crate) found: Vec<Differs>,
+pub struct Differences {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub found: Vec<Differs>,
     /// Where the next page begins, when there is one. A page may hold less than its limit then.
-    pub(crate) next: Option<Address>,
-    pub(crate) sources: Sources,
+    pub next: Option<Address>,
+    pub sources: Sources,
 }
 
 /// How many addresses are looked at for one page: many of them only had somebody seen again.

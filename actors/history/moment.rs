@@ -9,22 +9,22 @@ use super::{Question, Reader};
 
 /// Asks who had an address at a moment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
-    pub(crate) address: Address,
-    pub(crate) at: Timestamp,
+pub struct Moment {
+    pub address: Address,
+    pub at: Timestamp,
 }
 
 /// The answer.
 #[derive(Debug, Clone)]
-pub(crate) struct ToldOfMoment {
-    pub(crate) at: Timestamp,
+pub struct ToldOfMoment {
+    pub at: Timestamp,
     /// Why the address had whom it had, as it would have been explained at that moment.
-    pub(crate) explanation: Explanation,
+    pub explanation: Explanation,
     /// Who had it, from when until when; without an end when that is not known by `known_until`.
-    pub(crate) stay: Option<Stay>,
+    pub stay: Option<Stay>,
     /// How far was looked for the end.
-    pub(crate) known_until: Timestamp,
-    pub(crate) sources: Sources,
+    pub known_until: Timestamp,
+    pub sources: Sources,
 }
 
 impl Question for Moment {

@@ -13,25 +13,25 @@ use rollcall_identity::{Chronicle, Event, Name, Revision, Rules, Stay, Timestamp
 
 use super::budget::Budget;
 use super::unanswered::Unanswered;
-use crate::journal::Damage;
-use crate::journal::library::{Addresses, Chapter, Library};
+use rollcall_journal::Damage;
+use rollcall_journal::library::{Addresses, Chapter, Library};
 
 /// Folds one event into the chronicle of its address, and gives out the stay that ended by it.
-pub(crate) type Fold = fn(&mut Chronicle, Revision, &Event, &Rules) -> Option<Stay>;
+pub type Fold = fn(&mut Chronicle, Revision, &Event, &Rules) -> Option<Stay>;
 
 /// Where an answer comes from, and what has to be said with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Sources {
+pub struct Sources {
     /// The segments that were read, ascending.
-    pub(crate) segments: Vec<Chapter>,
+    pub segments: Vec<Chapter>,
     /// In how many others an index had nothing about it, or only told who was there when they began.
-    pub(crate) looked_up: usize,
+    pub looked_up: usize,
     /// What is not known, or may have been decided otherwise, in sentences.
-    pub(crate) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// One question at work.
-pub(super) struct Narrator<'a> {
+pub struct Narrator<'a> {
     library: &'a mut Library,
     rules: &'a Arc<Rules>,
     fingerprint: u64,
@@ -39,7 +39,7 @@ pub(super) struct Narrator<'a> {
     /// Which events are left out, because nobody survives folding them.
     poison: BTreeSet<Revision>,
     now: Timestamp,
-    pub(super) budget: Budget,
+    pub budget: Budget,
     chapters: Vec<Chapter>,
     /// Where those begin that cannot be opened.
     unopened: Vec<Revision>,
@@ -52,12 +52,12 @@ pub(super) struct Narrator<'a> {
 }
 
 /// All time that can be written.
-pub(super) static EVER: LazyLock<(Timestamp, Timestamp)> =
+pub static EVER: LazyLock<(Timestamp, Timestamp)> =
     LazyLock::new(|| (Timestamp::from_millis(i64::MIN), Timestamp::from_millis(i64::MAX)));
 
 impl<'a> Narrator<'a> {
     /// Looks what there is.
-    pub(super) fn new(
+    pub fn new(
         library: &'a mut Library,
         (rules, fold): (&'a Arc<Rules>, Fold),
         now: Timestamp,
@@ -92,14 +92,14 @@ impl<'a> Narrator<'a> {
     }
 
     /// Where the answer came from.
-    pub(super) fn sources(self) -> Sources {
+    pub fn sources(self) -> Sources {
         let looked_up =
             self.looked_up.iter().filter(|first| !self.read.contains_key(first)).count();
         Sources { segments: self.read.into_values().collect(), looked_up, notes: self.notes }
     }
 
     /// Where `user` may have been, in these segments.
-    pub(super) fn places_of(
+    pub fn places_of(
         &mut self,
         user: &Name,
         (span, to): (Range<usize>, Timestamp),
@@ -124,7 +124,7 @@ impl<'a> Narrator<'a> {
     }
 
     /// Where anything was heard of after `from` and up to `to`, in these segments.
-    pub(super) fn places_between(
+    pub fn places_between(
         &mut self,
         (from, to): (Timestamp, Timestamp),
         span: Range<usize>,
@@ -143,7 +143,7 @@ impl<'a> Narrator<'a> {
     }
 
     /// Until when what is told of a segment is all that there is.
-    pub(super) fn told_until(&self, index: usize) -> Timestamp {
+    pub fn told_until(&self, index: usize) -> Timestamp {
         self.chapters[index].until.unwrap_or(self.now)
     }
 
@@ -160,7 +160,7 @@ impl<'a> Narrator<'a> {
     }
 
     /// Nothing can be said, for this reason and those that were noted.
-    pub(super) fn not_known(&self, why: String) -> Unanswered {
+    pub fn not_known(&self, why: String) -> Unanswered {
         Unanswered::NotKnown { why, notes: self.notes.clone() }
     }
 }

@@ -8,44 +8,44 @@ use serde_json::{Value, json};
 use super::narrator::Sources;
 use super::unanswered::Unanswered;
 use super::{Question, Reader};
-use crate::journal::library::Addresses;
+use rollcall_journal::library::Addresses;
 
 /// Asks for the stays at an address from one moment to another.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct AtAddress {
-    pub(crate) address: Address,
+pub struct AtAddress {
+    pub address: Address,
     /// The day before the end when it is not said.
-    pub(crate) from: Option<Timestamp>,
+    pub from: Option<Timestamp>,
     /// Until now when it is not said.
-    pub(crate) to: Option<Timestamp>,
+    pub to: Option<Timestamp>,
     /// Only those that began after this position.
-    pub(crate) after: Option<Revision>,
-    pub(crate) limit: usize,
+    pub after: Option<Revision>,
+    pub limit: usize,
 }
 
 /// Asks for the stays of a user, wherever they were.
 #[derive(Debug, Clone)]
-pub(crate) struct OfUser {
-    pub(crate) user: Principal,
+pub struct OfUser {
+    pub user: Principal,
     /// The day before the end when it is not said.
-    pub(crate) from: Option<Timestamp>,
+    pub from: Option<Timestamp>,
     /// Until now when it is not said.
-    pub(crate) to: Option<Timestamp>,
+    pub to: Option<Timestamp>,
     /// Only at addresses behind this one.
-    pub(crate) after: Option<Address>,
+    pub after: Option<Address>,
     /// At so many addresses at most.
-    pub(crate) limit: usize,
+    pub limit: usize,
 }
 
 /// A page of stays.
 #[derive(Debug, Clone)]
-pub(crate) struct Stays<After> {
-    pub(crate) from: Timestamp,
-    pub(crate) to: Timestamp,
-    pub(crate) stays: Vec<Stay>,
+pub struct Stays<After> {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub stays: Vec<Stay>,
     /// Where the next page begins, when there is one.
-    pub(crate) next: Option<After>,
-    pub(crate) sources: Sources,
+    pub next: Option<After>,
+    pub sources: Sources,
 }
 
 impl Question for AtAddress {

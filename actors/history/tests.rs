@@ -1,15 +1,28 @@
 //! The actor: it is replaced when its reader ends, answers nobody whose asking is not on record, and
 //! lets no question take too much.
 
+mod backup;
+mod forgetting;
+mod past;
+
+use std::fs;
 use std::path::Path;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use actix::System;
 use serde_json::json;
 
 use super::*;
-use crate::mailbox::Mailbox;
-use crate::supervisor::{Hire, Patience, Supervisor};
+use proptest::prelude::*;
+use rollcall_identity::{
+    Address, Event, Handover, Journal, Kind, ReadPosition, Revision, Rules, Session, Source, Table,
+    Timestamp,
+};
+use rollcall_journal::Terms;
+use rollcall_journal::test_support::*;
+use rollcall_runtime::mailbox::Mailbox;
+use rollcall_runtime::supervisor::{Hire, Patience, Supervisor};
 
 /// A question whose answer is always the same, or none at all.
 struct Plain;
@@ -73,7 +86,7 @@ fn a_reader_that_panics_is_replaced_and_the_next_question_is_answered() {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), again).await.unwrap();
-        let all = supervisor.send(crate::supervisor::RollCall).await.unwrap();
+        let all = supervisor.send(rollcall_runtime::supervisor::RollCall).await.unwrap();
         assert_eq!(all[0].restarts.get("error"), Some(&1), "{all:?}");
     });
 }

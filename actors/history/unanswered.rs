@@ -2,12 +2,12 @@
 
 use rollcall_identity::Revision;
 
-use crate::happenings::HistoryOutcome;
-use crate::journal::Damage;
+use crate::telemetry::HistoryOutcome;
+use rollcall_journal::Damage;
 
 /// The reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unanswered {
+pub enum Unanswered {
     /// Nobody knows: the journal does not reach so far back, or what would tell is damaged.
     #[error("{why}")]
     NotKnown {
@@ -41,7 +41,7 @@ impl From<Damage> for Unanswered {
 
 impl Unanswered {
     /// The word in the record and the metrics.
-    pub(super) fn outcome(&self) -> HistoryOutcome {
+    pub fn outcome(&self) -> HistoryOutcome {
         match self {
             Self::NotKnown { .. } => HistoryOutcome::NotKnown,
             Self::Unreasonable(_) => HistoryOutcome::Unreasonable,

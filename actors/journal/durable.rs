@@ -21,8 +21,9 @@ use super::restoring::{Restored, recall, restore};
 use super::segment::{Beginning, Segment};
 use super::stamp::Stamp;
 use super::terms::Terms;
-use crate::clock::Clock;
-use crate::happenings::{Happening, JournalHealed, JournalIll, JournalRestored};
+use crate::telemetry::{JournalHealed, JournalIll, JournalRestored};
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How often a journal that is ill tries to begin a new segment.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -15,11 +15,12 @@ use super::reading::Title;
 use super::stamp::Stamp;
 use super::terms::Terms;
 use super::{file, forgetting, sealing, snapshot};
-use crate::happenings::{
-    Happening, JournalChore, JournalChoreFailed, JournalDamaged, NamesForgotten, SegmentSealed,
+use crate::telemetry::{
+    JournalChore, JournalChoreFailed, JournalDamaged, NamesForgotten, SegmentSealed,
     SnapshotWritten,
 };
-use crate::priority::give_way;
+use rollcall_runtime::telemetry::TelemetryEvent;
+use rollcall_runtime::thread_priority::give_way;
 
 /// How much may wait for it: one of each job, and the last snapshot of all.
 const WAITING: usize = 3;

@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use rollcall_identity::{Address, Handover, Revision, Rules, Timestamp};
 
-pub(crate) use self::volume::{Addresses, Met, Volume, Wanted};
+pub use self::volume::{Addresses, Met, Volume, Wanted};
 use super::damage::Damage;
 use super::fingerprint::fingerprint;
 use super::folder::{Folder, name_of};
 use super::lexicon::Dictionary;
 use super::manifest::{Manifest, Sealed};
 use super::{file, known};
-use crate::happenings::{EventSetAside, Happening};
+use crate::telemetry::EventSetAside;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How many segments stay open. Each takes about a megabyte, and one that is written 16 bytes an
 /// event besides.
@@ -38,31 +39,31 @@ const WAITED: Duration = Duration::from_secs(60);
 
 /// One segment, by what is known of it without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Chapter {
+pub struct Chapter {
     /// Its file.
-    pub(crate) file: String,
+    pub file: String,
     /// The last position before it that was acknowledged.
-    pub(crate) after: Revision,
+    pub after: Revision,
     /// The position of its first event.
-    pub(crate) first: Revision,
+    pub first: Revision,
     /// The last position in it; `None` while it is written, and until it is sealed.
-    pub(crate) last: Option<Revision>,
+    pub last: Option<Revision>,
     /// What came before it was received before this, unless it is known better.
-    pub(crate) begun: Timestamp,
+    pub begun: Timestamp,
     /// It holds nothing that was received before this.
-    pub(crate) from: Timestamp,
+    pub from: Timestamp,
     /// It holds nothing that was received after this, when that is certain.
-    pub(crate) until: Option<Timestamp>,
+    pub until: Option<Timestamp>,
     /// How many of its events could no longer be read when it was sealed.
-    pub(crate) lost: u64,
+    pub lost: u64,
     /// Whether it says what was known when it began.
-    pub(crate) has_beginning: bool,
+    pub has_beginning: bool,
     /// Whether the names were taken out, because they had had their time.
-    pub(crate) is_nameless: bool,
+    pub is_nameless: bool,
 }
 
 /// What is open, and the list of what there is.
-pub(crate) struct Library {
+pub struct Library {
     folder: Folder,
     manifest: Option<(Identity, Rc<Manifest>)>,
     /// The rules that were last asked about: to make a fingerprint takes milliseconds.
@@ -94,15 +95,13 @@ impl Identity {
 
 impl Library {
     /// The library in the folder `path`. Nothing is read yet.
-    pub(crate) fn new(path: &Path) -> Self {
+    pub fn new(path: &Path) -> Self {
         let (manifest, rules, poison, open) = (None, None, BTreeSet::new(), Vec::new());
         Self { folder: Folder::at(path), manifest, rules, poison, open }
     }
 
     /// All segments that can be opened, ascending, and those that cannot, with their files.
-    pub(crate) fn chapters(
-        &mut self,
-    ) -> Result<(Vec<Chapter>, BTreeMap<Revision, String>), Damage> {
+    pub fn chapters(&mut self) -> Result<(Vec<Chapter>, BTreeMap<Revision, String>), Damage> {
         let listing = self.folder.list()?;
         let manifest = self.manifest();
         let (mut chapters, mut unopened) = (Vec::new(), BTreeMap::new());
@@ -152,7 +151,7 @@ impl Library {
     }
 
     /// The fingerprint of rules, as segments carry it.
-    pub(crate) fn fingerprint(&mut self, rules: &Arc<Rules>) -> u64 {
+    pub fn fingerprint(&mut self, rules: &Arc<Rules>) -> u64 {
         match &self.rules {
             Some((known, print)) if Arc::ptr_eq(known, rules) => *print,
             _ => {
@@ -166,18 +165,18 @@ impl Library {
     }
 
     /// The events that are set aside, because they cannot be folded by the rules last asked about.
-    pub(crate) fn poison(&self) -> &BTreeSet<Revision> {
+    pub fn poison(&self) -> &BTreeSet<Revision> {
         &self.poison
     }
 
     /// Sets one aside. Whether it was not before, and there is room for it.
-    pub(crate) fn set_aside(&mut self, at: Revision) -> bool {
+    pub fn set_aside(&mut self, at: Revision) -> bool {
         EventSetAside { revision: at.0 }.emit();
         self.poison.len() < POISONOUS && self.poison.insert(at)
     }
 
     /// The segment that begins at `first`.
-    pub(crate) fn open(&mut self, first: Revision) -> Result<&Volume, Damage> {
+    pub fn open(&mut self, first: Revision) -> Result<&Volume, Damage> {
         // One that is sealed at this very moment has its other name at the second look.
         let located = self.locate(first).or_else(|_| self.locate(first));
         let (path, is_sealed, identity) = located?;
@@ -215,11 +214,7 @@ impl Library {
 
     /// What the snapshot after `last` knows of `address`; `None` without such a snapshot. It is read
     /// through, which takes a fraction of a second for a million sessions.
-    pub(crate) fn snapshot(
-        &self,
-        last: Revision,
-        address: Address,
-    ) -> Result<Option<Handover>, Damage> {
+    pub fn snapshot(&self, last: Revision, address: Address) -> Result<Option<Handover>, Damage> {
         let path = self.folder.snapshot(last);
         if !path.exists() {
             return Ok(None);
@@ -229,7 +224,7 @@ impl Library {
     }
 
     /// Puts into `found` where that snapshot knows `user` to be.
-    pub(crate) fn snapshot_of(
+    pub fn snapshot_of(
         &self,
         last: Revision,
         user: &rollcall_identity::Name,

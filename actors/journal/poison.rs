@@ -12,7 +12,8 @@ use rollcall_identity::{Event, Revision, Rules, Span, Table};
 use super::ahead;
 use super::damage::Damage;
 use super::reading::Read;
-use crate::happenings::{EventSetAside, Happening};
+use crate::telemetry::EventSetAside;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// Folds one event into the table.
 pub(super) type Fold = fn(&mut Table, Revision, &Event, &Rules);

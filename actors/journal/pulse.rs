@@ -9,8 +9,9 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 use rollcall_identity::JournalError;
 use tokio::sync::watch;
 
-use crate::clock::Clock;
-use crate::happenings::{Happening, JournalSilent};
+use crate::telemetry::JournalSilent;
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long the disk may take for one group of batches. A million events a minute are committed in
 /// groups of some milliseconds; a disk that is only slow takes a second.

@@ -17,7 +17,8 @@ use super::reading::{Read, Title};
 use super::segment::Segment;
 use super::snapshot;
 use super::stamp::Stamp;
-use crate::happenings::{Happening, JournalDamaged};
+use crate::telemetry::JournalDamaged;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How the journal is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

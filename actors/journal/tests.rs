@@ -4,245 +4,25 @@
 mod ahead;
 mod backup;
 mod damage;
-mod forgetting;
 mod keeping;
-mod past;
-mod reading;
-mod recalling;
+mod writer;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rollcall_identity::directory::Group;
 use rollcall_identity::{
-    Address, Authority, Event, GroupSet, Handover, Journal, Kind, Name, Origin, Posture, Precision,
-    Principal, Producer, Proof, ReadPosition, Revision, Rules, Session, Source, Table, Timestamp,
+    Address, Event, Journal, JournalError, Kind, Name, ReadPosition, Revision, Rules, Session,
+    Source, Table, Timestamp,
 };
-use tempfile::TempDir;
 
 use super::{DurableJournal, Terms};
-use crate::clock::Clock;
-
-const START: i64 = 1_795_290_600_000;
-
-/// A folder in which journals live one after the other, and the clock on the wall.
-struct Shelf {
-    folder: TempDir,
-    terms: Terms,
-    time: Arc<AtomicI64>,
-}
-
-fn name(text: &str) -> Name {
-    Name::new(text).unwrap()
-}
-
-fn rules() -> Rules {
-    let kinds = vec![Kind::Login, Kind::Logout, Kind::DeviceSeen];
-    let mut rules = Rules::default();
-    let granted = Authority { kinds, ..Authority::default() };
-    rules.authorities.insert((name("syslog"), name("relay")), granted);
-    rules
-}
-
-impl Shelf {
-    fn new(terms: Terms) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self { folder, terms, time: Arc::new(AtomicI64::new(START)) }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.time.load(SeqCst))
-    }
-
-    fn pass(&self, time: Duration) {
-        self.time.fetch_add(i64::try_from(time.as_millis()).unwrap(), SeqCst);
-    }
-
-    fn open(&self) -> DurableJournal {
-        let time = Arc::clone(&self.time);
-        let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
-        DurableJournal::open(self.path(), self.terms, clock).unwrap()
-    }
-
-    /// A journal, and the table it begins with.
-    fn begin(&self) -> Life {
-        let mut journal = self.open();
-        let (table, newest) = journal.restore(&rules()).unwrap();
-        Life { journal, table, newest }
-    }
-
-    /// What lies there, by the beginning of its name.
-    fn files(&self, prefix: &str) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
-        let named =
-            |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(prefix);
-        let mut files: Vec<_> = entries.filter(named).collect();
-        files.sort();
-        files
-    }
-
-    /// The same files in another folder, as a crash at this moment leaves them.
-    fn copy(&self) -> Self {
-        let copy = Self { time: Arc::clone(&self.time), ..Self::new(self.terms) };
-        for file in self.files("") {
-            fs::copy(&file, copy.path().join(file.file_name().unwrap())).unwrap();
-        }
-        copy
-    }
-}
-
-/// A journal at work, with the table that it folds to.
-struct Life {
-    journal: DurableJournal,
-    table: Table,
-    newest: Revision,
-}
-
-impl Life {
-    /// Appends and commits, and folds as the cache does.
-    fn commit(&mut self, events: &[Event], read: Option<&ReadPosition>) -> Revision {
-        let first = self.journal.append(events, read).unwrap();
-        let newest = self.journal.commit().unwrap();
-        for (event, position) in events.iter().zip(first.0..) {
-            self.table.apply(Revision(position), event, &rules());
-        }
-        self.newest = newest;
-        newest
-    }
-
-    /// What the journal's thread does between commits, and until what it asked for is written down.
-    fn tend(&mut self, now: Timestamp) {
-        if let Some(survey) = self.journal.tend(now) {
-            survey(self.table.hand_over(self.newest));
-        }
-        while !self.journal.keeper.is_free() {
-            std::thread::yield_now();
-        }
-    }
-
-    fn state(&self) -> State {
-        State::of(&self.table, self.newest)
-    }
-}
-
-/// What a table amounts to for everybody who asks.
-#[derive(Debug, PartialEq)]
-struct State {
-    newest: Revision,
-    present: Vec<Session>,
-    ended: Vec<(Session, Timestamp, Revision)>,
-    remembered: String,
-}
-
-impl State {
-    fn of(table: &Table, newest: Revision) -> Self {
-        let Handover { mut standing, ends, mut memories, competed, strangers, .. } =
-            table.hand_over(newest);
-        standing.sort_by_key(|one| one.session.address);
-        memories.sort_by_key(|memory| memory.address);
-        let was: Vec<_> = standing.iter().map(|one| (one.told, &one.was)).collect();
-        let remembered = format!("{:#?}", (was, memories, competed, strangers));
-        let present = standing.iter().map(|one| (*one.session).clone()).collect();
-        let ended = ends.iter().map(|end| ((*end.session).clone(), end.at, end.revision));
-        Self { newest, present, ended: ended.collect(), remembered }
-    }
-}
-
-/// The state after the first `count` of the events that begin at 1.
-fn folded(events: &[Event], count: u64) -> State {
-    let mut table = Table::default();
-    for (event, position) in events.iter().zip(1..=count) {
-        table.apply(Revision(position), event, &rules());
-    }
-    State::of(&table, Revision(count))
-}
-
-/// An event of the relay, `millis` after the start.
-fn event(kind: Kind, user: &str, host: u8, millis: i64) -> Event {
-    let origin = Origin {
-        kind: Producer::Syslog,
-        producer: name("syslog"),
-        client: name("relay"),
-        form: name("junos-vpn"),
-    };
-    let at = Timestamp::from_millis(START + millis);
-    Event {
-        principal: Some(Principal::parse(user, None).unwrap()),
-        ..Event::bare(
-            kind,
-            Address::from(std::net::Ipv4Addr::new(10, 7, 0, host)),
-            at,
-            Arc::new(origin),
-        )
-    }
-}
-
-fn login(user: &str, host: u8, millis: i64) -> Event {
-    event(Kind::Login, user, host, millis)
-}
-
-fn group(text: &str) -> Arc<Group> {
-    Arc::new(Group {
-        name: name(text),
-        domain: name("corp.example.com"),
-        dn: format!("CN={text},DC=corp").into(),
-        sid: "S-1-5-21-1-2-3-1104".parse().ok(),
-    })
-}
-
-/// Events of every shape, each a moment after the one before.
-fn arbitrary_events(most: usize) -> impl Strategy<Value = Vec<Event>> {
-    const KINDS: [Kind; 4] = [Kind::Login, Kind::Login, Kind::Logout, Kind::DeviceSeen];
-    const USERS: [&str; 4] = ["alice", "CORP\\alice", "bob@corp.example.com", "zo\u{eb}"];
-    let one = (
-        prop::sample::select(&KINDS[..]),
-        prop::option::of(prop::sample::select(&USERS[..])),
-        prop::option::of(prop::sample::select(&["pc1", "pc2"][..])),
-        prop::option::of(prop::collection::vec(prop::sample::select(&["it", "hr"][..]), 0..3)),
-        prop::option::of(0usize..3),
-        (1u8..6, any::<bool>(), any::<bool>()),
-    );
-    type Shape = (
-        Kind,
-        Option<&'static str>,
-        Option<&'static str>,
-        Option<Vec<&'static str>>,
-        Option<usize>,
-        (u8, bool, bool),
-    );
-    let event = |(index, one): (usize, Shape)| {
-        let (kind, user, device, roles, groups, (host, coarse, renamed)) = one;
-        let mut event = event(kind, "nobody", host, i64::try_from(index).unwrap() * 1500);
-        event.principal = user.map(|user| Principal::parse(user, None).unwrap());
-        event.device = device.map(name);
-        let named = |roles: Vec<&str>| roles.into_iter().map(name).collect();
-        event.roles = roles.map(named);
-        let set = |count| GroupSet::new((0..count).map(|n| group(&format!("g{n}"))).collect());
-        event.membership.user = groups.map(set);
-        event.precision = if coarse { Precision::Second } else { Precision::Millisecond };
-        event.posture = coarse.then_some(Posture::Quarantine);
-        event.proof = if renamed { Proof::Ticket } else { Proof::Logon };
-        event.sid = coarse.then(|| Box::new("S-1-5-21-1-2-3-1104".parse().unwrap()));
-        event.formerly = renamed.then(|| Box::new(Principal::parse("OLD\\carol", None).unwrap()));
-        event
-    };
-    prop::collection::vec(one, 1..most)
-        .prop_map(move |all| all.into_iter().enumerate().map(event).collect())
-}
-
-fn read(place: &[u8]) -> ReadPosition {
-    let source = Source { producer: name("dc1"), name: name("Security") };
-    ReadPosition { source, place: place.into() }
-}
+use crate::test_support::*;
+use rollcall_runtime::clock::Clock;
 
 #[test]
 fn what_was_committed_is_there_after_a_crash_and_goes_on_in_the_same_epoch() {

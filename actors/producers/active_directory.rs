@@ -10,11 +10,13 @@ mod keeping;
 mod opening;
 mod position;
 mod reading;
+pub mod registry;
 mod relay;
 mod seal;
 mod servers;
 mod status;
 mod teaching;
+pub mod telemetry;
 mod test_run;
 mod tls;
 mod watching;
@@ -35,12 +37,12 @@ pub use self::failure::{Failure, Stage};
 pub(crate) use self::position::Anew;
 use self::reading::Reader;
 pub use self::status::{LastRead, State, Status};
-pub(crate) use self::teaching::Teaching;
+pub use self::teaching::Teaching;
 pub use self::test_run::{Report, test};
 use super::{Outlet, Producer, Running, Stop};
-use crate::board::Board;
-use crate::clock::Clock;
-use crate::tls::BadTls;
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::status_cell::Board;
+use rollcall_runtime::tls::BadTls;
 
 /// What a directory told.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ mod harvesting;
 mod logs;
 mod status;
 mod subscribing;
+mod telemetry;
 mod test_run;
 mod under_way;
 
@@ -33,9 +34,10 @@ pub use self::logs::EventLogs;
 pub use self::status::{Cause, LastEvent, LastFailure, LastGap, State, Status};
 pub use self::test_run::{Report, test};
 use super::{Outlet, Producer, Running, Stop};
-use crate::board::Board;
-use crate::clock::Clock;
-use crate::happenings::{EventLogBegins, Happening};
+use crate::event_log::telemetry::EventLogBegins;
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::status_cell::Board;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// The channel that is read.
 const CHANNEL: &str = "Security";

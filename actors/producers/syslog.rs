@@ -24,8 +24,8 @@ use rustls::ServerConfig;
 use self::clients::Clients;
 pub use self::clients::defaults;
 use super::{Outlet, Producer, ProducerFailed, Running, Stop};
-use crate::clock::Clock;
-use crate::sampling::Sample;
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::log_rate_limit::Sample;
 
 /// A syslog producer whose sockets are bound.
 pub struct Syslog {

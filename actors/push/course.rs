@@ -19,16 +19,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use self::drift::Suspects;
-pub(crate) use self::drift::{Drift, Outcome};
+pub use self::drift::{Drift, Outcome};
 use self::telling::Returned;
 use self::waiting::Woken;
 use super::recipient::{Recipient, State};
 use super::speech::{Mouths, Turn};
 use super::trouble::Trouble;
-use crate::clock::Clock;
-use crate::happenings::{EndsForgotten, Happening, PushFailed, PushRecovered, Synchronises};
-use crate::mailbox::Mailbox;
-use crate::query::{Query, Read};
+use crate::telemetry::{EndsForgotten, PushFailed, PushRecovered, Synchronises};
+use rollcall_engine::messages::Read;
+use rollcall_engine::query::Query;
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::mailbox::Mailbox;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long a request may still take when the house closes.
 const GRACE: Duration = Duration::from_secs(1);
@@ -38,7 +40,7 @@ const GRACE: Duration = Duration::from_secs(1);
 const MOVING: Duration = Duration::from_secs(60);
 
 /// Something that somebody wants of a target.
-pub(crate) enum Wish {
+pub enum Wish {
     /// Compare what it holds with what it should hold.
     Check(oneshot::Sender<Compared>),
     /// Tell it everything anew.
@@ -81,7 +83,7 @@ pub(super) struct Course {
 }
 
 /// What comes of a wish to compare: the words of what stands in its way.
-pub(crate) type Compared = Result<Drift, String>;
+pub type Compared = Result<Drift, String>;
 
 /// How to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

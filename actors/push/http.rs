@@ -14,7 +14,7 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 use ureq::{Agent, http};
 
 use super::trouble::Trouble;
-use crate::clock::Clock;
+use rollcall_runtime::clock::Clock;
 
 /// The longest answer that is read: digests of all pages take 280 KB.
 const ANSWER: u64 = 2 << 20;

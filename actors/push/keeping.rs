@@ -23,7 +23,7 @@ pub(crate) struct Acknowledged {
 }
 
 /// Where that is kept.
-pub(crate) trait Keeping: Send + Sync {
+pub trait Keeping: Send + Sync {
     /// What was kept last; `None` when nothing ever was.
     ///
     /// # Errors
@@ -39,11 +39,11 @@ pub(crate) trait Keeping: Send + Sync {
 
 /// A file in the data folder.
 #[derive(Debug, Clone)]
-pub(crate) struct FileKeeping(PathBuf);
+pub struct FileKeeping(PathBuf);
 
 impl FileKeeping {
     /// The file of the target called `name`.
-    pub(crate) fn new(data: &Path, name: &str) -> Self {
+    pub fn new(data: &Path, name: &str) -> Self {
         Self(data.join("push").join(format!("{name}.position")))
     }
 }

@@ -16,8 +16,9 @@ use super::course::Drift;
 use super::keeping::{Acknowledged, Keeping};
 use super::speech::{self, Arrived, Floor, Mouths};
 use super::trouble::Trouble;
-use crate::clock::Clock;
-use crate::happenings::{Arriving, Happening, NotKept, Pushing};
+use crate::telemetry::{Arriving, NotKept, Pushing};
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// What a target is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, IntoStaticStr, ToSchema)]
@@ -36,7 +37,7 @@ pub(crate) enum State {
 
 /// How a push target is doing, for people who ask by REST.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct TargetStatus {
+pub struct TargetStatus {
     /// Its configured name.
     pub(crate) name: String,
     /// `secure_edge` or `srx_web_api`.
@@ -84,7 +85,7 @@ pub(crate) struct TargetStatus {
 }
 
 /// A push target, shared between the actor that speaks to it and everybody who asks.
-pub(crate) struct Recipient {
+pub struct Recipient {
     pub(super) target: Target,
     pub(super) floor: Floor,
     scope: String,
@@ -113,7 +114,7 @@ struct Counts {
 
 impl Recipient {
     /// One of whom nothing is known yet but where it is kept.
-    pub(crate) fn new(
+    pub fn new(
         target: Target,
         keeping: Arc<dyn Keeping>,
         newest: watch::Receiver<Revision>,
@@ -140,12 +141,12 @@ impl Recipient {
     }
 
     /// The same, after another one of its name: it speaks only when that has finished.
-    pub(crate) fn after(self, before: &Self) -> Self {
+    pub fn after(self, before: &Self) -> Self {
         Self { floor: Arc::clone(&before.floor), ..self }
     }
 
     /// Its configured name.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.target.name.as_str()
     }
 
@@ -394,7 +395,7 @@ mod tests {
         let longest_retry = Duration::from_secs(300);
         let target = Target { longest_retry, ..target(Manner::SrxWebApi(srx)) };
         let folder = tempfile::tempdir().unwrap();
-        let keeping = Arc::new(crate::push::FileKeeping::new(folder.path(), "t"));
+        let keeping = Arc::new(crate::FileKeeping::new(folder.path(), "t"));
         let newest = watch::Sender::new(Revision(0)).subscribe();
         let recipient = Recipient::new(target, keeping, newest, Clock::system());
         for (failures, seconds) in [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (u32::MAX, 300)] {

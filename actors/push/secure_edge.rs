@@ -22,7 +22,7 @@ use super::http::{Answer, Http, Post};
 use super::keeping::replace;
 use super::speech::{Arrived, Piece, Speech, Turn};
 use super::trouble::Trouble;
-use crate::clock::Clock;
+use rollcall_runtime::clock::Clock;
 
 /// How long before its end a token is renewed: longer than a request may take on its way.
 const EARLY: Duration = Duration::from_secs(30);

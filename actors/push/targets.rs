@@ -9,8 +9,9 @@ use tokio::sync::oneshot;
 
 use super::recipient::State;
 use super::{Compared, Push, Recipient, TargetStatus, Wish};
-use crate::happenings::{Happening, PushLagging};
-use crate::mailbox::{Gone, Mailbox};
+use crate::telemetry::PushLagging;
+use rollcall_runtime::mailbox::{Gone, Mailbox};
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// The push targets in force, by name. A copy sees the same ones.
 #[derive(Clone, Default)]
@@ -24,7 +25,7 @@ struct Known {
 
 impl Targets {
     /// Makes one known.
-    pub(crate) fn put(&self, recipient: &Arc<Recipient>, desk: &Mailbox<Push>) {
+    pub fn put(&self, recipient: &Arc<Recipient>, desk: &Mailbox<Push>) {
         self.0.rcu(|known| {
             let mut known = BTreeMap::clone(known);
             let (recipient, desk) = (Arc::clone(recipient), desk.clone());
@@ -34,7 +35,7 @@ impl Targets {
     }
 
     /// Forgets one.
-    pub(crate) fn remove(&self, name: &str) {
+    pub fn remove(&self, name: &str) {
         self.0.rcu(|known| {
             let mut known = BTreeMap::clone(known);
             known.remove(name);
@@ -45,12 +46,12 @@ impl Targets {
     }
 
     /// How all of them are doing, in the order of their names.
-    pub(crate) fn status(&self) -> Vec<TargetStatus> {
+    pub fn status(&self) -> Vec<TargetStatus> {
         self.0.load().values().map(|known| known.recipient.status()).collect()
     }
 
     /// Sets the lag of each in the metrics, for before they are scraped.
-    pub(crate) fn measure_lag(&self) {
+    pub fn measure_lag(&self) {
         for known in self.0.load().values() {
             let (changes, time) = known.recipient.lag();
             PushLagging { target: known.recipient.name(), changes, time }.emit();
@@ -58,14 +59,14 @@ impl Targets {
     }
 
     /// Tells one everything anew; `None` when there is none of this name.
-    pub(crate) async fn synchronise(&self, name: &str) -> Option<Result<(), Gone>> {
+    pub async fn synchronise(&self, name: &str) -> Option<Result<(), Gone>> {
         let desk = self.desk(name)?;
         Some(desk.send(Wish::Synchronise).await)
     }
 
     /// Compares what one holds with what it should hold; `None` when there is none of this name. A
     /// target that cannot be asked now says why.
-    pub(crate) async fn check(&self, name: &str) -> Option<Result<Compared, Gone>> {
+    pub async fn check(&self, name: &str) -> Option<Result<Compared, Gone>> {
         let desk = self.desk(name)?;
         let (answer, answered) = oneshot::channel();
         let sent = desk.send(Wish::Check(answer)).await;
@@ -76,7 +77,7 @@ impl Targets {
     }
 
     /// What went wrong with one last, in plain words, unless it has taken something since.
-    pub(crate) fn trouble(&self, name: &str) -> Option<String> {
+    pub fn trouble(&self, name: &str) -> Option<String> {
         let status = self.0.load().get(name)?.recipient.status();
         status.last_error.filter(|_| status.state == State::Retrying)
     }

@@ -13,10 +13,10 @@ use rollcall_identity::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::account::Account;
-use crate::cache::Apply;
-use crate::heart::Heart;
-use crate::supervisor::Fault;
+use rollcall_engine::Engine;
+use rollcall_engine::messages::Apply;
+use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::supervisor::Fault;
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -178,7 +178,7 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// A server with one target that is told one change after the other, and holds all that there is.
 struct Story {
-    heart: Heart,
+    engine: Engine,
     clock: Clock,
     recipient: Arc<Recipient>,
     push: Push,
@@ -192,23 +192,23 @@ impl Story {
         let authority = Authority { kinds: vec![Kind::Login], ..Authority::default() };
         rules.authorities.insert((name("syslog"), name("fw")), authority);
         let journal = MemoryJournal::new(7);
-        let heart = Heart::start(journal, rules, Limits::default(), &clock).await.unwrap();
+        let engine = Engine::start(journal, rules, Limits::default(), &clock).await.unwrap();
         let (keeping, target) = (FileKeeping::new(folder, "edge"), target(url, folder));
-        let newest = heart.newest.clone();
+        let newest = engine.newest.clone();
         let recipient = Recipient::new(target, Arc::new(keeping), newest.clone(), clock.clone());
-        let mut push = Push::new(Arc::new(recipient), heart.query.clone(), newest, clock.clone());
+        let mut push = Push::new(Arc::new(recipient), engine.query.clone(), newest, clock.clone());
         let (recipient, ears) = (Arc::clone(&push.recipient), push.ears());
         let speech = speech(recipient.target.clone(), clock.clone());
         let mouths = Mouths::new("edge", &recipient.floor, speech).await.unwrap();
         let told = actix::spawn(Course::new(Arc::clone(&recipient), mouths, ears).run());
         until("it has begun", || recipient.status().revision.is_some()).await;
-        Self { heart, clock, recipient, push, told }
+        Self { engine, clock, recipient, push, told }
     }
 
     async fn logins(&self, hosts: std::ops::RangeInclusive<u8>) {
         let events: Vec<_> = hosts.map(|host| login(host, &self.clock)).collect();
         let account = Account::open("test", events.len() as u64);
-        self.heart.cache.send(Apply { events, read: None, account }).await.unwrap().unwrap();
+        self.engine.cache.send(Apply { events, read: None, account }).await.unwrap().unwrap();
     }
 
     /// Everything up to there is told.
@@ -229,7 +229,7 @@ fn nothing_is_asked_while_a_batch_is_on_its_way_though_the_next_page_cannot_be_r
         story.logins(1..=6).await;
         // The second page is read while the first is told; the third when the second is on its way.
         until("a batch is on its way", || receiver.seen().reports == 1).await;
-        assert!(story.heart.query.send(Fault).await.is_err());
+        assert!(story.engine.query.send(Fault).await.is_err());
         receiver.may_answer(1);
         until("the next one is, too", || receiver.seen().reports == 2).await;
         let waited = Arc::clone(&receiver);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rollcall_wire::secure_edge::BadAnswer;
 use strum::IntoStaticStr;
 
-use crate::mailbox::Gone;
+use rollcall_runtime::mailbox::Gone;
 
 /// Something is not known to have arrived.
 #[derive(Debug, thiserror::Error, IntoStaticStr)]

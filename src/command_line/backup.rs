@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rollcall_actors::journal::{BackedUp, back_up};
+use rollcall_journal::{BackedUp, back_up};
 use serde_json::json;
 
 use super::journal::folder_of;

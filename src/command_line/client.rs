@@ -6,10 +6,10 @@ use std::path::Path;
 
 use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
-use rollcall_actors::admission::secret;
-use rollcall_actors::tls::{SelfMade, authority_file};
 use rollcall_config::{Enforcement, Environment, NewPoint, NotAdded, Settings, Tls, add_point};
+use rollcall_http::admission::secret;
 use rollcall_identity::Name;
+use rollcall_runtime::tls::{SelfMade, authority_file};
 use rollcall_wire::srx::Format;
 use serde_json::json;
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use clap::Subcommand;
-use rollcall_actors::clock::Clock;
-use rollcall_actors::producers::active_directory::{Report, test};
 use rollcall_config::ActiveDirectory;
+use rollcall_producers::active_directory::{Report, test};
+use rollcall_runtime::clock::Clock;
 use serde_json::json;
 
 use super::output::{Form, Output};

@@ -5,7 +5,7 @@ mod replay;
 use std::path::Path;
 
 use clap::Subcommand;
-use rollcall_actors::producers::event_log::{Report, Source, test};
+use rollcall_producers::event_log::{Report, Source, test};
 use serde_json::json;
 
 use super::output::{Form, Output};

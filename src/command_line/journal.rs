@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use rollcall_actors::journal::{Damage, Inspected, export, inspect};
 use rollcall_config::{JournalKind, Settings};
 use rollcall_identity::{Event, GroupSet, Name, Principal, Revision, Timestamp};
+use rollcall_journal::{Damage, Inspected, export, inspect};
 use serde_json::{Value, json};
 
 use super::output::Output;

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use rollcall_actors::house::in_force;
-use rollcall_actors::journal::{Differing, Replayed, replay};
 use rollcall_identity::{Principal, Session};
+use rollcall_journal::{Differing, Replayed, replay};
+use rollcall_server::in_force;
 use serde_json::{Value, json};
 
 use super::journal::folder_of;

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use clap::Subcommand;
-use rollcall_actors::admission::secret;
+use rollcall_http::admission::secret;
 use serde_json::Value;
 use zeroize::Zeroizing;
 

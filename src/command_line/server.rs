@@ -5,9 +5,9 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use rollcall_actors::rest::token;
-use rollcall_actors::tls::authority_file;
 use rollcall_config::{Rest, Settings, Tls};
+use rollcall_http::rest::token;
+use rollcall_runtime::tls::authority_file;
 use serde_json::Value;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, http};

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use rollcall_actors::clock::Clock;
-use rollcall_actors::producers::syslog::defaults;
 use rollcall_config::{SHIPPED, Settings, SyslogClient};
 use rollcall_identity::{Event, Name, Principal};
+use rollcall_producers::syslog::defaults;
+use rollcall_runtime::clock::Clock;
 use rollcall_wire::syslog::{DEFAULT_LIMIT, Defaults, Template, Trial, Tried};
 use serde_json::{Value, json};
 

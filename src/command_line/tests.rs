@@ -10,22 +10,22 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use actix::System;
-use rollcall_actors::account::Account;
-use rollcall_actors::cache::{Apply, Cache};
-use rollcall_actors::clock::Clock;
-use rollcall_actors::heart::Heart;
-use rollcall_actors::listener::{Bound, Listener, Plan};
-use rollcall_actors::mailbox::Mailbox;
-use rollcall_actors::metrics;
-use rollcall_actors::rest::{ReloadReport, Rest, Token};
-use rollcall_actors::supervisor::Hire;
-use rollcall_actors::tls::SelfMade;
 use rollcall_config::HttpLimits;
+use rollcall_engine::Engine;
+use rollcall_http::listener::{Bound, Listener, Plan};
+use rollcall_http::rest::{ReloadReport, Rest, Token};
 use rollcall_identity::{
     Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Principal, Producer, Rules,
 };
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::mailbox::Mailbox;
+use rollcall_runtime::prometheus;
+use rollcall_runtime::supervisor::Hire;
+use rollcall_runtime::tls::SelfMade;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use {rollcall_engine::cache::Cache, rollcall_engine::messages::Apply};
 
 use super::*;
 
@@ -63,13 +63,13 @@ fn house() -> &'static House {
 }
 
 async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache>) {
-    let prometheus = metrics::install().unwrap();
+    let prometheus = prometheus::install(rollcall_server::metrics::catalogue()).unwrap();
     let clock = Clock::system();
     let mut rules = Rules::default();
     let authority = Authority { kinds: vec![Kind::Login, Kind::Logout], ..Authority::default() };
     rules.authorities.insert((name("syslog"), name("fw1")), authority);
-    let heart = Heart::start(MemoryJournal::new(7), rules, Limits::default(), &clock);
-    let Heart { supervisor, cache, query, newest, illness, .. } = heart.await.unwrap();
+    let engine = Engine::start(MemoryJournal::new(7), rules, Limits::default(), &clock);
+    let Engine { supervisor, cache, query, newest, illness, .. } = engine.await.unwrap();
     let draining = tokio::sync::watch::Sender::new(false);
     let rest = Rest {
         query,
@@ -79,10 +79,10 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         newest,
         illness,
         draining: draining.subscribe(),
-        targets: rollcall_actors::push::Targets::default(),
-        directory: rollcall_actors::directory::Book::default(),
-        directories: rollcall_actors::directory::Directories::default(),
-        event_logs: rollcall_actors::producers::event_log::EventLogs::default(),
+        targets: rollcall_push::Targets::default(),
+        directory: rollcall_engine::directory::Book::default(),
+        directories: rollcall_producers::active_directory::registry::Directories::default(),
+        event_logs: rollcall_producers::event_log::EventLogs::default(),
         points: Arc::new(|| {
             let fw1 = json!({"name": "fw1", "role": "enforcement_point", "queries": 7});
             json!([fw1, {"name": "portal", "role": "pusher", "queries": 0}])

@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rollcall_actors::clock::Clock;
-use rollcall_actors::producers::active_directory::{
-    ActiveDirectory, Learner, Learning, Learnt, State, Status,
-};
 use rollcall_config::{Environment, load};
 use rollcall_identity::Principal;
 use rollcall_identity::directory::{
     self, AccountKind, BareNames, Directory, DomainNames, Resolved,
 };
+use rollcall_producers::active_directory::{
+    ActiveDirectory, Learner, Learning, Learnt, State, Status,
+};
+use rollcall_runtime::clock::Clock;
 use tokio::sync::oneshot;
 
 use super::configured;

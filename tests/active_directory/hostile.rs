@@ -5,7 +5,7 @@ use std::fs;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use rollcall_actors::producers::active_directory::State;
+use rollcall_producers::active_directory::State;
 
 use super::configured;
 use super::following::{Reader, SEALED, SEES_DELETIONS, change, staff, until, with_member};

@@ -1,7 +1,7 @@
 //! Several controllers of one domain, and several domains.
 
 use nix::sys::signal::Signal;
-use rollcall_actors::producers::active_directory::State;
+use rollcall_producers::active_directory::State;
 use serde_json::json;
 
 use super::configured;

@@ -48,12 +48,46 @@ const IMPURE: &[&str] = &[
     "::now()",
 ];
 
-/// Which crates of ours each crate may use.
+/// The crates of ours that each crate may use.
 const ARROWS: &[(&str, &[&str])] = &[
     ("src/identity", &[]),
-    ("src/wire", &["rollcall-identity"]),
-    ("config", &["rollcall-identity", "rollcall-wire"]),
-    ("actors", &["rollcall-identity", "rollcall-wire", "rollcall-config"]),
+    ("src/wire", &["identity"]),
+    ("config", &["identity", "wire"]),
+    ("actors/runtime", &["identity"]),
+    ("actors/journal", &["identity", "runtime"]),
+    ("actors/engine", &["identity", "runtime", "journal"]),
+    ("actors/history", &["identity", "runtime", "journal"]),
+    ("actors/producers", &["identity", "wire", "config", "runtime", "journal", "engine"]),
+    ("actors/push", &["identity", "wire", "config", "runtime", "engine"]),
+    (
+        "actors/http",
+        &[
+            "identity",
+            "wire",
+            "config",
+            "runtime",
+            "journal",
+            "engine",
+            "history",
+            "producers",
+            "push",
+        ],
+    ),
+    (
+        "actors/server",
+        &[
+            "identity",
+            "wire",
+            "config",
+            "runtime",
+            "journal",
+            "engine",
+            "history",
+            "producers",
+            "push",
+            "http",
+        ],
+    ),
 ];
 
 fn manifest(folder: &str) -> Table {
@@ -80,10 +114,14 @@ fn pure_manifests_name_no_runtime() {
 #[test]
 fn the_arrows_between_our_crates_are_those_of_the_architecture() {
     for (folder, allowed) in ARROWS {
-        let ours = dependencies(folder).into_iter().filter(|name| name.starts_with("rollcall"));
-        let strange: Vec<_> = ours.filter(|name| !allowed.contains(&name.as_str())).collect();
+        let used = dependencies(folder);
+        let used = used.iter().filter_map(|name| name.strip_prefix("rollcall-"));
+        let strange: Vec<_> = used.filter(|name| !allowed.contains(name)).map(Into::into).collect();
         none(&format!("{folder} may use only {allowed:?}"), &strange);
     }
+    let members = manifest(".")["workspace"]["members"].as_array().unwrap().clone();
+    let known = ARROWS.iter().map(|(folder, _)| *folder);
+    assert!(members.iter().filter_map(toml::Value::as_str).eq(known), "a crate has no arrows here");
 }
 
 #[test]
@@ -141,7 +179,7 @@ fn unsafe_is_forbidden_everywhere() {
     let workspace = manifest(".");
     let level = workspace["workspace"]["lints"]["rust"]["unsafe_code"].as_str();
     assert_eq!(level, Some("forbid"));
-    for folder in ["", "src/identity", "src/wire", "config", "actors"] {
+    for folder in std::iter::once("").chain(ARROWS.iter().map(|(folder, _)| *folder)) {
         let manifest = manifest(if folder.is_empty() { "." } else { folder });
         let inherited = manifest.get("lints").and_then(|lints| lints.get("workspace"));
         assert_eq!(inherited.and_then(toml::Value::as_bool), Some(true), "{folder}/Cargo.toml");

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use rollcall_actors::happenings::{Instrument, catalogue};
+use {rollcall_runtime::metric::Instrument, rollcall_server::metrics::catalogue};
 
 use super::{files, from_root, none, text};
 
 /// Every name under which a metric is scraped.
 fn scraped() -> BTreeSet<String> {
-    let series = |metric: rollcall_actors::happenings::Metric| match metric.instrument {
+    let series = |metric: rollcall_runtime::metric::Metric| match metric.instrument {
         Instrument::Histogram => {
             ["_bucket", "_sum", "_count"].map(|part| format!("{}{part}", metric.name)).to_vec()
         }

@@ -6,21 +6,21 @@ use std::ops::Range;
 use rollcall_identity::{Chronicle, Departure, Handover, Principal, Stay, Timestamp};
 
 use super::{EVER, Narrator};
-use crate::history::unanswered::Unanswered;
-use crate::journal::library::Chapter;
+use crate::unanswered::Unanswered;
+use rollcall_journal::library::Chapter;
 
 /// How a stay ended, as far as that was heard of.
-pub(in crate::history) struct Ending {
+pub(crate) struct Ending {
     /// `None` while it goes on, or when it is not known.
-    pub(in crate::history) end: Option<Departure>,
+    pub(crate) end: Option<Departure>,
     /// How far was looked for it.
-    pub(in crate::history) known_until: Timestamp,
+    pub(crate) known_until: Timestamp,
 }
 
 impl Narrator<'_> {
     /// How `stay` ended, which is there in `chronicle`: in that, what these segments hold up to `at` is
     /// folded.
-    pub(in crate::history) fn ending(
+    pub(crate) fn ending(
         &mut self,
         (span, at): (Range<usize>, Timestamp),
         stay: &Stay,

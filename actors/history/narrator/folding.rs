@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rollcall_identity::{Address, Chronicle, Departure, Stay, Timestamp};
 
 use super::{EVER, Narrator};
-use crate::history::unanswered::Unanswered;
-use crate::journal::library::{Met, Wanted};
+use crate::unanswered::Unanswered;
+use rollcall_journal::library::{Met, Wanted};
 
 /// How many segments back who was there when one began may have to be looked for, while those before
 /// it are on their way to be sealed.
@@ -21,7 +21,7 @@ const UNSEEN: &str =
 impl Narrator<'_> {
     /// Folds what was heard of `address` up to `to` in these segments. Each stay that ended meanwhile
     /// goes to `each`; the chronicle knows the last.
-    pub(in crate::history) fn fold(
+    pub(crate) fn fold(
         &mut self,
         span: Range<usize>,
         (address, to): (Address, Timestamp),
@@ -33,7 +33,7 @@ impl Narrator<'_> {
 
     /// Goes on in these segments with what was received after `after` and up to `to`. What is missing
     /// between those up to the second of `span` was told already.
-    pub(in crate::history) fn go_on(
+    pub(crate) fn go_on(
         &mut self,
         (span, told): (Range<usize>, usize),
         (after, to): (Timestamp, Timestamp),
@@ -59,7 +59,7 @@ impl Narrator<'_> {
 
     /// Goes on with the events of one segment that were received after `after`, up to `to`, until
     /// `each` says that it is enough.
-    pub(in crate::history) fn tell(
+    pub(crate) fn tell(
         &mut self,
         index: usize,
         (after, upto): (Timestamp, Timestamp),

@@ -6,15 +6,15 @@ use std::time::Duration;
 use rollcall_identity::{Revision, Timestamp};
 
 use super::Narrator;
-use crate::history::unanswered::Unanswered;
-use crate::journal::library::Chapter;
+use crate::unanswered::Unanswered;
+use rollcall_journal::library::Chapter;
 
 /// Of how long is told when nobody says how long: as long as a session lasts by default.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Narrator<'_> {
     /// The time that is asked about must have come.
-    pub(in crate::history) fn not_in_the_future(&self, at: Timestamp) -> Result<(), Unanswered> {
+    pub(crate) fn not_in_the_future(&self, at: Timestamp) -> Result<(), Unanswered> {
         if at > self.now {
             let text = format!("{at} has not come yet: it is {}", self.now);
             return Err(Unanswered::Unreasonable(text));
@@ -24,7 +24,7 @@ impl Narrator<'_> {
 
     /// The time from `from` to `to`, or to now. Without `from`, the day before that, as far as the
     /// journal reaches back.
-    pub(in crate::history) fn period(
+    pub(crate) fn period(
         &mut self,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
@@ -40,7 +40,7 @@ impl Narrator<'_> {
 
     /// The segments that tell of the time from `from` to `to`: the first of them tells who was there
     /// at `from`.
-    pub(in crate::history) fn span(
+    pub(crate) fn span(
         &mut self,
         from: Timestamp,
         to: Timestamp,
@@ -64,7 +64,7 @@ impl Narrator<'_> {
     }
 
     /// What happened up to `at` is there: it is not within a gap.
-    pub(in crate::history) fn not_missing(&self, at: Timestamp) -> Result<(), Unanswered> {
+    pub(crate) fn not_missing(&self, at: Timestamp) -> Result<(), Unanswered> {
         let began = |chapter: &Chapter| chapter.begun <= at;
         let last = self.chapters.iter().rposition(began).unwrap_or(0);
         let (before, next) = (&self.chapters[last], self.chapters.get(last + 1));
@@ -83,7 +83,7 @@ impl Narrator<'_> {
     }
 
     /// The same of the end of a time that is asked about: what came before it can be told.
-    pub(in crate::history) fn say_if_missing(&mut self, to: Timestamp) {
+    pub(crate) fn say_if_missing(&mut self, to: Timestamp) {
         if let Err(Unanswered::NotKnown { why, .. }) = self.not_missing(to) {
             self.say(why);
         }
@@ -97,13 +97,13 @@ impl Narrator<'_> {
     }
 
     /// The last of these segments that holds anything received at `at` or before.
-    pub(in crate::history) fn last_before(&self, span: &Range<usize>, at: Timestamp) -> usize {
+    pub(crate) fn last_before(&self, span: &Range<usize>, at: Timestamp) -> usize {
         let began = |index: &usize| self.chapters[*index].from <= at;
         span.clone().rev().find(began).unwrap_or(span.start)
     }
 
     /// Whether a segment begins where the one before it ends, as far as that can be read.
-    pub(super) fn follows(&self, index: usize) -> bool {
+    pub fn follows(&self, index: usize) -> bool {
         let (before, after) = (&self.chapters[index - 1], self.chapters[index].after);
         // One that is not sealed yet ends where the next one says, unless that is before its own
         // beginning.
@@ -112,7 +112,7 @@ impl Narrator<'_> {
     }
 
     /// The last position of a segment that was acknowledged: the next one says it.
-    pub(super) fn end_of(&self, index: usize) -> Revision {
+    pub fn end_of(&self, index: usize) -> Revision {
         let next = self.chapters.get(index + 1);
         next.map_or(Revision(u64::MAX), |next| next.after)
     }

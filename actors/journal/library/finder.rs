@@ -4,7 +4,7 @@
 use rollcall_identity::Revision;
 use rusqlite::Connection;
 
-use crate::journal::damage::Damage;
+use crate::damage::Damage;
 
 /// Finds rows by address and by user. About 16 bytes an event.
 #[derive(Debug, Default)]

@@ -9,37 +9,39 @@ use rollcall_identity::{Address, Event, Handover, Name, Revision, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, Rows};
 
 use super::finder::Finder;
-use crate::journal::damage::Damage;
-use crate::journal::file::{self, About};
-use crate::journal::governing::{self, Governed};
-use crate::journal::lexicon::{Dictionary, References};
-use crate::journal::reading::Title;
-use crate::journal::{events, known};
+use crate::damage::Damage;
+use crate::file::{self, About};
+use crate::governing::{self, Governed};
+use crate::lexicon::{Dictionary, References};
+use crate::reading::Title;
+use crate::{events, known};
 
 /// Which events of an address are asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
-    pub(crate) address: Address,
+pub struct Wanted {
+    /// The address.
+    pub address: Address,
     /// Received after this,
-    pub(crate) after: Timestamp,
+    pub after: Timestamp,
     /// and not after this.
-    pub(crate) upto: Timestamp,
+    pub upto: Timestamp,
     /// What stands behind this position was never acknowledged.
-    pub(crate) end: Revision,
+    pub end: Revision,
 }
 
 /// What a reading of rows met.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Met {
-    pub(crate) rows: u64,
+pub struct Met {
+    /// How many.
+    pub rows: u64,
     /// Rows that are not what was written.
-    pub(crate) damaged: u64,
+    pub damaged: u64,
     /// The fingerprints of the rules that decided them at the time.
-    pub(crate) rules: BTreeSet<u64>,
+    pub rules: BTreeSet<u64>,
 }
 
 /// A segment that is open. One that is written is read beside its writer.
-pub(crate) struct Volume {
+pub struct Volume {
     sql: Connection,
     title: Title,
     begun: Timestamp,
@@ -95,7 +97,7 @@ impl Volume {
     }
 
     /// When it was begun.
-    pub(crate) fn begun(&self) -> Timestamp {
+    pub fn begun(&self) -> Timestamp {
         self.begun
     }
 
@@ -112,7 +114,7 @@ impl Volume {
     }
 
     /// What was known of `address` when it began; `None` when it does not say.
-    pub(crate) fn beginning(&self, address: Address) -> Result<Option<Handover>, Damage> {
+    pub fn beginning(&self, address: Address) -> Result<Option<Handover>, Damage> {
         match (self.title.after, self.sessions) {
             (Revision(0), _) => Ok(Some(Handover::default())),
             (_, None) => Ok(None),
@@ -124,7 +126,7 @@ impl Volume {
     }
 
     /// Gives each wanted event to `each`, in order, until that says that it is enough.
-    pub(crate) fn events(
+    pub fn events(
         &self,
         wanted: &Wanted,
         mut each: impl FnMut(Revision, Event) -> bool,
@@ -189,7 +191,7 @@ impl Volume {
 
     /// Puts into `found` the addresses where something was heard of `user`, up to `upto`, and those
     /// where they were when the segment began.
-    pub(crate) fn addresses_of(
+    pub fn addresses_of(
         &self,
         user: &Name,
         upto: Timestamp,
@@ -218,7 +220,7 @@ impl Volume {
 
     /// Puts into `found` the addresses of which anything was heard after `from` and up to `upto`, or
     /// whose logoff time was noticed only later.
-    pub(crate) fn addresses_between(
+    pub fn addresses_between(
         &self,
         (from, upto): (Timestamp, Timestamp),
         found: &mut Addresses,
@@ -238,7 +240,7 @@ fn position(revision: Revision) -> i64 {
 }
 
 /// The first addresses, in their order, of all that are put in: a page of them, whatever was asked.
-pub(crate) struct Addresses {
+pub struct Addresses {
     /// Those after this one.
     after: Option<Address>,
     room: usize,
@@ -249,7 +251,7 @@ pub(crate) struct Addresses {
 
 impl Addresses {
     /// Room for so many addresses behind `after` that `admits` does not leave out.
-    pub(crate) fn new(
+    pub fn new(
         after: Option<Address>,
         room: usize,
         admits: impl Fn(Address) -> bool + 'static,
@@ -258,7 +260,7 @@ impl Addresses {
     }
 
     /// Puts one in.
-    pub(crate) fn put(&mut self, address: Address) {
+    pub fn put(&mut self, address: Address) {
         let is_behind = self.after.is_none_or(|after| address > after);
         if !is_behind || self.found.contains(&address) || !(self.admits)(address) {
             return;
@@ -271,7 +273,7 @@ impl Addresses {
     }
 
     /// Those that were found, and whether there are more.
-    pub(crate) fn into_found(self) -> (BTreeSet<Address>, bool) {
+    pub fn into_found(self) -> (BTreeSet<Address>, bool) {
         (self.found, self.is_cut)
     }
 

@@ -7,9 +7,9 @@ use rollcall_identity::Span;
 use rusqlite::Connection;
 
 use super::*;
-use crate::journal::damage::Damage;
-use crate::journal::reading::Read;
-use crate::journal::{ahead, reading};
+use crate::damage::Damage;
+use crate::reading::Read;
+use crate::{ahead, reading};
 
 /// More than are read by one thread.
 const MANY: u32 = 30_000;

@@ -150,9 +150,8 @@ fn an_event_whose_folding_panics_is_set_aside_and_everybody_else_is_there() {
     let epoch = life.journal.epoch();
     life.journal.close(None);
     drop(life);
-    let folder = crate::journal::folder::Folder::at(shelf.path());
-    let restored =
-        crate::journal::restoring::restore_by(poisoned, (&folder, &rules()), shelf.now());
+    let folder = crate::folder::Folder::at(shelf.path());
+    let restored = crate::restoring::restore_by(poisoned, (&folder, &rules()), shelf.now());
     let restored = restored.unwrap();
     let users = restored.table.sessions().map(|session| session.principal.clone().unwrap().user);
     let mut users: Vec<String> = users.map(|user| user.to_string()).collect();
@@ -169,9 +168,8 @@ fn where_whatever_is_folded_panics_the_start_says_so() {
     life.commit(&events, None);
     life.journal.close(None);
     drop(life);
-    let folder = crate::journal::folder::Folder::at(shelf.path());
-    let restored =
-        crate::journal::restoring::restore_by(poisoned, (&folder, &rules()), shelf.now());
+    let folder = crate::folder::Folder::at(shelf.path());
+    let restored = crate::restoring::restore_by(poisoned, (&folder, &rules()), shelf.now());
     let error = restored.err().unwrap().to_string();
     assert!(error.contains("folding it fails"), "{error}");
 }

@@ -3,8 +3,8 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::journal::folder::Folder;
-use crate::journal::manifest::{Manifest, digest};
+use crate::folder::Folder;
+use crate::manifest::{Manifest, digest};
 
 /// Small segments.
 fn small() -> Terms {

@@ -23,8 +23,8 @@ use super::relay::Relay;
 use super::servers::Server;
 use super::tls::Tls;
 use super::wire::Wire;
-use crate::clock::Clock;
-use crate::proof::Beneath;
+use crate::windows::sspi::Beneath;
+use rollcall_runtime::clock::Clock;
 
 /// The most references to other servers in the answer to one search. A forest has one for each of
 /// its domains and partitions.

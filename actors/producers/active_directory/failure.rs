@@ -7,7 +7,7 @@ use rollcall_wire::active_directory::{BadCookie, BadRoot, Refusal, refusal};
 use rollcall_wire::ldap::{BadBer, Outcome};
 
 use super::NotLearnt;
-use crate::names::{NoName, NotFound};
+use crate::resolver::{NoName, NotFound};
 
 /// How far it came: the label of a counter.
 #[derive(

@@ -11,9 +11,9 @@ use rollcall_identity::directory::{
 };
 use rollcall_identity::{Name, ReadPosition};
 
-use crate::cache::Refused;
-use crate::directory::Book;
-use crate::producers::{Harvest, Outlet};
+use crate::{Harvest, Outlet};
+use rollcall_engine::directory::Book;
+use rollcall_engine::messages::Refused;
 
 /// How many objects are looked at before others have the book.
 const SLICE: usize = 16_384;

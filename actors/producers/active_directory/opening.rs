@@ -17,7 +17,7 @@ use super::seal::Seal;
 use super::servers::Server;
 use super::tls::{Tls, channel_bindings, refusal};
 use super::wire::{Duplex, Wire};
-use crate::proof::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof, explain};
+use crate::windows::sspi::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof, explain};
 
 /// The most steps of a proof; Kerberos takes two, NTLM three.
 const STEPS: u32 = 8;

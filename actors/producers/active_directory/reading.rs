@@ -19,11 +19,12 @@ use super::connection::Connection;
 use super::position::{Anew, Mark, Position};
 use super::status::{LastRead, State};
 use super::{ActiveDirectory, Failure, Learnt, servers, watching};
-use crate::clock::Clock;
-use crate::happenings::{
-    DirectoryConnected, DirectoryFailed, DirectoryRead, DirectoryReadAnew, Happening,
-    ObjectUnreadable, ReadWay,
+use crate::active_directory::telemetry::{
+    DirectoryConnected, DirectoryFailed, DirectoryRead, DirectoryReadAnew, ObjectUnreadable,
+    ReadWay,
 };
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long it gathers after a notification: changes rarely come alone.
 const GATHERING: Duration = Duration::from_millis(250);

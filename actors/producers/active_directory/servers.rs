@@ -8,7 +8,7 @@ use rollcall_config as config;
 use super::Failure;
 use super::connection::Connection;
 use super::tls::Tls;
-use crate::names::{Names, NoName};
+use crate::resolver::{Names, NoName};
 
 /// A domain controller at one of its addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]

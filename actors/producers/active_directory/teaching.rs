@@ -11,11 +11,11 @@ use rollcall_identity::{Name, Origin, Producer as Word};
 
 use super::keeping::{Keeping, Known, Told};
 use super::{Learner, Learning, Learnt, NotLearnt, Recalling};
-use crate::directory::Book;
-use crate::producers::Outlet;
+use crate::Outlet;
+use rollcall_engine::directory::Book;
 
 /// The learner of a directory whose producer is at work.
-pub(crate) struct Teaching {
+pub struct Teaching {
     book: Book,
     bare: BareNames,
     gone: Gone,
@@ -28,7 +28,7 @@ pub(crate) struct Teaching {
 
 impl Teaching {
     /// Enters into `book` what the directory of `section` says.
-    pub(crate) fn new(section: &config::ActiveDirectory, book: Book) -> Self {
+    pub fn new(section: &config::ActiveDirectory, book: Book) -> Self {
         let rule = |sessions: config::Sessions| match sessions {
             config::Sessions::Keep => WhenGone::Keep,
             config::Sessions::End => WhenGone::End,

@@ -8,8 +8,8 @@ use rollcall_wire::active_directory as wire;
 
 use super::reading::{identify, seconds_ahead};
 use super::{Failure, servers, tls};
-use crate::clock::Clock;
-use crate::tls::BadTls;
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::tls::BadTls;
 
 /// From how many seconds on a clock is worth a word. Kerberos takes up to 300 for equal.
 const SKEW: i64 = 60;

@@ -18,7 +18,7 @@ use super::reading::Pass;
 use super::servers::Server;
 use super::wire::Wire;
 use super::*;
-use crate::proof::Beneath;
+use crate::windows::sspi::Beneath;
 
 /// A directory with limits that a test reaches.
 fn settings() -> config::ActiveDirectory {

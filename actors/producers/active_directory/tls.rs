@@ -13,7 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::tls::{BadTls, certificates};
+use rollcall_runtime::tls::{BadTls, certificates};
 
 /// What the handshakes with a directory need; `None` without TLS.
 pub(super) type Tls = Option<Arc<ClientConfig>>;

@@ -8,7 +8,8 @@ use rollcall_wire::active_directory::{notification, watched};
 use tokio::sync::Notify;
 
 use super::{ActiveDirectory, Failure, servers};
-use crate::happenings::{DirectoryNotWatched, DirectoryWatched, Happening};
+use crate::active_directory::telemetry::{DirectoryNotWatched, DirectoryWatched};
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long a controller may say nothing before the search is begun anew: a connection that a
 /// firewall has forgotten looks like a domain where nothing happens.

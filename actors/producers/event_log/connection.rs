@@ -14,9 +14,9 @@ use rollcall_wire::msrpc::security_accounts::{
 };
 
 use super::{Failure, Source};
-use crate::msrpc::{Client, Patience, Trouble, port_of, unproven};
-use crate::names::{Names, NoName};
-use crate::proof::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof};
+use crate::resolver::{Names, NoName};
+use crate::windows::msrpc::{Client, Patience, Trouble, port_of, unproven};
+use crate::windows::sspi::{Applicant, Beneath, KERBEROS, Kdc, Mechanism, Proof};
 
 /// The interface of MS-EVEN6.
 const EVENTS: Interface = Interface::new(INTERFACE, VERSION.0, VERSION.1);

@@ -9,9 +9,9 @@ use rollcall_wire::msrpc::endpoint_mapper::NoEndpoint;
 use rollcall_wire::msrpc::ndr::BadStub;
 use rollcall_wire::msrpc::security_accounts::NotTold;
 
-use crate::cache::Refused;
-use crate::msrpc::Trouble;
-use crate::names::NoName;
+use crate::resolver::NoName;
+use crate::windows::msrpc::Trouble;
+use rollcall_engine::messages::Refused;
 
 /// How far it came: the label of a counter.
 #[derive(

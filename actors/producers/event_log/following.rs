@@ -18,12 +18,13 @@ use super::harvesting::{Gathered, Harvester, bookmark, log};
 use super::subscribing::{Answer, Subscription, connect, subscribe};
 use super::under_way::{Read, UnderWay};
 use super::{CHANNEL, Cause, EventLog, Failure, LastFailure, LastGap, State};
-use crate::clock::Clock;
-use crate::happenings::{
+use crate::event_log::telemetry::{
     EventLogAudits, EventLogConnected, EventLogFailed, EventLogGap, EventLogHeard, EventLogSilent,
-    Happening, RecordsUnreadable,
+    RecordsUnreadable,
 };
-use crate::producers::{Harvest, Outlet};
+use crate::{Harvest, Outlet};
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// Follows the log of one server.
 pub(super) struct Follower<'a> {

@@ -9,8 +9,8 @@ use rollcall_wire::msrpc::ndr::ContextHandle;
 
 use super::connection::Connection;
 use super::{CHANNEL, Failure};
-use crate::clock::Clock;
-use crate::msrpc::Trouble;
+use crate::windows::msrpc::Trouble;
+use rollcall_runtime::clock::Clock;
 
 /// How often it is asked at most. A log that is overwritten from end to end within a second is too
 /// small for anything.

@@ -16,7 +16,7 @@ use rollcall_wire::event_log::{
 
 use super::logs::SharedHosts;
 use super::{CHANNEL, Cause, LastEvent, LastGap, Source};
-use crate::producers::Harvest;
+use crate::Harvest;
 
 /// Makes events of records, in their order.
 pub(super) struct Harvester {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::EventLog;
 use super::status::Status;
-use crate::board::Board;
+use rollcall_runtime::status_cell::Board;
 
 /// The event logs that are read, for those who ask how they are, and for one another.
 #[derive(Debug, Clone, Default)]

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use rollcall_identity::logon::auditing::Unaudited;
 
 use super::harvesting::Gathered;
-use crate::cache::Refused;
-use crate::producers::{Harvest, Outlet};
+use crate::{Harvest, Outlet};
+use rollcall_engine::messages::Refused;
 
 /// The batch that was handed over last, until it is visible. There is never a second one behind it:
 /// were the first refused, the bookmark of the second would be committed without it, and what it

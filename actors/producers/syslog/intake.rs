@@ -9,10 +9,11 @@ use rollcall_identity::Timestamp;
 use rollcall_wire::syslog::{FrameProblem, Outcome, SenderClock};
 
 use super::clients::{Client, Clients};
-use crate::clock::Clock;
-use crate::happenings::{Happening, OverShare, SenderUnknown};
-use crate::producers::{Harvest, Outlet, Pending, Stop};
-use crate::sampling::Sample;
+use crate::telemetry::{OverShare, SenderUnknown};
+use crate::{Harvest, Outlet, Pending, Stop};
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::log_rate_limit::Sample;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// The reader of one socket or connection.
 pub(super) struct Intake {

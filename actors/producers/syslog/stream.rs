@@ -19,8 +19,9 @@ use super::certificate::peer_names;
 use super::clients::Client;
 use super::intake::{BATCH, Intake};
 use super::{Reading, Syslog, failed};
-use crate::happenings::{Happening, SenderUnknown, StreamClosed, StreamRefused};
-use crate::producers::{Outlet, ProducerFailed, Stop};
+use crate::telemetry::{SenderUnknown, StreamClosed, StreamRefused};
+use crate::{Outlet, ProducerFailed, Stop};
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);

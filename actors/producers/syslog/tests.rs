@@ -8,11 +8,11 @@ use actix::System;
 use rollcall_identity::{Address, Limits, MemoryJournal, Rules, Session};
 
 use super::*;
-use crate::heart::Heart;
-use crate::mailbox::Mailbox;
-use crate::producers::{Close, Producing};
-use crate::query::Look;
-use crate::supervisor::Hire;
+use crate::{Close, Producing};
+use rollcall_engine::Engine;
+use rollcall_engine::messages::Look;
+use rollcall_runtime::mailbox::Mailbox;
+use rollcall_runtime::supervisor::Hire;
 
 const CONFIG: &str = r#"
 [[syslog]]
@@ -37,7 +37,7 @@ fn settings() -> config::Settings {
 }
 
 struct House {
-    heart: Heart,
+    engine: Engine,
     desk: Mailbox<Producing>,
     udp: SocketAddr,
     tcp: SocketAddr,
@@ -53,20 +53,20 @@ impl House {
     async fn with(syslog: Arc<Syslog>, settings: config::Settings, clock: Clock) -> Self {
         let [(_, udp), (_, tcp)] = syslog.listening()[..] else { panic!("two listeners") };
         let rules: Rules = settings.rules.clone();
-        let heart =
-            Heart::start(MemoryJournal::new(1), rules, Limits::default(), &clock).await.unwrap();
+        let engine =
+            Engine::start(MemoryJournal::new(1), rules, Limits::default(), &clock).await.unwrap();
         let desk = Mailbox::<Producing>::new("syslog", clock);
-        let (producer, own, cache) = (syslog, desk.clone(), heart.cache.clone());
+        let (producer, own, cache) = (syslog, desk.clone(), engine.cache.clone());
         let factory = move || {
             Producing::new(Arc::clone(&producer) as Arc<dyn Producer>, own.clone(), cache.clone())
         };
-        heart.supervisor.send(Hire::new(desk.clone(), factory)).await.unwrap();
-        Self { heart, desk, udp, tcp }
+        engine.supervisor.send(Hire::new(desk.clone(), factory)).await.unwrap();
+        Self { engine, desk, udp, tcp }
     }
 
     async fn look(&self, address: &str) -> Option<Arc<Session>> {
         let address: Address = address.parse().unwrap();
-        self.heart.query.send(Look(address)).await.unwrap()
+        self.engine.query.send(Look(address)).await.unwrap()
     }
 
     async fn until(&self, address: &str, wanted: impl Fn(Option<&str>) -> bool) {

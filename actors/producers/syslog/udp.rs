@@ -20,8 +20,9 @@ use tokio::sync::oneshot;
 use super::failed;
 use super::intake::{BATCH, Intake};
 use super::shares::Shares;
-use crate::happenings::{Happening, KernelDropped};
-use crate::producers::{ProducerFailed, Stop};
+use crate::telemetry::KernelDropped;
+use crate::{ProducerFailed, Stop};
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long a thread waits for a datagram before it looks whether it should stop.
 const LOOK_UP: Duration = Duration::from_millis(200);

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Course, Trouble};
-use crate::clock::Clock;
-use crate::happenings::{CheckFailed, Checked, Happening};
+use crate::telemetry::{CheckFailed, Checked};
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// After how long pages that differed are compared once more. A session whose logoff time has just
 /// passed is shown to nobody any more, and told as ended a moment later.
@@ -23,7 +24,7 @@ pub(super) type Suspects = BTreeSet<usize>;
 
 /// What a comparison found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub(crate) struct Drift {
+pub struct Drift {
     /// What it amounts to.
     pub(crate) outcome: Outcome,
     /// How many pages of sessions differ.
@@ -47,7 +48,7 @@ pub(crate) struct Drift {
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// The target holds what it should.
     Same,
     /// It does not, and is told everything anew.

@@ -9,10 +9,11 @@ use rollcall_identity::delivery::{Landing, Launch, LeftOut};
 use rollcall_wire::secure_edge::Digest;
 
 use super::Course;
-use crate::clock::Clock;
-use crate::happenings::{Happening, ReportRefused, Sent};
-use crate::push::speech::{Arrived, Mouth, Piece};
-use crate::push::trouble::Trouble;
+use crate::speech::{Arrived, Mouth, Piece};
+use crate::telemetry::{ReportRefused, Sent};
+use crate::trouble::Trouble;
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// What became of a batch that was on its way.
 pub(super) struct Returned {

@@ -6,9 +6,10 @@ use std::time::Duration;
 use rollcall_identity::delivery::Standing;
 
 use super::{Course, Ears, Wish};
-use crate::clock::Clock;
-use crate::happenings::{Happening, NotKept};
-use crate::push::keeping::Acknowledged;
+use crate::keeping::Acknowledged;
+use crate::telemetry::NotKept;
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How long a position may be known and not kept: what is told again after a crash is told in vain.
 const KEEPING: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use rollcall_wire::active_directory as wire;
 use super::super::Failure;
 use super::super::connection::Connection;
 use super::pass::{Below, Pass, Present};
-use crate::clock::Clock;
+use rollcall_runtime::clock::Clock;
 
 /// Counting through takes at most this part of the time.
 const SHARE: u32 = 20;

@@ -11,7 +11,7 @@ use rollcall_wire::ldap::{Control, Entry, Search};
 use super::super::Failure;
 use super::super::connection::Connection;
 use super::mail;
-use crate::clock::Clock;
+use rollcall_runtime::clock::Clock;
 
 /// How many objects are asked for by their identifiers in one search.
 const TOGETHER: usize = 200;

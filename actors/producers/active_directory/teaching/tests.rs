@@ -12,12 +12,12 @@ use rollcall_identity::{
 };
 
 use super::*;
-use crate::account::Account;
-use crate::cache::Apply;
-use crate::clock::Clock;
-use crate::heart::Heart;
-use crate::lent;
-use crate::query::Look;
+use crate::test_producer;
+use rollcall_engine::Engine;
+use rollcall_engine::messages::Apply;
+use rollcall_engine::messages::Look;
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::event_accounting::Account;
 
 const CORP: &str = "corp.example.com";
 
@@ -71,31 +71,31 @@ fn section(more: &str) -> config::ActiveDirectory {
     config::load(Some(&file), &environment).unwrap().active_directory.remove(0)
 }
 
-/// A heart with a book, and the outlet of a producer called `corp`.
-async fn life() -> (Heart, Outlet) {
+/// A engine with a book, and the outlet of a producer called `corp`.
+async fn life() -> (Engine, Outlet) {
     let mut rules = Rules::default();
     let kinds = vec![Kind::Login, Kind::Logout];
     rules
         .authorities
         .insert((name("syslog"), name("dc1")), Authority { kinds, ..Authority::default() });
     let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
-    let heart =
-        Heart::start(MemoryJournal::new(7), rules, Limits::default(), &clock).await.unwrap();
-    let outlet = outlet(&heart, "corp").await;
-    (heart, outlet)
+    let engine =
+        Engine::start(MemoryJournal::new(7), rules, Limits::default(), &clock).await.unwrap();
+    let outlet = outlet(&engine, "corp").await;
+    (engine, outlet)
 }
 
 /// The outlet of another producer.
-async fn outlet(heart: &Heart, called: &str) -> Outlet {
+async fn outlet(engine: &Engine, called: &str) -> Outlet {
     let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
-    lent::outlet(heart, (Word::ActiveDirectory, called), clock).await
+    test_producer::outlet(engine, (Word::ActiveDirectory, called), clock).await
 }
 
-async fn log_in(heart: &Heart, user: &str) {
-    log_in_at(heart, "10.0.0.7", user).await;
+async fn log_in(engine: &Engine, user: &str) {
+    log_in_at(engine, "10.0.0.7", user).await;
 }
 
-async fn log_in_at(heart: &Heart, address: &str, user: &str) {
+async fn log_in_at(engine: &Engine, address: &str, user: &str) {
     let at = Timestamp::from_millis(1_795_290_600_000);
     let [producer, client, form] = ["syslog", "dc1", "line"].map(name);
     let event = Event {
@@ -109,15 +109,15 @@ async fn log_in_at(heart: &Heart, address: &str, user: &str) {
     };
     let account = Account::open("syslog", 1);
     let apply = Apply { events: vec![event], read: None, account };
-    assert_eq!(heart.cache.send(apply).await.unwrap().unwrap().applied, 1);
+    assert_eq!(engine.cache.send(apply).await.unwrap().unwrap().applied, 1);
 }
 
-async fn shown(heart: &Heart) -> String {
-    shown_at(heart, "10.0.0.7").await.unwrap()
+async fn shown(engine: &Engine) -> String {
+    shown_at(engine, "10.0.0.7").await.unwrap()
 }
 
-async fn shown_at(heart: &Heart, address: &str) -> Option<String> {
-    let session = heart.query.send(Look(address.parse().unwrap())).await.unwrap()?;
+async fn shown_at(engine: &Engine, address: &str) -> Option<String> {
+    let session = engine.query.send(Look(address.parse().unwrap())).await.unwrap()?;
     Some(session.principal.as_ref().unwrap().to_string())
 }
 
@@ -130,9 +130,9 @@ fn story(test: impl Future<Output = ()>) {
 #[test]
 fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
     story(async {
-        let (heart, outlet) = life().await;
-        log_in(&heart, "user3@corp").await;
-        let book = heart.directory.clone();
+        let (engine, outlet) = life().await;
+        log_in(&engine, "user3@corp").await;
+        let book = engine.directory.clone();
         let teaching = Teaching::new(&section(""), book.clone());
         teaching.attend(outlet.clone());
         let names = names();
@@ -142,12 +142,12 @@ fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
         while book.untold(&names.dns).is_none() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(shown(&heart).await, "user3@corp", "nobody told the sessions");
+        assert_eq!(shown(&engine).await, "user3@corp", "nobody told the sessions");
 
         let successor = Teaching::new(&section(""), book.clone());
         successor.attend(outlet);
         successor.learn(&names, Learnt::Changes(Vec::new())).await.unwrap();
-        assert_eq!(shown(&heart).await, "user3@corp.example.com");
+        assert_eq!(shown(&engine).await, "user3@corp.example.com");
         assert!(book.untold(&names.dns).is_none(), "nothing is told twice");
     });
 }
@@ -156,8 +156,8 @@ fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
 #[test]
 fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
     story(async {
-        let (heart, outlet) = life().await;
-        let (book, names) = (heart.directory.clone(), names());
+        let (engine, outlet) = life().await;
+        let (book, names) = (engine.directory.clone(), names());
         let begin = || teaching(&section(""), &book, &outlet);
         let first = begin();
         assert_eq!(first.recall().await, Ok(None));
@@ -169,7 +169,7 @@ fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
         first.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
         let users = ["user2", "user3.b", "user4", "user11", "stranger"];
         for (place, user) in users.into_iter().enumerate() {
-            log_in_at(&heart, &format!("10.0.0.{place}"), &format!("corp\\{user}")).await;
+            log_in_at(&engine, &format!("10.0.0.{place}"), &format!("corp\\{user}")).await;
         }
 
         book.forget(&names.dns);
@@ -181,7 +181,7 @@ fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
         second.learn(&names, whole(now)).await.unwrap();
         let mut there = Vec::new();
         for place in 0..users.len() {
-            there.push(shown_at(&heart, &format!("10.0.0.{place}")).await);
+            there.push(shown_at(&engine, &format!("10.0.0.{place}")).await);
         }
         let there: Vec<_> = there.iter().map(Option::as_deref).collect();
         assert_eq!(
@@ -213,20 +213,20 @@ fn teaching(section: &config::ActiveDirectory, book: &Book, outlet: &Outlet) -> 
 #[test]
 fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start() {
     story(async {
-        let (heart, outlet) = life().await;
-        let (book, names) = (heart.directory.clone(), names());
+        let (engine, outlet) = life().await;
+        let (book, names) = (engine.directory.clone(), names());
         let first = teaching(&section(""), &book, &outlet);
         first.learn(&names, image(10)).await.unwrap();
         first.keep(&names, Arc::from(b"here".as_slice())).await.unwrap();
-        log_in(&heart, "corp\\user3").await;
+        log_in(&engine, "corp\\user3").await;
         first.learn(&names, Learnt::Changes(vec![called(3, "user3.b")])).await.unwrap();
-        assert_eq!(shown(&heart).await, "user3.b@corp.example.com");
+        assert_eq!(shown(&engine).await, "user3.b@corp.example.com");
         // It is killed before it keeps that, and the controller is set back to a copy.
         book.forget(&names.dns);
         let second = teaching(&section(""), &book, &outlet);
         second.recall().await.unwrap();
         second.learn(&names, image(10)).await.unwrap();
-        assert_eq!(shown(&heart).await, "user3@corp.example.com");
+        assert_eq!(shown(&engine).await, "user3@corp.example.com");
         second.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
         // What the sessions say is all that is kept: the other name may be anybody's.
         let third = teaching(&section(""), &book, &outlet);
@@ -234,23 +234,23 @@ fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start(
         book.forget(&names.dns);
         let mut now: Vec<Update> = (0..10).map(user).collect();
         now.push(called(20, "user3.b"));
-        log_in_at(&heart, "10.0.0.8", "corp\\user3.b").await;
+        log_in_at(&engine, "10.0.0.8", "corp\\user3.b").await;
         third.learn(&names, whole(now)).await.unwrap();
-        assert_eq!(shown_at(&heart, "10.0.0.8").await.unwrap(), "user3.b@corp.example.com");
-        assert_eq!(shown(&heart).await, "user3@corp.example.com");
+        assert_eq!(shown_at(&engine, "10.0.0.8").await.unwrap(), "user3.b@corp.example.com");
+        assert_eq!(shown(&engine).await, "user3@corp.example.com");
     });
 }
 
 /// Two domains that were read, with 3 and 4 of the first logged on; then everything is as at a start,
 /// and the first is read without them.
-async fn moved(heart: &Heart, outlet: &Outlet) -> (Teaching, Teaching, DomainNames) {
-    let (book, names) = (heart.directory.clone(), names());
+async fn moved(engine: &Engine, outlet: &Outlet) -> (Teaching, Teaching, DomainNames) {
+    let (book, names) = (engine.directory.clone(), names());
     book.write().expect(2);
     let other = section("").domain.as_str().replace("corp", "lab");
     let sid: Sid = "S-1-5-21-4-5-6".parse().unwrap();
     let lab_names = DomainNames { dns: name(&other), netbios: name("lab"), sid };
     let lab_section = config::ActiveDirectory { domain: name(&other), ..section("") };
-    let theirs = self::outlet(heart, "lab").await;
+    let theirs = self::outlet(engine, "lab").await;
     let both = || (teaching(&section(""), &book, outlet), teaching(&lab_section, &book, &theirs));
     let (corp, lab) = both();
     corp.learn(&names, image(10)).await.unwrap();
@@ -258,7 +258,7 @@ async fn moved(heart: &Heart, outlet: &Outlet) -> (Teaching, Teaching, DomainNam
     lab.learn(&lab_names, whole([user(11)])).await.unwrap();
     corp.learn(&names, Learnt::Changes(Vec::new())).await.unwrap();
     for (address, user) in [("10.0.0.3", "corp\\user3"), ("10.0.0.4", "corp\\user4")] {
-        log_in_at(heart, address, user).await;
+        log_in_at(engine, address, user).await;
     }
     // It starts twice, and is killed in between: who may have moved is kept.
     for _ in 0..2 {
@@ -269,8 +269,8 @@ async fn moved(heart: &Heart, outlet: &Outlet) -> (Teaching, Teaching, DomainNam
         let others = (0..10).filter(|number| ![3, 4].contains(number));
         corp.learn(&names, whole(others.map(user))).await.unwrap();
         corp.keep(&names, Arc::from(b"there".as_slice())).await.unwrap();
-        assert_eq!(shown_at(heart, "10.0.0.3").await.unwrap(), "user3@corp.example.com");
-        assert_eq!(shown_at(heart, "10.0.0.4").await.unwrap(), "user4@corp.example.com");
+        assert_eq!(shown_at(engine, "10.0.0.3").await.unwrap(), "user3@corp.example.com");
+        assert_eq!(shown_at(engine, "10.0.0.4").await.unwrap(), "user4@corp.example.com");
     }
     let (corp, lab) = both();
     (corp, lab, lab_names)
@@ -279,27 +279,27 @@ async fn moved(heart: &Heart, outlet: &Outlet) -> (Teaching, Teaching, DomainNam
 #[test]
 fn who_moved_to_a_domain_that_is_read_later_goes_on_there() {
     story(async {
-        let (heart, outlet) = life().await;
-        let (corp, lab, lab_names) = moved(&heart, &outlet).await;
+        let (engine, outlet) = life().await;
+        let (corp, lab, lab_names) = moved(&engine, &outlet).await;
         lab.learn(&lab_names, whole([user(3), user(11)])).await.unwrap();
         corp.learn(&names(), Learnt::Changes(Vec::new())).await.unwrap();
-        assert_eq!(shown_at(&heart, "10.0.0.3").await.unwrap(), "user3@lab.example.com");
-        assert_eq!(shown_at(&heart, "10.0.0.4").await, None, "4 is in neither domain");
+        assert_eq!(shown_at(&engine, "10.0.0.3").await.unwrap(), "user3@lab.example.com");
+        assert_eq!(shown_at(&engine, "10.0.0.4").await, None, "4 is in neither domain");
     });
 }
 
 #[test]
 fn who_may_have_moved_to_a_domain_that_cannot_be_read_is_not_waited_for_without_end() {
     story(async {
-        let (heart, outlet) = life().await;
-        let (corp, _, _) = moved(&heart, &outlet).await;
-        let book = &heart.directory;
+        let (engine, outlet) = life().await;
+        let (corp, _, _) = moved(&engine, &outlet).await;
+        let book = &engine.directory;
         book.resume(&names().dns, Duration::from_secs(1800));
         assert!(book.untold(&names().dns).is_none(), "they are waited for");
         book.resume(&names().dns, Duration::ZERO);
         corp.learn(&names(), Learnt::Changes(Vec::new())).await.unwrap();
         for address in ["10.0.0.3", "10.0.0.4"] {
-            assert_eq!(shown_at(&heart, address).await, None);
+            assert_eq!(shown_at(&engine, address).await, None);
         }
     });
 }

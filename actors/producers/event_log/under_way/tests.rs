@@ -15,10 +15,10 @@ use rollcall_identity::{
 
 use super::super::harvesting::{bookmark, log};
 use super::*;
-use crate::clock::Clock;
-use crate::heart::Heart;
-use crate::lent;
-use crate::producers::event_log::CHANNEL;
+use crate::event_log::CHANNEL;
+use crate::test_producer;
+use rollcall_engine::Engine;
+use rollcall_runtime::clock::Clock;
 
 /// What becomes of the next batch.
 type Verdict = Result<(), JournalError>;
@@ -56,9 +56,9 @@ impl Journal for Judged {
     }
 }
 
-/// A heart over a journal that is told what to do, and the outlet of a producer.
+/// A engine over a journal that is told what to do, and the outlet of a producer.
 struct Life {
-    heart: Heart,
+    engine: Engine,
     outlet: Outlet,
     verdicts: Sender<Verdict>,
 }
@@ -71,10 +71,10 @@ impl Life {
         let mut rules = Rules::default();
         let granted = Authority { kinds: vec![Kind::Login], ..Authority::default() };
         rules.authorities.insert((name("dc1"), name("dc1")), granted);
-        let started = Heart::start(journal, rules, Limits::default(), &clock).await;
-        let heart = started.unwrap();
-        let outlet = lent::outlet(&heart, (Word::EventLog, "dc1"), clock).await;
-        Self { heart, outlet, verdicts }
+        let started = Engine::start(journal, rules, Limits::default(), &clock).await;
+        let engine = started.unwrap();
+        let outlet = test_producer::outlet(&engine, (Word::EventLog, "dc1"), clock).await;
+        Self { engine, outlet, verdicts }
     }
 
     fn take(&self) {
@@ -93,12 +93,12 @@ impl Life {
 
     /// How many events are visible.
     fn visible(&self) -> u64 {
-        self.heart.newest.borrow().0
+        self.engine.newest.borrow().0
     }
 
     async fn end(self) {
         drop(self.verdicts);
-        self.heart.stop().await;
+        self.engine.stop().await;
     }
 }
 

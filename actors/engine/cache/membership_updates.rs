@@ -1,0 +1,138 @@
+//! What directories say otherwise, brought to the sessions of those concerned: as events that the
+//! cache proposes, a slice at a time, so that whoever logs on meanwhile does not wait.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::prelude::*;
+use rollcall_identity::directory::{Affected, Consequences, Gone, Known, Proposal, Whereabouts};
+use rollcall_identity::{Change, Event, Origin};
+use tokio::sync::oneshot;
+
+use super::Cache;
+use crate::messages::{Apply, Learnt, Refused};
+use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::event_accounting::Received;
+use rollcall_runtime::mailbox::{Desk, Receive, Reply, Seat};
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+/// How many accounts and addresses are looked at between two other messages.
+const SLICE: usize = 1024;
+
+/// How long to wait before what the journal refused is proposed again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What was learnt and is still to be followed up, in the order in which it came.
+#[derive(Default)]
+pub(super) struct Learning {
+    /// Where everybody is. Kept from the first time that a directory says anything: without one it
+    /// costs nothing.
+    whereabouts: Option<Whereabouts>,
+    at_work: Option<Task>,
+    waiting: VecDeque<Task>,
+}
+
+struct Task {
+    consequences: Consequences,
+    gone: Gone,
+    origin: Arc<Origin>,
+    done: oneshot::Sender<()>,
+}
+
+impl Learning {
+    /// Follows a change of the table.
+    pub(super) fn note(&mut self, change: Option<&Change>) {
+        if let (Some(whereabouts), Some(change)) = (&mut self.whereabouts, change) {
+            whereabouts.note(change);
+        }
+    }
+}
+
+/// What is to be ordered next.
+enum Next {
+    /// Nothing, but what was ordered before: who logged on before the directory said so, and is not in
+    /// the table yet, is to be there when the consequences are drawn.
+    Before,
+    /// Events that follow from what was learnt; when there are none, others have their turn.
+    Events(Vec<Event>),
+}
+
+impl Cache {
+    /// What is to be ordered next, and in whose name; `None` when everything is followed up.
+    fn next_order(&mut self) -> Option<(Next, Arc<Origin>)> {
+        let learning = &mut self.learning;
+        let Some(task) = &mut learning.at_work else {
+            let task = learning.at_work.insert(learning.waiting.pop_front()?);
+            return Some((Next::Before, Arc::clone(&task.origin)));
+        };
+        if task.consequences.is_empty() {
+            let done = learning.at_work.take().map(|task| task.done);
+            // Whoever does not wait any more does not need it.
+            let _ = done.map(|done| done.send(()));
+            return self.next_order();
+        }
+        let whereabouts = learning
+            .whereabouts
+            .get_or_insert_with(|| Whereabouts::of(self.decider.table().sessions()));
+        let book = self.grounds.directory.read();
+        let known = Known { directory: &book, table: self.decider.table(), whereabouts };
+        let (gone, origin, now) = (task.gone, &task.origin, self.clock.now());
+        let events = task.consequences.next(known, Proposal { gone, now, origin }, SLICE);
+        Some((Next::Events(events), Arc::clone(origin)))
+    }
+
+    /// Proposes what follows, slice after slice, until there is nothing left.
+    fn follow_up(&mut self, desk: &mut Desk<Self>) {
+        match self.next_order() {
+            None => {}
+            Some((Next::Before, origin)) => self.propose(Vec::new(), origin, desk),
+            Some((Next::Events(events), _)) if events.is_empty() => {
+                // Others have their turn before the next slice is looked at.
+                desk.run_later(Duration::ZERO, |seat, desk| seat.role().follow_up(desk));
+            }
+            Some((Next::Events(events), origin)) => self.propose(events, origin, desk),
+        }
+    }
+
+    /// Orders a slice; when it is visible, the next one follows.
+    fn propose(&mut self, events: Vec<Event>, origin: Arc<Origin>, desk: &mut Desk<Self>) {
+        let account = Account::open(origin.producer.as_str(), 0);
+        let answer = self.order(Apply { events: events.clone(), read: None, account });
+        let answer = wrap_future::<_, Seat<Self>>(async move {
+            match answer {
+                Reply::Now(answer) => answer,
+                Reply::Later(answer) => answer.await,
+            }
+        });
+        desk.spawn(answer.map(move |answer, seat, desk| {
+            if answer.is_ok() {
+                let (producer, count) = (origin.producer.as_str(), events.len() as u64);
+                Received { producer, count }.emit();
+                seat.role().follow_up(desk);
+                return;
+            }
+            // The journal is ill or too much is under way. What a directory says is not lost.
+            desk.run_later(AGAIN, |seat, desk| seat.role().propose(events, origin, desk));
+        }));
+    }
+}
+
+impl Receive<Learnt> for Cache {
+    fn receive(&mut self, learnt: Learnt, desk: &mut Desk<Self>) -> Reply<Result<(), Refused>> {
+        let Learnt { affected, gone, origin } = learnt;
+        let mut consequences = Consequences::default();
+        consequences.add(Arc::unwrap_or_clone(affected), &self.grounds.directory.read());
+        let (done, seen) = oneshot::channel();
+        let idle = self.learning.at_work.is_none() && self.learning.waiting.is_empty();
+        self.learning.waiting.push_back(Task { consequences, gone, origin, done });
+        if idle {
+            self.follow_up(desk);
+        }
+        Reply::later(async { seen.await.map_err(|_| Refused::Gone) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! The cache and the query actor are lost at once: the journal knows everybody. Whoever asks it waits
+//! for a place among those who write.
+
+use rollcall_runtime::clock::Clock;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::System;
+use rollcall_identity::{Address, Cursor, Kind, Limits, Timestamp};
+use rollcall_journal::Terms;
+use rollcall_journal::test_support::*;
+
+use crate::engine::Engine;
+use crate::messages::{Apply, Explain};
+use crate::messages::{Look, Newest};
+use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::supervisor::{Fault, RollCall};
+use std::sync::atomic::Ordering::SeqCst;
+
+async fn restarted(engine: &Engine) {
+    for _ in 0..2000 {
+        let all = engine.supervisor.send(RollCall).await.unwrap();
+        let panicked = all.iter().filter(|one| one.restarts.get("panic").is_some_and(|n| *n > 0));
+        let address = Address::from(std::net::Ipv4Addr::LOCALHOST);
+        if panicked.count() == 2
+            && engine.query.send(Newest).await.is_ok()
+            && engine.cache.send(Explain(address)).await.is_ok()
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("they never came back");
+}
+
+#[test]
+fn when_both_are_lost_the_journal_gives_the_sessions_back() {
+    System::new().block_on(async {
+        let shelf = Shelf::new(Terms::default());
+        let time = Arc::clone(&shelf.time);
+        let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
+        let engine = Engine::start(shelf.open(), rules(), Limits::default(), &clock).await.unwrap();
+        let events = vec![login("alice", 1, 0), login("bob", 2, 0)];
+        let apply = Apply { events, read: None, account: Account::open("test", 2) };
+        engine.cache.send(apply).await.unwrap().unwrap();
+        let before: Cursor = engine.query.send(Newest).await.unwrap();
+        shelf.pass(Duration::from_secs(1));
+        let (cache, query) = (engine.cache.post(Fault), engine.query.post(Fault));
+        assert!(cache.unwrap().await.is_err() && query.unwrap().await.is_err());
+        restarted(&engine).await;
+        for host in [1, 2] {
+            let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, host));
+            assert!(engine.query.send(Look(address)).await.unwrap().is_some(), "{address}");
+        }
+        let after = engine.query.send(Newest).await.unwrap();
+        assert!(after.epoch > before.epoch, "what was not shown to the end is told again");
+        let leaves = vec![event(Kind::Logout, "alice", 1, 900)];
+        let apply = Apply { events: leaves, read: None, account: Account::open("test", 1) };
+        assert_eq!(engine.cache.send(apply).await.unwrap().unwrap().applied, 1);
+        engine.stop().await;
+        let life = shelf.begin();
+        assert_eq!(life.table.len(), 1, "and the next start knows the same");
+    });
+}

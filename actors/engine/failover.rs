@@ -1,0 +1,139 @@
+//! The offices of the cache and the query actor as both share them: a term ends when whoever holds it is
+//! dropped, and a successor asks the other for what it holds. Who may take over what is decided in
+//! [`Offices`].
+
+use crate::messages::Estate;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::prelude::Message;
+use rollcall_identity::{
+    Beginning, Handover, Legacy, Office, Offices, Outdated, Tenure, Timestamp,
+};
+
+use rollcall_runtime::mailbox::{Gone, Mailbox, Receive};
+
+/// How long a new query actor or cache waits for what the other holds, before it fails and is
+/// replaced after a pause. The other answers within milliseconds, unless it is frozen.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Who holds what, shared by the factories of both.
+#[derive(Debug, Clone)]
+pub(crate) struct Succession(Arc<Mutex<Offices>>);
+
+/// The time in office of one cache or one query actor; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Term {
+    tenure: Tenure,
+    succession: Succession,
+}
+
+/// Why nothing could be taken over for now.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Vacant {
+    /// The other is not there.
+    #[error("nothing to take over yet: {0}")]
+    Gone(#[from] Gone),
+    /// The other did not answer.
+    #[error("nothing to take over yet: no answer within {PATIENCE:?}")]
+    Silent,
+    /// The one that answered, or the one that asked, was replaced meanwhile.
+    #[error(transparent)]
+    Outdated(#[from] Outdated),
+}
+
+impl Succession {
+    /// Nobody is there yet.
+    pub(crate) fn new(epoch: u64, legacy: Legacy) -> Self {
+        Self(Arc::new(Mutex::new(Offices::new(epoch, legacy))))
+    }
+
+    /// A new cache is made. Whatever its predecessor held can no longer be reached.
+    pub(crate) fn cache(&self) -> Term {
+        self.term(Office::Cache)
+    }
+
+    /// A new query actor is made. Whatever its predecessor held can no longer be reached.
+    pub(crate) fn query(&self) -> Term {
+        self.term(Office::Query)
+    }
+
+    fn term(&self, office: Office) -> Term {
+        let tenure = self.with(|offices| offices.appoint(office));
+        Term { tenure, succession: self.clone() }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Offices) -> T) -> T {
+        // Nothing under the lock can leave them half written.
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Term {
+    /// Its number. A later cache has a higher one.
+    pub(crate) fn number(&self) -> u64 {
+        self.tenure.term()
+    }
+
+    /// The epoch of the cursors.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.succession.with(|offices| offices.epoch())
+    }
+
+    /// Whether no successor was made yet.
+    pub(crate) fn lasts(&self) -> bool {
+        self.succession.with(|offices| offices.lasts(self.tenure))
+    }
+
+    /// Begins at `now`. Except for a [`Beginning::Successor`], it is established then.
+    pub(crate) fn begin(&self, now: Timestamp) -> Beginning {
+        self.succession.with(|offices| offices.begin(self.tenure, now))
+    }
+
+    /// Establishes it on what the other held in its term `from`.
+    ///
+    /// # Errors
+    /// When that is no longer all there is to know.
+    pub(crate) fn succeed(&self, from: u64) -> Result<(), Outdated> {
+        self.succession.with(|offices| offices.succeed(self.tenure, from))
+    }
+}
+
+impl Drop for Term {
+    fn drop(&mut self) {
+        self.succession.with(|offices| offices.resign(self.tenure));
+    }
+}
+
+/// Asks whoever is behind `other` for what it holds.
+pub(crate) async fn estate<R, M>(other: &Mailbox<R>, question: M) -> Result<Estate, Vacant>
+where
+    R: Receive<M>,
+    M: Message<Result = Estate> + Send + 'static,
+{
+    // Without waiting for a place: those who wait for one may be waiting for us.
+    match tokio::time::timeout(PATIENCE, other.post(question)?).await {
+        Ok(estate) => Ok(estate?),
+        Err(_) => Err(Vacant::Silent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_ends_with_whoever_holds_it() {
+        let now = Timestamp::from_millis(1_795_290_600_000);
+        let succession = Succession::new(7, Legacy::default());
+        let (query, cache) = (succession.query(), succession.cache());
+        assert!(matches!(query.begin(now), Beginning::First(_)));
+        assert!(matches!(cache.begin(now), Beginning::First(_)));
+        drop(cache);
+        let cache = succession.cache();
+        assert!(matches!(cache.begin(now), Beginning::Successor));
+        assert_eq!(cache.succeed(query.number()), Ok(()));
+        drop((query, cache));
+        assert!(matches!(succession.cache().begin(now), Beginning::Anew));
+    }
+}

@@ -1,0 +1,252 @@
+//! The messages between producers, cache, journal and query actor. They have a file of their own, so
+//! that none of these has to name another.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use rollcall_identity::directory::{Affected, Gone as WhenGone};
+use rollcall_identity::{
+    Address, Batched, Change, Cursor, Event, Explanation, Filter, Found, Handover, JournalError,
+    Origin, Page, ReadPosition, Receipt, Revision, Rules, Session, Source, Survey, Timestamp,
+};
+use rollcall_journal::{Entry, NotAccepted, Payload};
+use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::mailbox::Gone;
+use tokio::sync::oneshot;
+
+/// Events of one producer, in the order in which they came.
+#[derive(Debug)]
+pub struct Apply {
+    /// What the producer saw.
+    pub events: Vec<Event>,
+    /// How far it has read with them.
+    pub read: Option<ReadPosition>,
+    /// What accounts for them until they are decided.
+    pub account: Account,
+}
+
+impl Message for Apply {
+    type Result = Result<Receipt, Refused>;
+}
+
+/// A batch on its way through the journal.
+#[derive(Debug)]
+pub struct Batch {
+    /// What is to be appended.
+    pub events: Vec<Event>,
+    /// How far its producer has read with it.
+    pub read: Option<ReadPosition>,
+    /// What accounts for the events until they are decided.
+    pub account: Account,
+    /// Where the answer goes when the events are visible.
+    pub receipt: oneshot::Sender<Result<Receipt, Refused>>,
+}
+
+impl Batched for Batch {
+    fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    fn read(&self) -> Option<&ReadPosition> {
+        self.read.as_ref()
+    }
+}
+
+impl Payload for Batch {
+    fn refuse(self, error: &JournalError) {
+        let refused = self.account.lost("journal_ill", Refused::Journal(error.0.clone()));
+        // A sender that no longer waits does not need the answer.
+        let _ = self.receipt.send(Err(refused));
+    }
+}
+
+/// Why a batch was not taken. Nothing of it is visible; the sender may try again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Too much is under way.
+    #[error("too many events are under way")]
+    Busy,
+    /// The journal is ill.
+    #[error("the journal cannot take events: {0}")]
+    Journal(String),
+    /// The cache went away while the batch was under way.
+    #[error("the cache is being replaced")]
+    Gone,
+}
+
+impl From<Gone> for Refused {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<NotAccepted> for Refused {
+    fn from(reason: NotAccepted) -> Self {
+        match reason {
+            NotAccepted::Full => Self::Busy,
+            NotAccepted::Ended => Self::Journal(reason.to_string()),
+        }
+    }
+}
+
+/// Asks why an address has the user it has, or none.
+#[derive(Debug)]
+pub struct Explain(pub Address);
+
+impl Message for Explain {
+    type Result = Explanation;
+}
+
+/// Asks for all that is known, for a query actor that takes over from it.
+#[derive(Debug)]
+pub struct Recount;
+
+impl Message for Recount {
+    type Result = Estate;
+}
+
+/// Asks how far a source was read, as last committed.
+#[derive(Debug)]
+pub struct LastRead(pub Source);
+
+impl Message for LastRead {
+    type Result = Result<Option<Arc<[u8]>>, Refused>;
+}
+
+/// Gives the table, as it stands when this is reached, to whoever writes it down.
+pub struct TakeStock(pub Survey);
+
+impl Message for TakeStock {
+    type Result = ();
+}
+
+/// What the journal has committed, in order, and the rules that decide it: those that the journal has
+/// noted beside it.
+pub struct Committed(pub Vec<Entry<Batch>>, pub Arc<Rules>);
+
+impl Message for Committed {
+    type Result = ();
+}
+
+/// A directory says otherwise of some accounts. The answer comes when whoever asks sees it.
+///
+/// It may be told again: what the sessions say already is not proposed twice.
+#[derive(Debug, Clone)]
+pub struct Learnt {
+    /// Of whom.
+    pub affected: Arc<Affected>,
+    /// What becomes of the sessions of those who are gone.
+    pub gone: WhenGone,
+    /// Who says so.
+    pub origin: Arc<Origin>,
+}
+
+impl Message for Learnt {
+    type Result = Result<(), Refused>;
+}
+
+/// What became true with one batch of events, in order.
+#[derive(Debug)]
+pub struct Changed {
+    /// The term of the cache that decided so.
+    pub(crate) term: u64,
+    pub(crate) changes: Vec<Change>,
+    /// When its events were received, and how many in a row at the same time: one reading of a socket
+    /// gives them all the same.
+    pub(crate) seen: Vec<(Timestamp, usize)>,
+}
+
+impl Message for Changed {
+    type Result = ();
+}
+
+impl Changed {
+    /// Nothing yet of a batch of `events`, by the cache of this term.
+    pub fn by(term: u64, events: usize) -> Self {
+        Self { term, changes: Vec::with_capacity(events), seen: Vec::new() }
+    }
+
+    /// What became true and was not told, by the cache of this term.
+    pub fn missed(term: u64, changes: Vec<Change>) -> Self {
+        Self { term, changes, seen: Vec::new() }
+    }
+
+    /// Notes what became of an event that was received at `seen`.
+    pub fn note(&mut self, seen: Timestamp, change: Option<Change>) {
+        match self.seen.last_mut() {
+            Some((last, count)) if *last == seen => *count += 1,
+            _ => self.seen.push((seen, 1)),
+        }
+        self.changes.extend(change);
+    }
+}
+
+/// Asks for the changes after a cursor.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// Where the consumer stands; `None` for one that knows nothing.
+    pub cursor: Option<Cursor>,
+    /// Only what was told at or after this time, for a consumer without a cursor.
+    pub since: Option<Timestamp>,
+    /// What it wants to hear of.
+    pub filter: Arc<Filter>,
+    /// How many changes at most.
+    pub limit: usize,
+}
+
+impl Message for Read {
+    type Result = Page;
+}
+
+/// Asks who has an address.
+#[derive(Debug, Clone, Copy)]
+pub struct Look(pub Address);
+
+impl Message for Look {
+    type Result = Option<Arc<Session>>;
+}
+
+/// Asks for the sessions that are wanted, a bounded number looked at with each asking.
+pub struct Search {
+    /// Go on after this position.
+    pub after: Revision,
+    /// At most so many.
+    pub limit: usize,
+    /// Which ones.
+    pub wanted: Arc<dyn Fn(&Session) -> bool + Send + Sync>,
+}
+
+impl Message for Search {
+    type Result = Found;
+}
+
+/// Asks for the cursor of a consumer that knows everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Newest;
+
+impl Message for Newest {
+    type Result = Cursor;
+}
+
+/// Asks for the cursor from which everything that is remembered to have ended can still be read.
+#[derive(Debug, Clone, Copy)]
+pub struct Oldest;
+
+impl Message for Oldest {
+    type Result = Cursor;
+}
+
+/// Asks for all that is known, for the cache of this term, which takes over from it.
+#[derive(Debug)]
+pub struct Snapshot(pub u64);
+
+impl Message for Snapshot {
+    type Result = Estate;
+}
+
+/// What the other holds, and in which of its terms it said so.
+#[derive(Debug)]
+pub struct Estate {
+    pub term: u64,
+    pub handover: Handover,
+}

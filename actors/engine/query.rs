@@ -1,0 +1,199 @@
+//! The query actor: holds the compacted log of changes and answers everyone who asks from it: SRX
+//! firewalls, REST, the live stream.
+
+mod view;
+
+use crate::messages::Changed;
+use crate::messages::Look;
+use crate::messages::Newest;
+use crate::messages::Oldest;
+use crate::messages::Read;
+use crate::messages::Search;
+use crate::messages::Snapshot;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::prelude::*;
+use rollcall_identity::{
+    Address, Answerer, Beginning, Change, Cursor, Filter, Found, Handover, Limits, Page, Request,
+    Revision, Session, Timestamp,
+};
+use tokio::sync::watch;
+
+use crate::cache::Cache;
+use crate::failover::{Term, Vacant, estate};
+use crate::messages::Estate;
+use crate::messages::Recount;
+use crate::telemetry::{LogRestored, Visible};
+use rollcall_runtime::actor_metrics::Stage;
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+pub use self::view::View;
+pub(crate) use self::view::Window;
+
+use self::view::Log;
+
+/// What others see of the query actor without asking it.
+#[derive(Clone)]
+pub(crate) struct Front {
+    /// How far it knows.
+    pub newest: watch::Sender<Revision>,
+    /// Its log, once it answers.
+    pub window: Window,
+}
+
+/// The role.
+pub struct Query {
+    term: Term,
+    log: Log,
+    limits: Limits,
+    cache: Mailbox<Cache>,
+    front: Front,
+    clock: Clock,
+}
+
+impl Query {
+    /// A query actor that begins with what `cache` holds, if a cache ever held anything. It tells
+    /// `front` how far it knows, and shows its log there.
+    pub(crate) fn new(
+        term: Term,
+        limits: Limits,
+        cache: Mailbox<Cache>,
+        front: Front,
+        clock: Clock,
+    ) -> Self {
+        // What a predecessor knew is not enough any more.
+        front.window.show(term.number(), None);
+        let log = Arc::new(RwLock::new(Answerer::new(term.epoch(), limits)));
+        Self { term, log, limits, cache, front, clock }
+    }
+
+    fn take_over(&mut self, Estate { term, handover }: Estate) -> Result<(), Vacant> {
+        self.term.succeed(term)?;
+        LogRestored { sessions: handover.standing.len() }.emit();
+        self.begin_with(term, handover);
+        Ok(())
+    }
+
+    /// Answers from now on, out of what the cache of the term `decider` knows.
+    fn begin_with(&mut self, decider: u64, known: Handover) {
+        let answerer = Answerer::succeed((self.term.epoch(), self.limits), decider, known);
+        let newest = answerer.log().newest();
+        *self.write() = answerer;
+        self.front.newest.send_replace(newest);
+        self.front.window.show(self.term.number(), Some(&self.log));
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Answerer> {
+        // Only this actor writes, and after a panic it handles nothing more.
+        self.log.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Answerer> {
+        self.log.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Role for Query {
+    const KIND: &'static str = "query";
+    const STAGE: Stage = Stage::Answering;
+    const CAPACITY: usize = 1024;
+
+    fn started(&mut self, desk: &mut Desk<Self>) {
+        match self.term.begin(self.clock.now()) {
+            Beginning::Successor => {}
+            Beginning::First(legacy) => return self.begin_with(0, legacy.handover),
+            Beginning::Anew => return,
+        }
+        let cache = self.cache.clone();
+        let estate = async move { estate(&cache, Recount).await };
+        // No answer before it holds what its predecessor held: an empty one would end sessions.
+        desk.wait(wrap_future::<_, Seat<Self>>(estate).map(|estate, seat, desk| {
+            if let Err(vacant) = estate.and_then(|estate| seat.role().take_over(estate)) {
+                seat.fail(vacant, desk);
+            }
+        }));
+    }
+}
+
+impl Receive<Changed> for Query {
+    fn receive(&mut self, changed: Changed, _: &mut Desk<Self>) -> Reply<()> {
+        let now = self.clock.now();
+        let mut answerer = self.write();
+        if !answerer.show(changed.term, &changed.changes, now) {
+            return Reply::Now(());
+        }
+        let newest = answerer.log().newest();
+        drop(answerer);
+        for (seen, count) in changed.seen {
+            Visible { delay: now.since(seen), count }.emit();
+        }
+        if !changed.changes.is_empty() {
+            self.front.newest.send_replace(newest);
+        }
+        Reply::Now(())
+    }
+}
+
+impl Receive<Read> for Query {
+    fn receive(&mut self, read: Read, _: &mut Desk<Self>) -> Reply<Page> {
+        let Read { cursor, since, filter, limit } = read;
+        let now = self.clock.now();
+        Reply::Now(self.read().log().read(&Request { cursor, since, filter: &filter, limit, now }))
+    }
+}
+
+impl Receive<Look> for Query {
+    fn receive(&mut self, Look(address): Look, _: &mut Desk<Self>) -> Reply<Option<Arc<Session>>> {
+        Reply::Now(self.read().log().get(address, self.clock.now()).map(Arc::clone))
+    }
+}
+
+impl Receive<Search> for Query {
+    fn receive(&mut self, search: Search, _: &mut Desk<Self>) -> Reply<Found> {
+        let Search { after, limit, wanted } = search;
+        Reply::Now(
+            self.read().log().find(after, limit, self.clock.now(), |session| wanted(session)),
+        )
+    }
+}
+
+impl Receive<Newest> for Query {
+    fn receive(&mut self, _: Newest, _: &mut Desk<Self>) -> Reply<Cursor> {
+        let answerer = self.read();
+        Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().newest()))
+    }
+}
+
+impl Receive<Oldest> for Query {
+    fn receive(&mut self, _: Oldest, _: &mut Desk<Self>) -> Reply<Cursor> {
+        let answerer = self.read();
+        Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().oldest()))
+    }
+}
+
+impl Receive<Snapshot> for Query {
+    fn receive(&mut self, Snapshot(cache): Snapshot, _: &mut Desk<Self>) -> Reply<Estate> {
+        self.write().heed(cache);
+        // Whoever looks an address up does not wait for a million sessions to be told.
+        let handover = self.read().hand_over();
+        Reply::Now(Estate { term: self.term.number(), handover })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_has_waited_since_it_was_received_itself() {
+        let (early, late) = (Timestamp::from_millis(1_000), Timestamp::from_millis(1_400));
+        let mut changed = Changed::by(1, 4);
+        for seen in [early, early, late, early] {
+            changed.note(seen, None);
+        }
+        assert_eq!(changed.seen, [(early, 2), (late, 1), (early, 1)]);
+    }
+}

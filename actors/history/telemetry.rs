@@ -1,0 +1,55 @@
+//! Telemetry events of questions about the past.
+
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+use rollcall_runtime::telemetry::TelemetryEvent;
+use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
+use tracing::debug;
+
+/// What became of a question about the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, EnumIter)]
+#[strum(serialize_all = "snake_case")]
+pub enum HistoryOutcome {
+    /// It was answered.
+    Told,
+    /// The journal does not know.
+    NotKnown,
+    /// The question made no sense.
+    Unreasonable,
+    /// It would have taken too long.
+    TooBroad,
+    /// The journal, or the record of who asked, could not be read or written.
+    Ill,
+}
+
+/// Questions about the past can be asked.
+pub struct HistoryOpened;
+
+impl TelemetryEvent for HistoryOpened {
+    fn emit(self) {
+        // From the beginning, so that the first one that is not answered is seen to grow from zero.
+        for outcome in HistoryOutcome::iter() {
+            let outcome: &'static str = outcome.into();
+            counter!("rollcall_answering_history_questions_total", "outcome" => outcome)
+                .increment(0);
+        }
+        debug!("questions about the past can be asked");
+    }
+}
+
+/// A question about the past was answered, or not.
+pub struct HistoryAsked {
+    pub outcome: HistoryOutcome,
+    pub took: Duration,
+}
+
+impl TelemetryEvent for HistoryAsked {
+    fn emit(self) {
+        let Self { outcome, took } = self;
+        let outcome: &'static str = outcome.into();
+        counter!("rollcall_answering_history_questions_total", "outcome" => outcome).increment(1);
+        histogram!("rollcall_answering_history_query_seconds").record(took.as_secs_f64());
+        debug!(outcome, ?took, "a question about the past");
+    }
+}

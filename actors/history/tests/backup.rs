@@ -1,0 +1,69 @@
+//! Questions to a backup that was made while the journal is written.
+
+use std::process::Command;
+
+use rollcall_journal::library::Library;
+use rollcall_journal::{back_up, inspect};
+
+use super::*;
+use crate::{Moment, Question, Reader};
+
+fn small() -> Terms {
+    Terms { segment_events: 8, ..Terms::default() }
+}
+
+/// Twenty logins, a second after each other, of five users at five addresses in turn.
+fn live(shelf: &Shelf, life: &mut Life) {
+    for n in 0..20u8 {
+        let user = format!("user{}", n % 5 + n / 5);
+        life.commit(&[login(&user, n % 5, i64::from(n) * 1000)], None);
+        shelf.pass(Duration::from_secs(1));
+        life.tend(shelf.now());
+    }
+}
+
+/// What a copy of the folder unpacks to, as a shelf of its own.
+fn copied(shelf: &Shelf) -> Shelf {
+    let copy = Shelf { time: Arc::clone(&shelf.time), ..Shelf::new(shelf.terms) };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("copy.tar");
+    let done = back_up(shelf.path(), &file).unwrap();
+    let tar = Command::new("tar").arg("-xf").arg(&file).arg("-C").arg(copy.path()).status();
+    assert!(tar.unwrap().success());
+    assert_eq!((done.events, done.last.0, done.problems.len()), (20, 20, 0));
+    copy
+}
+
+#[test]
+fn a_copy_made_while_it_is_written_begins_with_the_same_sessions_in_a_new_epoch() {
+    let shelf = Shelf::new(small());
+    let mut life = shelf.begin();
+    live(&shelf, &mut life);
+    let (before, epoch) = (life.state(), life.journal.epoch());
+    let copy = copied(&shelf);
+    assert!(copy.files("").iter().all(|file| !file.to_str().unwrap().contains(".open.")));
+    // What came after the copy is not in it.
+    life.commit(&[login("late", 9, 30_000)], None);
+    inspect(copy.path(), |found| {
+        assert_eq!(found.problems, Vec::<String>::new(), "{}", found.file);
+        Ok::<(), rollcall_journal::Damage>(())
+    })
+    .unwrap();
+    let told = |shelf: &Shelf, host| {
+        let (now, mut library) = (shelf.now(), Library::new(shelf.path()));
+        let clock = Clock::from_fn(move || now);
+        let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, host));
+        let moment = Moment { address, at: Timestamp::from_millis(START + 12_500) };
+        let told = moment.answer(&mut Reader::new(&mut library, Arc::new(rules()), &clock));
+        told.unwrap().explanation.session
+    };
+    for host in 0..5 {
+        assert_eq!(told(&copy, host), told(&shelf, host));
+        assert!(told(&copy, host).is_some());
+    }
+    let mut restored = copy.begin();
+    assert_eq!(restored.state(), before);
+    assert!(restored.journal.epoch() > epoch, "what the copy lacks was told to somebody");
+    restored.commit(&[login("carol", 7, 31_000)], None);
+    assert_eq!(restored.newest, Revision(21));
+}

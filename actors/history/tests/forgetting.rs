@@ -1,0 +1,91 @@
+//! Names that have had their time are gone from the files, and what happened stays.
+
+use rollcall_identity::Source;
+use rollcall_identity::directory::{Guid, RosterPart};
+
+use super::*;
+use crate::{Moment, Question, Reader, Unanswered};
+use rollcall_journal::library::Library;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A shelf with a sealed segment of alice and one that came a day later.
+fn two_days(names_retention: Option<Duration>) -> Shelf {
+    let shelf = Shelf::new(Terms { segment_events: 2, names_retention, ..Terms::default() });
+    let mut life = shelf.begin();
+    let of_alice = [login("alice", 1, 0), event(Kind::Logout, "alice", 1, 1000)];
+    // A directory knew her, too.
+    let part = RosterPart::of(Guid([7; 16])).source();
+    let roster = ReadPosition {
+        source: Source { producer: name("corp"), name: part },
+        place: Arc::from(b"alice".as_slice()),
+    };
+    life.commit(&of_alice, Some(&roster));
+    shelf.pass(DAY);
+    life.tend(shelf.now());
+    life.commit(&[login("bob", 2, i64::try_from(DAY.as_millis()).unwrap())], None);
+    let last = life.table.hand_over(life.newest);
+    life.journal.close(Some(last));
+    drop(life);
+    // What the keeper had no time for, it does at the next start.
+    let mut life = shelf.begin();
+    life.tend(shelf.now());
+    let last = life.table.hand_over(life.newest);
+    life.journal.close(Some(last));
+    shelf
+}
+
+fn ask(shelf: &Shelf, millis: i64) -> Result<Option<String>, Unanswered> {
+    let (now, mut library) = (shelf.now(), Library::new(shelf.path()));
+    let clock = Clock::from_fn(move || now);
+    let at = Timestamp::from_millis(START + millis);
+    let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, 1));
+    let mut reader = Reader::new(&mut library, Arc::new(rules()), &clock);
+    let told = Moment { address, at }.answer(&mut reader)?;
+    Ok(told.explanation.session.and_then(|session| Some(session.principal.as_ref()?.to_string())))
+}
+
+#[test]
+fn names_are_gone_from_the_file_and_the_counts_stay() {
+    let shelf = two_days(Some(DAY / 2));
+    let segments = sealed_segments(shelf.path());
+    let first = &segments[0];
+    assert!(first.nameless && first.events == 2, "{segments:?}");
+    let path = shelf.path().join(&first.file);
+    assert_eq!(digest_of(&path), first.sha256);
+    let bytes = fs::read(&path).unwrap();
+    let is_there = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
+    assert!(is_there(b"10.7.0.1") && is_there(b"relay"), "what happened where stays");
+    assert!(!is_there(b"alice"), "the name is nowhere in the file");
+    let sql = rusqlite::Connection::open(&path).unwrap();
+    let count = "SELECT count(*) FROM history WHERE kind = 'login' AND user IS NULL";
+    assert_eq!(sql.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    let error = ask(&shelf, 500).unwrap_err().to_string();
+    assert!(error.contains("reaches back to"), "{error}");
+    let mut problems = Vec::new();
+    rollcall_journal::inspect(shelf.path(), |found| {
+        problems.extend(found.problems);
+        Ok::<(), rollcall_journal::Damage>(())
+    })
+    .unwrap();
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+#[test]
+fn without_the_setting_names_stay_as_long_as_the_events() {
+    let shelf = two_days(None);
+    assert_eq!(ask(&shelf, 500).unwrap().as_deref(), Some("alice"));
+}
+
+#[test]
+fn a_start_whose_snapshots_are_lost_does_not_take_nameless_events_for_the_truth() {
+    let shelf = two_days(Some(DAY / 2));
+    let epoch = shelf.begin().journal.epoch();
+    for snapshot in shelf.files("snapshot-") {
+        fs::remove_file(snapshot).unwrap();
+    }
+    let life = shelf.begin();
+    assert!(life.journal.epoch() > epoch, "something is missing, and consumers begin anew");
+    let there: Vec<_> = life.table.sessions().map(|session| session.address.to_string()).collect();
+    assert_eq!(there, ["10.7.0.2"]);
+}

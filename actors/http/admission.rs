@@ -1,0 +1,116 @@
+//! Who may ask: a client id and a secret buy a token, wrong secrets make slow, and the token is shown
+//! with each question. Each listener has its own clients and its own of all this.
+
+mod lockout;
+mod login;
+mod refused;
+pub mod secret;
+mod strange;
+mod tokens;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rollcall_config::{Lockout, SecretHash};
+use rollcall_identity::Timestamp;
+use rollcall_wire::http::Request;
+use rollcall_wire::srx::token::{self, Shown};
+
+pub(crate) use self::refused::Refused;
+pub(crate) use self::strange::Strange;
+
+use self::lockout::Failures;
+use self::secret::Checker;
+use self::tokens::Tokens;
+use rollcall_runtime::clock::Clock;
+
+/// A token request needs a few hundred bytes: id and secret have at most 192 characters, each at
+/// most 12 bytes when percent-encoded.
+pub(crate) const TOKEN_BODY: usize = 4096;
+
+/// Somebody who logs in.
+pub(crate) trait Applicant {
+    /// What the secret must hash to.
+    fn secret(&self) -> &SecretHash;
+
+    /// Whether it may connect from there.
+    fn may_come_from(&self, source: IpAddr) -> bool;
+
+    /// Whether its token may stand in the query.
+    fn may_show_in_query(&self) -> bool;
+}
+
+/// The clients of a listener, and on what terms they are let in: those of one moment.
+pub(crate) trait Register {
+    /// What a client is.
+    type Client: Applicant;
+
+    /// The client with this id.
+    fn client(&self, id: &str) -> Option<&Arc<Self::Client>>;
+
+    /// How long a token is good.
+    fn token_lifetime(&self) -> Duration;
+
+    /// What follows wrong secrets.
+    fn lockout(&self) -> &Lockout;
+}
+
+/// The tokens of one listener that are good, and the wrong secrets so far.
+pub(crate) struct Admission {
+    tokens: Mutex<Tokens>,
+    failures: Mutex<Failures>,
+    checker: Checker,
+    clock: Clock,
+}
+
+impl Admission {
+    /// Nobody has a token.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            tokens: Mutex::default(),
+            failures: Mutex::default(),
+            checker: Checker::new(),
+            clock,
+        }
+    }
+
+    /// Ends the tokens of those who are not in the register any more, or whose secret is another.
+    pub(crate) fn govern(&self, register: &impl Register) {
+        self.checker.forget();
+        let keeps = |id: &str, secret: &SecretHash| {
+            register.client(id).is_some_and(|client| client.secret() == secret)
+        };
+        locked(&self.tokens).revoke(keeps);
+    }
+
+    /// Whose token is shown, when it is good and shown from an address of its client.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn holder<R: Register>(
+        &self,
+        said: &Request<'_>,
+        (register, source, now): (&R, IpAddr, Timestamp),
+    ) -> Result<Arc<R::Client>, Refused> {
+        let Some((token, shown)) = token::access_token(said) else {
+            return Err(Refused::no_token());
+        };
+        let held = locked(&self.tokens).holder(&token, now);
+        let Some((id, secret)) = held else { return Err(Refused::bad_token()) };
+        match register.client(&id) {
+            Some(client) if *client.secret() != secret => Err(Refused::bad_token()),
+            Some(client) if !client.may_come_from(source) => Err(Refused::elsewhere()),
+            Some(client) if shown == Shown::InQuery && !client.may_show_in_query() => {
+                Err(Refused::token_in_query())
+            }
+            Some(client) => Ok(Arc::clone(client)),
+            None => Err(Refused::bad_token()),
+        }
+    }
+}
+
+/// What a thread that panicked left locked is whole: no lock here is held over more than one step.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

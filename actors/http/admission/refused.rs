@@ -1,0 +1,150 @@
+//! Why a question or a push is not answered: a status, a word to count by, and a sentence for the
+//! administrator of the firewall, as problem details (RFC 9457).
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use rollcall_wire::ptim::BadPush;
+use rollcall_wire::srx::BadQuestion;
+
+use crate::listener::body::Unread;
+use crate::problem::Problem;
+use rollcall_runtime::mailbox::Gone;
+
+/// A refusal. Its sentence never repeats what was sent.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    status: StatusCode,
+    /// The label of the metric.
+    pub(crate) reason: &'static str,
+    pub(crate) detail: String,
+    also: Also,
+}
+
+/// What the answer says besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Also {
+    Nothing,
+    /// How to prove who one is (RFC 6750 section 3).
+    Challenge(&'static str),
+    /// When to try again, in seconds.
+    RetryAfter(u64),
+    /// The rest of the body is still in the connection.
+    Close,
+}
+
+impl Refused {
+    fn new(status: StatusCode, reason: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, reason, detail: detail.into(), also: Also::Nothing }
+    }
+
+    fn also(self, also: Also) -> Self {
+        Self { also, ..self }
+    }
+
+    /// Nobody may connect from there.
+    pub(crate) fn source() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "source", "no client may connect from this address")
+            .also(Also::Close)
+    }
+
+    /// No token was shown, or two different ones.
+    pub(crate) fn no_token() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "token_missing", "an access token is needed")
+            .also(Also::Challenge("Bearer realm=\"rollcall\""))
+    }
+
+    /// The token is none of ours, or not any more.
+    pub(crate) fn bad_token() -> Self {
+        let detail = "the access token is expired, revoked or unknown";
+        Self::new(StatusCode::UNAUTHORIZED, "token_invalid", detail)
+            .also(Also::Challenge("Bearer realm=\"rollcall\", error=\"invalid_token\""))
+    }
+
+    /// The token is good, but not here. The client may buy one that is.
+    pub(crate) fn elsewhere() -> Self {
+        Self { reason: "token_elsewhere", ..Self::bad_token() }
+    }
+
+    /// The token is good, and shown where others can read it.
+    pub(crate) fn token_in_query() -> Self {
+        let detail = "the access token stands in the query; show it as Authorization: Bearer, or set \
+                      query_token in the dialect of this enforcement point";
+        Self::new(StatusCode::UNAUTHORIZED, "token_in_query", detail)
+            .also(Also::Challenge("Bearer realm=\"rollcall\", error=\"invalid_request\""))
+    }
+
+    /// The client may not do this.
+    pub(crate) fn forbidden(detail: &'static str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// What is asked about is not known.
+    pub(crate) fn unknown(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown", detail)
+    }
+
+    /// Nothing is at this path.
+    pub(crate) fn route() -> Self {
+        Self::from(BadQuestion::Route)
+    }
+
+    /// Something of ours is not there; it will be.
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).also(Also::RetryAfter(1))
+    }
+
+    pub(crate) fn is_route(&self) -> bool {
+        self.reason == "route"
+    }
+
+    /// The answer.
+    pub(crate) fn answer(self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status);
+        match self.also {
+            Also::Nothing => {}
+            Also::Challenge(challenge) => drop(answer.insert_header((WWW_AUTHENTICATE, challenge))),
+            Also::RetryAfter(seconds) => drop(answer.insert_header((RETRY_AFTER, seconds))),
+            Also::Close => drop(answer.force_close()),
+        }
+        Problem::new(self.status, self.detail).written_in(answer)
+    }
+}
+
+impl From<BadQuestion> for Refused {
+    fn from(bad: BadQuestion) -> Self {
+        let reason = match &bad {
+            BadQuestion::Parameter { .. } => "parameter",
+            BadQuestion::Body(_) => "body",
+            BadQuestion::Route => "route",
+        };
+        Self::new(status(bad.status()), reason, bad.to_string())
+    }
+}
+
+impl From<BadPush> for Refused {
+    fn from(bad: BadPush) -> Self {
+        Self::new(status(bad.status()), "push", bad.to_string())
+    }
+}
+
+impl From<Unread> for Refused {
+    fn from(unread: Unread) -> Self {
+        let reason = match unread {
+            Unread::TooLong => "body_too_long",
+            Unread::TooSlow => "body_too_slow",
+            Unread::Broken => "body_broken",
+        };
+        Self::new(unread.status(), reason, unread.to_string()).also(Also::Close)
+    }
+}
+
+impl From<Gone> for Refused {
+    fn from(gone: Gone) -> Self {
+        Self::unavailable(gone.to_string())
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST)
+}

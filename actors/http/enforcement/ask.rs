@@ -1,0 +1,229 @@
+//! Questions: what is new, who is at an address, where a user is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
+use rollcall_identity::directory::NetbiosNames;
+use rollcall_identity::{
+    Address, Filter, Glob, Name, Page, Principal, Revision, Session, Timestamp,
+};
+use rollcall_wire::http::Request;
+use rollcall_wire::srx::{self, Answer, Asked, DomainForm, Question, Report, Scope, Speaker};
+
+use super::cookie::{Cookie, Reading};
+use super::points::{Asks, Client};
+use super::tally::{Knows, Told};
+use super::{Enforcement, Visit};
+use crate::admission::Refused;
+use crate::telemetry::{Answered, ProbeNotMade, Resynced};
+use rollcall_engine::messages::{Read, Search};
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+/// Reports in a batch when the firewall does not say: the default of `items-per-batch`.
+const BATCH: usize = 200;
+
+/// How many pages in which the filter admits nothing one answer may pass over. Each looks at
+/// [`rollcall_identity::ChangeLog::SCAN`] places in about a millisecond; the firewall then comes back with the cookie.
+const PAGES: usize = 100;
+
+/// Addresses in the answer to a user query.
+const ADDRESSES: usize = 1000;
+
+/// What a batch is asked with.
+struct Batch {
+    since: Option<Timestamp>,
+    limit: usize,
+    cookie: Option<String>,
+    scope: Scope,
+}
+
+impl Enforcement {
+    /// Answers a question of a firewall.
+    pub(super) async fn ask(
+        &self,
+        said: &Request<'_>,
+        visit: &Visit,
+        client: &Client,
+    ) -> Result<HttpResponse, Refused> {
+        let Some(asks) = &client.asks else {
+            return Err(Refused::forbidden("this client may push, and not ask"));
+        };
+        let began = Clock::instant();
+        let mut out = Vec::new();
+        let (kind, answer) = match srx::read(said)? {
+            Question::Batch { since, count, cookie, scope } => {
+                let limit = count.map_or(BATCH, |count| count as usize);
+                let batch = Batch { since, limit, cookie, scope };
+                ("batch", self.batch(batch, client, asks, &mut out).await?)
+            }
+            Question::Ip { address, force_probe } => {
+                if force_probe {
+                    ProbeNotMade { point: client.name.as_str() }.emit();
+                }
+                ("ip", self.ip(address, asks, visit, &mut out).await?)
+            }
+            Question::User { principal } => ("user", self.user(principal, asks, &mut out).await?),
+        };
+        let bytes = out.len();
+        client.tally.answered(answer.reports, bytes);
+        let (point, took): (_, Duration) = (client.name.as_str(), began.elapsed());
+        let Answer { reports, roles_left_out, .. } = answer;
+        Answered { point, kind, reports, roles_left_out, bytes, took }.emit();
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+        let mut response = HttpResponse::build(status);
+        response.content_type(asks.dialect.content_type());
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        Ok(response.body(out))
+    }
+
+    async fn batch(
+        &self,
+        batch: Batch,
+        client: &Client,
+        asks: &Asks,
+        out: &mut Vec<u8>,
+    ) -> Result<Answer, Refused> {
+        let Batch { since, limit, cookie, scope } = batch;
+        let filter = narrowed(&asks.filter, scope);
+        // A cookie that is none of ours, perhaps of the server that Rollcall replaces, is like one
+        // that is too old: the firewall begins from nothing, and is told who left in case it holds
+        // them. Were it refused, it would be sent again for ever.
+        let cookie = cookie.map(|cookie| cookie.parse().unwrap_or(Cookie::FOREIGN));
+        let since = since.filter(|_| cookie.is_none());
+        let reading = Reading::new(cookie, filter, asks.voice.wording);
+        let (cursor, asked) = (reading.cursor, reading.asked());
+        let mut page = self.page(Read { cursor, since, filter: asked, limit }).await?;
+        let next = reading.told(&mut page, self.points.now());
+        if page.resync || reading.refiltered {
+            Resynced { point: client.name.as_str() }.emit();
+        }
+        let knows = if page.more { Knows::Part } else { Knows::Everything };
+        let told = Told { revision: page.next.revision, knows, shown: cookie, given: next };
+        client.tally.told(told, self.points.now());
+        client.tally.measure_lag(self.points.newest());
+        let (sessions, reports) = (srx::told(&page.changes), page.changes.iter().map(Report::from));
+        let cookie = next.to_string();
+        Ok(self.speak(asks, sessions, |speaker| srx::batch(speaker, reports, &cookie, out)))
+    }
+
+    /// The next page in which there is something, or the last one.
+    async fn page(&self, mut read: Read) -> Result<Page, Refused> {
+        let mut page = self.query.send(read.clone()).await?;
+        let resync = page.resync;
+        for _ in 1..PAGES {
+            if !page.changes.is_empty() || !page.more {
+                break;
+            }
+            read.cursor = Some(page.next);
+            page = self.query.send(read.clone()).await?;
+        }
+        page.resync |= resync;
+        Ok(page)
+    }
+
+    async fn ip(
+        &self,
+        address: Address,
+        asks: &Asks,
+        visit: &Visit,
+        out: &mut Vec<u8>,
+    ) -> Result<Answer, Refused> {
+        let found = self.view.look(address).await?;
+        let found = found.filter(|session| asks.filter.admits(session));
+        let asked = Asked { address, now: visit.now };
+        let told = found.as_deref().into_iter();
+        Ok(self.speak(asks, told, |speaker| srx::ip(speaker, asked, found.as_ref(), out)))
+    }
+
+    async fn user(
+        &self,
+        principal: Principal,
+        asks: &Asks,
+        out: &mut Vec<u8>,
+    ) -> Result<Answer, Refused> {
+        let filter = Arc::clone(&asks.filter);
+        // Sessions have the canonical name of whoever a directory knows.
+        let known = self.directory.read().resolve(&principal).map(|known| known.principal);
+        let wanted = move |session: &Session| {
+            let is_known = |other: &Principal| known.as_ref().is_some_and(|k| k.is_called(other));
+            let is_them = |other: &Principal| other.agrees_with(&principal) || is_known(other);
+            session.principal.as_ref().is_some_and(is_them) && filter.admits(session)
+        };
+        let wanted: Arc<dyn Fn(&Session) -> bool + Send + Sync> = Arc::new(wanted);
+        let mut sessions = Vec::new();
+        let mut after = Some(Revision(0));
+        while let Some(from) = after.filter(|_| sessions.len() < ADDRESSES) {
+            let limit = ADDRESSES - sessions.len();
+            let search = Search { after: from, limit, wanted: Arc::clone(&wanted) };
+            let found = self.query.send(search).await?;
+            sessions.extend(found.sessions);
+            after = found.next;
+        }
+        let told = sessions.iter().map(|session| &**session);
+        Ok(self.speak(asks, told.clone(), |speaker| srx::user(speaker, told, out)))
+    }
+
+    /// Has an answer that tells of these sessions written as the point is spoken to.
+    fn speak<'s>(
+        &self,
+        asks: &Asks,
+        sessions: impl Iterator<Item = &'s Session> + Clone,
+        write: impl FnOnce(Speaker<'_>) -> Answer,
+    ) -> Answer {
+        let netbios = match asks.dialect.domain {
+            DomainForm::Dns => NetbiosNames::default(),
+            DomainForm::Netbios => self.directory.read().domains().into_iter().collect(),
+        };
+        let voice = asks.voice.for_sessions(sessions);
+        write(Speaker { voice: &voice, netbios: &netbios })
+    }
+}
+
+/// What the point's own filter and that of the request both admit.
+fn narrowed(own: &Arc<Filter>, scope: Scope) -> Arc<Filter> {
+    if scope == Scope::default() {
+        return Arc::clone(own);
+    }
+    let Scope { domains, include, exclude } = scope;
+    let mut asked = Filter::default();
+    asked.domains.extend(domains.iter().map(literal));
+    asked.include.extend(include);
+    asked.exclude.extend(exclude);
+    Arc::new(Filter::clone(own).both(asked))
+}
+
+/// A pattern that matches this domain and no other, whatever characters it has.
+fn literal(domain: &Name) -> Glob {
+    let mut pattern = String::new();
+    for c in domain.as_str().chars() {
+        match c {
+            '*' | '?' | '[' | ']' | '{' | '}' => pattern.extend(['[', c, ']']),
+            _ => pattern.push(c),
+        }
+    }
+    Glob::new(&pattern).expect("without a special character every pattern is good")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn a_literal_matches_its_own_domain_only(one in "[a-z*?\\[\\]{}!,.\\\\-]{1,9}", other: String) {
+            let Ok(name) = Name::new(&one) else { return Ok(()) };
+            let glob = literal(&name);
+            prop_assert!(glob.matches(name.as_str()));
+            if let Ok(other) = Name::new(&other) {
+                prop_assert_eq!(glob.matches(other.as_str()), other.folded() == name.folded());
+            }
+        }
+    }
+}

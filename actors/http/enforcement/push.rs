@@ -1,0 +1,123 @@
+//! Pushes: answered with success only when their events are in the journal and visible to all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use rollcall_wire::http::Request;
+use rollcall_wire::ptim::{self, BadPush, Problem};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::points::Client;
+use super::{Enforcement, Visit};
+use crate::admission::Refused;
+use rollcall_identity::Receipt;
+use rollcall_producers::Harvest;
+
+/// How long a push waits to be committed and visible. Whoever pushed is told to come again then: the
+/// disk may not answer for minutes, and what is under way would wait with every one of them.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// In which words events are pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Any of the candidates for a firewall.
+    Ptim,
+    /// Rollcall's own JSON.
+    Json,
+}
+
+/// What became of the events, for whoever pushed them. That some were refused is not an error of
+/// the request: sending them again would change nothing.
+#[derive(Serialize)]
+struct Taken {
+    received: usize,
+    applied: usize,
+    deduplicated: usize,
+    refused: usize,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    reasons: BTreeMap<&'static str, usize>,
+    revision: u64,
+}
+
+impl Enforcement {
+    /// Takes what a client pushes.
+    pub(super) async fn push(
+        &self,
+        said: &Request<'_>,
+        visit: &Visit,
+        client: &Client,
+        form: Form,
+    ) -> Result<HttpResponse, Refused> {
+        if said.method != "POST" && form == Form::Json {
+            return Err(Refused::route());
+        }
+        if !visit.roster.pushes_are_on {
+            return Err(Refused::forbidden("pushes are switched off"));
+        }
+        let Some(outlet) = self.pushes.outlet() else {
+            return Err(Refused::unavailable("the producer of pushes is not there"));
+        };
+        // While the producer is being renamed by a reload; it is accounted for under one name.
+        if client.pushes.as_ref().is_some_and(|p| p.json.producer.as_str() != outlet.producer()) {
+            return Err(Refused::unavailable("the producer of pushes is being replaced"));
+        }
+        let mut harvest = Harvest::default();
+        let read = read(said, visit, client, form, &mut harvest);
+        let taken = async {
+            let pending = outlet.hand_over(&mut harvest).await;
+            read?;
+            let Some(pending) = pending else { return Err(BadPush::from(Problem::Empty).into()) };
+            // A sender that goes away now leaves its events behind: they are decided all the same.
+            let receipt = pending.receipt().await;
+            receipt.map_err(|why| Refused::unavailable(why.to_string()))
+        };
+        let receipt = timeout(PATIENCE, taken).await.unwrap_or_else(|_| {
+            Err(Refused::unavailable(format!(
+                "not known to be on the disk after {} s; what is sent again with its time is not \
+                 counted twice",
+                PATIENCE.as_secs()
+            )))
+        })?;
+        let Receipt { revision, applied, deduplicated, refused, reasons } = receipt;
+        let received = applied + deduplicated + refused;
+        client.tally.pushed(received);
+        let reasons = reasons.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
+        let revision = revision.0;
+        let taken = Taken { received, applied, deduplicated, refused, reasons, revision };
+        Ok(HttpResponse::Ok().json(taken))
+    }
+}
+
+/// Reads the events into `harvest`, or a loss, so that each push is accounted for.
+fn read(
+    said: &Request<'_>,
+    visit: &Visit,
+    client: &Client,
+    form: Form,
+    harvest: &mut Harvest,
+) -> Result<(), Refused> {
+    let Some(pushing) = &client.pushes else {
+        harvest.lost("not_allowed", None);
+        return Err(Refused::forbidden("this enforcement point may not push"));
+    };
+    let origin = match form {
+        Form::Ptim => &pushing.ptim,
+        Form::Json => &pushing.json,
+    };
+    let (domain, untimed) = (pushing.domain.as_ref(), pushing.untimed);
+    let received = ptim::Received { seen: visit.now, origin, domain, untimed };
+    let events = match form {
+        Form::Ptim => ptim::read(said, received),
+        Form::Json => ptim::read_posted(said, received),
+    };
+    match events {
+        Ok(events) => harvest.events = events,
+        Err(bad @ BadPush { problem, .. }) => {
+            harvest.lost(problem.as_str(), Some(&origin.form));
+            return Err(bad.into());
+        }
+    }
+    Ok(())
+}

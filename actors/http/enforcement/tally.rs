@@ -1,0 +1,230 @@
+//! What is counted of one enforcement point: the figures its administrator looks at.
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use rollcall_identity::{Name, Revision, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::cookie::Cookie;
+use crate::admission::locked;
+use crate::telemetry::{AskedAgain, Lagging};
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+/// How one enforcement point, or one program that pushes, is doing.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = EnforcementPoint)]
+pub struct PointStatus {
+    /// Its configured name.
+    pub name: String,
+    /// `enforcement_point`, or `pusher`: a program that only pushes.
+    #[schema(value_type = String)]
+    pub role: Role,
+    /// Questions answered, whatever they were.
+    pub queries: u64,
+    /// Reports in those answers.
+    pub reports: u64,
+    /// Bytes of the bodies of those answers.
+    pub bytes: u64,
+    /// Batches that it asked for once more, because no answer came to it.
+    pub retries: u64,
+    /// Requests that were refused.
+    pub errors: u64,
+    /// Why the last of them was, in plain words.
+    pub last_error: Option<String>,
+    /// When that was.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_error_at: Option<Timestamp>,
+    /// Events that it pushed and that were taken.
+    pub pushed: u64,
+    /// When it last asked or pushed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_seen: Option<Timestamp>,
+    /// From which address.
+    #[schema(value_type = Option<String>)]
+    pub last_address: Option<IpAddr>,
+    /// The cookie of its last answer, which it shows next.
+    #[schema(example = "1795300716697.3~ff367dca633b512a")]
+    pub cookie: Option<String>,
+    /// Up to which revision that goes.
+    #[schema(value_type = Option<u64>)]
+    pub revision: Option<Revision>,
+    /// How many revisions it is behind; `None` for one that never asked for a batch.
+    pub lag_changes: Option<u64>,
+    /// For how many seconds it has not had everything; 0 when it has.
+    pub lag_seconds: Option<f64>,
+}
+
+/// What somebody is who logs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A firewall, which asks and may push.
+    EnforcementPoint,
+    /// A program, which only pushes.
+    Pusher,
+}
+
+/// The counters behind a [`PointStatus`], kept through reloads.
+pub(super) struct Tally {
+    pub(super) name: String,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    queries: u64,
+    reports: u64,
+    bytes: u64,
+    retries: u64,
+    errors: u64,
+    last_error: Option<(String, Timestamp)>,
+    pushed: u64,
+    last_seen: Option<(Timestamp, IpAddr)>,
+    batch: Option<Batch>,
+}
+
+/// The last batch that was answered.
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    /// Up to where its cookie goes.
+    revision: Revision,
+    /// When the firewall last had everything, or else asked for the first time.
+    complete: Timestamp,
+    /// The cookie that the firewall showed.
+    shown: Option<Cookie>,
+    /// The one that it was given.
+    given: Cookie,
+}
+
+/// A batch that is to be answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// Up to where its cookie goes.
+    pub(super) revision: Revision,
+    pub(super) knows: Knows,
+    /// The cookie that the firewall showed.
+    pub(super) shown: Option<Cookie>,
+    /// The one that it is given.
+    pub(super) given: Cookie,
+}
+
+impl Tally {
+    pub(super) fn new(name: &Name) -> Self {
+        Self { name: name.to_string(), counts: Mutex::default() }
+    }
+
+    /// It was here.
+    pub(super) fn seen(&self, source: IpAddr, now: Timestamp) {
+        locked(&self.counts).last_seen = Some((now, source));
+    }
+
+    /// A question was answered.
+    pub(super) fn answered(&self, reports: usize, bytes: usize) {
+        let mut counts = locked(&self.counts);
+        counts.queries += 1;
+        counts.reports += reports as u64;
+        counts.bytes += bytes as u64;
+    }
+
+    /// A batch was answered.
+    pub(super) fn told(&self, told: Told, now: Timestamp) {
+        let Told { revision, knows, shown, given } = told;
+        let mut counts = locked(&self.counts);
+        let complete = match (knows, counts.batch) {
+            (Knows::Everything, _) | (Knows::Part, None) => now,
+            (Knows::Part, Some(before)) => before.complete,
+        };
+        // Whoever had the answer before would show the cookie that was in it.
+        let again =
+            |before: Batch| shown.is_some() && before.shown == shown && Some(before.given) != shown;
+        if counts.batch.is_some_and(again) {
+            counts.retries += 1;
+            AskedAgain { point: &self.name }.emit();
+        }
+        counts.batch = Some(Batch { revision, complete, shown, given });
+    }
+
+    /// A request was refused.
+    pub(super) fn erred(&self, why: &str, now: Timestamp) {
+        let mut counts = locked(&self.counts);
+        counts.errors += 1;
+        counts.last_error = Some((why.to_owned(), now));
+    }
+
+    /// Events were taken.
+    pub(super) fn pushed(&self, events: usize) {
+        locked(&self.counts).pushed += events as u64;
+    }
+
+    pub(super) fn measure_lag(&self, newest: Revision) {
+        let changes = locked(&self.counts).batch.map(|batch| behind(batch, newest));
+        if let Some(changes) = changes {
+            Lagging { point: &self.name, changes }.emit();
+        }
+    }
+
+    pub(super) fn status(&self, role: Role, newest: Revision, now: Timestamp) -> PointStatus {
+        let counts = locked(&self.counts);
+        let lag = counts.batch.map(|batch| behind(batch, newest));
+        let seconds = counts.batch.map(|batch| match behind(batch, newest) {
+            0 => 0.0,
+            _ => now.since(batch.complete).as_secs_f64(),
+        });
+        PointStatus {
+            name: self.name.clone(),
+            role,
+            queries: counts.queries,
+            reports: counts.reports,
+            bytes: counts.bytes,
+            retries: counts.retries,
+            errors: counts.errors,
+            last_error: counts.last_error.as_ref().map(|(why, _)| why.clone()),
+            last_error_at: counts.last_error.as_ref().map(|(_, at)| *at),
+            pushed: counts.pushed,
+            last_seen: counts.last_seen.map(|(at, _)| at),
+            last_address: counts.last_seen.map(|(_, source)| source),
+            cookie: counts.batch.map(|batch| batch.given.to_string()),
+            revision: counts.batch.map(|batch| batch.revision),
+            lag_changes: lag,
+            lag_seconds: seconds,
+        }
+    }
+}
+
+/// How much of everything an answer left the firewall knowing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knows {
+    /// All of it.
+    Everything,
+    /// There was more than fits into one answer.
+    Part,
+}
+
+fn behind(batch: Batch, newest: Revision) -> u64 {
+    newest.0.saturating_sub(batch.revision.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_comes_again_although_another_was_given_is_a_retry() {
+        let tally = Tally::new(&Name::new("fw1").unwrap());
+        let cookie = |text: &str| text.parse::<Cookie>().unwrap();
+        let ask = |shown: Option<&str>, given: &str| {
+            let (revision, knows) = (Revision(1), Knows::Everything);
+            let (shown, given) = (shown.map(cookie), cookie(given));
+            tally.told(Told { revision, knows, shown, given }, Timestamp::EPOCH);
+            tally.status(Role::EnforcementPoint, Revision(1), Timestamp::EPOCH).retries
+        };
+        assert_eq!(ask(None, "5.1"), 0);
+        assert_eq!(ask(None, "5.1"), 0, "who begins anew has lost more than an answer");
+        assert_eq!(ask(Some("5.1"), "5.1"), 0);
+        assert_eq!(ask(Some("5.1"), "5.2"), 0, "there was nothing new before");
+        assert_eq!(ask(Some("5.1"), "5.3"), 1);
+        assert_eq!(ask(Some("5.3"), "5.3"), 1);
+    }
+}

@@ -1,0 +1,257 @@
+//! The house, and a client that speaks just enough HTTP/1.1.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use rollcall_config as config;
+use rollcall_identity::directory::GroupFilter;
+use rollcall_identity::{Authority, Kind, Limits, MemoryJournal, Name, Rules, Timestamp};
+use rollcall_wire::ptim::Untimed;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::super::{Enforcement, Points};
+use crate::admission::secret;
+use crate::listener::{Bound, Listener, Plan};
+use rollcall_engine::Engine;
+use rollcall_engine::directory::Book;
+use rollcall_producers::Producing;
+use rollcall_producers::ptim::{Ptim, Pushes};
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::mailbox::Mailbox;
+use rollcall_runtime::supervisor::{Dismiss, Hire, Supervisor};
+
+/// The secret of every client, hashed once for all tests.
+static SECRET: LazyLock<config::SecretHash> = LazyLock::new(|| secret::hash("s3cr-t_"));
+
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+
+pub(super) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// A firewall that may come from 127.0.0.1 only, and hears and pushes everything.
+pub(in crate::enforcement) fn point(name_and_id: &str) -> config::Point {
+    config::Point {
+        name: name(name_and_id),
+        addresses: vec!["127.0.0.1/32".parse().unwrap()],
+        client_id: name_and_id.to_owned(),
+        secret: SECRET.clone(),
+        dialect: rollcall_wire::srx::Dialect::default(),
+        groups: GroupFilter::default(),
+        domains: Vec::new(),
+        include: Vec::new(),
+        exclude: Vec::new(),
+        push: Some(everything()),
+        push_domain: None,
+        push_untimed: Untimed::Arrival,
+    }
+}
+
+pub(super) fn everything() -> Authority {
+    let kinds = [Kind::Login, Kind::Logout, Kind::VpnUp, Kind::VpnDown, Kind::Rekey];
+    Authority { kinds: kinds.to_vec(), ..Authority::default() }
+}
+
+pub(in crate::enforcement) fn settings(points: Vec<config::Point>) -> config::Enforcement {
+    config::Enforcement {
+        listen: Vec::new(),
+        tls: config::Tls::Plain,
+        token_path: "/oauth_token/oauth".to_owned(),
+        query_path: "/user_query/v2".to_owned(),
+        token_lifetime: HOUR,
+        limits: config::HttpLimits {
+            body: 1 << 20,
+            head: 16 << 10,
+            head_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(5),
+            connections: 100,
+            connections_per_address: 100,
+        },
+        lockout: config::Lockout {
+            failures: 2,
+            first: Duration::from_secs(10),
+            longest: Duration::from_secs(60),
+        },
+        points,
+    }
+}
+
+/// A program that may come from 127.0.0.2 only.
+pub(in crate::enforcement) fn pushers() -> config::Ptim {
+    let pusher = config::Pusher {
+        name: name("portal"),
+        addresses: vec!["127.0.0.2/32".parse().unwrap()],
+        client_id: "portal".to_owned(),
+        secret: SECRET.clone(),
+        authority: everything(),
+        domain: Some(name("corp.example")),
+        untimed: Untimed::Arrival,
+    };
+    config::Ptim { name: name("ptim"), enabled: true, clients: vec![pusher] }
+}
+
+pub(super) struct House {
+    at: SocketAddr,
+    now: Arc<AtomicI64>,
+    supervisor: Mailbox<Supervisor>,
+    pub(super) points: Arc<Points>,
+    pub(super) directory: Book,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{self:?}"))
+    }
+}
+
+/// Runs a test in a house with these points.
+pub(super) fn story(points: Vec<config::Point>, test: impl AsyncFnOnce(House)) {
+    actix::System::new().block_on(async { test(House::open(points).await).await });
+}
+
+impl House {
+    async fn open(points: Vec<config::Point>) -> Self {
+        let now = Arc::new(AtomicI64::new(1_795_000_000_000));
+        let told = Arc::clone(&now);
+        let clock = Clock::from_fn(move || Timestamp::from_millis(told.load(SeqCst)));
+        let settings = settings(points);
+
+        let mut rules = Rules::default();
+        for (client, authority) in
+            settings.points.iter().filter_map(|point| Some((&point.name, point.push.clone()?)))
+        {
+            rules.authorities.insert((name("ptim"), client.clone()), authority);
+        }
+        rules.authorities.insert((name("ptim"), name("portal")), everything());
+
+        let limits = Limits::default();
+        let engine = Engine::start(MemoryJournal::new(7), rules, limits, &clock).await.unwrap();
+        let (ptim, pushes) = (Mailbox::<Producing>::new("ptim", clock.clone()), Pushes::default());
+        let make = {
+            let (ptim, pushes, cache) = (ptim.clone(), pushes.clone(), engine.cache.clone());
+            move || {
+                let producer = Arc::new(Ptim::new(pushes.clone()));
+                Producing::new(producer, ptim.clone(), cache.clone())
+            }
+        };
+        engine.supervisor.send(Hire::new(ptim.clone(), make)).await.unwrap();
+
+        let newest = engine.newest.clone();
+        let points = Arc::new(Points::new(&settings, &pushers(), newest, clock.clone()));
+        let enforcement = Enforcement::new(Arc::clone(&points), &engine, pushes.clone());
+        let plan = Plan {
+            name: "enforcement",
+            limits: settings.limits.clone(),
+            drain: Duration::ZERO,
+            tls: None,
+            routes: enforcement.routes(),
+        };
+        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+        let at = bound.addresses().unwrap()[0];
+        let listener = Mailbox::<Listener>::new("enforcement", clock);
+        let make = move || Listener::new(bound.clone(), plan.clone());
+        let Engine { supervisor, directory, .. } = engine;
+        supervisor.send(Hire::new(listener, make)).await.unwrap();
+        while pushes.outlet().is_none() {
+            tokio::task::yield_now().await;
+        }
+        Self { at, now, supervisor, points, directory }
+    }
+
+    pub(super) fn later(&self, by: Duration) {
+        self.now.fetch_add(i64::try_from(by.as_millis()).unwrap(), SeqCst);
+    }
+
+    /// Ends an actor for good.
+    pub(super) async fn dismiss(&self, actor: &str) {
+        self.supervisor.send(Dismiss(actor.to_owned())).await.unwrap();
+    }
+
+    /// Sends a request from 127.0.0.1.
+    pub(super) async fn ask(&self, head: &str, headers: &[&str], body: &str) -> Answer {
+        self.ask_from([127, 0, 0, 1], head, headers, body).await
+    }
+
+    /// Sends a request: its first line without the version, its headers, its body.
+    pub(super) async fn ask_from(
+        &self,
+        source: [u8; 4],
+        head: &str,
+        headers: &[&str],
+        body: &str,
+    ) -> Answer {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((IpAddr::from(source), 0).into()).unwrap();
+        let stream = socket.connect(self.at).await.unwrap();
+        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let length = body.len();
+        let request = format!(
+            "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\
+             {headers}\r\n{body}"
+        );
+        exchange(stream, &request).await
+    }
+
+    /// Buys a token at 127.0.0.1.
+    pub(super) async fn token(&self, client: &str) -> String {
+        self.token_from([127, 0, 0, 1], client).await
+    }
+
+    pub(super) async fn token_from(&self, source: [u8; 4], client: &str) -> String {
+        let body = login(client, "s3cr-t_");
+        let answer = self.ask_from(source, "POST /oauth_token/oauth", &[], &body).await;
+        answer.json()["access_token"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    }
+
+    /// Tries to log in with this secret, and returns the status.
+    pub(super) async fn try_login(&self, source: [u8; 4], client: &str, secret: &str) -> u16 {
+        let body = login(client, secret);
+        self.ask_from(source, "POST /oauth_token/oauth", &[], &body).await.status
+    }
+
+    /// Asks with a token.
+    pub(super) async fn get(&self, token: &str, path: &str) -> Answer {
+        self.ask(&format!("GET /user_query/v2{path}"), &[&bearer(token)], "").await
+    }
+
+    /// Posts Rollcall's own JSON with a token.
+    pub(super) async fn post(&self, token: &str, body: &str) -> Answer {
+        self.ask("POST /api/v1/events", &[&bearer(token)], body).await
+    }
+}
+
+pub(super) fn login(client: &str, secret: &str) -> String {
+    format!("grant_type=client_credentials&client_id={client}&client_secret={secret}")
+}
+
+pub(super) fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}")
+}
+
+async fn exchange(mut stream: TcpStream, request: &str) -> Answer {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    let read = tokio::time::timeout(Duration::from_secs(20), read).await;
+    let _ = read.expect("no end of the answer");
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Answer {
+        status: status.unwrap_or_else(|| panic!("no status: {answer:?}")),
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    }
+}

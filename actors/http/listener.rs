@@ -1,0 +1,151 @@
+//! A listener: an HTTP server on sockets that are bound before anything runs, as a supervised role.
+//!
+//! What a client may cost is bounded here, before anybody looks at what it says: connections in
+//! total and for each address, counted before the TLS handshake; the time for handshake and head;
+//! the size of the head. The body has its bounds in [`body::read`], because actix-web has no
+//! deadline for it.
+
+pub mod body;
+mod gate;
+mod patience;
+mod server;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::fut::{ActorFutureExt, wrap_future};
+use actix::prelude::*;
+use actix_web::web::ServiceConfig;
+use rollcall_config::HttpLimits;
+use rustls::ServerConfig;
+use tokio::sync::watch;
+
+use rollcall_runtime::actor_metrics::Stage;
+use rollcall_runtime::mailbox::{Desk, Receive, Reply, Role, Seat};
+
+use gate::Gate;
+use server::Running;
+
+/// Sockets that listen. Clones share them, so that whoever replaces a listener goes on with those
+/// who wait at the same sockets.
+#[derive(Debug, Clone)]
+pub struct Bound(Arc<[(SocketAddr, TcpListener)]>);
+
+impl Bound {
+    /// Binds all of them, or takes them over from `before` where the address is the same.
+    ///
+    /// # Errors
+    /// When one cannot be bound; the message names its address.
+    pub fn bind(addresses: &[SocketAddr], before: Option<&Self>) -> io::Result<Self> {
+        let named = |address: &SocketAddr, error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        };
+        let held = |address: &SocketAddr| {
+            let mut all = before.iter().flat_map(|before| before.0.iter());
+            all.find(|(asked, _)| asked == address).map(|(_, socket)| socket.try_clone())
+        };
+        let bind = |address: &SocketAddr| {
+            let socket = held(address).unwrap_or_else(|| TcpListener::bind(address));
+            Ok((*address, socket.map_err(|error| named(address, error))?))
+        };
+        Ok(Self(addresses.iter().map(bind).collect::<io::Result<_>>()?))
+    }
+
+    /// Where they listen; a port 0 that was asked for is the real one here.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.0.iter().map(|(_, socket)| socket.local_addr()).collect()
+    }
+
+    fn duplicates(&self) -> io::Result<Vec<TcpListener>> {
+        self.0.iter().map(|(_, socket)| socket.try_clone()).collect()
+    }
+}
+
+/// Enters what is answered. Called once for each worker.
+pub type Routes = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
+
+/// What a listener is made of.
+#[derive(Clone)]
+pub struct Plan {
+    /// Its name in the log and the metrics.
+    pub name: &'static str,
+    /// What it grants its clients.
+    pub limits: HttpLimits,
+    /// How long those who are being answered may take when it closes.
+    pub drain: Duration,
+    /// TLS, or plain HTTP.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// What it answers.
+    pub routes: Routes,
+}
+
+/// Stop accepting, answer those who have asked. The answer comes when the last one is gone, or when
+/// [`Plan::drain`] is over.
+#[derive(Debug)]
+pub struct Close;
+
+impl Message for Close {
+    type Result = ();
+}
+
+/// The role. Its mailbox carries no requests; they come by the sockets.
+pub struct Listener {
+    bound: Bound,
+    plan: Plan,
+    gate: Arc<Gate>,
+    running: Option<Running>,
+    closing: watch::Sender<bool>,
+}
+
+impl Listener {
+    /// A listener on `bound`.
+    pub fn new(bound: Bound, plan: Plan) -> Self {
+        let gate = Arc::new(Gate::new(&plan.limits));
+        Self { bound, plan, gate, running: None, closing: watch::Sender::new(false) }
+    }
+}
+
+impl Role for Listener {
+    const KIND: &'static str = "listener";
+    const STAGE: Stage = Stage::Answering;
+
+    fn started(&mut self, desk: &mut Desk<Self>) {
+        let running = self
+            .bound
+            .duplicates()
+            .and_then(|sockets| server::start(sockets, &self.plan, &self.gate));
+        let ended = match running {
+            Ok((running, ended)) => {
+                self.running = Some(running);
+                wrap_future::<_, Seat<Self>>(Box::pin(ended) as server::Ended)
+            }
+            Err(error) => wrap_future(Box::pin(async { Err(error) }) as server::Ended),
+        };
+        desk.spawn(ended.map(|ended, seat, desk| {
+            let closing = *seat.role().closing.borrow();
+            match ended {
+                Ok(()) if closing => {}
+                Ok(()) => seat.fail("the server ended of itself", desk),
+                Err(error) => seat.fail(error, desk),
+            }
+        }));
+    }
+}
+
+impl Receive<Close> for Listener {
+    fn receive(&mut self, _: Close, _: &mut Desk<Self>) -> Reply<()> {
+        self.closing.send_replace(true);
+        match &self.running {
+            Some(running) => Reply::later(running.close()),
+            None => Reply::Now(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! The threads of one listener: they accept, count, shake hands, read heads and answer.
+
+use std::future::{Future, ready};
+use std::io;
+use std::net::TcpListener;
+use std::num::NonZero;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::h1::{ExpectHandler, H1Service, UpgradeHandler};
+use actix_http::{HttpService, Request};
+use actix_server::{GracefulShutdownSignal, Server, ServerBuilder, ServerHandle};
+use actix_service::boxed::BoxServiceFactory;
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, boxed,
+    map_config,
+};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, HttpResponse};
+use futures_util::TryFutureExt;
+use futures_util::future::Either;
+use rollcall_config::HttpLimits;
+use tokio::sync::oneshot;
+
+use super::gate::Gate;
+use super::patience::{self, Answering};
+use super::{Plan, Routes};
+use crate::telemetry::ConnectionRefused;
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+/// Threads that answer: one for each core, as a question for an address needs nobody else. Two at least,
+/// so that a page of a thousand reports does not hold up whoever shares its thread, and eight at most:
+/// whatever else is asked waits for the one query actor.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, NonZero::get).clamp(2, 8)
+}
+
+/// Tells how the server ended.
+pub(super) type Ended = Pin<Box<dyn Future<Output = io::Result<()>>>>;
+
+/// A server at work. It ends with this.
+pub(super) struct Running(ServerHandle);
+
+impl Running {
+    /// Stops accepting and waits for those who are being answered.
+    pub(super) fn close(&self) -> impl Future<Output = ()> + use<> {
+        self.0.stop(true)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The order is given by the call; the future would only wait for it to be carried out.
+        drop(self.0.stop(false));
+    }
+}
+
+/// Starts a server on `sockets`, on threads of its own, which outlive whatever happens to the
+/// thread of the listener's actor and end when [`Running`] is dropped.
+pub(super) fn start(
+    sockets: Vec<TcpListener>,
+    plan: &Plan,
+    gate: &Arc<Gate>,
+) -> io::Result<(Running, impl Future<Output = io::Result<()>> + use<>)> {
+    let (tell_handle, handle) = std::sync::mpsc::sync_channel(1);
+    let (tell_end, end) = oneshot::channel();
+    let (plan, gate) = (plan.clone(), Arc::clone(gate));
+    std::thread::Builder::new().name(plan.name.to_owned()).spawn(move || {
+        let ended = actix::System::new().block_on(async move {
+            let server = build(sockets, &plan, &gate);
+            let _ = tell_handle.send(server.as_ref().map(Server::handle).map_err(told_twice));
+            server?.await
+        });
+        let _ = tell_end.send(ended);
+    })?;
+    let handle = handle.recv().map_err(|_| io::Error::other("the server's thread panicked"))??;
+    let ended = async {
+        end.await.unwrap_or_else(|_| Err(io::Error::other("the server's thread panicked")))
+    };
+    Ok((Running(handle), ended))
+}
+
+fn told_twice(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
+}
+
+fn build(sockets: Vec<TcpListener>, plan: &Plan, gate: &Arc<Gate>) -> io::Result<Server> {
+    let drain = plan.drain.as_secs() + u64::from(plan.drain.subsec_nanos() > 0);
+    let mut builder =
+        ServerBuilder::new().workers(workers()).disable_signals().shutdown_timeout(drain);
+    let closing = builder.graceful_shutdown_signal();
+    for socket in sockets {
+        builder = listen(builder, socket, plan, gate, &closing)?;
+    }
+    Ok(builder.run())
+}
+
+fn listen(
+    builder: ServerBuilder,
+    socket: TcpListener,
+    plan: &Plan,
+    gate: &Arc<Gate>,
+    closing: &GracefulShutdownSignal,
+) -> io::Result<ServerBuilder> {
+    let (Plan { name, limits, routes, .. }, closing) = (plan.clone(), closing.clone());
+    let guard = Guard { listener: name, gate: Arc::clone(gate) };
+    match plan.tls.clone() {
+        Some(tls) => builder.listen(name, socket, move || {
+            let connection = connection(&limits, &routes, &closing);
+            guard.before(connection.rustls_0_23((*tls).clone()))
+        }),
+        None => builder.listen(name, socket, move || {
+            guard.before(connection(&limits, &routes, &closing).tcp())
+        }),
+    }
+}
+
+type Connection<Io> = H1Service<Io, Answers, BoxBody, ExpectHandler, UpgradeHandler>;
+
+fn connection<Io: 'static>(
+    limits: &HttpLimits,
+    routes: &Routes,
+    closing: &GracefulShutdownSignal,
+) -> Connection<Io> {
+    let closing = closing.clone();
+    HttpService::build()
+        .keep_alive(patience::IDLE)
+        .client_request_timeout(limits.head_timeout)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .graceful_shutdown_signal(move || {
+            let closing = closing.clone();
+            async move { closing.notified().await }
+        })
+        .h1(answers(limits.head, routes))
+}
+
+/// Stands before everything else that happens on a connection, the TLS handshake included.
+#[derive(Clone)]
+struct Guard {
+    listener: &'static str,
+    gate: Arc<Gate>,
+}
+
+impl Guard {
+    fn before<F>(&self, connection: F) -> impl ServiceFactory<TcpStream, Config = ()> + use<F>
+    where
+        F: ServiceFactory<TcpStream, Config = (), Response = ()>,
+        F::Future: 'static,
+    {
+        let Self { listener, gate } = self.clone();
+        apply_fn_factory(connection, move |stream: TcpStream, connection: &F::Service| {
+            // A peer that has left already has no address.
+            let peer = stream.peer_addr().ok();
+            let guest = match peer.map(|peer| gate.admit(peer.ip())) {
+                Some(Ok(guest)) => Some((guest, connection.call(stream))),
+                Some(Err(crowded)) => {
+                    ConnectionRefused { listener, reason: crowded.into() }.emit();
+                    None
+                }
+                None => None,
+            };
+            async move {
+                match guest {
+                    Some((_guest, served)) => {
+                        let patience = patience::IDLE + patience::GRACE;
+                        patience::within(patience, served).await.unwrap_or(Ok(()))
+                    }
+                    None => Ok(()),
+                }
+            }
+        })
+    }
+}
+
+type Answers = BoxServiceFactory<(), Request, ServiceResponse, HttpResponse, ()>;
+
+/// What the routes answer, behind the limit of the head. actix-http itself stops reading a head at
+/// 128 KiB and 96 headers.
+fn answers(head: usize, routes: &Routes) -> Answers {
+    let app = App::new()
+        .wrap_fn(move |request, next| {
+            if length_of_head(&request) > head {
+                let too_long = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                let refused = HttpResponse::build(too_long).force_close().finish();
+                return Either::Left(ready(Ok(request.into_response(refused))));
+            }
+            let answering = Answering::begin();
+            Either::Right(next.call(request).map_ok(|response| {
+                response.map_body(|_, body| answering.until_written(body.boxed()))
+            }))
+        })
+        .configure(|config| routes(config));
+    let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
+    boxed::factory(map_config(app, |()| AppConfig::default()))
+}
+
+/// The request line and the headers, with their punctuation.
+fn length_of_head(request: &ServiceRequest) -> usize {
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    request.method().as_str().len() + path + " HTTP/1.1".len() + headers.sum::<usize>()
+}

@@ -1,0 +1,270 @@
+//! The interface for administrators and their scripts: who is where and why, the live stream, how
+//! the server is, and its metrics.
+
+mod account;
+mod directories;
+mod directory;
+mod event_logs;
+mod health;
+mod history;
+mod place;
+mod push_targets;
+mod sessions;
+mod shapes;
+mod stream;
+#[cfg(test)]
+mod tests;
+pub mod token;
+mod told;
+mod wanted;
+
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig};
+use actix_web::{HttpRequest, Resource, Route};
+use futures_util::future::BoxFuture;
+use metrics_exporter_prometheus::PrometheusHandle;
+use rollcall_identity::Revision;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+pub use self::token::Token;
+use crate::problem::Problem;
+use crate::telemetry::Responded;
+use rollcall_engine::cache::Cache;
+use rollcall_engine::directory::Book;
+use rollcall_engine::query::Query;
+use rollcall_history::History;
+use rollcall_journal::Illness;
+use rollcall_producers::active_directory::registry::Directories;
+use rollcall_producers::event_log::EventLogs;
+use rollcall_push::Targets;
+use rollcall_runtime::mailbox::Mailbox;
+use rollcall_runtime::supervisor::Supervisor;
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+/// How long somebody waits who wants a push target compared: a comparison of a million sessions and
+/// the second look take seconds.
+const CHECK: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Tells how the enforcement points are: a JSON array with an object for each.
+pub type PointsStatus = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+/// Reads the configuration anew and puts it in force, or says everything that is wrong with it.
+pub type Reload =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<ReloadReport, Vec<String>>> + Send + Sync>;
+
+/// What a reload did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReloadReport {
+    /// The sections of the configuration that had changed.
+    pub changed: Vec<String>,
+    /// The actors that were started, replaced or ended for it.
+    pub restarted: Vec<String>,
+    /// What changed and is in force only after a restart of the server.
+    pub after_restart: Vec<String>,
+}
+
+/// Everything that the answers are made from.
+#[derive(Clone)]
+pub struct Rest {
+    /// Who is where.
+    pub query: Mailbox<Query>,
+    /// Why.
+    pub cache: Mailbox<Cache>,
+    /// Who was where; `None` where nothing is kept of the past.
+    pub history: Option<Mailbox<History>>,
+    /// How the actors are.
+    pub supervisor: Mailbox<Supervisor>,
+    /// How far the query actor knows: what wakes the live streams.
+    pub newest: watch::Receiver<Revision>,
+    /// Why the journal takes no events, when it does not: the server is not ready then.
+    pub illness: Illness,
+    /// Whether the server is stopping: it is not ready then, and the live streams end.
+    pub draining: watch::Receiver<bool>,
+    /// How the enforcement points are.
+    pub points: PointsStatus,
+    /// What is known of users, devices and groups.
+    pub directory: Book,
+    /// Where that is read from.
+    pub directories: Directories,
+    /// The event logs that are read.
+    pub event_logs: EventLogs,
+    /// Those who are told without asking.
+    pub targets: Targets,
+    /// Reads the configuration anew.
+    pub reload: Reload,
+    /// The metrics.
+    pub prometheus: PrometheusHandle,
+    /// What opens everything under `/api`.
+    pub token: Token,
+}
+
+impl Rest {
+    /// The routes, for a listener.
+    pub fn routes(self) -> Arc<dyn Fn(&mut ServiceConfig) + Send + Sync> {
+        Arc::new(move |config| route(config, Data::new(self.clone())))
+    }
+}
+
+fn route(config: &mut ServiceConfig, rest: Data<Rest>) {
+    let api = web::scope("/api/v1")
+        .wrap(from_fn(authorise))
+        .service(get("/sessions", web::get().to(sessions::list)))
+        .service(get("/sessions/{ip}", web::get().to(sessions::one)))
+        .service(get("/sessions/{ip}/explain", web::get().to(sessions::explain)))
+        .service(get("/history/addresses/{ip}", web::get().to(history::address)))
+        .service(get("/history/users/{user}", web::get().to(history::user)))
+        .service(get("/history/diff", web::get().to(history::difference)))
+        .service(get("/stream", web::get().to(stream::stream)))
+        .service(get("/producers", web::get().to(health::producers)))
+        .service(get("/producers/{name}", web::get().to(health::producer)))
+        .service(get("/enforcement-points", web::get().to(health::enforcement_points)))
+        .service(get("/domains", web::get().to(directory::domains)))
+        .service(get("/users", web::get().to(directory::users)))
+        .service(get("/users/{name}/groups", web::get().to(directory::groups_of_user)))
+        .service(get("/devices", web::get().to(directory::devices)))
+        .service(get("/groups", web::get().to(directory::groups)))
+        .service(get("/directories", web::get().to(directories::list)))
+        .service(get("/push-targets", web::get().to(push_targets::list)))
+        .service(only(
+            "POST",
+            "/push-targets/{name}/synchronise",
+            web::post().to(push_targets::synchronise),
+        ))
+        .service(only("POST", "/push-targets/{name}/check", web::post().to(push_targets::check)))
+        .service(get("/actors", web::get().to(health::actors)))
+        .service(get("/openapi.json", web::get().to(health::openapi)))
+        .service(only("POST", "/reload", web::post().to(health::reload)))
+        .default_service(web::to(unknown));
+    let all = web::scope("")
+        .wrap(from_fn(count))
+        .app_data(rest)
+        .app_data(
+            QueryConfig::default()
+                .error_handler(|why, _| Problem::bad_request(why.to_string()).into()),
+        )
+        .app_data(
+            PathConfig::default()
+                .error_handler(|why, _| Problem::bad_request(why.to_string()).into()),
+        )
+        .service(get("/healthz", web::get().to(health::healthz)))
+        .service(get("/readyz", web::get().to(health::readyz)))
+        .service(get("/metrics", web::get().to(health::metrics)))
+        .service(api)
+        .default_service(web::to(unknown));
+    config.service(all);
+}
+
+fn get(path: &str, route: Route) -> Resource {
+    only("GET", path, route)
+}
+
+/// A resource that takes one method and answers others with 405.
+fn only(method: &'static str, path: &str, route: Route) -> Resource {
+    let others = move || async move { Err::<&str, _>(Problem::method_not_allowed(method)) };
+    web::resource(path).route(route).default_service(web::to(others))
+}
+
+async fn unknown(request: HttpRequest) -> Result<&'static str, Problem> {
+    Err(Problem::not_found(format!(
+        "there is nothing at {}; /api/v1/openapi.json lists what there is",
+        request.path()
+    )))
+}
+
+/// Lets through only those who hold the token (RFC 6750 section 2.1).
+async fn authorise(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let rest = request.app_data::<Data<Rest>>().expect("the outer scope holds it");
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header.and_then(|header| {
+        let (scheme, token) = header.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let detail = match token {
+        Some(token) if rest.token.is(token) => return next.call(request).await,
+        Some(_) => "this is not the token of this server",
+        None => "the header Authorization: Bearer with the token of the server is missing",
+    };
+    Err(Problem::new(StatusCode::UNAUTHORIZED, detail).into())
+}
+
+/// Counts every answer by its status.
+async fn count(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let answer = next.call(request).await;
+    let status = match &answer {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    Responded { listener: "rest", status: status.as_u16() }.emit();
+    answer
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Rollcall",
+        description = "Who is behind each IP address, and why. Errors are RFC 9457 problem details.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    paths(
+        sessions::list,
+        sessions::one,
+        sessions::explain,
+        history::address,
+        history::user,
+        history::difference,
+        stream::stream,
+        health::producers,
+        health::producer,
+        health::enforcement_points,
+        directory::domains,
+        directory::users,
+        directory::groups_of_user,
+        directory::devices,
+        directory::groups,
+        directories::list,
+        push_targets::list,
+        push_targets::synchronise,
+        push_targets::check,
+        health::actors,
+        health::reload,
+        health::openapi,
+        health::healthz,
+        health::readyz,
+        health::metrics
+    ),
+    components(schemas(shapes::Resync)),
+    modifiers(&Bearer)
+)]
+struct Interface;
+
+/// The token in the description.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let components = api.components.get_or_insert_default();
+        let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("token", token);
+    }
+}
+
+/// The OpenAPI description of the interface, as JSON with a newline at its end.
+pub fn openapi() -> String {
+    let text = Interface::openapi().to_pretty_json();
+    text.expect("a description made of text can be written as JSON") + "\n"
+}

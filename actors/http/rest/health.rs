@@ -1,0 +1,228 @@
+//! How the server is: whether it lives, whether it can answer, and what each part of it is doing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::ContentType;
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpResponse, Responder};
+use futures_util::future::join3;
+use rollcall_identity::{Name, Timestamp};
+use serde::Serialize;
+use tokio::time::timeout;
+use utoipa::ToSchema;
+
+use super::account::{Account, accounts};
+use super::event_logs::EventLogShape;
+use super::{ReloadReport, Rest};
+use crate::enforcement::PointStatus;
+use crate::problem::Problem;
+use rollcall_runtime::actor_metrics::Stage;
+use rollcall_runtime::mailbox::Gone;
+use rollcall_runtime::prometheus::Process;
+use rollcall_runtime::supervisor::{Attendance, Ping, RollCall, State};
+
+/// Says that the process lives.
+#[utoipa::path(get, path = "/healthz", tag = "health",
+    responses((status = 200, description = "It lives", body = String)))]
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// How long an actor may take to answer before the server counts as not ready. A cache folding the
+/// largest batch answers in a few milliseconds.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// Says whether questions are answered and events are taken.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses(
+    (status = 200, description = "Ready", body = String),
+    (status = 503, description = "Not ready, with the reasons", body = Problem,
+     content_type = "application/problem+json")))]
+pub(super) async fn readyz(rest: Data<Rest>) -> Result<&'static str, Problem> {
+    let (cache, query, supervisor) = join3(
+        answers("cache", rest.cache.send(Ping)),
+        answers("query", rest.query.send(Ping)),
+        answers("supervisor", rest.supervisor.send(Ping)),
+    )
+    .await;
+    let draining = rest.draining.borrow().then(|| "the server is stopping".to_owned());
+    let illness = rest.illness.borrow().as_ref().map(ToString::to_string);
+    let reasons = [cache, query, supervisor, illness, draining];
+    let reasons: Vec<String> = reasons.into_iter().flatten().collect();
+    if reasons.is_empty() {
+        return Ok("ready\n");
+    }
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not ready");
+    Err(problem.with_reasons(reasons))
+}
+
+/// Why the answer did not come, if it did not.
+async fn answers<T>(actor: &str, answer: impl Future<Output = Result<T, Gone>>) -> Option<String> {
+    match timeout(ANSWER, answer).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(gone)) => Some(gone.to_string()),
+        Err(_) => Some(format!("{actor} does not answer within {} s", ANSWER.as_secs())),
+    }
+}
+
+/// One actor and what became of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Actor {
+    /// Its name.
+    #[schema(example = "cache")]
+    actor: String,
+    /// What it is.
+    kind: &'static str,
+    /// Where it stands: `receiving`, `deciding`, `answering`, `pushing` or `supervising`.
+    #[schema(value_type = String)]
+    stage: Stage,
+    /// `running`, or `backing_off` before it is replaced.
+    #[schema(value_type = String)]
+    state: State,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// How often it was replaced, by cause.
+    restarts: BTreeMap<&'static str, u64>,
+    /// The error of its last end.
+    last_error: Option<String>,
+    /// How many messages wait or are in work.
+    mailbox_depth: u64,
+    /// How many can be.
+    mailbox_capacity: usize,
+    /// Messages handled.
+    handled: u64,
+    /// Messages turned away.
+    refused: u64,
+    /// When it last handled a message.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_activity: Option<Timestamp>,
+}
+
+impl From<Attendance> for Actor {
+    fn from(attendance: Attendance) -> Self {
+        let Attendance {
+            actor,
+            kind,
+            stage,
+            state,
+            since,
+            restarts,
+            last_error,
+            capacity,
+            reading,
+        } = attendance;
+        Self {
+            actor,
+            kind,
+            stage,
+            state,
+            since,
+            restarts,
+            last_error,
+            mailbox_depth: reading.depth,
+            mailbox_capacity: capacity,
+            handled: reading.handled,
+            refused: reading.refused,
+            last_activity: reading.last_activity,
+        }
+    }
+}
+
+/// Lists all actors, with their restarts and mailboxes.
+#[utoipa::path(get, path = "/api/v1/actors", tag = "health", security(("token" = [])),
+    responses((status = 200, description = "All actors, by name, and at the end the supervisor", body = Vec<Actor>)))]
+pub(super) async fn actors(rest: Data<Rest>) -> Result<Json<Vec<Actor>>, Problem> {
+    let attendance = rest.supervisor.send(RollCall).await?;
+    Ok(Json(attendance.into_iter().map(Actor::from).collect()))
+}
+
+/// A producer: the actor and its account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Producer {
+    /// The actor.
+    #[serde(flatten)]
+    actor: Actor,
+    /// What became of everything that it received.
+    account: Account,
+    /// Of an event log: how the reading of it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_log: Option<EventLogShape>,
+}
+
+/// Lists the producers, with what became of what they received.
+#[utoipa::path(get, path = "/api/v1/producers", tag = "health", security(("token" = [])),
+    responses((status = 200, description = "All producers, by name", body = Vec<Producer>)))]
+pub(super) async fn producers(rest: Data<Rest>) -> Result<Json<Vec<Producer>>, Problem> {
+    all_producers(&rest).await.map(Json)
+}
+
+/// Shows one producer, as it is in the list of them.
+#[utoipa::path(get, path = "/api/v1/producers/{name}", tag = "health", security(("token" = [])),
+    params(("name" = String, Path, description = "Its configured name")),
+    responses(
+        (status = 200, description = "The producer", body = Producer),
+        (status = 404, description = "None is called so", body = Problem,
+         content_type = "application/problem+json")))]
+pub(super) async fn producer(
+    rest: Data<Rest>,
+    name: Path<String>,
+) -> Result<Json<Producer>, Problem> {
+    let mut all = all_producers(&rest).await?.into_iter();
+    let called = all.find(|producer| producer.actor.actor == *name);
+    called.map(Json).ok_or_else(|| Problem::not_found(format!("no producer is called {name}")))
+}
+
+async fn all_producers(rest: &Rest) -> Result<Vec<Producer>, Problem> {
+    let attendance = rest.supervisor.send(RollCall).await?;
+    let mut accounts = accounts(&rest.prometheus.render());
+    let mut logs = rest.event_logs.status();
+    let producer = |attendance: Attendance| {
+        let account = accounts.remove(&attendance.actor).unwrap_or_default();
+        let log = Name::new(&attendance.actor).ok().and_then(|name| logs.remove(&name));
+        Producer { actor: attendance.into(), account, event_log: log.map(EventLogShape::from) }
+    };
+    let receiving = attendance.into_iter().filter(|actor| actor.stage == Stage::Receiving);
+    Ok(receiving.map(producer).collect())
+}
+
+/// Lists the enforcement points, with their queries, errors and lag.
+#[utoipa::path(get, path = "/api/v1/enforcement-points", tag = "health", security(("token" = [])),
+    responses((status = 200, description = "All enforcement points", body = Vec<PointStatus>)))]
+pub(super) async fn enforcement_points(rest: Data<Rest>) -> impl Responder {
+    Json((rest.points)())
+}
+
+/// Reads the configuration anew: all of it is put in force, or nothing changes.
+#[utoipa::path(post, path = "/api/v1/reload", tag = "configuration", security(("token" = [])),
+    responses(
+        (status = 200, description = "It is in force", body = ReloadReport),
+        (status = 422, description = "It has errors, each among the reasons; nothing was changed",
+         body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn reload(rest: Data<Rest>) -> Result<Json<ReloadReport>, Problem> {
+    (rest.reload)().await.map(Json).map_err(|reasons| {
+        let detail = "the configuration has errors; the one before stays in force";
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_reasons(reasons)
+    })
+}
+
+/// Shows all metrics in the Prometheus text format. No user, host or foreign address is in them,
+/// so it needs no token: a scrape works from the first minute.
+#[utoipa::path(get, path = "/metrics", tag = "health", responses(
+    (status = 200, description = "Prometheus text format 0.0.4", body = String,
+     content_type = "text/plain")))]
+pub(super) async fn metrics(rest: Data<Rest>) -> HttpResponse {
+    Process::read().record();
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/plain; version=0.0.4; charset=utf-8");
+    response.body(rest.prometheus.render())
+}
+
+/// Shows the description of this interface.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "configuration",
+    security(("token" = [])),
+    responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub(super) async fn openapi() -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(super::openapi())
+}

@@ -1,0 +1,76 @@
+//! The push targets: how far each has come, what stands in its way, and what can be asked of it.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpResponse, Responder};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Rest;
+use crate::problem::Problem;
+use rollcall_push::{Drift, TargetStatus};
+
+/// Lists the push targets, with what each has acknowledged, its lag and its last error.
+#[utoipa::path(get, path = "/api/v1/push-targets", tag = "health", security(("token" = [])),
+    responses((status = 200, description = "All push targets, by name", body = Vec<TargetStatus>)))]
+pub(super) async fn list(rest: Data<Rest>) -> impl Responder {
+    Json(rest.targets.status())
+}
+
+/// What will be done.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Accepted {
+    /// The name of the target that is told everything anew.
+    accepted: String,
+}
+
+/// Tells a push target everything anew.
+#[utoipa::path(post, path = "/api/v1/push-targets/{name}/synchronise", tag = "configuration",
+    security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
+    responses(
+        (status = 202, description = "It will be told", body = Accepted),
+        (status = 404, description = "There is none of this name", body = Problem,
+         content_type = "application/problem+json")))]
+pub(super) async fn synchronise(
+    rest: Data<Rest>,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    rest.targets.synchronise(&name).await.ok_or_else(|| unknown(&name))??;
+    Ok(HttpResponse::Accepted().json(Accepted { accepted: name.into_inner() }))
+}
+
+/// Compares what a push target holds with what it should hold; it is told everything anew where
+/// that differs.
+#[utoipa::path(post, path = "/api/v1/push-targets/{name}/check", tag = "health",
+    security(("token" = [])), params(("name" = String, Path, description = "Its configured name")),
+    responses(
+        (status = 200, description = "What was found", body = Drift),
+        (status = 404, description = "There is none of this name", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 503, description = "It cannot be compared now", body = Problem,
+         content_type = "application/problem+json")))]
+pub(super) async fn check(rest: Data<Rest>, name: Path<String>) -> Result<Json<Drift>, Problem> {
+    let asked = tokio::time::timeout(super::CHECK, rest.targets.check(&name)).await;
+    let checked = asked.map_err(|_| late(&rest, &name))?.ok_or_else(|| unknown(&name))??;
+    let drift = checked.map_err(|why| not_now(format!("it cannot be compared now: it {why}")))?;
+    Ok(Json(drift))
+}
+
+/// It goes on being compared; what is in its way, when that is known.
+fn late(rest: &Rest, name: &str) -> Problem {
+    let (limit, found) =
+        (super::CHECK.as_secs(), "what is found will stand in /api/v1/push-targets");
+    match rest.targets.trouble(name) {
+        Some(why) => not_now(format!("it cannot be compared now: it {why}")),
+        None => not_now(format!("it was not compared within {limit} s; {found}")),
+    }
+}
+
+fn not_now(detail: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+}
+
+fn unknown(name: &str) -> Problem {
+    Problem::not_found(format!("there is no push target {name:?}"))
+}

@@ -1,0 +1,213 @@
+//! Who is where: the list of sessions, one address, and why.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json, Path, Query as Parameters};
+use rollcall_identity::{ChangeLog, Cursor, Effect, Revision, Session};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::Rest;
+use super::place::Place;
+use super::shapes::{ExplanationShape, SessionPage, SessionShape};
+use super::wanted::{Filters, Wanted, address};
+use crate::problem::Problem;
+use rollcall_engine::messages::Explain;
+use rollcall_engine::messages::{Look, Newest, Oldest, Read, Search};
+
+/// Which sessions, by whether they still are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Wish {
+    /// Those that are.
+    #[default]
+    Active,
+    /// Those that were.
+    Ended,
+    /// First those that are, then those that were.
+    All,
+}
+
+/// What the list is asked with. All filters that are given must hold.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SessionsParameters {
+    /// A glob over `alice` and over `alice@corp`; `CORP\alice` is understood.
+    user: Option<String>,
+    /// A glob over domains.
+    domain: Option<String>,
+    /// An address.
+    ip: Option<String>,
+    /// Networks, separated by commas.
+    cidr: Option<String>,
+    /// The configured name of a producer.
+    producer: Option<String>,
+    /// Whether they still are.
+    #[serde(default)]
+    #[param(inline)]
+    state: Wish,
+    /// How many at most, 1 to 1000; 100 when not given.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// The `next` of the page before.
+    after: Option<String>,
+}
+
+/// How many sessions one page holds at most, and without a wish: what a terminal scrolls through,
+/// and what a script fetches in one answer of about 400 KB.
+const LIMITS: std::ops::RangeInclusive<usize> = 1..=1000;
+const LIMIT: usize = 100;
+
+/// A list that is being put together.
+struct Listing<'a> {
+    rest: &'a Rest,
+    wanted: Arc<Wanted>,
+    limit: usize,
+    sessions: Vec<SessionShape>,
+}
+
+/// Lists sessions.
+#[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions", params(SessionsParameters),
+    security(("token" = [])), responses(
+        (status = 200, description = "A page of sessions", body = SessionPage),
+        (status = 400, description = "A parameter that cannot be understood", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 410, description = "`after` is of an earlier life of the server: begin again",
+         body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn list(
+    rest: Data<Rest>,
+    Parameters(parameters): Parameters<SessionsParameters>,
+) -> Result<Json<SessionPage>, Problem> {
+    let SessionsParameters { user, domain, ip, cidr, producer, state, limit, after } = parameters;
+    let wanted = Wanted::read(Filters {
+        user: user.as_deref(),
+        domain: domain.as_deref(),
+        ip: ip.as_deref(),
+        cidr: cidr.as_deref(),
+        producer: producer.as_deref(),
+    })?;
+    let limit = limit.unwrap_or(LIMIT);
+    if !LIMITS.contains(&limit) {
+        return Err(Problem::bad_request(format!("limit: {limit} is not 1 to 1000")));
+    }
+    let mut place = Some(match after {
+        Some(after) => after.parse().map_err(|why| Problem::bad_request(format!("{why}")))?,
+        None if state == Wish::Ended => Place::Ended(None),
+        None => Place::Active(None),
+    });
+    let mut listing =
+        Listing { rest: &rest, wanted: Arc::new(wanted), limit, sessions: Vec::new() };
+    while let Some(here) = place.filter(|_| listing.sessions.len() < limit) {
+        place = match here {
+            Place::Active(after) => match listing.active(after).await? {
+                None if state == Wish::All => Some(Place::Ended(None)),
+                next => next,
+            },
+            Place::Ended(after) => listing.ended(after).await?,
+        };
+    }
+    let next = place.map(|place| place.to_string());
+    Ok(Json(SessionPage { sessions: listing.sessions, next }))
+}
+
+impl Listing<'_> {
+    /// Adds active sessions after a position, and says where to go on.
+    async fn active(&mut self, after: Option<Cursor>) -> Result<Option<Place>, Problem> {
+        if let Some(address) = self.wanted.address {
+            let session = self.rest.query.send(Look(address)).await?;
+            let session = session.filter(|session| self.wanted.admits(session));
+            self.sessions.extend(session.as_deref().map(SessionShape::active));
+            return Ok(None);
+        }
+        let newest = self.rest.query.send(Newest).await?;
+        same_life(after, newest)?;
+        let wanted = Arc::clone(&self.wanted);
+        let search = Search {
+            after: after.map_or(Revision(0), |after| after.revision),
+            limit: self.limit - self.sessions.len(),
+            wanted: Arc::new(move |session: &Session| wanted.admits(session)),
+        };
+        let found = self.rest.query.send(search).await?;
+        self.sessions.extend(found.sessions.iter().map(|session| SessionShape::active(session)));
+        Ok(found.next.map(|revision| Place::Active(Some(Cursor::new(newest.epoch, revision)))))
+    }
+
+    /// Adds ended sessions after a position, and says where to go on. What the log has forgotten
+    /// meanwhile is no longer listed.
+    async fn ended(&mut self, after: Option<Cursor>) -> Result<Option<Place>, Problem> {
+        let oldest = self.rest.query.send(Oldest).await?;
+        same_life(after, oldest)?;
+        let cursor = after.filter(|after| after.revision >= oldest.revision).unwrap_or(oldest);
+        let read = Read {
+            cursor: Some(cursor),
+            since: None,
+            filter: Arc::new(self.wanted.filter.clone()),
+            limit: ENDED_AT_ONCE,
+        };
+        let page = self.rest.query.send(read).await?;
+        if page.resync {
+            // More was forgotten between the two questions: from the oldest again.
+            return Ok(Some(Place::Ended(None)));
+        }
+        for change in &page.changes {
+            let before = change.before.as_ref().filter(|_| change.effect == Effect::Ended);
+            let Some(before) = before.filter(|before| self.wanted.admits(before)) else { continue };
+            self.sessions.push(SessionShape::ended(before, Some(change.cause.at)));
+            if self.sessions.len() == self.limit {
+                let mut here = page.next;
+                here.revision = change.revision;
+                return Ok(Some(Place::Ended(Some(here))));
+            }
+        }
+        Ok(page.more.then_some(Place::Ended(Some(page.next))))
+    }
+}
+
+/// How many changes are read at once to find ended sessions among them: those that are not ends are
+/// passed over, and a reading takes a fraction of a millisecond.
+const ENDED_AT_ONCE: usize = ChangeLog::SCAN / 8;
+
+/// Positions mean something only within the life of the journal that handed them out.
+fn same_life(after: Option<Cursor>, now: Cursor) -> Result<(), Problem> {
+    if after.is_none_or(|after| after.epoch == now.epoch) {
+        return Ok(());
+    }
+    let detail = "after: the server was started anew since; begin without it";
+    Err(Problem::new(StatusCode::GONE, detail))
+}
+
+/// Shows who has an address.
+#[utoipa::path(get, path = "/api/v1/sessions/{ip}", tag = "sessions",
+    params(("ip" = String, Path, description = "IPv4 or IPv6")), security(("token" = [])),
+    responses(
+        (status = 200, description = "The session", body = SessionShape),
+        (status = 400, description = "Not an address", body = Problem,
+         content_type = "application/problem+json"),
+        (status = 404, description = "Nobody is there", body = Problem,
+         content_type = "application/problem+json")))]
+pub(super) async fn one(rest: Data<Rest>, ip: Path<String>) -> Result<Json<SessionShape>, Problem> {
+    let address = address(&ip)?;
+    match rest.query.send(Look(address)).await? {
+        Some(session) => Ok(Json(SessionShape::active(&session))),
+        None => Err(Problem::not_found(format!(
+            "nobody has {address}; /api/v1/sessions/{address}/explain says why"
+        ))),
+    }
+}
+
+/// Explains why an address has this user, or has none.
+#[utoipa::path(get, path = "/api/v1/sessions/{ip}/explain", tag = "sessions",
+    params(("ip" = String, Path, description = "IPv4 or IPv6")), security(("token" = [])),
+    responses(
+        (status = 200, description = "Why, also where nobody is", body = ExplanationShape),
+        (status = 400, description = "Not an address", body = Problem,
+         content_type = "application/problem+json")))]
+pub(super) async fn explain(
+    rest: Data<Rest>,
+    ip: Path<String>,
+) -> Result<Json<ExplanationShape>, Problem> {
+    let explanation = rest.cache.send(Explain(address(&ip)?)).await?;
+    Ok(Json(ExplanationShape::from(&explanation)))
+}

@@ -1,0 +1,258 @@
+//! A house for the tests: the actors of the spine, and the REST routes on a port of their own.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix::System;
+use futures_util::FutureExt;
+use metrics_exporter_prometheus::PrometheusHandle;
+use rollcall_config::HttpLimits;
+use rollcall_identity::{
+    Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Principal, Producer, Rules,
+    Timestamp,
+};
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+
+use super::client::{Answer, Events, ask};
+use crate::listener::{Bound, Listener, Plan};
+use crate::rest::{Reload, ReloadReport, Rest, Token};
+use rollcall_engine::Engine;
+use rollcall_engine::cache::Cache;
+use rollcall_engine::directory::Book;
+use rollcall_engine::messages::Apply;
+use rollcall_identity::Receipt;
+use rollcall_producers::active_directory::registry::Directories;
+use rollcall_producers::event_log::EventLogs;
+use rollcall_producers::{Harvest, Outlet, Producing, Running, Stop};
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::mailbox::Mailbox;
+use rollcall_runtime::supervisor::{Dismiss, Hire, Supervisor};
+
+pub(super) struct House {
+    address: SocketAddr,
+    clock: Clock,
+    supervisor: Mailbox<Supervisor>,
+    cache: Mailbox<Cache>,
+    pub(super) draining: watch::Sender<bool>,
+    pub(super) directory: Book,
+}
+
+/// The recorder of this process, which all tests share.
+fn prometheus() -> PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER
+        .get_or_init(|| {
+            rollcall_runtime::prometheus::install(
+                rollcall_runtime::metric::declared(crate::metrics::ROWS).collect(),
+            )
+            .unwrap()
+        })
+        .clone()
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// Tells a story in a house of its own.
+pub(super) fn story(test: impl AsyncFnOnce(House)) {
+    System::new().block_on(async {
+        let limits = Limits::default();
+        let story = async { test(House::open(limits).await).await };
+        tokio::time::timeout(Duration::from_secs(60), story).await.expect("the story ends");
+    });
+}
+
+impl House {
+    pub(super) const TOKEN: &str = "a-token-of-the-tests-0123456789";
+    pub(super) const EPOCH: u64 = 1_795_000_000_000;
+
+    pub(super) async fn open(limits: Limits) -> Self {
+        let prometheus = prometheus();
+        let clock = Clock::system();
+        let journal = MemoryJournal::new(Self::EPOCH);
+        let engine = Engine::start(journal, rules(), limits, &clock).await.unwrap();
+        let Engine { supervisor, cache, query, newest, illness, directory, .. } = engine;
+        let draining = watch::Sender::new(false);
+        let rest = Rest {
+            query,
+            cache: cache.clone(),
+            history: None,
+            supervisor: supervisor.clone(),
+            newest,
+            illness,
+            draining: draining.subscribe(),
+            points: Arc::new(|| json!([{"name": "srx1", "lag": 0}])),
+            directory: directory.clone(),
+            directories: Directories::default(),
+            event_logs: EventLogs::default(),
+            targets: rollcall_push::Targets::default(),
+            reload: reload(),
+            prometheus,
+            token: Token::new(Self::TOKEN),
+        };
+        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+        let address = bound.addresses().unwrap()[0];
+        let plan = Plan {
+            name: "rest",
+            limits: limits_of_http(),
+            drain: Duration::from_secs(1),
+            tls: None,
+            routes: rest.routes(),
+        };
+        let listener = Mailbox::<Listener>::new("rest", clock.clone());
+        let hire = Hire::new(listener, move || Listener::new(bound.clone(), plan.clone()));
+        supervisor.send(hire).await.unwrap();
+        let house = Self { address, clock, supervisor, cache, draining, directory };
+        house.until_ready().await;
+        house
+    }
+
+    async fn until_ready(&self) {
+        while self.get("/readyz").await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(super) fn event(&self, address: &str, user: &str, kind: Kind) -> Event {
+        let origin = Origin {
+            kind: Producer::Syslog,
+            producer: name("syslog"),
+            client: name("branch-fw"),
+            form: name("junos-vpn"),
+        };
+        Event {
+            principal: Some(Principal::parse(user, None).unwrap()),
+            ..Event::bare(kind, address.parse().unwrap(), self.now(), Arc::new(origin))
+        }
+    }
+
+    pub(super) async fn apply(&self, events: Vec<Event>) -> Receipt {
+        let account = Account::open("test", events.len() as u64);
+        self.cache.send(Apply { events, read: None, account }).await.unwrap().unwrap()
+    }
+
+    pub(super) async fn login(&self, address: &str, user: &str) {
+        let event = self.event(address, user, Kind::Login);
+        assert_eq!(self.apply(vec![event]).await.applied, 1);
+    }
+
+    pub(super) async fn logout(&self, address: &str, user: &str) {
+        self.apply(vec![self.event(address, user, Kind::Logout)]).await;
+    }
+
+    pub(super) async fn dismiss(&self, actor: &str) {
+        self.supervisor.send(Dismiss(actor.to_owned())).await.unwrap();
+    }
+
+    pub(super) async fn raw(&self, method: &str, path: &str, headers: &str) -> Answer {
+        ask(self.address, method, path, headers).await
+    }
+
+    pub(super) async fn ask(&self, method: &str, path: &str) -> Answer {
+        self.raw(method, path, &authorization()).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path).await
+    }
+
+    pub(super) async fn stream(&self, parameters: &str, headers: &str) -> Events {
+        let path = format!("/api/v1/stream{parameters}");
+        Events::open(self.address, &path, &(authorization() + headers)).await
+    }
+
+    /// Hires a producer that sees what a test tells it.
+    pub(super) async fn hire_producer(&self, named: &str) -> Seer {
+        let desk = Mailbox::<Producing>::new(named, self.clock.clone());
+        let (sender, receiver) = mpsc::channel(1);
+        let producer = Arc::new(Scripted(std::sync::Mutex::new(Some(receiver))));
+        let (place, cache) = (desk.clone(), self.cache.clone());
+        let hire = Hire::new(desk, move || {
+            Producing::new(Arc::clone(&producer) as _, place.clone(), cache.clone())
+        });
+        self.supervisor.send(hire).await.unwrap();
+        Seer(sender)
+    }
+}
+
+fn authorization() -> String {
+    format!("Authorization: Bearer {}\r\n", House::TOKEN)
+}
+
+/// Limits that no test meets.
+fn limits_of_http() -> HttpLimits {
+    HttpLimits {
+        body: 4096,
+        head: 16384,
+        head_timeout: Duration::from_secs(5),
+        body_timeout: Duration::from_secs(5),
+        connections: 64,
+        connections_per_address: 64,
+    }
+}
+
+/// Rules by which the one client may say everything.
+fn rules() -> Rules {
+    let kinds = vec![Kind::Login, Kind::Logout, Kind::VpnUp, Kind::DeviceSeen];
+    let mut rules = Rules::default();
+    let authority = Authority { kinds, ..Authority::default() };
+    rules.authorities.insert((name("syslog"), name("branch-fw")), authority);
+    rules
+}
+
+/// A configuration that is good the first time and wrong after that.
+fn reload() -> Reload {
+    let spoilt = AtomicBool::new(false);
+    Arc::new(move || {
+        let report = ReloadReport { changed: vec!["rules".to_owned()], ..ReloadReport::default() };
+        let mistake = "rollcall.toml:3: rest.listen is wrong".to_owned();
+        let wrong = spoilt.swap(true, SeqCst);
+        async move { if wrong { Err(vec![mistake]) } else { Ok(report) } }.boxed()
+    })
+}
+
+type Sight = (Vec<Event>, tokio::sync::oneshot::Sender<()>);
+
+/// Tells a scripted producer what it sees.
+pub(super) struct Seer(mpsc::Sender<Sight>);
+
+impl Seer {
+    /// Lets it see `events` and a line without a user, and waits until they are decided.
+    pub(super) async fn see(&self, events: Vec<Event>) {
+        let (done, seen) = tokio::sync::oneshot::channel();
+        self.0.send((events, done)).await.unwrap();
+        seen.await.unwrap();
+    }
+}
+
+struct Scripted(std::sync::Mutex<Option<mpsc::Receiver<Sight>>>);
+
+impl rollcall_producers::Producer for Scripted {
+    fn word(&self) -> Producer {
+        Producer::Syslog
+    }
+
+    fn run(self: Arc<Self>, outlet: Outlet, mut stop: Stop) -> Running {
+        let mut sights = self.0.lock().unwrap().take().unwrap();
+        Box::pin(async move {
+            while let Some((events, done)) = sights.recv().await {
+                let mut harvest = Harvest::default();
+                harvest.events = events;
+                harvest.lost("no_user", None);
+                outlet.hand_over(&mut harvest).await.unwrap().receipt().await.unwrap();
+                done.send(()).unwrap();
+            }
+            stop.asked().await;
+            Ok(())
+        })
+    }
+}

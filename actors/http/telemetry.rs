@@ -1,0 +1,259 @@
+//! What happens where questions become answers.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
+use tracing::{debug, info, trace, warn};
+
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+/// An HTTP request was responded to.
+pub(crate) struct Responded {
+    pub listener: &'static str,
+    pub status: u16,
+}
+
+impl TelemetryEvent for Responded {
+    fn emit(self) {
+        let Self { listener, status } = self;
+        counter!(
+            "rollcall_answering_http_requests_total",
+            "listener" => listener, "code" => status.to_string()
+        )
+        .increment(1);
+        trace!(listener, status, "answered");
+    }
+}
+
+/// The listeners that speak plain HTTP to the network, of the settings that came into force.
+pub struct Insecure<'a> {
+    pub listeners: &'a [&'static str],
+}
+
+impl TelemetryEvent for Insecure<'_> {
+    fn emit(self) {
+        gauge!("rollcall_answering_insecure_listeners").set(self.listeners.len() as f64);
+        for listener in self.listeners {
+            warn!(listener, "plain HTTP: secrets and user names can be read on the way");
+        }
+    }
+}
+
+/// Somebody began to read the live stream.
+pub(crate) struct ReaderCame;
+
+impl TelemetryEvent for ReaderCame {
+    fn emit(self) {
+        gauge!("rollcall_answering_streams").increment(1.0);
+        trace!("a reader of the live stream came");
+    }
+}
+
+/// A reader of the live stream went away.
+pub(crate) struct ReaderWent;
+
+impl TelemetryEvent for ReaderWent {
+    fn emit(self) {
+        gauge!("rollcall_answering_streams").decrement(1.0);
+        trace!("a reader of the live stream went");
+    }
+}
+
+/// A connection was closed before a byte of it was read.
+pub(crate) struct ConnectionRefused {
+    pub listener: &'static str,
+    pub reason: &'static str,
+}
+
+impl TelemetryEvent for ConnectionRefused {
+    fn emit(self) {
+        let Self { listener, reason } = self;
+        counter!(
+            "rollcall_answering_connections_refused_total",
+            "listener" => listener, "reason" => reason
+        )
+        .increment(1);
+        debug!(listener, reason, "connection refused");
+    }
+}
+
+/// Somebody asked for an access token.
+pub(crate) struct TokenAsked {
+    pub outcome: &'static str,
+    pub source: IpAddr,
+}
+
+impl TelemetryEvent for TokenAsked {
+    fn emit(self) {
+        let Self { outcome, source } = self;
+        counter!("rollcall_answering_tokens_total", "outcome" => outcome).increment(1);
+        match outcome {
+            "granted" => debug!(%source, "token granted"),
+            // Each of these cost a check of the secret, which bounds how many there are.
+            "invalid_client" | "unauthorized_client" => warn!(%source, outcome, "token refused"),
+            _ => debug!(%source, outcome, "token refused"),
+        }
+    }
+}
+
+/// The questions that an enforcement point can ask: batch, address, user.
+pub(crate) const QUESTIONS: [&str; 3] = ["batch", "ip", "user"];
+
+/// An enforcement point may ask from now on. Its counters begin at zero, so that one that never
+/// asked is seen, and the first question seen to grow from something.
+pub(crate) struct PointKnown<'a> {
+    pub point: &'a str,
+}
+
+impl TelemetryEvent for PointKnown<'_> {
+    fn emit(self) {
+        let point = || self.point.to_owned();
+        for kind in QUESTIONS {
+            counter!("rollcall_answering_queries_total", "point" => point(), "kind" => kind)
+                .increment(0);
+        }
+        counter!("rollcall_answering_reports_total", "point" => point()).increment(0);
+        counter!("rollcall_answering_bytes_total", "point" => point()).increment(0);
+        counter!("rollcall_answering_retries_total", "point" => point()).increment(0);
+        counter!("rollcall_answering_resyncs_total", "point" => point()).increment(0);
+        trace!(point = self.point, "enforcement point may ask");
+    }
+}
+
+/// A question of an enforcement point was answered.
+pub(crate) struct Answered<'a> {
+    pub point: &'a str,
+    pub kind: &'static str,
+    pub reports: usize,
+    pub roles_left_out: usize,
+    pub bytes: usize,
+    pub took: Duration,
+}
+
+impl TelemetryEvent for Answered<'_> {
+    fn emit(self) {
+        let Self { point, kind, reports, roles_left_out, bytes, took } = self;
+        let label = point.to_owned();
+        counter!("rollcall_answering_queries_total", "point" => label.clone(), "kind" => kind)
+            .increment(1);
+        counter!("rollcall_answering_reports_total", "point" => label.clone())
+            .increment(reports as u64);
+        counter!("rollcall_answering_bytes_total", "point" => label.clone())
+            .increment(bytes as u64);
+        counter!("rollcall_answering_roles_left_out_total", "point" => label)
+            .increment(roles_left_out as u64);
+        histogram!("rollcall_answering_query_seconds", "kind" => kind).record(took);
+        trace!(point, kind, reports, roles_left_out, ?took, "answered");
+    }
+}
+
+/// A request on the validator listener was answered or refused.
+pub(crate) struct Validated<'a> {
+    pub client: &'a str,
+    pub kind: &'static str,
+    pub outcome: &'static str,
+}
+
+impl TelemetryEvent for Validated<'_> {
+    fn emit(self) {
+        let Self { client, kind, outcome } = self;
+        counter!(
+            "rollcall_answering_validations_total",
+            "client" => client.to_owned(), "kind" => kind, "outcome" => outcome
+        )
+        .increment(1);
+        trace!(client, kind, outcome, "validator asked");
+    }
+}
+
+/// A request of an enforcement point, or of somebody unknown, was refused.
+pub(crate) struct QueryRefused<'a> {
+    pub point: &'a str,
+    pub reason: &'static str,
+    pub detail: &'a str,
+}
+
+impl TelemetryEvent for QueryRefused<'_> {
+    fn emit(self) {
+        let Self { point, reason, detail } = self;
+        counter!(
+            "rollcall_answering_query_errors_total",
+            "point" => point.to_owned(), "reason" => reason
+        )
+        .increment(1);
+        debug!(point, reason, detail, "request refused");
+    }
+}
+
+/// An enforcement point asked once more with a cookie in whose place it had been given another: the
+/// answer did not come to it.
+pub(crate) struct AskedAgain<'a> {
+    pub point: &'a str,
+}
+
+impl TelemetryEvent for AskedAgain<'_> {
+    fn emit(self) {
+        counter!("rollcall_answering_retries_total", "point" => self.point.to_owned()).increment(1);
+        debug!(point = self.point, "enforcement point asks for a batch once more");
+    }
+}
+
+/// An enforcement point wants the PC at an address to be asked who is there. Nothing here can do
+/// that: it is answered with what is known.
+pub(crate) struct ProbeNotMade<'a> {
+    pub point: &'a str,
+}
+
+impl TelemetryEvent for ProbeNotMade<'_> {
+    fn emit(self) {
+        counter!("rollcall_answering_probes_not_made_total", "point" => self.point.to_owned())
+            .increment(1);
+        debug!(point = self.point, "a probe was asked for, and there is none: told what is known");
+    }
+}
+
+/// An enforcement point began from nothing: for the first time, or because its cookie is too old,
+/// of another life of the journal, of another server, or of another filter.
+pub(crate) struct Resynced<'a> {
+    pub point: &'a str,
+}
+
+impl TelemetryEvent for Resynced<'_> {
+    fn emit(self) {
+        counter!("rollcall_answering_resyncs_total", "point" => self.point.to_owned()).increment(1);
+        info!(point = self.point, "enforcement point begins from nothing");
+    }
+}
+
+/// How far an enforcement point is behind.
+pub(crate) struct Lagging<'a> {
+    pub point: &'a str,
+    pub changes: u64,
+}
+
+impl TelemetryEvent for Lagging<'_> {
+    fn emit(self) {
+        gauge!("rollcall_answering_lag_changes", "point" => self.point.to_owned())
+            .set(self.changes as f64);
+    }
+}
+
+/// A request for something that is not there, with its secrets left out; without its text when
+/// there were too many to log.
+pub(crate) struct UnknownRoute<'a> {
+    pub request: Option<&'a str>,
+    pub source: IpAddr,
+    pub unlogged: u64,
+}
+
+impl TelemetryEvent for UnknownRoute<'_> {
+    fn emit(self) {
+        counter!("rollcall_answering_unknown_routes_total").increment(1);
+        if let Some(request) = self.request {
+            let (source, unlogged) = (self.source, self.unlogged);
+            warn!(%source, unlogged, request, "nothing answers this request");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The listener on loopback, asked as a web interface may ask it.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use rollcall_identity::directory::{BareNames, DomainNames};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::admission::secret;
+use crate::listener::{Bound, Listener, Plan};
+use rollcall_engine::Engine;
+use rollcall_engine::directory::sample::corp;
+use rollcall_runtime::mailbox::Mailbox;
+use rollcall_runtime::supervisor::Hire;
+
+static SECRET: LazyLock<SecretHash> = LazyLock::new(|| secret::hash("s3cr-t_"));
+
+fn settings(address: &str) -> config::Validator {
+    let name: Name = "branch-fw".parse().unwrap();
+    let client = config::ValidatorClient {
+        name,
+        addresses: vec![address.parse().unwrap()],
+        client_id: "jweb".to_owned(),
+        secret: SECRET.clone(),
+    };
+    config::Validator {
+        listen: Vec::new(),
+        tls: config::Tls::Plain,
+        token_path: "/oauth_token/oauth".to_owned(),
+        query_path: "/validator/v1".to_owned(),
+        token_lifetime: Duration::from_secs(3600),
+        limits: config::HttpLimits {
+            body: 1 << 16,
+            head: 16 << 10,
+            head_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(5),
+            connections: 100,
+            connections_per_address: 100,
+        },
+        lockout: Lockout { failures: 2, ..Lockout::default() },
+        clients: vec![client],
+    }
+}
+
+struct House {
+    at: std::net::SocketAddr,
+    validator: Arc<Validator>,
+    directory: Book,
+    _heart: Engine,
+}
+
+fn story(test: impl AsyncFnOnce(House)) {
+    actix::System::new().block_on(async { test(House::open().await).await });
+}
+
+impl House {
+    async fn open() -> Self {
+        let clock = Clock::system();
+        let journal = rollcall_identity::MemoryJournal::new(7);
+        let (rules, limits) = (rollcall_identity::Rules::default(), Default::default());
+        let engine = Engine::start(journal, rules, limits, &clock).await.unwrap();
+        let directory = engine.directory.clone();
+        let settings = settings("127.0.0.1/32");
+        let limits = settings.limits.clone();
+        let validator = Arc::new(Validator::new(&settings, directory.clone(), clock.clone()));
+        let routes = validator.routes();
+        let plan = Plan { name: "validator", limits, drain: Duration::ZERO, tls: None, routes };
+        let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
+        let at = bound.addresses().unwrap()[0];
+        let listener = Mailbox::<Listener>::new("validator", clock);
+        let make = move || Listener::new(bound.clone(), plan.clone());
+        engine.supervisor.send(Hire::new(listener, make)).await.unwrap();
+        Self { at, validator, directory, _heart: engine }
+    }
+
+    async fn ask(&self, head: &str, headers: &str, body: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(self.at).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "{head} HTTP/1.0\r\nHost: x\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("{text}")))
+    }
+
+    async fn login(&self, secret: &str) -> (u16, Value) {
+        let body = format!("grant_type=client_credentials&client_id=jweb&client_secret={secret}");
+        self.ask("POST /oauth_token/oauth", "", &body).await
+    }
+
+    async fn token(&self) -> String {
+        let (status, answer) = self.login("s3cr-t_").await;
+        assert_eq!(status, 200, "{answer}");
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    async fn get(&self, token: &str, path: &str) -> (u16, Value) {
+        let header = format!("Authorization: Bearer {token}\r\n");
+        self.ask(&format!("GET /validator/v1{path}"), &header, "").await
+    }
+}
+
+#[test]
+fn users_groups_and_devices_are_valid_when_a_directory_knows_them() {
+    story(async |house| {
+        corp(&mut house.directory.write());
+        let token = house.token().await;
+        let of =
+            |name: &str| json!({"valid": true, "name": name, "domain-name": "corp.example.com"});
+        let account = |name: &str| {
+            let mut wanted = of(name);
+            wanted["enabled"] = json!(true);
+            wanted
+        };
+        let none = json!({"valid": false});
+        for (path, wanted) in [
+            ("/validate/user?name=alice&domain=corp.example.com", account("Alice")),
+            ("/user/ALICE?domain=CORP", account("Alice")),
+            ("/user/CORP%5Calice", account("Alice")),
+            ("/users/alice", account("Alice")),
+            ("/user/alice?domain=lab", none.clone()),
+            ("/user/bob", none.clone()),
+            ("/user/pc1$", none.clone()),
+            ("/user/staff", none.clone()),
+            ("/validate/group/staff?domain=corp", of("Staff")),
+            ("/group/vpn-users", of("VPN-Users")),
+            ("/group/alice", none.clone()),
+            ("/device/pc1", account("PC1$")),
+            ("/device/pc1.corp.example.com", account("PC1$")),
+            ("/device/pc1$?domain=corp", account("PC1$")),
+            ("/device/alice", none),
+        ] {
+            assert_eq!(house.get(&token, path).await, (200, wanted), "{path}");
+        }
+    });
+}
+
+#[test]
+fn lists_are_cut_by_prefix_start_and_count() {
+    story(async |house| {
+        let token = house.token().await;
+        assert_eq!(house.get(&token, "/groups").await.0, 404);
+        corp(&mut house.directory.write());
+        let listed = |names: &[&str], total: usize, start: usize| json!({"domain-name": "corp.example.com", "total": total, "start": start, "names": names});
+        for (path, wanted) in [
+            ("/groups", listed(&["Everybody", "Laptops", "Staff", "VPN-Users"], 4, 0)),
+            ("/groups?start=1&count=2", listed(&["Laptops", "Staff"], 4, 1)),
+            ("/domains/CORP/groups?prefix=vpn*", listed(&["VPN-Users"], 1, 0)),
+            ("/users", listed(&["Alice"], 1, 0)),
+            ("/list/devices?domain=corp.example.com", listed(&["PC1$"], 1, 0)),
+        ] {
+            assert_eq!(house.get(&token, path).await, (200, wanted), "{path}");
+        }
+        assert_eq!(house.get(&token, "/domains/lab/groups").await.0, 404);
+        let (dns, netbios) = ("lab.example.com".parse().unwrap(), "lab".parse().unwrap());
+        let lab = DomainNames { dns, netbios, sid: "S-1-5-21-4-5-6".parse().unwrap() };
+        house.directory.write().put_domain(lab, BareNames::MeanAnother);
+        let (status, problem) = house.get(&token, "/groups").await;
+        assert_eq!(
+            (status, &problem["detail"]),
+            (404, &json!("there are several domains: say which"))
+        );
+    });
+}
+
+#[test]
+fn nobody_is_answered_without_a_token_of_this_listener() {
+    story(async |house| {
+        assert_eq!(house.ask("GET /validator/v1/users", "", "").await.0, 401);
+        let token = house.token().await;
+        let in_query = format!("GET /validator/v1/users?access_token={token}");
+        assert_eq!(house.ask(&in_query, "", "").await.0, 401);
+        assert_eq!(house.get(&token, "/printers").await.0, 404);
+        assert_eq!(house.ask("GET /user_query/v2", "", "").await.0, 404);
+        let long = format!("/user/{}", "x".repeat(66));
+        assert_eq!(house.get(&token, &long).await.0, 400);
+        for _ in 0..3 {
+            assert_eq!(house.login("wrong").await.0, 401);
+        }
+        assert_eq!(house.login("s3cr-t_").await.0, 429);
+    });
+}
+
+#[test]
+fn a_reload_ends_the_tokens_of_whoever_is_gone_and_refuses_other_addresses() {
+    story(async |house| {
+        let token = house.token().await;
+        house.validator.govern(&settings("127.0.0.1/32"));
+        assert_eq!(house.get(&token, "/user/bob").await.0, 200, "nothing changed for it");
+        let nobody = config::Validator { clients: Vec::new(), ..settings("127.0.0.1/32") };
+        house.validator.govern(&nobody);
+        assert_eq!(house.get(&token, "/user/bob").await.0, 403);
+        house.validator.govern(&settings("127.0.0.1/32"));
+        assert_eq!(house.get(&token, "/user/bob").await.0, 401, "its token ended");
+        house.validator.govern(&settings("127.0.0.2/32"));
+        assert_eq!(house.get(&token, "/user/bob").await.0, 403);
+    });
+}

@@ -1,0 +1,211 @@
+//! What happens to the journal on disk.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use strum::IntoStaticStr;
+use tracing::{debug, error, info, warn};
+
+use crate::Damage;
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+/// The journal cannot make events durable: none are taken until it can.
+pub(crate) struct JournalIll<'a> {
+    pub error: &'a Damage,
+}
+
+impl TelemetryEvent for JournalIll<'_> {
+    fn emit(self) {
+        counter!("rollcall_deciding_journal_illnesses_total").increment(1);
+        gauge!("rollcall_deciding_journal_ill").set(1.0);
+        error!(error = %self.error, "the journal takes no events; questions are still answered");
+    }
+}
+
+/// The journal takes events again, in a new segment.
+pub(crate) struct JournalHealed {
+    pub after: u64,
+}
+
+impl TelemetryEvent for JournalHealed {
+    fn emit(self) {
+        gauge!("rollcall_deciding_journal_ill").set(0.0);
+        info!(after = self.after, "the journal takes events again");
+    }
+}
+
+/// The disk does not answer: what is handed over waits, and whoever pushes is told to come again.
+pub(crate) struct JournalSilent {
+    /// For how long.
+    pub patience: Duration,
+}
+
+impl TelemetryEvent for JournalSilent {
+    fn emit(self) {
+        let Self { patience } = self;
+        counter!("rollcall_deciding_journal_illnesses_total").increment(1);
+        gauge!("rollcall_deciding_journal_ill").set(1.0);
+        error!(?patience, "the journal's disk does not answer; questions are still answered");
+    }
+}
+
+/// The disk answers again, and what waited for it is committed.
+pub(crate) struct JournalAnswers {
+    /// How long it did not.
+    pub took: Duration,
+}
+
+impl TelemetryEvent for JournalAnswers {
+    fn emit(self) {
+        gauge!("rollcall_deciding_journal_ill").set(0.0);
+        info!(took = ?self.took, "the journal's disk answers again");
+    }
+}
+
+/// What earlier lives of the process left was read.
+pub(crate) struct JournalRestored {
+    pub sessions: usize,
+    /// How many events were folded after the snapshot.
+    pub events: u64,
+    pub revision: u64,
+    /// Whether consumers begin from nothing: something that was acknowledged may be missing, or what
+    /// was folded anew was told by other rules.
+    pub is_new_epoch: bool,
+    pub took: Duration,
+}
+
+impl TelemetryEvent for JournalRestored {
+    fn emit(self) {
+        let Self { sessions, events, revision, is_new_epoch, took } = self;
+        gauge!("rollcall_deciding_journal_ill").set(0.0);
+        gauge!("rollcall_deciding_restore_seconds").set(took.as_secs_f64());
+        info!(sessions, events, revision, ?took, "the journal is read");
+        if is_new_epoch {
+            warn!(
+                "something may be missing in the journal, or other rules were in force when it was \
+                 told: firewalls begin from nothing"
+            );
+        }
+    }
+}
+
+/// A file of the journal is damaged. What can be read of it is used.
+pub(crate) struct JournalDamaged<'a> {
+    pub file: &'a str,
+    pub damage: &'a Damage,
+    /// Where it lies now.
+    pub aside: &'a str,
+}
+
+impl TelemetryEvent for JournalDamaged<'_> {
+    fn emit(self) {
+        let Self { file, damage, aside } = self;
+        counter!("rollcall_deciding_journal_damaged_files_total").increment(1);
+        error!(file, %damage, aside, "a file of the journal is damaged");
+    }
+}
+
+/// Folding an event of the journal panics: it is left out, and everything else is folded.
+pub(crate) struct EventSetAside {
+    pub revision: u64,
+}
+
+impl TelemetryEvent for EventSetAside {
+    fn emit(self) {
+        counter!("rollcall_deciding_journal_events_set_aside_total").increment(1);
+        error!(
+            revision = self.revision,
+            "an event of the journal cannot be folded and is set aside: please report it"
+        );
+    }
+}
+
+/// A segment never changes any more.
+pub(crate) struct SegmentSealed<'a> {
+    pub file: &'a str,
+    pub events: u64,
+    pub bytes: u64,
+}
+
+impl TelemetryEvent for SegmentSealed<'_> {
+    fn emit(self) {
+        let Self { file, events, bytes } = self;
+        counter!("rollcall_deciding_journal_sealed_total").increment(1);
+        info!(file, events, bytes, "a segment of the journal is sealed");
+    }
+}
+
+/// The names of users and devices were taken out of a segment.
+pub(crate) struct NamesForgotten<'a> {
+    pub file: &'a str,
+    pub events: u64,
+}
+
+impl TelemetryEvent for NamesForgotten<'_> {
+    fn emit(self) {
+        let Self { file, events } = self;
+        counter!("rollcall_deciding_journal_names_forgotten_total").increment(1);
+        info!(file, events, "the names were taken out of a segment of the journal");
+    }
+}
+
+/// The table was written down.
+pub(crate) struct SnapshotWritten {
+    pub revision: u64,
+    pub sessions: usize,
+}
+
+impl TelemetryEvent for SnapshotWritten {
+    fn emit(self) {
+        let Self { revision, sessions } = self;
+        counter!("rollcall_deciding_journal_snapshots_total").increment(1);
+        info!(revision, sessions, "the table is written down");
+    }
+}
+
+/// What is done beside the journal.
+#[derive(Debug, Clone, Copy, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum JournalChore {
+    /// Writing the table down.
+    Snapshot,
+    /// Sealing segments, and throwing away what has had its time.
+    Tidy,
+}
+
+/// A chore failed. It is done another time; nothing is lost.
+pub(crate) struct JournalChoreFailed<'a> {
+    pub chore: JournalChore,
+    pub error: &'a Damage,
+}
+
+impl TelemetryEvent for JournalChoreFailed<'_> {
+    fn emit(self) {
+        let chore: &'static str = self.chore.into();
+        counter!("rollcall_deciding_journal_chores_failed_total", "chore" => chore).increment(1);
+        warn!(chore, error = %self.error, "a chore of the journal failed and is tried again");
+    }
+}
+
+/// The journal could not take a batch. That it is ill, and why, is said once.
+pub(crate) struct JournalRefused<'a> {
+    pub error: &'a str,
+}
+
+impl TelemetryEvent for JournalRefused<'_> {
+    fn emit(self) {
+        counter!("rollcall_deciding_journal_errors_total").increment(1);
+        debug!(error = self.error, "the journal refused events");
+    }
+}
+
+/// A group of batches is durable.
+pub(crate) struct Committed {
+    pub took: Duration,
+}
+
+impl TelemetryEvent for Committed {
+    fn emit(self) {
+        histogram!("rollcall_deciding_commit_seconds").record(self.took.as_secs_f64());
+    }
+}

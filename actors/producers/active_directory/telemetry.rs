@@ -1,0 +1,148 @@
+//! What happens between Rollcall and directories.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use rollcall_identity::Timestamp;
+use rollcall_wire::active_directory::Problem;
+use tracing::{debug, info, warn};
+
+use crate::active_directory::{Anew, Failure};
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+/// A domain controller let Rollcall in.
+pub(crate) struct DirectoryConnected<'a, S> {
+    pub producer: &'a str,
+    pub server: &'a S,
+}
+
+impl<S: Display> TelemetryEvent for DirectoryConnected<'_, S> {
+    fn emit(self) {
+        let Self { producer, server } = self;
+        gauge!("rollcall_receiving_directory_connected", "producer" => producer.to_owned()).set(1);
+        info!(producer, %server, "directory connected");
+    }
+}
+
+/// A directory cannot be read; what is known of it stays in force.
+pub(crate) struct DirectoryFailed<'a> {
+    pub producer: &'a str,
+    pub why: &'a Failure,
+}
+
+impl TelemetryEvent for DirectoryFailed<'_> {
+    fn emit(self) {
+        let Self { producer, why } = self;
+        gauge!("rollcall_receiving_directory_connected", "producer" => producer.to_owned()).set(0);
+        let stage: &'static str = why.stage().into();
+        let labels = [("producer", producer.to_owned()), ("stage", stage.to_owned())];
+        counter!("rollcall_receiving_directory_failures_total", &labels).increment(1);
+        warn!(producer, stage, %why, "directory cannot be read");
+    }
+}
+
+/// A directory says at once that something changed.
+pub(crate) struct DirectoryWatched<'a> {
+    pub producer: &'a str,
+}
+
+impl TelemetryEvent for DirectoryWatched<'_> {
+    fn emit(self) {
+        let Self { producer } = self;
+        gauge!("rollcall_receiving_directory_notifies", "producer" => producer.to_owned()).set(1);
+        debug!(producer, "directory notifies");
+    }
+}
+
+/// A directory does not say at once what changes; it is asked at its interval.
+pub(crate) struct DirectoryNotWatched<'a> {
+    pub producer: &'a str,
+    pub why: &'a Failure,
+}
+
+impl TelemetryEvent for DirectoryNotWatched<'_> {
+    fn emit(self) {
+        let Self { producer, why } = self;
+        gauge!("rollcall_receiving_directory_notifies", "producer" => producer.to_owned()).set(0);
+        debug!(producer, %why, "directory does not notify");
+    }
+}
+
+/// How a directory was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum ReadWay {
+    /// All of it.
+    Whole,
+    /// What changed.
+    Changes,
+}
+
+/// A directory was read, and what it says is in force.
+pub(crate) struct DirectoryRead<'a> {
+    pub producer: &'a str,
+    pub way: ReadWay,
+    pub objects: usize,
+    pub searches: u64,
+    pub took: Duration,
+    pub at: Timestamp,
+}
+
+impl TelemetryEvent for DirectoryRead<'_> {
+    fn emit(self) {
+        let Self { producer, way, objects, searches, took, at } = self;
+        let name: &'static str = way.into();
+        let labels = [("producer", producer.to_owned()), ("way", name.to_owned())];
+        counter!("rollcall_receiving_directory_objects_total", &labels).increment(objects as u64);
+        counter!("rollcall_receiving_directory_searches_total", &labels).increment(searches);
+        histogram!("rollcall_receiving_directory_read_seconds", &labels).record(took.as_secs_f64());
+        gauge!(
+            "rollcall_receiving_directory_current_timestamp_seconds",
+            "producer" => producer.to_owned()
+        )
+        .set(at.millis() as f64 / 1000.0);
+        match way {
+            ReadWay::Whole => info!(producer, objects, ?took, "directory read"),
+            ReadWay::Changes => debug!(producer, objects, ?took, "directory asked for changes"),
+        }
+    }
+}
+
+/// All of a directory is read, and not only what changed.
+pub(crate) struct DirectoryReadAnew<'a> {
+    pub producer: &'a str,
+    pub why: Anew,
+}
+
+impl TelemetryEvent for DirectoryReadAnew<'_> {
+    fn emit(self) {
+        let Self { producer, why } = self;
+        let name: &'static str = why.into();
+        let labels = [("producer", producer.to_owned()), ("why", name.to_owned())];
+        counter!("rollcall_receiving_directory_anew_total", &labels).increment(1);
+        match why {
+            Anew::Restored | Anew::SetBack => {
+                warn!(producer, why = name, "directory went back: all of it is read and compared");
+            }
+            _ => info!(producer, why = name, "all of the directory is read"),
+        }
+    }
+}
+
+/// Something of objects of a directory could not be used.
+pub(crate) struct ObjectUnreadable<'a> {
+    pub producer: &'a str,
+    pub problem: Problem,
+    pub count: u64,
+}
+
+impl TelemetryEvent for ObjectUnreadable<'_> {
+    fn emit(self) {
+        let Self { producer, problem, count } = self;
+        let problem: &'static str = problem.into();
+        let labels = [("producer", producer.to_owned()), ("problem", problem.to_owned())];
+        counter!("rollcall_receiving_directory_problems_total", &labels).increment(count);
+        debug!(producer, problem, count, "objects of the directory have values of no use");
+    }
+}

@@ -1,0 +1,167 @@
+//! What happens between Rollcall and the event logs of Windows servers.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, counter, gauge};
+use rollcall_identity::logon::auditing::{Subcategory, Unaudited};
+use strum::IntoEnumIterator;
+use tracing::{info, warn};
+
+use crate::event_log::{Cause, Failure, LastGap};
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+/// An event log is to be followed. Its counters begin at zero, so that the first gap is seen to
+/// grow from something.
+pub(crate) struct EventLogBegins<'a> {
+    pub producer: &'a str,
+}
+
+impl TelemetryEvent for EventLogBegins<'_> {
+    fn emit(self) {
+        let producer = || self.producer.to_owned();
+        gauge!("rollcall_receiving_event_log_connected", "producer" => producer()).set(0);
+        gauge!("rollcall_receiving_event_log_silent", "producer" => producer()).set(0);
+        unreadable(self.producer).increment(0);
+        for cause in Cause::iter() {
+            gap(self.producer, cause).increment(0);
+        }
+        for kind in Subcategory::iter() {
+            unaudited(self.producer, kind).set(0);
+        }
+    }
+}
+
+fn gap(producer: &str, cause: Cause) -> Counter {
+    let cause: &'static str = cause.into();
+    let labels = [("producer", producer.to_owned()), ("cause", cause.to_owned())];
+    counter!("rollcall_receiving_event_log_gaps_total", &labels)
+}
+
+fn unreadable(producer: &str) -> Counter {
+    counter!("rollcall_receiving_event_log_unreadable_total", "producer" => producer.to_owned())
+}
+
+fn unaudited(producer: &str, kind: Subcategory) -> Gauge {
+    let kind: &'static str = kind.into();
+    let labels = [("producer", producer.to_owned()), ("subcategory", kind.to_owned())];
+    gauge!("rollcall_receiving_event_log_unaudited", &labels)
+}
+
+/// A server gives its log.
+pub(crate) struct EventLogConnected<'a> {
+    pub producer: &'a str,
+    pub server: &'a str,
+}
+
+impl TelemetryEvent for EventLogConnected<'_> {
+    fn emit(self) {
+        let Self { producer, server } = self;
+        gauge!("rollcall_receiving_event_log_connected", "producer" => producer.to_owned()).set(1);
+        info!(producer, server, "event log is followed");
+    }
+}
+
+/// An event log cannot be followed; it is tried again.
+pub(crate) struct EventLogFailed<'a> {
+    pub producer: &'a str,
+    pub why: &'a Failure,
+}
+
+impl TelemetryEvent for EventLogFailed<'_> {
+    fn emit(self) {
+        let Self { producer, why } = self;
+        gauge!("rollcall_receiving_event_log_connected", "producer" => producer.to_owned()).set(0);
+        let stage: &'static str = why.stage().into();
+        let labels = [("producer", producer.to_owned()), ("stage", stage.to_owned())];
+        counter!("rollcall_receiving_event_log_failures_total", &labels).increment(1);
+        let remedy = why.remedy().unwrap_or("none known");
+        warn!(producer, stage, %why, remedy, "event log cannot be followed");
+    }
+}
+
+/// Events were lost.
+pub(crate) struct EventLogGap<'a> {
+    pub producer: &'a str,
+    pub gap: LastGap,
+}
+
+impl TelemetryEvent for EventLogGap<'_> {
+    fn emit(self) {
+        let Self { producer, gap: LastGap { cause, after, records, .. } } = self;
+        gap(producer, cause).increment(1);
+        let (remedy, cause): (_, &'static str) = (cause.remedy(), cause.into());
+        warn!(producer, cause, after, records, remedy, "events of an event log are lost");
+    }
+}
+
+/// A server stopped to audit successes that logons are read from, or audits them again.
+pub(crate) struct EventLogAudits<'a> {
+    pub producer: &'a str,
+    pub before: &'a [Unaudited],
+    pub now: &'a [Unaudited],
+}
+
+impl TelemetryEvent for EventLogAudits<'_> {
+    fn emit(self) {
+        let Self { producer, before, now } = self;
+        for kind in Subcategory::iter() {
+            let of = |list: &[Unaudited]| list.iter().find(|one| one.of == kind).copied();
+            match (of(before), of(now)) {
+                (None, Some(one)) => {
+                    unaudited(producer, kind).set(1);
+                    let (by, since): (&'static str, _) = (one.by.into(), one.since);
+                    let (subcategory, remedy) = (kind.name(), kind.remedy());
+                    warn!(producer, subcategory, by, %since, remedy, "logons are not audited");
+                }
+                (Some(_), None) => {
+                    unaudited(producer, kind).set(0);
+                    info!(producer, subcategory = kind.name(), "logons are audited again");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// An answer of a server had events.
+pub(crate) struct EventLogHeard<'a> {
+    pub producer: &'a str,
+}
+
+impl TelemetryEvent for EventLogHeard<'_> {
+    fn emit(self) {
+        let producer = self.producer.to_owned();
+        gauge!("rollcall_receiving_event_log_silent", "producer" => producer).set(0);
+    }
+}
+
+/// No event came for longer than is usual, though the server is connected.
+pub(crate) struct EventLogSilent<'a> {
+    pub producer: &'a str,
+    pub span: Duration,
+}
+
+impl TelemetryEvent for EventLogSilent<'_> {
+    fn emit(self) {
+        let Self { producer, span } = self;
+        gauge!("rollcall_receiving_event_log_silent", "producer" => producer.to_owned()).set(1);
+        let remedy = "see whether the server audits logons, and whether anybody logs on there";
+        warn!(producer, ?span, remedy, "event log is silent");
+    }
+}
+
+/// Records of a log cannot be read; those beside them are.
+pub(crate) struct RecordsUnreadable<'a> {
+    pub producer: &'a str,
+    pub count: u64,
+    pub record_id: Option<u64>,
+    pub why: &'a str,
+}
+
+impl TelemetryEvent for RecordsUnreadable<'_> {
+    fn emit(self) {
+        let Self { producer, count, record_id, why } = self;
+        unreadable(producer).increment(count);
+        warn!(producer, count, record_id, why, "records of the event log cannot be read");
+    }
+}

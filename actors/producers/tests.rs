@@ -1,0 +1,3 @@
+//! Producers over a real engine and a real journal.
+
+mod crash_recovery;

@@ -1,0 +1,230 @@
+//! What happens on the way to those who are told without asking.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use rollcall_identity::Address;
+use strum::IntoEnumIterator;
+use tracing::{debug, info, trace, warn};
+
+use crate::{Drift, Outcome, Trouble};
+use rollcall_runtime::telemetry::TelemetryEvent;
+
+/// A target is told from now on. Its counters begin at zero, so that the first refusal is seen to
+/// grow from something.
+pub(crate) struct Pushing<'a> {
+    pub target: &'a str,
+}
+
+impl TelemetryEvent for Pushing<'_> {
+    fn emit(self) {
+        let target = || self.target.to_owned();
+        for outcome in ["accepted", "duplicate", "refused"] {
+            counter!("rollcall_pushing_reports_total", "target" => target(), "outcome" => outcome)
+                .increment(0);
+        }
+        for outcome in Outcome::iter() {
+            let outcome: &'static str = outcome.into();
+            counter!("rollcall_pushing_checks_total", "target" => target(), "outcome" => outcome)
+                .increment(0);
+        }
+        counter!("rollcall_pushing_bytes_total", "target" => target()).increment(0);
+        trace!(target_name = self.target, "push target is told");
+    }
+}
+
+/// A target has taken a batch, or refused some of it for good.
+pub(crate) struct Arriving<'a> {
+    pub target: &'a str,
+    pub accepted: u64,
+    pub duplicates: u64,
+    pub refused: u64,
+}
+
+impl TelemetryEvent for Arriving<'_> {
+    fn emit(self) {
+        let Self { target, accepted, duplicates, refused } = self;
+        let counts = [("accepted", accepted), ("duplicate", duplicates), ("refused", refused)];
+        for (outcome, count) in counts {
+            let target = target.to_owned();
+            counter!("rollcall_pushing_reports_total", "target" => target, "outcome" => outcome)
+                .increment(count);
+        }
+        trace!(target_name = target, accepted, duplicates, refused, "reports arrived");
+    }
+}
+
+/// A request with reports was sent, and answered or not.
+pub(crate) struct Sent<'a> {
+    pub target: &'a str,
+    pub bytes: u64,
+    pub took: Duration,
+}
+
+impl TelemetryEvent for Sent<'_> {
+    fn emit(self) {
+        let Self { target, bytes, took } = self;
+        counter!("rollcall_pushing_bytes_total", "target" => target.to_owned()).increment(bytes);
+        histogram!("rollcall_pushing_request_seconds", "target" => target.to_owned()).record(took);
+        trace!(target_name = target, bytes, ?took, "request ended");
+    }
+}
+
+/// A target will never take this report. The others of its batch are in force there.
+pub(crate) struct ReportRefused<'a> {
+    pub target: &'a str,
+    pub address: Option<Address>,
+    pub reason: &'a str,
+}
+
+impl TelemetryEvent for ReportRefused<'_> {
+    fn emit(self) {
+        let Self { target, address, reason } = self;
+        // Counted where the batch is.
+        match address {
+            Some(address) => warn!(target_name = target, %address, reason, "report refused"),
+            None => warn!(target_name = target, reason, "report refused"),
+        }
+    }
+}
+
+/// Something did not arrive, and is tried again.
+pub(crate) struct PushFailed<'a> {
+    pub target: &'a str,
+    pub trouble: &'a Trouble,
+    pub pause: Duration,
+    pub failures: u32,
+}
+
+impl TelemetryEvent for PushFailed<'_> {
+    fn emit(self) {
+        let Self { target, trouble, pause, failures } = self;
+        let reason = trouble.word();
+        counter!(
+            "rollcall_pushing_failures_total",
+            "target" => target.to_owned(), "reason" => reason
+        )
+        .increment(1);
+        // The first of a row says it; the others would only fill the log.
+        match failures {
+            1 => warn!(target_name = target, %trouble, ?pause, "push failed"),
+            _ => debug!(target_name = target, %trouble, ?pause, failures, "push failed again"),
+        }
+    }
+}
+
+/// A target takes what it is told again.
+pub(crate) struct PushRecovered<'a> {
+    pub target: &'a str,
+    pub failures: u32,
+}
+
+impl TelemetryEvent for PushRecovered<'_> {
+    fn emit(self) {
+        info!(target_name = self.target, failures = self.failures, "push goes on");
+    }
+}
+
+/// A target is told everything anew.
+pub(crate) struct Synchronises<'a> {
+    pub target: &'a str,
+    pub reason: &'static str,
+}
+
+impl TelemetryEvent for Synchronises<'_> {
+    fn emit(self) {
+        let Self { target, reason } = self;
+        counter!(
+            "rollcall_pushing_synchronisations_total",
+            "target" => target.to_owned(), "reason" => reason
+        )
+        .increment(1);
+        info!(target_name = target, reason, "push target is told everything anew");
+    }
+}
+
+/// What a target holds was compared with what it should hold.
+pub(crate) struct Checked<'a> {
+    pub target: &'a str,
+    pub drift: Drift,
+}
+
+impl TelemetryEvent for Checked<'_> {
+    fn emit(self) {
+        let Self { target, drift: Drift { outcome, differing, unsettled } } = self;
+        let word: &'static str = outcome.into();
+        counter!(
+            "rollcall_pushing_checks_total",
+            "target" => target.to_owned(), "outcome" => word
+        )
+        .increment(1);
+        match outcome {
+            Outcome::Differs => warn!(target_name = target, differing, "push target has drifted"),
+            Outcome::Same | Outcome::Untold | Outcome::Unanswered => {
+                debug!(target_name = target, word, unsettled, "push target compared");
+            }
+        }
+    }
+}
+
+/// A target was asked what it holds, and that is not known.
+pub(crate) struct CheckFailed<'a> {
+    pub target: &'a str,
+    pub trouble: &'a Trouble,
+}
+
+impl TelemetryEvent for CheckFailed<'_> {
+    fn emit(self) {
+        // Counted as a comparison without an answer.
+        warn!(target_name = self.target, trouble = %self.trouble, "push target cannot be compared");
+    }
+}
+
+/// A firewall was away for longer than ends are remembered.
+pub(crate) struct EndsForgotten<'a> {
+    pub target: &'a str,
+}
+
+impl TelemetryEvent for EndsForgotten<'_> {
+    fn emit(self) {
+        // Counted as a synchronisation.
+        warn!(
+            target_name = self.target,
+            "push target may hold users who are gone: clear its table, then synchronise it"
+        );
+    }
+}
+
+/// Up to where a target knows could not be written to the disk.
+pub(crate) struct NotKept<'a> {
+    pub target: &'a str,
+    pub why: &'a str,
+}
+
+impl TelemetryEvent for NotKept<'_> {
+    fn emit(self) {
+        let Self { target, why } = self;
+        counter!("rollcall_pushing_positions_not_kept_total", "target" => target.to_owned())
+            .increment(1);
+        warn!(target_name = target, why, "the target is told some things again");
+    }
+}
+
+/// How far a target is behind.
+pub(crate) struct PushLagging<'a> {
+    pub target: &'a str,
+    pub changes: Option<u64>,
+    pub time: Duration,
+}
+
+impl TelemetryEvent for PushLagging<'_> {
+    fn emit(self) {
+        let Self { target, changes, time } = self;
+        if let Some(changes) = changes {
+            gauge!("rollcall_pushing_lag_changes", "target" => target.to_owned())
+                .set(changes as f64);
+        }
+        gauge!("rollcall_pushing_lag_seconds", "target" => target.to_owned())
+            .set(time.as_secs_f64());
+    }
+}

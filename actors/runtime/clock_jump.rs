@@ -1,0 +1,32 @@
+//! The telemetry event of a clock jump, and the system clock that reports it.
+
+use metrics::counter;
+use rollcall_identity::Jump;
+use tracing::{info, warn};
+
+use crate::clock::{Clock, ClockJump};
+use crate::telemetry::TelemetryEvent;
+
+impl TelemetryEvent for ClockJump {
+    fn emit(self) {
+        let Self { jump, machine, told } = self;
+        let outcome: &'static str = jump.into();
+        counter!("rollcall_supervising_clock_jumps_total", "outcome" => outcome).increment(1);
+        match jump {
+            Jump::Doubted => warn!(
+                %machine, %told,
+                "the machine's clock was set; it is not followed for a quarter of an hour, so that no \
+                 session ends by it"
+            ),
+            Jump::Withdrawn => info!(%machine, "the machine's clock is right again"),
+            Jump::Believed => {
+                warn!(%machine, "the machine's clock stays where it was set, and is followed");
+            }
+        }
+    }
+}
+
+/// The machine's clock, whose jumps are logged and counted.
+pub fn system_clock() -> Clock {
+    Clock::system_with(ClockJump::emit)
+}

@@ -1,0 +1,86 @@
+//! The account of events: received = applied + deduplicated + refused + dropped, exactly.
+//!
+//! An [`Account`] travels with a batch of events from the producer to the decision. Settled there,
+//! or dropped on the way, for whatever reason: in both cases every event is counted once.
+
+use std::sync::Arc;
+
+use metrics::counter;
+use tracing::trace;
+
+use crate::telemetry::TelemetryEvent;
+
+/// Events that are not decided yet. Dropping it counts them as dropped.
+#[derive(Debug)]
+pub struct Account {
+    producer: Arc<str>,
+    events: u64,
+    reason: &'static str,
+}
+
+impl Account {
+    /// Opens an account of `events` that `producer` saw and counted as received.
+    pub fn open(producer: impl Into<Arc<str>>, events: u64) -> Self {
+        Self { producer: producer.into(), events, reason: "actor_gone" }
+    }
+
+    /// The events are decided, and counted as such.
+    pub fn settle(&mut self) {
+        self.events = 0;
+    }
+
+    /// Closes the account because of `refused`: the events are lost for this `reason`.
+    pub fn lost<E>(mut self, reason: &'static str, refused: E) -> E {
+        self.reason = reason;
+        refused
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let Self { producer, events: count, reason } = &*self;
+        if *count > 0 {
+            Dropped { producer, reason, form: "none", count: *count }.emit();
+        }
+    }
+}
+
+/// Items came in: events, or lines and bodies out of which no event could be made. The left side of
+/// the account: received = applied + deduplicated + refused + dropped.
+pub struct Received<'a> {
+    /// The configured name of the producer.
+    pub producer: &'a str,
+    /// How many.
+    pub count: u64,
+}
+
+impl TelemetryEvent for Received<'_> {
+    fn emit(self) {
+        counter!("rollcall_receiving_items_total", "producer" => self.producer.to_owned())
+            .increment(self.count);
+    }
+}
+
+/// Items ended before the cache could decide about them.
+pub struct Dropped<'a> {
+    /// The configured name of the producer.
+    pub producer: &'a str,
+    /// Why: a word of a closed set, such as `sender_unknown` or a problem of a template.
+    pub reason: &'static str,
+    /// The template or dialect that was tried, or `none`.
+    pub form: &'a str,
+    /// How many.
+    pub count: u64,
+}
+
+impl TelemetryEvent for Dropped<'_> {
+    fn emit(self) {
+        let Self { producer, reason, form, count } = self;
+        counter!(
+            "rollcall_receiving_dropped_total",
+            "producer" => producer.to_owned(), "reason" => reason, "form" => form.to_owned()
+        )
+        .increment(count);
+        trace!(producer, reason, form, count, "dropped");
+    }
+}

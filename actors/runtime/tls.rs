@@ -1,0 +1,105 @@
+//! TLS 1.2 and 1.3 for everything that listens: with the certificate of the administrator, or with
+//! one that Rollcall makes for itself.
+//!
+//! Nobody negotiates HTTP/2 here: an SRX speaks HTTP/1.1, and what is not there cannot be flooded.
+
+mod self_made;
+pub mod telemetry;
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+pub use self_made::{SelfMade, addresses_of_host, authority_file};
+
+/// Why a listener cannot speak TLS. It names the file and never shows what is in it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {why}", .file.display())]
+pub struct BadTls {
+    /// Which file.
+    pub file: PathBuf,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl BadTls {
+    pub fn new(file: &Path, why: impl Display) -> Self {
+        Self { file: file.to_owned(), why: why.to_string() }
+    }
+}
+
+/// Which clients are let in.
+#[derive(Debug, Clone, Copy)]
+pub enum Clients<'a> {
+    /// Everybody; who it is, something else proves.
+    Anonymous,
+    /// Those with a certificate of an authority in this PEM file.
+    Certified(&'a Path),
+}
+
+/// A certificate with its chain and its key, from PEM files.
+///
+/// # Errors
+/// When a file cannot be read, or the key is not that of the certificate.
+pub fn from_files(
+    certificate: &Path,
+    key: &Path,
+    clients: Clients<'_>,
+) -> Result<Arc<ServerConfig>, BadTls> {
+    let chain = certificates(certificate)?;
+    let private = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| BadTls::new(key, format!("holds no private key: {error}")))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| BadTls::new(certificate, error))?;
+    let builder = match clients {
+        Clients::Anonymous => builder.with_no_client_auth(),
+        Clients::Certified(authority) => {
+            builder.with_client_cert_verifier(verifier(authority, provider)?)
+        }
+    };
+    let mut config = builder
+        .with_single_cert(chain, private)
+        .map_err(|error| BadTls::new(certificate, error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if matches!(clients, Clients::Certified(_)) {
+        // Only syslog asks for certificates, and RFC 5425 knows no ALPN.
+        config.alpn_protocols.clear();
+    }
+    Ok(Arc::new(config))
+}
+
+pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, BadTls> {
+    let unreadable = |error: rustls::pki_types::pem::Error| BadTls::new(file, error);
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(file).map_err(unreadable)?.collect();
+    let chain = chain.map_err(unreadable)?;
+    if chain.is_empty() {
+        return Err(BadTls::new(file, "holds no certificate"));
+    }
+    Ok(chain)
+}
+
+fn verifier(
+    authority: &Path,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, BadTls> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(authority)? {
+        roots.add(certificate).map_err(|error| BadTls::new(authority, error))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| BadTls::new(authority, error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The push targets of the house: hired, replaced where their settings or files changed, and let
+//! finish what they are saying.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_config::{Manner, Settings, Target};
+use rollcall_identity::Name;
+
+use super::doors::{Certificate, digest};
+use rollcall_engine::Engine;
+use rollcall_push::{Close, FileKeeping, Push, Recipient, Targets};
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::mailbox::{Gone, Mailbox};
+use rollcall_runtime::supervisor::{Dismiss, Hire};
+
+/// The push targets at work.
+pub(super) struct Outward {
+    /// For those who ask how they are.
+    pub(super) targets: Targets,
+    employed: BTreeMap<Name, Employed>,
+}
+
+/// One of them.
+struct Employed {
+    recipient: Arc<Recipient>,
+    desk: Mailbox<Push>,
+    made_from: MadeFrom,
+}
+
+/// What it was made from; from anything else another one is made.
+#[derive(PartialEq)]
+struct MadeFrom(Target, Certificate);
+
+impl MadeFrom {
+    fn new(target: &Target) -> Self {
+        let mut files: Vec<&PathBuf> = vec![&target.authorities];
+        files.extend(target.identity.iter().flat_map(|(certificate, key)| [certificate, key]));
+        // What it got for its onboarding token is its own; a password may be exchanged.
+        if let Manner::SrxWebApi(srx) = &target.manner {
+            files.push(&srx.password);
+        }
+        Self(target.clone(), digest(&files))
+    }
+}
+
+impl Outward {
+    /// Nobody yet.
+    pub(super) fn new(targets: Targets) -> Self {
+        Self { targets, employed: BTreeMap::new() }
+    }
+
+    /// Hires, replaces and dismisses, until those at work are those of the settings. Returns the
+    /// names of those whom that concerned.
+    ///
+    /// # Errors
+    /// When the supervisor is gone.
+    pub(super) async fn settle(
+        &mut self,
+        engine: &Engine,
+        settings: &Settings,
+        clock: &Clock,
+    ) -> Result<Vec<String>, Gone> {
+        let mut concerned = Vec::new();
+        let wanted: BTreeMap<&Name, &Target> =
+            settings.push.iter().map(|target| (&target.name, target)).collect();
+        let gone: Vec<Name> =
+            self.employed.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
+        for name in gone {
+            self.dismiss(&name, engine, settings.drain).await;
+            concerned.push(name.to_string());
+        }
+        for (name, target) in wanted {
+            let made_from = MadeFrom::new(target);
+            if self.employed.get(name).is_some_and(|employed| employed.made_from == made_from) {
+                continue;
+            }
+            let before = self.dismiss(name, engine, settings.drain).await;
+            let keeping = Arc::new(FileKeeping::new(&settings.data, name.as_str()));
+            let newest = engine.newest.clone();
+            let recipient = Recipient::new(target.clone(), keeping, newest, clock.clone());
+            let recipient = Arc::new(match before {
+                Some(before) => recipient.after(&before),
+                None => recipient,
+            });
+            let desk = employ(engine, &recipient, clock).await?;
+            self.targets.put(&recipient, &desk);
+            self.employed.insert(name.clone(), Employed { recipient, desk, made_from });
+            concerned.push(name.to_string());
+        }
+        Ok(concerned)
+    }
+
+    /// Lets all of them finish what they are saying, within `limit`, and ends them.
+    pub(super) async fn leave(&self, engine: &Engine, limit: Duration) {
+        let all = self.employed.values().map(|employed| close(employed, engine, limit));
+        futures_util::future::join_all(all).await;
+    }
+
+    async fn dismiss(
+        &mut self,
+        name: &Name,
+        engine: &Engine,
+        limit: Duration,
+    ) -> Option<Arc<Recipient>> {
+        let employed = self.employed.remove(name)?;
+        self.targets.remove(name.as_str());
+        close(&employed, engine, limit).await;
+        Some(employed.recipient)
+    }
+}
+
+async fn close(employed: &Employed, engine: &Engine, limit: Duration) {
+    // What it could not finish is told again by whoever comes after it.
+    let _ = tokio::time::timeout(limit, employed.desk.send(Close)).await;
+    let _ = engine.supervisor.send(Dismiss(employed.recipient.name().to_owned())).await;
+}
+
+async fn employ(
+    engine: &Engine,
+    recipient: &Arc<Recipient>,
+    clock: &Clock,
+) -> Result<Mailbox<Push>, Gone> {
+    let desk = Mailbox::<Push>::new(recipient.name(), clock.clone());
+    let (recipient, query) = (Arc::clone(recipient), engine.query.clone());
+    let (newest, time) = (engine.newest.clone(), clock.clone());
+    let hired =
+        move || Push::new(Arc::clone(&recipient), query.clone(), newest.clone(), time.clone());
+    engine.supervisor.send(Hire::new(desk.clone(), hired)).await?;
+    Ok(desk)
+}
