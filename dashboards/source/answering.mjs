@@ -1,4 +1,4 @@
-// Answering: questions of firewalls and administrators become answers.
+// Answering: queries of firewalls and administrators are answered.
 
 import {
   NONE_IS_BETTER,
@@ -36,11 +36,11 @@ const by = (labels, expr) => `sum by (${labels}) (${expr})`;
 const total = (expr) => `sum(${expr}) or vector(0)`;
 
 const now = {
-  title: "In the time shown",
+  title: "Overview of the selected time range",
   panels: [
     number({
       title: "Queries",
-      description: "Questions of enforcement points per second. None at all means that no firewall asks.",
+      description: "Queries of enforcement points per second. Zero means that no firewall sends queries.",
       unit: "reqps",
       expr: total(rate(QUERIES, POINT)),
       thresholds: steps("red", [0.001, "green"]),
@@ -48,7 +48,7 @@ const now = {
     }),
     number({
       title: "Worst lag",
-      description: "How many changes the enforcement point that is furthest behind has yet to read.",
+      description: "The number of unread changes of the enforcement point that is furthest behind.",
       unit: "locale",
       expr: `max(${select(LAG, [POINT])})`,
       thresholds: steps("green", [1000, "orange"], [10000, "red"]),
@@ -56,15 +56,15 @@ const now = {
     }),
     number({
       title: "Query p99",
-      description: "One of 100 queries takes longer than this to answer. Network and TLS are not in it.",
+      description: "The 99th percentile of the time to answer a query, without network and TLS.",
       unit: "s",
       expr: quantile(0.99, LATENCY, []),
       thresholds: steps("green", [0.1, "orange"], [1, "red"]),
       trend: true,
     }),
     number({
-      title: "Event to visible p99",
-      description: "One of 100 events takes longer than this from its arrival until every answer knows of it.",
+      title: "Propagation latency p99",
+      description: "The 99th percentile of the time from the arrival of an event until all queries see its effect.",
       unit: "s",
       expr: quantile(0.99, VISIBLE, []),
       thresholds: steps("green", [0.05, "orange"], [1, "red"]),
@@ -72,7 +72,7 @@ const now = {
     }),
     number({
       title: "Query errors",
-      description: "Requests that were refused: bad parameters, missing or expired tokens, the query actor away.",
+      description: "Rejected requests: invalid parameters, missing or expired tokens, or the query actor was unavailable.",
       unit: "locale",
       expr: total(growth(ERRORS, POINT)),
       thresholds: NONE_IS_BETTER,
@@ -80,7 +80,7 @@ const now = {
     }),
     number({
       title: "Query actor replaced",
-      description: "How often the query actor was replaced and took its sessions over from the cache.",
+      description: "How often the query actor was replaced and recovered its sessions from the cache.",
       unit: "locale",
       expr: total(growth(RESTORATIONS)),
       thresholds: NONE_IS_GOOD,
@@ -95,14 +95,14 @@ const points = {
     lines({
       title: "Queries",
       description:
-        "What each firewall asks per second: batches of all sessions, or one address or user. An SRX asks for a batch at every query interval; a line that falls to zero is a firewall that has stopped asking.",
+        "Queries of each firewall per second: batch queries, or queries for one address or user. An SRX requests a batch at every query interval. A rate that falls to zero means that the firewall has stopped sending queries.",
       unit: "reqps",
       series: [{ expr: by("point, kind", rate(QUERIES, POINT)), legend: "{{point}} {{kind}}" }],
     }),
     lines({
       title: "Lag",
       description:
-        "Changes that a firewall has yet to read by its cookie. It should fall to zero with each batch; one that only grows has users without their rules.",
+        "Changes after the cookie of each firewall. The lag should fall to zero with each batch. While it only grows, users on that firewall lack their rules.",
       unit: "short",
       series: [{ expr: `max by (instance, point) (${select(LAG, [POINT])})`, legend: "{{point}} ({{instance}})" }],
       limit: 1000,
@@ -110,13 +110,13 @@ const points = {
     lines({
       title: "Query errors",
       description:
-        "Requests that were refused, by reason. A token_invalid now and then is a token that has expired. The point is unknown where there is no good token.",
+        "Rejected requests by reason. An occasional token_invalid is an expired token. The enforcement point is unknown if the request has no valid token.",
       unit: "reqps",
       series: [{ expr: by("point, reason", rate(ERRORS, POINT)), legend: "{{point}} {{reason}}" }],
     }),
     lines({
-      title: "Time to answer",
-      description: "From the whole question to the whole answer. A batch of 1000 reports takes longer than one address.",
+      title: "Query duration",
+      description: "From the complete request to the complete response. A batch of 1000 reports takes longer than a query for one address.",
       unit: "s",
       series: [
         { expr: quantile(0.5, LATENCY, ["kind"]), legend: "{{kind}} p50" },
@@ -126,15 +126,15 @@ const points = {
     }),
     lines({
       title: "Reports sent",
-      description: "Sessions per second that each firewall was told. A burst is a firewall that reads everything again.",
+      description: "Sessions per second sent to each firewall. A burst is a full resync.",
       unit: "cps",
       series: [{ expr: by("point", rate(REPORTS, POINT)), legend: "{{point}}" }],
       w: 6,
     }),
     lines({
-      title: "Read everything again",
+      title: "Full resyncs",
       description:
-        "How often a firewall began from nothing: once after its own or Rollcall's restart is normal, again and again is a firewall that loses its cookie.",
+        "Full resyncs of each firewall. One after a restart of the firewall or of Rollcall is normal. Repeated resyncs mean that the firewall loses its cookie.",
       unit: "short",
       series: [
         { expr: by("point", `increase(${select(RESYNCS, [POINT])}[$__rate_interval])`), legend: "{{point}}" },
@@ -142,8 +142,8 @@ const points = {
       w: 6,
     }),
     lines({
-      title: "Event to visible",
-      description: "From the arrival of an event until every answer knows of it. The aim is 50 ms for 99 of 100.",
+      title: "Propagation latency",
+      description: "From the arrival of an event until all queries see its effect. The target is a 99th percentile of 50 ms.",
       unit: "s",
       series: [
         { expr: quantile(0.5, VISIBLE, ["instance"]), legend: "p50 ({{instance}})" },
@@ -161,22 +161,22 @@ const doors = {
     lines({
       title: "Tokens",
       description:
-        "What became of requests for a token, per second. Refusals that go on are a wrong secret or somebody who guesses; locked-out clients have to wait.",
+        "Token requests per second by outcome. Continued rejections mean a wrong secret or an attempt to guess one. A locked-out client must wait.",
       unit: "reqps",
       series: [{ expr: by("outcome", rate(TOKENS)), legend: "{{outcome}}" }],
       w: 6,
     }),
     lines({
-      title: "HTTP answers",
-      description: "Requests per second at each listener, by status code.",
+      title: "HTTP responses",
+      description: "Responses per second of each listener by status code.",
       unit: "reqps",
       series: [{ expr: by("listener, code", rate(HTTP)), legend: "{{listener}} {{code}}" }],
       w: 6,
     }),
     lines({
-      title: "Turned away",
+      title: "Refused connections and unknown paths",
       description:
-        "Connections over the limit of a listener or of one address, and requests for a path that does not exist. The log has the unknown requests in full, without their secrets.",
+        "Connections above the limit of a listener or of an address, and requests for a nonexistent path. The log contains the unknown requests in full, with secrets redacted.",
       unit: "reqps",
       series: [
         { expr: by("listener, reason", rate(CONNECTIONS_REFUSED)), legend: "connection at {{listener}}: {{reason}}" },
@@ -185,8 +185,8 @@ const doors = {
       w: 6,
     }),
     lines({
-      title: "Readers of the live stream",
-      description: "Programs that follow GET /api/v1/stream. A slow one costs the others nothing.",
+      title: "Event stream connections",
+      description: "Clients of GET /api/v1/stream. A slow client does not affect the others.",
       unit: "short",
       series: [{ expr: `sum by (instance) (${select(STREAMS)})`, legend: "{{instance}}" }],
       w: 6,
@@ -198,17 +198,17 @@ const past = {
   title: "History",
   panels: [
     lines({
-      title: "Questions about the past",
+      title: "History queries",
       description:
-        "Per second, by what became of them. not_known is a time to which the journal does not reach, or a part of it that is missing; ill is a journal or an access record that cannot be read or written.",
+        "Queries per second by outcome. not_known: the journal does not cover the time, or a part of it is missing. ill: the journal is not readable, or the audit log is not writable.",
       unit: "reqps",
       series: [{ expr: by("outcome", rate(HISTORY)), legend: "{{outcome}}" }],
       w: 12,
     }),
     lines({
-      title: "Time to answer them",
+      title: "History query duration",
       description:
-        "From the question to the answer of the journal. The aim is 5 ms for 99 of 100 about a moment; the first question after a segment began, and broad ones, take longer.",
+        "From the query to the answer of the journal. The target for a query for a point in time is a 99th percentile of 5 ms. The first query after a change of segment, and broad queries, take longer.",
       unit: "s",
       series: [
         { expr: quantile(0.5, HISTORY_LATENCY, ["instance"]), legend: "p50 ({{instance}})" },
@@ -221,9 +221,9 @@ const past = {
 
 export default dashboard({
   stage: "answering",
-  description: "Questions of firewalls and administrators become answers. Does every firewall ask, and is it up to date?",
+  description: "Queries of firewalls and administrators. Does every firewall send queries, and is it up to date?",
   choices: [
-    choice("point", "Enforcement point", `${QUERIES}{instance=~"$instance"}`, "Which configured firewall"),
+    choice("point", "Enforcement point", `${QUERIES}{instance=~"$instance"}`, "Configured firewall"),
     actors("answering"),
   ],
   rows: [now, points, past, doors, mailboxes("answering")],

@@ -17,20 +17,20 @@ async function ask(path, parameters = {}) {
   return answer.data;
 }
 
-/** How many series of an expression have a number in the time looked at; NaN and infinity are none. */
+/** The number of series of an expression with a finite value in the time range. */
 async function numbers(query) {
   const { result } = await ask("query_range", { query, start, end, step });
   return result.filter(({ values }) => values.some(([, value]) => Number.isFinite(Number(value)))).length;
 }
 
-/** An expression as Grafana sends it, with everything chosen. */
+/** An expression as Grafana sends it, with all values selected. */
 const resolved = (expr) =>
   expr
     .replaceAll("$__rate_interval", "1m")
     .replaceAll("$__range", `${minutes}m`)
     .replace(/\$(instance|actor|producer|point)\b/g, ".*");
 
-/** Everything to be asked: where it stands, and the expression. */
+/** All expressions to query, each with its location. */
 async function* expressions() {
   for (const stage of STAGES) {
     const { panels, templating } = JSON.parse(readFileSync(new URL(`../${stage}.json`, import.meta.url), "utf8"));
@@ -49,7 +49,7 @@ async function* expressions() {
         yield [`recording.yml, ${name}`, query];
         continue;
       }
-      // An alert has data when it fires; here everything that it looks at must be there to be looked at.
+      // An alert has data only when it fires. Here, every metric of its expression must have data.
       for (const metric of new Set(query.match(/\b(?:rollcall|process)[_:][\w:]+|\bup\b/g))) {
         yield [`alerts.yml, ${name}`, `count(${metric})`];
       }

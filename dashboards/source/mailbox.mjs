@@ -1,12 +1,12 @@
-// What every actor has: a mailbox, a pace, and a history of being replaced.
+// Panels for every actor: mailbox, throughput and restarts.
 
 import { choice, lines, quantile, rate, select } from "./panels.mjs";
 
 const ACTOR = 'actor=~"$actor"';
 
-/** The variable that narrows the mailbox panels of a stage. */
+/** The variable that filters the mailbox panels of a stage. */
 export const actors = (stage) =>
-  choice("actor", "Actor", `rollcall_${stage}_mailbox_capacity{instance=~"$instance"}`, "Which actor's mailbox");
+  choice("actor", "Actor", `rollcall_${stage}_mailbox_capacity{instance=~"$instance"}`, "Actor to show");
 
 /** The row of a stage's mailboxes. */
 export function mailboxes(stage) {
@@ -20,7 +20,7 @@ export function mailboxes(stage) {
       lines({
         title: "Mailbox depth and capacity",
         description:
-          "Messages that wait or are in work, and the places there are. A mailbox that stays full holds its senders back; for syslog over UDP the kernel then drops datagrams. See which later stage is slow.",
+          "Messages that are queued or being handled, and the capacity of the mailbox. A mailbox that stays full applies back-pressure to its senders; for syslog over UDP the kernel then drops datagrams. Check which later stage is slow.",
         unit: "short",
         series: [
           { expr: gauge("mailbox_depth"), legend: "{{actor}} ({{instance}})" },
@@ -28,13 +28,13 @@ export function mailboxes(stage) {
         ],
       }),
       lines({
-        title: "Time waited for a place",
+        title: "Queue wait time",
         description:
-          "Of the senders that found the mailbox full, one of 100 waited longer than this for a place. Nothing is normal. Seconds mean that this actor cannot keep up.",
+          "The 99th percentile of the time that senders waited because the mailbox was full. Zero is normal. A wait of seconds means that this actor cannot keep up.",
         unit: "s",
         series: [
           {
-            // Where nobody waits, the quantile is not a number.
+            // Without waiting senders, the quantile is NaN.
             expr: `${later(0.99, "mailbox_wait_seconds")} >= 0 or 0 * ${perSecond("mailbox_wait_seconds_count")}`,
             legend: "{{actor}} p99 ({{instance}})",
           },
@@ -42,9 +42,9 @@ export function mailboxes(stage) {
         limit: 1,
       }),
       lines({
-        title: "Time to handle a message",
+        title: "Message handling time",
         description:
-          "Half of the messages take less than p50, one of 100 takes longer than p99. A message can be a batch of up to some thousand events.",
+          "The median and the 99th percentile of the handling time. A message can be a batch of up to several thousand events.",
         unit: "s",
         series: [
           { expr: later(0.5, "handling_seconds"), legend: "{{actor}} p50 ({{instance}})" },
@@ -53,14 +53,14 @@ export function mailboxes(stage) {
       }),
       lines({
         title: "Messages handled",
-        description: "Messages per second of each actor. An actor whose line ends while others go on is stuck or idle.",
+        description: "Messages per second of each actor. An actor whose rate falls to zero while others continue is stuck or idle.",
         unit: "mps",
         series: [{ expr: perSecond("messages_total"), legend: "{{actor}} ({{instance}})" }],
       }),
       lines({
         title: "Messages refused",
         description:
-          "Messages that nobody took: the actor was being replaced, or they were lost with it. What they held is counted as dropped, or the sender was told to come back.",
+          "Messages that no actor accepted, because the actor was restarting, or that were lost when it failed. Their events are counted as dropped, or the sender was asked to retry.",
         unit: "mps",
         series: [{ expr: perSecond("messages_refused_total"), legend: "{{actor}} ({{instance}})" }],
         top: 1,
@@ -68,7 +68,7 @@ export function mailboxes(stage) {
       lines({
         title: "Restarts by cause",
         description:
-          "How often actors were replaced: panic is a bug of Rollcall, error is told in the log, freeze means that the actor held its thread for 10 seconds.",
+          "Number of actor restarts. panic: a bug in Rollcall. error: see the log. freeze: the actor blocked its thread for 10 seconds.",
         unit: "short",
         series: [
           {
@@ -79,9 +79,9 @@ export function mailboxes(stage) {
         top: 1,
       }),
       lines({
-        title: "Time since the last activity",
+        title: "Time since last activity",
         description:
-          "How long ago each actor last handled a message. Long is normal where nothing comes in, and not while its mailbox holds messages.",
+          "Time since each actor last handled a message. A long time is normal without incoming messages, but not while the mailbox holds messages.",
         unit: "s",
         series: [
           {

@@ -1,30 +1,30 @@
-// The building blocks of the dashboards: queries, panels, and their places on the grid.
+// Functions that build dashboards: queries, panels and their positions on the grid.
 
 const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
 const WIDTH = 24;
 
-/** The colour from each value on, beginning with the colour below all of them. */
+/** Threshold steps: the color below all values, then the color from each value on. */
 export const steps = (below, ...above) => ({
   mode: "absolute",
   steps: [{ color: below, value: null }, ...above.map(([value, color]) => ({ color, value }))],
 });
 
-/** Nothing is good, anything is bad. Grown counters are estimates, seldom whole, so that anything is not 1. */
+/** Zero is good, more is bad. `increase` returns estimates that are rarely integers, so the step is below 1. */
 export const NONE_IS_GOOD = steps("green", [0.001, "red"]);
-/** Nothing is good, anything is worth a look. */
+/** Zero is good, more requires attention. */
 export const NONE_IS_BETTER = steps("green", [0.001, "orange"]);
 
-/** How fast a counter grows, per second. */
+/** The rate of a counter per second. */
 export const rate = (metric, ...matchers) => `rate(${select(metric, matchers)}[$__rate_interval])`;
 
-/** By how much a counter grew over the time shown. */
+/** The increase of a counter over the displayed time range. */
 export const growth = (metric, ...matchers) => `increase(${select(metric, matchers)}[$__range])`;
 
-/** The series of the chosen instances, narrowed by further matchers. */
+/** The series of the selected instances, filtered by further matchers. */
 export const select = (metric, matchers = []) =>
   `${metric}{${['instance=~"$instance"', ...matchers].join(", ")}}`;
 
-/** A quantile of a histogram, in its unit, by some labels. */
+/** A quantile of a histogram, in the unit of the histogram, grouped by labels. */
 export const quantile = (q, histogram, labels, ...matchers) =>
   `histogram_quantile(${q}, sum by (${["le", ...labels].join(", ")}) (${rate(`${histogram}_bucket`, ...matchers)}))`;
 
@@ -37,8 +37,8 @@ const target = ({ expr, legend = "" }, index, instant) => ({
 });
 
 /**
- * Lines over time. `series` are `{expr, legend}`; `limit` draws a line that should not be crossed; the axis
- * reaches to `top` at least.
+ * A time series panel. `series` are `{expr, legend}`; `limit` draws a threshold line; `top` is the soft maximum
+ * of the axis.
  */
 export function lines({ title, description, unit, series, limit, top, stacked = false, w = 8, h = 8 }) {
   return {
@@ -75,7 +75,7 @@ export function lines({ title, description, unit, series, limit, top, stacked = 
   };
 }
 
-/** One number with its colour. With `trend`, its line is drawn behind it. */
+/** A stat panel with a colored value. With `trend`, a sparkline is drawn behind the value. */
 export function number({ title, description, unit, expr, thresholds, trend = false, decimals, w = 4, h = 4 }) {
   return {
     type: "stat",
@@ -102,14 +102,14 @@ export function number({ title, description, unit, expr, thresholds, trend = fal
   };
 }
 
-/** A variable whose values are the labels of a metric; several can be chosen, all are at first. */
+/** A variable whose values are the values of a label of a metric. Multiple selection; the default is all. */
 export const choice = (name, label, metric, description) => ({
   type: "query",
   name,
   label,
   description,
   datasource: DATASOURCE,
-  // 1 is the editor's word for "label values".
+  // In the query editor, 1 means "label values".
   query: { qryType: 1, query: `label_values(${metric}, ${name})`, refId: `choice-${name}` },
   refresh: 2,
   sort: 1,
@@ -129,7 +129,7 @@ const datasource = {
   includeAll: false,
 };
 
-/** The panels of titled rows, from left to right and from top to bottom, each with its place and number. */
+/** The panels of titled rows, from left to right and from top to bottom, each with its position and ID. */
 function place(rows) {
   const placed = [];
   let y = 0;
@@ -160,7 +160,7 @@ export function dashboard({ stage, description, choices, rows }) {
     "instance",
     "Instance",
     `rollcall_${stage}_mailbox_capacity`,
-    "Which Rollcall, as Prometheus reaches it",
+    "Rollcall instance, as in the Prometheus target",
   );
   return {
     uid: `rollcall-${stage}`,
@@ -178,7 +178,7 @@ export function dashboard({ stage, description, choices, rows }) {
       {
         type: "dashboards",
         title: "Stages",
-        tooltip: "The other stages of an event's way",
+        tooltip: "Dashboards of the other stages",
         icon: "external link",
         tags: ["rollcall"],
         asDropdown: false,

@@ -1,4 +1,4 @@
-// Pushing: changes are carried to those who do not ask.
+// Pushing: changes are sent to push targets.
 
 import {
   NONE_IS_BETTER,
@@ -30,18 +30,18 @@ const by = (labels, expr) => `sum by (${labels}) (${expr})`;
 const total = (expr) => `sum(${expr}) or vector(0)`;
 
 const now = {
-  title: "In the time shown",
+  title: "Overview of the selected time range",
   panels: [
     number({
       title: "Worst lag",
-      description: "For how long the target that is furthest behind has not had everything.",
+      description: "How long the target that is furthest behind has been out of date.",
       unit: "s",
       expr: `max(${select(BEHIND, [TARGET])})`,
       thresholds: steps("green", [60, "orange"], [600, "red"]),
     }),
     number({
-      title: "Reports taken",
-      description: "Reports that the targets took, per second.",
+      title: "Reports accepted",
+      description: "Reports per second that the targets accepted.",
       unit: "cps",
       expr: total(rate(REPORTS, TARGET, 'outcome="accepted"')),
       thresholds: steps("green"),
@@ -49,7 +49,7 @@ const now = {
     }),
     number({
       title: "Failures",
-      description: "How often something did not arrive and was tried again.",
+      description: "Number of failed requests that were retried.",
       unit: "locale",
       expr: total(growth(FAILURES, TARGET)),
       thresholds: NONE_IS_BETTER,
@@ -57,7 +57,7 @@ const now = {
     }),
     number({
       title: "Reports refused",
-      description: "Reports that a target will never take. The log says which, and why.",
+      description: "Reports that a target permanently rejected. The log names each report and the reason.",
       unit: "locale",
       expr: total(growth(REPORTS, TARGET, 'outcome="refused"')),
       thresholds: NONE_IS_GOOD,
@@ -65,15 +65,15 @@ const now = {
     }),
     number({
       title: "Drift",
-      description: "How often a target held something else than it should. It was then told everything anew.",
+      description: "How often the sessions of a target differed from the server. Each case was followed by a full resync.",
       unit: "locale",
       expr: total(growth(CHECKS, TARGET, 'outcome="differs"')),
       thresholds: NONE_IS_GOOD,
       decimals: 0,
     }),
     number({
-      title: "Positions not kept",
-      description: "How often the position of a target could not be written. After a restart it is told some things again.",
+      title: "Positions not saved",
+      description: "How often the position of a target could not be saved. After a restart, the target receives some reports again.",
       unit: "locale",
       expr: total(growth(NOT_KEPT, TARGET)),
       thresholds: NONE_IS_BETTER,
@@ -86,33 +86,33 @@ const targets = {
   title: "Targets",
   panels: [
     lines({
-      title: "Time behind",
-      description: "For how long each target has not had everything. It should fall to zero again and again; a line that only grows is a target that is away.",
+      title: "Lag in seconds",
+      description: "How long each target has been out of date. The lag should return to zero regularly. A lag that only grows means that the target is unreachable.",
       unit: "s",
       series: [{ expr: `max by (instance, target) (${select(BEHIND, [TARGET])})`, legend: "{{target}} ({{instance}})" }],
       limit: 600,
     }),
     lines({
-      title: "Changes behind",
-      description: "Revisions that each target has yet to acknowledge. Of one address only the last is told, so it is fewer reports than that.",
+      title: "Lag in changes",
+      description: "Revisions that each target has not yet acknowledged. Only the latest change of an address is sent, so the number of reports is lower.",
       unit: "short",
       series: [{ expr: `max by (instance, target) (${select(LAG, [TARGET])})`, legend: "{{target}} ({{instance}})" }],
     }),
     lines({
       title: "Reports",
-      description: "What each target took, knew already, or refused, per second. Duplicates follow a lost answer, and are harmless.",
+      description: "Reports per second that each target accepted, already knew, or rejected. Duplicates follow a lost response and are harmless.",
       unit: "cps",
       series: [{ expr: by("target, outcome", rate(REPORTS, TARGET)), legend: "{{target}} {{outcome}}" }],
     }),
     lines({
       title: "Failures",
-      description: "What did not arrive, by reason. GET /api/v1/push-targets has the last error in words.",
+      description: "Failed requests per second by reason. GET /api/v1/push-targets shows the last error.",
       unit: "cps",
       series: [{ expr: by("target, reason", rate(FAILURES, TARGET)), legend: "{{target}} {{reason}}" }],
     }),
     lines({
-      title: "Time to an acknowledgement",
-      description: "From a batch that is read to the target's word for it: encoding, the way there and back, and its own work.",
+      title: "Acknowledgement latency",
+      description: "From reading a batch to its acknowledgement by the target: encoding, network and processing in the target.",
       unit: "s",
       series: [
         { expr: quantile(0.5, REQUEST, ["target"], TARGET), legend: "{{target}} p50" },
@@ -121,13 +121,13 @@ const targets = {
     }),
     lines({
       title: "Bytes",
-      description: "Bytes of request bodies per second, as they go over the line.",
+      description: "Bytes of request bodies per second, as sent.",
       unit: "Bps",
       series: [{ expr: by("target", rate(BYTES, TARGET)), legend: "{{target}}" }],
     }),
     lines({
-      title: "Told everything anew",
-      description: "How often each target was told everything, by reason: once at the beginning is normal.",
+      title: "Full resyncs",
+      description: "Full resyncs of each target by reason. One at the beginning is normal.",
       unit: "short",
       series: [
         {
@@ -142,9 +142,9 @@ const targets = {
 
 export default dashboard({
   stage: "pushing",
-  description: "Changes are carried to those who do not ask. Does every target have everything?",
+  description: "Changes are sent to push targets. Is every target up to date?",
   choices: [
-    choice("target", "Push target", `${REPORTS}{instance=~"$instance"}`, "Which configured target"),
+    choice("target", "Push target", `${REPORTS}{instance=~"$instance"}`, "Configured push target"),
     actors("pushing"),
   ],
   rows: [now, targets, mailboxes("pushing")],

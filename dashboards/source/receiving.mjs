@@ -1,4 +1,4 @@
-// Receiving: bytes from outside become events.
+// Receiving: producers receive external data and produce events.
 
 import { NONE_IS_BETTER, NONE_IS_GOOD, choice, dashboard, growth, lines, number, rate, steps } from "./panels.mjs";
 import { actors, mailboxes } from "./mailbox.mjs";
@@ -10,31 +10,31 @@ const KERNEL_DROPS = "rollcall_receiving_kernel_drops_total";
 const REFUSED = "rollcall_receiving_streams_refused_total";
 const CLOSED = "rollcall_receiving_streams_closed_total";
 
-/** Lines that are well understood and rightly give no event. */
+/** Reasons for lines that are understood and correctly produce no event. */
 const EXPECTED = "unmatched|site_to_site|not_success|ignored";
-/** Events that Rollcall itself could not take. */
+/** Reasons for events that Rollcall itself could not commit. */
 const OURS = "cache_busy|actor_gone|journal_ill|reader_panicked";
-/** Senders that may not send so, or not so much. */
+/** Reasons for senders without permission or above their limit. */
 const SENDERS = "sender_unknown|rate_limited|not_allowed|over_share";
 
 const by = (labels, expr) => `sum by (${labels}) (${expr})`;
 const total = (expr) => `sum(${expr}) or vector(0)`;
 
 const now = {
-  title: "In the time shown",
+  title: "Overview of the selected time range",
   panels: [
     number({
       title: "Items received",
-      description: "Events, and lines and bodies out of which no event could be made, per second.",
+      description: "Events per second, including lines and bodies that produced no event.",
       unit: "cps",
       expr: total(rate(ITEMS, PRODUCER)),
       thresholds: steps("red", [0.001, "green"]),
       trend: true,
     }),
     number({
-      title: "Could not be read",
+      title: "Parse errors",
       description:
-        "Items that a template or dialect knows but cannot use, as a share of all. Some in a thousand are the oddities of senders; more means that a sender has changed its format.",
+        "The share of items that match a template or dialect but cannot be used. A few per thousand are normal. A higher share means that a sender has changed its format.",
       unit: "percentunit",
       expr: `(${total(growth(DROPPED, PRODUCER, `reason!~"${[EXPECTED, OURS, SENDERS].join("|")}"`))}) / sum(${growth(ITEMS, PRODUCER)})`,
       thresholds: steps("green", [0.01, "orange"], [0.05, "red"]),
@@ -42,7 +42,7 @@ const now = {
     }),
     number({
       title: "Unknown senders",
-      description: "Items from addresses or certificates that no client is configured for. Their address is in the log.",
+      description: "Items from addresses or certificates without a configured client. The log contains the address.",
       unit: "locale",
       expr: total(growth(DROPPED, PRODUCER, 'reason="sender_unknown"')),
       thresholds: NONE_IS_BETTER,
@@ -50,7 +50,7 @@ const now = {
     }),
     number({
       title: "Lost by Rollcall",
-      description: "Events that were read but could not be taken, because the cache or the journal was not there, or because reading them met a bug.",
+      description: "Events that were received but not committed, because the cache or the journal was unavailable, or because of a bug in the parser.",
       unit: "locale",
       expr: total(growth(DROPPED, PRODUCER, `reason=~"${OURS}"`)),
       thresholds: NONE_IS_GOOD,
@@ -59,15 +59,15 @@ const now = {
     number({
       title: "Dropped by the kernel",
       description:
-        "Datagrams that came faster than they were read. Raise net.core.rmem_max and receive_buffer, or let the sender use TCP.",
+        "Datagrams that arrived faster than they were read. Raise net.core.rmem_max and receive_buffer, or use TCP at the sender.",
       unit: "locale",
       expr: total(growth(KERNEL_DROPS, PRODUCER)),
       thresholds: NONE_IS_GOOD,
       decimals: 0,
     }),
     number({
-      title: "Streams refused",
-      description: "Connections turned away: unknown sender, too many at once, TLS that failed or was too slow.",
+      title: "Connections refused",
+      description: "Refused connections: unknown sender, too many connections, or a TLS handshake that failed or was too slow.",
       unit: "locale",
       expr: total(growth(REFUSED, PRODUCER)),
       thresholds: NONE_IS_BETTER,
@@ -81,14 +81,14 @@ const items = {
   panels: [
     lines({
       title: "Items received",
-      description: "What each producer receives. A line that falls to zero is a silent source: look at the sender first.",
+      description: "Items of each producer per second. A rate that falls to zero means a silent source: check the sender first.",
       unit: "cps",
       series: [{ expr: by("producer", rate(ITEMS, PRODUCER)), legend: "{{producer}}" }],
     }),
     lines({
-      title: "Where items end",
+      title: "Outcomes of items",
       description:
-        "Every item is applied, deduplicated or refused by the cache, or dropped before. The sum is what was received.",
+        "Every item is applied, deduplicated or refused by the cache, or dropped before. The sum is the number of received items.",
       unit: "cps",
       stacked: true,
       series: [
@@ -99,26 +99,26 @@ const items = {
     lines({
       title: "Dropped, by reason",
       description:
-        "unmatched: no template knows the line, normal for a sender that logs other things too. sender_unknown: nobody configured. no_…, bad_…: the sender's format differs from the template; try the line with rollcall syslog-test.",
+        "unmatched: no template matches, which is normal for a sender that also logs other messages. sender_unknown: the sender is not configured. no_…, bad_…: the format of the sender differs from the template; test the line with rollcall syslog-test.",
       unit: "cps",
       series: [{ expr: by("producer, reason", rate(DROPPED, PRODUCER)), legend: "{{producer}} {{reason}}" }],
     }),
     lines({
-      title: "Could not be read, by template or dialect",
-      description: "Which template's lines or which dialect's bodies are known but cannot be used, and why.",
+      title: "Parse errors, by template or dialect",
+      description: "Items that match a template or dialect but cannot be used, by form and reason.",
       unit: "cps",
       series: [{ expr: by("form, reason", rate(DROPPED, PRODUCER, 'form!="none"')), legend: "{{form}} {{reason}}" }],
     }),
     lines({
       title: "Dropped by the kernel",
-      description: "Datagrams per second that the kernel threw away because the socket's buffer was full.",
+      description: "Datagrams per second that the kernel dropped because the socket buffer was full.",
       unit: "cps",
       series: [{ expr: by("producer", rate(KERNEL_DROPS, PRODUCER)), legend: "{{producer}}" }],
     }),
     lines({
-      title: "Streams refused and closed",
+      title: "Connections refused and closed",
       description:
-        "Connections per second that were turned away, and that ended, with the reason. Many short streams of one sender mean that it cannot agree with Rollcall.",
+        "Refused and closed connections per second by reason. Many short connections of one sender mean that its protocol settings do not match.",
       unit: "cps",
       series: [
         { expr: by("producer, reason", rate(REFUSED, PRODUCER)), legend: "{{producer}} refused: {{reason}}" },
@@ -132,32 +132,32 @@ const eventLogs = {
   title: "Windows event logs",
   panels: [
     lines({
-      title: "Followed",
+      title: "Event log connected",
       description:
-        "1 for a server whose security log is read, 0 while it is tried again. `rollcall events test` says why, and what helps.",
+        "1 for a server whose security log is being read, 0 while Rollcall reconnects. `rollcall events test` shows the cause and a remedy.",
       unit: "short",
       series: [{ expr: `max by (producer) (rollcall_receiving_event_log_connected{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}}" }],
     }),
     lines({
       title: "Events lost",
       description:
-        "How often events of a server were lost, by how. refused, overwritten: its log is too small; cleared: by somebody; begun_anew: the server was restored; audits_lost: by Windows, before they were written.",
+        "Gaps in the event log of a server by cause. refused, overwritten: the log is too small; cleared: the log was cleared; begun_anew: the server was restored; audits_lost: Windows lost the events before it wrote them.",
       unit: "short",
       series: [{ expr: by("producer, cause", growth("rollcall_receiving_event_log_gaps_total", PRODUCER)), legend: "{{producer}} {{cause}}" }],
     }),
     lines({
-      title: "Silent, or without audits",
+      title: "Silent, or auditing disabled",
       description:
-        "1 for a connected server that has nothing to say for longer than is usual, and how many kinds of successes a server does not audit that logons are read from.",
+        "1 for a connected server without events for longer than usual; and the number of required audit subcategories that are disabled on a server.",
       unit: "short",
       series: [
         { expr: `max by (producer) (rollcall_receiving_event_log_silent{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}} silent" },
-        { expr: `sum by (producer) (rollcall_receiving_event_log_unaudited{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}}: audits that are off" },
+        { expr: `sum by (producer) (rollcall_receiving_event_log_unaudited{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}}: disabled subcategories" },
       ],
     }),
     lines({
-      title: "Failures and bad records",
-      description: "How often a log could not be followed, by how far it came, and records that could not be read, per second.",
+      title: "Failures and unreadable records",
+      description: "Failures to read an event log by stage, and records that could not be decoded, per second.",
       unit: "cps",
       series: [
         { expr: by("producer, stage", rate("rollcall_receiving_event_log_failures_total", PRODUCER)), legend: "{{producer}} {{stage}}" },
@@ -169,9 +169,9 @@ const eventLogs = {
 
 export default dashboard({
   stage: "receiving",
-  description: "Producers: bytes from outside become events. Are all sources heard, and is what they say understood?",
+  description: "Producers receive external data and produce events. Does every source deliver data, and is the data parsed?",
   choices: [
-    choice("producer", "Producer", `${ITEMS}{instance=~"$instance"}`, "Which configured source of events"),
+    choice("producer", "Producer", `${ITEMS}{instance=~"$instance"}`, "Configured producer"),
     actors("receiving"),
   ],
   rows: [now, items, eventLogs, mailboxes("receiving")],

@@ -1,4 +1,4 @@
-// Supervising: actors of all stages are started, watched and replaced; and the process they share.
+// Supervising: the supervisor starts, monitors and restarts the actors of all stages; and process metrics.
 
 import { NONE_IS_GOOD, dashboard, growth, lines, number, rate, select, steps } from "./panels.mjs";
 import { actors, mailboxes } from "./mailbox.mjs";
@@ -6,11 +6,11 @@ import { actors, mailboxes } from "./mailbox.mjs";
 /** The stages that have actors. */
 const STAGES = ["receiving", "deciding", "answering", "supervising"];
 
-/** One series a stage, of the metric that each stage has under a name of its own. */
+/** One series per stage, because each stage has its own metric name. */
 const eachStage = (noun, expr) =>
   STAGES.map((stage) => ({ expr: expr(`rollcall_${stage}_${noun}`), legend: `${stage}: {{actor}}` }));
 
-/** The sum over all stages, of which some may have nothing to count yet. */
+/** The sum over all stages; a stage may have no data yet. */
 const allStages = (noun, ...matchers) =>
   STAGES.map((stage) => `(sum(${growth(`rollcall_${stage}_${noun}`, ...matchers)}) or vector(0))`).join(" + ");
 
@@ -25,29 +25,29 @@ const restarts = (title, description, ...matchers) =>
   });
 
 const now = {
-  title: "In the time shown",
+  title: "Overview of the selected time range",
   panels: [
     number({
-      title: "Up since",
-      description: "When the process began.",
+      title: "Uptime",
+      description: "The start time of the process.",
       unit: "dateTimeFromNow",
       expr: `1000 * min(${select("process_start_time_seconds")})`,
       thresholds: steps("green"),
     }),
     number({
       title: "Memory",
-      description: "Resident memory of the process. A million sessions take some hundred megabytes.",
+      description: "Resident memory of the process. A million sessions take several hundred megabytes.",
       unit: "bytes",
       expr: `sum(${select("process_resident_memory_bytes")})`,
       thresholds: steps("green"),
       trend: true,
     }),
-    restarts("Actors replaced", "How often any actor was replaced, for whatever cause."),
-    restarts("By panic", "Each is a bug of Rollcall: please report it with the log line.", 'cause="panic"'),
-    restarts("By freeze", "Actors that held their thread for 10 seconds and were left behind on it.", 'cause="freeze"'),
+    restarts("Actor restarts", "Number of actor restarts for any cause."),
+    restarts("By panic", "Each panic is a bug in Rollcall. Please report it with the log line.", 'cause="panic"'),
+    restarts("By freeze", "Actors that blocked their thread for 10 seconds and were abandoned on it.", 'cause="freeze"'),
     number({
       title: "Messages refused",
-      description: "Messages of all stages that nobody took, or that were lost with their actor.",
+      description: "Messages of all stages that no actor accepted, or that were lost when their actor failed.",
       unit: "locale",
       expr: allStages("messages_refused_total"),
       thresholds: NONE_IS_GOOD,
@@ -61,7 +61,7 @@ const everyActor = {
   panels: [
     lines({
       title: "Restarts",
-      description: "Which actors were replaced. One that comes back again and again waits longer each time, up to 30 seconds.",
+      description: "Restarts of each actor. Repeated restarts use a backoff of up to 30 seconds.",
       unit: "short",
       series: eachStage(
         "restarts_total",
@@ -71,7 +71,7 @@ const everyActor = {
     }),
     lines({
       title: "Fullest mailboxes",
-      description: "How full each mailbox is. Follow the way of an event: the last full one is the one that is too slow.",
+      description: "The fill ratio of each mailbox. In the order of the stages, the last full mailbox belongs to the slow actor.",
       unit: "percentunit",
       series: eachStage(
         "mailbox",
@@ -80,9 +80,9 @@ const everyActor = {
       limit: 0.8,
     }),
     lines({
-      title: "Work left undone",
+      title: "Stuck actors",
       description:
-        "For how long actors whose mailbox holds messages have handled none. Anything but nothing is an actor that is stuck.",
+        "How long an actor has handled no message while its mailbox holds messages. A value above zero means that the actor is stuck.",
       unit: "s",
       series: eachStage(
         "last_activity_timestamp_seconds",
@@ -99,19 +99,19 @@ const theProcess = {
   panels: [
     lines({
       title: "Memory",
-      description: "Resident memory. It follows the number of sessions and of remembered ends; a slope that never bends is a leak.",
+      description: "Resident memory. It depends on the number of sessions and of remembered session ends. Permanent growth indicates a leak.",
       unit: "bytes",
       series: [{ expr: select("process_resident_memory_bytes"), legend: "{{instance}}" }],
     }),
     lines({
-      title: "Processors used",
-      description: "Seconds of processor time per second: 1 is one core kept busy.",
+      title: "CPU usage",
+      description: "CPU seconds per second: 1 is one fully used core.",
       unit: "short",
       series: [{ expr: rate("process_cpu_seconds_total"), legend: "{{instance}}" }],
     }),
     lines({
       title: "File descriptors",
-      description: "Sockets and files that are open, and how many may be. At the limit, connections are refused.",
+      description: "Open sockets and files, and the limit. At the limit, connections are refused.",
       unit: "short",
       series: [
         { expr: select("process_open_fds"), legend: "open ({{instance}})" },
@@ -123,7 +123,7 @@ const theProcess = {
 
 export default dashboard({
   stage: "supervising",
-  description: "The supervisor, all its actors, and the process they share. Is everything at work, and does it stay so?",
+  description: "The supervisor, its actors and the process. Are all actors running and stable?",
   choices: [actors("supervising")],
   rows: [now, everyActor, theProcess, mailboxes("supervising")],
 });

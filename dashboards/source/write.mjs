@@ -1,4 +1,4 @@
-// Writes the dashboards into the folder above. With --check, writes nothing and fails when one differs.
+// Writes the dashboards to the parent directory. With --check, writes nothing and fails if a file differs.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
@@ -10,7 +10,7 @@ for (const stage of ["receiving", "deciding", "answering", "pushing", "supervisi
   if (!process.argv.includes("--check")) {
     writeFileSync(file, text);
   } else if (readFileSync(file, "utf8") !== text) {
-    console.error(`dashboards/${stage}.json is old: node dashboards/source/write.mjs`);
+    console.error(`dashboards/${stage}.json is out of date: node dashboards/source/write.mjs`);
     old += 1;
   }
 }

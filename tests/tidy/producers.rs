@@ -5,11 +5,15 @@ use std::collections::BTreeSet;
 use super::{files, none, root};
 
 /// The tiers: a folder and an ending, of which all files are producers.
-const TIERS: &[(&str, &str)] =
-    &[("actors/producers", "rs"), ("config/producers", "rs"), ("docs/producers", "md")];
+const TIERS: &[(&str, &str)] = &[("config/producers", "rs"), ("docs/producers", "md")];
 
 /// The places where a producer has its file among others.
-const PLACES: &[(&str, &str)] = &[("src/wire", "rs"), ("config/examples", "toml"), ("tests", "rs")];
+const PLACES: &[(&str, &str)] = &[
+    ("actors/producers", "rs"),
+    ("src/wire", "rs"),
+    ("config/examples", "toml"),
+    ("tests", "rs"),
+];
 
 /// The words of all tiers.
 fn words() -> BTreeSet<String> {

@@ -49,7 +49,7 @@ fn every_test_that_a_document_names_exists() {
 #[test]
 fn every_promise_to_a_source_names_the_test_that_proves_it() {
     let document = text("docs/reliability.md");
-    let table = document.split("## What is promised, by source").nth(1).unwrap();
+    let table = document.split("## Delivery guarantees by source").nth(1).unwrap();
     let rows = table.lines().skip_while(|line| !line.starts_with("| ---")).skip(1);
     let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
     assert!(rows.len() >= 8, "{} rows", rows.len());

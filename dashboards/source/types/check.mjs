@@ -1,5 +1,5 @@
 // Checks dashboards against Grafana's published types: node check.mjs FOLDER DASHBOARD...
-// FOLDER holds the packages of package.json. Each run also plants faults and insists on finding them.
+// FOLDER holds the packages of package.json. Each run also plants faults and fails if one is not found.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -14,7 +14,7 @@ const PROMETHEUS = "./node_modules/@grafana/grafana-foundation-sdk/dist/promethe
 const PREAMBLE = `
 import type { Dashboard, FieldConfig, FieldConfigSource, Panel, RowPanel } from "${RAW}/dashboard/x/types.gen";
 import type { Dataquery } from "${PROMETHEUS}";
-/** What JSON holds of a T: enums by value, and no methods. */
+/** The JSON form of T: enums by value, without methods. */
 type Json<T> = T extends string ? \`\${T}\` | T
   : T extends number ? T
   : T extends (...parameters: never[]) => unknown ? never
@@ -24,7 +24,7 @@ type Json<T> = T extends string ? \`\${T}\` | T
 type Target = Json<Omit<Dataquery, "dataqueryName">>;
 `;
 
-/** One dashboard as a TypeScript module, in which every part has the type that Grafana gives it. */
+/** One dashboard as a TypeScript module in which every part has its Grafana type. */
 function asModule({ panels, ...head }) {
   const kinds = new Set();
   const constants = [];
@@ -51,7 +51,7 @@ function asModule({ panels, ...head }) {
   return [PREAMBLE, ...imports, ...constants].join("\n");
 }
 
-/** What is wrong with each dashboard: a list of messages by name. */
+/** The type errors of each dashboard: a list of messages by name. */
 function diagnose(dashboards) {
   const modules = new Map();
   for (const [name, dashboard] of dashboards) modules.set(join(folder, `${name}.ts`), asModule(dashboard));
@@ -80,9 +80,9 @@ function diagnose(dashboards) {
   return found;
 }
 
-/** Faults that Grafana would pass over in silence, each planted into a dashboard. */
+/** Faults that Grafana would ignore silently, each planted into a dashboard. */
 const FAULTS = {
-  "a width that is a text": (dashboard) => (dashboard.panels[1].gridPos.w = "12"),
+  "a width that is a string": (dashboard) => (dashboard.panels[1].gridPos.w = "12"),
   "an unknown option": (dashboard) => (dashboard.panels.find(lines).fieldConfig.defaults.custom.lineWidht = 2),
   "an unknown value": (dashboard) => (dashboard.panels[1].options.graphMode = "nope"),
   "a misspelt legend": (dashboard) => (dashboard.panels[1].targets[0].legendFmt = "{{actor}}"),
@@ -94,9 +94,9 @@ const lines = (panel) => panel.type === "timeseries";
 const dashboards = new Map(files.map((file) => [basename(file, ".json"), JSON.parse(readFileSync(file, "utf8"))]));
 const names = [...dashboards.keys()];
 Object.values(FAULTS).forEach((plant, index) => {
-  const ill = structuredClone(dashboards.get(names[0]));
-  plant(ill);
-  dashboards.set(`fault-${index}`, ill);
+  const faulty = structuredClone(dashboards.get(names[0]));
+  plant(faulty);
+  dashboards.set(`fault-${index}`, faulty);
 });
 const found = diagnose(dashboards);
 for (const name of names) {
@@ -105,7 +105,7 @@ for (const name of names) {
 }
 Object.keys(FAULTS).forEach((fault, index) => {
   if (found.get(`fault-${index}`).length > 0) return;
-  console.error(`this check is blind to ${fault}`);
+  console.error(`this check does not detect ${fault}`);
   process.exitCode = 1;
 });
-if (!process.exitCode) console.log(`${names.join(", ")}: as Grafana's types want them`);
+if (!process.exitCode) console.log(`${names.join(", ")}: valid by Grafana's types`);
