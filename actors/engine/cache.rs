@@ -29,8 +29,10 @@ use crate::telemetry::{
 use rollcall_journal::{CommitSink, Entry, JournalWriter, NotAccepted, Recalled};
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::event_accounting::Account;
-use rollcall_runtime::mailbox::{Desk, Gone, Mailbox, Receive, Reply, Role, Seat};
+use rollcall_runtime::event_accounting::EventAccount;
+use rollcall_runtime::mailbox::{
+    Actor, ActorCell, Context, Handler, Mailbox, MailboxClosed, Reply,
+};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// What was decided about a batch, by origin and verdict.
@@ -128,7 +130,7 @@ impl Cache {
         self.grounds.directory.enter(&mut events);
         let (receipt, taken) = oneshot::channel();
         match self.journal.hand_over(Batch { events, read, account, receipt }) {
-            Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(Refused::Gone)) }),
+            Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(Refused::Restarting)) }),
             Err((batch, reason)) => {
                 let word = match reason {
                     NotAccepted::Full => "cache_busy",
@@ -145,7 +147,7 @@ impl Cache {
         &mut self,
         entry: &mut Entry<Batch>,
         rules: &Rules,
-    ) -> impl Future<Output = Result<Receipt, Gone>> + use<> {
+    ) -> impl Future<Output = Result<Receipt, MailboxClosed>> + use<> {
         let Self { decider, learning, .. } = self;
         let mut changed = Changed::by(self.term.number(), entry.batch.events.len());
         let mut tally = Tally::default();
@@ -196,19 +198,19 @@ impl Cache {
 
     /// Begins with what the journal has kept, when nobody else knows anything. Its epoch is a new
     /// one all the same: what was told and not shown to the end is told again.
-    fn recall(&self, desk: &mut Desk<Self>) {
+    fn recall(&self, context: &mut Context<Self>) {
         let journal = self.journal.clone();
         let recalled = async move { journal.recall().await };
-        desk.wait(wrap_future::<_, Seat<Self>>(recalled).map(
-            |recalled, seat, desk| match recalled {
+        context.wait(wrap_future::<_, ActorCell<Self>>(recalled).map(|recalled, cell, context| {
+            match recalled {
                 Ok(Some((table, newest))) => {
                     TableRecalled { sessions: table.len() }.emit();
-                    seat.role().decider = Decider::of(table, newest);
+                    cell.actor().decider = Decider::of(table, newest);
                 }
                 Ok(None) => NothingToRestore { actor: "cache" }.emit(),
-                Err(error) => seat.fail(error, desk),
-            },
-        ));
+                Err(error) => cell.fail(error, context),
+            }
+        }));
     }
 
     /// Says how large the table is, and how far it is folded.
@@ -218,36 +220,36 @@ impl Cache {
     }
 
     /// Proposes the end of the sessions whose time has passed.
-    fn expire(&mut self, now: Timestamp, desk: &mut Desk<Self>) {
+    fn expire(&mut self, now: Timestamp, context: &mut Context<Self>) {
         let due = self.decider.due(now, &self.origin, EXPIRIES);
         if due.is_empty() {
             return;
         }
         let more = due.len() == EXPIRIES;
-        let account = Account::open("cache", 0);
+        let account = EventAccount::open("cache", 0);
         if let Reply::Later(taken) = self.order(Apply { events: due, read: None, account }) {
-            let taken = wrap_future::<_, Seat<Self>>(taken);
-            desk.spawn(taken.map(move |_, seat, desk| {
+            let taken = wrap_future::<_, ActorCell<Self>>(taken);
+            context.spawn(taken.map(move |_, cell, context| {
                 if more {
-                    let now = seat.role().clock.now();
-                    seat.role().expire(now, desk);
+                    let now = cell.actor().clock.now();
+                    cell.actor().expire(now, context);
                 }
             }));
         }
     }
 }
 
-impl Role for Cache {
+impl Actor for Cache {
     const KIND: &'static str = "cache";
     const STAGE: Stage = Stage::Deciding;
 
-    fn started(&mut self, desk: &mut Desk<Self>) {
+    fn started(&mut self, context: &mut Context<Self>) {
         match self.term.begin(self.clock.now()) {
             Beginning::First(legacy) => {
                 self.decider = Decider::of(legacy.table, legacy.handover.newest);
                 self.grew();
             }
-            Beginning::Anew => self.recall(desk),
+            Beginning::Anew => self.recall(context),
             Beginning::Successor => {
                 let (query, term) = (self.query.clone(), self.term.number());
                 let journal = self.journal.clone();
@@ -256,34 +258,37 @@ impl Role for Cache {
                     Ok((estate, journal.recall().await))
                 };
                 // Nothing is folded before the table holds what its predecessor had shown.
-                desk.wait(wrap_future::<_, Seat<Self>>(known).map(|known, seat, desk| {
-                    let taken = known
-                        .and_then(|(estate, recalled)| seat.role().take_over(estate, recalled));
-                    if let Err(vacant) = taken {
-                        seat.fail(vacant, desk);
-                    }
-                }));
+                context.wait(wrap_future::<_, ActorCell<Self>>(known).map(
+                    |known, cell, context| {
+                        let taken = known.and_then(|(estate, recalled)| {
+                            cell.actor().take_over(estate, recalled)
+                        });
+                        if let Err(vacant) = taken {
+                            cell.fail(vacant, context);
+                        }
+                    },
+                ));
             }
         }
-        desk.run_interval(FORGETTING, |seat, _| {
-            let cache = seat.role();
+        context.run_interval(FORGETTING, |cell, _| {
+            let cache = cell.actor();
             cache.decider.forget_before(cache.clock.now() - cache.grounds.rules.load().memory());
         });
-        desk.run_interval(Duration::from_secs(1), |seat, desk| {
-            let now = seat.role().clock.now();
-            seat.role().expire(now, desk);
+        context.run_interval(Duration::from_secs(1), |cell, context| {
+            let now = cell.actor().clock.now();
+            cell.actor().expire(now, context);
         });
     }
 }
 
-impl Receive<Apply> for Cache {
-    fn receive(&mut self, apply: Apply, _: &mut Desk<Self>) -> Reply<Result<Receipt, Refused>> {
+impl Handler<Apply> for Cache {
+    fn handle(&mut self, apply: Apply, _: &mut Context<Self>) -> Reply<Result<Receipt, Refused>> {
         self.order(apply)
     }
 }
 
-impl Receive<Committed> for Cache {
-    fn receive(&mut self, committed: Committed, _: &mut Desk<Self>) -> Reply<()> {
+impl Handler<Committed> for Cache {
+    fn handle(&mut self, committed: Committed, _: &mut Context<Self>) -> Reply<()> {
         let Committed(mut entries, rules) = committed;
         // What was recalled from the journal is folded; whoever waits for it learns that the one
         // who would have told is gone.
@@ -307,31 +312,31 @@ impl Receive<Committed> for Cache {
     }
 }
 
-impl Receive<Explain> for Cache {
-    fn receive(&mut self, Explain(address): Explain, _: &mut Desk<Self>) -> Reply<Explanation> {
+impl Handler<Explain> for Cache {
+    fn handle(&mut self, Explain(address): Explain, _: &mut Context<Self>) -> Reply<Explanation> {
         Reply::Now(self.decider.table().explain(address, self.clock.now()))
     }
 }
 
-impl Receive<Recount> for Cache {
-    fn receive(&mut self, _: Recount, _: &mut Desk<Self>) -> Reply<Estate> {
+impl Handler<Recount> for Cache {
+    fn handle(&mut self, _: Recount, _: &mut Context<Self>) -> Reply<Estate> {
         let handover = self.decider.hand_over();
         Reply::Now(Estate { term: self.term.number(), handover })
     }
 }
 
-impl Receive<TakeStock> for Cache {
-    fn receive(&mut self, TakeStock(survey): TakeStock, _: &mut Desk<Self>) -> Reply<()> {
+impl Handler<TakeStock> for Cache {
+    fn handle(&mut self, TakeStock(survey): TakeStock, _: &mut Context<Self>) -> Reply<()> {
         survey(self.decider.hand_over());
         Reply::Now(())
     }
 }
 
-impl Receive<LastRead> for Cache {
-    fn receive(
+impl Handler<LastRead> for Cache {
+    fn handle(
         &mut self,
         LastRead(source): LastRead,
-        _: &mut Desk<Self>,
+        _: &mut Context<Self>,
     ) -> Reply<Result<Option<Arc<[u8]>>, Refused>> {
         let journal = self.journal.clone();
         Reply::later(async move { Ok(journal.read_position(source).await?) })

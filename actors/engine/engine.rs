@@ -14,8 +14,8 @@ use crate::messages::Recount;
 use crate::query::{Front, Query, View, Window};
 use rollcall_journal::{Illness, JournalThread, JournalWriter};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::mailbox::{Gone, Mailbox};
-use rollcall_runtime::supervisor::{Dismiss, Hire, Patience, Supervisor};
+use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
+use rollcall_runtime::supervisor::{RestartPolicy, Spawn, Stop, Supervisor};
 
 /// What decides and answers, at work.
 pub struct Engine {
@@ -49,7 +49,7 @@ pub enum StartError {
     Journal(#[from] JournalError),
     /// The supervisor ended before it had begun.
     #[error(transparent)]
-    Gone(#[from] Gone),
+    MailboxClosed(#[from] MailboxClosed),
 }
 
 impl Engine {
@@ -78,7 +78,7 @@ impl Engine {
         limits: Limits,
         clock: &Clock,
     ) -> Result<Self, StartError> {
-        let supervisor = Supervisor::start(clock, Patience::default());
+        let supervisor = Supervisor::start(clock, RestartPolicy::default());
         let query = Mailbox::<Query>::new("query", clock.clone());
         let cache = Mailbox::<Cache>::new("cache", clock.clone());
         let (tell, newest) = watch::channel(Revision::default());
@@ -95,14 +95,14 @@ impl Engine {
         let (terms, feeder, time) = (succession.clone(), cache.clone(), clock.clone());
         let answers =
             move || Query::new(terms.query(), limits, feeder.clone(), front.clone(), time.clone());
-        supervisor.send(Hire::new(query.clone(), answers)).await?;
+        supervisor.send(Spawn::new(query.clone(), answers)).await?;
         let grounds = Grounds { rules: Arc::clone(&rules), directory: directory.clone() };
         let (sink, time) = (query.clone(), clock.clone());
         let decides = move || {
             let (grounds, term) = (grounds.clone(), succession.cache());
             Cache::new(term, grounds, writer.clone(), sink.clone(), time.clone())
         };
-        supervisor.send(Hire::new(cache.clone(), decides)).await?;
+        supervisor.send(Spawn::new(cache.clone(), decides)).await?;
         let journal = thread;
         Ok(Self { supervisor, cache, query, view, newest, rules, directory, illness, journal })
     }
@@ -113,7 +113,7 @@ impl Engine {
         let last = estate(&self.cache, Recount).await.ok().map(|estate| estate.handover);
         for actor in ["cache", "query"] {
             // A supervisor that is gone has nobody left to dismiss.
-            let _ = self.supervisor.send(Dismiss(actor.to_owned())).await;
+            let _ = self.supervisor.send(Stop(actor.to_owned())).await;
         }
         // The cache's factory held the last way into the journal.
         let _ = tokio::task::spawn_blocking(move || self.journal.join(last)).await;

@@ -11,7 +11,7 @@ use rollcall_identity::{
     Beginning, Handover, Legacy, Office, Offices, Outdated, Tenure, Timestamp,
 };
 
-use rollcall_runtime::mailbox::{Gone, Mailbox, Receive};
+use rollcall_runtime::mailbox::{Handler, Mailbox, MailboxClosed};
 
 /// How long a new query actor or cache waits for what the other holds, before it fails and is
 /// replaced after a pause. The other answers within milliseconds, unless it is frozen.
@@ -33,7 +33,7 @@ pub(crate) struct Term {
 pub(crate) enum Vacant {
     /// The other is not there.
     #[error("nothing to take over yet: {0}")]
-    Gone(#[from] Gone),
+    MailboxClosed(#[from] MailboxClosed),
     /// The other did not answer.
     #[error("nothing to take over yet: no answer within {PATIENCE:?}")]
     Silent,
@@ -108,7 +108,7 @@ impl Drop for Term {
 /// Asks whoever is behind `other` for what it holds.
 pub(crate) async fn estate<R, M>(other: &Mailbox<R>, question: M) -> Result<Estate, Vacant>
 where
-    R: Receive<M>,
+    R: Handler<M>,
     M: Message<Result = Estate> + Send + 'static,
 {
     // Without waiting for a place: those who wait for one may be waiting for us.

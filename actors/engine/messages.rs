@@ -10,8 +10,8 @@ use rollcall_identity::{
     Origin, Page, ReadPosition, Receipt, Revision, Rules, Session, Source, Survey, Timestamp,
 };
 use rollcall_journal::{Entry, NotAccepted, Payload};
-use rollcall_runtime::event_accounting::Account;
-use rollcall_runtime::mailbox::Gone;
+use rollcall_runtime::event_accounting::EventAccount;
+use rollcall_runtime::mailbox::MailboxClosed;
 use tokio::sync::oneshot;
 
 /// Events of one producer, in the order in which they came.
@@ -22,7 +22,7 @@ pub struct Apply {
     /// How far it has read with them.
     pub read: Option<ReadPosition>,
     /// What accounts for them until they are decided.
-    pub account: Account,
+    pub account: EventAccount,
 }
 
 impl Message for Apply {
@@ -37,7 +37,7 @@ pub struct Batch {
     /// How far its producer has read with it.
     pub read: Option<ReadPosition>,
     /// What accounts for the events until they are decided.
-    pub account: Account,
+    pub account: EventAccount,
     /// Where the answer goes when the events are visible.
     pub receipt: oneshot::Sender<Result<Receipt, Refused>>,
 }
@@ -71,12 +71,12 @@ pub enum Refused {
     Journal(String),
     /// The cache went away while the batch was under way.
     #[error("the cache is being replaced")]
-    Gone,
+    Restarting,
 }
 
-impl From<Gone> for Refused {
-    fn from(_: Gone) -> Self {
-        Self::Gone
+impl From<MailboxClosed> for Refused {
+    fn from(_: MailboxClosed) -> Self {
+        Self::Restarting
     }
 }
 

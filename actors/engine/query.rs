@@ -27,7 +27,7 @@ use crate::messages::Recount;
 use crate::telemetry::{LogRestored, Visible};
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
+use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 pub use self::view::View;
@@ -96,12 +96,12 @@ impl Query {
     }
 }
 
-impl Role for Query {
+impl Actor for Query {
     const KIND: &'static str = "query";
     const STAGE: Stage = Stage::Answering;
     const CAPACITY: usize = 1024;
 
-    fn started(&mut self, desk: &mut Desk<Self>) {
+    fn started(&mut self, context: &mut Context<Self>) {
         match self.term.begin(self.clock.now()) {
             Beginning::Successor => {}
             Beginning::First(legacy) => return self.begin_with(0, legacy.handover),
@@ -110,16 +110,16 @@ impl Role for Query {
         let cache = self.cache.clone();
         let estate = async move { estate(&cache, Recount).await };
         // No answer before it holds what its predecessor held: an empty one would end sessions.
-        desk.wait(wrap_future::<_, Seat<Self>>(estate).map(|estate, seat, desk| {
-            if let Err(vacant) = estate.and_then(|estate| seat.role().take_over(estate)) {
-                seat.fail(vacant, desk);
+        context.wait(wrap_future::<_, ActorCell<Self>>(estate).map(|estate, cell, context| {
+            if let Err(vacant) = estate.and_then(|estate| cell.actor().take_over(estate)) {
+                cell.fail(vacant, context);
             }
         }));
     }
 }
 
-impl Receive<Changed> for Query {
-    fn receive(&mut self, changed: Changed, _: &mut Desk<Self>) -> Reply<()> {
+impl Handler<Changed> for Query {
+    fn handle(&mut self, changed: Changed, _: &mut Context<Self>) -> Reply<()> {
         let now = self.clock.now();
         let mut answerer = self.write();
         if !answerer.show(changed.term, &changed.changes, now) {
@@ -137,22 +137,26 @@ impl Receive<Changed> for Query {
     }
 }
 
-impl Receive<Read> for Query {
-    fn receive(&mut self, read: Read, _: &mut Desk<Self>) -> Reply<Page> {
+impl Handler<Read> for Query {
+    fn handle(&mut self, read: Read, _: &mut Context<Self>) -> Reply<Page> {
         let Read { cursor, since, filter, limit } = read;
         let now = self.clock.now();
         Reply::Now(self.read().log().read(&Request { cursor, since, filter: &filter, limit, now }))
     }
 }
 
-impl Receive<Look> for Query {
-    fn receive(&mut self, Look(address): Look, _: &mut Desk<Self>) -> Reply<Option<Arc<Session>>> {
+impl Handler<Look> for Query {
+    fn handle(
+        &mut self,
+        Look(address): Look,
+        _: &mut Context<Self>,
+    ) -> Reply<Option<Arc<Session>>> {
         Reply::Now(self.read().log().get(address, self.clock.now()).map(Arc::clone))
     }
 }
 
-impl Receive<Search> for Query {
-    fn receive(&mut self, search: Search, _: &mut Desk<Self>) -> Reply<Found> {
+impl Handler<Search> for Query {
+    fn handle(&mut self, search: Search, _: &mut Context<Self>) -> Reply<Found> {
         let Search { after, limit, wanted } = search;
         Reply::Now(
             self.read().log().find(after, limit, self.clock.now(), |session| wanted(session)),
@@ -160,22 +164,22 @@ impl Receive<Search> for Query {
     }
 }
 
-impl Receive<Newest> for Query {
-    fn receive(&mut self, _: Newest, _: &mut Desk<Self>) -> Reply<Cursor> {
+impl Handler<Newest> for Query {
+    fn handle(&mut self, _: Newest, _: &mut Context<Self>) -> Reply<Cursor> {
         let answerer = self.read();
         Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().newest()))
     }
 }
 
-impl Receive<Oldest> for Query {
-    fn receive(&mut self, _: Oldest, _: &mut Desk<Self>) -> Reply<Cursor> {
+impl Handler<Oldest> for Query {
+    fn handle(&mut self, _: Oldest, _: &mut Context<Self>) -> Reply<Cursor> {
         let answerer = self.read();
         Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().oldest()))
     }
 }
 
-impl Receive<Snapshot> for Query {
-    fn receive(&mut self, Snapshot(cache): Snapshot, _: &mut Desk<Self>) -> Reply<Estate> {
+impl Handler<Snapshot> for Query {
+    fn handle(&mut self, Snapshot(cache): Snapshot, _: &mut Context<Self>) -> Reply<Estate> {
         self.write().heed(cache);
         // Whoever looks an address up does not wait for a million sessions to be told.
         let handover = self.read().hand_over();

@@ -38,7 +38,7 @@ use crate::telemetry::{HistoryAsked, HistoryOpened, HistoryOutcome};
 use rollcall_journal::library::Library;
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::mailbox::{Desk, Receive, Reply, Role, Seat};
+use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// A question about the past.
@@ -141,12 +141,12 @@ impl History {
     }
 }
 
-impl Role for History {
+impl Actor for History {
     const KIND: &'static str = "history";
     const STAGE: Stage = Stage::Answering;
     const CAPACITY: usize = 32;
 
-    fn started(&mut self, desk: &mut Desk<Self>) {
+    fn started(&mut self, context: &mut Context<Self>) {
         let (jobs, inbox) = bounded(Self::CAPACITY);
         let (alive, ended) = oneshot::channel::<()>();
         let started = Thread::start(&self.archive, inbox, alive);
@@ -159,14 +159,18 @@ impl Role for History {
             "its thread has ended".to_owned()
         };
         self.jobs = Some(jobs);
-        desk.spawn(wrap_future::<_, Seat<Self>>(ended).map(|why, seat, desk| {
-            seat.fail(why, desk);
+        context.spawn(wrap_future::<_, ActorCell<Self>>(ended).map(|why, cell, context| {
+            cell.fail(why, context);
         }));
     }
 }
 
-impl<Q: Question> Receive<Ask<Q>> for History {
-    fn receive(&mut self, ask: Ask<Q>, _: &mut Desk<Self>) -> Reply<Result<Q::Answer, Unanswered>> {
+impl<Q: Question> Handler<Ask<Q>> for History {
+    fn handle(
+        &mut self,
+        ask: Ask<Q>,
+        _: &mut Context<Self>,
+    ) -> Reply<Result<Q::Answer, Unanswered>> {
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |thread| {
             // Whoever does not wait any more does not need it.

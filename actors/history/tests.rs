@@ -22,7 +22,7 @@ use rollcall_identity::{
 use rollcall_journal::Terms;
 use rollcall_journal::test_support::*;
 use rollcall_runtime::mailbox::Mailbox;
-use rollcall_runtime::supervisor::{Hire, Patience, Supervisor};
+use rollcall_runtime::supervisor::{RestartPolicy, Spawn, Supervisor};
 
 /// A question whose answer is always the same, or none at all.
 struct Plain;
@@ -60,13 +60,13 @@ fn asked<Q>(question: Q) -> Ask<Q> {
 
 async fn employed(folder: &Path) -> (Mailbox<Supervisor>, Mailbox<History>) {
     let clock = Clock::system();
-    let patience = Patience { first: Duration::from_millis(1), ..Patience::default() };
+    let patience = RestartPolicy { first: Duration::from_millis(1), ..RestartPolicy::default() };
     let supervisor = Supervisor::start(&clock, patience);
     let desk = Mailbox::<History>::new("history", clock.clone());
     let rules = Arc::new(ArcSwap::from_pointee(Rules::default()));
     let retention = Duration::from_secs(3600);
     let archive = Archive { folder: folder.to_owned(), rules, retention, clock };
-    let hire = Hire::new(desk.clone(), move || History::new(archive.clone()));
+    let hire = Spawn::new(desk.clone(), move || History::new(archive.clone()));
     supervisor.send(hire).await.unwrap();
     (supervisor, desk)
 }
@@ -86,7 +86,7 @@ fn a_reader_that_panics_is_replaced_and_the_next_question_is_answered() {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), again).await.unwrap();
-        let all = supervisor.send(rollcall_runtime::supervisor::RollCall).await.unwrap();
+        let all = supervisor.send(rollcall_runtime::supervisor::ListActors).await.unwrap();
         assert_eq!(all[0].restarts.get("error"), Some(&1), "{all:?}");
     });
 }

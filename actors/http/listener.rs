@@ -23,7 +23,7 @@ use rustls::ServerConfig;
 use tokio::sync::watch;
 
 use rollcall_runtime::actor_metrics::Stage;
-use rollcall_runtime::mailbox::{Desk, Receive, Reply, Role, Seat};
+use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Reply};
 
 use gate::Gate;
 use server::Running;
@@ -110,11 +110,11 @@ impl Listener {
     }
 }
 
-impl Role for Listener {
+impl Actor for Listener {
     const KIND: &'static str = "listener";
     const STAGE: Stage = Stage::Answering;
 
-    fn started(&mut self, desk: &mut Desk<Self>) {
+    fn started(&mut self, context: &mut Context<Self>) {
         let running = self
             .bound
             .duplicates()
@@ -122,23 +122,23 @@ impl Role for Listener {
         let ended = match running {
             Ok((running, ended)) => {
                 self.running = Some(running);
-                wrap_future::<_, Seat<Self>>(Box::pin(ended) as server::Ended)
+                wrap_future::<_, ActorCell<Self>>(Box::pin(ended) as server::Ended)
             }
             Err(error) => wrap_future(Box::pin(async { Err(error) }) as server::Ended),
         };
-        desk.spawn(ended.map(|ended, seat, desk| {
-            let closing = *seat.role().closing.borrow();
+        context.spawn(ended.map(|ended, cell, context| {
+            let closing = *cell.actor().closing.borrow();
             match ended {
                 Ok(()) if closing => {}
-                Ok(()) => seat.fail("the server ended of itself", desk),
-                Err(error) => seat.fail(error, desk),
+                Ok(()) => cell.fail("the server ended of itself", context),
+                Err(error) => cell.fail(error, context),
             }
         }));
     }
 }
 
-impl Receive<Close> for Listener {
-    fn receive(&mut self, _: Close, _: &mut Desk<Self>) -> Reply<()> {
+impl Handler<Close> for Listener {
+    fn handle(&mut self, _: Close, _: &mut Context<Self>) -> Reply<()> {
         self.closing.send_replace(true);
         match &self.running {
             Some(running) => Reply::later(running.close()),

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use rollcall_runtime::mailbox::Gone;
+use rollcall_runtime::mailbox::MailboxClosed;
 
 /// RFC 9457 section 3: what went wrong, for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -71,9 +71,9 @@ impl Problem {
     }
 }
 
-impl From<Gone> for Problem {
+impl From<MailboxClosed> for Problem {
     /// An actor that is being replaced: the state is not lost, the answer only late.
-    fn from(gone: Gone) -> Self {
+    fn from(gone: MailboxClosed) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, format!("{gone}; it is being replaced"))
     }
 }

@@ -20,7 +20,7 @@ use crate::telemetry::{
     SnapshotWritten,
 };
 use rollcall_runtime::telemetry::TelemetryEvent;
-use rollcall_runtime::thread_priority::give_way;
+use rollcall_runtime::thread_priority::lower_priority;
 
 /// How much may wait for it: one of each job, and the last snapshot of all.
 const WAITING: usize = 3;
@@ -60,7 +60,7 @@ impl Keeper {
         let keeping = Keeping { folder, terms };
         let thread = std::thread::Builder::new().name("journal-keeper".to_owned());
         let keep = move || {
-            give_way(YIELDING);
+            lower_priority(YIELDING);
             keeping.work(&inbox);
         };
         let thread = thread.spawn(keep)?;

@@ -41,8 +41,8 @@ pub use self::teaching::Teaching;
 pub use self::test_run::{Report, test};
 use super::{Outlet, Producer, Running, Stop};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::status_cell::Board;
-use rollcall_runtime::tls::BadTls;
+use rollcall_runtime::status_cell::StatusCell;
+use rollcall_runtime::tls::TlsError;
 
 /// What a directory told.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub struct ActiveDirectory {
     settings: config::ActiveDirectory,
     tls: Option<Arc<ClientConfig>>,
     learner: Arc<dyn Learner>,
-    board: Board<Status>,
+    board: StatusCell<Status>,
     clock: Clock,
 }
 
@@ -117,9 +117,9 @@ impl ActiveDirectory {
         settings: &config::ActiveDirectory,
         learner: Arc<dyn Learner>,
         clock: Clock,
-    ) -> Result<Self, BadTls> {
+    ) -> Result<Self, TlsError> {
         let tls = tls::client(settings)?;
-        Ok(Self { settings: settings.clone(), tls, learner, board: Board::default(), clock })
+        Ok(Self { settings: settings.clone(), tls, learner, board: StatusCell::default(), clock })
     }
 
     /// Reads the directory and follows what changes, under the name `producer`, for ever.

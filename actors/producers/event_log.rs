@@ -36,7 +36,7 @@ pub use self::test_run::{Report, test};
 use super::{Outlet, Producer, Running, Stop};
 use crate::event_log::telemetry::EventLogBegins;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::status_cell::Board;
+use rollcall_runtime::status_cell::StatusCell;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// The channel that is read.
@@ -46,7 +46,7 @@ const CHANNEL: &str = "Security";
 pub struct EventLog {
     source: Source,
     clock: Clock,
-    board: Arc<Board<Status>>,
+    board: Arc<StatusCell<Status>>,
     /// Those beside it.
     logs: EventLogs,
 }

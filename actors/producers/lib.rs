@@ -32,9 +32,9 @@ use rollcall_engine::messages::{Apply, LastRead, Refused};
 use rollcall_identity::Receipt;
 use rollcall_journal::Illness;
 use rollcall_runtime::actor_metrics::Stage;
-use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::event_accounting::{Dropped, Received};
-use rollcall_runtime::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
+use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// Something outside that knows who is where. It runs until it is told to stop, or fails.
@@ -157,10 +157,10 @@ impl Outlet {
         }
         let read =
             read.and_then(|(name, place)| Some(ReadPosition { source: self.source(name)?, place }));
-        let account = Account::open(Arc::clone(&self.name), count);
+        let account = EventAccount::open(Arc::clone(&self.name), count);
         let emit = Emit(Apply { events, read, account });
         // While the producer's actor is being replaced, what was read waits for its successor.
-        self.desk.presence().await;
+        self.desk.wait_until_running().await;
         Some(Pending(match self.desk.queue(emit).await {
             Ok(answer) => Box::pin(async { answer.await? }),
             Err(gone) => Box::pin(async move { Err(gone.into()) }),
@@ -175,7 +175,7 @@ impl Outlet {
     /// When the journal cannot tell now.
     pub async fn last_read(&self, name: Name) -> Result<Option<Arc<[u8]>>, Refused> {
         let Some(source) = self.source(name) else { return Ok(None) };
-        self.desk.presence().await;
+        self.desk.wait_until_running().await;
         self.desk.send(LastRead(source)).await?
     }
 
@@ -188,7 +188,7 @@ impl Outlet {
     pub async fn learnt(&self, affected: Arc<Affected>, gone: Gone, origin: Arc<Origin>) {
         let learnt = Learnt { affected, gone, origin };
         loop {
-            self.desk.presence().await;
+            self.desk.wait_until_running().await;
             if let Ok(answer) = self.desk.queue(Tell(learnt.clone())).await
                 && let Ok(Ok(())) = answer.await
             {
@@ -260,68 +260,68 @@ impl Producing {
     }
 }
 
-impl Role for Producing {
+impl Actor for Producing {
     const KIND: &'static str = "producer";
     const STAGE: Stage = Stage::Receiving;
 
-    fn started(&mut self, context: &mut Desk<Self>) {
-        let (name, desk) = (Arc::clone(self.desk.meter().actor()), self.desk.clone());
+    fn started(&mut self, context: &mut Context<Self>) {
+        let (name, desk) = (Arc::clone(self.desk.metrics().name()), self.desk.clone());
         let outlet = Outlet { name, desk, illness: self.illness.clone() };
         ProducerBegins { producer: outlet.producer() }.emit();
         let running = Arc::clone(&self.producer).run(outlet, Stop(self.stop.subscribe()));
-        let running = wrap_future::<_, Seat<Self>>(running);
-        context.spawn(running.map(|ended, seat, context| {
-            let asked = *seat.role().stop.borrow();
+        let running = wrap_future::<_, ActorCell<Self>>(running);
+        context.spawn(running.map(|ended, cell, context| {
+            let asked = *cell.actor().stop.borrow();
             match ended {
-                Ok(()) if asked => drop(seat.role().done.send_replace(true)),
-                Ok(()) => seat.fail("the producer ended of itself", context),
-                Err(failed) => seat.fail(failed, context),
+                Ok(()) if asked => drop(cell.actor().done.send_replace(true)),
+                Ok(()) => cell.fail("the producer ended of itself", context),
+                Err(failed) => cell.fail(failed, context),
             }
         }));
     }
 }
 
-impl Receive<Emit> for Producing {
-    fn receive(
+impl Handler<Emit> for Producing {
+    fn handle(
         &mut self,
         Emit(apply): Emit,
-        _: &mut Desk<Self>,
+        _: &mut Context<Self>,
     ) -> Reply<Result<Receipt, Refused>> {
         let cache = self.cache.clone();
         Reply::later(async move {
             // What was received waits for a cache that is being replaced.
-            cache.presence().await;
+            cache.wait_until_running().await;
             cache.send(apply).await?
         })
     }
 }
 
-impl Receive<LastRead> for Producing {
-    fn receive(
+impl Handler<LastRead> for Producing {
+    fn handle(
         &mut self,
         asked: LastRead,
-        _: &mut Desk<Self>,
+        _: &mut Context<Self>,
     ) -> Reply<Result<Option<Arc<[u8]>>, Refused>> {
         let cache = self.cache.clone();
         Reply::later(async move {
-            cache.presence().await;
+            cache.wait_until_running().await;
             cache.send(asked).await?
         })
     }
 }
 
-impl Receive<Tell> for Producing {
-    fn receive(&mut self, Tell(learnt): Tell, _: &mut Desk<Self>) -> Reply<Result<(), Refused>> {
+impl Handler<Tell> for Producing {
+    fn handle(&mut self, Tell(learnt): Tell, _: &mut Context<Self>) -> Reply<Result<(), Refused>> {
         let cache = self.cache.clone();
         Reply::later(async move {
-            cache.presence().await;
+            cache.wait_until_running().await;
             cache.send(learnt).await?
         })
     }
 }
 
-impl Receive<Close> for Producing {
-    fn receive(&mut self, _: Close, _: &mut Desk<Self>) -> Reply<()> {
+impl Handler<Close> for Producing {
+    fn handle(&mut self, _: Close, _: &mut Context<Self>) -> Reply<()> {
         self.stop.send_replace(true);
         let mut done = self.done.subscribe();
         Reply::later(async move {

@@ -25,7 +25,7 @@ use self::clients::Clients;
 pub use self::clients::defaults;
 use super::{Outlet, Producer, ProducerFailed, Running, Stop};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::log_rate_limit::Sample;
+use rollcall_runtime::log_rate_limit::LogRateLimit;
 
 /// A syslog producer whose sockets are bound.
 pub struct Syslog {
@@ -33,7 +33,7 @@ pub struct Syslog {
     streams: Vec<Bound<TcpListener>>,
     tls: Option<Arc<ServerConfig>>,
     clients: Arc<Clients>,
-    strangers: Arc<Sample>,
+    strangers: Arc<LogRateLimit>,
     limits: config::SyslogLimits,
     clock: Clock,
 }

@@ -9,7 +9,7 @@ use crate::{Outlet, Producer, Producing, Running, Stop};
 use rollcall_engine::Engine;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
-use rollcall_runtime::supervisor::Hire;
+use rollcall_runtime::supervisor::Spawn;
 
 /// A producer that gives its outlet away.
 struct Lent {
@@ -39,6 +39,6 @@ pub(crate) async fn outlet(engine: &Engine, (word, called): (Word, &str), clock:
     let producer = Arc::new(Lent { word, lend: Mutex::new(Some(lend)) });
     let (own, cache) = (desk.clone(), engine.cache.clone());
     let hired = move || Producing::new(Arc::clone(&producer) as _, own.clone(), cache.clone());
-    engine.supervisor.send(Hire::new(desk, hired)).await.unwrap();
+    engine.supervisor.send(Spawn::new(desk, hired)).await.unwrap();
     lent.await.unwrap()
 }

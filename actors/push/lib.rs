@@ -36,7 +36,7 @@ pub(crate) use self::trouble::Trouble;
 use rollcall_engine::query::Query;
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
+use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
 
 impl Message for Wish {
     type Result = ();
@@ -97,27 +97,27 @@ fn speech(target: Target, clock: Clock) -> impl Fn() -> Box<dyn Speech> + Send {
     }
 }
 
-impl Role for Push {
+impl Actor for Push {
     const KIND: &'static str = "push";
     const STAGE: Stage = Stage::Pushing;
     const CAPACITY: usize = 16;
 
-    fn started(&mut self, desk: &mut Desk<Self>) {
+    fn started(&mut self, context: &mut Context<Self>) {
         let (recipient, ears) = (Arc::clone(&self.recipient), self.ears());
         let speech = speech(recipient.target.clone(), self.clock.clone());
         let way = async move {
             let mouths = Mouths::new(recipient.name(), &recipient.floor, speech).await?;
             Course::new(recipient, mouths, ears).run().await
         };
-        desk.spawn(wrap_future::<_, Seat<Self>>(way).map(|end, seat, desk| match end {
-            Ok(()) => drop(seat.role().closed.send_replace(true)),
-            Err(trouble) => seat.fail(trouble, desk),
+        context.spawn(wrap_future::<_, ActorCell<Self>>(way).map(|end, cell, context| match end {
+            Ok(()) => drop(cell.actor().closed.send_replace(true)),
+            Err(trouble) => cell.fail(trouble, context),
         }));
     }
 }
 
-impl Receive<Wish> for Push {
-    fn receive(&mut self, wish: Wish, _: &mut Desk<Self>) -> Reply<()> {
+impl Handler<Wish> for Push {
+    fn handle(&mut self, wish: Wish, _: &mut Context<Self>) -> Reply<()> {
         let Some(wishes) = self.wishes.clone() else { return Reply::Now(()) };
         Reply::later(async move {
             // A way that has ended grants nothing; whoever waits for an answer learns so.
@@ -126,8 +126,8 @@ impl Receive<Wish> for Push {
     }
 }
 
-impl Receive<Close> for Push {
-    fn receive(&mut self, _: Close, _: &mut Desk<Self>) -> Reply<()> {
+impl Handler<Close> for Push {
+    fn handle(&mut self, _: Close, _: &mut Context<Self>) -> Reply<()> {
         self.closing.send_replace(true);
         let mut closed = self.closed.subscribe();
         Reply::later(async move {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::recipient::State;
 use super::{Compared, Push, Recipient, TargetStatus, Wish};
 use crate::telemetry::PushLagging;
-use rollcall_runtime::mailbox::{Gone, Mailbox};
+use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// The push targets in force, by name. A copy sees the same ones.
@@ -59,19 +59,19 @@ impl Targets {
     }
 
     /// Tells one everything anew; `None` when there is none of this name.
-    pub async fn synchronise(&self, name: &str) -> Option<Result<(), Gone>> {
+    pub async fn synchronise(&self, name: &str) -> Option<Result<(), MailboxClosed>> {
         let desk = self.desk(name)?;
         Some(desk.send(Wish::Synchronise).await)
     }
 
     /// Compares what one holds with what it should hold; `None` when there is none of this name. A
     /// target that cannot be asked now says why.
-    pub async fn check(&self, name: &str) -> Option<Result<Compared, Gone>> {
+    pub async fn check(&self, name: &str) -> Option<Result<Compared, MailboxClosed>> {
         let desk = self.desk(name)?;
         let (answer, answered) = oneshot::channel();
         let sent = desk.send(Wish::Check(answer)).await;
         Some(match sent {
-            Ok(()) => answered.await.map_err(|_| Gone("push")),
+            Ok(()) => answered.await.map_err(|_| MailboxClosed("push")),
             Err(gone) => Err(gone),
         })
     }

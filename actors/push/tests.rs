@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::*;
 use rollcall_engine::Engine;
 use rollcall_engine::messages::Apply;
-use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::supervisor::Fault;
 
 fn name(text: &str) -> Name {
@@ -207,7 +207,7 @@ impl Story {
 
     async fn logins(&self, hosts: std::ops::RangeInclusive<u8>) {
         let events: Vec<_> = hosts.map(|host| login(host, &self.clock)).collect();
-        let account = Account::open("test", events.len() as u64);
+        let account = EventAccount::open("test", events.len() as u64);
         self.engine.cache.send(Apply { events, read: None, account }).await.unwrap().unwrap();
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rollcall_wire::secure_edge::BadAnswer;
 use strum::IntoStaticStr;
 
-use rollcall_runtime::mailbox::Gone;
+use rollcall_runtime::mailbox::MailboxClosed;
 
 /// Something is not known to have arrived.
 #[derive(Debug, thiserror::Error, IntoStaticStr)]
@@ -63,7 +63,7 @@ pub(crate) enum Trouble {
     Unprepared(String),
     /// The query actor is being replaced.
     #[error("waits for what is to be told: {0}")]
-    Vacant(#[from] Gone),
+    Vacant(#[from] MailboxClosed),
     /// The thread that speaks has ended.
     #[error("the thread that speaks has ended")]
     Mute,

@@ -1,54 +1,57 @@
-//! What a supervised actor holds while it lives. It stands apart from supervisor and mailbox, because
-//! both use it.
+//! The handle that a supervised actor holds while it lives, and the report of its end.
+//!
+//! It is a module of its own because the supervisor and the mailbox both use it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use tokio::sync::mpsc;
 
-use crate::actor_metrics::End;
+use crate::actor_metrics::ExitCause;
 
-/// How an actor ended, told by its lease.
-pub(crate) struct Ended {
+/// How an actor ended, reported by its handle.
+pub(crate) struct ActorExit {
     pub actor: Arc<str>,
-    pub term: u64,
-    pub end: End,
+    pub generation: u64,
+    pub cause: ExitCause,
     pub error: Option<String>,
 }
 
-/// What an actor holds while it lives; dropping it is the only way to end.
-pub struct Lease {
-    pub(crate) actor: Arc<str>,
-    pub(crate) term: u64,
-    pub(crate) current: Arc<AtomicU64>,
-    pub(crate) error: Option<String>,
-    pub(crate) reports: mpsc::UnboundedSender<Ended>,
+/// What an actor holds while it lives. Dropping it reports the end to the supervisor, whatever ended
+/// the actor.
+pub(crate) struct ActorHandle {
+    pub actor: Arc<str>,
+    pub generation: u64,
+    /// The newest generation of the actor.
+    pub newest: Arc<AtomicU64>,
+    pub error: Option<String>,
+    pub exits: mpsc::UnboundedSender<ActorExit>,
 }
 
-impl Lease {
-    /// Notes why the actor gives up.
-    pub(crate) fn failed(&mut self, error: String) {
+impl ActorHandle {
+    /// Records the error with which the actor ends.
+    pub fn failed(&mut self, error: String) {
         self.error = Some(error);
     }
 
-    /// Whether somebody else was seated meanwhile.
-    pub(crate) fn is_revoked(&self) -> bool {
-        self.current.load(SeqCst) != self.term
+    /// Whether the supervisor has started a newer generation.
+    pub fn is_superseded(&self) -> bool {
+        self.newest.load(SeqCst) != self.generation
     }
 }
 
-impl Drop for Lease {
+impl Drop for ActorHandle {
     fn drop(&mut self) {
-        let end = match self.error {
-            _ if std::thread::panicking() => End::Panic,
-            Some(_) => End::Error,
-            None => End::Stop,
+        let cause = match self.error {
+            _ if std::thread::panicking() => ExitCause::Panic,
+            Some(_) => ExitCause::Error,
+            None => ExitCause::Stop,
         };
         // The supervisor may be gone when the process ends.
-        let _ = self.reports.send(Ended {
+        let _ = self.exits.send(ActorExit {
             actor: Arc::clone(&self.actor),
-            term: self.term,
-            end,
+            generation: self.generation,
+            cause,
             error: self.error.take(),
         });
     }

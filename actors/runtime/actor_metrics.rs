@@ -44,20 +44,20 @@ impl Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, IntoStaticStr, EnumIter)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
-pub enum End {
+pub enum ExitCause {
     /// It panicked: a bug of ours.
     Panic,
     /// It gave up with an error.
     Error,
     /// It stopped of itself, or was told to.
     Stop,
-    /// It did not answer for too long and was abandoned.
-    Freeze,
+    /// It did not answer the liveness probes and was abandoned.
+    Hang,
 }
 
 /// The metrics of one mailbox and of the actor behind it.
 #[derive(Clone)]
-pub struct Meter(Arc<Instruments>);
+pub struct ActorMetrics(Arc<Instruments>);
 
 struct Instruments {
     actor: Arc<str>,
@@ -79,7 +79,7 @@ struct Instruments {
 
 /// What the meter has read so far, for people who ask by REST.
 #[derive(Debug, Clone, Serialize)]
-pub struct Reading {
+pub struct MailboxStats {
     /// Messages that wait or are in work.
     pub depth: u64,
     /// Messages handled since the process began.
@@ -90,7 +90,7 @@ pub struct Reading {
     pub last_activity: Option<Timestamp>,
 }
 
-impl Meter {
+impl ActorMetrics {
     /// The meter of the actor called `actor`.
     pub fn new(
         actor: &str,
@@ -104,7 +104,7 @@ impl Meter {
         let name = |noun: &str| format!("rollcall_{}_{noun}", stage.as_str());
         gauge!(name("mailbox_capacity"), labels.clone()).set(capacity as f64);
         // From the beginning, so that the first restart is seen to grow from zero.
-        for end in End::iter() {
+        for end in ExitCause::iter() {
             counter!(name("restarts_total"), with_cause(&labels, end)).increment(0);
         }
         Self(Arc::new(Instruments {
@@ -127,7 +127,7 @@ impl Meter {
     }
 
     /// The name of the actor.
-    pub fn actor(&self) -> &Arc<str> {
+    pub fn name(&self) -> &Arc<str> {
         &self.0.actor
     }
 
@@ -185,7 +185,7 @@ impl Meter {
     }
 
     /// The actor ended and will be replaced.
-    pub fn restarted(&self, end: End) {
+    pub fn restarted(&self, end: ExitCause) {
         let name = format!("rollcall_{}_restarts_total", self.0.stage.as_str());
         let labels = [
             Label::new("actor", self.0.actor.to_string()),
@@ -195,9 +195,9 @@ impl Meter {
     }
 
     /// What was read so far.
-    pub fn reading(&self) -> Reading {
+    pub fn stats(&self) -> MailboxStats {
         let last = self.0.last_activity_at.load(Relaxed);
-        Reading {
+        MailboxStats {
             depth: self.0.depth_now.load(Relaxed),
             handled: self.0.handled_so_far.load(Relaxed),
             refused: self.0.refused_so_far.load(Relaxed),
@@ -207,7 +207,7 @@ impl Meter {
 }
 
 /// The labels of a restart.
-fn with_cause(labels: &[Label], end: End) -> Vec<Label> {
+fn with_cause(labels: &[Label], end: ExitCause) -> Vec<Label> {
     let mut labels = labels.to_vec();
     labels.push(Label::from_static_parts("cause", end.into()));
     labels
@@ -244,7 +244,7 @@ const MAILBOX: &[Row] = &[
         CounterType,
         Unit::Count,
         &["actor", "kind", "cause"],
-        "How often the actor was replaced, by panic, error, stop or freeze",
+        "How often the actor was replaced, by panic, error, stop or hang",
     ),
     (
         "last_activity_timestamp_seconds",

@@ -1,6 +1,6 @@
 //! The account of events: received = applied + deduplicated + refused + dropped, exactly.
 //!
-//! An [`Account`] travels with a batch of events from the producer to the decision. Settled there,
+//! An [`EventAccount`] travels with a batch of events from the producer to the decision. Settled there,
 //! or dropped on the way, for whatever reason: in both cases every event is counted once.
 
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::telemetry::TelemetryEvent;
 
 /// Events that are not decided yet. Dropping it counts them as dropped.
 #[derive(Debug)]
-pub struct Account {
+pub struct EventAccount {
     producer: Arc<str>,
     events: u64,
     reason: &'static str,
 }
 
-impl Account {
+impl EventAccount {
     /// Opens an account of `events` that `producer` saw and counted as received.
     pub fn open(producer: impl Into<Arc<str>>, events: u64) -> Self {
         Self { producer: producer.into(), events, reason: "actor_gone" }
@@ -36,7 +36,7 @@ impl Account {
     }
 }
 
-impl Drop for Account {
+impl Drop for EventAccount {
     fn drop(&mut self) {
         let Self { producer, events: count, reason } = &*self;
         if *count > 0 {

@@ -3,7 +3,7 @@
 //! This crate knows nothing of events, sessions or firewalls beyond the values it counts. Every
 //! other crate below `actors/` depends on it, and it depends on none of them.
 
-pub mod actor_handle;
+mod actor_handle;
 pub mod actor_metrics;
 pub mod clock;
 pub mod clock_jump;

@@ -12,7 +12,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// Counts, and chooses what is logged.
 #[derive(Debug, Default)]
-pub struct Sample(Mutex<Seen>);
+pub struct LogRateLimit(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -20,7 +20,7 @@ struct Seen {
     count: u64,
 }
 
-impl Sample {
+impl LogRateLimit {
     /// Whether what happened at `now` is logged, and if so, how many in the minute before were not.
     pub fn admit(&self, now: Timestamp) -> Option<u64> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn ten_a_minute_are_logged_and_the_rest_is_counted() {
-        let (sample, now) = (Sample::default(), Timestamp::EPOCH);
+        let (sample, now) = (LogRateLimit::default(), Timestamp::EPOCH);
         let logged = (0..25).filter(|_| sample.admit(now) == Some(0)).count();
         assert_eq!(logged, 10);
         assert_eq!(sample.admit(now + WINDOW), Some(15));

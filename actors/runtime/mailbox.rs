@@ -1,356 +1,368 @@
 //! Mailboxes that are measured and bounded by construction, and stay valid while the actor behind
 //! them is replaced.
 //!
-//! A [`Role`] is what an actor does. It sits in a [`Seat`], the one type that actix sees, so that
-//! no role can forget to count. A [`Mailbox`] is how others reach it: a number of places, and the
-//! address of whoever sits there now.
+//! An [`Actor`] is the behavior. An [`ActorCell`] runs it, and is the only type that actix sees, so
+//! that no actor can skip the metrics. A [`Mailbox`] is the address of an actor: a number of
+//! permits, and the actix address of the cell that runs now.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use actix::fut::{ActorFutureExt, wrap_future};
-use actix::prelude::*;
+use actix::{Addr, AsyncContext, Message};
 use arc_swap::ArcSwapOption;
 use futures_util::future::{Either, select};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use crate::actor_handle::Lease;
-use crate::actor_metrics::{Meter, Stage};
+use crate::actor_handle::ActorHandle;
+use crate::actor_metrics::{ActorMetrics, Stage};
 use crate::clock::Clock;
 
-/// What an actor does, without the machinery of being one.
-pub trait Role: Sized + Unpin + 'static {
+/// What an actor does. Supervision, mailbox and metrics are those of its [`ActorCell`].
+pub trait Actor: Sized + Unpin + 'static {
     /// The metric label, for instance `cache`.
     const KIND: &'static str;
-    /// Where it stands in an event's way.
+    /// The stage of the event pipeline.
     const STAGE: Stage;
-    /// How many messages may wait or be in work before senders wait.
+    /// How many messages may wait or be in progress before senders wait.
     const CAPACITY: usize = 64;
 
     /// Called once, before the first message.
-    fn started(&mut self, _desk: &mut Desk<Self>) {}
+    fn started(&mut self, _context: &mut Context<Self>) {}
 }
 
-/// A role that takes messages of type `M`.
-pub trait Receive<M: Message<Result: Send> + Send>: Role {
-    /// Handles one message. Long work goes into [`Reply::Later`]: a role that holds its thread for
-    /// ten seconds counts as frozen.
-    fn receive(&mut self, message: M, desk: &mut Desk<Self>) -> Reply<M::Result>;
+/// An actor that handles messages of type `M`.
+pub trait Handler<M: Message<Result: Send> + Send>: Actor {
+    /// Handles one message. Long work goes into [`Reply::Later`]: the supervisor replaces an actor
+    /// that blocks its thread for ten seconds.
+    fn handle(&mut self, message: M, context: &mut Context<Self>) -> Reply<M::Result>;
 }
 
-/// The context of a role.
-pub type Desk<R> = Context<Seat<R>>;
+/// The actix context of an actor.
+pub type Context<A> = actix::Context<ActorCell<A>>;
 
-/// The answer of a role to one message.
+/// The reply of an actor to one message.
 pub enum Reply<T> {
-    /// It is here.
+    /// The reply is ready.
     Now(T),
-    /// It will come; the role takes further messages meanwhile, but the sender's place stays taken.
+    /// The reply follows. The actor handles further messages meanwhile; the sender's permit stays
+    /// taken.
     Later(Pin<Box<dyn Future<Output = T>>>),
 }
 
 impl<T> Reply<T> {
-    /// An answer that will come.
-    pub fn later(answer: impl Future<Output = T> + 'static) -> Self {
-        Self::Later(Box::pin(answer))
+    /// A reply that follows.
+    pub fn later(reply: impl Future<Output = T> + 'static) -> Self {
+        Self::Later(Box::pin(reply))
     }
 }
 
-/// A role at work: the only type in Rollcall that is an actix actor.
-pub struct Seat<R: Role> {
-    role: R,
-    meter: Meter,
-    lease: Lease,
-    seated: Option<oneshot::Sender<()>>,
+/// A running actor: the only type in Rollcall that is an actix actor.
+pub struct ActorCell<A: Actor> {
+    actor: A,
+    metrics: ActorMetrics,
+    handle: ActorHandle,
+    started: Option<oneshot::Sender<()>>,
 }
 
-impl<R: Role> Seat<R> {
-    /// Seats `role`. When it has begun, `seated` is told; when the seat is dropped, `lease` tells
-    /// the supervisor how it ended.
+impl<A: Actor> ActorCell<A> {
+    /// A cell for `actor`. `started` is notified when the actor has started. When the cell is
+    /// dropped, `handle` reports to the supervisor how it ended.
     pub(crate) fn new(
-        role: R,
-        meter: Meter,
-        lease: Lease,
-        seated: Option<oneshot::Sender<()>>,
+        actor: A,
+        metrics: ActorMetrics,
+        handle: ActorHandle,
+        started: Option<oneshot::Sender<()>>,
     ) -> Self {
-        Self { role, meter, lease, seated }
+        Self { actor, metrics, handle, started }
     }
 
-    /// Seats `role` in the context of the thread that calls this, and starts it.
-    pub(crate) fn start_with(self) -> Addr<Self> {
-        let mut desk = Context::new();
-        // Places are counted by the mailbox; actix's own limit must only never be met before that.
-        desk.set_mailbox_capacity(usize::MAX >> 8);
-        desk.run(self)
+    /// Starts the cell in a context on the calling thread.
+    pub(crate) fn start_here(self) -> Addr<Self> {
+        let mut context = actix::Context::new();
+        // The mailbox counts permits. The limit of actix must never be reached before that.
+        context.set_mailbox_capacity(usize::MAX >> 8);
+        context.run(self)
     }
 
-    /// The role that sits here, for futures that the role spawned.
-    pub fn role(&mut self) -> &mut R {
-        &mut self.role
+    /// The actor, for futures that it spawned.
+    pub fn actor(&mut self) -> &mut A {
+        &mut self.actor
     }
 
-    /// Ends this actor with an error: the supervisor replaces it after a pause.
-    pub fn fail(&mut self, error: impl std::fmt::Display, desk: &mut Desk<R>) {
-        self.lease.failed(error.to_string());
-        desk.terminate();
-    }
-}
-
-impl<R: Role> Actor for Seat<R> {
-    type Context = Context<Self>;
-
-    fn started(&mut self, desk: &mut Desk<R>) {
-        self.role.started(desk);
-        // Only the one who hired it waits, and only for the first.
-        self.seated.take().map(|seated| seated.send(()));
+    /// Ends this actor with an error. The supervisor replaces it after a backoff.
+    pub fn fail(&mut self, error: impl std::fmt::Display, context: &mut Context<A>) {
+        self.handle.failed(error.to_string());
+        actix::ActorContext::terminate(context);
     }
 }
 
-/// A message on its way, with the place it takes and whoever waits for the answer. It is handled
-/// whether somebody still waits or not: actix itself skips messages that nobody waits for.
-struct Letter<M: Message> {
+impl<A: Actor> actix::Actor for ActorCell<A> {
+    type Context = Context<A>;
+
+    fn started(&mut self, context: &mut Context<A>) {
+        self.actor.started(context);
+        // Only the first start has a waiting caller.
+        self.started.take().map(|started| started.send(()));
+    }
+}
+
+/// A message in a mailbox, with its permit and the channel of its reply. It is handled even when
+/// its sender no longer waits: actix itself skips messages without a waiting sender.
+struct Envelope<M: Message> {
     message: M,
-    place: Place,
-    sender: oneshot::Sender<M::Result>,
+    permit: Permit,
+    reply: oneshot::Sender<M::Result>,
 }
 
-impl<M: Message> Message for Letter<M> {
+impl<M: Message> Message for Envelope<M> {
     type Result = ();
 }
 
-/// A place in a mailbox. It is free again when this is dropped, handled or not.
-struct Place {
-    meter: Meter,
-    _permit: Option<OwnedSemaphorePermit>,
+/// One message in the mailbox. Dropping it frees the permit, whether the message was handled or
+/// not.
+struct Permit {
+    metrics: ActorMetrics,
+    _semaphore: Option<OwnedSemaphorePermit>,
 }
 
-impl Place {
-    fn taken(meter: &Meter, permit: Option<OwnedSemaphorePermit>) -> Self {
-        meter.queued();
-        Self { meter: meter.clone(), _permit: permit }
+impl Permit {
+    fn new(metrics: &ActorMetrics, semaphore: Option<OwnedSemaphorePermit>) -> Self {
+        metrics.queued();
+        Self { metrics: metrics.clone(), _semaphore: semaphore }
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.meter.left();
+        self.metrics.left();
     }
 }
 
-impl<R, M> Handler<Letter<M>> for Seat<R>
+impl<A, M> actix::Handler<Envelope<M>> for ActorCell<A>
 where
-    R: Receive<M>,
+    A: Handler<M>,
     M: Message<Result: Send> + Send + 'static,
 {
     type Result = ();
 
-    fn handle(&mut self, letter: Letter<M>, desk: &mut Desk<R>) {
-        if self.lease.is_revoked() {
-            return desk.terminate();
+    fn handle(&mut self, envelope: Envelope<M>, context: &mut Context<A>) {
+        if self.handle.is_superseded() {
+            return actix::ActorContext::terminate(context);
         }
-        let Letter { message, place, sender } = letter;
+        let Envelope { message, permit, reply: channel } = envelope;
         let began = Clock::instant();
-        let reply = self.role.receive(message, desk);
-        self.meter.handled(began.elapsed());
-        // Whoever sent it may have gone: then nobody needs the answer.
+        let reply = self.actor.handle(message, context);
+        self.metrics.handled(began.elapsed());
+        // A sender that no longer waits does not need the reply.
         match reply {
-            Reply::Now(answer) => drop(sender.send(answer)),
-            Reply::Later(answer) => {
-                desk.spawn(wrap_future::<_, Self>(answer).map(|answer, _, _| {
-                    drop(place);
-                    drop(sender.send(answer));
+            Reply::Now(reply) => drop(channel.send(reply)),
+            Reply::Later(reply) => {
+                context.spawn(wrap_future::<_, Self>(reply).map(|reply, _, _| {
+                    drop(permit);
+                    drop(channel.send(reply));
                 }));
             }
         }
     }
 }
 
-/// Nobody is behind the mailbox, or whoever was went away with the message.
+/// No actor runs behind the mailbox, or the actor ended before it replied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the actor {0} is not there")]
-pub struct Gone(pub &'static str);
+#[error("actor {0} is not running")]
+pub struct MailboxClosed(pub &'static str);
 
-/// How to reach a role: places, and the address of whoever plays it now.
-pub struct Mailbox<R: Role>(Arc<Slot<R>>);
+/// The address of an actor that stays valid when the actor is replaced.
+pub struct Mailbox<A: Actor>(Arc<Slot<A>>);
 
-struct Slot<R: Role> {
-    seated: ArcSwapOption<Seated<R>>,
+struct Slot<A: Actor> {
+    running: ArcSwapOption<Running<A>>,
     presence: watch::Sender<Presence>,
-    meter: Meter,
+    metrics: ActorMetrics,
 }
 
-/// Whether somebody is behind a mailbox.
+/// Whether an actor runs behind a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
-    Vacant,
-    Seated,
-    Dismissed,
+    Restarting,
+    Running,
+    Stopped,
 }
 
-/// One holder of the role. Its places go with it: what waits for a frozen actor must not take room
-/// from its successor, nor wait for ever.
-struct Seated<R: Role> {
-    address: Addr<Seat<R>>,
-    places: Arc<Semaphore>,
+/// One generation of the actor. Its permits end with it: messages that wait for a hung actor must
+/// neither take room from its successor nor wait forever.
+struct Running<A: Actor> {
+    address: Addr<ActorCell<A>>,
+    permits: Arc<Semaphore>,
     ended: watch::Sender<bool>,
 }
 
-impl<R: Role> Clone for Mailbox<R> {
+impl<A: Actor> Clone for Mailbox<A> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<R: Role> Mailbox<R> {
-    /// A mailbox with nobody behind it yet.
+impl<A: Actor> Mailbox<A> {
+    /// A mailbox without an actor yet.
     pub fn new(name: &str, clock: Clock) -> Self {
         Self(Arc::new(Slot {
-            seated: ArcSwapOption::empty(),
-            presence: watch::Sender::new(Presence::Vacant),
-            meter: Meter::new(name, R::KIND, R::STAGE, R::CAPACITY, clock),
+            running: ArcSwapOption::empty(),
+            presence: watch::Sender::new(Presence::Restarting),
+            metrics: ActorMetrics::new(name, A::KIND, A::STAGE, A::CAPACITY, clock),
         }))
     }
 
-    /// The meter of this mailbox.
-    pub fn meter(&self) -> &Meter {
-        &self.0.meter
+    /// The metrics of this mailbox and its actor.
+    pub fn metrics(&self) -> &ActorMetrics {
+        &self.0.metrics
     }
 
-    /// Sends `message`, waiting for a place, and waits for the answer.
+    /// Sends `message`: waits for a permit, then for the reply.
     ///
     /// # Errors
-    /// [`Gone`] when nobody is there; the message is lost then, and counted as refused.
-    pub async fn send<M>(&self, message: M) -> Result<M::Result, Gone>
+    /// [`MailboxClosed`] when no actor runs. The message is then lost and counted as refused.
+    pub async fn send<M>(&self, message: M) -> Result<M::Result, MailboxClosed>
     where
-        R: Receive<M>,
+        A: Handler<M>,
         M: Message<Result: Send> + Send + 'static,
     {
         self.queue(message).await?.await
     }
 
-    /// Waits for a place and puts `message` there. The future gives the answer; the place is taken
+    /// Waits for a permit and queues `message`. The future gives the reply; the permit is taken
     /// until then.
     ///
     /// # Errors
-    /// [`Gone`], as for [`Mailbox::send`].
+    /// [`MailboxClosed`], as for [`Mailbox::send`].
     pub async fn queue<M>(
         &self,
         message: M,
-    ) -> Result<impl Future<Output = Result<M::Result, Gone>> + Send + use<M, R>, Gone>
+    ) -> Result<
+        impl Future<Output = Result<M::Result, MailboxClosed>> + Send + use<M, A>,
+        MailboxClosed,
+    >
     where
-        R: Receive<M>,
+        A: Handler<M>,
         M: Message<Result: Send> + Send + 'static,
     {
-        let seated = self.seated()?;
-        let permit = match Arc::clone(&seated.places).try_acquire_owned() {
+        let running = self.running()?;
+        let permit = match Arc::clone(&running.permits).try_acquire_owned() {
             Ok(permit) => permit,
-            Err(_) => self.wait_for_place(&seated).await?,
+            Err(_) => self.wait_for_permit(&running).await?,
         };
-        Ok(self.enqueue(&seated, message, Some(permit)))
+        Ok(self.enqueue(&running, message, Some(permit)))
     }
 
-    /// The same for a thread that may block.
+    /// [`Mailbox::send`] for a thread that may block.
     ///
     /// # Errors
-    /// [`Gone`], as for [`Mailbox::send`].
-    pub fn send_blocking<M>(&self, message: M) -> Result<M::Result, Gone>
+    /// [`MailboxClosed`], as for [`Mailbox::send`].
+    pub fn send_blocking<M>(&self, message: M) -> Result<M::Result, MailboxClosed>
     where
-        R: Receive<M>,
+        A: Handler<M>,
         M: Message<Result: Send> + Send + 'static,
     {
         futures_executor::block_on(self.send(message))
     }
 
-    /// Puts `message` behind those already there, without waiting for a place: for senders whose
-    /// own messages are bounded, in the order of the calls. The future gives the answer.
+    /// Queues `message` without a permit, in the order of the calls: for senders whose messages are
+    /// bounded elsewhere. The future gives the reply.
     ///
     /// # Errors
-    /// [`Gone`] at once when nobody is there.
+    /// [`MailboxClosed`] at once when no actor runs.
     pub fn post<M>(
         &self,
         message: M,
-    ) -> Result<impl Future<Output = Result<M::Result, Gone>> + Send + use<M, R>, Gone>
+    ) -> Result<
+        impl Future<Output = Result<M::Result, MailboxClosed>> + Send + use<M, A>,
+        MailboxClosed,
+    >
     where
-        R: Receive<M>,
+        A: Handler<M>,
         M: Message<Result: Send> + Send + 'static,
     {
-        Ok(self.enqueue(&*self.seated()?, message, None))
+        Ok(self.enqueue(&*self.running()?, message, None))
     }
 
-    /// Whether somebody is behind the mailbox.
-    pub fn is_seated(&self) -> bool {
-        self.0.seated.load().is_some()
+    /// Whether an actor runs behind the mailbox.
+    pub fn is_running(&self) -> bool {
+        self.0.running.load().is_some()
     }
 
-    fn seated(&self) -> Result<Arc<Seated<R>>, Gone> {
-        self.0.seated.load_full().ok_or_else(|| self.lost())
+    /// Waits while the actor is being started or replaced. Returns at once for an actor that is
+    /// stopped for good.
+    pub async fn wait_until_running(&self) {
+        let mut presence = self.0.presence.subscribe();
+        let _ = presence.wait_for(|presence| *presence != Presence::Restarting).await;
     }
 
-    fn lost(&self) -> Gone {
-        self.0.meter.refused();
-        Gone(R::KIND)
+    fn running(&self) -> Result<Arc<Running<A>>, MailboxClosed> {
+        self.0.running.load_full().ok_or_else(|| self.refused())
     }
 
-    async fn wait_for_place(&self, seated: &Seated<R>) -> Result<OwnedSemaphorePermit, Gone> {
+    fn refused(&self) -> MailboxClosed {
+        self.0.metrics.refused();
+        MailboxClosed(A::KIND)
+    }
+
+    async fn wait_for_permit(
+        &self,
+        running: &Running<A>,
+    ) -> Result<OwnedSemaphorePermit, MailboxClosed> {
         let began = Clock::instant();
-        let permit = Arc::clone(&seated.places).acquire_owned().await;
-        self.0.meter.waited(began.elapsed());
-        permit.map_err(|_| self.lost())
+        let permit = Arc::clone(&running.permits).acquire_owned().await;
+        self.0.metrics.waited(began.elapsed());
+        permit.map_err(|_| self.refused())
     }
 
     fn enqueue<M>(
         &self,
-        seated: &Seated<R>,
+        running: &Running<A>,
         message: M,
         permit: Option<OwnedSemaphorePermit>,
-    ) -> impl Future<Output = Result<M::Result, Gone>> + Send + use<M, R>
+    ) -> impl Future<Output = Result<M::Result, MailboxClosed>> + Send + use<M, A>
     where
-        R: Receive<M>,
+        A: Handler<M>,
         M: Message<Result: Send> + Send + 'static,
     {
-        let (sender, answer) = oneshot::channel();
-        let letter = Letter { message, place: Place::taken(&self.0.meter, permit), sender };
-        // Never full: actix's limit is out of reach. An address without an actor drops the letter,
-        // and with it the sender.
-        drop(seated.address.try_send(letter));
-        let (mut ended, mailbox) = (seated.ended.subscribe(), self.clone());
+        let (channel, reply) = oneshot::channel();
+        let permit = Permit::new(&self.0.metrics, permit);
+        let envelope = Envelope { message, permit, reply: channel };
+        // Never full: the limit of actix is out of reach. An address without an actor drops the
+        // envelope, and with it the reply channel.
+        drop(running.address.try_send(envelope));
+        let (mut ended, mailbox) = (running.ended.subscribe(), self.clone());
         async move {
             let ended = pin!(ended.wait_for(|ended| *ended));
-            match select(answer, ended).await {
-                Either::Left((Ok(answer), _)) => Ok(answer),
-                Either::Left((Err(_), _)) | Either::Right(_) => Err(mailbox.lost()),
+            match select(reply, ended).await {
+                Either::Left((Ok(reply), _)) => Ok(reply),
+                Either::Left((Err(_), _)) | Either::Right(_) => Err(mailbox.refused()),
             }
         }
     }
 
-    /// Waits while nobody is there who will be replaced. Only somebody who is dismissed for good is
-    /// not waited for.
-    pub async fn presence(&self) {
-        let mut presence = self.0.presence.subscribe();
-        let _ = presence.wait_for(|presence| *presence != Presence::Vacant).await;
+    /// Attaches the next generation of the actor. The one before, if any, is no longer reachable,
+    /// and its waiting senders get [`MailboxClosed`].
+    pub(crate) fn attach(&self, address: Addr<ActorCell<A>>) {
+        let (permits, ended) = (Arc::new(Semaphore::new(A::CAPACITY)), watch::Sender::new(false));
+        self.swap(Some(Arc::new(Running { address, permits, ended })), Presence::Running);
     }
 
-    /// Seats somebody new. The one before, if any, is no longer reachable, and whoever waits for it
-    /// learns so.
-    pub(crate) fn seat(&self, address: Addr<Seat<R>>) {
-        let (places, ended) = (Arc::new(Semaphore::new(R::CAPACITY)), watch::Sender::new(false));
-        self.swap(Some(Arc::new(Seated { address, places, ended })), Presence::Seated);
+    /// No actor runs until the next one is attached.
+    pub(crate) fn detach(&self) {
+        self.swap(None, Presence::Restarting);
     }
 
-    /// Nobody is there until somebody else is seated.
-    pub(crate) fn vacate(&self) {
-        self.swap(None, Presence::Vacant);
-    }
-
-    /// Nobody is there any more.
+    /// No actor runs any more.
     pub(crate) fn close(&self) {
-        self.swap(None, Presence::Dismissed);
+        self.swap(None, Presence::Stopped);
     }
 
-    fn swap(&self, seated: Option<Arc<Seated<R>>>, presence: Presence) {
-        if let Some(before) = self.0.seated.swap(seated) {
-            before.places.close();
+    fn swap(&self, running: Option<Arc<Running<A>>>, presence: Presence) {
+        if let Some(before) = self.0.running.swap(running) {
+            before.permits.close();
             before.ended.send_replace(true);
         }
         self.0.presence.send_replace(presence);

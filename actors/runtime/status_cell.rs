@@ -4,22 +4,22 @@ use tokio::sync::watch;
 
 /// The newest status of one producer.
 #[derive(Debug)]
-pub struct Board<S>(watch::Sender<S>);
+pub struct StatusCell<S>(watch::Sender<S>);
 
-impl<S: Default> Default for Board<S> {
+impl<S: Default> Default for StatusCell<S> {
     fn default() -> Self {
         Self(watch::Sender::new(S::default()))
     }
 }
 
-impl<S: Clone> Board<S> {
+impl<S: Clone> StatusCell<S> {
     /// The current status.
     pub fn status(&self) -> S {
         self.0.borrow().clone()
     }
 }
 
-impl<S> Board<S> {
+impl<S> StatusCell<S> {
     /// One part of it, without copying the others.
     pub fn look<T>(&self, part: impl FnOnce(&S) -> T) -> T {
         part(&self.0.borrow())

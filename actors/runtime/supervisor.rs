@@ -1,10 +1,10 @@
 //! Starts every actor from a factory, watches it, and replaces it when it ends.
 //!
-//! actix's own `Supervisor` does not survive a panic and restarts the same struct (0.13.5; the
-//! tests below would fail with it). Here each actor has its own thread and holds a [`Lease`]: when
-//! the actor is dropped, however that came about, the lease tells the supervisor, which waits for
-//! a while that doubles with each failure and then asks the factory for a new one. The mailbox
-//! stays the same, so nobody else has to know.
+//! The `Supervisor` of actix does not survive a panic and restarts the same struct (0.13.5; the tests
+//! below would fail with it). Here each actor has a thread of its own and holds an
+//! [`ActorHandle`]. When the actor is dropped, for whatever reason, the handle reports to the
+//! supervisor, which waits for a backoff and then asks the factory for a new actor. The mailbox
+//! stays the same, so senders need not know.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,136 +20,136 @@ use tokio::sync::{mpsc, oneshot};
 pub mod telemetry;
 
 use self::telemetry::{ActorAbandoned, ActorEnded, ActorStarted};
-use crate::actor_handle::{Ended, Lease};
-use crate::actor_metrics::{End, Meter, Reading, Stage};
+use crate::actor_handle::{ActorExit, ActorHandle};
+use crate::actor_metrics::{ActorMetrics, ExitCause, MailboxStats, Stage};
 use crate::clock::Clock;
-use crate::mailbox::{Desk, Mailbox, Receive, Reply, Role, Seat};
+use crate::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
 use crate::telemetry::TelemetryEvent;
 
-/// How patient the supervisor is.
+/// When the supervisor restarts an actor, and when it takes one for hung.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// The pause after the first failure; it doubles with each further one.
+pub struct RestartPolicy {
+    /// The backoff after the first failure. It doubles with each further failure.
     pub first: Duration,
-    /// The longest pause.
+    /// The longest backoff.
     pub longest: Duration,
-    /// An actor that lived this long has earned a short pause again.
-    pub forgiven: Duration,
-    /// How often each actor is asked whether it is still there.
-    pub round: Duration,
-    /// An actor that did not answer for so long is abandoned and replaced.
-    pub freeze: Duration,
+    /// An actor that ran for this long starts again with the first backoff.
+    pub reset_after: Duration,
+    /// The interval of the liveness probes.
+    pub probe_interval: Duration,
+    /// An actor that does not answer a probe for this long is abandoned and replaced.
+    pub hang: Duration,
 }
 
-impl Default for Patience {
+impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
             first: Duration::from_millis(100),
             longest: Duration::from_secs(30),
-            forgiven: Duration::from_secs(60),
-            round: Duration::from_secs(1),
-            freeze: Duration::from_secs(10),
+            reset_after: Duration::from_secs(60),
+            probe_interval: Duration::from_secs(1),
+            hang: Duration::from_secs(10),
         }
     }
 }
 
-/// What an actor is doing.
+/// The state of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
-    /// At work.
+pub enum ActorState {
+    /// It handles messages.
     Running,
-    /// Ended, and waiting to be replaced.
+    /// It has ended and waits for its restart.
     BackingOff,
 }
 
-/// One actor, for people who ask by REST.
+/// The status of one actor, as REST reports it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Attendance {
+pub struct ActorStatus {
     /// The name of the actor, for instance `syslog`.
     pub actor: String,
-    /// What it is.
+    /// The kind of actor.
     pub kind: &'static str,
-    /// Where it stands.
+    /// The stage of the event pipeline.
     pub stage: Stage,
-    /// What it is doing.
-    pub state: State,
-    /// Since when.
+    /// The state.
+    pub state: ActorState,
+    /// The time of the last change of state.
     pub since: Timestamp,
-    /// How often it was replaced, by cause.
+    /// The number of restarts, by cause.
     pub restarts: BTreeMap<&'static str, u64>,
-    /// The error of its last end, if that was one.
+    /// The error with which it ended last.
     pub last_error: Option<String>,
-    /// How many messages its mailbox holds at most.
+    /// The capacity of its mailbox, in messages.
     pub capacity: usize,
-    /// What its meter reads.
+    /// The counters of its mailbox.
     #[serde(flatten)]
-    pub reading: Reading,
+    pub stats: MailboxStats,
 }
 
-/// Starts an actor, now and whenever it has to be replaced. The answer comes when it is there for
-/// the first time.
-pub struct Hire(Box<dyn Post>);
+/// Starts an actor, and restarts it whenever it ends. The reply follows the first start.
+pub struct Spawn(Box<dyn AnyActorSpec>);
 
-impl Message for Hire {
+impl Message for Spawn {
     type Result = ();
 }
 
-impl Hire {
-    /// The actor behind `mailbox` is whatever `factory` makes.
-    pub fn new<R: Role>(
+impl Spawn {
+    /// `factory` makes the actor behind `mailbox`.
+    pub fn new<R: Actor>(
         mailbox: Mailbox<R>,
         factory: impl Fn() -> R + Send + Sync + 'static,
     ) -> Self {
-        Self(Box::new(Vacancy { mailbox, factory: Arc::new(factory) }))
+        Self(Box::new(ActorSpec { mailbox, factory: Arc::new(factory) }))
     }
 }
 
-/// Ends an actor for good. The answer comes when it is gone, or was not there.
+/// Ends the named actor for good. The reply follows its end; an unknown name is no error.
 #[derive(Debug)]
-pub struct Dismiss(pub String);
+pub struct Stop(pub String);
 
-impl Message for Dismiss {
+impl Message for Stop {
     type Result = ();
 }
 
-/// Asks for the attendance of all actors.
+/// Requests the status of all actors.
 #[derive(Debug)]
-pub struct RollCall;
+pub struct ListActors;
 
-impl Message for RollCall {
-    type Result = Vec<Attendance>;
+impl Message for ListActors {
+    type Result = Vec<ActorStatus>;
 }
 
-/// A place that can be filled again and again.
-trait Post: Send {
-    fn meter(&self) -> &Meter;
-    fn fill(&self, arbiter: &ArbiterHandle, lease: Lease, seated: oneshot::Sender<()>);
-    fn vacate(&self);
+/// An [`ActorSpec`] of any actor.
+trait AnyActorSpec: Send {
+    fn metrics(&self) -> &ActorMetrics;
+    fn start(&self, arbiter: &ArbiterHandle, handle: ActorHandle, started: oneshot::Sender<()>);
+    fn detach(&self);
     fn close(&self);
-    /// Whether it could be asked: nobody can while nobody is seated.
-    fn ask(&self, answered: Arc<AtomicBool>) -> bool;
+    /// Sends a liveness probe. Returns false when no actor runs.
+    fn probe(&self, answered: Arc<AtomicBool>) -> bool;
 }
 
-struct Vacancy<R: Role> {
+/// The mailbox of an actor, and the factory that makes its next generation.
+struct ActorSpec<R: Actor> {
     mailbox: Mailbox<R>,
     factory: Arc<dyn Fn() -> R + Send + Sync>,
 }
 
-/// "Are you there?", answered by the seat itself.
+/// A liveness probe, answered for every actor.
 pub struct Ping;
 
 impl Message for Ping {
     type Result = ();
 }
 
-impl<R: Role> Receive<Ping> for R {
-    fn receive(&mut self, _: Ping, _: &mut Desk<Self>) -> Reply<()> {
+impl<R: Actor> Handler<Ping> for R {
+    fn handle(&mut self, _: Ping, _: &mut Context<Self>) -> Reply<()> {
         Reply::Now(())
     }
 }
 
-/// Makes any role panic, for the stories of those that are replaced.
+/// Makes any actor panic, for tests of restarts.
 #[cfg(any(test, feature = "test-support"))]
 pub struct Fault;
 
@@ -159,40 +159,46 @@ impl Message for Fault {
 }
 
 #[cfg(any(test, feature = "test-support"))]
-impl<R: Role> Receive<Fault> for R {
-    fn receive(&mut self, _: Fault, _: &mut Desk<Self>) -> Reply<()> {
-        panic!("told to");
+impl<R: Actor> Handler<Fault> for R {
+    fn handle(&mut self, _: Fault, _: &mut Context<Self>) -> Reply<()> {
+        panic!("requested by a test");
     }
 }
 
-impl<R: Role> Post for Vacancy<R> {
-    fn meter(&self) -> &Meter {
-        self.mailbox.meter()
+impl<R: Actor> AnyActorSpec for ActorSpec<R> {
+    fn metrics(&self) -> &ActorMetrics {
+        self.mailbox.metrics()
     }
 
-    fn fill(&self, arbiter: &ArbiterHandle, mut lease: Lease, seated: oneshot::Sender<()>) {
+    fn start(
+        &self,
+        arbiter: &ArbiterHandle,
+        mut handle: ActorHandle,
+        started: oneshot::Sender<()>,
+    ) {
         let (mailbox, factory) = (self.mailbox.clone(), Arc::clone(&self.factory));
         arbiter.spawn_fn(move || {
             match catch_unwind(AssertUnwindSafe(|| factory())) {
-                Ok(role) if !lease.is_revoked() => {
-                    let seat = Seat::new(role, mailbox.meter().clone(), lease, Some(seated));
-                    mailbox.seat(seat.start_with());
+                Ok(actor) if !handle.is_superseded() => {
+                    let cell =
+                        ActorCell::new(actor, mailbox.metrics().clone(), handle, Some(started));
+                    mailbox.attach(cell.start_here());
                 }
                 Ok(_) => {}
-                Err(_) => lease.failed("the factory panicked".to_owned()),
+                Err(_) => handle.failed("the factory panicked".to_owned()),
             };
         });
     }
 
-    fn vacate(&self) {
-        self.mailbox.vacate();
+    fn detach(&self) {
+        self.mailbox.detach();
     }
 
     fn close(&self) {
         self.mailbox.close();
     }
 
-    fn ask(&self, answered: Arc<AtomicBool>) -> bool {
+    fn probe(&self, answered: Arc<AtomicBool>) -> bool {
         let Ok(answer) = self.mailbox.post(Ping) else { return false };
         actix::spawn(async move {
             if answer.await.is_ok() {
@@ -203,275 +209,283 @@ impl<R: Role> Post for Vacancy<R> {
     }
 }
 
-/// The term of a place that nobody fills.
-const NOBODY: u64 = 0;
+/// The generation of an actor that does not run.
+const NO_GENERATION: u64 = 0;
 
-/// One actor as the supervisor sees it.
-struct Member {
-    post: Box<dyn Post>,
+/// The state of one supervised actor.
+struct Supervised {
+    spec: Box<dyn AnyActorSpec>,
     arbiter: Arbiter,
-    state: State,
+    state: ActorState,
     since: Timestamp,
-    term: Arc<AtomicU64>,
+    generation: Arc<AtomicU64>,
     failures: u32,
     restarts: BTreeMap<&'static str, u64>,
     last_error: Option<String>,
-    /// Whether a question is with it, so that silence is its own.
-    asked: bool,
+    /// Whether a probe is under way, so that silence means that the actor hangs.
+    probed: bool,
     answered: Arc<AtomicBool>,
     silent_for: Duration,
-    dismissed: Option<oneshot::Sender<()>>,
+    /// Notified at its end, once it is to end for good.
+    stopping: Option<oneshot::Sender<()>>,
 }
 
-/// The role.
+/// The actor that starts and replaces all others.
 pub struct Supervisor {
     clock: Clock,
-    patience: Patience,
-    members: BTreeMap<Arc<str>, Member>,
-    terms: u64,
-    meter: Meter,
+    policy: RestartPolicy,
+    actors: BTreeMap<Arc<str>, Supervised>,
+    generations: u64,
+    metrics: ActorMetrics,
     began: Timestamp,
-    reports: (mpsc::UnboundedSender<Ended>, Option<mpsc::UnboundedReceiver<Ended>>),
+    exits: (mpsc::UnboundedSender<ActorExit>, Option<mpsc::UnboundedReceiver<ActorExit>>),
 }
 
 impl Supervisor {
     /// Starts the supervisor on the calling thread and returns its mailbox.
-    pub fn start(clock: &Clock, patience: Patience) -> Mailbox<Self> {
+    pub fn start(clock: &Clock, policy: RestartPolicy) -> Mailbox<Self> {
         let mailbox = Mailbox::<Self>::new("supervisor", clock.clone());
         let (sender, receiver) = mpsc::unbounded_channel();
-        let lease = Lease {
+        let handle = ActorHandle {
             actor: "supervisor".into(),
-            term: 0,
-            current: Arc::new(AtomicU64::new(0)),
+            generation: 0,
+            newest: Arc::new(AtomicU64::new(0)),
             error: None,
-            reports: sender.clone(),
+            exits: sender.clone(),
         };
         let supervisor = Self {
             clock: clock.clone(),
-            patience,
-            members: BTreeMap::new(),
-            terms: NOBODY,
-            meter: mailbox.meter().clone(),
+            policy,
+            actors: BTreeMap::new(),
+            generations: NO_GENERATION,
+            metrics: mailbox.metrics().clone(),
             began: clock.now(),
-            reports: (sender, Some(receiver)),
+            exits: (sender, Some(receiver)),
         };
-        let seat = Seat::new(supervisor, mailbox.meter().clone(), lease, None);
-        mailbox.seat(seat.start_with());
+        let cell = ActorCell::new(supervisor, mailbox.metrics().clone(), handle, None);
+        mailbox.attach(cell.start_here());
         mailbox
     }
 
-    /// Fills the actor's place, if it is empty and should not be.
-    fn fill(&mut self, actor: &Arc<str>) -> oneshot::Receiver<()> {
-        let ((seated, is_seated), now) = (oneshot::channel(), self.clock.now());
-        let Some(member) = self.members.get_mut(actor) else { return is_seated };
-        if member.state == State::Running || member.dismissed.is_some() {
-            return is_seated;
+    /// Starts the next generation of the actor, unless it runs or is to end.
+    fn start_actor(&mut self, actor: &Arc<str>) -> oneshot::Receiver<()> {
+        let ((started, is_started), now) = (oneshot::channel(), self.clock.now());
+        let Some(supervised) = self.actors.get_mut(actor) else { return is_started };
+        if supervised.state == ActorState::Running || supervised.stopping.is_some() {
+            return is_started;
         }
-        // One count for all: a term never comes again, not even for an actor of the same name.
-        self.terms += 1;
-        let term = self.terms;
-        member.term.store(term, SeqCst);
-        let lease = Lease {
+        // One count for all actors: a generation is never used twice, not even under the same name.
+        self.generations += 1;
+        let generation = self.generations;
+        supervised.generation.store(generation, SeqCst);
+        let handle = ActorHandle {
             actor: Arc::clone(actor),
-            term,
-            current: Arc::clone(&member.term),
+            generation,
+            newest: Arc::clone(&supervised.generation),
             error: None,
-            reports: self.reports.0.clone(),
+            exits: self.exits.0.clone(),
         };
-        member.state = State::Running;
-        member.since = now;
-        member.silent_for = Duration::ZERO;
-        member.asked = false;
-        member.answered.store(true, SeqCst);
-        member.post.fill(&member.arbiter.handle(), lease, seated);
-        ActorStarted { actor, kind: member.post.meter().kind(), term }.emit();
-        is_seated
+        supervised.state = ActorState::Running;
+        supervised.since = now;
+        supervised.silent_for = Duration::ZERO;
+        supervised.probed = false;
+        supervised.answered.store(true, SeqCst);
+        supervised.spec.start(&supervised.arbiter.handle(), handle, started);
+        ActorStarted { actor, kind: supervised.spec.metrics().kind(), generation }.emit();
+        is_started
     }
 
-    fn ended(&mut self, ended: Ended, desk: &mut Desk<Self>) {
-        let Ended { actor, term, end, error } = ended;
-        let Some(member) = self.members.get(&actor) else { return };
-        // Somebody who was abandoned long ago has woken up and left: nothing to replace.
-        if member.term.load(SeqCst) == term {
-            self.replace(&actor, end, error, desk);
+    fn exited(&mut self, exit: ActorExit, context: &mut Context<Self>) {
+        let ActorExit { actor, generation, cause, error } = exit;
+        let Some(supervised) = self.actors.get(&actor) else { return };
+        // An abandoned generation may end late. It was replaced already.
+        if supervised.generation.load(SeqCst) == generation {
+            self.replace(&actor, cause, error, context);
         }
     }
 
     fn replace(
         &mut self,
         actor: &Arc<str>,
-        end: End,
+        cause: ExitCause,
         error: Option<String>,
-        desk: &mut Desk<Self>,
+        context: &mut Context<Self>,
     ) {
-        let (now, patience) = (self.clock.now(), self.patience);
-        let Some(member) = self.members.get_mut(actor) else { return };
-        if member.dismissed.is_some() {
-            self.leave(actor);
+        let (now, policy) = (self.clock.now(), self.policy);
+        let Some(supervised) = self.actors.get_mut(actor) else { return };
+        if supervised.stopping.is_some() {
+            self.remove(actor);
             return;
         }
-        member.post.vacate();
-        let lived = now.since(member.since);
-        member.failures = if lived >= patience.forgiven { 1 } else { member.failures + 1 };
-        member.state = State::BackingOff;
-        member.since = now;
-        *member.restarts.entry(end.into()).or_default() += 1;
-        member.post.meter().restarted(end);
-        let pause = pause(patience, member.failures);
-        ActorEnded { actor, kind: member.post.meter().kind(), end, error: error.as_deref(), pause }
-            .emit();
-        member.last_error = error.or_else(|| (end != End::Stop).then(|| format!("{end:?}")));
+        supervised.spec.detach();
+        let lived = now.since(supervised.since);
+        supervised.failures = if lived >= policy.reset_after { 1 } else { supervised.failures + 1 };
+        supervised.state = ActorState::BackingOff;
+        supervised.since = now;
+        *supervised.restarts.entry(cause.into()).or_default() += 1;
+        supervised.spec.metrics().restarted(cause);
+        let backoff = backoff(policy, supervised.failures);
+        let kind = supervised.spec.metrics().kind();
+        ActorEnded { actor, kind, cause, error: error.as_deref(), backoff }.emit();
+        supervised.last_error =
+            error.or_else(|| (cause != ExitCause::Stop).then(|| format!("{cause:?}")));
         let actor = Arc::clone(actor);
-        desk.run_later(pause, move |seat, _| drop(seat.role().fill(&actor)));
+        context.run_later(backoff, move |cell, _| drop(cell.actor().start_actor(&actor)));
     }
 
-    fn leave(&mut self, actor: &Arc<str>) {
-        if let Some(member) = self.members.remove(actor) {
-            member.arbiter.stop();
-            if let Some(tell) = member.dismissed {
-                let _ = tell.send(());
+    fn remove(&mut self, actor: &Arc<str>) {
+        if let Some(supervised) = self.actors.remove(actor) {
+            supervised.arbiter.stop();
+            if let Some(stopped) = supervised.stopping {
+                let _ = stopped.send(());
             }
         }
     }
 
-    /// Asks all who run whether they are there, and abandons those who have not answered.
-    fn make_round(&mut self, desk: &mut Desk<Self>) {
+    /// Probes every running actor, and replaces those that hang.
+    fn probe_all(&mut self, context: &mut Context<Self>) {
         let began = Clock::instant();
-        let mut frozen = Vec::new();
-        for (actor, member) in &mut self.members {
-            if member.state != State::Running {
+        let mut hung = Vec::new();
+        for (actor, supervised) in &mut self.actors {
+            if supervised.state != ActorState::Running {
                 continue;
             }
-            if member.answered.swap(false, SeqCst) {
-                member.silent_for = Duration::ZERO;
-                member.asked = false;
+            if supervised.answered.swap(false, SeqCst) {
+                supervised.silent_for = Duration::ZERO;
+                supervised.probed = false;
             } else {
-                member.silent_for += self.patience.round;
-                if member.silent_for >= self.patience.freeze {
-                    frozen.push(Arc::clone(actor));
+                supervised.silent_for += self.policy.probe_interval;
+                if supervised.silent_for >= self.policy.hang {
+                    hung.push(Arc::clone(actor));
                 }
             }
-            // One that is still being seated cannot be asked, and is in the next round.
-            if !member.asked {
-                member.asked = member.post.ask(Arc::clone(&member.answered));
+            // An actor that is still starting cannot be probed yet.
+            if !supervised.probed {
+                supervised.probed = supervised.spec.probe(Arc::clone(&supervised.answered));
             }
         }
-        for actor in frozen {
-            self.abandon(&actor, desk);
+        for actor in hung {
+            self.abandon(&actor, context);
         }
-        self.meter.handled(began.elapsed());
+        self.metrics.handled(began.elapsed());
     }
 
-    /// Leaves a frozen actor to its thread and replaces it on another.
-    fn abandon(&mut self, actor: &Arc<str>, desk: &mut Desk<Self>) {
-        if let Some(member) = self.members.get_mut(actor) {
-            ActorAbandoned { actor, kind: member.post.meter().kind(), silent: member.silent_for }
-                .emit();
-            member.term.store(NOBODY, SeqCst);
-            let frozen = std::mem::replace(&mut member.arbiter, Arbiter::new());
-            frozen.stop();
+    /// Leaves a hung actor on its thread and replaces it on another.
+    fn abandon(&mut self, actor: &Arc<str>, context: &mut Context<Self>) {
+        if let Some(supervised) = self.actors.get_mut(actor) {
+            ActorAbandoned {
+                actor,
+                kind: supervised.spec.metrics().kind(),
+                silent: supervised.silent_for,
+            }
+            .emit();
+            supervised.generation.store(NO_GENERATION, SeqCst);
+            let hung = std::mem::replace(&mut supervised.arbiter, Arbiter::new());
+            hung.stop();
         }
-        self.replace(actor, End::Freeze, None, desk);
+        self.replace(actor, ExitCause::Hang, None, context);
     }
 }
 
-/// The pause after so many failures in a row: doubling, with up to a quarter more by chance, so
-/// that actors that failed together do not come back together.
-fn pause(patience: Patience, failures: u32) -> Duration {
-    let doubled = patience.first.saturating_mul(1 << failures.saturating_sub(1).min(20));
-    doubled.min(patience.longest).mul_f64(1.0 + fastrand::f64() / 4.0)
+/// The backoff after this many failures in a row: it doubles, with up to a quarter of jitter, so that
+/// actors that failed together do not restart together.
+fn backoff(policy: RestartPolicy, failures: u32) -> Duration {
+    let doubled = policy.first.saturating_mul(1 << failures.saturating_sub(1).min(20));
+    doubled.min(policy.longest).mul_f64(1.0 + fastrand::f64() / 4.0)
 }
 
-impl Role for Supervisor {
+impl Actor for Supervisor {
     const KIND: &'static str = "supervisor";
     const STAGE: Stage = Stage::Supervising;
 
-    fn started(&mut self, desk: &mut Desk<Self>) {
-        if let Some(mut reports) = self.reports.1.take() {
-            let reports = futures_util::stream::poll_fn(move |cx| reports.poll_recv(cx));
-            desk.spawn(
-                actix::fut::wrap_stream::<_, Seat<Self>>(reports)
-                    .map(|ended, seat, desk| seat.role().ended(ended, desk))
+    fn started(&mut self, context: &mut Context<Self>) {
+        if let Some(mut exits) = self.exits.1.take() {
+            let exits = futures_util::stream::poll_fn(move |cx| exits.poll_recv(cx));
+            context.spawn(
+                actix::fut::wrap_stream::<_, ActorCell<Self>>(exits)
+                    .map(|exit, cell, context| cell.actor().exited(exit, context))
                     .finish(),
             );
         }
-        desk.run_interval(self.patience.round, |seat, desk| seat.role().make_round(desk));
+        context.run_interval(self.policy.probe_interval, |cell, context| {
+            cell.actor().probe_all(context)
+        });
     }
 }
 
-impl Receive<Hire> for Supervisor {
-    fn receive(&mut self, Hire(post): Hire, _: &mut Desk<Self>) -> Reply<()> {
-        let actor = Arc::clone(post.meter().actor());
-        let member = Member {
-            post,
+impl Handler<Spawn> for Supervisor {
+    fn handle(&mut self, Spawn(spec): Spawn, _: &mut Context<Self>) -> Reply<()> {
+        let actor = Arc::clone(spec.metrics().name());
+        let supervised = Supervised {
+            spec,
             arbiter: Arbiter::new(),
-            state: State::BackingOff,
+            state: ActorState::BackingOff,
             since: self.clock.now(),
-            term: Arc::new(AtomicU64::new(NOBODY)),
+            generation: Arc::new(AtomicU64::new(NO_GENERATION)),
             failures: 0,
             restarts: BTreeMap::new(),
             last_error: None,
-            asked: false,
+            probed: false,
             answered: Arc::new(AtomicBool::new(true)),
             silent_for: Duration::ZERO,
-            dismissed: None,
+            stopping: None,
         };
-        self.members.insert(Arc::clone(&actor), member);
-        let seated = self.fill(&actor);
+        self.actors.insert(Arc::clone(&actor), supervised);
+        let started = self.start_actor(&actor);
         Reply::later(async move {
-            // One whose factory panics is tried again later; nobody waits for that.
-            let _ = seated.await;
+            // When the factory panics, the start is retried later. The caller does not wait for that.
+            let _ = started.await;
         })
     }
 }
 
-impl Receive<Dismiss> for Supervisor {
-    fn receive(&mut self, Dismiss(actor): Dismiss, _: &mut Desk<Self>) -> Reply<()> {
+impl Handler<Stop> for Supervisor {
+    fn handle(&mut self, Stop(actor): Stop, _: &mut Context<Self>) -> Reply<()> {
         let actor: Arc<str> = actor.into();
-        let Some(member) = self.members.get_mut(&actor) else { return Reply::Now(()) };
-        let (tell, told) = oneshot::channel();
-        member.dismissed = Some(tell);
-        member.post.close();
-        if member.state == State::Running {
-            // The thread ends, and with it the actor; its lease tells us when.
-            member.arbiter.stop();
+        let Some(supervised) = self.actors.get_mut(&actor) else { return Reply::Now(()) };
+        let (stopping, stopped) = oneshot::channel();
+        supervised.stopping = Some(stopping);
+        supervised.spec.close();
+        if supervised.state == ActorState::Running {
+            // The thread ends, and with it the actor. Its handle reports the end.
+            supervised.arbiter.stop();
         } else {
-            self.leave(&actor);
+            self.remove(&actor);
         }
         Reply::later(async move {
-            let _ = told.await;
+            let _ = stopped.await;
         })
     }
 }
 
-impl Attendance {
-    /// Of an actor that is there since then, and has never ended.
-    fn of(meter: &Meter, since: Timestamp) -> Self {
+impl ActorStatus {
+    /// The status of an actor that has run since `since` and never ended.
+    fn new(metrics: &ActorMetrics, since: Timestamp) -> Self {
         Self {
-            actor: meter.actor().to_string(),
-            kind: meter.kind(),
-            stage: meter.stage(),
-            state: State::Running,
+            actor: metrics.name().to_string(),
+            kind: metrics.kind(),
+            stage: metrics.stage(),
+            state: ActorState::Running,
             since,
             restarts: BTreeMap::new(),
             last_error: None,
-            capacity: meter.capacity(),
-            reading: meter.reading(),
+            capacity: metrics.capacity(),
+            stats: metrics.stats(),
         }
     }
 }
 
-impl Receive<RollCall> for Supervisor {
-    fn receive(&mut self, _: RollCall, _: &mut Desk<Self>) -> Reply<Vec<Attendance>> {
-        let of_member = |member: &Member| Attendance {
-            state: member.state,
-            restarts: member.restarts.clone(),
-            last_error: member.last_error.clone(),
-            ..Attendance::of(member.post.meter(), member.since)
+impl Handler<ListActors> for Supervisor {
+    fn handle(&mut self, _: ListActors, _: &mut Context<Self>) -> Reply<Vec<ActorStatus>> {
+        let status = |supervised: &Supervised| ActorStatus {
+            state: supervised.state,
+            restarts: supervised.restarts.clone(),
+            last_error: supervised.last_error.clone(),
+            ..ActorStatus::new(supervised.spec.metrics(), supervised.since)
         };
-        // Whoever calls the roll is on it: the last, and while it answers it is there.
-        let own = Attendance::of(&self.meter, self.began);
-        Reply::Now(self.members.values().map(of_member).chain([own]).collect())
+        // The supervisor is the last entry. It runs while it answers.
+        let own = ActorStatus::new(&self.metrics, self.began);
+        Reply::Now(self.actors.values().map(status).chain([own]).collect())
     }
 }
 

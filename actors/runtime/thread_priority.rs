@@ -7,7 +7,7 @@ use rustix::process::nice;
 ///
 /// A thread cannot take that back without a privilege, so whatever calls this is on a thread that ends or
 /// stays so. Where it is forbidden, the work is done all the same.
-pub fn give_way(by: i32) {
+pub fn lower_priority(by: i32) {
     let _ = nice(by);
 }
 
@@ -22,7 +22,7 @@ mod tests {
         let priority = || getpriority_process(None).unwrap();
         let before = priority();
         let other = std::thread::spawn(move || {
-            give_way(5);
+            lower_priority(5);
             priority()
         });
         assert_eq!(other.join().unwrap(), (before + 5).min(19));

@@ -3,7 +3,7 @@
 //!
 //! Nobody negotiates HTTP/2 here: an SRX speaks HTTP/1.1, and what is not there cannot be flooded.
 
-mod self_made;
+mod self_signed;
 pub mod telemetry;
 
 use std::fmt::Display;
@@ -17,19 +17,19 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-pub use self_made::{SelfMade, addresses_of_host, authority_file};
+pub use self_signed::{SelfSigned, addresses_of_host, authority_file};
 
 /// Why a listener cannot speak TLS. It names the file and never shows what is in it.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {why}", .file.display())]
-pub struct BadTls {
+pub struct TlsError {
     /// Which file.
     pub file: PathBuf,
     /// What is wrong with it.
     pub why: String,
 }
 
-impl BadTls {
+impl TlsError {
     pub fn new(file: &Path, why: impl Display) -> Self {
         Self { file: file.to_owned(), why: why.to_string() }
     }
@@ -37,7 +37,7 @@ impl BadTls {
 
 /// Which clients are let in.
 #[derive(Debug, Clone, Copy)]
-pub enum Clients<'a> {
+pub enum ClientAuth<'a> {
     /// Everybody; who it is, something else proves.
     Anonymous,
     /// Those with a certificate of an authority in this PEM file.
@@ -51,39 +51,39 @@ pub enum Clients<'a> {
 pub fn from_files(
     certificate: &Path,
     key: &Path,
-    clients: Clients<'_>,
-) -> Result<Arc<ServerConfig>, BadTls> {
+    clients: ClientAuth<'_>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(certificate)?;
     let private = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| BadTls::new(key, format!("holds no private key: {error}")))?;
+        .map_err(|error| TlsError::new(key, format!("holds no private key: {error}")))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| BadTls::new(certificate, error))?;
+        .map_err(|error| TlsError::new(certificate, error))?;
     let builder = match clients {
-        Clients::Anonymous => builder.with_no_client_auth(),
-        Clients::Certified(authority) => {
+        ClientAuth::Anonymous => builder.with_no_client_auth(),
+        ClientAuth::Certified(authority) => {
             builder.with_client_cert_verifier(verifier(authority, provider)?)
         }
     };
     let mut config = builder
         .with_single_cert(chain, private)
-        .map_err(|error| BadTls::new(certificate, error))?;
+        .map_err(|error| TlsError::new(certificate, error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    if matches!(clients, Clients::Certified(_)) {
+    if matches!(clients, ClientAuth::Certified(_)) {
         // Only syslog asks for certificates, and RFC 5425 knows no ALPN.
         config.alpn_protocols.clear();
     }
     Ok(Arc::new(config))
 }
 
-pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, BadTls> {
-    let unreadable = |error: rustls::pki_types::pem::Error| BadTls::new(file, error);
+pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |error: rustls::pki_types::pem::Error| TlsError::new(file, error);
     let chain: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(file).map_err(unreadable)?.collect();
     let chain = chain.map_err(unreadable)?;
     if chain.is_empty() {
-        return Err(BadTls::new(file, "holds no certificate"));
+        return Err(TlsError::new(file, "holds no certificate"));
     }
     Ok(chain)
 }
@@ -91,14 +91,14 @@ pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, BadTls>
 fn verifier(
     authority: &Path,
     provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, BadTls> {
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(authority)? {
-        roots.add(certificate).map_err(|error| BadTls::new(authority, error))?;
+        roots.add(certificate).map_err(|error| TlsError::new(authority, error))?;
     }
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
-        .map_err(|error| BadTls::new(authority, error))
+        .map_err(|error| TlsError::new(authority, error))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::staff::{self, Recruits};
 use super::{House, in_force};
 use rollcall_http::rest::ReloadReport;
 use rollcall_http::telemetry::Insecure;
-use rollcall_runtime::mailbox::Gone;
+use rollcall_runtime::mailbox::MailboxClosed;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 impl House {
@@ -116,7 +116,7 @@ impl House {
         recruits: Recruits,
         Doors { enforcement, validator, rest }: Doors,
         report: &mut ReloadReport,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), MailboxClosed> {
         if self.ptim.0 != self.settings.ptim.name {
             let (engine, settings) = (&self.engine, &self.settings);
             self.ptim = employ_ptim(engine, settings, &self.pushes, &self.clock).await?;
@@ -168,7 +168,7 @@ impl House {
     ///
     /// # Errors
     /// When the supervisor is gone.
-    pub async fn settle(&mut self) -> Result<(), Gone> {
+    pub async fn settle(&mut self) -> Result<(), MailboxClosed> {
         if let Some(rest) = self.next_rest.take() {
             // The live streams end, and come back to the new listener.
             self.draining.send_replace(true);

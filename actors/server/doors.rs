@@ -18,7 +18,7 @@ use rollcall_http::rest::Token;
 use rollcall_journal::{DurableJournal, Terms};
 use rollcall_producers::syslog::Syslog;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::tls::{BadTls, Clients, SelfMade, from_files};
+use rollcall_runtime::tls::{ClientAuth, SelfSigned, TlsError, from_files};
 
 /// Something that the house needs and cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +40,7 @@ impl Obstacle {
         }
     }
 
-    pub(super) fn wrong(who: &dyn std::fmt::Display, error: &BadTls) -> Self {
+    pub(super) fn wrong(who: &dyn std::fmt::Display, error: &TlsError) -> Self {
         Self::Wrong(format!("{who}: {error}"))
     }
 }
@@ -53,7 +53,7 @@ pub(super) struct Door {
     limits: HttpLimits,
     tls: Option<Arc<ServerConfig>>,
     /// The certificate that is made or read once it is sure that the door will open.
-    self_made: Option<SelfMade>,
+    self_made: Option<SelfSigned>,
     /// What the listener was made from; another stamp needs another listener.
     stamp: Stamp,
 }
@@ -168,12 +168,12 @@ impl Door {
         match tls {
             Tls::Plain => {}
             Tls::Files { certificate, key } => {
-                let config = from_files(certificate, key, Clients::Anonymous);
+                let config = from_files(certificate, key, ClientAuth::Anonymous);
                 served = Some(config.map_err(|error| Obstacle::wrong(&name, &error))?);
                 stamp.certificate = digest(&[certificate, key]);
             }
             Tls::SelfMade { names } => {
-                self_made = Some(SelfMade::new(data, name, &stamp.listen, names));
+                self_made = Some(SelfSigned::new(data, name, &stamp.listen, names));
             }
         }
         Ok(Self { name, bound, limits, tls: served, self_made, stamp })
@@ -218,7 +218,7 @@ pub(super) fn syslog(
     before: &[&Syslog],
 ) -> Result<Syslog, Obstacle> {
     let tls = section.tls.as_ref().map(|tls| {
-        let clients = tls.client_ca.as_deref().map_or(Clients::Anonymous, Clients::Certified);
+        let clients = tls.client_ca.as_deref().map_or(ClientAuth::Anonymous, ClientAuth::Certified);
         from_files(&tls.certificate, &tls.key, clients)
     });
     let tls = tls.transpose().map_err(|error| Obstacle::wrong(&section.name, &error))?;

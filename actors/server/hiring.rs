@@ -13,8 +13,8 @@ use rollcall_history::{Archive, History};
 use rollcall_producers::ptim::{Ptim, Pushes};
 use rollcall_producers::{Close, Producer, Producing};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::mailbox::{Gone, Mailbox};
-use rollcall_runtime::supervisor::{Dismiss, Hire};
+use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
+use rollcall_runtime::supervisor::{Spawn, Stop};
 
 impl House {
     /// Enters those who are to be hired where one asks how they are: all before the first begins,
@@ -30,7 +30,7 @@ impl House {
         }
     }
 
-    pub(super) async fn hire(&mut self, name: Name, recruit: Recruit) -> Result<(), Gone> {
+    pub(super) async fn hire(&mut self, name: Name, recruit: Recruit) -> Result<(), MailboxClosed> {
         let desk = employ(&self.engine, name.as_str(), recruit.producer(), &self.clock).await?;
         self.staff.insert(name, recruit.at(desk));
         Ok(())
@@ -40,7 +40,7 @@ impl House {
     pub(super) async fn dismiss(&self, name: &str, desk: &Mailbox<Producing>, limit: Duration) {
         // One that is late or gone has nothing to hand over; what it held is counted as dropped.
         let _ = tokio::time::timeout(limit, desk.send(Close)).await;
-        let _ = self.engine.supervisor.send(Dismiss(name.to_owned())).await;
+        let _ = self.engine.supervisor.send(Stop(name.to_owned())).await;
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn employ_ptim(
     settings: &Settings,
     pushes: &Pushes,
     clock: &Clock,
-) -> Result<(Name, Mailbox<Producing>), Gone> {
+) -> Result<(Name, Mailbox<Producing>), MailboxClosed> {
     let name = settings.ptim.name.clone();
     let producer: Arc<dyn Producer> = Arc::new(Ptim::new(pushes.clone()));
     let desk = employ(engine, name.as_str(), producer, clock).await?;
@@ -61,7 +61,7 @@ pub(super) async fn employ_history(
     engine: &Engine,
     settings: &Settings,
     clock: &Clock,
-) -> Result<Option<Mailbox<History>>, Gone> {
+) -> Result<Option<Mailbox<History>>, MailboxClosed> {
     if settings.journal.kind == JournalKind::Memory {
         return Ok(None);
     }
@@ -70,7 +70,7 @@ pub(super) async fn employ_history(
     let (rules, clock) = (Arc::clone(&engine.rules), clock.clone());
     let archive = Archive { folder, rules, retention, clock };
     let hired = move || History::new(archive.clone());
-    engine.supervisor.send(Hire::new(desk.clone(), hired)).await?;
+    engine.supervisor.send(Spawn::new(desk.clone(), hired)).await?;
     Ok(Some(desk))
 }
 
@@ -79,13 +79,13 @@ async fn employ(
     name: &str,
     producer: Arc<dyn Producer>,
     clock: &Clock,
-) -> Result<Mailbox<Producing>, Gone> {
+) -> Result<Mailbox<Producing>, MailboxClosed> {
     let desk = Mailbox::<Producing>::new(name, clock.clone());
     let (own, cache, illness) = (desk.clone(), engine.cache.clone(), engine.illness.clone());
     let hired = move || {
         let producing = Producing::new(Arc::clone(&producer), own.clone(), cache.clone());
         producing.heeding(illness.clone())
     };
-    engine.supervisor.send(Hire::new(desk.clone(), hired)).await?;
+    engine.supervisor.send(Spawn::new(desk.clone(), hired)).await?;
     Ok(desk)
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::House;
 use super::portal::close;
-use rollcall_runtime::supervisor::Dismiss;
+use rollcall_runtime::supervisor::Stop;
 
 impl House {
     /// Drains the house: producers first, then those who answer, and what decides last of all. It
@@ -32,7 +32,7 @@ impl House {
         self.outward.leave(&self.engine, budget.spend()).await;
         close(&self.engine, "rest", &self.rest.1, budget.spend()).await;
         // Nobody is there any more who could ask it.
-        let _ = self.engine.supervisor.send(Dismiss("history".to_owned())).await;
+        let _ = self.engine.supervisor.send(Stop("history".to_owned())).await;
         self.engine.stop().await;
     }
 }

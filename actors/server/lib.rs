@@ -40,7 +40,7 @@ use rollcall_producers::ptim::Pushes;
 use rollcall_push::Targets;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
-use rollcall_runtime::supervisor::RollCall;
+use rollcall_runtime::supervisor::ListActors;
 use rollcall_runtime::telemetry::TelemetryEvent;
 use rollcall_runtime::tls::addresses_of_host;
 
@@ -215,7 +215,7 @@ impl House {
 
     /// Whether the supervisor is there, without whom nobody is replaced.
     pub async fn is_watched(&self) -> bool {
-        self.engine.supervisor.send(RollCall).await.is_ok()
+        self.engine.supervisor.send(ListActors).await.is_ok()
     }
 }
 

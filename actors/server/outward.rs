@@ -13,8 +13,8 @@ use super::doors::{Certificate, digest};
 use rollcall_engine::Engine;
 use rollcall_push::{Close, FileKeeping, Push, Recipient, Targets};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::mailbox::{Gone, Mailbox};
-use rollcall_runtime::supervisor::{Dismiss, Hire};
+use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
+use rollcall_runtime::supervisor::{Spawn, Stop};
 
 /// The push targets at work.
 pub(super) struct Outward {
@@ -62,7 +62,7 @@ impl Outward {
         engine: &Engine,
         settings: &Settings,
         clock: &Clock,
-    ) -> Result<Vec<String>, Gone> {
+    ) -> Result<Vec<String>, MailboxClosed> {
         let mut concerned = Vec::new();
         let wanted: BTreeMap<&Name, &Target> =
             settings.push.iter().map(|target| (&target.name, target)).collect();
@@ -115,19 +115,19 @@ impl Outward {
 async fn close(employed: &Employed, engine: &Engine, limit: Duration) {
     // What it could not finish is told again by whoever comes after it.
     let _ = tokio::time::timeout(limit, employed.desk.send(Close)).await;
-    let _ = engine.supervisor.send(Dismiss(employed.recipient.name().to_owned())).await;
+    let _ = engine.supervisor.send(Stop(employed.recipient.name().to_owned())).await;
 }
 
 async fn employ(
     engine: &Engine,
     recipient: &Arc<Recipient>,
     clock: &Clock,
-) -> Result<Mailbox<Push>, Gone> {
+) -> Result<Mailbox<Push>, MailboxClosed> {
     let desk = Mailbox::<Push>::new(recipient.name(), clock.clone());
     let (recipient, query) = (Arc::clone(recipient), engine.query.clone());
     let (newest, time) = (engine.newest.clone(), clock.clone());
     let hired =
         move || Push::new(Arc::clone(&recipient), query.clone(), newest.clone(), time.clone());
-    engine.supervisor.send(Hire::new(desk.clone(), hired)).await?;
+    engine.supervisor.send(Spawn::new(desk.clone(), hired)).await?;
     Ok(desk)
 }

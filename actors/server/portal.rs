@@ -6,8 +6,8 @@ use super::doors::Door;
 use rollcall_engine::Engine;
 use rollcall_http::listener::{Close, Listener, Routes};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::mailbox::{Gone, Mailbox};
-use rollcall_runtime::supervisor::{Dismiss, Hire};
+use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
+use rollcall_runtime::supervisor::{Spawn, Stop};
 
 /// What it answers, and the door that is open.
 pub(super) struct Portal {
@@ -37,7 +37,7 @@ impl Portal {
         engine: &Engine,
         drain: Duration,
         clock: &Clock,
-    ) -> Result<bool, Gone> {
+    ) -> Result<bool, MailboxClosed> {
         let same = match (self.door(), &door) {
             (Some(old), Some(new)) => old.is_like(new),
             (None, None) => true,
@@ -65,7 +65,7 @@ impl Portal {
 /// Lets a listener answer those who have asked, within `limit`, and ends it.
 pub(super) async fn close(engine: &Engine, name: &str, desk: &Mailbox<Listener>, limit: Duration) {
     let _ = tokio::time::timeout(limit, desk.send(Close)).await;
-    let _ = engine.supervisor.send(Dismiss(name.to_owned())).await;
+    let _ = engine.supervisor.send(Stop(name.to_owned())).await;
 }
 
 /// Opens a door: a listener that answers by `routes`.
@@ -78,10 +78,10 @@ pub(super) async fn open(
     routes: &Routes,
     drain: Duration,
     clock: &Clock,
-) -> Result<Mailbox<Listener>, Gone> {
+) -> Result<Mailbox<Listener>, MailboxClosed> {
     let desk = Mailbox::<Listener>::new(door.name, clock.clone());
     let (bound, plan) = door.plan(routes, drain);
     let hired = move || Listener::new(bound.clone(), plan.clone());
-    engine.supervisor.send(Hire::new(desk.clone(), hired)).await?;
+    engine.supervisor.send(Spawn::new(desk.clone(), hired)).await?;
     Ok(desk)
 }

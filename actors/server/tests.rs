@@ -14,7 +14,7 @@ use rollcall_identity::directory::{BareNames, DomainNames};
 
 use super::*;
 use rollcall_engine::messages::{Look, Newest};
-use rollcall_runtime::supervisor::{Fault, RollCall, State};
+use rollcall_runtime::supervisor::{ActorState, Fault, ListActors};
 
 const SYSLOG: &str = r#"
 [[syslog]]
@@ -91,7 +91,7 @@ impl Lived {
     /// Waits until the supervisor knows that the actor panicked, whether it is replaced yet or not.
     async fn until_mourned(&self, actor: &str) {
         for _ in 0..1000 {
-            let all = self.house.engine.supervisor.send(RollCall).await.unwrap();
+            let all = self.house.engine.supervisor.send(ListActors).await.unwrap();
             if all.iter().any(|one| one.actor == actor && one.restarts.contains_key("panic")) {
                 return;
             }
@@ -102,9 +102,9 @@ impl Lived {
 
     async fn until_replaced(&self, actor: &str) {
         for _ in 0..1000 {
-            let all = self.house.engine.supervisor.send(RollCall).await.unwrap();
+            let all = self.house.engine.supervisor.send(ListActors).await.unwrap();
             let one = all.iter().find(|attendance| attendance.actor == actor).unwrap();
-            if one.state == State::Running && one.restarts.contains_key("panic") {
+            if one.state == ActorState::Running && one.restarts.contains_key("panic") {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -256,7 +256,7 @@ fn a_producer_that_is_configured_away_is_gone() {
         let next = settings(lived.folder.path(), DOORS);
         let report = lived.house.reload(next).await.unwrap();
         assert_eq!(report.restarted, ["syslog"]);
-        let all = lived.house.engine.supervisor.send(RollCall).await.unwrap();
+        let all = lived.house.engine.supervisor.send(ListActors).await.unwrap();
         assert!(all.iter().all(|attendance| attendance.actor != "syslog"));
     });
 }
@@ -313,7 +313,7 @@ fn a_producer_of_pushes_can_be_renamed() {
         let renamed = [DOORS, "[ptim]\nname = \"pushes\"\n", SYSLOG].concat();
         let report = lived.house.reload(settings(lived.folder.path(), &renamed)).await.unwrap();
         assert_eq!(report.restarted, ["pushes"]);
-        let all = lived.house.engine.supervisor.send(RollCall).await.unwrap();
+        let all = lived.house.engine.supervisor.send(ListActors).await.unwrap();
         let names: Vec<_> = all.iter().map(|attendance| attendance.actor.as_str()).collect();
         assert!(names.contains(&"pushes") && !names.contains(&"ptim"), "{names:?}");
         lived.house.drain().await.unwrap();

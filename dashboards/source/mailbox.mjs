@@ -68,7 +68,7 @@ export function mailboxes(stage) {
       lines({
         title: "Restarts by cause",
         description:
-          "Number of actor restarts. panic: a bug in Rollcall. error: see the log. freeze: the actor blocked its thread for 10 seconds.",
+          "Number of actor restarts. panic: a bug in Rollcall. error: see the log. hang: the actor blocked its thread for 10 seconds.",
         unit: "short",
         series: [
           {

@@ -44,7 +44,7 @@ const now = {
     }),
     restarts("Actor restarts", "Number of actor restarts for any cause."),
     restarts("By panic", "Each panic is a bug in Rollcall. Please report it with the log line.", 'cause="panic"'),
-    restarts("By freeze", "Actors that blocked their thread for 10 seconds and were abandoned on it.", 'cause="freeze"'),
+    restarts("By hang", "Actors that blocked their thread for 10 seconds and were abandoned on it.", 'cause="hang"'),
     number({
       title: "Messages refused",
       description: "Messages of all stages that no actor accepted, or that were lost when their actor failed.",

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use rollcall_config::{Enforcement, Environment, NewPoint, NotAdded, Settings, Tls, add_point};
 use rollcall_http::admission::secret;
 use rollcall_identity::Name;
-use rollcall_runtime::tls::{SelfMade, authority_file};
+use rollcall_runtime::tls::{SelfSigned, authority_file};
 use rollcall_wire::srx::Format;
 use serde_json::json;
 
@@ -193,7 +193,7 @@ fn statements(pasted: &Pasted<'_>) -> String {
             "# Replace {PLACEHOLDER} by the address at which the SRX reaches this server."
         ));
     } else if let Tls::SelfMade { names } = &enforcement.tls
-        && !SelfMade::new(data, "enforcement", &enforcement.listen, names).covers(server)
+        && !SelfSigned::new(data, "enforcement", &enforcement.listen, names).covers(server)
     {
         line(&format!(
             "# WARNING: the self-made certificate does not name {server}, and the SRX would"

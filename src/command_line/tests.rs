@@ -18,11 +18,11 @@ use rollcall_identity::{
     Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Principal, Producer, Rules,
 };
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::prometheus;
-use rollcall_runtime::supervisor::Hire;
-use rollcall_runtime::tls::SelfMade;
+use rollcall_runtime::supervisor::Spawn;
+use rollcall_runtime::tls::SelfSigned;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use {rollcall_engine::cache::Cache, rollcall_engine::messages::Apply};
@@ -106,13 +106,13 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
     let (plain, secured) = (local(), local());
     let at = |bound: &Bound| bound.addresses().unwrap()[0];
     let addresses = (at(&plain), at(&secured));
-    let certificate = SelfMade::new(data, "rest", &[addresses.1], &[]);
+    let certificate = SelfSigned::new(data, "rest", &[addresses.1], &[]);
     let tls = certificate.serve(clock.now()).unwrap();
     for (bound, name, tls) in [(plain, "rest", None), (secured, "rest-tls", Some(tls))] {
         let (limits, routes) = (limits.clone(), rest.clone().routes());
         let plan = Plan { name, limits, drain: patience, tls, routes };
         let listener = Mailbox::<Listener>::new(name, clock.clone());
-        let hire = Hire::new(listener, move || Listener::new(bound.clone(), plan.clone()));
+        let hire = Spawn::new(listener, move || Listener::new(bound.clone(), plan.clone()));
         supervisor.send(hire).await.unwrap();
     }
     (addresses.0, addresses.1, cache)
@@ -166,7 +166,7 @@ impl House {
     /// Lets the cache take events, which it may not yet do at the first moment.
     fn apply(&self, events: &[Event]) {
         for _ in 0..500 {
-            let account = Account::open("tests", 0);
+            let account = EventAccount::open("tests", 0);
             let batch = Apply { events: events.to_vec(), read: None, account };
             if let Ok(Ok(_)) = self.cache.send_blocking(batch) {
                 return;

@@ -8,12 +8,8 @@ use super::{files, none, root};
 const TIERS: &[(&str, &str)] = &[("config/producers", "rs"), ("docs/producers", "md")];
 
 /// The places where a producer has its file among others.
-const PLACES: &[(&str, &str)] = &[
-    ("actors/producers", "rs"),
-    ("src/wire", "rs"),
-    ("config/examples", "toml"),
-    ("tests", "rs"),
-];
+const PLACES: &[(&str, &str)] =
+    &[("actors/producers", "rs"), ("src/wire", "rs"), ("config/examples", "toml"), ("tests", "rs")];
 
 /// The words of all tiers.
 fn words() -> BTreeSet<String> {

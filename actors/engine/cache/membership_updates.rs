@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 
 use super::Cache;
 use crate::messages::{Apply, Learnt, Refused};
-use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::event_accounting::Received;
-use rollcall_runtime::mailbox::{Desk, Receive, Reply, Seat};
+use rollcall_runtime::mailbox::{ActorCell, Context, Handler, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// How many accounts and addresses are looked at between two other messages.
@@ -84,43 +84,47 @@ impl Cache {
     }
 
     /// Proposes what follows, slice after slice, until there is nothing left.
-    fn follow_up(&mut self, desk: &mut Desk<Self>) {
+    fn follow_up(&mut self, context: &mut Context<Self>) {
         match self.next_order() {
             None => {}
-            Some((Next::Before, origin)) => self.propose(Vec::new(), origin, desk),
+            Some((Next::Before, origin)) => self.propose(Vec::new(), origin, context),
             Some((Next::Events(events), _)) if events.is_empty() => {
                 // Others have their turn before the next slice is looked at.
-                desk.run_later(Duration::ZERO, |seat, desk| seat.role().follow_up(desk));
+                context.run_later(Duration::ZERO, |cell, context| cell.actor().follow_up(context));
             }
-            Some((Next::Events(events), origin)) => self.propose(events, origin, desk),
+            Some((Next::Events(events), origin)) => self.propose(events, origin, context),
         }
     }
 
     /// Orders a slice; when it is visible, the next one follows.
-    fn propose(&mut self, events: Vec<Event>, origin: Arc<Origin>, desk: &mut Desk<Self>) {
-        let account = Account::open(origin.producer.as_str(), 0);
+    fn propose(&mut self, events: Vec<Event>, origin: Arc<Origin>, context: &mut Context<Self>) {
+        let account = EventAccount::open(origin.producer.as_str(), 0);
         let answer = self.order(Apply { events: events.clone(), read: None, account });
-        let answer = wrap_future::<_, Seat<Self>>(async move {
+        let answer = wrap_future::<_, ActorCell<Self>>(async move {
             match answer {
                 Reply::Now(answer) => answer,
                 Reply::Later(answer) => answer.await,
             }
         });
-        desk.spawn(answer.map(move |answer, seat, desk| {
+        context.spawn(answer.map(move |answer, cell, context| {
             if answer.is_ok() {
                 let (producer, count) = (origin.producer.as_str(), events.len() as u64);
                 Received { producer, count }.emit();
-                seat.role().follow_up(desk);
+                cell.actor().follow_up(context);
                 return;
             }
             // The journal is ill or too much is under way. What a directory says is not lost.
-            desk.run_later(AGAIN, |seat, desk| seat.role().propose(events, origin, desk));
+            context.run_later(AGAIN, |cell, context| cell.actor().propose(events, origin, context));
         }));
     }
 }
 
-impl Receive<Learnt> for Cache {
-    fn receive(&mut self, learnt: Learnt, desk: &mut Desk<Self>) -> Reply<Result<(), Refused>> {
+impl Handler<Learnt> for Cache {
+    fn handle(
+        &mut self,
+        learnt: Learnt,
+        context: &mut Context<Self>,
+    ) -> Reply<Result<(), Refused>> {
         let Learnt { affected, gone, origin } = learnt;
         let mut consequences = Consequences::default();
         consequences.add(Arc::unwrap_or_clone(affected), &self.grounds.directory.read());
@@ -128,9 +132,9 @@ impl Receive<Learnt> for Cache {
         let idle = self.learning.at_work.is_none() && self.learning.waiting.is_empty();
         self.learning.waiting.push_back(Task { consequences, gone, origin, done });
         if idle {
-            self.follow_up(desk);
+            self.follow_up(context);
         }
-        Reply::later(async { seen.await.map_err(|_| Refused::Gone) })
+        Reply::later(async { seen.await.map_err(|_| Refused::Restarting) })
     }
 }
 

@@ -20,8 +20,8 @@ use crate::messages::{Apply, Explain, Recount, Refused};
 use crate::messages::{Changed, Look, Newest, Read};
 use rollcall_identity::Receipt;
 use rollcall_journal::{DurableJournal, Entry, Terms};
-use rollcall_runtime::event_accounting::Account;
-use rollcall_runtime::supervisor::{Fault, RollCall, State};
+use rollcall_runtime::event_accounting::EventAccount;
+use rollcall_runtime::supervisor::{ActorState, Fault, ListActors};
 
 const HOME: &str = "10.7.0.1";
 const EPOCH: u64 = 7;
@@ -97,7 +97,7 @@ impl Life {
     }
 
     async fn apply(&self, event: Event) -> Receipt {
-        let account = Account::open("test", 1);
+        let account = EventAccount::open("test", 1);
         self.engine
             .cache
             .send(Apply { events: vec![event], read: None, account })
@@ -140,11 +140,11 @@ impl Life {
     /// Waits until both answer, after at least so many panics of each.
     async fn settled(&self, cache: u64, query: u64) {
         for _ in 0..2000 {
-            let all = self.engine.supervisor.send(RollCall).await.unwrap();
+            let all = self.engine.supervisor.send(ListActors).await.unwrap();
             let replaced = |actor: &str, times: u64| {
                 all.iter().any(|one| {
                     let panics = one.restarts.get("panic").copied().unwrap_or_default();
-                    one.actor == actor && one.state == State::Running && panics >= times
+                    one.actor == actor && one.state == ActorState::Running && panics >= times
                 })
             };
             if replaced("cache", cache)
@@ -199,7 +199,8 @@ fn what_is_committed_when_the_cache_dies_is_folded_and_told_by_the_next_one() {
         life.see(Kind::VpnUp, "alice").await;
         let cookie = life.newest().await;
         life.pass(60);
-        let (events, account) = (vec![life.event(Kind::VpnUp, "bob", 0)], Account::open("test", 1));
+        let (events, account) =
+            (vec![life.event(Kind::VpnUp, "bob", 0)], EventAccount::open("test", 1));
         let apply = life.engine.cache.post(Apply { events, read: None, account }).unwrap();
         let fault = life.engine.cache.post(Fault).unwrap();
         let _ = tokio::join!(apply, fault);
@@ -308,7 +309,7 @@ fn what_is_folded_before_a_panic_in_the_same_commit_is_shown() {
         let batch = |user| {
             let (receipt, taken) = oneshot::channel::<Result<Receipt, Refused>>();
             let events = vec![life.event(Kind::VpnUp, user, 0)];
-            (Batch { events, read: None, account: Account::open("test", 1), receipt }, taken)
+            (Batch { events, read: None, account: EventAccount::open("test", 1), receipt }, taken)
         };
         let ((good, _taken), (bad, lost)) = (batch("alice"), batch("bob"));
         // There is no position after this one: to count on from it panics.
@@ -326,7 +327,8 @@ fn what_is_folded_before_a_panic_in_the_same_commit_is_shown() {
 #[test]
 fn a_batch_without_events_does_not_take_the_place_of_the_next_event() {
     story(async |life| {
-        let nothing = Apply { events: Vec::new(), read: None, account: Account::open("test", 0) };
+        let nothing =
+            Apply { events: Vec::new(), read: None, account: EventAccount::open("test", 0) };
         life.engine.cache.send(nothing).await.unwrap().unwrap();
         life.kill_query().await;
         life.see(Kind::VpnUp, "alice").await;

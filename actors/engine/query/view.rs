@@ -13,7 +13,7 @@ use rollcall_identity::{Address, Answerer, Session};
 use super::Query;
 use crate::messages::Look;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::mailbox::{Gone, Mailbox};
+use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 
 /// A log that its query actor writes and others read.
 pub(super) type Log = Arc<RwLock<Answerer>>;
@@ -57,8 +57,8 @@ impl View {
     /// Who has this address now.
     ///
     /// # Errors
-    /// [`Gone`] when there is no query actor.
-    pub async fn look(&self, address: Address) -> Result<Option<Arc<Session>>, Gone> {
+    /// [`MailboxClosed`] when there is no query actor.
+    pub async fn look(&self, address: Address) -> Result<Option<Arc<Session>>, MailboxClosed> {
         match self.glance(address) {
             Some(found) => Ok(found),
             None => self.query.send(Look(address)).await,
@@ -68,7 +68,7 @@ impl View {
     /// The same when it can be seen at once, without waiting for anybody.
     fn glance(&self, address: Address) -> Option<Option<Arc<Session>>> {
         // Whoever was abandoned because it does not answer may still show what it knew.
-        if !self.query.is_seated() {
+        if !self.query.is_running() {
             return None;
         }
         let shown = self.window.0.load();
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
     use crate::engine::Engine;
-    use rollcall_runtime::supervisor::Dismiss;
+    use rollcall_runtime::supervisor::Stop;
 
     const NOW: i64 = 1_795_290_600_000;
 
@@ -187,7 +187,7 @@ mod tests {
     fn without_a_query_actor_there_is_no_answer() {
         story(async |engine, view| {
             view.window.show(1, Some(&log(NOW + 1)));
-            engine.supervisor.send(Dismiss("query".to_owned())).await.unwrap();
+            engine.supervisor.send(Stop("query".to_owned())).await.unwrap();
             assert!(view.look(home()).await.is_err());
         });
     }

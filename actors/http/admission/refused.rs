@@ -9,7 +9,7 @@ use rollcall_wire::srx::BadQuestion;
 
 use crate::listener::body::Unread;
 use crate::problem::Problem;
-use rollcall_runtime::mailbox::Gone;
+use rollcall_runtime::mailbox::MailboxClosed;
 
 /// A refusal. Its sentence never repeats what was sent.
 #[derive(Debug)]
@@ -139,8 +139,8 @@ impl From<Unread> for Refused {
     }
 }
 
-impl From<Gone> for Refused {
-    fn from(gone: Gone) -> Self {
+impl From<MailboxClosed> for Refused {
+    fn from(gone: MailboxClosed) -> Self {
         Self::unavailable(gone.to_string())
     }
 }

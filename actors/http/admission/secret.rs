@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
-use rollcall_runtime::thread_priority::give_way;
+use rollcall_runtime::thread_priority::lower_priority;
 
 /// A new secret of 192 random bits: 32 characters that need no quoting in Junos, JSON or a form.
 pub fn generate() -> Zeroizing<String> {
@@ -212,7 +212,7 @@ async fn beneath<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     let (tell, told) = oneshot::channel();
     let thread = std::thread::Builder::new().name("secrets".to_owned());
     let yielding = move || {
-        give_way(YIELDING);
+        lower_priority(YIELDING);
         drop(tell.send(work()));
     };
     thread.spawn(yielding).ok()?;

@@ -7,12 +7,12 @@ use rollcall_identity::Timestamp;
 use rollcall_wire::http::{Request, redact};
 
 use crate::telemetry::UnknownRoute;
-use rollcall_runtime::log_rate_limit::Sample;
+use rollcall_runtime::log_rate_limit::LogRateLimit;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// Those that were seen, of which some are logged: each may have 4 KiB.
 #[derive(Debug, Default)]
-pub(crate) struct Strange(Sample);
+pub(crate) struct Strange(LogRateLimit);
 
 impl Strange {
     /// Counts one, and logs it unless there were many just now.

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::*;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
-use rollcall_runtime::supervisor::{Hire, Patience, Supervisor};
+use rollcall_runtime::supervisor::{RestartPolicy, Spawn, Supervisor};
 
 fn limits() -> HttpLimits {
     HttpLimits {
@@ -50,11 +50,12 @@ impl Served {
     async fn open(plan: Plan) -> Self {
         let bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], None).unwrap();
         let at = bound.addresses().unwrap()[0];
-        let patience = Patience { first: Duration::from_millis(5), ..Patience::default() };
+        let patience =
+            RestartPolicy { first: Duration::from_millis(5), ..RestartPolicy::default() };
         let supervisor = Supervisor::start(&Clock::system(), patience);
         let listener = Mailbox::<Listener>::new("test", Clock::system());
         let factory = move || Listener::new(bound.clone(), plan.clone());
-        supervisor.send(Hire::new(listener.clone(), factory)).await.unwrap();
+        supervisor.send(Spawn::new(listener.clone(), factory)).await.unwrap();
         Self { listener, at }
     }
 
@@ -209,7 +210,7 @@ fn a_replaced_listener_serves_the_same_sockets() {
 fn over_tls_the_same_is_answered_in_http_1_1_only() {
     actix::System::new().block_on(async {
         let data = tempfile::tempdir().unwrap();
-        let made = rollcall_runtime::tls::SelfMade::new(data.path(), "test", &[], &[]);
+        let made = rollcall_runtime::tls::SelfSigned::new(data.path(), "test", &[], &[]);
         let tls = Some(made.serve(Clock::system().now()).unwrap());
         let plan = plan(|config| {
             config.route("/echo", web::post().to(echo));

@@ -19,9 +19,9 @@ use super::{ReloadReport, Rest};
 use crate::enforcement::PointStatus;
 use crate::problem::Problem;
 use rollcall_runtime::actor_metrics::Stage;
-use rollcall_runtime::mailbox::Gone;
+use rollcall_runtime::mailbox::MailboxClosed;
 use rollcall_runtime::prometheus::Process;
-use rollcall_runtime::supervisor::{Attendance, Ping, RollCall, State};
+use rollcall_runtime::supervisor::{ActorState, ActorStatus, ListActors, Ping};
 
 /// Says that the process lives.
 #[utoipa::path(get, path = "/healthz", tag = "health",
@@ -58,7 +58,10 @@ pub(super) async fn readyz(rest: Data<Rest>) -> Result<&'static str, Problem> {
 }
 
 /// Why the answer did not come, if it did not.
-async fn answers<T>(actor: &str, answer: impl Future<Output = Result<T, Gone>>) -> Option<String> {
+async fn answers<T>(
+    actor: &str,
+    answer: impl Future<Output = Result<T, MailboxClosed>>,
+) -> Option<String> {
     match timeout(ANSWER, answer).await {
         Ok(Ok(_)) => None,
         Ok(Err(gone)) => Some(gone.to_string()),
@@ -79,7 +82,7 @@ pub(super) struct Actor {
     stage: Stage,
     /// `running`, or `backing_off` before it is replaced.
     #[schema(value_type = String)]
-    state: State,
+    state: ActorState,
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
@@ -100,19 +103,10 @@ pub(super) struct Actor {
     last_activity: Option<Timestamp>,
 }
 
-impl From<Attendance> for Actor {
-    fn from(attendance: Attendance) -> Self {
-        let Attendance {
-            actor,
-            kind,
-            stage,
-            state,
-            since,
-            restarts,
-            last_error,
-            capacity,
-            reading,
-        } = attendance;
+impl From<ActorStatus> for Actor {
+    fn from(attendance: ActorStatus) -> Self {
+        let ActorStatus { actor, kind, stage, state, since, restarts, last_error, capacity, stats } =
+            attendance;
         Self {
             actor,
             kind,
@@ -121,11 +115,11 @@ impl From<Attendance> for Actor {
             since,
             restarts,
             last_error,
-            mailbox_depth: reading.depth,
+            mailbox_depth: stats.depth,
             mailbox_capacity: capacity,
-            handled: reading.handled,
-            refused: reading.refused,
-            last_activity: reading.last_activity,
+            handled: stats.handled,
+            refused: stats.refused,
+            last_activity: stats.last_activity,
         }
     }
 }
@@ -134,7 +128,7 @@ impl From<Attendance> for Actor {
 #[utoipa::path(get, path = "/api/v1/actors", tag = "health", security(("token" = [])),
     responses((status = 200, description = "All actors, by name, and at the end the supervisor", body = Vec<Actor>)))]
 pub(super) async fn actors(rest: Data<Rest>) -> Result<Json<Vec<Actor>>, Problem> {
-    let attendance = rest.supervisor.send(RollCall).await?;
+    let attendance = rest.supervisor.send(ListActors).await?;
     Ok(Json(attendance.into_iter().map(Actor::from).collect()))
 }
 
@@ -175,10 +169,10 @@ pub(super) async fn producer(
 }
 
 async fn all_producers(rest: &Rest) -> Result<Vec<Producer>, Problem> {
-    let attendance = rest.supervisor.send(RollCall).await?;
+    let attendance = rest.supervisor.send(ListActors).await?;
     let mut accounts = accounts(&rest.prometheus.render());
     let mut logs = rest.event_logs.status();
-    let producer = |attendance: Attendance| {
+    let producer = |attendance: ActorStatus| {
         let account = accounts.remove(&attendance.actor).unwrap_or_default();
         let log = Name::new(&attendance.actor).ok().and_then(|name| logs.remove(&name));
         Producer { actor: attendance.into(), account, event_log: log.map(EventLogShape::from) }

@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use rollcall_history::{
     Ask, Asker, AtAddress, Difference, History, Moment, OfUser, Question, Unanswered,
 };
-use rollcall_runtime::mailbox::Receive;
+use rollcall_runtime::mailbox::Handler;
 
 /// The header in which whoever asks may say who they are: it goes into the record.
 const ASKER: &str = "Rollcall-Asker";
@@ -189,7 +189,7 @@ pub(super) async fn difference(
 async fn ask<Q>(rest: &Rest, request: &HttpRequest, question: Q) -> Result<Q::Answer, Problem>
 where
     Q: Question,
-    History: Receive<Ask<Q>>,
+    History: Handler<Ask<Q>>,
 {
     let Some(history) = &rest.history else {
         let text = "the journal is kept in memory: nothing is known of the past";

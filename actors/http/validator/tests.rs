@@ -14,7 +14,7 @@ use crate::listener::{Bound, Listener, Plan};
 use rollcall_engine::Engine;
 use rollcall_engine::directory::sample::corp;
 use rollcall_runtime::mailbox::Mailbox;
-use rollcall_runtime::supervisor::Hire;
+use rollcall_runtime::supervisor::Spawn;
 
 static SECRET: LazyLock<SecretHash> = LazyLock::new(|| secret::hash("s3cr-t_"));
 
@@ -72,7 +72,7 @@ impl House {
         let at = bound.addresses().unwrap()[0];
         let listener = Mailbox::<Listener>::new("validator", clock);
         let make = move || Listener::new(bound.clone(), plan.clone());
-        engine.supervisor.send(Hire::new(listener, make)).await.unwrap();
+        engine.supervisor.send(Spawn::new(listener, make)).await.unwrap();
         Self { at, validator, directory, _heart: engine }
     }
 

@@ -9,7 +9,7 @@ use rollcall_wire::active_directory as wire;
 use super::reading::{identify, seconds_ahead};
 use super::{Failure, servers, tls};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::tls::BadTls;
+use rollcall_runtime::tls::TlsError;
 
 /// From how many seconds on a clock is worth a word. Kerberos takes up to 300 for equal.
 const SKEW: i64 = 60;
@@ -37,7 +37,7 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 /// When the file of its authority holds none.
-pub async fn test(settings: &config::ActiveDirectory, clock: &Clock) -> Result<Report, BadTls> {
+pub async fn test(settings: &config::ActiveDirectory, clock: &Clock) -> Result<Report, TlsError> {
     let tls = tls::client(settings)?;
     let mut lines = Vec::new();
     let failure = look(settings, &tls, clock, &mut lines).await.err();

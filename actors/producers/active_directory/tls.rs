@@ -13,7 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use rollcall_runtime::tls::{BadTls, certificates};
+use rollcall_runtime::tls::{TlsError, certificates};
 
 /// What the handshakes with a directory need; `None` without TLS.
 pub(super) type Tls = Option<Arc<ClientConfig>>;
@@ -22,14 +22,14 @@ pub(super) type Tls = Option<Arc<ClientConfig>>;
 ///
 /// # Errors
 /// When the file of the authority holds none.
-pub(super) fn client(settings: &config::ActiveDirectory) -> Result<Tls, BadTls> {
+pub(super) fn client(settings: &config::ActiveDirectory) -> Result<Tls, TlsError> {
     if settings.transport == DirectoryTransport::Ldap {
         return Ok(None);
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let authority = match &settings.ca {
         Some(file) => {
-            let bad = |why: &dyn std::fmt::Display| BadTls::new(file, why);
+            let bad = |why: &dyn std::fmt::Display| TlsError::new(file, why);
             let mut roots = RootCertStore::empty();
             for certificate in certificates(file)? {
                 roots.add(certificate).map_err(|why| bad(&why))?;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::EventLog;
 use super::status::Status;
-use rollcall_runtime::status_cell::Board;
+use rollcall_runtime::status_cell::StatusCell;
 
 /// The event logs that are read, for those who ask how they are, and for one another.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,7 @@ pub struct EventLogs(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    boards: RwLock<BTreeMap<Name, Arc<Board<Status>>>>,
+    boards: RwLock<BTreeMap<Name, Arc<StatusCell<Status>>>>,
     /// Counts how often the servers or their addresses changed.
     changes: watch::Sender<u64>,
     hosts: SharedHosts,

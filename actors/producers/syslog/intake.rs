@@ -12,13 +12,13 @@ use super::clients::{Client, Clients};
 use crate::telemetry::{OverShare, SenderUnknown};
 use crate::{Harvest, Outlet, Pending, Stop};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::log_rate_limit::Sample;
+use rollcall_runtime::log_rate_limit::LogRateLimit;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// The reader of one socket or connection.
 pub(super) struct Intake {
     pub(super) clients: Arc<Clients>,
-    strangers: Arc<Sample>,
+    strangers: Arc<LogRateLimit>,
     pub(super) clock: Clock,
     pub(super) outlet: Outlet,
     stop: Stop,

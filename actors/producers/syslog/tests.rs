@@ -12,7 +12,7 @@ use crate::{Close, Producing};
 use rollcall_engine::Engine;
 use rollcall_engine::messages::Look;
 use rollcall_runtime::mailbox::Mailbox;
-use rollcall_runtime::supervisor::Hire;
+use rollcall_runtime::supervisor::Spawn;
 
 const CONFIG: &str = r#"
 [[syslog]]
@@ -60,7 +60,7 @@ impl House {
         let factory = move || {
             Producing::new(Arc::clone(&producer) as Arc<dyn Producer>, own.clone(), cache.clone())
         };
-        engine.supervisor.send(Hire::new(desk.clone(), factory)).await.unwrap();
+        engine.supervisor.send(Spawn::new(desk.clone(), factory)).await.unwrap();
         Self { engine, desk, udp, tcp }
     }
 

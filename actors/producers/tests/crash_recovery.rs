@@ -16,7 +16,7 @@ use rollcall_identity::{Event, Journal, Name, Timestamp};
 use rollcall_journal::Terms;
 use rollcall_journal::test_support::*;
 use rollcall_runtime::mailbox::Mailbox;
-use rollcall_runtime::supervisor::Hire;
+use rollcall_runtime::supervisor::Spawn;
 
 /// How many entries the log has.
 const ENTRIES: u64 = 400;
@@ -69,7 +69,7 @@ async fn engine(shelf: &Shelf) -> (Engine, Mailbox<Producing>) {
 async fn employ(engine: &Engine, desk: &Mailbox<Producing>) {
     let (own, cache) = (desk.clone(), engine.cache.clone());
     let hired = move || Producing::new(Arc::new(Reader), own.clone(), cache.clone());
-    engine.supervisor.send(Hire::new(desk.clone(), hired)).await.unwrap();
+    engine.supervisor.send(Spawn::new(desk.clone(), hired)).await.unwrap();
 }
 
 #[test]

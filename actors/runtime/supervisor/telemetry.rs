@@ -4,39 +4,41 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::actor_metrics::End;
+use crate::actor_metrics::ExitCause;
 use crate::telemetry::TelemetryEvent;
 
-/// An actor was started, for the `term`th time.
+/// An actor was started: its generation among all starts.
 pub(crate) struct ActorStarted<'a> {
     pub actor: &'a str,
     pub kind: &'static str,
-    pub term: u64,
+    pub generation: u64,
 }
 
 impl TelemetryEvent for ActorStarted<'_> {
     fn emit(self) {
-        info!(actor = self.actor, kind = self.kind, term = self.term, "actor started");
+        info!(actor = self.actor, kind = self.kind, generation = self.generation, "actor started");
     }
 }
 
-/// An actor ended and will be replaced after a pause. Its restarts are counted by its meter.
+/// An actor ended and will be replaced after a backoff. Its metrics count the restart.
 pub(crate) struct ActorEnded<'a> {
     pub actor: &'a str,
     pub kind: &'static str,
-    pub end: End,
+    pub cause: ExitCause,
     pub error: Option<&'a str>,
-    pub pause: Duration,
+    pub backoff: Duration,
 }
 
 impl TelemetryEvent for ActorEnded<'_> {
     fn emit(self) {
-        let Self { actor, kind, end, error, pause } = self;
+        let Self { actor, kind, cause, error, backoff } = self;
         let error = error.unwrap_or("none");
-        match end {
-            End::Panic => error!(actor, kind, ?end, ?pause, error, "actor ended, will be replaced"),
-            End::Error | End::Stop | End::Freeze => {
-                warn!(actor, kind, ?end, ?pause, error, "actor ended, will be replaced");
+        match cause {
+            ExitCause::Panic => {
+                error!(actor, kind, ?cause, ?backoff, error, "actor ended, will be replaced")
+            }
+            ExitCause::Error | ExitCause::Stop | ExitCause::Hang => {
+                warn!(actor, kind, ?cause, ?backoff, error, "actor ended, will be replaced");
             }
         }
     }
@@ -51,6 +53,6 @@ pub(crate) struct ActorAbandoned<'a> {
 
 impl TelemetryEvent for ActorAbandoned<'_> {
     fn emit(self) {
-        error!(actor = self.actor, kind = self.kind, silent = ?self.silent, "actor is frozen");
+        error!(actor = self.actor, kind = self.kind, silent = ?self.silent, "actor hangs and is replaced");
     }
 }

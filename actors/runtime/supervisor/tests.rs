@@ -4,15 +4,15 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc as thread_channel;
 
 use super::*;
-use crate::mailbox::Gone;
+use crate::mailbox::MailboxClosed;
 
-const IMPATIENT: Patience = Patience {
+const IMPATIENT: RestartPolicy = RestartPolicy {
     first: Duration::from_millis(5),
     longest: Duration::from_millis(20),
-    forgiven: Duration::from_secs(60),
-    round: Duration::from_millis(20),
+    reset_after: Duration::from_secs(60),
+    probe_interval: Duration::from_millis(20),
     // Writing the backtrace of a panic takes a while, and must not count as freezing.
-    freeze: Duration::from_secs(3),
+    hang: Duration::from_secs(3),
 };
 
 /// A child that does what it is told, however bad.
@@ -21,7 +21,7 @@ struct Child {
     asked: usize,
 }
 
-impl Role for Child {
+impl Actor for Child {
     const KIND: &'static str = "child";
     const STAGE: Stage = Stage::Deciding;
     const CAPACITY: usize = 2;
@@ -41,17 +41,17 @@ impl Message for Do {
     type Result = (usize, usize);
 }
 
-impl Receive<Do> for Child {
-    fn receive(&mut self, order: Do, desk: &mut Desk<Self>) -> Reply<(usize, usize)> {
+impl Handler<Do> for Child {
+    fn handle(&mut self, order: Do, context: &mut Context<Self>) -> Reply<(usize, usize)> {
         self.asked += 1;
         let answer = (self.born, self.asked);
         match order {
             Do::Answer => {}
             Do::Panic => panic!("told to panic"),
             Do::Fail => {
-                desk.run_later(Duration::ZERO, |seat, desk| seat.fail("told to", desk));
+                context.run_later(Duration::ZERO, |cell, context| cell.fail("told to", context));
             }
-            Do::Quit => desk.terminate(),
+            Do::Quit => context.terminate(),
             Do::Freeze(until) => drop(until.recv()),
             Do::Wait(until) => {
                 return Reply::later(async move {
@@ -76,7 +76,7 @@ impl Nursery {
         let child = Mailbox::<Child>::new("child", clock);
         let births = AtomicUsize::new(0);
         let factory = move || Child { born: births.fetch_add(1, SeqCst) + 1, asked: 0 };
-        supervisor.send(Hire::new(child.clone(), factory)).await.unwrap();
+        supervisor.send(Spawn::new(child.clone(), factory)).await.unwrap();
         let nursery = Self { supervisor, child };
         nursery.until_child(1).await;
         nursery
@@ -93,8 +93,8 @@ impl Nursery {
         panic!("child {birth} never came");
     }
 
-    async fn attendance(&self) -> Attendance {
-        self.supervisor.send(RollCall).await.unwrap().remove(0)
+    async fn attendance(&self) -> ActorStatus {
+        self.supervisor.send(ListActors).await.unwrap().remove(0)
     }
 }
 
@@ -105,11 +105,11 @@ fn story(test: impl AsyncFnOnce(Nursery)) {
 #[test]
 fn a_child_that_panics_is_replaced_with_fresh_state_behind_the_same_mailbox() {
     story(async |nursery| {
-        assert_eq!(nursery.child.send(Do::Panic).await, Err(Gone("child")));
+        assert_eq!(nursery.child.send(Do::Panic).await, Err(MailboxClosed("child")));
         assert_eq!(nursery.until_child(2).await, 1, "the second child has fresh state");
         let attendance = nursery.attendance().await;
         assert_eq!(attendance.restarts, BTreeMap::from([("panic", 1)]));
-        assert_eq!(attendance.state, State::Running);
+        assert_eq!(attendance.state, ActorState::Running);
     });
 }
 
@@ -134,18 +134,18 @@ fn a_child_that_quits_is_replaced() {
 }
 
 #[test]
-fn a_child_that_freezes_is_abandoned_and_replaced_while_it_still_sleeps() {
+fn a_child_that_hangs_is_abandoned_and_replaced_while_it_still_sleeps() {
     story(async |nursery| {
         let (wake, sleep) = thread_channel::channel();
         let frozen = nursery.child.queue(Do::Freeze(sleep)).await.unwrap();
         nursery.until_child(2).await;
-        assert_eq!(nursery.attendance().await.restarts, BTreeMap::from([("freeze", 1)]));
+        assert_eq!(nursery.attendance().await.restarts, BTreeMap::from([("hang", 1)]));
         // It wakes, finishes what it did, and leaves without taking its successor along.
         wake.send(()).unwrap();
         let _ = frozen.await;
-        tokio::time::sleep(IMPATIENT.round * 4).await;
+        tokio::time::sleep(IMPATIENT.probe_interval * 4).await;
         nursery.until_child(2).await;
-        assert_eq!(nursery.attendance().await.restarts, BTreeMap::from([("freeze", 1)]));
+        assert_eq!(nursery.attendance().await.restarts, BTreeMap::from([("hang", 1)]));
     });
 }
 
@@ -159,12 +159,12 @@ fn a_child_whose_birth_takes_several_rounds_is_not_taken_to_be_frozen() {
             let _ = birth.lock().unwrap().recv();
             Child { born: 1, asked: 0 }
         };
-        let hired = nursery.supervisor.queue(Hire::new(late.clone(), factory)).await.unwrap();
-        tokio::time::sleep(IMPATIENT.round * 3).await;
+        let hired = nursery.supervisor.queue(Spawn::new(late.clone(), factory)).await.unwrap();
+        tokio::time::sleep(IMPATIENT.probe_interval * 3).await;
         bear.send(()).unwrap();
         hired.await.unwrap();
-        tokio::time::sleep(IMPATIENT.freeze * 2).await;
-        let attendance = nursery.supervisor.send(RollCall).await.unwrap().remove(1);
+        tokio::time::sleep(IMPATIENT.hang * 2).await;
+        let attendance = nursery.supervisor.send(ListActors).await.unwrap().remove(1);
         assert_eq!(attendance.restarts, BTreeMap::new());
     });
 }
@@ -173,7 +173,7 @@ fn a_child_whose_birth_takes_several_rounds_is_not_taken_to_be_frozen() {
 fn a_child_that_keeps_panicking_backs_off_and_others_go_on() {
     story(async |nursery| {
         let other = Mailbox::<Child>::new("other", Clock::system());
-        let hire = Hire::new(other.clone(), || Child { born: 7, asked: 0 });
+        let hire = Spawn::new(other.clone(), || Child { born: 7, asked: 0 });
         nursery.supervisor.send(hire).await.unwrap();
         for birth in 1..=4 {
             nursery.until_child(birth).await;
@@ -187,10 +187,10 @@ fn a_child_that_keeps_panicking_backs_off_and_others_go_on() {
 
 #[test]
 fn the_pause_doubles_up_to_its_limit() {
-    let patience = Patience::default();
+    let patience = RestartPolicy::default();
     for (failures, least) in [(1, 100), (2, 200), (3, 400), (10, 30_000), (u32::MAX, 30_000)] {
         let least = Duration::from_millis(least);
-        let pause = pause(patience, failures);
+        let pause = backoff(patience, failures);
         assert!(pause >= least && pause <= least.mul_f64(1.25), "{failures}: {pause:?}");
     }
 }
@@ -198,11 +198,11 @@ fn the_pause_doubles_up_to_its_limit() {
 #[test]
 fn a_dismissed_child_is_gone_for_good() {
     story(async |nursery| {
-        nursery.supervisor.send(Dismiss("child".to_owned())).await.unwrap();
-        assert_eq!(nursery.child.send(Do::Answer).await, Err(Gone("child")));
-        let all = nursery.supervisor.send(RollCall).await.unwrap();
+        nursery.supervisor.send(Stop("child".to_owned())).await.unwrap();
+        assert_eq!(nursery.child.send(Do::Answer).await, Err(MailboxClosed("child")));
+        let all = nursery.supervisor.send(ListActors).await.unwrap();
         let all: Vec<_> = all.iter().map(|one| (one.actor.as_str(), one.state)).collect();
-        assert_eq!(all, [("supervisor", State::Running)], "it alone is left");
+        assert_eq!(all, [("supervisor", ActorState::Running)], "it alone is left");
     });
 }
 

@@ -9,9 +9,9 @@ use rustls::{ClientConfig, ClientConnection, ServerConnection};
 
 use super::*;
 
-fn self_made(data: &Path, names: &[&str]) -> SelfMade {
+fn self_signed(data: &Path, names: &[&str]) -> SelfSigned {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-    SelfMade::new(data, "enforcement", &["10.9.8.7:443".parse().unwrap()], &names)
+    SelfSigned::new(data, "enforcement", &["10.9.8.7:443".parse().unwrap()], &names)
 }
 
 fn now() -> Timestamp {
@@ -52,9 +52,9 @@ fn handshake(
 }
 
 #[test]
-fn a_client_that_knows_the_authority_believes_the_self_made_certificate() {
+fn a_client_that_knows_the_authority_believes_the_self_signed_certificate() {
     let data = tempfile::tempdir().unwrap();
-    let server = self_made(data.path(), &["id.example.net"]).serve(now()).unwrap();
+    let server = self_signed(data.path(), &["id.example.net"]).serve(now()).unwrap();
     let authority = authority_file(data.path());
     for name in ["localhost", "127.0.0.1", "::1", "10.9.8.7", "id.example.net"] {
         assert_eq!(handshake(&server, &authority, name), Ok(()), "{name}");
@@ -72,19 +72,19 @@ fn it_is_kept_until_it_ends_or_lacks_a_name_and_the_authority_stays() {
     let data = tempfile::tempdir().unwrap();
     let read = |file: PathBuf| std::fs::read_to_string(file).unwrap();
     let certificate = || read(data.path().join("tls/enforcement.pem"));
-    self_made(data.path(), &["a.example", "b.example"]).serve(now()).unwrap();
+    self_signed(data.path(), &["a.example", "b.example"]).serve(now()).unwrap();
     let (first, authority) = (certificate(), read(authority_file(data.path())));
 
-    self_made(data.path(), &["b.example"]).serve(now()).unwrap();
+    self_signed(data.path(), &["b.example"]).serve(now()).unwrap();
     assert_eq!(certificate(), first, "it names more than is asked for");
 
-    let server = self_made(data.path(), &["c.example"]).serve(now()).unwrap();
+    let server = self_signed(data.path(), &["c.example"]).serve(now()).unwrap();
     let second = certificate();
     assert_ne!(second, first, "a name was missing");
     assert_eq!(handshake(&server, &authority_file(data.path()), "c.example"), Ok(()));
 
     let nine_years = Duration::from_secs(3286 * 24 * 3600);
-    self_made(data.path(), &["c.example"]).serve(now() + nine_years).unwrap();
+    self_signed(data.path(), &["c.example"]).serve(now() + nine_years).unwrap();
     assert_ne!(certificate(), second, "it would end within a year");
     assert_eq!(read(authority_file(data.path())), authority);
 }
@@ -93,22 +93,22 @@ fn it_is_kept_until_it_ends_or_lacks_a_name_and_the_authority_stays() {
 fn a_key_of_another_certificate_and_a_file_without_one_are_refused_by_name() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for folder in [&one, &other] {
-        self_made(folder.path(), &[]).serve(now()).unwrap();
+        self_signed(folder.path(), &[]).serve(now()).unwrap();
     }
     let certificate = one.path().join("tls/enforcement.pem");
     let key = other.path().join("tls/enforcement.key");
-    assert!(from_files(&certificate, &key, Clients::Anonymous).is_err());
-    let bad = from_files(&key, &key, Clients::Anonymous).unwrap_err();
+    assert!(from_files(&certificate, &key, ClientAuth::Anonymous).is_err());
+    let bad = from_files(&key, &key, ClientAuth::Anonymous).unwrap_err();
     assert!(bad.to_string().ends_with("enforcement.key: holds no certificate"), "{bad}");
 }
 
 #[test]
 fn a_listener_for_certified_clients_turns_away_those_without() {
     let data = tempfile::tempdir().unwrap();
-    self_made(data.path(), &[]).serve(now()).unwrap();
+    self_signed(data.path(), &[]).serve(now()).unwrap();
     let file = |name: &str| data.path().join("tls").join(name);
     let authority = authority_file(data.path());
-    let clients = Clients::Certified(&authority);
+    let clients = ClientAuth::Certified(&authority);
     let server = from_files(&file("enforcement.pem"), &file("enforcement.key"), clients).unwrap();
     assert!(handshake(&server, &authority, "localhost").is_err());
 }
@@ -116,7 +116,7 @@ fn a_listener_for_certified_clients_turns_away_those_without() {
 #[test]
 fn a_certificate_for_a_wildcard_names_the_host_and_all_its_addresses() {
     let data = tempfile::tempdir().unwrap();
-    let made = SelfMade::new(data.path(), "enforcement", &["[::]:443".parse().unwrap()], &[]);
+    let made = SelfSigned::new(data.path(), "enforcement", &["[::]:443".parse().unwrap()], &[]);
     let server = made.serve(now()).unwrap();
     let authority = authority_file(data.path());
     let addresses = addresses_of_host();
@@ -130,9 +130,9 @@ fn a_certificate_for_a_wildcard_names_the_host_and_all_its_addresses() {
 #[test]
 fn it_is_the_certificate_that_is_kept_that_covers_a_name() {
     let data = tempfile::tempdir().unwrap();
-    let wanted = self_made(data.path(), &["id.example.net"]);
+    let wanted = self_signed(data.path(), &["id.example.net"]);
     assert!(wanted.covers("ID.example.net") && !wanted.covers("other.example.net"), "none is kept");
-    self_made(data.path(), &["other.example.net"]).serve(now()).unwrap();
+    self_signed(data.path(), &["other.example.net"]).serve(now()).unwrap();
     assert!(wanted.covers("other.example.net") && wanted.covers("::ffff:10.9.8.7"));
     assert!(!wanted.covers("id.example.net"), "a firewall would refuse it until it is made anew");
     wanted.serve(now()).unwrap();

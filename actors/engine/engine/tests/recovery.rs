@@ -13,13 +13,13 @@ use rollcall_journal::test_support::*;
 use crate::engine::Engine;
 use crate::messages::{Apply, Explain};
 use crate::messages::{Look, Newest};
-use rollcall_runtime::event_accounting::Account;
-use rollcall_runtime::supervisor::{Fault, RollCall};
+use rollcall_runtime::event_accounting::EventAccount;
+use rollcall_runtime::supervisor::{Fault, ListActors};
 use std::sync::atomic::Ordering::SeqCst;
 
 async fn restarted(engine: &Engine) {
     for _ in 0..2000 {
-        let all = engine.supervisor.send(RollCall).await.unwrap();
+        let all = engine.supervisor.send(ListActors).await.unwrap();
         let panicked = all.iter().filter(|one| one.restarts.get("panic").is_some_and(|n| *n > 0));
         let address = Address::from(std::net::Ipv4Addr::LOCALHOST);
         if panicked.count() == 2
@@ -41,7 +41,7 @@ fn when_both_are_lost_the_journal_gives_the_sessions_back() {
         let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
         let engine = Engine::start(shelf.open(), rules(), Limits::default(), &clock).await.unwrap();
         let events = vec![login("alice", 1, 0), login("bob", 2, 0)];
-        let apply = Apply { events, read: None, account: Account::open("test", 2) };
+        let apply = Apply { events, read: None, account: EventAccount::open("test", 2) };
         engine.cache.send(apply).await.unwrap().unwrap();
         let before: Cursor = engine.query.send(Newest).await.unwrap();
         shelf.pass(Duration::from_secs(1));
@@ -55,7 +55,7 @@ fn when_both_are_lost_the_journal_gives_the_sessions_back() {
         let after = engine.query.send(Newest).await.unwrap();
         assert!(after.epoch > before.epoch, "what was not shown to the end is told again");
         let leaves = vec![event(Kind::Logout, "alice", 1, 900)];
-        let apply = Apply { events: leaves, read: None, account: Account::open("test", 1) };
+        let apply = Apply { events: leaves, read: None, account: EventAccount::open("test", 1) };
         assert_eq!(engine.cache.send(apply).await.unwrap().unwrap().applied, 1);
         engine.stop().await;
         let life = shelf.begin();

@@ -22,7 +22,7 @@ use rollcall_producers::Producing;
 use rollcall_producers::ptim::{Ptim, Pushes};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
-use rollcall_runtime::supervisor::{Dismiss, Hire, Supervisor};
+use rollcall_runtime::supervisor::{Spawn, Stop, Supervisor};
 
 /// The secret of every client, hashed once for all tests.
 static SECRET: LazyLock<config::SecretHash> = LazyLock::new(|| secret::hash("s3cr-t_"));
@@ -146,7 +146,7 @@ impl House {
                 Producing::new(producer, ptim.clone(), cache.clone())
             }
         };
-        engine.supervisor.send(Hire::new(ptim.clone(), make)).await.unwrap();
+        engine.supervisor.send(Spawn::new(ptim.clone(), make)).await.unwrap();
 
         let newest = engine.newest.clone();
         let points = Arc::new(Points::new(&settings, &pushers(), newest, clock.clone()));
@@ -163,7 +163,7 @@ impl House {
         let listener = Mailbox::<Listener>::new("enforcement", clock);
         let make = move || Listener::new(bound.clone(), plan.clone());
         let Engine { supervisor, directory, .. } = engine;
-        supervisor.send(Hire::new(listener, make)).await.unwrap();
+        supervisor.send(Spawn::new(listener, make)).await.unwrap();
         while pushes.outlet().is_none() {
             tokio::task::yield_now().await;
         }
@@ -176,7 +176,7 @@ impl House {
 
     /// Ends an actor for good.
     pub(super) async fn dismiss(&self, actor: &str) {
-        self.supervisor.send(Dismiss(actor.to_owned())).await.unwrap();
+        self.supervisor.send(Stop(actor.to_owned())).await.unwrap();
     }
 
     /// Sends a request from 127.0.0.1.

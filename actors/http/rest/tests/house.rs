@@ -28,9 +28,9 @@ use rollcall_producers::active_directory::registry::Directories;
 use rollcall_producers::event_log::EventLogs;
 use rollcall_producers::{Harvest, Outlet, Producing, Running, Stop};
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::mailbox::Mailbox;
-use rollcall_runtime::supervisor::{Dismiss, Hire, Supervisor};
+use rollcall_runtime::supervisor::{self, Spawn, Supervisor};
 
 pub(super) struct House {
     address: SocketAddr,
@@ -105,7 +105,7 @@ impl House {
             routes: rest.routes(),
         };
         let listener = Mailbox::<Listener>::new("rest", clock.clone());
-        let hire = Hire::new(listener, move || Listener::new(bound.clone(), plan.clone()));
+        let hire = Spawn::new(listener, move || Listener::new(bound.clone(), plan.clone()));
         supervisor.send(hire).await.unwrap();
         let house = Self { address, clock, supervisor, cache, draining, directory };
         house.until_ready().await;
@@ -136,7 +136,7 @@ impl House {
     }
 
     pub(super) async fn apply(&self, events: Vec<Event>) -> Receipt {
-        let account = Account::open("test", events.len() as u64);
+        let account = EventAccount::open("test", events.len() as u64);
         self.cache.send(Apply { events, read: None, account }).await.unwrap().unwrap()
     }
 
@@ -150,7 +150,7 @@ impl House {
     }
 
     pub(super) async fn dismiss(&self, actor: &str) {
-        self.supervisor.send(Dismiss(actor.to_owned())).await.unwrap();
+        self.supervisor.send(supervisor::Stop(actor.to_owned())).await.unwrap();
     }
 
     pub(super) async fn raw(&self, method: &str, path: &str, headers: &str) -> Answer {
@@ -176,7 +176,7 @@ impl House {
         let (sender, receiver) = mpsc::channel(1);
         let producer = Arc::new(Scripted(std::sync::Mutex::new(Some(receiver))));
         let (place, cache) = (desk.clone(), self.cache.clone());
-        let hire = Hire::new(desk, move || {
+        let hire = Spawn::new(desk, move || {
             Producing::new(Arc::clone(&producer) as _, place.clone(), cache.clone())
         });
         self.supervisor.send(hire).await.unwrap();

@@ -17,7 +17,7 @@ use rollcall_engine::Engine;
 use rollcall_engine::messages::Apply;
 use rollcall_engine::messages::Look;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::event_accounting::Account;
+use rollcall_runtime::event_accounting::EventAccount;
 
 const CORP: &str = "corp.example.com";
 
@@ -107,7 +107,7 @@ async fn log_in_at(engine: &Engine, address: &str, user: &str) {
             Arc::new(Origin { kind: Word::Syslog, producer, client, form }),
         )
     };
-    let account = Account::open("syslog", 1);
+    let account = EventAccount::open("syslog", 1);
     let apply = Apply { events: vec![event], read: None, account };
     assert_eq!(engine.cache.send(apply).await.unwrap().unwrap().applied, 1);
 }

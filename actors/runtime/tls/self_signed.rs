@@ -23,13 +23,13 @@ use rollcall_identity::Timestamp;
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
 
-use super::{BadTls, Clients, from_files};
+use super::{ClientAuth, TlsError, from_files};
 use crate::telemetry::TelemetryEvent;
 use crate::tls::telemetry::OwnAddressesUnknown;
 
 /// Where the certificate is kept, and whom it must name.
 #[derive(Debug, Clone)]
-pub struct SelfMade {
+pub struct SelfSigned {
     folder: PathBuf,
     listener: &'static str,
     names: BTreeSet<String>,
@@ -51,7 +51,7 @@ pub fn authority_file(data: &Path) -> PathBuf {
     data.join("tls/authority.pem")
 }
 
-impl SelfMade {
+impl SelfSigned {
     /// A certificate for `listener`, kept in the data folder, with the host's name, `localhost`,
     /// the addresses that are listened on (all of the host, for a wildcard) and `names`.
     pub fn new(
@@ -91,11 +91,11 @@ impl SelfMade {
     ///
     /// # Errors
     /// When the folder cannot be written, or holds something else.
-    pub fn serve(&self, now: Timestamp) -> Result<Arc<ServerConfig>, BadTls> {
+    pub fn serve(&self, now: Timestamp) -> Result<Arc<ServerConfig>, TlsError> {
         if !self.is_good(now) {
             self.make(now)?;
         }
-        from_files(&self.file("pem"), &self.file("key"), Clients::Anonymous)
+        from_files(&self.file("pem"), &self.file("key"), ClientAuth::Anonymous)
     }
 
     /// The files of the certificate with its chain, and of its key.
@@ -119,13 +119,13 @@ impl SelfMade {
             && self.file("key").exists()
     }
 
-    fn make(&self, now: Timestamp) -> Result<(), BadTls> {
-        let failed = |error: rcgen::Error| BadTls::new(&self.file("pem"), error);
+    fn make(&self, now: Timestamp) -> Result<(), TlsError> {
+        let failed = |error: rcgen::Error| TlsError::new(&self.file("pem"), error);
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.folder)
-            .map_err(|error| BadTls::new(&self.folder, error))?;
+            .map_err(|error| TlsError::new(&self.folder, error))?;
         let (authority, issuer) = self.authority(now)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
         let names: Vec<String> = self.names.iter().cloned().collect();
@@ -146,10 +146,10 @@ impl SelfMade {
     }
 
     /// The authority's certificate, and what signs with its key; made when it is not there.
-    fn authority(&self, now: Timestamp) -> Result<(String, Issuer<'static, KeyPair>), BadTls> {
+    fn authority(&self, now: Timestamp) -> Result<(String, Issuer<'static, KeyPair>), TlsError> {
         let (file, key_file) =
             (self.folder.join("authority.pem"), self.folder.join("authority.key"));
-        let failed = |error: rcgen::Error| BadTls::new(&key_file, error);
+        let failed = |error: rcgen::Error| TlsError::new(&key_file, error);
         let kept = (fs::read_to_string(&file), fs::read_to_string(&key_file));
         if let (Ok(certificate), Ok(key)) = kept {
             let key = KeyPair::from_pem(&key).map_err(failed)?;
@@ -184,7 +184,7 @@ fn params_of_authority(key: &KeyPair) -> CertificateParams {
 }
 
 /// Replaces a file as a whole, with its mode from the first byte on.
-fn write(file: &Path, mode: u32, text: &str) -> Result<(), BadTls> {
+fn write(file: &Path, mode: u32, text: &str) -> Result<(), TlsError> {
     let fresh = file.with_extension("new");
     let written = || {
         let _ = fs::remove_file(&fresh);
@@ -194,7 +194,7 @@ fn write(file: &Path, mode: u32, text: &str) -> Result<(), BadTls> {
         new.sync_all()?;
         fs::rename(&fresh, file)
     };
-    written().map_err(|error: std::io::Error| BadTls::new(file, error))
+    written().map_err(|error: std::io::Error| TlsError::new(file, error))
 }
 
 /// From a day ago, because clocks differ, until `life` is over.
