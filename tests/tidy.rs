@@ -3,6 +3,7 @@
 mod dependencies;
 mod layers;
 mod metrics;
+mod modules;
 mod producers;
 mod proofs;
 mod tree;

@@ -49,7 +49,7 @@ const IMPURE: &[&str] = &[
 ];
 
 /// The crates of ours that each crate may use.
-const ARROWS: &[(&str, &[&str])] = &[
+pub(super) const ARROWS: &[(&str, &[&str])] = &[
     ("src/identity", &[]),
     ("src/wire", &["identity"]),
     ("config", &["identity", "wire"]),
@@ -143,14 +143,14 @@ fn pure_sources_do_no_io_and_read_no_clock() {
 }
 
 /// The lines of a file up to the tests at its end.
-fn production(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn production(text: &str) -> impl Iterator<Item = &str> {
     let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     let end = text.find("#[cfg(test)]\npub(crate) mod tests {").map_or(end, |at| at.min(end));
     text[..end].lines()
 }
 
 /// The files and folders of modules that are declared under `#[cfg(test)]`.
-fn test_files(sources: &[PathBuf]) -> BTreeSet<PathBuf> {
+pub(super) fn test_files(sources: &[PathBuf]) -> BTreeSet<PathBuf> {
     let mut tests = BTreeSet::new();
     for path in sources {
         let text = fs::read_to_string(path).unwrap();

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::messages::Look;
 use rollcall_identity::Receipt;
 use rollcall_runtime::clock::Clock;
-use rollcall_runtime::mailbox::MailboxClosed as Away;
+use rollcall_runtime::mailbox::MailboxClosed;
 
 static NOW: std::sync::LazyLock<Timestamp> =
     std::sync::LazyLock::new(|| Timestamp::from_millis(1_795_290_600_000));
@@ -77,7 +77,7 @@ fn seen(guid: Guid, object: Object) -> Update {
 
 impl Life {
     /// The directory says so, and those concerned hear it.
-    async fn learn(&self, updates: Vec<Update>, gone: MailboxClosed) {
+    async fn learn(&self, updates: Vec<Update>, gone: Gone) {
         let affected = {
             let mut book = self.0.directory.write();
             if book.domains().is_empty() {
@@ -102,7 +102,7 @@ impl Life {
         &self,
         at: &str,
         user: &str,
-    ) -> impl Future<Output = Result<Result<Receipt, Refused>, Away>> + use<> {
+    ) -> impl Future<Output = Result<Result<Receipt, Refused>, MailboxClosed>> + use<> {
         let event = Event {
             principal: Some(Principal::parse(user, None).unwrap()),
             ..Event::bare(
@@ -112,7 +112,7 @@ impl Life {
                 origin(Producer::Syslog, "syslog"),
             )
         };
-        let account = Account::open("syslog", 1);
+        let account = EventAccount::open("syslog", 1);
         let cache = self.0.cache.clone();
         async move { cache.send(Apply { events: vec![event], read: None, account }).await }
     }
@@ -135,7 +135,7 @@ fn a_user_who_logs_on_is_in_the_groups_that_the_directory_knows() {
     story(async |life| {
         let groups = [group(STAFF, "Staff", &[ALICE]), group(SALES, "Sales", &[STAFF])];
         let updates = groups.into_iter().chain([person("Alice", State::Enabled)]).collect();
-        life.learn(updates, MailboxClosed::default()).await;
+        life.learn(updates, Gone::default()).await;
         life.login("10.0.0.7", "CORP\\ALICE").await;
         assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Sales Staff]");
     });
@@ -149,7 +149,7 @@ fn a_user_who_was_there_before_the_directory_is_known_when_it_is_read() {
         assert_eq!(life.shown("10.0.0.7").await, "alice@corp in []");
         let told = life.session("10.0.0.8").await.unwrap().revision;
         let updates = vec![person("Alice", State::Enabled), group(STAFF, "Staff", &[ALICE])];
-        life.learn(updates, MailboxClosed::default()).await;
+        life.learn(updates, Gone::default()).await;
         assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Staff]");
         assert_eq!(life.session("10.0.0.8").await.unwrap().revision, told, "nobody asked of bob");
     });
@@ -165,7 +165,7 @@ fn who_is_known_by_sid_alone_is_called_by_name_when_the_directory_is_read() {
             unreachable!("she is seen")
         };
         let alice = Update::Seen { guid, dn, sid: sid.parse().ok(), object };
-        life.learn(vec![alice, group(STAFF, "Staff", &[ALICE])], MailboxClosed::default()).await;
+        life.learn(vec![alice, group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
         assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Staff]");
     });
 }
@@ -173,12 +173,12 @@ fn who_is_known_by_sid_alone_is_called_by_name_when_the_directory_is_read() {
 #[test]
 fn who_joins_a_group_or_is_renamed_keeps_the_session() {
     story(async |life| {
-        life.learn(vec![person("alice", State::Enabled)], MailboxClosed::default()).await;
+        life.learn(vec![person("alice", State::Enabled)], Gone::default()).await;
         life.login("10.0.0.7", "alice").await;
         let since = life.session("10.0.0.7").await.unwrap().since;
-        life.learn(vec![group(STAFF, "Staff", &[ALICE])], MailboxClosed::default()).await;
+        life.learn(vec![group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
         assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Staff]");
-        life.learn(vec![person("alice.smith", State::Enabled)], MailboxClosed::default()).await;
+        life.learn(vec![person("alice.smith", State::Enabled)], Gone::default()).await;
         assert_eq!(life.shown("10.0.0.7").await, "alice.smith@corp.example.com in [Staff]");
         assert_eq!(life.session("10.0.0.7").await.unwrap().since, since);
     });
@@ -186,14 +186,14 @@ fn who_joins_a_group_or_is_renamed_keeps_the_session() {
 
 #[test]
 fn who_is_disabled_or_deleted_stays_or_goes_as_the_rule_says() {
-    let ends = MailboxClosed { disabled: WhenGone::End, deleted: WhenGone::End };
+    let ends = Gone { disabled: WhenGone::End, deleted: WhenGone::End };
     for (gone, update, wanted) in [
         (
-            MailboxClosed::default(),
+            Gone::default(),
             person("alice", State::Disabled),
             "alice@corp.example.com in []",
         ),
-        (MailboxClosed::default(), Update::Gone(ALICE), "alice@corp.example.com in []"),
+        (Gone::default(), Update::Gone(ALICE), "alice@corp.example.com in []"),
         (ends, person("alice", State::Disabled), "nobody"),
         (ends, Update::Gone(ALICE), "nobody"),
     ] {
@@ -209,13 +209,13 @@ fn who_is_disabled_or_deleted_stays_or_goes_as_the_rule_says() {
 #[test]
 fn more_sessions_than_a_slice_are_all_followed_up() {
     story(async |life| {
-        life.learn(vec![person("alice", State::Enabled)], MailboxClosed::default()).await;
+        life.learn(vec![person("alice", State::Enabled)], Gone::default()).await;
         let places: Vec<String> =
             (0..3 * SLICE).map(|n| format!("10.1.{}.{}", n / 250, n % 250 + 1)).collect();
         for place in &places {
             life.login(place, "alice").await;
         }
-        life.learn(vec![group(STAFF, "Staff", &[ALICE])], MailboxClosed::default()).await;
+        life.learn(vec![group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
         for place in &places {
             assert_eq!(life.shown(place).await, "alice@corp.example.com in [Staff]", "{place}");
         }
@@ -225,7 +225,7 @@ fn more_sessions_than_a_slice_are_all_followed_up() {
 #[test]
 fn who_logs_on_while_the_directory_speaks_is_followed_up() {
     story(async |life| {
-        life.learn(vec![person("alice", State::Enabled)], MailboxClosed::default()).await;
+        life.learn(vec![person("alice", State::Enabled)], Gone::default()).await;
         let places: Vec<String> = (1..250).map(|n| format!("10.2.0.{n}")).collect();
         // They are looked up before she is in the group, and are in the table after it.
         let coming: Vec<_> = places
@@ -233,7 +233,7 @@ fn who_logs_on_while_the_directory_speaks_is_followed_up() {
             .map(|place| tokio::task::spawn_local(life.log_in(place, "alice")))
             .collect();
         tokio::task::yield_now().await;
-        life.learn(vec![group(STAFF, "Staff", &[ALICE])], MailboxClosed::default()).await;
+        life.learn(vec![group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
         for receipt in coming {
             receipt.await.unwrap().unwrap().unwrap();
         }
