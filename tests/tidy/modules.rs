@@ -15,9 +15,9 @@ fn sources(folder: &str) -> BTreeMap<Module, String> {
     let all = files(folder, &[".rs"]);
     let tests = test_files(&all);
     let below = |path: &Path| {
-        ARROWS.iter().any(|(other, _)| {
-            other.len() > folder.len() && path.starts_with(root().join(other))
-        })
+        ARROWS
+            .iter()
+            .any(|(other, _)| other.len() > folder.len() && path.starts_with(root().join(other)))
     };
     let own = all.iter().filter(|path| !tests.iter().any(|test| path.starts_with(test)));
     own.filter(|path| !below(path))
@@ -145,7 +145,8 @@ fn an_import_tree_gives_every_path() {
 fn public_types(code: &str) -> impl Iterator<Item = &str> {
     code.lines().filter_map(|line| {
         let rest = line.trim_start().strip_prefix("pub")?;
-        let rest = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(rest, |r| r.1);
+        let rest =
+            rest.strip_prefix('(').and_then(|rest| rest.split_once(')')).map_or(rest, |r| r.1);
         let (kind, name) = rest.trim_start().split_once(' ')?;
         let is_type = ["struct", "enum", "trait", "type", "union"].contains(&kind);
         let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());

@@ -156,7 +156,7 @@ fn a_server_that_cannot_answer_is_not_ready_and_never_says_nobody() {
         assert_eq!(house.get("/readyz").await.body, "ready\n");
         house.dismiss("query").await;
         let problem = assert_problem(&house.get("/readyz").await, 503);
-        assert_eq!(problem["reasons"], json!(["the actor query is not there"]));
+        assert_eq!(problem["reasons"], json!(["actor query is not running"]));
         let answer = house.get("/api/v1/sessions/10.0.0.1").await;
         assert_problem(&answer, 503);
         assert_eq!(answer.header("retry-after"), Some("1"));

@@ -188,11 +188,7 @@ fn who_joins_a_group_or_is_renamed_keeps_the_session() {
 fn who_is_disabled_or_deleted_stays_or_goes_as_the_rule_says() {
     let ends = Gone { disabled: WhenGone::End, deleted: WhenGone::End };
     for (gone, update, wanted) in [
-        (
-            Gone::default(),
-            person("alice", State::Disabled),
-            "alice@corp.example.com in []",
-        ),
+        (Gone::default(), person("alice", State::Disabled), "alice@corp.example.com in []"),
         (Gone::default(), Update::Gone(ALICE), "alice@corp.example.com in []"),
         (ends, person("alice", State::Disabled), "nobody"),
         (ends, Update::Gone(ALICE), "nobody"),

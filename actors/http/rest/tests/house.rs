@@ -47,7 +47,9 @@ fn prometheus() -> PrometheusHandle {
     RECORDER
         .get_or_init(|| {
             rollcall_runtime::prometheus::install(
-                rollcall_runtime::metric::declared(crate::metrics::ROWS).collect(),
+                rollcall_runtime::actor_metrics::catalogue()
+                    .chain(rollcall_runtime::metric::declared(crate::metrics::ROWS))
+                    .collect(),
             )
             .unwrap()
         })
