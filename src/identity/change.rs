@@ -4,22 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{Address, Kind, Origin, Revision, Rule, Session, Timestamp};
-
-/// The event that made something true, in as few words as `explain` needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Cause {
-    /// What happened.
-    pub kind: Kind,
-    /// When, by the source's clock.
-    pub at: Timestamp,
-    /// When Rollcall received it.
-    pub seen: Timestamp,
-    /// Who said so.
-    pub origin: Arc<Origin>,
-    /// The rule that decided.
-    pub rule: Rule,
-}
+use crate::{Address, Cause, Revision, Session};
 
 /// What kind of change it is for those who consume it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

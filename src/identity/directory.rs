@@ -9,17 +9,16 @@
 //! ```
 
 mod affected;
-mod book;
 mod climbing;
 mod consequences;
 mod domains;
 mod entering;
 mod group_filter;
-mod group_set;
 mod image;
 mod index;
 mod interner;
 mod naming;
+mod node_id;
 mod nodes;
 mod object;
 mod postponing;
@@ -28,25 +27,196 @@ mod properties;
 mod questions;
 mod roster;
 mod settling;
-mod sid;
 #[cfg(test)]
 mod slices;
 #[cfg(test)]
 mod tests;
+mod upsert;
 mod whereabouts;
 
+pub use crate::group_set::{Group, GroupSet, Membership, Watch};
+pub use crate::sid::{BadSid, Sid};
 pub use affected::{Affected, Altered, Difference, Differences, Names};
-pub use book::Directory;
 pub use consequences::{Consequences, Gone, Known, Proposal, WhenGone};
 pub use domains::{BareNames, NetbiosNames, UnknownDomain};
 pub use entering::Entering;
 pub use group_filter::{BadBase, Base, GroupFilter, Selected};
-pub use group_set::{Group, GroupSet, Membership, Watch};
 pub use image::Image;
 pub use naming::Resolved;
 pub use object::{Account, AccountKind, DomainNames, Guid, Member, Object, State, Update};
 pub use postponing::Postponed;
 pub use questions::{Counts, Listing, Profile, Wanted};
 pub use roster::{BadRoster, Roster, RosterDraft, RosterPart};
-pub use sid::{BadSid, Sid};
 pub use whereabouts::Whereabouts;
+
+use hashbrown::HashMap;
+
+use self::domains::Domains;
+use self::index::{Index, Print, Printer};
+use self::interner::Interner;
+use self::node_id::Id;
+use self::nodes::{Node, Nodes, Person, What};
+use crate::Name;
+
+/// All users, devices and groups of all configured directories, and who is in which group.
+///
+/// Objects are known by their GUID, whichever domain they are in, so that a group of one domain can
+/// hold members of another, and an account that moves from one to the other stays the same. A
+/// member that is not known yet counts as soon as it appears.
+#[derive(Debug, Default)]
+pub struct Directory {
+    nodes: Nodes,
+    domains: Domains,
+    interner: Interner,
+    printer: Printer,
+    sids: Index,
+    names: Index,
+    upns: Index,
+    hosts: Index,
+    /// How many accounts have the group of this SID as their primary one.
+    primaries: HashMap<Sid, usize>,
+}
+
+impl Directory {
+    /// There are so many domains, known yet or not: while there are others, a name without a domain
+    /// does not mean the one that was read first.
+    pub fn expect(&mut self, domains: usize) {
+        self.domains.expect(domains);
+    }
+
+    /// Enters a domain, before anything that is read from it; or what it is called from now on.
+    pub fn put_domain(&mut self, names: DomainNames, bare: BareNames) {
+        self.domains.put(names, bare);
+    }
+
+    /// [`Directory::begin_apply`], all of it at once.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn apply(
+        &mut self,
+        domain: &Name,
+        updates: Vec<Update>,
+    ) -> Result<Affected, UnknownDomain> {
+        Ok(self.begin_apply(domain, updates)?.finish(self))
+    }
+
+    /// [`Directory::begin_replace`], all of it at once.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn replace(&mut self, domain: &Name, image: Image) -> Result<Affected, UnknownDomain> {
+        Ok(self.begin_replace(domain, image)?.finish(self))
+    }
+
+    /// [`Directory::begin_forget`], all of it at once.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn forget(&mut self, domain: &Name) -> Result<Affected, UnknownDomain> {
+        Ok(self.begin_forget(domain)?.finish(self))
+    }
+
+    /// Whether every domain that is [expected](Self::expect) was read whole: as long as one was not,
+    /// whoever is missed in another may have moved there.
+    pub fn is_complete(&self) -> bool {
+        self.domains.all_read()
+    }
+
+    /// Whether what `update` says of an account of the domain with this DNS name is known already. Of a
+    /// group it is never known: its members may come in parts.
+    pub fn says(&self, domain: &Name, update: &Update) -> bool {
+        let Update::Seen { guid, dn, sid, object: Object::Account(account) } = update else {
+            return false;
+        };
+        let id = self.nodes.object(*guid);
+        let person = id.and_then(|id| self.nodes.at(id).person());
+        let known = person.filter(|known| self.domains.known(domain) == Ok(known.domain));
+        known.is_some_and(|known| known.groups.is_some() && known.is((dn, sid.as_ref(), account)))
+    }
+
+    /// Makes room for `more` objects.
+    fn reserve(&mut self, more: usize) {
+        self.nodes.reserve(more);
+        self.sids.reserve(more);
+        self.names.reserve(more);
+        self.interner.reserve(more);
+    }
+
+    /// The SID of an account's primary group.
+    fn primary_group(&self, person: &Person) -> Option<Sid> {
+        let rid = person.account.primary_group?;
+        let own = person.sid.as_ref().and_then(Sid::domain);
+        match own {
+            Some(domain) => domain.account(rid),
+            None => self.domains.at(person.domain)?.names.sid.account(rid),
+        }
+    }
+
+    fn enter_indexes(&mut self, id: Id) {
+        let keys = self.keys(self.nodes.at(id));
+        for (index, print) in self.indexes(keys) {
+            index.insert(print, id);
+        }
+        let primary = self.nodes.at(id).person().and_then(|person| self.primary_group(person));
+        if let Some(sid) = primary {
+            *self.primaries.entry(sid).or_default() += 1;
+        }
+    }
+
+    fn leave_indexes(&mut self, id: Id) {
+        let keys = self.keys(self.nodes.at(id));
+        for (index, print) in self.indexes(keys) {
+            index.remove(print, id);
+        }
+        let primary = self.nodes.at(id).person().and_then(|person| self.primary_group(person));
+        if let Some(sid) = primary
+            && let Some(many) = self.primaries.get_mut(&sid)
+        {
+            *many -= 1;
+            if *many == 0 {
+                self.primaries.remove(&sid);
+            }
+        }
+    }
+
+    /// Under what a node is found: SID, name in its domain, UPN and host name.
+    fn keys(&self, node: &Node) -> [Option<Print>; 4] {
+        let folded = |name: &Name| name.clone().folded();
+        let sid = node.sid().map(|sid| self.sid_print(sid));
+        match &node.what {
+            What::Stranger => [None; 4],
+            What::Group(band) => [
+                sid,
+                Some(self.name_print(band.domain, folded(&band.group.name).as_str())),
+                None,
+                None,
+            ],
+            What::Account(person) => {
+                let account = &person.account;
+                let text =
+                    |name: Option<&Name>| name.map(|name| self.text_print(folded(name).as_str()));
+                let name = self.name_print(person.domain, folded(&account.name).as_str());
+                [sid, Some(name), text(account.upn.as_ref()), text(account.host.as_deref())]
+            }
+        }
+    }
+
+    /// The indexes, each with the fingerprint that goes into it.
+    fn indexes(&mut self, keys: [Option<Print>; 4]) -> impl Iterator<Item = (&mut Index, Print)> {
+        let all = [&mut self.sids, &mut self.names, &mut self.upns, &mut self.hosts];
+        all.into_iter().zip(keys).filter_map(|(index, print)| Some((index, print?)))
+    }
+
+    fn sid_print(&self, sid: &Sid) -> Print {
+        self.printer.of(sid)
+    }
+
+    fn name_print(&self, domain: usize, name: &str) -> Print {
+        self.printer.of((domain, name))
+    }
+
+    fn text_print(&self, text: &str) -> Print {
+        self.printer.of(text)
+    }
+}

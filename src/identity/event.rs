@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use strum::{EnumIter, EnumString, IntoStaticStr};
 
-use crate::directory::Sid;
-use crate::{Address, Membership, Name, Precision, Principal, Timestamp};
+use crate::{Address, Membership, Name, Precision, Principal, Sid, Timestamp};
 
 /// What kind of thing a producer saw. The closed set of JIMS and the SRX, and our own expiry.
 #[derive(

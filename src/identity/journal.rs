@@ -6,26 +6,10 @@ mod ledger;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 pub use self::continuity::{Continuity, Span};
 pub use self::group::{Batched, Order, Served, serve};
 pub use self::ledger::{Ledger, Places};
-use crate::{Event, Handover, Name, Rules, Table, Timestamp};
-
-/// A position in the journal. Only the journal hands them out: they begin at 1 and never repeat
-/// within an epoch.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
-)]
-#[serde(transparent)]
-pub struct Revision(pub u64);
-
-impl std::fmt::Display for Revision {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use crate::{Event, Handover, Name, Revision, Rules, Table, Timestamp};
 
 /// Why the journal could not take events. Nothing of the batch is in it.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -11,6 +11,7 @@
 
 mod address;
 mod answerer;
+mod cause;
 mod change;
 mod change_log;
 mod chronicle;
@@ -19,12 +20,16 @@ pub mod delivery;
 pub mod directory;
 mod event;
 mod filter;
+mod group_set;
 mod handover;
 mod journal;
 pub mod logon;
 mod name;
+mod record;
+mod revision;
 mod rules;
 mod session;
+mod sid;
 #[cfg(test)]
 mod stories;
 mod succession;
@@ -34,22 +39,26 @@ mod verdict;
 
 pub use address::{Address, Unusable};
 pub use answerer::Answerer;
-pub use change::{Cause, Change, Effect};
+pub use cause::Cause;
+pub use change::{Change, Effect};
 pub use change_log::{BadCursor, ChangeLog, Cursor, Found, Limits, Page, Request};
 pub use chronicle::{Chronicle, Departure, Stay};
 pub use decider::{Decider, Receipt, TakenOver};
-pub use directory::{GroupSet, Membership};
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;
+pub use group_set::{GroupSet, Membership};
 pub use handover::{Competed, Ended, Handover, Memory, Standing};
 pub use journal::{
     Batched, Continuity, Journal, JournalError, Ledger, MemoryJournal, Order, Places, ReadPosition,
-    Revision, Served, Source, Span, Survey, serve,
+    Served, Source, Span, Survey, serve,
 };
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
+pub use record::Record;
+pub use revision::Revision;
 pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, Sharing};
 pub use session::Session;
+pub(crate) use sid::Sid;
 pub use succession::{Beginning, Legacy, Office, Offices, Outdated, Tenure};
-pub use table::{Decision, Explanation, Record, Table};
+pub use table::{Decision, Explanation, Table};
 pub use time::{Jump, Precision, Steady, Timestamp};
 pub use verdict::{Refusal, Rule, Verdict};

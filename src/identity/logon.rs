@@ -10,6 +10,7 @@
 
 mod account;
 pub mod auditing;
+mod fields;
 mod guards;
 mod hosts;
 mod place;
@@ -179,7 +180,7 @@ impl Reader {
         let found = place::find(record, row.place, sighting, &self.settings)?;
         if let Where::At(address, Sighting { kind: Kind::Login, account, .. }) = &found
             && guards::lasts(record)
-            && let Some(id) = guards::number(record, "TargetLogonId")
+            && let Some(id) = fields::number(record, "TargetLogonId")
         {
             let logon = Logon { address: *address, account: account.clone() };
             self.logons.remember(record.computer, id, logon);
@@ -190,7 +191,7 @@ impl Reader {
     /// Somebody left, and the record says only by which logon they had come: to the same server, and
     /// as the same account, for numbers of logons begin anew with each start of a server.
     fn left(&mut self, record: &Record<'_>, row: &Row, field: &str) -> Result<Where, Reason> {
-        let id = guards::number(record, field).ok_or(Reason::UnknownLogon)?;
+        let id = fields::number(record, field).ok_or(Reason::UnknownLogon)?;
         let sid = row.who.sid(record).map(Box::new);
         let logon = self.logons.take(record.computer, id).ok_or(Reason::UnknownLogon)?;
         if logon.account.sid != sid {

@@ -21,11 +21,11 @@ use hashbrown::HashMap;
 use self::claim::Claim;
 use self::deciding::{Scene, Step};
 use self::expiry::{AGAIN, Queue, is_unborn};
-pub use self::explain::{Explanation, Record};
+pub use self::explain::Explanation;
 use self::past::{Past, Ring, Ticket};
 use crate::{
-    Address, Change, Effect, Ended, Event, Kind, Origin, Refusal, Revision, Rule, Rules, Session,
-    Timestamp, Verdict,
+    Address, Change, Effect, Ended, Event, Kind, Origin, Record, Refusal, Revision, Rule, Rules,
+    Session, Timestamp, Verdict,
 };
 
 /// How many events, changes or sessions are looked up before the first is worked on: more than the
@@ -275,7 +275,7 @@ impl Table {
         // something competes with it.
         let competes = effect == Effect::Began && (displaced.is_some() || !was_quiet);
         if effect == Effect::Altered || competes {
-            self.remember(Record::of(claim, revision, Verdict::Applied(rule)), address);
+            self.remember(claim.record(revision, Verdict::Applied(rule)), address);
         }
         let cause = claim.cause(rule);
         let change = Change { revision, address, effect, before, after: Some(after), cause };
@@ -298,7 +298,7 @@ impl Table {
             let (session, cause) = (before.clone(), claim.cause(rule));
             self.remember_end(Ended { session, at, revision, cause });
         }
-        self.remember(Record::of(claim, revision, verdict), address);
+        self.remember(claim.record(revision, verdict), address);
         if let Some((past, before)) = self.past_mut(address).zip(before.as_ref()) {
             note_came(past, before);
         }
@@ -314,7 +314,7 @@ impl Table {
         // An expiry that lost the race is our own noise; it tells an administrator nothing.
         if claim.kind != Kind::Expiry {
             self.witness(address);
-            self.remember(Record::of(claim, revision, verdict), address);
+            self.remember(claim.record(revision, verdict), address);
         }
         if matches!(refusal, Refusal::NoSession | Refusal::OtherUser)
             && claim.kind.ends()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::nodes::Id;
+use super::node_id::Id;
 use super::{Directory, Group, Sid};
 
 /// What a climb has seen, kept for the next one so that its memory is used again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::nodes::Id;
+use super::node_id::Id;
 use super::whereabouts::Entry;
 use super::{
     AccountKind, Affected, Altered, Difference, Directory, Guid, Membership, Profile, State,

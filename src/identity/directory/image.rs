@@ -2,8 +2,8 @@
 
 use hashbrown::{HashMap, HashSet, hash_map};
 
-use super::book::Sight;
-use super::nodes::{Id, Person};
+use super::node_id::Id;
+use super::nodes::{Person, Sight};
 use super::settling::Round;
 use super::{Directory, Guid, Member, Object, Sid, Update};
 use crate::Name;

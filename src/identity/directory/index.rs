@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::nodes::Id;
+use super::node_id::Id;
 
 /// The fingerprint of a key. Equal keys have equal ones; whether a key is really equal is for the
 /// caller to see.

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use compact_str::CompactString;
 
-use super::nodes::{Id, Person};
+use super::node_id::Id;
+use super::nodes::Person;
 use super::{AccountKind, Directory, GroupSet, Guid, Membership, Names, Sid, State};
 use crate::{Event, Kind, Name, Principal, Spellings};
 

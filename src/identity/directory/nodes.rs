@@ -4,11 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::index::{Index, Printer};
+use super::node_id::Id;
 use super::{Account, Group, GroupSet, Guid, Member, Sid};
-
-/// The number of a node, used again when nothing names it any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Id(u32);
 
 /// An account with all that follows for it.
 #[derive(Debug)]
@@ -36,6 +33,14 @@ impl Person {
     pub(super) fn is(&self, (dn, sid, account): (&str, Option<&Sid>, &Account)) -> bool {
         *self.dn == *dn && self.sid.as_ref() == sid && self.account == *account
     }
+}
+
+/// An object as it was seen, apart from what it is.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) guid: Guid,
+    pub(super) dn: Box<str>,
+    pub(super) sid: Option<Sid>,
 }
 
 /// A group with its members.

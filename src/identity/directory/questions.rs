@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::nodes::{Id, Node};
+use super::node_id::Id;
+use super::nodes::Node;
 use super::{
     Account, AccountKind, Directory, DomainNames, Group, GroupSet, Guid, Sid, UnknownDomain,
 };

@@ -7,7 +7,8 @@ use std::vec;
 use hashbrown::{HashMap, HashSet, hash_map, hash_set};
 
 use super::climbing::Climb;
-use super::nodes::{Id, What, put, take};
+use super::node_id::Id;
+use super::nodes::{What, put, take};
 use super::{
     AccountKind, Affected, Altered, Difference, Differences, Directory, GroupSet, Guid, Member,
     Names, Sid, State,

@@ -1,7 +1,7 @@
 //! What a start takes of a journal in pieces: which positions of each segment are to be folded after
 //! a snapshot, and whether everything that was ever acknowledged is among them.
 
-use super::Revision;
+use crate::Revision;
 
 /// What of the events after `after` and up to `upto` is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

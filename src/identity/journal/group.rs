@@ -1,8 +1,8 @@
 //! How batches get into the journal: a group is appended, committed together, and only then handed on.
 //! The journal's thread does it so, and the simulation.
 
-use super::{Journal, JournalError, ReadPosition, Revision};
-use crate::Event;
+use super::{Journal, JournalError, ReadPosition};
+use crate::{Event, Revision};
 
 /// Events that are appended together, and what they come with.
 pub trait Batched {

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ReadPosition, Revision, Source};
+use super::{ReadPosition, Source};
+use crate::Revision;
 
 /// The latest place of each source.
 pub type Places = BTreeMap<Source, Arc<[u8]>>;

@@ -1,6 +1,6 @@
 //! Who a record names: by the SID first, which no language of Windows changes, and then by the name.
 
-use super::guards::said;
+use super::fields::said;
 use super::{Reason, Record, Settings};
 use crate::directory::Sid;
 use crate::{Name, Principal};

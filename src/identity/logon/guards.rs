@@ -1,8 +1,7 @@
 //! What must hold of a record besides its id: it succeeded, of its own accord, by such a logon.
 
-use std::borrow::Cow;
-
 use super::account::stem;
+use super::fields::{number, said};
 use super::{Reason, Record, Settings};
 
 /// One condition.
@@ -63,24 +62,4 @@ fn to_itself(record: &Record<'_>) -> bool {
     let (Some(user), Some(service)) = (user, service) else { return false };
     let user = user.rsplit_once('@').map_or(&*user, |(user, _realm)| user);
     stem(user).eq_ignore_ascii_case(stem(&service))
-}
-
-/// What a field says; `None` when it is not there, empty, or `-`, which is how Windows writes that
-/// there is nothing to say.
-pub(super) fn said<'a>(record: &Record<'a>, field: &str) -> Option<Cow<'a, str>> {
-    let text = match record.fields.text(field)? {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
-    };
-    (!text.is_empty() && text != "-").then_some(text)
-}
-
-/// A number, in decimal or after `0x`.
-pub(super) fn number(record: &Record<'_>, field: &str) -> Option<u64> {
-    let text = record.fields.text(field)?;
-    let text = text.trim();
-    match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    }
 }

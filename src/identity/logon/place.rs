@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::account::{Account, host};
-use super::guards::said;
+use super::fields::said;
 use super::rules::Place;
 use super::{Reason, Record, Settings};
 use crate::{Address, Event, Kind, Membership, Name, Origin, Precision, Proof, Timestamp};

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::{
-    Cause, Event, Kind, Membership, Name, Principal, Producer, Refusal, Rule, Rules, Session,
-    Timestamp,
+    Cause, Event, Kind, Membership, Name, Principal, Producer, Record, Refusal, Revision, Rule,
+    Rules, Session, Timestamp, Verdict,
 };
 
 /// An event, read under the rules in force.
@@ -83,6 +83,24 @@ impl<'a> Claim<'a> {
     pub(super) fn cause(&self, rule: Rule) -> Cause {
         let Event { kind, at, seen, ref origin, .. } = *self.event;
         Cause { kind, at, seen, origin: origin.clone(), rule }
+    }
+
+    /// The event as a record with what was decided about it.
+    pub(super) fn record(&self, revision: Revision, verdict: Verdict) -> Record {
+        let Event { kind, at, seen, ref origin, .. } = *self.event;
+        Record {
+            revision,
+            kind,
+            principal: self.named().cloned(),
+            device: self.device.as_deref().cloned(),
+            roles: self.event.roles.clone(),
+            posture: self.event.posture,
+            at,
+            seen,
+            origin: origin.clone(),
+            verdict,
+            repeated: 0,
+        }
     }
 
     /// Whether it speaks of a tunnel and names nobody: then it means whoever has its address.

@@ -5,38 +5,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::claim::Claim;
 use crate::{
-    Address, Cause, Event, Kind, Name, Origin, Posture, Principal, Revision, Roles, Session,
-    Timestamp, Verdict,
+    Address, Cause, Name, Origin, Posture, Principal, Record, Roles, Session, Timestamp, Verdict,
 };
-
-/// An event that competed for an address, and what was decided about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Record {
-    /// Its position in the journal.
-    pub revision: Revision,
-    /// What happened.
-    pub kind: Kind,
-    /// Who, under the domain's canonical name.
-    pub principal: Option<Principal>,
-    /// The device.
-    pub device: Option<Name>,
-    /// The groups that the event listed or, of one that began a session, that the session has.
-    pub roles: Roles,
-    /// The device's state, likewise.
-    pub posture: Option<Posture>,
-    /// When, by the source's clock.
-    pub at: Timestamp,
-    /// When Rollcall received it.
-    pub seen: Timestamp,
-    /// Who said so.
-    pub origin: Arc<Origin>,
-    /// What was decided.
-    pub verdict: Verdict,
-    /// How many more of the same came before this one, without anything between them.
-    pub repeated: u32,
-}
 
 /// Why an address has this user, or has none.
 #[derive(Debug, Clone, Serialize)]
@@ -51,54 +22,6 @@ pub struct Explanation {
     pub shared: Option<Timestamp>,
     /// The latest competing and refused events, newest first.
     pub competed: Vec<Record>,
-}
-
-impl Record {
-    /// The record of an event that was read as `claim`.
-    pub(super) fn of(claim: &Claim<'_>, revision: Revision, verdict: Verdict) -> Self {
-        let Event { kind, at, seen, ref origin, .. } = *claim.event;
-        Self {
-            revision,
-            kind,
-            principal: claim.named().cloned(),
-            device: claim.device.as_deref().cloned(),
-            roles: claim.event.roles.clone(),
-            posture: claim.event.posture,
-            at,
-            seen,
-            origin: origin.clone(),
-            verdict,
-            repeated: 0,
-        }
-    }
-
-    /// The record of the event that made `session` what it is.
-    pub(super) fn of_session(session: &Session) -> Self {
-        let Cause { kind, at, seen, ref origin, rule } = session.cause;
-        Self {
-            revision: session.revision,
-            kind,
-            principal: session.principal.clone(),
-            device: session.device.clone(),
-            roles: session.roles.clone(),
-            posture: session.posture,
-            at,
-            seen,
-            origin: origin.clone(),
-            verdict: Verdict::Applied(rule),
-            repeated: 0,
-        }
-    }
-
-    /// Whether `next` says the same again and was refused again for the same reason.
-    pub(super) fn is_repeated_by(&self, next: &Self) -> bool {
-        matches!(next.verdict, Verdict::Refused(_))
-            && self.verdict == next.verdict
-            && self.kind == next.kind
-            && self.principal == next.principal
-            && self.device == next.device
-            && self.origin == next.origin
-    }
 }
 
 /// Who is meant, and what is known besides.

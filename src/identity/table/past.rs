@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 
 use super::crowd::Crowd;
 use super::departures::Departures;
-use super::explain::Record;
-use crate::{Address, Ended, Memory, Revision, Timestamp};
+use crate::{Address, Ended, Memory, Record, Revision, Timestamp};
 
 /// What is remembered of one address. Most addresses have none: it exists only once something
 /// competed, was refused, altered the session, or ended.

@@ -4,8 +4,7 @@ use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
-use super::Sid;
-use crate::Name;
+use crate::{Name, Sid};
 
 /// A group, as enforcement points and administrators know it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -34,14 +33,14 @@ impl GroupSet {
     }
 
     /// Puts `groups` into the order of a set, each once.
-    pub(super) fn arrange(groups: &mut Vec<Arc<Group>>) {
+    pub(crate) fn arrange(groups: &mut Vec<Arc<Group>>) {
         groups.sort_unstable();
         groups.dedup();
     }
 
     /// The set of `groups`, which are arranged and are taken out of the list: the list keeps its
     /// memory for the next one, and the set has no more than it needs.
-    pub(super) fn arranged(groups: &mut Vec<Arc<Group>>) -> Self {
+    pub(crate) fn arranged(groups: &mut Vec<Arc<Group>>) -> Self {
         Self(Arc::new(groups.drain(..).collect()))
     }
 
@@ -67,7 +66,7 @@ impl GroupSet {
     }
 
     /// How many hold this allocation.
-    pub(super) fn holders(&self) -> usize {
+    pub(crate) fn holders(&self) -> usize {
         Arc::strong_count(&self.0)
     }
 }

@@ -1,0 +1,5 @@
+//! The number of a node in the graph of accounts and groups.
+
+/// The number of a node, used again when nothing names it any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Id(pub(super) u32);
