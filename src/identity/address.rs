@@ -25,7 +25,7 @@ impl Hash for Address {
 
 /// Why an address can never have a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum UnusableAddress {
     /// 0.0.0.0 or `::`.
     #[error("the unspecified address")]
     Unspecified,
@@ -55,7 +55,7 @@ impl Address {
     ///
     /// # Errors
     /// The reason why it cannot.
-    pub fn usable(self) -> Result<(), Unusable> {
+    pub fn usable(self) -> Result<(), UnusableAddress> {
         let (unspecified, loopback, multicast) =
             (self.0.is_unspecified(), self.0.is_loopback(), self.0.is_multicast());
         let (link_local, broadcast) = match self.0 {
@@ -63,10 +63,10 @@ impl Address {
             IpAddr::V6(v6) => (v6.is_unicast_link_local(), false),
         };
         match () {
-            () if unspecified => Err(Unusable::Unspecified),
-            () if loopback => Err(Unusable::Loopback),
-            () if link_local => Err(Unusable::LinkLocal),
-            () if multicast || broadcast => Err(Unusable::Multicast),
+            () if unspecified => Err(UnusableAddress::Unspecified),
+            () if loopback => Err(UnusableAddress::Loopback),
+            () if link_local => Err(UnusableAddress::LinkLocal),
+            () if multicast || broadcast => Err(UnusableAddress::Multicast),
             () => Ok(()),
         }
     }
@@ -127,16 +127,16 @@ mod tests {
     #[test]
     fn the_addresses_of_nobody_are_refused() {
         for (text, why) in [
-            ("0.0.0.0", Unusable::Unspecified),
-            ("::", Unusable::Unspecified),
-            ("127.0.0.1", Unusable::Loopback),
-            ("::ffff:127.9.9.9", Unusable::Loopback),
-            ("::1", Unusable::Loopback),
-            ("169.254.3.4", Unusable::LinkLocal),
-            ("fe80::1%eth0", Unusable::LinkLocal),
-            ("224.0.0.1", Unusable::Multicast),
-            ("255.255.255.255", Unusable::Multicast),
-            ("ff02::1", Unusable::Multicast),
+            ("0.0.0.0", UnusableAddress::Unspecified),
+            ("::", UnusableAddress::Unspecified),
+            ("127.0.0.1", UnusableAddress::Loopback),
+            ("::ffff:127.9.9.9", UnusableAddress::Loopback),
+            ("::1", UnusableAddress::Loopback),
+            ("169.254.3.4", UnusableAddress::LinkLocal),
+            ("fe80::1%eth0", UnusableAddress::LinkLocal),
+            ("224.0.0.1", UnusableAddress::Multicast),
+            ("255.255.255.255", UnusableAddress::Multicast),
+            ("ff02::1", UnusableAddress::Multicast),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().usable(), Err(why), "{text}");
         }

@@ -2,24 +2,28 @@
 //! mailbox; the simulation, with a queue.
 
 use crate::table::AHEAD;
-use crate::{Change, ChangeLog, Handover, Limits, Timestamp};
+use crate::{Change, ChangeLog, ChangeLogLimits, TableSnapshot, Timestamp};
 
 /// The log of changes, and the term of the cache whose changes these are.
 #[derive(Debug)]
-pub struct Answerer {
+pub struct ReadModel {
     log: ChangeLog,
     /// The term of the cache that goes on from what is known here.
     decider: u64,
 }
 
-impl Answerer {
+impl ReadModel {
     /// One that knows nothing yet, in the life `epoch` of the journal's positions.
-    pub fn new(epoch: u64, limits: Limits) -> Self {
+    pub fn new(epoch: u64, limits: ChangeLogLimits) -> Self {
         Self { log: ChangeLog::new(epoch, limits), decider: 0 }
     }
 
     /// One that begins with what the cache of the term `decider` knows; 0 before there was any.
-    pub fn succeed((epoch, limits): (u64, Limits), decider: u64, known: Handover) -> Self {
+    pub fn succeed(
+        (epoch, limits): (u64, ChangeLogLimits),
+        decider: u64,
+        known: TableSnapshot,
+    ) -> Self {
         Self { log: ChangeLog::restore(epoch, limits, known), decider }
     }
 
@@ -49,7 +53,7 @@ impl Answerer {
     }
 
     /// All that is known, for the cache that is listened to.
-    pub fn hand_over(&self) -> Handover {
+    pub fn hand_over(&self) -> TableSnapshot {
         self.log.hand_over()
     }
 }
@@ -67,14 +71,14 @@ mod tests {
         decider.settle((Revision(1), &events), &rules(), |_, _, decision| {
             changes.extend(decision.change);
         });
-        let mut answerer = Answerer::new(7, Limits::default());
+        let mut answerer = ReadModel::new(7, ChangeLogLimits::default());
         assert!(answerer.show(1, &changes[..1], seconds(20)));
         answerer.heed(2);
         assert_eq!(answerer.hand_over().newest, Revision(1));
         assert!(!answerer.show(1, &changes[1..], seconds(20)), "it is frozen no more");
         assert_eq!(answerer.log().newest(), Revision(1));
         assert!(answerer.show(2, &changes[1..], seconds(20)));
-        let next = Answerer::succeed((7, Limits::default()), 2, answerer.hand_over());
+        let next = ReadModel::succeed((7, ChangeLogLimits::default()), 2, answerer.hand_over());
         assert_eq!((next.log().newest(), next.log().len()), (Revision(2), 0));
     }
 }

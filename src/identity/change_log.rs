@@ -20,19 +20,19 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 pub use self::cursor::{BadCursor, Cursor};
-pub use self::page::{Found, Page, Request};
+pub use self::page::{Page, PageRequest, SearchPage};
 use crate::{Address, Cause, Change, Effect, Name, Revision, Session, Timestamp};
 
 /// How long ends are remembered. A consumer that stays away for longer begins from nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ChangeLogLimits {
     /// For how long after they were told.
     pub tombstones: Duration,
     /// How many at most.
     pub tombstone_count: usize,
 }
 
-impl Default for Limits {
+impl Default for ChangeLogLimits {
     /// A day, as long as a session lasts by default, and half as many as the sessions Rollcall is
     /// made for, about 200 bytes each.
     fn default() -> Self {
@@ -44,25 +44,25 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct ChangeLog {
     epoch: u64,
-    limits: Limits,
+    limits: ChangeLogLimits,
     slots: Vec<Slot>,
     /// The revision of the slot that speaks for an address. Not its index: compaction moves slots,
     /// and to find a revision among them costs less than to rewrite a million indices.
     latest: HashMap<Address, Revision>,
     superseded: usize,
     present: usize,
-    ends: VecDeque<End>,
+    ends: VecDeque<Tombstone>,
     /// The newest end that is no longer remembered.
     dropped: Revision,
     newest: Revision,
-    marks: VecDeque<Mark>,
+    marks: VecDeque<TimeMark>,
 }
 
 /// One change, or the place of one that a newer change of its address superseded.
 #[derive(Debug)]
 struct Slot {
     revision: Revision,
-    state: State,
+    state: SlotState,
     /// The latest session of another, known domain that the address had within memory, or the
     /// latest with a user where there is none now. A consumer that asks for that domain may still
     /// hold it, and must hear that it is gone.
@@ -70,29 +70,29 @@ struct Slot {
 }
 
 #[derive(Debug)]
-enum State {
+enum SlotState {
     Superseded,
     Began(Arc<Session>),
-    Altered(Box<Altered>),
-    Ended(Box<Gone>),
+    Altered(Box<AlteredSession>),
+    Ended(Box<EndedSlot>),
 }
 
 /// A session of which more became known after it began; what told it is not its own cause.
 #[derive(Debug)]
-struct Altered {
+struct AlteredSession {
     session: Arc<Session>,
     cause: Cause,
 }
 
 #[derive(Debug)]
-struct Gone {
+struct EndedSlot {
     session: Option<Arc<Session>>,
     cause: Cause,
 }
 
 /// An end that is to be forgotten in its time.
 #[derive(Debug)]
-struct End {
+struct Tombstone {
     address: Address,
     revision: Revision,
     told: Timestamp,
@@ -100,7 +100,7 @@ struct End {
 
 /// Every change told at `at` or later is newer than `revision`.
 #[derive(Debug)]
-struct Mark {
+struct TimeMark {
     at: Timestamp,
     revision: Revision,
 }
@@ -112,7 +112,7 @@ const MARKS: usize = 24 * 3600;
 /// Compaction is not worth its while below this many superseded slots.
 const COMPACT_FROM: usize = 1024;
 
-impl State {
+impl SlotState {
     /// Who is present, what that amounts to for those who are told, and why.
     fn present(&self) -> Option<(Effect, &Arc<Session>, &Cause)> {
         match self {
@@ -134,7 +134,7 @@ impl State {
 impl Slot {
     fn session(&self) -> Option<&Arc<Session>> {
         match &self.state {
-            State::Ended(gone) => gone.session.as_ref(),
+            SlotState::Ended(gone) => gone.session.as_ref(),
             state => state.present().map(|(_, session, _)| session),
         }
     }
@@ -142,7 +142,7 @@ impl Slot {
 
 impl ChangeLog {
     /// An empty log over the positions of the journal's life `epoch`.
-    pub fn new(epoch: u64, limits: Limits) -> Self {
+    pub fn new(epoch: u64, limits: ChangeLogLimits) -> Self {
         Self {
             epoch,
             limits,
@@ -179,18 +179,22 @@ impl ChangeLog {
                 let state = match effect {
                     Effect::Altered => {
                         let cause = cause.clone();
-                        State::Altered(Box::new(Altered { session: session.clone(), cause }))
+                        SlotState::Altered(Box::new(AlteredSession {
+                            session: session.clone(),
+                            cause,
+                        }))
                     }
-                    _ => State::Began(session.clone()),
+                    _ => SlotState::Began(session.clone()),
                 };
                 self.append(session.address, change.revision, state, change.before.as_ref());
                 self.present += 1;
             }
             (None, _) => {
-                let gone = Gone { session: change.before.clone(), cause: change.cause.clone() };
+                let gone =
+                    EndedSlot { session: change.before.clone(), cause: change.cause.clone() };
                 let (address, revision) = (change.address, change.revision);
-                self.append(address, revision, State::Ended(Box::new(gone)), None);
-                self.ends.push_back(End { address, revision, told: now });
+                self.append(address, revision, SlotState::Ended(Box::new(gone)), None);
+                self.ends.push_back(Tombstone { address, revision, told: now });
             }
         }
         self.forget_ends(now);
@@ -240,7 +244,7 @@ impl ChangeLog {
             return;
         }
         // Consumers were told that its logoff time has passed: it must be told as if it began.
-        let state = State::Began(session.clone());
+        let state = SlotState::Began(session.clone());
         self.append(session.address, revision, state, None);
         self.present += 1;
     }
@@ -249,7 +253,7 @@ impl ChangeLog {
         &mut self,
         address: Address,
         revision: Revision,
-        state: State,
+        state: SlotState,
         before: Option<&Arc<Session>>,
     ) {
         let old = self.latest.insert(address, revision).and_then(|held| self.supersede(held));
@@ -272,7 +276,7 @@ impl ChangeLog {
     /// Takes out what stands at `revision` and leaves its place.
     fn supersede(&mut self, revision: Revision) -> Option<Slot> {
         let index = self.index(revision)?;
-        let place = Slot { revision, state: State::Superseded, was: None };
+        let place = Slot { revision, state: SlotState::Superseded, was: None };
         let old = std::mem::replace(&mut self.slots[index], place);
         self.superseded += 1;
         self.present -= usize::from(old.state.present().is_some());
@@ -290,7 +294,7 @@ impl ChangeLog {
             if few && now.since(end.told) <= self.limits.tombstones {
                 break;
             }
-            let &End { address, revision, .. } = end;
+            let &Tombstone { address, revision, .. } = end;
             self.ends.pop_front();
             // Where somebody is again since, that change says so and the end is not needed.
             if self.latest.get(&address) == Some(&revision) {
@@ -305,7 +309,7 @@ impl ChangeLog {
     /// is moved at most once for each change.
     fn compact(&mut self) {
         if self.superseded > COMPACT_FROM.max(self.slots.len() / 2) {
-            self.slots.retain(|slot| !matches!(slot.state, State::Superseded));
+            self.slots.retain(|slot| !matches!(slot.state, SlotState::Superseded));
             self.superseded = 0;
         }
     }
@@ -317,7 +321,7 @@ impl ChangeLog {
         if self.marks.len() == MARKS {
             self.marks.pop_front();
         }
-        self.marks.push_back(Mark { at: now, revision: self.newest });
+        self.marks.push_back(TimeMark { at: now, revision: self.newest });
     }
 
     /// A revision such that every change told at `since` or later is newer, and few others are.

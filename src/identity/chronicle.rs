@@ -4,22 +4,22 @@
 use std::sync::Arc;
 
 use crate::{
-    Address, Cause, Effect, Event, Explanation, Handover, Principal, Revision, Rules, Session,
-    Table, Timestamp,
+    Address, Cause, Effect, Event, Explanation, Principal, Revision, Rules, Session, Table,
+    TableSnapshot, Timestamp,
 };
 
 /// The table of one address, and who is there while its events are folded.
 #[derive(Debug)]
-pub struct Chronicle {
+pub struct AddressTimeline {
     address: Address,
     table: Table,
-    there: Option<Stay>,
+    there: Option<SessionInterval>,
     is_known: bool,
 }
 
 /// Somebody was at the address from one moment to another, on Rollcall's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stay {
+pub struct SessionInterval {
     /// The position of the event that began it; of somebody who was there before what was folded,
     /// of the one that last changed who it is.
     pub began: Revision,
@@ -28,31 +28,31 @@ pub struct Stay {
     /// The session as it stood last.
     pub session: Arc<Session>,
     /// How it ended; `None` while it goes on.
-    pub end: Option<Departure>,
+    pub end: Option<IntervalEnd>,
 }
 
 /// The end of a stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Departure {
+pub struct IntervalEnd {
     /// From when on nobody was told of it any more.
     pub at: Timestamp,
     /// What ended it; `None` when its logoff time passed and nothing was folded that says so.
     pub cause: Option<Cause>,
 }
 
-impl Chronicle {
+impl AddressTimeline {
     /// Begins with everything that was held for the address; with an empty `handover`, nobody was
     /// there.
-    pub fn after(address: Address, handover: Handover) -> Self {
+    pub fn after(address: Address, handover: TableSnapshot) -> Self {
         let table = Table::restore(handover);
-        let of = |session: &Arc<Session>| Stay::of(session.clone(), session.cause.seen);
+        let of = |session: &Arc<Session>| SessionInterval::of(session.clone(), session.cause.seen);
         let there = table.get(address).map(of);
         Self { address, table, there, is_known: true }
     }
 
     /// Begins where nobody knows who was there: that is known only once somebody has come.
     pub fn out_of_the_dark(address: Address) -> Self {
-        Self { is_known: false, ..Self::after(address, Handover::default()) }
+        Self { is_known: false, ..Self::after(address, TableSnapshot::default()) }
     }
 
     /// Whose sessions these are.
@@ -62,7 +62,12 @@ impl Chronicle {
 
     /// Folds one event, and gives out the stay that ended by it. What concerns other addresses is
     /// passed over.
-    pub fn apply(&mut self, revision: Revision, event: &Event, rules: &Rules) -> Option<Stay> {
+    pub fn apply(
+        &mut self,
+        revision: Revision,
+        event: &Event,
+        rules: &Rules,
+    ) -> Option<SessionInterval> {
         if event.address != self.address {
             return None;
         }
@@ -75,7 +80,7 @@ impl Chronicle {
             }
             (there, after) => {
                 let ended = there.take().map(|stay| stay.ended(event.seen, change.cause));
-                *there = after.map(|after| Stay::of(after, event.seen));
+                *there = after.map(|after| SessionInterval::of(after, event.seen));
                 ended
             }
         }
@@ -88,7 +93,7 @@ impl Chronicle {
     }
 
     /// Who is there at `at`, likewise.
-    pub fn there(&self, at: Timestamp) -> Option<&Stay> {
+    pub fn there(&self, at: Timestamp) -> Option<&SessionInterval> {
         self.there.as_ref().filter(|stay| stay.session.alive_at(at))
     }
 
@@ -98,15 +103,15 @@ impl Chronicle {
     }
 
     /// The last stay, ended by its logoff time when that had passed at `at`.
-    pub fn last(self, at: Timestamp) -> Option<Stay> {
+    pub fn last(self, at: Timestamp) -> Option<SessionInterval> {
         let stay = self.there?;
-        let lapsed = Departure { at: stay.session.expires, cause: None };
+        let lapsed = IntervalEnd { at: stay.session.expires, cause: None };
         let end = (!stay.session.alive_at(at)).then_some(lapsed);
-        Some(Stay { end, ..stay })
+        Some(SessionInterval { end, ..stay })
     }
 }
 
-impl Stay {
+impl SessionInterval {
     fn of(session: Arc<Session>, learnt: Timestamp) -> Self {
         Self { began: session.revision, learnt, session, end: None }
     }
@@ -126,7 +131,7 @@ impl Stay {
     /// A session past its logoff time was shown to nobody, whatever was heard later.
     fn ended(self, seen: Timestamp, cause: Cause) -> Self {
         let at = seen.min(self.session.expires);
-        Self { end: Some(Departure { at, cause: Some(cause) }), ..self }
+        Self { end: Some(IntervalEnd { at, cause: Some(cause) }), ..self }
     }
 
     /// Whether anybody was told of it at some moment from `from` to `to`.
@@ -142,14 +147,14 @@ mod tests {
     use crate::{Kind, Rule};
 
     fn told(events: &[Event], upto: i64) -> Vec<(String, i64, Option<i64>)> {
-        let mut chronicle = Chronicle::after(address("10.0.0.7"), Handover::default());
+        let mut chronicle = AddressTimeline::after(address("10.0.0.7"), TableSnapshot::default());
         let mut stays = Vec::new();
         for (event, position) in events.iter().zip(1..) {
             stays.extend(chronicle.apply(Revision(position), event, &rules()));
         }
         stays.extend(chronicle.last(seconds(upto)));
         let after = |at: Timestamp| (at.millis() - seconds(0).millis()) / 1000;
-        let line = |stay: Stay| {
+        let line = |stay: SessionInterval| {
             let who = stay.session.principal.as_ref().map(ToString::to_string).unwrap_or_default();
             (who, after(stay.learnt), stay.end.map(|end| after(end.at)))
         };
@@ -190,7 +195,7 @@ mod tests {
 
     #[test]
     fn where_nobody_knows_who_was_there_nobody_is_not_the_answer() {
-        let mut chronicle = Chronicle::out_of_the_dark(address("10.0.0.7"));
+        let mut chronicle = AddressTimeline::out_of_the_dark(address("10.0.0.7"));
         assert!(chronicle.explain(seconds(0)).is_none());
         chronicle.apply(Revision(5), &saw(Kind::Logout, "alice", 1), &rules());
         assert!(!chronicle.is_known(), "somebody else may be there");
@@ -206,7 +211,7 @@ mod tests {
         let mut whole = Table::default();
         whole.apply(Revision(1), &saw(Kind::Login, "alice", 0), &rules());
         let handover = whole.hand_over(Revision(1));
-        let mut chronicle = Chronicle::after(address("10.0.0.7"), handover);
+        let mut chronicle = AddressTimeline::after(address("10.0.0.7"), handover);
         assert_eq!(chronicle.there(seconds(1)).unwrap().learnt, seconds(0));
         let ended = chronicle.apply(Revision(2), &saw(Kind::Logout, "alice", 9), &rules());
         assert_eq!(ended.unwrap().end.unwrap().at, seconds(9));

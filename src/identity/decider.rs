@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::table::AHEAD;
 use crate::{
-    Change, Decision, Event, Handover, Origin, Refusal, Revision, Rules, Table, Timestamp, Verdict,
+    Change, Decision, Event, Origin, Refusal, Revision, Rules, Table, TableSnapshot, Timestamp,
+    Verdict,
 };
 
 /// The table and how far the journal is folded into it.
@@ -57,7 +58,7 @@ impl Receipt {
 
 /// What one that takes over begins with.
 #[derive(Debug)]
-pub struct TakenOver {
+pub struct Takeover {
     /// It, as it goes on.
     pub decider: Decider,
     /// What became true and was shown to nobody yet, ascending by position; nothing, where the journal
@@ -74,16 +75,16 @@ impl Decider {
     /// Takes over from one that is lost. `shown` is what was told of its decisions, `kept` the table
     /// that everything committed folds to, when the journal keeps it. Without that, what was on its way
     /// through the journal is lost.
-    pub fn succeed(shown: Handover, kept: Option<(Table, Revision)>) -> TakenOver {
+    pub fn succeed(shown: TableSnapshot, kept: Option<(Table, Revision)>) -> Takeover {
         match kept {
             Some((table, folded)) => {
                 let missed = table.hand_over(folded).since(shown.newest);
-                TakenOver { decider: Self { table, folded }, missed }
+                Takeover { decider: Self { table, folded }, missed }
             }
             None => {
                 let folded = shown.newest;
                 let decider = Self { table: Table::restore(shown), folded };
-                TakenOver { decider, missed: Vec::new() }
+                Takeover { decider, missed: Vec::new() }
             }
         }
     }
@@ -128,7 +129,7 @@ impl Decider {
     }
 
     /// Everything that is known: for whoever writes it down, or answers from it.
-    pub fn hand_over(&self) -> Handover {
+    pub fn hand_over(&self) -> TableSnapshot {
         self.table.hand_over(self.folded)
     }
 
@@ -163,7 +164,7 @@ mod tests {
         let mut shown = Decider::default();
         shown.settle((Revision(1), &events[..1]), &rules(), |_, _, _| {});
         let kept = (Table::restore(lost.hand_over()), lost.folded());
-        let TakenOver { decider, missed } = Decider::succeed(shown.hand_over(), Some(kept));
+        let Takeover { decider, missed } = Decider::succeed(shown.hand_over(), Some(kept));
         assert!(!decider.awaits(Revision(2), &events[1..]) && decider.awaits(Revision(4), &events));
         assert!(decider.awaits(Revision(1), &[]), "how far was read is told all the same");
         assert_eq!(missed.iter().map(|change| change.revision.0).collect::<Vec<_>>(), [3]);
@@ -174,7 +175,7 @@ mod tests {
         let mut shown = Decider::default();
         let events = [saw(Kind::VpnUp, "alice@corp", 10)];
         shown.settle((Revision(1), &events), &rules(), |_, _, _| {});
-        let TakenOver { decider, missed } = Decider::succeed(shown.hand_over(), None);
+        let Takeover { decider, missed } = Decider::succeed(shown.hand_over(), None);
         assert_eq!((decider.table().len(), decider.folded()), (1, Revision(1)));
         assert!(missed.is_empty());
     }

@@ -19,9 +19,10 @@ mod window;
 use std::sync::Arc;
 
 pub use self::terms::{
-    Failure, Found, Hears, Kept, Landing, Opening, Place, Scope, Standing, Turned, Undone,
+    DeliveryFailure, DeliveryMode, DeliveryScope, DeliveryState, FilterChange, MustResend,
+    PageOutcome, ResumeOutcome, SendOutcome, StoredPosition, TargetPosition,
 };
-pub use self::window::{Launch, LeftOut, Number, Window};
+pub use self::window::{BatchId, OutgoingBatch, SendWindow, SkippedChange};
 use crate::{Change, Cursor, Effect, Page};
 
 /// How many reports in a row may be refused as bad ones. When more are, it is not the reports: a
@@ -32,9 +33,9 @@ const REFUSALS: u32 = 8;
 /// The way of one target.
 #[derive(Debug)]
 pub struct Delivery {
-    opening: Opening,
-    standing: Standing,
-    hears: Hears,
+    opening: DeliveryMode,
+    standing: DeliveryState,
+    hears: DeliveryScope,
     /// Up to where the target knows everything.
     cursor: Option<Cursor>,
     /// From where to read on.
@@ -42,7 +43,7 @@ pub struct Delivery {
     /// Whether there was more behind what was read last.
     more: bool,
     /// What is read and not yet known to have arrived.
-    window: Window,
+    window: SendWindow,
     /// Whether the target has said where it is, and has not been told anything since.
     confirmed: bool,
     /// How many reports were refused one after the other, and none taken between them.
@@ -58,15 +59,15 @@ pub struct Delivery {
 
 impl Delivery {
     /// One of whom nothing is known yet.
-    pub fn new(opening: Opening) -> Self {
+    pub fn new(opening: DeliveryMode) -> Self {
         Self {
             opening,
-            standing: Standing::Unsure,
-            hears: Hears::Admitted,
+            standing: DeliveryState::Unsure,
+            hears: DeliveryScope::Admitted,
             cursor: None,
             read: None,
             more: false,
-            window: Window::new(1, None),
+            window: SendWindow::new(1, None),
             confirmed: false,
             refusals: 0,
             failures: 0,
@@ -76,17 +77,17 @@ impl Delivery {
     }
 
     /// How it begins.
-    pub fn opening(&self) -> Opening {
+    pub fn opening(&self) -> DeliveryMode {
         self.opening
     }
 
     /// How it stands.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> DeliveryState {
         self.standing
     }
 
     /// What it is being told.
-    pub fn hears(&self) -> Hears {
+    pub fn hears(&self) -> DeliveryScope {
         self.hears
     }
 
@@ -113,53 +114,59 @@ impl Delivery {
     /// The target is at `place`, and takes `width` batches at once. Its word counts, not what was
     /// `kept`: it may have been set back to an older state, or have taken what it could not
     /// acknowledge. Of what it was told before this life only what was kept tells.
-    pub fn found(&mut self, place: Place, kept: Option<Kept>, width: usize) -> Found {
-        let is_same = || kept.is_some_and(|kept| kept.scope == Scope::Same);
+    pub fn found(
+        &mut self,
+        place: TargetPosition,
+        kept: Option<StoredPosition>,
+        width: usize,
+    ) -> ResumeOutcome {
+        let is_same = || kept.is_some_and(|kept| kept.scope == FilterChange::Same);
         match place {
-            Place::At(cursor) if self.cursor.is_some() || is_same() => {
+            TargetPosition::At(cursor) if self.cursor.is_some() || is_same() => {
                 self.follow(cursor, width);
                 self.confirmed = true;
-                Found::GoesOn
+                ResumeOutcome::GoesOn
             }
-            Place::At(_) => self.told_anew("scope"),
-            Place::Nowhere => self.told_anew("empty"),
-            Place::Untold => self.resume(kept, width),
+            TargetPosition::At(_) => self.told_anew("scope"),
+            TargetPosition::Nowhere => self.told_anew("empty"),
+            TargetPosition::Untold => self.resume(kept, width),
         }
     }
 
     /// Goes on where a target was left that cannot say where it is. It cannot throw anything away
     /// either: it is told of ends, and under another filter of those whom that does not admit.
-    fn resume(&mut self, kept: Option<Kept>, width: usize) -> Found {
-        let Some(Kept { cursor, hears, scope }) = kept.filter(|_| self.cursor.is_none()) else {
+    fn resume(&mut self, kept: Option<StoredPosition>, width: usize) -> ResumeOutcome {
+        let Some(StoredPosition { cursor, hears, scope }) = kept.filter(|_| self.cursor.is_none())
+        else {
             self.follow(self.cursor.unwrap_or(Cursor::FOREIGN), width);
-            return Found::Resumes;
+            return ResumeOutcome::Resumes;
         };
         // What was on its way when the life before this one ended may arrive yet.
         self.doubted = Some(cursor);
         match scope {
-            Scope::Same => {
+            FilterChange::Same => {
                 self.hears = hears;
                 self.follow(cursor, width);
-                Found::Resumes
+                ResumeOutcome::Resumes
             }
-            Scope::Other => {
-                self.hears = Hears::OthersGone;
+            FilterChange::Other => {
+                self.hears = DeliveryScope::OthersGone;
                 self.follow(cursor.again(), width);
-                Found::Corrects
+                ResumeOutcome::Corrects
             }
         }
     }
 
-    fn told_anew(&mut self, reason: &'static str) -> Found {
+    fn told_anew(&mut self, reason: &'static str) -> ResumeOutcome {
         self.anew();
-        Found::Anew(reason)
+        ResumeOutcome::Anew(reason)
     }
 
     /// It is to be told everything anew. Nothing may be on its way.
     pub fn anew(&mut self) {
         match self.opening {
-            Opening::Replaces => self.standing = Standing::Anew,
-            Opening::Overwrites => {
+            DeliveryMode::Replaces => self.standing = DeliveryState::Anew,
+            DeliveryMode::Overwrites => {
                 let again = self.cursor.map_or(Cursor::FOREIGN, Cursor::again);
                 self.follow(again, self.window.width());
             }
@@ -169,12 +176,12 @@ impl Delivery {
     /// The target waits for everything; it takes `width` batches at once.
     pub fn begun(&mut self, width: usize) {
         self.read_from(None, width);
-        self.standing = Standing::Synchronising;
+        self.standing = DeliveryState::Synchronising;
     }
 
     /// Goes on with what is new from `cursor`.
     fn follow(&mut self, cursor: Cursor, width: usize) {
-        self.standing = Standing::Following;
+        self.standing = DeliveryState::Following;
         self.read_from(Some(cursor), width);
     }
 
@@ -204,39 +211,43 @@ impl Delivery {
 
     /// Takes the next page.
     #[must_use]
-    pub fn take(&mut self, page: Page) -> Turned {
+    pub fn take(&mut self, page: Page) -> PageOutcome {
         // Of one of whom nothing was known nothing is forgotten since it began.
         let is_known = |read: Cursor| read.epoch != Cursor::FOREIGN.epoch;
         let is_late = page.resync && self.read.is_some_and(is_known);
-        if is_late && self.opening == Opening::Replaces {
-            return Turned::TooLate;
+        if is_late && self.opening == DeliveryMode::Replaces {
+            return PageOutcome::TooLate;
         }
         (self.more, self.read) = (page.more, Some(page.next));
         if !page.changes.is_empty() {
             self.window.push(Arc::from(page.changes), page.next);
         }
         if !is_late {
-            return Turned::On;
+            return PageOutcome::On;
         }
         // From where it was nothing can be told again; from nothing it can.
         self.doubted = self.doubted.map(|_| Cursor::FOREIGN);
-        Turned::EndsForgotten
+        PageOutcome::EndsForgotten
     }
 
     /// The next batch that may go on its way.
-    pub fn launch(&mut self) -> Option<Launch> {
+    pub fn launch(&mut self) -> Option<OutgoingBatch> {
         self.window.launch()
     }
 
     /// A batch that was on its way landed so. Returns a report that the target went without.
     ///
     /// # Errors
-    /// [`Undone`] when it has to be told again; [`Delivery::failed`] is to follow, when nothing is on
+    /// [`MustResend`] when it has to be told again; [`Delivery::failed`] is to follow, when nothing is on
     /// its way any more.
-    pub fn landed(&mut self, launch: &Launch, landing: Landing) -> Result<Option<LeftOut>, Undone> {
+    pub fn landed(
+        &mut self,
+        launch: &OutgoingBatch,
+        landing: SendOutcome,
+    ) -> Result<Option<SkippedChange>, MustResend> {
         match landing {
-            Landing::Taken => return Ok(self.taken(launch)),
-            Landing::Indigestible(reason) if !self.window.is_probed(launch.number) => {
+            SendOutcome::Taken => return Ok(self.taken(launch)),
+            SendOutcome::Indigestible(reason) if !self.window.is_probed(launch.number) => {
                 match &*launch.changes {
                     [] => {}
                     [change] => return self.refused(launch.number, change, reason),
@@ -246,32 +257,32 @@ impl Delivery {
                     }
                 }
             }
-            Landing::Lost => {
+            SendOutcome::Lost => {
                 self.doubted = match self.opening {
-                    Opening::Replaces => None,
-                    Opening::Overwrites => self.doubted.or(self.window.at()),
+                    DeliveryMode::Replaces => None,
+                    DeliveryMode::Overwrites => self.doubted.or(self.window.at()),
                 };
                 self.window.lost(launch.number);
-                return Err(Undone);
+                return Err(MustResend);
             }
-            Landing::Indigestible(_) | Landing::Untaken => {}
+            SendOutcome::Indigestible(_) | SendOutcome::Untaken => {}
         }
         self.window.failed(launch.number);
-        Err(Undone)
+        Err(MustResend)
     }
 
     /// A report is refused that was alone: as a bad one, or for what is wrong with the target.
     fn refused(
         &mut self,
-        number: Number,
+        number: BatchId,
         change: &Change,
         reason: String,
-    ) -> Result<Option<LeftOut>, Undone> {
+    ) -> Result<Option<SkippedChange>, MustResend> {
         self.refusals += 1;
         if self.refusals > REFUSALS {
             self.refusals = REFUSALS - 1;
             self.window.failed(number);
-            return Err(Undone);
+            return Err(MustResend);
         }
         self.window.probe(number, reason, self.probe(change));
         Ok(None)
@@ -284,9 +295,9 @@ impl Delivery {
     fn probe(&self, refused: &Change) -> Arc<[Change]> {
         let known = self.taken.as_ref().filter(|taken| taken.address != refused.address);
         match (self.opening, known) {
-            (Opening::Replaces, _) => Arc::from([]),
-            (Opening::Overwrites, Some(taken)) => Arc::from([taken.clone()]),
-            (Opening::Overwrites, None) => {
+            (DeliveryMode::Replaces, _) => Arc::from([]),
+            (DeliveryMode::Overwrites, Some(taken)) => Arc::from([taken.clone()]),
+            (DeliveryMode::Overwrites, None) => {
                 let gone = (Effect::Ended, refused.cause.clone());
                 let (revision, address, (effect, cause)) =
                     (refused.revision, refused.address, gone);
@@ -296,7 +307,7 @@ impl Delivery {
     }
 
     /// The target has said yes to a batch: it knows more, if it knew everything before.
-    fn taken(&mut self, launch: &Launch) -> Option<LeftOut> {
+    fn taken(&mut self, launch: &OutgoingBatch) -> Option<SkippedChange> {
         self.confirmed = false;
         let before = self.window.at();
         let left_out = self.window.arrived(launch.number);
@@ -319,15 +330,15 @@ impl Delivery {
             self.cursor = self.read;
         }
         let is_told = !self.more && self.window.is_empty();
-        if is_told && self.standing == Standing::Synchronising {
-            self.standing = Standing::Ending;
+        if is_told && self.standing == DeliveryState::Synchronising {
+            self.standing = DeliveryState::Ending;
         }
         is_told
     }
 
     /// The place at which a synchronisation that has told everything ends.
     pub fn end(&self) -> Option<Cursor> {
-        self.cursor.filter(|_| self.standing == Standing::Ending)
+        self.cursor.filter(|_| self.standing == DeliveryState::Ending)
     }
 
     /// The target has taken the end of a synchronisation.
@@ -344,7 +355,7 @@ impl Delivery {
         if self.refusals == 0 {
             self.failures = 0;
         }
-        self.doubted.is_none() && std::mem::take(&mut self.hears) == Hears::OthersGone
+        self.doubted.is_none() && std::mem::take(&mut self.hears) == DeliveryScope::OthersGone
     }
 
     /// Whether a batch that was lost may yet undo what was told since.
@@ -363,8 +374,8 @@ impl Delivery {
     /// batch of nothing moves it. Returns whether it was.
     pub fn move_place(&mut self) -> bool {
         let place = self.cursor.filter(|cursor| {
-            self.opening == Opening::Replaces
-                && self.standing == Standing::Following
+            self.opening == DeliveryMode::Replaces
+                && self.standing == DeliveryState::Following
                 && self.window.is_empty()
                 && self.window.at() != Some(*cursor)
         });
@@ -375,14 +386,18 @@ impl Delivery {
     }
 
     /// Something went wrong, and nothing is on its way.
-    pub fn failed(&mut self, failure: Failure) {
+    pub fn failed(&mut self, failure: DeliveryFailure) {
         self.standing = match (failure, self.standing) {
             // It has just said where it is, and does not go on from there.
-            (Failure::Elsewhere, _) if self.confirmed => Standing::Anew,
-            (Failure::Elsewhere, Standing::Synchronising | Standing::Ending) => Standing::Anew,
+            (DeliveryFailure::Elsewhere, _) if self.confirmed => DeliveryState::Anew,
+            (DeliveryFailure::Elsewhere, DeliveryState::Synchronising | DeliveryState::Ending) => {
+                DeliveryState::Anew
+            }
             // What it was told last may have arrived; it is told the very same again.
-            (_, Standing::Synchronising | Standing::Ending | Standing::Anew) => self.standing,
-            _ => Standing::Unsure,
+            (_, DeliveryState::Synchronising | DeliveryState::Ending | DeliveryState::Anew) => {
+                self.standing
+            }
+            _ => DeliveryState::Unsure,
         };
         self.window.restore();
         (self.confirmed, self.taken) = (false, None);

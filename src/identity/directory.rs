@@ -34,28 +34,30 @@ mod tests;
 mod upsert;
 mod whereabouts;
 
-pub use crate::group_set::{Group, GroupSet, Membership, Watch};
+pub use crate::group_set::{Group, GroupSet, Membership, WeakGroupSet};
 pub use crate::sid::{BadSid, Sid};
-pub use affected::{Affected, Altered, Difference, Differences, Names};
-pub use consequences::{Consequences, Gone, Known, Proposal, WhenGone};
-pub use domains::{BareNames, NetbiosNames, UnknownDomain};
-pub use entering::Entering;
-pub use group_filter::{BadBase, Base, GroupFilter, Selected};
-pub use image::Image;
-pub use naming::Resolved;
-pub use object::{Account, AccountKind, DomainNames, Guid, Member, Object, State, Update};
-pub use postponing::Postponed;
-pub use questions::{Counts, Listing, Profile, Wanted};
-pub use roster::{BadRoster, Roster, RosterDraft, RosterPart};
-pub use whereabouts::Whereabouts;
+pub use affected::{AccountChange, AccountNames, AffectedAccounts, Difference, Differences};
+pub use consequences::{
+    EffectInputs, ProposalContext, RemovalPolicy, SessionAction, SessionEffects,
+};
+pub use domains::{NetbiosNames, UnknownDomain, UnqualifiedNames};
+pub use entering::Ingest;
+pub use group_filter::{BadBaseDn, BaseDn, GroupFilter, SelectedGroups};
+pub use image::DirectorySnapshot;
+pub use naming::ResolvedAccount;
+pub use object::{Account, AccountKind, AccountState, DomainNames, Guid, Member, Object, Update};
+pub use postponing::DeferredDeletions;
+pub use questions::{AccountClass, Listing, ObjectCounts, Profile};
+pub use roster::{BadKnownMembers, KnownMembers, KnownMembersPart, KnownMembersWriter};
+pub use whereabouts::AddressIndex;
 
 use hashbrown::HashMap;
 
 use self::domains::Domains;
-use self::index::{Index, Print, Printer};
+use self::index::{Fingerprint, Fingerprinter, Index};
 use self::interner::Interner;
-use self::node_id::Id;
-use self::nodes::{Node, Nodes, Person, What};
+use self::node_id::NodeId;
+use self::nodes::{AccountNode, Node, NodeKind, Nodes};
 use crate::Name;
 
 /// All users, devices and groups of all configured directories, and who is in which group.
@@ -68,7 +70,7 @@ pub struct Directory {
     nodes: Nodes,
     domains: Domains,
     interner: Interner,
-    printer: Printer,
+    printer: Fingerprinter,
     sids: Index,
     names: Index,
     upns: Index,
@@ -85,7 +87,7 @@ impl Directory {
     }
 
     /// Enters a domain, before anything that is read from it; or what it is called from now on.
-    pub fn put_domain(&mut self, names: DomainNames, bare: BareNames) {
+    pub fn put_domain(&mut self, names: DomainNames, bare: UnqualifiedNames) {
         self.domains.put(names, bare);
     }
 
@@ -97,7 +99,7 @@ impl Directory {
         &mut self,
         domain: &Name,
         updates: Vec<Update>,
-    ) -> Result<Affected, UnknownDomain> {
+    ) -> Result<AffectedAccounts, UnknownDomain> {
         Ok(self.begin_apply(domain, updates)?.finish(self))
     }
 
@@ -105,7 +107,11 @@ impl Directory {
     ///
     /// # Errors
     /// The same.
-    pub fn replace(&mut self, domain: &Name, image: Image) -> Result<Affected, UnknownDomain> {
+    pub fn replace(
+        &mut self,
+        domain: &Name,
+        image: DirectorySnapshot,
+    ) -> Result<AffectedAccounts, UnknownDomain> {
         Ok(self.begin_replace(domain, image)?.finish(self))
     }
 
@@ -113,7 +119,7 @@ impl Directory {
     ///
     /// # Errors
     /// The same.
-    pub fn forget(&mut self, domain: &Name) -> Result<Affected, UnknownDomain> {
+    pub fn forget(&mut self, domain: &Name) -> Result<AffectedAccounts, UnknownDomain> {
         Ok(self.begin_forget(domain)?.finish(self))
     }
 
@@ -144,7 +150,7 @@ impl Directory {
     }
 
     /// The SID of an account's primary group.
-    fn primary_group(&self, person: &Person) -> Option<Sid> {
+    fn primary_group(&self, person: &AccountNode) -> Option<Sid> {
         let rid = person.account.primary_group?;
         let own = person.sid.as_ref().and_then(Sid::domain);
         match own {
@@ -153,7 +159,7 @@ impl Directory {
         }
     }
 
-    fn enter_indexes(&mut self, id: Id) {
+    fn enter_indexes(&mut self, id: NodeId) {
         let keys = self.keys(self.nodes.at(id));
         for (index, print) in self.indexes(keys) {
             index.insert(print, id);
@@ -164,7 +170,7 @@ impl Directory {
         }
     }
 
-    fn leave_indexes(&mut self, id: Id) {
+    fn leave_indexes(&mut self, id: NodeId) {
         let keys = self.keys(self.nodes.at(id));
         for (index, print) in self.indexes(keys) {
             index.remove(print, id);
@@ -181,18 +187,18 @@ impl Directory {
     }
 
     /// Under what a node is found: SID, name in its domain, UPN and host name.
-    fn keys(&self, node: &Node) -> [Option<Print>; 4] {
+    fn keys(&self, node: &Node) -> [Option<Fingerprint>; 4] {
         let folded = |name: &Name| name.clone().folded();
         let sid = node.sid().map(|sid| self.sid_print(sid));
         match &node.what {
-            What::Stranger => [None; 4],
-            What::Group(band) => [
+            NodeKind::Stranger => [None; 4],
+            NodeKind::Group(band) => [
                 sid,
                 Some(self.name_print(band.domain, folded(&band.group.name).as_str())),
                 None,
                 None,
             ],
-            What::Account(person) => {
+            NodeKind::Account(person) => {
                 let account = &person.account;
                 let text =
                     |name: Option<&Name>| name.map(|name| self.text_print(folded(name).as_str()));
@@ -203,20 +209,23 @@ impl Directory {
     }
 
     /// The indexes, each with the fingerprint that goes into it.
-    fn indexes(&mut self, keys: [Option<Print>; 4]) -> impl Iterator<Item = (&mut Index, Print)> {
+    fn indexes(
+        &mut self,
+        keys: [Option<Fingerprint>; 4],
+    ) -> impl Iterator<Item = (&mut Index, Fingerprint)> {
         let all = [&mut self.sids, &mut self.names, &mut self.upns, &mut self.hosts];
         all.into_iter().zip(keys).filter_map(|(index, print)| Some((index, print?)))
     }
 
-    fn sid_print(&self, sid: &Sid) -> Print {
+    fn sid_print(&self, sid: &Sid) -> Fingerprint {
         self.printer.of(sid)
     }
 
-    fn name_print(&self, domain: usize, name: &str) -> Print {
+    fn name_print(&self, domain: usize, name: &str) -> Fingerprint {
         self.printer.of((domain, name))
     }
 
-    fn text_print(&self, text: &str) -> Print {
+    fn text_print(&self, text: &str) -> Fingerprint {
         self.printer.of(text)
     }
 }

@@ -54,15 +54,15 @@ impl GroupSet {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Where this allocation is. No other has this place while the set, or a [`Watch`] of it, is
+    /// Where this allocation is. No other has this place while the set, or a [`WeakGroupSet`] of it, is
     /// there: with a watch it is a key that costs no look at the groups.
     pub fn place(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
 
     /// A watch of this allocation, which does not keep the groups.
-    pub fn watch(&self) -> Watch {
-        Watch(Arc::downgrade(&self.0))
+    pub fn watch(&self) -> WeakGroupSet {
+        WeakGroupSet(Arc::downgrade(&self.0))
     }
 
     /// How many hold this allocation.
@@ -73,9 +73,9 @@ impl GroupSet {
 
 /// Knows whether anybody still has a certain [`GroupSet`].
 #[derive(Debug, Clone)]
-pub struct Watch(Weak<Box<[Arc<Group>]>>);
+pub struct WeakGroupSet(Weak<Box<[Arc<Group>]>>);
 
-impl Watch {
+impl WeakGroupSet {
     /// Whether nobody has it any more.
     pub fn is_over(&self) -> bool {
         self.0.strong_count() == 0

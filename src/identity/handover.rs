@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use crate::{
-    Address, Cause, Change, Effect, Name, Principal, Record, Revision, Session, Timestamp,
+    Address, Cause, Change, DecisionRecord, Effect, Name, Principal, Revision, Session, Timestamp,
 };
 
 /// All that one of them knows and the other needs to go on in the same epoch.
 #[derive(Debug, Clone, Default)]
-pub struct Handover {
+pub struct TableSnapshot {
     /// The position up to which everything is in it.
     pub newest: Revision,
     /// The position of the newest end that is no longer remembered: consumers that have not come
@@ -17,32 +17,32 @@ pub struct Handover {
     pub forgotten: Revision,
     /// Every session that is held, those past their logoff time included: their end is still to be
     /// proposed and told.
-    pub standing: Vec<Standing>,
+    pub standing: Vec<ActiveSession>,
     /// The last end of every other address, ascending by position.
-    pub ends: Vec<Ended>,
+    pub ends: Vec<EndedSession>,
     /// What else is remembered of addresses; only a table knows it.
-    pub memories: Vec<Memory>,
+    pub memories: Vec<MemorySnapshot>,
     /// What competed for addresses that have or had a session, in the order of its being forgotten.
-    pub competed: Vec<Competed>,
+    pub competed: Vec<RetainedRecord>,
     /// The same for addresses that never had one.
-    pub strangers: Vec<Competed>,
+    pub strangers: Vec<RetainedRecord>,
 }
 
 /// A session that is held.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct ActiveSession {
     /// The session.
     pub session: Arc<Session>,
     /// A consumer that knows this position knows the session.
     pub told: Revision,
     /// Another session of the address that a consumer of one domain alone may still hold, and its
     /// end.
-    pub was: Option<Ended>,
+    pub was: Option<EndedSession>,
 }
 
 /// A session that is no more.
 #[derive(Debug, Clone)]
-pub struct Ended {
+pub struct EndedSession {
     /// The session as it stood.
     pub session: Arc<Session>,
     /// Logins older than this are late.
@@ -55,7 +55,7 @@ pub struct Ended {
 
 /// What later decisions about an address depend on besides its session and its last end.
 #[derive(Debug, Clone)]
-pub struct Memory {
+pub struct MemorySnapshot {
     /// Where.
     pub address: Address,
     /// Who was said to leave while not being there, each with the latest such time.
@@ -68,7 +68,7 @@ pub struct Memory {
 
 /// An event that competed for an address.
 #[derive(Debug, Clone)]
-pub struct Competed {
+pub struct RetainedRecord {
     /// Where.
     pub address: Address,
     /// The position of the first of its repetitions.
@@ -76,18 +76,18 @@ pub struct Competed {
     /// When that was received.
     pub noted: Timestamp,
     /// What competed, and what was decided.
-    pub record: Record,
+    pub record: DecisionRecord,
 }
 
-impl Handover {
+impl TableSnapshot {
     /// What became true after the position `known`, for whoever knows everything up to there: the
-    /// last change of each address, ascending by position. Ends from before [`Handover::forgotten`]
+    /// last change of each address, ascending by position. Ends from before [`TableSnapshot::forgotten`]
     /// cannot be told, so that `known` must not be before it; what was committed and is not yet shown
     /// never is, for ends are remembered in greater number and for longer than anything is on its way.
     pub fn since(&self, known: Revision) -> Vec<Change> {
         debug_assert!(self.forgotten <= known, "{} is forgotten, {known} known", self.forgotten);
         let came = self.standing.iter().filter(|standing| standing.told > known).map(|standing| {
-            let Standing { session, told, was } = standing;
+            let ActiveSession { session, told, was } = standing;
             let before = was.as_ref().map(|ended| ended.session.clone());
             let is_new = session.revision > known;
             let effect = if is_new { Effect::Began } else { Effect::Extended };
@@ -96,7 +96,7 @@ impl Handover {
             Change { revision: *told, address, effect, before, after, cause }
         });
         let left = self.ends.iter().filter(|ended| ended.revision > known).map(|ended| {
-            let Ended { session, revision, cause, .. } = ended;
+            let EndedSession { session, revision, cause, .. } = ended;
             let (address, before) = (session.address, Some(session.clone()));
             let (effect, cause) = (Effect::Ended, cause.clone());
             Change { revision: *revision, address, effect, before, after: None, cause }

@@ -6,10 +6,10 @@ mod ledger;
 
 use std::sync::Arc;
 
-pub use self::continuity::{Continuity, Span};
-pub use self::group::{Batched, Order, Served, serve};
-pub use self::ledger::{Ledger, Places};
-use crate::{Event, Handover, Name, Revision, Rules, Table, Timestamp};
+pub use self::continuity::{RecoveryProgress, RevisionRange};
+pub use self::group::{GroupOutcome, JournalBatch, JournalRequest, serve};
+pub use self::ledger::{PositionLedger, ReadPositions};
+use crate::{Event, Name, Revision, Rules, Table, TableSnapshot, Timestamp};
 
 /// Why the journal could not take events. Nothing of the batch is in it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -18,7 +18,7 @@ pub struct JournalError(pub String);
 
 /// What a producer reads: one event log, one directory, one file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Source {
+pub struct ReadSource {
     /// The configured name of the producer.
     pub producer: Name,
     /// Its own name for what it reads.
@@ -30,7 +30,7 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadPosition {
     /// In what.
-    pub source: Source,
+    pub source: ReadSource,
     /// How far, in the producer's own bytes; at most [`ReadPosition::LIMIT`].
     pub place: Arc<[u8]>,
 }
@@ -42,7 +42,7 @@ impl ReadPosition {
 }
 
 /// Takes the table as it stands after everything that was committed when it was asked for.
-pub type Survey = Box<dyn FnOnce(Handover) + Send>;
+pub type CheckpointSink = Box<dyn FnOnce(TableSnapshot) + Send>;
 
 /// Append, commit, fold, fan out: the first two. Called by one thread.
 pub trait Journal: Send {
@@ -91,7 +91,7 @@ pub trait Journal: Send {
     fn unsettle(&mut self) {}
 
     /// How far `source` was read, as last committed.
-    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>>;
+    fn read_position(&self, source: &ReadSource) -> Option<Arc<[u8]>>;
 
     /// Why it takes no events at the moment; `None` while it does.
     fn illness(&self) -> Option<&JournalError> {
@@ -100,26 +100,26 @@ pub trait Journal: Send {
 
     /// Does at `now` what is to be done between commits: called after each, and once a second while
     /// there is none. When it wants to know the table, it says what takes it.
-    fn tend(&mut self, _now: Timestamp) -> Option<Survey> {
+    fn tend(&mut self, _now: Timestamp) -> Option<CheckpointSink> {
         None
     }
 
     /// Ends well. `last` is the table as of some committed position, when somebody could tell.
-    fn close(&mut self, _last: Option<Handover>) {}
+    fn close(&mut self, _last: Option<TableSnapshot>) {}
 }
 
 /// A journal that hands out positions and keeps nothing: the state lives as long as the process.
 #[derive(Debug)]
 pub struct MemoryJournal {
     epoch: u64,
-    ledger: Ledger,
+    ledger: PositionLedger,
 }
 
 impl MemoryJournal {
     /// An empty journal. `epoch` must differ from that of every earlier one, for instance the
     /// milliseconds of the process's start.
     pub fn new(epoch: u64) -> Self {
-        Self { epoch, ledger: Ledger::default() }
+        Self { epoch, ledger: PositionLedger::default() }
     }
 }
 
@@ -144,7 +144,7 @@ impl Journal for MemoryJournal {
         Ok(self.ledger.commit())
     }
 
-    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
+    fn read_position(&self, source: &ReadSource) -> Option<Arc<[u8]>> {
         self.ledger.places().get(source).cloned()
     }
 }

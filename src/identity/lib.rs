@@ -37,28 +37,33 @@ mod table;
 mod time;
 mod verdict;
 
-pub use address::{Address, Unusable};
-pub use answerer::Answerer;
+pub use address::{Address, UnusableAddress};
+pub use answerer::ReadModel;
 pub use cause::Cause;
 pub use change::{Change, Effect};
-pub use change_log::{BadCursor, ChangeLog, Cursor, Found, Limits, Page, Request};
-pub use chronicle::{Chronicle, Departure, Stay};
-pub use decider::{Decider, Receipt, TakenOver};
+pub use change_log::{
+    BadCursor, ChangeLog, ChangeLogLimits, Cursor, Page, PageRequest, SearchPage,
+};
+pub use chronicle::{AddressTimeline, IntervalEnd, SessionInterval};
+pub use decider::{Decider, Receipt, Takeover};
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
 pub use filter::Filter;
 pub use group_set::{GroupSet, Membership};
-pub use handover::{Competed, Ended, Handover, Memory, Standing};
+pub use handover::{ActiveSession, EndedSession, MemorySnapshot, RetainedRecord, TableSnapshot};
 pub use journal::{
-    Batched, Continuity, Journal, JournalError, Ledger, MemoryJournal, Order, Places, ReadPosition,
-    Served, Source, Span, Survey, serve,
+    CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalError, JournalRequest,
+    MemoryJournal, PositionLedger, ReadPosition, ReadPositions, ReadSource, RecoveryProgress,
+    RevisionRange, serve,
 };
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
-pub use record::Record;
+pub use record::DecisionRecord;
 pub use revision::Revision;
-pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, Sharing};
+pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, SharedAddressRule};
 pub use session::Session;
 pub(crate) use sid::Sid;
-pub use succession::{Beginning, Legacy, Office, Offices, Outdated, Tenure};
+pub use succession::{
+    EngineRole, Generations, OwnershipLease, RecoveredState, StaleTakeover, StartMode,
+};
 pub use table::{Decision, Explanation, Table};
-pub use time::{Jump, Precision, Steady, Timestamp};
+pub use time::{ClockJump, Precision, SteadyClock, Timestamp};
 pub use verdict::{Refusal, Rule, Verdict};

@@ -1,7 +1,7 @@
 //! Windows logons: what a record of a server's security log says of who is at which address.
 //!
-//! A [`Reader`] follows one source. It reads a [`Record`] by the table in `rules.rs`, one row for
-//! each event id, and gives out an event or the [`Reason`] why there is none. Only audits of success
+//! A [`LogonReader`] follows one source. It reads a [`LogRecord`] by the table in `rules.rs`, one row for
+//! each event id, and gives out an event or the [`IgnoreReason`] why there is none. Only audits of success
 //! are read; what failed is never more than a number.
 //!
 //! ```text
@@ -26,15 +26,15 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use self::account::Account;
-pub use self::hosts::Hosts;
-pub use self::place::Unplaced;
-use self::place::{Sighting, Where};
-pub use self::reason::Reason;
-use self::remembered::{Logon, Logons};
-use self::rules::{FAILED, Meaning, Place, ROWS, Row};
+use self::account::LogonAccount;
+pub use self::hosts::HostAddresses;
+pub use self::place::UnresolvedLogon;
+use self::place::{Location, Observation};
+pub use self::reason::IgnoreReason;
+use self::remembered::{OpenLogon, OpenLogons};
+use self::rules::{AddressField, EventRule, FAILED, Meaning, ROWS};
 pub use self::rules::{readable, source};
-pub use self::settings::{Role, Settings};
+pub use self::settings::{LogonSettings, ServerRole};
 use crate::{Address, Event, Kind, Name, Origin, Producer, Timestamp};
 
 /// The values of an event by their names in Microsoft's manifest, such as `TargetUserName`. Versions
@@ -47,7 +47,7 @@ pub trait Fields {
 
 /// One record of an event log, however it was received.
 #[derive(Clone, Copy)]
-pub struct Record<'a> {
+pub struct LogRecord<'a> {
     /// EventID.
     pub id: u16,
     /// TimeCreated, by the server's clock.
@@ -68,39 +68,39 @@ pub struct Record<'a> {
 
 /// What a record comes to. It speaks of one address, so there is one event at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReadOutcome {
     /// Somebody was seen, or left.
     Event(Event),
-    /// Somebody was seen at a host of which only the name is known: look for it in [`Hosts`], and ask
-    /// [`Reader::place`].
-    Unplaced(Unplaced),
+    /// Somebody was seen at a host of which only the name is known: look for it in [`HostAddresses`], and ask
+    /// [`LogonReader::place`].
+    Unplaced(UnresolvedLogon),
     /// Nothing, and why.
-    Ignored(Reason),
+    Ignored(IgnoreReason),
 }
 
 /// Reads the records of one source, in their order.
 #[derive(Debug)]
-pub struct Reader {
-    settings: Settings,
+pub struct LogonReader {
+    settings: LogonSettings,
     /// For each row of the table: explanations name the event id.
     origins: Vec<Arc<Origin>>,
-    logons: Logons,
+    logons: OpenLogons,
 }
 
-impl Reader {
+impl LogonReader {
     /// The keyword of an audit of success, and that of a failure (winmeta.xml).
     const SUCCESS: u64 = 0x0020_0000_0000_0000;
     const FAILURE: u64 = 0x0010_0000_0000_0000;
 
     /// A reader of the source that is called `client` in the configuration of `producer`.
-    pub fn new(settings: Settings, producer: &Name, client: &Name) -> Self {
-        let origin = |row: &Row| {
+    pub fn new(settings: LogonSettings, producer: &Name, client: &Name) -> Self {
+        let origin = |row: &EventRule| {
             let form = Name::new(&row.id.to_string()).expect("a number is a name");
             let (producer, client) = (producer.clone(), client.clone());
             Arc::new(Origin { kind: Producer::EventLog, producer, client, form })
         };
         let origins = ROWS.iter().map(origin).collect();
-        Self { settings, origins, logons: Logons::default() }
+        Self { settings, origins, logons: OpenLogons::default() }
     }
 
     /// No person is at `servers` from now on, in the place of those before.
@@ -109,29 +109,35 @@ impl Reader {
     }
 
     /// Reads `record`, received at `seen`.
-    pub fn read(&mut self, record: &Record<'_>, seen: Timestamp) -> Outcome {
+    pub fn read(&mut self, record: &LogRecord<'_>, seen: Timestamp) -> ReadOutcome {
         match self.find(record) {
-            Ok((Where::At(address, sighting), origin)) => {
-                Outcome::Event(sighting.event(address, (record.time, seen), origin))
+            Ok((Location::At(address, sighting), origin)) => {
+                ReadOutcome::Event(sighting.event(address, (record.time, seen), origin))
             }
-            Ok((Where::Host(host, sighting), origin)) => {
-                Outcome::Unplaced(Unplaced { host, sighting, at: record.time, seen, origin })
+            Ok((Location::Host(host, sighting), origin)) => {
+                ReadOutcome::Unplaced(UnresolvedLogon {
+                    host,
+                    sighting,
+                    at: record.time,
+                    seen,
+                    origin,
+                })
             }
-            Err(reason) => Outcome::Ignored(reason),
+            Err(reason) => ReadOutcome::Ignored(reason),
         }
     }
 
     /// What is unplaced, once its host was found to be `address`.
-    pub fn place(&self, unplaced: Unplaced, address: Address) -> Outcome {
-        let Unplaced { sighting, at, seen, origin, .. } = unplaced;
+    pub fn place(&self, unplaced: UnresolvedLogon, address: Address) -> ReadOutcome {
+        let UnresolvedLogon { sighting, at, seen, origin, .. } = unplaced;
         match place::usable(address, &self.settings) {
-            Ok(()) => Outcome::Event(sighting.event(address, (at, seen), origin)),
-            Err(reason) => Outcome::Ignored(reason),
+            Ok(()) => ReadOutcome::Event(sighting.event(address, (at, seen), origin)),
+            Err(reason) => ReadOutcome::Ignored(reason),
         }
     }
 
     /// Who is meant, and where, and by which row.
-    fn find(&mut self, record: &Record<'_>) -> Result<(Where, Arc<Origin>), Reason> {
+    fn find(&mut self, record: &LogRecord<'_>) -> Result<(Location, Arc<Origin>), IgnoreReason> {
         let (row, origin) = self.row(record)?;
         for guard in row.guards {
             guard.check(record, &self.settings)?;
@@ -139,50 +145,53 @@ impl Reader {
         let found = match (row.meaning, row.place) {
             (Meaning::Started, _) => {
                 self.logons.forget(record.computer);
-                return Err(Reason::Started);
+                return Err(IgnoreReason::Started);
             }
-            (Meaning::Left, Place::Logon(field)) => self.left(record, row, field)?,
+            (Meaning::Left, AddressField::Logon(field)) => self.left(record, row, field)?,
             _ => self.seen(record, row)?,
         };
         Ok((found, origin))
     }
 
     /// The row for `record`, when it is the audit of a success that is read at all.
-    fn row(&self, record: &Record<'_>) -> Result<(&'static Row, Arc<Origin>), Reason> {
+    fn row(
+        &self,
+        record: &LogRecord<'_>,
+    ) -> Result<(&'static EventRule, Arc<Origin>), IgnoreReason> {
         if FAILED.contains(&record.id) || record.keywords & Self::FAILURE != 0 {
-            return Err(Reason::Failure);
+            return Err(IgnoreReason::Failure);
         }
-        let at = ROWS.iter().position(|row| row.id == record.id).ok_or(Reason::NotRead)?;
+        let at = ROWS.iter().position(|row| row.id == record.id).ok_or(IgnoreReason::NotRead)?;
         if !self.settings.ids.contains(&record.id) {
-            return Err(Reason::NotRead);
+            return Err(IgnoreReason::NotRead);
         }
         // Whoever may write to another log, or as another provider, is not the server itself.
         let audit = record.channel.eq_ignore_ascii_case("Security")
             && record.provider.eq_ignore_ascii_case("Microsoft-Windows-Security-Auditing");
         match () {
-            () if !audit => Err(Reason::OtherLog),
-            () if record.keywords & Self::SUCCESS == 0 => Err(Reason::Failure),
+            () if !audit => Err(IgnoreReason::OtherLog),
+            () if record.keywords & Self::SUCCESS == 0 => Err(IgnoreReason::Failure),
             () => Ok((&ROWS[at], self.origins[at].clone())),
         }
     }
 
     /// Somebody is at the address, or the host, that the record names.
-    fn seen(&mut self, record: &Record<'_>, row: &Row) -> Result<Where, Reason> {
-        let account = Account::read(record, row.who, &self.settings)?;
+    fn seen(&mut self, record: &LogRecord<'_>, row: &EventRule) -> Result<Location, IgnoreReason> {
+        let account = LogonAccount::read(record, row.who, &self.settings)?;
         let kind = match (row.meaning, account.device.is_some()) {
-            (Meaning::Left, true) => return Err(Reason::UnknownLogon),
+            (Meaning::Left, true) => return Err(IgnoreReason::UnknownLogon),
             (_, true) => Kind::DeviceSeen,
             (Meaning::Left, false) => Kind::Logout,
             (Meaning::StillThere, false) => Kind::Refresh,
             (_, false) => Kind::Login,
         };
-        let sighting = Sighting { kind, account, proof: row.proof };
+        let sighting = Observation { kind, account, proof: row.proof };
         let found = place::find(record, row.place, sighting, &self.settings)?;
-        if let Where::At(address, Sighting { kind: Kind::Login, account, .. }) = &found
+        if let Location::At(address, Observation { kind: Kind::Login, account, .. }) = &found
             && guards::lasts(record)
             && let Some(id) = fields::number(record, "TargetLogonId")
         {
-            let logon = Logon { address: *address, account: account.clone() };
+            let logon = OpenLogon { address: *address, account: account.clone() };
             self.logons.remember(record.computer, id, logon);
         }
         Ok(found)
@@ -190,14 +199,19 @@ impl Reader {
 
     /// Somebody left, and the record says only by which logon they had come: to the same server, and
     /// as the same account, for numbers of logons begin anew with each start of a server.
-    fn left(&mut self, record: &Record<'_>, row: &Row, field: &str) -> Result<Where, Reason> {
-        let id = fields::number(record, field).ok_or(Reason::UnknownLogon)?;
+    fn left(
+        &mut self,
+        record: &LogRecord<'_>,
+        row: &EventRule,
+        field: &str,
+    ) -> Result<Location, IgnoreReason> {
+        let id = fields::number(record, field).ok_or(IgnoreReason::UnknownLogon)?;
         let sid = row.who.sid(record).map(Box::new);
-        let logon = self.logons.take(record.computer, id).ok_or(Reason::UnknownLogon)?;
+        let logon = self.logons.take(record.computer, id).ok_or(IgnoreReason::UnknownLogon)?;
         if logon.account.sid != sid {
-            return Err(Reason::UnknownLogon);
+            return Err(IgnoreReason::UnknownLogon);
         }
-        let sighting = Sighting { kind: Kind::Logout, account: logon.account, proof: row.proof };
-        Ok(Where::At(logon.address, sighting))
+        let sighting = Observation { kind: Kind::Logout, account: logon.account, proof: row.proof };
+        Ok(Location::At(logon.address, sighting))
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 
 /// An event that competed for an address, and what was decided about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Record {
+pub struct DecisionRecord {
     /// Its position in the journal.
     pub revision: Revision,
     /// What happened.
@@ -35,7 +35,7 @@ pub struct Record {
     pub repeated: u32,
 }
 
-impl Record {
+impl DecisionRecord {
     /// The record of the event that made `session` what it is.
     pub(crate) fn of_session(session: &Session) -> Self {
         let Cause { kind, at, seen, ref origin, rule } = session.cause;

@@ -38,8 +38,8 @@ pub struct IgnoreRules {
 
 /// When so many users come to one address that it is taken to be shared, and serves none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sharing {
-    /// How many users may come to one address within a minute, at most [`Sharing::MOST`]; 0 switches
+pub struct SharedAddressRule {
+    /// How many users may come to one address within a minute, at most [`SharedAddressRule::MOST`]; 0 switches
     /// the rule off.
     pub users: usize,
     /// For how long nobody must come until a shared address serves users again.
@@ -48,14 +48,14 @@ pub struct Sharing {
     pub except: Vec<IpNet>,
 }
 
-impl Default for Sharing {
+impl Default for SharedAddressRule {
     /// 10 users, and a quarter of an hour.
     fn default() -> Self {
         Self { users: 10, quiet: Duration::from_secs(15 * 60), except: Vec::new() }
     }
 }
 
-impl Sharing {
+impl SharedAddressRule {
     /// The most users that can be allowed: so many are remembered of an address.
     pub const MOST: usize = 50;
 
@@ -89,7 +89,7 @@ pub struct Rules {
     /// A null user never overwrites a valid one.
     pub preserve_valid_user: bool,
     /// When an address is taken to be shared.
-    pub sharing: Sharing,
+    pub sharing: SharedAddressRule,
     /// How long a user must not have been seen before a weaker [`Proof`](crate::Proof) of another
     /// takes the address over.
     pub weaker_waits: Duration,
@@ -113,7 +113,7 @@ impl Default for Rules {
             logoff_time: Duration::from_secs(24 * 3600),
             logoff_time_by_producer: HashMap::new(),
             preserve_valid_user: true,
-            sharing: Sharing::default(),
+            sharing: SharedAddressRule::default(),
             weaker_waits: SEEN_EVERY,
         }
     }

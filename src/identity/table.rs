@@ -19,13 +19,13 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use self::claim::Claim;
-use self::deciding::{Scene, Step};
-use self::expiry::{AGAIN, Queue, is_unborn};
+use self::deciding::{DecisionInput, Transition};
+use self::expiry::{AGAIN, ExpiryQueue, is_unborn};
 pub use self::explain::Explanation;
-use self::past::{Past, Ring, Ticket};
+use self::past::{AddressMemory, RetentionEntry, RetentionQueue};
 use crate::{
-    Address, Change, Effect, Ended, Event, Kind, Origin, Record, Refusal, Revision, Rule, Rules,
-    Session, Timestamp, Verdict,
+    Address, Change, DecisionRecord, Effect, EndedSession, Event, Kind, Origin, Refusal, Revision,
+    Rule, Rules, Session, Timestamp, Verdict,
 };
 
 /// How many events, changes or sessions are looked up before the first is worked on: more than the
@@ -49,12 +49,12 @@ pub struct Decision {
 pub struct Table {
     entries: HashMap<Address, Entry>,
     present: usize,
-    queue: Queue,
+    queue: ExpiryQueue,
     /// When it was last asked which sessions are due.
     asked: Option<Timestamp>,
-    ended: Ring,
-    competed: Ring,
-    strangers: Ring,
+    ended: RetentionQueue,
+    competed: RetentionQueue,
+    strangers: RetentionQueue,
     /// The position of the newest end that is no longer remembered.
     forgotten: Revision,
 }
@@ -63,7 +63,7 @@ pub struct Table {
 #[derive(Debug, Default)]
 struct Entry {
     session: Option<Arc<Session>>,
-    past: Option<Box<Past>>,
+    past: Option<Box<AddressMemory>>,
     /// The earliest place of the address in the queue, in milliseconds; 0 when it has none.
     queued: i64,
     /// The position of the event that last changed or extended the session.
@@ -75,11 +75,11 @@ impl Default for Table {
         Self {
             entries: HashMap::new(),
             present: 0,
-            queue: Queue::default(),
+            queue: ExpiryQueue::default(),
             asked: None,
-            ended: Ring::new(Self::ENDED),
-            competed: Ring::new(Self::COMPETED),
-            strangers: Ring::new(Self::COMPETED),
+            ended: RetentionQueue::new(Self::ENDED),
+            competed: RetentionQueue::new(Self::COMPETED),
+            strangers: RetentionQueue::new(Self::COMPETED),
             forgotten: Revision(0),
         }
     }
@@ -113,14 +113,14 @@ impl Table {
         let entry = self.entries.get(&event.address);
         let session = entry.and_then(|entry| entry.session.as_ref());
         let past = entry.and_then(|entry| entry.past.as_deref());
-        let scene = Scene { claim: &claim, session, past, rules, revision };
+        let scene = DecisionInput { claim: &claim, session, past, rules, revision };
         let admitted = claim.admitted(rules, session.map(|session| &**session));
         let decision = match admitted.and_then(|()| scene.decide()) {
-            Ok(Step::Keep) => Decision { verdict: Verdict::Deduplicated, change: None },
-            Ok(Step::Set(effect, rule, after)) => {
+            Ok(Transition::Keep) => Decision { verdict: Verdict::Deduplicated, change: None },
+            Ok(Transition::Set(effect, rule, after)) => {
                 self.change(&claim, (effect, rule), Arc::new(after), revision)
             }
-            Ok(Step::End(rule, at)) => self.end(&claim, (rule, at), revision),
+            Ok(Transition::End(rule, at)) => self.end(&claim, (rule, at), revision),
             Err(refusal) => self.refuse(&claim, refusal, revision),
         };
         if decision.verdict.is_shared()
@@ -159,7 +159,8 @@ impl Table {
         let past = entry.and_then(|entry| entry.past.as_deref());
         let ended = past.and_then(|past| past.ended.as_ref()).map(|ended| ended.session.clone());
         let shared = past.and_then(|past| past.crowd.shared_at(now));
-        let competed: Vec<_> = past.into_iter().flat_map(Past::newest_first).cloned().collect();
+        let competed: Vec<_> =
+            past.into_iter().flat_map(AddressMemory::newest_first).cloned().collect();
         match held {
             Some(session) if session.alive_at(now) => {
                 Explanation { address, session: Some(session), previous: ended, shared, competed }
@@ -248,14 +249,14 @@ impl Table {
         let altered = before.as_ref().filter(|_| effect == Effect::Altered);
         // The first event that competes with a session: how that one began is remembered, too.
         if let Some(before) = displaced.or(altered).filter(|_| was_quiet) {
-            self.remember(Record::of_session(before), address);
+            self.remember(DecisionRecord::of_session(before), address);
         }
         if let Some(before) = displaced {
             // A device follows a user only whose logoff time has passed. It says nothing of who
             // logged in meanwhile, so it orders later logins no more than the logoff time does.
             let at = if rule == Rule::DeviceOnly { before.confirmed } else { since };
             let (session, cause) = (before.clone(), claim.cause(rule));
-            self.remember_end(Ended { session, at, revision, cause });
+            self.remember_end(EndedSession { session, at, revision, cause });
         }
         let moved = effect == Effect::Altered
             && before.as_ref().is_some_and(|before| before.domain() != after.domain());
@@ -263,7 +264,7 @@ impl Table {
             // A directory moved the user to another domain: who asks for the former domain alone
             // must hear of it, even from a log that is made anew. It keeps no login out.
             let (session, cause) = (before.clone(), claim.cause(rule));
-            self.remember_end(Ended { session, at: since, revision, cause });
+            self.remember_end(EndedSession { session, at: since, revision, cause });
         }
         if let Some((past, user)) = self.past_mut(address).zip(after.principal.as_ref())
             && effect == Effect::Began
@@ -296,7 +297,7 @@ impl Table {
         if let Some(before) = &before {
             self.present -= 1;
             let (session, cause) = (before.clone(), claim.cause(rule));
-            self.remember_end(Ended { session, at, revision, cause });
+            self.remember_end(EndedSession { session, at, revision, cause });
         }
         self.remember(claim.record(revision, verdict), address);
         if let Some((past, before)) = self.past_mut(address).zip(before.as_ref()) {
@@ -344,45 +345,46 @@ impl Table {
     /// When the first event competes with the session of `address`: remembers how that began.
     fn witness(&mut self, address: Address) {
         let alone = self.entries.get(&address).filter(|entry| entry.past.is_none());
-        if let Some(record) = alone.and_then(|e| e.session.as_ref()).map(|s| Record::of_session(s))
+        if let Some(record) =
+            alone.and_then(|e| e.session.as_ref()).map(|s| DecisionRecord::of_session(s))
         {
             self.remember(record, address);
         }
     }
 
-    fn past_mut(&mut self, address: Address) -> Option<&mut Past> {
+    fn past_mut(&mut self, address: Address) -> Option<&mut AddressMemory> {
         self.entries.get_mut(&address)?.past.as_deref_mut()
     }
 
-    fn remember_end(&mut self, ended: Ended) {
+    fn remember_end(&mut self, ended: EndedSession) {
         let (address, revision, seen) = (ended.session.address, ended.revision, ended.cause.seen);
         let entry = self.entries.entry(address).or_default();
         entry.past.get_or_insert_default().ended = Some(ended);
-        if let Some(due) = self.ended.push(Ticket { address, revision, seen }) {
+        if let Some(due) = self.ended.push(RetentionEntry { address, revision, seen }) {
             self.forget_ended(due);
         }
     }
 
-    fn remember(&mut self, record: Record, address: Address) {
+    fn remember(&mut self, record: DecisionRecord, address: Address) {
         let seen = record.seen;
         let entry = self.entries.entry(address).or_default();
         let past = entry.past.get_or_insert_default();
         let stranger = entry.session.is_none() && past.ended.is_none();
         let Some(revision) = past.remember(record, Self::RECORDS) else { return };
         let ring = if stranger { &mut self.strangers } else { &mut self.competed };
-        if let Some(due) = ring.push(Ticket { address, revision, seen }) {
+        if let Some(due) = ring.push(RetentionEntry { address, revision, seen }) {
             self.forget_record(due);
         }
     }
 
-    fn forget_record(&mut self, Ticket { address, revision, .. }: Ticket) {
+    fn forget_record(&mut self, RetentionEntry { address, revision, .. }: RetentionEntry) {
         if let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut()) {
             past.forget(revision);
         }
         self.sweep(address);
     }
 
-    fn forget_ended(&mut self, Ticket { address, revision, .. }: Ticket) {
+    fn forget_ended(&mut self, RetentionEntry { address, revision, .. }: RetentionEntry) {
         let Some(entry) = self.entries.get_mut(&address) else { return };
         if entry.past.as_mut().is_some_and(|past| past.forget_ended(revision)) {
             // Who hears of an end may hear of it with the session that followed, and no sooner.
@@ -405,7 +407,7 @@ impl Table {
 }
 
 /// Notes whose session this was, and when they came.
-fn note_came(past: &mut Past, session: &Session) {
+fn note_came(past: &mut AddressMemory, session: &Session) {
     if let Some(principal) = &session.principal {
         past.crowd.note(&principal.user, session.cause.seen);
     }

@@ -22,12 +22,12 @@ pub struct Cursor {
     /// than the oldest remembered end would have to begin again and again.
     pub(super) began: Revision,
     /// What a consumer that began from nothing may hold nevertheless.
-    pub(super) holding: Holding,
+    pub(super) holding: ClientState,
 }
 
 /// What a consumer may hold that begins from nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Holding {
+pub(super) enum ClientState {
     /// Nothing: what had ended before it began need not be told.
     Nothing,
     /// What it was told in another life of the journal, or too long ago: not every consumer can
@@ -47,7 +47,7 @@ impl Cursor {
 
     /// The cursor of a consumer that knows everything up to `revision`.
     pub const fn new(epoch: u64, revision: Revision) -> Self {
-        Self { epoch, revision, began: Revision(0), holding: Holding::Nothing }
+        Self { epoch, revision, began: Revision(0), holding: ClientState::Nothing }
     }
 
     /// The same consumer, to be told once more of everything that stands. It held what stood here,
@@ -63,8 +63,8 @@ impl fmt::Display for Cursor {
         write!(f, "{}.{}", self.epoch, self.revision)?;
         match self.holding {
             _ if self.began <= self.revision => Ok(()),
-            Holding::Nothing => write!(f, ".{}", self.began),
-            Holding::Leftovers => write!(f, "-{}", self.began),
+            ClientState::Nothing => write!(f, ".{}", self.began),
+            ClientState::Leftovers => write!(f, "-{}", self.began),
         }
     }
 }
@@ -75,11 +75,11 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, BadCursor> {
         let (epoch, place) = text.split_once('.').ok_or(BadCursor)?;
         let (revision, began, holding) = match place.split_once(['.', '-']) {
-            None => (place, "0", Holding::Nothing),
+            None => (place, "0", ClientState::Nothing),
             Some((revision, began)) if place[revision.len()..].starts_with('.') => {
-                (revision, began, Holding::Nothing)
+                (revision, began, ClientState::Nothing)
             }
-            Some((revision, began)) => (revision, began, Holding::Leftovers),
+            Some((revision, began)) => (revision, began, ClientState::Leftovers),
         };
         let (revision, began) = (Revision(number(revision)?), Revision(number(began)?));
         Ok(Self { epoch: number(epoch)?, revision, began, holding })
@@ -135,7 +135,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_means_the_same_after_its_text(epoch: u64, revision: u64, began: u64, nothing: bool) {
-            let holding = if nothing { Holding::Nothing } else { Holding::Leftovers };
+            let holding = if nothing { ClientState::Nothing } else { ClientState::Leftovers };
             let (revision, began) = (Revision(revision), Revision(began));
             let cursor = Cursor { epoch, revision, began, holding };
             let read: Cursor = cursor.to_string().parse().unwrap();

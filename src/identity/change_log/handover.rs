@@ -2,48 +2,51 @@
 
 use std::sync::Arc;
 
-use super::{ChangeLog, End, Gone, Limits, Slot, State};
-use crate::{Cause, Ended, Handover, Revision, Rule, Session, Standing, Timestamp};
+use super::{ChangeLog, ChangeLogLimits, EndedSlot, Slot, SlotState, Tombstone};
+use crate::{
+    ActiveSession, Cause, EndedSession, Revision, Rule, Session, TableSnapshot, Timestamp,
+};
 
 impl ChangeLog {
     /// What a table needs to go on.
-    pub fn hand_over(&self) -> Handover {
+    pub fn hand_over(&self) -> TableSnapshot {
         let mut standing = Vec::with_capacity(self.present);
         let mut ends = Vec::with_capacity(self.ends.len());
         for Slot { revision, state, was } in &self.slots {
             let revision = *revision;
             if let Some((_, session, _)) = state.present() {
                 let was = was.clone().map(|was| left_for(was, (session, revision)));
-                standing.push(Standing { session: session.clone(), told: revision, was });
+                standing.push(ActiveSession { session: session.clone(), told: revision, was });
             }
-            if let State::Ended(gone) = state {
+            if let SlotState::Ended(gone) = state {
                 ends.extend(gone.session.clone().map(|session| {
                     let (at, cause) = (left_at(&session, &gone.cause), gone.cause.clone());
-                    Ended { session, at, revision, cause }
+                    EndedSession { session, at, revision, cause }
                 }));
             }
         }
         let (newest, forgotten) = (self.newest, self.dropped);
-        Handover { newest, forgotten, standing, ends, ..Handover::default() }
+        TableSnapshot { newest, forgotten, standing, ends, ..TableSnapshot::default() }
     }
 
     /// A log of what the table knows, when the log that told how it came about is lost. A consumer
     /// that knows all ends that the table has forgotten goes on; every other begins from nothing.
     /// One that goes on may be told some things once more.
-    pub fn restore(epoch: u64, limits: Limits, handover: Handover) -> Self {
-        let Handover { newest, forgotten, standing, ends, .. } = handover;
+    pub fn restore(epoch: u64, limits: ChangeLogLimits, handover: TableSnapshot) -> Self {
+        let TableSnapshot { newest, forgotten, standing, ends, .. } = handover;
         let mut log = Self { newest, dropped: forgotten, ..Self::new(epoch, limits) };
         log.present = standing.len();
         log.slots.reserve(standing.len() + ends.len());
         log.latest.reserve(standing.len() + ends.len());
-        for Standing { session, told, was } in standing {
+        for ActiveSession { session, told, was } in standing {
             let was = was.map(|ended| ended.session);
-            log.hold(told, State::Began(session.clone()), was, &session);
+            log.hold(told, SlotState::Began(session.clone()), was, &session);
         }
-        for Ended { session, revision, cause, .. } in ends {
+        for EndedSession { session, revision, cause, .. } in ends {
             let (address, told) = (session.address, cause.seen);
-            log.ends.push_back(End { address, revision, told });
-            let state = State::Ended(Box::new(Gone { session: Some(session.clone()), cause }));
+            log.ends.push_back(Tombstone { address, revision, told });
+            let state =
+                SlotState::Ended(Box::new(EndedSlot { session: Some(session.clone()), cause }));
             // Who had the address before is not known: everybody must hear that nobody has it.
             log.hold(revision, state, Some(session.clone()), &session);
         }
@@ -54,7 +57,7 @@ impl ChangeLog {
     fn hold(
         &mut self,
         revision: Revision,
-        state: State,
+        state: SlotState,
         was: Option<Arc<Session>>,
         session: &Session,
     ) {
@@ -64,10 +67,10 @@ impl ChangeLog {
 }
 
 /// The end of the session `was`, as far as it can be told from the one that is there since `told`.
-fn left_for(was: Arc<Session>, (session, told): (&Session, Revision)) -> Ended {
+fn left_for(was: Arc<Session>, (session, told): (&Session, Revision)) -> EndedSession {
     // Whoever had the address left no later than the one who is there came. Behind a device alone,
     // that is all that keeps an old login of that user out.
-    Ended { session: was, at: session.since, revision: told, cause: session.cause.clone() }
+    EndedSession { session: was, at: session.since, revision: told, cause: session.cause.clone() }
 }
 
 /// The time that logins must not be older than, after `cause` ended `session`.

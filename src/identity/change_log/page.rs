@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::cursor::Holding;
-use super::{ChangeLog, Cursor, Slot, State};
+use super::cursor::ClientState;
+use super::{ChangeLog, Cursor, Slot, SlotState};
 use crate::{Cause, Change, Effect, Filter, Kind, Revision, Rule, Session, Timestamp};
 
 /// What a consumer asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct PageRequest<'a> {
     /// Where it was; `None` when it begins.
     pub cursor: Option<Cursor>,
     /// For one that begins: only what was told at this time or later. What was told up to a second
@@ -42,7 +42,7 @@ pub struct Page {
 
 /// What a bounded search found.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct SearchPage {
     /// Sessions that are present.
     pub sessions: Vec<Arc<Session>>,
     /// Where to go on searching; `None` at the end.
@@ -55,11 +55,11 @@ impl ChangeLog {
     pub const SCAN: usize = 20_000;
 
     /// Answers a request: what became true since the cursor, and the cursor to go on with.
-    pub fn read(&self, request: &Request<'_>) -> Page {
+    pub fn read(&self, request: &PageRequest<'_>) -> Page {
         let (mut next, resync) = self.begin(request);
         let untold = match next.holding {
-            Holding::Nothing => next.began,
-            Holding::Leftovers => Revision(0),
+            ClientState::Nothing => next.began,
+            ClientState::Leftovers => Revision(0),
         };
         let from = self.slots.partition_point(|slot| slot.revision <= next.revision);
         let mut changes = Vec::new();
@@ -94,13 +94,13 @@ impl ChangeLog {
         limit: usize,
         now: Timestamp,
         wanted: impl Fn(&Session) -> bool,
-    ) -> Found {
+    ) -> SearchPage {
         let from = self.slots.partition_point(|slot| slot.revision <= after);
         let mut sessions = Vec::new();
         for (seen, slot) in self.slots[from..].iter().enumerate() {
             if seen >= Self::SCAN || sessions.len() >= limit.max(1) {
                 let next = self.slots[from + seen - 1].revision;
-                return Found { sessions, next: Some(next) };
+                return SearchPage { sessions, next: Some(next) };
             }
             if let Some((_, session, _)) = slot.state.present()
                 && session.alive_at(now)
@@ -109,11 +109,11 @@ impl ChangeLog {
                 sessions.push(session.clone());
             }
         }
-        Found { sessions, next: None }
+        SearchPage { sessions, next: None }
     }
 
     /// Where the reading begins, and whether from nothing.
-    fn begin(&self, request: &Request<'_>) -> (Cursor, bool) {
+    fn begin(&self, request: &PageRequest<'_>) -> (Cursor, bool) {
         let epoch = self.epoch;
         if let Some(cursor) = request.cursor.filter(|cursor| self.can_resume(*cursor)) {
             return (cursor, false);
@@ -124,8 +124,8 @@ impl ChangeLog {
             return (Cursor::new(epoch, revision), false);
         }
         let holding = match request.cursor {
-            None => Holding::Nothing,
-            Some(_) => Holding::Leftovers,
+            None => ClientState::Nothing,
+            Some(_) => ClientState::Leftovers,
         };
         (Cursor { epoch, revision, began: self.newest, holding }, true)
     }
@@ -139,14 +139,14 @@ impl ChangeLog {
 
 impl Slot {
     /// What a consumer is told of this slot that need not hear of ends up to `untold`.
-    fn told(&self, request: &Request<'_>, untold: Revision) -> Option<Change> {
+    fn told(&self, request: &PageRequest<'_>, untold: Revision) -> Option<Change> {
         let (filter, now) = (request.filter, request.now);
         let (effect, session, cause) = match (&self.state, self.state.present()) {
             (_, Some((effect, session, cause))) if session.alive_at(now) => {
                 (effect, Some(session), cause.clone())
             }
             (_, Some((_, session, _))) => (Effect::Ended, Some(session), lapsed(session)),
-            (State::Ended(gone), None) => {
+            (SlotState::Ended(gone), None) => {
                 (Effect::Ended, gone.session.as_ref(), gone.cause.clone())
             }
             (_, None) => return None,

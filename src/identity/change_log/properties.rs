@@ -86,7 +86,7 @@ impl Consumer {
     /// Reads one page; says whether there is more.
     fn read(&mut self, log: &ChangeLog, limit: usize, now: Timestamp) -> bool {
         let cursor = self.cursor.map(|cursor| cursor.to_string().parse().unwrap());
-        let page = log.read(&Request { cursor, since: None, filter: &self.filter, limit, now });
+        let page = log.read(&PageRequest { cursor, since: None, filter: &self.filter, limit, now });
         if page.resync && !self.keeps {
             self.holds.clear();
         }
@@ -112,7 +112,7 @@ fn shown(session: &Session) -> String {
 struct World {
     table: Table,
     log: ChangeLog,
-    limits: Limits,
+    limits: ChangeLogLimits,
     rules: Rules,
     revision: u64,
     epoch: u64,
@@ -121,7 +121,7 @@ struct World {
 }
 
 impl World {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: ChangeLogLimits) -> Self {
         let rules = Rules { logoff_time: Duration::from_secs(150), ..rules() };
         let log = ChangeLog::new(7, limits);
         Self {
@@ -236,7 +236,7 @@ proptest! {
         tombstones in 0..200_u64,
         limit in 1..4_usize,
     ) {
-        let limits = Limits { tombstones: Duration::from_secs(tombstones), tombstone_count };
+        let limits = ChangeLogLimits { tombstones: Duration::from_secs(tombstones), tombstone_count };
         let (mut world, mut consumers) = (World::new(limits), Consumer::all());
         for step in &steps {
             world.step(step, &mut consumers);
@@ -249,7 +249,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..120),
         limit in 1..4_usize,
     ) {
-        let (mut world, mut consumers) = (World::new(Limits::default()), Consumer::all());
+        let (mut world, mut consumers) = (World::new(ChangeLogLimits::default()), Consumer::all());
         consumers.iter_mut().for_each(|consumer| consumer.keeps = true);
         for step in steps.iter().filter(|step| !matches!(step, Step::Forget(_))) {
             world.step(step, &mut consumers);
@@ -262,7 +262,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..60),
         cursor in 0..60_u64,
     ) {
-        let mut world = World::new(Limits::default());
+        let mut world = World::new(ChangeLogLimits::default());
         // An extension alone may be told once more: that is shown to be harmless above.
         let told = |step: &&Step| match step {
             Step::Fold { kind, .. } => !matches!(kind, Kind::Rekey | Kind::Login | Kind::VpnUp),
@@ -283,7 +283,7 @@ proptest! {
         let filter = Filter::default();
         for cursor in [None, Some(Cursor::new(world.epoch, Revision(cursor)))] {
             let now = seconds(world.now);
-            let request = Request { cursor, since: None, filter: &filter, limit: 100, now };
+            let request = PageRequest { cursor, since: None, filter: &filter, limit: 100, now };
             let (mut lost, mut anew) = (world.log.read(&request), restored.read(&request));
             for change in lost.changes.iter_mut().chain(&mut anew.changes) {
                 // The table does not keep whether it began or was altered, nor by what.

@@ -13,7 +13,7 @@ struct Story {
 }
 
 impl Story {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: ChangeLogLimits) -> Self {
         let rules = Rules { logoff_time: Duration::from_secs(600), ..rules() };
         Self { table: Table::default(), log: ChangeLog::new(7, limits), rules, revision: 0 }
     }
@@ -29,7 +29,7 @@ impl Story {
     }
 
     fn read(&self, cursor: Option<Cursor>, filter: &Filter, now: i64) -> (Vec<String>, Page) {
-        let request = Request { cursor, since: None, filter, limit: 100, now: seconds(now) };
+        let request = PageRequest { cursor, since: None, filter, limit: 100, now: seconds(now) };
         let page = self.log.read(&request);
         (page.changes.iter().map(told).collect(), page)
     }
@@ -49,7 +49,7 @@ fn only(domain: &str) -> Filter {
 
 #[test]
 fn a_consumer_is_told_once_and_an_extension_never() {
-    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
     let (changes, page) = story.read(None, &all, 10);
@@ -67,7 +67,7 @@ fn a_consumer_is_told_once_and_an_extension_never() {
 
 #[test]
 fn an_alteration_is_told_with_its_own_cause_and_stays_one_when_extended() {
-    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     let (_, page) = story.read(None, &all, 10);
     assert_eq!(page.changes[0].cause.rule, Rule::FirstUser);
@@ -85,7 +85,7 @@ fn an_alteration_is_told_with_its_own_cause_and_stays_one_when_extended() {
 
 #[test]
 fn an_end_is_told_to_those_who_may_hold_the_session() {
-    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     let (_, page) = story.read(None, &all, 10);
     story.fold(1, saw(Kind::Logout, "alice@corp", 20));
@@ -95,7 +95,7 @@ fn an_end_is_told_to_those_who_may_hold_the_session() {
 
 #[test]
 fn a_session_past_its_logoff_time_is_told_as_ended() {
-    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     let begin = Some(Cursor::new(7, Revision(0)));
     assert_eq!(story.read(begin, &all, 609).0, ["10.0.0.1 alice@corp"]);
@@ -109,7 +109,7 @@ fn a_session_past_its_logoff_time_is_told_as_ended() {
 
 #[test]
 fn an_extension_after_the_end_was_told_is_told_as_a_beginning() {
-    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     let (_, page) = story.read(None, &all, 700);
     // The rekey was received in time, but it came through the journal only now.
@@ -122,7 +122,7 @@ fn an_extension_after_the_end_was_told_is_told_as_a_beginning() {
 
 #[test]
 fn who_leaves_a_domain_is_gone_for_those_who_ask_for_that_domain_alone() {
-    let mut story = Story::new(Limits::default());
+    let mut story = Story::new(ChangeLogLimits::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     story.fold(2, saw(Kind::VpnUp, "dave@home", 10));
     let (changes, page) = story.read(None, &only("corp"), 10);
@@ -140,7 +140,7 @@ fn who_leaves_a_domain_is_gone_for_those_who_ask_for_that_domain_alone() {
 
 #[test]
 fn networks_bound_what_is_told() {
-    let mut story = Story::new(Limits::default());
+    let mut story = Story::new(ChangeLogLimits::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
     story.fold(1, saw(Kind::Logout, "alice@corp", 20));
@@ -151,7 +151,7 @@ fn networks_bound_what_is_told() {
 
 #[test]
 fn a_cursor_that_cannot_be_resumed_begins_from_nothing() {
-    let limits = Limits { tombstone_count: 1, ..Limits::default() };
+    let limits = ChangeLogLimits { tombstone_count: 1, ..ChangeLogLimits::default() };
     let (mut story, all) = (Story::new(limits), Filter::default());
     for host in 1..=3 {
         story.fold(host, saw(Kind::VpnUp, "alice@corp", 10));
@@ -175,7 +175,8 @@ fn a_cursor_that_cannot_be_resumed_begins_from_nothing() {
 
 #[test]
 fn an_end_is_forgotten_by_its_age_and_whoever_was_away_longer_begins_anew() {
-    let limits = Limits { tombstones: Duration::from_secs(100), ..Limits::default() };
+    let limits =
+        ChangeLogLimits { tombstones: Duration::from_secs(100), ..ChangeLogLimits::default() };
     let (mut story, all) = (Story::new(limits), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     let (_, before) = story.read(None, &all, 10);
@@ -192,14 +193,14 @@ fn an_end_is_forgotten_by_its_age_and_whoever_was_away_longer_begins_anew() {
 
 #[test]
 fn a_first_reading_in_pages_is_not_undone_by_ends_that_are_forgotten_before_it_began() {
-    let limits = Limits { tombstone_count: 0, ..Limits::default() };
+    let limits = ChangeLogLimits { tombstone_count: 0, ..ChangeLogLimits::default() };
     let (mut story, all) = (Story::new(limits), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
     story.fold(3, saw(Kind::VpnUp, "carol@corp", 10));
     story.fold(3, saw(Kind::Logout, "carol@corp", 20));
     let request =
-        |cursor| Request { cursor, since: None, filter: &all, limit: 1, now: seconds(20) };
+        |cursor| PageRequest { cursor, since: None, filter: &all, limit: 1, now: seconds(20) };
     let first = story.log.read(&request(None));
     assert!(first.resync && first.more);
     let second = story.log.read(&request(Some(first.next.to_string().parse().unwrap())));
@@ -212,14 +213,14 @@ fn a_first_reading_in_pages_is_not_undone_by_ends_that_are_forgotten_before_it_b
 
 #[test]
 fn a_first_request_with_a_time_starts_there() {
-    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     story.fold(2, saw(Kind::VpnUp, "bob@corp", 20));
     story.fold(2, saw(Kind::Logout, "bob@corp", 30));
     story.fold(3, saw(Kind::VpnUp, "carol@corp", 40));
     let since = |after| {
         let since = Some(seconds(after));
-        let request = Request { cursor: None, since, filter: &all, limit: 9, now: seconds(50) };
+        let request = PageRequest { cursor: None, since, filter: &all, limit: 9, now: seconds(50) };
         let page = story.log.read(&request);
         (page.changes.iter().map(told).collect::<Vec<_>>(), page.resync)
     };
@@ -232,7 +233,7 @@ fn a_first_request_with_a_time_starts_there() {
 
 #[test]
 fn a_filter_that_matches_nothing_holds_nobody_up() {
-    let mut story = Story::new(Limits::default());
+    let mut story = Story::new(ChangeLogLimits::default());
     let many = ChangeLog::SCAN as u32 + 10;
     for number in 0..many {
         let place = Address::from(std::net::Ipv4Addr::from(0x0a01_0000 + number));
@@ -255,7 +256,8 @@ fn a_filter_that_matches_nothing_holds_nobody_up() {
 
 #[test]
 fn memory_follows_the_sessions_and_not_the_changes() {
-    let mut story = Story::new(Limits { tombstone_count: 10, ..Limits::default() });
+    let mut story =
+        Story::new(ChangeLogLimits { tombstone_count: 10, ..ChangeLogLimits::default() });
     for round in 0..20_000 {
         let user = if round % 2 == 0 { "alice@corp" } else { "bob@corp" };
         story.fold((round % 7) as u8, saw(Kind::VpnUp, user, round));
@@ -267,7 +269,7 @@ fn memory_follows_the_sessions_and_not_the_changes() {
 
 #[test]
 fn a_change_that_comes_again_is_left_out() {
-    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     let (_, page) = story.read(None, &all, 10);
     story.fold(1, saw(Kind::Logout, "alice@corp", 20));
@@ -277,12 +279,12 @@ fn a_change_that_comes_again_is_left_out() {
 
 #[test]
 fn a_restored_log_tells_who_left_to_those_who_go_on() {
-    let (mut story, all) = (Story::new(Limits::default()), Filter::default());
+    let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
     let (_, page) = story.read(None, &all, 10);
     story.fold(1, saw(Kind::Logout, "alice@corp", 20));
-    let limits = Limits::default();
+    let limits = ChangeLogLimits::default();
     story.log = ChangeLog::restore(7, limits, story.table.hand_over(Revision(3)));
     let (changes, after) = story.read(Some(page.next), &all, 20);
     assert_eq!((changes, after.resync), (vec!["10.0.0.1 -alice@corp".to_owned()], false));
@@ -294,7 +296,7 @@ fn a_restored_log_tells_who_left_to_those_who_go_on() {
 
 #[test]
 fn a_session_past_its_logoff_time_is_handed_over() {
-    let mut story = Story::new(Limits::default());
+    let mut story = Story::new(ChangeLogLimits::default());
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     assert_eq!(story.log.get(address("10.0.0.1"), seconds(700)), None);
     let mut table = Table::restore(story.log.hand_over());

@@ -7,7 +7,7 @@ use crate::Cursor;
 
 /// How a target stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum DeliveryState {
     /// It must be asked where it is.
     Unsure,
     /// It must be told everything.
@@ -22,7 +22,7 @@ pub enum Standing {
 
 /// How a target begins that may hold something already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opening {
+pub enum DeliveryMode {
     /// It throws away what a synchronisation did not tell.
     Replaces,
     /// It cannot throw anything away, and hears of ends too.
@@ -31,7 +31,7 @@ pub enum Opening {
 
 /// Where a target says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum TargetPosition {
     /// It cannot be asked.
     Untold,
     /// It holds nothing, or nothing that is understood here.
@@ -43,7 +43,7 @@ pub enum Place {
 /// What a target that cannot throw anything away is told under its filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Hears {
+pub enum DeliveryScope {
     /// What the filter admits.
     #[default]
     Admitted,
@@ -54,18 +54,18 @@ pub enum Hears {
 
 /// What was kept of a target over a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredPosition {
     /// Up to where it knew everything.
     pub cursor: Cursor,
     /// What it was being told.
-    pub hears: Hears,
+    pub hears: DeliveryScope,
     /// Of what it was told.
-    pub scope: Scope,
+    pub scope: FilterChange,
 }
 
 /// Whether a target was told of those of whom it is to be told now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum FilterChange {
     /// It was.
     Same,
     /// It holds too much or too little.
@@ -74,7 +74,7 @@ pub enum Scope {
 
 /// What follows from where a target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum ResumeOutcome {
     /// It goes on from its own place.
     GoesOn,
     /// It goes on from what was kept; it was not spoken to.
@@ -87,7 +87,7 @@ pub enum Found {
 
 /// What follows from a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turned {
+pub enum PageOutcome {
     /// It is told.
     On,
     /// What it told of can no longer be told on from there: the target is to be told everything anew.
@@ -99,7 +99,7 @@ pub enum Turned {
 
 /// What became of a batch on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Landing {
+pub enum SendOutcome {
     /// The target has said that it took all of it.
     Taken,
     /// It cannot take the batch as it is, and says this.
@@ -112,11 +112,11 @@ pub enum Landing {
 
 /// A batch has to be told again: the target is in trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Undone;
+pub struct MustResend;
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
+pub enum DeliveryFailure {
     /// The target is at another place than was thought.
     Elsewhere,
     /// Anything else.

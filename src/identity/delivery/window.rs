@@ -9,11 +9,11 @@ use crate::{Address, Change, Cursor};
 /// The batches that are read for a target and not yet behind its place, in the order of what they
 /// tell.
 #[derive(Debug)]
-pub struct Window {
+pub struct SendWindow {
     width: usize,
     /// The place that the target was left at by the last batch of an unbroken row.
     at: Option<Cursor>,
-    batches: VecDeque<Batch>,
+    batches: VecDeque<QueuedBatch>,
     /// Whether the target knows of this turn, and takes a batch before the one that it follows.
     open: bool,
     made: u64,
@@ -21,33 +21,33 @@ pub struct Window {
 
 /// Which batch of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Number(u64);
+pub struct BatchId(u64);
 
 #[derive(Debug)]
-struct Batch {
-    number: Number,
+struct QueuedBatch {
+    number: BatchId,
     changes: Arc<[Change]>,
     next: Cursor,
-    progress: Progress,
+    progress: BatchState,
     /// The addresses that it tells of.
     about: HashSet<Address>,
     /// Whether it tells of an address of which a batch before it tells as well: it waits for all of
     /// them.
     last_word: bool,
     /// Its only report was refused.
-    refused: Option<Refused>,
+    refused: Option<RejectedChange>,
 }
 
 /// A report that the target does not take, until it is known whether the target takes any.
 #[derive(Debug)]
-struct Refused {
+struct RejectedChange {
     reason: String,
     /// What is sent in its place.
     probe: Arc<[Change]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+enum BatchState {
     Waiting,
     OnItsWay,
     /// It waits to be sent once more, and may have arrived.
@@ -55,15 +55,15 @@ enum Progress {
     Arrived,
 }
 
-impl Batch {
+impl QueuedBatch {
     fn waits(&self) -> bool {
-        matches!(self.progress, Progress::Waiting | Progress::Lost)
+        matches!(self.progress, BatchState::Waiting | BatchState::Lost)
     }
 }
 
 /// A report that the target will not take, although it is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct SkippedChange {
     /// What it is about.
     pub address: Address,
     /// What the target says.
@@ -72,9 +72,9 @@ pub struct LeftOut {
 
 /// A batch that is to be sent.
 #[derive(Debug, Clone)]
-pub struct Launch {
+pub struct OutgoingBatch {
     /// Which batch it is.
-    pub number: Number,
+    pub number: BatchId,
     /// At most one for each address; none for a batch that only moves the place. In the place of a
     /// report that was refused it is what shows whether the target is well.
     pub changes: Arc<[Change]>,
@@ -85,7 +85,7 @@ pub struct Launch {
     pub next: Cursor,
 }
 
-impl Window {
+impl SendWindow {
     /// An empty one for a target that takes `width` batches at once, at least one, and is at `at`,
     /// or else at the beginning of a synchronisation. That has been announced; other turns are so by
     /// their first batch, which goes alone.
@@ -125,15 +125,15 @@ impl Window {
             1 => HashSet::new(),
             _ => changes.iter().map(|change| change.address).collect(),
         };
-        let under_way = |batch: &&Batch| batch.progress != Progress::Arrived;
+        let under_way = |batch: &&QueuedBatch| batch.progress != BatchState::Arrived;
         let last_word = self
             .batches
             .iter()
             .filter(under_way)
             .any(|batch| changes.iter().any(|change| batch.about.contains(&change.address)));
         let number = self.number();
-        let (progress, refused) = (Progress::Waiting, None);
-        self.batches.push_back(Batch {
+        let (progress, refused) = (BatchState::Waiting, None);
+        self.batches.push_back(QueuedBatch {
             number,
             changes,
             next,
@@ -145,67 +145,68 @@ impl Window {
     }
 
     /// The next batch that may go on its way.
-    pub fn launch(&mut self) -> Option<Launch> {
+    pub fn launch(&mut self) -> Option<OutgoingBatch> {
         let sent = self.batches.iter().filter(|batch| !batch.waits()).count();
         if sent >= if self.open { self.width } else { 1 } {
             return None;
         }
-        let may_go =
-            |(place, batch): (usize, &Batch)| batch.waits() && (place == 0 || !batch.last_word);
+        let may_go = |(place, batch): (usize, &QueuedBatch)| {
+            batch.waits() && (place == 0 || !batch.last_word)
+        };
         let place = self.batches.iter().enumerate().position(may_go)?;
         let after = match place.checked_sub(1) {
             Some(before) => Some(self.batches[before].next),
             None => self.at,
         };
         let batch = &mut self.batches[place];
-        batch.progress = Progress::OnItsWay;
+        batch.progress = BatchState::OnItsWay;
         let changes = batch.refused.as_ref().map_or(&batch.changes, |refused| &refused.probe);
         let (number, changes, next) = (batch.number, Arc::clone(changes), batch.next);
-        Some(Launch { number, changes, after, next })
+        Some(OutgoingBatch { number, changes, after, next })
     }
 
     /// The target has said yes to a batch. Returns the report that it went without.
-    pub fn arrived(&mut self, number: Number) -> Option<LeftOut> {
+    pub fn arrived(&mut self, number: BatchId) -> Option<SkippedChange> {
         let place = self.place(number)?;
         self.open = true;
-        self.batches[place].progress = Progress::Arrived;
+        self.batches[place].progress = BatchState::Arrived;
         let batch = &mut self.batches[place];
         let about = batch.changes.first().map(|change| change.address);
         let left_out = batch.refused.take().zip(about);
         while let Some(batch) = self.batches.front()
-            && batch.progress == Progress::Arrived
+            && batch.progress == BatchState::Arrived
         {
             self.at = Some(batch.next);
             self.batches.pop_front();
         }
-        left_out.map(|(refused, address)| LeftOut { address, reason: refused.reason })
+        left_out.map(|(refused, address)| SkippedChange { address, reason: refused.reason })
     }
 
     /// A batch has not arrived: it is sent once more, with a report that was refused.
-    pub fn failed(&mut self, number: Number) {
+    pub fn failed(&mut self, number: BatchId) {
         if let Some(place) = self.place(number) {
             let batch = &mut self.batches[place];
-            (batch.progress, batch.refused) = (Progress::Waiting, None);
+            (batch.progress, batch.refused) = (BatchState::Waiting, None);
         }
     }
 
     /// Nobody knows whether a batch has arrived: it is sent once more, as it was. A target that took
     /// it may take nothing else in its place.
-    pub fn lost(&mut self, number: Number) {
+    pub fn lost(&mut self, number: BatchId) {
         if let Some(place) = self.place(number) {
-            self.batches[place].progress = Progress::Lost;
+            self.batches[place].progress = BatchState::Lost;
         }
     }
 
     /// The target is ill: what it refused proves nothing, and is sent once more.
     pub fn restore(&mut self) {
-        for batch in self.batches.iter_mut().filter(|batch| batch.progress == Progress::Waiting) {
+        for batch in self.batches.iter_mut().filter(|batch| batch.progress == BatchState::Waiting) {
             batch.refused = None;
         }
     }
 
     /// The target cannot take a batch of at least two reports as a whole: it is sent in two.
-    pub fn halve(&mut self, number: Number) {
+    pub fn halve(&mut self, number: BatchId) {
         let Some(place) = self.place(number) else { return };
         let Some(whole) = self.batches.remove(place) else { return };
         let (first, second) = whole.changes.split_at(whole.changes.len() / 2);
@@ -215,34 +216,34 @@ impl Window {
         }
         for (changes, next) in [(second, whole.next), (first, between)] {
             let about = changes.iter().map(|change| change.address).collect();
-            let (number, progress) = (self.number(), Progress::Waiting);
+            let (number, progress) = (self.number(), BatchState::Waiting);
             let (changes, last_word, refused) = (changes.into(), whole.last_word, None);
-            let half = Batch { number, changes, next, progress, about, last_word, refused };
+            let half = QueuedBatch { number, changes, next, progress, about, last_word, refused };
             self.batches.insert(place, half);
         }
     }
 
     /// The target does not take the only report of a batch: `probe` is sent in its place. When that
     /// arrives, the report is left out; when that fails, the report is sent once more.
-    pub fn probe(&mut self, number: Number, reason: String, probe: Arc<[Change]>) {
+    pub fn probe(&mut self, number: BatchId, reason: String, probe: Arc<[Change]>) {
         if let Some(place) = self.place(number) {
             let batch = &mut self.batches[place];
-            batch.progress = Progress::Waiting;
-            batch.refused = Some(Refused { reason, probe });
+            batch.progress = BatchState::Waiting;
+            batch.refused = Some(RejectedChange { reason, probe });
         }
     }
 
     /// Whether something is sent in the place of a report that was refused.
-    pub fn is_probed(&self, number: Number) -> bool {
+    pub fn is_probed(&self, number: BatchId) -> bool {
         self.place(number).is_some_and(|place| self.batches[place].refused.is_some())
     }
 
-    fn number(&mut self) -> Number {
+    fn number(&mut self) -> BatchId {
         self.made += 1;
-        Number(self.made)
+        BatchId(self.made)
     }
 
-    fn place(&self, number: Number) -> Option<usize> {
+    fn place(&self, number: BatchId) -> Option<usize> {
         self.batches.iter().position(|batch| batch.number == number)
     }
 }

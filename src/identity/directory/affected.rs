@@ -46,7 +46,7 @@ impl Differences {
 
 /// The names by which sessions may know an account, all in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Names {
+pub struct AccountNames {
     /// Of a person or service, the canonical one first: by DNS name, NetBIOS name and UPN of the
     /// domain, bare when bare names mean its domain, and its SID. How they were written is left open.
     pub principals: Vec<Principal>,
@@ -54,7 +54,7 @@ pub struct Names {
     pub hosts: Vec<Name>,
 }
 
-impl Names {
+impl AccountNames {
     /// Whether a session's `principal` is one of them.
     pub fn have(&self, principal: &Principal) -> bool {
         self.principals.iter().any(|name| name.is_called(principal))
@@ -69,7 +69,7 @@ impl Names {
 
 /// An account that is otherwise than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Altered {
+pub struct AccountChange {
     /// Which account.
     pub guid: Guid,
     /// Whether it is a user, a device or a service; what it was, when it is deleted.
@@ -78,25 +78,25 @@ pub struct Altered {
     pub differences: Differences,
     /// The names that it had before, when it is renamed or deleted. Those that it has now are in
     /// the directory: [`Directory::names`](super::Directory::names).
-    pub former: Option<Box<Names>>,
+    pub former: Option<Box<AccountNames>>,
 }
 
 /// Every account whose name, state or groups are otherwise than before, and no other. Once they are
 /// [arranged](Affected::arrange), those that gave up a name come first, so that whoever took it over is
 /// looked for later.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Affected {
+pub struct AffectedAccounts {
     /// The accounts, each once.
-    pub accounts: Vec<Altered>,
+    pub accounts: Vec<AccountChange>,
     /// How many updates spoke of the members of a group that is not known, and were of no use.
     pub unplaced: usize,
     /// The DNS name of the domain, when all of it was entered for the first time: a session of a user
     /// of it whom it does not know, and who was not missed by name, is that of somebody who was
-    /// deleted when nobody listened. While other domains are to come, it is [`Postponed`](super::Postponed).
+    /// deleted when nobody listened. While other domains are to come, it is [`DeferredDeletions`](super::Postponed).
     pub first: Option<Name>,
 }
 
-impl Affected {
+impl AffectedAccounts {
     /// Puts those first who gave up a name. It takes as long as there are many of them, so nobody should
     /// wait for the directory meanwhile.
     pub fn arrange(&mut self) {
@@ -105,7 +105,7 @@ impl Affected {
 
     /// Puts before all others who was `missed` while nobody listened. They are known with other names
     /// or not at all, so they are not told of as new, too.
-    pub fn recall(&mut self, missed: Vec<Altered>) {
+    pub fn recall(&mut self, missed: Vec<AccountChange>) {
         let again: BTreeSet<Guid> = missed.iter().map(|altered| altered.guid).collect();
         self.accounts.retain(|altered| !again.contains(&altered.guid));
         self.accounts.splice(..0, missed);

@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::node_id::Id;
+use super::node_id::NodeId;
 use super::{Directory, Group, Sid};
 
 /// What a climb has seen, kept for the next one so that its memory is used again.
 #[derive(Debug, Default)]
-pub(super) struct Climb {
+pub(super) struct ClosureSearch {
     /// Each group that was reached, and from where.
-    from: HashMap<Id, Id>,
-    next: Vec<(Id, Id)>,
+    from: HashMap<NodeId, NodeId>,
+    next: Vec<(NodeId, NodeId)>,
     /// What was found.
     pub(super) found: Vec<Arc<Group>>,
 }
 
 impl Directory {
     /// Finds all groups that a node is in, directly or through others, in no order.
-    pub(super) fn groups_above(&self, id: Id, climb: &mut Climb) {
+    pub(super) fn groups_above(&self, id: NodeId, climb: &mut ClosureSearch) {
         climb.from.clear();
         climb.next.clear();
         climb.found.clear();
@@ -35,12 +35,14 @@ impl Directory {
     }
 
     /// A shortest way from a node up to `group`: the groups in between and the group itself.
-    pub(super) fn shortest_way(&self, id: Id, group: &Group) -> Option<Vec<Arc<Group>>> {
+    pub(super) fn shortest_way(&self, id: NodeId, group: &Group) -> Option<Vec<Arc<Group>>> {
         let (mut from, mut level) = (HashMap::new(), Vec::new());
         self.parents(id, &mut level);
         while !level.is_empty() {
             // Of ways of equal length the one by names, so that the answer is always the same.
-            let key = |(id, _): &(Id, Id)| self.nodes.at(*id).band().map(|band| band.group.clone());
+            let key = |(id, _): &(NodeId, NodeId)| {
+                self.nodes.at(*id).band().map(|band| band.group.clone())
+            };
             level.sort_by_cached_key(key);
             let mut above = Vec::new();
             for (reached, by) in level {
@@ -59,7 +61,7 @@ impl Directory {
     }
 
     /// The groups on the way that led to `last`, the one that it began with first.
-    fn way_back(&self, last: Id, from: &HashMap<Id, Id>) -> Vec<Arc<Group>> {
+    fn way_back(&self, last: NodeId, from: &HashMap<NodeId, NodeId>) -> Vec<Arc<Group>> {
         let mut way: Vec<_> = std::iter::successors(Some(last), |id| from.get(id).copied())
             .map_while(|id| self.nodes.at(id).band().map(|band| band.group.clone()))
             .collect();
@@ -69,7 +71,7 @@ impl Directory {
 
     /// Adds the groups that a node is in directly: those that name it, those that name its SID, and
     /// its primary group; each with the node itself.
-    fn parents(&self, id: Id, out: &mut Vec<(Id, Id)>) {
+    fn parents(&self, id: NodeId, out: &mut Vec<(NodeId, NodeId)>) {
         let node = self.nodes.at(id);
         out.extend(node.above.iter().map(|group| (*group, id)));
         let foreigner = node.sid().and_then(|sid| self.nodes.foreigner(sid));
@@ -83,7 +85,7 @@ impl Directory {
     }
 
     /// The objects that have this SID.
-    pub(super) fn with_sid(&self, sid: &Sid) -> impl Iterator<Item = Id> {
+    pub(super) fn with_sid(&self, sid: &Sid) -> impl Iterator<Item = NodeId> {
         let candidates = self.sids.candidates(self.sid_print(sid));
         candidates.filter(move |id| self.nodes.at(*id).sid() == Some(sid))
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::node_id::Id;
-use super::whereabouts::Entry;
+use super::node_id::NodeId;
+use super::whereabouts::IndexEntry;
 use super::{
-    AccountKind, Affected, Altered, Difference, Directory, Guid, Membership, Profile, State,
-    Whereabouts,
+    AccountChange, AccountKind, AccountState, AddressIndex, AffectedAccounts, Difference,
+    Directory, Guid, Membership, Profile,
 };
 use crate::{
     Address, Event, Kind, Name, Origin, Precision, Principal, Proof, Session, Table, Timestamp,
@@ -17,7 +17,7 @@ use crate::{
 
 /// What becomes of the sessions of an account that may not be used any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum WhenGone {
+pub enum SessionAction {
     /// They stay until they end otherwise.
     #[default]
     Keep,
@@ -27,29 +27,29 @@ pub enum WhenGone {
 
 /// The rule for accounts that are gone, one way or the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Gone {
+pub struct RemovalPolicy {
     /// When an administrator disabled the account.
-    pub disabled: WhenGone,
+    pub disabled: SessionAction,
     /// When the account was deleted.
-    pub deleted: WhenGone,
+    pub deleted: SessionAction,
 }
 
 /// What is known when consequences are drawn.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct EffectInputs<'a> {
     /// All directories, as they are now.
     pub directory: &'a Directory,
     /// All sessions.
     pub table: &'a Table,
     /// Where to find them.
-    pub whereabouts: &'a Whereabouts,
+    pub whereabouts: &'a AddressIndex,
 }
 
 /// How events are proposed.
 #[derive(Debug, Clone, Copy)]
-pub struct Proposal<'a> {
+pub struct ProposalContext<'a> {
     /// What becomes of those who are gone.
-    pub gone: Gone,
+    pub gone: RemovalPolicy,
     /// The time of the events.
     pub now: Timestamp,
     /// Who proposes them; its kind is `ActiveDirectory`, or the table refuses them.
@@ -62,23 +62,23 @@ pub struct Proposal<'a> {
 /// under that name are the former's: the table decides the events in the order in which they are
 /// proposed.
 #[derive(Debug, Default)]
-pub struct Consequences {
-    waiting: VecDeque<Altered>,
+pub struct SessionEffects {
+    waiting: VecDeque<AccountChange>,
     /// Where the first of them may be and was not looked for yet.
     places: Option<Vec<Address>>,
     /// Names given up by renaming, and by whom.
     given_up: HashMap<(Name, Option<Name>), Guid>,
     /// Domains that are known from now on, and up to where sessions were looked through for users whom
     /// they do not know.
-    first: VecDeque<(Name, Option<Entry>)>,
+    first: VecDeque<(Name, Option<IndexEntry>)>,
     /// Whose new name a session is about to bear or bears already: two that change names with each
     /// other must not be followed back.
     followed: HashMap<Address, Guid>,
 }
 
-impl Consequences {
+impl SessionEffects {
     /// Adds what was learnt last. `directory` is the one that told it.
-    pub fn add(&mut self, affected: Affected, directory: &Directory) {
+    pub fn add(&mut self, affected: AffectedAccounts, directory: &Directory) {
         for altered in &affected.accounts {
             if !altered.differences.has(Difference::Renamed) {
                 continue;
@@ -101,7 +101,12 @@ impl Consequences {
 
     /// The next events. At most `limit` accounts and addresses are looked at, so there are at most
     /// as many events; there may be none although more is waiting.
-    pub fn next(&mut self, known: Known<'_>, proposal: Proposal<'_>, limit: usize) -> Vec<Event> {
+    pub fn next(
+        &mut self,
+        known: EffectInputs<'_>,
+        proposal: ProposalContext<'_>,
+        limit: usize,
+    ) -> Vec<Event> {
         let (mut events, mut left) = (Vec::new(), limit);
         while left > 0
             && let Some(altered) = self.waiting.front()
@@ -142,7 +147,7 @@ impl Consequences {
                 let deleted = session.filter(|session| {
                     !self.followed.contains_key(&session.address) && known.misses(domain, session)
                 });
-                let ends = deleted.filter(|_| proposal.gone.deleted == WhenGone::End);
+                let ends = deleted.filter(|_| proposal.gone.deleted == SessionAction::End);
                 events.extend(ends.map(|session| event(Kind::Logout, session, proposal)));
             }
             if left > 0 {
@@ -159,10 +164,10 @@ impl Consequences {
     /// Whether a session is of this account: its name means the account now, or did before and
     /// means no other. A name that was given up is the former's, whoever took it over; that of an
     /// account that was deleted is too.
-    fn is_of(&self, altered: &Altered, directory: &Directory, session: &Session) -> bool {
+    fn is_of(&self, altered: &AccountChange, directory: &Directory, session: &Session) -> bool {
         let id = directory.nodes.object(altered.guid);
         let is_deleted = altered.differences.has(Difference::Deleted);
-        let means = |found: Option<Id>, had: bool| match found {
+        let means = |found: Option<NodeId>, had: bool| match found {
             Some(found) if Some(found) == id => true,
             Some(_) => had && is_deleted,
             None => had,
@@ -188,7 +193,7 @@ impl Consequences {
     }
 }
 
-impl Known<'_> {
+impl EffectInputs<'_> {
     /// Whether somebody of `domain`, whom it knew when the session was seen last, is gone: the user,
     /// or the device where there is no user.
     fn misses(self, domain: &Name, session: &Session) -> bool {
@@ -210,7 +215,7 @@ impl Known<'_> {
     }
 
     /// Where an account may be by the names that it has and had, descending.
-    fn places(self, altered: &Altered) -> Vec<Address> {
+    fn places(self, altered: &AccountChange) -> Vec<Address> {
         let (now, former) = (self.directory.names(altered.guid), altered.former.as_deref());
         let mut places = Vec::new();
         for names in now.iter().chain(former) {
@@ -230,24 +235,24 @@ impl Known<'_> {
 /// What follows for one session of an altered account.
 fn follow(
     directory: &Directory,
-    proposal: Proposal<'_>,
-    altered: &Altered,
+    proposal: ProposalContext<'_>,
+    altered: &AccountChange,
     session: &Session,
 ) -> Option<Event> {
     let now = directory.profile(altered.guid);
     let when_gone = match now.map(|profile| profile.account.state) {
-        Some(State::Enabled) => WhenGone::Keep,
-        Some(State::Disabled) => proposal.gone.disabled,
+        Some(AccountState::Enabled) => SessionAction::Keep,
+        Some(AccountState::Disabled) => proposal.gone.disabled,
         None => proposal.gone.deleted,
     };
     let is_device = altered.kind == AccountKind::Device;
     // A user stays although the computer is gone; its groups go.
-    let ends = when_gone == WhenGone::End && (!is_device || session.principal.is_none());
+    let ends = when_gone == SessionAction::End && (!is_device || session.principal.is_none());
     if ends {
         return Some(event(Kind::Logout, session, proposal));
     }
     let groups = now.map(|profile| profile.groups.clone());
-    if groups.is_none() && when_gone == WhenGone::Keep {
+    if groups.is_none() && when_gone == SessionAction::Keep {
         return None;
     }
     let canonical = now.filter(|_| !is_device).and_then(|profile| profile.canonical(session));
@@ -285,7 +290,11 @@ impl Profile<'_> {
 }
 
 /// An event about the user and device of a session as it is.
-fn event(kind: Kind, session: &Session, Proposal { now, origin, .. }: Proposal<'_>) -> Event {
+fn event(
+    kind: Kind,
+    session: &Session,
+    ProposalContext { now, origin, .. }: ProposalContext<'_>,
+) -> Event {
     Event {
         kind,
         address: session.address,

@@ -7,7 +7,7 @@ use crate::Name;
 
 /// Whether a name without a domain means an account of this domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BareNames {
+pub enum UnqualifiedNames {
     /// It does: this is the default domain.
     MeanThis,
     /// It does not, unless this is the only domain there is.
@@ -42,7 +42,7 @@ impl<'a> FromIterator<&'a DomainNames> for NetbiosNames {
 pub(super) struct Domain {
     /// What it is called.
     pub(super) names: DomainNames,
-    bare: BareNames,
+    bare: UnqualifiedNames,
     /// Whether all of it was read once.
     is_read: bool,
     /// Whether its accounts go by other names than when they were told of.
@@ -70,7 +70,7 @@ impl Domains {
     }
 
     /// Enters a domain, or what it is called now.
-    pub(super) fn put(&mut self, mut names: DomainNames, bare: BareNames) {
+    pub(super) fn put(&mut self, mut names: DomainNames, bare: UnqualifiedNames) {
         names.dns = names.dns.folded();
         names.netbios = names.netbios.folded();
         let known = self.by_dns(&names.dns);
@@ -132,7 +132,7 @@ impl Domains {
 
     /// The domain that a bare name means: the default one, or the only one.
     pub(super) fn home(&self) -> Option<usize> {
-        let default = self.only(|domain| domain.bare == BareNames::MeanThis);
+        let default = self.only(|domain| domain.bare == UnqualifiedNames::MeanThis);
         default.or_else(|| self.only(|_| true).filter(|_| self.expected < 2))
     }
 

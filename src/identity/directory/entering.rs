@@ -4,9 +4,9 @@
 use std::ops::{ControlFlow, Range};
 use std::vec;
 
-use super::image::Rest;
-use super::settling::{Round, Settling};
-use super::{Affected, Directory, Image, UnknownDomain, Update};
+use super::image::RemainingObjects;
+use super::settling::{DiffStage, IngestRound};
+use super::{AffectedAccounts, Directory, DirectorySnapshot, UnknownDomain, Update};
 use crate::Name;
 
 /// What was learnt of one domain and is not wholly entered yet.
@@ -15,39 +15,39 @@ use crate::Name;
 /// has from now on, and one that is new is not known before its groups are. Until it tells who is
 /// affected, nothing else may be entered.
 #[derive(Debug)]
-pub struct Entering {
+pub struct Ingest {
     place: usize,
-    round: Round,
-    stage: Stage,
+    round: IngestRound,
+    stage: IngestStage,
 }
 
 /// What is to be done next.
 #[derive(Debug)]
-enum Stage {
+enum IngestStage {
     /// To take out what is no longer there, from this node on.
-    Missing(usize, Goal),
+    Missing(usize, RemovalReason),
     /// To enter what an image holds.
-    Image(Rest),
+    Image(RemainingObjects),
     /// To enter what changed, in its order.
     Updates(vec::IntoIter<Update>),
     /// To note that everybody of the domain goes by other names, from this node on.
     Naming(usize),
     /// To draw the consequences.
-    Settling(Settling, Afterwards),
+    Settling(DiffStage, DomainFate),
 }
 
 /// Why objects are taken out.
 #[derive(Debug)]
-enum Goal {
+enum RemovalReason {
     /// They are not in what was read.
-    Replace(Box<Image>),
+    Replace(Box<DirectorySnapshot>),
     /// Nobody wants to know of the domain any more.
     Forget,
 }
 
 /// What becomes of the domain in the end.
 #[derive(Debug, Clone, Copy)]
-enum Afterwards {
+enum DomainFate {
     Keep,
     Forget,
 }
@@ -64,8 +64,8 @@ impl Directory {
         &self,
         domain: &Name,
         updates: Vec<Update>,
-    ) -> Result<Entering, UnknownDomain> {
-        self.begin(domain, Stage::Updates(updates.into_iter()))
+    ) -> Result<Ingest, UnknownDomain> {
+        self.begin(domain, IngestStage::Updates(updates.into_iter()))
     }
 
     /// Begins to make `image` all that is known of the domain with this DNS name. Only what differs
@@ -73,31 +73,39 @@ impl Directory {
     ///
     /// # Errors
     /// When the domain was never put, or was forgotten: then nothing is entered.
-    pub fn begin_replace(&self, domain: &Name, image: Image) -> Result<Entering, UnknownDomain> {
-        self.begin(domain, Stage::Missing(0, Goal::Replace(Box::new(image))))
+    pub fn begin_replace(
+        &self,
+        domain: &Name,
+        image: DirectorySnapshot,
+    ) -> Result<Ingest, UnknownDomain> {
+        self.begin(domain, IngestStage::Missing(0, RemovalReason::Replace(Box::new(image))))
     }
 
     /// Begins to forget a domain with all its objects.
     ///
     /// # Errors
     /// When it is not known.
-    pub fn begin_forget(&self, domain: &Name) -> Result<Entering, UnknownDomain> {
-        self.begin(domain, Stage::Missing(0, Goal::Forget))
+    pub fn begin_forget(&self, domain: &Name) -> Result<Ingest, UnknownDomain> {
+        self.begin(domain, IngestStage::Missing(0, RemovalReason::Forget))
     }
 
-    fn begin(&self, domain: &Name, stage: Stage) -> Result<Entering, UnknownDomain> {
+    fn begin(&self, domain: &Name, stage: IngestStage) -> Result<Ingest, UnknownDomain> {
         let place = self.domains.known(domain)?;
-        Ok(Entering { place, round: Round::default(), stage })
+        Ok(Ingest { place, round: IngestRound::default(), stage })
     }
 }
 
 /// What an object costs that is entered into all indexes, in looks at one that is there.
 const OBJECT: usize = 16;
 
-impl Entering {
+impl Ingest {
     /// Goes on in the `directory` with which it began, and looks at about `limit` objects, members
     /// and groups of accounts. In the end it tells who is affected, not arranged yet.
-    pub fn go_on(mut self, directory: &mut Directory, limit: usize) -> ControlFlow<Affected, Self> {
+    pub fn go_on(
+        mut self,
+        directory: &mut Directory,
+        limit: usize,
+    ) -> ControlFlow<AffectedAccounts, Self> {
         let mut left = limit.max(1);
         while left > 0 {
             if self.round.relink(directory, &mut left) {
@@ -105,19 +113,21 @@ impl Entering {
             }
             let Self { place, round, stage } = &mut self;
             let next = match stage {
-                Stage::Missing(from, goal) => {
+                IngestStage::Missing(from, goal) => {
                     let until = from.saturating_add(left);
                     left = 0;
                     take_out(directory, round, (*place, goal), *from..until);
                     *from = until;
                     (until >= directory.nodes.len()).then(|| match goal {
-                        Goal::Replace(image) => {
-                            Stage::Image(std::mem::take(image).rest(directory, round))
+                        RemovalReason::Replace(image) => {
+                            IngestStage::Image(std::mem::take(image).rest(directory, round))
                         }
-                        Goal::Forget => Stage::Settling(Settling::default(), Afterwards::Forget),
+                        RemovalReason::Forget => {
+                            IngestStage::Settling(DiffStage::default(), DomainFate::Forget)
+                        }
                     })
                 }
-                Stage::Image(rest) => {
+                IngestStage::Image(rest) => {
                     let members = rest.enter_one(directory, round, *place);
                     left = left.saturating_sub(OBJECT + members.unwrap_or_default());
                     members.is_none().then(|| {
@@ -125,23 +135,23 @@ impl Entering {
                         entered(directory, *place)
                     })
                 }
-                Stage::Updates(updates) => {
+                IngestStage::Updates(updates) => {
                     left = left.saturating_sub(OBJECT);
                     let update = updates.next();
                     let more = update.map(|update| directory.enter_update(round, *place, update));
                     more.is_none().then(|| entered(directory, *place))
                 }
-                Stage::Naming(from) => {
+                IngestStage::Naming(from) => {
                     let range = *from..from.saturating_add(left);
                     (*from, left) = (range.end, 0);
                     directory.rename_all(round, *place, range);
                     (*from >= directory.nodes.len()).then(settling)
                 }
-                Stage::Settling(consequences, afterwards) => {
+                IngestStage::Settling(consequences, afterwards) => {
                     if consequences.go_on(directory, round, &mut left) {
                         continue;
                     }
-                    if let Afterwards::Forget = afterwards {
+                    if let DomainFate::Forget = afterwards {
                         directory.domains.remove(*place);
                     }
                     return ControlFlow::Break(self.round.into_affected());
@@ -155,7 +165,7 @@ impl Entering {
     }
 
     /// All of it at once.
-    pub(super) fn finish(mut self, directory: &mut Directory) -> Affected {
+    pub(super) fn finish(mut self, directory: &mut Directory) -> AffectedAccounts {
         loop {
             match self.go_on(directory, usize::MAX) {
                 ControlFlow::Continue(rest) => self = rest,
@@ -169,25 +179,25 @@ impl Entering {
 }
 
 /// The stage after everything is entered.
-fn entered(directory: &mut Directory, place: usize) -> Stage {
-    if directory.domains.take_renamed(place) { Stage::Naming(0) } else { settling() }
+fn entered(directory: &mut Directory, place: usize) -> IngestStage {
+    if directory.domains.take_renamed(place) { IngestStage::Naming(0) } else { settling() }
 }
 
 /// The last stage.
-fn settling() -> Stage {
-    Stage::Settling(Settling::default(), Afterwards::Keep)
+fn settling() -> IngestStage {
+    IngestStage::Settling(DiffStage::default(), DomainFate::Keep)
 }
 
 /// Takes the objects of a domain out that are there no longer, of the nodes in `range`.
 fn take_out(
     directory: &mut Directory,
-    round: &mut Round,
-    (place, goal): (usize, &Goal),
+    round: &mut IngestRound,
+    (place, goal): (usize, &RemovalReason),
     range: Range<usize>,
 ) {
     let is_wanted = |guid| match goal {
-        Goal::Replace(image) => image.holds(guid),
-        Goal::Forget => false,
+        RemovalReason::Replace(image) => image.holds(guid),
+        RemovalReason::Forget => false,
     };
     let theirs = directory.nodes.part(range).filter(|(_, node)| node.domain() == Some(place));
     let gone = theirs.filter(|(_, node)| node.guid().is_some_and(|guid| !is_wanted(guid)));

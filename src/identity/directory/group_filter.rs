@@ -9,25 +9,25 @@ use crate::{Glob, Name};
 
 /// The place in a directory below which groups are chosen, such as `OU=VPN,DC=example,DC=com`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Base(String);
+pub struct BaseDn(String);
 
 /// Why something is not a base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a distinguished name: each part between commas must be of the form OU=name")]
-pub struct BadBase;
+pub struct BadBaseDn;
 
-impl Base {
+impl BaseDn {
     /// Reads a distinguished name (RFC 4514). White space around its parts does not matter.
     ///
     /// # Errors
     /// When a part has no name or no value.
-    pub fn new(text: &str) -> Result<Self, BadBase> {
+    pub fn new(text: &str) -> Result<Self, BadBaseDn> {
         let mut parts = Vec::new();
         for part in split_unescaped(text) {
-            let (kind, value) = part.split_once('=').ok_or(BadBase)?;
+            let (kind, value) = part.split_once('=').ok_or(BadBaseDn)?;
             let (kind, value) = (kind.trim(), value.trim());
             if kind.is_empty() || value.is_empty() {
-                return Err(BadBase);
+                return Err(BadBaseDn);
             }
             parts.push(format!("{kind}={value}").to_lowercase());
         }
@@ -51,7 +51,7 @@ impl Base {
     }
 }
 
-impl fmt::Display for Base {
+impl fmt::Display for BaseDn {
     /// The distinguished name, in lower case and without white space between its parts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -86,14 +86,14 @@ pub struct GroupFilter {
     /// Globs over names. Groups that match go out first, in the order of the globs.
     pub names: Vec<Glob>,
     /// Places in the directory.
-    pub bases: Vec<Base>,
+    pub bases: Vec<BaseDn>,
     /// How many names go out at most.
     pub limit: usize,
 }
 
 /// What goes out of the groups of somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Selected {
+pub struct SelectedGroups {
     /// The names, each once: those that match a glob in the order of the globs, then the others;
     /// within that in the order of names.
     pub names: Vec<Name>,
@@ -111,7 +111,7 @@ impl Default for GroupFilter {
 impl GroupFilter {
     /// What goes out of `groups`. Groups of two domains that have one name are one role to a
     /// firewall, and go out once.
-    pub fn select(&self, groups: &GroupSet) -> Selected {
+    pub fn select(&self, groups: &GroupSet) -> SelectedGroups {
         let ranked = groups.as_slice().iter().filter_map(|group| Some((self.rank(group)?, group)));
         let mut ranked: Vec<_> = ranked.collect();
         // Stable: the set is in the order of names already.
@@ -124,7 +124,7 @@ impl GroupFilter {
             .collect();
         let left_out = names.len().saturating_sub(self.limit);
         names.truncate(self.limit);
-        Selected { names, left_out }
+        SelectedGroups { names, left_out }
     }
 
     /// Where a group stands among those that go out; `None` when it does not.
@@ -147,12 +147,12 @@ mod tests {
 
     fn filter(names: &[&str], bases: &[&str], limit: usize) -> GroupFilter {
         let names = names.iter().map(|glob| Glob::new(glob).unwrap()).collect();
-        let bases = bases.iter().map(|base| Base::new(base).unwrap()).collect();
+        let bases = bases.iter().map(|base| BaseDn::new(base).unwrap()).collect();
         GroupFilter { names, bases, limit }
     }
 
     fn selected(filter: &GroupFilter, set: &GroupSet) -> (String, usize) {
-        let Selected { names, left_out } = filter.select(set);
+        let SelectedGroups { names, left_out } = filter.select(set);
         let names: Vec<_> = names.iter().map(Name::as_str).collect();
         (names.join(" "), left_out)
     }
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_base_holds_what_ends_with_it_between_unescaped_commas() {
-        let base = Base::new(" OU = VPN , DC=Example, DC=com ").unwrap();
+        let base = BaseDn::new(" OU = VPN , DC=Example, DC=com ").unwrap();
         assert!(
             base.holds("CN=a,OU=vpn,DC=example,DC=com") && base.holds("ou=vpn,dc=example,dc=com")
         );
@@ -190,20 +190,20 @@ mod tests {
         {
             assert!(!base.holds(outside), "{outside}");
         }
-        assert!(Base::new("OU=Überall,DC=x").unwrap().holds("CN=é,OU=überALL,DC=x"));
-        assert!(Base::new("OU=a\\,b,DC=x").unwrap().holds("CN=c,OU=a\\,b,DC=x"));
+        assert!(BaseDn::new("OU=Überall,DC=x").unwrap().holds("CN=é,OU=überALL,DC=x"));
+        assert!(BaseDn::new("OU=a\\,b,DC=x").unwrap().holds("CN=c,OU=a\\,b,DC=x"));
         for bad in ["", "VPN", "OU=", "=x", "OU=a,,DC=x"] {
-            assert_eq!(Base::new(bad), Err(BadBase), "{bad}");
+            assert_eq!(BaseDn::new(bad), Err(BadBaseDn), "{bad}");
         }
     }
 
     proptest! {
         #[test]
         fn no_text_does_harm(base: String, dn: String) {
-            if let Ok(base) = Base::new(&base) {
+            if let Ok(base) = BaseDn::new(&base) {
                 let _ = base.holds(&dn);
             }
-            let _ = Base::new(&format!("OU={dn},DC=x")).map(|base| base.holds(&dn));
+            let _ = BaseDn::new(&format!("OU={dn},DC=x")).map(|base| base.holds(&dn));
         }
     }
 }

@@ -2,17 +2,17 @@
 
 use hashbrown::{HashMap, HashSet, hash_map};
 
-use super::node_id::Id;
-use super::nodes::{Person, Sight};
-use super::settling::Round;
+use super::node_id::NodeId;
+use super::nodes::{AccountNode, ObservedObject};
+use super::settling::IngestRound;
 use super::{Directory, Guid, Member, Object, Sid, Update};
 use crate::Name;
 
 /// What a full read has brought so far. Nothing of it is in force before
 /// [`Directory::replace`].
 #[derive(Debug, Default)]
-pub struct Image {
-    objects: HashMap<Guid, Noted>,
+pub struct DirectorySnapshot {
+    objects: HashMap<Guid, SnapshotObject>,
     /// Objects that are there, and of which what is known stays.
     known: HashSet<Guid>,
     /// Members by number, so that somebody in fifty groups is not kept fifty times.
@@ -24,20 +24,20 @@ pub struct Image {
 /// What was read of an object. An account is where it will stay: a hundred thousand that are moved
 /// leave as many holes in the memory.
 #[derive(Debug)]
-enum Noted {
-    Account(Box<Person>),
-    Group(Box<NotedGroup>),
+enum SnapshotObject {
+    Account(Box<AccountNode>),
+    Group(Box<SnapshotGroup>),
 }
 
 #[derive(Debug)]
-struct NotedGroup {
+struct SnapshotGroup {
     dn: Box<str>,
     sid: Option<Sid>,
     name: Name,
     members: Vec<u32>,
 }
 
-impl Image {
+impl DirectorySnapshot {
     /// Notes what was read. Members of a group that are read piece by piece are noted as
     /// [`Update::Linked`] once the group itself is noted.
     pub fn note(&mut self, update: Update) {
@@ -46,14 +46,14 @@ impl Image {
                 self.known.remove(&guid);
                 let noted = match object {
                     Object::Account(account) => {
-                        Noted::Account(Box::new(Person::seen(dn, sid, account)))
+                        SnapshotObject::Account(Box::new(AccountNode::seen(dn, sid, account)))
                     }
                     Object::Group { name, members } => {
                         // Collected in place, they would keep the memory of the longer values.
                         let mut numbers = Vec::with_capacity(members.len());
                         numbers.extend(members.into_iter().map(|member| self.number(member)));
                         let members = numbers;
-                        Noted::Group(Box::new(NotedGroup { dn, sid, name, members }))
+                        SnapshotObject::Group(Box::new(SnapshotGroup { dn, sid, name, members }))
                     }
                 };
                 self.objects.insert(guid, noted);
@@ -87,7 +87,7 @@ impl Image {
         let added: Vec<_> = added.into_iter().map(|member| self.number(member)).collect();
         let removed: Vec<_> =
             removed.iter().filter_map(|member| self.numbers.get(member).copied()).collect();
-        let Some(Noted::Group(noted)) = self.objects.get_mut(&group) else {
+        let Some(SnapshotObject::Group(noted)) = self.objects.get_mut(&group) else {
             self.unplaced += 1;
             return;
         };
@@ -112,51 +112,60 @@ impl Image {
     }
 
     /// What is to be entered of it, after room was made for as much.
-    pub(super) fn rest(self, directory: &mut Directory, round: &mut Round) -> Rest {
+    pub(super) fn rest(
+        self,
+        directory: &mut Directory,
+        round: &mut IngestRound,
+    ) -> RemainingObjects {
         let Self { objects, known: _, members, numbers: _, unplaced } = self;
         directory.reserve(objects.len().saturating_sub(directory.nodes.len()));
         round.reserve(objects.len());
         let known = vec![None; members.len()];
-        Rest { objects: objects.into_iter(), members, known, unplaced }
+        RemainingObjects { objects: objects.into_iter(), members, known, unplaced }
     }
 }
 
 /// What is still to be entered of an image.
 #[derive(Debug)]
-pub(super) struct Rest {
-    objects: hash_map::IntoIter<Guid, Noted>,
+pub(super) struct RemainingObjects {
+    objects: hash_map::IntoIter<Guid, SnapshotObject>,
     members: Vec<Member>,
     /// The nodes of the members, as far as they were looked for.
-    known: Vec<Option<Id>>,
+    known: Vec<Option<NodeId>>,
     unplaced: usize,
 }
 
-impl Rest {
+impl RemainingObjects {
     /// Enters the next object where it differs from what is known. How many members it has; `None` when
     /// there was no object.
     pub(super) fn enter_one(
         &mut self,
         directory: &mut Directory,
-        round: &mut Round,
+        round: &mut IngestRound,
         place: usize,
     ) -> Option<usize> {
         round.unplaced += std::mem::take(&mut self.unplaced);
         let (guid, noted) = self.objects.next()?;
         match noted {
-            Noted::Account(person) => {
+            SnapshotObject::Account(person) => {
                 directory.see_account(round, place, guid, person);
                 Some(0)
             }
-            Noted::Group(group) => {
-                let NotedGroup { dn, sid, name, members } = *group;
+            SnapshotObject::Group(group) => {
+                let SnapshotGroup { dn, sid, name, members } = *group;
                 let numbered = members.into_iter().map(|number| {
                     let number = number as usize;
                     let (known, member) = (&mut self.known[number], &self.members[number]);
                     *known.get_or_insert_with(|| directory.nodes.number(member))
                 });
-                let members: Vec<Id> = numbered.collect();
+                let members: Vec<NodeId> = numbered.collect();
                 let count = members.len();
-                directory.see_group(round, place, Sight { guid, dn, sid }, (name, members));
+                directory.see_group(
+                    round,
+                    place,
+                    ObservedObject { guid, dn, sid },
+                    (name, members),
+                );
                 Some(count)
             }
         }

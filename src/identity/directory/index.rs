@@ -4,26 +4,26 @@ use std::hash::{BuildHasher, Hash};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::node_id::Id;
+use super::node_id::NodeId;
 
 /// The fingerprint of a key. Equal keys have equal ones; whether a key is really equal is for the
 /// caller to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Print(u32);
+pub(super) struct Fingerprint(u32);
 
 /// Makes fingerprints, with a seed of its own.
 #[derive(Debug, Default)]
-pub(super) struct Printer(DefaultHashBuilder);
+pub(super) struct Fingerprinter(DefaultHashBuilder);
 
-impl Printer {
+impl Fingerprinter {
     /// The fingerprint of `key`.
-    pub(super) fn of(&self, key: impl Hash) -> Print {
+    pub(super) fn of(&self, key: impl Hash) -> Fingerprint {
         let hash = self.0.hash_one(key);
-        Print((hash >> 32) as u32 ^ hash as u32)
+        Fingerprint((hash >> 32) as u32 ^ hash as u32)
     }
 }
 
-impl Print {
+impl Fingerprint {
     /// The fingerprint, spread over the 64 bits that a hash table looks at (Fibonacci hashing).
     pub(super) fn spread(self) -> u64 {
         u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -32,11 +32,11 @@ impl Print {
 
 /// From fingerprints to nodes: eight bytes an entry. A key may be there several times.
 #[derive(Debug, Default)]
-pub(super) struct Index(HashTable<(Print, Id)>);
+pub(super) struct Index(HashTable<(Fingerprint, NodeId)>);
 
 impl Index {
     /// Enters a node.
-    pub(super) fn insert(&mut self, print: Print, id: Id) {
+    pub(super) fn insert(&mut self, print: Fingerprint, id: NodeId) {
         self.0.insert_unique(print.spread(), (print, id), |(print, _)| print.spread());
     }
 
@@ -46,14 +46,14 @@ impl Index {
     }
 
     /// Takes a node out, when it is there.
-    pub(super) fn remove(&mut self, print: Print, id: Id) {
+    pub(super) fn remove(&mut self, print: Fingerprint, id: NodeId) {
         if let Ok(entry) = self.0.find_entry(print.spread(), |entry| *entry == (print, id)) {
             entry.remove();
         }
     }
 
     /// The nodes that may have the key.
-    pub(super) fn candidates(&self, print: Print) -> impl Iterator<Item = Id> {
+    pub(super) fn candidates(&self, print: Fingerprint) -> impl Iterator<Item = NodeId> {
         let same = self.0.iter_hash(print.spread()).filter(move |(other, _)| *other == print);
         same.map(|(_, id)| *id)
     }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::index::{Print, Printer};
+use super::index::{Fingerprint, Fingerprinter};
 use super::{Group, GroupSet};
 
 /// The sets in use.
 #[derive(Debug)]
 pub(super) struct Interner {
     sets: HashTable<GroupSet>,
-    printer: Printer,
+    printer: Fingerprinter,
     /// How many were let go while others had them, since those that nobody uses were looked for: the
     /// last one may have been a session, which does not tell.
     left_behind: usize,
@@ -22,7 +22,7 @@ const FEW: usize = 256;
 
 impl Default for Interner {
     fn default() -> Self {
-        Self { sets: HashTable::new(), printer: Printer::default(), left_behind: 0 }
+        Self { sets: HashTable::new(), printer: Fingerprinter::default(), left_behind: 0 }
     }
 }
 
@@ -77,12 +77,12 @@ impl Interner {
     }
 }
 
-fn hash(printer: &Printer, set: &GroupSet) -> u64 {
+fn hash(printer: &Fingerprinter, set: &GroupSet) -> u64 {
     print(printer, set.as_slice()).spread()
 }
 
 /// The fingerprint of a set. It is not kept: there may be as many sets as accounts.
-fn print(printer: &Printer, set: &[Arc<Group>]) -> Print {
+fn print(printer: &Fingerprinter, set: &[Arc<Group>]) -> Fingerprint {
     let mut places = set.iter().map(|group| Arc::as_ptr(group).addr());
     printer.of(places.by_ref().collect::<Vec<_>>())
 }

@@ -4,14 +4,14 @@ use std::fmt::Write;
 
 use compact_str::CompactString;
 
-use super::node_id::Id;
-use super::nodes::Person;
-use super::{AccountKind, Directory, GroupSet, Guid, Membership, Names, Sid, State};
+use super::node_id::NodeId;
+use super::nodes::AccountNode;
+use super::{AccountKind, AccountNames, AccountState, Directory, GroupSet, Guid, Membership, Sid};
 use crate::{Event, Kind, Name, Principal, Spellings};
 
 /// An account that a name or SID means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
+pub struct ResolvedAccount {
     /// Which account.
     pub guid: Guid,
     /// What kind of account.
@@ -22,7 +22,7 @@ pub struct Resolved {
     /// All groups that it is in.
     pub groups: GroupSet,
     /// Whether it may be used.
-    pub state: State,
+    pub state: AccountState,
 }
 
 impl Directory {
@@ -32,25 +32,25 @@ impl Directory {
     /// preferred to a UPN that looks the same, because canonical names are of that form and must
     /// mean the same account always. Without a domain, the default one is meant, or the only one. In
     /// the place of a name may stand a SID, which means one account in whichever domain it is.
-    pub fn resolve(&self, principal: &Principal) -> Option<Resolved> {
+    pub fn resolve(&self, principal: &Principal) -> Option<ResolvedAccount> {
         let id = self.account_of(principal)?;
         self.resolved(id, principal.spellings)
     }
 
     /// The account that has this security identifier.
-    pub fn resolve_sid(&self, sid: &Sid) -> Option<Resolved> {
+    pub fn resolve_sid(&self, sid: &Sid) -> Option<ResolvedAccount> {
         self.resolved(self.account_with_sid(sid)?, Spellings::default())
     }
 
     /// The computer that a host name means, full (`pc1.corp.example.com`) or bare (`pc1`). A bare
     /// one means the default domain's, or else the only one of that name.
-    pub fn resolve_device(&self, host: &Name) -> Option<Resolved> {
+    pub fn resolve_device(&self, host: &Name) -> Option<ResolvedAccount> {
         let id = self.device_of(host)?;
         self.resolved(id, Spellings::default())
     }
 
     /// The names by which sessions may know an account; `None` when it is not known.
-    pub fn names(&self, guid: Guid) -> Option<Names> {
+    pub fn names(&self, guid: Guid) -> Option<AccountNames> {
         let person = self.nodes.at(self.nodes.object(guid)?).person()?;
         Some(self.names_of(person))
     }
@@ -81,14 +81,14 @@ impl Directory {
         };
         // A managed service account ends in `$` as a computer does, and is nobody's device.
         let is_program =
-            |who: &Resolved| who.kind == AccountKind::Service && who.principal.is_machine();
+            |who: &ResolvedAccount| who.kind == AccountKind::Service && who.principal.is_machine();
         if let Some(who) = who {
             event.principal = Some(who).filter(|who| !is_program(who)).map(|who| who.principal);
         }
     }
 
     /// The number of the account that `principal` means.
-    pub(super) fn account_of(&self, principal: &Principal) -> Option<Id> {
+    pub(super) fn account_of(&self, principal: &Principal) -> Option<NodeId> {
         let Principal { user, domain, .. } = principal;
         let sid = || self.account_with_sid(&user.as_str().parse().ok()?);
         let Some(domain) = domain else {
@@ -101,7 +101,7 @@ impl Directory {
             let mut upn = CompactString::new(user);
             upn.push('@');
             upn.push_str(domain.as_str());
-            let same = |person: &Person| {
+            let same = |person: &AccountNode| {
                 person.account.upn.as_ref().is_some_and(|own| is_folded(own, &upn))
             };
             only(self.people(self.upns.candidates(self.text_print(&upn)), same)).or_else(sid)
@@ -109,16 +109,17 @@ impl Directory {
     }
 
     /// The number of the account that has this security identifier.
-    fn account_with_sid(&self, sid: &Sid) -> Option<Id> {
+    fn account_with_sid(&self, sid: &Sid) -> Option<NodeId> {
         only(self.with_sid(sid).filter(|id| self.nodes.at(*id).person().is_some()))
     }
 
     /// The number of the computer that a host name means.
-    pub(super) fn device_of(&self, host: &Name) -> Option<Id> {
+    pub(super) fn device_of(&self, host: &Name) -> Option<NodeId> {
         let host = host.clone().folded();
         let host = host.as_str().trim_end_matches('.');
-        let same =
-            |person: &Person| person.account.host.as_ref().is_some_and(|own| is_folded(own, host));
+        let same = |person: &AccountNode| {
+            person.account.host.as_ref().is_some_and(|own| is_folded(own, host))
+        };
         let by_host = only(self.people(self.hosts.candidates(self.text_print(host)), same));
         if by_host.is_some() {
             return by_host;
@@ -126,7 +127,7 @@ impl Directory {
         let (label, suffix) = host.split_once('.').unwrap_or((host, ""));
         let mut machine = CompactString::new(label);
         machine.push('$');
-        let is_device = |id: &Id| {
+        let is_device = |id: &NodeId| {
             self.nodes.at(*id).person().is_some_and(|p| p.account.kind == AccountKind::Device)
         };
         let of = |place| self.account_named(place, &machine).filter(is_device);
@@ -138,37 +139,37 @@ impl Directory {
     }
 
     /// The number of the account of this name, in lower case, in the domain at `place`.
-    pub(super) fn account_named(&self, place: usize, name: &str) -> Option<Id> {
+    pub(super) fn account_named(&self, place: usize, name: &str) -> Option<NodeId> {
         let same =
-            |person: &Person| person.domain == place && is_folded(&person.account.name, name);
+            |person: &AccountNode| person.domain == place && is_folded(&person.account.name, name);
         only(self.people(self.names.candidates(self.name_print(place, name)), same))
     }
 
     fn people(
         &self,
-        candidates: impl Iterator<Item = Id>,
-        wanted: impl Fn(&Person) -> bool,
-    ) -> impl Iterator<Item = Id> {
+        candidates: impl Iterator<Item = NodeId>,
+        wanted: impl Fn(&AccountNode) -> bool,
+    ) -> impl Iterator<Item = NodeId> {
         candidates.filter(move |id| self.nodes.at(*id).person().is_some_and(&wanted))
     }
 
-    fn resolved(&self, id: Id, spellings: Spellings) -> Option<Resolved> {
+    fn resolved(&self, id: NodeId, spellings: Spellings) -> Option<ResolvedAccount> {
         let node = self.nodes.at(id);
         let (guid, person) = (node.guid()?, node.person()?);
         let (groups, state) = (person.groups.clone()?, person.account.state);
         let principal = Principal { spellings, ..self.canonical(person)? };
-        Some(Resolved { guid, kind: person.account.kind, principal, groups, state })
+        Some(ResolvedAccount { guid, kind: person.account.kind, principal, groups, state })
     }
 
     /// sAMAccountName and DNS domain.
-    pub(super) fn canonical(&self, person: &Person) -> Option<Principal> {
+    pub(super) fn canonical(&self, person: &AccountNode) -> Option<Principal> {
         let domain = self.domains.at(person.domain)?.names.dns.clone();
         Some(called(&person.account.name, Some(&domain)))
     }
 
     /// The names by which sessions may know an account.
-    pub(super) fn names_of(&self, person: &Person) -> Names {
-        let (account, mut names) = (&person.account, Names::default());
+    pub(super) fn names_of(&self, person: &AccountNode) -> AccountNames {
+        let (account, mut names) = (&person.account, AccountNames::default());
         let Some(domain) = self.domains.at(person.domain).map(|domain| &domain.names) else {
             return names;
         };
@@ -210,7 +211,7 @@ pub(super) fn is_folded(name: &Name, folded: &str) -> bool {
 }
 
 /// The only one there is.
-fn only(mut found: impl Iterator<Item = Id>) -> Option<Id> {
+fn only(mut found: impl Iterator<Item = NodeId>) -> Option<NodeId> {
     let first = found.next()?;
     found.next().is_none().then_some(first)
 }

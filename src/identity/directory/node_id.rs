@@ -2,4 +2,4 @@
 
 /// The number of a node, used again when nothing names it any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Id(pub(super) u32);
+pub(super) struct NodeId(pub(super) u32);

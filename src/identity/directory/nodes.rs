@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::index::{Index, Printer};
-use super::node_id::Id;
+use super::index::{Fingerprinter, Index};
+use super::node_id::NodeId;
 use super::{Account, Group, GroupSet, Guid, Member, Sid};
 
 /// An account with all that follows for it.
 #[derive(Debug)]
-pub(super) struct Person {
+pub(super) struct AccountNode {
     /// Its domain's place; none, until it is entered.
     pub(super) domain: usize,
     /// Its distinguished name.
@@ -23,7 +23,7 @@ pub(super) struct Person {
     pub(super) groups: Option<GroupSet>,
 }
 
-impl Person {
+impl AccountNode {
     /// An account as it was seen, before it is entered.
     pub(super) fn seen(dn: Box<str>, sid: Option<Sid>, account: Account) -> Self {
         Self { domain: usize::MAX, dn, sid, account, groups: None }
@@ -37,7 +37,7 @@ impl Person {
 
 /// An object as it was seen, apart from what it is.
 #[derive(Debug)]
-pub(super) struct Sight {
+pub(super) struct ObservedObject {
     pub(super) guid: Guid,
     pub(super) dn: Box<str>,
     pub(super) sid: Option<Sid>,
@@ -45,25 +45,25 @@ pub(super) struct Sight {
 
 /// A group with its members.
 #[derive(Debug)]
-pub(super) struct Band {
+pub(super) struct GroupNode {
     /// Its domain's place.
     pub(super) domain: usize,
     /// As others see it.
     pub(super) group: Arc<Group>,
     /// Its direct members, ascending.
-    pub(super) members: Vec<Id>,
+    pub(super) members: Vec<NodeId>,
 }
 
 /// What is known of a node. Boxed, because many nodes are only named.
 #[derive(Debug, Default)]
-pub(super) enum What {
+pub(super) enum NodeKind {
     /// A group names it, and nothing else is known.
     #[default]
     Stranger,
     /// A user, device or service.
-    Account(Box<Person>),
+    Account(Box<AccountNode>),
     /// A group.
-    Group(Box<Band>),
+    Group(Box<GroupNode>),
 }
 
 /// One node of the graph.
@@ -72,47 +72,47 @@ pub(super) struct Node {
     /// By what groups name it.
     pub(super) key: Member,
     /// The groups that name it as their member, ascending.
-    pub(super) above: Vec<Id>,
+    pub(super) above: Vec<NodeId>,
     /// What it is.
-    pub(super) what: What,
+    pub(super) what: NodeKind,
 }
 
 impl Node {
     /// The account, when it is one.
-    pub(super) fn person(&self) -> Option<&Person> {
-        if let What::Account(person) = &self.what { Some(person) } else { None }
+    pub(super) fn person(&self) -> Option<&AccountNode> {
+        if let NodeKind::Account(person) = &self.what { Some(person) } else { None }
     }
 
     /// The account, to be altered.
-    pub(super) fn person_mut(&mut self) -> Option<&mut Person> {
-        if let What::Account(person) = &mut self.what { Some(person) } else { None }
+    pub(super) fn person_mut(&mut self) -> Option<&mut AccountNode> {
+        if let NodeKind::Account(person) = &mut self.what { Some(person) } else { None }
     }
 
     /// The group, when it is one.
-    pub(super) fn band(&self) -> Option<&Band> {
-        if let What::Group(band) = &self.what { Some(band) } else { None }
+    pub(super) fn band(&self) -> Option<&GroupNode> {
+        if let NodeKind::Group(band) = &self.what { Some(band) } else { None }
     }
 
     /// The group, to be altered.
-    pub(super) fn band_mut(&mut self) -> Option<&mut Band> {
-        if let What::Group(band) = &mut self.what { Some(band) } else { None }
+    pub(super) fn band_mut(&mut self) -> Option<&mut GroupNode> {
+        if let NodeKind::Group(band) = &mut self.what { Some(band) } else { None }
     }
 
     /// The security identifier of the object.
     pub(super) fn sid(&self) -> Option<&Sid> {
         match &self.what {
-            What::Stranger => None,
-            What::Account(person) => person.sid.as_ref(),
-            What::Group(band) => band.group.sid.as_ref(),
+            NodeKind::Stranger => None,
+            NodeKind::Account(person) => person.sid.as_ref(),
+            NodeKind::Group(band) => band.group.sid.as_ref(),
         }
     }
 
     /// The place of its domain, when it is known.
     pub(super) fn domain(&self) -> Option<usize> {
         match &self.what {
-            What::Stranger => None,
-            What::Account(person) => Some(person.domain),
-            What::Group(band) => Some(band.domain),
+            NodeKind::Stranger => None,
+            NodeKind::Account(person) => Some(person.domain),
+            NodeKind::Group(band) => Some(band.domain),
         }
     }
 
@@ -126,23 +126,25 @@ impl Node {
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     all: Vec<Option<Node>>,
-    free: Vec<Id>,
+    free: Vec<NodeId>,
     keys: Index,
-    printer: Printer,
+    printer: Fingerprinter,
     /// How many are named by SID: mostly none, and then none has to be looked for.
     foreign: usize,
 }
 
 impl Nodes {
     /// The node of `key`, made when there is none.
-    pub(super) fn number(&mut self, key: &Member) -> Id {
+    pub(super) fn number(&mut self, key: &Member) -> NodeId {
         if let Some(id) = self.find(key) {
             return id;
         }
-        let node = Node { key: key.clone(), above: Vec::new(), what: What::Stranger };
+        let node = Node { key: key.clone(), above: Vec::new(), what: NodeKind::Stranger };
         let id = self.free.pop().unwrap_or_else(|| {
             self.all.push(None);
-            Id(u32::try_from(self.all.len() - 1).expect("four thousand million do not fit memory"))
+            NodeId(
+                u32::try_from(self.all.len() - 1).expect("four thousand million do not fit memory"),
+            )
         });
         self.all[id.0 as usize] = Some(node);
         self.keys.insert(self.printer.of(key), id);
@@ -151,34 +153,34 @@ impl Nodes {
     }
 
     /// The node of `key`.
-    pub(super) fn find(&self, key: &Member) -> Option<Id> {
+    pub(super) fn find(&self, key: &Member) -> Option<NodeId> {
         self.keys.candidates(self.printer.of(key)).find(|id| self.at(*id).key == *key)
     }
 
     /// The node of the object `guid`.
-    pub(super) fn object(&self, guid: Guid) -> Option<Id> {
+    pub(super) fn object(&self, guid: Guid) -> Option<NodeId> {
         self.find(&Member::Object(guid))
     }
 
     /// The node that stands for `sid` in the groups of another forest.
-    pub(super) fn foreigner(&self, sid: &Sid) -> Option<Id> {
+    pub(super) fn foreigner(&self, sid: &Sid) -> Option<NodeId> {
         if self.foreign == 0 { None } else { self.find(&Member::Foreign(sid.clone())) }
     }
 
     /// The node `id`.
-    pub(super) fn at(&self, id: Id) -> &Node {
+    pub(super) fn at(&self, id: NodeId) -> &Node {
         self.all[id.0 as usize].as_ref().expect("a number that is in use has its node")
     }
 
     /// The node `id`, to be altered.
-    pub(super) fn at_mut(&mut self, id: Id) -> &mut Node {
+    pub(super) fn at_mut(&mut self, id: NodeId) -> &mut Node {
         self.all[id.0 as usize].as_mut().expect("a number that is in use has its node")
     }
 
     /// Gives the number back when nothing is known of the node and no group names it.
-    pub(super) fn release(&mut self, id: Id) {
+    pub(super) fn release(&mut self, id: NodeId) {
         let Some(node) = &self.all[id.0 as usize] else { return };
-        if !node.above.is_empty() || !matches!(node.what, What::Stranger) {
+        if !node.above.is_empty() || !matches!(node.what, NodeKind::Stranger) {
             return;
         }
         self.keys.remove(self.printer.of(&node.key), id);
@@ -188,14 +190,14 @@ impl Nodes {
     }
 
     /// Every node with its number.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &Node)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.part(0..self.all.len())
     }
 
     /// Those whose numbers are in `range`, as far as there are so many.
-    pub(super) fn part(&self, range: Range<usize>) -> impl Iterator<Item = (Id, &Node)> {
+    pub(super) fn part(&self, range: Range<usize>) -> impl Iterator<Item = (NodeId, &Node)> {
         let part = self.all.iter().enumerate().take(range.end).skip(range.start);
-        part.filter_map(|(at, node)| Some((Id(at as u32), node.as_ref()?)))
+        part.filter_map(|(at, node)| Some((NodeId(at as u32), node.as_ref()?)))
     }
 
     /// One more than the highest number.
@@ -211,14 +213,14 @@ impl Nodes {
 }
 
 /// Puts `id` into an ascending list, once.
-pub(super) fn put(list: &mut Vec<Id>, id: Id) {
+pub(super) fn put(list: &mut Vec<NodeId>, id: NodeId) {
     if let Err(at) = list.binary_search(&id) {
         list.insert(at, id);
     }
 }
 
 /// Takes `id` out of an ascending list.
-pub(super) fn take(list: &mut Vec<Id>, id: Id) {
+pub(super) fn take(list: &mut Vec<NodeId>, id: NodeId) {
     if let Ok(at) = list.binary_search(&id) {
         list.remove(at);
     }

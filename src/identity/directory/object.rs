@@ -50,7 +50,7 @@ pub enum AccountKind {
 
 /// Whether an account may be used (userAccountControl).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum AccountState {
     /// It may.
     Enabled,
     /// An administrator has switched it off.
@@ -75,7 +75,7 @@ pub struct Account {
     /// operatingSystem of a computer.
     pub system: Option<Box<Name>>,
     /// Whether it may be used.
-    pub state: State,
+    pub state: AccountState,
     /// The RID of its primary group, which `member` never lists.
     pub primary_group: Option<u32>,
 }

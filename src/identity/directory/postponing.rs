@@ -1,30 +1,32 @@
 //! Who is missed in a domain while another one is not read yet, where they may be: an account that
 //! moved from one to the other while nobody listened keeps its GUID, and was not deleted.
 
-use super::{AccountKind, Affected, Altered, Difference, Differences, Directory, Guid};
+use super::{
+    AccountChange, AccountKind, AffectedAccounts, Difference, Differences, Directory, Guid,
+};
 use crate::Name;
 
 /// Of one domain, whose end is told when all domains are read, or when that takes too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Postponed {
-    accounts: Vec<Altered>,
+pub struct DeferredDeletions {
+    accounts: Vec<AccountChange>,
     /// The domain, whose sessions of strangers are looked through then.
     first: Name,
 }
 
-impl Postponed {
+impl DeferredDeletions {
     /// Takes out of `affected`, when it tells of a domain for the first time, whoever may be in a
     /// domain that `directory` does not know yet.
     ///
     /// Somebody whose name has another account by now is not among them: what that one does under it
     /// from now on must not count as the former's, so the former is told of at once.
-    pub fn of(affected: &mut Affected, directory: &Directory) -> Option<Self> {
+    pub fn of(affected: &mut AffectedAccounts, directory: &Directory) -> Option<Self> {
         if directory.is_complete() {
             return None;
         }
         let first = affected.first.take()?;
         let all = std::mem::take(&mut affected.accounts);
-        let may_wait = |altered: &Altered| {
+        let may_wait = |altered: &AccountChange| {
             altered.differences.has(Difference::Deleted) && directory.nobody_else_is(altered)
         };
         let (accounts, others) = all.into_iter().partition(may_wait);
@@ -34,23 +36,23 @@ impl Postponed {
 
     /// What is to be told now: whoever is in another domain goes by other names, and all the others
     /// were deleted.
-    pub fn into_affected(self, directory: &Directory) -> Affected {
+    pub fn into_affected(self, directory: &Directory) -> AffectedAccounts {
         let Self { accounts, first } = self;
         let theirs = accounts.into_iter().filter(|altered| directory.nobody_else_is(altered));
         let told = theirs.map(|altered| match directory.kind_of(altered.guid) {
             Some(kind) => {
                 let differences = Differences::default().with(Difference::Renamed);
-                Altered { kind, differences, ..altered }
+                AccountChange { kind, differences, ..altered }
             }
             None => altered,
         });
-        Affected { accounts: told.collect(), unplaced: 0, first: Some(first) }
+        AffectedAccounts { accounts: told.collect(), unplaced: 0, first: Some(first) }
     }
 }
 
 impl Directory {
     /// Whether no other account has one of the names that this one had.
-    fn nobody_else_is(&self, Altered { guid, former, .. }: &Altered) -> bool {
+    fn nobody_else_is(&self, AccountChange { guid, former, .. }: &AccountChange) -> bool {
         let Some(former) = former else { return true };
         let of_users = former.principals.iter().filter_map(|name| self.account_of(name));
         let of_hosts = former.hosts.iter().filter_map(|host| self.device_of(host));

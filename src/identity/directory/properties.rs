@@ -49,8 +49,17 @@ pub(super) enum Step {
 
 #[derive(Debug, Clone)]
 pub(super) enum Told {
-    Seen { label: u8, has_sid: bool, primary: Option<u8>, members: Vec<Member>, state: State },
-    Linked { added: Vec<Member>, removed: Vec<Member> },
+    Seen {
+        label: u8,
+        has_sid: bool,
+        primary: Option<u8>,
+        members: Vec<Member>,
+        state: AccountState,
+    },
+    Linked {
+        added: Vec<Member>,
+        removed: Vec<Member>,
+    },
     Gone,
 }
 
@@ -64,7 +73,7 @@ fn member() -> impl Strategy<Value = Member> {
 fn told() -> impl Strategy<Value = (u8, Told)> {
     let members = || prop::collection::vec(member(), 0..4);
     let primary = prop::option::weighted(0.3, ACCOUNTS..OBJECTS);
-    let state = prop_oneof![4 => Just(State::Enabled), 1 => Just(State::Disabled)];
+    let state = prop_oneof![4 => Just(AccountState::Enabled), 1 => Just(AccountState::Disabled)];
     let seen = (0..4_u8, prop::bool::weighted(0.9), primary, members(), state);
     let seen = seen.prop_map(|(label, has_sid, primary, members, state)| Told::Seen {
         label,
@@ -218,7 +227,7 @@ pub(super) fn groups(model: &Model, number: u8) -> Vec<Group> {
 type Called = (AccountKind, Name, Option<Name>, Option<Box<Name>>, Option<Sid>, usize);
 
 /// What matters of an account: by what it is known, state, groups.
-type Seen = (Called, State, Vec<Group>);
+type Seen = (Called, AccountState, Vec<Group>);
 
 fn all(model: &Model) -> BTreeMap<u8, Seen> {
     let seen = |(number, thing): (&u8, &Thing)| {
@@ -248,8 +257,12 @@ pub(super) fn compared(before: &Model, after: &Model) -> BTreeMap<Guid, Differen
                     all = all.with(Difference::Groups);
                 }
                 match (was.1, is.1) {
-                    (State::Enabled, State::Disabled) => all = all.with(Difference::Disabled),
-                    (State::Disabled, State::Enabled) => all = all.with(Difference::Enabled),
+                    (AccountState::Enabled, AccountState::Disabled) => {
+                        all = all.with(Difference::Disabled)
+                    }
+                    (AccountState::Disabled, AccountState::Enabled) => {
+                        all = all.with(Difference::Enabled)
+                    }
                     _ => {}
                 }
             }
@@ -267,7 +280,7 @@ pub(super) fn put(directory: &mut Directory, domain: usize) {
         netbios: name(NETBIOS[domain]),
         sid: domain_sid(domain),
     };
-    directory.put_domain(names, BareNames::MeanAnother);
+    directory.put_domain(names, UnqualifiedNames::MeanAnother);
 }
 
 pub(super) fn both_domains() -> Directory {
@@ -277,14 +290,14 @@ pub(super) fn both_domains() -> Directory {
 }
 
 /// Begins to tell the directory, which is still to be gone on with.
-pub(super) fn begin(directory: &Directory, step: &Step) -> Entering {
+pub(super) fn begin(directory: &Directory, step: &Step) -> Ingest {
     match step {
         Step::Apply(domain, all) => {
             let updates = all.iter().map(|(number, told)| update(*domain, *number, told));
             directory.begin_apply(&name(DOMAINS[*domain]), updates.collect()).unwrap()
         }
         Step::Replace(domain, all) => {
-            let mut image = Image::default();
+            let mut image = DirectorySnapshot::default();
             for (number, told) in all {
                 let update = update(*domain, *number, told);
                 match update {
@@ -302,7 +315,7 @@ pub(super) fn begin(directory: &Directory, step: &Step) -> Entering {
     }
 }
 
-fn tell(directory: &mut Directory, step: &Step) -> Affected {
+fn tell(directory: &mut Directory, step: &Step) -> AffectedAccounts {
     let affected = begin(directory, step).finish(directory);
     if let Step::Forget(domain) = step {
         put(directory, *domain);
@@ -390,7 +403,7 @@ struct World {
     directory: Directory,
     model: Model,
     table: Table,
-    whereabouts: Whereabouts,
+    whereabouts: AddressIndex,
     owners: BTreeMap<Address, u8>,
     revision: u64,
 }
@@ -401,7 +414,7 @@ impl World {
             directory: both_domains(),
             model: Model::new(),
             table: Table::default(),
-            whereabouts: Whereabouts::default(),
+            whereabouts: AddressIndex::default(),
             owners: BTreeMap::new(),
             revision: 0,
         }
@@ -446,18 +459,18 @@ impl World {
         }
         self.owners.retain(|_, owner| next.contains_key(owner));
         self.model = next;
-        let mut consequences = Consequences::default();
+        let mut consequences = SessionEffects::default();
         let affected = tell(&mut self.directory, step);
         consequences.add(affected, &self.directory);
         let by = origin(Producer::ActiveDirectory);
         while !consequences.is_empty() {
-            let known = Known {
+            let known = EffectInputs {
                 directory: &self.directory,
                 table: &self.table,
                 whereabouts: &self.whereabouts,
             };
             let now = seconds(self.now());
-            let proposal = Proposal { gone: Gone::default(), now, origin: &by };
+            let proposal = ProposalContext { gone: RemovalPolicy::default(), now, origin: &by };
             let events = consequences.next(known, proposal, limit);
             prop_assert!(events.len() <= limit);
             for event in events {
@@ -486,7 +499,7 @@ impl World {
             prop_assert!(there.is_called(&canonical.unwrap()), "{} {:?}", there, profile);
             prop_assert_eq!(&session.membership.user, &groups);
         }
-        let anew = Whereabouts::of(self.table.sessions());
+        let anew = AddressIndex::of(self.table.sessions());
         prop_assert_eq!(anew.len(), self.whereabouts.len());
         for session in self.table.sessions() {
             let user = session.principal.as_ref().map(|principal| &principal.user);

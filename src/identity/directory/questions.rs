@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::node_id::Id;
+use super::node_id::NodeId;
 use super::nodes::Node;
 use super::{
     Account, AccountKind, Directory, DomainNames, Group, GroupSet, Guid, Sid, UnknownDomain,
@@ -12,7 +12,7 @@ use crate::Name;
 
 /// Which accounts are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Wanted {
+pub enum AccountClass {
     /// Users and service accounts.
     Users,
     /// Computers.
@@ -47,7 +47,7 @@ pub struct Listing<T> {
 
 /// How many objects a domain has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
+pub struct ObjectCounts {
     /// Users and service accounts.
     pub users: usize,
     /// Computers.
@@ -74,9 +74,9 @@ impl Directory {
     ///
     /// # Errors
     /// When the domain is not known.
-    pub fn counts(&self, domain: &Name) -> Result<Counts, UnknownDomain> {
+    pub fn counts(&self, domain: &Name) -> Result<ObjectCounts, UnknownDomain> {
         let place = self.domains.known(domain)?;
-        let mut counts = Counts::default();
+        let mut counts = ObjectCounts::default();
         for (_, node) in self.nodes.iter().filter(|(_, node)| node.domain() == Some(place)) {
             match node.person().map(|person| person.account.kind) {
                 Some(AccountKind::Device) => counts.devices += 1,
@@ -127,14 +127,14 @@ impl Directory {
     pub fn accounts(
         &self,
         domain: &Name,
-        wanted: Wanted,
+        wanted: AccountClass,
         prefix: &str,
         range: Range<usize>,
     ) -> Result<Listing<Profile<'_>>, UnknownDomain> {
         let ids = self.list(self.domains.known(domain)?, prefix, range, |node| {
             let person = node.person()?;
             let is_device = person.account.kind == AccountKind::Device;
-            (is_device == (wanted == Wanted::Devices)).then_some(&person.account.name)
+            (is_device == (wanted == AccountClass::Devices)).then_some(&person.account.name)
         });
         let guids = ids.items.into_iter().filter_map(|id| self.nodes.at(id).guid());
         let items = guids.filter_map(|guid| self.profile(guid)).collect();
@@ -171,7 +171,7 @@ impl Directory {
         prefix: &str,
         Range { start, end }: Range<usize>,
         name: impl Fn(&'a Node) -> Option<&'a Name>,
-    ) -> Listing<Id> {
+    ) -> Listing<NodeId> {
         let prefix = prefix.to_lowercase();
         let theirs = self.nodes.iter().filter(|(_, node)| node.domain() == Some(place));
         let named = theirs.filter_map(|(id, node)| Some((name(node)?.clone().folded(), id)));

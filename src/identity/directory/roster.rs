@@ -3,18 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::nodes::{Person, What};
+use super::nodes::{AccountNode, NodeKind};
 use super::{
-    Account, AccountKind, Altered, Difference, Differences, Directory, Guid, Names, State,
-    UnknownDomain,
+    Account, AccountChange, AccountKind, AccountNames, AccountState, Difference, Differences,
+    Directory, Guid, UnknownDomain,
 };
 use crate::Name;
 
 /// One of 256 parts of a roster, so that whoever is renamed does not have all of it written again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RosterPart(u8);
+pub struct KnownMembersPart(u8);
 
-impl RosterPart {
+impl KnownMembersPart {
     /// The part in which an account is, as long as it lives. All but six bits of a GUID are chance
     /// (RFC 9562 section 5.4), and those of the last byte are.
     pub fn of(guid: Guid) -> Self {
@@ -49,16 +49,16 @@ const KINDS: [AccountKind; 3] = [AccountKind::User, AccountKind::Device, Account
 /// Why a part of a roster cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a part of a roster")]
-pub struct BadRoster;
+pub struct BadKnownMembers;
 
 /// The accounts that a directory knew when it was read before. One that had just been renamed may be
 /// there twice: which of its names the sessions had by then is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Roster(BTreeMap<Guid, BTreeSet<Listed>>);
+pub struct KnownMembers(BTreeMap<Guid, BTreeSet<KnownMember>>);
 
 /// What is written down of an account: by what sessions know it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Listed {
+struct KnownMember {
     kind: AccountKind,
     /// sAMAccountName, in lower case.
     name: Name,
@@ -66,12 +66,12 @@ struct Listed {
     host: Option<Name>,
 }
 
-impl Roster {
+impl KnownMembers {
     /// Adds a part as it was written down.
     ///
     /// # Errors
     /// When it is damaged or of another form. Nothing is added then.
-    pub fn add(&mut self, bytes: &[u8]) -> Result<(), BadRoster> {
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), BadKnownMembers> {
         for (guid, listed) in read(bytes)? {
             self.0.entry(guid).or_default().insert(listed);
         }
@@ -84,9 +84,9 @@ impl Roster {
     ///
     /// # Errors
     /// When one of them cannot be read.
-    pub fn joined(before: &[u8], now: &[u8], limit: usize) -> Result<Vec<u8>, BadRoster> {
+    pub fn joined(before: &[u8], now: &[u8], limit: usize) -> Result<Vec<u8>, BadKnownMembers> {
         let mut bytes = now.to_vec();
-        let now: BTreeSet<(Guid, Listed)> = read(now)?.into_iter().collect();
+        let now: BTreeSet<(Guid, KnownMember)> = read(now)?.into_iter().collect();
         for (guid, listed) in read(before)? {
             let one = listed.write(guid);
             let known = (guid, listed);
@@ -97,7 +97,7 @@ impl Roster {
         Ok(bytes)
     }
 
-    /// Whether nobody is in this part, as [`RosterDraft::finish`] gives it.
+    /// Whether nobody is in this part, as [`KnownMembersWriter::finish`] gives it.
     pub fn is_nobody(part: &[u8]) -> bool {
         part == [FORM]
     }
@@ -121,43 +121,43 @@ impl Roster {
         &self,
         directory: &Directory,
         domain: &Name,
-    ) -> Result<Vec<Altered>, UnknownDomain> {
+    ) -> Result<Vec<AccountChange>, UnknownDomain> {
         let place = directory.domains.known(domain)?;
         let altered = self.0.iter().filter_map(|(guid, listed)| {
             let id = directory.nodes.object(*guid);
             let now = id.and_then(|id| directory.nodes.at(id).person());
-            let still = now.filter(|now| now.domain == place).map(Listed::of);
+            let still = now.filter(|now| now.domain == place).map(KnownMember::of);
             let gave_up: Vec<_> = listed.iter().filter(|it| still.as_ref() != Some(it)).collect();
             let kind = now.map_or(gave_up.first()?.kind, |now| now.account.kind);
-            let mut former = Names::default();
+            let mut former = AccountNames::default();
             for names in gave_up.iter().map(|listed| directory.names_of(&listed.person(place))) {
                 former.principals.extend(names.principals);
                 former.hosts.extend(names.hosts);
             }
             let difference = now.map_or(Difference::Deleted, |_| Difference::Renamed);
             let differences = Differences::default().with(difference);
-            Some(Altered { guid: *guid, kind, differences, former: Some(Box::new(former)) })
+            Some(AccountChange { guid: *guid, kind, differences, former: Some(Box::new(former)) })
         });
         Ok(altered.collect())
     }
 }
 
-impl Listed {
-    fn of(person: &Person) -> Self {
+impl KnownMember {
+    fn of(person: &AccountNode) -> Self {
         let Account { kind, name, host, .. } = &person.account;
         let host = host.as_deref().filter(|_| *kind == AccountKind::Device);
         Self { kind: *kind, name: name.clone().folded(), host: host.cloned().map(Name::folded) }
     }
 
     /// An account of this name in the domain at `place`, of which nothing else is known.
-    fn person(&self, place: usize) -> Person {
+    fn person(&self, place: usize) -> AccountNode {
         let Self { kind, name, host } = self.clone();
         let host = host.map(Box::new);
         let (upn, display, mail, system, primary_group) = (None, None, None, None, None);
-        let state = State::Enabled;
+        let state = AccountState::Enabled;
         let account =
             Account { kind, name, upn, display, mail, host, system, state, primary_group };
-        Person { domain: place, ..Person::seen("".into(), None, account) }
+        AccountNode { domain: place, ..AccountNode::seen("".into(), None, account) }
     }
 
     fn write(&self, Guid(guid): Guid) -> Vec<u8> {
@@ -171,19 +171,19 @@ impl Listed {
 }
 
 /// Who is in a part, in the order in which they stand there.
-fn read(part: &[u8]) -> Result<Vec<(Guid, Listed)>, BadRoster> {
-    let (form, mut rest) = part.split_first().ok_or(BadRoster)?;
+fn read(part: &[u8]) -> Result<Vec<(Guid, KnownMember)>, BadKnownMembers> {
+    let (form, mut rest) = part.split_first().ok_or(BadKnownMembers)?;
     if *form != FORM {
-        return Err(BadRoster);
+        return Err(BadKnownMembers);
     }
     let mut found = Vec::new();
     while !rest.is_empty() {
-        let (guid, after) = rest.split_first_chunk().ok_or(BadRoster)?;
-        let (kind, after) = after.split_first().ok_or(BadRoster)?;
+        let (guid, after) = rest.split_first_chunk().ok_or(BadKnownMembers)?;
+        let (kind, after) = after.split_first().ok_or(BadKnownMembers)?;
         let (name, after) = read_name(after)?;
         let (host, after) = read_name(after)?;
-        let kind = *KINDS.get(usize::from(*kind)).ok_or(BadRoster)?;
-        found.push((Guid(*guid), Listed { kind, name: name.ok_or(BadRoster)?, host }));
+        let kind = *KINDS.get(usize::from(*kind)).ok_or(BadKnownMembers)?;
+        found.push((Guid(*guid), KnownMember { kind, name: name.ok_or(BadKnownMembers)?, host }));
         rest = after;
     }
     Ok(found)
@@ -198,25 +198,25 @@ fn write_name(name: Option<&Name>, bytes: &mut Vec<u8>) {
     bytes.extend(&text.as_bytes()[..usize::from(length)]);
 }
 
-fn read_name(bytes: &[u8]) -> Result<(Option<Name>, &[u8]), BadRoster> {
-    let (length, rest) = bytes.split_first_chunk().ok_or(BadRoster)?;
+fn read_name(bytes: &[u8]) -> Result<(Option<Name>, &[u8]), BadKnownMembers> {
+    let (length, rest) = bytes.split_first_chunk().ok_or(BadKnownMembers)?;
     let length = usize::from(u16::from_be_bytes(*length));
-    let (text, rest) = rest.split_at_checked(length).ok_or(BadRoster)?;
-    let text = std::str::from_utf8(text).map_err(|_| BadRoster)?;
-    let name = (length > 0).then(|| Name::new(text)).transpose().map_err(|_| BadRoster)?;
+    let (text, rest) = rest.split_at_checked(length).ok_or(BadKnownMembers)?;
+    let text = std::str::from_utf8(text).map_err(|_| BadKnownMembers)?;
+    let name = (length > 0).then(|| Name::new(text)).transpose().map_err(|_| BadKnownMembers)?;
     Ok((name, rest))
 }
 
 /// Some parts of a roster while they are written down, a slice at a time.
 #[derive(Debug)]
-pub struct RosterDraft {
-    parts: BTreeMap<RosterPart, Vec<Vec<u8>>>,
+pub struct KnownMembersWriter {
+    parts: BTreeMap<KnownMembersPart, Vec<Vec<u8>>>,
     from: usize,
 }
 
-impl RosterDraft {
+impl KnownMembersWriter {
     /// Of these parts, in which nobody is yet.
-    pub fn new(parts: impl IntoIterator<Item = RosterPart>) -> Self {
+    pub fn new(parts: impl IntoIterator<Item = KnownMembersPart>) -> Self {
         Self { parts: parts.into_iter().map(|part| (part, Vec::new())).collect(), from: 0 }
     }
 
@@ -234,11 +234,11 @@ impl RosterDraft {
         let place = directory.domains.known(domain)?;
         let until = self.from.saturating_add(limit);
         for (_, node) in directory.nodes.part(self.from..until) {
-            if let (What::Account(person), Some(guid)) = (&node.what, node.guid())
+            if let (NodeKind::Account(person), Some(guid)) = (&node.what, node.guid())
                 && person.domain == place
-                && let Some(part) = self.parts.get_mut(&RosterPart::of(guid))
+                && let Some(part) = self.parts.get_mut(&KnownMembersPart::of(guid))
             {
-                part.push(Listed::of(person).write(guid));
+                part.push(KnownMember::of(person).write(guid));
             }
         }
         self.from = until;
@@ -247,7 +247,7 @@ impl RosterDraft {
 
     /// The parts as they are kept, each at most `limit` bytes; whoever has no place in it is not
     /// told apart later. The same accounts give the same bytes.
-    pub fn finish(self, limit: usize) -> impl Iterator<Item = (RosterPart, Vec<u8>)> {
+    pub fn finish(self, limit: usize) -> impl Iterator<Item = (KnownMembersPart, Vec<u8>)> {
         self.parts.into_iter().map(move |(part, mut listed)| {
             listed.sort_unstable();
             let mut bytes = vec![FORM];

@@ -6,30 +6,30 @@ use std::vec;
 
 use hashbrown::{HashMap, HashSet, hash_map, hash_set};
 
-use super::climbing::Climb;
-use super::node_id::Id;
-use super::nodes::{What, put, take};
+use super::climbing::ClosureSearch;
+use super::node_id::NodeId;
+use super::nodes::{NodeKind, put, take};
 use super::{
-    AccountKind, Affected, Altered, Difference, Differences, Directory, GroupSet, Guid, Member,
-    Names, Sid, State,
+    AccountChange, AccountKind, AccountNames, AccountState, AffectedAccounts, Difference,
+    Differences, Directory, GroupSet, Guid, Member, Sid,
 };
 use crate::Name;
 
 /// What one round of updates did to the graph, before its consequences are drawn.
 #[derive(Debug, Default)]
-pub(super) struct Round {
+pub(super) struct IngestRound {
     /// How accounts were before the round; `None` for those that were not known.
-    before: HashMap<Id, Option<Box<Before>>>,
+    before: HashMap<NodeId, Option<Box<AccountBefore>>>,
     /// Nodes at which the graph was changed. Only they and what is below them can be affected.
-    dirty: HashSet<Id>,
+    dirty: HashSet<NodeId>,
     /// Groups that were changed, by the SID that makes them somebody's primary group.
     primaries: HashSet<Sid>,
     /// Members that do not know of their group yet, or still do.
-    links: VecDeque<Links>,
+    links: VecDeque<MemberLinks>,
     /// Who is affected.
-    affected: Vec<Altered>,
+    affected: Vec<AccountChange>,
     /// Who goes by other names because the domain does.
-    renamed: Vec<Altered>,
+    renamed: Vec<AccountChange>,
     /// Updates of no use.
     pub(super) unplaced: usize,
     /// The domain, when all of it is entered for the first time.
@@ -38,25 +38,25 @@ pub(super) struct Round {
 
 /// Who came to a group and who went.
 #[derive(Debug)]
-struct Links {
-    group: Id,
-    came: Vec<Id>,
-    went: Vec<Id>,
+struct MemberLinks {
+    group: NodeId,
+    came: Vec<NodeId>,
+    went: Vec<NodeId>,
 }
 
 /// An account as it was before the round.
 #[derive(Debug)]
-pub(super) struct Before {
+pub(super) struct AccountBefore {
     kind: AccountKind,
     /// `None` when the round cannot have changed them.
-    names: Option<Names>,
-    state: State,
+    names: Option<AccountNames>,
+    state: AccountState,
     groups: Option<GroupSet>,
 }
 
-impl Round {
+impl IngestRound {
     /// The graph was changed at this node.
-    pub(super) fn dirty(&mut self, id: Id) {
+    pub(super) fn dirty(&mut self, id: NodeId) {
         self.dirty.insert(id);
     }
 
@@ -66,13 +66,13 @@ impl Round {
     }
 
     /// Members are to hear that they came to `group`, or went.
-    pub(super) fn link(&mut self, group: Id, came: Vec<Id>, went: Vec<Id>) {
-        self.links.push_back(Links { group, came, went });
+    pub(super) fn link(&mut self, group: NodeId, came: Vec<NodeId>, went: Vec<NodeId>) {
+        self.links.push_back(MemberLinks { group, came, went });
     }
 
     /// Tells members, as many as are `left`. Whether there were any.
     pub(super) fn relink(&mut self, directory: &mut Directory, left: &mut usize) -> bool {
-        let Some(Links { group, came, went }) = self.links.front_mut() else { return false };
+        let Some(MemberLinks { group, came, went }) = self.links.front_mut() else { return false };
         while *left > 0 {
             *left -= 1;
             let id = if let Some(id) = went.pop() {
@@ -97,55 +97,55 @@ impl Round {
     }
 
     /// Who is affected, when everything is settled; not in their order yet.
-    pub(super) fn into_affected(self) -> Affected {
+    pub(super) fn into_affected(self) -> AffectedAccounts {
         let Self { affected: mut accounts, renamed, unplaced, first, .. } = self;
         if !renamed.is_empty() {
             let known: HashSet<Guid> = accounts.iter().map(|altered| altered.guid).collect();
             accounts.extend(renamed.into_iter().filter(|altered| !known.contains(&altered.guid)));
         }
-        Affected { accounts, unplaced, first }
+        AffectedAccounts { accounts, unplaced, first }
     }
 }
 
 /// How far the consequences of a round are drawn.
 #[derive(Debug, Default)]
-pub(super) enum Settling {
+pub(super) enum DiffStage {
     /// Nothing is.
     #[default]
     Begun,
     /// Accounts are looked for at and below the nodes that changed.
-    Reaching(Reached),
+    Reaching(ReachedNodes),
     /// Accounts are looked for whose primary group changed, from this node on. Nobody is asked for it
     /// unless one of those was changed: then nearly everybody is affected anyway.
-    Primaries(usize, Reached),
+    Primaries(usize, ReachedNodes),
     /// The groups of those who are reached are found anew.
-    Regrouping(vec::IntoIter<Id>, Box<Climb>),
+    Regrouping(vec::IntoIter<NodeId>, Box<ClosureSearch>),
     /// They are compared with what they were.
-    Comparing(hash_map::IntoIter<Id, Option<Box<Before>>>),
+    Comparing(hash_map::IntoIter<NodeId, Option<Box<AccountBefore>>>),
     /// Numbers that nobody uses are given back.
-    Releasing(hash_set::IntoIter<Id>),
+    Releasing(hash_set::IntoIter<NodeId>),
 }
 
 /// Whom a round reaches.
 #[derive(Debug, Default)]
-pub(super) struct Reached {
-    next: Vec<Id>,
-    seen: HashSet<Id>,
-    accounts: Vec<Id>,
+pub(super) struct ReachedNodes {
+    next: Vec<NodeId>,
+    seen: HashSet<NodeId>,
+    accounts: Vec<NodeId>,
 }
 
-impl Settling {
+impl DiffStage {
     /// Goes on, with as much as is `left`. Whether there is more.
     pub(super) fn go_on(
         &mut self,
         directory: &mut Directory,
-        round: &mut Round,
+        round: &mut IngestRound,
         left: &mut usize,
     ) -> bool {
         let next = match self {
             Self::Begun => {
                 let (next, seen) = (round.dirty.iter().copied().collect(), HashSet::new());
-                let mut reached = Reached { next, seen, accounts: Vec::new() };
+                let mut reached = ReachedNodes { next, seen, accounts: Vec::new() };
                 reached.seen.reserve(round.dirty.len());
                 Some(Self::Reaching(reached))
             }
@@ -194,10 +194,10 @@ impl Settling {
 
 impl Directory {
     /// Remembers how an account was, before its first change in the round.
-    pub(super) fn touch(&self, round: &mut Round, id: Id) {
+    pub(super) fn touch(&self, round: &mut IngestRound, id: NodeId) {
         round.before.entry(id).or_insert_with(|| {
             let person = self.nodes.at(id).person()?;
-            Some(Box::new(Before {
+            Some(Box::new(AccountBefore {
                 kind: person.account.kind,
                 names: self.names_of(person).into(),
                 state: person.account.state,
@@ -208,20 +208,20 @@ impl Directory {
 
     /// Notes of the accounts of a domain that they go by other names, because the domain does: of the
     /// nodes in `range`.
-    pub(super) fn rename_all(&self, round: &mut Round, place: usize, range: Range<usize>) {
+    pub(super) fn rename_all(&self, round: &mut IngestRound, place: usize, range: Range<usize>) {
         let differences = Differences::default().with(Difference::Renamed);
         for (_, node) in self.nodes.part(range) {
             let known = node.person().filter(|it| it.domain == place && it.groups.is_some());
             if let (Some(person), Some(guid)) = (known, node.guid()) {
                 let kind = person.account.kind;
-                round.renamed.push(Altered { guid, kind, differences, former: None });
+                round.renamed.push(AccountChange { guid, kind, differences, former: None });
             }
         }
     }
 
     /// Looks at those below a node where the graph was changed, as many as are `left`. Whether there
     /// are more.
-    fn reach(&self, round: &mut Round, reached: &mut Reached, left: &mut usize) -> bool {
+    fn reach(&self, round: &mut IngestRound, reached: &mut ReachedNodes, left: &mut usize) -> bool {
         while *left > 0 {
             let Some(id) = reached.next.pop() else { return false };
             *left -= 1;
@@ -230,20 +230,27 @@ impl Directory {
             }
             let node = self.nodes.at(id);
             match (&node.what, &node.key) {
-                (What::Account(_), _) => reached.accounts.push(id),
-                (What::Group(band), _) => {
+                (NodeKind::Account(_), _) => reached.accounts.push(id),
+                (NodeKind::Group(band), _) => {
                     reached.next.extend(&band.members);
                     round.primaries.extend(band.group.sid.clone());
                 }
-                (What::Stranger, Member::Foreign(sid)) => reached.next.extend(self.with_sid(sid)),
-                (What::Stranger, Member::Object(_)) => {}
+                (NodeKind::Stranger, Member::Foreign(sid)) => {
+                    reached.next.extend(self.with_sid(sid))
+                }
+                (NodeKind::Stranger, Member::Object(_)) => {}
             }
         }
         true
     }
 
     /// Of the nodes in `range`, looks for accounts whose primary group was changed.
-    fn reach_primaries(&self, round: &Round, reached: &mut Reached, range: Range<usize>) {
+    fn reach_primaries(
+        &self,
+        round: &IngestRound,
+        reached: &mut ReachedNodes,
+        range: Range<usize>,
+    ) {
         if round.primaries.is_empty() {
             return;
         }
@@ -257,7 +264,7 @@ impl Directory {
     }
 
     /// Finds the groups of an account anew. How many there are.
-    fn regroup(&mut self, round: &mut Round, id: Id, climb: &mut Climb) -> usize {
+    fn regroup(&mut self, round: &mut IngestRound, id: NodeId, climb: &mut ClosureSearch) -> usize {
         self.groups_above(id, climb);
         let count = climb.found.len();
         let groups = self.interner.set(&mut climb.found);
@@ -270,14 +277,14 @@ impl Directory {
         if before == person.groups || round.before.contains_key(&id) {
             before.iter().for_each(|before| self.interner.release(before));
         } else {
-            let before = Before { kind, names: None, state, groups: before };
+            let before = AccountBefore { kind, names: None, state, groups: before };
             round.before.insert(id, Some(Box::new(before)));
         }
         count
     }
 
     /// Compares an account with what it was.
-    fn compare(&mut self, round: &mut Round, id: Id, before: Option<Box<Before>>) {
+    fn compare(&mut self, round: &mut IngestRound, id: NodeId, before: Option<Box<AccountBefore>>) {
         let differences = self.differences(id, before.as_deref());
         let now = self.nodes.at(id);
         let kind = now.person().map(|person| person.account.kind);
@@ -287,7 +294,7 @@ impl Directory {
                 differences.has(Difference::Renamed) || differences.has(Difference::Deleted);
             let former =
                 before.as_ref().filter(|_| gave_up).and_then(|before| before.names.clone());
-            let altered = Altered { guid, kind, differences, former: former.map(Box::new) };
+            let altered = AccountChange { guid, kind, differences, former: former.map(Box::new) };
             round.affected.push(altered);
         }
         if let Some(groups) = before.and_then(|before| before.groups) {
@@ -296,7 +303,7 @@ impl Directory {
     }
 
     /// In what an account is otherwise than `before`.
-    fn differences(&self, id: Id, before: Option<&Before>) -> Differences {
+    fn differences(&self, id: NodeId, before: Option<&AccountBefore>) -> Differences {
         let none = Differences::default();
         let (before, now) = match (before, self.nodes.at(id).person()) {
             (None, None) => return none,
@@ -306,8 +313,8 @@ impl Directory {
         };
         let renamed = before.names.as_ref().is_some_and(|names| *names != self.names_of(now));
         let state = match (before.state, now.account.state) {
-            (State::Enabled, State::Disabled) => Some(Difference::Disabled),
-            (State::Disabled, State::Enabled) => Some(Difference::Enabled),
+            (AccountState::Enabled, AccountState::Disabled) => Some(Difference::Disabled),
+            (AccountState::Disabled, AccountState::Enabled) => Some(Difference::Enabled),
             _ => None,
         };
         let groups = (before.groups != now.groups).then_some(Difference::Groups);

@@ -27,7 +27,7 @@ pub(super) fn account(kind: AccountKind, sam: &str) -> Account {
         mail: None,
         host: None,
         system: None,
-        state: State::Enabled,
+        state: AccountState::Enabled,
         primary_group: None,
     }
 }
@@ -48,8 +48,8 @@ fn group(number: u8, text: &str, members: &[u8]) -> Update {
 /// Alice and Bob with their computers in one domain, another Alice in the other.
 fn two_domains() -> Directory {
     let mut directory = Directory::default();
-    directory.put_domain(names("Corp.Example.com", "CORP", 1), BareNames::MeanThis);
-    directory.put_domain(names(LAB, "lab", 2), BareNames::MeanAnother);
+    directory.put_domain(names("Corp.Example.com", "CORP", 1), UnqualifiedNames::MeanThis);
+    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::MeanAnother);
     let upn = Some(name("Alice.Smith@Example.com"));
     let host = Some(Box::new(name("PC1.branch.example.com")));
     let corp = vec![
@@ -100,7 +100,7 @@ fn every_spelling_means_the_one_account() {
 #[test]
 fn a_bare_name_means_the_default_domain_or_the_only_one() {
     let mut directory = two_domains();
-    directory.put_domain(names(CORP, "CORP", 1), BareNames::MeanAnother);
+    directory.put_domain(names(CORP, "CORP", 1), UnqualifiedNames::MeanAnother);
     assert_eq!(meant(&directory, "alice"), None);
     directory.forget(&name(LAB)).unwrap();
     assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
@@ -115,11 +115,11 @@ fn a_bare_name_means_the_default_domain_or_the_only_one() {
 fn a_domain_that_becomes_the_default_one_tells_of_everybody_once() {
     let mut directory = two_domains();
     let renamed = Differences::default().with(Difference::Renamed);
-    let told = |affected: Affected| -> Vec<_> {
+    let told = |affected: AffectedAccounts| -> Vec<_> {
         affected.accounts.into_iter().map(|it| (it.guid, it.differences)).collect()
     };
-    directory.put_domain(names(LAB, "lab", 2), BareNames::MeanThis);
-    directory.put_domain(names(LAB, "lab", 2), BareNames::MeanThis);
+    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::MeanThis);
+    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::MeanThis);
     let new = seen(7, account(AccountKind::User, "zoe"));
     let affected = told(directory.apply(&name(LAB), vec![new]).unwrap());
     let is_new = Differences::default().with(Difference::New);
@@ -141,19 +141,19 @@ fn who_was_deleted_when_nobody_listened_is_missed_when_all_is_read() {
     }
     // After a restart: the sessions are there, and bob is not in what is read.
     let mut directory = Directory::default();
-    directory.put_domain(names(CORP, "CORP", 1), BareNames::MeanThis);
+    directory.put_domain(names(CORP, "CORP", 1), UnqualifiedNames::MeanThis);
     let image = || {
-        let mut image = Image::default();
+        let mut image = DirectorySnapshot::default();
         image.note(seen(1, account(AccountKind::User, "Alice")));
         image
     };
-    let missed = |directory: &Directory, affected: Affected, deleted: WhenGone| {
-        let mut consequences = Consequences::default();
+    let missed = |directory: &Directory, affected: AffectedAccounts, deleted: SessionAction| {
+        let mut consequences = SessionEffects::default();
         consequences.add(affected, directory);
-        let whereabouts = Whereabouts::of(table.sessions());
-        let known = Known { directory, table: &table, whereabouts: &whereabouts };
-        let gone = Gone { deleted, ..Gone::default() };
-        let proposal = Proposal { gone, now: seconds(9), origin: &by };
+        let whereabouts = AddressIndex::of(table.sessions());
+        let known = EffectInputs { directory, table: &table, whereabouts: &whereabouts };
+        let gone = RemovalPolicy { deleted, ..RemovalPolicy::default() };
+        let proposal = ProposalContext { gone, now: seconds(9), origin: &by };
         let mut ended = Vec::new();
         while !consequences.is_empty() {
             let events = consequences.next(known, proposal, 1);
@@ -164,16 +164,16 @@ fn who_was_deleted_when_nobody_listened_is_missed_when_all_is_read() {
         ended
     };
     let affected = directory.replace(&name(CORP), image()).unwrap();
-    assert_eq!(missed(&directory, affected.clone(), WhenGone::End), [address("10.0.0.2")]);
-    assert_eq!(missed(&directory, affected, WhenGone::Keep), []);
+    assert_eq!(missed(&directory, affected.clone(), SessionAction::End), [address("10.0.0.2")]);
+    assert_eq!(missed(&directory, affected, SessionAction::Keep), []);
     let again = directory.replace(&name(CORP), image()).unwrap();
-    assert_eq!(missed(&directory, again, WhenGone::End), [], "only the first time");
+    assert_eq!(missed(&directory, again, SessionAction::End), [], "only the first time");
 }
 
 #[test]
 fn a_netbios_name_that_two_forests_use_means_neither() {
     let mut directory = two_domains();
-    directory.put_domain(names(LAB, "CORP", 2), BareNames::MeanAnother);
+    directory.put_domain(names(LAB, "CORP", 2), UnqualifiedNames::MeanAnother);
     assert_eq!(meant(&directory, "CORP\\alice"), None);
     assert_eq!(
         meant(&directory, "alice@lab.example.com").as_deref(),
@@ -243,17 +243,17 @@ fn the_shortest_path_to_a_group_is_told() {
 fn lists_are_in_the_order_of_names_and_cut_to_what_is_asked_for() {
     let directory = two_domains();
     let corp = name(CORP);
-    let users = directory.accounts(&corp, Wanted::Users, "", 0..10).unwrap();
+    let users = directory.accounts(&corp, AccountClass::Users, "", 0..10).unwrap();
     let called = |profile: &Profile<'_>| profile.account.name.to_string();
     assert_eq!(users.items.iter().map(called).collect::<Vec<_>>(), ["Alice", "Bob", "gMSA1$"]);
-    let second = directory.accounts(&corp, Wanted::Users, "", 1..2).unwrap();
+    let second = directory.accounts(&corp, AccountClass::Users, "", 1..2).unwrap();
     assert_eq!((second.total, called(&second.items[0])), (3, "Bob".to_owned()));
-    assert_eq!(directory.accounts(&corp, Wanted::Devices, "p", 0..9).unwrap().total, 1);
-    assert!(directory.accounts(&corp, Wanted::Users, "", 5..9).unwrap().items.is_empty());
+    assert_eq!(directory.accounts(&corp, AccountClass::Devices, "p", 0..9).unwrap().total, 1);
+    assert!(directory.accounts(&corp, AccountClass::Users, "", 5..9).unwrap().items.is_empty());
     let groups = directory.groups(&corp, "LA", 0..9).unwrap();
     assert_eq!(groups.items[0].name, name("Laptops"));
     assert!(directory.groups(&name("home"), "", 0..9).is_err());
-    let counts = Counts { users: 3, devices: 1, groups: 4 };
+    let counts = ObjectCounts { users: 3, devices: 1, groups: 4 };
     assert_eq!(directory.counts(&corp), Ok(counts));
     let domains: Vec<_> = directory.domains().iter().map(|domain| domain.dns.as_str()).collect();
     assert_eq!(domains, [CORP, LAB]);
@@ -263,7 +263,7 @@ fn lists_are_in_the_order_of_names_and_cut_to_what_is_asked_for() {
 fn an_image_is_put_together_from_pieces_and_replaces_only_what_differs() {
     let mut directory = two_domains();
     let before = directory.profile(guid(1)).unwrap().groups.clone();
-    let mut image = Image::default();
+    let mut image = DirectorySnapshot::default();
     image.note(group(10, "Sales", &[2]));
     let (added, removed) = (vec![Member::Object(guid(1))], vec![Member::Object(guid(2))]);
     image.note(Update::Linked { group: guid(10), added, removed });
@@ -287,8 +287,8 @@ fn an_image_is_put_together_from_pieces_and_replaces_only_what_differs() {
 }
 
 /// A table with the sessions of Alice and Bob, and of a computer alone.
-fn sessions(directory: &Directory) -> (Table, Whereabouts) {
-    let (mut table, mut whereabouts) = (Table::default(), Whereabouts::default());
+fn sessions(directory: &Directory) -> (Table, AddressIndex) {
+    let (mut table, mut whereabouts) = (Table::default(), AddressIndex::default());
     let logins = [
         (Kind::Login, "CORP\\alice<pc1>", "10.0.0.1"),
         (Kind::Login, "alice.smith@example.com", "10.0.0.2"),
@@ -307,14 +307,14 @@ fn sessions(directory: &Directory) -> (Table, Whereabouts) {
 }
 
 /// What becomes of the sessions when a directory tells `updates`: each that changes, in a word.
-fn outcome(updates: Vec<Update>, gone: Gone) -> Vec<String> {
+fn outcome(updates: Vec<Update>, gone: RemovalPolicy) -> Vec<String> {
     let mut directory = two_domains();
     let (mut table, whereabouts) = sessions(&directory);
     let affected = directory.apply(&name(CORP), updates).unwrap();
-    let (mut consequences, by) = (Consequences::default(), origin(Producer::ActiveDirectory));
+    let (mut consequences, by) = (SessionEffects::default(), origin(Producer::ActiveDirectory));
     consequences.add(affected, &directory);
-    let known = Known { directory: &directory, table: &table, whereabouts: &whereabouts };
-    let proposal = Proposal { gone, now: seconds(20), origin: &by };
+    let known = EffectInputs { directory: &directory, table: &table, whereabouts: &whereabouts };
+    let proposal = ProposalContext { gone, now: seconds(20), origin: &by };
     let events = consequences.next(known, proposal, 1000);
     assert!(consequences.is_empty());
     let decided = events.iter().enumerate().map(|(at, event)| {
@@ -343,10 +343,16 @@ fn outcome(updates: Vec<Update>, gone: Gone) -> Vec<String> {
 #[test]
 fn only_the_sessions_of_who_is_affected_are_told_of_new_groups() {
     let more = vec![group(14, "More", &[1])];
-    assert_eq!(outcome(more, Gone::default()), ["10.0.0.1 alice 4 1", "10.0.0.2 alice 4 ?"]);
+    assert_eq!(
+        outcome(more, RemovalPolicy::default()),
+        ["10.0.0.1 alice 4 1", "10.0.0.2 alice 4 ?"]
+    );
     let devices = vec![group(14, "More", &[3])];
-    assert_eq!(outcome(devices, Gone::default()), ["10.0.0.1 alice 3 2", "10.0.0.5  ? 2"]);
-    assert_eq!(outcome(vec![group(14, "More", &[4])], Gone::default()), Vec::<String>::new());
+    assert_eq!(outcome(devices, RemovalPolicy::default()), ["10.0.0.1 alice 3 2", "10.0.0.5  ? 2"]);
+    assert_eq!(
+        outcome(vec![group(14, "More", &[4])], RemovalPolicy::default()),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -355,32 +361,36 @@ fn a_name_that_changes_hands_is_followed_to_whom_it_belonged() {
         seen(1, account(AccountKind::User, "Bob")),
         seen(2, account(AccountKind::User, "Alice")),
     ];
-    let told = outcome(swapped, Gone::default());
+    let told = outcome(swapped, RemovalPolicy::default());
     assert_eq!(told, ["10.0.0.1 bob 3 1", "10.0.0.2 bob 3 ?", "10.0.0.4 alice 3 ?"]);
     let reused = vec![
         seen(1, account(AccountKind::User, "alicia")),
         seen(20, account(AccountKind::User, "alice")),
     ];
-    let told = outcome(reused, Gone::default());
+    let told = outcome(reused, RemovalPolicy::default());
     assert_eq!(told, ["10.0.0.1 alicia 3 1", "10.0.0.2 alicia 3 ?"]);
 }
 
 #[test]
 fn a_rule_decides_what_becomes_of_who_is_gone() {
-    let disabled =
-        || vec![seen(2, Account { state: State::Disabled, ..account(AccountKind::User, "Bob") })];
+    let disabled = || {
+        vec![seen(
+            2,
+            Account { state: AccountState::Disabled, ..account(AccountKind::User, "Bob") },
+        )]
+    };
     let deleted = || vec![Update::Gone(guid(2)), Update::Gone(guid(3))];
-    let end = Gone { disabled: WhenGone::End, deleted: WhenGone::End };
-    assert_eq!(outcome(disabled(), Gone::default()), Vec::<String>::new());
+    let end = RemovalPolicy { disabled: SessionAction::End, deleted: SessionAction::End };
+    assert_eq!(outcome(disabled(), RemovalPolicy::default()), Vec::<String>::new());
     assert_eq!(outcome(disabled(), end), ["10.0.0.4 ended"]);
-    assert_eq!(outcome(deleted(), Gone::default()), Vec::<String>::new());
+    assert_eq!(outcome(deleted(), RemovalPolicy::default()), Vec::<String>::new());
     // The user of the computer stays; the computer's groups do not.
     assert_eq!(outcome(deleted(), end), ["10.0.0.1 alice 3 ?", "10.0.0.4 ended", "10.0.0.5 ended"]);
 }
 
 #[test]
 fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
-    let (mut table, mut whereabouts) = (Table::default(), Whereabouts::default());
+    let (mut table, mut whereabouts) = (Table::default(), AddressIndex::default());
     for (at, text) in ["CORP\\alice", "alice.smith@example.com", "alice"].into_iter().enumerate() {
         let place = address(&format!("10.0.0.{at}"));
         let event = Event { address: place, ..saw(Kind::Login, text, 10) };
@@ -388,19 +398,21 @@ fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
         whereabouts.note(&decision.change.unwrap());
     }
     let mut directory = two_domains();
-    let mut image = Image::default();
+    let mut image = DirectorySnapshot::default();
     image.note(seen(1, account(AccountKind::User, "nobody yet")));
     directory.replace(&name(CORP), image).unwrap();
-    let mut consequences = Consequences::default();
+    let mut consequences = SessionEffects::default();
     let upn = Some(name("Alice.Smith@Example.com"));
     let read = vec![seen(1, Account { upn, ..account(AccountKind::User, "Alice") })];
     let affected = directory.apply(&name(CORP), read).unwrap();
     consequences.add(affected, &directory);
     let by: Arc<_> = origin(Producer::ActiveDirectory);
-    let proposal = Proposal { gone: Gone::default(), now: seconds(20), origin: &by };
+    let proposal =
+        ProposalContext { gone: RemovalPolicy::default(), now: seconds(20), origin: &by };
     let mut revision = 50;
     while !consequences.is_empty() {
-        let known = Known { directory: &directory, table: &table, whereabouts: &whereabouts };
+        let known =
+            EffectInputs { directory: &directory, table: &table, whereabouts: &whereabouts };
         for event in consequences.next(known, proposal, 1) {
             revision += 1;
             let decision = table.apply(Revision(revision), &event, &Rules::default());
@@ -419,7 +431,7 @@ fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
 #[test]
 fn who_cannot_be_read_any_more_stays_who_they_were() {
     let mut directory = two_domains();
-    let mut image = Image::default();
+    let mut image = DirectorySnapshot::default();
     image.note(seen(2, account(AccountKind::User, "Bob")));
     image.note_known(guid(1));
     image.note_known(guid(9));

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
-use super::node_id::Id;
-use super::nodes::{Band, Person, Sight, What};
-use super::settling::Round;
+use super::node_id::NodeId;
+use super::nodes::{AccountNode, GroupNode, NodeKind, ObservedObject};
+use super::settling::IngestRound;
 use super::{Directory, Group, Guid, Member, Object, Update};
 use crate::Name;
 
 impl Directory {
     /// Enters one change of a domain.
-    pub(super) fn enter_update(&mut self, round: &mut Round, place: usize, update: Update) {
+    pub(super) fn enter_update(&mut self, round: &mut IngestRound, place: usize, update: Update) {
         match update {
             Update::Seen { guid, dn, sid, object } => {
-                self.see(round, place, Sight { guid, dn, sid }, object);
+                self.see(round, place, ObservedObject { guid, dn, sid }, object);
             }
             Update::Linked { group, added, removed } => self.link(round, group, &added, &removed),
             Update::Gone(guid) => {
@@ -28,11 +28,17 @@ impl Directory {
     }
 
     /// Enters an object as it is now.
-    fn see(&mut self, round: &mut Round, place: usize, sight: Sight, object: Object) {
+    fn see(
+        &mut self,
+        round: &mut IngestRound,
+        place: usize,
+        sight: ObservedObject,
+        object: Object,
+    ) {
         match object {
             Object::Account(account) => {
-                let Sight { guid, dn, sid } = sight;
-                self.see_account(round, place, guid, Box::new(Person::seen(dn, sid, account)));
+                let ObservedObject { guid, dn, sid } = sight;
+                self.see_account(round, place, guid, Box::new(AccountNode::seen(dn, sid, account)));
             }
             Object::Group { name, members } => {
                 let members = members.iter().map(|member| self.nodes.number(member)).collect();
@@ -44,10 +50,10 @@ impl Directory {
     /// Enters an account as it is now.
     pub(super) fn see_account(
         &mut self,
-        round: &mut Round,
+        round: &mut IngestRound,
         domain: usize,
         guid: Guid,
-        mut person: Box<Person>,
+        mut person: Box<AccountNode>,
     ) {
         person.domain = domain;
         let id = self.nodes.number(&Member::Object(guid));
@@ -69,17 +75,17 @@ impl Directory {
         if !same_place || person.groups.is_none() {
             round.dirty(id);
         }
-        self.nodes.at_mut(id).what = What::Account(person);
+        self.nodes.at_mut(id).what = NodeKind::Account(person);
         self.enter_indexes(id);
     }
 
     /// Enters a group as it is now, with all its members.
     pub(super) fn see_group(
         &mut self,
-        round: &mut Round,
+        round: &mut IngestRound,
         domain: usize,
-        Sight { guid, dn, sid }: Sight,
-        (name, mut members): (Name, Vec<Id>),
+        ObservedObject { guid, dn, sid }: ObservedObject,
+        (name, mut members): (Name, Vec<NodeId>),
     ) {
         let id = self.nodes.number(&Member::Object(guid));
         if self.nodes.at(id).person().is_some() {
@@ -98,7 +104,8 @@ impl Directory {
                 round.primary(sid.clone());
             }
             let (group, members) = (Arc::new(group), before.unwrap_or_default());
-            self.nodes.at_mut(id).what = What::Group(Box::new(Band { domain, group, members }));
+            self.nodes.at_mut(id).what =
+                NodeKind::Group(Box::new(GroupNode { domain, group, members }));
             self.enter_indexes(id);
             round.dirty(id);
         }
@@ -108,8 +115,8 @@ impl Directory {
     }
 
     /// Makes `members`, ascending, the members of a group. What it means to each of them follows in
-    /// [`Round::relink`].
-    fn set_members(&mut self, round: &mut Round, group: Id, members: Vec<Id>) {
+    /// [`IngestRound::relink`].
+    fn set_members(&mut self, round: &mut IngestRound, group: NodeId, members: Vec<NodeId>) {
         let Some(band) = self.nodes.at_mut(group).band_mut() else { return };
         let before = std::mem::replace(&mut band.members, members);
         let came = band.members.iter().filter(|id| before.binary_search(id).is_err());
@@ -118,13 +125,13 @@ impl Directory {
     }
 
     /// Enters who joined and who left a group.
-    fn link(&mut self, round: &mut Round, group: Guid, added: &[Member], removed: &[Member]) {
+    fn link(&mut self, round: &mut IngestRound, group: Guid, added: &[Member], removed: &[Member]) {
         let group = self.nodes.object(group);
         let Some(band) = group.and_then(|id| self.nodes.at(id).band()) else {
             round.unplaced += 1;
             return;
         };
-        let removed: HashSet<Id> = removed.iter().filter_map(|m| self.nodes.find(m)).collect();
+        let removed: HashSet<NodeId> = removed.iter().filter_map(|m| self.nodes.find(m)).collect();
         let mut members = band.members.clone();
         members.retain(|id| !removed.contains(id));
         members.extend(added.iter().map(|member| self.nodes.number(member)));
@@ -134,12 +141,12 @@ impl Directory {
     }
 
     /// Takes away all that is known of a node. Groups go on naming it.
-    pub(super) fn vanish(&mut self, round: &mut Round, id: Id) {
+    pub(super) fn vanish(&mut self, round: &mut IngestRound, id: NodeId) {
         self.touch(round, id);
         self.leave_indexes(id);
         let what = std::mem::take(&mut self.nodes.at_mut(id).what);
         round.dirty(id);
-        let What::Group(band) = what else { return };
+        let NodeKind::Group(band) = what else { return };
         round.link(id, Vec::new(), band.members);
         band.group.sid.iter().for_each(|sid| round.primary(sid.clone()));
     }

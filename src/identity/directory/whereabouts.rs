@@ -4,24 +4,24 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::index::{Print, Printer};
+use super::index::{Fingerprint, Fingerprinter};
 use crate::{Address, Change, Name, Session};
 
 /// A fingerprint, and an address where its name may be.
-pub(super) type Entry = (Print, Address);
+pub(super) type IndexEntry = (Fingerprint, Address);
 
 /// From the user's name without its domain, and from the first label of the device's host name, to
 /// addresses. Only fingerprints of the names are kept, 24 bytes an entry: what is found is to be
 /// compared with the session itself.
 #[derive(Debug, Default)]
-pub struct Whereabouts {
+pub struct AddressIndex {
     /// A tree and not a table of lists: one account may have a hundred thousand sessions, and most
     /// have one.
-    entries: BTreeSet<Entry>,
-    printer: Printer,
+    entries: BTreeSet<IndexEntry>,
+    printer: Fingerprinter,
 }
 
-impl Whereabouts {
+impl AddressIndex {
     /// Those of all `sessions`, such as [`Table::sessions`](crate::Table::sessions).
     pub fn of<'a>(sessions: impl IntoIterator<Item = &'a Arc<Session>>) -> Self {
         let mut whereabouts = Self::default();
@@ -61,7 +61,7 @@ impl Whereabouts {
 
     /// Every address with an entry after `from`, each with where it stands; an address with a user
     /// and a device comes twice. In an order that stays.
-    pub(super) fn after(&self, from: Option<Entry>) -> impl Iterator<Item = Entry> {
+    pub(super) fn after(&self, from: Option<IndexEntry>) -> impl Iterator<Item = IndexEntry> {
         let from = from.map_or(Bound::Unbounded, Bound::Excluded);
         self.entries.range((from, Bound::Unbounded)).copied()
     }
@@ -76,7 +76,7 @@ impl Whereabouts {
         self.entries.is_empty()
     }
 
-    fn at(&self, print: Print) -> impl Iterator<Item = Address> {
+    fn at(&self, print: Fingerprint) -> impl Iterator<Item = Address> {
         let first = Address::from(std::net::Ipv4Addr::UNSPECIFIED);
         let from = self.entries.range((print, first)..);
         from.take_while(move |(other, _)| *other == print).map(|(_, address)| *address)
@@ -89,16 +89,16 @@ impl Whereabouts {
     }
 
     /// Under what a session is found.
-    fn keys(&self, session: &Session) -> [Option<Print>; 2] {
+    fn keys(&self, session: &Session) -> [Option<Fingerprint>; 2] {
         let user = session.principal.as_ref().map(|principal| self.user_print(&principal.user));
         [user, session.device.as_ref().map(|device| self.device_print(device))]
     }
 
-    fn user_print(&self, user: &Name) -> Print {
+    fn user_print(&self, user: &Name) -> Fingerprint {
         self.printer.of((0_u8, user.clone().folded().as_str()))
     }
 
-    fn device_print(&self, host: &Name) -> Print {
+    fn device_print(&self, host: &Name) -> Fingerprint {
         let host = host.clone().folded();
         let label = host.as_str().split('.').next().unwrap_or_default();
         self.printer.of((1_u8, label))

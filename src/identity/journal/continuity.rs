@@ -5,7 +5,7 @@ use crate::Revision;
 
 /// What of the events after `after` and up to `upto` is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct RevisionRange {
     /// The position before the first.
     pub after: Revision,
     /// The last; the greatest there is when everything is wanted.
@@ -15,12 +15,12 @@ pub struct Span {
 /// How far a start has come. Segments are entered in their order; whatever one of them holds beyond
 /// the place where the next one begins was never acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Continuity {
+pub struct RecoveryProgress {
     known: Revision,
     is_certain: bool,
 }
 
-impl Continuity {
+impl RecoveryProgress {
     /// Begins with a snapshot of everything up to `known`; with nothing, when there is none.
     pub fn after(known: Revision) -> Self {
         Self { known, is_certain: true }
@@ -43,7 +43,7 @@ impl Continuity {
 
     /// Enters a segment that begins after `after`, of which everything up to `upto` was acknowledged
     /// (`None` for the last one: then everything counts that is whole). Returns what is to be folded.
-    pub fn enter(&mut self, after: Revision, upto: Option<Revision>) -> Option<Span> {
+    pub fn enter(&mut self, after: Revision, upto: Option<Revision>) -> Option<RevisionRange> {
         if upto.is_some_and(|upto| upto <= self.known) {
             return None;
         }
@@ -52,12 +52,12 @@ impl Continuity {
             self.is_certain = false;
             self.known = after;
         }
-        Some(Span { after: self.known, upto: upto.unwrap_or(Revision(u64::MAX)) })
+        Some(RevisionRange { after: self.known, upto: upto.unwrap_or(Revision(u64::MAX)) })
     }
 
     /// Leaves it, when its last good event within `span` was `last`. Says whether it was shorter than
     /// it must be.
-    pub fn leave(&mut self, span: Span, last: Option<Revision>) -> bool {
+    pub fn leave(&mut self, span: RevisionRange, last: Option<Revision>) -> bool {
         let newest = last.unwrap_or(span.after);
         let is_last = span.upto == Revision(u64::MAX);
         let is_short = !is_last && newest < span.upto;
@@ -76,16 +76,16 @@ impl Continuity {
 mod tests {
     use super::*;
 
-    fn all_after(after: u64) -> Span {
-        Span { after: Revision(after), upto: Revision(u64::MAX) }
+    fn all_after(after: u64) -> RevisionRange {
+        RevisionRange { after: Revision(after), upto: Revision(u64::MAX) }
     }
 
     #[test]
     fn a_tail_that_was_refused_is_left_out_and_the_positions_go_on() {
-        let mut start = Continuity::after(Revision(4));
+        let mut start = RecoveryProgress::after(Revision(4));
         assert_eq!(start.enter(Revision(0), Some(Revision(4))), None, "the snapshot has it all");
         let span = start.enter(Revision(4), Some(Revision(9))).unwrap();
-        assert_eq!(span, Span { after: Revision(4), upto: Revision(9) });
+        assert_eq!(span, RevisionRange { after: Revision(4), upto: Revision(9) });
         assert!(!start.leave(span, Some(Revision(9))));
         let span = start.enter(Revision(9), None).unwrap();
         assert_eq!(span, all_after(9));
@@ -96,14 +96,14 @@ mod tests {
 
     #[test]
     fn whatever_is_missing_puts_the_positions_in_doubt() {
-        let mut gap = Continuity::after(Revision(4));
+        let mut gap = RecoveryProgress::after(Revision(4));
         assert_eq!(gap.enter(Revision(6), None), Some(all_after(6)));
         assert!(!gap.is_certain());
-        let mut short = Continuity::after(Revision(0));
+        let mut short = RecoveryProgress::after(Revision(0));
         let span = short.enter(Revision(0), Some(Revision(9))).unwrap();
         assert!(short.leave(span, Some(Revision(7))));
         assert_eq!((short.known(), short.is_certain()), (Revision(9), false));
-        let mut longer = Continuity::after(Revision(9));
+        let mut longer = RecoveryProgress::after(Revision(9));
         longer.goes_on_after(Revision(8));
         assert!(!longer.is_certain());
     }

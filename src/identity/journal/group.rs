@@ -5,7 +5,7 @@ use super::{Journal, JournalError, ReadPosition};
 use crate::{Event, Revision};
 
 /// Events that are appended together, and what they come with.
-pub trait Batched {
+pub trait JournalBatch {
     /// The events, in their order.
     fn events(&self) -> &[Event];
 
@@ -15,7 +15,7 @@ pub trait Batched {
 
 /// What a journal is asked for.
 #[derive(Debug)]
-pub enum Order<B, Q> {
+pub enum JournalRequest<B, Q> {
     /// To write this down.
     Write(B),
     /// A question about what is committed, everything ordered before it included.
@@ -24,7 +24,7 @@ pub enum Order<B, Q> {
 
 /// What became of a group of orders.
 #[derive(Debug)]
-pub struct Served<B, Q> {
+pub struct GroupOutcome<B, Q> {
     /// What is committed, each with the position of its first event, in order: it may be handed on.
     pub committed: Vec<(Revision, B)>,
     /// What is not, and why: it is shown to nobody, and not known to be lost.
@@ -35,15 +35,15 @@ pub struct Served<B, Q> {
 
 /// Appends what is to be written, and commits it together. Nothing of it leaves before the commit has
 /// returned, nor does a question.
-pub fn serve<B: Batched, Q>(
+pub fn serve<B: JournalBatch, Q>(
     journal: &mut (impl Journal + ?Sized),
-    orders: impl IntoIterator<Item = Order<B, Q>>,
-) -> Served<B, Q> {
+    orders: impl IntoIterator<Item = JournalRequest<B, Q>>,
+) -> GroupOutcome<B, Q> {
     let (mut appended, mut refused, mut asked) = (Vec::new(), Vec::new(), Vec::new());
     for order in orders {
         match order {
-            Order::Ask(question) => asked.push(question),
-            Order::Write(batch) => match journal.append(batch.events(), batch.read()) {
+            JournalRequest::Ask(question) => asked.push(question),
+            JournalRequest::Write(batch) => match journal.append(batch.events(), batch.read()) {
                 Ok(first) => appended.push((first, batch)),
                 Err(error) => refused.push((batch, error)),
             },
@@ -55,7 +55,7 @@ pub fn serve<B: Batched, Q>(
         let lost = appended.drain(..).map(|(_, batch)| (batch, error.clone()));
         refused.extend(lost);
     }
-    Served { committed: appended, refused, asked }
+    GroupOutcome { committed: appended, refused, asked }
 }
 
 #[cfg(test)]
@@ -64,11 +64,11 @@ mod tests {
 
     use super::*;
     use crate::stories::{rules, saw};
-    use crate::{Kind, MemoryJournal, Rules, Source, Table};
+    use crate::{Kind, MemoryJournal, ReadSource, Rules, Table};
 
     struct Batch(Vec<Event>);
 
-    impl Batched for Batch {
+    impl JournalBatch for Batch {
         fn events(&self) -> &[Event] {
             &self.0
         }
@@ -110,29 +110,29 @@ mod tests {
             self.journal.commit()
         }
 
-        fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
+        fn read_position(&self, source: &ReadSource) -> Option<Arc<[u8]>> {
             self.journal.read_position(source)
         }
     }
 
-    fn write(events: i64) -> Order<Batch, &'static str> {
+    fn write(events: i64) -> JournalRequest<Batch, &'static str> {
         let logins = (0..events).map(|at| saw(Kind::Login, "alice", at));
-        Order::Write(Batch(logins.collect()))
+        JournalRequest::Write(Batch(logins.collect()))
     }
 
     #[test]
     fn only_what_is_committed_is_handed_on_and_all_of_it_in_one_commit() {
         let mut journal = Failing { journal: MemoryJournal::new(1), commits: 1 };
         journal.restore(&rules()).unwrap();
-        let orders = [write(1), Order::Ask("how far"), write(2), write(3)];
-        let Served { committed, refused, asked } = serve(&mut journal, orders);
+        let orders = [write(1), JournalRequest::Ask("how far"), write(2), write(3)];
+        let GroupOutcome { committed, refused, asked } = serve(&mut journal, orders);
         let firsts: Vec<u64> = committed.iter().map(|(first, _)| first.0).collect();
         assert_eq!((firsts, asked), (vec![1, 2], vec!["how far"]));
         assert_eq!(refused[0].1.0, "it is too long");
-        let nothing = serve(&mut journal, [Order::<Batch, _>::Ask("how far")]);
+        let nothing = serve(&mut journal, [JournalRequest::<Batch, _>::Ask("how far")]);
         assert_eq!(nothing.asked, ["how far"], "and nothing is committed for it");
-        let Served { committed, refused, asked } =
-            serve(&mut journal, [write(1), Order::Ask("and now"), write(1)]);
+        let GroupOutcome { committed, refused, asked } =
+            serve(&mut journal, [write(1), JournalRequest::Ask("and now"), write(1)]);
         assert!(committed.is_empty(), "the commit failed: nobody is shown any of it");
         assert_eq!((refused.len(), asked), (2, vec!["and now"]));
         assert!(refused.iter().all(|(_, error)| error.0 == "it is full"));

@@ -4,32 +4,32 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ReadPosition, Source};
+use super::{ReadPosition, ReadSource};
 use crate::Revision;
 
 /// The latest place of each source.
-pub type Places = BTreeMap<Source, Arc<[u8]>>;
+pub type ReadPositions = BTreeMap<ReadSource, Arc<[u8]>>;
 
 /// The positions of one journal. Each is handed out once, also when what it was for is not known to
 /// be on the disk: it may be there all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ledger {
+pub struct PositionLedger {
     committed: Revision,
     next: Revision,
-    places: Places,
+    places: ReadPositions,
     /// How many events are appended and not committed yet, and what was read with them.
     appended: (usize, Vec<ReadPosition>),
 }
 
-impl Default for Ledger {
+impl Default for PositionLedger {
     fn default() -> Self {
-        Self::resume(Revision(0), Revision(1), Places::new())
+        Self::resume(Revision(0), Revision(1), ReadPositions::new())
     }
 }
 
-impl Ledger {
+impl PositionLedger {
     /// Goes on after `committed`, with positions from `first` on or later.
-    pub fn resume(committed: Revision, first: Revision, places: Places) -> Self {
+    pub fn resume(committed: Revision, first: Revision, places: ReadPositions) -> Self {
         let next = first.max(Revision(committed.0 + 1));
         Self { committed, next, places, appended: (0, Vec::new()) }
     }
@@ -45,12 +45,12 @@ impl Ledger {
     }
 
     /// How far every source was read, as last committed.
-    pub fn places(&self) -> &Places {
+    pub fn places(&self) -> &ReadPositions {
         &self.places
     }
 
     /// Hands out the positions of `count` events and returns the first. Nobody hears of them, nor of
-    /// `read`, before [`Ledger::commit`].
+    /// `read`, before [`PositionLedger::commit`].
     pub fn append(&mut self, count: usize, read: Option<&ReadPosition>) -> Revision {
         let first = self.next;
         self.next.0 += count as u64;
@@ -83,9 +83,9 @@ mod tests {
     #[test]
     fn what_was_abandoned_is_neither_read_nor_handed_out_again() {
         let name = |text| Name::new(text).unwrap();
-        let source = Source { producer: name("event-log"), name: name("dc1") };
+        let source = ReadSource { producer: name("event-log"), name: name("dc1") };
         let read = |place: &[u8]| ReadPosition { source: source.clone(), place: place.into() };
-        let mut ledger = Ledger::resume(Revision(7), Revision(3), Places::new());
+        let mut ledger = PositionLedger::resume(Revision(7), Revision(3), ReadPositions::new());
         assert_eq!(ledger.append(2, Some(&read(b"a"))), Revision(8));
         assert_eq!((ledger.committed(), ledger.places().len()), (Revision(7), 0));
         assert_eq!(ledger.commit(), Revision(9));

@@ -1,13 +1,13 @@
 //! Who a record names: by the SID first, which no language of Windows changes, and then by the name.
 
 use super::fields::said;
-use super::{Reason, Record, Settings};
+use super::{IgnoreReason, LogRecord, LogonSettings};
 use crate::directory::Sid;
 use crate::{Name, Principal};
 
 /// The fields that name an account.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Who {
+pub(super) struct AccountFields {
     /// Its SID, where the event has one.
     pub(super) sid: Option<&'static str>,
     /// Its name: `alice`, `alice@REALM` or `PC1$`.
@@ -18,7 +18,7 @@ pub(super) struct Who {
 
 /// The user or computer that a record is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Account {
+pub(super) struct LogonAccount {
     /// The account.
     pub(super) principal: Principal,
     /// Its host, when it is a computer's account by its name. So is that of a group managed service
@@ -32,42 +32,51 @@ pub(super) struct Account {
 /// section 2.4.2.4, DOMAIN_USER_RID_GUEST and DOMAIN_USER_RID_KRBTGT).
 const NOBODY: [u32; 2] = [501, 502];
 
-impl Who {
+impl AccountFields {
     /// The SID that the record has for it.
-    pub(super) fn sid(self, record: &Record<'_>) -> Option<Sid> {
+    pub(super) fn sid(self, record: &LogRecord<'_>) -> Option<Sid> {
         record.fields.text(self.sid?)?.trim().parse().ok()
     }
 }
 
-impl Account {
+impl LogonAccount {
     /// The account that `who` names in `record`, when it can be that of somebody at a computer.
-    pub(super) fn read(record: &Record<'_>, who: Who, settings: &Settings) -> Result<Self, Reason> {
+    pub(super) fn read(
+        record: &LogRecord<'_>,
+        who: AccountFields,
+        settings: &LogonSettings,
+    ) -> Result<Self, IgnoreReason> {
         let sid = match who.sid {
-            Some(_) => Some(who.sid(record).filter(Sid::is_of_domain).ok_or(Reason::NotOfDomain)?),
+            Some(_) => {
+                Some(who.sid(record).filter(Sid::is_of_domain).ok_or(IgnoreReason::NotOfDomain)?)
+            }
             None => None,
         };
         if sid.as_ref().is_some_and(|sid| NOBODY.contains(&sid.rid())) {
-            return Err(Reason::NotOfDomain);
+            return Err(IgnoreReason::NotOfDomain);
         }
-        let user = said(record, who.user).ok_or(Reason::Nobody)?;
+        let user = said(record, who.user).ok_or(IgnoreReason::Nobody)?;
         let domain = who.domain.and_then(|field| said(record, field));
         let domain = domain.map(|domain| Name::new(&domain)).transpose();
-        let domain = domain.map_err(|_| Reason::BadName)?;
-        let principal = Principal::parse(&user, domain.as_ref()).map_err(|_| Reason::BadName)?;
+        let domain = domain.map_err(|_| IgnoreReason::BadName)?;
+        let principal =
+            Principal::parse(&user, domain.as_ref()).map_err(|_| IgnoreReason::BadName)?;
         if settings.noise.match_principal(&principal) {
-            return Err(Reason::Noise);
+            return Err(IgnoreReason::Noise);
         }
         let server = host(record.computer);
         let device = match principal.is_machine() {
-            true => Some(Name::new(stem(principal.user.as_str())).map_err(|_| Reason::BadName)?),
+            true => {
+                Some(Name::new(stem(principal.user.as_str())).map_err(|_| IgnoreReason::BadName)?)
+            }
             false => None,
         };
         if device.as_ref().is_some_and(|device| device.as_str().eq_ignore_ascii_case(server)) {
-            return Err(Reason::Server);
+            return Err(IgnoreReason::Server);
         }
         // A server's own accounts have its name as their domain.
         if domain.is_some_and(|domain| domain.as_str().eq_ignore_ascii_case(server)) {
-            return Err(Reason::LocalAccount);
+            return Err(IgnoreReason::LocalAccount);
         }
         Ok(Self { principal, device, sid: sid.map(Box::new) })
     }

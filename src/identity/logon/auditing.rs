@@ -3,7 +3,7 @@
 
 use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 
-use super::{Reader, Record, Role};
+use super::{LogRecord, LogonReader, ServerRole};
 use crate::Timestamp;
 
 /// The provider of what happens to the log itself.
@@ -14,18 +14,18 @@ const AUDITING: &str = "Microsoft-Windows-Security-Auditing";
 
 /// What the security log says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
+pub enum LogNotice {
     /// It was cleared: what was in it and not read is lost.
     Cleared,
     /// Windows lost audits before it could write them.
     AuditsLost,
     /// Successes of this kind are audited from now on, or no longer.
-    Policy(Subcategory, Policy),
+    Policy(AuditSubcategory, AuditPolicy),
 }
 
 /// Whether successes are audited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
+pub enum AuditPolicy {
     /// They are.
     On,
     /// They are not.
@@ -35,7 +35,7 @@ pub enum Policy {
 /// A kind of audit that can be switched on and off by itself, of those that logons are read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumIter)]
 #[strum(serialize_all = "snake_case")]
-pub enum Subcategory {
+pub enum AuditSubcategory {
     /// "Kerberos Authentication Service": 4768.
     KerberosAuthentication,
     /// "Kerberos Service Ticket Operations": 4769, 4770.
@@ -48,7 +48,7 @@ pub enum Subcategory {
     OtherLogon,
 }
 
-impl Notice {
+impl LogNotice {
     /// The events that say so, by their provider: they are read beside those of logons. 1101, audit
     /// events have been dropped by the transport; 1102, the audit log was cleared; 4612, the queue of
     /// audits was exhausted; 4719, the audit policy was changed (Microsoft Learn, "Event 1102" and so
@@ -57,7 +57,7 @@ impl Notice {
         [(EVENT_LOG, &[1101, 1102]), (AUDITING, &[4612, 4719])];
 
     /// What `record` says of the log; nothing as a rule.
-    pub fn of(record: &Record<'_>) -> Option<Self> {
+    pub fn of(record: &LogRecord<'_>) -> Option<Self> {
         let (provider, _) = Self::IDS.iter().find(|(_, ids)| ids.contains(&record.id))?;
         let in_place = record.channel.eq_ignore_ascii_case("Security")
             && record.provider.eq_ignore_ascii_case(provider);
@@ -72,20 +72,20 @@ impl Notice {
 
 /// `AuditPolicyChanges` has the numbers of messages: 8448 success removed, 8449 success added, 8450
 /// and 8451 the same of failures, which are of no account.
-fn policy(record: &Record<'_>) -> Option<Notice> {
+fn policy(record: &LogRecord<'_>) -> Option<LogNotice> {
     let guid = record.fields.text("SubcategoryGuid")?;
     let guid = guid.trim_matches(['{', '}']);
-    let of = Subcategory::iter().find(|one| one.guid().eq_ignore_ascii_case(guid))?;
+    let of = AuditSubcategory::iter().find(|one| one.guid().eq_ignore_ascii_case(guid))?;
     let changes = record.fields.text("AuditPolicyChanges")?;
     let changed = |message| changes.split([',', ' ']).any(|change| change == message);
     match (changed("%%8449"), changed("%%8448")) {
-        (true, _) => Some(Notice::Policy(of, Policy::On)),
-        (false, true) => Some(Notice::Policy(of, Policy::Off)),
+        (true, _) => Some(LogNotice::Policy(of, AuditPolicy::On)),
+        (false, true) => Some(LogNotice::Policy(of, AuditPolicy::Off)),
         (false, false) => None,
     }
 }
 
-impl Subcategory {
+impl AuditSubcategory {
     /// What `auditpol` calls it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -126,10 +126,10 @@ impl Subcategory {
     /// Whether every server of the role has such events every day. A controller asks itself for
     /// tickets, whose life is ten hours, and others come to its policies; to an Exchange server its
     /// own monitoring comes each minute. A logoff may be missing for weeks.
-    const fn is_daily(self, role: Role) -> bool {
+    const fn is_daily(self, role: ServerRole) -> bool {
         match self {
             Self::KerberosAuthentication | Self::KerberosTickets => {
-                matches!(role, Role::DomainController)
+                matches!(role, ServerRole::DomainController)
             }
             Self::Logon => true,
             Self::Logoff | Self::OtherLogon => false,
@@ -143,7 +143,7 @@ const DAY: i64 = 30 * 3600 * 1000;
 
 /// What the audits of one server say about its policy, told by the time of its own events.
 #[derive(Debug, Clone)]
-pub struct Auditing {
+pub struct AuditMonitor {
     kinds: Vec<Kind>,
     /// The time of the first event, and of the newest.
     span: Option<(Timestamp, Timestamp)>,
@@ -151,56 +151,57 @@ pub struct Auditing {
 
 #[derive(Debug, Clone, Copy)]
 struct Kind {
-    of: Subcategory,
+    of: AuditSubcategory,
     daily: bool,
     /// The newest event of this kind.
     heard: Option<Timestamp>,
-    off: Option<Unaudited>,
+    off: Option<AuditGap>,
 }
 
 /// Since when, by the server's clock, successes of a kind are not audited, and how that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unaudited {
+pub struct AuditGap {
     /// Of which kind.
-    pub of: Subcategory,
+    pub of: AuditSubcategory,
     /// When it was switched off, or the newest event of the kind.
     pub since: Timestamp,
     /// What says so.
-    pub by: By,
+    pub by: AuditGapReason,
 }
 
 /// How it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum By {
+pub enum AuditGapReason {
     /// Event 4719: somebody, or a group policy, switched it off.
     Policy,
     /// Events that every server has each day are missing, and others come.
     Absence,
 }
 
-impl Auditing {
+impl AuditMonitor {
     /// Of a server of this `role`, of which the events `ids` are read.
-    pub fn new(role: Role, ids: &[u16]) -> Self {
-        let read = |of: &Subcategory| ids.iter().any(|id| of.ids().contains(id));
-        let kinds = Subcategory::iter().filter(read);
-        let kind = |of: Subcategory| Kind { of, daily: of.is_daily(role), heard: None, off: None };
+    pub fn new(role: ServerRole, ids: &[u16]) -> Self {
+        let read = |of: &AuditSubcategory| ids.iter().any(|id| of.ids().contains(id));
+        let kinds = AuditSubcategory::iter().filter(read);
+        let kind =
+            |of: AuditSubcategory| Kind { of, daily: of.is_daily(role), heard: None, off: None };
         Self { kinds: kinds.map(kind).collect(), span: None }
     }
 
     /// What `record` says, whatever else it says.
-    pub fn hear(&mut self, record: &Record<'_>) {
+    pub fn hear(&mut self, record: &LogRecord<'_>) {
         let (first, newest) = self.span.unwrap_or((record.time, record.time));
         self.span = Some((first, newest.max(record.time)));
-        if let Some(Notice::Policy(of, policy)) = Notice::of(record) {
-            let off = Unaudited { of, since: record.time, by: By::Policy };
+        if let Some(LogNotice::Policy(of, policy)) = LogNotice::of(record) {
+            let off = AuditGap { of, since: record.time, by: AuditGapReason::Policy };
             for kind in self.kinds.iter_mut().filter(|kind| kind.of == of) {
-                kind.off = (policy == Policy::Off).then_some(off);
+                kind.off = (policy == AuditPolicy::Off).then_some(off);
                 // Where it was just switched on, it is not yet missing.
                 kind.heard = Some(record.time);
             }
         }
-        if record.keywords & Reader::FAILURE != 0 {
+        if record.keywords & LogonReader::FAILURE != 0 {
             return;
         }
         let heard = |kind: &&mut Kind| kind.of.ids().contains(&record.id);
@@ -214,16 +215,16 @@ impl Auditing {
     }
 
     /// The kinds that are not audited, as far as it is known.
-    pub fn unaudited(&self) -> Vec<Unaudited> {
+    pub fn unaudited(&self) -> Vec<AuditGap> {
         self.kinds.iter().filter_map(|kind| kind.off.or_else(|| self.missing(kind))).collect()
     }
 
     /// A daily kind of which nothing came while others did for more than a day.
-    fn missing(&self, kind: &Kind) -> Option<Unaudited> {
+    fn missing(&self, kind: &Kind) -> Option<AuditGap> {
         let (first, newest) = self.span?;
         let since = kind.heard.unwrap_or(first);
         let late = newest.millis().saturating_sub(since.millis()) > DAY;
-        let missing = Unaudited { of: kind.of, since, by: By::Absence };
+        let missing = AuditGap { of: kind.of, since, by: AuditGapReason::Absence };
         (kind.daily && late).then_some(missing)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::account::stem;
 use super::fields::{number, said};
-use super::{Reason, Record, Settings};
+use super::{IgnoreReason, LogRecord, LogonSettings};
 
 /// One condition.
 #[derive(Debug, Clone, Copy)]
@@ -30,34 +30,38 @@ pub(super) enum Guard {
 const LASTING: [u64; 3] = [2, 10, 11];
 
 impl Guard {
-    pub(super) fn check(self, record: &Record<'_>, settings: &Settings) -> Result<(), Reason> {
+    pub(super) fn check(
+        self,
+        record: &LogRecord<'_>,
+        settings: &LogonSettings,
+    ) -> Result<(), IgnoreReason> {
         let kind = || number(record, "LogonType");
         match self {
-            Self::Succeeded if number(record, "Status") != Some(0) => Err(Reason::Failure),
+            Self::Succeeded if number(record, "Status") != Some(0) => Err(IgnoreReason::Failure),
             Self::PreAuthenticated
                 if number(record, "PreAuthType").is_none_or(|kind| kind == 0) =>
             {
-                Err(Reason::Unproven)
+                Err(IgnoreReason::Unproven)
             }
             Self::LogonType if kind().is_none_or(|kind| !settings.reads_type(kind)) => {
-                Err(Reason::LogonType)
+                Err(IgnoreReason::LogonType)
             }
-            Self::Lasts if !lasts(record) => Err(Reason::LogonType),
+            Self::Lasts if !lasts(record) => Err(IgnoreReason::LogonType),
             Self::NotDelegated if said(record, "TransmittedServices").is_some() => {
-                Err(Reason::Delegated)
+                Err(IgnoreReason::Delegated)
             }
-            Self::NotToItself if to_itself(record) => Err(Reason::ToItself),
+            Self::NotToItself if to_itself(record) => Err(IgnoreReason::ToItself),
             _ => Ok(()),
         }
     }
 }
 
 /// Whether the logon that the record tells of is one in which people stay.
-pub(super) fn lasts(record: &Record<'_>) -> bool {
+pub(super) fn lasts(record: &LogRecord<'_>) -> bool {
     number(record, "LogonType").is_some_and(|kind| LASTING.contains(&kind))
 }
 
-fn to_itself(record: &Record<'_>) -> bool {
+fn to_itself(record: &LogRecord<'_>) -> bool {
     let (user, service) = (said(record, "TargetUserName"), said(record, "ServiceName"));
     let (Some(user), Some(service)) = (user, service) else { return false };
     let user = user.rsplit_once('@').map_or(&*user, |(user, _realm)| user);

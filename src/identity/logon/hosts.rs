@@ -7,7 +7,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use hashbrown::HashMap;
 
-use super::Unplaced;
+use super::UnresolvedLogon;
 use super::account::host;
 use crate::{Address, Event, Kind, Proof, Timestamp};
 
@@ -15,7 +15,7 @@ use crate::{Address, Event, Kind, Proof, Timestamp};
 /// them, of which the older one goes when the younger is full, so that it is bounded whatever is
 /// named.
 #[derive(Debug, Default)]
-pub struct Hosts {
+pub struct HostAddresses {
     young: HashMap<CompactString, Seen>,
     old: HashMap<CompactString, Seen>,
 }
@@ -27,7 +27,7 @@ struct Seen {
     at: Timestamp,
 }
 
-impl Hosts {
+impl HostAddresses {
     /// For how long a computer is where it was seen: while it is on, it asks a domain controller for its
     /// policies each 90 minutes and up to 30 more (the defaults of "Set Group Policy refresh interval
     /// for computers"). After that another computer may have the address.
@@ -56,7 +56,7 @@ impl Hosts {
     }
 
     /// The address of the host that somebody named, if it was seen within [`Self::SPAN`] of then.
-    pub fn find(&self, unplaced: &Unplaced) -> Option<Address> {
+    pub fn find(&self, unplaced: &UnresolvedLogon) -> Option<Address> {
         let Seen { address, at } = self.seen(&folded(unplaced.host.as_str()))?;
         let apart = unplaced.at.since(at).max(at.since(unplaced.at));
         (apart <= Self::SPAN).then_some(address)
@@ -76,7 +76,7 @@ fn folded(name: &str) -> CompactString {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Outcome;
+    use super::super::ReadOutcome;
     use super::super::tests::{everything, reader, record, said, told};
     use super::*;
     use crate::stories::{address, seconds};
@@ -86,21 +86,21 @@ mod tests {
         let user = format!("{name}$");
         let fields = said(4768, &[("TargetUserName", &user), ("IpAddress", ip)]);
         let time = seconds(at);
-        let record = super::super::Record { time, ..record(4768, &fields) };
+        let record = super::super::LogRecord { time, ..record(4768, &fields) };
         match reader(everything()).read(&record, time) {
-            Outcome::Event(event) => event,
+            ReadOutcome::Event(event) => event,
             other => panic!("{}", told(&other)),
         }
     }
 
     /// What a logon by NTLM from the host of this name comes to.
-    fn named(hosts: &Hosts, name: &str, at: i64) -> String {
+    fn named(hosts: &HostAddresses, name: &str, at: i64) -> String {
         let mut reader = reader(everything());
         let fields = said(4776, &[("Workstation", name)]);
         let time = seconds(at);
-        let record = super::super::Record { time, ..record(4776, &fields) };
+        let record = super::super::LogRecord { time, ..record(4776, &fields) };
         match reader.read(&record, time) {
-            Outcome::Unplaced(unplaced) => match hosts.find(&unplaced) {
+            ReadOutcome::Unplaced(unplaced) => match hosts.find(&unplaced) {
                 Some(address) => told(&reader.place(unplaced, address)),
                 None => "nowhere".to_owned(),
             },
@@ -110,14 +110,14 @@ mod tests {
 
     #[test]
     fn who_names_a_host_is_where_its_own_account_was_seen() {
-        let mut hosts = Hosts::default();
+        let mut hosts = HostAddresses::default();
         hosts.heed(&computer("PC1", "10.0.0.7", 1000));
         hosts.heed(&computer("pc2", "10.0.0.8", 1000));
         hosts.heed(&computer("PC2", "10.0.0.9", 2000));
         // Told late: it is no longer there.
         hosts.heed(&computer("PC2", "10.0.0.8", 1500));
         let there = "login of alice at 10.0.0.7 by host_name";
-        let span = Hosts::SPAN.as_secs() as i64;
+        let span = HostAddresses::SPAN.as_secs() as i64;
         for (name, at, outcome) in [
             ("PC1", 1001, there),
             ("pc1", 1001, there),
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn only_what_a_computer_itself_did_says_where_it_is() {
-        let mut hosts = Hosts::default();
+        let mut hosts = HostAddresses::default();
         let user = Event { kind: Kind::Login, ..computer("PC1", "10.0.0.7", 1000) };
         hosts.heed(&user);
         hosts.heed(&Event { device: None, ..computer("PC1", "10.0.0.7", 1000) });
@@ -149,17 +149,17 @@ mod tests {
 
     #[test]
     fn a_computer_that_only_named_another_is_not_where_that_is() {
-        let mut hosts = Hosts::default();
+        let mut hosts = HostAddresses::default();
         hosts.heed(&computer("PC1", "10.0.0.7", 1000));
         // PC2 logs on by NTLM, and calls the host that it does so from PC1.
         let mut reader = reader(everything());
         let fields = said(4776, &[("TargetUserName", "PC2$"), ("Workstation", "PC1")]);
-        let record = super::super::Record { time: seconds(1001), ..record(4776, &fields) };
-        let Outcome::Unplaced(unplaced) = reader.read(&record, seconds(1001)) else {
+        let record = super::super::LogRecord { time: seconds(1001), ..record(4776, &fields) };
+        let ReadOutcome::Unplaced(unplaced) = reader.read(&record, seconds(1001)) else {
             panic!("4776 has no address");
         };
         let there = hosts.find(&unplaced).expect("PC1 was seen");
-        let Outcome::Event(event) = reader.place(unplaced, there) else {
+        let ReadOutcome::Event(event) = reader.place(unplaced, there) else {
             panic!("the address can be used");
         };
         assert_eq!((event.kind, event.proof), (Kind::DeviceSeen, Proof::HostName));
@@ -170,15 +170,15 @@ mod tests {
 
     #[test]
     fn there_is_room_for_a_bounded_number() {
-        let mut hosts = Hosts::default();
+        let mut hosts = HostAddresses::default();
         let usual = computer("PC1", "10.0.0.7", 1000);
-        for number in 0..3 * Hosts::ROOM {
+        for number in 0..3 * HostAddresses::ROOM {
             let device = Some(crate::stories::name(&format!("pc{number}")));
             hosts.heed(&Event { device, ..usual.clone() });
-            assert!(hosts.young.len() + hosts.old.len() <= 2 * Hosts::ROOM);
+            assert!(hosts.young.len() + hosts.old.len() <= 2 * HostAddresses::ROOM);
         }
         assert_eq!(named(&hosts, "PC0", 1001), "nowhere");
-        let last = format!("PC{}", 3 * Hosts::ROOM - 1);
+        let last = format!("PC{}", 3 * HostAddresses::ROOM - 1);
         assert_eq!(named(&hosts, &last, 1001), "login of alice at 10.0.0.7 by host_name");
     }
 
@@ -190,14 +190,14 @@ mod tests {
             sights in prop::collection::vec((0..4_u8, 0..8_u8, 0..20_000_i64), 0..24),
             asked in (0..4_u8, 0..30_000_i64),
         ) {
-            let mut hosts = Hosts::default();
+            let mut hosts = HostAddresses::default();
             for (name, place, at) in &sights {
                 hosts.heed(&computer(&format!("PC{name}"), &format!("10.0.0.{place}"), *at));
             }
             let (name, at) = asked;
             // Of two at one moment, the one that was told later.
             let newest = sights.iter().filter(|sight| sight.0 == name).max_by_key(|sight| sight.2);
-            let within = newest.filter(|sight| (at - sight.2).abs() <= Hosts::SPAN.as_secs() as i64);
+            let within = newest.filter(|sight| (at - sight.2).abs() <= HostAddresses::SPAN.as_secs() as i64);
             let expected = within.map_or("nowhere".to_owned(), |(_, place, _)| {
                 format!("login of alice at {} by host_name", address(&format!("10.0.0.{place}")))
             });

@@ -2,44 +2,44 @@
 
 use std::sync::Arc;
 
-use super::account::{Account, host};
+use super::account::{LogonAccount, host};
 use super::fields::said;
-use super::rules::Place;
-use super::{Reason, Record, Settings};
+use super::rules::AddressField;
+use super::{IgnoreReason, LogRecord, LogonSettings};
 use crate::{Address, Event, Kind, Membership, Name, Origin, Precision, Proof, Timestamp};
 
 /// Somebody who was seen somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sighting {
+pub(super) struct Observation {
     /// What happened.
     pub(super) kind: Kind,
     /// Who it was.
-    pub(super) account: Account,
+    pub(super) account: LogonAccount,
     /// How well it is proven.
     pub(super) proof: Proof,
 }
 
 /// Where.
 #[derive(Debug)]
-pub(super) enum Where {
+pub(super) enum Location {
     /// At this address.
-    At(Address, Sighting),
+    At(Address, Observation),
     /// At the host of this name.
-    Host(Name, Sighting),
+    Host(Name, Observation),
 }
 
 /// Somebody at a host of which only the name is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unplaced {
+pub struct UnresolvedLogon {
     /// The NetBIOS name of the host, as the client gave it.
     pub host: Name,
-    pub(super) sighting: Sighting,
+    pub(super) sighting: Observation,
     pub(super) at: Timestamp,
     pub(super) seen: Timestamp,
     pub(super) origin: Arc<Origin>,
 }
 
-impl Sighting {
+impl Observation {
     /// The event that says so. A user's event names no device: the host name that clients give is
     /// their own choice, and a device has groups, which would be rights for the asking. Devices are
     /// known by the logons of their own accounts.
@@ -49,7 +49,7 @@ impl Sighting {
         (at, seen): (Timestamp, Timestamp),
         origin: Arc<Origin>,
     ) -> Event {
-        let Account { principal, device, sid } = self.account;
+        let LogonAccount { principal, device, sid } = self.account;
         Event {
             kind: self.kind,
             address,
@@ -71,38 +71,39 @@ impl Sighting {
 
 /// Where `place` says that somebody is.
 pub(super) fn find(
-    record: &Record<'_>,
-    place: Place,
-    sighting: Sighting,
-    settings: &Settings,
-) -> Result<Where, Reason> {
+    record: &LogRecord<'_>,
+    place: AddressField,
+    sighting: Observation,
+    settings: &LogonSettings,
+) -> Result<Location, IgnoreReason> {
     match place {
-        Place::Address(field) => {
-            let text = said(record, field).ok_or(Reason::NoAddress)?;
+        AddressField::Address(field) => {
+            let text = said(record, field).ok_or(IgnoreReason::NoAddress)?;
             // So a session host writes its own console.
             if text.eq_ignore_ascii_case("LOCAL") {
-                return Err(Reason::NoAddress);
+                return Err(IgnoreReason::NoAddress);
             }
-            let address = text.parse().map_err(|_| Reason::BadAddress)?;
+            let address = text.parse().map_err(|_| IgnoreReason::BadAddress)?;
             usable(address, settings)?;
-            Ok(Where::At(address, sighting))
+            Ok(Location::At(address, sighting))
         }
-        Place::Host(field) => {
-            let text = said(record, field).ok_or(Reason::NoAddress)?;
-            let name = Name::new(text.trim_start_matches('\\')).map_err(|_| Reason::BadName)?;
+        AddressField::Host(field) => {
+            let text = said(record, field).ok_or(IgnoreReason::NoAddress)?;
+            let name =
+                Name::new(text.trim_start_matches('\\')).map_err(|_| IgnoreReason::BadName)?;
             if host(name.as_str()).eq_ignore_ascii_case(host(record.computer)) {
-                return Err(Reason::Server);
+                return Err(IgnoreReason::Server);
             }
-            Ok(Where::Host(name, sighting))
+            Ok(Location::Host(name, sighting))
         }
-        Place::Logon(_) => Err(Reason::UnknownLogon),
+        AddressField::Logon(_) => Err(IgnoreReason::UnknownLogon),
     }
 }
 
 /// Whether a person can be at `address`.
-pub(super) fn usable(address: Address, settings: &Settings) -> Result<(), Reason> {
-    address.usable().map_err(|_| Reason::Unusable)?;
+pub(super) fn usable(address: Address, settings: &LogonSettings) -> Result<(), IgnoreReason> {
+    address.usable().map_err(|_| IgnoreReason::Unusable)?;
     let ip = address.ip();
     let shared = settings.servers.iter().any(|network| network.contains(&ip));
-    if shared { Err(Reason::Server) } else { Ok(()) }
+    if shared { Err(IgnoreReason::Server) } else { Ok(()) }
 }

@@ -21,7 +21,7 @@ use strum::{EnumIter, IntoStaticStr};
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum Reason {
+pub enum IgnoreReason {
     /// Its event id is not among those that are read.
     #[error("events of this id are not read")]
     NotRead,
@@ -78,7 +78,7 @@ pub enum Reason {
     Started,
 }
 
-impl Reason {
+impl IgnoreReason {
     /// The name used in metrics and JSON, for instance `not_of_domain`.
     pub fn as_str(self) -> &'static str {
         self.into()

@@ -5,22 +5,22 @@ use std::collections::VecDeque;
 use compact_str::CompactString;
 use hashbrown::HashMap;
 
-use super::account::Account;
+use super::account::LogonAccount;
 use crate::Address;
 
 /// A logon that made an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Logon {
+pub(super) struct OpenLogon {
     /// Where it came from.
     pub(super) address: Address,
     /// Who it was.
-    pub(super) account: Account,
+    pub(super) account: LogonAccount,
 }
 
 /// The lasting logons of some computers, a bounded number of each. Nothing else bounds them: a
 /// server that crashes writes no logoff.
 #[derive(Debug, Default)]
-pub(super) struct Logons {
+pub(super) struct OpenLogons {
     computers: Vec<Computer>,
 }
 
@@ -28,11 +28,11 @@ pub(super) struct Logons {
 #[derive(Debug)]
 struct Computer {
     name: CompactString,
-    logons: HashMap<u64, Logon>,
+    logons: HashMap<u64, OpenLogon>,
     order: VecDeque<u64>,
 }
 
-impl Logons {
+impl OpenLogons {
     /// How many logons are remembered of a computer: remote desktop hosts have some hundred users. In
     /// at most 2 MB; the oldest goes.
     pub(super) const ROOM: usize = 4096;
@@ -42,7 +42,7 @@ impl Logons {
     pub(super) const COMPUTERS: usize = 64;
 
     /// Remembers that `logon` has the number `id` at `computer`; it is the only one that has.
-    pub(super) fn remember(&mut self, computer: &str, id: u64, logon: Logon) {
+    pub(super) fn remember(&mut self, computer: &str, id: u64, logon: OpenLogon) {
         let at = self.find(computer).unwrap_or_else(|| {
             if self.computers.len() == Self::COMPUTERS {
                 self.computers.remove(0);
@@ -63,7 +63,7 @@ impl Logons {
     }
 
     /// The logon with the number `id` at `computer`, which has ended.
-    pub(super) fn take(&mut self, computer: &str, id: u64) -> Option<Logon> {
+    pub(super) fn take(&mut self, computer: &str, id: u64) -> Option<OpenLogon> {
         let at = self.find(computer)?;
         let Computer { logons, order, .. } = &mut self.computers[at];
         let logon = logons.remove(&id)?;
@@ -88,24 +88,24 @@ mod tests {
     use super::*;
     use crate::stories::{address, who};
 
-    fn logon(user: u8) -> Logon {
+    fn logon(user: u8) -> OpenLogon {
         let principal = who(&format!("user{user}"));
-        let account = Account { principal, device: None, sid: None };
-        Logon { address: address("10.0.0.7"), account }
+        let account = LogonAccount { principal, device: None, sid: None };
+        OpenLogon { address: address("10.0.0.7"), account }
     }
 
     #[test]
     fn the_oldest_logon_and_the_first_computer_go() {
-        let mut logons = Logons::default();
-        for id in 0..=Logons::ROOM as u64 {
+        let mut logons = OpenLogons::default();
+        for id in 0..=OpenLogons::ROOM as u64 {
             logons.remember("DC1", id, logon(1));
         }
         assert_eq!(logons.take("dc1", 0), None);
         assert_eq!(logons.take("dc1", 1), Some(logon(1)));
-        for computer in 0..Logons::COMPUTERS {
+        for computer in 0..OpenLogons::COMPUTERS {
             logons.remember(&format!("pc{computer}"), 7, logon(2));
         }
-        assert_eq!(logons.computers.len(), Logons::COMPUTERS);
+        assert_eq!(logons.computers.len(), OpenLogons::COMPUTERS);
         assert_eq!(logons.take("DC1", 2), None);
         assert_eq!(logons.take("pc0", 7), Some(logon(2)));
     }
@@ -121,8 +121,8 @@ mod tests {
 
         #[test]
         fn a_logon_ends_once_and_where_it_began(deeds in prop::collection::vec(deed(), 1..60)) {
-            let mut logons = Logons::default();
-            let mut naive: Vec<(String, u64, Logon)> = Vec::new();
+            let mut logons = OpenLogons::default();
+            let mut naive: Vec<(String, u64, OpenLogon)> = Vec::new();
             for (deed, computer, id, user) in deeds {
                 let folded = computer.to_ascii_lowercase();
                 let at = naive.iter().position(|(name, known, _)| (name, *known) == (&folded, id));

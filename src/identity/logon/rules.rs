@@ -1,21 +1,21 @@
 //! The table: what each event of the security log says, by which fields, and where that is written.
 
-use super::account::Who;
+use super::account::AccountFields;
 use super::guards::Guard;
 use crate::Proof;
 
 /// What one kind of event says. Sources are named as Microsoft Learn names its pages, `Event 4624`
 /// and so on in "Advanced security audit policy"; fields are those of the provider's manifest.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct EventRule {
     /// EventID.
     pub(super) id: u16,
     /// What happened.
     pub(super) meaning: Meaning,
     /// The fields that name the account.
-    pub(super) who: Who,
+    pub(super) who: AccountFields,
     /// What names the address.
-    pub(super) place: Place,
+    pub(super) place: AddressField,
     /// How well it proves that somebody is there.
     pub(super) proof: Proof,
     /// What must hold besides, in this order.
@@ -39,7 +39,7 @@ pub(super) enum Meaning {
 
 /// What names the address.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum AddressField {
     /// This field, as an address.
     Address(&'static str),
     /// This field, as the NetBIOS name of a host.
@@ -49,114 +49,118 @@ pub(super) enum Place {
 }
 
 /// The account of a new logon.
-const LOGON: Who =
-    Who { sid: Some("TargetUserSid"), user: "TargetUserName", domain: Some("TargetDomainName") };
+const LOGON: AccountFields = AccountFields {
+    sid: Some("TargetUserSid"),
+    user: "TargetUserName",
+    domain: Some("TargetDomainName"),
+};
 
 /// The account of a first ticket. Only this Kerberos event has its SID.
-const TICKET: Who = Who { sid: Some("TargetSid"), ..LOGON };
+const TICKET: AccountFields = AccountFields { sid: Some("TargetSid"), ..LOGON };
 
 /// The account of a later ticket, as `user@REALM`.
-const TICKET_HOLDER: Who = Who { sid: None, ..LOGON };
+const TICKET_HOLDER: AccountFields = AccountFields { sid: None, ..LOGON };
 
 /// The account of a session of remote desktop.
-const DESKTOP: Who = Who { sid: None, user: "AccountName", domain: Some("AccountDomain") };
+const DESKTOP: AccountFields =
+    AccountFields { sid: None, user: "AccountName", domain: Some("AccountDomain") };
 
 /// All that can be read.
-pub(super) const ROWS: &[Row] = &[
-    Row {
+pub(super) const ROWS: &[EventRule] = &[
+    EventRule {
         id: 4768,
         meaning: Meaning::Came,
         who: TICKET,
-        place: Place::Address("IpAddress"),
+        place: AddressField::Address("IpAddress"),
         proof: Proof::Logon,
         guards: &[Guard::Succeeded, Guard::PreAuthenticated],
         source: "Event 4768, a TGT was requested: what a computer asks for when somebody logs on to \
                  it. The same event tells of failures, by its Status",
     },
-    Row {
+    EventRule {
         id: 4770,
         meaning: Meaning::StillThere,
         who: TICKET_HOLDER,
-        place: Place::Address("IpAddress"),
+        place: AddressField::Address("IpAddress"),
         proof: Proof::Ticket,
         guards: &[],
         source: "Event 4770, a TGT was renewed: by the computer that has it. It has no Status and is \
                  written of successes only",
     },
-    Row {
+    EventRule {
         id: 4769,
         meaning: Meaning::StillThere,
         who: TICKET_HOLDER,
-        place: Place::Address("IpAddress"),
+        place: AddressField::Address("IpAddress"),
         proof: Proof::Ticket,
         guards: &[Guard::Succeeded, Guard::NotDelegated, Guard::NotToItself],
         source: "Event 4769, a service ticket was requested: with a TGT that was got before, so it \
                  begins nothing. It has no SID, and a forged TGT can name anybody",
     },
-    Row {
+    EventRule {
         id: 4624,
         meaning: Meaning::Came,
         who: LOGON,
-        place: Place::Address("IpAddress"),
+        place: AddressField::Address("IpAddress"),
         proof: Proof::Connection,
         guards: &[Guard::LogonType, Guard::NotDelegated],
         source: "Event 4624, an account was logged on: to this server, so a user's computer is where \
                  it came from. Which types of logon are read depends on the server's role",
     },
-    Row {
+    EventRule {
         id: 4634,
         meaning: Meaning::Left,
         who: LOGON,
-        place: Place::Logon("TargetLogonId"),
+        place: AddressField::Logon("TargetLogonId"),
         proof: Proof::Connection,
         guards: &[Guard::Lasts],
         source: "Event 4634, an account was logged off: it has no address. One of type 3 is the end \
                  of a connection, within a second of its beginning as a rule, and of nobody's stay",
     },
-    Row {
+    EventRule {
         id: 4647,
         meaning: Meaning::Left,
         who: LOGON,
-        place: Place::Logon("TargetLogonId"),
+        place: AddressField::Logon("TargetLogonId"),
         proof: Proof::Connection,
         guards: &[],
         source: "Event 4647, user initiated logoff: of interactive and remote desktop logons only",
     },
-    Row {
+    EventRule {
         id: 4776,
         meaning: Meaning::Came,
-        who: Who { sid: None, user: "TargetUserName", domain: None },
-        place: Place::Host("Workstation"),
+        who: AccountFields { sid: None, user: "TargetUserName", domain: None },
+        place: AddressField::Host("Workstation"),
         proof: Proof::HostName,
         guards: &[Guard::Succeeded],
         source: "Event 4776, the computer attempted to validate the credentials for an account: by \
                  NTLM, and the client chooses the name of its host; it is looked for among the computers \
                  whose own accounts were seen of late",
     },
-    Row {
+    EventRule {
         id: 4778,
         meaning: Meaning::Came,
         who: DESKTOP,
-        place: Place::Address("ClientAddress"),
+        place: AddressField::Address("ClientAddress"),
         proof: Proof::Connection,
         guards: &[],
         source: "Event 4778, a session was reconnected to a Window Station: the address is that of \
                  the remote desktop client, where somebody else may be logged on",
     },
-    Row {
+    EventRule {
         id: 4779,
         meaning: Meaning::Left,
         who: DESKTOP,
-        place: Place::Address("ClientAddress"),
+        place: AddressField::Address("ClientAddress"),
         proof: Proof::Connection,
         guards: &[],
         source: "Event 4779, a session was disconnected from a Window Station: the same end of it",
     },
-    Row {
+    EventRule {
         id: 4608,
         meaning: Meaning::Started,
         who: LOGON,
-        place: Place::Logon("TargetLogonId"),
+        place: AddressField::Logon("TargetLogonId"),
         proof: Proof::Connection,
         guards: &[],
         source: "Event 4608, Windows is starting up: logon IDs are unique between reboots only",

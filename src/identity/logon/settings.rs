@@ -22,7 +22,7 @@ use crate::{Glob, Globs};
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum Role {
+pub enum ServerRole {
     /// It gives out the tickets of its domain.
     DomainController,
     /// Users' mail programs log on to it.
@@ -31,7 +31,7 @@ pub enum Role {
 
 /// What is read of the log of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct LogonSettings {
     /// The event ids that are read, out of [`readable`](super::readable).
     pub ids: Vec<u16>,
     /// The types of logon (`LogonType` of 4624) that say who is at the address that they came from.
@@ -57,13 +57,15 @@ const NETWORK: u8 = 3;
 /// With the password in clear: Exchange's Basic authentication of mail programs.
 const NETWORK_CLEARTEXT: u8 = 8;
 
-impl Settings {
+impl LogonSettings {
     /// What is read of a server of this `role` unless an administrator decides otherwise. Nothing is
-    /// known of its network: [`Settings::servers`] is empty.
-    pub fn of(role: Role) -> Self {
+    /// known of its network: [`LogonSettings::servers`] is empty.
+    pub fn of(role: ServerRole) -> Self {
         let (ids, logon_types): (&[u16], &[u8]) = match role {
-            Role::DomainController => (&[4768, 4769, 4770, 4624, 4634, 4647, 4608], &[NETWORK]),
-            Role::Exchange => (&[4624, 4634, 4647, 4608], &[NETWORK, NETWORK_CLEARTEXT]),
+            ServerRole::DomainController => {
+                (&[4768, 4769, 4770, 4624, 4634, 4647, 4608], &[NETWORK])
+            }
+            ServerRole::Exchange => (&[4624, 4634, 4647, 4608], &[NETWORK, NETWORK_CLEARTEXT]),
         };
         let glob = |pattern| Glob::new(pattern).expect("the pattern is in the source");
         let noise = NOISE.into_iter().map(glob).collect();

@@ -79,8 +79,8 @@ pub(super) fn said(id: u16, otherwise: Otherwise<'_>) -> Said {
 }
 
 /// The record of `fields`, as the security log of dc1 has it.
-pub(super) fn record(id: u16, fields: &Said) -> Record<'_> {
-    Record {
+pub(super) fn record(id: u16, fields: &Said) -> LogRecord<'_> {
+    LogRecord {
         id,
         time: seconds(10),
         record_id: 17,
@@ -93,30 +93,30 @@ pub(super) fn record(id: u16, fields: &Said) -> Record<'_> {
 }
 
 /// Everything is read, remote desktop included, and 10.0.9.0/24 is the servers'.
-pub(super) fn everything() -> Settings {
-    Settings {
+pub(super) fn everything() -> LogonSettings {
+    LogonSettings {
         ids: readable().collect(),
         logon_types: vec![3, 10],
         servers: vec!["10.0.9.0/24".parse().unwrap()],
-        ..Settings::of(Role::DomainController)
+        ..LogonSettings::of(ServerRole::DomainController)
     }
 }
 
-pub(super) fn reader(settings: Settings) -> Reader {
-    Reader::new(settings, &name("event_log"), &name("dc1"))
+pub(super) fn reader(settings: LogonSettings) -> LogonReader {
+    LogonReader::new(settings, &name("event_log"), &name("dc1"))
 }
 
 /// An outcome in a few words: `login of alice@corp at 10.0.0.7 by logon`.
-pub(super) fn told(outcome: &Outcome) -> String {
+pub(super) fn told(outcome: &ReadOutcome) -> String {
     match outcome {
-        Outcome::Event(event) => {
+        ReadOutcome::Event(event) => {
             let (who, kind) = (event.principal.as_ref().unwrap(), event.kind.as_str());
             let device = event.device.as_ref().map(|device| format!("<{device}>"));
             let (device, proof) = (device.unwrap_or_default(), event.proof.as_str());
             format!("{kind} of {who}{device} at {} by {proof}", event.address)
         }
-        Outcome::Unplaced(unplaced) => format!("somebody at {}", unplaced.host),
-        Outcome::Ignored(reason) => reason.as_str().to_owned(),
+        ReadOutcome::Unplaced(unplaced) => format!("somebody at {}", unplaced.host),
+        ReadOutcome::Ignored(reason) => reason.as_str().to_owned(),
     }
 }
 
@@ -268,26 +268,28 @@ fn every_guard_and_every_field_has_its_case() {
     let mut reached: BTreeSet<&str> = CASES.iter().map(|(.., outcome)| *outcome).collect();
     // Those have tests of their own below and above.
     reached.extend(["not_read", "other_log", "failure", "started"]);
-    let missing = Reason::iter().map(Reason::as_str).filter(|reason| !reached.contains(reason));
+    let missing =
+        IgnoreReason::iter().map(IgnoreReason::as_str).filter(|reason| !reached.contains(reason));
     assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
 #[test]
 fn each_role_reads_what_it_can_know() {
     let dc = [4768, 4770, 4769, 4624];
-    for (role, ids, types) in
-        [(Role::DomainController, &dc[..], &["3"][..]), (Role::Exchange, &[4624], &["3", "8"])]
-    {
+    for (role, ids, types) in [
+        (ServerRole::DomainController, &dc[..], &["3"][..]),
+        (ServerRole::Exchange, &[4624], &["3", "8"]),
+    ] {
         for id in readable() {
             let fields = said(id, &[]);
-            let outcome = reader(Settings::of(role)).read(&record(id, &fields), seconds(11));
-            let is_event = matches!(outcome, Outcome::Event(_));
+            let outcome = reader(LogonSettings::of(role)).read(&record(id, &fields), seconds(11));
+            let is_event = matches!(outcome, ReadOutcome::Event(_));
             assert_eq!(is_event, ids.contains(&id), "{role:?} {id}: {}", told(&outcome));
         }
         for logon_type in ["0", "2", "3", "4", "5", "7", "8", "9", "10", "11", "12", "13"] {
             let fields = said(4624, &[("LogonType", logon_type)]);
-            let outcome = reader(Settings::of(role)).read(&record(4624, &fields), seconds(11));
-            let is_event = matches!(outcome, Outcome::Event(_));
+            let outcome = reader(LogonSettings::of(role)).read(&record(4624, &fields), seconds(11));
+            let is_event = matches!(outcome, ReadOutcome::Event(_));
             assert_eq!(is_event, types.contains(&logon_type), "{role:?} type {logon_type}");
         }
     }
@@ -353,9 +355,13 @@ fn what_failed_never_becomes_anything() {
     let (mut reader, mut table) = (reader(everything()), Table::default());
     for (id, fields, keywords) in &variants {
         let outcome =
-            reader.read(&Record { keywords: *keywords, ..record(*id, fields) }, seconds(11));
-        assert_eq!(outcome, Outcome::Ignored(Reason::Failure), "{id} {fields:?} {keywords:#x}");
-        if let Outcome::Event(event) = outcome {
+            reader.read(&LogRecord { keywords: *keywords, ..record(*id, fields) }, seconds(11));
+        assert_eq!(
+            outcome,
+            ReadOutcome::Ignored(IgnoreReason::Failure),
+            "{id} {fields:?} {keywords:#x}"
+        );
+        if let ReadOutcome::Event(event) = outcome {
             table.apply(Revision(1), &event, &rules());
         }
     }
@@ -367,19 +373,19 @@ fn only_the_servers_own_auditing_is_believed() {
     let fields = said(4768, &[]);
     let usual = record(4768, &fields);
     let read = |record| told(&reader(everything()).read(&record, seconds(11)));
-    assert_eq!(read(Record { channel: "security", ..usual }), read(usual));
+    assert_eq!(read(LogRecord { channel: "security", ..usual }), read(usual));
     for record in [
-        Record { channel: "Application", ..usual },
-        Record { channel: "ForwardedEvents", ..usual },
-        Record { provider: "AD FS Auditing", ..usual },
-        Record { provider: "", ..usual },
+        LogRecord { channel: "Application", ..usual },
+        LogRecord { channel: "ForwardedEvents", ..usual },
+        LogRecord { provider: "AD FS Auditing", ..usual },
+        LogRecord { provider: "", ..usual },
     ] {
         assert_eq!(read(record), "other_log");
     }
-    let only = Settings { ids: vec![4624], ..everything() };
+    let only = LogonSettings { ids: vec![4624], ..everything() };
     assert_eq!(told(&reader(only).read(&usual, seconds(11))), "not_read");
     for id in [0, 1102, 4648, 4672, 4800, 4801, u16::MAX] {
-        assert_eq!(read(Record { id, ..usual }), "not_read");
+        assert_eq!(read(LogRecord { id, ..usual }), "not_read");
     }
 }
 
@@ -423,7 +429,7 @@ fn who_stayed_leaves_by_the_number_of_the_logon() {
 fn a_named_host_becomes_an_address_that_is_judged_like_any_other() {
     let mut reader = reader(everything());
     let fields = said(4776, &[]);
-    let Outcome::Unplaced(unplaced) = reader.read(&record(4776, &fields), seconds(11)) else {
+    let ReadOutcome::Unplaced(unplaced) = reader.read(&record(4776, &fields), seconds(11)) else {
         panic!("4776 has no address");
     };
     let placed = |text| told(&reader.place(unplaced.clone(), address(text)));
@@ -435,7 +441,7 @@ fn a_named_host_becomes_an_address_that_is_judged_like_any_other() {
 #[test]
 fn an_event_says_when_by_whom_and_which_account() {
     let fields = said(4768, &[]);
-    let Outcome::Event(event) = reader(everything()).read(&record(4768, &fields), seconds(11))
+    let ReadOutcome::Event(event) = reader(everything()).read(&record(4768, &fields), seconds(11))
     else {
         panic!("a TGT is a login");
     };
@@ -451,8 +457,8 @@ fn there(records: &[(i64, u16, Otherwise<'_>)]) -> String {
     for (position, (after, id, otherwise)) in records.iter().enumerate() {
         let fields = said(*id, otherwise);
         let at = seconds(*after);
-        let record = Record { time: at, ..record(*id, &fields) };
-        if let Outcome::Event(event) = reader.read(&record, at) {
+        let record = LogRecord { time: at, ..record(*id, &fields) };
+        if let ReadOutcome::Event(event) = reader.read(&record, at) {
             table.apply(Revision(position as u64 + 1), &event, &rules());
         }
     }
@@ -490,7 +496,7 @@ fn a_captured_day_played_again_changes_nothing() {
     let day = 86_400;
     for id in readable() {
         let fields = said(id, &[("LogonType", "10")]);
-        if let Outcome::Event(event) = reader.read(&record(id, &fields), seconds(10 + day)) {
+        if let ReadOutcome::Event(event) = reader.read(&record(id, &fields), seconds(10 + day)) {
             let change: Option<Change> = table.apply(Revision(1), &event, &rules()).change;
             assert_eq!(change, None, "{id}");
         }

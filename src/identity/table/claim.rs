@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::{
-    Cause, Event, Kind, Membership, Name, Principal, Producer, Record, Refusal, Revision, Rule,
-    Rules, Session, Timestamp, Verdict,
+    Cause, DecisionRecord, Event, Kind, Membership, Name, Principal, Producer, Refusal, Revision,
+    Rule, Rules, Session, Timestamp, Verdict,
 };
 
 /// An event, read under the rules in force.
@@ -86,9 +86,9 @@ impl<'a> Claim<'a> {
     }
 
     /// The event as a record with what was decided about it.
-    pub(super) fn record(&self, revision: Revision, verdict: Verdict) -> Record {
+    pub(super) fn record(&self, revision: Revision, verdict: Verdict) -> DecisionRecord {
         let Event { kind, at, seen, ref origin, .. } = *self.event;
-        Record {
+        DecisionRecord {
             revision,
             kind,
             principal: self.named().cloned(),

@@ -3,33 +3,33 @@
 
 use std::time::Duration;
 
-use crate::{Name, Session, Sharing, Timestamp};
+use crate::{Name, Session, SharedAddressRule, Timestamp};
 
 /// The users who came to one address lately, and until when it is taken to be shared.
 #[derive(Debug, Default)]
-pub(super) struct Crowd {
-    /// At most [`Crowd::MOST`], each user once.
-    came: Vec<Came>,
+pub(super) struct RecentUsers {
+    /// At most [`RecentUsers::MOST`], each user once.
+    came: Vec<RecentUser>,
     shared_until: Option<Timestamp>,
 }
 
 /// Somebody came, on Rollcall's clock: whoever forges lines does not choose the minute.
 #[derive(Debug)]
-struct Came {
+struct RecentUser {
     user: Name,
     at: Timestamp,
 }
 
-impl Crowd {
+impl RecentUsers {
     /// What counts as one change after the other.
     const WINDOW: Duration = Duration::from_secs(60);
 
     /// How many users are remembered, and so the most that a rule can allow.
-    const MOST: usize = Sharing::MOST;
+    const MOST: usize = SharedAddressRule::MOST;
 
     /// What another table noted.
     pub(super) fn known(came: Vec<(Name, Timestamp)>, shared_until: Option<Timestamp>) -> Self {
-        let came = came.into_iter().take(Self::MOST).map(|(user, at)| Came { user, at });
+        let came = came.into_iter().take(Self::MOST).map(|(user, at)| RecentUser { user, at });
         Self { came: came.collect(), shared_until }
     }
 
@@ -46,13 +46,13 @@ impl Crowd {
             let first = (0..Self::MOST).min_by_key(|index| self.came[*index].at);
             first.map(|first| self.came.swap_remove(first));
         }
-        self.came.push(Came { user: user.clone(), at });
+        self.came.push(RecentUser { user: user.clone(), at });
     }
 
     /// How many users came within the minute before `at`, with `who`, who comes now, and the one of
     /// the session that is `there`, who may have come before anything was noted.
     pub(super) fn size(&self, who: &Name, there: Option<&Session>, at: Timestamp) -> usize {
-        let lately = |came: &&Came| came.user != *who && within(came.at, at);
+        let lately = |came: &&RecentUser| came.user != *who && within(came.at, at);
         let noted = self.came.iter().filter(lately);
         let unnoted = there
             .and_then(|there| Some((&there.principal.as_ref()?.user, there.cause.seen)))
@@ -75,7 +75,7 @@ impl Crowd {
 
 /// Whether who came at `came` came within the minute before `now`.
 fn within(came: Timestamp, now: Timestamp) -> bool {
-    now.since(came) < Crowd::WINDOW
+    now.since(came) < RecentUsers::WINDOW
 }
 
 #[cfg(test)]
@@ -93,7 +93,10 @@ mod tests {
 
     fn at_most(users: usize, quiet: u64) -> Rules {
         let quiet = Duration::from_secs(quiet);
-        Rules { sharing: Sharing { users, quiet, ..Sharing::default() }, ..rules() }
+        Rules {
+            sharing: SharedAddressRule { users, quiet, ..SharedAddressRule::default() },
+            ..rules()
+        }
     }
 
     fn owner(table: &Table, now: i64) -> Option<String> {
@@ -194,11 +197,11 @@ mod tests {
 
         #[test]
         fn what_is_noted_is_bounded(came in prop::collection::vec((0..90_u8, 0..70_i64), 0..200)) {
-            let mut crowd = Crowd::default();
+            let mut crowd = RecentUsers::default();
             for (user, at) in came {
                 crowd.note(&name(&format!("user{user}")), seconds(at));
-                prop_assert!(crowd.came.len() <= Crowd::MOST);
-                prop_assert!(crowd.size(&name("nobody"), None, seconds(at)) <= Crowd::MOST + 1);
+                prop_assert!(crowd.came.len() <= RecentUsers::MOST);
+                prop_assert!(crowd.size(&name("nobody"), None, seconds(at)) <= RecentUsers::MOST + 1);
             }
         }
     }

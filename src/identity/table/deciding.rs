@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::claim::Claim;
-use super::crowd::Crowd;
+use super::crowd::RecentUsers;
 use super::expiry::is_unborn;
-use super::past::Past;
+use super::past::AddressMemory;
 use crate::{
     Effect, GroupSet, Kind, Membership, Name, Posture, Principal, Refusal, Revision, Roles, Rule,
     Rules, Session, Timestamp,
@@ -14,7 +14,7 @@ use crate::{
 
 /// What is to be done for an address.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum Transition {
     /// Nothing: this is known already.
     Keep,
     /// The session is this from now on, by this rule.
@@ -25,22 +25,22 @@ pub(super) enum Step {
 
 /// Everything a decision may look at.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scene<'a> {
+pub(super) struct DecisionInput<'a> {
     /// What is claimed.
     pub(super) claim: &'a Claim<'a>,
     /// The session held, whether or not its logoff time has passed.
     pub(super) session: Option<&'a Arc<Session>>,
     /// What else is remembered of the address.
-    pub(super) past: Option<&'a Past>,
+    pub(super) past: Option<&'a AddressMemory>,
     /// The rules in force.
     pub(super) rules: &'a Rules,
     /// The position of the event.
     pub(super) revision: Revision,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> DecisionInput<'a> {
     /// Decides.
-    pub(super) fn decide(self) -> Result<Step, Refusal> {
+    pub(super) fn decide(self) -> Result<Transition, Refusal> {
         match (self.claim.kind, self.claim.principal.as_deref()) {
             (Kind::Login | Kind::VpnUp, Some(who)) => self.user_came(who),
             (Kind::Login | Kind::VpnUp, None) => self.null_user_came(),
@@ -59,7 +59,7 @@ impl<'a> Scene<'a> {
         self.session.filter(|session| session.alive_at(self.claim.event.seen))
     }
 
-    fn user_came(self, who: &Principal) -> Result<Step, Refusal> {
+    fn user_came(self, who: &Principal) -> Result<Transition, Refusal> {
         let present = self.present();
         let user_there = present.and_then(|there| Some((there, there.principal.as_ref()?)));
         if let Some((there, user)) = user_there
@@ -68,7 +68,7 @@ impl<'a> Scene<'a> {
             return Ok(self.confirm(there, Rule::SameUser));
         }
         if self.repeats_the_ended_login(who) {
-            return Ok(Step::Keep);
+            return Ok(Transition::Keep);
         }
         let decided = self.decided_about(who);
         if decided.is_some_and(|decided| self.claim.before(decided)) {
@@ -79,7 +79,10 @@ impl<'a> Scene<'a> {
         }
         if self.is_crowded(who) {
             let (there, _) = user_there.ok_or(Refusal::AddressShared)?;
-            return Ok(Step::End(Rule::AddressShared, self.claim.moment().max(there.confirmed)));
+            return Ok(Transition::End(
+                Rule::AddressShared,
+                self.claim.moment().max(there.confirmed),
+            ));
         }
         let (rule, alone) = match present {
             Some(there) if there.principal.is_none() => (Rule::FirstUser, Some(there)),
@@ -93,14 +96,14 @@ impl<'a> Scene<'a> {
             session.posture = self.device_posture(there);
             session.device = session.device.or(there.device.clone());
         }
-        Ok(Step::Set(Effect::Began, rule, session))
+        Ok(Transition::Set(Effect::Began, rule, session))
     }
 
     /// Whether the address is taken to be shared, or is with this login: nobody can then be told from
     /// anybody else there.
     fn is_crowded(self, who: &Principal) -> bool {
         let (sharing, seen) = (&self.rules.sharing, self.claim.event.seen);
-        let (nobody, there) = (Crowd::default(), self.session.map(|there| &**there));
+        let (nobody, there) = (RecentUsers::default(), self.session.map(|there| &**there));
         let crowd = self.past.map_or(&nobody, |past| &past.crowd);
         sharing.watches(self.claim.event.address)
             && (crowd.shared_at(seen).is_some()
@@ -146,7 +149,7 @@ impl<'a> Scene<'a> {
             && self.claim.moment() <= last.since.latest(last.precision)
     }
 
-    fn null_user_came(self) -> Result<Step, Refusal> {
+    fn null_user_came(self) -> Result<Transition, Refusal> {
         let Some(there) = self.present().filter(|there| there.principal.is_some()) else {
             return self.device_seen();
         };
@@ -157,10 +160,10 @@ impl<'a> Scene<'a> {
             return Err(Refusal::Late);
         }
         let session = self.begun(Rule::NullUser, Some(there.confirmed))?;
-        Ok(Step::Set(Effect::Began, Rule::NullUser, session))
+        Ok(Transition::Set(Effect::Began, Rule::NullUser, session))
     }
 
-    fn user_left(self) -> Result<Step, Refusal> {
+    fn user_left(self) -> Result<Transition, Refusal> {
         let there = self.session.ok_or(Refusal::NoSession)?;
         self.speaks_of(there)?;
         if self.claim.before(there.confirmed) {
@@ -170,10 +173,10 @@ impl<'a> Scene<'a> {
         if self.outweighed_by(there) {
             return Err(Refusal::Weaker);
         }
-        Ok(Step::End(Rule::LoggedOut, self.claim.moment().max(there.confirmed)))
+        Ok(Transition::End(Rule::LoggedOut, self.claim.moment().max(there.confirmed)))
     }
 
-    fn still_there(self, rule: Rule) -> Result<Step, Refusal> {
+    fn still_there(self, rule: Rule) -> Result<Transition, Refusal> {
         let there = self.present().ok_or(Refusal::NoSession)?;
         self.speaks_of(there)?;
         Ok(self.confirm(there, rule))
@@ -195,7 +198,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn device_seen(self) -> Result<Step, Refusal> {
+    fn device_seen(self) -> Result<Transition, Refusal> {
         let device = self.claim.device.as_deref().ok_or(Refusal::Nobody)?;
         let Some(there) = self.present() else {
             let ended = self.past.and_then(|past| past.ended.as_ref()).map(|ended| ended.at);
@@ -203,7 +206,7 @@ impl<'a> Scene<'a> {
                 return Err(Refusal::Late);
             }
             let session = self.begun(Rule::DeviceOnly, ended)?;
-            return Ok(Step::Set(Effect::Began, Rule::DeviceOnly, session));
+            return Ok(Transition::Set(Effect::Began, Rule::DeviceOnly, session));
         };
         match (&there.principal, there.has_device(device)) {
             (Some(_), _) => self.device_of_user(there),
@@ -211,26 +214,26 @@ impl<'a> Scene<'a> {
             (None, false) if self.claim.before(there.confirmed) => Err(Refusal::Late),
             (None, false) => {
                 let session = self.begun(Rule::DeviceOnly, Some(there.confirmed))?;
-                Ok(Step::Set(Effect::Began, Rule::DeviceOnly, session))
+                Ok(Transition::Set(Effect::Began, Rule::DeviceOnly, session))
             }
         }
     }
 
     /// A device seen at a user's address is that user's. It does not prove that the user is still
     /// there, and the groups of a machine account are not the user's.
-    fn device_of_user(self, there: &Session) -> Result<Step, Refusal> {
-        let Some(altered) = self.with_details(there, &None) else { return Ok(Step::Keep) };
+    fn device_of_user(self, there: &Session) -> Result<Transition, Refusal> {
+        let Some(altered) = self.with_details(there, &None) else { return Ok(Transition::Keep) };
         if self.claim.before(there.confirmed) {
             return Err(Refusal::Late);
         }
-        Ok(Step::Set(Effect::Altered, Rule::Detail, altered))
+        Ok(Transition::Set(Effect::Altered, Rule::Detail, altered))
     }
 
     /// A directory says otherwise who the one there is, or in which groups: of the user when it
     /// names one, of the device when it names one. It proves nobody present, so nothing is
     /// extended. What it says was meant for the very names that were there when it was said: of
     /// whoever came since, it says nothing.
-    fn directory_says(self) -> Result<Step, Refusal> {
+    fn directory_says(self) -> Result<Transition, Refusal> {
         let there = self.present().ok_or(Refusal::NoSession)?;
         let (claim, mut session) = (self.claim, there.as_ref().clone());
         let said = claim.membership();
@@ -251,37 +254,37 @@ impl<'a> Scene<'a> {
             session.membership.device = said.device;
         }
         if session == **there {
-            return Ok(Step::Keep);
+            return Ok(Transition::Keep);
         }
         session.revision = self.revision;
-        Ok(Step::Set(Effect::Altered, Rule::Directory, session))
+        Ok(Transition::Set(Effect::Altered, Rule::Directory, session))
     }
 
-    fn logoff_time_came(self) -> Result<Step, Refusal> {
+    fn logoff_time_came(self) -> Result<Transition, Refusal> {
         let there = self.session.ok_or(Refusal::NoSession)?;
         let at = self.claim.event.at;
         if is_unborn(there, at) {
             // Whoever logs on from now on is later than somebody of a time that has not come.
-            return Ok(Step::End(Rule::LogoffTime, at));
+            return Ok(Transition::End(Rule::LogoffTime, at));
         }
         if there.alive_at(at) {
             return Err(Refusal::NotDue);
         }
         // Nobody saw the user leave: a login that is newer than the last proof is still news.
-        Ok(Step::End(Rule::LogoffTime, there.confirmed))
+        Ok(Transition::End(Rule::LogoffTime, there.confirmed))
     }
 
     /// The one who is there was seen again.
-    fn confirm(self, there: &Session, rule: Rule) -> Step {
+    fn confirm(self, there: &Session, rule: Rule) -> Transition {
         let claim = self.claim;
         let proof = there.proof.max(claim.event.proof);
         if claim.before(there.confirmed) {
             let session = Session { proof, ..there.clone() };
             let proves_more = self.outweighs(there);
             return if proves_more {
-                Step::Set(Effect::Extended, rule, session)
+                Transition::Set(Effect::Extended, rule, session)
             } else {
-                Step::Keep
+                Transition::Keep
             };
         }
         let (effect, rule, mut session) = match self.with_details(there, &claim.event.roles) {
@@ -290,7 +293,7 @@ impl<'a> Scene<'a> {
             None if proof == there.proof
                 && claim.moment() <= there.confirmed.latest(there.precision) =>
             {
-                return Step::Keep;
+                return Transition::Keep;
             }
             None => (Effect::Extended, rule, there.clone()),
         };
@@ -301,7 +304,7 @@ impl<'a> Scene<'a> {
         session.proof = proof;
         session.precision = there.precision.max(claim.event.precision);
         session.expires = there.expires.max(claim.expires(self.rules));
-        Step::Set(effect, rule, session)
+        Transition::Set(effect, rule, session)
     }
 
     /// The session with what the claim says more or otherwise about its domain, device, posture

@@ -4,15 +4,15 @@ use crate::{Principal, Timestamp};
 
 /// The users said to leave one address that they did not have, each with the latest such time.
 #[derive(Debug, Default)]
-pub(super) struct Departures(Vec<Departed>);
+pub(super) struct EarlyLogouts(Vec<EarlyLogout>);
 
 #[derive(Debug)]
-struct Departed {
+struct EarlyLogout {
     principal: Principal,
     at: Timestamp,
 }
 
-impl Departures {
+impl EarlyLogouts {
     /// How many users are remembered for an address. More than one or two means somebody who makes
     /// them up; then the one who left first goes, whose login is the least likely to be late still.
     const ROOM: usize = 4;
@@ -20,7 +20,7 @@ impl Departures {
     /// Those that another table remembered.
     pub(super) fn known(departed: Vec<(Principal, Timestamp)>) -> Self {
         let departed = departed.into_iter().take(Self::ROOM);
-        Self(departed.map(|(principal, at)| Departed { principal, at }).collect())
+        Self(departed.map(|(principal, at)| EarlyLogout { principal, at }).collect())
     }
 
     /// All who are remembered.
@@ -32,7 +32,7 @@ impl Departures {
     pub(super) fn note(&mut self, principal: &Principal, at: Timestamp) {
         // The very same name, not only one that agrees: `alice` agrees with users of two domains,
         // and what is known of one must not be taken for the other. How it is written is no matter.
-        let same = |known: &&mut Departed| {
+        let same = |known: &&mut EarlyLogout| {
             let known = &known.principal;
             (&known.user, &known.domain) == (&principal.user, &principal.domain)
         };
@@ -47,7 +47,7 @@ impl Departures {
                 _ => return,
             }
         }
-        self.0.push(Departed { principal: principal.clone(), at });
+        self.0.push(EarlyLogout { principal: principal.clone(), at });
     }
 
     /// When `who` was last said to leave.
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_user_of_two_domains_left_when_either_did() {
-        let mut departures = Departures::default();
+        let mut departures = EarlyLogouts::default();
         departures.note(&who("alice@corp"), seconds(10));
         departures.note(&who("alice@lab"), seconds(20));
         departures.note(&who("CORP\\alice"), seconds(5));
@@ -90,17 +90,17 @@ mod tests {
         fn the_latest_departures_are_known_in_whatever_order_they_are_told(
             told in prop::collection::vec((0..9_usize, 0..1000_i64), 0..40),
         ) {
-            let mut departures = Departures::default();
+            let mut departures = EarlyLogouts::default();
             let mut latest = HashMap::new();
             for (user, at) in told {
                 departures.note(&who(&format!("user{user}")), seconds(at));
                 let known = latest.entry(user).or_insert(at);
                 *known = at.max(*known);
-                prop_assert!(departures.0.len() <= Departures::ROOM);
+                prop_assert!(departures.0.len() <= EarlyLogouts::ROOM);
             }
             let mut newest: Vec<_> = latest.iter().map(|(user, at)| (*at, *user)).collect();
             newest.sort_unstable();
-            for (at, user) in newest.iter().rev().take(Departures::ROOM) {
+            for (at, user) in newest.iter().rev().take(EarlyLogouts::ROOM) {
                 let known = departures.of(&who(&format!("user{user}")));
                 // Of those who left at the very same time any may have gone.
                 let tied = newest.iter().filter(|(other, _)| other == at).count() > 1;

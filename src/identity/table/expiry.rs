@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use crate::{Address, Session, Steady, Timestamp};
+use crate::{Address, Session, SteadyClock, Timestamp};
 
 /// How long after a proposal that brought no end it is made again: the batch with the expiry may
 /// have been lost on its way to the journal, and a session must not outlive that.
@@ -15,15 +15,15 @@ pub(super) const AGAIN: Duration = Duration::from_secs(60);
 /// be set back at once. It would last for as long as the clock was ahead, and every login until then
 /// would be older than it.
 pub(super) fn is_unborn(session: &Session, now: Timestamp) -> bool {
-    session.confirmed > now + Steady::FOLLOWED
+    session.confirmed > now + SteadyClock::FOLLOWED
 }
 
 /// Addresses by the time at which to look at their session. A session that is extended keeps its
 /// place and is only looked at too early.
 #[derive(Debug, Default)]
-pub(super) struct Queue(BinaryHeap<Reverse<(Timestamp, Address)>>);
+pub(super) struct ExpiryQueue(BinaryHeap<Reverse<(Timestamp, Address)>>);
 
-impl Queue {
+impl ExpiryQueue {
     /// Asks for a look at `address` at `when`.
     pub(super) fn push(&mut self, when: Timestamp, address: Address) {
         self.0.push(Reverse((when, address)));

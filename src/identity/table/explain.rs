@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::{
-    Address, Cause, Name, Origin, Posture, Principal, Record, Roles, Session, Timestamp, Verdict,
+    Address, Cause, DecisionRecord, Name, Origin, Posture, Principal, Roles, Session, Timestamp,
+    Verdict,
 };
 
 /// Why an address has this user, or has none.
@@ -21,11 +22,11 @@ pub struct Explanation {
     /// Until when the address is taken to be shared by many users, and serves none of them.
     pub shared: Option<Timestamp>,
     /// The latest competing and refused events, newest first.
-    pub competed: Vec<Record>,
+    pub competed: Vec<DecisionRecord>,
 }
 
 /// Who is meant, and what is known besides.
-struct Somebody<'a> {
+struct Subject<'a> {
     principal: Option<&'a Principal>,
     device: Option<&'a Name>,
     roles: &'a Roles,
@@ -35,7 +36,7 @@ struct Somebody<'a> {
 /// How many groups a sentence names: a user of a directory may have hundreds.
 const NAMED: usize = 8;
 
-impl<'a> From<&'a Session> for Somebody<'a> {
+impl<'a> From<&'a Session> for Subject<'a> {
     fn from(session: &'a Session) -> Self {
         let Session { principal, device, roles, posture, .. } = session;
         let (principal, device) = (principal.as_ref(), device.as_ref());
@@ -43,15 +44,15 @@ impl<'a> From<&'a Session> for Somebody<'a> {
     }
 }
 
-impl<'a> From<&'a Record> for Somebody<'a> {
-    fn from(record: &'a Record) -> Self {
-        let Record { principal, device, roles, posture, .. } = record;
+impl<'a> From<&'a DecisionRecord> for Subject<'a> {
+    fn from(record: &'a DecisionRecord) -> Self {
+        let DecisionRecord { principal, device, roles, posture, .. } = record;
         let (principal, device) = (principal.as_ref(), device.as_ref());
         Self { principal, device, roles, posture: *posture }
     }
 }
 
-impl fmt::Display for Somebody<'_> {
+impl fmt::Display for Subject<'_> {
     /// `alice@corp on pc1 (healthy) in staff, sales`, as far as it is known; without a user
     /// the device, or else nobody.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,11 +91,11 @@ impl fmt::Display for Cause {
     }
 }
 
-impl fmt::Display for Record {
+impl fmt::Display for DecisionRecord {
     /// `login of bob@corp from syslog/branch-fw (junos-vpn) at ... refused: too_old, the event is
     /// older than the configured limit`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, who) = (self.kind.as_str(), Somebody::from(self));
+        let (kind, who) = (self.kind.as_str(), Subject::from(self));
         write!(f, "{kind} of {who} from {} at {} ", self.origin, self.at)?;
         match self.verdict {
             Verdict::Applied(rule) => write!(f, "applied: {}", rule.as_str())?,
@@ -115,13 +116,13 @@ impl fmt::Display for Explanation {
         match (&self.session, &self.previous) {
             (Some(session), _) => {
                 let Session { address, since, expires, cause, .. } = &**session;
-                write!(f, "{}", Somebody::from(&**session))?;
+                write!(f, "{}", Subject::from(&**session))?;
                 write!(f, " has {address} since {since}, until {expires} unless seen again")?;
                 write!(f, ", because {cause}")?;
             }
             (None, Some(previous)) => {
                 let Session { since, confirmed, .. } = &**previous;
-                let last = Somebody::from(&**previous);
+                let last = Subject::from(&**previous);
                 write!(f, "nobody has {}; the last was {last}", self.address)?;
                 write!(f, ", from {since}, last seen {confirmed}")?;
             }

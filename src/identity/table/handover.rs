@@ -4,17 +4,18 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use super::past::{Past, Ring, Ticket};
+use super::past::{AddressMemory, RetentionEntry, RetentionQueue};
 use super::{AHEAD, Entry, Table};
-use crate::{Address, Competed, Handover, Revision, Standing};
+use crate::{ActiveSession, Address, RetainedRecord, Revision, TableSnapshot};
 
 impl Table {
     /// Everything that a table or a log needs to go on after the position `newest`, which is the
     /// last one folded.
-    pub fn hand_over(&self, newest: Revision) -> Handover {
+    pub fn hand_over(&self, newest: Revision) -> TableSnapshot {
         let (forgotten, room) = (self.forgotten, self.entries.len());
         let standing = Vec::with_capacity(room);
-        let mut handover = Handover { newest, forgotten, standing, ..Handover::default() };
+        let mut handover =
+            TableSnapshot { newest, forgotten, standing, ..TableSnapshot::default() };
         let (mut entries, mut next) = (self.entries.iter(), Vec::with_capacity(AHEAD));
         loop {
             next.extend(entries.by_ref().take(AHEAD));
@@ -34,12 +35,12 @@ impl Table {
 
     /// A table that goes on with what another table or a log knew. After a table it decides and
     /// explains as that one would have; a log has forgotten what competed.
-    pub fn restore(handover: Handover) -> Self {
-        let Handover { forgotten, standing, mut ends, memories, competed, strangers, .. } =
+    pub fn restore(handover: TableSnapshot) -> Self {
+        let TableSnapshot { forgotten, standing, mut ends, memories, competed, strangers, .. } =
             handover;
         let mut table = Self { forgotten, ..Self::default() };
         table.entries.reserve(standing.len() + ends.len());
-        for Standing { session, told, was } in standing {
+        for ActiveSession { session, told, was } in standing {
             ends.extend(was);
             table.put(session, told);
         }
@@ -47,13 +48,13 @@ impl Table {
         for ended in ends {
             table.remember_end(ended);
         }
-        for Competed { address, first, noted, record } in competed {
+        for RetainedRecord { address, first, noted, record } in competed {
             table.past_of(address).recall(first, record);
-            table.competed.push(Ticket { address, revision: first, seen: noted });
+            table.competed.push(RetentionEntry { address, revision: first, seen: noted });
         }
-        for Competed { address, first, noted, record } in strangers {
+        for RetainedRecord { address, first, noted, record } in strangers {
             table.past_of(address).recall(first, record);
-            table.strangers.push(Ticket { address, revision: first, seen: noted });
+            table.strangers.push(RetentionEntry { address, revision: first, seen: noted });
         }
         for memory in memories {
             table.past_of(memory.address).remind(memory);
@@ -62,16 +63,16 @@ impl Table {
     }
 
     /// What the tickets of `ring` stand for, as far as it is still there.
-    fn records(&self, ring: &Ring) -> Vec<Competed> {
-        let kept = |ticket: &Ticket| {
-            let &Ticket { address, revision, seen } = ticket;
+    fn records(&self, ring: &RetentionQueue) -> Vec<RetainedRecord> {
+        let kept = |ticket: &RetentionEntry| {
+            let &RetentionEntry { address, revision, seen } = ticket;
             let record = self.entries.get(&address)?.past.as_ref()?.record(revision)?.clone();
-            Some(Competed { address, first: revision, noted: seen, record })
+            Some(RetainedRecord { address, first: revision, noted: seen, record })
         };
         ring.tickets().filter_map(kept).collect()
     }
 
-    fn past_of(&mut self, address: Address) -> &mut Past {
+    fn past_of(&mut self, address: Address) -> &mut AddressMemory {
         self.entries.entry(address).or_default().past.get_or_insert_default()
     }
 }
@@ -85,12 +86,12 @@ fn look_ahead(next: &[(&Address, &Entry)]) {
 }
 
 /// Adds what is known of one address.
-fn tell(address: Address, entry: &Entry, handover: &mut Handover) {
+fn tell(address: Address, entry: &Entry, handover: &mut TableSnapshot) {
     let ended = entry.past.as_ref().and_then(|past| past.ended.clone());
     match (&entry.session, ended) {
         (Some(session), was) => {
             let (session, told) = (session.clone(), entry.told);
-            handover.standing.push(Standing { session, told, was });
+            handover.standing.push(ActiveSession { session, told, was });
         }
         (None, Some(ended)) => handover.ends.push(ended),
         (None, None) => {}

@@ -2,41 +2,41 @@
 
 use std::collections::VecDeque;
 
-use super::crowd::Crowd;
-use super::departures::Departures;
-use crate::{Address, Ended, Memory, Record, Revision, Timestamp};
+use super::crowd::RecentUsers;
+use super::departures::EarlyLogouts;
+use crate::{Address, DecisionRecord, EndedSession, MemorySnapshot, Revision, Timestamp};
 
 /// What is remembered of one address. Most addresses have none: it exists only once something
 /// competed, was refused, altered the session, or ended.
 #[derive(Debug, Default)]
-pub(super) struct Past {
+pub(super) struct AddressMemory {
     /// The last session that is no more.
-    pub(super) ended: Option<Ended>,
+    pub(super) ended: Option<EndedSession>,
     /// Who was said to leave while not being there: their login may still be on its way.
-    pub(super) departed: Departures,
+    pub(super) departed: EarlyLogouts,
     /// Who came one after the other. Kept as long as what competed is.
-    pub(super) crowd: Crowd,
+    pub(super) crowd: RecentUsers,
     /// The latest events that competed, newest last.
-    records: VecDeque<Kept>,
+    records: VecDeque<RetainedDecision>,
 }
 
 /// A record and the ticket under which it may be forgotten.
 #[derive(Debug)]
-struct Kept {
+struct RetainedDecision {
     ticket: Revision,
-    record: Record,
+    record: DecisionRecord,
 }
 
-impl Past {
+impl AddressMemory {
     /// Adds a record; the oldest goes beyond `limit`. One that only repeats the latest is counted
     /// there, so that a noisy source does not push out what another said. Returns the ticket of a
-    /// new record, for [`Past::forget`].
-    pub(super) fn remember(&mut self, record: Record, limit: usize) -> Option<Revision> {
+    /// new record, for [`AddressMemory::forget`].
+    pub(super) fn remember(&mut self, record: DecisionRecord, limit: usize) -> Option<Revision> {
         if let Some(last) = self.records.back_mut()
             && last.record.is_repeated_by(&record)
         {
             let repeated = last.record.repeated.saturating_add(1);
-            last.record = Record { repeated, ..record };
+            last.record = DecisionRecord { repeated, ..record };
             return None;
         }
         if self.records.len() == limit {
@@ -47,7 +47,7 @@ impl Past {
             self.records.reserve_exact(1);
         }
         let ticket = record.revision;
-        self.records.push_back(Kept { ticket, record });
+        self.records.push_back(RetainedDecision { ticket, record });
         Some(ticket)
     }
 
@@ -55,8 +55,8 @@ impl Past {
     pub(super) fn forget(&mut self, ticket: Revision) {
         self.records.retain(|kept| kept.ticket != ticket);
         if self.records.is_empty() {
-            self.departed = Departures::default();
-            self.crowd = Crowd::default();
+            self.departed = EarlyLogouts::default();
+            self.crowd = RecentUsers::default();
             // An emptied list keeps its room; a million of them would keep half a gigabyte.
             self.records = VecDeque::new();
         }
@@ -74,36 +74,36 @@ impl Past {
     }
 
     /// The record with this ticket, when it is still there.
-    pub(super) fn record(&self, ticket: Revision) -> Option<&Record> {
+    pub(super) fn record(&self, ticket: Revision) -> Option<&DecisionRecord> {
         self.records.iter().find(|kept| kept.ticket == ticket).map(|kept| &kept.record)
     }
 
     /// Puts back a record that another table had, in its place.
-    pub(super) fn recall(&mut self, ticket: Revision, record: Record) {
-        let earlier = |kept: &Kept| kept.record.revision < record.revision;
+    pub(super) fn recall(&mut self, ticket: Revision, record: DecisionRecord) {
+        let earlier = |kept: &RetainedDecision| kept.record.revision < record.revision;
         let place = self.records.partition_point(earlier);
         self.records.reserve_exact(1);
-        self.records.insert(place, Kept { ticket, record });
+        self.records.insert(place, RetainedDecision { ticket, record });
     }
 
     /// What else is remembered of `address`, when there is anything.
-    pub(super) fn memory(&self, address: Address) -> Option<Memory> {
+    pub(super) fn memory(&self, address: Address) -> Option<MemorySnapshot> {
         let departed = self.departed.iter().collect();
         let (came, shared_until) = self.crowd.tell();
-        let memory = Memory { address, departed, came, shared_until };
+        let memory = MemorySnapshot { address, departed, came, shared_until };
         let nothing = memory.departed.is_empty() && memory.came.is_empty();
         (!nothing || shared_until.is_some()).then_some(memory)
     }
 
     /// Remembers what another table did.
-    pub(super) fn remind(&mut self, memory: Memory) {
-        let Memory { address: _, departed, came, shared_until } = memory;
+    pub(super) fn remind(&mut self, memory: MemorySnapshot) {
+        let MemorySnapshot { address: _, departed, came, shared_until } = memory;
         (self.departed, self.crowd) =
-            (Departures::known(departed), Crowd::known(came, shared_until));
+            (EarlyLogouts::known(departed), RecentUsers::known(came, shared_until));
     }
 
     /// The records, newest first.
-    pub(super) fn newest_first(&self) -> impl Iterator<Item = &Record> {
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &DecisionRecord> {
         self.records.iter().rev().map(|kept| &kept.record)
     }
 }
@@ -111,14 +111,14 @@ impl Past {
 /// A first-in, first-out list of what may be forgotten, with room for a fixed number: when one
 /// more comes, the oldest is due. It bounds the memory of a whole table, whoever fills it.
 #[derive(Debug)]
-pub(super) struct Ring {
-    tickets: VecDeque<Ticket>,
+pub(super) struct RetentionQueue {
+    tickets: VecDeque<RetentionEntry>,
     room: usize,
 }
 
 /// What may be forgotten, and when it was put there.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ticket {
+pub(super) struct RetentionEntry {
     /// Where.
     pub(super) address: Address,
     /// Which.
@@ -127,14 +127,14 @@ pub(super) struct Ticket {
     pub(super) seen: Timestamp,
 }
 
-impl Ring {
+impl RetentionQueue {
     /// A ring with room for `room` tickets.
     pub(super) fn new(room: usize) -> Self {
         Self { tickets: VecDeque::new(), room }
     }
 
     /// Puts in one ticket; gives out the one that has to go for it.
-    pub(super) fn push(&mut self, ticket: Ticket) -> Option<Ticket> {
+    pub(super) fn push(&mut self, ticket: RetentionEntry) -> Option<RetentionEntry> {
         let full = self.tickets.len() >= self.room;
         let due = if full { self.tickets.pop_front() } else { None };
         self.tickets.push_back(ticket);
@@ -142,12 +142,12 @@ impl Ring {
     }
 
     /// The tickets, in the order in which they go.
-    pub(super) fn tickets(&self) -> impl Iterator<Item = &Ticket> {
+    pub(super) fn tickets(&self) -> impl Iterator<Item = &RetentionEntry> {
         self.tickets.iter()
     }
 
     /// The oldest ticket, when it is older than `before`.
-    pub(super) fn pop_before(&mut self, before: Timestamp) -> Option<Ticket> {
+    pub(super) fn pop_before(&mut self, before: Timestamp) -> Option<RetentionEntry> {
         self.tickets.front().filter(|ticket| ticket.seen < before)?;
         self.tickets.pop_front()
     }

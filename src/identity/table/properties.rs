@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::stories::{address, groups, millis, name, origin, rules, saw, seconds, who};
 use crate::{
-    Authority, ChangeLog, Chronicle, Glob, Limits, Membership, Posture, Precision, Principal,
-    Producer, Proof, Sharing, Stay,
+    AddressTimeline, Authority, ChangeLog, ChangeLogLimits, Glob, Membership, Posture, Precision,
+    Principal, Producer, Proof, SessionInterval, SharedAddressRule,
 };
 
 /// Few addresses and few users, so that they meet.
@@ -349,7 +349,7 @@ proptest! {
         forget in prop::option::of(0..60_usize),
     ) {
         let mut rules = if strict { strict_rules() } else { short_rules() };
-        rules.sharing = Sharing { users, quiet: Duration::from_secs(90), ..rules.sharing };
+        rules.sharing = SharedAddressRule { users, quiet: Duration::from_secs(90), ..rules.sharing };
         let (mut lost, mut anew) = (Table::default(), Table::default());
         let last = events.last().map_or(seconds(0), |event| event.seen);
         for (position, event) in events.iter().enumerate() {
@@ -379,7 +379,7 @@ proptest! {
     #[test]
     fn a_table_from_the_log_lets_no_late_login_in(events in arrivals(60), from in 0..60_usize) {
         let rules = short_rules();
-        let (mut table, mut log) = (Table::default(), ChangeLog::new(7, Limits::default()));
+        let (mut table, mut log) = (Table::default(), ChangeLog::new(7, ChangeLogLimits::default()));
         for (position, event) in events.iter().enumerate() {
             if position == from {
                 table = Table::restore(log.hand_over());
@@ -476,7 +476,7 @@ proptest! {
         let rules = if strict { strict_rules() } else { short_rules() };
         let place = address(ADDRESSES[0]);
         let (mut table, mut stays, mut said) = (Table::default(), Vec::new(), Vec::new());
-        let mut chronicle = Chronicle::after(place, crate::Handover::default());
+        let mut chronicle = AddressTimeline::after(place, crate::TableSnapshot::default());
         for (index, event) in events.iter().enumerate() {
             let revision = Revision(index as u64 + 1);
             table.apply(revision, event, &rules);
@@ -497,7 +497,7 @@ proptest! {
         }
         stays.extend(chronicle.last(seconds(1000)));
         for (at, there) in said {
-            let covers = |stay: &&Stay| {
+            let covers = |stay: &&SessionInterval| {
                 stay.learnt <= at && stay.end.as_ref().is_none_or(|end| at < end.at)
             };
             let told: Vec<_> = stays.iter().filter(covers).collect();

@@ -9,7 +9,7 @@ use super::Timestamp;
 
 /// The time of day, from the machine's clock and from a running time that nobody sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Steady {
+pub struct SteadyClock {
     told: Timestamp,
     /// The running time when that was told.
     running: Duration,
@@ -20,7 +20,7 @@ pub struct Steady {
 /// What became of a jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum Jump {
+pub enum ClockJump {
     /// The machine's clock is far from where it should be, and not followed for now.
     Doubted,
     /// It came back.
@@ -29,7 +29,7 @@ pub enum Jump {
     Believed,
 }
 
-impl Steady {
+impl SteadyClock {
     /// The greatest jump that is followed at once: a machine that was suspended for an hour, a clock
     /// that drifted. One session in 24 ends that much too early, when the jump was wrong.
     pub const FOLLOWED: Duration = Duration::from_secs(3600);
@@ -45,18 +45,18 @@ impl Steady {
 
     /// The time, when the machine's clock says `wall` after `running`; and the jump, when there is
     /// news of one.
-    pub fn tell(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Option<Jump>) {
+    pub fn tell(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Option<ClockJump>) {
         let expected = self.told + running.saturating_sub(self.running);
         let away = wall.since(expected).max(expected.since(wall));
         let (told, elsewhere, jump) = if away <= Self::FOLLOWED {
-            (wall, None, self.elsewhere.map(|_| Jump::Withdrawn))
+            (wall, None, self.elsewhere.map(|_| ClockJump::Withdrawn))
         } else {
             let since = self.elsewhere.unwrap_or(running);
             if running.saturating_sub(since) >= Self::DOUBTED {
-                (wall, None, Some(Jump::Believed))
+                (wall, None, Some(ClockJump::Believed))
             } else {
                 let is_new = self.elsewhere.is_none();
-                (expected, Some(since), is_new.then_some(Jump::Doubted))
+                (expected, Some(since), is_new.then_some(ClockJump::Doubted))
             }
         };
         *self = Self { told, running: running.max(self.running), elsewhere };
@@ -74,8 +74,8 @@ mod tests {
         Timestamp::from_millis((1_795_290_600 + after) * 1000)
     }
 
-    fn clock() -> impl FnMut(i64, u64) -> (i64, Option<Jump>) {
-        let mut steady = Steady::new(seconds(0), Duration::ZERO);
+    fn clock() -> impl FnMut(i64, u64) -> (i64, Option<ClockJump>) {
+        let mut steady = SteadyClock::new(seconds(0), Duration::ZERO);
         move |wall, running| {
             let (told, jump) = steady.tell(seconds(wall), Duration::from_secs(running));
             ((told.millis() - seconds(0).millis()) / 1000, jump)
@@ -87,9 +87,9 @@ mod tests {
         for far in [3 * DAY, -3 * DAY, 4000 * DAY] {
             let mut tell = clock();
             assert_eq!(tell(10, 10), (10, None));
-            assert_eq!(tell(20 + far, 20), (20, Some(Jump::Doubted)));
+            assert_eq!(tell(20 + far, 20), (20, Some(ClockJump::Doubted)));
             assert_eq!(tell(900 + far, 900), (900, None));
-            assert_eq!(tell(910, 910), (910, Some(Jump::Withdrawn)));
+            assert_eq!(tell(910, 910), (910, Some(ClockJump::Withdrawn)));
             assert_eq!(tell(920, 920), (920, None));
         }
     }
@@ -97,9 +97,9 @@ mod tests {
     #[test]
     fn one_that_stays_there_is_believed_in_the_end() {
         let mut tell = clock();
-        assert_eq!(tell(20 + DAY, 20), (20, Some(Jump::Doubted)));
+        assert_eq!(tell(20 + DAY, 20), (20, Some(ClockJump::Doubted)));
         assert_eq!(tell(919 + DAY, 919), (919, None));
-        assert_eq!(tell(920 + DAY, 920), (920 + DAY, Some(Jump::Believed)));
+        assert_eq!(tell(920 + DAY, 920), (920 + DAY, Some(ClockJump::Believed)));
         assert_eq!(tell(930 + DAY, 930), (930 + DAY, None));
     }
 

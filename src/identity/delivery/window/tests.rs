@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Cause, ChangeLog, Effect, Filter, Kind, Limits, Membership, Name, Origin, Precision, Principal,
-    Producer, Proof, Request, Revision, Rule, Session, Timestamp,
+    Cause, ChangeLog, ChangeLogLimits, Effect, Filter, Kind, Membership, Name, Origin, PageRequest,
+    Precision, Principal, Producer, Proof, Revision, Rule, Session, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -116,7 +116,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// What comes to the receiver.
 #[derive(Debug, Clone)]
 struct Sent {
-    launch: Launch,
+    launch: OutgoingBatch,
     turn: u64,
 }
 
@@ -193,7 +193,7 @@ struct World {
     /// The latest change of each address.
     truth: BTreeMap<Address, (Revision, Presence)>,
     receiver: Receiver,
-    window: Window,
+    window: SendWindow,
     read: Option<Cursor>,
     more: bool,
     turn: u64,
@@ -204,19 +204,19 @@ struct World {
     late: Vec<Sent>,
     /// The address of the report in whose place such a batch was sent, and the latest of each address
     /// that was given up because the receiver took that.
-    probes: BTreeMap<Number, Address>,
+    probes: BTreeMap<BatchId, Address>,
     given_up: BTreeMap<Address, Revision>,
 }
 
 impl World {
     fn new(width: usize) -> Self {
         let mut world = Self {
-            log: ChangeLog::new(7, Limits::default()),
+            log: ChangeLog::new(7, ChangeLogLimits::default()),
             filter: Filter::default(),
             revision: 0,
             truth: BTreeMap::new(),
             receiver: Receiver { width, ..Receiver::default() },
-            window: Window::new(width, None),
+            window: SendWindow::new(width, None),
             read: None,
             more: true,
             turn: 0,
@@ -270,7 +270,7 @@ impl World {
             return;
         }
         let (cursor, filter) = (self.read, &self.filter);
-        let page = self.log.read(&Request { cursor, since: None, filter, limit, now: NOW });
+        let page = self.log.read(&PageRequest { cursor, since: None, filter, limit, now: NOW });
         (self.read, self.more) = (Some(page.next), page.more);
         if !page.changes.is_empty() {
             self.window.push(page.changes.into(), page.next);
@@ -333,7 +333,7 @@ impl World {
     /// The receiver takes something; in the place of a report, that is given up.
     fn take(&mut self, sent: &Sent) -> Result<(), Conflict> {
         let taken = self.receiver.take(sent);
-        let Launch { number, changes, next, .. } = &sent.launch;
+        let OutgoingBatch { number, changes, next, .. } = &sent.launch;
         if let (Ok(()), true, Some(about)) = (taken, changes.is_empty(), self.probes.get(number)) {
             let given_up = self.given_up.entry(*about).or_default();
             *given_up = next.revision.max(*given_up);
@@ -419,7 +419,7 @@ proptest! {
 #[test]
 fn a_report_that_is_refused_leaves_a_batch_that_moves_the_place() {
     let at = |revision| Cursor::new(7, Revision(revision));
-    let mut window = Window::new(1, Some(at(3)));
+    let mut window = SendWindow::new(1, Some(at(3)));
     let changes = Arc::from([change(4, 0, Presence::There), change(5, 1, Presence::There)]);
     window.push(changes, at(9));
     let whole = window.launch().unwrap();
@@ -427,7 +427,7 @@ fn a_report_that_is_refused_leaves_a_batch_that_moves_the_place() {
     let first = window.launch().unwrap();
     assert_eq!((first.changes.len(), first.after, first.next), (1, Some(at(3)), at(4)));
     assert!(window.launch().is_none(), "one at a time");
-    let refused = LeftOut { address: HOSTS[0].parse().unwrap(), reason: "no".to_owned() };
+    let refused = SkippedChange { address: HOSTS[0].parse().unwrap(), reason: "no".to_owned() };
     let nothing = || Arc::from([]);
     window.probe(first.number, "no".to_owned(), nothing());
     let hole = window.launch().unwrap();
@@ -450,7 +450,7 @@ fn a_report_that_is_refused_leaves_a_batch_that_moves_the_place() {
 #[test]
 fn what_lands_after_a_window_was_emptied_counts_for_nothing() {
     let at = |revision| Cursor::new(7, Revision(revision));
-    let mut window = Window::new(2, Some(at(3)));
+    let mut window = SendWindow::new(2, Some(at(3)));
     window.push(Arc::from([change(4, 0, Presence::There)]), at(4));
     let old = window.launch().unwrap();
     window.restart(2, Some(at(3)));

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::super::tests::{account, guid, names, seen};
-use super::super::{Affected, BareNames, Image, Postponed, Update};
+use super::super::{
+    AffectedAccounts, DeferredDeletions, DirectorySnapshot, UnqualifiedNames, Update,
+};
 use super::*;
 use crate::stories::name;
 
@@ -22,21 +24,21 @@ fn people(people: &[(u8, &str)]) -> impl Iterator<Item = Update> {
 /// A directory that was read: the accounts of `all` by number and name.
 fn read(all: &[(u8, &str)]) -> Directory {
     let mut directory = Directory::default();
-    directory.put_domain(names(CORP, "corp", 1), BareNames::MeanThis);
-    let mut image = Image::default();
+    directory.put_domain(names(CORP, "corp", 1), UnqualifiedNames::MeanThis);
+    let mut image = DirectorySnapshot::default();
     people(all).for_each(|update| image.note(update));
     directory.replace(&name(CORP), image).unwrap();
     directory
 }
 
-fn written(directory: &Directory, limit: usize) -> Vec<(RosterPart, Vec<u8>)> {
-    let mut draft = RosterDraft::new(RosterPart::all());
+fn written(directory: &Directory, limit: usize) -> Vec<(KnownMembersPart, Vec<u8>)> {
+    let mut draft = KnownMembersWriter::new(KnownMembersPart::all());
     while draft.go_on(directory, &name(CORP), 2).unwrap() {}
     draft.finish(limit).collect()
 }
 
-fn kept(directory: &Directory) -> Roster {
-    let mut roster = Roster::default();
+fn kept(directory: &Directory) -> KnownMembers {
+    let mut roster = KnownMembers::default();
     written(directory, usize::MAX).iter().for_each(|(_, bytes)| roster.add(bytes).unwrap());
     roster
 }
@@ -78,22 +80,22 @@ fn the_same_accounts_are_the_same_bytes_and_a_part_is_no_longer_than_it_may_be()
     assert_eq!(written(&read(&people), 1000), written(&read(&turned), 1000));
     let short = written(&read(&people), 20);
     assert!(short.iter().all(|(_, bytes)| bytes.len() <= 20), "{short:?}");
-    let source = RosterPart::of(guid(7)).source();
-    assert!(source.as_str() == "roster 07" && RosterPart::is_source(&source));
-    assert!(!RosterPart::is_source(&name("position")));
-    assert_eq!(RosterPart::all().count(), 256);
+    let source = KnownMembersPart::of(guid(7)).source();
+    assert!(source.as_str() == "roster 07" && KnownMembersPart::is_source(&source));
+    assert!(!KnownMembersPart::is_source(&name("position")));
+    assert_eq!(KnownMembersPart::all().count(), 256);
 }
 
 #[test]
 fn what_is_cut_or_of_another_form_is_refused_whole() {
     let whole = written(&read(&[(1, "alice")]), 1000).remove(1).1;
-    let mut roster = Roster::default();
+    let mut roster = KnownMembers::default();
     for length in (0..whole.len()).filter(|length| *length != 1) {
-        assert_eq!(roster.add(&whole[..length]), Err(BadRoster), "{length}");
+        assert_eq!(roster.add(&whole[..length]), Err(BadKnownMembers), "{length}");
     }
     let mut other = whole.clone();
     other[0] = 9;
-    assert_eq!(roster.add(&other), Err(BadRoster));
+    assert_eq!(roster.add(&other), Err(BadKnownMembers));
     assert!(roster.is_empty());
     roster.add(&whole).unwrap();
     assert_eq!(roster.len(), 1);
@@ -104,12 +106,20 @@ fn what_is_cut_or_of_another_form_is_refused_whole() {
 fn who_had_just_been_renamed_is_found_by_either_name() {
     let part = |people| written(&read(people), usize::MAX).remove(1).1;
     let (before, after) = (part(&[(1, "alice")]), part(&[(1, "alice.b")]));
-    let joined = Roster::joined(&before, &after, 1000).unwrap();
-    assert_eq!(Roster::joined(&before, &joined, 1000).unwrap(), joined, "nobody is there thrice");
-    assert_eq!(Roster::joined(&after, &joined, 1000).unwrap(), joined);
-    assert_eq!(Roster::joined(&before, &after, after.len()).unwrap(), after, "there is no room");
-    assert_eq!(Roster::joined(b"?", &after, 1000), Err(BadRoster));
-    let mut roster = Roster::default();
+    let joined = KnownMembers::joined(&before, &after, 1000).unwrap();
+    assert_eq!(
+        KnownMembers::joined(&before, &joined, 1000).unwrap(),
+        joined,
+        "nobody is there thrice"
+    );
+    assert_eq!(KnownMembers::joined(&after, &joined, 1000).unwrap(), joined);
+    assert_eq!(
+        KnownMembers::joined(&before, &after, after.len()).unwrap(),
+        after,
+        "there is no room"
+    );
+    assert_eq!(KnownMembers::joined(b"?", &after, 1000), Err(BadKnownMembers));
+    let mut roster = KnownMembers::default();
     roster.add(&joined).unwrap();
     assert_eq!(roster.len(), 1);
     let former = |people: &[(u8, &str)]| -> Vec<String> {
@@ -134,10 +144,10 @@ fn told_at_once_and_later(
     after: &[(u8, &str)],
     later: &[(u8, &str)],
 ) -> [Vec<(u8, Difference)>; 2] {
-    let told = |affected: Affected| {
+    let told = |affected: AffectedAccounts| {
         let both = [Difference::Deleted, Difference::Renamed];
         let accounts = affected.accounts.into_iter();
-        let one = |altered: Altered| {
+        let one = |altered: AccountChange| {
             let what = both.into_iter().find(|it| altered.differences.has(*it))?;
             Some((altered.guid.0[0], what))
         };
@@ -146,18 +156,19 @@ fn told_at_once_and_later(
     let roster = kept(&read(before));
     let mut directory = Directory::default();
     directory.expect(2);
-    directory.put_domain(names(CORP, "corp", 1), BareNames::MeanThis);
-    let mut image = Image::default();
+    directory.put_domain(names(CORP, "corp", 1), UnqualifiedNames::MeanThis);
+    let mut image = DirectorySnapshot::default();
     people(after).for_each(|update| image.note(update));
     let mut affected = directory.replace(&name(CORP), image).unwrap();
     affected.recall(roster.missed(&directory, &name(CORP)).unwrap());
-    let postponed = Postponed::of(&mut affected, &directory).expect("another domain is to come");
+    let postponed =
+        DeferredDeletions::of(&mut affected, &directory).expect("another domain is to come");
     assert_eq!(affected.first, None);
-    let mut image = Image::default();
+    let mut image = DirectorySnapshot::default();
     people(later).for_each(|update| image.note(update));
-    directory.put_domain(names("lab.example.com", "lab", 2), BareNames::MeanAnother);
+    directory.put_domain(names("lab.example.com", "lab", 2), UnqualifiedNames::MeanAnother);
     let mut other = directory.replace(&name("lab.example.com"), image).unwrap();
-    assert_eq!(Postponed::of(&mut other, &directory), None, "all domains are read");
+    assert_eq!(DeferredDeletions::of(&mut other, &directory), None, "all domains are read");
     let late = postponed.into_affected(&directory);
     assert_eq!(late.first, Some(name(CORP)));
     [told(affected), told(late)]
@@ -179,11 +190,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn no_bytes_do_harm(mut bytes: Vec<u8>, other: Vec<u8>) {
-        let _ = Roster::default().add(&bytes);
+        let _ = KnownMembers::default().add(&bytes);
         bytes.insert(0, FORM);
-        let _ = Roster::default().add(&bytes);
-        let _ = Roster::joined(&bytes, &[FORM], 100);
-        let _ = Roster::joined(&other, &bytes, 100);
+        let _ = KnownMembers::default().add(&bytes);
+        let _ = KnownMembers::joined(&bytes, &[FORM], 100);
+        let _ = KnownMembers::joined(&other, &bytes, 100);
     }
 
     #[test]

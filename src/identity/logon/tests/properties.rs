@@ -32,9 +32,9 @@ proptest! {
             let otherwise: Vec<(&str, &str)> =
                 otherwise.iter().map(|(at, text)| (field(*at), text.as_str())).collect();
             let fields = said(id, &otherwise);
-            let record = Record { keywords: keywords | SUCCESS, computer: &computer, ..record(id, &fields) };
-            if let Outcome::Event(event) = reader.read(&record, seconds(11)) {
-                prop_assert_eq!(keywords & Reader::FAILURE, 0);
+            let record = LogRecord { keywords: keywords | SUCCESS, computer: &computer, ..record(id, &fields) };
+            if let ReadOutcome::Event(event) = reader.read(&record, seconds(11)) {
+                prop_assert_eq!(keywords & LogonReader::FAILURE, 0);
                 prop_assert!(event.address.usable().is_ok());
                 let principal = event.principal.unwrap();
                 prop_assert_eq!(principal.is_machine(), event.kind == Kind::DeviceSeen);
