@@ -5,10 +5,10 @@
 //! user is gone: an end may be told twice or without having been asked for, never left out.
 
 mod cursor;
-mod handover;
 mod page;
 #[cfg(test)]
 mod properties;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 

@@ -149,7 +149,7 @@ impl Decider {
 mod tests {
     use super::*;
     use crate::Kind;
-    use crate::stories::{rules, saw};
+    use crate::test_support::{rules, saw};
 
     #[test]
     fn what_was_recalled_is_not_folded_again_and_what_nobody_was_shown_is_told() {

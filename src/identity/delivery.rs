@@ -11,14 +11,14 @@
 //! A report that is refused alone is given up only after the target took something else in its
 //! place; while it does not, the target is ill, and nothing is.
 
-mod terms;
+mod states;
 #[cfg(test)]
 mod tests;
 mod window;
 
 use std::sync::Arc;
 
-pub use self::terms::{
+pub use self::states::{
     DeliveryFailure, DeliveryMode, DeliveryScope, DeliveryState, FilterChange, MustResend,
     PageOutcome, ResumeOutcome, SendOutcome, StoredPosition, TargetPosition,
 };

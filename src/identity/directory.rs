@@ -8,48 +8,46 @@
 //! RosterDraft ──► bytes ──► Roster::missed ──► Affected, at the next start
 //! ```
 
-mod affected;
-mod climbing;
-mod consequences;
+mod account_changes;
+mod address_index;
+mod closure;
+mod deferred;
+mod diff;
 mod domains;
-mod entering;
+mod effects;
 mod group_filter;
-mod image;
 mod index;
+mod ingest;
 mod interner;
-mod naming;
+mod known_members;
 mod node_id;
 mod nodes;
 mod object;
-mod postponing;
 #[cfg(test)]
 mod properties;
-mod questions;
-mod roster;
-mod settling;
+mod queries;
+mod resolution;
 #[cfg(test)]
-mod slices;
+mod sliced_ingest;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod upsert;
-mod whereabouts;
 
 pub use crate::group_set::{Group, GroupSet, Membership, WeakGroupSet};
 pub use crate::sid::{BadSid, Sid};
-pub use affected::{AccountChange, AccountNames, AffectedAccounts, Difference, Differences};
-pub use consequences::{
-    EffectInputs, ProposalContext, RemovalPolicy, SessionAction, SessionEffects,
-};
+pub use account_changes::{AccountChange, AccountNames, AffectedAccounts, Difference, Differences};
+pub use address_index::AddressIndex;
+pub use deferred::DeferredDeletions;
 pub use domains::{NetbiosNames, UnknownDomain, UnqualifiedNames};
-pub use entering::Ingest;
+pub use effects::{EffectInputs, ProposalContext, RemovalPolicy, SessionAction, SessionEffects};
 pub use group_filter::{BadBaseDn, BaseDn, GroupFilter, SelectedGroups};
-pub use image::DirectorySnapshot;
-pub use naming::ResolvedAccount;
+pub use ingest::Ingest;
+pub use known_members::{BadKnownMembers, KnownMembers, KnownMembersPart, KnownMembersWriter};
 pub use object::{Account, AccountKind, AccountState, DomainNames, Guid, Member, Object, Update};
-pub use postponing::DeferredDeletions;
-pub use questions::{AccountClass, Listing, ObjectCounts, Profile};
-pub use roster::{BadKnownMembers, KnownMembers, KnownMembersPart, KnownMembersWriter};
-pub use whereabouts::AddressIndex;
+pub use queries::{AccountClass, Listing, ObjectCounts, Profile};
+pub use resolution::ResolvedAccount;
+pub use snapshot::DirectorySnapshot;
 
 use hashbrown::HashMap;
 

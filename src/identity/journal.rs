@@ -1,14 +1,14 @@
 //! The one ordered log of events. What is in it is acknowledged; what is not is not.
 
-mod continuity;
-mod group;
+mod group_commit;
 mod ledger;
+mod recovery;
 
 use std::sync::Arc;
 
-pub use self::continuity::{RecoveryProgress, RevisionRange};
-pub use self::group::{GroupOutcome, JournalBatch, JournalRequest, serve};
+pub use self::group_commit::{GroupOutcome, JournalBatch, JournalRequest, serve};
 pub use self::ledger::{PositionLedger, ReadPositions};
+pub use self::recovery::{RecoveryProgress, RevisionRange};
 use crate::{Event, Name, Revision, Rules, Table, TableSnapshot, Timestamp};
 
 /// Why the journal could not take events. Nothing of the batch is in it.

@@ -10,60 +10,62 @@
 //! ```
 
 mod address;
-mod answerer;
 mod cause;
 mod change;
 mod change_log;
-mod chronicle;
 mod decider;
 pub mod delivery;
 pub mod directory;
 mod event;
+mod failover;
 mod filter;
 mod group_set;
-mod handover;
 mod journal;
 pub mod logon;
 mod name;
+mod read_model;
 mod record;
 mod revision;
 mod rules;
 mod session;
 mod sid;
-#[cfg(test)]
-mod stories;
-mod succession;
 mod table;
+mod table_snapshot;
+#[cfg(test)]
+mod test_support;
 mod time;
+mod timeline;
 mod verdict;
 
 pub use address::{Address, UnusableAddress};
-pub use answerer::ReadModel;
 pub use cause::Cause;
 pub use change::{Change, Effect};
 pub use change_log::{
     BadCursor, ChangeLog, ChangeLogLimits, Cursor, Page, PageRequest, SearchPage,
 };
-pub use chronicle::{AddressTimeline, IntervalEnd, SessionInterval};
 pub use decider::{Decider, Receipt, Takeover};
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
+pub use failover::{
+    EngineRole, Generations, OwnershipLease, RecoveredState, StaleTakeover, StartMode,
+};
 pub use filter::Filter;
 pub use group_set::{GroupSet, Membership};
-pub use handover::{ActiveSession, EndedSession, MemorySnapshot, RetainedRecord, TableSnapshot};
 pub use journal::{
     CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalError, JournalRequest,
     MemoryJournal, PositionLedger, ReadPosition, ReadPositions, ReadSource, RecoveryProgress,
     RevisionRange, serve,
 };
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
+pub use read_model::ReadModel;
 pub use record::DecisionRecord;
 pub use revision::Revision;
 pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, SharedAddressRule};
 pub use session::Session;
 pub(crate) use sid::Sid;
-pub use succession::{
-    EngineRole, Generations, OwnershipLease, RecoveredState, StaleTakeover, StartMode,
-};
 pub use table::{Decision, Explanation, Table};
+pub use table_snapshot::{
+    ActiveSession, EndedSession, MemorySnapshot, RetainedRecord, TableSnapshot,
+};
 pub use time::{ClockJump, Precision, SteadyClock, Timestamp};
+pub use timeline::{AddressTimeline, IntervalEnd, SessionInterval};
 pub use verdict::{Refusal, Rule, Verdict};

@@ -8,15 +8,15 @@
 //! Record ─► a success? ─► which row? ─► its guards ─► who: SID, then name ─► where ─► Event
 //! ```
 
-mod account;
 pub mod auditing;
+mod event_rules;
 mod fields;
 mod guards;
-mod hosts;
-mod place;
-mod reason;
-mod remembered;
-mod rules;
+mod host_addresses;
+mod ignore_reason;
+mod location;
+mod logon_account;
+mod open_logons;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -26,14 +26,14 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use self::account::LogonAccount;
-pub use self::hosts::HostAddresses;
-pub use self::place::UnresolvedLogon;
-use self::place::{Location, Observation};
-pub use self::reason::IgnoreReason;
-use self::remembered::{OpenLogon, OpenLogons};
-use self::rules::{AddressField, EventRule, FAILED, Meaning, ROWS};
-pub use self::rules::{readable, source};
+use self::event_rules::{AddressField, EventRule, FAILED, Meaning, ROWS};
+pub use self::event_rules::{readable, source};
+pub use self::host_addresses::HostAddresses;
+pub use self::ignore_reason::IgnoreReason;
+pub use self::location::UnresolvedLogon;
+use self::location::{Location, Observation};
+use self::logon_account::LogonAccount;
+use self::open_logons::{OpenLogon, OpenLogons};
 pub use self::settings::{LogonSettings, ServerRole};
 use crate::{Address, Event, Kind, Name, Origin, Producer, Timestamp};
 
@@ -130,7 +130,7 @@ impl LogonReader {
     /// What is unplaced, once its host was found to be `address`.
     pub fn place(&self, unplaced: UnresolvedLogon, address: Address) -> ReadOutcome {
         let UnresolvedLogon { sighting, at, seen, origin, .. } = unplaced;
-        match place::usable(address, &self.settings) {
+        match location::usable(address, &self.settings) {
             Ok(()) => ReadOutcome::Event(sighting.event(address, (at, seen), origin)),
             Err(reason) => ReadOutcome::Ignored(reason),
         }
@@ -186,7 +186,7 @@ impl LogonReader {
             (_, false) => Kind::Login,
         };
         let sighting = Observation { kind, account, proof: row.proof };
-        let found = place::find(record, row.place, sighting, &self.settings)?;
+        let found = location::find(record, row.place, sighting, &self.settings)?;
         if let Location::At(address, Observation { kind: Kind::Login, account, .. }) = &found
             && guards::lasts(record)
             && let Some(id) = fields::number(record, "TargetLogonId")

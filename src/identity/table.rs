@@ -1,15 +1,15 @@
 //! The table: every decision is a fold of one event over what is held for its address.
 
 mod claim;
-mod crowd;
-mod deciding;
-mod departures;
+mod decision;
+mod early_logouts;
 mod expiry;
 mod explain;
-mod handover;
-mod past;
+mod memory;
 #[cfg(test)]
 mod properties;
+mod shared_address;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -19,10 +19,10 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use self::claim::Claim;
-use self::deciding::{DecisionInput, Transition};
+use self::decision::{DecisionInput, Transition};
 use self::expiry::{AGAIN, ExpiryQueue, is_unborn};
 pub use self::explain::Explanation;
-use self::past::{AddressMemory, RetentionEntry, RetentionQueue};
+use self::memory::{AddressMemory, RetentionEntry, RetentionQueue};
 use crate::{
     Address, Change, DecisionRecord, Effect, EndedSession, Event, Kind, Origin, Refusal, Revision,
     Rule, Rules, Session, Timestamp, Verdict,

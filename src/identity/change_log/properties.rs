@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::stories::{address, learnt, origin, rules, saw, seconds};
+use crate::test_support::{address, learnt, origin, rules, saw, seconds};
 use crate::{Event, Filter, Glob, Kind, Producer, Rules, Table};
 
 const HOSTS: [&str; 4] = ["10.0.0.1", "10.0.0.2", "10.1.0.1", "2001:db8::1"];

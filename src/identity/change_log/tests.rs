@@ -1,7 +1,7 @@
 //! What consumers of the log are told, one short story each.
 
 use super::*;
-use crate::stories::{address, expiry, name, rules, saw, seconds};
+use crate::test_support::{address, expiry, name, rules, saw, seconds};
 use crate::{Event, Filter, Glob, Kind, Rule, Rules, Table};
 
 /// A table and the log of its changes.
@@ -300,6 +300,6 @@ fn a_session_past_its_logoff_time_is_handed_over() {
     story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
     assert_eq!(story.log.get(address("10.0.0.1"), seconds(700)), None);
     let mut table = Table::restore(story.log.hand_over());
-    let due = table.due(seconds(700), &crate::stories::origin(crate::Producer::Cache), 10);
+    let due = table.due(seconds(700), &crate::test_support::origin(crate::Producer::Cache), 10);
     assert_eq!(due.iter().map(|event| event.address).collect::<Vec<_>>(), [address("10.0.0.1")]);
 }

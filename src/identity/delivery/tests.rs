@@ -1,7 +1,7 @@
 //! What follows when a target does not take what it is told.
 
 use super::*;
-use crate::stories::{address, rules, saw, seconds};
+use crate::test_support::{address, rules, saw, seconds};
 use crate::{ChangeLog, ChangeLogLimits, Decider, Filter, Kind, PageRequest, Revision};
 
 /// A log in which so many users came, each to an address of their own.

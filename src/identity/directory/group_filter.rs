@@ -143,7 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stories::{groups, name};
+    use crate::test_support::{groups, name};
 
     fn filter(names: &[&str], bases: &[&str], limit: usize) -> GroupFilter {
         let names = names.iter().map(|glob| Glob::new(glob).unwrap()).collect();

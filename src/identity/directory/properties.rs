@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::stories::{address, name, origin, rules, saw, seconds};
+use crate::test_support::{address, name, origin, rules, saw, seconds};
 use crate::{Address, Event, Kind, Name, Principal, Producer, Revision, Table};
 
 const DOMAINS: [&str; 2] = ["corp.example.com", "lab.example.com"];

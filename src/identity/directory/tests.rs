@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::stories::{address, name, origin, rules, saw, seconds, who};
+use crate::test_support::{address, name, origin, rules, saw, seconds, who};
 use crate::{Event, Kind, Name, Principal, Producer, Revision, Rule, Rules, Table, Verdict};
 
 const CORP: &str = "corp.example.com";

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
+use super::diff::IngestRound;
 use super::node_id::NodeId;
 use super::nodes::{AccountNode, GroupNode, NodeKind, ObservedObject};
-use super::settling::IngestRound;
 use super::{Directory, Group, Guid, Member, Object, Update};
 use crate::Name;
 

@@ -1,7 +1,7 @@
 //! What must hold of a record besides its id: it succeeded, of its own accord, by such a logon.
 
-use super::account::stem;
 use super::fields::{number, said};
+use super::logon_account::stem;
 use super::{IgnoreReason, LogRecord, LogonSettings};
 
 /// One condition.

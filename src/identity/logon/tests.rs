@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use strum::IntoEnumIterator;
 
 use super::*;
-use crate::stories::{address, name, seconds};
+use crate::test_support::{address, name, seconds};
 use crate::{Authority, Change, Proof, Revision, Rules, Table};
 
 /// What a record says, by name.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::stories::{address, groups, millis, name, origin, rules, saw, seconds, who};
+use crate::test_support::{address, groups, millis, name, origin, rules, saw, seconds, who};
 use crate::{
     AddressTimeline, Authority, ChangeLog, ChangeLogLimits, Glob, Membership, Posture, Precision,
     Principal, Producer, Proof, SessionInterval, SharedAddressRule,

@@ -2,8 +2,8 @@
 
 mod details;
 mod directory;
-mod lapsing;
-mod remembered;
+mod expiry;
+mod memory;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use strum::IntoEnumIterator;
 
 use super::*;
-use crate::stories::{
+use crate::test_support::{
     address, expiry, learnt, millis, name, origin, received, rules, saw, seconds, who,
 };
 use crate::{Authority, Glob, Kind::*, Precision, Producer, Proof};

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Membership;
-use crate::stories::groups;
+use crate::test_support::groups;
 
 fn session(table: &Table) -> &Session {
     table.get(address("10.0.0.7")).unwrap()

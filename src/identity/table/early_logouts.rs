@@ -69,7 +69,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stories::{seconds, who};
+    use crate::test_support::{seconds, who};
 
     #[test]
     fn a_user_of_two_domains_left_when_either_did() {

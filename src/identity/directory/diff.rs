@@ -6,7 +6,7 @@ use std::vec;
 
 use hashbrown::{HashMap, HashSet, hash_map, hash_set};
 
-use super::climbing::ClosureSearch;
+use super::closure::ClosureSearch;
 use super::node_id::NodeId;
 use super::nodes::{NodeKind, put, take};
 use super::{

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::crowd::RecentUsers;
-use super::departures::EarlyLogouts;
+use super::early_logouts::EarlyLogouts;
+use super::shared_address::RecentUsers;
 use crate::{Address, DecisionRecord, EndedSession, MemorySnapshot, Revision, Timestamp};
 
 /// What is remembered of one address. Most addresses have none: it exists only once something

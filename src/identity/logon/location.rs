@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::account::{LogonAccount, host};
+use super::event_rules::AddressField;
 use super::fields::said;
-use super::rules::AddressField;
+use super::logon_account::{LogonAccount, host};
 use super::{IgnoreReason, LogRecord, LogonSettings};
 use crate::{Address, Event, Kind, Membership, Name, Origin, Precision, Proof, Timestamp};
 

@@ -61,7 +61,7 @@ impl ReadModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stories::{rules, saw, seconds};
+    use crate::test_support::{rules, saw, seconds};
     use crate::{Decider, Kind, Revision};
 
     #[test]

@@ -7,7 +7,7 @@ use super::super::{
     AffectedAccounts, DeferredDeletions, DirectorySnapshot, UnqualifiedNames, Update,
 };
 use super::*;
-use crate::stories::name;
+use crate::test_support::name;
 
 const CORP: &str = "corp.example.com";
 

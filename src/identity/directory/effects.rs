@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::address_index::IndexEntry;
 use super::node_id::NodeId;
-use super::whereabouts::IndexEntry;
 use super::{
     AccountChange, AccountKind, AccountState, AddressIndex, AffectedAccounts, Difference,
     Directory, Guid, Membership, Profile,

@@ -1,7 +1,7 @@
 //! The table: what each event of the security log says, by which fields, and where that is written.
 
-use super::account::AccountFields;
 use super::guards::Guard;
+use super::logon_account::AccountFields;
 use crate::Proof;
 
 /// What one kind of event says. Sources are named as Microsoft Learn names its pages, `Event 4624`

@@ -63,7 +63,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::stories::{rules, saw};
+    use crate::test_support::{rules, saw};
     use crate::{Kind, MemoryJournal, ReadSource, Rules, Table};
 
     struct Batch(Vec<Event>);

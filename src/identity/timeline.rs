@@ -143,7 +143,7 @@ impl SessionInterval {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stories::{address, expiry, rules, saw, seconds};
+    use crate::test_support::{address, expiry, rules, saw, seconds};
     use crate::{Kind, Rule};
 
     fn told(events: &[Event], upto: i64) -> Vec<(String, i64, Option<i64>)> {

@@ -8,7 +8,7 @@ use compact_str::CompactString;
 use hashbrown::HashMap;
 
 use super::UnresolvedLogon;
-use super::account::host;
+use super::logon_account::host;
 use crate::{Address, Event, Kind, Proof, Timestamp};
 
 /// The computers that were seen of late, by their names in a NetBIOS domain. Two generations hold
@@ -79,7 +79,7 @@ mod tests {
     use super::super::ReadOutcome;
     use super::super::tests::{everything, reader, record, said, told};
     use super::*;
-    use crate::stories::{address, seconds};
+    use crate::test_support::{address, seconds};
 
     /// The ticket of the computer's own account.
     fn computer(name: &str, ip: &str, at: i64) -> Event {
@@ -173,7 +173,7 @@ mod tests {
         let mut hosts = HostAddresses::default();
         let usual = computer("PC1", "10.0.0.7", 1000);
         for number in 0..3 * HostAddresses::ROOM {
-            let device = Some(crate::stories::name(&format!("pc{number}")));
+            let device = Some(crate::test_support::name(&format!("pc{number}")));
             hosts.heed(&Event { device, ..usual.clone() });
             assert!(hosts.young.len() + hosts.old.len() <= 2 * HostAddresses::ROOM);
         }

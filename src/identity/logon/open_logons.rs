@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use compact_str::CompactString;
 use hashbrown::HashMap;
 
-use super::account::LogonAccount;
+use super::logon_account::LogonAccount;
 use crate::Address;
 
 /// A logon that made an event.
@@ -86,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stories::{address, who};
+    use crate::test_support::{address, who};
 
     fn logon(user: u8) -> OpenLogon {
         let principal = who(&format!("user{user}"));

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::claim::Claim;
-use super::crowd::RecentUsers;
 use super::expiry::is_unborn;
-use super::past::AddressMemory;
+use super::memory::AddressMemory;
+use super::shared_address::RecentUsers;
 use crate::{
     Effect, GroupSet, Kind, Membership, Name, Posture, Principal, Refusal, Revision, Roles, Rule,
     Rules, Session, Timestamp,

@@ -2,9 +2,9 @@
 
 use hashbrown::{HashMap, HashSet, hash_map};
 
+use super::diff::IngestRound;
 use super::node_id::NodeId;
 use super::nodes::{AccountNode, ObservedObject};
-use super::settling::IngestRound;
 use super::{Directory, Guid, Member, Object, Sid, Update};
 use crate::Name;
 

@@ -4,8 +4,8 @@
 use std::ops::{ControlFlow, Range};
 use std::vec;
 
-use super::image::RemainingObjects;
-use super::settling::{DiffStage, IngestRound};
+use super::diff::{DiffStage, IngestRound};
+use super::snapshot::RemainingObjects;
 use super::{AffectedAccounts, Directory, DirectorySnapshot, UnknownDomain, Update};
 use crate::Name;
 

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use super::past::{AddressMemory, RetentionEntry, RetentionQueue};
+use super::memory::{AddressMemory, RetentionEntry, RetentionQueue};
 use super::{AHEAD, Entry, Table};
 use crate::{ActiveSession, Address, RetainedRecord, Revision, TableSnapshot};
 

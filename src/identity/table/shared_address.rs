@@ -85,8 +85,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stories::{address, name, rules, saw, seconds};
     use crate::table::Table;
+    use crate::test_support::{address, name, rules, saw, seconds};
     use crate::{Kind, Refusal, Revision, Rule, Rules, Verdict};
 
     const USERS: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "frank"];
