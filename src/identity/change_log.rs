@@ -51,11 +51,11 @@ pub struct ChangeLog {
     latest: HashMap<Address, Revision>,
     superseded: usize,
     present: usize,
-    ends: VecDeque<Tombstone>,
+    tombstones: VecDeque<Tombstone>,
     /// The newest end that is no longer remembered.
-    dropped: Revision,
+    horizon: Revision,
     newest: Revision,
-    marks: VecDeque<TimeMark>,
+    time_marks: VecDeque<TimeMark>,
 }
 
 /// One change, or the place of one that a newer change of its address superseded.
@@ -66,7 +66,7 @@ struct Slot {
     /// The latest session of another, known domain that the address had within memory, or the
     /// latest with a user where there is none now. A consumer that asks for that domain may still
     /// hold it, and must hear that it is gone.
-    was: Option<Arc<Session>>,
+    previous: Option<Arc<Session>>,
 }
 
 #[derive(Debug)]
@@ -95,7 +95,7 @@ struct EndedSlot {
 struct Tombstone {
     address: Address,
     revision: Revision,
-    told: Timestamp,
+    published: Timestamp,
 }
 
 /// Every change told at `at` or later is newer than `revision`.
@@ -150,16 +150,16 @@ impl ChangeLog {
             latest: HashMap::new(),
             superseded: 0,
             present: 0,
-            ends: VecDeque::new(),
-            dropped: Revision(0),
+            tombstones: VecDeque::new(),
+            horizon: Revision(0),
             newest: Revision(0),
-            marks: VecDeque::new(),
+            time_marks: VecDeque::new(),
         }
     }
 
     /// Has what is known of the addresses of `changes` in the processor's cache before they are applied,
-    /// like [`Table::look_ahead`](crate::Table).
-    pub(crate) fn look_ahead(&self, changes: &[Change]) {
+    /// like [`Table::prefetch`](crate::Table).
+    pub(crate) fn prefetch(&self, changes: &[Change]) {
         let latest = changes.iter().filter_map(|change| self.latest.get(&change.address));
         black_box(latest.map(|latest| latest.0).max());
     }
@@ -170,7 +170,7 @@ impl ChangeLog {
         if change.revision <= self.newest {
             return;
         }
-        self.mark(now);
+        self.add_time_mark(now);
         self.newest = change.revision;
         match (&change.after, change.effect) {
             (Some(session), Effect::Extended) => self.extend(session, change.revision, now),
@@ -194,10 +194,10 @@ impl ChangeLog {
                     EndedSlot { session: change.before.clone(), cause: change.cause.clone() };
                 let (address, revision) = (change.address, change.revision);
                 self.append(address, revision, SlotState::Ended(Box::new(gone)), None);
-                self.ends.push_back(Tombstone { address, revision, told: now });
+                self.tombstones.push_back(Tombstone { address, revision, published: now });
             }
         }
-        self.forget_ends(now);
+        self.expire_tombstones(now);
         self.compact();
     }
 
@@ -205,7 +205,7 @@ impl ChangeLog {
     pub fn get(&self, address: Address, now: Timestamp) -> Option<&Arc<Session>> {
         let slot = &self.slots[self.index(*self.latest.get(&address)?)?];
         let (_, session, _) = slot.state.present()?;
-        session.alive_at(now).then_some(session)
+        session.is_active_at(now).then_some(session)
     }
 
     /// The life of the journal whose positions these are.
@@ -220,7 +220,7 @@ impl ChangeLog {
 
     /// The oldest revision from which a consumer can go on without beginning from nothing.
     pub fn oldest(&self) -> Revision {
-        self.dropped
+        self.horizon
     }
 
     /// How many sessions are held, those included whose logoff time passed just now.
@@ -238,7 +238,7 @@ impl ChangeLog {
     fn extend(&mut self, session: &Arc<Session>, revision: Revision, now: Timestamp) {
         let held = self.latest.get(&session.address).and_then(|held| self.index(*held));
         if let Some(held) = held.and_then(|index| self.slots[index].state.present_mut())
-            && held.alive_at(now)
+            && held.is_active_at(now)
         {
             *held = session.clone();
             return;
@@ -257,26 +257,26 @@ impl ChangeLog {
         before: Option<&Arc<Session>>,
     ) {
         let old = self.latest.insert(address, revision).and_then(|held| self.supersede(held));
-        let mut slot = Slot { revision, state, was: None };
+        let mut slot = Slot { revision, state, previous: None };
         let domain = slot.session().and_then(|session| session.domain());
-        let (last, was) = match &old {
-            Some(old) => (old.session(), old.was.as_ref()),
+        let (last, previous) = match &old {
+            Some(old) => (old.session(), old.previous.as_ref()),
             None => (before, None),
         };
-        let nobody = slot.session().is_some_and(|session| session.principal.is_none());
-        let left = last.filter(|last| {
+        let no_user = slot.session().is_some_and(|session| session.principal.is_none());
+        let other_user = last.filter(|last| {
             // Behind a device alone the user is kept, so that a late login can be told from news.
-            other_domain(last.domain(), domain) || nobody && last.principal.is_some()
+            other_domain(last.domain(), domain) || no_user && last.principal.is_some()
         });
-        let was = left.or(was).cloned();
-        slot.was = was;
+        let previous = other_user.or(previous).cloned();
+        slot.previous = previous;
         self.slots.push(slot);
     }
 
     /// Takes out what stands at `revision` and leaves its place.
     fn supersede(&mut self, revision: Revision) -> Option<Slot> {
         let index = self.index(revision)?;
-        let place = Slot { revision, state: SlotState::Superseded, was: None };
+        let place = Slot { revision, state: SlotState::Superseded, previous: None };
         let old = std::mem::replace(&mut self.slots[index], place);
         self.superseded += 1;
         self.present -= usize::from(old.state.present().is_some());
@@ -288,19 +288,19 @@ impl ChangeLog {
     }
 
     /// Drops the ends that are too old or too many.
-    fn forget_ends(&mut self, now: Timestamp) {
-        while let Some(end) = self.ends.front() {
-            let few = self.ends.len() <= self.limits.tombstone_count;
-            if few && now.since(end.told) <= self.limits.tombstones {
+    fn expire_tombstones(&mut self, now: Timestamp) {
+        while let Some(end) = self.tombstones.front() {
+            let few = self.tombstones.len() <= self.limits.tombstone_count;
+            if few && now.since(end.published) <= self.limits.tombstones {
                 break;
             }
             let &Tombstone { address, revision, .. } = end;
-            self.ends.pop_front();
+            self.tombstones.pop_front();
             // Where somebody is again since, that change says so and the end is not needed.
             if self.latest.get(&address) == Some(&revision) {
                 self.latest.remove(&address);
                 self.supersede(revision);
-                self.dropped = revision;
+                self.horizon = revision;
             }
         }
     }
@@ -314,20 +314,20 @@ impl ChangeLog {
         }
     }
 
-    fn mark(&mut self, now: Timestamp) {
-        if self.marks.back().is_some_and(|mark| now < mark.at + MARK_EVERY) {
+    fn add_time_mark(&mut self, now: Timestamp) {
+        if self.time_marks.back().is_some_and(|mark| now < mark.at + MARK_EVERY) {
             return;
         }
-        if self.marks.len() == MARKS {
-            self.marks.pop_front();
+        if self.time_marks.len() == MARKS {
+            self.time_marks.pop_front();
         }
-        self.marks.push_back(TimeMark { at: now, revision: self.newest });
+        self.time_marks.push_back(TimeMark { at: now, revision: self.newest });
     }
 
     /// A revision such that every change told at `since` or later is newer, and few others are.
     fn position_at(&self, since: Timestamp) -> Revision {
-        let after = self.marks.partition_point(|mark| mark.at <= since);
-        let mark = after.checked_sub(1).and_then(|index| self.marks.get(index));
+        let after = self.time_marks.partition_point(|mark| mark.at <= since);
+        let mark = after.checked_sub(1).and_then(|index| self.time_marks.get(index));
         mark.map_or(Revision(0), |mark| mark.revision)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::table::AHEAD;
+use crate::table::PREFETCH_BATCH;
 use crate::{
     Change, Decision, Event, Origin, Refusal, Revision, Rules, Table, TableSnapshot, Timestamp,
     Verdict,
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Decider {
     table: Table,
-    folded: Revision,
+    applied: Revision,
 }
 
 /// A batch is decided: it is committed, and visible to everybody who asks.
@@ -63,28 +63,28 @@ pub struct Takeover {
     pub decider: Decider,
     /// What became true and was shown to nobody yet, ascending by position; nothing, where the journal
     /// did not tell.
-    pub missed: Vec<Change>,
+    pub unpublished: Vec<Change>,
 }
 
 impl Decider {
     /// One that goes on with `table`, in which everything up to `folded` is.
-    pub fn of(table: Table, folded: Revision) -> Self {
-        Self { table, folded }
+    pub fn from_table(table: Table, folded: Revision) -> Self {
+        Self { table, applied: folded }
     }
 
     /// Takes over from one that is lost. `shown` is what was told of its decisions, `kept` the table
     /// that everything committed folds to, when the journal keeps it. Without that, what was on its way
     /// through the journal is lost.
-    pub fn succeed(shown: TableSnapshot, kept: Option<(Table, Revision)>) -> Takeover {
-        match kept {
+    pub fn take_over(published: TableSnapshot, reloaded: Option<(Table, Revision)>) -> Takeover {
+        match reloaded {
             Some((table, folded)) => {
-                let missed = table.hand_over(folded).since(shown.newest);
-                Takeover { decider: Self { table, folded }, missed }
+                let missed = table.snapshot(folded).changes_since(published.newest);
+                Takeover { decider: Self { table, applied: folded }, unpublished: missed }
             }
             None => {
-                let folded = shown.newest;
-                let decider = Self { table: Table::restore(shown), folded };
-                Takeover { decider, missed: Vec::new() }
+                let folded = published.newest;
+                let decider = Self { table: Table::restore(published), applied: folded };
+                Takeover { decider, unpublished: Vec::new() }
             }
         }
     }
@@ -95,19 +95,19 @@ impl Decider {
     }
 
     /// The last position that is folded.
-    pub fn folded(&self) -> Revision {
-        self.folded
+    pub fn applied(&self) -> Revision {
+        self.applied
     }
 
     /// Whether a batch that was committed from `first` on is still to be folded. One that was not yet
     /// folded by a predecessor, and was then recalled from the journal, is not.
-    pub fn awaits(&self, first: Revision, events: &[Event]) -> bool {
-        first > self.folded || events.is_empty()
+    pub fn is_pending(&self, first: Revision, events: &[Event]) -> bool {
+        first > self.applied || events.is_empty()
     }
 
     /// Folds a batch that was committed from `first` on by `rules`. `each` sees every event with the
     /// table after it, and what was decided.
-    pub fn settle<'a>(
+    pub fn apply_batch<'a>(
         &mut self,
         (first, events): (Revision, &'a [Event]),
         rules: &Rules,
@@ -115,11 +115,11 @@ impl Decider {
     ) -> Receipt {
         let mut receipt = Receipt::open(first);
         let mut positions = first.0..;
-        for some in events.chunks(AHEAD) {
-            self.table.look_ahead(some);
-            for (event, position) in some.iter().zip(positions.by_ref()) {
+        for chunk in events.chunks(PREFETCH_BATCH) {
+            self.table.prefetch(chunk);
+            for (event, position) in chunk.iter().zip(positions.by_ref()) {
                 receipt.revision = Revision(position);
-                self.folded = receipt.revision;
+                self.applied = receipt.revision;
                 let decision = self.table.apply(receipt.revision, event, rules);
                 receipt.count(decision.verdict);
                 each(event, &self.table, decision);
@@ -129,14 +129,19 @@ impl Decider {
     }
 
     /// Everything that is known: for whoever writes it down, or answers from it.
-    pub fn hand_over(&self) -> TableSnapshot {
-        self.table.hand_over(self.folded)
+    pub fn snapshot(&self) -> TableSnapshot {
+        self.table.snapshot(self.applied)
     }
 
     /// At most `most` ends of sessions whose time has passed at `now`, in the name of `origin`; see
-    /// [`Table::due`].
-    pub fn due(&mut self, now: Timestamp, origin: &Arc<Origin>, most: usize) -> Vec<Event> {
-        self.table.due(now, origin, most)
+    /// [`Table::due_expiries`].
+    pub fn due_expiries(
+        &mut self,
+        now: Timestamp,
+        origin: &Arc<Origin>,
+        most: usize,
+    ) -> Vec<Event> {
+        self.table.due_expiries(now, origin, most)
     }
 
     /// Forgets the ends and refusals from before `before`; see [`Table::forget_before`].
@@ -149,34 +154,39 @@ impl Decider {
 mod tests {
     use super::*;
     use crate::Kind;
-    use crate::test_support::{rules, saw};
+    use crate::test_support::{event_at, rules};
 
     #[test]
     fn what_was_recalled_is_not_folded_again_and_what_nobody_was_shown_is_told() {
         let events = [
-            saw(Kind::VpnUp, "alice@corp", 10),
-            saw(Kind::Login, "bob@corp", 20),
-            saw(Kind::Login, "carol@corp", 30),
+            event_at(Kind::VpnUp, "alice@corp", 10),
+            event_at(Kind::Login, "bob@corp", 20),
+            event_at(Kind::Login, "carol@corp", 30),
         ];
-        let mut lost = Decider::default();
-        let receipt = lost.settle((Revision(1), &events), &rules(), |_, _, _| {});
+        let mut failed = Decider::default();
+        let receipt = failed.apply_batch((Revision(1), &events), &rules(), |_, _, _| {});
         assert_eq!((receipt.revision, receipt.applied), (Revision(3), 3));
-        let mut shown = Decider::default();
-        shown.settle((Revision(1), &events[..1]), &rules(), |_, _, _| {});
-        let kept = (Table::restore(lost.hand_over()), lost.folded());
-        let Takeover { decider, missed } = Decider::succeed(shown.hand_over(), Some(kept));
-        assert!(!decider.awaits(Revision(2), &events[1..]) && decider.awaits(Revision(4), &events));
-        assert!(decider.awaits(Revision(1), &[]), "how far was read is told all the same");
+        let mut published = Decider::default();
+        published.apply_batch((Revision(1), &events[..1]), &rules(), |_, _, _| {});
+        let reloaded = (Table::restore(failed.snapshot()), failed.applied());
+        let Takeover { decider, unpublished: missed } =
+            Decider::take_over(published.snapshot(), Some(reloaded));
+        assert!(
+            !decider.is_pending(Revision(2), &events[1..])
+                && decider.is_pending(Revision(4), &events)
+        );
+        assert!(decider.is_pending(Revision(1), &[]), "how far was read is told all the same");
         assert_eq!(missed.iter().map(|change| change.revision.0).collect::<Vec<_>>(), [3]);
     }
 
     #[test]
     fn without_a_journal_that_keeps_anything_it_goes_on_with_what_was_shown() {
-        let mut shown = Decider::default();
-        let events = [saw(Kind::VpnUp, "alice@corp", 10)];
-        shown.settle((Revision(1), &events), &rules(), |_, _, _| {});
-        let Takeover { decider, missed } = Decider::succeed(shown.hand_over(), None);
-        assert_eq!((decider.table().len(), decider.folded()), (1, Revision(1)));
+        let mut published = Decider::default();
+        let events = [event_at(Kind::VpnUp, "alice@corp", 10)];
+        published.apply_batch((Revision(1), &events), &rules(), |_, _, _| {});
+        let Takeover { decider, unpublished: missed } =
+            Decider::take_over(published.snapshot(), None);
+        assert_eq!((decider.table().len(), decider.applied()), (1, Revision(1)));
         assert!(missed.is_empty());
     }
 }

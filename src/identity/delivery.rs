@@ -28,67 +28,67 @@ use crate::{Change, Cursor, Effect, Page};
 /// How many reports in a row may be refused as bad ones. When more are, it is not the reports: a
 /// changed interface refuses everything but what is sent in their place, and one more is given up
 /// only with each attempt, in case they are bad after all.
-const REFUSALS: u32 = 8;
+const MAX_REJECTIONS: u32 = 8;
 
 /// The way of one target.
 #[derive(Debug)]
 pub struct Delivery {
-    opening: DeliveryMode,
-    standing: DeliveryState,
-    hears: DeliveryScope,
+    mode: DeliveryMode,
+    state: DeliveryState,
+    scope: DeliveryScope,
     /// Up to where the target knows everything.
     cursor: Option<Cursor>,
     /// From where to read on.
-    read: Option<Cursor>,
+    read_cursor: Option<Cursor>,
     /// Whether there was more behind what was read last.
     more: bool,
     /// What is read and not yet known to have arrived.
     window: SendWindow,
     /// Whether the target has said where it is, and has not been told anything since.
-    confirmed: bool,
+    position_confirmed: bool,
     /// How many reports were refused one after the other, and none taken between them.
-    refusals: u32,
+    rejections: u32,
     /// How often something went wrong, and nothing was taken between them.
     failures: u32,
     /// What the target took last, as long as nothing later may have arrived.
-    taken: Option<Change>,
+    last_accepted: Option<Change>,
     /// From where everything is told again, because a batch that was lost may arrive after what was
     /// told since. A target that has a place takes no such batch.
-    doubted: Option<Cursor>,
+    replay_from: Option<Cursor>,
 }
 
 impl Delivery {
     /// One of whom nothing is known yet.
-    pub fn new(opening: DeliveryMode) -> Self {
+    pub fn new(mode: DeliveryMode) -> Self {
         Self {
-            opening,
-            standing: DeliveryState::Unsure,
-            hears: DeliveryScope::Admitted,
+            mode,
+            state: DeliveryState::Probing,
+            scope: DeliveryScope::Filtered,
             cursor: None,
-            read: None,
+            read_cursor: None,
             more: false,
             window: SendWindow::new(1, None),
-            confirmed: false,
-            refusals: 0,
+            position_confirmed: false,
+            rejections: 0,
             failures: 0,
-            taken: None,
-            doubted: None,
+            last_accepted: None,
+            replay_from: None,
         }
     }
 
     /// How it begins.
-    pub fn opening(&self) -> DeliveryMode {
-        self.opening
+    pub fn mode(&self) -> DeliveryMode {
+        self.mode
     }
 
     /// How it stands.
-    pub fn standing(&self) -> DeliveryState {
-        self.standing
+    pub fn state(&self) -> DeliveryState {
+        self.state
     }
 
     /// What it is being told.
-    pub fn hears(&self) -> DeliveryScope {
-        self.hears
+    pub fn scope(&self) -> DeliveryScope {
+        self.scope
     }
 
     /// Up to where it knows everything, as far as that is known.
@@ -97,13 +97,13 @@ impl Delivery {
     }
 
     /// The same over an unbroken row of batches of this turn alone.
-    pub fn at(&self) -> Option<Cursor> {
-        self.window.at()
+    pub fn acked(&self) -> Option<Cursor> {
+        self.window.acked()
     }
 
     /// The place up to which nothing that it was told can be undone any more, for after a restart.
-    pub fn safe(&self) -> Option<Cursor> {
-        self.doubted.or(self.cursor)
+    pub fn restart_cursor(&self) -> Option<Cursor> {
+        self.replay_from.or(self.cursor)
     }
 
     /// How often something went wrong, and nothing was taken between them.
@@ -114,86 +114,87 @@ impl Delivery {
     /// The target is at `place`, and takes `width` batches at once. Its word counts, not what was
     /// `kept`: it may have been set back to an older state, or have taken what it could not
     /// acknowledge. Of what it was told before this life only what was kept tells.
-    pub fn found(
+    pub fn on_position(
         &mut self,
         place: TargetPosition,
-        kept: Option<StoredPosition>,
+        stored: Option<StoredPosition>,
         width: usize,
     ) -> ResumeOutcome {
-        let is_same = || kept.is_some_and(|kept| kept.scope == FilterChange::Same);
+        let is_unchanged = || stored.is_some_and(|stored| stored.filter == FilterChange::Unchanged);
         match place {
-            TargetPosition::At(cursor) if self.cursor.is_some() || is_same() => {
+            TargetPosition::At(cursor) if self.cursor.is_some() || is_unchanged() => {
                 self.follow(cursor, width);
-                self.confirmed = true;
-                ResumeOutcome::GoesOn
+                self.position_confirmed = true;
+                ResumeOutcome::FromTarget
             }
-            TargetPosition::At(_) => self.told_anew("scope"),
-            TargetPosition::Nowhere => self.told_anew("empty"),
-            TargetPosition::Untold => self.resume(kept, width),
+            TargetPosition::At(_) => self.require_resync("scope"),
+            TargetPosition::Empty => self.require_resync("empty"),
+            TargetPosition::Unsupported => self.resume(stored, width),
         }
     }
 
     /// Goes on where a target was left that cannot say where it is. It cannot throw anything away
     /// either: it is told of ends, and under another filter of those whom that does not admit.
-    fn resume(&mut self, kept: Option<StoredPosition>, width: usize) -> ResumeOutcome {
-        let Some(StoredPosition { cursor, hears, scope }) = kept.filter(|_| self.cursor.is_none())
+    fn resume(&mut self, stored: Option<StoredPosition>, width: usize) -> ResumeOutcome {
+        let Some(StoredPosition { cursor, scope, filter }) =
+            stored.filter(|_| self.cursor.is_none())
         else {
-            self.follow(self.cursor.unwrap_or(Cursor::FOREIGN), width);
-            return ResumeOutcome::Resumes;
+            self.follow(self.cursor.unwrap_or(Cursor::UNKNOWN), width);
+            return ResumeOutcome::FromStored;
         };
         // What was on its way when the life before this one ended may arrive yet.
-        self.doubted = Some(cursor);
-        match scope {
-            FilterChange::Same => {
-                self.hears = hears;
+        self.replay_from = Some(cursor);
+        match filter {
+            FilterChange::Unchanged => {
+                self.scope = scope;
                 self.follow(cursor, width);
-                ResumeOutcome::Resumes
+                ResumeOutcome::FromStored
             }
-            FilterChange::Other => {
-                self.hears = DeliveryScope::OthersGone;
-                self.follow(cursor.again(), width);
-                ResumeOutcome::Corrects
+            FilterChange::Changed => {
+                self.scope = DeliveryScope::FilteredWithRemovals;
+                self.follow(cursor.replay(), width);
+                ResumeOutcome::Reconcile
             }
         }
     }
 
-    fn told_anew(&mut self, reason: &'static str) -> ResumeOutcome {
-        self.anew();
-        ResumeOutcome::Anew(reason)
+    fn require_resync(&mut self, reason: &'static str) -> ResumeOutcome {
+        self.request_resync();
+        ResumeOutcome::FullResync(reason)
     }
 
     /// It is to be told everything anew. Nothing may be on its way.
-    pub fn anew(&mut self) {
-        match self.opening {
-            DeliveryMode::Replaces => self.standing = DeliveryState::Anew,
-            DeliveryMode::Overwrites => {
-                let again = self.cursor.map_or(Cursor::FOREIGN, Cursor::again);
+    pub fn request_resync(&mut self) {
+        match self.mode {
+            DeliveryMode::Replace => self.state = DeliveryState::StartResync,
+            DeliveryMode::Upsert => {
+                let again = self.cursor.map_or(Cursor::UNKNOWN, Cursor::replay);
                 self.follow(again, self.window.width());
             }
         }
     }
 
     /// The target waits for everything; it takes `width` batches at once.
-    pub fn begun(&mut self, width: usize) {
+    pub fn resync_started(&mut self, width: usize) {
         self.read_from(None, width);
-        self.standing = DeliveryState::Synchronising;
+        self.state = DeliveryState::Resyncing;
     }
 
     /// Goes on with what is new from `cursor`.
     fn follow(&mut self, cursor: Cursor, width: usize) {
-        self.standing = DeliveryState::Following;
+        self.state = DeliveryState::Following;
         self.read_from(Some(cursor), width);
     }
 
     /// Nothing is on its way, and what is told next follows `cursor`.
     fn read_from(&mut self, cursor: Option<Cursor>, width: usize) {
         self.window.restart(width, cursor);
-        (self.cursor, self.read) = (cursor, cursor);
+        (self.cursor, self.read_cursor) = (cursor, cursor);
     }
 
     /// Looks again for what is new, when nothing waits. What becomes visible after this, and while it
     /// is read and told, must wake whoever carries it once more: returns whether that is so.
-    pub fn look(&mut self) -> bool {
+    pub fn poll(&mut self) -> bool {
         let is_over = self.window.is_empty();
         self.more |= is_over;
         is_over
@@ -206,85 +207,85 @@ impl Delivery {
 
     /// Where the next page begins.
     pub fn read_after(&self) -> Option<Cursor> {
-        self.read
+        self.read_cursor
     }
 
     /// Takes the next page.
     #[must_use]
-    pub fn take(&mut self, page: Page) -> PageOutcome {
+    pub fn push_page(&mut self, page: Page) -> PageOutcome {
         // Of one of whom nothing was known nothing is forgotten since it began.
-        let is_known = |read: Cursor| read.epoch != Cursor::FOREIGN.epoch;
-        let is_late = page.resync && self.read.is_some_and(is_known);
-        if is_late && self.opening == DeliveryMode::Replaces {
-            return PageOutcome::TooLate;
+        let is_known = |read: Cursor| read.epoch != Cursor::UNKNOWN.epoch;
+        let is_expired = page.resync && self.read_cursor.is_some_and(is_known);
+        if is_expired && self.mode == DeliveryMode::Replace {
+            return PageOutcome::CursorExpired;
         }
-        (self.more, self.read) = (page.more, Some(page.next));
+        (self.more, self.read_cursor) = (page.more, Some(page.next));
         if !page.changes.is_empty() {
             self.window.push(Arc::from(page.changes), page.next);
         }
-        if !is_late {
-            return PageOutcome::On;
+        if !is_expired {
+            return PageOutcome::Queued;
         }
         // From where it was nothing can be told again; from nothing it can.
-        self.doubted = self.doubted.map(|_| Cursor::FOREIGN);
-        PageOutcome::EndsForgotten
+        self.replay_from = self.replay_from.map(|_| Cursor::UNKNOWN);
+        PageOutcome::TombstonesExpired
     }
 
     /// The next batch that may go on its way.
-    pub fn launch(&mut self) -> Option<OutgoingBatch> {
-        self.window.launch()
+    pub fn next_batch(&mut self) -> Option<OutgoingBatch> {
+        self.window.next_batch()
     }
 
     /// A batch that was on its way landed so. Returns a report that the target went without.
     ///
     /// # Errors
-    /// [`MustResend`] when it has to be told again; [`Delivery::failed`] is to follow, when nothing is on
+    /// [`MustResend`] when it has to be told again; [`Delivery::on_failure`] is to follow, when nothing is on
     /// its way any more.
-    pub fn landed(
+    pub fn on_outcome(
         &mut self,
-        launch: &OutgoingBatch,
-        landing: SendOutcome,
+        batch: &OutgoingBatch,
+        outcome: SendOutcome,
     ) -> Result<Option<SkippedChange>, MustResend> {
-        match landing {
-            SendOutcome::Taken => return Ok(self.taken(launch)),
-            SendOutcome::Indigestible(reason) if !self.window.is_probed(launch.number) => {
-                match &*launch.changes {
+        match outcome {
+            SendOutcome::Accepted => return Ok(self.last_accepted(batch)),
+            SendOutcome::Rejected(reason) if !self.window.has_probe(batch.id) => {
+                match &*batch.changes {
                     [] => {}
-                    [change] => return self.refused(launch.number, change, reason),
+                    [change] => return self.on_rejected(batch.id, change, reason),
                     [_, _, ..] => {
-                        self.window.halve(launch.number);
+                        self.window.split(batch.id);
                         return Ok(None);
                     }
                 }
             }
-            SendOutcome::Lost => {
-                self.doubted = match self.opening {
-                    DeliveryMode::Replaces => None,
-                    DeliveryMode::Overwrites => self.doubted.or(self.window.at()),
+            SendOutcome::Unknown => {
+                self.replay_from = match self.mode {
+                    DeliveryMode::Replace => None,
+                    DeliveryMode::Upsert => self.replay_from.or(self.window.acked()),
                 };
-                self.window.lost(launch.number);
+                self.window.mark_unknown(batch.id);
                 return Err(MustResend);
             }
-            SendOutcome::Indigestible(_) | SendOutcome::Untaken => {}
+            SendOutcome::Rejected(_) | SendOutcome::NotApplied => {}
         }
-        self.window.failed(launch.number);
+        self.window.requeue(batch.id);
         Err(MustResend)
     }
 
     /// A report is refused that was alone: as a bad one, or for what is wrong with the target.
-    fn refused(
+    fn on_rejected(
         &mut self,
         number: BatchId,
         change: &Change,
         reason: String,
     ) -> Result<Option<SkippedChange>, MustResend> {
-        self.refusals += 1;
-        if self.refusals > REFUSALS {
-            self.refusals = REFUSALS - 1;
-            self.window.failed(number);
+        self.rejections += 1;
+        if self.rejections > MAX_REJECTIONS {
+            self.rejections = MAX_REJECTIONS - 1;
+            self.window.requeue(number);
             return Err(MustResend);
         }
-        self.window.probe(number, reason, self.probe(change));
+        self.window.set_probe(number, reason, self.probe(change));
         Ok(None)
     }
 
@@ -293,11 +294,11 @@ impl Delivery {
     /// since, and when nothing was taken, it is told that nobody is there: true or not, that gives
     /// nobody the rights of another.
     fn probe(&self, refused: &Change) -> Arc<[Change]> {
-        let known = self.taken.as_ref().filter(|taken| taken.address != refused.address);
-        match (self.opening, known) {
-            (DeliveryMode::Replaces, _) => Arc::from([]),
-            (DeliveryMode::Overwrites, Some(taken)) => Arc::from([taken.clone()]),
-            (DeliveryMode::Overwrites, None) => {
+        let known = self.last_accepted.as_ref().filter(|taken| taken.address != refused.address);
+        match (self.mode, known) {
+            (DeliveryMode::Replace, _) => Arc::from([]),
+            (DeliveryMode::Upsert, Some(taken)) => Arc::from([taken.clone()]),
+            (DeliveryMode::Upsert, None) => {
                 let gone = (Effect::Ended, refused.cause.clone());
                 let (revision, address, (effect, cause)) =
                     (refused.revision, refused.address, gone);
@@ -307,43 +308,43 @@ impl Delivery {
     }
 
     /// The target has said yes to a batch: it knows more, if it knew everything before.
-    fn taken(&mut self, launch: &OutgoingBatch) -> Option<SkippedChange> {
-        self.confirmed = false;
-        let before = self.window.at();
-        let left_out = self.window.arrived(launch.number);
-        if self.window.at() != before {
-            self.cursor = self.window.at();
+    fn last_accepted(&mut self, batch: &OutgoingBatch) -> Option<SkippedChange> {
+        self.position_confirmed = false;
+        let before = self.window.acked();
+        let skipped = self.window.accept(batch.id);
+        if self.window.acked() != before {
+            self.cursor = self.window.acked();
         }
-        if left_out.is_none()
-            && let Some(last) = launch.changes.last()
+        if skipped.is_none()
+            && let Some(last) = batch.changes.last()
         {
-            (self.refusals, self.failures) = (0, 0);
-            self.taken = Some(last.clone());
+            (self.rejections, self.failures) = (0, 0);
+            self.last_accepted = Some(last.clone());
         }
-        left_out
+        skipped
     }
 
     /// Whether everything that was there is told. Then it knows everything up to where was read, also
     /// where none of that was for it; after a synchronisation that has to be ended.
-    pub fn is_told(&mut self) -> bool {
+    pub fn finish_reading(&mut self) -> bool {
         if self.window.is_empty() {
-            self.cursor = self.read;
+            self.cursor = self.read_cursor;
         }
         let is_told = !self.more && self.window.is_empty();
-        if is_told && self.standing == DeliveryState::Synchronising {
-            self.standing = DeliveryState::Ending;
+        if is_told && self.state == DeliveryState::Resyncing {
+            self.state = DeliveryState::FinishResync;
         }
         is_told
     }
 
     /// The place at which a synchronisation that has told everything ends.
-    pub fn end(&self) -> Option<Cursor> {
-        self.cursor.filter(|_| self.standing == DeliveryState::Ending)
+    pub fn resync_end(&self) -> Option<Cursor> {
+        self.cursor.filter(|_| self.state == DeliveryState::FinishResync)
     }
 
     /// The target has taken the end of a synchronisation.
-    pub fn ended(&mut self) {
-        if let Some(cursor) = self.end() {
+    pub fn resync_finished(&mut self) {
+        if let Some(cursor) = self.resync_end() {
             self.failures = 0;
             self.follow(cursor, self.window.width());
         }
@@ -351,33 +352,34 @@ impl Delivery {
 
     /// Everything was told, to the last. Returns whether it was told of others, too, that are gone:
     /// from now on it hears only of those whom the filter admits.
-    pub fn rests(&mut self) -> bool {
-        if self.refusals == 0 {
+    pub fn on_idle(&mut self) -> bool {
+        if self.rejections == 0 {
             self.failures = 0;
         }
-        self.doubted.is_none() && std::mem::take(&mut self.hears) == DeliveryScope::OthersGone
+        self.replay_from.is_none()
+            && std::mem::take(&mut self.scope) == DeliveryScope::FilteredWithRemovals
     }
 
     /// Whether a batch that was lost may yet undo what was told since.
-    pub fn is_doubted(&self) -> bool {
-        self.doubted.is_some()
+    pub fn needs_replay(&self) -> bool {
+        self.replay_from.is_some()
     }
 
     /// Nothing that was lost can arrive any more: everything is told again that was told since.
-    pub fn repeat(&mut self) {
-        if let Some(cursor) = self.doubted.take() {
+    pub fn replay(&mut self) {
+        if let Some(cursor) = self.replay_from.take() {
             self.follow(cursor, self.window.width());
         }
     }
 
     /// Where the target's own place is behind what it knows, because nothing since was for it, a
     /// batch of nothing moves it. Returns whether it was.
-    pub fn move_place(&mut self) -> bool {
+    pub fn advance_position(&mut self) -> bool {
         let place = self.cursor.filter(|cursor| {
-            self.opening == DeliveryMode::Replaces
-                && self.standing == DeliveryState::Following
+            self.mode == DeliveryMode::Replace
+                && self.state == DeliveryState::Following
                 && self.window.is_empty()
-                && self.window.at() != Some(*cursor)
+                && self.window.acked() != Some(*cursor)
         });
         if let Some(place) = place {
             self.window.push(Arc::from([]), place);
@@ -386,21 +388,25 @@ impl Delivery {
     }
 
     /// Something went wrong, and nothing is on its way.
-    pub fn failed(&mut self, failure: DeliveryFailure) {
-        self.standing = match (failure, self.standing) {
+    pub fn on_failure(&mut self, failure: DeliveryFailure) {
+        self.state = match (failure, self.state) {
             // It has just said where it is, and does not go on from there.
-            (DeliveryFailure::Elsewhere, _) if self.confirmed => DeliveryState::Anew,
-            (DeliveryFailure::Elsewhere, DeliveryState::Synchronising | DeliveryState::Ending) => {
-                DeliveryState::Anew
+            (DeliveryFailure::PositionMismatch, _) if self.position_confirmed => {
+                DeliveryState::StartResync
             }
+            (
+                DeliveryFailure::PositionMismatch,
+                DeliveryState::Resyncing | DeliveryState::FinishResync,
+            ) => DeliveryState::StartResync,
             // What it was told last may have arrived; it is told the very same again.
-            (_, DeliveryState::Synchronising | DeliveryState::Ending | DeliveryState::Anew) => {
-                self.standing
-            }
-            _ => DeliveryState::Unsure,
+            (
+                _,
+                DeliveryState::Resyncing | DeliveryState::FinishResync | DeliveryState::StartResync,
+            ) => self.state,
+            _ => DeliveryState::Probing,
         };
-        self.window.restore();
-        (self.confirmed, self.taken) = (false, None);
+        self.window.clear_rejections();
+        (self.position_confirmed, self.last_accepted) = (false, None);
         self.failures = self.failures.saturating_add(1);
     }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! Update ──► Entering::go_on ──► Affected ──► Consequences::next ──► Event (Membership, Logout)
 //! Image  ──────────┘                                  ▲
-//! Event  ──► Directory::enter          Change ──► Whereabouts
+//! Event  ──► Directory::enrich          Change ──► Whereabouts
 //! RosterDraft ──► bytes ──► Roster::missed ──► Affected, at the next start
 //! ```
 
@@ -68,7 +68,7 @@ pub struct Directory {
     nodes: Nodes,
     domains: Domains,
     interner: Interner,
-    printer: Fingerprinter,
+    fingerprinter: Fingerprinter,
     sids: Index,
     names: Index,
     upns: Index,
@@ -80,8 +80,8 @@ pub struct Directory {
 impl Directory {
     /// There are so many domains, known yet or not: while there are others, a name without a domain
     /// does not mean the one that was read first.
-    pub fn expect(&mut self, domains: usize) {
-        self.domains.expect(domains);
+    pub fn expect_domains(&mut self, domains: usize) {
+        self.domains.expect_domains(domains);
     }
 
     /// Enters a domain, before anything that is read from it; or what it is called from now on.
@@ -121,7 +121,7 @@ impl Directory {
         Ok(self.begin_forget(domain)?.finish(self))
     }
 
-    /// Whether every domain that is [expected](Self::expect) was read whole: as long as one was not,
+    /// Whether every domain that is [expected](Self::expect_domains) was read whole: as long as one was not,
     /// whoever is missed in another may have moved there.
     pub fn is_complete(&self) -> bool {
         self.domains.all_read()
@@ -129,14 +129,16 @@ impl Directory {
 
     /// Whether what `update` says of an account of the domain with this DNS name is known already. Of a
     /// group it is never known: its members may come in parts.
-    pub fn says(&self, domain: &Name, update: &Update) -> bool {
-        let Update::Seen { guid, dn, sid, object: Object::Account(account) } = update else {
+    pub fn already_holds(&self, domain: &Name, update: &Update) -> bool {
+        let Update::Upsert { guid, dn, sid, object: Object::Account(account) } = update else {
             return false;
         };
         let id = self.nodes.object(*guid);
-        let person = id.and_then(|id| self.nodes.at(id).person());
-        let known = person.filter(|known| self.domains.known(domain) == Ok(known.domain));
-        known.is_some_and(|known| known.groups.is_some() && known.is((dn, sid.as_ref(), account)))
+        let person = id.and_then(|id| self.nodes.at(id).account());
+        let known = person.filter(|known| self.domains.require(domain) == Ok(known.domain));
+        known.is_some_and(|known| {
+            known.groups.is_some() && known.has_content((dn, sid.as_ref(), account))
+        })
     }
 
     /// Makes room for `more` objects.
@@ -149,7 +151,7 @@ impl Directory {
 
     /// The SID of an account's primary group.
     fn primary_group(&self, person: &AccountNode) -> Option<Sid> {
-        let rid = person.account.primary_group?;
+        let rid = person.attrs.primary_group?;
         let own = person.sid.as_ref().and_then(Sid::domain);
         match own {
             Some(domain) => domain.account(rid),
@@ -157,23 +159,23 @@ impl Directory {
         }
     }
 
-    fn enter_indexes(&mut self, id: NodeId) {
+    fn add_to_indexes(&mut self, id: NodeId) {
         let keys = self.keys(self.nodes.at(id));
-        for (index, print) in self.indexes(keys) {
-            index.insert(print, id);
+        for (index, fingerprint) in self.indexes(keys) {
+            index.insert(fingerprint, id);
         }
-        let primary = self.nodes.at(id).person().and_then(|person| self.primary_group(person));
+        let primary = self.nodes.at(id).account().and_then(|person| self.primary_group(person));
         if let Some(sid) = primary {
             *self.primaries.entry(sid).or_default() += 1;
         }
     }
 
-    fn leave_indexes(&mut self, id: NodeId) {
+    fn remove_from_indexes(&mut self, id: NodeId) {
         let keys = self.keys(self.nodes.at(id));
-        for (index, print) in self.indexes(keys) {
-            index.remove(print, id);
+        for (index, fingerprint) in self.indexes(keys) {
+            index.remove(fingerprint, id);
         }
-        let primary = self.nodes.at(id).person().and_then(|person| self.primary_group(person));
+        let primary = self.nodes.at(id).account().and_then(|person| self.primary_group(person));
         if let Some(sid) = primary
             && let Some(many) = self.primaries.get_mut(&sid)
         {
@@ -187,20 +189,21 @@ impl Directory {
     /// Under what a node is found: SID, name in its domain, UPN and host name.
     fn keys(&self, node: &Node) -> [Option<Fingerprint>; 4] {
         let folded = |name: &Name| name.clone().folded();
-        let sid = node.sid().map(|sid| self.sid_print(sid));
-        match &node.what {
-            NodeKind::Stranger => [None; 4],
+        let sid = node.sid().map(|sid| self.sid_fingerprint(sid));
+        match &node.kind {
+            NodeKind::Unknown => [None; 4],
             NodeKind::Group(band) => [
                 sid,
-                Some(self.name_print(band.domain, folded(&band.group.name).as_str())),
+                Some(self.name_fingerprint(band.domain, folded(&band.attrs.name).as_str())),
                 None,
                 None,
             ],
             NodeKind::Account(person) => {
-                let account = &person.account;
-                let text =
-                    |name: Option<&Name>| name.map(|name| self.text_print(folded(name).as_str()));
-                let name = self.name_print(person.domain, folded(&account.name).as_str());
+                let account = &person.attrs;
+                let text = |name: Option<&Name>| {
+                    name.map(|name| self.text_fingerprint(folded(name).as_str()))
+                };
+                let name = self.name_fingerprint(person.domain, folded(&account.name).as_str());
                 [sid, Some(name), text(account.upn.as_ref()), text(account.host.as_deref())]
             }
         }
@@ -212,18 +215,18 @@ impl Directory {
         keys: [Option<Fingerprint>; 4],
     ) -> impl Iterator<Item = (&mut Index, Fingerprint)> {
         let all = [&mut self.sids, &mut self.names, &mut self.upns, &mut self.hosts];
-        all.into_iter().zip(keys).filter_map(|(index, print)| Some((index, print?)))
+        all.into_iter().zip(keys).filter_map(|(index, fingerprint)| Some((index, fingerprint?)))
     }
 
-    fn sid_print(&self, sid: &Sid) -> Fingerprint {
-        self.printer.of(sid)
+    fn sid_fingerprint(&self, sid: &Sid) -> Fingerprint {
+        self.fingerprinter.fingerprint(sid)
     }
 
-    fn name_print(&self, domain: usize, name: &str) -> Fingerprint {
-        self.printer.of((domain, name))
+    fn name_fingerprint(&self, domain: usize, name: &str) -> Fingerprint {
+        self.fingerprinter.fingerprint((domain, name))
     }
 
-    fn text_print(&self, text: &str) -> Fingerprint {
-        self.printer.of(text)
+    fn text_fingerprint(&self, text: &str) -> Fingerprint {
+        self.fingerprinter.fingerprint(text)
     }
 }

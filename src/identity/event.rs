@@ -70,7 +70,7 @@ impl Kind {
 
 /// How well a source knows that somebody is at an address, the weakest first. A weaker login does not
 /// displace another user whom a stronger one put there, as long as that user is still seen: see
-/// [`Rules::weaker_waits`](crate::Rules::weaker_waits).
+/// [`Rules::weaker_proof_delay`](crate::Rules::weaker_proof_delay).
 #[derive(
     Debug,
     Clone,
@@ -216,7 +216,7 @@ pub struct Event {
     /// What directories say of the user and the device; entered where the event is ordered.
     pub membership: Membership,
     /// Whom the user was called before, when a directory renamed them.
-    pub formerly: Option<Box<Principal>>,
+    pub renamed_from: Option<Box<Principal>>,
     /// The account's security identifier, when the source said so: a directory asks for it before
     /// the name, which anybody who forges a ticket can choose.
     pub sid: Option<Box<Sid>>,
@@ -245,7 +245,7 @@ impl Event {
             device: None,
             roles: None,
             membership: Membership::default(),
-            formerly: None,
+            renamed_from: None,
             sid: None,
             proof: Proof::default(),
             posture: None,

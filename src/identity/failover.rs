@@ -11,9 +11,9 @@ use crate::{Revision, Table, TableSnapshot, Timestamp};
 pub struct Generations {
     epoch: u64,
     /// What was restored at the start; gone when the first cache has it.
-    legacy: RecoveredState,
+    recovered: RecoveredState,
     /// Whether a cache ever decided anything: before that, there is nothing to take over.
-    begun: bool,
+    has_started: bool,
     cache: Holder,
     query: Holder,
 }
@@ -30,8 +30,8 @@ pub enum EngineRole {
 /// The time in office of one cache or one query actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnershipLease {
-    office: EngineRole,
-    term: u64,
+    role: EngineRole,
+    generation: u64,
 }
 
 /// Whoever holds an office at the moment. Terms begin at 1.
@@ -42,7 +42,7 @@ struct Holder {
     /// The term of the latest that knew all there was to know.
     established: u64,
     /// Whether that one is still there.
-    held: bool,
+    is_held: bool,
 }
 
 /// What earlier lives of the process left: the same for both, to each in its own shape.
@@ -51,13 +51,13 @@ pub struct RecoveredState {
     /// For the cache.
     pub table: Table,
     /// For the query actor; of the cache's only the newest position is filled.
-    pub handover: TableSnapshot,
+    pub snapshot: TableSnapshot,
 }
 
 impl RecoveredState {
     /// What `table`, in which everything up to `newest` is folded, leaves to both.
-    pub fn of(table: Table, newest: Revision) -> Self {
-        Self { handover: table.hand_over(newest), table }
+    pub fn from_table(table: Table, newest: Revision) -> Self {
+        Self { snapshot: table.snapshot(newest), table }
     }
 }
 
@@ -65,11 +65,11 @@ impl RecoveredState {
 #[derive(Debug)]
 pub enum StartMode {
     /// With what earlier lives of the process left.
-    First(Box<RecoveredState>),
+    FromLog(Box<RecoveredState>),
     /// What is known is to be taken over from the other.
-    Successor,
+    FromPeer,
     /// What was known is lost with the other. The epoch is a new one.
-    Anew,
+    Empty,
 }
 
 /// The one that answered, or the one that asked, was replaced meanwhile.
@@ -79,16 +79,16 @@ pub struct StaleTakeover;
 
 impl OwnershipLease {
     /// Its number. A later cache has a higher one.
-    pub fn term(self) -> u64 {
-        self.term
+    pub fn generation(self) -> u64 {
+        self.generation
     }
 }
 
 impl Generations {
     /// Nobody is there yet.
-    pub fn new(epoch: u64, legacy: RecoveredState) -> Self {
+    pub fn new(epoch: u64, recovered: RecoveredState) -> Self {
         let (cache, query) = (Holder::default(), Holder::default());
-        Self { epoch, legacy, begun: false, cache, query }
+        Self { epoch, recovered, has_started: false, cache, query }
     }
 
     /// The epoch of the cursors.
@@ -97,87 +97,92 @@ impl Generations {
     }
 
     /// Somebody new is made. Whatever the predecessor held can no longer be reached.
-    pub fn appoint(&mut self, office: EngineRole) -> OwnershipLease {
-        let holder = self.holder(office);
+    pub fn acquire(&mut self, role: EngineRole) -> OwnershipLease {
+        let holder = self.holder(role);
         holder.latest += 1;
-        holder.held = false;
-        OwnershipLease { office, term: holder.latest }
+        holder.is_held = false;
+        OwnershipLease { role, generation: holder.latest }
     }
 
     /// Whether no successor was made yet.
-    pub fn lasts(&mut self, tenure: OwnershipLease) -> bool {
-        self.holder(tenure.office).latest == tenure.term
+    pub fn is_current(&mut self, lease: OwnershipLease) -> bool {
+        self.holder(lease.role).latest == lease.generation
     }
 
-    /// Begins at `now`. Except for a [`StartMode::Successor`], it is established then.
-    pub fn begin(&mut self, tenure: OwnershipLease, now: Timestamp) -> StartMode {
-        let beginning = match tenure.office {
-            office if !self.begun => StartMode::First(Box::new(self.leave_to(office))),
-            EngineRole::Cache if !self.query.held => StartMode::Anew,
-            EngineRole::Cache | EngineRole::Query => StartMode::Successor,
+    /// Begins at `now`. Except for a [`StartMode::FromPeer`], it is established then.
+    pub fn start(&mut self, lease: OwnershipLease, now: Timestamp) -> StartMode {
+        let mode = match lease.role {
+            role if !self.has_started => StartMode::FromLog(Box::new(self.recovered_for(role))),
+            EngineRole::Cache if !self.query.is_held => StartMode::Empty,
+            EngineRole::Cache | EngineRole::Query => StartMode::FromPeer,
         };
-        if matches!(beginning, StartMode::Anew) {
+        if matches!(mode, StartMode::Empty) {
             // Later than every epoch before, also those of earlier lives of the process.
             let time = u64::try_from(now.millis()).unwrap_or_default();
             self.epoch = time.max(self.epoch + 1);
         }
-        if !matches!(beginning, StartMode::Successor) {
-            self.begun |= tenure.office == EngineRole::Cache;
-            self.establish(tenure);
+        if !matches!(mode, StartMode::FromPeer) {
+            self.has_started |= lease.role == EngineRole::Cache;
+            self.mark_established(lease);
         }
-        beginning
+        mode
     }
 
     /// Establishes it on what the other held in its term `from`.
     ///
     /// # Errors
     /// When that is no longer all there is to know.
-    pub fn succeed(&mut self, tenure: OwnershipLease, from: u64) -> Result<(), StaleTakeover> {
-        let other = match tenure.office {
+    pub fn complete_takeover(
+        &mut self,
+        lease: OwnershipLease,
+        from: u64,
+    ) -> Result<(), StaleTakeover> {
+        let other = match lease.role {
             EngineRole::Cache => EngineRole::Query,
             EngineRole::Query => EngineRole::Cache,
         };
-        if !self.lasts(tenure) || self.holder(other).established != from {
+        if !self.is_current(lease) || self.holder(other).established != from {
             return Err(StaleTakeover);
         }
-        self.establish(tenure);
+        self.mark_established(lease);
         Ok(())
     }
 
     /// It ends. What it held is lost, unless it was taken over.
-    pub fn resign(&mut self, tenure: OwnershipLease) {
-        let holder = self.holder(tenure.office);
+    pub fn release(&mut self, lease: OwnershipLease) {
+        let holder = self.holder(lease.role);
         // One that was abandoned long ago and leaves only now held nothing any more.
-        holder.held &= holder.established != tenure.term;
+        holder.is_held &= holder.established != lease.generation;
     }
 
-    fn holder(&mut self, office: EngineRole) -> &mut Holder {
-        match office {
+    fn holder(&mut self, role: EngineRole) -> &mut Holder {
+        match role {
             EngineRole::Cache => &mut self.cache,
             EngineRole::Query => &mut self.query,
         }
     }
 
-    fn establish(&mut self, tenure: OwnershipLease) {
-        let holder = self.holder(tenure.office);
-        if holder.latest == tenure.term {
-            holder.established = tenure.term;
-            holder.held = true;
+    fn mark_established(&mut self, lease: OwnershipLease) {
+        let holder = self.holder(lease.role);
+        if holder.latest == lease.generation {
+            holder.established = lease.generation;
+            holder.is_held = true;
         }
     }
 
     /// The query actor may fail and ask again before there is a cache; the first cache is the last
     /// that is left anything.
-    fn leave_to(&mut self, office: EngineRole) -> RecoveredState {
-        match office {
-            EngineRole::Query => {
-                RecoveredState { table: Table::default(), handover: self.legacy.handover.clone() }
-            }
+    fn recovered_for(&mut self, role: EngineRole) -> RecoveredState {
+        match role {
+            EngineRole::Query => RecoveredState {
+                table: Table::default(),
+                snapshot: self.recovered.snapshot.clone(),
+            },
             EngineRole::Cache => {
-                let RecoveredState { table, handover } = std::mem::take(&mut self.legacy);
-                let handover =
-                    TableSnapshot { newest: handover.newest, ..TableSnapshot::default() };
-                RecoveredState { table, handover }
+                let RecoveredState { table, snapshot } = std::mem::take(&mut self.recovered);
+                let snapshot =
+                    TableSnapshot { newest: snapshot.newest, ..TableSnapshot::default() };
+                RecoveredState { table, snapshot }
             }
         }
     }
@@ -192,83 +197,86 @@ mod tests {
     static NOW: LazyLock<Timestamp> = LazyLock::new(|| Timestamp::from_millis(1_795_290_600_000));
 
     /// A query actor and a cache in their first terms.
-    fn begun() -> (Generations, OwnershipLease, OwnershipLease) {
-        let mut offices = Generations::new(7, RecoveredState::default());
+    fn started() -> (Generations, OwnershipLease, OwnershipLease) {
+        let mut generations = Generations::new(7, RecoveredState::default());
         let (query, cache) =
-            (offices.appoint(EngineRole::Query), offices.appoint(EngineRole::Cache));
-        assert!(matches!(offices.begin(query, *NOW), StartMode::First(_)));
-        assert!(matches!(offices.begin(cache, *NOW), StartMode::First(_)));
-        (offices, query, cache)
+            (generations.acquire(EngineRole::Query), generations.acquire(EngineRole::Cache));
+        assert!(matches!(generations.start(query, *NOW), StartMode::FromLog(_)));
+        assert!(matches!(generations.start(cache, *NOW), StartMode::FromLog(_)));
+        (generations, query, cache)
     }
 
     #[test]
     fn each_succeeds_on_what_the_other_holds() {
-        let (mut offices, query, cache) = begun();
-        offices.resign(cache);
-        let cache = offices.appoint(EngineRole::Cache);
-        assert!(matches!(offices.begin(cache, *NOW), StartMode::Successor));
-        assert_eq!(offices.succeed(cache, query.term()), Ok(()));
-        offices.resign(query);
-        let query = offices.appoint(EngineRole::Query);
-        assert!(matches!(offices.begin(query, *NOW), StartMode::Successor));
-        assert_eq!(offices.succeed(query, cache.term()), Ok(()));
-        assert_eq!((offices.epoch(), cache.term(), query.term()), (7, 2, 2));
+        let (mut generations, query, cache) = started();
+        generations.release(cache);
+        let cache = generations.acquire(EngineRole::Cache);
+        assert!(matches!(generations.start(cache, *NOW), StartMode::FromPeer));
+        assert_eq!(generations.complete_takeover(cache, query.generation()), Ok(()));
+        generations.release(query);
+        let query = generations.acquire(EngineRole::Query);
+        assert!(matches!(generations.start(query, *NOW), StartMode::FromPeer));
+        assert_eq!(generations.complete_takeover(query, cache.generation()), Ok(()));
+        assert_eq!((generations.epoch(), cache.generation(), query.generation()), (7, 2, 2));
     }
 
     #[test]
     fn a_query_actor_that_ends_before_there_was_a_cache_begins_again() {
-        let mut offices = Generations::new(7, RecoveredState::default());
-        let first = offices.appoint(EngineRole::Query);
-        offices.resign(first);
-        let second = offices.appoint(EngineRole::Query);
-        assert!(matches!(offices.begin(second, *NOW), StartMode::First(_)));
+        let mut generations = Generations::new(7, RecoveredState::default());
+        let first = generations.acquire(EngineRole::Query);
+        generations.release(first);
+        let second = generations.acquire(EngineRole::Query);
+        assert!(matches!(generations.start(second, *NOW), StartMode::FromLog(_)));
     }
 
     #[test]
     fn when_both_are_lost_the_cache_begins_anew_and_the_query_actor_follows() {
-        let (mut offices, query, cache) = begun();
-        offices.resign(query);
-        offices.resign(cache);
+        let (mut generations, query, cache) = started();
+        generations.release(query);
+        generations.release(cache);
         let (query, cache) =
-            (offices.appoint(EngineRole::Query), offices.appoint(EngineRole::Cache));
-        assert!(matches!(offices.begin(query, *NOW), StartMode::Successor));
-        assert!(matches!(offices.begin(cache, *NOW), StartMode::Anew));
+            (generations.acquire(EngineRole::Query), generations.acquire(EngineRole::Cache));
+        assert!(matches!(generations.start(query, *NOW), StartMode::FromPeer));
+        assert!(matches!(generations.start(cache, *NOW), StartMode::Empty));
         assert_eq!(
-            offices.succeed(query, 1),
+            generations.complete_takeover(query, 1),
             Err(StaleTakeover),
             "what the first cache said is void"
         );
-        assert_eq!(offices.succeed(query, 2), Ok(()));
-        assert_eq!(offices.epoch(), 1_795_290_600_000);
+        assert_eq!(generations.complete_takeover(query, 2), Ok(()));
+        assert_eq!(generations.epoch(), 1_795_290_600_000);
     }
 
     #[test]
     fn what_is_already_in_hand_is_not_lost_with_the_one_who_gave_it() {
-        let (mut offices, query, cache) = begun();
-        offices.resign(query);
-        let query = offices.appoint(EngineRole::Query);
+        let (mut generations, query, cache) = started();
+        generations.release(query);
+        let query = generations.acquire(EngineRole::Query);
         // The cache answers, and ends before its answer arrives.
-        offices.resign(cache);
-        let next = offices.appoint(EngineRole::Cache);
-        assert_eq!(offices.succeed(query, cache.term()), Ok(()));
-        assert!(matches!(offices.begin(next, *NOW), StartMode::Successor));
-        assert_eq!((offices.succeed(next, query.term()), offices.epoch()), (Ok(()), 7));
+        generations.release(cache);
+        let next = generations.acquire(EngineRole::Cache);
+        assert_eq!(generations.complete_takeover(query, cache.generation()), Ok(()));
+        assert!(matches!(generations.start(next, *NOW), StartMode::FromPeer));
+        assert_eq!(
+            (generations.complete_takeover(next, query.generation()), generations.epoch()),
+            (Ok(()), 7)
+        );
     }
 
     #[test]
     fn one_that_was_abandoned_changes_nothing_when_it_wakes() {
-        let (mut offices, query, frozen) = begun();
-        let cache = offices.appoint(EngineRole::Cache);
-        assert!(offices.lasts(cache) && !offices.lasts(frozen));
-        assert_eq!(offices.succeed(frozen, query.term()), Err(StaleTakeover));
-        assert_eq!(offices.succeed(cache, query.term()), Ok(()));
-        offices.resign(frozen);
-        offices.resign(query);
-        let query = offices.appoint(EngineRole::Query);
-        assert_eq!(offices.succeed(query, cache.term()), Ok(()));
-        offices.resign(cache);
-        let next = offices.appoint(EngineRole::Cache);
-        let begun = offices.begin(next, *NOW);
-        assert!(matches!(begun, StartMode::Successor), "the query actor holds it");
+        let (mut generations, query, frozen) = started();
+        let cache = generations.acquire(EngineRole::Cache);
+        assert!(generations.is_current(cache) && !generations.is_current(frozen));
+        assert_eq!(generations.complete_takeover(frozen, query.generation()), Err(StaleTakeover));
+        assert_eq!(generations.complete_takeover(cache, query.generation()), Ok(()));
+        generations.release(frozen);
+        generations.release(query);
+        let query = generations.acquire(EngineRole::Query);
+        assert_eq!(generations.complete_takeover(query, cache.generation()), Ok(()));
+        generations.release(cache);
+        let next = generations.acquire(EngineRole::Cache);
+        let started = generations.start(next, *NOW);
+        assert!(matches!(started, StartMode::FromPeer), "the query actor holds it");
     }
 }

@@ -17,7 +17,7 @@ pub struct Filter {
     /// Networks that are left out even where they are included.
     pub exclude: Vec<IpNet>,
     /// A second filter that must admit as well; see [`Filter::both`].
-    pub and: Option<Box<Filter>>,
+    pub also: Option<Box<Filter>>,
 }
 
 impl Filter {
@@ -25,11 +25,11 @@ impl Filter {
     /// one filter with longer lists, for those would admit more.
     #[must_use]
     pub fn both(self, other: Self) -> Self {
-        let rest = match self.and {
+        let rest = match self.also {
             Some(rest) => rest.both(other),
             None => other,
         };
-        Self { and: Some(Box::new(rest)), ..self }
+        Self { also: Some(Box::new(rest)), ..self }
     }
 
     /// Whether the session is told of.
@@ -42,12 +42,12 @@ impl Filter {
         let ip = address.ip();
         (self.include.is_empty() || self.include.iter().any(|network| network.contains(&ip)))
             && !self.exclude.iter().any(|network| network.contains(&ip))
-            && self.and.as_ref().is_none_or(|and| and.admits_address(address))
+            && self.also.as_ref().is_none_or(|and| and.admits_address(address))
     }
 
     /// Makes of a change what a consumer may hear that keeps what another filter once let it have:
     /// a logout without a name, at `now`, of whoever is not admitted.
-    pub fn conceal(&self, change: &mut Change, now: Timestamp) {
+    pub fn redact(&self, change: &mut Change, now: Timestamp) {
         let admitted = |session: &Arc<Session>| self.admits(session);
         let came = change.after.is_some();
         change.after = change.after.take().filter(admitted);
@@ -64,7 +64,7 @@ impl Filter {
     pub fn admits_domain(&self, domain: Option<&Name>) -> bool {
         let named = |domain: &Name| self.domains.iter().any(|glob| glob.matches(domain.as_str()));
         (self.domains.is_empty() || domain.is_some_and(named))
-            && self.and.as_ref().is_none_or(|and| and.admits_domain(domain))
+            && self.also.as_ref().is_none_or(|and| and.admits_domain(domain))
     }
 }
 

@@ -28,19 +28,19 @@ pub struct GroupSet(Arc<Box<[Arc<Group>]>>);
 impl GroupSet {
     /// The set of `groups`.
     pub fn new(mut groups: Vec<Arc<Group>>) -> Self {
-        Self::arrange(&mut groups);
-        Self::arranged(&mut groups)
+        Self::sort(&mut groups);
+        Self::from_sorted(&mut groups)
     }
 
     /// Puts `groups` into the order of a set, each once.
-    pub(crate) fn arrange(groups: &mut Vec<Arc<Group>>) {
+    pub(crate) fn sort(groups: &mut Vec<Arc<Group>>) {
         groups.sort_unstable();
         groups.dedup();
     }
 
     /// The set of `groups`, which are arranged and are taken out of the list: the list keeps its
     /// memory for the next one, and the set has no more than it needs.
-    pub(crate) fn arranged(groups: &mut Vec<Arc<Group>>) -> Self {
+    pub(crate) fn from_sorted(groups: &mut Vec<Arc<Group>>) -> Self {
         Self(Arc::new(groups.drain(..).collect()))
     }
 
@@ -56,17 +56,17 @@ impl GroupSet {
 
     /// Where this allocation is. No other has this place while the set, or a [`WeakGroupSet`] of it, is
     /// there: with a watch it is a key that costs no look at the groups.
-    pub fn place(&self) -> usize {
+    pub fn pointer_id(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
 
     /// A watch of this allocation, which does not keep the groups.
-    pub fn watch(&self) -> WeakGroupSet {
+    pub fn downgrade(&self) -> WeakGroupSet {
         WeakGroupSet(Arc::downgrade(&self.0))
     }
 
     /// How many hold this allocation.
-    pub(crate) fn holders(&self) -> usize {
+    pub(crate) fn strong_count(&self) -> usize {
         Arc::strong_count(&self.0)
     }
 }
@@ -77,7 +77,7 @@ pub struct WeakGroupSet(Weak<Box<[Arc<Group>]>>);
 
 impl WeakGroupSet {
     /// Whether nobody has it any more.
-    pub fn is_over(&self) -> bool {
+    pub fn is_dropped(&self) -> bool {
         self.0.strong_count() == 0
     }
 }

@@ -6,7 +6,7 @@ mod recovery;
 
 use std::sync::Arc;
 
-pub use self::group_commit::{GroupOutcome, JournalBatch, JournalRequest, serve};
+pub use self::group_commit::{GroupOutcome, JournalBatch, JournalRequest, commit_group};
 pub use self::ledger::{PositionLedger, ReadPositions};
 pub use self::recovery::{RecoveryProgress, RevisionRange};
 use crate::{Event, Name, Revision, Rules, Table, TableSnapshot, Timestamp};
@@ -32,7 +32,7 @@ pub struct ReadPosition {
     /// In what.
     pub source: ReadSource,
     /// How far, in the producer's own bytes; at most [`ReadPosition::LIMIT`].
-    pub place: Arc<[u8]>,
+    pub position: Arc<[u8]>,
 }
 
 impl ReadPosition {
@@ -79,28 +79,28 @@ pub trait Journal: Send {
     ///
     /// # Errors
     /// When it cannot be read now.
-    fn recall(&mut self, _rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
+    fn reload(&mut self, _rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
         Ok(None)
     }
 
     /// From now on, what is committed is folded by `rules`.
-    fn govern(&mut self, _rules: &Rules) {}
+    fn set_rules(&mut self, _rules: &Rules) {}
 
     /// What was committed may not have been folded to its last event, and will not be: the table as
-    /// it stands after what is committed now is the truth. The next [`Journal::tend`] asks for it.
-    fn unsettle(&mut self) {}
+    /// it stands after what is committed now is the truth. The next [`Journal::maintain`] asks for it.
+    fn invalidate_checkpoint(&mut self) {}
 
     /// How far `source` was read, as last committed.
     fn read_position(&self, source: &ReadSource) -> Option<Arc<[u8]>>;
 
     /// Why it takes no events at the moment; `None` while it does.
-    fn illness(&self) -> Option<&JournalError> {
+    fn write_error(&self) -> Option<&JournalError> {
         None
     }
 
     /// Does at `now` what is to be done between commits: called after each, and once a second while
     /// there is none. When it wants to know the table, it says what takes it.
-    fn tend(&mut self, _now: Timestamp) -> Option<CheckpointSink> {
+    fn maintain(&mut self, _now: Timestamp) -> Option<CheckpointSink> {
         None
     }
 
@@ -145,6 +145,6 @@ impl Journal for MemoryJournal {
     }
 
     fn read_position(&self, source: &ReadSource) -> Option<Arc<[u8]>> {
-        self.ledger.places().get(source).cloned()
+        self.ledger.read_positions().get(source).cloned()
     }
 }

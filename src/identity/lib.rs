@@ -53,7 +53,7 @@ pub use group_set::{GroupSet, Membership};
 pub use journal::{
     CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalError, JournalRequest,
     MemoryJournal, PositionLedger, ReadPosition, ReadPositions, ReadSource, RecoveryProgress,
-    RevisionRange, serve,
+    RevisionRange, commit_group,
 };
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
 pub use read_model::ReadModel;

@@ -26,8 +26,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use self::event_rules::{AddressField, EventRule, FAILED, Meaning, ROWS};
-pub use self::event_rules::{readable, source};
+use self::event_rules::{AddressField, EVENT_RULES, EventRule, FAILURE_IDS, Meaning};
+pub use self::event_rules::{event_source, readable_event_ids};
 pub use self::host_addresses::HostAddresses;
 pub use self::ignore_reason::IgnoreReason;
 pub use self::location::UnresolvedLogon;
@@ -72,8 +72,8 @@ pub enum ReadOutcome {
     /// Somebody was seen, or left.
     Event(Event),
     /// Somebody was seen at a host of which only the name is known: look for it in [`HostAddresses`], and ask
-    /// [`LogonReader::place`].
-    Unplaced(UnresolvedLogon),
+    /// [`LogonReader::locate`].
+    Unresolved(UnresolvedLogon),
     /// Nothing, and why.
     Ignored(IgnoreReason),
 }
@@ -84,7 +84,7 @@ pub struct LogonReader {
     settings: LogonSettings,
     /// For each row of the table: explanations name the event id.
     origins: Vec<Arc<Origin>>,
-    logons: OpenLogons,
+    open_logons: OpenLogons,
 }
 
 impl LogonReader {
@@ -99,25 +99,25 @@ impl LogonReader {
             let (producer, client) = (producer.clone(), client.clone());
             Arc::new(Origin { kind: Producer::EventLog, producer, client, form })
         };
-        let origins = ROWS.iter().map(origin).collect();
-        Self { settings, origins, logons: OpenLogons::default() }
+        let origins = EVENT_RULES.iter().map(origin).collect();
+        Self { settings, origins, open_logons: OpenLogons::default() }
     }
 
     /// No person is at `servers` from now on, in the place of those before.
-    pub fn heed(&mut self, servers: Vec<IpNet>) {
+    pub fn set_servers(&mut self, servers: Vec<IpNet>) {
         self.settings.servers = servers;
     }
 
     /// Reads `record`, received at `seen`.
     pub fn read(&mut self, record: &LogRecord<'_>, seen: Timestamp) -> ReadOutcome {
-        match self.find(record) {
-            Ok((Location::At(address, sighting), origin)) => {
-                ReadOutcome::Event(sighting.event(address, (record.time, seen), origin))
+        match self.evaluate(record) {
+            Ok((Location::At(address, observation), origin)) => {
+                ReadOutcome::Event(observation.event(address, (record.time, seen), origin))
             }
-            Ok((Location::Host(host, sighting), origin)) => {
-                ReadOutcome::Unplaced(UnresolvedLogon {
+            Ok((Location::Host(host, observation), origin)) => {
+                ReadOutcome::Unresolved(UnresolvedLogon {
                     host,
-                    sighting,
+                    observation,
                     at: record.time,
                     seen,
                     origin,
@@ -128,40 +128,44 @@ impl LogonReader {
     }
 
     /// What is unplaced, once its host was found to be `address`.
-    pub fn place(&self, unplaced: UnresolvedLogon, address: Address) -> ReadOutcome {
-        let UnresolvedLogon { sighting, at, seen, origin, .. } = unplaced;
-        match location::usable(address, &self.settings) {
-            Ok(()) => ReadOutcome::Event(sighting.event(address, (at, seen), origin)),
+    pub fn locate(&self, unresolved: UnresolvedLogon, address: Address) -> ReadOutcome {
+        let UnresolvedLogon { observation, at, seen, origin, .. } = unresolved;
+        match location::check_usable(address, &self.settings) {
+            Ok(()) => ReadOutcome::Event(observation.event(address, (at, seen), origin)),
             Err(reason) => ReadOutcome::Ignored(reason),
         }
     }
 
     /// Who is meant, and where, and by which row.
-    fn find(&mut self, record: &LogRecord<'_>) -> Result<(Location, Arc<Origin>), IgnoreReason> {
-        let (row, origin) = self.row(record)?;
+    fn evaluate(
+        &mut self,
+        record: &LogRecord<'_>,
+    ) -> Result<(Location, Arc<Origin>), IgnoreReason> {
+        let (row, origin) = self.rule_for(record)?;
         for guard in row.guards {
             guard.check(record, &self.settings)?;
         }
-        let found = match (row.meaning, row.place) {
-            (Meaning::Started, _) => {
-                self.logons.forget(record.computer);
+        let found = match (row.meaning, row.address) {
+            (Meaning::Startup, _) => {
+                self.open_logons.remove_computer(record.computer);
                 return Err(IgnoreReason::Started);
             }
-            (Meaning::Left, AddressField::Logon(field)) => self.left(record, row, field)?,
-            _ => self.seen(record, row)?,
+            (Meaning::Logoff, AddressField::Logon(field)) => self.logoff(record, row, field)?,
+            _ => self.logon(record, row)?,
         };
         Ok((found, origin))
     }
 
     /// The row for `record`, when it is the audit of a success that is read at all.
-    fn row(
+    fn rule_for(
         &self,
         record: &LogRecord<'_>,
     ) -> Result<(&'static EventRule, Arc<Origin>), IgnoreReason> {
-        if FAILED.contains(&record.id) || record.keywords & Self::FAILURE != 0 {
+        if FAILURE_IDS.contains(&record.id) || record.keywords & Self::FAILURE != 0 {
             return Err(IgnoreReason::Failure);
         }
-        let at = ROWS.iter().position(|row| row.id == record.id).ok_or(IgnoreReason::NotRead)?;
+        let at =
+            EVENT_RULES.iter().position(|row| row.id == record.id).ok_or(IgnoreReason::NotRead)?;
         if !self.settings.ids.contains(&record.id) {
             return Err(IgnoreReason::NotRead);
         }
@@ -171,47 +175,49 @@ impl LogonReader {
         match () {
             () if !audit => Err(IgnoreReason::OtherLog),
             () if record.keywords & Self::SUCCESS == 0 => Err(IgnoreReason::Failure),
-            () => Ok((&ROWS[at], self.origins[at].clone())),
+            () => Ok((&EVENT_RULES[at], self.origins[at].clone())),
         }
     }
 
     /// Somebody is at the address, or the host, that the record names.
-    fn seen(&mut self, record: &LogRecord<'_>, row: &EventRule) -> Result<Location, IgnoreReason> {
-        let account = LogonAccount::read(record, row.who, &self.settings)?;
+    fn logon(&mut self, record: &LogRecord<'_>, row: &EventRule) -> Result<Location, IgnoreReason> {
+        let account = LogonAccount::read(record, row.account, &self.settings)?;
         let kind = match (row.meaning, account.device.is_some()) {
-            (Meaning::Left, true) => return Err(IgnoreReason::UnknownLogon),
+            (Meaning::Logoff, true) => return Err(IgnoreReason::UnknownLogon),
             (_, true) => Kind::DeviceSeen,
-            (Meaning::Left, false) => Kind::Logout,
-            (Meaning::StillThere, false) => Kind::Refresh,
+            (Meaning::Logoff, false) => Kind::Logout,
+            (Meaning::StillPresent, false) => Kind::Refresh,
             (_, false) => Kind::Login,
         };
-        let sighting = Observation { kind, account, proof: row.proof };
-        let found = location::find(record, row.place, sighting, &self.settings)?;
+        let observation = Observation { kind, account, proof: row.proof };
+        let found = location::find(record, row.address, observation, &self.settings)?;
         if let Location::At(address, Observation { kind: Kind::Login, account, .. }) = &found
-            && guards::lasts(record)
-            && let Some(id) = fields::number(record, "TargetLogonId")
+            && guards::is_interactive(record)
+            && let Some(id) = fields::field_number(record, "TargetLogonId")
         {
             let logon = OpenLogon { address: *address, account: account.clone() };
-            self.logons.remember(record.computer, id, logon);
+            self.open_logons.insert(record.computer, id, logon);
         }
         Ok(found)
     }
 
     /// Somebody left, and the record says only by which logon they had come: to the same server, and
     /// as the same account, for numbers of logons begin anew with each start of a server.
-    fn left(
+    fn logoff(
         &mut self,
         record: &LogRecord<'_>,
         row: &EventRule,
         field: &str,
     ) -> Result<Location, IgnoreReason> {
-        let id = fields::number(record, field).ok_or(IgnoreReason::UnknownLogon)?;
-        let sid = row.who.sid(record).map(Box::new);
-        let logon = self.logons.take(record.computer, id).ok_or(IgnoreReason::UnknownLogon)?;
+        let id = fields::field_number(record, field).ok_or(IgnoreReason::UnknownLogon)?;
+        let sid = row.account.sid(record).map(Box::new);
+        let logon =
+            self.open_logons.remove(record.computer, id).ok_or(IgnoreReason::UnknownLogon)?;
         if logon.account.sid != sid {
             return Err(IgnoreReason::UnknownLogon);
         }
-        let sighting = Observation { kind: Kind::Logout, account: logon.account, proof: row.proof };
-        Ok(Location::At(logon.address, sighting))
+        let observation =
+            Observation { kind: Kind::Logout, account: logon.account, proof: row.proof };
+        Ok(Location::At(logon.address, observation))
     }
 }

@@ -200,13 +200,13 @@ impl Principal {
     }
 
     /// Whether both are the very same name, however they were written.
-    pub fn is_called(&self, other: &Self) -> bool {
+    pub fn has_same_name(&self, other: &Self) -> bool {
         (&self.user, &self.domain) == (&other.user, &other.domain)
     }
 
     /// Whether both can be the same user: the same name, and no two different domains. A bare name
     /// agrees with any domain.
-    pub fn agrees_with(&self, other: &Self) -> bool {
+    pub fn is_compatible_with(&self, other: &Self) -> bool {
         self.user == other.user
             && match (&self.domain, &other.domain) {
                 (Some(mine), Some(theirs)) => mine == theirs,
@@ -237,9 +237,9 @@ mod tests {
         for text in ["CORP\\Alice", "alice@corp", "ALICE", "\\alice", ".\\alice"] {
             let principal = spelt(text);
             assert_eq!(principal.to_string(), "alice@corp", "{text}");
-            assert!(principal.agrees_with(&spelt("alice")));
+            assert!(principal.is_compatible_with(&spelt("alice")));
         }
-        assert!(!spelt("other\\alice").agrees_with(&spelt("alice")));
+        assert!(!spelt("other\\alice").is_compatible_with(&spelt("alice")));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct IgnoreRules {
 /// When so many users come to one address that it is taken to be shared, and serves none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedAddressRule {
-    /// How many users may come to one address within a minute, at most [`SharedAddressRule::MOST`]; 0 switches
+    /// How many users may come to one address within a minute, at most [`SharedAddressRule::MAX_USERS`]; 0 switches
     /// the rule off.
     pub users: usize,
     /// For how long nobody must come until a shared address serves users again.
@@ -57,10 +57,10 @@ impl Default for SharedAddressRule {
 
 impl SharedAddressRule {
     /// The most users that can be allowed: so many are remembered of an address.
-    pub const MOST: usize = 50;
+    pub const MAX_USERS: usize = 50;
 
     /// Whether the rule applies to `address`.
-    pub(crate) fn watches(&self, address: Address) -> bool {
+    pub(crate) fn applies_to(&self, address: Address) -> bool {
         let ip = address.ip();
         self.users > 0 && !self.except.iter().any(|network| network.contains(&ip))
     }
@@ -92,13 +92,13 @@ pub struct Rules {
     pub sharing: SharedAddressRule,
     /// How long a user must not have been seen before a weaker [`Proof`](crate::Proof) of another
     /// takes the address over.
-    pub weaker_waits: Duration,
+    pub weaker_proof_delay: Duration,
 }
 
 /// Who is logged on to a Windows computer of a domain is seen that often: every 90 minutes, and up to
 /// 30 more by chance, it reads the user's policies from a domain controller, and logs on there for it
 /// (Microsoft, "Group Policy refresh interval for users").
-const SEEN_EVERY: Duration = Duration::from_secs(2 * 3600);
+const GROUP_POLICY_REFRESH: Duration = Duration::from_secs(2 * 3600);
 
 impl Default for Rules {
     /// JIMS's logoff time of 24 hours, events of at most 15 minutes, 5 minutes of skew.
@@ -114,7 +114,7 @@ impl Default for Rules {
             logoff_time_by_producer: HashMap::new(),
             preserve_valid_user: true,
             sharing: SharedAddressRule::default(),
-            weaker_waits: SEEN_EVERY,
+            weaker_proof_delay: GROUP_POLICY_REFRESH,
         }
     }
 }
@@ -127,7 +127,7 @@ impl Rules {
 
     /// For how long what ended, and what was refused, can still matter: no login that is allowed is
     /// older, and an administrator asks within a logoff time why somebody lost an address.
-    pub fn memory(&self) -> Duration {
+    pub fn retention(&self) -> Duration {
         let ages = self.authorities.values().filter_map(|authority| authority.max_age);
         let own = self.max_age.max(self.logoff_time).max(self.sharing.quiet);
         ages.fold(own, Duration::max)

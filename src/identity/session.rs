@@ -43,7 +43,7 @@ pub struct Session {
 impl Session {
     /// Whether the session still stands at `now`. One that its logoff time has passed is never
     /// shown as present, even before its expiry is folded.
-    pub fn alive_at(&self, now: Timestamp) -> bool {
+    pub fn is_active_at(&self, now: Timestamp) -> bool {
         now < self.expires
     }
 

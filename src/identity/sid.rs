@@ -45,12 +45,12 @@ impl Sid {
             return Err(BadSid);
         }
         let authority = u64::from_be_bytes([0, 0, *a, *b, *c, *d, *e, *f]);
-        Self::of(authority, parts.iter().map(|part| u32::from_le_bytes(*part)))
+        Self::from_parts(authority, parts.iter().map(|part| u32::from_le_bytes(*part)))
     }
 
     /// The one of this authority and these sub-authorities, of which no more are looked at than it
     /// may have.
-    fn of(authority: u64, parts: impl IntoIterator<Item = u32>) -> Result<Self, BadSid> {
+    fn from_parts(authority: u64, parts: impl IntoIterator<Item = u32>) -> Result<Self, BadSid> {
         let parts: Vec<u32> = parts.into_iter().take(PARTS + 1).collect();
         match (authority, parts.as_slice()) {
             (WINDOWS, &[DOMAINS, a, b, c, rid]) => Ok(Self(Form::OfDomain([a, b, c, rid]))),
@@ -87,14 +87,14 @@ impl Sid {
     pub fn domain(&self) -> Option<Self> {
         let (authority, mut parts) = self.parts();
         parts.next_back()?;
-        Self::of(authority, parts).ok()
+        Self::from_parts(authority, parts).ok()
     }
 
     /// The account `rid` of the domain that this names; `None` when it is too long to be a domain.
     #[must_use]
     pub fn account(&self, rid: u32) -> Option<Self> {
         let (authority, parts) = self.parts();
-        Self::of(authority, parts.chain([rid])).ok()
+        Self::from_parts(authority, parts.chain([rid])).ok()
     }
 }
 
@@ -133,7 +133,7 @@ impl FromStr for Sid {
         };
         let parts: Vec<u32> =
             words.map(str::parse).collect::<Result<_, _>>().map_err(|_| BadSid)?;
-        Self::of(authority.map_err(|_| BadSid)?, parts)
+        Self::from_parts(authority.map_err(|_| BadSid)?, parts)
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
     proptest! {
         #[test]
         fn text_and_value_are_one(authority in 0u64..1 << 48, parts in prop::collection::vec(any::<u32>(), 1..=PARTS)) {
-            let sid = Sid::of(authority, parts).unwrap();
+            let sid = Sid::from_parts(authority, parts).unwrap();
             prop_assert_eq!(sid.to_string().parse(), Ok(sid));
         }
 

@@ -20,7 +20,7 @@ use hashbrown::HashMap;
 
 use self::claim::Claim;
 use self::decision::{DecisionInput, Transition};
-use self::expiry::{AGAIN, ExpiryQueue, is_unborn};
+use self::expiry::{ExpiryQueue, RETRY_INTERVAL, is_from_future};
 pub use self::explain::Explanation;
 use self::memory::{AddressMemory, RetentionEntry, RetentionQueue};
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 
 /// How many events, changes or sessions are looked up before the first is worked on: more than the
 /// processor can load at once, and few enough to stay in its cache.
-pub(crate) const AHEAD: usize = 64;
+pub(crate) const PREFETCH_BATCH: usize = 64;
 
 /// What became of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +44,17 @@ pub struct Decision {
 /// Every address and who is behind it.
 ///
 /// What ended or was refused is remembered in a bounded space, whoever sends it: see
-/// [`Table::ENDED`] and [`Table::COMPETED`].
+/// [`Table::MAX_ENDED`] and [`Table::MAX_COMPETED`].
 #[derive(Debug)]
 pub struct Table {
     entries: HashMap<Address, Entry>,
     present: usize,
-    queue: ExpiryQueue,
+    expiries: ExpiryQueue,
     /// When it was last asked which sessions are due.
-    asked: Option<Timestamp>,
+    last_due_check: Option<Timestamp>,
     ended: RetentionQueue,
     competed: RetentionQueue,
-    strangers: RetentionQueue,
+    competed_without_session: RetentionQueue,
     /// The position of the newest end that is no longer remembered.
     forgotten: Revision,
 }
@@ -63,11 +63,11 @@ pub struct Table {
 #[derive(Debug, Default)]
 struct Entry {
     session: Option<Arc<Session>>,
-    past: Option<Box<AddressMemory>>,
+    memory: Option<Box<AddressMemory>>,
     /// The earliest place of the address in the queue, in milliseconds; 0 when it has none.
-    queued: i64,
+    queued_at: i64,
     /// The position of the event that last changed or extended the session.
-    told: Revision,
+    published: Revision,
 }
 
 impl Default for Table {
@@ -75,11 +75,11 @@ impl Default for Table {
         Self {
             entries: HashMap::new(),
             present: 0,
-            queue: ExpiryQueue::default(),
-            asked: None,
-            ended: RetentionQueue::new(Self::ENDED),
-            competed: RetentionQueue::new(Self::COMPETED),
-            strangers: RetentionQueue::new(Self::COMPETED),
+            expiries: ExpiryQueue::default(),
+            last_due_check: None,
+            ended: RetentionQueue::new(Self::MAX_ENDED),
+            competed: RetentionQueue::new(Self::MAX_COMPETED),
+            competed_without_session: RetentionQueue::new(Self::MAX_COMPETED),
             forgotten: Revision(0),
         }
     }
@@ -87,22 +87,22 @@ impl Default for Table {
 
 impl Table {
     /// How many competing events are remembered for an address.
-    pub const RECORDS: usize = 8;
+    pub const RECORDS_PER_ADDRESS: usize = 8;
 
     /// How many ended sessions are remembered in all: what keeps a late login from bringing one
     /// back. 290 ends a second for the 15 minutes that a login may be late by default, in at most
     /// 100 MB.
-    pub const ENDED: usize = 1 << 18;
+    pub const MAX_ENDED: usize = 1 << 18;
 
     /// How many competing events are remembered in all for addresses with a session or the memory
     /// of one, and how many more for addresses that never had one. About 20 MB each. They are
     /// apart so that forged events for arbitrary addresses cannot push out what really competed.
-    pub const COMPETED: usize = 1 << 16;
+    pub const MAX_COMPETED: usize = 1 << 16;
 
     /// Has what is held for the addresses of `events` in the processor's cache before they are folded.
     /// They lie in no order, and here many loads are under way at once, where each fold waits for its
     /// own.
-    pub(crate) fn look_ahead(&self, events: &[Event]) {
+    pub(crate) fn prefetch(&self, events: &[Event]) {
         let held = events.iter().filter_map(|event| self.get(event.address));
         black_box(held.map(Arc::strong_count).sum::<usize>());
     }
@@ -112,10 +112,10 @@ impl Table {
         let claim = Claim::read(event, rules);
         let entry = self.entries.get(&event.address);
         let session = entry.and_then(|entry| entry.session.as_ref());
-        let past = entry.and_then(|entry| entry.past.as_deref());
-        let scene = DecisionInput { claim: &claim, session, past, rules, revision };
+        let memory = entry.and_then(|entry| entry.memory.as_deref());
+        let input = DecisionInput { claim: &claim, session, memory, rules, revision };
         let admitted = claim.admitted(rules, session.map(|session| &**session));
-        let decision = match admitted.and_then(|()| scene.decide()) {
+        let decision = match admitted.and_then(|()| input.decide()) {
             Ok(Transition::Keep) => Decision { verdict: Verdict::Deduplicated, change: None },
             Ok(Transition::Set(effect, rule, after)) => {
                 self.change(&claim, (effect, rule), Arc::new(after), revision)
@@ -124,15 +124,15 @@ impl Table {
             Err(refusal) => self.refuse(&claim, refusal, revision),
         };
         if decision.verdict.is_shared()
-            && let Some(past) = self.past_mut(event.address)
+            && let Some(memory) = self.memory_mut(event.address)
         {
-            past.crowd.share(event.seen + rules.sharing.quiet);
+            memory.recent_users.set_shared_until(event.seen + rules.sharing.quiet);
         }
         decision
     }
 
     /// The session held for an address. It may be past its logoff time while its expiry is on the
-    /// way: ask [`Session::alive_at`].
+    /// way: ask [`Session::is_active_at`].
     pub fn get(&self, address: Address) -> Option<&Arc<Session>> {
         self.entries.get(&address)?.session.as_ref()
     }
@@ -156,54 +156,60 @@ impl Table {
     pub fn explain(&self, address: Address, now: Timestamp) -> Explanation {
         let entry = self.entries.get(&address);
         let held = entry.and_then(|entry| entry.session.clone());
-        let past = entry.and_then(|entry| entry.past.as_deref());
-        let ended = past.and_then(|past| past.ended.as_ref()).map(|ended| ended.session.clone());
-        let shared = past.and_then(|past| past.crowd.shared_at(now));
+        let memory = entry.and_then(|entry| entry.memory.as_deref());
+        let ended =
+            memory.and_then(|memory| memory.ended.as_ref()).map(|ended| ended.session.clone());
+        let shared = memory.and_then(|memory| memory.recent_users.shared_at(now));
         let competed: Vec<_> =
-            past.into_iter().flat_map(AddressMemory::newest_first).cloned().collect();
+            memory.into_iter().flat_map(AddressMemory::newest_first).cloned().collect();
         match held {
-            Some(session) if session.alive_at(now) => {
+            Some(session) if session.is_active_at(now) => {
                 Explanation { address, session: Some(session), previous: ended, shared, competed }
             }
-            lapsed => {
-                let previous = lapsed.or(ended);
+            expired => {
+                let previous = expired.or(ended);
                 Explanation { address, session: None, previous, shared, competed }
             }
         }
     }
 
-    /// When to ask [`Table::due`] again: no session's logoff time comes earlier.
+    /// When to ask [`Table::due_expiries`] again: no session's logoff time comes earlier.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.queue.next()
+        self.expiries.next()
     }
 
     /// At most `limit` expiry events, from `origin`, for sessions that their logoff time has
     /// passed at `now`, or that were last proven at a time that has not come: the clock was wrong
     /// then. They end nothing by themselves: they go through the journal like every other event, and
     /// are proposed again after a minute if they got lost.
-    pub fn due(&mut self, now: Timestamp, origin: &Arc<Origin>, limit: usize) -> Vec<Event> {
-        if self.asked.replace(now).is_none_or(|asked| now < asked) {
-            self.queue_unborn(now);
+    pub fn due_expiries(
+        &mut self,
+        now: Timestamp,
+        origin: &Arc<Origin>,
+        limit: usize,
+    ) -> Vec<Event> {
+        if self.last_due_check.replace(now).is_none_or(|asked| now < asked) {
+            self.queue_future_sessions(now);
         }
         let mut events = Vec::new();
         while events.len() < limit
-            && let Some((when, address)) = self.queue.pop_due(now)
+            && let Some((when, address)) = self.expiries.pop_due(now)
         {
             let Some(entry) = self.entries.get_mut(&address) else { continue };
-            if entry.queued != when.millis() {
+            if entry.queued_at != when.millis() {
                 continue;
             }
-            entry.queued = 0;
+            entry.queued_at = 0;
             let Some(session) = &entry.session else {
-                self.sweep(address);
+                self.remove_if_empty(address);
                 continue;
             };
-            let lapsed = !session.alive_at(now) || is_unborn(session, now);
-            let next = if lapsed { now + AGAIN } else { session.expires };
-            entry.queued = next.millis();
-            self.queue.push(next, address);
-            if lapsed {
-                events.push(expiry(address, now, origin));
+            let expired = !session.is_active_at(now) || is_from_future(session, now);
+            let next = if expired { now + RETRY_INTERVAL } else { session.expires };
+            entry.queued_at = next.millis();
+            self.expiries.push(next, address);
+            if expired {
+                events.push(expiry_event(address, now, origin));
             }
         }
         events
@@ -211,11 +217,11 @@ impl Table {
 
     /// Queues the sessions of a time that has not come. There are none unless the clock was set back,
     /// before this start or since.
-    fn queue_unborn(&mut self, now: Timestamp) {
+    fn queue_future_sessions(&mut self, now: Timestamp) {
         for (address, entry) in &mut self.entries {
-            if entry.session.as_ref().is_some_and(|session| is_unborn(session, now)) {
-                entry.queued = now.millis();
-                self.queue.push(now, *address);
+            if entry.session.as_ref().is_some_and(|session| is_from_future(session, now)) {
+                entry.queued_at = now.millis();
+                self.expiries.push(now, *address);
             }
         }
     }
@@ -229,7 +235,7 @@ impl Table {
         while let Some(ticket) = self.competed.pop_before(before) {
             self.forget_record(ticket);
         }
-        while let Some(ticket) = self.strangers.pop_before(before) {
+        while let Some(ticket) = self.competed_without_session.pop_before(before) {
             self.forget_record(ticket);
         }
     }
@@ -243,12 +249,12 @@ impl Table {
         revision: Revision,
     ) -> Decision {
         let (address, since) = (after.address, after.since);
-        let (before, was_quiet) = self.put(after.clone(), revision);
+        let (before, had_no_memory) = self.store(after.clone(), revision);
         let displaced =
             before.as_ref().filter(|before| effect == Effect::Began && before.principal.is_some());
         let altered = before.as_ref().filter(|_| effect == Effect::Altered);
         // The first event that competes with a session: how that one began is remembered, too.
-        if let Some(before) = displaced.or(altered).filter(|_| was_quiet) {
+        if let Some(before) = displaced.or(altered).filter(|_| had_no_memory) {
             self.remember(DecisionRecord::of_session(before), address);
         }
         if let Some(before) = displaced {
@@ -258,23 +264,25 @@ impl Table {
             let (session, cause) = (before.clone(), claim.cause(rule));
             self.remember_end(EndedSession { session, at, revision, cause });
         }
-        let moved = effect == Effect::Altered
+        let domain_changed = effect == Effect::Altered
             && before.as_ref().is_some_and(|before| before.domain() != after.domain());
-        if let Some(before) = before.as_ref().filter(|before| moved && before.domain().is_some()) {
+        if let Some(before) =
+            before.as_ref().filter(|before| domain_changed && before.domain().is_some())
+        {
             // A directory moved the user to another domain: who asks for the former domain alone
             // must hear of it, even from a log that is made anew. It keeps no login out.
             let (session, cause) = (before.clone(), claim.cause(rule));
             self.remember_end(EndedSession { session, at: since, revision, cause });
         }
-        if let Some((past, user)) = self.past_mut(address).zip(after.principal.as_ref())
+        if let Some((memory, user)) = self.memory_mut(address).zip(after.principal.as_ref())
             && effect == Effect::Began
         {
-            displaced.into_iter().for_each(|before| note_came(past, before));
-            past.crowd.note(&user.user, claim.event.seen);
+            displaced.into_iter().for_each(|before| note_login(memory, before));
+            memory.recent_users.note(&user.user, claim.event.seen);
         }
         // How a session came by its details is not in its cause; every other beginning is, until
         // something competes with it.
-        let competes = effect == Effect::Began && (displaced.is_some() || !was_quiet);
+        let competes = effect == Effect::Began && (displaced.is_some() || !had_no_memory);
         if effect == Effect::Altered || competes {
             self.remember(claim.record(revision, Verdict::Applied(rule)), address);
         }
@@ -292,7 +300,7 @@ impl Table {
     ) -> Decision {
         let address = claim.event.address;
         let verdict = Verdict::Applied(rule);
-        self.witness(address);
+        self.record_beginning(address);
         let before = self.entries.get_mut(&address).and_then(|entry| entry.session.take());
         if let Some(before) = &before {
             self.present -= 1;
@@ -300,8 +308,8 @@ impl Table {
             self.remember_end(EndedSession { session, at, revision, cause });
         }
         self.remember(claim.record(revision, verdict), address);
-        if let Some((past, before)) = self.past_mut(address).zip(before.as_ref()) {
-            note_came(past, before);
+        if let Some((memory, before)) = self.memory_mut(address).zip(before.as_ref()) {
+            note_login(memory, before);
         }
         let (effect, cause) = (Effect::Ended, claim.cause(rule));
         let change = Change { revision, address, effect, before, after: None, cause };
@@ -314,52 +322,52 @@ impl Table {
         let verdict = Verdict::Refused(refusal);
         // An expiry that lost the race is our own noise; it tells an administrator nothing.
         if claim.kind != Kind::Expiry {
-            self.witness(address);
+            self.record_beginning(address);
             self.remember(claim.record(revision, verdict), address);
         }
         if matches!(refusal, Refusal::NoSession | Refusal::OtherUser)
             && claim.kind.ends()
             && let Some(principal) = claim.principal.as_deref()
-            && let Some(past) = self.past_mut(address)
+            && let Some(memory) = self.memory_mut(address)
         {
-            past.departed.note(principal, claim.moment());
+            memory.early_logouts.note(principal, claim.moment());
         }
         Decision { verdict, change: None }
     }
 
     /// Makes `session` the session of its address at `revision` and gives out the one that was, and
     /// whether nothing else is remembered of the address.
-    fn put(&mut self, session: Arc<Session>, revision: Revision) -> (Option<Arc<Session>>, bool) {
+    fn store(&mut self, session: Arc<Session>, revision: Revision) -> (Option<Arc<Session>>, bool) {
         let (address, expires) = (session.address, session.expires);
         let entry = self.entries.entry(address).or_default();
-        entry.told = revision;
-        if entry.queued == 0 || expires.millis() < entry.queued {
-            entry.queued = expires.millis();
-            self.queue.push(expires, address);
+        entry.published = revision;
+        if entry.queued_at == 0 || expires.millis() < entry.queued_at {
+            entry.queued_at = expires.millis();
+            self.expiries.push(expires, address);
         }
         let before = entry.session.replace(session);
         self.present += usize::from(before.is_none());
-        (before, entry.past.is_none())
+        (before, entry.memory.is_none())
     }
 
     /// When the first event competes with the session of `address`: remembers how that began.
-    fn witness(&mut self, address: Address) {
-        let alone = self.entries.get(&address).filter(|entry| entry.past.is_none());
+    fn record_beginning(&mut self, address: Address) {
+        let without_memory = self.entries.get(&address).filter(|entry| entry.memory.is_none());
         if let Some(record) =
-            alone.and_then(|e| e.session.as_ref()).map(|s| DecisionRecord::of_session(s))
+            without_memory.and_then(|e| e.session.as_ref()).map(|s| DecisionRecord::of_session(s))
         {
             self.remember(record, address);
         }
     }
 
-    fn past_mut(&mut self, address: Address) -> Option<&mut AddressMemory> {
-        self.entries.get_mut(&address)?.past.as_deref_mut()
+    fn memory_mut(&mut self, address: Address) -> Option<&mut AddressMemory> {
+        self.entries.get_mut(&address)?.memory.as_deref_mut()
     }
 
     fn remember_end(&mut self, ended: EndedSession) {
         let (address, revision, seen) = (ended.session.address, ended.revision, ended.cause.seen);
         let entry = self.entries.entry(address).or_default();
-        entry.past.get_or_insert_default().ended = Some(ended);
+        entry.memory.get_or_insert_default().ended = Some(ended);
         if let Some(due) = self.ended.push(RetentionEntry { address, revision, seen }) {
             self.forget_ended(due);
         }
@@ -368,52 +376,53 @@ impl Table {
     fn remember(&mut self, record: DecisionRecord, address: Address) {
         let seen = record.seen;
         let entry = self.entries.entry(address).or_default();
-        let past = entry.past.get_or_insert_default();
-        let stranger = entry.session.is_none() && past.ended.is_none();
-        let Some(revision) = past.remember(record, Self::RECORDS) else { return };
-        let ring = if stranger { &mut self.strangers } else { &mut self.competed };
+        let memory = entry.memory.get_or_insert_default();
+        let without_session = entry.session.is_none() && memory.ended.is_none();
+        let Some(revision) = memory.remember(record, Self::RECORDS_PER_ADDRESS) else { return };
+        let ring =
+            if without_session { &mut self.competed_without_session } else { &mut self.competed };
         if let Some(due) = ring.push(RetentionEntry { address, revision, seen }) {
             self.forget_record(due);
         }
     }
 
     fn forget_record(&mut self, RetentionEntry { address, revision, .. }: RetentionEntry) {
-        if let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut()) {
-            past.forget(revision);
+        if let Some(memory) = self.entries.get_mut(&address).and_then(|e| e.memory.as_mut()) {
+            memory.forget(revision);
         }
-        self.sweep(address);
+        self.remove_if_empty(address);
     }
 
     fn forget_ended(&mut self, RetentionEntry { address, revision, .. }: RetentionEntry) {
         let Some(entry) = self.entries.get_mut(&address) else { return };
-        if entry.past.as_mut().is_some_and(|past| past.forget_ended(revision)) {
+        if entry.memory.as_mut().is_some_and(|memory| memory.forget_ended(revision)) {
             // Who hears of an end may hear of it with the session that followed, and no sooner.
-            let told = if entry.session.is_some() { entry.told } else { revision };
+            let told = if entry.session.is_some() { entry.published } else { revision };
             self.forgotten = self.forgotten.max(revision).max(told);
         }
-        self.sweep(address);
+        self.remove_if_empty(address);
     }
 
     /// Gives back the memory of an address about which nothing is left to know.
-    fn sweep(&mut self, address: Address) {
+    fn remove_if_empty(&mut self, address: Address) {
         let Some(entry) = self.entries.get_mut(&address) else { return };
-        if entry.past.as_ref().is_some_and(|past| past.is_empty()) {
-            entry.past = None;
+        if entry.memory.as_ref().is_some_and(|memory| memory.is_empty()) {
+            entry.memory = None;
         }
-        if entry.session.is_none() && entry.past.is_none() && entry.queued == 0 {
+        if entry.session.is_none() && entry.memory.is_none() && entry.queued_at == 0 {
             self.entries.remove(&address);
         }
     }
 }
 
 /// Notes whose session this was, and when they came.
-fn note_came(past: &mut AddressMemory, session: &Session) {
+fn note_login(memory: &mut AddressMemory, session: &Session) {
     if let Some(principal) = &session.principal {
-        past.crowd.note(&principal.user, session.cause.seen);
+        memory.recent_users.note(&principal.user, session.cause.seen);
     }
 }
 
 /// The event that says: the logoff time of the session at `address` has passed.
-fn expiry(address: Address, now: Timestamp, origin: &Arc<Origin>) -> Event {
+fn expiry_event(address: Address, now: Timestamp, origin: &Arc<Origin>) -> Event {
     Event::bare(Kind::Expiry, address, now, origin.clone())
 }

@@ -17,7 +17,7 @@ pub struct TableSnapshot {
     pub forgotten: Revision,
     /// Every session that is held, those past their logoff time included: their end is still to be
     /// proposed and told.
-    pub standing: Vec<ActiveSession>,
+    pub sessions: Vec<ActiveSession>,
     /// The last end of every other address, ascending by position.
     pub ends: Vec<EndedSession>,
     /// What else is remembered of addresses; only a table knows it.
@@ -25,7 +25,7 @@ pub struct TableSnapshot {
     /// What competed for addresses that have or had a session, in the order of its being forgotten.
     pub competed: Vec<RetainedRecord>,
     /// The same for addresses that never had one.
-    pub strangers: Vec<RetainedRecord>,
+    pub competed_without_session: Vec<RetainedRecord>,
 }
 
 /// A session that is held.
@@ -34,10 +34,10 @@ pub struct ActiveSession {
     /// The session.
     pub session: Arc<Session>,
     /// A consumer that knows this position knows the session.
-    pub told: Revision,
+    pub published: Revision,
     /// Another session of the address that a consumer of one domain alone may still hold, and its
     /// end.
-    pub was: Option<EndedSession>,
+    pub previous: Option<EndedSession>,
 }
 
 /// A session that is no more.
@@ -59,9 +59,9 @@ pub struct MemorySnapshot {
     /// Where.
     pub address: Address,
     /// Who was said to leave while not being there, each with the latest such time.
-    pub departed: Vec<(Principal, Timestamp)>,
+    pub early_logouts: Vec<(Principal, Timestamp)>,
     /// Who came within the last minute, on Rollcall's clock.
-    pub came: Vec<(Name, Timestamp)>,
+    pub logins: Vec<(Name, Timestamp)>,
     /// Until when the address is taken to be shared.
     pub shared_until: Option<Timestamp>,
 }
@@ -74,7 +74,7 @@ pub struct RetainedRecord {
     /// The position of the first of its repetitions.
     pub first: Revision,
     /// When that was received.
-    pub noted: Timestamp,
+    pub received: Timestamp,
     /// What competed, and what was decided.
     pub record: DecisionRecord,
 }
@@ -84,24 +84,25 @@ impl TableSnapshot {
     /// last change of each address, ascending by position. Ends from before [`TableSnapshot::forgotten`]
     /// cannot be told, so that `known` must not be before it; what was committed and is not yet shown
     /// never is, for ends are remembered in greater number and for longer than anything is on its way.
-    pub fn since(&self, known: Revision) -> Vec<Change> {
+    pub fn changes_since(&self, known: Revision) -> Vec<Change> {
         debug_assert!(self.forgotten <= known, "{} is forgotten, {known} known", self.forgotten);
-        let came = self.standing.iter().filter(|standing| standing.told > known).map(|standing| {
-            let ActiveSession { session, told, was } = standing;
-            let before = was.as_ref().map(|ended| ended.session.clone());
-            let is_new = session.revision > known;
-            let effect = if is_new { Effect::Began } else { Effect::Extended };
-            let (address, cause) = (session.address, session.cause.clone());
-            let after = Some(session.clone());
-            Change { revision: *told, address, effect, before, after, cause }
-        });
-        let left = self.ends.iter().filter(|ended| ended.revision > known).map(|ended| {
+        let started =
+            self.sessions.iter().filter(|standing| standing.published > known).map(|standing| {
+                let ActiveSession { session, published, previous } = standing;
+                let before = previous.as_ref().map(|ended| ended.session.clone());
+                let is_new = session.revision > known;
+                let effect = if is_new { Effect::Began } else { Effect::Extended };
+                let (address, cause) = (session.address, session.cause.clone());
+                let after = Some(session.clone());
+                Change { revision: *published, address, effect, before, after, cause }
+            });
+        let ended = self.ends.iter().filter(|ended| ended.revision > known).map(|ended| {
             let EndedSession { session, revision, cause, .. } = ended;
             let (address, before) = (session.address, Some(session.clone()));
             let (effect, cause) = (Effect::Ended, cause.clone());
             Change { revision: *revision, address, effect, before, after: None, cause }
         });
-        let mut changes: Vec<_> = came.chain(left).collect();
+        let mut changes: Vec<_> = started.chain(ended).collect();
         changes.sort_unstable_by_key(|change| change.revision);
         changes
     }

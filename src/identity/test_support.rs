@@ -15,7 +15,7 @@ pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-pub(crate) fn who(text: &str) -> Principal {
+pub(crate) fn principal(text: &str) -> Principal {
     Principal::parse(text, None).unwrap()
 }
 
@@ -57,10 +57,10 @@ pub(crate) fn rules() -> Rules {
 
 /// What happened at 10.0.0.7 so many seconds after the start and was received at once. `text` is
 /// the user, a device in angle brackets, both, or nothing: `alice@corp<pc1>`.
-pub(crate) fn saw(kind: Kind, text: &str, after: i64) -> Event {
+pub(crate) fn event_at(kind: Kind, text: &str, after: i64) -> Event {
     let (user, device) = text.split_once('<').unwrap_or((text, ""));
     Event {
-        principal: (!user.is_empty()).then(|| who(user)),
+        principal: (!user.is_empty()).then(|| principal(user)),
         device: (!device.is_empty()).then(|| name(device.trim_end_matches('>'))),
         ..Event::bare(kind, address("10.0.0.7"), seconds(after), origin(Producer::Syslog))
     }
@@ -72,8 +72,8 @@ pub(crate) fn received(event: Event, after: i64) -> Event {
 }
 
 /// The logoff time comes.
-pub(crate) fn expiry(after: i64) -> Event {
-    Event { origin: origin(Producer::Cache), ..saw(Kind::Expiry, "", after) }
+pub(crate) fn expiry_event(after: i64) -> Event {
+    Event { origin: origin(Producer::Cache), ..event_at(Kind::Expiry, "", after) }
 }
 
 /// Groups of one domain by their names, such as `sales staff`.
@@ -88,8 +88,8 @@ pub(crate) fn groups(names: &str) -> GroupSet {
 }
 
 /// A directory says in which groups the one of that name is: the user, or the device alone.
-pub(crate) fn learnt(text: &str, names: &str, after: i64) -> Event {
-    let event = saw(Kind::Membership, text, after);
+pub(crate) fn membership_event(text: &str, names: &str, after: i64) -> Event {
+    let event = event_at(Kind::Membership, text, after);
     let groups = Some(groups(names));
     let membership = match event.principal {
         Some(_) => Membership { user: groups, device: None },

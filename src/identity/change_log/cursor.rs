@@ -20,19 +20,19 @@ pub struct Cursor {
     /// The newest position when the consumer began from nothing: what had ended by then was never
     /// told to it, so its end need not be. Without it, a first reading that passes positions older
     /// than the oldest remembered end would have to begin again and again.
-    pub(super) began: Revision,
+    pub(super) resync_at: Revision,
     /// What a consumer that began from nothing may hold nevertheless.
-    pub(super) holding: ClientState,
+    pub(super) client_state: ClientState,
 }
 
 /// What a consumer may hold that begins from nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ClientState {
     /// Nothing: what had ended before it began need not be told.
-    Nothing,
+    Empty,
     /// What it was told in another life of the journal, or too long ago: not every consumer can
     /// throw that away, so it hears of every end that is remembered.
-    Leftovers,
+    Unknown,
 }
 
 /// A text that is no cursor.
@@ -43,28 +43,28 @@ pub struct BadCursor;
 impl Cursor {
     /// The cursor of a consumer that shows one which is none of ours: it begins from nothing, and
     /// may hold what somebody else told it.
-    pub const FOREIGN: Self = Self::new(0, Revision(u64::MAX));
+    pub const UNKNOWN: Self = Self::new(0, Revision(u64::MAX));
 
     /// The cursor of a consumer that knows everything up to `revision`.
     pub const fn new(epoch: u64, revision: Revision) -> Self {
-        Self { epoch, revision, began: Revision(0), holding: ClientState::Nothing }
+        Self { epoch, revision, resync_at: Revision(0), client_state: ClientState::Empty }
     }
 
     /// The same consumer, to be told once more of everything that stands. It held what stood here,
     /// so of ends it hears only what came after.
     #[must_use]
-    pub fn again(self) -> Self {
-        Self { revision: Revision(0), began: self.revision.max(self.began), ..self }
+    pub fn replay(self) -> Self {
+        Self { revision: Revision(0), resync_at: self.revision.max(self.resync_at), ..self }
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.epoch, self.revision)?;
-        match self.holding {
-            _ if self.began <= self.revision => Ok(()),
-            ClientState::Nothing => write!(f, ".{}", self.began),
-            ClientState::Leftovers => write!(f, "-{}", self.began),
+        match self.client_state {
+            _ if self.resync_at <= self.revision => Ok(()),
+            ClientState::Empty => write!(f, ".{}", self.resync_at),
+            ClientState::Unknown => write!(f, "-{}", self.resync_at),
         }
     }
 }
@@ -75,14 +75,14 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, BadCursor> {
         let (epoch, place) = text.split_once('.').ok_or(BadCursor)?;
         let (revision, began, holding) = match place.split_once(['.', '-']) {
-            None => (place, "0", ClientState::Nothing),
+            None => (place, "0", ClientState::Empty),
             Some((revision, began)) if place[revision.len()..].starts_with('.') => {
-                (revision, began, ClientState::Nothing)
+                (revision, began, ClientState::Empty)
             }
-            Some((revision, began)) => (revision, began, ClientState::Leftovers),
+            Some((revision, began)) => (revision, began, ClientState::Unknown),
         };
         let (revision, began) = (Revision(number(revision)?), Revision(number(began)?));
-        Ok(Self { epoch: number(epoch)?, revision, began, holding })
+        Ok(Self { epoch: number(epoch)?, revision, resync_at: began, client_state: holding })
     }
 }
 
@@ -127,21 +127,21 @@ mod tests {
     fn who_reads_again_heard_of_every_end_so_far() {
         for (cursor, again) in [("7.3", "7.0.3"), ("7.3.9", "7.0.9"), ("7.9.3", "7.0.9")] {
             let cursor: Cursor = cursor.parse().unwrap();
-            assert_eq!(cursor.again().to_string(), again);
-            assert_eq!(cursor.again().again(), cursor.again());
+            assert_eq!(cursor.replay().to_string(), again);
+            assert_eq!(cursor.replay().replay(), cursor.replay());
         }
     }
 
     proptest! {
         #[test]
         fn a_cursor_means_the_same_after_its_text(epoch: u64, revision: u64, began: u64, nothing: bool) {
-            let holding = if nothing { ClientState::Nothing } else { ClientState::Leftovers };
+            let holding = if nothing { ClientState::Empty } else { ClientState::Unknown };
             let (revision, began) = (Revision(revision), Revision(began));
-            let cursor = Cursor { epoch, revision, began, holding };
+            let cursor = Cursor { epoch, revision, resync_at: began, client_state: holding };
             let read: Cursor = cursor.to_string().parse().unwrap();
             prop_assert_eq!((read.epoch, read.revision), (epoch, revision));
-            prop_assert_eq!(read.began.max(read.revision), began.max(revision));
-            prop_assert!(began <= revision || read.holding == holding);
+            prop_assert_eq!(read.resync_at.max(read.revision), began.max(revision));
+            prop_assert!(began <= revision || read.client_state == holding);
         }
 
         #[test]

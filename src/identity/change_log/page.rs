@@ -52,23 +52,23 @@ pub struct SearchPage {
 impl ChangeLog {
     /// How many slots one call looks at, whatever the filter: about a millisecond, so that nobody
     /// who asks for what does not exist holds up those who ask for what does.
-    pub const SCAN: usize = 20_000;
+    pub const MAX_SCAN: usize = 20_000;
 
     /// Answers a request: what became true since the cursor, and the cursor to go on with.
     pub fn read(&self, request: &PageRequest<'_>) -> Page {
         let (mut next, resync) = self.begin(request);
-        let untold = match next.holding {
-            ClientState::Nothing => next.began,
-            ClientState::Leftovers => Revision(0),
+        let known_ends = match next.client_state {
+            ClientState::Empty => next.resync_at,
+            ClientState::Unknown => Revision(0),
         };
         let from = self.slots.partition_point(|slot| slot.revision <= next.revision);
         let mut changes = Vec::new();
         let mut seen = 0;
-        for slot in self.slots[from..].iter().take(Self::SCAN) {
+        for slot in self.slots[from..].iter().take(Self::MAX_SCAN) {
             if changes.len() >= request.limit.max(1) {
                 break;
             }
-            changes.extend(slot.told(request, untold));
+            changes.extend(slot.change_for(request, known_ends));
             next.revision = slot.revision;
             seen += 1;
         }
@@ -77,7 +77,7 @@ impl ChangeLog {
             // Extensions have no slot of their own; they are known with the rest.
             next.revision = self.newest;
         }
-        if next.began <= next.revision {
+        if next.resync_at <= next.revision {
             next = Cursor::new(next.epoch, next.revision);
         }
         Page { changes, next, more, resync }
@@ -88,23 +88,23 @@ impl ChangeLog {
     /// There is no index of users. It would cost as much memory as the sessions' own index, for a
     /// question that an administrator or a firewall asks now and then; a search over a million
     /// sessions is 50 calls, between which others are served.
-    pub fn find(
+    pub fn search(
         &self,
         after: Revision,
         limit: usize,
         now: Timestamp,
-        wanted: impl Fn(&Session) -> bool,
+        matches: impl Fn(&Session) -> bool,
     ) -> SearchPage {
         let from = self.slots.partition_point(|slot| slot.revision <= after);
         let mut sessions = Vec::new();
         for (seen, slot) in self.slots[from..].iter().enumerate() {
-            if seen >= Self::SCAN || sessions.len() >= limit.max(1) {
+            if seen >= Self::MAX_SCAN || sessions.len() >= limit.max(1) {
                 let next = self.slots[from + seen - 1].revision;
                 return SearchPage { sessions, next: Some(next) };
             }
             if let Some((_, session, _)) = slot.state.present()
-                && session.alive_at(now)
-                && wanted(session)
+                && session.is_active_at(now)
+                && matches(session)
             {
                 sessions.push(session.clone());
             }
@@ -120,38 +120,38 @@ impl ChangeLog {
         }
         let since = request.since.filter(|_| request.cursor.is_none());
         let revision = since.map_or(Revision(0), |since| self.position_at(since));
-        if since.is_some() && revision >= self.dropped {
+        if since.is_some() && revision >= self.horizon {
             return (Cursor::new(epoch, revision), false);
         }
         let holding = match request.cursor {
-            None => ClientState::Nothing,
-            Some(_) => ClientState::Leftovers,
+            None => ClientState::Empty,
+            Some(_) => ClientState::Unknown,
         };
-        (Cursor { epoch, revision, began: self.newest, holding }, true)
+        (Cursor { epoch, revision, resync_at: self.newest, client_state: holding }, true)
     }
 
     /// Whether every end that the consumer must hear of is still remembered.
     fn can_resume(&self, cursor: Cursor) -> bool {
-        let known = cursor.revision.max(cursor.began);
-        cursor.epoch == self.epoch && known <= self.newest && known >= self.dropped
+        let known = cursor.revision.max(cursor.resync_at);
+        cursor.epoch == self.epoch && known <= self.newest && known >= self.horizon
     }
 }
 
 impl Slot {
     /// What a consumer is told of this slot that need not hear of ends up to `untold`.
-    fn told(&self, request: &PageRequest<'_>, untold: Revision) -> Option<Change> {
+    fn change_for(&self, request: &PageRequest<'_>, known_ends: Revision) -> Option<Change> {
         let (filter, now) = (request.filter, request.now);
         let (effect, session, cause) = match (&self.state, self.state.present()) {
-            (_, Some((effect, session, cause))) if session.alive_at(now) => {
+            (_, Some((effect, session, cause))) if session.is_active_at(now) => {
                 (effect, Some(session), cause.clone())
             }
-            (_, Some((_, session, _))) => (Effect::Ended, Some(session), lapsed(session)),
+            (_, Some((_, session, _))) => (Effect::Ended, Some(session), expiry_cause(session)),
             (SlotState::Ended(gone), None) => {
                 (Effect::Ended, gone.session.as_ref(), gone.cause.clone())
             }
             (_, None) => return None,
         };
-        let address = session.or(self.was.as_ref())?.address;
+        let address = session.or(self.previous.as_ref())?.address;
         if !filter.admits_address(address) {
             return None;
         }
@@ -164,18 +164,18 @@ impl Slot {
         // The consumer may hold a session that was admitted, now or by its domain before. One that
         // began from nothing after that end holds none. A session that lapses unfolded has not
         // ended yet, whatever its revision, and a consumer that reads again may well hold it.
-        let may_hold = shown.is_some() || self.was.is_some();
-        let lapses = !present && self.state.present().is_some();
-        if (revision <= untold && !lapses) || !may_hold {
+        let may_hold = shown.is_some() || self.previous.is_some();
+        let is_expiring = !present && self.state.present().is_some();
+        if (revision <= known_ends && !is_expiring) || !may_hold {
             return None;
         }
-        let before = shown.or_else(|| self.was.as_ref().filter(admitted).cloned());
+        let before = shown.or_else(|| self.previous.as_ref().filter(admitted).cloned());
         Some(Change { revision, address, effect: Effect::Ended, before, after: None, cause })
     }
 }
 
 /// The cause of an end whose expiry is still on its way through the journal.
-fn lapsed(session: &Session) -> Cause {
+fn expiry_cause(session: &Session) -> Cause {
     Cause {
         kind: Kind::Expiry,
         at: session.expires,

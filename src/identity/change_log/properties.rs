@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::test_support::{address, learnt, origin, rules, saw, seconds};
+use crate::test_support::{address, event_at, membership_event, origin, rules, seconds};
 use crate::{Event, Filter, Glob, Kind, Producer, Rules, Table};
 
 const HOSTS: [&str; 4] = ["10.0.0.1", "10.0.0.2", "10.1.0.1", "2001:db8::1"];
@@ -138,15 +138,16 @@ impl World {
 
     fn catch_up(&mut self) {
         self.deaf = false;
-        for change in self.table.hand_over(Revision(self.revision)).since(self.log.newest()) {
+        for change in self.table.snapshot(Revision(self.revision)).changes_since(self.log.newest())
+        {
             self.log.apply(&change, seconds(self.now));
         }
     }
 
     fn restore_log(&mut self) {
         self.deaf = false;
-        let handover = self.table.hand_over(Revision(self.revision));
-        self.log = ChangeLog::restore(self.epoch, self.limits, handover);
+        let snapshot = self.table.snapshot(Revision(self.revision));
+        self.log = ChangeLog::restore(self.epoch, self.limits, snapshot);
     }
 
     /// The last logoff times pass, everybody reads all, and holds what is true.
@@ -160,7 +161,7 @@ impl World {
             let truth: BTreeMap<_, _> = self
                 .table
                 .sessions()
-                .filter(|session| session.alive_at(now) && consumer.filter.admits(session))
+                .filter(|session| session.is_active_at(now) && consumer.filter.admits(session))
                 .map(|session| (session.address, shown(session)))
                 .collect();
             prop_assert_eq!(&consumer.holds, &truth);
@@ -181,7 +182,9 @@ impl World {
     }
 
     fn expire(&mut self) {
-        for event in self.table.due(seconds(self.now), &origin(Producer::Cache), usize::MAX) {
+        for event in
+            self.table.due_expiries(seconds(self.now), &origin(Producer::Cache), usize::MAX)
+        {
             self.fold(&event);
         }
     }
@@ -191,15 +194,15 @@ impl World {
             Step::Fold { kind, host, user } => {
                 let text = if kind == Kind::DeviceSeen { "<pc1>" } else { USERS[user] };
                 let place = address(HOSTS[host]);
-                self.fold(&Event { address: place, ..saw(kind, text, self.now) });
+                self.fold(&Event { address: place, ..event_at(kind, text, self.now) });
             }
             Step::Learn { host, user, group } => {
                 let place = address(HOSTS[host]);
                 let there = self.table.get(place).and_then(|there| there.principal.clone());
                 let text = if there.is_some() { USERS[user] } else { "<pc1>" };
                 let formerly = there.map(Box::new);
-                let event = learnt(text, group, self.now);
-                self.fold(&Event { address: place, formerly, ..event });
+                let event = membership_event(text, group, self.now);
+                self.fold(&Event { address: place, renamed_from: formerly, ..event });
             }
             Step::Pass(time) => self.now += time,
             Step::Expire => self.expire(),
@@ -209,7 +212,7 @@ impl World {
             Step::RestoreLog => self.restore_log(),
             Step::RestoreTable => {
                 self.catch_up();
-                self.table = Table::restore(self.log.hand_over());
+                self.table = Table::restore(self.log.snapshot());
             }
             Step::Forget(age) => {
                 // Nobody is deaf for the quarter of an hour for which ends are remembered.
@@ -278,8 +281,8 @@ proptest! {
         for step in steps.iter().filter(told) {
             world.step(step, &mut Consumer::all());
         }
-        let handover = world.table.hand_over(world.log.newest());
-        let restored = ChangeLog::restore(world.epoch, world.limits, handover);
+        let snapshot = world.table.snapshot(world.log.newest());
+        let restored = ChangeLog::restore(world.epoch, world.limits, snapshot);
         let filter = Filter::default();
         for cursor in [None, Some(Cursor::new(world.epoch, Revision(cursor)))] {
             let now = seconds(world.now);

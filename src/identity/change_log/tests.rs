@@ -1,7 +1,7 @@
 //! What consumers of the log are told, one short story each.
 
 use super::*;
-use crate::test_support::{address, expiry, name, rules, saw, seconds};
+use crate::test_support::{address, event_at, expiry_event, name, rules, seconds};
 use crate::{Event, Filter, Glob, Kind, Rule, Rules, Table};
 
 /// A table and the log of its changes.
@@ -50,12 +50,12 @@ fn only(domain: &str) -> Filter {
 #[test]
 fn a_consumer_is_told_once_and_an_extension_never() {
     let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
-    story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, event_at(Kind::VpnUp, "bob@corp", 10));
     let (changes, page) = story.read(None, &all, 10);
     assert_eq!(changes, ["10.0.0.1 alice@corp", "10.0.0.2 bob@corp"]);
     assert!(page.resync && !page.more);
-    story.fold(1, saw(Kind::Rekey, "alice@corp", 20));
+    story.fold(1, event_at(Kind::Rekey, "alice@corp", 20));
     let (changes, page) = story.read(Some(page.next), &all, 20);
     assert_eq!(changes, [""; 0]);
     assert_eq!(page.next, Cursor::new(7, Revision(3)), "extensions are known with the rest");
@@ -68,11 +68,11 @@ fn a_consumer_is_told_once_and_an_extension_never() {
 #[test]
 fn an_alteration_is_told_with_its_own_cause_and_stays_one_when_extended() {
     let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
     let (_, page) = story.read(None, &all, 10);
     assert_eq!(page.changes[0].cause.rule, Rule::FirstUser);
-    story.fold(1, saw(Kind::DeviceSeen, "<pc1>", 15));
-    story.fold(1, saw(Kind::Rekey, "alice@corp", 20));
+    story.fold(1, event_at(Kind::DeviceSeen, "<pc1>", 15));
+    story.fold(1, event_at(Kind::Rekey, "alice@corp", 20));
     let (changes, page) = story.read(Some(page.next), &all, 20);
     assert_eq!(changes, ["10.0.0.1 alice@corp"]);
     let [Change { effect, cause, after: Some(session), .. }] = &page.changes[..] else {
@@ -86,9 +86,9 @@ fn an_alteration_is_told_with_its_own_cause_and_stays_one_when_extended() {
 #[test]
 fn an_end_is_told_to_those_who_may_hold_the_session() {
     let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
     let (_, page) = story.read(None, &all, 10);
-    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    story.fold(1, event_at(Kind::Logout, "alice@corp", 20));
     assert_eq!(story.read(Some(page.next), &all, 20).0, ["10.0.0.1 -alice@corp"]);
     assert_eq!(story.read(None, &all, 20).0, [""; 0], "who begins now holds nothing");
 }
@@ -96,24 +96,24 @@ fn an_end_is_told_to_those_who_may_hold_the_session() {
 #[test]
 fn a_session_past_its_logoff_time_is_told_as_ended() {
     let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
     let begin = Some(Cursor::new(7, Revision(0)));
     assert_eq!(story.read(begin, &all, 609).0, ["10.0.0.1 alice@corp"]);
     let (changes, page) = story.read(begin, &all, 610);
     assert_eq!(changes, ["10.0.0.1 -alice@corp"]);
     assert_eq!(page.changes[0].cause.rule, Rule::LogoffTime);
     assert_eq!(story.log.get(address("10.0.0.1"), seconds(610)), None);
-    story.fold(1, expiry(611));
+    story.fold(1, expiry_event(611));
     assert_eq!(story.read(Some(page.next), &all, 611).0, ["10.0.0.1 -alice@corp"]);
 }
 
 #[test]
 fn an_extension_after_the_end_was_told_is_told_as_a_beginning() {
     let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
     let (_, page) = story.read(None, &all, 700);
     // The rekey was received in time, but it came through the journal only now.
-    let rekey = Event { address: address("10.0.0.1"), ..saw(Kind::Rekey, "alice@corp", 600) };
+    let rekey = Event { address: address("10.0.0.1"), ..event_at(Kind::Rekey, "alice@corp", 600) };
     let decision = story.table.apply(Revision(2), &rekey, &story.rules);
     story.log.apply(&decision.change.unwrap(), seconds(701));
     assert_eq!(story.read(Some(page.next), &all, 701).0, ["10.0.0.1 alice@corp"]);
@@ -123,17 +123,17 @@ fn an_extension_after_the_end_was_told_is_told_as_a_beginning() {
 #[test]
 fn who_leaves_a_domain_is_gone_for_those_who_ask_for_that_domain_alone() {
     let mut story = Story::new(ChangeLogLimits::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
-    story.fold(2, saw(Kind::VpnUp, "dave@home", 10));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, event_at(Kind::VpnUp, "dave@home", 10));
     let (changes, page) = story.read(None, &only("corp"), 10);
     assert_eq!(changes, ["10.0.0.1 alice@corp"]);
-    story.fold(1, saw(Kind::VpnUp, "bob@lab", 20));
-    story.fold(2, saw(Kind::Logout, "dave@home", 20));
+    story.fold(1, event_at(Kind::VpnUp, "bob@lab", 20));
+    story.fold(2, event_at(Kind::Logout, "dave@home", 20));
     let (changes, _) = story.read(Some(page.next), &only("corp"), 20);
     assert_eq!(changes, ["10.0.0.1 -alice@corp"], "and nothing of bob or dave");
     // Two domains further, it is not known any more whom the consumer holds; only that it may.
-    story.fold(1, saw(Kind::VpnUp, "carol@home", 30));
-    story.fold(1, saw(Kind::Logout, "carol@home", 40));
+    story.fold(1, event_at(Kind::VpnUp, "carol@home", 30));
+    story.fold(1, event_at(Kind::Logout, "carol@home", 40));
     assert_eq!(story.read(Some(page.next), &only("corp"), 40).0, ["10.0.0.1 -"]);
     assert_eq!(story.read(None, &only("corp"), 40).0, [""; 0]);
 }
@@ -141,9 +141,9 @@ fn who_leaves_a_domain_is_gone_for_those_who_ask_for_that_domain_alone() {
 #[test]
 fn networks_bound_what_is_told() {
     let mut story = Story::new(ChangeLogLimits::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
-    story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
-    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, event_at(Kind::VpnUp, "bob@corp", 10));
+    story.fold(1, event_at(Kind::Logout, "alice@corp", 20));
     let filter = Filter { exclude: vec!["10.0.0.1/32".parse().unwrap()], ..Filter::default() };
     let begin = Some(Cursor::new(7, Revision(0)));
     assert_eq!(story.read(begin, &filter, 20).0, ["10.0.0.2 bob@corp"]);
@@ -154,12 +154,12 @@ fn a_cursor_that_cannot_be_resumed_begins_from_nothing() {
     let limits = ChangeLogLimits { tombstone_count: 1, ..ChangeLogLimits::default() };
     let (mut story, all) = (Story::new(limits), Filter::default());
     for host in 1..=3 {
-        story.fold(host, saw(Kind::VpnUp, "alice@corp", 10));
+        story.fold(host, event_at(Kind::VpnUp, "alice@corp", 10));
     }
     let (_, page) = story.read(None, &all, 10);
-    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    story.fold(1, event_at(Kind::Logout, "alice@corp", 20));
     assert!(!story.read(Some(page.next), &all, 20).1.resync);
-    story.fold(2, saw(Kind::Logout, "alice@corp", 20));
+    story.fold(2, event_at(Kind::Logout, "alice@corp", 20));
     let (changes, again) = story.read(Some(page.next), &all, 20);
     assert!(again.resync, "the end of the first is forgotten");
     assert_eq!(changes, ["10.0.0.3 alice@corp", "10.0.0.2 -alice@corp"]);
@@ -169,7 +169,7 @@ fn a_cursor_that_cannot_be_resumed_begins_from_nothing() {
         let cursor = Some(foreign.parse().unwrap());
         assert!(story.read(cursor, &all, 20).1.resync, "{foreign}");
     }
-    let (changes, page) = story.read(Some(Cursor::FOREIGN), &all, 20);
+    let (changes, page) = story.read(Some(Cursor::UNKNOWN), &all, 20);
     assert_eq!((changes.len(), page.resync), (2, true), "and hears who left");
 }
 
@@ -178,13 +178,13 @@ fn an_end_is_forgotten_by_its_age_and_whoever_was_away_longer_begins_anew() {
     let limits =
         ChangeLogLimits { tombstones: Duration::from_secs(100), ..ChangeLogLimits::default() };
     let (mut story, all) = (Story::new(limits), Filter::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
     let (_, before) = story.read(None, &all, 10);
-    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    story.fold(1, event_at(Kind::Logout, "alice@corp", 20));
     let (_, after) = story.read(Some(before.next), &all, 20);
     // At its last moment, and a second later; it goes with the next change that is told.
     for (host, at, renewed) in [(2, 120, false), (3, 121, true)] {
-        story.fold(host, saw(Kind::VpnUp, "bob@corp", at));
+        story.fold(host, event_at(Kind::VpnUp, "bob@corp", at));
         assert_eq!(story.read(Some(before.next), &all, at).1.resync, renewed, "at {at}");
         assert!(!story.read(Some(after.next), &all, at).1.resync, "who heard of it goes on");
     }
@@ -195,10 +195,10 @@ fn an_end_is_forgotten_by_its_age_and_whoever_was_away_longer_begins_anew() {
 fn a_first_reading_in_pages_is_not_undone_by_ends_that_are_forgotten_before_it_began() {
     let limits = ChangeLogLimits { tombstone_count: 0, ..ChangeLogLimits::default() };
     let (mut story, all) = (Story::new(limits), Filter::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
-    story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
-    story.fold(3, saw(Kind::VpnUp, "carol@corp", 10));
-    story.fold(3, saw(Kind::Logout, "carol@corp", 20));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, event_at(Kind::VpnUp, "bob@corp", 10));
+    story.fold(3, event_at(Kind::VpnUp, "carol@corp", 10));
+    story.fold(3, event_at(Kind::Logout, "carol@corp", 20));
     let request =
         |cursor| PageRequest { cursor, since: None, filter: &all, limit: 1, now: seconds(20) };
     let first = story.log.read(&request(None));
@@ -207,17 +207,17 @@ fn a_first_reading_in_pages_is_not_undone_by_ends_that_are_forgotten_before_it_b
     assert_eq!(second.changes.iter().map(told).collect::<Vec<_>>(), ["10.0.0.2 bob@corp"]);
     assert!(!second.resync);
     // But an end that is forgotten after it began is one that it must not miss.
-    story.fold(1, saw(Kind::Logout, "alice@corp", 30));
+    story.fold(1, event_at(Kind::Logout, "alice@corp", 30));
     assert!(story.log.read(&request(Some(first.next))).resync);
 }
 
 #[test]
 fn a_first_request_with_a_time_starts_there() {
     let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
-    story.fold(2, saw(Kind::VpnUp, "bob@corp", 20));
-    story.fold(2, saw(Kind::Logout, "bob@corp", 30));
-    story.fold(3, saw(Kind::VpnUp, "carol@corp", 40));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, event_at(Kind::VpnUp, "bob@corp", 20));
+    story.fold(2, event_at(Kind::Logout, "bob@corp", 30));
+    story.fold(3, event_at(Kind::VpnUp, "carol@corp", 40));
     let since = |after| {
         let since = Some(seconds(after));
         let request = PageRequest { cursor: None, since, filter: &all, limit: 9, now: seconds(50) };
@@ -234,10 +234,10 @@ fn a_first_request_with_a_time_starts_there() {
 #[test]
 fn a_filter_that_matches_nothing_holds_nobody_up() {
     let mut story = Story::new(ChangeLogLimits::default());
-    let many = ChangeLog::SCAN as u32 + 10;
+    let many = ChangeLog::MAX_SCAN as u32 + 10;
     for number in 0..many {
         let place = Address::from(std::net::Ipv4Addr::from(0x0a01_0000 + number));
-        let event = Event { address: place, ..saw(Kind::VpnUp, "alice@corp", 10) };
+        let event = Event { address: place, ..event_at(Kind::VpnUp, "alice@corp", 10) };
         let revision = Revision(u64::from(number) + 1);
         let change = story.table.apply(revision, &event, &story.rules).change.unwrap();
         story.log.apply(&change, seconds(10));
@@ -246,11 +246,14 @@ fn a_filter_that_matches_nothing_holds_nobody_up() {
     assert_eq!((changes.len(), page.more), (0, true));
     let (changes, page) = story.read(Some(page.next), &only("lab"), 10);
     assert_eq!((changes.len(), page.more), (0, false));
-    let found = story.log.find(Revision(0), 5, seconds(10), |s| s.domain() == Some(&name("lab")));
-    assert_eq!((found.sessions.len(), found.next), (0, Some(Revision(ChangeLog::SCAN as u64))));
-    let rest = story.log.find(found.next.unwrap(), 5, seconds(10), |_| true);
-    assert_eq!((rest.sessions.len(), rest.next), (5, Some(Revision(ChangeLog::SCAN as u64 + 5))));
-    let last = story.log.find(rest.next.unwrap(), 5, seconds(10), |_| true);
+    let found = story.log.search(Revision(0), 5, seconds(10), |s| s.domain() == Some(&name("lab")));
+    assert_eq!((found.sessions.len(), found.next), (0, Some(Revision(ChangeLog::MAX_SCAN as u64))));
+    let rest = story.log.search(found.next.unwrap(), 5, seconds(10), |_| true);
+    assert_eq!(
+        (rest.sessions.len(), rest.next),
+        (5, Some(Revision(ChangeLog::MAX_SCAN as u64 + 5)))
+    );
+    let last = story.log.search(rest.next.unwrap(), 5, seconds(10), |_| true);
     assert_eq!((last.sessions.len(), last.next), (5, None));
 }
 
@@ -260,7 +263,7 @@ fn memory_follows_the_sessions_and_not_the_changes() {
         Story::new(ChangeLogLimits { tombstone_count: 10, ..ChangeLogLimits::default() });
     for round in 0..20_000 {
         let user = if round % 2 == 0 { "alice@corp" } else { "bob@corp" };
-        story.fold((round % 7) as u8, saw(Kind::VpnUp, user, round));
+        story.fold((round % 7) as u8, event_at(Kind::VpnUp, user, round));
     }
     assert_eq!(story.log.len(), 7);
     assert!(story.log.slots.len() <= 7 + COMPACT_FROM + 1);
@@ -270,9 +273,9 @@ fn memory_follows_the_sessions_and_not_the_changes() {
 #[test]
 fn a_change_that_comes_again_is_left_out() {
     let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
     let (_, page) = story.read(None, &all, 10);
-    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    story.fold(1, event_at(Kind::Logout, "alice@corp", 20));
     story.log.apply(&page.changes[0], seconds(21));
     assert_eq!((story.log.len(), story.log.newest()), (0, Revision(2)));
 }
@@ -280,16 +283,16 @@ fn a_change_that_comes_again_is_left_out() {
 #[test]
 fn a_restored_log_tells_who_left_to_those_who_go_on() {
     let (mut story, all) = (Story::new(ChangeLogLimits::default()), Filter::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
-    story.fold(2, saw(Kind::VpnUp, "bob@corp", 10));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
+    story.fold(2, event_at(Kind::VpnUp, "bob@corp", 10));
     let (_, page) = story.read(None, &all, 10);
-    story.fold(1, saw(Kind::Logout, "alice@corp", 20));
+    story.fold(1, event_at(Kind::Logout, "alice@corp", 20));
     let limits = ChangeLogLimits::default();
-    story.log = ChangeLog::restore(7, limits, story.table.hand_over(Revision(3)));
+    story.log = ChangeLog::restore(7, limits, story.table.snapshot(Revision(3)));
     let (changes, after) = story.read(Some(page.next), &all, 20);
     assert_eq!((changes, after.resync), (vec!["10.0.0.1 -alice@corp".to_owned()], false));
     story.table.forget_before(seconds(21));
-    story.log = ChangeLog::restore(7, limits, story.table.hand_over(Revision(3)));
+    story.log = ChangeLog::restore(7, limits, story.table.snapshot(Revision(3)));
     assert!(story.read(Some(page.next), &all, 20).1.resync, "its end is forgotten");
     assert!(!story.read(Some(after.next), &all, 20).1.resync, "it knows that end already");
 }
@@ -297,9 +300,10 @@ fn a_restored_log_tells_who_left_to_those_who_go_on() {
 #[test]
 fn a_session_past_its_logoff_time_is_handed_over() {
     let mut story = Story::new(ChangeLogLimits::default());
-    story.fold(1, saw(Kind::VpnUp, "alice@corp", 10));
+    story.fold(1, event_at(Kind::VpnUp, "alice@corp", 10));
     assert_eq!(story.log.get(address("10.0.0.1"), seconds(700)), None);
-    let mut table = Table::restore(story.log.hand_over());
-    let due = table.due(seconds(700), &crate::test_support::origin(crate::Producer::Cache), 10);
+    let mut table = Table::restore(story.log.snapshot());
+    let due =
+        table.due_expiries(seconds(700), &crate::test_support::origin(crate::Producer::Cache), 10);
     assert_eq!(due.iter().map(|event| event.address).collect::<Vec<_>>(), [address("10.0.0.1")]);
 }

@@ -9,13 +9,13 @@ use crate::Cursor;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
     /// It must be asked where it is.
-    Unsure,
+    Probing,
     /// It must be told everything.
-    Anew,
+    StartResync,
     /// It is being told everything.
-    Synchronising,
+    Resyncing,
     /// It was told everything, and has not said yet that it took the end of that.
-    Ending,
+    FinishResync,
     /// It is told what is new.
     Following,
 }
@@ -24,32 +24,33 @@ pub enum DeliveryState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryMode {
     /// It throws away what a synchronisation did not tell.
-    Replaces,
+    Replace,
     /// It cannot throw anything away, and hears of ends too.
-    Overwrites,
+    Upsert,
 }
 
 /// Where a target says that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetPosition {
     /// It cannot be asked.
-    Untold,
+    Unsupported,
     /// It holds nothing, or nothing that is understood here.
-    Nowhere,
+    Empty,
     /// It knows everything up to there.
     At(Cursor),
 }
 
 /// What a target that cannot throw anything away is told under its filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum DeliveryScope {
     /// What the filter admits.
     #[default]
-    Admitted,
+    #[serde(rename = "admitted")]
+    Filtered,
     /// That, and of everybody else that nobody is there, until everything was told: it may have
     /// been told of them under another filter.
-    OthersGone,
+    #[serde(rename = "others_gone")]
+    FilteredWithRemovals,
 }
 
 /// What was kept of a target over a restart.
@@ -58,56 +59,56 @@ pub struct StoredPosition {
     /// Up to where it knew everything.
     pub cursor: Cursor,
     /// What it was being told.
-    pub hears: DeliveryScope,
+    pub scope: DeliveryScope,
     /// Of what it was told.
-    pub scope: FilterChange,
+    pub filter: FilterChange,
 }
 
 /// Whether a target was told of those of whom it is to be told now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilterChange {
     /// It was.
-    Same,
+    Unchanged,
     /// It holds too much or too little.
-    Other,
+    Changed,
 }
 
 /// What follows from where a target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResumeOutcome {
     /// It goes on from its own place.
-    GoesOn,
+    FromTarget,
     /// It goes on from what was kept; it was not spoken to.
-    Resumes,
+    FromStored,
     /// The same, and everything is told once more, because it is to hear of others than before.
-    Corrects,
+    Reconcile,
     /// It is told everything anew, for this reason.
-    Anew(&'static str),
+    FullResync(&'static str),
 }
 
 /// What follows from a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageOutcome {
     /// It is told.
-    On,
+    Queued,
     /// What it told of can no longer be told on from there: the target is to be told everything anew.
-    TooLate,
+    CursorExpired,
     /// It is told, and the target may hold somebody who is gone: that end is forgotten, and a target
     /// that overwrites cannot throw away what it was not told of.
-    EndsForgotten,
+    TombstonesExpired,
 }
 
 /// What became of a batch on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
     /// The target has said that it took all of it.
-    Taken,
+    Accepted,
     /// It cannot take the batch as it is, and says this.
-    Indigestible(String),
+    Rejected(String),
     /// It has said that it did not take it.
-    Untaken,
+    NotApplied,
     /// It has said nothing that is understood: the batch may have arrived, or may yet.
-    Lost,
+    Unknown,
 }
 
 /// A batch has to be told again: the target is in trouble.
@@ -118,7 +119,7 @@ pub struct MustResend;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryFailure {
     /// The target is at another place than was thought.
-    Elsewhere,
+    PositionMismatch,
     /// Anything else.
     Other,
 }

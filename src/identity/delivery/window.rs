@@ -12,11 +12,11 @@ use crate::{Address, Change, Cursor};
 pub struct SendWindow {
     width: usize,
     /// The place that the target was left at by the last batch of an unbroken row.
-    at: Option<Cursor>,
+    acked: Option<Cursor>,
     batches: VecDeque<QueuedBatch>,
     /// Whether the target knows of this turn, and takes a batch before the one that it follows.
-    open: bool,
-    made: u64,
+    pipelined: bool,
+    last_id: u64,
 }
 
 /// Which batch of a window.
@@ -25,17 +25,17 @@ pub struct BatchId(u64);
 
 #[derive(Debug)]
 struct QueuedBatch {
-    number: BatchId,
+    id: BatchId,
     changes: Arc<[Change]>,
     next: Cursor,
-    progress: BatchState,
+    state: BatchState,
     /// The addresses that it tells of.
-    about: HashSet<Address>,
+    addresses: HashSet<Address>,
     /// Whether it tells of an address of which a batch before it tells as well: it waits for all of
     /// them.
-    last_word: bool,
+    waits_for_earlier: bool,
     /// Its only report was refused.
-    refused: Option<RejectedChange>,
+    rejected: Option<RejectedChange>,
 }
 
 /// A report that the target does not take, until it is known whether the target takes any.
@@ -48,16 +48,16 @@ struct RejectedChange {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BatchState {
-    Waiting,
-    OnItsWay,
+    Queued,
+    InFlight,
     /// It waits to be sent once more, and may have arrived.
-    Lost,
-    Arrived,
+    Unknown,
+    Accepted,
 }
 
 impl QueuedBatch {
-    fn waits(&self) -> bool {
-        matches!(self.progress, BatchState::Waiting | BatchState::Lost)
+    fn is_queued(&self) -> bool {
+        matches!(self.state, BatchState::Queued | BatchState::Unknown)
     }
 }
 
@@ -74,7 +74,7 @@ pub struct SkippedChange {
 #[derive(Debug, Clone)]
 pub struct OutgoingBatch {
     /// Which batch it is.
-    pub number: BatchId,
+    pub id: BatchId,
     /// At most one for each address; none for a batch that only moves the place. In the place of a
     /// report that was refused it is what shows whether the target is well.
     pub changes: Arc<[Change]>,
@@ -90,13 +90,19 @@ impl SendWindow {
     /// or else at the beginning of a synchronisation. That has been announced; other turns are so by
     /// their first batch, which goes alone.
     pub fn new(width: usize, at: Option<Cursor>) -> Self {
-        Self { width: width.max(1), at, batches: VecDeque::new(), open: at.is_none(), made: 0 }
+        Self {
+            width: width.max(1),
+            acked: at,
+            batches: VecDeque::new(),
+            pipelined: at.is_none(),
+            last_id: 0,
+        }
     }
 
     /// Empty again, for a target that takes `width` batches at once and is at `at`. What was on its
     /// way before counts for nothing, whenever it lands: no number is given twice.
     pub fn restart(&mut self, width: usize, at: Option<Cursor>) {
-        *self = Self { made: self.made, ..Self::new(width, at) };
+        *self = Self { last_id: self.last_id, ..Self::new(width, at) };
     }
 
     /// How many batches the target takes at once.
@@ -105,8 +111,8 @@ impl SendWindow {
     }
 
     /// The place up to which the target has said yes to everything.
-    pub fn at(&self) -> Option<Cursor> {
-        self.at
+    pub fn acked(&self) -> Option<Cursor> {
+        self.acked
     }
 
     /// Whether nothing waits and nothing is on its way.
@@ -125,90 +131,89 @@ impl SendWindow {
             1 => HashSet::new(),
             _ => changes.iter().map(|change| change.address).collect(),
         };
-        let under_way = |batch: &&QueuedBatch| batch.progress != BatchState::Arrived;
-        let last_word = self
-            .batches
-            .iter()
-            .filter(under_way)
-            .any(|batch| changes.iter().any(|change| batch.about.contains(&change.address)));
-        let number = self.number();
-        let (progress, refused) = (BatchState::Waiting, None);
+        let not_accepted = |batch: &&QueuedBatch| batch.state != BatchState::Accepted;
+        let last_word =
+            self.batches.iter().filter(not_accepted).any(|batch| {
+                changes.iter().any(|change| batch.addresses.contains(&change.address))
+            });
+        let number = self.next_id();
+        let (progress, refused) = (BatchState::Queued, None);
         self.batches.push_back(QueuedBatch {
-            number,
+            id: number,
             changes,
             next,
-            progress,
-            about,
-            last_word,
-            refused,
+            state: progress,
+            addresses: about,
+            waits_for_earlier: last_word,
+            rejected: refused,
         });
     }
 
     /// The next batch that may go on its way.
-    pub fn launch(&mut self) -> Option<OutgoingBatch> {
-        let sent = self.batches.iter().filter(|batch| !batch.waits()).count();
-        if sent >= if self.open { self.width } else { 1 } {
+    pub fn next_batch(&mut self) -> Option<OutgoingBatch> {
+        let sent = self.batches.iter().filter(|batch| !batch.is_queued()).count();
+        if sent >= if self.pipelined { self.width } else { 1 } {
             return None;
         }
-        let may_go = |(place, batch): (usize, &QueuedBatch)| {
-            batch.waits() && (place == 0 || !batch.last_word)
+        let can_send = |(index, batch): (usize, &QueuedBatch)| {
+            batch.is_queued() && (index == 0 || !batch.waits_for_earlier)
         };
-        let place = self.batches.iter().enumerate().position(may_go)?;
-        let after = match place.checked_sub(1) {
-            Some(before) => Some(self.batches[before].next),
-            None => self.at,
+        let index = self.batches.iter().enumerate().position(can_send)?;
+        let after = match index.checked_sub(1) {
+            Some(previous) => Some(self.batches[previous].next),
+            None => self.acked,
         };
-        let batch = &mut self.batches[place];
-        batch.progress = BatchState::OnItsWay;
-        let changes = batch.refused.as_ref().map_or(&batch.changes, |refused| &refused.probe);
-        let (number, changes, next) = (batch.number, Arc::clone(changes), batch.next);
-        Some(OutgoingBatch { number, changes, after, next })
+        let batch = &mut self.batches[index];
+        batch.state = BatchState::InFlight;
+        let changes = batch.rejected.as_ref().map_or(&batch.changes, |refused| &refused.probe);
+        let (number, changes, next) = (batch.id, Arc::clone(changes), batch.next);
+        Some(OutgoingBatch { id: number, changes, after, next })
     }
 
     /// The target has said yes to a batch. Returns the report that it went without.
-    pub fn arrived(&mut self, number: BatchId) -> Option<SkippedChange> {
-        let place = self.place(number)?;
-        self.open = true;
-        self.batches[place].progress = BatchState::Arrived;
-        let batch = &mut self.batches[place];
+    pub fn accept(&mut self, number: BatchId) -> Option<SkippedChange> {
+        let index = self.index_of(number)?;
+        self.pipelined = true;
+        self.batches[index].state = BatchState::Accepted;
+        let batch = &mut self.batches[index];
         let about = batch.changes.first().map(|change| change.address);
-        let left_out = batch.refused.take().zip(about);
+        let skipped = batch.rejected.take().zip(about);
         while let Some(batch) = self.batches.front()
-            && batch.progress == BatchState::Arrived
+            && batch.state == BatchState::Accepted
         {
-            self.at = Some(batch.next);
+            self.acked = Some(batch.next);
             self.batches.pop_front();
         }
-        left_out.map(|(refused, address)| SkippedChange { address, reason: refused.reason })
+        skipped.map(|(refused, address)| SkippedChange { address, reason: refused.reason })
     }
 
     /// A batch has not arrived: it is sent once more, with a report that was refused.
-    pub fn failed(&mut self, number: BatchId) {
-        if let Some(place) = self.place(number) {
-            let batch = &mut self.batches[place];
-            (batch.progress, batch.refused) = (BatchState::Waiting, None);
+    pub fn requeue(&mut self, number: BatchId) {
+        if let Some(index) = self.index_of(number) {
+            let batch = &mut self.batches[index];
+            (batch.state, batch.rejected) = (BatchState::Queued, None);
         }
     }
 
     /// Nobody knows whether a batch has arrived: it is sent once more, as it was. A target that took
     /// it may take nothing else in its place.
-    pub fn lost(&mut self, number: BatchId) {
-        if let Some(place) = self.place(number) {
-            self.batches[place].progress = BatchState::Lost;
+    pub fn mark_unknown(&mut self, number: BatchId) {
+        if let Some(index) = self.index_of(number) {
+            self.batches[index].state = BatchState::Unknown;
         }
     }
 
     /// The target is ill: what it refused proves nothing, and is sent once more.
-    pub fn restore(&mut self) {
-        for batch in self.batches.iter_mut().filter(|batch| batch.progress == BatchState::Waiting) {
-            batch.refused = None;
+    pub fn clear_rejections(&mut self) {
+        for batch in self.batches.iter_mut().filter(|batch| batch.state == BatchState::Queued) {
+            batch.rejected = None;
         }
     }
 
     /// The target cannot take a batch of at least two reports as a whole: it is sent in two.
-    pub fn halve(&mut self, number: BatchId) {
-        let Some(place) = self.place(number) else { return };
-        let Some(whole) = self.batches.remove(place) else { return };
+    pub fn split(&mut self, number: BatchId) {
+        let Some(index) = self.index_of(number) else { return };
+        let Some(whole) = self.batches.remove(index) else { return };
         let (first, second) = whole.changes.split_at(whole.changes.len() / 2);
         let mut between = whole.next;
         if let Some(last) = first.last() {
@@ -216,35 +221,43 @@ impl SendWindow {
         }
         for (changes, next) in [(second, whole.next), (first, between)] {
             let about = changes.iter().map(|change| change.address).collect();
-            let (number, progress) = (self.number(), BatchState::Waiting);
-            let (changes, last_word, refused) = (changes.into(), whole.last_word, None);
-            let half = QueuedBatch { number, changes, next, progress, about, last_word, refused };
-            self.batches.insert(place, half);
+            let (number, progress) = (self.next_id(), BatchState::Queued);
+            let (changes, last_word, refused) = (changes.into(), whole.waits_for_earlier, None);
+            let half = QueuedBatch {
+                id: number,
+                changes,
+                next,
+                state: progress,
+                addresses: about,
+                waits_for_earlier: last_word,
+                rejected: refused,
+            };
+            self.batches.insert(index, half);
         }
     }
 
     /// The target does not take the only report of a batch: `probe` is sent in its place. When that
     /// arrives, the report is left out; when that fails, the report is sent once more.
-    pub fn probe(&mut self, number: BatchId, reason: String, probe: Arc<[Change]>) {
-        if let Some(place) = self.place(number) {
-            let batch = &mut self.batches[place];
-            batch.progress = BatchState::Waiting;
-            batch.refused = Some(RejectedChange { reason, probe });
+    pub fn set_probe(&mut self, number: BatchId, reason: String, probe: Arc<[Change]>) {
+        if let Some(index) = self.index_of(number) {
+            let batch = &mut self.batches[index];
+            batch.state = BatchState::Queued;
+            batch.rejected = Some(RejectedChange { reason, probe });
         }
     }
 
     /// Whether something is sent in the place of a report that was refused.
-    pub fn is_probed(&self, number: BatchId) -> bool {
-        self.place(number).is_some_and(|place| self.batches[place].refused.is_some())
+    pub fn has_probe(&self, number: BatchId) -> bool {
+        self.index_of(number).is_some_and(|index| self.batches[index].rejected.is_some())
     }
 
-    fn number(&mut self) -> BatchId {
-        self.made += 1;
-        BatchId(self.made)
+    fn next_id(&mut self) -> BatchId {
+        self.last_id += 1;
+        BatchId(self.last_id)
     }
 
-    fn place(&self, number: BatchId) -> Option<usize> {
-        self.batches.iter().position(|batch| batch.number == number)
+    fn index_of(&self, number: BatchId) -> Option<usize> {
+        self.batches.iter().position(|batch| batch.id == number)
     }
 }
 

@@ -56,12 +56,12 @@ pub struct AccountNames {
 
 impl AccountNames {
     /// Whether a session's `principal` is one of them.
-    pub fn have(&self, principal: &Principal) -> bool {
-        self.principals.iter().any(|name| name.is_called(principal))
+    pub fn contains(&self, principal: &Principal) -> bool {
+        self.principals.iter().any(|name| name.has_same_name(principal))
     }
 
     /// Whether a session's `device` is one of them.
-    pub fn have_host(&self, device: &Name) -> bool {
+    pub fn contains_host(&self, device: &Name) -> bool {
         let device = device.clone().folded();
         self.hosts.contains(&device)
     }
@@ -78,7 +78,7 @@ pub struct AccountChange {
     pub differences: Differences,
     /// The names that it had before, when it is renamed or deleted. Those that it has now are in
     /// the directory: [`Directory::names`](super::Directory::names).
-    pub former: Option<Box<AccountNames>>,
+    pub former_names: Option<Box<AccountNames>>,
 }
 
 /// Every account whose name, state or groups are otherwise than before, and no other. Once they are
@@ -89,23 +89,24 @@ pub struct AffectedAccounts {
     /// The accounts, each once.
     pub accounts: Vec<AccountChange>,
     /// How many updates spoke of the members of a group that is not known, and were of no use.
-    pub unplaced: usize,
+    pub unknown_groups: usize,
     /// The DNS name of the domain, when all of it was entered for the first time: a session of a user
     /// of it whom it does not know, and who was not missed by name, is that of somebody who was
     /// deleted when nobody listened. While other domains are to come, it is [`DeferredDeletions`](super::Postponed).
-    pub first: Option<Name>,
+    pub first_read: Option<Name>,
 }
 
 impl AffectedAccounts {
     /// Puts those first who gave up a name. It takes as long as there are many of them, so nobody should
     /// wait for the directory meanwhile.
-    pub fn arrange(&mut self) {
-        self.accounts.sort_unstable_by_key(|altered| (altered.former.is_none(), altered.guid));
+    pub fn sort(&mut self) {
+        self.accounts
+            .sort_unstable_by_key(|altered| (altered.former_names.is_none(), altered.guid));
     }
 
     /// Puts before all others who was `missed` while nobody listened. They are known with other names
     /// or not at all, so they are not told of as new, too.
-    pub fn recall(&mut self, missed: Vec<AccountChange>) {
+    pub fn prepend_missed(&mut self, missed: Vec<AccountChange>) {
         let again: BTreeSet<Guid> = missed.iter().map(|altered| altered.guid).collect();
         self.accounts.retain(|altered| !again.contains(&altered.guid));
         self.accounts.splice(..0, missed);
@@ -113,6 +114,6 @@ impl AffectedAccounts {
 
     /// Whether nothing that matters to a session is otherwise.
     pub fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.first.is_none()
+        self.accounts.is_empty() && self.first_read.is_none()
     }
 }

@@ -18,45 +18,45 @@ pub struct AddressIndex {
     /// A tree and not a table of lists: one account may have a hundred thousand sessions, and most
     /// have one.
     entries: BTreeSet<IndexEntry>,
-    printer: Fingerprinter,
+    fingerprinter: Fingerprinter,
 }
 
 impl AddressIndex {
     /// Those of all `sessions`, such as [`Table::sessions`](crate::Table::sessions).
-    pub fn of<'a>(sessions: impl IntoIterator<Item = &'a Arc<Session>>) -> Self {
-        let mut whereabouts = Self::default();
+    pub fn from_sessions<'a>(sessions: impl IntoIterator<Item = &'a Arc<Session>>) -> Self {
+        let mut index = Self::default();
         let at = |session: &'a Arc<Session>| {
-            let keys = whereabouts.keys(session).into_iter().flatten();
-            keys.map(|print| (print, session.address))
+            let keys = index.keys(session).into_iter().flatten();
+            keys.map(|fingerprint| (fingerprint, session.address))
         };
         // A tree is built from all of them at once more cheaply than entry by entry.
-        whereabouts.entries = sessions.into_iter().flat_map(at).collect();
-        whereabouts
+        index.entries = sessions.into_iter().flat_map(at).collect();
+        index
     }
 
     /// Follows one change of the table. Every one must be noted, in their order.
-    pub fn note(&mut self, change: &Change) {
+    pub fn apply(&mut self, change: &Change) {
         let keys = |session: &Option<Arc<Session>>| session.as_deref().map(|s| self.keys(s));
         let (before, after) = (keys(&change.before), keys(&change.after));
         if before == after {
             return;
         }
-        for print in before.into_iter().flatten().flatten() {
-            self.entries.remove(&(print, change.address));
+        for fingerprint in before.into_iter().flatten().flatten() {
+            self.entries.remove(&(fingerprint, change.address));
         }
         if let Some(session) = &change.after {
-            self.enter(session);
+            self.insert(session);
         }
     }
 
     /// Where a user of this name may be, whatever the domain. Ascending.
-    pub fn of_user(&self, user: &Name) -> impl Iterator<Item = Address> {
-        self.at(self.user_print(user))
+    pub fn user_addresses(&self, user: &Name) -> impl Iterator<Item = Address> {
+        self.at(self.user_fingerprint(user))
     }
 
     /// Where a device of this host name may be, full or bare. Ascending.
-    pub fn of_device(&self, host: &Name) -> impl Iterator<Item = Address> {
-        self.at(self.device_print(host))
+    pub fn device_addresses(&self, host: &Name) -> impl Iterator<Item = Address> {
+        self.at(self.device_fingerprint(host))
     }
 
     /// Every address with an entry after `from`, each with where it stands; an address with a user
@@ -76,31 +76,32 @@ impl AddressIndex {
         self.entries.is_empty()
     }
 
-    fn at(&self, print: Fingerprint) -> impl Iterator<Item = Address> {
+    fn at(&self, fingerprint: Fingerprint) -> impl Iterator<Item = Address> {
         let first = Address::from(std::net::Ipv4Addr::UNSPECIFIED);
-        let from = self.entries.range((print, first)..);
-        from.take_while(move |(other, _)| *other == print).map(|(_, address)| *address)
+        let from = self.entries.range((fingerprint, first)..);
+        from.take_while(move |(other, _)| *other == fingerprint).map(|(_, address)| *address)
     }
 
-    fn enter(&mut self, session: &Session) {
-        for print in self.keys(session).into_iter().flatten() {
-            self.entries.insert((print, session.address));
+    fn insert(&mut self, session: &Session) {
+        for fingerprint in self.keys(session).into_iter().flatten() {
+            self.entries.insert((fingerprint, session.address));
         }
     }
 
     /// Under what a session is found.
     fn keys(&self, session: &Session) -> [Option<Fingerprint>; 2] {
-        let user = session.principal.as_ref().map(|principal| self.user_print(&principal.user));
-        [user, session.device.as_ref().map(|device| self.device_print(device))]
+        let user =
+            session.principal.as_ref().map(|principal| self.user_fingerprint(&principal.user));
+        [user, session.device.as_ref().map(|device| self.device_fingerprint(device))]
     }
 
-    fn user_print(&self, user: &Name) -> Fingerprint {
-        self.printer.of((0_u8, user.clone().folded().as_str()))
+    fn user_fingerprint(&self, user: &Name) -> Fingerprint {
+        self.fingerprinter.fingerprint((0_u8, user.clone().folded().as_str()))
     }
 
-    fn device_print(&self, host: &Name) -> Fingerprint {
+    fn device_fingerprint(&self, host: &Name) -> Fingerprint {
         let host = host.clone().folded();
         let label = host.as_str().split('.').next().unwrap_or_default();
-        self.printer.of((1_u8, label))
+        self.fingerprinter.fingerprint((1_u8, label))
     }
 }

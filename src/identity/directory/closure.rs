@@ -11,7 +11,7 @@ use super::{Directory, Group, Sid};
 #[derive(Debug, Default)]
 pub(super) struct ClosureSearch {
     /// Each group that was reached, and from where.
-    from: HashMap<NodeId, NodeId>,
+    reached_from: HashMap<NodeId, NodeId>,
     next: Vec<(NodeId, NodeId)>,
     /// What was found.
     pub(super) found: Vec<Arc<Group>>,
@@ -19,29 +19,29 @@ pub(super) struct ClosureSearch {
 
 impl Directory {
     /// Finds all groups that a node is in, directly or through others, in no order.
-    pub(super) fn groups_above(&self, id: NodeId, climb: &mut ClosureSearch) {
-        climb.from.clear();
-        climb.next.clear();
-        climb.found.clear();
-        self.parents(id, &mut climb.next);
-        while let Some((group, from)) = climb.next.pop() {
-            if climb.from.insert(group, from).is_none()
-                && let Some(band) = self.nodes.at(group).band()
+    pub(super) fn groups_above(&self, id: NodeId, search: &mut ClosureSearch) {
+        search.reached_from.clear();
+        search.next.clear();
+        search.found.clear();
+        self.parents(id, &mut search.next);
+        while let Some((group, from)) = search.next.pop() {
+            if search.reached_from.insert(group, from).is_none()
+                && let Some(band) = self.nodes.at(group).group()
             {
-                climb.found.push(band.group.clone());
-                self.parents(group, &mut climb.next);
+                search.found.push(band.attrs.clone());
+                self.parents(group, &mut search.next);
             }
         }
     }
 
     /// A shortest way from a node up to `group`: the groups in between and the group itself.
-    pub(super) fn shortest_way(&self, id: NodeId, group: &Group) -> Option<Vec<Arc<Group>>> {
+    pub(super) fn shortest_path(&self, id: NodeId, group: &Group) -> Option<Vec<Arc<Group>>> {
         let (mut from, mut level) = (HashMap::new(), Vec::new());
         self.parents(id, &mut level);
         while !level.is_empty() {
             // Of ways of equal length the one by names, so that the answer is always the same.
             let key = |(id, _): &(NodeId, NodeId)| {
-                self.nodes.at(*id).band().map(|band| band.group.clone())
+                self.nodes.at(*id).group().map(|band| band.attrs.clone())
             };
             level.sort_by_cached_key(key);
             let mut above = Vec::new();
@@ -50,8 +50,8 @@ impl Directory {
                     continue;
                 }
                 from.insert(reached, by);
-                if self.nodes.at(reached).band().is_some_and(|band| *band.group == *group) {
-                    return Some(self.way_back(reached, &from));
+                if self.nodes.at(reached).group().is_some_and(|band| *band.attrs == *group) {
+                    return Some(self.path_to(reached, &from));
                 }
                 self.parents(reached, &mut above);
             }
@@ -61,9 +61,9 @@ impl Directory {
     }
 
     /// The groups on the way that led to `last`, the one that it began with first.
-    fn way_back(&self, last: NodeId, from: &HashMap<NodeId, NodeId>) -> Vec<Arc<Group>> {
+    fn path_to(&self, last: NodeId, from: &HashMap<NodeId, NodeId>) -> Vec<Arc<Group>> {
         let mut way: Vec<_> = std::iter::successors(Some(last), |id| from.get(id).copied())
-            .map_while(|id| self.nodes.at(id).band().map(|band| band.group.clone()))
+            .map_while(|id| self.nodes.at(id).group().map(|band| band.attrs.clone()))
             .collect();
         way.reverse();
         way
@@ -73,20 +73,20 @@ impl Directory {
     /// its primary group; each with the node itself.
     fn parents(&self, id: NodeId, out: &mut Vec<(NodeId, NodeId)>) {
         let node = self.nodes.at(id);
-        out.extend(node.above.iter().map(|group| (*group, id)));
-        let foreigner = node.sid().and_then(|sid| self.nodes.foreigner(sid));
+        out.extend(node.parents.iter().map(|group| (*group, id)));
+        let foreigner = node.sid().and_then(|sid| self.nodes.find_foreign(sid));
         if let Some(foreigner) = foreigner {
-            out.extend(self.nodes.at(foreigner).above.iter().map(|group| (*group, id)));
+            out.extend(self.nodes.at(foreigner).parents.iter().map(|group| (*group, id)));
         }
-        if let Some(sid) = node.person().and_then(|person| self.primary_group(person)) {
-            let groups = self.with_sid(&sid).filter(|id| self.nodes.at(*id).band().is_some());
+        if let Some(sid) = node.account().and_then(|person| self.primary_group(person)) {
+            let groups = self.with_sid(&sid).filter(|id| self.nodes.at(*id).group().is_some());
             out.extend(groups.map(|group| (group, id)));
         }
     }
 
     /// The objects that have this SID.
     pub(super) fn with_sid(&self, sid: &Sid) -> impl Iterator<Item = NodeId> {
-        let candidates = self.sids.candidates(self.sid_print(sid));
+        let candidates = self.sids.candidates(self.sid_fingerprint(sid));
         candidates.filter(move |id| self.nodes.at(*id).sid() == Some(sid))
     }
 }

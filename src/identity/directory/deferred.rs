@@ -11,7 +11,7 @@ use crate::Name;
 pub struct DeferredDeletions {
     accounts: Vec<AccountChange>,
     /// The domain, whose sessions of strangers are looked through then.
-    first: Name,
+    domain: Name,
 }
 
 impl DeferredDeletions {
@@ -20,39 +20,42 @@ impl DeferredDeletions {
     ///
     /// Somebody whose name has another account by now is not among them: what that one does under it
     /// from now on must not count as the former's, so the former is told of at once.
-    pub fn of(affected: &mut AffectedAccounts, directory: &Directory) -> Option<Self> {
+    pub fn defer(affected: &mut AffectedAccounts, directory: &Directory) -> Option<Self> {
         if directory.is_complete() {
             return None;
         }
-        let first = affected.first.take()?;
+        let first = affected.first_read.take()?;
         let all = std::mem::take(&mut affected.accounts);
-        let may_wait = |altered: &AccountChange| {
-            altered.differences.has(Difference::Deleted) && directory.nobody_else_is(altered)
+        let may_wait = |change: &AccountChange| {
+            change.differences.has(Difference::Deleted) && directory.names_unclaimed(change)
         };
         let (accounts, others) = all.into_iter().partition(may_wait);
         affected.accounts = others;
-        Some(Self { accounts, first })
+        Some(Self { accounts, domain: first })
     }
 
     /// What is to be told now: whoever is in another domain goes by other names, and all the others
     /// were deleted.
     pub fn into_affected(self, directory: &Directory) -> AffectedAccounts {
-        let Self { accounts, first } = self;
-        let theirs = accounts.into_iter().filter(|altered| directory.nobody_else_is(altered));
-        let told = theirs.map(|altered| match directory.kind_of(altered.guid) {
+        let Self { accounts, domain: first } = self;
+        let theirs = accounts.into_iter().filter(|change| directory.names_unclaimed(change));
+        let told = theirs.map(|change| match directory.kind_of(change.guid) {
             Some(kind) => {
                 let differences = Differences::default().with(Difference::Renamed);
-                AccountChange { kind, differences, ..altered }
+                AccountChange { kind, differences, ..change }
             }
-            None => altered,
+            None => change,
         });
-        AffectedAccounts { accounts: told.collect(), unplaced: 0, first: Some(first) }
+        AffectedAccounts { accounts: told.collect(), unknown_groups: 0, first_read: Some(first) }
     }
 }
 
 impl Directory {
     /// Whether no other account has one of the names that this one had.
-    fn nobody_else_is(&self, AccountChange { guid, former, .. }: &AccountChange) -> bool {
+    fn names_unclaimed(
+        &self,
+        AccountChange { guid, former_names: former, .. }: &AccountChange,
+    ) -> bool {
         let Some(former) = former else { return true };
         let of_users = former.principals.iter().filter_map(|name| self.account_of(name));
         let of_hosts = former.hosts.iter().filter_map(|host| self.device_of(host));
@@ -61,6 +64,6 @@ impl Directory {
 
     fn kind_of(&self, guid: Guid) -> Option<AccountKind> {
         let id = self.nodes.object(guid)?;
-        Some(self.nodes.at(id).person()?.account.kind)
+        Some(self.nodes.at(id).account()?.attrs.kind)
     }
 }

@@ -8,7 +8,7 @@ use hashbrown::{HashMap, HashSet, hash_map, hash_set};
 
 use super::closure::ClosureSearch;
 use super::node_id::NodeId;
-use super::nodes::{NodeKind, put, take};
+use super::nodes::{NodeKind, insert_sorted, remove_sorted};
 use super::{
     AccountChange, AccountKind, AccountNames, AccountState, AffectedAccounts, Difference,
     Differences, Directory, GroupSet, Guid, Member, Sid,
@@ -31,17 +31,17 @@ pub(super) struct IngestRound {
     /// Who goes by other names because the domain does.
     renamed: Vec<AccountChange>,
     /// Updates of no use.
-    pub(super) unplaced: usize,
+    pub(super) unknown_groups: usize,
     /// The domain, when all of it is entered for the first time.
-    pub(super) first: Option<Name>,
+    pub(super) first_read: Option<Name>,
 }
 
 /// Who came to a group and who went.
 #[derive(Debug)]
 struct MemberLinks {
     group: NodeId,
-    came: Vec<NodeId>,
-    went: Vec<NodeId>,
+    added: Vec<NodeId>,
+    removed: Vec<NodeId>,
 }
 
 /// An account as it was before the round.
@@ -56,30 +56,32 @@ pub(super) struct AccountBefore {
 
 impl IngestRound {
     /// The graph was changed at this node.
-    pub(super) fn dirty(&mut self, id: NodeId) {
+    pub(super) fn mark_dirty(&mut self, id: NodeId) {
         self.dirty.insert(id);
     }
 
     /// The group of this SID was changed.
-    pub(super) fn primary(&mut self, sid: Sid) {
+    pub(super) fn mark_primary(&mut self, sid: Sid) {
         self.primaries.insert(sid);
     }
 
     /// Members are to hear that they came to `group`, or went.
-    pub(super) fn link(&mut self, group: NodeId, came: Vec<NodeId>, went: Vec<NodeId>) {
-        self.links.push_back(MemberLinks { group, came, went });
+    pub(super) fn queue_links(&mut self, group: NodeId, added: Vec<NodeId>, removed: Vec<NodeId>) {
+        self.links.push_back(MemberLinks { group, added, removed });
     }
 
     /// Tells members, as many as are `left`. Whether there were any.
-    pub(super) fn relink(&mut self, directory: &mut Directory, left: &mut usize) -> bool {
-        let Some(MemberLinks { group, came, went }) = self.links.front_mut() else { return false };
+    pub(super) fn apply_links(&mut self, directory: &mut Directory, left: &mut usize) -> bool {
+        let Some(MemberLinks { group, added, removed }) = self.links.front_mut() else {
+            return false;
+        };
         while *left > 0 {
             *left -= 1;
-            let id = if let Some(id) = went.pop() {
-                take(&mut directory.nodes.at_mut(id).above, *group);
+            let id = if let Some(id) = removed.pop() {
+                remove_sorted(&mut directory.nodes.at_mut(id).parents, *group);
                 id
-            } else if let Some(id) = came.pop() {
-                put(&mut directory.nodes.at_mut(id).above, *group);
+            } else if let Some(id) = added.pop() {
+                insert_sorted(&mut directory.nodes.at_mut(id).parents, *group);
                 id
             } else {
                 self.links.pop_front();
@@ -98,12 +100,18 @@ impl IngestRound {
 
     /// Who is affected, when everything is settled; not in their order yet.
     pub(super) fn into_affected(self) -> AffectedAccounts {
-        let Self { affected: mut accounts, renamed, unplaced, first, .. } = self;
+        let Self {
+            affected: mut accounts,
+            renamed,
+            unknown_groups: unplaced,
+            first_read: first,
+            ..
+        } = self;
         if !renamed.is_empty() {
-            let known: HashSet<Guid> = accounts.iter().map(|altered| altered.guid).collect();
-            accounts.extend(renamed.into_iter().filter(|altered| !known.contains(&altered.guid)));
+            let known: HashSet<Guid> = accounts.iter().map(|change| change.guid).collect();
+            accounts.extend(renamed.into_iter().filter(|change| !known.contains(&change.guid)));
         }
-        AffectedAccounts { accounts, unplaced, first }
+        AffectedAccounts { accounts, unknown_groups: unplaced, first_read: first }
     }
 }
 
@@ -112,18 +120,18 @@ impl IngestRound {
 pub(super) enum DiffStage {
     /// Nothing is.
     #[default]
-    Begun,
+    Start,
     /// Accounts are looked for at and below the nodes that changed.
-    Reaching(ReachedNodes),
+    FindAffected(ReachedNodes),
     /// Accounts are looked for whose primary group changed, from this node on. Nobody is asked for it
     /// unless one of those was changed: then nearly everybody is affected anyway.
-    Primaries(usize, ReachedNodes),
+    FindPrimaryMembers(usize, ReachedNodes),
     /// The groups of those who are reached are found anew.
-    Regrouping(vec::IntoIter<NodeId>, Box<ClosureSearch>),
+    RecomputeGroups(vec::IntoIter<NodeId>, Box<ClosureSearch>),
     /// They are compared with what they were.
-    Comparing(hash_map::IntoIter<NodeId, Option<Box<AccountBefore>>>),
+    Compare(hash_map::IntoIter<NodeId, Option<Box<AccountBefore>>>),
     /// Numbers that nobody uses are given back.
-    Releasing(hash_set::IntoIter<NodeId>),
+    Release(hash_set::IntoIter<NodeId>),
 }
 
 /// Whom a round reaches.
@@ -136,49 +144,51 @@ pub(super) struct ReachedNodes {
 
 impl DiffStage {
     /// Goes on, with as much as is `left`. Whether there is more.
-    pub(super) fn go_on(
+    pub(super) fn step(
         &mut self,
         directory: &mut Directory,
         round: &mut IngestRound,
         left: &mut usize,
     ) -> bool {
         let next = match self {
-            Self::Begun => {
+            Self::Start => {
                 let (next, seen) = (round.dirty.iter().copied().collect(), HashSet::new());
-                let mut reached = ReachedNodes { next, seen, accounts: Vec::new() };
-                reached.seen.reserve(round.dirty.len());
-                Some(Self::Reaching(reached))
+                let mut found = ReachedNodes { next, seen, accounts: Vec::new() };
+                found.seen.reserve(round.dirty.len());
+                Some(Self::FindAffected(found))
             }
-            Self::Reaching(reached) => (!directory.reach(round, reached, left)).then(|| {
-                round.primaries.retain(|sid| directory.primaries.contains_key(sid));
-                Self::Primaries(0, std::mem::take(reached))
-            }),
-            Self::Primaries(from, reached) => {
-                let until = if round.primaries.is_empty() { usize::MAX } else { *from + *left };
-                directory.reach_primaries(round, reached, *from..until);
-                (*from, *left) = (until, 0);
-                (until >= directory.nodes.len()).then(|| {
-                    let accounts = std::mem::take(&mut reached.accounts);
-                    round.before.reserve(accounts.len().saturating_sub(round.before.len()));
-                    Self::Regrouping(accounts.into_iter(), Box::default())
+            Self::FindAffected(found) => {
+                (!directory.find_affected(round, found, left)).then(|| {
+                    round.primaries.retain(|sid| directory.primaries.contains_key(sid));
+                    Self::FindPrimaryMembers(0, std::mem::take(found))
                 })
             }
-            Self::Regrouping(accounts, climb) => match accounts.next() {
+            Self::FindPrimaryMembers(from, found) => {
+                let until = if round.primaries.is_empty() { usize::MAX } else { *from + *left };
+                directory.find_primary_members(round, found, *from..until);
+                (*from, *left) = (until, 0);
+                (until >= directory.nodes.len()).then(|| {
+                    let accounts = std::mem::take(&mut found.accounts);
+                    round.before.reserve(accounts.len().saturating_sub(round.before.len()));
+                    Self::RecomputeGroups(accounts.into_iter(), Box::default())
+                })
+            }
+            Self::RecomputeGroups(accounts, search) => match accounts.next() {
                 Some(id) => {
-                    *left = left.saturating_sub(1 + directory.regroup(round, id, climb));
+                    *left = left.saturating_sub(1 + directory.recompute_groups(round, id, search));
                     None
                 }
-                None => Some(Self::Comparing(std::mem::take(&mut round.before).into_iter())),
+                None => Some(Self::Compare(std::mem::take(&mut round.before).into_iter())),
             },
-            Self::Comparing(accounts) => match accounts.next() {
+            Self::Compare(accounts) => match accounts.next() {
                 Some((id, before)) => {
                     *left -= 1;
                     directory.compare(round, id, before);
                     None
                 }
-                None => Some(Self::Releasing(std::mem::take(&mut round.dirty).into_iter())),
+                None => Some(Self::Release(std::mem::take(&mut round.dirty).into_iter())),
             },
-            Self::Releasing(nodes) => {
+            Self::Release(nodes) => {
                 let Some(id) = nodes.next() else { return false };
                 *left -= 1;
                 directory.nodes.release(id);
@@ -194,13 +204,13 @@ impl DiffStage {
 
 impl Directory {
     /// Remembers how an account was, before its first change in the round.
-    pub(super) fn touch(&self, round: &mut IngestRound, id: NodeId) {
+    pub(super) fn save_before(&self, round: &mut IngestRound, id: NodeId) {
         round.before.entry(id).or_insert_with(|| {
-            let person = self.nodes.at(id).person()?;
+            let person = self.nodes.at(id).account()?;
             Some(Box::new(AccountBefore {
-                kind: person.account.kind,
+                kind: person.attrs.kind,
                 names: self.names_of(person).into(),
-                state: person.account.state,
+                state: person.attrs.state,
                 groups: person.groups.clone(),
             }))
         });
@@ -208,71 +218,78 @@ impl Directory {
 
     /// Notes of the accounts of a domain that they go by other names, because the domain does: of the
     /// nodes in `range`.
-    pub(super) fn rename_all(&self, round: &mut IngestRound, place: usize, range: Range<usize>) {
+    pub(super) fn mark_renamed(&self, round: &mut IngestRound, slot: usize, range: Range<usize>) {
         let differences = Differences::default().with(Difference::Renamed);
-        for (_, node) in self.nodes.part(range) {
-            let known = node.person().filter(|it| it.domain == place && it.groups.is_some());
+        for (_, node) in self.nodes.range(range) {
+            let known = node.account().filter(|it| it.domain == slot && it.groups.is_some());
             if let (Some(person), Some(guid)) = (known, node.guid()) {
-                let kind = person.account.kind;
-                round.renamed.push(AccountChange { guid, kind, differences, former: None });
+                let kind = person.attrs.kind;
+                round.renamed.push(AccountChange { guid, kind, differences, former_names: None });
             }
         }
     }
 
     /// Looks at those below a node where the graph was changed, as many as are `left`. Whether there
     /// are more.
-    fn reach(&self, round: &mut IngestRound, reached: &mut ReachedNodes, left: &mut usize) -> bool {
+    fn find_affected(
+        &self,
+        round: &mut IngestRound,
+        found: &mut ReachedNodes,
+        left: &mut usize,
+    ) -> bool {
         while *left > 0 {
-            let Some(id) = reached.next.pop() else { return false };
+            let Some(id) = found.next.pop() else { return false };
             *left -= 1;
-            if !reached.seen.insert(id) {
+            if !found.seen.insert(id) {
                 continue;
             }
             let node = self.nodes.at(id);
-            match (&node.what, &node.key) {
-                (NodeKind::Account(_), _) => reached.accounts.push(id),
+            match (&node.kind, &node.key) {
+                (NodeKind::Account(_), _) => found.accounts.push(id),
                 (NodeKind::Group(band), _) => {
-                    reached.next.extend(&band.members);
-                    round.primaries.extend(band.group.sid.clone());
+                    found.next.extend(&band.members);
+                    round.primaries.extend(band.attrs.sid.clone());
                 }
-                (NodeKind::Stranger, Member::Foreign(sid)) => {
-                    reached.next.extend(self.with_sid(sid))
-                }
-                (NodeKind::Stranger, Member::Object(_)) => {}
+                (NodeKind::Unknown, Member::Foreign(sid)) => found.next.extend(self.with_sid(sid)),
+                (NodeKind::Unknown, Member::Object(_)) => {}
             }
         }
         true
     }
 
     /// Of the nodes in `range`, looks for accounts whose primary group was changed.
-    fn reach_primaries(
+    fn find_primary_members(
         &self,
         round: &IngestRound,
-        reached: &mut ReachedNodes,
+        found: &mut ReachedNodes,
         range: Range<usize>,
     ) {
         if round.primaries.is_empty() {
             return;
         }
-        for (id, node) in self.nodes.part(range) {
-            let primary = node.person().and_then(|person| self.primary_group(person));
-            if primary.is_some_and(|sid| round.primaries.contains(&sid)) && reached.seen.insert(id)
-            {
-                reached.accounts.push(id);
+        for (id, node) in self.nodes.range(range) {
+            let primary = node.account().and_then(|person| self.primary_group(person));
+            if primary.is_some_and(|sid| round.primaries.contains(&sid)) && found.seen.insert(id) {
+                found.accounts.push(id);
             }
         }
     }
 
     /// Finds the groups of an account anew. How many there are.
-    fn regroup(&mut self, round: &mut IngestRound, id: NodeId, climb: &mut ClosureSearch) -> usize {
-        self.groups_above(id, climb);
-        let count = climb.found.len();
-        let groups = self.interner.set(&mut climb.found);
+    fn recompute_groups(
+        &mut self,
+        round: &mut IngestRound,
+        id: NodeId,
+        search: &mut ClosureSearch,
+    ) -> usize {
+        self.groups_above(id, search);
+        let count = search.found.len();
+        let groups = self.interner.intern(&mut search.found);
         let node = self.nodes.at_mut(id);
         // Lists grow by doubling, and there are as many as accounts.
-        node.above.shrink_to_fit();
-        let Some(person) = node.person_mut() else { return count };
-        let (kind, state) = (person.account.kind, person.account.state);
+        node.parents.shrink_to_fit();
+        let Some(person) = node.account_mut() else { return count };
+        let (kind, state) = (person.attrs.kind, person.attrs.state);
         let before = person.groups.replace(groups);
         if before == person.groups || round.before.contains_key(&id) {
             before.iter().for_each(|before| self.interner.release(before));
@@ -287,15 +304,16 @@ impl Directory {
     fn compare(&mut self, round: &mut IngestRound, id: NodeId, before: Option<Box<AccountBefore>>) {
         let differences = self.differences(id, before.as_deref());
         let now = self.nodes.at(id);
-        let kind = now.person().map(|person| person.account.kind);
+        let kind = now.account().map(|person| person.attrs.kind);
         let kind = kind.or(before.as_ref().map(|before| before.kind));
         if let (Some(kind), Some(guid), false) = (kind, now.guid(), differences.is_empty()) {
             let gave_up =
                 differences.has(Difference::Renamed) || differences.has(Difference::Deleted);
             let former =
                 before.as_ref().filter(|_| gave_up).and_then(|before| before.names.clone());
-            let altered = AccountChange { guid, kind, differences, former: former.map(Box::new) };
-            round.affected.push(altered);
+            let change =
+                AccountChange { guid, kind, differences, former_names: former.map(Box::new) };
+            round.affected.push(change);
         }
         if let Some(groups) = before.and_then(|before| before.groups) {
             self.interner.release(&groups);
@@ -305,20 +323,20 @@ impl Directory {
     /// In what an account is otherwise than `before`.
     fn differences(&self, id: NodeId, before: Option<&AccountBefore>) -> Differences {
         let none = Differences::default();
-        let (before, now) = match (before, self.nodes.at(id).person()) {
+        let (before, now) = match (before, self.nodes.at(id).account()) {
             (None, None) => return none,
             (None, Some(_)) => return none.with(Difference::New),
             (Some(_), None) => return none.with(Difference::Deleted),
             (Some(before), Some(now)) => (before, now),
         };
         let renamed = before.names.as_ref().is_some_and(|names| *names != self.names_of(now));
-        let state = match (before.state, now.account.state) {
+        let state = match (before.state, now.attrs.state) {
             (AccountState::Enabled, AccountState::Disabled) => Some(Difference::Disabled),
             (AccountState::Disabled, AccountState::Enabled) => Some(Difference::Enabled),
             _ => None,
         };
         let groups = (before.groups != now.groups).then_some(Difference::Groups);
-        let renamed = (renamed || before.kind != now.account.kind).then_some(Difference::Renamed);
+        let renamed = (renamed || before.kind != now.attrs.kind).then_some(Difference::Renamed);
         [renamed, groups, state].into_iter().flatten().fold(none, Differences::with)
     }
 }

@@ -9,9 +9,9 @@ use crate::Name;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnqualifiedNames {
     /// It does: this is the default domain.
-    MeanThis,
+    ThisDomain,
     /// It does not, unless this is the only domain there is.
-    MeanAnother,
+    OtherDomain,
 }
 
 /// No domain of this name was put into the directory, or it was forgotten.
@@ -42,7 +42,7 @@ impl<'a> FromIterator<&'a DomainNames> for NetbiosNames {
 pub(super) struct Domain {
     /// What it is called.
     pub(super) names: DomainNames,
-    bare: UnqualifiedNames,
+    unqualified: UnqualifiedNames,
     /// Whether all of it was read once.
     is_read: bool,
     /// Whether its accounts go by other names than when they were told of.
@@ -52,7 +52,7 @@ pub(super) struct Domain {
 /// The domains, each at a place that it keeps.
 #[derive(Debug, Default)]
 pub(super) struct Domains {
-    places: Vec<Option<Domain>>,
+    slots: Vec<Option<Domain>>,
     /// How many there will be when all are read.
     expected: usize,
 }
@@ -60,35 +60,37 @@ pub(super) struct Domains {
 impl Domains {
     /// There will be so many when all are read. Until they are, the only one that is known is not the
     /// only one that there is.
-    pub(super) fn expect(&mut self, count: usize) {
-        let before = self.home();
+    pub(super) fn expect_domains(&mut self, count: usize) {
+        let before = self.default_domain();
         self.expected = count;
-        let home = self.home().filter(|home| Some(*home) != before);
-        if let Some(home) = home.and_then(|home| self.places[home].as_mut()) {
+        let home = self.default_domain().filter(|home| Some(*home) != before);
+        if let Some(home) = home.and_then(|home| self.slots[home].as_mut()) {
             home.is_renamed = true;
         }
     }
 
     /// Enters a domain, or what it is called now.
-    pub(super) fn put(&mut self, mut names: DomainNames, bare: UnqualifiedNames) {
+    pub(super) fn put(&mut self, mut names: DomainNames, unqualified: UnqualifiedNames) {
         names.dns = names.dns.folded();
         names.netbios = names.netbios.folded();
         let known = self.by_dns(&names.dns);
-        let before = known.and_then(|place| self.at(place));
+        let before = known.and_then(|slot| self.at(slot));
         let is_read = before.is_some_and(|before| before.is_read);
         let is_renamed = before.is_some_and(|before| {
-            before.is_renamed || before.bare != bare || before.names.netbios != names.netbios
+            before.is_renamed
+                || before.unqualified != unqualified
+                || before.names.netbios != names.netbios
         });
-        let domain = Some(Domain { names, bare, is_read, is_renamed });
-        match known.or_else(|| self.places.iter().position(Option::is_none)) {
-            Some(place) => self.places[place] = domain,
-            None => self.places.push(domain),
+        let domain = Some(Domain { names, unqualified, is_read, is_renamed });
+        match known.or_else(|| self.slots.iter().position(Option::is_none)) {
+            Some(slot) => self.slots[slot] = domain,
+            None => self.slots.push(domain),
         }
     }
 
     /// Notes that all of a domain is read: its DNS name, if that is so for the first time.
-    pub(super) fn read_whole(&mut self, place: usize) -> Option<Name> {
-        let domain = self.places.get_mut(place)?.as_mut()?;
+    pub(super) fn mark_read(&mut self, slot: usize) -> Option<Name> {
+        let domain = self.slots.get_mut(slot)?.as_mut()?;
         let was_read = std::mem::replace(&mut domain.is_read, true);
         (!was_read).then(|| domain.names.dns.clone())
     }
@@ -100,14 +102,14 @@ impl Domains {
     }
 
     /// Whether the accounts of a domain go by other names than when this was asked last.
-    pub(super) fn take_renamed(&mut self, place: usize) -> bool {
-        let domain = self.places.get_mut(place).and_then(Option::as_mut);
+    pub(super) fn take_renamed(&mut self, slot: usize) -> bool {
+        let domain = self.slots.get_mut(slot).and_then(Option::as_mut);
         domain.is_some_and(|domain| std::mem::take(&mut domain.is_renamed))
     }
 
     /// Takes a domain out.
-    pub(super) fn remove(&mut self, place: usize) {
-        self.places[place] = None;
+    pub(super) fn remove(&mut self, slot: usize) {
+        self.slots[slot] = None;
     }
 
     /// The place of the domain with this DNS name, in lower case.
@@ -119,41 +121,41 @@ impl Domains {
     ///
     /// # Errors
     /// When there is none.
-    pub(super) fn known(&self, dns: &Name) -> Result<usize, UnknownDomain> {
+    pub(super) fn require(&self, dns: &Name) -> Result<usize, UnknownDomain> {
         let dns = dns.clone().folded();
         self.by_dns(&dns).ok_or(UnknownDomain(dns))
     }
 
     /// The domain that goes by `name`, a DNS or NetBIOS name in lower case. Two forests may use one
     /// NetBIOS name; then it means neither.
-    pub(super) fn called(&self, name: &Name) -> Option<usize> {
+    pub(super) fn by_name(&self, name: &Name) -> Option<usize> {
         self.by_dns(name).or_else(|| self.only(|domain| domain.names.netbios == *name))
     }
 
     /// The domain that a bare name means: the default one, or the only one.
-    pub(super) fn home(&self) -> Option<usize> {
-        let default = self.only(|domain| domain.bare == UnqualifiedNames::MeanThis);
+    pub(super) fn default_domain(&self) -> Option<usize> {
+        let default = self.only(|domain| domain.unqualified == UnqualifiedNames::ThisDomain);
         default.or_else(|| self.only(|_| true).filter(|_| self.expected < 2))
     }
 
     /// The domain at a place.
-    pub(super) fn at(&self, place: usize) -> Option<&Domain> {
-        self.places.get(place)?.as_ref()
+    pub(super) fn at(&self, slot: usize) -> Option<&Domain> {
+        self.slots.get(slot)?.as_ref()
     }
 
     /// All domains with their places, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Domain)> {
-        let placed = self.places.iter().enumerate();
-        placed.filter_map(|(place, domain)| Some((place, domain.as_ref()?)))
+        let used = self.slots.iter().enumerate();
+        used.filter_map(|(slot, domain)| Some((slot, domain.as_ref()?)))
     }
 
     fn find(&self, wanted: impl Fn(&Domain) -> bool) -> Option<usize> {
-        self.iter().find(|(_, domain)| wanted(domain)).map(|(place, _)| place)
+        self.iter().find(|(_, domain)| wanted(domain)).map(|(slot, _)| slot)
     }
 
     fn only(&self, wanted: impl Fn(&Domain) -> bool) -> Option<usize> {
         let mut found = self.iter().filter(|(_, domain)| wanted(domain));
-        let (place, _) = found.next()?;
-        found.next().is_none().then_some(place)
+        let (slot, _) = found.next()?;
+        found.next().is_none().then_some(slot)
     }
 }

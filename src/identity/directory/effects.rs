@@ -42,14 +42,14 @@ pub struct EffectInputs<'a> {
     /// All sessions.
     pub table: &'a Table,
     /// Where to find them.
-    pub whereabouts: &'a AddressIndex,
+    pub addresses: &'a AddressIndex,
 }
 
 /// How events are proposed.
 #[derive(Debug, Clone, Copy)]
 pub struct ProposalContext<'a> {
     /// What becomes of those who are gone.
-    pub gone: RemovalPolicy,
+    pub removal: RemovalPolicy,
     /// The time of the events.
     pub now: Timestamp,
     /// Who proposes them; its kind is `ActiveDirectory`, or the table refuses them.
@@ -63,40 +63,40 @@ pub struct ProposalContext<'a> {
 /// proposed.
 #[derive(Debug, Default)]
 pub struct SessionEffects {
-    waiting: VecDeque<AccountChange>,
+    pending: VecDeque<AccountChange>,
     /// Where the first of them may be and was not looked for yet.
-    places: Option<Vec<Address>>,
+    pending_addresses: Option<Vec<Address>>,
     /// Names given up by renaming, and by whom.
-    given_up: HashMap<(Name, Option<Name>), Guid>,
+    released_names: HashMap<(Name, Option<Name>), Guid>,
     /// Domains that are known from now on, and up to where sessions were looked through for users whom
     /// they do not know.
-    first: VecDeque<(Name, Option<IndexEntry>)>,
+    first_reads: VecDeque<(Name, Option<IndexEntry>)>,
     /// Whose new name a session is about to bear or bears already: two that change names with each
     /// other must not be followed back.
-    followed: HashMap<Address, Guid>,
+    renamed_sessions: HashMap<Address, Guid>,
 }
 
 impl SessionEffects {
     /// Adds what was learnt last. `directory` is the one that told it.
     pub fn add(&mut self, affected: AffectedAccounts, directory: &Directory) {
-        for altered in &affected.accounts {
-            if !altered.differences.has(Difference::Renamed) {
+        for change in &affected.accounts {
+            if !change.differences.has(Difference::Renamed) {
                 continue;
             }
-            let now = directory.names(altered.guid).unwrap_or_default();
-            let former = altered.former.iter().flat_map(|former| &former.principals);
-            for name in former.filter(|name| !now.have(name)) {
+            let now = directory.names(change.guid).unwrap_or_default();
+            let former = change.former_names.iter().flat_map(|former| &former.principals);
+            for name in former.filter(|name| !now.contains(name)) {
                 let name = (name.user.clone(), name.domain.clone());
-                self.given_up.entry(name).or_insert(altered.guid);
+                self.released_names.entry(name).or_insert(change.guid);
             }
         }
-        self.waiting.extend(affected.accounts);
-        self.first.extend(affected.first.map(|domain| (domain, None)));
+        self.pending.extend(affected.accounts);
+        self.first_reads.extend(affected.first_read.map(|domain| (domain, None)));
     }
 
     /// Whether nothing is left to look at.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.first.is_empty()
+        self.pending.is_empty() && self.first_reads.is_empty()
     }
 
     /// The next events. At most `limit` accounts and addresses are looked at, so there are at most
@@ -109,54 +109,55 @@ impl SessionEffects {
     ) -> Vec<Event> {
         let (mut events, mut left) = (Vec::new(), limit);
         while left > 0
-            && let Some(altered) = self.waiting.front()
+            && let Some(change) = self.pending.front()
         {
-            let mut places = self.places.take().unwrap_or_else(|| {
+            let mut addresses = self.pending_addresses.take().unwrap_or_else(|| {
                 left -= 1;
-                known.places(altered)
+                known.addresses_of(change)
             });
             while left > 0
-                && let Some(place) = places.pop()
+                && let Some(slot) = addresses.pop()
             {
                 left -= 1;
-                let session = known.table.get(place).filter(|s| s.alive_at(proposal.now));
-                let theirs =
-                    session.filter(|session| self.is_of(altered, known.directory, session));
-                let event = theirs.and_then(|s| follow(known.directory, proposal, altered, s));
-                if event.as_ref().is_some_and(|event| event.formerly.is_some()) {
-                    self.followed.insert(place, altered.guid);
+                let session = known.table.get(slot).filter(|s| s.is_active_at(proposal.now));
+                let owned =
+                    session.filter(|session| self.belongs_to(change, known.directory, session));
+                let new_event = owned.and_then(|s| event_for(known.directory, proposal, change, s));
+                if new_event.as_ref().is_some_and(|new_event| new_event.renamed_from.is_some()) {
+                    self.renamed_sessions.insert(slot, change.guid);
                 }
-                events.extend(event);
+                events.extend(new_event);
             }
-            if places.is_empty() {
-                self.waiting.pop_front();
+            if addresses.is_empty() {
+                self.pending.pop_front();
             } else {
-                self.places = Some(places);
+                self.pending_addresses = Some(addresses);
             }
         }
         while left > 0
-            && let Some((domain, from)) = self.first.front_mut()
+            && let Some((domain, from)) = self.first_reads.front_mut()
         {
-            let mut after = known.whereabouts.after(*from);
+            let mut after = known.addresses.after(*from);
             while left > 0
                 && let Some(entry) = after.next()
             {
                 (*from, left) = (Some(entry), left - 1);
-                let session = known.table.get(entry.1).filter(|s| s.alive_at(proposal.now));
+                let session = known.table.get(entry.1).filter(|s| s.is_active_at(proposal.now));
                 // Whoever is about to get another name is found under it only afterwards.
                 let deleted = session.filter(|session| {
-                    !self.followed.contains_key(&session.address) && known.misses(domain, session)
+                    !self.renamed_sessions.contains_key(&session.address)
+                        && known.is_missing(domain, session)
                 });
-                let ends = deleted.filter(|_| proposal.gone.deleted == SessionAction::End);
-                events.extend(ends.map(|session| event(Kind::Logout, session, proposal)));
+                let ends = deleted.filter(|_| proposal.removal.deleted == SessionAction::End);
+                events.extend(ends.map(|session| new_event(Kind::Logout, session, proposal)));
             }
             if left > 0 {
-                self.first.pop_front();
+                self.first_reads.pop_front();
             }
         }
         if self.is_empty() {
-            self.given_up.clear();
-            self.followed.clear();
+            self.released_names.clear();
+            self.renamed_sessions.clear();
         }
         events
     }
@@ -164,31 +165,31 @@ impl SessionEffects {
     /// Whether a session is of this account: its name means the account now, or did before and
     /// means no other. A name that was given up is the former's, whoever took it over; that of an
     /// account that was deleted is too.
-    fn is_of(&self, altered: &AccountChange, directory: &Directory, session: &Session) -> bool {
-        let id = directory.nodes.object(altered.guid);
-        let is_deleted = altered.differences.has(Difference::Deleted);
-        let means = |found: Option<NodeId>, had: bool| match found {
+    fn belongs_to(&self, change: &AccountChange, directory: &Directory, session: &Session) -> bool {
+        let id = directory.nodes.object(change.guid);
+        let is_deleted = change.differences.has(Difference::Deleted);
+        let means = |found: Option<NodeId>, had_name: bool| match found {
             Some(found) if Some(found) == id => true,
-            Some(_) => had && is_deleted,
-            None => had,
+            Some(_) => had_name && is_deleted,
+            None => had_name,
         };
-        let former = altered.former.as_deref();
-        if altered.kind == AccountKind::Device {
+        let former = change.former_names.as_deref();
+        if change.kind == AccountKind::Device {
             return session.device.as_ref().is_some_and(|device| {
-                let had = former.is_some_and(|former| former.have_host(device));
-                means(directory.device_of(device), had)
+                let had_name = former.is_some_and(|former| former.contains_host(device));
+                means(directory.device_of(device), had_name)
             });
         }
-        if self.followed.get(&session.address).is_some_and(|whose| *whose != altered.guid) {
+        if self.renamed_sessions.get(&session.address).is_some_and(|whose| *whose != change.guid) {
             return false;
         }
         session.principal.as_ref().is_some_and(|principal| {
             let name = (principal.user.clone(), principal.domain.clone());
-            if let Some(by) = self.given_up.get(&name) {
-                return *by == altered.guid;
+            if let Some(by) = self.released_names.get(&name) {
+                return *by == change.guid;
             }
-            let had = former.is_some_and(|former| former.have(principal));
-            means(directory.account_of(principal), had)
+            let had_name = former.is_some_and(|former| former.contains(principal));
+            means(directory.account_of(principal), had_name)
         })
     }
 }
@@ -196,7 +197,7 @@ impl SessionEffects {
 impl EffectInputs<'_> {
     /// Whether somebody of `domain`, whom it knew when the session was seen last, is gone: the user,
     /// or the device where there is no user.
-    fn misses(self, domain: &Name, session: &Session) -> bool {
+    fn is_missing(self, domain: &Name, session: &Session) -> bool {
         match (&session.principal, &session.device) {
             (Some(principal), _) => {
                 session.membership.user.is_some()
@@ -215,44 +216,44 @@ impl EffectInputs<'_> {
     }
 
     /// Where an account may be by the names that it has and had, descending.
-    fn places(self, altered: &AccountChange) -> Vec<Address> {
-        let (now, former) = (self.directory.names(altered.guid), altered.former.as_deref());
-        let mut places = Vec::new();
+    fn addresses_of(self, change: &AccountChange) -> Vec<Address> {
+        let (now, former) = (self.directory.names(change.guid), change.former_names.as_deref());
+        let mut addresses = Vec::new();
         for names in now.iter().chain(former) {
             for name in &names.principals {
-                places.extend(self.whereabouts.of_user(&name.user));
+                addresses.extend(self.addresses.user_addresses(&name.user));
             }
             for host in &names.hosts {
-                places.extend(self.whereabouts.of_device(host));
+                addresses.extend(self.addresses.device_addresses(host));
             }
         }
-        places.sort_unstable_by(|one, other| other.cmp(one));
-        places.dedup();
-        places
+        addresses.sort_unstable_by(|one, other| other.cmp(one));
+        addresses.dedup();
+        addresses
     }
 }
 
 /// What follows for one session of an altered account.
-fn follow(
+fn event_for(
     directory: &Directory,
     proposal: ProposalContext<'_>,
-    altered: &AccountChange,
+    change: &AccountChange,
     session: &Session,
 ) -> Option<Event> {
-    let now = directory.profile(altered.guid);
-    let when_gone = match now.map(|profile| profile.account.state) {
+    let now = directory.profile(change.guid);
+    let action = match now.map(|profile| profile.account.state) {
         Some(AccountState::Enabled) => SessionAction::Keep,
-        Some(AccountState::Disabled) => proposal.gone.disabled,
-        None => proposal.gone.deleted,
+        Some(AccountState::Disabled) => proposal.removal.disabled,
+        None => proposal.removal.deleted,
     };
-    let is_device = altered.kind == AccountKind::Device;
+    let is_device = change.kind == AccountKind::Device;
     // A user stays although the computer is gone; its groups go.
-    let ends = when_gone == SessionAction::End && (!is_device || session.principal.is_none());
+    let ends = action == SessionAction::End && (!is_device || session.principal.is_none());
     if ends {
-        return Some(event(Kind::Logout, session, proposal));
+        return Some(new_event(Kind::Logout, session, proposal));
     }
     let groups = now.map(|profile| profile.groups.clone());
-    if groups.is_none() && when_gone == SessionAction::Keep {
+    if groups.is_none() && action == SessionAction::Keep {
         return None;
     }
     let canonical = now.filter(|_| !is_device).and_then(|profile| profile.canonical(session));
@@ -262,18 +263,18 @@ fn follow(
         return None;
     }
     // Of the other one it says nothing: what is known of them may be about to change, too.
-    let mut event = event(Kind::Membership, session, proposal);
+    let mut new_event = new_event(Kind::Membership, session, proposal);
     if is_device {
-        event.principal = None;
-        event.membership = Membership { user: None, device: groups };
-        return Some(event);
+        new_event.principal = None;
+        new_event.membership = Membership { user: None, device: groups };
+        return Some(new_event);
     }
-    event.device = None;
-    event.membership = Membership { user: groups, device: None };
+    new_event.device = None;
+    new_event.membership = Membership { user: groups, device: None };
     if let Some(canonical) = canonical {
-        event.formerly = event.principal.replace(canonical).map(Box::new);
+        new_event.renamed_from = new_event.principal.replace(canonical).map(Box::new);
     }
-    Some(event)
+    Some(new_event)
 }
 
 impl Profile<'_> {
@@ -285,12 +286,12 @@ impl Profile<'_> {
             domain: Some(self.domain.dns.clone()),
             spellings: there.spellings,
         };
-        (!canonical.is_called(there)).then_some(canonical)
+        (!canonical.has_same_name(there)).then_some(canonical)
     }
 }
 
 /// An event about the user and device of a session as it is.
-fn event(
+fn new_event(
     kind: Kind,
     session: &Session,
     ProposalContext { now, origin, .. }: ProposalContext<'_>,
@@ -302,7 +303,7 @@ fn event(
         device: session.device.clone(),
         roles: None,
         membership: session.membership.clone(),
-        formerly: None,
+        renamed_from: None,
         sid: None,
         proof: Proof::Logon,
         posture: None,

@@ -36,17 +36,17 @@ impl BaseDn {
 
     /// Whether an object with this name lies below, as a directory writes it: without white space
     /// between its parts.
-    pub fn holds(&self, dn: &str) -> bool {
+    pub fn contains(&self, dn: &str) -> bool {
         let Some(at) = dn.len().checked_sub(self.0.len()).filter(|at| dn.is_char_boundary(*at))
         else {
-            return self.holds_folded(dn);
+            return self.contains_folded(dn);
         };
         let (front, end) = dn.split_at(at);
-        is_cut(front) && end.eq_ignore_ascii_case(&self.0) || self.holds_folded(dn)
+        is_cut(front) && end.eq_ignore_ascii_case(&self.0) || self.contains_folded(dn)
     }
 
     /// The same for letters whose lower case may be of another length.
-    fn holds_folded(&self, dn: &str) -> bool {
+    fn contains_folded(&self, dn: &str) -> bool {
         !dn.is_ascii() && dn.to_lowercase().strip_suffix(&self.0).is_some_and(is_cut)
     }
 }
@@ -67,15 +67,15 @@ fn is_cut(front: &str) -> bool {
 
 /// The parts of `text` between commas that no backslash escapes.
 fn split_unescaped(text: &str) -> Vec<&str> {
-    let (mut parts, mut begin, mut escaped) = (Vec::new(), 0, false);
+    let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
     for (at, letter) in text.char_indices() {
         if letter == ',' && !escaped {
-            parts.push(&text[begin..at]);
-            begin = at + 1;
+            parts.push(&text[start..at]);
+            start = at + 1;
         }
         escaped = letter == '\\' && !escaped;
     }
-    parts.push(&text[begin..]);
+    parts.push(&text[start..]);
     parts
 }
 
@@ -98,7 +98,7 @@ pub struct SelectedGroups {
     /// within that in the order of names.
     pub names: Vec<Name>,
     /// How many more there are, for which there was no room.
-    pub left_out: usize,
+    pub omitted: usize,
 }
 
 impl Default for GroupFilter {
@@ -122,16 +122,16 @@ impl GroupFilter {
             .filter(|(_, group)| seen.insert(group.name.clone().folded()))
             .map(|(_, group)| group.name.clone())
             .collect();
-        let left_out = names.len().saturating_sub(self.limit);
+        let omitted = names.len().saturating_sub(self.limit);
         names.truncate(self.limit);
-        SelectedGroups { names, left_out }
+        SelectedGroups { names, omitted }
     }
 
     /// Where a group stands among those that go out; `None` when it does not.
     fn rank(&self, group: &Group) -> Option<usize> {
         let named = self.names.iter().position(|glob| glob.matches(group.name.as_str()));
         let all = self.names.is_empty() && self.bases.is_empty();
-        let below = || all || self.bases.iter().any(|base| base.holds(&group.dn));
+        let below = || all || self.bases.iter().any(|base| base.contains(&group.dn));
         named.or_else(|| below().then_some(self.names.len()))
     }
 }
@@ -152,9 +152,9 @@ mod tests {
     }
 
     fn selected(filter: &GroupFilter, set: &GroupSet) -> (String, usize) {
-        let SelectedGroups { names, left_out } = filter.select(set);
+        let SelectedGroups { names, omitted } = filter.select(set);
         let names: Vec<_> = names.iter().map(Name::as_str).collect();
-        (names.join(" "), left_out)
+        (names.join(" "), omitted)
     }
 
     #[test]
@@ -183,15 +183,16 @@ mod tests {
     fn a_base_holds_what_ends_with_it_between_unescaped_commas() {
         let base = BaseDn::new(" OU = VPN , DC=Example, DC=com ").unwrap();
         assert!(
-            base.holds("CN=a,OU=vpn,DC=example,DC=com") && base.holds("ou=vpn,dc=example,dc=com")
+            base.contains("CN=a,OU=vpn,DC=example,DC=com")
+                && base.contains("ou=vpn,dc=example,dc=com")
         );
         for outside in
             ["CN=a\\,OU=vpn,DC=example,DC=com", "CN=aOU=vpn,DC=example,DC=com", "DC=com", ""]
         {
-            assert!(!base.holds(outside), "{outside}");
+            assert!(!base.contains(outside), "{outside}");
         }
-        assert!(BaseDn::new("OU=Überall,DC=x").unwrap().holds("CN=é,OU=überALL,DC=x"));
-        assert!(BaseDn::new("OU=a\\,b,DC=x").unwrap().holds("CN=c,OU=a\\,b,DC=x"));
+        assert!(BaseDn::new("OU=Überall,DC=x").unwrap().contains("CN=é,OU=überALL,DC=x"));
+        assert!(BaseDn::new("OU=a\\,b,DC=x").unwrap().contains("CN=c,OU=a\\,b,DC=x"));
         for bad in ["", "VPN", "OU=", "=x", "OU=a,,DC=x"] {
             assert_eq!(BaseDn::new(bad), Err(BadBaseDn), "{bad}");
         }
@@ -201,9 +202,9 @@ mod tests {
         #[test]
         fn no_text_does_harm(base: String, dn: String) {
             if let Ok(base) = BaseDn::new(&base) {
-                let _ = base.holds(&dn);
+                let _ = base.contains(&dn);
             }
-            let _ = BaseDn::new(&format!("OU={dn},DC=x")).map(|base| base.holds(&dn));
+            let _ = BaseDn::new(&format!("OU={dn},DC=x")).map(|base| base.contains(&dn));
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Fingerprinter(DefaultHashBuilder);
 
 impl Fingerprinter {
     /// The fingerprint of `key`.
-    pub(super) fn of(&self, key: impl Hash) -> Fingerprint {
+    pub(super) fn fingerprint(&self, key: impl Hash) -> Fingerprint {
         let hash = self.0.hash_one(key);
         Fingerprint((hash >> 32) as u32 ^ hash as u32)
     }
@@ -36,25 +36,30 @@ pub(super) struct Index(HashTable<(Fingerprint, NodeId)>);
 
 impl Index {
     /// Enters a node.
-    pub(super) fn insert(&mut self, print: Fingerprint, id: NodeId) {
-        self.0.insert_unique(print.spread(), (print, id), |(print, _)| print.spread());
+    pub(super) fn insert(&mut self, fingerprint: Fingerprint, id: NodeId) {
+        self.0.insert_unique(fingerprint.spread(), (fingerprint, id), |(fingerprint, _)| {
+            fingerprint.spread()
+        });
     }
 
     /// Makes room for `more` entries at once: tables that grow together would make everybody wait.
     pub(super) fn reserve(&mut self, more: usize) {
-        self.0.reserve(more, |(print, _)| print.spread());
+        self.0.reserve(more, |(fingerprint, _)| fingerprint.spread());
     }
 
     /// Takes a node out, when it is there.
-    pub(super) fn remove(&mut self, print: Fingerprint, id: NodeId) {
-        if let Ok(entry) = self.0.find_entry(print.spread(), |entry| *entry == (print, id)) {
+    pub(super) fn remove(&mut self, fingerprint: Fingerprint, id: NodeId) {
+        if let Ok(entry) =
+            self.0.find_entry(fingerprint.spread(), |entry| *entry == (fingerprint, id))
+        {
             entry.remove();
         }
     }
 
     /// The nodes that may have the key.
-    pub(super) fn candidates(&self, print: Fingerprint) -> impl Iterator<Item = NodeId> {
-        let same = self.0.iter_hash(print.spread()).filter(move |(other, _)| *other == print);
+    pub(super) fn candidates(&self, fingerprint: Fingerprint) -> impl Iterator<Item = NodeId> {
+        let same =
+            self.0.iter_hash(fingerprint.spread()).filter(move |(other, _)| *other == fingerprint);
         same.map(|(_, id)| *id)
     }
 }

@@ -16,7 +16,7 @@ use crate::Name;
 /// affected, nothing else may be entered.
 #[derive(Debug)]
 pub struct Ingest {
-    place: usize,
+    domain: usize,
     round: IngestRound,
     stage: IngestStage,
 }
@@ -25,15 +25,15 @@ pub struct Ingest {
 #[derive(Debug)]
 enum IngestStage {
     /// To take out what is no longer there, from this node on.
-    Missing(usize, RemovalReason),
+    RemoveMissing(usize, RemovalReason),
     /// To enter what an image holds.
     Image(RemainingObjects),
     /// To enter what changed, in its order.
     Updates(vec::IntoIter<Update>),
     /// To note that everybody of the domain goes by other names, from this node on.
-    Naming(usize),
+    MarkRenamed(usize),
     /// To draw the consequences.
-    Settling(DiffStage, DomainFate),
+    Diff(DiffStage, DomainFate),
 }
 
 /// Why objects are taken out.
@@ -76,9 +76,12 @@ impl Directory {
     pub fn begin_replace(
         &self,
         domain: &Name,
-        image: DirectorySnapshot,
+        snapshot: DirectorySnapshot,
     ) -> Result<Ingest, UnknownDomain> {
-        self.begin(domain, IngestStage::Missing(0, RemovalReason::Replace(Box::new(image))))
+        self.begin(
+            domain,
+            IngestStage::RemoveMissing(0, RemovalReason::Replace(Box::new(snapshot))),
+        )
     }
 
     /// Begins to forget a domain with all its objects.
@@ -86,12 +89,12 @@ impl Directory {
     /// # Errors
     /// When it is not known.
     pub fn begin_forget(&self, domain: &Name) -> Result<Ingest, UnknownDomain> {
-        self.begin(domain, IngestStage::Missing(0, RemovalReason::Forget))
+        self.begin(domain, IngestStage::RemoveMissing(0, RemovalReason::Forget))
     }
 
     fn begin(&self, domain: &Name, stage: IngestStage) -> Result<Ingest, UnknownDomain> {
-        let place = self.domains.known(domain)?;
-        Ok(Ingest { place, round: IngestRound::default(), stage })
+        let slot = self.domains.require(domain)?;
+        Ok(Ingest { domain: slot, round: IngestRound::default(), stage })
     }
 }
 
@@ -101,58 +104,58 @@ const OBJECT: usize = 16;
 impl Ingest {
     /// Goes on in the `directory` with which it began, and looks at about `limit` objects, members
     /// and groups of accounts. In the end it tells who is affected, not arranged yet.
-    pub fn go_on(
+    pub fn step(
         mut self,
         directory: &mut Directory,
         limit: usize,
     ) -> ControlFlow<AffectedAccounts, Self> {
         let mut left = limit.max(1);
         while left > 0 {
-            if self.round.relink(directory, &mut left) {
+            if self.round.apply_links(directory, &mut left) {
                 continue;
             }
-            let Self { place, round, stage } = &mut self;
+            let Self { domain: slot, round, stage } = &mut self;
             let next = match stage {
-                IngestStage::Missing(from, goal) => {
-                    let until = from.saturating_add(left);
+                IngestStage::RemoveMissing(from, goal) => {
+                    let end = from.saturating_add(left);
                     left = 0;
-                    take_out(directory, round, (*place, goal), *from..until);
-                    *from = until;
-                    (until >= directory.nodes.len()).then(|| match goal {
-                        RemovalReason::Replace(image) => {
-                            IngestStage::Image(std::mem::take(image).rest(directory, round))
-                        }
+                    remove_missing(directory, round, (*slot, goal), *from..end);
+                    *from = end;
+                    (end >= directory.nodes.len()).then(|| match goal {
+                        RemovalReason::Replace(snapshot) => IngestStage::Image(
+                            std::mem::take(snapshot).into_remaining(directory, round),
+                        ),
                         RemovalReason::Forget => {
-                            IngestStage::Settling(DiffStage::default(), DomainFate::Forget)
+                            IngestStage::Diff(DiffStage::default(), DomainFate::Forget)
                         }
                     })
                 }
-                IngestStage::Image(rest) => {
-                    let members = rest.enter_one(directory, round, *place);
+                IngestStage::Image(remaining) => {
+                    let members = remaining.ingest_next(directory, round, *slot);
                     left = left.saturating_sub(OBJECT + members.unwrap_or_default());
                     members.is_none().then(|| {
-                        round.first = directory.domains.read_whole(*place);
-                        entered(directory, *place)
+                        round.first_read = directory.domains.mark_read(*slot);
+                        after_ingest(directory, *slot)
                     })
                 }
                 IngestStage::Updates(updates) => {
                     left = left.saturating_sub(OBJECT);
                     let update = updates.next();
-                    let more = update.map(|update| directory.enter_update(round, *place, update));
-                    more.is_none().then(|| entered(directory, *place))
+                    let more = update.map(|update| directory.ingest_update(round, *slot, update));
+                    more.is_none().then(|| after_ingest(directory, *slot))
                 }
-                IngestStage::Naming(from) => {
+                IngestStage::MarkRenamed(from) => {
                     let range = *from..from.saturating_add(left);
                     (*from, left) = (range.end, 0);
-                    directory.rename_all(round, *place, range);
-                    (*from >= directory.nodes.len()).then(settling)
+                    directory.mark_renamed(round, *slot, range);
+                    (*from >= directory.nodes.len()).then(diff_stage)
                 }
-                IngestStage::Settling(consequences, afterwards) => {
-                    if consequences.go_on(directory, round, &mut left) {
+                IngestStage::Diff(consequences, afterwards) => {
+                    if consequences.step(directory, round, &mut left) {
                         continue;
                     }
                     if let DomainFate::Forget = afterwards {
-                        directory.domains.remove(*place);
+                        directory.domains.remove(*slot);
                     }
                     return ControlFlow::Break(self.round.into_affected());
                 }
@@ -167,10 +170,10 @@ impl Ingest {
     /// All of it at once.
     pub(super) fn finish(mut self, directory: &mut Directory) -> AffectedAccounts {
         loop {
-            match self.go_on(directory, usize::MAX) {
-                ControlFlow::Continue(rest) => self = rest,
+            match self.step(directory, usize::MAX) {
+                ControlFlow::Continue(remaining) => self = remaining,
                 ControlFlow::Break(mut affected) => {
-                    affected.arrange();
+                    affected.sort();
                     return affected;
                 }
             }
@@ -179,29 +182,29 @@ impl Ingest {
 }
 
 /// The stage after everything is entered.
-fn entered(directory: &mut Directory, place: usize) -> IngestStage {
-    if directory.domains.take_renamed(place) { IngestStage::Naming(0) } else { settling() }
+fn after_ingest(directory: &mut Directory, slot: usize) -> IngestStage {
+    if directory.domains.take_renamed(slot) { IngestStage::MarkRenamed(0) } else { diff_stage() }
 }
 
 /// The last stage.
-fn settling() -> IngestStage {
-    IngestStage::Settling(DiffStage::default(), DomainFate::Keep)
+fn diff_stage() -> IngestStage {
+    IngestStage::Diff(DiffStage::default(), DomainFate::Keep)
 }
 
 /// Takes the objects of a domain out that are there no longer, of the nodes in `range`.
-fn take_out(
+fn remove_missing(
     directory: &mut Directory,
     round: &mut IngestRound,
-    (place, goal): (usize, &RemovalReason),
+    (slot, goal): (usize, &RemovalReason),
     range: Range<usize>,
 ) {
     let is_wanted = |guid| match goal {
-        RemovalReason::Replace(image) => image.holds(guid),
+        RemovalReason::Replace(snapshot) => snapshot.contains(guid),
         RemovalReason::Forget => false,
     };
-    let theirs = directory.nodes.part(range).filter(|(_, node)| node.domain() == Some(place));
-    let gone = theirs.filter(|(_, node)| node.guid().is_some_and(|guid| !is_wanted(guid)));
-    for id in gone.map(|(id, _)| id).collect::<Vec<_>>() {
-        directory.vanish(round, id);
+    let in_domain = directory.nodes.range(range).filter(|(_, node)| node.domain() == Some(slot));
+    let removed = in_domain.filter(|(_, node)| node.guid().is_some_and(|guid| !is_wanted(guid)));
+    for id in removed.map(|(id, _)| id).collect::<Vec<_>>() {
+        directory.remove_object(round, id);
     }
 }

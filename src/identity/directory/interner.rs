@@ -11,10 +11,10 @@ use super::{Group, GroupSet};
 #[derive(Debug)]
 pub(super) struct Interner {
     sets: HashTable<GroupSet>,
-    printer: Fingerprinter,
+    fingerprinter: Fingerprinter,
     /// How many were let go while others had them, since those that nobody uses were looked for: the
     /// last one may have been a session, which does not tell.
-    left_behind: usize,
+    stale: usize,
 }
 
 /// Fewer are never worth a look.
@@ -22,53 +22,53 @@ const FEW: usize = 256;
 
 impl Default for Interner {
     fn default() -> Self {
-        Self { sets: HashTable::new(), printer: Fingerprinter::default(), left_behind: 0 }
+        Self { sets: HashTable::new(), fingerprinter: Fingerprinter::default(), stale: 0 }
     }
 }
 
 impl Interner {
     /// The set of `groups`, which are taken out. Each group of the directory is one allocation, so they
     /// are told apart by where they are.
-    pub(super) fn set(&mut self, groups: &mut Vec<Arc<Group>>) -> GroupSet {
-        GroupSet::arrange(groups);
-        let print = print(&self.printer, groups);
+    pub(super) fn intern(&mut self, groups: &mut Vec<Arc<Group>>) -> GroupSet {
+        GroupSet::sort(groups);
+        let fingerprint = fingerprint(&self.fingerprinter, groups);
         let same = |known: &GroupSet| is_same(known.as_slice(), groups);
-        if let Some(known) = self.sets.find(print.spread(), same) {
+        if let Some(known) = self.sets.find(fingerprint.spread(), same) {
             groups.clear();
             return known.clone();
         }
-        let set = GroupSet::arranged(groups);
-        if self.left_behind >= FEW.max(self.sets.len() / 2) {
+        let set = GroupSet::from_sorted(groups);
+        if self.stale >= FEW.max(self.sets.len() / 2) {
             self.sweep();
         }
-        let Self { sets, printer, .. } = self;
-        sets.insert_unique(print.spread(), set.clone(), |set| hash(printer, set));
+        let Self { sets, fingerprinter: printer, .. } = self;
+        sets.insert_unique(fingerprint.spread(), set.clone(), |set| hash(printer, set));
         set
     }
 
     /// Makes room for `more` sets at once: what grows in between makes a fingerprint of each anew.
     pub(super) fn reserve(&mut self, more: usize) {
-        let Self { sets, printer, .. } = self;
+        let Self { sets, fingerprinter: printer, .. } = self;
         sets.reserve(more, |set| hash(printer, set));
     }
 
     /// Gives up one user's hold on a set; the last one's lets it go.
     pub(super) fn release(&mut self, set: &GroupSet) {
         // Its own hold and that in the table.
-        if set.holders() > 2 {
-            self.left_behind += 1;
+        if set.strong_count() > 2 {
+            self.stale += 1;
             return;
         }
-        let print = print(&self.printer, set.as_slice());
-        if let Ok(entry) = self.sets.find_entry(print.spread(), |known| known.is_same(set)) {
+        let fingerprint = fingerprint(&self.fingerprinter, set.as_slice());
+        if let Ok(entry) = self.sets.find_entry(fingerprint.spread(), |known| known.is_same(set)) {
             entry.remove();
         }
     }
 
     /// Drops what was let go by sessions, which do not tell.
     pub(super) fn sweep(&mut self) {
-        self.sets.retain(|set| set.holders() > 1);
-        self.left_behind = 0;
+        self.sets.retain(|set| set.strong_count() > 1);
+        self.stale = 0;
     }
 
     /// How many sets there are.
@@ -78,13 +78,13 @@ impl Interner {
 }
 
 fn hash(printer: &Fingerprinter, set: &GroupSet) -> u64 {
-    print(printer, set.as_slice()).spread()
+    fingerprint(printer, set.as_slice()).spread()
 }
 
 /// The fingerprint of a set. It is not kept: there may be as many sets as accounts.
-fn print(printer: &Fingerprinter, set: &[Arc<Group>]) -> Fingerprint {
-    let mut places = set.iter().map(|group| Arc::as_ptr(group).addr());
-    printer.of(places.by_ref().collect::<Vec<_>>())
+fn fingerprint(printer: &Fingerprinter, set: &[Arc<Group>]) -> Fingerprint {
+    let mut addresses = set.iter().map(|group| Arc::as_ptr(group).addr());
+    printer.fingerprint(addresses.by_ref().collect::<Vec<_>>())
 }
 
 /// Whether both hold the very same groups.

@@ -72,8 +72,8 @@ impl KnownMembers {
     /// # Errors
     /// When it is damaged or of another form. Nothing is added then.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), BadKnownMembers> {
-        for (guid, listed) in read(bytes)? {
-            self.0.entry(guid).or_default().insert(listed);
+        for (guid, members) in read(bytes)? {
+            self.0.entry(guid).or_default().insert(members);
         }
         Ok(())
     }
@@ -84,12 +84,12 @@ impl KnownMembers {
     ///
     /// # Errors
     /// When one of them cannot be read.
-    pub fn joined(before: &[u8], now: &[u8], limit: usize) -> Result<Vec<u8>, BadKnownMembers> {
+    pub fn merge(before: &[u8], now: &[u8], limit: usize) -> Result<Vec<u8>, BadKnownMembers> {
         let mut bytes = now.to_vec();
         let now: BTreeSet<(Guid, KnownMember)> = read(now)?.into_iter().collect();
-        for (guid, listed) in read(before)? {
-            let one = listed.write(guid);
-            let known = (guid, listed);
+        for (guid, members) in read(before)? {
+            let one = members.write(guid);
+            let known = (guid, members);
             if !now.contains(&known) && bytes.len() + one.len() <= limit {
                 bytes.extend(one);
             }
@@ -98,7 +98,7 @@ impl KnownMembers {
     }
 
     /// Whether nobody is in this part, as [`KnownMembersWriter::finish`] gives it.
-    pub fn is_nobody(part: &[u8]) -> bool {
+    pub fn is_empty_part(part: &[u8]) -> bool {
         part == [FORM]
     }
 
@@ -117,47 +117,54 @@ impl KnownMembers {
     ///
     /// # Errors
     /// When the domain is not known.
-    pub fn missed(
+    pub fn changes_since(
         &self,
         directory: &Directory,
         domain: &Name,
     ) -> Result<Vec<AccountChange>, UnknownDomain> {
-        let place = directory.domains.known(domain)?;
-        let altered = self.0.iter().filter_map(|(guid, listed)| {
+        let slot = directory.domains.require(domain)?;
+        let change = self.0.iter().filter_map(|(guid, members)| {
             let id = directory.nodes.object(*guid);
-            let now = id.and_then(|id| directory.nodes.at(id).person());
-            let still = now.filter(|now| now.domain == place).map(KnownMember::of);
-            let gave_up: Vec<_> = listed.iter().filter(|it| still.as_ref() != Some(it)).collect();
-            let kind = now.map_or(gave_up.first()?.kind, |now| now.account.kind);
+            let now = id.and_then(|id| directory.nodes.at(id).account());
+            let current = now.filter(|now| now.domain == slot).map(KnownMember::from_account);
+            let dropped: Vec<_> =
+                members.iter().filter(|it| current.as_ref() != Some(it)).collect();
+            let kind = now.map_or(dropped.first()?.kind, |now| now.attrs.kind);
             let mut former = AccountNames::default();
-            for names in gave_up.iter().map(|listed| directory.names_of(&listed.person(place))) {
+            for names in dropped.iter().map(|members| directory.names_of(&members.to_account(slot)))
+            {
                 former.principals.extend(names.principals);
                 former.hosts.extend(names.hosts);
             }
             let difference = now.map_or(Difference::Deleted, |_| Difference::Renamed);
             let differences = Differences::default().with(difference);
-            Some(AccountChange { guid: *guid, kind, differences, former: Some(Box::new(former)) })
+            Some(AccountChange {
+                guid: *guid,
+                kind,
+                differences,
+                former_names: Some(Box::new(former)),
+            })
         });
-        Ok(altered.collect())
+        Ok(change.collect())
     }
 }
 
 impl KnownMember {
-    fn of(person: &AccountNode) -> Self {
-        let Account { kind, name, host, .. } = &person.account;
+    fn from_account(person: &AccountNode) -> Self {
+        let Account { kind, name, host, .. } = &person.attrs;
         let host = host.as_deref().filter(|_| *kind == AccountKind::Device);
         Self { kind: *kind, name: name.clone().folded(), host: host.cloned().map(Name::folded) }
     }
 
     /// An account of this name in the domain at `place`, of which nothing else is known.
-    fn person(&self, place: usize) -> AccountNode {
+    fn to_account(&self, slot: usize) -> AccountNode {
         let Self { kind, name, host } = self.clone();
         let host = host.map(Box::new);
         let (upn, display, mail, system, primary_group) = (None, None, None, None, None);
         let state = AccountState::Enabled;
         let account =
             Account { kind, name, upn, display, mail, host, system, state, primary_group };
-        AccountNode { domain: place, ..AccountNode::seen("".into(), None, account) }
+        AccountNode { domain: slot, ..AccountNode::new("".into(), None, account) }
     }
 
     fn write(&self, Guid(guid): Guid) -> Vec<u8> {
@@ -211,13 +218,13 @@ fn read_name(bytes: &[u8]) -> Result<(Option<Name>, &[u8]), BadKnownMembers> {
 #[derive(Debug)]
 pub struct KnownMembersWriter {
     parts: BTreeMap<KnownMembersPart, Vec<Vec<u8>>>,
-    from: usize,
+    next: usize,
 }
 
 impl KnownMembersWriter {
     /// Of these parts, in which nobody is yet.
     pub fn new(parts: impl IntoIterator<Item = KnownMembersPart>) -> Self {
-        Self { parts: parts.into_iter().map(|part| (part, Vec::new())).collect(), from: 0 }
+        Self { parts: parts.into_iter().map(|part| (part, Vec::new())).collect(), next: 0 }
     }
 
     /// Looks at `limit` more objects of `directory`, and writes down those of `domain`. Whether there
@@ -225,33 +232,33 @@ impl KnownMembersWriter {
     ///
     /// # Errors
     /// When the domain is not known.
-    pub fn go_on(
+    pub fn step(
         &mut self,
         directory: &Directory,
         domain: &Name,
         limit: usize,
     ) -> Result<bool, UnknownDomain> {
-        let place = directory.domains.known(domain)?;
-        let until = self.from.saturating_add(limit);
-        for (_, node) in directory.nodes.part(self.from..until) {
-            if let (NodeKind::Account(person), Some(guid)) = (&node.what, node.guid())
-                && person.domain == place
+        let slot = directory.domains.require(domain)?;
+        let end = self.next.saturating_add(limit);
+        for (_, node) in directory.nodes.range(self.next..end) {
+            if let (NodeKind::Account(person), Some(guid)) = (&node.kind, node.guid())
+                && person.domain == slot
                 && let Some(part) = self.parts.get_mut(&KnownMembersPart::of(guid))
             {
-                part.push(KnownMember::of(person).write(guid));
+                part.push(KnownMember::from_account(person).write(guid));
             }
         }
-        self.from = until;
-        Ok(until < directory.nodes.len())
+        self.next = end;
+        Ok(end < directory.nodes.len())
     }
 
     /// The parts as they are kept, each at most `limit` bytes; whoever has no place in it is not
     /// told apart later. The same accounts give the same bytes.
     pub fn finish(self, limit: usize) -> impl Iterator<Item = (KnownMembersPart, Vec<u8>)> {
-        self.parts.into_iter().map(move |(part, mut listed)| {
-            listed.sort_unstable();
+        self.parts.into_iter().map(move |(part, mut members)| {
+            members.sort_unstable();
             let mut bytes = vec![FORM];
-            for one in listed {
+            for one in members {
                 if bytes.len() + one.len() <= limit {
                     bytes.extend(one);
                 }

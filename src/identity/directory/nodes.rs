@@ -17,7 +17,7 @@ pub(super) struct AccountNode {
     /// Its security identifier.
     pub(super) sid: Option<Sid>,
     /// What the directory says of it.
-    pub(super) account: Account,
+    pub(super) attrs: Account,
     /// All groups that it is in; `None` until they are found for the first time, and until then
     /// nobody is told that it is there.
     pub(super) groups: Option<GroupSet>,
@@ -25,13 +25,13 @@ pub(super) struct AccountNode {
 
 impl AccountNode {
     /// An account as it was seen, before it is entered.
-    pub(super) fn seen(dn: Box<str>, sid: Option<Sid>, account: Account) -> Self {
-        Self { domain: usize::MAX, dn, sid, account, groups: None }
+    pub(super) fn new(dn: Box<str>, sid: Option<Sid>, account: Account) -> Self {
+        Self { domain: usize::MAX, dn, sid, attrs: account, groups: None }
     }
 
     /// Whether it was seen so: by this distinguished name and SID, and as this account.
-    pub(super) fn is(&self, (dn, sid, account): (&str, Option<&Sid>, &Account)) -> bool {
-        *self.dn == *dn && self.sid.as_ref() == sid && self.account == *account
+    pub(super) fn has_content(&self, (dn, sid, account): (&str, Option<&Sid>, &Account)) -> bool {
+        *self.dn == *dn && self.sid.as_ref() == sid && self.attrs == *account
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) struct GroupNode {
     /// Its domain's place.
     pub(super) domain: usize,
     /// As others see it.
-    pub(super) group: Arc<Group>,
+    pub(super) attrs: Arc<Group>,
     /// Its direct members, ascending.
     pub(super) members: Vec<NodeId>,
 }
@@ -59,7 +59,7 @@ pub(super) struct GroupNode {
 pub(super) enum NodeKind {
     /// A group names it, and nothing else is known.
     #[default]
-    Stranger,
+    Unknown,
     /// A user, device or service.
     Account(Box<AccountNode>),
     /// A group.
@@ -72,45 +72,45 @@ pub(super) struct Node {
     /// By what groups name it.
     pub(super) key: Member,
     /// The groups that name it as their member, ascending.
-    pub(super) above: Vec<NodeId>,
+    pub(super) parents: Vec<NodeId>,
     /// What it is.
-    pub(super) what: NodeKind,
+    pub(super) kind: NodeKind,
 }
 
 impl Node {
     /// The account, when it is one.
-    pub(super) fn person(&self) -> Option<&AccountNode> {
-        if let NodeKind::Account(person) = &self.what { Some(person) } else { None }
+    pub(super) fn account(&self) -> Option<&AccountNode> {
+        if let NodeKind::Account(person) = &self.kind { Some(person) } else { None }
     }
 
     /// The account, to be altered.
-    pub(super) fn person_mut(&mut self) -> Option<&mut AccountNode> {
-        if let NodeKind::Account(person) = &mut self.what { Some(person) } else { None }
+    pub(super) fn account_mut(&mut self) -> Option<&mut AccountNode> {
+        if let NodeKind::Account(person) = &mut self.kind { Some(person) } else { None }
     }
 
     /// The group, when it is one.
-    pub(super) fn band(&self) -> Option<&GroupNode> {
-        if let NodeKind::Group(band) = &self.what { Some(band) } else { None }
+    pub(super) fn group(&self) -> Option<&GroupNode> {
+        if let NodeKind::Group(band) = &self.kind { Some(band) } else { None }
     }
 
     /// The group, to be altered.
-    pub(super) fn band_mut(&mut self) -> Option<&mut GroupNode> {
-        if let NodeKind::Group(band) = &mut self.what { Some(band) } else { None }
+    pub(super) fn group_mut(&mut self) -> Option<&mut GroupNode> {
+        if let NodeKind::Group(band) = &mut self.kind { Some(band) } else { None }
     }
 
     /// The security identifier of the object.
     pub(super) fn sid(&self) -> Option<&Sid> {
-        match &self.what {
-            NodeKind::Stranger => None,
+        match &self.kind {
+            NodeKind::Unknown => None,
             NodeKind::Account(person) => person.sid.as_ref(),
-            NodeKind::Group(band) => band.group.sid.as_ref(),
+            NodeKind::Group(band) => band.attrs.sid.as_ref(),
         }
     }
 
     /// The place of its domain, when it is known.
     pub(super) fn domain(&self) -> Option<usize> {
-        match &self.what {
-            NodeKind::Stranger => None,
+        match &self.kind {
+            NodeKind::Unknown => None,
             NodeKind::Account(person) => Some(person.domain),
             NodeKind::Group(band) => Some(band.domain),
         }
@@ -128,18 +128,18 @@ pub(super) struct Nodes {
     all: Vec<Option<Node>>,
     free: Vec<NodeId>,
     keys: Index,
-    printer: Fingerprinter,
+    fingerprinter: Fingerprinter,
     /// How many are named by SID: mostly none, and then none has to be looked for.
     foreign: usize,
 }
 
 impl Nodes {
     /// The node of `key`, made when there is none.
-    pub(super) fn number(&mut self, key: &Member) -> NodeId {
+    pub(super) fn find_or_insert(&mut self, key: &Member) -> NodeId {
         if let Some(id) = self.find(key) {
             return id;
         }
-        let node = Node { key: key.clone(), above: Vec::new(), what: NodeKind::Stranger };
+        let node = Node { key: key.clone(), parents: Vec::new(), kind: NodeKind::Unknown };
         let id = self.free.pop().unwrap_or_else(|| {
             self.all.push(None);
             NodeId(
@@ -147,14 +147,16 @@ impl Nodes {
             )
         });
         self.all[id.0 as usize] = Some(node);
-        self.keys.insert(self.printer.of(key), id);
+        self.keys.insert(self.fingerprinter.fingerprint(key), id);
         self.foreign += usize::from(matches!(key, Member::Foreign(_)));
         id
     }
 
     /// The node of `key`.
     pub(super) fn find(&self, key: &Member) -> Option<NodeId> {
-        self.keys.candidates(self.printer.of(key)).find(|id| self.at(*id).key == *key)
+        self.keys
+            .candidates(self.fingerprinter.fingerprint(key))
+            .find(|id| self.at(*id).key == *key)
     }
 
     /// The node of the object `guid`.
@@ -163,7 +165,7 @@ impl Nodes {
     }
 
     /// The node that stands for `sid` in the groups of another forest.
-    pub(super) fn foreigner(&self, sid: &Sid) -> Option<NodeId> {
+    pub(super) fn find_foreign(&self, sid: &Sid) -> Option<NodeId> {
         if self.foreign == 0 { None } else { self.find(&Member::Foreign(sid.clone())) }
     }
 
@@ -180,10 +182,10 @@ impl Nodes {
     /// Gives the number back when nothing is known of the node and no group names it.
     pub(super) fn release(&mut self, id: NodeId) {
         let Some(node) = &self.all[id.0 as usize] else { return };
-        if !node.above.is_empty() || !matches!(node.what, NodeKind::Stranger) {
+        if !node.parents.is_empty() || !matches!(node.kind, NodeKind::Unknown) {
             return;
         }
-        self.keys.remove(self.printer.of(&node.key), id);
+        self.keys.remove(self.fingerprinter.fingerprint(&node.key), id);
         self.foreign -= usize::from(matches!(node.key, Member::Foreign(_)));
         self.all[id.0 as usize] = None;
         self.free.push(id);
@@ -191,11 +193,11 @@ impl Nodes {
 
     /// Every node with its number.
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
-        self.part(0..self.all.len())
+        self.range(0..self.all.len())
     }
 
     /// Those whose numbers are in `range`, as far as there are so many.
-    pub(super) fn part(&self, range: Range<usize>) -> impl Iterator<Item = (NodeId, &Node)> {
+    pub(super) fn range(&self, range: Range<usize>) -> impl Iterator<Item = (NodeId, &Node)> {
         let part = self.all.iter().enumerate().take(range.end).skip(range.start);
         part.filter_map(|(at, node)| Some((NodeId(at as u32), node.as_ref()?)))
     }
@@ -213,14 +215,14 @@ impl Nodes {
 }
 
 /// Puts `id` into an ascending list, once.
-pub(super) fn put(list: &mut Vec<NodeId>, id: NodeId) {
+pub(super) fn insert_sorted(list: &mut Vec<NodeId>, id: NodeId) {
     if let Err(at) = list.binary_search(&id) {
         list.insert(at, id);
     }
 }
 
 /// Takes `id` out of an ascending list.
-pub(super) fn take(list: &mut Vec<NodeId>, id: NodeId) {
+pub(super) fn remove_sorted(list: &mut Vec<NodeId>, id: NodeId) {
     if let Ok(at) = list.binary_search(&id) {
         list.remove(at);
     }

@@ -108,7 +108,7 @@ pub enum Object {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
     /// The object is so: new, or otherwise than before.
-    Seen {
+    Upsert {
         /// Which.
         guid: Guid,
         /// Its distinguished name (RFC 4514).
@@ -119,7 +119,7 @@ pub enum Update {
         object: Object,
     },
     /// Only the members of a group changed (DirSync with incremental values).
-    Linked {
+    MembersChanged {
         /// Which group.
         group: Guid,
         /// Who came.
@@ -128,5 +128,5 @@ pub enum Update {
         removed: Vec<Member>,
     },
     /// The object was deleted.
-    Gone(Guid),
+    Deleted(Guid),
 }

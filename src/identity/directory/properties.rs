@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::test_support::{address, name, origin, rules, saw, seconds};
+use crate::test_support::{address, event_at, name, origin, rules, seconds};
 use crate::{Address, Event, Kind, Name, Principal, Producer, Revision, Table};
 
 const DOMAINS: [&str; 2] = ["corp.example.com", "lab.example.com"];
@@ -126,14 +126,14 @@ fn thing(domain: usize, number: u8, told: &Told) -> Option<Thing> {
 
 fn update(domain: usize, number: u8, told: &Told) -> Update {
     match told {
-        Told::Gone => Update::Gone(guid(number)),
+        Told::Gone => Update::Deleted(guid(number)),
         Told::Linked { added, removed } => {
             let (added, removed) = (added.clone(), removed.clone());
-            Update::Linked { group: guid(number), added, removed }
+            Update::MembersChanged { group: guid(number), added, removed }
         }
         Told::Seen { .. } => {
             let Thing { dn, sid, object, .. } = thing(domain, number, told).unwrap();
-            Update::Seen { guid: guid(number), dn: dn.into(), sid, object }
+            Update::Upsert { guid: guid(number), dn: dn.into(), sid, object }
         }
     }
 }
@@ -280,7 +280,7 @@ pub(super) fn put(directory: &mut Directory, domain: usize) {
         netbios: name(NETBIOS[domain]),
         sid: domain_sid(domain),
     };
-    directory.put_domain(names, UnqualifiedNames::MeanAnother);
+    directory.put_domain(names, UnqualifiedNames::OtherDomain);
 }
 
 pub(super) fn both_domains() -> Directory {
@@ -301,12 +301,12 @@ pub(super) fn begin(directory: &Directory, step: &Step) -> Ingest {
             for (number, told) in all {
                 let update = update(*domain, *number, told);
                 match update {
-                    Update::Seen { guid, .. }
-                        if directory.says(&name(DOMAINS[*domain]), &update) =>
+                    Update::Upsert { guid, .. }
+                        if directory.already_holds(&name(DOMAINS[*domain]), &update) =>
                     {
-                        image.note_known(guid);
+                        image.keep(guid);
                     }
-                    update => image.note(update),
+                    update => image.add(update),
                 }
             }
             directory.begin_replace(&name(DOMAINS[*domain]), image).unwrap()
@@ -427,7 +427,7 @@ impl World {
     fn fold(&mut self, event: &Event) {
         self.revision += 1;
         let decision = self.table.apply(Revision(self.revision), event, &rules());
-        decision.change.iter().for_each(|change| self.whereabouts.note(change));
+        decision.change.iter().for_each(|change| self.whereabouts.apply(change));
     }
 
     /// A user or computer logs in by one of its names.
@@ -438,8 +438,9 @@ impl World {
         let principal = names.principals.get(nth(names.principals.len())).cloned();
         let kind = if device.is_some() { Kind::DeviceSeen } else { Kind::Login };
         let place = address(&format!("10.0.0.{place}"));
-        let mut event = Event { address: place, principal, device, ..saw(kind, "", self.now()) };
-        self.directory.enter(&mut event);
+        let mut event =
+            Event { address: place, principal, device, ..event_at(kind, "", self.now()) };
+        self.directory.enrich(&mut event);
         let is_known = event.membership != Membership::default();
         let is_alone = self.table.get(place).is_none();
         // Whose computer it is under a user's session is another test's matter.
@@ -467,10 +468,10 @@ impl World {
             let known = EffectInputs {
                 directory: &self.directory,
                 table: &self.table,
-                whereabouts: &self.whereabouts,
+                addresses: &self.whereabouts,
             };
             let now = seconds(self.now());
-            let proposal = ProposalContext { gone: RemovalPolicy::default(), now, origin: &by };
+            let proposal = ProposalContext { removal: RemovalPolicy::default(), now, origin: &by };
             let events = consequences.next(known, proposal, limit);
             prop_assert!(events.len() <= limit);
             for event in events {
@@ -496,14 +497,14 @@ impl World {
             let canonical =
                 Principal::parse(&format!("{}@{}", profile.account.name, profile.domain.dns), None);
             let there = session.principal.as_ref().unwrap();
-            prop_assert!(there.is_called(&canonical.unwrap()), "{} {:?}", there, profile);
+            prop_assert!(there.has_same_name(&canonical.unwrap()), "{} {:?}", there, profile);
             prop_assert_eq!(&session.membership.user, &groups);
         }
-        let anew = AddressIndex::of(self.table.sessions());
+        let anew = AddressIndex::from_sessions(self.table.sessions());
         prop_assert_eq!(anew.len(), self.whereabouts.len());
         for session in self.table.sessions() {
             let user = session.principal.as_ref().map(|principal| &principal.user);
-            let user = user.map(|user| self.whereabouts.of_user(user).collect::<Vec<_>>());
+            let user = user.map(|user| self.whereabouts.user_addresses(user).collect::<Vec<_>>());
             prop_assert!(user.is_none_or(|places| places.contains(&session.address)));
         }
         Ok(())

@@ -66,8 +66,8 @@ impl Directory {
 
     /// The domain that goes by this DNS or NetBIOS name, case ignored.
     pub fn domain(&self, name: &Name) -> Option<&DomainNames> {
-        let place = self.domains.called(&name.clone().folded())?;
-        self.domains.at(place).map(|domain| &domain.names)
+        let slot = self.domains.by_name(&name.clone().folded())?;
+        self.domains.at(slot).map(|domain| &domain.names)
     }
 
     /// How many objects a domain has. Looks at every object.
@@ -75,10 +75,10 @@ impl Directory {
     /// # Errors
     /// When the domain is not known.
     pub fn counts(&self, domain: &Name) -> Result<ObjectCounts, UnknownDomain> {
-        let place = self.domains.known(domain)?;
+        let slot = self.domains.require(domain)?;
         let mut counts = ObjectCounts::default();
-        for (_, node) in self.nodes.iter().filter(|(_, node)| node.domain() == Some(place)) {
-            match node.person().map(|person| person.account.kind) {
+        for (_, node) in self.nodes.iter().filter(|(_, node)| node.domain() == Some(slot)) {
+            match node.account().map(|person| person.attrs.kind) {
                 Some(AccountKind::Device) => counts.devices += 1,
                 Some(AccountKind::User | AccountKind::Service) => counts.users += 1,
                 None => counts.groups += 1,
@@ -94,13 +94,13 @@ impl Directory {
 
     /// What is known of an account.
     pub fn profile(&self, guid: Guid) -> Option<Profile<'_>> {
-        let person = self.nodes.at(self.nodes.object(guid)?).person()?;
+        let person = self.nodes.at(self.nodes.object(guid)?).account()?;
         Some(Profile {
             guid,
             domain: &self.domains.at(person.domain)?.names,
             dn: &person.dn,
             sid: person.sid.as_ref(),
-            account: &person.account,
+            account: &person.attrs,
             groups: person.groups.as_ref()?,
         })
     }
@@ -110,12 +110,12 @@ impl Directory {
     /// # Errors
     /// When the domain is not known.
     pub fn group(&self, domain: &Name, name: &Name) -> Result<Option<&Arc<Group>>, UnknownDomain> {
-        let place = self.domains.known(domain)?;
+        let slot = self.domains.require(domain)?;
         let folded = name.clone().folded();
-        let mut found = self.names.candidates(self.name_print(place, folded.as_str()));
+        let mut found = self.names.candidates(self.name_fingerprint(slot, folded.as_str()));
         Ok(found.find_map(|id| {
-            let band = self.nodes.at(id).band().filter(|band| band.domain == place)?;
-            (band.group.name.clone().folded() == folded).then_some(&band.group)
+            let band = self.nodes.at(id).group().filter(|band| band.domain == slot)?;
+            (band.attrs.name.clone().folded() == folded).then_some(&band.attrs)
         }))
     }
 
@@ -131,10 +131,10 @@ impl Directory {
         prefix: &str,
         range: Range<usize>,
     ) -> Result<Listing<Profile<'_>>, UnknownDomain> {
-        let ids = self.list(self.domains.known(domain)?, prefix, range, |node| {
-            let person = node.person()?;
-            let is_device = person.account.kind == AccountKind::Device;
-            (is_device == (wanted == AccountClass::Devices)).then_some(&person.account.name)
+        let ids = self.list(self.domains.require(domain)?, prefix, range, |node| {
+            let person = node.account()?;
+            let is_device = person.attrs.kind == AccountKind::Device;
+            (is_device == (wanted == AccountClass::Devices)).then_some(&person.attrs.name)
         });
         let guids = ids.items.into_iter().filter_map(|id| self.nodes.at(id).guid());
         let items = guids.filter_map(|guid| self.profile(guid)).collect();
@@ -151,29 +151,29 @@ impl Directory {
         prefix: &str,
         range: Range<usize>,
     ) -> Result<Listing<&Arc<Group>>, UnknownDomain> {
-        let place = self.domains.known(domain)?;
-        let ids = self.list(place, prefix, range, |node| Some(&node.band()?.group.name));
-        let groups = ids.items.into_iter().filter_map(|id| self.nodes.at(id).band());
-        Ok(Listing { total: ids.total, items: groups.map(|band| &band.group).collect() })
+        let slot = self.domains.require(domain)?;
+        let ids = self.list(slot, prefix, range, |node| Some(&node.group()?.attrs.name));
+        let groups = ids.items.into_iter().filter_map(|id| self.nodes.at(id).group());
+        Ok(Listing { total: ids.total, items: groups.map(|band| &band.attrs).collect() })
     }
 
     /// How an account is in `group`: the shortest chain of groups, that which holds the account
     /// itself first and `group` last; `None` when it is not in it.
     pub fn path(&self, account: Guid, group: &Group) -> Option<Vec<Arc<Group>>> {
         let id = self.nodes.object(account)?;
-        self.nodes.at(id).person()?;
-        self.shortest_way(id, group)
+        self.nodes.at(id).account()?;
+        self.shortest_path(id, group)
     }
 
     fn list<'a>(
         &'a self,
-        place: usize,
+        slot: usize,
         prefix: &str,
         Range { start, end }: Range<usize>,
         name: impl Fn(&'a Node) -> Option<&'a Name>,
     ) -> Listing<NodeId> {
         let prefix = prefix.to_lowercase();
-        let theirs = self.nodes.iter().filter(|(_, node)| node.domain() == Some(place));
+        let theirs = self.nodes.iter().filter(|(_, node)| node.domain() == Some(slot));
         let named = theirs.filter_map(|(id, node)| Some((name(node)?.clone().folded(), id)));
         let mut found: Vec<_> =
             named.filter(|(name, _)| name.as_str().starts_with(&prefix)).collect();

@@ -51,14 +51,14 @@ impl Directory {
 
     /// The names by which sessions may know an account; `None` when it is not known.
     pub fn names(&self, guid: Guid) -> Option<AccountNames> {
-        let person = self.nodes.at(self.nodes.object(guid)?).person()?;
+        let person = self.nodes.at(self.nodes.object(guid)?).account()?;
         Some(self.names_of(person))
     }
 
     /// Enters into an event who is meant by its SID or else by its principal, and which groups they
     /// and the device are in. What is not known stays as it came; a managed service account is
     /// taken out, because nobody is where it runs.
-    pub fn enter(&self, event: &mut Event) {
+    pub fn enrich(&self, event: &mut Event) {
         if matches!(event.kind, Kind::Membership | Kind::Expiry) {
             return;
         }
@@ -92,25 +92,28 @@ impl Directory {
         let Principal { user, domain, .. } = principal;
         let sid = || self.account_with_sid(&user.as_str().parse().ok()?);
         let Some(domain) = domain else {
-            let home = self.domains.home();
-            return home.and_then(|home| self.account_named(home, user.as_str())).or_else(sid);
+            let default = self.domains.default_domain();
+            return default
+                .and_then(|default| self.account_named(default, user.as_str()))
+                .or_else(sid);
         };
-        let place = self.domains.called(domain);
-        let named = place.and_then(|place| self.account_named(place, user.as_str()));
+        let slot = self.domains.by_name(domain);
+        let named = slot.and_then(|slot| self.account_named(slot, user.as_str()));
         named.or_else(|| {
             let mut upn = CompactString::new(user);
             upn.push('@');
             upn.push_str(domain.as_str());
             let same = |person: &AccountNode| {
-                person.account.upn.as_ref().is_some_and(|own| is_folded(own, &upn))
+                person.attrs.upn.as_ref().is_some_and(|own| is_folded(own, &upn))
             };
-            only(self.people(self.upns.candidates(self.text_print(&upn)), same)).or_else(sid)
+            unique(self.matching_accounts(self.upns.candidates(self.text_fingerprint(&upn)), same))
+                .or_else(sid)
         })
     }
 
     /// The number of the account that has this security identifier.
     fn account_with_sid(&self, sid: &Sid) -> Option<NodeId> {
-        only(self.with_sid(sid).filter(|id| self.nodes.at(*id).person().is_some()))
+        unique(self.with_sid(sid).filter(|id| self.nodes.at(*id).account().is_some()))
     }
 
     /// The number of the computer that a host name means.
@@ -118,9 +121,11 @@ impl Directory {
         let host = host.clone().folded();
         let host = host.as_str().trim_end_matches('.');
         let same = |person: &AccountNode| {
-            person.account.host.as_ref().is_some_and(|own| is_folded(own, host))
+            person.attrs.host.as_ref().is_some_and(|own| is_folded(own, host))
         };
-        let by_host = only(self.people(self.hosts.candidates(self.text_print(host)), same));
+        let by_host = unique(
+            self.matching_accounts(self.hosts.candidates(self.text_fingerprint(host)), same),
+        );
         if by_host.is_some() {
             return by_host;
         }
@@ -128,48 +133,50 @@ impl Directory {
         let mut machine = CompactString::new(label);
         machine.push('$');
         let is_device = |id: &NodeId| {
-            self.nodes.at(*id).person().is_some_and(|p| p.account.kind == AccountKind::Device)
+            self.nodes.at(*id).account().is_some_and(|p| p.attrs.kind == AccountKind::Device)
         };
-        let of = |place| self.account_named(place, &machine).filter(is_device);
+        let in_domain = |slot| self.account_named(slot, &machine).filter(is_device);
         if !suffix.is_empty() {
-            return of(self.domains.by_dns(&Name::new(suffix).ok()?)?);
+            return in_domain(self.domains.by_dns(&Name::new(suffix).ok()?)?);
         }
-        let home = self.domains.home().and_then(of);
-        home.or_else(|| only(self.domains.iter().filter_map(|(place, _)| of(place))))
+        let default = self.domains.default_domain().and_then(in_domain);
+        default.or_else(|| unique(self.domains.iter().filter_map(|(slot, _)| in_domain(slot))))
     }
 
     /// The number of the account of this name, in lower case, in the domain at `place`.
-    pub(super) fn account_named(&self, place: usize, name: &str) -> Option<NodeId> {
+    pub(super) fn account_named(&self, slot: usize, name: &str) -> Option<NodeId> {
         let same =
-            |person: &AccountNode| person.domain == place && is_folded(&person.account.name, name);
-        only(self.people(self.names.candidates(self.name_print(place, name)), same))
+            |person: &AccountNode| person.domain == slot && is_folded(&person.attrs.name, name);
+        unique(
+            self.matching_accounts(self.names.candidates(self.name_fingerprint(slot, name)), same),
+        )
     }
 
-    fn people(
+    fn matching_accounts(
         &self,
         candidates: impl Iterator<Item = NodeId>,
         wanted: impl Fn(&AccountNode) -> bool,
     ) -> impl Iterator<Item = NodeId> {
-        candidates.filter(move |id| self.nodes.at(*id).person().is_some_and(&wanted))
+        candidates.filter(move |id| self.nodes.at(*id).account().is_some_and(&wanted))
     }
 
     fn resolved(&self, id: NodeId, spellings: Spellings) -> Option<ResolvedAccount> {
         let node = self.nodes.at(id);
-        let (guid, person) = (node.guid()?, node.person()?);
-        let (groups, state) = (person.groups.clone()?, person.account.state);
+        let (guid, person) = (node.guid()?, node.account()?);
+        let (groups, state) = (person.groups.clone()?, person.attrs.state);
         let principal = Principal { spellings, ..self.canonical(person)? };
-        Some(ResolvedAccount { guid, kind: person.account.kind, principal, groups, state })
+        Some(ResolvedAccount { guid, kind: person.attrs.kind, principal, groups, state })
     }
 
     /// sAMAccountName and DNS domain.
     pub(super) fn canonical(&self, person: &AccountNode) -> Option<Principal> {
         let domain = self.domains.at(person.domain)?.names.dns.clone();
-        Some(called(&person.account.name, Some(&domain)))
+        Some(principal_named(&person.attrs.name, Some(&domain)))
     }
 
     /// The names by which sessions may know an account.
     pub(super) fn names_of(&self, person: &AccountNode) -> AccountNames {
-        let (account, mut names) = (&person.account, AccountNames::default());
+        let (account, mut names) = (&person.attrs, AccountNames::default());
         let Some(domain) = self.domains.at(person.domain).map(|domain| &domain.names) else {
             return names;
         };
@@ -184,23 +191,23 @@ impl Directory {
             names.hosts.dedup();
             return names;
         }
-        names.principals.push(called(&account.name, Some(&domain.dns)));
-        if self.domains.called(&domain.netbios) == Some(person.domain) {
-            names.principals.push(called(&account.name, Some(&domain.netbios)));
+        names.principals.push(principal_named(&account.name, Some(&domain.dns)));
+        if self.domains.by_name(&domain.netbios) == Some(person.domain) {
+            names.principals.push(principal_named(&account.name, Some(&domain.netbios)));
         }
         let upn = account.upn.as_ref().and_then(|upn| Principal::parse(upn.as_str(), None).ok());
-        names.principals.extend(upn.map(|upn| called(&upn.user, upn.domain.as_ref())));
-        if self.domains.home() == Some(person.domain) {
-            names.principals.push(called(&account.name, None));
+        names.principals.extend(upn.map(|upn| principal_named(&upn.user, upn.domain.as_ref())));
+        if self.domains.default_domain() == Some(person.domain) {
+            names.principals.push(principal_named(&account.name, None));
         }
         let sid = person.sid.as_ref().and_then(|sid| Name::new(&sid.to_string()).ok());
-        names.principals.extend(sid.map(|sid| called(&sid, None)));
+        names.principals.extend(sid.map(|sid| principal_named(&sid, None)));
         names
     }
 }
 
 /// A principal of which it is open how it was written.
-fn called(user: &Name, domain: Option<&Name>) -> Principal {
+fn principal_named(user: &Name, domain: Option<&Name>) -> Principal {
     let user = user.clone().folded();
     Principal { user, domain: domain.cloned(), spellings: Spellings::default() }
 }
@@ -211,7 +218,7 @@ pub(super) fn is_folded(name: &Name, folded: &str) -> bool {
 }
 
 /// The only one there is.
-fn only(mut found: impl Iterator<Item = NodeId>) -> Option<NodeId> {
+fn unique(mut found: impl Iterator<Item = NodeId>) -> Option<NodeId> {
     let first = found.next()?;
     found.next().is_none().then_some(first)
 }

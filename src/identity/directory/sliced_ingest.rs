@@ -43,7 +43,7 @@ proptest! {
             let next = stepped(&model, step);
             let mut entering = begin(&directory, step);
             let affected = loop {
-                match entering.go_on(&mut directory, *limit) {
+                match entering.step(&mut directory, *limit) {
                     ControlFlow::Continue(rest) => entering = rest,
                     ControlFlow::Break(affected) => break affected,
                 }

@@ -14,11 +14,11 @@ use crate::Name;
 pub struct DirectorySnapshot {
     objects: HashMap<Guid, SnapshotObject>,
     /// Objects that are there, and of which what is known stays.
-    known: HashSet<Guid>,
+    kept: HashSet<Guid>,
     /// Members by number, so that somebody in fifty groups is not kept fifty times.
     members: Vec<Member>,
     numbers: HashMap<Member, u32>,
-    unplaced: usize,
+    unknown_groups: usize,
 }
 
 /// What was read of an object. An account is where it will stay: a hundred thousand that are moved
@@ -39,43 +39,46 @@ struct SnapshotGroup {
 
 impl DirectorySnapshot {
     /// Notes what was read. Members of a group that are read piece by piece are noted as
-    /// [`Update::Linked`] once the group itself is noted.
-    pub fn note(&mut self, update: Update) {
+    /// [`Update::MembersChanged`] once the group itself is noted.
+    pub fn add(&mut self, update: Update) {
         match update {
-            Update::Seen { guid, dn, sid, object } => {
-                self.known.remove(&guid);
-                let noted = match object {
+            Update::Upsert { guid, dn, sid, object } => {
+                self.kept.remove(&guid);
+                let object = match object {
                     Object::Account(account) => {
-                        SnapshotObject::Account(Box::new(AccountNode::seen(dn, sid, account)))
+                        SnapshotObject::Account(Box::new(AccountNode::new(dn, sid, account)))
                     }
                     Object::Group { name, members } => {
                         // Collected in place, they would keep the memory of the longer values.
                         let mut numbers = Vec::with_capacity(members.len());
-                        numbers.extend(members.into_iter().map(|member| self.number(member)));
+                        numbers
+                            .extend(members.into_iter().map(|member| self.member_number(member)));
                         let members = numbers;
                         SnapshotObject::Group(Box::new(SnapshotGroup { dn, sid, name, members }))
                     }
                 };
-                self.objects.insert(guid, noted);
+                self.objects.insert(guid, object);
             }
-            Update::Linked { group, added, removed } => self.link(group, added, &removed),
-            Update::Gone(guid) => {
+            Update::MembersChanged { group, added, removed } => {
+                self.change_members(group, added, &removed);
+            }
+            Update::Deleted(guid) => {
                 self.objects.remove(&guid);
-                self.known.remove(&guid);
+                self.kept.remove(&guid);
             }
         }
     }
 
     /// Notes that an object is there, and that what is known of it stays: because nothing else can be
-    /// read, or because the directory [says the same](Directory::says).
-    pub fn note_known(&mut self, guid: Guid) {
+    /// read, or because the directory [says the same](Directory::already_holds).
+    pub fn keep(&mut self, guid: Guid) {
         self.objects.remove(&guid);
-        self.known.insert(guid);
+        self.kept.insert(guid);
     }
 
     /// How many objects there are.
     pub fn len(&self) -> usize {
-        self.objects.len() + self.known.len()
+        self.objects.len() + self.kept.len()
     }
 
     /// Whether nothing was noted.
@@ -83,22 +86,22 @@ impl DirectorySnapshot {
         self.len() == 0
     }
 
-    fn link(&mut self, group: Guid, added: Vec<Member>, removed: &[Member]) {
-        let added: Vec<_> = added.into_iter().map(|member| self.number(member)).collect();
+    fn change_members(&mut self, group: Guid, added: Vec<Member>, removed: &[Member]) {
+        let added: Vec<_> = added.into_iter().map(|member| self.member_number(member)).collect();
         let removed: Vec<_> =
             removed.iter().filter_map(|member| self.numbers.get(member).copied()).collect();
-        let Some(SnapshotObject::Group(noted)) = self.objects.get_mut(&group) else {
-            self.unplaced += 1;
+        let Some(SnapshotObject::Group(object)) = self.objects.get_mut(&group) else {
+            self.unknown_groups += 1;
             return;
         };
-        let members = &mut noted.members;
+        let members = &mut object.members;
         if !removed.is_empty() {
-            members.retain(|number| !removed.contains(number));
+            members.retain(|member_number| !removed.contains(member_number));
         }
         members.extend(added);
     }
 
-    fn number(&mut self, member: Member) -> u32 {
+    fn member_number(&mut self, member: Member) -> u32 {
         let next = u32::try_from(self.members.len()).expect("so many members do not fit memory");
         *self.numbers.entry(member).or_insert_with_key(|member| {
             self.members.push(member.clone());
@@ -107,21 +110,21 @@ impl DirectorySnapshot {
     }
 
     /// Whether the object is there.
-    pub(super) fn holds(&self, guid: Guid) -> bool {
-        self.objects.contains_key(&guid) || self.known.contains(&guid)
+    pub(super) fn contains(&self, guid: Guid) -> bool {
+        self.objects.contains_key(&guid) || self.kept.contains(&guid)
     }
 
     /// What is to be entered of it, after room was made for as much.
-    pub(super) fn rest(
+    pub(super) fn into_remaining(
         self,
         directory: &mut Directory,
         round: &mut IngestRound,
     ) -> RemainingObjects {
-        let Self { objects, known: _, members, numbers: _, unplaced } = self;
+        let Self { objects, kept: _, members, numbers: _, unknown_groups: unplaced } = self;
         directory.reserve(objects.len().saturating_sub(directory.nodes.len()));
         round.reserve(objects.len());
         let known = vec![None; members.len()];
-        RemainingObjects { objects: objects.into_iter(), members, known, unplaced }
+        RemainingObjects { objects: objects.into_iter(), members, known, unknown_groups: unplaced }
     }
 }
 
@@ -132,37 +135,38 @@ pub(super) struct RemainingObjects {
     members: Vec<Member>,
     /// The nodes of the members, as far as they were looked for.
     known: Vec<Option<NodeId>>,
-    unplaced: usize,
+    unknown_groups: usize,
 }
 
 impl RemainingObjects {
     /// Enters the next object where it differs from what is known. How many members it has; `None` when
     /// there was no object.
-    pub(super) fn enter_one(
+    pub(super) fn ingest_next(
         &mut self,
         directory: &mut Directory,
         round: &mut IngestRound,
-        place: usize,
+        slot: usize,
     ) -> Option<usize> {
-        round.unplaced += std::mem::take(&mut self.unplaced);
-        let (guid, noted) = self.objects.next()?;
-        match noted {
+        round.unknown_groups += std::mem::take(&mut self.unknown_groups);
+        let (guid, object) = self.objects.next()?;
+        match object {
             SnapshotObject::Account(person) => {
-                directory.see_account(round, place, guid, person);
+                directory.upsert_account(round, slot, guid, person);
                 Some(0)
             }
             SnapshotObject::Group(group) => {
                 let SnapshotGroup { dn, sid, name, members } = *group;
-                let numbered = members.into_iter().map(|number| {
-                    let number = number as usize;
-                    let (known, member) = (&mut self.known[number], &self.members[number]);
-                    *known.get_or_insert_with(|| directory.nodes.number(member))
+                let numbered = members.into_iter().map(|member_number| {
+                    let member_number = member_number as usize;
+                    let (known, member) =
+                        (&mut self.known[member_number], &self.members[member_number]);
+                    *known.get_or_insert_with(|| directory.nodes.find_or_insert(member))
                 });
                 let members: Vec<NodeId> = numbered.collect();
                 let count = members.len();
-                directory.see_group(
+                directory.upsert_group(
                     round,
-                    place,
+                    slot,
                     ObservedObject { guid, dn, sid },
                     (name, members),
                 );

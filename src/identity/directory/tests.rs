@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::test_support::{address, name, origin, rules, saw, seconds, who};
+use crate::test_support::{address, event_at, name, origin, principal, rules, seconds};
 use crate::{Event, Kind, Name, Principal, Producer, Revision, Rule, Rules, Table, Verdict};
 
 const CORP: &str = "corp.example.com";
@@ -35,21 +35,21 @@ pub(super) fn account(kind: AccountKind, sam: &str) -> Account {
 pub(super) fn seen(number: u8, account: Account) -> Update {
     let sid = Some(format!("S-1-5-21-7-7-1-{number}").parse().unwrap());
     let dn = format!("CN={},OU=People,DC=corp", account.name).into();
-    Update::Seen { guid: guid(number), dn, sid, object: Object::Account(account) }
+    Update::Upsert { guid: guid(number), dn, sid, object: Object::Account(account) }
 }
 
 fn group(number: u8, text: &str, members: &[u8]) -> Update {
     let members = members.iter().map(|number| Member::Object(guid(*number))).collect();
     let dn = format!("CN={text},OU=Groups,DC=corp").into();
     let object = Object::Group { name: name(text), members };
-    Update::Seen { guid: guid(number), dn, sid: None, object }
+    Update::Upsert { guid: guid(number), dn, sid: None, object }
 }
 
 /// Alice and Bob with their computers in one domain, another Alice in the other.
 fn two_domains() -> Directory {
     let mut directory = Directory::default();
-    directory.put_domain(names("Corp.Example.com", "CORP", 1), UnqualifiedNames::MeanThis);
-    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::MeanAnother);
+    directory.put_domain(names("Corp.Example.com", "CORP", 1), UnqualifiedNames::ThisDomain);
+    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::OtherDomain);
     let upn = Some(name("Alice.Smith@Example.com"));
     let host = Some(Box::new(name("PC1.branch.example.com")));
     let corp = vec![
@@ -72,7 +72,7 @@ fn two_domains() -> Directory {
 }
 
 fn meant(directory: &Directory, text: &str) -> Option<String> {
-    directory.resolve(&who(text)).map(|resolved| resolved.principal.to_string())
+    directory.resolve(&principal(text)).map(|resolved| resolved.principal.to_string())
 }
 
 #[test]
@@ -93,20 +93,20 @@ fn every_spelling_means_the_one_account() {
         assert_eq!(meant(&directory, text).as_deref(), Some("bob@corp.example.com"), "{text}");
     }
     assert_eq!(meant(&directory, "S-1-5-21-7-7-1-99"), None);
-    let spelt = directory.resolve(&who("CORP\\alice")).unwrap().principal.spellings;
-    assert_eq!(spelt, who("CORP\\alice").spellings, "how it was written is kept");
+    let spelt = directory.resolve(&principal("CORP\\alice")).unwrap().principal.spellings;
+    assert_eq!(spelt, principal("CORP\\alice").spellings, "how it was written is kept");
 }
 
 #[test]
 fn a_bare_name_means_the_default_domain_or_the_only_one() {
     let mut directory = two_domains();
-    directory.put_domain(names(CORP, "CORP", 1), UnqualifiedNames::MeanAnother);
+    directory.put_domain(names(CORP, "CORP", 1), UnqualifiedNames::OtherDomain);
     assert_eq!(meant(&directory, "alice"), None);
     directory.forget(&name(LAB)).unwrap();
     assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
-    directory.expect(2);
+    directory.expect_domains(2);
     assert_eq!(meant(&directory, "alice"), None, "another domain is not read yet");
-    directory.expect(1);
+    directory.expect_domains(1);
     assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
     assert_eq!(directory.apply(&name(LAB), Vec::new()), Err(UnknownDomain(name(LAB))));
 }
@@ -118,8 +118,8 @@ fn a_domain_that_becomes_the_default_one_tells_of_everybody_once() {
     let told = |affected: AffectedAccounts| -> Vec<_> {
         affected.accounts.into_iter().map(|it| (it.guid, it.differences)).collect()
     };
-    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::MeanThis);
-    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::MeanThis);
+    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::ThisDomain);
+    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::ThisDomain);
     let new = seen(7, account(AccountKind::User, "zoe"));
     let affected = told(directory.apply(&name(LAB), vec![new]).unwrap());
     let is_new = Differences::default().with(Difference::New);
@@ -134,26 +134,26 @@ fn who_was_deleted_when_nobody_listened_is_missed_when_all_is_read() {
     for (at, user) in
         [(1, "alice@corp.example.com"), (2, "bob@corp.example.com"), (3, "LAB\\alice")]
     {
-        let mut event = saw(Kind::Login, user, 0);
+        let mut event = event_at(Kind::Login, user, 0);
         event.address = address(&format!("10.0.0.{at}"));
-        directory.enter(&mut event);
+        directory.enrich(&mut event);
         table.apply(Revision(at), &event, &rules());
     }
     // After a restart: the sessions are there, and bob is not in what is read.
     let mut directory = Directory::default();
-    directory.put_domain(names(CORP, "CORP", 1), UnqualifiedNames::MeanThis);
+    directory.put_domain(names(CORP, "CORP", 1), UnqualifiedNames::ThisDomain);
     let image = || {
         let mut image = DirectorySnapshot::default();
-        image.note(seen(1, account(AccountKind::User, "Alice")));
+        image.add(seen(1, account(AccountKind::User, "Alice")));
         image
     };
     let missed = |directory: &Directory, affected: AffectedAccounts, deleted: SessionAction| {
         let mut consequences = SessionEffects::default();
         consequences.add(affected, directory);
-        let whereabouts = AddressIndex::of(table.sessions());
-        let known = EffectInputs { directory, table: &table, whereabouts: &whereabouts };
+        let whereabouts = AddressIndex::from_sessions(table.sessions());
+        let known = EffectInputs { directory, table: &table, addresses: &whereabouts };
         let gone = RemovalPolicy { deleted, ..RemovalPolicy::default() };
-        let proposal = ProposalContext { gone, now: seconds(9), origin: &by };
+        let proposal = ProposalContext { removal: gone, now: seconds(9), origin: &by };
         let mut ended = Vec::new();
         while !consequences.is_empty() {
             let events = consequences.next(known, proposal, 1);
@@ -173,7 +173,7 @@ fn who_was_deleted_when_nobody_listened_is_missed_when_all_is_read() {
 #[test]
 fn a_netbios_name_that_two_forests_use_means_neither() {
     let mut directory = two_domains();
-    directory.put_domain(names(LAB, "CORP", 2), UnqualifiedNames::MeanAnother);
+    directory.put_domain(names(LAB, "CORP", 2), UnqualifiedNames::OtherDomain);
     assert_eq!(meant(&directory, "CORP\\alice"), None);
     assert_eq!(
         meant(&directory, "alice@lab.example.com").as_deref(),
@@ -198,8 +198,8 @@ fn computers_are_known_by_host_name_and_machine_account() {
 fn an_event_is_entered_with_who_is_meant_and_their_groups() {
     let directory = two_domains();
     let entered = |kind, text: &str| {
-        let mut event = saw(kind, text, 10);
-        directory.enter(&mut event);
+        let mut event = event_at(kind, text, 10);
+        directory.enrich(&mut event);
         event
     };
     let listed = |groups: &Option<GroupSet>| {
@@ -264,19 +264,19 @@ fn an_image_is_put_together_from_pieces_and_replaces_only_what_differs() {
     let mut directory = two_domains();
     let before = directory.profile(guid(1)).unwrap().groups.clone();
     let mut image = DirectorySnapshot::default();
-    image.note(group(10, "Sales", &[2]));
+    image.add(group(10, "Sales", &[2]));
     let (added, removed) = (vec![Member::Object(guid(1))], vec![Member::Object(guid(2))]);
-    image.note(Update::Linked { group: guid(10), added, removed });
-    image.note(Update::Linked { group: guid(99), added: Vec::new(), removed: Vec::new() });
-    image.note(group(11, "Inner", &[1]));
-    image.note(group(12, "Cycle", &[10]));
-    image.note(seen(1, account(AccountKind::User, "Alice")));
-    image.note(seen(3, account(AccountKind::Device, "PC1$")));
-    image.note(seen(7, account(AccountKind::User, "Gone")));
-    image.note(Update::Gone(guid(7)));
+    image.add(Update::MembersChanged { group: guid(10), added, removed });
+    image.add(Update::MembersChanged { group: guid(99), added: Vec::new(), removed: Vec::new() });
+    image.add(group(11, "Inner", &[1]));
+    image.add(group(12, "Cycle", &[10]));
+    image.add(seen(1, account(AccountKind::User, "Alice")));
+    image.add(seen(3, account(AccountKind::Device, "PC1$")));
+    image.add(seen(7, account(AccountKind::User, "Gone")));
+    image.add(Update::Deleted(guid(7)));
     assert_eq!(image.len(), 5);
     let affected = directory.replace(&name(CORP), image).unwrap();
-    assert_eq!(affected.unplaced, 1);
+    assert_eq!(affected.unknown_groups, 1);
     let told: Vec<_> = affected.accounts.iter().map(|altered| altered.guid).collect();
     // Alice has lost her UPN, Bob and the service are gone, the computer is in no group any more.
     assert_eq!(told, [guid(1), guid(2), guid(3), guid(4)]);
@@ -298,10 +298,10 @@ fn sessions(directory: &Directory) -> (Table, AddressIndex) {
         (Kind::Login, "alice@elsewhere", "10.0.0.6"),
     ];
     for (at, (kind, text, place)) in logins.into_iter().enumerate() {
-        let mut event = Event { address: address(place), ..saw(kind, text, 10) };
-        directory.enter(&mut event);
+        let mut event = Event { address: address(place), ..event_at(kind, text, 10) };
+        directory.enrich(&mut event);
         let decision = table.apply(Revision(at as u64 + 1), &event, &rules());
-        whereabouts.note(&decision.change.unwrap());
+        whereabouts.apply(&decision.change.unwrap());
     }
     (table, whereabouts)
 }
@@ -313,8 +313,8 @@ fn outcome(updates: Vec<Update>, gone: RemovalPolicy) -> Vec<String> {
     let affected = directory.apply(&name(CORP), updates).unwrap();
     let (mut consequences, by) = (SessionEffects::default(), origin(Producer::ActiveDirectory));
     consequences.add(affected, &directory);
-    let known = EffectInputs { directory: &directory, table: &table, whereabouts: &whereabouts };
-    let proposal = ProposalContext { gone, now: seconds(20), origin: &by };
+    let known = EffectInputs { directory: &directory, table: &table, addresses: &whereabouts };
+    let proposal = ProposalContext { removal: gone, now: seconds(20), origin: &by };
     let events = consequences.next(known, proposal, 1000);
     assert!(consequences.is_empty());
     let decided = events.iter().enumerate().map(|(at, event)| {
@@ -379,7 +379,7 @@ fn a_rule_decides_what_becomes_of_who_is_gone() {
             Account { state: AccountState::Disabled, ..account(AccountKind::User, "Bob") },
         )]
     };
-    let deleted = || vec![Update::Gone(guid(2)), Update::Gone(guid(3))];
+    let deleted = || vec![Update::Deleted(guid(2)), Update::Deleted(guid(3))];
     let end = RemovalPolicy { disabled: SessionAction::End, deleted: SessionAction::End };
     assert_eq!(outcome(disabled(), RemovalPolicy::default()), Vec::<String>::new());
     assert_eq!(outcome(disabled(), end), ["10.0.0.4 ended"]);
@@ -393,13 +393,13 @@ fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
     let (mut table, mut whereabouts) = (Table::default(), AddressIndex::default());
     for (at, text) in ["CORP\\alice", "alice.smith@example.com", "alice"].into_iter().enumerate() {
         let place = address(&format!("10.0.0.{at}"));
-        let event = Event { address: place, ..saw(Kind::Login, text, 10) };
+        let event = Event { address: place, ..event_at(Kind::Login, text, 10) };
         let decision = table.apply(Revision(at as u64 + 1), &event, &rules());
-        whereabouts.note(&decision.change.unwrap());
+        whereabouts.apply(&decision.change.unwrap());
     }
     let mut directory = two_domains();
     let mut image = DirectorySnapshot::default();
-    image.note(seen(1, account(AccountKind::User, "nobody yet")));
+    image.add(seen(1, account(AccountKind::User, "nobody yet")));
     directory.replace(&name(CORP), image).unwrap();
     let mut consequences = SessionEffects::default();
     let upn = Some(name("Alice.Smith@Example.com"));
@@ -408,23 +408,23 @@ fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
     consequences.add(affected, &directory);
     let by: Arc<_> = origin(Producer::ActiveDirectory);
     let proposal =
-        ProposalContext { gone: RemovalPolicy::default(), now: seconds(20), origin: &by };
+        ProposalContext { removal: RemovalPolicy::default(), now: seconds(20), origin: &by };
     let mut revision = 50;
     while !consequences.is_empty() {
-        let known =
-            EffectInputs { directory: &directory, table: &table, whereabouts: &whereabouts };
+        let known = EffectInputs { directory: &directory, table: &table, addresses: &whereabouts };
         for event in consequences.next(known, proposal, 1) {
             revision += 1;
             let decision = table.apply(Revision(revision), &event, &Rules::default());
-            whereabouts.note(&decision.change.unwrap());
+            whereabouts.apply(&decision.change.unwrap());
         }
     }
-    let canonical = Principal { spellings: Default::default(), ..who("alice@corp.example.com") };
+    let canonical =
+        Principal { spellings: Default::default(), ..principal("alice@corp.example.com") };
     for session in table.sessions() {
-        assert!(session.principal.as_ref().unwrap().is_called(&canonical), "{session:?}");
+        assert!(session.principal.as_ref().unwrap().has_same_name(&canonical), "{session:?}");
         assert!(session.membership.user.is_some());
     }
-    let found: Vec<_> = whereabouts.of_user(&Name::new("ALICE").unwrap()).collect();
+    let found: Vec<_> = whereabouts.user_addresses(&Name::new("ALICE").unwrap()).collect();
     assert_eq!(found.len(), 3);
 }
 
@@ -432,9 +432,9 @@ fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
 fn who_cannot_be_read_any_more_stays_who_they_were() {
     let mut directory = two_domains();
     let mut image = DirectorySnapshot::default();
-    image.note(seen(2, account(AccountKind::User, "Bob")));
-    image.note_known(guid(1));
-    image.note_known(guid(9));
+    image.add(seen(2, account(AccountKind::User, "Bob")));
+    image.keep(guid(1));
+    image.keep(guid(9));
     let affected = directory.replace(&name(CORP), image).unwrap();
     let gone = affected.accounts.iter().filter(|it| it.differences.has(Difference::Deleted));
     let gone: Vec<Guid> = gone.map(|altered| altered.guid).collect();

@@ -12,43 +12,51 @@ use crate::Name;
 
 impl Directory {
     /// Enters one change of a domain.
-    pub(super) fn enter_update(&mut self, round: &mut IngestRound, place: usize, update: Update) {
+    pub(super) fn ingest_update(&mut self, round: &mut IngestRound, slot: usize, update: Update) {
         match update {
-            Update::Seen { guid, dn, sid, object } => {
-                self.see(round, place, ObservedObject { guid, dn, sid }, object);
+            Update::Upsert { guid, dn, sid, object } => {
+                self.upsert(round, slot, ObservedObject { guid, dn, sid }, object);
             }
-            Update::Linked { group, added, removed } => self.link(round, group, &added, &removed),
-            Update::Gone(guid) => {
+            Update::MembersChanged { group, added, removed } => {
+                self.change_members(round, group, &added, &removed);
+            }
+            Update::Deleted(guid) => {
                 let id = self.nodes.object(guid);
-                if let Some(id) = id.filter(|id| self.nodes.at(*id).domain() == Some(place)) {
-                    self.vanish(round, id);
+                if let Some(id) = id.filter(|id| self.nodes.at(*id).domain() == Some(slot)) {
+                    self.remove_object(round, id);
                 }
             }
         }
     }
 
     /// Enters an object as it is now.
-    fn see(
+    fn upsert(
         &mut self,
         round: &mut IngestRound,
-        place: usize,
+        slot: usize,
         sight: ObservedObject,
         object: Object,
     ) {
         match object {
             Object::Account(account) => {
                 let ObservedObject { guid, dn, sid } = sight;
-                self.see_account(round, place, guid, Box::new(AccountNode::seen(dn, sid, account)));
+                self.upsert_account(
+                    round,
+                    slot,
+                    guid,
+                    Box::new(AccountNode::new(dn, sid, account)),
+                );
             }
             Object::Group { name, members } => {
-                let members = members.iter().map(|member| self.nodes.number(member)).collect();
-                self.see_group(round, place, sight, (name, members));
+                let members =
+                    members.iter().map(|member| self.nodes.find_or_insert(member)).collect();
+                self.upsert_group(round, slot, sight, (name, members));
             }
         }
     }
 
     /// Enters an account as it is now.
-    pub(super) fn see_account(
+    pub(super) fn upsert_account(
         &mut self,
         round: &mut IngestRound,
         domain: usize,
@@ -56,58 +64,58 @@ impl Directory {
         mut person: Box<AccountNode>,
     ) {
         person.domain = domain;
-        let id = self.nodes.number(&Member::Object(guid));
-        if self.nodes.at(id).band().is_some() {
-            self.vanish(round, id);
+        let id = self.nodes.find_or_insert(&Member::Object(guid));
+        if self.nodes.at(id).group().is_some() {
+            self.remove_object(round, id);
         }
         let mut primary = None;
-        if let Some(known) = self.nodes.at(id).person() {
-            let seen = (&*person.dn, person.sid.as_ref(), &person.account);
-            if known.domain == domain && known.groups.is_some() && known.is(seen) {
+        if let Some(known) = self.nodes.at(id).account() {
+            let seen = (&*person.dn, person.sid.as_ref(), &person.attrs);
+            if known.domain == domain && known.groups.is_some() && known.has_content(seen) {
                 return;
             }
             person.groups.clone_from(&known.groups);
             primary = Some((known.sid.clone(), self.primary_group(known)));
         }
-        self.touch(round, id);
-        self.leave_indexes(id);
+        self.save_before(round, id);
+        self.remove_from_indexes(id);
         let same_place = primary == Some((person.sid.clone(), self.primary_group(&person)));
         if !same_place || person.groups.is_none() {
-            round.dirty(id);
+            round.mark_dirty(id);
         }
-        self.nodes.at_mut(id).what = NodeKind::Account(person);
-        self.enter_indexes(id);
+        self.nodes.at_mut(id).kind = NodeKind::Account(person);
+        self.add_to_indexes(id);
     }
 
     /// Enters a group as it is now, with all its members.
-    pub(super) fn see_group(
+    pub(super) fn upsert_group(
         &mut self,
         round: &mut IngestRound,
         domain: usize,
         ObservedObject { guid, dn, sid }: ObservedObject,
         (name, mut members): (Name, Vec<NodeId>),
     ) {
-        let id = self.nodes.number(&Member::Object(guid));
-        if self.nodes.at(id).person().is_some() {
-            self.vanish(round, id);
+        let id = self.nodes.find_or_insert(&Member::Object(guid));
+        if self.nodes.at(id).account().is_some() {
+            self.remove_object(round, id);
         }
         let Some(of) = self.domains.at(domain).map(|domain| domain.names.dns.clone()) else {
             return;
         };
         let group = Group { name, domain: of, dn: dn.into(), sid };
-        let known = self.nodes.at(id).band();
-        if known.is_none_or(|known| known.domain != domain || *known.group != group) {
-            self.leave_indexes(id);
+        let known = self.nodes.at(id).group();
+        if known.is_none_or(|known| known.domain != domain || *known.attrs != group) {
+            self.remove_from_indexes(id);
             let before =
-                self.nodes.at_mut(id).band_mut().map(|known| std::mem::take(&mut known.members));
+                self.nodes.at_mut(id).group_mut().map(|known| std::mem::take(&mut known.members));
             if let Some(sid) = self.nodes.at(id).sid() {
-                round.primary(sid.clone());
+                round.mark_primary(sid.clone());
             }
             let (group, members) = (Arc::new(group), before.unwrap_or_default());
-            self.nodes.at_mut(id).what =
-                NodeKind::Group(Box::new(GroupNode { domain, group, members }));
-            self.enter_indexes(id);
-            round.dirty(id);
+            self.nodes.at_mut(id).kind =
+                NodeKind::Group(Box::new(GroupNode { domain, attrs: group, members }));
+            self.add_to_indexes(id);
+            round.mark_dirty(id);
         }
         members.sort_unstable();
         members.dedup();
@@ -115,39 +123,45 @@ impl Directory {
     }
 
     /// Makes `members`, ascending, the members of a group. What it means to each of them follows in
-    /// [`IngestRound::relink`].
+    /// [`IngestRound::apply_links`].
     fn set_members(&mut self, round: &mut IngestRound, group: NodeId, members: Vec<NodeId>) {
-        let Some(band) = self.nodes.at_mut(group).band_mut() else { return };
+        let Some(band) = self.nodes.at_mut(group).group_mut() else { return };
         let before = std::mem::replace(&mut band.members, members);
-        let came = band.members.iter().filter(|id| before.binary_search(id).is_err());
-        let went = before.iter().filter(|id| band.members.binary_search(id).is_err());
-        round.link(group, came.copied().collect(), went.copied().collect());
+        let added = band.members.iter().filter(|id| before.binary_search(id).is_err());
+        let removed = before.iter().filter(|id| band.members.binary_search(id).is_err());
+        round.queue_links(group, added.copied().collect(), removed.copied().collect());
     }
 
     /// Enters who joined and who left a group.
-    fn link(&mut self, round: &mut IngestRound, group: Guid, added: &[Member], removed: &[Member]) {
+    fn change_members(
+        &mut self,
+        round: &mut IngestRound,
+        group: Guid,
+        added: &[Member],
+        removed: &[Member],
+    ) {
         let group = self.nodes.object(group);
-        let Some(band) = group.and_then(|id| self.nodes.at(id).band()) else {
-            round.unplaced += 1;
+        let Some(band) = group.and_then(|id| self.nodes.at(id).group()) else {
+            round.unknown_groups += 1;
             return;
         };
         let removed: HashSet<NodeId> = removed.iter().filter_map(|m| self.nodes.find(m)).collect();
         let mut members = band.members.clone();
         members.retain(|id| !removed.contains(id));
-        members.extend(added.iter().map(|member| self.nodes.number(member)));
+        members.extend(added.iter().map(|member| self.nodes.find_or_insert(member)));
         members.sort_unstable();
         members.dedup();
         group.into_iter().for_each(|id| self.set_members(round, id, std::mem::take(&mut members)));
     }
 
     /// Takes away all that is known of a node. Groups go on naming it.
-    pub(super) fn vanish(&mut self, round: &mut IngestRound, id: NodeId) {
-        self.touch(round, id);
-        self.leave_indexes(id);
-        let what = std::mem::take(&mut self.nodes.at_mut(id).what);
-        round.dirty(id);
+    pub(super) fn remove_object(&mut self, round: &mut IngestRound, id: NodeId) {
+        self.save_before(round, id);
+        self.remove_from_indexes(id);
+        let what = std::mem::take(&mut self.nodes.at_mut(id).kind);
+        round.mark_dirty(id);
         let NodeKind::Group(band) = what else { return };
-        round.link(id, Vec::new(), band.members);
-        band.group.sid.iter().for_each(|sid| round.primary(sid.clone()));
+        round.queue_links(id, Vec::new(), band.members);
+        band.attrs.sid.iter().for_each(|sid| round.mark_primary(sid.clone()));
     }
 }

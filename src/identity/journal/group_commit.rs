@@ -10,16 +10,16 @@ pub trait JournalBatch {
     fn events(&self) -> &[Event];
 
     /// How far their producer has read with them.
-    fn read(&self) -> Option<&ReadPosition>;
+    fn read_position(&self) -> Option<&ReadPosition>;
 }
 
 /// What a journal is asked for.
 #[derive(Debug)]
 pub enum JournalRequest<B, Q> {
     /// To write this down.
-    Write(B),
+    Append(B),
     /// A question about what is committed, everything ordered before it included.
-    Ask(Q),
+    Query(Q),
 }
 
 /// What became of a group of orders.
@@ -28,25 +28,27 @@ pub struct GroupOutcome<B, Q> {
     /// What is committed, each with the position of its first event, in order: it may be handed on.
     pub committed: Vec<(Revision, B)>,
     /// What is not, and why: it is shown to nobody, and not known to be lost.
-    pub refused: Vec<(B, JournalError)>,
+    pub failed: Vec<(B, JournalError)>,
     /// What was asked, to be answered now.
-    pub asked: Vec<Q>,
+    pub queries: Vec<Q>,
 }
 
 /// Appends what is to be written, and commits it together. Nothing of it leaves before the commit has
 /// returned, nor does a question.
-pub fn serve<B: JournalBatch, Q>(
+pub fn commit_group<B: JournalBatch, Q>(
     journal: &mut (impl Journal + ?Sized),
     orders: impl IntoIterator<Item = JournalRequest<B, Q>>,
 ) -> GroupOutcome<B, Q> {
     let (mut appended, mut refused, mut asked) = (Vec::new(), Vec::new(), Vec::new());
     for order in orders {
         match order {
-            JournalRequest::Ask(question) => asked.push(question),
-            JournalRequest::Write(batch) => match journal.append(batch.events(), batch.read()) {
-                Ok(first) => appended.push((first, batch)),
-                Err(error) => refused.push((batch, error)),
-            },
+            JournalRequest::Query(question) => asked.push(question),
+            JournalRequest::Append(batch) => {
+                match journal.append(batch.events(), batch.read_position()) {
+                    Ok(first) => appended.push((first, batch)),
+                    Err(error) => refused.push((batch, error)),
+                }
+            }
         }
     }
     if !appended.is_empty()
@@ -55,7 +57,7 @@ pub fn serve<B: JournalBatch, Q>(
         let lost = appended.drain(..).map(|(_, batch)| (batch, error.clone()));
         refused.extend(lost);
     }
-    GroupOutcome { committed: appended, refused, asked }
+    GroupOutcome { committed: appended, failed: refused, queries: asked }
 }
 
 #[cfg(test)]
@@ -63,7 +65,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::test_support::{rules, saw};
+    use crate::test_support::{event_at, rules};
     use crate::{Kind, MemoryJournal, ReadSource, Rules, Table};
 
     struct Batch(Vec<Event>);
@@ -73,7 +75,7 @@ mod tests {
             &self.0
         }
 
-        fn read(&self) -> Option<&ReadPosition> {
+        fn read_position(&self) -> Option<&ReadPosition> {
             None
         }
     }
@@ -116,23 +118,24 @@ mod tests {
     }
 
     fn write(events: i64) -> JournalRequest<Batch, &'static str> {
-        let logins = (0..events).map(|at| saw(Kind::Login, "alice", at));
-        JournalRequest::Write(Batch(logins.collect()))
+        let logins = (0..events).map(|at| event_at(Kind::Login, "alice", at));
+        JournalRequest::Append(Batch(logins.collect()))
     }
 
     #[test]
     fn only_what_is_committed_is_handed_on_and_all_of_it_in_one_commit() {
         let mut journal = Failing { journal: MemoryJournal::new(1), commits: 1 };
         journal.restore(&rules()).unwrap();
-        let orders = [write(1), JournalRequest::Ask("how far"), write(2), write(3)];
-        let GroupOutcome { committed, refused, asked } = serve(&mut journal, orders);
+        let orders = [write(1), JournalRequest::Query("how far"), write(2), write(3)];
+        let GroupOutcome { committed, failed: refused, queries: asked } =
+            commit_group(&mut journal, orders);
         let firsts: Vec<u64> = committed.iter().map(|(first, _)| first.0).collect();
         assert_eq!((firsts, asked), (vec![1, 2], vec!["how far"]));
         assert_eq!(refused[0].1.0, "it is too long");
-        let nothing = serve(&mut journal, [JournalRequest::<Batch, _>::Ask("how far")]);
-        assert_eq!(nothing.asked, ["how far"], "and nothing is committed for it");
-        let GroupOutcome { committed, refused, asked } =
-            serve(&mut journal, [write(1), JournalRequest::Ask("and now"), write(1)]);
+        let nothing = commit_group(&mut journal, [JournalRequest::<Batch, _>::Query("how far")]);
+        assert_eq!(nothing.queries, ["how far"], "and nothing is committed for it");
+        let GroupOutcome { committed, failed: refused, queries: asked } =
+            commit_group(&mut journal, [write(1), JournalRequest::Query("and now"), write(1)]);
         assert!(committed.is_empty(), "the commit failed: nobody is shown any of it");
         assert_eq!((refused.len(), asked), (2, vec!["and now"]));
         assert!(refused.iter().all(|(_, error)| error.0 == "it is full"));

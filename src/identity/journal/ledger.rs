@@ -16,7 +16,7 @@ pub type ReadPositions = BTreeMap<ReadSource, Arc<[u8]>>;
 pub struct PositionLedger {
     committed: Revision,
     next: Revision,
-    places: ReadPositions,
+    read_positions: ReadPositions,
     /// How many events are appended and not committed yet, and what was read with them.
     appended: (usize, Vec<ReadPosition>),
 }
@@ -31,7 +31,7 @@ impl PositionLedger {
     /// Goes on after `committed`, with positions from `first` on or later.
     pub fn resume(committed: Revision, first: Revision, places: ReadPositions) -> Self {
         let next = first.max(Revision(committed.0 + 1));
-        Self { committed, next, places, appended: (0, Vec::new()) }
+        Self { committed, next, read_positions: places, appended: (0, Vec::new()) }
     }
 
     /// The last position that was acknowledged, or could have been.
@@ -45,8 +45,8 @@ impl PositionLedger {
     }
 
     /// How far every source was read, as last committed.
-    pub fn places(&self) -> &ReadPositions {
-        &self.places
+    pub fn read_positions(&self) -> &ReadPositions {
+        &self.read_positions
     }
 
     /// Hands out the positions of `count` events and returns the first. Nobody hears of them, nor of
@@ -65,7 +65,7 @@ impl PositionLedger {
         if count > 0 {
             self.committed = Revision(self.next.0 - 1);
         }
-        self.places.extend(read.into_iter().map(|read| (read.source, read.place)));
+        self.read_positions.extend(read.into_iter().map(|read| (read.source, read.position)));
         self.committed
     }
 
@@ -84,10 +84,10 @@ mod tests {
     fn what_was_abandoned_is_neither_read_nor_handed_out_again() {
         let name = |text| Name::new(text).unwrap();
         let source = ReadSource { producer: name("event-log"), name: name("dc1") };
-        let read = |place: &[u8]| ReadPosition { source: source.clone(), place: place.into() };
+        let read = |place: &[u8]| ReadPosition { source: source.clone(), position: place.into() };
         let mut ledger = PositionLedger::resume(Revision(7), Revision(3), ReadPositions::new());
         assert_eq!(ledger.append(2, Some(&read(b"a"))), Revision(8));
-        assert_eq!((ledger.committed(), ledger.places().len()), (Revision(7), 0));
+        assert_eq!((ledger.committed(), ledger.read_positions().len()), (Revision(7), 0));
         assert_eq!(ledger.commit(), Revision(9));
         assert_eq!(ledger.append(5, Some(&read(b"b"))), Revision(10));
         ledger.abandon();
@@ -96,6 +96,6 @@ mod tests {
         assert_eq!(ledger.commit(), Revision(9), "nothing is committed by committing nothing");
         assert_eq!(ledger.append(1, None), Revision(15));
         assert_eq!(ledger.commit(), Revision(15));
-        assert_eq!(ledger.places()[&source][..], *b"a");
+        assert_eq!(ledger.read_positions()[&source][..], *b"a");
     }
 }

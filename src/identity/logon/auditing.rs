@@ -57,7 +57,7 @@ impl LogNotice {
         [(EVENT_LOG, &[1101, 1102]), (AUDITING, &[4612, 4719])];
 
     /// What `record` says of the log; nothing as a rule.
-    pub fn of(record: &LogRecord<'_>) -> Option<Self> {
+    pub fn from_record(record: &LogRecord<'_>) -> Option<Self> {
         let (provider, _) = Self::IDS.iter().find(|(_, ids)| ids.contains(&record.id))?;
         let in_place = record.channel.eq_ignore_ascii_case("Security")
             && record.provider.eq_ignore_ascii_case(provider);
@@ -162,11 +162,11 @@ struct Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditGap {
     /// Of which kind.
-    pub of: AuditSubcategory,
+    pub subcategory: AuditSubcategory,
     /// When it was switched off, or the newest event of the kind.
     pub since: Timestamp,
     /// What says so.
-    pub by: AuditGapReason,
+    pub reason: AuditGapReason,
 }
 
 /// How it is known.
@@ -190,11 +190,12 @@ impl AuditMonitor {
     }
 
     /// What `record` says, whatever else it says.
-    pub fn hear(&mut self, record: &LogRecord<'_>) {
+    pub fn observe(&mut self, record: &LogRecord<'_>) {
         let (first, newest) = self.span.unwrap_or((record.time, record.time));
         self.span = Some((first, newest.max(record.time)));
-        if let Some(LogNotice::Policy(of, policy)) = LogNotice::of(record) {
-            let off = AuditGap { of, since: record.time, by: AuditGapReason::Policy };
+        if let Some(LogNotice::Policy(of, policy)) = LogNotice::from_record(record) {
+            let off =
+                AuditGap { subcategory: of, since: record.time, reason: AuditGapReason::Policy };
             for kind in self.kinds.iter_mut().filter(|kind| kind.of == of) {
                 kind.off = (policy == AuditPolicy::Off).then_some(off);
                 // Where it was just switched on, it is not yet missing.
@@ -215,7 +216,7 @@ impl AuditMonitor {
     }
 
     /// The kinds that are not audited, as far as it is known.
-    pub fn unaudited(&self) -> Vec<AuditGap> {
+    pub fn gaps(&self) -> Vec<AuditGap> {
         self.kinds.iter().filter_map(|kind| kind.off.or_else(|| self.missing(kind))).collect()
     }
 
@@ -224,7 +225,7 @@ impl AuditMonitor {
         let (first, newest) = self.span?;
         let since = kind.heard.unwrap_or(first);
         let late = newest.millis().saturating_sub(since.millis()) > DAY;
-        let missing = AuditGap { of: kind.of, since, by: AuditGapReason::Absence };
+        let missing = AuditGap { subcategory: kind.of, since, reason: AuditGapReason::Absence };
         (kind.daily && late).then_some(missing)
     }
 }

@@ -13,28 +13,28 @@ pub(super) struct EventRule {
     /// What happened.
     pub(super) meaning: Meaning,
     /// The fields that name the account.
-    pub(super) who: AccountFields,
+    pub(super) account: AccountFields,
     /// What names the address.
-    pub(super) place: AddressField,
+    pub(super) address: AddressField,
     /// How well it proves that somebody is there.
     pub(super) proof: Proof,
     /// What must hold besides, in this order.
     pub(super) guards: &'static [Guard],
     /// The page, and why it is read so.
-    pub(super) source: &'static str,
+    pub(super) event_source: &'static str,
 }
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// Somebody came.
-    Came,
+    Logon,
     /// Somebody who came before is still there.
-    StillThere,
+    StillPresent,
     /// Somebody left.
-    Left,
+    Logoff,
     /// The server started, and counts its logons anew.
-    Started,
+    Startup,
 }
 
 /// What names the address.
@@ -66,120 +66,120 @@ const DESKTOP: AccountFields =
     AccountFields { sid: None, user: "AccountName", domain: Some("AccountDomain") };
 
 /// All that can be read.
-pub(super) const ROWS: &[EventRule] = &[
+pub(super) const EVENT_RULES: &[EventRule] = &[
     EventRule {
         id: 4768,
-        meaning: Meaning::Came,
-        who: TICKET,
-        place: AddressField::Address("IpAddress"),
+        meaning: Meaning::Logon,
+        account: TICKET,
+        address: AddressField::Address("IpAddress"),
         proof: Proof::Logon,
         guards: &[Guard::Succeeded, Guard::PreAuthenticated],
-        source: "Event 4768, a TGT was requested: what a computer asks for when somebody logs on to \
+        event_source: "Event 4768, a TGT was requested: what a computer asks for when somebody logs on to \
                  it. The same event tells of failures, by its Status",
     },
     EventRule {
         id: 4770,
-        meaning: Meaning::StillThere,
-        who: TICKET_HOLDER,
-        place: AddressField::Address("IpAddress"),
+        meaning: Meaning::StillPresent,
+        account: TICKET_HOLDER,
+        address: AddressField::Address("IpAddress"),
         proof: Proof::Ticket,
         guards: &[],
-        source: "Event 4770, a TGT was renewed: by the computer that has it. It has no Status and is \
+        event_source: "Event 4770, a TGT was renewed: by the computer that has it. It has no Status and is \
                  written of successes only",
     },
     EventRule {
         id: 4769,
-        meaning: Meaning::StillThere,
-        who: TICKET_HOLDER,
-        place: AddressField::Address("IpAddress"),
+        meaning: Meaning::StillPresent,
+        account: TICKET_HOLDER,
+        address: AddressField::Address("IpAddress"),
         proof: Proof::Ticket,
-        guards: &[Guard::Succeeded, Guard::NotDelegated, Guard::NotToItself],
-        source: "Event 4769, a service ticket was requested: with a TGT that was got before, so it \
+        guards: &[Guard::Succeeded, Guard::NotDelegated, Guard::NotSelfTicket],
+        event_source: "Event 4769, a service ticket was requested: with a TGT that was got before, so it \
                  begins nothing. It has no SID, and a forged TGT can name anybody",
     },
     EventRule {
         id: 4624,
-        meaning: Meaning::Came,
-        who: LOGON,
-        place: AddressField::Address("IpAddress"),
+        meaning: Meaning::Logon,
+        account: LOGON,
+        address: AddressField::Address("IpAddress"),
         proof: Proof::Connection,
         guards: &[Guard::LogonType, Guard::NotDelegated],
-        source: "Event 4624, an account was logged on: to this server, so a user's computer is where \
+        event_source: "Event 4624, an account was logged on: to this server, so a user's computer is where \
                  it came from. Which types of logon are read depends on the server's role",
     },
     EventRule {
         id: 4634,
-        meaning: Meaning::Left,
-        who: LOGON,
-        place: AddressField::Logon("TargetLogonId"),
+        meaning: Meaning::Logoff,
+        account: LOGON,
+        address: AddressField::Logon("TargetLogonId"),
         proof: Proof::Connection,
-        guards: &[Guard::Lasts],
-        source: "Event 4634, an account was logged off: it has no address. One of type 3 is the end \
+        guards: &[Guard::Interactive],
+        event_source: "Event 4634, an account was logged off: it has no address. One of type 3 is the end \
                  of a connection, within a second of its beginning as a rule, and of nobody's stay",
     },
     EventRule {
         id: 4647,
-        meaning: Meaning::Left,
-        who: LOGON,
-        place: AddressField::Logon("TargetLogonId"),
+        meaning: Meaning::Logoff,
+        account: LOGON,
+        address: AddressField::Logon("TargetLogonId"),
         proof: Proof::Connection,
         guards: &[],
-        source: "Event 4647, user initiated logoff: of interactive and remote desktop logons only",
+        event_source: "Event 4647, user initiated logoff: of interactive and remote desktop logons only",
     },
     EventRule {
         id: 4776,
-        meaning: Meaning::Came,
-        who: AccountFields { sid: None, user: "TargetUserName", domain: None },
-        place: AddressField::Host("Workstation"),
+        meaning: Meaning::Logon,
+        account: AccountFields { sid: None, user: "TargetUserName", domain: None },
+        address: AddressField::Host("Workstation"),
         proof: Proof::HostName,
         guards: &[Guard::Succeeded],
-        source: "Event 4776, the computer attempted to validate the credentials for an account: by \
+        event_source: "Event 4776, the computer attempted to validate the credentials for an account: by \
                  NTLM, and the client chooses the name of its host; it is looked for among the computers \
                  whose own accounts were seen of late",
     },
     EventRule {
         id: 4778,
-        meaning: Meaning::Came,
-        who: DESKTOP,
-        place: AddressField::Address("ClientAddress"),
+        meaning: Meaning::Logon,
+        account: DESKTOP,
+        address: AddressField::Address("ClientAddress"),
         proof: Proof::Connection,
         guards: &[],
-        source: "Event 4778, a session was reconnected to a Window Station: the address is that of \
+        event_source: "Event 4778, a session was reconnected to a Window Station: the address is that of \
                  the remote desktop client, where somebody else may be logged on",
     },
     EventRule {
         id: 4779,
-        meaning: Meaning::Left,
-        who: DESKTOP,
-        place: AddressField::Address("ClientAddress"),
+        meaning: Meaning::Logoff,
+        account: DESKTOP,
+        address: AddressField::Address("ClientAddress"),
         proof: Proof::Connection,
         guards: &[],
-        source: "Event 4779, a session was disconnected from a Window Station: the same end of it",
+        event_source: "Event 4779, a session was disconnected from a Window Station: the same end of it",
     },
     EventRule {
         id: 4608,
-        meaning: Meaning::Started,
-        who: LOGON,
-        place: AddressField::Logon("TargetLogonId"),
+        meaning: Meaning::Startup,
+        account: LOGON,
+        address: AddressField::Logon("TargetLogonId"),
         proof: Proof::Connection,
         guards: &[],
-        source: "Event 4608, Windows is starting up: logon IDs are unique between reboots only",
+        event_source: "Event 4608, Windows is starting up: logon IDs are unique between reboots only",
     },
 ];
 
 /// Events that tell of a failure by their id, and are read nowhere: 4625 a logon; 4649 a replay;
 /// 4771, 4772, 4773 and 4777 what the controller refused; 4820 to 4824 what a policy or a protected
 /// account forbade; 4825 remote desktop.
-pub(super) const FAILED: &[u16] =
+pub(super) const FAILURE_IDS: &[u16] =
     &[4625, 4649, 4771, 4772, 4773, 4777, 4820, 4821, 4822, 4823, 4824, 4825];
 
 /// The ids of all events that can be read.
-pub fn readable() -> impl Iterator<Item = u16> {
-    ROWS.iter().map(|row| row.id)
+pub fn readable_event_ids() -> impl Iterator<Item = u16> {
+    EVENT_RULES.iter().map(|row| row.id)
 }
 
 /// Where it is written what the event `id` says, and how it is read, in a sentence; `None` when it
 /// cannot be read.
-pub fn source(id: u16) -> Option<&'static str> {
-    ROWS.iter().find(|row| row.id == id).map(|row| row.source)
+pub fn event_source(id: u16) -> Option<&'static str> {
+    EVENT_RULES.iter().find(|row| row.id == id).map(|row| row.event_source)
 }

@@ -6,7 +6,7 @@ use super::LogRecord;
 
 /// What a field says; `None` when it is not there, empty, or `-`, which is how Windows writes that
 /// there is nothing to say.
-pub(super) fn said<'a>(record: &LogRecord<'a>, field: &str) -> Option<Cow<'a, str>> {
+pub(super) fn field_text<'a>(record: &LogRecord<'a>, field: &str) -> Option<Cow<'a, str>> {
     let text = match record.fields.text(field)? {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
         Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
@@ -15,7 +15,7 @@ pub(super) fn said<'a>(record: &LogRecord<'a>, field: &str) -> Option<Cow<'a, st
 }
 
 /// A number, in decimal or after `0x`.
-pub(super) fn number(record: &LogRecord<'_>, field: &str) -> Option<u64> {
+pub(super) fn field_number(record: &LogRecord<'_>, field: &str) -> Option<u64> {
     let text = record.fields.text(field)?;
     let text = text.trim();
     match text.strip_prefix("0x").or(text.strip_prefix("0X")) {

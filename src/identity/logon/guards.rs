@@ -1,6 +1,6 @@
 //! What must hold of a record besides its id: it succeeded, of its own accord, by such a logon.
 
-use super::fields::{number, said};
+use super::fields::{field_number, field_text};
 use super::logon_account::stem;
 use super::{IgnoreReason, LogRecord, LogonSettings};
 
@@ -16,18 +16,18 @@ pub(super) enum Guard {
     /// `LogonType` is one of those that are read.
     LogonType,
     /// `LogonType` is one in which people stay.
-    Lasts,
+    Interactive,
     /// No service acts for the user (constrained delegation, MS-SFU S4U2proxy): the address would be
     /// the service's.
     NotDelegated,
     /// Nobody asks for a ticket to themselves: so does a service for a user who never came with
     /// Kerberos (MS-SFU S4U2self), and again the address is the service's.
-    NotToItself,
+    NotSelfTicket,
 }
 
 /// Interactive, remote interactive, and interactive with cached credentials: somebody sits before
 /// the logon until its end. All others are a connection's or a program's.
-const LASTING: [u64; 3] = [2, 10, 11];
+const INTERACTIVE_TYPES: [u64; 3] = [2, 10, 11];
 
 impl Guard {
     pub(super) fn check(
@@ -35,34 +35,36 @@ impl Guard {
         record: &LogRecord<'_>,
         settings: &LogonSettings,
     ) -> Result<(), IgnoreReason> {
-        let kind = || number(record, "LogonType");
+        let kind = || field_number(record, "LogonType");
         match self {
-            Self::Succeeded if number(record, "Status") != Some(0) => Err(IgnoreReason::Failure),
+            Self::Succeeded if field_number(record, "Status") != Some(0) => {
+                Err(IgnoreReason::Failure)
+            }
             Self::PreAuthenticated
-                if number(record, "PreAuthType").is_none_or(|kind| kind == 0) =>
+                if field_number(record, "PreAuthType").is_none_or(|kind| kind == 0) =>
             {
                 Err(IgnoreReason::Unproven)
             }
             Self::LogonType if kind().is_none_or(|kind| !settings.reads_type(kind)) => {
                 Err(IgnoreReason::LogonType)
             }
-            Self::Lasts if !lasts(record) => Err(IgnoreReason::LogonType),
-            Self::NotDelegated if said(record, "TransmittedServices").is_some() => {
+            Self::Interactive if !is_interactive(record) => Err(IgnoreReason::LogonType),
+            Self::NotDelegated if field_text(record, "TransmittedServices").is_some() => {
                 Err(IgnoreReason::Delegated)
             }
-            Self::NotToItself if to_itself(record) => Err(IgnoreReason::ToItself),
+            Self::NotSelfTicket if is_self_ticket(record) => Err(IgnoreReason::ToItself),
             _ => Ok(()),
         }
     }
 }
 
 /// Whether the logon that the record tells of is one in which people stay.
-pub(super) fn lasts(record: &LogRecord<'_>) -> bool {
-    number(record, "LogonType").is_some_and(|kind| LASTING.contains(&kind))
+pub(super) fn is_interactive(record: &LogRecord<'_>) -> bool {
+    field_number(record, "LogonType").is_some_and(|kind| INTERACTIVE_TYPES.contains(&kind))
 }
 
-fn to_itself(record: &LogRecord<'_>) -> bool {
-    let (user, service) = (said(record, "TargetUserName"), said(record, "ServiceName"));
+fn is_self_ticket(record: &LogRecord<'_>) -> bool {
+    let (user, service) = (field_text(record, "TargetUserName"), field_text(record, "ServiceName"));
     let (Some(user), Some(service)) = (user, service) else { return false };
     let user = user.rsplit_once('@').map_or(&*user, |(user, _realm)| user);
     stem(user).eq_ignore_ascii_case(stem(&service))

@@ -16,8 +16,8 @@ use crate::{Address, Event, Kind, Proof, Timestamp};
 /// named.
 #[derive(Debug, Default)]
 pub struct HostAddresses {
-    young: HashMap<CompactString, Seen>,
-    old: HashMap<CompactString, Seen>,
+    recent: HashMap<CompactString, Seen>,
+    previous: HashMap<CompactString, Seen>,
 }
 
 /// When a computer was where.
@@ -31,14 +31,14 @@ impl HostAddresses {
     /// For how long a computer is where it was seen: while it is on, it asks a domain controller for its
     /// policies each 90 minutes and up to 30 more (the defaults of "Set Group Policy refresh interval
     /// for computers"). After that another computer may have the address.
-    pub const SPAN: Duration = Duration::from_secs(2 * 3600);
+    pub const MAX_AGE: Duration = Duration::from_secs(2 * 3600);
 
     /// How many computers one generation has: 65,536 are some 8 MB.
-    pub const ROOM: usize = 32_768;
+    pub const GENERATION_CAPACITY: usize = 32_768;
 
     /// Heeds an event in which a computer itself was seen. One that was placed by a host's name says
     /// where another computer is, as it is known here, and nothing of its own place.
-    pub fn heed(&mut self, event: &Event) {
+    pub fn record(&mut self, event: &Event) {
         let (Kind::DeviceSeen, Some(device)) = (event.kind, &event.device) else { return };
         if event.proof == Proof::HostName {
             return;
@@ -49,21 +49,21 @@ impl HostAddresses {
         if self.seen(&name).is_some_and(|known| known.at > seen.at) {
             return;
         }
-        if self.young.len() >= Self::ROOM && !self.young.contains_key(&name) {
-            self.old = take(&mut self.young);
+        if self.recent.len() >= Self::GENERATION_CAPACITY && !self.recent.contains_key(&name) {
+            self.previous = take(&mut self.recent);
         }
-        self.young.insert(name, seen);
+        self.recent.insert(name, seen);
     }
 
-    /// The address of the host that somebody named, if it was seen within [`Self::SPAN`] of then.
-    pub fn find(&self, unplaced: &UnresolvedLogon) -> Option<Address> {
-        let Seen { address, at } = self.seen(&folded(unplaced.host.as_str()))?;
-        let apart = unplaced.at.since(at).max(at.since(unplaced.at));
-        (apart <= Self::SPAN).then_some(address)
+    /// The address of the host that somebody named, if it was seen within [`Self::MAX_AGE`] of then.
+    pub fn find(&self, unresolved: &UnresolvedLogon) -> Option<Address> {
+        let Seen { address, at } = self.seen(&folded(unresolved.host.as_str()))?;
+        let apart = unresolved.at.since(at).max(at.since(unresolved.at));
+        (apart <= Self::MAX_AGE).then_some(address)
     }
 
     fn seen(&self, name: &str) -> Option<Seen> {
-        self.young.get(name).or_else(|| self.old.get(name)).copied()
+        self.recent.get(name).or_else(|| self.previous.get(name)).copied()
     }
 }
 
@@ -100,8 +100,8 @@ mod tests {
         let time = seconds(at);
         let record = super::super::LogRecord { time, ..record(4776, &fields) };
         match reader.read(&record, time) {
-            ReadOutcome::Unplaced(unplaced) => match hosts.find(&unplaced) {
-                Some(address) => told(&reader.place(unplaced, address)),
+            ReadOutcome::Unresolved(unresolved) => match hosts.find(&unresolved) {
+                Some(address) => told(&reader.locate(unresolved, address)),
                 None => "nowhere".to_owned(),
             },
             other => told(&other),
@@ -111,13 +111,13 @@ mod tests {
     #[test]
     fn who_names_a_host_is_where_its_own_account_was_seen() {
         let mut hosts = HostAddresses::default();
-        hosts.heed(&computer("PC1", "10.0.0.7", 1000));
-        hosts.heed(&computer("pc2", "10.0.0.8", 1000));
-        hosts.heed(&computer("PC2", "10.0.0.9", 2000));
+        hosts.record(&computer("PC1", "10.0.0.7", 1000));
+        hosts.record(&computer("pc2", "10.0.0.8", 1000));
+        hosts.record(&computer("PC2", "10.0.0.9", 2000));
         // Told late: it is no longer there.
-        hosts.heed(&computer("PC2", "10.0.0.8", 1500));
+        hosts.record(&computer("PC2", "10.0.0.8", 1500));
         let there = "login of alice at 10.0.0.7 by host_name";
-        let span = HostAddresses::SPAN.as_secs() as i64;
+        let span = HostAddresses::MAX_AGE.as_secs() as i64;
         for (name, at, outcome) in [
             ("PC1", 1001, there),
             ("pc1", 1001, there),
@@ -142,28 +142,28 @@ mod tests {
     fn only_what_a_computer_itself_did_says_where_it_is() {
         let mut hosts = HostAddresses::default();
         let user = Event { kind: Kind::Login, ..computer("PC1", "10.0.0.7", 1000) };
-        hosts.heed(&user);
-        hosts.heed(&Event { device: None, ..computer("PC1", "10.0.0.7", 1000) });
+        hosts.record(&user);
+        hosts.record(&Event { device: None, ..computer("PC1", "10.0.0.7", 1000) });
         assert_eq!(named(&hosts, "PC1", 1001), "nowhere");
     }
 
     #[test]
     fn a_computer_that_only_named_another_is_not_where_that_is() {
         let mut hosts = HostAddresses::default();
-        hosts.heed(&computer("PC1", "10.0.0.7", 1000));
+        hosts.record(&computer("PC1", "10.0.0.7", 1000));
         // PC2 logs on by NTLM, and calls the host that it does so from PC1.
         let mut reader = reader(everything());
         let fields = said(4776, &[("TargetUserName", "PC2$"), ("Workstation", "PC1")]);
         let record = super::super::LogRecord { time: seconds(1001), ..record(4776, &fields) };
-        let ReadOutcome::Unplaced(unplaced) = reader.read(&record, seconds(1001)) else {
+        let ReadOutcome::Unresolved(unresolved) = reader.read(&record, seconds(1001)) else {
             panic!("4776 has no address");
         };
-        let there = hosts.find(&unplaced).expect("PC1 was seen");
-        let ReadOutcome::Event(event) = reader.place(unplaced, there) else {
+        let there = hosts.find(&unresolved).expect("PC1 was seen");
+        let ReadOutcome::Event(event) = reader.locate(unresolved, there) else {
             panic!("the address can be used");
         };
         assert_eq!((event.kind, event.proof), (Kind::DeviceSeen, Proof::HostName));
-        hosts.heed(&event);
+        hosts.record(&event);
         assert_eq!(named(&hosts, "PC2", 1002), "nowhere");
         assert_eq!(named(&hosts, "PC1", 1002), "login of alice at 10.0.0.7 by host_name");
     }
@@ -172,13 +172,15 @@ mod tests {
     fn there_is_room_for_a_bounded_number() {
         let mut hosts = HostAddresses::default();
         let usual = computer("PC1", "10.0.0.7", 1000);
-        for number in 0..3 * HostAddresses::ROOM {
+        for number in 0..3 * HostAddresses::GENERATION_CAPACITY {
             let device = Some(crate::test_support::name(&format!("pc{number}")));
-            hosts.heed(&Event { device, ..usual.clone() });
-            assert!(hosts.young.len() + hosts.old.len() <= 2 * HostAddresses::ROOM);
+            hosts.record(&Event { device, ..usual.clone() });
+            assert!(
+                hosts.recent.len() + hosts.previous.len() <= 2 * HostAddresses::GENERATION_CAPACITY
+            );
         }
         assert_eq!(named(&hosts, "PC0", 1001), "nowhere");
-        let last = format!("PC{}", 3 * HostAddresses::ROOM - 1);
+        let last = format!("PC{}", 3 * HostAddresses::GENERATION_CAPACITY - 1);
         assert_eq!(named(&hosts, &last, 1001), "login of alice at 10.0.0.7 by host_name");
     }
 
@@ -192,12 +194,12 @@ mod tests {
         ) {
             let mut hosts = HostAddresses::default();
             for (name, place, at) in &sights {
-                hosts.heed(&computer(&format!("PC{name}"), &format!("10.0.0.{place}"), *at));
+                hosts.record(&computer(&format!("PC{name}"), &format!("10.0.0.{place}"), *at));
             }
             let (name, at) = asked;
             // Of two at one moment, the one that was told later.
             let newest = sights.iter().filter(|sight| sight.0 == name).max_by_key(|sight| sight.2);
-            let within = newest.filter(|sight| (at - sight.2).abs() <= HostAddresses::SPAN.as_secs() as i64);
+            let within = newest.filter(|sight| (at - sight.2).abs() <= HostAddresses::MAX_AGE.as_secs() as i64);
             let expected = within.map_or("nowhere".to_owned(), |(_, place, _)| {
                 format!("login of alice at {} by host_name", address(&format!("10.0.0.{place}")))
             });

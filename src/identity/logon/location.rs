@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::event_rules::AddressField;
-use super::fields::said;
+use super::fields::field_text;
 use super::logon_account::{LogonAccount, host};
 use super::{IgnoreReason, LogRecord, LogonSettings};
 use crate::{Address, Event, Kind, Membership, Name, Origin, Precision, Proof, Timestamp};
@@ -33,7 +33,7 @@ pub(super) enum Location {
 pub struct UnresolvedLogon {
     /// The NetBIOS name of the host, as the client gave it.
     pub host: Name,
-    pub(super) sighting: Observation,
+    pub(super) observation: Observation,
     pub(super) at: Timestamp,
     pub(super) seen: Timestamp,
     pub(super) origin: Arc<Origin>,
@@ -57,7 +57,7 @@ impl Observation {
             device,
             roles: None,
             membership: Membership::default(),
-            formerly: None,
+            renamed_from: None,
             sid,
             proof: self.proof,
             posture: None,
@@ -73,37 +73,37 @@ impl Observation {
 pub(super) fn find(
     record: &LogRecord<'_>,
     place: AddressField,
-    sighting: Observation,
+    observation: Observation,
     settings: &LogonSettings,
 ) -> Result<Location, IgnoreReason> {
     match place {
         AddressField::Address(field) => {
-            let text = said(record, field).ok_or(IgnoreReason::NoAddress)?;
+            let text = field_text(record, field).ok_or(IgnoreReason::NoAddress)?;
             // So a session host writes its own console.
             if text.eq_ignore_ascii_case("LOCAL") {
                 return Err(IgnoreReason::NoAddress);
             }
             let address = text.parse().map_err(|_| IgnoreReason::BadAddress)?;
-            usable(address, settings)?;
-            Ok(Location::At(address, sighting))
+            check_usable(address, settings)?;
+            Ok(Location::At(address, observation))
         }
         AddressField::Host(field) => {
-            let text = said(record, field).ok_or(IgnoreReason::NoAddress)?;
+            let text = field_text(record, field).ok_or(IgnoreReason::NoAddress)?;
             let name =
                 Name::new(text.trim_start_matches('\\')).map_err(|_| IgnoreReason::BadName)?;
             if host(name.as_str()).eq_ignore_ascii_case(host(record.computer)) {
                 return Err(IgnoreReason::Server);
             }
-            Ok(Location::Host(name, sighting))
+            Ok(Location::Host(name, observation))
         }
         AddressField::Logon(_) => Err(IgnoreReason::UnknownLogon),
     }
 }
 
 /// Whether a person can be at `address`.
-pub(super) fn usable(address: Address, settings: &LogonSettings) -> Result<(), IgnoreReason> {
+pub(super) fn check_usable(address: Address, settings: &LogonSettings) -> Result<(), IgnoreReason> {
     address.usable().map_err(|_| IgnoreReason::Unusable)?;
     let ip = address.ip();
-    let shared = settings.servers.iter().any(|network| network.contains(&ip));
-    if shared { Err(IgnoreReason::Server) } else { Ok(()) }
+    let is_server = settings.servers.iter().any(|network| network.contains(&ip));
+    if is_server { Err(IgnoreReason::Server) } else { Ok(()) }
 }

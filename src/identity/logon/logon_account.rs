@@ -1,6 +1,6 @@
 //! Who a record names: by the SID first, which no language of Windows changes, and then by the name.
 
-use super::fields::said;
+use super::fields::field_text;
 use super::{IgnoreReason, LogRecord, LogonSettings};
 use crate::directory::Sid;
 use crate::{Name, Principal};
@@ -30,7 +30,7 @@ pub(super) struct LogonAccount {
 
 /// The accounts of a domain that are nobody: the guest, and that of the Kerberos service (MS-DTYP
 /// section 2.4.2.4, DOMAIN_USER_RID_GUEST and DOMAIN_USER_RID_KRBTGT).
-const NOBODY: [u32; 2] = [501, 502];
+const EXCLUDED_RIDS: [u32; 2] = [501, 502];
 
 impl AccountFields {
     /// The SID that the record has for it.
@@ -52,16 +52,16 @@ impl LogonAccount {
             }
             None => None,
         };
-        if sid.as_ref().is_some_and(|sid| NOBODY.contains(&sid.rid())) {
+        if sid.as_ref().is_some_and(|sid| EXCLUDED_RIDS.contains(&sid.rid())) {
             return Err(IgnoreReason::NotOfDomain);
         }
-        let user = said(record, who.user).ok_or(IgnoreReason::Nobody)?;
-        let domain = who.domain.and_then(|field| said(record, field));
+        let user = field_text(record, who.user).ok_or(IgnoreReason::Nobody)?;
+        let domain = who.domain.and_then(|field| field_text(record, field));
         let domain = domain.map(|domain| Name::new(&domain)).transpose();
         let domain = domain.map_err(|_| IgnoreReason::BadName)?;
         let principal =
             Principal::parse(&user, domain.as_ref()).map_err(|_| IgnoreReason::BadName)?;
-        if settings.noise.match_principal(&principal) {
+        if settings.ignored_accounts.match_principal(&principal) {
             return Err(IgnoreReason::Noise);
         }
         let server = host(record.computer);

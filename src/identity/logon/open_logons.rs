@@ -35,16 +35,16 @@ struct Computer {
 impl OpenLogons {
     /// How many logons are remembered of a computer: remote desktop hosts have some hundred users. In
     /// at most 2 MB; the oldest goes.
-    pub(super) const ROOM: usize = 4096;
+    pub(super) const MAX_PER_COMPUTER: usize = 4096;
 
     /// How many computers: a source is one, or collects the events of some. The one that came first
     /// goes.
-    pub(super) const COMPUTERS: usize = 64;
+    pub(super) const MAX_COMPUTERS: usize = 64;
 
     /// Remembers that `logon` has the number `id` at `computer`; it is the only one that has.
-    pub(super) fn remember(&mut self, computer: &str, id: u64, logon: OpenLogon) {
+    pub(super) fn insert(&mut self, computer: &str, id: u64, logon: OpenLogon) {
         let at = self.find(computer).unwrap_or_else(|| {
-            if self.computers.len() == Self::COMPUTERS {
+            if self.computers.len() == Self::MAX_COMPUTERS {
                 self.computers.remove(0);
             }
             let (logons, order) = (HashMap::new(), VecDeque::new());
@@ -54,7 +54,7 @@ impl OpenLogons {
         let Computer { logons, order, .. } = &mut self.computers[at];
         if logons.insert(id, logon).is_some() {
             order.retain(|known| *known != id);
-        } else if order.len() == Self::ROOM
+        } else if order.len() == Self::MAX_PER_COMPUTER
             && let Some(oldest) = order.pop_front()
         {
             logons.remove(&oldest);
@@ -63,7 +63,7 @@ impl OpenLogons {
     }
 
     /// The logon with the number `id` at `computer`, which has ended.
-    pub(super) fn take(&mut self, computer: &str, id: u64) -> Option<OpenLogon> {
+    pub(super) fn remove(&mut self, computer: &str, id: u64) -> Option<OpenLogon> {
         let at = self.find(computer)?;
         let Computer { logons, order, .. } = &mut self.computers[at];
         let logon = logons.remove(&id)?;
@@ -72,7 +72,7 @@ impl OpenLogons {
     }
 
     /// Forgets all logons at `computer`: it started again.
-    pub(super) fn forget(&mut self, computer: &str) {
+    pub(super) fn remove_computer(&mut self, computer: &str) {
         self.computers.retain(|known| !known.name.eq_ignore_ascii_case(computer));
     }
 
@@ -86,10 +86,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::test_support::{address, who};
+    use crate::test_support::{address, principal};
 
     fn logon(user: u8) -> OpenLogon {
-        let principal = who(&format!("user{user}"));
+        let principal = principal(&format!("user{user}"));
         let account = LogonAccount { principal, device: None, sid: None };
         OpenLogon { address: address("10.0.0.7"), account }
     }
@@ -97,17 +97,17 @@ mod tests {
     #[test]
     fn the_oldest_logon_and_the_first_computer_go() {
         let mut logons = OpenLogons::default();
-        for id in 0..=OpenLogons::ROOM as u64 {
-            logons.remember("DC1", id, logon(1));
+        for id in 0..=OpenLogons::MAX_PER_COMPUTER as u64 {
+            logons.insert("DC1", id, logon(1));
         }
-        assert_eq!(logons.take("dc1", 0), None);
-        assert_eq!(logons.take("dc1", 1), Some(logon(1)));
-        for computer in 0..OpenLogons::COMPUTERS {
-            logons.remember(&format!("pc{computer}"), 7, logon(2));
+        assert_eq!(logons.remove("dc1", 0), None);
+        assert_eq!(logons.remove("dc1", 1), Some(logon(1)));
+        for computer in 0..OpenLogons::MAX_COMPUTERS {
+            logons.insert(&format!("pc{computer}"), 7, logon(2));
         }
-        assert_eq!(logons.computers.len(), OpenLogons::COMPUTERS);
-        assert_eq!(logons.take("DC1", 2), None);
-        assert_eq!(logons.take("pc0", 7), Some(logon(2)));
+        assert_eq!(logons.computers.len(), OpenLogons::MAX_COMPUTERS);
+        assert_eq!(logons.remove("DC1", 2), None);
+        assert_eq!(logons.remove("pc0", 7), Some(logon(2)));
     }
 
     /// What is done to the logons of one of a few computers.
@@ -128,17 +128,17 @@ mod tests {
                 let at = naive.iter().position(|(name, known, _)| (name, *known) == (&folded, id));
                 match deed {
                     0 => {
-                        logons.forget(&computer);
+                        logons.remove_computer(&computer);
                         naive.retain(|(name, ..)| *name != folded);
                     }
                     1..4 => {
                         let expected = at.map(|at| naive.remove(at).2);
-                        prop_assert_eq!(logons.take(&computer, id), expected);
+                        prop_assert_eq!(logons.remove(&computer, id), expected);
                     }
                     _ => {
                         at.map(|at| naive.remove(at));
                         naive.push((folded, id, logon(user)));
-                        logons.remember(&computer, id, logon(user));
+                        logons.insert(&computer, id, logon(user));
                     }
                 }
                 let held: usize = logons.computers.iter().map(|known| known.logons.len()).sum();

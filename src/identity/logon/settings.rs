@@ -37,7 +37,7 @@ pub struct LogonSettings {
     /// The types of logon (`LogonType` of 4624) that say who is at the address that they came from.
     pub logon_types: Vec<u8>,
     /// Users who are nobody, as patterns over `user` and `user@domain`.
-    pub noise: Globs,
+    pub ignored_accounts: Globs,
     /// Where no person is: the addresses of domain controllers, Exchange and other servers, of load
     /// balancers and address translation, of hosts that many share.
     pub servers: Vec<IpNet>,
@@ -45,7 +45,7 @@ pub struct LogonSettings {
 
 /// The accounts that are nobody in every network: Exchange's monitoring and system mailboxes and its
 /// connectivity test, the synchronisation with Entra, the Kerberos service.
-const NOISE: [&str; 7] =
+const SERVICE_ACCOUNTS: [&str; 7] =
     ["HealthMailbox*", "SystemMailbox*", "SM_*", "MSOL_*", "AAD_*", "krbtgt*", "extest_*"];
 
 /// Over the network: the only type in which a domain controller sees a user's computer. Type 8, a
@@ -60,7 +60,7 @@ const NETWORK_CLEARTEXT: u8 = 8;
 impl LogonSettings {
     /// What is read of a server of this `role` unless an administrator decides otherwise. Nothing is
     /// known of its network: [`LogonSettings::servers`] is empty.
-    pub fn of(role: ServerRole) -> Self {
+    pub fn for_role(role: ServerRole) -> Self {
         let (ids, logon_types): (&[u16], &[u8]) = match role {
             ServerRole::DomainController => {
                 (&[4768, 4769, 4770, 4624, 4634, 4647, 4608], &[NETWORK])
@@ -68,8 +68,13 @@ impl LogonSettings {
             ServerRole::Exchange => (&[4624, 4634, 4647, 4608], &[NETWORK, NETWORK_CLEARTEXT]),
         };
         let glob = |pattern| Glob::new(pattern).expect("the pattern is in the source");
-        let noise = NOISE.into_iter().map(glob).collect();
-        Self { ids: ids.into(), logon_types: logon_types.into(), noise, servers: Vec::new() }
+        let noise = SERVICE_ACCOUNTS.into_iter().map(glob).collect();
+        Self {
+            ids: ids.into(),
+            logon_types: logon_types.into(),
+            ignored_accounts: noise,
+            servers: Vec::new(),
+        }
     }
 
     pub(super) fn reads_type(&self, logon_type: u64) -> bool {

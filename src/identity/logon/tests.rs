@@ -95,10 +95,10 @@ pub(super) fn record(id: u16, fields: &Said) -> LogRecord<'_> {
 /// Everything is read, remote desktop included, and 10.0.9.0/24 is the servers'.
 pub(super) fn everything() -> LogonSettings {
     LogonSettings {
-        ids: readable().collect(),
+        ids: readable_event_ids().collect(),
         logon_types: vec![3, 10],
         servers: vec!["10.0.9.0/24".parse().unwrap()],
-        ..LogonSettings::of(ServerRole::DomainController)
+        ..LogonSettings::for_role(ServerRole::DomainController)
     }
 }
 
@@ -115,7 +115,7 @@ pub(super) fn told(outcome: &ReadOutcome) -> String {
             let (device, proof) = (device.unwrap_or_default(), event.proof.as_str());
             format!("{kind} of {who}{device} at {} by {proof}", event.address)
         }
-        ReadOutcome::Unplaced(unplaced) => format!("somebody at {}", unplaced.host),
+        ReadOutcome::Unresolved(unresolved) => format!("somebody at {}", unresolved.host),
         ReadOutcome::Ignored(reason) => reason.as_str().to_owned(),
     }
 }
@@ -140,12 +140,12 @@ fn each_row_says_what_its_page_says() {
         (4779, "logout of alice@corp at 10.0.0.7 by connection"),
         (4608, "started"),
     ];
-    assert_eq!(expected.map(|(id, _)| id).to_vec(), readable().collect::<Vec<_>>());
+    assert_eq!(expected.map(|(id, _)| id).to_vec(), readable_event_ids().collect::<Vec<_>>());
     for (id, outcome) in expected {
         assert_eq!(read(id, &[]), outcome, "{id}");
-        assert!(source(id).unwrap().starts_with(&format!("Event {id}, ")));
+        assert!(event_source(id).unwrap().starts_with(&format!("Event {id}, ")));
     }
-    assert_eq!((source(4625), source(4800)), (None, None));
+    assert_eq!((event_source(4625), event_source(4800)), (None, None));
 }
 
 /// A record that differs from the usual one in some fields, and what it comes to.
@@ -280,15 +280,17 @@ fn each_role_reads_what_it_can_know() {
         (ServerRole::DomainController, &dc[..], &["3"][..]),
         (ServerRole::Exchange, &[4624], &["3", "8"]),
     ] {
-        for id in readable() {
+        for id in readable_event_ids() {
             let fields = said(id, &[]);
-            let outcome = reader(LogonSettings::of(role)).read(&record(id, &fields), seconds(11));
+            let outcome =
+                reader(LogonSettings::for_role(role)).read(&record(id, &fields), seconds(11));
             let is_event = matches!(outcome, ReadOutcome::Event(_));
             assert_eq!(is_event, ids.contains(&id), "{role:?} {id}: {}", told(&outcome));
         }
         for logon_type in ["0", "2", "3", "4", "5", "7", "8", "9", "10", "11", "12", "13"] {
             let fields = said(4624, &[("LogonType", logon_type)]);
-            let outcome = reader(LogonSettings::of(role)).read(&record(4624, &fields), seconds(11));
+            let outcome =
+                reader(LogonSettings::for_role(role)).read(&record(4624, &fields), seconds(11));
             let is_event = matches!(outcome, ReadOutcome::Event(_));
             assert_eq!(is_event, types.contains(&logon_type), "{role:?} type {logon_type}");
         }
@@ -337,7 +339,7 @@ fn what_failed_never_becomes_anything() {
         "yes",
     ];
     let mut variants = Vec::new();
-    for id in readable() {
+    for id in readable_event_ids() {
         variants.push((id, said(id, &[]), FAILURE));
         variants.push((id, said(id, &[]), FAILURE | SUCCESS));
         variants.push((id, said(id, &[]), 0));
@@ -346,7 +348,7 @@ fn what_failed_never_becomes_anything() {
         }
     }
     // What tells of failures by its id, with all that a success would say, and in a success's name.
-    for &id in FAILED {
+    for &id in FAILURE_IDS {
         for like in [4624, 4768, 4769] {
             variants.extend([SUCCESS, FAILURE, 0].map(|words| (id, said(like, &[]), words)));
         }
@@ -429,10 +431,11 @@ fn who_stayed_leaves_by_the_number_of_the_logon() {
 fn a_named_host_becomes_an_address_that_is_judged_like_any_other() {
     let mut reader = reader(everything());
     let fields = said(4776, &[]);
-    let ReadOutcome::Unplaced(unplaced) = reader.read(&record(4776, &fields), seconds(11)) else {
+    let ReadOutcome::Unresolved(unresolved) = reader.read(&record(4776, &fields), seconds(11))
+    else {
         panic!("4776 has no address");
     };
-    let placed = |text| told(&reader.place(unplaced.clone(), address(text)));
+    let placed = |text| told(&reader.locate(unresolved.clone(), address(text)));
     assert_eq!(placed("10.0.0.7"), "login of alice at 10.0.0.7 by host_name");
     assert_eq!(placed("10.0.9.7"), "server");
     assert_eq!(placed("127.0.1.1"), "unusable");
@@ -494,7 +497,7 @@ fn a_program_that_connects_as_somebody_else_displaces_nobody_who_logged_on() {
 fn a_captured_day_played_again_changes_nothing() {
     let (mut reader, mut table) = (reader(everything()), Table::default());
     let day = 86_400;
-    for id in readable() {
+    for id in readable_event_ids() {
         let fields = said(id, &[("LogonType", "10")]);
         if let ReadOutcome::Event(event) = reader.read(&record(id, &fields), seconds(10 + day)) {
             let change: Option<Change> = table.apply(Revision(1), &event, &rules()).change;

@@ -20,19 +20,19 @@ pub(super) struct Claim<'a> {
     /// The device claimed.
     pub(super) device: Option<Cow<'a, Name>>,
     /// Who is named, person or machine, under the domain's canonical name.
-    named: Option<Cow<'a, Principal>>,
+    subject: Option<Cow<'a, Principal>>,
 }
 
 impl<'a> Claim<'a> {
     /// Reads `event`. Nothing is judged yet.
     pub(super) fn read(event: &'a Event, rules: &Rules) -> Self {
-        let named = event.principal.as_ref().map(|principal| canonical(principal, rules));
+        let subject = event.principal.as_ref().map(|principal| canonical(principal, rules));
         let mut device = event.device.as_ref().map(Cow::Borrowed);
         let mut kind = event.kind;
-        let mut principal = named.clone();
+        let mut principal = subject.clone();
         // A group managed service account is called like a computer; the directory tells them apart.
         let is_service = event.membership.user.is_some() || kind == Kind::Membership;
-        if let Some(machine) = named.as_ref().filter(|p| p.is_machine() && !is_service) {
+        if let Some(machine) = subject.as_ref().filter(|p| p.is_machine() && !is_service) {
             device = device.or_else(|| host_of(machine).map(Cow::Owned));
             principal = None;
             kind = if kind.begins() { Kind::DeviceSeen } else { kind };
@@ -40,12 +40,12 @@ impl<'a> Claim<'a> {
         if kind == Kind::DeviceSeen {
             principal = None;
         }
-        Self { event, kind, principal, device, named }
+        Self { event, kind, principal, device, subject }
     }
 
     /// Who is named, person or machine.
-    pub(super) fn named(&self) -> Option<&Principal> {
-        self.named.as_deref()
+    pub(super) fn subject(&self) -> Option<&Principal> {
+        self.subject.as_deref()
     }
 
     /// What directories say of the person and the device that are claimed, and of nobody else.
@@ -70,7 +70,7 @@ impl<'a> Claim<'a> {
     }
 
     /// Whether it surely happened before `decided`.
-    pub(super) fn before(&self, decided: Timestamp) -> bool {
+    pub(super) fn is_before(&self, decided: Timestamp) -> bool {
         self.latest() < decided
     }
 
@@ -91,7 +91,7 @@ impl<'a> Claim<'a> {
         DecisionRecord {
             revision,
             kind,
-            principal: self.named().cloned(),
+            principal: self.subject().cloned(),
             device: self.device.as_deref().cloned(),
             roles: self.event.roles.clone(),
             posture: self.event.posture,
@@ -104,8 +104,8 @@ impl<'a> Claim<'a> {
     }
 
     /// Whether it speaks of a tunnel and names nobody: then it means whoever has its address.
-    pub(super) fn means_whoever_is_there(&self) -> bool {
-        matches!(self.kind, Kind::VpnDown | Kind::Rekey) && self.named.is_none()
+    pub(super) fn applies_to_current_user(&self) -> bool {
+        matches!(self.kind, Kind::VpnDown | Kind::Rekey) && self.subject.is_none()
     }
 
     /// Whether the event may take part in deciding at all, given whose session is `there`.
@@ -114,14 +114,14 @@ impl<'a> Claim<'a> {
     /// begun before the rule was written, and a firewall that keeps serving the rights of somebody
     /// who left is worse than any end. One that is older than the last proof of the user is refused
     /// when it is decided, so nothing is lost by hearing it.
-    pub(super) fn admitted(&self, rules: &Rules, there: Option<&Session>) -> Result<(), Refusal> {
+    pub(super) fn admitted(&self, rules: &Rules, current: Option<&Session>) -> Result<(), Refusal> {
         self.event.address.usable().map_err(|_| Refusal::AddressUnusable)?;
         if rules.own_addresses.contains(&self.event.address) {
             return Err(Refusal::AddressUnusable);
         }
         if self.kind == Kind::Expiry {
-            let ours = self.event.origin.kind == Producer::Cache;
-            return if ours { Ok(()) } else { Err(Refusal::KindNotGranted) };
+            let is_own = self.event.origin.kind == Producer::Cache;
+            return if is_own { Ok(()) } else { Err(Refusal::KindNotGranted) };
         }
         // A directory has seen nobody anywhere: it alters and ends what others began.
         let directory = self.event.origin.kind == Producer::ActiveDirectory;
@@ -133,12 +133,12 @@ impl<'a> Claim<'a> {
             }
             _ => {}
         }
-        let max_age = self.granted(rules, there)?;
+        let max_age = self.granted(rules, current)?;
         if !self.kind.ends() {
             self.not_ignored(rules)?;
         }
-        let somebody = self.principal.is_some() || self.device.is_some();
-        if !somebody && !self.means_whoever_is_there() {
+        let has_subject = self.principal.is_some() || self.device.is_some();
+        if !has_subject && !self.applies_to_current_user() {
             return Err(Refusal::Nobody);
         }
         let Event { at, seen, .. } = *self.event;
@@ -150,7 +150,7 @@ impl<'a> Claim<'a> {
     }
 
     /// Whether the source has the authority; then, how old its events may be.
-    fn granted(&self, rules: &Rules, there: Option<&Session>) -> Result<Duration, Refusal> {
+    fn granted(&self, rules: &Rules, current: Option<&Session>) -> Result<Duration, Refusal> {
         let origin = &*self.event.origin;
         let authority =
             rules.authority(&origin.producer, &origin.client).ok_or(Refusal::SourceUnknown)?;
@@ -163,8 +163,8 @@ impl<'a> Claim<'a> {
         }
         // Who names nobody speaks of whoever is there: without this, a source bound to one domain
         // could end every other domain's sessions by leaving the name out.
-        let spoken_of = self.named().or(there.and_then(|session| session.principal.as_ref()));
-        let granted = spoken_of.is_none_or(|principal| match &principal.domain {
+        let subject = self.subject().or(current.and_then(|session| session.principal.as_ref()));
+        let granted = subject.is_none_or(|principal| match &principal.domain {
             Some(domain) => authority.domains.contains(domain),
             None => false,
         });
@@ -180,7 +180,7 @@ impl<'a> Claim<'a> {
         if ignore.networks.iter().any(|network| network.contains(&ip)) {
             return Err(Refusal::NetworkIgnored);
         }
-        let Some(principal) = self.named() else { return Ok(()) };
+        let Some(principal) = self.subject() else { return Ok(()) };
         if let Some(domain) = &principal.domain
             && ignore.domains.iter().any(|glob| glob.matches(domain.as_str()))
         {

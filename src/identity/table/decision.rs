@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::claim::Claim;
-use super::expiry::is_unborn;
+use super::expiry::is_from_future;
 use super::memory::AddressMemory;
 use super::shared_address::RecentUsers;
 use crate::{
@@ -31,7 +31,7 @@ pub(super) struct DecisionInput<'a> {
     /// The session held, whether or not its logoff time has passed.
     pub(super) session: Option<&'a Arc<Session>>,
     /// What else is remembered of the address.
-    pub(super) past: Option<&'a AddressMemory>,
+    pub(super) memory: Option<&'a AddressMemory>,
     /// The rules in force.
     pub(super) rules: &'a Rules,
     /// The position of the event.
@@ -42,156 +42,158 @@ impl<'a> DecisionInput<'a> {
     /// Decides.
     pub(super) fn decide(self) -> Result<Transition, Refusal> {
         match (self.claim.kind, self.claim.principal.as_deref()) {
-            (Kind::Login | Kind::VpnUp, Some(who)) => self.user_came(who),
-            (Kind::Login | Kind::VpnUp, None) => self.null_user_came(),
-            (Kind::Logout | Kind::VpnDown, _) => self.user_left(),
-            (Kind::Rekey, _) => self.still_there(Rule::Rekeyed),
-            (Kind::Refresh, _) => self.still_there(Rule::Refreshed),
+            (Kind::Login | Kind::VpnUp, Some(principal)) => self.user_login(principal),
+            (Kind::Login | Kind::VpnUp, None) => self.null_user_login(),
+            (Kind::Logout | Kind::VpnDown, _) => self.user_logout(),
+            (Kind::Rekey, _) => self.extend(Rule::Rekeyed),
+            (Kind::Refresh, _) => self.extend(Rule::Refreshed),
             (Kind::DeviceSeen, _) => self.device_seen(),
-            (Kind::Membership, _) => self.directory_says(),
-            (Kind::Expiry, _) => self.logoff_time_came(),
+            (Kind::Membership, _) => self.directory_update(),
+            (Kind::Expiry, _) => self.expiry(),
         }
     }
 
     /// The session that stands when the event is received. One past its logoff time was already
     /// shown as gone, so it can be begun anew but not extended.
-    fn present(self) -> Option<&'a Arc<Session>> {
-        self.session.filter(|session| session.alive_at(self.claim.event.seen))
+    fn active(self) -> Option<&'a Arc<Session>> {
+        self.session.filter(|session| session.is_active_at(self.claim.event.seen))
     }
 
-    fn user_came(self, who: &Principal) -> Result<Transition, Refusal> {
-        let present = self.present();
-        let user_there = present.and_then(|there| Some((there, there.principal.as_ref()?)));
-        if let Some((there, user)) = user_there
-            && user.agrees_with(who)
+    fn user_login(self, principal: &Principal) -> Result<Transition, Refusal> {
+        let present = self.active();
+        let current_user = present.and_then(|current| Some((current, current.principal.as_ref()?)));
+        if let Some((current, user)) = current_user
+            && user.is_compatible_with(principal)
         {
-            return Ok(self.confirm(there, Rule::SameUser));
+            return Ok(self.confirm(current, Rule::SameUser));
         }
-        if self.repeats_the_ended_login(who) {
+        if self.repeats_the_ended_login(principal) {
             return Ok(Transition::Keep);
         }
-        let decided = self.decided_about(who);
-        if decided.is_some_and(|decided| self.claim.before(decided)) {
+        let not_before = self.ordering_time(principal);
+        if not_before.is_some_and(|not_before| self.claim.is_before(not_before)) {
             return Err(Refusal::Late);
         }
-        if user_there.is_some_and(|(there, _)| self.outweighed_by(there)) {
+        if current_user.is_some_and(|(current, _)| self.outweighed_by(current)) {
             return Err(Refusal::Weaker);
         }
-        if self.is_crowded(who) {
-            let (there, _) = user_there.ok_or(Refusal::AddressShared)?;
+        if self.exceeds_user_limit(principal) {
+            let (current, _) = current_user.ok_or(Refusal::AddressShared)?;
             return Ok(Transition::End(
                 Rule::AddressShared,
-                self.claim.moment().max(there.confirmed),
+                self.claim.moment().max(current.confirmed),
             ));
         }
-        let (rule, alone) = match present {
-            Some(there) if there.principal.is_none() => (Rule::FirstUser, Some(there)),
+        let (rule, device_session) = match present {
+            Some(current) if current.principal.is_none() => (Rule::FirstUser, Some(current)),
             Some(_) => (Rule::LaterUser, None),
             None => (Rule::FirstUser, None),
         };
-        let mut session = self.begun(rule, decided)?;
-        session.principal = Some(who.clone());
-        if let Some(there) = alone {
-            session.membership.device = self.device_groups(there);
-            session.posture = self.device_posture(there);
-            session.device = session.device.or(there.device.clone());
+        let mut session = self.new_session(rule, not_before)?;
+        session.principal = Some(principal.clone());
+        if let Some(current) = device_session {
+            session.membership.device = self.device_groups(current);
+            session.posture = self.device_posture(current);
+            session.device = session.device.or(current.device.clone());
         }
         Ok(Transition::Set(Effect::Began, rule, session))
     }
 
     /// Whether the address is taken to be shared, or is with this login: nobody can then be told from
     /// anybody else there.
-    fn is_crowded(self, who: &Principal) -> bool {
+    fn exceeds_user_limit(self, principal: &Principal) -> bool {
         let (sharing, seen) = (&self.rules.sharing, self.claim.event.seen);
-        let (nobody, there) = (RecentUsers::default(), self.session.map(|there| &**there));
-        let crowd = self.past.map_or(&nobody, |past| &past.crowd);
-        sharing.watches(self.claim.event.address)
-            && (crowd.shared_at(seen).is_some()
-                || crowd.size(&who.user, there, seen) > sharing.users)
+        let (nobody, current) = (RecentUsers::default(), self.session.map(|current| &**current));
+        let recent_users = self.memory.map_or(&nobody, |memory| &memory.recent_users);
+        sharing.applies_to(self.claim.event.address)
+            && (recent_users.shared_at(seen).is_some()
+                || recent_users.count_with(&principal.user, current, seen) > sharing.users)
     }
 
     /// The time that a login of `who` must not be older than. A device alone has no say in it:
     /// a device that is seen says nothing of who logged in on it before.
-    fn decided_about(self, who: &Principal) -> Option<Timestamp> {
+    fn ordering_time(self, principal: &Principal) -> Option<Timestamp> {
         let user = self.session.filter(|s| s.principal.is_some());
         let user = user.map(|s| if self.outweighs(s) { s.since } else { s.confirmed });
-        let ended = self.past.and_then(|past| past.ended.as_ref()).map(|ended| ended.at);
-        let departed = self.past.and_then(|past| past.departed.of(who));
-        user.max(ended).max(departed)
+        let ended = self.memory.and_then(|memory| memory.ended.as_ref()).map(|ended| ended.at);
+        let logout = self.memory.and_then(|memory| memory.early_logouts.latest(principal));
+        user.max(ended).max(logout)
     }
 
     /// Whether the user there keeps the address from this claim, whichever came first: they are there
     /// by a stronger proof, and were seen not long before it. Servers see every program that connects
     /// as somebody else; who sits at the computer is the one who logged on to it.
-    fn outweighed_by(self, there: &Session) -> bool {
-        self.claim.event.proof < there.proof
-            && self.claim.moment() < there.confirmed + self.rules.weaker_waits
+    fn outweighed_by(self, current: &Session) -> bool {
+        self.claim.event.proof < current.proof
+            && self.claim.moment() < current.confirmed + self.rules.weaker_proof_delay
     }
 
     /// The same the other way round: had this claim come first, what has confirmed the user there
     /// since would have been refused. So that does not make it late, and two servers may tell of it
     /// in either order. What came before the user there stays late: it may have ended long ago.
-    fn outweighs(self, there: &Session) -> bool {
-        there.proof < self.claim.event.proof
-            && there.confirmed < self.claim.moment() + self.rules.weaker_waits
+    fn outweighs(self, current: &Session) -> bool {
+        current.proof < self.claim.event.proof
+            && current.confirmed < self.claim.moment() + self.rules.weaker_proof_delay
     }
 
     /// Whether this is another source's word of the login that began the session that ended last:
     /// a gateway's syslog line, in whole seconds, may arrive after the tunnel it tells of is gone. Or
     /// the same source's, sent again before the logoff time came and ordered after it.
-    fn repeats_the_ended_login(self, who: &Principal) -> bool {
-        let Some(ended) = self.past.and_then(|past| past.ended.as_ref()) else { return false };
+    fn repeats_the_ended_login(self, principal: &Principal) -> bool {
+        let Some(ended) = self.memory.and_then(|memory| memory.ended.as_ref()) else {
+            return false;
+        };
         let last = &*ended.session;
-        last.principal.as_ref().is_some_and(|user| user.agrees_with(who))
+        last.principal.as_ref().is_some_and(|user| user.is_compatible_with(principal))
             && (last.cause.origin != self.claim.event.origin
                 || ended.cause.rule == Rule::LogoffTime)
-            && !self.claim.before(last.since)
+            && !self.claim.is_before(last.since)
             && self.claim.moment() <= last.since.latest(last.precision)
     }
 
-    fn null_user_came(self) -> Result<Transition, Refusal> {
-        let Some(there) = self.present().filter(|there| there.principal.is_some()) else {
+    fn null_user_login(self) -> Result<Transition, Refusal> {
+        let Some(current) = self.active().filter(|current| current.principal.is_some()) else {
             return self.device_seen();
         };
         if self.rules.preserve_valid_user {
             return Err(Refusal::NullUser);
         }
-        if self.claim.before(there.confirmed) {
+        if self.claim.is_before(current.confirmed) {
             return Err(Refusal::Late);
         }
-        let session = self.begun(Rule::NullUser, Some(there.confirmed))?;
+        let session = self.new_session(Rule::NullUser, Some(current.confirmed))?;
         Ok(Transition::Set(Effect::Began, Rule::NullUser, session))
     }
 
-    fn user_left(self) -> Result<Transition, Refusal> {
-        let there = self.session.ok_or(Refusal::NoSession)?;
-        self.speaks_of(there)?;
-        if self.claim.before(there.confirmed) {
+    fn user_logout(self) -> Result<Transition, Refusal> {
+        let current = self.session.ok_or(Refusal::NoSession)?;
+        self.check_subject(current)?;
+        if self.claim.is_before(current.confirmed) {
             return Err(Refusal::Late);
         }
         // Who leaves a server that they had connected to still sits where they logged on.
-        if self.outweighed_by(there) {
+        if self.outweighed_by(current) {
             return Err(Refusal::Weaker);
         }
-        Ok(Transition::End(Rule::LoggedOut, self.claim.moment().max(there.confirmed)))
+        Ok(Transition::End(Rule::LoggedOut, self.claim.moment().max(current.confirmed)))
     }
 
-    fn still_there(self, rule: Rule) -> Result<Transition, Refusal> {
-        let there = self.present().ok_or(Refusal::NoSession)?;
-        self.speaks_of(there)?;
-        Ok(self.confirm(there, rule))
+    fn extend(self, rule: Rule) -> Result<Transition, Refusal> {
+        let current = self.active().ok_or(Refusal::NoSession)?;
+        self.check_subject(current)?;
+        Ok(self.confirm(current, rule))
     }
 
     /// Whether a logout, rekey or refresh is about the one who is there.
-    fn speaks_of(self, there: &Session) -> Result<(), Refusal> {
-        if self.claim.means_whoever_is_there() {
+    fn check_subject(self, current: &Session) -> Result<(), Refusal> {
+        if self.claim.applies_to_current_user() {
             return Ok(());
         }
-        match (self.claim.principal.as_deref(), &there.principal) {
-            (Some(who), Some(user)) if who.agrees_with(user) => Ok(()),
+        match (self.claim.principal.as_deref(), &current.principal) {
+            (Some(principal), Some(user)) if principal.is_compatible_with(user) => Ok(()),
             (Some(_), None) => Err(Refusal::NoSession),
-            (None, Some(_)) if self.claim.named().is_none() => Err(Refusal::NullUser),
-            (None, None) if self.claim.device.as_deref().is_some_and(|d| there.has_device(d)) => {
+            (None, Some(_)) if self.claim.subject().is_none() => Err(Refusal::NullUser),
+            (None, None) if self.claim.device.as_deref().is_some_and(|d| current.has_device(d)) => {
                 Ok(())
             }
             _ => Err(Refusal::OtherUser),
@@ -200,20 +202,20 @@ impl<'a> DecisionInput<'a> {
 
     fn device_seen(self) -> Result<Transition, Refusal> {
         let device = self.claim.device.as_deref().ok_or(Refusal::Nobody)?;
-        let Some(there) = self.present() else {
-            let ended = self.past.and_then(|past| past.ended.as_ref()).map(|ended| ended.at);
-            if ended.is_some_and(|ended| self.claim.before(ended)) {
+        let Some(current) = self.active() else {
+            let ended = self.memory.and_then(|memory| memory.ended.as_ref()).map(|ended| ended.at);
+            if ended.is_some_and(|ended| self.claim.is_before(ended)) {
                 return Err(Refusal::Late);
             }
-            let session = self.begun(Rule::DeviceOnly, ended)?;
+            let session = self.new_session(Rule::DeviceOnly, ended)?;
             return Ok(Transition::Set(Effect::Began, Rule::DeviceOnly, session));
         };
-        match (&there.principal, there.has_device(device)) {
-            (Some(_), _) => self.device_of_user(there),
-            (None, true) => Ok(self.confirm(there, Rule::Refreshed)),
-            (None, false) if self.claim.before(there.confirmed) => Err(Refusal::Late),
+        match (&current.principal, current.has_device(device)) {
+            (Some(_), _) => self.device_of_user(current),
+            (None, true) => Ok(self.confirm(current, Rule::Refreshed)),
+            (None, false) if self.claim.is_before(current.confirmed) => Err(Refusal::Late),
             (None, false) => {
-                let session = self.begun(Rule::DeviceOnly, Some(there.confirmed))?;
+                let session = self.new_session(Rule::DeviceOnly, Some(current.confirmed))?;
                 Ok(Transition::Set(Effect::Began, Rule::DeviceOnly, session))
             }
         }
@@ -221,9 +223,9 @@ impl<'a> DecisionInput<'a> {
 
     /// A device seen at a user's address is that user's. It does not prove that the user is still
     /// there, and the groups of a machine account are not the user's.
-    fn device_of_user(self, there: &Session) -> Result<Transition, Refusal> {
-        let Some(altered) = self.with_details(there, &None) else { return Ok(Transition::Keep) };
-        if self.claim.before(there.confirmed) {
+    fn device_of_user(self, current: &Session) -> Result<Transition, Refusal> {
+        let Some(altered) = self.with_details(current, &None) else { return Ok(Transition::Keep) };
+        if self.claim.is_before(current.confirmed) {
             return Err(Refusal::Late);
         }
         Ok(Transition::Set(Effect::Altered, Rule::Detail, altered))
@@ -233,18 +235,20 @@ impl<'a> DecisionInput<'a> {
     /// names one, of the device when it names one. It proves nobody present, so nothing is
     /// extended. What it says was meant for the very names that were there when it was said: of
     /// whoever came since, it says nothing.
-    fn directory_says(self) -> Result<Transition, Refusal> {
-        let there = self.present().ok_or(Refusal::NoSession)?;
-        let (claim, mut session) = (self.claim, there.as_ref().clone());
+    fn directory_update(self) -> Result<Transition, Refusal> {
+        let current = self.active().ok_or(Refusal::NoSession)?;
+        let (claim, mut session) = (self.claim, current.as_ref().clone());
         let said = claim.membership();
-        let is_device = claim.device.as_deref().is_some_and(|device| there.has_device(device));
+        let is_device = claim.device.as_deref().is_some_and(|device| current.has_device(device));
         match (claim.principal.as_deref(), &mut session.principal) {
-            (Some(who), Some(user)) => {
-                let formerly = claim.event.formerly.as_deref();
-                if !who.is_called(user) && !formerly.is_some_and(|name| name.is_called(user)) {
+            (Some(principal), Some(user)) => {
+                let formerly = claim.event.renamed_from.as_deref();
+                if !principal.has_same_name(user)
+                    && !formerly.is_some_and(|name| name.has_same_name(user))
+                {
                     return Err(Refusal::OtherUser);
                 }
-                (user.user, user.domain) = (who.user.clone(), who.domain.clone());
+                (user.user, user.domain) = (principal.user.clone(), principal.domain.clone());
                 session.membership.user = said.user;
             }
             (None, _) if is_device => {}
@@ -253,84 +257,84 @@ impl<'a> DecisionInput<'a> {
         if is_device {
             session.membership.device = said.device;
         }
-        if session == **there {
+        if session == **current {
             return Ok(Transition::Keep);
         }
         session.revision = self.revision;
         Ok(Transition::Set(Effect::Altered, Rule::Directory, session))
     }
 
-    fn logoff_time_came(self) -> Result<Transition, Refusal> {
-        let there = self.session.ok_or(Refusal::NoSession)?;
+    fn expiry(self) -> Result<Transition, Refusal> {
+        let current = self.session.ok_or(Refusal::NoSession)?;
         let at = self.claim.event.at;
-        if is_unborn(there, at) {
+        if is_from_future(current, at) {
             // Whoever logs on from now on is later than somebody of a time that has not come.
             return Ok(Transition::End(Rule::LogoffTime, at));
         }
-        if there.alive_at(at) {
+        if current.is_active_at(at) {
             return Err(Refusal::NotDue);
         }
         // Nobody saw the user leave: a login that is newer than the last proof is still news.
-        Ok(Transition::End(Rule::LogoffTime, there.confirmed))
+        Ok(Transition::End(Rule::LogoffTime, current.confirmed))
     }
 
     /// The one who is there was seen again.
-    fn confirm(self, there: &Session, rule: Rule) -> Transition {
+    fn confirm(self, current: &Session, rule: Rule) -> Transition {
         let claim = self.claim;
-        let proof = there.proof.max(claim.event.proof);
-        if claim.before(there.confirmed) {
-            let session = Session { proof, ..there.clone() };
-            let proves_more = self.outweighs(there);
+        let proof = current.proof.max(claim.event.proof);
+        if claim.is_before(current.confirmed) {
+            let session = Session { proof, ..current.clone() };
+            let proves_more = self.outweighs(current);
             return if proves_more {
                 Transition::Set(Effect::Extended, rule, session)
             } else {
                 Transition::Keep
             };
         }
-        let (effect, rule, mut session) = match self.with_details(there, &claim.event.roles) {
+        let (effect, rule, mut session) = match self.with_details(current, &claim.event.roles) {
             Some(altered) => (Effect::Altered, Rule::Detail, altered),
             // Within the precision of the clocks it may be the very event that is known already.
-            None if proof == there.proof
-                && claim.moment() <= there.confirmed.latest(there.precision) =>
+            None if proof == current.proof
+                && claim.moment() <= current.confirmed.latest(current.precision) =>
             {
                 return Transition::Keep;
             }
-            None => (Effect::Extended, rule, there.clone()),
+            None => (Effect::Extended, rule, current.clone()),
         };
         if let (Some(mine), Some(theirs)) = (&mut session.principal, &claim.principal) {
             mine.spellings = mine.spellings.union(theirs.spellings);
         }
-        session.confirmed = there.confirmed.max(claim.moment());
+        session.confirmed = current.confirmed.max(claim.moment());
         session.proof = proof;
-        session.precision = there.precision.max(claim.event.precision);
-        session.expires = there.expires.max(claim.expires(self.rules));
+        session.precision = current.precision.max(claim.event.precision);
+        session.expires = current.expires.max(claim.expires(self.rules));
         Transition::Set(effect, rule, session)
     }
 
     /// The session with what the claim says more or otherwise about its domain, device, posture
     /// and groups; `None` when it says nothing new.
-    fn with_details(self, there: &Session, roles: &Roles) -> Option<Session> {
+    fn with_details(self, current: &Session, roles: &Roles) -> Option<Session> {
         let claim = self.claim;
-        let device = claim.device.as_deref().filter(|device| !there.has_device(device));
-        let posture = self.device_posture(there);
-        let roles = roles.as_ref().filter(|roles| !same_roles(there.roles.as_deref(), roles));
-        let domain = match (&there.principal, claim.principal.as_deref()) {
-            (Some(user), Some(who)) if user.domain.is_none() => who.domain.as_ref(),
+        let device = claim.device.as_deref().filter(|device| !current.has_device(device));
+        let posture = self.device_posture(current);
+        let roles = roles.as_ref().filter(|roles| !same_roles(current.roles.as_deref(), roles));
+        let domain = match (&current.principal, claim.principal.as_deref()) {
+            (Some(user), Some(principal)) if user.domain.is_none() => principal.domain.as_ref(),
             _ => None,
         };
         let membership = Membership {
-            user: claim.membership().user.or(there.membership.user.clone()),
-            device: self.device_groups(there),
+            user: claim.membership().user.or(current.membership.user.clone()),
+            device: self.device_groups(current),
         };
-        let membership = Some(membership).filter(|known| *known != there.membership);
-        let same = device.is_none() && posture == there.posture && membership.is_none();
-        if same && roles.is_none() && domain.is_none() {
+        let membership = Some(membership).filter(|known| *known != current.membership);
+        let is_unchanged = device.is_none() && posture == current.posture && membership.is_none();
+        if is_unchanged && roles.is_none() && domain.is_none() {
             return None;
         }
-        let mut session = there.clone();
-        session.device = device.or(there.device.as_ref()).cloned();
+        let mut session = current.clone();
+        session.device = device.or(current.device.as_ref()).cloned();
         session.posture = posture;
-        session.roles = roles.or(there.roles.as_ref()).cloned();
+        session.roles = roles.or(current.roles.as_ref()).cloned();
         session.membership = membership.unwrap_or(session.membership);
         if let (Some(principal), Some(domain)) = (&mut session.principal, domain) {
             principal.domain = Some(domain.clone());
@@ -341,27 +345,27 @@ impl<'a> DecisionInput<'a> {
 
     /// The groups of the device that is there once the claim is heard: those of another device are
     /// not its own.
-    fn device_groups(self, there: &Session) -> Option<GroupSet> {
-        let known = there.membership.device.as_ref().filter(|_| self.is_device_of(there));
+    fn device_groups(self, current: &Session) -> Option<GroupSet> {
+        let known = current.membership.device.as_ref().filter(|_| self.is_device_of(current));
         self.claim.membership().device.or(known.cloned())
     }
 
     /// In what posture that device is: how another one was found says nothing of it.
-    fn device_posture(self, there: &Session) -> Option<Posture> {
-        self.claim.event.posture.or(there.posture.filter(|_| self.is_device_of(there)))
+    fn device_posture(self, current: &Session) -> Option<Posture> {
+        self.claim.event.posture.or(current.posture.filter(|_| self.is_device_of(current)))
     }
 
     /// Whether the claim is of the device that is there, as far as both name one.
-    fn is_device_of(self, there: &Session) -> bool {
-        let named = self.claim.device.as_deref().filter(|_| there.device.is_some());
-        named.is_none_or(|device| there.has_device(device))
+    fn is_device_of(self, current: &Session) -> bool {
+        let named = self.claim.device.as_deref().filter(|_| current.device.is_some());
+        named.is_none_or(|device| current.has_device(device))
     }
 
     /// A session that begins with the claim and has no user yet. It begins no earlier than what was
     /// `decided` before: the claim was not surely before that, and arrival breaks the tie.
-    fn begun(self, rule: Rule, decided: Option<Timestamp>) -> Result<Session, Refusal> {
+    fn new_session(self, rule: Rule, not_before: Option<Timestamp>) -> Result<Session, Refusal> {
         let (claim, event) = (self.claim, self.claim.event);
-        let since = decided.map_or(claim.moment(), |decided| claim.moment().max(decided));
+        let since = not_before.map_or(claim.moment(), |not_before| claim.moment().max(not_before));
         let session = Session {
             address: event.address,
             principal: None,
@@ -378,7 +382,7 @@ impl<'a> DecisionInput<'a> {
             cause: claim.cause(rule),
         };
         // Where the logoff time is shorter than the age that is allowed, it would begin ended.
-        if session.alive_at(event.seen) { Ok(session) } else { Err(Refusal::TooOld) }
+        if session.is_active_at(event.seen) { Ok(session) } else { Err(Refusal::TooOld) }
     }
 }
 

@@ -15,17 +15,17 @@ struct EarlyLogout {
 impl EarlyLogouts {
     /// How many users are remembered for an address. More than one or two means somebody who makes
     /// them up; then the one who left first goes, whose login is the least likely to be late still.
-    const ROOM: usize = 4;
+    const MAX_USERS: usize = 4;
 
     /// Those that another table remembered.
-    pub(super) fn known(departed: Vec<(Principal, Timestamp)>) -> Self {
-        let departed = departed.into_iter().take(Self::ROOM);
-        Self(departed.map(|(principal, at)| EarlyLogout { principal, at }).collect())
+    pub(super) fn restore(logout: Vec<(Principal, Timestamp)>) -> Self {
+        let logout = logout.into_iter().take(Self::MAX_USERS);
+        Self(logout.map(|(principal, at)| EarlyLogout { principal, at }).collect())
     }
 
     /// All who are remembered.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Principal, Timestamp)> {
-        self.0.iter().map(|departed| (departed.principal.clone(), departed.at))
+        self.0.iter().map(|logout| (logout.principal.clone(), logout.at))
     }
 
     /// Notes that `principal` left at `at`. An older word of the same user changes nothing.
@@ -40,7 +40,7 @@ impl EarlyLogouts {
             known.at = known.at.max(at);
             return;
         }
-        if self.0.len() == Self::ROOM {
+        if self.0.len() == Self::MAX_USERS {
             let first = (0..self.0.len()).min_by_key(|index| self.0[*index].at);
             match first {
                 Some(first) if self.0[first].at < at => drop(self.0.swap_remove(first)),
@@ -51,9 +51,9 @@ impl EarlyLogouts {
     }
 
     /// When `who` was last said to leave.
-    pub(super) fn of(&self, who: &Principal) -> Option<Timestamp> {
-        let theirs = self.0.iter().filter(|departed| departed.principal.agrees_with(who));
-        theirs.map(|departed| departed.at).max()
+    pub(super) fn latest(&self, who: &Principal) -> Option<Timestamp> {
+        let theirs = self.0.iter().filter(|logout| logout.principal.is_compatible_with(who));
+        theirs.map(|logout| logout.at).max()
     }
 
     /// Whether nobody is remembered.
@@ -69,18 +69,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::test_support::{seconds, who};
+    use crate::test_support::{principal, seconds};
 
     #[test]
     fn a_user_of_two_domains_left_when_either_did() {
-        let mut departures = EarlyLogouts::default();
-        departures.note(&who("alice@corp"), seconds(10));
-        departures.note(&who("alice@lab"), seconds(20));
-        departures.note(&who("CORP\\alice"), seconds(5));
-        assert_eq!(departures.0.len(), 2, "written otherwise, and the same");
-        assert_eq!(departures.of(&who("alice@corp")), Some(seconds(10)));
-        assert_eq!(departures.of(&who("alice")), Some(seconds(20)));
-        assert_eq!(departures.of(&who("bob@corp")), None);
+        let mut logouts = EarlyLogouts::default();
+        logouts.note(&principal("alice@corp"), seconds(10));
+        logouts.note(&principal("alice@lab"), seconds(20));
+        logouts.note(&principal("CORP\\alice"), seconds(5));
+        assert_eq!(logouts.0.len(), 2, "written otherwise, and the same");
+        assert_eq!(logouts.latest(&principal("alice@corp")), Some(seconds(10)));
+        assert_eq!(logouts.latest(&principal("alice")), Some(seconds(20)));
+        assert_eq!(logouts.latest(&principal("bob@corp")), None);
     }
 
     proptest! {
@@ -88,20 +88,20 @@ mod tests {
 
         #[test]
         fn the_latest_departures_are_known_in_whatever_order_they_are_told(
-            told in prop::collection::vec((0..9_usize, 0..1000_i64), 0..40),
+            reported in prop::collection::vec((0..9_usize, 0..1000_i64), 0..40),
         ) {
-            let mut departures = EarlyLogouts::default();
+            let mut logouts = EarlyLogouts::default();
             let mut latest = HashMap::new();
-            for (user, at) in told {
-                departures.note(&who(&format!("user{user}")), seconds(at));
+            for (user, at) in reported {
+                logouts.note(&principal(&format!("user{user}")), seconds(at));
                 let known = latest.entry(user).or_insert(at);
                 *known = at.max(*known);
-                prop_assert!(departures.0.len() <= EarlyLogouts::ROOM);
+                prop_assert!(logouts.0.len() <= EarlyLogouts::MAX_USERS);
             }
             let mut newest: Vec<_> = latest.iter().map(|(user, at)| (*at, *user)).collect();
             newest.sort_unstable();
-            for (at, user) in newest.iter().rev().take(EarlyLogouts::ROOM) {
-                let known = departures.of(&who(&format!("user{user}")));
+            for (at, user) in newest.iter().rev().take(EarlyLogouts::MAX_USERS) {
+                let known = logouts.latest(&principal(&format!("user{user}")));
                 // Of those who left at the very same time any may have gone.
                 let tied = newest.iter().filter(|(other, _)| other == at).count() > 1;
                 prop_assert!(tied || known == Some(seconds(*at)), "{known:?} {at}");

@@ -9,13 +9,13 @@ use crate::{Address, Session, SteadyClock, Timestamp};
 
 /// How long after a proposal that brought no end it is made again: the batch with the expiry may
 /// have been lost on its way to the journal, and a session must not outlive that.
-pub(super) const AGAIN: Duration = Duration::from_secs(60);
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Whether a session was last proven at a time that has not come at `now`, by more than the clock may
 /// be set back at once. It would last for as long as the clock was ahead, and every login until then
 /// would be older than it.
-pub(super) fn is_unborn(session: &Session, now: Timestamp) -> bool {
-    session.confirmed > now + SteadyClock::FOLLOWED
+pub(super) fn is_from_future(session: &Session, now: Timestamp) -> bool {
+    session.confirmed > now + SteadyClock::MAX_STEP
 }
 
 /// Addresses by the time at which to look at their session. A session that is extended keeps its

@@ -13,9 +13,9 @@ pub(super) struct AddressMemory {
     /// The last session that is no more.
     pub(super) ended: Option<EndedSession>,
     /// Who was said to leave while not being there: their login may still be on its way.
-    pub(super) departed: EarlyLogouts,
+    pub(super) early_logouts: EarlyLogouts,
     /// Who came one after the other. Kept as long as what competed is.
-    pub(super) crowd: RecentUsers,
+    pub(super) recent_users: RecentUsers,
     /// The latest events that competed, newest last.
     records: VecDeque<RetainedDecision>,
 }
@@ -23,7 +23,7 @@ pub(super) struct AddressMemory {
 /// A record and the ticket under which it may be forgotten.
 #[derive(Debug)]
 struct RetainedDecision {
-    ticket: Revision,
+    id: Revision,
     record: DecisionRecord,
 }
 
@@ -46,17 +46,17 @@ impl AddressMemory {
         if self.records.is_empty() {
             self.records.reserve_exact(1);
         }
-        let ticket = record.revision;
-        self.records.push_back(RetainedDecision { ticket, record });
-        Some(ticket)
+        let id = record.revision;
+        self.records.push_back(RetainedDecision { id, record });
+        Some(id)
     }
 
     /// Forgets the record with this ticket, when it is still there.
-    pub(super) fn forget(&mut self, ticket: Revision) {
-        self.records.retain(|kept| kept.ticket != ticket);
+    pub(super) fn forget(&mut self, id: Revision) {
+        self.records.retain(|kept| kept.id != id);
         if self.records.is_empty() {
-            self.departed = EarlyLogouts::default();
-            self.crowd = RecentUsers::default();
+            self.early_logouts = EarlyLogouts::default();
+            self.recent_users = RecentUsers::default();
             // An emptied list keeps its room; a million of them would keep half a gigabyte.
             self.records = VecDeque::new();
         }
@@ -70,36 +70,36 @@ impl AddressMemory {
 
     /// Whether there is nothing left to remember.
     pub(super) fn is_empty(&self) -> bool {
-        self.ended.is_none() && self.departed.is_empty() && self.records.is_empty()
+        self.ended.is_none() && self.early_logouts.is_empty() && self.records.is_empty()
     }
 
     /// The record with this ticket, when it is still there.
-    pub(super) fn record(&self, ticket: Revision) -> Option<&DecisionRecord> {
-        self.records.iter().find(|kept| kept.ticket == ticket).map(|kept| &kept.record)
+    pub(super) fn record(&self, id: Revision) -> Option<&DecisionRecord> {
+        self.records.iter().find(|kept| kept.id == id).map(|kept| &kept.record)
     }
 
     /// Puts back a record that another table had, in its place.
-    pub(super) fn recall(&mut self, ticket: Revision, record: DecisionRecord) {
+    pub(super) fn restore_record(&mut self, id: Revision, record: DecisionRecord) {
         let earlier = |kept: &RetainedDecision| kept.record.revision < record.revision;
         let place = self.records.partition_point(earlier);
         self.records.reserve_exact(1);
-        self.records.insert(place, RetainedDecision { ticket, record });
+        self.records.insert(place, RetainedDecision { id, record });
     }
 
     /// What else is remembered of `address`, when there is anything.
-    pub(super) fn memory(&self, address: Address) -> Option<MemorySnapshot> {
-        let departed = self.departed.iter().collect();
-        let (came, shared_until) = self.crowd.tell();
-        let memory = MemorySnapshot { address, departed, came, shared_until };
-        let nothing = memory.departed.is_empty() && memory.came.is_empty();
-        (!nothing || shared_until.is_some()).then_some(memory)
+    pub(super) fn snapshot(&self, address: Address) -> Option<MemorySnapshot> {
+        let departed = self.early_logouts.iter().collect();
+        let (logins, shared_until) = self.recent_users.snapshot();
+        let memory = MemorySnapshot { address, early_logouts: departed, logins, shared_until };
+        let is_trivial = memory.early_logouts.is_empty() && memory.logins.is_empty();
+        (!is_trivial || shared_until.is_some()).then_some(memory)
     }
 
     /// Remembers what another table did.
-    pub(super) fn remind(&mut self, memory: MemorySnapshot) {
-        let MemorySnapshot { address: _, departed, came, shared_until } = memory;
-        (self.departed, self.crowd) =
-            (EarlyLogouts::known(departed), RecentUsers::known(came, shared_until));
+    pub(super) fn restore(&mut self, memory: MemorySnapshot) {
+        let MemorySnapshot { address: _, early_logouts: departed, logins, shared_until } = memory;
+        (self.early_logouts, self.recent_users) =
+            (EarlyLogouts::restore(departed), RecentUsers::restore(logins, shared_until));
     }
 
     /// The records, newest first.
@@ -112,8 +112,8 @@ impl AddressMemory {
 /// more comes, the oldest is due. It bounds the memory of a whole table, whoever fills it.
 #[derive(Debug)]
 pub(super) struct RetentionQueue {
-    tickets: VecDeque<RetentionEntry>,
-    room: usize,
+    entries: VecDeque<RetentionEntry>,
+    capacity: usize,
 }
 
 /// What may be forgotten, and when it was put there.
@@ -130,25 +130,25 @@ pub(super) struct RetentionEntry {
 impl RetentionQueue {
     /// A ring with room for `room` tickets.
     pub(super) fn new(room: usize) -> Self {
-        Self { tickets: VecDeque::new(), room }
+        Self { entries: VecDeque::new(), capacity: room }
     }
 
     /// Puts in one ticket; gives out the one that has to go for it.
-    pub(super) fn push(&mut self, ticket: RetentionEntry) -> Option<RetentionEntry> {
-        let full = self.tickets.len() >= self.room;
-        let due = if full { self.tickets.pop_front() } else { None };
-        self.tickets.push_back(ticket);
+    pub(super) fn push(&mut self, id: RetentionEntry) -> Option<RetentionEntry> {
+        let full = self.entries.len() >= self.capacity;
+        let due = if full { self.entries.pop_front() } else { None };
+        self.entries.push_back(id);
         due
     }
 
     /// The tickets, in the order in which they go.
-    pub(super) fn tickets(&self) -> impl Iterator<Item = &RetentionEntry> {
-        self.tickets.iter()
+    pub(super) fn entries(&self) -> impl Iterator<Item = &RetentionEntry> {
+        self.entries.iter()
     }
 
     /// The oldest ticket, when it is older than `before`.
     pub(super) fn pop_before(&mut self, before: Timestamp) -> Option<RetentionEntry> {
-        self.tickets.front().filter(|ticket| ticket.seen < before)?;
-        self.tickets.pop_front()
+        self.entries.front().filter(|id| id.seen < before)?;
+        self.entries.pop_front()
     }
 }

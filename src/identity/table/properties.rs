@@ -6,7 +6,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::test_support::{address, groups, millis, name, origin, rules, saw, seconds, who};
+use crate::test_support::{
+    address, event_at, groups, millis, name, origin, principal, rules, seconds,
+};
 use crate::{
     AddressTimeline, Authority, ChangeLog, ChangeLogLimits, Glob, Membership, Posture, Precision,
     Principal, Producer, Proof, SessionInterval, SharedAddressRule,
@@ -27,7 +29,7 @@ fn short_rules() -> Rules {
     let mut rules = rules();
     rules.logoff_time = Duration::from_secs(LOGOFF as u64);
     rules.max_age = Duration::from_secs(60);
-    rules.weaker_waits = Duration::from_secs(WAITS as u64);
+    rules.weaker_proof_delay = Duration::from_secs(WAITS as u64);
     rules
 }
 
@@ -80,10 +82,10 @@ fn any_event() -> impl Strategy<Value = Event> {
     let posture = prop::option::of(Just(Posture::Healthy));
     let times = (0..400_000_i64, -10_000..70_000_i64, any::<bool>());
     let formerly = prop::option::of(prop::sample::select(USERS.to_vec()));
-    let learnt = (any_membership(), formerly);
-    (kind(), place, user, (device, posture), learnt, (times, proof())).prop_map(
-        |(kind, place, user, (device, posture), learnt, ((seen, age, coarse), proof))| {
-            let (mut membership, formerly) = learnt;
+    let membership_event = (any_membership(), formerly);
+    (kind(), place, user, (device, posture), membership_event, (times, proof())).prop_map(
+        |(kind, place, user, (device, posture), membership_event, ((seen, age, coarse), proof))| {
+            let (mut membership, formerly) = membership_event;
             if user.is_some_and(|user| user.contains('$')) {
                 // A computer's account has no user's groups.
                 membership.user = None;
@@ -98,19 +100,19 @@ fn any_event() -> impl Strategy<Value = Event> {
             let whole = Timestamp::from_millis(at.millis().div_euclid(1000) * 1000);
             Event {
                 address: address(place),
-                principal: user.map(who),
+                principal: user.map(principal),
                 device: device.map(name),
                 posture,
                 proof,
                 membership,
-                formerly: formerly
+                renamed_from: formerly
                     .filter(|_| kind == Kind::Membership)
-                    .map(|name| Box::new(who(name))),
+                    .map(|name| Box::new(principal(name))),
                 at: if coarse { whole } else { at },
                 precision: if coarse { Precision::Second } else { Precision::Millisecond },
                 seen: millis(seen),
                 origin: origin(by),
-                ..saw(kind, "", 0)
+                ..event_at(kind, "", 0)
             }
         },
     )
@@ -187,7 +189,7 @@ proptest! {
                 _ => (Kind::Refresh, Deed::Rekey),
             };
             done.push((now, deed, user, proof));
-            let event = Event { proof, ..saw(kind, names[user], now) };
+            let event = Event { proof, ..event_at(kind, names[user], now) };
             table.apply(Revision(revision as u64 + 1), &event, &rules);
             let there = table.get(address("10.0.0.7")).map(|session| {
                 (session.principal.as_ref().unwrap().to_string(), session.proof, session.confirmed)
@@ -209,8 +211,8 @@ proptest! {
             };
             let another = effect == Effect::Began && after.is_some_and(|s| s.principal.is_some());
             let left = matches!(cause.rule, Rule::LoggedOut);
-            if before.principal.is_some() && before.alive_at(event.seen) && (another || left) {
-                let silent = event.at.min(event.seen) >= before.confirmed + rules.weaker_waits;
+            if before.principal.is_some() && before.is_active_at(event.seen) && (another || left) {
+                let silent = event.at.min(event.seen) >= before.confirmed + rules.weaker_proof_delay;
                 prop_assert!(event.proof >= before.proof || silent, "{:?} {:?}", event, before);
             }
         }
@@ -223,7 +225,7 @@ proptest! {
     ) {
         prop_assume!(logon != connection);
         let login = |at, user, proof| {
-            Event { at: millis(at), proof, seen: seconds(40), ..saw(Kind::Login, user, 0) }
+            Event { at: millis(at), proof, seen: seconds(40), ..event_at(Kind::Login, user, 0) }
         };
         let there = login(0, "bob@corp", Proof::Connection);
         let alice = login(logon, "alice@corp", proof);
@@ -273,11 +275,11 @@ proptest! {
             let after = held(&table);
             prop_assert_eq!(before.len(), after.len());
             let (before, after) = (&before[&event.address], &after[&event.address]);
-            prop_assert!(before.alive_at(event.seen));
+            prop_assert!(before.is_active_at(event.seen));
             let mut expected = Session { revision: change.revision, ..before.as_ref().clone() };
             if let (Some(user), Some(said)) = (&mut expected.principal, &event.principal) {
-                let formerly = event.formerly.as_deref().filter(|name| name.is_called(user));
-                prop_assert!(formerly.is_some() || said.is_called(user));
+                let formerly = event.renamed_from.as_deref().filter(|name| name.has_same_name(user));
+                prop_assert!(formerly.is_some() || said.has_same_name(user));
                 (user.user, user.domain) = (said.user.clone(), said.domain.clone());
                 expected.membership.user = event.membership.user.clone();
             }
@@ -293,7 +295,7 @@ proptest! {
         let rules = strict_rules();
         let mut table = Table::default();
         // A directory may say that somebody who is allowed is called otherwise from now on.
-        let as_sent = events.iter().filter(|event| event.formerly.is_none());
+        let as_sent = events.iter().filter(|event| event.renamed_from.is_none());
         for (position, event) in as_sent.enumerate() {
             table.apply(Revision(position as u64 + 1), event, &rules);
             for session in table.sessions() {
@@ -325,18 +327,18 @@ proptest! {
         // Whatever was proposed may have been lost some times; the end comes nevertheless.
         let mut now = seconds(400 + LOGOFF);
         for _ in 0..lose {
-            table.due(now, &cache, usize::MAX);
-            now = now + AGAIN;
+            table.due_expiries(now, &cache, usize::MAX);
+            now = now + RETRY_INTERVAL;
         }
-        for event in table.due(now, &cache, usize::MAX) {
+        for event in table.due_expiries(now, &cache, usize::MAX) {
             revision += 1;
             let decision = table.apply(Revision(revision), &event, &rules);
             prop_assert_eq!(decision.verdict, Verdict::Applied(Rule::LogoffTime));
         }
         prop_assert!(table.is_empty());
-        table.due(now + AGAIN, &cache, usize::MAX);
+        table.due_expiries(now + RETRY_INTERVAL, &cache, usize::MAX);
         prop_assert_eq!(table.next_due(), None);
-        table.forget_before(now + AGAIN);
+        table.forget_before(now + RETRY_INTERVAL);
         prop_assert!(table.entries.is_empty(), "nothing is remembered for ever");
     }
 
@@ -356,7 +358,7 @@ proptest! {
             let revision = Revision(position as u64 + 1);
             let decision = lost.apply(revision, event, &rules);
             if position == from {
-                anew = Table::restore(lost.hand_over(revision));
+                anew = Table::restore(lost.snapshot(revision));
             }
             if position > from {
                 prop_assert_eq!(anew.apply(revision, event, &rules), decision);
@@ -382,15 +384,15 @@ proptest! {
         let (mut table, mut log) = (Table::default(), ChangeLog::new(7, ChangeLogLimits::default()));
         for (position, event) in events.iter().enumerate() {
             if position == from {
-                table = Table::restore(log.hand_over());
+                table = Table::restore(log.snapshot());
             }
             let change = table.apply(Revision(position as u64 + 1), event, &rules).change;
             change.iter().for_each(|change| log.apply(change, event.seen));
         }
-        let mut restored = Table::restore(log.hand_over());
+        let mut restored = Table::restore(log.snapshot());
         prop_assert_eq!(held(&restored), held(&table));
         let now = events.iter().map(|event| event.seen).max().unwrap();
-        let ended = table.entries.values().filter_map(|entry| entry.past.as_ref()?.ended.as_ref());
+        let ended = table.entries.values().filter_map(|entry| entry.memory.as_ref()?.ended.as_ref());
         let late: Vec<_> = ended
             .filter(|ended| ended.session.principal.is_some())
             .map(|ended| Event {
@@ -398,7 +400,7 @@ proptest! {
                 principal: ended.session.principal.clone(),
                 at: ended.at - Duration::from_millis(1),
                 seen: now,
-                ..saw(Kind::Login, "", 0)
+                ..event_at(Kind::Login, "", 0)
             })
             .collect();
         for login in late {
@@ -427,7 +429,7 @@ proptest! {
         for (position, (at, (place, user))) in arriving.into_iter().enumerate() {
             let at = millis(at);
             let place = address(ADDRESSES[place]);
-            let login = Event { address: place, at, seen: seconds(60), ..saw(Kind::Login, names[user], 0) };
+            let login = Event { address: place, at, seen: seconds(60), ..event_at(Kind::Login, names[user], 0) };
             table.apply(Revision(position as u64 + 1), &login, &short_rules());
         }
         let owners: StdMap<_, _> = table
@@ -454,9 +456,9 @@ proptest! {
                 _ => (Kind::Rekey, Deed::Rekey),
             };
             history.push((now, deed, user));
-            table.apply(Revision(revision as u64 + 1), &saw(kind, names[user], now), &short_rules());
+            table.apply(Revision(revision as u64 + 1), &event_at(kind, names[user], now), &short_rules());
             let there = |at| {
-                let held = table.get(address("10.0.0.7")).filter(|s| s.alive_at(seconds(at)));
+                let held = table.get(address("10.0.0.7")).filter(|s| s.is_active_at(seconds(at)));
                 held.map(|s| s.principal.as_ref().unwrap().to_string())
             };
             for at in [now, now + silence] {
@@ -476,29 +478,29 @@ proptest! {
         let rules = if strict { strict_rules() } else { short_rules() };
         let place = address(ADDRESSES[0]);
         let (mut table, mut stays, mut said) = (Table::default(), Vec::new(), Vec::new());
-        let mut chronicle = AddressTimeline::after(place, crate::TableSnapshot::default());
+        let mut timeline = AddressTimeline::from_snapshot(place, crate::TableSnapshot::default());
         for (index, event) in events.iter().enumerate() {
             let revision = Revision(index as u64 + 1);
             table.apply(revision, event, &rules);
-            stays.extend(chronicle.apply(revision, event, &rules));
+            stays.extend(timeline.apply(revision, event, &rules));
             if events.get(index + 1).is_some_and(|next| next.seen == event.seen) {
                 continue;
             }
             for at in [event.seen, event.seen + Duration::from_secs(LOGOFF as u64 / 2)] {
-                let (mine, whole) = (chronicle.explain(at).unwrap(), table.explain(place, at));
+                let (mine, whole) = (timeline.explain(at).unwrap(), table.explain(place, at));
                 prop_assert_eq!(mine.to_string(), whole.to_string());
                 prop_assert_eq!(&mine.session, &whole.session);
                 prop_assert_eq!(mine.competed, whole.competed);
-                let there = chronicle.there(at).map(|stay| &stay.session);
+                let there = timeline.current(at).map(|stay| &stay.session);
                 prop_assert_eq!(there, whole.session.as_ref());
             }
             let owner = |session: &Arc<Session>| (session.principal.clone(), session.since);
             said.push((event.seen, table.explain(place, event.seen).session.as_ref().map(owner)));
         }
-        stays.extend(chronicle.last(seconds(1000)));
+        stays.extend(timeline.finish(seconds(1000)));
         for (at, there) in said {
             let covers = |stay: &&SessionInterval| {
-                stay.learnt <= at && stay.end.as_ref().is_none_or(|end| at < end.at)
+                stay.start <= at && stay.end.as_ref().is_none_or(|end| at < end.at)
             };
             let told: Vec<_> = stays.iter().filter(covers).collect();
             prop_assert!(told.len() <= 1, "two at once: {:?}", told);

@@ -8,8 +8,8 @@ use crate::{Name, Session, SharedAddressRule, Timestamp};
 /// The users who came to one address lately, and until when it is taken to be shared.
 #[derive(Debug, Default)]
 pub(super) struct RecentUsers {
-    /// At most [`RecentUsers::MOST`], each user once.
-    came: Vec<RecentUser>,
+    /// At most [`RecentUsers::MAX_USERS`], each user once.
+    users: Vec<RecentUser>,
     shared_until: Option<Timestamp>,
 }
 
@@ -25,45 +25,46 @@ impl RecentUsers {
     const WINDOW: Duration = Duration::from_secs(60);
 
     /// How many users are remembered, and so the most that a rule can allow.
-    const MOST: usize = SharedAddressRule::MOST;
+    const MAX_USERS: usize = SharedAddressRule::MAX_USERS;
 
     /// What another table noted.
-    pub(super) fn known(came: Vec<(Name, Timestamp)>, shared_until: Option<Timestamp>) -> Self {
-        let came = came.into_iter().take(Self::MOST).map(|(user, at)| RecentUser { user, at });
-        Self { came: came.collect(), shared_until }
+    pub(super) fn restore(login: Vec<(Name, Timestamp)>, shared_until: Option<Timestamp>) -> Self {
+        let login =
+            login.into_iter().take(Self::MAX_USERS).map(|(user, at)| RecentUser { user, at });
+        Self { users: login.collect(), shared_until }
     }
 
     /// Who came, and until when the address is taken to be shared.
-    pub(super) fn tell(&self) -> (Vec<(Name, Timestamp)>, Option<Timestamp>) {
-        (self.came.iter().map(|came| (came.user.clone(), came.at)).collect(), self.shared_until)
+    pub(super) fn snapshot(&self) -> (Vec<(Name, Timestamp)>, Option<Timestamp>) {
+        (self.users.iter().map(|login| (login.user.clone(), login.at)).collect(), self.shared_until)
     }
 
     /// Notes that a session of `user` began at `at`. The same name in two domains is one user: a
     /// person whom two sources spell differently is no crowd.
     pub(super) fn note(&mut self, user: &Name, at: Timestamp) {
-        self.came.retain(|came| came.user != *user && within(came.at, at));
-        if self.came.len() == Self::MOST {
-            let first = (0..Self::MOST).min_by_key(|index| self.came[*index].at);
-            first.map(|first| self.came.swap_remove(first));
+        self.users.retain(|login| login.user != *user && within(login.at, at));
+        if self.users.len() == Self::MAX_USERS {
+            let first = (0..Self::MAX_USERS).min_by_key(|index| self.users[*index].at);
+            first.map(|first| self.users.swap_remove(first));
         }
-        self.came.push(RecentUser { user: user.clone(), at });
+        self.users.push(RecentUser { user: user.clone(), at });
     }
 
     /// How many users came within the minute before `at`, with `who`, who comes now, and the one of
     /// the session that is `there`, who may have come before anything was noted.
-    pub(super) fn size(&self, who: &Name, there: Option<&Session>, at: Timestamp) -> usize {
-        let lately = |came: &&RecentUser| came.user != *who && within(came.at, at);
-        let noted = self.came.iter().filter(lately);
-        let unnoted = there
-            .and_then(|there| Some((&there.principal.as_ref()?.user, there.cause.seen)))
-            .filter(|(user, came)| *user != who && within(*came, at))
-            .filter(|(user, _)| self.came.iter().all(|came| came.user != **user));
-        1 + noted.count() + usize::from(unnoted.is_some())
+    pub(super) fn count_with(&self, who: &Name, session: Option<&Session>, at: Timestamp) -> usize {
+        let is_recent = |login: &&RecentUser| login.user != *who && within(login.at, at);
+        let noted = self.users.iter().filter(is_recent);
+        let unrecorded = session
+            .and_then(|session| Some((&session.principal.as_ref()?.user, session.cause.seen)))
+            .filter(|(user, login)| *user != who && within(*login, at))
+            .filter(|(user, _)| self.users.iter().all(|login| login.user != **user));
+        1 + noted.count() + usize::from(unrecorded.is_some())
     }
 
     /// The address is taken to be shared until `until`, or longer if it is already.
-    pub(super) fn share(&mut self, until: Timestamp) {
-        self.came = Vec::new();
+    pub(super) fn set_shared_until(&mut self, until: Timestamp) {
+        self.users = Vec::new();
         self.shared_until = self.shared_until.max(Some(until));
     }
 
@@ -74,8 +75,8 @@ impl RecentUsers {
 }
 
 /// Whether who came at `came` came within the minute before `now`.
-fn within(came: Timestamp, now: Timestamp) -> bool {
-    now.since(came) < RecentUsers::WINDOW
+fn within(login: Timestamp, now: Timestamp) -> bool {
+    now.since(login) < RecentUsers::WINDOW
 }
 
 #[cfg(test)]
@@ -86,7 +87,7 @@ mod tests {
 
     use super::*;
     use crate::table::Table;
-    use crate::test_support::{address, name, rules, saw, seconds};
+    use crate::test_support::{address, event_at, name, rules, seconds};
     use crate::{Kind, Refusal, Revision, Rule, Rules, Verdict};
 
     const USERS: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "frank"];
@@ -100,8 +101,9 @@ mod tests {
     }
 
     fn owner(table: &Table, now: i64) -> Option<String> {
-        let held = table.get(address("10.0.0.7")).filter(|there| there.alive_at(seconds(now)));
-        held.and_then(|there| there.principal.as_ref()).map(ToString::to_string)
+        let held =
+            table.get(address("10.0.0.7")).filter(|session| session.is_active_at(seconds(now)));
+        held.and_then(|session| session.principal.as_ref()).map(ToString::to_string)
     }
 
     #[test]
@@ -109,7 +111,7 @@ mod tests {
         let (rules, mut table) = (at_most(2, 300), Table::default());
         let mut login = |user, after, rules: &Rules| {
             let revision = Revision(after as u64 + 1);
-            let verdict = table.apply(revision, &saw(Kind::Login, user, after), rules).verdict;
+            let verdict = table.apply(revision, &event_at(Kind::Login, user, after), rules).verdict;
             (verdict, owner(&table, after), table.explain(address("10.0.0.7"), seconds(after)))
         };
         login("alice", 0, &rules);
@@ -132,7 +134,7 @@ mod tests {
         let (mut table, mut revision) = (Table::default(), 0);
         let mut login = |user, after, rules: &Rules| {
             revision += 1;
-            table.apply(Revision(revision), &saw(Kind::Login, user, after), rules);
+            table.apply(Revision(revision), &event_at(Kind::Login, user, after), rules);
             owner(&table, after)
         };
         login("alice", 0, &strict);
@@ -156,8 +158,9 @@ mod tests {
             if self.owner == Some(user) {
                 return;
             }
-            let lately = self.begun.iter().filter(|(at, _)| now - at < 60).map(|(_, user)| *user);
-            let users: BTreeSet<usize> = lately.chain([user]).collect();
+            let is_recent =
+                self.begun.iter().filter(|(at, _)| now - at < 60).map(|(_, user)| *user);
+            let users: BTreeSet<usize> = is_recent.chain([user]).collect();
             if now < self.shared_until || users.len() > most {
                 (self.shared_until, self.owner) = (now + quiet, None);
                 self.begun.clear();
@@ -186,7 +189,7 @@ mod tests {
                     Kind::Logout => model.owner = model.owner.filter(|owner| *owner != user),
                     _ => model.login(user, now, (most, quiet)),
                 }
-                table.apply(Revision(revision as u64 + 1), &saw(kind, USERS[user], now), &rules);
+                table.apply(Revision(revision as u64 + 1), &event_at(kind, USERS[user], now), &rules);
                 let expected = model.owner.map(|owner| USERS[owner].to_owned());
                 prop_assert_eq!(owner(&table, now), expected, "at {}", now);
                 let shared = table.explain(address("10.0.0.7"), seconds(now)).shared.is_some();
@@ -196,12 +199,12 @@ mod tests {
         }
 
         #[test]
-        fn what_is_noted_is_bounded(came in prop::collection::vec((0..90_u8, 0..70_i64), 0..200)) {
-            let mut crowd = RecentUsers::default();
-            for (user, at) in came {
-                crowd.note(&name(&format!("user{user}")), seconds(at));
-                prop_assert!(crowd.came.len() <= RecentUsers::MOST);
-                prop_assert!(crowd.size(&name("nobody"), None, seconds(at)) <= RecentUsers::MOST + 1);
+        fn what_is_noted_is_bounded(login in prop::collection::vec((0..90_u8, 0..70_i64), 0..200)) {
+            let mut recent_users = RecentUsers::default();
+            for (user, at) in login {
+                recent_users.note(&name(&format!("user{user}")), seconds(at));
+                prop_assert!(recent_users.users.len() <= RecentUsers::MAX_USERS);
+                prop_assert!(recent_users.count_with(&name("nobody"), None, seconds(at)) <= RecentUsers::MAX_USERS + 1);
             }
         }
     }

@@ -5,75 +5,86 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use super::memory::{AddressMemory, RetentionEntry, RetentionQueue};
-use super::{AHEAD, Entry, Table};
+use super::{Entry, PREFETCH_BATCH, Table};
 use crate::{ActiveSession, Address, RetainedRecord, Revision, TableSnapshot};
 
 impl Table {
     /// Everything that a table or a log needs to go on after the position `newest`, which is the
     /// last one folded.
-    pub fn hand_over(&self, newest: Revision) -> TableSnapshot {
+    pub fn snapshot(&self, newest: Revision) -> TableSnapshot {
         let (forgotten, room) = (self.forgotten, self.entries.len());
-        let standing = Vec::with_capacity(room);
-        let mut handover =
-            TableSnapshot { newest, forgotten, standing, ..TableSnapshot::default() };
-        let (mut entries, mut next) = (self.entries.iter(), Vec::with_capacity(AHEAD));
+        let sessions = Vec::with_capacity(room);
+        let mut snapshot =
+            TableSnapshot { newest, forgotten, sessions, ..TableSnapshot::default() };
+        let (mut entries, mut next) = (self.entries.iter(), Vec::with_capacity(PREFETCH_BATCH));
         loop {
-            next.extend(entries.by_ref().take(AHEAD));
+            next.extend(entries.by_ref().take(PREFETCH_BATCH));
             if next.is_empty() {
                 break;
             }
             look_ahead(&next);
             for (address, entry) in next.drain(..) {
-                tell(*address, entry, &mut handover);
+                add_entry(*address, entry, &mut snapshot);
             }
         }
-        handover.ends.sort_unstable_by_key(|ended| ended.revision);
-        handover.competed = self.records(&self.competed);
-        handover.strangers = self.records(&self.strangers);
-        handover
+        snapshot.ends.sort_unstable_by_key(|ended| ended.revision);
+        snapshot.competed = self.records(&self.competed);
+        snapshot.competed_without_session = self.records(&self.competed_without_session);
+        snapshot
     }
 
     /// A table that goes on with what another table or a log knew. After a table it decides and
     /// explains as that one would have; a log has forgotten what competed.
-    pub fn restore(handover: TableSnapshot) -> Self {
-        let TableSnapshot { forgotten, standing, mut ends, memories, competed, strangers, .. } =
-            handover;
+    pub fn restore(snapshot: TableSnapshot) -> Self {
+        let TableSnapshot {
+            forgotten,
+            sessions,
+            mut ends,
+            memories,
+            competed,
+            competed_without_session: strangers,
+            ..
+        } = snapshot;
         let mut table = Self { forgotten, ..Self::default() };
-        table.entries.reserve(standing.len() + ends.len());
-        for ActiveSession { session, told, was } in standing {
-            ends.extend(was);
-            table.put(session, told);
+        table.entries.reserve(sessions.len() + ends.len());
+        for ActiveSession { session, published, previous } in sessions {
+            ends.extend(previous);
+            table.store(session, published);
         }
         ends.sort_unstable_by_key(|ended| ended.revision);
         for ended in ends {
             table.remember_end(ended);
         }
-        for RetainedRecord { address, first, noted, record } in competed {
-            table.past_of(address).recall(first, record);
+        for RetainedRecord { address, first, received: noted, record } in competed {
+            table.memory_of(address).restore_record(first, record);
             table.competed.push(RetentionEntry { address, revision: first, seen: noted });
         }
-        for RetainedRecord { address, first, noted, record } in strangers {
-            table.past_of(address).recall(first, record);
-            table.strangers.push(RetentionEntry { address, revision: first, seen: noted });
+        for RetainedRecord { address, first, received: noted, record } in strangers {
+            table.memory_of(address).restore_record(first, record);
+            table.competed_without_session.push(RetentionEntry {
+                address,
+                revision: first,
+                seen: noted,
+            });
         }
         for memory in memories {
-            table.past_of(memory.address).remind(memory);
+            table.memory_of(memory.address).restore(memory);
         }
         table
     }
 
     /// What the tickets of `ring` stand for, as far as it is still there.
     fn records(&self, ring: &RetentionQueue) -> Vec<RetainedRecord> {
-        let kept = |ticket: &RetentionEntry| {
+        let retained = |ticket: &RetentionEntry| {
             let &RetentionEntry { address, revision, seen } = ticket;
-            let record = self.entries.get(&address)?.past.as_ref()?.record(revision)?.clone();
-            Some(RetainedRecord { address, first: revision, noted: seen, record })
+            let record = self.entries.get(&address)?.memory.as_ref()?.record(revision)?.clone();
+            Some(RetainedRecord { address, first: revision, received: seen, record })
         };
-        ring.tickets().filter_map(kept).collect()
+        ring.entries().filter_map(retained).collect()
     }
 
-    fn past_of(&mut self, address: Address) -> &mut AddressMemory {
-        self.entries.entry(address).or_default().past.get_or_insert_default()
+    fn memory_of(&mut self, address: Address) -> &mut AddressMemory {
+        self.entries.entry(address).or_default().memory.get_or_insert_default()
     }
 }
 
@@ -86,15 +97,15 @@ fn look_ahead(next: &[(&Address, &Entry)]) {
 }
 
 /// Adds what is known of one address.
-fn tell(address: Address, entry: &Entry, handover: &mut TableSnapshot) {
-    let ended = entry.past.as_ref().and_then(|past| past.ended.clone());
+fn add_entry(address: Address, entry: &Entry, snapshot: &mut TableSnapshot) {
+    let ended = entry.memory.as_ref().and_then(|past| past.ended.clone());
     match (&entry.session, ended) {
-        (Some(session), was) => {
-            let (session, told) = (session.clone(), entry.told);
-            handover.standing.push(ActiveSession { session, told, was });
+        (Some(session), previous) => {
+            let (session, published) = (session.clone(), entry.published);
+            snapshot.sessions.push(ActiveSession { session, published, previous });
         }
-        (None, Some(ended)) => handover.ends.push(ended),
+        (None, Some(ended)) => snapshot.ends.push(ended),
         (None, None) => {}
     }
-    handover.memories.extend(entry.past.as_ref().and_then(|past| past.memory(address)));
+    snapshot.memories.extend(entry.memory.as_ref().and_then(|past| past.snapshot(address)));
 }

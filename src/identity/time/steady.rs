@@ -10,11 +10,11 @@ use super::Timestamp;
 /// The time of day, from the machine's clock and from a running time that nobody sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SteadyClock {
-    told: Timestamp,
+    last: Timestamp,
     /// The running time when that was told.
     running: Duration,
     /// Since when, by the running time, the machine's clock has been elsewhere.
-    elsewhere: Option<Duration>,
+    diverged_since: Option<Duration>,
 }
 
 /// What became of a jump.
@@ -22,45 +22,45 @@ pub struct SteadyClock {
 #[strum(serialize_all = "snake_case")]
 pub enum ClockJump {
     /// The machine's clock is far from where it should be, and not followed for now.
-    Doubted,
+    Suspected,
     /// It came back.
-    Withdrawn,
+    Reverted,
     /// It stayed there, and is followed.
-    Believed,
+    Accepted,
 }
 
 impl SteadyClock {
     /// The greatest jump that is followed at once: a machine that was suspended for an hour, a clock
     /// that drifted. One session in 24 ends that much too early, when the jump was wrong.
-    pub const FOLLOWED: Duration = Duration::from_secs(3600);
+    pub const MAX_STEP: Duration = Duration::from_secs(3600);
 
     /// For how long a greater one is not. What it takes somebody to put right what somebody set, and
     /// a time server to be outvoted by others.
-    pub const DOUBTED: Duration = Duration::from_secs(15 * 60);
+    pub const CONFIRM_AFTER: Duration = Duration::from_secs(15 * 60);
 
     /// Begins with what the machine's clock says.
     pub fn new(wall: Timestamp, running: Duration) -> Self {
-        Self { told: wall, running, elsewhere: None }
+        Self { last: wall, running, diverged_since: None }
     }
 
     /// The time, when the machine's clock says `wall` after `running`; and the jump, when there is
     /// news of one.
-    pub fn tell(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Option<ClockJump>) {
-        let expected = self.told + running.saturating_sub(self.running);
-        let away = wall.since(expected).max(expected.since(wall));
-        let (told, elsewhere, jump) = if away <= Self::FOLLOWED {
-            (wall, None, self.elsewhere.map(|_| ClockJump::Withdrawn))
+    pub fn read(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Option<ClockJump>) {
+        let expected = self.last + running.saturating_sub(self.running);
+        let difference = wall.since(expected).max(expected.since(wall));
+        let (last, diverged_since, jump) = if difference <= Self::MAX_STEP {
+            (wall, None, self.diverged_since.map(|_| ClockJump::Reverted))
         } else {
-            let since = self.elsewhere.unwrap_or(running);
-            if running.saturating_sub(since) >= Self::DOUBTED {
-                (wall, None, Some(ClockJump::Believed))
+            let since = self.diverged_since.unwrap_or(running);
+            if running.saturating_sub(since) >= Self::CONFIRM_AFTER {
+                (wall, None, Some(ClockJump::Accepted))
             } else {
-                let is_new = self.elsewhere.is_none();
-                (expected, Some(since), is_new.then_some(ClockJump::Doubted))
+                let is_new = self.diverged_since.is_none();
+                (expected, Some(since), is_new.then_some(ClockJump::Suspected))
             }
         };
-        *self = Self { told, running: running.max(self.running), elsewhere };
-        (told, jump)
+        *self = Self { last, running: running.max(self.running), diverged_since };
+        (last, jump)
     }
 }
 
@@ -77,8 +77,8 @@ mod tests {
     fn clock() -> impl FnMut(i64, u64) -> (i64, Option<ClockJump>) {
         let mut steady = SteadyClock::new(seconds(0), Duration::ZERO);
         move |wall, running| {
-            let (told, jump) = steady.tell(seconds(wall), Duration::from_secs(running));
-            ((told.millis() - seconds(0).millis()) / 1000, jump)
+            let (last, jump) = steady.read(seconds(wall), Duration::from_secs(running));
+            ((last.millis() - seconds(0).millis()) / 1000, jump)
         }
     }
 
@@ -87,9 +87,9 @@ mod tests {
         for far in [3 * DAY, -3 * DAY, 4000 * DAY] {
             let mut tell = clock();
             assert_eq!(tell(10, 10), (10, None));
-            assert_eq!(tell(20 + far, 20), (20, Some(ClockJump::Doubted)));
+            assert_eq!(tell(20 + far, 20), (20, Some(ClockJump::Suspected)));
             assert_eq!(tell(900 + far, 900), (900, None));
-            assert_eq!(tell(910, 910), (910, Some(ClockJump::Withdrawn)));
+            assert_eq!(tell(910, 910), (910, Some(ClockJump::Reverted)));
             assert_eq!(tell(920, 920), (920, None));
         }
     }
@@ -97,9 +97,9 @@ mod tests {
     #[test]
     fn one_that_stays_there_is_believed_in_the_end() {
         let mut tell = clock();
-        assert_eq!(tell(20 + DAY, 20), (20, Some(ClockJump::Doubted)));
+        assert_eq!(tell(20 + DAY, 20), (20, Some(ClockJump::Suspected)));
         assert_eq!(tell(919 + DAY, 919), (919, None));
-        assert_eq!(tell(920 + DAY, 920), (920 + DAY, Some(ClockJump::Believed)));
+        assert_eq!(tell(920 + DAY, 920), (920 + DAY, Some(ClockJump::Accepted)));
         assert_eq!(tell(930 + DAY, 930), (930 + DAY, None));
     }
 

@@ -116,14 +116,14 @@ fn step() -> impl Strategy<Value = Step> {
 /// What comes to the receiver.
 #[derive(Debug, Clone)]
 struct Sent {
-    launch: OutgoingBatch,
+    batch: OutgoingBatch,
     turn: u64,
 }
 
 impl Sent {
     fn span(&self) -> (Revision, Revision) {
-        let from = self.launch.after.map_or(Revision(0), |after| after.revision);
-        (from, self.launch.next.revision)
+        let from = self.batch.after.map_or(Revision(0), |after| after.revision);
+        (from, self.batch.next.revision)
     }
 }
 
@@ -150,7 +150,7 @@ impl Receiver {
     fn take(&mut self, sent: &Sent) -> Result<(), Conflict> {
         let (from, to) = sent.span();
         if sent.turn != self.turn {
-            if sent.launch.after != self.position || self.position.is_none() {
+            if sent.batch.after != self.position || self.position.is_none() {
                 return Err(Conflict);
             }
             (self.turn, self.reached) = (sent.turn, from);
@@ -164,7 +164,7 @@ impl Receiver {
         if from < self.reached || overlaps || full {
             return Err(Conflict);
         }
-        for change in &*sent.launch.changes {
+        for change in &*sent.batch.changes {
             if self.holds.get(&change.address).is_some_and(|held| *held >= change.revision) {
                 continue;
             }
@@ -173,7 +173,7 @@ impl Receiver {
                 None => drop(self.holds.remove(&change.address)),
             }
         }
-        self.ahead.insert((from, to), sent.launch.next);
+        self.ahead.insert((from, to), sent.batch.next);
         while let Some(((from, to), next)) = self.ahead.pop_first() {
             if from != self.reached {
                 self.ahead.insert((from, to), next);
@@ -240,10 +240,10 @@ impl World {
 
     /// What it does after a failure, with everything that was on its way somewhere.
     fn ask(&mut self, why: Result<(), Conflict>) {
-        let numbers: Vec<_> = self.on_way.iter().map(|sent| sent.launch.number).collect();
+        let numbers: Vec<_> = self.on_way.iter().map(|sent| sent.batch.id).collect();
         self.late.append(&mut self.on_way);
         if self.synchronising && why.is_ok() {
-            numbers.into_iter().for_each(|number| self.window.lost(number));
+            numbers.into_iter().for_each(|number| self.window.mark_unknown(number));
         } else if let (false, Some(at)) = (self.synchronising, self.receiver.position) {
             self.follow(at);
         } else {
@@ -277,12 +277,12 @@ impl World {
         }
     }
 
-    fn launch(&mut self) {
-        while let Some(launch) = self.window.launch() {
-            let sent = Sent { launch, turn: self.turn };
+    fn batch(&mut self) {
+        while let Some(batch) = self.window.next_batch() {
+            let sent = Sent { batch, turn: self.turn };
             self.on_way.push(sent);
             let mut about = BTreeSet::new();
-            let all = self.on_way.iter().flat_map(|sent| sent.launch.changes.iter());
+            let all = self.on_way.iter().flat_map(|sent| sent.batch.changes.iter());
             assert!(
                 all.into_iter().all(|change| about.insert(change.address)),
                 "one address twice"
@@ -293,10 +293,10 @@ impl World {
 
     fn meet(&mut self, which: usize, fate: Fate) {
         let sent = self.on_way.remove(which);
-        let number = sent.launch.number;
+        let number = sent.batch.id;
         match fate {
             Fate::Answered => match self.take(&sent) {
-                Ok(()) => drop(self.window.arrived(number)),
+                Ok(()) => drop(self.window.accept(number)),
                 conflict => {
                     assert!(!self.smooth, "sent what the receiver cannot place");
                     self.ask(conflict);
@@ -305,26 +305,26 @@ impl World {
             Fate::AnswerLost => {
                 self.smooth = false;
                 let _ = self.take(&sent);
-                self.window.lost(number);
+                self.window.mark_unknown(number);
                 self.ask(Ok(()));
             }
             Fate::Late => {
                 self.smooth = false;
                 self.late.push(sent);
-                self.window.lost(number);
+                self.window.mark_unknown(number);
                 self.ask(Ok(()));
             }
-            Fate::TooMuch(refuses) => match &*sent.launch.changes {
-                [_, _, ..] => self.window.halve(number),
+            Fate::TooMuch(refuses) => match &*sent.batch.changes {
+                [_, _, ..] => self.window.split(number),
                 [change] => {
                     self.probes.insert(number, change.address);
-                    self.window.probe(number, "bad".to_owned(), Arc::from([]));
+                    self.window.set_probe(number, "bad".to_owned(), Arc::from([]));
                     if refuses == Refuses::All {
                         // So is what is sent in its place.
-                        self.window.failed(number);
+                        self.window.requeue(number);
                     }
                 }
-                [] => self.window.failed(number),
+                [] => self.window.requeue(number),
             },
         }
         self.end();
@@ -333,7 +333,7 @@ impl World {
     /// The receiver takes something; in the place of a report, that is given up.
     fn take(&mut self, sent: &Sent) -> Result<(), Conflict> {
         let taken = self.receiver.take(sent);
-        let OutgoingBatch { number, changes, next, .. } = &sent.launch;
+        let OutgoingBatch { id: number, changes, next, .. } = &sent.batch;
         if let (Ok(()), true, Some(about)) = (taken, changes.is_empty(), self.probes.get(number)) {
             let given_up = self.given_up.entry(*about).or_default();
             *given_up = next.revision.max(*given_up);
@@ -380,7 +380,7 @@ proptest! {
             match step {
                 Step::News(host, presence) => world.news(host, presence),
                 Step::Read(limit) => world.read(limit),
-                Step::Launch => world.launch(),
+                Step::Launch => world.batch(),
                 Step::Meet(which, fate) if !world.on_way.is_empty() => {
                     world.meet(which.index(world.on_way.len()), fate);
                 }
@@ -390,13 +390,13 @@ proptest! {
                 }
                 Step::Meet(..) | Step::Straggle(_) => {}
             }
-            world.check(world.window.at());
+            world.check(world.window.acked());
             world.check(world.receiver.position);
         }
         // Now all goes well.
         for _ in 0..1000 {
             world.read(2);
-            world.launch();
+            world.batch();
             if !world.on_way.is_empty() {
                 world.meet(0, Fate::Answered);
             }
@@ -422,29 +422,29 @@ fn a_report_that_is_refused_leaves_a_batch_that_moves_the_place() {
     let mut window = SendWindow::new(1, Some(at(3)));
     let changes = Arc::from([change(4, 0, Presence::There), change(5, 1, Presence::There)]);
     window.push(changes, at(9));
-    let whole = window.launch().unwrap();
-    window.halve(whole.number);
-    let first = window.launch().unwrap();
+    let whole = window.next_batch().unwrap();
+    window.split(whole.id);
+    let first = window.next_batch().unwrap();
     assert_eq!((first.changes.len(), first.after, first.next), (1, Some(at(3)), at(4)));
-    assert!(window.launch().is_none(), "one at a time");
+    assert!(window.next_batch().is_none(), "one at a time");
     let refused = SkippedChange { address: HOSTS[0].parse().unwrap(), reason: "no".to_owned() };
     let nothing = || Arc::from([]);
-    window.probe(first.number, "no".to_owned(), nothing());
-    let hole = window.launch().unwrap();
-    assert!(window.is_probed(hole.number));
+    window.set_probe(first.id, "no".to_owned(), nothing());
+    let hole = window.next_batch().unwrap();
+    assert!(window.has_probe(hole.id));
     assert_eq!((hole.changes.len(), hole.after, hole.next), (0, Some(at(3)), at(4)));
-    window.failed(hole.number);
-    let whole = window.launch().unwrap();
-    assert!(!window.is_probed(whole.number) && whole.changes.len() == 1, "it is still there");
-    window.probe(whole.number, "no".to_owned(), nothing());
-    let hole = window.launch().unwrap();
-    assert_eq!((hole.changes.len(), window.at()), (0, Some(at(3))));
-    assert_eq!(window.arrived(hole.number), Some(refused));
-    assert_eq!(window.at(), Some(at(4)));
-    let second = window.launch().unwrap();
+    window.requeue(hole.id);
+    let whole = window.next_batch().unwrap();
+    assert!(!window.has_probe(whole.id) && whole.changes.len() == 1, "it is still there");
+    window.set_probe(whole.id, "no".to_owned(), nothing());
+    let hole = window.next_batch().unwrap();
+    assert_eq!((hole.changes.len(), window.acked()), (0, Some(at(3))));
+    assert_eq!(window.accept(hole.id), Some(refused));
+    assert_eq!(window.acked(), Some(at(4)));
+    let second = window.next_batch().unwrap();
     assert_eq!((second.changes.len(), second.after, second.next), (1, Some(at(4)), at(9)));
-    window.arrived(second.number);
-    assert!(window.is_empty() && window.at() == Some(at(9)));
+    window.accept(second.id);
+    assert!(window.is_empty() && window.acked() == Some(at(9)));
 }
 
 #[test]
@@ -452,12 +452,12 @@ fn what_lands_after_a_window_was_emptied_counts_for_nothing() {
     let at = |revision| Cursor::new(7, Revision(revision));
     let mut window = SendWindow::new(2, Some(at(3)));
     window.push(Arc::from([change(4, 0, Presence::There)]), at(4));
-    let old = window.launch().unwrap();
+    let old = window.next_batch().unwrap();
     window.restart(2, Some(at(3)));
     window.push(Arc::from([change(5, 0, Presence::Gone)]), at(5));
-    assert_eq!(window.arrived(old.number), None);
-    assert_eq!(window.at(), Some(at(3)), "that was said of another batch");
-    let new = window.launch().unwrap();
-    window.arrived(new.number);
-    assert_eq!(window.at(), Some(at(5)));
+    assert_eq!(window.accept(old.id), None);
+    assert_eq!(window.acked(), Some(at(3)), "that was said of another batch");
+    let new = window.next_batch().unwrap();
+    window.accept(new.id);
+    assert_eq!(window.acked(), Some(at(5)));
 }

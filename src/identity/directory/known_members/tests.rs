@@ -24,16 +24,16 @@ fn people(people: &[(u8, &str)]) -> impl Iterator<Item = Update> {
 /// A directory that was read: the accounts of `all` by number and name.
 fn read(all: &[(u8, &str)]) -> Directory {
     let mut directory = Directory::default();
-    directory.put_domain(names(CORP, "corp", 1), UnqualifiedNames::MeanThis);
+    directory.put_domain(names(CORP, "corp", 1), UnqualifiedNames::ThisDomain);
     let mut image = DirectorySnapshot::default();
-    people(all).for_each(|update| image.note(update));
+    people(all).for_each(|update| image.add(update));
     directory.replace(&name(CORP), image).unwrap();
     directory
 }
 
 fn written(directory: &Directory, limit: usize) -> Vec<(KnownMembersPart, Vec<u8>)> {
     let mut draft = KnownMembersWriter::new(KnownMembersPart::all());
-    while draft.go_on(directory, &name(CORP), 2).unwrap() {}
+    while draft.step(directory, &name(CORP), 2).unwrap() {}
     draft.finish(limit).collect()
 }
 
@@ -45,9 +45,9 @@ fn kept(directory: &Directory) -> KnownMembers {
 
 /// Who of `before` is missed in `after`: deleted or renamed, and the first name that it had.
 fn missed(before: &[(u8, &str)], after: &[(u8, &str)]) -> Vec<(Guid, bool, String)> {
-    let missed = kept(&read(before)).missed(&read(after), &name(CORP)).unwrap();
+    let missed = kept(&read(before)).changes_since(&read(after), &name(CORP)).unwrap();
     let told = missed.into_iter().map(|altered| {
-        let former = altered.former.unwrap();
+        let former = altered.former_names.unwrap();
         let people = former.principals.iter().map(ToString::to_string);
         let first = people.chain(former.hosts.iter().map(ToString::to_string)).next().unwrap();
         (altered.guid, altered.differences.has(Difference::Deleted), first)
@@ -106,25 +106,25 @@ fn what_is_cut_or_of_another_form_is_refused_whole() {
 fn who_had_just_been_renamed_is_found_by_either_name() {
     let part = |people| written(&read(people), usize::MAX).remove(1).1;
     let (before, after) = (part(&[(1, "alice")]), part(&[(1, "alice.b")]));
-    let joined = KnownMembers::joined(&before, &after, 1000).unwrap();
+    let joined = KnownMembers::merge(&before, &after, 1000).unwrap();
     assert_eq!(
-        KnownMembers::joined(&before, &joined, 1000).unwrap(),
+        KnownMembers::merge(&before, &joined, 1000).unwrap(),
         joined,
         "nobody is there thrice"
     );
-    assert_eq!(KnownMembers::joined(&after, &joined, 1000).unwrap(), joined);
+    assert_eq!(KnownMembers::merge(&after, &joined, 1000).unwrap(), joined);
     assert_eq!(
-        KnownMembers::joined(&before, &after, after.len()).unwrap(),
+        KnownMembers::merge(&before, &after, after.len()).unwrap(),
         after,
         "there is no room"
     );
-    assert_eq!(KnownMembers::joined(b"?", &after, 1000), Err(BadKnownMembers));
+    assert_eq!(KnownMembers::merge(b"?", &after, 1000), Err(BadKnownMembers));
     let mut roster = KnownMembers::default();
     roster.add(&joined).unwrap();
     assert_eq!(roster.len(), 1);
     let former = |people: &[(u8, &str)]| -> Vec<String> {
-        let missed = roster.missed(&read(people), &name(CORP)).unwrap();
-        let names = missed.into_iter().flat_map(|altered| altered.former.unwrap().principals);
+        let missed = roster.changes_since(&read(people), &name(CORP)).unwrap();
+        let names = missed.into_iter().flat_map(|altered| altered.former_names.unwrap().principals);
         names.map(|name| name.to_string()).filter(|name| name.ends_with(CORP)).collect()
     };
     let [old, new] = ["alice@corp.example.com", "alice.b@corp.example.com"];
@@ -155,22 +155,22 @@ fn told_at_once_and_later(
     };
     let roster = kept(&read(before));
     let mut directory = Directory::default();
-    directory.expect(2);
-    directory.put_domain(names(CORP, "corp", 1), UnqualifiedNames::MeanThis);
+    directory.expect_domains(2);
+    directory.put_domain(names(CORP, "corp", 1), UnqualifiedNames::ThisDomain);
     let mut image = DirectorySnapshot::default();
-    people(after).for_each(|update| image.note(update));
+    people(after).for_each(|update| image.add(update));
     let mut affected = directory.replace(&name(CORP), image).unwrap();
-    affected.recall(roster.missed(&directory, &name(CORP)).unwrap());
+    affected.prepend_missed(roster.changes_since(&directory, &name(CORP)).unwrap());
     let postponed =
-        DeferredDeletions::of(&mut affected, &directory).expect("another domain is to come");
-    assert_eq!(affected.first, None);
+        DeferredDeletions::defer(&mut affected, &directory).expect("another domain is to come");
+    assert_eq!(affected.first_read, None);
     let mut image = DirectorySnapshot::default();
-    people(later).for_each(|update| image.note(update));
-    directory.put_domain(names("lab.example.com", "lab", 2), UnqualifiedNames::MeanAnother);
+    people(later).for_each(|update| image.add(update));
+    directory.put_domain(names("lab.example.com", "lab", 2), UnqualifiedNames::OtherDomain);
     let mut other = directory.replace(&name("lab.example.com"), image).unwrap();
-    assert_eq!(DeferredDeletions::of(&mut other, &directory), None, "all domains are read");
+    assert_eq!(DeferredDeletions::defer(&mut other, &directory), None, "all domains are read");
     let late = postponed.into_affected(&directory);
-    assert_eq!(late.first, Some(name(CORP)));
+    assert_eq!(late.first_read, Some(name(CORP)));
     [told(affected), told(late)]
 }
 
@@ -193,8 +193,8 @@ proptest! {
         let _ = KnownMembers::default().add(&bytes);
         bytes.insert(0, FORM);
         let _ = KnownMembers::default().add(&bytes);
-        let _ = KnownMembers::joined(&bytes, &[FORM], 100);
-        let _ = KnownMembers::joined(&other, &bytes, 100);
+        let _ = KnownMembers::merge(&bytes, &[FORM], 100);
+        let _ = KnownMembers::merge(&other, &bytes, 100);
     }
 
     #[test]

@@ -42,12 +42,12 @@ fn record(id: u16, at: Timestamp, fields: &Change) -> LogRecord<'_> {
 const DC: &[u16] = &[4768, 4769, 4770, 4624, 4634];
 
 fn unaudited(auditing: &AuditMonitor) -> Vec<(&'static str, Timestamp, AuditGapReason)> {
-    auditing.unaudited().iter().map(|one| (one.of.name(), one.since, one.by)).collect()
+    auditing.gaps().iter().map(|one| (one.subcategory.name(), one.since, one.reason)).collect()
 }
 
 #[test]
 fn the_log_says_what_happens_to_it() {
-    let of = |id, change: &Change| LogNotice::of(&record(id, hours(0), change));
+    let of = |id, change: &Change| LogNotice::from_record(&record(id, hours(0), change));
     assert_eq!(of(1102, &NOTHING), Some(LogNotice::Cleared));
     assert_eq!(of(1101, &NOTHING), Some(LogNotice::AuditsLost));
     assert_eq!(of(4612, &NOTHING), Some(LogNotice::AuditsLost));
@@ -69,52 +69,52 @@ fn the_log_says_what_happens_to_it() {
     assert_eq!(of(4719, &other), None, "filtering of packets is of no account");
     // Anybody may write to the log of applications, and any program as itself.
     let cleared = record(1102, hours(0), &NOTHING);
-    assert_eq!(LogNotice::of(&LogRecord { provider: "Backup", ..cleared }), None);
-    assert_eq!(LogNotice::of(&LogRecord { channel: "Application", ..cleared }), None);
+    assert_eq!(LogNotice::from_record(&LogRecord { provider: "Backup", ..cleared }), None);
+    assert_eq!(LogNotice::from_record(&LogRecord { channel: "Application", ..cleared }), None);
 }
 
 #[test]
 fn what_is_switched_off_is_said_until_it_is_heard_of_again() {
     let mut auditing = AuditMonitor::new(ServerRole::DomainController, DC);
-    auditing.hear(&record(4624, hours(0), &NOTHING));
-    auditing.hear(&record(4719, hours(1), &Change(LOGON, "%%8448")));
+    auditing.observe(&record(4624, hours(0), &NOTHING));
+    auditing.observe(&record(4719, hours(1), &Change(LOGON, "%%8448")));
     assert_eq!(unaudited(&auditing), [("Logon", hours(1), AuditGapReason::Policy)]);
     // What was written before, and a failure, prove nothing.
-    auditing.hear(&record(4624, hours(1), &NOTHING));
+    auditing.observe(&record(4624, hours(1), &NOTHING));
     let failed = LogRecord { keywords: LogonReader::FAILURE, ..record(4624, hours(2), &NOTHING) };
-    auditing.hear(&failed);
+    auditing.observe(&failed);
     assert_eq!(unaudited(&auditing), [("Logon", hours(1), AuditGapReason::Policy)]);
-    auditing.hear(&record(4624, hours(2), &NOTHING));
+    auditing.observe(&record(4624, hours(2), &NOTHING));
     assert_eq!(unaudited(&auditing), []);
-    auditing.hear(&record(4719, hours(3), &Change(LOGON, "%%8448")));
-    auditing.hear(&record(4719, hours(4), &Change(LOGON, "%%8449")));
+    auditing.observe(&record(4719, hours(3), &Change(LOGON, "%%8448")));
+    auditing.observe(&record(4719, hours(4), &Change(LOGON, "%%8449")));
     assert_eq!(unaudited(&auditing), []);
 }
 
 #[test]
 fn daily_events_are_missed_after_more_than_a_day_of_others() {
     let mut auditing = AuditMonitor::new(ServerRole::DomainController, DC);
-    auditing.hear(&record(4768, hours(0), &NOTHING));
-    auditing.hear(&record(4769, hours(30), &NOTHING));
-    auditing.hear(&record(4624, hours(30), &NOTHING));
+    auditing.observe(&record(4768, hours(0), &NOTHING));
+    auditing.observe(&record(4769, hours(30), &NOTHING));
+    auditing.observe(&record(4624, hours(30), &NOTHING));
     assert_eq!(unaudited(&auditing), []);
-    auditing.hear(&record(4770, hours(31), &NOTHING));
+    auditing.observe(&record(4770, hours(31), &NOTHING));
     let first = ("Kerberos Authentication Service", hours(0), AuditGapReason::Absence);
     assert_eq!(unaudited(&auditing), [first]);
     // One that never came is missed since the log is read. A logoff may be missing for weeks.
-    auditing.hear(&record(4769, hours(61), &NOTHING));
+    auditing.observe(&record(4769, hours(61), &NOTHING));
     assert_eq!(unaudited(&auditing), [first, ("Logon", hours(30), AuditGapReason::Absence)]);
-    auditing.hear(&record(4768, hours(61), &NOTHING));
-    auditing.hear(&record(4624, hours(61), &NOTHING));
+    auditing.observe(&record(4768, hours(61), &NOTHING));
+    auditing.observe(&record(4624, hours(61), &NOTHING));
     assert_eq!(unaudited(&auditing), []);
     // What is not read is not missed, and Exchange gives no tickets.
     let mut exchange = AuditMonitor::new(ServerRole::Exchange, &[4624, 4634]);
-    exchange.hear(&record(4634, hours(0), &NOTHING));
-    exchange.hear(&record(4634, hours(99), &NOTHING));
+    exchange.observe(&record(4634, hours(0), &NOTHING));
+    exchange.observe(&record(4634, hours(99), &NOTHING));
     assert_eq!(unaudited(&exchange), [("Logon", hours(0), AuditGapReason::Absence)]);
     let mut tickets = AuditMonitor::new(ServerRole::DomainController, &[4768]);
-    tickets.hear(&record(4768, hours(0), &NOTHING));
-    tickets.hear(&record(4768, hours(99), &NOTHING));
+    tickets.observe(&record(4768, hours(0), &NOTHING));
+    tickets.observe(&record(4768, hours(99), &NOTHING));
     assert_eq!(unaudited(&tickets), []);
 }
 
@@ -130,7 +130,7 @@ proptest! {
         let (mut now, mut heard) = (0, [0_i64; 3]);
         for (kind, later) in steps {
             now += later;
-            auditing.hear(&record(DC[kind], hours(now), &NOTHING));
+            auditing.observe(&record(DC[kind], hours(now), &NOTHING));
             // 4768; 4769 and 4770; 4624.
             for (at, ids) in [&[0][..], &[1, 2], &[3]].iter().enumerate() {
                 if ids.contains(&kind) {

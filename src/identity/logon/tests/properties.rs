@@ -24,7 +24,7 @@ proptest! {
         ),
     ) {
         let mut reader = reader(everything());
-        let ids: Vec<u16> = readable().chain([4625, 0]).collect();
+        let ids: Vec<u16> = readable_event_ids().chain([4625, 0]).collect();
         for (id, keywords, computer, otherwise) in records {
             let id = ids[id];
             let usual = said(id, &[]);

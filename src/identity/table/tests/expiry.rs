@@ -6,20 +6,21 @@ use super::*;
 fn the_logoff_time_is_that_of_the_producer_and_never_moves_back() {
     let mut rules = rules();
     rules.logoff_time_by_producer.insert(Producer::Ptim, Duration::from_secs(600));
-    let push = |kind, after| Event { origin: origin(Producer::Ptim), ..saw(kind, "alice", after) };
+    let push =
+        |kind, after| Event { origin: origin(Producer::Ptim), ..event_at(kind, "alice", after) };
     let (table, _) = fold(&rules, &[push(VpnUp, 10)]);
     assert_eq!(table.get(address("10.0.0.7")).unwrap().expires, seconds(610));
-    let (table, _) = fold(&rules, &[saw(VpnUp, "alice", 10), push(Rekey, 20)]);
+    let (table, _) = fold(&rules, &[event_at(VpnUp, "alice", 10), push(Rekey, 20)]);
     assert_eq!(table.get(address("10.0.0.7")).unwrap().expires, seconds(10 + DAY));
 }
 
 #[test]
 fn a_session_past_its_logoff_time_can_begin_anew_but_not_go_on() {
     let rules = Rules { logoff_time: Duration::from_secs(60), ..rules() };
-    let alice = saw(VpnUp, "alice", 10);
-    let (_, decision) = fold(&rules, &[alice.clone(), saw(Rekey, "alice", 70)]);
+    let alice = event_at(VpnUp, "alice", 10);
+    let (_, decision) = fold(&rules, &[alice.clone(), event_at(Rekey, "alice", 70)]);
     assert_eq!(decision.verdict, Verdict::Refused(Refusal::NoSession));
-    let (_, decision) = fold(&rules, &[alice.clone(), saw(VpnUp, "alice", 70)]);
+    let (_, decision) = fold(&rules, &[alice.clone(), event_at(VpnUp, "alice", 70)]);
     assert_eq!(decision.change.unwrap().effect, Effect::Began);
     let (_, decision) = fold(&rules, &[received(alice, 70)]);
     assert_eq!(decision.verdict, Verdict::Refused(Refusal::TooOld), "it would begin ended");
@@ -29,18 +30,19 @@ fn a_session_past_its_logoff_time_can_begin_anew_but_not_go_on() {
 fn expiry_is_proposed_when_due_and_again_when_lost() {
     let rules = Rules { logoff_time: Duration::from_secs(100), ..rules() };
     let cache = origin(Producer::Cache);
-    let (mut table, _) = fold(&rules, &[saw(VpnUp, "alice", 10), saw(Rekey, "alice", 60)]);
+    let (mut table, _) =
+        fold(&rules, &[event_at(VpnUp, "alice", 10), event_at(Rekey, "alice", 60)]);
     assert_eq!(table.next_due(), Some(seconds(110)));
-    assert_eq!(table.due(seconds(110), &cache, 10), [], "it was extended meanwhile");
+    assert_eq!(table.due_expiries(seconds(110), &cache, 10), [], "it was extended meanwhile");
     assert_eq!(table.next_due(), Some(seconds(160)));
-    assert_eq!(table.due(seconds(160), &cache, 0), []);
-    let lost = table.due(seconds(160), &cache, 10);
-    assert_eq!(lost, [expiry(160)].map(|e| Event { origin: cache.clone(), ..e }));
-    assert_eq!(table.due(seconds(161), &cache, 10), [], "not with every tick");
-    let again = table.due(seconds(160) + AGAIN, &cache, 10);
+    assert_eq!(table.due_expiries(seconds(160), &cache, 0), []);
+    let lost = table.due_expiries(seconds(160), &cache, 10);
+    assert_eq!(lost, [expiry_event(160)].map(|e| Event { origin: cache.clone(), ..e }));
+    assert_eq!(table.due_expiries(seconds(161), &cache, 10), [], "not with every tick");
+    let again = table.due_expiries(seconds(160) + RETRY_INTERVAL, &cache, 10);
     let decision = table.apply(Revision(9), &again[0], &rules);
     assert_eq!(decision.verdict, Verdict::Applied(Rule::LogoffTime));
-    assert_eq!(table.due(seconds(9999), &cache, 10), []);
+    assert_eq!(table.due_expiries(seconds(9999), &cache, 10), []);
     assert_eq!((table.next_due(), table.len()), (None, 0));
 }
 
@@ -48,27 +50,29 @@ fn expiry_is_proposed_when_due_and_again_when_lost() {
 fn a_shorter_session_is_not_forgotten_for_a_longer_one_before_it() {
     let mut rules = rules();
     rules.logoff_time_by_producer.insert(Producer::Ptim, Duration::from_secs(600));
-    let short = Event { origin: origin(Producer::Ptim), ..saw(VpnUp, "bob", 30) };
-    let (mut table, _) = fold(&rules, &[saw(VpnUp, "alice", 10), saw(Logout, "alice", 20), short]);
+    let short = Event { origin: origin(Producer::Ptim), ..event_at(VpnUp, "bob", 30) };
+    let (mut table, _) =
+        fold(&rules, &[event_at(VpnUp, "alice", 10), event_at(Logout, "alice", 20), short]);
     assert_eq!(table.next_due(), Some(seconds(630)));
-    assert_eq!(table.due(seconds(630), &origin(Producer::Cache), 10).len(), 1);
+    assert_eq!(table.due_expiries(seconds(630), &origin(Producer::Cache), 10).len(), 1);
 }
 
 #[test]
 fn a_restored_table_expires_what_it_holds() {
-    let (table, _) = fold(&rules(), &[saw(VpnUp, "alice", 10)]);
-    let mut restored = Table::restore(table.hand_over(Revision(1)));
+    let (table, _) = fold(&rules(), &[event_at(VpnUp, "alice", 10)]);
+    let mut restored = Table::restore(table.snapshot(Revision(1)));
     assert_eq!(present(&restored), "alice");
-    assert_eq!(restored.due(seconds(10 + DAY), &origin(Producer::Cache), 10).len(), 1);
+    assert_eq!(restored.due_expiries(seconds(10 + DAY), &origin(Producer::Cache), 10).len(), 1);
 }
 
 #[test]
 fn a_restored_table_keeps_a_late_login_out() {
-    let (table, _) = fold(&rules(), &[saw(VpnUp, "alice", 10), saw(Logout, "alice", 300)]);
-    let mut restored = Table::restore(table.hand_over(Revision(2)));
-    let late = received(saw(Login, "alice", 10), 310);
+    let (table, _) =
+        fold(&rules(), &[event_at(VpnUp, "alice", 10), event_at(Logout, "alice", 300)]);
+    let mut restored = Table::restore(table.snapshot(Revision(2)));
+    let late = received(event_at(Login, "alice", 10), 310);
     let decision = restored.apply(Revision(3), &late, &rules());
     assert_eq!(decision.verdict, Verdict::Refused(Refusal::Late));
-    let again = received(saw(Login, "alice", 301), 310);
+    let again = received(event_at(Login, "alice", 301), 310);
     assert!(restored.apply(Revision(4), &again, &rules()).change.is_some(), "news is let in");
 }

@@ -7,11 +7,11 @@ fn explain_tells_the_whole_story() {
     let (table, _) = fold(
         &rules(),
         &[
-            saw(VpnUp, "alice@corp", 10),
-            saw(Login, "bob@corp", 20),
-            received(saw(Login, "carol@corp", 15), 21),
-            received(saw(Login, "carol@corp", 16), 22),
-            saw(Rekey, "bob@corp", 30),
+            event_at(VpnUp, "alice@corp", 10),
+            event_at(Login, "bob@corp", 20),
+            received(event_at(Login, "carol@corp", 15), 21),
+            received(event_at(Login, "carol@corp", 16), 22),
+            event_at(Rekey, "bob@corp", 30),
         ],
     );
     let told = table.explain(address("10.0.0.7"), seconds(30)).to_string();
@@ -37,12 +37,12 @@ fn explain_tells_the_whole_story() {
 fn explain_shows_the_details_of_a_user_and_where_they_came_from() {
     let groups = ["staff", "sales"].map(name);
     let posture = Some(crate::Posture::Quarantine);
-    let detailed = Event { posture, ..saw(Login, "alice@corp", 30) };
+    let detailed = Event { posture, ..event_at(Login, "alice@corp", 30) };
     let (table, _) = fold(
         &rules(),
         &[
-            saw(VpnUp, "alice@corp", 10),
-            saw(DeviceSeen, "<pc1>", 20),
+            event_at(VpnUp, "alice@corp", 10),
+            event_at(DeviceSeen, "<pc1>", 20),
             Event { roles: Some(groups.to_vec().into()), ..detailed },
         ],
     );
@@ -60,7 +60,7 @@ fn explain_shows_the_details_of_a_user_and_where_they_came_from() {
          first_user"
     );
     let many: Vec<_> = (0..12).map(|n| name(&format!("g{n}"))).collect();
-    let login = Event { roles: Some(many.into()), ..saw(Login, "bob", 10) };
+    let login = Event { roles: Some(many.into()), ..event_at(Login, "bob", 10) };
     let told = fold(&rules(), &[login]).0.explain(address("10.0.0.7"), seconds(11)).to_string();
     assert!(told.starts_with("bob in g0, g1, g2, g3, g4, g5, g6, g7 and 4 more groups has "));
 }
@@ -68,28 +68,28 @@ fn explain_shows_the_details_of_a_user_and_where_they_came_from() {
 #[test]
 fn records_of_one_address_are_bounded_and_the_newest_stay() {
     let mut table = Table::default();
-    table.apply(Revision(1), &saw(VpnUp, "alice", 100), &rules());
+    table.apply(Revision(1), &event_at(VpnUp, "alice", 100), &rules());
     for number in 2..50 {
-        let late = received(saw(Login, &format!("user{number}"), 5), 101);
+        let late = received(event_at(Login, &format!("user{number}"), 5), 101);
         table.apply(Revision(number), &late, &rules());
     }
     let explained = table.explain(address("10.0.0.7"), seconds(101));
-    assert_eq!(explained.competed.len(), Table::RECORDS);
+    assert_eq!(explained.competed.len(), Table::RECORDS_PER_ADDRESS);
     assert_eq!(explained.competed[0].revision, Revision(49));
 }
 
 #[test]
 fn forged_events_for_strangers_take_a_bounded_space_and_push_out_nobody() {
     let mut table = Table::default();
-    table.apply(Revision(1), &saw(VpnUp, "alice", 10), &rules());
-    table.apply(Revision(2), &saw(Logout, "bob", 11), &rules());
-    let room = Table::COMPETED as u32;
+    table.apply(Revision(1), &event_at(VpnUp, "alice", 10), &rules());
+    table.apply(Revision(2), &event_at(Logout, "bob", 11), &rules());
+    let room = Table::MAX_COMPETED as u32;
     for number in 0..room + 1000 {
         let stranger = Address::from(std::net::Ipv4Addr::from(0x0a80_0000 + number));
-        let forged = Event { address: stranger, ..saw(Logout, "mallory", 12) };
+        let forged = Event { address: stranger, ..event_at(Logout, "mallory", 12) };
         table.apply(Revision(3 + u64::from(number)), &forged, &rules());
     }
-    assert_eq!(table.entries.len(), 1 + Table::COMPETED);
+    assert_eq!(table.entries.len(), 1 + Table::MAX_COMPETED);
     assert_eq!(table.explain(address("10.0.0.7"), seconds(12)).competed.len(), 2);
     table.forget_before(seconds(13));
     assert_eq!(table.entries.len(), 1);
