@@ -6,16 +6,16 @@ use serde::Serialize;
 
 use crate::{Kind, Origin, Rule, Timestamp};
 
-/// The event that made something true, in as few words as `explain` needs.
+/// The event that caused a change, reduced to what `explain` needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// What happened.
+    /// The kind of event.
     pub kind: Kind,
-    /// When, by the source's clock.
+    /// When it happened, by the source's clock.
     pub at: Timestamp,
     /// When Rollcall received it.
     pub seen: Timestamp,
-    /// Who said so.
+    /// The source of the event.
     pub origin: Arc<Origin>,
     /// The rule that decided.
     pub rule: Rule,

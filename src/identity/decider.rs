@@ -1,5 +1,5 @@
-//! Whoever decides: the table, up to where the journal is folded into it, and how one that takes over
-//! goes on. The cache is this with a mailbox; the simulation, with a queue.
+//! The decider: the table, the journal position applied to it, and takeover after a failure. The
+//! cache actor adds a mailbox; the simulation adds a queue.
 
 use std::sync::Arc;
 
@@ -9,30 +9,30 @@ use crate::{
     Verdict,
 };
 
-/// The table and how far the journal is folded into it.
+/// The table, and the last journal position applied to it.
 #[derive(Debug, Default)]
 pub struct Decider {
     table: Table,
     applied: Revision,
 }
 
-/// A batch is decided: it is committed, and visible to everybody who asks.
+/// The result of a decided batch: it is committed and visible to consumers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The position of the last event.
     pub revision: Revision,
-    /// How many events changed the table.
+    /// The number of events that changed the table.
     pub applied: usize,
-    /// How many it knew already.
+    /// The number of events that the table knew already.
     pub deduplicated: usize,
-    /// How many it refused; `explain` tells why.
+    /// The number of refused events; `explain` gives the reasons.
     pub refused: usize,
-    /// The same by reason, each reason once.
+    /// The refusals by reason, each reason once.
     pub reasons: Vec<(Refusal, usize)>,
 }
 
 impl Receipt {
-    /// Nothing of a batch is decided yet.
+    /// A receipt for a batch of which no event is decided yet.
     fn open(first: Revision) -> Self {
         let (applied, deduplicated, refused, reasons) = (0, 0, 0, Vec::new());
         Self { revision: first, applied, deduplicated, refused, reasons }
@@ -48,7 +48,7 @@ impl Receipt {
 
     fn refuse(&mut self, refusal: Refusal) {
         self.refused += 1;
-        // Of the sixteen reasons a batch has one or two: a list needs no hash.
+        // A batch has one or two reasons, so a list is enough.
         match self.reasons.iter_mut().find(|(reason, _)| *reason == refusal) {
             Some((_, count)) => *count += 1,
             None => self.reasons.push((refusal, 1)),
@@ -56,25 +56,25 @@ impl Receipt {
     }
 }
 
-/// What one that takes over begins with.
+/// The state with which a decider takes over.
 #[derive(Debug)]
 pub struct Takeover {
-    /// It, as it goes on.
+    /// The decider that continues.
     pub decider: Decider,
-    /// What became true and was shown to nobody yet, ascending by position; nothing, where the journal
-    /// did not tell.
+    /// Changes that were applied but not published, in ascending order of position; empty if the
+    /// journal keeps nothing.
     pub unpublished: Vec<Change>,
 }
 
 impl Decider {
-    /// One that goes on with `table`, in which everything up to `folded` is.
+    /// A decider that continues with `table`, to which everything up to `applied` is applied.
     pub fn from_table(table: Table, folded: Revision) -> Self {
         Self { table, applied: folded }
     }
 
-    /// Takes over from one that is lost. `shown` is what was told of its decisions, `kept` the table
-    /// that everything committed folds to, when the journal keeps it. Without that, what was on its way
-    /// through the journal is lost.
+    /// Takes over from a decider that failed. `published` is what consumers know of its decisions.
+    /// `reloaded` is the table after all committed events, if the journal keeps one. Without it,
+    /// events in flight through the journal are lost.
     pub fn take_over(published: TableSnapshot, reloaded: Option<(Table, Revision)>) -> Takeover {
         match reloaded {
             Some((table, folded)) => {
@@ -94,19 +94,19 @@ impl Decider {
         &self.table
     }
 
-    /// The last position that is folded.
+    /// The last position that is applied.
     pub fn applied(&self) -> Revision {
         self.applied
     }
 
-    /// Whether a batch that was committed from `first` on is still to be folded. One that was not yet
-    /// folded by a predecessor, and was then recalled from the journal, is not.
+    /// Whether a batch committed at `first` is still to be applied. A batch that was already
+    /// included when the table was reloaded from the journal is not.
     pub fn is_pending(&self, first: Revision, events: &[Event]) -> bool {
         first > self.applied || events.is_empty()
     }
 
-    /// Folds a batch that was committed from `first` on by `rules`. `each` sees every event with the
-    /// table after it, and what was decided.
+    /// Applies a batch that was committed at `first`, by `rules`. `each` receives every event with
+    /// the table after it and the decision.
     pub fn apply_batch<'a>(
         &mut self,
         (first, events): (Revision, &'a [Event]),
@@ -128,12 +128,12 @@ impl Decider {
         receipt
     }
 
-    /// Everything that is known: for whoever writes it down, or answers from it.
+    /// The complete state, for a checkpoint or for the read model.
     pub fn snapshot(&self) -> TableSnapshot {
         self.table.snapshot(self.applied)
     }
 
-    /// At most `most` ends of sessions whose time has passed at `now`, in the name of `origin`; see
+    /// At most `most` expiry events from `origin` for sessions that have expired at `now`; see
     /// [`Table::due_expiries`].
     pub fn due_expiries(
         &mut self,
@@ -144,7 +144,7 @@ impl Decider {
         self.table.due_expiries(now, origin, most)
     }
 
-    /// Forgets the ends and refusals from before `before`; see [`Table::forget_before`].
+    /// Forgets the ends and refusals received before `before`; see [`Table::forget_before`].
     pub fn forget_before(&mut self, before: Timestamp) {
         self.table.forget_before(before);
     }

@@ -1,15 +1,15 @@
-//! How a consumer that does not ask is told everything: where it stands, what it is told next, and what
-//! follows when it does not take that. Whoever carries it only reads, speaks and waits.
+//! The delivery state machine of a push target: which batches to send, how to resume, and what
+//! follows a failure. The caller only reads pages, sends batches and waits.
 //!
 //! ```text
-//!            nothing held, other scope, or too long away
-//! Unsure ───────────────────────────────────────────────► Anew ──► Synchronising
-//!   ▲  └── the target says where it is ──► Following ◄── Ending ◄─────┘ all is told
-//!   └───────── anything went wrong ────────────┘
+//!              target empty, filter changed, or cursor expired
+//! Probing ───────────────────────────────────────────────► StartResync ──► Resyncing
+//!   ▲  └── the target reports its position ──► Following ◄── FinishResync ◄───┘ all sent
+//!   └────────────── any failure ──────────────────┘
 //! ```
 //!
-//! A report that is refused alone is given up only after the target took something else in its
-//! place; while it does not, the target is ill, and nothing is.
+//! A change that the target rejects is skipped only after the target accepted another batch in its
+//! place. Otherwise the target is considered faulty, and no change is skipped.
 
 mod states;
 #[cfg(test)]
@@ -25,40 +25,41 @@ pub use self::states::{
 pub use self::window::{BatchId, OutgoingBatch, SendWindow, SkippedChange};
 use crate::{Change, Cursor, Effect, Page};
 
-/// How many reports in a row may be refused as bad ones. When more are, it is not the reports: a
-/// changed interface refuses everything but what is sent in their place, and one more is given up
-/// only with each attempt, in case they are bad after all.
+/// How many changes in a row may be rejected. Beyond that the target is at fault, not the changes:
+/// an interface that changed may reject everything but the probes. Then only one more change is
+/// skipped per attempt, in case the changes are invalid after all.
 const MAX_REJECTIONS: u32 = 8;
 
-/// The way of one target.
+/// The delivery state of one push target.
 #[derive(Debug)]
 pub struct Delivery {
     mode: DeliveryMode,
     state: DeliveryState,
     scope: DeliveryScope,
-    /// Up to where the target knows everything.
+    /// The target has everything up to here.
     cursor: Option<Cursor>,
-    /// From where to read on.
+    /// Where the next page starts.
     read_cursor: Option<Cursor>,
-    /// Whether there was more behind what was read last.
+    /// Whether more changes may follow the last page.
     more: bool,
-    /// What is read and not yet known to have arrived.
+    /// The batches that are read but not acknowledged.
     window: SendWindow,
-    /// Whether the target has said where it is, and has not been told anything since.
+    /// Whether the target has just reported its position and no batch was sent since.
     position_confirmed: bool,
-    /// How many reports were refused one after the other, and none taken between them.
+    /// Consecutive rejections without an accepted batch.
     rejections: u32,
-    /// How often something went wrong, and nothing was taken between them.
+    /// Consecutive failures without an accepted batch.
     failures: u32,
-    /// What the target took last, as long as nothing later may have arrived.
+    /// The last accepted change, as long as no later one may have been applied.
     last_accepted: Option<Change>,
-    /// From where everything is told again, because a batch that was lost may arrive after what was
-    /// told since. A target that has a place takes no such batch.
+    /// Everything after this cursor is sent again, because a batch with unknown outcome may be
+    /// applied late and overwrite newer changes. A target that reports its position rejects such a
+    /// batch.
     replay_from: Option<Cursor>,
 }
 
 impl Delivery {
-    /// One of whom nothing is known yet.
+    /// The state of a target of which nothing is known.
     pub fn new(mode: DeliveryMode) -> Self {
         Self {
             mode,
@@ -76,44 +77,45 @@ impl Delivery {
         }
     }
 
-    /// How it begins.
+    /// Whether the target replaces its content or applies changes to it.
     pub fn mode(&self) -> DeliveryMode {
         self.mode
     }
 
-    /// How it stands.
+    /// The state.
     pub fn state(&self) -> DeliveryState {
         self.state
     }
 
-    /// What it is being told.
+    /// Which changes the target receives.
     pub fn scope(&self) -> DeliveryScope {
         self.scope
     }
 
-    /// Up to where it knows everything, as far as that is known.
+    /// The target has everything up to here, as far as is known.
     pub fn cursor(&self) -> Option<Cursor> {
         self.cursor
     }
 
-    /// The same over an unbroken row of batches of this turn alone.
+    /// The same, but only from contiguous batches acknowledged in the current send window.
     pub fn acked(&self) -> Option<Cursor> {
         self.window.acked()
     }
 
-    /// The place up to which nothing that it was told can be undone any more, for after a restart.
+    /// The cursor to store for a restart: nothing before it can be undone any more.
     pub fn restart_cursor(&self) -> Option<Cursor> {
         self.replay_from.or(self.cursor)
     }
 
-    /// How often something went wrong, and nothing was taken between them.
+    /// Consecutive failures without an accepted batch.
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// The target is at `place`, and takes `width` batches at once. Its word counts, not what was
-    /// `kept`: it may have been set back to an older state, or have taken what it could not
-    /// acknowledge. Of what it was told before this life only what was kept tells.
+    /// The target is at `position` and accepts `width` batches in parallel. The target's position
+    /// takes precedence over `stored`: the target may have been restored from a backup, or may have
+    /// applied a batch without acknowledging it. What it received before this process started is
+    /// known only from `stored`.
     pub fn on_position(
         &mut self,
         place: TargetPosition,
@@ -133,8 +135,9 @@ impl Delivery {
         }
     }
 
-    /// Goes on where a target was left that cannot say where it is. It cannot throw anything away
-    /// either: it is told of ends, and under another filter of those whom that does not admit.
+    /// Resumes a target that cannot report its position. Such a target cannot replace its content,
+    /// so it receives ends, and after a filter change also the ends of sessions that the filter
+    /// excludes.
     fn resume(&mut self, stored: Option<StoredPosition>, width: usize) -> ResumeOutcome {
         let Some(StoredPosition { cursor, scope, filter }) =
             stored.filter(|_| self.cursor.is_none())
@@ -142,7 +145,7 @@ impl Delivery {
             self.follow(self.cursor.unwrap_or(Cursor::UNKNOWN), width);
             return ResumeOutcome::FromStored;
         };
-        // What was on its way when the life before this one ended may arrive yet.
+        // Batches in flight when the previous process ended may still be applied.
         self.replay_from = Some(cursor);
         match filter {
             FilterChange::Unchanged => {
@@ -163,7 +166,7 @@ impl Delivery {
         ResumeOutcome::FullResync(reason)
     }
 
-    /// It is to be told everything anew. Nothing may be on its way.
+    /// Starts a full resync. No batch may be in flight.
     pub fn request_resync(&mut self) {
         match self.mode {
             DeliveryMode::Replace => self.state = DeliveryState::StartResync,
@@ -174,46 +177,46 @@ impl Delivery {
         }
     }
 
-    /// The target waits for everything; it takes `width` batches at once.
+    /// The target has started a resync and accepts `width` batches in parallel.
     pub fn resync_started(&mut self, width: usize) {
         self.read_from(None, width);
         self.state = DeliveryState::Resyncing;
     }
 
-    /// Goes on with what is new from `cursor`.
+    /// Continues with the changes after `cursor`.
     fn follow(&mut self, cursor: Cursor, width: usize) {
         self.state = DeliveryState::Following;
         self.read_from(Some(cursor), width);
     }
 
-    /// Nothing is on its way, and what is told next follows `cursor`.
+    /// Clears the window; the next batch follows `cursor`.
     fn read_from(&mut self, cursor: Option<Cursor>, width: usize) {
         self.window.restart(width, cursor);
         (self.cursor, self.read_cursor) = (cursor, cursor);
     }
 
-    /// Looks again for what is new, when nothing waits. What becomes visible after this, and while it
-    /// is read and told, must wake whoever carries it once more: returns whether that is so.
+    /// Checks for new changes if no batch is outstanding. Returns whether it did; then the caller
+    /// must be woken by any change that is published from now on, also while it reads and sends.
     pub fn poll(&mut self) -> bool {
         let is_over = self.window.is_empty();
         self.more |= is_over;
         is_over
     }
 
-    /// Whether a page is to be read: after [`Delivery::read_after`].
+    /// Whether to read a page, starting at [`Delivery::read_after`].
     pub fn wants_page(&self) -> bool {
         self.more && self.window.has_room()
     }
 
-    /// Where the next page begins.
+    /// Where the next page starts.
     pub fn read_after(&self) -> Option<Cursor> {
         self.read_cursor
     }
 
-    /// Takes the next page.
+    /// Queues the next page.
     #[must_use]
     pub fn push_page(&mut self, page: Page) -> PageOutcome {
-        // Of one of whom nothing was known nothing is forgotten since it began.
+        // A target of which nothing was known has missed no ends.
         let is_known = |read: Cursor| read.epoch != Cursor::UNKNOWN.epoch;
         let is_expired = page.resync && self.read_cursor.is_some_and(is_known);
         if is_expired && self.mode == DeliveryMode::Replace {
@@ -226,21 +229,21 @@ impl Delivery {
         if !is_expired {
             return PageOutcome::Queued;
         }
-        // From where it was nothing can be told again; from nothing it can.
+        // Nothing can be replayed from its position, only from the beginning.
         self.replay_from = self.replay_from.map(|_| Cursor::UNKNOWN);
         PageOutcome::TombstonesExpired
     }
 
-    /// The next batch that may go on its way.
+    /// The next batch to send, if one may be sent now.
     pub fn next_batch(&mut self) -> Option<OutgoingBatch> {
         self.window.next_batch()
     }
 
-    /// A batch that was on its way landed so. Returns a report that the target went without.
+    /// Handles the outcome of a batch. Returns a change that the target skipped.
     ///
     /// # Errors
-    /// [`MustResend`] when it has to be told again; [`Delivery::on_failure`] is to follow, when nothing is on
-    /// its way any more.
+    /// [`MustResend`] if the batch must be sent again; the caller then calls
+    /// [`Delivery::on_failure`] once no batch is in flight.
     pub fn on_outcome(
         &mut self,
         batch: &OutgoingBatch,
@@ -272,7 +275,7 @@ impl Delivery {
         Err(MustResend)
     }
 
-    /// A report is refused that was alone: as a bad one, or for what is wrong with the target.
+    /// A batch of one change was rejected: the change is invalid, or the target is faulty.
     fn on_rejected(
         &mut self,
         number: BatchId,
@@ -289,10 +292,10 @@ impl Delivery {
         Ok(None)
     }
 
-    /// What the target takes in the place of a report, unless it is ill: a batch of nothing, which
-    /// moves its place, or where it has none what it took last. Of an address that may have news
-    /// since, and when nothing was taken, it is told that nobody is there: true or not, that gives
-    /// nobody the rights of another.
+    /// The batch that a healthy target accepts in place of a rejected change. For a target with a
+    /// position, an empty batch that advances it; otherwise the last accepted change. If there is
+    /// none, or its address may have changed since, an end for the rejected address: true or not,
+    /// an end grants no user the rights of another.
     fn probe(&self, refused: &Change) -> Arc<[Change]> {
         let known = self.last_accepted.as_ref().filter(|taken| taken.address != refused.address);
         match (self.mode, known) {
@@ -307,7 +310,7 @@ impl Delivery {
         }
     }
 
-    /// The target has said yes to a batch: it knows more, if it knew everything before.
+    /// The target accepted a batch. The cursor advances if all earlier batches are acknowledged.
     fn last_accepted(&mut self, batch: &OutgoingBatch) -> Option<SkippedChange> {
         self.position_confirmed = false;
         let before = self.window.acked();
@@ -324,8 +327,9 @@ impl Delivery {
         skipped
     }
 
-    /// Whether everything that was there is told. Then it knows everything up to where was read, also
-    /// where none of that was for it; after a synchronisation that has to be ended.
+    /// Returns whether all available changes are sent. Then the cursor advances to the end of the
+    /// last page, even if the page had no change for this target. After a resync, the state becomes
+    /// [`DeliveryState::FinishResync`].
     pub fn finish_reading(&mut self) -> bool {
         if self.window.is_empty() {
             self.cursor = self.read_cursor;
@@ -337,12 +341,12 @@ impl Delivery {
         is_told
     }
 
-    /// The place at which a synchronisation that has told everything ends.
+    /// The position at which a complete resync ends.
     pub fn resync_end(&self) -> Option<Cursor> {
         self.cursor.filter(|_| self.state == DeliveryState::FinishResync)
     }
 
-    /// The target has taken the end of a synchronisation.
+    /// The target has confirmed the end of the resync.
     pub fn resync_finished(&mut self) {
         if let Some(cursor) = self.resync_end() {
             self.failures = 0;
@@ -350,8 +354,8 @@ impl Delivery {
         }
     }
 
-    /// Everything was told, to the last. Returns whether it was told of others, too, that are gone:
-    /// from now on it hears only of those whom the filter admits.
+    /// All changes are sent and accepted. Returns whether removals for excluded sessions were sent
+    /// too; from now on only sessions that the filter admits are sent.
     pub fn on_idle(&mut self) -> bool {
         if self.rejections == 0 {
             self.failures = 0;
@@ -360,20 +364,20 @@ impl Delivery {
             && std::mem::take(&mut self.scope) == DeliveryScope::FilteredWithRemovals
     }
 
-    /// Whether a batch that was lost may yet undo what was told since.
+    /// Whether a batch with unknown outcome may still overwrite newer changes.
     pub fn needs_replay(&self) -> bool {
         self.replay_from.is_some()
     }
 
-    /// Nothing that was lost can arrive any more: everything is told again that was told since.
+    /// No batch with unknown outcome can be applied any more: sends everything after it again.
     pub fn replay(&mut self) {
         if let Some(cursor) = self.replay_from.take() {
             self.follow(cursor, self.window.width());
         }
     }
 
-    /// Where the target's own place is behind what it knows, because nothing since was for it, a
-    /// batch of nothing moves it. Returns whether it was.
+    /// If the target's own position is behind the cursor, because no later change was for it,
+    /// queues an empty batch that advances it. Returns whether it did.
     pub fn advance_position(&mut self) -> bool {
         let place = self.cursor.filter(|cursor| {
             self.mode == DeliveryMode::Replace
@@ -387,10 +391,10 @@ impl Delivery {
         place.is_some()
     }
 
-    /// Something went wrong, and nothing is on its way.
+    /// A failure occurred, and no batch is in flight.
     pub fn on_failure(&mut self, failure: DeliveryFailure) {
         self.state = match (failure, self.state) {
-            // It has just said where it is, and does not go on from there.
+            // The target has just reported its position and does not continue from it.
             (DeliveryFailure::PositionMismatch, _) if self.position_confirmed => {
                 DeliveryState::StartResync
             }
@@ -398,7 +402,7 @@ impl Delivery {
                 DeliveryFailure::PositionMismatch,
                 DeliveryState::Resyncing | DeliveryState::FinishResync,
             ) => DeliveryState::StartResync,
-            // What it was told last may have arrived; it is told the very same again.
+            // The last batch may have been applied; the identical batch is sent again.
             (
                 _,
                 DeliveryState::Resyncing | DeliveryState::FinishResync | DeliveryState::StartResync,

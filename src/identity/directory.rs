@@ -1,11 +1,11 @@
-//! What directories say of users, devices and groups: who somebody is, whatever the spelling, and
-//! which groups they belong to, nested ones included.
+//! Users, devices and groups from directories: name resolution, nested group membership, and the
+//! effects of directory changes on sessions.
 //!
 //! ```text
-//! Update ──► Entering::go_on ──► Affected ──► Consequences::next ──► Event (Membership, Logout)
-//! Image  ──────────┘                                  ▲
-//! Event  ──► Directory::enrich          Change ──► Whereabouts
-//! RosterDraft ──► bytes ──► Roster::missed ──► Affected, at the next start
+//! Update            ──► Ingest::step ──► AffectedAccounts ──► SessionEffects::next ──► Event
+//! DirectorySnapshot ────────┘                                     ▲      (Membership, Logout)
+//! Event  ──► Directory::enrich               Change ──► AddressIndex
+//! KnownMembersWriter ──► bytes ──► KnownMembers::changes_since ──► AffectedAccounts, after a restart
 //! ```
 
 mod account_changes;
@@ -58,11 +58,11 @@ use self::node_id::NodeId;
 use self::nodes::{AccountNode, Node, NodeKind, Nodes};
 use crate::Name;
 
-/// All users, devices and groups of all configured directories, and who is in which group.
+/// All users, devices and groups of all configured directories, and their memberships.
 ///
-/// Objects are known by their GUID, whichever domain they are in, so that a group of one domain can
-/// hold members of another, and an account that moves from one to the other stays the same. A
-/// member that is not known yet counts as soon as it appears.
+/// Objects are identified by GUID, independent of their domain, so a group can have members of
+/// another domain, and an account that moves between domains keeps its identity. A member that is
+/// not known yet takes effect as soon as it appears.
 #[derive(Debug, Default)]
 pub struct Directory {
     nodes: Nodes,
@@ -73,23 +73,23 @@ pub struct Directory {
     names: Index,
     upns: Index,
     hosts: Index,
-    /// How many accounts have the group of this SID as their primary one.
+    /// How many accounts have the group of this SID as their primary group.
     primaries: HashMap<Sid, usize>,
 }
 
 impl Directory {
-    /// There are so many domains, known yet or not: while there are others, a name without a domain
-    /// does not mean the one that was read first.
+    /// Sets the number of domains, known or not. While others are missing, an unqualified name does
+    /// not refer to the first domain that was read.
     pub fn expect_domains(&mut self, domains: usize) {
         self.domains.expect_domains(domains);
     }
 
-    /// Enters a domain, before anything that is read from it; or what it is called from now on.
+    /// Adds a domain before any of its objects, or updates its names.
     pub fn put_domain(&mut self, names: DomainNames, bare: UnqualifiedNames) {
         self.domains.put(names, bare);
     }
 
-    /// [`Directory::begin_apply`], all of it at once.
+    /// Runs [`Directory::begin_apply`] to completion.
     ///
     /// # Errors
     /// The same.
@@ -101,7 +101,7 @@ impl Directory {
         Ok(self.begin_apply(domain, updates)?.finish(self))
     }
 
-    /// [`Directory::begin_replace`], all of it at once.
+    /// Runs [`Directory::begin_replace`] to completion.
     ///
     /// # Errors
     /// The same.
@@ -113,7 +113,7 @@ impl Directory {
         Ok(self.begin_replace(domain, image)?.finish(self))
     }
 
-    /// [`Directory::begin_forget`], all of it at once.
+    /// Runs [`Directory::begin_forget`] to completion.
     ///
     /// # Errors
     /// The same.
@@ -121,14 +121,14 @@ impl Directory {
         Ok(self.begin_forget(domain)?.finish(self))
     }
 
-    /// Whether every domain that is [expected](Self::expect_domains) was read whole: as long as one was not,
-    /// whoever is missed in another may have moved there.
+    /// Whether every [expected](Self::expect_domains) domain has been read completely. Until then,
+    /// an account that is missing in one domain may have moved to another.
     pub fn is_complete(&self) -> bool {
         self.domains.all_read()
     }
 
-    /// Whether what `update` says of an account of the domain with this DNS name is known already. Of a
-    /// group it is never known: its members may come in parts.
+    /// Whether an account of the domain with this DNS name is already stored exactly as in
+    /// `update`. Always false for groups, whose members may arrive in parts.
     pub fn already_holds(&self, domain: &Name, update: &Update) -> bool {
         let Update::Upsert { guid, dn, sid, object: Object::Account(account) } = update else {
             return false;
@@ -141,7 +141,7 @@ impl Directory {
         })
     }
 
-    /// Makes room for `more` objects.
+    /// Reserves capacity for `more` objects.
     fn reserve(&mut self, more: usize) {
         self.nodes.reserve(more);
         self.sids.reserve(more);
@@ -149,7 +149,7 @@ impl Directory {
         self.interner.reserve(more);
     }
 
-    /// The SID of an account's primary group.
+    /// The SID of the account's primary group.
     fn primary_group(&self, person: &AccountNode) -> Option<Sid> {
         let rid = person.attrs.primary_group?;
         let own = person.sid.as_ref().and_then(Sid::domain);
@@ -186,7 +186,7 @@ impl Directory {
         }
     }
 
-    /// Under what a node is found: SID, name in its domain, UPN and host name.
+    /// The index keys of a node: SID, name in its domain, UPN and host name.
     fn keys(&self, node: &Node) -> [Option<Fingerprint>; 4] {
         let folded = |name: &Name| name.clone().folded();
         let sid = node.sid().map(|sid| self.sid_fingerprint(sid));
@@ -209,7 +209,7 @@ impl Directory {
         }
     }
 
-    /// The indexes, each with the fingerprint that goes into it.
+    /// The indexes, each with the fingerprint to insert or remove.
     fn indexes(
         &mut self,
         keys: [Option<Fingerprint>; 4],

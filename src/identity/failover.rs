@@ -1,91 +1,91 @@
-//! How the cache and the query actor succeed themselves: whichever is replaced takes over what the
-//! other holds, and neither begins empty beside one that does not.
+//! Failover between the cache and the query actor: a replacement takes over the state of its peer,
+//! and neither starts empty while the other has state.
 //!
-//! Only the cache ever begins anew, and only when it can be sure that the query actor holds nothing
-//! either; the query actor always follows the cache. So the two never wait for each other.
+//! Only the cache starts with an empty table, and only if the query actor holds no state either.
+//! The query actor always follows the cache, so the two never wait for each other.
 
 use crate::{Revision, Table, TableSnapshot, Timestamp};
 
-/// Who holds what.
+/// The generations of both actors, and which of them hold state.
 #[derive(Debug)]
 pub struct Generations {
     epoch: u64,
-    /// What was restored at the start; gone when the first cache has it.
+    /// The state restored at start; emptied when the first cache takes it.
     recovered: RecoveredState,
-    /// Whether a cache ever decided anything: before that, there is nothing to take over.
+    /// Whether a cache was ever started. Before that there is nothing to take over.
     has_started: bool,
     cache: Holder,
     query: Holder,
 }
 
-/// One of the two.
+/// The two actors that back each other up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineRole {
-    /// Whoever decides.
+    /// The cache, which decides.
     Cache,
-    /// Whoever answers.
+    /// The query actor, which answers.
     Query,
 }
 
-/// The time in office of one cache or one query actor.
+/// The ownership of a role by one generation of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnershipLease {
     role: EngineRole,
     generation: u64,
 }
 
-/// Whoever holds an office at the moment. Terms begin at 1.
+/// The owner of a role. Generations start at 1.
 #[derive(Debug, Default)]
 struct Holder {
-    /// The term of the latest.
+    /// The latest generation.
     latest: u64,
-    /// The term of the latest that knew all there was to know.
+    /// The latest generation that had the complete state.
     established: u64,
-    /// Whether that one is still there.
+    /// Whether that generation is still running.
     is_held: bool,
 }
 
-/// What earlier lives of the process left: the same for both, to each in its own shape.
+/// The state recovered from the journal: the same content in the form that each actor needs.
 #[derive(Debug, Default)]
 pub struct RecoveredState {
     /// For the cache.
     pub table: Table,
-    /// For the query actor; of the cache's only the newest position is filled.
+    /// For the query actor. For the cache, only the newest position is set.
     pub snapshot: TableSnapshot,
 }
 
 impl RecoveredState {
-    /// What `table`, in which everything up to `newest` is folded, leaves to both.
+    /// The state for both actors from `table`, to which everything up to `newest` is applied.
     pub fn from_table(table: Table, newest: Revision) -> Self {
         Self { snapshot: table.snapshot(newest), table }
     }
 }
 
-/// How a term begins.
+/// How a generation starts.
 #[derive(Debug)]
 pub enum StartMode {
-    /// With what earlier lives of the process left.
+    /// With the state recovered from the journal.
     FromLog(Box<RecoveredState>),
-    /// What is known is to be taken over from the other.
+    /// With the state of the peer.
     FromPeer,
-    /// What was known is lost with the other. The epoch is a new one.
+    /// With an empty state and a new epoch, because the peer's state is lost too.
     Empty,
 }
 
-/// The one that answered, or the one that asked, was replaced meanwhile.
+/// One of the two actors was replaced during the takeover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what was taken over is out of date")]
 pub struct StaleTakeover;
 
 impl OwnershipLease {
-    /// Its number. A later cache has a higher one.
+    /// The generation number. Later generations have higher numbers.
     pub fn generation(self) -> u64 {
         self.generation
     }
 }
 
 impl Generations {
-    /// Nobody is there yet.
+    /// No actor is running yet.
     pub fn new(epoch: u64, recovered: RecoveredState) -> Self {
         let (cache, query) = (Holder::default(), Holder::default());
         Self { epoch, recovered, has_started: false, cache, query }
@@ -96,7 +96,8 @@ impl Generations {
         self.epoch
     }
 
-    /// Somebody new is made. Whatever the predecessor held can no longer be reached.
+    /// Acquires the role for a new generation. The state of the previous one is no longer
+    /// reachable.
     pub fn acquire(&mut self, role: EngineRole) -> OwnershipLease {
         let holder = self.holder(role);
         holder.latest += 1;
@@ -104,12 +105,13 @@ impl Generations {
         OwnershipLease { role, generation: holder.latest }
     }
 
-    /// Whether no successor was made yet.
+    /// Whether no newer generation has acquired the role.
     pub fn is_current(&mut self, lease: OwnershipLease) -> bool {
         self.holder(lease.role).latest == lease.generation
     }
 
-    /// Begins at `now`. Except for a [`StartMode::FromPeer`], it is established then.
+    /// Starts the generation at `now`. Except for [`StartMode::FromPeer`], it then has the complete
+    /// state.
     pub fn start(&mut self, lease: OwnershipLease, now: Timestamp) -> StartMode {
         let mode = match lease.role {
             role if !self.has_started => StartMode::FromLog(Box::new(self.recovered_for(role))),
@@ -117,7 +119,7 @@ impl Generations {
             EngineRole::Cache | EngineRole::Query => StartMode::FromPeer,
         };
         if matches!(mode, StartMode::Empty) {
-            // Later than every epoch before, also those of earlier lives of the process.
+            // Later than every epoch before, including those of earlier processes.
             let time = u64::try_from(now.millis()).unwrap_or_default();
             self.epoch = time.max(self.epoch + 1);
         }
@@ -128,10 +130,10 @@ impl Generations {
         mode
     }
 
-    /// Establishes it on what the other held in its term `from`.
+    /// Marks the takeover from the peer's generation `from` as complete.
     ///
     /// # Errors
-    /// When that is no longer all there is to know.
+    /// If that generation no longer has the latest state.
     pub fn complete_takeover(
         &mut self,
         lease: OwnershipLease,
@@ -148,10 +150,10 @@ impl Generations {
         Ok(())
     }
 
-    /// It ends. What it held is lost, unless it was taken over.
+    /// Releases the role. The state of this generation is lost unless the peer took it over.
     pub fn release(&mut self, lease: OwnershipLease) {
         let holder = self.holder(lease.role);
-        // One that was abandoned long ago and leaves only now held nothing any more.
+        // A generation that was abandoned earlier and stops only now holds no state.
         holder.is_held &= holder.established != lease.generation;
     }
 
@@ -170,8 +172,8 @@ impl Generations {
         }
     }
 
-    /// The query actor may fail and ask again before there is a cache; the first cache is the last
-    /// that is left anything.
+    /// The query actor may fail and ask again before the first cache starts; the first cache takes
+    /// the state.
     fn recovered_for(&mut self, role: EngineRole) -> RecoveredState {
         match role {
             EngineRole::Query => RecoveredState {
@@ -196,7 +198,7 @@ mod tests {
 
     static NOW: LazyLock<Timestamp> = LazyLock::new(|| Timestamp::from_millis(1_795_290_600_000));
 
-    /// A query actor and a cache in their first terms.
+    /// A query actor and a cache in their first generations.
     fn started() -> (Generations, OwnershipLease, OwnershipLease) {
         let mut generations = Generations::new(7, RecoveredState::default());
         let (query, cache) =
@@ -252,7 +254,7 @@ mod tests {
         let (mut generations, query, cache) = started();
         generations.release(query);
         let query = generations.acquire(EngineRole::Query);
-        // The cache answers, and ends before its answer arrives.
+        // The cache replies, and stops before the reply arrives.
         generations.release(cache);
         let next = generations.acquire(EngineRole::Cache);
         assert_eq!(generations.complete_takeover(query, cache.generation()), Ok(()));

@@ -1,7 +1,8 @@
-//! Who is behind an IP address, decided: events go in, a table is folded, changes come out.
+//! Decides which user or device is behind an IP address: events go in, the table changes, changes
+//! come out.
 //!
-//! This crate is pure. It does no I/O, reads no clock, and names no runtime: every time it needs is
-//! a field of an [`Event`] or a parameter, so that the same events always give the same table.
+//! This crate is pure. It does no I/O, reads no clock and names no runtime. Every time is a field
+//! of an [`Event`] or a parameter, so the same events always produce the same table.
 //!
 //! ```text
 //! Event ──► Table::apply(revision, event, rules) ──► Decision { verdict, change }

@@ -1,11 +1,11 @@
-//! Windows logons: what a record of a server's security log says of who is at which address.
+//! Windows logons: reads events of a server's security log that prove who is at which address.
 //!
-//! A [`LogonReader`] follows one source. It reads a [`LogRecord`] by the table in `rules.rs`, one row for
-//! each event id, and gives out an event or the [`IgnoreReason`] why there is none. Only audits of success
-//! are read; what failed is never more than a number.
+//! A [`LogonReader`] follows one source. It reads each [`LogRecord`] by the table in
+//! `event_rules.rs`, one row per event ID, and returns an event or an [`IgnoreReason`]. Only
+//! success audits are read; failures are only counted.
 //!
 //! ```text
-//! Record ─► a success? ─► which row? ─► its guards ─► who: SID, then name ─► where ─► Event
+//! LogRecord ─► success? ─► rule ─► guards ─► account: SID, then name ─► address ─► Event
 //! ```
 
 pub mod auditing;
@@ -37,62 +37,62 @@ use self::open_logons::{OpenLogon, OpenLogons};
 pub use self::settings::{LogonSettings, ServerRole};
 use crate::{Address, Event, Kind, Name, Origin, Producer, Timestamp};
 
-/// The values of an event by their names in Microsoft's manifest, such as `TargetUserName`. Versions
-/// of an event put in and add fields and never rename one, so names are read, and no positions.
+/// The fields of an event by their names in Microsoft's manifest, such as `TargetUserName`. Newer
+/// versions of an event add and reorder fields but never rename them, so fields are read by name.
 pub trait Fields {
-    /// The field called `name` as the event viewer shows it: a SID as `S-1-5-...`, numbers in
-    /// decimal or after `0x`. `None` when the event has no such field.
+    /// The field `name` as the event viewer shows it: a SID as `S-1-5-...`, numbers in decimal or
+    /// with a `0x` prefix. `None` if the event has no such field.
     fn text(&self, name: &str) -> Option<Cow<'_, str>>;
 }
 
-/// One record of an event log, however it was received.
+/// A record of an event log, however it was received.
 #[derive(Clone, Copy)]
 pub struct LogRecord<'a> {
     /// EventID.
     pub id: u16,
     /// TimeCreated, by the server's clock.
     pub time: Timestamp,
-    /// EventRecordID, for what is said about the record.
+    /// EventRecordID, for messages about the record.
     pub record_id: u64,
-    /// The server that wrote it: its DNS name, or its NetBIOS name.
+    /// The server that wrote it: a DNS or NetBIOS name.
     pub computer: &'a str,
     /// The log that it was written to.
     pub channel: &'a str,
     /// The name of its provider.
     pub provider: &'a str,
-    /// Its keywords, 0 when there are none: whether it is an audit of a success stands there.
+    /// The keywords, 0 if there are none. They contain the audit result.
     pub keywords: u64,
-    /// What it says.
+    /// The fields.
     pub fields: &'a dyn Fields,
 }
 
-/// What a record comes to. It speaks of one address, so there is one event at most.
+/// The result of reading a record. A record is about one address, so it yields at most one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadOutcome {
-    /// Somebody was seen, or left.
+    /// A logon, a logoff or another observation.
     Event(Event),
-    /// Somebody was seen at a host of which only the name is known: look for it in [`HostAddresses`], and ask
+    /// A logon at a host of which only the name is known: look it up in [`HostAddresses`] and call
     /// [`LogonReader::locate`].
     Unresolved(UnresolvedLogon),
-    /// Nothing, and why.
+    /// The record was ignored, for this reason.
     Ignored(IgnoreReason),
 }
 
-/// Reads the records of one source, in their order.
+/// Reads the records of one source, in order.
 #[derive(Debug)]
 pub struct LogonReader {
     settings: LogonSettings,
-    /// For each row of the table: explanations name the event id.
+    /// The origin for each rule: explanations show the event ID.
     origins: Vec<Arc<Origin>>,
     open_logons: OpenLogons,
 }
 
 impl LogonReader {
-    /// The keyword of an audit of success, and that of a failure (winmeta.xml).
+    /// The keywords of success and failure audits (winmeta.xml).
     const SUCCESS: u64 = 0x0020_0000_0000_0000;
     const FAILURE: u64 = 0x0010_0000_0000_0000;
 
-    /// A reader of the source that is called `client` in the configuration of `producer`.
+    /// A reader for the source `client` in the configuration of `producer`.
     pub fn new(settings: LogonSettings, producer: &Name, client: &Name) -> Self {
         let origin = |row: &EventRule| {
             let form = Name::new(&row.id.to_string()).expect("a number is a name");
@@ -103,7 +103,7 @@ impl LogonReader {
         Self { settings, origins, open_logons: OpenLogons::default() }
     }
 
-    /// No person is at `servers` from now on, in the place of those before.
+    /// Replaces the networks of servers, where no user is.
     pub fn set_servers(&mut self, servers: Vec<IpNet>) {
         self.settings.servers = servers;
     }
@@ -127,7 +127,7 @@ impl LogonReader {
         }
     }
 
-    /// What is unplaced, once its host was found to be `address`.
+    /// The result for `unresolved`, after its host was found at `address`.
     pub fn locate(&self, unresolved: UnresolvedLogon, address: Address) -> ReadOutcome {
         let UnresolvedLogon { observation, at, seen, origin, .. } = unresolved;
         match location::check_usable(address, &self.settings) {
@@ -136,7 +136,7 @@ impl LogonReader {
         }
     }
 
-    /// Who is meant, and where, and by which row.
+    /// The observation, its location and its origin.
     fn evaluate(
         &mut self,
         record: &LogRecord<'_>,
@@ -156,7 +156,7 @@ impl LogonReader {
         Ok((found, origin))
     }
 
-    /// The row for `record`, when it is the audit of a success that is read at all.
+    /// The rule for `record`, if it is a success audit that is read.
     fn rule_for(
         &self,
         record: &LogRecord<'_>,
@@ -169,7 +169,8 @@ impl LogonReader {
         if !self.settings.ids.contains(&record.id) {
             return Err(IgnoreReason::NotRead);
         }
-        // Whoever may write to another log, or as another provider, is not the server itself.
+        // A record of another log or provider may be written by other programs than Windows
+        // auditing.
         let audit = record.channel.eq_ignore_ascii_case("Security")
             && record.provider.eq_ignore_ascii_case("Microsoft-Windows-Security-Auditing");
         match () {
@@ -179,7 +180,7 @@ impl LogonReader {
         }
     }
 
-    /// Somebody is at the address, or the host, that the record names.
+    /// A user or device is at the address or host that the record names.
     fn logon(&mut self, record: &LogRecord<'_>, row: &EventRule) -> Result<Location, IgnoreReason> {
         let account = LogonAccount::read(record, row.account, &self.settings)?;
         let kind = match (row.meaning, account.device.is_some()) {
@@ -201,8 +202,8 @@ impl LogonReader {
         Ok(found)
     }
 
-    /// Somebody left, and the record says only by which logon they had come: to the same server, and
-    /// as the same account, for numbers of logons begin anew with each start of a server.
+    /// A logoff, which identifies only the logon. The server and the account must match, because
+    /// logon IDs start again with each start of the server.
     fn logoff(
         &mut self,
         record: &LogRecord<'_>,

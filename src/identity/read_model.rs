@@ -1,24 +1,25 @@
-//! Whoever answers: the log of changes, and whose decisions it takes in. The query actor is this with a
-//! mailbox; the simulation, with a queue.
+//! The read model: the change log, fenced by the generation of the cache that feeds it. The query
+//! actor adds a mailbox; the simulation adds a queue.
 
 use crate::table::PREFETCH_BATCH;
 use crate::{Change, ChangeLog, ChangeLogLimits, TableSnapshot, Timestamp};
 
-/// The log of changes, and the term of the cache whose changes these are.
+/// The change log, and the generation of the cache that feeds it.
 #[derive(Debug)]
 pub struct ReadModel {
     log: ChangeLog,
-    /// The term of the cache that goes on from what is known here.
+    /// The lowest cache generation whose changes are accepted.
     generation: u64,
 }
 
 impl ReadModel {
-    /// One that knows nothing yet, in the life `epoch` of the journal's positions.
+    /// An empty read model for the journal epoch `epoch`.
     pub fn new(epoch: u64, limits: ChangeLogLimits) -> Self {
         Self { log: ChangeLog::new(epoch, limits), generation: 0 }
     }
 
-    /// One that begins with what the cache of the term `decider` knows; 0 before there was any.
+    /// A read model that starts from the snapshot of the cache of `generation`; 0 if there was
+    /// none.
     pub fn resume(
         (epoch, limits): (u64, ChangeLogLimits),
         generation: u64,
@@ -27,14 +28,14 @@ impl ReadModel {
         Self { log: ChangeLog::restore(epoch, limits, snapshot), generation }
     }
 
-    /// The log.
+    /// The change log.
     pub fn log(&self) -> &ChangeLog {
         &self.log
     }
 
-    /// Takes in at `now` what the cache of the term `decider` decided. A cache that was frozen and wakes
-    /// up is not listened to: its successor went on from what is known here, and would never know of
-    /// it. Returns whether it was.
+    /// Applies at `now` the changes decided by the cache of `generation`, and returns whether they
+    /// were accepted. Changes of a replaced cache are rejected: its successor started from this
+    /// read model and does not know them.
     pub fn apply(&mut self, generation: u64, changes: &[Change], now: Timestamp) -> bool {
         let is_current = generation >= self.generation;
         if is_current {
@@ -46,13 +47,13 @@ impl ReadModel {
         is_current
     }
 
-    /// From now on no cache before the term `decider` is listened to: that one goes on from what is
-    /// known here.
+    /// Rejects changes of caches before `generation` from now on. That generation starts from this
+    /// read model.
     pub fn fence(&mut self, generation: u64) {
         self.generation = self.generation.max(generation);
     }
 
-    /// All that is known, for the cache that is listened to.
+    /// The complete state, for the cache that takes over.
     pub fn snapshot(&self) -> TableSnapshot {
         self.log.snapshot()
     }

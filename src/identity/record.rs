@@ -8,35 +8,35 @@ use crate::{
     Cause, Kind, Name, Origin, Posture, Principal, Revision, Roles, Session, Timestamp, Verdict,
 };
 
-/// An event that competed for an address, and what was decided about it.
+/// An event that competed for an address, and the decision about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DecisionRecord {
-    /// Its position in the journal.
+    /// The journal position of the event.
     pub revision: Revision,
-    /// What happened.
+    /// The kind of event.
     pub kind: Kind,
-    /// Who, under the domain's canonical name.
+    /// The user, under the canonical name of the domain.
     pub principal: Option<Principal>,
     /// The device.
     pub device: Option<Name>,
-    /// The groups that the event listed or, of one that began a session, that the session has.
+    /// The groups that the event listed; for the event that began a session, the session's groups.
     pub roles: Roles,
-    /// The device's state, likewise.
+    /// The device's posture; likewise.
     pub posture: Option<Posture>,
-    /// When, by the source's clock.
+    /// When it happened, by the source's clock.
     pub at: Timestamp,
     /// When Rollcall received it.
     pub seen: Timestamp,
-    /// Who said so.
+    /// The source of the event.
     pub origin: Arc<Origin>,
-    /// What was decided.
+    /// The decision.
     pub verdict: Verdict,
-    /// How many more of the same came before this one, without anything between them.
+    /// How many identical events immediately preceded this one.
     pub repeated: u32,
 }
 
 impl DecisionRecord {
-    /// The record of the event that made `session` what it is.
+    /// The record of the event that gave `session` its current identity.
     pub(crate) fn of_session(session: &Session) -> Self {
         let Cause { kind, at, seen, ref origin, rule } = session.cause;
         Self {
@@ -54,7 +54,7 @@ impl DecisionRecord {
         }
     }
 
-    /// Whether `next` says the same again and was refused again for the same reason.
+    /// Whether `next` repeats this event and was refused for the same reason.
     pub(crate) fn is_repeated_by(&self, next: &Self) -> bool {
         matches!(next.verdict, Verdict::Refused(_))
             && self.verdict == next.verdict

@@ -1,10 +1,10 @@
-//! The revision: a position in the journal, by which every change is ordered and every cursor counts.
+//! The revision: a position in the journal, which orders all changes and cursors.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A position in the journal. Only the journal hands them out: they begin at 1 and never repeat
+/// A position in the journal. Only the journal assigns them: they start at 1 and never repeat
 /// within an epoch.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,

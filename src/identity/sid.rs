@@ -1,4 +1,4 @@
-//! Security identifiers, in which Windows names users, groups and domains (MS-DTYP 2.4.2).
+//! Security identifiers of Windows users, groups and domains (MS-DTYP 2.4.2).
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,35 +9,35 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid(Form);
 
-/// Every value has one form only. Accounts and groups of domains are kept without an allocation:
-/// there may be hundreds of thousands.
+/// The representation; each value has exactly one. Accounts and groups of domains need no
+/// allocation, because there may be hundreds of thousands.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Form {
-    /// `S-1-5-21-` and these four.
+    /// `S-1-5-21-` followed by these four.
     OfDomain([u32; 4]),
     /// Any other: the identifier authority, 48 bits, and 1 to 15 sub-authorities.
     Other(Box<(u64, Vec<u32>)>),
 }
 
-/// Why something is not a security identifier.
+/// The input is not a security identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a security identifier")]
 pub struct BadSid;
 
-/// The most sub-authorities that one has.
+/// The maximum number of sub-authorities.
 const PARTS: usize = 15;
 
-/// The identifier authority of Windows itself, SECURITY_NT_AUTHORITY.
+/// The identifier authority of Windows, SECURITY_NT_AUTHORITY.
 const WINDOWS: u64 = 5;
 
-/// What the SIDs of domains and of single machines begin with, SECURITY_NT_NON_UNIQUE.
+/// The first sub-authority of the SIDs of domains and machines, SECURITY_NT_NON_UNIQUE.
 const DOMAINS: u32 = 21;
 
 impl Sid {
-    /// Reads the binary form (MS-DTYP 2.4.2.2), the whole of `bytes`.
+    /// Parses the binary form (MS-DTYP 2.4.2.2), which must fill `bytes`.
     ///
     /// # Errors
-    /// When the revision is not 1, or the length is not that of the counted sub-authorities.
+    /// If the revision is not 1, or the length does not match the number of sub-authorities.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BadSid> {
         let [1, count, a, b, c, d, e, f, parts @ ..] = bytes else { return Err(BadSid) };
         let (parts, rest) = parts.as_chunks::<4>();
@@ -48,8 +48,7 @@ impl Sid {
         Self::from_parts(authority, parts.iter().map(|part| u32::from_le_bytes(*part)))
     }
 
-    /// The one of this authority and these sub-authorities, of which no more are looked at than it
-    /// may have.
+    /// Builds a SID; reads no more sub-authorities than the maximum plus one.
     fn from_parts(authority: u64, parts: impl IntoIterator<Item = u32>) -> Result<Self, BadSid> {
         let parts: Vec<u32> = parts.into_iter().take(PARTS + 1).collect();
         match (authority, parts.as_slice()) {
@@ -61,7 +60,7 @@ impl Sid {
         }
     }
 
-    /// The identifier authority, and the sub-authorities.
+    /// The identifier authority and the sub-authorities.
     fn parts(&self) -> (u64, impl DoubleEndedIterator<Item = u32>) {
         let (authority, first, rest) = match &self.0 {
             Form::OfDomain(parts) => (WINDOWS, Some(DOMAINS), parts.as_slice()),
@@ -70,19 +69,19 @@ impl Sid {
         (authority, first.into_iter().chain(rest.iter().copied()))
     }
 
-    /// Whether it is an account or a group of a domain, or of a single machine, and not one that
-    /// every Windows has: `S-1-5-21-` and four more numbers (MS-DTYP 2.4.2.4).
+    /// Whether this is an account or group of a domain or machine, not a well-known SID:
+    /// `S-1-5-21-` and four more numbers (MS-DTYP 2.4.2.4).
     pub fn is_of_domain(&self) -> bool {
         matches!(self.0, Form::OfDomain(_))
     }
 
-    /// The relative identifier: what is left when the domain is taken away.
+    /// The relative identifier: the last sub-authority.
     pub fn rid(&self) -> u32 {
         self.parts().1.next_back().unwrap_or_default()
     }
 
-    /// The domain of the account, such as `S-1-5-21-2871512113-613133000-3782238197`; `None` when
-    /// this is too short to be an account of one.
+    /// The domain of the account, such as `S-1-5-21-2871512113-613133000-3782238197`; `None` if
+    /// this SID is too short.
     #[must_use]
     pub fn domain(&self) -> Option<Self> {
         let (authority, mut parts) = self.parts();
@@ -90,7 +89,7 @@ impl Sid {
         Self::from_parts(authority, parts).ok()
     }
 
-    /// The account `rid` of the domain that this names; `None` when it is too long to be a domain.
+    /// The account `rid` of this domain; `None` if this SID is too long to be a domain.
     #[must_use]
     pub fn account(&self, rid: u32) -> Option<Self> {
         let (authority, parts) = self.parts();

@@ -1,4 +1,4 @@
-//! The table: every decision is a fold of one event over what is held for its address.
+//! The table: each decision applies one event to the state of its address.
 
 mod claim;
 mod decision;
@@ -28,43 +28,43 @@ use crate::{
     Rule, Rules, Session, Timestamp, Verdict,
 };
 
-/// How many events, changes or sessions are looked up before the first is worked on: more than the
-/// processor can load at once, and few enough to stay in its cache.
+/// How many events, changes or sessions are prefetched at once: more than the CPU can load in
+/// parallel, and few enough to stay in its cache.
 pub(crate) const PREFETCH_BATCH: usize = 64;
 
-/// What became of one event.
+/// The decision about one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// What was decided.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What became true, when anything did.
+    /// The change of the table, if any.
     pub change: Option<Change>,
 }
 
-/// Every address and who is behind it.
+/// The sessions of all addresses.
 ///
-/// What ended or was refused is remembered in a bounded space, whoever sends it: see
+/// Ended sessions and refusals are remembered in bounded memory, whatever the sources send: see
 /// [`Table::MAX_ENDED`] and [`Table::MAX_COMPETED`].
 #[derive(Debug)]
 pub struct Table {
     entries: HashMap<Address, Entry>,
     present: usize,
     expiries: ExpiryQueue,
-    /// When it was last asked which sessions are due.
+    /// When the due sessions were last requested.
     last_due_check: Option<Timestamp>,
     ended: RetentionQueue,
     competed: RetentionQueue,
     competed_without_session: RetentionQueue,
-    /// The position of the newest end that is no longer remembered.
+    /// The position of the newest end that was evicted.
     forgotten: Revision,
 }
 
-/// What is held for one address. Small, because there are a million of them.
+/// The state of one address. Kept small, because there are a million of them.
 #[derive(Debug, Default)]
 struct Entry {
     session: Option<Arc<Session>>,
     memory: Option<Box<AddressMemory>>,
-    /// The earliest place of the address in the queue, in milliseconds; 0 when it has none.
+    /// The earliest entry of the address in the expiry queue, in milliseconds; 0 if it has none.
     queued_at: i64,
     /// The position of the event that last changed or extended the session.
     published: Revision,
@@ -86,28 +86,28 @@ impl Default for Table {
 }
 
 impl Table {
-    /// How many competing events are remembered for an address.
+    /// The maximum number of competing events kept per address.
     pub const RECORDS_PER_ADDRESS: usize = 8;
 
-    /// How many ended sessions are remembered in all: what keeps a late login from bringing one
-    /// back. 290 ends a second for the 15 minutes that a login may be late by default, in at most
-    /// 100 MB.
+    /// The maximum number of ended sessions kept in total. They keep a late login from reviving an
+    /// ended session. Enough for 290 ends a second over the default maximum event age of 15
+    /// minutes, in at most 100 MB.
     pub const MAX_ENDED: usize = 1 << 18;
 
-    /// How many competing events are remembered in all for addresses with a session or the memory
-    /// of one, and how many more for addresses that never had one. About 20 MB each. They are
-    /// apart so that forged events for arbitrary addresses cannot push out what really competed.
+    /// The maximum number of competing events kept for addresses that have or had a session, and
+    /// the maximum for addresses that never had one. About 20 MB each. The limits are separate so
+    /// that forged events for arbitrary addresses cannot evict real ones.
     pub const MAX_COMPETED: usize = 1 << 16;
 
-    /// Has what is held for the addresses of `events` in the processor's cache before they are folded.
-    /// They lie in no order, and here many loads are under way at once, where each fold waits for its
+    /// Loads the entries of the addresses of `events` into the CPU cache before they are applied.
+    /// The entries are scattered: here many loads run in parallel, while each apply waits for its
     /// own.
     pub(crate) fn prefetch(&self, events: &[Event]) {
         let held = events.iter().filter_map(|event| self.get(event.address));
         black_box(held.map(Arc::strong_count).sum::<usize>());
     }
 
-    /// Folds one event.
+    /// Applies one event.
     pub fn apply(&mut self, revision: Revision, event: &Event, rules: &Rules) -> Decision {
         let claim = Claim::read(event, rules);
         let entry = self.entries.get(&event.address);
@@ -131,13 +131,13 @@ impl Table {
         decision
     }
 
-    /// The session held for an address. It may be past its logoff time while its expiry is on the
-    /// way: ask [`Session::is_active_at`].
+    /// The session held for an address. It may have expired while its expiry event is in flight:
+    /// check [`Session::is_active_at`].
     pub fn get(&self, address: Address) -> Option<&Arc<Session>> {
         self.entries.get(&address)?.session.as_ref()
     }
 
-    /// How many sessions are held.
+    /// The number of sessions held.
     pub fn len(&self) -> usize {
         self.present
     }
@@ -147,12 +147,12 @@ impl Table {
         self.present == 0
     }
 
-    /// The sessions held, in no order.
+    /// The sessions held, in no particular order.
     pub fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
         self.entries.values().filter_map(|entry| entry.session.as_ref())
     }
 
-    /// Why `address` has whom it has at `now`.
+    /// Explains the session of `address` at `now`.
     pub fn explain(&self, address: Address, now: Timestamp) -> Explanation {
         let entry = self.entries.get(&address);
         let held = entry.and_then(|entry| entry.session.clone());
@@ -173,15 +173,15 @@ impl Table {
         }
     }
 
-    /// When to ask [`Table::due_expiries`] again: no session's logoff time comes earlier.
+    /// When to call [`Table::due_expiries`] next: no session expires earlier.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.expiries.next()
     }
 
-    /// At most `limit` expiry events, from `origin`, for sessions that their logoff time has
-    /// passed at `now`, or that were last proven at a time that has not come: the clock was wrong
-    /// then. They end nothing by themselves: they go through the journal like every other event, and
-    /// are proposed again after a minute if they got lost.
+    /// At most `limit` expiry events, from `origin`, for sessions that have expired at `now`, or
+    /// that were confirmed at a time in the future because the clock was wrong. They end nothing by
+    /// themselves: they go through the journal like every event, and are proposed again after a
+    /// minute if they were lost.
     pub fn due_expiries(
         &mut self,
         now: Timestamp,
@@ -215,8 +215,8 @@ impl Table {
         events
     }
 
-    /// Queues the sessions of a time that has not come. There are none unless the clock was set back,
-    /// before this start or since.
+    /// Queues sessions that were confirmed in the future. There are none unless the clock was set
+    /// back.
     fn queue_future_sessions(&mut self, now: Timestamp) {
         for (address, entry) in &mut self.entries {
             if entry.session.as_ref().is_some_and(|session| is_from_future(session, now)) {
@@ -226,8 +226,8 @@ impl Table {
         }
     }
 
-    /// Forgets the ends, and the events that competed, that were received before `before`. To be
-    /// called now and then with a time that is further back than any age allowed to an event.
+    /// Forgets the ends and the competing events received before `before`. Call it periodically
+    /// with a time older than the maximum age of any event.
     pub fn forget_before(&mut self, before: Timestamp) {
         while let Some(ticket) = self.ended.pop_before(before) {
             self.forget_ended(ticket);
@@ -240,7 +240,7 @@ impl Table {
         }
     }
 
-    /// The claim makes the session of its address `after`.
+    /// Sets the session of the address to `after`.
     fn change(
         &mut self,
         claim: &Claim<'_>,
@@ -253,13 +253,13 @@ impl Table {
         let displaced =
             before.as_ref().filter(|before| effect == Effect::Began && before.principal.is_some());
         let altered = before.as_ref().filter(|_| effect == Effect::Altered);
-        // The first event that competes with a session: how that one began is remembered, too.
+        // At the first competing event, the beginning of the current session is recorded too.
         if let Some(before) = displaced.or(altered).filter(|_| had_no_memory) {
             self.remember(DecisionRecord::of_session(before), address);
         }
         if let Some(before) = displaced {
-            // A device follows a user only whose logoff time has passed. It says nothing of who
-            // logged in meanwhile, so it orders later logins no more than the logoff time does.
+            // A device replaces only a user whose session expired. It proves nothing about logins
+            // in between, so it orders later logins no more than the expiry does.
             let at = if rule == Rule::DeviceOnly { before.confirmed } else { since };
             let (session, cause) = (before.clone(), claim.cause(rule));
             self.remember_end(EndedSession { session, at, revision, cause });
@@ -269,8 +269,8 @@ impl Table {
         if let Some(before) =
             before.as_ref().filter(|before| domain_changed && before.domain().is_some())
         {
-            // A directory moved the user to another domain: who asks for the former domain alone
-            // must hear of it, even from a log that is made anew. It keeps no login out.
+            // A directory moved the user to another domain. A consumer filtered to the former
+            // domain must receive the end, even from a rebuilt log. It rejects no login.
             let (session, cause) = (before.clone(), claim.cause(rule));
             self.remember_end(EndedSession { session, at: since, revision, cause });
         }
@@ -280,8 +280,8 @@ impl Table {
             displaced.into_iter().for_each(|before| note_login(memory, before));
             memory.recent_users.note(&user.user, claim.event.seen);
         }
-        // How a session came by its details is not in its cause; every other beginning is, until
-        // something competes with it.
+        // A session's cause does not show how its details changed. It shows every other beginning,
+        // until an event competes with it.
         let competes = effect == Effect::Began && (displaced.is_some() || !had_no_memory);
         if effect == Effect::Altered || competes {
             self.remember(claim.record(revision, Verdict::Applied(rule)), address);
@@ -291,7 +291,7 @@ impl Table {
         Decision { verdict: Verdict::Applied(rule), change: Some(change) }
     }
 
-    /// The claim ends the session of its address.
+    /// Ends the session of the address.
     fn end(
         &mut self,
         claim: &Claim<'_>,
@@ -316,11 +316,11 @@ impl Table {
         Decision { verdict, change: Some(change) }
     }
 
-    /// The claim changes nothing, and is remembered.
+    /// Records the refusal; nothing changes.
     fn refuse(&mut self, claim: &Claim<'_>, refusal: Refusal, revision: Revision) -> Decision {
         let address = claim.event.address;
         let verdict = Verdict::Refused(refusal);
-        // An expiry that lost the race is our own noise; it tells an administrator nothing.
+        // An expiry that lost a race is internal and of no use to administrators.
         if claim.kind != Kind::Expiry {
             self.record_beginning(address);
             self.remember(claim.record(revision, verdict), address);
@@ -335,8 +335,8 @@ impl Table {
         Decision { verdict, change: None }
     }
 
-    /// Makes `session` the session of its address at `revision` and gives out the one that was, and
-    /// whether nothing else is remembered of the address.
+    /// Stores `session` at `revision`. Returns the session that it replaces, and whether nothing
+    /// else is remembered of the address.
     fn store(&mut self, session: Arc<Session>, revision: Revision) -> (Option<Arc<Session>>, bool) {
         let (address, expires) = (session.address, session.expires);
         let entry = self.entries.entry(address).or_default();
@@ -350,7 +350,7 @@ impl Table {
         (before, entry.memory.is_none())
     }
 
-    /// When the first event competes with the session of `address`: remembers how that began.
+    /// Records the beginning of the session of `address` when the first event competes with it.
     fn record_beginning(&mut self, address: Address) {
         let without_memory = self.entries.get(&address).filter(|entry| entry.memory.is_none());
         if let Some(record) =
@@ -396,14 +396,14 @@ impl Table {
     fn forget_ended(&mut self, RetentionEntry { address, revision, .. }: RetentionEntry) {
         let Some(entry) = self.entries.get_mut(&address) else { return };
         if entry.memory.as_mut().is_some_and(|memory| memory.forget_ended(revision)) {
-            // Who hears of an end may hear of it with the session that followed, and no sooner.
+            // A consumer may receive the end only together with the session that followed.
             let told = if entry.session.is_some() { entry.published } else { revision };
             self.forgotten = self.forgotten.max(revision).max(told);
         }
         self.remove_if_empty(address);
     }
 
-    /// Gives back the memory of an address about which nothing is left to know.
+    /// Frees the entry of an address if nothing is left to remember.
     fn remove_if_empty(&mut self, address: Address) {
         let Some(entry) = self.entries.get_mut(&address) else { return };
         if entry.memory.as_ref().is_some_and(|memory| memory.is_empty()) {
@@ -415,14 +415,14 @@ impl Table {
     }
 }
 
-/// Notes whose session this was, and when they came.
+/// Records the login that began this session.
 fn note_login(memory: &mut AddressMemory, session: &Session) {
     if let Some(principal) = &session.principal {
         memory.recent_users.note(&principal.user, session.cause.seen);
     }
 }
 
-/// The event that says: the logoff time of the session at `address` has passed.
+/// The event that expires the session of `address`.
 fn expiry_event(address: Address, now: Timestamp, origin: &Arc<Origin>) -> Event {
     Event::bare(Kind::Expiry, address, now, origin.clone())
 }

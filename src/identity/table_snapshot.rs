@@ -1,5 +1,5 @@
-//! What the table and the log of changes hand to each other when one of them is lost: who is
-//! there, who left, what competed, and how far back that is complete.
+//! The state that the table and the change log exchange after a failure: sessions, ends, competing
+//! events, and how far back they are complete.
 
 use std::sync::Arc;
 
@@ -7,24 +7,23 @@ use crate::{
     Address, Cause, Change, DecisionRecord, Effect, Name, Principal, Revision, Session, Timestamp,
 };
 
-/// All that one of them knows and the other needs to go on in the same epoch.
+/// The state that a table or a change log needs to continue in the same epoch.
 #[derive(Debug, Clone, Default)]
 pub struct TableSnapshot {
-    /// The position up to which everything is in it.
+    /// The snapshot includes everything up to this position.
     pub newest: Revision,
-    /// The position of the newest end that is no longer remembered: consumers that have not come
-    /// so far cannot go on.
+    /// The position of the newest end that was dropped. Consumers that have not read this far
+    /// cannot resume.
     pub forgotten: Revision,
-    /// Every session that is held, those past their logoff time included: their end is still to be
-    /// proposed and told.
+    /// All sessions, including those that have expired but whose expiry is not applied yet.
     pub sessions: Vec<ActiveSession>,
-    /// The last end of every other address, ascending by position.
+    /// The last end of every other address, in ascending order of position.
     pub ends: Vec<EndedSession>,
-    /// What else is remembered of addresses; only a table knows it.
+    /// Other state kept per address; only a table has it.
     pub memories: Vec<MemorySnapshot>,
-    /// What competed for addresses that have or had a session, in the order of its being forgotten.
+    /// The competing events of addresses that have or had a session, in the order of eviction.
     pub competed: Vec<RetainedRecord>,
-    /// The same for addresses that never had one.
+    /// The same for addresses that never had a session.
     pub competed_without_session: Vec<RetainedRecord>,
 }
 
@@ -33,57 +32,57 @@ pub struct TableSnapshot {
 pub struct ActiveSession {
     /// The session.
     pub session: Arc<Session>,
-    /// A consumer that knows this position knows the session.
+    /// A consumer that has read up to this position knows the session.
     pub published: Revision,
-    /// Another session of the address that a consumer of one domain alone may still hold, and its
-    /// end.
+    /// Another session of the address that a consumer filtered to one domain may still hold, and
+    /// its end.
     pub previous: Option<EndedSession>,
 }
 
-/// A session that is no more.
+/// A session that ended.
 #[derive(Debug, Clone)]
 pub struct EndedSession {
-    /// The session as it stood.
+    /// The last state of the session.
     pub session: Arc<Session>,
     /// Logins older than this are late.
     pub at: Timestamp,
     /// The position of the event that ended it.
     pub revision: Revision,
-    /// That event.
+    /// The event that ended it.
     pub cause: Cause,
 }
 
-/// What later decisions about an address depend on besides its session and its last end.
+/// The state of an address, besides its session and last end, that later decisions depend on.
 #[derive(Debug, Clone)]
 pub struct MemorySnapshot {
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// Who was said to leave while not being there, each with the latest such time.
+    /// Users whose logout arrived while they had no session here, each with the latest time.
     pub early_logouts: Vec<(Principal, Timestamp)>,
-    /// Who came within the last minute, on Rollcall's clock.
+    /// Users who logged in within the last minute, on Rollcall's clock.
     pub logins: Vec<(Name, Timestamp)>,
-    /// Until when the address is taken to be shared.
+    /// The end of the period in which the address is treated as shared.
     pub shared_until: Option<Timestamp>,
 }
 
 /// An event that competed for an address.
 #[derive(Debug, Clone)]
 pub struct RetainedRecord {
-    /// Where.
+    /// The address.
     pub address: Address,
     /// The position of the first of its repetitions.
     pub first: Revision,
-    /// When that was received.
+    /// When the first repetition was received.
     pub received: Timestamp,
-    /// What competed, and what was decided.
+    /// The event and the decision.
     pub record: DecisionRecord,
 }
 
 impl TableSnapshot {
-    /// What became true after the position `known`, for whoever knows everything up to there: the
-    /// last change of each address, ascending by position. Ends from before [`TableSnapshot::forgotten`]
-    /// cannot be told, so that `known` must not be before it; what was committed and is not yet shown
-    /// never is, for ends are remembered in greater number and for longer than anything is on its way.
+    /// The changes after the position `known`: the last change of each address, in ascending order
+    /// of position. `known` must not precede [`TableSnapshot::forgotten`], because older ends are
+    /// gone. Committed changes that are not published yet are always newer: more ends are
+    /// remembered, and for longer, than can be in flight.
     pub fn changes_since(&self, known: Revision) -> Vec<Change> {
         debug_assert!(self.forgotten <= known, "{} is forgotten, {known} known", self.forgotten);
         let started =

@@ -1,4 +1,4 @@
-//! The cast of the tests: a branch firewall that sends syslog and pushes, and who logs in where.
+//! Test fixtures: a branch firewall that sends syslog and pushes events, and its users.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::{
     Rules, Timestamp,
 };
 
-/// Every time of the tests is so many milliseconds after this, 2026-11-21T19:50:00Z.
+/// All test times are milliseconds after this, 2026-11-21T19:50:00Z.
 const START: i64 = 1_795_290_600_000;
 
 pub(crate) fn name(text: &str) -> Name {
@@ -36,7 +36,7 @@ pub(crate) fn origin(kind: Producer) -> Arc<Origin> {
     Arc::new(Origin { kind, producer, client, form: name("junos-vpn") })
 }
 
-/// The branch firewall may speak of everything, in both of its ways.
+/// The branch firewall is granted all kinds of event, through both of its producers.
 pub(crate) fn rules() -> Rules {
     let kinds = vec![
         Kind::Login,
@@ -55,8 +55,8 @@ pub(crate) fn rules() -> Rules {
     rules
 }
 
-/// What happened at 10.0.0.7 so many seconds after the start and was received at once. `text` is
-/// the user, a device in angle brackets, both, or nothing: `alice@corp<pc1>`.
+/// An event at 10.0.0.7, `after` seconds after the start, received at once. `text` is the user, a
+/// device in angle brackets, both, or empty: `alice@corp<pc1>`.
 pub(crate) fn event_at(kind: Kind, text: &str, after: i64) -> Event {
     let (user, device) = text.split_once('<').unwrap_or((text, ""));
     Event {
@@ -66,17 +66,17 @@ pub(crate) fn event_at(kind: Kind, text: &str, after: i64) -> Event {
     }
 }
 
-/// The same, but received only so many seconds after the start.
+/// The event, but received `after` seconds after the start.
 pub(crate) fn received(event: Event, after: i64) -> Event {
     Event { seen: seconds(after), ..event }
 }
 
-/// The logoff time comes.
+/// The expiry of the session.
 pub(crate) fn expiry_event(after: i64) -> Event {
     Event { origin: origin(Producer::Cache), ..event_at(Kind::Expiry, "", after) }
 }
 
-/// Groups of one domain by their names, such as `sales staff`.
+/// Groups of one domain by name, such as `sales staff`.
 pub(crate) fn groups(names: &str) -> GroupSet {
     let group = |text| Group {
         name: name(text),
@@ -87,7 +87,7 @@ pub(crate) fn groups(names: &str) -> GroupSet {
     GroupSet::new(names.split_whitespace().map(|text| Arc::new(group(text))).collect())
 }
 
-/// A directory says in which groups the one of that name is: the user, or the device alone.
+/// A directory reports the groups of the named user, or of the device alone.
 pub(crate) fn membership_event(text: &str, names: &str, after: i64) -> Event {
     let event = event_at(Kind::Membership, text, after);
     let groups = Some(groups(names));

@@ -1,5 +1,5 @@
-//! The sessions of one address one after the other, as the table decides them: what history is told
-//! from.
+//! The consecutive sessions of one address as the table decides them: the source of history
+//! answers.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::{
     TableSnapshot, Timestamp,
 };
 
-/// The table of one address, and who is there while its events are folded.
+/// The table of one address, and its current session while events are applied.
 #[derive(Debug)]
 pub struct AddressTimeline {
     address: Address,
@@ -17,32 +17,31 @@ pub struct AddressTimeline {
     is_known: bool,
 }
 
-/// Somebody was at the address from one moment to another, on Rollcall's clock.
+/// One session of the address, from start to end on Rollcall's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionInterval {
-    /// The position of the event that began it; of somebody who was there before what was folded,
-    /// of the one that last changed who it is.
+    /// The position of the event that began the session. For a session that existed before the
+    /// first applied event, the position of the event that last changed its user.
     pub revision: Revision,
-    /// When Rollcall heard of it: from then on, everybody who asked was told so.
+    /// When Rollcall received that event: consumers saw the session from then on.
     pub start: Timestamp,
-    /// The session as it stood last.
+    /// The latest state of the session.
     pub session: Arc<Session>,
-    /// How it ended; `None` while it goes on.
+    /// The end; `None` while the session is active.
     pub end: Option<IntervalEnd>,
 }
 
-/// The end of a stay.
+/// The end of a session interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IntervalEnd {
-    /// From when on nobody was told of it any more.
+    /// When consumers stopped seeing the session.
     pub at: Timestamp,
-    /// What ended it; `None` when its logoff time passed and nothing was folded that says so.
+    /// The event that ended it; `None` if the session expired and no expiry event was applied.
     pub cause: Option<Cause>,
 }
 
 impl AddressTimeline {
-    /// Begins with everything that was held for the address; with an empty `handover`, nobody was
-    /// there.
+    /// Starts from a snapshot of the address. With an empty `snapshot`, the address has no session.
     pub fn from_snapshot(address: Address, snapshot: TableSnapshot) -> Self {
         let table = Table::restore(snapshot);
         let of = |session: &Arc<Session>| {
@@ -52,18 +51,18 @@ impl AddressTimeline {
         Self { address, table, current, is_known: true }
     }
 
-    /// Begins where nobody knows who was there: that is known only once somebody has come.
+    /// Starts from an unknown state: the session is known only after the next one begins.
     pub fn from_unknown(address: Address) -> Self {
         Self { is_known: false, ..Self::from_snapshot(address, TableSnapshot::default()) }
     }
 
-    /// Whose sessions these are.
+    /// The address.
     pub fn address(&self) -> Address {
         self.address
     }
 
-    /// Folds one event, and gives out the stay that ended by it. What concerns other addresses is
-    /// passed over.
+    /// Applies one event and returns the interval that it ended. Events of other addresses are
+    /// ignored.
     pub fn apply(
         &mut self,
         revision: Revision,
@@ -89,23 +88,23 @@ impl AddressTimeline {
         }
     }
 
-    /// Why the address had whom it had at `at`, which is not before the last event folded; `None`
-    /// when it is not known whether anybody was there.
+    /// Explains the session at `at`, which must not precede the last applied event; `None` if the
+    /// state is unknown.
     pub fn explain(&self, at: Timestamp) -> Option<Explanation> {
         self.is_known.then(|| self.table.explain(self.address, at))
     }
 
-    /// Who is there at `at`, likewise.
+    /// The session at `at`, under the same condition.
     pub fn current(&self, at: Timestamp) -> Option<&SessionInterval> {
         self.current.as_ref().filter(|interval| interval.session.is_active_at(at))
     }
 
-    /// Whether it is known who is there, or that nobody is.
+    /// Whether the state of the address is known, including "no session".
     pub fn is_known(&self) -> bool {
         self.is_known
     }
 
-    /// The last stay, ended by its logoff time when that had passed at `at`.
+    /// The last interval, with its end if it expired by `at`.
     pub fn finish(self, at: Timestamp) -> Option<SessionInterval> {
         let interval = self.current?;
         let expired = IntervalEnd { at: interval.session.expires, cause: None };
@@ -119,8 +118,8 @@ impl SessionInterval {
         Self { revision: session.revision, start: membership_event, session, end: None }
     }
 
-    /// Whether `after` is the same stay: the same user, seen again or known better. One whom a
-    /// directory calls otherwise is told as another.
+    /// Whether `after` continues this interval: the same user, confirmed or with more details. A
+    /// user renamed by a directory starts a new interval.
     fn continues_with(&self, after: &Session, effect: Effect) -> bool {
         let who = |session: &Session| session.principal.clone();
         let same = |(before, after): (Principal, Principal)| after.is_compatible_with(&before);
@@ -131,13 +130,13 @@ impl SessionInterval {
         }
     }
 
-    /// A session past its logoff time was shown to nobody, whatever was heard later.
+    /// An expired session was not shown, whatever arrived later.
     fn end_at(self, seen: Timestamp, cause: Cause) -> Self {
         let at = seen.min(self.session.expires);
         Self { end: Some(IntervalEnd { at, cause: Some(cause) }), ..self }
     }
 
-    /// Whether anybody was told of it at some moment from `from` to `to`.
+    /// Whether consumers saw the session at some time from `from` to `to`.
     pub fn overlaps(&self, from: Timestamp, to: Timestamp) -> bool {
         self.start <= to && self.end.as_ref().is_none_or(|end| end.at > from)
     }

@@ -1,4 +1,4 @@
-//! A consumer's place in the log of changes, as text that is safe in a URL, a header or a cookie.
+//! A consumer's position in the change log, as text that is safe in URLs, headers and cookies.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,51 +7,51 @@ use serde::{Deserialize, Serialize};
 
 use crate::Revision;
 
-/// Up to where a consumer knows what became true. SRX cookies, acknowledged positions and
-/// `Last-Event-ID` are all this. Written `epoch.revision`; while a consumer that began from
-/// nothing still reads its first pages, `epoch.revision.began`, or `epoch.revision-began` when it
-/// came with a cursor and may hold what was true long ago.
+/// The position up to which a consumer knows all changes. SRX cookies, acknowledged positions and
+/// `Last-Event-ID` are all cursors. The text form is `epoch.revision`. During the first pages of a
+/// full resync it is `epoch.revision.resync_at`, or `epoch.revision-resync_at` if the consumer
+/// presented a cursor and may hold stale sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// The life of the journal that the positions belong to.
+    /// The epoch of the journal that the positions belong to.
     pub epoch: u64,
-    /// Everything up to here is known.
+    /// The consumer knows all changes up to this revision.
     pub revision: Revision,
-    /// The newest position when the consumer began from nothing: what had ended by then was never
-    /// told to it, so its end need not be. Without it, a first reading that passes positions older
-    /// than the oldest remembered end would have to begin again and again.
+    /// The newest revision when the resync started. Sessions that had ended by then were never
+    /// reported to this consumer, so their ends are not needed. Without it, a resync that passes
+    /// positions older than the oldest tombstone would restart forever.
     pub(super) resync_at: Revision,
-    /// What a consumer that began from nothing may hold nevertheless.
+    /// What the consumer may hold at the start of a resync.
     pub(super) client_state: ClientState,
 }
 
-/// What a consumer may hold that begins from nothing.
+/// What a consumer may hold at the start of a resync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ClientState {
-    /// Nothing: what had ended before it began need not be told.
+    /// Nothing: ends from before the resync need not be reported.
     Empty,
-    /// What it was told in another life of the journal, or too long ago: not every consumer can
-    /// throw that away, so it hears of every end that is remembered.
+    /// Sessions from another epoch or from too long ago. Not every consumer can discard them, so
+    /// all remembered ends are reported.
     Unknown,
 }
 
-/// A text that is no cursor.
+/// The text is not a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor: two decimal numbers with a point between them are expected")]
 pub struct BadCursor;
 
 impl Cursor {
-    /// The cursor of a consumer that shows one which is none of ours: it begins from nothing, and
-    /// may hold what somebody else told it.
+    /// The cursor of a consumer that presents a cursor of another server or epoch. It needs a full
+    /// resync and may hold sessions that were reported by another server.
     pub const UNKNOWN: Self = Self::new(0, Revision(u64::MAX));
 
-    /// The cursor of a consumer that knows everything up to `revision`.
+    /// The cursor of a consumer that knows all changes up to `revision`.
     pub const fn new(epoch: u64, revision: Revision) -> Self {
         Self { epoch, revision, resync_at: Revision(0), client_state: ClientState::Empty }
     }
 
-    /// The same consumer, to be told once more of everything that stands. It held what stood here,
-    /// so of ends it hears only what came after.
+    /// The cursor with which the same consumer receives all current sessions again. It held what
+    /// was current here, so it receives only later ends.
     #[must_use]
     pub fn replay(self) -> Self {
         Self { revision: Revision(0), resync_at: self.revision.max(self.resync_at), ..self }
@@ -86,7 +86,7 @@ impl FromStr for Cursor {
     }
 }
 
-/// Digits only: the standard parser would take a sign.
+/// Digits only: the standard parser accepts a sign.
 fn number(text: &str) -> Result<u64, BadCursor> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(BadCursor);

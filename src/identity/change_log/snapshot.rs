@@ -1,4 +1,4 @@
-//! The log gives away what it knows, and is made anew from what the table knows.
+//! Exporting the change log to a table snapshot, and rebuilding it from one.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl ChangeLog {
-    /// What a table needs to go on.
+    /// The state that a table needs to continue.
     pub fn snapshot(&self) -> TableSnapshot {
         let mut sessions = Vec::with_capacity(self.present);
         let mut ends = Vec::with_capacity(self.tombstones.len());
@@ -35,9 +35,9 @@ impl ChangeLog {
         TableSnapshot { newest, forgotten, sessions, ends, ..TableSnapshot::default() }
     }
 
-    /// A log of what the table knows, when the log that told how it came about is lost. A consumer
-    /// that knows all ends that the table has forgotten goes on; every other begins from nothing.
-    /// One that goes on may be told some things once more.
+    /// Rebuilds the log from a table's snapshot. A consumer resumes if it knows all ends that the
+    /// table has forgotten; any other consumer needs a full resync. One that resumes may receive
+    /// some changes again.
     pub fn restore(epoch: u64, limits: ChangeLogLimits, snapshot: TableSnapshot) -> Self {
         let TableSnapshot { newest, forgotten, sessions, ends, .. } = snapshot;
         let mut log = Self { newest, horizon: forgotten, ..Self::new(epoch, limits) };
@@ -53,7 +53,7 @@ impl ChangeLog {
             log.tombstones.push_back(Tombstone { address, revision, published });
             let state =
                 SlotState::Ended(Box::new(EndedSlot { session: Some(session.clone()), cause }));
-            // Who had the address before is not known: everybody must hear that nobody has it.
+            // The previous user is not known, so the end is reported to every consumer.
             log.restore_slot(revision, state, Some(session.clone()), &session);
         }
         log.slots.sort_unstable_by_key(|slot| slot.revision);
@@ -72,10 +72,10 @@ impl ChangeLog {
     }
 }
 
-/// The end of the session `was`, as far as it can be told from the one that is there since `told`.
+/// The end of the session `previous`, derived from the session that replaced it at `published`.
 fn implied_end(previous: Arc<Session>, (session, published): (&Session, Revision)) -> EndedSession {
-    // Whoever had the address left no later than the one who is there came. Behind a device alone,
-    // that is all that keeps an old login of that user out.
+    // The previous user left no later than the current one came. For a device without a user, this
+    // is all that rejects an old login of that user.
     EndedSession {
         session: previous,
         at: session.since,
@@ -84,10 +84,10 @@ fn implied_end(previous: Arc<Session>, (session, published): (&Session, Revision
     }
 }
 
-/// The time that logins must not be older than, after `cause` ended `session`.
+/// The time that later logins must not precede, after `cause` ended `session`.
 fn ordering_time_after(session: &Session, cause: &Cause) -> Timestamp {
     match cause.rule {
-        // Nobody saw the user leave: a login that is newer than the last proof is still news.
+        // No logout was seen, so a login newer than the last confirmation is accepted.
         Rule::LogoffTime => session.confirmed,
         _ => cause.at.min(cause.seen).max(session.confirmed),
     }

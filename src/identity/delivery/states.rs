@@ -1,125 +1,124 @@
-//! What is said of a consumer that is told everything: how it stands and begins, where it is, and what
-//! becomes of what it is told.
+//! The states, modes and outcomes of a delivery to a push target.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Cursor;
 
-/// How a target stands.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
-    /// It must be asked where it is.
+    /// The position of the target must be determined.
     Probing,
-    /// It must be told everything.
+    /// A full resync must be started.
     StartResync,
-    /// It is being told everything.
+    /// A full resync is in progress.
     Resyncing,
-    /// It was told everything, and has not said yet that it took the end of that.
+    /// The resync is sent; the target has not confirmed its end.
     FinishResync,
-    /// It is told what is new.
+    /// The target receives new changes.
     Following,
 }
 
-/// How a target begins that may hold something already.
+/// How a target treats content that it holds already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryMode {
-    /// It throws away what a synchronisation did not tell.
+    /// A resync replaces the content: what it does not include is discarded.
     Replace,
-    /// It cannot throw anything away, and hears of ends too.
+    /// The target cannot discard content, so it receives ends too.
     Upsert,
 }
 
-/// Where a target says that it is.
+/// The position that a target reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetPosition {
-    /// It cannot be asked.
+    /// The target cannot report a position.
     Unsupported,
-    /// It holds nothing, or nothing that is understood here.
+    /// The target holds nothing, or nothing that is recognized.
     Empty,
-    /// It knows everything up to there.
+    /// The target has everything up to this cursor.
     At(Cursor),
 }
 
-/// What a target that cannot throw anything away is told under its filter.
+/// Which changes a target that cannot discard content receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum DeliveryScope {
-    /// What the filter admits.
+    /// The changes that the filter admits.
     #[default]
     #[serde(rename = "admitted")]
     Filtered,
-    /// That, and of everybody else that nobody is there, until everything was told: it may have
-    /// been told of them under another filter.
+    /// In addition, ends for all other sessions, until one complete pass: the target may have
+    /// received them under an earlier filter.
     #[serde(rename = "others_gone")]
     FilteredWithRemovals,
 }
 
-/// What was kept of a target over a restart.
+/// The state of a target, stored across restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredPosition {
-    /// Up to where it knew everything.
+    /// The target had everything up to here.
     pub cursor: Cursor,
-    /// What it was being told.
+    /// Which changes it received.
     pub scope: DeliveryScope,
-    /// Of what it was told.
+    /// Whether its filter has changed since.
     pub filter: FilterChange,
 }
 
-/// Whether a target was told of those of whom it is to be told now.
+/// Whether the filter of a target has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilterChange {
-    /// It was.
+    /// It has not.
     Unchanged,
-    /// It holds too much or too little.
+    /// It has: the target holds too many or too few sessions.
     Changed,
 }
 
-/// What follows from where a target is.
+/// How a delivery resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResumeOutcome {
-    /// It goes on from its own place.
+    /// From the position that the target reported.
     FromTarget,
-    /// It goes on from what was kept; it was not spoken to.
+    /// From the stored position; the target was not asked.
     FromStored,
-    /// The same, and everything is told once more, because it is to hear of others than before.
+    /// From the stored position, and everything is sent again because the filter has changed.
     Reconcile,
-    /// It is told everything anew, for this reason.
+    /// With a full resync, for this reason.
     FullResync(&'static str),
 }
 
-/// What follows from a page.
+/// The effect of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageOutcome {
-    /// It is told.
+    /// The page is queued.
     Queued,
-    /// What it told of can no longer be told on from there: the target is to be told everything anew.
+    /// The log cannot continue from the cursor: a full resync is needed.
     CursorExpired,
-    /// It is told, and the target may hold somebody who is gone: that end is forgotten, and a target
-    /// that overwrites cannot throw away what it was not told of.
+    /// The page is queued, but ends were dropped from the log. The target may keep a stale session,
+    /// because an upsert target cannot discard what it does not receive.
     TombstonesExpired,
 }
 
-/// What became of a batch on its way.
+/// The outcome of a sent batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// The target has said that it took all of it.
+    /// The target confirmed the whole batch.
     Accepted,
-    /// It cannot take the batch as it is, and says this.
+    /// The target rejected the content of the batch, with this reason.
     Rejected(String),
-    /// It has said that it did not take it.
+    /// The target reported that it did not apply the batch.
     NotApplied,
-    /// It has said nothing that is understood: the batch may have arrived, or may yet.
+    /// No usable response: the batch may have been applied, or may be applied later.
     Unknown,
 }
 
-/// A batch has to be told again: the target is in trouble.
+/// The batch must be sent again, because the target failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MustResend;
 
-/// What went wrong.
+/// The kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryFailure {
-    /// The target is at another place than was thought.
+    /// The target is at another position than expected.
     PositionMismatch,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }

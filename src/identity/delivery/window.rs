@@ -1,25 +1,24 @@
-//! What is on its way to a push target: a few batches at once, of which no two speak of the same
-//! address, and the place up to which the target has said yes to everything.
+//! The send window of a push target: a few batches in flight, no two of which change the same
+//! address, and the position up to which all are acknowledged.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::{Address, Change, Cursor};
 
-/// The batches that are read for a target and not yet behind its place, in the order of what they
-/// tell.
+/// The batches that are read for a target but not acknowledged contiguously, in order.
 #[derive(Debug)]
 pub struct SendWindow {
     width: usize,
-    /// The place that the target was left at by the last batch of an unbroken row.
+    /// The position after the last batch that was acknowledged contiguously.
     acked: Option<Cursor>,
     batches: VecDeque<QueuedBatch>,
-    /// Whether the target knows of this turn, and takes a batch before the one that it follows.
+    /// Whether the target knows the current position, and accepts batches in parallel.
     pipelined: bool,
     last_id: u64,
 }
 
-/// Which batch of a window.
+/// Identifies a batch of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BatchId(u64);
 
@@ -29,20 +28,20 @@ struct QueuedBatch {
     changes: Arc<[Change]>,
     next: Cursor,
     state: BatchState,
-    /// The addresses that it tells of.
+    /// The addresses that the batch changes.
     addresses: HashSet<Address>,
-    /// Whether it tells of an address of which a batch before it tells as well: it waits for all of
-    /// them.
+    /// Whether an earlier batch changes one of its addresses. Then it waits for all earlier
+    /// batches.
     waits_for_earlier: bool,
-    /// Its only report was refused.
+    /// Set if the only change of the batch was rejected.
     rejected: Option<RejectedChange>,
 }
 
-/// A report that the target does not take, until it is known whether the target takes any.
+/// A change that was rejected, until it is known whether the target accepts any change.
 #[derive(Debug)]
 struct RejectedChange {
     reason: String,
-    /// What is sent in its place.
+    /// The changes that are sent in its place.
     probe: Arc<[Change]>,
 }
 
@@ -50,7 +49,7 @@ struct RejectedChange {
 enum BatchState {
     Queued,
     InFlight,
-    /// It waits to be sent once more, and may have arrived.
+    /// To be sent again; it may have been applied.
     Unknown,
     Accepted,
 }
@@ -61,34 +60,33 @@ impl QueuedBatch {
     }
 }
 
-/// A report that the target will not take, although it is well.
+/// A change that the target rejects although it accepts others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedChange {
-    /// What it is about.
+    /// The address of the change.
     pub address: Address,
-    /// What the target says.
+    /// The reason that the target gave.
     pub reason: String,
 }
 
-/// A batch that is to be sent.
+/// A batch to send.
 #[derive(Debug, Clone)]
 pub struct OutgoingBatch {
-    /// Which batch it is.
+    /// The ID of the batch.
     pub id: BatchId,
-    /// At most one for each address; none for a batch that only moves the place. In the place of a
-    /// report that was refused it is what shows whether the target is well.
+    /// At most one change per address; empty for a batch that only advances the position. For a
+    /// rejected change, this is the probe that shows whether the target is healthy.
     pub changes: Arc<[Change]>,
-    /// The place that the batch before leaves the target at; `None` at the beginning of a
-    /// synchronisation.
+    /// The position of the target before this batch; `None` at the start of a resync.
     pub after: Option<Cursor>,
-    /// The place after it.
+    /// The position after this batch.
     pub next: Cursor,
 }
 
 impl SendWindow {
-    /// An empty one for a target that takes `width` batches at once, at least one, and is at `at`,
-    /// or else at the beginning of a synchronisation. That has been announced; other turns are so by
-    /// their first batch, which goes alone.
+    /// An empty window for a target at position `at` that accepts `width` batches in parallel, at
+    /// least one. Without a position, a resync has been announced to the target. Otherwise the
+    /// first batch is sent alone, and announces the position.
     pub fn new(width: usize, at: Option<Cursor>) -> Self {
         Self {
             width: width.max(1),
@@ -99,33 +97,33 @@ impl SendWindow {
         }
     }
 
-    /// Empty again, for a target that takes `width` batches at once and is at `at`. What was on its
-    /// way before counts for nothing, whenever it lands: no number is given twice.
+    /// Clears the window for a target at position `at`. Late outcomes of earlier batches are
+    /// ignored, because no ID is reused.
     pub fn restart(&mut self, width: usize, at: Option<Cursor>) {
         *self = Self { last_id: self.last_id, ..Self::new(width, at) };
     }
 
-    /// How many batches the target takes at once.
+    /// How many batches the target accepts in parallel.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The place up to which the target has said yes to everything.
+    /// The position up to which every batch is acknowledged.
     pub fn acked(&self) -> Option<Cursor> {
         self.acked
     }
 
-    /// Whether nothing waits and nothing is on its way.
+    /// Whether no batch is queued or in flight.
     pub fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
-    /// Whether another batch may be read: one waits ready behind those that are on their way.
+    /// Whether another batch may be read: one is kept ready behind those in flight.
     pub fn has_room(&self) -> bool {
         self.batches.len() <= self.width
     }
 
-    /// Puts a batch behind all others, after which the target is at `next`.
+    /// Appends a batch; the target is at `next` after it.
     pub fn push(&mut self, changes: Arc<[Change]>, next: Cursor) {
         let about: HashSet<Address> = match self.width {
             1 => HashSet::new(),
@@ -149,7 +147,7 @@ impl SendWindow {
         });
     }
 
-    /// The next batch that may go on its way.
+    /// The next batch to send, if one may be sent now.
     pub fn next_batch(&mut self) -> Option<OutgoingBatch> {
         let sent = self.batches.iter().filter(|batch| !batch.is_queued()).count();
         if sent >= if self.pipelined { self.width } else { 1 } {
@@ -170,7 +168,7 @@ impl SendWindow {
         Some(OutgoingBatch { id: number, changes, after, next })
     }
 
-    /// The target has said yes to a batch. Returns the report that it went without.
+    /// The target accepted a batch. Returns the change that it skipped.
     pub fn accept(&mut self, number: BatchId) -> Option<SkippedChange> {
         let index = self.index_of(number)?;
         self.pipelined = true;
@@ -187,7 +185,7 @@ impl SendWindow {
         skipped.map(|(refused, address)| SkippedChange { address, reason: refused.reason })
     }
 
-    /// A batch has not arrived: it is sent once more, with a report that was refused.
+    /// The batch was not applied: it is sent again, with its rejected change.
     pub fn requeue(&mut self, number: BatchId) {
         if let Some(index) = self.index_of(number) {
             let batch = &mut self.batches[index];
@@ -195,22 +193,22 @@ impl SendWindow {
         }
     }
 
-    /// Nobody knows whether a batch has arrived: it is sent once more, as it was. A target that took
-    /// it may take nothing else in its place.
+    /// The outcome of the batch is unknown: the identical batch is sent again, because a target
+    /// that applied it may accept nothing else in its place.
     pub fn mark_unknown(&mut self, number: BatchId) {
         if let Some(index) = self.index_of(number) {
             self.batches[index].state = BatchState::Unknown;
         }
     }
 
-    /// The target is ill: what it refused proves nothing, and is sent once more.
+    /// The target is faulty: its rejections prove nothing, and the rejected changes are sent again.
     pub fn clear_rejections(&mut self) {
         for batch in self.batches.iter_mut().filter(|batch| batch.state == BatchState::Queued) {
             batch.rejected = None;
         }
     }
 
-    /// The target cannot take a batch of at least two reports as a whole: it is sent in two.
+    /// Splits a batch of at least two changes that the target rejected as a whole.
     pub fn split(&mut self, number: BatchId) {
         let Some(index) = self.index_of(number) else { return };
         let Some(whole) = self.batches.remove(index) else { return };
@@ -236,8 +234,8 @@ impl SendWindow {
         }
     }
 
-    /// The target does not take the only report of a batch: `probe` is sent in its place. When that
-    /// arrives, the report is left out; when that fails, the report is sent once more.
+    /// The target rejected the only change of a batch: `probe` is sent in its place. If the probe
+    /// is accepted, the change is skipped; if not, the change is sent again.
     pub fn set_probe(&mut self, number: BatchId, reason: String, probe: Arc<[Change]>) {
         if let Some(index) = self.index_of(number) {
             let batch = &mut self.batches[index];
@@ -246,7 +244,7 @@ impl SendWindow {
         }
     }
 
-    /// Whether something is sent in the place of a report that was refused.
+    /// Whether a probe replaces a rejected change.
     pub fn has_probe(&self, number: BatchId) -> bool {
         self.index_of(number).is_some_and(|index| self.batches[index].rejected.is_some())
     }

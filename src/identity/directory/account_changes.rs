@@ -1,118 +1,120 @@
-//! What a change of a directory amounts to: which accounts are otherwise than before, and how.
+//! The accounts affected by a directory change, and how.
 
 use std::collections::BTreeSet;
 
 use super::{AccountKind, Guid};
 use crate::{Name, Principal};
 
-/// In what an account is otherwise than before.
+/// A difference between the old and new state of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Difference {
-    /// The directory did not know it.
+    /// The account is new.
     New,
-    /// It goes by other names: sAMAccountName, domain, userPrincipalName or dNSHostName.
+    /// It has other names: sAMAccountName, domain, userPrincipalName or dNSHostName.
     Renamed,
-    /// It is in other groups, or one of its groups is called otherwise.
+    /// It is in other groups, or one of its groups was renamed.
     Groups,
-    /// It may not be used any more.
+    /// It was disabled.
     Disabled,
-    /// It may be used again.
+    /// It was enabled.
     Enabled,
-    /// The directory does not know it any more.
+    /// It was deleted.
     Deleted,
 }
 
-/// All that is different about one account.
+/// The set of differences of one account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Differences(u8);
 
 impl Differences {
-    /// The same and `difference`.
+    /// The set with `difference` added.
     #[must_use]
     pub const fn with(self, difference: Difference) -> Self {
         Self(self.0 | 1 << difference as u8)
     }
 
-    /// Whether `difference` is among them.
+    /// Whether the set contains `difference`.
     pub const fn has(self, difference: Difference) -> bool {
         self.0 & (1 << difference as u8) != 0
     }
 
-    /// Whether nothing is different.
+    /// Whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 }
 
-/// The names by which sessions may know an account, all in lower case.
+/// The names by which sessions may refer to an account, all in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccountNames {
-    /// Of a person or service, the canonical one first: by DNS name, NetBIOS name and UPN of the
-    /// domain, bare when bare names mean its domain, and its SID. How they were written is left open.
+    /// For a user or service, the canonical name first: by DNS name, NetBIOS name and UPN,
+    /// unqualified if unqualified names refer to its domain, and the SID. The spelling is left
+    /// open.
     pub principals: Vec<Principal>,
-    /// Of a computer: its dNSHostName, its name in its domain, and the bare name.
+    /// For a computer: the dNSHostName, the name in its domain, and the unqualified name.
     pub hosts: Vec<Name>,
 }
 
 impl AccountNames {
-    /// Whether a session's `principal` is one of them.
+    /// Whether the names contain a session's `principal`.
     pub fn contains(&self, principal: &Principal) -> bool {
         self.principals.iter().any(|name| name.has_same_name(principal))
     }
 
-    /// Whether a session's `device` is one of them.
+    /// Whether the names contain a session's `device`.
     pub fn contains_host(&self, device: &Name) -> bool {
         let device = device.clone().folded();
         self.hosts.contains(&device)
     }
 }
 
-/// An account that is otherwise than before.
+/// An account that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountChange {
-    /// Which account.
+    /// The account.
     pub guid: Guid,
-    /// Whether it is a user, a device or a service; what it was, when it is deleted.
+    /// The kind of account; for a deleted account, its former kind.
     pub kind: AccountKind,
-    /// What is different.
+    /// What changed.
     pub differences: Differences,
-    /// The names that it had before, when it is renamed or deleted. Those that it has now are in
-    /// the directory: [`Directory::names`](super::Directory::names).
+    /// The former names of a renamed or deleted account. The current names are in the directory:
+    /// [`Directory::names`](super::Directory::names).
     pub former_names: Option<Box<AccountNames>>,
 }
 
-/// Every account whose name, state or groups are otherwise than before, and no other. Once they are
-/// [arranged](Affected::arrange), those that gave up a name come first, so that whoever took it over is
-/// looked for later.
+/// The accounts whose names, state or groups changed, and no others. After
+/// [`AffectedAccounts::sort`], accounts that released a name come first, so that the new owner of
+/// the name is processed later.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AffectedAccounts {
     /// The accounts, each once.
     pub accounts: Vec<AccountChange>,
-    /// How many updates spoke of the members of a group that is not known, and were of no use.
+    /// The number of updates about members of an unknown group, which were dropped.
     pub unknown_groups: usize,
-    /// The DNS name of the domain, when all of it was entered for the first time: a session of a user
-    /// of it whom it does not know, and who was not missed by name, is that of somebody who was
-    /// deleted when nobody listened. While other domains are to come, it is [`DeferredDeletions`](super::Postponed).
+    /// The DNS name of the domain, if it was read completely for the first time. A session of a
+    /// user whom the domain does not know, and who is not among the accounts, belongs to an account
+    /// deleted while no connection existed. While other domains are unread, see
+    /// [`DeferredDeletions`](super::DeferredDeletions).
     pub first_read: Option<Name>,
 }
 
 impl AffectedAccounts {
-    /// Puts those first who gave up a name. It takes as long as there are many of them, so nobody should
-    /// wait for the directory meanwhile.
+    /// Moves accounts that released a name to the front. This takes time for many accounts, so do
+    /// not hold a lock on the directory.
     pub fn sort(&mut self) {
         self.accounts
             .sort_unstable_by_key(|altered| (altered.former_names.is_none(), altered.guid));
     }
 
-    /// Puts before all others who was `missed` while nobody listened. They are known with other names
-    /// or not at all, so they are not told of as new, too.
+    /// Inserts the accounts that changed while no connection existed before all others. They were
+    /// known under other names or not at all, so they are not also reported as new.
     pub fn prepend_missed(&mut self, missed: Vec<AccountChange>) {
         let again: BTreeSet<Guid> = missed.iter().map(|altered| altered.guid).collect();
         self.accounts.retain(|altered| !again.contains(&altered.guid));
         self.accounts.splice(..0, missed);
     }
 
-    /// Whether nothing that matters to a session is otherwise.
+    /// Whether no session can be affected.
     pub fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.first_read.is_none()
     }

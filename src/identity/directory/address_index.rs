@@ -1,4 +1,4 @@
-//! At which addresses a user or device is: how the sessions of somebody are found among a million.
+//! An index from users and devices to their addresses.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -7,34 +7,34 @@ use std::sync::Arc;
 use super::index::{Fingerprint, Fingerprinter};
 use crate::{Address, Change, Name, Session};
 
-/// A fingerprint, and an address where its name may be.
+/// A fingerprint of a name, and an address where the name may be.
 pub(super) type IndexEntry = (Fingerprint, Address);
 
-/// From the user's name without its domain, and from the first label of the device's host name, to
-/// addresses. Only fingerprints of the names are kept, 24 bytes an entry: what is found is to be
-/// compared with the session itself.
+/// An index from the unqualified user name, and from the first label of the device's host name, to
+/// addresses. It stores only fingerprints of the names, 24 bytes per entry, so every result must be
+/// compared with the session.
 #[derive(Debug, Default)]
 pub struct AddressIndex {
-    /// A tree and not a table of lists: one account may have a hundred thousand sessions, and most
-    /// have one.
+    /// A tree rather than a table of lists: one account may have a hundred thousand sessions, and
+    /// most have one.
     entries: BTreeSet<IndexEntry>,
     fingerprinter: Fingerprinter,
 }
 
 impl AddressIndex {
-    /// Those of all `sessions`, such as [`Table::sessions`](crate::Table::sessions).
+    /// Builds the index of all `sessions`, such as [`Table::sessions`](crate::Table::sessions).
     pub fn from_sessions<'a>(sessions: impl IntoIterator<Item = &'a Arc<Session>>) -> Self {
         let mut index = Self::default();
         let at = |session: &'a Arc<Session>| {
             let keys = index.keys(session).into_iter().flatten();
             keys.map(|fingerprint| (fingerprint, session.address))
         };
-        // A tree is built from all of them at once more cheaply than entry by entry.
+        // Bulk-building a tree is cheaper than inserting entries.
         index.entries = sessions.into_iter().flat_map(at).collect();
         index
     }
 
-    /// Follows one change of the table. Every one must be noted, in their order.
+    /// Applies a change of the table. All changes must be applied, in order.
     pub fn apply(&mut self, change: &Change) {
         let keys = |session: &Option<Arc<Session>>| session.as_deref().map(|s| self.keys(s));
         let (before, after) = (keys(&change.before), keys(&change.after));
@@ -49,29 +49,28 @@ impl AddressIndex {
         }
     }
 
-    /// Where a user of this name may be, whatever the domain. Ascending.
+    /// The addresses where a user of this name may be, in any domain, in ascending order.
     pub fn user_addresses(&self, user: &Name) -> impl Iterator<Item = Address> {
         self.at(self.user_fingerprint(user))
     }
 
-    /// Where a device of this host name may be, full or bare. Ascending.
+    /// The addresses where a device of this host name may be, qualified or not, in ascending order.
     pub fn device_addresses(&self, host: &Name) -> impl Iterator<Item = Address> {
         self.at(self.device_fingerprint(host))
     }
 
-    /// Every address with an entry after `from`, each with where it stands; an address with a user
-    /// and a device comes twice. In an order that stays.
+    /// The entries after `from`, in a stable order. An address with a user and a device has two.
     pub(super) fn after(&self, from: Option<IndexEntry>) -> impl Iterator<Item = IndexEntry> {
         let from = from.map_or(Bound::Unbounded, Bound::Excluded);
         self.entries.range((from, Bound::Unbounded)).copied()
     }
 
-    /// How many entries there are: one for each user and for each device at an address.
+    /// The number of entries: one per user and one per device at an address.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether nobody is anywhere.
+    /// Whether the index is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -88,7 +87,7 @@ impl AddressIndex {
         }
     }
 
-    /// Under what a session is found.
+    /// The index keys of a session.
     fn keys(&self, session: &Session) -> [Option<Fingerprint>; 2] {
         let user =
             session.principal.as_ref().map(|principal| self.user_fingerprint(&principal.user));

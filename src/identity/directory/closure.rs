@@ -1,4 +1,4 @@
-//! From an account up to every group it is in, and the way that leads to one of them.
+//! The transitive closure of group membership, and the path to a group.
 
 use std::sync::Arc;
 
@@ -7,18 +7,19 @@ use hashbrown::HashMap;
 use super::node_id::NodeId;
 use super::{Directory, Group, Sid};
 
-/// What a climb has seen, kept for the next one so that its memory is used again.
+/// The state of a search, reused to avoid allocations.
 #[derive(Debug, Default)]
 pub(super) struct ClosureSearch {
-    /// Each group that was reached, and from where.
+    /// Each group that was reached, and the node from which it was reached.
     reached_from: HashMap<NodeId, NodeId>,
     next: Vec<(NodeId, NodeId)>,
-    /// What was found.
+    /// The groups found.
     pub(super) found: Vec<Arc<Group>>,
 }
 
 impl Directory {
-    /// Finds all groups that a node is in, directly or through others, in no order.
+    /// Finds all groups that contain a node, directly or through nested groups, in no particular
+    /// order.
     pub(super) fn groups_above(&self, id: NodeId, search: &mut ClosureSearch) {
         search.reached_from.clear();
         search.next.clear();
@@ -34,12 +35,12 @@ impl Directory {
         }
     }
 
-    /// A shortest way from a node up to `group`: the groups in between and the group itself.
+    /// A shortest path from a node up to `group`: the groups in between and the group itself.
     pub(super) fn shortest_path(&self, id: NodeId, group: &Group) -> Option<Vec<Arc<Group>>> {
         let (mut from, mut level) = (HashMap::new(), Vec::new());
         self.parents(id, &mut level);
         while !level.is_empty() {
-            // Of ways of equal length the one by names, so that the answer is always the same.
+            // Among paths of equal length, the first by name, so that the result is deterministic.
             let key = |(id, _): &(NodeId, NodeId)| {
                 self.nodes.at(*id).group().map(|band| band.attrs.clone())
             };
@@ -60,7 +61,7 @@ impl Directory {
         None
     }
 
-    /// The groups on the way that led to `last`, the one that it began with first.
+    /// The groups on the path to `last`, in order from the start.
     fn path_to(&self, last: NodeId, from: &HashMap<NodeId, NodeId>) -> Vec<Arc<Group>> {
         let mut way: Vec<_> = std::iter::successors(Some(last), |id| from.get(id).copied())
             .map_while(|id| self.nodes.at(id).group().map(|band| band.attrs.clone()))
@@ -69,8 +70,8 @@ impl Directory {
         way
     }
 
-    /// Adds the groups that a node is in directly: those that name it, those that name its SID, and
-    /// its primary group; each with the node itself.
+    /// Appends the direct groups of a node, each paired with the node: groups that list it, groups
+    /// that list its SID, and its primary group.
     fn parents(&self, id: NodeId, out: &mut Vec<(NodeId, NodeId)>) {
         let node = self.nodes.at(id);
         out.extend(node.parents.iter().map(|group| (*group, id)));

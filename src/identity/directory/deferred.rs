@@ -1,25 +1,25 @@
-//! Who is missed in a domain while another one is not read yet, where they may be: an account that
-//! moved from one to the other while nobody listened keeps its GUID, and was not deleted.
+//! Deletions that wait until all domains are read: an account that moved to another domain while no
+//! connection existed keeps its GUID and was not deleted.
 
 use super::{
     AccountChange, AccountKind, AffectedAccounts, Difference, Differences, Directory, Guid,
 };
 use crate::Name;
 
-/// Of one domain, whose end is told when all domains are read, or when that takes too long.
+/// The possible deletions of one domain, decided when all domains are read or after a timeout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeferredDeletions {
     accounts: Vec<AccountChange>,
-    /// The domain, whose sessions of strangers are looked through then.
+    /// The domain, whose sessions of unknown users are searched then.
     domain: Name,
 }
 
 impl DeferredDeletions {
-    /// Takes out of `affected`, when it tells of a domain for the first time, whoever may be in a
-    /// domain that `directory` does not know yet.
+    /// Removes from `affected`, if this is the first complete read of a domain, the accounts that
+    /// may be in a domain that `directory` has not read yet.
     ///
-    /// Somebody whose name has another account by now is not among them: what that one does under it
-    /// from now on must not count as the former's, so the former is told of at once.
+    /// An account whose name now belongs to another account is not deferred: later events of the
+    /// new owner must not be attributed to the former one.
     pub fn defer(affected: &mut AffectedAccounts, directory: &Directory) -> Option<Self> {
         if directory.is_complete() {
             return None;
@@ -34,8 +34,8 @@ impl DeferredDeletions {
         Some(Self { accounts, domain: first })
     }
 
-    /// What is to be told now: whoever is in another domain goes by other names, and all the others
-    /// were deleted.
+    /// The changes to report now: accounts found in another domain were renamed, all others were
+    /// deleted.
     pub fn into_affected(self, directory: &Directory) -> AffectedAccounts {
         let Self { accounts, domain: first } = self;
         let theirs = accounts.into_iter().filter(|change| directory.names_unclaimed(change));
@@ -51,7 +51,7 @@ impl DeferredDeletions {
 }
 
 impl Directory {
-    /// Whether no other account has one of the names that this one had.
+    /// Whether no other account has one of the former names.
     fn names_unclaimed(
         &self,
         AccountChange { guid, former_names: former, .. }: &AccountChange,

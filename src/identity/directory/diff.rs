@@ -1,4 +1,4 @@
-//! After what was learnt is entered: whom it reaches, what is different for them, and nothing besides.
+//! Computes, after an ingest, which accounts are affected and what changed.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -15,28 +15,29 @@ use super::{
 };
 use crate::Name;
 
-/// What one round of updates did to the graph, before its consequences are drawn.
+/// The changes that one round of updates made to the graph, before the affected accounts are
+/// computed.
 #[derive(Debug, Default)]
 pub(super) struct IngestRound {
-    /// How accounts were before the round; `None` for those that were not known.
+    /// The accounts before the round; `None` for new accounts.
     before: HashMap<NodeId, Option<Box<AccountBefore>>>,
-    /// Nodes at which the graph was changed. Only they and what is below them can be affected.
+    /// Nodes where the graph changed. Only they and their descendants can be affected.
     dirty: HashSet<NodeId>,
-    /// Groups that were changed, by the SID that makes them somebody's primary group.
+    /// Groups that changed, by the SID that accounts reference as their primary group.
     primaries: HashSet<Sid>,
-    /// Members that do not know of their group yet, or still do.
+    /// Membership changes that are not applied to the members yet.
     links: VecDeque<MemberLinks>,
-    /// Who is affected.
+    /// The affected accounts.
     affected: Vec<AccountChange>,
-    /// Who goes by other names because the domain does.
+    /// Accounts renamed because their domain was renamed.
     renamed: Vec<AccountChange>,
-    /// Updates of no use.
+    /// The number of updates about members of unknown groups.
     pub(super) unknown_groups: usize,
-    /// The domain, when all of it is entered for the first time.
+    /// The domain, if this round completes its first read.
     pub(super) first_read: Option<Name>,
 }
 
-/// Who came to a group and who went.
+/// The members added to a group and removed from it.
 #[derive(Debug)]
 struct MemberLinks {
     group: NodeId,
@@ -48,29 +49,29 @@ struct MemberLinks {
 #[derive(Debug)]
 pub(super) struct AccountBefore {
     kind: AccountKind,
-    /// `None` when the round cannot have changed them.
+    /// `None` if the round cannot have changed the names.
     names: Option<AccountNames>,
     state: AccountState,
     groups: Option<GroupSet>,
 }
 
 impl IngestRound {
-    /// The graph was changed at this node.
+    /// Marks a node where the graph changed.
     pub(super) fn mark_dirty(&mut self, id: NodeId) {
         self.dirty.insert(id);
     }
 
-    /// The group of this SID was changed.
+    /// Marks the group of this SID as changed.
     pub(super) fn mark_primary(&mut self, sid: Sid) {
         self.primaries.insert(sid);
     }
 
-    /// Members are to hear that they came to `group`, or went.
+    /// Queues membership changes of `group` to be applied to the members.
     pub(super) fn queue_links(&mut self, group: NodeId, added: Vec<NodeId>, removed: Vec<NodeId>) {
         self.links.push_back(MemberLinks { group, added, removed });
     }
 
-    /// Tells members, as many as are `left`. Whether there were any.
+    /// Applies queued membership changes, at most `left`. Returns whether there were any.
     pub(super) fn apply_links(&mut self, directory: &mut Directory, left: &mut usize) -> bool {
         let Some(MemberLinks { group, added, removed }) = self.links.front_mut() else {
             return false;
@@ -92,13 +93,13 @@ impl IngestRound {
         true
     }
 
-    /// Makes room for the changes of `more` objects: a table that grows makes everybody wait.
+    /// Reserves capacity for the changes of `more` objects, because growing a table delays lookups.
     pub(super) fn reserve(&mut self, more: usize) {
         self.before.reserve(more);
         self.dirty.reserve(more);
     }
 
-    /// Who is affected, when everything is settled; not in their order yet.
+    /// The affected accounts once the diff is complete; not sorted.
     pub(super) fn into_affected(self) -> AffectedAccounts {
         let Self {
             affected: mut accounts,
@@ -115,26 +116,26 @@ impl IngestRound {
     }
 }
 
-/// How far the consequences of a round are drawn.
+/// The stage of a diff.
 #[derive(Debug, Default)]
 pub(super) enum DiffStage {
-    /// Nothing is.
+    /// Not started.
     #[default]
     Start,
-    /// Accounts are looked for at and below the nodes that changed.
+    /// Finding accounts at and below the nodes that changed.
     FindAffected(ReachedNodes),
-    /// Accounts are looked for whose primary group changed, from this node on. Nobody is asked for it
-    /// unless one of those was changed: then nearly everybody is affected anyway.
+    /// Finding accounts whose primary group changed, from this node on. Skipped unless a primary
+    /// group changed; then most accounts are affected anyway.
     FindPrimaryMembers(usize, ReachedNodes),
-    /// The groups of those who are reached are found anew.
+    /// Recomputing the groups of the accounts found.
     RecomputeGroups(vec::IntoIter<NodeId>, Box<ClosureSearch>),
-    /// They are compared with what they were.
+    /// Comparing the accounts with their state before the round.
     Compare(hash_map::IntoIter<NodeId, Option<Box<AccountBefore>>>),
-    /// Numbers that nobody uses are given back.
+    /// Releasing unused nodes.
     Release(hash_set::IntoIter<NodeId>),
 }
 
-/// Whom a round reaches.
+/// The nodes and accounts reached by a round.
 #[derive(Debug, Default)]
 pub(super) struct ReachedNodes {
     next: Vec<NodeId>,
@@ -143,7 +144,7 @@ pub(super) struct ReachedNodes {
 }
 
 impl DiffStage {
-    /// Goes on, with as much as is `left`. Whether there is more.
+    /// Continues, using up to `left` units of work. Returns whether more remains.
     pub(super) fn step(
         &mut self,
         directory: &mut Directory,
@@ -203,7 +204,7 @@ impl DiffStage {
 }
 
 impl Directory {
-    /// Remembers how an account was, before its first change in the round.
+    /// Saves the state of an account before its first change in the round.
     pub(super) fn save_before(&self, round: &mut IngestRound, id: NodeId) {
         round.before.entry(id).or_insert_with(|| {
             let person = self.nodes.at(id).account()?;
@@ -216,8 +217,7 @@ impl Directory {
         });
     }
 
-    /// Notes of the accounts of a domain that they go by other names, because the domain does: of the
-    /// nodes in `range`.
+    /// Marks the accounts of a renamed domain among the nodes in `range` as renamed.
     pub(super) fn mark_renamed(&self, round: &mut IngestRound, slot: usize, range: Range<usize>) {
         let differences = Differences::default().with(Difference::Renamed);
         for (_, node) in self.nodes.range(range) {
@@ -229,8 +229,7 @@ impl Directory {
         }
     }
 
-    /// Looks at those below a node where the graph was changed, as many as are `left`. Whether there
-    /// are more.
+    /// Visits the descendants of changed nodes, at most `left`. Returns whether more remain.
     fn find_affected(
         &self,
         round: &mut IngestRound,
@@ -257,7 +256,7 @@ impl Directory {
         true
     }
 
-    /// Of the nodes in `range`, looks for accounts whose primary group was changed.
+    /// Finds accounts among the nodes in `range` whose primary group changed.
     fn find_primary_members(
         &self,
         round: &IngestRound,
@@ -275,7 +274,7 @@ impl Directory {
         }
     }
 
-    /// Finds the groups of an account anew. How many there are.
+    /// Recomputes the groups of an account and returns their number.
     fn recompute_groups(
         &mut self,
         round: &mut IngestRound,
@@ -286,7 +285,7 @@ impl Directory {
         let count = search.found.len();
         let groups = self.interner.intern(&mut search.found);
         let node = self.nodes.at_mut(id);
-        // Lists grow by doubling, and there are as many as accounts.
+        // Vectors grow by doubling, and there is one per account.
         node.parents.shrink_to_fit();
         let Some(person) = node.account_mut() else { return count };
         let (kind, state) = (person.attrs.kind, person.attrs.state);
@@ -300,7 +299,7 @@ impl Directory {
         count
     }
 
-    /// Compares an account with what it was.
+    /// Compares an account with its state before the round.
     fn compare(&mut self, round: &mut IngestRound, id: NodeId, before: Option<Box<AccountBefore>>) {
         let differences = self.differences(id, before.as_deref());
         let now = self.nodes.at(id);
@@ -320,7 +319,7 @@ impl Directory {
         }
     }
 
-    /// In what an account is otherwise than `before`.
+    /// The differences between an account and its state `before`.
     fn differences(&self, id: NodeId, before: Option<&AccountBefore>) -> Differences {
         let none = Differences::default();
         let (before, now) = match (before, self.nodes.at(id).account()) {

@@ -1,4 +1,4 @@
-//! What follows for the sessions of those whom a directory speaks of, as events to be proposed.
+//! The effects of directory changes on sessions, as proposed events.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,69 +15,69 @@ use crate::{
     Address, Event, Kind, Name, Origin, Precision, Principal, Proof, Session, Table, Timestamp,
 };
 
-/// What becomes of the sessions of an account that may not be used any more.
+/// What happens to the sessions of a removed account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SessionAction {
-    /// They stay until they end otherwise.
+    /// They stay until they end for another reason.
     #[default]
     Keep,
     /// They end.
     End,
 }
 
-/// The rule for accounts that are gone, one way or the other.
+/// What happens to the sessions of disabled and deleted accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RemovalPolicy {
-    /// When an administrator disabled the account.
+    /// If the account was disabled.
     pub disabled: SessionAction,
-    /// When the account was deleted.
+    /// If the account was deleted.
     pub deleted: SessionAction,
 }
 
-/// What is known when consequences are drawn.
+/// The state that effects are computed from.
 #[derive(Debug, Clone, Copy)]
 pub struct EffectInputs<'a> {
-    /// All directories, as they are now.
+    /// All directories, in their current state.
     pub directory: &'a Directory,
     /// All sessions.
     pub table: &'a Table,
-    /// Where to find them.
+    /// The index of the sessions' addresses.
     pub addresses: &'a AddressIndex,
 }
 
-/// How events are proposed.
+/// The parameters of the proposed events.
 #[derive(Debug, Clone, Copy)]
 pub struct ProposalContext<'a> {
-    /// What becomes of those who are gone.
+    /// What happens to the sessions of removed accounts.
     pub removal: RemovalPolicy,
     /// The time of the events.
     pub now: Timestamp,
-    /// Who proposes them; its kind is `ActiveDirectory`, or the table refuses them.
+    /// The origin of the events. Its kind must be `ActiveDirectory`, or the table refuses them.
     pub origin: &'a Arc<Origin>,
 }
 
-/// Affected accounts whose sessions are still to be looked at, slice by slice.
+/// Affected accounts whose sessions are still to be checked, in slices.
 ///
-/// An account that gave up a name is looked at before the one that took it over, and the sessions
-/// under that name are the former's: the table decides the events in the order in which they are
-/// proposed.
+/// An account that released a name is checked before the account that took the name over, and
+/// sessions under that name belong to the former. The table decides the events in the order in
+/// which they are proposed.
 #[derive(Debug, Default)]
 pub struct SessionEffects {
     pending: VecDeque<AccountChange>,
-    /// Where the first of them may be and was not looked for yet.
+    /// The unchecked addresses of the first account, once they were looked up.
     pending_addresses: Option<Vec<Address>>,
-    /// Names given up by renaming, and by whom.
+    /// Names released by a rename, and the account that released each.
     released_names: HashMap<(Name, Option<Name>), Guid>,
-    /// Domains that are known from now on, and up to where sessions were looked through for users whom
-    /// they do not know.
+    /// Domains that were read for the first time, and how far their sessions were searched for
+    /// unknown users.
     first_reads: VecDeque<(Name, Option<IndexEntry>)>,
-    /// Whose new name a session is about to bear or bears already: two that change names with each
-    /// other must not be followed back.
+    /// Sessions that were renamed, or are about to be, and their account. Prevents two accounts
+    /// that swap names from being renamed back.
     renamed_sessions: HashMap<Address, Guid>,
 }
 
 impl SessionEffects {
-    /// Adds what was learnt last. `directory` is the one that told it.
+    /// Adds affected accounts. `directory` is the one that reported them.
     pub fn add(&mut self, affected: AffectedAccounts, directory: &Directory) {
         for change in &affected.accounts {
             if !change.differences.has(Difference::Renamed) {
@@ -94,13 +94,13 @@ impl SessionEffects {
         self.first_reads.extend(affected.first_read.map(|domain| (domain, None)));
     }
 
-    /// Whether nothing is left to look at.
+    /// Whether nothing is left to check.
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.first_reads.is_empty()
     }
 
-    /// The next events. At most `limit` accounts and addresses are looked at, so there are at most
-    /// as many events; there may be none although more is waiting.
+    /// The next events. At most `limit` accounts and addresses are checked, so there are at most
+    /// `limit` events; there may be none although more work is pending.
     pub fn next(
         &mut self,
         known: EffectInputs<'_>,
@@ -143,7 +143,7 @@ impl SessionEffects {
             {
                 (*from, left) = (Some(entry), left - 1);
                 let session = known.table.get(entry.1).filter(|s| s.is_active_at(proposal.now));
-                // Whoever is about to get another name is found under it only afterwards.
+                // A user who is about to be renamed is found under the new name only afterwards.
                 let deleted = session.filter(|session| {
                     !self.renamed_sessions.contains_key(&session.address)
                         && known.is_missing(domain, session)
@@ -162,9 +162,9 @@ impl SessionEffects {
         events
     }
 
-    /// Whether a session is of this account: its name means the account now, or did before and
-    /// means no other. A name that was given up is the former's, whoever took it over; that of an
-    /// account that was deleted is too.
+    /// Whether a session belongs to this account: its name refers to the account now, or did before
+    /// and refers to no other. A released name, or the name of a deleted account, belongs to the
+    /// former owner, even if another account took it over.
     fn belongs_to(&self, change: &AccountChange, directory: &Directory, session: &Session) -> bool {
         let id = directory.nodes.object(change.guid);
         let is_deleted = change.differences.has(Difference::Deleted);
@@ -195,8 +195,8 @@ impl SessionEffects {
 }
 
 impl EffectInputs<'_> {
-    /// Whether somebody of `domain`, whom it knew when the session was seen last, is gone: the user,
-    /// or the device where there is no user.
+    /// Whether the user (or the device, without a user) is of `domain`, was known when last seen,
+    /// and no longer exists.
     fn is_missing(self, domain: &Name, session: &Session) -> bool {
         match (&session.principal, &session.device) {
             (Some(principal), _) => {
@@ -215,7 +215,7 @@ impl EffectInputs<'_> {
         }
     }
 
-    /// Where an account may be by the names that it has and had, descending.
+    /// The addresses where an account may be by its current and former names, in descending order.
     fn addresses_of(self, change: &AccountChange) -> Vec<Address> {
         let (now, former) = (self.directory.names(change.guid), change.former_names.as_deref());
         let mut addresses = Vec::new();
@@ -233,7 +233,7 @@ impl EffectInputs<'_> {
     }
 }
 
-/// What follows for one session of an altered account.
+/// The event for one session of a changed account, if any.
 fn event_for(
     directory: &Directory,
     proposal: ProposalContext<'_>,
@@ -247,7 +247,7 @@ fn event_for(
         None => proposal.removal.deleted,
     };
     let is_device = change.kind == AccountKind::Device;
-    // A user stays although the computer is gone; its groups go.
+    // A user stays when the computer is removed; the computer's groups do not.
     let ends = action == SessionAction::End && (!is_device || session.principal.is_none());
     if ends {
         return Some(new_event(Kind::Logout, session, proposal));
@@ -262,7 +262,7 @@ fn event_for(
     if groups == *known && canonical.is_none() {
         return None;
     }
-    // Of the other one it says nothing: what is known of them may be about to change, too.
+    // The event says nothing about the other account, which may be about to change too.
     let mut new_event = new_event(Kind::Membership, session, proposal);
     if is_device {
         new_event.principal = None;
@@ -278,7 +278,7 @@ fn event_for(
 }
 
 impl Profile<'_> {
-    /// The canonical name, when the session's user goes by another.
+    /// The canonical name, if the session's user has another name.
     fn canonical(&self, session: &Session) -> Option<Principal> {
         let there = session.principal.as_ref()?;
         let canonical = Principal {
@@ -290,7 +290,7 @@ impl Profile<'_> {
     }
 }
 
-/// An event about the user and device of a session as it is.
+/// An event about the user and device of a session.
 fn new_event(
     kind: Kind,
     session: &Session,

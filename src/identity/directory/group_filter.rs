@@ -1,4 +1,4 @@
-//! Which groups an enforcement point is told of, in which order, and how many at most.
+//! Selects which groups an enforcement point receives, in which order, and how many.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use hashbrown::HashSet;
 use super::{Group, GroupSet};
 use crate::{Glob, Name};
 
-/// The place in a directory below which groups are chosen, such as `OU=VPN,DC=example,DC=com`.
+/// The base DN below which groups are selected, such as `OU=VPN,DC=example,DC=com`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseDn(String);
 
-/// Why something is not a base.
+/// The text is not a base DN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a distinguished name: each part between commas must be of the form OU=name")]
 pub struct BadBaseDn;
 
 impl BaseDn {
-    /// Reads a distinguished name (RFC 4514). White space around its parts does not matter.
+    /// Parses a distinguished name (RFC 4514), ignoring white space around its parts.
     ///
     /// # Errors
-    /// When a part has no name or no value.
+    /// If a part has no attribute or no value.
     pub fn new(text: &str) -> Result<Self, BadBaseDn> {
         let mut parts = Vec::new();
         for part in split_unescaped(text) {
@@ -34,8 +34,8 @@ impl BaseDn {
         Ok(Self(parts.join(",")))
     }
 
-    /// Whether an object with this name lies below, as a directory writes it: without white space
-    /// between its parts.
+    /// Whether an object with this DN is below the base. Directories write DNs without white space
+    /// between parts.
     pub fn contains(&self, dn: &str) -> bool {
         let Some(at) = dn.len().checked_sub(self.0.len()).filter(|at| dn.is_char_boundary(*at))
         else {
@@ -45,27 +45,27 @@ impl BaseDn {
         is_cut(front) && end.eq_ignore_ascii_case(&self.0) || self.contains_folded(dn)
     }
 
-    /// The same for letters whose lower case may be of another length.
+    /// The same for characters whose lower case has another length.
     fn contains_folded(&self, dn: &str) -> bool {
         !dn.is_ascii() && dn.to_lowercase().strip_suffix(&self.0).is_some_and(is_cut)
     }
 }
 
 impl fmt::Display for BaseDn {
-    /// The distinguished name, in lower case and without white space between its parts.
+    /// The distinguished name, in lower case and without white space between parts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// Whether a name may end behind `front`: at nothing, or at a comma that is not escaped.
+/// Whether a part may end after `front`: at the start, or at an unescaped comma.
 fn is_cut(front: &str) -> bool {
     let Some(front) = front.strip_suffix(',') else { return front.is_empty() };
     let escapes = front.len() - front.trim_end_matches('\\').len();
     escapes.is_multiple_of(2)
 }
 
-/// The parts of `text` between commas that no backslash escapes.
+/// The parts of `text` between unescaped commas.
 fn split_unescaped(text: &str) -> Vec<&str> {
     let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
     for (at, letter) in text.char_indices() {
@@ -79,42 +79,42 @@ fn split_unescaped(text: &str) -> Vec<&str> {
     parts
 }
 
-/// Which groups go out. A group does when its name matches one of `names`, or when it lies below
-/// one of `bases`; when both are empty, every group does.
+/// Selects groups whose name matches one of `names` or whose DN is below one of `bases`. If both
+/// are empty, all groups are selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupFilter {
-    /// Globs over names. Groups that match go out first, in the order of the globs.
+    /// Globs over names. Matching groups come first, in the order of the globs.
     pub names: Vec<Glob>,
-    /// Places in the directory.
+    /// Base DNs.
     pub bases: Vec<BaseDn>,
-    /// How many names go out at most.
+    /// The maximum number of names.
     pub limit: usize,
 }
 
-/// What goes out of the groups of somebody.
+/// The groups selected for one account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SelectedGroups {
-    /// The names, each once: those that match a glob in the order of the globs, then the others;
-    /// within that in the order of names.
+    /// The names, without duplicates: those that match a glob in the order of the globs, then the
+    /// others, each sorted by name.
     pub names: Vec<Name>,
-    /// How many more there are, for which there was no room.
+    /// The number of groups beyond the limit.
     pub omitted: usize,
 }
 
 impl Default for GroupFilter {
-    /// Every group, and 200 at most: an SRX takes no more for one user.
+    /// All groups, at most 200: the maximum that an SRX accepts per user.
     fn default() -> Self {
         Self { names: Vec::new(), bases: Vec::new(), limit: 200 }
     }
 }
 
 impl GroupFilter {
-    /// What goes out of `groups`. Groups of two domains that have one name are one role to a
-    /// firewall, and go out once.
+    /// Selects from `groups`. Groups of the same name in two domains are one role to a firewall,
+    /// and are listed once.
     pub fn select(&self, groups: &GroupSet) -> SelectedGroups {
         let ranked = groups.as_slice().iter().filter_map(|group| Some((self.rank(group)?, group)));
         let mut ranked: Vec<_> = ranked.collect();
-        // Stable: the set is in the order of names already.
+        // The sort is stable, and the set is sorted by name.
         ranked.sort_by_key(|(rank, _)| *rank);
         let mut seen = HashSet::new();
         let mut names: Vec<_> = ranked
@@ -127,7 +127,7 @@ impl GroupFilter {
         SelectedGroups { names, omitted }
     }
 
-    /// Where a group stands among those that go out; `None` when it does not.
+    /// The rank of a selected group; `None` if the group is not selected.
     fn rank(&self, group: &Group) -> Option<usize> {
         let named = self.names.iter().position(|glob| glob.matches(group.name.as_str()));
         let all = self.names.is_empty() && self.bases.is_empty();

@@ -1,4 +1,4 @@
-//! Finding objects by their names and identifiers without keeping those a second time.
+//! Indexes of objects by name and identifier that do not store the keys.
 
 use std::hash::{BuildHasher, Hash};
 
@@ -6,12 +6,12 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::node_id::NodeId;
 
-/// The fingerprint of a key. Equal keys have equal ones; whether a key is really equal is for the
-/// caller to see.
+/// A fingerprint of a key. Equal keys have equal fingerprints; the caller compares the keys
+/// themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fingerprint(u32);
 
-/// Makes fingerprints, with a seed of its own.
+/// Computes fingerprints with a random seed.
 #[derive(Debug, Default)]
 pub(super) struct Fingerprinter(DefaultHashBuilder);
 
@@ -24,30 +24,31 @@ impl Fingerprinter {
 }
 
 impl Fingerprint {
-    /// The fingerprint, spread over the 64 bits that a hash table looks at (Fibonacci hashing).
+    /// The fingerprint, spread over the 64 bits that a hash table uses (Fibonacci hashing).
     pub(super) fn spread(self) -> u64 {
         u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 
-/// From fingerprints to nodes: eight bytes an entry. A key may be there several times.
+/// A multimap from fingerprints to nodes, eight bytes per entry.
 #[derive(Debug, Default)]
 pub(super) struct Index(HashTable<(Fingerprint, NodeId)>);
 
 impl Index {
-    /// Enters a node.
+    /// Inserts a node.
     pub(super) fn insert(&mut self, fingerprint: Fingerprint, id: NodeId) {
         self.0.insert_unique(fingerprint.spread(), (fingerprint, id), |(fingerprint, _)| {
             fingerprint.spread()
         });
     }
 
-    /// Makes room for `more` entries at once: tables that grow together would make everybody wait.
+    /// Reserves capacity for `more` entries, because growing several tables together delays
+    /// lookups.
     pub(super) fn reserve(&mut self, more: usize) {
         self.0.reserve(more, |(fingerprint, _)| fingerprint.spread());
     }
 
-    /// Takes a node out, when it is there.
+    /// Removes a node, if present.
     pub(super) fn remove(&mut self, fingerprint: Fingerprint, id: NodeId) {
         if let Ok(entry) =
             self.0.find_entry(fingerprint.spread(), |entry| *entry == (fingerprint, id))

@@ -1,5 +1,5 @@
-//! What was learnt of a domain on its way into the directory, a slice at a time, so that whoever
-//! looks something up meanwhile does not wait for the rest.
+//! Ingests updates of a domain into the directory in slices, so that lookups do not wait for all of
+//! it.
 
 use std::ops::{ControlFlow, Range};
 use std::vec;
@@ -9,11 +9,11 @@ use super::snapshot::RemainingObjects;
 use super::{AffectedAccounts, Directory, DirectorySnapshot, UnknownDomain, Update};
 use crate::Name;
 
-/// What was learnt of one domain and is not wholly entered yet.
+/// An ingest of one domain in progress.
 ///
-/// Between two slices the directory may be asked: an account has its former groups or those that it
-/// has from now on, and one that is new is not known before its groups are. Until it tells who is
-/// affected, nothing else may be entered.
+/// The directory can be queried between two slices: an account has either its old or its new
+/// groups, and a new account is not visible before its groups are computed. Only one ingest may run
+/// at a time.
 #[derive(Debug)]
 pub struct Ingest {
     domain: usize,
@@ -21,31 +21,31 @@ pub struct Ingest {
     stage: IngestStage,
 }
 
-/// What is to be done next.
+/// The current stage.
 #[derive(Debug)]
 enum IngestStage {
-    /// To take out what is no longer there, from this node on.
+    /// Removing objects that no longer exist, from this node on.
     RemoveMissing(usize, RemovalReason),
-    /// To enter what an image holds.
+    /// Ingesting the objects of a snapshot.
     Image(RemainingObjects),
-    /// To enter what changed, in its order.
+    /// Ingesting updates in order.
     Updates(vec::IntoIter<Update>),
-    /// To note that everybody of the domain goes by other names, from this node on.
+    /// Marking the accounts of a renamed domain, from this node on.
     MarkRenamed(usize),
-    /// To draw the consequences.
+    /// Computing the affected accounts.
     Diff(DiffStage, DomainFate),
 }
 
-/// Why objects are taken out.
+/// Why objects are removed.
 #[derive(Debug)]
 enum RemovalReason {
-    /// They are not in what was read.
+    /// They are not in the snapshot.
     Replace(Box<DirectorySnapshot>),
-    /// Nobody wants to know of the domain any more.
+    /// The domain is no longer configured.
     Forget,
 }
 
-/// What becomes of the domain in the end.
+/// What happens to the domain at the end.
 #[derive(Debug, Clone, Copy)]
 enum DomainFate {
     Keep,
@@ -53,13 +53,14 @@ enum DomainFate {
 }
 
 impl Directory {
-    /// Begins to enter what changed in the domain with this DNS name.
+    /// Begins to ingest updates of the domain with this DNS name.
     ///
-    /// An object that is seen in a domain is of that domain from then on, and its deletion from
-    /// another says nothing: this is how it moves between domains, in whatever order they tell.
+    /// An object that is reported by a domain belongs to it from then on, and its deletion from
+    /// another domain is ignored. This handles moves between domains, whatever the order of the
+    /// reports.
     ///
     /// # Errors
-    /// When the domain was never put, or was forgotten: then nothing is entered.
+    /// If the domain was never added, or was forgotten. Nothing is ingested.
     pub fn begin_apply(
         &self,
         domain: &Name,
@@ -68,11 +69,11 @@ impl Directory {
         self.begin(domain, IngestStage::Updates(updates.into_iter()))
     }
 
-    /// Begins to make `image` all that is known of the domain with this DNS name. Only what differs
-    /// is entered and told; what is the same stays in force throughout.
+    /// Begins to replace the content of the domain with this DNS name by `image`. Only differences
+    /// are ingested and reported; unchanged objects remain visible throughout.
     ///
     /// # Errors
-    /// When the domain was never put, or was forgotten: then nothing is entered.
+    /// If the domain was never added, or was forgotten. Nothing is ingested.
     pub fn begin_replace(
         &self,
         domain: &Name,
@@ -84,10 +85,10 @@ impl Directory {
         )
     }
 
-    /// Begins to forget a domain with all its objects.
+    /// Begins to remove a domain with all its objects.
     ///
     /// # Errors
-    /// When it is not known.
+    /// If the domain is not known.
     pub fn begin_forget(&self, domain: &Name) -> Result<Ingest, UnknownDomain> {
         self.begin(domain, IngestStage::RemoveMissing(0, RemovalReason::Forget))
     }
@@ -98,12 +99,12 @@ impl Directory {
     }
 }
 
-/// What an object costs that is entered into all indexes, in looks at one that is there.
+/// The cost of ingesting one object, in units of visiting an existing one.
 const OBJECT: usize = 16;
 
 impl Ingest {
-    /// Goes on in the `directory` with which it began, and looks at about `limit` objects, members
-    /// and groups of accounts. In the end it tells who is affected, not arranged yet.
+    /// Continues on the same `directory`, with about `limit` units of work (objects, members and
+    /// group memberships). At the end returns the affected accounts, not sorted.
     pub fn step(
         mut self,
         directory: &mut Directory,
@@ -167,7 +168,7 @@ impl Ingest {
         ControlFlow::Continue(self)
     }
 
-    /// All of it at once.
+    /// Runs the ingest to completion.
     pub(super) fn finish(mut self, directory: &mut Directory) -> AffectedAccounts {
         loop {
             match self.step(directory, usize::MAX) {
@@ -181,7 +182,7 @@ impl Ingest {
     }
 }
 
-/// The stage after everything is entered.
+/// The stage after all objects are ingested.
 fn after_ingest(directory: &mut Directory, slot: usize) -> IngestStage {
     if directory.domains.take_renamed(slot) { IngestStage::MarkRenamed(0) } else { diff_stage() }
 }
@@ -191,7 +192,7 @@ fn diff_stage() -> IngestStage {
     IngestStage::Diff(DiffStage::default(), DomainFate::Keep)
 }
 
-/// Takes the objects of a domain out that are there no longer, of the nodes in `range`.
+/// Removes the objects of a domain that no longer exist, among the nodes in `range`.
 fn remove_missing(
     directory: &mut Directory,
     round: &mut IngestRound,

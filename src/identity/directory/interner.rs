@@ -1,4 +1,4 @@
-//! Equal sets of groups are one allocation, for as long as somebody uses it.
+//! Interns group sets, so that equal sets share one allocation while they are in use.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use super::{Group, GroupSet};
 pub(super) struct Interner {
     sets: HashTable<GroupSet>,
     fingerprinter: Fingerprinter,
-    /// How many were let go while others had them, since those that nobody uses were looked for: the
-    /// last one may have been a session, which does not tell.
+    /// The number of releases of sets that were in use elsewhere since the last sweep. Sessions
+    /// drop sets without notice, so such a set may be unused now.
     stale: usize,
 }
 
-/// Fewer are never worth a look.
+/// Below this number, a sweep does not pay off.
 const FEW: usize = 256;
 
 impl Default for Interner {
@@ -27,8 +27,8 @@ impl Default for Interner {
 }
 
 impl Interner {
-    /// The set of `groups`, which are taken out. Each group of the directory is one allocation, so they
-    /// are told apart by where they are.
+    /// The interned set of `groups`, which are drained. Each group of the directory has one
+    /// allocation, so groups are compared by pointer.
     pub(super) fn intern(&mut self, groups: &mut Vec<Arc<Group>>) -> GroupSet {
         GroupSet::sort(groups);
         let fingerprint = fingerprint(&self.fingerprinter, groups);
@@ -46,15 +46,15 @@ impl Interner {
         set
     }
 
-    /// Makes room for `more` sets at once: what grows in between makes a fingerprint of each anew.
+    /// Reserves capacity for `more` sets, because growing rehashes every set.
     pub(super) fn reserve(&mut self, more: usize) {
         let Self { sets, fingerprinter: printer, .. } = self;
         sets.reserve(more, |set| hash(printer, set));
     }
 
-    /// Gives up one user's hold on a set; the last one's lets it go.
+    /// Releases one reference to a set; the last one frees it.
     pub(super) fn release(&mut self, set: &GroupSet) {
-        // Its own hold and that in the table.
+        // One reference of the caller and one of the table.
         if set.strong_count() > 2 {
             self.stale += 1;
             return;
@@ -65,13 +65,13 @@ impl Interner {
         }
     }
 
-    /// Drops what was let go by sessions, which do not tell.
+    /// Removes the sets that are no longer used by any session.
     pub(super) fn sweep(&mut self) {
         self.sets.retain(|set| set.strong_count() > 1);
         self.stale = 0;
     }
 
-    /// How many sets there are.
+    /// The number of sets.
     pub(super) fn len(&self) -> usize {
         self.sets.len()
     }
@@ -81,13 +81,13 @@ fn hash(printer: &Fingerprinter, set: &GroupSet) -> u64 {
     fingerprint(printer, set.as_slice()).spread()
 }
 
-/// The fingerprint of a set. It is not kept: there may be as many sets as accounts.
+/// The fingerprint of a set. It is not cached, because there may be as many sets as accounts.
 fn fingerprint(printer: &Fingerprinter, set: &[Arc<Group>]) -> Fingerprint {
     let mut addresses = set.iter().map(|group| Arc::as_ptr(group).addr());
     printer.fingerprint(addresses.by_ref().collect::<Vec<_>>())
 }
 
-/// Whether both hold the very same groups.
+/// Whether both contain the identical groups.
 fn is_same(one: &[Arc<Group>], other: &[Arc<Group>]) -> bool {
     one.len() == other.len()
         && one.iter().zip(other).all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))

@@ -1,5 +1,5 @@
-//! Who a directory knew, written down: so that the next start, which knows nobody yet, tells those who
-//! were deleted meanwhile from those who are called otherwise since.
+//! The accounts that a directory had, persisted so that after a restart deleted accounts can be
+//! told from renamed ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,67 +10,67 @@ use super::{
 };
 use crate::Name;
 
-/// One of 256 parts of a roster, so that whoever is renamed does not have all of it written again.
+/// One of 256 parts of the known members, so that a rename rewrites only one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KnownMembersPart(u8);
 
 impl KnownMembersPart {
-    /// The part in which an account is, as long as it lives. All but six bits of a GUID are chance
-    /// (RFC 9562 section 5.4), and those of the last byte are.
+    /// The part of an account, which never changes. All but six bits of a GUID are random (RFC 9562
+    /// section 5.4), including the last byte.
     pub fn of(guid: Guid) -> Self {
         Self(guid.0[15])
     }
 
-    /// All parts, in the order of their numbers.
+    /// All parts, in ascending order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..=u8::MAX).map(Self)
     }
 
-    /// What the journal calls it, as one of the things that a producer reads.
+    /// The name of the part in the journal, as a source that a producer reads.
     pub fn source(self) -> Name {
         Name::new(&format!("{SOURCE}{:02x}", self.0)).expect("a word of our own is a name")
     }
 
-    /// Whether what the journal calls so is a part of a roster, and holds names.
+    /// Whether `name` is the journal name of a part.
     pub fn is_source(name: &Name) -> bool {
         name.as_str().starts_with(SOURCE)
     }
 }
 
-/// What the journal's names of the parts begin with.
+/// The prefix of the parts' names in the journal.
 const SOURCE: &str = "roster ";
 
-/// The form in which a part is written; another one is not read.
+/// The version of the encoding; other versions are not read.
 const FORM: u8 = 1;
 
-/// What a kind of account is written as.
+/// The encoding of the kinds of account.
 const KINDS: [AccountKind; 3] = [AccountKind::User, AccountKind::Device, AccountKind::Service];
 
-/// Why a part of a roster cannot be read.
+/// The bytes are not a valid part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a part of a roster")]
 pub struct BadKnownMembers;
 
-/// The accounts that a directory knew when it was read before. One that had just been renamed may be
-/// there twice: which of its names the sessions had by then is not known.
+/// The accounts that a directory had when it was last read. A recently renamed account may be
+/// listed under both names, because it is not known which name the sessions had.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KnownMembers(BTreeMap<Guid, BTreeSet<KnownMember>>);
 
-/// What is written down of an account: by what sessions know it.
+/// The stored data of an account: the names by which sessions refer to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct KnownMember {
     kind: AccountKind,
-    /// sAMAccountName, in lower case.
+    /// The sAMAccountName, in lower case.
     name: Name,
-    /// dNSHostName of a computer, in lower case.
+    /// The dNSHostName of a computer, in lower case.
     host: Option<Name>,
 }
 
 impl KnownMembers {
-    /// Adds a part as it was written down.
+    /// Adds the accounts of a stored part.
     ///
     /// # Errors
-    /// When it is damaged or of another form. Nothing is added then.
+    /// If the part is damaged or of another version. Nothing is added.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), BadKnownMembers> {
         for (guid, members) in read(bytes)? {
             self.0.entry(guid).or_default().insert(members);
@@ -78,12 +78,12 @@ impl KnownMembers {
         Ok(())
     }
 
-    /// The part `now` with whoever is in `before` and not in it, or otherwise, as far as they have a
-    /// place in `limit` bytes. It is kept until the sessions say what is in `now`: some may still say
-    /// what was before, and nobody can tell which when Rollcall is killed meanwhile.
+    /// The part `now` plus the accounts of `before` that are missing or different in it, as far as
+    /// they fit into `limit` bytes. It is stored until the sessions reflect `now`: if Rollcall is
+    /// killed meanwhile, some sessions may still have the former names.
     ///
     /// # Errors
-    /// When one of them cannot be read.
+    /// If either part is invalid.
     pub fn merge(before: &[u8], now: &[u8], limit: usize) -> Result<Vec<u8>, BadKnownMembers> {
         let mut bytes = now.to_vec();
         let now: BTreeSet<(Guid, KnownMember)> = read(now)?.into_iter().collect();
@@ -97,26 +97,26 @@ impl KnownMembers {
         Ok(bytes)
     }
 
-    /// Whether nobody is in this part, as [`KnownMembersWriter::finish`] gives it.
+    /// Whether the part has no accounts, as written by [`KnownMembersWriter::finish`].
     pub fn is_empty_part(part: &[u8]) -> bool {
         part == [FORM]
     }
 
-    /// How many accounts are in it.
+    /// The number of accounts.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nobody is in it.
+    /// Whether there are no accounts.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Who of them is gone from `directory`, which knows all of `domain` now, and who is called
-    /// otherwise: with the names that they had.
+    /// The accounts that `directory`, which has read `domain` completely, no longer has or has
+    /// under other names, with their former names.
     ///
     /// # Errors
-    /// When the domain is not known.
+    /// If the domain is not known.
     pub fn changes_since(
         &self,
         directory: &Directory,
@@ -156,7 +156,7 @@ impl KnownMember {
         Self { kind: *kind, name: name.clone().folded(), host: host.cloned().map(Name::folded) }
     }
 
-    /// An account of this name in the domain at `place`, of which nothing else is known.
+    /// An account of this name in the domain in `slot`, without other attributes.
     fn to_account(&self, slot: usize) -> AccountNode {
         let Self { kind, name, host } = self.clone();
         let host = host.map(Box::new);
@@ -177,7 +177,7 @@ impl KnownMember {
     }
 }
 
-/// Who is in a part, in the order in which they stand there.
+/// The accounts of a part, in stored order.
 fn read(part: &[u8]) -> Result<Vec<(Guid, KnownMember)>, BadKnownMembers> {
     let (form, mut rest) = part.split_first().ok_or(BadKnownMembers)?;
     if *form != FORM {
@@ -196,10 +196,10 @@ fn read(part: &[u8]) -> Result<Vec<(Guid, KnownMember)>, BadKnownMembers> {
     Ok(found)
 }
 
-/// A name with its length in two bytes before it; a missing one has the length 0.
+/// A name, preceded by its length in two bytes; a missing name has length 0.
 fn write_name(name: Option<&Name>, bytes: &mut Vec<u8>) {
     let text = name.map_or("", Name::as_str);
-    // [`Name::LIMIT`] is less; in lower case a few letters are longer.
+    // [`Name::LIMIT`] fits; a few characters are longer in lower case.
     let length = u16::try_from(text.len()).unwrap_or_default();
     bytes.extend(length.to_be_bytes());
     bytes.extend(&text.as_bytes()[..usize::from(length)]);
@@ -214,7 +214,7 @@ fn read_name(bytes: &[u8]) -> Result<(Option<Name>, &[u8]), BadKnownMembers> {
     Ok((name, rest))
 }
 
-/// Some parts of a roster while they are written down, a slice at a time.
+/// Writes some parts of the known members, in slices.
 #[derive(Debug)]
 pub struct KnownMembersWriter {
     parts: BTreeMap<KnownMembersPart, Vec<Vec<u8>>>,
@@ -222,16 +222,16 @@ pub struct KnownMembersWriter {
 }
 
 impl KnownMembersWriter {
-    /// Of these parts, in which nobody is yet.
+    /// A writer of these parts, all empty.
     pub fn new(parts: impl IntoIterator<Item = KnownMembersPart>) -> Self {
         Self { parts: parts.into_iter().map(|part| (part, Vec::new())).collect(), next: 0 }
     }
 
-    /// Looks at `limit` more objects of `directory`, and writes down those of `domain`. Whether there
-    /// are more.
+    /// Visits `limit` more objects of `directory` and writes those of `domain`. Returns whether
+    /// more remain.
     ///
     /// # Errors
-    /// When the domain is not known.
+    /// If the domain is not known.
     pub fn step(
         &mut self,
         directory: &Directory,
@@ -252,8 +252,8 @@ impl KnownMembersWriter {
         Ok(end < directory.nodes.len())
     }
 
-    /// The parts as they are kept, each at most `limit` bytes; whoever has no place in it is not
-    /// told apart later. The same accounts give the same bytes.
+    /// The encoded parts, each at most `limit` bytes; accounts that do not fit are left out. The
+    /// same accounts give the same bytes.
     pub fn finish(self, limit: usize) -> impl Iterator<Item = (KnownMembersPart, Vec<u8>)> {
         self.parts.into_iter().map(move |(part, mut members)| {
             members.sort_unstable();

@@ -1,4 +1,4 @@
-//! Every object that is known or that a group names as a member, each with a short number.
+//! The nodes of the membership graph: every known object and every listed member, numbered.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,35 +7,35 @@ use super::index::{Fingerprinter, Index};
 use super::node_id::NodeId;
 use super::{Account, Group, GroupSet, Guid, Member, Sid};
 
-/// An account with all that follows for it.
+/// An account with its derived data.
 #[derive(Debug)]
 pub(super) struct AccountNode {
-    /// Its domain's place; none, until it is entered.
+    /// The slot of its domain; `usize::MAX` before it is ingested.
     pub(super) domain: usize,
-    /// Its distinguished name.
+    /// The distinguished name.
     pub(super) dn: Box<str>,
-    /// Its security identifier.
+    /// The security identifier.
     pub(super) sid: Option<Sid>,
-    /// What the directory says of it.
+    /// The attributes from the directory.
     pub(super) attrs: Account,
-    /// All groups that it is in; `None` until they are found for the first time, and until then
-    /// nobody is told that it is there.
+    /// All groups of the account; `None` until they are computed. Until then the account is not
+    /// visible.
     pub(super) groups: Option<GroupSet>,
 }
 
 impl AccountNode {
-    /// An account as it was seen, before it is entered.
+    /// An account as observed, before it is ingested.
     pub(super) fn new(dn: Box<str>, sid: Option<Sid>, account: Account) -> Self {
         Self { domain: usize::MAX, dn, sid, attrs: account, groups: None }
     }
 
-    /// Whether it was seen so: by this distinguished name and SID, and as this account.
+    /// Whether the DN, SID and attributes are equal to these.
     pub(super) fn has_content(&self, (dn, sid, account): (&str, Option<&Sid>, &Account)) -> bool {
         *self.dn == *dn && self.sid.as_ref() == sid && self.attrs == *account
     }
 }
 
-/// An object as it was seen, apart from what it is.
+/// An observed object, without its attributes.
 #[derive(Debug)]
 pub(super) struct ObservedObject {
     pub(super) guid: Guid,
@@ -46,18 +46,18 @@ pub(super) struct ObservedObject {
 /// A group with its members.
 #[derive(Debug)]
 pub(super) struct GroupNode {
-    /// Its domain's place.
+    /// The slot of its domain.
     pub(super) domain: usize,
-    /// As others see it.
+    /// The public attributes.
     pub(super) attrs: Arc<Group>,
-    /// Its direct members, ascending.
+    /// The direct members, in ascending order.
     pub(super) members: Vec<NodeId>,
 }
 
-/// What is known of a node. Boxed, because many nodes are only named.
+/// What is known of a node. Boxed, because many nodes are only listed as members.
 #[derive(Debug, Default)]
 pub(super) enum NodeKind {
-    /// A group names it, and nothing else is known.
+    /// Listed as a member, otherwise unknown.
     #[default]
     Unknown,
     /// A user, device or service.
@@ -66,34 +66,34 @@ pub(super) enum NodeKind {
     Group(Box<GroupNode>),
 }
 
-/// One node of the graph.
+/// A node of the graph.
 #[derive(Debug)]
 pub(super) struct Node {
-    /// By what groups name it.
+    /// The key by which groups list it.
     pub(super) key: Member,
-    /// The groups that name it as their member, ascending.
+    /// The groups that list it as a direct member, in ascending order.
     pub(super) parents: Vec<NodeId>,
-    /// What it is.
+    /// What is known of it.
     pub(super) kind: NodeKind,
 }
 
 impl Node {
-    /// The account, when it is one.
+    /// The account, if this is one.
     pub(super) fn account(&self) -> Option<&AccountNode> {
         if let NodeKind::Account(person) = &self.kind { Some(person) } else { None }
     }
 
-    /// The account, to be altered.
+    /// The account, mutable, if this is one.
     pub(super) fn account_mut(&mut self) -> Option<&mut AccountNode> {
         if let NodeKind::Account(person) = &mut self.kind { Some(person) } else { None }
     }
 
-    /// The group, when it is one.
+    /// The group, if this is one.
     pub(super) fn group(&self) -> Option<&GroupNode> {
         if let NodeKind::Group(band) = &self.kind { Some(band) } else { None }
     }
 
-    /// The group, to be altered.
+    /// The group, mutable, if this is one.
     pub(super) fn group_mut(&mut self) -> Option<&mut GroupNode> {
         if let NodeKind::Group(band) = &mut self.kind { Some(band) } else { None }
     }
@@ -107,7 +107,7 @@ impl Node {
         }
     }
 
-    /// The place of its domain, when it is known.
+    /// The slot of its domain, if known.
     pub(super) fn domain(&self) -> Option<usize> {
         match &self.kind {
             NodeKind::Unknown => None,
@@ -116,7 +116,7 @@ impl Node {
         }
     }
 
-    /// The GUID of an object; `None` for somebody named by SID.
+    /// The GUID of the object; `None` for a member listed by SID.
     pub(super) fn guid(&self) -> Option<Guid> {
         if let Member::Object(guid) = self.key { Some(guid) } else { None }
     }
@@ -129,12 +129,12 @@ pub(super) struct Nodes {
     free: Vec<NodeId>,
     keys: Index,
     fingerprinter: Fingerprinter,
-    /// How many are named by SID: mostly none, and then none has to be looked for.
+    /// The number of nodes listed by SID. Usually zero, and then lookups by SID are skipped.
     foreign: usize,
 }
 
 impl Nodes {
-    /// The node of `key`, made when there is none.
+    /// The node of `key`, created if missing.
     pub(super) fn find_or_insert(&mut self, key: &Member) -> NodeId {
         if let Some(id) = self.find(key) {
             return id;
@@ -164,7 +164,7 @@ impl Nodes {
         self.find(&Member::Object(guid))
     }
 
-    /// The node that stands for `sid` in the groups of another forest.
+    /// The node that represents `sid` in groups of another forest.
     pub(super) fn find_foreign(&self, sid: &Sid) -> Option<NodeId> {
         if self.foreign == 0 { None } else { self.find(&Member::Foreign(sid.clone())) }
     }
@@ -174,12 +174,12 @@ impl Nodes {
         self.all[id.0 as usize].as_ref().expect("a number that is in use has its node")
     }
 
-    /// The node `id`, to be altered.
+    /// The node `id`, mutable.
     pub(super) fn at_mut(&mut self, id: NodeId) -> &mut Node {
         self.all[id.0 as usize].as_mut().expect("a number that is in use has its node")
     }
 
-    /// Gives the number back when nothing is known of the node and no group names it.
+    /// Releases the number if the node is unknown and no group lists it.
     pub(super) fn release(&mut self, id: NodeId) {
         let Some(node) = &self.all[id.0 as usize] else { return };
         if !node.parents.is_empty() || !matches!(node.kind, NodeKind::Unknown) {
@@ -191,12 +191,12 @@ impl Nodes {
         self.free.push(id);
     }
 
-    /// Every node with its number.
+    /// All nodes with their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.range(0..self.all.len())
     }
 
-    /// Those whose numbers are in `range`, as far as there are so many.
+    /// The nodes whose numbers are in `range`.
     pub(super) fn range(&self, range: Range<usize>) -> impl Iterator<Item = (NodeId, &Node)> {
         let part = self.all.iter().enumerate().take(range.end).skip(range.start);
         part.filter_map(|(at, node)| Some((NodeId(at as u32), node.as_ref()?)))
@@ -207,21 +207,21 @@ impl Nodes {
         self.all.len()
     }
 
-    /// Makes room for `more` nodes, and not for twice as many.
+    /// Reserves capacity for exactly `more` nodes.
     pub(super) fn reserve(&mut self, more: usize) {
         self.all.reserve_exact(more.saturating_sub(self.free.len()));
         self.keys.reserve(more);
     }
 }
 
-/// Puts `id` into an ascending list, once.
+/// Inserts `id` into an ascending list, unless present.
 pub(super) fn insert_sorted(list: &mut Vec<NodeId>, id: NodeId) {
     if let Err(at) = list.binary_search(&id) {
         list.insert(at, id);
     }
 }
 
-/// Takes `id` out of an ascending list.
+/// Removes `id` from an ascending list.
 pub(super) fn remove_sorted(list: &mut Vec<NodeId>, id: NodeId) {
     if let Ok(at) = list.binary_search(&id) {
         list.remove(at);

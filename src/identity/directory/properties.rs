@@ -258,10 +258,10 @@ pub(super) fn compared(before: &Model, after: &Model) -> BTreeMap<Guid, Differen
                 }
                 match (was.1, is.1) {
                     (AccountState::Enabled, AccountState::Disabled) => {
-                        all = all.with(Difference::Disabled)
+                        all = all.with(Difference::Disabled);
                     }
                     (AccountState::Disabled, AccountState::Enabled) => {
-                        all = all.with(Difference::Enabled)
+                        all = all.with(Difference::Enabled);
                     }
                     _ => {}
                 }

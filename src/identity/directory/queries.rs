@@ -1,4 +1,4 @@
-//! What administrators and enforcement points ask about domains, accounts and groups.
+//! Queries of administrators and enforcement points about domains, accounts and groups.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::Name;
 
-/// Which accounts are asked for.
+/// The class of accounts to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AccountClass {
     /// Users and service accounts.
@@ -19,33 +19,33 @@ pub enum AccountClass {
     Devices,
 }
 
-/// All that is known of an account.
+/// An account with everything known about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile<'a> {
-    /// Which account.
+    /// The account.
     pub guid: Guid,
     /// Its domain.
     pub domain: &'a DomainNames,
-    /// Its distinguished name.
+    /// The distinguished name.
     pub dn: &'a str,
-    /// Its security identifier.
+    /// The security identifier.
     pub sid: Option<&'a Sid>,
-    /// What the directory says of it.
+    /// The attributes from the directory.
     pub account: &'a Account,
-    /// All groups that it is in.
+    /// All groups of the account.
     pub groups: &'a GroupSet,
 }
 
-/// A part of a list in the order of names, case ignored.
+/// A page of a list sorted by name, ignoring case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing<T> {
-    /// How many there are in all.
+    /// The total number of items.
     pub total: usize,
-    /// Those that were asked for.
+    /// The items of the page.
     pub items: Vec<T>,
 }
 
-/// How many objects a domain has.
+/// The number of objects of a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ObjectCounts {
     /// Users and service accounts.
@@ -57,23 +57,23 @@ pub struct ObjectCounts {
 }
 
 impl Directory {
-    /// The domains, in the order of their DNS names.
+    /// The domains, sorted by DNS name.
     pub fn domains(&self) -> Vec<&DomainNames> {
         let mut domains: Vec<_> = self.domains.iter().map(|(_, domain)| &domain.names).collect();
         domains.sort_unstable_by(|one, other| one.dns.cmp(&other.dns));
         domains
     }
 
-    /// The domain that goes by this DNS or NetBIOS name, case ignored.
+    /// The domain with this DNS or NetBIOS name, ignoring case.
     pub fn domain(&self, name: &Name) -> Option<&DomainNames> {
         let slot = self.domains.by_name(&name.clone().folded())?;
         self.domains.at(slot).map(|domain| &domain.names)
     }
 
-    /// How many objects a domain has. Looks at every object.
+    /// The number of objects of a domain. Visits every object.
     ///
     /// # Errors
-    /// When the domain is not known.
+    /// If the domain is not known.
     pub fn counts(&self, domain: &Name) -> Result<ObjectCounts, UnknownDomain> {
         let slot = self.domains.require(domain)?;
         let mut counts = ObjectCounts::default();
@@ -87,12 +87,12 @@ impl Directory {
         Ok(counts)
     }
 
-    /// How many different sets of groups there are.
+    /// The number of distinct group sets.
     pub fn group_sets(&self) -> usize {
         self.interner.len()
     }
 
-    /// What is known of an account.
+    /// The profile of an account.
     pub fn profile(&self, guid: Guid) -> Option<Profile<'_>> {
         let person = self.nodes.at(self.nodes.object(guid)?).account()?;
         Some(Profile {
@@ -105,10 +105,10 @@ impl Directory {
         })
     }
 
-    /// The group of this name in a domain, case ignored.
+    /// The group of this name in a domain, ignoring case.
     ///
     /// # Errors
-    /// When the domain is not known.
+    /// If the domain is not known.
     pub fn group(&self, domain: &Name, name: &Name) -> Result<Option<&Arc<Group>>, UnknownDomain> {
         let slot = self.domains.require(domain)?;
         let folded = name.clone().folded();
@@ -119,11 +119,11 @@ impl Directory {
         }))
     }
 
-    /// The accounts of a domain whose name begins with `prefix`, case ignored. Looks at every
-    /// object, and puts into order what is asked for.
+    /// The accounts of a domain whose name starts with `prefix`, ignoring case. Visits every
+    /// object, and sorts only what is requested.
     ///
     /// # Errors
-    /// When the domain is not known.
+    /// If the domain is not known.
     pub fn accounts(
         &self,
         domain: &Name,
@@ -141,10 +141,10 @@ impl Directory {
         Ok(Listing { total: ids.total, items })
     }
 
-    /// The groups of a domain whose name begins with `prefix`, as [`Directory::accounts`].
+    /// The groups of a domain whose name starts with `prefix`, like [`Directory::accounts`].
     ///
     /// # Errors
-    /// When the domain is not known.
+    /// If the domain is not known.
     pub fn groups(
         &self,
         domain: &Name,
@@ -157,8 +157,8 @@ impl Directory {
         Ok(Listing { total: ids.total, items: groups.map(|band| &band.attrs).collect() })
     }
 
-    /// How an account is in `group`: the shortest chain of groups, that which holds the account
-    /// itself first and `group` last; `None` when it is not in it.
+    /// The shortest membership path from an account to `group`: the group that lists the account
+    /// first, `group` last; `None` if the account is not a member.
     pub fn path(&self, account: Guid, group: &Group) -> Option<Vec<Arc<Group>>> {
         let id = self.nodes.object(account)?;
         self.nodes.at(id).account()?;

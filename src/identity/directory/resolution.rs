@@ -1,4 +1,4 @@
-//! Who is meant: from every way of writing a user or a device to the one account.
+//! Name resolution: from any spelling of a user or device to its account.
 
 use std::fmt::Write;
 
@@ -9,55 +9,55 @@ use super::nodes::AccountNode;
 use super::{AccountKind, AccountNames, AccountState, Directory, GroupSet, Guid, Membership, Sid};
 use crate::{Event, Kind, Name, Principal, Spellings};
 
-/// An account that a name or SID means.
+/// The account that a name or SID refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedAccount {
-    /// Which account.
+    /// The account.
     pub guid: Guid,
-    /// What kind of account.
+    /// The kind of account.
     pub kind: AccountKind,
-    /// Its canonical name, sAMAccountName and DNS domain, both in lower case. The spellings are
-    /// those of the question.
+    /// The canonical name, sAMAccountName and DNS domain, in lower case, with the spellings of the
+    /// query.
     pub principal: Principal,
-    /// All groups that it is in.
+    /// All groups of the account.
     pub groups: GroupSet,
-    /// Whether it may be used.
+    /// Whether the account may be used.
     pub state: AccountState,
 }
 
 impl Directory {
-    /// The account that `principal` means; `None` when there is none, or when it may be several.
+    /// The account that `principal` refers to; `None` if there is none or it is ambiguous.
     ///
-    /// The domain may be a NetBIOS or a DNS name, or the suffix of a UPN. A name in a domain is
-    /// preferred to a UPN that looks the same, because canonical names are of that form and must
-    /// mean the same account always. Without a domain, the default one is meant, or the only one. In
-    /// the place of a name may stand a SID, which means one account in whichever domain it is.
+    /// The domain may be a NetBIOS or DNS name, or the suffix of a UPN. A name in a domain takes
+    /// precedence over an identical UPN, because canonical names have that form and must always
+    /// refer to the same account. Without a domain, the default or only domain is used. The name
+    /// may also be a SID, which identifies an account in any domain.
     pub fn resolve(&self, principal: &Principal) -> Option<ResolvedAccount> {
         let id = self.account_of(principal)?;
         self.resolved(id, principal.spellings)
     }
 
-    /// The account that has this security identifier.
+    /// The account with this security identifier.
     pub fn resolve_sid(&self, sid: &Sid) -> Option<ResolvedAccount> {
         self.resolved(self.account_with_sid(sid)?, Spellings::default())
     }
 
-    /// The computer that a host name means, full (`pc1.corp.example.com`) or bare (`pc1`). A bare
-    /// one means the default domain's, or else the only one of that name.
+    /// The computer that a host name refers to, qualified (`pc1.corp.example.com`) or not (`pc1`).
+    /// An unqualified name refers to the default domain, or else to the only computer of that name.
     pub fn resolve_device(&self, host: &Name) -> Option<ResolvedAccount> {
         let id = self.device_of(host)?;
         self.resolved(id, Spellings::default())
     }
 
-    /// The names by which sessions may know an account; `None` when it is not known.
+    /// The names by which sessions may refer to an account; `None` if the account is not known.
     pub fn names(&self, guid: Guid) -> Option<AccountNames> {
         let person = self.nodes.at(self.nodes.object(guid)?).account()?;
         Some(self.names_of(person))
     }
 
-    /// Enters into an event who is meant by its SID or else by its principal, and which groups they
-    /// and the device are in. What is not known stays as it came; a managed service account is
-    /// taken out, because nobody is where it runs.
+    /// Resolves the user of an event by SID or else by name, and adds the groups of the user and
+    /// the device. Unknown names are left unchanged. A managed service account is removed, because
+    /// no user is where it runs.
     pub fn enrich(&self, event: &mut Event) {
         if matches!(event.kind, Kind::Membership | Kind::Expiry) {
             return;
@@ -79,7 +79,7 @@ impl Directory {
             user: user.map(|user| user.groups.clone()),
             device: device.map(|device| device.groups),
         };
-        // A managed service account ends in `$` as a computer does, and is nobody's device.
+        // A managed service account ends in `$` like a computer, but is no device.
         let is_program =
             |who: &ResolvedAccount| who.kind == AccountKind::Service && who.principal.is_machine();
         if let Some(who) = who {
@@ -87,7 +87,7 @@ impl Directory {
         }
     }
 
-    /// The number of the account that `principal` means.
+    /// The account that `principal` refers to.
     pub(super) fn account_of(&self, principal: &Principal) -> Option<NodeId> {
         let Principal { user, domain, .. } = principal;
         let sid = || self.account_with_sid(&user.as_str().parse().ok()?);
@@ -111,12 +111,12 @@ impl Directory {
         })
     }
 
-    /// The number of the account that has this security identifier.
+    /// The account with this security identifier.
     fn account_with_sid(&self, sid: &Sid) -> Option<NodeId> {
         unique(self.with_sid(sid).filter(|id| self.nodes.at(*id).account().is_some()))
     }
 
-    /// The number of the computer that a host name means.
+    /// The computer that a host name refers to.
     pub(super) fn device_of(&self, host: &Name) -> Option<NodeId> {
         let host = host.clone().folded();
         let host = host.as_str().trim_end_matches('.');
@@ -143,7 +143,7 @@ impl Directory {
         default.or_else(|| unique(self.domains.iter().filter_map(|(slot, _)| in_domain(slot))))
     }
 
-    /// The number of the account of this name, in lower case, in the domain at `place`.
+    /// The account of this name, in lower case, in the domain in `slot`.
     pub(super) fn account_named(&self, slot: usize, name: &str) -> Option<NodeId> {
         let same =
             |person: &AccountNode| person.domain == slot && is_folded(&person.attrs.name, name);
@@ -174,7 +174,7 @@ impl Directory {
         Some(principal_named(&person.attrs.name, Some(&domain)))
     }
 
-    /// The names by which sessions may know an account.
+    /// The names by which sessions may refer to an account.
     pub(super) fn names_of(&self, person: &AccountNode) -> AccountNames {
         let (account, mut names) = (&person.attrs, AccountNames::default());
         let Some(domain) = self.domains.at(person.domain).map(|domain| &domain.names) else {
@@ -206,7 +206,7 @@ impl Directory {
     }
 }
 
-/// A principal of which it is open how it was written.
+/// A principal without spellings.
 fn principal_named(user: &Name, domain: Option<&Name>) -> Principal {
     let user = user.clone().folded();
     Principal { user, domain: domain.cloned(), spellings: Spellings::default() }
@@ -217,7 +217,7 @@ pub(super) fn is_folded(name: &Name, folded: &str) -> bool {
     name.as_str() == folded || name.clone().folded().as_str() == folded
 }
 
-/// The only one there is.
+/// The only item, if there is exactly one.
 fn unique(mut found: impl Iterator<Item = NodeId>) -> Option<NodeId> {
     let first = found.next()?;
     found.next().is_none().then_some(first)

@@ -1,4 +1,4 @@
-//! A whole domain while it is being read, until it takes the place of what was known.
+//! A snapshot of a domain, collected during a full read and then ingested as a whole.
 
 use hashbrown::{HashMap, HashSet, hash_map};
 
@@ -8,21 +8,20 @@ use super::nodes::{AccountNode, ObservedObject};
 use super::{Directory, Guid, Member, Object, Sid, Update};
 use crate::Name;
 
-/// What a full read has brought so far. Nothing of it is in force before
-/// [`Directory::replace`].
+/// The objects collected by a full read. They take effect only with [`Directory::replace`].
 #[derive(Debug, Default)]
 pub struct DirectorySnapshot {
     objects: HashMap<Guid, SnapshotObject>,
-    /// Objects that are there, and of which what is known stays.
+    /// Objects that exist and whose known state is kept.
     kept: HashSet<Guid>,
-    /// Members by number, so that somebody in fifty groups is not kept fifty times.
+    /// The distinct members, so that a member of fifty groups is stored once.
     members: Vec<Member>,
     numbers: HashMap<Member, u32>,
     unknown_groups: usize,
 }
 
-/// What was read of an object. An account is where it will stay: a hundred thousand that are moved
-/// leave as many holes in the memory.
+/// An object of the snapshot. Accounts are allocated in their final place: moving a hundred
+/// thousand would fragment the heap.
 #[derive(Debug)]
 enum SnapshotObject {
     Account(Box<AccountNode>),
@@ -38,8 +37,8 @@ struct SnapshotGroup {
 }
 
 impl DirectorySnapshot {
-    /// Notes what was read. Members of a group that are read piece by piece are noted as
-    /// [`Update::MembersChanged`] once the group itself is noted.
+    /// Adds an object. Members of a group that are read in parts are added by
+    /// [`Update::MembersChanged`] after the group itself.
     pub fn add(&mut self, update: Update) {
         match update {
             Update::Upsert { guid, dn, sid, object } => {
@@ -49,7 +48,7 @@ impl DirectorySnapshot {
                         SnapshotObject::Account(Box::new(AccountNode::new(dn, sid, account)))
                     }
                     Object::Group { name, members } => {
-                        // Collected in place, they would keep the memory of the longer values.
+                        // Collecting in place would keep the larger allocation.
                         let mut numbers = Vec::with_capacity(members.len());
                         numbers
                             .extend(members.into_iter().map(|member| self.member_number(member)));
@@ -69,19 +68,19 @@ impl DirectorySnapshot {
         }
     }
 
-    /// Notes that an object is there, and that what is known of it stays: because nothing else can be
-    /// read, or because the directory [says the same](Directory::already_holds).
+    /// Records that an object exists and keeps its known state: because it cannot be read, or
+    /// because it is [unchanged](Directory::already_holds).
     pub fn keep(&mut self, guid: Guid) {
         self.objects.remove(&guid);
         self.kept.insert(guid);
     }
 
-    /// How many objects there are.
+    /// The number of objects.
     pub fn len(&self) -> usize {
         self.objects.len() + self.kept.len()
     }
 
-    /// Whether nothing was noted.
+    /// Whether the snapshot is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -109,12 +108,12 @@ impl DirectorySnapshot {
         })
     }
 
-    /// Whether the object is there.
+    /// Whether the snapshot contains the object.
     pub(super) fn contains(&self, guid: Guid) -> bool {
         self.objects.contains_key(&guid) || self.kept.contains(&guid)
     }
 
-    /// What is to be entered of it, after room was made for as much.
+    /// The objects to ingest, after reserving capacity for them.
     pub(super) fn into_remaining(
         self,
         directory: &mut Directory,
@@ -128,19 +127,19 @@ impl DirectorySnapshot {
     }
 }
 
-/// What is still to be entered of an image.
+/// The objects of a snapshot that are still to be ingested.
 #[derive(Debug)]
 pub(super) struct RemainingObjects {
     objects: hash_map::IntoIter<Guid, SnapshotObject>,
     members: Vec<Member>,
-    /// The nodes of the members, as far as they were looked for.
+    /// The nodes of the members, as far as they were looked up.
     known: Vec<Option<NodeId>>,
     unknown_groups: usize,
 }
 
 impl RemainingObjects {
-    /// Enters the next object where it differs from what is known. How many members it has; `None` when
-    /// there was no object.
+    /// Ingests the next object if it differs. Returns the number of its members; `None` if no
+    /// object was left.
     pub(super) fn ingest_next(
         &mut self,
         directory: &mut Directory,

@@ -1,4 +1,4 @@
-//! Entering objects into the directory: an account, a group, its members, or the loss of one.
+//! Inserting, updating and removing single objects of the directory.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{Directory, Group, Guid, Member, Object, Update};
 use crate::Name;
 
 impl Directory {
-    /// Enters one change of a domain.
+    /// Ingests one update of a domain.
     pub(super) fn ingest_update(&mut self, round: &mut IngestRound, slot: usize, update: Update) {
         match update {
             Update::Upsert { guid, dn, sid, object } => {
@@ -29,7 +29,7 @@ impl Directory {
         }
     }
 
-    /// Enters an object as it is now.
+    /// Inserts or updates an object.
     fn upsert(
         &mut self,
         round: &mut IngestRound,
@@ -55,7 +55,7 @@ impl Directory {
         }
     }
 
-    /// Enters an account as it is now.
+    /// Inserts or updates an account.
     pub(super) fn upsert_account(
         &mut self,
         round: &mut IngestRound,
@@ -87,7 +87,7 @@ impl Directory {
         self.add_to_indexes(id);
     }
 
-    /// Enters a group as it is now, with all its members.
+    /// Inserts or updates a group with all its members.
     pub(super) fn upsert_group(
         &mut self,
         round: &mut IngestRound,
@@ -122,8 +122,8 @@ impl Directory {
         self.set_members(round, id, members);
     }
 
-    /// Makes `members`, ascending, the members of a group. What it means to each of them follows in
-    /// [`IngestRound::apply_links`].
+    /// Sets the members of a group, in ascending order. [`IngestRound::apply_links`] later updates
+    /// the members.
     fn set_members(&mut self, round: &mut IngestRound, group: NodeId, members: Vec<NodeId>) {
         let Some(band) = self.nodes.at_mut(group).group_mut() else { return };
         let before = std::mem::replace(&mut band.members, members);
@@ -132,7 +132,7 @@ impl Directory {
         round.queue_links(group, added.copied().collect(), removed.copied().collect());
     }
 
-    /// Enters who joined and who left a group.
+    /// Adds members to a group and removes others.
     fn change_members(
         &mut self,
         round: &mut IngestRound,
@@ -154,7 +154,7 @@ impl Directory {
         group.into_iter().for_each(|id| self.set_members(round, id, std::mem::take(&mut members)));
     }
 
-    /// Takes away all that is known of a node. Groups go on naming it.
+    /// Removes everything known of a node. Groups may still list it.
     pub(super) fn remove_object(&mut self, round: &mut IngestRound, id: NodeId) {
         self.save_before(round, id);
         self.remove_from_indexes(id);

@@ -1,40 +1,42 @@
-//! How batches get into the journal: a group is appended, committed together, and only then handed on.
-//! The journal's thread does it so, and the simulation.
+//! Group commit: a group of batches is appended, committed together, and only then published. Used
+//! by the journal thread and by the simulation.
 
 use super::{Journal, JournalError, ReadPosition};
 use crate::{Event, Revision};
 
-/// Events that are appended together, and what they come with.
+/// Events that are appended together, with their read position.
 pub trait JournalBatch {
-    /// The events, in their order.
+    /// The events, in order.
     fn events(&self) -> &[Event];
 
-    /// How far their producer has read with them.
+    /// The producer's read position after these events.
     fn read_position(&self) -> Option<&ReadPosition>;
 }
 
-/// What a journal is asked for.
+/// A request to the journal.
 #[derive(Debug)]
 pub enum JournalRequest<B, Q> {
-    /// To write this down.
+    /// Append this batch.
     Append(B),
-    /// A question about what is committed, everything ordered before it included.
+    /// A query about the committed state, including all earlier requests.
     Query(Q),
 }
 
-/// What became of a group of orders.
+/// The outcome of a group of requests.
 #[derive(Debug)]
 pub struct GroupOutcome<B, Q> {
-    /// What is committed, each with the position of its first event, in order: it may be handed on.
+    /// The committed batches in order, each with the position of its first event. They may be
+    /// published.
     pub committed: Vec<(Revision, B)>,
-    /// What is not, and why: it is shown to nobody, and not known to be lost.
+    /// The batches that failed, each with the error. They are not published, and may or may not be
+    /// on disk.
     pub failed: Vec<(B, JournalError)>,
-    /// What was asked, to be answered now.
+    /// The queries, to be answered now.
     pub queries: Vec<Q>,
 }
 
-/// Appends what is to be written, and commits it together. Nothing of it leaves before the commit has
-/// returned, nor does a question.
+/// Appends the batches of `orders` and commits them together. No batch and no query is returned
+/// before the commit.
 pub fn commit_group<B: JournalBatch, Q>(
     journal: &mut (impl Journal + ?Sized),
     orders: impl IntoIterator<Item = JournalRequest<B, Q>>,
@@ -80,7 +82,7 @@ mod tests {
         }
     }
 
-    /// A journal whose commits fail from some moment on, and whose batches of two are refused.
+    /// A journal that fails after a number of commits and refuses batches of two events.
     struct Failing {
         journal: MemoryJournal,
         commits: usize,

@@ -1,5 +1,5 @@
-//! Which positions a journal has handed out, which of them are committed, and how far producers had
-//! read with those: what a journal decides, whatever it writes on.
+//! The positions that a journal has assigned and committed, and the read positions of producers.
+//! Independent of the storage.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,17 +7,17 @@ use std::sync::Arc;
 use super::{ReadPosition, ReadSource};
 use crate::Revision;
 
-/// The latest place of each source.
+/// The latest position of each source.
 pub type ReadPositions = BTreeMap<ReadSource, Arc<[u8]>>;
 
-/// The positions of one journal. Each is handed out once, also when what it was for is not known to
-/// be on the disk: it may be there all the same.
+/// The positions of one journal. Each is assigned once, even if the write is uncertain: the event
+/// may be on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PositionLedger {
     committed: Revision,
     next: Revision,
     read_positions: ReadPositions,
-    /// How many events are appended and not committed yet, and what was read with them.
+    /// The number of events appended since the last commit, and their read positions.
     appended: (usize, Vec<ReadPosition>),
 }
 
@@ -28,7 +28,7 @@ impl Default for PositionLedger {
 }
 
 impl PositionLedger {
-    /// Goes on after `committed`, with positions from `first` on or later.
+    /// Continues after `committed`, with positions from `first` or later.
     pub fn resume(committed: Revision, first: Revision, places: ReadPositions) -> Self {
         let next = first.max(Revision(committed.0 + 1));
         Self { committed, next, read_positions: places, appended: (0, Vec::new()) }
@@ -39,18 +39,18 @@ impl PositionLedger {
         self.committed
     }
 
-    /// The position that is handed out next.
+    /// The next position.
     pub fn next(&self) -> Revision {
         self.next
     }
 
-    /// How far every source was read, as last committed.
+    /// The committed read positions of all sources.
     pub fn read_positions(&self) -> &ReadPositions {
         &self.read_positions
     }
 
-    /// Hands out the positions of `count` events and returns the first. Nobody hears of them, nor of
-    /// `read`, before [`PositionLedger::commit`].
+    /// Assigns positions to `count` events and returns the first. Neither they nor `read` are
+    /// visible before [`PositionLedger::commit`].
     pub fn append(&mut self, count: usize, read: Option<&ReadPosition>) -> Revision {
         let first = self.next;
         self.next.0 += count as u64;
@@ -59,7 +59,7 @@ impl PositionLedger {
         first
     }
 
-    /// Everything appended is durable, and returns the last position that is.
+    /// Marks all appended events as durable and returns the last durable position.
     pub fn commit(&mut self) -> Revision {
         let (count, read) = std::mem::take(&mut self.appended);
         if count > 0 {
@@ -69,7 +69,7 @@ impl PositionLedger {
         self.committed
     }
 
-    /// What was appended since the last commit is not known to be durable, and never will be.
+    /// Discards the appended events: they are not known to be durable and are never published.
     pub fn abandon(&mut self) {
         self.appended = (0, Vec::new());
     }

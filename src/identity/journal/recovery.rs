@@ -1,19 +1,19 @@
-//! What a start takes of a journal in pieces: which positions of each segment are to be folded after
-//! a snapshot, and whether everything that was ever acknowledged is among them.
+//! Recovery of a segmented journal: which positions of each segment to apply after a snapshot, and
+//! whether every acknowledged event is among them.
 
 use crate::Revision;
 
-/// What of the events after `after` and up to `upto` is wanted.
+/// The events after `after`, up to and including `upto`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevisionRange {
-    /// The position before the first.
+    /// The position before the first event.
     pub after: Revision,
-    /// The last; the greatest there is when everything is wanted.
+    /// The last position; the maximum if the range is open.
     pub upto: Revision,
 }
 
-/// How far a start has come. Segments are entered in their order; whatever one of them holds beyond
-/// the place where the next one begins was never acknowledged.
+/// The progress of a recovery. Segments are entered in order. What a segment holds beyond the start
+/// of the next one was never acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecoveryProgress {
     recovered: Revision,
@@ -21,28 +21,29 @@ pub struct RecoveryProgress {
 }
 
 impl RecoveryProgress {
-    /// Begins with a snapshot of everything up to `known`; with nothing, when there is none.
+    /// Starts from a snapshot of everything up to `known`, or from 0 without a snapshot.
     pub fn after(known: Revision) -> Self {
         Self { recovered: known, is_complete: true }
     }
 
-    /// The last position that is known.
+    /// The last recovered position.
     pub fn recovered(self) -> Revision {
         self.recovered
     }
 
-    /// Whether everything that was ever acknowledged is known: only then positions can go on.
+    /// Whether every acknowledged event was recovered. Only then do the positions continue.
     pub fn is_complete(self) -> bool {
         self.is_complete
     }
 
-    /// Something was acknowledged, or may have been, that is not there.
+    /// Records that an acknowledged event is missing, or may be.
     pub fn mark_incomplete(&mut self) {
         self.is_complete = false;
     }
 
-    /// Enters a segment that begins after `after`, of which everything up to `upto` was acknowledged
-    /// (`None` for the last one: then everything counts that is whole). Returns what is to be folded.
+    /// Enters a segment that begins after `after`, in which everything up to `upto` was
+    /// acknowledged (`None` for the last segment: every intact event counts). Returns the range to
+    /// apply.
     pub fn enter_segment(
         &mut self,
         after: Revision,
@@ -52,15 +53,15 @@ impl RecoveryProgress {
             return None;
         }
         if after > self.recovered {
-            // A segment before it is missing, or the snapshot that stood for it.
+            // An earlier segment, or the snapshot that replaces it, is missing.
             self.is_complete = false;
             self.recovered = after;
         }
         Some(RevisionRange { after: self.recovered, upto: upto.unwrap_or(Revision(u64::MAX)) })
     }
 
-    /// Leaves it, when its last good event within `span` was `last`. Says whether it was shorter than
-    /// it must be.
+    /// Leaves the segment, where `last` is the last intact event within `span`. Returns whether the
+    /// segment was too short.
     pub fn leave_segment(&mut self, span: RevisionRange, last: Option<Revision>) -> bool {
         let newest = last.unwrap_or(span.after);
         let is_last = span.upto == Revision(u64::MAX);
@@ -70,7 +71,7 @@ impl RecoveryProgress {
         is_short
     }
 
-    /// The segment that is to be written on ends at `last`.
+    /// The segment to append to ends at `last`.
     pub fn resume_after(&mut self, last: Revision) {
         self.is_complete &= last == self.recovered;
     }

@@ -1,50 +1,51 @@
-//! The table: what each event of the security log says, by which fields, and where that is written.
+//! The table of event rules: what each event of the security log means, by which fields, with
+//! sources.
 
 use super::guards::Guard;
 use super::logon_account::AccountFields;
 use crate::Proof;
 
-/// What one kind of event says. Sources are named as Microsoft Learn names its pages, `Event 4624`
-/// and so on in "Advanced security audit policy"; fields are those of the provider's manifest.
+/// The rule for one event ID. Sources are page titles of Microsoft Learn, such as `Event 4624` in
+/// "Advanced security audit policy"; fields are those of the provider's manifest.
 #[derive(Debug)]
 pub(super) struct EventRule {
     /// EventID.
     pub(super) id: u16,
-    /// What happened.
+    /// What the event means.
     pub(super) meaning: Meaning,
     /// The fields that name the account.
     pub(super) account: AccountFields,
-    /// What names the address.
+    /// The field that identifies the address.
     pub(super) address: AddressField,
-    /// How well it proves that somebody is there.
+    /// How strongly the event proves that the user is at the address.
     pub(super) proof: Proof,
-    /// What must hold besides, in this order.
+    /// Additional conditions, in order.
     pub(super) guards: &'static [Guard],
-    /// The page, and why it is read so.
+    /// The page title, and why the event is read this way.
     pub(super) event_source: &'static str,
 }
 
-/// What happened.
+/// What an event means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// Somebody came.
+    /// A user logged on.
     Logon,
-    /// Somebody who came before is still there.
+    /// A user who logged on before is still present.
     StillPresent,
-    /// Somebody left.
+    /// A user logged off.
     Logoff,
-    /// The server started, and counts its logons anew.
+    /// The server started, so its logon IDs start again.
     Startup,
 }
 
-/// What names the address.
+/// The field that identifies the address.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum AddressField {
-    /// This field, as an address.
+    /// This field, as an IP address.
     Address(&'static str),
     /// This field, as the NetBIOS name of a host.
     Host(&'static str),
-    /// The earlier logon that this field numbers.
+    /// This field, as the ID of an earlier logon.
     Logon(&'static str),
 }
 
@@ -55,17 +56,17 @@ const LOGON: AccountFields = AccountFields {
     domain: Some("TargetDomainName"),
 };
 
-/// The account of a first ticket. Only this Kerberos event has its SID.
+/// The account of a TGT request, the only Kerberos event that contains a SID.
 const TICKET: AccountFields = AccountFields { sid: Some("TargetSid"), ..LOGON };
 
 /// The account of a later ticket, as `user@REALM`.
 const TICKET_HOLDER: AccountFields = AccountFields { sid: None, ..LOGON };
 
-/// The account of a session of remote desktop.
+/// The account of a remote desktop session.
 const DESKTOP: AccountFields =
     AccountFields { sid: None, user: "AccountName", domain: Some("AccountDomain") };
 
-/// All that can be read.
+/// All event rules.
 pub(super) const EVENT_RULES: &[EventRule] = &[
     EventRule {
         id: 4768,
@@ -167,19 +168,18 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
     },
 ];
 
-/// Events that tell of a failure by their id, and are read nowhere: 4625 a logon; 4649 a replay;
-/// 4771, 4772, 4773 and 4777 what the controller refused; 4820 to 4824 what a policy or a protected
-/// account forbade; 4825 remote desktop.
+/// Events that always report a failure, and are never read: 4625 logon; 4649 replay; 4771, 4772,
+/// 4773 and 4777 requests refused by the domain controller; 4820 to 4824 forbidden by a policy or a
+/// protected account; 4825 remote desktop.
 pub(super) const FAILURE_IDS: &[u16] =
     &[4625, 4649, 4771, 4772, 4773, 4777, 4820, 4821, 4822, 4823, 4824, 4825];
 
-/// The ids of all events that can be read.
+/// The IDs of all events that can be read.
 pub fn readable_event_ids() -> impl Iterator<Item = u16> {
     EVENT_RULES.iter().map(|row| row.id)
 }
 
-/// Where it is written what the event `id` says, and how it is read, in a sentence; `None` when it
-/// cannot be read.
+/// A sentence with the source for the event `id` and how it is read; `None` if it cannot be read.
 pub fn event_source(id: u16) -> Option<&'static str> {
     EVENT_RULES.iter().find(|row| row.id == id).map(|row| row.event_source)
 }

@@ -1,11 +1,11 @@
-//! Reading the fields of a record: text and numbers as Windows writes them.
+//! Reads the fields of a record: text and numbers as Windows writes them.
 
 use std::borrow::Cow;
 
 use super::LogRecord;
 
-/// What a field says; `None` when it is not there, empty, or `-`, which is how Windows writes that
-/// there is nothing to say.
+/// The text of a field; `None` if it is missing, empty or `-`, with which Windows marks empty
+/// values.
 pub(super) fn field_text<'a>(record: &LogRecord<'a>, field: &str) -> Option<Cow<'a, str>> {
     let text = match record.fields.text(field)? {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
@@ -14,7 +14,7 @@ pub(super) fn field_text<'a>(record: &LogRecord<'a>, field: &str) -> Option<Cow<
     (!text.is_empty() && text != "-").then_some(text)
 }
 
-/// A number, in decimal or after `0x`.
+/// A number, in decimal or with a `0x` prefix.
 pub(super) fn field_number(record: &LogRecord<'_>, field: &str) -> Option<u64> {
     let text = record.fields.text(field)?;
     let text = text.trim();

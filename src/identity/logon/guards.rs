@@ -1,32 +1,32 @@
-//! What must hold of a record besides its id: it succeeded, of its own accord, by such a logon.
+//! The conditions that a record must meet besides its ID, such as success or the type of logon.
 
 use super::fields::{field_number, field_text};
 use super::logon_account::stem;
 use super::{IgnoreReason, LogRecord, LogonSettings};
 
-/// One condition.
+/// A condition.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Guard {
-    /// `Status` is 0x0. A record without it did not succeed.
+    /// `Status` is 0x0. A record without a status did not succeed.
     Succeeded,
-    /// `PreAuthType` is not 0. Of an account that needs no pre-authentication, anybody gets a TGT
-    /// (RFC 4120 section 5.2.7.2), encrypted with a password that they need not know: "AS-REP
-    /// roasting", and the way to find out which accounts there are.
+    /// `PreAuthType` is not 0. For an account without pre-authentication, any client gets a TGT
+    /// (RFC 4120 section 5.2.7.2) without knowing the password that encrypts it: "AS-REP roasting",
+    /// also used to enumerate accounts.
     PreAuthenticated,
-    /// `LogonType` is one of those that are read.
+    /// `LogonType` is one of the configured types.
     LogonType,
-    /// `LogonType` is one in which people stay.
+    /// `LogonType` is an interactive type.
     Interactive,
-    /// No service acts for the user (constrained delegation, MS-SFU S4U2proxy): the address would be
-    /// the service's.
+    /// No service acts for the user (constrained delegation, MS-SFU S4U2proxy): the address would
+    /// be the service's.
     NotDelegated,
-    /// Nobody asks for a ticket to themselves: so does a service for a user who never came with
-    /// Kerberos (MS-SFU S4U2self), and again the address is the service's.
+    /// The account does not request a ticket to itself. A service does so for a user who did not
+    /// authenticate with Kerberos (MS-SFU S4U2self), and the address would be the service's.
     NotSelfTicket,
 }
 
-/// Interactive, remote interactive, and interactive with cached credentials: somebody sits before
-/// the logon until its end. All others are a connection's or a program's.
+/// Interactive, remote interactive, and interactive with cached credentials: the user stays until
+/// the logoff. All other types belong to a connection or a program.
 const INTERACTIVE_TYPES: [u64; 3] = [2, 10, 11];
 
 impl Guard {
@@ -58,7 +58,7 @@ impl Guard {
     }
 }
 
-/// Whether the logon that the record tells of is one in which people stay.
+/// Whether the record is about an interactive logon.
 pub(super) fn is_interactive(record: &LogRecord<'_>) -> bool {
     field_number(record, "LogonType").is_some_and(|kind| INTERACTIVE_TYPES.contains(&kind))
 }

@@ -1,5 +1,5 @@
-//! Where computers are: their own accounts log on from there. Who logs on by NTLM names a computer and
-//! no address, and is looked for here.
+//! The addresses of computers, learned from the logons of their machine accounts. NTLM logons name
+//! a computer and no address, and are resolved here.
 
 use std::mem::take;
 use std::time::Duration;
@@ -11,16 +11,15 @@ use super::UnresolvedLogon;
 use super::logon_account::host;
 use crate::{Address, Event, Kind, Proof, Timestamp};
 
-/// The computers that were seen of late, by their names in a NetBIOS domain. Two generations hold
-/// them, of which the older one goes when the younger is full, so that it is bounded whatever is
-/// named.
+/// The computers seen recently, by NetBIOS name. Memory is bounded by two generations: when the
+/// recent one is full, it replaces the previous one.
 #[derive(Debug, Default)]
 pub struct HostAddresses {
     recent: HashMap<CompactString, Seen>,
     previous: HashMap<CompactString, Seen>,
 }
 
-/// When a computer was where.
+/// When a computer was seen at which address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
     address: Address,
@@ -28,16 +27,16 @@ struct Seen {
 }
 
 impl HostAddresses {
-    /// For how long a computer is where it was seen: while it is on, it asks a domain controller for its
-    /// policies each 90 minutes and up to 30 more (the defaults of "Set Group Policy refresh interval
-    /// for computers"). After that another computer may have the address.
+    /// How long a computer is assumed to keep its address. While it is on, it fetches its policies
+    /// from a domain controller every 90 minutes plus a random 0 to 30 (the defaults of "Set Group
+    /// Policy refresh interval for computers"). After that another computer may have the address.
     pub const MAX_AGE: Duration = Duration::from_secs(2 * 3600);
 
-    /// How many computers one generation has: 65,536 are some 8 MB.
+    /// The capacity of one generation: 65,536 computers in total take about 8 MB.
     pub const GENERATION_CAPACITY: usize = 32_768;
 
-    /// Heeds an event in which a computer itself was seen. One that was placed by a host's name says
-    /// where another computer is, as it is known here, and nothing of its own place.
+    /// Records an event in which a computer itself was seen. An event that was located by a host
+    /// name is ignored, because it says nothing about the computer's own address.
     pub fn record(&mut self, event: &Event) {
         let (Kind::DeviceSeen, Some(device)) = (event.kind, &event.device) else { return };
         if event.proof == Proof::HostName {
@@ -45,7 +44,7 @@ impl HostAddresses {
         }
         let name = folded(device.as_str());
         let seen = Seen { address: event.address, at: event.at };
-        // Servers tell of the same computer in any order.
+        // Servers report the same computer in any order.
         if self.seen(&name).is_some_and(|known| known.at > seen.at) {
             return;
         }
@@ -55,7 +54,7 @@ impl HostAddresses {
         self.recent.insert(name, seen);
     }
 
-    /// The address of the host that somebody named, if it was seen within [`Self::MAX_AGE`] of then.
+    /// The address of the named host, if it was seen within [`Self::MAX_AGE`] of the logon.
     pub fn find(&self, unresolved: &UnresolvedLogon) -> Option<Address> {
         let Seen { address, at } = self.seen(&folded(unresolved.host.as_str()))?;
         let apart = unresolved.at.since(at).max(at.since(unresolved.at));
@@ -67,7 +66,7 @@ impl HostAddresses {
     }
 }
 
-/// The first part of a name, in the one spelling in which names are compared.
+/// The first label of a name, in lower case.
 fn folded(name: &str) -> CompactString {
     CompactString::from_str_to_lowercase(host(name))
 }
@@ -81,7 +80,7 @@ mod tests {
     use super::*;
     use crate::test_support::{address, seconds};
 
-    /// The ticket of the computer's own account.
+    /// A ticket request of the computer's own account.
     fn computer(name: &str, ip: &str, at: i64) -> Event {
         let user = format!("{name}$");
         let fields = said(4768, &[("TargetUserName", &user), ("IpAddress", ip)]);
@@ -93,7 +92,7 @@ mod tests {
         }
     }
 
-    /// What a logon by NTLM from the host of this name comes to.
+    /// The result of an NTLM logon that names this host.
     fn named(hosts: &HostAddresses, name: &str, at: i64) -> String {
         let mut reader = reader(everything());
         let fields = said(4776, &[("Workstation", name)]);
@@ -114,7 +113,7 @@ mod tests {
         hosts.record(&computer("PC1", "10.0.0.7", 1000));
         hosts.record(&computer("pc2", "10.0.0.8", 1000));
         hosts.record(&computer("PC2", "10.0.0.9", 2000));
-        // Told late: it is no longer there.
+        // Reported late: the computer has moved since.
         hosts.record(&computer("PC2", "10.0.0.8", 1500));
         let there = "login of alice at 10.0.0.7 by host_name";
         let span = HostAddresses::MAX_AGE.as_secs() as i64;
@@ -151,7 +150,7 @@ mod tests {
     fn a_computer_that_only_named_another_is_not_where_that_is() {
         let mut hosts = HostAddresses::default();
         hosts.record(&computer("PC1", "10.0.0.7", 1000));
-        // PC2 logs on by NTLM, and calls the host that it does so from PC1.
+        // PC2 logs on by NTLM, and names PC1 as its host.
         let mut reader = reader(everything());
         let fields = said(4776, &[("TargetUserName", "PC2$"), ("Workstation", "PC1")]);
         let record = super::super::LogRecord { time: seconds(1001), ..record(4776, &fields) };
@@ -197,7 +196,7 @@ mod tests {
                 hosts.record(&computer(&format!("PC{name}"), &format!("10.0.0.{place}"), *at));
             }
             let (name, at) = asked;
-            // Of two at one moment, the one that was told later.
+            // Of two at the same time, the one reported later.
             let newest = sights.iter().filter(|sight| sight.0 == name).max_by_key(|sight| sight.2);
             let within = newest.filter(|sight| (at - sight.2).abs() <= HostAddresses::MAX_AGE.as_secs() as i64);
             let expected = within.map_or("nowhere".to_owned(), |(_, place, _)| {

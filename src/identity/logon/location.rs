@@ -1,4 +1,4 @@
-//! Where a record says that somebody is: at an address that can be a person's, or at a named host.
+//! The location in a record: an address that can be a user's, or a named host.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use super::logon_account::{LogonAccount, host};
 use super::{IgnoreReason, LogRecord, LogonSettings};
 use crate::{Address, Event, Kind, Membership, Name, Origin, Precision, Proof, Timestamp};
 
-/// Somebody who was seen somewhere.
+/// A user or device that was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Observation {
-    /// What happened.
+    /// The kind of event.
     pub(super) kind: Kind,
-    /// Who it was.
+    /// The account.
     pub(super) account: LogonAccount,
-    /// How well it is proven.
+    /// How strong the proof is.
     pub(super) proof: Proof,
 }
 
-/// Where.
+/// Where a user or device was seen.
 #[derive(Debug)]
 pub(super) enum Location {
     /// At this address.
@@ -28,10 +28,10 @@ pub(super) enum Location {
     Host(Name, Observation),
 }
 
-/// Somebody at a host of which only the name is known.
+/// A logon at a host of which only the name is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnresolvedLogon {
-    /// The NetBIOS name of the host, as the client gave it.
+    /// The NetBIOS name of the host, as the client sent it.
     pub host: Name,
     pub(super) observation: Observation,
     pub(super) at: Timestamp,
@@ -40,9 +40,8 @@ pub struct UnresolvedLogon {
 }
 
 impl Observation {
-    /// The event that says so. A user's event names no device: the host name that clients give is
-    /// their own choice, and a device has groups, which would be rights for the asking. Devices are
-    /// known by the logons of their own accounts.
+    /// The event. A user's event names no device: clients choose the host name that they send, and
+    /// a device's groups would grant rights. Devices are known by the logons of their own accounts.
     pub(super) fn event(
         self,
         address: Address,
@@ -69,7 +68,7 @@ impl Observation {
     }
 }
 
-/// Where `place` says that somebody is.
+/// The location that the field `place` names.
 pub(super) fn find(
     record: &LogRecord<'_>,
     place: AddressField,
@@ -79,7 +78,7 @@ pub(super) fn find(
     match place {
         AddressField::Address(field) => {
             let text = field_text(record, field).ok_or(IgnoreReason::NoAddress)?;
-            // So a session host writes its own console.
+            // A session host writes `LOCAL` for its own console.
             if text.eq_ignore_ascii_case("LOCAL") {
                 return Err(IgnoreReason::NoAddress);
             }
@@ -100,7 +99,7 @@ pub(super) fn find(
     }
 }
 
-/// Whether a person can be at `address`.
+/// Checks that a user can be at `address`.
 pub(super) fn check_usable(address: Address, settings: &LogonSettings) -> Result<(), IgnoreReason> {
     address.usable().map_err(|_| IgnoreReason::Unusable)?;
     let ip = address.ip();

@@ -1,4 +1,4 @@
-//! Who a record names: by the SID first, which no language of Windows changes, and then by the name.
+//! The account in a record: by SID, which is independent of the language of Windows, then by name.
 
 use super::fields::field_text;
 use super::{IgnoreReason, LogRecord, LogonSettings};
@@ -8,39 +8,39 @@ use crate::{Name, Principal};
 /// The fields that name an account.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AccountFields {
-    /// Its SID, where the event has one.
+    /// The SID, if the event has one.
     pub(super) sid: Option<&'static str>,
-    /// Its name: `alice`, `alice@REALM` or `PC1$`.
+    /// The name: `alice`, `alice@REALM` or `PC1$`.
     pub(super) user: &'static str,
-    /// Its domain: a NetBIOS or DNS name, or what the user typed.
+    /// The domain: a NetBIOS or DNS name, or what the user typed.
     pub(super) domain: Option<&'static str>,
 }
 
 /// The user or computer that a record is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LogonAccount {
-    /// The account.
+    /// The account name.
     pub(super) principal: Principal,
-    /// Its host, when it is a computer's account by its name. So is that of a group managed service
-    /// account; only a directory can tell, and does so by the SID.
+    /// The host, if the name is a computer's. The names of group managed service accounts look the
+    /// same; only a directory can distinguish them, by SID.
     pub(super) device: Option<Name>,
-    /// Its SID, when the event has one.
+    /// The SID, if the event has one.
     pub(super) sid: Option<Box<Sid>>,
 }
 
-/// The accounts of a domain that are nobody: the guest, and that of the Kerberos service (MS-DTYP
+/// Domain accounts that are no users: the guest, and the account of the Kerberos service (MS-DTYP
 /// section 2.4.2.4, DOMAIN_USER_RID_GUEST and DOMAIN_USER_RID_KRBTGT).
 const EXCLUDED_RIDS: [u32; 2] = [501, 502];
 
 impl AccountFields {
-    /// The SID that the record has for it.
+    /// The SID in the record.
     pub(super) fn sid(self, record: &LogRecord<'_>) -> Option<Sid> {
         record.fields.text(self.sid?)?.trim().parse().ok()
     }
 }
 
 impl LogonAccount {
-    /// The account that `who` names in `record`, when it can be that of somebody at a computer.
+    /// The account in `record`, if it can be a user's or computer's.
     pub(super) fn read(
         record: &LogRecord<'_>,
         who: AccountFields,
@@ -74,7 +74,7 @@ impl LogonAccount {
         if device.as_ref().is_some_and(|device| device.as_str().eq_ignore_ascii_case(server)) {
             return Err(IgnoreReason::Server);
         }
-        // A server's own accounts have its name as their domain.
+        // Local accounts of a server have its name as their domain.
         if domain.is_some_and(|domain| domain.as_str().eq_ignore_ascii_case(server)) {
             return Err(IgnoreReason::LocalAccount);
         }
@@ -82,7 +82,7 @@ impl LogonAccount {
     }
 }
 
-/// The name of an account without the `$` of a computer's.
+/// The name of an account without a computer's `$`.
 pub(super) fn stem(account: &str) -> &str {
     account.trim_end_matches('$')
 }

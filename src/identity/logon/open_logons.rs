@@ -1,4 +1,4 @@
-//! Which logons may still end: a logoff says only a number, and who came by it from where is here.
+//! Interactive logons that have not ended: a logoff contains only the logon ID.
 
 use std::collections::VecDeque;
 
@@ -8,23 +8,23 @@ use hashbrown::HashMap;
 use super::logon_account::LogonAccount;
 use crate::Address;
 
-/// A logon that made an event.
+/// A logon that created an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OpenLogon {
-    /// Where it came from.
+    /// The address that it came from.
     pub(super) address: Address,
-    /// Who it was.
+    /// The account.
     pub(super) account: LogonAccount,
 }
 
-/// The lasting logons of some computers, a bounded number of each. Nothing else bounds them: a
-/// server that crashes writes no logoff.
+/// The interactive logons of some computers. The number per computer is bounded, because a server
+/// that crashes writes no logoffs.
 #[derive(Debug, Default)]
 pub(super) struct OpenLogons {
     computers: Vec<Computer>,
 }
 
-/// The logons of one computer, with the order in which they came.
+/// The logons of one computer, in order.
 #[derive(Debug)]
 struct Computer {
     name: CompactString,
@@ -33,15 +33,15 @@ struct Computer {
 }
 
 impl OpenLogons {
-    /// How many logons are remembered of a computer: remote desktop hosts have some hundred users. In
-    /// at most 2 MB; the oldest goes.
+    /// The maximum number of logons per computer: remote desktop hosts have some hundred users. At
+    /// most 2 MB; beyond that the oldest is dropped.
     pub(super) const MAX_PER_COMPUTER: usize = 4096;
 
-    /// How many computers: a source is one, or collects the events of some. The one that came first
-    /// goes.
+    /// The maximum number of computers: a source is one, or collects the events of several. Beyond
+    /// that the first is dropped.
     pub(super) const MAX_COMPUTERS: usize = 64;
 
-    /// Remembers that `logon` has the number `id` at `computer`; it is the only one that has.
+    /// Records `logon` as the logon `id` of `computer`, replacing an earlier one of this ID.
     pub(super) fn insert(&mut self, computer: &str, id: u64, logon: OpenLogon) {
         let at = self.find(computer).unwrap_or_else(|| {
             if self.computers.len() == Self::MAX_COMPUTERS {
@@ -62,7 +62,7 @@ impl OpenLogons {
         order.push_back(id);
     }
 
-    /// The logon with the number `id` at `computer`, which has ended.
+    /// Removes and returns the logon `id` of `computer`, which has ended.
     pub(super) fn remove(&mut self, computer: &str, id: u64) -> Option<OpenLogon> {
         let at = self.find(computer)?;
         let Computer { logons, order, .. } = &mut self.computers[at];
@@ -71,7 +71,7 @@ impl OpenLogons {
         Some(logon)
     }
 
-    /// Forgets all logons at `computer`: it started again.
+    /// Removes all logons of `computer`, which has restarted.
     pub(super) fn remove_computer(&mut self, computer: &str) {
         self.computers.retain(|known| !known.name.eq_ignore_ascii_case(computer));
     }
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(logons.remove("pc0", 7), Some(logon(2)));
     }
 
-    /// What is done to the logons of one of a few computers.
+    /// An operation on the logons of one of a few computers.
     fn deed() -> impl Strategy<Value = (u8, String, u64, u8)> {
         let computer = prop::sample::select(vec!["dc1", "DC1", "mx1.corp"]);
         (0..8_u8, computer.prop_map(str::to_owned), 0..6_u64, any::<u8>())

@@ -1,4 +1,4 @@
-//! The decision itself: one admitted claim against what is held for its address.
+//! The decision: one admitted claim against the state of its address.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,27 +12,27 @@ use crate::{
     Rules, Session, Timestamp,
 };
 
-/// What is to be done for an address.
+/// The transition of an address.
 #[derive(Debug)]
 pub(super) enum Transition {
-    /// Nothing: this is known already.
+    /// No change: this is known already.
     Keep,
-    /// The session is this from now on, by this rule.
+    /// Set the session, by this rule.
     Set(Effect, Rule, Session),
-    /// The session ends. The time is the one that later arrivals are ordered against.
+    /// End the session. Later logins must not precede this time.
     End(Rule, Timestamp),
 }
 
-/// Everything a decision may look at.
+/// Everything that a decision may depend on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DecisionInput<'a> {
-    /// What is claimed.
+    /// The claim.
     pub(super) claim: &'a Claim<'a>,
-    /// The session held, whether or not its logoff time has passed.
+    /// The session held, whether or not it has expired.
     pub(super) session: Option<&'a Arc<Session>>,
-    /// What else is remembered of the address.
+    /// Other remembered state of the address.
     pub(super) memory: Option<&'a AddressMemory>,
-    /// The rules in force.
+    /// The current rules.
     pub(super) rules: &'a Rules,
     /// The position of the event.
     pub(super) revision: Revision,
@@ -53,8 +53,8 @@ impl<'a> DecisionInput<'a> {
         }
     }
 
-    /// The session that stands when the event is received. One past its logoff time was already
-    /// shown as gone, so it can be begun anew but not extended.
+    /// The session that is active when the event is received. An expired session was already shown
+    /// as ended, so it can be replaced but not extended.
     fn active(self) -> Option<&'a Arc<Session>> {
         self.session.filter(|session| session.is_active_at(self.claim.event.seen))
     }
@@ -99,8 +99,8 @@ impl<'a> DecisionInput<'a> {
         Ok(Transition::Set(Effect::Began, rule, session))
     }
 
-    /// Whether the address is taken to be shared, or is with this login: nobody can then be told from
-    /// anybody else there.
+    /// Whether the address is treated as shared, or is with this login: its users cannot be told
+    /// apart.
     fn exceeds_user_limit(self, principal: &Principal) -> bool {
         let (sharing, seen) = (&self.rules.sharing, self.claim.event.seen);
         let (nobody, current) = (RecentUsers::default(), self.session.map(|current| &**current));
@@ -110,8 +110,8 @@ impl<'a> DecisionInput<'a> {
                 || recent_users.count_with(&principal.user, current, seen) > sharing.users)
     }
 
-    /// The time that a login of `who` must not be older than. A device alone has no say in it:
-    /// a device that is seen says nothing of who logged in on it before.
+    /// The time that a login of `principal` must not precede. A device without a user is not
+    /// considered: seeing a device proves nothing about earlier logins on it.
     fn ordering_time(self, principal: &Principal) -> Option<Timestamp> {
         let user = self.session.filter(|s| s.principal.is_some());
         let user = user.map(|s| if self.outweighs(s) { s.since } else { s.confirmed });
@@ -120,25 +120,26 @@ impl<'a> DecisionInput<'a> {
         user.max(ended).max(logout)
     }
 
-    /// Whether the user there keeps the address from this claim, whichever came first: they are there
-    /// by a stronger proof, and were seen not long before it. Servers see every program that connects
-    /// as somebody else; who sits at the computer is the one who logged on to it.
+    /// Whether the current user keeps the address although the claim is later: the user has a
+    /// stronger proof and was seen shortly before. Servers see every program that connects as
+    /// another user, but the user at the computer is the one who logged on to it.
     fn outweighed_by(self, current: &Session) -> bool {
         self.claim.event.proof < current.proof
             && self.claim.moment() < current.confirmed + self.rules.weaker_proof_delay
     }
 
-    /// The same the other way round: had this claim come first, what has confirmed the user there
-    /// since would have been refused. So that does not make it late, and two servers may tell of it
-    /// in either order. What came before the user there stays late: it may have ended long ago.
+    /// The reverse case: had this claim come first, the events that confirmed the current user
+    /// since would have been refused. They do not make the claim late, so two servers may report in
+    /// either order. A claim from before the current session stays late, because it may have ended
+    /// long ago.
     fn outweighs(self, current: &Session) -> bool {
         current.proof < self.claim.event.proof
             && current.confirmed < self.claim.moment() + self.rules.weaker_proof_delay
     }
 
-    /// Whether this is another source's word of the login that began the session that ended last:
-    /// a gateway's syslog line, in whole seconds, may arrive after the tunnel it tells of is gone. Or
-    /// the same source's, sent again before the logoff time came and ordered after it.
+    /// Whether the claim repeats the login that began the session that ended last. A gateway's
+    /// syslog message, in whole seconds, may arrive after the tunnel went down; or the same source
+    /// sent it again before the expiry, and it was ordered after it.
     fn repeats_the_ended_login(self, principal: &Principal) -> bool {
         let Some(ended) = self.memory.and_then(|memory| memory.ended.as_ref()) else {
             return false;
@@ -171,7 +172,7 @@ impl<'a> DecisionInput<'a> {
         if self.claim.is_before(current.confirmed) {
             return Err(Refusal::Late);
         }
-        // Who leaves a server that they had connected to still sits where they logged on.
+        // A user who disconnects from a server is still logged on at their computer.
         if self.outweighed_by(current) {
             return Err(Refusal::Weaker);
         }
@@ -184,7 +185,7 @@ impl<'a> DecisionInput<'a> {
         Ok(self.confirm(current, rule))
     }
 
-    /// Whether a logout, rekey or refresh is about the one who is there.
+    /// Checks that a logout, rekey or refresh is about the current user.
     fn check_subject(self, current: &Session) -> Result<(), Refusal> {
         if self.claim.applies_to_current_user() {
             return Ok(());
@@ -221,8 +222,8 @@ impl<'a> DecisionInput<'a> {
         }
     }
 
-    /// A device seen at a user's address is that user's. It does not prove that the user is still
-    /// there, and the groups of a machine account are not the user's.
+    /// A device seen at a user's address is that user's device. It does not confirm the user, and
+    /// the groups of a machine account are not the user's.
     fn device_of_user(self, current: &Session) -> Result<Transition, Refusal> {
         let Some(altered) = self.with_details(current, &None) else { return Ok(Transition::Keep) };
         if self.claim.is_before(current.confirmed) {
@@ -231,10 +232,9 @@ impl<'a> DecisionInput<'a> {
         Ok(Transition::Set(Effect::Altered, Rule::Detail, altered))
     }
 
-    /// A directory says otherwise who the one there is, or in which groups: of the user when it
-    /// names one, of the device when it names one. It proves nobody present, so nothing is
-    /// extended. What it says was meant for the very names that were there when it was said: of
-    /// whoever came since, it says nothing.
+    /// A directory reports a new name or new groups of the named user, of the named device, or
+    /// both. It confirms nothing, so the session is not extended. The report applies only to the
+    /// exact names that the session had when it was made, not to a session that began since.
     fn directory_update(self) -> Result<Transition, Refusal> {
         let current = self.active().ok_or(Refusal::NoSession)?;
         let (claim, mut session) = (self.claim, current.as_ref().clone());
@@ -268,17 +268,17 @@ impl<'a> DecisionInput<'a> {
         let current = self.session.ok_or(Refusal::NoSession)?;
         let at = self.claim.event.at;
         if is_from_future(current, at) {
-            // Whoever logs on from now on is later than somebody of a time that has not come.
+            // Any login from now on is later than a session from the future.
             return Ok(Transition::End(Rule::LogoffTime, at));
         }
         if current.is_active_at(at) {
             return Err(Refusal::NotDue);
         }
-        // Nobody saw the user leave: a login that is newer than the last proof is still news.
+        // No logout was seen, so a login newer than the last confirmation is accepted.
         Ok(Transition::End(Rule::LogoffTime, current.confirmed))
     }
 
-    /// The one who is there was seen again.
+    /// The current user was seen again.
     fn confirm(self, current: &Session, rule: Rule) -> Transition {
         let claim = self.claim;
         let proof = current.proof.max(claim.event.proof);
@@ -293,7 +293,7 @@ impl<'a> DecisionInput<'a> {
         }
         let (effect, rule, mut session) = match self.with_details(current, &claim.event.roles) {
             Some(altered) => (Effect::Altered, Rule::Detail, altered),
-            // Within the precision of the clocks it may be the very event that is known already.
+            // Within the precision of the clocks, this may be the event that is known already.
             None if proof == current.proof
                 && claim.moment() <= current.confirmed.latest(current.precision) =>
             {
@@ -311,8 +311,8 @@ impl<'a> DecisionInput<'a> {
         Transition::Set(effect, rule, session)
     }
 
-    /// The session with what the claim says more or otherwise about its domain, device, posture
-    /// and groups; `None` when it says nothing new.
+    /// The session with the new domain, device, posture and groups of the claim; `None` if nothing
+    /// is new.
     fn with_details(self, current: &Session, roles: &Roles) -> Option<Session> {
         let claim = self.claim;
         let device = claim.device.as_deref().filter(|device| !current.has_device(device));
@@ -343,26 +343,25 @@ impl<'a> DecisionInput<'a> {
         Some(session)
     }
 
-    /// The groups of the device that is there once the claim is heard: those of another device are
-    /// not its own.
+    /// The groups of the device after the claim. The groups of another device are dropped.
     fn device_groups(self, current: &Session) -> Option<GroupSet> {
         let known = current.membership.device.as_ref().filter(|_| self.is_device_of(current));
         self.claim.membership().device.or(known.cloned())
     }
 
-    /// In what posture that device is: how another one was found says nothing of it.
+    /// The posture of the device after the claim. The posture of another device is dropped.
     fn device_posture(self, current: &Session) -> Option<Posture> {
         self.claim.event.posture.or(current.posture.filter(|_| self.is_device_of(current)))
     }
 
-    /// Whether the claim is of the device that is there, as far as both name one.
+    /// Whether the claim is about the current device, as far as both name one.
     fn is_device_of(self, current: &Session) -> bool {
         let named = self.claim.device.as_deref().filter(|_| current.device.is_some());
         named.is_none_or(|device| current.has_device(device))
     }
 
-    /// A session that begins with the claim and has no user yet. It begins no earlier than what was
-    /// `decided` before: the claim was not surely before that, and arrival breaks the tie.
+    /// A session that begins with the claim, without a user. It begins no earlier than
+    /// `not_before`: the claim is not certainly earlier, and the order of arrival breaks the tie.
     fn new_session(self, rule: Rule, not_before: Option<Timestamp>) -> Result<Session, Refusal> {
         let (claim, event) = (self.claim, self.claim.event);
         let since = not_before.map_or(claim.moment(), |not_before| claim.moment().max(not_before));
@@ -381,12 +380,13 @@ impl<'a> DecisionInput<'a> {
             revision: self.revision,
             cause: claim.cause(rule),
         };
-        // Where the logoff time is shorter than the age that is allowed, it would begin ended.
+        // If the logoff time is shorter than the maximum event age, the session could begin
+        // expired.
         if session.is_active_at(event.seen) { Ok(session) } else { Err(Refusal::TooOld) }
     }
 }
 
-/// Whether two lists hold the same groups: sources list them in any order.
+/// Whether two lists hold the same groups, in any order.
 fn same_roles(mine: Option<&[Name]>, theirs: &[Name]) -> bool {
     let Some(mine) = mine else { return false };
     if mine.len() != theirs.len() || mine == theirs {

@@ -1,8 +1,8 @@
-//! Who was said to leave an address without being there: their login may still be on its way.
+//! Logouts of users who do not have the address: their login may still arrive.
 
 use crate::{Principal, Timestamp};
 
-/// The users said to leave one address that they did not have, each with the latest such time.
+/// The users whose logout arrived without a session at one address, each with the latest time.
 #[derive(Debug, Default)]
 pub(super) struct EarlyLogouts(Vec<EarlyLogout>);
 
@@ -13,25 +13,28 @@ struct EarlyLogout {
 }
 
 impl EarlyLogouts {
-    /// How many users are remembered for an address. More than one or two means somebody who makes
-    /// them up; then the one who left first goes, whose login is the least likely to be late still.
+    /// The number of users remembered per address. More than one or two indicate forged events.
+    /// Then the earliest logout is evicted, because its login is the least likely to be still in
+    /// flight.
     const MAX_USERS: usize = 4;
 
-    /// Those that another table remembered.
+    /// Restores the state of another table.
     pub(super) fn restore(logout: Vec<(Principal, Timestamp)>) -> Self {
         let logout = logout.into_iter().take(Self::MAX_USERS);
         Self(logout.map(|(principal, at)| EarlyLogout { principal, at }).collect())
     }
 
-    /// All who are remembered.
+    /// All remembered logouts.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Principal, Timestamp)> {
         self.0.iter().map(|logout| (logout.principal.clone(), logout.at))
     }
 
-    /// Notes that `principal` left at `at`. An older word of the same user changes nothing.
+    /// Records that `principal` logged out at `at`. An earlier time for the same user changes
+    /// nothing.
     pub(super) fn note(&mut self, principal: &Principal, at: Timestamp) {
-        // The very same name, not only one that agrees: `alice` agrees with users of two domains,
-        // and what is known of one must not be taken for the other. How it is written is no matter.
+        // Compares for equality, not compatibility: `alice` is compatible with users of two
+        // domains, and a logout of one must not count for the other. The format of the name does
+        // not matter.
         let same = |known: &&mut EarlyLogout| {
             let known = &known.principal;
             (&known.user, &known.domain) == (&principal.user, &principal.domain)
@@ -50,13 +53,13 @@ impl EarlyLogouts {
         self.0.push(EarlyLogout { principal: principal.clone(), at });
     }
 
-    /// When `who` was last said to leave.
+    /// The latest logout of `who`.
     pub(super) fn latest(&self, who: &Principal) -> Option<Timestamp> {
         let theirs = self.0.iter().filter(|logout| logout.principal.is_compatible_with(who));
         theirs.map(|logout| logout.at).max()
     }
 
-    /// Whether nobody is remembered.
+    /// Whether no logout is remembered.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -102,7 +105,7 @@ mod tests {
             newest.sort_unstable();
             for (at, user) in newest.iter().rev().take(EarlyLogouts::MAX_USERS) {
                 let known = logouts.latest(&principal(&format!("user{user}")));
-                // Of those who left at the very same time any may have gone.
+                // Among logouts at the same time, any may have been evicted.
                 let tied = newest.iter().filter(|(other, _)| other == at).count() > 1;
                 prop_assert!(tied || known == Some(seconds(*at)), "{known:?} {at}");
             }

@@ -1,4 +1,4 @@
-//! Why an address has this user, or has none, in sentences for an administrator.
+//! Explains why an address has its user, or has none, in sentences for an administrator.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use crate::{
     Verdict,
 };
 
-/// Why an address has this user, or has none.
+/// Why an address has its user, or has none.
 #[derive(Debug, Clone, Serialize)]
 pub struct Explanation {
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// The session, as it stands at the asked time.
+    /// The session at the requested time.
     pub session: Option<Arc<Session>>,
-    /// The last session that is no more, as long as it is remembered.
+    /// The last session that ended, as long as it is remembered.
     pub previous: Option<Arc<Session>>,
-    /// Until when the address is taken to be shared by many users, and serves none of them.
+    /// Until when the address is treated as shared and gets no session.
     pub shared: Option<Timestamp>,
     /// The latest competing and refused events, newest first.
     pub competed: Vec<DecisionRecord>,
 }
 
-/// Who is meant, and what is known besides.
+/// A user or device with its details.
 struct Subject<'a> {
     principal: Option<&'a Principal>,
     device: Option<&'a Name>,
@@ -33,7 +33,7 @@ struct Subject<'a> {
     posture: Option<Posture>,
 }
 
-/// How many groups a sentence names: a user of a directory may have hundreds.
+/// The maximum number of groups in a sentence: a user may be in hundreds.
 const NAMED: usize = 8;
 
 impl<'a> From<&'a Session> for Subject<'a> {
@@ -53,8 +53,7 @@ impl<'a> From<&'a DecisionRecord> for Subject<'a> {
 }
 
 impl fmt::Display for Subject<'_> {
-    /// `alice@corp on pc1 (healthy) in staff, sales`, as far as it is known; without a user
-    /// the device, or else nobody.
+    /// `alice@corp on pc1 (healthy) in staff, sales`, as far as known; without a user, the device.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.principal, self.device) {
             (Some(principal), Some(device)) => write!(f, "{principal} on {device}"),
@@ -111,7 +110,7 @@ impl fmt::Display for DecisionRecord {
 }
 
 impl fmt::Display for Explanation {
-    /// One sentence on the session or its absence, then one line for each competing event.
+    /// One sentence about the session or its absence, then one line per competing event.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.session, &self.previous) {
             (Some(session), _) => {

@@ -1,4 +1,4 @@
-//! What is remembered of an address besides its session: who had it, who left, and what competed.
+//! The state of an address besides its session: the last end, early logouts and competing events.
 
 use std::collections::VecDeque;
 
@@ -6,21 +6,21 @@ use super::early_logouts::EarlyLogouts;
 use super::shared_address::RecentUsers;
 use crate::{Address, DecisionRecord, EndedSession, MemorySnapshot, Revision, Timestamp};
 
-/// What is remembered of one address. Most addresses have none: it exists only once something
-/// competed, was refused, altered the session, or ended.
+/// The remembered state of one address. Most addresses have none: it exists only after an event
+/// competed, was refused, changed the session or ended it.
 #[derive(Debug, Default)]
 pub(super) struct AddressMemory {
-    /// The last session that is no more.
+    /// The last session that ended.
     pub(super) ended: Option<EndedSession>,
-    /// Who was said to leave while not being there: their login may still be on its way.
+    /// Users whose logout arrived while they had no session here: their login may still arrive.
     pub(super) early_logouts: EarlyLogouts,
-    /// Who came one after the other. Kept as long as what competed is.
+    /// Recent users. Kept as long as the competing events.
     pub(super) recent_users: RecentUsers,
-    /// The latest events that competed, newest last.
+    /// The latest competing events, newest last.
     records: VecDeque<RetainedDecision>,
 }
 
-/// A record and the ticket under which it may be forgotten.
+/// A record and the ID under which it is evicted.
 #[derive(Debug)]
 struct RetainedDecision {
     id: Revision,
@@ -28,9 +28,9 @@ struct RetainedDecision {
 }
 
 impl AddressMemory {
-    /// Adds a record; the oldest goes beyond `limit`. One that only repeats the latest is counted
-    /// there, so that a noisy source does not push out what another said. Returns the ticket of a
-    /// new record, for [`AddressMemory::forget`].
+    /// Adds a record; beyond `limit`, the oldest is dropped. A repetition of the latest record only
+    /// increments its count, so that a noisy source cannot evict the records of others. Returns the
+    /// ID of a new record, for [`AddressMemory::forget`].
     pub(super) fn remember(&mut self, record: DecisionRecord, limit: usize) -> Option<Revision> {
         if let Some(last) = self.records.back_mut()
             && last.record.is_repeated_by(&record)
@@ -42,7 +42,7 @@ impl AddressMemory {
         if self.records.len() == limit {
             self.records.pop_front();
         }
-        // One record is the common case, and the standard growth begins with four.
+        // One record is the common case; the default growth starts with four.
         if self.records.is_empty() {
             self.records.reserve_exact(1);
         }
@@ -51,34 +51,34 @@ impl AddressMemory {
         Some(id)
     }
 
-    /// Forgets the record with this ticket, when it is still there.
+    /// Forgets the record with this ID, if it still exists.
     pub(super) fn forget(&mut self, id: Revision) {
         self.records.retain(|kept| kept.id != id);
         if self.records.is_empty() {
             self.early_logouts = EarlyLogouts::default();
             self.recent_users = RecentUsers::default();
-            // An emptied list keeps its room; a million of them would keep half a gigabyte.
+            // An emptied list keeps its capacity; a million of them would keep half a gigabyte.
             self.records = VecDeque::new();
         }
     }
 
-    /// Forgets the session that ended at this position, when no later one took its place, and says
+    /// Forgets the session that ended at this position, unless a later one replaced it. Returns
     /// whether it did.
     pub(super) fn forget_ended(&mut self, revision: Revision) -> bool {
         self.ended.take_if(|ended| ended.revision == revision).is_some()
     }
 
-    /// Whether there is nothing left to remember.
+    /// Whether nothing is left to remember.
     pub(super) fn is_empty(&self) -> bool {
         self.ended.is_none() && self.early_logouts.is_empty() && self.records.is_empty()
     }
 
-    /// The record with this ticket, when it is still there.
+    /// The record with this ID, if it still exists.
     pub(super) fn record(&self, id: Revision) -> Option<&DecisionRecord> {
         self.records.iter().find(|kept| kept.id == id).map(|kept| &kept.record)
     }
 
-    /// Puts back a record that another table had, in its place.
+    /// Restores a record of another table at its position.
     pub(super) fn restore_record(&mut self, id: Revision, record: DecisionRecord) {
         let earlier = |kept: &RetainedDecision| kept.record.revision < record.revision;
         let place = self.records.partition_point(earlier);
@@ -86,7 +86,7 @@ impl AddressMemory {
         self.records.insert(place, RetainedDecision { id, record });
     }
 
-    /// What else is remembered of `address`, when there is anything.
+    /// The other remembered state of `address`, if any.
     pub(super) fn snapshot(&self, address: Address) -> Option<MemorySnapshot> {
         let departed = self.early_logouts.iter().collect();
         let (logins, shared_until) = self.recent_users.snapshot();
@@ -95,7 +95,7 @@ impl AddressMemory {
         (!is_trivial || shared_until.is_some()).then_some(memory)
     }
 
-    /// Remembers what another table did.
+    /// Restores the state of another table.
     pub(super) fn restore(&mut self, memory: MemorySnapshot) {
         let MemorySnapshot { address: _, early_logouts: departed, logins, shared_until } = memory;
         (self.early_logouts, self.recent_users) =
@@ -108,32 +108,32 @@ impl AddressMemory {
     }
 }
 
-/// A first-in, first-out list of what may be forgotten, with room for a fixed number: when one
-/// more comes, the oldest is due. It bounds the memory of a whole table, whoever fills it.
+/// A bounded FIFO of evictable entries: when it is full, adding one evicts the oldest. It bounds
+/// the memory of the whole table, whatever the sources send.
 #[derive(Debug)]
 pub(super) struct RetentionQueue {
     entries: VecDeque<RetentionEntry>,
     capacity: usize,
 }
 
-/// What may be forgotten, and when it was put there.
+/// An entry that can be evicted, and when it was added.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RetentionEntry {
-    /// Where.
+    /// The address.
     pub(super) address: Address,
-    /// Which.
+    /// The position that identifies the entry.
     pub(super) revision: Revision,
-    /// Since when, by Rollcall's clock.
+    /// When it was added, by Rollcall's clock.
     pub(super) seen: Timestamp,
 }
 
 impl RetentionQueue {
-    /// A ring with room for `room` tickets.
+    /// A queue for at most `capacity` entries.
     pub(super) fn new(room: usize) -> Self {
         Self { entries: VecDeque::new(), capacity: room }
     }
 
-    /// Puts in one ticket; gives out the one that has to go for it.
+    /// Adds an entry and returns the one that it evicts, if any.
     pub(super) fn push(&mut self, id: RetentionEntry) -> Option<RetentionEntry> {
         let full = self.entries.len() >= self.capacity;
         let due = if full { self.entries.pop_front() } else { None };
@@ -141,12 +141,12 @@ impl RetentionQueue {
         due
     }
 
-    /// The tickets, in the order in which they go.
+    /// The entries, oldest first.
     pub(super) fn entries(&self) -> impl Iterator<Item = &RetentionEntry> {
         self.entries.iter()
     }
 
-    /// The oldest ticket, when it is older than `before`.
+    /// Removes the oldest entry, if it is older than `before`.
     pub(super) fn pop_before(&mut self, before: Timestamp) -> Option<RetentionEntry> {
         self.entries.front().filter(|id| id.seen < before)?;
         self.entries.pop_front()

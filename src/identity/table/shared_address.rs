@@ -1,11 +1,11 @@
-//! How many users came to one address within a minute: an address that serves many people at once,
-//! such as a terminal server or a NAT gateway, says nothing of who is behind it.
+//! Detection of shared addresses: an address that serves many users at once, such as a terminal
+//! server or a NAT gateway, does not identify a user.
 
 use std::time::Duration;
 
 use crate::{Name, Session, SharedAddressRule, Timestamp};
 
-/// The users who came to one address lately, and until when it is taken to be shared.
+/// The recent users of one address, and until when it is treated as shared.
 #[derive(Debug, Default)]
 pub(super) struct RecentUsers {
     /// At most [`RecentUsers::MAX_USERS`], each user once.
@@ -13,7 +13,7 @@ pub(super) struct RecentUsers {
     shared_until: Option<Timestamp>,
 }
 
-/// Somebody came, on Rollcall's clock: whoever forges lines does not choose the minute.
+/// A login, by Rollcall's clock, because a sender of forged messages can choose any other time.
 #[derive(Debug)]
 struct RecentUser {
     user: Name,
@@ -21,26 +21,26 @@ struct RecentUser {
 }
 
 impl RecentUsers {
-    /// What counts as one change after the other.
+    /// The interval in which users are counted.
     const WINDOW: Duration = Duration::from_secs(60);
 
-    /// How many users are remembered, and so the most that a rule can allow.
+    /// The number of users remembered, and therefore the highest configurable limit.
     const MAX_USERS: usize = SharedAddressRule::MAX_USERS;
 
-    /// What another table noted.
+    /// Restores the state of another table.
     pub(super) fn restore(login: Vec<(Name, Timestamp)>, shared_until: Option<Timestamp>) -> Self {
         let login =
             login.into_iter().take(Self::MAX_USERS).map(|(user, at)| RecentUser { user, at });
         Self { users: login.collect(), shared_until }
     }
 
-    /// Who came, and until when the address is taken to be shared.
+    /// The logins, and until when the address is treated as shared.
     pub(super) fn snapshot(&self) -> (Vec<(Name, Timestamp)>, Option<Timestamp>) {
         (self.users.iter().map(|login| (login.user.clone(), login.at)).collect(), self.shared_until)
     }
 
-    /// Notes that a session of `user` began at `at`. The same name in two domains is one user: a
-    /// person whom two sources spell differently is no crowd.
+    /// Records that a session of `user` began at `at`. The same name in two domains counts as one
+    /// user, because two sources may report different domains.
     pub(super) fn note(&mut self, user: &Name, at: Timestamp) {
         self.users.retain(|login| login.user != *user && within(login.at, at));
         if self.users.len() == Self::MAX_USERS {
@@ -50,8 +50,8 @@ impl RecentUsers {
         self.users.push(RecentUser { user: user.clone(), at });
     }
 
-    /// How many users came within the minute before `at`, with `who`, who comes now, and the one of
-    /// the session that is `there`, who may have come before anything was noted.
+    /// The number of users within the minute before `at`, including `who`, who logs in now, and the
+    /// user of `session`, who may have logged in before logins were recorded.
     pub(super) fn count_with(&self, who: &Name, session: Option<&Session>, at: Timestamp) -> usize {
         let is_recent = |login: &&RecentUser| login.user != *who && within(login.at, at);
         let noted = self.users.iter().filter(is_recent);
@@ -62,19 +62,19 @@ impl RecentUsers {
         1 + noted.count() + usize::from(unrecorded.is_some())
     }
 
-    /// The address is taken to be shared until `until`, or longer if it is already.
+    /// Treats the address as shared until `until`, or longer if it already is.
     pub(super) fn set_shared_until(&mut self, until: Timestamp) {
         self.users = Vec::new();
         self.shared_until = self.shared_until.max(Some(until));
     }
 
-    /// Until when the address is taken to be shared, if it is at `at`.
+    /// Until when the address is treated as shared, if it is at `at`.
     pub(super) fn shared_at(&self, at: Timestamp) -> Option<Timestamp> {
         self.shared_until.filter(|until| at < *until)
     }
 }
 
-/// Whether who came at `came` came within the minute before `now`.
+/// Whether `login` is within the minute before `now`.
 fn within(login: Timestamp, now: Timestamp) -> bool {
     now.since(login) < RecentUsers::WINDOW
 }
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(login("carol", 4, &strict).as_deref(), Some("carol"), "not asked here");
     }
 
-    /// What a reader of the rule would do with the whole history: who came, and when.
+    /// A reference model that keeps the complete history of logins.
     #[derive(Default)]
     struct Model {
         begun: Vec<(i64, usize)>,

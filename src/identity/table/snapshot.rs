@@ -1,5 +1,4 @@
-//! The table gives away what it knows, and is made anew from that, or from what the log of changes
-//! knows.
+//! Exporting the table to a snapshot, and restoring it from a snapshot of a table or a change log.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -9,8 +8,8 @@ use super::{Entry, PREFETCH_BATCH, Table};
 use crate::{ActiveSession, Address, RetainedRecord, Revision, TableSnapshot};
 
 impl Table {
-    /// Everything that a table or a log needs to go on after the position `newest`, which is the
-    /// last one folded.
+    /// The state that a table or a change log needs to continue after the position `newest`, the
+    /// last one applied.
     pub fn snapshot(&self, newest: Revision) -> TableSnapshot {
         let (forgotten, room) = (self.forgotten, self.entries.len());
         let sessions = Vec::with_capacity(room);
@@ -33,8 +32,8 @@ impl Table {
         snapshot
     }
 
-    /// A table that goes on with what another table or a log knew. After a table it decides and
-    /// explains as that one would have; a log has forgotten what competed.
+    /// Restores a table. From a table's snapshot it decides and explains as that table would; a
+    /// change log's snapshot has no competing events.
     pub fn restore(snapshot: TableSnapshot) -> Self {
         let TableSnapshot {
             forgotten,
@@ -73,7 +72,7 @@ impl Table {
         table
     }
 
-    /// What the tickets of `ring` stand for, as far as it is still there.
+    /// The records that the entries of `queue` refer to, as far as they still exist.
     fn records(&self, ring: &RetentionQueue) -> Vec<RetainedRecord> {
         let retained = |ticket: &RetentionEntry| {
             let &RetentionEntry { address, revision, seen } = ticket;
@@ -88,15 +87,15 @@ impl Table {
     }
 }
 
-/// Has the memory of these sessions in the processor's cache: they lie in no order, and many loads are
-/// under way at once, while each count that goes up waits for its own. It is half of the time for
-/// which nothing else is decided.
+/// Loads these sessions into the CPU cache. They are scattered: here many loads run in parallel,
+/// while each reference count increment waits for its own. This takes half of the time during which
+/// no event is decided.
 fn look_ahead(next: &[(&Address, &Entry)]) {
     let sessions = next.iter().filter_map(|(_, entry)| entry.session.as_ref());
     black_box(sessions.map(Arc::strong_count).sum::<usize>());
 }
 
-/// Adds what is known of one address.
+/// Adds the state of one address.
 fn add_entry(address: Address, entry: &Entry, snapshot: &mut TableSnapshot) {
     let ended = entry.memory.as_ref().and_then(|past| past.ended.clone());
     match (&entry.session, ended) {

@@ -1,5 +1,5 @@
-//! A clock that follows the machine's and does not believe a great jump of it at once: sessions end
-//! by it, and a clock that is set wrongly for a while must end none, nor keep one for ever.
+//! A clock that does not follow large jumps of the system clock at once. Sessions expire by it, and
+//! a temporarily wrong system clock must not end or prolong them.
 
 use std::time::Duration;
 
@@ -7,44 +7,44 @@ use strum::IntoStaticStr;
 
 use super::Timestamp;
 
-/// The time of day, from the machine's clock and from a running time that nobody sets.
+/// The time of day, from the system clock and a monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SteadyClock {
     last: Timestamp,
-    /// The running time when that was told.
+    /// The monotonic time of the last reading.
     running: Duration,
-    /// Since when, by the running time, the machine's clock has been elsewhere.
+    /// Since when, in monotonic time, the system clock has diverged.
     diverged_since: Option<Duration>,
 }
 
-/// What became of a jump.
+/// The state of a jump of the system clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ClockJump {
-    /// The machine's clock is far from where it should be, and not followed for now.
+    /// The system clock differs by more than the limit and is not followed yet.
     Suspected,
-    /// It came back.
+    /// The system clock returned to the expected time.
     Reverted,
-    /// It stayed there, and is followed.
+    /// The system clock kept the new time, which is followed now.
     Accepted,
 }
 
 impl SteadyClock {
-    /// The greatest jump that is followed at once: a machine that was suspended for an hour, a clock
-    /// that drifted. One session in 24 ends that much too early, when the jump was wrong.
+    /// The largest jump that is followed at once: a machine suspended for an hour, or a clock that
+    /// drifted. If the jump was wrong, one session in 24 expires that much too early.
     pub const MAX_STEP: Duration = Duration::from_secs(3600);
 
-    /// For how long a greater one is not. What it takes somebody to put right what somebody set, and
-    /// a time server to be outvoted by others.
+    /// How long a larger jump must persist before it is followed: enough time to correct a wrong
+    /// setting, or for other time servers to outvote a wrong one.
     pub const CONFIRM_AFTER: Duration = Duration::from_secs(15 * 60);
 
-    /// Begins with what the machine's clock says.
+    /// Starts at the time of the system clock.
     pub fn new(wall: Timestamp, running: Duration) -> Self {
         Self { last: wall, running, diverged_since: None }
     }
 
-    /// The time, when the machine's clock says `wall` after `running`; and the jump, when there is
-    /// news of one.
+    /// Returns the time, given the system clock `wall` and the monotonic time `running`, and a
+    /// change in the state of a jump.
     pub fn read(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Option<ClockJump>) {
         let expected = self.last + running.saturating_sub(self.running);
         let difference = wall.since(expected).max(expected.since(wall));
