@@ -102,9 +102,9 @@ impl fmt::Display for Address {
         let mut text = [b'.'; "255.255.255.255".len()];
         let mut end = 0;
         for octet in v4.octets() {
-            for (scale, is_shown) in [(100, octet >= 100), (10, octet >= 10), (1, true)] {
+            for (scale, is_written) in [(100, octet >= 100), (10, octet >= 10), (1, true)] {
                 text[end] = b'0' + octet / scale % 10;
-                end += usize::from(is_shown);
+                end += usize::from(is_written);
             }
             end += 1;
         }
@@ -125,7 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_addresses_of_nobody_are_refused() {
+    fn unusable_addresses_are_rejected() {
         for (text, why) in [
             ("0.0.0.0", UnusableAddress::Unspecified),
             ("::", UnusableAddress::Unspecified),
@@ -145,7 +145,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_written_as_the_standard_library_writes_it(octets: [u8; 4], hextets: [u16; 8]) {
+        fn the_display_matches_the_standard_library(octets: [u8; 4], hextets: [u16; 8]) {
             for ip in [IpAddr::from(octets), IpAddr::from(hextets)] {
                 prop_assert_eq!(Address::new(ip).to_string(), ip.to_canonical().to_string());
                 prop_assert_eq!(format!("{:>20}", Address::new(ip)), format!("{:>20}", ip.to_canonical()));

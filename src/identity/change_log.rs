@@ -135,7 +135,7 @@ impl SlotState {
 impl Slot {
     fn session(&self) -> Option<&Arc<Session>> {
         match &self.state {
-            SlotState::Ended(gone) => gone.session.as_ref(),
+            SlotState::Ended(ended) => ended.session.as_ref(),
             state => state.present().map(|(_, session, _)| session),
         }
     }
@@ -191,10 +191,10 @@ impl ChangeLog {
                 self.present += 1;
             }
             (None, _) => {
-                let gone =
+                let ended =
                     EndedSlot { session: change.before.clone(), cause: change.cause.clone() };
                 let (address, revision) = (change.address, change.revision);
-                self.append(address, revision, SlotState::Ended(Box::new(gone)), None);
+                self.append(address, revision, SlotState::Ended(Box::new(ended)), None);
                 self.tombstones.push_back(Tombstone { address, revision, published: now });
             }
         }
@@ -278,8 +278,8 @@ impl ChangeLog {
     /// Takes the slot of `revision` out and leaves an empty slot.
     fn supersede(&mut self, revision: Revision) -> Option<Slot> {
         let index = self.index(revision)?;
-        let place = Slot { revision, state: SlotState::Superseded, previous: None };
-        let old = std::mem::replace(&mut self.slots[index], place);
+        let empty = Slot { revision, state: SlotState::Superseded, previous: None };
+        let old = std::mem::replace(&mut self.slots[index], empty);
         self.superseded += 1;
         self.present -= usize::from(old.state.present().is_some());
         Some(old)

@@ -68,8 +68,8 @@ pub struct Takeover {
 
 impl Decider {
     /// A decider that continues with `table`, to which everything up to `applied` is applied.
-    pub fn from_table(table: Table, folded: Revision) -> Self {
-        Self { table, applied: folded }
+    pub fn from_table(table: Table, applied: Revision) -> Self {
+        Self { table, applied }
     }
 
     /// Takes over from a decider that failed. `published` is what consumers know of its decisions.
@@ -77,13 +77,13 @@ impl Decider {
     /// events in flight through the journal are lost.
     pub fn take_over(published: TableSnapshot, reloaded: Option<(Table, Revision)>) -> Takeover {
         match reloaded {
-            Some((table, folded)) => {
-                let missed = table.snapshot(folded).changes_since(published.newest);
-                Takeover { decider: Self { table, applied: folded }, unpublished: missed }
+            Some((table, applied)) => {
+                let missed = table.snapshot(applied).changes_since(published.newest);
+                Takeover { decider: Self { table, applied }, unpublished: missed }
             }
             None => {
-                let folded = published.newest;
-                let decider = Self { table: Table::restore(published), applied: folded };
+                let applied = published.newest;
+                let decider = Self { table: Table::restore(published), applied };
                 Takeover { decider, unpublished: Vec::new() }
             }
         }
@@ -157,7 +157,7 @@ mod tests {
     use crate::test_support::{event_at, rules};
 
     #[test]
-    fn what_was_recalled_is_not_folded_again_and_what_nobody_was_shown_is_told() {
+    fn reloaded_events_are_not_applied_again_and_unpublished_changes_are_returned() {
         let events = [
             event_at(Kind::VpnUp, "alice@corp", 10),
             event_at(Kind::Login, "bob@corp", 20),
@@ -175,12 +175,15 @@ mod tests {
             !decider.is_pending(Revision(2), &events[1..])
                 && decider.is_pending(Revision(4), &events)
         );
-        assert!(decider.is_pending(Revision(1), &[]), "how far was read is told all the same");
+        assert!(
+            decider.is_pending(Revision(1), &[]),
+            "an empty batch still carries its read position"
+        );
         assert_eq!(missed.iter().map(|change| change.revision.0).collect::<Vec<_>>(), [3]);
     }
 
     #[test]
-    fn without_a_journal_that_keeps_anything_it_goes_on_with_what_was_shown() {
+    fn without_a_durable_journal_the_published_state_is_taken_over() {
         let mut published = Decider::default();
         let events = [event_at(Kind::VpnUp, "alice@corp", 10)];
         published.apply_batch((Revision(1), &events), &rules(), |_, _, _| {});

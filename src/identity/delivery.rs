@@ -118,12 +118,12 @@ impl Delivery {
     /// known only from `stored`.
     pub fn on_position(
         &mut self,
-        place: TargetPosition,
+        position: TargetPosition,
         stored: Option<StoredPosition>,
         width: usize,
     ) -> ResumeOutcome {
         let is_unchanged = || stored.is_some_and(|stored| stored.filter == FilterChange::Unchanged);
-        match place {
+        match position {
             TargetPosition::At(cursor) if self.cursor.is_some() || is_unchanged() => {
                 self.follow(cursor, width);
                 self.position_confirmed = true;
@@ -250,7 +250,7 @@ impl Delivery {
         outcome: SendOutcome,
     ) -> Result<Option<SkippedChange>, MustResend> {
         match outcome {
-            SendOutcome::Accepted => return Ok(self.last_accepted(batch)),
+            SendOutcome::Accepted => return Ok(self.on_accepted(batch)),
             SendOutcome::Rejected(reason) if !self.window.has_probe(batch.id) => {
                 match &*batch.changes {
                     [] => {}
@@ -302,16 +302,16 @@ impl Delivery {
             (DeliveryMode::Replace, _) => Arc::from([]),
             (DeliveryMode::Upsert, Some(taken)) => Arc::from([taken.clone()]),
             (DeliveryMode::Upsert, None) => {
-                let gone = (Effect::Ended, refused.cause.clone());
+                let ended = (Effect::Ended, refused.cause.clone());
                 let (revision, address, (effect, cause)) =
-                    (refused.revision, refused.address, gone);
+                    (refused.revision, refused.address, ended);
                 Arc::from([Change { revision, address, effect, before: None, after: None, cause }])
             }
         }
     }
 
     /// The target accepted a batch. The cursor advances if all earlier batches are acknowledged.
-    fn last_accepted(&mut self, batch: &OutgoingBatch) -> Option<SkippedChange> {
+    fn on_accepted(&mut self, batch: &OutgoingBatch) -> Option<SkippedChange> {
         self.position_confirmed = false;
         let before = self.window.acked();
         let skipped = self.window.accept(batch.id);
@@ -334,11 +334,11 @@ impl Delivery {
         if self.window.is_empty() {
             self.cursor = self.read_cursor;
         }
-        let is_told = !self.more && self.window.is_empty();
-        if is_told && self.state == DeliveryState::Resyncing {
+        let is_complete = !self.more && self.window.is_empty();
+        if is_complete && self.state == DeliveryState::Resyncing {
             self.state = DeliveryState::FinishResync;
         }
-        is_told
+        is_complete
     }
 
     /// The position at which a complete resync ends.
@@ -379,16 +379,16 @@ impl Delivery {
     /// If the target's own position is behind the cursor, because no later change was for it,
     /// queues an empty batch that advances it. Returns whether it did.
     pub fn advance_position(&mut self) -> bool {
-        let place = self.cursor.filter(|cursor| {
+        let position = self.cursor.filter(|cursor| {
             self.mode == DeliveryMode::Replace
                 && self.state == DeliveryState::Following
                 && self.window.is_empty()
                 && self.window.acked() != Some(*cursor)
         });
-        if let Some(place) = place {
-            self.window.push(Arc::from([]), place);
+        if let Some(position) = position {
+            self.window.push(Arc::from([]), position);
         }
-        place.is_some()
+        position.is_some()
     }
 
     /// A failure occurred, and no batch is in flight.

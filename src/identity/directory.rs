@@ -85,8 +85,8 @@ impl Directory {
     }
 
     /// Adds a domain before any of its objects, or updates its names.
-    pub fn put_domain(&mut self, names: DomainNames, bare: UnqualifiedNames) {
-        self.domains.put(names, bare);
+    pub fn put_domain(&mut self, names: DomainNames, unqualified: UnqualifiedNames) {
+        self.domains.put(names, unqualified);
     }
 
     /// Runs [`Directory::begin_apply`] to completion.
@@ -108,9 +108,9 @@ impl Directory {
     pub fn replace(
         &mut self,
         domain: &Name,
-        image: DirectorySnapshot,
+        snapshot: DirectorySnapshot,
     ) -> Result<AffectedAccounts, UnknownDomain> {
-        Ok(self.begin_replace(domain, image)?.finish(self))
+        Ok(self.begin_replace(domain, snapshot)?.finish(self))
     }
 
     /// Runs [`Directory::begin_forget`] to completion.
@@ -134,8 +134,8 @@ impl Directory {
             return false;
         };
         let id = self.nodes.object(*guid);
-        let person = id.and_then(|id| self.nodes.at(id).account());
-        let known = person.filter(|known| self.domains.require(domain) == Ok(known.domain));
+        let node = id.and_then(|id| self.nodes.at(id).account());
+        let known = node.filter(|known| self.domains.require(domain) == Ok(known.domain));
         known.is_some_and(|known| {
             known.groups.is_some() && known.has_content((dn, sid.as_ref(), account))
         })
@@ -150,12 +150,12 @@ impl Directory {
     }
 
     /// The SID of the account's primary group.
-    fn primary_group(&self, person: &AccountNode) -> Option<Sid> {
-        let rid = person.attrs.primary_group?;
-        let own = person.sid.as_ref().and_then(Sid::domain);
+    fn primary_group(&self, account: &AccountNode) -> Option<Sid> {
+        let rid = account.attrs.primary_group?;
+        let own = account.sid.as_ref().and_then(Sid::domain);
         match own {
             Some(domain) => domain.account(rid),
-            None => self.domains.at(person.domain)?.names.sid.account(rid),
+            None => self.domains.at(account.domain)?.names.sid.account(rid),
         }
     }
 
@@ -164,7 +164,7 @@ impl Directory {
         for (index, fingerprint) in self.indexes(keys) {
             index.insert(fingerprint, id);
         }
-        let primary = self.nodes.at(id).account().and_then(|person| self.primary_group(person));
+        let primary = self.nodes.at(id).account().and_then(|account| self.primary_group(account));
         if let Some(sid) = primary {
             *self.primaries.entry(sid).or_default() += 1;
         }
@@ -175,7 +175,7 @@ impl Directory {
         for (index, fingerprint) in self.indexes(keys) {
             index.remove(fingerprint, id);
         }
-        let primary = self.nodes.at(id).account().and_then(|person| self.primary_group(person));
+        let primary = self.nodes.at(id).account().and_then(|account| self.primary_group(account));
         if let Some(sid) = primary
             && let Some(many) = self.primaries.get_mut(&sid)
         {
@@ -192,19 +192,19 @@ impl Directory {
         let sid = node.sid().map(|sid| self.sid_fingerprint(sid));
         match &node.kind {
             NodeKind::Unknown => [None; 4],
-            NodeKind::Group(band) => [
+            NodeKind::Group(group) => [
                 sid,
-                Some(self.name_fingerprint(band.domain, folded(&band.attrs.name).as_str())),
+                Some(self.name_fingerprint(group.domain, folded(&group.attrs.name).as_str())),
                 None,
                 None,
             ],
-            NodeKind::Account(person) => {
-                let account = &person.attrs;
+            NodeKind::Account(account) => {
+                let attrs = &account.attrs;
                 let text = |name: Option<&Name>| {
                     name.map(|name| self.text_fingerprint(folded(name).as_str()))
                 };
-                let name = self.name_fingerprint(person.domain, folded(&account.name).as_str());
-                [sid, Some(name), text(account.upn.as_ref()), text(account.host.as_deref())]
+                let name = self.name_fingerprint(account.domain, folded(&attrs.name).as_str());
+                [sid, Some(name), text(attrs.upn.as_ref()), text(attrs.host.as_deref())]
             }
         }
     }

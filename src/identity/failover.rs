@@ -74,7 +74,7 @@ pub enum StartMode {
 
 /// One of the two actors was replaced during the takeover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("what was taken over is out of date")]
+#[error("the peer was replaced during the takeover")]
 pub struct StaleTakeover;
 
 impl OwnershipLease {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn each_succeeds_on_what_the_other_holds() {
+    fn each_actor_takes_over_from_its_peer() {
         let (mut generations, query, cache) = started();
         generations.release(cache);
         let cache = generations.acquire(EngineRole::Cache);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_actor_that_ends_before_there_was_a_cache_begins_again() {
+    fn a_query_actor_that_stops_before_the_first_cache_starts_from_the_log() {
         let mut generations = Generations::new(7, RecoveredState::default());
         let first = generations.acquire(EngineRole::Query);
         generations.release(first);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn when_both_are_lost_the_cache_begins_anew_and_the_query_actor_follows() {
+    fn when_both_are_lost_the_cache_starts_empty_and_the_query_actor_follows() {
         let (mut generations, query, cache) = started();
         generations.release(query);
         generations.release(cache);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_already_in_hand_is_not_lost_with_the_one_who_gave_it() {
+    fn a_received_state_survives_the_peer_that_sent_it() {
         let (mut generations, query, cache) = started();
         generations.release(query);
         let query = generations.acquire(EngineRole::Query);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_abandoned_changes_nothing_when_it_wakes() {
+    fn an_abandoned_generation_has_no_effect() {
         let (mut generations, query, frozen) = started();
         let cache = generations.acquire(EngineRole::Cache);
         assert!(generations.is_current(cache) && !generations.is_current(frozen));

@@ -49,10 +49,10 @@ impl Filter {
     /// is not admitted becomes a logout without a name, at `now`.
     pub fn redact(&self, change: &mut Change, now: Timestamp) {
         let admitted = |session: &Arc<Session>| self.admits(session);
-        let came = change.after.is_some();
+        let had_session = change.after.is_some();
         change.after = change.after.take().filter(admitted);
         change.before = change.before.take().filter(admitted);
-        if came && change.after.is_none() {
+        if had_session && change.after.is_none() {
             change.effect = Effect::Ended;
             // The hidden login may be older than the login that the firewall holds, and a firewall
             // may ignore a logout that precedes its login.

@@ -13,7 +13,7 @@ use crate::{Event, Name, Revision, Rules, Table, TableSnapshot, Timestamp};
 
 /// The journal could not accept events. No event of the batch was written.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the journal cannot take events: {0}")]
+#[error("the journal is not writable: {0}")]
 pub struct JournalError(pub String);
 
 /// What a producer reads: an event log, a directory or a file.

@@ -23,7 +23,7 @@ pub enum BadName {
     Long,
     /// The text contains a control, line-separator or text-direction character, which could make
     /// log lines misleading.
-    #[error("name holds a control character")]
+    #[error("name contains a control character")]
     Control,
 }
 
@@ -233,7 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn three_spellings_are_one_user() {
+    fn all_spellings_are_one_user() {
         let home = Name::new("Corp").unwrap();
         let spelt = |text| Principal::parse(text, Some(&home)).unwrap();
         for text in ["CORP\\Alice", "alice@corp", "ALICE", "\\alice", ".\\alice"] {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_forge_are_refused() {
+    fn misleading_names_are_rejected() {
         for text in ["a\nb", "a\u{1b}[31m", "a\u{202e}b", "a\u{2028}b", "nul\0"] {
             assert_eq!(Name::new(text), Err(BadName::Control), "{text:?}");
         }

@@ -66,7 +66,7 @@ mod tests {
     use crate::{Decider, Kind, Revision};
 
     #[test]
-    fn a_cache_that_was_replaced_is_not_listened_to() {
+    fn changes_of_a_replaced_cache_are_rejected() {
         let (mut generation, mut changes) = (Decider::default(), Vec::new());
         let events =
             [event_at(Kind::VpnUp, "alice@corp", 10), event_at(Kind::VpnDown, "alice@corp", 20)];

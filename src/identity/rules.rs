@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn many_globs_say_what_each_says_of_user_and_domain() {
+    fn a_glob_set_matches_like_its_globs() {
         let patterns = ["svc-*", "*@lab.test", "SYSTEM", "*.corp", "a?c", "{x,y}", "dwm-*"];
         let globs: Vec<Glob> = patterns.iter().map(|p| Glob::new(p).unwrap()).collect();
         let many: Globs = globs.iter().cloned().collect();

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_administrators_of_every_machine_are_read_in_both_forms() {
+    fn a_builtin_sid_is_parsed_in_both_forms() {
         let bytes = [1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 32, 2, 0, 0];
         let sid = Sid::from_bytes(&bytes).unwrap();
         assert_eq!(sid.to_string(), "S-1-5-32-544");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_counts_wrongly_is_refused() {
+    fn truncated_or_miscounted_sids_are_rejected() {
         let good = [1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0];
         assert!(Sid::from_bytes(&good).is_ok());
         for length in 0..good.len() {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_of_its_domain_whatever_its_form() {
+    fn an_account_sid_has_its_domain() {
         for (text, is_of_domain) in [
             ("S-1-5-21-7-8-9-1104", true),
             ("S-1-5-21-7-8-9", false),
@@ -198,13 +198,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_and_value_are_one(authority in 0u64..1 << 48, parts in prop::collection::vec(any::<u32>(), 1..=PARTS)) {
+        fn a_sid_round_trips_through_text(authority in 0u64..1 << 48, parts in prop::collection::vec(any::<u32>(), 1..=PARTS)) {
             let sid = Sid::from_parts(authority, parts).unwrap();
             prop_assert_eq!(sid.to_string().parse(), Ok(sid));
         }
 
         #[test]
-        fn no_bytes_do_harm(bytes: Vec<u8>) {
+        fn arbitrary_bytes_do_not_panic(bytes: Vec<u8>) {
             let _ = Sid::from_bytes(&bytes);
         }
     }

@@ -229,14 +229,14 @@ impl Table {
     /// Forgets the ends and the competing events received before `before`. Call it periodically
     /// with a time older than the maximum age of any event.
     pub fn forget_before(&mut self, before: Timestamp) {
-        while let Some(ticket) = self.ended.pop_before(before) {
-            self.forget_ended(ticket);
+        while let Some(entry) = self.ended.pop_before(before) {
+            self.forget_ended(entry);
         }
-        while let Some(ticket) = self.competed.pop_before(before) {
-            self.forget_record(ticket);
+        while let Some(entry) = self.competed.pop_before(before) {
+            self.forget_record(entry);
         }
-        while let Some(ticket) = self.competed_without_session.pop_before(before) {
-            self.forget_record(ticket);
+        while let Some(entry) = self.competed_without_session.pop_before(before) {
+            self.forget_record(entry);
         }
     }
 
@@ -379,9 +379,9 @@ impl Table {
         let memory = entry.memory.get_or_insert_default();
         let without_session = entry.session.is_none() && memory.ended.is_none();
         let Some(revision) = memory.remember(record, Self::RECORDS_PER_ADDRESS) else { return };
-        let ring =
+        let queue =
             if without_session { &mut self.competed_without_session } else { &mut self.competed };
-        if let Some(due) = ring.push(RetentionEntry { address, revision, seen }) {
+        if let Some(due) = queue.push(RetentionEntry { address, revision, seen }) {
             self.forget_record(due);
         }
     }
@@ -397,8 +397,8 @@ impl Table {
         let Some(entry) = self.entries.get_mut(&address) else { return };
         if entry.memory.as_mut().is_some_and(|memory| memory.forget_ended(revision)) {
             // A consumer may receive the end only together with the session that followed.
-            let told = if entry.session.is_some() { entry.published } else { revision };
-            self.forgotten = self.forgotten.max(revision).max(told);
+            let published = if entry.session.is_some() { entry.published } else { revision };
+            self.forgotten = self.forgotten.max(revision).max(published);
         }
         self.remove_if_empty(address);
     }

@@ -121,11 +121,11 @@ impl SessionInterval {
     /// Whether `after` continues this interval: the same user, confirmed or with more details. A
     /// user renamed by a directory starts a new interval.
     fn continues_with(&self, after: &Session, effect: Effect) -> bool {
-        let who = |session: &Session| session.principal.clone();
+        let principal = |session: &Session| session.principal.clone();
         let same = |(before, after): (Principal, Principal)| after.is_compatible_with(&before);
         match effect {
             Effect::Extended => true,
-            Effect::Altered => who(&self.session).zip(who(after)).is_none_or(same),
+            Effect::Altered => principal(&self.session).zip(principal(after)).is_none_or(same),
             Effect::Began | Effect::Ended => false,
         }
     }
@@ -148,7 +148,7 @@ mod tests {
     use crate::test_support::{address, event_at, expiry_event, rules, seconds};
     use crate::{Kind, Rule};
 
-    fn told(events: &[Event], upto: i64) -> Vec<(String, i64, Option<i64>)> {
+    fn intervals_until(events: &[Event], upto: i64) -> Vec<(String, i64, Option<i64>)> {
         let mut timeline =
             AddressTimeline::from_snapshot(address("10.0.0.7"), TableSnapshot::default());
         let mut intervals = Vec::new();
@@ -158,15 +158,15 @@ mod tests {
         intervals.extend(timeline.finish(seconds(upto)));
         let after = |at: Timestamp| (at.millis() - seconds(0).millis()) / 1000;
         let line = |interval: SessionInterval| {
-            let who =
+            let principal =
                 interval.session.principal.as_ref().map(ToString::to_string).unwrap_or_default();
-            (who, after(interval.start), interval.end.map(|end| after(end.at)))
+            (principal, after(interval.start), interval.end.map(|end| after(end.at)))
         };
         intervals.into_iter().map(line).collect()
     }
 
     #[test]
-    fn who_came_one_after_the_other_is_told_in_stays() {
+    fn consecutive_sessions_are_separate_intervals() {
         let events = [
             event_at(Kind::VpnUp, "alice@corp<pc1>", 0),
             event_at(Kind::Rekey, "alice@corp", 3600),
@@ -175,10 +175,10 @@ mod tests {
             event_at(Kind::VpnDown, "bob@corp", 8000),
             event_at(Kind::Login, "carol", 9000),
         ];
-        let told = told(&events, 9001);
-        let line = |who: &str, from, to| (who.to_owned(), from, to);
+        let intervals_until = intervals_until(&events, 9001);
+        let line = |principal: &str, from, to| (principal.to_owned(), from, to);
         assert_eq!(
-            told,
+            intervals_until,
             [
                 line("alice@corp", 0, Some(7000)),
                 line("bob@corp", 7000, Some(8000)),
@@ -188,21 +188,21 @@ mod tests {
     }
 
     #[test]
-    fn a_stay_ends_with_its_logoff_time_however_late_that_is_heard() {
+    fn an_interval_ends_at_expiry_however_late_the_expiry_event_is() {
         let day = 24 * 3600;
         let alice = event_at(Kind::Login, "alice", 0);
         let line = [("alice".to_owned(), 0, Some(day))];
-        assert_eq!(told(&[alice.clone(), expiry_event(day + 500)], day + 501), line);
-        assert_eq!(told(std::slice::from_ref(&alice), day + 1), line);
-        assert_eq!(told(&[alice], day - 1), [("alice".to_owned(), 0, None)]);
+        assert_eq!(intervals_until(&[alice.clone(), expiry_event(day + 500)], day + 501), line);
+        assert_eq!(intervals_until(std::slice::from_ref(&alice), day + 1), line);
+        assert_eq!(intervals_until(&[alice], day - 1), [("alice".to_owned(), 0, None)]);
     }
 
     #[test]
-    fn where_nobody_knows_who_was_there_nobody_is_not_the_answer() {
+    fn an_unknown_state_is_reported_as_unknown_not_as_no_session() {
         let mut timeline = AddressTimeline::from_unknown(address("10.0.0.7"));
         assert!(timeline.explain(seconds(0)).is_none());
         timeline.apply(Revision(5), &event_at(Kind::Logout, "alice", 1), &rules());
-        assert!(!timeline.is_known(), "somebody else may be there");
+        assert!(!timeline.is_known(), "another user may have the address");
         timeline.apply(Revision(6), &event_at(Kind::Login, "bob", 2), &rules());
         let why = timeline.explain(seconds(3)).unwrap();
         assert_eq!(why.session.unwrap().cause.rule, Rule::FirstUser);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_from_what_was_held() {
+    fn a_timeline_continues_from_a_snapshot() {
         let mut whole = Table::default();
         whole.apply(Revision(1), &event_at(Kind::Login, "alice", 0), &rules());
         let snapshot = whole.snapshot(Revision(1));

@@ -80,16 +80,16 @@ pub enum Refusal {
     #[error("the source is not configured")]
     SourceUnknown,
     /// The source is not granted this kind of event.
-    #[error("the source may not speak of this kind of event")]
+    #[error("the source is not granted this kind of event")]
     KindNotGranted,
     /// The address is outside the networks granted to the source.
-    #[error("the source may not speak for this address")]
+    #[error("the source is not granted this network")]
     NetworkNotGranted,
     /// The domain is not granted to the source.
-    #[error("the source may not speak for this domain")]
+    #[error("the source is not granted this domain")]
     DomainNotGranted,
     /// A loopback, link-local, multicast or unspecified address, or one of this machine.
-    #[error("nobody can be behind this address")]
+    #[error("this address cannot have a session")]
     AddressUnusable,
     /// A rule ignores the user.
     #[error("a rule ignores this user")]
@@ -104,25 +104,25 @@ pub enum Refusal {
     #[error("the event is older than the configured limit")]
     TooOld,
     /// The event is further in the future than the allowed clock skew.
-    #[error("the event is from the future: the source's clock or time zone is wrong")]
+    #[error("the event is in the future: check the clock and time zone of the source")]
     FromFuture,
     /// A newer event was decided already.
-    #[error("a newer event has decided already")]
+    #[error("a newer event was decided already")]
     Late,
     /// A user with a stronger proof is active, or has logged out.
-    #[error("a stronger proof than this holds the address")]
+    #[error("a user with a stronger proof has the address")]
     Weaker,
     /// Too many users logged in, so the address is treated as shared.
-    #[error("so many users came to the address that it is taken to be shared")]
+    #[error("too many users logged in, so the address is treated as shared")]
     AddressShared,
     /// A logout, rekey or refresh of a user who does not have the address.
     #[error("another user has the address")]
     OtherUser,
     /// A logout, rekey or refresh for an address without a session.
-    #[error("nobody has the address")]
+    #[error("the address has no session")]
     NoSession,
     /// A null user does not replace a valid one.
-    #[error("a null user does not overwrite a valid one")]
+    #[error("a null user does not replace a valid one")]
     NullUser,
     /// The event names neither a user nor a device.
     #[error("the event names neither a user nor a device")]

@@ -37,7 +37,7 @@ pub(super) enum ClientState {
 
 /// The text is not a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor: two decimal numbers with a point between them are expected")]
+#[error("not a cursor: expected two decimal numbers separated by a point")]
 pub struct BadCursor;
 
 impl Cursor {
@@ -73,10 +73,10 @@ impl FromStr for Cursor {
     type Err = BadCursor;
 
     fn from_str(text: &str) -> Result<Self, BadCursor> {
-        let (epoch, place) = text.split_once('.').ok_or(BadCursor)?;
-        let (revision, began, holding) = match place.split_once(['.', '-']) {
-            None => (place, "0", ClientState::Empty),
-            Some((revision, began)) if place[revision.len()..].starts_with('.') => {
+        let (epoch, position) = text.split_once('.').ok_or(BadCursor)?;
+        let (revision, began, holding) = match position.split_once(['.', '-']) {
+            None => (position, "0", ClientState::Empty),
+            Some((revision, began)) if position[revision.len()..].starts_with('.') => {
                 (revision, began, ClientState::Empty)
             }
             Some((revision, began)) => (revision, began, ClientState::Unknown),
@@ -113,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn malformed_cursors_are_rejected() {
         for text in [
             "", "1", "1.", ".1", "+1.2", "1.-2", "1.2.3.4", "1.2.", "a.b", "1 .2", "1-2", "1.2-",
             "1.2-3-4", "1.2.3-4",
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_again_heard_of_every_end_so_far() {
+    fn a_replay_needs_no_earlier_ends() {
         for (cursor, again) in [("7.3", "7.0.3"), ("7.3.9", "7.0.9"), ("7.9.3", "7.0.9")] {
             let cursor: Cursor = cursor.parse().unwrap();
             assert_eq!(cursor.replay().to_string(), again);
@@ -134,7 +134,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_means_the_same_after_its_text(epoch: u64, revision: u64, began: u64, nothing: bool) {
+        fn a_cursor_round_trips_through_text(epoch: u64, revision: u64, began: u64, nothing: bool) {
             let holding = if nothing { ClientState::Empty } else { ClientState::Unknown };
             let (revision, began) = (Revision(revision), Revision(began));
             let cursor = Cursor { epoch, revision, resync_at: began, client_state: holding };

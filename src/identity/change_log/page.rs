@@ -146,8 +146,8 @@ impl Slot {
                 (effect, Some(session), cause.clone())
             }
             (_, Some((_, session, _))) => (Effect::Ended, Some(session), expiry_cause(session)),
-            (SlotState::Ended(gone), None) => {
-                (Effect::Ended, gone.session.as_ref(), gone.cause.clone())
+            (SlotState::Ended(ended), None) => {
+                (Effect::Ended, ended.session.as_ref(), ended.cause.clone())
             }
             (_, None) => return None,
         };
@@ -156,21 +156,21 @@ impl Slot {
             return None;
         }
         let admitted = |session: &&Arc<Session>| filter.admits_domain(session.domain());
-        let shown = session.filter(admitted).cloned();
+        let visible = session.filter(admitted).cloned();
         let (revision, present) = (self.revision, effect != Effect::Ended);
-        if present && shown.is_some() {
-            return Some(Change { revision, address, effect, before: None, after: shown, cause });
+        if present && visible.is_some() {
+            return Some(Change { revision, address, effect, before: None, after: visible, cause });
         }
         // The consumer may hold a session that its filter admits now, or admitted by its previous
         // domain. A consumer that started its resync after that end holds none. An expired session
         // whose expiry is not applied yet has not ended, whatever its revision, and a consumer that
         // reads again may hold it.
-        let may_hold = shown.is_some() || self.previous.is_some();
+        let may_hold = visible.is_some() || self.previous.is_some();
         let is_expiring = !present && self.state.present().is_some();
         if (revision <= known_ends && !is_expiring) || !may_hold {
             return None;
         }
-        let before = shown.or_else(|| self.previous.as_ref().filter(admitted).cloned());
+        let before = visible.or_else(|| self.previous.as_ref().filter(admitted).cloned());
         Some(Change { revision, address, effect: Effect::Ended, before, after: None, cause })
     }
 }

@@ -23,10 +23,10 @@ impl ChangeLog {
                     previous,
                 });
             }
-            if let SlotState::Ended(gone) = state {
-                ends.extend(gone.session.clone().map(|session| {
+            if let SlotState::Ended(ended) = state {
+                ends.extend(ended.session.clone().map(|session| {
                     let (at, cause) =
-                        (ordering_time_after(&session, &gone.cause), gone.cause.clone());
+                        (ordering_time_after(&session, &ended.cause), ended.cause.clone());
                     EndedSession { session, at, revision, cause }
                 }));
             }

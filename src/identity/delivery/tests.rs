@@ -1,10 +1,10 @@
-//! What follows when a target does not take what it is told.
+//! Tests of a delivery when the target rejects, fails or loses batches.
 
 use super::*;
 use crate::test_support::{address, event_at, rules, seconds};
 use crate::{ChangeLog, ChangeLogLimits, Decider, Filter, Kind, PageRequest, Revision};
 
-/// A log in which so many users came, each to an address of their own.
+/// A log with `users` logins, each at an address of its own.
 fn log(users: usize) -> ChangeLog {
     let (mut decider, mut log) =
         (Decider::default(), ChangeLog::new(7, ChangeLogLimits::default()));
@@ -32,7 +32,7 @@ fn no() -> SendOutcome {
 }
 
 #[test]
-fn one_that_holds_nothing_is_told_everything_and_then_what_is_new() {
+fn an_empty_target_gets_a_full_resync_and_then_changes() {
     let log = log(3);
     let mut delivery = Delivery::new(DeliveryMode::Replace);
     assert_eq!(
@@ -59,7 +59,7 @@ fn one_that_holds_nothing_is_told_everything_and_then_what_is_new() {
 }
 
 #[test]
-fn one_that_does_not_go_on_from_where_it_says_it_is_is_told_everything() {
+fn a_target_that_rejects_its_own_position_gets_a_full_resync() {
     let mut delivery = Delivery::new(DeliveryMode::Replace);
     let at = Cursor::new(7, Revision(2));
     let stored = StoredPosition {
@@ -79,7 +79,7 @@ fn one_that_does_not_go_on_from_where_it_says_it_is_is_told_everything() {
 }
 
 #[test]
-fn of_one_that_cannot_be_asked_what_was_kept_counts_and_another_scope_is_put_right() {
+fn an_upsert_target_resumes_from_the_stored_position_and_a_filter_change_is_reconciled() {
     let cursor = Cursor::new(7, Revision(2));
     let stored = |filter| Some(StoredPosition { cursor, scope: DeliveryScope::Filtered, filter });
     let mut delivery = Delivery::new(DeliveryMode::Upsert);
@@ -108,7 +108,7 @@ fn of_one_that_cannot_be_asked_what_was_kept_counts_and_another_scope_is_put_rig
 }
 
 #[test]
-fn one_that_takes_several_at_once_does_so_after_a_synchronisation_too() {
+fn parallel_batches_continue_after_a_resync() {
     let log = log(4);
     let mut delivery = Delivery::new(DeliveryMode::Replace);
     delivery.on_position(TargetPosition::Empty, None, 1);
@@ -130,7 +130,7 @@ fn one_that_takes_several_at_once_does_so_after_a_synchronisation_too() {
 }
 
 #[test]
-fn one_of_whom_nothing_was_kept_may_hold_what_is_not_for_it() {
+fn an_upsert_target_without_stored_position_gets_removals() {
     let mut delivery = Delivery::new(DeliveryMode::Replace);
     let at = TargetPosition::At(Cursor::new(7, Revision(2)));
     assert_eq!(delivery.on_position(at, None, 1), ResumeOutcome::FullResync("scope"));
@@ -142,11 +142,11 @@ fn one_of_whom_nothing_was_kept_may_hold_what_is_not_for_it() {
     assert_eq!(
         delivery.on_position(at, None, 1),
         ResumeOutcome::FromTarget,
-        "this life told it everything"
+        "this process sent everything"
     );
 }
 
-/// A target that overwrites, of which nothing is known, and is to be told of a log.
+/// An upsert target of unknown state that is to receive the log.
 fn overwritten(log: &ChangeLog, limit: usize) -> Delivery {
     let mut delivery = Delivery::new(DeliveryMode::Upsert);
     delivery.on_position(TargetPosition::Unsupported, None, 1);
@@ -160,7 +160,7 @@ fn about(batch: &OutgoingBatch) -> Vec<String> {
 }
 
 #[test]
-fn a_batch_that_cannot_be_taken_is_halved_until_the_bad_report_is_alone() {
+fn a_rejected_batch_is_split_down_to_the_invalid_change() {
     let log = log(4);
     let mut delivery = overwritten(&log, 10);
     let (mut sent, mut skipped) = (Vec::new(), Vec::new());
@@ -183,9 +183,13 @@ fn a_batch_that_cannot_be_taken_is_halved_until_the_bad_report_is_alone() {
     assert_eq!(delivery.cursor().map(|cursor| cursor.revision), Some(Revision(4)));
 }
 
-/// Tells everything of a log to a target that takes what `takes` says, until it is told or in
-/// trouble. Returns how many reports were given up.
-fn tell(delivery: &mut Delivery, log: &ChangeLog, takes: impl Fn(&OutgoingBatch) -> bool) -> usize {
+/// Delivers the log to a target that accepts the batches for which `takes` is true, until it is
+/// complete or fails. Returns the number of skipped changes.
+fn deliver(
+    delivery: &mut Delivery,
+    log: &ChangeLog,
+    takes: impl Fn(&OutgoingBatch) -> bool,
+) -> usize {
     delivery.poll();
     let mut given_up = 0;
     loop {
@@ -207,36 +211,36 @@ fn tell(delivery: &mut Delivery, log: &ChangeLog, takes: impl Fn(&OutgoingBatch)
 }
 
 #[test]
-fn one_that_refuses_everything_is_ill_and_nothing_is_given_up() {
+fn a_target_that_rejects_everything_is_faulty_and_no_change_is_skipped() {
     let log = log(12);
     let mut delivery = overwritten(&log, 1);
     for failures in 1..50 {
-        assert_eq!(tell(&mut delivery, &log, |_| false), 0);
+        assert_eq!(deliver(&mut delivery, &log, |_| false), 0);
         assert_eq!(delivery.failures(), failures, "each pause is longer than the one before");
     }
     assert_eq!(delivery.cursor(), Some(Cursor::UNKNOWN));
-    assert_eq!(tell(&mut delivery, &log, |_| true), 0);
+    assert_eq!(deliver(&mut delivery, &log, |_| true), 0);
     assert!(delivery.finish_reading() && delivery.failures() == 0);
 }
 
 #[test]
-fn one_that_refuses_all_but_proofs_loses_one_report_with_each_longer_pause() {
+fn a_target_that_accepts_only_probes_skips_one_change_per_backoff() {
     let log = log(20);
     let mut delivery = overwritten(&log, 1);
     let is_proof =
         |batch: &OutgoingBatch| batch.changes.iter().all(|change| change.after.is_none());
-    assert_eq!(tell(&mut delivery, &log, is_proof), 8);
+    assert_eq!(deliver(&mut delivery, &log, is_proof), 8);
     for failures in 1..5 {
         assert_eq!(delivery.failures(), failures);
-        assert_eq!(tell(&mut delivery, &log, is_proof), 1);
+        assert_eq!(deliver(&mut delivery, &log, is_proof), 1);
     }
     assert_eq!(delivery.cursor().map(|cursor| cursor.revision), Some(Revision(12)));
-    assert_eq!(tell(&mut delivery, &log, |_| true), 0);
+    assert_eq!(deliver(&mut delivery, &log, |_| true), 0);
     assert_eq!(delivery.failures(), 0);
 }
 
 #[test]
-fn a_place_that_can_be_asked_for_is_no_sign_that_a_target_is_well() {
+fn a_reported_position_does_not_reset_failures() {
     let log = log(2);
     let mut delivery = Delivery::new(DeliveryMode::Replace);
     let at = Cursor::new(7, Revision(1));
@@ -263,7 +267,7 @@ fn a_place_that_can_be_asked_for_is_no_sign_that_a_target_is_well() {
 }
 
 #[test]
-fn a_report_whose_proof_is_refused_is_told_when_the_outage_ends_in_a_synchronisation() {
+fn a_change_whose_probe_is_rejected_is_sent_after_the_outage_by_a_resync() {
     let log = log(1);
     let mut delivery = Delivery::new(DeliveryMode::Replace);
     delivery.on_position(TargetPosition::Empty, None, 1);
@@ -281,7 +285,7 @@ fn a_report_whose_proof_is_refused_is_told_when_the_outage_ends_in_a_synchronisa
 }
 
 #[test]
-fn what_was_refused_before_a_failure_proves_nothing_after_it() {
+fn rejections_before_a_failure_are_discarded() {
     let log = log(2);
     let mut delivery = Delivery::new(DeliveryMode::Replace);
     delivery.on_position(TargetPosition::Empty, None, 2);
@@ -298,7 +302,7 @@ fn what_was_refused_before_a_failure_proves_nothing_after_it() {
 }
 
 #[test]
-fn a_synchronisation_of_whose_end_the_target_knows_nothing_is_begun_anew() {
+fn a_resync_that_the_target_does_not_confirm_is_restarted() {
     let mut delivery = Delivery::new(DeliveryMode::Replace);
     delivery.on_position(TargetPosition::Empty, None, 1);
     delivery.resync_started(1);
@@ -310,7 +314,7 @@ fn a_synchronisation_of_whose_end_the_target_knows_nothing_is_begun_anew() {
 }
 
 #[test]
-fn what_was_told_after_a_lost_batch_is_told_again_once_that_can_arrive_no_more() {
+fn changes_after_a_lost_batch_are_replayed_once_it_cannot_arrive() {
     let log = log(3);
     let mut delivery = overwritten(&log, 1);
     let taken = delivery.next_batch().unwrap();
@@ -320,11 +324,11 @@ fn what_was_told_after_a_lost_batch_is_told_again_once_that_can_arrive_no_more()
     assert_eq!(delivery.on_outcome(&lost, SendOutcome::Unknown), Err(MustResend));
     delivery.on_failure(DeliveryFailure::Other);
     delivery.on_position(TargetPosition::Unsupported, None, 1);
-    assert_eq!(tell(&mut delivery, &log, |_| true), 0);
+    assert_eq!(deliver(&mut delivery, &log, |_| true), 0);
     assert!(delivery.finish_reading() && delivery.needs_replay());
     let revision = |cursor: Option<Cursor>| cursor.map(|cursor| cursor.revision);
-    let (safe, told) = (revision(delivery.restart_cursor()), revision(delivery.cursor()));
-    assert_eq!((safe, told), (Some(Revision(1)), Some(Revision(3))));
+    let (safe, sent) = (revision(delivery.restart_cursor()), revision(delivery.cursor()));
+    assert_eq!((safe, sent), (Some(Revision(1)), Some(Revision(3))));
     delivery.replay();
     assert!(delivery.poll());
     assert_eq!(read(&mut delivery, &log, 10), PageOutcome::Queued);
@@ -333,7 +337,7 @@ fn what_was_told_after_a_lost_batch_is_told_again_once_that_can_arrive_no_more()
 }
 
 #[test]
-fn what_came_before_a_restart_may_still_arrive_after_it() {
+fn batches_in_flight_before_a_restart_are_replayed_after_it() {
     let log = log(3);
     let mut delivery = Delivery::new(DeliveryMode::Upsert);
     let (cursor, scope) = (Cursor::new(7, Revision(2)), DeliveryScope::FilteredWithRemovals);
@@ -342,16 +346,16 @@ fn what_came_before_a_restart_may_still_arrive_after_it() {
         Some(StoredPosition { cursor, scope, filter: FilterChange::Unchanged }),
         1,
     );
-    assert_eq!(tell(&mut delivery, &log, |_| true), 0);
-    assert!(delivery.finish_reading() && !delivery.on_idle(), "others are told once more, too");
+    assert_eq!(deliver(&mut delivery, &log, |_| true), 0);
+    assert!(delivery.finish_reading() && !delivery.on_idle(), "other sessions are sent again too");
     assert_eq!(delivery.restart_cursor(), Some(cursor));
     delivery.replay();
-    assert_eq!(tell(&mut delivery, &log, |_| true), 0);
+    assert_eq!(deliver(&mut delivery, &log, |_| true), 0);
     assert!(delivery.finish_reading() && delivery.on_idle());
 }
 
 #[test]
-fn a_firewall_that_was_away_while_ends_were_forgotten_may_hold_who_is_gone() {
+fn an_upsert_target_that_missed_tombstones_is_reported() {
     let log = log(3);
     for (cursor, turned) in [
         (Cursor::new(7, Revision(1)), PageOutcome::Queued),
@@ -377,7 +381,7 @@ fn a_firewall_that_was_away_while_ends_were_forgotten_may_hold_who_is_gone() {
 }
 
 #[test]
-fn where_nothing_was_for_it_a_batch_of_nothing_moves_the_place_of_a_target() {
+fn an_empty_batch_advances_the_position_of_a_target() {
     let log = log(3);
     let nobody = Filter { include: vec!["192.0.2.0/24".parse().unwrap()], ..Filter::default() };
     let mut delivery = Delivery::new(DeliveryMode::Replace);

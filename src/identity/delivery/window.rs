@@ -130,19 +130,19 @@ impl SendWindow {
             _ => changes.iter().map(|change| change.address).collect(),
         };
         let not_accepted = |batch: &&QueuedBatch| batch.state != BatchState::Accepted;
-        let last_word =
+        let waits_for_earlier =
             self.batches.iter().filter(not_accepted).any(|batch| {
                 changes.iter().any(|change| batch.addresses.contains(&change.address))
             });
-        let number = self.next_id();
+        let id = self.next_id();
         let (progress, refused) = (BatchState::Queued, None);
         self.batches.push_back(QueuedBatch {
-            id: number,
+            id,
             changes,
             next,
             state: progress,
             addresses: about,
-            waits_for_earlier: last_word,
+            waits_for_earlier,
             rejected: refused,
         });
     }
@@ -164,13 +164,13 @@ impl SendWindow {
         let batch = &mut self.batches[index];
         batch.state = BatchState::InFlight;
         let changes = batch.rejected.as_ref().map_or(&batch.changes, |refused| &refused.probe);
-        let (number, changes, next) = (batch.id, Arc::clone(changes), batch.next);
-        Some(OutgoingBatch { id: number, changes, after, next })
+        let (id, changes, next) = (batch.id, Arc::clone(changes), batch.next);
+        Some(OutgoingBatch { id, changes, after, next })
     }
 
     /// The target accepted a batch. Returns the change that it skipped.
-    pub fn accept(&mut self, number: BatchId) -> Option<SkippedChange> {
-        let index = self.index_of(number)?;
+    pub fn accept(&mut self, id: BatchId) -> Option<SkippedChange> {
+        let index = self.index_of(id)?;
         self.pipelined = true;
         self.batches[index].state = BatchState::Accepted;
         let batch = &mut self.batches[index];
@@ -186,8 +186,8 @@ impl SendWindow {
     }
 
     /// The batch was not applied: it is sent again, with its rejected change.
-    pub fn requeue(&mut self, number: BatchId) {
-        if let Some(index) = self.index_of(number) {
+    pub fn requeue(&mut self, id: BatchId) {
+        if let Some(index) = self.index_of(id) {
             let batch = &mut self.batches[index];
             (batch.state, batch.rejected) = (BatchState::Queued, None);
         }
@@ -195,8 +195,8 @@ impl SendWindow {
 
     /// The outcome of the batch is unknown: the identical batch is sent again, because a target
     /// that applied it may accept nothing else in its place.
-    pub fn mark_unknown(&mut self, number: BatchId) {
-        if let Some(index) = self.index_of(number) {
+    pub fn mark_unknown(&mut self, id: BatchId) {
+        if let Some(index) = self.index_of(id) {
             self.batches[index].state = BatchState::Unknown;
         }
     }
@@ -209,8 +209,8 @@ impl SendWindow {
     }
 
     /// Splits a batch of at least two changes that the target rejected as a whole.
-    pub fn split(&mut self, number: BatchId) {
-        let Some(index) = self.index_of(number) else { return };
+    pub fn split(&mut self, id: BatchId) {
+        let Some(index) = self.index_of(id) else { return };
         let Some(whole) = self.batches.remove(index) else { return };
         let (first, second) = whole.changes.split_at(whole.changes.len() / 2);
         let mut between = whole.next;
@@ -219,15 +219,16 @@ impl SendWindow {
         }
         for (changes, next) in [(second, whole.next), (first, between)] {
             let about = changes.iter().map(|change| change.address).collect();
-            let (number, progress) = (self.next_id(), BatchState::Queued);
-            let (changes, last_word, refused) = (changes.into(), whole.waits_for_earlier, None);
+            let (id, progress) = (self.next_id(), BatchState::Queued);
+            let (changes, waits_for_earlier, refused) =
+                (changes.into(), whole.waits_for_earlier, None);
             let half = QueuedBatch {
-                id: number,
+                id,
                 changes,
                 next,
                 state: progress,
                 addresses: about,
-                waits_for_earlier: last_word,
+                waits_for_earlier,
                 rejected: refused,
             };
             self.batches.insert(index, half);
@@ -236,8 +237,8 @@ impl SendWindow {
 
     /// The target rejected the only change of a batch: `probe` is sent in its place. If the probe
     /// is accepted, the change is skipped; if not, the change is sent again.
-    pub fn set_probe(&mut self, number: BatchId, reason: String, probe: Arc<[Change]>) {
-        if let Some(index) = self.index_of(number) {
+    pub fn set_probe(&mut self, id: BatchId, reason: String, probe: Arc<[Change]>) {
+        if let Some(index) = self.index_of(id) {
             let batch = &mut self.batches[index];
             batch.state = BatchState::Queued;
             batch.rejected = Some(RejectedChange { reason, probe });
@@ -245,8 +246,8 @@ impl SendWindow {
     }
 
     /// Whether a probe replaces a rejected change.
-    pub fn has_probe(&self, number: BatchId) -> bool {
-        self.index_of(number).is_some_and(|index| self.batches[index].rejected.is_some())
+    pub fn has_probe(&self, id: BatchId) -> bool {
+        self.index_of(id).is_some_and(|index| self.batches[index].rejected.is_some())
     }
 
     fn next_id(&mut self) -> BatchId {
@@ -254,8 +255,8 @@ impl SendWindow {
         BatchId(self.last_id)
     }
 
-    fn index_of(&self, number: BatchId) -> Option<usize> {
-        self.batches.iter().position(|batch| batch.id == number)
+    fn index_of(&self, id: BatchId) -> Option<usize> {
+        self.batches.iter().position(|batch| batch.id == id)
     }
 }
 

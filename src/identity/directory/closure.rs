@@ -27,9 +27,9 @@ impl Directory {
         self.parents(id, &mut search.next);
         while let Some((group, from)) = search.next.pop() {
             if search.reached_from.insert(group, from).is_none()
-                && let Some(band) = self.nodes.at(group).group()
+                && let Some(node) = self.nodes.at(group).group()
             {
-                search.found.push(band.attrs.clone());
+                search.found.push(node.attrs.clone());
                 self.parents(group, &mut search.next);
             }
         }
@@ -42,7 +42,7 @@ impl Directory {
         while !level.is_empty() {
             // Among paths of equal length, the first by name, so that the result is deterministic.
             let key = |(id, _): &(NodeId, NodeId)| {
-                self.nodes.at(*id).group().map(|band| band.attrs.clone())
+                self.nodes.at(*id).group().map(|group| group.attrs.clone())
             };
             level.sort_by_cached_key(key);
             let mut above = Vec::new();
@@ -51,7 +51,7 @@ impl Directory {
                     continue;
                 }
                 from.insert(reached, by);
-                if self.nodes.at(reached).group().is_some_and(|band| *band.attrs == *group) {
+                if self.nodes.at(reached).group().is_some_and(|node| *node.attrs == *group) {
                     return Some(self.path_to(reached, &from));
                 }
                 self.parents(reached, &mut above);
@@ -64,7 +64,7 @@ impl Directory {
     /// The groups on the path to `last`, in order from the start.
     fn path_to(&self, last: NodeId, from: &HashMap<NodeId, NodeId>) -> Vec<Arc<Group>> {
         let mut way: Vec<_> = std::iter::successors(Some(last), |id| from.get(id).copied())
-            .map_while(|id| self.nodes.at(id).group().map(|band| band.attrs.clone()))
+            .map_while(|id| self.nodes.at(id).group().map(|group| group.attrs.clone()))
             .collect();
         way.reverse();
         way
@@ -79,7 +79,7 @@ impl Directory {
         if let Some(foreigner) = foreigner {
             out.extend(self.nodes.at(foreigner).parents.iter().map(|group| (*group, id)));
         }
-        if let Some(sid) = node.account().and_then(|person| self.primary_group(person)) {
+        if let Some(sid) = node.account().and_then(|account| self.primary_group(account)) {
             let groups = self.with_sid(&sid).filter(|id| self.nodes.at(*id).group().is_some());
             out.extend(groups.map(|group| (group, id)));
         }

@@ -72,12 +72,12 @@ impl IngestRound {
     }
 
     /// Applies queued membership changes, at most `left`. Returns whether there were any.
-    pub(super) fn apply_links(&mut self, directory: &mut Directory, left: &mut usize) -> bool {
+    pub(super) fn apply_links(&mut self, directory: &mut Directory, budget: &mut usize) -> bool {
         let Some(MemberLinks { group, added, removed }) = self.links.front_mut() else {
             return false;
         };
-        while *left > 0 {
-            *left -= 1;
+        while *budget > 0 {
+            *budget -= 1;
             let id = if let Some(id) = removed.pop() {
                 remove_sorted(&mut directory.nodes.at_mut(id).parents, *group);
                 id
@@ -149,7 +149,7 @@ impl DiffStage {
         &mut self,
         directory: &mut Directory,
         round: &mut IngestRound,
-        left: &mut usize,
+        budget: &mut usize,
     ) -> bool {
         let next = match self {
             Self::Start => {
@@ -159,15 +159,15 @@ impl DiffStage {
                 Some(Self::FindAffected(found))
             }
             Self::FindAffected(found) => {
-                (!directory.find_affected(round, found, left)).then(|| {
+                (!directory.find_affected(round, found, budget)).then(|| {
                     round.primaries.retain(|sid| directory.primaries.contains_key(sid));
                     Self::FindPrimaryMembers(0, std::mem::take(found))
                 })
             }
             Self::FindPrimaryMembers(from, found) => {
-                let until = if round.primaries.is_empty() { usize::MAX } else { *from + *left };
+                let until = if round.primaries.is_empty() { usize::MAX } else { *from + *budget };
                 directory.find_primary_members(round, found, *from..until);
-                (*from, *left) = (until, 0);
+                (*from, *budget) = (until, 0);
                 (until >= directory.nodes.len()).then(|| {
                     let accounts = std::mem::take(&mut found.accounts);
                     round.before.reserve(accounts.len().saturating_sub(round.before.len()));
@@ -176,14 +176,15 @@ impl DiffStage {
             }
             Self::RecomputeGroups(accounts, search) => match accounts.next() {
                 Some(id) => {
-                    *left = left.saturating_sub(1 + directory.recompute_groups(round, id, search));
+                    *budget =
+                        budget.saturating_sub(1 + directory.recompute_groups(round, id, search));
                     None
                 }
                 None => Some(Self::Compare(std::mem::take(&mut round.before).into_iter())),
             },
             Self::Compare(accounts) => match accounts.next() {
                 Some((id, before)) => {
-                    *left -= 1;
+                    *budget -= 1;
                     directory.compare(round, id, before);
                     None
                 }
@@ -191,7 +192,7 @@ impl DiffStage {
             },
             Self::Release(nodes) => {
                 let Some(id) = nodes.next() else { return false };
-                *left -= 1;
+                *budget -= 1;
                 directory.nodes.release(id);
                 None
             }
@@ -207,12 +208,12 @@ impl Directory {
     /// Saves the state of an account before its first change in the round.
     pub(super) fn save_before(&self, round: &mut IngestRound, id: NodeId) {
         round.before.entry(id).or_insert_with(|| {
-            let person = self.nodes.at(id).account()?;
+            let account = self.nodes.at(id).account()?;
             Some(Box::new(AccountBefore {
-                kind: person.attrs.kind,
-                names: self.names_of(person).into(),
-                state: person.attrs.state,
-                groups: person.groups.clone(),
+                kind: account.attrs.kind,
+                names: self.names_of(account).into(),
+                state: account.attrs.state,
+                groups: account.groups.clone(),
             }))
         });
     }
@@ -222,8 +223,8 @@ impl Directory {
         let differences = Differences::default().with(Difference::Renamed);
         for (_, node) in self.nodes.range(range) {
             let known = node.account().filter(|it| it.domain == slot && it.groups.is_some());
-            if let (Some(person), Some(guid)) = (known, node.guid()) {
-                let kind = person.attrs.kind;
+            if let (Some(account), Some(guid)) = (known, node.guid()) {
+                let kind = account.attrs.kind;
                 round.renamed.push(AccountChange { guid, kind, differences, former_names: None });
             }
         }
@@ -234,20 +235,20 @@ impl Directory {
         &self,
         round: &mut IngestRound,
         found: &mut ReachedNodes,
-        left: &mut usize,
+        budget: &mut usize,
     ) -> bool {
-        while *left > 0 {
+        while *budget > 0 {
             let Some(id) = found.next.pop() else { return false };
-            *left -= 1;
+            *budget -= 1;
             if !found.seen.insert(id) {
                 continue;
             }
             let node = self.nodes.at(id);
             match (&node.kind, &node.key) {
                 (NodeKind::Account(_), _) => found.accounts.push(id),
-                (NodeKind::Group(band), _) => {
-                    found.next.extend(&band.members);
-                    round.primaries.extend(band.attrs.sid.clone());
+                (NodeKind::Group(group), _) => {
+                    found.next.extend(&group.members);
+                    round.primaries.extend(group.attrs.sid.clone());
                 }
                 (NodeKind::Unknown, Member::Foreign(sid)) => found.next.extend(self.with_sid(sid)),
                 (NodeKind::Unknown, Member::Object(_)) => {}
@@ -267,7 +268,7 @@ impl Directory {
             return;
         }
         for (id, node) in self.nodes.range(range) {
-            let primary = node.account().and_then(|person| self.primary_group(person));
+            let primary = node.account().and_then(|account| self.primary_group(account));
             if primary.is_some_and(|sid| round.primaries.contains(&sid)) && found.seen.insert(id) {
                 found.accounts.push(id);
             }
@@ -287,10 +288,10 @@ impl Directory {
         let node = self.nodes.at_mut(id);
         // Vectors grow by doubling, and there is one per account.
         node.parents.shrink_to_fit();
-        let Some(person) = node.account_mut() else { return count };
-        let (kind, state) = (person.attrs.kind, person.attrs.state);
-        let before = person.groups.replace(groups);
-        if before == person.groups || round.before.contains_key(&id) {
+        let Some(account) = node.account_mut() else { return count };
+        let (kind, state) = (account.attrs.kind, account.attrs.state);
+        let before = account.groups.replace(groups);
+        if before == account.groups || round.before.contains_key(&id) {
             before.iter().for_each(|before| self.interner.release(before));
         } else {
             let before = AccountBefore { kind, names: None, state, groups: before };
@@ -303,7 +304,7 @@ impl Directory {
     fn compare(&mut self, round: &mut IngestRound, id: NodeId, before: Option<Box<AccountBefore>>) {
         let differences = self.differences(id, before.as_deref());
         let now = self.nodes.at(id);
-        let kind = now.account().map(|person| person.attrs.kind);
+        let kind = now.account().map(|account| account.attrs.kind);
         let kind = kind.or(before.as_ref().map(|before| before.kind));
         if let (Some(kind), Some(guid), false) = (kind, now.guid(), differences.is_empty()) {
             let gave_up =

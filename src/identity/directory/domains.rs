@@ -16,7 +16,7 @@ pub enum UnqualifiedNames {
 
 /// The domain was never added to the directory, or was forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no domain {0} is known")]
+#[error("the domain {0} is not known")]
 pub struct UnknownDomain(pub Name);
 
 /// The NetBIOS names of domains by DNS name, both in lower case.

@@ -107,18 +107,18 @@ impl SessionEffects {
         proposal: ProposalContext<'_>,
         limit: usize,
     ) -> Vec<Event> {
-        let (mut events, mut left) = (Vec::new(), limit);
-        while left > 0
+        let (mut events, mut budget) = (Vec::new(), limit);
+        while budget > 0
             && let Some(change) = self.pending.front()
         {
             let mut addresses = self.pending_addresses.take().unwrap_or_else(|| {
-                left -= 1;
+                budget -= 1;
                 known.addresses_of(change)
             });
-            while left > 0
+            while budget > 0
                 && let Some(slot) = addresses.pop()
             {
-                left -= 1;
+                budget -= 1;
                 let session = known.table.get(slot).filter(|s| s.is_active_at(proposal.now));
                 let owned =
                     session.filter(|session| self.belongs_to(change, known.directory, session));
@@ -134,14 +134,14 @@ impl SessionEffects {
                 self.pending_addresses = Some(addresses);
             }
         }
-        while left > 0
+        while budget > 0
             && let Some((domain, from)) = self.first_reads.front_mut()
         {
             let mut after = known.addresses.after(*from);
-            while left > 0
+            while budget > 0
                 && let Some(entry) = after.next()
             {
-                (*from, left) = (Some(entry), left - 1);
+                (*from, budget) = (Some(entry), budget - 1);
                 let session = known.table.get(entry.1).filter(|s| s.is_active_at(proposal.now));
                 // A user who is about to be renamed is found under the new name only afterwards.
                 let deleted = session.filter(|session| {
@@ -151,7 +151,7 @@ impl SessionEffects {
                 let ends = deleted.filter(|_| proposal.removal.deleted == SessionAction::End);
                 events.extend(ends.map(|session| new_event(Kind::Logout, session, proposal)));
             }
-            if left > 0 {
+            if budget > 0 {
                 self.first_reads.pop_front();
             }
         }
@@ -180,7 +180,7 @@ impl SessionEffects {
                 means(directory.device_of(device), had_name)
             });
         }
-        if self.renamed_sessions.get(&session.address).is_some_and(|whose| *whose != change.guid) {
+        if self.renamed_sessions.get(&session.address).is_some_and(|owner| *owner != change.guid) {
             return false;
         }
         session.principal.as_ref().is_some_and(|principal| {
@@ -257,8 +257,8 @@ fn event_for(
         return None;
     }
     let canonical = now.filter(|_| !is_device).and_then(|profile| profile.canonical(session));
-    let there = &session.membership;
-    let known = if is_device { &there.device } else { &there.user };
+    let current = &session.membership;
+    let known = if is_device { &current.device } else { &current.user };
     if groups == *known && canonical.is_none() {
         return None;
     }
@@ -280,13 +280,13 @@ fn event_for(
 impl Profile<'_> {
     /// The canonical name, if the session's user has another name.
     fn canonical(&self, session: &Session) -> Option<Principal> {
-        let there = session.principal.as_ref()?;
+        let current = session.principal.as_ref()?;
         let canonical = Principal {
             user: self.account.name.clone().folded(),
             domain: Some(self.domain.dns.clone()),
-            spellings: there.spellings,
+            spellings: current.spellings,
         };
-        (!canonical.has_same_name(there)).then_some(canonical)
+        (!canonical.has_same_name(current)).then_some(canonical)
     }
 }
 

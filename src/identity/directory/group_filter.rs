@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_goes_first_in_the_order_of_the_configuration() {
+    fn named_groups_come_first_in_configured_order() {
         let set = groups("admins sales staff vpn-a vpn-b");
         let everything = GroupFilter::default();
         assert_eq!(selected(&everything, &set), ("admins sales staff vpn-a vpn-b".to_owned(), 0));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_holds_what_ends_with_it_between_unescaped_commas() {
+    fn a_base_contains_dns_with_its_suffix() {
         let base = BaseDn::new(" OU = VPN , DC=Example, DC=com ").unwrap();
         assert!(
             base.contains("CN=a,OU=vpn,DC=example,DC=com")
@@ -200,7 +200,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_does_harm(base: String, dn: String) {
+        fn arbitrary_text_does_not_panic(base: String, dn: String) {
             if let Ok(base) = BaseDn::new(&base) {
                 let _ = base.contains(&dn);
             }

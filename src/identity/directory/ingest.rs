@@ -27,7 +27,7 @@ enum IngestStage {
     /// Removing objects that no longer exist, from this node on.
     RemoveMissing(usize, RemovalReason),
     /// Ingesting the objects of a snapshot.
-    Image(RemainingObjects),
+    Snapshot(RemainingObjects),
     /// Ingesting updates in order.
     Updates(vec::IntoIter<Update>),
     /// Marking the accounts of a renamed domain, from this node on.
@@ -110,20 +110,20 @@ impl Ingest {
         directory: &mut Directory,
         limit: usize,
     ) -> ControlFlow<AffectedAccounts, Self> {
-        let mut left = limit.max(1);
-        while left > 0 {
-            if self.round.apply_links(directory, &mut left) {
+        let mut budget = limit.max(1);
+        while budget > 0 {
+            if self.round.apply_links(directory, &mut budget) {
                 continue;
             }
             let Self { domain: slot, round, stage } = &mut self;
             let next = match stage {
                 IngestStage::RemoveMissing(from, goal) => {
-                    let end = from.saturating_add(left);
-                    left = 0;
+                    let end = from.saturating_add(budget);
+                    budget = 0;
                     remove_missing(directory, round, (*slot, goal), *from..end);
                     *from = end;
                     (end >= directory.nodes.len()).then(|| match goal {
-                        RemovalReason::Replace(snapshot) => IngestStage::Image(
+                        RemovalReason::Replace(snapshot) => IngestStage::Snapshot(
                             std::mem::take(snapshot).into_remaining(directory, round),
                         ),
                         RemovalReason::Forget => {
@@ -131,28 +131,28 @@ impl Ingest {
                         }
                     })
                 }
-                IngestStage::Image(remaining) => {
+                IngestStage::Snapshot(remaining) => {
                     let members = remaining.ingest_next(directory, round, *slot);
-                    left = left.saturating_sub(OBJECT + members.unwrap_or_default());
+                    budget = budget.saturating_sub(OBJECT + members.unwrap_or_default());
                     members.is_none().then(|| {
                         round.first_read = directory.domains.mark_read(*slot);
                         after_ingest(directory, *slot)
                     })
                 }
                 IngestStage::Updates(updates) => {
-                    left = left.saturating_sub(OBJECT);
+                    budget = budget.saturating_sub(OBJECT);
                     let update = updates.next();
                     let more = update.map(|update| directory.ingest_update(round, *slot, update));
                     more.is_none().then(|| after_ingest(directory, *slot))
                 }
                 IngestStage::MarkRenamed(from) => {
-                    let range = *from..from.saturating_add(left);
-                    (*from, left) = (range.end, 0);
+                    let range = *from..from.saturating_add(budget);
+                    (*from, budget) = (range.end, 0);
                     directory.mark_renamed(round, *slot, range);
                     (*from >= directory.nodes.len()).then(diff_stage)
                 }
                 IngestStage::Diff(consequences, afterwards) => {
-                    if consequences.step(directory, round, &mut left) {
+                    if consequences.step(directory, round, &mut budget) {
                         continue;
                     }
                     if let DomainFate::Forget = afterwards {

@@ -41,15 +41,15 @@ impl Interner {
         if self.stale >= FEW.max(self.sets.len() / 2) {
             self.sweep();
         }
-        let Self { sets, fingerprinter: printer, .. } = self;
-        sets.insert_unique(fingerprint.spread(), set.clone(), |set| hash(printer, set));
+        let Self { sets, fingerprinter, .. } = self;
+        sets.insert_unique(fingerprint.spread(), set.clone(), |set| hash(fingerprinter, set));
         set
     }
 
     /// Reserves capacity for `more` sets, because growing rehashes every set.
     pub(super) fn reserve(&mut self, more: usize) {
-        let Self { sets, fingerprinter: printer, .. } = self;
-        sets.reserve(more, |set| hash(printer, set));
+        let Self { sets, fingerprinter, .. } = self;
+        sets.reserve(more, |set| hash(fingerprinter, set));
     }
 
     /// Releases one reference to a set; the last one frees it.
@@ -77,14 +77,14 @@ impl Interner {
     }
 }
 
-fn hash(printer: &Fingerprinter, set: &GroupSet) -> u64 {
-    fingerprint(printer, set.as_slice()).spread()
+fn hash(fingerprinter: &Fingerprinter, set: &GroupSet) -> u64 {
+    fingerprint(fingerprinter, set.as_slice()).spread()
 }
 
 /// The fingerprint of a set. It is not cached, because there may be as many sets as accounts.
-fn fingerprint(printer: &Fingerprinter, set: &[Arc<Group>]) -> Fingerprint {
+fn fingerprint(fingerprinter: &Fingerprinter, set: &[Arc<Group>]) -> Fingerprint {
     let mut addresses = set.iter().map(|group| Arc::as_ptr(group).addr());
-    printer.fingerprint(addresses.by_ref().collect::<Vec<_>>())
+    fingerprinter.fingerprint(addresses.by_ref().collect::<Vec<_>>())
 }
 
 /// Whether both contain the identical groups.

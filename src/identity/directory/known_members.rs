@@ -48,7 +48,7 @@ const KINDS: [AccountKind; 3] = [AccountKind::User, AccountKind::Device, Account
 
 /// The bytes are not a valid part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a part of a roster")]
+#[error("not a valid part of the known members")]
 pub struct BadKnownMembers;
 
 /// The accounts that a directory had when it was last read. A recently renamed account may be
@@ -150,8 +150,8 @@ impl KnownMembers {
 }
 
 impl KnownMember {
-    fn from_account(person: &AccountNode) -> Self {
-        let Account { kind, name, host, .. } = &person.attrs;
+    fn from_account(account: &AccountNode) -> Self {
+        let Account { kind, name, host, .. } = &account.attrs;
         let host = host.as_deref().filter(|_| *kind == AccountKind::Device);
         Self { kind: *kind, name: name.clone().folded(), host: host.cloned().map(Name::folded) }
     }
@@ -241,11 +241,11 @@ impl KnownMembersWriter {
         let slot = directory.domains.require(domain)?;
         let end = self.next.saturating_add(limit);
         for (_, node) in directory.nodes.range(self.next..end) {
-            if let (NodeKind::Account(person), Some(guid)) = (&node.kind, node.guid())
-                && person.domain == slot
+            if let (NodeKind::Account(account), Some(guid)) = (&node.kind, node.guid())
+                && account.domain == slot
                 && let Some(part) = self.parts.get_mut(&KnownMembersPart::of(guid))
             {
-                part.push(KnownMember::from_account(person).write(guid));
+                part.push(KnownMember::from_account(account).write(guid));
             }
         }
         self.next = end;

@@ -80,30 +80,30 @@ pub(super) struct Node {
 impl Node {
     /// The account, if this is one.
     pub(super) fn account(&self) -> Option<&AccountNode> {
-        if let NodeKind::Account(person) = &self.kind { Some(person) } else { None }
+        if let NodeKind::Account(account) = &self.kind { Some(account) } else { None }
     }
 
     /// The account, mutable, if this is one.
     pub(super) fn account_mut(&mut self) -> Option<&mut AccountNode> {
-        if let NodeKind::Account(person) = &mut self.kind { Some(person) } else { None }
+        if let NodeKind::Account(account) = &mut self.kind { Some(account) } else { None }
     }
 
     /// The group, if this is one.
     pub(super) fn group(&self) -> Option<&GroupNode> {
-        if let NodeKind::Group(band) = &self.kind { Some(band) } else { None }
+        if let NodeKind::Group(group) = &self.kind { Some(group) } else { None }
     }
 
     /// The group, mutable, if this is one.
     pub(super) fn group_mut(&mut self) -> Option<&mut GroupNode> {
-        if let NodeKind::Group(band) = &mut self.kind { Some(band) } else { None }
+        if let NodeKind::Group(group) = &mut self.kind { Some(group) } else { None }
     }
 
     /// The security identifier of the object.
     pub(super) fn sid(&self) -> Option<&Sid> {
         match &self.kind {
             NodeKind::Unknown => None,
-            NodeKind::Account(person) => person.sid.as_ref(),
-            NodeKind::Group(band) => band.attrs.sid.as_ref(),
+            NodeKind::Account(account) => account.sid.as_ref(),
+            NodeKind::Group(group) => group.attrs.sid.as_ref(),
         }
     }
 
@@ -111,8 +111,8 @@ impl Node {
     pub(super) fn domain(&self) -> Option<usize> {
         match &self.kind {
             NodeKind::Unknown => None,
-            NodeKind::Account(person) => Some(person.domain),
-            NodeKind::Group(band) => Some(band.domain),
+            NodeKind::Account(account) => Some(account.domain),
+            NodeKind::Group(group) => Some(group.domain),
         }
     }
 

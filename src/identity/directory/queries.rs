@@ -78,7 +78,7 @@ impl Directory {
         let slot = self.domains.require(domain)?;
         let mut counts = ObjectCounts::default();
         for (_, node) in self.nodes.iter().filter(|(_, node)| node.domain() == Some(slot)) {
-            match node.account().map(|person| person.attrs.kind) {
+            match node.account().map(|account| account.attrs.kind) {
                 Some(AccountKind::Device) => counts.devices += 1,
                 Some(AccountKind::User | AccountKind::Service) => counts.users += 1,
                 None => counts.groups += 1,
@@ -94,14 +94,14 @@ impl Directory {
 
     /// The profile of an account.
     pub fn profile(&self, guid: Guid) -> Option<Profile<'_>> {
-        let person = self.nodes.at(self.nodes.object(guid)?).account()?;
+        let account = self.nodes.at(self.nodes.object(guid)?).account()?;
         Some(Profile {
             guid,
-            domain: &self.domains.at(person.domain)?.names,
-            dn: &person.dn,
-            sid: person.sid.as_ref(),
-            account: &person.attrs,
-            groups: person.groups.as_ref()?,
+            domain: &self.domains.at(account.domain)?.names,
+            dn: &account.dn,
+            sid: account.sid.as_ref(),
+            account: &account.attrs,
+            groups: account.groups.as_ref()?,
         })
     }
 
@@ -114,8 +114,8 @@ impl Directory {
         let folded = name.clone().folded();
         let mut found = self.names.candidates(self.name_fingerprint(slot, folded.as_str()));
         Ok(found.find_map(|id| {
-            let band = self.nodes.at(id).group().filter(|band| band.domain == slot)?;
-            (band.attrs.name.clone().folded() == folded).then_some(&band.attrs)
+            let group = self.nodes.at(id).group().filter(|group| group.domain == slot)?;
+            (group.attrs.name.clone().folded() == folded).then_some(&group.attrs)
         }))
     }
 
@@ -132,9 +132,9 @@ impl Directory {
         range: Range<usize>,
     ) -> Result<Listing<Profile<'_>>, UnknownDomain> {
         let ids = self.list(self.domains.require(domain)?, prefix, range, |node| {
-            let person = node.account()?;
-            let is_device = person.attrs.kind == AccountKind::Device;
-            (is_device == (wanted == AccountClass::Devices)).then_some(&person.attrs.name)
+            let account = node.account()?;
+            let is_device = account.attrs.kind == AccountKind::Device;
+            (is_device == (wanted == AccountClass::Devices)).then_some(&account.attrs.name)
         });
         let guids = ids.items.into_iter().filter_map(|id| self.nodes.at(id).guid());
         let items = guids.filter_map(|guid| self.profile(guid)).collect();
@@ -154,7 +154,7 @@ impl Directory {
         let slot = self.domains.require(domain)?;
         let ids = self.list(slot, prefix, range, |node| Some(&node.group()?.attrs.name));
         let groups = ids.items.into_iter().filter_map(|id| self.nodes.at(id).group());
-        Ok(Listing { total: ids.total, items: groups.map(|band| &band.attrs).collect() })
+        Ok(Listing { total: ids.total, items: groups.map(|group| &group.attrs).collect() })
     }
 
     /// The shortest membership path from an account to `group`: the group that lists the account

@@ -51,8 +51,8 @@ impl Directory {
 
     /// The names by which sessions may refer to an account; `None` if the account is not known.
     pub fn names(&self, guid: Guid) -> Option<AccountNames> {
-        let person = self.nodes.at(self.nodes.object(guid)?).account()?;
-        Some(self.names_of(person))
+        let account = self.nodes.at(self.nodes.object(guid)?).account()?;
+        Some(self.names_of(account))
     }
 
     /// Resolves the user of an event by SID or else by name, and adds the groups of the user and
@@ -64,26 +64,31 @@ impl Directory {
         }
         let named = event.principal.as_ref();
         let by_sid = event.sid.take().and_then(|sid| self.resolve_sid(&sid));
-        let by_sid = by_sid.map(|mut who| {
-            who.principal.spellings = named.map(|named| named.spellings).unwrap_or_default();
-            who
+        let by_sid = by_sid.map(|mut resolved| {
+            resolved.principal.spellings = named.map(|named| named.spellings).unwrap_or_default();
+            resolved
         });
-        let who = by_sid.or_else(|| self.resolve(named?));
-        let device = match (&event.device, &who) {
+        let resolved = by_sid.or_else(|| self.resolve(named?));
+        let device = match (&event.device, &resolved) {
             (Some(device), _) => self.resolve_device(device),
-            (None, Some(who)) => Some(who.clone()).filter(|who| who.kind == AccountKind::Device),
+            (None, Some(resolved)) => {
+                Some(resolved.clone()).filter(|resolved| resolved.kind == AccountKind::Device)
+            }
             (None, None) => None,
         };
-        let user = who.as_ref().filter(|who| who.kind != AccountKind::Device);
+        let user = resolved.as_ref().filter(|resolved| resolved.kind != AccountKind::Device);
         event.membership = Membership {
             user: user.map(|user| user.groups.clone()),
             device: device.map(|device| device.groups),
         };
         // A managed service account ends in `$` like a computer, but is no device.
-        let is_program =
-            |who: &ResolvedAccount| who.kind == AccountKind::Service && who.principal.is_machine();
-        if let Some(who) = who {
-            event.principal = Some(who).filter(|who| !is_program(who)).map(|who| who.principal);
+        let is_managed_service = |resolved: &ResolvedAccount| {
+            resolved.kind == AccountKind::Service && resolved.principal.is_machine()
+        };
+        if let Some(resolved) = resolved {
+            event.principal = Some(resolved)
+                .filter(|resolved| !is_managed_service(resolved))
+                .map(|resolved| resolved.principal);
         }
     }
 
@@ -103,8 +108,8 @@ impl Directory {
             let mut upn = CompactString::new(user);
             upn.push('@');
             upn.push_str(domain.as_str());
-            let same = |person: &AccountNode| {
-                person.attrs.upn.as_ref().is_some_and(|own| is_folded(own, &upn))
+            let same = |account: &AccountNode| {
+                account.attrs.upn.as_ref().is_some_and(|own| is_folded(own, &upn))
             };
             unique(self.matching_accounts(self.upns.candidates(self.text_fingerprint(&upn)), same))
                 .or_else(sid)
@@ -120,8 +125,8 @@ impl Directory {
     pub(super) fn device_of(&self, host: &Name) -> Option<NodeId> {
         let host = host.clone().folded();
         let host = host.as_str().trim_end_matches('.');
-        let same = |person: &AccountNode| {
-            person.attrs.host.as_ref().is_some_and(|own| is_folded(own, host))
+        let same = |account: &AccountNode| {
+            account.attrs.host.as_ref().is_some_and(|own| is_folded(own, host))
         };
         let by_host = unique(
             self.matching_accounts(self.hosts.candidates(self.text_fingerprint(host)), same),
@@ -146,7 +151,7 @@ impl Directory {
     /// The account of this name, in lower case, in the domain in `slot`.
     pub(super) fn account_named(&self, slot: usize, name: &str) -> Option<NodeId> {
         let same =
-            |person: &AccountNode| person.domain == slot && is_folded(&person.attrs.name, name);
+            |account: &AccountNode| account.domain == slot && is_folded(&account.attrs.name, name);
         unique(
             self.matching_accounts(self.names.candidates(self.name_fingerprint(slot, name)), same),
         )
@@ -162,45 +167,45 @@ impl Directory {
 
     fn resolved(&self, id: NodeId, spellings: Spellings) -> Option<ResolvedAccount> {
         let node = self.nodes.at(id);
-        let (guid, person) = (node.guid()?, node.account()?);
-        let (groups, state) = (person.groups.clone()?, person.attrs.state);
-        let principal = Principal { spellings, ..self.canonical(person)? };
-        Some(ResolvedAccount { guid, kind: person.attrs.kind, principal, groups, state })
+        let (guid, account) = (node.guid()?, node.account()?);
+        let (groups, state) = (account.groups.clone()?, account.attrs.state);
+        let principal = Principal { spellings, ..self.canonical(account)? };
+        Some(ResolvedAccount { guid, kind: account.attrs.kind, principal, groups, state })
     }
 
     /// sAMAccountName and DNS domain.
-    pub(super) fn canonical(&self, person: &AccountNode) -> Option<Principal> {
-        let domain = self.domains.at(person.domain)?.names.dns.clone();
-        Some(principal_named(&person.attrs.name, Some(&domain)))
+    pub(super) fn canonical(&self, account: &AccountNode) -> Option<Principal> {
+        let domain = self.domains.at(account.domain)?.names.dns.clone();
+        Some(principal_named(&account.attrs.name, Some(&domain)))
     }
 
     /// The names by which sessions may refer to an account.
-    pub(super) fn names_of(&self, person: &AccountNode) -> AccountNames {
-        let (account, mut names) = (&person.attrs, AccountNames::default());
-        let Some(domain) = self.domains.at(person.domain).map(|domain| &domain.names) else {
+    pub(super) fn names_of(&self, account: &AccountNode) -> AccountNames {
+        let (attrs, mut names) = (&account.attrs, AccountNames::default());
+        let Some(domain) = self.domains.at(account.domain).map(|domain| &domain.names) else {
             return names;
         };
-        if account.kind == AccountKind::Device {
-            let name = account.name.clone().folded();
+        if attrs.kind == AccountKind::Device {
+            let name = attrs.name.clone().folded();
             let mut host = CompactString::new(name.as_str().trim_end_matches('$'));
             let short = Name::new(&host);
             // Writing to a string cannot fail.
             let _ = write!(host, ".{}", domain.dns);
-            let own = account.host.as_deref().cloned().map(Name::folded);
+            let own = attrs.host.as_deref().cloned().map(Name::folded);
             names.hosts = own.into_iter().chain(Name::new(&host)).chain(short).collect();
             names.hosts.dedup();
             return names;
         }
-        names.principals.push(principal_named(&account.name, Some(&domain.dns)));
-        if self.domains.by_name(&domain.netbios) == Some(person.domain) {
-            names.principals.push(principal_named(&account.name, Some(&domain.netbios)));
+        names.principals.push(principal_named(&attrs.name, Some(&domain.dns)));
+        if self.domains.by_name(&domain.netbios) == Some(account.domain) {
+            names.principals.push(principal_named(&attrs.name, Some(&domain.netbios)));
         }
-        let upn = account.upn.as_ref().and_then(|upn| Principal::parse(upn.as_str(), None).ok());
+        let upn = attrs.upn.as_ref().and_then(|upn| Principal::parse(upn.as_str(), None).ok());
         names.principals.extend(upn.map(|upn| principal_named(&upn.user, upn.domain.as_ref())));
-        if self.domains.default_domain() == Some(person.domain) {
-            names.principals.push(principal_named(&account.name, None));
+        if self.domains.default_domain() == Some(account.domain) {
+            names.principals.push(principal_named(&attrs.name, None));
         }
-        let sid = person.sid.as_ref().and_then(|sid| Name::new(&sid.to_string()).ok());
+        let sid = account.sid.as_ref().and_then(|sid| Name::new(&sid.to_string()).ok());
         names.principals.extend(sid.map(|sid| principal_named(&sid, None)));
         names
     }

@@ -1,5 +1,5 @@
-//! However small the slices are in which it is entered, a directory says in between what it said
-//! before or what it will say, and in the end what it says when all is entered at once.
+//! Property test: whatever the size of the slices, the directory shows either the old or the new
+//! state in between, and ends in the same state as an ingest in one step.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -7,26 +7,26 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 
 use super::properties::{
-    ACCOUNTS, Model, Step, account, agrees, begin, both_domains, compared, groups, guid, put, step,
-    stepped,
+    ACCOUNTS, Model, Step, account, begin, both_domains, check_agreement, compared, groups, guid,
+    put, step, stepped,
 };
 use super::{Directory, Group};
 
-/// The groups of an account, when it is one.
+/// The groups of an account, if it is one.
 fn expected(model: &Model, number: u8) -> Option<Vec<Group>> {
     model.get(&number).and_then(account).map(|_| groups(model, number))
 }
 
-/// Nobody is shown with groups that they never had.
+/// No account is shown with groups that it never had.
 fn in_between(directory: &Directory, step: &Step, ends: [&Model; 2]) -> Result<(), TestCaseError> {
     for number in 0..ACCOUNTS {
-        let shown = directory.profile(guid(number)).map(|profile| {
+        let visible = directory.profile(guid(number)).map(|profile| {
             profile.groups.as_slice().iter().map(|group| Group::clone(group)).collect::<Vec<_>>()
         });
         let ends = ends.map(|model| expected(model, number));
-        // What was deleted and is there again is gone in between.
-        let is_again = shown.is_none() && matches!(step, Step::Apply(..));
-        prop_assert!(is_again || ends.contains(&shown), "{}: {:?}, {:?}", number, shown, ends);
+        // An object that was deleted and added again is missing in between.
+        let is_again = visible.is_none() && matches!(step, Step::Apply(..));
+        prop_assert!(is_again || ends.contains(&visible), "{}: {:?}, {:?}", number, visible, ends);
     }
     Ok(())
 }
@@ -35,7 +35,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn slices_make_the_same_of_it(
+    fn sliced_ingest_equals_a_single_step(
         steps in prop::collection::vec((step(), 1..9_usize), 1..20),
     ) {
         let (mut directory, mut model) = (both_domains(), Model::new());
@@ -56,7 +56,7 @@ proptest! {
                 affected.accounts.iter().map(|altered| (altered.guid, altered.differences)).collect();
             prop_assert_eq!(told, compared(&model, &next), "{:?}", step);
             model = next;
-            agrees(&directory, &model)?;
+            check_agreement(&directory, &model)?;
         }
     }
 }

@@ -149,8 +149,8 @@ impl RemainingObjects {
         round.unknown_groups += std::mem::take(&mut self.unknown_groups);
         let (guid, object) = self.objects.next()?;
         match object {
-            SnapshotObject::Account(person) => {
-                directory.upsert_account(round, slot, guid, person);
+            SnapshotObject::Account(account) => {
+                directory.upsert_account(round, slot, guid, account);
                 Some(0)
             }
             SnapshotObject::Group(group) => {

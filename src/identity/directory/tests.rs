@@ -1,4 +1,4 @@
-//! Stories of directories: names, questions, and what follows for sessions.
+//! Tests of the directory: name resolution, queries and effects on sessions.
 
 use std::sync::Arc;
 
@@ -76,7 +76,7 @@ fn meant(directory: &Directory, text: &str) -> Option<String> {
 }
 
 #[test]
-fn every_spelling_means_the_one_account() {
+fn every_spelling_resolves_to_one_account() {
     let directory = two_domains();
     let spellings = ["CORP\\alice", "ALICE@corp.example.com", "alice", "alice.smith@EXAMPLE.com"];
     for text in spellings {
@@ -98,7 +98,7 @@ fn every_spelling_means_the_one_account() {
 }
 
 #[test]
-fn a_bare_name_means_the_default_domain_or_the_only_one() {
+fn a_bare_name_resolves_in_the_default_or_only_domain() {
     let mut directory = two_domains();
     directory.put_domain(names(CORP, "CORP", 1), UnqualifiedNames::OtherDomain);
     assert_eq!(meant(&directory, "alice"), None);
@@ -112,23 +112,23 @@ fn a_bare_name_means_the_default_domain_or_the_only_one() {
 }
 
 #[test]
-fn a_domain_that_becomes_the_default_one_tells_of_everybody_once() {
+fn a_domain_that_becomes_the_default_reports_all_accounts_once() {
     let mut directory = two_domains();
     let renamed = Differences::default().with(Difference::Renamed);
-    let told = |affected: AffectedAccounts| -> Vec<_> {
+    let reported = |affected: AffectedAccounts| -> Vec<_> {
         affected.accounts.into_iter().map(|it| (it.guid, it.differences)).collect()
     };
     directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::ThisDomain);
     directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::ThisDomain);
     let new = seen(7, account(AccountKind::User, "zoe"));
-    let affected = told(directory.apply(&name(LAB), vec![new]).unwrap());
+    let affected = reported(directory.apply(&name(LAB), vec![new]).unwrap());
     let is_new = Differences::default().with(Difference::New);
     assert_eq!(affected, [(guid(5), renamed), (guid(6), renamed), (guid(7), is_new)]);
-    assert_eq!(told(directory.apply(&name(LAB), Vec::new()).unwrap()), []);
+    assert_eq!(reported(directory.apply(&name(LAB), Vec::new()).unwrap()), []);
 }
 
 #[test]
-fn who_was_deleted_when_nobody_listened_is_missed_when_all_is_read() {
+fn accounts_deleted_while_disconnected_are_found_by_a_full_read() {
     let by = origin(Producer::ActiveDirectory);
     let (mut table, directory) = (Table::default(), two_domains());
     for (at, user) in
@@ -139,21 +139,21 @@ fn who_was_deleted_when_nobody_listened_is_missed_when_all_is_read() {
         directory.enrich(&mut event);
         table.apply(Revision(at), &event, &rules());
     }
-    // After a restart: the sessions are there, and bob is not in what is read.
+    // After a restart: the sessions exist, and bob is not in the snapshot.
     let mut directory = Directory::default();
     directory.put_domain(names(CORP, "CORP", 1), UnqualifiedNames::ThisDomain);
-    let image = || {
-        let mut image = DirectorySnapshot::default();
-        image.add(seen(1, account(AccountKind::User, "Alice")));
-        image
+    let snapshot = || {
+        let mut snapshot = DirectorySnapshot::default();
+        snapshot.add(seen(1, account(AccountKind::User, "Alice")));
+        snapshot
     };
     let missed = |directory: &Directory, affected: AffectedAccounts, deleted: SessionAction| {
         let mut consequences = SessionEffects::default();
         consequences.add(affected, directory);
         let whereabouts = AddressIndex::from_sessions(table.sessions());
         let known = EffectInputs { directory, table: &table, addresses: &whereabouts };
-        let gone = RemovalPolicy { deleted, ..RemovalPolicy::default() };
-        let proposal = ProposalContext { removal: gone, now: seconds(9), origin: &by };
+        let removal = RemovalPolicy { deleted, ..RemovalPolicy::default() };
+        let proposal = ProposalContext { removal, now: seconds(9), origin: &by };
         let mut ended = Vec::new();
         while !consequences.is_empty() {
             let events = consequences.next(known, proposal, 1);
@@ -163,15 +163,15 @@ fn who_was_deleted_when_nobody_listened_is_missed_when_all_is_read() {
         }
         ended
     };
-    let affected = directory.replace(&name(CORP), image()).unwrap();
+    let affected = directory.replace(&name(CORP), snapshot()).unwrap();
     assert_eq!(missed(&directory, affected.clone(), SessionAction::End), [address("10.0.0.2")]);
     assert_eq!(missed(&directory, affected, SessionAction::Keep), []);
-    let again = directory.replace(&name(CORP), image()).unwrap();
+    let again = directory.replace(&name(CORP), snapshot()).unwrap();
     assert_eq!(missed(&directory, again, SessionAction::End), [], "only the first time");
 }
 
 #[test]
-fn a_netbios_name_that_two_forests_use_means_neither() {
+fn an_ambiguous_netbios_name_does_not_resolve() {
     let mut directory = two_domains();
     directory.put_domain(names(LAB, "CORP", 2), UnqualifiedNames::OtherDomain);
     assert_eq!(meant(&directory, "CORP\\alice"), None);
@@ -182,7 +182,7 @@ fn a_netbios_name_that_two_forests_use_means_neither() {
 }
 
 #[test]
-fn computers_are_known_by_host_name_and_machine_account() {
+fn computers_resolve_by_host_name_and_machine_account() {
     let directory = two_domains();
     let device = |text| directory.resolve_device(&name(text)).map(|device| device.guid);
     for text in ["pc1", "PC1.branch.example.com", "pc1.corp.example.com."] {
@@ -195,7 +195,7 @@ fn computers_are_known_by_host_name_and_machine_account() {
 }
 
 #[test]
-fn an_event_is_entered_with_who_is_meant_and_their_groups() {
+fn an_event_is_enriched_with_account_and_groups() {
     let directory = two_domains();
     let entered = |kind, text: &str| {
         let mut event = event_at(kind, text, 10);
@@ -206,26 +206,26 @@ fn an_event_is_entered_with_who_is_meant_and_their_groups() {
         let groups = groups.as_ref()?.as_slice();
         Some(groups.iter().map(|group| group.name.to_string()).collect::<Vec<_>>().join(" "))
     };
-    let said = |event: &Event| {
-        let who = event.principal.as_ref().map(ToString::to_string).unwrap_or_default();
-        (who, listed(&event.membership.user), listed(&event.membership.device))
+    let resolved = |event: &Event| {
+        let principal = event.principal.as_ref().map(ToString::to_string).unwrap_or_default();
+        (principal, listed(&event.membership.user), listed(&event.membership.device))
     };
     let some = |text: &str| Some(text.to_owned());
     let alice = entered(Kind::Login, "CORP\\alice<pc1>");
     let expected =
         ("alice@corp.example.com".to_owned(), some("Cycle Inner Sales"), some("Laptops"));
-    assert_eq!(said(&alice), expected);
+    assert_eq!(resolved(&alice), expected);
     assert_eq!(alice.device, Some(name("pc1")));
     let machine = entered(Kind::Login, "CORP\\PC1$");
-    assert_eq!(said(&machine), ("pc1$@corp.example.com".to_owned(), None, some("Laptops")));
+    assert_eq!(resolved(&machine), ("pc1$@corp.example.com".to_owned(), None, some("Laptops")));
     let service = entered(Kind::Login, "CORP\\gMSA1$");
-    assert_eq!(said(&service).1, some("Cycle Inner Sales"), "it is no computer");
+    assert_eq!(resolved(&service).1, some("Cycle Inner Sales"), "it is no computer");
     let unknown = entered(Kind::Login, "CORP\\carol<pc7>");
-    assert_eq!(said(&unknown), ("carol@corp".to_owned(), None, None));
+    assert_eq!(resolved(&unknown), ("carol@corp".to_owned(), None, None));
 }
 
 #[test]
-fn the_shortest_path_to_a_group_is_told() {
+fn the_shortest_path_to_a_group_is_found() {
     let directory = two_domains();
     let path = |account, to| {
         let group = directory.group(&name("CORP.example.com"), &name(to)).unwrap().unwrap();
@@ -240,7 +240,7 @@ fn the_shortest_path_to_a_group_is_told() {
 }
 
 #[test]
-fn lists_are_in_the_order_of_names_and_cut_to_what_is_asked_for() {
+fn listings_are_sorted_and_paged() {
     let directory = two_domains();
     let corp = name(CORP);
     let users = directory.accounts(&corp, AccountClass::Users, "", 0..10).unwrap();
@@ -260,33 +260,37 @@ fn lists_are_in_the_order_of_names_and_cut_to_what_is_asked_for() {
 }
 
 #[test]
-fn an_image_is_put_together_from_pieces_and_replaces_only_what_differs() {
+fn a_snapshot_is_built_in_parts_and_replaces_only_differences() {
     let mut directory = two_domains();
     let before = directory.profile(guid(1)).unwrap().groups.clone();
-    let mut image = DirectorySnapshot::default();
-    image.add(group(10, "Sales", &[2]));
+    let mut snapshot = DirectorySnapshot::default();
+    snapshot.add(group(10, "Sales", &[2]));
     let (added, removed) = (vec![Member::Object(guid(1))], vec![Member::Object(guid(2))]);
-    image.add(Update::MembersChanged { group: guid(10), added, removed });
-    image.add(Update::MembersChanged { group: guid(99), added: Vec::new(), removed: Vec::new() });
-    image.add(group(11, "Inner", &[1]));
-    image.add(group(12, "Cycle", &[10]));
-    image.add(seen(1, account(AccountKind::User, "Alice")));
-    image.add(seen(3, account(AccountKind::Device, "PC1$")));
-    image.add(seen(7, account(AccountKind::User, "Gone")));
-    image.add(Update::Deleted(guid(7)));
-    assert_eq!(image.len(), 5);
-    let affected = directory.replace(&name(CORP), image).unwrap();
+    snapshot.add(Update::MembersChanged { group: guid(10), added, removed });
+    snapshot.add(Update::MembersChanged {
+        group: guid(99),
+        added: Vec::new(),
+        removed: Vec::new(),
+    });
+    snapshot.add(group(11, "Inner", &[1]));
+    snapshot.add(group(12, "Cycle", &[10]));
+    snapshot.add(seen(1, account(AccountKind::User, "Alice")));
+    snapshot.add(seen(3, account(AccountKind::Device, "PC1$")));
+    snapshot.add(seen(7, account(AccountKind::User, "Gone")));
+    snapshot.add(Update::Deleted(guid(7)));
+    assert_eq!(snapshot.len(), 5);
+    let affected = directory.replace(&name(CORP), snapshot).unwrap();
     assert_eq!(affected.unknown_groups, 1);
-    let told: Vec<_> = affected.accounts.iter().map(|altered| altered.guid).collect();
-    // Alice has lost her UPN, Bob and the service are gone, the computer is in no group any more.
-    assert_eq!(told, [guid(1), guid(2), guid(3), guid(4)]);
+    let reported: Vec<_> = affected.accounts.iter().map(|altered| altered.guid).collect();
+    // Alice has lost her UPN, Bob and the service are deleted, the computer is in no group.
+    assert_eq!(reported, [guid(1), guid(2), guid(3), guid(4)]);
     assert!(affected.accounts[0].differences.has(Difference::Renamed));
     assert!(!affected.accounts[0].differences.has(Difference::Groups));
     assert!(directory.profile(guid(1)).unwrap().groups.is_same(&before), "it stayed in force");
     assert!(directory.profile(guid(2)).is_none());
 }
 
-/// A table with the sessions of Alice and Bob, and of a computer alone.
+/// A table with the sessions of Alice and Bob, and of a computer without a user.
 fn sessions(directory: &Directory) -> (Table, AddressIndex) {
     let (mut table, mut whereabouts) = (Table::default(), AddressIndex::default());
     let logins = [
@@ -306,15 +310,15 @@ fn sessions(directory: &Directory) -> (Table, AddressIndex) {
     (table, whereabouts)
 }
 
-/// What becomes of the sessions when a directory tells `updates`: each that changes, in a word.
-fn outcome(updates: Vec<Update>, gone: RemovalPolicy) -> Vec<String> {
+/// The effects of `updates` on the sessions: one text per changed session.
+fn outcome(updates: Vec<Update>, removal: RemovalPolicy) -> Vec<String> {
     let mut directory = two_domains();
     let (mut table, whereabouts) = sessions(&directory);
     let affected = directory.apply(&name(CORP), updates).unwrap();
     let (mut consequences, by) = (SessionEffects::default(), origin(Producer::ActiveDirectory));
     consequences.add(affected, &directory);
     let known = EffectInputs { directory: &directory, table: &table, addresses: &whereabouts };
-    let proposal = ProposalContext { removal: gone, now: seconds(20), origin: &by };
+    let proposal = ProposalContext { removal, now: seconds(20), origin: &by };
     let events = consequences.next(known, proposal, 1000);
     assert!(consequences.is_empty());
     let decided = events.iter().enumerate().map(|(at, event)| {
@@ -341,7 +345,7 @@ fn outcome(updates: Vec<Update>, gone: RemovalPolicy) -> Vec<String> {
 }
 
 #[test]
-fn only_the_sessions_of_who_is_affected_are_told_of_new_groups() {
+fn only_sessions_of_affected_accounts_get_events() {
     let more = vec![group(14, "More", &[1])];
     assert_eq!(
         outcome(more, RemovalPolicy::default()),
@@ -356,23 +360,23 @@ fn only_the_sessions_of_who_is_affected_are_told_of_new_groups() {
 }
 
 #[test]
-fn a_name_that_changes_hands_is_followed_to_whom_it_belonged() {
+fn a_reassigned_name_belongs_to_its_former_owner() {
     let swapped = vec![
         seen(1, account(AccountKind::User, "Bob")),
         seen(2, account(AccountKind::User, "Alice")),
     ];
-    let told = outcome(swapped, RemovalPolicy::default());
-    assert_eq!(told, ["10.0.0.1 bob 3 1", "10.0.0.2 bob 3 ?", "10.0.0.4 alice 3 ?"]);
+    let reported = outcome(swapped, RemovalPolicy::default());
+    assert_eq!(reported, ["10.0.0.1 bob 3 1", "10.0.0.2 bob 3 ?", "10.0.0.4 alice 3 ?"]);
     let reused = vec![
         seen(1, account(AccountKind::User, "alicia")),
         seen(20, account(AccountKind::User, "alice")),
     ];
-    let told = outcome(reused, RemovalPolicy::default());
-    assert_eq!(told, ["10.0.0.1 alicia 3 1", "10.0.0.2 alicia 3 ?"]);
+    let reported = outcome(reused, RemovalPolicy::default());
+    assert_eq!(reported, ["10.0.0.1 alicia 3 1", "10.0.0.2 alicia 3 ?"]);
 }
 
 #[test]
-fn a_rule_decides_what_becomes_of_who_is_gone() {
+fn the_removal_policy_applies_to_sessions() {
     let disabled = || {
         vec![seen(
             2,
@@ -389,7 +393,7 @@ fn a_rule_decides_what_becomes_of_who_is_gone() {
 }
 
 #[test]
-fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
+fn a_session_older_than_the_first_read_is_resolved_by_it() {
     let (mut table, mut whereabouts) = (Table::default(), AddressIndex::default());
     for (at, text) in ["CORP\\alice", "alice.smith@example.com", "alice"].into_iter().enumerate() {
         let place = address(&format!("10.0.0.{at}"));
@@ -398,9 +402,9 @@ fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
         whereabouts.apply(&decision.change.unwrap());
     }
     let mut directory = two_domains();
-    let mut image = DirectorySnapshot::default();
-    image.add(seen(1, account(AccountKind::User, "nobody yet")));
-    directory.replace(&name(CORP), image).unwrap();
+    let mut snapshot = DirectorySnapshot::default();
+    snapshot.add(seen(1, account(AccountKind::User, "nobody yet")));
+    directory.replace(&name(CORP), snapshot).unwrap();
     let mut consequences = SessionEffects::default();
     let upn = Some(name("Alice.Smith@Example.com"));
     let read = vec![seen(1, Account { upn, ..account(AccountKind::User, "Alice") })];
@@ -429,15 +433,15 @@ fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
 }
 
 #[test]
-fn who_cannot_be_read_any_more_stays_who_they_were() {
+fn an_unreadable_account_keeps_its_state() {
     let mut directory = two_domains();
-    let mut image = DirectorySnapshot::default();
-    image.add(seen(2, account(AccountKind::User, "Bob")));
-    image.keep(guid(1));
-    image.keep(guid(9));
-    let affected = directory.replace(&name(CORP), image).unwrap();
-    let gone = affected.accounts.iter().filter(|it| it.differences.has(Difference::Deleted));
-    let gone: Vec<Guid> = gone.map(|altered| altered.guid).collect();
-    assert_eq!(gone, [guid(3), guid(4)]);
+    let mut snapshot = DirectorySnapshot::default();
+    snapshot.add(seen(2, account(AccountKind::User, "Bob")));
+    snapshot.keep(guid(1));
+    snapshot.keep(guid(9));
+    let affected = directory.replace(&name(CORP), snapshot).unwrap();
+    let removal = affected.accounts.iter().filter(|it| it.differences.has(Difference::Deleted));
+    let removal: Vec<Guid> = removal.map(|altered| altered.guid).collect();
+    assert_eq!(removal, [guid(3), guid(4)]);
     assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
 }

@@ -61,29 +61,29 @@ impl Directory {
         round: &mut IngestRound,
         domain: usize,
         guid: Guid,
-        mut person: Box<AccountNode>,
+        mut account: Box<AccountNode>,
     ) {
-        person.domain = domain;
+        account.domain = domain;
         let id = self.nodes.find_or_insert(&Member::Object(guid));
         if self.nodes.at(id).group().is_some() {
             self.remove_object(round, id);
         }
         let mut primary = None;
         if let Some(known) = self.nodes.at(id).account() {
-            let seen = (&*person.dn, person.sid.as_ref(), &person.attrs);
+            let seen = (&*account.dn, account.sid.as_ref(), &account.attrs);
             if known.domain == domain && known.groups.is_some() && known.has_content(seen) {
                 return;
             }
-            person.groups.clone_from(&known.groups);
+            account.groups.clone_from(&known.groups);
             primary = Some((known.sid.clone(), self.primary_group(known)));
         }
         self.save_before(round, id);
         self.remove_from_indexes(id);
-        let same_place = primary == Some((person.sid.clone(), self.primary_group(&person)));
-        if !same_place || person.groups.is_none() {
+        let same_primary = primary == Some((account.sid.clone(), self.primary_group(&account)));
+        if !same_primary || account.groups.is_none() {
             round.mark_dirty(id);
         }
-        self.nodes.at_mut(id).kind = NodeKind::Account(person);
+        self.nodes.at_mut(id).kind = NodeKind::Account(account);
         self.add_to_indexes(id);
     }
 
@@ -125,10 +125,10 @@ impl Directory {
     /// Sets the members of a group, in ascending order. [`IngestRound::apply_links`] later updates
     /// the members.
     fn set_members(&mut self, round: &mut IngestRound, group: NodeId, members: Vec<NodeId>) {
-        let Some(band) = self.nodes.at_mut(group).group_mut() else { return };
-        let before = std::mem::replace(&mut band.members, members);
-        let added = band.members.iter().filter(|id| before.binary_search(id).is_err());
-        let removed = before.iter().filter(|id| band.members.binary_search(id).is_err());
+        let Some(node) = self.nodes.at_mut(group).group_mut() else { return };
+        let before = std::mem::replace(&mut node.members, members);
+        let added = node.members.iter().filter(|id| before.binary_search(id).is_err());
+        let removed = before.iter().filter(|id| node.members.binary_search(id).is_err());
         round.queue_links(group, added.copied().collect(), removed.copied().collect());
     }
 
@@ -141,12 +141,12 @@ impl Directory {
         removed: &[Member],
     ) {
         let group = self.nodes.object(group);
-        let Some(band) = group.and_then(|id| self.nodes.at(id).group()) else {
+        let Some(node) = group.and_then(|id| self.nodes.at(id).group()) else {
             round.unknown_groups += 1;
             return;
         };
         let removed: HashSet<NodeId> = removed.iter().filter_map(|m| self.nodes.find(m)).collect();
-        let mut members = band.members.clone();
+        let mut members = node.members.clone();
         members.retain(|id| !removed.contains(id));
         members.extend(added.iter().map(|member| self.nodes.find_or_insert(member)));
         members.sort_unstable();
@@ -160,8 +160,8 @@ impl Directory {
         self.remove_from_indexes(id);
         let what = std::mem::take(&mut self.nodes.at_mut(id).kind);
         round.mark_dirty(id);
-        let NodeKind::Group(band) = what else { return };
-        round.queue_links(id, Vec::new(), band.members);
-        band.attrs.sid.iter().for_each(|sid| round.mark_primary(sid.clone()));
+        let NodeKind::Group(group) = what else { return };
+        round.queue_links(id, Vec::new(), group.members);
+        group.attrs.sid.iter().for_each(|sid| round.mark_primary(sid.clone()));
     }
 }

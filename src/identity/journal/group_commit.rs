@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_committed_is_handed_on_and_all_of_it_in_one_commit() {
+    fn only_committed_batches_are_published_and_a_group_has_one_commit() {
         let mut journal = Failing { journal: MemoryJournal::new(1), commits: 1 };
         journal.restore(&rules()).unwrap();
         let orders = [write(1), JournalRequest::Query("how far"), write(2), write(3)];
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(nothing.queries, ["how far"], "and nothing is committed for it");
         let GroupOutcome { committed, failed: refused, queries: asked } =
             commit_group(&mut journal, [write(1), JournalRequest::Query("and now"), write(1)]);
-        assert!(committed.is_empty(), "the commit failed: nobody is shown any of it");
+        assert!(committed.is_empty(), "the commit failed, so nothing is published");
         assert_eq!((refused.len(), asked), (2, vec!["and now"]));
         assert!(refused.iter().all(|(_, error)| error.0 == "it is full"));
     }

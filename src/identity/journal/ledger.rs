@@ -29,9 +29,9 @@ impl Default for PositionLedger {
 
 impl PositionLedger {
     /// Continues after `committed`, with positions from `first` or later.
-    pub fn resume(committed: Revision, first: Revision, places: ReadPositions) -> Self {
+    pub fn resume(committed: Revision, first: Revision, positions: ReadPositions) -> Self {
         let next = first.max(Revision(committed.0 + 1));
-        Self { committed, next, read_positions: places, appended: (0, Vec::new()) }
+        Self { committed, next, read_positions: positions, appended: (0, Vec::new()) }
     }
 
     /// The last position that was acknowledged, or could have been.
@@ -81,10 +81,11 @@ mod tests {
     use crate::Name;
 
     #[test]
-    fn what_was_abandoned_is_neither_read_nor_handed_out_again() {
+    fn abandoned_positions_are_not_reused() {
         let name = |text| Name::new(text).unwrap();
         let source = ReadSource { producer: name("event-log"), name: name("dc1") };
-        let read = |place: &[u8]| ReadPosition { source: source.clone(), position: place.into() };
+        let read =
+            |position: &[u8]| ReadPosition { source: source.clone(), position: position.into() };
         let mut ledger = PositionLedger::resume(Revision(7), Revision(3), ReadPositions::new());
         assert_eq!(ledger.append(2, Some(&read(b"a"))), Revision(8));
         assert_eq!((ledger.committed(), ledger.read_positions().len()), (Revision(7), 0));

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_that_was_refused_is_left_out_and_the_positions_go_on() {
+    fn an_unacknowledged_tail_is_skipped_and_positions_continue() {
         let mut start = RecoveryProgress::after(Revision(4));
         assert_eq!(
             start.enter_segment(Revision(0), Some(Revision(4))),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_missing_puts_the_positions_in_doubt() {
+    fn missing_segments_make_the_recovery_incomplete() {
         let mut gap = RecoveryProgress::after(Revision(4));
         assert_eq!(gap.enter_segment(Revision(6), None), Some(all_after(6)));
         assert!(!gap.is_complete());

@@ -57,10 +57,10 @@ impl LogNotice {
     /// The notice in `record`; usually none.
     pub fn from_record(record: &LogRecord<'_>) -> Option<Self> {
         let (provider, _) = Self::IDS.iter().find(|(_, ids)| ids.contains(&record.id))?;
-        let in_place = record.channel.eq_ignore_ascii_case("Security")
+        let is_security_log = record.channel.eq_ignore_ascii_case("Security")
             && record.provider.eq_ignore_ascii_case(provider);
         match record.id {
-            _ if !in_place => None,
+            _ if !is_security_log => None,
             1102 => Some(Self::Cleared),
             4719 => policy(record),
             _ => Some(Self::AuditsLost),
@@ -152,7 +152,7 @@ struct Kind {
     of: AuditSubcategory,
     daily: bool,
     /// The time of the newest event of this subcategory.
-    heard: Option<Timestamp>,
+    last_seen: Option<Timestamp>,
     off: Option<AuditGap>,
 }
 
@@ -182,8 +182,12 @@ impl AuditMonitor {
     pub fn new(role: ServerRole, ids: &[u16]) -> Self {
         let read = |of: &AuditSubcategory| ids.iter().any(|id| of.ids().contains(id));
         let kinds = AuditSubcategory::iter().filter(read);
-        let kind =
-            |of: AuditSubcategory| Kind { of, daily: of.is_daily(role), heard: None, off: None };
+        let kind = |of: AuditSubcategory| Kind {
+            of,
+            daily: of.is_daily(role),
+            last_seen: None,
+            off: None,
+        };
         Self { kinds: kinds.map(kind).collect(), span: None }
     }
 
@@ -197,15 +201,15 @@ impl AuditMonitor {
             for kind in self.kinds.iter_mut().filter(|kind| kind.of == of) {
                 kind.off = (policy == AuditPolicy::Off).then_some(off);
                 // It was just enabled, so it is not absent yet.
-                kind.heard = Some(record.time);
+                kind.last_seen = Some(record.time);
             }
         }
         if record.keywords & LogonReader::FAILURE != 0 {
             return;
         }
-        let heard = |kind: &&mut Kind| kind.of.ids().contains(&record.id);
-        if let Some(kind) = self.kinds.iter_mut().find(heard) {
-            kind.heard = kind.heard.max(Some(record.time));
+        let last_seen = |kind: &&mut Kind| kind.of.ids().contains(&record.id);
+        if let Some(kind) = self.kinds.iter_mut().find(last_seen) {
+            kind.last_seen = kind.last_seen.max(Some(record.time));
             // It is audited again, because this event is later than the notice.
             if kind.off.is_some_and(|off| off.since < record.time) {
                 kind.off = None;
@@ -221,7 +225,7 @@ impl AuditMonitor {
     /// A daily subcategory without events while others arrived for more than a day.
     fn missing(&self, kind: &Kind) -> Option<AuditGap> {
         let (first, newest) = self.span?;
-        let since = kind.heard.unwrap_or(first);
+        let since = kind.last_seen.unwrap_or(first);
         let late = newest.millis().saturating_sub(since.millis()) > DAY;
         let missing = AuditGap { subcategory: kind.of, since, reason: AuditGapReason::Absence };
         (kind.daily && late).then_some(missing)

@@ -22,7 +22,7 @@ pub(super) struct EventRule {
     /// Additional conditions, in order.
     pub(super) guards: &'static [Guard],
     /// The page title, and why the event is read this way.
-    pub(super) event_source: &'static str,
+    pub(super) source: &'static str,
 }
 
 /// What an event means.
@@ -75,8 +75,8 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
         address: AddressField::Address("IpAddress"),
         proof: Proof::Logon,
         guards: &[Guard::Succeeded, Guard::PreAuthenticated],
-        event_source: "Event 4768, a TGT was requested: what a computer asks for when somebody logs on to \
-                 it. The same event tells of failures, by its Status",
+        source: "Event 4768, a TGT was requested: a computer requests one when a user logs on \
+                 to it. The same event reports failures, by its Status",
     },
     EventRule {
         id: 4770,
@@ -85,8 +85,8 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
         address: AddressField::Address("IpAddress"),
         proof: Proof::Ticket,
         guards: &[],
-        event_source: "Event 4770, a TGT was renewed: by the computer that has it. It has no Status and is \
-                 written of successes only",
+        source: "Event 4770, a TGT was renewed: by the computer that holds it. It has no \
+                 Status and is written for successes only",
     },
     EventRule {
         id: 4769,
@@ -95,8 +95,8 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
         address: AddressField::Address("IpAddress"),
         proof: Proof::Ticket,
         guards: &[Guard::Succeeded, Guard::NotDelegated, Guard::NotSelfTicket],
-        event_source: "Event 4769, a service ticket was requested: with a TGT that was got before, so it \
-                 begins nothing. It has no SID, and a forged TGT can name anybody",
+        source: "Event 4769, a service ticket was requested: with an existing TGT, so it \
+                 begins no session. It has no SID, and a forged TGT can contain any name",
     },
     EventRule {
         id: 4624,
@@ -105,8 +105,9 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
         address: AddressField::Address("IpAddress"),
         proof: Proof::Connection,
         guards: &[Guard::LogonType, Guard::NotDelegated],
-        event_source: "Event 4624, an account was logged on: to this server, so a user's computer is where \
-                 it came from. Which types of logon are read depends on the server's role",
+        source: "Event 4624, an account was logged on: to this server, so its source address \
+                 is the user's computer. Which logon types are read depends on the server's \
+                 role",
     },
     EventRule {
         id: 4634,
@@ -115,8 +116,8 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
         address: AddressField::Logon("TargetLogonId"),
         proof: Proof::Connection,
         guards: &[Guard::Interactive],
-        event_source: "Event 4634, an account was logged off: it has no address. One of type 3 is the end \
-                 of a connection, within a second of its beginning as a rule, and of nobody's stay",
+        source: "Event 4634, an account was logged off: it has no address. A logoff of type 3 \
+                 is the end of a connection, usually within a second, not of a session",
     },
     EventRule {
         id: 4647,
@@ -125,7 +126,8 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
         address: AddressField::Logon("TargetLogonId"),
         proof: Proof::Connection,
         guards: &[],
-        event_source: "Event 4647, user initiated logoff: of interactive and remote desktop logons only",
+        source: "Event 4647, user initiated logoff: of interactive and remote desktop logons \
+                 only",
     },
     EventRule {
         id: 4776,
@@ -134,9 +136,9 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
         address: AddressField::Host("Workstation"),
         proof: Proof::HostName,
         guards: &[Guard::Succeeded],
-        event_source: "Event 4776, the computer attempted to validate the credentials for an account: by \
-                 NTLM, and the client chooses the name of its host; it is looked for among the computers \
-                 whose own accounts were seen of late",
+        source: "Event 4776, the computer attempted to validate the credentials for an \
+                 account: by NTLM, where the client chooses its host name; the name is looked \
+                 up among computers whose own accounts were seen recently",
     },
     EventRule {
         id: 4778,
@@ -145,8 +147,8 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
         address: AddressField::Address("ClientAddress"),
         proof: Proof::Connection,
         guards: &[],
-        event_source: "Event 4778, a session was reconnected to a Window Station: the address is that of \
-                 the remote desktop client, where somebody else may be logged on",
+        source: "Event 4778, a session was reconnected to a Window Station: the address is \
+                 that of the remote desktop client, where another user may be logged on",
     },
     EventRule {
         id: 4779,
@@ -155,7 +157,8 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
         address: AddressField::Address("ClientAddress"),
         proof: Proof::Connection,
         guards: &[],
-        event_source: "Event 4779, a session was disconnected from a Window Station: the same end of it",
+        source: "Event 4779, a session was disconnected from a Window Station: the end of the \
+                 same session",
     },
     EventRule {
         id: 4608,
@@ -164,7 +167,8 @@ pub(super) const EVENT_RULES: &[EventRule] = &[
         address: AddressField::Logon("TargetLogonId"),
         proof: Proof::Connection,
         guards: &[],
-        event_source: "Event 4608, Windows is starting up: logon IDs are unique between reboots only",
+        source: "Event 4608, Windows is starting up: logon IDs are unique between reboots \
+                 only",
     },
 ];
 
@@ -176,10 +180,10 @@ pub(super) const FAILURE_IDS: &[u16] =
 
 /// The IDs of all events that can be read.
 pub fn readable_event_ids() -> impl Iterator<Item = u16> {
-    EVENT_RULES.iter().map(|row| row.id)
+    EVENT_RULES.iter().map(|rule| rule.id)
 }
 
 /// A sentence with the source for the event `id` and how it is read; `None` if it cannot be read.
 pub fn event_source(id: u16) -> Option<&'static str> {
-    EVENT_RULES.iter().find(|row| row.id == id).map(|row| row.event_source)
+    EVENT_RULES.iter().find(|rule| rule.id == id).map(|rule| rule.source)
 }

@@ -76,55 +76,55 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::ReadOutcome;
-    use super::super::tests::{everything, reader, record, said, told};
+    use super::super::tests::{all_events, fields_of, reader, record, summary};
     use super::*;
     use crate::test_support::{address, seconds};
 
     /// A ticket request of the computer's own account.
     fn computer(name: &str, ip: &str, at: i64) -> Event {
         let user = format!("{name}$");
-        let fields = said(4768, &[("TargetUserName", &user), ("IpAddress", ip)]);
+        let fields = fields_of(4768, &[("TargetUserName", &user), ("IpAddress", ip)]);
         let time = seconds(at);
         let record = super::super::LogRecord { time, ..record(4768, &fields) };
-        match reader(everything()).read(&record, time) {
+        match reader(all_events()).read(&record, time) {
             ReadOutcome::Event(event) => event,
-            other => panic!("{}", told(&other)),
+            other => panic!("{}", summary(&other)),
         }
     }
 
     /// The result of an NTLM logon that names this host.
     fn named(hosts: &HostAddresses, name: &str, at: i64) -> String {
-        let mut reader = reader(everything());
-        let fields = said(4776, &[("Workstation", name)]);
+        let mut reader = reader(all_events());
+        let fields = fields_of(4776, &[("Workstation", name)]);
         let time = seconds(at);
         let record = super::super::LogRecord { time, ..record(4776, &fields) };
         match reader.read(&record, time) {
             ReadOutcome::Unresolved(unresolved) => match hosts.find(&unresolved) {
-                Some(address) => told(&reader.locate(unresolved, address)),
+                Some(address) => summary(&reader.locate(unresolved, address)),
                 None => "nowhere".to_owned(),
             },
-            other => told(&other),
+            other => summary(&other),
         }
     }
 
     #[test]
-    fn who_names_a_host_is_where_its_own_account_was_seen() {
+    fn a_named_host_resolves_to_the_address_of_its_machine_account() {
         let mut hosts = HostAddresses::default();
         hosts.record(&computer("PC1", "10.0.0.7", 1000));
         hosts.record(&computer("pc2", "10.0.0.8", 1000));
         hosts.record(&computer("PC2", "10.0.0.9", 2000));
         // Reported late: the computer has moved since.
         hosts.record(&computer("PC2", "10.0.0.8", 1500));
-        let there = "login of alice at 10.0.0.7 by host_name";
+        let expected_user = "login of alice at 10.0.0.7 by host_name";
         let span = HostAddresses::MAX_AGE.as_secs() as i64;
         for (name, at, outcome) in [
-            ("PC1", 1001, there),
-            ("pc1", 1001, there),
-            ("\\\\PC1", 1001, there),
-            ("PC1.corp.example.com", 1001, there),
+            ("PC1", 1001, expected_user),
+            ("pc1", 1001, expected_user),
+            ("\\\\PC1", 1001, expected_user),
+            ("PC1.corp.example.com", 1001, expected_user),
             // By the clock of another server.
-            ("PC1", 990, there),
-            ("PC1", 1000 + span, there),
+            ("PC1", 990, expected_user),
+            ("PC1", 1000 + span, expected_user),
             ("PC1", 1001 + span, "nowhere"),
             ("PC2", 2001, "login of alice at 10.0.0.9 by host_name"),
             ("PC3", 1001, "nowhere"),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_computer_itself_did_says_where_it_is() {
+    fn only_machine_account_logons_locate_a_host() {
         let mut hosts = HostAddresses::default();
         let user = Event { kind: Kind::Login, ..computer("PC1", "10.0.0.7", 1000) };
         hosts.record(&user);
@@ -147,18 +147,18 @@ mod tests {
     }
 
     #[test]
-    fn a_computer_that_only_named_another_is_not_where_that_is() {
+    fn a_computer_that_names_another_host_is_not_located_there() {
         let mut hosts = HostAddresses::default();
         hosts.record(&computer("PC1", "10.0.0.7", 1000));
         // PC2 logs on by NTLM, and names PC1 as its host.
-        let mut reader = reader(everything());
-        let fields = said(4776, &[("TargetUserName", "PC2$"), ("Workstation", "PC1")]);
+        let mut reader = reader(all_events());
+        let fields = fields_of(4776, &[("TargetUserName", "PC2$"), ("Workstation", "PC1")]);
         let record = super::super::LogRecord { time: seconds(1001), ..record(4776, &fields) };
         let ReadOutcome::Unresolved(unresolved) = reader.read(&record, seconds(1001)) else {
             panic!("4776 has no address");
         };
-        let there = hosts.find(&unresolved).expect("PC1 was seen");
-        let ReadOutcome::Event(event) = reader.locate(unresolved, there) else {
+        let expected_user = hosts.find(&unresolved).expect("PC1 was seen");
+        let ReadOutcome::Event(event) = reader.locate(unresolved, expected_user) else {
             panic!("the address can be used");
         };
         assert_eq!((event.kind, event.proof), (Kind::DeviceSeen, Proof::HostName));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_a_bounded_number() {
+    fn the_number_of_hosts_is_bounded() {
         let mut hosts = HostAddresses::default();
         let usual = computer("PC1", "10.0.0.7", 1000);
         for number in 0..3 * HostAddresses::GENERATION_CAPACITY {
@@ -187,7 +187,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn the_newest_sight_of_a_computer_counts(
+        fn the_newest_sighting_of_a_host_wins(
             sights in prop::collection::vec((0..4_u8, 0..8_u8, 0..20_000_i64), 0..24),
             asked in (0..4_u8, 0..30_000_i64),
         ) {

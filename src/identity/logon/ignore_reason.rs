@@ -23,16 +23,16 @@ use strum::{EnumIter, IntoStaticStr};
 #[strum(serialize_all = "snake_case")]
 pub enum IgnoreReason {
     /// The event ID is not read.
-    #[error("events of this id are not read")]
+    #[error("events with this ID are not read")]
     NotRead,
     /// The record was not written to the security log by Windows auditing.
-    #[error("not an audit of the security log")]
+    #[error("not a security audit record")]
     OtherLog,
     /// The record is not a success audit.
-    #[error("not the audit of a success")]
+    #[error("not a success audit")]
     Failure,
     /// The ticket was issued without proof that the client knows the password.
-    #[error("given without pre-authentication: it proves nobody")]
+    #[error("issued without pre-authentication, which proves no identity")]
     Unproven,
     /// The logon type does not identify a user at an address.
     #[error("logons of this type are not read")]
@@ -41,19 +41,19 @@ pub enum IgnoreReason {
     #[error("a service acted for the user")]
     Delegated,
     /// A service requested a ticket to itself.
-    #[error("a ticket to oneself: a service acted for somebody")]
+    #[error("a ticket to itself: a service acted for a user")]
     ToItself,
     /// The SID is of the machine, a service, a built-in account, or missing.
-    #[error("not an account of a person or computer in a domain")]
+    #[error("not a user or computer account of a domain")]
     NotOfDomain,
     /// A local account of the server.
-    #[error("an account of the server and of no domain")]
+    #[error("a local account of the server")]
     LocalAccount,
     /// The account name is empty or `-`.
-    #[error("nobody is named")]
+    #[error("no account is named")]
     Nobody,
     /// The name of the user, domain or host is invalid.
-    #[error("a name that cannot be one")]
+    #[error("an invalid name")]
     BadName,
     /// A monitoring or synchronization account, by its name.
     #[error("a monitoring or service account")]
@@ -65,13 +65,13 @@ pub enum IgnoreReason {
     #[error("the address cannot be read")]
     BadAddress,
     /// A loopback, link-local, multicast or unspecified address.
-    #[error("nobody can be behind this address")]
+    #[error("this address cannot have a session")]
     Unusable,
     /// The server itself, or an address that is configured as a server's.
     #[error("the server itself, or another server")]
     Server,
     /// A logoff for a logon that created no session, or is not remembered.
-    #[error("the logon is not known")]
+    #[error("the logon ID is not known")]
     UnknownLogon,
     /// The server started, so its logon IDs start again.
     #[error("the server started")]

@@ -71,11 +71,11 @@ impl Observation {
 /// The location that the field `place` names.
 pub(super) fn find(
     record: &LogRecord<'_>,
-    place: AddressField,
+    address_field: AddressField,
     observation: Observation,
     settings: &LogonSettings,
 ) -> Result<Location, IgnoreReason> {
-    match place {
+    match address_field {
         AddressField::Address(field) => {
             let text = field_text(record, field).ok_or(IgnoreReason::NoAddress)?;
             // A session host writes `LOCAL` for its own console.

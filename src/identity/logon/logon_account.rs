@@ -43,20 +43,20 @@ impl LogonAccount {
     /// The account in `record`, if it can be a user's or computer's.
     pub(super) fn read(
         record: &LogRecord<'_>,
-        who: AccountFields,
+        fields: AccountFields,
         settings: &LogonSettings,
     ) -> Result<Self, IgnoreReason> {
-        let sid = match who.sid {
-            Some(_) => {
-                Some(who.sid(record).filter(Sid::is_of_domain).ok_or(IgnoreReason::NotOfDomain)?)
-            }
+        let sid = match fields.sid {
+            Some(_) => Some(
+                fields.sid(record).filter(Sid::is_of_domain).ok_or(IgnoreReason::NotOfDomain)?,
+            ),
             None => None,
         };
         if sid.as_ref().is_some_and(|sid| EXCLUDED_RIDS.contains(&sid.rid())) {
             return Err(IgnoreReason::NotOfDomain);
         }
-        let user = field_text(record, who.user).ok_or(IgnoreReason::Nobody)?;
-        let domain = who.domain.and_then(|field| field_text(record, field));
+        let user = field_text(record, fields.user).ok_or(IgnoreReason::Nobody)?;
+        let domain = fields.domain.and_then(|field| field_text(record, field));
         let domain = domain.map(|domain| Name::new(&domain)).transpose();
         let domain = domain.map_err(|_| IgnoreReason::BadName)?;
         let principal =

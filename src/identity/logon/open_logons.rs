@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_logon_and_the_first_computer_go() {
+    fn the_oldest_logon_and_computer_are_evicted() {
         let mut logons = OpenLogons::default();
         for id in 0..=OpenLogons::MAX_PER_COMPUTER as u64 {
             logons.insert("DC1", id, logon(1));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     /// An operation on the logons of one of a few computers.
-    fn deed() -> impl Strategy<Value = (u8, String, u64, u8)> {
+    fn action() -> impl Strategy<Value = (u8, String, u64, u8)> {
         let computer = prop::sample::select(vec!["dc1", "DC1", "mx1.corp"]);
         (0..8_u8, computer.prop_map(str::to_owned), 0..6_u64, any::<u8>())
     }
@@ -120,13 +120,13 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn a_logon_ends_once_and_where_it_began(deeds in prop::collection::vec(deed(), 1..60)) {
+        fn a_logon_ends_once_and_where_it_began(actions in prop::collection::vec(action(), 1..60)) {
             let mut logons = OpenLogons::default();
             let mut naive: Vec<(String, u64, OpenLogon)> = Vec::new();
-            for (deed, computer, id, user) in deeds {
+            for (action, computer, id, user) in actions {
                 let folded = computer.to_ascii_lowercase();
                 let at = naive.iter().position(|(name, known, _)| (name, *known) == (&folded, id));
-                match deed {
+                match action {
                     0 => {
                         logons.remove_computer(&computer);
                         naive.retain(|(name, ..)| *name != folded);

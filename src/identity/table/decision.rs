@@ -103,8 +103,8 @@ impl<'a> DecisionInput<'a> {
     /// apart.
     fn exceeds_user_limit(self, principal: &Principal) -> bool {
         let (sharing, seen) = (&self.rules.sharing, self.claim.event.seen);
-        let (nobody, current) = (RecentUsers::default(), self.session.map(|current| &**current));
-        let recent_users = self.memory.map_or(&nobody, |memory| &memory.recent_users);
+        let (no_users, current) = (RecentUsers::default(), self.session.map(|current| &**current));
+        let recent_users = self.memory.map_or(&no_users, |memory| &memory.recent_users);
         sharing.applies_to(self.claim.event.address)
             && (recent_users.shared_at(seen).is_some()
                 || recent_users.count_with(&principal.user, current, seen) > sharing.users)
@@ -238,7 +238,7 @@ impl<'a> DecisionInput<'a> {
     fn directory_update(self) -> Result<Transition, Refusal> {
         let current = self.active().ok_or(Refusal::NoSession)?;
         let (claim, mut session) = (self.claim, current.as_ref().clone());
-        let said = claim.membership();
+        let membership = claim.membership();
         let is_device = claim.device.as_deref().is_some_and(|device| current.has_device(device));
         match (claim.principal.as_deref(), &mut session.principal) {
             (Some(principal), Some(user)) => {
@@ -249,13 +249,13 @@ impl<'a> DecisionInput<'a> {
                     return Err(Refusal::OtherUser);
                 }
                 (user.user, user.domain) = (principal.user.clone(), principal.domain.clone());
-                session.membership.user = said.user;
+                session.membership.user = membership.user;
             }
             (None, _) if is_device => {}
             _ => return Err(Refusal::OtherUser),
         }
         if is_device {
-            session.membership.device = said.device;
+            session.membership.device = membership.device;
         }
         if session == **current {
             return Ok(Transition::Keep);

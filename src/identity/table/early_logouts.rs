@@ -54,8 +54,8 @@ impl EarlyLogouts {
     }
 
     /// The latest logout of `who`.
-    pub(super) fn latest(&self, who: &Principal) -> Option<Timestamp> {
-        let theirs = self.0.iter().filter(|logout| logout.principal.is_compatible_with(who));
+    pub(super) fn latest(&self, user: &Principal) -> Option<Timestamp> {
+        let theirs = self.0.iter().filter(|logout| logout.principal.is_compatible_with(user));
         theirs.map(|logout| logout.at).max()
     }
 
@@ -75,7 +75,7 @@ mod tests {
     use crate::test_support::{principal, seconds};
 
     #[test]
-    fn a_user_of_two_domains_left_when_either_did() {
+    fn a_bare_name_matches_the_latest_logout_of_either_domain() {
         let mut logouts = EarlyLogouts::default();
         logouts.note(&principal("alice@corp"), seconds(10));
         logouts.note(&principal("alice@lab"), seconds(20));
@@ -90,7 +90,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn the_latest_departures_are_known_in_whatever_order_they_are_told(
+        fn the_latest_logouts_are_kept_in_any_order(
             reported in prop::collection::vec((0..9_usize, 0..1000_i64), 0..40),
         ) {
             let mut logouts = EarlyLogouts::default();

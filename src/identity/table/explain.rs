@@ -59,14 +59,14 @@ impl fmt::Display for Subject<'_> {
             (Some(principal), Some(device)) => write!(f, "{principal} on {device}"),
             (Some(principal), None) => write!(f, "{principal}"),
             (None, Some(device)) => write!(f, "device {device}"),
-            (None, None) => f.write_str("nobody in particular"),
+            (None, None) => f.write_str("an unknown user"),
         }?;
         if let Some(posture) = self.posture {
             write!(f, " ({})", posture.as_str())?;
         }
         let roles = self.roles.as_deref().unwrap_or_default();
-        for (place, role) in roles.iter().take(NAMED).enumerate() {
-            write!(f, "{} {role}", if place == 0 { " in" } else { "," })?;
+        for (index, role) in roles.iter().take(NAMED).enumerate() {
+            write!(f, "{} {role}", if index == 0 { " in" } else { "," })?;
         }
         match roles.len().saturating_sub(NAMED) {
             0 => Ok(()),
@@ -94,8 +94,8 @@ impl fmt::Display for DecisionRecord {
     /// `login of bob@corp from syslog/branch-fw (junos-vpn) at ... refused: too_old, the event is
     /// older than the configured limit`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, who) = (self.kind.as_str(), Subject::from(self));
-        write!(f, "{kind} of {who} from {} at {} ", self.origin, self.at)?;
+        let (kind, subject) = (self.kind.as_str(), Subject::from(self));
+        write!(f, "{kind} of {subject} from {} at {} ", self.origin, self.at)?;
         match self.verdict {
             Verdict::Applied(rule) => write!(f, "applied: {}", rule.as_str())?,
             Verdict::Deduplicated => f.write_str("known already")?,
@@ -103,8 +103,8 @@ impl fmt::Display for DecisionRecord {
         }
         match self.repeated {
             0 => Ok(()),
-            1 => f.write_str(" (and once more before)"),
-            times => write!(f, " (and {times} times more before)"),
+            1 => f.write_str(" (repeated once before)"),
+            times => write!(f, " (and {times} times before)"),
         }
     }
 }
@@ -116,20 +116,20 @@ impl fmt::Display for Explanation {
             (Some(session), _) => {
                 let Session { address, since, expires, cause, .. } = &**session;
                 write!(f, "{}", Subject::from(&**session))?;
-                write!(f, " has {address} since {since}, until {expires} unless seen again")?;
+                write!(f, " has {address} since {since}, until {expires} unless confirmed again")?;
                 write!(f, ", because {cause}")?;
             }
             (None, Some(previous)) => {
                 let Session { since, confirmed, .. } = &**previous;
                 let last = Subject::from(&**previous);
-                write!(f, "nobody has {}; the last was {last}", self.address)?;
+                write!(f, "no session at {}; the last was {last}", self.address)?;
                 write!(f, ", from {since}, last seen {confirmed}")?;
             }
-            (None, None) => write!(f, "nobody has {}", self.address)?,
+            (None, None) => write!(f, "no session at {}", self.address)?,
         }
         if let Some(until) = self.shared {
-            write!(f, "; so many users came within a minute that it is taken to be shared until ")?;
-            write!(f, "{until}, unless more come")?;
+            f.write_str("; too many users logged in within a minute, so it is treated as shared ")?;
+            write!(f, "until {until}, longer if logins continue")?;
         }
         for record in &self.competed {
             write!(f, "\n{record}")?;

@@ -129,15 +129,15 @@ pub(super) struct RetentionEntry {
 
 impl RetentionQueue {
     /// A queue for at most `capacity` entries.
-    pub(super) fn new(room: usize) -> Self {
-        Self { entries: VecDeque::new(), capacity: room }
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { entries: VecDeque::new(), capacity }
     }
 
     /// Adds an entry and returns the one that it evicts, if any.
-    pub(super) fn push(&mut self, id: RetentionEntry) -> Option<RetentionEntry> {
+    pub(super) fn push(&mut self, entry: RetentionEntry) -> Option<RetentionEntry> {
         let full = self.entries.len() >= self.capacity;
         let due = if full { self.entries.pop_front() } else { None };
-        self.entries.push_back(id);
+        self.entries.push_back(entry);
         due
     }
 
@@ -148,7 +148,7 @@ impl RetentionQueue {
 
     /// Removes the oldest entry, if it is older than `before`.
     pub(super) fn pop_before(&mut self, before: Timestamp) -> Option<RetentionEntry> {
-        self.entries.front().filter(|id| id.seen < before)?;
+        self.entries.front().filter(|entry| entry.seen < before)?;
         self.entries.pop_front()
     }
 }

@@ -50,14 +50,19 @@ impl RecentUsers {
         self.users.push(RecentUser { user: user.clone(), at });
     }
 
-    /// The number of users within the minute before `at`, including `who`, who logs in now, and the
-    /// user of `session`, who may have logged in before logins were recorded.
-    pub(super) fn count_with(&self, who: &Name, session: Option<&Session>, at: Timestamp) -> usize {
-        let is_recent = |login: &&RecentUser| login.user != *who && within(login.at, at);
+    /// The number of users within the minute before `at`, including `new_user`, new_user logs in now, and the
+    /// user of `session`, new_user may have logged in before logins were recorded.
+    pub(super) fn count_with(
+        &self,
+        new_user: &Name,
+        session: Option<&Session>,
+        at: Timestamp,
+    ) -> usize {
+        let is_recent = |login: &&RecentUser| login.user != *new_user && within(login.at, at);
         let noted = self.users.iter().filter(is_recent);
         let unrecorded = session
             .and_then(|session| Some((&session.principal.as_ref()?.user, session.cause.seen)))
-            .filter(|(user, login)| *user != who && within(*login, at))
+            .filter(|(user, login)| *user != new_user && within(*login, at))
             .filter(|(user, _)| self.users.iter().all(|login| login.user != **user));
         1 + noted.count() + usize::from(unrecorded.is_some())
     }
@@ -107,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_too_many_users_serves_none_until_it_is_quiet() {
+    fn an_address_with_too_many_users_has_no_session_until_logins_pause() {
         let (rules, mut table) = (at_most(2, 300), Table::default());
         let mut login = |user, after, rules: &Rules| {
             let revision = Revision(after as u64 + 1);
@@ -119,9 +124,9 @@ mod tests {
         let (verdict, owner, why) = login("carol", 40, &rules);
         assert_eq!((verdict, owner), (Verdict::Applied(Rule::AddressShared), None));
         let told = why.to_string();
-        assert!(told.contains("taken to be shared until 2026-11-21T19:55:40Z"), "{told}");
+        assert!(told.contains("treated as shared until 2026-11-21T19:55:40Z"), "{told}");
         let refused = Verdict::Refused(Refusal::AddressShared);
-        assert_eq!(login("bob", 300, &rules).0, refused, "whoever it is");
+        assert_eq!(login("bob", 300, &rules).0, refused, "any user");
         assert_eq!(login("bob", 599, &rules).0, refused, "each login is noise");
         let (verdict, owner, why) = login("bob", 900, &rules);
         assert_eq!(verdict, Verdict::Applied(Rule::FirstUser), "quiet for 301 seconds");
@@ -129,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_can_say_otherwise_and_switch_it_off() {
+    fn the_shared_address_rule_has_exceptions_and_can_be_disabled() {
         let mut strict = at_most(1, 300);
         let (mut table, mut revision) = (Table::default(), 0);
         let mut login = |user, after, rules: &Rules| {
@@ -175,16 +180,16 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn an_address_is_shared_when_its_history_says_so(
-            deeds in prop::collection::vec((1..40_i64, 0..USERS.len(), 0..4_u8), 1..60),
+        fn shared_addresses_match_the_full_history(
+            actions in prop::collection::vec((1..40_i64, 0..USERS.len(), 0..4_u8), 1..60),
             most in 1..4_usize,
             quiet in 60..200_i64,
         ) {
             let rules = at_most(most, quiet.unsigned_abs());
             let (mut table, mut model, mut now) = (Table::default(), Model::default(), 0);
-            for (revision, (pause, user, deed)) in deeds.into_iter().enumerate() {
+            for (revision, (pause, user, action)) in actions.into_iter().enumerate() {
                 now += pause;
-                let kind = if deed == 0 { Kind::Logout } else { Kind::Login };
+                let kind = if action == 0 { Kind::Logout } else { Kind::Login };
                 match kind {
                     Kind::Logout => model.owner = model.owner.filter(|owner| *owner != user),
                     _ => model.login(user, now, (most, quiet)),
@@ -199,7 +204,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_noted_is_bounded(login in prop::collection::vec((0..90_u8, 0..70_i64), 0..200)) {
+        fn recent_users_are_bounded(login in prop::collection::vec((0..90_u8, 0..70_i64), 0..200)) {
             let mut recent_users = RecentUsers::default();
             for (user, at) in login {
                 recent_users.note(&name(&format!("user{user}")), seconds(at));

@@ -21,7 +21,7 @@ impl Table {
             if next.is_empty() {
                 break;
             }
-            look_ahead(&next);
+            prefetch(&next);
             for (address, entry) in next.drain(..) {
                 add_entry(*address, entry, &mut snapshot);
             }
@@ -41,7 +41,7 @@ impl Table {
             mut ends,
             memories,
             competed,
-            competed_without_session: strangers,
+            competed_without_session,
             ..
         } = snapshot;
         let mut table = Self { forgotten, ..Self::default() };
@@ -58,7 +58,7 @@ impl Table {
             table.memory_of(address).restore_record(first, record);
             table.competed.push(RetentionEntry { address, revision: first, seen: noted });
         }
-        for RetainedRecord { address, first, received: noted, record } in strangers {
+        for RetainedRecord { address, first, received: noted, record } in competed_without_session {
             table.memory_of(address).restore_record(first, record);
             table.competed_without_session.push(RetentionEntry {
                 address,
@@ -73,13 +73,13 @@ impl Table {
     }
 
     /// The records that the entries of `queue` refer to, as far as they still exist.
-    fn records(&self, ring: &RetentionQueue) -> Vec<RetainedRecord> {
-        let retained = |ticket: &RetentionEntry| {
-            let &RetentionEntry { address, revision, seen } = ticket;
+    fn records(&self, queue: &RetentionQueue) -> Vec<RetainedRecord> {
+        let retained = |entry: &RetentionEntry| {
+            let &RetentionEntry { address, revision, seen } = entry;
             let record = self.entries.get(&address)?.memory.as_ref()?.record(revision)?.clone();
             Some(RetainedRecord { address, first: revision, received: seen, record })
         };
-        ring.entries().filter_map(retained).collect()
+        queue.entries().filter_map(retained).collect()
     }
 
     fn memory_of(&mut self, address: Address) -> &mut AddressMemory {
@@ -90,7 +90,7 @@ impl Table {
 /// Loads these sessions into the CPU cache. They are scattered: here many loads run in parallel,
 /// while each reference count increment waits for its own. This takes half of the time during which
 /// no event is decided.
-fn look_ahead(next: &[(&Address, &Entry)]) {
+fn prefetch(next: &[(&Address, &Entry)]) {
     let sessions = next.iter().filter_map(|(_, entry)| entry.session.as_ref());
     black_box(sessions.map(Arc::strong_count).sum::<usize>());
 }

@@ -83,31 +83,31 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_far_away_and_back_is_not_followed() {
+    fn a_large_jump_that_is_reverted_is_not_followed() {
         for far in [3 * DAY, -3 * DAY, 4000 * DAY] {
-            let mut tell = clock();
-            assert_eq!(tell(10, 10), (10, None));
-            assert_eq!(tell(20 + far, 20), (20, Some(ClockJump::Suspected)));
-            assert_eq!(tell(900 + far, 900), (900, None));
-            assert_eq!(tell(910, 910), (910, Some(ClockJump::Reverted)));
-            assert_eq!(tell(920, 920), (920, None));
+            let mut read = clock();
+            assert_eq!(read(10, 10), (10, None));
+            assert_eq!(read(20 + far, 20), (20, Some(ClockJump::Suspected)));
+            assert_eq!(read(900 + far, 900), (900, None));
+            assert_eq!(read(910, 910), (910, Some(ClockJump::Reverted)));
+            assert_eq!(read(920, 920), (920, None));
         }
     }
 
     #[test]
-    fn one_that_stays_there_is_believed_in_the_end() {
-        let mut tell = clock();
-        assert_eq!(tell(20 + DAY, 20), (20, Some(ClockJump::Suspected)));
-        assert_eq!(tell(919 + DAY, 919), (919, None));
-        assert_eq!(tell(920 + DAY, 920), (920 + DAY, Some(ClockJump::Accepted)));
-        assert_eq!(tell(930 + DAY, 930), (930 + DAY, None));
+    fn a_persistent_jump_is_accepted() {
+        let mut read = clock();
+        assert_eq!(read(20 + DAY, 20), (20, Some(ClockJump::Suspected)));
+        assert_eq!(read(919 + DAY, 919), (919, None));
+        assert_eq!(read(920 + DAY, 920), (920 + DAY, Some(ClockJump::Accepted)));
+        assert_eq!(read(930 + DAY, 930), (930 + DAY, None));
     }
 
     #[test]
     fn small_corrections_are_followed_at_once() {
-        let mut tell = clock();
-        assert_eq!(tell(3000, 10), (3000, None));
-        assert_eq!(tell(20, 20), (20, None), "back by most of an hour");
-        assert_eq!(tell(3620, 20), (3620, None), "by an hour exactly");
+        let mut read = clock();
+        assert_eq!(read(3000, 10), (3000, None));
+        assert_eq!(read(20, 20), (20, None), "back by most of an hour");
+        assert_eq!(read(3620, 20), (3620, None), "by an hour exactly");
     }
 }

@@ -1,5 +1,6 @@
-//! Whatever becomes of batches on their way, late copies of them included, the place stays behind
-//! everything that is not known to have arrived, and the receiver ends with what the log holds.
+//! Property test of the send window: whatever happens to batches, late copies included, the
+//! acknowledged position covers only applied batches, and the receiver ends with the content of the
+//! log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,38 +60,38 @@ enum Presence {
     Gone,
 }
 
-/// One thing that happens.
+/// A step of the simulation.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Somebody comes to an address, or leaves it.
+    /// A session begins or ends at an address.
     News(usize, Presence),
-    /// The sender reads a page of so many changes, when there is room.
+    /// The sender reads a page of this many changes, if the window has room.
     Read(usize),
-    /// The sender sends whatever it may.
+    /// The sender sends all batches that it may.
     Launch,
-    /// A batch on its way meets this fate.
+    /// A batch in flight has this outcome.
     Meet(prop::sample::Index, Fate),
-    /// A late copy of a batch, of which the sender knows nothing any more, comes to the receiver.
+    /// A late copy of a forgotten batch reaches the receiver.
     Straggle(prop::sample::Index),
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Answered,
-    /// It is done, and the answer does not come.
+    /// The batch is applied, and the response is lost.
     AnswerLost,
-    /// It is not done now; a copy of it is somewhere on the way.
+    /// The batch is not applied yet; a copy is still in flight.
     Late,
-    /// The receiver does not take it as a whole; a report that is alone is bad, or else a proxy
-    /// refuses whatever comes, this time.
+    /// The receiver rejects the batch as a whole: a single change is invalid, or a proxy rejects
+    /// every request this time.
     TooMuch(Refuses),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refuses {
-    /// What is bad.
+    /// Only the invalid change.
     Bad,
-    /// Whatever comes.
+    /// Every request.
     All,
 }
 
@@ -113,7 +114,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What comes to the receiver.
+/// A request to the receiver.
 #[derive(Debug, Clone)]
 struct Sent {
     batch: OutgoingBatch,
@@ -130,7 +131,7 @@ impl Sent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Conflict;
 
-/// A receiver with a window, by the words of docs/secure-edge.openapi.json.
+/// A receiver with a window, according to docs/secure-edge.openapi.json.
 #[derive(Debug, Default)]
 struct Receiver {
     width: usize,
@@ -138,7 +139,7 @@ struct Receiver {
     turn: u64,
     reached: Revision,
     ahead: BTreeMap<(Revision, Revision), Cursor>,
-    /// The revision of whoever is there.
+    /// The revision of the session at each address.
     holds: BTreeMap<Address, Revision>,
 }
 
@@ -185,7 +186,7 @@ impl Receiver {
     }
 }
 
-/// The sender and everything around it.
+/// The sender and its environment.
 struct World {
     log: ChangeLog,
     filter: Filter,
@@ -198,12 +199,12 @@ struct World {
     more: bool,
     turn: u64,
     synchronising: bool,
-    /// Whether nothing was lost or late so far.
+    /// Whether no batch was lost or late so far.
     smooth: bool,
     on_way: Vec<Sent>,
     late: Vec<Sent>,
-    /// The address of the report in whose place such a batch was sent, and the latest of each address
-    /// that was given up because the receiver took that.
+    /// The addresses of rejected changes by probe batch, and the latest skipped change of each
+    /// address.
     probes: BTreeMap<BatchId, Address>,
     given_up: BTreeMap<Address, Revision>,
 }
@@ -238,7 +239,7 @@ impl World {
         self.window.restart(self.receiver.width, None);
     }
 
-    /// What it does after a failure, with everything that was on its way somewhere.
+    /// Asks for the receiver's position after a failure, with all batches lost or late.
     fn ask(&mut self, why: Result<(), Conflict>) {
         let numbers: Vec<_> = self.on_way.iter().map(|sent| sent.batch.id).collect();
         self.late.append(&mut self.on_way);
@@ -320,7 +321,7 @@ impl World {
                     self.probes.insert(number, change.address);
                     self.window.set_probe(number, "bad".to_owned(), Arc::from([]));
                     if refuses == Refuses::All {
-                        // So is what is sent in its place.
+                        // The probe is sent again too.
                         self.window.requeue(number);
                     }
                 }
@@ -330,7 +331,7 @@ impl World {
         self.end();
     }
 
-    /// The receiver takes something; in the place of a report, that is given up.
+    /// The receiver applies a request; if it is a probe, the change is skipped.
     fn take(&mut self, sent: &Sent) -> Result<(), Conflict> {
         let taken = self.receiver.take(sent);
         let OutgoingBatch { id: number, changes, next, .. } = &sent.batch;
@@ -341,12 +342,12 @@ impl World {
         taken
     }
 
-    /// Whether the latest report of an address, of this revision, was given up.
+    /// Whether the latest change of an address, of this revision, was skipped.
     fn is_given_up(&self, address: &Address, revision: Revision) -> bool {
         self.given_up.get(address).is_some_and(|given_up| revision <= *given_up)
     }
 
-    /// Ends a synchronisation that has told everything.
+    /// Ends a complete resync.
     fn end(&mut self) {
         if self.synchronising && !self.more && self.window.is_empty() {
             assert!(self.receiver.ahead.is_empty(), "a batch is missing");
@@ -355,7 +356,7 @@ impl World {
         }
     }
 
-    /// The place is behind everything that the receiver does not hold as it is.
+    /// The position covers only what the receiver holds.
     fn check(&self, at: Option<Cursor>) {
         let Some(at) = at else { return };
         for (address, (revision, presence)) in &self.truth {
@@ -371,7 +372,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn the_place_moves_only_over_what_arrived_and_the_receiver_ends_with_the_truth(
+    fn the_acked_position_covers_only_applied_batches_and_the_receiver_converges(
         width in 1..5_usize,
         steps in prop::collection::vec(step(), 0..300),
     ) {
@@ -393,7 +394,7 @@ proptest! {
             world.check(world.window.acked());
             world.check(world.receiver.position);
         }
-        // Now all goes well.
+        // From now on nothing fails.
         for _ in 0..1000 {
             world.read(2);
             world.batch();
@@ -417,7 +418,7 @@ proptest! {
 }
 
 #[test]
-fn a_report_that_is_refused_leaves_a_batch_that_moves_the_place() {
+fn a_rejected_change_leaves_an_empty_batch_that_advances_the_position() {
     let at = |revision| Cursor::new(7, Revision(revision));
     let mut window = SendWindow::new(1, Some(at(3)));
     let changes = Arc::from([change(4, 0, Presence::There), change(5, 1, Presence::There)]);
@@ -448,7 +449,7 @@ fn a_report_that_is_refused_leaves_a_batch_that_moves_the_place() {
 }
 
 #[test]
-fn what_lands_after_a_window_was_emptied_counts_for_nothing() {
+fn outcomes_after_a_window_was_cleared_are_ignored() {
     let at = |revision| Cursor::new(7, Revision(revision));
     let mut window = SendWindow::new(2, Some(at(3)));
     window.push(Arc::from([change(4, 0, Presence::There)]), at(4));

@@ -1,4 +1,4 @@
-//! What is written down tells who is gone and who is called otherwise, and nothing else.
+//! Tests that the stored members identify deleted and renamed accounts, and no others.
 
 use proptest::prelude::*;
 
@@ -12,8 +12,8 @@ use crate::test_support::name;
 const CORP: &str = "corp.example.com";
 
 /// Accounts by number and name.
-fn people(people: &[(u8, &str)]) -> impl Iterator<Item = Update> {
-    people.iter().map(|(number, sam)| {
+fn accounts(accounts: &[(u8, &str)]) -> impl Iterator<Item = Update> {
+    accounts.iter().map(|(number, sam)| {
         let is_device = sam.ends_with('$');
         let kind = if is_device { AccountKind::Device } else { AccountKind::User };
         let host = is_device.then(|| Box::new(name(&sam.replace('$', ".Example.com"))));
@@ -21,13 +21,13 @@ fn people(people: &[(u8, &str)]) -> impl Iterator<Item = Update> {
     })
 }
 
-/// A directory that was read: the accounts of `all` by number and name.
+/// A directory with the accounts of `all`, by number and name.
 fn read(all: &[(u8, &str)]) -> Directory {
     let mut directory = Directory::default();
     directory.put_domain(names(CORP, "corp", 1), UnqualifiedNames::ThisDomain);
-    let mut image = DirectorySnapshot::default();
-    people(all).for_each(|update| image.add(update));
-    directory.replace(&name(CORP), image).unwrap();
+    let mut snapshot = DirectorySnapshot::default();
+    accounts(all).for_each(|update| snapshot.add(update));
+    directory.replace(&name(CORP), snapshot).unwrap();
     directory
 }
 
@@ -43,42 +43,43 @@ fn kept(directory: &Directory) -> KnownMembers {
     roster
 }
 
-/// Who of `before` is missed in `after`: deleted or renamed, and the first name that it had.
-fn missed(before: &[(u8, &str)], after: &[(u8, &str)]) -> Vec<(Guid, bool, String)> {
-    let missed = kept(&read(before)).changes_since(&read(after), &name(CORP)).unwrap();
-    let told = missed.into_iter().map(|altered| {
+/// The accounts of `before` that are missing in `after`: deleted or renamed, and their first former
+/// name.
+fn changed(before: &[(u8, &str)], after: &[(u8, &str)]) -> Vec<(Guid, bool, String)> {
+    let changed = kept(&read(before)).changes_since(&read(after), &name(CORP)).unwrap();
+    let reported = changed.into_iter().map(|altered| {
         let former = altered.former_names.unwrap();
-        let people = former.principals.iter().map(ToString::to_string);
-        let first = people.chain(former.hosts.iter().map(ToString::to_string)).next().unwrap();
+        let accounts = former.principals.iter().map(ToString::to_string);
+        let first = accounts.chain(former.hosts.iter().map(ToString::to_string)).next().unwrap();
         (altered.guid, altered.differences.has(Difference::Deleted), first)
     });
-    told.collect()
+    reported.collect()
 }
 
 #[test]
-fn who_was_deleted_is_told_from_who_was_renamed() {
+fn deleted_accounts_are_told_from_renamed_ones() {
     let before = [(1, "Alice"), (2, "Bob"), (3, "Carol"), (4, "PC1$"), (5, "PC2$")];
     let after = [(2, "Robert"), (3, "CAROL"), (4, "PC9$"), (7, "Alice")];
-    let told = |number, deleted, name: &str| (guid(number), deleted, name.to_owned());
+    let reported = |number, deleted, name: &str| (guid(number), deleted, name.to_owned());
     assert_eq!(
-        missed(&before, &after),
+        changed(&before, &after),
         [
-            told(1, true, "alice@corp.example.com"),
-            told(2, false, "bob@corp.example.com"),
-            told(4, false, "pc1.example.com"),
-            told(5, true, "pc2.example.com"),
+            reported(1, true, "alice@corp.example.com"),
+            reported(2, false, "bob@corp.example.com"),
+            reported(4, false, "pc1.example.com"),
+            reported(5, true, "pc2.example.com"),
         ]
     );
-    assert_eq!(missed(&before, &before), []);
-    assert_eq!(missed(&[], &after), []);
+    assert_eq!(changed(&before, &before), []);
+    assert_eq!(changed(&[], &after), []);
 }
 
 #[test]
-fn the_same_accounts_are_the_same_bytes_and_a_part_is_no_longer_than_it_may_be() {
-    let people = [(1, "alice"), (2, "bob"), (3, "carol")];
+fn the_encoding_is_deterministic_and_bounded() {
+    let accounts = [(1, "alice"), (2, "bob"), (3, "carol")];
     let turned = [(3, "carol"), (2, "bob"), (1, "alice")];
-    assert_eq!(written(&read(&people), 1000), written(&read(&turned), 1000));
-    let short = written(&read(&people), 20);
+    assert_eq!(written(&read(&accounts), 1000), written(&read(&turned), 1000));
+    let short = written(&read(&accounts), 20);
     assert!(short.iter().all(|(_, bytes)| bytes.len() <= 20), "{short:?}");
     let source = KnownMembersPart::of(guid(7)).source();
     assert!(source.as_str() == "roster 07" && KnownMembersPart::is_source(&source));
@@ -87,7 +88,7 @@ fn the_same_accounts_are_the_same_bytes_and_a_part_is_no_longer_than_it_may_be()
 }
 
 #[test]
-fn what_is_cut_or_of_another_form_is_refused_whole() {
+fn truncated_or_unknown_parts_are_rejected_as_a_whole() {
     let whole = written(&read(&[(1, "alice")]), 1000).remove(1).1;
     let mut roster = KnownMembers::default();
     for length in (0..whole.len()).filter(|length| *length != 1) {
@@ -101,16 +102,16 @@ fn what_is_cut_or_of_another_form_is_refused_whole() {
     assert_eq!(roster.len(), 1);
 }
 
-/// Killed between the two, Rollcall knows both: some sessions have the one name, some the other.
+/// If Rollcall is killed during a rename, both names are stored: sessions may have either.
 #[test]
-fn who_had_just_been_renamed_is_found_by_either_name() {
-    let part = |people| written(&read(people), usize::MAX).remove(1).1;
+fn a_recently_renamed_account_is_found_by_both_names() {
+    let part = |accounts| written(&read(accounts), usize::MAX).remove(1).1;
     let (before, after) = (part(&[(1, "alice")]), part(&[(1, "alice.b")]));
     let joined = KnownMembers::merge(&before, &after, 1000).unwrap();
     assert_eq!(
         KnownMembers::merge(&before, &joined, 1000).unwrap(),
         joined,
-        "nobody is there thrice"
+        "no account is listed three times"
     );
     assert_eq!(KnownMembers::merge(&after, &joined, 1000).unwrap(), joined);
     assert_eq!(
@@ -122,13 +123,14 @@ fn who_had_just_been_renamed_is_found_by_either_name() {
     let mut roster = KnownMembers::default();
     roster.add(&joined).unwrap();
     assert_eq!(roster.len(), 1);
-    let former = |people: &[(u8, &str)]| -> Vec<String> {
-        let missed = roster.changes_since(&read(people), &name(CORP)).unwrap();
-        let names = missed.into_iter().flat_map(|altered| altered.former_names.unwrap().principals);
+    let former = |accounts: &[(u8, &str)]| -> Vec<String> {
+        let changed = roster.changes_since(&read(accounts), &name(CORP)).unwrap();
+        let names =
+            changed.into_iter().flat_map(|altered| altered.former_names.unwrap().principals);
         names.map(|name| name.to_string()).filter(|name| name.ends_with(CORP)).collect()
     };
     let [old, new] = ["alice@corp.example.com", "alice.b@corp.example.com"];
-    // The third name, or a backup that knows her by her first: it makes no difference.
+    // A third name, or a restored backup with the first name, makes no difference.
     assert_eq!(former(&[(1, "alice.b")]), [old]);
     assert_eq!(former(&[(1, "alice")]), [new]);
     for mut either in [former(&[(1, "alice.c")]), former(&[])] {
@@ -137,14 +139,14 @@ fn who_had_just_been_renamed_is_found_by_either_name() {
     }
 }
 
-/// One domain is read, and another is still to be: who of those that were known is told of at once, and
-/// who when `later` of the other is read.
-fn told_at_once_and_later(
+/// One domain is read, and another is not yet: the accounts reported at once, and those reported
+/// after `later` is read.
+fn reported_at_once_and_later(
     before: &[(u8, &str)],
     after: &[(u8, &str)],
     later: &[(u8, &str)],
 ) -> [Vec<(u8, Difference)>; 2] {
-    let told = |affected: AffectedAccounts| {
+    let reported = |affected: AffectedAccounts| {
         let both = [Difference::Deleted, Difference::Renamed];
         let accounts = affected.accounts.into_iter();
         let one = |altered: AccountChange| {
@@ -157,31 +159,31 @@ fn told_at_once_and_later(
     let mut directory = Directory::default();
     directory.expect_domains(2);
     directory.put_domain(names(CORP, "corp", 1), UnqualifiedNames::ThisDomain);
-    let mut image = DirectorySnapshot::default();
-    people(after).for_each(|update| image.add(update));
-    let mut affected = directory.replace(&name(CORP), image).unwrap();
+    let mut snapshot = DirectorySnapshot::default();
+    accounts(after).for_each(|update| snapshot.add(update));
+    let mut affected = directory.replace(&name(CORP), snapshot).unwrap();
     affected.prepend_missed(roster.changes_since(&directory, &name(CORP)).unwrap());
     let postponed =
         DeferredDeletions::defer(&mut affected, &directory).expect("another domain is to come");
     assert_eq!(affected.first_read, None);
-    let mut image = DirectorySnapshot::default();
-    people(later).for_each(|update| image.add(update));
+    let mut snapshot = DirectorySnapshot::default();
+    accounts(later).for_each(|update| snapshot.add(update));
     directory.put_domain(names("lab.example.com", "lab", 2), UnqualifiedNames::OtherDomain);
-    let mut other = directory.replace(&name("lab.example.com"), image).unwrap();
+    let mut other = directory.replace(&name("lab.example.com"), snapshot).unwrap();
     assert_eq!(DeferredDeletions::defer(&mut other, &directory), None, "all domains are read");
     let late = postponed.into_affected(&directory);
     assert_eq!(late.first_read, Some(name(CORP)));
-    [told(affected), told(late)]
+    [reported(affected), reported(late)]
 }
 
 #[test]
-fn who_moved_to_a_domain_that_is_read_later_is_not_deleted() {
+fn an_account_that_moved_to_an_unread_domain_is_not_deleted() {
     use Difference::{Deleted, Renamed};
     let before = [(1, "alice"), (2, "bob"), (3, "carol"), (4, "dave"), (5, "PC1$"), (6, "PC2$")];
-    // Bob is called otherwise; somebody else has Dave's name.
+    // Bob is renamed; another account has Dave's name.
     let after = [(2, "robert"), (9, "dave")];
     let later = [(1, "alice"), (4, "dave"), (5, "PC1$")];
-    let [at_once, late] = told_at_once_and_later(&before, &after, &later);
+    let [at_once, late] = reported_at_once_and_later(&before, &after, &later);
     assert_eq!(at_once, [(2, Renamed), (4, Deleted)]);
     assert_eq!(late, [(1, Renamed), (3, Deleted), (5, Renamed), (6, Deleted)]);
 }
@@ -189,7 +191,7 @@ fn who_moved_to_a_domain_that_is_read_later_is_not_deleted() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
-    fn no_bytes_do_harm(mut bytes: Vec<u8>, other: Vec<u8>) {
+    fn arbitrary_bytes_do_not_panic(mut bytes: Vec<u8>, other: Vec<u8>) {
         let _ = KnownMembers::default().add(&bytes);
         bytes.insert(0, FORM);
         let _ = KnownMembers::default().add(&bytes);
@@ -198,7 +200,7 @@ proptest! {
     }
 
     #[test]
-    fn only_who_is_gone_or_called_otherwise_is_missed(
+    fn only_deleted_or_renamed_accounts_are_reported(
         before in prop::collection::btree_map(0..9_u8, 0..4_usize, 0..9),
         after in prop::collection::btree_map(0..9_u8, 0..4_usize, 0..9),
     ) {
@@ -214,6 +216,6 @@ proptest! {
                 (guid(*number), !after.contains_key(number), had)
             })
             .collect();
-        prop_assert_eq!(missed(&all(&before), &all(&after)), expected);
+        prop_assert_eq!(changed(&all(&before), &all(&after)), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! Audits that are switched off, and those that are missing.
+//! Tests of disabled audits and missing events.
 
 use std::borrow::Cow;
 
@@ -46,14 +46,14 @@ fn unaudited(auditing: &AuditMonitor) -> Vec<(&'static str, Timestamp, AuditGapR
 }
 
 #[test]
-fn the_log_says_what_happens_to_it() {
+fn log_notices_are_recognized() {
     let of = |id, change: &Change| LogNotice::from_record(&record(id, hours(0), change));
     assert_eq!(of(1102, &NOTHING), Some(LogNotice::Cleared));
     assert_eq!(of(1101, &NOTHING), Some(LogNotice::AuditsLost));
     assert_eq!(of(4612, &NOTHING), Some(LogNotice::AuditsLost));
     assert_eq!(of(4624, &NOTHING), None);
     let policy = |policy| Some(LogNotice::Policy(AuditSubcategory::Logon, policy));
-    for (changes, said) in [
+    for (changes, fields_of) in [
         ("%%8448", policy(AuditPolicy::Off)),
         ("%%8448, %%8450", policy(AuditPolicy::Off)),
         ("%%8448,%%8451", policy(AuditPolicy::Off)),
@@ -63,23 +63,23 @@ fn the_log_says_what_happens_to_it() {
         ("%%84480", None),
         ("", None),
     ] {
-        assert_eq!(of(4719, &Change(LOGON, changes)), said, "{changes}");
+        assert_eq!(of(4719, &Change(LOGON, changes)), fields_of, "{changes}");
     }
     let other = Change("{0CCE9226-69AE-11D9-BED3-505054503030}", "%%8448");
     assert_eq!(of(4719, &other), None, "filtering of packets is of no account");
-    // Anybody may write to the log of applications, and any program as itself.
+    // Any program can write to the application log under its own provider name.
     let cleared = record(1102, hours(0), &NOTHING);
     assert_eq!(LogNotice::from_record(&LogRecord { provider: "Backup", ..cleared }), None);
     assert_eq!(LogNotice::from_record(&LogRecord { channel: "Application", ..cleared }), None);
 }
 
 #[test]
-fn what_is_switched_off_is_said_until_it_is_heard_of_again() {
+fn a_disabled_subcategory_is_reported_until_an_event_arrives() {
     let mut auditing = AuditMonitor::new(ServerRole::DomainController, DC);
     auditing.observe(&record(4624, hours(0), &NOTHING));
     auditing.observe(&record(4719, hours(1), &Change(LOGON, "%%8448")));
     assert_eq!(unaudited(&auditing), [("Logon", hours(1), AuditGapReason::Policy)]);
-    // What was written before, and a failure, prove nothing.
+    // Earlier events, and failures, prove nothing.
     auditing.observe(&record(4624, hours(1), &NOTHING));
     let failed = LogRecord { keywords: LogonReader::FAILURE, ..record(4624, hours(2), &NOTHING) };
     auditing.observe(&failed);
@@ -92,7 +92,7 @@ fn what_is_switched_off_is_said_until_it_is_heard_of_again() {
 }
 
 #[test]
-fn daily_events_are_missed_after_more_than_a_day_of_others() {
+fn absent_daily_events_are_reported_after_more_than_a_day() {
     let mut auditing = AuditMonitor::new(ServerRole::DomainController, DC);
     auditing.observe(&record(4768, hours(0), &NOTHING));
     auditing.observe(&record(4769, hours(30), &NOTHING));
@@ -101,13 +101,13 @@ fn daily_events_are_missed_after_more_than_a_day_of_others() {
     auditing.observe(&record(4770, hours(31), &NOTHING));
     let first = ("Kerberos Authentication Service", hours(0), AuditGapReason::Absence);
     assert_eq!(unaudited(&auditing), [first]);
-    // One that never came is missed since the log is read. A logoff may be missing for weeks.
+    // An event that never came is missing since the log is read. A logoff may be absent for weeks.
     auditing.observe(&record(4769, hours(61), &NOTHING));
     assert_eq!(unaudited(&auditing), [first, ("Logon", hours(30), AuditGapReason::Absence)]);
     auditing.observe(&record(4768, hours(61), &NOTHING));
     auditing.observe(&record(4624, hours(61), &NOTHING));
     assert_eq!(unaudited(&auditing), []);
-    // What is not read is not missed, and Exchange gives no tickets.
+    // Unread events are not missing, and Exchange issues no tickets.
     let mut exchange = AuditMonitor::new(ServerRole::Exchange, &[4624, 4634]);
     exchange.observe(&record(4634, hours(0), &NOTHING));
     exchange.observe(&record(4634, hours(99), &NOTHING));
@@ -121,9 +121,9 @@ fn daily_events_are_missed_after_more_than_a_day_of_others() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// While every kind is heard of at least once a day, nothing is missed.
+    /// If every subcategory has an event at least daily, none is reported as missing.
     #[test]
-    fn a_server_that_audits_is_not_accused(
+    fn a_server_with_daily_events_has_no_gaps(
         steps in proptest::collection::vec((0_usize..5, 0_i64..6), 0..60),
     ) {
         let mut auditing = AuditMonitor::new(ServerRole::DomainController, DC);
@@ -139,7 +139,7 @@ proptest! {
             }
         }
         let daily = heard.iter().all(|at| now - at <= 30);
-        // Before the first of a kind it is the beginning that counts, which is no later.
+        // Before the first event of a subcategory, the start counts, which is not later.
         if daily {
             prop_assert_eq!(unaudited(&auditing), vec![]);
         }

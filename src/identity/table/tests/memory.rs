@@ -1,10 +1,10 @@
-//! What the table remembers besides sessions, what it says of it, and how much room that takes.
+//! Tests of what the table remembers besides sessions, how it explains it, and its memory use.
 
 use super::*;
 
 #[test]
-fn explain_tells_the_whole_story() {
-    let (table, _) = fold(
+fn explain_lists_session_and_competing_events() {
+    let (table, _) = apply_all(
         &rules(),
         &[
             event_at(VpnUp, "alice@corp", 10),
@@ -14,31 +14,31 @@ fn explain_tells_the_whole_story() {
             event_at(Rekey, "bob@corp", 30),
         ],
     );
-    let told = table.explain(address("10.0.0.7"), seconds(30)).to_string();
+    let text = table.explain(address("10.0.0.7"), seconds(30)).to_string();
     assert_eq!(
-        told,
-        "bob@corp has 10.0.0.7 since 2026-11-21T19:50:20Z, until 2026-11-22T19:50:30Z unless seen \
-         again, because login from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:20Z; rule \
-         later_user\n\
+        text,
+        "bob@corp has 10.0.0.7 since 2026-11-21T19:50:20Z, until 2026-11-22T19:50:30Z unless \
+         confirmed again, because login from syslog/branch-fw (junos-vpn) at \
+         2026-11-21T19:50:20Z; rule later_user\n\
          login of carol@corp from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:16Z refused: \
-         late, a newer event has decided already (and once more before)\n\
+         late, a newer event was decided already (repeated once before)\n\
          login of bob@corp from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:20Z applied: \
          later_user\n\
          vpn_up of alice@corp from syslog/branch-fw (junos-vpn) at 2026-11-21T19:50:10Z applied: \
          first_user"
     );
     let later = table.explain(address("10.0.0.7"), seconds(30 + DAY));
-    assert!(later.to_string().starts_with("nobody has 10.0.0.7; the last was bob@corp, from "));
+    assert!(later.to_string().starts_with("no session at 10.0.0.7; the last was bob@corp, from "));
     let never = table.explain(address("10.0.0.8"), seconds(30));
-    assert_eq!(never.to_string(), "nobody has 10.0.0.8");
+    assert_eq!(never.to_string(), "no session at 10.0.0.8");
 }
 
 #[test]
-fn explain_shows_the_details_of_a_user_and_where_they_came_from() {
+fn explain_shows_details_and_their_source() {
     let groups = ["staff", "sales"].map(name);
     let posture = Some(crate::Posture::Quarantine);
     let detailed = Event { posture, ..event_at(Login, "alice@corp", 30) };
-    let (table, _) = fold(
+    let (table, _) = apply_all(
         &rules(),
         &[
             event_at(VpnUp, "alice@corp", 10),
@@ -46,11 +46,11 @@ fn explain_shows_the_details_of_a_user_and_where_they_came_from() {
             Event { roles: Some(groups.to_vec().into()), ..detailed },
         ],
     );
-    let told = table.explain(address("10.0.0.7"), seconds(30)).to_string();
+    let text = table.explain(address("10.0.0.7"), seconds(30)).to_string();
     assert_eq!(
-        told,
+        text,
         "alice@corp on pc1 (quarantine) in staff, sales has 10.0.0.7 since 2026-11-21T19:50:10Z, \
-         until 2026-11-22T19:50:30Z unless seen again, because vpn_up from syslog/branch-fw \
+         until 2026-11-22T19:50:30Z unless confirmed again, because vpn_up from syslog/branch-fw \
          (junos-vpn) at 2026-11-21T19:50:10Z; rule first_user\n\
          login of alice@corp (quarantine) in staff, sales from syslog/branch-fw (junos-vpn) at \
          2026-11-21T19:50:30Z applied: detail\n\
@@ -61,12 +61,13 @@ fn explain_shows_the_details_of_a_user_and_where_they_came_from() {
     );
     let many: Vec<_> = (0..12).map(|n| name(&format!("g{n}"))).collect();
     let login = Event { roles: Some(many.into()), ..event_at(Login, "bob", 10) };
-    let told = fold(&rules(), &[login]).0.explain(address("10.0.0.7"), seconds(11)).to_string();
-    assert!(told.starts_with("bob in g0, g1, g2, g3, g4, g5, g6, g7 and 4 more groups has "));
+    let text =
+        apply_all(&rules(), &[login]).0.explain(address("10.0.0.7"), seconds(11)).to_string();
+    assert!(text.starts_with("bob in g0, g1, g2, g3, g4, g5, g6, g7 and 4 more groups has "));
 }
 
 #[test]
-fn records_of_one_address_are_bounded_and_the_newest_stay() {
+fn records_per_address_are_bounded_and_the_newest_stay() {
     let mut table = Table::default();
     table.apply(Revision(1), &event_at(VpnUp, "alice", 100), &rules());
     for number in 2..50 {
@@ -79,14 +80,14 @@ fn records_of_one_address_are_bounded_and_the_newest_stay() {
 }
 
 #[test]
-fn forged_events_for_strangers_take_a_bounded_space_and_push_out_nobody() {
+fn forged_events_are_bounded_and_evict_no_real_ones() {
     let mut table = Table::default();
     table.apply(Revision(1), &event_at(VpnUp, "alice", 10), &rules());
     table.apply(Revision(2), &event_at(Logout, "bob", 11), &rules());
     let room = Table::MAX_COMPETED as u32;
     for number in 0..room + 1000 {
-        let stranger = Address::from(std::net::Ipv4Addr::from(0x0a80_0000 + number));
-        let forged = Event { address: stranger, ..event_at(Logout, "mallory", 12) };
+        let unknown = Address::from(std::net::Ipv4Addr::from(0x0a80_0000 + number));
+        let forged = Event { address: unknown, ..event_at(Logout, "mallory", 12) };
         table.apply(Revision(3 + u64::from(number)), &forged, &rules());
     }
     assert_eq!(table.entries.len(), 1 + Table::MAX_COMPETED);
@@ -98,7 +99,7 @@ fn forged_events_for_strangers_take_a_bounded_space_and_push_out_nobody() {
 
 #[test]
 fn an_entry_is_small() {
-    // A million of them and of their keys are two million buckets of the index.
+    // A million entries with their keys take two million buckets of the index.
     assert!(size_of::<(Address, Entry)>() <= 56);
     assert!(size_of::<Session>() <= 200, "{}", size_of::<Session>());
 }
