@@ -67,6 +67,6 @@ pub use table::{Decision, Explanation, Table};
 pub use table_snapshot::{
     ActiveSession, EndedSession, MemorySnapshot, RetainedRecord, TableSnapshot,
 };
-pub use time::{ClockJump, Precision, SteadyClock, Timestamp};
+pub use time::{JumpState, Precision, SteadyClock, Timestamp};
 pub use timeline::{AddressTimeline, IntervalEnd, SessionInterval};
 pub use verdict::{Refusal, Rule, Verdict};

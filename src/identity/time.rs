@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::steady::{ClockJump, SteadyClock};
+pub use self::steady::{JumpState, SteadyClock};
 
 /// A time in milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

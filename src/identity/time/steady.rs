@@ -20,7 +20,7 @@ pub struct SteadyClock {
 /// The state of a jump of the system clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum ClockJump {
+pub enum JumpState {
     /// The system clock differs by more than the limit and is not followed yet.
     Suspected,
     /// The system clock returned to the expected time.
@@ -45,18 +45,18 @@ impl SteadyClock {
 
     /// Returns the time, given the system clock `wall` and the monotonic time `running`, and a
     /// change in the state of a jump.
-    pub fn read(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Option<ClockJump>) {
+    pub fn read(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Option<JumpState>) {
         let expected = self.last + running.saturating_sub(self.running);
         let difference = wall.since(expected).max(expected.since(wall));
         let (last, diverged_since, jump) = if difference <= Self::MAX_STEP {
-            (wall, None, self.diverged_since.map(|_| ClockJump::Reverted))
+            (wall, None, self.diverged_since.map(|_| JumpState::Reverted))
         } else {
             let since = self.diverged_since.unwrap_or(running);
             if running.saturating_sub(since) >= Self::CONFIRM_AFTER {
-                (wall, None, Some(ClockJump::Accepted))
+                (wall, None, Some(JumpState::Accepted))
             } else {
                 let is_new = self.diverged_since.is_none();
-                (expected, Some(since), is_new.then_some(ClockJump::Suspected))
+                (expected, Some(since), is_new.then_some(JumpState::Suspected))
             }
         };
         *self = Self { last, running: running.max(self.running), diverged_since };
@@ -74,7 +74,7 @@ mod tests {
         Timestamp::from_millis((1_795_290_600 + after) * 1000)
     }
 
-    fn clock() -> impl FnMut(i64, u64) -> (i64, Option<ClockJump>) {
+    fn clock() -> impl FnMut(i64, u64) -> (i64, Option<JumpState>) {
         let mut steady = SteadyClock::new(seconds(0), Duration::ZERO);
         move |wall, running| {
             let (last, jump) = steady.read(seconds(wall), Duration::from_secs(running));
@@ -87,9 +87,9 @@ mod tests {
         for far in [3 * DAY, -3 * DAY, 4000 * DAY] {
             let mut read = clock();
             assert_eq!(read(10, 10), (10, None));
-            assert_eq!(read(20 + far, 20), (20, Some(ClockJump::Suspected)));
+            assert_eq!(read(20 + far, 20), (20, Some(JumpState::Suspected)));
             assert_eq!(read(900 + far, 900), (900, None));
-            assert_eq!(read(910, 910), (910, Some(ClockJump::Reverted)));
+            assert_eq!(read(910, 910), (910, Some(JumpState::Reverted)));
             assert_eq!(read(920, 920), (920, None));
         }
     }
@@ -97,9 +97,9 @@ mod tests {
     #[test]
     fn a_persistent_jump_is_accepted() {
         let mut read = clock();
-        assert_eq!(read(20 + DAY, 20), (20, Some(ClockJump::Suspected)));
+        assert_eq!(read(20 + DAY, 20), (20, Some(JumpState::Suspected)));
         assert_eq!(read(919 + DAY, 919), (919, None));
-        assert_eq!(read(920 + DAY, 920), (920 + DAY, Some(ClockJump::Accepted)));
+        assert_eq!(read(920 + DAY, 920), (920 + DAY, Some(JumpState::Accepted)));
         assert_eq!(read(930 + DAY, 930), (930 + DAY, None));
     }
 
