@@ -110,7 +110,7 @@ pub enum Refusal {
     #[error("a newer event was decided already")]
     Late,
     /// A user with a stronger proof is active, or has logged out.
-    #[error("a user with a stronger proof has the address")]
+    #[error("a user with stronger evidence has the address")]
     Weaker,
     /// Too many users logged in, so the address is treated as shared.
     #[error("too many users logged in, so the address is treated as shared")]
