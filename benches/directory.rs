@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use nix::time::ClockId;
 use rollcall_identity::Name;
 use rollcall_identity::directory::{
-    Account, AccountKind, BareNames, Directory, DomainNames, Guid, Image, Member, Object, Sid,
-    State, Update, Wanted,
+    Account, AccountKind, UnqualifiedNames, Directory, DomainNames, Guid, DirectorySnapshot, Member, Object, Sid,
+    AccountState, Update, AccountClass,
 };
 
 use crate::process::Answering;
@@ -92,19 +92,19 @@ pub fn hold(sets: u32) -> io::Result<()> {
     let mut directory = Directory::default();
     let names =
         DomainNames { dns: name("corp.example.com"), netbios: name("corp"), sid: sid(None) };
-    directory.put_domain(names, BareNames::MeanThis);
+    directory.put_domain(names, UnqualifiedNames::ThisDomain);
     let corp = name("corp.example.com");
     let begin = Instant::now();
     let read = |directory: &mut Directory| {
-        let mut image = Image::default();
+        let mut image = DirectorySnapshot::default();
         updates(sets).for_each(|update| match update {
-            Update::Seen { guid, .. } if directory.says(&corp, &update) => image.note_known(guid),
-            update => image.note(update),
+            Update::Upsert { guid, .. } if directory.already_holds(&corp, &update) => image.keep(guid),
+            update => image.add(update),
         });
         directory.replace(&corp, image).map_err(io::Error::other)
     };
-    let mut image = Image::default();
-    updates(sets).for_each(|update| image.note(update));
+    let mut image = DirectorySnapshot::default();
+    updates(sets).for_each(|update| image.add(update));
     let (affected, slice) = entered(&mut directory, &corp, image)?;
     let took = begin.elapsed().as_secs_f64();
     println!("{took} {} {}", slice.as_secs_f64() * 1000.0, directory.group_sets());
@@ -112,7 +112,7 @@ pub fn hold(sets: u32) -> io::Result<()> {
     let begin = Instant::now();
     let nobody = read(&mut directory)?.accounts.len();
     let same = begin.elapsed().as_secs_f64();
-    let joined = Update::Linked {
+    let joined = Update::MembersChanged {
         group: guid(USERS),
         added: (0..CHANGED).map(|user| Member::Object(guid(user * (USERS / CHANGED)))).collect(),
         removed: Vec::new(),
@@ -124,7 +124,7 @@ pub fn hold(sets: u32) -> io::Result<()> {
         return Err(io::Error::other(format!("{affected}, {nobody} and {some} were affected")));
     }
     let begin = worked()?;
-    let page = directory.accounts(&corp, Wanted::Users, "", 0..100).map_err(io::Error::other)?;
+    let page = directory.accounts(&corp, AccountClass::Users, "", 0..100).map_err(io::Error::other)?;
     let listed = worked()?.saturating_sub(begin).as_secs_f64() * 1000.0;
     black_box(&page);
     println!("{same} {changed} {listed}");
@@ -134,12 +134,12 @@ pub fn hold(sets: u32) -> io::Result<()> {
 /// Enters a whole domain slice by slice, as the server does: how many accounts are affected, and how
 /// long the longest slice worked: on a machine with other work, the time that passes is that of the
 /// others.
-fn entered(directory: &mut Directory, corp: &Name, image: Image) -> io::Result<(usize, Duration)> {
+fn entered(directory: &mut Directory, corp: &Name, image: DirectorySnapshot) -> io::Result<(usize, Duration)> {
     let mut longest = Duration::ZERO;
     let mut entering = directory.begin_replace(corp, image).map_err(io::Error::other)?;
     loop {
         let begin = worked()?;
-        let gone_on = entering.go_on(directory, SLICE);
+        let gone_on = entering.step(directory, SLICE);
         longest = longest.max(worked()?.saturating_sub(begin));
         match gone_on {
             ControlFlow::Continue(rest) => entering = rest,
@@ -185,7 +185,7 @@ fn user(number: u32) -> Update {
         mail: None,
         host: None,
         system: None,
-        state: State::Enabled,
+        state: AccountState::Enabled,
         primary_group: Some(513),
     };
     seen(number, &display, Object::Account(account))
@@ -196,7 +196,7 @@ fn seen(number: u32, text: &str, object: Object) -> Update {
         "CN={},OU=Department,OU=People,DC=corp,DC=example,DC=com",
         text.replace(',', "\\,")
     );
-    Update::Seen { guid: guid(number), dn: dn.into(), sid: Some(sid(Some(1000 + number))), object }
+    Update::Upsert { guid: guid(number), dn: dn.into(), sid: Some(sid(Some(1000 + number))), object }
 }
 
 fn guid(number: u32) -> Guid {

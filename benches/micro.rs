@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use rollcall_config::{Environment, Settings, load};
 use rollcall_identity::directory::{Group, NetbiosNames};
 use rollcall_identity::{
-    Change, ChangeLog, Event, Filter, GroupSet, Handover, Limits, Name, Origin, Producer, Request,
+    Change, ChangeLog, Event, Filter, GroupSet, TableSnapshot, ChangeLogLimits, Name, Origin, Producer, PageRequest,
     Revision, Table, Timestamp,
 };
 use rollcall_wire::srx::{self, Report, Speaker, Voice};
@@ -91,10 +91,10 @@ fn decisions(settings: &Settings) -> Vec<Cost> {
     };
     let begins = each(|at| apply(&mut table, &mut changes, &events[at as usize], at + 1));
     let again = each(|at| apply(&mut table, &mut changes, &events[at as usize], TIMES + at + 1));
-    let mut log = ChangeLog::new(1, Limits::default());
+    let mut log = ChangeLog::new(1, ChangeLogLimits::default());
     let begun = &changes[..TIMES as usize];
     let noted = each(|at| log.apply(&begun[at as usize], seen));
-    let mut with_groups = ChangeLog::new(1, Limits::default());
+    let mut with_groups = ChangeLog::new(1, ChangeLogLimits::default());
     grouped(begun).iter().for_each(|change| with_groups.apply(change, seen));
     let mut looked = 0;
     let look = each(|at| {
@@ -106,8 +106,8 @@ fn decisions(settings: &Settings) -> Vec<Cost> {
         ("decision: the same event again", again),
         ("noting a change in the log", noted),
         ("looking an address up", look),
-        ("telling one session of a table to be written down", told(|| table.hand_over(Revision(0)))),
-        ("telling one session of the log to a new cache", told(|| log.hand_over())),
+        ("telling one session of a table to be written down", told(|| table.snapshot(Revision(0)))),
+        ("telling one session of the log to a new cache", told(|| log.snapshot())),
         ("one report of a page of 1000, JSON", page(&log, seen)),
         ("the same with 30 groups, of 5,000 sets", page(&with_groups, seen)),
     ]
@@ -145,11 +145,11 @@ fn grouped(changes: &[Change]) -> Vec<Change> {
 }
 
 /// Nanoseconds for each session of all that are told at once.
-fn told(tell: impl FnOnce() -> Handover) -> f64 {
+fn told(tell: impl FnOnce() -> TableSnapshot) -> f64 {
     let begin = Instant::now();
     let handover = tell();
     let took = begin.elapsed().as_nanos() as f64;
-    assert_eq!(handover.standing.len(), TIMES as usize, "a session is missing");
+    assert_eq!(handover.sessions.len(), TIMES as usize, "a session is missing");
     took / f64::from(TIMES)
 }
 
@@ -167,7 +167,7 @@ fn tell(log: &ChangeLog, now: Timestamp, voice: &mut Voice) {
     let (filter, netbios) = (Filter::default(), NetbiosNames::default());
     let (mut cursor, mut reports, mut out) = (None, 0, Vec::new());
     loop {
-        let page = log.read(&Request { cursor, since: None, filter: &filter, limit: 1000, now });
+        let page = log.read(&PageRequest { cursor, since: None, filter: &filter, limit: 1000, now });
         let cookie = page.next.to_string();
         out.clear();
         if !srx::told(&page.changes).all(|session| voice.knows(session)) {

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
-use rollcall_identity::directory::Base;
-use rollcall_identity::logon::Role;
+use rollcall_identity::directory::BaseDn;
+use rollcall_identity::logon::ServerRole;
 use rollcall_identity::{Glob, Kind, Name};
 use rollcall_wire::event_log::call::Delivery;
 use strum::{IntoEnumIterator, VariantNames};
@@ -167,7 +167,7 @@ impl Leaf for Glob {
     }
 }
 
-impl Leaf for Base {
+impl Leaf for BaseDn {
     const EXPECTED: &'static str =
         "a distinguished name in quotes, such as OU=VPN,DC=corp,DC=example,DC=com";
 
@@ -228,7 +228,7 @@ impl Leaf for Delivery {
     }
 }
 
-impl Leaf for Role {
+impl Leaf for ServerRole {
     const EXPECTED: &'static str = "\"domain_controller\" or \"exchange\"";
 
     fn read(value: &DeValue<'_>) -> Result<Self, String> {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use rollcall_identity::{Glob, IgnoreRules, Name, Producer, Rules, Sharing};
+use rollcall_identity::{Glob, IgnoreRules, Name, Producer, Rules, SharedAddressRule};
 use strum::IntoEnumIterator;
 
 use crate::authority::max_age;
@@ -53,7 +53,11 @@ pub(crate) fn read(section: &Section<'_>) -> Rules {
         max_skew: section.within("max_skew", default.max_skew, MAX_SKEW),
         logoff_time: section.within("logoff_time", default.logoff_time, LOGOFF_TIME),
         preserve_valid_user: section.or("preserve_valid_user", default.preserve_valid_user),
-        weaker_waits: section.within("weaker_waits", default.weaker_waits, WEAKER_WAITS),
+        weaker_proof_delay: section.within(
+            "weaker_waits",
+            default.weaker_proof_delay,
+            WEAKER_WAITS,
+        ),
         ignore: section.section("ignore", ignore),
         sharing: section.section("sharing", sharing),
         ..default
@@ -88,10 +92,10 @@ fn producers() -> impl Iterator<Item = (Producer, &'static str)> {
         .map(|producer| (producer, producer.into()))
 }
 
-fn sharing(section: &Section<'_>) -> Sharing {
-    let default = Sharing::default();
-    Sharing {
-        users: section.within("users_per_minute", default.users, 0..=Sharing::MOST),
+fn sharing(section: &Section<'_>) -> SharedAddressRule {
+    let default = SharedAddressRule::default();
+    SharedAddressRule {
+        users: section.within("users_per_minute", default.users, 0..=SharedAddressRule::MAX_USERS),
         quiet: section.within("quiet", default.quiet, QUIET),
         except: section.list("except").unwrap_or_default(),
     }

@@ -193,7 +193,7 @@ fn the_command_line_tells_of_the_past_and_who_asked_is_on_record() {
     assert_eq!(code, Some(1));
     assert!(error.contains("the journal reaches back to"), "{error}");
     let (_, text, _) = command(&["explain", "10.70.3.1", "--at", &left]);
-    assert!(text.contains("nobody has 10.70.3.1; the last was alice@corp"), "{text}");
+    assert!(text.contains("no session at 10.70.3.1; the last was alice@corp"), "{text}");
     let (code, text, _) = command(&["history", "address", "10.70.3.1", "--from", &began]);
     assert_eq!((code, text.lines().count()), (Some(0), 1), "{text}");
     let (code, text, _) = command(&["history", "user", "alice"]);

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rollcall_identity::logon::{Fields, Outcome, Reader, Record, Role, Settings};
+use rollcall_identity::logon::{
+    Fields, LogRecord, LogonReader, LogonSettings, ReadOutcome, ServerRole,
+};
 use rollcall_identity::{Authority, Kind, Name, Revision, Rules, Table, Timestamp};
 use serde_json::Value;
 
@@ -54,9 +56,14 @@ fn text<'a>(record: &'a Value, field: &str) -> &'a str {
 }
 
 /// What `computer` wrote, read in its role: how many records come to what, and who is where then.
-fn follow(records: &[Value], computer: &str, role: Role) -> (Vec<(String, u32)>, Vec<String>) {
+fn follow(
+    records: &[Value],
+    computer: &str,
+    role: ServerRole,
+) -> (Vec<(String, u32)>, Vec<String>) {
     let name = |text: &str| Name::new(text).unwrap();
-    let mut reader = Reader::new(Settings::of(role), &name("event_log"), &name("server"));
+    let mut reader =
+        LogonReader::new(LogonSettings::for_role(role), &name("event_log"), &name("server"));
     let mut rules = Rules::default();
     let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
     let authority = Authority { kinds, ..Authority::default() };
@@ -68,7 +75,7 @@ fn follow(records: &[Value], computer: &str, role: Role) -> (Vec<(String, u32)>,
         }
         let time: Timestamp = text(record, "time").parse().unwrap();
         let fields = Written(&record["fields"]);
-        let record = Record {
+        let record = LogRecord {
             id: u16::try_from(record["id"].as_u64().unwrap()).unwrap(),
             time,
             record_id: record["record"].as_u64().unwrap(),
@@ -79,12 +86,12 @@ fn follow(records: &[Value], computer: &str, role: Role) -> (Vec<(String, u32)>,
             fields: &fields,
         };
         let came_to = match reader.read(&record, time) {
-            Outcome::Event(event) => {
+            ReadOutcome::Event(event) => {
                 table.apply(Revision(position as u64 + 1), &event, &rules);
                 event.kind.as_str()
             }
-            Outcome::Unplaced(_) => "unplaced",
-            Outcome::Ignored(reason) => reason.as_str(),
+            ReadOutcome::Unresolved(_) => "unplaced",
+            ReadOutcome::Ignored(reason) => reason.as_str(),
         };
         *counts.entry(came_to.to_owned()).or_default() += 1;
     }
@@ -100,7 +107,7 @@ fn follow(records: &[Value], computer: &str, role: Role) -> (Vec<(String, u32)>,
 }
 
 /// A computer of a recording: its role, what its records come to, and who is where in the end.
-type Expected<'a> = (&'a str, Role, &'a [(&'a str, u32)], &'a [&'a str]);
+type Expected<'a> = (&'a str, ServerRole, &'a [(&'a str, u32)], &'a [&'a str]);
 
 /// Every record of `file` comes to what is expected of the computer that wrote it.
 #[track_caller]
@@ -126,7 +133,7 @@ fn an_idle_exchange_server_is_all_noise() {
         "proxylogon_ssrf_rce_poc.zip",
         &[(
             "MXS01.azsentinel.local",
-            Role::Exchange,
+            ServerRole::Exchange,
             // 11: nine ends of connections, and two services (type 5).
             &[("logon_type", 11), ("noise", 5), ("not_of_domain", 14), ("not_read", 5197)],
             &[],
@@ -144,7 +151,7 @@ fn of_guessed_passwords_only_the_right_ones_are_logins() {
         "kerberos_user_enumeration.evtx",
         &[(
             "rootdc1.offsec.lan",
-            Role::DomainController,
+            ServerRole::DomainController,
             &[("failure", 37), ("login", 3), ("unproven", 2)],
             &["dsrm@offsec.lan at 10.23.123.11"],
         )],
@@ -160,7 +167,7 @@ fn a_roasted_account_displaces_nobody() {
         "asrep_roasting_security.evtx",
         &[(
             "DC-Server-1.labcorp.local",
-            Role::DomainController,
+            ServerRole::DomainController,
             &[
                 ("login", 2),
                 ("logon_type", 12),
@@ -181,10 +188,10 @@ fn a_roasted_account_displaces_nobody() {
 fn a_forged_ticket_begins_nothing_at_a_controller() {
     let story = "a_forged_ticket_begins_nothing_at_a_controller";
     let dc = [("refresh", 8), ("to_itself", 2)];
-    let controller = ("rootdc1.offsec.lan", Role::DomainController, &dc[..], &[][..]);
+    let controller = ("rootdc1.offsec.lan", ServerRole::DomainController, &dc[..], &[][..]);
     comes_to(story, "golden_ticket_4769.evtx", &[controller]);
     let there = ["admmig@offsec at 10.23.23.9"];
-    let server = ("fs02.offsec.lan", Role::Exchange, &[("login", 10)][..], &there[..]);
+    let server = ("fs02.offsec.lan", ServerRole::Exchange, &[("login", 10)][..], &there[..]);
     comes_to(story, "golden_ticket_4624.evtx", &[server]);
 }
 
@@ -197,7 +204,7 @@ fn a_renamed_computer_is_known_by_its_sid_alone() {
         "samaccount_spoofing_dc.evtx",
         &[(
             "01566s-win16-ir.threebeesco.com",
-            Role::DomainController,
+            ServerRole::DomainController,
             &[
                 ("login", 6),
                 ("not_of_domain", 1),
@@ -223,7 +230,7 @@ fn a_day_of_a_small_domain_has_one_user_and_its_devices() {
         &[
             (
                 "MORDORDC.theshire.local",
-                Role::DomainController,
+                ServerRole::DomainController,
                 // The tool tries passwords; computers ask for tickets to themselves.
                 &[
                     ("device_seen", 3),
@@ -244,11 +251,21 @@ fn a_day_of_a_small_domain_has_one_user_and_its_devices() {
                 ],
             ),
             // Somebody connected to it from the computer where they are.
-            ("WORKSTATION6.theshire.local", Role::Exchange, &visited(3, ("not_read", 504)), &there),
-            ("WORKSTATION7.theshire.local", Role::Exchange, &visited(3, ("not_read", 506)), &there),
+            (
+                "WORKSTATION6.theshire.local",
+                ServerRole::Exchange,
+                &visited(3, ("not_read", 504)),
+                &there,
+            ),
+            (
+                "WORKSTATION7.theshire.local",
+                ServerRole::Exchange,
+                &visited(3, ("not_read", 506)),
+                &there,
+            ),
             (
                 "WORKSTATION5.theshire.local",
-                Role::Exchange,
+                ServerRole::Exchange,
                 &[("failure", 7), ("not_read", 213)],
                 &[],
             ),
@@ -266,7 +283,7 @@ fn a_visit_by_remote_desktop_moves_nobody_at_a_controller() {
         &[
             (
                 "MORDORDC.theshire.local",
-                Role::DomainController,
+                ServerRole::DomainController,
                 &[
                     ("device_seen", 2),
                     ("login", 5),
@@ -279,12 +296,12 @@ fn a_visit_by_remote_desktop_moves_nobody_at_a_controller() {
             ),
             (
                 "WORKSTATION5.theshire.local",
-                Role::Exchange,
+                ServerRole::Exchange,
                 // Network level authentication comes first, as a connection of type 3.
                 &[("failure", 13), ("login", 1), ("logon_type", 10), ("not_read", 540)],
                 &["pgustavo@theshire at 1.2.3.4"],
             ),
-            ("WORKSTATION6.theshire.local", Role::Exchange, &[("not_read", 23)], &[]),
+            ("WORKSTATION6.theshire.local", ServerRole::Exchange, &[("not_read", 23)], &[]),
         ],
     );
 }

@@ -10,8 +10,8 @@ use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
 use rollcall_identity::{
-    Address, Beginning, Decider, Event, Explanation, Name, Origin, Producer, Receipt, Rule, Rules,
-    Source, Survey, TakenOver, Timestamp, Verdict,
+    Address, CheckpointSink, Decider, Event, Explanation, Name, Origin, Producer, ReadSource,
+    Receipt, Rule, Rules, StartMode, Takeover, Timestamp, Verdict,
 };
 use tokio::sync::oneshot;
 
@@ -62,7 +62,7 @@ impl CommitSink<Batch> for CacheSink {
         drop(self.0.post(Committed(entries, rules)));
     }
 
-    fn checkpoint(&self, survey: Survey) -> bool {
+    fn checkpoint(&self, survey: CheckpointSink) -> bool {
         self.0.post(TakeStock(survey)).is_ok()
     }
 }
@@ -152,7 +152,7 @@ impl Cache {
         let mut changed = Changed::by(self.term.number(), entry.batch.events.len());
         let mut tally = Tally::default();
         let committed = (entry.first, &*entry.batch.events);
-        let receipt = decider.settle(committed, rules, |event, _, decision| {
+        let receipt = decider.apply_batch(committed, rules, |event, _, decision| {
             if decision.verdict == Verdict::Applied(Rule::AddressShared) {
                 AddressShared { origin: &event.origin, address: event.address }.emit();
             }
@@ -177,13 +177,13 @@ impl Cache {
         recalled: Recalled,
     ) -> Result<(), Vacant> {
         self.term.succeed(term)?;
-        let shown = handover.standing.len();
+        let shown = handover.sessions.len();
         let (kept, error) = match recalled {
             Ok(kept) => (kept, None),
             Err(error) => (None, Some(error.0)),
         };
         let is_kept = kept.is_some();
-        let TakenOver { decider, missed } = Decider::succeed(handover, kept);
+        let Takeover { decider, unpublished: missed } = Decider::take_over(handover, kept);
         self.decider = decider;
         if is_kept {
             TableResumed { sessions: self.decider.table().len(), missed: missed.len() }.emit();
@@ -205,7 +205,7 @@ impl Cache {
             match recalled {
                 Ok(Some((table, newest))) => {
                     TableRecalled { sessions: table.len() }.emit();
-                    cell.actor().decider = Decider::of(table, newest);
+                    cell.actor().decider = Decider::from_table(table, newest);
                 }
                 Ok(None) => NothingToRestore { actor: "cache" }.emit(),
                 Err(error) => cell.fail(error, context),
@@ -215,13 +215,13 @@ impl Cache {
 
     /// Says how large the table is, and how far it is folded.
     fn grew(&self) {
-        let (sessions, revision) = (self.decider.table().len(), self.decider.folded().0);
+        let (sessions, revision) = (self.decider.table().len(), self.decider.applied().0);
         TableGrew { sessions, revision }.emit();
     }
 
     /// Proposes the end of the sessions whose time has passed.
     fn expire(&mut self, now: Timestamp, context: &mut Context<Self>) {
-        let due = self.decider.due(now, &self.origin, EXPIRIES);
+        let due = self.decider.due_expiries(now, &self.origin, EXPIRIES);
         if due.is_empty() {
             return;
         }
@@ -245,12 +245,12 @@ impl Actor for Cache {
 
     fn started(&mut self, context: &mut Context<Self>) {
         match self.term.begin(self.clock.now()) {
-            Beginning::First(legacy) => {
-                self.decider = Decider::of(legacy.table, legacy.handover.newest);
+            StartMode::FromLog(legacy) => {
+                self.decider = Decider::from_table(legacy.table, legacy.snapshot.newest);
                 self.grew();
             }
-            Beginning::Anew => self.recall(context),
-            Beginning::Successor => {
+            StartMode::Empty => self.recall(context),
+            StartMode::FromPeer => {
                 let (query, term) = (self.query.clone(), self.term.number());
                 let journal = self.journal.clone();
                 let known = async move {
@@ -272,7 +272,7 @@ impl Actor for Cache {
         }
         context.run_interval(FORGETTING, |cell, _| {
             let cache = cell.actor();
-            cache.decider.forget_before(cache.clock.now() - cache.grounds.rules.load().memory());
+            cache.decider.forget_before(cache.clock.now() - cache.grounds.rules.load().retention());
         });
         context.run_interval(Duration::from_secs(1), |cell, context| {
             let now = cell.actor().clock.now();
@@ -292,7 +292,7 @@ impl Handler<Committed> for Cache {
         let Committed(mut entries, rules) = committed;
         // What was recalled from the journal is folded; whoever waits for it learns that the one
         // who would have told is gone.
-        entries.retain(|entry| self.decider.awaits(entry.first, &entry.batch.events));
+        entries.retain(|entry| self.decider.is_pending(entry.first, &entry.batch.events));
         let mut receipts = Vec::with_capacity(entries.len());
         for entry in &mut entries {
             if !self.term.lasts() {
@@ -320,14 +320,14 @@ impl Handler<Explain> for Cache {
 
 impl Handler<Recount> for Cache {
     fn handle(&mut self, _: Recount, _: &mut Context<Self>) -> Reply<Estate> {
-        let handover = self.decider.hand_over();
+        let handover = self.decider.snapshot();
         Reply::Now(Estate { term: self.term.number(), handover })
     }
 }
 
 impl Handler<TakeStock> for Cache {
     fn handle(&mut self, TakeStock(survey): TakeStock, _: &mut Context<Self>) -> Reply<()> {
-        survey(self.decider.hand_over());
+        survey(self.decider.snapshot());
         Reply::Now(())
     }
 }

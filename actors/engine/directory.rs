@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use rollcall_identity::directory::{
-    Affected, Directory, Entering, Postponed, Roster, UnknownDomain,
+    AffectedAccounts, DeferredDeletions, Directory, Ingest, KnownMembers, UnknownDomain,
 };
 use rollcall_identity::{Event, Name};
 
@@ -28,9 +28,9 @@ struct Shelf {
     /// Held by whoever enters something, from the first slice to the last.
     turn: Mutex<()>,
     /// Who is affected by what was entered in a domain, until the sessions say so.
-    untold: Mutex<BTreeMap<Name, VecDeque<Arc<Affected>>>>,
+    untold: Mutex<BTreeMap<Name, VecDeque<Arc<AffectedAccounts>>>>,
     /// Who is missed in a domain and may be in one that is not read yet, and since when.
-    postponed: Mutex<BTreeMap<Name, (Instant, Postponed)>>,
+    postponed: Mutex<BTreeMap<Name, (Instant, DeferredDeletions)>>,
 }
 
 /// How many objects, members and groups are looked at before whoever waits for the book has it: a
@@ -55,9 +55,9 @@ impl Book {
     pub fn take_in(
         &self,
         domain: &Name,
-        begin: impl FnOnce(&mut Directory) -> Result<Entering, UnknownDomain>,
+        begin: impl FnOnce(&mut Directory) -> Result<Ingest, UnknownDomain>,
     ) -> Result<(), UnknownDomain> {
-        self.take_in_after(&Roster::default(), domain, begin)
+        self.take_in_after(&KnownMembers::default(), domain, begin)
     }
 
     /// Enters what `begin` begins to enter of the domain with this DNS name, slice by slice, and
@@ -70,26 +70,26 @@ impl Book {
     /// When the domain is not known. Nothing is entered then.
     pub fn take_in_after(
         &self,
-        roster: &Roster,
+        roster: &KnownMembers,
         domain: &Name,
-        begin: impl FnOnce(&mut Directory) -> Result<Entering, UnknownDomain>,
+        begin: impl FnOnce(&mut Directory) -> Result<Ingest, UnknownDomain>,
     ) -> Result<(), UnknownDomain> {
         let _turn = self.0.turn.lock();
         let mut directory = self.write();
         let mut entering = begin(&mut directory)?;
         let mut affected = loop {
-            match entering.go_on(&mut directory, SLICE) {
+            match entering.step(&mut directory, SLICE) {
                 ControlFlow::Continue(rest) => entering = rest,
                 ControlFlow::Break(affected) => break affected,
             }
             RwLockWriteGuard::bump(&mut directory);
         };
         let directory = RwLockWriteGuard::downgrade(directory);
-        affected.arrange();
-        if affected.first.is_some() {
-            affected.recall(roster.missed(&directory, domain)?);
+        affected.sort();
+        if affected.first_read.is_some() {
+            affected.prepend_missed(roster.changes_since(&directory, domain)?);
         }
-        let postponed = Postponed::of(&mut affected, &directory);
+        let postponed = DeferredDeletions::defer(&mut affected, &directory);
         drop(directory);
         if let Some(postponed) = postponed {
             self.0.postponed.lock().insert(domain.clone(), (Clock::instant(), postponed));
@@ -98,7 +98,7 @@ impl Book {
         Ok(())
     }
 
-    fn put_untold(&self, domain: &Name, affected: Affected) {
+    fn put_untold(&self, domain: &Name, affected: AffectedAccounts) {
         if !affected.is_empty() {
             let mut untold = self.0.untold.lock();
             untold.entry(domain.clone()).or_default().push_back(Arc::new(affected));
@@ -133,7 +133,7 @@ impl Book {
 
     /// Who was affected in a domain and is to be told next. It stays until it was
     /// [told](Self::told), whoever was to tell it.
-    pub fn untold(&self, domain: &Name) -> Option<Arc<Affected>> {
+    pub fn untold(&self, domain: &Name) -> Option<Arc<AffectedAccounts>> {
         self.0.untold.lock().get(domain)?.front().cloned()
     }
 
@@ -155,7 +155,7 @@ impl Book {
             return;
         }
         for event in events {
-            directory.enter(event);
+            directory.enrich(event);
         }
     }
 }

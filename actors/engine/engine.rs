@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rollcall_identity::{Journal, JournalError, Legacy, Limits, Revision, Rules};
+use rollcall_identity::{ChangeLogLimits, Journal, JournalError, RecoveredState, Revision, Rules};
 use tokio::sync::watch;
 
 use crate::cache::{Cache, CacheSink, Grounds};
@@ -61,7 +61,7 @@ impl Engine {
     pub async fn start(
         journal: impl Journal + 'static,
         rules: Rules,
-        limits: Limits,
+        limits: ChangeLogLimits,
         clock: &Clock,
     ) -> Result<Self, StartError> {
         Self::start_with(Book::default(), journal, rules, limits, clock).await
@@ -75,7 +75,7 @@ impl Engine {
         directory: Book,
         mut journal: impl Journal + 'static,
         rules: Rules,
-        limits: Limits,
+        limits: ChangeLogLimits,
         clock: &Clock,
     ) -> Result<Self, StartError> {
         let supervisor = Supervisor::start(clock, RestartPolicy::default());
@@ -86,7 +86,7 @@ impl Engine {
         let view = View::new(query.clone(), window.clone(), clock.clone());
         let front = Front { newest: tell, window };
         let (table, restored) = journal.restore(&rules)?;
-        let legacy = Legacy::of(table, restored);
+        let legacy = RecoveredState::from_table(table, restored);
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (in_force, time) = (Arc::clone(&rules), clock.clone());
         let (writer, thread) =

@@ -1,6 +1,6 @@
 //! The offices of the cache and the query actor as both share them: a term ends when whoever holds it is
 //! dropped, and a successor asks the other for what it holds. Who may take over what is decided in
-//! [`Offices`].
+//! [`Generations`].
 
 use crate::messages::Estate;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use actix::prelude::Message;
 use rollcall_identity::{
-    Beginning, Handover, Legacy, Office, Offices, Outdated, Tenure, Timestamp,
+    EngineRole, Generations, OwnershipLease, RecoveredState, StaleTakeover, StartMode,
+    TableSnapshot, Timestamp,
 };
 
 use rollcall_runtime::mailbox::{Handler, Mailbox, MailboxClosed};
@@ -19,12 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Who holds what, shared by the factories of both.
 #[derive(Debug, Clone)]
-pub(crate) struct Succession(Arc<Mutex<Offices>>);
+pub(crate) struct Succession(Arc<Mutex<Generations>>);
 
 /// The time in office of one cache or one query actor; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Term {
-    tenure: Tenure,
+    tenure: OwnershipLease,
     succession: Succession,
 }
 
@@ -39,31 +40,31 @@ pub(crate) enum Vacant {
     Silent,
     /// The one that answered, or the one that asked, was replaced meanwhile.
     #[error(transparent)]
-    Outdated(#[from] Outdated),
+    Outdated(#[from] StaleTakeover),
 }
 
 impl Succession {
     /// Nobody is there yet.
-    pub(crate) fn new(epoch: u64, legacy: Legacy) -> Self {
-        Self(Arc::new(Mutex::new(Offices::new(epoch, legacy))))
+    pub(crate) fn new(epoch: u64, legacy: RecoveredState) -> Self {
+        Self(Arc::new(Mutex::new(Generations::new(epoch, legacy))))
     }
 
     /// A new cache is made. Whatever its predecessor held can no longer be reached.
     pub(crate) fn cache(&self) -> Term {
-        self.term(Office::Cache)
+        self.term(EngineRole::Cache)
     }
 
     /// A new query actor is made. Whatever its predecessor held can no longer be reached.
     pub(crate) fn query(&self) -> Term {
-        self.term(Office::Query)
+        self.term(EngineRole::Query)
     }
 
-    fn term(&self, office: Office) -> Term {
-        let tenure = self.with(|offices| offices.appoint(office));
+    fn term(&self, office: EngineRole) -> Term {
+        let tenure = self.with(|offices| offices.acquire(office));
         Term { tenure, succession: self.clone() }
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Offices) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut Generations) -> T) -> T {
         // Nothing under the lock can leave them half written.
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -72,7 +73,7 @@ impl Succession {
 impl Term {
     /// Its number. A later cache has a higher one.
     pub(crate) fn number(&self) -> u64 {
-        self.tenure.term()
+        self.tenure.generation()
     }
 
     /// The epoch of the cursors.
@@ -82,26 +83,26 @@ impl Term {
 
     /// Whether no successor was made yet.
     pub(crate) fn lasts(&self) -> bool {
-        self.succession.with(|offices| offices.lasts(self.tenure))
+        self.succession.with(|offices| offices.is_current(self.tenure))
     }
 
-    /// Begins at `now`. Except for a [`Beginning::Successor`], it is established then.
-    pub(crate) fn begin(&self, now: Timestamp) -> Beginning {
-        self.succession.with(|offices| offices.begin(self.tenure, now))
+    /// Begins at `now`. Except for a [`StartMode::Successor`], it is established then.
+    pub(crate) fn begin(&self, now: Timestamp) -> StartMode {
+        self.succession.with(|offices| offices.start(self.tenure, now))
     }
 
     /// Establishes it on what the other held in its term `from`.
     ///
     /// # Errors
     /// When that is no longer all there is to know.
-    pub(crate) fn succeed(&self, from: u64) -> Result<(), Outdated> {
-        self.succession.with(|offices| offices.succeed(self.tenure, from))
+    pub(crate) fn succeed(&self, from: u64) -> Result<(), StaleTakeover> {
+        self.succession.with(|offices| offices.complete_takeover(self.tenure, from))
     }
 }
 
 impl Drop for Term {
     fn drop(&mut self) {
-        self.succession.with(|offices| offices.resign(self.tenure));
+        self.succession.with(|offices| offices.release(self.tenure));
     }
 }
 
@@ -125,15 +126,15 @@ mod tests {
     #[test]
     fn a_term_ends_with_whoever_holds_it() {
         let now = Timestamp::from_millis(1_795_290_600_000);
-        let succession = Succession::new(7, Legacy::default());
+        let succession = Succession::new(7, RecoveredState::default());
         let (query, cache) = (succession.query(), succession.cache());
-        assert!(matches!(query.begin(now), Beginning::First(_)));
-        assert!(matches!(cache.begin(now), Beginning::First(_)));
+        assert!(matches!(query.begin(now), StartMode::FromLog(_)));
+        assert!(matches!(cache.begin(now), StartMode::FromLog(_)));
         drop(cache);
         let cache = succession.cache();
-        assert!(matches!(cache.begin(now), Beginning::Successor));
+        assert!(matches!(cache.begin(now), StartMode::FromPeer));
         assert_eq!(cache.succeed(query.number()), Ok(()));
         drop((query, cache));
-        assert!(matches!(succession.cache().begin(now), Beginning::Anew));
+        assert!(matches!(succession.cache().begin(now), StartMode::Empty));
     }
 }

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use rollcall_identity::directory::{Affected, Gone as WhenGone};
+use rollcall_identity::directory::{AffectedAccounts, RemovalPolicy as WhenGone};
 use rollcall_identity::{
-    Address, Batched, Change, Cursor, Event, Explanation, Filter, Found, Handover, JournalError,
-    Origin, Page, ReadPosition, Receipt, Revision, Rules, Session, Source, Survey, Timestamp,
+    Address, Change, CheckpointSink, Cursor, Event, Explanation, Filter, JournalBatch,
+    JournalError, Origin, Page, ReadPosition, ReadSource, Receipt, Revision, Rules, SearchPage,
+    Session, TableSnapshot, Timestamp,
 };
 use rollcall_journal::{Entry, NotAccepted, Payload};
 use rollcall_runtime::event_accounting::EventAccount;
@@ -42,12 +43,12 @@ pub struct Batch {
     pub receipt: oneshot::Sender<Result<Receipt, Refused>>,
 }
 
-impl Batched for Batch {
+impl JournalBatch for Batch {
     fn events(&self) -> &[Event] {
         &self.events
     }
 
-    fn read(&self) -> Option<&ReadPosition> {
+    fn read_position(&self) -> Option<&ReadPosition> {
         self.read.as_ref()
     }
 }
@@ -107,14 +108,14 @@ impl Message for Recount {
 
 /// Asks how far a source was read, as last committed.
 #[derive(Debug)]
-pub struct LastRead(pub Source);
+pub struct LastRead(pub ReadSource);
 
 impl Message for LastRead {
     type Result = Result<Option<Arc<[u8]>>, Refused>;
 }
 
 /// Gives the table, as it stands when this is reached, to whoever writes it down.
-pub struct TakeStock(pub Survey);
+pub struct TakeStock(pub CheckpointSink);
 
 impl Message for TakeStock {
     type Result = ();
@@ -134,7 +135,7 @@ impl Message for Committed {
 #[derive(Debug, Clone)]
 pub struct Learnt {
     /// Of whom.
-    pub affected: Arc<Affected>,
+    pub affected: Arc<AffectedAccounts>,
     /// What becomes of the sessions of those who are gone.
     pub gone: WhenGone,
     /// Who says so.
@@ -217,7 +218,7 @@ pub struct Search {
 }
 
 impl Message for Search {
-    type Result = Found;
+    type Result = SearchPage;
 }
 
 /// Asks for the cursor of a consumer that knows everything.
@@ -248,5 +249,5 @@ impl Message for Snapshot {
 #[derive(Debug)]
 pub struct Estate {
     pub term: u64,
-    pub handover: Handover,
+    pub handover: TableSnapshot,
 }

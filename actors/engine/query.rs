@@ -15,8 +15,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use rollcall_identity::{
-    Address, Answerer, Beginning, Change, Cursor, Filter, Found, Handover, Limits, Page, Request,
-    Revision, Session, Timestamp,
+    Address, Change, ChangeLogLimits, Cursor, Filter, Page, PageRequest, ReadModel, Revision,
+    SearchPage, Session, StartMode, TableSnapshot, Timestamp,
 };
 use tokio::sync::watch;
 
@@ -48,7 +48,7 @@ pub(crate) struct Front {
 pub struct Query {
     term: Term,
     log: Log,
-    limits: Limits,
+    limits: ChangeLogLimits,
     cache: Mailbox<Cache>,
     front: Front,
     clock: Clock,
@@ -59,39 +59,39 @@ impl Query {
     /// `front` how far it knows, and shows its log there.
     pub(crate) fn new(
         term: Term,
-        limits: Limits,
+        limits: ChangeLogLimits,
         cache: Mailbox<Cache>,
         front: Front,
         clock: Clock,
     ) -> Self {
         // What a predecessor knew is not enough any more.
         front.window.show(term.number(), None);
-        let log = Arc::new(RwLock::new(Answerer::new(term.epoch(), limits)));
+        let log = Arc::new(RwLock::new(ReadModel::new(term.epoch(), limits)));
         Self { term, log, limits, cache, front, clock }
     }
 
     fn take_over(&mut self, Estate { term, handover }: Estate) -> Result<(), Vacant> {
         self.term.succeed(term)?;
-        LogRestored { sessions: handover.standing.len() }.emit();
+        LogRestored { sessions: handover.sessions.len() }.emit();
         self.begin_with(term, handover);
         Ok(())
     }
 
     /// Answers from now on, out of what the cache of the term `decider` knows.
-    fn begin_with(&mut self, decider: u64, known: Handover) {
-        let answerer = Answerer::succeed((self.term.epoch(), self.limits), decider, known);
+    fn begin_with(&mut self, decider: u64, known: TableSnapshot) {
+        let answerer = ReadModel::resume((self.term.epoch(), self.limits), decider, known);
         let newest = answerer.log().newest();
         *self.write() = answerer;
         self.front.newest.send_replace(newest);
         self.front.window.show(self.term.number(), Some(&self.log));
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Answerer> {
+    fn read(&self) -> RwLockReadGuard<'_, ReadModel> {
         // Only this actor writes, and after a panic it handles nothing more.
         self.log.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Answerer> {
+    fn write(&self) -> RwLockWriteGuard<'_, ReadModel> {
         self.log.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -103,9 +103,9 @@ impl Actor for Query {
 
     fn started(&mut self, context: &mut Context<Self>) {
         match self.term.begin(self.clock.now()) {
-            Beginning::Successor => {}
-            Beginning::First(legacy) => return self.begin_with(0, legacy.handover),
-            Beginning::Anew => return,
+            StartMode::FromPeer => {}
+            StartMode::FromLog(legacy) => return self.begin_with(0, legacy.snapshot),
+            StartMode::Empty => return,
         }
         let cache = self.cache.clone();
         let estate = async move { estate(&cache, Recount).await };
@@ -122,7 +122,7 @@ impl Handler<Changed> for Query {
     fn handle(&mut self, changed: Changed, _: &mut Context<Self>) -> Reply<()> {
         let now = self.clock.now();
         let mut answerer = self.write();
-        if !answerer.show(changed.term, &changed.changes, now) {
+        if !answerer.apply(changed.term, &changed.changes, now) {
             return Reply::Now(());
         }
         let newest = answerer.log().newest();
@@ -141,7 +141,13 @@ impl Handler<Read> for Query {
     fn handle(&mut self, read: Read, _: &mut Context<Self>) -> Reply<Page> {
         let Read { cursor, since, filter, limit } = read;
         let now = self.clock.now();
-        Reply::Now(self.read().log().read(&Request { cursor, since, filter: &filter, limit, now }))
+        Reply::Now(self.read().log().read(&PageRequest {
+            cursor,
+            since,
+            filter: &filter,
+            limit,
+            now,
+        }))
     }
 }
 
@@ -156,10 +162,10 @@ impl Handler<Look> for Query {
 }
 
 impl Handler<Search> for Query {
-    fn handle(&mut self, search: Search, _: &mut Context<Self>) -> Reply<Found> {
+    fn handle(&mut self, search: Search, _: &mut Context<Self>) -> Reply<SearchPage> {
         let Search { after, limit, wanted } = search;
         Reply::Now(
-            self.read().log().find(after, limit, self.clock.now(), |session| wanted(session)),
+            self.read().log().search(after, limit, self.clock.now(), |session| wanted(session)),
         )
     }
 }
@@ -180,9 +186,9 @@ impl Handler<Oldest> for Query {
 
 impl Handler<Snapshot> for Query {
     fn handle(&mut self, Snapshot(cache): Snapshot, _: &mut Context<Self>) -> Reply<Estate> {
-        self.write().heed(cache);
+        self.write().fence(cache);
         // Whoever looks an address up does not wait for a million sessions to be told.
-        let handover = self.read().hand_over();
+        let handover = self.read().snapshot();
         Reply::Now(Estate { term: self.term.number(), handover })
     }
 }

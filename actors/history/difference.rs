@@ -97,10 +97,10 @@ impl Question for Difference {
             let begin = span.start..middle + 1;
             let chronicle = narrator.fold(begin, (address, from), &mut |_| {})?;
             let is_known = chronicle.is_known();
-            let before = chronicle.there(from).map(|stay| stay.session.clone());
+            let before = chronicle.current(from).map(|stay| stay.session.clone());
             let rest = (span.clone(), middle);
             let chronicle = narrator.go_on(rest, (from, to), chronicle, &mut |_| {})?;
-            let after = chronicle.there(to).map(|stay| stay.session.clone());
+            let after = chronicle.current(to).map(|stay| stay.session.clone());
             let sides = before.iter().chain(&after);
             let Some(what) = what(before.as_deref(), after.as_deref()) else { continue };
             if sides.map(|session| &**session).any(|session| (self.meant)(session)) {

@@ -21,7 +21,7 @@ use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use rollcall_identity::{Chronicle, Rules};
+use rollcall_identity::{AddressTimeline, Rules};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -75,7 +75,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Somebody who reads this library by these rules.
     pub fn new(library: &'a mut Library, rules: Arc<Rules>, clock: &'a Clock) -> Self {
-        Self::folding(Chronicle::apply, (library, rules), clock)
+        Self::folding(AddressTimeline::apply, (library, rules), clock)
     }
 
     /// The same with another way of folding.

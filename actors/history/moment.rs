@@ -1,6 +1,6 @@
 //! Who had an address at a moment, since when, until when, and why.
 
-use rollcall_identity::{Address, Explanation, Stay, Timestamp};
+use rollcall_identity::{Address, Explanation, SessionInterval, Timestamp};
 use serde_json::{Value, json};
 
 use super::narrator::Sources;
@@ -21,7 +21,7 @@ pub struct ToldOfMoment {
     /// Why the address had whom it had, as it would have been explained at that moment.
     pub explanation: Explanation,
     /// Who had it, from when until when; without an end when that is not known by `known_until`.
-    pub stay: Option<Stay>,
+    pub stay: Option<SessionInterval>,
     /// How far was looked for the end.
     pub known_until: Timestamp,
     pub sources: Sources,
@@ -44,7 +44,7 @@ impl Question for Moment {
             let text = format!("whether anybody had {address} at {at} is not known");
             return Err(narrator.not_known(text));
         };
-        let mut stay = chronicle.there(at).cloned();
+        let mut stay = chronicle.current(at).cloned();
         let mut known_until = narrator.told_until(span.end - 1).max(at);
         if let Some(stay) = &mut stay {
             let ending = narrator.ending((span, at), stay, chronicle)?;

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use rollcall_identity::{Chronicle, Event, Name, Revision, Rules, Stay, Timestamp};
+use rollcall_identity::{
+    AddressTimeline, Event, Name, Revision, Rules, SessionInterval, Timestamp,
+};
 
 use super::budget::Budget;
 use super::unanswered::Unanswered;
@@ -17,7 +19,7 @@ use rollcall_journal::Damage;
 use rollcall_journal::library::{Addresses, Chapter, Library};
 
 /// Folds one event into the chronicle of its address, and gives out the stay that ended by it.
-pub type Fold = fn(&mut Chronicle, Revision, &Event, &Rules) -> Option<Stay>;
+pub type Fold = fn(&mut AddressTimeline, Revision, &Event, &Rules) -> Option<SessionInterval>;
 
 /// Where an answer comes from, and what has to be said with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

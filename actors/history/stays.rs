@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rollcall_identity::{Address, Principal, Revision, Rules, Stay, Timestamp};
+use rollcall_identity::{Address, Principal, Revision, Rules, SessionInterval, Timestamp};
 use serde_json::{Value, json};
 
 use super::narrator::Sources;
@@ -42,7 +42,7 @@ pub struct OfUser {
 pub struct Stays<After> {
     pub from: Timestamp,
     pub to: Timestamp,
-    pub stays: Vec<Stay>,
+    pub stays: Vec<SessionInterval>,
     /// Where the next page begins, when there is one.
     pub next: Option<After>,
     pub sources: Sources,
@@ -62,8 +62,8 @@ impl Question for AtAddress {
         let span = narrator.span(from, to)?;
         narrator.say_if_missing(to);
         let mut stays = Vec::new();
-        let mut take = |stay: Stay| {
-            let is_behind = after.is_none_or(|after| stay.began > after);
+        let mut take = |stay: SessionInterval| {
+            let is_behind = after.is_none_or(|after| stay.revision > after);
             if is_behind && stay.overlaps(from, to) && stays.len() <= limit {
                 stays.push(stay);
             }
@@ -73,10 +73,10 @@ impl Question for AtAddress {
             let text = format!("whether anybody had {address} from {from} to {to} is not known");
             return Err(narrator.not_known(text));
         }
-        chronicle.last(to).into_iter().for_each(take);
+        chronicle.finish(to).into_iter().for_each(take);
         let is_cut = stays.len() > limit;
         stays.truncate(limit);
-        let next = stays.last().filter(|_| is_cut).map(|last| last.began);
+        let next = stays.last().filter(|_| is_cut).map(|last| last.revision);
         Ok(Stays { from, to, stays, next, sources: narrator.sources() })
     }
 }
@@ -104,7 +104,7 @@ impl Question for OfUser {
                 is_cut = true;
                 break;
             }
-            let mut take = |stay: Stay| {
+            let mut take = |stay: SessionInterval| {
                 let theirs = stay.session.principal.as_ref();
                 let is_meant = theirs.is_some_and(|theirs| means(user, theirs, &rules));
                 if is_meant && stay.overlaps(from, to) {
@@ -112,10 +112,10 @@ impl Question for OfUser {
                 }
             };
             let chronicle = narrator.fold(span.clone(), (address, to), &mut take)?;
-            chronicle.last(to).into_iter().for_each(take);
+            chronicle.finish(to).into_iter().for_each(take);
             last = Some(address);
         }
-        stays.sort_by_key(|stay| stay.learnt);
+        stays.sort_by_key(|stay| stay.start);
         let next = last.filter(|_| is_cut);
         Ok(Stays { from, to, stays, next, sources: narrator.sources() })
     }

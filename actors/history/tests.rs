@@ -16,8 +16,8 @@ use serde_json::json;
 use super::*;
 use proptest::prelude::*;
 use rollcall_identity::{
-    Address, Event, Handover, Journal, Kind, ReadPosition, Revision, Rules, Session, Source, Table,
-    Timestamp,
+    Address, Event, Journal, Kind, ReadPosition, ReadSource, Revision, Rules, Session, Table,
+    TableSnapshot, Timestamp,
 };
 use rollcall_journal::Terms;
 use rollcall_journal::test_support::*;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::{self, Scope, ScopedJoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rollcall_identity::{Event, Revision, Span};
+use rollcall_identity::{Event, Revision, RevisionRange};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -39,7 +39,7 @@ struct Piece {
 /// When the file cannot be read at all, or `each` fails.
 pub(super) fn read(
     path: &Path,
-    span: Span,
+    span: RevisionRange,
     each: impl FnMut(Revision, Event) -> Result<(), Damage>,
 ) -> Result<Read, Damage> {
     let sql = file::open(path)?;
@@ -47,7 +47,7 @@ pub(super) fn read(
     let newest = "SELECT coalesce(max(revision), 0) FROM events";
     let newest = sql.query_row(newest, [], |row| row.get::<_, i64>(0)).unwrap_or(0);
     let (within, newest) = (Title::of(&sql)?.within(span), Revision(newest.cast_unsigned()));
-    let ahead = Span { upto: within.upto.min(newest), ..within };
+    let ahead = RevisionRange { upto: within.upto.min(newest), ..within };
     if ahead.upto.0.saturating_sub(ahead.after.0) < MANY {
         return reading::read(path, span, each);
     }
@@ -72,7 +72,7 @@ type Started<'scope> = (Receiver<Piece>, ScopedJoinHandle<'scope, Result<(), Dam
 fn start<'scope, 'env>(
     scope: &'scope Scope<'scope, 'env>,
     (sql, dictionary): (Connection, &'env Dictionary),
-    (span, number): (Span, usize),
+    (span, number): (RevisionRange, usize),
 ) -> Option<Started<'scope>> {
     let (give, pieces) = bounded(WAITING);
     let reader = thread::Builder::new().name("journal-reader".to_owned());
@@ -83,7 +83,7 @@ fn start<'scope, 'env>(
 /// Reads the pieces of `span` that are for the reader of this number, until nobody wants them any more.
 fn read_by_turns(
     (sql, dictionary): (&Connection, &Dictionary),
-    (span, number): (Span, usize),
+    (span, number): (RevisionRange, usize),
     give: &Sender<Piece>,
 ) -> Result<(), Damage> {
     for piece in pieces(span).skip(number).step_by(READERS) {
@@ -102,7 +102,7 @@ fn read_by_turns(
 /// Takes the pieces in their order and gives out what is in them.
 fn take(
     mut readers: Vec<Started<'_>>,
-    span: Span,
+    span: RevisionRange,
     mut each: impl FnMut(Revision, Event) -> Result<(), Damage>,
 ) -> Result<Read, Damage> {
     let mut count = Count::after(span.after);
@@ -125,10 +125,10 @@ fn take(
 }
 
 /// `span` in pieces.
-fn pieces(span: Span) -> impl Iterator<Item = Span> {
+fn pieces(span: RevisionRange) -> impl Iterator<Item = RevisionRange> {
     let begins = (span.after.0..span.upto.0).step_by(PIECE);
     begins.map(move |after| {
         let upto = Revision(after + PIECE as u64).min(span.upto);
-        Span { after: Revision(after), upto }
+        RevisionRange { after: Revision(after), upto }
     })
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use nix::fcntl::Flock;
 use rollcall_identity::{
-    Event, Handover, Journal, JournalError, Ledger, ReadPosition, Revision, Rules, Source, Survey,
-    Table, Timestamp,
+    CheckpointSink, Event, Journal, JournalError, PositionLedger, ReadPosition, ReadSource,
+    Revision, Rules, Table, TableSnapshot, Timestamp,
 };
 
 use super::damage::Damage;
@@ -37,7 +37,7 @@ pub struct DurableJournal {
     terms: Terms,
     clock: Clock,
     stamp: Stamp,
-    ledger: Ledger,
+    ledger: PositionLedger,
     /// What is appended to; `None` while ill.
     segment: Option<Segment>,
     illness: Option<JournalError>,
@@ -67,7 +67,7 @@ impl DurableJournal {
             terms,
             clock,
             stamp: Stamp { epoch: 0, rules: 0 },
-            ledger: Ledger::default(),
+            ledger: PositionLedger::default(),
             segment: None,
             illness: None,
             tried: Timestamp::EPOCH,
@@ -84,7 +84,7 @@ impl DurableJournal {
         let (stamp, after, first) = (self.stamp, self.ledger.committed(), self.ledger.next());
         self.tried = at;
         let beginning = Beginning { stamp, after, first, at };
-        self.segment = Some(Segment::begin(&self.folder, beginning, self.ledger.places())?);
+        self.segment = Some(Segment::begin(&self.folder, beginning, self.ledger.read_positions())?);
         self.wants_sessions |= after > Revision(0);
         Ok(())
     }
@@ -168,7 +168,7 @@ impl Journal for DurableJournal {
         let anew = u64::try_from(now.millis()).unwrap_or_default().max(highest_epoch + 1);
         self.stamp = Stamp { epoch: epoch.unwrap_or(anew), rules: fingerprint(rules) };
         let first = segment.as_ref().map_or(Revision(1), Segment::first);
-        self.ledger = Ledger::resume(newest, first, read);
+        self.ledger = PositionLedger::resume(newest, first, read);
         self.surveyed = (written_down, now);
         self.segment = segment;
         let is_new_epoch = epoch.is_none() && highest_epoch > 0;
@@ -182,7 +182,7 @@ impl Journal for DurableJournal {
         Ok((table, newest))
     }
 
-    fn recall(&mut self, rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
+    fn reload(&mut self, rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
         let committed = self.ledger.committed();
         // What made a cache panic may make this panic, too, and the journal must go on.
         match catch_unwind(AssertUnwindSafe(|| recall(&self.folder, rules, committed))) {
@@ -192,12 +192,12 @@ impl Journal for DurableJournal {
         }
     }
 
-    fn govern(&mut self, rules: &Rules) {
+    fn set_rules(&mut self, rules: &Rules) {
         self.stamp.rules = fingerprint(rules);
         self.wants_sessions = true;
     }
 
-    fn unsettle(&mut self) {
+    fn invalidate_checkpoint(&mut self) {
         self.wants_sessions = true;
     }
 
@@ -206,7 +206,7 @@ impl Journal for DurableJournal {
         events: &[Event],
         read: Option<&ReadPosition>,
     ) -> Result<Revision, JournalError> {
-        if read.is_some_and(|read| read.place.len() > ReadPosition::LIMIT) {
+        if read.is_some_and(|read| read.position.len() > ReadPosition::LIMIT) {
             return Err(JournalError("the read position is too long".to_owned()));
         }
         let Some(segment) = &mut self.segment else { return Err(self.why_not()) };
@@ -229,15 +229,15 @@ impl Journal for DurableJournal {
         Ok(self.ledger.commit())
     }
 
-    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
-        self.ledger.places().get(source).cloned()
+    fn read_position(&self, source: &ReadSource) -> Option<Arc<[u8]>> {
+        self.ledger.read_positions().get(source).cloned()
     }
 
-    fn illness(&self) -> Option<&JournalError> {
+    fn write_error(&self) -> Option<&JournalError> {
         self.illness.as_ref()
     }
 
-    fn tend(&mut self, now: Timestamp) -> Option<Survey> {
+    fn maintain(&mut self, now: Timestamp) -> Option<CheckpointSink> {
         match self.illness {
             Some(_) => self.recover(now),
             None => self.turn_over(now),
@@ -254,7 +254,7 @@ impl Journal for DurableJournal {
         Some(self.keeper.survey(self.stamp, committed))
     }
 
-    fn close(&mut self, last: Option<Handover>) {
+    fn close(&mut self, last: Option<TableSnapshot>) {
         self.segment = None;
         // What the keeper has begun it finishes; a table that nobody could tell is folded anew.
         if let Some(last) = last.filter(|_| self.illness.is_none()) {

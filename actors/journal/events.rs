@@ -75,7 +75,7 @@ fn fill(
     let [user_groups, device_groups] = lexicon.membership(sql, &event.membership)?;
     let origin = lexicon.origin(sql, &event.origin)?;
     let [user, domain, spellings] = who(event.principal.as_ref());
-    let [former_user, former_domain, former_spellings] = who(event.formerly.as_deref());
+    let [former_user, former_domain, former_spellings] = who(event.renamed_from.as_deref());
     into.fill(
         place,
         &[
@@ -128,7 +128,7 @@ pub(super) fn read(
         device,
         roles,
         membership,
-        formerly,
+        renamed_from: formerly,
         sid,
         proof,
         posture,

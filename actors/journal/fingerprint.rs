@@ -19,7 +19,7 @@ pub(super) fn fingerprint(rules: &Rules) -> u64 {
         logoff_time_by_producer,
         preserve_valid_user,
         sharing,
-        weaker_waits,
+        weaker_proof_delay: weaker_waits,
     } = rules;
     let times = (max_age, max_skew, logoff_time, weaker_waits, preserve_valid_user);
     let mut words = vec![format!("{ignore:?}"), format!("{sharing:?}"), format!("{times:?}")];

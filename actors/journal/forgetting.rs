@@ -4,8 +4,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use rollcall_identity::directory::RosterPart;
-use rollcall_identity::{Event, Membership, ReadPosition, Revision, Span};
+use rollcall_identity::directory::KnownMembersPart;
+use rollcall_identity::{Event, Membership, ReadPosition, Revision, RevisionRange};
 
 use super::damage::Damage;
 use super::file::{self, About};
@@ -39,14 +39,16 @@ pub(super) fn forget(folder: &Folder, sealed: &Sealed) -> Result<Sealed, Damage>
         file::tell(&sql, name, value)?;
     }
     // Who was known of a directory is names only; whoever reads on has a later roster.
-    for (source, place) in places.into_iter().filter(|(it, _)| !RosterPart::is_source(&it.name)) {
-        positions::write(&sql, &ReadPosition { source, place })?;
+    for (source, place) in
+        places.into_iter().filter(|(it, _)| !KnownMembersPart::is_source(&it.name))
+    {
+        positions::write(&sql, &ReadPosition { source, position: place })?;
     }
     for note in notes {
         governing::write(&sql, note)?;
     }
     let (mut lexicon, mut into) = (Lexicon::default(), events::statement(&sql)?);
-    let span = Span { after: Revision(0), upto: Revision(u64::MAX) };
+    let span = RevisionRange { after: Revision(0), upto: Revision(u64::MAX) };
     let read = reading::read(&target, span, |revision, event| {
         let event = without_names(event);
         Ok(events::write(&sql, &mut into, &mut lexicon, (revision, &event))?)
@@ -74,7 +76,7 @@ fn without_names(event: Event) -> Event {
         device: None,
         roles: None,
         membership: Membership::default(),
-        formerly: None,
+        renamed_from: None,
         sid: None,
         ..event
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_identity::{Revision, Span};
+use rollcall_identity::{Revision, RevisionRange};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
@@ -66,7 +66,7 @@ pub(super) fn of(begun_by: u64, notes: &[Governed], revision: Revision) -> u64 {
 }
 
 /// The same of all events of `span`.
-pub(super) fn deciding(begun_by: u64, notes: &[Governed], span: Span) -> BTreeSet<u64> {
+pub(super) fn deciding(begun_by: u64, notes: &[Governed], span: RevisionRange) -> BTreeSet<u64> {
     let mut deciding = BTreeSet::new();
     if span.after >= span.upto {
         return deciding;
@@ -85,7 +85,7 @@ mod tests {
         let note =
             |(after, rules): &(u64, u64)| Governed { after: Revision(*after), rules: *rules };
         let notes: Vec<Governed> = notes.iter().map(note).collect();
-        let span = Span { after: Revision(after), upto: Revision(upto) };
+        let span = RevisionRange { after: Revision(after), upto: Revision(upto) };
         deciding(7, &notes, span).into_iter().collect()
     }
 

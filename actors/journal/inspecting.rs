@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rollcall_identity::{Event, Revision, Span, Timestamp};
+use rollcall_identity::{Event, Revision, RevisionRange, Timestamp};
 use serde::Serialize;
 
 use super::damage::Damage;
@@ -101,15 +101,16 @@ pub fn export<E: From<Damage>>(
         let next = chapters.get(index + 1).and_then(|next| next.title.as_ref().ok());
         let upto = next.map_or(Revision(u64::MAX), |next| next.after);
         let mut failed = None;
-        let read = reading::read(path, Span { after: Revision(0), upto }, |revision, event| {
-            if event.seen >= from && event.seen < until {
-                each(epoch, revision, &event).map_err(|error| {
-                    failed = Some(error);
-                    Damage::Value
-                })?;
-            }
-            Ok(())
-        });
+        let read =
+            reading::read(path, RevisionRange { after: Revision(0), upto }, |revision, event| {
+                if event.seen >= from && event.seen < until {
+                    each(epoch, revision, &event).map_err(|error| {
+                        failed = Some(error);
+                        Damage::Value
+                    })?;
+                }
+                Ok(())
+            });
         if let Some(error) = failed {
             return Err(error);
         }
@@ -143,7 +144,7 @@ fn look_through(chapter: &Chapter, upto: Option<Revision>) -> Inspected {
         inspected.problems.push(damage.to_string());
         return inspected;
     }
-    let span = Span { after: Revision(0), upto: upto.unwrap_or(Revision(u64::MAX)) };
+    let span = RevisionRange { after: Revision(0), upto: upto.unwrap_or(Revision(u64::MAX)) };
     match reading::read(path, span, |_, _| Ok(())) {
         Err(damage) => inspected.problems.push(damage.to_string()),
         Ok(read) => {
@@ -161,7 +162,7 @@ fn look_at_snapshot(path: &Path, last: Revision) -> Inspected {
     let mut inspected =
         Inspected { file: name_of(path), first: last, last, rows: 0, problems: Vec::new() };
     match snapshot::read(path) {
-        Ok(snapshot) => inspected.rows = snapshot.handover.standing.len() as u64,
+        Ok(snapshot) => inspected.rows = snapshot.handover.sessions.len() as u64,
         // Thrown away while this looked.
         Err(_) if !fs::exists(path).unwrap_or(true) => {}
         Err(damage) => inspected.problems.push(damage.to_string()),

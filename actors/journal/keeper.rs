@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rollcall_identity::{Handover, Revision, Survey, Timestamp};
+use rollcall_identity::{CheckpointSink, Revision, TableSnapshot, Timestamp};
 
 use super::damage::Damage;
 use super::folder::{Folder, Listing, name_of};
@@ -37,7 +37,7 @@ const AT_ONCE: usize = 8;
 const YIELDING: i32 = 5;
 
 enum Job {
-    Snapshot { stamp: Stamp, handover: Handover, _turn: Turn },
+    Snapshot { stamp: Stamp, handover: TableSnapshot, _turn: Turn },
     Tidy { open: Revision, now: Timestamp, _turn: Turn },
 }
 
@@ -75,11 +75,11 @@ impl Keeper {
 
     /// What takes the table, to write it down as the state after `committed`: nothing that came
     /// before and is not in it will ever be.
-    pub(super) fn survey(&self, stamp: Stamp, committed: Revision) -> Survey {
+    pub(super) fn survey(&self, stamp: Stamp, committed: Revision) -> CheckpointSink {
         let (jobs, _turn) = (self.jobs.clone(), Arc::clone(&self.writing));
         Box::new(move |handover| {
             let newest = handover.newest.max(committed);
-            let handover = Handover { newest, ..handover };
+            let handover = TableSnapshot { newest, ..handover };
             if let Some(jobs) = jobs {
                 // It has a place, or the thread is gone.
                 let _ = jobs.try_send(Job::Snapshot { stamp, handover, _turn });
@@ -128,10 +128,10 @@ impl Keeping {
         }
     }
 
-    fn write_down(&self, stamp: Stamp, handover: &Handover) -> Result<(), Damage> {
+    fn write_down(&self, stamp: Stamp, handover: &TableSnapshot) -> Result<(), Damage> {
         // One of the same position may be there, of other rules or before something was lost.
         snapshot::write(&self.folder, stamp, handover)?;
-        let (revision, sessions) = (handover.newest.0, handover.standing.len());
+        let (revision, sessions) = (handover.newest.0, handover.sessions.len());
         SnapshotWritten { revision, sessions }.emit();
         self.forget_snapshots(&self.folder.list()?)
     }

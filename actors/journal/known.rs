@@ -2,7 +2,7 @@
 //! it begins with. There is one way to write it down and one to read it, so that whatever is folded
 //! from there is decided as it was.
 
-use rollcall_identity::{Address, Handover, Revision};
+use rollcall_identity::{Address, Revision, TableSnapshot};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -16,7 +16,7 @@ use super::sessions;
 pub(super) fn write(
     sql: &Connection,
     lexicon: &mut Lexicon,
-    handover: &Handover,
+    handover: &TableSnapshot,
 ) -> Result<u64, Damage> {
     let sessions = sessions::write(sql, lexicon, handover)?;
     let Rows { competed, memories } = memories::write(sql, lexicon, handover)?;
@@ -33,7 +33,7 @@ pub(super) fn write(
 }
 
 /// Reads it back, when it is whole; `None` from a file that does not know it.
-pub(super) fn read(sql: &Connection) -> Result<Option<Handover>, Damage> {
+pub(super) fn read(sql: &Connection) -> Result<Option<TableSnapshot>, Damage> {
     let Some(sessions) = file::ask(sql, About::Sessions)? else { return Ok(None) };
     let dictionary = Dictionary::read(sql)?;
     let mut handover = sessions::read(sql, &dictionary, sessions)?;
@@ -50,8 +50,8 @@ pub(super) fn read_at(
     sql: &Connection,
     dictionary: &mut Dictionary,
     address: Address,
-) -> Result<Handover, Damage> {
-    let mut handover = Handover::default();
+) -> Result<TableSnapshot, Damage> {
+    let mut handover = TableSnapshot::default();
     sessions::read_at(sql, dictionary, address, &mut handover)?;
     memories::read_at(sql, dictionary, address, &mut handover)?;
     Ok(handover)

@@ -46,7 +46,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use rollcall_identity::{
-    Batched, Handover, Journal, JournalError, Revision, Rules, Served, Source, Survey, Table, serve,
+    CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalError, ReadSource, Revision, Rules,
+    Table, TableSnapshot, commit_group,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -63,7 +64,7 @@ use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// What the journal carries: events, and whatever is answered when they are committed or refused.
-pub trait Payload: Batched + Send + 'static {
+pub trait Payload: JournalBatch + Send + 'static {
     /// The batch is not committed, because of `error`.
     fn refuse(self, error: &JournalError);
 }
@@ -75,7 +76,7 @@ pub trait CommitSink<B>: Send + 'static {
 
     /// Requests the table as it stands after everything committed so far, for a checkpoint. Returns
     /// whether the request could be made.
-    fn checkpoint(&self, survey: Survey) -> bool;
+    fn checkpoint(&self, survey: CheckpointSink) -> bool;
 }
 
 /// A batch that is in the journal, from this position on.
@@ -109,11 +110,11 @@ pub struct JournalWriter<B> {
 }
 
 /// What the journal's thread is asked for.
-type Order<B> = rollcall_identity::Order<B, Question>;
+type Order<B> = rollcall_identity::JournalRequest<B, Question>;
 
 /// What it is asked beside.
 enum Question {
-    Tell(Source, oneshot::Sender<Option<Arc<[u8]>>>),
+    Tell(ReadSource, oneshot::Sender<Option<Arc<[u8]>>>),
     Recall(oneshot::Sender<Recalled>),
     Unsettle,
 }
@@ -123,14 +124,14 @@ pub type Recalled = Result<Option<(Table, Revision)>, JournalError>;
 
 /// The journal's thread, to be waited for.
 pub struct JournalThread {
-    last: Sender<Handover>,
+    last: Sender<TableSnapshot>,
     thread: JoinHandle<()>,
 }
 
 impl JournalThread {
     /// Waits until it has ended, which it does when the last way into it is gone. `last` is the
     /// table as of some committed position, when somebody could tell.
-    pub fn join(self, last: Option<Handover>) {
+    pub fn join(self, last: Option<TableSnapshot>) {
         let Self { last: tell, thread } = self;
         if let Some(last) = last {
             let _ = tell.try_send(last);
@@ -175,7 +176,7 @@ impl<B: Payload> JournalWriter<B> {
         let (orders, inbox) = bounded(2 * GROUP);
         let (last, last_words) = bounded(1);
         let epoch = journal.epoch();
-        let (tell, illness) = watch::channel(journal.illness().cloned());
+        let (tell, illness) = watch::channel(journal.write_error().cloned());
         let (tell, in_force) = (Arc::new(tell), rules.load_full());
         let pulse = Pulse::start(Arc::clone(&tell), TENDING)?;
         let writing = Writing { journal, sink, rules, in_force, clock, pulse, tell };
@@ -200,15 +201,15 @@ impl<B: Payload> JournalWriter<B> {
     /// # Errors
     /// The batch, when the journal does not accept it, with the reason.
     pub fn hand_over(&self, batch: B) -> Result<(), (B, NotAccepted)> {
-        let (order, reason) = match self.orders.try_send(Order::Write(batch)) {
+        let (order, reason) = match self.orders.try_send(Order::Append(batch)) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Full(order)) => (order, NotAccepted::Full),
             Err(TrySendError::Disconnected(order)) => (order, NotAccepted::Ended),
         };
         match order {
-            Order::Write(batch) => Err((batch, reason)),
+            Order::Append(batch) => Err((batch, reason)),
             // Only a write was sent.
-            Order::Ask(_) => Ok(()),
+            Order::Query(_) => Ok(()),
         }
     }
 
@@ -216,9 +217,12 @@ impl<B: Payload> JournalWriter<B> {
     ///
     /// # Errors
     /// When the journal does not accept the question.
-    pub async fn read_position(&self, source: Source) -> Result<Option<Arc<[u8]>>, NotAccepted> {
+    pub async fn read_position(
+        &self,
+        source: ReadSource,
+    ) -> Result<Option<Arc<[u8]>>, NotAccepted> {
         let (tell, told) = oneshot::channel();
-        let order = Order::Ask(Question::Tell(source, tell));
+        let order = Order::Query(Question::Tell(source, tell));
         self.orders.try_send(order).map_err(|_| NotAccepted::Full)?;
         told.await.map_err(|_| NotAccepted::Ended)
     }
@@ -234,7 +238,7 @@ impl<B: Payload> JournalWriter<B> {
     pub async fn recall(&self) -> Recalled {
         let ended = || JournalError("its thread has ended".to_owned());
         let (tell, told) = oneshot::channel();
-        let mut order = Order::Ask(Question::Recall(tell));
+        let mut order = Order::Query(Question::Recall(tell));
         while let Err(refused) = self.orders.try_send(order) {
             let TrySendError::Full(again) = refused else { return Err(ended()) };
             order = again;
@@ -246,7 +250,7 @@ impl<B: Payload> JournalWriter<B> {
     /// What was on its way to a cache that is gone is not folded any more.
     pub fn unsettle(&self) {
         // Without it, the table is written down at its usual time.
-        let _ = self.orders.try_send(Order::Ask(Question::Unsettle));
+        let _ = self.orders.try_send(Order::Query(Question::Unsettle));
     }
 }
 
@@ -263,7 +267,7 @@ struct Writing<J, S> {
 }
 
 impl<J: Journal, S> Writing<J, S> {
-    fn work<B: Payload>(mut self, inbox: &Receiver<Order<B>>, last_words: &Receiver<Handover>)
+    fn work<B: Payload>(mut self, inbox: &Receiver<Order<B>>, last_words: &Receiver<TableSnapshot>)
     where
         S: CommitSink<B>,
     {
@@ -287,9 +291,9 @@ impl<J: Journal, S> Writing<J, S> {
         self.govern();
         let began = Clock::instant();
         let journal = &mut self.journal;
-        let (served, hung) = self.pulse.beat(|| serve(journal, group));
+        let (served, hung) = self.pulse.beat(|| commit_group(journal, group));
         self.answers(hung);
-        let Served { committed, refused, asked } = served;
+        let GroupOutcome { committed, failed: refused, queries: asked } = served;
         for (batch, error) in refused {
             JournalRefused { error: &error.0 }.emit();
             batch.refuse(&error);
@@ -306,8 +310,8 @@ impl<J: Journal, S> Writing<J, S> {
         // Whoever does not wait any more does not need it.
         match question {
             Question::Tell(source, tell) => drop(tell.send(self.journal.read_position(&source))),
-            Question::Recall(tell) => drop(tell.send(self.journal.recall(&self.in_force))),
-            Question::Unsettle => self.journal.unsettle(),
+            Question::Recall(tell) => drop(tell.send(self.journal.reload(&self.in_force))),
+            Question::Unsettle => self.journal.invalidate_checkpoint(),
         }
     }
 
@@ -316,7 +320,7 @@ impl<J: Journal, S> Writing<J, S> {
     fn govern(&mut self) {
         let rules = self.rules.load();
         if !Arc::ptr_eq(&rules, &self.in_force) {
-            self.journal.govern(&rules);
+            self.journal.set_rules(&rules);
             self.in_force = Arc::clone(&rules);
         }
     }
@@ -324,7 +328,7 @@ impl<J: Journal, S> Writing<J, S> {
     /// The disk has answered, after it was said for so long that it does not.
     fn answers(&self, hung: Option<Duration>) {
         // When it failed in the end, that was said.
-        if let Some(took) = hung.filter(|_| self.journal.illness().is_none()) {
+        if let Some(took) = hung.filter(|_| self.journal.write_error().is_none()) {
             JournalAnswers { took }.emit();
         }
     }
@@ -335,15 +339,15 @@ impl<J: Journal, S> Writing<J, S> {
     {
         self.govern();
         let (journal, now) = (&mut self.journal, self.clock.now());
-        let (survey, hung) = self.pulse.beat(|| journal.tend(now));
+        let (survey, hung) = self.pulse.beat(|| journal.maintain(now));
         self.answers(hung);
         if let Some(survey) = survey {
             // Behind everything that was committed, and before everything that will be.
             if !self.sink.checkpoint(survey) {
-                self.journal.unsettle();
+                self.journal.invalidate_checkpoint();
             }
         }
-        let illness = self.journal.illness();
+        let illness = self.journal.write_error();
         self.tell.send_if_modified(|told| {
             let differs = told.as_ref().map(|told| &told.0) != illness.map(|illness| &illness.0);
             if differs {
@@ -364,7 +368,7 @@ fn group<B: Payload>(
         let has_room = orders < GROUP && events < GROUP_EVENTS;
         let order = first.take().or_else(|| has_room.then(|| inbox.try_recv().ok()).flatten())?;
         orders += 1;
-        if let Order::Write(batch) = &order {
+        if let Order::Append(batch) = &order {
             events += batch.events().len();
         }
         Some(order)

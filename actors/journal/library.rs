@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_identity::{Address, Handover, Revision, Rules, Timestamp};
+use rollcall_identity::{Address, Revision, Rules, TableSnapshot, Timestamp};
 
 pub use self::volume::{Addresses, Met, Volume, Wanted};
 use super::damage::Damage;
@@ -214,7 +214,11 @@ impl Library {
 
     /// What the snapshot after `last` knows of `address`; `None` without such a snapshot. It is read
     /// through, which takes a fraction of a second for a million sessions.
-    pub fn snapshot(&self, last: Revision, address: Address) -> Result<Option<Handover>, Damage> {
+    pub fn snapshot(
+        &self,
+        last: Revision,
+        address: Address,
+    ) -> Result<Option<TableSnapshot>, Damage> {
         let path = self.folder.snapshot(last);
         if !path.exists() {
             return Ok(None);

@@ -2,8 +2,8 @@
 //! left before they came, who came lately, and what is shared.
 
 use rollcall_identity::{
-    Address, Competed, Handover, Memory, Name, Posture, Principal, Record, Revision, Timestamp,
-    Verdict,
+    Address, DecisionRecord, MemorySnapshot, Name, Posture, Principal, RetainedRecord, Revision,
+    TableSnapshot, Timestamp, Verdict,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
@@ -51,17 +51,21 @@ pub(super) struct Rows {
 pub(super) fn write(
     sql: &Connection,
     lexicon: &mut Lexicon,
-    handover: &Handover,
+    handover: &TableSnapshot,
 ) -> rusqlite::Result<Rows> {
     let mut rows = Rows { competed: 0, memories: 0 };
-    for (whose, all) in [(KNOWN, &handover.competed), (STRANGER, &handover.strangers)] {
+    for (whose, all) in
+        [(KNOWN, &handover.competed), (STRANGER, &handover.competed_without_session)]
+    {
         for competed in all {
             rows.competed += 1;
             write_competed(sql, lexicon, rows.competed, (whose, competed))?;
         }
     }
     let mut into = sql.prepare_cached(&inserting("memories", MEMORIES))?;
-    for Memory { address, departed, came, shared_until } in &handover.memories {
+    for MemorySnapshot { address, early_logouts: departed, logins: came, shared_until } in
+        &handover.memories
+    {
         let address = address.to_string();
         let mut put = |what, [user, domain, spellings]: [ValueRef<'_>; 3], at: &Timestamp| {
             rows.memories += 1;
@@ -84,9 +88,9 @@ fn write_competed(
     sql: &Connection,
     lexicon: &mut Lexicon,
     id: u64,
-    (whose, competed): (&'static str, &Competed),
+    (whose, competed): (&'static str, &RetainedRecord),
 ) -> rusqlite::Result<()> {
-    let Competed { address, first, noted, record } = competed;
+    let RetainedRecord { address, first, received: noted, record } = competed;
     let address = address.to_string();
     let roles = lexicon.roles(sql, &record.roles)?;
     let origin = lexicon.origin(sql, &record.origin)?;
@@ -124,11 +128,15 @@ pub(super) fn read(
     sql: &Connection,
     dictionary: &Dictionary,
     rows: Rows,
-    handover: &mut Handover,
+    handover: &mut TableSnapshot,
 ) -> Result<(), Damage> {
     let competed = each(sql, "competed", |row| {
         let (is_stranger, competed) = read_competed(row, dictionary)?;
-        let list = if is_stranger { &mut handover.strangers } else { &mut handover.competed };
+        let list = if is_stranger {
+            &mut handover.competed_without_session
+        } else {
+            &mut handover.competed
+        };
         list.push(competed);
         Ok(())
     })?;
@@ -145,7 +153,7 @@ pub(super) fn read_at(
     sql: &Connection,
     dictionary: &mut Dictionary,
     address: Address,
-    handover: &mut Handover,
+    handover: &mut TableSnapshot,
 ) -> Result<(), Damage> {
     let wanted = address.to_string();
     let asked = "SELECT * FROM competed WHERE address = ? ORDER BY id";
@@ -155,7 +163,11 @@ pub(super) fn read_at(
         let (origins, groups) = ([row.get("origin")?, None], [None, None]);
         dictionary.learn(sql, &References { origins, roles: row.get("roles")?, groups })?;
         let (is_stranger, competed) = read_competed(row, dictionary)?;
-        let list = if is_stranger { &mut handover.strangers } else { &mut handover.competed };
+        let list = if is_stranger {
+            &mut handover.competed_without_session
+        } else {
+            &mut handover.competed
+        };
         list.push(competed);
     }
     let asked = "SELECT * FROM memories WHERE address = ? ORDER BY id";
@@ -182,7 +194,7 @@ fn each(
     Ok(found)
 }
 
-fn read_competed(row: &Row<'_>, dictionary: &Dictionary) -> Result<(bool, Competed), Damage> {
+fn read_competed(row: &Row<'_>, dictionary: &Dictionary) -> Result<(bool, RetainedRecord), Damage> {
     let mut cells = Cells::check(row, COMPETED)?;
     cells.number()?;
     let is_stranger = match cells.text()? {
@@ -204,7 +216,7 @@ fn read_competed(row: &Row<'_>, dictionary: &Dictionary) -> Result<(bool, Compet
     let origin = dictionary.origin(cells.number()?)?;
     let verdict = verdict(&mut cells)?;
     let repeated = u32::try_from(cells.number()?).map_err(|_| Damage::Value)?;
-    let record = Record {
+    let record = DecisionRecord {
         revision,
         kind,
         principal,
@@ -217,7 +229,7 @@ fn read_competed(row: &Row<'_>, dictionary: &Dictionary) -> Result<(bool, Compet
         verdict,
         repeated,
     };
-    Ok((is_stranger, Competed { address, first, noted, record }))
+    Ok((is_stranger, RetainedRecord { address, first, received: noted, record }))
 }
 
 fn verdict(cells: &mut Cells<'_>) -> Result<Verdict, Damage> {
@@ -230,7 +242,7 @@ fn verdict(cells: &mut Cells<'_>) -> Result<Verdict, Damage> {
 }
 
 /// The rows of an address stand together.
-fn read_memory(row: &Row<'_>, memories: &mut Vec<Memory>) -> Result<(), Damage> {
+fn read_memory(row: &Row<'_>, memories: &mut Vec<MemorySnapshot>) -> Result<(), Damage> {
     let mut cells = Cells::check(row, MEMORIES)?;
     cells.number()?;
     let address: Address = cells.need()?;
@@ -239,12 +251,17 @@ fn read_memory(row: &Row<'_>, memories: &mut Vec<Memory>) -> Result<(), Damage> 
     let at = Timestamp::from_millis(cells.number()?);
     if memories.last().is_none_or(|last| last.address != address) {
         let (departed, came) = (Vec::new(), Vec::new());
-        memories.push(Memory { address, departed, came, shared_until: None });
+        memories.push(MemorySnapshot {
+            address,
+            early_logouts: departed,
+            logins: came,
+            shared_until: None,
+        });
     }
     let memory = memories.last_mut().ok_or(Damage::Value)?;
     match (what, principal) {
-        (DEPARTED, Some(principal)) => memory.departed.push((principal, at)),
-        (CAME, Some(principal)) => memory.came.push((principal.user, at)),
+        (DEPARTED, Some(principal)) => memory.early_logouts.push((principal, at)),
+        (CAME, Some(principal)) => memory.logins.push((principal.user, at)),
         (SHARED, None) => memory.shared_until = Some(at),
         _ => return Err(Damage::Value),
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use rollcall_identity::{Event, Revision, Rules, Span, Table};
+use rollcall_identity::{Event, Revision, RevisionRange, Rules, Table};
 
 use super::ahead;
 use super::damage::Damage;
@@ -51,7 +51,7 @@ impl From<io::Error> for Stopped {
 /// # Errors
 /// When the file cannot be read at all, or an event cannot be folded.
 pub(super) fn read(
-    (path, span): (&Path, Span),
+    (path, span): (&Path, RevisionRange),
     poison: &BTreeSet<Revision>,
     mut fold: impl FnMut(Revision, &Event),
 ) -> Result<(Read, Option<Revision>), Stopped> {

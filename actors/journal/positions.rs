@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rollcall_identity::{Places, ReadPosition, Source};
+use rollcall_identity::{ReadPosition, ReadPositions, ReadSource};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -19,7 +19,7 @@ const CELLS: usize = 3;
 
 /// Puts one in, in place of the one before.
 pub(super) fn write(sql: &Connection, read: &ReadPosition) -> rusqlite::Result<()> {
-    let ReadPosition { source, place } = read;
+    let ReadPosition { source, position: place } = read;
     let mut into = sql.prepare_cached("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)")?;
     let names = [source.producer.as_str(), source.name.as_str()].map(|name| text(Some(name)));
     insert(&mut into, &[names[0], names[1], ValueRef::Blob(place)])
@@ -27,13 +27,13 @@ pub(super) fn write(sql: &Connection, read: &ReadPosition) -> rusqlite::Result<(
 
 /// Reads all that are whole, and says how many are not. A source without one is read from its
 /// beginning, or as its producer sees fit.
-pub(super) fn read(sql: &Connection) -> Result<(Places, usize), Damage> {
-    let (mut positions, mut damaged) = (Places::new(), 0);
+pub(super) fn read(sql: &Connection) -> Result<(ReadPositions, usize), Damage> {
+    let (mut positions, mut damaged) = (ReadPositions::new(), 0);
     let mut statement = sql.prepare("SELECT * FROM positions")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let one = Cells::check(row, CELLS).and_then(|mut cells| {
-            let source = Source { producer: cells.need()?, name: cells.need()? };
+            let source = ReadSource { producer: cells.need()?, name: cells.need()? };
             Ok((source, Arc::from(cells.bytes()?)))
         });
         match one {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rollcall_identity::{Event, Revision, Span};
+use rollcall_identity::{Event, Revision, RevisionRange};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -35,9 +35,9 @@ impl Title {
     }
 
     /// Of `span`, what can be in it: all positions from its first event on are expected to be there.
-    pub(super) fn within(self, span: Span) -> Span {
+    pub(super) fn within(self, span: RevisionRange) -> RevisionRange {
         let before = Revision(self.first.0.saturating_sub(1));
-        Span { after: before.max(span.after), ..span }
+        RevisionRange { after: before.max(span.after), ..span }
     }
 }
 
@@ -113,7 +113,7 @@ pub(super) struct Rest {
 /// When the file cannot be read at all, or `each` fails.
 pub(super) fn read(
     path: &Path,
-    span: Span,
+    span: RevisionRange,
     mut each: impl FnMut(Revision, Event) -> Result<(), Damage>,
 ) -> Result<Read, Damage> {
     let sql = file::open(path)?;
@@ -132,7 +132,7 @@ pub(super) fn read(
 pub(super) fn rows(
     sql: &Connection,
     dictionary: &Dictionary,
-    span: Span,
+    span: RevisionRange,
     mut each: impl FnMut(Revision, Event) -> Result<(), Damage>,
 ) -> Result<Rest, Damage> {
     let asked = "SELECT * FROM events WHERE revision > ? AND revision <= ? ORDER BY revision";

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_identity::{
-    Address, Event, Explanation, Handover, Revision, Rules, Session, Span, Table, Timestamp,
+    Address, Event, Explanation, Revision, RevisionRange, Rules, Session, Table, TableSnapshot,
+    Timestamp,
 };
 use rusqlite::OptionalExtension;
 
@@ -109,7 +110,8 @@ impl Replayed {
         mut fold: impl FnMut(Revision, &Event),
     ) -> Result<(), Stopped> {
         for (index, chapter) in chapters.iter().enumerate() {
-            let span = Span { after: Revision(0), upto: end_of(chapters, index, self.revision) };
+            let span =
+                RevisionRange { after: Revision(0), upto: end_of(chapters, index, self.revision) };
             let (read, _) = poison::read((&chapter.path, span), poison, &mut fold)?;
             self.events += read.events;
             if !read.is_whole() {
@@ -213,9 +215,9 @@ fn beginning(
 }
 
 /// Everything that was known when a segment began, when it or a snapshot says so.
-fn known_at(folder: &Folder, chapter: &Chapter) -> Result<Option<Handover>, Damage> {
+fn known_at(folder: &Folder, chapter: &Chapter) -> Result<Option<TableSnapshot>, Damage> {
     if chapter.title.after == Revision(0) {
-        return Ok(Some(Handover::default()));
+        return Ok(Some(TableSnapshot::default()));
     }
     let sql = file::open(&chapter.path)?;
     if let Some(known) = known::read(&sql)? {
@@ -226,8 +228,9 @@ fn known_at(folder: &Folder, chapter: &Chapter) -> Result<Option<Handover>, Dama
 
 /// Where the two tables say at `at` that somebody else is there.
 fn differing(today: &Table, other: &Table, at: Timestamp) -> Vec<Differing> {
-    let held =
-        |table: &Table, address| table.get(address).filter(|session| session.alive_at(at)).cloned();
+    let held = |table: &Table, address| {
+        table.get(address).filter(|session| session.is_active_at(at)).cloned()
+    };
     let who = |session: &Option<Arc<Session>>| {
         let of = |session: &Arc<Session>| {
             let principal = session.principal.as_ref();

@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use rollcall_identity::{Continuity, Handover, Places, Revision, Rules, Span, Table, Timestamp};
+use rollcall_identity::{
+    ReadPositions, RecoveryProgress, Revision, RevisionRange, Rules, Table, TableSnapshot,
+    Timestamp,
+};
 
 use super::damage::Damage;
 use super::file;
@@ -43,13 +46,13 @@ pub(super) struct Restored {
     /// The position of the snapshot that it began with.
     pub(super) written_down: Revision,
     /// How far producers had read.
-    pub(super) read: Places,
+    pub(super) read: ReadPositions,
     /// The segment to go on with.
     pub(super) segment: Option<Segment>,
     /// How many events were folded.
     pub(super) events: u64,
     /// Who was there when a segment began that is still to be sealed, where no snapshot tells.
-    pub(super) beginnings: Vec<(Stamp, Handover)>,
+    pub(super) beginnings: Vec<(Stamp, TableSnapshot)>,
 }
 
 /// A segment, sealed or not.
@@ -70,12 +73,12 @@ struct Restoring<'a> {
     manner: Manner,
     now: Timestamp,
     table: Table,
-    continuity: Continuity,
+    continuity: RecoveryProgress,
     highest_epoch: u64,
     /// The rules by which consumers were told what came after the snapshot, as fingerprints.
     told_by: BTreeSet<u64>,
     events: u64,
-    beginnings: Vec<(Stamp, Handover)>,
+    beginnings: Vec<(Stamp, TableSnapshot)>,
 }
 
 /// Restores what lies in `folder`, by `rules`. An event whose folding panics is set aside, and all others
@@ -100,11 +103,11 @@ pub(super) fn restore_by(
         restoring.now = now;
         if folder.settle(&listing).is_err() {
             // It serves, but nobody can say that it will be there after the next start.
-            restoring.continuity.doubt();
+            restoring.continuity.mark_incomplete();
         }
         let chapters = restoring.chapters(&listing)?;
         restoring.begin_with_snapshot(&listing)?;
-        let written_down = restoring.continuity.known();
+        let written_down = restoring.continuity.recovered();
         for (index, chapter) in chapters.iter().enumerate() {
             let upto = chapters.get(index + 1).map(|next| next.title.after);
             restoring.fold(chapter, upto)?;
@@ -113,10 +116,10 @@ pub(super) fn restore_by(
         let segment = restoring.go_on(chapters.last());
         let Restoring { table, continuity, highest_epoch, told_by, events, beginnings, .. } =
             restoring;
-        let newest = continuity.known();
+        let newest = continuity.recovered();
         // By other rules, the same events may have been told otherwise.
         let is_as_told = events == 0 || told_by == BTreeSet::from([fingerprint(rules)]);
-        let goes_on = continuity.is_certain() && is_as_told;
+        let goes_on = continuity.is_complete() && is_as_told;
         let epoch = Some(highest_epoch).filter(|epoch| goes_on && *epoch > 0);
         let segment = segment.filter(|_| goes_on);
         Ok(Restored {
@@ -148,7 +151,7 @@ pub(super) fn recall(folder: &Folder, rules: &Rules, committed: Revision) -> Res
             let upto = chapters.get(index + 1).map_or(committed, |next| next.title.after);
             recalling.fold(chapter, Some(upto))?;
         }
-        if recalling.continuity.is_certain() {
+        if recalling.continuity.is_complete() {
             return Ok(recalling.table);
         }
         Err(Damage::Missing("not everything that was committed is there".to_owned()).into())
@@ -170,7 +173,7 @@ impl<'a> Restoring<'a> {
             manner,
             now: Timestamp::EPOCH,
             table: Table::default(),
-            continuity: Continuity::after(Revision(0)),
+            continuity: RecoveryProgress::after(Revision(0)),
             highest_epoch: 0,
             told_by: BTreeSet::new(),
             events: 0,
@@ -196,7 +199,7 @@ impl<'a> Restoring<'a> {
         // The last one may be the one that cannot be read, and nothing would show that it is missed.
         let newest = listing.open.union(&listing.sealed).max();
         if newest != chapters.last().map(|chapter| &chapter.title.first) {
-            self.continuity.doubt();
+            self.continuity.mark_incomplete();
         }
         Ok(chapters)
     }
@@ -214,10 +217,10 @@ impl<'a> Restoring<'a> {
                 Ok(snapshot) => {
                     self.highest_epoch = self.highest_epoch.max(snapshot.stamp.epoch);
                     self.told_by.insert(snapshot.stamp.rules);
-                    let is_certain = self.continuity.is_certain();
-                    self.continuity = Continuity::after(snapshot.handover.newest);
+                    let is_certain = self.continuity.is_complete();
+                    self.continuity = RecoveryProgress::after(snapshot.handover.newest);
                     if !is_certain {
-                        self.continuity.doubt();
+                        self.continuity.mark_incomplete();
                     }
                     self.table = Table::restore(snapshot.handover);
                     return Ok(());
@@ -231,11 +234,13 @@ impl<'a> Restoring<'a> {
 
     /// Folds what a segment holds after what is known, up to what the next one begins with.
     fn fold(&mut self, chapter: &Chapter, upto: Option<Revision>) -> Result<(), Stopped> {
-        let Some(span) = self.continuity.enter(chapter.title.after, upto) else { return Ok(()) };
+        let Some(span) = self.continuity.enter_segment(chapter.title.after, upto) else {
+            return Ok(());
+        };
         if chapter.title.is_nameless {
             // Every snapshot since is lost, and the names are gone: who was there is not known.
-            self.continuity.doubt();
-            self.continuity.leave(span, None);
+            self.continuity.mark_incomplete();
+            self.continuity.leave_segment(span, None);
             return Ok(());
         }
         if chapter.is_open && chapter.title.after == span.after {
@@ -251,11 +256,11 @@ impl<'a> Restoring<'a> {
             }
             other => other?,
         };
-        self.note_rules(chapter, Span { upto: last.unwrap_or(span.after), ..span });
+        self.note_rules(chapter, RevisionRange { upto: last.unwrap_or(span.after), ..span });
         self.events += read.events;
-        let short = self.continuity.leave(span, last);
+        let short = self.continuity.leave_segment(span, last);
         if !read.is_whole() || short {
-            self.continuity.doubt();
+            self.continuity.mark_incomplete();
             let missing = Damage::Missing(format!("{} of its events", read.lost));
             let damage = read.broke.unwrap_or(missing);
             // It stays under its name: what is good in it is still history.
@@ -266,7 +271,7 @@ impl<'a> Restoring<'a> {
     }
 
     /// By which rules the events of `span` were decided and told.
-    fn note_rules(&mut self, chapter: &Chapter, span: Span) {
+    fn note_rules(&mut self, chapter: &Chapter, span: RevisionRange) {
         // What cannot be read is missed where the events are read.
         let notes = file::open(&chapter.path).and_then(|sql| Ok(governing::read(&sql)?));
         let notes = notes.unwrap_or_default();
@@ -278,12 +283,12 @@ impl<'a> Restoring<'a> {
         let is_known = title.after == Revision(0) || self.folder.snapshot(title.after).exists();
         if !is_known && self.manner == Manner::Start {
             let stamp = Stamp { rules: self.fingerprint, ..title.stamp };
-            self.beginnings.push((stamp, self.table.hand_over(title.after)));
+            self.beginnings.push((stamp, self.table.snapshot(title.after)));
         }
     }
 
     /// The positions of the newest segment that can tell them.
-    fn positions(&self, chapters: &[Chapter]) -> Places {
+    fn positions(&self, chapters: &[Chapter]) -> ReadPositions {
         let told = chapters.iter().rev().find_map(|chapter| {
             let sql = file::open(&chapter.path).ok()?;
             positions::read(&sql).ok().map(|(read, _)| read)
@@ -295,16 +300,16 @@ impl<'a> Restoring<'a> {
     fn go_on(&mut self, last: Option<&Chapter>) -> Option<Segment> {
         let Some(Chapter { title, is_open, .. }) = last else {
             // A snapshot without a segment: nobody knows what came after it.
-            self.continuity.goes_on_after(Revision(0));
+            self.continuity.resume_after(Revision(0));
             return None;
         };
         let open = is_open.then(|| Segment::resume(self.folder, title.first).ok()).flatten();
         let Some(segment) = open else {
             // One is sealed only after the next was begun, so the next is missing.
-            self.continuity.doubt();
+            self.continuity.mark_incomplete();
             return None;
         };
-        self.continuity.goes_on_after(segment.last().unwrap_or(title.after));
+        self.continuity.resume_after(segment.last().unwrap_or(title.after));
         Some(segment)
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rollcall_identity::{Handover, Revision, Span, Timestamp};
+use rollcall_identity::{Revision, RevisionRange, TableSnapshot, Timestamp};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -64,7 +64,7 @@ pub(super) fn seal_into(
     file::tell(&sql, About::First, title.first.0)?;
     file::tell(&sql, About::Begun, begun)?;
     for (source, place) in read {
-        positions::write(&sql, &rollcall_identity::ReadPosition { source, place })?;
+        positions::write(&sql, &rollcall_identity::ReadPosition { source, position: place })?;
     }
     // One of the events that were never acknowledged is of nothing.
     for note in notes.into_iter().filter(|note| note.after < upto) {
@@ -103,7 +103,7 @@ fn carry_over(
     (sql, lexicon): (&Connection, &mut Lexicon),
 ) -> Result<Option<u64>, Damage> {
     if after == Revision(0) {
-        return known::write(sql, lexicon, &Handover::default()).map(Some);
+        return known::write(sql, lexicon, &TableSnapshot::default()).map(Some);
     }
     let path = folder.snapshot(after);
     if !path.exists() {
@@ -120,7 +120,7 @@ fn copy(
 ) -> Result<(Read, Period), Damage> {
     let mut into = events::statement(sql)?;
     let mut period: Option<Period> = None;
-    let span = Span { after: Revision(0), upto };
+    let span = RevisionRange { after: Revision(0), upto };
     let read = reading::read(source, span, |revision, event| {
         let seen = event.seen;
         period = Some(match period.take() {

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use rollcall_identity::{Event, Places, ReadPosition, Revision, Timestamp};
+use rollcall_identity::{Event, ReadPosition, ReadPositions, Revision, Timestamp};
 use rusqlite::Connection;
 
 use super::damage::Damage;
@@ -52,7 +52,7 @@ impl Segment {
     pub(super) fn begin(
         folder: &Folder,
         beginning: Beginning,
-        read: &Places,
+        read: &ReadPositions,
     ) -> Result<Self, Damage> {
         let Beginning { stamp, after, first, at } = beginning;
         let target = folder.open(first);
@@ -64,7 +64,7 @@ impl Segment {
         file::tell(&sql, About::First, first.0)?;
         file::tell(&sql, About::Begun, at.millis().cast_unsigned())?;
         for (source, place) in read {
-            let read = ReadPosition { source: source.clone(), place: place.clone() };
+            let read = ReadPosition { source: source.clone(), position: place.clone() };
             positions::write(&sql, &read)?;
         }
         // Here and not on the file that has its name: the change itself is no single write.

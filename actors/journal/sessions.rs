@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::thread;
 
 use rollcall_identity::{
-    Address, Cause, Ended, Handover, Name, Posture, Revision, Session, Standing, Timestamp,
+    ActiveSession, Address, Cause, EndedSession, Name, Posture, Revision, Session, TableSnapshot,
+    Timestamp,
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Statement};
@@ -41,14 +42,14 @@ const ENDED: &str = "ended";
 struct Standpoint<'a> {
     state: &'static str,
     told: Revision,
-    end: Option<&'a Ended>,
+    end: Option<&'a EndedSession>,
 }
 
 /// Puts in everything that `handover` knows; returns how many rows that made.
 pub(super) fn write(
     sql: &Connection,
     lexicon: &mut Lexicon,
-    handover: &Handover,
+    handover: &TableSnapshot,
 ) -> rusqlite::Result<u64> {
     let mut rows = 0;
     let mut into = sql.prepare_cached(&inserting("sessions", CELLS))?;
@@ -56,7 +57,7 @@ pub(super) fn write(
         rows += 1;
         write_one(sql, (&mut into, rows), lexicon, (session, &standpoint))
     };
-    for Standing { session, told, was } in &handover.standing {
+    for ActiveSession { session, published: told, previous: was } in &handover.sessions {
         let told = *told;
         put(session, Standpoint { state: PRESENT, told, end: None })?;
         if let Some(ended) = was {
@@ -133,7 +134,7 @@ pub(super) fn read(
     sql: &Connection,
     dictionary: &Dictionary,
     rows: u64,
-) -> Result<Handover, Damage> {
+) -> Result<TableSnapshot, Damage> {
     // One who opens the file a second time, as it lies there finished.
     let another =
         sql.path().filter(|_| rows >= MANY).and_then(|path| file::open(path.as_ref()).ok());
@@ -154,7 +155,7 @@ pub(super) fn read(
                 (before, behind)
             });
             let ((mut handover, before), (more, behind)) = (before?, behind?);
-            handover.standing.extend(more.standing);
+            handover.sessions.extend(more.sessions);
             handover.ends.extend(more.ends);
             (handover, before + behind)
         }
@@ -176,8 +177,8 @@ fn read_part(
     sql: &Connection,
     dictionary: &Dictionary,
     (from, to): (i64, i64),
-) -> Result<(Handover, u64), Damage> {
-    let (mut handover, mut found) = (Handover::default(), 0);
+) -> Result<(TableSnapshot, u64), Damage> {
+    let (mut handover, mut found) = (TableSnapshot::default(), 0);
     let asked = "SELECT * FROM sessions WHERE id >= ? AND id < ? ORDER BY id";
     let mut statement = sql.prepare(asked)?;
     let mut all = statement.query([from, to])?;
@@ -193,7 +194,7 @@ pub(super) fn read_at(
     sql: &Connection,
     dictionary: &mut Dictionary,
     address: Address,
-    handover: &mut Handover,
+    handover: &mut TableSnapshot,
 ) -> Result<(), Damage> {
     let mut statement =
         sql.prepare_cached("SELECT * FROM sessions WHERE address = ? ORDER BY id")?;
@@ -210,7 +211,11 @@ pub(super) fn read_at(
     Ok(())
 }
 
-fn take(row: &Row<'_>, dictionary: &Dictionary, handover: &mut Handover) -> Result<(), Damage> {
+fn take(
+    row: &Row<'_>,
+    dictionary: &Dictionary,
+    handover: &mut TableSnapshot,
+) -> Result<(), Damage> {
     let mut cells = Cells::check(row, CELLS)?;
     cells.number()?;
     let state = cells.text()?.ok_or(Damage::Value)?;
@@ -219,14 +224,17 @@ fn take(row: &Row<'_>, dictionary: &Dictionary, handover: &mut Handover) -> Resu
     let ended = reason(&mut cells, dictionary)?;
     let left_at = cells.maybe_number()?;
     match (state, ended, left_at) {
-        (PRESENT, _, _) => handover.standing.push(Standing { session, told, was: None }),
+        (PRESENT, _, _) => {
+            handover.sessions.push(ActiveSession { session, published: told, previous: None });
+        }
         (state @ (BEFORE | ENDED), Some(cause), Some(at)) => {
             let address = session.address;
-            let ended = Ended { session, at: Timestamp::from_millis(at), revision: told, cause };
-            match handover.standing.last_mut() {
+            let ended =
+                EndedSession { session, at: Timestamp::from_millis(at), revision: told, cause };
+            match handover.sessions.last_mut() {
                 _ if state == ENDED => handover.ends.push(ended),
                 Some(standing) if standing.session.address == address => {
-                    standing.was = Some(ended);
+                    standing.previous = Some(ended);
                 }
                 _ => return Err(Damage::Value),
             }
@@ -320,10 +328,10 @@ mod tests {
         let standing = (0..count).map(|host| {
             let (was, told) = (session(host, "bob"), Revision(host.into()));
             let (at, cause) = (was.since, was.cause.clone());
-            let was = Ended { session: was, at, revision: told, cause };
-            Standing { session: session(host, "alice"), told, was: Some(was) }
+            let was = EndedSession { session: was, at, revision: told, cause };
+            ActiveSession { session: session(host, "alice"), published: told, previous: Some(was) }
         });
-        let handover = Handover { standing: standing.collect(), ..Handover::default() };
+        let handover = TableSnapshot { sessions: standing.collect(), ..TableSnapshot::default() };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sessions.db");
         let sql = file::create(&path).unwrap();
@@ -333,7 +341,7 @@ mod tests {
         assert_eq!(rows, 2 * u64::from(count));
         let dictionary = Dictionary::read(&sql).unwrap();
         let read_back = read(&sql, &dictionary, rows).unwrap();
-        let same = format!("{:?}", read_back.standing) == format!("{:?}", handover.standing);
+        let same = format!("{:?}", read_back.sessions) == format!("{:?}", handover.sessions);
         assert!(same && read_back.ends.is_empty());
         let short = read(&sql, &dictionary, rows + 1).unwrap_err();
         assert!(short.to_string().contains("10004 sessions of 10005"), "{short}");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rollcall_identity::Handover;
+use rollcall_identity::TableSnapshot;
 
 use super::damage::Damage;
 use super::file;
@@ -17,11 +17,11 @@ pub(super) struct Snapshot {
     /// Whose positions, by which rules.
     pub(super) stamp: Stamp,
     /// What the table knew.
-    pub(super) handover: Handover,
+    pub(super) handover: TableSnapshot,
 }
 
 /// Writes what the table knew after its newest position.
-pub(super) fn write(folder: &Folder, stamp: Stamp, handover: &Handover) -> Result<(), Damage> {
+pub(super) fn write(folder: &Folder, stamp: Stamp, handover: &TableSnapshot) -> Result<(), Damage> {
     let target = folder.snapshot(handover.newest);
     let unfinished = Folder::unfinished(&target);
     folder.discard(&unfinished)?;

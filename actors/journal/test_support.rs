@@ -11,8 +11,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rollcall_identity::directory::Group;
 use rollcall_identity::{
-    Address, Authority, Event, GroupSet, Handover, Journal, Kind, Name, Origin, Posture, Precision,
-    Principal, Producer, Proof, ReadPosition, Revision, Rules, Session, Source, Table, Timestamp,
+    Address, Authority, Event, GroupSet, Journal, Kind, Name, Origin, Posture, Precision,
+    Principal, Producer, Proof, ReadPosition, ReadSource, Revision, Rules, Session, Table,
+    TableSnapshot, Timestamp,
 };
 use rollcall_runtime::clock::Clock;
 use tempfile::TempDir;
@@ -113,8 +114,8 @@ impl Life {
 
     /// What the journal's thread does between commits, and until what it asked for is written down.
     pub fn tend(&mut self, now: Timestamp) {
-        if let Some(survey) = self.journal.tend(now) {
-            survey(self.table.hand_over(self.newest));
+        if let Some(survey) = self.journal.maintain(now) {
+            survey(self.table.snapshot(self.newest));
         }
         while !self.journal.keeper.is_free() {
             std::thread::yield_now();
@@ -137,11 +138,17 @@ pub struct State {
 
 impl State {
     pub fn of(table: &Table, newest: Revision) -> Self {
-        let Handover { mut standing, ends, mut memories, competed, strangers, .. } =
-            table.hand_over(newest);
+        let TableSnapshot {
+            sessions: mut standing,
+            ends,
+            mut memories,
+            competed,
+            competed_without_session: strangers,
+            ..
+        } = table.snapshot(newest);
         standing.sort_by_key(|one| one.session.address);
         memories.sort_by_key(|memory| memory.address);
-        let was: Vec<_> = standing.iter().map(|one| (one.told, &one.was)).collect();
+        let was: Vec<_> = standing.iter().map(|one| (one.published, &one.previous)).collect();
         let remembered = format!("{:#?}", (was, memories, competed, strangers));
         let present = standing.iter().map(|one| (*one.session).clone()).collect();
         let ended = ends.iter().map(|end| ((*end.session).clone(), end.at, end.revision));
@@ -224,7 +231,8 @@ pub fn arbitrary_events(most: usize) -> impl Strategy<Value = Vec<Event>> {
         event.posture = coarse.then_some(Posture::Quarantine);
         event.proof = if renamed { Proof::Ticket } else { Proof::Logon };
         event.sid = coarse.then(|| Box::new("S-1-5-21-1-2-3-1104".parse().unwrap()));
-        event.formerly = renamed.then(|| Box::new(Principal::parse("OLD\\carol", None).unwrap()));
+        event.renamed_from =
+            renamed.then(|| Box::new(Principal::parse("OLD\\carol", None).unwrap()));
         event
     };
     prop::collection::vec(one, 1..most)
@@ -232,8 +240,8 @@ pub fn arbitrary_events(most: usize) -> impl Strategy<Value = Vec<Event>> {
 }
 
 pub fn read(place: &[u8]) -> ReadPosition {
-    let source = Source { producer: name("dc1"), name: name("Security") };
-    ReadPosition { source, place: place.into() }
+    let source = ReadSource { producer: name("dc1"), name: name("Security") };
+    ReadPosition { source, position: place.into() }
 }
 
 /// The sealed segments that the manifest of a folder lists.
@@ -262,7 +270,7 @@ impl Life {
             shelf.pass(Duration::from_secs(3600));
             self.tend(shelf.now());
         }
-        let last = self.table.hand_over(self.newest);
+        let last = self.table.snapshot(self.newest);
         self.journal.close(Some(last));
     }
 }

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rollcall_identity::{
-    Address, Event, Journal, JournalError, Kind, Name, ReadPosition, Revision, Rules, Session,
-    Source, Table, Timestamp,
+    Address, Event, Journal, JournalError, Kind, Name, ReadPosition, ReadSource, Revision, Rules,
+    Session, Table, Timestamp,
 };
 
 use super::{DurableJournal, Terms};
@@ -62,7 +62,7 @@ fn other_rules_than_those_that_told_begin_a_new_epoch_and_a_clean_stop_does_not(
     assert_eq!((table.len(), newest), (0, Revision(1)));
     assert!(journal.epoch() > epoch);
     let epoch = journal.epoch();
-    journal.close(Some(table.hand_over(newest)));
+    journal.close(Some(table.snapshot(newest)));
     drop(journal);
     assert_eq!(shelf.begin().journal.epoch(), epoch, "nothing is folded by other rules");
 }
@@ -74,7 +74,7 @@ fn rules_that_change_while_it_runs_are_written_down_with_the_table() {
     life.commit(&[login("alice", 1, 0)], None);
     let mut strict = rules();
     strict.ignore.networks.push("10.7.0.0/16".parse().unwrap());
-    life.journal.govern(&strict);
+    life.journal.set_rules(&strict);
     life.tend(shelf.now());
     let epoch = life.journal.epoch();
     life.journal.close(None);
@@ -92,7 +92,7 @@ fn what_other_rules_told_before_a_crash_begins_a_new_epoch_although_they_are_cha
     let epoch = life.journal.epoch();
     let mut strict = rules();
     strict.ignore.networks.push("10.7.0.2/32".parse().unwrap());
-    life.journal.govern(&strict);
+    life.journal.set_rules(&strict);
     // By these, nobody was told of bob; the process ends before the table is written down.
     life.commit(&[login("bob", 2, 1)], None);
     drop(life);
@@ -106,7 +106,7 @@ fn a_clean_stop_leaves_a_snapshot_and_nothing_to_fold() {
     let shelf = Shelf::new(Terms::default());
     let mut life = shelf.begin();
     life.commit(&[login("alice", 1, 0)], None);
-    let (before, last) = (life.state(), life.table.hand_over(life.newest));
+    let (before, last) = (life.state(), life.table.snapshot(life.newest));
     life.journal.close(Some(last));
     drop(life);
     assert_eq!(shelf.files("snapshot-").len(), 1);
@@ -139,7 +139,7 @@ fn a_read_position_beyond_all_measure_is_refused_and_the_journal_goes_on() {
     let mut life = shelf.begin();
     let huge = read(&vec![0; ReadPosition::LIMIT + 1]);
     assert!(life.journal.append(&[login("alice", 1, 0)], Some(&huge)).is_err());
-    assert!(life.journal.illness().is_none());
+    assert!(life.journal.write_error().is_none());
     assert_eq!(life.commit(&[login("alice", 1, 0)], None), Revision(1));
 }
 
@@ -159,7 +159,7 @@ proptest! {
         let mut rest = &events[..];
         for (turn, size) in sizes.into_iter().enumerate() {
             if turn == stop {
-                let last = life.table.hand_over(life.newest);
+                let last = life.table.snapshot(life.newest);
                 life.journal.close(Some(last));
                 drop(life);
                 life = shelf.begin();

@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use rollcall_config as config;
 use rollcall_identity::Producer as Word;
-use rollcall_identity::directory::{DomainNames, Image, Update};
+use rollcall_identity::directory::{DirectorySnapshot, DomainNames, Update};
 use rustls::ClientConfig;
 
 pub use self::failure::{Failure, Stage};
@@ -48,7 +48,7 @@ use rollcall_runtime::tls::TlsError;
 #[derive(Debug)]
 pub enum Learnt {
     /// The whole domain, in the place of all that was known of it.
-    Whole(Box<Image>),
+    Whole(Box<DirectorySnapshot>),
     /// What changed since.
     Changes(Vec<Update>),
 }

@@ -21,8 +21,8 @@ use std::time::Duration;
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
 use futures_util::future::select;
-use rollcall_identity::directory::{Affected, Gone};
-use rollcall_identity::{Event, Name, Origin, Producer as Word, ReadPosition, Source};
+use rollcall_identity::directory::{AffectedAccounts, RemovalPolicy};
+use rollcall_identity::{Event, Name, Origin, Producer as Word, ReadPosition, ReadSource};
 use tokio::sync::watch;
 
 use crate::telemetry::ProducerBegins;
@@ -155,8 +155,9 @@ impl Outlet {
         if events.is_empty() && read.is_none() {
             return None;
         }
-        let read =
-            read.and_then(|(name, place)| Some(ReadPosition { source: self.source(name)?, place }));
+        let read = read.and_then(|(name, place)| {
+            Some(ReadPosition { source: self.source(name)?, position: place })
+        });
         let account = EventAccount::open(Arc::clone(&self.name), count);
         let emit = Emit(Apply { events, read, account });
         // While the producer's actor is being replaced, what was read waits for its successor.
@@ -179,13 +180,18 @@ impl Outlet {
         self.desk.send(LastRead(source)).await?
     }
 
-    fn source(&self, name: Name) -> Option<Source> {
-        Some(Source { producer: Name::new(&self.name).ok()?, name })
+    fn source(&self, name: Name) -> Option<ReadSource> {
+        Some(ReadSource { producer: Name::new(&self.name).ok()?, name })
     }
 
     /// Tells what a directory says otherwise, in the name of `origin`. Returns when whoever asks sees
     /// it; while the cache is being replaced or takes nothing, it waits.
-    pub async fn learnt(&self, affected: Arc<Affected>, gone: Gone, origin: Arc<Origin>) {
+    pub async fn learnt(
+        &self,
+        affected: Arc<AffectedAccounts>,
+        gone: RemovalPolicy,
+        origin: Arc<Origin>,
+    ) {
         let learnt = Learnt { affected, gone, origin };
         loop {
             self.desk.wait_until_running().await;

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use rollcall_identity::delivery::{
-    Delivery, Failure, Found, Hears, Kept, Opening, Place, Scope, Standing, Turned,
+    Delivery, DeliveryFailure, DeliveryMode, DeliveryScope, DeliveryState, FilterChange,
+    PageOutcome, ResumeOutcome, StoredPosition, TargetPosition,
 };
 use rollcall_identity::{Cursor, Filter, Page, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -107,7 +108,7 @@ impl Course {
             ears,
             filter,
             rate: None,
-            delivery: Delivery::new(Opening::Replaces),
+            delivery: Delivery::new(DeliveryMode::Replace),
             turn: Turn::News(name()),
             on_way: FuturesUnordered::new(),
             renew: false,
@@ -159,7 +160,10 @@ impl Course {
                 Woken::Closing => {
                     // What is on its way may still arrive, and is told once more if it does not.
                     let _ = tokio::time::timeout(GRACE, self.settle()).await;
-                    self.keep_if(self.kept.map(|(cursor, _)| cursor) != self.delivery.safe()).await;
+                    self.keep_if(
+                        self.kept.map(|(cursor, _)| cursor) != self.delivery.restart_cursor(),
+                    )
+                    .await;
                     return Ok(());
                 }
                 Woken::Wished(Wish::Synchronise) => {
@@ -192,11 +196,11 @@ impl Course {
         if std::mem::take(&mut self.renew) {
             self.anew("requested").await?;
         }
-        match self.delivery.standing() {
-            Standing::Unsure => self.find().await,
-            Standing::Anew => self.begin().await,
-            Standing::Ending => self.end().await,
-            Standing::Synchronising | Standing::Following => self.go_on().await,
+        match self.delivery.state() {
+            DeliveryState::Probing => self.find().await,
+            DeliveryState::StartResync => self.begin().await,
+            DeliveryState::FinishResync => self.end().await,
+            DeliveryState::Resyncing | DeliveryState::Following => self.go_on().await,
         }
     }
 
@@ -207,22 +211,22 @@ impl Course {
             Some(_) => None,
             None => self.recipient.load(&mut self.mouths).await?.map(|kept| {
                 let is_same = kept.scope == self.recipient.scope();
-                let scope = if is_same { Scope::Same } else { Scope::Other };
-                Kept { cursor: kept.cursor, hears: kept.hears, scope }
+                let scope = if is_same { FilterChange::Unchanged } else { FilterChange::Changed };
+                StoredPosition { cursor: kept.cursor, scope: kept.hears, filter: scope }
             }),
         };
-        let found = self.delivery.found(place, kept, width);
+        let found = self.delivery.on_position(place, kept, width);
         self.turn = Turn::News(name());
         match found {
-            Found::GoesOn => {}
+            ResumeOutcome::FromTarget => {}
             // Before the first is gone, so that the next life knows that there was one.
-            Found::Resumes => self.keep_if(self.kept.is_none()).await,
-            Found::Corrects => {
+            ResumeOutcome::FromStored => self.keep_if(self.kept.is_none()).await,
+            ResumeOutcome::Reconcile => {
                 self.synchronises("scope");
                 // Before the first is gone: the filter may be changed back in the middle.
                 self.keep_if(true).await;
             }
-            Found::Anew(reason) => self.synchronises(reason),
+            ResumeOutcome::FullResync(reason) => self.synchronises(reason),
         }
         Ok(Pace::On(0))
     }
@@ -230,7 +234,7 @@ impl Course {
     /// The target is told everything anew, for this reason.
     async fn anew(&mut self, reason: &'static str) -> Result<(), Trouble> {
         self.settle().await?;
-        self.delivery.anew();
+        self.delivery.request_resync();
         self.turn = Turn::News(name());
         self.synchronises(reason);
         // Whoever cannot be asked where it is would go on from where it was, after a restart.
@@ -249,20 +253,22 @@ impl Course {
         let own = name();
         self.turn = Turn::Synchronisation(Arc::clone(&own));
         let width = self.mouths.ask(move |speech| speech.begin(&own)).await??;
-        self.delivery.begun(width);
+        self.delivery.resync_started(width);
         Ok(Pace::On(0))
     }
 
     /// Ends a synchronisation that has told everything, unless the target has ended it already and only
     /// its answer was lost.
     async fn end(&mut self) -> Result<Pace, Trouble> {
-        if let (Turn::Synchronisation(own), Some(end)) = (self.turn.clone(), self.delivery.end()) {
+        if let (Turn::Synchronisation(own), Some(end)) =
+            (self.turn.clone(), self.delivery.resync_end())
+        {
             let (place, _) = self.mouths.ask(|speech| speech.place()).await??;
-            if place != Place::At(end) {
+            if place != TargetPosition::At(end) {
                 self.mouths.ask(move |speech| speech.end(&own, &end)).await??;
             }
         }
-        self.delivery.ended();
+        self.delivery.resync_finished();
         self.turn = Turn::News(name());
         self.keep_if(true).await;
         Ok(Pace::On(0))
@@ -270,7 +276,7 @@ impl Course {
 
     /// Reads what is next, and tells it.
     async fn go_on(&mut self) -> Result<Pace, Trouble> {
-        if self.delivery.look() {
+        if self.delivery.poll() {
             self.ears.newest.mark_unchanged();
         }
         loop {
@@ -280,25 +286,25 @@ impl Course {
                 break;
             }
             let page = self.read(self.delivery.read_after(), self.recipient.page()).await?;
-            match self.delivery.take(page) {
-                Turned::On => {}
-                Turned::EndsForgotten => {
+            match self.delivery.push_page(page) {
+                PageOutcome::Queued => {}
+                PageOutcome::TombstonesExpired => {
                     self.synchronises("too_long_away");
                     self.recipient.may_hold_gone();
                     EndsForgotten { target: self.recipient.name() }.emit();
                 }
-                Turned::TooLate => {
+                PageOutcome::CursorExpired => {
                     self.anew("too_long_away").await?;
                     return Ok(Pace::On(0));
                 }
             }
         }
         let told = self.tell().await?;
-        let is_told = self.delivery.is_told();
+        let is_told = self.delivery.finish_reading();
         if self.on_way.is_empty() {
             self.keep_now_and_then().await;
         }
-        if is_told && self.delivery.standing() == Standing::Following {
+        if is_told && self.delivery.state() == DeliveryState::Following {
             self.all_is_told(told).await
         } else {
             Ok(Pace::On(told))
@@ -307,16 +313,16 @@ impl Course {
 
     /// Does what is to be done once everything is told, `told` reports of it just now.
     async fn all_is_told(&mut self, told: usize) -> Result<Pace, Trouble> {
-        if self.delivery.rests() {
+        if self.delivery.on_idle() {
             self.keep_if(true).await;
         }
         self.recipient.rests(self.delivery.cursor());
         let now = Clock::instant();
-        if self.delivery.is_doubted() && now >= self.next_repeat {
-            self.delivery.repeat();
+        if self.delivery.needs_replay() && now >= self.next_repeat {
+            self.delivery.replay();
         } else if now >= self.next_check {
             self.check().await?;
-        } else if now >= self.next_move && self.delivery.move_place() {
+        } else if now >= self.next_move && self.delivery.advance_position() {
             self.next_move = now + MOVING;
         } else if told == 0 {
             return Ok(Pace::Rest);
@@ -325,15 +331,15 @@ impl Course {
     }
 
     async fn read(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page, Trouble> {
-        let hears = self.delivery.hears();
+        let hears = self.delivery.scope();
         let filter = match hears {
-            Hears::Admitted => Arc::clone(&self.filter),
-            Hears::OthersGone => Arc::default(),
+            DeliveryScope::Filtered => Arc::clone(&self.filter),
+            DeliveryScope::FilteredWithRemovals => Arc::default(),
         };
         let mut page = self.ears.query.send(Read { cursor, since: None, filter, limit }).await?;
-        if hears == Hears::OthersGone {
+        if hears == DeliveryScope::FilteredWithRemovals {
             let now = self.recipient.now();
-            page.changes.iter_mut().for_each(|change| self.filter.conceal(change, now));
+            page.changes.iter_mut().for_each(|change| self.filter.redact(change, now));
         }
         Ok(page)
     }
@@ -342,9 +348,9 @@ impl Course {
     fn failed(&mut self, trouble: &Trouble) -> Duration {
         self.suspects = None;
         self.next_repeat = Clock::instant() + self.recipient.target.timeout;
-        self.delivery.failed(match trouble {
-            Trouble::Elsewhere(_) => Failure::Elsewhere,
-            _ => Failure::Other,
+        self.delivery.on_failure(match trouble {
+            Trouble::Elsewhere(_) => DeliveryFailure::PositionMismatch,
+            _ => DeliveryFailure::Other,
         });
         self.failures = self.delivery.failures();
         for asking in self.asking.drain(..) {
@@ -367,9 +373,11 @@ impl Course {
             PushRecovered { target: self.recipient.name(), failures: self.failures }.emit();
             self.failures = 0;
         }
-        let state = match self.delivery.standing() {
-            Standing::Synchronising | Standing::Ending | Standing::Anew => State::Synchronising,
-            Standing::Unsure | Standing::Following => State::Following,
+        let state = match self.delivery.state() {
+            DeliveryState::Resyncing | DeliveryState::FinishResync | DeliveryState::StartResync => {
+                State::Synchronising
+            }
+            DeliveryState::Probing | DeliveryState::Following => State::Following,
         };
         self.recipient.is(state, self.delivery.cursor());
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rollcall_identity::Cursor;
-use rollcall_identity::delivery::Hears;
+use rollcall_identity::delivery::DeliveryScope;
 use serde::{Deserialize, Serialize};
 
 /// What the far side has acknowledged.
@@ -19,7 +19,7 @@ pub(crate) struct Acknowledged {
     pub(crate) scope: String,
     /// What it was being told.
     #[serde(default)]
-    pub(crate) hears: Hears,
+    pub(crate) hears: DeliveryScope,
 }
 
 /// Where that is kept.
@@ -92,7 +92,7 @@ mod tests {
 
     fn at(revision: u64) -> Acknowledged {
         let (cursor, scope) = (Cursor::new(5, Revision(revision)), "all".to_owned());
-        Acknowledged { cursor, scope, hears: Hears::OthersGone }
+        Acknowledged { cursor, scope, hears: DeliveryScope::FilteredWithRemovals }
     }
 
     #[test]

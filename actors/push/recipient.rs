@@ -272,7 +272,7 @@ impl Recipient {
     pub(super) fn lag(&self) -> (Option<u64>, Duration) {
         let newest = *self.newest.borrow();
         let counts = self.counts();
-        let changes = counts.cursor.map(|cursor| match cursor == Cursor::FOREIGN {
+        let changes = counts.cursor.map(|cursor| match cursor == Cursor::UNKNOWN {
             true => newest.0,
             false => newest.0.saturating_sub(cursor.revision.0),
         });
@@ -287,7 +287,7 @@ impl Recipient {
     pub(crate) fn status(&self) -> TargetStatus {
         let (lag_changes, lag) = self.lag();
         let counts = self.counts();
-        let known = counts.cursor.filter(|cursor| *cursor != Cursor::FOREIGN);
+        let known = counts.cursor.filter(|cursor| *cursor != Cursor::UNKNOWN);
         TargetStatus {
             name: self.name().to_owned(),
             kind: match self.target.manner {

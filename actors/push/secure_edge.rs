@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rollcall_config::{self as config, Compression};
 use rollcall_identity::Cursor;
-use rollcall_identity::delivery::{Opening, Place};
+use rollcall_identity::delivery::{DeliveryMode, TargetPosition};
 use rollcall_wire::secure_edge::{self as wire, BadAnswer};
 use rollcall_wire::secure_edge::{
     Batch, Begin, Credentials, Digests, End, Ended, List, Onboard, Taken, Token, path, read,
@@ -162,16 +162,16 @@ fn json(shape: &impl Serialize) -> Vec<u8> {
 }
 
 impl Speech for SecureEdge {
-    fn opening(&self) -> Opening {
-        Opening::Replaces
+    fn opening(&self) -> DeliveryMode {
+        DeliveryMode::Replace
     }
 
-    fn place(&mut self) -> Result<(Place, usize), Trouble> {
+    fn place(&mut self) -> Result<(TargetPosition, usize), Trouble> {
         let answer = self.with_token(|http, headers| http.get(path::POSITION, headers))?;
         let place: wire::Place = read(&answer.success()?)?;
         let window = self.window(&place);
         let cursor = place.position.and_then(|position| position.parse().ok());
-        Ok((cursor.map_or(Place::Nowhere, Place::At), window))
+        Ok((cursor.map_or(TargetPosition::Empty, TargetPosition::At), window))
     }
 
     fn begin(&mut self, synchronisation: &str) -> Result<usize, Trouble> {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use rollcall_identity::delivery::{Opening, Place};
+use rollcall_identity::delivery::{DeliveryMode, TargetPosition};
 use rollcall_identity::{Address, Change, Cursor};
 use rollcall_wire::secure_edge::Digests;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -50,11 +50,11 @@ pub(crate) struct Arrived {
 /// A dialect, spoken to one target. Whatever is said may be said twice.
 pub(crate) trait Speech: Send {
     /// How it begins.
-    fn opening(&self) -> Opening;
+    fn opening(&self) -> DeliveryMode;
 
     /// Where the target says that it is, and how many pieces it takes at once, each from a speech of
     /// its own.
-    fn place(&mut self) -> Result<(Place, usize), Trouble>;
+    fn place(&mut self) -> Result<(TargetPosition, usize), Trouble>;
 
     /// Begins a synchronisation of this name. Returns how many pieces of it the target takes at once.
     fn begin(&mut self, synchronisation: &str) -> Result<usize, Trouble>;

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rollcall_config::{self as config, Compression};
 use rollcall_identity::Cursor;
-use rollcall_identity::delivery::{Opening, Place};
+use rollcall_identity::delivery::{DeliveryMode, TargetPosition};
 use rollcall_identity::directory::NetbiosNames;
 use rollcall_wire::secure_edge::Digests;
 use rollcall_wire::srx::{self, Speaker, Voice, web_api};
@@ -40,12 +40,12 @@ impl SrxWebApi {
 }
 
 impl Speech for SrxWebApi {
-    fn opening(&self) -> Opening {
-        Opening::Overwrites
+    fn opening(&self) -> DeliveryMode {
+        DeliveryMode::Upsert
     }
 
-    fn place(&mut self) -> Result<(Place, usize), Trouble> {
-        Ok((Place::Untold, 1))
+    fn place(&mut self) -> Result<(TargetPosition, usize), Trouble> {
+        Ok((TargetPosition::Unsupported, 1))
     }
 
     fn begin(&mut self, _: &str) -> Result<usize, Trouble> {

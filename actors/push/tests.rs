@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rollcall_config::{Compression, SecureEdge as Settings};
 use rollcall_identity::{
-    Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Principal, Producer, Rules,
+    Authority, ChangeLogLimits, Event, Kind, MemoryJournal, Name, Origin, Principal, Producer,
+    Rules,
 };
 use serde_json::{Value, json};
 
@@ -192,7 +193,8 @@ impl Story {
         let authority = Authority { kinds: vec![Kind::Login], ..Authority::default() };
         rules.authorities.insert((name("syslog"), name("fw")), authority);
         let journal = MemoryJournal::new(7);
-        let engine = Engine::start(journal, rules, Limits::default(), &clock).await.unwrap();
+        let engine =
+            Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await.unwrap();
         let (keeping, target) = (FileKeeping::new(folder, "edge"), target(url, folder));
         let newest = engine.newest.clone();
         let recipient = Recipient::new(target, Arc::new(keeping), newest.clone(), clock.clone());

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use rollcall_identity::{Jump, Steady, Timestamp};
+use rollcall_identity::{JumpState, SteadyClock, Timestamp};
 
 /// Tells the time of day for events and the running time for deadlines.
 #[derive(Clone)]
@@ -14,7 +14,7 @@ pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 #[derive(Debug, Clone, Copy)]
 pub struct ClockJump {
     /// What kind of jump it is.
-    pub jump: Jump,
+    pub jump: JumpState,
     /// The time by the machine's clock.
     pub machine: Timestamp,
     /// The time that [`Clock::now`] returns.
@@ -22,7 +22,7 @@ pub struct ClockJump {
 }
 
 impl Clock {
-    /// The machine's clock, which is not believed at once when it jumps: see [`Steady`].
+    /// The machine's clock, which is not believed at once when it jumps: see [`SteadyClock`].
     /// Its jumps are not reported.
     pub fn system() -> Self {
         Self::system_with(|_| {})
@@ -31,11 +31,11 @@ impl Clock {
     /// The same; each jump is given to `on_jump`.
     pub fn system_with(on_jump: impl Fn(ClockJump) + Send + Sync + 'static) -> Self {
         let began = Instant::now();
-        let steady = Mutex::new(Steady::new(machine(), began.elapsed()));
+        let steady = Mutex::new(SteadyClock::new(machine(), began.elapsed()));
         Self(Arc::new(move || {
             let (told, jump) = {
                 let mut steady = steady.lock().unwrap_or_else(PoisonError::into_inner);
-                steady.tell(machine(), began.elapsed())
+                steady.read(machine(), began.elapsed())
             };
             if let Some(jump) = jump {
                 on_jump(ClockJump { jump, machine: machine(), told });

@@ -1,7 +1,7 @@
 //! The telemetry event of a clock jump, and the system clock that reports it.
 
 use metrics::counter;
-use rollcall_identity::Jump;
+use rollcall_identity::JumpState;
 use tracing::{info, warn};
 
 use crate::clock::{Clock, ClockJump};
@@ -13,13 +13,13 @@ impl TelemetryEvent for ClockJump {
         let outcome: &'static str = jump.into();
         counter!("rollcall_supervising_clock_jumps_total", "outcome" => outcome).increment(1);
         match jump {
-            Jump::Doubted => warn!(
+            JumpState::Suspected => warn!(
                 %machine, %told,
                 "the machine's clock was set; it is not followed for a quarter of an hour, so that no \
                  session ends by it"
             ),
-            Jump::Withdrawn => info!(%machine, "the machine's clock is right again"),
-            Jump::Believed => {
+            JumpState::Reverted => info!(%machine, "the machine's clock is right again"),
+            JumpState::Accepted => {
                 warn!(%machine, "the machine's clock stays where it was set, and is followed");
             }
         }

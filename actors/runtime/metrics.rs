@@ -12,7 +12,7 @@ pub const ROWS: &[Row] = &[
         Counter,
         Unit::Count,
         &["outcome"],
-        "Times the machine's clock was set by more than an hour: doubted, withdrawn, believed",
+        "Times the machine's clock was set by more than an hour: suspected, reverted, accepted",
     ),
     (
         "process_cpu_seconds_total",

@@ -142,7 +142,7 @@ impl House {
             }
         }
         self.introduce(&recruits);
-        self.engine.directory.write().expect(self.settings.active_directory.len());
+        self.engine.directory.write().expect_domains(self.settings.active_directory.len());
         for (name, recruit) in recruits {
             report.restarted.push(name.to_string());
             self.hire(name, recruit).await?;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_config::{self as config, Settings};
-use rollcall_identity::{Address, Limits, MemoryJournal, Name, Rules};
+use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Name, Rules};
 use tokio::sync::watch;
 
 use self::doors::{Before, Door, Doors};
@@ -195,7 +195,7 @@ impl Plan {
             draining,
         };
         let drain = house.settings.drain;
-        house.engine.directory.write().expect(house.settings.active_directory.len());
+        house.engine.directory.write().expect_domains(house.settings.active_directory.len());
         house.enforcement.settle(enforcement, &house.engine, drain, &house.clock).await?;
         house.validator.settle(validator, &house.engine, drain, &house.clock).await?;
         house.introduce(&recruits);
@@ -237,8 +237,8 @@ async fn measure(points: Arc<Points>, targets: Targets) {
     }
 }
 
-fn limits(history: &config::History) -> Limits {
-    Limits { tombstones: history.tombstones, tombstone_count: history.tombstone_count }
+fn limits(history: &config::History) -> ChangeLogLimits {
+    ChangeLogLimits { tombstones: history.tombstones, tombstone_count: history.tombstone_count }
 }
 
 #[cfg(test)]

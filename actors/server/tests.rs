@@ -10,7 +10,7 @@ use actix::System;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use rollcall_config::Environment;
 use rollcall_identity::Address;
-use rollcall_identity::directory::{BareNames, DomainNames};
+use rollcall_identity::directory::{DomainNames, UnqualifiedNames};
 
 use super::*;
 use rollcall_engine::messages::{Look, Newest};
@@ -292,7 +292,7 @@ fn only_the_domains_that_are_configured_are_known() {
             let (dns, netbios) = (Name::new(dns).unwrap(), Name::new(&dns[..3]).unwrap());
             let sid = "S-1-5-21-1-2-3".parse().unwrap();
             let names = DomainNames { dns, netbios, sid };
-            lived.house.engine.directory.write().put_domain(names, BareNames::MeanAnother);
+            lived.house.engine.directory.write().put_domain(names, UnqualifiedNames::OtherDomain);
         }
         let mut slower = directories(lived.folder.path(), &before);
         slower.active_directory[0].interval = Duration::from_secs(60);

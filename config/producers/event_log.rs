@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use rollcall_identity::logon::{Role, readable};
+use rollcall_identity::logon::{ServerRole, readable_event_ids};
 use rollcall_identity::{Authority, Kind, Name};
 use rollcall_wire::event_log::call::Delivery;
 
@@ -57,7 +57,7 @@ pub struct EventLogSource {
     /// The port of its event log; `None` to ask its endpoint mapper.
     pub port: Option<NonZeroU16>,
     /// What kind of server it is.
-    pub role: Role,
+    pub role: ServerRole,
     /// The events that are read.
     pub event_ids: Vec<u16>,
 }
@@ -190,7 +190,7 @@ impl EventLog {
                 let message = "is an address: Kerberos knows servers by their full names";
                 section.complain(&format!("sources[{index}].host"), message);
             }
-            let asks_dns = self.kdc.is_none() && source.role == Role::Exchange;
+            let asks_dns = self.kdc.is_none() && source.role == ServerRole::Exchange;
             if self.auth == Auth::Kerberos && asks_dns && self.realm(source).is_none() {
                 let message = "is missing, and no domain is named for which DNS could be asked: an \
                                Exchange server gives out no tickets";
@@ -208,12 +208,12 @@ impl EventLogSource {
         }
         let host = section.required::<Host>("host");
         let port = section.has("port").then(|| section.within("port", 1_u32, 1..=65_535));
-        let role = section.or("role", Role::DomainController);
+        let role = section.or("role", ServerRole::DomainController);
         let ids: Option<Vec<u32>> = section.list("event_ids");
         Some(Self {
             event_ids: match ids {
                 Some(ids) => event_ids(section, &ids),
-                None => rollcall_identity::logon::Settings::of(role).ids,
+                None => rollcall_identity::logon::LogonSettings::for_role(role).ids,
             },
             port: port.and_then(|port| NonZeroU16::new(u16::try_from(port).ok()?)),
             address: section.get("address"),
@@ -228,10 +228,11 @@ impl EventLogSource {
 fn event_ids(section: &Section<'_>, written: &[u32]) -> Vec<u16> {
     let mut ids = Vec::new();
     for (index, id) in written.iter().enumerate() {
-        match u16::try_from(*id).ok().filter(|id| readable().any(|known| known == *id)) {
+        match u16::try_from(*id).ok().filter(|id| readable_event_ids().any(|known| known == *id)) {
             Some(id) => ids.push(id),
             None => {
-                let known = readable().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
+                let known =
+                    readable_event_ids().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
                 let message = format!("is {id}, must be one of {known}");
                 section.complain(&format!("event_ids[{index}]"), message);
             }

@@ -73,7 +73,7 @@ fn told(outcome: &Outcome) {
 /// What must be true of an entry, whatever it holds.
 fn objects(entry: &Entry<'_>) {
     let reading = wire::read(entry);
-    if let Some(Update::Seen { dn, object, .. }) = &reading.update {
+    if let Some(Update::Upsert { dn, object, .. }) = &reading.update {
         assert!(dn.len() <= Distinguished::LIMIT);
         match object {
             Object::Account(account) => assert!(!account.name.as_str().is_empty()),

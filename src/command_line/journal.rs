@@ -131,7 +131,7 @@ fn exported(epoch: u64, revision: Revision, event: &Event) -> Value {
         "address": event.address,
         "user": event.principal.as_ref().map(|who| &who.user),
         "domain": event.principal.as_ref().and_then(|who| who.domain.as_ref()),
-        "formerly": event.formerly.as_deref().map(who),
+        "formerly": event.renamed_from.as_deref().map(who),
         "sid": event.sid,
         "proof": event.proof,
         "device": event.device,

@@ -15,7 +15,8 @@ use rollcall_engine::Engine;
 use rollcall_http::listener::{Bound, Listener, Plan};
 use rollcall_http::rest::{ReloadReport, Rest, Token};
 use rollcall_identity::{
-    Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Principal, Producer, Rules,
+    Authority, ChangeLogLimits, Event, Kind, MemoryJournal, Name, Origin, Principal, Producer,
+    Rules,
 };
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::event_accounting::EventAccount;
@@ -68,7 +69,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
     let mut rules = Rules::default();
     let authority = Authority { kinds: vec![Kind::Login, Kind::Logout], ..Authority::default() };
     rules.authorities.insert((name("syslog"), name("fw1")), authority);
-    let engine = Engine::start(MemoryJournal::new(7), rules, Limits::default(), &clock);
+    let engine = Engine::start(MemoryJournal::new(7), rules, ChangeLogLimits::default(), &clock);
     let Engine { supervisor, cache, query, newest, illness, .. } = engine.await.unwrap();
     let draining = tokio::sync::watch::Sender::new(false);
     let rest = Rest {

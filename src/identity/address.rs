@@ -1,4 +1,4 @@
-//! An IP address in its one canonical form, and the addresses that never stand for a person.
+//! IP addresses in canonical form, and the addresses that cannot have a session.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -7,14 +7,14 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// An IP address as the table knows it: IPv4-mapped IPv6 is folded to IPv4, zone ids are gone.
+/// A canonical IP address: IPv4-mapped IPv6 addresses become IPv4, and zone IDs are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Address(IpAddr);
 
 impl Hash for Address {
-    /// As one number. The standard library hashes the family, a length and each octet, and every
-    /// event is looked up by its address several times.
+    /// Hashes the address as one number. The standard library hashes the family, a length and each
+    /// octet separately, and every event is looked up by its address several times.
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self.0 {
             IpAddr::V4(v4) => state.write_u32(v4.to_bits()),
@@ -23,16 +23,16 @@ impl Hash for Address {
     }
 }
 
-/// Why an address can never have a session.
+/// Why an address cannot have a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum UnusableAddress {
     /// 0.0.0.0 or `::`.
     #[error("the unspecified address")]
     Unspecified,
     /// 127.0.0.0/8 or `::1`.
     #[error("a loopback address")]
     Loopback,
-    /// 169.254.0.0/16 or fe80::/10: the same address means another host on another link.
+    /// 169.254.0.0/16 or fe80::/10: the same address means a different host on each link.
     #[error("a link-local address")]
     LinkLocal,
     /// 224.0.0.0/4, ff00::/8 or 255.255.255.255.
@@ -46,16 +46,16 @@ impl Address {
         Self(ip.to_canonical())
     }
 
-    /// The address itself.
+    /// The address as a standard library type.
     pub fn ip(self) -> IpAddr {
         self.0
     }
 
-    /// Whether a person or device can be behind this address.
+    /// Checks that a user or device can be behind this address.
     ///
     /// # Errors
-    /// The reason why it cannot.
-    pub fn usable(self) -> Result<(), Unusable> {
+    /// The reason why the address is unusable.
+    pub fn usable(self) -> Result<(), UnusableAddress> {
         let (unspecified, loopback, multicast) =
             (self.0.is_unspecified(), self.0.is_loopback(), self.0.is_multicast());
         let (link_local, broadcast) = match self.0 {
@@ -63,10 +63,10 @@ impl Address {
             IpAddr::V6(v6) => (v6.is_unicast_link_local(), false),
         };
         match () {
-            () if unspecified => Err(Unusable::Unspecified),
-            () if loopback => Err(Unusable::Loopback),
-            () if link_local => Err(Unusable::LinkLocal),
-            () if multicast || broadcast => Err(Unusable::Multicast),
+            () if unspecified => Err(UnusableAddress::Unspecified),
+            () if loopback => Err(UnusableAddress::Loopback),
+            () if link_local => Err(UnusableAddress::LinkLocal),
+            () if multicast || broadcast => Err(UnusableAddress::Multicast),
             () => Ok(()),
         }
     }
@@ -87,7 +87,7 @@ impl From<Ipv6Addr> for Address {
 impl FromStr for Address {
     type Err = std::net::AddrParseError;
 
-    /// Accepts what [`IpAddr`] accepts, also in brackets and with a zone id (`fe80::1%eth0`).
+    /// Accepts what [`IpAddr`] accepts, also in brackets and with a zone ID (`fe80::1%eth0`).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
         let host = bare.split_once('%').map_or(bare, |(host, _zone)| host);
@@ -98,13 +98,13 @@ impl FromStr for Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let IpAddr::V4(v4) = self.0 else { return self.0.fmt(f) };
-        // Written for every event that is journalled: without the formatter's detours.
+        // This runs for every journaled event, so it bypasses the formatting machinery.
         let mut text = [b'.'; "255.255.255.255".len()];
         let mut end = 0;
         for octet in v4.octets() {
-            for (scale, is_shown) in [(100, octet >= 100), (10, octet >= 10), (1, true)] {
+            for (scale, is_written) in [(100, octet >= 100), (10, octet >= 10), (1, true)] {
                 text[end] = b'0' + octet / scale % 10;
-                end += usize::from(is_shown);
+                end += usize::from(is_written);
             }
             end += 1;
         }
@@ -125,18 +125,18 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_addresses_of_nobody_are_refused() {
+    fn unusable_addresses_are_rejected() {
         for (text, why) in [
-            ("0.0.0.0", Unusable::Unspecified),
-            ("::", Unusable::Unspecified),
-            ("127.0.0.1", Unusable::Loopback),
-            ("::ffff:127.9.9.9", Unusable::Loopback),
-            ("::1", Unusable::Loopback),
-            ("169.254.3.4", Unusable::LinkLocal),
-            ("fe80::1%eth0", Unusable::LinkLocal),
-            ("224.0.0.1", Unusable::Multicast),
-            ("255.255.255.255", Unusable::Multicast),
-            ("ff02::1", Unusable::Multicast),
+            ("0.0.0.0", UnusableAddress::Unspecified),
+            ("::", UnusableAddress::Unspecified),
+            ("127.0.0.1", UnusableAddress::Loopback),
+            ("::ffff:127.9.9.9", UnusableAddress::Loopback),
+            ("::1", UnusableAddress::Loopback),
+            ("169.254.3.4", UnusableAddress::LinkLocal),
+            ("fe80::1%eth0", UnusableAddress::LinkLocal),
+            ("224.0.0.1", UnusableAddress::Multicast),
+            ("255.255.255.255", UnusableAddress::Multicast),
+            ("ff02::1", UnusableAddress::Multicast),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().usable(), Err(why), "{text}");
         }
@@ -145,7 +145,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_written_as_the_standard_library_writes_it(octets: [u8; 4], hextets: [u16; 8]) {
+        fn the_display_matches_the_standard_library(octets: [u8; 4], hextets: [u16; 8]) {
             for ip in [IpAddr::from(octets), IpAddr::from(hextets)] {
                 prop_assert_eq!(Address::new(ip).to_string(), ip.to_canonical().to_string());
                 prop_assert_eq!(format!("{:>20}", Address::new(ip)), format!("{:>20}", ip.to_canonical()));

@@ -1,59 +1,44 @@
-//! What became true: the only thing that consumers ever see.
+//! A change of the table: the only thing that consumers see.
 
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::{Address, Kind, Origin, Revision, Rule, Session, Timestamp};
+use crate::{Address, Cause, Revision, Session};
 
-/// The event that made something true, in as few words as `explain` needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Cause {
-    /// What happened.
-    pub kind: Kind,
-    /// When, by the source's clock.
-    pub at: Timestamp,
-    /// When Rollcall received it.
-    pub seen: Timestamp,
-    /// Who said so.
-    pub origin: Arc<Origin>,
-    /// The rule that decided.
-    pub rule: Rule,
-}
-
-/// What kind of change it is for those who consume it.
+/// The kind of change, for consumers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// A user, or a device alone, is at an address that had nobody, or somebody else.
+    /// A session began: the address had no user, or another user or device.
     Began,
-    /// The same user with another device, posture or set of roles.
+    /// The same user has another device, posture, domain or set of roles.
     Altered,
-    /// Only the time of expiry moved. Firewalls need not be told.
+    /// Only the expiry time moved. Firewalls are not notified.
     Extended,
-    /// Nobody is there any more.
+    /// The session ended and no session followed.
     Ended,
 }
 
 /// One change of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// The position in the journal of the event that made it.
+    /// The journal position of the event that caused it.
     pub revision: Revision,
-    /// Where.
+    /// The address that changed.
     pub address: Address,
-    /// What it amounts to.
+    /// The kind of change.
     pub effect: Effect,
-    /// What was true before; `None` when nobody was there.
+    /// The session before the change; `None` if there was none.
     pub before: Option<Arc<Session>>,
-    /// What is true now; `None` when nobody is there.
+    /// The session after the change; `None` if there is none.
     pub after: Option<Arc<Session>>,
-    /// Why.
+    /// The event and rule that caused it.
     pub cause: Cause,
 }
 
 impl Change {
-    /// The session that this change is about: the one that is, or else the one that was.
+    /// The session that this change is about: the one after the change, or else the one before it.
     pub fn session(&self) -> Option<&Arc<Session>> {
         self.after.as_ref().or(self.before.as_ref())
     }

@@ -1,14 +1,14 @@
-//! Changes by revision, compacted to the latest of each address, read by cursor.
+//! Changes by revision, compacted to the latest per address and read by cursor.
 //!
-//! A consumer at any cursor is given what became true since, in time proportional to that. What a
-//! firewall holds wrongly is the worst that can happen, so in doubt the log says once more that a
-//! user is gone: an end may be told twice or without having been asked for, never left out.
+//! A consumer reads the changes since its cursor, in time proportional to their number. A firewall
+//! that keeps a stale user is the worst failure, so in doubt the log reports an end again: an end
+//! may be delivered twice or unnecessarily, but never omitted.
 
 mod cursor;
-mod handover;
 mod page;
 #[cfg(test)]
 mod properties;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -20,100 +20,101 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 pub use self::cursor::{BadCursor, Cursor};
-pub use self::page::{Found, Page, Request};
+pub use self::page::{Page, PageRequest, SearchPage};
 use crate::{Address, Cause, Change, Effect, Name, Revision, Session, Timestamp};
 
-/// How long ends are remembered. A consumer that stays away for longer begins from nothing.
+/// How long tombstones are kept. A consumer that stays away longer needs a full resync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// For how long after they were told.
+pub struct ChangeLogLimits {
+    /// How long a tombstone is kept after it was published.
     pub tombstones: Duration,
-    /// How many at most.
+    /// The maximum number of tombstones.
     pub tombstone_count: usize,
 }
 
-impl Default for Limits {
-    /// A day, as long as a session lasts by default, and half as many as the sessions Rollcall is
-    /// made for, about 200 bytes each.
+impl Default for ChangeLogLimits {
+    /// 24 hours, the default session lifetime, and 500,000 tombstones of about 200 bytes: half of
+    /// the number of sessions that Rollcall is designed for.
     fn default() -> Self {
         Self { tombstones: Duration::from_secs(24 * 3600), tombstone_count: 500_000 }
     }
 }
 
-/// The latest change of each address, ascending by revision.
+/// The latest change of each address, in ascending order of revision.
 #[derive(Debug)]
 pub struct ChangeLog {
     epoch: u64,
-    limits: Limits,
+    limits: ChangeLogLimits,
     slots: Vec<Slot>,
-    /// The revision of the slot that speaks for an address. Not its index: compaction moves slots,
-    /// and to find a revision among them costs less than to rewrite a million indices.
+    /// The revision of the current slot of each address. It is not an index, because compaction
+    /// moves slots, and a binary search costs less than rewriting a million indexes.
     latest: HashMap<Address, Revision>,
     superseded: usize,
     present: usize,
-    ends: VecDeque<End>,
-    /// The newest end that is no longer remembered.
-    dropped: Revision,
+    tombstones: VecDeque<Tombstone>,
+    /// The revision of the newest tombstone that was dropped.
+    horizon: Revision,
     newest: Revision,
-    marks: VecDeque<Mark>,
+    time_marks: VecDeque<TimeMark>,
 }
 
-/// One change, or the place of one that a newer change of its address superseded.
+/// One change, or the empty slot of a change that was superseded.
 #[derive(Debug)]
 struct Slot {
     revision: Revision,
-    state: State,
-    /// The latest session of another, known domain that the address had within memory, or the
-    /// latest with a user where there is none now. A consumer that asks for that domain may still
-    /// hold it, and must hear that it is gone.
-    was: Option<Arc<Session>>,
+    state: SlotState,
+    /// The latest remembered session of the address in another known domain, or the latest with a
+    /// user when there is none now. A consumer filtered to that domain may still hold it and must
+    /// receive its end.
+    previous: Option<Arc<Session>>,
 }
 
 #[derive(Debug)]
-enum State {
+enum SlotState {
     Superseded,
     Began(Arc<Session>),
-    Altered(Box<Altered>),
-    Ended(Box<Gone>),
+    Altered(Box<AlteredSession>),
+    Ended(Box<EndedSlot>),
 }
 
-/// A session of which more became known after it began; what told it is not its own cause.
+/// A session whose details changed after it began. The event that changed it is not the session's
+/// own cause.
 #[derive(Debug)]
-struct Altered {
+struct AlteredSession {
     session: Arc<Session>,
     cause: Cause,
 }
 
 #[derive(Debug)]
-struct Gone {
+struct EndedSlot {
     session: Option<Arc<Session>>,
     cause: Cause,
 }
 
-/// An end that is to be forgotten in its time.
+/// An end that expires.
 #[derive(Debug)]
-struct End {
+struct Tombstone {
     address: Address,
     revision: Revision,
-    told: Timestamp,
+    published: Timestamp,
 }
 
-/// Every change told at `at` or later is newer than `revision`.
+/// Every change published at `at` or later is newer than `revision`.
 #[derive(Debug)]
-struct Mark {
+struct TimeMark {
     at: Timestamp,
     revision: Revision,
 }
 
-/// How far apart marks are, and how many are kept: a busy day, in 1.4 MB.
+/// The interval between time marks, and how many are kept: one day in 1.4 MB.
 const MARK_EVERY: Duration = Duration::from_secs(1);
 const MARKS: usize = 24 * 3600;
 
-/// Compaction is not worth its while below this many superseded slots.
+/// With fewer superseded slots than this, compaction does not pay off.
 const COMPACT_FROM: usize = 1024;
 
-impl State {
-    /// Who is present, what that amounts to for those who are told, and why.
+impl SlotState {
+    /// The session that is present, the effect to report, and the cause.
     fn present(&self) -> Option<(Effect, &Arc<Session>, &Cause)> {
         match self {
             Self::Superseded | Self::Ended(_) => None,
@@ -134,15 +135,15 @@ impl State {
 impl Slot {
     fn session(&self) -> Option<&Arc<Session>> {
         match &self.state {
-            State::Ended(gone) => gone.session.as_ref(),
+            SlotState::Ended(ended) => ended.session.as_ref(),
             state => state.present().map(|(_, session, _)| session),
         }
     }
 }
 
 impl ChangeLog {
-    /// An empty log over the positions of the journal's life `epoch`.
-    pub fn new(epoch: u64, limits: Limits) -> Self {
+    /// An empty log for the journal epoch `epoch`.
+    pub fn new(epoch: u64, limits: ChangeLogLimits) -> Self {
         Self {
             epoch,
             limits,
@@ -150,27 +151,27 @@ impl ChangeLog {
             latest: HashMap::new(),
             superseded: 0,
             present: 0,
-            ends: VecDeque::new(),
-            dropped: Revision(0),
+            tombstones: VecDeque::new(),
+            horizon: Revision(0),
             newest: Revision(0),
-            marks: VecDeque::new(),
+            time_marks: VecDeque::new(),
         }
     }
 
-    /// Has what is known of the addresses of `changes` in the processor's cache before they are applied,
-    /// like [`Table::look_ahead`](crate::Table).
-    pub(crate) fn look_ahead(&self, changes: &[Change]) {
+    /// Loads the entries of the addresses of `changes` into the CPU cache before they are applied,
+    /// like [`Table::prefetch`](crate::Table).
+    pub(crate) fn prefetch(&self, changes: &[Change]) {
         let latest = changes.iter().filter_map(|change| self.latest.get(&change.address));
         black_box(latest.map(|latest| latest.0).max());
     }
 
-    /// Takes in a change at `now`. Changes come in the order of their revisions; one that is in
-    /// already is left out.
+    /// Applies a change at `now`. Changes arrive in ascending order of revision; one that was
+    /// applied already is ignored.
     pub fn apply(&mut self, change: &Change, now: Timestamp) {
         if change.revision <= self.newest {
             return;
         }
-        self.mark(now);
+        self.add_time_mark(now);
         self.newest = change.revision;
         match (&change.after, change.effect) {
             (Some(session), Effect::Extended) => self.extend(session, change.revision, now),
@@ -179,32 +180,36 @@ impl ChangeLog {
                 let state = match effect {
                     Effect::Altered => {
                         let cause = cause.clone();
-                        State::Altered(Box::new(Altered { session: session.clone(), cause }))
+                        SlotState::Altered(Box::new(AlteredSession {
+                            session: session.clone(),
+                            cause,
+                        }))
                     }
-                    _ => State::Began(session.clone()),
+                    _ => SlotState::Began(session.clone()),
                 };
                 self.append(session.address, change.revision, state, change.before.as_ref());
                 self.present += 1;
             }
             (None, _) => {
-                let gone = Gone { session: change.before.clone(), cause: change.cause.clone() };
+                let ended =
+                    EndedSlot { session: change.before.clone(), cause: change.cause.clone() };
                 let (address, revision) = (change.address, change.revision);
-                self.append(address, revision, State::Ended(Box::new(gone)), None);
-                self.ends.push_back(End { address, revision, told: now });
+                self.append(address, revision, SlotState::Ended(Box::new(ended)), None);
+                self.tombstones.push_back(Tombstone { address, revision, published: now });
             }
         }
-        self.forget_ends(now);
+        self.expire_tombstones(now);
         self.compact();
     }
 
-    /// The session of an address that stands at `now`.
+    /// The session of an address that is active at `now`.
     pub fn get(&self, address: Address, now: Timestamp) -> Option<&Arc<Session>> {
         let slot = &self.slots[self.index(*self.latest.get(&address)?)?];
         let (_, session, _) = slot.state.present()?;
-        session.alive_at(now).then_some(session)
+        session.is_active_at(now).then_some(session)
     }
 
-    /// The life of the journal whose positions these are.
+    /// The epoch of the journal whose positions these are.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -214,12 +219,12 @@ impl ChangeLog {
         self.newest
     }
 
-    /// The oldest revision from which a consumer can go on without beginning from nothing.
+    /// The oldest revision from which a consumer can resume without a full resync.
     pub fn oldest(&self) -> Revision {
-        self.dropped
+        self.horizon
     }
 
-    /// How many sessions are held, those included whose logoff time passed just now.
+    /// The number of sessions held, including those whose expiry is not applied yet.
     pub fn len(&self) -> usize {
         self.present
     }
@@ -229,18 +234,18 @@ impl ChangeLog {
         self.present == 0
     }
 
-    /// Only the time of expiry moved: a consumer that has not come so far gets the fresh session,
-    /// and no other is told again.
+    /// Only the expiry time moved. Consumers that have not read this far get the updated session;
+    /// the others are not notified.
     fn extend(&mut self, session: &Arc<Session>, revision: Revision, now: Timestamp) {
         let held = self.latest.get(&session.address).and_then(|held| self.index(*held));
         if let Some(held) = held.and_then(|index| self.slots[index].state.present_mut())
-            && held.alive_at(now)
+            && held.is_active_at(now)
         {
             *held = session.clone();
             return;
         }
-        // Consumers were told that its logoff time has passed: it must be told as if it began.
-        let state = State::Began(session.clone());
+        // Consumers were told that the session expired, so it is reported as a new session.
+        let state = SlotState::Began(session.clone());
         self.append(session.address, revision, state, None);
         self.present += 1;
     }
@@ -249,31 +254,32 @@ impl ChangeLog {
         &mut self,
         address: Address,
         revision: Revision,
-        state: State,
+        state: SlotState,
         before: Option<&Arc<Session>>,
     ) {
         let old = self.latest.insert(address, revision).and_then(|held| self.supersede(held));
-        let mut slot = Slot { revision, state, was: None };
+        let mut slot = Slot { revision, state, previous: None };
         let domain = slot.session().and_then(|session| session.domain());
-        let (last, was) = match &old {
-            Some(old) => (old.session(), old.was.as_ref()),
+        let (last, previous) = match &old {
+            Some(old) => (old.session(), old.previous.as_ref()),
             None => (before, None),
         };
-        let nobody = slot.session().is_some_and(|session| session.principal.is_none());
-        let left = last.filter(|last| {
-            // Behind a device alone the user is kept, so that a late login can be told from news.
-            other_domain(last.domain(), domain) || nobody && last.principal.is_some()
+        let no_user = slot.session().is_some_and(|session| session.principal.is_none());
+        let other_user = last.filter(|last| {
+            // A device without a user keeps the previous user, so that a late login can be
+            // recognized.
+            other_domain(last.domain(), domain) || no_user && last.principal.is_some()
         });
-        let was = left.or(was).cloned();
-        slot.was = was;
+        let previous = other_user.or(previous).cloned();
+        slot.previous = previous;
         self.slots.push(slot);
     }
 
-    /// Takes out what stands at `revision` and leaves its place.
+    /// Takes the slot of `revision` out and leaves an empty slot.
     fn supersede(&mut self, revision: Revision) -> Option<Slot> {
         let index = self.index(revision)?;
-        let place = Slot { revision, state: State::Superseded, was: None };
-        let old = std::mem::replace(&mut self.slots[index], place);
+        let empty = Slot { revision, state: SlotState::Superseded, previous: None };
+        let old = std::mem::replace(&mut self.slots[index], empty);
         self.superseded += 1;
         self.present -= usize::from(old.state.present().is_some());
         Some(old)
@@ -283,52 +289,54 @@ impl ChangeLog {
         self.slots.binary_search_by_key(&revision, |slot| slot.revision).ok()
     }
 
-    /// Drops the ends that are too old or too many.
-    fn forget_ends(&mut self, now: Timestamp) {
-        while let Some(end) = self.ends.front() {
-            let few = self.ends.len() <= self.limits.tombstone_count;
-            if few && now.since(end.told) <= self.limits.tombstones {
+    /// Drops the tombstones that are too old or too many.
+    fn expire_tombstones(&mut self, now: Timestamp) {
+        while let Some(end) = self.tombstones.front() {
+            let few = self.tombstones.len() <= self.limits.tombstone_count;
+            if few && now.since(end.published) <= self.limits.tombstones {
                 break;
             }
-            let &End { address, revision, .. } = end;
-            self.ends.pop_front();
-            // Where somebody is again since, that change says so and the end is not needed.
+            let &Tombstone { address, revision, .. } = end;
+            self.tombstones.pop_front();
+            // If the address has a session again, that change replaces the tombstone.
             if self.latest.get(&address) == Some(&revision) {
                 self.latest.remove(&address);
                 self.supersede(revision);
-                self.dropped = revision;
+                self.horizon = revision;
             }
         }
     }
 
-    /// Gives back the room of superseded slots once they are the greater part, so that every slot
-    /// is moved at most once for each change.
+    /// Removes superseded slots once they are the majority, so that the amortized cost is at most
+    /// one move per change.
     fn compact(&mut self) {
         if self.superseded > COMPACT_FROM.max(self.slots.len() / 2) {
-            self.slots.retain(|slot| !matches!(slot.state, State::Superseded));
+            self.slots.retain(|slot| !matches!(slot.state, SlotState::Superseded));
             self.superseded = 0;
         }
     }
 
-    fn mark(&mut self, now: Timestamp) {
-        if self.marks.back().is_some_and(|mark| now < mark.at + MARK_EVERY) {
+    fn add_time_mark(&mut self, now: Timestamp) {
+        if self.time_marks.back().is_some_and(|mark| now < mark.at + MARK_EVERY) {
             return;
         }
-        if self.marks.len() == MARKS {
-            self.marks.pop_front();
+        if self.time_marks.len() == MARKS {
+            self.time_marks.pop_front();
         }
-        self.marks.push_back(Mark { at: now, revision: self.newest });
+        self.time_marks.push_back(TimeMark { at: now, revision: self.newest });
     }
 
-    /// A revision such that every change told at `since` or later is newer, and few others are.
+    /// A revision such that every change published at `since` or later is newer, and few others
+    /// are.
     fn position_at(&self, since: Timestamp) -> Revision {
-        let after = self.marks.partition_point(|mark| mark.at <= since);
-        let mark = after.checked_sub(1).and_then(|index| self.marks.get(index));
+        let after = self.time_marks.partition_point(|mark| mark.at <= since);
+        let mark = after.checked_sub(1).and_then(|index| self.time_marks.get(index));
         mark.map_or(Revision(0), |mark| mark.revision)
     }
 }
 
-/// Whether a session of domain `last` is one that a consumer may hold who is not told of `domain`.
+/// Whether a consumer that does not receive sessions of `domain` may hold a session of domain
+/// `last`.
 fn other_domain(last: Option<&Name>, domain: Option<&Name>) -> bool {
     last.is_some() && last != domain
 }

@@ -1,37 +1,38 @@
-//! Whoever decides: the table, up to where the journal is folded into it, and how one that takes over
-//! goes on. The cache is this with a mailbox; the simulation, with a queue.
+//! The decider: the table, the journal position applied to it, and takeover after a failure. The
+//! cache actor adds a mailbox; the simulation adds a queue.
 
 use std::sync::Arc;
 
-use crate::table::AHEAD;
+use crate::table::PREFETCH_BATCH;
 use crate::{
-    Change, Decision, Event, Handover, Origin, Refusal, Revision, Rules, Table, Timestamp, Verdict,
+    Change, Decision, Event, Origin, Refusal, Revision, Rules, Table, TableSnapshot, Timestamp,
+    Verdict,
 };
 
-/// The table and how far the journal is folded into it.
+/// The table, and the last journal position applied to it.
 #[derive(Debug, Default)]
 pub struct Decider {
     table: Table,
-    folded: Revision,
+    applied: Revision,
 }
 
-/// A batch is decided: it is committed, and visible to everybody who asks.
+/// The result of a decided batch: it is committed and visible to consumers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The position of the last event.
     pub revision: Revision,
-    /// How many events changed the table.
+    /// The number of events that changed the table.
     pub applied: usize,
-    /// How many it knew already.
+    /// The number of events that the table knew already.
     pub deduplicated: usize,
-    /// How many it refused; `explain` tells why.
+    /// The number of refused events; `explain` gives the reasons.
     pub refused: usize,
-    /// The same by reason, each reason once.
+    /// The refusals by reason, each reason once.
     pub reasons: Vec<(Refusal, usize)>,
 }
 
 impl Receipt {
-    /// Nothing of a batch is decided yet.
+    /// A receipt for a batch of which no event is decided yet.
     fn open(first: Revision) -> Self {
         let (applied, deduplicated, refused, reasons) = (0, 0, 0, Vec::new());
         Self { revision: first, applied, deduplicated, refused, reasons }
@@ -47,7 +48,7 @@ impl Receipt {
 
     fn refuse(&mut self, refusal: Refusal) {
         self.refused += 1;
-        // Of the sixteen reasons a batch has one or two: a list needs no hash.
+        // A batch has one or two reasons, so a list is enough.
         match self.reasons.iter_mut().find(|(reason, _)| *reason == refusal) {
             Some((_, count)) => *count += 1,
             None => self.reasons.push((refusal, 1)),
@@ -55,35 +56,35 @@ impl Receipt {
     }
 }
 
-/// What one that takes over begins with.
+/// The state with which a decider takes over.
 #[derive(Debug)]
-pub struct TakenOver {
-    /// It, as it goes on.
+pub struct Takeover {
+    /// The decider that continues.
     pub decider: Decider,
-    /// What became true and was shown to nobody yet, ascending by position; nothing, where the journal
-    /// did not tell.
-    pub missed: Vec<Change>,
+    /// Changes that were applied but not published, in ascending order of position; empty if the
+    /// journal keeps nothing.
+    pub unpublished: Vec<Change>,
 }
 
 impl Decider {
-    /// One that goes on with `table`, in which everything up to `folded` is.
-    pub fn of(table: Table, folded: Revision) -> Self {
-        Self { table, folded }
+    /// A decider that continues with `table`, to which everything up to `applied` is applied.
+    pub fn from_table(table: Table, applied: Revision) -> Self {
+        Self { table, applied }
     }
 
-    /// Takes over from one that is lost. `shown` is what was told of its decisions, `kept` the table
-    /// that everything committed folds to, when the journal keeps it. Without that, what was on its way
-    /// through the journal is lost.
-    pub fn succeed(shown: Handover, kept: Option<(Table, Revision)>) -> TakenOver {
-        match kept {
-            Some((table, folded)) => {
-                let missed = table.hand_over(folded).since(shown.newest);
-                TakenOver { decider: Self { table, folded }, missed }
+    /// Takes over from a decider that failed. `published` is what consumers know of its decisions.
+    /// `reloaded` is the table after all committed events, if the journal keeps one. Without it,
+    /// events in flight through the journal are lost.
+    pub fn take_over(published: TableSnapshot, reloaded: Option<(Table, Revision)>) -> Takeover {
+        match reloaded {
+            Some((table, applied)) => {
+                let missed = table.snapshot(applied).changes_since(published.newest);
+                Takeover { decider: Self { table, applied }, unpublished: missed }
             }
             None => {
-                let folded = shown.newest;
-                let decider = Self { table: Table::restore(shown), folded };
-                TakenOver { decider, missed: Vec::new() }
+                let applied = published.newest;
+                let decider = Self { table: Table::restore(published), applied };
+                Takeover { decider, unpublished: Vec::new() }
             }
         }
     }
@@ -93,20 +94,20 @@ impl Decider {
         &self.table
     }
 
-    /// The last position that is folded.
-    pub fn folded(&self) -> Revision {
-        self.folded
+    /// The last position that is applied.
+    pub fn applied(&self) -> Revision {
+        self.applied
     }
 
-    /// Whether a batch that was committed from `first` on is still to be folded. One that was not yet
-    /// folded by a predecessor, and was then recalled from the journal, is not.
-    pub fn awaits(&self, first: Revision, events: &[Event]) -> bool {
-        first > self.folded || events.is_empty()
+    /// Whether a batch committed at `first` is still to be applied. A batch that was already
+    /// included when the table was reloaded from the journal is not.
+    pub fn is_pending(&self, first: Revision, events: &[Event]) -> bool {
+        first > self.applied || events.is_empty()
     }
 
-    /// Folds a batch that was committed from `first` on by `rules`. `each` sees every event with the
-    /// table after it, and what was decided.
-    pub fn settle<'a>(
+    /// Applies a batch that was committed at `first`, by `rules`. `each` receives every event with
+    /// the table after it and the decision.
+    pub fn apply_batch<'a>(
         &mut self,
         (first, events): (Revision, &'a [Event]),
         rules: &Rules,
@@ -114,11 +115,11 @@ impl Decider {
     ) -> Receipt {
         let mut receipt = Receipt::open(first);
         let mut positions = first.0..;
-        for some in events.chunks(AHEAD) {
-            self.table.look_ahead(some);
-            for (event, position) in some.iter().zip(positions.by_ref()) {
+        for chunk in events.chunks(PREFETCH_BATCH) {
+            self.table.prefetch(chunk);
+            for (event, position) in chunk.iter().zip(positions.by_ref()) {
                 receipt.revision = Revision(position);
-                self.folded = receipt.revision;
+                self.applied = receipt.revision;
                 let decision = self.table.apply(receipt.revision, event, rules);
                 receipt.count(decision.verdict);
                 each(event, &self.table, decision);
@@ -127,18 +128,23 @@ impl Decider {
         receipt
     }
 
-    /// Everything that is known: for whoever writes it down, or answers from it.
-    pub fn hand_over(&self) -> Handover {
-        self.table.hand_over(self.folded)
+    /// The complete state, for a checkpoint or for the read model.
+    pub fn snapshot(&self) -> TableSnapshot {
+        self.table.snapshot(self.applied)
     }
 
-    /// At most `most` ends of sessions whose time has passed at `now`, in the name of `origin`; see
-    /// [`Table::due`].
-    pub fn due(&mut self, now: Timestamp, origin: &Arc<Origin>, most: usize) -> Vec<Event> {
-        self.table.due(now, origin, most)
+    /// At most `most` expiry events from `origin` for sessions that have expired at `now`; see
+    /// [`Table::due_expiries`].
+    pub fn due_expiries(
+        &mut self,
+        now: Timestamp,
+        origin: &Arc<Origin>,
+        most: usize,
+    ) -> Vec<Event> {
+        self.table.due_expiries(now, origin, most)
     }
 
-    /// Forgets the ends and refusals from before `before`; see [`Table::forget_before`].
+    /// Forgets the ends and refusals received before `before`; see [`Table::forget_before`].
     pub fn forget_before(&mut self, before: Timestamp) {
         self.table.forget_before(before);
     }
@@ -148,34 +154,42 @@ impl Decider {
 mod tests {
     use super::*;
     use crate::Kind;
-    use crate::stories::{rules, saw};
+    use crate::test_support::{event_at, rules};
 
     #[test]
-    fn what_was_recalled_is_not_folded_again_and_what_nobody_was_shown_is_told() {
+    fn reloaded_events_are_not_applied_again_and_unpublished_changes_are_returned() {
         let events = [
-            saw(Kind::VpnUp, "alice@corp", 10),
-            saw(Kind::Login, "bob@corp", 20),
-            saw(Kind::Login, "carol@corp", 30),
+            event_at(Kind::VpnUp, "alice@corp", 10),
+            event_at(Kind::Login, "bob@corp", 20),
+            event_at(Kind::Login, "carol@corp", 30),
         ];
-        let mut lost = Decider::default();
-        let receipt = lost.settle((Revision(1), &events), &rules(), |_, _, _| {});
+        let mut failed = Decider::default();
+        let receipt = failed.apply_batch((Revision(1), &events), &rules(), |_, _, _| {});
         assert_eq!((receipt.revision, receipt.applied), (Revision(3), 3));
-        let mut shown = Decider::default();
-        shown.settle((Revision(1), &events[..1]), &rules(), |_, _, _| {});
-        let kept = (Table::restore(lost.hand_over()), lost.folded());
-        let TakenOver { decider, missed } = Decider::succeed(shown.hand_over(), Some(kept));
-        assert!(!decider.awaits(Revision(2), &events[1..]) && decider.awaits(Revision(4), &events));
-        assert!(decider.awaits(Revision(1), &[]), "how far was read is told all the same");
+        let mut published = Decider::default();
+        published.apply_batch((Revision(1), &events[..1]), &rules(), |_, _, _| {});
+        let reloaded = (Table::restore(failed.snapshot()), failed.applied());
+        let Takeover { decider, unpublished: missed } =
+            Decider::take_over(published.snapshot(), Some(reloaded));
+        assert!(
+            !decider.is_pending(Revision(2), &events[1..])
+                && decider.is_pending(Revision(4), &events)
+        );
+        assert!(
+            decider.is_pending(Revision(1), &[]),
+            "an empty batch still carries its read position"
+        );
         assert_eq!(missed.iter().map(|change| change.revision.0).collect::<Vec<_>>(), [3]);
     }
 
     #[test]
-    fn without_a_journal_that_keeps_anything_it_goes_on_with_what_was_shown() {
-        let mut shown = Decider::default();
-        let events = [saw(Kind::VpnUp, "alice@corp", 10)];
-        shown.settle((Revision(1), &events), &rules(), |_, _, _| {});
-        let TakenOver { decider, missed } = Decider::succeed(shown.hand_over(), None);
-        assert_eq!((decider.table().len(), decider.folded()), (1, Revision(1)));
+    fn without_a_durable_journal_the_published_state_is_taken_over() {
+        let mut published = Decider::default();
+        let events = [event_at(Kind::VpnUp, "alice@corp", 10)];
+        published.apply_batch((Revision(1), &events), &rules(), |_, _, _| {});
+        let Takeover { decider, unpublished: missed } =
+            Decider::take_over(published.snapshot(), None);
+        assert_eq!((decider.table().len(), decider.applied()), (1, Revision(1)));
         assert!(missed.is_empty());
     }
 }

@@ -1,391 +1,416 @@
-//! How a consumer that does not ask is told everything: where it stands, what it is told next, and what
-//! follows when it does not take that. Whoever carries it only reads, speaks and waits.
+//! The delivery state machine of a push target: which batches to send, how to resume, and what
+//! follows a failure. The caller only reads pages, sends batches and waits.
 //!
 //! ```text
-//!            nothing held, other scope, or too long away
-//! Unsure ───────────────────────────────────────────────► Anew ──► Synchronising
-//!   ▲  └── the target says where it is ──► Following ◄── Ending ◄─────┘ all is told
-//!   └───────── anything went wrong ────────────┘
+//!              target empty, filter changed, or cursor expired
+//! Probing ───────────────────────────────────────────────► StartResync ──► Resyncing
+//!   ▲  └── the target reports its position ──► Following ◄── FinishResync ◄───┘ all sent
+//!   └────────────── any failure ──────────────────┘
 //! ```
 //!
-//! A report that is refused alone is given up only after the target took something else in its
-//! place; while it does not, the target is ill, and nothing is.
+//! A change that the target rejects is skipped only after the target accepted another batch in its
+//! place. Otherwise the target is considered faulty, and no change is skipped.
 
-mod terms;
+mod states;
 #[cfg(test)]
 mod tests;
 mod window;
 
 use std::sync::Arc;
 
-pub use self::terms::{
-    Failure, Found, Hears, Kept, Landing, Opening, Place, Scope, Standing, Turned, Undone,
+pub use self::states::{
+    DeliveryFailure, DeliveryMode, DeliveryScope, DeliveryState, FilterChange, MustResend,
+    PageOutcome, ResumeOutcome, SendOutcome, StoredPosition, TargetPosition,
 };
-pub use self::window::{Launch, LeftOut, Number, Window};
+pub use self::window::{BatchId, OutgoingBatch, SendWindow, SkippedChange};
 use crate::{Change, Cursor, Effect, Page};
 
-/// How many reports in a row may be refused as bad ones. When more are, it is not the reports: a
-/// changed interface refuses everything but what is sent in their place, and one more is given up
-/// only with each attempt, in case they are bad after all.
-const REFUSALS: u32 = 8;
+/// How many changes in a row may be rejected. Beyond that the target is at fault, not the changes:
+/// an interface that changed may reject everything but the probes. Then only one more change is
+/// skipped per attempt, in case the changes are invalid after all.
+const MAX_REJECTIONS: u32 = 8;
 
-/// The way of one target.
+/// The delivery state of one push target.
 #[derive(Debug)]
 pub struct Delivery {
-    opening: Opening,
-    standing: Standing,
-    hears: Hears,
-    /// Up to where the target knows everything.
+    mode: DeliveryMode,
+    state: DeliveryState,
+    scope: DeliveryScope,
+    /// The target has everything up to here.
     cursor: Option<Cursor>,
-    /// From where to read on.
-    read: Option<Cursor>,
-    /// Whether there was more behind what was read last.
+    /// Where the next page starts.
+    read_cursor: Option<Cursor>,
+    /// Whether more changes may follow the last page.
     more: bool,
-    /// What is read and not yet known to have arrived.
-    window: Window,
-    /// Whether the target has said where it is, and has not been told anything since.
-    confirmed: bool,
-    /// How many reports were refused one after the other, and none taken between them.
-    refusals: u32,
-    /// How often something went wrong, and nothing was taken between them.
+    /// The batches that are read but not acknowledged.
+    window: SendWindow,
+    /// Whether the target has just reported its position and no batch was sent since.
+    position_confirmed: bool,
+    /// Consecutive rejections without an accepted batch.
+    rejections: u32,
+    /// Consecutive failures without an accepted batch.
     failures: u32,
-    /// What the target took last, as long as nothing later may have arrived.
-    taken: Option<Change>,
-    /// From where everything is told again, because a batch that was lost may arrive after what was
-    /// told since. A target that has a place takes no such batch.
-    doubted: Option<Cursor>,
+    /// The last accepted change, as long as no later one may have been applied.
+    last_accepted: Option<Change>,
+    /// Everything after this cursor is sent again, because a batch with unknown outcome may be
+    /// applied late and overwrite newer changes. A target that reports its position rejects such a
+    /// batch.
+    replay_from: Option<Cursor>,
 }
 
 impl Delivery {
-    /// One of whom nothing is known yet.
-    pub fn new(opening: Opening) -> Self {
+    /// The state of a target of which nothing is known.
+    pub fn new(mode: DeliveryMode) -> Self {
         Self {
-            opening,
-            standing: Standing::Unsure,
-            hears: Hears::Admitted,
+            mode,
+            state: DeliveryState::Probing,
+            scope: DeliveryScope::Filtered,
             cursor: None,
-            read: None,
+            read_cursor: None,
             more: false,
-            window: Window::new(1, None),
-            confirmed: false,
-            refusals: 0,
+            window: SendWindow::new(1, None),
+            position_confirmed: false,
+            rejections: 0,
             failures: 0,
-            taken: None,
-            doubted: None,
+            last_accepted: None,
+            replay_from: None,
         }
     }
 
-    /// How it begins.
-    pub fn opening(&self) -> Opening {
-        self.opening
+    /// Whether the target replaces its content or applies changes to it.
+    pub fn mode(&self) -> DeliveryMode {
+        self.mode
     }
 
-    /// How it stands.
-    pub fn standing(&self) -> Standing {
-        self.standing
+    /// The state.
+    pub fn state(&self) -> DeliveryState {
+        self.state
     }
 
-    /// What it is being told.
-    pub fn hears(&self) -> Hears {
-        self.hears
+    /// Which changes the target receives.
+    pub fn scope(&self) -> DeliveryScope {
+        self.scope
     }
 
-    /// Up to where it knows everything, as far as that is known.
+    /// The target has everything up to here, as far as is known.
     pub fn cursor(&self) -> Option<Cursor> {
         self.cursor
     }
 
-    /// The same over an unbroken row of batches of this turn alone.
-    pub fn at(&self) -> Option<Cursor> {
-        self.window.at()
+    /// The same, but only from contiguous batches acknowledged in the current send window.
+    pub fn acked(&self) -> Option<Cursor> {
+        self.window.acked()
     }
 
-    /// The place up to which nothing that it was told can be undone any more, for after a restart.
-    pub fn safe(&self) -> Option<Cursor> {
-        self.doubted.or(self.cursor)
+    /// The cursor to store for a restart: nothing before it can be undone any more.
+    pub fn restart_cursor(&self) -> Option<Cursor> {
+        self.replay_from.or(self.cursor)
     }
 
-    /// How often something went wrong, and nothing was taken between them.
+    /// Consecutive failures without an accepted batch.
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// The target is at `place`, and takes `width` batches at once. Its word counts, not what was
-    /// `kept`: it may have been set back to an older state, or have taken what it could not
-    /// acknowledge. Of what it was told before this life only what was kept tells.
-    pub fn found(&mut self, place: Place, kept: Option<Kept>, width: usize) -> Found {
-        let is_same = || kept.is_some_and(|kept| kept.scope == Scope::Same);
-        match place {
-            Place::At(cursor) if self.cursor.is_some() || is_same() => {
+    /// The target is at `position` and accepts `width` batches in parallel. The target's position
+    /// takes precedence over `stored`: the target may have been restored from a backup, or may have
+    /// applied a batch without acknowledging it. What it received before this process started is
+    /// known only from `stored`.
+    pub fn on_position(
+        &mut self,
+        position: TargetPosition,
+        stored: Option<StoredPosition>,
+        width: usize,
+    ) -> ResumeOutcome {
+        let is_unchanged = || stored.is_some_and(|stored| stored.filter == FilterChange::Unchanged);
+        match position {
+            TargetPosition::At(cursor) if self.cursor.is_some() || is_unchanged() => {
                 self.follow(cursor, width);
-                self.confirmed = true;
-                Found::GoesOn
+                self.position_confirmed = true;
+                ResumeOutcome::FromTarget
             }
-            Place::At(_) => self.told_anew("scope"),
-            Place::Nowhere => self.told_anew("empty"),
-            Place::Untold => self.resume(kept, width),
+            TargetPosition::At(_) => self.require_resync("scope"),
+            TargetPosition::Empty => self.require_resync("empty"),
+            TargetPosition::Unsupported => self.resume(stored, width),
         }
     }
 
-    /// Goes on where a target was left that cannot say where it is. It cannot throw anything away
-    /// either: it is told of ends, and under another filter of those whom that does not admit.
-    fn resume(&mut self, kept: Option<Kept>, width: usize) -> Found {
-        let Some(Kept { cursor, hears, scope }) = kept.filter(|_| self.cursor.is_none()) else {
-            self.follow(self.cursor.unwrap_or(Cursor::FOREIGN), width);
-            return Found::Resumes;
+    /// Resumes a target that cannot report its position. Such a target cannot replace its content,
+    /// so it receives ends, and after a filter change also the ends of sessions that the filter
+    /// excludes.
+    fn resume(&mut self, stored: Option<StoredPosition>, width: usize) -> ResumeOutcome {
+        let Some(StoredPosition { cursor, scope, filter }) =
+            stored.filter(|_| self.cursor.is_none())
+        else {
+            self.follow(self.cursor.unwrap_or(Cursor::UNKNOWN), width);
+            return ResumeOutcome::FromStored;
         };
-        // What was on its way when the life before this one ended may arrive yet.
-        self.doubted = Some(cursor);
-        match scope {
-            Scope::Same => {
-                self.hears = hears;
+        // Batches in flight when the previous process ended may still be applied.
+        self.replay_from = Some(cursor);
+        match filter {
+            FilterChange::Unchanged => {
+                self.scope = scope;
                 self.follow(cursor, width);
-                Found::Resumes
+                ResumeOutcome::FromStored
             }
-            Scope::Other => {
-                self.hears = Hears::OthersGone;
-                self.follow(cursor.again(), width);
-                Found::Corrects
+            FilterChange::Changed => {
+                self.scope = DeliveryScope::FilteredWithRemovals;
+                self.follow(cursor.replay(), width);
+                ResumeOutcome::Reconcile
             }
         }
     }
 
-    fn told_anew(&mut self, reason: &'static str) -> Found {
-        self.anew();
-        Found::Anew(reason)
+    fn require_resync(&mut self, reason: &'static str) -> ResumeOutcome {
+        self.request_resync();
+        ResumeOutcome::FullResync(reason)
     }
 
-    /// It is to be told everything anew. Nothing may be on its way.
-    pub fn anew(&mut self) {
-        match self.opening {
-            Opening::Replaces => self.standing = Standing::Anew,
-            Opening::Overwrites => {
-                let again = self.cursor.map_or(Cursor::FOREIGN, Cursor::again);
+    /// Starts a full resync. No batch may be in flight.
+    pub fn request_resync(&mut self) {
+        match self.mode {
+            DeliveryMode::Replace => self.state = DeliveryState::StartResync,
+            DeliveryMode::Upsert => {
+                let again = self.cursor.map_or(Cursor::UNKNOWN, Cursor::replay);
                 self.follow(again, self.window.width());
             }
         }
     }
 
-    /// The target waits for everything; it takes `width` batches at once.
-    pub fn begun(&mut self, width: usize) {
+    /// The target has started a resync and accepts `width` batches in parallel.
+    pub fn resync_started(&mut self, width: usize) {
         self.read_from(None, width);
-        self.standing = Standing::Synchronising;
+        self.state = DeliveryState::Resyncing;
     }
 
-    /// Goes on with what is new from `cursor`.
+    /// Continues with the changes after `cursor`.
     fn follow(&mut self, cursor: Cursor, width: usize) {
-        self.standing = Standing::Following;
+        self.state = DeliveryState::Following;
         self.read_from(Some(cursor), width);
     }
 
-    /// Nothing is on its way, and what is told next follows `cursor`.
+    /// Clears the window; the next batch follows `cursor`.
     fn read_from(&mut self, cursor: Option<Cursor>, width: usize) {
         self.window.restart(width, cursor);
-        (self.cursor, self.read) = (cursor, cursor);
+        (self.cursor, self.read_cursor) = (cursor, cursor);
     }
 
-    /// Looks again for what is new, when nothing waits. What becomes visible after this, and while it
-    /// is read and told, must wake whoever carries it once more: returns whether that is so.
-    pub fn look(&mut self) -> bool {
+    /// Checks for new changes if no batch is outstanding. Returns whether it did; then the caller
+    /// must be woken by any change that is published from now on, also while it reads and sends.
+    pub fn poll(&mut self) -> bool {
         let is_over = self.window.is_empty();
         self.more |= is_over;
         is_over
     }
 
-    /// Whether a page is to be read: after [`Delivery::read_after`].
+    /// Whether to read a page, starting at [`Delivery::read_after`].
     pub fn wants_page(&self) -> bool {
         self.more && self.window.has_room()
     }
 
-    /// Where the next page begins.
+    /// Where the next page starts.
     pub fn read_after(&self) -> Option<Cursor> {
-        self.read
+        self.read_cursor
     }
 
-    /// Takes the next page.
+    /// Queues the next page.
     #[must_use]
-    pub fn take(&mut self, page: Page) -> Turned {
-        // Of one of whom nothing was known nothing is forgotten since it began.
-        let is_known = |read: Cursor| read.epoch != Cursor::FOREIGN.epoch;
-        let is_late = page.resync && self.read.is_some_and(is_known);
-        if is_late && self.opening == Opening::Replaces {
-            return Turned::TooLate;
+    pub fn push_page(&mut self, page: Page) -> PageOutcome {
+        // A target of which nothing was known has missed no ends.
+        let is_known = |read: Cursor| read.epoch != Cursor::UNKNOWN.epoch;
+        let is_expired = page.resync && self.read_cursor.is_some_and(is_known);
+        if is_expired && self.mode == DeliveryMode::Replace {
+            return PageOutcome::CursorExpired;
         }
-        (self.more, self.read) = (page.more, Some(page.next));
+        (self.more, self.read_cursor) = (page.more, Some(page.next));
         if !page.changes.is_empty() {
             self.window.push(Arc::from(page.changes), page.next);
         }
-        if !is_late {
-            return Turned::On;
+        if !is_expired {
+            return PageOutcome::Queued;
         }
-        // From where it was nothing can be told again; from nothing it can.
-        self.doubted = self.doubted.map(|_| Cursor::FOREIGN);
-        Turned::EndsForgotten
+        // Nothing can be replayed from its position, only from the beginning.
+        self.replay_from = self.replay_from.map(|_| Cursor::UNKNOWN);
+        PageOutcome::TombstonesExpired
     }
 
-    /// The next batch that may go on its way.
-    pub fn launch(&mut self) -> Option<Launch> {
-        self.window.launch()
+    /// The next batch to send, if one may be sent now.
+    pub fn next_batch(&mut self) -> Option<OutgoingBatch> {
+        self.window.next_batch()
     }
 
-    /// A batch that was on its way landed so. Returns a report that the target went without.
+    /// Handles the outcome of a batch. Returns a change that the target skipped.
     ///
     /// # Errors
-    /// [`Undone`] when it has to be told again; [`Delivery::failed`] is to follow, when nothing is on
-    /// its way any more.
-    pub fn landed(&mut self, launch: &Launch, landing: Landing) -> Result<Option<LeftOut>, Undone> {
-        match landing {
-            Landing::Taken => return Ok(self.taken(launch)),
-            Landing::Indigestible(reason) if !self.window.is_probed(launch.number) => {
-                match &*launch.changes {
+    /// [`MustResend`] if the batch must be sent again; the caller then calls
+    /// [`Delivery::on_failure`] once no batch is in flight.
+    pub fn on_outcome(
+        &mut self,
+        batch: &OutgoingBatch,
+        outcome: SendOutcome,
+    ) -> Result<Option<SkippedChange>, MustResend> {
+        match outcome {
+            SendOutcome::Accepted => return Ok(self.on_accepted(batch)),
+            SendOutcome::Rejected(reason) if !self.window.has_probe(batch.id) => {
+                match &*batch.changes {
                     [] => {}
-                    [change] => return self.refused(launch.number, change, reason),
+                    [change] => return self.on_rejected(batch.id, change, reason),
                     [_, _, ..] => {
-                        self.window.halve(launch.number);
+                        self.window.split(batch.id);
                         return Ok(None);
                     }
                 }
             }
-            Landing::Lost => {
-                self.doubted = match self.opening {
-                    Opening::Replaces => None,
-                    Opening::Overwrites => self.doubted.or(self.window.at()),
+            SendOutcome::Unknown => {
+                self.replay_from = match self.mode {
+                    DeliveryMode::Replace => None,
+                    DeliveryMode::Upsert => self.replay_from.or(self.window.acked()),
                 };
-                self.window.lost(launch.number);
-                return Err(Undone);
+                self.window.mark_unknown(batch.id);
+                return Err(MustResend);
             }
-            Landing::Indigestible(_) | Landing::Untaken => {}
+            SendOutcome::Rejected(_) | SendOutcome::NotApplied => {}
         }
-        self.window.failed(launch.number);
-        Err(Undone)
+        self.window.requeue(batch.id);
+        Err(MustResend)
     }
 
-    /// A report is refused that was alone: as a bad one, or for what is wrong with the target.
-    fn refused(
+    /// A batch of one change was rejected: the change is invalid, or the target is faulty.
+    fn on_rejected(
         &mut self,
-        number: Number,
+        number: BatchId,
         change: &Change,
         reason: String,
-    ) -> Result<Option<LeftOut>, Undone> {
-        self.refusals += 1;
-        if self.refusals > REFUSALS {
-            self.refusals = REFUSALS - 1;
-            self.window.failed(number);
-            return Err(Undone);
+    ) -> Result<Option<SkippedChange>, MustResend> {
+        self.rejections += 1;
+        if self.rejections > MAX_REJECTIONS {
+            self.rejections = MAX_REJECTIONS - 1;
+            self.window.requeue(number);
+            return Err(MustResend);
         }
-        self.window.probe(number, reason, self.probe(change));
+        self.window.set_probe(number, reason, self.probe(change));
         Ok(None)
     }
 
-    /// What the target takes in the place of a report, unless it is ill: a batch of nothing, which
-    /// moves its place, or where it has none what it took last. Of an address that may have news
-    /// since, and when nothing was taken, it is told that nobody is there: true or not, that gives
-    /// nobody the rights of another.
+    /// The batch that a healthy target accepts in place of a rejected change. For a target with a
+    /// position, an empty batch that advances it; otherwise the last accepted change. If there is
+    /// none, or its address may have changed since, an end for the rejected address: true or not,
+    /// an end grants no user the rights of another.
     fn probe(&self, refused: &Change) -> Arc<[Change]> {
-        let known = self.taken.as_ref().filter(|taken| taken.address != refused.address);
-        match (self.opening, known) {
-            (Opening::Replaces, _) => Arc::from([]),
-            (Opening::Overwrites, Some(taken)) => Arc::from([taken.clone()]),
-            (Opening::Overwrites, None) => {
-                let gone = (Effect::Ended, refused.cause.clone());
+        let known = self.last_accepted.as_ref().filter(|taken| taken.address != refused.address);
+        match (self.mode, known) {
+            (DeliveryMode::Replace, _) => Arc::from([]),
+            (DeliveryMode::Upsert, Some(taken)) => Arc::from([taken.clone()]),
+            (DeliveryMode::Upsert, None) => {
+                let ended = (Effect::Ended, refused.cause.clone());
                 let (revision, address, (effect, cause)) =
-                    (refused.revision, refused.address, gone);
+                    (refused.revision, refused.address, ended);
                 Arc::from([Change { revision, address, effect, before: None, after: None, cause }])
             }
         }
     }
 
-    /// The target has said yes to a batch: it knows more, if it knew everything before.
-    fn taken(&mut self, launch: &Launch) -> Option<LeftOut> {
-        self.confirmed = false;
-        let before = self.window.at();
-        let left_out = self.window.arrived(launch.number);
-        if self.window.at() != before {
-            self.cursor = self.window.at();
+    /// The target accepted a batch. The cursor advances if all earlier batches are acknowledged.
+    fn on_accepted(&mut self, batch: &OutgoingBatch) -> Option<SkippedChange> {
+        self.position_confirmed = false;
+        let before = self.window.acked();
+        let skipped = self.window.accept(batch.id);
+        if self.window.acked() != before {
+            self.cursor = self.window.acked();
         }
-        if left_out.is_none()
-            && let Some(last) = launch.changes.last()
+        if skipped.is_none()
+            && let Some(last) = batch.changes.last()
         {
-            (self.refusals, self.failures) = (0, 0);
-            self.taken = Some(last.clone());
+            (self.rejections, self.failures) = (0, 0);
+            self.last_accepted = Some(last.clone());
         }
-        left_out
+        skipped
     }
 
-    /// Whether everything that was there is told. Then it knows everything up to where was read, also
-    /// where none of that was for it; after a synchronisation that has to be ended.
-    pub fn is_told(&mut self) -> bool {
+    /// Returns whether all available changes are sent. Then the cursor advances to the end of the
+    /// last page, even if the page had no change for this target. After a resync, the state becomes
+    /// [`DeliveryState::FinishResync`].
+    pub fn finish_reading(&mut self) -> bool {
         if self.window.is_empty() {
-            self.cursor = self.read;
+            self.cursor = self.read_cursor;
         }
-        let is_told = !self.more && self.window.is_empty();
-        if is_told && self.standing == Standing::Synchronising {
-            self.standing = Standing::Ending;
+        let is_complete = !self.more && self.window.is_empty();
+        if is_complete && self.state == DeliveryState::Resyncing {
+            self.state = DeliveryState::FinishResync;
         }
-        is_told
+        is_complete
     }
 
-    /// The place at which a synchronisation that has told everything ends.
-    pub fn end(&self) -> Option<Cursor> {
-        self.cursor.filter(|_| self.standing == Standing::Ending)
+    /// The position at which a complete resync ends.
+    pub fn resync_end(&self) -> Option<Cursor> {
+        self.cursor.filter(|_| self.state == DeliveryState::FinishResync)
     }
 
-    /// The target has taken the end of a synchronisation.
-    pub fn ended(&mut self) {
-        if let Some(cursor) = self.end() {
+    /// The target has confirmed the end of the resync.
+    pub fn resync_finished(&mut self) {
+        if let Some(cursor) = self.resync_end() {
             self.failures = 0;
             self.follow(cursor, self.window.width());
         }
     }
 
-    /// Everything was told, to the last. Returns whether it was told of others, too, that are gone:
-    /// from now on it hears only of those whom the filter admits.
-    pub fn rests(&mut self) -> bool {
-        if self.refusals == 0 {
+    /// All changes are sent and accepted. Returns whether removals for excluded sessions were sent
+    /// too; from now on only sessions that the filter admits are sent.
+    pub fn on_idle(&mut self) -> bool {
+        if self.rejections == 0 {
             self.failures = 0;
         }
-        self.doubted.is_none() && std::mem::take(&mut self.hears) == Hears::OthersGone
+        self.replay_from.is_none()
+            && std::mem::take(&mut self.scope) == DeliveryScope::FilteredWithRemovals
     }
 
-    /// Whether a batch that was lost may yet undo what was told since.
-    pub fn is_doubted(&self) -> bool {
-        self.doubted.is_some()
+    /// Whether a batch with unknown outcome may still overwrite newer changes.
+    pub fn needs_replay(&self) -> bool {
+        self.replay_from.is_some()
     }
 
-    /// Nothing that was lost can arrive any more: everything is told again that was told since.
-    pub fn repeat(&mut self) {
-        if let Some(cursor) = self.doubted.take() {
+    /// No batch with unknown outcome can be applied any more: sends everything after it again.
+    pub fn replay(&mut self) {
+        if let Some(cursor) = self.replay_from.take() {
             self.follow(cursor, self.window.width());
         }
     }
 
-    /// Where the target's own place is behind what it knows, because nothing since was for it, a
-    /// batch of nothing moves it. Returns whether it was.
-    pub fn move_place(&mut self) -> bool {
-        let place = self.cursor.filter(|cursor| {
-            self.opening == Opening::Replaces
-                && self.standing == Standing::Following
+    /// If the target's own position is behind the cursor, because no later change was for it,
+    /// queues an empty batch that advances it. Returns whether it did.
+    pub fn advance_position(&mut self) -> bool {
+        let position = self.cursor.filter(|cursor| {
+            self.mode == DeliveryMode::Replace
+                && self.state == DeliveryState::Following
                 && self.window.is_empty()
-                && self.window.at() != Some(*cursor)
+                && self.window.acked() != Some(*cursor)
         });
-        if let Some(place) = place {
-            self.window.push(Arc::from([]), place);
+        if let Some(position) = position {
+            self.window.push(Arc::from([]), position);
         }
-        place.is_some()
+        position.is_some()
     }
 
-    /// Something went wrong, and nothing is on its way.
-    pub fn failed(&mut self, failure: Failure) {
-        self.standing = match (failure, self.standing) {
-            // It has just said where it is, and does not go on from there.
-            (Failure::Elsewhere, _) if self.confirmed => Standing::Anew,
-            (Failure::Elsewhere, Standing::Synchronising | Standing::Ending) => Standing::Anew,
-            // What it was told last may have arrived; it is told the very same again.
-            (_, Standing::Synchronising | Standing::Ending | Standing::Anew) => self.standing,
-            _ => Standing::Unsure,
+    /// A failure occurred, and no batch is in flight.
+    pub fn on_failure(&mut self, failure: DeliveryFailure) {
+        self.state = match (failure, self.state) {
+            // The target has just reported its position and does not continue from it.
+            (DeliveryFailure::PositionMismatch, _) if self.position_confirmed => {
+                DeliveryState::StartResync
+            }
+            (
+                DeliveryFailure::PositionMismatch,
+                DeliveryState::Resyncing | DeliveryState::FinishResync,
+            ) => DeliveryState::StartResync,
+            // The last batch may have been applied; the identical batch is sent again.
+            (
+                _,
+                DeliveryState::Resyncing | DeliveryState::FinishResync | DeliveryState::StartResync,
+            ) => self.state,
+            _ => DeliveryState::Probing,
         };
-        self.window.restore();
-        (self.confirmed, self.taken) = (false, None);
+        self.window.clear_rejections();
+        (self.position_confirmed, self.last_accepted) = (false, None);
         self.failures = self.failures.saturating_add(1);
     }
 }

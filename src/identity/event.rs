@@ -1,14 +1,13 @@
-//! What an identity producer saw, about one address, at one moment.
+//! What an identity producer observed about one address at one time.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumIter, EnumString, IntoStaticStr};
 
-use crate::directory::Sid;
-use crate::{Address, Membership, Name, Precision, Principal, Timestamp};
+use crate::{Address, Membership, Name, Precision, Principal, Sid, Timestamp};
 
-/// What kind of thing a producer saw. The closed set of JIMS and the SRX, and our own expiry.
+/// The kind of event: the closed set of JIMS and the SRX, and Rollcall's own expiry.
 #[derive(
     Debug,
     Clone,
@@ -27,51 +26,50 @@ use crate::{Address, Membership, Name, Precision, Principal, Timestamp};
 pub enum Kind {
     /// A user logged on. May begin a session.
     Login,
-    /// A user logged off. Ends the session of that user only.
+    /// A user logged off. Ends only that user's session.
     Logout,
     /// A VPN tunnel came up and this inner address was assigned. May begin a session.
     VpnUp,
-    /// The tunnel with this inner address went down. Ends the session of that user only.
+    /// The tunnel with this inner address went down. Ends only that user's session.
     VpnDown,
-    /// The tunnel's keys were renewed: the user is still there.
+    /// The tunnel was rekeyed: the user is still present.
     Rekey,
-    /// Other proof that the user is still there, such as RADIUS interim accounting.
+    /// Other confirmation that the user is still present, such as RADIUS interim accounting.
     Refresh,
-    /// A device was seen at the address: a machine account's logon, a DHCP lease.
+    /// A device was seen at the address: a machine account logon or a DHCP lease.
     DeviceSeen,
-    /// A directory says otherwise who somebody is or which groups they are in: groups, a new name.
-    /// Alters a session that is there, and never begins one; of a user and a device, only what it
-    /// names.
+    /// A directory reports new groups or a new name of a user or device. Changes an existing
+    /// session and never begins one; it applies only to the user or device that it names.
     Membership,
-    /// The logoff time of the session passed. Proposed by the cache, never by a producer.
+    /// The session expired. Proposed by the cache, never by a producer.
     Expiry,
 }
 
 impl Kind {
-    /// Whether a session can begin with this kind of event.
+    /// Whether this kind of event can begin a session.
     pub const fn begins(self) -> bool {
         matches!(self, Self::Login | Self::VpnUp)
     }
 
-    /// Whether it says that a user left.
+    /// Whether this kind of event ends a session.
     pub const fn ends(self) -> bool {
         matches!(self, Self::Logout | Self::VpnDown)
     }
 
-    /// Whether a source can send it. The others Rollcall proposes to itself.
+    /// Whether a source can send this kind of event. Rollcall generates the others itself.
     pub const fn is_sent(self) -> bool {
         !matches!(self, Self::Membership | Self::Expiry)
     }
 
-    /// The name used in configuration, metrics and JSON, for instance `vpn_up`.
+    /// The name used in configuration, metrics and JSON, for example `vpn_up`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// How well a source knows that somebody is at an address, the weakest first. A weaker login does not
-/// displace another user whom a stronger one put there, as long as that user is still seen: see
-/// [`Rules::weaker_waits`](crate::Rules::weaker_waits).
+/// How strongly an event proves that the user is at the address, weakest first. A weaker login does
+/// not displace another user with a stronger proof while that user is still active: see
+/// [`Rules::weaker_proof_delay`](crate::Rules::weaker_proof_delay).
 #[derive(
     Debug,
     Clone,
@@ -91,25 +89,26 @@ impl Kind {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Proof {
-    /// A client named the host it is at, and that host's own account was seen there.
+    /// A client named its host, and the host's own account was seen at the address.
     HostName,
-    /// Somebody connected to a server from there: a person, or a program that runs as another.
+    /// A client connected to a server from the address: the user, or a program that runs as another
+    /// user.
     Connection,
-    /// A ticket was used there that an earlier logon brought.
+    /// A ticket from an earlier logon was used.
     Ticket,
-    /// Somebody logged on there, opened a tunnel from there, or a source of authority says so.
+    /// A logon, a VPN tunnel, or the report of an authoritative source.
     #[default]
     Logon,
 }
 
 impl Proof {
-    /// The name used in JSON, for instance `connection`.
+    /// The name used in JSON, for example `connection`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// The kinds of identity producer. One word each, the file name in every tier.
+/// The kinds of identity producer. Each name is also the file name in every layer.
 #[derive(
     Debug,
     Clone,
@@ -126,7 +125,7 @@ impl Proof {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Producer {
-    /// Lines from firewalls, VPN gateways, DHCP and RADIUS servers.
+    /// Messages from firewalls, VPN gateways, DHCP and RADIUS servers.
     Syslog,
     /// VPN and captive-portal events pushed by SRX firewalls, and events posted as JSON.
     Ptim,
@@ -134,32 +133,32 @@ pub enum Producer {
     ActiveDirectory,
     /// The security logs of domain controllers and Exchange servers.
     EventLog,
-    /// Rollcall itself: expiry.
+    /// Rollcall itself, for expiry.
     Cache,
 }
 
 impl Producer {
-    /// The word, for instance `syslog`.
+    /// The name, for example `syslog`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// Which producer, speaking for whom, saw an event. Made once for each client and template and
+/// The producer and client that an event comes from. Created once per client and template, and
 /// shared by all their events.
 #[derive(Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Origin {
     /// The kind of producer.
     pub kind: Producer,
-    /// The configured name of the producer, for instance `syslog`.
+    /// The configured name of the producer, for example `syslog`.
     pub producer: Name,
-    /// The configured client or enforcement point that sent it, for instance `branch-fw`.
+    /// The configured client or enforcement point that sent the event, for example `branch-fw`.
     pub client: Name,
-    /// The template or dialect that read it, for instance `junos-vpn`.
+    /// The template or dialect that parsed the event, for example `junos-vpn`.
     pub form: Name,
 }
 
-/// The state of a device as the SRX knows it.
+/// The posture of a device, as the SRX defines it.
 #[derive(
     Debug,
     Clone,
@@ -180,64 +179,66 @@ pub enum Posture {
     Healthy,
     /// A check is due.
     Checkup,
-    /// Being checked.
+    /// The check is in progress.
     Transition,
-    /// Confined.
+    /// The device is quarantined.
     Quarantine,
-    /// Known to be infected.
+    /// The device is known to be infected.
     Infected,
-    /// Nothing is known.
+    /// The posture is unknown.
     Unknown,
 }
 
 impl Posture {
-    /// The word used in JSON and sentences, for instance `quarantine`.
+    /// The name used in JSON and messages, for example `quarantine`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// Names of groups, shared between the sessions that have the same ones; `None` when the source
-/// said nothing about groups, which is not the same as an empty list.
+/// Group names, shared between sessions with the same groups. `None` means that the source reported
+/// no groups, which differs from an empty list.
 pub type Roles = Option<Arc<[Name]>>;
 
-/// What a producer saw. It speaks of one address: a VPN login with IPv4 and IPv6 is two events.
+/// What a producer observed. An event is about one address: a VPN login with IPv4 and IPv6 is two
+/// events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What happened.
+    /// The kind of event.
     pub kind: Kind,
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// Who, when the source said so: a login without it is the SRX's null user.
+    /// The user, if the source reported one. A login without a user is the SRX's null user.
     pub principal: Option<Principal>,
-    /// The host name of the device, without a machine account's `$`.
+    /// The host name of the device, without the `$` of a machine account.
     pub device: Option<Name>,
-    /// The groups the source listed.
+    /// The groups that the source listed.
     pub roles: Roles,
-    /// What directories say of the user and the device; entered where the event is ordered.
+    /// The groups of the user and the device according to directories; set when the event is
+    /// ordered.
     pub membership: Membership,
-    /// Whom the user was called before, when a directory renamed them.
-    pub formerly: Option<Box<Principal>>,
-    /// The account's security identifier, when the source said so: a directory asks for it before
-    /// the name, which anybody who forges a ticket can choose.
+    /// The user's previous name, if a directory renamed the user.
+    pub renamed_from: Option<Box<Principal>>,
+    /// The account's security identifier, if the source reported it. Directory lookups prefer it to
+    /// the name, which a forged ticket can contain at will.
     pub sid: Option<Box<Sid>>,
-    /// How well it is proven that the user is at the address.
+    /// How strongly the event proves that the user is at the address.
     pub proof: Proof,
-    /// The device's state, when the source said so.
+    /// The device's posture, if the source reported it.
     pub posture: Option<Posture>,
     /// When it happened, by the source's clock.
     pub at: Timestamp,
-    /// How fine that clock writes.
+    /// The precision of that clock.
     pub precision: Precision,
     /// When Rollcall received it, by Rollcall's clock.
     pub seen: Timestamp,
-    /// Who says so.
+    /// The source of the event.
     pub origin: Arc<Origin>,
 }
 
 impl Event {
-    /// An event of which no more is known than this: nobody is named, and it was received when it
-    /// happened, to the millisecond.
+    /// The constructor for partial events: no user or device, received when it happened, with
+    /// millisecond precision.
     pub fn bare(kind: Kind, address: Address, at: Timestamp, origin: Arc<Origin>) -> Self {
         Self {
             kind,
@@ -246,7 +247,7 @@ impl Event {
             device: None,
             roles: None,
             membership: Membership::default(),
-            formerly: None,
+            renamed_from: None,
             sid: None,
             proof: Proof::default(),
             posture: None,

@@ -1,4 +1,4 @@
-//! Which sessions an enforcement point wants to hear of: by domain and by network.
+//! Selects the sessions that an enforcement point receives, by domain and network.
 
 use std::sync::Arc;
 
@@ -6,65 +6,65 @@ use ipnet::IpNet;
 
 use crate::{Address, Cause, Change, Effect, Glob, Name, Session, Timestamp};
 
-/// What a consumer is told of. The default is everything.
+/// The sessions that a consumer receives. The default is all.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Domains, as names or globs; empty means all. Sessions whose domain is not known, and
-    /// devices without a user, are told of only when this is empty.
+    /// Domains, as names or globs; empty means all. Sessions without a known domain, and devices
+    /// without a user, match only an empty list.
     pub domains: Vec<Glob>,
-    /// Networks, IPv4 and IPv6; empty means all.
+    /// IPv4 and IPv6 networks; empty means all.
     pub include: Vec<IpNet>,
-    /// Networks that are left out even where they are included.
+    /// Networks that are excluded, even if included above.
     pub exclude: Vec<IpNet>,
-    /// A second filter that must admit as well; see [`Filter::both`].
-    pub and: Option<Box<Filter>>,
+    /// A second filter that must match too; see [`Filter::both`].
+    pub also: Option<Box<Filter>>,
 }
 
 impl Filter {
-    /// What both admit: an enforcement point's configured filter and the one in its request. Not
-    /// one filter with longer lists, for those would admit more.
+    /// The intersection of both filters: an enforcement point's configured filter and the one in
+    /// its request. Merging the lists would admit more than either.
     #[must_use]
     pub fn both(self, other: Self) -> Self {
-        let rest = match self.and {
+        let rest = match self.also {
             Some(rest) => rest.both(other),
             None => other,
         };
-        Self { and: Some(Box::new(rest)), ..self }
+        Self { also: Some(Box::new(rest)), ..self }
     }
 
-    /// Whether the session is told of.
+    /// Whether the consumer receives the session.
     pub fn admits(&self, session: &Session) -> bool {
         self.admits_address(session.address) && self.admits_domain(session.domain())
     }
 
-    /// Whether anything at all is told of this address.
+    /// Whether the consumer receives any session of this address.
     pub fn admits_address(&self, address: Address) -> bool {
         let ip = address.ip();
         (self.include.is_empty() || self.include.iter().any(|network| network.contains(&ip)))
             && !self.exclude.iter().any(|network| network.contains(&ip))
-            && self.and.as_ref().is_none_or(|and| and.admits_address(address))
+            && self.also.as_ref().is_none_or(|and| and.admits_address(address))
     }
 
-    /// Makes of a change what a consumer may hear that keeps what another filter once let it have:
-    /// a logout without a name, at `now`, of whoever is not admitted.
-    pub fn conceal(&self, change: &mut Change, now: Timestamp) {
+    /// Reduces a change for a consumer that may hold sessions of an earlier filter: a session that
+    /// is not admitted becomes a logout without a name, at `now`.
+    pub fn redact(&self, change: &mut Change, now: Timestamp) {
         let admitted = |session: &Arc<Session>| self.admits(session);
-        let came = change.after.is_some();
+        let had_session = change.after.is_some();
         change.after = change.after.take().filter(admitted);
         change.before = change.before.take().filter(admitted);
-        if came && change.after.is_none() {
+        if had_session && change.after.is_none() {
             change.effect = Effect::Ended;
-            // The time of a login that is not told may be before the one that the firewall holds,
-            // and a logout from before its login is nothing that a firewall has to heed.
+            // The hidden login may be older than the login that the firewall holds, and a firewall
+            // may ignore a logout that precedes its login.
             change.cause = Cause { at: now, ..change.cause.clone() };
         }
     }
 
-    /// Whether users of this domain are told of; `None` is a domain that is not known.
+    /// Whether users of this domain are admitted; `None` is an unknown domain.
     pub fn admits_domain(&self, domain: Option<&Name>) -> bool {
         let named = |domain: &Name| self.domains.iter().any(|glob| glob.matches(domain.as_str()));
         (self.domains.is_empty() || domain.is_some_and(named))
-            && self.and.as_ref().is_none_or(|and| and.admits_domain(domain))
+            && self.also.as_ref().is_none_or(|and| and.admits_domain(domain))
     }
 }
 

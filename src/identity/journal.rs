@@ -1,141 +1,127 @@
-//! The one ordered log of events. What is in it is acknowledged; what is not is not.
+//! The ordered log of events. An event is acknowledged only after it is committed here.
 
-mod continuity;
-mod group;
+mod group_commit;
 mod ledger;
+mod recovery;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+pub use self::group_commit::{GroupOutcome, JournalBatch, JournalRequest, commit_group};
+pub use self::ledger::{PositionLedger, ReadPositions};
+pub use self::recovery::{RecoveryProgress, RevisionRange};
+use crate::{Event, Name, Revision, Rules, Table, TableSnapshot, Timestamp};
 
-pub use self::continuity::{Continuity, Span};
-pub use self::group::{Batched, Order, Served, serve};
-pub use self::ledger::{Ledger, Places};
-use crate::{Event, Handover, Name, Rules, Table, Timestamp};
-
-/// A position in the journal. Only the journal hands them out: they begin at 1 and never repeat
-/// within an epoch.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
-)]
-#[serde(transparent)]
-pub struct Revision(pub u64);
-
-impl std::fmt::Display for Revision {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Why the journal could not take events. Nothing of the batch is in it.
+/// The journal could not accept events. No event of the batch was written.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the journal cannot take events: {0}")]
+#[error("the journal is not writable: {0}")]
 pub struct JournalError(pub String);
 
-/// What a producer reads: one event log, one directory, one file.
+/// What a producer reads: an event log, a directory or a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Source {
+pub struct ReadSource {
     /// The configured name of the producer.
     pub producer: Name,
-    /// Its own name for what it reads.
+    /// The producer's own name for the source.
     pub name: Name,
 }
 
-/// How far a producer has read: a bookmark, a cookie, an update sequence number. It is committed
-/// together with the events that it covers, so that after a crash neither is ahead of the other.
+/// A producer's position in a source: a bookmark, a cookie or an update sequence number. It is
+/// committed together with the events that it covers, so that after a crash neither is ahead of the
+/// other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadPosition {
-    /// In what.
-    pub source: Source,
-    /// How far, in the producer's own bytes; at most [`ReadPosition::LIMIT`].
-    pub place: Arc<[u8]>,
+    /// The source.
+    pub source: ReadSource,
+    /// The position, in the producer's own encoding; at most [`ReadPosition::LIMIT`] bytes.
+    pub position: Arc<[u8]>,
 }
 
 impl ReadPosition {
-    /// The longest place, in bytes. A DirSync cookie (MS-ADTS 3.1.1.3.4.1.3) of a large forest has
-    /// some kilobytes.
+    /// The maximum size of a position, in bytes. A DirSync cookie (MS-ADTS 3.1.1.3.4.1.3) of a
+    /// large forest has some kilobytes.
     pub const LIMIT: usize = 1 << 20;
 }
 
-/// Takes the table as it stands after everything that was committed when it was asked for.
-pub type Survey = Box<dyn FnOnce(Handover) + Send>;
+/// Receives the table as of the last position committed when it was requested.
+pub type CheckpointSink = Box<dyn FnOnce(TableSnapshot) + Send>;
 
-/// Append, commit, fold, fan out: the first two. Called by one thread.
+/// The first two steps of append, commit, apply, publish. Called by one thread.
 pub trait Journal: Send {
-    /// The life of this journal's positions. A consumer that remembers another epoch must start
-    /// from nothing.
+    /// The epoch of this journal's positions. A consumer of another epoch needs a full resync.
     fn epoch(&self) -> u64;
 
-    /// The table that everything committed so far folds to by `rules`, and the last position that
-    /// is in it. Called once, before anything is appended.
+    /// Returns the table after all committed events, applied by `rules`, and the last position.
+    /// Called once, before the first append.
     ///
     /// # Errors
-    /// When it cannot be said at all what was committed.
+    /// If the committed events cannot be determined.
     fn restore(&mut self, rules: &Rules) -> Result<(Table, Revision), JournalError>;
 
-    /// Appends `events` in order and returns the position of the first. They may not be shown to
-    /// anybody before [`Journal::commit`] returned. `read` becomes durable together with them.
+    /// Appends `events` in order and returns the position of the first. They must not be published
+    /// before [`Journal::commit`] returns. `read` becomes durable together with them.
     ///
     /// # Errors
-    /// When none of them could be appended.
+    /// If no event could be appended.
     fn append(
         &mut self,
         events: &[Event],
         read: Option<&ReadPosition>,
     ) -> Result<Revision, JournalError>;
 
-    /// Makes everything appended durable, and returns the last position that is.
+    /// Makes all appended events durable and returns the last durable position.
     ///
     /// # Errors
-    /// When it is not known to be durable: nothing since the last commit may be acknowledged.
+    /// If durability is uncertain: no event since the last commit may be acknowledged.
     fn commit(&mut self) -> Result<Revision, JournalError>;
 
     /// The same as [`Journal::restore`], at any time, for a cache that lost its table together with
-    /// everybody else who knew it. `None` when nothing is kept.
+    /// all other copies. `None` if the journal keeps nothing.
     ///
     /// # Errors
-    /// When it cannot be read now.
-    fn recall(&mut self, _rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
+    /// If the journal cannot be read now.
+    fn reload(&mut self, _rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
         Ok(None)
     }
 
-    /// From now on, what is committed is folded by `rules`.
-    fn govern(&mut self, _rules: &Rules) {}
+    /// Sets the rules by which later commits are applied.
+    fn set_rules(&mut self, _rules: &Rules) {}
 
-    /// What was committed may not have been folded to its last event, and will not be: the table as
-    /// it stands after what is committed now is the truth. The next [`Journal::tend`] asks for it.
-    fn unsettle(&mut self) {}
+    /// Reports that committed events may not have been applied up to the last one and will not be.
+    /// The table after the current commit is authoritative; the next [`Journal::maintain`] requests
+    /// it.
+    fn invalidate_checkpoint(&mut self) {}
 
-    /// How far `source` was read, as last committed.
-    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>>;
+    /// The last committed position in `source`.
+    fn read_position(&self, source: &ReadSource) -> Option<Arc<[u8]>>;
 
-    /// Why it takes no events at the moment; `None` while it does.
-    fn illness(&self) -> Option<&JournalError> {
+    /// Why the journal is not writable; `None` while it is.
+    fn write_error(&self) -> Option<&JournalError> {
         None
     }
 
-    /// Does at `now` what is to be done between commits: called after each, and once a second while
-    /// there is none. When it wants to know the table, it says what takes it.
-    fn tend(&mut self, _now: Timestamp) -> Option<Survey> {
+    /// Runs maintenance at `now`: called after each commit, and once a second while idle. Returns a
+    /// sink if the journal needs the current table.
+    fn maintain(&mut self, _now: Timestamp) -> Option<CheckpointSink> {
         None
     }
 
-    /// Ends well. `last` is the table as of some committed position, when somebody could tell.
-    fn close(&mut self, _last: Option<Handover>) {}
+    /// Shuts down cleanly. `last` is the table as of a committed position, if available.
+    fn close(&mut self, _last: Option<TableSnapshot>) {}
 }
 
-/// A journal that hands out positions and keeps nothing: the state lives as long as the process.
+/// A journal in memory: it assigns positions and keeps nothing, so state lives as long as the
+/// process.
 #[derive(Debug)]
 pub struct MemoryJournal {
     epoch: u64,
-    ledger: Ledger,
+    ledger: PositionLedger,
 }
 
 impl MemoryJournal {
-    /// An empty journal. `epoch` must differ from that of every earlier one, for instance the
-    /// milliseconds of the process's start.
+    /// An empty journal. `epoch` must differ from every earlier one, for example the start time of
+    /// the process in milliseconds.
     pub fn new(epoch: u64) -> Self {
-        Self { epoch, ledger: Ledger::default() }
+        Self { epoch, ledger: PositionLedger::default() }
     }
 }
 
@@ -160,7 +146,7 @@ impl Journal for MemoryJournal {
         Ok(self.ledger.commit())
     }
 
-    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
-        self.ledger.places().get(source).cloned()
+    fn read_position(&self, source: &ReadSource) -> Option<Arc<[u8]>> {
+        self.ledger.read_positions().get(source).cloned()
     }
 }

@@ -1,7 +1,8 @@
-//! Who is behind an IP address, decided: events go in, a table is folded, changes come out.
+//! Decides which user or device is behind an IP address: events go in, the table changes, changes
+//! come out.
 //!
-//! This crate is pure. It does no I/O, reads no clock, and names no runtime: every time it needs is
-//! a field of an [`Event`] or a parameter, so that the same events always give the same table.
+//! This crate is pure. It does no I/O, reads no clock and names no runtime. Every time is a field
+//! of an [`Event`] or a parameter, so the same events always produce the same table.
 //!
 //! ```text
 //! Event ──► Table::apply(revision, event, rules) ──► Decision { verdict, change }
@@ -10,46 +11,62 @@
 //! ```
 
 mod address;
-mod answerer;
+mod cause;
 mod change;
 mod change_log;
-mod chronicle;
 mod decider;
 pub mod delivery;
 pub mod directory;
 mod event;
+mod failover;
 mod filter;
-mod handover;
+mod group_set;
 mod journal;
 pub mod logon;
 mod name;
+mod read_model;
+mod record;
+mod revision;
 mod rules;
 mod session;
-#[cfg(test)]
-mod stories;
-mod succession;
+mod sid;
 mod table;
+mod table_snapshot;
+#[cfg(test)]
+mod test_support;
 mod time;
+mod timeline;
 mod verdict;
 
-pub use address::{Address, Unusable};
-pub use answerer::Answerer;
-pub use change::{Cause, Change, Effect};
-pub use change_log::{BadCursor, ChangeLog, Cursor, Found, Limits, Page, Request};
-pub use chronicle::{Chronicle, Departure, Stay};
-pub use decider::{Decider, Receipt, TakenOver};
-pub use directory::{GroupSet, Membership};
+pub use address::{Address, UnusableAddress};
+pub use cause::Cause;
+pub use change::{Change, Effect};
+pub use change_log::{
+    BadCursor, ChangeLog, ChangeLogLimits, Cursor, Page, PageRequest, SearchPage,
+};
+pub use decider::{Decider, Receipt, Takeover};
 pub use event::{Event, Kind, Origin, Posture, Producer, Proof, Roles};
+pub use failover::{
+    EngineRole, Generations, OwnershipLease, RecoveredState, StaleTakeover, StartMode,
+};
 pub use filter::Filter;
-pub use handover::{Competed, Ended, Handover, Memory, Standing};
+pub use group_set::{GroupSet, Membership};
 pub use journal::{
-    Batched, Continuity, Journal, JournalError, Ledger, MemoryJournal, Order, Places, ReadPosition,
-    Revision, Served, Source, Span, Survey, serve,
+    CheckpointSink, GroupOutcome, Journal, JournalBatch, JournalError, JournalRequest,
+    MemoryJournal, PositionLedger, ReadPosition, ReadPositions, ReadSource, RecoveryProgress,
+    RevisionRange, commit_group,
 };
 pub use name::{BadName, Name, Principal, Spelling, Spellings};
-pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, Sharing};
+pub use read_model::ReadModel;
+pub use record::DecisionRecord;
+pub use revision::Revision;
+pub use rules::{Authority, Glob, Globs, IgnoreRules, Rules, SharedAddressRule};
 pub use session::Session;
-pub use succession::{Beginning, Legacy, Office, Offices, Outdated, Tenure};
-pub use table::{Decision, Explanation, Record, Table};
-pub use time::{Jump, Precision, Steady, Timestamp};
+pub(crate) use sid::Sid;
+pub use table::{Decision, Explanation, Table};
+pub use table_snapshot::{
+    ActiveSession, EndedSession, MemorySnapshot, RetainedRecord, TableSnapshot,
+};
+pub use time::{JumpState, Precision, SteadyClock, Timestamp};
+pub use timeline::{AddressTimeline, IntervalEnd, SessionInterval};
 pub use verdict::{Refusal, Rule, Verdict};

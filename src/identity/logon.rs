@@ -1,21 +1,22 @@
-//! Windows logons: what a record of a server's security log says of who is at which address.
+//! Windows logons: reads events of a server's security log that prove who is at which address.
 //!
-//! A [`Reader`] follows one source. It reads a [`Record`] by the table in `rules.rs`, one row for
-//! each event id, and gives out an event or the [`Reason`] why there is none. Only audits of success
-//! are read; what failed is never more than a number.
+//! A [`LogonReader`] follows one source. It reads each [`LogRecord`] by the table in
+//! `event_rules.rs`, one row per event ID, and returns an event or an [`IgnoreReason`]. Only
+//! success audits are read; failures are only counted.
 //!
 //! ```text
-//! Record ─► a success? ─► which row? ─► its guards ─► who: SID, then name ─► where ─► Event
+//! LogRecord ─► success? ─► rule ─► guards ─► account: SID, then name ─► address ─► Event
 //! ```
 
-mod account;
 pub mod auditing;
+mod event_rules;
+mod fields;
 mod guards;
-mod hosts;
-mod place;
-mod reason;
-mod remembered;
-mod rules;
+mod host_addresses;
+mod ignore_reason;
+mod location;
+mod logon_account;
+mod open_logons;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -25,178 +26,199 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use self::account::Account;
-pub use self::hosts::Hosts;
-pub use self::place::Unplaced;
-use self::place::{Sighting, Where};
-pub use self::reason::Reason;
-use self::remembered::{Logon, Logons};
-use self::rules::{FAILED, Meaning, Place, ROWS, Row};
-pub use self::rules::{readable, source};
-pub use self::settings::{Role, Settings};
+use self::event_rules::{AddressField, EVENT_RULES, EventRule, FAILURE_IDS, Meaning};
+pub use self::event_rules::{event_source, readable_event_ids};
+pub use self::host_addresses::HostAddresses;
+pub use self::ignore_reason::IgnoreReason;
+pub use self::location::UnresolvedLogon;
+use self::location::{Location, Observation};
+use self::logon_account::LogonAccount;
+use self::open_logons::{OpenLogon, OpenLogons};
+pub use self::settings::{LogonSettings, ServerRole};
 use crate::{Address, Event, Kind, Name, Origin, Producer, Timestamp};
 
-/// The values of an event by their names in Microsoft's manifest, such as `TargetUserName`. Versions
-/// of an event put in and add fields and never rename one, so names are read, and no positions.
+/// The fields of an event by their names in Microsoft's manifest, such as `TargetUserName`. Newer
+/// versions of an event add and reorder fields but never rename them, so fields are read by name.
 pub trait Fields {
-    /// The field called `name` as the event viewer shows it: a SID as `S-1-5-...`, numbers in
-    /// decimal or after `0x`. `None` when the event has no such field.
+    /// The field `name` as the event viewer shows it: a SID as `S-1-5-...`, numbers in decimal or
+    /// with a `0x` prefix. `None` if the event has no such field.
     fn text(&self, name: &str) -> Option<Cow<'_, str>>;
 }
 
-/// One record of an event log, however it was received.
+/// A record of an event log, however it was received.
 #[derive(Clone, Copy)]
-pub struct Record<'a> {
+pub struct LogRecord<'a> {
     /// EventID.
     pub id: u16,
     /// TimeCreated, by the server's clock.
     pub time: Timestamp,
-    /// EventRecordID, for what is said about the record.
+    /// EventRecordID, for messages about the record.
     pub record_id: u64,
-    /// The server that wrote it: its DNS name, or its NetBIOS name.
+    /// The server that wrote it: a DNS or NetBIOS name.
     pub computer: &'a str,
     /// The log that it was written to.
     pub channel: &'a str,
     /// The name of its provider.
     pub provider: &'a str,
-    /// Its keywords, 0 when there are none: whether it is an audit of a success stands there.
+    /// The keywords, 0 if there are none. They contain the audit result.
     pub keywords: u64,
-    /// What it says.
+    /// The fields.
     pub fields: &'a dyn Fields,
 }
 
-/// What a record comes to. It speaks of one address, so there is one event at most.
+/// The result of reading a record. A record is about one address, so it yields at most one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Somebody was seen, or left.
+pub enum ReadOutcome {
+    /// A logon, a logoff or another observation.
     Event(Event),
-    /// Somebody was seen at a host of which only the name is known: look for it in [`Hosts`], and ask
-    /// [`Reader::place`].
-    Unplaced(Unplaced),
-    /// Nothing, and why.
-    Ignored(Reason),
+    /// A logon at a host of which only the name is known: look it up in [`HostAddresses`] and call
+    /// [`LogonReader::locate`].
+    Unresolved(UnresolvedLogon),
+    /// The record was ignored, for this reason.
+    Ignored(IgnoreReason),
 }
 
-/// Reads the records of one source, in their order.
+/// Reads the records of one source, in order.
 #[derive(Debug)]
-pub struct Reader {
-    settings: Settings,
-    /// For each row of the table: explanations name the event id.
+pub struct LogonReader {
+    settings: LogonSettings,
+    /// The origin for each rule: explanations show the event ID.
     origins: Vec<Arc<Origin>>,
-    logons: Logons,
+    open_logons: OpenLogons,
 }
 
-impl Reader {
-    /// The keyword of an audit of success, and that of a failure (winmeta.xml).
+impl LogonReader {
+    /// The keywords of success and failure audits (winmeta.xml).
     const SUCCESS: u64 = 0x0020_0000_0000_0000;
     const FAILURE: u64 = 0x0010_0000_0000_0000;
 
-    /// A reader of the source that is called `client` in the configuration of `producer`.
-    pub fn new(settings: Settings, producer: &Name, client: &Name) -> Self {
-        let origin = |row: &Row| {
+    /// A reader for the source `client` in the configuration of `producer`.
+    pub fn new(settings: LogonSettings, producer: &Name, client: &Name) -> Self {
+        let origin = |row: &EventRule| {
             let form = Name::new(&row.id.to_string()).expect("a number is a name");
             let (producer, client) = (producer.clone(), client.clone());
             Arc::new(Origin { kind: Producer::EventLog, producer, client, form })
         };
-        let origins = ROWS.iter().map(origin).collect();
-        Self { settings, origins, logons: Logons::default() }
+        let origins = EVENT_RULES.iter().map(origin).collect();
+        Self { settings, origins, open_logons: OpenLogons::default() }
     }
 
-    /// No person is at `servers` from now on, in the place of those before.
-    pub fn heed(&mut self, servers: Vec<IpNet>) {
+    /// Replaces the networks of servers, where no user is.
+    pub fn set_servers(&mut self, servers: Vec<IpNet>) {
         self.settings.servers = servers;
     }
 
     /// Reads `record`, received at `seen`.
-    pub fn read(&mut self, record: &Record<'_>, seen: Timestamp) -> Outcome {
-        match self.find(record) {
-            Ok((Where::At(address, sighting), origin)) => {
-                Outcome::Event(sighting.event(address, (record.time, seen), origin))
+    pub fn read(&mut self, record: &LogRecord<'_>, seen: Timestamp) -> ReadOutcome {
+        match self.evaluate(record) {
+            Ok((Location::At(address, observation), origin)) => {
+                ReadOutcome::Event(observation.event(address, (record.time, seen), origin))
             }
-            Ok((Where::Host(host, sighting), origin)) => {
-                Outcome::Unplaced(Unplaced { host, sighting, at: record.time, seen, origin })
+            Ok((Location::Host(host, observation), origin)) => {
+                ReadOutcome::Unresolved(UnresolvedLogon {
+                    host,
+                    observation,
+                    at: record.time,
+                    seen,
+                    origin,
+                })
             }
-            Err(reason) => Outcome::Ignored(reason),
+            Err(reason) => ReadOutcome::Ignored(reason),
         }
     }
 
-    /// What is unplaced, once its host was found to be `address`.
-    pub fn place(&self, unplaced: Unplaced, address: Address) -> Outcome {
-        let Unplaced { sighting, at, seen, origin, .. } = unplaced;
-        match place::usable(address, &self.settings) {
-            Ok(()) => Outcome::Event(sighting.event(address, (at, seen), origin)),
-            Err(reason) => Outcome::Ignored(reason),
+    /// The result for `unresolved`, after its host was found at `address`.
+    pub fn locate(&self, unresolved: UnresolvedLogon, address: Address) -> ReadOutcome {
+        let UnresolvedLogon { observation, at, seen, origin, .. } = unresolved;
+        match location::check_usable(address, &self.settings) {
+            Ok(()) => ReadOutcome::Event(observation.event(address, (at, seen), origin)),
+            Err(reason) => ReadOutcome::Ignored(reason),
         }
     }
 
-    /// Who is meant, and where, and by which row.
-    fn find(&mut self, record: &Record<'_>) -> Result<(Where, Arc<Origin>), Reason> {
-        let (row, origin) = self.row(record)?;
+    /// The observation, its location and its origin.
+    fn evaluate(
+        &mut self,
+        record: &LogRecord<'_>,
+    ) -> Result<(Location, Arc<Origin>), IgnoreReason> {
+        let (row, origin) = self.rule_for(record)?;
         for guard in row.guards {
             guard.check(record, &self.settings)?;
         }
-        let found = match (row.meaning, row.place) {
-            (Meaning::Started, _) => {
-                self.logons.forget(record.computer);
-                return Err(Reason::Started);
+        let found = match (row.meaning, row.address) {
+            (Meaning::Startup, _) => {
+                self.open_logons.remove_computer(record.computer);
+                return Err(IgnoreReason::Started);
             }
-            (Meaning::Left, Place::Logon(field)) => self.left(record, row, field)?,
-            _ => self.seen(record, row)?,
+            (Meaning::Logoff, AddressField::Logon(field)) => self.logoff(record, row, field)?,
+            _ => self.logon(record, row)?,
         };
         Ok((found, origin))
     }
 
-    /// The row for `record`, when it is the audit of a success that is read at all.
-    fn row(&self, record: &Record<'_>) -> Result<(&'static Row, Arc<Origin>), Reason> {
-        if FAILED.contains(&record.id) || record.keywords & Self::FAILURE != 0 {
-            return Err(Reason::Failure);
+    /// The rule for `record`, if it is a success audit that is read.
+    fn rule_for(
+        &self,
+        record: &LogRecord<'_>,
+    ) -> Result<(&'static EventRule, Arc<Origin>), IgnoreReason> {
+        if FAILURE_IDS.contains(&record.id) || record.keywords & Self::FAILURE != 0 {
+            return Err(IgnoreReason::Failure);
         }
-        let at = ROWS.iter().position(|row| row.id == record.id).ok_or(Reason::NotRead)?;
+        let at =
+            EVENT_RULES.iter().position(|row| row.id == record.id).ok_or(IgnoreReason::NotRead)?;
         if !self.settings.ids.contains(&record.id) {
-            return Err(Reason::NotRead);
+            return Err(IgnoreReason::NotRead);
         }
-        // Whoever may write to another log, or as another provider, is not the server itself.
+        // A record of another log or provider may be written by other programs than Windows
+        // auditing.
         let audit = record.channel.eq_ignore_ascii_case("Security")
             && record.provider.eq_ignore_ascii_case("Microsoft-Windows-Security-Auditing");
         match () {
-            () if !audit => Err(Reason::OtherLog),
-            () if record.keywords & Self::SUCCESS == 0 => Err(Reason::Failure),
-            () => Ok((&ROWS[at], self.origins[at].clone())),
+            () if !audit => Err(IgnoreReason::OtherLog),
+            () if record.keywords & Self::SUCCESS == 0 => Err(IgnoreReason::Failure),
+            () => Ok((&EVENT_RULES[at], self.origins[at].clone())),
         }
     }
 
-    /// Somebody is at the address, or the host, that the record names.
-    fn seen(&mut self, record: &Record<'_>, row: &Row) -> Result<Where, Reason> {
-        let account = Account::read(record, row.who, &self.settings)?;
+    /// A user or device is at the address or host that the record names.
+    fn logon(&mut self, record: &LogRecord<'_>, row: &EventRule) -> Result<Location, IgnoreReason> {
+        let account = LogonAccount::read(record, row.account, &self.settings)?;
         let kind = match (row.meaning, account.device.is_some()) {
-            (Meaning::Left, true) => return Err(Reason::UnknownLogon),
+            (Meaning::Logoff, true) => return Err(IgnoreReason::UnknownLogon),
             (_, true) => Kind::DeviceSeen,
-            (Meaning::Left, false) => Kind::Logout,
-            (Meaning::StillThere, false) => Kind::Refresh,
+            (Meaning::Logoff, false) => Kind::Logout,
+            (Meaning::StillPresent, false) => Kind::Refresh,
             (_, false) => Kind::Login,
         };
-        let sighting = Sighting { kind, account, proof: row.proof };
-        let found = place::find(record, row.place, sighting, &self.settings)?;
-        if let Where::At(address, Sighting { kind: Kind::Login, account, .. }) = &found
-            && guards::lasts(record)
-            && let Some(id) = guards::number(record, "TargetLogonId")
+        let observation = Observation { kind, account, proof: row.proof };
+        let found = location::find(record, row.address, observation, &self.settings)?;
+        if let Location::At(address, Observation { kind: Kind::Login, account, .. }) = &found
+            && guards::is_interactive(record)
+            && let Some(id) = fields::field_number(record, "TargetLogonId")
         {
-            let logon = Logon { address: *address, account: account.clone() };
-            self.logons.remember(record.computer, id, logon);
+            let logon = OpenLogon { address: *address, account: account.clone() };
+            self.open_logons.insert(record.computer, id, logon);
         }
         Ok(found)
     }
 
-    /// Somebody left, and the record says only by which logon they had come: to the same server, and
-    /// as the same account, for numbers of logons begin anew with each start of a server.
-    fn left(&mut self, record: &Record<'_>, row: &Row, field: &str) -> Result<Where, Reason> {
-        let id = guards::number(record, field).ok_or(Reason::UnknownLogon)?;
-        let sid = row.who.sid(record).map(Box::new);
-        let logon = self.logons.take(record.computer, id).ok_or(Reason::UnknownLogon)?;
+    /// A logoff, which identifies only the logon. The server and the account must match, because
+    /// logon IDs start again with each start of the server.
+    fn logoff(
+        &mut self,
+        record: &LogRecord<'_>,
+        row: &EventRule,
+        field: &str,
+    ) -> Result<Location, IgnoreReason> {
+        let id = fields::field_number(record, field).ok_or(IgnoreReason::UnknownLogon)?;
+        let sid = row.account.sid(record).map(Box::new);
+        let logon =
+            self.open_logons.remove(record.computer, id).ok_or(IgnoreReason::UnknownLogon)?;
         if logon.account.sid != sid {
-            return Err(Reason::UnknownLogon);
+            return Err(IgnoreReason::UnknownLogon);
         }
-        let sighting = Sighting { kind: Kind::Logout, account: logon.account, proof: row.proof };
-        Ok(Where::At(logon.address, sighting))
+        let observation =
+            Observation { kind: Kind::Logout, account: logon.account, proof: row.proof };
+        Ok(Location::At(logon.address, observation))
     }
 }

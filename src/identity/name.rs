@@ -1,4 +1,4 @@
-//! Names of users, domains, devices and roles, checked once; and the principal they make up.
+//! Validated names of users, domains, devices and roles, and the principals built from them.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// A name that is safe to keep, compare and print: 1 to 256 bytes of UTF-8 in Unicode normal form
-/// C, without control characters, trimmed of white space. Its letters are kept as they came.
+/// A name that is safe to store, compare and print: 1 to 256 bytes of UTF-8 in Unicode
+/// normalization form C, without control characters, trimmed of white space. Its case is preserved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Name(CompactString);
@@ -15,27 +15,29 @@ pub struct Name(CompactString);
 /// Why a text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
-    /// Nothing is left after trimming.
+    /// The text is empty after trimming.
     #[error("name is empty")]
     Empty,
-    /// More than [`Name::LIMIT`] bytes.
+    /// The text has more than [`Name::LIMIT`] bytes.
     #[error("name is longer than {} bytes", Name::LIMIT)]
     Long,
-    /// A control, line-separator or text-direction character: it would forge what a person reads.
-    #[error("name holds a control character")]
+    /// The text contains a control, line-separator or text-direction character, which could make
+    /// log lines misleading.
+    #[error("name contains a control character")]
     Control,
 }
 
 impl Name {
-    /// The longest name, in bytes of UTF-8. Active Directory's longest is a 256-character UPN.
+    /// The maximum length in bytes of UTF-8. The longest name in Active Directory is a
+    /// 256-character UPN.
     pub const LIMIT: usize = 256;
 
-    /// Checks and normalises `text`.
+    /// Validates and normalizes `text`.
     ///
     /// # Errors
-    /// [`BadName`] says what is wrong with it.
+    /// [`BadName`] gives the reason.
     pub fn new(text: &str) -> Result<Self, BadName> {
-        // Most names are plain ASCII, of which every check is one look at each byte.
+        // Fast path: most names are printable ASCII, and one pass over the bytes validates them.
         if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return match text.trim_ascii() {
                 "" => Err(BadName::Empty),
@@ -57,7 +59,7 @@ impl Name {
         if normal.len() > Self::LIMIT { Err(BadName::Long) } else { Ok(Self(normal)) }
     }
 
-    /// The same name in lower case, the form in which names of users and domains are compared.
+    /// The name in lower case, the form in which user and domain names are compared.
     #[must_use]
     pub fn folded(mut self) -> Self {
         if self.0.is_ascii() {
@@ -73,7 +75,7 @@ impl Name {
     }
 }
 
-/// Characters that change how the text around them is read: controls, U+2028/2029 and the
+/// Characters that change how the surrounding text is displayed: controls, U+2028/2029 and the
 /// bidirectional overrides (Unicode Technical Report 36, section 3.1).
 fn forges_text(c: char) -> bool {
     c.is_control()
@@ -113,7 +115,7 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// How a source wrote a user.
+/// The format in which a source wrote a user name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Spelling {
@@ -125,20 +127,20 @@ pub enum Spelling {
     UserAtRealm,
 }
 
-/// The set of spellings in which a user was seen.
+/// The set of formats in which a user name was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Spellings(u8);
 
 impl Spellings {
-    /// All spellings, in the order in which they are listed.
+    /// All formats, in the order in which they are listed.
     pub const ALL: [Spelling; 3] = [Spelling::Bare, Spelling::DownLevel, Spelling::UserAtRealm];
 
-    /// The set that holds only `spelling`.
+    /// The set that contains only `spelling`.
     pub const fn only(spelling: Spelling) -> Self {
         Self(1 << spelling as u8)
     }
 
-    /// Both sets together.
+    /// The union of both sets.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -156,23 +158,23 @@ impl Serialize for Spellings {
     }
 }
 
-/// A user, and the domain that the name belongs to when it is known. Both are in lower case.
+/// A user name and, if known, its domain. Both are in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Principal {
     /// The name without its domain, such as `alice`; `pc1$` for a machine account.
     pub user: Name,
-    /// A NetBIOS or DNS domain name, as the source gave it or the rules' aliases made it.
+    /// A NetBIOS or DNS domain name, as the source reported it or as the alias rules mapped it.
     pub domain: Option<Name>,
-    /// How it was written.
+    /// The formats in which it was written.
     pub spellings: Spellings,
 }
 
 impl Principal {
-    /// Reads `DOMAIN\user`, `user@realm` or a bare user. A domain in the text wins over `domain`,
-    /// which is what the source says apart from the name, or its configured default.
+    /// Parses `DOMAIN\user`, `user@realm` or a bare user name. A domain in the text takes
+    /// precedence over `domain`, which is a separate field of the source or its configured default.
     ///
     /// # Errors
-    /// [`BadName`] when the user or the domain is not a name.
+    /// [`BadName`] if the user or the domain is not a valid name.
     pub fn parse(text: &str, domain: Option<&Name>) -> Result<Self, BadName> {
         let text = text.trim();
         let (user, own, spelling) = if let Some((domain, user)) = text.split_once('\\') {
@@ -182,7 +184,7 @@ impl Principal {
         } else {
             (text, None, Spelling::Bare)
         };
-        // `\alice` and `alice@` name no domain; `.\alice` is an account of the machine itself.
+        // `\alice` and `alice@` name no domain; `.\alice` is a local account of the machine.
         let own = own.map(str::trim).filter(|d| !d.is_empty() && *d != ".");
         Ok(Self {
             user: Name::new(user)?.folded(),
@@ -194,19 +196,19 @@ impl Principal {
         })
     }
 
-    /// Whether this is a computer's account (`PC1$`), which says a device and never a person.
+    /// Whether this is a machine account (`PC1$`), which identifies a device and never a user.
     pub fn is_machine(&self) -> bool {
         self.user.as_str().ends_with('$')
     }
 
-    /// Whether both are the very same name, however they were written.
-    pub fn is_called(&self, other: &Self) -> bool {
+    /// Whether both have the same user and domain, in whatever format they were written.
+    pub fn has_same_name(&self, other: &Self) -> bool {
         (&self.user, &self.domain) == (&other.user, &other.domain)
     }
 
-    /// Whether both can be the same user: the same name, and no two different domains. A bare name
-    /// agrees with any domain.
-    pub fn agrees_with(&self, other: &Self) -> bool {
+    /// Whether both can be the same user: equal user names, and no different domains. A bare name
+    /// is compatible with any domain.
+    pub fn is_compatible_with(&self, other: &Self) -> bool {
         self.user == other.user
             && match (&self.domain, &other.domain) {
                 (Some(mine), Some(theirs)) => mine == theirs,
@@ -231,19 +233,19 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn three_spellings_are_one_user() {
+    fn all_spellings_are_one_user() {
         let home = Name::new("Corp").unwrap();
         let spelt = |text| Principal::parse(text, Some(&home)).unwrap();
         for text in ["CORP\\Alice", "alice@corp", "ALICE", "\\alice", ".\\alice"] {
             let principal = spelt(text);
             assert_eq!(principal.to_string(), "alice@corp", "{text}");
-            assert!(principal.agrees_with(&spelt("alice")));
+            assert!(principal.is_compatible_with(&spelt("alice")));
         }
-        assert!(!spelt("other\\alice").agrees_with(&spelt("alice")));
+        assert!(!spelt("other\\alice").is_compatible_with(&spelt("alice")));
     }
 
     #[test]
-    fn names_that_forge_are_refused() {
+    fn misleading_names_are_rejected() {
         for text in ["a\nb", "a\u{1b}[31m", "a\u{202e}b", "a\u{2028}b", "nul\0"] {
             assert_eq!(Name::new(text), Err(BadName::Control), "{text:?}");
         }

@@ -1,4 +1,4 @@
-//! The rules in force: who may speak for what, whom to ignore, how long a session lasts.
+//! The rules that decisions depend on: authority of sources, ignored users, session lifetime.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use ipnet::IpNet;
 
 use crate::{Address, Kind, Name, Principal, Producer};
 
-/// What one source (a syslog client, an enforcement point that pushes) may speak for.
+/// What one source (a syslog client, an enforcement point that pushes) may assert.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Authority {
-    /// The kinds of event it may send.
+    /// The kinds of event that it may send.
     pub kinds: Vec<Kind>,
-    /// The networks it may speak for; empty means all.
+    /// The networks that it may report on; empty means all.
     pub networks: Vec<IpNet>,
-    /// The domains it may speak for, in lower case; empty means all. A principal without a domain
-    /// is granted only when this is empty.
+    /// The domains that it may report on, in lower case; empty means all. A principal without a
+    /// domain is granted only if this is empty.
     pub domains: Vec<Name>,
-    /// How old an event may be to begin, extend or alter a session; `None` for the rule's own limit.
-    /// Ends have none.
+    /// The maximum age of an event that begins, extends or changes a session; `None` uses
+    /// [`Rules::max_age`]. Ends have no maximum age.
     pub max_age: Option<Duration>,
 }
 
-/// Whom and what every source's events are ignored for. Ends are heard all the same: a user who
-/// was there before the rule can still leave.
+/// Events to ignore, whatever their source. Ends are not ignored: a user who logged in before the
+/// rule existed can still log out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IgnoreRules {
-    /// Globs over `user` and over `user@domain`.
+    /// Globs over `user` and `user@domain`.
     pub users: Globs,
     /// Globs over domains.
     pub domains: Vec<Glob>,
@@ -36,72 +36,74 @@ pub struct IgnoreRules {
     pub networks: Vec<IpNet>,
 }
 
-/// When so many users come to one address that it is taken to be shared, and serves none.
+/// When an address is treated as shared: too many users log in, and it gets no session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sharing {
-    /// How many users may come to one address within a minute, at most [`Sharing::MOST`]; 0 switches
-    /// the rule off.
+pub struct SharedAddressRule {
+    /// The maximum number of users per minute and address, at most
+    /// [`SharedAddressRule::MAX_USERS`]; 0 disables the rule.
     pub users: usize,
-    /// For how long nobody must come until a shared address serves users again.
+    /// How long a shared address must be without logins before it gets sessions again.
     pub quiet: Duration,
-    /// Where the rule does not apply.
+    /// Networks that are exempt from the rule.
     pub except: Vec<IpNet>,
 }
 
-impl Default for Sharing {
-    /// 10 users, and a quarter of an hour.
+impl Default for SharedAddressRule {
+    /// 10 users, and 15 minutes.
     fn default() -> Self {
         Self { users: 10, quiet: Duration::from_secs(15 * 60), except: Vec::new() }
     }
 }
 
-impl Sharing {
-    /// The most users that can be allowed: so many are remembered of an address.
-    pub const MOST: usize = 50;
+impl SharedAddressRule {
+    /// The highest configurable number of users, because so many are remembered per address.
+    pub const MAX_USERS: usize = 50;
 
     /// Whether the rule applies to `address`.
-    pub(crate) fn watches(&self, address: Address) -> bool {
+    pub(crate) fn applies_to(&self, address: Address) -> bool {
         let ip = address.ip();
         self.users > 0 && !self.except.iter().any(|network| network.contains(&ip))
     }
 }
 
-/// Everything besides the event and the table's own state that a decision depends on.
+/// Everything that a decision depends on besides the event and the state of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
-    /// By producer and client name.
+    /// The authority of each source, by producer and client name.
     pub authorities: HashMap<(Name, Name), Authority>,
-    /// Whom to ignore.
+    /// Events to ignore.
     pub ignore: IgnoreRules,
-    /// The addresses of the machine that Rollcall runs on: nobody is behind them. Filled where it
-    /// runs, not by the configuration.
+    /// The addresses of the machine that Rollcall runs on, which never have a session. Set at run
+    /// time, not by the configuration.
     pub own_addresses: Vec<Address>,
-    /// Other names of domains, all in lower case: `corp` is `corp.example.com`.
+    /// Aliases of domains, all in lower case: `corp` is `corp.example.com`.
     pub domain_aliases: HashMap<Name, Name>,
-    /// How old an event may be to begin, extend or alter a session. Ends have no such limit.
+    /// The maximum age of an event that begins, extends or changes a session. Ends have no maximum
+    /// age.
     pub max_age: Duration,
     /// How far in the future an event may be.
     pub max_skew: Duration,
-    /// How long a session lasts after the last proof of the user.
+    /// How long a session lasts after the last confirmation of the user.
     pub logoff_time: Duration,
-    /// The same for the sessions that one kind of producer made.
+    /// The same, by kind of producer.
     pub logoff_time_by_producer: HashMap<Producer, Duration>,
-    /// A null user never overwrites a valid one.
+    /// A null user never replaces a valid user.
     pub preserve_valid_user: bool,
-    /// When an address is taken to be shared.
-    pub sharing: Sharing,
-    /// How long a user must not have been seen before a weaker [`Proof`](crate::Proof) of another
+    /// When an address is treated as shared.
+    pub sharing: SharedAddressRule,
+    /// How long a user must be inactive before a weaker [`Proof`](crate::Proof) of another user
     /// takes the address over.
-    pub weaker_waits: Duration,
+    pub weaker_proof_delay: Duration,
 }
 
-/// Who is logged on to a Windows computer of a domain is seen that often: every 90 minutes, and up to
-/// 30 more by chance, it reads the user's policies from a domain controller, and logs on there for it
-/// (Microsoft, "Group Policy refresh interval for users").
-const SEEN_EVERY: Duration = Duration::from_secs(2 * 3600);
+/// A Windows computer in a domain confirms its user at this interval at most: it fetches the user's
+/// policies from a domain controller every 90 minutes plus a random 0 to 30, and authenticates for
+/// it (Microsoft, "Group Policy refresh interval for users").
+const GROUP_POLICY_REFRESH: Duration = Duration::from_secs(2 * 3600);
 
 impl Default for Rules {
-    /// JIMS's logoff time of 24 hours, events of at most 15 minutes, 5 minutes of skew.
+    /// The JIMS logoff time of 24 hours, a maximum age of 15 minutes, and a maximum skew of 5
+    /// minutes.
     fn default() -> Self {
         Self {
             authorities: HashMap::new(),
@@ -113,33 +115,33 @@ impl Default for Rules {
             logoff_time: Duration::from_secs(24 * 3600),
             logoff_time_by_producer: HashMap::new(),
             preserve_valid_user: true,
-            sharing: Sharing::default(),
-            weaker_waits: SEEN_EVERY,
+            sharing: SharedAddressRule::default(),
+            weaker_proof_delay: GROUP_POLICY_REFRESH,
         }
     }
 }
 
 impl Rules {
-    /// What the client `client` of the producer `producer` may speak for, when it is configured.
+    /// The authority of the client `client` of the producer `producer`, if configured.
     pub fn authority(&self, producer: &Name, client: &Name) -> Option<&Authority> {
         self.authorities.get(&Source(producer, client))
     }
 
-    /// For how long what ended, and what was refused, can still matter: no login that is allowed is
-    /// older, and an administrator asks within a logoff time why somebody lost an address.
-    pub fn memory(&self) -> Duration {
+    /// How long ended sessions and refusals must be retained: no accepted login is older, and
+    /// administrators can ask for a full logoff time why a user lost an address.
+    pub fn retention(&self) -> Duration {
         let ages = self.authorities.values().filter_map(|authority| authority.max_age);
         let own = self.max_age.max(self.logoff_time).max(self.sharing.quiet);
         ages.fold(own, Duration::max)
     }
 
-    /// How long a session lasts after an event that a producer of this kind saw.
+    /// How long a session lasts after an event from this kind of producer.
     pub fn logoff_time_of(&self, producer: Producer) -> Duration {
         self.logoff_time_by_producer.get(&producer).copied().unwrap_or(self.logoff_time)
     }
 }
 
-/// A key of [`Rules::authorities`] that is only borrowed, so that no event copies two names.
+/// A borrowed key of [`Rules::authorities`], which avoids copying two names per event.
 #[derive(Hash)]
 struct Source<'a>(&'a Name, &'a Name);
 
@@ -149,7 +151,7 @@ impl Equivalent<(Name, Name)> for Source<'_> {
     }
 }
 
-/// A pattern over names: `*`, `?`, `[abc]` and `{a,b}`, case ignored, matching the whole name.
+/// A case-insensitive pattern with `*`, `?`, `[abc]` and `{a,b}` that must match the whole name.
 #[derive(Debug, Clone)]
 pub struct Glob(GlobMatcher);
 
@@ -157,9 +159,9 @@ impl Glob {
     /// Compiles `pattern`.
     ///
     /// # Errors
-    /// What is wrong with the pattern.
+    /// If the pattern is invalid.
     pub fn new(pattern: &str) -> Result<Self, globset::Error> {
-        // Both sides are put in lower case: a pattern that ignores case is matched ten times slower.
+        // Both sides are converted to lower case: case-insensitive matching is ten times slower.
         let glob = GlobBuilder::new(&pattern.to_lowercase())
             .literal_separator(false)
             .backslash_escape(false)
@@ -172,8 +174,8 @@ impl Glob {
         self.0.is_match(folded(name).as_ref())
     }
 
-    /// Whether a `user@domain` can match although the user alone does not. It cannot when the
-    /// pattern is a plain name or a plain beginning: `svc-*` looks at the user only.
+    /// Whether `user@domain` can match although the user alone does not. A literal pattern or a
+    /// prefix such as `svc-*` cannot.
     fn spans_domain(&self) -> bool {
         let pattern = self.0.glob().glob();
         let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
@@ -181,14 +183,14 @@ impl Glob {
     }
 }
 
-/// `name` in lower case, as it is when it has no other letters.
+/// `name` in lower case, borrowed if it already is.
 fn folded(name: &str) -> Cow<'_, str> {
     let plain = name.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
     if plain { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
 }
 
 impl PartialEq for Glob {
-    /// Patterns are equal when they are written alike, but for case.
+    /// Patterns are equal if their text is equal, ignoring case.
     fn eq(&self, other: &Self) -> bool {
         self.0.glob() == other.0.glob()
     }
@@ -203,22 +205,22 @@ impl std::fmt::Display for Glob {
     }
 }
 
-/// Many patterns over users, asked all at once: every event is held against them.
+/// Many patterns over users, matched together: every event is checked against them.
 #[derive(Debug, Clone, Default)]
 pub struct Globs {
     all: Vec<Glob>,
     users: GlobSet,
-    /// Those that a `user@domain` can match although the user alone does not.
+    /// The patterns that `user@domain` can match although the user alone does not.
     spanning: GlobSet,
 }
 
 impl Globs {
-    /// The patterns, in the order in which they were given.
+    /// The patterns, in their original order.
     pub fn as_slice(&self) -> &[Glob] {
         &self.all
     }
 
-    /// Whether the user, or `user@domain`, matches one of them.
+    /// Whether the user, or `user@domain`, matches a pattern.
     pub fn match_principal(&self, principal: &Principal) -> bool {
         !self.users.is_empty() && self.users.is_match(principal.user.as_str())
             || !self.spanning.is_empty() && self.spanning.is_match(principal.to_string())
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn many_globs_say_what_each_says_of_user_and_domain() {
+    fn a_glob_set_matches_like_its_globs() {
         let patterns = ["svc-*", "*@lab.test", "SYSTEM", "*.corp", "a?c", "{x,y}", "dwm-*"];
         let globs: Vec<Glob> = patterns.iter().map(|p| Glob::new(p).unwrap()).collect();
         let many: Globs = globs.iter().cloned().collect();

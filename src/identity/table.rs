@@ -1,15 +1,15 @@
-//! The table: every decision is a fold of one event over what is held for its address.
+//! The table: each decision applies one event to the state of its address.
 
 mod claim;
-mod crowd;
-mod deciding;
-mod departures;
+mod decision;
+mod early_logouts;
 mod expiry;
 mod explain;
-mod handover;
-mod past;
+mod memory;
 #[cfg(test)]
 mod properties;
+mod shared_address;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -19,55 +19,55 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use self::claim::Claim;
-use self::deciding::{Scene, Step};
-use self::expiry::{AGAIN, Queue, is_unborn};
-pub use self::explain::{Explanation, Record};
-use self::past::{Past, Ring, Ticket};
+use self::decision::{DecisionInput, Transition};
+use self::expiry::{ExpiryQueue, RETRY_INTERVAL, is_from_future};
+pub use self::explain::Explanation;
+use self::memory::{AddressMemory, RetentionEntry, RetentionQueue};
 use crate::{
-    Address, Change, Effect, Ended, Event, Kind, Origin, Refusal, Revision, Rule, Rules, Session,
-    Timestamp, Verdict,
+    Address, Change, DecisionRecord, Effect, EndedSession, Event, Kind, Origin, Refusal, Revision,
+    Rule, Rules, Session, Timestamp, Verdict,
 };
 
-/// How many events, changes or sessions are looked up before the first is worked on: more than the
-/// processor can load at once, and few enough to stay in its cache.
-pub(crate) const AHEAD: usize = 64;
+/// How many events, changes or sessions are prefetched at once: more than the CPU can load in
+/// parallel, and few enough to stay in its cache.
+pub(crate) const PREFETCH_BATCH: usize = 64;
 
-/// What became of one event.
+/// The decision about one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// What was decided.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What became true, when anything did.
+    /// The change of the table, if any.
     pub change: Option<Change>,
 }
 
-/// Every address and who is behind it.
+/// The sessions of all addresses.
 ///
-/// What ended or was refused is remembered in a bounded space, whoever sends it: see
-/// [`Table::ENDED`] and [`Table::COMPETED`].
+/// Ended sessions and refusals are remembered in bounded memory, whatever the sources send: see
+/// [`Table::MAX_ENDED`] and [`Table::MAX_COMPETED`].
 #[derive(Debug)]
 pub struct Table {
     entries: HashMap<Address, Entry>,
     present: usize,
-    queue: Queue,
-    /// When it was last asked which sessions are due.
-    asked: Option<Timestamp>,
-    ended: Ring,
-    competed: Ring,
-    strangers: Ring,
-    /// The position of the newest end that is no longer remembered.
+    expiries: ExpiryQueue,
+    /// When the due sessions were last requested.
+    last_due_check: Option<Timestamp>,
+    ended: RetentionQueue,
+    competed: RetentionQueue,
+    competed_without_session: RetentionQueue,
+    /// The position of the newest end that was evicted.
     forgotten: Revision,
 }
 
-/// What is held for one address. Small, because there are a million of them.
+/// The state of one address. Kept small, because there are a million of them.
 #[derive(Debug, Default)]
 struct Entry {
     session: Option<Arc<Session>>,
-    past: Option<Box<Past>>,
-    /// The earliest place of the address in the queue, in milliseconds; 0 when it has none.
-    queued: i64,
+    memory: Option<Box<AddressMemory>>,
+    /// The earliest entry of the address in the expiry queue, in milliseconds; 0 if it has none.
+    queued_at: i64,
     /// The position of the event that last changed or extended the session.
-    told: Revision,
+    published: Revision,
 }
 
 impl Default for Table {
@@ -75,69 +75,69 @@ impl Default for Table {
         Self {
             entries: HashMap::new(),
             present: 0,
-            queue: Queue::default(),
-            asked: None,
-            ended: Ring::new(Self::ENDED),
-            competed: Ring::new(Self::COMPETED),
-            strangers: Ring::new(Self::COMPETED),
+            expiries: ExpiryQueue::default(),
+            last_due_check: None,
+            ended: RetentionQueue::new(Self::MAX_ENDED),
+            competed: RetentionQueue::new(Self::MAX_COMPETED),
+            competed_without_session: RetentionQueue::new(Self::MAX_COMPETED),
             forgotten: Revision(0),
         }
     }
 }
 
 impl Table {
-    /// How many competing events are remembered for an address.
-    pub const RECORDS: usize = 8;
+    /// The maximum number of competing events kept per address.
+    pub const RECORDS_PER_ADDRESS: usize = 8;
 
-    /// How many ended sessions are remembered in all: what keeps a late login from bringing one
-    /// back. 290 ends a second for the 15 minutes that a login may be late by default, in at most
-    /// 100 MB.
-    pub const ENDED: usize = 1 << 18;
+    /// The maximum number of ended sessions kept in total. They keep a late login from reviving an
+    /// ended session. Enough for 290 ends a second over the default maximum event age of 15
+    /// minutes, in at most 100 MB.
+    pub const MAX_ENDED: usize = 1 << 18;
 
-    /// How many competing events are remembered in all for addresses with a session or the memory
-    /// of one, and how many more for addresses that never had one. About 20 MB each. They are
-    /// apart so that forged events for arbitrary addresses cannot push out what really competed.
-    pub const COMPETED: usize = 1 << 16;
+    /// The maximum number of competing events kept for addresses that have or had a session, and
+    /// the maximum for addresses that never had one. About 20 MB each. The limits are separate so
+    /// that forged events for arbitrary addresses cannot evict real ones.
+    pub const MAX_COMPETED: usize = 1 << 16;
 
-    /// Has what is held for the addresses of `events` in the processor's cache before they are folded.
-    /// They lie in no order, and here many loads are under way at once, where each fold waits for its
+    /// Loads the entries of the addresses of `events` into the CPU cache before they are applied.
+    /// The entries are scattered: here many loads run in parallel, while each apply waits for its
     /// own.
-    pub(crate) fn look_ahead(&self, events: &[Event]) {
+    pub(crate) fn prefetch(&self, events: &[Event]) {
         let held = events.iter().filter_map(|event| self.get(event.address));
         black_box(held.map(Arc::strong_count).sum::<usize>());
     }
 
-    /// Folds one event.
+    /// Applies one event.
     pub fn apply(&mut self, revision: Revision, event: &Event, rules: &Rules) -> Decision {
         let claim = Claim::read(event, rules);
         let entry = self.entries.get(&event.address);
         let session = entry.and_then(|entry| entry.session.as_ref());
-        let past = entry.and_then(|entry| entry.past.as_deref());
-        let scene = Scene { claim: &claim, session, past, rules, revision };
+        let memory = entry.and_then(|entry| entry.memory.as_deref());
+        let input = DecisionInput { claim: &claim, session, memory, rules, revision };
         let admitted = claim.admitted(rules, session.map(|session| &**session));
-        let decision = match admitted.and_then(|()| scene.decide()) {
-            Ok(Step::Keep) => Decision { verdict: Verdict::Deduplicated, change: None },
-            Ok(Step::Set(effect, rule, after)) => {
+        let decision = match admitted.and_then(|()| input.decide()) {
+            Ok(Transition::Keep) => Decision { verdict: Verdict::Deduplicated, change: None },
+            Ok(Transition::Set(effect, rule, after)) => {
                 self.change(&claim, (effect, rule), Arc::new(after), revision)
             }
-            Ok(Step::End(rule, at)) => self.end(&claim, (rule, at), revision),
+            Ok(Transition::End(rule, at)) => self.end(&claim, (rule, at), revision),
             Err(refusal) => self.refuse(&claim, refusal, revision),
         };
         if decision.verdict.is_shared()
-            && let Some(past) = self.past_mut(event.address)
+            && let Some(memory) = self.memory_mut(event.address)
         {
-            past.crowd.share(event.seen + rules.sharing.quiet);
+            memory.recent_users.set_shared_until(event.seen + rules.sharing.quiet);
         }
         decision
     }
 
-    /// The session held for an address. It may be past its logoff time while its expiry is on the
-    /// way: ask [`Session::alive_at`].
+    /// The session held for an address. It may have expired while its expiry event is in flight:
+    /// check [`Session::is_active_at`].
     pub fn get(&self, address: Address) -> Option<&Arc<Session>> {
         self.entries.get(&address)?.session.as_ref()
     }
 
-    /// How many sessions are held.
+    /// The number of sessions held.
     pub fn len(&self) -> usize {
         self.present
     }
@@ -147,93 +147,100 @@ impl Table {
         self.present == 0
     }
 
-    /// The sessions held, in no order.
+    /// The sessions held, in no particular order.
     pub fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
         self.entries.values().filter_map(|entry| entry.session.as_ref())
     }
 
-    /// Why `address` has whom it has at `now`.
+    /// Explains the session of `address` at `now`.
     pub fn explain(&self, address: Address, now: Timestamp) -> Explanation {
         let entry = self.entries.get(&address);
         let held = entry.and_then(|entry| entry.session.clone());
-        let past = entry.and_then(|entry| entry.past.as_deref());
-        let ended = past.and_then(|past| past.ended.as_ref()).map(|ended| ended.session.clone());
-        let shared = past.and_then(|past| past.crowd.shared_at(now));
-        let competed: Vec<_> = past.into_iter().flat_map(Past::newest_first).cloned().collect();
+        let memory = entry.and_then(|entry| entry.memory.as_deref());
+        let ended =
+            memory.and_then(|memory| memory.ended.as_ref()).map(|ended| ended.session.clone());
+        let shared = memory.and_then(|memory| memory.recent_users.shared_at(now));
+        let competed: Vec<_> =
+            memory.into_iter().flat_map(AddressMemory::newest_first).cloned().collect();
         match held {
-            Some(session) if session.alive_at(now) => {
+            Some(session) if session.is_active_at(now) => {
                 Explanation { address, session: Some(session), previous: ended, shared, competed }
             }
-            lapsed => {
-                let previous = lapsed.or(ended);
+            expired => {
+                let previous = expired.or(ended);
                 Explanation { address, session: None, previous, shared, competed }
             }
         }
     }
 
-    /// When to ask [`Table::due`] again: no session's logoff time comes earlier.
+    /// When to call [`Table::due_expiries`] next: no session expires earlier.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.queue.next()
+        self.expiries.next()
     }
 
-    /// At most `limit` expiry events, from `origin`, for sessions that their logoff time has
-    /// passed at `now`, or that were last proven at a time that has not come: the clock was wrong
-    /// then. They end nothing by themselves: they go through the journal like every other event, and
-    /// are proposed again after a minute if they got lost.
-    pub fn due(&mut self, now: Timestamp, origin: &Arc<Origin>, limit: usize) -> Vec<Event> {
-        if self.asked.replace(now).is_none_or(|asked| now < asked) {
-            self.queue_unborn(now);
+    /// At most `limit` expiry events, from `origin`, for sessions that have expired at `now`, or
+    /// that were confirmed at a time in the future because the clock was wrong. They end nothing by
+    /// themselves: they go through the journal like every event, and are proposed again after a
+    /// minute if they were lost.
+    pub fn due_expiries(
+        &mut self,
+        now: Timestamp,
+        origin: &Arc<Origin>,
+        limit: usize,
+    ) -> Vec<Event> {
+        if self.last_due_check.replace(now).is_none_or(|asked| now < asked) {
+            self.queue_future_sessions(now);
         }
         let mut events = Vec::new();
         while events.len() < limit
-            && let Some((when, address)) = self.queue.pop_due(now)
+            && let Some((when, address)) = self.expiries.pop_due(now)
         {
             let Some(entry) = self.entries.get_mut(&address) else { continue };
-            if entry.queued != when.millis() {
+            if entry.queued_at != when.millis() {
                 continue;
             }
-            entry.queued = 0;
+            entry.queued_at = 0;
             let Some(session) = &entry.session else {
-                self.sweep(address);
+                self.remove_if_empty(address);
                 continue;
             };
-            let lapsed = !session.alive_at(now) || is_unborn(session, now);
-            let next = if lapsed { now + AGAIN } else { session.expires };
-            entry.queued = next.millis();
-            self.queue.push(next, address);
-            if lapsed {
-                events.push(expiry(address, now, origin));
+            let expired = !session.is_active_at(now) || is_from_future(session, now);
+            let next = if expired { now + RETRY_INTERVAL } else { session.expires };
+            entry.queued_at = next.millis();
+            self.expiries.push(next, address);
+            if expired {
+                events.push(expiry_event(address, now, origin));
             }
         }
         events
     }
 
-    /// Queues the sessions of a time that has not come. There are none unless the clock was set back,
-    /// before this start or since.
-    fn queue_unborn(&mut self, now: Timestamp) {
+    /// Queues sessions that were confirmed in the future. There are none unless the clock was set
+    /// back.
+    fn queue_future_sessions(&mut self, now: Timestamp) {
         for (address, entry) in &mut self.entries {
-            if entry.session.as_ref().is_some_and(|session| is_unborn(session, now)) {
-                entry.queued = now.millis();
-                self.queue.push(now, *address);
+            if entry.session.as_ref().is_some_and(|session| is_from_future(session, now)) {
+                entry.queued_at = now.millis();
+                self.expiries.push(now, *address);
             }
         }
     }
 
-    /// Forgets the ends, and the events that competed, that were received before `before`. To be
-    /// called now and then with a time that is further back than any age allowed to an event.
+    /// Forgets the ends and the competing events received before `before`. Call it periodically
+    /// with a time older than the maximum age of any event.
     pub fn forget_before(&mut self, before: Timestamp) {
-        while let Some(ticket) = self.ended.pop_before(before) {
-            self.forget_ended(ticket);
+        while let Some(entry) = self.ended.pop_before(before) {
+            self.forget_ended(entry);
         }
-        while let Some(ticket) = self.competed.pop_before(before) {
-            self.forget_record(ticket);
+        while let Some(entry) = self.competed.pop_before(before) {
+            self.forget_record(entry);
         }
-        while let Some(ticket) = self.strangers.pop_before(before) {
-            self.forget_record(ticket);
+        while let Some(entry) = self.competed_without_session.pop_before(before) {
+            self.forget_record(entry);
         }
     }
 
-    /// The claim makes the session of its address `after`.
+    /// Sets the session of the address to `after`.
     fn change(
         &mut self,
         claim: &Claim<'_>,
@@ -242,47 +249,49 @@ impl Table {
         revision: Revision,
     ) -> Decision {
         let (address, since) = (after.address, after.since);
-        let (before, was_quiet) = self.put(after.clone(), revision);
+        let (before, had_no_memory) = self.store(after.clone(), revision);
         let displaced =
             before.as_ref().filter(|before| effect == Effect::Began && before.principal.is_some());
         let altered = before.as_ref().filter(|_| effect == Effect::Altered);
-        // The first event that competes with a session: how that one began is remembered, too.
-        if let Some(before) = displaced.or(altered).filter(|_| was_quiet) {
-            self.remember(Record::of_session(before), address);
+        // At the first competing event, the beginning of the current session is recorded too.
+        if let Some(before) = displaced.or(altered).filter(|_| had_no_memory) {
+            self.remember(DecisionRecord::of_session(before), address);
         }
         if let Some(before) = displaced {
-            // A device follows a user only whose logoff time has passed. It says nothing of who
-            // logged in meanwhile, so it orders later logins no more than the logoff time does.
+            // A device replaces only a user whose session expired. It proves nothing about logins
+            // in between, so it orders later logins no more than the expiry does.
             let at = if rule == Rule::DeviceOnly { before.confirmed } else { since };
             let (session, cause) = (before.clone(), claim.cause(rule));
-            self.remember_end(Ended { session, at, revision, cause });
+            self.remember_end(EndedSession { session, at, revision, cause });
         }
-        let moved = effect == Effect::Altered
+        let domain_changed = effect == Effect::Altered
             && before.as_ref().is_some_and(|before| before.domain() != after.domain());
-        if let Some(before) = before.as_ref().filter(|before| moved && before.domain().is_some()) {
-            // A directory moved the user to another domain: who asks for the former domain alone
-            // must hear of it, even from a log that is made anew. It keeps no login out.
+        if let Some(before) =
+            before.as_ref().filter(|before| domain_changed && before.domain().is_some())
+        {
+            // A directory moved the user to another domain. A consumer filtered to the former
+            // domain must receive the end, even from a rebuilt log. It rejects no login.
             let (session, cause) = (before.clone(), claim.cause(rule));
-            self.remember_end(Ended { session, at: since, revision, cause });
+            self.remember_end(EndedSession { session, at: since, revision, cause });
         }
-        if let Some((past, user)) = self.past_mut(address).zip(after.principal.as_ref())
+        if let Some((memory, user)) = self.memory_mut(address).zip(after.principal.as_ref())
             && effect == Effect::Began
         {
-            displaced.into_iter().for_each(|before| note_came(past, before));
-            past.crowd.note(&user.user, claim.event.seen);
+            displaced.into_iter().for_each(|before| note_login(memory, before));
+            memory.recent_users.note(&user.user, claim.event.seen);
         }
-        // How a session came by its details is not in its cause; every other beginning is, until
-        // something competes with it.
-        let competes = effect == Effect::Began && (displaced.is_some() || !was_quiet);
+        // A session's cause does not show how its details changed. It shows every other beginning,
+        // until an event competes with it.
+        let competes = effect == Effect::Began && (displaced.is_some() || !had_no_memory);
         if effect == Effect::Altered || competes {
-            self.remember(Record::of(claim, revision, Verdict::Applied(rule)), address);
+            self.remember(claim.record(revision, Verdict::Applied(rule)), address);
         }
         let cause = claim.cause(rule);
         let change = Change { revision, address, effect, before, after: Some(after), cause };
         Decision { verdict: Verdict::Applied(rule), change: Some(change) }
     }
 
-    /// The claim ends the session of its address.
+    /// Ends the session of the address.
     fn end(
         &mut self,
         claim: &Claim<'_>,
@@ -291,127 +300,129 @@ impl Table {
     ) -> Decision {
         let address = claim.event.address;
         let verdict = Verdict::Applied(rule);
-        self.witness(address);
+        self.record_beginning(address);
         let before = self.entries.get_mut(&address).and_then(|entry| entry.session.take());
         if let Some(before) = &before {
             self.present -= 1;
             let (session, cause) = (before.clone(), claim.cause(rule));
-            self.remember_end(Ended { session, at, revision, cause });
+            self.remember_end(EndedSession { session, at, revision, cause });
         }
-        self.remember(Record::of(claim, revision, verdict), address);
-        if let Some((past, before)) = self.past_mut(address).zip(before.as_ref()) {
-            note_came(past, before);
+        self.remember(claim.record(revision, verdict), address);
+        if let Some((memory, before)) = self.memory_mut(address).zip(before.as_ref()) {
+            note_login(memory, before);
         }
         let (effect, cause) = (Effect::Ended, claim.cause(rule));
         let change = Change { revision, address, effect, before, after: None, cause };
         Decision { verdict, change: Some(change) }
     }
 
-    /// The claim changes nothing, and is remembered.
+    /// Records the refusal; nothing changes.
     fn refuse(&mut self, claim: &Claim<'_>, refusal: Refusal, revision: Revision) -> Decision {
         let address = claim.event.address;
         let verdict = Verdict::Refused(refusal);
-        // An expiry that lost the race is our own noise; it tells an administrator nothing.
+        // An expiry that lost a race is internal and of no use to administrators.
         if claim.kind != Kind::Expiry {
-            self.witness(address);
-            self.remember(Record::of(claim, revision, verdict), address);
+            self.record_beginning(address);
+            self.remember(claim.record(revision, verdict), address);
         }
         if matches!(refusal, Refusal::NoSession | Refusal::OtherUser)
             && claim.kind.ends()
             && let Some(principal) = claim.principal.as_deref()
-            && let Some(past) = self.past_mut(address)
+            && let Some(memory) = self.memory_mut(address)
         {
-            past.departed.note(principal, claim.moment());
+            memory.early_logouts.note(principal, claim.moment());
         }
         Decision { verdict, change: None }
     }
 
-    /// Makes `session` the session of its address at `revision` and gives out the one that was, and
-    /// whether nothing else is remembered of the address.
-    fn put(&mut self, session: Arc<Session>, revision: Revision) -> (Option<Arc<Session>>, bool) {
+    /// Stores `session` at `revision`. Returns the session that it replaces, and whether nothing
+    /// else is remembered of the address.
+    fn store(&mut self, session: Arc<Session>, revision: Revision) -> (Option<Arc<Session>>, bool) {
         let (address, expires) = (session.address, session.expires);
         let entry = self.entries.entry(address).or_default();
-        entry.told = revision;
-        if entry.queued == 0 || expires.millis() < entry.queued {
-            entry.queued = expires.millis();
-            self.queue.push(expires, address);
+        entry.published = revision;
+        if entry.queued_at == 0 || expires.millis() < entry.queued_at {
+            entry.queued_at = expires.millis();
+            self.expiries.push(expires, address);
         }
         let before = entry.session.replace(session);
         self.present += usize::from(before.is_none());
-        (before, entry.past.is_none())
+        (before, entry.memory.is_none())
     }
 
-    /// When the first event competes with the session of `address`: remembers how that began.
-    fn witness(&mut self, address: Address) {
-        let alone = self.entries.get(&address).filter(|entry| entry.past.is_none());
-        if let Some(record) = alone.and_then(|e| e.session.as_ref()).map(|s| Record::of_session(s))
+    /// Records the beginning of the session of `address` when the first event competes with it.
+    fn record_beginning(&mut self, address: Address) {
+        let without_memory = self.entries.get(&address).filter(|entry| entry.memory.is_none());
+        if let Some(record) =
+            without_memory.and_then(|e| e.session.as_ref()).map(|s| DecisionRecord::of_session(s))
         {
             self.remember(record, address);
         }
     }
 
-    fn past_mut(&mut self, address: Address) -> Option<&mut Past> {
-        self.entries.get_mut(&address)?.past.as_deref_mut()
+    fn memory_mut(&mut self, address: Address) -> Option<&mut AddressMemory> {
+        self.entries.get_mut(&address)?.memory.as_deref_mut()
     }
 
-    fn remember_end(&mut self, ended: Ended) {
+    fn remember_end(&mut self, ended: EndedSession) {
         let (address, revision, seen) = (ended.session.address, ended.revision, ended.cause.seen);
         let entry = self.entries.entry(address).or_default();
-        entry.past.get_or_insert_default().ended = Some(ended);
-        if let Some(due) = self.ended.push(Ticket { address, revision, seen }) {
+        entry.memory.get_or_insert_default().ended = Some(ended);
+        if let Some(due) = self.ended.push(RetentionEntry { address, revision, seen }) {
             self.forget_ended(due);
         }
     }
 
-    fn remember(&mut self, record: Record, address: Address) {
+    fn remember(&mut self, record: DecisionRecord, address: Address) {
         let seen = record.seen;
         let entry = self.entries.entry(address).or_default();
-        let past = entry.past.get_or_insert_default();
-        let stranger = entry.session.is_none() && past.ended.is_none();
-        let Some(revision) = past.remember(record, Self::RECORDS) else { return };
-        let ring = if stranger { &mut self.strangers } else { &mut self.competed };
-        if let Some(due) = ring.push(Ticket { address, revision, seen }) {
+        let memory = entry.memory.get_or_insert_default();
+        let without_session = entry.session.is_none() && memory.ended.is_none();
+        let Some(revision) = memory.remember(record, Self::RECORDS_PER_ADDRESS) else { return };
+        let queue =
+            if without_session { &mut self.competed_without_session } else { &mut self.competed };
+        if let Some(due) = queue.push(RetentionEntry { address, revision, seen }) {
             self.forget_record(due);
         }
     }
 
-    fn forget_record(&mut self, Ticket { address, revision, .. }: Ticket) {
-        if let Some(past) = self.entries.get_mut(&address).and_then(|e| e.past.as_mut()) {
-            past.forget(revision);
+    fn forget_record(&mut self, RetentionEntry { address, revision, .. }: RetentionEntry) {
+        if let Some(memory) = self.entries.get_mut(&address).and_then(|e| e.memory.as_mut()) {
+            memory.forget(revision);
         }
-        self.sweep(address);
+        self.remove_if_empty(address);
     }
 
-    fn forget_ended(&mut self, Ticket { address, revision, .. }: Ticket) {
+    fn forget_ended(&mut self, RetentionEntry { address, revision, .. }: RetentionEntry) {
         let Some(entry) = self.entries.get_mut(&address) else { return };
-        if entry.past.as_mut().is_some_and(|past| past.forget_ended(revision)) {
-            // Who hears of an end may hear of it with the session that followed, and no sooner.
-            let told = if entry.session.is_some() { entry.told } else { revision };
-            self.forgotten = self.forgotten.max(revision).max(told);
+        if entry.memory.as_mut().is_some_and(|memory| memory.forget_ended(revision)) {
+            // A consumer may receive the end only together with the session that followed.
+            let published = if entry.session.is_some() { entry.published } else { revision };
+            self.forgotten = self.forgotten.max(revision).max(published);
         }
-        self.sweep(address);
+        self.remove_if_empty(address);
     }
 
-    /// Gives back the memory of an address about which nothing is left to know.
-    fn sweep(&mut self, address: Address) {
+    /// Frees the entry of an address if nothing is left to remember.
+    fn remove_if_empty(&mut self, address: Address) {
         let Some(entry) = self.entries.get_mut(&address) else { return };
-        if entry.past.as_ref().is_some_and(|past| past.is_empty()) {
-            entry.past = None;
+        if entry.memory.as_ref().is_some_and(|memory| memory.is_empty()) {
+            entry.memory = None;
         }
-        if entry.session.is_none() && entry.past.is_none() && entry.queued == 0 {
+        if entry.session.is_none() && entry.memory.is_none() && entry.queued_at == 0 {
             self.entries.remove(&address);
         }
     }
 }
 
-/// Notes whose session this was, and when they came.
-fn note_came(past: &mut Past, session: &Session) {
+/// Records the login that began this session.
+fn note_login(memory: &mut AddressMemory, session: &Session) {
     if let Some(principal) = &session.principal {
-        past.crowd.note(&principal.user, session.cause.seen);
+        memory.recent_users.note(&principal.user, session.cause.seen);
     }
 }
 
-/// The event that says: the logoff time of the session at `address` has passed.
-fn expiry(address: Address, now: Timestamp, origin: &Arc<Origin>) -> Event {
+/// The event that expires the session of `address`.
+fn expiry_event(address: Address, now: Timestamp, origin: &Arc<Origin>) -> Event {
     Event::bare(Kind::Expiry, address, now, origin.clone())
 }

@@ -1,4 +1,4 @@
-//! Moments: milliseconds since 1970 in UTC, always handed in, never read from a clock here.
+//! Timestamps in milliseconds since 1970 in UTC. They are always parameters; no clock is read here.
 
 mod steady;
 
@@ -9,23 +9,23 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::steady::{Jump, Steady};
+pub use self::steady::{JumpState, SteadyClock};
 
-/// A moment, in milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC.
+/// A time in milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// How fine the clock was that wrote a time: an RFC 3164 line knows seconds only. The coarser is the
-/// greater.
+/// The precision of the clock that wrote a time: RFC 3164 has whole seconds. A coarser precision
+/// compares as greater.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// The time is exact to the millisecond.
+    /// Exact to the millisecond.
     #[default]
     Millisecond,
-    /// The time is cut to whole seconds: it happened within the second that begins there.
+    /// Truncated to whole seconds: the event happened within the second that starts there.
     Second,
 }
 
@@ -33,7 +33,7 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
 
-    /// From milliseconds since the epoch, held within the years that RFC 3339 can write.
+    /// From milliseconds since the epoch, clamped to the range of RFC 3339.
     pub fn from_millis(millis: i64) -> Self {
         let (first, last) =
             (jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MAX.as_millisecond());
@@ -45,12 +45,12 @@ impl Timestamp {
         self.0
     }
 
-    /// How long after `earlier` this is; nothing when it is not after it.
+    /// The time elapsed since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
     }
 
-    /// The last millisecond that this time, read with `precision`, can mean.
+    /// The latest millisecond that this time can mean with `precision`.
     pub fn latest(self, precision: Precision) -> Self {
         match precision {
             Precision::Millisecond => self,
@@ -90,7 +90,7 @@ impl From<Timestamp> for jiff::Timestamp {
 impl FromStr for Timestamp {
     type Err = jiff::Error;
 
-    /// Reads RFC 3339, for instance `2026-11-21T19:50:32.353Z`.
+    /// Parses RFC 3339, for example `2026-11-21T19:50:32.353Z`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.parse::<jiff::Timestamp>().map(Self::from)
     }

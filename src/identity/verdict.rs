@@ -1,17 +1,17 @@
-//! What was decided about an event, and by which rule: closed sets, so that they can be counted.
+//! The decision about an event and the rule that made it: closed sets, so that they can be counted.
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumIter, EnumString, IntoStaticStr};
 
-/// The end of every event: exactly one of three. `received = applied + deduplicated + refused`.
+/// The decision about an event. `received = applied + deduplicated + refused`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The table changed, by this rule.
     Applied(Rule),
-    /// The table holds this already, from the same event or from a newer one about the same user.
+    /// The table holds this already, from the same event or a newer one about the same user.
     Deduplicated,
-    /// The event may not, or need not, change the table.
+    /// The event is not allowed to change the table, or has no effect.
     Refused(Refusal),
 }
 
@@ -32,7 +32,7 @@ pub enum Verdict {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Rule {
-    /// Nobody was there: the session began.
+    /// The address had no user: a session began.
     FirstUser,
     /// A later login of another user took the address over.
     LaterUser,
@@ -42,24 +42,23 @@ pub enum Rule {
     Rekeyed,
     /// The user was confirmed: the session was extended.
     Refreshed,
-    /// The device, its state or the user's groups became known or changed.
+    /// The device, its posture or the user's groups became known or changed.
     Detail,
-    /// A directory knows the user or the device by another name, or in other groups.
+    /// A directory reported a new name or new groups of the user or the device.
     Directory,
     /// A device was seen at an address without a user.
     DeviceOnly,
-    /// A null user replaced a valid one (only where `preserve_valid_user` is off).
+    /// A null user replaced a valid one (only if `preserve_valid_user` is off).
     NullUser,
     /// The user logged out, or the tunnel went down.
     LoggedOut,
-    /// The logoff time passed.
+    /// The session expired.
     LogoffTime,
-    /// More users came within a minute than one address can have: it serves none until it is quiet.
+    /// Too many users logged in within a minute: the address gets no session until logins pause.
     AddressShared,
 }
 
-/// Why an event was not allowed to change the table. Written so that an administrator who reads it
-/// in `explain` knows where to look.
+/// Why an event was refused. The texts are written for administrators who read them in `explain`.
 #[derive(
     Debug,
     Clone,
@@ -77,20 +76,20 @@ pub enum Rule {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Refusal {
-    /// The source is not in the configuration (any more).
+    /// The source is not, or no longer, configured.
     #[error("the source is not configured")]
     SourceUnknown,
     /// The source is not granted this kind of event.
-    #[error("the source may not speak of this kind of event")]
+    #[error("the source is not granted this kind of event")]
     KindNotGranted,
-    /// The address is outside the networks the source may speak for.
-    #[error("the source may not speak for this address")]
+    /// The address is outside the networks granted to the source.
+    #[error("the source is not granted this network")]
     NetworkNotGranted,
-    /// The domain is not among those the source may speak for.
-    #[error("the source may not speak for this domain")]
+    /// The domain is not granted to the source.
+    #[error("the source is not granted this domain")]
     DomainNotGranted,
-    /// Loopback, link-local, multicast, unspecified, or of the machine that Rollcall runs on.
-    #[error("nobody can be behind this address")]
+    /// A loopback, link-local, multicast or unspecified address, or one of this machine.
+    #[error("this address cannot have a session")]
     AddressUnusable,
     /// A rule ignores the user.
     #[error("a rule ignores this user")]
@@ -101,31 +100,31 @@ pub enum Refusal {
     /// A rule ignores the network.
     #[error("a rule ignores this network")]
     NetworkIgnored,
-    /// The event is older than its source's limit: history, not news.
+    /// The event is older than the limit of its source.
     #[error("the event is older than the configured limit")]
     TooOld,
-    /// The event is from the future beyond the allowed clock skew.
-    #[error("the event is from the future: the source's clock or time zone is wrong")]
+    /// The event is further in the future than the allowed clock skew.
+    #[error("the event is in the future: check the clock and time zone of the source")]
     FromFuture,
-    /// A newer event decided already.
-    #[error("a newer event has decided already")]
+    /// A newer event was decided already.
+    #[error("a newer event was decided already")]
     Late,
-    /// A stronger proof than this put somebody there who is still seen, or said that they are.
-    #[error("a stronger proof than this holds the address")]
+    /// A user with a stronger proof is active, or has logged out.
+    #[error("a user with stronger evidence has the address")]
     Weaker,
-    /// So many users came to the address that it is taken to be shared.
-    #[error("so many users came to the address that it is taken to be shared")]
+    /// Too many users logged in, so the address is treated as shared.
+    #[error("too many users logged in, so the address is treated as shared")]
     AddressShared,
-    /// A logout, rekey or refresh of somebody who is not the one there.
+    /// A logout, rekey or refresh of a user who does not have the address.
     #[error("another user has the address")]
     OtherUser,
-    /// A logout, rekey or refresh where nobody is.
-    #[error("nobody has the address")]
+    /// A logout, rekey or refresh for an address without a session.
+    #[error("the address has no session")]
     NoSession,
-    /// A null user does not overwrite a valid one.
-    #[error("a null user does not overwrite a valid one")]
+    /// A null user does not replace a valid one.
+    #[error("a null user does not replace a valid one")]
     NullUser,
-    /// The event says neither a user nor a device.
+    /// The event names neither a user nor a device.
     #[error("the event names neither a user nor a device")]
     Nobody,
     /// An expiry that came too early: the session was extended meanwhile.
@@ -134,14 +133,14 @@ pub enum Refusal {
 }
 
 impl Rule {
-    /// The name used in metrics and JSON, for instance `later_user`.
+    /// The name used in metrics and JSON, for example `later_user`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
 impl Refusal {
-    /// The name used in metrics and JSON, for instance `too_old`.
+    /// The name used in metrics and JSON, for example `too_old`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -157,12 +156,12 @@ impl Verdict {
         }
     }
 
-    /// Whether it says that the address is shared.
+    /// Whether the decision treats the address as shared.
     pub(crate) const fn is_shared(self) -> bool {
         matches!(self, Self::Applied(Rule::AddressShared) | Self::Refused(Refusal::AddressShared))
     }
 
-    /// The rule or the refusal, for instance `later_user` or `too_old`.
+    /// The rule or the refusal, for example `later_user` or `too_old`.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Applied(rule) => rule.as_str(),

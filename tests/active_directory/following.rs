@@ -7,7 +7,7 @@ use std::time::Duration;
 use rollcall_config::{Environment, load};
 use rollcall_identity::Principal;
 use rollcall_identity::directory::{
-    self, AccountKind, BareNames, Directory, DomainNames, Resolved,
+    self, AccountKind, Directory, DomainNames, ResolvedAccount, UnqualifiedNames,
 };
 use rollcall_producers::active_directory::{
     ActiveDirectory, Learner, Learning, Learnt, State, Status,
@@ -40,7 +40,7 @@ impl Learner for Book {
     fn learn<'a>(&'a self, names: &'a DomainNames, learnt: Learnt) -> Learning<'a> {
         Box::pin(async move {
             let mut directory = self.directory.lock().unwrap();
-            directory.put_domain(names.clone(), BareNames::MeanThis);
+            directory.put_domain(names.clone(), UnqualifiedNames::ThisDomain);
             match learnt {
                 Learnt::Whole(image) => {
                     directory.replace(&names.dns, *image).unwrap();
@@ -99,7 +99,7 @@ impl Reader {
         self.directory.status()
     }
 
-    pub(super) fn who(&self, name: &str) -> Option<Resolved> {
+    pub(super) fn who(&self, name: &str) -> Option<ResolvedAccount> {
         let principal = Principal::parse(name, None).unwrap();
         self.book.directory.lock().unwrap().resolve(&principal)
     }
@@ -216,7 +216,7 @@ fn everything_is_heard(controller: &Controller, reader: &Reader) {
     let disable = "modify\nreplace: userAccountControl\nuserAccountControl: 546";
     controller.modify(&change(&now, disable));
     until("she is switched off", || {
-        reader.who("alice.b").filter(|who| who.state == directory::State::Disabled)
+        reader.who("alice.b").filter(|who| who.state == directory::AccountState::Disabled)
     });
     controller.modify(&change(&now, "delete"));
     until("she is gone", || reader.who("alice.b").is_none().then_some(()));

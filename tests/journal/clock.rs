@@ -54,7 +54,7 @@ fn a_clock_that_is_set_and_set_back_ends_nobody_and_keeps_nobody() {
         assert_eq!(script.post_events(&login(&at(1), "alice")).status, 200);
         assert_eq!(script.post_events(&earlier(&at(2), "bob", 56)).status, 200);
         set(&file, far);
-        until("the jump is noticed", || (jumps(&server, "doubted") > round as u64).then_some(()));
+        until("the jump is noticed", || (jumps(&server, "suspected") > round as u64).then_some(()));
         // Nobody ends before their time, by the server's word or the firewall's table.
         assert_eq!(server.who(&at(1)).as_deref(), Some("alice"), "{far}");
         firewall.poll();
@@ -70,7 +70,7 @@ fn a_clock_that_is_set_and_set_back_ends_nobody_and_keeps_nobody() {
         });
         assert_eq!(server.who(&at(1)).as_deref(), Some("alice"), "{far}");
         set(&file, "+0");
-        until("the clock is right", || (jumps(&server, "withdrawn") > round as u64).then_some(()));
+        until("the clock is right", || (jumps(&server, "reverted") > round as u64).then_some(()));
         assert_eq!(server.who(&at(1)).as_deref(), Some("alice"), "after {far}");
     }
     server.writes("the machine's clock was set");

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rollcall_identity::{
-    Address, Change, ChangeLog, Cursor, Filter, Page, Request, Revision, Table, Timestamp,
+    Address, Change, ChangeLog, Cursor, Filter, Page, PageRequest, Revision, Table, Timestamp,
 };
 
 use super::truth::{Kept, Promise};
@@ -18,7 +18,7 @@ pub(super) fn read(log: &ChangeLog, cursor: Option<Cursor>, now: Timestamp) -> P
     let filter = Filter::default();
     // As it travels: as text.
     let cursor = cursor.map(|cursor| cursor.to_string().parse().expect("a cursor of ours"));
-    log.read(&Request { cursor, since: None, filter: &filter, limit: PAGE, now })
+    log.read(&PageRequest { cursor, since: None, filter: &filter, limit: PAGE, now })
 }
 
 /// Who is there after a change.
@@ -36,7 +36,7 @@ pub(super) fn compare(who: &str, holds: &Holds, table: &Table, now: Timestamp) -
     let (mut standing, mut lapsed) = (Holds::new(), Vec::new());
     for session in table.sessions() {
         let user = session.principal.as_ref().map(|who| who.user.to_string());
-        match session.alive_at(now) {
+        match session.is_active_at(now) {
             true => drop(standing.insert(session.address, user.unwrap_or_default())),
             false => lapsed.push(session.address),
         }

@@ -1,7 +1,7 @@
 //! A disk: what is written to it is there for everybody, and survives a power cut only once it is
 //! synchronised. It can break in any of its operations, and the process or the power end there.
 
-use rollcall_identity::{Event, Handover, Places, ReadPosition, Revision};
+use rollcall_identity::{Event, ReadPosition, ReadPositions, Revision, TableSnapshot};
 
 use crate::harness::Chance;
 
@@ -37,13 +37,13 @@ pub(super) struct Segment {
     pub(super) epoch: u64,
     pub(super) after: Revision,
     pub(super) first: Revision,
-    pub(super) places: Places,
+    pub(super) places: ReadPositions,
     pub(super) log: Vec<Frame>,
     is_safe: bool,
 }
 
 impl Segment {
-    pub(super) fn new(epoch: u64, after: Revision, first: Revision, places: Places) -> Self {
+    pub(super) fn new(epoch: u64, after: Revision, first: Revision, places: ReadPositions) -> Self {
         Self { epoch, after, first, places, log: Vec::new(), is_safe: false }
     }
 
@@ -63,7 +63,7 @@ impl Segment {
 /// A snapshot: made under another name, synchronised, and then given its own.
 #[derive(Debug, Clone)]
 struct Snapshot {
-    handover: Handover,
+    handover: TableSnapshot,
     is_safe: bool,
 }
 
@@ -180,7 +180,7 @@ impl Disk {
     }
 
     /// Writes a snapshot.
-    pub(super) fn save(&mut self, handover: Handover) -> Result<(), Broke> {
+    pub(super) fn save(&mut self, handover: TableSnapshot) -> Result<(), Broke> {
         self.operate()?;
         self.operate()?;
         // Of one that takes the name of another, a power cut leaves either, and they are the same.
@@ -214,7 +214,7 @@ impl Disk {
     }
 
     /// The newest snapshot.
-    pub(super) fn snapshot(&self) -> Option<&Handover> {
+    pub(super) fn snapshot(&self) -> Option<&TableSnapshot> {
         let newest = self.snapshots.iter().max_by_key(|snapshot| snapshot.handover.newest);
         newest.map(|snapshot| &snapshot.handover)
     }

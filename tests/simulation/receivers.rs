@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall_identity::delivery::{Launch, Opening, Place};
+use rollcall_identity::delivery::{DeliveryMode, OutgoingBatch, TargetPosition};
 use rollcall_identity::{Address, Cursor, Revision};
 
 use super::consumers::{Holds, user};
@@ -40,10 +40,10 @@ pub(super) struct Edge {
 }
 
 impl Receiver {
-    pub(super) fn opening(&self) -> Opening {
+    pub(super) fn opening(&self) -> DeliveryMode {
         match self {
-            Self::Edge(_) => Opening::Replaces,
-            Self::ClearPass(_) => Opening::Overwrites,
+            Self::Edge(_) => DeliveryMode::Replace,
+            Self::ClearPass(_) => DeliveryMode::Upsert,
         }
     }
 
@@ -55,10 +55,10 @@ impl Receiver {
     }
 
     /// Where it says that it is.
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn place(&self) -> TargetPosition {
         match self {
-            Self::Edge(edge) => edge.position.map_or(Place::Nowhere, Place::At),
-            Self::ClearPass(_) => Place::Untold,
+            Self::Edge(edge) => edge.position.map_or(TargetPosition::Empty, TargetPosition::At),
+            Self::ClearPass(_) => TargetPosition::Unsupported,
         }
     }
 
@@ -73,7 +73,7 @@ impl Receiver {
     }
 
     /// Takes a batch of this turn.
-    pub(super) fn take(&mut self, launch: &Launch, turn: u64) -> Result<(), Elsewhere> {
+    pub(super) fn take(&mut self, launch: &OutgoingBatch, turn: u64) -> Result<(), Elsewhere> {
         match self {
             Self::Edge(edge) => edge.take(launch, turn),
             Self::ClearPass(holds) => {
@@ -134,7 +134,7 @@ impl Edge {
         Self { width, ..Self::default() }
     }
 
-    fn take(&mut self, launch: &Launch, turn: u64) -> Result<(), Elsewhere> {
+    fn take(&mut self, launch: &OutgoingBatch, turn: u64) -> Result<(), Elsewhere> {
         let is_meant = match &self.synchronisation {
             Some((own, ..)) => *own == turn,
             None => !self.synchronisations.contains(&turn),
@@ -175,14 +175,14 @@ impl Edge {
     }
 
     /// Of one that takes one after the other.
-    fn is_next(&mut self, launch: &Launch) -> Result<bool, Elsewhere> {
+    fn is_next(&mut self, launch: &OutgoingBatch) -> Result<bool, Elsewhere> {
         let place = *self.place();
         let is_next = place == launch.after || place == Some(launch.next);
         if is_next { Ok(true) } else { Err(Elsewhere) }
     }
 
     /// Of one that takes several at once. The first of a turn says where that begins.
-    fn is_in_row(&mut self, launch: &Launch, turn: u64) -> Result<bool, Elsewhere> {
+    fn is_in_row(&mut self, launch: &OutgoingBatch, turn: u64) -> Result<bool, Elsewhere> {
         let from = launch.after.map_or(Revision(0), |after| after.revision);
         let to = launch.next.revision;
         if turn != self.turn {
@@ -201,7 +201,7 @@ impl Edge {
         if is_misplaced { Err(Elsewhere) } else { Ok(true) }
     }
 
-    fn go_on(&mut self, launch: &Launch) {
+    fn go_on(&mut self, launch: &OutgoingBatch) {
         if self.width == 1 {
             *self.place() = Some(launch.next);
             return;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rollcall_identity::{
-    Batched, ChangeLog, Event, Journal, Legacy, Offices, Order, Origin, Producer, ReadPosition,
-    Revision, Rules, Served, Table, Timestamp, serve,
+    ChangeLog, Event, Generations, GroupOutcome, Journal, JournalBatch, JournalRequest, Origin,
+    Producer, ReadPosition, RecoveredState, Revision, Rules, Table, Timestamp, commit_group,
 };
 
 use self::cache::Cache;
@@ -32,12 +32,12 @@ pub(super) struct Batch {
     pub(super) read: Option<ReadPosition>,
 }
 
-impl Batched for Batch {
+impl JournalBatch for Batch {
     fn events(&self) -> &[Event] {
         &self.events
     }
 
-    fn read(&self) -> Option<&ReadPosition> {
+    fn read_position(&self) -> Option<&ReadPosition> {
         self.read.as_ref()
     }
 }
@@ -77,12 +77,12 @@ pub(super) struct Server {
     pub(super) store: Store,
     rules: Arc<Rules>,
     fault: Option<Fault>,
-    offices: Offices,
+    offices: Generations,
     cache: Option<Cache>,
     query: Option<Query>,
     /// What a cache that was frozen and replaced has still to say.
     late: Vec<query::Letter>,
-    orders: VecDeque<Order<Batch, Question>>,
+    orders: VecDeque<JournalRequest<Batch, Question>>,
     pub(super) answers: VecDeque<Answer>,
     /// The sites whose producers are told how far was read.
     pub(super) places: VecDeque<usize>,
@@ -105,7 +105,7 @@ impl Server {
         }
         let (producer, client, form) = (name("cache"), name("clock"), name("logoff-time"));
         let mut server = Self {
-            offices: Offices::new(store.epoch(), Legacy::of(table, folded)),
+            offices: Generations::new(store.epoch(), RecoveredState::from_table(table, folded)),
             store,
             rules,
             fault,
@@ -166,7 +166,7 @@ impl Server {
 
     /// How far that is folded.
     pub(super) fn folded(&self) -> Option<Revision> {
-        Some(self.cache.as_ref()?.decider()?.folded())
+        Some(self.cache.as_ref()?.decider()?.applied())
     }
 
     fn lose(&mut self, batch: &Batch, is_unseen: bool) {
@@ -185,7 +185,8 @@ impl Server {
         if self.fault == Some(Fault::AcknowledgedBeforeSync) {
             self.acknowledge(&group);
         }
-        let Served { committed, refused, asked } = serve(&mut self.store, group);
+        let GroupOutcome { committed, failed: refused, queries: asked } =
+            commit_group(&mut self.store, group);
         refused.iter().for_each(|(batch, _)| self.lose(batch, false));
         self.post_committed(committed);
         for question in asked {
@@ -198,8 +199,8 @@ impl Server {
     }
 
     /// What can be done wrong before a batch is written.
-    fn mistake(&mut self, order: &mut Order<Batch, Question>) {
-        let Order::Write(batch) = order else { return };
+    fn mistake(&mut self, order: &mut JournalRequest<Batch, Question>) {
+        let JournalRequest::Append(batch) = order else { return };
         match self.fault {
             Some(Fault::OrderReversed) => batch.events.reverse(),
             Some(Fault::BookmarkBeforeEvents) if batch.read.is_some() => {
@@ -211,10 +212,10 @@ impl Server {
     }
 
     /// Whoever waits hears that it is taken, before it is.
-    fn acknowledge(&mut self, group: &[Order<Batch, Question>]) {
+    fn acknowledge(&mut self, group: &[JournalRequest<Batch, Question>]) {
         let mut first = self.store.next();
-        for order in group.iter().filter(|_| self.store.illness().is_none()) {
-            if let Order::Write(batch) = order {
+        for order in group.iter().filter(|_| self.store.write_error().is_none()) {
+            if let JournalRequest::Append(batch) = order {
                 self.answers.extend(batch.taken(first));
                 first.0 += batch.events.len() as u64;
             }
@@ -223,10 +224,10 @@ impl Server {
 
     /// The journal looks after itself.
     pub(super) fn tend(&mut self, now: Timestamp) -> bool {
-        let Some(survey) = self.store.tend(now) else { return false };
+        let Some(survey) = self.store.maintain(now) else { return false };
         match &mut self.cache {
             Some(cache) => cache.mailbox.push_back(cache::Letter::TakeStock(survey)),
-            None => self.store.unsettle(),
+            None => self.store.invalidate_checkpoint(),
         }
         true
     }

@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rollcall_identity::logon::{Fields, Outcome, Reader, Record, Role, Settings};
+use rollcall_identity::logon::{
+    Fields, LogRecord, LogonReader, LogonSettings, ReadOutcome, ServerRole,
+};
 use rollcall_identity::{
-    Address, Event, Kind, Name, Origin, Precision, Principal, Producer, ReadPosition, Source,
+    Address, Event, Kind, Name, Origin, Precision, Principal, Producer, ReadPosition, ReadSource,
     Timestamp,
 };
 
@@ -83,8 +85,8 @@ impl Site {
     }
 
     /// What its log is called.
-    pub(super) fn source(&self) -> Source {
-        Source { producer: self.origin.producer.clone(), name: self.origin.client.clone() }
+    pub(super) fn source(&self) -> ReadSource {
+        ReadSource { producer: self.origin.producer.clone(), name: self.origin.client.clone() }
     }
 
     /// Something happens at one of its addresses, at `now`.
@@ -169,16 +171,16 @@ impl Site {
         if self.waiting.is_some() || upto == self.place {
             return None;
         }
-        let settings = Settings::of(Role::DomainController);
-        let mut reader = Reader::new(settings, &self.origin.producer, &self.origin.client);
+        let settings = LogonSettings::for_role(ServerRole::DomainController);
+        let mut reader = LogonReader::new(settings, &self.origin.producer, &self.origin.client);
         let read = self.log[self.place..upto].iter().filter_map(|logged| {
             let doctored = match fault {
                 Some(Fault::FailedLogonAccepted) => logged.taken_for_a_logon(),
                 _ => logged.clone(),
             };
             match doctored.read(&mut reader, seen) {
-                Outcome::Event(event) => Some(event),
-                Outcome::Unplaced(_) | Outcome::Ignored(_) => None,
+                ReadOutcome::Event(event) => Some(event),
+                ReadOutcome::Unresolved(_) | ReadOutcome::Ignored(_) => None,
             }
         });
         let events: Vec<Event> = read.collect();
@@ -188,7 +190,7 @@ impl Site {
 
     fn read_to(&self, place: usize) -> ReadPosition {
         let bytes = (place as u64).to_be_bytes();
-        ReadPosition { source: self.source(), place: Arc::from(&bytes[..]) }
+        ReadPosition { source: self.source(), position: Arc::from(&bytes[..]) }
     }
 
     /// How many events its log gives before `place`.
@@ -214,10 +216,10 @@ impl Logged {
         Self { id, status: "0x0", ..self.clone() }
     }
 
-    fn read(&self, reader: &mut Reader, seen: Timestamp) -> Outcome {
+    fn read(&self, reader: &mut LogonReader, seen: Timestamp) -> ReadOutcome {
         let Self { id, user, address, at, status } = self;
         let fields = Said4768 { user, address: address.to_string(), status };
-        let record = Record {
+        let record = LogRecord {
             id: *id,
             time: *at,
             record_id: 1,

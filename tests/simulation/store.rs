@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use rollcall_identity::{
-    Continuity, Event, Handover, Journal, JournalError, Ledger, Places, ReadPosition, Revision,
-    Rules, Source, Span, Survey, Table, Timestamp,
+    CheckpointSink, Event, Journal, JournalError, PositionLedger, ReadPosition, ReadPositions,
+    ReadSource, RecoveryProgress, Revision, RevisionRange, Rules, Table, TableSnapshot, Timestamp,
 };
 
 use super::disk::{Broke, Disk, Segment};
@@ -20,7 +20,7 @@ pub(super) struct Store {
     pub(super) disk: Disk,
     fault: Option<Fault>,
     epoch: u64,
-    ledger: Ledger,
+    ledger: PositionLedger,
     is_open: bool,
     illness: Option<JournalError>,
     /// What is appended and not committed yet.
@@ -28,7 +28,7 @@ pub(super) struct Store {
     wants_sessions: bool,
     surveyed: Revision,
     /// The keeper's work.
-    surveys: (Sender<Handover>, Receiver<Handover>),
+    surveys: (Sender<TableSnapshot>, Receiver<TableSnapshot>),
 }
 
 impl Store {
@@ -39,7 +39,7 @@ impl Store {
             disk,
             fault,
             epoch,
-            ledger: Ledger::default(),
+            ledger: PositionLedger::default(),
             is_open: false,
             illness: None,
             appended: (Vec::new(), Vec::new()),
@@ -64,23 +64,23 @@ impl Store {
     }
 
     /// Folds everything that is there, up to `upto` in the last segment, by `rules`.
-    fn fold(&self, rules: &Rules, upto: Option<Revision>) -> (Table, Continuity) {
+    fn fold(&self, rules: &Rules, upto: Option<Revision>) -> (Table, RecoveryProgress) {
         let snapshot = self.disk.snapshot().cloned().unwrap_or_default();
-        let mut start = Continuity::after(snapshot.newest);
+        let mut start = RecoveryProgress::after(snapshot.newest);
         let mut table = Table::restore(snapshot);
         let segments = &self.disk.segments;
         for (at, segment) in segments.iter().enumerate() {
             let upto = segments.get(at + 1).map(|next| next.after).or(upto);
-            let Some(span) = start.enter(segment.after, upto) else { continue };
+            let Some(span) = start.enter_segment(segment.after, upto) else { continue };
             let last = fold(segment, span, &mut table, rules);
-            start.leave(span, last);
+            start.leave_segment(span, last);
         }
         (table, start)
     }
 
     fn begin(&mut self) -> Result<(), Broke> {
         let (after, first) = (self.ledger.committed(), self.ledger.next());
-        let places = self.ledger.places().clone();
+        let places = self.ledger.read_positions().clone();
         self.disk.begin(Segment::new(self.epoch, after, first, places))?;
         self.is_open = true;
         self.wants_sessions |= after > Revision(0);
@@ -109,35 +109,35 @@ impl Journal for Store {
         let (table, mut start) = self.fold(rules, None);
         self.surveyed = self.disk.snapshot().map_or(Revision(0), |snapshot| snapshot.newest);
         let mut first = Revision(1);
-        let mut places = Places::new();
+        let mut places = ReadPositions::new();
         if let Some(last) = self.disk.segments.last() {
-            start.goes_on_after(last.last().unwrap_or(last.after));
+            start.resume_after(last.last().unwrap_or(last.after));
             (first, places) = (last.first, last.places.clone());
             let read = last.log.iter().flat_map(|frame| &frame.read);
-            places.extend(read.map(|read| (read.source.clone(), read.place.clone())));
+            places.extend(read.map(|read| (read.source.clone(), read.position.clone())));
             self.is_open = true;
         }
-        if !start.is_certain() {
+        if !start.is_complete() {
             self.epoch += 1;
             self.is_open = false;
         }
-        self.ledger = Ledger::resume(start.known(), first, places);
+        self.ledger = PositionLedger::resume(start.recovered(), first, places);
         if !self.is_open && self.begin().is_err() {
             self.fall_ill();
         }
-        Ok((table, start.known()))
+        Ok((table, start.recovered()))
     }
 
-    fn recall(&mut self, rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
+    fn reload(&mut self, rules: &Rules) -> Result<Option<(Table, Revision)>, JournalError> {
         let committed = self.ledger.committed();
         let (table, start) = self.fold(rules, Some(committed));
-        match start.is_certain() {
+        match start.is_complete() {
             true => Ok(Some((table, committed))),
             false => Err(JournalError("not everything that was committed is there".to_owned())),
         }
     }
 
-    fn unsettle(&mut self) {
+    fn invalidate_checkpoint(&mut self) {
         self.wants_sessions = true;
     }
 
@@ -168,15 +168,15 @@ impl Journal for Store {
         }
     }
 
-    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
-        self.ledger.places().get(source).cloned()
+    fn read_position(&self, source: &ReadSource) -> Option<Arc<[u8]>> {
+        self.ledger.read_positions().get(source).cloned()
     }
 
-    fn illness(&self) -> Option<&JournalError> {
+    fn write_error(&self) -> Option<&JournalError> {
         self.illness.as_ref()
     }
 
-    fn tend(&mut self, _: Timestamp) -> Option<Survey> {
+    fn maintain(&mut self, _: Timestamp) -> Option<CheckpointSink> {
         let written =
             self.disk.segments.last().map_or(0, |segment| {
                 segment.log.iter().map(|frame| frame.events.len()).sum::<usize>()
@@ -193,14 +193,19 @@ impl Journal for Store {
         }
         (self.wants_sessions, self.surveyed) = (false, committed);
         let keeper = self.surveys.0.clone();
-        Some(Box::new(move |handover: Handover| {
+        Some(Box::new(move |handover: TableSnapshot| {
             let newest = handover.newest.max(committed);
-            let _ = keeper.send(Handover { newest, ..handover });
+            let _ = keeper.send(TableSnapshot { newest, ..handover });
         }))
     }
 }
 
-fn fold(segment: &Segment, span: Span, table: &mut Table, rules: &Rules) -> Option<Revision> {
+fn fold(
+    segment: &Segment,
+    span: RevisionRange,
+    table: &mut Table,
+    rules: &Rules,
+) -> Option<Revision> {
     let events = segment.log.iter().flat_map(|frame| &frame.events);
     let wanted = events.filter(|(at, _)| *at > span.after && *at <= span.upto);
     let mut last = None;

@@ -2,7 +2,8 @@
 //! it, over a line that loses answers, repeats requests late, and by an actor that is replaced.
 
 use rollcall_identity::delivery::{
-    Delivery, Failure, Found, Hears, Kept, Landing, Launch, Place, Scope, Standing, Turned,
+    Delivery, DeliveryFailure, DeliveryScope, DeliveryState, FilterChange, OutgoingBatch,
+    PageOutcome, ResumeOutcome, SendOutcome, StoredPosition, TargetPosition,
 };
 use rollcall_identity::{ChangeLog, Cursor, Revision, Table, Timestamp};
 
@@ -18,9 +19,9 @@ pub(super) struct Target {
     pub(super) receiver: Receiver,
     delivery: Delivery,
     /// What is on its way.
-    on_way: Vec<Launch>,
+    on_way: Vec<OutgoingBatch>,
     /// What was given up and is still somewhere on its way, and the turn that it is of.
-    late: Vec<(Launch, u64)>,
+    late: Vec<(OutgoingBatch, u64)>,
     /// Pieces that follow each other without a question between them.
     turn: u64,
     /// What is on the disk.
@@ -104,11 +105,11 @@ impl Target {
             let (launch, turn) = self.late.remove(at);
             let _ = self.receiver.take(&launch, turn);
         }
-        match self.delivery.standing() {
-            Standing::Unsure => self.find(chance),
-            Standing::Anew => self.begin(chance),
-            Standing::Ending => self.end(voice.visible, (chance, fault)),
-            Standing::Synchronising | Standing::Following => {
+        match self.delivery.state() {
+            DeliveryState::Probing => self.find(chance),
+            DeliveryState::StartResync => self.begin(chance),
+            DeliveryState::FinishResync => self.end(voice.visible, (chance, fault)),
+            DeliveryState::Resyncing | DeliveryState::Following => {
                 return self.go_on(voice, (chance, fault));
             }
         }
@@ -117,16 +118,20 @@ impl Target {
 
     fn find(&mut self, chance: &mut Chance) {
         if chance.once_in(6) {
-            return self.delivery.failed(Failure::Other);
+            return self.delivery.on_failure(DeliveryFailure::Other);
         }
-        let scope = Scope::Same;
-        let kept = self.kept.map(|cursor| Kept { cursor, hears: Hears::Admitted, scope });
+        let filter = FilterChange::Unchanged;
+        let kept = self.kept.map(|cursor| StoredPosition {
+            cursor,
+            scope: DeliveryScope::Filtered,
+            filter,
+        });
         let place = self.receiver.place();
-        let found = self.delivery.found(place, kept, self.receiver.width());
-        assert_ne!(found, Found::Corrects, "its scope is never another");
-        if place == Place::Untold {
+        let found = self.delivery.on_position(place, kept, self.receiver.width());
+        assert_ne!(found, ResumeOutcome::Reconcile, "its scope is never another");
+        if place == TargetPosition::Unsupported {
             // The next life is to know that there was one.
-            self.kept = self.kept.or(self.delivery.safe());
+            self.kept = self.kept.or(self.delivery.restart_cursor());
         }
         self.turn += 1;
     }
@@ -135,8 +140,8 @@ impl Target {
         self.turn += 1;
         self.receiver.begin(self.turn);
         match chance.once_in(6) {
-            true => self.delivery.failed(Failure::Other),
-            false => self.delivery.begun(self.receiver.width()),
+            true => self.delivery.on_failure(DeliveryFailure::Other),
+            false => self.delivery.resync_started(self.receiver.width()),
         }
     }
 
@@ -147,7 +152,7 @@ impl Target {
             }
             self.rests = false;
         }
-        if self.on_way.is_empty() && self.delivery.look() {
+        if self.on_way.is_empty() && self.delivery.poll() {
             self.seen = voice.visible;
         }
         self.launch(fault);
@@ -159,17 +164,17 @@ impl Target {
             let launch = self.on_way.remove(at);
             self.land(&launch, (chance, fault));
         }
-        let is_told = self.on_way.is_empty() && self.delivery.is_told();
-        if is_told && self.delivery.standing() == Standing::Following {
+        let is_told = self.on_way.is_empty() && self.delivery.finish_reading();
+        if is_told && self.delivery.state() == DeliveryState::Following {
             self.all_is_told(chance);
         }
         true
     }
 
     fn launch(&mut self, fault: Option<Fault>) {
-        while let Some(launch) = self.delivery.launch() {
+        while let Some(launch) = self.delivery.next_batch() {
             if fault == Some(Fault::ToldWithoutItsWord) {
-                let _ = self.delivery.landed(&launch, Landing::Taken);
+                let _ = self.delivery.on_outcome(&launch, SendOutcome::Accepted);
                 self.late.push((launch, self.turn));
             } else {
                 self.on_way.push(launch);
@@ -180,42 +185,42 @@ impl Target {
     /// Reads the next page, while batches may be on their way. The query actor may be replaced just now.
     fn read(&mut self, voice: &Voice<'_>, chance: &mut Chance) {
         let Some(log) = voice.log.filter(|_| !chance.once_in(10)) else {
-            return self.fail(Failure::Other);
+            return self.fail(DeliveryFailure::Other);
         };
         let page = read(log, self.delivery.read_after(), voice.now);
-        if self.delivery.take(page) == Turned::TooLate {
+        if self.delivery.push_page(page) == PageOutcome::CursorExpired {
             self.settle();
-            self.delivery.anew();
+            self.delivery.request_resync();
             self.turn += 1;
         }
     }
 
     /// What was on its way meets its fate: it is taken and answered, or not, or too much at once.
-    fn land(&mut self, launch: &Launch, (chance, fault): (&mut Chance, Option<Fault>)) {
+    fn land(&mut self, launch: &OutgoingBatch, (chance, fault): (&mut Chance, Option<Fault>)) {
         let (landing, failure) = match chance.below(14) {
-            _ if self.proxy == Proxy::Refuses => (refused(), Failure::Other),
+            _ if self.proxy == Proxy::Refuses => (refused(), DeliveryFailure::Other),
             0 => {
                 let _ = self.receiver.take(launch, self.turn);
-                (Landing::Lost, Failure::Other)
+                (SendOutcome::Unknown, DeliveryFailure::Other)
             }
             1 => {
                 self.late.push((launch.clone(), self.turn));
-                (Landing::Lost, Failure::Other)
+                (SendOutcome::Unknown, DeliveryFailure::Other)
             }
-            2 if launch.changes.len() > 1 => (refused(), Failure::Other),
+            2 if launch.changes.len() > 1 => (refused(), DeliveryFailure::Other),
             3 => {
                 self.proxy = Proxy::Refuses;
-                (refused(), Failure::Other)
+                (refused(), DeliveryFailure::Other)
             }
-            4 => (Landing::Untaken, Failure::Other),
+            4 => (SendOutcome::NotApplied, DeliveryFailure::Other),
             _ => match self.receiver.take(launch, self.turn) {
-                Ok(()) => (Landing::Taken, Failure::Other),
-                Err(Elsewhere) => (Landing::Untaken, Failure::Elsewhere),
+                Ok(()) => (SendOutcome::Accepted, DeliveryFailure::Other),
+                Err(Elsewhere) => (SendOutcome::NotApplied, DeliveryFailure::PositionMismatch),
             },
         };
-        let is_lost = landing == Landing::Lost && fault == Some(Fault::LateForgotten);
-        let landing = if is_lost { Landing::Untaken } else { landing };
-        match self.delivery.landed(launch, landing) {
+        let is_lost = landing == SendOutcome::Unknown && fault == Some(Fault::LateForgotten);
+        let landing = if is_lost { SendOutcome::NotApplied } else { landing };
+        match self.delivery.on_outcome(launch, landing) {
             Ok(left_out) => assert_eq!(left_out, None, "who refuses whatever comes is ill"),
             Err(_) => {
                 self.fail(failure);
@@ -228,9 +233,9 @@ impl Target {
     }
 
     /// Nothing of what is still on its way counts any more, whatever becomes of it.
-    fn fail(&mut self, failure: Failure) {
+    fn fail(&mut self, failure: DeliveryFailure) {
         self.settle();
-        self.delivery.failed(failure);
+        self.delivery.on_failure(failure);
     }
 
     fn settle(&mut self) {
@@ -238,25 +243,29 @@ impl Target {
             let landing = match self.proxy {
                 Proxy::Refuses => refused(),
                 Proxy::Passes => match self.receiver.take(&launch, self.turn) {
-                    Ok(()) => Landing::Taken,
-                    Err(Elsewhere) => Landing::Untaken,
+                    Ok(()) => SendOutcome::Accepted,
+                    Err(Elsewhere) => SendOutcome::NotApplied,
                 },
             };
-            let _ = self.delivery.landed(&launch, landing);
+            let _ = self.delivery.on_outcome(&launch, landing);
         }
     }
 
     /// Ends a synchronisation, unless only the word that it took the end was lost.
     fn end(&mut self, visible: u64, (chance, fault): (&mut Chance, Option<Fault>)) {
-        let Some(end) = self.delivery.end() else { return };
-        if self.receiver.place() != Place::At(end) {
+        let Some(end) = self.delivery.resync_end() else { return };
+        if self.receiver.place() != TargetPosition::At(end) {
             let taken = self.receiver.end(self.turn, end);
             if taken.is_err() || chance.once_in(6) {
-                let failure = if taken.is_err() { Failure::Elsewhere } else { Failure::Other };
-                return self.delivery.failed(failure);
+                let failure = if taken.is_err() {
+                    DeliveryFailure::PositionMismatch
+                } else {
+                    DeliveryFailure::Other
+                };
+                return self.delivery.on_failure(failure);
             }
         }
-        self.delivery.ended();
+        self.delivery.resync_finished();
         self.turn += 1;
         if fault == Some(Fault::LostWakeUpAtSnapshot) {
             (self.seen, self.rests) = (visible, true);
@@ -264,18 +273,18 @@ impl Target {
     }
 
     fn all_is_told(&mut self, chance: &mut Chance) {
-        self.delivery.rests();
+        self.delivery.on_idle();
         if chance.once_in(2) {
-            self.kept = self.delivery.safe();
+            self.kept = self.delivery.restart_cursor();
         }
-        if self.delivery.is_doubted() {
+        if self.delivery.needs_replay() {
             // Its time has come when nothing can arrive any more.
             if self.late.is_empty() {
-                self.delivery.repeat();
+                self.delivery.replay();
             }
             return;
         }
-        if chance.once_in(4) && self.delivery.move_place() {
+        if chance.once_in(4) && self.delivery.advance_position() {
             return;
         }
         self.rests = true;
@@ -288,12 +297,14 @@ impl Target {
     /// everything once more, as somebody wishes.
     fn compare(&mut self) {
         match self.receiver.place() {
-            Place::Untold => {
-                self.delivery.anew();
-                self.kept = self.delivery.safe();
+            TargetPosition::Unsupported => {
+                self.delivery.request_resync();
+                self.kept = self.delivery.restart_cursor();
             }
-            Place::At(at) if Some(at) == self.delivery.at() => return,
-            Place::At(_) | Place::Nowhere => self.delivery.failed(Failure::Elsewhere),
+            TargetPosition::At(at) if Some(at) == self.delivery.acked() => return,
+            TargetPosition::At(_) | TargetPosition::Empty => {
+                self.delivery.on_failure(DeliveryFailure::PositionMismatch)
+            }
         }
         self.rests = false;
     }
@@ -313,6 +324,6 @@ impl Target {
     }
 }
 
-fn refused() -> Landing {
-    Landing::Indigestible("too large".to_owned())
+fn refused() -> SendOutcome {
+    SendOutcome::Rejected("too large".to_owned())
 }

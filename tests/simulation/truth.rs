@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use rollcall_identity::{Address, Event, Kind, Steady, Table, Timestamp};
+use rollcall_identity::{Address, Event, Kind, SteadyClock, Table, Timestamp};
 
 use super::LOGOFF;
 
@@ -159,7 +159,7 @@ impl Truth {
     fn expire(&mut self, event: &Event, now: Timestamp) -> Kept {
         let Some(there) = self.there.get(&event.address) else { return Ok(()) };
         // One of a time that has not come ends at once.
-        let is_unborn = there.expires > event.at + LOGOFF + Steady::FOLLOWED;
+        let is_unborn = there.expires > event.at + LOGOFF + SteadyClock::MAX_STEP;
         if event.at < there.expires && !is_unborn {
             return Ok(());
         }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_identity::{Authority, Journal, Kind, Revision, Rules, Sharing, Steady, Timestamp};
+use rollcall_identity::{
+    Authority, Journal, Kind, Revision, Rules, SharedAddressRule, SteadyClock, Timestamp,
+};
 
 use super::LOGOFF;
 use super::consumers::Firewall;
@@ -36,7 +38,7 @@ pub(super) struct World {
     pub(super) now: Timestamp,
     /// How far the machine's clock is ahead of that, in milliseconds.
     set_ahead: i64,
-    clock: Steady,
+    clock: SteadyClock,
     pub(super) server: Option<Server>,
     pub(super) sites: Vec<Site>,
     tickets: Vec<u64>,
@@ -60,7 +62,7 @@ fn rules(sites: &[Site]) -> Rules {
     let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh];
     let authority =
         Authority { kinds, max_age: Some(Duration::from_secs(24 * 3600)), ..Authority::default() };
-    let sharing = Sharing { users: 0, ..Sharing::default() };
+    let sharing = SharedAddressRule { users: 0, ..SharedAddressRule::default() };
     let mut rules = Rules { logoff_time: LOGOFF, sharing, ..Rules::default() };
     for site in sites {
         let key = (site.origin.producer.clone(), site.origin.client.clone());
@@ -92,7 +94,7 @@ impl World {
             rules,
             now,
             set_ahead: 0,
-            clock: Steady::new(now, Duration::ZERO),
+            clock: SteadyClock::new(now, Duration::ZERO),
             server,
             tickets: vec![0; sites.len()],
             lost: BTreeSet::new(),
@@ -209,7 +211,7 @@ impl World {
     pub(super) fn clock(&mut self) -> (Timestamp, Timestamp) {
         let wall = Timestamp::from_millis(self.now.millis() + self.set_ahead);
         let running = self.now.since(Timestamp::from_millis(START));
-        (self.clock.tell(wall, running).0, wall)
+        (self.clock.read(wall, running).0, wall)
     }
 
     fn pass(&mut self, time: Duration) {
@@ -377,7 +379,7 @@ impl World {
             // Whoever starts a machine sets its clock.
             self.set_ahead = 0;
             let running = self.now.since(Timestamp::from_millis(START));
-            self.clock = Steady::new(self.now, running);
+            self.clock = SteadyClock::new(self.now, running);
             let store = Store::new(disk, self.epoch, self.fault);
             let rules = (Arc::clone(&self.rules), self.now);
             match Server::start(store, rules, self.fault) {
@@ -411,7 +413,7 @@ impl World {
                 self.crash()?;
                 busy = true;
             }
-            if !busy && self.server().is_idle() && self.server().store.illness().is_none() {
+            if !busy && self.server().is_idle() && self.server().store.write_error().is_none() {
                 return self.agree();
             }
         }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
-use rollcall_identity::directory::{Affected, Consequences, Gone, Known, Proposal, Whereabouts};
+use rollcall_identity::directory::{
+    AddressIndex, AffectedAccounts, EffectInputs, ProposalContext, RemovalPolicy, SessionEffects,
+};
 use rollcall_identity::{Change, Event, Origin};
 use tokio::sync::oneshot;
 
@@ -29,14 +31,14 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Learning {
     /// Where everybody is. Kept from the first time that a directory says anything: without one it
     /// costs nothing.
-    whereabouts: Option<Whereabouts>,
+    whereabouts: Option<AddressIndex>,
     at_work: Option<Task>,
     waiting: VecDeque<Task>,
 }
 
 struct Task {
-    consequences: Consequences,
-    gone: Gone,
+    consequences: SessionEffects,
+    gone: RemovalPolicy,
     origin: Arc<Origin>,
     done: oneshot::Sender<()>,
 }
@@ -45,7 +47,7 @@ impl Learning {
     /// Follows a change of the table.
     pub(super) fn note(&mut self, change: Option<&Change>) {
         if let (Some(whereabouts), Some(change)) = (&mut self.whereabouts, change) {
-            whereabouts.note(change);
+            whereabouts.apply(change);
         }
     }
 }
@@ -75,11 +77,13 @@ impl Cache {
         }
         let whereabouts = learning
             .whereabouts
-            .get_or_insert_with(|| Whereabouts::of(self.decider.table().sessions()));
+            .get_or_insert_with(|| AddressIndex::from_sessions(self.decider.table().sessions()));
         let book = self.grounds.directory.read();
-        let known = Known { directory: &book, table: self.decider.table(), whereabouts };
+        let known =
+            EffectInputs { directory: &book, table: self.decider.table(), addresses: whereabouts };
         let (gone, origin, now) = (task.gone, &task.origin, self.clock.now());
-        let events = task.consequences.next(known, Proposal { gone, now, origin }, SLICE);
+        let events =
+            task.consequences.next(known, ProposalContext { removal: gone, now, origin }, SLICE);
         Some((Next::Events(events), Arc::clone(origin)))
     }
 
@@ -126,7 +130,7 @@ impl Handler<Learnt> for Cache {
         context: &mut Context<Self>,
     ) -> Reply<Result<(), Refused>> {
         let Learnt { affected, gone, origin } = learnt;
-        let mut consequences = Consequences::default();
+        let mut consequences = SessionEffects::default();
         consequences.add(Arc::unwrap_or_clone(affected), &self.grounds.directory.read());
         let (done, seen) = oneshot::channel();
         let idle = self.learning.at_work.is_none() && self.learning.waiting.is_empty();

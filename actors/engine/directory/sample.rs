@@ -2,7 +2,8 @@
 
 use rollcall_identity::Name;
 use rollcall_identity::directory::{
-    Account, AccountKind, BareNames, Directory, DomainNames, Guid, Member, Object, State, Update,
+    Account, AccountKind, AccountState, Directory, DomainNames, Guid, Member, Object,
+    UnqualifiedNames, Update,
 };
 
 fn name(text: &str) -> Name {
@@ -13,7 +14,8 @@ fn name(text: &str) -> Name {
 pub fn corp(directory: &mut Directory) {
     let (dns, netbios) = (name("corp.example.com"), name("corp"));
     let sid = "S-1-5-21-1-2-3".parse().unwrap();
-    directory.put_domain(DomainNames { dns: dns.clone(), netbios, sid }, BareNames::MeanThis);
+    directory
+        .put_domain(DomainNames { dns: dns.clone(), netbios, sid }, UnqualifiedNames::ThisDomain);
     let account = |kind, called| Account {
         kind,
         name: name(called),
@@ -22,7 +24,7 @@ pub fn corp(directory: &mut Directory) {
         mail: None,
         host: None,
         system: None,
-        state: State::Enabled,
+        state: AccountState::Enabled,
         primary_group: None,
     };
     let alice = account(AccountKind::User, "Alice");
@@ -31,7 +33,7 @@ pub fn corp(directory: &mut Directory) {
     let pc1 = Account { host: Some(Box::new(name("pc1.corp.example.com"))), ..pc1 };
     let seen = |number: u8, dn: &str, object| {
         let dn = format!("{dn},DC=corp,DC=example,DC=com").into();
-        Update::Seen { guid: Guid([number; 16]), dn, sid: None, object }
+        Update::Upsert { guid: Guid([number; 16]), dn, sid: None, object }
     };
     let group = |number, dn, called, member: u8| {
         let members = vec![Member::Object(Guid([member; 16]))];

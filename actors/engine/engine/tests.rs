@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use actix::System;
 use rollcall_identity::{
-    Address, Authority, Cursor, Effect, Event, Filter, Kind, Limits, MemoryJournal, Name, Origin,
-    Page, Principal, Producer, Session, Timestamp,
+    Address, Authority, ChangeLogLimits, Cursor, Effect, Event, Filter, Kind, MemoryJournal, Name,
+    Origin, Page, Principal, Producer, Session, Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -69,7 +69,8 @@ impl Life {
         rules
             .authorities
             .insert((name("syslog"), name("relay")), Authority { kinds, ..Authority::default() });
-        let engine = Engine::start(open(&clock), rules, Limits::default(), &clock).await.unwrap();
+        let engine =
+            Engine::start(open(&clock), rules, ChangeLogLimits::default(), &clock).await.unwrap();
         let life = Self { engine, time };
         life.settled(0, 0).await;
         life
@@ -236,7 +237,7 @@ fn a_session_that_ran_out_while_the_cache_was_gone_is_ended_by_the_next_one() {
         life.settled(1, 0).await;
         for _ in 0..1000 {
             let estate = life.engine.cache.send(Recount).await.unwrap();
-            if estate.handover.standing.is_empty() {
+            if estate.handover.sessions.is_empty() {
                 assert_eq!(estate.handover.ends.len(), 1);
                 return;
             }

@@ -8,7 +8,7 @@
 use std::sync::{Arc, RwLock};
 
 use arc_swap::ArcSwap;
-use rollcall_identity::{Address, Answerer, Session};
+use rollcall_identity::{Address, ReadModel, Session};
 
 use super::Query;
 use crate::messages::Look;
@@ -16,7 +16,7 @@ use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 
 /// A log that its query actor writes and others read.
-pub(super) type Log = Arc<RwLock<Answerer>>;
+pub(super) type Log = Arc<RwLock<ReadModel>>;
 
 /// Where the query actor in office shows its log.
 #[derive(Clone, Default)]
@@ -83,8 +83,8 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use rollcall_identity::{
-        Cause, Change, Effect, Kind, Limits, Membership, MemoryJournal, Name, Origin, Precision,
-        Principal, Producer, Proof, Revision, Rule, Rules, Timestamp,
+        Cause, Change, ChangeLogLimits, Effect, Kind, Membership, MemoryJournal, Name, Origin,
+        Precision, Principal, Producer, Proof, Revision, Rule, Rules, Timestamp,
     };
 
     use super::*;
@@ -120,8 +120,8 @@ mod tests {
         });
         let (revision, effect, after) = (Revision(1), Effect::Began, Some(session));
         let change = Change { revision, address: home(), effect, before: None, after, cause };
-        let mut answerer = Answerer::new(7, Limits::default());
-        assert!(answerer.show(1, &[change], at));
+        let mut answerer = ReadModel::new(7, ChangeLogLimits::default());
+        assert!(answerer.apply(1, &[change], at));
         Arc::new(RwLock::new(answerer))
     }
 
@@ -130,7 +130,8 @@ mod tests {
         actix::System::new().block_on(async {
             let clock = Clock::from_fn(|| Timestamp::from_millis(NOW));
             let (journal, rules) = (MemoryJournal::new(7), Rules::default());
-            let engine = Engine::start(journal, rules, Limits::default(), &clock).await.unwrap();
+            let engine =
+                Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await.unwrap();
             let view = View::new(engine.query.clone(), Window::default(), clock);
             test(engine, view).await;
         });

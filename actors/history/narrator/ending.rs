@@ -3,7 +3,9 @@
 
 use std::ops::Range;
 
-use rollcall_identity::{Chronicle, Departure, Handover, Principal, Stay, Timestamp};
+use rollcall_identity::{
+    AddressTimeline, IntervalEnd, Principal, SessionInterval, TableSnapshot, Timestamp,
+};
 
 use super::{EVER, Narrator};
 use crate::unanswered::Unanswered;
@@ -12,7 +14,7 @@ use rollcall_journal::library::Chapter;
 /// How a stay ended, as far as that was heard of.
 pub(crate) struct Ending {
     /// `None` while it goes on, or when it is not known.
-    pub(crate) end: Option<Departure>,
+    pub(crate) end: Option<IntervalEnd>,
     /// How far was looked for it.
     pub(crate) known_until: Timestamp,
 }
@@ -23,8 +25,8 @@ impl Narrator<'_> {
     pub(crate) fn ending(
         &mut self,
         (span, at): (Range<usize>, Timestamp),
-        stay: &Stay,
-        mut chronicle: Chronicle,
+        stay: &SessionInterval,
+        mut chronicle: AddressTimeline,
     ) -> Result<Ending, Unanswered> {
         // Of one that is not sealed it is not known whether it holds anything of that time: it may come
         // long after those that do.
@@ -42,7 +44,7 @@ impl Narrator<'_> {
         // What these hold up to `at` is folded already, unless it begins anew.
         let mut folded = span.end;
         if let Some(handover) = (begin > told).then(|| self.beginning_of(begin, stay)).flatten() {
-            chronicle = Chronicle::after(stay.session.address, handover);
+            chronicle = AddressTimeline::from_snapshot(stay.session.address, handover);
             folded = begin;
         }
         // Of segments that are not sealed yet, nobody knows with whom they begin: those are folded, too.
@@ -54,12 +56,12 @@ impl Narrator<'_> {
             if let Some(end) = self.end_in(later, after, &mut chronicle)? {
                 return Ok(Ending { end: Some(end), known_until: self.told_until(later) });
             }
-            if chronicle.there(self.told_until(later)).is_none() {
+            if chronicle.current(self.told_until(later)).is_none() {
                 break;
             }
         }
         let known_until = self.told_until(looked);
-        Ok(Ending { end: chronicle.last(known_until).and_then(|stay| stay.end), known_until })
+        Ok(Ending { end: chronicle.finish(known_until).and_then(|stay| stay.end), known_until })
     }
 
     /// How the stay that is there in `chronicle` ended by what a segment holds after `after`, if it did.
@@ -67,8 +69,8 @@ impl Narrator<'_> {
         &mut self,
         index: usize,
         after: Timestamp,
-        chronicle: &mut Chronicle,
-    ) -> Result<Option<Departure>, Unanswered> {
+        chronicle: &mut AddressTimeline,
+    ) -> Result<Option<IntervalEnd>, Unanswered> {
         let mut end = None;
         self.tell(index, (after, EVER.1), chronicle, &mut |stay| {
             end = stay.end;
@@ -81,7 +83,7 @@ impl Narrator<'_> {
     /// is known to. Whoever was there when a segment began was there when each before it did.
     fn last_that_carries(
         &mut self,
-        stay: &Stay,
+        stay: &SessionInterval,
         (mut from, mut to): (usize, usize),
     ) -> Result<usize, Unanswered> {
         while from < to {
@@ -96,7 +98,7 @@ impl Narrator<'_> {
     }
 
     /// What was known of the address when the segment at `index` began, when `stay` was there then.
-    fn beginning_of(&mut self, index: usize, stay: &Stay) -> Option<Handover> {
+    fn beginning_of(&mut self, index: usize, stay: &SessionInterval) -> Option<TableSnapshot> {
         let first = self.chapters[index].first;
         let address = stay.session.address;
         self.looked_up.insert(first);
@@ -105,9 +107,12 @@ impl Narrator<'_> {
         let known = beginning.ok().flatten()?;
         // Known better, it is the same stay; whom a directory calls otherwise is told as another.
         let is_same = |there: &Option<Principal>, then: &Option<Principal>| {
-            there.as_ref().zip(then.as_ref()).is_none_or(|(there, then)| there.agrees_with(then))
+            there
+                .as_ref()
+                .zip(then.as_ref())
+                .is_none_or(|(there, then)| there.is_compatible_with(then))
         };
-        let is_there = known.standing.iter().any(|standing| {
+        let is_there = known.sessions.iter().any(|standing| {
             let there = &standing.session;
             there.address == address
                 && there.since == stay.session.since

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rollcall_identity::{Address, Chronicle, Departure, Stay, Timestamp};
+use rollcall_identity::{Address, AddressTimeline, IntervalEnd, SessionInterval, Timestamp};
 
 use super::{EVER, Narrator};
 use crate::unanswered::Unanswered;
@@ -25,8 +25,8 @@ impl Narrator<'_> {
         &mut self,
         span: Range<usize>,
         (address, to): (Address, Timestamp),
-        each: &mut dyn FnMut(Stay),
-    ) -> Result<Chronicle, Unanswered> {
+        each: &mut dyn FnMut(SessionInterval),
+    ) -> Result<AddressTimeline, Unanswered> {
         let chronicle = self.beginning(span.start, address, BACK)?;
         self.go_on((span.clone(), span.start), (EVER.0, to), chronicle, each)
     }
@@ -37,9 +37,9 @@ impl Narrator<'_> {
         &mut self,
         (span, told): (Range<usize>, usize),
         (after, to): (Timestamp, Timestamp),
-        mut chronicle: Chronicle,
-        each: &mut dyn FnMut(Stay),
-    ) -> Result<Chronicle, Unanswered> {
+        mut chronicle: AddressTimeline,
+        each: &mut dyn FnMut(SessionInterval),
+    ) -> Result<AddressTimeline, Unanswered> {
         for index in span {
             let chapter = &self.chapters[index];
             if chapter.from > to || chapter.until.is_some_and(|until| until <= after) {
@@ -63,8 +63,8 @@ impl Narrator<'_> {
         &mut self,
         index: usize,
         (after, upto): (Timestamp, Timestamp),
-        chronicle: &mut Chronicle,
-        each: &mut dyn FnMut(Stay) -> bool,
+        chronicle: &mut AddressTimeline,
+        each: &mut dyn FnMut(SessionInterval) -> bool,
     ) -> Result<(), Unanswered> {
         let address = chronicle.address();
         let wanted = Wanted { address, after, upto, end: self.end_of(index) };
@@ -114,16 +114,16 @@ impl Narrator<'_> {
     fn lose_sight(
         &mut self,
         at: Timestamp,
-        chronicle: &mut Chronicle,
-        each: &mut dyn FnMut(Stay) -> bool,
+        chronicle: &mut AddressTimeline,
+        each: &mut dyn FnMut(SessionInterval) -> bool,
     ) {
-        let dark = Chronicle::out_of_the_dark(chronicle.address());
-        let Some(stay) = std::mem::replace(chronicle, dark).last(at) else { return };
+        let dark = AddressTimeline::from_unknown(chronicle.address());
+        let Some(stay) = std::mem::replace(chronicle, dark).finish(at) else { return };
         if stay.end.is_none() {
             self.say(UNSEEN.to_owned());
         }
-        let end = stay.end.or(Some(Departure { at, cause: None }));
-        each(Stay { end, ..stay });
+        let end = stay.end.or(Some(IntervalEnd { at, cause: None }));
+        each(SessionInterval { end, ..stay });
     }
 
     /// Who was at `address` when a segment began.
@@ -132,12 +132,12 @@ impl Narrator<'_> {
         index: usize,
         address: Address,
         back: usize,
-    ) -> Result<Chronicle, Unanswered> {
+    ) -> Result<AddressTimeline, Unanswered> {
         let (first, after) = (self.chapters[index].first, self.chapters[index].after);
         match self.library.open(first).and_then(|volume| volume.beginning(address)) {
             Ok(Some(handover)) => {
                 self.read.insert(first, self.chapters[index].clone());
-                return Ok(Chronicle::after(address, handover));
+                return Ok(AddressTimeline::from_snapshot(address, handover));
             }
             Ok(None) => {}
             Err(damage) => self.note_damage(index, &damage),
@@ -151,13 +151,13 @@ impl Narrator<'_> {
         match self.library.snapshot(after, address) {
             Ok(Some(handover)) => {
                 self.read.insert(first, self.chapters[index].clone());
-                Ok(Chronicle::after(address, handover))
+                Ok(AddressTimeline::from_snapshot(address, handover))
             }
             Ok(None) | Err(_) => {
                 let file = &self.chapters[index].file;
                 let text = format!("who was where when {file} began is not known");
                 self.say(text);
-                Ok(Chronicle::out_of_the_dark(address))
+                Ok(AddressTimeline::from_unknown(address))
             }
         }
     }
@@ -166,23 +166,23 @@ impl Narrator<'_> {
     fn over_the_gap(
         &mut self,
         index: usize,
-        before: Chronicle,
-        each: &mut dyn FnMut(Stay),
-    ) -> Result<Chronicle, Unanswered> {
+        before: AddressTimeline,
+        each: &mut dyn FnMut(SessionInterval),
+    ) -> Result<AddressTimeline, Unanswered> {
         let (last, next) = (&self.chapters[index - 1], &self.chapters[index]);
         let (file, from, address) = (next.file.clone(), next.from, before.address());
         let text = format!("what came between {} and {file} is missing", last.file);
         self.say(text);
         let after = self.beginning(index, address, 0)?;
-        let same = |stay: &Stay| {
-            let now = after.there(from);
+        let same = |stay: &SessionInterval| {
+            let now = after.current(from);
             now.is_some_and(|now| now.session.since == stay.session.since)
         };
-        match before.last(from) {
+        match before.finish(from) {
             Some(stay) if stay.end.is_some() => each(stay),
             Some(stay) if !same(&stay) => {
                 self.say(UNSEEN.to_owned());
-                each(Stay { end: Some(Departure { at: from, cause: None }), ..stay });
+                each(SessionInterval { end: Some(IntervalEnd { at: from, cause: None }), ..stay });
             }
             _ => {}
         }

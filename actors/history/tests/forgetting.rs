@@ -1,7 +1,7 @@
 //! Names that have had their time are gone from the files, and what happened stays.
 
-use rollcall_identity::Source;
-use rollcall_identity::directory::{Guid, RosterPart};
+use rollcall_identity::ReadSource;
+use rollcall_identity::directory::{Guid, KnownMembersPart};
 
 use super::*;
 use crate::{Moment, Question, Reader, Unanswered};
@@ -15,22 +15,22 @@ fn two_days(names_retention: Option<Duration>) -> Shelf {
     let mut life = shelf.begin();
     let of_alice = [login("alice", 1, 0), event(Kind::Logout, "alice", 1, 1000)];
     // A directory knew her, too.
-    let part = RosterPart::of(Guid([7; 16])).source();
+    let part = KnownMembersPart::of(Guid([7; 16])).source();
     let roster = ReadPosition {
-        source: Source { producer: name("corp"), name: part },
-        place: Arc::from(b"alice".as_slice()),
+        source: ReadSource { producer: name("corp"), name: part },
+        position: Arc::from(b"alice".as_slice()),
     };
     life.commit(&of_alice, Some(&roster));
     shelf.pass(DAY);
     life.tend(shelf.now());
     life.commit(&[login("bob", 2, i64::try_from(DAY.as_millis()).unwrap())], None);
-    let last = life.table.hand_over(life.newest);
+    let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     drop(life);
     // What the keeper had no time for, it does at the next start.
     let mut life = shelf.begin();
     life.tend(shelf.now());
-    let last = life.table.hand_over(life.newest);
+    let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     shelf
 }

@@ -2,7 +2,7 @@
 //! then, from segments that are written, sealed, damaged or gone.
 
 use rollcall_identity::Principal;
-use rollcall_identity::{Chronicle, Stay};
+use rollcall_identity::{AddressTimeline, SessionInterval};
 
 use super::*;
 use crate::{
@@ -49,13 +49,13 @@ fn user_of(told: &ToldOfMoment) -> Option<String> {
 }
 
 /// Everybody who was at `host` by all of `events`, one after the other, as it stood at `now`.
-fn lived(events: &[Event], host: u8, now: Timestamp) -> Vec<Stay> {
-    let mut chronicle = Chronicle::after(place(host), Handover::default());
+fn lived(events: &[Event], host: u8, now: Timestamp) -> Vec<SessionInterval> {
+    let mut chronicle = AddressTimeline::from_snapshot(place(host), TableSnapshot::default());
     let mut stays = Vec::new();
     for (event, position) in events.iter().zip(1..) {
         stays.extend(chronicle.apply(Revision(position), event, &rules()));
     }
-    stays.extend(chronicle.last(now));
+    stays.extend(chronicle.finish(now));
     stays
 }
 
@@ -66,7 +66,7 @@ fn held(events: &[Event], host: u8, millis: i64) -> Option<Session> {
     for (event, position) in until {
         table.apply(Revision(position), event, &rules());
     }
-    let session = table.get(place(host)).filter(|session| session.alive_at(after(millis)));
+    let session = table.get(place(host)).filter(|session| session.is_active_at(after(millis)));
     session.map(|session| (**session).clone())
 }
 
@@ -110,8 +110,9 @@ fn agrees(shelf: &Shelf, events: &[Event]) -> Result<(), TestCaseError> {
             let Some(stay) = told.stay else { continue };
             // Until when, in however late a segment that stands.
             let lived = lived(events, host, shelf.now());
-            let is_meant =
-                |lived: &&Stay| lived.learnt <= told.at && lived.overlaps(told.at, told.at);
+            let is_meant = |lived: &&SessionInterval| {
+                lived.start <= told.at && lived.overlaps(told.at, told.at)
+            };
             let end = lived.iter().rfind(is_meant).and_then(|lived| lived.end.clone());
             prop_assert_eq!(stay.end, end, "{} {}", host, millis);
         }
@@ -175,12 +176,12 @@ proptest! {
             let listed = stays(&shelf, host, (from, to)).unwrap().stays;
             let last = listed.last().filter(|stay| stay.end.is_none());
             prop_assert_eq!(last.map(|stay| &*stay.session), now.as_ref());
-            let alice = |stay: &rollcall_identity::Stay| {
+            let alice = |stay: &rollcall_identity::SessionInterval| {
                 stay.session.principal.as_ref().is_some_and(|who| who.user.as_str() == "alice")
             };
             of_alice.extend(listed.into_iter().filter(alice));
         }
-        of_alice.sort_by_key(|stay| stay.learnt);
+        of_alice.sort_by_key(|stay| stay.start);
         let user = Principal::parse("ALICE", None).unwrap();
         let (from, to) = (Some(after(from)), Some(after(to)));
         let question = OfUser { user, from, to, after: None, limit: 100 };
@@ -207,11 +208,11 @@ fn a_later_end_a_restart_and_a_turn_of_the_segment_are_told() {
         let listed = stays(&shelf, 1, (30_000, 60_500)).unwrap();
         assert_eq!(listed.stays.len(), 1);
         let stay = &listed.stays[0];
-        assert_eq!((stay.learnt, stay.end.as_ref().unwrap().at), (after(0), after(60_000)));
+        assert_eq!((stay.start, stay.end.as_ref().unwrap().at), (after(0), after(60_000)));
         let gone = at(&shelf, 1, 60_000).unwrap();
         assert_eq!(user_of(&gone), None);
         assert!(
-            gone.explanation.to_string().starts_with("nobody has 10.7.0.1; the last was alice")
+            gone.explanation.to_string().starts_with("no session at 10.7.0.1; the last was alice")
         );
     }
     life.end(&shelf);
@@ -227,7 +228,7 @@ fn what_is_before_the_journal_or_has_not_come_is_not_told_as_nobody() {
     let before = at(&shelf, 1, -60_000).unwrap_err();
     assert!(before.to_string().contains("the journal reaches back to"), "{before}");
     let told = at(&shelf, 2, 5000).unwrap();
-    assert_eq!(told.explanation.to_string(), "nobody has 10.7.0.2");
+    assert_eq!(told.explanation.to_string(), "no session at 10.7.0.2");
     assert!(matches!(at(&shelf, 1, 3_600_000), Err(Unanswered::Unreasonable(_))));
     assert!(matches!(stays(&shelf, 1, (4000, 3000)), Err(Unanswered::Unreasonable(_))));
 }
@@ -317,11 +318,11 @@ fn a_damaged_row_and_other_rules_are_said() {
 
 /// Folds like everybody, but for whom it takes for an error of ours.
 fn poisoned(
-    chronicle: &mut Chronicle,
+    chronicle: &mut AddressTimeline,
     revision: Revision,
     event: &Event,
     rules: &Rules,
-) -> Option<Stay> {
+) -> Option<SessionInterval> {
     let ended = chronicle.apply(revision, event, rules);
     let user = event.principal.as_ref().map(|who| who.user.as_str());
     assert_ne!(user, Some("poison"), "a bug that this event finds");
@@ -368,9 +369,9 @@ fn of_each_moment_it_is_said_whether_other_rules_decided_it() {
     strict.ignore.networks.push("10.7.0.2/32".parse().unwrap());
     life.live(&shelf, &[login("alice", 1, 0)]);
     // Other rules, and back again: none of it at a turn of the segment.
-    life.journal.govern(&strict);
+    life.journal.set_rules(&strict);
     life.live(&shelf, &[login("bob", 1, 1000)]);
-    life.journal.govern(&rules());
+    life.journal.set_rules(&rules());
     life.live(&shelf, &[login("carol", 1, 2000), login("alice", 3, 3000)]);
     let said = || {
         let notes = |host, millis| at(&shelf, host, millis).unwrap().sources.notes;
@@ -413,7 +414,7 @@ fn pages_follow_each_other_to_the_end() {
             AtAddress { address: place(1), from: Some(after(0)), to: None, after: next, limit: 7 };
         let page = ask((&shelf, &mut library), &question).unwrap();
         assert!(page.stays.len() <= 7);
-        told.extend(page.stays.iter().map(|stay| stay.learnt));
+        told.extend(page.stays.iter().map(|stay| stay.start));
         match page.next {
             Some(place) => next = Some(place),
             None => break,

@@ -149,8 +149,10 @@ impl Enforcement {
         // Sessions have the canonical name of whoever a directory knows.
         let known = self.directory.read().resolve(&principal).map(|known| known.principal);
         let wanted = move |session: &Session| {
-            let is_known = |other: &Principal| known.as_ref().is_some_and(|k| k.is_called(other));
-            let is_them = |other: &Principal| other.agrees_with(&principal) || is_known(other);
+            let is_known =
+                |other: &Principal| known.as_ref().is_some_and(|k| k.has_same_name(other));
+            let is_them =
+                |other: &Principal| other.is_compatible_with(&principal) || is_known(other);
             session.principal.as_ref().is_some_and(is_them) && filter.admits(session)
         };
         let wanted: Arc<dyn Fn(&Session) -> bool + Send + Sync> = Arc::new(wanted);

@@ -50,7 +50,7 @@ const ALL: &str = "all";
 impl Cookie {
     /// What stands for a cookie that is none of ours: nothing is known of what the firewall holds.
     pub(super) const FOREIGN: Self =
-        Self { cursor: Cursor::FOREIGN, filter: None, pass: Pass::News };
+        Self { cursor: Cursor::UNKNOWN, filter: None, pass: Pass::News };
 }
 
 impl fmt::Display for Cookie {
@@ -93,7 +93,7 @@ impl Fingerprint {
             if !admits_all {
                 parts.push(part_of_filter(part));
             }
-            rest = part.and.as_deref();
+            rest = part.also.as_deref();
         }
         // All of them must admit, so their order says nothing.
         parts.sort_unstable();
@@ -157,7 +157,7 @@ impl Reading {
             None => (None, Pass::News),
             // Also in the middle of a reading of everything: what was told in it was by a filter
             // that is past as well.
-            Some(cookie) if refiltered => (Some(cookie.cursor.again()), Pass::Everything),
+            Some(cookie) if refiltered => (Some(cookie.cursor.replay()), Pass::Everything),
             Some(cookie) => (Some(cookie.cursor), cookie.pass),
         };
         Self { cursor, filter, fingerprint, pass, refiltered }
@@ -179,7 +179,7 @@ impl Reading {
     pub(super) fn told(&self, page: &mut Page, now: Timestamp) -> Cookie {
         if self.pass == Pass::Everything {
             for change in &mut page.changes {
-                self.filter.conceal(change, now);
+                self.filter.redact(change, now);
             }
         }
         let pass = if page.more { self.pass } else { Pass::News };

@@ -90,7 +90,7 @@ impl Wording {
 #[cfg(test)]
 mod tests {
     use rollcall_identity::Glob;
-    use rollcall_identity::directory::{Base, GroupFilter};
+    use rollcall_identity::directory::{BaseDn, GroupFilter};
     use rollcall_wire::srx::{DomainForm, Format, PostureForm};
 
     use super::*;
@@ -125,7 +125,7 @@ mod tests {
             wording(voice(|dialect, _| dialect.posture = PostureForm::Role)),
             wording(voice(|_, groups| groups.limit = 10)),
             wording(voice(|_, groups| groups.names = vec![Glob::new("vpn-*").unwrap()])),
-            wording(voice(|_, groups| groups.bases = vec![Base::new("OU=vpn-*").unwrap()])),
+            wording(voice(|_, groups| groups.bases = vec![BaseDn::new("OU=vpn-*").unwrap()])),
         ];
         for (at, one) in all.iter().enumerate() {
             assert!(all[..at].iter().all(|other| other != one), "{at}");

@@ -6,8 +6,8 @@ use actix_web::error::BlockingError;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Json, Path, Query as Parameters};
 use rollcall_identity::directory::{
-    Account, AccountKind, Directory, DomainNames, Group, Listing, Profile, Resolved, Sid, State,
-    Wanted,
+    Account, AccountClass, AccountKind, AccountState, Directory, DomainNames, Group, Listing,
+    Profile, ResolvedAccount, Sid,
 };
 use rollcall_identity::{Name, Principal};
 use serde::{Deserialize, Serialize};
@@ -189,7 +189,7 @@ pub(super) async fn users(
     rest: Data<Rest>,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<AccountPage>, Problem> {
-    asked(rest, move |directory| accounts(directory, Wanted::Users, &parameters)).await
+    asked(rest, move |directory| accounts(directory, AccountClass::Users, &parameters)).await
 }
 
 /// Lists the computers of a domain.
@@ -204,7 +204,7 @@ pub(super) async fn devices(
     rest: Data<Rest>,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<Json<AccountPage>, Problem> {
-    asked(rest, move |directory| accounts(directory, Wanted::Devices, &parameters)).await
+    asked(rest, move |directory| accounts(directory, AccountClass::Devices, &parameters)).await
 }
 
 /// Lists the groups of a domain.
@@ -285,7 +285,7 @@ async fn asked<T: Send + 'static>(
 }
 
 /// Who is meant by a name in any spelling, or a SID.
-fn resolved(directory: &Directory, text: &str) -> Result<Option<Resolved>, Problem> {
+fn resolved(directory: &Directory, text: &str) -> Result<Option<ResolvedAccount>, Problem> {
     if let Ok(sid) = text.parse::<Sid>() {
         return Ok(directory.resolve_sid(&sid));
     }
@@ -296,7 +296,7 @@ fn resolved(directory: &Directory, text: &str) -> Result<Option<Resolved>, Probl
 
 fn accounts(
     directory: &Directory,
-    wanted: Wanted,
+    wanted: AccountClass,
     parameters: &ListParameters,
 ) -> Result<AccountPage, Problem> {
     let (domain, range) = place(directory, parameters)?;
@@ -346,7 +346,7 @@ impl AccountShape {
                 AccountKind::Service => "service",
                 AccountKind::Device => "device",
             },
-            enabled: profile.account.state == State::Enabled,
+            enabled: profile.account.state == AccountState::Enabled,
             upn,
             display,
             mail: mail.map(|mail| *mail),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use rollcall_identity::Timestamp;
-use rollcall_identity::logon::auditing::Unaudited;
+use rollcall_identity::logon::auditing::AuditGap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -133,8 +133,8 @@ impl From<LastGap> for GapShape {
     }
 }
 
-impl From<Unaudited> for UnauditedShape {
-    fn from(Unaudited { of, since, by }: Unaudited) -> Self {
+impl From<AuditGap> for UnauditedShape {
+    fn from(AuditGap { subcategory: of, since, reason: by }: AuditGap) -> Self {
         Self { subcategory: of.name(), since, by: by.into(), remedy: of.remedy() }
     }
 }

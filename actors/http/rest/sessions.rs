@@ -167,7 +167,7 @@ impl Listing<'_> {
 
 /// How many changes are read at once to find ended sessions among them: those that are not ends are
 /// passed over, and a reading takes a fraction of a millisecond.
-const ENDED_AT_ONCE: usize = ChangeLog::SCAN / 8;
+const ENDED_AT_ONCE: usize = ChangeLog::MAX_SCAN / 8;
 
 /// Positions mean something only within the life of the journal that handed them out.
 fn same_life(after: Option<Cursor>, now: Cursor) -> Result<(), Problem> {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use rollcall_identity::{
-    Address, Cause, Change, Cursor, Effect, Explanation, GroupSet, Kind, Name, Posture, Principal,
-    Record, Revision, Roles, Session, Timestamp,
+    Address, Cause, Change, Cursor, DecisionRecord, Effect, Explanation, GroupSet, Kind, Name,
+    Posture, Principal, Revision, Roles, Session, Timestamp,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -255,10 +255,11 @@ pub(super) struct RecordShape {
     sentence: String,
 }
 
-impl From<&Record> for RecordShape {
-    fn from(record: &Record) -> Self {
+impl From<&DecisionRecord> for RecordShape {
+    fn from(record: &DecisionRecord) -> Self {
         let (user, domain) = split(record.principal.as_ref());
-        let Record { revision, kind, at, seen, ref origin, verdict, repeated, .. } = *record;
+        let DecisionRecord { revision, kind, at, seen, ref origin, verdict, repeated, .. } =
+            *record;
         Self {
             revision,
             kind,

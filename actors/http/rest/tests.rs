@@ -145,7 +145,7 @@ fn explain_says_why_and_what_lost_and_why_nobody() {
         let why = house.get("/api/v1/sessions/10.0.0.1/explain").await.json();
         assert_eq!((&why["session"], &why["previous"]["state"]), (&json!(null), &json!("ended")));
         let why = house.get("/api/v1/sessions/10.0.0.2/explain").await.json();
-        assert_eq!(why["sentence"], "nobody has 10.0.0.2");
+        assert_eq!(why["sentence"], "no session at 10.0.0.2");
     });
 }
 

@@ -1,6 +1,6 @@
 //! The JSON shapes of what is told of the past.
 
-use rollcall_identity::{Address, Principal, Stay, Timestamp};
+use rollcall_identity::{Address, Principal, SessionInterval, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -79,7 +79,7 @@ impl From<ToldOfMoment> for MomentShape {
         Self {
             at,
             explanation: ExplanationShape::from(&explanation),
-            learnt: stay.as_ref().map(|stay| stay.learnt),
+            learnt: stay.as_ref().map(|stay| stay.start),
             until: end.map(|end| end.at),
             ended_by: end.and_then(|end| end.cause.as_ref()).map(CauseShape::from),
             known_until,
@@ -90,7 +90,7 @@ impl From<ToldOfMoment> for MomentShape {
 
 /// Somebody was at an address for a while.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Stay)]
+#[schema(as = SessionInterval)]
 pub(super) struct StayShape {
     /// From when on everybody who asked was told so, by Rollcall's clock.
     #[schema(value_type = String, format = DateTime)]
@@ -104,9 +104,9 @@ pub(super) struct StayShape {
     ended_by: Option<CauseShape>,
 }
 
-impl From<&Stay> for StayShape {
-    fn from(stay: &Stay) -> Self {
-        let Stay { learnt, ref session, ref end, .. } = *stay;
+impl From<&SessionInterval> for StayShape {
+    fn from(stay: &SessionInterval) -> Self {
+        let SessionInterval { start: learnt, ref session, ref end, .. } = *stay;
         let until = end.as_ref().map(|end| end.at);
         let session = match until {
             Some(_) => SessionShape::ended(session, until),

@@ -1,7 +1,7 @@
 //! Questions of J-Web, answered from the directory.
 
 use rollcall_identity::directory::{
-    AccountKind, Directory, Group, Resolved, State, UnknownDomain, Wanted,
+    AccountClass, AccountKind, AccountState, Directory, Group, ResolvedAccount, UnknownDomain,
 };
 use rollcall_identity::{Name, Principal};
 use rollcall_wire::srx::validator::{Listed, Question, Sort, Validity};
@@ -39,8 +39,8 @@ pub(super) fn answer(directory: &Directory, question: &Question) -> Result<Told,
                 })
             };
             let (total, names) = match sort {
-                Sort::User => accounts(Wanted::Users).map_err(unknown)?,
-                Sort::Device => accounts(Wanted::Devices).map_err(unknown)?,
+                Sort::User => accounts(AccountClass::Users).map_err(unknown)?,
+                Sort::Device => accounts(AccountClass::Devices).map_err(unknown)?,
                 Sort::Group => {
                     let found = directory.groups(&domain, prefix, range.clone());
                     let found = found.map_err(unknown)?;
@@ -63,10 +63,11 @@ fn whether(directory: &Directory, sort: Sort, (name, domain): (&Name, Option<&Na
             return said(group.map(|group| (&group.name, &group.domain, None)));
         }
     };
-    let is_of_sort = |who: &&Resolved| (who.kind == AccountKind::Device) == (sort == Sort::Device);
+    let is_of_sort =
+        |who: &&ResolvedAccount| (who.kind == AccountKind::Device) == (sort == Sort::Device);
     let profile = resolved.as_ref().filter(is_of_sort).and_then(|who| directory.profile(who.guid));
     said(profile.map(|profile| {
-        let enabled = profile.account.state == State::Enabled;
+        let enabled = profile.account.state == AccountState::Enabled;
         (&profile.account.name, &profile.domain.dns, Some(enabled))
     }))
 }
@@ -83,7 +84,7 @@ fn said(found: Option<(&Name, &Name, Option<bool>)>) -> Told {
 }
 
 /// A computer by its host name, full or bare, or by its account's name.
-fn device(directory: &Directory, name: &Name, domain: Option<&Name>) -> Option<Resolved> {
+fn device(directory: &Directory, name: &Name, domain: Option<&Name>) -> Option<ResolvedAccount> {
     let Some(domain) = domain else {
         let bare = Name::new(name.as_str().trim_end_matches('$')).ok()?;
         return directory.resolve_device(&bare);

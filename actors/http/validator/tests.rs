@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use rollcall_identity::directory::{BareNames, DomainNames};
+use rollcall_identity::directory::{DomainNames, UnqualifiedNames};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -161,7 +161,7 @@ fn lists_are_cut_by_prefix_start_and_count() {
         assert_eq!(house.get(&token, "/domains/lab/groups").await.0, 404);
         let (dns, netbios) = ("lab.example.com".parse().unwrap(), "lab".parse().unwrap());
         let lab = DomainNames { dns, netbios, sid: "S-1-5-21-4-5-6".parse().unwrap() };
-        house.directory.write().put_domain(lab, BareNames::MeanAnother);
+        house.directory.write().put_domain(lab, UnqualifiedNames::OtherDomain);
         let (status, problem) = house.get(&token, "/groups").await;
         assert_eq!(
             (status, &problem["detail"]),

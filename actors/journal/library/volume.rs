@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rollcall_identity::{Address, Event, Handover, Name, Revision, Timestamp};
+use rollcall_identity::{Address, Event, Name, Revision, TableSnapshot, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, Rows};
 
 use super::finder::Finder;
@@ -114,9 +114,9 @@ impl Volume {
     }
 
     /// What was known of `address` when it began; `None` when it does not say.
-    pub fn beginning(&self, address: Address) -> Result<Option<Handover>, Damage> {
+    pub fn beginning(&self, address: Address) -> Result<Option<TableSnapshot>, Damage> {
         match (self.title.after, self.sessions) {
-            (Revision(0), _) => Ok(Some(Handover::default())),
+            (Revision(0), _) => Ok(Some(TableSnapshot::default())),
             (_, None) => Ok(None),
             _ => {
                 let mut dictionary = self.dictionary.borrow_mut();

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
-use rollcall_identity::Span;
+use rollcall_identity::RevisionRange;
 use rusqlite::Connection;
 
 use super::*;
@@ -43,7 +43,7 @@ fn told(
 
 /// Both ways to read `span`; they must agree.
 fn agree(path: &Path, (after, upto): (u64, u64), fails_at: Option<u64>) -> Vec<(Revision, Event)> {
-    let span = Span { after: Revision(after), upto: Revision(upto) };
+    let span = RevisionRange { after: Revision(after), upto: Revision(upto) };
     let (one, given) = told(|each| reading::read(path, span, each), fails_at);
     let (ahead, given_ahead) = told(|each| ahead::read(path, span, each), fails_at);
     assert_eq!(ahead, one);

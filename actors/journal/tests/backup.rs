@@ -50,7 +50,7 @@ fn other_rules_are_tried_on_the_last_hours_and_what_differs_is_told_with_its_rea
     let shelf = Shelf::new(small());
     let mut life = shelf.begin();
     live(&shelf, &mut life);
-    let last = life.table.hand_over(life.newest);
+    let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     let hour = Duration::from_secs(3600);
     let same = replay(shelf.path(), &rules(), hour).unwrap();
@@ -85,13 +85,13 @@ fn when_the_rules_were_changed_meanwhile_it_is_compared_with_what_was_decided_an
     live(&shelf, &mut life);
     let mut other = rules();
     other.ignore.users = [rollcall_identity::Glob::new("user9").unwrap()].into_iter().collect();
-    life.journal.govern(&other);
+    life.journal.set_rules(&other);
     // By the new rules, this one came to nobody.
     let ignored = login("user9", 0, 21_000);
     let first = life.journal.append(std::slice::from_ref(&ignored), None).unwrap();
     life.newest = life.journal.commit().unwrap();
     life.table.apply(first, &ignored, &other);
-    let last = life.table.hand_over(life.newest);
+    let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     let hour = Duration::from_secs(3600);
     // Had the new rules been in force all the time, nothing would differ from what is there.
@@ -113,16 +113,16 @@ fn rules_that_were_changed_and_changed_back_within_a_segment_are_noticed() {
     other.ignore.users = [rollcall_identity::Glob::new("user9").unwrap()].into_iter().collect();
     let decide = |life: &mut Life, event: Event, rules: &Rules| {
         shelf.time.store(event.seen.millis(), SeqCst);
-        life.journal.govern(rules);
+        life.journal.set_rules(rules);
         let first = life.journal.append(std::slice::from_ref(&event), None).unwrap();
         life.newest = life.journal.commit().unwrap();
         life.table.apply(first, &event, rules);
     };
     decide(&mut life, login("user1", 1, 0), &rules());
     // To say again what is in force, or to change it twice before anything comes, is no change.
-    life.journal.govern(&other);
+    life.journal.set_rules(&other);
     decide(&mut life, login("user2", 2, 1000), &rules());
-    let last = life.table.hand_over(life.newest);
+    let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     let hour = Duration::from_secs(3600);
     assert_eq!(replay(shelf.path(), &rules(), hour).unwrap().notes, Vec::<String>::new());
@@ -130,7 +130,7 @@ fn rules_that_were_changed_and_changed_back_within_a_segment_are_noticed() {
     let mut life = shelf.begin();
     decide(&mut life, login("user9", 9, 2000), &other);
     decide(&mut life, login("user3", 3, 3000), &rules());
-    let last = life.table.hand_over(life.newest);
+    let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     let files = shelf.files("events-").iter().filter(|path| is_open(path)).count();
     assert_eq!(files, 1, "all of it is in one segment");
@@ -151,7 +151,7 @@ fn an_event_whose_folding_panics_by_the_other_rules_is_left_out_and_named() {
     let mut life = shelf.begin();
     let events = [login("alice", 1, 0), login("poison", 2, 1000), login("bob", 3, 2000)];
     life.commit(&events, None);
-    let last = life.table.hand_over(life.newest);
+    let last = life.table.snapshot(life.newest);
     life.journal.close(Some(last));
     let folder = Folder::at(shelf.path());
     let fold = super::damage::poisoned;
@@ -194,8 +194,8 @@ fn what_is_folded_from_a_turn_of_the_segment_is_decided_as_it_was() {
         }
         std::thread::yield_now();
     }
-    let last = life.table.hand_over(life.newest);
-    assert!(last.standing.iter().all(|one| one.session.address != login("bob", 9, 0).address));
+    let last = life.table.snapshot(life.newest);
+    assert!(last.sessions.iter().all(|one| one.session.address != login("bob", 9, 0).address));
     life.journal.close(Some(last));
     assert!(is_sealed(&shelf));
     let replayed = replay(shelf.path(), &rules(), Duration::from_secs(10)).unwrap();

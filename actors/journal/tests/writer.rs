@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use actix::System;
 use crossbeam_channel::bounded;
-use rollcall_identity::{Batched, JournalError};
+use rollcall_identity::{JournalBatch, JournalError};
 use tokio::sync::watch;
 
 use super::*;
@@ -15,12 +15,12 @@ use crate::{JournalWriter, Order, Payload, Question};
 /// Events alone, without a receipt.
 struct Events(Vec<Event>);
 
-impl Batched for Events {
+impl JournalBatch for Events {
     fn events(&self) -> &[Event] {
         &self.0
     }
 
-    fn read(&self) -> Option<&ReadPosition> {
+    fn read_position(&self) -> Option<&ReadPosition> {
         None
     }
 }
@@ -50,11 +50,11 @@ fn whoever_recalls_waits_for_a_place_behind_everything_that_was_handed_over_befo
         for _ in 0..3 {
             assert!(!is_ready(&mut recalled).await, "there is no place");
         }
-        assert!(matches!(inbox.try_recv(), Ok(Order::Ask(Question::Unsettle))));
+        assert!(matches!(inbox.try_recv(), Ok(Order::Query(Question::Unsettle))));
         let tell = loop {
             assert!(!is_ready(&mut recalled).await, "nobody has answered");
             match inbox.try_recv() {
-                Ok(Order::Ask(Question::Recall(tell))) => break tell,
+                Ok(Order::Query(Question::Recall(tell))) => break tell,
                 Ok(_) => panic!("nothing else was asked"),
                 Err(_) => tokio::task::yield_now().await,
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rollcall_identity::directory::{
-    Affected, Difference, Roster, RosterDraft, RosterPart, UnknownDomain,
+    AffectedAccounts, Difference, KnownMembers, KnownMembersPart, KnownMembersWriter, UnknownDomain,
 };
 use rollcall_identity::{Name, ReadPosition};
 
@@ -42,31 +42,31 @@ pub(super) enum Told {
 #[derive(Default)]
 pub(super) struct Keeping {
     /// Who was known before the start, until the sessions say who of them is missed.
-    roster: Mutex<Arc<Roster>>,
+    roster: Mutex<Arc<KnownMembers>>,
     /// The parts of the roster as they are kept, by their fingerprints: what is the same is not
     /// written again.
-    prints: Mutex<BTreeMap<RosterPart, u64>>,
+    prints: Mutex<BTreeMap<KnownMembersPart, u64>>,
     /// Parts that may differ from what is kept.
-    stale: Mutex<BTreeSet<RosterPart>>,
+    stale: Mutex<BTreeSet<KnownMembersPart>>,
 }
 
 impl Keeping {
     /// Notes that anybody may be new, gone, or called otherwise.
     pub(super) fn note_all(&self) {
-        self.stale.lock().extend(RosterPart::all());
+        self.stale.lock().extend(KnownMembersPart::all());
     }
 
     /// Notes who is new, gone, or called otherwise.
-    pub(super) fn note(&self, affected: &Affected) {
+    pub(super) fn note(&self, affected: &AffectedAccounts) {
         let matters = [Difference::New, Difference::Renamed, Difference::Deleted];
         let accounts = affected.accounts.iter();
         let listed =
             accounts.filter(|it| matters.iter().any(|difference| it.differences.has(*difference)));
-        self.stale.lock().extend(listed.map(|altered| RosterPart::of(altered.guid)));
+        self.stale.lock().extend(listed.map(|altered| KnownMembersPart::of(altered.guid)));
     }
 
     /// Who was known before the start.
-    pub(super) fn roster(&self) -> Arc<Roster> {
+    pub(super) fn roster(&self) -> Arc<KnownMembers> {
         Arc::clone(&self.roster.lock())
     }
 
@@ -82,8 +82,8 @@ impl Keeping {
     /// # Errors
     /// When the journal cannot tell now.
     pub(super) async fn recall(&self, outlet: &Outlet) -> Result<Option<Arc<[u8]>>, Refused> {
-        let (mut roster, mut prints) = (Roster::default(), BTreeMap::new());
-        for part in RosterPart::all() {
+        let (mut roster, mut prints) = (KnownMembers::default(), BTreeMap::new());
+        for part in KnownMembersPart::all() {
             if let Some(bytes) = outlet.last_read(part.source()).await?
                 && roster.add(&bytes).is_ok()
             {
@@ -147,7 +147,7 @@ impl Keeping {
     async fn add_to_part(
         &self,
         outlet: &Outlet,
-        part: RosterPart,
+        part: KnownMembersPart,
         now: Vec<u8>,
     ) -> Result<(), Refused> {
         let kept = self.prints.lock().get(&part).copied();
@@ -155,7 +155,7 @@ impl Keeping {
             return self.keep_part(outlet, part, now).await;
         }
         let before = outlet.last_read(part.source()).await?;
-        let joined = before.map(|before| Roster::joined(&before, &now, ReadPosition::LIMIT));
+        let joined = before.map(|before| KnownMembers::merge(&before, &now, ReadPosition::LIMIT));
         self.keep_part(outlet, part, joined.and_then(Result::ok).unwrap_or(now)).await
     }
 
@@ -163,12 +163,13 @@ impl Keeping {
     async fn keep_part(
         &self,
         outlet: &Outlet,
-        part: RosterPart,
+        part: KnownMembersPart,
         bytes: Vec<u8>,
     ) -> Result<(), Refused> {
         let (kept, print) = (self.prints.lock().get(&part).copied(), print(&bytes));
         // A part in which nobody is and nobody was need not be written.
-        let is_known = kept == Some(print) || (kept.is_none() && Roster::is_nobody(&bytes));
+        let is_known =
+            kept == Some(print) || (kept.is_none() && KnownMembers::is_empty_part(&bytes));
         if !is_known {
             hand_over(outlet, part.source(), bytes.into()).await?;
             self.prints.lock().insert(part, print);
@@ -181,10 +182,10 @@ impl Keeping {
 fn draft(
     book: &Book,
     domain: &Name,
-    parts: BTreeSet<RosterPart>,
-) -> Result<RosterDraft, UnknownDomain> {
-    let mut draft = RosterDraft::new(parts);
-    while draft.go_on(&book.read(), domain, SLICE)? {}
+    parts: BTreeSet<KnownMembersPart>,
+) -> Result<KnownMembersWriter, UnknownDomain> {
+    let mut draft = KnownMembersWriter::new(parts);
+    while draft.step(&book.read(), domain, SLICE)? {}
     Ok(draft)
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rollcall_config::Changes;
-use rollcall_identity::directory::{DomainNames, Guid, Image, Update};
+use rollcall_identity::directory::{DirectorySnapshot, DomainNames, Guid, Update};
 use rollcall_wire::active_directory as wire;
 use tokio::sync::Notify;
 
@@ -179,30 +179,30 @@ impl Reader {
             Changes::DirSync => Mark::Cookie(pass.skip(connection).await?),
         };
         let (mut image, mut present, places) =
-            (Image::default(), Present::default(), settings.places());
+            (DirectorySnapshot::default(), Present::default(), settings.places());
         for base in &places {
             let everything = wire::everything(base, mail(settings));
             let note = |update| {
-                if let Update::Seen { guid, .. } = &update {
+                if let Update::Upsert { guid, .. } = &update {
                     present.note(*guid);
                 }
                 match update {
                     // A second copy of everybody would be as large as the first.
-                    Update::Seen { guid, .. } if directory.learner.knows(names, &update) => {
-                        image.note_known(guid);
+                    Update::Upsert { guid, .. } if directory.learner.knows(names, &update) => {
+                        image.keep(guid);
                     }
-                    update => image.note(update),
+                    update => image.add(update),
                 }
             };
             pass.pages(connection, &everything, &[], note).await?;
             for guid in pass.unread.drain(..) {
                 present.note(guid);
-                image.note_known(guid);
+                image.keep(guid);
             }
             present.end_of_base();
         }
         for (group, added) in pass.rest_of_groups(connection).await? {
-            image.note(Update::Linked { group, added, removed: Vec::new() });
+            image.add(Update::MembersChanged { group, added, removed: Vec::new() });
         }
         pass.believe(connection, &present, (&places[..], &self.below[..])).await?;
         let below = present.below.clone();

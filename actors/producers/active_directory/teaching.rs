@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use rollcall_config as config;
-use rollcall_identity::directory::{BareNames, DomainNames, Gone, Roster, Update, WhenGone};
+use rollcall_identity::directory::{
+    DomainNames, KnownMembers, RemovalPolicy, SessionAction, UnqualifiedNames, Update,
+};
 use rollcall_identity::{Name, Origin, Producer as Word};
 
 use super::keeping::{Keeping, Known, Told};
@@ -17,8 +19,8 @@ use rollcall_engine::directory::Book;
 /// The learner of a directory whose producer is at work.
 pub struct Teaching {
     book: Book,
-    bare: BareNames,
-    gone: Gone,
+    bare: UnqualifiedNames,
+    gone: RemovalPolicy,
     /// How long those are waited for who may be in a domain that is not read yet.
     patience: Duration,
     origin: Arc<Origin>,
@@ -30,17 +32,20 @@ impl Teaching {
     /// Enters into `book` what the directory of `section` says.
     pub fn new(section: &config::ActiveDirectory, book: Book) -> Self {
         let rule = |sessions: config::Sessions| match sessions {
-            config::Sessions::Keep => WhenGone::Keep,
-            config::Sessions::End => WhenGone::End,
+            config::Sessions::Keep => SessionAction::Keep,
+            config::Sessions::End => SessionAction::End,
         };
         let form = Name::new("directory").expect("a plain word is a name");
         let (producer, client) = (section.name.clone(), section.domain.clone());
-        let bare =
-            if section.default_domain { BareNames::MeanThis } else { BareNames::MeanAnother };
+        let bare = if section.default_domain {
+            UnqualifiedNames::ThisDomain
+        } else {
+            UnqualifiedNames::OtherDomain
+        };
         Self {
             book,
             bare,
-            gone: Gone {
+            gone: RemovalPolicy {
                 disabled: rule(section.when_disabled),
                 deleted: rule(section.when_deleted),
             },
@@ -60,7 +65,7 @@ impl Teaching {
     /// it.
     async fn enter(
         &self,
-        roster: Arc<Roster>,
+        roster: Arc<KnownMembers>,
         names: &DomainNames,
         learnt: Learnt,
     ) -> Result<(), NotLearnt> {
@@ -127,7 +132,7 @@ impl Learner for Teaching {
     }
 
     fn knows(&self, names: &DomainNames, update: &Update) -> bool {
-        self.book.read().says(&names.dns, update)
+        self.book.read().already_holds(&names.dns, update)
     }
 
     fn recall<'a>(&'a self) -> Recalling<'a> {

@@ -87,8 +87,8 @@ async fn first_page(
         let reading = wire::read(entry);
         problems += reading.problems.len();
         match reading.update {
-            Some(Update::Seen { object: Object::Group { .. }, .. }) => groups += 1,
-            Some(Update::Seen { object: Object::Account(account), .. }) => {
+            Some(Update::Upsert { object: Object::Group { .. }, .. }) => groups += 1,
+            Some(Update::Upsert { object: Object::Account(account), .. }) => {
                 let count = match account.kind {
                     AccountKind::Device => &mut computers,
                     AccountKind::User | AccountKind::Service => &mut users,

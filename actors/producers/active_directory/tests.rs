@@ -162,7 +162,7 @@ fn read_these(
             let mut updates = Vec::new();
             pass.pages(&mut connection, asked, &[], |update| updates.push(update)).await?;
             for (group, added) in pass.rest_of_groups(&mut connection).await? {
-                updates.push(Update::Linked { group, added, removed: Vec::new() });
+                updates.push(Update::MembersChanged { group, added, removed: Vec::new() });
             }
             Ok(updates)
         };
@@ -211,7 +211,10 @@ fn a_group_whose_rest_begins_again_and_again_ends() {
         }
     });
     let updates = read.unwrap();
-    assert!(matches!(&updates[1], Update::Linked { added, .. } if added.len() == 1), "{updates:?}");
+    assert!(
+        matches!(&updates[1], Update::MembersChanged { added, .. } if added.len() == 1),
+        "{updates:?}"
+    );
 }
 
 /// A real server cannot tell result 4 here: Samba 4.17 takes MaxPageSize, MaxResultSetSize and the size
@@ -339,7 +342,7 @@ fn a_message_beyond_all_buffers_is_read_whole() {
     let answer = |asked: Asked| [group(asked.id).repeat(3), page_end(asked.id, b"")].concat();
     let updates = read_all(&patient, answer).unwrap();
     let count = |update: &Update| match update {
-        Update::Seen { object: Object::Group { members, .. }, .. } => members.len(),
+        Update::Upsert { object: Object::Group { members, .. }, .. } => members.len(),
         _ => 0,
     };
     assert_eq!(updates.iter().map(count).collect::<Vec<_>>(), [20_000; 3]);

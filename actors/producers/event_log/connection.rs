@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use rollcall_config::{self as config, Auth, Mapper, ServiceAccount};
 use rollcall_identity::directory::Sid;
-use rollcall_identity::logon::Role;
+use rollcall_identity::logon::ServerRole;
 use rollcall_wire::event_log::call::{Call, INTERFACE, VERSION};
 use rollcall_wire::msrpc::Interface;
 use rollcall_wire::msrpc::endpoint_mapper::{self, NoEndpoint};
@@ -130,8 +130,8 @@ impl<'a> Server<'a> {
         let itself = self.at(KERBEROS);
         let realm = match (settings.auth, server.role) {
             _ if settings.kdc.is_some() => None,
-            (Auth::Ntlm, _) | (_, Role::DomainController) => None,
-            (Auth::Kerberos | Auth::Spnego, Role::Exchange) => settings.realm(server),
+            (Auth::Ntlm, _) | (_, ServerRole::DomainController) => None,
+            (Auth::Kerberos | Auth::Spnego, ServerRole::Exchange) => settings.realm(server),
         };
         let Some(realm) = realm else { return Ok(settings.kdc.unwrap_or(itself)) };
         match names(self.source).kdc(realm).await {

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
-use rollcall_identity::logon::auditing::Unaudited;
+use rollcall_identity::logon::auditing::AuditGap;
 use rollcall_wire::event_log::call::Batch;
 use rollcall_wire::event_log::{Bookmark, Continuity, Lost};
 
@@ -37,7 +37,7 @@ pub(super) struct Follower<'a> {
     /// The addresses of all servers, as the harvester knows them: which change that was.
     others: Option<u64>,
     /// What the server was said not to audit.
-    unaudited: Vec<Unaudited>,
+    unaudited: Vec<AuditGap>,
     /// Whether the present connection brought an event.
     heard: bool,
 }
@@ -231,7 +231,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Tells what was wrong with records, and what the log says of itself.
-    fn tell(&mut self, gathered: Gathered, unaudited: Vec<Unaudited>) {
+    fn tell(&mut self, gathered: Gathered, unaudited: Vec<AuditGap>) {
         let producer = self.outlet.producer();
         if let Some((record_id, why)) = gathered.first_unreadable {
             let count = gathered.unreadable;

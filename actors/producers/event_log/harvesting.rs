@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use rollcall_identity::logon::auditing::{Auditing, Notice, Unaudited};
-use rollcall_identity::logon::{Outcome, Reader, Reason, Settings};
+use rollcall_identity::logon::auditing::{AuditGap, AuditMonitor, LogNotice};
+use rollcall_identity::logon::{IgnoreReason, LogonReader, LogonSettings, ReadOutcome};
 use rollcall_identity::{Name, Timestamp};
 use rollcall_wire::event_log::call::Batch;
 use rollcall_wire::event_log::{
@@ -20,9 +20,9 @@ use crate::Harvest;
 
 /// Makes events of records, in their order.
 pub(super) struct Harvester {
-    reader: Reader,
+    reader: LogonReader,
     decoder: Decoder,
-    auditing: Auditing,
+    auditing: AuditMonitor,
     /// Where computers were seen, by whichever server.
     hosts: SharedHosts,
     /// What was left out of the log that is followed now.
@@ -55,13 +55,13 @@ impl Harvester {
     /// For the server of `source`, in a network whose servers are at `addresses`.
     pub(super) fn new(source: &Source, addresses: &BTreeSet<IpAddr>, hosts: SharedHosts) -> Self {
         let (name, server) = (source.name(), &source.server);
-        let mut settings = Settings::of(server.role);
+        let mut settings = LogonSettings::for_role(server.role);
         settings.ids.clone_from(&server.event_ids);
         settings.servers = servers(source, addresses);
         Self {
-            reader: Reader::new(settings, name, name),
+            reader: LogonReader::new(settings, name, name),
             decoder: Decoder::default(),
-            auditing: Auditing::new(server.role, &server.event_ids),
+            auditing: AuditMonitor::new(server.role, &server.event_ids),
             hosts,
             continuity: Continuity::default(),
         }
@@ -69,12 +69,12 @@ impl Harvester {
 
     /// The servers of the network are at `addresses` now.
     pub(super) fn heed(&mut self, source: &Source, addresses: &BTreeSet<IpAddr>) {
-        self.reader.heed(servers(source, addresses));
+        self.reader.set_servers(servers(source, addresses));
     }
 
     /// What the server does not audit, as far as it is known.
-    pub(super) fn unaudited(&self) -> Vec<Unaudited> {
-        self.auditing.unaudited()
+    pub(super) fn unaudited(&self) -> Vec<AuditGap> {
+        self.auditing.gaps()
     }
 
     /// Reads the records of `batch`, which were received at `seen`, into `harvest`, with the bookmark
@@ -107,23 +107,23 @@ impl Harvester {
     }
 
     /// What a record comes to, once the host is found that it may name instead of an address.
-    fn decided(&self, outcome: Outcome, harvest: &mut Harvest) {
+    fn decided(&self, outcome: ReadOutcome, harvest: &mut Harvest) {
         let outcome = match outcome {
-            Outcome::Unplaced(unplaced) => match self.hosts.find(&unplaced) {
-                Some(address) => self.reader.place(unplaced, address),
+            ReadOutcome::Unresolved(unplaced) => match self.hosts.find(&unplaced) {
+                Some(address) => self.reader.locate(unplaced, address),
                 None => return harvest.lost("unplaced", None),
             },
             found => {
-                if let Outcome::Event(event) = &found {
+                if let ReadOutcome::Event(event) = &found {
                     self.hosts.heed(event);
                 }
                 found
             }
         };
         match outcome {
-            Outcome::Event(event) => harvest.events.push(event),
-            Outcome::Unplaced(_) => harvest.lost("unplaced", None),
-            Outcome::Ignored(reason) => ignored(reason, harvest),
+            ReadOutcome::Event(event) => harvest.events.push(event),
+            ReadOutcome::Unresolved(_) => harvest.lost("unplaced", None),
+            ReadOutcome::Ignored(reason) => ignored(reason, harvest),
         }
     }
 
@@ -138,24 +138,24 @@ impl Harvester {
         set: &ResultSet<'_>,
         seen: Timestamp,
         gathered: &mut Gathered,
-    ) -> Result<Outcome, Bad> {
+    ) -> Result<ReadOutcome, Bad> {
         let record = self.decoder.record(set.event)?;
         let audit = Audit::of(&record)?;
         let record = audit.record();
         let record_id = set.position.record_id().unwrap_or(record.record_id);
         gathered.last = Some(LastEvent { at: record.time, received: seen, record_id });
-        self.auditing.hear(&record);
+        self.auditing.observe(&record);
         let gap = |cause, after, records| LastGap { at: seen, cause, after, records };
-        gathered.gaps.extend(match Notice::of(&record) {
+        gathered.gaps.extend(match LogNotice::from_record(&record) {
             // What was there before is gone, asked for or not.
-            Some(Notice::Cleared) => self
+            Some(LogNotice::Cleared) => self
                 .continuity
                 .look(record_id)
                 .map(|lost| gap(Cause::Cleared, lost.after, Some(lost.records))),
-            Some(Notice::AuditsLost) => {
+            Some(LogNotice::AuditsLost) => {
                 Some(gap(Cause::AuditsLost, record_id.saturating_sub(1), None))
             }
-            Some(Notice::Policy(..)) | None => None,
+            Some(LogNotice::Policy(..)) | None => None,
         });
         Ok(self.reader.read(&record, seen))
     }
@@ -170,9 +170,9 @@ fn servers(source: &Source, addresses: &BTreeSet<IpAddr>) -> Vec<IpNet> {
 /// Counts a record that comes to nothing. Of a healthy server nearly all do, so that they are one
 /// reason, with what it is in the place of a template; what cannot be a name or an address is a reason
 /// of its own, for somebody to look at.
-fn ignored(reason: Reason, harvest: &mut Harvest) {
+fn ignored(reason: IgnoreReason, harvest: &mut Harvest) {
     match reason {
-        Reason::BadName | Reason::BadAddress => harvest.lost(reason.as_str(), None),
+        IgnoreReason::BadName | IgnoreReason::BadAddress => harvest.lost(reason.as_str(), None),
         usual => harvest.lost("ignored", Name::new(usual.as_str()).ok().as_ref()),
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use rollcall_identity::logon::{Hosts, Unplaced};
+use rollcall_identity::logon::{HostAddresses, UnresolvedLogon};
 use rollcall_identity::{Address, Event, Kind, Name};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -29,18 +29,18 @@ struct Inner {
 
 /// Where computers were seen: what one server tells of, another may name.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SharedHosts(Arc<Mutex<Hosts>>);
+pub(super) struct SharedHosts(Arc<Mutex<HostAddresses>>);
 
 impl SharedHosts {
     /// Heeds an event in which a computer itself was seen.
     pub(super) fn heed(&self, event: &Event) {
         if event.kind == Kind::DeviceSeen {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).heed(event);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).record(event);
         }
     }
 
     /// The address of the host that somebody named, if it was seen of late.
-    pub(super) fn find(&self, unplaced: &Unplaced) -> Option<Address> {
+    pub(super) fn find(&self, unplaced: &UnresolvedLogon) -> Option<Address> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).find(unplaced)
     }
 }

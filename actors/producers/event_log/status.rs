@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use rollcall_identity::Timestamp;
-use rollcall_identity::logon::auditing::Unaudited;
+use rollcall_identity::logon::auditing::AuditGap;
 use serde::Serialize;
 
 use super::{Failure, Stage};
@@ -61,7 +61,7 @@ pub struct Status {
     /// Records that could not be read.
     pub unreadable: u64,
     /// What the server does not audit, as far as it is known.
-    pub unaudited: Vec<Unaudited>,
+    pub unaudited: Vec<AuditGap>,
     /// What went wrong last, whether it was mended or not.
     pub last_failure: Option<LastFailure>,
 }

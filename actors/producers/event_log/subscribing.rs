@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollcall_identity::logon::auditing::Notice;
+use rollcall_identity::logon::auditing::LogNotice;
 use rollcall_wire::event_log::call::{
     Batch, Call, Delivery, Gaps as Missing, RegisterRemoteSubscription, RemoteSubscriptionNext,
     RemoteSubscriptionNextAsync, RemoteSubscriptionWaitAsync, Start,
@@ -132,8 +132,8 @@ pub(super) async fn subscribe(
     };
     let logons =
         Selection { provider: Some(Query::SECURITY_AUDITING), event_ids: &source.server.event_ids };
-    let [cleared, policy] =
-        Notice::IDS.map(|(provider, event_ids)| Selection { provider: Some(provider), event_ids });
+    let [cleared, policy] = LogNotice::IDS
+        .map(|(provider, event_ids)| Selection { provider: Some(provider), event_ids });
     let query = Query { channel: CHANNEL, selections: &[logons, cleared, policy], no_older_than };
     let query = query.to_xml().map_err(|why| Failure::Configured(why.to_string()))?;
     let delivery = source.settings.delivery;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, counter, gauge};
-use rollcall_identity::logon::auditing::{Subcategory, Unaudited};
+use rollcall_identity::logon::auditing::{AuditGap, AuditSubcategory};
 use strum::IntoEnumIterator;
 use tracing::{info, warn};
 
@@ -25,7 +25,7 @@ impl TelemetryEvent for EventLogBegins<'_> {
         for cause in Cause::iter() {
             gap(self.producer, cause).increment(0);
         }
-        for kind in Subcategory::iter() {
+        for kind in AuditSubcategory::iter() {
             unaudited(self.producer, kind).set(0);
         }
     }
@@ -41,7 +41,7 @@ fn unreadable(producer: &str) -> Counter {
     counter!("rollcall_receiving_event_log_unreadable_total", "producer" => producer.to_owned())
 }
 
-fn unaudited(producer: &str, kind: Subcategory) -> Gauge {
+fn unaudited(producer: &str, kind: AuditSubcategory) -> Gauge {
     let kind: &'static str = kind.into();
     let labels = [("producer", producer.to_owned()), ("subcategory", kind.to_owned())];
     gauge!("rollcall_receiving_event_log_unaudited", &labels)
@@ -97,19 +97,19 @@ impl TelemetryEvent for EventLogGap<'_> {
 /// A server stopped to audit successes that logons are read from, or audits them again.
 pub(crate) struct EventLogAudits<'a> {
     pub producer: &'a str,
-    pub before: &'a [Unaudited],
-    pub now: &'a [Unaudited],
+    pub before: &'a [AuditGap],
+    pub now: &'a [AuditGap],
 }
 
 impl TelemetryEvent for EventLogAudits<'_> {
     fn emit(self) {
         let Self { producer, before, now } = self;
-        for kind in Subcategory::iter() {
-            let of = |list: &[Unaudited]| list.iter().find(|one| one.of == kind).copied();
+        for kind in AuditSubcategory::iter() {
+            let of = |list: &[AuditGap]| list.iter().find(|one| one.subcategory == kind).copied();
             match (of(before), of(now)) {
                 (None, Some(one)) => {
                     unaudited(producer, kind).set(1);
-                    let (by, since): (&'static str, _) = (one.by.into(), one.since);
+                    let (by, since): (&'static str, _) = (one.reason.into(), one.since);
                     let (subcategory, remedy) = (kind.name(), kind.remedy());
                     warn!(producer, subcategory, by, %since, remedy, "logons are not audited");
                 }

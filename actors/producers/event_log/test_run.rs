@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rollcall_config as config;
-use rollcall_identity::logon::Role;
+use rollcall_identity::logon::ServerRole;
 use rollcall_wire::event_log::call::{
     Call, Delivery, Order, QueryNext, RegisterLogQuery, RemoteSubscriptionNext,
 };
@@ -48,7 +48,7 @@ async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
         "{} proved itself by {auth}; everything is sealed",
         source.settings.account.name
     ));
-    if source.server.role == Role::DomainController && source.server.port.is_none() {
+    if source.server.role == ServerRole::DomainController && source.server.port.is_none() {
         lines.push(match server.domain().await {
             Ok((name, sid)) => format!("it is a controller of {name}, whose accounts have {sid}"),
             // Nothing needs it but whoever wonders about the names in its events.

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use rollcall_identity::logon::auditing::Unaudited;
+use rollcall_identity::logon::auditing::AuditGap;
 
 use super::harvesting::Gathered;
 use crate::{Harvest, Outlet};
@@ -27,7 +27,7 @@ pub(super) struct Read {
     /// What it was, besides its events.
     pub(super) gathered: Gathered,
     /// What the server does not audit, as far as it was known then.
-    pub(super) unaudited: Vec<Unaudited>,
+    pub(super) unaudited: Vec<AuditGap>,
     /// The last record in it, or before it.
     pub(super) place: Option<u64>,
     /// Whether it was as large as it may be, so that there is more.

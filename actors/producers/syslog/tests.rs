@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use actix::System;
-use rollcall_identity::{Address, Limits, MemoryJournal, Rules, Session};
+use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Rules, Session};
 
 use super::*;
 use crate::{Close, Producing};
@@ -54,7 +54,9 @@ impl House {
         let [(_, udp), (_, tcp)] = syslog.listening()[..] else { panic!("two listeners") };
         let rules: Rules = settings.rules.clone();
         let engine =
-            Engine::start(MemoryJournal::new(1), rules, Limits::default(), &clock).await.unwrap();
+            Engine::start(MemoryJournal::new(1), rules, ChangeLogLimits::default(), &clock)
+                .await
+                .unwrap();
         let desk = Mailbox::<Producing>::new("syslog", clock);
         let (producer, own, cache) = (syslog, desk.clone(), engine.cache.clone());
         let factory = move || {

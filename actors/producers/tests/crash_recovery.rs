@@ -2,8 +2,8 @@
 //! what it had brought agree exactly.
 
 use actix::System;
-use rollcall_identity::Source;
-use rollcall_identity::{Limits, Producer as Word};
+use rollcall_identity::ReadSource;
+use rollcall_identity::{ChangeLogLimits, Producer as Word};
 use rollcall_runtime::clock::Clock;
 
 use std::sync::Arc;
@@ -62,7 +62,8 @@ impl Reads for Reader {
 async fn engine(shelf: &Shelf) -> (Engine, Mailbox<Producing>) {
     let time = Arc::clone(&shelf.time);
     let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
-    let engine = Engine::start(shelf.open(), rules(), Limits::default(), &clock).await.unwrap();
+    let engine =
+        Engine::start(shelf.open(), rules(), ChangeLogLimits::default(), &clock).await.unwrap();
     (engine, Mailbox::new("dc1", clock))
 }
 
@@ -83,7 +84,7 @@ fn how_far_was_read_is_committed_with_what_it_covers() {
             newest.changed().await.unwrap();
             let copy = shelf.copy();
             let life = copy.begin();
-            let source = Source { producer: name("dc1"), name: name("Security") };
+            let source = ReadSource { producer: name("dc1"), name: name("Security") };
             let place = life.journal.read_position(&source);
             let place = place.map_or(0, |bytes| u64::from_le_bytes(bytes[..].try_into().unwrap()));
             assert_eq!(place, life.newest.0, "each entry is an event");

@@ -97,7 +97,7 @@ impl Course {
 
     /// The pages that differ, and how many changed since the target was told.
     async fn compare(&self, theirs: &Digests) -> Result<(Suspects, usize), Trouble> {
-        let Some(at) = self.delivery.at() else { return Ok((Suspects::new(), 0)) };
+        let Some(at) = self.delivery.acked() else { return Ok((Suspects::new(), 0)) };
         if theirs.position.as_deref() != Some(at.to_string().as_str()) {
             return Err(Trouble::Elsewhere(None));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use rollcall_identity::delivery::{Landing, Launch, LeftOut};
+use rollcall_identity::delivery::{OutgoingBatch, SendOutcome, SkippedChange};
 use rollcall_wire::secure_edge::Digest;
 
 use super::Course;
@@ -18,7 +18,7 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 /// What became of a batch that was on its way.
 pub(super) struct Returned {
     mouth: Mouth,
-    launch: Launch,
+    launch: OutgoingBatch,
     arrived: Result<Arrived, Trouble>,
     bytes: u64,
     took: Duration,
@@ -41,12 +41,12 @@ impl Course {
 
     /// Sends whatever may go on its way.
     pub(super) fn launch(&mut self) -> Result<(), Trouble> {
-        while let Some(launch) = self.delivery.launch() {
+        while let Some(launch) = self.delivery.next_batch() {
             let mouth = match self.mouths.take() {
                 Ok(mouth) => mouth,
                 Err(trouble) => {
                     // It was not sent.
-                    let _ = self.delivery.landed(&launch, Landing::Untaken);
+                    let _ = self.delivery.on_outcome(&launch, SendOutcome::NotApplied);
                     return Err(trouble);
                 }
             };
@@ -73,18 +73,18 @@ impl Course {
         Sent { target: self.recipient.name(), bytes, took }.emit();
         self.recipient.sent(bytes);
         let landing = match &arrived {
-            Ok(_) => Landing::Taken,
+            Ok(_) => SendOutcome::Accepted,
             Err(trouble @ Trouble::Indigestible { .. }) => {
-                Landing::Indigestible(trouble.to_string())
+                SendOutcome::Rejected(trouble.to_string())
             }
             Err(Trouble::Unreachable(_) | Trouble::Garbled(_) | Trouble::Unaccepted(_)) => {
-                Landing::Lost
+                SendOutcome::Unknown
             }
-            Err(_) => Landing::Untaken,
+            Err(_) => SendOutcome::NotApplied,
         };
-        match (arrived, self.delivery.landed(&launch, landing)) {
+        match (arrived, self.delivery.on_outcome(&launch, landing)) {
             // What it took is no news to it.
-            (_, Ok(Some(LeftOut { address, reason }))) => {
+            (_, Ok(Some(SkippedChange { address, reason }))) => {
                 let refused = vec![(Some(address), reason)];
                 self.arrived(&Arrived { refused, ..Arrived::default() });
             }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rollcall_identity::delivery::Standing;
+use rollcall_identity::delivery::DeliveryState;
 
 use super::{Course, Ears, Wish};
 use crate::keeping::Acknowledged;
@@ -26,7 +26,7 @@ impl Course {
     /// Keeps up to where the target knows, now and then.
     pub(super) async fn keep_now_and_then(&mut self) {
         let due = self.kept.is_none_or(|(kept, when)| {
-            Some(kept) != self.delivery.safe() && when.elapsed() >= KEEPING
+            Some(kept) != self.delivery.restart_cursor() && when.elapsed() >= KEEPING
         });
         self.keep_if(due).await;
     }
@@ -34,11 +34,11 @@ impl Course {
     /// Keeps it, unless the target is in the middle of being told everything. What cannot be kept is
     /// told again after a restart: nothing is lost.
     pub(super) async fn keep_if(&mut self, due: bool) {
-        let place = (self.delivery.standing(), self.delivery.safe(), due);
-        let (Standing::Following, Some(cursor), true) = place else { return };
+        let place = (self.delivery.state(), self.delivery.restart_cursor(), due);
+        let (DeliveryState::Following, Some(cursor), true) = place else { return };
         self.kept = Some((cursor, Clock::instant()));
         let scope = self.recipient.scope().to_owned();
-        let acknowledged = Acknowledged { cursor, scope, hears: self.delivery.hears() };
+        let acknowledged = Acknowledged { cursor, scope, hears: self.delivery.scope() };
         if let Err(why) = self.recipient.keep(&mut self.mouths, acknowledged).await {
             NotKept { target: self.recipient.name(), why: &why.to_string() }.emit();
         }
@@ -48,10 +48,10 @@ impl Course {
     pub(super) async fn rest(&mut self) -> Woken {
         let now = Clock::instant();
         let mut wait = self.next_check.saturating_duration_since(now);
-        if self.delivery.is_doubted() {
+        if self.delivery.needs_replay() {
             wait = wait.min(self.next_repeat.saturating_duration_since(now));
         }
-        if self.kept.is_none_or(|(kept, _)| Some(kept) != self.delivery.safe()) {
+        if self.kept.is_none_or(|(kept, _)| Some(kept) != self.delivery.restart_cursor()) {
             wait = wait.min(KEEPING);
         }
         let Ears { newest, wishes, closing, .. } = &mut self.ears;

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use evtx::EvtxParser;
-use rollcall_identity::logon::{Hosts, Outcome, Reader, Role, Settings};
+use rollcall_identity::logon::{
+    HostAddresses, LogonReader, LogonSettings, ReadOutcome, ServerRole,
+};
 use rollcall_identity::{Authority, Event, Kind, Name, Revision, Rules, Session, Table};
 use rollcall_wire::event_log::Recorded;
 use serde_json::{Value, json};
@@ -32,7 +34,7 @@ pub(crate) struct Replay {
     file: PathBuf,
     /// What kind of server wrote it: domain_controller or exchange.
     #[arg(long, default_value = "domain_controller")]
-    role: Role,
+    role: ServerRole,
     /// Leave out the records that come to nothing; they are counted all the same.
     #[arg(long)]
     quiet: bool,
@@ -40,9 +42,9 @@ pub(crate) struct Replay {
 
 /// The fold of what was read so far.
 struct Replaying {
-    reader: Reader,
+    reader: LogonReader,
     /// Where computers were seen, for those who only name one.
-    hosts: Hosts,
+    hosts: HostAddresses,
     rules: Rules,
     table: Table,
     revision: u64,
@@ -128,14 +130,14 @@ struct Told {
 }
 
 impl Replaying {
-    fn new(role: Role, mut rules: Rules) -> Self {
+    fn new(role: ServerRole, mut rules: Rules) -> Self {
         let name = |text| Name::new(text).expect("the name is in the source");
         let (producer, source) = (name("replay"), name("file"));
         let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
         let authority = Authority { kinds, ..Authority::default() };
         rules.authorities.insert((producer.clone(), source.clone()), authority);
-        let reader = Reader::new(Settings::of(role), &producer, &source);
-        let (hosts, table, counts) = (Hosts::default(), Table::default(), BTreeMap::new());
+        let reader = LogonReader::new(LogonSettings::for_role(role), &producer, &source);
+        let (hosts, table, counts) = (HostAddresses::default(), Table::default(), BTreeMap::new());
         Self { reader, hosts, rules, table, revision: 0, counts }
     }
 
@@ -148,26 +150,26 @@ impl Replaying {
         let (record_id, id) = (record.record_id, record.id);
         // Replayed as if each record had been received when it was written.
         let outcome = match self.reader.read(&record, record.time) {
-            Outcome::Unplaced(unplaced) => match self.hosts.find(&unplaced) {
-                Some(address) => self.reader.place(unplaced, address),
-                None => Outcome::Unplaced(unplaced),
+            ReadOutcome::Unresolved(unplaced) => match self.hosts.find(&unplaced) {
+                Some(address) => self.reader.locate(unplaced, address),
+                None => ReadOutcome::Unresolved(unplaced),
             },
-            Outcome::Event(event) => {
-                self.hosts.heed(&event);
-                Outcome::Event(event)
+            ReadOutcome::Event(event) => {
+                self.hosts.record(&event);
+                ReadOutcome::Event(event)
             }
             ignored => ignored,
         };
         match outcome {
-            Outcome::Event(event) => self.event(record_id, &event),
-            Outcome::Unplaced(unplaced) => {
+            ReadOutcome::Event(event) => self.event(record_id, &event),
+            ReadOutcome::Unresolved(unplaced) => {
                 self.count("unplaced");
                 let host = unplaced.host.as_str();
                 let json = json!({"record": record_id, "id": id, "host": host});
                 let plain = format!("record {record_id}, {id}: somebody at the host {host}");
                 Told { json, plain, matters: true }
             }
-            Outcome::Ignored(reason) => {
+            ReadOutcome::Ignored(reason) => {
                 self.count(reason.as_str());
                 let json = json!({"record": record_id, "id": id, "ignored": reason});
                 let plain = format!("record {record_id}, {id}: nothing: {reason}");

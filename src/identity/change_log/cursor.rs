@@ -1,4 +1,4 @@
-//! A consumer's place in the log of changes, as text that is safe in a URL, a header or a cookie.
+//! A consumer's position in the change log, as text that is safe in URLs, headers and cookies.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,64 +7,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::Revision;
 
-/// Up to where a consumer knows what became true. SRX cookies, acknowledged positions and
-/// `Last-Event-ID` are all this. Written `epoch.revision`; while a consumer that began from
-/// nothing still reads its first pages, `epoch.revision.began`, or `epoch.revision-began` when it
-/// came with a cursor and may hold what was true long ago.
+/// The position up to which a consumer knows all changes. SRX cookies, acknowledged positions and
+/// `Last-Event-ID` are all cursors. The text form is `epoch.revision`. During the first pages of a
+/// full resync it is `epoch.revision.resync_at`, or `epoch.revision-resync_at` if the consumer
+/// presented a cursor and may hold stale sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// The life of the journal that the positions belong to.
+    /// The epoch of the journal that the positions belong to.
     pub epoch: u64,
-    /// Everything up to here is known.
+    /// The consumer knows all changes up to this revision.
     pub revision: Revision,
-    /// The newest position when the consumer began from nothing: what had ended by then was never
-    /// told to it, so its end need not be. Without it, a first reading that passes positions older
-    /// than the oldest remembered end would have to begin again and again.
-    pub(super) began: Revision,
-    /// What a consumer that began from nothing may hold nevertheless.
-    pub(super) holding: Holding,
+    /// The newest revision when the resync started. Sessions that had ended by then were never
+    /// reported to this consumer, so their ends are not needed. Without it, a resync that passes
+    /// positions older than the oldest tombstone would restart forever.
+    pub(super) resync_at: Revision,
+    /// What the consumer may hold at the start of a resync.
+    pub(super) client_state: ClientState,
 }
 
-/// What a consumer may hold that begins from nothing.
+/// What a consumer may hold at the start of a resync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Holding {
-    /// Nothing: what had ended before it began need not be told.
-    Nothing,
-    /// What it was told in another life of the journal, or too long ago: not every consumer can
-    /// throw that away, so it hears of every end that is remembered.
-    Leftovers,
+pub(super) enum ClientState {
+    /// Nothing: ends from before the resync need not be reported.
+    Empty,
+    /// Sessions from another epoch or from too long ago. Not every consumer can discard them, so
+    /// all remembered ends are reported.
+    Unknown,
 }
 
-/// A text that is no cursor.
+/// The text is not a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor: two decimal numbers with a point between them are expected")]
+#[error("not a cursor: expected two decimal numbers separated by a point")]
 pub struct BadCursor;
 
 impl Cursor {
-    /// The cursor of a consumer that shows one which is none of ours: it begins from nothing, and
-    /// may hold what somebody else told it.
-    pub const FOREIGN: Self = Self::new(0, Revision(u64::MAX));
+    /// The cursor of a consumer that presents a cursor of another server or epoch. It needs a full
+    /// resync and may hold sessions that were reported by another server.
+    pub const UNKNOWN: Self = Self::new(0, Revision(u64::MAX));
 
-    /// The cursor of a consumer that knows everything up to `revision`.
+    /// The cursor of a consumer that knows all changes up to `revision`.
     pub const fn new(epoch: u64, revision: Revision) -> Self {
-        Self { epoch, revision, began: Revision(0), holding: Holding::Nothing }
+        Self { epoch, revision, resync_at: Revision(0), client_state: ClientState::Empty }
     }
 
-    /// The same consumer, to be told once more of everything that stands. It held what stood here,
-    /// so of ends it hears only what came after.
+    /// The cursor with which the same consumer receives all current sessions again. It held what
+    /// was current here, so it receives only later ends.
     #[must_use]
-    pub fn again(self) -> Self {
-        Self { revision: Revision(0), began: self.revision.max(self.began), ..self }
+    pub fn replay(self) -> Self {
+        Self { revision: Revision(0), resync_at: self.revision.max(self.resync_at), ..self }
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.epoch, self.revision)?;
-        match self.holding {
-            _ if self.began <= self.revision => Ok(()),
-            Holding::Nothing => write!(f, ".{}", self.began),
-            Holding::Leftovers => write!(f, "-{}", self.began),
+        match self.client_state {
+            _ if self.resync_at <= self.revision => Ok(()),
+            ClientState::Empty => write!(f, ".{}", self.resync_at),
+            ClientState::Unknown => write!(f, "-{}", self.resync_at),
         }
     }
 }
@@ -73,20 +73,20 @@ impl FromStr for Cursor {
     type Err = BadCursor;
 
     fn from_str(text: &str) -> Result<Self, BadCursor> {
-        let (epoch, place) = text.split_once('.').ok_or(BadCursor)?;
-        let (revision, began, holding) = match place.split_once(['.', '-']) {
-            None => (place, "0", Holding::Nothing),
-            Some((revision, began)) if place[revision.len()..].starts_with('.') => {
-                (revision, began, Holding::Nothing)
+        let (epoch, position) = text.split_once('.').ok_or(BadCursor)?;
+        let (revision, began, holding) = match position.split_once(['.', '-']) {
+            None => (position, "0", ClientState::Empty),
+            Some((revision, began)) if position[revision.len()..].starts_with('.') => {
+                (revision, began, ClientState::Empty)
             }
-            Some((revision, began)) => (revision, began, Holding::Leftovers),
+            Some((revision, began)) => (revision, began, ClientState::Unknown),
         };
         let (revision, began) = (Revision(number(revision)?), Revision(number(began)?));
-        Ok(Self { epoch: number(epoch)?, revision, began, holding })
+        Ok(Self { epoch: number(epoch)?, revision, resync_at: began, client_state: holding })
     }
 }
 
-/// Digits only: the standard parser would take a sign.
+/// Digits only: the standard parser accepts a sign.
 fn number(text: &str) -> Result<u64, BadCursor> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(BadCursor);
@@ -113,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn malformed_cursors_are_rejected() {
         for text in [
             "", "1", "1.", ".1", "+1.2", "1.-2", "1.2.3.4", "1.2.", "a.b", "1 .2", "1-2", "1.2-",
             "1.2-3-4", "1.2.3-4",
@@ -124,24 +124,24 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_again_heard_of_every_end_so_far() {
+    fn a_replay_needs_no_earlier_ends() {
         for (cursor, again) in [("7.3", "7.0.3"), ("7.3.9", "7.0.9"), ("7.9.3", "7.0.9")] {
             let cursor: Cursor = cursor.parse().unwrap();
-            assert_eq!(cursor.again().to_string(), again);
-            assert_eq!(cursor.again().again(), cursor.again());
+            assert_eq!(cursor.replay().to_string(), again);
+            assert_eq!(cursor.replay().replay(), cursor.replay());
         }
     }
 
     proptest! {
         #[test]
-        fn a_cursor_means_the_same_after_its_text(epoch: u64, revision: u64, began: u64, nothing: bool) {
-            let holding = if nothing { Holding::Nothing } else { Holding::Leftovers };
+        fn a_cursor_round_trips_through_text(epoch: u64, revision: u64, began: u64, nothing: bool) {
+            let holding = if nothing { ClientState::Empty } else { ClientState::Unknown };
             let (revision, began) = (Revision(revision), Revision(began));
-            let cursor = Cursor { epoch, revision, began, holding };
+            let cursor = Cursor { epoch, revision, resync_at: began, client_state: holding };
             let read: Cursor = cursor.to_string().parse().unwrap();
             prop_assert_eq!((read.epoch, read.revision), (epoch, revision));
-            prop_assert_eq!(read.began.max(read.revision), began.max(revision));
-            prop_assert!(began <= revision || read.holding == holding);
+            prop_assert_eq!(read.resync_at.max(read.revision), began.max(revision));
+            prop_assert!(began <= revision || read.client_state == holding);
         }
 
         #[test]

@@ -1,213 +1,217 @@
-//! What is on its way to a push target: a few batches at once, of which no two speak of the same
-//! address, and the place up to which the target has said yes to everything.
+//! The send window of a push target: a few batches in flight, no two of which change the same
+//! address, and the position up to which all are acknowledged.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::{Address, Change, Cursor};
 
-/// The batches that are read for a target and not yet behind its place, in the order of what they
-/// tell.
+/// The batches that are read for a target but not acknowledged contiguously, in order.
 #[derive(Debug)]
-pub struct Window {
+pub struct SendWindow {
     width: usize,
-    /// The place that the target was left at by the last batch of an unbroken row.
-    at: Option<Cursor>,
-    batches: VecDeque<Batch>,
-    /// Whether the target knows of this turn, and takes a batch before the one that it follows.
-    open: bool,
-    made: u64,
+    /// The position after the last batch that was acknowledged contiguously.
+    acked: Option<Cursor>,
+    batches: VecDeque<QueuedBatch>,
+    /// Whether the target knows the current position, and accepts batches in parallel.
+    pipelined: bool,
+    last_id: u64,
 }
 
-/// Which batch of a window.
+/// Identifies a batch of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Number(u64);
+pub struct BatchId(u64);
 
 #[derive(Debug)]
-struct Batch {
-    number: Number,
+struct QueuedBatch {
+    id: BatchId,
     changes: Arc<[Change]>,
     next: Cursor,
-    progress: Progress,
-    /// The addresses that it tells of.
-    about: HashSet<Address>,
-    /// Whether it tells of an address of which a batch before it tells as well: it waits for all of
-    /// them.
-    last_word: bool,
-    /// Its only report was refused.
-    refused: Option<Refused>,
+    state: BatchState,
+    /// The addresses that the batch changes.
+    addresses: HashSet<Address>,
+    /// Whether an earlier batch changes one of its addresses. Then it waits for all earlier
+    /// batches.
+    waits_for_earlier: bool,
+    /// Set if the only change of the batch was rejected.
+    rejected: Option<RejectedChange>,
 }
 
-/// A report that the target does not take, until it is known whether the target takes any.
+/// A change that was rejected, until it is known whether the target accepts any change.
 #[derive(Debug)]
-struct Refused {
+struct RejectedChange {
     reason: String,
-    /// What is sent in its place.
+    /// The changes that are sent in its place.
     probe: Arc<[Change]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    Waiting,
-    OnItsWay,
-    /// It waits to be sent once more, and may have arrived.
-    Lost,
-    Arrived,
+enum BatchState {
+    Queued,
+    InFlight,
+    /// To be sent again; it may have been applied.
+    Unknown,
+    Accepted,
 }
 
-impl Batch {
-    fn waits(&self) -> bool {
-        matches!(self.progress, Progress::Waiting | Progress::Lost)
+impl QueuedBatch {
+    fn is_queued(&self) -> bool {
+        matches!(self.state, BatchState::Queued | BatchState::Unknown)
     }
 }
 
-/// A report that the target will not take, although it is well.
+/// A change that the target rejects although it accepts others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
-    /// What it is about.
+pub struct SkippedChange {
+    /// The address of the change.
     pub address: Address,
-    /// What the target says.
+    /// The reason that the target gave.
     pub reason: String,
 }
 
-/// A batch that is to be sent.
+/// A batch to send.
 #[derive(Debug, Clone)]
-pub struct Launch {
-    /// Which batch it is.
-    pub number: Number,
-    /// At most one for each address; none for a batch that only moves the place. In the place of a
-    /// report that was refused it is what shows whether the target is well.
+pub struct OutgoingBatch {
+    /// The ID of the batch.
+    pub id: BatchId,
+    /// At most one change per address; empty for a batch that only advances the position. For a
+    /// rejected change, this is the probe that shows whether the target is healthy.
     pub changes: Arc<[Change]>,
-    /// The place that the batch before leaves the target at; `None` at the beginning of a
-    /// synchronisation.
+    /// The position of the target before this batch; `None` at the start of a resync.
     pub after: Option<Cursor>,
-    /// The place after it.
+    /// The position after this batch.
     pub next: Cursor,
 }
 
-impl Window {
-    /// An empty one for a target that takes `width` batches at once, at least one, and is at `at`,
-    /// or else at the beginning of a synchronisation. That has been announced; other turns are so by
-    /// their first batch, which goes alone.
+impl SendWindow {
+    /// An empty window for a target at position `at` that accepts `width` batches in parallel, at
+    /// least one. Without a position, a resync has been announced to the target. Otherwise the
+    /// first batch is sent alone, and announces the position.
     pub fn new(width: usize, at: Option<Cursor>) -> Self {
-        Self { width: width.max(1), at, batches: VecDeque::new(), open: at.is_none(), made: 0 }
+        Self {
+            width: width.max(1),
+            acked: at,
+            batches: VecDeque::new(),
+            pipelined: at.is_none(),
+            last_id: 0,
+        }
     }
 
-    /// Empty again, for a target that takes `width` batches at once and is at `at`. What was on its
-    /// way before counts for nothing, whenever it lands: no number is given twice.
+    /// Clears the window for a target at position `at`. Late outcomes of earlier batches are
+    /// ignored, because no ID is reused.
     pub fn restart(&mut self, width: usize, at: Option<Cursor>) {
-        *self = Self { made: self.made, ..Self::new(width, at) };
+        *self = Self { last_id: self.last_id, ..Self::new(width, at) };
     }
 
-    /// How many batches the target takes at once.
+    /// How many batches the target accepts in parallel.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The place up to which the target has said yes to everything.
-    pub fn at(&self) -> Option<Cursor> {
-        self.at
+    /// The position up to which every batch is acknowledged.
+    pub fn acked(&self) -> Option<Cursor> {
+        self.acked
     }
 
-    /// Whether nothing waits and nothing is on its way.
+    /// Whether no batch is queued or in flight.
     pub fn is_empty(&self) -> bool {
         self.batches.is_empty()
     }
 
-    /// Whether another batch may be read: one waits ready behind those that are on their way.
+    /// Whether another batch may be read: one is kept ready behind those in flight.
     pub fn has_room(&self) -> bool {
         self.batches.len() <= self.width
     }
 
-    /// Puts a batch behind all others, after which the target is at `next`.
+    /// Appends a batch; the target is at `next` after it.
     pub fn push(&mut self, changes: Arc<[Change]>, next: Cursor) {
         let about: HashSet<Address> = match self.width {
             1 => HashSet::new(),
             _ => changes.iter().map(|change| change.address).collect(),
         };
-        let under_way = |batch: &&Batch| batch.progress != Progress::Arrived;
-        let last_word = self
-            .batches
-            .iter()
-            .filter(under_way)
-            .any(|batch| changes.iter().any(|change| batch.about.contains(&change.address)));
-        let number = self.number();
-        let (progress, refused) = (Progress::Waiting, None);
-        self.batches.push_back(Batch {
-            number,
+        let not_accepted = |batch: &&QueuedBatch| batch.state != BatchState::Accepted;
+        let waits_for_earlier =
+            self.batches.iter().filter(not_accepted).any(|batch| {
+                changes.iter().any(|change| batch.addresses.contains(&change.address))
+            });
+        let id = self.next_id();
+        let (progress, refused) = (BatchState::Queued, None);
+        self.batches.push_back(QueuedBatch {
+            id,
             changes,
             next,
-            progress,
-            about,
-            last_word,
-            refused,
+            state: progress,
+            addresses: about,
+            waits_for_earlier,
+            rejected: refused,
         });
     }
 
-    /// The next batch that may go on its way.
-    pub fn launch(&mut self) -> Option<Launch> {
-        let sent = self.batches.iter().filter(|batch| !batch.waits()).count();
-        if sent >= if self.open { self.width } else { 1 } {
+    /// The next batch to send, if one may be sent now.
+    pub fn next_batch(&mut self) -> Option<OutgoingBatch> {
+        let sent = self.batches.iter().filter(|batch| !batch.is_queued()).count();
+        if sent >= if self.pipelined { self.width } else { 1 } {
             return None;
         }
-        let may_go =
-            |(place, batch): (usize, &Batch)| batch.waits() && (place == 0 || !batch.last_word);
-        let place = self.batches.iter().enumerate().position(may_go)?;
-        let after = match place.checked_sub(1) {
-            Some(before) => Some(self.batches[before].next),
-            None => self.at,
+        let can_send = |(index, batch): (usize, &QueuedBatch)| {
+            batch.is_queued() && (index == 0 || !batch.waits_for_earlier)
         };
-        let batch = &mut self.batches[place];
-        batch.progress = Progress::OnItsWay;
-        let changes = batch.refused.as_ref().map_or(&batch.changes, |refused| &refused.probe);
-        let (number, changes, next) = (batch.number, Arc::clone(changes), batch.next);
-        Some(Launch { number, changes, after, next })
+        let index = self.batches.iter().enumerate().position(can_send)?;
+        let after = match index.checked_sub(1) {
+            Some(previous) => Some(self.batches[previous].next),
+            None => self.acked,
+        };
+        let batch = &mut self.batches[index];
+        batch.state = BatchState::InFlight;
+        let changes = batch.rejected.as_ref().map_or(&batch.changes, |refused| &refused.probe);
+        let (id, changes, next) = (batch.id, Arc::clone(changes), batch.next);
+        Some(OutgoingBatch { id, changes, after, next })
     }
 
-    /// The target has said yes to a batch. Returns the report that it went without.
-    pub fn arrived(&mut self, number: Number) -> Option<LeftOut> {
-        let place = self.place(number)?;
-        self.open = true;
-        self.batches[place].progress = Progress::Arrived;
-        let batch = &mut self.batches[place];
+    /// The target accepted a batch. Returns the change that it skipped.
+    pub fn accept(&mut self, id: BatchId) -> Option<SkippedChange> {
+        let index = self.index_of(id)?;
+        self.pipelined = true;
+        self.batches[index].state = BatchState::Accepted;
+        let batch = &mut self.batches[index];
         let about = batch.changes.first().map(|change| change.address);
-        let left_out = batch.refused.take().zip(about);
+        let skipped = batch.rejected.take().zip(about);
         while let Some(batch) = self.batches.front()
-            && batch.progress == Progress::Arrived
+            && batch.state == BatchState::Accepted
         {
-            self.at = Some(batch.next);
+            self.acked = Some(batch.next);
             self.batches.pop_front();
         }
-        left_out.map(|(refused, address)| LeftOut { address, reason: refused.reason })
+        skipped.map(|(refused, address)| SkippedChange { address, reason: refused.reason })
     }
 
-    /// A batch has not arrived: it is sent once more, with a report that was refused.
-    pub fn failed(&mut self, number: Number) {
-        if let Some(place) = self.place(number) {
-            let batch = &mut self.batches[place];
-            (batch.progress, batch.refused) = (Progress::Waiting, None);
+    /// The batch was not applied: it is sent again, with its rejected change.
+    pub fn requeue(&mut self, id: BatchId) {
+        if let Some(index) = self.index_of(id) {
+            let batch = &mut self.batches[index];
+            (batch.state, batch.rejected) = (BatchState::Queued, None);
         }
     }
 
-    /// Nobody knows whether a batch has arrived: it is sent once more, as it was. A target that took
-    /// it may take nothing else in its place.
-    pub fn lost(&mut self, number: Number) {
-        if let Some(place) = self.place(number) {
-            self.batches[place].progress = Progress::Lost;
+    /// The outcome of the batch is unknown: the identical batch is sent again, because a target
+    /// that applied it may accept nothing else in its place.
+    pub fn mark_unknown(&mut self, id: BatchId) {
+        if let Some(index) = self.index_of(id) {
+            self.batches[index].state = BatchState::Unknown;
         }
     }
 
-    /// The target is ill: what it refused proves nothing, and is sent once more.
-    pub fn restore(&mut self) {
-        for batch in self.batches.iter_mut().filter(|batch| batch.progress == Progress::Waiting) {
-            batch.refused = None;
+    /// The target is faulty: its rejections prove nothing, and the rejected changes are sent again.
+    pub fn clear_rejections(&mut self) {
+        for batch in self.batches.iter_mut().filter(|batch| batch.state == BatchState::Queued) {
+            batch.rejected = None;
         }
     }
 
-    /// The target cannot take a batch of at least two reports as a whole: it is sent in two.
-    pub fn halve(&mut self, number: Number) {
-        let Some(place) = self.place(number) else { return };
-        let Some(whole) = self.batches.remove(place) else { return };
+    /// Splits a batch of at least two changes that the target rejected as a whole.
+    pub fn split(&mut self, id: BatchId) {
+        let Some(index) = self.index_of(id) else { return };
+        let Some(whole) = self.batches.remove(index) else { return };
         let (first, second) = whole.changes.split_at(whole.changes.len() / 2);
         let mut between = whole.next;
         if let Some(last) = first.last() {
@@ -215,35 +219,44 @@ impl Window {
         }
         for (changes, next) in [(second, whole.next), (first, between)] {
             let about = changes.iter().map(|change| change.address).collect();
-            let (number, progress) = (self.number(), Progress::Waiting);
-            let (changes, last_word, refused) = (changes.into(), whole.last_word, None);
-            let half = Batch { number, changes, next, progress, about, last_word, refused };
-            self.batches.insert(place, half);
+            let (id, progress) = (self.next_id(), BatchState::Queued);
+            let (changes, waits_for_earlier, refused) =
+                (changes.into(), whole.waits_for_earlier, None);
+            let half = QueuedBatch {
+                id,
+                changes,
+                next,
+                state: progress,
+                addresses: about,
+                waits_for_earlier,
+                rejected: refused,
+            };
+            self.batches.insert(index, half);
         }
     }
 
-    /// The target does not take the only report of a batch: `probe` is sent in its place. When that
-    /// arrives, the report is left out; when that fails, the report is sent once more.
-    pub fn probe(&mut self, number: Number, reason: String, probe: Arc<[Change]>) {
-        if let Some(place) = self.place(number) {
-            let batch = &mut self.batches[place];
-            batch.progress = Progress::Waiting;
-            batch.refused = Some(Refused { reason, probe });
+    /// The target rejected the only change of a batch: `probe` is sent in its place. If the probe
+    /// is accepted, the change is skipped; if not, the change is sent again.
+    pub fn set_probe(&mut self, id: BatchId, reason: String, probe: Arc<[Change]>) {
+        if let Some(index) = self.index_of(id) {
+            let batch = &mut self.batches[index];
+            batch.state = BatchState::Queued;
+            batch.rejected = Some(RejectedChange { reason, probe });
         }
     }
 
-    /// Whether something is sent in the place of a report that was refused.
-    pub fn is_probed(&self, number: Number) -> bool {
-        self.place(number).is_some_and(|place| self.batches[place].refused.is_some())
+    /// Whether a probe replaces a rejected change.
+    pub fn has_probe(&self, id: BatchId) -> bool {
+        self.index_of(id).is_some_and(|index| self.batches[index].rejected.is_some())
     }
 
-    fn number(&mut self) -> Number {
-        self.made += 1;
-        Number(self.made)
+    fn next_id(&mut self) -> BatchId {
+        self.last_id += 1;
+        BatchId(self.last_id)
     }
 
-    fn place(&self, number: Number) -> Option<usize> {
-        self.batches.iter().position(|batch| batch.number == number)
+    fn index_of(&self, id: BatchId) -> Option<usize> {
+        self.batches.iter().position(|batch| batch.id == id)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which groups an enforcement point is told of, in which order, and how many at most.
+//! Selects which groups an enforcement point receives, in which order, and how many.
 
 use std::fmt;
 
@@ -7,114 +7,114 @@ use hashbrown::HashSet;
 use super::{Group, GroupSet};
 use crate::{Glob, Name};
 
-/// The place in a directory below which groups are chosen, such as `OU=VPN,DC=example,DC=com`.
+/// The base DN below which groups are selected, such as `OU=VPN,DC=example,DC=com`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Base(String);
+pub struct BaseDn(String);
 
-/// Why something is not a base.
+/// The text is not a base DN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a distinguished name: each part between commas must be of the form OU=name")]
-pub struct BadBase;
+pub struct BadBaseDn;
 
-impl Base {
-    /// Reads a distinguished name (RFC 4514). White space around its parts does not matter.
+impl BaseDn {
+    /// Parses a distinguished name (RFC 4514), ignoring white space around its parts.
     ///
     /// # Errors
-    /// When a part has no name or no value.
-    pub fn new(text: &str) -> Result<Self, BadBase> {
+    /// If a part has no attribute or no value.
+    pub fn new(text: &str) -> Result<Self, BadBaseDn> {
         let mut parts = Vec::new();
         for part in split_unescaped(text) {
-            let (kind, value) = part.split_once('=').ok_or(BadBase)?;
+            let (kind, value) = part.split_once('=').ok_or(BadBaseDn)?;
             let (kind, value) = (kind.trim(), value.trim());
             if kind.is_empty() || value.is_empty() {
-                return Err(BadBase);
+                return Err(BadBaseDn);
             }
             parts.push(format!("{kind}={value}").to_lowercase());
         }
         Ok(Self(parts.join(",")))
     }
 
-    /// Whether an object with this name lies below, as a directory writes it: without white space
-    /// between its parts.
-    pub fn holds(&self, dn: &str) -> bool {
+    /// Whether an object with this DN is below the base. Directories write DNs without white space
+    /// between parts.
+    pub fn contains(&self, dn: &str) -> bool {
         let Some(at) = dn.len().checked_sub(self.0.len()).filter(|at| dn.is_char_boundary(*at))
         else {
-            return self.holds_folded(dn);
+            return self.contains_folded(dn);
         };
         let (front, end) = dn.split_at(at);
-        is_cut(front) && end.eq_ignore_ascii_case(&self.0) || self.holds_folded(dn)
+        is_cut(front) && end.eq_ignore_ascii_case(&self.0) || self.contains_folded(dn)
     }
 
-    /// The same for letters whose lower case may be of another length.
-    fn holds_folded(&self, dn: &str) -> bool {
+    /// The same for characters whose lower case has another length.
+    fn contains_folded(&self, dn: &str) -> bool {
         !dn.is_ascii() && dn.to_lowercase().strip_suffix(&self.0).is_some_and(is_cut)
     }
 }
 
-impl fmt::Display for Base {
-    /// The distinguished name, in lower case and without white space between its parts.
+impl fmt::Display for BaseDn {
+    /// The distinguished name, in lower case and without white space between parts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// Whether a name may end behind `front`: at nothing, or at a comma that is not escaped.
+/// Whether a part may end after `front`: at the start, or at an unescaped comma.
 fn is_cut(front: &str) -> bool {
     let Some(front) = front.strip_suffix(',') else { return front.is_empty() };
     let escapes = front.len() - front.trim_end_matches('\\').len();
     escapes.is_multiple_of(2)
 }
 
-/// The parts of `text` between commas that no backslash escapes.
+/// The parts of `text` between unescaped commas.
 fn split_unescaped(text: &str) -> Vec<&str> {
-    let (mut parts, mut begin, mut escaped) = (Vec::new(), 0, false);
+    let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
     for (at, letter) in text.char_indices() {
         if letter == ',' && !escaped {
-            parts.push(&text[begin..at]);
-            begin = at + 1;
+            parts.push(&text[start..at]);
+            start = at + 1;
         }
         escaped = letter == '\\' && !escaped;
     }
-    parts.push(&text[begin..]);
+    parts.push(&text[start..]);
     parts
 }
 
-/// Which groups go out. A group does when its name matches one of `names`, or when it lies below
-/// one of `bases`; when both are empty, every group does.
+/// Selects groups whose name matches one of `names` or whose DN is below one of `bases`. If both
+/// are empty, all groups are selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupFilter {
-    /// Globs over names. Groups that match go out first, in the order of the globs.
+    /// Globs over names. Matching groups come first, in the order of the globs.
     pub names: Vec<Glob>,
-    /// Places in the directory.
-    pub bases: Vec<Base>,
-    /// How many names go out at most.
+    /// Base DNs.
+    pub bases: Vec<BaseDn>,
+    /// The maximum number of names.
     pub limit: usize,
 }
 
-/// What goes out of the groups of somebody.
+/// The groups selected for one account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Selected {
-    /// The names, each once: those that match a glob in the order of the globs, then the others;
-    /// within that in the order of names.
+pub struct SelectedGroups {
+    /// The names, without duplicates: those that match a glob in the order of the globs, then the
+    /// others, each sorted by name.
     pub names: Vec<Name>,
-    /// How many more there are, for which there was no room.
-    pub left_out: usize,
+    /// The number of groups beyond the limit.
+    pub omitted: usize,
 }
 
 impl Default for GroupFilter {
-    /// Every group, and 200 at most: an SRX takes no more for one user.
+    /// All groups, at most 200: the maximum that an SRX accepts per user.
     fn default() -> Self {
         Self { names: Vec::new(), bases: Vec::new(), limit: 200 }
     }
 }
 
 impl GroupFilter {
-    /// What goes out of `groups`. Groups of two domains that have one name are one role to a
-    /// firewall, and go out once.
-    pub fn select(&self, groups: &GroupSet) -> Selected {
+    /// Selects from `groups`. Groups of the same name in two domains are one role to a firewall,
+    /// and are listed once.
+    pub fn select(&self, groups: &GroupSet) -> SelectedGroups {
         let ranked = groups.as_slice().iter().filter_map(|group| Some((self.rank(group)?, group)));
         let mut ranked: Vec<_> = ranked.collect();
-        // Stable: the set is in the order of names already.
+        // The sort is stable, and the set is sorted by name.
         ranked.sort_by_key(|(rank, _)| *rank);
         let mut seen = HashSet::new();
         let mut names: Vec<_> = ranked
@@ -122,16 +122,16 @@ impl GroupFilter {
             .filter(|(_, group)| seen.insert(group.name.clone().folded()))
             .map(|(_, group)| group.name.clone())
             .collect();
-        let left_out = names.len().saturating_sub(self.limit);
+        let omitted = names.len().saturating_sub(self.limit);
         names.truncate(self.limit);
-        Selected { names, left_out }
+        SelectedGroups { names, omitted }
     }
 
-    /// Where a group stands among those that go out; `None` when it does not.
+    /// The rank of a selected group; `None` if the group is not selected.
     fn rank(&self, group: &Group) -> Option<usize> {
         let named = self.names.iter().position(|glob| glob.matches(group.name.as_str()));
         let all = self.names.is_empty() && self.bases.is_empty();
-        let below = || all || self.bases.iter().any(|base| base.holds(&group.dn));
+        let below = || all || self.bases.iter().any(|base| base.contains(&group.dn));
         named.or_else(|| below().then_some(self.names.len()))
     }
 }
@@ -143,22 +143,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stories::{groups, name};
+    use crate::test_support::{groups, name};
 
     fn filter(names: &[&str], bases: &[&str], limit: usize) -> GroupFilter {
         let names = names.iter().map(|glob| Glob::new(glob).unwrap()).collect();
-        let bases = bases.iter().map(|base| Base::new(base).unwrap()).collect();
+        let bases = bases.iter().map(|base| BaseDn::new(base).unwrap()).collect();
         GroupFilter { names, bases, limit }
     }
 
     fn selected(filter: &GroupFilter, set: &GroupSet) -> (String, usize) {
-        let Selected { names, left_out } = filter.select(set);
+        let SelectedGroups { names, omitted } = filter.select(set);
         let names: Vec<_> = names.iter().map(Name::as_str).collect();
-        (names.join(" "), left_out)
+        (names.join(" "), omitted)
     }
 
     #[test]
-    fn what_is_named_goes_first_in_the_order_of_the_configuration() {
+    fn named_groups_come_first_in_configured_order() {
         let set = groups("admins sales staff vpn-a vpn-b");
         let everything = GroupFilter::default();
         assert_eq!(selected(&everything, &set), ("admins sales staff vpn-a vpn-b".to_owned(), 0));
@@ -180,30 +180,31 @@ mod tests {
     }
 
     #[test]
-    fn a_base_holds_what_ends_with_it_between_unescaped_commas() {
-        let base = Base::new(" OU = VPN , DC=Example, DC=com ").unwrap();
+    fn a_base_contains_dns_with_its_suffix() {
+        let base = BaseDn::new(" OU = VPN , DC=Example, DC=com ").unwrap();
         assert!(
-            base.holds("CN=a,OU=vpn,DC=example,DC=com") && base.holds("ou=vpn,dc=example,dc=com")
+            base.contains("CN=a,OU=vpn,DC=example,DC=com")
+                && base.contains("ou=vpn,dc=example,dc=com")
         );
         for outside in
             ["CN=a\\,OU=vpn,DC=example,DC=com", "CN=aOU=vpn,DC=example,DC=com", "DC=com", ""]
         {
-            assert!(!base.holds(outside), "{outside}");
+            assert!(!base.contains(outside), "{outside}");
         }
-        assert!(Base::new("OU=Überall,DC=x").unwrap().holds("CN=é,OU=überALL,DC=x"));
-        assert!(Base::new("OU=a\\,b,DC=x").unwrap().holds("CN=c,OU=a\\,b,DC=x"));
+        assert!(BaseDn::new("OU=Überall,DC=x").unwrap().contains("CN=é,OU=überALL,DC=x"));
+        assert!(BaseDn::new("OU=a\\,b,DC=x").unwrap().contains("CN=c,OU=a\\,b,DC=x"));
         for bad in ["", "VPN", "OU=", "=x", "OU=a,,DC=x"] {
-            assert_eq!(Base::new(bad), Err(BadBase), "{bad}");
+            assert_eq!(BaseDn::new(bad), Err(BadBaseDn), "{bad}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_text_does_harm(base: String, dn: String) {
-            if let Ok(base) = Base::new(&base) {
-                let _ = base.holds(&dn);
+        fn arbitrary_text_does_not_panic(base: String, dn: String) {
+            if let Ok(base) = BaseDn::new(&base) {
+                let _ = base.contains(&dn);
             }
-            let _ = Base::new(&format!("OU={dn},DC=x")).map(|base| base.holds(&dn));
+            let _ = BaseDn::new(&format!("OU={dn},DC=x")).map(|base| base.contains(&dn));
         }
     }
 }

@@ -1,93 +1,93 @@
-//! Equal sets of groups are one allocation, for as long as somebody uses it.
+//! Interns group sets, so that equal sets share one allocation while they are in use.
 
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::index::{Print, Printer};
+use super::index::{Fingerprint, Fingerprinter};
 use super::{Group, GroupSet};
 
 /// The sets in use.
 #[derive(Debug)]
 pub(super) struct Interner {
     sets: HashTable<GroupSet>,
-    printer: Printer,
-    /// How many were let go while others had them, since those that nobody uses were looked for: the
-    /// last one may have been a session, which does not tell.
-    left_behind: usize,
+    fingerprinter: Fingerprinter,
+    /// The number of releases of sets that were in use elsewhere since the last sweep. Sessions
+    /// drop sets without notice, so such a set may be unused now.
+    stale: usize,
 }
 
-/// Fewer are never worth a look.
+/// Below this number, a sweep does not pay off.
 const FEW: usize = 256;
 
 impl Default for Interner {
     fn default() -> Self {
-        Self { sets: HashTable::new(), printer: Printer::default(), left_behind: 0 }
+        Self { sets: HashTable::new(), fingerprinter: Fingerprinter::default(), stale: 0 }
     }
 }
 
 impl Interner {
-    /// The set of `groups`, which are taken out. Each group of the directory is one allocation, so they
-    /// are told apart by where they are.
-    pub(super) fn set(&mut self, groups: &mut Vec<Arc<Group>>) -> GroupSet {
-        GroupSet::arrange(groups);
-        let print = print(&self.printer, groups);
+    /// The interned set of `groups`, which are drained. Each group of the directory has one
+    /// allocation, so groups are compared by pointer.
+    pub(super) fn intern(&mut self, groups: &mut Vec<Arc<Group>>) -> GroupSet {
+        GroupSet::sort(groups);
+        let fingerprint = fingerprint(&self.fingerprinter, groups);
         let same = |known: &GroupSet| is_same(known.as_slice(), groups);
-        if let Some(known) = self.sets.find(print.spread(), same) {
+        if let Some(known) = self.sets.find(fingerprint.spread(), same) {
             groups.clear();
             return known.clone();
         }
-        let set = GroupSet::arranged(groups);
-        if self.left_behind >= FEW.max(self.sets.len() / 2) {
+        let set = GroupSet::from_sorted(groups);
+        if self.stale >= FEW.max(self.sets.len() / 2) {
             self.sweep();
         }
-        let Self { sets, printer, .. } = self;
-        sets.insert_unique(print.spread(), set.clone(), |set| hash(printer, set));
+        let Self { sets, fingerprinter, .. } = self;
+        sets.insert_unique(fingerprint.spread(), set.clone(), |set| hash(fingerprinter, set));
         set
     }
 
-    /// Makes room for `more` sets at once: what grows in between makes a fingerprint of each anew.
+    /// Reserves capacity for `more` sets, because growing rehashes every set.
     pub(super) fn reserve(&mut self, more: usize) {
-        let Self { sets, printer, .. } = self;
-        sets.reserve(more, |set| hash(printer, set));
+        let Self { sets, fingerprinter, .. } = self;
+        sets.reserve(more, |set| hash(fingerprinter, set));
     }
 
-    /// Gives up one user's hold on a set; the last one's lets it go.
+    /// Releases one reference to a set; the last one frees it.
     pub(super) fn release(&mut self, set: &GroupSet) {
-        // Its own hold and that in the table.
-        if set.holders() > 2 {
-            self.left_behind += 1;
+        // One reference of the caller and one of the table.
+        if set.strong_count() > 2 {
+            self.stale += 1;
             return;
         }
-        let print = print(&self.printer, set.as_slice());
-        if let Ok(entry) = self.sets.find_entry(print.spread(), |known| known.is_same(set)) {
+        let fingerprint = fingerprint(&self.fingerprinter, set.as_slice());
+        if let Ok(entry) = self.sets.find_entry(fingerprint.spread(), |known| known.is_same(set)) {
             entry.remove();
         }
     }
 
-    /// Drops what was let go by sessions, which do not tell.
+    /// Removes the sets that are no longer used by any session.
     pub(super) fn sweep(&mut self) {
-        self.sets.retain(|set| set.holders() > 1);
-        self.left_behind = 0;
+        self.sets.retain(|set| set.strong_count() > 1);
+        self.stale = 0;
     }
 
-    /// How many sets there are.
+    /// The number of sets.
     pub(super) fn len(&self) -> usize {
         self.sets.len()
     }
 }
 
-fn hash(printer: &Printer, set: &GroupSet) -> u64 {
-    print(printer, set.as_slice()).spread()
+fn hash(fingerprinter: &Fingerprinter, set: &GroupSet) -> u64 {
+    fingerprint(fingerprinter, set.as_slice()).spread()
 }
 
-/// The fingerprint of a set. It is not kept: there may be as many sets as accounts.
-fn print(printer: &Printer, set: &[Arc<Group>]) -> Print {
-    let mut places = set.iter().map(|group| Arc::as_ptr(group).addr());
-    printer.of(places.by_ref().collect::<Vec<_>>())
+/// The fingerprint of a set. It is not cached, because there may be as many sets as accounts.
+fn fingerprint(fingerprinter: &Fingerprinter, set: &[Arc<Group>]) -> Fingerprint {
+    let mut addresses = set.iter().map(|group| Arc::as_ptr(group).addr());
+    fingerprinter.fingerprint(addresses.by_ref().collect::<Vec<_>>())
 }
 
-/// Whether both hold the very same groups.
+/// Whether both contain the identical groups.
 fn is_same(one: &[Arc<Group>], other: &[Arc<Group>]) -> bool {
     one.len() == other.len()
         && one.iter().zip(other).all(|(mine, theirs)| Arc::ptr_eq(mine, theirs))

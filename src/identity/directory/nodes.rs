@@ -1,117 +1,122 @@
-//! Every object that is known or that a group names as a member, each with a short number.
+//! The nodes of the membership graph: every known object and every listed member, numbered.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::index::{Index, Printer};
+use super::index::{Fingerprinter, Index};
+use super::node_id::NodeId;
 use super::{Account, Group, GroupSet, Guid, Member, Sid};
 
-/// The number of a node, used again when nothing names it any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Id(u32);
-
-/// An account with all that follows for it.
+/// An account with its derived data.
 #[derive(Debug)]
-pub(super) struct Person {
-    /// Its domain's place; none, until it is entered.
+pub(super) struct AccountNode {
+    /// The slot of its domain; `usize::MAX` before it is ingested.
     pub(super) domain: usize,
-    /// Its distinguished name.
+    /// The distinguished name.
     pub(super) dn: Box<str>,
-    /// Its security identifier.
+    /// The security identifier.
     pub(super) sid: Option<Sid>,
-    /// What the directory says of it.
-    pub(super) account: Account,
-    /// All groups that it is in; `None` until they are found for the first time, and until then
-    /// nobody is told that it is there.
+    /// The attributes from the directory.
+    pub(super) attrs: Account,
+    /// All groups of the account; `None` until they are computed. Until then the account is not
+    /// visible.
     pub(super) groups: Option<GroupSet>,
 }
 
-impl Person {
-    /// An account as it was seen, before it is entered.
-    pub(super) fn seen(dn: Box<str>, sid: Option<Sid>, account: Account) -> Self {
-        Self { domain: usize::MAX, dn, sid, account, groups: None }
+impl AccountNode {
+    /// An account as observed, before it is ingested.
+    pub(super) fn new(dn: Box<str>, sid: Option<Sid>, account: Account) -> Self {
+        Self { domain: usize::MAX, dn, sid, attrs: account, groups: None }
     }
 
-    /// Whether it was seen so: by this distinguished name and SID, and as this account.
-    pub(super) fn is(&self, (dn, sid, account): (&str, Option<&Sid>, &Account)) -> bool {
-        *self.dn == *dn && self.sid.as_ref() == sid && self.account == *account
+    /// Whether the DN, SID and attributes are equal to these.
+    pub(super) fn has_content(&self, (dn, sid, account): (&str, Option<&Sid>, &Account)) -> bool {
+        *self.dn == *dn && self.sid.as_ref() == sid && self.attrs == *account
     }
+}
+
+/// An observed object, without its attributes.
+#[derive(Debug)]
+pub(super) struct ObservedObject {
+    pub(super) guid: Guid,
+    pub(super) dn: Box<str>,
+    pub(super) sid: Option<Sid>,
 }
 
 /// A group with its members.
 #[derive(Debug)]
-pub(super) struct Band {
-    /// Its domain's place.
+pub(super) struct GroupNode {
+    /// The slot of its domain.
     pub(super) domain: usize,
-    /// As others see it.
-    pub(super) group: Arc<Group>,
-    /// Its direct members, ascending.
-    pub(super) members: Vec<Id>,
+    /// The public attributes.
+    pub(super) attrs: Arc<Group>,
+    /// The direct members, in ascending order.
+    pub(super) members: Vec<NodeId>,
 }
 
-/// What is known of a node. Boxed, because many nodes are only named.
+/// What is known of a node. Boxed, because many nodes are only listed as members.
 #[derive(Debug, Default)]
-pub(super) enum What {
-    /// A group names it, and nothing else is known.
+pub(super) enum NodeKind {
+    /// Listed as a member, otherwise unknown.
     #[default]
-    Stranger,
+    Unknown,
     /// A user, device or service.
-    Account(Box<Person>),
+    Account(Box<AccountNode>),
     /// A group.
-    Group(Box<Band>),
+    Group(Box<GroupNode>),
 }
 
-/// One node of the graph.
+/// A node of the graph.
 #[derive(Debug)]
 pub(super) struct Node {
-    /// By what groups name it.
+    /// The key by which groups list it.
     pub(super) key: Member,
-    /// The groups that name it as their member, ascending.
-    pub(super) above: Vec<Id>,
-    /// What it is.
-    pub(super) what: What,
+    /// The groups that list it as a direct member, in ascending order.
+    pub(super) parents: Vec<NodeId>,
+    /// What is known of it.
+    pub(super) kind: NodeKind,
 }
 
 impl Node {
-    /// The account, when it is one.
-    pub(super) fn person(&self) -> Option<&Person> {
-        if let What::Account(person) = &self.what { Some(person) } else { None }
+    /// The account, if this is one.
+    pub(super) fn account(&self) -> Option<&AccountNode> {
+        if let NodeKind::Account(account) = &self.kind { Some(account) } else { None }
     }
 
-    /// The account, to be altered.
-    pub(super) fn person_mut(&mut self) -> Option<&mut Person> {
-        if let What::Account(person) = &mut self.what { Some(person) } else { None }
+    /// The account, mutable, if this is one.
+    pub(super) fn account_mut(&mut self) -> Option<&mut AccountNode> {
+        if let NodeKind::Account(account) = &mut self.kind { Some(account) } else { None }
     }
 
-    /// The group, when it is one.
-    pub(super) fn band(&self) -> Option<&Band> {
-        if let What::Group(band) = &self.what { Some(band) } else { None }
+    /// The group, if this is one.
+    pub(super) fn group(&self) -> Option<&GroupNode> {
+        if let NodeKind::Group(group) = &self.kind { Some(group) } else { None }
     }
 
-    /// The group, to be altered.
-    pub(super) fn band_mut(&mut self) -> Option<&mut Band> {
-        if let What::Group(band) = &mut self.what { Some(band) } else { None }
+    /// The group, mutable, if this is one.
+    pub(super) fn group_mut(&mut self) -> Option<&mut GroupNode> {
+        if let NodeKind::Group(group) = &mut self.kind { Some(group) } else { None }
     }
 
     /// The security identifier of the object.
     pub(super) fn sid(&self) -> Option<&Sid> {
-        match &self.what {
-            What::Stranger => None,
-            What::Account(person) => person.sid.as_ref(),
-            What::Group(band) => band.group.sid.as_ref(),
+        match &self.kind {
+            NodeKind::Unknown => None,
+            NodeKind::Account(account) => account.sid.as_ref(),
+            NodeKind::Group(group) => group.attrs.sid.as_ref(),
         }
     }
 
-    /// The place of its domain, when it is known.
+    /// The slot of its domain, if known.
     pub(super) fn domain(&self) -> Option<usize> {
-        match &self.what {
-            What::Stranger => None,
-            What::Account(person) => Some(person.domain),
-            What::Group(band) => Some(band.domain),
+        match &self.kind {
+            NodeKind::Unknown => None,
+            NodeKind::Account(account) => Some(account.domain),
+            NodeKind::Group(group) => Some(group.domain),
         }
     }
 
-    /// The GUID of an object; `None` for somebody named by SID.
+    /// The GUID of the object; `None` for a member listed by SID.
     pub(super) fn guid(&self) -> Option<Guid> {
         if let Member::Object(guid) = self.key { Some(guid) } else { None }
     }
@@ -121,76 +126,80 @@ impl Node {
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     all: Vec<Option<Node>>,
-    free: Vec<Id>,
+    free: Vec<NodeId>,
     keys: Index,
-    printer: Printer,
-    /// How many are named by SID: mostly none, and then none has to be looked for.
+    fingerprinter: Fingerprinter,
+    /// The number of nodes listed by SID. Usually zero, and then lookups by SID are skipped.
     foreign: usize,
 }
 
 impl Nodes {
-    /// The node of `key`, made when there is none.
-    pub(super) fn number(&mut self, key: &Member) -> Id {
+    /// The node of `key`, created if missing.
+    pub(super) fn find_or_insert(&mut self, key: &Member) -> NodeId {
         if let Some(id) = self.find(key) {
             return id;
         }
-        let node = Node { key: key.clone(), above: Vec::new(), what: What::Stranger };
+        let node = Node { key: key.clone(), parents: Vec::new(), kind: NodeKind::Unknown };
         let id = self.free.pop().unwrap_or_else(|| {
             self.all.push(None);
-            Id(u32::try_from(self.all.len() - 1).expect("four thousand million do not fit memory"))
+            NodeId(
+                u32::try_from(self.all.len() - 1).expect("four thousand million do not fit memory"),
+            )
         });
         self.all[id.0 as usize] = Some(node);
-        self.keys.insert(self.printer.of(key), id);
+        self.keys.insert(self.fingerprinter.fingerprint(key), id);
         self.foreign += usize::from(matches!(key, Member::Foreign(_)));
         id
     }
 
     /// The node of `key`.
-    pub(super) fn find(&self, key: &Member) -> Option<Id> {
-        self.keys.candidates(self.printer.of(key)).find(|id| self.at(*id).key == *key)
+    pub(super) fn find(&self, key: &Member) -> Option<NodeId> {
+        self.keys
+            .candidates(self.fingerprinter.fingerprint(key))
+            .find(|id| self.at(*id).key == *key)
     }
 
     /// The node of the object `guid`.
-    pub(super) fn object(&self, guid: Guid) -> Option<Id> {
+    pub(super) fn object(&self, guid: Guid) -> Option<NodeId> {
         self.find(&Member::Object(guid))
     }
 
-    /// The node that stands for `sid` in the groups of another forest.
-    pub(super) fn foreigner(&self, sid: &Sid) -> Option<Id> {
+    /// The node that represents `sid` in groups of another forest.
+    pub(super) fn find_foreign(&self, sid: &Sid) -> Option<NodeId> {
         if self.foreign == 0 { None } else { self.find(&Member::Foreign(sid.clone())) }
     }
 
     /// The node `id`.
-    pub(super) fn at(&self, id: Id) -> &Node {
+    pub(super) fn at(&self, id: NodeId) -> &Node {
         self.all[id.0 as usize].as_ref().expect("a number that is in use has its node")
     }
 
-    /// The node `id`, to be altered.
-    pub(super) fn at_mut(&mut self, id: Id) -> &mut Node {
+    /// The node `id`, mutable.
+    pub(super) fn at_mut(&mut self, id: NodeId) -> &mut Node {
         self.all[id.0 as usize].as_mut().expect("a number that is in use has its node")
     }
 
-    /// Gives the number back when nothing is known of the node and no group names it.
-    pub(super) fn release(&mut self, id: Id) {
+    /// Releases the number if the node is unknown and no group lists it.
+    pub(super) fn release(&mut self, id: NodeId) {
         let Some(node) = &self.all[id.0 as usize] else { return };
-        if !node.above.is_empty() || !matches!(node.what, What::Stranger) {
+        if !node.parents.is_empty() || !matches!(node.kind, NodeKind::Unknown) {
             return;
         }
-        self.keys.remove(self.printer.of(&node.key), id);
+        self.keys.remove(self.fingerprinter.fingerprint(&node.key), id);
         self.foreign -= usize::from(matches!(node.key, Member::Foreign(_)));
         self.all[id.0 as usize] = None;
         self.free.push(id);
     }
 
-    /// Every node with its number.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Id, &Node)> {
-        self.part(0..self.all.len())
+    /// All nodes with their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.range(0..self.all.len())
     }
 
-    /// Those whose numbers are in `range`, as far as there are so many.
-    pub(super) fn part(&self, range: Range<usize>) -> impl Iterator<Item = (Id, &Node)> {
+    /// The nodes whose numbers are in `range`.
+    pub(super) fn range(&self, range: Range<usize>) -> impl Iterator<Item = (NodeId, &Node)> {
         let part = self.all.iter().enumerate().take(range.end).skip(range.start);
-        part.filter_map(|(at, node)| Some((Id(at as u32), node.as_ref()?)))
+        part.filter_map(|(at, node)| Some((NodeId(at as u32), node.as_ref()?)))
     }
 
     /// One more than the highest number.
@@ -198,22 +207,22 @@ impl Nodes {
         self.all.len()
     }
 
-    /// Makes room for `more` nodes, and not for twice as many.
+    /// Reserves capacity for exactly `more` nodes.
     pub(super) fn reserve(&mut self, more: usize) {
         self.all.reserve_exact(more.saturating_sub(self.free.len()));
         self.keys.reserve(more);
     }
 }
 
-/// Puts `id` into an ascending list, once.
-pub(super) fn put(list: &mut Vec<Id>, id: Id) {
+/// Inserts `id` into an ascending list, unless present.
+pub(super) fn insert_sorted(list: &mut Vec<NodeId>, id: NodeId) {
     if let Err(at) = list.binary_search(&id) {
         list.insert(at, id);
     }
 }
 
-/// Takes `id` out of an ascending list.
-pub(super) fn take(list: &mut Vec<Id>, id: Id) {
+/// Removes `id` from an ascending list.
+pub(super) fn remove_sorted(list: &mut Vec<NodeId>, id: NodeId) {
     if let Ok(at) = list.binary_search(&id) {
         list.remove(at);
     }

@@ -1,16 +1,16 @@
-//! What is read from a directory: accounts and groups as values, and how they change.
+//! Objects read from a directory: accounts, groups, and their updates.
 
 use std::fmt;
 
 use super::Sid;
 use crate::Name;
 
-/// The identifier of an object that no renaming and no moving changes (objectGUID).
+/// The object GUID, which survives renames and moves (objectGUID).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Guid(pub [u8; 16]);
 
 impl fmt::Display for Guid {
-    /// As Windows writes it: the first three parts are little-endian (MS-DTYP 2.3.4).
+    /// In the format of Windows: the first three parts are little-endian (MS-DTYP 2.3.4).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g, h, i, rest @ ..] = self.0;
         let first = u32::from_le_bytes([a, b, c, d]);
@@ -26,71 +26,72 @@ impl fmt::Debug for Guid {
     }
 }
 
-/// The three names of a domain, read from the directory itself.
+/// The names of a domain, read from the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainNames {
     /// `corp.example.com`, in lower case.
     pub dns: Name,
     /// `CORP`, in lower case.
     pub netbios: Name,
-    /// What the SIDs of its accounts begin with.
+    /// The prefix of the SIDs of its accounts.
     pub sid: Sid,
 }
 
-/// What kind of account it is, told by its objectClass and not by a `$` at its end.
+/// The kind of account, derived from objectClass, not from a trailing `$`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccountKind {
-    /// A person, or a program that logs on as one.
+    /// A user, or a program that logs on as one.
     User,
     /// A computer.
     Device,
-    /// A group managed service account, whose name ends in `$` as that of a computer does.
+    /// A group managed service account, whose name ends in `$` like a computer's.
     Service,
 }
 
 /// Whether an account may be used (userAccountControl).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
-    /// It may.
+pub enum AccountState {
+    /// The account is enabled.
     Enabled,
-    /// An administrator has switched it off.
+    /// The account was disabled by an administrator.
     Disabled,
 }
 
-/// A user, computer or service account. What few have is boxed: where there is none, it takes a word.
+/// A user, computer or service account. Rare attributes are boxed, so that a missing one takes one
+/// word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// What it is.
+    /// The kind of account.
     pub kind: AccountKind,
     /// sAMAccountName; a computer's ends in `$`.
     pub name: Name,
-    /// userPrincipalName, whose suffix need not be the domain's name.
+    /// userPrincipalName, whose suffix may differ from the domain's name.
     pub upn: Option<Name>,
     /// displayName.
     pub display: Option<Name>,
-    /// mail, when configured to be read.
+    /// mail, if configured to be read.
     pub mail: Option<Box<Name>>,
     /// dNSHostName of a computer.
     pub host: Option<Box<Name>>,
     /// operatingSystem of a computer.
     pub system: Option<Box<Name>>,
-    /// Whether it may be used.
-    pub state: State,
-    /// The RID of its primary group, which `member` never lists.
+    /// Whether the account may be used.
+    pub state: AccountState,
+    /// The RID of the primary group, which `member` never lists.
     pub primary_group: Option<u32>,
 }
 
-/// Whom a group holds. Directories name members by where they are; what stays when they move is
-/// read with it (LDAP_SERVER_EXTENDED_DN_OID), and only that is kept.
+/// A member of a group. Directories list members by DN; the stable identifier is read with it
+/// (LDAP_SERVER_EXTENDED_DN_OID), and only that is stored.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Member {
-    /// An object of a directory that Rollcall may know.
+    /// An object of a directory, which may not be known to Rollcall.
     Object(Guid),
-    /// Somebody of another forest, or a well-known principal (a foreignSecurityPrincipal).
+    /// An account of another forest, or a well-known principal (a foreignSecurityPrincipal).
     Foreign(Sid),
 }
 
-/// What one object of a directory is.
+/// The attributes of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {
     /// A user, computer or service account.
@@ -99,34 +100,34 @@ pub enum Object {
     Group {
         /// sAMAccountName.
         name: Name,
-        /// Its direct members.
+        /// The direct members.
         members: Vec<Member>,
     },
 }
 
-/// One thing learnt from a directory.
+/// An update from a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
-    /// The object is so: new, or otherwise than before.
-    Seen {
-        /// Which.
+    /// A new object, or the new state of one.
+    Upsert {
+        /// The object.
         guid: Guid,
-        /// Its distinguished name (RFC 4514).
+        /// The distinguished name (RFC 4514).
         dn: Box<str>,
-        /// Its security identifier.
+        /// The security identifier.
         sid: Option<Sid>,
-        /// What it is now, whole.
+        /// The complete attributes.
         object: Object,
     },
     /// Only the members of a group changed (DirSync with incremental values).
-    Linked {
-        /// Which group.
+    MembersChanged {
+        /// The group.
         group: Guid,
-        /// Who came.
+        /// The members added.
         added: Vec<Member>,
-        /// Who went.
+        /// The members removed.
         removed: Vec<Member>,
     },
     /// The object was deleted.
-    Gone(Guid),
+    Deleted(Guid),
 }

@@ -1,17 +1,17 @@
-//! Whatever two directories tell in whatever order, groups, names and who is affected are what a
-//! plain model says, which finds everything anew each time; and sessions follow.
+//! Property tests: whatever two directories report in any order, the directory agrees with a naive
+//! model that recomputes everything, and sessions follow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::stories::{address, name, origin, rules, saw, seconds};
+use crate::test_support::{address, event_at, name, origin, rules, seconds};
 use crate::{Address, Event, Kind, Name, Principal, Producer, Revision, Table};
 
 const DOMAINS: [&str; 2] = ["corp.example.com", "lab.example.com"];
 const NETBIOS: [&str; 2] = ["corp", "lab"];
-/// Objects 0 to 4 are accounts, 5 to 10 groups; the rest are only named as members.
+/// Objects 0 to 4 are accounts, 5 to 10 groups; the others are only listed as members.
 pub(super) const ACCOUNTS: u8 = 5;
 const OBJECTS: u8 = 11;
 
@@ -23,34 +23,43 @@ fn domain_sid(domain: usize) -> Sid {
     format!("S-1-5-21-1-2-{domain}").parse().unwrap()
 }
 
-/// Objects have the SID of their number in whichever domain they are.
+/// The SID of an object contains its number, in any domain.
 fn sid(domain: usize, number: u8) -> Sid {
     domain_sid(domain).account(u32::from(number)).unwrap()
 }
 
-/// What the model knows of an object.
+/// An object of the model.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Thing {
+pub(super) struct ModelObject {
     domain: usize,
     dn: String,
     sid: Option<Sid>,
     object: Object,
 }
 
-pub(super) type Model = BTreeMap<u8, Thing>;
+pub(super) type Model = BTreeMap<u8, ModelObject>;
 
-/// One thing that happens to the directory of a domain.
+/// An operation on the directory of a domain.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    Apply(usize, Vec<(u8, Told)>),
-    Replace(usize, Vec<(u8, Told)>),
+    Apply(usize, Vec<(u8, Report)>),
+    Replace(usize, Vec<(u8, Report)>),
     Forget(usize),
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Told {
-    Seen { label: u8, has_sid: bool, primary: Option<u8>, members: Vec<Member>, state: State },
-    Linked { added: Vec<Member>, removed: Vec<Member> },
+pub(super) enum Report {
+    Seen {
+        label: u8,
+        has_sid: bool,
+        primary: Option<u8>,
+        members: Vec<Member>,
+        state: AccountState,
+    },
+    Linked {
+        added: Vec<Member>,
+        removed: Vec<Member>,
+    },
     Gone,
 }
 
@@ -61,39 +70,39 @@ fn member() -> impl Strategy<Value = Member> {
     ]
 }
 
-fn told() -> impl Strategy<Value = (u8, Told)> {
+fn report() -> impl Strategy<Value = (u8, Report)> {
     let members = || prop::collection::vec(member(), 0..4);
     let primary = prop::option::weighted(0.3, ACCOUNTS..OBJECTS);
-    let state = prop_oneof![4 => Just(State::Enabled), 1 => Just(State::Disabled)];
+    let state = prop_oneof![4 => Just(AccountState::Enabled), 1 => Just(AccountState::Disabled)];
     let seen = (0..4_u8, prop::bool::weighted(0.9), primary, members(), state);
-    let seen = seen.prop_map(|(label, has_sid, primary, members, state)| Told::Seen {
+    let seen = seen.prop_map(|(label, has_sid, primary, members, state)| Report::Seen {
         label,
         has_sid,
         primary,
         members,
         state,
     });
-    let told = prop_oneof![
+    let report = prop_oneof![
         6 => seen,
-        2 => (members(), members()).prop_map(|(added, removed)| Told::Linked { added, removed }),
-        1 => Just(Told::Gone),
+        2 => (members(), members()).prop_map(|(added, removed)| Report::Linked { added, removed }),
+        1 => Just(Report::Gone),
     ];
-    (0..OBJECTS, told)
+    (0..OBJECTS, report)
 }
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
-    let many = |most| (0..2_usize, prop::collection::vec(told(), 0..most));
+    let many = |most| (0..2_usize, prop::collection::vec(report(), 0..most));
     prop_oneof![
-        8 => many(5).prop_map(|(domain, told)| Step::Apply(domain, told)),
-        2 => many(12).prop_map(|(domain, told)| Step::Replace(domain, told)),
+        8 => many(5).prop_map(|(domain, report)| Step::Apply(domain, report)),
+        2 => many(12).prop_map(|(domain, report)| Step::Replace(domain, report)),
         1 => (0..2_usize).prop_map(Step::Forget),
     ]
 }
 
-/// The object as its directory tells it. Accounts have few names, so that one takes over that of
-/// another; the last account is a computer.
-fn thing(domain: usize, number: u8, told: &Told) -> Option<Thing> {
-    let Told::Seen { label, has_sid, primary, members, state } = told else { return None };
+/// The object as reported. Accounts have few names, so that one takes over the name of another; the
+/// last account is a computer.
+fn object_of(domain: usize, number: u8, report: &Report) -> Option<ModelObject> {
+    let Report::Seen { label, has_sid, primary, members, state } = report else { return None };
     let object = if number >= ACCOUNTS {
         Object::Group { name: name(&format!("Group{label}")), members: members.clone() }
     } else {
@@ -112,36 +121,36 @@ fn thing(domain: usize, number: u8, told: &Told) -> Option<Thing> {
         })
     };
     let dn = format!("CN={number},DC={domain}");
-    Some(Thing { domain, dn, sid: has_sid.then(|| sid(domain, number)), object })
+    Some(ModelObject { domain, dn, sid: has_sid.then(|| sid(domain, number)), object })
 }
 
-fn update(domain: usize, number: u8, told: &Told) -> Update {
-    match told {
-        Told::Gone => Update::Gone(guid(number)),
-        Told::Linked { added, removed } => {
+fn update(domain: usize, number: u8, report: &Report) -> Update {
+    match report {
+        Report::Gone => Update::Deleted(guid(number)),
+        Report::Linked { added, removed } => {
             let (added, removed) = (added.clone(), removed.clone());
-            Update::Linked { group: guid(number), added, removed }
+            Update::MembersChanged { group: guid(number), added, removed }
         }
-        Told::Seen { .. } => {
-            let Thing { dn, sid, object, .. } = thing(domain, number, told).unwrap();
-            Update::Seen { guid: guid(number), dn: dn.into(), sid, object }
+        Report::Seen { .. } => {
+            let ModelObject { dn, sid, object, .. } = object_of(domain, number, report).unwrap();
+            Update::Upsert { guid: guid(number), dn: dn.into(), sid, object }
         }
     }
 }
 
-/// The model after one thing told by `domain`.
-fn follow(model: &mut Model, domain: usize, number: u8, told: &Told) {
-    match told {
-        Told::Seen { .. } => {
-            model.insert(number, thing(domain, number, told).unwrap());
+/// Updates the model by one report of `domain`.
+fn update_model(model: &mut Model, domain: usize, number: u8, report: &Report) {
+    match report {
+        Report::Seen { .. } => {
+            model.insert(number, object_of(domain, number, report).unwrap());
         }
-        Told::Gone => {
-            if model.get(&number).is_some_and(|thing| thing.domain == domain) {
+        Report::Gone => {
+            if model.get(&number).is_some_and(|object_of| object_of.domain == domain) {
                 model.remove(&number);
             }
         }
-        Told::Linked { added, removed } => {
-            let object = model.get_mut(&number).map(|thing| &mut thing.object);
+        Report::Linked { added, removed } => {
+            let object = model.get_mut(&number).map(|object_of| &mut object_of.object);
             if let Some(Object::Group { members, .. }) = object {
                 members.retain(|member| !removed.contains(member));
                 members.extend(added.iter().cloned());
@@ -154,30 +163,32 @@ pub(super) fn stepped(model: &Model, step: &Step) -> Model {
     let mut next = model.clone();
     match step {
         Step::Apply(domain, all) => {
-            all.iter().for_each(|(number, told)| follow(&mut next, *domain, *number, told));
+            all.iter()
+                .for_each(|(number, report)| update_model(&mut next, *domain, *number, report));
         }
         Step::Replace(domain, all) => {
-            // What a full read tells of an object that another domain told of is newer.
-            let mut image = Model::new();
-            all.iter().for_each(|(number, told)| follow(&mut image, *domain, *number, told));
-            next.retain(|_, thing| thing.domain != *domain);
-            next.extend(image);
+            // A full read is newer than the report of another domain about the same object.
+            let mut snapshot = Model::new();
+            all.iter()
+                .for_each(|(number, report)| update_model(&mut snapshot, *domain, *number, report));
+            next.retain(|_, object_of| object_of.domain != *domain);
+            next.extend(snapshot);
         }
-        Step::Forget(domain) => next.retain(|_, thing| thing.domain != *domain),
+        Step::Forget(domain) => next.retain(|_, object_of| object_of.domain != *domain),
     }
     next
 }
 
-pub(super) fn account(thing: &Thing) -> Option<&Account> {
-    if let Object::Account(account) = &thing.object { Some(account) } else { None }
+pub(super) fn account(object_of: &ModelObject) -> Option<&Account> {
+    if let Object::Account(account) = &object_of.object { Some(account) } else { None }
 }
 
-/// All groups of an account, by adding those that hold it or one of those found, until none is new.
+/// All groups of an account, computed by adding groups until none is new.
 pub(super) fn groups(model: &Model, number: u8) -> Vec<Group> {
     let mut inside = BTreeSet::from([number]);
     loop {
-        let holds = |thing: &Thing, number: u8| {
-            let Object::Group { members, .. } = &thing.object else { return false };
+        let holds = |object_of: &ModelObject, number: u8| {
+            let Object::Group { members, .. } = &object_of.object else { return false };
             let inner = &model[&number];
             let primary = account(inner).and_then(|account| {
                 let home = inner.sid.as_ref().and_then(Sid::domain);
@@ -188,11 +199,11 @@ pub(super) fn groups(model: &Model, number: u8) -> Vec<Group> {
                     .sid
                     .as_ref()
                     .is_some_and(|sid| members.contains(&Member::Foreign(sid.clone())))
-                || primary.is_some() && primary == thing.sid
+                || primary.is_some() && primary == object_of.sid
         };
         let more: BTreeSet<u8> = model
             .iter()
-            .filter(|(_, thing)| inside.iter().any(|number| holds(thing, *number)))
+            .filter(|(_, object_of)| inside.iter().any(|number| holds(object_of, *number)))
             .map(|(number, _)| *number)
             .chain(inside.iter().copied())
             .collect();
@@ -204,7 +215,7 @@ pub(super) fn groups(model: &Model, number: u8) -> Vec<Group> {
     let mut groups: Vec<_> = inside
         .into_iter()
         .filter_map(|number| {
-            let Thing { domain, dn, sid, object } = &model[&number];
+            let ModelObject { domain, dn, sid, object } = &model[&number];
             let Object::Group { name: of, .. } = object else { return None };
             let dn = dn.as_str().into();
             Some(Group { name: of.clone(), domain: name(DOMAINS[*domain]), dn, sid: sid.clone() })
@@ -214,23 +225,23 @@ pub(super) fn groups(model: &Model, number: u8) -> Vec<Group> {
     groups
 }
 
-/// By what an account is known: kind, names, SID and domain.
+/// The identity of an account: kind, names, SID and domain.
 type Called = (AccountKind, Name, Option<Name>, Option<Box<Name>>, Option<Sid>, usize);
 
-/// What matters of an account: by what it is known, state, groups.
-type Seen = (Called, State, Vec<Group>);
+/// The relevant state of an account: identity, state, groups.
+type Seen = (Called, AccountState, Vec<Group>);
 
 fn all(model: &Model) -> BTreeMap<u8, Seen> {
-    let seen = |(number, thing): (&u8, &Thing)| {
-        let Account { kind, name, upn, host, state, .. } = account(thing)?.clone();
-        let sid = thing.sid.clone().filter(|_| kind != AccountKind::Device);
-        let called = (kind, name, upn, host, sid, thing.domain);
+    let seen = |(number, object_of): (&u8, &ModelObject)| {
+        let Account { kind, name, upn, host, state, .. } = account(object_of)?.clone();
+        let sid = object_of.sid.clone().filter(|_| kind != AccountKind::Device);
+        let called = (kind, name, upn, host, sid, object_of.domain);
         Some((*number, (called, state, groups(model, *number))))
     };
     model.iter().filter_map(seen).collect()
 }
 
-/// In what each account is different, by comparing everything.
+/// The differences of each account, computed by comparing everything.
 pub(super) fn compared(before: &Model, after: &Model) -> BTreeMap<Guid, Differences> {
     let (before, after) = (all(before), all(after));
     let mut different = BTreeMap::new();
@@ -248,8 +259,12 @@ pub(super) fn compared(before: &Model, after: &Model) -> BTreeMap<Guid, Differen
                     all = all.with(Difference::Groups);
                 }
                 match (was.1, is.1) {
-                    (State::Enabled, State::Disabled) => all = all.with(Difference::Disabled),
-                    (State::Disabled, State::Enabled) => all = all.with(Difference::Enabled),
+                    (AccountState::Enabled, AccountState::Disabled) => {
+                        all = all.with(Difference::Disabled);
+                    }
+                    (AccountState::Disabled, AccountState::Enabled) => {
+                        all = all.with(Difference::Enabled);
+                    }
                     _ => {}
                 }
             }
@@ -267,7 +282,7 @@ pub(super) fn put(directory: &mut Directory, domain: usize) {
         netbios: name(NETBIOS[domain]),
         sid: domain_sid(domain),
     };
-    directory.put_domain(names, BareNames::MeanAnother);
+    directory.put_domain(names, UnqualifiedNames::OtherDomain);
 }
 
 pub(super) fn both_domains() -> Directory {
@@ -276,33 +291,33 @@ pub(super) fn both_domains() -> Directory {
     directory
 }
 
-/// Begins to tell the directory, which is still to be gone on with.
-pub(super) fn begin(directory: &Directory, step: &Step) -> Entering {
+/// Begins an ingest, which the caller continues.
+pub(super) fn begin(directory: &Directory, step: &Step) -> Ingest {
     match step {
         Step::Apply(domain, all) => {
-            let updates = all.iter().map(|(number, told)| update(*domain, *number, told));
+            let updates = all.iter().map(|(number, report)| update(*domain, *number, report));
             directory.begin_apply(&name(DOMAINS[*domain]), updates.collect()).unwrap()
         }
         Step::Replace(domain, all) => {
-            let mut image = Image::default();
-            for (number, told) in all {
-                let update = update(*domain, *number, told);
+            let mut snapshot = DirectorySnapshot::default();
+            for (number, report) in all {
+                let update = update(*domain, *number, report);
                 match update {
-                    Update::Seen { guid, .. }
-                        if directory.says(&name(DOMAINS[*domain]), &update) =>
+                    Update::Upsert { guid, .. }
+                        if directory.already_holds(&name(DOMAINS[*domain]), &update) =>
                     {
-                        image.note_known(guid);
+                        snapshot.keep(guid);
                     }
-                    update => image.note(update),
+                    update => snapshot.add(update),
                 }
             }
-            directory.begin_replace(&name(DOMAINS[*domain]), image).unwrap()
+            directory.begin_replace(&name(DOMAINS[*domain]), snapshot).unwrap()
         }
         Step::Forget(domain) => directory.begin_forget(&name(DOMAINS[*domain])).unwrap(),
     }
 }
 
-fn tell(directory: &mut Directory, step: &Step) -> Affected {
+fn apply_step(directory: &mut Directory, step: &Step) -> AffectedAccounts {
     let affected = begin(directory, step).finish(directory);
     if let Step::Forget(domain) = step {
         put(directory, *domain);
@@ -310,8 +325,8 @@ fn tell(directory: &mut Directory, step: &Step) -> Affected {
     affected
 }
 
-/// What the directory says of everything is what the model says.
-pub(super) fn agrees(directory: &Directory, model: &Model) -> Result<(), TestCaseError> {
+/// Checks that the directory agrees with the model.
+pub(super) fn check_agreement(directory: &Directory, model: &Model) -> Result<(), TestCaseError> {
     let mut sets = BTreeMap::new();
     for number in 0..OBJECTS {
         let expected = model.get(&number).and_then(account);
@@ -328,11 +343,11 @@ pub(super) fn agrees(directory: &Directory, model: &Model) -> Result<(), TestCas
             prop_assert_eq!(path.last(), Some(group));
             prop_assert!(path.iter().all(|step| found.contains(step)));
         }
-        // A name means this account unless another of its domain has the same.
+        // A name refers to this account unless another one of its domain has the same name.
         let names = directory.names(guid(number)).unwrap();
         for principal in &names.principals {
             let resolved = directory.resolve(principal);
-            let same = |other: &&Thing| {
+            let same = |other: &&ModelObject| {
                 let mine = &model[&number];
                 account(other).is_some_and(|a| a.name == profile.account.name)
                     && other.domain == mine.domain
@@ -344,7 +359,7 @@ pub(super) fn agrees(directory: &Directory, model: &Model) -> Result<(), TestCas
             prop_assert_eq!(resolved.map(|resolved| resolved.guid), expected, "{}", principal);
         }
     }
-    prop_assert_eq!(directory.group_sets(), sets.len(), "sets that nobody uses are dropped");
+    prop_assert_eq!(directory.group_sets(), sets.len(), "unused sets are dropped");
     Ok(())
 }
 
@@ -352,19 +367,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn a_directory_says_what_a_naive_closure_says_and_who_is_affected(
+    fn a_directory_agrees_with_a_naive_closure(
         steps in prop::collection::vec(step(), 1..25),
     ) {
         let (mut directory, mut model) = (both_domains(), Model::new());
         for step in &steps {
             let next = stepped(&model, step);
-            let affected = tell(&mut directory, step);
-            let told: BTreeMap<_, _> =
+            let affected = apply_step(&mut directory, step);
+            let report: BTreeMap<_, _> =
                 affected.accounts.iter().map(|altered| (altered.guid, altered.differences)).collect();
-            prop_assert_eq!(told.len(), affected.accounts.len(), "each once");
-            prop_assert_eq!(told, compared(&model, &next), "{:?}", step);
+            prop_assert_eq!(report.len(), affected.accounts.len(), "each once");
+            prop_assert_eq!(report, compared(&model, &next), "{:?}", step);
             model = next;
-            agrees(&directory, &model)?;
+            check_agreement(&directory, &model)?;
         }
         for domain in DOMAINS {
             directory.forget(&name(domain)).unwrap();
@@ -374,23 +389,23 @@ proptest! {
     }
 
     #[test]
-    fn sessions_follow_the_accounts_that_began_them(
+    fn sessions_follow_their_accounts(
         steps in prop::collection::vec((step(), 0..ACCOUNTS, 0..6_u8, 1..40_usize), 1..20),
     ) {
         let mut world = World::new();
-        for (step, who, place, limit) in &steps {
-            world.log_in(*who, *place);
+        for (step, user, address_index, limit) in &steps {
+            world.log_in(*user, *address_index);
             world.learn(step, *limit)?;
         }
     }
 }
 
-/// Sessions beside a directory, and which account began each.
+/// Sessions in addition to a directory, and the account that began each.
 struct World {
     directory: Directory,
     model: Model,
     table: Table,
-    whereabouts: Whereabouts,
+    whereabouts: AddressIndex,
     owners: BTreeMap<Address, u8>,
     revision: u64,
 }
@@ -401,7 +416,7 @@ impl World {
             directory: both_domains(),
             model: Model::new(),
             table: Table::default(),
-            whereabouts: Whereabouts::default(),
+            whereabouts: AddressIndex::default(),
             owners: BTreeMap::new(),
             revision: 0,
         }
@@ -414,50 +429,52 @@ impl World {
     fn fold(&mut self, event: &Event) {
         self.revision += 1;
         let decision = self.table.apply(Revision(self.revision), event, &rules());
-        decision.change.iter().for_each(|change| self.whereabouts.note(change));
+        decision.change.iter().for_each(|change| self.whereabouts.apply(change));
     }
 
     /// A user or computer logs in by one of its names.
-    fn log_in(&mut self, number: u8, place: u8) {
+    fn log_in(&mut self, number: u8, address_index: u8) {
         let Some(names) = self.directory.names(guid(number)) else { return };
-        let nth = |many: usize| usize::from(place) % many.max(1);
+        let nth = |many: usize| usize::from(address_index) % many.max(1);
         let device = names.hosts.get(nth(names.hosts.len())).cloned();
         let principal = names.principals.get(nth(names.principals.len())).cloned();
         let kind = if device.is_some() { Kind::DeviceSeen } else { Kind::Login };
-        let place = address(&format!("10.0.0.{place}"));
-        let mut event = Event { address: place, principal, device, ..saw(kind, "", self.now()) };
-        self.directory.enter(&mut event);
+        let address_index = address(&format!("10.0.0.{address_index}"));
+        let mut event =
+            Event { address: address_index, principal, device, ..event_at(kind, "", self.now()) };
+        self.directory.enrich(&mut event);
         let is_known = event.membership != Membership::default();
-        let is_alone = self.table.get(place).is_none();
-        // Whose computer it is under a user's session is another test's matter.
+        let is_alone = self.table.get(address_index).is_none();
+        // The computer of a user's session is covered by another test.
         if is_known && (kind == Kind::Login || is_alone) {
             self.fold(&event);
-            self.owners.insert(place, number);
+            self.owners.insert(address_index, number);
         }
     }
 
-    /// The directory learns something, unless two accounts would have one name.
+    /// Ingests a step, unless two accounts would have the same name.
     fn learn(&mut self, step: &Step, limit: usize) -> Result<(), TestCaseError> {
         let next = stepped(&self.model, step);
-        let called = |thing: &Thing| Some((thing.domain, account(thing)?.name.clone()));
+        let called =
+            |object_of: &ModelObject| Some((object_of.domain, account(object_of)?.name.clone()));
         let names: Vec<_> = next.values().filter_map(called).collect();
         if names.iter().collect::<BTreeSet<_>>().len() < names.len() {
             return Ok(());
         }
         self.owners.retain(|_, owner| next.contains_key(owner));
         self.model = next;
-        let mut consequences = Consequences::default();
-        let affected = tell(&mut self.directory, step);
+        let mut consequences = SessionEffects::default();
+        let affected = apply_step(&mut self.directory, step);
         consequences.add(affected, &self.directory);
         let by = origin(Producer::ActiveDirectory);
         while !consequences.is_empty() {
-            let known = Known {
+            let known = EffectInputs {
                 directory: &self.directory,
                 table: &self.table,
-                whereabouts: &self.whereabouts,
+                addresses: &self.whereabouts,
             };
             let now = seconds(self.now());
-            let proposal = Proposal { gone: Gone::default(), now, origin: &by };
+            let proposal = ProposalContext { removal: RemovalPolicy::default(), now, origin: &by };
             let events = consequences.next(known, proposal, limit);
             prop_assert!(events.len() <= limit);
             for event in events {
@@ -468,13 +485,13 @@ impl World {
     }
 
     fn check(&self) -> Result<(), TestCaseError> {
-        for (place, owner) in &self.owners {
-            let session = self.table.get(*place).unwrap();
+        for (address_index, owner) in &self.owners {
+            let session = self.table.get(*address_index).unwrap();
             let profile = self.directory.profile(guid(*owner)).unwrap();
             let groups = Some(profile.groups.clone());
             if profile.account.kind == AccountKind::Device {
                 let means = self.directory.resolve_device(session.device.as_ref().unwrap());
-                // A computer that is renamed is not followed: its addresses go by host name.
+                // A renamed computer is not followed: its addresses are indexed by host name.
                 if means.is_some_and(|means| means.guid == guid(*owner)) {
                     prop_assert_eq!(&session.membership.device, &groups);
                 }
@@ -482,16 +499,16 @@ impl World {
             }
             let canonical =
                 Principal::parse(&format!("{}@{}", profile.account.name, profile.domain.dns), None);
-            let there = session.principal.as_ref().unwrap();
-            prop_assert!(there.is_called(&canonical.unwrap()), "{} {:?}", there, profile);
+            let current = session.principal.as_ref().unwrap();
+            prop_assert!(current.has_same_name(&canonical.unwrap()), "{} {:?}", current, profile);
             prop_assert_eq!(&session.membership.user, &groups);
         }
-        let anew = Whereabouts::of(self.table.sessions());
-        prop_assert_eq!(anew.len(), self.whereabouts.len());
+        let fresh = AddressIndex::from_sessions(self.table.sessions());
+        prop_assert_eq!(fresh.len(), self.whereabouts.len());
         for session in self.table.sessions() {
             let user = session.principal.as_ref().map(|principal| &principal.user);
-            let user = user.map(|user| self.whereabouts.of_user(user).collect::<Vec<_>>());
-            prop_assert!(user.is_none_or(|places| places.contains(&session.address)));
+            let user = user.map(|user| self.whereabouts.user_addresses(user).collect::<Vec<_>>());
+            prop_assert!(user.is_none_or(|addresses| addresses.contains(&session.address)));
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! Stories of directories: names, questions, and what follows for sessions.
+//! Tests of the directory: name resolution, queries and effects on sessions.
 
 use std::sync::Arc;
 
 use super::*;
-use crate::stories::{address, name, origin, rules, saw, seconds, who};
+use crate::test_support::{address, event_at, name, origin, principal, rules, seconds};
 use crate::{Event, Kind, Name, Principal, Producer, Revision, Rule, Rules, Table, Verdict};
 
 const CORP: &str = "corp.example.com";
@@ -27,7 +27,7 @@ pub(super) fn account(kind: AccountKind, sam: &str) -> Account {
         mail: None,
         host: None,
         system: None,
-        state: State::Enabled,
+        state: AccountState::Enabled,
         primary_group: None,
     }
 }
@@ -35,21 +35,21 @@ pub(super) fn account(kind: AccountKind, sam: &str) -> Account {
 pub(super) fn seen(number: u8, account: Account) -> Update {
     let sid = Some(format!("S-1-5-21-7-7-1-{number}").parse().unwrap());
     let dn = format!("CN={},OU=People,DC=corp", account.name).into();
-    Update::Seen { guid: guid(number), dn, sid, object: Object::Account(account) }
+    Update::Upsert { guid: guid(number), dn, sid, object: Object::Account(account) }
 }
 
 fn group(number: u8, text: &str, members: &[u8]) -> Update {
     let members = members.iter().map(|number| Member::Object(guid(*number))).collect();
     let dn = format!("CN={text},OU=Groups,DC=corp").into();
     let object = Object::Group { name: name(text), members };
-    Update::Seen { guid: guid(number), dn, sid: None, object }
+    Update::Upsert { guid: guid(number), dn, sid: None, object }
 }
 
 /// Alice and Bob with their computers in one domain, another Alice in the other.
 fn two_domains() -> Directory {
     let mut directory = Directory::default();
-    directory.put_domain(names("Corp.Example.com", "CORP", 1), BareNames::MeanThis);
-    directory.put_domain(names(LAB, "lab", 2), BareNames::MeanAnother);
+    directory.put_domain(names("Corp.Example.com", "CORP", 1), UnqualifiedNames::ThisDomain);
+    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::OtherDomain);
     let upn = Some(name("Alice.Smith@Example.com"));
     let host = Some(Box::new(name("PC1.branch.example.com")));
     let corp = vec![
@@ -72,11 +72,11 @@ fn two_domains() -> Directory {
 }
 
 fn meant(directory: &Directory, text: &str) -> Option<String> {
-    directory.resolve(&who(text)).map(|resolved| resolved.principal.to_string())
+    directory.resolve(&principal(text)).map(|resolved| resolved.principal.to_string())
 }
 
 #[test]
-fn every_spelling_means_the_one_account() {
+fn every_spelling_resolves_to_one_account() {
     let directory = two_domains();
     let spellings = ["CORP\\alice", "ALICE@corp.example.com", "alice", "alice.smith@EXAMPLE.com"];
     for text in spellings {
@@ -93,67 +93,67 @@ fn every_spelling_means_the_one_account() {
         assert_eq!(meant(&directory, text).as_deref(), Some("bob@corp.example.com"), "{text}");
     }
     assert_eq!(meant(&directory, "S-1-5-21-7-7-1-99"), None);
-    let spelt = directory.resolve(&who("CORP\\alice")).unwrap().principal.spellings;
-    assert_eq!(spelt, who("CORP\\alice").spellings, "how it was written is kept");
+    let spelt = directory.resolve(&principal("CORP\\alice")).unwrap().principal.spellings;
+    assert_eq!(spelt, principal("CORP\\alice").spellings, "how it was written is kept");
 }
 
 #[test]
-fn a_bare_name_means_the_default_domain_or_the_only_one() {
+fn a_bare_name_resolves_in_the_default_or_only_domain() {
     let mut directory = two_domains();
-    directory.put_domain(names(CORP, "CORP", 1), BareNames::MeanAnother);
+    directory.put_domain(names(CORP, "CORP", 1), UnqualifiedNames::OtherDomain);
     assert_eq!(meant(&directory, "alice"), None);
     directory.forget(&name(LAB)).unwrap();
     assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
-    directory.expect(2);
+    directory.expect_domains(2);
     assert_eq!(meant(&directory, "alice"), None, "another domain is not read yet");
-    directory.expect(1);
+    directory.expect_domains(1);
     assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
     assert_eq!(directory.apply(&name(LAB), Vec::new()), Err(UnknownDomain(name(LAB))));
 }
 
 #[test]
-fn a_domain_that_becomes_the_default_one_tells_of_everybody_once() {
+fn a_domain_that_becomes_the_default_reports_all_accounts_once() {
     let mut directory = two_domains();
     let renamed = Differences::default().with(Difference::Renamed);
-    let told = |affected: Affected| -> Vec<_> {
+    let reported = |affected: AffectedAccounts| -> Vec<_> {
         affected.accounts.into_iter().map(|it| (it.guid, it.differences)).collect()
     };
-    directory.put_domain(names(LAB, "lab", 2), BareNames::MeanThis);
-    directory.put_domain(names(LAB, "lab", 2), BareNames::MeanThis);
+    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::ThisDomain);
+    directory.put_domain(names(LAB, "lab", 2), UnqualifiedNames::ThisDomain);
     let new = seen(7, account(AccountKind::User, "zoe"));
-    let affected = told(directory.apply(&name(LAB), vec![new]).unwrap());
+    let affected = reported(directory.apply(&name(LAB), vec![new]).unwrap());
     let is_new = Differences::default().with(Difference::New);
     assert_eq!(affected, [(guid(5), renamed), (guid(6), renamed), (guid(7), is_new)]);
-    assert_eq!(told(directory.apply(&name(LAB), Vec::new()).unwrap()), []);
+    assert_eq!(reported(directory.apply(&name(LAB), Vec::new()).unwrap()), []);
 }
 
 #[test]
-fn who_was_deleted_when_nobody_listened_is_missed_when_all_is_read() {
+fn accounts_deleted_while_disconnected_are_found_by_a_full_read() {
     let by = origin(Producer::ActiveDirectory);
     let (mut table, directory) = (Table::default(), two_domains());
     for (at, user) in
         [(1, "alice@corp.example.com"), (2, "bob@corp.example.com"), (3, "LAB\\alice")]
     {
-        let mut event = saw(Kind::Login, user, 0);
+        let mut event = event_at(Kind::Login, user, 0);
         event.address = address(&format!("10.0.0.{at}"));
-        directory.enter(&mut event);
+        directory.enrich(&mut event);
         table.apply(Revision(at), &event, &rules());
     }
-    // After a restart: the sessions are there, and bob is not in what is read.
+    // After a restart: the sessions exist, and bob is not in the snapshot.
     let mut directory = Directory::default();
-    directory.put_domain(names(CORP, "CORP", 1), BareNames::MeanThis);
-    let image = || {
-        let mut image = Image::default();
-        image.note(seen(1, account(AccountKind::User, "Alice")));
-        image
+    directory.put_domain(names(CORP, "CORP", 1), UnqualifiedNames::ThisDomain);
+    let snapshot = || {
+        let mut snapshot = DirectorySnapshot::default();
+        snapshot.add(seen(1, account(AccountKind::User, "Alice")));
+        snapshot
     };
-    let missed = |directory: &Directory, affected: Affected, deleted: WhenGone| {
-        let mut consequences = Consequences::default();
+    let missed = |directory: &Directory, affected: AffectedAccounts, deleted: SessionAction| {
+        let mut consequences = SessionEffects::default();
         consequences.add(affected, directory);
-        let whereabouts = Whereabouts::of(table.sessions());
-        let known = Known { directory, table: &table, whereabouts: &whereabouts };
-        let gone = Gone { deleted, ..Gone::default() };
-        let proposal = Proposal { gone, now: seconds(9), origin: &by };
+        let whereabouts = AddressIndex::from_sessions(table.sessions());
+        let known = EffectInputs { directory, table: &table, addresses: &whereabouts };
+        let removal = RemovalPolicy { deleted, ..RemovalPolicy::default() };
+        let proposal = ProposalContext { removal, now: seconds(9), origin: &by };
         let mut ended = Vec::new();
         while !consequences.is_empty() {
             let events = consequences.next(known, proposal, 1);
@@ -163,17 +163,17 @@ fn who_was_deleted_when_nobody_listened_is_missed_when_all_is_read() {
         }
         ended
     };
-    let affected = directory.replace(&name(CORP), image()).unwrap();
-    assert_eq!(missed(&directory, affected.clone(), WhenGone::End), [address("10.0.0.2")]);
-    assert_eq!(missed(&directory, affected, WhenGone::Keep), []);
-    let again = directory.replace(&name(CORP), image()).unwrap();
-    assert_eq!(missed(&directory, again, WhenGone::End), [], "only the first time");
+    let affected = directory.replace(&name(CORP), snapshot()).unwrap();
+    assert_eq!(missed(&directory, affected.clone(), SessionAction::End), [address("10.0.0.2")]);
+    assert_eq!(missed(&directory, affected, SessionAction::Keep), []);
+    let again = directory.replace(&name(CORP), snapshot()).unwrap();
+    assert_eq!(missed(&directory, again, SessionAction::End), [], "only the first time");
 }
 
 #[test]
-fn a_netbios_name_that_two_forests_use_means_neither() {
+fn an_ambiguous_netbios_name_does_not_resolve() {
     let mut directory = two_domains();
-    directory.put_domain(names(LAB, "CORP", 2), BareNames::MeanAnother);
+    directory.put_domain(names(LAB, "CORP", 2), UnqualifiedNames::OtherDomain);
     assert_eq!(meant(&directory, "CORP\\alice"), None);
     assert_eq!(
         meant(&directory, "alice@lab.example.com").as_deref(),
@@ -182,7 +182,7 @@ fn a_netbios_name_that_two_forests_use_means_neither() {
 }
 
 #[test]
-fn computers_are_known_by_host_name_and_machine_account() {
+fn computers_resolve_by_host_name_and_machine_account() {
     let directory = two_domains();
     let device = |text| directory.resolve_device(&name(text)).map(|device| device.guid);
     for text in ["pc1", "PC1.branch.example.com", "pc1.corp.example.com."] {
@@ -195,37 +195,37 @@ fn computers_are_known_by_host_name_and_machine_account() {
 }
 
 #[test]
-fn an_event_is_entered_with_who_is_meant_and_their_groups() {
+fn an_event_is_enriched_with_account_and_groups() {
     let directory = two_domains();
     let entered = |kind, text: &str| {
-        let mut event = saw(kind, text, 10);
-        directory.enter(&mut event);
+        let mut event = event_at(kind, text, 10);
+        directory.enrich(&mut event);
         event
     };
     let listed = |groups: &Option<GroupSet>| {
         let groups = groups.as_ref()?.as_slice();
         Some(groups.iter().map(|group| group.name.to_string()).collect::<Vec<_>>().join(" "))
     };
-    let said = |event: &Event| {
-        let who = event.principal.as_ref().map(ToString::to_string).unwrap_or_default();
-        (who, listed(&event.membership.user), listed(&event.membership.device))
+    let resolved = |event: &Event| {
+        let principal = event.principal.as_ref().map(ToString::to_string).unwrap_or_default();
+        (principal, listed(&event.membership.user), listed(&event.membership.device))
     };
     let some = |text: &str| Some(text.to_owned());
     let alice = entered(Kind::Login, "CORP\\alice<pc1>");
     let expected =
         ("alice@corp.example.com".to_owned(), some("Cycle Inner Sales"), some("Laptops"));
-    assert_eq!(said(&alice), expected);
+    assert_eq!(resolved(&alice), expected);
     assert_eq!(alice.device, Some(name("pc1")));
     let machine = entered(Kind::Login, "CORP\\PC1$");
-    assert_eq!(said(&machine), ("pc1$@corp.example.com".to_owned(), None, some("Laptops")));
+    assert_eq!(resolved(&machine), ("pc1$@corp.example.com".to_owned(), None, some("Laptops")));
     let service = entered(Kind::Login, "CORP\\gMSA1$");
-    assert_eq!(said(&service).1, some("Cycle Inner Sales"), "it is no computer");
+    assert_eq!(resolved(&service).1, some("Cycle Inner Sales"), "it is no computer");
     let unknown = entered(Kind::Login, "CORP\\carol<pc7>");
-    assert_eq!(said(&unknown), ("carol@corp".to_owned(), None, None));
+    assert_eq!(resolved(&unknown), ("carol@corp".to_owned(), None, None));
 }
 
 #[test]
-fn the_shortest_path_to_a_group_is_told() {
+fn the_shortest_path_to_a_group_is_found() {
     let directory = two_domains();
     let path = |account, to| {
         let group = directory.group(&name("CORP.example.com"), &name(to)).unwrap().unwrap();
@@ -240,55 +240,59 @@ fn the_shortest_path_to_a_group_is_told() {
 }
 
 #[test]
-fn lists_are_in_the_order_of_names_and_cut_to_what_is_asked_for() {
+fn listings_are_sorted_and_paged() {
     let directory = two_domains();
     let corp = name(CORP);
-    let users = directory.accounts(&corp, Wanted::Users, "", 0..10).unwrap();
+    let users = directory.accounts(&corp, AccountClass::Users, "", 0..10).unwrap();
     let called = |profile: &Profile<'_>| profile.account.name.to_string();
     assert_eq!(users.items.iter().map(called).collect::<Vec<_>>(), ["Alice", "Bob", "gMSA1$"]);
-    let second = directory.accounts(&corp, Wanted::Users, "", 1..2).unwrap();
+    let second = directory.accounts(&corp, AccountClass::Users, "", 1..2).unwrap();
     assert_eq!((second.total, called(&second.items[0])), (3, "Bob".to_owned()));
-    assert_eq!(directory.accounts(&corp, Wanted::Devices, "p", 0..9).unwrap().total, 1);
-    assert!(directory.accounts(&corp, Wanted::Users, "", 5..9).unwrap().items.is_empty());
+    assert_eq!(directory.accounts(&corp, AccountClass::Devices, "p", 0..9).unwrap().total, 1);
+    assert!(directory.accounts(&corp, AccountClass::Users, "", 5..9).unwrap().items.is_empty());
     let groups = directory.groups(&corp, "LA", 0..9).unwrap();
     assert_eq!(groups.items[0].name, name("Laptops"));
     assert!(directory.groups(&name("home"), "", 0..9).is_err());
-    let counts = Counts { users: 3, devices: 1, groups: 4 };
+    let counts = ObjectCounts { users: 3, devices: 1, groups: 4 };
     assert_eq!(directory.counts(&corp), Ok(counts));
     let domains: Vec<_> = directory.domains().iter().map(|domain| domain.dns.as_str()).collect();
     assert_eq!(domains, [CORP, LAB]);
 }
 
 #[test]
-fn an_image_is_put_together_from_pieces_and_replaces_only_what_differs() {
+fn a_snapshot_is_built_in_parts_and_replaces_only_differences() {
     let mut directory = two_domains();
     let before = directory.profile(guid(1)).unwrap().groups.clone();
-    let mut image = Image::default();
-    image.note(group(10, "Sales", &[2]));
+    let mut snapshot = DirectorySnapshot::default();
+    snapshot.add(group(10, "Sales", &[2]));
     let (added, removed) = (vec![Member::Object(guid(1))], vec![Member::Object(guid(2))]);
-    image.note(Update::Linked { group: guid(10), added, removed });
-    image.note(Update::Linked { group: guid(99), added: Vec::new(), removed: Vec::new() });
-    image.note(group(11, "Inner", &[1]));
-    image.note(group(12, "Cycle", &[10]));
-    image.note(seen(1, account(AccountKind::User, "Alice")));
-    image.note(seen(3, account(AccountKind::Device, "PC1$")));
-    image.note(seen(7, account(AccountKind::User, "Gone")));
-    image.note(Update::Gone(guid(7)));
-    assert_eq!(image.len(), 5);
-    let affected = directory.replace(&name(CORP), image).unwrap();
-    assert_eq!(affected.unplaced, 1);
-    let told: Vec<_> = affected.accounts.iter().map(|altered| altered.guid).collect();
-    // Alice has lost her UPN, Bob and the service are gone, the computer is in no group any more.
-    assert_eq!(told, [guid(1), guid(2), guid(3), guid(4)]);
+    snapshot.add(Update::MembersChanged { group: guid(10), added, removed });
+    snapshot.add(Update::MembersChanged {
+        group: guid(99),
+        added: Vec::new(),
+        removed: Vec::new(),
+    });
+    snapshot.add(group(11, "Inner", &[1]));
+    snapshot.add(group(12, "Cycle", &[10]));
+    snapshot.add(seen(1, account(AccountKind::User, "Alice")));
+    snapshot.add(seen(3, account(AccountKind::Device, "PC1$")));
+    snapshot.add(seen(7, account(AccountKind::User, "Gone")));
+    snapshot.add(Update::Deleted(guid(7)));
+    assert_eq!(snapshot.len(), 5);
+    let affected = directory.replace(&name(CORP), snapshot).unwrap();
+    assert_eq!(affected.unknown_groups, 1);
+    let reported: Vec<_> = affected.accounts.iter().map(|altered| altered.guid).collect();
+    // Alice has lost her UPN, Bob and the service are deleted, the computer is in no group.
+    assert_eq!(reported, [guid(1), guid(2), guid(3), guid(4)]);
     assert!(affected.accounts[0].differences.has(Difference::Renamed));
     assert!(!affected.accounts[0].differences.has(Difference::Groups));
     assert!(directory.profile(guid(1)).unwrap().groups.is_same(&before), "it stayed in force");
     assert!(directory.profile(guid(2)).is_none());
 }
 
-/// A table with the sessions of Alice and Bob, and of a computer alone.
-fn sessions(directory: &Directory) -> (Table, Whereabouts) {
-    let (mut table, mut whereabouts) = (Table::default(), Whereabouts::default());
+/// A table with the sessions of Alice and Bob, and of a computer without a user.
+fn sessions(directory: &Directory) -> (Table, AddressIndex) {
+    let (mut table, mut whereabouts) = (Table::default(), AddressIndex::default());
     let logins = [
         (Kind::Login, "CORP\\alice<pc1>", "10.0.0.1"),
         (Kind::Login, "alice.smith@example.com", "10.0.0.2"),
@@ -298,23 +302,23 @@ fn sessions(directory: &Directory) -> (Table, Whereabouts) {
         (Kind::Login, "alice@elsewhere", "10.0.0.6"),
     ];
     for (at, (kind, text, place)) in logins.into_iter().enumerate() {
-        let mut event = Event { address: address(place), ..saw(kind, text, 10) };
-        directory.enter(&mut event);
+        let mut event = Event { address: address(place), ..event_at(kind, text, 10) };
+        directory.enrich(&mut event);
         let decision = table.apply(Revision(at as u64 + 1), &event, &rules());
-        whereabouts.note(&decision.change.unwrap());
+        whereabouts.apply(&decision.change.unwrap());
     }
     (table, whereabouts)
 }
 
-/// What becomes of the sessions when a directory tells `updates`: each that changes, in a word.
-fn outcome(updates: Vec<Update>, gone: Gone) -> Vec<String> {
+/// The effects of `updates` on the sessions: one text per changed session.
+fn outcome(updates: Vec<Update>, removal: RemovalPolicy) -> Vec<String> {
     let mut directory = two_domains();
     let (mut table, whereabouts) = sessions(&directory);
     let affected = directory.apply(&name(CORP), updates).unwrap();
-    let (mut consequences, by) = (Consequences::default(), origin(Producer::ActiveDirectory));
+    let (mut consequences, by) = (SessionEffects::default(), origin(Producer::ActiveDirectory));
     consequences.add(affected, &directory);
-    let known = Known { directory: &directory, table: &table, whereabouts: &whereabouts };
-    let proposal = Proposal { gone, now: seconds(20), origin: &by };
+    let known = EffectInputs { directory: &directory, table: &table, addresses: &whereabouts };
+    let proposal = ProposalContext { removal, now: seconds(20), origin: &by };
     let events = consequences.next(known, proposal, 1000);
     assert!(consequences.is_empty());
     let decided = events.iter().enumerate().map(|(at, event)| {
@@ -341,91 +345,103 @@ fn outcome(updates: Vec<Update>, gone: Gone) -> Vec<String> {
 }
 
 #[test]
-fn only_the_sessions_of_who_is_affected_are_told_of_new_groups() {
+fn only_sessions_of_affected_accounts_get_events() {
     let more = vec![group(14, "More", &[1])];
-    assert_eq!(outcome(more, Gone::default()), ["10.0.0.1 alice 4 1", "10.0.0.2 alice 4 ?"]);
+    assert_eq!(
+        outcome(more, RemovalPolicy::default()),
+        ["10.0.0.1 alice 4 1", "10.0.0.2 alice 4 ?"]
+    );
     let devices = vec![group(14, "More", &[3])];
-    assert_eq!(outcome(devices, Gone::default()), ["10.0.0.1 alice 3 2", "10.0.0.5  ? 2"]);
-    assert_eq!(outcome(vec![group(14, "More", &[4])], Gone::default()), Vec::<String>::new());
+    assert_eq!(outcome(devices, RemovalPolicy::default()), ["10.0.0.1 alice 3 2", "10.0.0.5  ? 2"]);
+    assert_eq!(
+        outcome(vec![group(14, "More", &[4])], RemovalPolicy::default()),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
-fn a_name_that_changes_hands_is_followed_to_whom_it_belonged() {
+fn a_reassigned_name_belongs_to_its_former_owner() {
     let swapped = vec![
         seen(1, account(AccountKind::User, "Bob")),
         seen(2, account(AccountKind::User, "Alice")),
     ];
-    let told = outcome(swapped, Gone::default());
-    assert_eq!(told, ["10.0.0.1 bob 3 1", "10.0.0.2 bob 3 ?", "10.0.0.4 alice 3 ?"]);
+    let reported = outcome(swapped, RemovalPolicy::default());
+    assert_eq!(reported, ["10.0.0.1 bob 3 1", "10.0.0.2 bob 3 ?", "10.0.0.4 alice 3 ?"]);
     let reused = vec![
         seen(1, account(AccountKind::User, "alicia")),
         seen(20, account(AccountKind::User, "alice")),
     ];
-    let told = outcome(reused, Gone::default());
-    assert_eq!(told, ["10.0.0.1 alicia 3 1", "10.0.0.2 alicia 3 ?"]);
+    let reported = outcome(reused, RemovalPolicy::default());
+    assert_eq!(reported, ["10.0.0.1 alicia 3 1", "10.0.0.2 alicia 3 ?"]);
 }
 
 #[test]
-fn a_rule_decides_what_becomes_of_who_is_gone() {
-    let disabled =
-        || vec![seen(2, Account { state: State::Disabled, ..account(AccountKind::User, "Bob") })];
-    let deleted = || vec![Update::Gone(guid(2)), Update::Gone(guid(3))];
-    let end = Gone { disabled: WhenGone::End, deleted: WhenGone::End };
-    assert_eq!(outcome(disabled(), Gone::default()), Vec::<String>::new());
+fn the_removal_policy_applies_to_sessions() {
+    let disabled = || {
+        vec![seen(
+            2,
+            Account { state: AccountState::Disabled, ..account(AccountKind::User, "Bob") },
+        )]
+    };
+    let deleted = || vec![Update::Deleted(guid(2)), Update::Deleted(guid(3))];
+    let end = RemovalPolicy { disabled: SessionAction::End, deleted: SessionAction::End };
+    assert_eq!(outcome(disabled(), RemovalPolicy::default()), Vec::<String>::new());
     assert_eq!(outcome(disabled(), end), ["10.0.0.4 ended"]);
-    assert_eq!(outcome(deleted(), Gone::default()), Vec::<String>::new());
+    assert_eq!(outcome(deleted(), RemovalPolicy::default()), Vec::<String>::new());
     // The user of the computer stays; the computer's groups do not.
     assert_eq!(outcome(deleted(), end), ["10.0.0.1 alice 3 ?", "10.0.0.4 ended", "10.0.0.5 ended"]);
 }
 
 #[test]
-fn a_session_from_before_the_directory_was_read_is_resolved_when_it_is() {
-    let (mut table, mut whereabouts) = (Table::default(), Whereabouts::default());
+fn a_session_older_than_the_first_read_is_resolved_by_it() {
+    let (mut table, mut whereabouts) = (Table::default(), AddressIndex::default());
     for (at, text) in ["CORP\\alice", "alice.smith@example.com", "alice"].into_iter().enumerate() {
         let place = address(&format!("10.0.0.{at}"));
-        let event = Event { address: place, ..saw(Kind::Login, text, 10) };
+        let event = Event { address: place, ..event_at(Kind::Login, text, 10) };
         let decision = table.apply(Revision(at as u64 + 1), &event, &rules());
-        whereabouts.note(&decision.change.unwrap());
+        whereabouts.apply(&decision.change.unwrap());
     }
     let mut directory = two_domains();
-    let mut image = Image::default();
-    image.note(seen(1, account(AccountKind::User, "nobody yet")));
-    directory.replace(&name(CORP), image).unwrap();
-    let mut consequences = Consequences::default();
+    let mut snapshot = DirectorySnapshot::default();
+    snapshot.add(seen(1, account(AccountKind::User, "nobody yet")));
+    directory.replace(&name(CORP), snapshot).unwrap();
+    let mut consequences = SessionEffects::default();
     let upn = Some(name("Alice.Smith@Example.com"));
     let read = vec![seen(1, Account { upn, ..account(AccountKind::User, "Alice") })];
     let affected = directory.apply(&name(CORP), read).unwrap();
     consequences.add(affected, &directory);
     let by: Arc<_> = origin(Producer::ActiveDirectory);
-    let proposal = Proposal { gone: Gone::default(), now: seconds(20), origin: &by };
+    let proposal =
+        ProposalContext { removal: RemovalPolicy::default(), now: seconds(20), origin: &by };
     let mut revision = 50;
     while !consequences.is_empty() {
-        let known = Known { directory: &directory, table: &table, whereabouts: &whereabouts };
+        let known = EffectInputs { directory: &directory, table: &table, addresses: &whereabouts };
         for event in consequences.next(known, proposal, 1) {
             revision += 1;
             let decision = table.apply(Revision(revision), &event, &Rules::default());
-            whereabouts.note(&decision.change.unwrap());
+            whereabouts.apply(&decision.change.unwrap());
         }
     }
-    let canonical = Principal { spellings: Default::default(), ..who("alice@corp.example.com") };
+    let canonical =
+        Principal { spellings: Default::default(), ..principal("alice@corp.example.com") };
     for session in table.sessions() {
-        assert!(session.principal.as_ref().unwrap().is_called(&canonical), "{session:?}");
+        assert!(session.principal.as_ref().unwrap().has_same_name(&canonical), "{session:?}");
         assert!(session.membership.user.is_some());
     }
-    let found: Vec<_> = whereabouts.of_user(&Name::new("ALICE").unwrap()).collect();
+    let found: Vec<_> = whereabouts.user_addresses(&Name::new("ALICE").unwrap()).collect();
     assert_eq!(found.len(), 3);
 }
 
 #[test]
-fn who_cannot_be_read_any_more_stays_who_they_were() {
+fn an_unreadable_account_keeps_its_state() {
     let mut directory = two_domains();
-    let mut image = Image::default();
-    image.note(seen(2, account(AccountKind::User, "Bob")));
-    image.note_known(guid(1));
-    image.note_known(guid(9));
-    let affected = directory.replace(&name(CORP), image).unwrap();
-    let gone = affected.accounts.iter().filter(|it| it.differences.has(Difference::Deleted));
-    let gone: Vec<Guid> = gone.map(|altered| altered.guid).collect();
-    assert_eq!(gone, [guid(3), guid(4)]);
+    let mut snapshot = DirectorySnapshot::default();
+    snapshot.add(seen(2, account(AccountKind::User, "Bob")));
+    snapshot.keep(guid(1));
+    snapshot.keep(guid(9));
+    let affected = directory.replace(&name(CORP), snapshot).unwrap();
+    let removal = affected.accounts.iter().filter(|it| it.differences.has(Difference::Deleted));
+    let removal: Vec<Guid> = removal.map(|altered| altered.guid).collect();
+    assert_eq!(removal, [guid(3), guid(4)]);
     assert_eq!(meant(&directory, "alice").as_deref(), Some("alice@corp.example.com"));
 }

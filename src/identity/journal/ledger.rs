@@ -1,36 +1,37 @@
-//! Which positions a journal has handed out, which of them are committed, and how far producers had
-//! read with those: what a journal decides, whatever it writes on.
+//! The positions that a journal has assigned and committed, and the read positions of producers.
+//! Independent of the storage.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ReadPosition, Revision, Source};
+use super::{ReadPosition, ReadSource};
+use crate::Revision;
 
-/// The latest place of each source.
-pub type Places = BTreeMap<Source, Arc<[u8]>>;
+/// The latest position of each source.
+pub type ReadPositions = BTreeMap<ReadSource, Arc<[u8]>>;
 
-/// The positions of one journal. Each is handed out once, also when what it was for is not known to
-/// be on the disk: it may be there all the same.
+/// The positions of one journal. Each is assigned once, even if the write is uncertain: the event
+/// may be on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ledger {
+pub struct PositionLedger {
     committed: Revision,
     next: Revision,
-    places: Places,
-    /// How many events are appended and not committed yet, and what was read with them.
+    read_positions: ReadPositions,
+    /// The number of events appended since the last commit, and their read positions.
     appended: (usize, Vec<ReadPosition>),
 }
 
-impl Default for Ledger {
+impl Default for PositionLedger {
     fn default() -> Self {
-        Self::resume(Revision(0), Revision(1), Places::new())
+        Self::resume(Revision(0), Revision(1), ReadPositions::new())
     }
 }
 
-impl Ledger {
-    /// Goes on after `committed`, with positions from `first` on or later.
-    pub fn resume(committed: Revision, first: Revision, places: Places) -> Self {
+impl PositionLedger {
+    /// Continues after `committed`, with positions from `first` or later.
+    pub fn resume(committed: Revision, first: Revision, positions: ReadPositions) -> Self {
         let next = first.max(Revision(committed.0 + 1));
-        Self { committed, next, places, appended: (0, Vec::new()) }
+        Self { committed, next, read_positions: positions, appended: (0, Vec::new()) }
     }
 
     /// The last position that was acknowledged, or could have been.
@@ -38,18 +39,18 @@ impl Ledger {
         self.committed
     }
 
-    /// The position that is handed out next.
+    /// The next position.
     pub fn next(&self) -> Revision {
         self.next
     }
 
-    /// How far every source was read, as last committed.
-    pub fn places(&self) -> &Places {
-        &self.places
+    /// The committed read positions of all sources.
+    pub fn read_positions(&self) -> &ReadPositions {
+        &self.read_positions
     }
 
-    /// Hands out the positions of `count` events and returns the first. Nobody hears of them, nor of
-    /// `read`, before [`Ledger::commit`].
+    /// Assigns positions to `count` events and returns the first. Neither they nor `read` are
+    /// visible before [`PositionLedger::commit`].
     pub fn append(&mut self, count: usize, read: Option<&ReadPosition>) -> Revision {
         let first = self.next;
         self.next.0 += count as u64;
@@ -58,17 +59,17 @@ impl Ledger {
         first
     }
 
-    /// Everything appended is durable, and returns the last position that is.
+    /// Marks all appended events as durable and returns the last durable position.
     pub fn commit(&mut self) -> Revision {
         let (count, read) = std::mem::take(&mut self.appended);
         if count > 0 {
             self.committed = Revision(self.next.0 - 1);
         }
-        self.places.extend(read.into_iter().map(|read| (read.source, read.place)));
+        self.read_positions.extend(read.into_iter().map(|read| (read.source, read.position)));
         self.committed
     }
 
-    /// What was appended since the last commit is not known to be durable, and never will be.
+    /// Discards the appended events: they are not known to be durable and are never published.
     pub fn abandon(&mut self) {
         self.appended = (0, Vec::new());
     }
@@ -80,13 +81,14 @@ mod tests {
     use crate::Name;
 
     #[test]
-    fn what_was_abandoned_is_neither_read_nor_handed_out_again() {
+    fn abandoned_positions_are_not_reused() {
         let name = |text| Name::new(text).unwrap();
-        let source = Source { producer: name("event-log"), name: name("dc1") };
-        let read = |place: &[u8]| ReadPosition { source: source.clone(), place: place.into() };
-        let mut ledger = Ledger::resume(Revision(7), Revision(3), Places::new());
+        let source = ReadSource { producer: name("event-log"), name: name("dc1") };
+        let read =
+            |position: &[u8]| ReadPosition { source: source.clone(), position: position.into() };
+        let mut ledger = PositionLedger::resume(Revision(7), Revision(3), ReadPositions::new());
         assert_eq!(ledger.append(2, Some(&read(b"a"))), Revision(8));
-        assert_eq!((ledger.committed(), ledger.places().len()), (Revision(7), 0));
+        assert_eq!((ledger.committed(), ledger.read_positions().len()), (Revision(7), 0));
         assert_eq!(ledger.commit(), Revision(9));
         assert_eq!(ledger.append(5, Some(&read(b"b"))), Revision(10));
         ledger.abandon();
@@ -95,6 +97,6 @@ mod tests {
         assert_eq!(ledger.commit(), Revision(9), "nothing is committed by committing nothing");
         assert_eq!(ledger.append(1, None), Revision(15));
         assert_eq!(ledger.commit(), Revision(15));
-        assert_eq!(ledger.places()[&source][..], *b"a");
+        assert_eq!(ledger.read_positions()[&source][..], *b"a");
     }
 }

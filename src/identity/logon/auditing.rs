@@ -1,41 +1,40 @@
-//! Whether a server still writes down its logons: what its security log says of itself, and events
-//! that ought to come and do not.
+//! Detects servers that no longer audit logons: by events of the log itself, and by missing events.
 
 use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 
-use super::{Reader, Record, Role};
+use super::{LogRecord, LogonReader, ServerRole};
 use crate::Timestamp;
 
-/// The provider of what happens to the log itself.
+/// The provider of events about the log itself.
 const EVENT_LOG: &str = "Microsoft-Windows-Eventlog";
 
 /// The provider of audits.
 const AUDITING: &str = "Microsoft-Windows-Security-Auditing";
 
-/// What the security log says of itself.
+/// An event about the security log itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
-    /// It was cleared: what was in it and not read is lost.
+pub enum LogNotice {
+    /// The log was cleared: unread records are lost.
     Cleared,
-    /// Windows lost audits before it could write them.
+    /// Windows dropped audits before writing them.
     AuditsLost,
-    /// Successes of this kind are audited from now on, or no longer.
-    Policy(Subcategory, Policy),
+    /// Success audits of this subcategory were enabled or disabled.
+    Policy(AuditSubcategory, AuditPolicy),
 }
 
 /// Whether successes are audited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    /// They are.
+pub enum AuditPolicy {
+    /// They are audited.
     On,
-    /// They are not.
+    /// They are not audited.
     Off,
 }
 
-/// A kind of audit that can be switched on and off by itself, of those that logons are read from.
+/// The audit subcategories that logons are read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumIter)]
 #[strum(serialize_all = "snake_case")]
-pub enum Subcategory {
+pub enum AuditSubcategory {
     /// "Kerberos Authentication Service": 4768.
     KerberosAuthentication,
     /// "Kerberos Service Ticket Operations": 4769, 4770.
@@ -48,21 +47,20 @@ pub enum Subcategory {
     OtherLogon,
 }
 
-impl Notice {
-    /// The events that say so, by their provider: they are read beside those of logons. 1101, audit
-    /// events have been dropped by the transport; 1102, the audit log was cleared; 4612, the queue of
-    /// audits was exhausted; 4719, the audit policy was changed (Microsoft Learn, "Event 1102" and so
-    /// on).
+impl LogNotice {
+    /// The IDs of these events, by provider. They are read in addition to logon events. 1101: audit
+    /// events were dropped by the transport; 1102: the audit log was cleared; 4612: the audit queue
+    /// was exhausted; 4719: the audit policy was changed (Microsoft Learn, "Event 1102" and so on).
     pub const IDS: [(&'static str, &'static [u16]); 2] =
         [(EVENT_LOG, &[1101, 1102]), (AUDITING, &[4612, 4719])];
 
-    /// What `record` says of the log; nothing as a rule.
-    pub fn of(record: &Record<'_>) -> Option<Self> {
+    /// The notice in `record`; usually none.
+    pub fn from_record(record: &LogRecord<'_>) -> Option<Self> {
         let (provider, _) = Self::IDS.iter().find(|(_, ids)| ids.contains(&record.id))?;
-        let in_place = record.channel.eq_ignore_ascii_case("Security")
+        let is_security_log = record.channel.eq_ignore_ascii_case("Security")
             && record.provider.eq_ignore_ascii_case(provider);
         match record.id {
-            _ if !in_place => None,
+            _ if !is_security_log => None,
             1102 => Some(Self::Cleared),
             4719 => policy(record),
             _ => Some(Self::AuditsLost),
@@ -70,23 +68,23 @@ impl Notice {
     }
 }
 
-/// `AuditPolicyChanges` has the numbers of messages: 8448 success removed, 8449 success added, 8450
-/// and 8451 the same of failures, which are of no account.
-fn policy(record: &Record<'_>) -> Option<Notice> {
+/// `AuditPolicyChanges` contains message IDs: 8448 success removed, 8449 success added; 8450 and
+/// 8451 are the same for failures and are ignored.
+fn policy(record: &LogRecord<'_>) -> Option<LogNotice> {
     let guid = record.fields.text("SubcategoryGuid")?;
     let guid = guid.trim_matches(['{', '}']);
-    let of = Subcategory::iter().find(|one| one.guid().eq_ignore_ascii_case(guid))?;
+    let of = AuditSubcategory::iter().find(|one| one.guid().eq_ignore_ascii_case(guid))?;
     let changes = record.fields.text("AuditPolicyChanges")?;
     let changed = |message| changes.split([',', ' ']).any(|change| change == message);
     match (changed("%%8449"), changed("%%8448")) {
-        (true, _) => Some(Notice::Policy(of, Policy::On)),
-        (false, true) => Some(Notice::Policy(of, Policy::Off)),
+        (true, _) => Some(LogNotice::Policy(of, AuditPolicy::On)),
+        (false, true) => Some(LogNotice::Policy(of, AuditPolicy::Off)),
         (false, false) => None,
     }
 }
 
-impl Subcategory {
-    /// What `auditpol` calls it.
+impl AuditSubcategory {
+    /// The name that `auditpol` uses.
     pub const fn name(self) -> &'static str {
         match self {
             Self::KerberosAuthentication => "Kerberos Authentication Service",
@@ -97,7 +95,7 @@ impl Subcategory {
         }
     }
 
-    /// How it is switched on.
+    /// The command that enables it.
     pub fn remedy(self) -> String {
         format!("on the server: auditpol /set /subcategory:\"{}\" /success:enable", self.name())
     }
@@ -112,7 +110,7 @@ impl Subcategory {
         }
     }
 
-    /// As MS-GPAC section 2.2.1.2 numbers them.
+    /// The GUIDs of MS-GPAC section 2.2.1.2.
     const fn guid(self) -> &'static str {
         match self {
             Self::KerberosAuthentication => "0cce9242-69ae-11d9-bed3-505054503030",
@@ -123,13 +121,13 @@ impl Subcategory {
         }
     }
 
-    /// Whether every server of the role has such events every day. A controller asks itself for
-    /// tickets, whose life is ten hours, and others come to its policies; to an Exchange server its
-    /// own monitoring comes each minute. A logoff may be missing for weeks.
-    const fn is_daily(self, role: Role) -> bool {
+    /// Whether every server of the role has such events every day. A domain controller requests
+    /// tickets, which last ten hours, from itself, and clients fetch policies. An Exchange server
+    /// monitors itself every minute. Logoffs may be absent for weeks.
+    const fn is_daily(self, role: ServerRole) -> bool {
         match self {
             Self::KerberosAuthentication | Self::KerberosTickets => {
-                matches!(role, Role::DomainController)
+                matches!(role, ServerRole::DomainController)
             }
             Self::Logon => true,
             Self::Logoff | Self::OtherLogon => false,
@@ -137,93 +135,99 @@ impl Subcategory {
     }
 }
 
-/// For how long a daily event may be missing, in milliseconds: a day and some hours, for the log of a
-/// small office that closes early and opens late.
+/// How long a daily event may be absent, in milliseconds: 30 hours, for a small office that closes
+/// early and opens late.
 const DAY: i64 = 30 * 3600 * 1000;
 
-/// What the audits of one server say about its policy, told by the time of its own events.
+/// Monitors the audit policy of one server, by the time of its own events.
 #[derive(Debug, Clone)]
-pub struct Auditing {
+pub struct AuditMonitor {
     kinds: Vec<Kind>,
-    /// The time of the first event, and of the newest.
+    /// The times of the first and the newest event.
     span: Option<(Timestamp, Timestamp)>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Kind {
-    of: Subcategory,
+    of: AuditSubcategory,
     daily: bool,
-    /// The newest event of this kind.
-    heard: Option<Timestamp>,
-    off: Option<Unaudited>,
+    /// The time of the newest event of this subcategory.
+    last_seen: Option<Timestamp>,
+    off: Option<AuditGap>,
 }
 
-/// Since when, by the server's clock, successes of a kind are not audited, and how that is known.
+/// Success audits of a subcategory are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unaudited {
-    /// Of which kind.
-    pub of: Subcategory,
-    /// When it was switched off, or the newest event of the kind.
+pub struct AuditGap {
+    /// The subcategory.
+    pub subcategory: AuditSubcategory,
+    /// The time, by the server's clock, when it was disabled, or of its newest event.
     pub since: Timestamp,
-    /// What says so.
-    pub by: By,
+    /// How the gap was detected.
+    pub reason: AuditGapReason,
 }
 
-/// How it is known.
+/// How a gap was detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum By {
-    /// Event 4719: somebody, or a group policy, switched it off.
+pub enum AuditGapReason {
+    /// Event 4719: an administrator or a group policy disabled it.
     Policy,
-    /// Events that every server has each day are missing, and others come.
+    /// Events that every server has daily are absent, while others arrive.
     Absence,
 }
 
-impl Auditing {
-    /// Of a server of this `role`, of which the events `ids` are read.
-    pub fn new(role: Role, ids: &[u16]) -> Self {
-        let read = |of: &Subcategory| ids.iter().any(|id| of.ids().contains(id));
-        let kinds = Subcategory::iter().filter(read);
-        let kind = |of: Subcategory| Kind { of, daily: of.is_daily(role), heard: None, off: None };
+impl AuditMonitor {
+    /// A monitor for a server of this `role` of which the events `ids` are read.
+    pub fn new(role: ServerRole, ids: &[u16]) -> Self {
+        let read = |of: &AuditSubcategory| ids.iter().any(|id| of.ids().contains(id));
+        let kinds = AuditSubcategory::iter().filter(read);
+        let kind = |of: AuditSubcategory| Kind {
+            of,
+            daily: of.is_daily(role),
+            last_seen: None,
+            off: None,
+        };
         Self { kinds: kinds.map(kind).collect(), span: None }
     }
 
-    /// What `record` says, whatever else it says.
-    pub fn hear(&mut self, record: &Record<'_>) {
+    /// Updates the state from any record.
+    pub fn observe(&mut self, record: &LogRecord<'_>) {
         let (first, newest) = self.span.unwrap_or((record.time, record.time));
         self.span = Some((first, newest.max(record.time)));
-        if let Some(Notice::Policy(of, policy)) = Notice::of(record) {
-            let off = Unaudited { of, since: record.time, by: By::Policy };
+        if let Some(LogNotice::Policy(of, policy)) = LogNotice::from_record(record) {
+            let off =
+                AuditGap { subcategory: of, since: record.time, reason: AuditGapReason::Policy };
             for kind in self.kinds.iter_mut().filter(|kind| kind.of == of) {
-                kind.off = (policy == Policy::Off).then_some(off);
-                // Where it was just switched on, it is not yet missing.
-                kind.heard = Some(record.time);
+                kind.off = (policy == AuditPolicy::Off).then_some(off);
+                // It was just enabled, so it is not absent yet.
+                kind.last_seen = Some(record.time);
             }
         }
-        if record.keywords & Reader::FAILURE != 0 {
+        if record.keywords & LogonReader::FAILURE != 0 {
             return;
         }
-        let heard = |kind: &&mut Kind| kind.of.ids().contains(&record.id);
-        if let Some(kind) = self.kinds.iter_mut().find(heard) {
-            kind.heard = kind.heard.max(Some(record.time));
-            // Whatever was said, it is audited now: this event is written after that one.
+        let last_seen = |kind: &&mut Kind| kind.of.ids().contains(&record.id);
+        if let Some(kind) = self.kinds.iter_mut().find(last_seen) {
+            kind.last_seen = kind.last_seen.max(Some(record.time));
+            // It is audited again, because this event is later than the notice.
             if kind.off.is_some_and(|off| off.since < record.time) {
                 kind.off = None;
             }
         }
     }
 
-    /// The kinds that are not audited, as far as it is known.
-    pub fn unaudited(&self) -> Vec<Unaudited> {
+    /// The subcategories that are known not to be audited.
+    pub fn gaps(&self) -> Vec<AuditGap> {
         self.kinds.iter().filter_map(|kind| kind.off.or_else(|| self.missing(kind))).collect()
     }
 
-    /// A daily kind of which nothing came while others did for more than a day.
-    fn missing(&self, kind: &Kind) -> Option<Unaudited> {
+    /// A daily subcategory without events while others arrived for more than a day.
+    fn missing(&self, kind: &Kind) -> Option<AuditGap> {
         let (first, newest) = self.span?;
-        let since = kind.heard.unwrap_or(first);
+        let since = kind.last_seen.unwrap_or(first);
         let late = newest.millis().saturating_sub(since.millis()) > DAY;
-        let missing = Unaudited { of: kind.of, since, by: By::Absence };
+        let missing = AuditGap { subcategory: kind.of, since, reason: AuditGapReason::Absence };
         (kind.daily && late).then_some(missing)
     }
 }

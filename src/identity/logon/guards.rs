@@ -1,86 +1,71 @@
-//! What must hold of a record besides its id: it succeeded, of its own accord, by such a logon.
+//! The conditions that a record must meet besides its ID, such as success or the type of logon.
 
-use std::borrow::Cow;
+use super::fields::{field_number, field_text};
+use super::logon_account::stem;
+use super::{IgnoreReason, LogRecord, LogonSettings};
 
-use super::account::stem;
-use super::{Reason, Record, Settings};
-
-/// One condition.
+/// A condition.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Guard {
-    /// `Status` is 0x0. A record without it did not succeed.
+    /// `Status` is 0x0. A record without a status did not succeed.
     Succeeded,
-    /// `PreAuthType` is not 0. Of an account that needs no pre-authentication, anybody gets a TGT
-    /// (RFC 4120 section 5.2.7.2), encrypted with a password that they need not know: "AS-REP
-    /// roasting", and the way to find out which accounts there are.
+    /// `PreAuthType` is not 0. For an account without pre-authentication, any client gets a TGT
+    /// (RFC 4120 section 5.2.7.2) without knowing the password that encrypts it: "AS-REP roasting",
+    /// also used to enumerate accounts.
     PreAuthenticated,
-    /// `LogonType` is one of those that are read.
+    /// `LogonType` is one of the configured types.
     LogonType,
-    /// `LogonType` is one in which people stay.
-    Lasts,
-    /// No service acts for the user (constrained delegation, MS-SFU S4U2proxy): the address would be
-    /// the service's.
+    /// `LogonType` is an interactive type.
+    Interactive,
+    /// No service acts for the user (constrained delegation, MS-SFU S4U2proxy): the address would
+    /// be the service's.
     NotDelegated,
-    /// Nobody asks for a ticket to themselves: so does a service for a user who never came with
-    /// Kerberos (MS-SFU S4U2self), and again the address is the service's.
-    NotToItself,
+    /// The account does not request a ticket to itself. A service does so for a user who did not
+    /// authenticate with Kerberos (MS-SFU S4U2self), and the address would be the service's.
+    NotSelfTicket,
 }
 
-/// Interactive, remote interactive, and interactive with cached credentials: somebody sits before
-/// the logon until its end. All others are a connection's or a program's.
-const LASTING: [u64; 3] = [2, 10, 11];
+/// Interactive, remote interactive, and interactive with cached credentials: the user stays until
+/// the logoff. All other types belong to a connection or a program.
+const INTERACTIVE_TYPES: [u64; 3] = [2, 10, 11];
 
 impl Guard {
-    pub(super) fn check(self, record: &Record<'_>, settings: &Settings) -> Result<(), Reason> {
-        let kind = || number(record, "LogonType");
+    pub(super) fn check(
+        self,
+        record: &LogRecord<'_>,
+        settings: &LogonSettings,
+    ) -> Result<(), IgnoreReason> {
+        let kind = || field_number(record, "LogonType");
         match self {
-            Self::Succeeded if number(record, "Status") != Some(0) => Err(Reason::Failure),
+            Self::Succeeded if field_number(record, "Status") != Some(0) => {
+                Err(IgnoreReason::Failure)
+            }
             Self::PreAuthenticated
-                if number(record, "PreAuthType").is_none_or(|kind| kind == 0) =>
+                if field_number(record, "PreAuthType").is_none_or(|kind| kind == 0) =>
             {
-                Err(Reason::Unproven)
+                Err(IgnoreReason::Unproven)
             }
             Self::LogonType if kind().is_none_or(|kind| !settings.reads_type(kind)) => {
-                Err(Reason::LogonType)
+                Err(IgnoreReason::LogonType)
             }
-            Self::Lasts if !lasts(record) => Err(Reason::LogonType),
-            Self::NotDelegated if said(record, "TransmittedServices").is_some() => {
-                Err(Reason::Delegated)
+            Self::Interactive if !is_interactive(record) => Err(IgnoreReason::LogonType),
+            Self::NotDelegated if field_text(record, "TransmittedServices").is_some() => {
+                Err(IgnoreReason::Delegated)
             }
-            Self::NotToItself if to_itself(record) => Err(Reason::ToItself),
+            Self::NotSelfTicket if is_self_ticket(record) => Err(IgnoreReason::ToItself),
             _ => Ok(()),
         }
     }
 }
 
-/// Whether the logon that the record tells of is one in which people stay.
-pub(super) fn lasts(record: &Record<'_>) -> bool {
-    number(record, "LogonType").is_some_and(|kind| LASTING.contains(&kind))
+/// Whether the record is about an interactive logon.
+pub(super) fn is_interactive(record: &LogRecord<'_>) -> bool {
+    field_number(record, "LogonType").is_some_and(|kind| INTERACTIVE_TYPES.contains(&kind))
 }
 
-fn to_itself(record: &Record<'_>) -> bool {
-    let (user, service) = (said(record, "TargetUserName"), said(record, "ServiceName"));
+fn is_self_ticket(record: &LogRecord<'_>) -> bool {
+    let (user, service) = (field_text(record, "TargetUserName"), field_text(record, "ServiceName"));
     let (Some(user), Some(service)) = (user, service) else { return false };
     let user = user.rsplit_once('@').map_or(&*user, |(user, _realm)| user);
     stem(user).eq_ignore_ascii_case(stem(&service))
-}
-
-/// What a field says; `None` when it is not there, empty, or `-`, which is how Windows writes that
-/// there is nothing to say.
-pub(super) fn said<'a>(record: &Record<'a>, field: &str) -> Option<Cow<'a, str>> {
-    let text = match record.fields.text(field)? {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
-    };
-    (!text.is_empty() && text != "-").then_some(text)
-}
-
-/// A number, in decimal or after `0x`.
-pub(super) fn number(record: &Record<'_>, field: &str) -> Option<u64> {
-    let text = record.fields.text(field)?;
-    let text = text.trim();
-    match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    }
 }

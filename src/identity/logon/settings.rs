@@ -1,4 +1,4 @@
-//! What is read of a server's log: by its role, and as an administrator decides otherwise.
+//! The settings for reading a server's log: defaults by role, and overrides.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use strum::{EnumIter, EnumString, IntoStaticStr};
 
 use crate::{Glob, Globs};
 
-/// What kind of server it is.
+/// The role of a server.
 #[derive(
     Debug,
     Clone,
@@ -22,52 +22,59 @@ use crate::{Glob, Globs};
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum Role {
-    /// It gives out the tickets of its domain.
+pub enum ServerRole {
+    /// A domain controller, which issues the tickets of its domain.
     DomainController,
-    /// Users' mail programs log on to it.
+    /// An Exchange server, to which mail clients log on.
     Exchange,
 }
 
-/// What is read of the log of one server.
+/// What is read from the log of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The event ids that are read, out of [`readable`](super::readable).
+pub struct LogonSettings {
+    /// The event IDs that are read, out of [`readable_event_ids`](super::readable_event_ids).
     pub ids: Vec<u16>,
-    /// The types of logon (`LogonType` of 4624) that say who is at the address that they came from.
+    /// The types of logon (`LogonType` of 4624) that identify the user at the source address.
     pub logon_types: Vec<u8>,
-    /// Users who are nobody, as patterns over `user` and `user@domain`.
-    pub noise: Globs,
-    /// Where no person is: the addresses of domain controllers, Exchange and other servers, of load
-    /// balancers and address translation, of hosts that many share.
+    /// Accounts that are no users, as patterns over `user` and `user@domain`.
+    pub ignored_accounts: Globs,
+    /// Networks without users: domain controllers, Exchange and other servers, load balancers, NAT
+    /// gateways and hosts shared by many users.
     pub servers: Vec<IpNet>,
 }
 
-/// The accounts that are nobody in every network: Exchange's monitoring and system mailboxes and its
-/// connectivity test, the synchronisation with Entra, the Kerberos service.
-const NOISE: [&str; 7] =
+/// Accounts that are no users in any network: the monitoring and system mailboxes and the
+/// connectivity test of Exchange, the synchronization with Entra, the Kerberos service.
+const SERVICE_ACCOUNTS: [&str; 7] =
     ["HealthMailbox*", "SystemMailbox*", "SM_*", "MSOL_*", "AAD_*", "krbtgt*", "extest_*"];
 
-/// Over the network: the only type in which a domain controller sees a user's computer. Type 8, a
-/// password in clear, is on a controller the LDAP bind of some other server; types 7 and 10 have the
-/// address of a remote desktop client, whose own user would be displaced by an administrator's look
-/// at a server; all others have no address.
+/// Network logons: the only type in which a domain controller sees a user's computer. Type 8,
+/// cleartext password, is the LDAP bind of another server. Types 7 and 10 have the address of a
+/// remote desktop client, where an administrator's visit to a server would displace the local user.
+/// All other types have no address.
 const NETWORK: u8 = 3;
 
-/// With the password in clear: Exchange's Basic authentication of mail programs.
+/// Cleartext password over the network: Exchange's Basic authentication for mail clients.
 const NETWORK_CLEARTEXT: u8 = 8;
 
-impl Settings {
-    /// What is read of a server of this `role` unless an administrator decides otherwise. Nothing is
-    /// known of its network: [`Settings::servers`] is empty.
-    pub fn of(role: Role) -> Self {
+impl LogonSettings {
+    /// The defaults for a server of this `role`. [`LogonSettings::servers`] is empty, because
+    /// nothing is known of the network.
+    pub fn for_role(role: ServerRole) -> Self {
         let (ids, logon_types): (&[u16], &[u8]) = match role {
-            Role::DomainController => (&[4768, 4769, 4770, 4624, 4634, 4647, 4608], &[NETWORK]),
-            Role::Exchange => (&[4624, 4634, 4647, 4608], &[NETWORK, NETWORK_CLEARTEXT]),
+            ServerRole::DomainController => {
+                (&[4768, 4769, 4770, 4624, 4634, 4647, 4608], &[NETWORK])
+            }
+            ServerRole::Exchange => (&[4624, 4634, 4647, 4608], &[NETWORK, NETWORK_CLEARTEXT]),
         };
         let glob = |pattern| Glob::new(pattern).expect("the pattern is in the source");
-        let noise = NOISE.into_iter().map(glob).collect();
-        Self { ids: ids.into(), logon_types: logon_types.into(), noise, servers: Vec::new() }
+        let noise = SERVICE_ACCOUNTS.into_iter().map(glob).collect();
+        Self {
+            ids: ids.into(),
+            logon_types: logon_types.into(),
+            ignored_accounts: noise,
+            servers: Vec::new(),
+        }
     }
 
     pub(super) fn reads_type(&self, logon_type: u64) -> bool {

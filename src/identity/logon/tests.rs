@@ -1,4 +1,4 @@
-//! Every row of the table, every guard and every reason, by records as Windows writes them.
+//! Tests of every event rule, guard and ignore reason, with records as Windows writes them.
 
 mod properties;
 
@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use strum::IntoEnumIterator;
 
 use super::*;
-use crate::stories::{address, name, seconds};
+use crate::test_support::{address, name, seconds};
 use crate::{Authority, Change, Proof, Revision, Rules, Table};
 
-/// What a record says, by name.
+/// The fields of a record, by name.
 #[derive(Debug, Clone)]
-pub(super) struct Said(Vec<(String, String)>);
+pub(super) struct TestFields(Vec<(String, String)>);
 
-impl Fields for Said {
+impl Fields for TestFields {
     fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, text)| Cow::Borrowed(&**text))
     }
@@ -25,11 +25,11 @@ const PC1: &str = "S-1-5-21-2871512113-613133000-3782238197-1601";
 const SUCCESS: u64 = 0x8020_0000_0000_0000;
 const FAILURE: u64 = 0x8010_0000_0000_0000;
 
-/// The fields that are otherwise than usual.
-pub(super) type Otherwise<'a> = &'a [(&'a str, &'a str)];
+/// The fields that differ from the defaults.
+pub(super) type Overrides<'a> = &'a [(&'a str, &'a str)];
 
-/// What the record with this id says when alice logs on at 10.0.0.7, with some of it otherwise.
-pub(super) fn said(id: u16, otherwise: Otherwise<'_>) -> Said {
+/// The fields of event `id` when alice logs on at 10.0.0.7, with some of them changed.
+pub(super) fn fields_of(id: u16, overrides: Overrides<'_>) -> TestFields {
     let usual: &[(&str, &str)] = match id {
         4768 => &[
             ("TargetUserName", "alice"),
@@ -73,14 +73,14 @@ pub(super) fn said(id: u16, otherwise: Otherwise<'_>) -> Said {
             ("IpPort", "49732"),
         ],
     };
-    let kept = usual.iter().filter(|(field, _)| otherwise.iter().all(|(other, _)| other != field));
-    let fields = kept.chain(otherwise).filter(|(_, text)| *text != "(none)");
-    Said(fields.map(|(field, text)| ((*field).to_owned(), (*text).to_owned())).collect())
+    let kept = usual.iter().filter(|(field, _)| overrides.iter().all(|(other, _)| other != field));
+    let fields = kept.chain(overrides).filter(|(_, text)| *text != "(none)");
+    TestFields(fields.map(|(field, text)| ((*field).to_owned(), (*text).to_owned())).collect())
 }
 
-/// The record of `fields`, as the security log of dc1 has it.
-pub(super) fn record(id: u16, fields: &Said) -> Record<'_> {
-    Record {
+/// A record with `fields`, from the security log of dc1.
+pub(super) fn record(id: u16, fields: &TestFields) -> LogRecord<'_> {
+    LogRecord {
         id,
         time: seconds(10),
         record_id: 17,
@@ -92,42 +92,42 @@ pub(super) fn record(id: u16, fields: &Said) -> Record<'_> {
     }
 }
 
-/// Everything is read, remote desktop included, and 10.0.9.0/24 is the servers'.
-pub(super) fn everything() -> Settings {
-    Settings {
-        ids: readable().collect(),
+/// Settings that read all events, remote desktop included. 10.0.9.0/24 are servers.
+pub(super) fn all_events() -> LogonSettings {
+    LogonSettings {
+        ids: readable_event_ids().collect(),
         logon_types: vec![3, 10],
         servers: vec!["10.0.9.0/24".parse().unwrap()],
-        ..Settings::of(Role::DomainController)
+        ..LogonSettings::for_role(ServerRole::DomainController)
     }
 }
 
-pub(super) fn reader(settings: Settings) -> Reader {
-    Reader::new(settings, &name("event_log"), &name("dc1"))
+pub(super) fn reader(settings: LogonSettings) -> LogonReader {
+    LogonReader::new(settings, &name("event_log"), &name("dc1"))
 }
 
-/// An outcome in a few words: `login of alice@corp at 10.0.0.7 by logon`.
-pub(super) fn told(outcome: &Outcome) -> String {
+/// A short form of an outcome: `login of alice@corp at 10.0.0.7 by logon`.
+pub(super) fn summary(outcome: &ReadOutcome) -> String {
     match outcome {
-        Outcome::Event(event) => {
+        ReadOutcome::Event(event) => {
             let (who, kind) = (event.principal.as_ref().unwrap(), event.kind.as_str());
             let device = event.device.as_ref().map(|device| format!("<{device}>"));
             let (device, proof) = (device.unwrap_or_default(), event.proof.as_str());
             format!("{kind} of {who}{device} at {} by {proof}", event.address)
         }
-        Outcome::Unplaced(unplaced) => format!("somebody at {}", unplaced.host),
-        Outcome::Ignored(reason) => reason.as_str().to_owned(),
+        ReadOutcome::Unresolved(unresolved) => format!("unresolved at {}", unresolved.host),
+        ReadOutcome::Ignored(reason) => reason.as_str().to_owned(),
     }
 }
 
-/// What one record comes to where everything is read.
-fn read(id: u16, otherwise: Otherwise<'_>) -> String {
-    let fields = said(id, otherwise);
-    told(&reader(everything()).read(&record(id, &fields), seconds(11)))
+/// The outcome of one record with these settings.
+fn read(id: u16, overrides: Overrides<'_>) -> String {
+    let fields = fields_of(id, overrides);
+    summary(&reader(all_events()).read(&record(id, &fields), seconds(11)))
 }
 
 #[test]
-fn each_row_says_what_its_page_says() {
+fn each_event_rule_cites_its_page() {
     let expected = [
         (4768, "login of alice@corp at 10.0.0.7 by logon"),
         (4770, "refresh of alice@corp at 10.0.0.7 by ticket"),
@@ -135,24 +135,24 @@ fn each_row_says_what_its_page_says() {
         (4624, "login of alice@corp at 10.0.0.7 by connection"),
         (4634, "logon_type"),
         (4647, "unknown_logon"),
-        (4776, "somebody at PC1"),
+        (4776, "unresolved at PC1"),
         (4778, "login of alice@corp at 10.0.0.7 by connection"),
         (4779, "logout of alice@corp at 10.0.0.7 by connection"),
         (4608, "started"),
     ];
-    assert_eq!(expected.map(|(id, _)| id).to_vec(), readable().collect::<Vec<_>>());
+    assert_eq!(expected.map(|(id, _)| id).to_vec(), readable_event_ids().collect::<Vec<_>>());
     for (id, outcome) in expected {
         assert_eq!(read(id, &[]), outcome, "{id}");
-        assert!(source(id).unwrap().starts_with(&format!("Event {id}, ")));
+        assert!(event_source(id).unwrap().starts_with(&format!("Event {id}, ")));
     }
-    assert_eq!((source(4625), source(4800)), (None, None));
+    assert_eq!((event_source(4625), event_source(4800)), (None, None));
 }
 
-/// A record that differs from the usual one in some fields, and what it comes to.
-type Case = (u16, Otherwise<'static>, &'static str);
+/// A record with some changed fields, and its outcome.
+type Case = (u16, Overrides<'static>, &'static str);
 
 const CASES: &[Case] = &[
-    // Who: the SID decides first, in whatever language the name is.
+    // Account: the SID takes precedence over the name, whose language varies.
     (4624, &[("TargetUserSid", "S-1-5-7"), ("TargetUserName", "ANONYMOUS LOGON")], "not_of_domain"),
     (4624, &[("TargetUserSid", "S-1-5-18"), ("TargetUserName", "SYSTEM")], "not_of_domain"),
     (4624, &[("TargetUserSid", "S-1-5-19"), ("TargetUserName", "LOKALER DIENST")], "not_of_domain"),
@@ -185,7 +185,7 @@ const CASES: &[Case] = &[
         &[("TargetUserName", "$P51000-50I28MP5JB3E")],
         "login of $p51000-50i28mp5jb3e@corp at 10.0.0.7 by logon",
     ),
-    // Devices, and never users.
+    // Devices, never users.
     (
         4768,
         &[("TargetUserName", "PC1$"), ("TargetSid", PC1)],
@@ -208,7 +208,7 @@ const CASES: &[Case] = &[
     ),
     (4779, &[("AccountName", "PC1$")], "unknown_logon"),
     (4768, &[("TargetUserName", "$")], "bad_name"),
-    // Noise, whatever its domain.
+    // Service accounts, in any domain.
     (4624, &[("TargetUserName", "HealthMailbox28ea308")], "noise"),
     (4769, &[("TargetUserName", "HealthMailbox28ea308e@corp")], "noise"),
     (4624, &[("TargetUserName", "SystemMailbox{bb558c35}")], "noise"),
@@ -217,7 +217,7 @@ const CASES: &[Case] = &[
     (4768, &[("TargetUserName", "AAD_0a1b")], "noise"),
     (4770, &[("TargetUserName", "krbtgt_12345@CORP")], "noise"),
     (4624, &[("TargetUserName", "extest_ab12")], "noise"),
-    // Where.
+    // Address.
     (4768, &[("IpAddress", "10.0.0.7")], "login of alice@corp at 10.0.0.7 by logon"),
     (4768, &[("IpAddress", "2001:db8::7")], "login of alice@corp at 2001:db8::7 by logon"),
     (4768, &[("IpAddress", "-")], "no_address"),
@@ -235,9 +235,9 @@ const CASES: &[Case] = &[
     (4768, &[("IpAddress", "::ffff:10.0.9.5")], "server"),
     (4624, &[("TargetUserName", "DC1$"), ("TargetUserSid", PC1)], "server"),
     (4776, &[("Workstation", "DC1")], "server"),
-    (4776, &[("Workstation", "\\\\PC2")], "somebody at PC2"),
+    (4776, &[("Workstation", "\\\\PC2")], "unresolved at PC2"),
     (4776, &[("Workstation", "")], "no_address"),
-    // Of its own accord.
+    // Delegation.
     (4769, &[("TransmittedServices", "HTTP/web1.corp")], "delegated"),
     (4624, &[("TransmittedServices", "HTTP/web1.corp")], "delegated"),
     (4769, &[("TransmittedServices", "(none)")], "refresh of alice@corp at 10.0.0.7 by ticket"),
@@ -246,7 +246,7 @@ const CASES: &[Case] = &[
     (4768, &[("PreAuthType", "0")], "unproven"),
     (4768, &[("PreAuthType", "-")], "unproven"),
     (4768, &[("PreAuthType", "16")], "login of alice@corp at 10.0.0.7 by logon"),
-    // Types of logon.
+    // Logon types.
     (4624, &[("LogonType", "0")], "logon_type"),
     (4624, &[("LogonType", "2")], "logon_type"),
     (4624, &[("LogonType", "4")], "logon_type"),
@@ -261,39 +261,43 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn every_guard_and_every_field_has_its_case() {
-    for (id, otherwise, outcome) in CASES {
-        assert_eq!(read(*id, otherwise), *outcome, "{id} {otherwise:?}");
+fn every_guard_and_field_has_a_case() {
+    for (id, overrides, outcome) in CASES {
+        assert_eq!(read(*id, overrides), *outcome, "{id} {overrides:?}");
     }
     let mut reached: BTreeSet<&str> = CASES.iter().map(|(.., outcome)| *outcome).collect();
-    // Those have tests of their own below and above.
+    // These are covered by other tests.
     reached.extend(["not_read", "other_log", "failure", "started"]);
-    let missing = Reason::iter().map(Reason::as_str).filter(|reason| !reached.contains(reason));
+    let missing =
+        IgnoreReason::iter().map(IgnoreReason::as_str).filter(|reason| !reached.contains(reason));
     assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
 #[test]
-fn each_role_reads_what_it_can_know() {
+fn each_role_reads_its_default_events() {
     let dc = [4768, 4770, 4769, 4624];
-    for (role, ids, types) in
-        [(Role::DomainController, &dc[..], &["3"][..]), (Role::Exchange, &[4624], &["3", "8"])]
-    {
-        for id in readable() {
-            let fields = said(id, &[]);
-            let outcome = reader(Settings::of(role)).read(&record(id, &fields), seconds(11));
-            let is_event = matches!(outcome, Outcome::Event(_));
-            assert_eq!(is_event, ids.contains(&id), "{role:?} {id}: {}", told(&outcome));
+    for (role, ids, types) in [
+        (ServerRole::DomainController, &dc[..], &["3"][..]),
+        (ServerRole::Exchange, &[4624], &["3", "8"]),
+    ] {
+        for id in readable_event_ids() {
+            let fields = fields_of(id, &[]);
+            let outcome =
+                reader(LogonSettings::for_role(role)).read(&record(id, &fields), seconds(11));
+            let is_event = matches!(outcome, ReadOutcome::Event(_));
+            assert_eq!(is_event, ids.contains(&id), "{role:?} {id}: {}", summary(&outcome));
         }
         for logon_type in ["0", "2", "3", "4", "5", "7", "8", "9", "10", "11", "12", "13"] {
-            let fields = said(4624, &[("LogonType", logon_type)]);
-            let outcome = reader(Settings::of(role)).read(&record(4624, &fields), seconds(11));
-            let is_event = matches!(outcome, Outcome::Event(_));
+            let fields = fields_of(4624, &[("LogonType", logon_type)]);
+            let outcome =
+                reader(LogonSettings::for_role(role)).read(&record(4624, &fields), seconds(11));
+            let is_event = matches!(outcome, ReadOutcome::Event(_));
             assert_eq!(is_event, types.contains(&logon_type), "{role:?} type {logon_type}");
         }
     }
 }
 
-/// Whoever says all this may speak of everything.
+/// Rules that grant the source everything.
 fn rules() -> Rules {
     let mut rules = Rules::default();
     let kinds = vec![Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
@@ -303,7 +307,7 @@ fn rules() -> Rules {
 }
 
 #[test]
-fn what_failed_never_becomes_anything() {
+fn failures_never_yield_events() {
     let codes = [
         "0x1",
         "0x6",
@@ -335,27 +339,31 @@ fn what_failed_never_becomes_anything() {
         "yes",
     ];
     let mut variants = Vec::new();
-    for id in readable() {
-        variants.push((id, said(id, &[]), FAILURE));
-        variants.push((id, said(id, &[]), FAILURE | SUCCESS));
-        variants.push((id, said(id, &[]), 0));
+    for id in readable_event_ids() {
+        variants.push((id, fields_of(id, &[]), FAILURE));
+        variants.push((id, fields_of(id, &[]), FAILURE | SUCCESS));
+        variants.push((id, fields_of(id, &[]), 0));
         if matches!(id, 4768 | 4769 | 4776) {
-            variants.extend(codes.map(|code| (id, said(id, &[("Status", code)]), SUCCESS)));
+            variants.extend(codes.map(|code| (id, fields_of(id, &[("Status", code)]), SUCCESS)));
         }
     }
-    // What tells of failures by its id, with all that a success would say, and in a success's name.
-    for &id in FAILED {
+    // Failure IDs, with all fields of a success and a success keyword.
+    for &id in FAILURE_IDS {
         for like in [4624, 4768, 4769] {
-            variants.extend([SUCCESS, FAILURE, 0].map(|words| (id, said(like, &[]), words)));
+            variants.extend([SUCCESS, FAILURE, 0].map(|words| (id, fields_of(like, &[]), words)));
         }
     }
     assert!(variants.len() > 200, "{}", variants.len());
-    let (mut reader, mut table) = (reader(everything()), Table::default());
+    let (mut reader, mut table) = (reader(all_events()), Table::default());
     for (id, fields, keywords) in &variants {
         let outcome =
-            reader.read(&Record { keywords: *keywords, ..record(*id, fields) }, seconds(11));
-        assert_eq!(outcome, Outcome::Ignored(Reason::Failure), "{id} {fields:?} {keywords:#x}");
-        if let Outcome::Event(event) = outcome {
+            reader.read(&LogRecord { keywords: *keywords, ..record(*id, fields) }, seconds(11));
+        assert_eq!(
+            outcome,
+            ReadOutcome::Ignored(IgnoreReason::Failure),
+            "{id} {fields:?} {keywords:#x}"
+        );
+        if let ReadOutcome::Event(event) = outcome {
             table.apply(Revision(1), &event, &rules());
         }
     }
@@ -363,79 +371,95 @@ fn what_failed_never_becomes_anything() {
 }
 
 #[test]
-fn only_the_servers_own_auditing_is_believed() {
-    let fields = said(4768, &[]);
+fn only_windows_security_auditing_is_read() {
+    let fields = fields_of(4768, &[]);
     let usual = record(4768, &fields);
-    let read = |record| told(&reader(everything()).read(&record, seconds(11)));
-    assert_eq!(read(Record { channel: "security", ..usual }), read(usual));
+    let read = |record| summary(&reader(all_events()).read(&record, seconds(11)));
+    assert_eq!(read(LogRecord { channel: "security", ..usual }), read(usual));
     for record in [
-        Record { channel: "Application", ..usual },
-        Record { channel: "ForwardedEvents", ..usual },
-        Record { provider: "AD FS Auditing", ..usual },
-        Record { provider: "", ..usual },
+        LogRecord { channel: "Application", ..usual },
+        LogRecord { channel: "ForwardedEvents", ..usual },
+        LogRecord { provider: "AD FS Auditing", ..usual },
+        LogRecord { provider: "", ..usual },
     ] {
         assert_eq!(read(record), "other_log");
     }
-    let only = Settings { ids: vec![4624], ..everything() };
-    assert_eq!(told(&reader(only).read(&usual, seconds(11))), "not_read");
+    let only = LogonSettings { ids: vec![4624], ..all_events() };
+    assert_eq!(summary(&reader(only).read(&usual, seconds(11))), "not_read");
     for id in [0, 1102, 4648, 4672, 4800, 4801, u16::MAX] {
-        assert_eq!(read(Record { id, ..usual }), "not_read");
+        assert_eq!(read(LogRecord { id, ..usual }), "not_read");
     }
 }
 
-/// Reads records one after the other, each with what it comes to.
-fn follow(records: &[(u16, Otherwise<'_>, &str)]) {
-    let mut reader = reader(everything());
-    for (step, (id, otherwise, expected)) in records.iter().enumerate() {
-        let fields = said(*id, otherwise);
-        let outcome = told(&reader.read(&record(*id, &fields), seconds(11)));
-        assert_eq!(outcome, *expected, "step {step}: {id} {otherwise:?}");
+/// Reads records in order and compares their outcomes.
+fn check_sequence(records: &[(u16, Overrides<'_>, &str)]) {
+    let mut reader = reader(all_events());
+    for (step, (id, overrides, expected)) in records.iter().enumerate() {
+        let fields = fields_of(*id, overrides);
+        let outcome = summary(&reader.read(&record(*id, &fields), seconds(11)));
+        assert_eq!(outcome, *expected, "step {step}: {id} {overrides:?}");
     }
 }
 
 #[test]
-fn who_stayed_leaves_by_the_number_of_the_logon() {
-    let came = "login of alice@corp at 10.0.0.7 by connection";
+fn a_logoff_ends_the_interactive_logon_of_its_id() {
+    let login_text = "login of alice@corp at 10.0.0.7 by connection";
     let left = "logout of alice@corp at 10.0.0.7 by connection";
     const STAYS: (&str, &str) = ("LogonType", "10");
-    follow(&[
-        (4624, &[STAYS], came),
+    check_sequence(&[
+        (4624, &[STAYS], login_text),
         (4634, &[STAYS, ("TargetLogonId", "0x738AE4")], left),
         (4634, &[STAYS], "unknown_logon"),
-        (4624, &[STAYS], came),
+        (4624, &[STAYS], login_text),
         (4647, &[], left),
         (4634, &[STAYS], "unknown_logon"),
     ]);
-    // The end of a connection is nobody's end, and one is not remembered.
-    follow(&[(4624, &[], came), (4634, &[], "logon_type"), (4647, &[], "unknown_logon")]);
-    follow(&[(4624, &[STAYS], came), (4634, &[], "logon_type"), (4634, &[STAYS], left)]);
-    // Another account's, and one from before the server started.
-    follow(&[(4624, &[STAYS], came), (4647, &[("TargetUserSid", PC1)], "unknown_logon")]);
-    follow(&[(4624, &[STAYS], came), (4608, &[], "started"), (4647, &[], "unknown_logon")]);
-    // What was ignored when it came is not heard of when it goes.
-    follow(&[
+    // The end of a connection is no logoff, and a connection is not remembered.
+    check_sequence(&[
+        (4624, &[], login_text),
+        (4634, &[], "logon_type"),
+        (4647, &[], "unknown_logon"),
+    ]);
+    check_sequence(&[
+        (4624, &[STAYS], login_text),
+        (4634, &[], "logon_type"),
+        (4634, &[STAYS], left),
+    ]);
+    // Another account's logoff, and a logoff after a restart of the server.
+    check_sequence(&[
+        (4624, &[STAYS], login_text),
+        (4647, &[("TargetUserSid", PC1)], "unknown_logon"),
+    ]);
+    check_sequence(&[
+        (4624, &[STAYS], login_text),
+        (4608, &[], "started"),
+        (4647, &[], "unknown_logon"),
+    ]);
+    // An ignored logon has no logoff.
+    check_sequence(&[
         (4624, &[STAYS, ("IpAddress", "10.0.9.5")], "server"),
         (4634, &[STAYS], "unknown_logon"),
     ]);
 }
 
 #[test]
-fn a_named_host_becomes_an_address_that_is_judged_like_any_other() {
-    let mut reader = reader(everything());
-    let fields = said(4776, &[]);
-    let Outcome::Unplaced(unplaced) = reader.read(&record(4776, &fields), seconds(11)) else {
+fn a_resolved_host_address_is_checked_like_any_other() {
+    let mut reader = reader(all_events());
+    let fields = fields_of(4776, &[]);
+    let ReadOutcome::Unresolved(unresolved) = reader.read(&record(4776, &fields), seconds(11))
+    else {
         panic!("4776 has no address");
     };
-    let placed = |text| told(&reader.place(unplaced.clone(), address(text)));
+    let placed = |text| summary(&reader.locate(unresolved.clone(), address(text)));
     assert_eq!(placed("10.0.0.7"), "login of alice at 10.0.0.7 by host_name");
     assert_eq!(placed("10.0.9.7"), "server");
     assert_eq!(placed("127.0.1.1"), "unusable");
 }
 
 #[test]
-fn an_event_says_when_by_whom_and_which_account() {
-    let fields = said(4768, &[]);
-    let Outcome::Event(event) = reader(everything()).read(&record(4768, &fields), seconds(11))
+fn an_event_has_times_origin_and_account() {
+    let fields = fields_of(4768, &[]);
+    let ReadOutcome::Event(event) = reader(all_events()).read(&record(4768, &fields), seconds(11))
     else {
         panic!("a TGT is a login");
     };
@@ -445,52 +469,55 @@ fn an_event_says_when_by_whom_and_which_account() {
     assert_eq!(event.device, None, "what a client calls its host is its own choice");
 }
 
-/// Folds what records say, each so many seconds after the first, and tells who is at 10.0.0.7.
-fn there(records: &[(i64, u16, Otherwise<'_>)]) -> String {
-    let (mut reader, mut table) = (reader(everything()), Table::default());
-    for (position, (after, id, otherwise)) in records.iter().enumerate() {
-        let fields = said(*id, otherwise);
+/// Applies records, each `i64` seconds after the first, and returns the user of 10.0.0.7.
+fn expected_user(records: &[(i64, u16, Overrides<'_>)]) -> String {
+    let (mut reader, mut table) = (reader(all_events()), Table::default());
+    for (position, (after, id, overrides)) in records.iter().enumerate() {
+        let fields = fields_of(*id, overrides);
         let at = seconds(*after);
-        let record = Record { time: at, ..record(*id, &fields) };
-        if let Outcome::Event(event) = reader.read(&record, at) {
+        let record = LogRecord { time: at, ..record(*id, &fields) };
+        if let ReadOutcome::Event(event) = reader.read(&record, at) {
             table.apply(Revision(position as u64 + 1), &event, &rules());
         }
     }
     let session = table.get(address("10.0.0.7"));
     let user = session.and_then(|session| session.principal.as_ref());
-    user.map_or("nobody".to_owned(), ToString::to_string)
+    user.map_or("no user".to_owned(), ToString::to_string)
 }
 
 #[test]
-fn a_program_that_connects_as_somebody_else_displaces_nobody_who_logged_on() {
+fn a_connection_as_another_user_does_not_displace_a_logon() {
     const BOB: &[(&str, &str)] = &[("TargetUserName", "bob")];
     const BOBS: &[(&str, &str)] = &[("TargetUserName", "bob@CORP")];
-    assert_eq!(there(&[(0, 4768, &[]), (60, 4624, BOB)]), "alice@corp");
-    assert_eq!(there(&[(0, 4768, &[]), (60, 4769, BOBS), (61, 4770, BOBS)]), "alice@corp");
-    assert_eq!(there(&[(0, 4624, &[]), (60, 4769, BOBS)]), "alice@corp");
-    assert_eq!(there(&[(0, 4769, &[])]), "nobody", "a ticket begins nothing");
-    assert_eq!(there(&[(0, 4768, &[]), (60, 4768, BOB)]), "bob@corp", "bob logged on");
-    assert_eq!(there(&[(0, 4624, &[]), (60, 4624, BOB)]), "bob@corp", "equals: the later");
-    assert_eq!(there(&[(0, 4624, &[]), (60, 4768, BOB)]), "bob@corp");
-    assert_eq!(there(&[(0, 4768, &[]), (7200, 4624, BOB)]), "bob@corp", "alice is gone");
+    assert_eq!(expected_user(&[(0, 4768, &[]), (60, 4624, BOB)]), "alice@corp");
+    assert_eq!(expected_user(&[(0, 4768, &[]), (60, 4769, BOBS), (61, 4770, BOBS)]), "alice@corp");
+    assert_eq!(expected_user(&[(0, 4624, &[]), (60, 4769, BOBS)]), "alice@corp");
+    assert_eq!(expected_user(&[(0, 4769, &[])]), "no user", "a ticket begins no session");
+    assert_eq!(expected_user(&[(0, 4768, &[]), (60, 4768, BOB)]), "bob@corp", "bob logged on");
+    assert_eq!(expected_user(&[(0, 4624, &[]), (60, 4624, BOB)]), "bob@corp", "equals: the later");
+    assert_eq!(expected_user(&[(0, 4624, &[]), (60, 4768, BOB)]), "bob@corp");
+    assert_eq!(expected_user(&[(0, 4768, &[]), (7200, 4624, BOB)]), "bob@corp", "alice is gone");
     let seen = [(0, 4768, &[][..]), (7100, 4624, &[]), (7300, 4624, BOB)];
-    assert_eq!(there(&seen), "alice@corp", "alice was seen meanwhile");
-    // A ticket raises what a connection began.
+    assert_eq!(expected_user(&seen), "alice@corp", "alice was seen meanwhile");
+    // A ticket strengthens a session that a connection began.
     let raised = [(0, 4624, &[][..]), (5, 4769, &[]), (60, 4624, BOB)];
-    assert_eq!(there(&raised), "alice@corp");
-    // The end of a visit to a server is not the end of the day.
+    assert_eq!(expected_user(&raised), "alice@corp");
+    // The end of a remote desktop session on a server does not log the user off at the computer.
     const STAYS: &[(&str, &str)] = &[("LogonType", "10")];
-    assert_eq!(there(&[(0, 4768, &[]), (60, 4624, STAYS), (90, 4634, STAYS)]), "alice@corp");
-    assert_eq!(there(&[(60, 4624, STAYS), (90, 4634, STAYS)]), "nobody");
+    assert_eq!(
+        expected_user(&[(0, 4768, &[]), (60, 4624, STAYS), (90, 4634, STAYS)]),
+        "alice@corp"
+    );
+    assert_eq!(expected_user(&[(60, 4624, STAYS), (90, 4634, STAYS)]), "no user");
 }
 
 #[test]
-fn a_captured_day_played_again_changes_nothing() {
-    let (mut reader, mut table) = (reader(everything()), Table::default());
+fn replaying_a_captured_day_changes_nothing() {
+    let (mut reader, mut table) = (reader(all_events()), Table::default());
     let day = 86_400;
-    for id in readable() {
-        let fields = said(id, &[("LogonType", "10")]);
-        if let Outcome::Event(event) = reader.read(&record(id, &fields), seconds(10 + day)) {
+    for id in readable_event_ids() {
+        let fields = fields_of(id, &[("LogonType", "10")]);
+        if let ReadOutcome::Event(event) = reader.read(&record(id, &fields), seconds(10 + day)) {
             let change: Option<Change> = table.apply(Revision(1), &event, &rules()).change;
             assert_eq!(change, None, "{id}");
         }

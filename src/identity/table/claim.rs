@@ -1,38 +1,40 @@
-//! What an event claims once aliases and machine accounts are read, and whether its source may.
+//! What an event asserts after aliases and machine accounts are resolved, and whether its source
+//! has the authority.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::{
-    Cause, Event, Kind, Membership, Name, Principal, Producer, Refusal, Rule, Rules, Session,
-    Timestamp,
+    Cause, DecisionRecord, Event, Kind, Membership, Name, Principal, Producer, Refusal, Revision,
+    Rule, Rules, Session, Timestamp, Verdict,
 };
 
-/// An event, read under the rules in force.
+/// An event, interpreted by the current rules.
 #[derive(Debug)]
 pub(super) struct Claim<'a> {
-    /// The event as it came.
+    /// The original event.
     pub(super) event: &'a Event,
-    /// What is claimed: a machine account's logon claims a device.
+    /// The kind after interpretation: a machine account's logon is a sighting of the device.
     pub(super) kind: Kind,
-    /// The person claimed, under the domain's canonical name; never a machine account.
+    /// The user, under the canonical name of the domain; never a machine account.
     pub(super) principal: Option<Cow<'a, Principal>>,
-    /// The device claimed.
+    /// The device.
     pub(super) device: Option<Cow<'a, Name>>,
-    /// Who is named, person or machine, under the domain's canonical name.
-    named: Option<Cow<'a, Principal>>,
+    /// The named account, user or machine, under the canonical name of the domain.
+    subject: Option<Cow<'a, Principal>>,
 }
 
 impl<'a> Claim<'a> {
-    /// Reads `event`. Nothing is judged yet.
+    /// Interprets `event` without judging it.
     pub(super) fn read(event: &'a Event, rules: &Rules) -> Self {
-        let named = event.principal.as_ref().map(|principal| canonical(principal, rules));
+        let subject = event.principal.as_ref().map(|principal| canonical(principal, rules));
         let mut device = event.device.as_ref().map(Cow::Borrowed);
         let mut kind = event.kind;
-        let mut principal = named.clone();
-        // A group managed service account is called like a computer; the directory tells them apart.
+        let mut principal = subject.clone();
+        // The name of a group managed service account looks like a computer's; the directory
+        // distinguishes them.
         let is_service = event.membership.user.is_some() || kind == Kind::Membership;
-        if let Some(machine) = named.as_ref().filter(|p| p.is_machine() && !is_service) {
+        if let Some(machine) = subject.as_ref().filter(|p| p.is_machine() && !is_service) {
             device = device.or_else(|| host_of(machine).map(Cow::Owned));
             principal = None;
             kind = if kind.begins() { Kind::DeviceSeen } else { kind };
@@ -40,15 +42,15 @@ impl<'a> Claim<'a> {
         if kind == Kind::DeviceSeen {
             principal = None;
         }
-        Self { event, kind, principal, device, named }
+        Self { event, kind, principal, device, subject }
     }
 
-    /// Who is named, person or machine.
-    pub(super) fn named(&self) -> Option<&Principal> {
-        self.named.as_deref()
+    /// The named account, user or machine.
+    pub(super) fn subject(&self) -> Option<&Principal> {
+        self.subject.as_deref()
     }
 
-    /// What directories say of the person and the device that are claimed, and of nobody else.
+    /// The groups of the user and the device that the event asserts.
     pub(super) fn membership(&self) -> Membership {
         let Membership { user, device } = &self.event.membership;
         Membership {
@@ -57,24 +59,23 @@ impl<'a> Claim<'a> {
         }
     }
 
-    /// The earliest moment it can have happened. A source whose clock runs ahead cannot have seen
-    /// what had not happened when its word was received; read so, it cannot hold an address against
-    /// the events that follow.
+    /// The earliest time at which the event can have happened. It is capped at the time of
+    /// reception, so that a source whose clock runs ahead cannot block the events that follow.
     pub(super) fn moment(&self) -> Timestamp {
         self.event.at.min(self.event.seen)
     }
 
-    /// The latest moment it can have happened.
+    /// The latest time at which the event can have happened.
     pub(super) fn latest(&self) -> Timestamp {
         self.event.at.latest(self.event.precision).min(self.event.seen)
     }
 
-    /// Whether it surely happened before `decided`.
-    pub(super) fn before(&self, decided: Timestamp) -> bool {
+    /// Whether the event certainly happened before `decided`.
+    pub(super) fn is_before(&self, decided: Timestamp) -> bool {
         self.latest() < decided
     }
 
-    /// When a session that this event proves ends unless something proves more.
+    /// When a session confirmed by this event expires.
     pub(super) fn expires(&self, rules: &Rules) -> Timestamp {
         self.moment() + rules.logoff_time_of(self.event.origin.kind)
     }
@@ -85,27 +86,46 @@ impl<'a> Claim<'a> {
         Cause { kind, at, seen, origin: origin.clone(), rule }
     }
 
-    /// Whether it speaks of a tunnel and names nobody: then it means whoever has its address.
-    pub(super) fn means_whoever_is_there(&self) -> bool {
-        matches!(self.kind, Kind::VpnDown | Kind::Rekey) && self.named.is_none()
+    /// The event as a record with the decision about it.
+    pub(super) fn record(&self, revision: Revision, verdict: Verdict) -> DecisionRecord {
+        let Event { kind, at, seen, ref origin, .. } = *self.event;
+        DecisionRecord {
+            revision,
+            kind,
+            principal: self.subject().cloned(),
+            device: self.device.as_deref().cloned(),
+            roles: self.event.roles.clone(),
+            posture: self.event.posture,
+            at,
+            seen,
+            origin: origin.clone(),
+            verdict,
+            repeated: 0,
+        }
     }
 
-    /// Whether the event may take part in deciding at all, given whose session is `there`.
+    /// Whether this is a tunnel event without a user, which applies to the current user of the
+    /// address.
+    pub(super) fn applies_to_current_user(&self) -> bool {
+        matches!(self.kind, Kind::VpnDown | Kind::Rekey) && self.subject.is_none()
+    }
+
+    /// Checks whether the event may be decided at all, given the `current` session.
     ///
-    /// An end is heard of ignored users and networks too, and however old it is: a session may have
-    /// begun before the rule was written, and a firewall that keeps serving the rights of somebody
-    /// who left is worse than any end. One that is older than the last proof of the user is refused
-    /// when it is decided, so nothing is lost by hearing it.
-    pub(super) fn admitted(&self, rules: &Rules, there: Option<&Session>) -> Result<(), Refusal> {
+    /// Ends are accepted for ignored users and networks, and at any age: the session may have begun
+    /// before the rule was written, and a firewall that keeps serving the rights of a user who left
+    /// is the worse failure. An end that is older than the last confirmation is refused by the
+    /// decision itself, so accepting it here loses nothing.
+    pub(super) fn admitted(&self, rules: &Rules, current: Option<&Session>) -> Result<(), Refusal> {
         self.event.address.usable().map_err(|_| Refusal::AddressUnusable)?;
         if rules.own_addresses.contains(&self.event.address) {
             return Err(Refusal::AddressUnusable);
         }
         if self.kind == Kind::Expiry {
-            let ours = self.event.origin.kind == Producer::Cache;
-            return if ours { Ok(()) } else { Err(Refusal::KindNotGranted) };
+            let is_own = self.event.origin.kind == Producer::Cache;
+            return if is_own { Ok(()) } else { Err(Refusal::KindNotGranted) };
         }
-        // A directory has seen nobody anywhere: it alters and ends what others began.
+        // A directory observes no logins: it only changes and ends existing sessions.
         let directory = self.event.origin.kind == Producer::ActiveDirectory;
         match self.kind {
             Kind::Membership if directory => return Ok(()),
@@ -115,12 +135,12 @@ impl<'a> Claim<'a> {
             }
             _ => {}
         }
-        let max_age = self.granted(rules, there)?;
+        let max_age = self.granted(rules, current)?;
         if !self.kind.ends() {
             self.not_ignored(rules)?;
         }
-        let somebody = self.principal.is_some() || self.device.is_some();
-        if !somebody && !self.means_whoever_is_there() {
+        let has_subject = self.principal.is_some() || self.device.is_some();
+        if !has_subject && !self.applies_to_current_user() {
             return Err(Refusal::Nobody);
         }
         let Event { at, seen, .. } = *self.event;
@@ -131,8 +151,8 @@ impl<'a> Claim<'a> {
         }
     }
 
-    /// Whether the source has the authority; then, how old its events may be.
-    fn granted(&self, rules: &Rules, there: Option<&Session>) -> Result<Duration, Refusal> {
+    /// Checks the authority of the source and returns the maximum age of its events.
+    fn granted(&self, rules: &Rules, current: Option<&Session>) -> Result<Duration, Refusal> {
         let origin = &*self.event.origin;
         let authority =
             rules.authority(&origin.producer, &origin.client).ok_or(Refusal::SourceUnknown)?;
@@ -143,10 +163,10 @@ impl<'a> Claim<'a> {
         if !authority.networks.is_empty() && !authority.networks.iter().any(|n| n.contains(&ip)) {
             return Err(Refusal::NetworkNotGranted);
         }
-        // Who names nobody speaks of whoever is there: without this, a source bound to one domain
-        // could end every other domain's sessions by leaving the name out.
-        let spoken_of = self.named().or(there.and_then(|session| session.principal.as_ref()));
-        let granted = spoken_of.is_none_or(|principal| match &principal.domain {
+        // An event without a user applies to the current user. Without this check, a source limited
+        // to one domain could end the sessions of every other domain by omitting the name.
+        let subject = self.subject().or(current.and_then(|session| session.principal.as_ref()));
+        let granted = subject.is_none_or(|principal| match &principal.domain {
             Some(domain) => authority.domains.contains(domain),
             None => false,
         });
@@ -162,7 +182,7 @@ impl<'a> Claim<'a> {
         if ignore.networks.iter().any(|network| network.contains(&ip)) {
             return Err(Refusal::NetworkIgnored);
         }
-        let Some(principal) = self.named() else { return Ok(()) };
+        let Some(principal) = self.subject() else { return Ok(()) };
         if let Some(domain) = &principal.domain
             && ignore.domains.iter().any(|glob| glob.matches(domain.as_str()))
         {
@@ -184,7 +204,7 @@ fn canonical<'a>(principal: &'a Principal, rules: &Rules) -> Cow<'a, Principal> 
     }
 }
 
-/// The host name of a machine account: `pc1$` is `pc1`; `$` alone is nobody's.
+/// The host name of a machine account: `pc1$` is `pc1`; `$` alone is none.
 fn host_of(machine: &Principal) -> Option<Name> {
     Name::new(machine.user.as_str().trim_end_matches('$')).ok()
 }

@@ -1,118 +1,42 @@
-//! Why an address has this user, or has none, in sentences for an administrator.
+//! Explains why an address has its user, or has none, in sentences for an administrator.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::claim::Claim;
 use crate::{
-    Address, Cause, Event, Kind, Name, Origin, Posture, Principal, Revision, Roles, Session,
-    Timestamp, Verdict,
+    Address, Cause, DecisionRecord, Name, Origin, Posture, Principal, Roles, Session, Timestamp,
+    Verdict,
 };
 
-/// An event that competed for an address, and what was decided about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Record {
-    /// Its position in the journal.
-    pub revision: Revision,
-    /// What happened.
-    pub kind: Kind,
-    /// Who, under the domain's canonical name.
-    pub principal: Option<Principal>,
-    /// The device.
-    pub device: Option<Name>,
-    /// The groups that the event listed or, of one that began a session, that the session has.
-    pub roles: Roles,
-    /// The device's state, likewise.
-    pub posture: Option<Posture>,
-    /// When, by the source's clock.
-    pub at: Timestamp,
-    /// When Rollcall received it.
-    pub seen: Timestamp,
-    /// Who said so.
-    pub origin: Arc<Origin>,
-    /// What was decided.
-    pub verdict: Verdict,
-    /// How many more of the same came before this one, without anything between them.
-    pub repeated: u32,
-}
-
-/// Why an address has this user, or has none.
+/// Why an address has its user, or has none.
 #[derive(Debug, Clone, Serialize)]
 pub struct Explanation {
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// The session, as it stands at the asked time.
+    /// The session at the requested time.
     pub session: Option<Arc<Session>>,
-    /// The last session that is no more, as long as it is remembered.
+    /// The last session that ended, as long as it is remembered.
     pub previous: Option<Arc<Session>>,
-    /// Until when the address is taken to be shared by many users, and serves none of them.
+    /// Until when the address is treated as shared and gets no session.
     pub shared: Option<Timestamp>,
     /// The latest competing and refused events, newest first.
-    pub competed: Vec<Record>,
+    pub competed: Vec<DecisionRecord>,
 }
 
-impl Record {
-    /// The record of an event that was read as `claim`.
-    pub(super) fn of(claim: &Claim<'_>, revision: Revision, verdict: Verdict) -> Self {
-        let Event { kind, at, seen, ref origin, .. } = *claim.event;
-        Self {
-            revision,
-            kind,
-            principal: claim.named().cloned(),
-            device: claim.device.as_deref().cloned(),
-            roles: claim.event.roles.clone(),
-            posture: claim.event.posture,
-            at,
-            seen,
-            origin: origin.clone(),
-            verdict,
-            repeated: 0,
-        }
-    }
-
-    /// The record of the event that made `session` what it is.
-    pub(super) fn of_session(session: &Session) -> Self {
-        let Cause { kind, at, seen, ref origin, rule } = session.cause;
-        Self {
-            revision: session.revision,
-            kind,
-            principal: session.principal.clone(),
-            device: session.device.clone(),
-            roles: session.roles.clone(),
-            posture: session.posture,
-            at,
-            seen,
-            origin: origin.clone(),
-            verdict: Verdict::Applied(rule),
-            repeated: 0,
-        }
-    }
-
-    /// Whether `next` says the same again and was refused again for the same reason.
-    pub(super) fn is_repeated_by(&self, next: &Self) -> bool {
-        matches!(next.verdict, Verdict::Refused(_))
-            && self.verdict == next.verdict
-            && self.kind == next.kind
-            && self.principal == next.principal
-            && self.device == next.device
-            && self.origin == next.origin
-    }
-}
-
-/// Who is meant, and what is known besides.
-struct Somebody<'a> {
+/// A user or device with its details.
+struct Subject<'a> {
     principal: Option<&'a Principal>,
     device: Option<&'a Name>,
     roles: &'a Roles,
     posture: Option<Posture>,
 }
 
-/// How many groups a sentence names: a user of a directory may have hundreds.
+/// The maximum number of groups in a sentence: a user may be in hundreds.
 const NAMED: usize = 8;
 
-impl<'a> From<&'a Session> for Somebody<'a> {
+impl<'a> From<&'a Session> for Subject<'a> {
     fn from(session: &'a Session) -> Self {
         let Session { principal, device, roles, posture, .. } = session;
         let (principal, device) = (principal.as_ref(), device.as_ref());
@@ -120,30 +44,29 @@ impl<'a> From<&'a Session> for Somebody<'a> {
     }
 }
 
-impl<'a> From<&'a Record> for Somebody<'a> {
-    fn from(record: &'a Record) -> Self {
-        let Record { principal, device, roles, posture, .. } = record;
+impl<'a> From<&'a DecisionRecord> for Subject<'a> {
+    fn from(record: &'a DecisionRecord) -> Self {
+        let DecisionRecord { principal, device, roles, posture, .. } = record;
         let (principal, device) = (principal.as_ref(), device.as_ref());
         Self { principal, device, roles, posture: *posture }
     }
 }
 
-impl fmt::Display for Somebody<'_> {
-    /// `alice@corp on pc1 (healthy) in staff, sales`, as far as it is known; without a user
-    /// the device, or else nobody.
+impl fmt::Display for Subject<'_> {
+    /// `alice@corp on pc1 (healthy) in staff, sales`, as far as known; without a user, the device.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.principal, self.device) {
             (Some(principal), Some(device)) => write!(f, "{principal} on {device}"),
             (Some(principal), None) => write!(f, "{principal}"),
             (None, Some(device)) => write!(f, "device {device}"),
-            (None, None) => f.write_str("nobody in particular"),
+            (None, None) => f.write_str("an unknown user"),
         }?;
         if let Some(posture) = self.posture {
             write!(f, " ({})", posture.as_str())?;
         }
         let roles = self.roles.as_deref().unwrap_or_default();
-        for (place, role) in roles.iter().take(NAMED).enumerate() {
-            write!(f, "{} {role}", if place == 0 { " in" } else { "," })?;
+        for (index, role) in roles.iter().take(NAMED).enumerate() {
+            write!(f, "{} {role}", if index == 0 { " in" } else { "," })?;
         }
         match roles.len().saturating_sub(NAMED) {
             0 => Ok(()),
@@ -167,12 +90,12 @@ impl fmt::Display for Cause {
     }
 }
 
-impl fmt::Display for Record {
+impl fmt::Display for DecisionRecord {
     /// `login of bob@corp from syslog/branch-fw (junos-vpn) at ... refused: too_old, the event is
     /// older than the configured limit`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, who) = (self.kind.as_str(), Somebody::from(self));
-        write!(f, "{kind} of {who} from {} at {} ", self.origin, self.at)?;
+        let (kind, subject) = (self.kind.as_str(), Subject::from(self));
+        write!(f, "{kind} of {subject} from {} at {} ", self.origin, self.at)?;
         match self.verdict {
             Verdict::Applied(rule) => write!(f, "applied: {}", rule.as_str())?,
             Verdict::Deduplicated => f.write_str("known already")?,
@@ -180,33 +103,33 @@ impl fmt::Display for Record {
         }
         match self.repeated {
             0 => Ok(()),
-            1 => f.write_str(" (and once more before)"),
-            times => write!(f, " (and {times} times more before)"),
+            1 => f.write_str(" (repeated once before)"),
+            times => write!(f, " (and {times} times before)"),
         }
     }
 }
 
 impl fmt::Display for Explanation {
-    /// One sentence on the session or its absence, then one line for each competing event.
+    /// One sentence about the session or its absence, then one line per competing event.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.session, &self.previous) {
             (Some(session), _) => {
                 let Session { address, since, expires, cause, .. } = &**session;
-                write!(f, "{}", Somebody::from(&**session))?;
-                write!(f, " has {address} since {since}, until {expires} unless seen again")?;
+                write!(f, "{}", Subject::from(&**session))?;
+                write!(f, " has {address} since {since}, until {expires} unless confirmed again")?;
                 write!(f, ", because {cause}")?;
             }
             (None, Some(previous)) => {
                 let Session { since, confirmed, .. } = &**previous;
-                let last = Somebody::from(&**previous);
-                write!(f, "nobody has {}; the last was {last}", self.address)?;
+                let last = Subject::from(&**previous);
+                write!(f, "no session at {}; the last was {last}", self.address)?;
                 write!(f, ", from {since}, last seen {confirmed}")?;
             }
-            (None, None) => write!(f, "nobody has {}", self.address)?,
+            (None, None) => write!(f, "no session at {}", self.address)?,
         }
         if let Some(until) = self.shared {
-            write!(f, "; so many users came within a minute that it is taken to be shared until ")?;
-            write!(f, "{until}, unless more come")?;
+            f.write_str("; too many users logged in within a minute, so it is treated as shared ")?;
+            write!(f, "until {until}, longer if logins continue")?;
         }
         for record in &self.competed {
             write!(f, "\n{record}")?;

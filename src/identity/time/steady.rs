@@ -1,5 +1,5 @@
-//! A clock that follows the machine's and does not believe a great jump of it at once: sessions end
-//! by it, and a clock that is set wrongly for a while must end none, nor keep one for ever.
+//! A clock that does not follow large jumps of the system clock at once. Sessions expire by it, and
+//! a temporarily wrong system clock must not end or prolong them.
 
 use std::time::Duration;
 
@@ -7,60 +7,60 @@ use strum::IntoStaticStr;
 
 use super::Timestamp;
 
-/// The time of day, from the machine's clock and from a running time that nobody sets.
+/// The time of day, from the system clock and a monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Steady {
-    told: Timestamp,
-    /// The running time when that was told.
+pub struct SteadyClock {
+    last: Timestamp,
+    /// The monotonic time of the last reading.
     running: Duration,
-    /// Since when, by the running time, the machine's clock has been elsewhere.
-    elsewhere: Option<Duration>,
+    /// Since when, in monotonic time, the system clock has diverged.
+    diverged_since: Option<Duration>,
 }
 
-/// What became of a jump.
+/// The state of a jump of the system clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum Jump {
-    /// The machine's clock is far from where it should be, and not followed for now.
-    Doubted,
-    /// It came back.
-    Withdrawn,
-    /// It stayed there, and is followed.
-    Believed,
+pub enum JumpState {
+    /// The system clock differs by more than the limit and is not followed yet.
+    Suspected,
+    /// The system clock returned to the expected time.
+    Reverted,
+    /// The system clock kept the new time, which is followed now.
+    Accepted,
 }
 
-impl Steady {
-    /// The greatest jump that is followed at once: a machine that was suspended for an hour, a clock
-    /// that drifted. One session in 24 ends that much too early, when the jump was wrong.
-    pub const FOLLOWED: Duration = Duration::from_secs(3600);
+impl SteadyClock {
+    /// The largest jump that is followed at once: a machine suspended for an hour, or a clock that
+    /// drifted. If the jump was wrong, one session in 24 expires that much too early.
+    pub const MAX_STEP: Duration = Duration::from_secs(3600);
 
-    /// For how long a greater one is not. What it takes somebody to put right what somebody set, and
-    /// a time server to be outvoted by others.
-    pub const DOUBTED: Duration = Duration::from_secs(15 * 60);
+    /// How long a larger jump must persist before it is followed: enough time to correct a wrong
+    /// setting, or for other time servers to outvote a wrong one.
+    pub const CONFIRM_AFTER: Duration = Duration::from_secs(15 * 60);
 
-    /// Begins with what the machine's clock says.
+    /// Starts at the time of the system clock.
     pub fn new(wall: Timestamp, running: Duration) -> Self {
-        Self { told: wall, running, elsewhere: None }
+        Self { last: wall, running, diverged_since: None }
     }
 
-    /// The time, when the machine's clock says `wall` after `running`; and the jump, when there is
-    /// news of one.
-    pub fn tell(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Option<Jump>) {
-        let expected = self.told + running.saturating_sub(self.running);
-        let away = wall.since(expected).max(expected.since(wall));
-        let (told, elsewhere, jump) = if away <= Self::FOLLOWED {
-            (wall, None, self.elsewhere.map(|_| Jump::Withdrawn))
+    /// Returns the time, given the system clock `wall` and the monotonic time `running`, and a
+    /// change in the state of a jump.
+    pub fn read(&mut self, wall: Timestamp, running: Duration) -> (Timestamp, Option<JumpState>) {
+        let expected = self.last + running.saturating_sub(self.running);
+        let difference = wall.since(expected).max(expected.since(wall));
+        let (last, diverged_since, jump) = if difference <= Self::MAX_STEP {
+            (wall, None, self.diverged_since.map(|_| JumpState::Reverted))
         } else {
-            let since = self.elsewhere.unwrap_or(running);
-            if running.saturating_sub(since) >= Self::DOUBTED {
-                (wall, None, Some(Jump::Believed))
+            let since = self.diverged_since.unwrap_or(running);
+            if running.saturating_sub(since) >= Self::CONFIRM_AFTER {
+                (wall, None, Some(JumpState::Accepted))
             } else {
-                let is_new = self.elsewhere.is_none();
-                (expected, Some(since), is_new.then_some(Jump::Doubted))
+                let is_new = self.diverged_since.is_none();
+                (expected, Some(since), is_new.then_some(JumpState::Suspected))
             }
         };
-        *self = Self { told, running: running.max(self.running), elsewhere };
-        (told, jump)
+        *self = Self { last, running: running.max(self.running), diverged_since };
+        (last, jump)
     }
 }
 
@@ -74,40 +74,40 @@ mod tests {
         Timestamp::from_millis((1_795_290_600 + after) * 1000)
     }
 
-    fn clock() -> impl FnMut(i64, u64) -> (i64, Option<Jump>) {
-        let mut steady = Steady::new(seconds(0), Duration::ZERO);
+    fn clock() -> impl FnMut(i64, u64) -> (i64, Option<JumpState>) {
+        let mut steady = SteadyClock::new(seconds(0), Duration::ZERO);
         move |wall, running| {
-            let (told, jump) = steady.tell(seconds(wall), Duration::from_secs(running));
-            ((told.millis() - seconds(0).millis()) / 1000, jump)
+            let (last, jump) = steady.read(seconds(wall), Duration::from_secs(running));
+            ((last.millis() - seconds(0).millis()) / 1000, jump)
         }
     }
 
     #[test]
-    fn a_clock_that_is_set_far_away_and_back_is_not_followed() {
+    fn a_large_jump_that_is_reverted_is_not_followed() {
         for far in [3 * DAY, -3 * DAY, 4000 * DAY] {
-            let mut tell = clock();
-            assert_eq!(tell(10, 10), (10, None));
-            assert_eq!(tell(20 + far, 20), (20, Some(Jump::Doubted)));
-            assert_eq!(tell(900 + far, 900), (900, None));
-            assert_eq!(tell(910, 910), (910, Some(Jump::Withdrawn)));
-            assert_eq!(tell(920, 920), (920, None));
+            let mut read = clock();
+            assert_eq!(read(10, 10), (10, None));
+            assert_eq!(read(20 + far, 20), (20, Some(JumpState::Suspected)));
+            assert_eq!(read(900 + far, 900), (900, None));
+            assert_eq!(read(910, 910), (910, Some(JumpState::Reverted)));
+            assert_eq!(read(920, 920), (920, None));
         }
     }
 
     #[test]
-    fn one_that_stays_there_is_believed_in_the_end() {
-        let mut tell = clock();
-        assert_eq!(tell(20 + DAY, 20), (20, Some(Jump::Doubted)));
-        assert_eq!(tell(919 + DAY, 919), (919, None));
-        assert_eq!(tell(920 + DAY, 920), (920 + DAY, Some(Jump::Believed)));
-        assert_eq!(tell(930 + DAY, 930), (930 + DAY, None));
+    fn a_persistent_jump_is_accepted() {
+        let mut read = clock();
+        assert_eq!(read(20 + DAY, 20), (20, Some(JumpState::Suspected)));
+        assert_eq!(read(919 + DAY, 919), (919, None));
+        assert_eq!(read(920 + DAY, 920), (920 + DAY, Some(JumpState::Accepted)));
+        assert_eq!(read(930 + DAY, 930), (930 + DAY, None));
     }
 
     #[test]
     fn small_corrections_are_followed_at_once() {
-        let mut tell = clock();
-        assert_eq!(tell(3000, 10), (3000, None));
-        assert_eq!(tell(20, 20), (20, None), "back by most of an hour");
-        assert_eq!(tell(3620, 20), (3620, None), "by an hour exactly");
+        let mut read = clock();
+        assert_eq!(read(3000, 10), (3000, None));
+        assert_eq!(read(20, 20), (20, None), "back by most of an hour");
+        assert_eq!(read(3620, 20), (3620, None), "by an hour exactly");
     }
 }

@@ -2,7 +2,7 @@
 
 use rollcall_identity::Name;
 use rollcall_identity::directory::{
-    Account, AccountKind, Guid, Member, Object, Sid, State, Update,
+    Account, AccountKind, AccountState, Guid, Member, Object, Sid, Update,
 };
 
 use super::{BadDn, Distinguished, Problem};
@@ -47,7 +47,7 @@ impl Reading {
     fn object(&mut self, entry: &Entry<'_>) -> Result<Option<Update>, Problem> {
         let guid = guid(entry)?;
         if is_true(entry.values("isDeleted")) {
-            return Ok(Some(Update::Gone(guid)));
+            return Ok(Some(Update::Deleted(guid)));
         }
         let Some(kind) = Kind::of(entry) else { return Ok(None) };
         let control = self.number(entry, "userAccountControl");
@@ -69,7 +69,7 @@ impl Reading {
             }
             Kind::Account(kind) => Object::Account(self.account(entry, kind, name, control)),
         };
-        Ok(Some(Update::Seen { guid, dn: dn.name.into(), sid, object }))
+        Ok(Some(Update::Upsert { guid, dn: dn.name.into(), sid, object }))
     }
 
     fn account(
@@ -80,12 +80,12 @@ impl Reading {
         control: Option<u32>,
     ) -> Account {
         let state = match control {
-            Some(control) if control & DISABLED != 0 => State::Disabled,
-            Some(_) => State::Enabled,
+            Some(control) if control & DISABLED != 0 => AccountState::Disabled,
+            Some(_) => AccountState::Enabled,
             // Fail static: what cannot be read takes nobody's access away.
             None => {
                 self.problems.push(Problem::NoState);
-                State::Enabled
+                AccountState::Enabled
             }
         };
         Account {

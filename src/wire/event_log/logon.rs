@@ -40,10 +40,10 @@ impl<'r> Audit<'r> {
         })
     }
 
-    /// For [`logon::Reader::read`].
-    pub fn record(&self) -> logon::Record<'_> {
+    /// For [`logon::LogonReader::read`].
+    pub fn record(&self) -> logon::LogRecord<'_> {
         let system = &self.record.system;
-        logon::Record {
+        logon::LogRecord {
             id: system.event_id,
             time: self.time,
             record_id: system.record_id.unwrap_or_default(),

@@ -56,9 +56,9 @@ impl Recorded {
         }
     }
 
-    /// For [`logon::Reader::read`].
-    pub fn record(&self) -> logon::Record<'_> {
-        logon::Record {
+    /// For [`logon::LogonReader::read`].
+    pub fn record(&self) -> logon::LogRecord<'_> {
+        logon::LogRecord {
             id: self.id,
             time: self.time,
             record_id: self.record_id,

@@ -178,7 +178,7 @@ impl Draft {
             device: self.device.clone(),
             roles: roles.clone(),
             membership: Membership::default(),
-            formerly: None,
+            renamed_from: None,
             sid: None,
             proof: Proof::default(),
             posture: self.posture,

@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 use hashbrown::HashSet;
-use rollcall_identity::directory::{GroupFilter, NetbiosNames, Watch};
+use rollcall_identity::directory::{GroupFilter, NetbiosNames, WeakGroupSet};
 use rollcall_identity::{Change, GroupSet, Name, Posture, Principal, Session};
 
 use super::{Dialect, DomainForm, Format, json, xml};
@@ -33,7 +33,7 @@ pub(super) enum Whose {
 /// What goes out of one set of groups.
 #[derive(Debug)]
 struct Phrase {
-    watch: Watch,
+    watch: WeakGroupSet,
     written: Box<[u8]>,
     left_out: usize,
 }
@@ -74,23 +74,23 @@ impl Voice {
 
     /// Whether everything that a report of this session would copy is learnt.
     pub fn knows(&self, session: &Session) -> bool {
-        self.copied(session).all(|(whose, set)| self.known.contains_key(&(set.place(), whose)))
+        self.copied(session).all(|(whose, set)| self.known.contains_key(&(set.pointer_id(), whose)))
     }
 
     /// Learns what a report of this session would copy.
     pub fn learn(&mut self, session: &Session) {
         let news: Vec<_> = self
             .copied(session)
-            .filter(|(whose, set)| !self.known.contains_key(&(set.place(), *whose)))
+            .filter(|(whose, set)| !self.known.contains_key(&(set.pointer_id(), *whose)))
             .collect();
         for (whose, set) in news {
             let mut written = Vec::new();
             let left_out = self.compose(whose, &[], Some(set), &mut written);
-            let phrase = Phrase { watch: set.watch(), written: written.into(), left_out };
-            self.known.insert((set.place(), whose), phrase);
+            let phrase = Phrase { watch: set.downgrade(), written: written.into(), left_out };
+            self.known.insert((set.pointer_id(), whose), phrase);
         }
         if self.known.len() > self.enough {
-            self.known.retain(|_, phrase| !phrase.watch.is_over());
+            self.known.retain(|_, phrase| !phrase.watch.is_dropped());
             self.enough = FEW.max(2 * self.known.len());
         }
     }
@@ -117,7 +117,7 @@ impl Voice {
         out: &mut Vec<u8>,
     ) -> usize {
         let known = groups.filter(|_| listed.is_empty());
-        match known.and_then(|set| self.known.get(&(set.place(), whose))) {
+        match known.and_then(|set| self.known.get(&(set.pointer_id(), whose))) {
             Some(phrase) => {
                 out.extend_from_slice(&phrase.written);
                 phrase.left_out
@@ -149,7 +149,7 @@ impl Voice {
             Format::Json => json::write_names(&all[..kept], out),
             Format::Xml => xml::write_names(whose, &all[..kept], out),
         }
-        all.len() - kept + selected.left_out
+        all.len() - kept + selected.omitted
     }
 }
 

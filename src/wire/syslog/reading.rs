@@ -93,7 +93,7 @@ impl Reading {
             device: device.clone(),
             roles: roles.clone(),
             membership: Membership::default(),
-            formerly: None,
+            renamed_from: None,
             sid: None,
             proof: Proof::default(),
             posture,

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use rollcall_identity::{
-    Beginning, Decider, Event, Handover, Journal, Office, Order, Revision, Survey, Table,
-    TakenOver, Tenure, Timestamp,
+    CheckpointSink, Decider, EngineRole, Event, Journal, JournalRequest, OwnershipLease, Revision,
+    StartMode, Table, TableSnapshot, Takeover, Timestamp,
 };
 
 use super::query::{Letter as Told, Message};
@@ -19,14 +19,14 @@ const EXPIRIES: usize = 2;
 pub(super) enum Letter {
     Apply(Batch),
     Committed(Revision, Batch),
-    TakeStock(Survey),
+    TakeStock(CheckpointSink),
     /// Everything that is known, for the query actor of this tenure.
-    Recount(Tenure),
+    Recount(OwnershipLease),
 }
 
 /// One cache.
 pub(super) struct Cache {
-    tenure: Tenure,
+    tenure: OwnershipLease,
     work: Work,
     pub(super) mailbox: VecDeque<Letter>,
 }
@@ -36,7 +36,7 @@ enum Work {
     /// It waits for what the query actor holds.
     Asks,
     /// It waits for the journal; with what the query actor of that term holds, if that holds anything.
-    Recalls(Option<(u64, Handover)>),
+    Recalls(Option<(u64, TableSnapshot)>),
     Decides(Decider),
 }
 
@@ -56,7 +56,7 @@ impl Cache {
         self.decider().is_some() && self.mailbox.is_empty()
     }
 
-    pub(super) fn tenure(&self) -> Tenure {
+    pub(super) fn tenure(&self) -> OwnershipLease {
         self.tenure
     }
 }
@@ -83,23 +83,23 @@ impl Server {
     pub(in crate::simulation) fn ask_place(&mut self, site: usize) -> bool {
         let decides = self.cache.as_ref().is_some_and(|cache| cache.decider().is_some());
         if decides {
-            self.orders.push_back(Order::Ask(Question::Tell(site)));
+            self.orders.push_back(JournalRequest::Query(Question::Tell(site)));
         }
         decides
     }
 
     /// Somebody new is seated, and begins as far as that can be had. Whether anybody is.
     pub(super) fn hire_cache(&mut self, now: Timestamp) -> bool {
-        let tenure = self.offices.appoint(Office::Cache);
-        let work = match self.offices.begin(tenure, now) {
-            Beginning::First(legacy) => {
-                Work::Decides(Decider::of(legacy.table, legacy.handover.newest))
+        let tenure = self.offices.acquire(EngineRole::Cache);
+        let work = match self.offices.start(tenure, now) {
+            StartMode::FromLog(legacy) => {
+                Work::Decides(Decider::from_table(legacy.table, legacy.snapshot.newest))
             }
-            Beginning::Anew => {
-                self.orders.push_back(Order::Ask(Question::Recall(tenure.term())));
+            StartMode::Empty => {
+                self.orders.push_back(JournalRequest::Query(Question::Recall(tenure.generation())));
                 Work::Recalls(None)
             }
-            Beginning::Successor => {
+            StartMode::FromPeer => {
                 let Some(query) = &mut self.query else { return false };
                 query.mailbox.push_back(Told { from: tenure, message: Message::Snapshot });
                 Work::Asks
@@ -112,7 +112,7 @@ impl Server {
     /// The cache ends, with everything in its mailbox. Whether there was one.
     pub(in crate::simulation) fn lose_cache(&mut self) -> bool {
         let Some(cache) = self.cache.take() else { return false };
-        self.offices.resign(cache.tenure);
+        self.offices.release(cache.tenure);
         self.abandon(cache);
         true
     }
@@ -161,16 +161,21 @@ impl Server {
     }
 
     /// The query actor of the term `from` told the cache of this tenure what it holds.
-    pub(super) fn told_estate(&mut self, cache: Tenure, (from, handover): (u64, Handover)) {
+    pub(super) fn told_estate(
+        &mut self,
+        cache: OwnershipLease,
+        (from, handover): (u64, TableSnapshot),
+    ) {
         let asks = |known: &&mut Cache| known.tenure == cache && known.asks();
         if let Some(cache) = self.cache.as_mut().filter(asks) {
             cache.work = Work::Recalls(Some((from, handover)));
-            self.orders.push_back(Order::Ask(Question::Recall(cache.tenure.term())));
+            self.orders
+                .push_back(JournalRequest::Query(Question::Recall(cache.tenure.generation())));
         }
     }
 
     /// The cache of this tenure hears that there is no query actor.
-    pub(super) fn refuse_cache(&mut self, cache: Tenure) {
+    pub(super) fn refuse_cache(&mut self, cache: OwnershipLease) {
         if self.cache.as_ref().is_some_and(|known| known.tenure == cache && known.asks()) {
             self.lose_cache();
         }
@@ -178,13 +183,14 @@ impl Server {
 
     /// The journal has folded what the cache of this term asked for.
     pub(super) fn recalled(&mut self, term: u64) {
-        let Ok(Some(kept)) = self.store.recall(&self.rules) else { return };
-        let Some(cache) = self.cache.as_mut().filter(|cache| cache.tenure.term() == term) else {
+        let Ok(Some(kept)) = self.store.reload(&self.rules) else { return };
+        let Some(cache) = self.cache.as_mut().filter(|cache| cache.tenure.generation() == term)
+        else {
             return;
         };
         let (tenure, work) = (cache.tenure, std::mem::replace(&mut cache.work, Work::Asks));
         match work {
-            Work::Recalls(None) => cache.work = Work::Decides(Decider::of(kept.0, kept.1)),
+            Work::Recalls(None) => cache.work = Work::Decides(Decider::from_table(kept.0, kept.1)),
             Work::Recalls(Some(estate)) => self.take_over(tenure, estate, kept),
             other => cache.work = other,
         }
@@ -192,15 +198,15 @@ impl Server {
 
     fn take_over(
         &mut self,
-        tenure: Tenure,
-        (from, handover): (u64, Handover),
+        tenure: OwnershipLease,
+        (from, handover): (u64, TableSnapshot),
         kept: (Table, Revision),
     ) {
-        if self.offices.succeed(tenure, from).is_err() {
+        if self.offices.complete_takeover(tenure, from).is_err() {
             self.lose_cache();
             return;
         }
-        let TakenOver { decider, missed } = Decider::succeed(handover, Some(kept));
+        let Takeover { decider, unpublished: missed } = Decider::take_over(handover, Some(kept));
         if let Some(cache) = &mut self.cache {
             cache.work = Work::Decides(decider);
         }
@@ -229,16 +235,16 @@ impl Server {
         let Work::Decides(decider) = &mut cache.work else { return Ok(false) };
         let Some(letter) = cache.mailbox.pop_front() else { return Ok(false) };
         match letter {
-            Letter::TakeStock(survey) => survey(decider.hand_over()),
+            Letter::TakeStock(survey) => survey(decider.snapshot()),
             Letter::Recount(query) => {
-                let estate = (cache.tenure.term(), decider.hand_over());
+                let estate = (cache.tenure.generation(), decider.snapshot());
                 self.told_recount(query, estate);
             }
             Letter::Apply(batch) if self.orders.len() < MAILBOX => {
-                self.orders.push_back(Order::Write(batch));
+                self.orders.push_back(JournalRequest::Append(batch));
             }
             Letter::Apply(batch) => self.lose(&batch, false),
-            Letter::Committed(first, batch) if decider.awaits(first, &batch.events) => {
+            Letter::Committed(first, batch) if decider.is_pending(first, &batch.events) => {
                 self.settle(first, &batch, each)?;
             }
             Letter::Committed(_, batch) => self.lose(&batch, false),
@@ -256,7 +262,7 @@ impl Server {
         let Work::Decides(decider) = &mut cache.work else { return Ok(()) };
         let (mut changes, mut kept) = (Vec::new(), Ok(()));
         let committed = (first, &*batch.events);
-        let receipt = decider.settle(committed, &self.rules, |event, table, decision| {
+        let receipt = decider.apply_batch(committed, &self.rules, |event, table, decision| {
             changes.extend(decision.change);
             if kept.is_ok() {
                 kept = each(event, table);
@@ -285,10 +291,10 @@ impl Server {
         let Some(Cache { work: Work::Decides(decider), .. }) = &mut self.cache else {
             return false;
         };
-        let events = decider.due(now, &self.origin, EXPIRIES);
+        let events = decider.due_expiries(now, &self.origin, EXPIRIES);
         let is_due = !events.is_empty();
         if is_due {
-            self.orders.push_back(Order::Write(Batch {
+            self.orders.push_back(JournalRequest::Append(Batch {
                 site: None,
                 ticket: 0,
                 events,

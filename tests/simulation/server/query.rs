@@ -3,7 +3,10 @@
 
 use std::collections::VecDeque;
 
-use rollcall_identity::{Answerer, Beginning, Change, Handover, Limits, Office, Tenure, Timestamp};
+use rollcall_identity::{
+    Change, ChangeLogLimits, EngineRole, OwnershipLease, ReadModel, StartMode, TableSnapshot,
+    Timestamp,
+};
 
 use super::cache::Letter as ToCache;
 use super::{Answer, Server};
@@ -11,7 +14,7 @@ use crate::simulation::faults::Fault;
 
 /// What comes to the query actor, from the cache of that tenure.
 pub(super) struct Letter {
-    pub(super) from: Tenure,
+    pub(super) from: OwnershipLease,
     pub(super) message: Message,
 }
 
@@ -25,9 +28,9 @@ pub(super) enum Message {
 
 /// One query actor.
 pub(super) struct Query {
-    tenure: Tenure,
+    tenure: OwnershipLease,
     /// Nothing while it waits for what the cache holds.
-    pub(super) answerer: Option<Answerer>,
+    pub(super) answerer: Option<ReadModel>,
     pub(super) mailbox: VecDeque<Letter>,
 }
 
@@ -40,10 +43,10 @@ impl Query {
 impl Server {
     /// Somebody new is seated, and begins as far as that can be had. Whether anybody is.
     pub(super) fn hire_query(&mut self, now: Timestamp) -> bool {
-        let tenure = self.offices.appoint(Office::Query);
-        let answerer = match self.offices.begin(tenure, now) {
-            Beginning::First(legacy) => Some(self.answerer(0, legacy.handover)),
-            Beginning::Successor | Beginning::Anew => {
+        let tenure = self.offices.acquire(EngineRole::Query);
+        let answerer = match self.offices.start(tenure, now) {
+            StartMode::FromLog(legacy) => Some(self.answerer(0, legacy.snapshot)),
+            StartMode::FromPeer | StartMode::Empty => {
                 let Some(cache) = &mut self.cache else { return false };
                 cache.mailbox.push_back(ToCache::Recount(tenure));
                 None
@@ -53,15 +56,15 @@ impl Server {
         true
     }
 
-    fn answerer(&mut self, decider: u64, known: Handover) -> Answerer {
+    fn answerer(&mut self, decider: u64, known: TableSnapshot) -> ReadModel {
         self.visible += 1;
-        Answerer::succeed((self.offices.epoch(), Limits::default()), decider, known)
+        ReadModel::resume((self.offices.epoch(), ChangeLogLimits::default()), decider, known)
     }
 
     /// The query actor ends, with everything in its mailbox. Whether there was one.
     pub(in crate::simulation) fn lose_query(&mut self) -> bool {
         let Some(query) = self.query.take() else { return false };
-        self.offices.resign(query.tenure);
+        self.offices.release(query.tenure);
         query.mailbox.iter().for_each(|letter| self.unheard(letter));
         true
     }
@@ -77,7 +80,7 @@ impl Server {
     }
 
     /// The query actor of this tenure hears that there is no cache.
-    pub(super) fn refuse(&mut self, query: Tenure) {
+    pub(super) fn refuse(&mut self, query: OwnershipLease) {
         let waits = |known: &&Query| known.tenure == query && known.answerer.is_none();
         if self.query.as_ref().filter(waits).is_some() {
             self.lose_query();
@@ -85,12 +88,16 @@ impl Server {
     }
 
     /// The cache of the term `from` told the query actor of this tenure what it holds.
-    pub(super) fn told_recount(&mut self, query: Tenure, (from, known): (u64, Handover)) {
+    pub(super) fn told_recount(
+        &mut self,
+        query: OwnershipLease,
+        (from, known): (u64, TableSnapshot),
+    ) {
         let waits = |known: &&Query| known.tenure == query && known.answerer.is_none();
         if self.query.as_ref().filter(waits).is_none() {
             return;
         }
-        if self.offices.succeed(query, from).is_err() {
+        if self.offices.complete_takeover(query, from).is_err() {
             self.lose_query();
             return;
         }
@@ -117,13 +124,13 @@ impl Server {
         let (changes, answer) = match message {
             Message::Changed(changes, answer) => (changes, answer),
             Message::Snapshot => {
-                answerer.heed(from.term());
-                let estate = (query.tenure.term(), answerer.hand_over());
+                answerer.fence(from.generation());
+                let estate = (query.tenure.generation(), answerer.snapshot());
                 self.told_estate(from, estate);
                 return true;
             }
         };
-        let is_heard = answerer.show(from.term(), &changes, now);
+        let is_heard = answerer.apply(from.generation(), &changes, now);
         self.visible += u64::from(is_heard && !changes.is_empty());
         if self.fault != Some(Fault::AcknowledgedBeforeSync) {
             // Of a cache that is gone, nobody is left who would answer.

@@ -2,12 +2,12 @@
 
 use actix::System;
 use rollcall_identity::directory::{
-    Account as Person, AccountKind, BareNames, DomainNames, Guid, Member, Object, State, Update,
-    WhenGone,
+    Account as Person, AccountKind, AccountState, DomainNames, Guid, Member, Object, SessionAction,
+    UnqualifiedNames, Update,
 };
 use rollcall_identity::{
-    Address, Authority, Kind, Limits, MemoryJournal, Name, Principal, Producer, Rules, Session,
-    Timestamp,
+    Address, Authority, ChangeLogLimits, Kind, MemoryJournal, Name, Principal, Producer, Rules,
+    Session, Timestamp,
 };
 
 use super::*;
@@ -42,7 +42,8 @@ fn story(test: impl AsyncFnOnce(Life)) {
         let source = (name("syslog"), name("dc1"));
         rules.authorities.insert(source, Authority { kinds, ..Authority::default() });
         let (journal, clock) = (MemoryJournal::new(7), Clock::from_fn(|| *NOW));
-        let engine = Engine::start(journal, rules, Limits::default(), &clock).await.unwrap();
+        let engine =
+            Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await.unwrap();
         test(Life(engine)).await;
     };
     System::new().block_on(async {
@@ -50,7 +51,7 @@ fn story(test: impl AsyncFnOnce(Life)) {
     });
 }
 
-fn person(login: &str, state: State) -> Update {
+fn person(login: &str, state: AccountState) -> Update {
     let account = Person {
         kind: AccountKind::User,
         name: name(login),
@@ -72,24 +73,24 @@ fn group(guid: Guid, called: &str, members: &[Guid]) -> Update {
 
 fn seen(guid: Guid, object: Object) -> Update {
     let dn = format!("CN={guid},DC=corp,DC=example,DC=com").into();
-    Update::Seen { guid, dn, sid: None, object }
+    Update::Upsert { guid, dn, sid: None, object }
 }
 
 impl Life {
     /// The directory says so, and those concerned hear it.
-    async fn learn(&self, updates: Vec<Update>, gone: Gone) {
+    async fn learn(&self, updates: Vec<Update>, removal: RemovalPolicy) {
         let affected = {
             let mut book = self.0.directory.write();
             if book.domains().is_empty() {
                 let (dns, netbios) = (name(CORP), name("corp"));
                 let sid = "S-1-5-21-1-2-3".parse().unwrap();
-                book.put_domain(DomainNames { dns, netbios, sid }, BareNames::MeanThis);
+                book.put_domain(DomainNames { dns, netbios, sid }, UnqualifiedNames::ThisDomain);
             }
             book.apply(&name(CORP), updates).unwrap()
         };
         let origin = origin(Producer::ActiveDirectory, "corp");
         let affected = Arc::new(affected);
-        self.0.cache.send(Learnt { affected, gone, origin }).await.unwrap().unwrap();
+        self.0.cache.send(Learnt { affected, gone: removal, origin }).await.unwrap().unwrap();
     }
 
     async fn login(&self, at: &str, user: &str) {
@@ -134,8 +135,8 @@ impl Life {
 fn a_user_who_logs_on_is_in_the_groups_that_the_directory_knows() {
     story(async |life| {
         let groups = [group(STAFF, "Staff", &[ALICE]), group(SALES, "Sales", &[STAFF])];
-        let updates = groups.into_iter().chain([person("Alice", State::Enabled)]).collect();
-        life.learn(updates, Gone::default()).await;
+        let updates = groups.into_iter().chain([person("Alice", AccountState::Enabled)]).collect();
+        life.learn(updates, RemovalPolicy::default()).await;
         life.login("10.0.0.7", "CORP\\ALICE").await;
         assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Sales Staff]");
     });
@@ -148,8 +149,8 @@ fn a_user_who_was_there_before_the_directory_is_known_when_it_is_read() {
         life.login("10.0.0.8", "corp\\bob").await;
         assert_eq!(life.shown("10.0.0.7").await, "alice@corp in []");
         let told = life.session("10.0.0.8").await.unwrap().revision;
-        let updates = vec![person("Alice", State::Enabled), group(STAFF, "Staff", &[ALICE])];
-        life.learn(updates, Gone::default()).await;
+        let updates = vec![person("Alice", AccountState::Enabled), group(STAFF, "Staff", &[ALICE])];
+        life.learn(updates, RemovalPolicy::default()).await;
         assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Staff]");
         assert_eq!(life.session("10.0.0.8").await.unwrap().revision, told, "nobody asked of bob");
     });
@@ -161,11 +162,11 @@ fn who_is_known_by_sid_alone_is_called_by_name_when_the_directory_is_read() {
         let sid = "S-1-5-21-1-2-3-1104";
         life.login("10.0.0.7", sid).await;
         assert_eq!(life.shown("10.0.0.7").await, format!("{} in []", sid.to_lowercase()));
-        let Update::Seen { guid, dn, object, .. } = person("Alice", State::Enabled) else {
+        let Update::Upsert { guid, dn, object, .. } = person("Alice", AccountState::Enabled) else {
             unreachable!("she is seen")
         };
-        let alice = Update::Seen { guid, dn, sid: sid.parse().ok(), object };
-        life.learn(vec![alice, group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
+        let alice = Update::Upsert { guid, dn, sid: sid.parse().ok(), object };
+        life.learn(vec![alice, group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default()).await;
         assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Staff]");
     });
 }
@@ -173,12 +174,13 @@ fn who_is_known_by_sid_alone_is_called_by_name_when_the_directory_is_read() {
 #[test]
 fn who_joins_a_group_or_is_renamed_keeps_the_session() {
     story(async |life| {
-        life.learn(vec![person("alice", State::Enabled)], Gone::default()).await;
+        life.learn(vec![person("alice", AccountState::Enabled)], RemovalPolicy::default()).await;
         life.login("10.0.0.7", "alice").await;
         let since = life.session("10.0.0.7").await.unwrap().since;
-        life.learn(vec![group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
+        life.learn(vec![group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default()).await;
         assert_eq!(life.shown("10.0.0.7").await, "alice@corp.example.com in [Staff]");
-        life.learn(vec![person("alice.smith", State::Enabled)], Gone::default()).await;
+        life.learn(vec![person("alice.smith", AccountState::Enabled)], RemovalPolicy::default())
+            .await;
         assert_eq!(life.shown("10.0.0.7").await, "alice.smith@corp.example.com in [Staff]");
         assert_eq!(life.session("10.0.0.7").await.unwrap().since, since);
     });
@@ -186,15 +188,19 @@ fn who_joins_a_group_or_is_renamed_keeps_the_session() {
 
 #[test]
 fn who_is_disabled_or_deleted_stays_or_goes_as_the_rule_says() {
-    let ends = Gone { disabled: WhenGone::End, deleted: WhenGone::End };
+    let ends = RemovalPolicy { disabled: SessionAction::End, deleted: SessionAction::End };
     for (gone, update, wanted) in [
-        (Gone::default(), person("alice", State::Disabled), "alice@corp.example.com in []"),
-        (Gone::default(), Update::Gone(ALICE), "alice@corp.example.com in []"),
-        (ends, person("alice", State::Disabled), "nobody"),
-        (ends, Update::Gone(ALICE), "nobody"),
+        (
+            RemovalPolicy::default(),
+            person("alice", AccountState::Disabled),
+            "alice@corp.example.com in []",
+        ),
+        (RemovalPolicy::default(), Update::Deleted(ALICE), "alice@corp.example.com in []"),
+        (ends, person("alice", AccountState::Disabled), "nobody"),
+        (ends, Update::Deleted(ALICE), "nobody"),
     ] {
         story(async |life| {
-            life.learn(vec![person("alice", State::Enabled)], gone).await;
+            life.learn(vec![person("alice", AccountState::Enabled)], gone).await;
             life.login("10.0.0.7", "alice").await;
             life.learn(vec![update], gone).await;
             assert_eq!(life.shown("10.0.0.7").await, wanted);
@@ -205,13 +211,13 @@ fn who_is_disabled_or_deleted_stays_or_goes_as_the_rule_says() {
 #[test]
 fn more_sessions_than_a_slice_are_all_followed_up() {
     story(async |life| {
-        life.learn(vec![person("alice", State::Enabled)], Gone::default()).await;
+        life.learn(vec![person("alice", AccountState::Enabled)], RemovalPolicy::default()).await;
         let places: Vec<String> =
             (0..3 * SLICE).map(|n| format!("10.1.{}.{}", n / 250, n % 250 + 1)).collect();
         for place in &places {
             life.login(place, "alice").await;
         }
-        life.learn(vec![group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
+        life.learn(vec![group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default()).await;
         for place in &places {
             assert_eq!(life.shown(place).await, "alice@corp.example.com in [Staff]", "{place}");
         }
@@ -221,7 +227,7 @@ fn more_sessions_than_a_slice_are_all_followed_up() {
 #[test]
 fn who_logs_on_while_the_directory_speaks_is_followed_up() {
     story(async |life| {
-        life.learn(vec![person("alice", State::Enabled)], Gone::default()).await;
+        life.learn(vec![person("alice", AccountState::Enabled)], RemovalPolicy::default()).await;
         let places: Vec<String> = (1..250).map(|n| format!("10.2.0.{n}")).collect();
         // They are looked up before she is in the group, and are in the table after it.
         let coming: Vec<_> = places
@@ -229,7 +235,7 @@ fn who_logs_on_while_the_directory_speaks_is_followed_up() {
             .map(|place| tokio::task::spawn_local(life.log_in(place, "alice")))
             .collect();
         tokio::task::yield_now().await;
-        life.learn(vec![group(STAFF, "Staff", &[ALICE])], Gone::default()).await;
+        life.learn(vec![group(STAFF, "Staff", &[ALICE])], RemovalPolicy::default()).await;
         for receipt in coming {
             receipt.await.unwrap().unwrap().unwrap();
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::System;
-use rollcall_identity::{Address, Cursor, Kind, Limits, Timestamp};
+use rollcall_identity::{Address, ChangeLogLimits, Cursor, Kind, Timestamp};
 use rollcall_journal::Terms;
 use rollcall_journal::test_support::*;
 
@@ -39,7 +39,8 @@ fn when_both_are_lost_the_journal_gives_the_sessions_back() {
         let shelf = Shelf::new(Terms::default());
         let time = Arc::clone(&shelf.time);
         let clock = Clock::from_fn(move || Timestamp::from_millis(time.load(SeqCst)));
-        let engine = Engine::start(shelf.open(), rules(), Limits::default(), &clock).await.unwrap();
+        let engine =
+            Engine::start(shelf.open(), rules(), ChangeLogLimits::default(), &clock).await.unwrap();
         let events = vec![login("alice", 1, 0), login("bob", 2, 0)];
         let apply = Apply { events, read: None, account: EventAccount::open("test", 2) };
         engine.cache.send(apply).await.unwrap().unwrap();

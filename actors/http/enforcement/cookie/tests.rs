@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rollcall_identity::{
-    Address, Authority, ChangeLog, Effect, Event, Glob, Kind, Limits, Name, Origin, Principal,
-    Producer, Request, Revision, Rules, Session, Table,
+    Address, Authority, ChangeLog, ChangeLogLimits, Effect, Event, Glob, Kind, Name, Origin,
+    PageRequest, Principal, Producer, Revision, Rules, Session, Table,
 };
 use rollcall_wire::srx::Voice;
 
@@ -158,7 +158,7 @@ struct World {
 }
 
 impl World {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: ChangeLogLimits) -> Self {
         let [producer, client, form] = ["ptim", "fw1", "json"].map(name);
         let kinds = vec![Kind::Login, Kind::VpnUp, Kind::VpnDown, Kind::Rekey];
         let mut rules = Rules { logoff_time: Duration::from_secs(150), ..Rules::default() };
@@ -196,7 +196,7 @@ impl World {
     fn expire(&mut self) {
         let [producer, client, form] = ["cache", "cache", "expiry"].map(name);
         let cache = Arc::new(Origin { kind: Producer::Cache, producer, client, form });
-        for event in self.table.due(self.now, &cache, usize::MAX) {
+        for event in self.table.due_expiries(self.now, &cache, usize::MAX) {
             self.fold(&event);
         }
     }
@@ -206,7 +206,8 @@ impl World {
         let cookie = self.cookie.as_ref().map(|cookie| cookie.parse().unwrap());
         let reading = Reading::new(cookie, Arc::clone(&self.filter), Wording::default());
         let (filter, cursor, now) = (reading.asked(), reading.cursor, self.now);
-        let mut page = self.log.read(&Request { cursor, since: None, filter: &filter, limit, now });
+        let mut page =
+            self.log.read(&PageRequest { cursor, since: None, filter: &filter, limit, now });
         self.cookie = Some(reading.told(&mut page, now).to_string());
         if page.resync {
             self.holds.clear();
@@ -236,7 +237,7 @@ impl World {
     }
 
     fn truth(&self) -> BTreeMap<Address, String> {
-        let stands = |s: &&Arc<Session>| s.alive_at(self.now) && self.filter.admits(s);
+        let stands = |s: &&Arc<Session>| s.is_active_at(self.now) && self.filter.admits(s);
         self.table.sessions().filter(stands).map(|s| (s.address, shown(s))).collect()
     }
 }
@@ -249,7 +250,7 @@ fn shown(session: &Session) -> String {
 /// is gone by then, and nobody would tell its end afterwards.
 #[test]
 fn a_session_that_lapses_while_the_filter_changes_is_not_kept() {
-    let mut world = World::new(Limits::default());
+    let mut world = World::new(ChangeLogLimits::default());
     world.happen(Kind::VpnUp, "10.0.0.1", "alice@corp");
     world.ask(9);
     assert_eq!(world.holds.len(), 1);
@@ -270,7 +271,7 @@ proptest! {
         tombstone_count in prop_oneof![0..4_usize, Just(1000)],
         limit in 1..4_usize,
     ) {
-        let limits = Limits { tombstone_count, ..Limits::default() };
+        let limits = ChangeLogLimits { tombstone_count, ..ChangeLogLimits::default() };
         let mut world = World::new(limits);
         for step in &steps {
             world.step(step);

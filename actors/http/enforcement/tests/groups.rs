@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rollcall_config as config;
 use rollcall_identity::Glob;
-use rollcall_identity::directory::Base;
+use rollcall_identity::directory::BaseDn;
 use rollcall_wire::srx::{DomainForm, PostureForm, UserForm};
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use rollcall_engine::directory::sample::corp;
 fn choosy(called: &str) -> config::Point {
     let mut point = point(called);
     point.groups.names = vec![Glob::new("staff").unwrap()];
-    point.groups.bases = vec![Base::new("OU=Firewall,DC=corp,DC=example,DC=com").unwrap()];
+    point.groups.bases = vec![BaseDn::new("OU=Firewall,DC=corp,DC=example,DC=com").unwrap()];
     point
 }
 

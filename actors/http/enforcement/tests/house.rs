@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rollcall_config as config;
 use rollcall_identity::directory::GroupFilter;
-use rollcall_identity::{Authority, Kind, Limits, MemoryJournal, Name, Rules, Timestamp};
+use rollcall_identity::{Authority, ChangeLogLimits, Kind, MemoryJournal, Name, Rules, Timestamp};
 use rollcall_wire::ptim::Untimed;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -136,7 +136,7 @@ impl House {
         }
         rules.authorities.insert((name("ptim"), name("portal")), everything());
 
-        let limits = Limits::default();
+        let limits = ChangeLogLimits::default();
         let engine = Engine::start(MemoryJournal::new(7), rules, limits, &clock).await.unwrap();
         let (ptim, pushes) = (Mailbox::<Producing>::new("ptim", clock.clone()), Pushes::default());
         let make = {

@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rollcall_config::HttpLimits;
 use rollcall_identity::{
-    Authority, Event, Kind, Limits, MemoryJournal, Name, Origin, Principal, Producer, Rules,
-    Timestamp,
+    Authority, ChangeLogLimits, Event, Kind, MemoryJournal, Name, Origin, Principal, Producer,
+    Rules, Timestamp,
 };
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
@@ -63,7 +63,7 @@ fn name(text: &str) -> Name {
 /// Tells a story in a house of its own.
 pub(super) fn story(test: impl AsyncFnOnce(House)) {
     System::new().block_on(async {
-        let limits = Limits::default();
+        let limits = ChangeLogLimits::default();
         let story = async { test(House::open(limits).await).await };
         tokio::time::timeout(Duration::from_secs(60), story).await.expect("the story ends");
     });
@@ -73,7 +73,7 @@ impl House {
     pub(super) const TOKEN: &str = "a-token-of-the-tests-0123456789";
     pub(super) const EPOCH: u64 = 1_795_000_000_000;
 
-    pub(super) async fn open(limits: Limits) -> Self {
+    pub(super) async fn open(limits: ChangeLogLimits) -> Self {
         let prometheus = prometheus();
         let clock = Clock::system();
         let journal = MemoryJournal::new(Self::EPOCH);

@@ -61,9 +61,9 @@ impl Census {
     pub(super) fn note(&mut self, updates: &[Update]) {
         for update in updates {
             match update {
-                Update::Seen { guid, .. } => drop(self.present.insert(*guid)),
-                Update::Gone(guid) => drop(self.present.remove(guid)),
-                Update::Linked { .. } => {}
+                Update::Upsert { guid, .. } => drop(self.present.insert(*guid)),
+                Update::Deleted(guid) => drop(self.present.remove(guid)),
+                Update::MembersChanged { .. } => {}
             }
         }
     }
@@ -117,7 +117,7 @@ impl Census {
         // Pages are no picture of one moment: who seems to be missing is asked for by name.
         let mut updates = pass.again(connection, missing.clone()).await?;
         let found: BTreeSet<Guid> = updates.iter().map(guid_of).collect();
-        updates.extend(missing.difference(&found).map(|guid| Update::Gone(*guid)));
+        updates.extend(missing.difference(&found).map(|guid| Update::Deleted(*guid)));
         // Who came meanwhile is told by the next reading of the changes.
         self.note(&updates);
         (self.below, self.stale) = (below, false);
@@ -128,8 +128,8 @@ impl Census {
 /// Which object an update speaks of.
 fn guid_of(update: &Update) -> Guid {
     match update {
-        Update::Seen { guid, .. } | Update::Gone(guid) => *guid,
-        Update::Linked { group, .. } => *group,
+        Update::Upsert { guid, .. } | Update::Deleted(guid) => *guid,
+        Update::MembersChanged { group, .. } => *group,
     }
 }
 

@@ -149,11 +149,15 @@ impl<'a> Pass<'a> {
                         self.note(&delta.problems);
                         let guid = delta.guid;
                         match delta.change {
-                            Change::Gone => updates.push(Update::Gone(guid)),
+                            Change::Gone => updates.push(Update::Deleted(guid)),
                             Change::Otherwise => drop(changed.insert(guid)),
                             Change::Linked { added, removed } => {
                                 self.weigh(added.len() + removed.len())?;
-                                updates.push(Update::Linked { group: guid, added, removed });
+                                updates.push(Update::MembersChanged {
+                                    group: guid,
+                                    added,
+                                    removed,
+                                });
                             }
                         }
                     }
@@ -268,10 +272,10 @@ impl<'a> Pass<'a> {
             self.rest_of_groups(connection).await?.into_iter().collect();
         let bases = &self.settings.bases;
         for update in &mut updates {
-            let Update::Seen { guid, dn, object, .. } = update else { continue };
+            let Update::Upsert { guid, dn, object, .. } = update else { continue };
             let within = bases.iter().any(|base| wire::is_within(dn, base));
             if !bases.is_empty() && !within {
-                *update = Update::Gone(*guid);
+                *update = Update::Deleted(*guid);
                 continue;
             }
             if let (Object::Group { members, .. }, Some(rest)) = (object, rest.get(guid)) {
@@ -301,8 +305,9 @@ impl<'a> Pass<'a> {
                     })
                     .await?;
                 self.note(&found.problems);
-                if let Some(Update::Seen { object: Object::Group { members: some, .. }, .. }) =
-                    found.update
+                if let Some(Update::Upsert {
+                    object: Object::Group { members: some, .. }, ..
+                }) = found.update
                 {
                     self.weigh(some.len() + 1)?;
                     members.extend(some);
@@ -324,7 +329,7 @@ impl<'a> Pass<'a> {
         }
         self.more.extend(reading.more);
         let members = match &reading.update {
-            Some(Update::Seen { object: Object::Group { members, .. }, .. }) => members.len(),
+            Some(Update::Upsert { object: Object::Group { members, .. }, .. }) => members.len(),
             _ => 0,
         };
         self.weigh(1 + members)?;

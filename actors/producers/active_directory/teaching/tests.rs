@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use actix::System;
 use rollcall_identity::directory::{
-    Account as Person, AccountKind, Guid, Image, Object, Sid, State, Update,
+    Account as Person, AccountKind, AccountState, DirectorySnapshot, Guid, Object, Sid, Update,
 };
 use rollcall_identity::{
-    Authority, Event, Kind, Limits, MemoryJournal, Principal, Rules, Timestamp,
+    Authority, ChangeLogLimits, Event, Kind, MemoryJournal, Principal, Rules, Timestamp,
 };
 
 use super::*;
@@ -43,18 +43,18 @@ fn called(number: u32, login: &str) -> Update {
         mail: None,
         host: None,
         system: None,
-        state: State::Enabled,
+        state: AccountState::Enabled,
         primary_group: None,
     };
     let mut guid = [0; 16];
     guid[..4].copy_from_slice(&number.to_le_bytes());
     let dn = format!("CN=User {number},DC=corp,DC=example,DC=com").into();
-    Update::Seen { guid: Guid(guid), dn, sid: None, object: Object::Account(account) }
+    Update::Upsert { guid: Guid(guid), dn, sid: None, object: Object::Account(account) }
 }
 
 fn image(users: u32) -> Learnt {
-    let mut image = Image::default();
-    (0..users).for_each(|number| image.note(user(number)));
+    let mut image = DirectorySnapshot::default();
+    (0..users).for_each(|number| image.add(user(number)));
     Learnt::Whole(Box::new(image))
 }
 
@@ -79,8 +79,9 @@ async fn life() -> (Engine, Outlet) {
         .authorities
         .insert((name("syslog"), name("dc1")), Authority { kinds, ..Authority::default() });
     let clock = Clock::from_fn(|| Timestamp::from_millis(1_795_290_600_000));
-    let engine =
-        Engine::start(MemoryJournal::new(7), rules, Limits::default(), &clock).await.unwrap();
+    let engine = Engine::start(MemoryJournal::new(7), rules, ChangeLogLimits::default(), &clock)
+        .await
+        .unwrap();
     let outlet = outlet(&engine, "corp").await;
     (engine, outlet)
 }
@@ -198,8 +199,8 @@ fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
 }
 
 fn whole(updates: impl IntoIterator<Item = Update>) -> Learnt {
-    let mut image = Image::default();
-    updates.into_iter().for_each(|update| image.note(update));
+    let mut image = DirectorySnapshot::default();
+    updates.into_iter().for_each(|update| image.add(update));
     Learnt::Whole(Box::new(image))
 }
 
@@ -245,7 +246,7 @@ fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start(
 /// and the first is read without them.
 async fn moved(engine: &Engine, outlet: &Outlet) -> (Teaching, Teaching, DomainNames) {
     let (book, names) = (engine.directory.clone(), names());
-    book.write().expect(2);
+    book.write().expect_domains(2);
     let other = section("").domain.as_str().replace("corp", "lab");
     let sid: Sid = "S-1-5-21-4-5-6".parse().unwrap();
     let lab_names = DomainNames { dns: name(&other), netbios: name("lab"), sid };
@@ -321,7 +322,7 @@ fn whoever_asks_gets_an_answer_while_a_large_directory_is_entered() {
         });
         let Learnt::Whole(image) = image(50_000) else { unreachable!("it is whole") };
         book.take_in(&names.dns, |directory| {
-            directory.put_domain(names.clone(), BareNames::MeanThis);
+            directory.put_domain(names.clone(), UnqualifiedNames::ThisDomain);
             directory.begin_replace(&names.dns, *image)
         })
         .unwrap();

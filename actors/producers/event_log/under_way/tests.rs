@@ -9,8 +9,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use futures_util::future::{Either, select};
 use futures_util::poll;
 use rollcall_identity::{
-    Authority, Event, Journal, JournalError, Kind, Limits, MemoryJournal, Name, Origin, Principal,
-    Producer as Word, ReadPosition, Revision, Rules, Source, Table, Timestamp,
+    Authority, ChangeLogLimits, Event, Journal, JournalError, Kind, MemoryJournal, Name, Origin,
+    Principal, Producer as Word, ReadPosition, ReadSource, Revision, Rules, Table, Timestamp,
 };
 
 use super::super::harvesting::{bookmark, log};
@@ -51,7 +51,7 @@ impl Journal for Judged {
         self.journal.commit()
     }
 
-    fn read_position(&self, source: &Source) -> Option<Arc<[u8]>> {
+    fn read_position(&self, source: &ReadSource) -> Option<Arc<[u8]>> {
         self.journal.read_position(source)
     }
 }
@@ -71,7 +71,7 @@ impl Life {
         let mut rules = Rules::default();
         let granted = Authority { kinds: vec![Kind::Login], ..Authority::default() };
         rules.authorities.insert((name("dc1"), name("dc1")), granted);
-        let started = Engine::start(journal, rules, Limits::default(), &clock).await;
+        let started = Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await;
         let engine = started.unwrap();
         let outlet = test_producer::outlet(&engine, (Word::EventLog, "dc1"), clock).await;
         Self { engine, outlet, verdicts }

@@ -1,11 +1,12 @@
-//! Whatever becomes of batches on their way, late copies of them included, the place stays behind
-//! everything that is not known to have arrived, and the receiver ends with what the log holds.
+//! Property test of the send window: whatever happens to batches, late copies included, the
+//! acknowledged position covers only applied batches, and the receiver ends with the content of the
+//! log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Cause, ChangeLog, Effect, Filter, Kind, Limits, Membership, Name, Origin, Precision, Principal,
-    Producer, Proof, Request, Revision, Rule, Session, Timestamp,
+    Cause, ChangeLog, ChangeLogLimits, Effect, Filter, Kind, Membership, Name, Origin, PageRequest,
+    Precision, Principal, Producer, Proof, Revision, Rule, Session, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -59,38 +60,38 @@ enum Presence {
     Gone,
 }
 
-/// One thing that happens.
+/// A step of the simulation.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Somebody comes to an address, or leaves it.
+    /// A session begins or ends at an address.
     News(usize, Presence),
-    /// The sender reads a page of so many changes, when there is room.
+    /// The sender reads a page of this many changes, if the window has room.
     Read(usize),
-    /// The sender sends whatever it may.
+    /// The sender sends all batches that it may.
     Launch,
-    /// A batch on its way meets this fate.
+    /// A batch in flight has this outcome.
     Meet(prop::sample::Index, Fate),
-    /// A late copy of a batch, of which the sender knows nothing any more, comes to the receiver.
+    /// A late copy of a forgotten batch reaches the receiver.
     Straggle(prop::sample::Index),
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Answered,
-    /// It is done, and the answer does not come.
+    /// The batch is applied, and the response is lost.
     AnswerLost,
-    /// It is not done now; a copy of it is somewhere on the way.
+    /// The batch is not applied yet; a copy is still in flight.
     Late,
-    /// The receiver does not take it as a whole; a report that is alone is bad, or else a proxy
-    /// refuses whatever comes, this time.
+    /// The receiver rejects the batch as a whole: a single change is invalid, or a proxy rejects
+    /// every request this time.
     TooMuch(Refuses),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refuses {
-    /// What is bad.
+    /// Only the invalid change.
     Bad,
-    /// Whatever comes.
+    /// Every request.
     All,
 }
 
@@ -113,24 +114,24 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What comes to the receiver.
+/// A request to the receiver.
 #[derive(Debug, Clone)]
 struct Sent {
-    launch: Launch,
+    batch: OutgoingBatch,
     turn: u64,
 }
 
 impl Sent {
     fn span(&self) -> (Revision, Revision) {
-        let from = self.launch.after.map_or(Revision(0), |after| after.revision);
-        (from, self.launch.next.revision)
+        let from = self.batch.after.map_or(Revision(0), |after| after.revision);
+        (from, self.batch.next.revision)
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Conflict;
 
-/// A receiver with a window, by the words of docs/secure-edge.openapi.json.
+/// A receiver with a window, according to docs/secure-edge.openapi.json.
 #[derive(Debug, Default)]
 struct Receiver {
     width: usize,
@@ -138,7 +139,7 @@ struct Receiver {
     turn: u64,
     reached: Revision,
     ahead: BTreeMap<(Revision, Revision), Cursor>,
-    /// The revision of whoever is there.
+    /// The revision of the session at each address.
     holds: BTreeMap<Address, Revision>,
 }
 
@@ -150,7 +151,7 @@ impl Receiver {
     fn take(&mut self, sent: &Sent) -> Result<(), Conflict> {
         let (from, to) = sent.span();
         if sent.turn != self.turn {
-            if sent.launch.after != self.position || self.position.is_none() {
+            if sent.batch.after != self.position || self.position.is_none() {
                 return Err(Conflict);
             }
             (self.turn, self.reached) = (sent.turn, from);
@@ -164,7 +165,7 @@ impl Receiver {
         if from < self.reached || overlaps || full {
             return Err(Conflict);
         }
-        for change in &*sent.launch.changes {
+        for change in &*sent.batch.changes {
             if self.holds.get(&change.address).is_some_and(|held| *held >= change.revision) {
                 continue;
             }
@@ -173,7 +174,7 @@ impl Receiver {
                 None => drop(self.holds.remove(&change.address)),
             }
         }
-        self.ahead.insert((from, to), sent.launch.next);
+        self.ahead.insert((from, to), sent.batch.next);
         while let Some(((from, to), next)) = self.ahead.pop_first() {
             if from != self.reached {
                 self.ahead.insert((from, to), next);
@@ -185,7 +186,7 @@ impl Receiver {
     }
 }
 
-/// The sender and everything around it.
+/// The sender and its environment.
 struct World {
     log: ChangeLog,
     filter: Filter,
@@ -193,30 +194,30 @@ struct World {
     /// The latest change of each address.
     truth: BTreeMap<Address, (Revision, Presence)>,
     receiver: Receiver,
-    window: Window,
+    window: SendWindow,
     read: Option<Cursor>,
     more: bool,
     turn: u64,
     synchronising: bool,
-    /// Whether nothing was lost or late so far.
+    /// Whether no batch was lost or late so far.
     smooth: bool,
     on_way: Vec<Sent>,
     late: Vec<Sent>,
-    /// The address of the report in whose place such a batch was sent, and the latest of each address
-    /// that was given up because the receiver took that.
-    probes: BTreeMap<Number, Address>,
+    /// The addresses of rejected changes by probe batch, and the latest skipped change of each
+    /// address.
+    probes: BTreeMap<BatchId, Address>,
     given_up: BTreeMap<Address, Revision>,
 }
 
 impl World {
     fn new(width: usize) -> Self {
         let mut world = Self {
-            log: ChangeLog::new(7, Limits::default()),
+            log: ChangeLog::new(7, ChangeLogLimits::default()),
             filter: Filter::default(),
             revision: 0,
             truth: BTreeMap::new(),
             receiver: Receiver { width, ..Receiver::default() },
-            window: Window::new(width, None),
+            window: SendWindow::new(width, None),
             read: None,
             more: true,
             turn: 0,
@@ -238,12 +239,12 @@ impl World {
         self.window.restart(self.receiver.width, None);
     }
 
-    /// What it does after a failure, with everything that was on its way somewhere.
+    /// Asks for the receiver's position after a failure, with all batches lost or late.
     fn ask(&mut self, why: Result<(), Conflict>) {
-        let numbers: Vec<_> = self.on_way.iter().map(|sent| sent.launch.number).collect();
+        let numbers: Vec<_> = self.on_way.iter().map(|sent| sent.batch.id).collect();
         self.late.append(&mut self.on_way);
         if self.synchronising && why.is_ok() {
-            numbers.into_iter().for_each(|number| self.window.lost(number));
+            numbers.into_iter().for_each(|number| self.window.mark_unknown(number));
         } else if let (false, Some(at)) = (self.synchronising, self.receiver.position) {
             self.follow(at);
         } else {
@@ -270,19 +271,19 @@ impl World {
             return;
         }
         let (cursor, filter) = (self.read, &self.filter);
-        let page = self.log.read(&Request { cursor, since: None, filter, limit, now: NOW });
+        let page = self.log.read(&PageRequest { cursor, since: None, filter, limit, now: NOW });
         (self.read, self.more) = (Some(page.next), page.more);
         if !page.changes.is_empty() {
             self.window.push(page.changes.into(), page.next);
         }
     }
 
-    fn launch(&mut self) {
-        while let Some(launch) = self.window.launch() {
-            let sent = Sent { launch, turn: self.turn };
+    fn batch(&mut self) {
+        while let Some(batch) = self.window.next_batch() {
+            let sent = Sent { batch, turn: self.turn };
             self.on_way.push(sent);
             let mut about = BTreeSet::new();
-            let all = self.on_way.iter().flat_map(|sent| sent.launch.changes.iter());
+            let all = self.on_way.iter().flat_map(|sent| sent.batch.changes.iter());
             assert!(
                 all.into_iter().all(|change| about.insert(change.address)),
                 "one address twice"
@@ -293,10 +294,10 @@ impl World {
 
     fn meet(&mut self, which: usize, fate: Fate) {
         let sent = self.on_way.remove(which);
-        let number = sent.launch.number;
+        let number = sent.batch.id;
         match fate {
             Fate::Answered => match self.take(&sent) {
-                Ok(()) => drop(self.window.arrived(number)),
+                Ok(()) => drop(self.window.accept(number)),
                 conflict => {
                     assert!(!self.smooth, "sent what the receiver cannot place");
                     self.ask(conflict);
@@ -305,35 +306,35 @@ impl World {
             Fate::AnswerLost => {
                 self.smooth = false;
                 let _ = self.take(&sent);
-                self.window.lost(number);
+                self.window.mark_unknown(number);
                 self.ask(Ok(()));
             }
             Fate::Late => {
                 self.smooth = false;
                 self.late.push(sent);
-                self.window.lost(number);
+                self.window.mark_unknown(number);
                 self.ask(Ok(()));
             }
-            Fate::TooMuch(refuses) => match &*sent.launch.changes {
-                [_, _, ..] => self.window.halve(number),
+            Fate::TooMuch(refuses) => match &*sent.batch.changes {
+                [_, _, ..] => self.window.split(number),
                 [change] => {
                     self.probes.insert(number, change.address);
-                    self.window.probe(number, "bad".to_owned(), Arc::from([]));
+                    self.window.set_probe(number, "bad".to_owned(), Arc::from([]));
                     if refuses == Refuses::All {
-                        // So is what is sent in its place.
-                        self.window.failed(number);
+                        // The probe is sent again too.
+                        self.window.requeue(number);
                     }
                 }
-                [] => self.window.failed(number),
+                [] => self.window.requeue(number),
             },
         }
         self.end();
     }
 
-    /// The receiver takes something; in the place of a report, that is given up.
+    /// The receiver applies a request; if it is a probe, the change is skipped.
     fn take(&mut self, sent: &Sent) -> Result<(), Conflict> {
         let taken = self.receiver.take(sent);
-        let Launch { number, changes, next, .. } = &sent.launch;
+        let OutgoingBatch { id: number, changes, next, .. } = &sent.batch;
         if let (Ok(()), true, Some(about)) = (taken, changes.is_empty(), self.probes.get(number)) {
             let given_up = self.given_up.entry(*about).or_default();
             *given_up = next.revision.max(*given_up);
@@ -341,12 +342,12 @@ impl World {
         taken
     }
 
-    /// Whether the latest report of an address, of this revision, was given up.
+    /// Whether the latest change of an address, of this revision, was skipped.
     fn is_given_up(&self, address: &Address, revision: Revision) -> bool {
         self.given_up.get(address).is_some_and(|given_up| revision <= *given_up)
     }
 
-    /// Ends a synchronisation that has told everything.
+    /// Ends a complete resync.
     fn end(&mut self) {
         if self.synchronising && !self.more && self.window.is_empty() {
             assert!(self.receiver.ahead.is_empty(), "a batch is missing");
@@ -355,7 +356,7 @@ impl World {
         }
     }
 
-    /// The place is behind everything that the receiver does not hold as it is.
+    /// The position covers only what the receiver holds.
     fn check(&self, at: Option<Cursor>) {
         let Some(at) = at else { return };
         for (address, (revision, presence)) in &self.truth {
@@ -371,7 +372,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn the_place_moves_only_over_what_arrived_and_the_receiver_ends_with_the_truth(
+    fn the_acked_position_covers_only_applied_batches_and_the_receiver_converges(
         width in 1..5_usize,
         steps in prop::collection::vec(step(), 0..300),
     ) {
@@ -380,7 +381,7 @@ proptest! {
             match step {
                 Step::News(host, presence) => world.news(host, presence),
                 Step::Read(limit) => world.read(limit),
-                Step::Launch => world.launch(),
+                Step::Launch => world.batch(),
                 Step::Meet(which, fate) if !world.on_way.is_empty() => {
                     world.meet(which.index(world.on_way.len()), fate);
                 }
@@ -390,13 +391,13 @@ proptest! {
                 }
                 Step::Meet(..) | Step::Straggle(_) => {}
             }
-            world.check(world.window.at());
+            world.check(world.window.acked());
             world.check(world.receiver.position);
         }
-        // Now all goes well.
+        // From now on nothing fails.
         for _ in 0..1000 {
             world.read(2);
-            world.launch();
+            world.batch();
             if !world.on_way.is_empty() {
                 world.meet(0, Fate::Answered);
             }
@@ -417,47 +418,47 @@ proptest! {
 }
 
 #[test]
-fn a_report_that_is_refused_leaves_a_batch_that_moves_the_place() {
+fn a_rejected_change_leaves_an_empty_batch_that_advances_the_position() {
     let at = |revision| Cursor::new(7, Revision(revision));
-    let mut window = Window::new(1, Some(at(3)));
+    let mut window = SendWindow::new(1, Some(at(3)));
     let changes = Arc::from([change(4, 0, Presence::There), change(5, 1, Presence::There)]);
     window.push(changes, at(9));
-    let whole = window.launch().unwrap();
-    window.halve(whole.number);
-    let first = window.launch().unwrap();
+    let whole = window.next_batch().unwrap();
+    window.split(whole.id);
+    let first = window.next_batch().unwrap();
     assert_eq!((first.changes.len(), first.after, first.next), (1, Some(at(3)), at(4)));
-    assert!(window.launch().is_none(), "one at a time");
-    let refused = LeftOut { address: HOSTS[0].parse().unwrap(), reason: "no".to_owned() };
+    assert!(window.next_batch().is_none(), "one at a time");
+    let refused = SkippedChange { address: HOSTS[0].parse().unwrap(), reason: "no".to_owned() };
     let nothing = || Arc::from([]);
-    window.probe(first.number, "no".to_owned(), nothing());
-    let hole = window.launch().unwrap();
-    assert!(window.is_probed(hole.number));
+    window.set_probe(first.id, "no".to_owned(), nothing());
+    let hole = window.next_batch().unwrap();
+    assert!(window.has_probe(hole.id));
     assert_eq!((hole.changes.len(), hole.after, hole.next), (0, Some(at(3)), at(4)));
-    window.failed(hole.number);
-    let whole = window.launch().unwrap();
-    assert!(!window.is_probed(whole.number) && whole.changes.len() == 1, "it is still there");
-    window.probe(whole.number, "no".to_owned(), nothing());
-    let hole = window.launch().unwrap();
-    assert_eq!((hole.changes.len(), window.at()), (0, Some(at(3))));
-    assert_eq!(window.arrived(hole.number), Some(refused));
-    assert_eq!(window.at(), Some(at(4)));
-    let second = window.launch().unwrap();
+    window.requeue(hole.id);
+    let whole = window.next_batch().unwrap();
+    assert!(!window.has_probe(whole.id) && whole.changes.len() == 1, "it is still there");
+    window.set_probe(whole.id, "no".to_owned(), nothing());
+    let hole = window.next_batch().unwrap();
+    assert_eq!((hole.changes.len(), window.acked()), (0, Some(at(3))));
+    assert_eq!(window.accept(hole.id), Some(refused));
+    assert_eq!(window.acked(), Some(at(4)));
+    let second = window.next_batch().unwrap();
     assert_eq!((second.changes.len(), second.after, second.next), (1, Some(at(4)), at(9)));
-    window.arrived(second.number);
-    assert!(window.is_empty() && window.at() == Some(at(9)));
+    window.accept(second.id);
+    assert!(window.is_empty() && window.acked() == Some(at(9)));
 }
 
 #[test]
-fn what_lands_after_a_window_was_emptied_counts_for_nothing() {
+fn outcomes_after_a_window_was_cleared_are_ignored() {
     let at = |revision| Cursor::new(7, Revision(revision));
-    let mut window = Window::new(2, Some(at(3)));
+    let mut window = SendWindow::new(2, Some(at(3)));
     window.push(Arc::from([change(4, 0, Presence::There)]), at(4));
-    let old = window.launch().unwrap();
+    let old = window.next_batch().unwrap();
     window.restart(2, Some(at(3)));
     window.push(Arc::from([change(5, 0, Presence::Gone)]), at(5));
-    assert_eq!(window.arrived(old.number), None);
-    assert_eq!(window.at(), Some(at(3)), "that was said of another batch");
-    let new = window.launch().unwrap();
-    window.arrived(new.number);
-    assert_eq!(window.at(), Some(at(5)));
+    assert_eq!(window.accept(old.id), None);
+    assert_eq!(window.acked(), Some(at(3)), "that was said of another batch");
+    let new = window.next_batch().unwrap();
+    window.accept(new.id);
+    assert_eq!(window.acked(), Some(at(5)));
 }

@@ -1,10 +1,10 @@
-//! Records that nobody would write do no harm, and what they come to can be somebody's.
+//! Property tests: malformed records are handled, and every event has a usable address and subject.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Any text, often one that means something.
+/// Any text, often a meaningful one.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -17,24 +17,24 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn no_record_does_harm_and_every_event_can_be_somebodys(
+    fn any_record_is_handled_and_every_event_has_a_usable_address(
         records in prop::collection::vec(
             (0..12_usize, any::<u64>(), any::<String>(), prop::collection::vec((0..10_usize, text()), 0..4)),
             1..20,
         ),
     ) {
-        let mut reader = reader(everything());
-        let ids: Vec<u16> = readable().chain([4625, 0]).collect();
-        for (id, keywords, computer, otherwise) in records {
+        let mut reader = reader(all_events());
+        let ids: Vec<u16> = readable_event_ids().chain([4625, 0]).collect();
+        for (id, keywords, computer, overrides) in records {
             let id = ids[id];
-            let usual = said(id, &[]);
+            let usual = fields_of(id, &[]);
             let field = |at: usize| usual.0.get(at).map_or("Status", |(field, _)| field);
-            let otherwise: Vec<(&str, &str)> =
-                otherwise.iter().map(|(at, text)| (field(*at), text.as_str())).collect();
-            let fields = said(id, &otherwise);
-            let record = Record { keywords: keywords | SUCCESS, computer: &computer, ..record(id, &fields) };
-            if let Outcome::Event(event) = reader.read(&record, seconds(11)) {
-                prop_assert_eq!(keywords & Reader::FAILURE, 0);
+            let overrides: Vec<(&str, &str)> =
+                overrides.iter().map(|(at, text)| (field(*at), text.as_str())).collect();
+            let fields = fields_of(id, &overrides);
+            let record = LogRecord { keywords: keywords | SUCCESS, computer: &computer, ..record(id, &fields) };
+            if let ReadOutcome::Event(event) = reader.read(&record, seconds(11)) {
+                prop_assert_eq!(keywords & LogonReader::FAILURE, 0);
                 prop_assert!(event.address.usable().is_ok());
                 let principal = event.principal.unwrap();
                 prop_assert_eq!(principal.is_machine(), event.kind == Kind::DeviceSeen);

@@ -1,4 +1,4 @@
-//! What is told of a session besides its user: groups, device, posture.
+//! Tests of session details besides the user: groups, device, posture.
 
 use super::*;
 use crate::Posture::{self, Healthy, Quarantine};
@@ -8,17 +8,17 @@ fn found(posture: Posture, event: Event) -> Event {
     Event { posture: Some(posture), ..event }
 }
 
-/// In what posture the address is.
+/// The posture of the session.
 fn posture(table: &Table) -> Option<Posture> {
     table.get(address("10.0.0.7")).unwrap().posture
 }
 
 #[test]
-fn details_are_told_once_and_groups_have_no_order() {
+fn details_are_reported_once_and_group_order_is_ignored() {
     let roles = |names: &[&str]| Some(names.iter().map(|text| name(text)).collect());
-    let login = |roles, after| Event { roles, ..saw(Login, "alice@corp", after) };
-    let healthy = found(Healthy, saw(Refresh, "alice@corp", 40));
-    let (table, decision) = fold(
+    let login = |roles, after| Event { roles, ..event_at(Login, "alice@corp", after) };
+    let healthy = found(Healthy, event_at(Refresh, "alice@corp", 40));
+    let (table, decision) = apply_all(
         &rules(),
         &[login(roles(&["a", "b"]), 10), login(roles(&["b", "a"]), 20), login(None, 30), healthy],
     );
@@ -31,29 +31,29 @@ fn details_are_told_once_and_groups_have_no_order() {
 }
 
 #[test]
-fn a_device_in_quarantine_stays_so_when_somebody_logs_in_on_it() {
-    let quarantined = found(Quarantine, saw(DeviceSeen, "<pc1>", 10));
+fn a_quarantined_device_stays_quarantined_after_a_login() {
+    let quarantined = found(Quarantine, event_at(DeviceSeen, "<pc1>", 10));
     for login in ["alice@corp", "alice@corp<PC1>"] {
-        let (table, _) = fold(&rules(), &[quarantined.clone(), saw(Login, login, 20)]);
+        let (table, _) = apply_all(&rules(), &[quarantined.clone(), event_at(Login, login, 20)]);
         assert_eq!(posture(&table), Some(Quarantine), "{login}");
     }
-    let elsewhere = saw(Login, "alice@corp<pc2>", 20);
-    let (table, _) = fold(&rules(), &[quarantined.clone(), elsewhere]);
+    let elsewhere = event_at(Login, "alice@corp<pc2>", 20);
+    let (table, _) = apply_all(&rules(), &[quarantined.clone(), elsewhere]);
     assert_eq!(posture(&table), None, "that was another device");
-    let better = found(Healthy, saw(Login, "alice@corp", 20));
-    let (table, _) = fold(&rules(), &[quarantined, better]);
-    assert_eq!(posture(&table), Some(Healthy), "what is told last");
+    let better = found(Healthy, event_at(Login, "alice@corp", 20));
+    let (table, _) = apply_all(&rules(), &[quarantined, better]);
+    assert_eq!(posture(&table), Some(Healthy), "the latest report");
 }
 
 #[test]
-fn how_one_device_was_found_says_nothing_of_the_next() {
-    let healthy = found(Healthy, saw(Login, "alice@corp<pc1>", 10));
+fn the_posture_of_one_device_does_not_apply_to_another() {
+    let healthy = found(Healthy, event_at(Login, "alice@corp<pc1>", 10));
     for (device, expected) in [("<pc1>", Some(Healthy)), ("<pc2>", None)] {
-        let (table, _) = fold(&rules(), &[healthy.clone(), saw(DeviceSeen, device, 20)]);
+        let (table, _) = apply_all(&rules(), &[healthy.clone(), event_at(DeviceSeen, device, 20)]);
         assert_eq!(posture(&table), expected, "{device}");
     }
-    // Whoever told of the posture named no device: it is of the one that is named now.
-    let unnamed = found(Healthy, saw(Login, "alice@corp", 10));
-    let (table, _) = fold(&rules(), &[unnamed, saw(DeviceSeen, "<pc1>", 20)]);
+    // The source of the posture named no device, so it applies to the device that is named now.
+    let unnamed = found(Healthy, event_at(Login, "alice@corp", 10));
+    let (table, _) = apply_all(&rules(), &[unnamed, event_at(DeviceSeen, "<pc1>", 20)]);
     assert_eq!(posture(&table), Some(Healthy));
 }

@@ -1,7 +1,7 @@
 //! Objects as domain controllers write them, and as none should.
 
 use proptest::prelude::*;
-use rollcall_identity::directory::{AccountKind, Object, State};
+use rollcall_identity::directory::{AccountKind, AccountState, Object};
 
 use super::*;
 use crate::active_directory::{Change, Delta, delta};
@@ -45,7 +45,7 @@ fn user() -> Vec<(&'static str, Vec<Vec<u8>>)> {
 
 fn account(reading: &Reading) -> &Account {
     match &reading.update {
-        Some(Update::Seen { object: Object::Account(account), .. }) => account,
+        Some(Update::Upsert { object: Object::Account(account), .. }) => account,
         other => panic!("an account: {other:?}"),
     }
 }
@@ -57,8 +57,8 @@ fn a_user_is_read() {
     let alice = account(&reading);
     assert_eq!((alice.kind, alice.name.as_str()), (AccountKind::User, "alice"));
     assert_eq!(alice.upn.as_ref().unwrap().as_str(), "Alice@corp.example.com");
-    assert_eq!((alice.state, alice.primary_group), (State::Enabled, Some(513)));
-    let Some(Update::Seen { dn, sid, guid, .. }) = reading.update else { panic!("seen") };
+    assert_eq!((alice.state, alice.primary_group), (AccountState::Enabled, Some(513)));
+    let Some(Update::Upsert { dn, sid, guid, .. }) = reading.update else { panic!("seen") };
     assert_eq!((&*dn, guid.0[0]), ("CN=Alice,DC=x", 1));
     assert_eq!(sid.unwrap().to_string(), "S-1-5-1104");
 }
@@ -70,7 +70,7 @@ fn classes_tell_kinds_and_a_dollar_does_not() {
         attributes[0].1 = values(classes);
         attributes[3].1 = values(&["name$"]);
         read_one(b"CN=a,DC=x", &attributes).update.map(|update| match update {
-            Update::Seen { object: Object::Account(account), .. } => Some(account.kind),
+            Update::Upsert { object: Object::Account(account), .. } => Some(account.kind),
             _ => None,
         })
     };
@@ -91,14 +91,14 @@ fn states_are_read_and_a_trust_is_nobody() {
         let reading = read_one(b"CN=a,DC=x", &attributes);
         reading.update.is_some().then(|| account(&reading).state)
     };
-    assert_eq!(state_of("512"), Some(State::Enabled));
-    assert_eq!(state_of("514"), Some(State::Disabled));
-    assert_eq!(state_of("-2147483134"), Some(State::Disabled));
+    assert_eq!(state_of("512"), Some(AccountState::Enabled));
+    assert_eq!(state_of("514"), Some(AccountState::Disabled));
+    assert_eq!(state_of("-2147483134"), Some(AccountState::Disabled));
     assert_eq!(state_of("2080"), None);
     let mut attributes = user();
     attributes.remove(5);
     let reading = read_one(b"CN=a,DC=x", &attributes);
-    assert_eq!(account(&reading).state, State::Enabled);
+    assert_eq!(account(&reading).state, AccountState::Enabled);
     assert_eq!(reading.problems, [Problem::NoState]);
 }
 
@@ -124,7 +124,7 @@ fn a_large_group_says_where_it_goes_on() {
     let more = Range { group: Guid((1..=16).collect::<Vec<_>>().try_into().unwrap()), from: 1500 };
     assert_eq!(reading.more, Some(more));
     assert_eq!(reading.problems, [Problem::BadMember]);
-    let Some(Update::Seen { object: Object::Group { members, .. }, .. }) = reading.update else {
+    let Some(Update::Upsert { object: Object::Group { members, .. }, .. }) = reading.update else {
         panic!("a group");
     };
     assert_eq!(members.len(), 2);
@@ -136,7 +136,7 @@ fn a_large_group_says_where_it_goes_on() {
 fn what_was_deleted_is_gone_whatever_else_is_wrong() {
     let attributes = [("objectGUID", guid()), ("isDeleted", values(&["TRUE"]))];
     let reading = read_one(b"CN=a\\0ADEL:x,DC=x", &attributes);
-    assert!(matches!(reading.update, Some(Update::Gone(_))));
+    assert!(matches!(reading.update, Some(Update::Deleted(_))));
 }
 
 #[test]
