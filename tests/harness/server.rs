@@ -15,7 +15,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use ureq::Agent;
 
-use super::{Account, Failed, Metrics, PATIENCE, SECRET, Setup, Srx, bound_to_this_thread, until, within};
+use super::{
+    Account, Failed, Metrics, PATIENCE, SECRET, Setup, Srx, bound_to_this_thread, until, within,
+};
 
 /// A server that runs; killed when dropped, unless it was stopped.
 pub(crate) struct Server {
