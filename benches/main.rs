@@ -13,6 +13,7 @@ mod history;
 mod http;
 mod line;
 mod micro;
+mod outcome;
 mod process;
 mod receiver;
 mod sender;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use contender::Stand;
+use outcome::Outcomes;
 use suite::Suite;
 use table::Table;
 
@@ -114,15 +116,20 @@ fn main() -> ExitCode {
 
 fn measure(asked: Measure) -> io::Result<()> {
     let stand = Stand { server: asked.server, load: std::env::current_exe()? };
-    let (mut table, sessions) = (Table::default(), asked.sessions);
+    let (mut table, mut outcomes) = (Table::default(), Outcomes::default());
+    let sessions = asked.sessions;
     for run in 1..=asked.runs {
         eprintln!("run {run} of {}", asked.runs);
-        let mut suite = Suite { stand: &stand, table: &mut table, sessions };
+        let mut suite =
+            Suite { stand: &stand, table: &mut table, outcomes: &mut outcomes, sessions };
         let wanted = |part: &&Part| asked.only.is_empty() || asked.only.contains(part);
         for part in Part::value_variants().iter().filter(wanted) {
-            suite.measure(*part)?;
+            suite.measure(*part);
         }
     }
-    println!("{table}");
-    Ok(())
+    println!("{table}\n{outcomes}");
+    match outcomes.has_failures() {
+        true => Err(io::Error::other("not everything could be measured, see above")),
+        false => Ok(()),
+    }
 }

@@ -3,9 +3,13 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+use crate::outcome::missing;
 
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]
@@ -16,8 +20,7 @@ impl Running {
     pub fn start(command: &mut Command, log: &Path) -> io::Result<Self> {
         let log = fs::File::create(log)?;
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
-        let program = command.get_program().to_string_lossy().into_owned();
-        child.map(Self).map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))
+        child.map(Self).map_err(|error| not_started(command, &error))
     }
 
     /// Resident memory in bytes.
@@ -98,12 +101,32 @@ impl Answering {
     }
 }
 
-/// A port of loopback that is free for UDP and TCP at this moment.
+/// Why a program could not be started: it is missing, or something else.
+pub fn not_started(command: &Command, error: &io::Error) -> io::Error {
+    let program = command.get_program().to_string_lossy();
+    match error.kind() {
+        io::ErrorKind::NotFound => missing(&program),
+        kind => io::Error::new(kind, format!("{program}: {error}")),
+    }
+}
+
+/// The ports that programs are told to listen on. The kernel gives outgoing connections ports from
+/// 32768 on (`ip_local_port_range`), so that none of these takes a port between its choice and its
+/// use.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// How many ports were chosen so far; each is chosen once, until all have been.
+static CHOSEN: AtomicU16 = AtomicU16::new(0);
+
+/// A port of loopback on which nothing listens, by UDP or TCP.
 pub fn free_port() -> io::Result<SocketAddr> {
-    for _ in 0..100 {
-        let stream = TcpListener::bind("127.0.0.1:0")?;
-        let address = stream.local_addr()?;
-        if UdpSocket::bind(address).is_ok() {
+    let count = PORTS.end - PORTS.start;
+    // Two runs beside each other begin at different ports.
+    let first = u16::try_from(std::process::id() % u32::from(count)).unwrap_or_default();
+    for _ in 0..count {
+        let next = (first + CHOSEN.fetch_add(1, Relaxed) % count) % count;
+        let address = SocketAddr::from(([127, 0, 0, 1], PORTS.start + next));
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return Ok(address);
         }
     }

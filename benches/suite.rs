@@ -4,6 +4,8 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::Part;
 use crate::asking::Pace;
 use crate::contender::{Contender, Kind, Rollcall, Stand};
@@ -11,6 +13,7 @@ use crate::edge::{Edge, Line};
 use crate::events::{following, reading};
 use crate::http::Connection;
 use crate::line::{DISTINCT, Sort};
+use crate::outcome::{Outcomes, missing};
 use crate::process::{kernel_drops, wait_until};
 use crate::sender;
 use crate::table::{Table, Unit, quantile};
@@ -47,6 +50,9 @@ const TURNS: u32 = 5;
 /// Sessions where their number does not matter.
 const FEW: u32 = 10_000;
 
+/// The rates of a contender that is not installed; a ratio with them has no row.
+const NOT_MEASURED: (f64, f64) = (f64::NAN, f64::NAN);
+
 /// Where the probes' tunnels begin, away from those of the load.
 const PROBES: u32 = DISTINCT - 100_000;
 
@@ -56,14 +62,16 @@ pub struct Suite<'a> {
     pub stand: &'a Stand,
     /// Where figures go.
     pub table: &'a mut Table,
+    /// Where skipped and failed measurements go.
+    pub outcomes: &'a mut Outcomes,
     /// How many sessions the large table has.
     pub sessions: u32,
 }
 
 impl Suite<'_> {
-    /// Measures one part.
-    pub(crate) fn measure(&mut self, part: Part) -> io::Result<()> {
-        match part {
+    /// Measures one part. What is missing or fails is noted, and the other parts go on.
+    pub(crate) fn measure(&mut self, part: Part) {
+        let result = match part {
             Part::Micro => self.micro(),
             Part::Directory => self.directory(),
             Part::Events => self.events(),
@@ -75,7 +83,9 @@ impl Suite<'_> {
             Part::History => self.history(),
             Part::Push => self.push(),
             Part::Visible => self.visible(),
-        }
+        };
+        let name = part.to_possible_value().map_or_else(String::new, |it| it.get_name().to_owned());
+        self.outcomes.take(&name, result);
     }
 
     fn micro(&mut self) -> io::Result<()> {
@@ -106,10 +116,15 @@ impl Suite<'_> {
     }
 
     fn events(&mut self) -> io::Result<()> {
+        let read = self.event_records();
+        self.outcomes.take("events: reading records", read);
+        self.following()
+    }
+
+    fn event_records(&mut self) -> io::Result<()> {
         let costs = reading::measure()?;
         if costs.is_empty() {
-            eprintln!("    no recorded log that both can read: {}", reading::named());
-            return self.following();
+            return Err(missing(&format!("a recorded log ({})", reading::named())));
         }
         for reading::Cost { log, records, ours, theirs, .. } in &costs {
             let ratio = theirs / ours;
@@ -142,7 +157,7 @@ impl Suite<'_> {
                 reading::named()
             ),
         }
-        self.following()
+        Ok(())
     }
 
     fn following(&mut self) -> io::Result<()> {
@@ -167,8 +182,13 @@ impl Suite<'_> {
     fn udp(&mut self) -> io::Result<()> {
         let [bare, rollcall, rsyslog] = [Kind::Bare, Kind::Rollcall, Kind::Rsyslog];
         let (ours, most) = self.datagrams(rollcall, Sort::Vpn)?;
-        let (theirs, their_most) = self.datagrams(rsyslog, Sort::Vpn)?;
-        let (by_regex, most_by_regex) = self.datagrams(Kind::RsyslogRegex, Sort::Vpn)?;
+        // Without rsyslog or Redis, their rows are missing and those of Rollcall are there.
+        let theirs = self.datagrams(rsyslog, Sort::Vpn);
+        let (theirs, their_most) =
+            self.outcomes.take("udp: rsyslog + Redis", theirs).unwrap_or(NOT_MEASURED);
+        let by_regex = self.datagrams(Kind::RsyslogRegex, Sort::Vpn);
+        let (by_regex, most_by_regex) =
+            self.outcomes.take("udp: rsyslog by regex + Redis", by_regex).unwrap_or(NOT_MEASURED);
         let (limit, limit_most) = self.datagrams(bare, Sort::Vpn)?;
         let aim = "at least 3 x, aim 5 x";
         self.ratio("UDP, VPN lines, flat out: Rollcall / rsyslog + Redis", aim, ours / theirs);
@@ -213,9 +233,16 @@ impl Suite<'_> {
         ] {
             let [few, many] = STREAMED;
             let count = if sort == Sort::Flow || kind == Kind::Bare { many } else { few };
-            let run = Course::begin(kind, self.stand, sort)?.stream(count)?;
-            self.rate(&format!("TCP, {}", subject(kind, sort)), run);
-            rates.push(run.rate());
+            let name = format!("TCP, {}", subject(kind, sort));
+            let run = Course::begin(kind, self.stand, sort).and_then(|mut it| it.stream(count));
+            let run = match kind {
+                Kind::Rsyslog | Kind::RsyslogRegex => self.outcomes.take(&name, run),
+                _ => Some(run?),
+            };
+            rates.push(run.map_or(f64::NAN, |run| run.rate()));
+            if let Some(run) = run {
+                self.rate(&name, run);
+            }
         }
         let aim = "at least 3 x, aim 5 x";
         self.ratio("TCP, VPN lines: Rollcall / rsyslog + Redis", aim, rates[0] / rates[1]);
@@ -424,7 +451,11 @@ impl Suite<'_> {
         eprintln!("    {share:.1} % of {} dropped by the kernel", run.sent);
     }
 
+    /// A row of a ratio, unless one of its two sides was not measured.
     fn ratio(&mut self, what: &str, aim: &'static str, value: f64) {
+        if value.is_nan() {
+            return;
+        }
         self.table.note_with_aim((what, aim), Unit::Times, value);
     }
 }

@@ -1,5 +1,7 @@
-//! What the fuzz targets share: requests written as plain HTTP, the shipped templates, and what
-//! must be true of every event, whatever bytes it was read from.
+//! The fuzz targets and what they share: requests written as plain HTTP, the shipped templates, and
+//! the invariants of every event, independent of the bytes that it was read from.
+
+pub mod targets;
 
 use std::sync::Arc;
 

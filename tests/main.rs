@@ -9,6 +9,7 @@
 mod accounting;
 mod active_directory;
 mod event_log;
+mod fuzz_corpus;
 mod harness;
 mod history;
 mod journal;

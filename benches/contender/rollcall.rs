@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::{Contender, Stand};
 use crate::http::Connection;
-use crate::process::{Running, free_port, wait_until};
+use crate::process::{Running, free_port, not_started, wait_until};
 
 /// Long enough to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -231,7 +231,8 @@ fn launch(stand: &Stand, folder: &Path, rest: SocketAddr) -> io::Result<Running>
 
 /// Makes the certificate of loopback that the server shows and the firewalls trust.
 fn certify(folder: &TempDir) -> io::Result<()> {
-    let made = Command::new("openssl")
+    let mut command = Command::new("openssl");
+    let made = command
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"])
         .args(["-days", "2", "-subj", "/CN=rollcall bench"])
         .args(["-addext", "subjectAltName=IP:127.0.0.1"])
@@ -240,7 +241,8 @@ fn certify(folder: &TempDir) -> io::Result<()> {
         .arg(folder.path().join("server.key"))
         .arg("-out")
         .arg(folder.path().join("server.crt"))
-        .output()?;
+        .output()
+        .map_err(|error| not_started(&command, &error))?;
     if made.status.success() {
         return Ok(());
     }

@@ -5,12 +5,14 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::Contender;
+use crate::outcome::missing;
 use crate::process::{Running, free_port, wait_until};
 use crate::receiver::BUFFER;
 
@@ -47,6 +49,11 @@ pub(super) struct Rsyslog {
 
 impl Rsyslog {
     pub(super) fn start(extraction: Extraction) -> io::Result<Self> {
+        for module in ["mmnormalize", "omhiredis"] {
+            if !is_installed(module) {
+                return Err(missing(&format!("the module {module} of rsyslog")));
+            }
+        }
         let folder = tempfile::tempdir()?;
         let (address, store) = (free_port()?, free_port()?);
         let redis = Running::start(
@@ -72,6 +79,14 @@ impl Rsyslog {
         let asking = BufReader::new(TcpStream::connect(store)?);
         Ok(Self { rsyslog, redis, asking, address, _folder: folder })
     }
+}
+
+/// Whether rsyslog has a module, in one of the folders of the distributions.
+fn is_installed(module: &str) -> bool {
+    let folders = ["/usr/lib/rsyslog", "/usr/lib64/rsyslog"].map(PathBuf::from);
+    let multiarch = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut folders = folders.into_iter().chain(multiarch.map(|it| it.path().join("rsyslog")));
+    folders.any(|folder| folder.join(format!("{module}.so")).exists())
 }
 
 fn read(log: &std::path::Path) -> String {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::outcome::missing;
 use crate::process::{Running, wait_until};
 
 /// Where the simulator is.
@@ -29,7 +30,7 @@ pub fn python() -> io::Result<PathBuf> {
     let python = repository().join("target/peers/dc-simulator/bin/python");
     match python.is_file() {
         true => Ok(python),
-        false => Err(io::Error::other("the simulator of a domain controller is not installed")),
+        false => Err(missing("the simulator of domain controllers (tests/runner/install simulator)")),
     }
 }
 

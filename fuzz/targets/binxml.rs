@@ -1,9 +1,6 @@
 //! Any bytes as the binary XML of an event: read or refused, never more than its limits, and a
 //! decoder that saw them reads the next event like one that did not.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use rollcall_wire::event_log::{Decoder, Limits};
 
 /// Small ones, so that they are reached.
@@ -28,7 +25,11 @@ fn read(decoder: &mut Decoder, bytes: &[u8]) -> (String, Result<String, String>)
     (fields, xml)
 }
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let mut decoder = Decoder::new(LIMITS);
     let first = read(&mut decoder, data);
     if let Ok(xml) = &first.1 {
@@ -41,4 +42,4 @@ fuzz_target!(|data: &[u8]| {
     let alone = read(&mut Decoder::new(LIMITS), right);
     let _ = read(&mut decoder, left);
     assert_eq!(read(&mut decoder, right), alone, "one event changes the next");
-});
+}

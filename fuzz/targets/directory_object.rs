@@ -1,9 +1,6 @@
 //! What a domain controller answers: objects, changes, names of domains, cookies; or a problem of
 //! the one object, never the end of the reading.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use rollcall_identity::directory::{Object, Update};
 use rollcall_wire::active_directory::{self as wire, Distinguished};
 use rollcall_wire::dns;
@@ -12,7 +9,11 @@ use rollcall_wire::ldap::{
     frame_length, integer, octets,
 };
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let whole = frame_length(data).ok().flatten();
     let mut guard = Guard::default();
     let search = element(0x30, &[&integer(2, 1), &element(0x63, &[])]);
@@ -45,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
         let _ = dns::answer(&asked, data);
         let _ = dns::answer(&asked, &[asked.as_slice(), data].concat());
     }
-});
+}
 
 /// The entry that is written in `body`.
 fn entry<'a>(mut body: Reader<'a>) -> Result<Entry<'a>, BadBer> {

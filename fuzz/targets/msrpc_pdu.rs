@@ -2,9 +2,6 @@
 //! association takes it or ends, and nothing comes out of it that did not go in.
 //! The first byte of the input chooses the association, the second the pieces.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use rollcall_wire::msrpc::{
     Action, Association, AuthType, Interface, Leg, Security, SecurityError, Terms, Uuid,
     endpoint_mapper,
@@ -54,7 +51,11 @@ fn leg(choice: u8) -> Leg {
     }
 }
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let [choice, pieces, bytes @ ..] = data else { return };
     let mut association = association(*choice);
     let (mut over, mut replied) = (false, 0);
@@ -87,4 +88,4 @@ fuzz_target!(|data: &[u8]| {
             association.call(3, &[0; 40]).expect("it is ready");
         }
     }
-});
+}

@@ -2,9 +2,6 @@
 //! larger than its bytes, and reads the same when it is written again.
 //! The first byte of the input is the number of shapes, then come the shapes, then the stub.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use rollcall_wire::msrpc::Uuid;
 use rollcall_wire::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
 
@@ -67,7 +64,11 @@ fn write(parameter: &Parameter, writer: &mut Writer) {
     }
 }
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let Some((count, rest)) = data.split_first() else { return };
     let Some((shapes, stub)) = rest.split_at_checked(usize::from(*count)) else { return };
     let mut reader = Reader::new(stub);
@@ -96,4 +97,4 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(read(*shape, &mut reader).as_ref(), Ok(parameter), "not what was written");
     }
     assert_eq!(reader.finish(), Ok(()));
-});
+}

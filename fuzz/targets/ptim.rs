@@ -1,13 +1,14 @@
 //! What a firewall or a script pushes: sound events or a refusal, never a part of a body.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
-use rollcall_fuzz::{check, name, origin, request, seen};
+use super::{check, name, origin, request, seen};
 use rollcall_identity::Producer;
 use rollcall_wire::ptim::{EVENTS, Received, Untimed, read, read_posted, recognises};
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let Some(request) = request(data) else { return };
     let (origin, domain) = (origin(Producer::Ptim), name("corp.example.com"));
     let received = Received {
@@ -31,4 +32,4 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
-});
+}

@@ -1,14 +1,15 @@
 //! What push targets answer: taken only when it adds up, and never repeated with its secrets.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use rollcall_wire::secure_edge::{
     Credentials, DIGEST_PAGES, Digests, Problem, Taken, Tally, Token,
 };
 use rollcall_wire::srx::web_api::{Unaccepted, accepted};
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let sent = Tally { users: 1, sessions: 3, ..Tally::default() };
     if let Ok(taken) = Taken::read(data, sent, "5.9") {
         let told = taken.accepted + taken.duplicates + taken.refused.len() as u64;
@@ -31,4 +32,4 @@ fuzz_target!(|data: &[u8]| {
     if let Err(Unaccepted::Error(said) | Unaccepted::Strange(said)) = accepted(200, data) {
         assert!(!said.chars().any(char::is_control), "it would forge a line of the log");
     }
-});
+}

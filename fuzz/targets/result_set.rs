@@ -1,8 +1,5 @@
 //! Any bytes as the answer of a server, or as one event of it: nothing comes out that is not in it.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use rollcall_wire::event_log::call::{Call, Close, QueryNext, RegisterLogQuery};
 use rollcall_wire::event_log::{Bookmark, ResultSet};
 
@@ -15,7 +12,11 @@ fn check(event: &ResultSet<'_>, all: &[u8]) {
     assert!(event.position.record_id().is_some());
 }
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     if let Ok(event) = ResultSet::read(data) {
         check(&event, data);
     }
@@ -33,4 +34,4 @@ fuzz_target!(|data: &[u8]| {
     {
         assert_eq!(Bookmark::from_xml(&bookmark.to_xml()), Ok(bookmark), "not the one written");
     }
-});
+}

@@ -1,12 +1,13 @@
 //! What a firewall asks: a question within its limits, or 400 or 404 with a reason.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
-use rollcall_fuzz::request;
+use super::request;
 use rollcall_wire::srx::{Question, Scope, read};
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let Some(request) = request(data) else { return };
     match read(&request) {
         Ok(Question::Batch { count, cookie, scope, .. }) => {
@@ -27,4 +28,4 @@ fuzz_target!(|data: &[u8]| {
             assert!(!bad.to_string().contains(char::is_control));
         }
     }
-});
+}

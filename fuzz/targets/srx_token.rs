@@ -1,13 +1,14 @@
 //! What buys a token, and what shows one: credentials within their limits, or an error of RFC 6749
 //! that quotes nothing.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
-use rollcall_fuzz::request;
+use super::request;
 use rollcall_wire::srx::token::{access_token, read};
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let Some(request) = request(data) else { return };
     if let Some((token, _)) = access_token(&request) {
         assert!(!token.is_empty(), "an empty token");
@@ -25,4 +26,4 @@ fuzz_target!(|data: &[u8]| {
             assert!(body.starts_with("{\"error\":\"") && body.ends_with("\"}"), "{body}");
         }
     }
-});
+}

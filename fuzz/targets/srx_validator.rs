@@ -1,13 +1,14 @@
 //! What the web interface of a firewall asks: a question within its limits, or 400 or 404 with a
 //! reason.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
-use rollcall_fuzz::request;
+use super::request;
 use rollcall_wire::srx::validator::{Question, read};
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let Some(request) = request(data) else { return };
     match read(&request) {
         Ok(Question::List { prefix, count, .. }) => {
@@ -22,4 +23,4 @@ fuzz_target!(|data: &[u8]| {
             assert!(!bad.to_string().contains(char::is_control));
         }
     }
-});
+}

@@ -1,9 +1,6 @@
 //! A stream says the same whatever the pieces it arrives in, and never holds more than its limit.
 //! The first byte of the input chooses the limit, the second the pieces.
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use rollcall_wire::syslog::{FrameProblem, Framer};
 
 type Said = Vec<Result<Vec<u8>, FrameProblem>>;
@@ -36,7 +33,11 @@ fn pieces(bytes: &[u8], seed: u8) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let [limit, seed, bytes @ ..] = data else { return };
     let limit = 8 + usize::from(*limit);
     let whole = read(std::iter::once(bytes), limit);
@@ -44,4 +45,4 @@ fuzz_target!(|data: &[u8]| {
     let frames = whole.iter().filter_map(|frame| frame.as_ref().ok());
     assert!(frames.clone().all(|frame| !frame.is_empty() && frame.len() <= limit), "no frame");
     assert!(frames.map(Vec::len).sum::<usize>() <= bytes.len(), "bytes from nowhere");
-});
+}

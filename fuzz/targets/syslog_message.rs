@@ -1,13 +1,10 @@
 //! One datagram or frame, read by every shipped template: it gives sound events or a reason why
 //! not, and the sender's clock remembers nothing that would change what a line says.
 
-#![no_main]
-
 use std::sync::LazyLock;
 
+use super::{check, name, origin, seen, shipped};
 use jiff::tz::{TimeZone, offset};
-use libfuzzer_sys::fuzz_target;
-use rollcall_fuzz::{check, name, origin, seen, shipped};
 use rollcall_identity::{Event, Producer};
 use rollcall_wire::syslog::{Defaults, Message, Outcome, Reader, SenderClock};
 
@@ -37,7 +34,11 @@ fn read(line: &[u8], clock: &mut SenderClock) -> (Outcome, Vec<Event>) {
     (outcome, events)
 }
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let mut clock = SenderClock::new(zone());
     let first = read(data, &mut clock);
     assert_eq!(read(data, &mut clock), first, "the clock remembers more than the minute");
@@ -49,4 +50,4 @@ fuzz_target!(|data: &[u8]| {
     };
     assert_eq!(count, events.len());
     assert_eq!(count > 0, matches!(outcome, Outcome::Matched { .. }), "matched, and no event");
-});
+}

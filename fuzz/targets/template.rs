@@ -1,14 +1,15 @@
 //! A template that an administrator wrote, good or bad, tried on the lines of its own text.
 
-#![no_main]
-
 use std::sync::Arc;
 
-use libfuzzer_sys::fuzz_target;
-use rollcall_fuzz::{check, seen};
+use super::{check, seen};
 use rollcall_wire::syslog::{Defaults, Template, Trial, Tried};
 
-fuzz_target!(|data: &[u8]| {
+/// Runs one input.
+///
+/// # Panics
+/// On a finding.
+pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let template = match Template::from_toml(text) {
         Ok(template) => Arc::new(template),
@@ -31,4 +32,4 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
-});
+}

@@ -3,16 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use tempfile::TempDir;
 
-use super::{peer, run, skip};
-
-/// One controller at a time has an address.
-static ADDRESSES: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+use super::{Reserved, Running, peer, run, skip};
 
 /// The password of the accounts that `samba-load.py` makes.
 pub(crate) const PASSWORD: &str = "Passw0rd.Reader1";
@@ -20,11 +17,13 @@ pub(crate) const PASSWORD: &str = "Passw0rd.Reader1";
 /// The password of `administrator`.
 pub(crate) const ADMINISTRATOR: &str = "Passw0rd.Admin1";
 
-/// A controller of its own, that runs.
+/// A running controller that one test has to itself.
 pub(crate) struct Controller {
+    // Before its folder and its address: it ends first.
+    running: Mutex<Option<Running>>,
     folder: TempDir,
     what: Described,
-    _address: MutexGuard<'static, ()>,
+    _reserved: Reserved,
 }
 
 /// A container that somebody may not look into, and who might before.
@@ -47,8 +46,6 @@ struct Described {
     load: &'static str,
     /// The file in which it is kept once it is filled.
     kept: &'static str,
-    /// Which of the addresses it has.
-    place: usize,
 }
 
 /// `dc1.corp.example.com` with 10,000 users.
@@ -59,7 +56,6 @@ const LARGE: Described = Described {
     netbios: "CORP",
     load: "10000 500 2000 6000",
     kept: "corp.tar",
-    place: 0,
 };
 
 /// The same domain with the accounts of the stories only.
@@ -71,13 +67,12 @@ const LAB: Described = Described {
     domain: "lab.example.com",
     netbios: "LAB",
     kept: "lab.tar",
-    place: 1,
     ..SMALL
 };
 
 /// A second controller of the small domain.
 const SECOND: Described =
-    Described { address: "127.0.10.11", host: "dc2", kept: "second.tar", place: 1, ..SMALL };
+    Described { address: "127.0.10.11", host: "dc2", kept: "second.tar", ..SMALL };
 
 impl Controller {
     /// Where the first listens, with LDAP, Kerberos and DNS.
@@ -107,7 +102,7 @@ impl Controller {
     pub(crate) fn second(&self) -> Self {
         let second = Self::prepared(SECOND);
         second.script("join");
-        second.script("start");
+        second.start_again();
         second
     }
 
@@ -122,15 +117,25 @@ impl Controller {
             return None;
         }
         let controller = Self::prepared(what);
-        controller.script("make");
+        controller.make();
         controller.script("unpack");
-        controller.script("start");
+        controller.start_again();
         Some(controller)
     }
 
     fn prepared(what: Described) -> Self {
-        let address = ADDRESSES[what.place].lock().unwrap_or_else(PoisonError::into_inner);
-        Self { folder: tempfile::tempdir().unwrap(), what, _address: address }
+        let reserved = Reserved::address(what.address);
+        let folder = tempfile::tempdir().unwrap();
+        Self { running: Mutex::default(), folder, what, _reserved: reserved }
+    }
+
+    /// Makes the archive that all controllers of this kind are copies of, unless it is there. Tests
+    /// that need it meanwhile wait.
+    fn make(&self) {
+        fs::create_dir_all(self.cache().parent().unwrap()).unwrap();
+        let lock = fs::File::create(self.cache().with_extension("lock")).unwrap();
+        lock.lock().unwrap();
+        self.script("make");
     }
 
     /// Where it is kept once it is filled.
@@ -148,10 +153,15 @@ impl Controller {
     }
 
     fn script(&self, step: &str) {
+        let ended = self.command(step).stdin(Stdio::null()).output().unwrap();
+        assert!(ended.status.success(), "{step}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    fn command(&self, step: &str) -> Command {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/samba-dc.sh");
-        fs::create_dir_all(self.cache().parent().unwrap()).unwrap();
         let Described { address, host, domain, netbios, load, .. } = self.what;
-        let ended = Command::new(script)
+        let mut command = Command::new(script);
+        command
             .arg(step)
             .env("FOLDER", self.folder())
             .env("CACHE", self.cache())
@@ -160,36 +170,39 @@ impl Controller {
             .env("HOST", host)
             .env("REALM", domain.to_uppercase())
             .env("NETBIOS", netbios)
-            .env("PRIMARY", Self::ADDRESS)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(ended.status.success(), "{step}: {}", String::from_utf8_lossy(&ended.stderr));
+            .env("PRIMARY", Self::ADDRESS);
+        command
     }
 
     /// Ends it, as a machine that is switched off.
     pub(crate) fn stop(&self) {
-        self.script("stop");
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Starts it again, as it was.
+    /// Starts it as it is on its disk, and waits until it answers. It ends with the calling thread.
     pub(crate) fn start_again(&self) {
-        self.script("start");
+        self.script("free");
+        let running = Running::start(&mut self.command("run"));
+        let id = running.id();
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+        let mut command = self.command("await");
+        let ended = command.env("STARTED", id.to_string()).stdin(Stdio::null()).output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     }
 
     /// Puts the copy in its place that was made when it was filled.
     pub(crate) fn restore(&self) {
-        self.script("stop");
+        self.stop();
         self.script("unpack");
-        self.script("start");
+        self.start_again();
     }
 
     /// The same, and the copy knows that it is one: it has another invocation (MS-ADTS 3.1.1.1.4).
     pub(crate) fn restore_as_backup(&self) {
-        self.script("stop");
+        self.stop();
         self.script("unpack");
         self.set_invocation();
-        self.script("start");
+        self.start_again();
     }
 
     /// Makes it another invocation of itself. It must not run.
@@ -344,11 +357,5 @@ impl Controller {
              secret_file = \"password\"\n{more}\n",
             netbios.to_lowercase(),
         )
-    }
-}
-
-impl Drop for Controller {
-    fn drop(&mut self) {
-        self.script("wipe");
     }
 }

@@ -5,20 +5,18 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Running, skip, until};
-
-/// The third part of the addresses that the next story's controllers have.
-static NETWORK: AtomicU8 = AtomicU8::new(50);
+use super::{Reserved, Running, skip, until};
 
 /// Domain controllers, each at an address of its own.
 pub(crate) struct EventLogs {
     folder: TempDir,
     _running: Running,
+    // After the process, which listens there.
+    _reserved: Reserved,
     network: u8,
     count: usize,
 }
@@ -39,8 +37,8 @@ impl EventLogs {
             skip(story, "only root may listen on the port of the endpoint mapper");
             return None;
         }
-        let (folder, network) =
-            (tempfile::tempdir().unwrap(), NETWORK.fetch_add(1, Ordering::SeqCst));
+        let folder = tempfile::tempdir().unwrap();
+        let (network, reserved) = Reserved::network();
         let users = folder.path().join("users");
         std::fs::write(&users, format!("CORP:reader:{}\n", Self::PASSWORD)).unwrap();
         let mut command = Command::new(python);
@@ -53,7 +51,7 @@ impl EventLogs {
             running.assert_alive();
             UnixStream::connect(folder.path().join("control")).ok()
         });
-        Some(Self { folder, _running: running, network, count })
+        Some(Self { folder, _running: running, _reserved: reserved, network, count })
     }
 
     /// The address of the first.

@@ -3,7 +3,8 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -19,18 +20,44 @@ pub(crate) fn peer(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// Notes that a story was not told, and why. With `ROLLCALL_PEERS=required` this is a failure.
+/// Ends a story as skipped, with its reason. With `ROLLCALL_PEERS=required` this is a failure.
 ///
-/// `tests/run` names the file in `ROLLCALL_SKIPS` and counts its lines.
+/// `tests/run` names the file of this test in `ROLLCALL_SKIP_NOTE`. The test then ends here, and
+/// `tests/run` reports it as skipped. Under `cargo test` alone, which knows no such result, the
+/// line goes to standard error past the capture of test output, and the caller returns.
 pub(crate) fn skip(story: &str, reason: &str) {
-    let required = env::var("ROLLCALL_PEERS").is_ok_and(|wish| wish == "required");
-    assert!(!required, "{story}: {reason}, and ROLLCALL_PEERS=required");
-    println!("skipped: {story}: {reason}");
-    if let Some(file) = env::var_os("ROLLCALL_SKIPS") {
-        let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
-        // One write, so that stories that run beside each other do not share a line.
-        file.write_all(format!("{story}: {reason}\n").as_bytes()).unwrap();
+    let required = env::var("ROLLCALL_PEERS").is_ok_and(|value| value == "required");
+    assert!(!required, "skipped: {reason}, and ROLLCALL_PEERS=required");
+    if let Some(note) = env::var_os("ROLLCALL_SKIP_NOTE") {
+        fs::write(note, format!("{reason}\n")).unwrap();
+        panic::resume_unwind(Box::new("skipped"));
     }
+    let line = format!("skipped: {story}: {reason}\n");
+    io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+/// The same command, which the kernel kills when the thread that starts it ends, however it ends:
+/// `setpriv` asks for it (`PR_SET_PDEATHSIG`) and then becomes the command.
+pub(crate) fn bound_to_this_thread(command: &Command) -> Command {
+    let mut bound = match peer("setpriv") {
+        Some(setpriv) => {
+            let mut bound = Command::new(setpriv);
+            bound.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program());
+            bound
+        }
+        None => Command::new(command.get_program()),
+    };
+    bound.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => bound.env(name, value),
+            None => bound.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        bound.current_dir(folder);
+    }
+    bound
 }
 
 /// Runs a program to its end and returns what it wrote. Panics when it cannot be started.
@@ -47,14 +74,20 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it; what it says is shown when the story fails.
+    /// Starts it. Its output is shown when the story fails. It ends with the calling thread.
     pub(crate) fn start(command: &mut Command) -> Self {
+        let mut command = bound_to_this_thread(command);
         let said = NamedTempFile::new().unwrap();
         // Appended to, so that its two streams do not overwrite each other.
         let both = || OpenOptions::new().append(true).open(said.path()).unwrap();
         command.stdin(Stdio::null()).stdout(both()).stderr(both());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self { child, said }
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it has said so far.

@@ -15,7 +15,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use ureq::Agent;
 
-use super::{Account, Failed, Metrics, PATIENCE, SECRET, Setup, Srx, until, within};
+use super::{
+    Account, Failed, Metrics, PATIENCE, SECRET, Setup, Srx, bound_to_this_thread, until, within,
+};
 
 /// A server that runs; killed when dropped, unless it was stopped.
 pub(crate) struct Server {
@@ -106,11 +108,13 @@ impl Server {
     }
 
     fn run(setup: Arc<Setup>) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rollcall"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+        command
             .arg("--config")
             .arg(setup.write())
             .current_dir(setup.folder())
-            .envs(setup.environment().iter().map(|(name, value)| (name, value)))
+            .envs(setup.environment().iter().map(|(name, value)| (name, value)));
+        let mut child = bound_to_this_thread(&command)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# A Samba domain controller as a disposable peer: samba-dc.sh
-# make|join|unpack|start|stop|wipe.
+# A Samba domain controller as a disposable peer: samba-dc.sh make|join|unpack|free|run|await.
 #
-# `make` provisions a domain of its own and fills it, once, into a tarball (CACHE); `join` makes another
-# controller of the domain of a running one (PRIMARY); `unpack` lays a copy of it into FOLDER; `start` returns when LDAP, LDAPS, Kerberos and DNS answer. Each controller
-# has its own folder and its own address of loopback. Needs root and Debian's samba packages.
+# `make` provisions a domain and fills it, once, into an archive (CACHE); `unpack` lays a copy of it
+# into FOLDER; `join` makes FOLDER another controller of the domain of a running one (PRIMARY).
+# `free` fails when another process has the address; `run` becomes the controller; `await` returns
+# when that process (STARTED) answers. Each controller has its own folder and its own loopback
+# address. Needs root and Debian's samba packages.
 set -euo pipefail
-: "${FOLDER:?where the controller lives}" "${CACHE:=$FOLDER.tar}"
+: "${FOLDER:?the folder of the controller}" "${CACHE:=$FOLDER.tar}"
 : "${ADDRESS:=127.0.10.10}" "${REALM:=CORP.EXAMPLE.COM}" "${NETBIOS:=CORP}" "${HOST:=dc1}"
 : "${PRIMARY:=}" # the address of the controller whose domain is joined
 : "${LOAD:=}" # empty, or what samba-load.py shall fill the domain with: USERS GROUPS COMPUTERS BIG
@@ -121,36 +122,63 @@ answers() {
         isSynchronized 2>/dev/null | grep -q 'isSynchronized: TRUE'
 }
 
-start() {
-    if [[ -s $FOLDER/run/samba.pid ]] && kill -0 "$(cat "$FOLDER/run/samba.pid")" 2>/dev/null; then
-        return
-    fi
+# Whether something accepts connections at this port of the address.
+accepts() {
+    : 2>/dev/null <"/dev/tcp/$ADDRESS/$1"
+}
+
+# What listens at the address, as ss names it.
+listeners() {
+    ss -Hltnp "src $ADDRESS or src 0.0.0.0 or src [::]" 2>/dev/null || true
+}
+
+# Refuses an address at which something answers already: it would be taken for this controller.
+check_free() {
+    local port
+    for port in 53 88 389 636; do
+        if accepts "$port"; then
+            echo "another process listens at $ADDRESS port $port, where this controller shall:" >&2
+            listeners >&2
+            exit 1
+        fi
+    done
+}
+
+# Becomes the controller. All its processes are in a table of their own, whose first process is
+# samba; when that or this one is killed, the kernel kills the others, daemons too.
+run() {
     write_configuration
-    KRB5_CONFIG=$FOLDER/krb5.conf samba -s "$configuration" -D
+    export KRB5_CONFIG=$FOLDER/krb5.conf
+    local own=(unshare --pid --fork --kill-child)
+    "${own[@]}" true 2>/dev/null || own=()
+    exec "${own[@]}" samba -s "$configuration" -F
+}
+
+# Returns when LDAP, LDAPS, Kerberos and DNS answer and the process at the LDAP port is the one
+# just started: it has the database of this folder open.
+await() {
     local _
     for _ in $(seq 1 600); do
-        if answers ldap && answers ldaps && : 2>/dev/null <"/dev/tcp/$ADDRESS/88" &&
-            : 2>/dev/null <"/dev/tcp/$ADDRESS/53"; then
-            return
+        kill -0 "$STARTED" 2>/dev/null || break
+        if answers ldap && answers ldaps && accepts 88 && accepts 53; then
+            is_ours && return
+            echo "another process answers at $ADDRESS, and not this controller:" >&2
+            listeners >&2
+            exit 1
         fi
         sleep 0.1
     done
-    echo "the controller does not answer:" >&2
+    echo "the controller has ended or does not answer:" >&2
     tail -n 20 "$FOLDER/log/samba.log" >&2
     exit 1
 }
 
-# The whole session of the controller, by its own pid file.
-stop() {
-    [[ -s $FOLDER/run/samba.pid ]] || return 0
-    local pid _
-    pid=$(cat "$FOLDER/run/samba.pid")
-    kill -TERM -- "-$pid" 2>/dev/null || kill -TERM "$pid" 2>/dev/null || true
-    for _ in $(seq 1 200); do
-        kill -0 "$pid" 2>/dev/null || break
-        sleep 0.05
+is_ours() {
+    local pid
+    for pid in $(ss -Hltnp "src $ADDRESS and sport = 389" | grep -o 'pid=[0-9]*'); do
+        find "/proc/${pid#pid=}/fd" -lname "$FOLDER/*" -print -quit 2>/dev/null | grep -q . && return
     done
-    rm -f "$FOLDER/run/samba.pid"
+    return 1
 }
 
 case ${1:-} in
@@ -174,14 +202,11 @@ unpack)
     mkdir -p "$FOLDER"
     tar -C "$FOLDER" -S --use-compress-program=gzip -xf "$CACHE"
     ;;
-start) start ;;
-stop) stop ;;
-wipe)
-    stop
-    rm -rf "$FOLDER"
-    ;;
+free) check_free ;;
+run) run ;;
+await) await ;;
 *)
-    sed -n 2,7p "$0"
+    sed -n 2,8p "$0"
     exit 2
     ;;
 esac

@@ -36,6 +36,7 @@ const BANNED: &[(&str, &str)] = &[
     ("chrono", "jiff is the one library of time; only evtx has it, for its winstructs"),
     ("serde_yaml", "is given up by its author"),
     ("reqwest", "ureq is the one HTTP client"),
+    ("h2", "nothing speaks HTTP/2, and version 0.3 has RUSTSEC-2026-0258"),
 ];
 
 /// Crates that are banned but in the hands of these, and of nobody else.
