@@ -15,12 +15,12 @@ use rollcall_identity::{
 };
 use tokio::sync::oneshot;
 
-use self::membership_updates::Learning;
-use crate::directory::Book;
-use crate::failover::{Term, Vacant, estate};
+use self::membership_updates::MembershipUpdates;
+use crate::directory::SharedDirectory;
+use crate::failover::{NotReady, OwnershipGuard, estate};
 use crate::messages::{
-    Apply, Batch, Changed, Committed, Estate, Explain, LastRead, Recount, Refused, Snapshot,
-    TakeStock,
+    Apply, ApplyError, Batch, Committed, Explain, ExportLog, ExportTable, GetReadPosition,
+    PublishChanges, StateTransfer, TakeCheckpoint,
 };
 use crate::query::Query;
 use crate::telemetry::{
@@ -37,9 +37,9 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// What was decided about a batch, by origin and verdict.
 #[derive(Default)]
-struct Tally<'a>(Vec<Decided<'a>>);
+struct VerdictCounts<'a>(Vec<Decided<'a>>);
 
-impl<'a> Tally<'a> {
+impl<'a> VerdictCounts<'a> {
     fn count(&mut self, origin: &'a Origin, verdict: Verdict) {
         // Nearly always the same as the one before: a list, looked at from its end, needs no hash.
         let same = |known: &&mut Decided<'_>| {
@@ -63,7 +63,7 @@ impl CommitSink<Batch> for CacheSink {
     }
 
     fn checkpoint(&self, survey: CheckpointSink) -> bool {
-        self.0.post(TakeStock(survey)).is_ok()
+        self.0.post(TakeCheckpoint(survey)).is_ok()
     }
 }
 
@@ -76,19 +76,19 @@ const FORGETTING: Duration = Duration::from_secs(60);
 
 /// What decisions depend on besides events and sessions.
 #[derive(Clone)]
-pub(crate) struct Grounds {
+pub(crate) struct DecisionInputs {
     /// The rules in force at each moment.
     pub rules: Arc<ArcSwap<Rules>>,
     /// Who users and devices are.
-    pub directory: Book,
+    pub directory: SharedDirectory,
 }
 
 /// The role.
 pub struct Cache {
-    term: Term,
+    term: OwnershipGuard,
     decider: Decider,
-    grounds: Grounds,
-    learning: Learning,
+    grounds: DecisionInputs,
+    learning: MembershipUpdates,
     journal: JournalWriter<Batch>,
     query: Mailbox<Query>,
     clock: Clock,
@@ -99,8 +99,8 @@ impl Cache {
     /// A cache that fills its table from what `query` holds, and then folds what `journal` commits
     /// by the rules that were in force then.
     pub(crate) fn new(
-        term: Term,
-        grounds: Grounds,
+        term: OwnershipGuard,
+        grounds: DecisionInputs,
         journal: JournalWriter<Batch>,
         query: Mailbox<Query>,
         clock: Clock,
@@ -116,7 +116,7 @@ impl Cache {
             term,
             decider: Decider::default(),
             grounds,
-            learning: Learning::default(),
+            learning: MembershipUpdates::default(),
             journal,
             query,
             clock,
@@ -126,11 +126,14 @@ impl Cache {
 
     /// Enters what directories know of those whom the events speak of, and hands them to the
     /// journal; the answer comes when they are visible.
-    fn order(&self, Apply { mut events, read, account }: Apply) -> Reply<Result<Receipt, Refused>> {
+    fn order(
+        &self,
+        Apply { mut events, read, account }: Apply,
+    ) -> Reply<Result<Receipt, ApplyError>> {
         self.grounds.directory.enter(&mut events);
         let (receipt, taken) = oneshot::channel();
         match self.journal.hand_over(Batch { events, read, account, receipt }) {
-            Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(Refused::Restarting)) }),
+            Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(ApplyError::Restarting)) }),
             Err((batch, reason)) => {
                 let word = match reason {
                     NotAccepted::Full => "cache_busy",
@@ -149,8 +152,8 @@ impl Cache {
         rules: &Rules,
     ) -> impl Future<Output = Result<Receipt, MailboxClosed>> + use<> {
         let Self { decider, learning, .. } = self;
-        let mut changed = Changed::by(self.term.number(), entry.batch.events.len());
-        let mut tally = Tally::default();
+        let mut changed = PublishChanges::by(self.term.number(), entry.batch.events.len());
+        let mut tally = VerdictCounts::default();
         let committed = (entry.first, &*entry.batch.events);
         let receipt = decider.apply_batch(committed, rules, |event, _, decision| {
             if decision.verdict == Verdict::Applied(Rule::AddressShared) {
@@ -173,9 +176,9 @@ impl Cache {
     /// holds, and what was on its way through the journal is lost to it.
     fn take_over(
         &mut self,
-        Estate { term, handover }: Estate,
+        StateTransfer { term, handover }: StateTransfer,
         recalled: Recalled,
-    ) -> Result<(), Vacant> {
+    ) -> Result<(), NotReady> {
         self.term.succeed(term)?;
         let shown = handover.sessions.len();
         let (kept, error) = match recalled {
@@ -188,7 +191,7 @@ impl Cache {
         if is_kept {
             TableResumed { sessions: self.decider.table().len(), missed: missed.len() }.emit();
             // One that is gone meanwhile takes over from here.
-            drop(self.query.post(Changed::missed(self.term.number(), missed)));
+            drop(self.query.post(PublishChanges::missed(self.term.number(), missed)));
         } else {
             TableRestored { sessions: shown, error: error.as_deref() }.emit();
             self.journal.unsettle();
@@ -254,7 +257,7 @@ impl Actor for Cache {
                 let (query, term) = (self.query.clone(), self.term.number());
                 let journal = self.journal.clone();
                 let known = async move {
-                    let estate = estate(&query, Snapshot(term)).await?;
+                    let estate = estate(&query, ExportLog(term)).await?;
                     Ok((estate, journal.recall().await))
                 };
                 // Nothing is folded before the table holds what its predecessor had shown.
@@ -282,7 +285,11 @@ impl Actor for Cache {
 }
 
 impl Handler<Apply> for Cache {
-    fn handle(&mut self, apply: Apply, _: &mut Context<Self>) -> Reply<Result<Receipt, Refused>> {
+    fn handle(
+        &mut self,
+        apply: Apply,
+        _: &mut Context<Self>,
+    ) -> Reply<Result<Receipt, ApplyError>> {
         self.order(apply)
     }
 }
@@ -306,7 +313,7 @@ impl Handler<Committed> for Cache {
         Reply::later(async move {
             for (entry, receipt) in entries.into_iter().zip(receipts) {
                 // Whoever does not wait any more does not need it.
-                let _ = entry.batch.receipt.send(receipt.await.map_err(Refused::from));
+                let _ = entry.batch.receipt.send(receipt.await.map_err(ApplyError::from));
             }
         })
     }
@@ -318,26 +325,30 @@ impl Handler<Explain> for Cache {
     }
 }
 
-impl Handler<Recount> for Cache {
-    fn handle(&mut self, _: Recount, _: &mut Context<Self>) -> Reply<Estate> {
+impl Handler<ExportTable> for Cache {
+    fn handle(&mut self, _: ExportTable, _: &mut Context<Self>) -> Reply<StateTransfer> {
         let handover = self.decider.snapshot();
-        Reply::Now(Estate { term: self.term.number(), handover })
+        Reply::Now(StateTransfer { term: self.term.number(), handover })
     }
 }
 
-impl Handler<TakeStock> for Cache {
-    fn handle(&mut self, TakeStock(survey): TakeStock, _: &mut Context<Self>) -> Reply<()> {
+impl Handler<TakeCheckpoint> for Cache {
+    fn handle(
+        &mut self,
+        TakeCheckpoint(survey): TakeCheckpoint,
+        _: &mut Context<Self>,
+    ) -> Reply<()> {
         survey(self.decider.snapshot());
         Reply::Now(())
     }
 }
 
-impl Handler<LastRead> for Cache {
+impl Handler<GetReadPosition> for Cache {
     fn handle(
         &mut self,
-        LastRead(source): LastRead,
+        GetReadPosition(source): GetReadPosition,
         _: &mut Context<Self>,
-    ) -> Reply<Result<Option<Arc<[u8]>>, Refused>> {
+    ) -> Reply<Result<Option<Arc<[u8]>>, ApplyError>> {
         let journal = self.journal.clone();
         Reply::later(async move { Ok(journal.read_position(source).await?) })
     }

@@ -20,7 +20,7 @@ use rollcall_runtime::clock::Clock;
 /// All that is known of users, devices and groups. Its lock is held for one question or one slice of
 /// what is entered, and never over a wait.
 #[derive(Debug, Clone, Default)]
-pub struct Book(Arc<Shelf>);
+pub struct SharedDirectory(Arc<Shelf>);
 
 #[derive(Debug, Default)]
 struct Shelf {
@@ -37,7 +37,7 @@ struct Shelf {
 /// millisecond or two.
 const SLICE: usize = 2048;
 
-impl Book {
+impl SharedDirectory {
     /// To look something up.
     pub fn read(&self) -> RwLockReadGuard<'_, Directory> {
         self.0.directory.read()
@@ -48,7 +48,7 @@ impl Book {
         self.0.directory.write()
     }
 
-    /// [`Book::take_in_after`] nothing that was known before.
+    /// [`SharedDirectory::take_in_after`] nothing that was known before.
     ///
     /// # Errors
     /// The same.
@@ -61,7 +61,7 @@ impl Book {
     }
 
     /// Enters what `begin` begins to enter of the domain with this DNS name, slice by slice, and
-    /// notes who is affected: [`Book::untold`]. When all of it is entered for the first time, those
+    /// notes who is affected: [`SharedDirectory::untold`]. When all of it is entered for the first time, those
     /// are affected, too, who are in the `roster` of what was known before and are called otherwise
     /// or gone; those who may have moved to a domain that is not read yet only [later](Self::resume).
     /// It takes as long as there is much of it, so it is for a thread that may wait.

@@ -7,11 +7,11 @@ use arc_swap::ArcSwap;
 use rollcall_identity::{ChangeLogLimits, Journal, JournalError, RecoveredState, Revision, Rules};
 use tokio::sync::watch;
 
-use crate::cache::{Cache, CacheSink, Grounds};
-use crate::directory::Book;
-use crate::failover::{Succession, estate};
-use crate::messages::Recount;
-use crate::query::{Front, Query, View, Window};
+use crate::cache::{Cache, CacheSink, DecisionInputs};
+use crate::directory::SharedDirectory;
+use crate::failover::{Failover, estate};
+use crate::messages::ExportTable;
+use crate::query::{AddressLookup, PublishedLog, Query, QueryOutputs};
 use rollcall_journal::{Illness, JournalThread, JournalWriter};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
@@ -26,13 +26,13 @@ pub struct Engine {
     /// Where everybody asks.
     pub query: Mailbox<Query>,
     /// How one address is asked for.
-    pub view: View,
+    pub view: AddressLookup,
     /// How far the query actor knows.
     pub newest: watch::Receiver<Revision>,
     /// The rules by which the cache decides, from its next batch on.
     pub rules: Arc<ArcSwap<Rules>>,
     /// What directories say, for those who write it and those who look something up.
-    pub directory: Book,
+    pub directory: SharedDirectory,
     /// Why the journal takes no events, when it does not.
     pub illness: Illness,
     journal: JournalThread,
@@ -64,7 +64,7 @@ impl Engine {
         limits: ChangeLogLimits,
         clock: &Clock,
     ) -> Result<Self, StartError> {
-        Self::start_with(Book::default(), journal, rules, limits, clock).await
+        Self::start_with(SharedDirectory::default(), journal, rules, limits, clock).await
     }
 
     /// The same with a directory that others enter into.
@@ -72,7 +72,7 @@ impl Engine {
     /// # Errors
     /// When the journal cannot be read, or the system gives no thread.
     pub async fn start_with(
-        directory: Book,
+        directory: SharedDirectory,
         mut journal: impl Journal + 'static,
         rules: Rules,
         limits: ChangeLogLimits,
@@ -82,21 +82,21 @@ impl Engine {
         let query = Mailbox::<Query>::new("query", clock.clone());
         let cache = Mailbox::<Cache>::new("cache", clock.clone());
         let (tell, newest) = watch::channel(Revision::default());
-        let window = Window::default();
-        let view = View::new(query.clone(), window.clone(), clock.clone());
-        let front = Front { newest: tell, window };
+        let window = PublishedLog::default();
+        let view = AddressLookup::new(query.clone(), window.clone(), clock.clone());
+        let front = QueryOutputs { newest: tell, window };
         let (table, restored) = journal.restore(&rules)?;
         let legacy = RecoveredState::from_table(table, restored);
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let (in_force, time) = (Arc::clone(&rules), clock.clone());
         let (writer, thread) =
             JournalWriter::start(journal, CacheSink(cache.clone()), in_force, time)?;
-        let (succession, illness) = (Succession::new(writer.epoch(), legacy), writer.illness());
+        let (succession, illness) = (Failover::new(writer.epoch(), legacy), writer.illness());
         let (terms, feeder, time) = (succession.clone(), cache.clone(), clock.clone());
         let answers =
             move || Query::new(terms.query(), limits, feeder.clone(), front.clone(), time.clone());
         supervisor.send(Spawn::new(query.clone(), answers)).await?;
-        let grounds = Grounds { rules: Arc::clone(&rules), directory: directory.clone() };
+        let grounds = DecisionInputs { rules: Arc::clone(&rules), directory: directory.clone() };
         let (sink, time) = (query.clone(), clock.clone());
         let decides = move || {
             let (grounds, term) = (grounds.clone(), succession.cache());
@@ -110,7 +110,7 @@ impl Engine {
     /// Stops deciding, and then answering. Whatever was handed over before is in the journal.
     pub async fn stop(self) {
         // A cache that cannot tell leaves the journal to be folded at the next start.
-        let last = estate(&self.cache, Recount).await.ok().map(|estate| estate.handover);
+        let last = estate(&self.cache, ExportTable).await.ok().map(|estate| estate.handover);
         for actor in ["cache", "query"] {
             // A supervisor that is gone has nobody left to dismiss.
             let _ = self.supervisor.send(Stop(actor.to_owned())).await;

@@ -2,7 +2,7 @@
 //! dropped, and a successor asks the other for what it holds. Who may take over what is decided in
 //! [`Generations`].
 
-use crate::messages::Estate;
+use crate::messages::StateTransfer;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,18 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Who holds what, shared by the factories of both.
 #[derive(Debug, Clone)]
-pub(crate) struct Succession(Arc<Mutex<Generations>>);
+pub(crate) struct Failover(Arc<Mutex<Generations>>);
 
 /// The time in office of one cache or one query actor; it ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Term {
+pub(crate) struct OwnershipGuard {
     tenure: OwnershipLease,
-    succession: Succession,
+    succession: Failover,
 }
 
 /// Why nothing could be taken over for now.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Vacant {
+pub(crate) enum NotReady {
     /// The other is not there.
     #[error("nothing to take over yet: {0}")]
     MailboxClosed(#[from] MailboxClosed),
@@ -43,25 +43,25 @@ pub(crate) enum Vacant {
     Outdated(#[from] StaleTakeover),
 }
 
-impl Succession {
+impl Failover {
     /// Nobody is there yet.
     pub(crate) fn new(epoch: u64, legacy: RecoveredState) -> Self {
         Self(Arc::new(Mutex::new(Generations::new(epoch, legacy))))
     }
 
     /// A new cache is made. Whatever its predecessor held can no longer be reached.
-    pub(crate) fn cache(&self) -> Term {
+    pub(crate) fn cache(&self) -> OwnershipGuard {
         self.term(EngineRole::Cache)
     }
 
     /// A new query actor is made. Whatever its predecessor held can no longer be reached.
-    pub(crate) fn query(&self) -> Term {
+    pub(crate) fn query(&self) -> OwnershipGuard {
         self.term(EngineRole::Query)
     }
 
-    fn term(&self, office: EngineRole) -> Term {
+    fn term(&self, office: EngineRole) -> OwnershipGuard {
         let tenure = self.with(|offices| offices.acquire(office));
-        Term { tenure, succession: self.clone() }
+        OwnershipGuard { tenure, succession: self.clone() }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Generations) -> T) -> T {
@@ -70,7 +70,7 @@ impl Succession {
     }
 }
 
-impl Term {
+impl OwnershipGuard {
     /// Its number. A later cache has a higher one.
     pub(crate) fn number(&self) -> u64 {
         self.tenure.generation()
@@ -100,22 +100,22 @@ impl Term {
     }
 }
 
-impl Drop for Term {
+impl Drop for OwnershipGuard {
     fn drop(&mut self) {
         self.succession.with(|offices| offices.release(self.tenure));
     }
 }
 
 /// Asks whoever is behind `other` for what it holds.
-pub(crate) async fn estate<R, M>(other: &Mailbox<R>, question: M) -> Result<Estate, Vacant>
+pub(crate) async fn estate<R, M>(other: &Mailbox<R>, question: M) -> Result<StateTransfer, NotReady>
 where
     R: Handler<M>,
-    M: Message<Result = Estate> + Send + 'static,
+    M: Message<Result = StateTransfer> + Send + 'static,
 {
     // Without waiting for a place: those who wait for one may be waiting for us.
     match tokio::time::timeout(PATIENCE, other.post(question)?).await {
         Ok(estate) => Ok(estate?),
-        Err(_) => Err(Vacant::Silent),
+        Err(_) => Err(NotReady::Silent),
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_term_ends_with_whoever_holds_it() {
         let now = Timestamp::from_millis(1_795_290_600_000);
-        let succession = Succession::new(7, RecoveredState::default());
+        let succession = Failover::new(7, RecoveredState::default());
         let (query, cache) = (succession.query(), succession.cache());
         assert!(matches!(query.begin(now), StartMode::FromLog(_)));
         assert!(matches!(cache.begin(now), StartMode::FromLog(_)));

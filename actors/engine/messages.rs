@@ -27,7 +27,7 @@ pub struct Apply {
 }
 
 impl Message for Apply {
-    type Result = Result<Receipt, Refused>;
+    type Result = Result<Receipt, ApplyError>;
 }
 
 /// A batch on its way through the journal.
@@ -40,7 +40,7 @@ pub struct Batch {
     /// What accounts for the events until they are decided.
     pub account: EventAccount,
     /// Where the answer goes when the events are visible.
-    pub receipt: oneshot::Sender<Result<Receipt, Refused>>,
+    pub receipt: oneshot::Sender<Result<Receipt, ApplyError>>,
 }
 
 impl JournalBatch for Batch {
@@ -55,7 +55,7 @@ impl JournalBatch for Batch {
 
 impl Payload for Batch {
     fn refuse(self, error: &JournalError) {
-        let refused = self.account.lost("journal_ill", Refused::Journal(error.0.clone()));
+        let refused = self.account.lost("journal_ill", ApplyError::Journal(error.0.clone()));
         // A sender that no longer waits does not need the answer.
         let _ = self.receipt.send(Err(refused));
     }
@@ -63,7 +63,7 @@ impl Payload for Batch {
 
 /// Why a batch was not taken. Nothing of it is visible; the sender may try again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum ApplyError {
     /// Too much is under way.
     #[error("too many events are under way")]
     Busy,
@@ -75,13 +75,13 @@ pub enum Refused {
     Restarting,
 }
 
-impl From<MailboxClosed> for Refused {
+impl From<MailboxClosed> for ApplyError {
     fn from(_: MailboxClosed) -> Self {
         Self::Restarting
     }
 }
 
-impl From<NotAccepted> for Refused {
+impl From<NotAccepted> for ApplyError {
     fn from(reason: NotAccepted) -> Self {
         match reason {
             NotAccepted::Full => Self::Busy,
@@ -100,24 +100,24 @@ impl Message for Explain {
 
 /// Asks for all that is known, for a query actor that takes over from it.
 #[derive(Debug)]
-pub struct Recount;
+pub struct ExportTable;
 
-impl Message for Recount {
-    type Result = Estate;
+impl Message for ExportTable {
+    type Result = StateTransfer;
 }
 
 /// Asks how far a source was read, as last committed.
 #[derive(Debug)]
-pub struct LastRead(pub ReadSource);
+pub struct GetReadPosition(pub ReadSource);
 
-impl Message for LastRead {
-    type Result = Result<Option<Arc<[u8]>>, Refused>;
+impl Message for GetReadPosition {
+    type Result = Result<Option<Arc<[u8]>>, ApplyError>;
 }
 
 /// Gives the table, as it stands when this is reached, to whoever writes it down.
-pub struct TakeStock(pub CheckpointSink);
+pub struct TakeCheckpoint(pub CheckpointSink);
 
-impl Message for TakeStock {
+impl Message for TakeCheckpoint {
     type Result = ();
 }
 
@@ -133,7 +133,7 @@ impl Message for Committed {
 ///
 /// It may be told again: what the sessions say already is not proposed twice.
 #[derive(Debug, Clone)]
-pub struct Learnt {
+pub struct UpdateMembership {
     /// Of whom.
     pub affected: Arc<AffectedAccounts>,
     /// What becomes of the sessions of those who are gone.
@@ -142,13 +142,13 @@ pub struct Learnt {
     pub origin: Arc<Origin>,
 }
 
-impl Message for Learnt {
-    type Result = Result<(), Refused>;
+impl Message for UpdateMembership {
+    type Result = Result<(), ApplyError>;
 }
 
 /// What became true with one batch of events, in order.
 #[derive(Debug)]
-pub struct Changed {
+pub struct PublishChanges {
     /// The term of the cache that decided so.
     pub(crate) term: u64,
     pub(crate) changes: Vec<Change>,
@@ -157,11 +157,11 @@ pub struct Changed {
     pub(crate) seen: Vec<(Timestamp, usize)>,
 }
 
-impl Message for Changed {
+impl Message for PublishChanges {
     type Result = ();
 }
 
-impl Changed {
+impl PublishChanges {
     /// Nothing yet of a batch of `events`, by the cache of this term.
     pub fn by(term: u64, events: usize) -> Self {
         Self { term, changes: Vec::with_capacity(events), seen: Vec::new() }
@@ -184,7 +184,7 @@ impl Changed {
 
 /// Asks for the changes after a cursor.
 #[derive(Debug, Clone)]
-pub struct Read {
+pub struct ReadChanges {
     /// Where the consumer stands; `None` for one that knows nothing.
     pub cursor: Option<Cursor>,
     /// Only what was told at or after this time, for a consumer without a cursor.
@@ -195,20 +195,20 @@ pub struct Read {
     pub limit: usize,
 }
 
-impl Message for Read {
+impl Message for ReadChanges {
     type Result = Page;
 }
 
 /// Asks who has an address.
 #[derive(Debug, Clone, Copy)]
-pub struct Look(pub Address);
+pub struct LookupAddress(pub Address);
 
-impl Message for Look {
+impl Message for LookupAddress {
     type Result = Option<Arc<Session>>;
 }
 
 /// Asks for the sessions that are wanted, a bounded number looked at with each asking.
-pub struct Search {
+pub struct SearchSessions {
     /// Go on after this position.
     pub after: Revision,
     /// At most so many.
@@ -217,37 +217,37 @@ pub struct Search {
     pub wanted: Arc<dyn Fn(&Session) -> bool + Send + Sync>,
 }
 
-impl Message for Search {
+impl Message for SearchSessions {
     type Result = SearchPage;
 }
 
 /// Asks for the cursor of a consumer that knows everything.
 #[derive(Debug, Clone, Copy)]
-pub struct Newest;
+pub struct GetNewestCursor;
 
-impl Message for Newest {
+impl Message for GetNewestCursor {
     type Result = Cursor;
 }
 
 /// Asks for the cursor from which everything that is remembered to have ended can still be read.
 #[derive(Debug, Clone, Copy)]
-pub struct Oldest;
+pub struct GetOldestCursor;
 
-impl Message for Oldest {
+impl Message for GetOldestCursor {
     type Result = Cursor;
 }
 
 /// Asks for all that is known, for the cache of this term, which takes over from it.
 #[derive(Debug)]
-pub struct Snapshot(pub u64);
+pub struct ExportLog(pub u64);
 
-impl Message for Snapshot {
-    type Result = Estate;
+impl Message for ExportLog {
+    type Result = StateTransfer;
 }
 
 /// What the other holds, and in which of its terms it said so.
 #[derive(Debug)]
-pub struct Estate {
+pub struct StateTransfer {
     pub term: u64,
     pub handover: TableSnapshot,
 }

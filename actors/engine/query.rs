@@ -3,13 +3,13 @@
 
 mod view;
 
-use crate::messages::Changed;
-use crate::messages::Look;
-use crate::messages::Newest;
-use crate::messages::Oldest;
-use crate::messages::Read;
-use crate::messages::Search;
-use crate::messages::Snapshot;
+use crate::messages::ExportLog;
+use crate::messages::GetNewestCursor;
+use crate::messages::GetOldestCursor;
+use crate::messages::LookupAddress;
+use crate::messages::PublishChanges;
+use crate::messages::ReadChanges;
+use crate::messages::SearchSessions;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use actix::fut::{ActorFutureExt, wrap_future};
@@ -21,36 +21,36 @@ use rollcall_identity::{
 use tokio::sync::watch;
 
 use crate::cache::Cache;
-use crate::failover::{Term, Vacant, estate};
-use crate::messages::Estate;
-use crate::messages::Recount;
+use crate::failover::{NotReady, OwnershipGuard, estate};
+use crate::messages::ExportTable;
+use crate::messages::StateTransfer;
 use crate::telemetry::{LogRestored, Visible};
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-pub use self::view::View;
-pub(crate) use self::view::Window;
+pub use self::view::AddressLookup;
+pub(crate) use self::view::PublishedLog;
 
 use self::view::Log;
 
 /// What others see of the query actor without asking it.
 #[derive(Clone)]
-pub(crate) struct Front {
+pub(crate) struct QueryOutputs {
     /// How far it knows.
     pub newest: watch::Sender<Revision>,
     /// Its log, once it answers.
-    pub window: Window,
+    pub window: PublishedLog,
 }
 
 /// The role.
 pub struct Query {
-    term: Term,
+    term: OwnershipGuard,
     log: Log,
     limits: ChangeLogLimits,
     cache: Mailbox<Cache>,
-    front: Front,
+    front: QueryOutputs,
     clock: Clock,
 }
 
@@ -58,10 +58,10 @@ impl Query {
     /// A query actor that begins with what `cache` holds, if a cache ever held anything. It tells
     /// `front` how far it knows, and shows its log there.
     pub(crate) fn new(
-        term: Term,
+        term: OwnershipGuard,
         limits: ChangeLogLimits,
         cache: Mailbox<Cache>,
-        front: Front,
+        front: QueryOutputs,
         clock: Clock,
     ) -> Self {
         // What a predecessor knew is not enough any more.
@@ -70,7 +70,10 @@ impl Query {
         Self { term, log, limits, cache, front, clock }
     }
 
-    fn take_over(&mut self, Estate { term, handover }: Estate) -> Result<(), Vacant> {
+    fn take_over(
+        &mut self,
+        StateTransfer { term, handover }: StateTransfer,
+    ) -> Result<(), NotReady> {
         self.term.succeed(term)?;
         LogRestored { sessions: handover.sessions.len() }.emit();
         self.begin_with(term, handover);
@@ -108,7 +111,7 @@ impl Actor for Query {
             StartMode::Empty => return,
         }
         let cache = self.cache.clone();
-        let estate = async move { estate(&cache, Recount).await };
+        let estate = async move { estate(&cache, ExportTable).await };
         // No answer before it holds what its predecessor held: an empty one would end sessions.
         context.wait(wrap_future::<_, ActorCell<Self>>(estate).map(|estate, cell, context| {
             if let Err(vacant) = estate.and_then(|estate| cell.actor().take_over(estate)) {
@@ -118,8 +121,8 @@ impl Actor for Query {
     }
 }
 
-impl Handler<Changed> for Query {
-    fn handle(&mut self, changed: Changed, _: &mut Context<Self>) -> Reply<()> {
+impl Handler<PublishChanges> for Query {
+    fn handle(&mut self, changed: PublishChanges, _: &mut Context<Self>) -> Reply<()> {
         let now = self.clock.now();
         let mut answerer = self.write();
         if !answerer.apply(changed.term, &changed.changes, now) {
@@ -137,9 +140,9 @@ impl Handler<Changed> for Query {
     }
 }
 
-impl Handler<Read> for Query {
-    fn handle(&mut self, read: Read, _: &mut Context<Self>) -> Reply<Page> {
-        let Read { cursor, since, filter, limit } = read;
+impl Handler<ReadChanges> for Query {
+    fn handle(&mut self, read: ReadChanges, _: &mut Context<Self>) -> Reply<Page> {
+        let ReadChanges { cursor, since, filter, limit } = read;
         let now = self.clock.now();
         Reply::Now(self.read().log().read(&PageRequest {
             cursor,
@@ -151,45 +154,49 @@ impl Handler<Read> for Query {
     }
 }
 
-impl Handler<Look> for Query {
+impl Handler<LookupAddress> for Query {
     fn handle(
         &mut self,
-        Look(address): Look,
+        LookupAddress(address): LookupAddress,
         _: &mut Context<Self>,
     ) -> Reply<Option<Arc<Session>>> {
         Reply::Now(self.read().log().get(address, self.clock.now()).map(Arc::clone))
     }
 }
 
-impl Handler<Search> for Query {
-    fn handle(&mut self, search: Search, _: &mut Context<Self>) -> Reply<SearchPage> {
-        let Search { after, limit, wanted } = search;
+impl Handler<SearchSessions> for Query {
+    fn handle(&mut self, search: SearchSessions, _: &mut Context<Self>) -> Reply<SearchPage> {
+        let SearchSessions { after, limit, wanted } = search;
         Reply::Now(
             self.read().log().search(after, limit, self.clock.now(), |session| wanted(session)),
         )
     }
 }
 
-impl Handler<Newest> for Query {
-    fn handle(&mut self, _: Newest, _: &mut Context<Self>) -> Reply<Cursor> {
+impl Handler<GetNewestCursor> for Query {
+    fn handle(&mut self, _: GetNewestCursor, _: &mut Context<Self>) -> Reply<Cursor> {
         let answerer = self.read();
         Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().newest()))
     }
 }
 
-impl Handler<Oldest> for Query {
-    fn handle(&mut self, _: Oldest, _: &mut Context<Self>) -> Reply<Cursor> {
+impl Handler<GetOldestCursor> for Query {
+    fn handle(&mut self, _: GetOldestCursor, _: &mut Context<Self>) -> Reply<Cursor> {
         let answerer = self.read();
         Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().oldest()))
     }
 }
 
-impl Handler<Snapshot> for Query {
-    fn handle(&mut self, Snapshot(cache): Snapshot, _: &mut Context<Self>) -> Reply<Estate> {
+impl Handler<ExportLog> for Query {
+    fn handle(
+        &mut self,
+        ExportLog(cache): ExportLog,
+        _: &mut Context<Self>,
+    ) -> Reply<StateTransfer> {
         self.write().fence(cache);
         // Whoever looks an address up does not wait for a million sessions to be told.
         let handover = self.read().snapshot();
-        Reply::Now(Estate { term: self.term.number(), handover })
+        Reply::Now(StateTransfer { term: self.term.number(), handover })
     }
 }
 
@@ -200,7 +207,7 @@ mod tests {
     #[test]
     fn every_event_has_waited_since_it_was_received_itself() {
         let (early, late) = (Timestamp::from_millis(1_000), Timestamp::from_millis(1_400));
-        let mut changed = Changed::by(1, 4);
+        let mut changed = PublishChanges::by(1, 4);
         for seen in [early, early, late, early] {
             changed.note(seen, None);
         }

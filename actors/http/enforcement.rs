@@ -31,8 +31,8 @@ use crate::admission::{Refused, Strange, TOKEN_BODY};
 use crate::listener::{Routes, body};
 use crate::telemetry::{QueryRefused, Responded};
 use rollcall_engine::Engine;
-use rollcall_engine::directory::Book;
-use rollcall_engine::query::{Query, View};
+use rollcall_engine::directory::SharedDirectory;
+use rollcall_engine::query::{AddressLookup, Query};
 use rollcall_producers::ptim::Pushes;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::telemetry::TelemetryEvent;
@@ -47,9 +47,9 @@ use push::Form;
 pub struct Enforcement {
     points: Arc<Points>,
     query: Mailbox<Query>,
-    view: View,
+    view: AddressLookup,
     pushes: Pushes,
-    directory: Book,
+    directory: SharedDirectory,
     strange: Strange,
 }
 

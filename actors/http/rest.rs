@@ -39,7 +39,7 @@ pub use self::token::Token;
 use crate::problem::Problem;
 use crate::telemetry::Responded;
 use rollcall_engine::cache::Cache;
-use rollcall_engine::directory::Book;
+use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::query::Query;
 use rollcall_history::History;
 use rollcall_journal::Illness;
@@ -92,7 +92,7 @@ pub struct Rest {
     /// How the enforcement points are.
     pub points: PointsStatus,
     /// What is known of users, devices and groups.
-    pub directory: Book,
+    pub directory: SharedDirectory,
     /// Where that is read from.
     pub directories: Directories,
     /// The event logs that are read.

@@ -28,7 +28,7 @@ use rollcall_wire::srx::validator::{self, Question};
 use crate::admission::{Admission, Applicant, Refused, Register, Strange, TOKEN_BODY};
 use crate::listener::{Routes, body};
 use crate::telemetry::{Responded, Validated};
-use rollcall_engine::directory::Book;
+use rollcall_engine::directory::SharedDirectory;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -36,7 +36,7 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 pub struct Validator {
     roster: ArcSwap<Roster>,
     admission: Admission,
-    directory: Book,
+    directory: SharedDirectory,
     strange: Strange,
     clock: Clock,
 }
@@ -69,7 +69,7 @@ impl Visit {
 
 impl Validator {
     /// Answers those in the settings from the directory.
-    pub fn new(settings: &config::Validator, directory: Book, clock: Clock) -> Self {
+    pub fn new(settings: &config::Validator, directory: SharedDirectory, clock: Clock) -> Self {
         let roster = ArcSwap::from_pointee(Roster::new(settings));
         let (admission, strange) = (Admission::new(clock.clone()), Strange::default());
         Self { roster, admission, directory, strange, clock }

@@ -27,8 +27,8 @@ use tokio::sync::watch;
 
 use crate::telemetry::ProducerBegins;
 use rollcall_engine::cache::Cache;
-use rollcall_engine::messages::Learnt;
-use rollcall_engine::messages::{Apply, LastRead, Refused};
+use rollcall_engine::messages::UpdateMembership;
+use rollcall_engine::messages::{Apply, ApplyError, GetReadPosition};
 use rollcall_identity::Receipt;
 use rollcall_journal::Illness;
 use rollcall_runtime::actor_metrics::Stage;
@@ -111,14 +111,14 @@ impl Harvest {
 
 /// Events on their way to the cache. Whether anybody waits for the receipt or not, they are
 /// decided, or counted as dropped.
-pub struct Pending(Pin<Box<dyn Future<Output = Result<Receipt, Refused>> + Send>>);
+pub struct Pending(Pin<Box<dyn Future<Output = Result<Receipt, ApplyError>> + Send>>);
 
 impl Pending {
     /// Waits until they are visible.
     ///
     /// # Errors
     /// When the cache did not take them.
-    pub async fn receipt(self) -> Result<Receipt, Refused> {
+    pub async fn receipt(self) -> Result<Receipt, ApplyError> {
         self.0.await
     }
 }
@@ -174,10 +174,10 @@ impl Outlet {
     ///
     /// # Errors
     /// When the journal cannot tell now.
-    pub async fn last_read(&self, name: Name) -> Result<Option<Arc<[u8]>>, Refused> {
+    pub async fn last_read(&self, name: Name) -> Result<Option<Arc<[u8]>>, ApplyError> {
         let Some(source) = self.source(name) else { return Ok(None) };
         self.desk.wait_until_running().await;
-        self.desk.send(LastRead(source)).await?
+        self.desk.send(GetReadPosition(source)).await?
     }
 
     fn source(&self, name: Name) -> Option<ReadSource> {
@@ -192,7 +192,7 @@ impl Outlet {
         gone: RemovalPolicy,
         origin: Arc<Origin>,
     ) {
-        let learnt = Learnt { affected, gone, origin };
+        let learnt = UpdateMembership { affected, gone, origin };
         loop {
             self.desk.wait_until_running().await;
             if let Ok(answer) = self.desk.queue(Tell(learnt.clone())).await
@@ -214,10 +214,10 @@ const TELL_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a directory says otherwise.
 #[derive(Debug)]
-pub(crate) struct Tell(Learnt);
+pub(crate) struct Tell(UpdateMembership);
 
 impl Message for Tell {
-    type Result = Result<(), Refused>;
+    type Result = Result<(), ApplyError>;
 }
 
 /// Events that the producer saw.
@@ -225,7 +225,7 @@ impl Message for Tell {
 pub struct Emit(Apply);
 
 impl Message for Emit {
-    type Result = Result<Receipt, Refused>;
+    type Result = Result<Receipt, ApplyError>;
 }
 
 /// Stop taking in more. The answer comes when everything taken in has been handed over.
@@ -292,7 +292,7 @@ impl Handler<Emit> for Producing {
         &mut self,
         Emit(apply): Emit,
         _: &mut Context<Self>,
-    ) -> Reply<Result<Receipt, Refused>> {
+    ) -> Reply<Result<Receipt, ApplyError>> {
         let cache = self.cache.clone();
         Reply::later(async move {
             // What was received waits for a cache that is being replaced.
@@ -302,12 +302,12 @@ impl Handler<Emit> for Producing {
     }
 }
 
-impl Handler<LastRead> for Producing {
+impl Handler<GetReadPosition> for Producing {
     fn handle(
         &mut self,
-        asked: LastRead,
+        asked: GetReadPosition,
         _: &mut Context<Self>,
-    ) -> Reply<Result<Option<Arc<[u8]>>, Refused>> {
+    ) -> Reply<Result<Option<Arc<[u8]>>, ApplyError>> {
         let cache = self.cache.clone();
         Reply::later(async move {
             cache.wait_until_running().await;
@@ -317,7 +317,11 @@ impl Handler<LastRead> for Producing {
 }
 
 impl Handler<Tell> for Producing {
-    fn handle(&mut self, Tell(learnt): Tell, _: &mut Context<Self>) -> Reply<Result<(), Refused>> {
+    fn handle(
+        &mut self,
+        Tell(learnt): Tell,
+        _: &mut Context<Self>,
+    ) -> Reply<Result<(), ApplyError>> {
         let cache = self.cache.clone();
         Reply::later(async move {
             cache.wait_until_running().await;

@@ -27,7 +27,7 @@ use super::recipient::{Recipient, State};
 use super::speech::{Mouths, Turn};
 use super::trouble::Trouble;
 use crate::telemetry::{EndsForgotten, PushFailed, PushRecovered, Synchronises};
-use rollcall_engine::messages::Read;
+use rollcall_engine::messages::ReadChanges;
 use rollcall_engine::query::Query;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
@@ -336,7 +336,8 @@ impl Course {
             DeliveryScope::Filtered => Arc::clone(&self.filter),
             DeliveryScope::FilteredWithRemovals => Arc::default(),
         };
-        let mut page = self.ears.query.send(Read { cursor, since: None, filter, limit }).await?;
+        let mut page =
+            self.ears.query.send(ReadChanges { cursor, since: None, filter, limit }).await?;
         if hears == DeliveryScope::FilteredWithRemovals {
             let now = self.recipient.now();
             page.changes.iter_mut().for_each(|change| self.filter.redact(change, now));

@@ -25,7 +25,7 @@ pub use self::leaving::Late;
 use self::outward::Outward;
 use self::portal::{Portal, open};
 use self::staff::{Recruits, Staff};
-use rollcall_engine::directory::Book;
+use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::{Engine, StartError};
 use rollcall_http::enforcement::{Enforcement, Points};
 use rollcall_http::listener::{Listener, Routes};
@@ -50,7 +50,7 @@ pub struct Plan {
     clock: Clock,
     token: Token,
     journal: Option<DurableJournal>,
-    directory: Book,
+    directory: SharedDirectory,
     event_logs: EventLogs,
     recruits: Recruits,
     doors: Doors,
@@ -90,7 +90,7 @@ impl Plan {
         }
         let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
         let journal = doors::journal(&settings.journal, clock).map_err(&mut noted);
-        let (directory, event_logs) = (Book::default(), EventLogs::default());
+        let (directory, event_logs) = (SharedDirectory::default(), EventLogs::default());
         let shared = (clock, &directory, &event_logs);
         let recruits = staff::draw(&settings, shared, &Staff::new(), &mut noted);
         let doors = Doors::bind(&settings, Before::default(), &mut noted);

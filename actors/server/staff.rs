@@ -8,7 +8,7 @@ use rollcall_config::{self as config, Settings};
 use rollcall_identity::Name;
 
 use super::doors::{self, Certificate, Listening, Obstacle};
-use rollcall_engine::directory::Book;
+use rollcall_engine::directory::SharedDirectory;
 use rollcall_producers::active_directory::{ActiveDirectory, Teaching};
 use rollcall_producers::event_log::{EventLog, EventLogs, Source};
 use rollcall_producers::syslog::Syslog;
@@ -106,7 +106,7 @@ impl Recruit {
 /// know of one another by `logs`. Everything that cannot be had is told to `obstacle`.
 pub(super) fn draw(
     settings: &Settings,
-    (clock, book, logs): (&Clock, &Book, &EventLogs),
+    (clock, book, logs): (&Clock, &SharedDirectory, &EventLogs),
     staff: &Staff,
     mut obstacle: impl FnMut(Obstacle),
 ) -> Recruits {
@@ -165,7 +165,7 @@ pub(super) fn gone(settings: &Settings, staff: &Staff) -> Vec<Name> {
 
 impl Employed {
     /// Takes out of `book` what only this one knows. What sessions say stays as it is.
-    pub(super) async fn forget(&self, book: &Book) {
+    pub(super) async fn forget(&self, book: &SharedDirectory) {
         if let Some(domain) = self.recruit.domain().cloned() {
             let book = book.clone();
             // It fails only when it panics: then the domain stays known, and nobody asks for it.

@@ -13,7 +13,7 @@ use rollcall_identity::Address;
 use rollcall_identity::directory::{DomainNames, UnqualifiedNames};
 
 use super::*;
-use rollcall_engine::messages::{Look, Newest};
+use rollcall_engine::messages::{GetNewestCursor, LookupAddress};
 use rollcall_runtime::supervisor::{ActorState, Fault, ListActors};
 
 const SYSLOG: &str = r#"
@@ -78,7 +78,7 @@ impl Lived {
         let wanted: Address = address.parse().unwrap();
         for _ in 0..1000 {
             // While the query actor is being replaced there is no answer.
-            if let Ok(Some(session)) = self.house.engine.query.send(Look(wanted)).await
+            if let Ok(Some(session)) = self.house.engine.query.send(LookupAddress(wanted)).await
                 && session.principal.as_ref().is_some_and(|p| p.user.as_str() == user)
             {
                 return;
@@ -141,11 +141,11 @@ fn a_query_actor_that_panics_is_replaced_and_goes_on_in_the_same_epoch() {
     story(async |lived| {
         lived.send("alice", "10.7.0.1");
         lived.until("alice", "10.7.0.1").await;
-        let before = lived.house.engine.query.send(Newest).await.unwrap();
+        let before = lived.house.engine.query.send(GetNewestCursor).await.unwrap();
         let _ = lived.house.engine.query.send(Fault).await;
         lived.until_replaced("query").await;
         lived.until("alice", "10.7.0.1").await;
-        assert_eq!(lived.house.engine.query.send(Newest).await.unwrap(), before);
+        assert_eq!(lived.house.engine.query.send(GetNewestCursor).await.unwrap(), before);
         lived.send("bob", "10.7.0.2");
         lived.until("bob", "10.7.0.2").await;
     });

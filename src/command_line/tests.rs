@@ -81,7 +81,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         illness,
         draining: draining.subscribe(),
         targets: rollcall_push::Targets::default(),
-        directory: rollcall_engine::directory::Book::default(),
+        directory: rollcall_engine::directory::SharedDirectory::default(),
         directories: rollcall_producers::active_directory::registry::Directories::default(),
         event_logs: rollcall_producers::event_log::EventLogs::default(),
         points: Arc::new(|| {

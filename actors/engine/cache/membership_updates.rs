@@ -14,7 +14,7 @@ use rollcall_identity::{Change, Event, Origin};
 use tokio::sync::oneshot;
 
 use super::Cache;
-use crate::messages::{Apply, Learnt, Refused};
+use crate::messages::{Apply, ApplyError, UpdateMembership};
 use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::event_accounting::Received;
 use rollcall_runtime::mailbox::{ActorCell, Context, Handler, Reply};
@@ -28,7 +28,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// What was learnt and is still to be followed up, in the order in which it came.
 #[derive(Default)]
-pub(super) struct Learning {
+pub(super) struct MembershipUpdates {
     /// Where everybody is. Kept from the first time that a directory says anything: without one it
     /// costs nothing.
     whereabouts: Option<AddressIndex>,
@@ -43,7 +43,7 @@ struct Task {
     done: oneshot::Sender<()>,
 }
 
-impl Learning {
+impl MembershipUpdates {
     /// Follows a change of the table.
     pub(super) fn note(&mut self, change: Option<&Change>) {
         if let (Some(whereabouts), Some(change)) = (&mut self.whereabouts, change) {
@@ -123,13 +123,13 @@ impl Cache {
     }
 }
 
-impl Handler<Learnt> for Cache {
+impl Handler<UpdateMembership> for Cache {
     fn handle(
         &mut self,
-        learnt: Learnt,
+        learnt: UpdateMembership,
         context: &mut Context<Self>,
-    ) -> Reply<Result<(), Refused>> {
-        let Learnt { affected, gone, origin } = learnt;
+    ) -> Reply<Result<(), ApplyError>> {
+        let UpdateMembership { affected, gone, origin } = learnt;
         let mut consequences = SessionEffects::default();
         consequences.add(Arc::unwrap_or_clone(affected), &self.grounds.directory.read());
         let (done, seen) = oneshot::channel();
@@ -138,7 +138,7 @@ impl Handler<Learnt> for Cache {
         if idle {
             self.follow_up(context);
         }
-        Reply::later(async { seen.await.map_err(|_| Refused::Restarting) })
+        Reply::later(async { seen.await.map_err(|_| ApplyError::Restarting) })
     }
 }
 

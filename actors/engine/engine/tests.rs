@@ -16,8 +16,8 @@ use rollcall_identity::{
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::messages::{Apply, Explain, Recount, Refused};
-use crate::messages::{Changed, Look, Newest, Read};
+use crate::messages::{Apply, ApplyError, Explain, ExportTable};
+use crate::messages::{GetNewestCursor, LookupAddress, PublishChanges, ReadChanges};
 use rollcall_identity::Receipt;
 use rollcall_journal::{DurableJournal, Entry, Terms};
 use rollcall_runtime::event_accounting::EventAccount;
@@ -113,19 +113,19 @@ impl Life {
 
     async fn owner(&self) -> Option<String> {
         let found: Option<Arc<Session>> =
-            self.engine.query.send(Look(address(HOME))).await.unwrap();
+            self.engine.query.send(LookupAddress(address(HOME))).await.unwrap();
         let seen = self.engine.view.look(address(HOME)).await.unwrap();
         assert_eq!(seen, found, "whoever looks for themselves sees what the actor says");
         found.map(|session| session.principal.as_ref().unwrap().to_string())
     }
 
     async fn newest(&self) -> Cursor {
-        self.engine.query.send(Newest).await.unwrap()
+        self.engine.query.send(GetNewestCursor).await.unwrap()
     }
 
     async fn read(&self, cursor: Cursor) -> Page {
         let (since, filter, cursor) = (None, Arc::new(Filter::default()), Some(cursor));
-        self.engine.query.send(Read { cursor, since, filter, limit: 100 }).await.unwrap()
+        self.engine.query.send(ReadChanges { cursor, since, filter, limit: 100 }).await.unwrap()
     }
 
     async fn kill_cache(&self) {
@@ -150,8 +150,8 @@ impl Life {
             };
             if replaced("cache", cache)
                 && replaced("query", query)
-                && self.engine.cache.send(Recount).await.is_ok()
-                && self.engine.query.send(Newest).await.is_ok()
+                && self.engine.cache.send(ExportTable).await.is_ok()
+                && self.engine.query.send(GetNewestCursor).await.is_ok()
             {
                 return;
             }
@@ -236,7 +236,7 @@ fn a_session_that_ran_out_while_the_cache_was_gone_is_ended_by_the_next_one() {
         life.pass(10 * 24 * 3600);
         life.settled(1, 0).await;
         for _ in 0..1000 {
-            let estate = life.engine.cache.send(Recount).await.unwrap();
+            let estate = life.engine.cache.send(ExportTable).await.unwrap();
             if estate.handover.sessions.is_empty() {
                 assert_eq!(estate.handover.ends.len(), 1);
                 return;
@@ -293,11 +293,11 @@ fn what_a_cache_says_that_was_replaced_is_not_shown() {
         let (rules, mallory) = (life.engine.rules.load(), life.event(Kind::VpnUp, "mallory", 0));
         let change = table.apply(Revision(50), &mallory, &rules).change;
         assert!(change.is_some());
-        let mut changed = Changed::by(1, 1);
+        let mut changed = PublishChanges::by(1, 1);
         changed.note(mallory.seen, change.clone());
         life.engine.query.send(changed).await.unwrap();
         assert_eq!(life.owner().await.as_deref(), Some("alice"));
-        let mut changed = Changed::by(2, 1);
+        let mut changed = PublishChanges::by(2, 1);
         changed.note(mallory.seen, change);
         life.engine.query.send(changed).await.unwrap();
         assert_eq!(life.owner().await.as_deref(), Some("mallory"), "its successor is heard");
@@ -308,7 +308,7 @@ fn what_a_cache_says_that_was_replaced_is_not_shown() {
 fn what_is_folded_before_a_panic_in_the_same_commit_is_shown() {
     story(async |life| {
         let batch = |user| {
-            let (receipt, taken) = oneshot::channel::<Result<Receipt, Refused>>();
+            let (receipt, taken) = oneshot::channel::<Result<Receipt, ApplyError>>();
             let events = vec![life.event(Kind::VpnUp, user, 0)];
             (Batch { events, read: None, account: EventAccount::open("test", 1), receipt }, taken)
         };

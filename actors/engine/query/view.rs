@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use rollcall_identity::{Address, ReadModel, Session};
 
 use super::Query;
-use crate::messages::Look;
+use crate::messages::LookupAddress;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 
@@ -20,7 +20,7 @@ pub(super) type Log = Arc<RwLock<ReadModel>>;
 
 /// Where the query actor in office shows its log.
 #[derive(Clone, Default)]
-pub(crate) struct Window(Arc<ArcSwap<Shown>>);
+pub(crate) struct PublishedLog(Arc<ArcSwap<Shown>>);
 
 /// What is shown in one term of a query actor.
 #[derive(Clone, Default)]
@@ -30,7 +30,7 @@ struct Shown {
     log: Option<Log>,
 }
 
-impl Window {
+impl PublishedLog {
     /// Shows this, unless a later term has begun: one that was abandoned may wake up at any moment.
     pub(super) fn show(&self, term: u64, log: Option<&Log>) {
         self.0.rcu(|shown| {
@@ -42,15 +42,15 @@ impl Window {
 
 /// How an address is asked for.
 #[derive(Clone)]
-pub struct View {
+pub struct AddressLookup {
     query: Mailbox<Query>,
-    window: Window,
+    window: PublishedLog,
     clock: Clock,
 }
 
-impl View {
+impl AddressLookup {
     /// What the actor behind `query` shows at `window`.
-    pub(crate) fn new(query: Mailbox<Query>, window: Window, clock: Clock) -> Self {
+    pub(crate) fn new(query: Mailbox<Query>, window: PublishedLog, clock: Clock) -> Self {
         Self { query, window, clock }
     }
 
@@ -61,7 +61,7 @@ impl View {
     pub async fn look(&self, address: Address) -> Result<Option<Arc<Session>>, MailboxClosed> {
         match self.glance(address) {
             Some(found) => Ok(found),
-            None => self.query.send(Look(address)).await,
+            None => self.query.send(LookupAddress(address)).await,
         }
     }
 
@@ -126,13 +126,13 @@ mod tests {
     }
 
     /// A view of a engine whose query actor itself knows nobody, at what the test shows.
-    fn story(test: impl AsyncFnOnce(Engine, View)) {
+    fn story(test: impl AsyncFnOnce(Engine, AddressLookup)) {
         actix::System::new().block_on(async {
             let clock = Clock::from_fn(|| Timestamp::from_millis(NOW));
             let (journal, rules) = (MemoryJournal::new(7), Rules::default());
             let engine =
                 Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await.unwrap();
-            let view = View::new(engine.query.clone(), Window::default(), clock);
+            let view = AddressLookup::new(engine.query.clone(), PublishedLog::default(), clock);
             test(engine, view).await;
         });
     }

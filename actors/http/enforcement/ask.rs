@@ -19,7 +19,7 @@ use super::tally::{Knows, Told};
 use super::{Enforcement, Visit};
 use crate::admission::Refused;
 use crate::telemetry::{Answered, ProbeNotMade, Resynced};
-use rollcall_engine::messages::{Read, Search};
+use rollcall_engine::messages::{ReadChanges, SearchSessions};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -96,7 +96,7 @@ impl Enforcement {
         let since = since.filter(|_| cookie.is_none());
         let reading = Reading::new(cookie, filter, asks.voice.wording);
         let (cursor, asked) = (reading.cursor, reading.asked());
-        let mut page = self.page(Read { cursor, since, filter: asked, limit }).await?;
+        let mut page = self.page(ReadChanges { cursor, since, filter: asked, limit }).await?;
         let next = reading.told(&mut page, self.points.now());
         if page.resync || reading.refiltered {
             Resynced { point: client.name.as_str() }.emit();
@@ -111,7 +111,7 @@ impl Enforcement {
     }
 
     /// The next page in which there is something, or the last one.
-    async fn page(&self, mut read: Read) -> Result<Page, Refused> {
+    async fn page(&self, mut read: ReadChanges) -> Result<Page, Refused> {
         let mut page = self.query.send(read.clone()).await?;
         let resync = page.resync;
         for _ in 1..PAGES {
@@ -160,7 +160,7 @@ impl Enforcement {
         let mut after = Some(Revision(0));
         while let Some(from) = after.filter(|_| sessions.len() < ADDRESSES) {
             let limit = ADDRESSES - sessions.len();
-            let search = Search { after: from, limit, wanted: Arc::clone(&wanted) };
+            let search = SearchSessions { after: from, limit, wanted: Arc::clone(&wanted) };
             let found = self.query.send(search).await?;
             sessions.extend(found.sessions);
             after = found.next;

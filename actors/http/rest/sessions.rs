@@ -14,7 +14,9 @@ use super::shapes::{ExplanationShape, SessionPage, SessionShape};
 use super::wanted::{Filters, Wanted, address};
 use crate::problem::Problem;
 use rollcall_engine::messages::Explain;
-use rollcall_engine::messages::{Look, Newest, Oldest, Read, Search};
+use rollcall_engine::messages::{
+    GetNewestCursor, GetOldestCursor, LookupAddress, ReadChanges, SearchSessions,
+};
 
 /// Which sessions, by whether they still are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, utoipa::ToSchema)]
@@ -116,15 +118,15 @@ impl Listing<'_> {
     /// Adds active sessions after a position, and says where to go on.
     async fn active(&mut self, after: Option<Cursor>) -> Result<Option<Place>, Problem> {
         if let Some(address) = self.wanted.address {
-            let session = self.rest.query.send(Look(address)).await?;
+            let session = self.rest.query.send(LookupAddress(address)).await?;
             let session = session.filter(|session| self.wanted.admits(session));
             self.sessions.extend(session.as_deref().map(SessionShape::active));
             return Ok(None);
         }
-        let newest = self.rest.query.send(Newest).await?;
+        let newest = self.rest.query.send(GetNewestCursor).await?;
         same_life(after, newest)?;
         let wanted = Arc::clone(&self.wanted);
-        let search = Search {
+        let search = SearchSessions {
             after: after.map_or(Revision(0), |after| after.revision),
             limit: self.limit - self.sessions.len(),
             wanted: Arc::new(move |session: &Session| wanted.admits(session)),
@@ -137,10 +139,10 @@ impl Listing<'_> {
     /// Adds ended sessions after a position, and says where to go on. What the log has forgotten
     /// meanwhile is no longer listed.
     async fn ended(&mut self, after: Option<Cursor>) -> Result<Option<Place>, Problem> {
-        let oldest = self.rest.query.send(Oldest).await?;
+        let oldest = self.rest.query.send(GetOldestCursor).await?;
         same_life(after, oldest)?;
         let cursor = after.filter(|after| after.revision >= oldest.revision).unwrap_or(oldest);
-        let read = Read {
+        let read = ReadChanges {
             cursor: Some(cursor),
             since: None,
             filter: Arc::new(self.wanted.filter.clone()),
@@ -189,7 +191,7 @@ fn same_life(after: Option<Cursor>, now: Cursor) -> Result<(), Problem> {
          content_type = "application/problem+json")))]
 pub(super) async fn one(rest: Data<Rest>, ip: Path<String>) -> Result<Json<SessionShape>, Problem> {
     let address = address(&ip)?;
-    match rest.query.send(Look(address)).await? {
+    match rest.query.send(LookupAddress(address)).await? {
         Some(session) => Ok(Json(SessionShape::active(&session))),
         None => Err(Problem::not_found(format!(
             "nobody has {address}; /api/v1/sessions/{address}/explain says why"

@@ -24,7 +24,7 @@ use super::shapes::{ChangeShape, Resync};
 use super::wanted::{Filters, Wanted};
 use crate::problem::Problem;
 use crate::telemetry::{ReaderCame, ReaderWent};
-use rollcall_engine::messages::{Newest, Read};
+use rollcall_engine::messages::{GetNewestCursor, ReadChanges};
 use rollcall_engine::query::Query;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::telemetry::TelemetryEvent;
@@ -98,7 +98,7 @@ pub(super) async fn stream(
     let cursor = match (last_event_id(request.headers())?.or(cursor), from) {
         (Some(text), _) => Some(parse(&text)?),
         (None, Begin::Start) => None,
-        (None, Begin::Now) => Some(rest.query.send(Newest).await?),
+        (None, Begin::Now) => Some(rest.query.send(GetNewestCursor).await?),
     };
     let reader = Reader {
         query: rest.query.clone(),
@@ -182,7 +182,7 @@ impl Reader {
         loop {
             // Marked before the reading: what comes while it goes on is not slept over.
             self.newest.mark_unchanged();
-            let read = Read {
+            let read = ReadChanges {
                 cursor: self.cursor,
                 since: None,
                 filter: Arc::clone(&self.filter),

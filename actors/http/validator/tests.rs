@@ -48,7 +48,7 @@ fn settings(address: &str) -> config::Validator {
 struct House {
     at: std::net::SocketAddr,
     validator: Arc<Validator>,
-    directory: Book,
+    directory: SharedDirectory,
     _heart: Engine,
 }
 

@@ -12,8 +12,8 @@ use rollcall_identity::directory::{
 use rollcall_identity::{Name, ReadPosition};
 
 use crate::{Harvest, Outlet};
-use rollcall_engine::directory::Book;
-use rollcall_engine::messages::Refused;
+use rollcall_engine::directory::SharedDirectory;
+use rollcall_engine::messages::ApplyError;
 
 /// How many objects are looked at before others have the book.
 const SLICE: usize = 16_384;
@@ -22,7 +22,7 @@ const SLICE: usize = 16_384;
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     /// Where they are known.
-    pub(super) book: &'a Book,
+    pub(super) book: &'a SharedDirectory,
     /// Their domain.
     pub(super) domain: &'a Name,
     /// How much of it the sessions say.
@@ -81,7 +81,7 @@ impl Keeping {
     ///
     /// # Errors
     /// When the journal cannot tell now.
-    pub(super) async fn recall(&self, outlet: &Outlet) -> Result<Option<Arc<[u8]>>, Refused> {
+    pub(super) async fn recall(&self, outlet: &Outlet) -> Result<Option<Arc<[u8]>>, ApplyError> {
         let (mut roster, mut prints) = (KnownMembers::default(), BTreeMap::new());
         for part in KnownMembersPart::all() {
             if let Some(bytes) = outlet.last_read(part.source()).await?
@@ -104,7 +104,7 @@ impl Keeping {
         outlet: &Outlet,
         known: Known<'_>,
         place: Arc<[u8]>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ApplyError> {
         self.keep_roster(outlet, known).await?;
         hand_over(outlet, position(), place).await
     }
@@ -117,7 +117,7 @@ impl Keeping {
         &self,
         outlet: &Outlet,
         Known { book, domain, told }: Known<'_>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ApplyError> {
         let stale = self.stale.lock().clone();
         if stale.is_empty() {
             return Ok(());
@@ -149,7 +149,7 @@ impl Keeping {
         outlet: &Outlet,
         part: KnownMembersPart,
         now: Vec<u8>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ApplyError> {
         let kept = self.prints.lock().get(&part).copied();
         if kept.is_none_or(|kept| kept == print(&now)) {
             return self.keep_part(outlet, part, now).await;
@@ -165,7 +165,7 @@ impl Keeping {
         outlet: &Outlet,
         part: KnownMembersPart,
         bytes: Vec<u8>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ApplyError> {
         let (kept, print) = (self.prints.lock().get(&part).copied(), print(&bytes));
         // A part in which nobody is and nobody was need not be written.
         let is_known =
@@ -180,7 +180,7 @@ impl Keeping {
 
 /// Writes down, slice by slice, who is in these parts.
 fn draft(
-    book: &Book,
+    book: &SharedDirectory,
     domain: &Name,
     parts: BTreeSet<KnownMembersPart>,
 ) -> Result<KnownMembersWriter, UnknownDomain> {
@@ -189,7 +189,7 @@ fn draft(
     Ok(draft)
 }
 
-async fn hand_over(outlet: &Outlet, source: Name, place: Arc<[u8]>) -> Result<(), Refused> {
+async fn hand_over(outlet: &Outlet, source: Name, place: Arc<[u8]>) -> Result<(), ApplyError> {
     let mut harvest = Harvest { read: Some((source, place)), ..Harvest::default() };
     match outlet.hand_over(&mut harvest).await {
         Some(pending) => pending.receipt().await.map(drop),

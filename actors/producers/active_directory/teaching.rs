@@ -14,11 +14,11 @@ use rollcall_identity::{Name, Origin, Producer as Word};
 use super::keeping::{Keeping, Known, Told};
 use super::{Learner, Learning, Learnt, NotLearnt, Recalling};
 use crate::Outlet;
-use rollcall_engine::directory::Book;
+use rollcall_engine::directory::SharedDirectory;
 
 /// The learner of a directory whose producer is at work.
 pub struct Teaching {
-    book: Book,
+    book: SharedDirectory,
     bare: UnqualifiedNames,
     gone: RemovalPolicy,
     /// How long those are waited for who may be in a domain that is not read yet.
@@ -30,7 +30,7 @@ pub struct Teaching {
 
 impl Teaching {
     /// Enters into `book` what the directory of `section` says.
-    pub fn new(section: &config::ActiveDirectory, book: Book) -> Self {
+    pub fn new(section: &config::ActiveDirectory, book: SharedDirectory) -> Self {
         let rule = |sessions: config::Sessions| match sessions {
             config::Sessions::Keep => SessionAction::Keep,
             config::Sessions::End => SessionAction::End,

@@ -11,7 +11,7 @@ use rollcall_wire::msrpc::security_accounts::NotTold;
 
 use crate::resolver::NoName;
 use crate::windows::msrpc::Trouble;
-use rollcall_engine::messages::Refused;
+use rollcall_engine::messages::ApplyError;
 
 /// How far it came: the label of a counter.
 #[derive(
@@ -95,7 +95,7 @@ pub enum Failure {
     Quiet(Duration),
     /// What was read was not taken; it is read again.
     #[error("what was read is not taken: {0}")]
-    NotTaken(#[from] Refused),
+    NotTaken(#[from] ApplyError),
 }
 
 impl From<BadCall> for Failure {
@@ -180,7 +180,7 @@ impl Failure {
                 "let the server audit logons: auditpol /get /category:\"Account Logon\",\
                  \"Logon/Logoff\""
             }
-            Self::NotTaken(Refused::Journal(_)) => {
+            Self::NotTaken(ApplyError::Journal(_)) => {
                 "see what is wrong with the journal, in the log or at /readyz; what was not taken is \
                  read again"
             }
@@ -312,7 +312,11 @@ mod tests {
             (call(Trouble::Closed), Stage::Read, "cuts connections"),
             (call(fault(FaultStatus::OP_RANGE)), Stage::Read, "Windows server"),
             (Failure::Quiet(Duration::from_secs(1)), Stage::Read, "auditpol"),
-            (Failure::NotTaken(Refused::Journal("full".to_owned())), Stage::HandingOver, "/readyz"),
+            (
+                Failure::NotTaken(ApplyError::Journal("full".to_owned())),
+                Stage::HandingOver,
+                "/readyz",
+            ),
         ] {
             let remedy = failure.remedy().unwrap_or_default();
             assert!(remedy.contains(helps), "{failure}: {remedy}");

@@ -8,7 +8,7 @@ use rollcall_identity::logon::auditing::AuditGap;
 
 use super::harvesting::Gathered;
 use crate::{Harvest, Outlet};
-use rollcall_engine::messages::Refused;
+use rollcall_engine::messages::ApplyError;
 
 /// The batch that was handed over last, until it is visible. There is never a second one behind it:
 /// were the first refused, the bookmark of the second would be committed without it, and what it
@@ -19,7 +19,7 @@ pub(super) struct UnderWay<'a> {
 }
 
 /// Comes when the batch is visible.
-type Receipt = Pin<Box<dyn Future<Output = Result<(), Refused>>>>;
+type Receipt = Pin<Box<dyn Future<Output = Result<(), ApplyError>>>>;
 
 /// What is to be told of a batch, once it is visible.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl<'a> UnderWay<'a> {
         &mut self,
         mut harvest: Harvest,
         read: Read,
-    ) -> Result<Option<Read>, Refused> {
+    ) -> Result<Option<Read>, ApplyError> {
         let before = self.settled().await?;
         let pending = self.outlet.hand_over(&mut harvest).await;
         let receipt = async move {
@@ -66,7 +66,7 @@ impl<'a> UnderWay<'a> {
     ///
     /// # Errors
     /// It was refused, and is to be read again.
-    pub(super) async fn settled(&mut self) -> Result<Option<Read>, Refused> {
+    pub(super) async fn settled(&mut self) -> Result<Option<Read>, ApplyError> {
         let Some((receipt, _)) = &mut self.batch else { return Ok(None) };
         let taken = receipt.await;
         let read = self.batch.take().map(|(_, read)| read);

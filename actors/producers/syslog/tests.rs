@@ -10,7 +10,7 @@ use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Rules, Session}
 use super::*;
 use crate::{Close, Producing};
 use rollcall_engine::Engine;
-use rollcall_engine::messages::Look;
+use rollcall_engine::messages::LookupAddress;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::Spawn;
 
@@ -68,7 +68,7 @@ impl House {
 
     async fn look(&self, address: &str) -> Option<Arc<Session>> {
         let address: Address = address.parse().unwrap();
-        self.engine.query.send(Look(address)).await.unwrap()
+        self.engine.query.send(LookupAddress(address)).await.unwrap()
     }
 
     async fn until(&self, address: &str, wanted: impl Fn(Option<&str>) -> bool) {

@@ -12,7 +12,7 @@ use rollcall_identity::{
 
 use super::*;
 use crate::engine::Engine;
-use crate::messages::Look;
+use crate::messages::LookupAddress;
 use rollcall_identity::Receipt;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::MailboxClosed;
@@ -90,7 +90,12 @@ impl Life {
         };
         let origin = origin(Producer::ActiveDirectory, "corp");
         let affected = Arc::new(affected);
-        self.0.cache.send(Learnt { affected, gone: removal, origin }).await.unwrap().unwrap();
+        self.0
+            .cache
+            .send(UpdateMembership { affected, gone: removal, origin })
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     async fn login(&self, at: &str, user: &str) {
@@ -103,7 +108,7 @@ impl Life {
         &self,
         at: &str,
         user: &str,
-    ) -> impl Future<Output = Result<Result<Receipt, Refused>, MailboxClosed>> + use<> {
+    ) -> impl Future<Output = Result<Result<Receipt, ApplyError>, MailboxClosed>> + use<> {
         let event = Event {
             principal: Some(Principal::parse(user, None).unwrap()),
             ..Event::bare(
@@ -119,7 +124,7 @@ impl Life {
     }
 
     async fn session(&self, at: &str) -> Option<Arc<Session>> {
-        self.0.query.send(Look(at.parse::<Address>().unwrap())).await.unwrap()
+        self.0.query.send(LookupAddress(at.parse::<Address>().unwrap())).await.unwrap()
     }
 
     /// Who is there, and in which groups.

@@ -12,7 +12,7 @@ use rollcall_journal::test_support::*;
 
 use crate::engine::Engine;
 use crate::messages::{Apply, Explain};
-use crate::messages::{Look, Newest};
+use crate::messages::{GetNewestCursor, LookupAddress};
 use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::supervisor::{Fault, ListActors};
 use std::sync::atomic::Ordering::SeqCst;
@@ -23,7 +23,7 @@ async fn restarted(engine: &Engine) {
         let panicked = all.iter().filter(|one| one.restarts.get("panic").is_some_and(|n| *n > 0));
         let address = Address::from(std::net::Ipv4Addr::LOCALHOST);
         if panicked.count() == 2
-            && engine.query.send(Newest).await.is_ok()
+            && engine.query.send(GetNewestCursor).await.is_ok()
             && engine.cache.send(Explain(address)).await.is_ok()
         {
             return;
@@ -44,16 +44,19 @@ fn when_both_are_lost_the_journal_gives_the_sessions_back() {
         let events = vec![login("alice", 1, 0), login("bob", 2, 0)];
         let apply = Apply { events, read: None, account: EventAccount::open("test", 2) };
         engine.cache.send(apply).await.unwrap().unwrap();
-        let before: Cursor = engine.query.send(Newest).await.unwrap();
+        let before: Cursor = engine.query.send(GetNewestCursor).await.unwrap();
         shelf.pass(Duration::from_secs(1));
         let (cache, query) = (engine.cache.post(Fault), engine.query.post(Fault));
         assert!(cache.unwrap().await.is_err() && query.unwrap().await.is_err());
         restarted(&engine).await;
         for host in [1, 2] {
             let address = Address::from(std::net::Ipv4Addr::new(10, 7, 0, host));
-            assert!(engine.query.send(Look(address)).await.unwrap().is_some(), "{address}");
+            assert!(
+                engine.query.send(LookupAddress(address)).await.unwrap().is_some(),
+                "{address}"
+            );
         }
-        let after = engine.query.send(Newest).await.unwrap();
+        let after = engine.query.send(GetNewestCursor).await.unwrap();
         assert!(after.epoch > before.epoch, "what was not shown to the end is told again");
         let leaves = vec![event(Kind::Logout, "alice", 1, 900)];
         let apply = Apply { events: leaves, read: None, account: EventAccount::open("test", 1) };

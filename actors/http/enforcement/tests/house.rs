@@ -17,7 +17,7 @@ use super::super::{Enforcement, Points};
 use crate::admission::secret;
 use crate::listener::{Bound, Listener, Plan};
 use rollcall_engine::Engine;
-use rollcall_engine::directory::Book;
+use rollcall_engine::directory::SharedDirectory;
 use rollcall_producers::Producing;
 use rollcall_producers::ptim::{Ptim, Pushes};
 use rollcall_runtime::clock::Clock;
@@ -99,7 +99,7 @@ pub(super) struct House {
     now: Arc<AtomicI64>,
     supervisor: Mailbox<Supervisor>,
     pub(super) points: Arc<Points>,
-    pub(super) directory: Book,
+    pub(super) directory: SharedDirectory,
 }
 
 /// What came back.

@@ -21,7 +21,7 @@ use crate::listener::{Bound, Listener, Plan};
 use crate::rest::{Reload, ReloadReport, Rest, Token};
 use rollcall_engine::Engine;
 use rollcall_engine::cache::Cache;
-use rollcall_engine::directory::Book;
+use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::messages::Apply;
 use rollcall_identity::Receipt;
 use rollcall_producers::active_directory::registry::Directories;
@@ -38,7 +38,7 @@ pub(super) struct House {
     supervisor: Mailbox<Supervisor>,
     cache: Mailbox<Cache>,
     pub(super) draining: watch::Sender<bool>,
-    pub(super) directory: Book,
+    pub(super) directory: SharedDirectory,
 }
 
 /// The recorder of this process, which all tests share.

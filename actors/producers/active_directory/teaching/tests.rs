@@ -15,7 +15,7 @@ use super::*;
 use crate::test_producer;
 use rollcall_engine::Engine;
 use rollcall_engine::messages::Apply;
-use rollcall_engine::messages::Look;
+use rollcall_engine::messages::LookupAddress;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::event_accounting::EventAccount;
 
@@ -118,7 +118,7 @@ async fn shown(engine: &Engine) -> String {
 }
 
 async fn shown_at(engine: &Engine, address: &str) -> Option<String> {
-    let session = engine.query.send(Look(address.parse().unwrap())).await.unwrap()?;
+    let session = engine.query.send(LookupAddress(address.parse().unwrap())).await.unwrap()?;
     Some(session.principal.as_ref().unwrap().to_string())
 }
 
@@ -205,7 +205,11 @@ fn whole(updates: impl IntoIterator<Item = Update>) -> Learnt {
 }
 
 /// One who enters what the directory of `section` says, as at a start.
-fn teaching(section: &config::ActiveDirectory, book: &Book, outlet: &Outlet) -> Teaching {
+fn teaching(
+    section: &config::ActiveDirectory,
+    book: &SharedDirectory,
+    outlet: &Outlet,
+) -> Teaching {
     let teaching = Teaching::new(section, book.clone());
     teaching.attend(outlet.clone());
     teaching
@@ -307,7 +311,7 @@ fn who_may_have_moved_to_a_domain_that_cannot_be_read_is_not_waited_for_without_
 
 #[test]
 fn whoever_asks_gets_an_answer_while_a_large_directory_is_entered() {
-    let (book, names, done) = (Book::default(), names(), AtomicBool::new(false));
+    let (book, names, done) = (SharedDirectory::default(), names(), AtomicBool::new(false));
     let principal = Principal::parse("user0@corp.example.com", None).unwrap();
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {

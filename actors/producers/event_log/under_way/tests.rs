@@ -174,7 +174,7 @@ fn what_follows_a_refused_batch_is_not_handed_over() {
         life.refuse();
         // For the second, had it been handed over: its bookmark would be there.
         life.take();
-        assert!(matches!(second.await, Err(Refused::Journal(_))));
+        assert!(matches!(second.await, Err(ApplyError::Journal(_))));
         assert_eq!((life.visible(), life.place().await), (0, None));
         assert!(under_way.settled().await.unwrap().is_none(), "nothing is under way");
         // Both are read again, in one answer or in two.
@@ -207,7 +207,7 @@ fn what_is_under_way_when_the_connection_is_lost_is_told_before_it_is_read_on() 
         under_way.hand_over(harvest, read).await.unwrap();
         assert!(poll!(pin!(under_way.settled())).is_pending());
         life.refuse();
-        assert!(matches!(under_way.settled().await, Err(Refused::Journal(_))));
+        assert!(matches!(under_way.settled().await, Err(ApplyError::Journal(_))));
         assert_eq!((life.visible(), life.place().await), (3, Some(3)));
         life.end().await;
     });
