@@ -1,5 +1,5 @@
-//! The cache: puts events in order through the journal, folds them into the table, and shows the
-//! changes to its consumers. It decides nothing itself; that is the table's.
+//! The cache actor: orders events through the journal, applies committed events to the table, and
+//! publishes the changes to the query actor. The table decides; the actor carries messages.
 
 pub mod membership_updates;
 
@@ -17,14 +17,14 @@ use tokio::sync::oneshot;
 
 use self::membership_updates::MembershipUpdates;
 use crate::directory::SharedDirectory;
-use crate::failover::{NotReady, OwnershipGuard, estate};
+use crate::failover::{NotReady, OwnershipGuard, request_state};
 use crate::messages::{
     Apply, ApplyError, Batch, Committed, Explain, ExportLog, ExportTable, GetReadPosition,
     PublishChanges, StateTransfer, TakeCheckpoint,
 };
 use crate::query::Query;
 use crate::telemetry::{
-    AddressShared, Decided, NothingToRestore, TableGrew, TableRecalled, TableRestored, TableResumed,
+    AddressShared, CacheRestored, CacheResumed, Decided, StateLost, TableReloaded, TableSize,
 };
 use rollcall_journal::{CommitSink, Entry, JournalWriter, NotAccepted, Recalled};
 use rollcall_runtime::actor_metrics::Stage;
@@ -35,13 +35,13 @@ use rollcall_runtime::mailbox::{
 };
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// What was decided about a batch, by origin and verdict.
+/// The number of events of a batch, by origin and verdict.
 #[derive(Default)]
 struct VerdictCounts<'a>(Vec<Decided<'a>>);
 
 impl<'a> VerdictCounts<'a> {
     fn count(&mut self, origin: &'a Origin, verdict: Verdict) {
-        // Nearly always the same as the one before: a list, looked at from its end, needs no hash.
+        // Nearly always equal to the entry before: a list searched from its end needs no hash.
         let same = |known: &&mut Decided<'_>| {
             std::ptr::eq(known.origin, origin) && known.verdict == verdict
         };
@@ -56,39 +56,38 @@ impl<'a> VerdictCounts<'a> {
 pub(crate) struct CacheSink(pub Mailbox<Cache>);
 
 impl CommitSink<Batch> for CacheSink {
-    /// Bounded by the batches that the cache itself has under way. A cache that is gone drops the
-    /// entries, and with them the receipts: a waiting sender learns it that way.
+    /// Bounded by the batches that the cache itself has handed over. A cache that has ended drops the
+    /// entries and their receipts, and the waiting senders get an error.
     fn committed(&self, entries: Vec<Entry<Batch>>, rules: Arc<Rules>) {
         drop(self.0.post(Committed(entries, rules)));
     }
 
-    fn checkpoint(&self, survey: CheckpointSink) -> bool {
-        self.0.post(TakeCheckpoint(survey)).is_ok()
+    fn checkpoint(&self, sink: CheckpointSink) -> bool {
+        self.0.post(TakeCheckpoint(sink)).is_ok()
     }
 }
 
-/// How many expiries are proposed at once; the rest follows in the next second's round, or at once
-/// when there are more.
-const EXPIRIES: usize = 1024;
+/// The maximum number of expiry events per batch. More follow as soon as the batch is applied.
+const MAX_EXPIRIES: usize = 1024;
 
-/// How often ends and refusals are forgotten that do not matter any more.
-const FORGETTING: Duration = Duration::from_secs(60);
+/// The interval at which ended sessions and refusals that no longer matter are discarded.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What decisions depend on besides events and sessions.
+/// The inputs of decisions besides events and sessions.
 #[derive(Clone)]
 pub(crate) struct DecisionInputs {
-    /// The rules in force at each moment.
+    /// The effective rules.
     pub rules: Arc<ArcSwap<Rules>>,
-    /// Who users and devices are.
+    /// The directory.
     pub directory: SharedDirectory,
 }
 
-/// The role.
+/// The single writer of the table.
 pub struct Cache {
-    term: OwnershipGuard,
+    ownership: OwnershipGuard,
     decider: Decider,
-    grounds: DecisionInputs,
-    learning: MembershipUpdates,
+    inputs: DecisionInputs,
+    membership: MembershipUpdates,
     journal: JournalWriter<Batch>,
     query: Mailbox<Query>,
     clock: Clock,
@@ -96,11 +95,11 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// A cache that fills its table from what `query` holds, and then folds what `journal` commits
-    /// by the rules that were in force then.
+    /// A cache that takes its table from the journal or from `query`, and then applies what `journal`
+    /// commits by the rules stored with it.
     pub(crate) fn new(
-        term: OwnershipGuard,
-        grounds: DecisionInputs,
+        ownership: OwnershipGuard,
+        inputs: DecisionInputs,
         journal: JournalWriter<Batch>,
         query: Mailbox<Query>,
         clock: Clock,
@@ -113,10 +112,10 @@ impl Cache {
             form: name("logoff-time"),
         });
         Self {
-            term,
+            ownership,
             decider: Decider::default(),
-            grounds,
-            learning: MembershipUpdates::default(),
+            inputs,
+            membership: MembershipUpdates::default(),
             journal,
             query,
             clock,
@@ -124,13 +123,13 @@ impl Cache {
         }
     }
 
-    /// Enters what directories know of those whom the events speak of, and hands them to the
-    /// journal; the answer comes when they are visible.
-    fn order(
+    /// Adds principals and groups from the directory to the events and hands them to the journal. The
+    /// reply follows when the events are visible.
+    fn submit(
         &self,
         Apply { mut events, read, account }: Apply,
     ) -> Reply<Result<Receipt, ApplyError>> {
-        self.grounds.directory.enter(&mut events);
+        self.inputs.directory.enrich(&mut events);
         let (receipt, taken) = oneshot::channel();
         match self.journal.hand_over(Batch { events, read, account, receipt }) {
             Ok(()) => Reply::later(async { taken.await.unwrap_or(Err(ApplyError::Restarting)) }),
@@ -144,93 +143,94 @@ impl Cache {
         }
     }
 
-    /// Folds one entry, and hands what became true to the query actor before it counts it: what
-    /// is counted will be seen. The future gives the receipt when it is.
+    /// Applies one entry and posts its changes to the query actor before it counts the events, so that
+    /// every counted event becomes visible. The future gives the receipt when it is.
     fn settle(
         &mut self,
         entry: &mut Entry<Batch>,
         rules: &Rules,
     ) -> impl Future<Output = Result<Receipt, MailboxClosed>> + use<> {
-        let Self { decider, learning, .. } = self;
-        let mut changed = PublishChanges::by(self.term.number(), entry.batch.events.len());
-        let mut tally = VerdictCounts::default();
+        let Self { decider, membership, .. } = self;
+        let mut changed =
+            PublishChanges::new(self.ownership.generation(), entry.batch.events.len());
+        let mut counts = VerdictCounts::default();
         let committed = (entry.first, &*entry.batch.events);
         let receipt = decider.apply_batch(committed, rules, |event, _, decision| {
             if decision.verdict == Verdict::Applied(Rule::AddressShared) {
                 AddressShared { origin: &event.origin, address: event.address }.emit();
             }
-            learning.note(decision.change.as_ref());
-            tally.count(&event.origin, decision.verdict);
-            changed.note(event.seen, decision.change);
+            membership.observe(decision.change.as_ref());
+            counts.count(&event.origin, decision.verdict);
+            changed.push(event.seen, decision.change);
         });
-        // Posted here and not in the future, so that changes stay in order; bounded by the batches
-        // that wait for these receipts.
+        // Posted here and not in the future, so that changes stay in order. The number of posts is
+        // bounded by the batches that wait for these receipts.
         let shown = self.query.post(changed);
-        tally.0.into_iter().for_each(Decided::emit);
+        counts.0.into_iter().for_each(Decided::emit);
         entry.batch.account.settle();
         async move { shown?.await.map(|()| receipt) }
     }
 
-    /// Goes on where its predecessor ended: from everything that is committed, when the journal
-    /// keeps it, and then the query actor is told what it missed. Else from what the query actor
-    /// holds, and what was on its way through the journal is lost to it.
+    /// Continues where the generation before ended. With a journal on disk: from everything committed,
+    /// and the query actor then receives what it missed. Otherwise: from the state of the query actor,
+    /// and events in the queue of the journal are lost.
     fn take_over(
         &mut self,
-        StateTransfer { term, handover }: StateTransfer,
+        StateTransfer { generation, snapshot }: StateTransfer,
         recalled: Recalled,
     ) -> Result<(), NotReady> {
-        self.term.succeed(term)?;
-        let shown = handover.sessions.len();
+        self.ownership.complete_takeover(generation)?;
+        let shown = snapshot.sessions.len();
         let (kept, error) = match recalled {
             Ok(kept) => (kept, None),
             Err(error) => (None, Some(error.0)),
         };
         let is_kept = kept.is_some();
-        let Takeover { decider, unpublished: missed } = Decider::take_over(handover, kept);
+        let Takeover { decider, unpublished: missed } = Decider::take_over(snapshot, kept);
         self.decider = decider;
         if is_kept {
-            TableResumed { sessions: self.decider.table().len(), missed: missed.len() }.emit();
-            // One that is gone meanwhile takes over from here.
-            drop(self.query.post(PublishChanges::missed(self.term.number(), missed)));
+            CacheResumed { sessions: self.decider.table().len(), missed: missed.len() }.emit();
+            // A query actor that has ended takes over from this cache.
+            drop(self.query.post(PublishChanges::missed(self.ownership.generation(), missed)));
         } else {
-            TableRestored { sessions: shown, error: error.as_deref() }.emit();
+            CacheRestored { sessions: shown, error: error.as_deref() }.emit();
             self.journal.unsettle();
         }
         Ok(())
     }
 
-    /// Begins with what the journal has kept, when nobody else knows anything. Its epoch is a new
-    /// one all the same: what was told and not shown to the end is told again.
-    fn recall(&self, context: &mut Context<Self>) {
+    /// Reloads the table from the journal when no other actor has it. The epoch is a new one, because
+    /// some changes may have been published only in part.
+    fn reload(&self, context: &mut Context<Self>) {
         let journal = self.journal.clone();
         let recalled = async move { journal.recall().await };
         context.wait(wrap_future::<_, ActorCell<Self>>(recalled).map(|recalled, cell, context| {
             match recalled {
                 Ok(Some((table, newest))) => {
-                    TableRecalled { sessions: table.len() }.emit();
+                    TableReloaded { sessions: table.len() }.emit();
                     cell.actor().decider = Decider::from_table(table, newest);
                 }
-                Ok(None) => NothingToRestore { actor: "cache" }.emit(),
+                Ok(None) => StateLost { actor: "cache" }.emit(),
                 Err(error) => cell.fail(error, context),
             }
         }));
     }
 
-    /// Says how large the table is, and how far it is folded.
-    fn grew(&self) {
+    /// Reports the size of the table and the revision up to which it is applied.
+    fn report_size(&self) {
         let (sessions, revision) = (self.decider.table().len(), self.decider.applied().0);
-        TableGrew { sessions, revision }.emit();
+        TableSize { sessions, revision }.emit();
     }
 
-    /// Proposes the end of the sessions whose time has passed.
+    /// Submits expiry events for the sessions whose time has passed.
     fn expire(&mut self, now: Timestamp, context: &mut Context<Self>) {
-        let due = self.decider.due_expiries(now, &self.origin, EXPIRIES);
+        let due = self.decider.due_expiries(now, &self.origin, MAX_EXPIRIES);
         if due.is_empty() {
             return;
         }
-        let more = due.len() == EXPIRIES;
+        let more = due.len() == MAX_EXPIRIES;
         let account = EventAccount::open("cache", 0);
-        if let Reply::Later(taken) = self.order(Apply { events: due, read: None, account }) {
+        if let Reply::Later(taken) = self.submit(Apply { events: due, read: None, account }) {
             let taken = wrap_future::<_, ActorCell<Self>>(taken);
             context.spawn(taken.map(move |_, cell, context| {
                 if more {
@@ -247,35 +247,34 @@ impl Actor for Cache {
     const STAGE: Stage = Stage::Deciding;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        match self.term.begin(self.clock.now()) {
+        match self.ownership.start(self.clock.now()) {
             StartMode::FromLog(legacy) => {
                 self.decider = Decider::from_table(legacy.table, legacy.snapshot.newest);
-                self.grew();
+                self.report_size();
             }
-            StartMode::Empty => self.recall(context),
+            StartMode::Empty => self.reload(context),
             StartMode::FromPeer => {
-                let (query, term) = (self.query.clone(), self.term.number());
+                let (query, generation) = (self.query.clone(), self.ownership.generation());
                 let journal = self.journal.clone();
                 let known = async move {
-                    let estate = estate(&query, ExportLog(term)).await?;
-                    Ok((estate, journal.recall().await))
+                    let state = request_state(&query, ExportLog(generation)).await?;
+                    Ok((state, journal.recall().await))
                 };
-                // Nothing is folded before the table holds what its predecessor had shown.
+                // No entry is applied before the table has what the generation before published.
                 context.wait(wrap_future::<_, ActorCell<Self>>(known).map(
                     |known, cell, context| {
-                        let taken = known.and_then(|(estate, recalled)| {
-                            cell.actor().take_over(estate, recalled)
-                        });
-                        if let Err(vacant) = taken {
-                            cell.fail(vacant, context);
+                        let taken = known
+                            .and_then(|(state, recalled)| cell.actor().take_over(state, recalled));
+                        if let Err(not_ready) = taken {
+                            cell.fail(not_ready, context);
                         }
                     },
                 ));
             }
         }
-        context.run_interval(FORGETTING, |cell, _| {
+        context.run_interval(CLEANUP_INTERVAL, |cell, _| {
             let cache = cell.actor();
-            cache.decider.forget_before(cache.clock.now() - cache.grounds.rules.load().retention());
+            cache.decider.forget_before(cache.clock.now() - cache.inputs.rules.load().retention());
         });
         context.run_interval(Duration::from_secs(1), |cell, context| {
             let now = cell.actor().clock.now();
@@ -290,29 +289,29 @@ impl Handler<Apply> for Cache {
         apply: Apply,
         _: &mut Context<Self>,
     ) -> Reply<Result<Receipt, ApplyError>> {
-        self.order(apply)
+        self.submit(apply)
     }
 }
 
 impl Handler<Committed> for Cache {
     fn handle(&mut self, committed: Committed, _: &mut Context<Self>) -> Reply<()> {
         let Committed(mut entries, rules) = committed;
-        // What was recalled from the journal is folded; whoever waits for it learns that the one
-        // who would have told is gone.
+        // Entries that the reload from the journal included are applied already. Their senders get an
+        // error, because the generation that would answer them has ended.
         entries.retain(|entry| self.decider.is_pending(entry.first, &entry.batch.events));
         let mut receipts = Vec::with_capacity(entries.len());
         for entry in &mut entries {
-            if !self.term.lasts() {
-                // It was frozen, and its successor has begun without this: whoever waits learns
-                // that it is gone, and the account that the events are lost.
+            if !self.ownership.is_current() {
+                // This generation hung and was replaced. The senders get an error, and the event
+                // accounting counts the events as lost.
                 return Reply::Now(());
             }
             receipts.push(self.settle(entry, &rules));
         }
-        self.grew();
+        self.report_size();
         Reply::later(async move {
             for (entry, receipt) in entries.into_iter().zip(receipts) {
-                // Whoever does not wait any more does not need it.
+                // A sender that no longer waits does not need the receipt.
                 let _ = entry.batch.receipt.send(receipt.await.map_err(ApplyError::from));
             }
         })
@@ -327,18 +326,14 @@ impl Handler<Explain> for Cache {
 
 impl Handler<ExportTable> for Cache {
     fn handle(&mut self, _: ExportTable, _: &mut Context<Self>) -> Reply<StateTransfer> {
-        let handover = self.decider.snapshot();
-        Reply::Now(StateTransfer { term: self.term.number(), handover })
+        let snapshot = self.decider.snapshot();
+        Reply::Now(StateTransfer { generation: self.ownership.generation(), snapshot })
     }
 }
 
 impl Handler<TakeCheckpoint> for Cache {
-    fn handle(
-        &mut self,
-        TakeCheckpoint(survey): TakeCheckpoint,
-        _: &mut Context<Self>,
-    ) -> Reply<()> {
-        survey(self.decider.snapshot());
+    fn handle(&mut self, TakeCheckpoint(sink): TakeCheckpoint, _: &mut Context<Self>) -> Reply<()> {
+        sink(self.decider.snapshot());
         Reply::Now(())
     }
 }

@@ -1,5 +1,5 @@
-//! The directory that everybody shares: the producers that read Active Directory write it, the
-//! cache and those who answer read it.
+//! The shared directory of users, devices and groups. Producers that read Active Directory write it; the
+//! cache, REST and the validator read it.
 
 #[cfg(any(test, feature = "test-support"))]
 pub mod sample;
@@ -17,69 +17,69 @@ use rollcall_identity::{Event, Name};
 
 use rollcall_runtime::clock::Clock;
 
-/// All that is known of users, devices and groups. Its lock is held for one question or one slice of
-/// what is entered, and never over a wait.
+/// The shared directory. Its lock is held for one query or one slice of an update, and never across an
+/// await.
 #[derive(Debug, Clone, Default)]
-pub struct SharedDirectory(Arc<Shelf>);
+pub struct SharedDirectory(Arc<State>);
 
 #[derive(Debug, Default)]
-struct Shelf {
+struct State {
     directory: RwLock<Directory>,
-    /// Held by whoever enters something, from the first slice to the last.
-    turn: Mutex<()>,
-    /// Who is affected by what was entered in a domain, until the sessions say so.
-    untold: Mutex<BTreeMap<Name, VecDeque<Arc<AffectedAccounts>>>>,
-    /// Who is missed in a domain and may be in one that is not read yet, and since when.
-    postponed: Mutex<BTreeMap<Name, (Instant, DeferredDeletions)>>,
+    /// Held by a writer from the first slice of an update to the last.
+    writer: Mutex<()>,
+    /// The accounts affected by updates of a domain, until the sessions are updated.
+    pending: Mutex<BTreeMap<Name, VecDeque<Arc<AffectedAccounts>>>>,
+    /// Accounts that are missing in a domain and may be in one that is not read yet, and since when.
+    deferred: Mutex<BTreeMap<Name, (Instant, DeferredDeletions)>>,
 }
 
-/// How many objects, members and groups are looked at before whoever waits for the book has it: a
-/// millisecond or two.
+/// The number of objects, members and groups that one slice processes before waiting readers get the
+/// lock: one to two milliseconds.
 const SLICE: usize = 2048;
 
 impl SharedDirectory {
-    /// To look something up.
+    /// Locks it for reading.
     pub fn read(&self) -> RwLockReadGuard<'_, Directory> {
         self.0.directory.read()
     }
 
-    /// To enter something small at once.
+    /// Locks it for a small update.
     pub fn write(&self) -> RwLockWriteGuard<'_, Directory> {
         self.0.directory.write()
     }
 
-    /// [`SharedDirectory::take_in_after`] nothing that was known before.
+    /// [`SharedDirectory::ingest_after`] without known members.
     ///
     /// # Errors
-    /// The same.
-    pub fn take_in(
+    /// When the domain is not known.
+    pub fn ingest(
         &self,
         domain: &Name,
         begin: impl FnOnce(&mut Directory) -> Result<Ingest, UnknownDomain>,
     ) -> Result<(), UnknownDomain> {
-        self.take_in_after(&KnownMembers::default(), domain, begin)
+        self.ingest_after(&KnownMembers::default(), domain, begin)
     }
 
-    /// Enters what `begin` begins to enter of the domain with this DNS name, slice by slice, and
-    /// notes who is affected: [`SharedDirectory::untold`]. When all of it is entered for the first time, those
-    /// are affected, too, who are in the `roster` of what was known before and are called otherwise
-    /// or gone; those who may have moved to a domain that is not read yet only [later](Self::resume).
-    /// It takes as long as there is much of it, so it is for a thread that may wait.
+    /// Runs the update that `begin` starts for the domain with this DNS name, slice by slice, and queues
+    /// the affected accounts ([`SharedDirectory::pending`]). After the first complete read, accounts of
+    /// `known` that were renamed or deleted meanwhile are affected too; those that may have moved to a
+    /// domain that is not read yet follow [later](Self::release_deferred). The duration grows with the
+    /// size of the update: call it on a thread that may block.
     ///
     /// # Errors
-    /// When the domain is not known. Nothing is entered then.
-    pub fn take_in_after(
+    /// When the domain is not known. Nothing is changed then.
+    pub fn ingest_after(
         &self,
-        roster: &KnownMembers,
+        known: &KnownMembers,
         domain: &Name,
         begin: impl FnOnce(&mut Directory) -> Result<Ingest, UnknownDomain>,
     ) -> Result<(), UnknownDomain> {
-        let _turn = self.0.turn.lock();
+        let _writer = self.0.writer.lock();
         let mut directory = self.write();
-        let mut entering = begin(&mut directory)?;
+        let mut ingest = begin(&mut directory)?;
         let mut affected = loop {
-            match entering.step(&mut directory, SLICE) {
-                ControlFlow::Continue(rest) => entering = rest,
+            match ingest.step(&mut directory, SLICE) {
+                ControlFlow::Continue(rest) => ingest = rest,
                 ControlFlow::Break(affected) => break affected,
             }
             RwLockWriteGuard::bump(&mut directory);
@@ -87,69 +87,67 @@ impl SharedDirectory {
         let directory = RwLockWriteGuard::downgrade(directory);
         affected.sort();
         if affected.first_read.is_some() {
-            affected.prepend_missed(roster.changes_since(&directory, domain)?);
+            affected.prepend_missed(known.changes_since(&directory, domain)?);
         }
-        let postponed = DeferredDeletions::defer(&mut affected, &directory);
+        let deferred = DeferredDeletions::defer(&mut affected, &directory);
         drop(directory);
-        if let Some(postponed) = postponed {
-            self.0.postponed.lock().insert(domain.clone(), (Clock::instant(), postponed));
+        if let Some(deferred) = deferred {
+            self.0.deferred.lock().insert(domain.clone(), (Clock::instant(), deferred));
         }
-        self.put_untold(domain, affected);
+        self.queue(domain, affected);
         Ok(())
     }
 
-    fn put_untold(&self, domain: &Name, affected: AffectedAccounts) {
+    fn queue(&self, domain: &Name, affected: AffectedAccounts) {
         if !affected.is_empty() {
-            let mut untold = self.0.untold.lock();
-            untold.entry(domain.clone()).or_default().push_back(Arc::new(affected));
+            let mut pending = self.0.pending.lock();
+            pending.entry(domain.clone()).or_default().push_back(Arc::new(affected));
         }
     }
 
-    /// Those who are missed in a domain are to be told of when all other domains were read, or when
-    /// they were waited for as long as `patience`.
-    pub fn resume(&self, domain: &Name, patience: Duration) {
-        let mut all = self.0.postponed.lock();
+    /// Queues the deferred accounts of a domain, once all other domains are read or `timeout` has passed.
+    pub fn release_deferred(&self, domain: &Name, timeout: Duration) {
+        let mut all = self.0.deferred.lock();
         let Some((since, _)) = all.get(domain) else { return };
         let directory = self.read();
-        if (directory.is_complete() || since.elapsed() >= patience)
-            && let Some((_, postponed)) = all.remove(domain)
+        if (directory.is_complete() || since.elapsed() >= timeout)
+            && let Some((_, deferred)) = all.remove(domain)
         {
-            self.put_untold(domain, postponed.into_affected(&directory));
+            self.queue(domain, deferred.into_affected(&directory));
         }
     }
 
-    /// Whether somebody of a domain is still to be told of, now or later.
-    pub fn owes(&self, domain: &Name) -> bool {
-        self.0.postponed.lock().contains_key(domain) || self.0.untold.lock().contains_key(domain)
+    /// Whether accounts of a domain are pending or deferred.
+    pub fn has_pending(&self, domain: &Name) -> bool {
+        self.0.deferred.lock().contains_key(domain) || self.0.pending.lock().contains_key(domain)
     }
 
-    /// Forgets a domain, and whom it affected: what sessions say stays as it is.
-    pub fn forget(&self, domain: &Name) {
-        // One that never could be read has entered nothing.
-        let _ = self.take_in(domain, |directory| directory.begin_forget(domain));
-        self.0.untold.lock().remove(domain);
-        self.0.postponed.lock().remove(domain);
+    /// Removes a domain and its pending accounts. Sessions stay as they are.
+    pub fn remove(&self, domain: &Name) {
+        // A domain that could never be read has no objects.
+        let _ = self.ingest(domain, |directory| directory.begin_forget(domain));
+        self.0.pending.lock().remove(domain);
+        self.0.deferred.lock().remove(domain);
     }
 
-    /// Who was affected in a domain and is to be told next. It stays until it was
-    /// [told](Self::told), whoever was to tell it.
-    pub fn untold(&self, domain: &Name) -> Option<Arc<AffectedAccounts>> {
-        self.0.untold.lock().get(domain)?.front().cloned()
+    /// The next affected accounts of a domain. They stay queued until [`SharedDirectory::acknowledge`].
+    pub fn pending(&self, domain: &Name) -> Option<Arc<AffectedAccounts>> {
+        self.0.pending.lock().get(domain)?.front().cloned()
     }
 
-    /// The sessions say what was to be told next.
-    pub fn told(&self, domain: &Name) {
-        let mut untold = self.0.untold.lock();
-        if let Some(queue) = untold.get_mut(domain) {
+    /// The sessions of the next affected accounts are updated.
+    pub fn acknowledge(&self, domain: &Name) {
+        let mut pending = self.0.pending.lock();
+        if let Some(queue) = pending.get_mut(domain) {
             queue.pop_front();
             if queue.is_empty() {
-                untold.remove(domain);
+                pending.remove(domain);
             }
         }
     }
 
-    /// Enters into `events` who is meant and which groups they are in, as far as it is known.
-    pub fn enter(&self, events: &mut [Event]) {
+    /// Adds principals and groups to `events`, as far as the directory knows them.
+    pub fn enrich(&self, events: &mut [Event]) {
         let directory = self.read();
         if directory.domains().is_empty() {
             return;

@@ -1,4 +1,5 @@
-//! The part of the house that is always there: supervisor, query, cache and the journal's thread.
+//! Starts and stops the parts that every server has: supervisor, query actor, cache actor and the
+//! thread of the journal.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::cache::{Cache, CacheSink, DecisionInputs};
 use crate::directory::SharedDirectory;
-use crate::failover::{Failover, estate};
+use crate::failover::{Failover, request_state};
 use crate::messages::ExportTable;
 use crate::query::{AddressLookup, PublishedLog, Query, QueryOutputs};
 use rollcall_journal::{Illness, JournalThread, JournalWriter};
@@ -17,47 +18,47 @@ use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::supervisor::{RestartPolicy, Spawn, Stop, Supervisor};
 
-/// What decides and answers, at work.
+/// The running engine.
 pub struct Engine {
-    /// Starts and replaces everybody.
+    /// Starts and replaces all actors.
     pub supervisor: Mailbox<Supervisor>,
-    /// Where producers send to.
+    /// Applies events.
     pub cache: Mailbox<Cache>,
-    /// Where everybody asks.
+    /// Answers queries.
     pub query: Mailbox<Query>,
-    /// How one address is asked for.
-    pub view: AddressLookup,
-    /// How far the query actor knows.
+    /// Looks up one address without a message.
+    pub lookup: AddressLookup,
+    /// The newest revision of the query actor.
     pub newest: watch::Receiver<Revision>,
-    /// The rules by which the cache decides, from its next batch on.
+    /// The rules. A change is effective from the next batch.
     pub rules: Arc<ArcSwap<Rules>>,
-    /// What directories say, for those who write it and those who look something up.
+    /// The directory, shared by its writers and readers.
     pub directory: SharedDirectory,
-    /// Why the journal takes no events, when it does not.
+    /// The error while the journal is not writable.
     pub illness: Illness,
     journal: JournalThread,
 }
 
-/// Why the engine could not begin to beat.
+/// Why the engine could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The system gave no thread.
+    /// The system refused a thread.
     #[error("the journal's thread could not be started: {0}")]
     Thread(#[from] io::Error),
-    /// What earlier lives of the process left cannot be read.
-    #[error("nothing can be restored: {}", .0.0)]
+    /// The journal cannot be read.
+    #[error("the journal cannot be read: {}", .0.0)]
     Journal(#[from] JournalError),
-    /// The supervisor ended before it had begun.
+    /// The supervisor ended during the start.
     #[error(transparent)]
     MailboxClosed(#[from] MailboxClosed),
 }
 
 impl Engine {
-    /// Starts it on the calling thread's actix system, with what the journal holds, from the sink
-    /// upward: the query actor is there before the cache that feeds it.
+    /// Starts it on the actix system of the calling thread, with the state of the journal, from the
+    /// sink upward: the query actor runs before the cache that feeds it.
     ///
     /// # Errors
-    /// When the journal cannot be read, or the system gives no thread.
+    /// When the journal cannot be read, or the system refuses a thread.
     pub async fn start(
         journal: impl Journal + 'static,
         rules: Rules,
@@ -67,10 +68,10 @@ impl Engine {
         Self::start_with(SharedDirectory::default(), journal, rules, limits, clock).await
     }
 
-    /// The same with a directory that others enter into.
+    /// [`Engine::start`] with a directory that producers write.
     ///
     /// # Errors
-    /// When the journal cannot be read, or the system gives no thread.
+    /// When the journal cannot be read, or the system refuses a thread.
     pub async fn start_with(
         directory: SharedDirectory,
         mut journal: impl Journal + 'static,
@@ -81,41 +82,42 @@ impl Engine {
         let supervisor = Supervisor::start(clock, RestartPolicy::default());
         let query = Mailbox::<Query>::new("query", clock.clone());
         let cache = Mailbox::<Cache>::new("cache", clock.clone());
-        let (tell, newest) = watch::channel(Revision::default());
-        let window = PublishedLog::default();
-        let view = AddressLookup::new(query.clone(), window.clone(), clock.clone());
-        let front = QueryOutputs { newest: tell, window };
+        let (newest_sender, newest) = watch::channel(Revision::default());
+        let published = PublishedLog::default();
+        let lookup = AddressLookup::new(query.clone(), published.clone(), clock.clone());
+        let outputs = QueryOutputs { newest: newest_sender, published };
         let (table, restored) = journal.restore(&rules)?;
-        let legacy = RecoveredState::from_table(table, restored);
+        let recovered = RecoveredState::from_table(table, restored);
         let rules = Arc::new(ArcSwap::from_pointee(rules));
-        let (in_force, time) = (Arc::clone(&rules), clock.clone());
+        let (effective, time) = (Arc::clone(&rules), clock.clone());
         let (writer, thread) =
-            JournalWriter::start(journal, CacheSink(cache.clone()), in_force, time)?;
-        let (succession, illness) = (Failover::new(writer.epoch(), legacy), writer.illness());
-        let (terms, feeder, time) = (succession.clone(), cache.clone(), clock.clone());
-        let answers =
-            move || Query::new(terms.query(), limits, feeder.clone(), front.clone(), time.clone());
+            JournalWriter::start(journal, CacheSink(cache.clone()), effective, time)?;
+        let (failover, illness) = (Failover::new(writer.epoch(), recovered), writer.illness());
+        let (generations, source, time) = (failover.clone(), cache.clone(), clock.clone());
+        let answers = move || {
+            Query::new(generations.query(), limits, source.clone(), outputs.clone(), time.clone())
+        };
         supervisor.send(Spawn::new(query.clone(), answers)).await?;
-        let grounds = DecisionInputs { rules: Arc::clone(&rules), directory: directory.clone() };
+        let inputs = DecisionInputs { rules: Arc::clone(&rules), directory: directory.clone() };
         let (sink, time) = (query.clone(), clock.clone());
         let decides = move || {
-            let (grounds, term) = (grounds.clone(), succession.cache());
-            Cache::new(term, grounds, writer.clone(), sink.clone(), time.clone())
+            let (inputs, ownership) = (inputs.clone(), failover.cache());
+            Cache::new(ownership, inputs, writer.clone(), sink.clone(), time.clone())
         };
         supervisor.send(Spawn::new(cache.clone(), decides)).await?;
         let journal = thread;
-        Ok(Self { supervisor, cache, query, view, newest, rules, directory, illness, journal })
+        Ok(Self { supervisor, cache, query, lookup, newest, rules, directory, illness, journal })
     }
 
-    /// Stops deciding, and then answering. Whatever was handed over before is in the journal.
+    /// Stops the cache, then the query actor. Everything handed over before is in the journal.
     pub async fn stop(self) {
-        // A cache that cannot tell leaves the journal to be folded at the next start.
-        let last = estate(&self.cache, ExportTable).await.ok().map(|estate| estate.handover);
+        // Without the table of the cache, the next start applies the journal from its last snapshot.
+        let last = request_state(&self.cache, ExportTable).await.ok().map(|state| state.snapshot);
         for actor in ["cache", "query"] {
-            // A supervisor that is gone has nobody left to dismiss.
+            // A supervisor that has ended has no actor left to stop.
             let _ = self.supervisor.send(Stop(actor.to_owned())).await;
         }
-        // The cache's factory held the last way into the journal.
+        // The factory of the cache held the last writer of the journal.
         let _ = tokio::task::spawn_blocking(move || self.journal.join(last)).await;
     }
 }

@@ -1,121 +1,125 @@
-//! The offices of the cache and the query actor as both share them: a term ends when whoever holds it is
-//! dropped, and a successor asks the other for what it holds. Who may take over what is decided in
-//! [`Generations`].
+//! Failover between the cache and the query actor: each new one takes over the state of the other.
+//!
+//! [`Generations`] decides who may take over from whom. This module shares it between the factories of
+//! both actors, and releases ownership when an actor is dropped.
 
-use crate::messages::StateTransfer;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::prelude::Message;
 use rollcall_identity::{
-    EngineRole, Generations, OwnershipLease, RecoveredState, StaleTakeover, StartMode,
-    TableSnapshot, Timestamp,
+    EngineRole, Generations, OwnershipLease, RecoveredState, StaleTakeover, StartMode, Timestamp,
 };
-
 use rollcall_runtime::mailbox::{Handler, Mailbox, MailboxClosed};
 
-/// How long a new query actor or cache waits for what the other holds, before it fails and is
-/// replaced after a pause. The other answers within milliseconds, unless it is frozen.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::messages::StateTransfer;
 
-/// Who holds what, shared by the factories of both.
+/// How long a new actor waits for the state of the other before it fails and is restarted after a
+/// backoff. The other answers within milliseconds, unless it hangs.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The current generations of both actors, shared by their factories.
 #[derive(Debug, Clone)]
 pub(crate) struct Failover(Arc<Mutex<Generations>>);
 
-/// The time in office of one cache or one query actor; it ends when this is dropped.
+/// The ownership of one generation of the cache or the query actor. Dropping it releases the
+/// ownership.
 #[derive(Debug)]
 pub(crate) struct OwnershipGuard {
-    tenure: OwnershipLease,
-    succession: Failover,
+    lease: OwnershipLease,
+    failover: Failover,
 }
 
-/// Why nothing could be taken over for now.
+/// Why the state of the other actor is not available now.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotReady {
-    /// The other is not there.
-    #[error("nothing to take over yet: {0}")]
+    /// The other actor does not run.
+    #[error("state transfer unavailable: {0}")]
     MailboxClosed(#[from] MailboxClosed),
-    /// The other did not answer.
-    #[error("nothing to take over yet: no answer within {PATIENCE:?}")]
-    Silent,
-    /// The one that answered, or the one that asked, was replaced meanwhile.
+    /// The other actor did not answer.
+    #[error("state transfer unavailable: no answer within {TRANSFER_TIMEOUT:?}")]
+    Timeout,
+    /// One of the two was replaced meanwhile.
     #[error(transparent)]
-    Outdated(#[from] StaleTakeover),
+    Stale(#[from] StaleTakeover),
 }
 
 impl Failover {
-    /// Nobody is there yet.
-    pub(crate) fn new(epoch: u64, legacy: RecoveredState) -> Self {
-        Self(Arc::new(Mutex::new(Generations::new(epoch, legacy))))
+    /// No actor runs yet; the first ones start from `recovered`.
+    pub(crate) fn new(epoch: u64, recovered: RecoveredState) -> Self {
+        Self(Arc::new(Mutex::new(Generations::new(epoch, recovered))))
     }
 
-    /// A new cache is made. Whatever its predecessor held can no longer be reached.
+    /// Ownership for a new cache. The generation before loses its own.
     pub(crate) fn cache(&self) -> OwnershipGuard {
-        self.term(EngineRole::Cache)
+        self.acquire(EngineRole::Cache)
     }
 
-    /// A new query actor is made. Whatever its predecessor held can no longer be reached.
+    /// Ownership for a new query actor. The generation before loses its own.
     pub(crate) fn query(&self) -> OwnershipGuard {
-        self.term(EngineRole::Query)
+        self.acquire(EngineRole::Query)
     }
 
-    fn term(&self, office: EngineRole) -> OwnershipGuard {
-        let tenure = self.with(|offices| offices.acquire(office));
-        OwnershipGuard { tenure, succession: self.clone() }
+    fn acquire(&self, role: EngineRole) -> OwnershipGuard {
+        let lease = self.with(|generations| generations.acquire(role));
+        OwnershipGuard { lease, failover: self.clone() }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Generations) -> T) -> T {
-        // Nothing under the lock can leave them half written.
+        // No operation under the lock can leave the value half written.
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl OwnershipGuard {
-    /// Its number. A later cache has a higher one.
-    pub(crate) fn number(&self) -> u64 {
-        self.tenure.generation()
+    /// The generation. A later one of the same actor has a higher number.
+    pub(crate) fn generation(&self) -> u64 {
+        self.lease.generation()
     }
 
     /// The epoch of the cursors.
     pub(crate) fn epoch(&self) -> u64 {
-        self.succession.with(|offices| offices.epoch())
+        self.failover.with(|generations| generations.epoch())
     }
 
-    /// Whether no successor was made yet.
-    pub(crate) fn lasts(&self) -> bool {
-        self.succession.with(|offices| offices.is_current(self.tenure))
+    /// Whether no later generation exists.
+    pub(crate) fn is_current(&self) -> bool {
+        self.failover.with(|generations| generations.is_current(self.lease))
     }
 
-    /// Begins at `now`. Except for a [`StartMode::Successor`], it is established then.
-    pub(crate) fn begin(&self, now: Timestamp) -> StartMode {
-        self.succession.with(|offices| offices.start(self.tenure, now))
+    /// Starts at `now`. The takeover is complete at once, except for [`StartMode::FromPeer`].
+    pub(crate) fn start(&self, now: Timestamp) -> StartMode {
+        self.failover.with(|generations| generations.start(self.lease, now))
     }
 
-    /// Establishes it on what the other held in its term `from`.
+    /// Completes a takeover from the state of generation `from` of the other actor.
     ///
     /// # Errors
-    /// When that is no longer all there is to know.
-    pub(crate) fn succeed(&self, from: u64) -> Result<(), StaleTakeover> {
-        self.succession.with(|offices| offices.complete_takeover(self.tenure, from))
+    /// [`StaleTakeover`] when one of the two was replaced meanwhile.
+    pub(crate) fn complete_takeover(&self, from: u64) -> Result<(), StaleTakeover> {
+        self.failover.with(|generations| generations.complete_takeover(self.lease, from))
     }
 }
 
 impl Drop for OwnershipGuard {
     fn drop(&mut self) {
-        self.succession.with(|offices| offices.release(self.tenure));
+        self.failover.with(|generations| generations.release(self.lease));
     }
 }
 
-/// Asks whoever is behind `other` for what it holds.
-pub(crate) async fn estate<R, M>(other: &Mailbox<R>, question: M) -> Result<StateTransfer, NotReady>
+/// Requests the state of the actor behind `other`.
+pub(crate) async fn request_state<A, M>(
+    other: &Mailbox<A>,
+    request: M,
+) -> Result<StateTransfer, NotReady>
 where
-    R: Handler<M>,
+    A: Handler<M>,
     M: Message<Result = StateTransfer> + Send + 'static,
 {
-    // Without waiting for a place: those who wait for one may be waiting for us.
-    match tokio::time::timeout(PATIENCE, other.post(question)?).await {
-        Ok(estate) => Ok(estate?),
-        Err(_) => Err(NotReady::Silent),
+    // Without a permit: senders that hold the permits may wait for this actor.
+    match tokio::time::timeout(TRANSFER_TIMEOUT, other.post(request)?).await {
+        Ok(state) => Ok(state?),
+        Err(_) => Err(NotReady::Timeout),
     }
 }
 
@@ -124,17 +128,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_term_ends_with_whoever_holds_it() {
+    fn dropping_the_guard_releases_the_ownership() {
         let now = Timestamp::from_millis(1_795_290_600_000);
-        let succession = Failover::new(7, RecoveredState::default());
-        let (query, cache) = (succession.query(), succession.cache());
-        assert!(matches!(query.begin(now), StartMode::FromLog(_)));
-        assert!(matches!(cache.begin(now), StartMode::FromLog(_)));
+        let failover = Failover::new(7, RecoveredState::default());
+        let (query, cache) = (failover.query(), failover.cache());
+        assert!(matches!(query.start(now), StartMode::FromLog(_)));
+        assert!(matches!(cache.start(now), StartMode::FromLog(_)));
         drop(cache);
-        let cache = succession.cache();
-        assert!(matches!(cache.begin(now), StartMode::FromPeer));
-        assert_eq!(cache.succeed(query.number()), Ok(()));
+        let cache = failover.cache();
+        assert!(matches!(cache.start(now), StartMode::FromPeer));
+        assert_eq!(cache.complete_takeover(query.generation()), Ok(()));
         drop((query, cache));
-        assert!(matches!(succession.cache().begin(now), StartMode::Empty));
+        assert!(matches!(failover.cache().start(now), StartMode::Empty));
     }
 }

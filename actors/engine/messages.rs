@@ -1,10 +1,10 @@
-//! The messages between producers, cache, journal and query actor. They have a file of their own, so
-//! that none of these has to name another.
+//! The messages between producers, cache, journal and query actor. They are in a module of their own,
+//! so that these do not import each other.
 
 use std::sync::Arc;
 
 use actix::prelude::*;
-use rollcall_identity::directory::{AffectedAccounts, RemovalPolicy as WhenGone};
+use rollcall_identity::directory::{AffectedAccounts, RemovalPolicy};
 use rollcall_identity::{
     Address, Change, CheckpointSink, Cursor, Event, Explanation, Filter, JournalBatch,
     JournalError, Origin, Page, ReadPosition, ReadSource, Receipt, Revision, Rules, SearchPage,
@@ -15,14 +15,14 @@ use rollcall_runtime::event_accounting::EventAccount;
 use rollcall_runtime::mailbox::MailboxClosed;
 use tokio::sync::oneshot;
 
-/// Events of one producer, in the order in which they came.
+/// Applies events of one producer, in the order in which it received them.
 #[derive(Debug)]
 pub struct Apply {
-    /// What the producer saw.
+    /// The events.
     pub events: Vec<Event>,
-    /// How far it has read with them.
+    /// The read position of the producer after them.
     pub read: Option<ReadPosition>,
-    /// What accounts for them until they are decided.
+    /// Accounts for the events until they are decided.
     pub account: EventAccount,
 }
 
@@ -33,13 +33,13 @@ impl Message for Apply {
 /// A batch on its way through the journal.
 #[derive(Debug)]
 pub struct Batch {
-    /// What is to be appended.
+    /// The events.
     pub events: Vec<Event>,
-    /// How far its producer has read with it.
+    /// The read position of the producer after them.
     pub read: Option<ReadPosition>,
-    /// What accounts for the events until they are decided.
+    /// Accounts for the events until they are decided.
     pub account: EventAccount,
-    /// Where the answer goes when the events are visible.
+    /// Receives the result when the events are visible to consumers.
     pub receipt: oneshot::Sender<Result<Receipt, ApplyError>>,
 }
 
@@ -61,16 +61,16 @@ impl Payload for Batch {
     }
 }
 
-/// Why a batch was not taken. Nothing of it is visible; the sender may try again.
+/// Why a batch was not applied. None of its events is visible, and the sender may retry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
-    /// Too much is under way.
+    /// The queue of the journal is full.
     #[error("too many events are under way")]
     Busy,
-    /// The journal is ill.
-    #[error("the journal cannot take events: {0}")]
+    /// The journal is not writable.
+    #[error("the journal is not writable: {0}")]
     Journal(String),
-    /// The cache went away while the batch was under way.
+    /// The cache ended before the batch was applied.
     #[error("the cache is being replaced")]
     Restarting,
 }
@@ -90,7 +90,7 @@ impl From<NotAccepted> for ApplyError {
     }
 }
 
-/// Asks why an address has the user it has, or none.
+/// Explains why an address has its user, or has none.
 #[derive(Debug)]
 pub struct Explain(pub Address);
 
@@ -98,7 +98,7 @@ impl Message for Explain {
     type Result = Explanation;
 }
 
-/// Asks for all that is known, for a query actor that takes over from it.
+/// Exports the table of the cache, for a query actor that takes over.
 #[derive(Debug)]
 pub struct ExportTable;
 
@@ -106,7 +106,7 @@ impl Message for ExportTable {
     type Result = StateTransfer;
 }
 
-/// Asks how far a source was read, as last committed.
+/// Returns the last committed read position of a source.
 #[derive(Debug)]
 pub struct GetReadPosition(pub ReadSource);
 
@@ -114,31 +114,32 @@ impl Message for GetReadPosition {
     type Result = Result<Option<Arc<[u8]>>, ApplyError>;
 }
 
-/// Gives the table, as it stands when this is reached, to whoever writes it down.
+/// Gives the table, as it is when this message is handled, to the journal for a checkpoint.
 pub struct TakeCheckpoint(pub CheckpointSink);
 
 impl Message for TakeCheckpoint {
     type Result = ();
 }
 
-/// What the journal has committed, in order, and the rules that decide it: those that the journal has
-/// noted beside it.
+/// Batches that the journal has committed, in order, and the rules that decide them. The journal has
+/// stored these rules with the batches.
 pub struct Committed(pub Vec<Entry<Batch>>, pub Arc<Rules>);
 
 impl Message for Committed {
     type Result = ();
 }
 
-/// A directory says otherwise of some accounts. The answer comes when whoever asks sees it.
+/// Applies a directory change to the sessions of the accounts that it affects. The reply follows when
+/// the result is visible to consumers.
 ///
-/// It may be told again: what the sessions say already is not proposed twice.
+/// It is idempotent: a session that has the new state already gets no event.
 #[derive(Debug, Clone)]
 pub struct UpdateMembership {
-    /// Of whom.
+    /// The accounts.
     pub affected: Arc<AffectedAccounts>,
-    /// What becomes of the sessions of those who are gone.
-    pub gone: WhenGone,
-    /// Who says so.
+    /// What happens to the sessions of removed accounts.
+    pub gone: RemovalPolicy,
+    /// The directory, as the origin of the events.
     pub origin: Arc<Origin>,
 }
 
@@ -146,15 +147,15 @@ impl Message for UpdateMembership {
     type Result = Result<(), ApplyError>;
 }
 
-/// What became true with one batch of events, in order.
+/// Publishes the changes of one batch of events, in order.
 #[derive(Debug)]
 pub struct PublishChanges {
-    /// The term of the cache that decided so.
-    pub(crate) term: u64,
+    /// The generation of the cache that decided.
+    pub(crate) generation: u64,
     pub(crate) changes: Vec<Change>,
-    /// When its events were received, and how many in a row at the same time: one reading of a socket
-    /// gives them all the same.
-    pub(crate) seen: Vec<(Timestamp, usize)>,
+    /// The times at which the events were received, each with the number of consecutive events that
+    /// share it: one read of a socket gives all its events one time.
+    pub(crate) received: Vec<(Timestamp, usize)>,
 }
 
 impl Message for PublishChanges {
@@ -162,36 +163,36 @@ impl Message for PublishChanges {
 }
 
 impl PublishChanges {
-    /// Nothing yet of a batch of `events`, by the cache of this term.
-    pub fn by(term: u64, events: usize) -> Self {
-        Self { term, changes: Vec::with_capacity(events), seen: Vec::new() }
+    /// No changes yet, of a batch of `events`, by this generation of the cache.
+    pub fn new(generation: u64, events: usize) -> Self {
+        Self { generation, changes: Vec::with_capacity(events), received: Vec::new() }
     }
 
-    /// What became true and was not told, by the cache of this term.
-    pub fn missed(term: u64, changes: Vec<Change>) -> Self {
-        Self { term, changes, seen: Vec::new() }
+    /// Changes that the generation before did not publish.
+    pub fn missed(generation: u64, changes: Vec<Change>) -> Self {
+        Self { generation, changes, received: Vec::new() }
     }
 
-    /// Notes what became of an event that was received at `seen`.
-    pub fn note(&mut self, seen: Timestamp, change: Option<Change>) {
-        match self.seen.last_mut() {
-            Some((last, count)) if *last == seen => *count += 1,
-            _ => self.seen.push((seen, 1)),
+    /// Adds the effect of an event that was received at `received`.
+    pub fn push(&mut self, received: Timestamp, change: Option<Change>) {
+        match self.received.last_mut() {
+            Some((last, count)) if *last == received => *count += 1,
+            _ => self.received.push((received, 1)),
         }
         self.changes.extend(change);
     }
 }
 
-/// Asks for the changes after a cursor.
+/// Reads the changes after a cursor.
 #[derive(Debug, Clone)]
 pub struct ReadChanges {
-    /// Where the consumer stands; `None` for one that knows nothing.
+    /// The position of the consumer; `None` for one that has received nothing.
     pub cursor: Option<Cursor>,
-    /// Only what was told at or after this time, for a consumer without a cursor.
+    /// For a consumer without a cursor: only changes published at or after this time.
     pub since: Option<Timestamp>,
-    /// What it wants to hear of.
+    /// The changes that it receives.
     pub filter: Arc<Filter>,
-    /// How many changes at most.
+    /// The maximum number of changes.
     pub limit: usize,
 }
 
@@ -199,7 +200,7 @@ impl Message for ReadChanges {
     type Result = Page;
 }
 
-/// Asks who has an address.
+/// Returns the session of an address.
 #[derive(Debug, Clone, Copy)]
 pub struct LookupAddress(pub Address);
 
@@ -207,13 +208,13 @@ impl Message for LookupAddress {
     type Result = Option<Arc<Session>>;
 }
 
-/// Asks for the sessions that are wanted, a bounded number looked at with each asking.
+/// Returns the sessions that match, examining a bounded number per request.
 pub struct SearchSessions {
-    /// Go on after this position.
+    /// Start after this revision.
     pub after: Revision,
-    /// At most so many.
+    /// The maximum number of sessions to examine.
     pub limit: usize,
-    /// Which ones.
+    /// The predicate.
     pub wanted: Arc<dyn Fn(&Session) -> bool + Send + Sync>,
 }
 
@@ -221,7 +222,7 @@ impl Message for SearchSessions {
     type Result = SearchPage;
 }
 
-/// Asks for the cursor of a consumer that knows everything.
+/// Returns the cursor after the newest change.
 #[derive(Debug, Clone, Copy)]
 pub struct GetNewestCursor;
 
@@ -229,7 +230,7 @@ impl Message for GetNewestCursor {
     type Result = Cursor;
 }
 
-/// Asks for the cursor from which everything that is remembered to have ended can still be read.
+/// Returns the cursor from which every tombstone can still be read.
 #[derive(Debug, Clone, Copy)]
 pub struct GetOldestCursor;
 
@@ -237,7 +238,7 @@ impl Message for GetOldestCursor {
     type Result = Cursor;
 }
 
-/// Asks for all that is known, for the cache of this term, which takes over from it.
+/// Exports the log of the query actor, for the cache of this generation, which takes over.
 #[derive(Debug)]
 pub struct ExportLog(pub u64);
 
@@ -245,9 +246,11 @@ impl Message for ExportLog {
     type Result = StateTransfer;
 }
 
-/// What the other holds, and in which of its terms it said so.
+/// The state of one actor for the other, and the generation that exported it.
 #[derive(Debug)]
 pub struct StateTransfer {
-    pub term: u64,
-    pub handover: TableSnapshot,
+    /// The generation of the exporting actor.
+    pub generation: u64,
+    /// Its state.
+    pub snapshot: TableSnapshot,
 }

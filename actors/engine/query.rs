@@ -1,7 +1,7 @@
-//! The query actor: holds the compacted log of changes and answers everyone who asks from it: SRX
-//! firewalls, REST, the live stream.
+//! The query actor: the read model. It holds the compacted log of changes and answers consumers from
+//! it: SRX firewalls, push targets, REST, the live stream.
 
-mod view;
+mod lookup;
 
 use crate::messages::ExportLog;
 use crate::messages::GetNewestCursor;
@@ -21,76 +21,76 @@ use rollcall_identity::{
 use tokio::sync::watch;
 
 use crate::cache::Cache;
-use crate::failover::{NotReady, OwnershipGuard, estate};
+use crate::failover::{NotReady, OwnershipGuard, request_state};
 use crate::messages::ExportTable;
 use crate::messages::StateTransfer;
-use crate::telemetry::{LogRestored, Visible};
+use crate::telemetry::{EventsVisible, QueryRestored};
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-pub use self::view::AddressLookup;
-pub(crate) use self::view::PublishedLog;
+pub use self::lookup::AddressLookup;
+pub(crate) use self::lookup::PublishedLog;
 
-use self::view::Log;
+use self::lookup::SharedLog;
 
-/// What others see of the query actor without asking it.
+/// What the query actor publishes besides its replies.
 #[derive(Clone)]
 pub(crate) struct QueryOutputs {
-    /// How far it knows.
+    /// The newest revision.
     pub newest: watch::Sender<Revision>,
-    /// Its log, once it answers.
-    pub window: PublishedLog,
+    /// Its log, from the moment at which it answers.
+    pub published: PublishedLog,
 }
 
-/// The role.
+/// The actor.
 pub struct Query {
-    term: OwnershipGuard,
-    log: Log,
+    ownership: OwnershipGuard,
+    log: SharedLog,
     limits: ChangeLogLimits,
     cache: Mailbox<Cache>,
-    front: QueryOutputs,
+    outputs: QueryOutputs,
     clock: Clock,
 }
 
 impl Query {
-    /// A query actor that begins with what `cache` holds, if a cache ever held anything. It tells
-    /// `front` how far it knows, and shows its log there.
+    /// A query actor that starts from the state of `cache`, if there was one before. It publishes its
+    /// newest revision and its log to `outputs`.
     pub(crate) fn new(
-        term: OwnershipGuard,
+        ownership: OwnershipGuard,
         limits: ChangeLogLimits,
         cache: Mailbox<Cache>,
-        front: QueryOutputs,
+        outputs: QueryOutputs,
         clock: Clock,
     ) -> Self {
-        // What a predecessor knew is not enough any more.
-        front.window.show(term.number(), None);
-        let log = Arc::new(RwLock::new(ReadModel::new(term.epoch(), limits)));
-        Self { term, log, limits, cache, front, clock }
+        // The log of the generation before is incomplete from now on.
+        outputs.published.publish(ownership.generation(), None);
+        let log = Arc::new(RwLock::new(ReadModel::new(ownership.epoch(), limits)));
+        Self { ownership, log, limits, cache, outputs, clock }
     }
 
     fn take_over(
         &mut self,
-        StateTransfer { term, handover }: StateTransfer,
+        StateTransfer { generation, snapshot }: StateTransfer,
     ) -> Result<(), NotReady> {
-        self.term.succeed(term)?;
-        LogRestored { sessions: handover.sessions.len() }.emit();
-        self.begin_with(term, handover);
+        self.ownership.complete_takeover(generation)?;
+        QueryRestored { sessions: snapshot.sessions.len() }.emit();
+        self.start_with(generation, snapshot);
         Ok(())
     }
 
-    /// Answers from now on, out of what the cache of the term `decider` knows.
-    fn begin_with(&mut self, decider: u64, known: TableSnapshot) {
-        let answerer = ReadModel::resume((self.term.epoch(), self.limits), decider, known);
-        let newest = answerer.log().newest();
-        *self.write() = answerer;
-        self.front.newest.send_replace(newest);
-        self.front.window.show(self.term.number(), Some(&self.log));
+    /// Answers from now on, from the state of this generation of the cache.
+    fn start_with(&mut self, generation: u64, known: TableSnapshot) {
+        let model = ReadModel::resume((self.ownership.epoch(), self.limits), generation, known);
+        let newest = model.log().newest();
+        *self.write() = model;
+        self.outputs.newest.send_replace(newest);
+        self.outputs.published.publish(self.ownership.generation(), Some(&self.log));
     }
 
     fn read(&self) -> RwLockReadGuard<'_, ReadModel> {
-        // Only this actor writes, and after a panic it handles nothing more.
+        // Only this actor writes, and after a panic it handles no more messages.
         self.log.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -105,17 +105,17 @@ impl Actor for Query {
     const CAPACITY: usize = 1024;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        match self.term.begin(self.clock.now()) {
+        match self.ownership.start(self.clock.now()) {
             StartMode::FromPeer => {}
-            StartMode::FromLog(legacy) => return self.begin_with(0, legacy.snapshot),
+            StartMode::FromLog(recovered) => return self.start_with(0, recovered.snapshot),
             StartMode::Empty => return,
         }
         let cache = self.cache.clone();
-        let estate = async move { estate(&cache, ExportTable).await };
-        // No answer before it holds what its predecessor held: an empty one would end sessions.
-        context.wait(wrap_future::<_, ActorCell<Self>>(estate).map(|estate, cell, context| {
-            if let Err(vacant) = estate.and_then(|estate| cell.actor().take_over(estate)) {
-                cell.fail(vacant, context);
+        let state = async move { request_state(&cache, ExportTable).await };
+        // No answer before it has the state of the generation before: an empty answer would end sessions.
+        context.wait(wrap_future::<_, ActorCell<Self>>(state).map(|state, cell, context| {
+            if let Err(not_ready) = state.and_then(|state| cell.actor().take_over(state)) {
+                cell.fail(not_ready, context);
             }
         }));
     }
@@ -124,17 +124,17 @@ impl Actor for Query {
 impl Handler<PublishChanges> for Query {
     fn handle(&mut self, changed: PublishChanges, _: &mut Context<Self>) -> Reply<()> {
         let now = self.clock.now();
-        let mut answerer = self.write();
-        if !answerer.apply(changed.term, &changed.changes, now) {
+        let mut model = self.write();
+        if !model.apply(changed.generation, &changed.changes, now) {
             return Reply::Now(());
         }
-        let newest = answerer.log().newest();
-        drop(answerer);
-        for (seen, count) in changed.seen {
-            Visible { delay: now.since(seen), count }.emit();
+        let newest = model.log().newest();
+        drop(model);
+        for (received, count) in changed.received {
+            EventsVisible { delay: now.since(received), count }.emit();
         }
         if !changed.changes.is_empty() {
-            self.front.newest.send_replace(newest);
+            self.outputs.newest.send_replace(newest);
         }
         Reply::Now(())
     }
@@ -175,15 +175,15 @@ impl Handler<SearchSessions> for Query {
 
 impl Handler<GetNewestCursor> for Query {
     fn handle(&mut self, _: GetNewestCursor, _: &mut Context<Self>) -> Reply<Cursor> {
-        let answerer = self.read();
-        Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().newest()))
+        let model = self.read();
+        Reply::Now(Cursor::new(model.log().epoch(), model.log().newest()))
     }
 }
 
 impl Handler<GetOldestCursor> for Query {
     fn handle(&mut self, _: GetOldestCursor, _: &mut Context<Self>) -> Reply<Cursor> {
-        let answerer = self.read();
-        Reply::Now(Cursor::new(answerer.log().epoch(), answerer.log().oldest()))
+        let model = self.read();
+        Reply::Now(Cursor::new(model.log().epoch(), model.log().oldest()))
     }
 }
 
@@ -194,9 +194,9 @@ impl Handler<ExportLog> for Query {
         _: &mut Context<Self>,
     ) -> Reply<StateTransfer> {
         self.write().fence(cache);
-        // Whoever looks an address up does not wait for a million sessions to be told.
-        let handover = self.read().snapshot();
-        Reply::Now(StateTransfer { term: self.term.number(), handover })
+        // Lookups of one address do not wait while a million sessions are exported.
+        let snapshot = self.read().snapshot();
+        Reply::Now(StateTransfer { generation: self.ownership.generation(), snapshot })
     }
 }
 
@@ -207,10 +207,10 @@ mod tests {
     #[test]
     fn every_event_has_waited_since_it_was_received_itself() {
         let (early, late) = (Timestamp::from_millis(1_000), Timestamp::from_millis(1_400));
-        let mut changed = PublishChanges::by(1, 4);
+        let mut changed = PublishChanges::new(1, 4);
         for seen in [early, early, late, early] {
-            changed.note(seen, None);
+            changed.push(seen, None);
         }
-        assert_eq!(changed.seen, [(early, 2), (late, 1), (early, 1)]);
+        assert_eq!(changed.received, [(early, 2), (late, 1), (early, 1)]);
     }
 }

@@ -1,4 +1,4 @@
-//! What happens where events become changes.
+//! Telemetry events of the cache actor and the query actor.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tracing::{debug, error, trace, warn};
 
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// The cache decided about events of one origin.
+/// The table decided events of one origin.
 pub(crate) struct Decided<'a> {
     pub origin: &'a Origin,
     pub verdict: Verdict,
@@ -28,7 +28,7 @@ impl TelemetryEvent for Decided<'_> {
     }
 }
 
-/// So many users came to an address that it is taken to be shared, and serves none of them.
+/// An address has logins of so many users that it is treated as shared and has no user.
 pub(crate) struct AddressShared<'a> {
     pub origin: &'a Origin,
     pub address: Address,
@@ -40,86 +40,89 @@ impl TelemetryEvent for AddressShared<'_> {
         counter!("rollcall_deciding_addresses_shared_total").increment(1);
         warn!(
             producer = %origin.producer, client = %origin.client, %address,
-            "so many users came to an address that it is taken to be shared"
+            "address has logins of too many users and is treated as shared: no user is assigned to it"
         );
     }
 }
 
 /// The size of the table after a batch.
-pub(crate) struct TableGrew {
+pub(crate) struct TableSize {
     pub sessions: usize,
     pub revision: u64,
 }
 
-impl TelemetryEvent for TableGrew {
+impl TelemetryEvent for TableSize {
     fn emit(self) {
         gauge!("rollcall_deciding_sessions").set(self.sessions as f64);
         gauge!("rollcall_deciding_revision").set(self.revision as f64);
     }
 }
 
-/// The cache or the query actor was replaced, and the other had nothing to take over: both ended
-/// at once. Sessions are lost.
-pub(crate) struct NothingToRestore {
+/// The cache and the query actor ended at the same time, and the journal keeps nothing. Sessions are
+/// lost.
+pub(crate) struct StateLost {
     pub actor: &'static str,
 }
 
-impl TelemetryEvent for NothingToRestore {
+impl TelemetryEvent for StateLost {
     fn emit(self) {
         counter!("rollcall_deciding_restorations_failed_total").increment(1);
-        error!(actor = self.actor, "nothing to take over from: sessions are lost");
+        error!(actor = self.actor, "no state to recover: sessions are lost");
     }
 }
 
-/// The cache and the query actor both ended at once, and the journal knew what they held.
-pub(crate) struct TableRecalled {
+/// The cache and the query actor ended at the same time; the table was reloaded from the journal.
+pub(crate) struct TableReloaded {
     pub sessions: usize,
 }
 
-impl TelemetryEvent for TableRecalled {
+impl TelemetryEvent for TableReloaded {
     fn emit(self) {
         counter!("rollcall_deciding_restorations_total").increment(1);
-        warn!(sessions = self.sessions, "cache and query actor were lost; the journal has it all");
+        warn!(
+            sessions = self.sessions,
+            "cache and query actor were replaced; state reloaded from the journal"
+        );
     }
 }
 
-/// The cache was replaced and goes on from everything that the journal has; consumers are told of
-/// what its predecessor had not shown any more.
-pub(crate) struct TableResumed {
+/// The cache was replaced and continues from the journal; the query actor receives the changes that
+/// were not published.
+pub(crate) struct CacheResumed {
     pub sessions: usize,
     pub missed: usize,
 }
 
-impl TelemetryEvent for TableResumed {
+impl TelemetryEvent for CacheResumed {
     fn emit(self) {
         let Self { sessions, missed } = self;
         counter!("rollcall_deciding_restorations_total").increment(1);
-        warn!(sessions, missed, "the cache was replaced; the journal has it all");
+        warn!(sessions, missed, "cache was replaced; state reloaded from the journal");
     }
 }
 
-/// The cache was replaced and took its sessions from the query actor, because the journal did not
-/// give them, or keeps none. What had competed is forgotten.
-pub(crate) struct TableRestored<'a> {
+/// The cache was replaced and took its sessions from the query actor, because the journal is in memory
+/// or cannot be read. Competing events are lost.
+pub(crate) struct CacheRestored<'a> {
     pub sessions: usize,
     pub error: Option<&'a str>,
 }
 
-impl TelemetryEvent for TableRestored<'_> {
+impl TelemetryEvent for CacheRestored<'_> {
     fn emit(self) {
         let Self { sessions, error } = self;
         counter!("rollcall_deciding_restorations_total").increment(1);
-        warn!(sessions, error, "the cache was replaced; its sessions were kept");
+        warn!(sessions, error, "cache was replaced; sessions taken from the query actor");
     }
 }
 
-/// Events are visible to those who ask: from the moment they were received until now.
-pub(crate) struct Visible {
+/// Events became visible to consumers, this long after they were received.
+pub(crate) struct EventsVisible {
     pub delay: Duration,
     pub count: usize,
 }
 
-impl TelemetryEvent for Visible {
+impl TelemetryEvent for EventsVisible {
     fn emit(self) {
         histogram!("rollcall_answering_event_to_visible_seconds")
             .record_many(self.delay.as_secs_f64(), self.count);
@@ -127,13 +130,13 @@ impl TelemetryEvent for Visible {
 }
 
 /// The query actor was replaced and took its sessions from the cache.
-pub(crate) struct LogRestored {
+pub(crate) struct QueryRestored {
     pub sessions: usize,
 }
 
-impl TelemetryEvent for LogRestored {
+impl TelemetryEvent for QueryRestored {
     fn emit(self) {
         counter!("rollcall_answering_restorations_total").increment(1);
-        warn!(sessions = self.sessions, "the query actor was replaced; its sessions were kept");
+        warn!(sessions = self.sessions, "query actor was replaced; sessions taken from the cache");
     }
 }

@@ -80,7 +80,7 @@ impl Visit {
 impl Enforcement {
     /// Answers for `points` from what `engine` knows, and hands what is pushed to `pushes`.
     pub fn new(points: Arc<Points>, engine: &Engine, pushes: Pushes) -> Self {
-        let (query, view) = (engine.query.clone(), engine.view.clone());
+        let (query, view) = (engine.query.clone(), engine.lookup.clone());
         let (directory, strange) = (engine.directory.clone(), Strange::default());
         Self { points, query, view, pushes, directory, strange }
     }

@@ -169,7 +169,7 @@ impl Employed {
         if let Some(domain) = self.recruit.domain().cloned() {
             let book = book.clone();
             // It fails only when it panics: then the domain stays known, and nobody asks for it.
-            let _ = tokio::task::spawn_blocking(move || book.forget(&domain)).await;
+            let _ = tokio::task::spawn_blocking(move || book.remove(&domain)).await;
         }
     }
 

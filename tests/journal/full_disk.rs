@@ -96,7 +96,7 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
         assert_eq!(server.metrics().sum("rollcall_deciding_journal_ill", &[]), 1);
         let ready = server.get("/readyz");
         assert_eq!(ready.status, 503, "{ready:?}");
-        assert!(ready.text.contains("the journal cannot take events"), "{ready:?}");
+        assert!(ready.text.contains("the journal is not writable"), "{ready:?}");
         disk.make_room();
         let address = format!("10.62.{round}.250");
         let healed = within(Duration::from_secs(10), || {

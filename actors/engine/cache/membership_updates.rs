@@ -1,5 +1,5 @@
-//! What directories say otherwise, brought to the sessions of those concerned: as events that the
-//! cache proposes, a slice at a time, so that whoever logs on meanwhile does not wait.
+//! Applies directory changes to the sessions that they affect, as events that the cache submits slice by
+//! slice, so that logins do not wait meanwhile.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,90 +20,93 @@ use rollcall_runtime::event_accounting::Received;
 use rollcall_runtime::mailbox::{ActorCell, Context, Handler, Reply};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-/// How many accounts and addresses are looked at between two other messages.
+/// The number of accounts and addresses per slice. Other messages are handled between slices.
 const SLICE: usize = 1024;
 
-/// How long to wait before what the journal refused is proposed again.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The delay before events that the journal refused are submitted again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// What was learnt and is still to be followed up, in the order in which it came.
+/// The directory changes that are not applied yet, in order of arrival.
 #[derive(Default)]
 pub(super) struct MembershipUpdates {
-    /// Where everybody is. Kept from the first time that a directory says anything: without one it
-    /// costs nothing.
-    whereabouts: Option<AddressIndex>,
-    at_work: Option<Task>,
-    waiting: VecDeque<Task>,
+    /// The addresses of each account. Built at the first directory change, so that it costs nothing
+    /// without a directory.
+    addresses: Option<AddressIndex>,
+    current: Option<PendingUpdate>,
+    waiting: VecDeque<PendingUpdate>,
 }
 
-struct Task {
-    consequences: SessionEffects,
-    gone: RemovalPolicy,
+struct PendingUpdate {
+    effects: SessionEffects,
+    removal: RemovalPolicy,
     origin: Arc<Origin>,
     done: oneshot::Sender<()>,
 }
 
 impl MembershipUpdates {
-    /// Follows a change of the table.
-    pub(super) fn note(&mut self, change: Option<&Change>) {
-        if let (Some(whereabouts), Some(change)) = (&mut self.whereabouts, change) {
-            whereabouts.apply(change);
+    /// Updates the index with a change of the table.
+    pub(super) fn observe(&mut self, change: Option<&Change>) {
+        if let (Some(addresses), Some(change)) = (&mut self.addresses, change) {
+            addresses.apply(change);
         }
     }
 }
 
-/// What is to be ordered next.
-enum Next {
-    /// Nothing, but what was ordered before: who logged on before the directory said so, and is not in
-    /// the table yet, is to be there when the consequences are drawn.
-    Before,
-    /// Events that follow from what was learnt; when there are none, others have their turn.
-    Events(Vec<Event>),
+/// The next step of an update.
+enum Step {
+    /// Wait until everything submitted before is applied: a login from before the directory change must
+    /// be in the table when the effects are computed.
+    Barrier,
+    /// Submit these events. If there are none, other messages are handled first.
+    Submit(Vec<Event>),
 }
 
 impl Cache {
-    /// What is to be ordered next, and in whose name; `None` when everything is followed up.
-    fn next_order(&mut self) -> Option<(Next, Arc<Origin>)> {
-        let learning = &mut self.learning;
-        let Some(task) = &mut learning.at_work else {
-            let task = learning.at_work.insert(learning.waiting.pop_front()?);
-            return Some((Next::Before, Arc::clone(&task.origin)));
+    /// The next step and its origin; `None` when all updates are applied.
+    fn next_step(&mut self) -> Option<(Step, Arc<Origin>)> {
+        let membership = &mut self.membership;
+        let Some(task) = &mut membership.current else {
+            let task = membership.current.insert(membership.waiting.pop_front()?);
+            return Some((Step::Barrier, Arc::clone(&task.origin)));
         };
-        if task.consequences.is_empty() {
-            let done = learning.at_work.take().map(|task| task.done);
-            // Whoever does not wait any more does not need it.
+        if task.effects.is_empty() {
+            let done = membership.current.take().map(|task| task.done);
+            // A sender that no longer waits does not need the reply.
             let _ = done.map(|done| done.send(()));
-            return self.next_order();
+            return self.next_step();
         }
-        let whereabouts = learning
-            .whereabouts
+        let addresses = membership
+            .addresses
             .get_or_insert_with(|| AddressIndex::from_sessions(self.decider.table().sessions()));
-        let book = self.grounds.directory.read();
-        let known =
-            EffectInputs { directory: &book, table: self.decider.table(), addresses: whereabouts };
-        let (gone, origin, now) = (task.gone, &task.origin, self.clock.now());
-        let events =
-            task.consequences.next(known, ProposalContext { removal: gone, now, origin }, SLICE);
-        Some((Next::Events(events), Arc::clone(origin)))
+        let directory = self.inputs.directory.read();
+        let known = EffectInputs { directory: &directory, table: self.decider.table(), addresses };
+        let (removal, origin, now) = (task.removal, &task.origin, self.clock.now());
+        let events = task.effects.next(known, ProposalContext { removal, now, origin }, SLICE);
+        Some((Step::Submit(events), Arc::clone(origin)))
     }
 
-    /// Proposes what follows, slice after slice, until there is nothing left.
-    fn follow_up(&mut self, context: &mut Context<Self>) {
-        match self.next_order() {
+    /// Submits slice after slice until all updates are applied.
+    fn next_slice(&mut self, context: &mut Context<Self>) {
+        match self.next_step() {
             None => {}
-            Some((Next::Before, origin)) => self.propose(Vec::new(), origin, context),
-            Some((Next::Events(events), _)) if events.is_empty() => {
-                // Others have their turn before the next slice is looked at.
-                context.run_later(Duration::ZERO, |cell, context| cell.actor().follow_up(context));
+            Some((Step::Barrier, origin)) => self.submit_slice(Vec::new(), origin, context),
+            Some((Step::Submit(events), _)) if events.is_empty() => {
+                // Other messages are handled before the next slice.
+                context.run_later(Duration::ZERO, |cell, context| cell.actor().next_slice(context));
             }
-            Some((Next::Events(events), origin)) => self.propose(events, origin, context),
+            Some((Step::Submit(events), origin)) => self.submit_slice(events, origin, context),
         }
     }
 
-    /// Orders a slice; when it is visible, the next one follows.
-    fn propose(&mut self, events: Vec<Event>, origin: Arc<Origin>, context: &mut Context<Self>) {
+    /// Submits one slice. When it is visible, the next one follows.
+    fn submit_slice(
+        &mut self,
+        events: Vec<Event>,
+        origin: Arc<Origin>,
+        context: &mut Context<Self>,
+    ) {
         let account = EventAccount::open(origin.producer.as_str(), 0);
-        let answer = self.order(Apply { events: events.clone(), read: None, account });
+        let answer = self.submit(Apply { events: events.clone(), read: None, account });
         let answer = wrap_future::<_, ActorCell<Self>>(async move {
             match answer {
                 Reply::Now(answer) => answer,
@@ -114,11 +117,13 @@ impl Cache {
             if answer.is_ok() {
                 let (producer, count) = (origin.producer.as_str(), events.len() as u64);
                 Received { producer, count }.emit();
-                cell.actor().follow_up(context);
+                cell.actor().next_slice(context);
                 return;
             }
-            // The journal is ill or too much is under way. What a directory says is not lost.
-            context.run_later(AGAIN, |cell, context| cell.actor().propose(events, origin, context));
+            // The journal is not writable or its queue is full. The update is retried, not lost.
+            context.run_later(RETRY_DELAY, |cell, context| {
+                cell.actor().submit_slice(events, origin, context)
+            });
         }));
     }
 }
@@ -126,17 +131,17 @@ impl Cache {
 impl Handler<UpdateMembership> for Cache {
     fn handle(
         &mut self,
-        learnt: UpdateMembership,
+        update: UpdateMembership,
         context: &mut Context<Self>,
     ) -> Reply<Result<(), ApplyError>> {
-        let UpdateMembership { affected, gone, origin } = learnt;
-        let mut consequences = SessionEffects::default();
-        consequences.add(Arc::unwrap_or_clone(affected), &self.grounds.directory.read());
+        let UpdateMembership { affected, gone: removal, origin } = update;
+        let mut effects = SessionEffects::default();
+        effects.add(Arc::unwrap_or_clone(affected), &self.inputs.directory.read());
         let (done, seen) = oneshot::channel();
-        let idle = self.learning.at_work.is_none() && self.learning.waiting.is_empty();
-        self.learning.waiting.push_back(Task { consequences, gone, origin, done });
+        let idle = self.membership.current.is_none() && self.membership.waiting.is_empty();
+        self.membership.waiting.push_back(PendingUpdate { effects, removal, origin, done });
         if idle {
-            self.follow_up(context);
+            self.next_slice(context);
         }
         Reply::later(async { seen.await.map_err(|_| ApplyError::Restarting) })
     }

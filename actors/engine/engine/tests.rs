@@ -114,7 +114,7 @@ impl Life {
     async fn owner(&self) -> Option<String> {
         let found: Option<Arc<Session>> =
             self.engine.query.send(LookupAddress(address(HOME))).await.unwrap();
-        let seen = self.engine.view.look(address(HOME)).await.unwrap();
+        let seen = self.engine.lookup.get(address(HOME)).await.unwrap();
         assert_eq!(seen, found, "whoever looks for themselves sees what the actor says");
         found.map(|session| session.principal.as_ref().unwrap().to_string())
     }
@@ -237,8 +237,8 @@ fn a_session_that_ran_out_while_the_cache_was_gone_is_ended_by_the_next_one() {
         life.settled(1, 0).await;
         for _ in 0..1000 {
             let estate = life.engine.cache.send(ExportTable).await.unwrap();
-            if estate.handover.sessions.is_empty() {
-                assert_eq!(estate.handover.ends.len(), 1);
+            if estate.snapshot.sessions.is_empty() {
+                assert_eq!(estate.snapshot.ends.len(), 1);
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -293,12 +293,12 @@ fn what_a_cache_says_that_was_replaced_is_not_shown() {
         let (rules, mallory) = (life.engine.rules.load(), life.event(Kind::VpnUp, "mallory", 0));
         let change = table.apply(Revision(50), &mallory, &rules).change;
         assert!(change.is_some());
-        let mut changed = PublishChanges::by(1, 1);
-        changed.note(mallory.seen, change.clone());
+        let mut changed = PublishChanges::new(1, 1);
+        changed.push(mallory.seen, change.clone());
         life.engine.query.send(changed).await.unwrap();
         assert_eq!(life.owner().await.as_deref(), Some("alice"));
-        let mut changed = PublishChanges::by(2, 1);
-        changed.note(mallory.seen, change);
+        let mut changed = PublishChanges::new(2, 1);
+        changed.push(mallory.seen, change);
         life.engine.query.send(changed).await.unwrap();
         assert_eq!(life.owner().await.as_deref(), Some("mallory"), "its successor is heard");
     });

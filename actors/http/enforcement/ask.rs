@@ -132,7 +132,7 @@ impl Enforcement {
         visit: &Visit,
         out: &mut Vec<u8>,
     ) -> Result<Answer, Refused> {
-        let found = self.view.look(address).await?;
+        let found = self.view.get(address).await?;
         let found = found.filter(|session| asks.filter.admits(session));
         let asked = Asked { address, now: visit.now };
         let told = found.as_deref().into_iter();

@@ -71,7 +71,7 @@ impl Teaching {
     ) -> Result<(), NotLearnt> {
         let (book, names, bare) = (self.book.clone(), names.clone(), self.bare);
         let entering = tokio::task::spawn_blocking(move || {
-            book.take_in_after(&roster, &names.dns, |directory| {
+            book.ingest_after(&roster, &names.dns, |directory| {
                 directory.put_domain(names.clone(), bare);
                 match learnt {
                     Learnt::Whole(image) => directory.begin_replace(&names.dns, *image),
@@ -88,7 +88,7 @@ impl Teaching {
     async fn tell(&self, outlet: &Outlet, names: &DomainNames) {
         let known = |told| Known { book: &self.book, domain: &names.dns, told };
         let mut is_told = false;
-        while let Some(affected) = self.book.untold(&names.dns) {
+        while let Some(affected) = self.book.pending(&names.dns) {
             self.keeping.note(&affected);
             while self.keeping.is_begun()
                 && self.keeping.keep_roster(outlet, known(Told::NotYet)).await.is_err()
@@ -96,10 +96,10 @@ impl Teaching {
                 tokio::time::sleep(AGAIN).await;
             }
             outlet.learnt(affected, self.gone, Arc::clone(&self.origin)).await;
-            self.book.told(&names.dns);
+            self.book.acknowledge(&names.dns);
             is_told = true;
         }
-        if is_told && !self.book.owes(&names.dns) {
+        if is_told && !self.book.has_pending(&names.dns) {
             // What is not kept now is with the next position.
             let _ = self.keeping.keep_roster(outlet, known(Told::All)).await;
         }
@@ -125,7 +125,7 @@ impl Learner for Teaching {
                 self.enter(roster, names, learnt).await?;
                 self.keeping.forget_roster();
             }
-            self.book.resume(&names.dns, self.patience);
+            self.book.release_deferred(&names.dns, self.patience);
             self.tell(&outlet, names).await;
             Ok(())
         })
@@ -144,7 +144,7 @@ impl Learner for Teaching {
 
     fn keep<'a>(&'a self, names: &'a DomainNames, place: Arc<[u8]>) -> Learning<'a> {
         Box::pin(async move {
-            let told = if self.book.owes(&names.dns) { Told::NotYet } else { Told::All };
+            let told = if self.book.has_pending(&names.dns) { Told::NotYet } else { Told::All };
             let known = Known { book: &self.book, domain: &names.dns, told };
             let kept = self.keeping.keep(&*self.outlet()?, known, place).await;
             kept.map_err(|_| NotLearnt)

@@ -140,7 +140,7 @@ fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
         let mut learning = teaching.learn(&names, image(10));
         assert!(futures_util::poll!(&mut learning).is_pending(), "it is entered on a thread");
         drop(learning);
-        while book.untold(&names.dns).is_none() {
+        while book.pending(&names.dns).is_none() {
             tokio::task::yield_now().await;
         }
         assert_eq!(shown(&engine).await, "user3@corp", "nobody told the sessions");
@@ -149,7 +149,7 @@ fn what_is_learnt_when_the_producer_stops_is_told_by_its_successor() {
         successor.attend(outlet);
         successor.learn(&names, Learnt::Changes(Vec::new())).await.unwrap();
         assert_eq!(shown(&engine).await, "user3@corp.example.com");
-        assert!(book.untold(&names.dns).is_none(), "nothing is told twice");
+        assert!(book.pending(&names.dns).is_none(), "nothing is told twice");
     });
 }
 
@@ -173,7 +173,7 @@ fn what_is_kept_tells_the_deleted_from_the_renamed_at_the_next_start() {
             log_in_at(&engine, &format!("10.0.0.{place}"), &format!("corp\\{user}")).await;
         }
 
-        book.forget(&names.dns);
+        book.remove(&names.dns);
         let second = begin();
         assert_eq!(second.recall().await.unwrap().as_deref(), Some(b"there".as_slice()));
         // 4 is gone, and another has its name; 2 and 3 are called otherwise; 11 has become 2.
@@ -227,7 +227,7 @@ fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start(
         first.learn(&names, Learnt::Changes(vec![called(3, "user3.b")])).await.unwrap();
         assert_eq!(shown(&engine).await, "user3.b@corp.example.com");
         // It is killed before it keeps that, and the controller is set back to a copy.
-        book.forget(&names.dns);
+        book.remove(&names.dns);
         let second = teaching(&section(""), &book, &outlet);
         second.recall().await.unwrap();
         second.learn(&names, image(10)).await.unwrap();
@@ -236,7 +236,7 @@ fn who_was_renamed_just_before_a_kill_is_known_by_either_name_at_the_next_start(
         // What the sessions say is all that is kept: the other name may be anybody's.
         let third = teaching(&section(""), &book, &outlet);
         third.recall().await.unwrap();
-        book.forget(&names.dns);
+        book.remove(&names.dns);
         let mut now: Vec<Update> = (0..10).map(user).collect();
         now.push(called(20, "user3.b"));
         log_in_at(&engine, "10.0.0.8", "corp\\user3.b").await;
@@ -267,8 +267,8 @@ async fn moved(engine: &Engine, outlet: &Outlet) -> (Teaching, Teaching, DomainN
     }
     // It starts twice, and is killed in between: who may have moved is kept.
     for _ in 0..2 {
-        book.forget(&names.dns);
-        book.forget(&lab_names.dns);
+        book.remove(&names.dns);
+        book.remove(&lab_names.dns);
         let (corp, _) = both();
         corp.recall().await.unwrap();
         let others = (0..10).filter(|number| ![3, 4].contains(number));
@@ -299,9 +299,9 @@ fn who_may_have_moved_to_a_domain_that_cannot_be_read_is_not_waited_for_without_
         let (engine, outlet) = life().await;
         let (corp, _, _) = moved(&engine, &outlet).await;
         let book = &engine.directory;
-        book.resume(&names().dns, Duration::from_secs(1800));
-        assert!(book.untold(&names().dns).is_none(), "they are waited for");
-        book.resume(&names().dns, Duration::ZERO);
+        book.release_deferred(&names().dns, Duration::from_secs(1800));
+        assert!(book.pending(&names().dns).is_none(), "they are waited for");
+        book.release_deferred(&names().dns, Duration::ZERO);
         corp.learn(&names(), Learnt::Changes(Vec::new())).await.unwrap();
         for address in ["10.0.0.3", "10.0.0.4"] {
             assert_eq!(shown_at(&engine, address).await, None);
@@ -325,7 +325,7 @@ fn whoever_asks_gets_an_answer_while_a_large_directory_is_entered() {
             between
         });
         let Learnt::Whole(image) = image(50_000) else { unreachable!("it is whole") };
-        book.take_in(&names.dns, |directory| {
+        book.ingest(&names.dns, |directory| {
             directory.put_domain(names.clone(), UnqualifiedNames::ThisDomain);
             directory.begin_replace(&names.dns, *image)
         })
