@@ -7,7 +7,7 @@ use std::path::Path;
 use rollcall_config::{Format, Level, Log, Settings};
 use rollcall_http::rest::ReloadReport;
 use rollcall_runtime::tls;
-use rollcall_server::Listening;
+use rollcall_server::ListenAddress;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -45,8 +45,8 @@ pub(crate) const LINE: &str = "IKE_VPN_UP_ALARM_USER: VPN ra from 198.51.100.7 i
 const ADDRESS: &str = "10.1.11.18";
 
 /// Says what listens, and two lines to paste.
-pub(crate) fn ready(settings: &Settings, listening: &[Listening], config: Option<&Path>) {
-    for Listening { name, scheme, address } in listening {
+pub(crate) fn ready(settings: &Settings, listening: &[ListenAddress], config: Option<&Path>) {
+    for ListenAddress { name, scheme, address } in listening {
         info!(name, scheme, %address, "listening");
     }
     for client in settings.syslog.iter().flat_map(|syslog| &syslog.clients) {
@@ -55,7 +55,7 @@ pub(crate) fn ready(settings: &Settings, listening: &[Listening], config: Option
         }
     }
     let mut text = String::from("Rollcall is ready.\n\n");
-    for Listening { name, scheme, address } in listening {
+    for ListenAddress { name, scheme, address } in listening {
         text += &format!("listening  {name:<12} {scheme}://{address}\n");
     }
     text += &format!("data       {}\n", settings.data.display());

@@ -12,7 +12,7 @@ use actix::System;
 use rollcall_config::{self as config, Environment};
 use rollcall_runtime::clock_jump::system_clock;
 use rollcall_runtime::prometheus;
-use rollcall_server::{House, Obstacle, Plan};
+use rollcall_server::{BindError, Server, ServerBuilder};
 
 use crate::command_line::Failed;
 use crate::signals::{Call, Calls};
@@ -27,39 +27,40 @@ fn serve(path: Option<&Path>) -> Result<(), Failed> {
     announce::open_log(settings.log);
     let recorder = prometheus::install(rollcall_server::metrics::catalogue())
         .map_err(|error| Failed::Request(error.to_string()))?;
-    let plan = Plan::draw(settings, &system_clock()).map_err(|all| obstructed(&all))?;
+    let builder =
+        ServerBuilder::bind(settings, &system_clock()).map_err(|all| start_failed(&all))?;
     System::new().block_on(async {
         let (calls, reload) = Calls::listen().map_err(failed)?;
-        let listening = plan.listening();
-        let house = plan.build(reload, recorder).await.map_err(failed)?;
-        announce::ready(house.settings(), &listening, path);
-        let house = live(house, calls, path).await;
+        let listening = builder.listening();
+        let server = builder.build(reload, recorder).await.map_err(failed)?;
+        announce::ready(server.settings(), &listening, path);
+        let server = live(server, calls, path).await;
         announce::leaving();
-        house.drain().await.map_err(failed)
+        server.drain().await.map_err(failed)
     })
 }
 
 /// Answers what the process is called for, until it is told to stop. Then nobody is heard any more.
-async fn live(mut house: House, mut calls: Calls, path: Option<&Path>) -> House {
+async fn live(mut server: Server, mut calls: Calls, path: Option<&Path>) -> Server {
     loop {
         match calls.next().await {
-            Call::Stop => return house,
+            Call::Stop => return server,
             Call::LookAround => {
-                if !house.is_watched().await {
+                if !server.is_watched().await {
                     announce::ill(&"nobody is there who replaces what ends");
-                    return house;
+                    return server;
                 }
             }
             Call::Reload(answer) => {
                 let done = match config::load(path, &Environment::process()) {
-                    Ok(settings) => house.reload(settings).await,
+                    Ok(settings) => server.reload(settings).await,
                     Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
                 };
                 announce::reloaded(&done);
                 answer.tell(done);
-                if let Err(error) = house.settle().await {
+                if let Err(error) = server.reconcile().await {
                     announce::ill(&error);
-                    return house;
+                    return server;
                 }
             }
         }
@@ -68,9 +69,9 @@ async fn live(mut house: House, mut calls: Calls, path: Option<&Path>) -> House 
 
 /// What is wrong with the configuration is wrong at every start; what the system withholds may be
 /// had at another.
-fn obstructed(all: &[Obstacle]) -> Failed {
+fn start_failed(all: &[BindError]) -> Failed {
     let text = all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    match all.iter().any(|obstacle| matches!(obstacle, Obstacle::Wrong(_))) {
+    match all.iter().any(|obstacle| matches!(obstacle, BindError::Config(_))) {
         true => Failed::Usage(text),
         false => Failed::Request(text),
     }

@@ -1,14 +1,14 @@
-//! The whole house: drawn from the settings with every socket bound and every file read, then
+//! The whole server: drawn from the settings with every socket bound and every file read, then
 //! built from the sink upward, changed by a reload, and drained in the other order.
 
-mod changing;
-mod doors;
-mod hiring;
-mod leaving;
+mod bind;
+mod listener_slot;
 pub mod metrics;
-mod outward;
-mod portal;
-mod staff;
+mod producer_set;
+mod push_set;
+mod reload;
+mod shutdown;
+mod spawn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use rollcall_config::{self as config, Settings};
 use rollcall_identity::{Address, ChangeLogLimits, MemoryJournal, Name, Rules};
 use tokio::sync::watch;
 
-use self::doors::{Before, Door, Doors};
-pub use self::doors::{Listening, Obstacle};
-use self::hiring::{employ_history, employ_ptim};
-pub use self::leaving::Late;
-use self::outward::Outward;
-use self::portal::{Portal, open};
-use self::staff::{Recruits, Staff};
+pub use self::bind::{BindError, ListenAddress};
+use self::bind::{BoundListener, BoundListeners, InheritedSockets};
+use self::listener_slot::{ListenerSlot, open};
+use self::producer_set::{PreparedProducers, RunningProducers};
+use self::push_set::PushSet;
+pub use self::shutdown::ShutdownTimeout;
+use self::spawn::{spawn_history, spawn_ptim};
 use rollcall_engine::directory::SharedDirectory;
 use rollcall_engine::{Engine, StartError};
 use rollcall_http::enforcement::{Enforcement, Points};
@@ -44,77 +44,87 @@ use rollcall_runtime::supervisor::ListActors;
 use rollcall_runtime::telemetry::TelemetryEvent;
 use rollcall_runtime::tls::addresses_of_host;
 
-/// A house that is drawn: every socket is bound, every certificate is read, nothing runs yet.
-pub struct Plan {
+/// A server that is drawn: every socket is bound, every certificate is read, nothing runs yet.
+pub struct ServerBuilder {
     settings: Settings,
     clock: Clock,
     token: Token,
     journal: Option<DurableJournal>,
     directory: SharedDirectory,
     event_logs: EventLogs,
-    recruits: Recruits,
-    doors: Doors,
+    prepared: PreparedProducers,
+    listeners: BoundListeners,
 }
 
-/// A house in which people live.
-pub struct House {
+/// A server in which people live.
+pub struct Server {
     settings: Settings,
     clock: Clock,
     engine: Engine,
     pushes: Pushes,
     ptim: (Name, Mailbox<Producing>),
     points: Arc<Points>,
-    staff: Staff,
+    running: RunningProducers,
     directories: Directories,
     event_logs: EventLogs,
-    outward: Outward,
-    enforcement: Portal,
+    outward: PushSet,
+    enforcement: ListenerSlot,
     validation: Arc<Validator>,
-    validator: Portal,
-    rest: (Door, Mailbox<Listener>),
+    validator: ListenerSlot,
+    rest: (BoundListener, Mailbox<Listener>),
     rest_routes: Routes,
-    next_rest: Option<Door>,
+    next_rest: Option<BoundListener>,
     draining: watch::Sender<bool>,
 }
 
-impl Plan {
-    /// Draws the house, binding and reading everything that it needs.
+impl ServerBuilder {
+    /// Draws the server, binding and reading everything that it needs.
     ///
     /// # Errors
     /// Everything that cannot be had.
-    pub fn draw(settings: Settings, clock: &Clock) -> Result<Self, Vec<Obstacle>> {
+    pub fn bind(settings: Settings, clock: &Clock) -> Result<Self, Vec<BindError>> {
         let mut problems = Vec::new();
-        let mut noted = |obstacle: Obstacle| problems.push(obstacle);
-        if let Err(error) = doors::make_folder(&settings.data) {
+        let mut noted = |error: BindError| problems.push(error);
+        if let Err(error) = bind::make_folder(&settings.data) {
             noted(error);
         }
-        let token = doors::token(&settings.rest.token_file).map_err(&mut noted);
-        let journal = doors::journal(&settings.journal, clock).map_err(&mut noted);
+        let token = bind::token(&settings.rest.token_file).map_err(&mut noted);
+        let journal = bind::journal(&settings.journal, clock).map_err(&mut noted);
         let (directory, event_logs) = (SharedDirectory::default(), EventLogs::default());
         let shared = (clock, &directory, &event_logs);
-        let recruits = staff::draw(&settings, shared, &Staff::new(), &mut noted);
-        let doors = Doors::bind(&settings, Before::default(), &mut noted);
-        match (token, journal, doors) {
-            (Ok(token), Ok(journal), Some(doors)) if problems.is_empty() => {
-                let doors = doors.certify(clock).map_err(|obstacle| vec![obstacle])?;
+        let prepared =
+            producer_set::prepare(&settings, shared, &RunningProducers::new(), &mut noted);
+        let listeners = BoundListeners::bind(&settings, InheritedSockets::default(), &mut noted);
+        match (token, journal, listeners) {
+            (Ok(token), Ok(journal), Some(listeners)) if problems.is_empty() => {
+                let listeners = listeners.load_certificates(clock).map_err(|error| vec![error])?;
                 let clock = clock.clone();
-                Ok(Self { settings, clock, token, journal, directory, event_logs, recruits, doors })
+                Ok(Self {
+                    settings,
+                    clock,
+                    token,
+                    journal,
+                    directory,
+                    event_logs,
+                    prepared,
+                    listeners,
+                })
             }
             _ => Err(problems),
         }
     }
 
     /// Everything that will listen, by name.
-    pub fn listening(&self) -> Vec<Listening> {
-        let producers = self.recruits.iter();
+    pub fn listening(&self) -> Vec<ListenAddress> {
+        let producers = self.prepared.iter();
         let mut all: Vec<_> = producers.flat_map(|(name, r)| r.listening(name)).collect();
-        let Doors { enforcement, validator, rest } = &self.doors;
-        let doors = enforcement.iter().chain(validator).chain([rest]);
-        all.extend(doors.flat_map(Door::listening));
+        let BoundListeners { enforcement, validator, rest } = &self.listeners;
+        let listeners = enforcement.iter().chain(validator).chain([rest]);
+        all.extend(listeners.flat_map(BoundListener::listening));
         all
     }
 
-    /// Builds the house and lets everybody in, from the sink upward. `reload` is what the REST
+    /// Builds the server and lets everybody in, from the sink upward. `reload` is what the REST
     /// listener calls when somebody wants the configuration read anew.
     ///
     /// # Errors
@@ -123,7 +133,7 @@ impl Plan {
         self,
         reload: Reload,
         prometheus: PrometheusHandle,
-    ) -> Result<House, StartError> {
+    ) -> Result<Server, StartError> {
         let Self {
             settings,
             clock,
@@ -131,8 +141,8 @@ impl Plan {
             journal,
             directory,
             event_logs,
-            recruits,
-            doors: Doors { enforcement, validator, rest },
+            prepared,
+            listeners: BoundListeners { enforcement, validator, rest },
         } = self;
         let (limits, rules) = (limits(&settings.history), in_force(&settings));
         let engine = match journal {
@@ -150,7 +160,7 @@ impl Plan {
         actix::spawn(measure(Arc::clone(&points), targets.clone()));
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         let told = Arc::clone(&points);
-        let history = employ_history(&engine, &settings, &clock).await?;
+        let history = spawn_history(&engine, &settings, &clock).await?;
         let rest_routes = Rest {
             history,
             query: engine.query.clone(),
@@ -174,16 +184,16 @@ impl Plan {
         let (directory, time) = (engine.directory.clone(), clock.clone());
         let validation = Arc::new(Validator::new(&settings.validator, directory, time));
         let rest_desk = open(&engine, &rest, &rest_routes, settings.drain, &clock).await?;
-        let ptim = employ_ptim(&engine, &settings, &pushes, &clock).await?;
-        let mut house = House {
+        let ptim = spawn_ptim(&engine, &settings, &pushes, &clock).await?;
+        let mut server = Server {
             rest: (rest, rest_desk),
-            enforcement: Portal::new(enforcement_routes),
-            validator: Portal::new(validation.routes()),
+            enforcement: ListenerSlot::new(enforcement_routes),
+            validator: ListenerSlot::new(validation.routes()),
             validation,
-            staff: Staff::new(),
+            running: RunningProducers::new(),
             directories,
             event_logs,
-            outward: Outward::new(targets),
+            outward: PushSet::new(targets),
             settings,
             clock,
             engine,
@@ -194,20 +204,20 @@ impl Plan {
             next_rest: None,
             draining,
         };
-        let drain = house.settings.drain;
-        house.engine.directory.write().expect_domains(house.settings.active_directory.len());
-        house.enforcement.settle(enforcement, &house.engine, drain, &house.clock).await?;
-        house.validator.settle(validator, &house.engine, drain, &house.clock).await?;
-        house.introduce(&recruits);
-        for (name, recruit) in recruits {
-            house.hire(name, recruit).await?;
+        let drain = server.settings.drain;
+        server.engine.directory.write().expect_domains(server.settings.active_directory.len());
+        server.enforcement.reconcile(enforcement, &server.engine, drain, &server.clock).await?;
+        server.validator.reconcile(validator, &server.engine, drain, &server.clock).await?;
+        server.register(&prepared);
+        for (name, prepared) in prepared {
+            server.spawn(name, prepared).await?;
         }
-        house.outward.settle(&house.engine, &house.settings, &house.clock).await?;
-        Ok(house)
+        server.outward.reconcile(&server.engine, &server.settings, &server.clock).await?;
+        Ok(server)
     }
 }
 
-impl House {
+impl Server {
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings

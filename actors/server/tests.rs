@@ -1,4 +1,4 @@
-//! A whole house: it loses no session when its actors die, when it is changed, or when it is told
+//! A whole server: it loses no session when its actors die, when it is changed, or when it is told
 //! what it cannot be.
 
 use std::net::{SocketAddr, UdpSocket};
@@ -37,7 +37,7 @@ listen = "127.0.0.1:0"
 "#;
 
 struct Lived {
-    house: House,
+    server: Server,
     udp: SocketAddr,
     folder: tempfile::TempDir,
 }
@@ -51,13 +51,16 @@ fn settings(folder: &Path, text: &str) -> Settings {
 impl Lived {
     async fn move_in() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let plan = Plan::draw(settings(folder.path(), &[DOORS, SYSLOG].concat()), &Clock::system());
+        let plan = ServerBuilder::bind(
+            settings(folder.path(), &[DOORS, SYSLOG].concat()),
+            &Clock::system(),
+        );
         let plan = plan.unwrap_or_else(|problems| panic!("{problems:?}"));
         let udp = plan.listening().into_iter().find(|l| l.scheme == "udp").unwrap().address;
         let reload: Reload = Arc::new(|| Box::pin(async { Err(Vec::new()) }));
         let recorder = PrometheusBuilder::new().build_recorder().handle();
-        let house = plan.build(reload, recorder).await.unwrap();
-        Self { house, udp, folder }
+        let server = plan.build(reload, recorder).await.unwrap();
+        Self { server, udp, folder }
     }
 
     fn send(&self, user: &str, address: &str) {
@@ -78,7 +81,7 @@ impl Lived {
         let wanted: Address = address.parse().unwrap();
         for _ in 0..1000 {
             // While the query actor is being replaced there is no answer.
-            if let Ok(Some(session)) = self.house.engine.query.send(LookupAddress(wanted)).await
+            if let Ok(Some(session)) = self.server.engine.query.send(LookupAddress(wanted)).await
                 && session.principal.as_ref().is_some_and(|p| p.user.as_str() == user)
             {
                 return;
@@ -91,7 +94,7 @@ impl Lived {
     /// Waits until the supervisor knows that the actor panicked, whether it is replaced yet or not.
     async fn until_mourned(&self, actor: &str) {
         for _ in 0..1000 {
-            let all = self.house.engine.supervisor.send(ListActors).await.unwrap();
+            let all = self.server.engine.supervisor.send(ListActors).await.unwrap();
             if all.iter().any(|one| one.actor == actor && one.restarts.contains_key("panic")) {
                 return;
             }
@@ -102,7 +105,7 @@ impl Lived {
 
     async fn until_replaced(&self, actor: &str) {
         for _ in 0..1000 {
-            let all = self.house.engine.supervisor.send(ListActors).await.unwrap();
+            let all = self.server.engine.supervisor.send(ListActors).await.unwrap();
             let one = all.iter().find(|attendance| attendance.actor == actor).unwrap();
             if one.state == ActorState::Running && one.restarts.contains_key("panic") {
                 return;
@@ -122,13 +125,13 @@ fn a_cache_that_panics_is_replaced_and_no_session_is_lost() {
     story(async |lived| {
         lived.send("alice", "10.7.0.1");
         lived.until("alice", "10.7.0.1").await;
-        let _ = lived.house.engine.cache.send(Fault).await;
+        let _ = lived.server.engine.cache.send(Fault).await;
         lived.until_replaced("cache").await;
         lived.until("alice", "10.7.0.1").await;
         lived.send("bob", "10.7.0.2");
         lived.until("bob", "10.7.0.2").await;
         let why = lived
-            .house
+            .server
             .engine
             .cache
             .send(rollcall_engine::messages::Explain("10.7.0.1".parse().unwrap()));
@@ -141,11 +144,11 @@ fn a_query_actor_that_panics_is_replaced_and_goes_on_in_the_same_epoch() {
     story(async |lived| {
         lived.send("alice", "10.7.0.1");
         lived.until("alice", "10.7.0.1").await;
-        let before = lived.house.engine.query.send(GetNewestCursor).await.unwrap();
-        let _ = lived.house.engine.query.send(Fault).await;
+        let before = lived.server.engine.query.send(GetNewestCursor).await.unwrap();
+        let _ = lived.server.engine.query.send(Fault).await;
         lived.until_replaced("query").await;
         lived.until("alice", "10.7.0.1").await;
-        assert_eq!(lived.house.engine.query.send(GetNewestCursor).await.unwrap(), before);
+        assert_eq!(lived.server.engine.query.send(GetNewestCursor).await.unwrap(), before);
         lived.send("bob", "10.7.0.2");
         lived.until("bob", "10.7.0.2").await;
     });
@@ -154,8 +157,8 @@ fn a_query_actor_that_panics_is_replaced_and_goes_on_in_the_same_epoch() {
 #[test]
 fn a_producer_that_panics_loses_nothing_that_the_kernel_still_holds() {
     story(async |lived| {
-        let desk = lived.house.staff.values().next().unwrap().desk.clone();
-        let _ = desk.send(Fault).await;
+        let mailbox = lived.server.running.values().next().unwrap().mailbox.clone();
+        let _ = mailbox.send(Fault).await;
         // What is on its way into a dying actor is counted as dropped. What comes once it is known
         // to be dead waits for its successor, in the kernel or with the reader that it left behind.
         lived.until_mourned("syslog").await;
@@ -171,13 +174,13 @@ fn a_reload_replaces_only_what_changed_on_the_same_sockets() {
         lived.until("alice", "10.7.0.1").await;
         let other = SYSLOG.replace("name = \"loopback\"", "name = \"lo\"\ndomain = \"corp\"");
         let next = settings(lived.folder.path(), &[DOORS, &other].concat());
-        let report = lived.house.reload(next.clone()).await.unwrap();
+        let report = lived.server.reload(next.clone()).await.unwrap();
         assert_eq!(report.changed, ["rules", "syslog"]);
         assert_eq!(report.restarted, ["syslog"]);
         lived.until("alice", "10.7.0.1").await;
         lived.send("bob", "10.7.0.2");
         lived.until("bob", "10.7.0.2").await;
-        let again = lived.house.reload(next).await.unwrap();
+        let again = lived.server.reload(next).await.unwrap();
         assert_eq!((again.changed, again.restarted), (vec![], vec![]));
     });
 }
@@ -189,7 +192,7 @@ fn a_reload_that_cannot_be_had_changes_nothing_and_says_why() {
         let taken = taken.local_addr().unwrap();
         let wrong = SYSLOG.replace("udp =", &format!("tcp = [\"{taken}\"]\nudp ="));
         let wrong = settings(lived.folder.path(), &[DOORS, &wrong].concat());
-        let problems = lived.house.reload(wrong).await.unwrap_err();
+        let problems = lived.server.reload(wrong).await.unwrap_err();
         assert!(problems[0].contains(&taken.to_string()), "{problems:?}");
         lived.send("alice", "10.7.0.1");
         lived.until("alice", "10.7.0.1").await;
@@ -206,16 +209,16 @@ fn a_reload_that_is_refused_leaves_the_certificate_and_one_that_is_taken_shows_t
         let taken = taken.local_addr().unwrap();
         let wrong = SYSLOG.replace("udp =", &format!("tcp = [\"{taken}\"]\nudp ="));
         let wrong = settings(lived.folder.path(), &[&named, wrong.as_str()].concat());
-        lived.house.reload(wrong).await.unwrap_err();
+        lived.server.reload(wrong).await.unwrap_err();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
 
         let next = settings(lived.folder.path(), &[&named, SYSLOG].concat());
-        let report = lived.house.reload(next.clone()).await.unwrap();
+        let report = lived.server.reload(next.clone()).await.unwrap();
         assert_eq!(report.restarted, ["enforcement"]);
         assert!(std::fs::read_to_string(&file).unwrap().contains("id.example.net"));
         // One that is made anew although nothing in the configuration differs is shown, too.
         std::fs::remove_file(&file).unwrap();
-        let report = lived.house.reload(next).await.unwrap();
+        let report = lived.server.reload(next).await.unwrap();
         assert_eq!((report.changed, report.restarted), (vec![], vec!["enforcement".to_owned()]));
     });
 }
@@ -228,12 +231,12 @@ fn what_waits_for_a_restart_is_told_by_every_reload_until_then() {
         let tokens = DOORS.replace("[rest]\n", "[rest]\ntoken_file = \"other.token\"\n");
         let waits = settings(lived.folder.path(), &[&tokens, SYSLOG, other].concat());
         for _ in 0..2 {
-            let report = lived.house.reload(waits.clone()).await.unwrap();
+            let report = lived.server.reload(waits.clone()).await.unwrap();
             assert_eq!(report.after_restart, ["history", "journal", "rest.token_file", "log"]);
             assert_eq!(report.restarted, [""; 0]);
         }
         let back = settings(lived.folder.path(), &[DOORS, SYSLOG].concat());
-        let report = lived.house.reload(back).await.unwrap();
+        let report = lived.server.reload(back).await.unwrap();
         assert_eq!((report.changed, report.after_restart), (vec![], vec![]), "as it was started");
     });
 }
@@ -243,9 +246,9 @@ fn a_reload_into_another_data_folder_is_refused() {
     story(async |mut lived| {
         let moved = ["data = \"elsewhere\"\n", DOORS].concat();
         let moved = settings(lived.folder.path(), &moved);
-        let problems = lived.house.reload(moved).await.unwrap_err();
+        let problems = lived.server.reload(moved).await.unwrap_err();
         assert!(problems[0].contains("elsewhere") && problems.len() == 1, "{problems:?}");
-        assert!(lived.house.staff.len() == 1, "the producer that it did not name is there");
+        assert!(lived.server.running.len() == 1, "the producer that it did not name is there");
         assert!(!lived.folder.path().join("elsewhere").exists());
     });
 }
@@ -254,9 +257,9 @@ fn a_reload_into_another_data_folder_is_refused() {
 fn a_producer_that_is_configured_away_is_gone() {
     story(async |mut lived| {
         let next = settings(lived.folder.path(), DOORS);
-        let report = lived.house.reload(next).await.unwrap();
+        let report = lived.server.reload(next).await.unwrap();
         assert_eq!(report.restarted, ["syslog"]);
-        let all = lived.house.engine.supervisor.send(ListActors).await.unwrap();
+        let all = lived.server.engine.supervisor.send(ListActors).await.unwrap();
         assert!(all.iter().all(|attendance| attendance.actor != "syslog"));
     });
 }
@@ -282,27 +285,27 @@ fn directories(folder: &Path, domains: &[(&str, &str)]) -> Settings {
 fn only_the_domains_that_are_configured_are_known() {
     story(async |mut lived| {
         let known = |lived: &Lived| -> Vec<String> {
-            let book = lived.house.engine.directory.read();
-            book.domains().iter().map(|domain| domain.dns.to_string()).collect()
+            let directory = lived.server.engine.directory.read();
+            directory.domains().iter().map(|domain| domain.dns.to_string()).collect()
         };
         let before = [("one", "corp.example.com"), ("two", "lab.example.com")];
         let next = directories(lived.folder.path(), &before);
-        lived.house.reload(next).await.unwrap();
+        lived.server.reload(next).await.unwrap();
         for (_, dns) in before {
             let (dns, netbios) = (Name::new(dns).unwrap(), Name::new(&dns[..3]).unwrap());
             let sid = "S-1-5-21-1-2-3".parse().unwrap();
             let names = DomainNames { dns, netbios, sid };
-            lived.house.engine.directory.write().put_domain(names, UnqualifiedNames::OtherDomain);
+            lived.server.engine.directory.write().put_domain(names, UnqualifiedNames::OtherDomain);
         }
         let mut slower = directories(lived.folder.path(), &before);
         slower.active_directory[0].interval = Duration::from_secs(60);
-        let report = lived.house.reload(slower).await.unwrap();
+        let report = lived.server.reload(slower).await.unwrap();
         assert_eq!(report.restarted, ["one"]);
         assert_eq!(known(&lived), ["corp.example.com", "lab.example.com"], "it is read on");
         let moved = [("one", "new.example.com"), ("two", "lab.example.com")];
-        lived.house.reload(directories(lived.folder.path(), &moved)).await.unwrap();
+        lived.server.reload(directories(lived.folder.path(), &moved)).await.unwrap();
         assert_eq!(known(&lived), ["lab.example.com"], "nobody reads the other any more");
-        lived.house.reload(directories(lived.folder.path(), &moved[..1])).await.unwrap();
+        lived.server.reload(directories(lived.folder.path(), &moved[..1])).await.unwrap();
         assert_eq!(known(&lived), [""; 0]);
     });
 }
@@ -311,12 +314,12 @@ fn only_the_domains_that_are_configured_are_known() {
 fn a_producer_of_pushes_can_be_renamed() {
     story(async |mut lived| {
         let renamed = [DOORS, "[ptim]\nname = \"pushes\"\n", SYSLOG].concat();
-        let report = lived.house.reload(settings(lived.folder.path(), &renamed)).await.unwrap();
+        let report = lived.server.reload(settings(lived.folder.path(), &renamed)).await.unwrap();
         assert_eq!(report.restarted, ["pushes"]);
-        let all = lived.house.engine.supervisor.send(ListActors).await.unwrap();
+        let all = lived.server.engine.supervisor.send(ListActors).await.unwrap();
         let names: Vec<_> = all.iter().map(|attendance| attendance.actor.as_str()).collect();
         assert!(names.contains(&"pushes") && !names.contains(&"ptim"), "{names:?}");
-        lived.house.drain().await.unwrap();
+        lived.server.drain().await.unwrap();
     });
 }
 
@@ -326,10 +329,10 @@ fn what_a_house_cannot_have_is_told_all_at_once_and_by_its_kind() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let holder = std::net::TcpListener::bind(taken).unwrap();
     let text = DOORS.replace("\"127.0.0.1:0\"]", &format!("\"{taken}\"]"));
-    let problems = Plan::draw(settings(folder.path(), &text), &Clock::system()).err();
+    let problems = ServerBuilder::bind(settings(folder.path(), &text), &Clock::system()).err();
     drop(holder);
     let problems = problems.unwrap();
-    assert!(problems.iter().all(|p| matches!(p, Obstacle::Withheld(_))), "{problems:?}");
+    assert!(problems.iter().all(|p| matches!(p, BindError::Unavailable(_))), "{problems:?}");
 }
 
 #[test]
@@ -337,6 +340,6 @@ fn a_house_is_drained_in_time() {
     story(async |lived| {
         lived.send("alice", "10.7.0.1");
         lived.until("alice", "10.7.0.1").await;
-        lived.house.drain().await.unwrap();
+        lived.server.drain().await.unwrap();
     });
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use rollcall_config::Settings;
 use rollcall_identity::Name;
 
-use super::doors::{Before, Doors, Obstacle};
-use super::hiring::employ_ptim;
-use super::portal::{close, open};
-use super::staff::{self, Recruits};
-use super::{House, in_force};
+use super::bind::{BindError, BoundListeners, InheritedSockets};
+use super::listener_slot::{close, open};
+use super::producer_set::{self, PreparedProducers};
+use super::spawn::spawn_ptim;
+use super::{Server, in_force};
 use rollcall_http::rest::ReloadReport;
 use rollcall_http::telemetry::Insecure;
 use rollcall_runtime::mailbox::MailboxClosed;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
-impl House {
+impl Server {
     /// Puts other settings in force: everything of them, or, when anything cannot be had, nothing.
     /// Only what changed is replaced, on the same sockets where the addresses stay. No session is
     /// lost.
@@ -25,38 +25,38 @@ impl House {
     pub async fn reload(&mut self, settings: Settings) -> Result<ReloadReport, Vec<String>> {
         let mut report = self.compare(&settings);
         let mut problems = Vec::new();
-        let mut noted = |obstacle: Obstacle| problems.push(obstacle);
+        let mut noted = |error: BindError| problems.push(error);
         let shared = (&self.clock, &self.engine.directory, &self.event_logs);
-        let recruits = staff::draw(&settings, shared, &self.staff, &mut noted);
+        let prepared = producer_set::prepare(&settings, shared, &self.running, &mut noted);
         if settings.data != self.settings.data {
-            noted(Obstacle::Wrong(format!(
+            noted(BindError::Config(format!(
                 "data is {}, and the server runs with {}: stop it, move the folder, and start it",
                 settings.data.display(),
                 self.settings.data.display()
             )));
         }
-        let before = Before {
-            enforcement: self.enforcement.door(),
-            validator: self.validator.door(),
+        let before = InheritedSockets {
+            enforcement: self.enforcement.listener(),
+            validator: self.validator.listener(),
             rest: Some(&self.rest.0),
         };
-        let doors = match Doors::bind(&settings, before, &mut noted) {
-            Some(doors) if problems.is_empty() => doors.certify(&self.clock),
+        let listeners = match BoundListeners::bind(&settings, before, &mut noted) {
+            Some(listeners) if problems.is_empty() => listeners.load_certificates(&self.clock),
             _ => return Err(problems.iter().map(ToString::to_string).collect()),
         };
-        let doors = doors.map_err(|obstacle| vec![obstacle.to_string()])?;
-        let gone = staff::gone(&settings, &self.staff);
+        let listeners = listeners.map_err(|error| vec![error.to_string()])?;
+        let gone = producer_set::gone(&settings, &self.running);
         if self.ptim.0 != settings.ptim.name {
             // What is pushed meanwhile is told to come again: no push is received under one name
             // and decided under another.
-            self.dismiss(self.ptim.0.as_str(), &self.ptim.1, self.settings.drain).await;
+            self.stop(self.ptim.0.as_str(), &self.ptim.1, self.settings.drain).await;
         }
         self.engine.rules.store(Arc::new(in_force(&settings)));
         self.points.govern(&settings.enforcement, &settings.ptim);
         self.validation.govern(&settings.validator);
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         self.settings = self.short_of_a_restart(settings);
-        let done = self.replace(gone, recruits, doors, &mut report).await;
+        let done = self.replace(gone, prepared, listeners, &mut report).await;
         done.map(|()| report).map_err(|error| vec![error.to_string()])
     }
 
@@ -113,19 +113,19 @@ impl House {
     async fn replace(
         &mut self,
         gone: Vec<Name>,
-        recruits: Recruits,
-        Doors { enforcement, validator, rest }: Doors,
+        prepared: PreparedProducers,
+        BoundListeners { enforcement, validator, rest }: BoundListeners,
         report: &mut ReloadReport,
     ) -> Result<(), MailboxClosed> {
         if self.ptim.0 != self.settings.ptim.name {
             let (engine, settings) = (&self.engine, &self.settings);
-            self.ptim = employ_ptim(engine, settings, &self.pushes, &self.clock).await?;
+            self.ptim = spawn_ptim(engine, settings, &self.pushes, &self.clock).await?;
             report.restarted.push(self.ptim.0.to_string());
         }
         for name in gone {
-            if let Some(employed) = self.staff.remove(&name) {
-                self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
-                employed.forget(&self.engine.directory).await;
+            if let Some(running) = self.running.remove(&name) {
+                self.stop(name.as_str(), &running.mailbox, self.settings.drain).await;
+                running.forget(&self.engine.directory).await;
                 self.directories.remove(&name);
                 self.event_logs.remove(&name);
                 report.restarted.push(name.to_string());
@@ -133,50 +133,50 @@ impl House {
         }
         // All of them go before the first comes: two directories may have exchanged their domains,
         // and what one has just read must not be forgotten for the other.
-        for (name, recruit) in &recruits {
-            if let Some(employed) = self.staff.remove(name) {
-                self.dismiss(name.as_str(), &employed.desk, self.settings.drain).await;
-                if !employed.reads_what_is_read_by(recruit) {
-                    employed.forget(&self.engine.directory).await;
+        for (name, prepared) in &prepared {
+            if let Some(running) = self.running.remove(name) {
+                self.stop(name.as_str(), &running.mailbox, self.settings.drain).await;
+                if !running.reads_same_directory_as(prepared) {
+                    running.forget(&self.engine.directory).await;
                 }
             }
         }
-        self.introduce(&recruits);
+        self.register(&prepared);
         self.engine.directory.write().expect_domains(self.settings.active_directory.len());
-        for (name, recruit) in recruits {
+        for (name, prepared) in prepared {
             report.restarted.push(name.to_string());
-            self.hire(name, recruit).await?;
+            self.spawn(name, prepared).await?;
         }
-        let told = self.outward.settle(&self.engine, &self.settings, &self.clock).await?;
+        let told = self.outward.reconcile(&self.engine, &self.settings, &self.clock).await?;
         report.restarted.extend(told);
         let (engine, clock, drain) = (&self.engine, &self.clock, self.settings.drain);
-        if self.enforcement.settle(enforcement, engine, drain, clock).await? {
+        if self.enforcement.reconcile(enforcement, engine, drain, clock).await? {
             report.restarted.push("enforcement".to_owned());
         }
-        if self.validator.settle(validator, engine, drain, clock).await? {
+        if self.validator.reconcile(validator, engine, drain, clock).await? {
             report.restarted.push("validator".to_owned());
         }
-        if !self.rest.0.is_like(&rest) {
+        if !self.rest.0.is_same(&rest) {
             report.restarted.push("rest".to_owned());
             self.next_rest = Some(rest);
         }
         Ok(())
     }
 
-    /// Replaces the REST listener, if the last reload changed it. Apart from [`House::reload`],
+    /// Replaces the REST listener, if the last reload changed it. Apart from [`Server::reload`],
     /// because whoever asked for that by REST must be answered before its listener can close.
     ///
     /// # Errors
     /// When the supervisor is gone.
-    pub async fn settle(&mut self) -> Result<(), MailboxClosed> {
+    pub async fn reconcile(&mut self) -> Result<(), MailboxClosed> {
         if let Some(rest) = self.next_rest.take() {
             // The live streams end, and come back to the new listener.
             self.draining.send_replace(true);
             close(&self.engine, "rest", &self.rest.1, self.settings.drain).await;
             self.draining.send_replace(false);
             let (routes, drain) = (&self.rest_routes, self.settings.drain);
-            let desk = open(&self.engine, &rest, routes, drain, &self.clock).await?;
-            self.rest = (rest, desk);
+            let mailbox = open(&self.engine, &rest, routes, drain, &self.clock).await?;
+            self.rest = (rest, mailbox);
         }
         Ok(())
     }

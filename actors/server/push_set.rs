@@ -1,4 +1,4 @@
-//! The push targets of the house: hired, replaced where their settings or files changed, and let
+//! The push targets of the server: factory, replaced where their settings or files changed, and let
 //! finish what they are saying.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use rollcall_config::{Manner, Settings, Target};
 use rollcall_identity::Name;
 
-use super::doors::{Certificate, digest};
+use super::bind::{Certificate, digest};
 use rollcall_engine::Engine;
 use rollcall_push::{Close, FileKeeping, Push, Recipient, Targets};
 use rollcall_runtime::clock::Clock;
@@ -17,24 +17,24 @@ use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::supervisor::{Spawn, Stop};
 
 /// The push targets at work.
-pub(super) struct Outward {
+pub(super) struct PushSet {
     /// For those who ask how they are.
     pub(super) targets: Targets,
-    employed: BTreeMap<Name, Employed>,
+    running: BTreeMap<Name, RunningProducer>,
 }
 
 /// One of them.
-struct Employed {
+struct RunningProducer {
     recipient: Arc<Recipient>,
-    desk: Mailbox<Push>,
-    made_from: MadeFrom,
+    mailbox: Mailbox<Push>,
+    fingerprint: ConfigFingerprint,
 }
 
 /// What it was made from; from anything else another one is made.
 #[derive(PartialEq)]
-struct MadeFrom(Target, Certificate);
+struct ConfigFingerprint(Target, Certificate);
 
-impl MadeFrom {
+impl ConfigFingerprint {
     fn new(target: &Target) -> Self {
         let mut files: Vec<&PathBuf> = vec![&target.authorities];
         files.extend(target.identity.iter().flat_map(|(certificate, key)| [certificate, key]));
@@ -46,10 +46,10 @@ impl MadeFrom {
     }
 }
 
-impl Outward {
+impl PushSet {
     /// Nobody yet.
     pub(super) fn new(targets: Targets) -> Self {
-        Self { targets, employed: BTreeMap::new() }
+        Self { targets, running: BTreeMap::new() }
     }
 
     /// Hires, replaces and dismisses, until those at work are those of the settings. Returns the
@@ -57,7 +57,7 @@ impl Outward {
     ///
     /// # Errors
     /// When the supervisor is gone.
-    pub(super) async fn settle(
+    pub(super) async fn reconcile(
         &mut self,
         engine: &Engine,
         settings: &Settings,
@@ -67,17 +67,17 @@ impl Outward {
         let wanted: BTreeMap<&Name, &Target> =
             settings.push.iter().map(|target| (&target.name, target)).collect();
         let gone: Vec<Name> =
-            self.employed.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
+            self.running.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
         for name in gone {
-            self.dismiss(&name, engine, settings.drain).await;
+            self.stop(&name, engine, settings.drain).await;
             concerned.push(name.to_string());
         }
         for (name, target) in wanted {
-            let made_from = MadeFrom::new(target);
-            if self.employed.get(name).is_some_and(|employed| employed.made_from == made_from) {
+            let fingerprint = ConfigFingerprint::new(target);
+            if self.running.get(name).is_some_and(|running| running.fingerprint == fingerprint) {
                 continue;
             }
-            let before = self.dismiss(name, engine, settings.drain).await;
+            let before = self.stop(name, engine, settings.drain).await;
             let keeping = Arc::new(FileKeeping::new(&settings.data, name.as_str()));
             let newest = engine.newest.clone();
             let recipient = Recipient::new(target.clone(), keeping, newest, clock.clone());
@@ -85,9 +85,9 @@ impl Outward {
                 Some(before) => recipient.after(&before),
                 None => recipient,
             });
-            let desk = employ(engine, &recipient, clock).await?;
-            self.targets.put(&recipient, &desk);
-            self.employed.insert(name.clone(), Employed { recipient, desk, made_from });
+            let mailbox = spawn_producer(engine, &recipient, clock).await?;
+            self.targets.put(&recipient, &mailbox);
+            self.running.insert(name.clone(), RunningProducer { recipient, mailbox, fingerprint });
             concerned.push(name.to_string());
         }
         Ok(concerned)
@@ -95,39 +95,39 @@ impl Outward {
 
     /// Lets all of them finish what they are saying, within `limit`, and ends them.
     pub(super) async fn leave(&self, engine: &Engine, limit: Duration) {
-        let all = self.employed.values().map(|employed| close(employed, engine, limit));
+        let all = self.running.values().map(|running| close(running, engine, limit));
         futures_util::future::join_all(all).await;
     }
 
-    async fn dismiss(
+    async fn stop(
         &mut self,
         name: &Name,
         engine: &Engine,
         limit: Duration,
     ) -> Option<Arc<Recipient>> {
-        let employed = self.employed.remove(name)?;
+        let running = self.running.remove(name)?;
         self.targets.remove(name.as_str());
-        close(&employed, engine, limit).await;
-        Some(employed.recipient)
+        close(&running, engine, limit).await;
+        Some(running.recipient)
     }
 }
 
-async fn close(employed: &Employed, engine: &Engine, limit: Duration) {
+async fn close(running: &RunningProducer, engine: &Engine, limit: Duration) {
     // What it could not finish is told again by whoever comes after it.
-    let _ = tokio::time::timeout(limit, employed.desk.send(Close)).await;
-    let _ = engine.supervisor.send(Stop(employed.recipient.name().to_owned())).await;
+    let _ = tokio::time::timeout(limit, running.mailbox.send(Close)).await;
+    let _ = engine.supervisor.send(Stop(running.recipient.name().to_owned())).await;
 }
 
-async fn employ(
+async fn spawn_producer(
     engine: &Engine,
     recipient: &Arc<Recipient>,
     clock: &Clock,
 ) -> Result<Mailbox<Push>, MailboxClosed> {
-    let desk = Mailbox::<Push>::new(recipient.name(), clock.clone());
+    let mailbox = Mailbox::<Push>::new(recipient.name(), clock.clone());
     let (recipient, query) = (Arc::clone(recipient), engine.query.clone());
     let (newest, time) = (engine.newest.clone(), clock.clone());
-    let hired =
+    let factory =
         move || Push::new(Arc::clone(&recipient), query.clone(), newest.clone(), time.clone());
-    engine.supervisor.send(Spawn::new(desk.clone(), hired)).await?;
-    Ok(desk)
+    engine.supervisor.send(Spawn::new(mailbox.clone(), factory)).await?;
+    Ok(mailbox)
 }

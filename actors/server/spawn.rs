@@ -1,4 +1,4 @@
-//! How producers and the teller of the past come into the house, and how a producer leaves it.
+//! How producers and the teller of the past come into the server, and how a producer leaves it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use rollcall_config::{JournalKind, Settings};
 use rollcall_identity::Name;
 
-use super::House;
-use super::staff::{Recruit, Recruits};
+use super::Server;
+use super::producer_set::{PreparedProducer, PreparedProducers};
 use rollcall_engine::Engine;
 use rollcall_history::{Archive, History};
 use rollcall_producers::ptim::{Ptim, Pushes};
@@ -16,35 +16,40 @@ use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::supervisor::{Spawn, Stop};
 
-impl House {
-    /// Enters those who are to be hired where one asks how they are: all before the first begins,
+impl Server {
+    /// Enters those who are to be factory where one asks how they are: all before the first begins,
     /// for event logs ask after one another.
-    pub(super) fn introduce(&self, recruits: &Recruits) {
-        for (name, recruit) in recruits {
-            if let Some(directory) = recruit.directory() {
+    pub(super) fn register(&self, prepared: &PreparedProducers) {
+        for (name, prepared) in prepared {
+            if let Some(directory) = prepared.directory() {
                 self.directories.put(name.clone(), Arc::clone(directory));
             }
-            if let Some(log) = recruit.event_log() {
+            if let Some(log) = prepared.event_log() {
                 self.event_logs.put(log);
             }
         }
     }
 
-    pub(super) async fn hire(&mut self, name: Name, recruit: Recruit) -> Result<(), MailboxClosed> {
-        let desk = employ(&self.engine, name.as_str(), recruit.producer(), &self.clock).await?;
-        self.staff.insert(name, recruit.at(desk));
+    pub(super) async fn spawn(
+        &mut self,
+        name: Name,
+        prepared: PreparedProducer,
+    ) -> Result<(), MailboxClosed> {
+        let mailbox =
+            spawn_producer(&self.engine, name.as_str(), prepared.producer(), &self.clock).await?;
+        self.running.insert(name, prepared.at(mailbox));
         Ok(())
     }
 
     /// Lets a producer hand over what it has, within `limit`, and ends it.
-    pub(super) async fn dismiss(&self, name: &str, desk: &Mailbox<Producing>, limit: Duration) {
+    pub(super) async fn stop(&self, name: &str, mailbox: &Mailbox<Producing>, limit: Duration) {
         // One that is late or gone has nothing to hand over; what it held is counted as dropped.
-        let _ = tokio::time::timeout(limit, desk.send(Close)).await;
+        let _ = tokio::time::timeout(limit, mailbox.send(Close)).await;
         let _ = self.engine.supervisor.send(Stop(name.to_owned())).await;
     }
 }
 
-pub(super) async fn employ_ptim(
+pub(super) async fn spawn_ptim(
     engine: &Engine,
     settings: &Settings,
     pushes: &Pushes,
@@ -52,12 +57,12 @@ pub(super) async fn employ_ptim(
 ) -> Result<(Name, Mailbox<Producing>), MailboxClosed> {
     let name = settings.ptim.name.clone();
     let producer: Arc<dyn Producer> = Arc::new(Ptim::new(pushes.clone()));
-    let desk = employ(engine, name.as_str(), producer, clock).await?;
-    Ok((name, desk))
+    let mailbox = spawn_producer(engine, name.as_str(), producer, clock).await?;
+    Ok((name, mailbox))
 }
 
 /// Hires who tells of the past, where the journal keeps any.
-pub(super) async fn employ_history(
+pub(super) async fn spawn_history(
     engine: &Engine,
     settings: &Settings,
     clock: &Clock,
@@ -65,27 +70,27 @@ pub(super) async fn employ_history(
     if settings.journal.kind == JournalKind::Memory {
         return Ok(None);
     }
-    let desk = Mailbox::<History>::new("history", clock.clone());
+    let mailbox = Mailbox::<History>::new("history", clock.clone());
     let (folder, retention) = (settings.journal.folder.clone(), settings.journal.retention);
     let (rules, clock) = (Arc::clone(&engine.rules), clock.clone());
     let archive = Archive { folder, rules, retention, clock };
-    let hired = move || History::new(archive.clone());
-    engine.supervisor.send(Spawn::new(desk.clone(), hired)).await?;
-    Ok(Some(desk))
+    let factory = move || History::new(archive.clone());
+    engine.supervisor.send(Spawn::new(mailbox.clone(), factory)).await?;
+    Ok(Some(mailbox))
 }
 
-async fn employ(
+async fn spawn_producer(
     engine: &Engine,
     name: &str,
     producer: Arc<dyn Producer>,
     clock: &Clock,
 ) -> Result<Mailbox<Producing>, MailboxClosed> {
-    let desk = Mailbox::<Producing>::new(name, clock.clone());
-    let (own, cache, illness) = (desk.clone(), engine.cache.clone(), engine.illness.clone());
-    let hired = move || {
+    let mailbox = Mailbox::<Producing>::new(name, clock.clone());
+    let (own, cache, illness) = (mailbox.clone(), engine.cache.clone(), engine.illness.clone());
+    let factory = move || {
         let producing = Producing::new(Arc::clone(&producer), own.clone(), cache.clone());
         producing.heeding(illness.clone())
     };
-    engine.supervisor.send(Spawn::new(desk.clone(), hired)).await?;
-    Ok(desk)
+    engine.supervisor.send(Spawn::new(mailbox.clone(), factory)).await?;
+    Ok(mailbox)
 }

@@ -20,46 +20,46 @@ use rollcall_producers::syslog::Syslog;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::tls::{ClientAuth, SelfSigned, TlsError, from_files};
 
-/// Something that the house needs and cannot have.
+/// Something that the server needs and cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Obstacle {
+pub enum BindError {
     /// The configuration names what is not good: the same start would fail again.
     #[error("{0}")]
-    Wrong(String),
+    Config(String),
     /// The system does not give it now, such as an address that another process has.
     #[error("{0}")]
-    Withheld(String),
+    Unavailable(String),
 }
 
-impl Obstacle {
+impl BindError {
     fn of(who: &dyn std::fmt::Display, error: &io::Error) -> Self {
         let text = format!("{who}: {error}");
         match error.kind() {
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Self::Wrong(text),
-            _ => Self::Withheld(text),
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => Self::Config(text),
+            _ => Self::Unavailable(text),
         }
     }
 
     pub(super) fn wrong(who: &dyn std::fmt::Display, error: &TlsError) -> Self {
-        Self::Wrong(format!("{who}: {error}"))
+        Self::Config(format!("{who}: {error}"))
     }
 }
 
 /// An HTTP listener that is bound.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct BoundListener {
     pub(super) name: &'static str,
     bound: Bound,
     limits: HttpLimits,
     tls: Option<Arc<ServerConfig>>,
-    /// The certificate that is made or read once it is sure that the door will open.
+    /// The certificate that is made or read once it is sure that the listener will open.
     self_made: Option<SelfSigned>,
     /// What the listener was made from; another stamp needs another listener.
-    stamp: Stamp,
+    stamp: ListenerFingerprint,
 }
 
 #[derive(Clone, PartialEq)]
-struct Stamp {
+struct ListenerFingerprint {
     listen: Vec<SocketAddr>,
     tls: Tls,
     limits: HttpLimits,
@@ -72,7 +72,7 @@ pub(super) type Certificate = [u8; 32];
 
 /// One address that is listened on.
 #[derive(Debug, Clone)]
-pub struct Listening {
+pub struct ListenAddress {
     /// The name of the actor that listens.
     pub name: String,
     /// `udp`, `tcp`, `tls`, `http` or `https`.
@@ -81,50 +81,53 @@ pub struct Listening {
     pub address: SocketAddr,
 }
 
-/// The doors of a house: of the firewalls, of those who validate, and of the administrators.
-pub(super) struct Doors {
-    pub(super) enforcement: Option<Door>,
-    pub(super) validator: Option<Door>,
-    pub(super) rest: Door,
+/// The listeners of a server: of the firewalls, of those who validate, and of the administrators.
+pub(super) struct BoundListeners {
+    pub(super) enforcement: Option<BoundListener>,
+    pub(super) validator: Option<BoundListener>,
+    pub(super) rest: BoundListener,
 }
 
-impl Doors {
+impl BoundListeners {
     /// Binds what the settings want, on the sockets of `before` where the addresses stay; `None`
-    /// when anything cannot be had, which is told to `obstacle`. Nothing on the disk is changed.
+    /// when anything cannot be had, which is told to `error`. Nothing on the disk is changed.
     pub(super) fn bind(
         settings: &Settings,
-        before: Before<'_>,
-        obstacle: &mut impl FnMut(Obstacle),
+        before: InheritedSockets<'_>,
+        error: &mut impl FnMut(BindError),
     ) -> Option<Self> {
-        let enforcement = Door::enforcement(settings, before.enforcement).map_err(&mut *obstacle);
-        let validator = Door::validator(settings, before.validator).map_err(&mut *obstacle);
-        let rest = Door::rest(settings, before.rest).map_err(&mut *obstacle);
+        let enforcement =
+            BoundListener::enforcement(settings, before.enforcement).map_err(&mut *error);
+        let validator = BoundListener::validator(settings, before.validator).map_err(&mut *error);
+        let rest = BoundListener::rest(settings, before.rest).map_err(&mut *error);
         Some(Self { enforcement: enforcement.ok()?, validator: validator.ok()?, rest: rest.ok()? })
     }
 
     /// Makes or reads the certificates that Rollcall makes for itself, once nothing else is in the
     /// way.
-    pub(super) fn certify(self, clock: &Clock) -> Result<Self, Obstacle> {
+    pub(super) fn load_certificates(self, clock: &Clock) -> Result<Self, BindError> {
         let Self { enforcement, validator, rest } = self;
         Ok(Self {
-            enforcement: enforcement.map(|door| door.certify(clock)).transpose()?,
-            validator: validator.map(|door| door.certify(clock)).transpose()?,
-            rest: rest.certify(clock)?,
+            enforcement: enforcement
+                .map(|listener| listener.load_certificates(clock))
+                .transpose()?,
+            validator: validator.map(|listener| listener.load_certificates(clock)).transpose()?,
+            rest: rest.load_certificates(clock)?,
         })
     }
 }
 
-/// The doors that are open.
+/// The listeners that are open.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Before<'a> {
-    pub(super) enforcement: Option<&'a Door>,
-    pub(super) validator: Option<&'a Door>,
-    pub(super) rest: Option<&'a Door>,
+pub(super) struct InheritedSockets<'a> {
+    pub(super) enforcement: Option<&'a BoundListener>,
+    pub(super) validator: Option<&'a BoundListener>,
+    pub(super) rest: Option<&'a BoundListener>,
 }
 
-impl Door {
-    /// The door of the firewalls; `None` when none is configured.
-    fn enforcement(settings: &Settings, before: Option<&Self>) -> Result<Option<Self>, Obstacle> {
+impl BoundListener {
+    /// The listener of the firewalls; `None` when none is configured.
+    fn enforcement(settings: &Settings, before: Option<&Self>) -> Result<Option<Self>, BindError> {
         let section = &settings.enforcement;
         if section.listen.is_empty() {
             return Ok(None);
@@ -133,8 +136,8 @@ impl Door {
         Self::bind("enforcement", (listen, &section.tls, limits), &settings.data, before).map(Some)
     }
 
-    /// The door of those who validate; `None` when none is configured.
-    fn validator(settings: &Settings, before: Option<&Self>) -> Result<Option<Self>, Obstacle> {
+    /// The listener of those who validate; `None` when none is configured.
+    fn validator(settings: &Settings, before: Option<&Self>) -> Result<Option<Self>, BindError> {
         let section = &settings.validator;
         if section.listen.is_empty() {
             return Ok(None);
@@ -143,8 +146,8 @@ impl Door {
         Self::bind("validator", (listen, &section.tls, limits), &settings.data, before).map(Some)
     }
 
-    /// The door of the administrators.
-    fn rest(settings: &Settings, before: Option<&Self>) -> Result<Self, Obstacle> {
+    /// The listener of the administrators.
+    fn rest(settings: &Settings, before: Option<&Self>) -> Result<Self, BindError> {
         let section = &settings.rest;
         let (listen, limits) = (vec![section.listen], section.limits.clone());
         Self::bind("rest", (listen, &section.tls, limits), &settings.data, before)
@@ -155,10 +158,10 @@ impl Door {
         (listen, tls, limits): (Vec<SocketAddr>, &Tls, HttpLimits),
         data: &Path,
         before: Option<&Self>,
-    ) -> Result<Self, Obstacle> {
-        let bound = Bound::bind(&listen, before.map(|door| &door.bound))
-            .map_err(|error| Obstacle::of(&name, &error))?;
-        let mut stamp = Stamp {
+    ) -> Result<Self, BindError> {
+        let bound = Bound::bind(&listen, before.map(|listener| &listener.bound))
+            .map_err(|error| BindError::of(&name, &error))?;
+        let mut stamp = ListenerFingerprint {
             tls: tls.clone(),
             limits: limits.clone(),
             certificate: Certificate::default(),
@@ -169,7 +172,7 @@ impl Door {
             Tls::Plain => {}
             Tls::Files { certificate, key } => {
                 let config = from_files(certificate, key, ClientAuth::Anonymous);
-                served = Some(config.map_err(|error| Obstacle::wrong(&name, &error))?);
+                served = Some(config.map_err(|error| BindError::wrong(&name, &error))?);
                 stamp.certificate = digest(&[certificate, key]);
             }
             Tls::SelfMade { names } => {
@@ -180,12 +183,12 @@ impl Door {
     }
 
     /// Makes the certificate that Rollcall makes for itself, or reads it where the one that is kept
-    /// is good: the only thing about a door that changes what is on the disk, and therefore done
+    /// is good: the only thing about a listener that changes what is on the disk, and therefore done
     /// last.
-    pub(super) fn certify(mut self, clock: &Clock) -> Result<Self, Obstacle> {
+    pub(super) fn load_certificates(mut self, clock: &Clock) -> Result<Self, BindError> {
         if let Some(made) = &self.self_made {
             let config = made.serve(clock.now());
-            self.tls = Some(config.map_err(|error| Obstacle::wrong(&self.name, &error))?);
+            self.tls = Some(config.map_err(|error| BindError::wrong(&self.name, &error))?);
             let [certificate, key] = made.files();
             self.stamp.certificate = digest(&[&certificate, &key]);
         }
@@ -193,13 +196,13 @@ impl Door {
     }
 
     /// Whether a listener made from `other` would do the same.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         self.stamp == other.stamp
     }
 
-    pub(super) fn listening(&self) -> Vec<Listening> {
+    pub(super) fn listening(&self) -> Vec<ListenAddress> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let named = |address| Listening { name: self.name.to_owned(), scheme, address };
+        let named = |address| ListenAddress { name: self.name.to_owned(), scheme, address };
         self.bound.addresses().unwrap_or_default().into_iter().map(named).collect()
     }
 
@@ -216,14 +219,14 @@ pub(super) fn syslog(
     section: &config::Syslog,
     clock: &Clock,
     before: &[&Syslog],
-) -> Result<Syslog, Obstacle> {
+) -> Result<Syslog, BindError> {
     let tls = section.tls.as_ref().map(|tls| {
         let clients = tls.client_ca.as_deref().map_or(ClientAuth::Anonymous, ClientAuth::Certified);
         from_files(&tls.certificate, &tls.key, clients)
     });
-    let tls = tls.transpose().map_err(|error| Obstacle::wrong(&section.name, &error))?;
+    let tls = tls.transpose().map_err(|error| BindError::wrong(&section.name, &error))?;
     let bound = Syslog::bind(section, tls, clock.clone(), before);
-    bound.map_err(|error| Obstacle::of(&section.name, &error))
+    bound.map_err(|error| BindError::of(&section.name, &error))
 }
 
 /// The digest of what a syslog producer's certificate is read from.
@@ -247,17 +250,17 @@ pub(super) fn digest(files: &[&PathBuf]) -> Certificate {
 }
 
 /// Makes the data folder, closed to others.
-pub(super) fn make_folder(data: &Path) -> Result<(), Obstacle> {
+pub(super) fn make_folder(data: &Path) -> Result<(), BindError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data);
     let who = format!("the data folder {}", data.display());
-    made.map_err(|error| Obstacle::of(&who, &error))
+    made.map_err(|error| BindError::of(&who, &error))
 }
 
 /// Takes the folder of a journal on disk; `None` for one in memory.
 pub(super) fn journal(
     section: &config::Journal,
     clock: &Clock,
-) -> Result<Option<DurableJournal>, Obstacle> {
+) -> Result<Option<DurableJournal>, BindError> {
     if section.kind == JournalKind::Memory {
         return Ok(None);
     }
@@ -271,10 +274,10 @@ pub(super) fn journal(
     };
     let who = format!("the journal in {}", section.folder.display());
     let opened = DurableJournal::open(&section.folder, terms, clock.clone());
-    opened.map(Some).map_err(|error| Obstacle::of(&who, &error))
+    opened.map(Some).map_err(|error| BindError::of(&who, &error))
 }
 
 /// Opens the administrators' token, and makes it at a first start.
-pub(super) fn token(file: &Path) -> Result<Token, Obstacle> {
-    Token::open(file).map_err(|error| Obstacle::of(&file.display(), &error))
+pub(super) fn token(file: &Path) -> Result<Token, BindError> {
+    Token::open(file).map_err(|error| BindError::of(&file.display(), &error))
 }

@@ -4,31 +4,31 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::House;
-use super::portal::close;
+use super::Server;
+use super::listener_slot::close;
 use rollcall_runtime::supervisor::Stop;
 
-impl House {
-    /// Drains the house: producers first, then those who answer, and what decides last of all. It
+impl Server {
+    /// Drains the server: producers first, then those who answer, and what decides last of all. It
     /// takes no longer than the configured time in all.
     ///
     /// # Errors
     /// When the time was over before everybody had gone.
-    pub async fn drain(self) -> Result<(), Late> {
+    pub async fn drain(self) -> Result<(), ShutdownTimeout> {
         self.draining.send_replace(true);
         let limit = self.settings.drain;
-        tokio::time::timeout(limit, self.leave()).await.map_err(|_| Late(limit))
+        tokio::time::timeout(limit, self.leave()).await.map_err(|_| ShutdownTimeout(limit))
     }
 
     async fn leave(mut self) {
         let mut budget = Budget(self.settings.drain);
         let limit = budget.spend();
-        let producers = self.staff.iter();
-        let producers = producers.map(|(name, e)| self.dismiss(name.as_str(), &e.desk, limit));
+        let producers = self.running.iter();
+        let producers = producers.map(|(name, e)| self.stop(name.as_str(), &e.mailbox, limit));
         join_all(producers).await;
         self.enforcement.close(&self.engine, budget.spend()).await;
         self.validator.close(&self.engine, budget.spend()).await;
-        self.dismiss(self.ptim.0.as_str(), &self.ptim.1, budget.spend()).await;
+        self.stop(self.ptim.0.as_str(), &self.ptim.1, budget.spend()).await;
         self.outward.leave(&self.engine, budget.spend()).await;
         close(&self.engine, "rest", &self.rest.1, budget.spend()).await;
         // Nobody is there any more who could ask it.
@@ -51,4 +51,4 @@ impl Budget {
 /// The drain's time was over.
 #[derive(Debug, thiserror::Error)]
 #[error("not everybody had finished within {0:?}")]
-pub struct Late(Duration);
+pub struct ShutdownTimeout(Duration);

@@ -1,0 +1,92 @@
+//! A listener that the settings may switch off, and that a reload opens, closes and replaces.
+
+use std::time::Duration;
+
+use super::bind::BoundListener;
+use rollcall_engine::Engine;
+use rollcall_http::listener::{Close, Listener, Routes};
+use rollcall_runtime::clock::Clock;
+use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
+use rollcall_runtime::supervisor::{Spawn, Stop};
+
+/// What it answers, and the listener that is open.
+pub(super) struct ListenerSlot {
+    routes: Routes,
+    open: Option<(BoundListener, Mailbox<Listener>)>,
+}
+
+impl ListenerSlot {
+    /// It is closed.
+    pub(super) fn new(routes: Routes) -> Self {
+        Self { routes, open: None }
+    }
+
+    /// The listener that is open.
+    pub(super) fn listener(&self) -> Option<&BoundListener> {
+        self.open.as_ref().map(|(listener, _)| listener)
+    }
+
+    /// Opens this listener instead of the one that is open, unless they are alike. Returns whether
+    /// anything was done.
+    ///
+    /// # Errors
+    /// When the supervisor is gone.
+    pub(super) async fn reconcile(
+        &mut self,
+        listener: Option<BoundListener>,
+        engine: &Engine,
+        drain: Duration,
+        clock: &Clock,
+    ) -> Result<bool, MailboxClosed> {
+        let same = match (self.listener(), &listener) {
+            (Some(old), Some(new)) => old.is_same(new),
+            (None, None) => true,
+            _ => false,
+        };
+        if same {
+            return Ok(false);
+        }
+        self.close(engine, drain).await;
+        if let Some(listener) = listener {
+            let mailbox = open(engine, &listener, &self.routes, drain, clock).await?;
+            self.open = Some((listener, mailbox));
+        }
+        Ok(true)
+    }
+
+    /// Lets the listener answer those who have asked, within `limit`, and ends it.
+    pub(super) async fn close(&mut self, engine: &Engine, limit: Duration) {
+        if let Some((listener, mailbox)) = self.open.take() {
+            close(engine, listener.name, &mailbox, limit).await;
+        }
+    }
+}
+
+/// Lets a listener answer those who have asked, within `limit`, and ends it.
+pub(super) async fn close(
+    engine: &Engine,
+    name: &str,
+    mailbox: &Mailbox<Listener>,
+    limit: Duration,
+) {
+    let _ = tokio::time::timeout(limit, mailbox.send(Close)).await;
+    let _ = engine.supervisor.send(Stop(name.to_owned())).await;
+}
+
+/// Opens a listener: a listener that answers by `routes`.
+///
+/// # Errors
+/// When the supervisor is gone.
+pub(super) async fn open(
+    engine: &Engine,
+    listener: &BoundListener,
+    routes: &Routes,
+    drain: Duration,
+    clock: &Clock,
+) -> Result<Mailbox<Listener>, MailboxClosed> {
+    let mailbox = Mailbox::<Listener>::new(listener.name, clock.clone());
+    let (bound, plan) = listener.plan(routes, drain);
+    let factory = move || Listener::new(bound.clone(), plan.clone());
+    engine.supervisor.send(Spawn::new(mailbox.clone(), factory)).await?;
+    Ok(mailbox)
+}
