@@ -171,8 +171,8 @@ impl Delivery {
         match self.mode {
             DeliveryMode::Replace => self.state = DeliveryState::StartResync,
             DeliveryMode::Upsert => {
-                let again = self.cursor.map_or(Cursor::UNKNOWN, Cursor::replay);
-                self.follow(again, self.window.width());
+                let replayed = self.cursor.map_or(Cursor::UNKNOWN, Cursor::replay);
+                self.follow(replayed, self.window.width());
             }
         }
     }
@@ -198,9 +198,9 @@ impl Delivery {
     /// Checks for new changes if no batch is outstanding. Returns whether it did; then the caller
     /// must be woken by any change that is published from now on, also while it reads and sends.
     pub fn poll(&mut self) -> bool {
-        let is_over = self.window.is_empty();
-        self.more |= is_over;
-        is_over
+        let is_idle = self.window.is_empty();
+        self.more |= is_idle;
+        is_idle
     }
 
     /// Whether to read a page, starting at [`Delivery::read_after`].
@@ -278,17 +278,17 @@ impl Delivery {
     /// A batch of one change was rejected: the change is invalid, or the target is faulty.
     fn on_rejected(
         &mut self,
-        number: BatchId,
+        id: BatchId,
         change: &Change,
         reason: String,
     ) -> Result<Option<SkippedChange>, MustResend> {
         self.rejections += 1;
         if self.rejections > MAX_REJECTIONS {
             self.rejections = MAX_REJECTIONS - 1;
-            self.window.requeue(number);
+            self.window.requeue(id);
             return Err(MustResend);
         }
-        self.window.set_probe(number, reason, self.probe(change));
+        self.window.set_probe(id, reason, self.probe(change));
         Ok(None)
     }
 
@@ -296,15 +296,16 @@ impl Delivery {
     /// position, an empty batch that advances it; otherwise the last accepted change. If there is
     /// none, or its address may have changed since, an end for the rejected address: true or not,
     /// an end grants no user the rights of another.
-    fn probe(&self, refused: &Change) -> Arc<[Change]> {
-        let known = self.last_accepted.as_ref().filter(|taken| taken.address != refused.address);
+    fn probe(&self, rejected: &Change) -> Arc<[Change]> {
+        let known =
+            self.last_accepted.as_ref().filter(|accepted| accepted.address != rejected.address);
         match (self.mode, known) {
             (DeliveryMode::Replace, _) => Arc::from([]),
-            (DeliveryMode::Upsert, Some(taken)) => Arc::from([taken.clone()]),
+            (DeliveryMode::Upsert, Some(accepted)) => Arc::from([accepted.clone()]),
             (DeliveryMode::Upsert, None) => {
-                let ended = (Effect::Ended, refused.cause.clone());
+                let ended = (Effect::Ended, rejected.cause.clone());
                 let (revision, address, (effect, cause)) =
-                    (refused.revision, refused.address, ended);
+                    (rejected.revision, rejected.address, ended);
                 Arc::from([Change { revision, address, effect, before: None, after: None, cause }])
             }
         }

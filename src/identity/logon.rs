@@ -94,8 +94,8 @@ impl LogonReader {
 
     /// A reader for the source `client` in the configuration of `producer`.
     pub fn new(settings: LogonSettings, producer: &Name, client: &Name) -> Self {
-        let origin = |row: &EventRule| {
-            let form = Name::new(&row.id.to_string()).expect("a number is a name");
+        let origin = |rule: &EventRule| {
+            let form = Name::new(&rule.id.to_string()).expect("a number is a name");
             let (producer, client) = (producer.clone(), client.clone());
             Arc::new(Origin { kind: Producer::EventLog, producer, client, form })
         };
@@ -141,17 +141,17 @@ impl LogonReader {
         &mut self,
         record: &LogRecord<'_>,
     ) -> Result<(Location, Arc<Origin>), IgnoreReason> {
-        let (row, origin) = self.rule_for(record)?;
-        for guard in row.guards {
+        let (rule, origin) = self.rule_for(record)?;
+        for guard in rule.guards {
             guard.check(record, &self.settings)?;
         }
-        let found = match (row.meaning, row.address) {
+        let found = match (rule.meaning, rule.address) {
             (Meaning::Startup, _) => {
                 self.open_logons.remove_computer(record.computer);
                 return Err(IgnoreReason::Started);
             }
-            (Meaning::Logoff, AddressField::Logon(field)) => self.logoff(record, row, field)?,
-            _ => self.logon(record, row)?,
+            (Meaning::Logoff, AddressField::Logon(field)) => self.logoff(record, rule, field)?,
+            _ => self.logon(record, rule)?,
         };
         Ok((found, origin))
     }
@@ -164,34 +164,40 @@ impl LogonReader {
         if FAILURE_IDS.contains(&record.id) || record.keywords & Self::FAILURE != 0 {
             return Err(IgnoreReason::Failure);
         }
-        let at =
-            EVENT_RULES.iter().position(|row| row.id == record.id).ok_or(IgnoreReason::NotRead)?;
+        let index = EVENT_RULES
+            .iter()
+            .position(|rule| rule.id == record.id)
+            .ok_or(IgnoreReason::NotRead)?;
         if !self.settings.ids.contains(&record.id) {
             return Err(IgnoreReason::NotRead);
         }
         // A record of another log or provider may be written by other programs than Windows
         // auditing.
-        let audit = record.channel.eq_ignore_ascii_case("Security")
+        let is_audit = record.channel.eq_ignore_ascii_case("Security")
             && record.provider.eq_ignore_ascii_case("Microsoft-Windows-Security-Auditing");
         match () {
-            () if !audit => Err(IgnoreReason::OtherLog),
+            () if !is_audit => Err(IgnoreReason::OtherLog),
             () if record.keywords & Self::SUCCESS == 0 => Err(IgnoreReason::Failure),
-            () => Ok((&EVENT_RULES[at], self.origins[at].clone())),
+            () => Ok((&EVENT_RULES[index], self.origins[index].clone())),
         }
     }
 
     /// A user or device is at the address or host that the record names.
-    fn logon(&mut self, record: &LogRecord<'_>, row: &EventRule) -> Result<Location, IgnoreReason> {
-        let account = LogonAccount::read(record, row.account, &self.settings)?;
-        let kind = match (row.meaning, account.device.is_some()) {
+    fn logon(
+        &mut self,
+        record: &LogRecord<'_>,
+        rule: &EventRule,
+    ) -> Result<Location, IgnoreReason> {
+        let account = LogonAccount::read(record, rule.account, &self.settings)?;
+        let kind = match (rule.meaning, account.device.is_some()) {
             (Meaning::Logoff, true) => return Err(IgnoreReason::UnknownLogon),
             (_, true) => Kind::DeviceSeen,
             (Meaning::Logoff, false) => Kind::Logout,
             (Meaning::StillPresent, false) => Kind::Refresh,
             (_, false) => Kind::Login,
         };
-        let observation = Observation { kind, account, proof: row.proof };
-        let found = location::find(record, row.address, observation, &self.settings)?;
+        let observation = Observation { kind, account, proof: rule.proof };
+        let found = location::find(record, rule.address, observation, &self.settings)?;
         if let Location::At(address, Observation { kind: Kind::Login, account, .. }) = &found
             && guards::is_interactive(record)
             && let Some(id) = fields::field_number(record, "TargetLogonId")
@@ -207,18 +213,18 @@ impl LogonReader {
     fn logoff(
         &mut self,
         record: &LogRecord<'_>,
-        row: &EventRule,
+        rule: &EventRule,
         field: &str,
     ) -> Result<Location, IgnoreReason> {
         let id = fields::field_number(record, field).ok_or(IgnoreReason::UnknownLogon)?;
-        let sid = row.account.sid(record).map(Box::new);
+        let sid = rule.account.sid(record).map(Box::new);
         let logon =
             self.open_logons.remove(record.computer, id).ok_or(IgnoreReason::UnknownLogon)?;
         if logon.account.sid != sid {
             return Err(IgnoreReason::UnknownLogon);
         }
         let observation =
-            Observation { kind: Kind::Logout, account: logon.account, proof: row.proof };
+            Observation { kind: Kind::Logout, account: logon.account, proof: rule.proof };
         Ok(Location::At(logon.address, observation))
     }
 }

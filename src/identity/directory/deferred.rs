@@ -39,14 +39,14 @@ impl DeferredDeletions {
     pub fn into_affected(self, directory: &Directory) -> AffectedAccounts {
         let Self { accounts, domain: first } = self;
         let theirs = accounts.into_iter().filter(|change| directory.names_unclaimed(change));
-        let told = theirs.map(|change| match directory.kind_of(change.guid) {
+        let changes = theirs.map(|change| match directory.kind_of(change.guid) {
             Some(kind) => {
                 let differences = Differences::default().with(Difference::Renamed);
                 AccountChange { kind, differences, ..change }
             }
             None => change,
         });
-        AffectedAccounts { accounts: told.collect(), unknown_groups: 0, first_read: Some(first) }
+        AffectedAccounts { accounts: changes.collect(), unknown_groups: 0, first_read: Some(first) }
     }
 }
 

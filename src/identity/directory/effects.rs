@@ -116,15 +116,15 @@ impl SessionEffects {
                 known.addresses_of(change)
             });
             while budget > 0
-                && let Some(slot) = addresses.pop()
+                && let Some(address) = addresses.pop()
             {
                 budget -= 1;
-                let session = known.table.get(slot).filter(|s| s.is_active_at(proposal.now));
+                let session = known.table.get(address).filter(|s| s.is_active_at(proposal.now));
                 let owned =
                     session.filter(|session| self.belongs_to(change, known.directory, session));
                 let new_event = owned.and_then(|s| event_for(known.directory, proposal, change, s));
                 if new_event.as_ref().is_some_and(|new_event| new_event.renamed_from.is_some()) {
-                    self.renamed_sessions.insert(slot, change.guid);
+                    self.renamed_sessions.insert(address, change.guid);
                 }
                 events.extend(new_event);
             }

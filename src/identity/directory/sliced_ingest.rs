@@ -52,9 +52,9 @@ proptest! {
             if let Step::Forget(domain) = step {
                 put(&mut directory, *domain);
             }
-            let told: BTreeMap<_, _> =
+            let reported: BTreeMap<_, _> =
                 affected.accounts.iter().map(|altered| (altered.guid, altered.differences)).collect();
-            prop_assert_eq!(told, compared(&model, &next), "{:?}", step);
+            prop_assert_eq!(reported, compared(&model, &next), "{:?}", step);
             model = next;
             check_agreement(&directory, &model)?;
         }

@@ -123,8 +123,8 @@ mod tests {
         assert_eq!(login("bob", 20, &rules).1.as_deref(), Some("bob"));
         let (verdict, owner, why) = login("carol", 40, &rules);
         assert_eq!((verdict, owner), (Verdict::Applied(Rule::AddressShared), None));
-        let told = why.to_string();
-        assert!(told.contains("treated as shared until 2026-11-21T19:55:40Z"), "{told}");
+        let sentence = why.to_string();
+        assert!(sentence.contains("treated as shared until 2026-11-21T19:55:40Z"), "{sentence}");
         let refused = Verdict::Refused(Refusal::AddressShared);
         assert_eq!(login("bob", 300, &rules).0, refused, "any user");
         assert_eq!(login("bob", 599, &rules).0, refused, "each login is noise");
