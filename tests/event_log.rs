@@ -344,7 +344,7 @@ fn a_silent_log_is_told_while_its_connection_is_up() {
         return;
     };
     logs.ticket("alice", "10.1.51.1");
-    let server = Server::start(setup(&logs, "silent = \"10s\""));
+    let server = Server::start(setup(&logs, "silent_after = \"10s\""));
     server.sees("alice", "10.1.51.1");
     let silent = || server.metrics().sum("rollcall_receiving_event_log_silent", &[]);
     assert_eq!(silent(), 0);

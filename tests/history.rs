@@ -130,7 +130,7 @@ fn where_nobody_knows_it_is_said_and_never_told_as_nobody() {
     }
     assert_eq!(ask("addresses/10.70.1.1?at=2020-01-01T00:00:00Z").json()["status"], 404);
     server.stop();
-    let server = Server::start(Setup::new().with("[journal]\nkind = \"memory\""));
+    let server = Server::start(Setup::new().with("[journal]\nstorage = \"memory\""));
     let answer = server.get("/api/v1/history/addresses/10.70.1.1?at=2026-11-01T00:00:00Z");
     assert_eq!(answer.status, 404);
     assert!(answer.text.contains("kept in memory"), "{answer:?}");

@@ -97,7 +97,7 @@ fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_serve
 
 #[test]
 fn a_journal_in_memory_leaves_nothing_behind() {
-    let server = Server::start(Setup::new().with("[journal]\nkind = \"memory\""));
+    let server = Server::start(Setup::new().with("[journal]\nstorage = \"memory\""));
     assert_eq!(server.client("script").post_events(&login("10.60.3.1", "alice")).status, 200);
     assert!(!server.data().join("journal").exists());
     let server = server.restart();

@@ -16,7 +16,7 @@ use crate::harness::{
 };
 
 const PORTAL: &str = "\n[[syslog.clients]]\nname = \"portal\"\naddresses = [\"127.0.0.9\"]\n\
-                      zone = \"UTC\"\nmay = [\"vpn_up\"]\n";
+                      zone = \"UTC\"\nallow = [\"vpn_up\"]\n";
 
 fn login(address: &str, user: &str) -> Value {
     json!({"kind": "login", "address": address, "user": user})
@@ -86,7 +86,7 @@ fn a_wrong_file_changes_nothing_and_everything_that_is_wrong_is_said() {
     let server = Server::new();
     assert_eq!(server.client("script").post_events(&login("10.41.0.1", "alice")).status, 200);
     server.rewrite(|text| {
-        let text = text.replace("drain = \"5s\"", "drain = \"5 parsecs\"");
+        let text = text.replace("shutdown_timeout = \"5s\"", "shutdown_timeout = \"5 parsecs\"");
         format!("{text}{PORTAL}max_age = \"soon\"\nadresses = [\"127.0.0.9\"]\n")
     });
     let answer = server.post("/api/v1/reload");

@@ -234,7 +234,7 @@ fn the_command_line_answers_who_is_there_and_why() {
     });
     let (code, text, errors) = ask(&["reload"]);
     assert_eq!((code, text.as_str()), (Some(0), "nothing had changed\n"), "{errors}");
-    server.rewrite(|text| text.replace("drain = \"5s\"", "drain = \"5 parsecs\""));
+    server.rewrite(|text| text.replace("shutdown_timeout = \"5s\"", "shutdown_timeout = \"5 parsecs\""));
     let (code, _, errors) = ask(&["reload"]);
     assert!(code == Some(2) && errors.contains("drain"), "what is wrong is said: {errors}");
     let (code, text, _) = ask(&["sessions", "--json"]);

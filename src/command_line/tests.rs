@@ -405,7 +405,7 @@ fn check_prints_what_is_meant_or_everything_that_is_wrong() {
     let resolved: Vec<&str> = resolved.map(|line| line.as_str().unwrap()).collect();
     assert_eq!(resolved, printed.lines().collect::<Vec<_>>());
 
-    let wrong = "drain = \"x\"\n[rest]\nlisten = 7\n";
+    let wrong = "shutdown_timeout = \"x\"\n[rest]\nlisten = 7\n";
     let (Err(Failed::Usage(why)), printed) = check(wrong, &[]) else { panic!("it is wrong") };
     assert!(printed.is_empty() && why.contains("drain") && why.contains("rest.listen"), "{why}");
     assert_eq!(Failed::Usage(why).exit(), ExitCode::from(2));

@@ -111,7 +111,7 @@ fn a_copy_that_is_made_under_load_is_whole_up_to_a_commit() {
 
 #[test]
 fn other_rules_are_tried_on_the_journal_before_they_are_put_in_force() {
-    let server = Server::start(Setup::new().with("[journal]\nsnapshot_interval = \"1s\""));
+    let server = Server::start(Setup::new().with("[journal]\ncheckpoint_interval = \"1s\""));
     let mut script = server.client("script");
     let both = json!([login("10.61.1.1", "alice"), login("10.61.1.2", "svc-scan")]);
     assert_eq!(script.post_events(&both).status, 200);
