@@ -47,7 +47,7 @@ pub struct Settings {
     /// The log.
     pub log: Log,
     /// The configuration file with all defaults, without secrets.
-    pub(crate) effective: Table,
+    pub effective: Table,
 }
 
 /// The valid shutdown timeouts. systemd kills a service after 90 s by default.
@@ -89,11 +89,6 @@ impl Settings {
             ("rest", rest.tls == Tls::Plain && !local),
         ];
         open.into_iter().filter(|(_, insecure)| *insecure).map(|(name, _)| name).collect()
-    }
-
-    /// The configuration file with all defaults, without secrets, as a TOML table.
-    pub fn effective(&self) -> &Table {
-        &self.effective
     }
 
     /// Adds the authority of each source to the rules.

@@ -194,8 +194,7 @@ fn a_target_that_asks_for_a_certificate_is_shown_one() {
         error.contains("CertificateRequired").then_some(())
     });
     assert!(edge.users().is_empty());
-    let shown =
-        "ca = \"ca.crt\"\ncertificate = \"rollcall.crt\"\nkey = \"rollcall.key\"\n";
+    let shown = "ca = \"ca.crt\"\ncertificate = \"rollcall.crt\"\nkey = \"rollcall.key\"\n";
     let without = "ca = \"ca.crt\"\nonboarding";
     server.rewrite(|text| text.replace(without, &format!("{shown}onboarding")));
     assert_eq!(server.post("/api/v1/reload").json()["restarted"], json!(["edge"]));
@@ -570,7 +569,8 @@ fn a_firewall_that_is_down_is_not_said_to_be_back_until_it_answers() {
 fn a_firewall_is_posted_no_faster_than_it_takes() {
     let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
     let lab = ClearPass::start(setup.authority());
-    let server = Server::start(setup.with(&lab.section("entries_per_second = 20\nbatch_size = 10")));
+    let server =
+        Server::start(setup.with(&lab.section("entries_per_second = 20\nbatch_size = 10")));
     let mut firewall = server.client("campus-fw");
     lab.server().down();
     for n in 1..=40 {

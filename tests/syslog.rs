@@ -308,7 +308,7 @@ none = "unmatched"
     fs::write(&lines, "<38>Nov 21 19:50:32 gate portal: welcome bob at 10.9.0.2\nsomething else\n")
         .unwrap();
     let shell = format!(
-        "exec '{}' syslog-test --template '{}' < '{}'",
+        "exec '{}' test syslog --template '{}' < '{}'",
         rollcall.display(),
         folder.path().join("our-portal.toml").display(),
         lines.display()

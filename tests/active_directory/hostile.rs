@@ -16,7 +16,8 @@ fn the_password_of_a_directory_is_in_no_log_answer_or_environment() {
     let story = "the_password_of_a_directory_is_in_no_log_answer_or_environment";
     let Some(controller) = Controller::small(story) else { return };
     let mut said = String::new();
-    let ldaps = "account = \"rollcall@corp.example.com\"\nca = \"ca.pem\"\npoll_interval = \"1s\"\n";
+    let ldaps =
+        "account = \"rollcall@corp.example.com\"\nca = \"ca.pem\"\npoll_interval = \"1s\"\n";
     // A bind whose password is on the wire, one that is sealed, and one that is refused.
     for (way, password) in [(ldaps, PASSWORD), (SEALED, PASSWORD), (ldaps, "canary-wrong-90c1")] {
         let setup = Setup::new().replacing("level = \"debug\"", "level = \"trace\"");
@@ -39,7 +40,7 @@ fn the_password_of_a_directory_is_in_no_log_answer_or_environment() {
             said += &server.get(path).text;
         }
         let config = server.setup().folder().join("rollcall.toml").display().to_string();
-        for command in [&["check"][..], &["directory", "test"]] {
+        for command in [&["check"][..], &["test", "directory"]] {
             let arguments = [&["--config", &config], command].concat();
             let told = rollcall(server.setup().folder(), &arguments);
             said += &String::from_utf8_lossy(&[told.stdout, told.stderr].concat());

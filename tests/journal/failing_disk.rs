@@ -79,7 +79,7 @@ fn a_disk_that_fails_in_its_nth_call_costs_nothing_that_was_acknowledged() {
     server = server.killed_and_started();
     generator.check(&everybody(&server));
     let config = server.setup().folder().join("rollcall.toml").display().to_string();
-    let checked = rollcall(server.setup().folder(), &["--config", &config, "journal", "check"]);
+    let checked = rollcall(server.setup().folder(), &["--config", &config, "journal", "verify"]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     until("it is ready", || (server.get("/readyz").status == 200).then_some(()));
     let acknowledged = generator.acknowledged;
