@@ -70,7 +70,7 @@ impl Kind {
             Self::Bare => Box::new(bare::Bare::start(stand)?),
             Self::Rollcall => Box::new(Rollcall::start(stand)?),
             Self::Volatile => {
-                Box::new(Rollcall::start_with(stand, "\n[journal]\nkind = \"memory\"\n")?)
+                Box::new(Rollcall::start_with(stand, "\n[journal]\nstorage = \"memory\"\n")?)
             }
             Self::Rsyslog => Box::new(Rsyslog::start(Extraction::Liblognorm)?),
             Self::RsyslogRegex => Box::new(Rsyslog::start(Extraction::Regex)?),

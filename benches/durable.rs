@@ -60,7 +60,7 @@ pub fn commits(stand: &Stand) -> io::Result<Commits> {
 /// that began as they are folded, or are `written_down`.
 pub fn start(stand: &Stand, sessions: u32, written_down: bool) -> io::Result<Duration> {
     let interval = if written_down { "1s" } else { "1h" };
-    let journal = format!("\n[journal]\nsnapshot_interval = \"{interval}\"\n");
+    let journal = format!("\n[journal]\ncheckpoint_interval = \"{interval}\"\n");
     let mut server = Rollcall::start_with(stand, &journal)?;
     fill(&server, sessions)?;
     if written_down {

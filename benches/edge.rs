@@ -87,7 +87,7 @@ impl Edge {
         let (credentials, window) = (credentials.display(), self.line.window);
         Ok(format!(
             "[[push.secure_edge]]\nname = \"edge\"\nurl = \"http://{address}\"\ninsecure = true\n\
-             credentials_file = \"{credentials}\"\nbatch = {batch}\nin_flight = {window}\n\
+             credentials_file = \"{credentials}\"\nbatch_size = {batch}\nmax_in_flight = {window}\n\
              timeout = \"10m\"\n"
         ))
     }

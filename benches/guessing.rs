@@ -10,7 +10,7 @@ use crate::firewall;
 use crate::http::Connection;
 
 /// So that a guess is checked, and not turned away because of those before it.
-pub const PATIENT: &str = "\n[enforcement.lockout]\nfailures = 1000\n";
+pub const PATIENT: &str = "\n[enforcement.lockout]\nthreshold = 1000\n";
 
 /// Guesses of each kind, in turn.
 const GUESSES: u32 = 40;

@@ -1,4 +1,4 @@
-//! The account by which Rollcall proves itself to the servers of a domain.
+//! The service account that authenticates Rollcall to the servers of a domain.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,34 +6,35 @@ use std::fmt;
 use rollcall_identity::Name;
 
 use crate::secret::Secret;
-use crate::section::Section;
+use crate::table_reader::TableReader;
 
-/// Its name and its password.
+/// The name and the password of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceAccount {
-    /// As it is written: `rollcall@corp.example.com`, `CORP\rollcall`, `rollcall`, or a distinguished name.
+    /// As configured: `rollcall@corp.example.com`, `CORP\rollcall`, `rollcall`, or a distinguished
+    /// name.
     pub name: String,
-    /// Its password.
+    /// The password.
     pub secret: Secret,
 }
 
 impl ServiceAccount {
-    pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
-        let name = section.required::<String>("account").unwrap_or_default();
-        Some(Self { name, secret: Secret::read(section)? })
+    pub(crate) fn from_table(table: &TableReader<'_>) -> Option<Self> {
+        let name = table.required::<String>("account").unwrap_or_default();
+        Some(Self { name, secret: Secret::from_table(table)? })
     }
 
-    /// Whether its domain is written with it.
+    /// Whether the name has a domain.
     pub fn has_domain(&self) -> bool {
         self.name.contains(['@', '\\'])
     }
 
-    /// Whether it is a distinguished name, such as `CN=rollcall,DC=corp,DC=example,DC=com`.
+    /// Whether the name is a distinguished name: `CN=rollcall,DC=corp,DC=example,DC=com`.
     pub fn is_distinguished(&self) -> bool {
         self.name.contains('=')
     }
 
-    /// Its name with a domain, which is `domain` where none is written.
+    /// The name with a domain: `domain` if the name has none.
     pub fn within(&self, domain: &Name) -> Cow<'_, str> {
         if self.has_domain() {
             Cow::Borrowed(&self.name)
@@ -44,7 +45,7 @@ impl ServiceAccount {
 }
 
 impl fmt::Display for ServiceAccount {
-    /// Its name.
+    /// The name, without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
@@ -55,16 +56,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_without_a_domain_is_of_the_one_that_is_asked() {
+    fn an_account_without_a_domain_gets_the_domain_of_the_directory() {
         let domain = Name::new("corp.example.com").unwrap();
-        for (written, wanted) in [
+        for (name, expected) in [
             ("rollcall", "rollcall@corp.example.com"),
             ("rollcall@lab.example.com", "rollcall@lab.example.com"),
             ("CORP\\rollcall", "CORP\\rollcall"),
         ] {
             let secret = Secret::new("password").unwrap();
-            let account = ServiceAccount { name: written.to_owned(), secret };
-            assert_eq!(account.within(&domain), wanted);
+            let account = ServiceAccount { name: name.to_owned(), secret };
+            assert_eq!(account.within(&domain), expected);
             assert!(!account.is_distinguished());
         }
     }

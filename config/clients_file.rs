@@ -1,4 +1,4 @@
-//! The clients file: enforcement points that `rollcall client add` wrote, beside the configuration.
+//! The clients file: enforcement points that were added with `rollcall client add`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -10,69 +10,72 @@ use rollcall_identity::Name;
 use rollcall_wire::srx::Format;
 use serde::Serialize;
 
-use crate::leaf::ClientId;
-use crate::reading::{Document, Environment, Reading};
+use crate::environment::Environment;
+use crate::load_context::LoadContext;
+use crate::scalar::{ClientId, FromToml};
+use crate::source_file::SourceFile;
+use crate::table_reader::read_file;
 use crate::{Point, Problem, Problems, SecretHash, Settings, file};
 
-/// Its name in the data folder.
+/// The name of the clients file in the data folder.
 pub const CLIENTS_FILE: &str = "clients.toml";
 
-/// What a new clients file begins with.
-const HEADING: &str = "# Enforcement points added by `rollcall client add`. The keys are those of\n\
+/// The first lines of a new clients file.
+const HEADING: &str = "# Enforcement points added with `rollcall client add`. The keys are those of\n\
                        # [[enforcement.points]] in the configuration reference.\n";
 
-/// Reads the enforcement points of the clients file in `data`, if there is one.
-pub(crate) fn read(reading: &Reading<'_>, data: &Path) -> Vec<Point> {
+/// Reads the enforcement points of the clients file in the data folder `data`, if it exists.
+pub(crate) fn read(context: &LoadContext<'_>, data: &Path) -> Vec<Point> {
     let path = data.join(CLIENTS_FILE);
     if !path.exists() {
         return Vec::new();
     }
     match file::secret_text(&path) {
-        Ok(text) => points(reading, &path, &text),
+        Ok(text) => points(context, &path, &text),
         Err(message) => {
-            reading.complain(Problem { file: path, key: String::new(), line: None, message });
+            context.add_error(Problem { file: path, key: String::new(), line: None, message });
             Vec::new()
         }
     }
 }
 
-fn points(reading: &Reading<'_>, path: &Path, text: &str) -> Vec<Point> {
+fn points(context: &LoadContext<'_>, path: &Path, text: &str) -> Vec<Point> {
     let base = path.parent().unwrap_or(Path::new(""));
-    let document = Document { reading, file: path, text, base };
-    let points = document.read(|root| {
-        root.section("enforcement", |section| section.sections("points", Point::read))
+    let file = SourceFile { context, path, text, base };
+    let points = read_file(&file, |root| {
+        root.subtable("enforcement", |table| table.subtables("points", Point::from_table))
     });
-    points.unwrap_or_default()
+    points.map(|(points, _)| points).unwrap_or_default()
 }
 
-/// An enforcement point to add; everything else is as by default.
+/// An enforcement point to add. All settings that are not fields have their defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPoint {
-    /// Its name.
+    /// The name.
     pub name: Name,
-    /// From where it may connect.
+    /// The source addresses that it may connect from.
     pub addresses: Vec<IpNet>,
-    /// The SRX's `client-id`, 1 to 64 characters.
+    /// The `client-id` of the SRX, 1 to 64 characters.
     pub client_id: String,
     /// The hash of its `client-secret`.
     pub secret: SecretHash,
-    /// The encoding of its answers; `None` for the one by default.
+    /// The encoding of its responses; `None` for the default.
     pub format: Option<Format>,
 }
 
-/// Why an enforcement point was not added. Nothing was written.
+/// Why an enforcement point was not added. The clients file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAdded {
-    /// Another one, or a pusher, has the name.
-    #[error("the name {0:?} is taken")]
+    /// Another enforcement point or PTIM client has the name.
+    #[error("the name {0:?} is already in use; choose another name")]
     NameTaken(String),
-    /// Another one, or a pusher, has the client id.
-    #[error("the client id {0:?} is taken")]
+    /// Another enforcement point or PTIM client has the client ID.
+    #[error("the client ID {0:?} is already in use; choose another client ID")]
     ClientIdTaken(String),
-    /// The client id is not what an SRX can be configured with.
-    #[error("a client id must be {}", <ClientId as crate::leaf::Leaf>::EXPECTED)]
+    /// An SRX cannot be configured with the client ID.
+    #[error("a client ID must be {}", <ClientId as FromToml>::EXPECTED)]
     BadClientId,
-    /// The clients file, with the new point in it, would be refused.
+    /// The clients file would be invalid with the new enforcement point.
     #[error("{0}")]
     Refused(Problems),
     /// The clients file cannot be read or written.
@@ -80,51 +83,51 @@ pub enum NotAdded {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
 }
 
-/// One block of the file, as serde writes it.
+/// One block of the clients file.
 #[derive(Serialize)]
-struct Written<'a> {
-    enforcement: WrittenPoints<'a>,
+struct Block<'a> {
+    enforcement: EnforcementTable<'a>,
 }
 
 #[derive(Serialize)]
-struct WrittenPoints<'a> {
-    points: [WrittenPoint<'a>; 1],
+struct EnforcementTable<'a> {
+    points: [PointTable<'a>; 1],
 }
 
 #[derive(Serialize)]
-struct WrittenPoint<'a> {
+struct PointTable<'a> {
     name: &'a str,
     addresses: &'a [IpNet],
     client_id: &'a str,
     secret_hash: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    dialect: Option<WrittenDialect>,
+    dialect: Option<DialectTable>,
 }
 
 #[derive(Serialize)]
-struct WrittenDialect {
+struct DialectTable {
     format: Format,
 }
 
-/// Appends `point` to the clients file in the data folder and returns the file's path.
+/// Appends `point` to the clients file in the data folder and returns the path of the file.
 ///
-/// What is in the file stays as it is, comments included. The file is replaced as a whole (mode
-/// 0600, owned by whoever owns the folder, written and synced under another name, renamed), so that
-/// a reader sees the old or the new one; a lock on the folder lets one process write at a time.
+/// The existing content is kept, including comments. The file is replaced atomically: it is written
+/// and synced under another name with mode 0600 and the owner of the folder, and then renamed. A
+/// lock on the folder serializes concurrent writers.
 ///
 /// # Errors
-/// [`NotAdded`]; the file is then as it was.
+/// [`NotAdded`]; the file is then unchanged.
 pub fn add_point(
     settings: &Settings,
     environment: &Environment,
     point: &NewPoint,
 ) -> Result<PathBuf, NotAdded> {
-    free(settings, point)?;
+    check_unused(settings, point)?;
     let data = settings.data.as_path();
     let path = data.join(CLIENTS_FILE);
     let at = |path: &Path| {
@@ -140,9 +143,9 @@ pub fn add_point(
         Err(cause) => return Err(NotAdded::File { path, cause }),
     };
     append(&mut text, point);
-    let reading = Reading::new(environment);
-    points(&reading, &path, &text);
-    if let Some(problems) = Problems::from_found(reading.into_problems()) {
+    let context = LoadContext::new(environment);
+    points(&context, &path, &text);
+    if let Some(problems) = Problems::from_found(context.into_errors()) {
         return Err(NotAdded::Refused(problems));
     }
     replace(&path, &text, &folder).map_err(at(&path))?;
@@ -150,14 +153,14 @@ pub fn add_point(
     Ok(path)
 }
 
-/// Whether nobody in force has the name or the client id.
-fn free(settings: &Settings, point: &NewPoint) -> Result<(), NotAdded> {
+/// Fails if the settings already contain the name or the client ID.
+fn check_unused(settings: &Settings, point: &NewPoint) -> Result<(), NotAdded> {
     if ClientId::new(&point.client_id).is_none() {
         return Err(NotAdded::BadClientId);
     }
     let points = settings.enforcement.points.iter().map(|p| (&p.name, &p.client_id));
-    let pushers = settings.ptim.clients.iter().map(|p| (&p.name, &p.client_id));
-    for (name, client_id) in points.chain(pushers) {
+    let clients = settings.ptim.clients.iter().map(|p| (&p.name, &p.client_id));
+    for (name, client_id) in points.chain(clients) {
         if name.clone().folded() == point.name.clone().folded() {
             return Err(NotAdded::NameTaken(point.name.to_string()));
         }
@@ -169,15 +172,15 @@ fn free(settings: &Settings, point: &NewPoint) -> Result<(), NotAdded> {
 }
 
 fn append(text: &mut String, point: &NewPoint) {
-    let written = WrittenPoint {
+    let table = PointTable {
         name: point.name.as_str(),
         addresses: &point.addresses,
         client_id: &point.client_id,
         secret_hash: point.secret.expose(),
-        dialect: point.format.map(|format| WrittenDialect { format }),
+        dialect: point.format.map(|format| DialectTable { format }),
     };
-    let block = toml::to_string(&Written { enforcement: WrittenPoints { points: [written] } })
-        .expect("text, lists of text and a table at the end can be written as TOML");
+    let block = toml::to_string(&Block { enforcement: EnforcementTable { points: [table] } })
+        .expect("strings, lists of strings and a final table serialize as TOML");
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -185,18 +188,18 @@ fn append(text: &mut String, point: &NewPoint) {
     text.push_str(&block);
 }
 
-/// Puts `text` in the place of the file at `path`, which is in `folder`.
+/// Replaces the file at `path`, which is in `folder`, by one with the content `text`.
 fn replace(path: &Path, text: &str, folder: &File) -> io::Result<()> {
     let new = path.with_extension("toml.new");
-    // What a killed process left may have another mode: it is made anew.
+    // A file that a killed process left behind may have another mode.
     match fs::remove_file(&new) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    // An administrator adds a firewall as root; the service, to which the folder belongs, reads it.
-    let (owner, mine) = (folder.metadata()?, file.metadata()?);
-    if owner.uid() != mine.uid() {
+    // `client add` may run as root, but the service, which owns the folder, must read the file.
+    let (owner, created) = (folder.metadata()?, file.metadata()?);
+    if owner.uid() != created.uid() {
         fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
     }
     file.write_all(text.as_bytes())?;

@@ -1,40 +1,43 @@
-//! How an enforcement point is answered, as it is written beside it.
+//! The `dialect` table: the format of the responses to an enforcement point.
 
 use rollcall_wire::srx::Dialect;
-use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
+use serde::{Deserialize, Serialize};
+use toml::Value;
 use toml::de::DeValue;
 
-use crate::leaf::{Leaf, text};
-use crate::section::Section;
+use crate::scalar::{FromToml, text};
+use crate::table_reader::TableReader;
 
-/// Reads a `dialect` section.
-pub(crate) fn read(section: &Section<'_>) -> Dialect {
+pub(crate) fn from_table(table: &TableReader<'_>) -> Dialect {
     let default = Dialect::default();
     Dialect {
-        format: section.get("format").map_or(default.format, |Word(format)| format),
-        user: section.get("user").map_or(default.user, |Word(user)| user),
-        domain: section.get("domain").map_or(default.domain, |Word(domain)| domain),
-        time: section.get("time").map_or(default.time, |Word(time)| time),
-        miss: section.get("miss").map_or(default.miss, |Word(miss)| miss),
-        posture: section.get("posture").map_or(default.posture, |Word(posture)| posture),
-        query_token: section.get("query_token").map_or(default.query_token, |Word(token)| token),
-        roles: section.within("roles", default.roles, 0..=1000),
+        format: table.get_or("format", SerdeKeyword(default.format)).0,
+        user: table.get_or("user", SerdeKeyword(default.user)).0,
+        domain: table.get_or("domain", SerdeKeyword(default.domain)).0,
+        time: table.get_or("time", SerdeKeyword(default.time)).0,
+        miss: table.get_or("no_session", SerdeKeyword(default.miss)).0,
+        posture: table.get_or("posture", SerdeKeyword(default.posture)).0,
+        query_token: table.get_or("query_token", SerdeKeyword(default.query_token)).0,
+        roles: table.in_range("max_roles", default.roles, 0..=1000),
     }
 }
 
-/// A word of a closed set that serde knows.
-struct Word<T>(T);
+/// A unit variant of an enum whose keywords serde derives.
+struct SerdeKeyword<T>(T);
 
-impl<T: for<'de> Deserialize<'de>> Leaf for Word<T> {
-    const EXPECTED: &'static str = "a word in quotes";
+impl<T: for<'de> Deserialize<'de> + Serialize> FromToml for SerdeKeyword<T> {
+    const EXPECTED: &'static str = "a keyword in quotes";
 
-    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
         let text = text::<Self>(value)?;
         let deserializer: StrDeserializer<'_, Error> = text.into_deserializer();
-        // serde names the words that there are.
-        let unknown = |why: Error| format!("is an {why}");
-        T::deserialize(deserializer).map(Self).map_err(unknown)
+        // The message of serde is "unknown variant …, expected one of …".
+        T::deserialize(deserializer).map(Self).map_err(|error| format!("is an {error}"))
+    }
+
+    fn to_toml(&self) -> Value {
+        Value::try_from(&self.0).expect("a unit variant serializes as a string")
     }
 }

@@ -1,42 +1,45 @@
-//! Files that the configuration names: there, readable, and closed to others when they are secret.
+//! Files that the configuration refers to: they must be readable, and secret ones protected.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// The longest file that a configuration may name. A certificate chain or a template is far
-/// shorter; a device or a log named by mistake would fill the memory.
-const LIMIT: u64 = 4 << 20;
+/// The maximum size of a file. Certificate chains and templates are far smaller; without a limit, a
+/// path to a device or a log would exhaust the memory.
+const MAX_SIZE: u64 = 4 << 20;
 
-/// Reads a text file. Errors follow the key in a sentence.
+/// Reads a text file. The error is the end of a sentence that begins with the key.
 pub(crate) fn text(path: &Path) -> Result<String, String> {
-    let named = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", path.display());
-    let file = File::open(path).map_err(|why| named(&why))?;
-    if !file.metadata().map_err(|why| named(&why))?.is_file() {
+    let named = |error: &dyn std::fmt::Display| format!("cannot read {}: {error}", path.display());
+    let file = File::open(path).map_err(|error| named(&error))?;
+    if !file.metadata().map_err(|error| named(&error))?.is_file() {
         return Err(named(&"not a regular file"));
     }
     let mut text = String::new();
-    file.take(LIMIT + 1).read_to_string(&mut text).map_err(|why| named(&why))?;
-    if text.len() as u64 > LIMIT {
-        return Err(named(&"longer than 4 MiB"));
+    file.take(MAX_SIZE + 1).read_to_string(&mut text).map_err(|error| named(&error))?;
+    if text.len() as u64 > MAX_SIZE {
+        return Err(named(&"larger than 4 MiB"));
     }
     Ok(text)
 }
 
-/// Reads a text file that no other user may read.
+/// Reads a text file that other users must not be able to access.
 pub(crate) fn secret_text(path: &Path) -> Result<String, String> {
-    closed_to_others(path)?;
+    check_permissions(path)?;
     text(path)
 }
 
-/// Refuses a file that every user of the machine can read or write.
-pub(crate) fn closed_to_others(path: &Path) -> Result<(), String> {
+/// Fails if every user of the machine can access the file.
+pub(crate) fn check_permissions(path: &Path) -> Result<(), String> {
     let metadata =
-        fs::metadata(path).map_err(|why| format!("cannot read {}: {why}", path.display()))?;
+        fs::metadata(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o007 == 0 {
         return Ok(());
     }
-    Err(format!("{0} is open to every user (mode {mode:03o}); chmod o= {0}", path.display()))
+    Err(format!(
+        "{0} is accessible to every user (mode {mode:03o}); run chmod o= {0}",
+        path.display()
+    ))
 }

@@ -1,15 +1,31 @@
-//! Which groups of the directory go out to a firewall, as it is written beside it.
+//! The `groups` table: which directory groups a firewall receives.
 
-use rollcall_identity::directory::GroupFilter;
+use rollcall_identity::directory::{BaseDn, GroupFilter};
+use toml::Value;
+use toml::de::DeValue;
 
-use crate::section::Section;
+use crate::scalar::{FromToml, invalid, text};
+use crate::table_reader::TableReader;
 
-/// Reads a `groups` section.
-pub(crate) fn read(section: &Section<'_>) -> GroupFilter {
+pub(crate) fn from_table(table: &TableReader<'_>) -> GroupFilter {
     let default = GroupFilter::default();
     GroupFilter {
-        names: section.list("names").unwrap_or_default(),
-        bases: section.list("bases").unwrap_or_default(),
-        limit: section.within("limit", default.limit, 0..=1000),
+        names: table.list("names").unwrap_or_default(),
+        bases: table.list("bases").unwrap_or_default(),
+        limit: table.in_range("max_groups", default.limit, 0..=1000),
+    }
+}
+
+impl FromToml for BaseDn {
+    const EXPECTED: &'static str =
+        "a distinguished name in quotes, such as OU=VPN,DC=corp,DC=example,DC=com";
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text::<Self>(value)?;
+        Self::new(text).map_err(|_| invalid::<Self>(text))
+    }
+
+    fn to_toml(&self) -> Value {
+        self.to_string().into()
     }
 }

@@ -1,4 +1,4 @@
-//! Where the journal lies, and how long it is kept: what survives a restart, a crash and a power cut.
+//! The `journal` table: where the journal is stored and how long it is kept.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -7,30 +7,33 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use crate::section::Section;
+use crate::scalar::keyword_enum;
+use crate::table_reader::TableReader;
 
-/// The journal.
+/// The settings of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
-    /// Whether it is on disk.
+    /// Whether the journal is durable.
     pub kind: JournalKind,
-    /// Its folder.
+    /// The folder of the journal.
     pub folder: PathBuf,
-    /// How many events a segment holds before it is sealed.
+    /// The number of events after which a segment is sealed.
     pub segment_events: usize,
-    /// How old it gets before that.
+    /// The age after which a segment is sealed.
     pub segment_age: Duration,
     /// How long sealed segments are kept.
     pub retention: Duration,
-    /// How many bytes of them, the oldest leaving first.
+    /// The maximum size of all sealed segments in bytes. The oldest are removed first.
     pub retention_bytes: usize,
-    /// How long the names of users and devices are kept in them; `None` for as long.
+    /// How long sealed segments keep the names of users and devices; `None` for as long as the
+    /// segment exists.
     pub names_retention: Option<Duration>,
-    /// How often all sessions are written down, from which a start begins to fold.
+    /// The interval between checkpoints of all sessions. A start replays the events after the last
+    /// checkpoint.
     pub snapshot_interval: Duration,
 }
 
-/// Where the journal is.
+/// Where the journal is stored.
 #[derive(
     Debug,
     Clone,
@@ -47,55 +50,56 @@ pub struct Journal {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum JournalKind {
-    /// On disk: what was acknowledged survives.
+    /// On disk: acknowledged events survive a crash.
     #[default]
     Disk,
-    /// In memory: every start begins with no session.
+    /// In memory: every start begins without sessions.
     Memory,
 }
 
+keyword_enum!(JournalKind: "\"disk\" or \"memory\"");
+
 impl JournalKind {
-    /// The word of the configuration, for instance `disk`.
+    /// The keyword of the configuration, for example `disk`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// A hundred, so that a test sees it happen; 100 million, beyond which sealing takes minutes.
+/// The minimum makes sealing observable in a test. Above 100 million events, sealing takes minutes.
 const SEGMENT_EVENTS: RangeInclusive<usize> = 100..=100_000_000;
 
-/// A second, likewise; a day, beyond which a question about the past reads too much.
+/// The minimum is for tests, too. Above a day, a query about the past reads too much.
 const SEGMENT_AGE: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
-/// An hour, which every start needs; ten years.
+/// Every start needs the last hour. The maximum is ten years.
 const RETENTION: RangeInclusive<Duration> =
     Duration::from_secs(3600)..=Duration::from_secs(3650 * 24 * 3600);
 
-/// 1 MiB, of which nothing is kept but the newest; 64 TiB.
+/// With 1 MiB only the newest segment is kept. The maximum is 64 TiB.
 const RETENTION_BYTES: RangeInclusive<usize> = (1 << 20)..=(64 << 40);
 
-/// A second; an hour, beyond which a start after a crash folds for too long.
-const SNAPSHOT_INTERVAL: RangeInclusive<Duration> =
+/// Above an hour, a start after a crash replays too many events.
+const CHECKPOINT_INTERVAL: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
 
 impl Journal {
-    /// Reads the section of a configuration whose data folder is `data`.
-    pub(crate) fn read(section: &Section<'_>, data: &Path) -> Self {
-        let folder = section.get::<PathBuf>("folder");
+    /// Reads the table. The default folder is `journal` in the data folder `data`.
+    pub(crate) fn from_table(table: &TableReader<'_>, data: &Path) -> Self {
         let month = Duration::from_secs(30 * 24 * 3600);
         let (hour, minutes) = (Duration::from_secs(3600), Duration::from_secs(300));
         Self {
-            kind: section.or("kind", JournalKind::default()),
-            folder: folder.map_or_else(|| data.join("journal"), |folder| section.resolve(folder)),
-            segment_events: section.within("segment_events", 1_000_000, SEGMENT_EVENTS),
-            segment_age: section.within("segment_age", hour, SEGMENT_AGE),
-            retention: section.within("retention", month, RETENTION),
-            retention_bytes: section.bytes("retention_bytes", 64 << 30, RETENTION_BYTES),
-            names_retention: section
+            kind: table.get_or("storage", JournalKind::default()),
+            folder: table.file_path_or("folder", data.join("journal")),
+            segment_events: table.in_range("segment_events", 1_000_000, SEGMENT_EVENTS),
+            segment_age: table.in_range("segment_age", hour, SEGMENT_AGE),
+            retention: table.in_range("retention", month, RETENTION),
+            retention_bytes: table.bytes_in_range("retention_bytes", 64 << 30, RETENTION_BYTES),
+            names_retention: table
                 .has("names_retention")
-                .then(|| section.within("names_retention", month, RETENTION)),
-            snapshot_interval: section.within("snapshot_interval", minutes, SNAPSHOT_INTERVAL),
+                .then(|| table.in_range("names_retention", month, RETENTION)),
+            snapshot_interval: table.in_range("checkpoint_interval", minutes, CHECKPOINT_INTERVAL),
         }
     }
 }

@@ -1,55 +1,64 @@
-//! What an administrator writes, and what it means: one file of configuration, read and checked
-//! as a whole before anything listens.
+//! The configuration of Rollcall: one TOML file, validated as a whole before any listener is bound.
 //!
 //! ```text
-//! rollcall.toml ──┐                                        ┌─ Ok(Settings): what actors are built from
-//! clients.toml ───┼─► Section (as written) ─► load ────────┤
-//! templates ──────┘    every problem is kept, none stops   └─ Err(Problems): all of them, with file and key
+//! rollcall.toml ──┐                                             ┌─ Ok(Settings)
+//! clients.toml ───┼─► TableReader ─► from_table of each part ───┤
+//! templates ──────┘                                             └─ Err(Problems): all errors
 //! ```
 //!
-//! Without a file, [`REFERENCE`] is in force: the embedded default is the reference itself.
+//! Without a file, [`REFERENCE`] applies: the reference of all keys is also the embedded default.
+//!
+//! Dependencies between the files: `load` → `settings` → the parts → `table_reader` → `scalar`. Each
+//! part and each enum parses itself, so that `table_reader` and `scalar` know none of them.
 
 mod account;
 mod authority;
+mod change_log;
 mod clients_file;
-mod describe;
 mod dialect;
+mod did_you_mean;
 mod enforcement;
+mod environment;
 mod file;
 mod groups;
-mod history;
 mod journal;
-mod leaf;
 mod listener;
+mod load;
+mod load_context;
 mod log;
-mod nearest;
 mod problem;
 mod producers;
 mod push;
-mod reading;
 mod reference;
+mod renamed_keys;
 mod rest;
 mod rules;
+mod scalar;
 mod secret;
-mod section;
+mod session_filter;
 mod settings;
-mod syslog;
-mod template;
+mod shipped_templates;
+mod socket;
+mod source_file;
+mod syslog_template;
+mod table_reader;
 #[cfg(test)]
 mod tests;
+mod token_auth;
 mod validator;
 
 pub use account::ServiceAccount;
+pub use change_log::History;
 pub use clients_file::{CLIENTS_FILE, NewPoint, NotAdded, add_point};
-pub use enforcement::{Enforcement, Lockout, Point};
-pub use history::History;
+pub use enforcement::{Enforcement, Point};
+pub use environment::Environment;
 pub use journal::{Journal, JournalKind};
-pub use leaf::CertificatePin;
 pub use listener::{HttpLimits, Tls};
+pub use load::load;
 pub use log::{Format, Level, Log};
 pub use problem::{Problem, Problems};
 pub use producers::active_directory::{
-    ActiveDirectory, Bind, Changes, DirectoryLimits, Sessions, Transport as DirectoryTransport,
+    ActiveDirectory, Bind, Changes, DirectoryLimits, DirectoryTransport, Sessions,
 };
 pub use producers::event_log::{Auth, EventLog, EventLogLimits, EventLogSource, Mapper};
 pub use producers::ptim::{Ptim, Pusher};
@@ -57,11 +66,12 @@ pub use producers::syslog::{
     SenderTime, Syslog, SyslogClient, SyslogLimits, SyslogTls, ValueMap, ValueMaps,
 };
 pub use push::{Compression, Manner, SecureEdge, SrxWebApi, Target};
-pub use reading::Environment;
 pub use reference::{REFERENCE, reference_markdown};
 pub use rest::Rest;
+pub use scalar::CertificatePin;
 pub use secret::{BadSecret, Secret, SecretHash};
-pub use settings::{Settings, load};
-pub use syslog::SHIPPED;
-pub use template::Template;
+pub use settings::Settings;
+pub use shipped_templates::SHIPPED;
+pub use syslog_template::Template;
+pub use token_auth::Lockout;
 pub use validator::{Validator, ValidatorClient};

@@ -1,91 +1,112 @@
-//! What every HTTP listener has: encryption, limits, and an address that nobody else has.
+//! Settings that all HTTP listeners share: TLS and limits.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::file;
-use crate::section::Section;
+use toml::Value;
 
-/// How the connections of an HTTP listener are protected.
+use crate::file;
+use crate::table_reader::TableReader;
+
+/// The certificate of an HTTP listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tls {
-    /// A certificate made at the first start and kept in the data folder, for the host's own name,
-    /// `localhost` and the addresses that are listened on.
+    /// Issued by the built-in CA at the first start and kept in the data folder. It is valid for
+    /// the name of the host, `localhost` and the listen addresses.
     SelfMade {
-        /// More names and addresses for the certificate's SAN.
+        /// Additional names and addresses in its SAN.
         names: Vec<String>,
     },
-    /// A certificate from files, both PEM.
+    /// Loaded from files.
     Files {
-        /// The certificate and its chain.
+        /// The certificate with its chain, PEM.
         certificate: PathBuf,
-        /// Its private key.
+        /// The private key, PEM.
         key: PathBuf,
     },
-    /// Plain HTTP: on loopback, or because `insecure = true` was written.
+    /// No TLS: on loopback, or with `insecure = true`.
     Plain,
 }
 
 impl Tls {
-    /// Reads a `tls` section: files, or else a self-made certificate.
-    pub(crate) fn read(section: &Section<'_>) -> Self {
-        let names = section.list("names").unwrap_or_default();
-        match (certificate_file(section, "certificate"), key_file(section, "key")) {
+    /// Reads a `tls` table: a certificate from files, or else of the built-in CA.
+    pub(crate) fn from_table(table: &TableReader<'_>) -> Self {
+        let names = table.list("names").unwrap_or_default();
+        match (certificate_file(table, "certificate"), key_file(table, "key")) {
             (Some(certificate), Some(key)) => {
                 if !names.is_empty() {
-                    section.complain("names", "are of a self-made certificate; files have theirs");
+                    let message = "apply to a certificate of the built-in CA only; remove either \
+                                   names or certificate and key";
+                    table.error_at("names", message);
                 }
                 return Self::Files { certificate, key };
             }
-            (Some(_), None) => section.complain("key", "is missing: the certificate has a key"),
-            (None, Some(_)) => section.complain("certificate", "is missing: the key has one"),
+            (Some(_), None) => table.error_at("key", "is missing: certificate requires it"),
+            (None, Some(_)) => table.error_at("certificate", "is missing: key requires it"),
             (None, None) => {}
         }
         Self::SelfMade { names }
     }
+
+    /// Reads `insecure` and the `tls` table, which exclude each other.
+    pub(crate) fn with_insecure(table: &TableReader<'_>) -> Self {
+        let insecure = table.get_or("insecure", false);
+        let has_table = table.has("tls");
+        let tls = table.subtable("tls", |tls| {
+            if has_table {
+                // Keeps an empty table, which enables TLS for REST, in the effective configuration.
+                tls.set_effective("names", Value::Array(Vec::new()));
+            }
+            Self::from_table(tls)
+        });
+        if insecure && has_table {
+            table
+                .error_at("insecure", "disables TLS, but there is a tls table; remove one of them");
+        }
+        if insecure { Self::Plain } else { tls }
+    }
 }
 
-/// The file of a certificate, which must be readable.
-pub(crate) fn certificate_file(section: &Section<'_>, key: &'static str) -> Option<PathBuf> {
-    let path = section.resolve(section.get::<PathBuf>(key)?);
-    if let Err(why) = file::text(&path) {
-        section.complain(key, why);
+/// The certificate file at `key`, which must be readable.
+pub(crate) fn certificate_file(table: &TableReader<'_>, key: &'static str) -> Option<PathBuf> {
+    let path = table.file_path(key)?;
+    if let Err(error) = file::text(&path) {
+        table.error_at(key, error);
     }
     Some(path)
 }
 
-/// The file of a private key, which must be readable, and by nobody else.
-pub(crate) fn key_file(section: &Section<'_>, key: &'static str) -> Option<PathBuf> {
-    let path = section.resolve(section.get::<PathBuf>(key)?);
-    if let Err(why) = file::secret_text(&path) {
-        section.complain(key, why);
+/// The private key file at `key`, which must be readable and protected from other users.
+pub(crate) fn key_file(table: &TableReader<'_>, key: &'static str) -> Option<PathBuf> {
+    let path = table.file_path(key)?;
+    if let Err(error) = file::secret_text(&path) {
+        table.error_at(key, error);
     }
     Some(path)
 }
 
-/// What one HTTP listener grants its clients, so that no client costs another its answer.
+/// The limits of one HTTP listener, so that no client can starve another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// The longest request body, in bytes.
+    /// The maximum size of a request body in bytes.
     pub body: usize,
-    /// The longest request line and headers together, in bytes.
+    /// The maximum size of the request line and all headers together in bytes.
     pub head: usize,
-    /// How long a client may take to send the head.
+    /// The timeout for receiving the request line and the headers.
     pub head_timeout: Duration,
-    /// How long it may take to send the body after it.
+    /// The timeout for receiving the body after them.
     pub body_timeout: Duration,
-    /// Connections of all clients at once.
+    /// The maximum number of connections.
     pub connections: usize,
-    /// Connections of one source address at once.
+    /// The maximum number of connections per source address.
     pub connections_per_address: usize,
 }
 
 impl HttpLimits {
-    /// The defaults of a listener that serves `connections` at once.
+    /// The defaults of a listener with at most `connections` connections.
     ///
-    /// An SRX opens up to 20 connections for IP queries beside its batch query, and a cluster may
-    /// come from one address: 64 for each.
+    /// An SRX opens up to 20 connections for IP queries besides its batch query, and the nodes of a
+    /// cluster can share one address. 64 connections per address are enough for both.
     pub(crate) fn with_connections(connections: usize) -> Self {
         Self {
             body: 1 << 20,
@@ -97,62 +118,20 @@ impl HttpLimits {
         }
     }
 
-    pub(crate) fn read(section: &Section<'_>, default: &Self) -> Self {
-        let patience = Duration::from_secs(1)..=Duration::from_secs(300);
+    pub(crate) fn from_table(table: &TableReader<'_>, default: &Self) -> Self {
+        let timeouts = Duration::from_secs(1)..=Duration::from_secs(300);
         let per_address = default.connections_per_address;
         Self {
-            body: section.bytes("body", default.body, 4 << 10..=16 << 20),
-            head: section.bytes("head", default.head, 1 << 10..=64 << 10),
-            head_timeout: section.within("head_timeout", default.head_timeout, patience.clone()),
-            body_timeout: section.within("body_timeout", default.body_timeout, patience),
-            connections: section.within("connections", default.connections, 1..=65_536),
-            connections_per_address: section.within(
+            body: table.bytes_in_range("body_size", default.body, 4 << 10..=16 << 20),
+            head: table.bytes_in_range("header_size", default.head, 1 << 10..=64 << 10),
+            head_timeout: table.in_range("header_timeout", default.head_timeout, timeouts.clone()),
+            body_timeout: table.in_range("body_timeout", default.body_timeout, timeouts),
+            connections: table.in_range("connections", default.connections, 1..=65_536),
+            connections_per_address: table.in_range(
                 "connections_per_address",
                 per_address,
                 1..=65_536,
             ),
         }
-    }
-}
-
-/// Datagrams and streams have ports of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    Udp,
-    Tcp,
-}
-
-/// Whether two sockets of one transport cannot both listen. `[::]` takes the IPv4 addresses too,
-/// as Linux has it unless `net.ipv6.bindv6only` is set. Port 0 is any free one.
-pub(crate) fn overlap(left: SocketAddr, right: SocketAddr) -> bool {
-    let takes = |wide: IpAddr, narrow: IpAddr| match wide {
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => true,
-        IpAddr::V4(v4) if v4.is_unspecified() => narrow.is_ipv4(),
-        wide => wide == narrow,
-    };
-    let (ours, theirs) = (left.ip().to_canonical(), right.ip().to_canonical());
-    left.port() == right.port() && left.port() != 0 && (takes(ours, theirs) || takes(theirs, ours))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wildcards_take_the_addresses_of_their_port() {
-        let meet = |left: &str, right: &str| {
-            let (left, right) = (left.parse().unwrap(), right.parse().unwrap());
-            assert_eq!(overlap(left, right), overlap(right, left));
-            overlap(left, right)
-        };
-        assert!(meet("127.0.0.1:514", "127.0.0.1:514"));
-        assert!(meet("0.0.0.0:514", "127.0.0.1:514"));
-        assert!(meet("[::]:514", "127.0.0.1:514"));
-        assert!(meet("[::]:514", "0.0.0.0:514"));
-        assert!(meet("[::ffff:10.0.0.1]:514", "10.0.0.1:514"));
-        assert!(!meet("0.0.0.0:514", "[::1]:514"));
-        assert!(!meet("127.0.0.1:514", "127.0.0.1:515"));
-        assert!(!meet("127.0.0.1:514", "10.0.0.1:514"));
-        assert!(!meet("127.0.0.1:0", "127.0.0.1:0"));
     }
 }

@@ -1,20 +1,21 @@
-//! What Rollcall writes about itself.
+//! The `log` table: format and level of the log on standard error.
 
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use crate::section::Section;
+use crate::scalar::keyword_enum;
+use crate::table_reader::TableReader;
 
-/// The log, on standard error.
+/// The settings of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Log {
-    /// How a line looks.
+    /// The format of a line.
     pub format: Format,
-    /// The least important lines that are still written.
+    /// The least severe level that is written.
     pub level: Level,
 }
 
-/// How a line of the log looks.
+/// The format of a log line.
 #[derive(
     Debug,
     Clone,
@@ -31,14 +32,16 @@ pub struct Log {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Format {
-    /// For people.
+    /// Human-readable text.
     #[default]
     Text,
-    /// One JSON object a line, for collectors.
+    /// One JSON object per line, for log collectors.
     Json,
 }
 
-/// The importance of a line of the log.
+keyword_enum!(Format: "\"text\" or \"json\"");
+
+/// The level of a log line, most severe first.
 #[derive(
     Debug,
     Clone,
@@ -57,11 +60,11 @@ pub enum Format {
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Level {
-    /// What the makers of Rollcall must fix.
+    /// Defects of Rollcall.
     Error,
-    /// What an operator can fix.
+    /// Conditions that an operator can fix.
     Warn,
-    /// The life of producers, listeners and firewalls.
+    /// State changes of producers, listeners and firewalls.
     #[default]
     Info,
     /// Connections and requests.
@@ -70,25 +73,27 @@ pub enum Level {
     Trace,
 }
 
+keyword_enum!(Level: "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"");
+
 impl Format {
-    /// The word of the configuration, for instance `json`.
+    /// The keyword of the configuration, for example `json`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
 impl Level {
-    /// The word of the configuration, for instance `info`.
+    /// The keyword of the configuration, for example `info`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
 impl Log {
-    pub(crate) fn read(section: &Section<'_>) -> Self {
+    pub(crate) fn from_table(table: &TableReader<'_>) -> Self {
         Self {
-            format: section.or("format", Format::default()),
-            level: section.or("level", Level::default()),
+            format: table.get_or("format", Format::default()),
+            level: table.get_or("level", Level::default()),
         }
     }
 }

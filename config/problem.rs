@@ -1,19 +1,19 @@
-//! What is wrong with the configuration: every problem, each with its file, line and key.
+//! Errors of the configuration, each with its file, line and key.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// One thing to mend.
+/// One error of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file; `(embedded default)` when there is none.
+    /// The file; `(embedded default)` if there is none.
     pub file: PathBuf,
-    /// The key, dotted and with indices from 0, such as `syslog[0].clients[2].addresses[0]`; empty
-    /// when the whole file is meant.
+    /// The dotted path of the key, with indices from 0: `syslog[0].clients[2].addresses[0]`. Empty
+    /// if the error concerns the whole file.
     pub key: String,
-    /// The line, from 1, where it is known.
+    /// The line, from 1, if known.
     pub line: Option<usize>,
-    /// What is wrong and what would be right. Follows the key in a sentence.
+    /// What is wrong and what is valid, as the end of a sentence that begins with the key.
     pub message: String,
 }
 
@@ -31,24 +31,24 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All problems of a configuration, in the order of its files and lines; never empty.
+/// All errors of a configuration, ordered by file and line. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Sorts `found`; `None` when there is nothing to mend.
+    /// Sorts `found`; `None` if it is empty.
     pub(crate) fn from_found(mut found: Vec<Problem>) -> Option<Self> {
         if found.is_empty() {
             return None;
         }
-        // Stable, and by the first appearance of a file: the configuration comes before the files
-        // that it names.
+        // Files stay in the order of their first error: the configuration precedes the files that
+        // it refers to.
         let files: Vec<PathBuf> = found.iter().map(|problem| problem.file.clone()).collect();
         found.sort_by_key(|p| (files.iter().position(|file| *file == p.file), p.line));
         Some(Self(found))
     }
 
-    /// Each problem.
+    /// Iterates over the errors.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
     }
@@ -64,7 +64,7 @@ impl<'a> IntoIterator for &'a Problems {
 }
 
 impl fmt::Display for Problems {
-    /// One line each.
+    /// One line per error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
             if index > 0 {

@@ -1,4 +1,4 @@
-//! What each kind of identity producer is configured with, a file for each kind.
+//! The settings of the identity producers, one file per kind.
 
 pub(crate) mod active_directory;
 pub(crate) mod event_log;

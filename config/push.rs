@@ -1,105 +1,107 @@
-//! Who is told of changes without asking: Juniper Secure Edge, and firewalls in ClearPass mode.
+//! The `push` tables: push targets, which are Juniper Secure Edge and SRX firewalls in ClearPass mode.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use rollcall_identity::directory::GroupFilter;
 use rollcall_identity::{Filter, Glob, Name};
 
-use crate::leaf::{BaseUrl, Label};
 use crate::listener::{certificate_file, key_file};
-use crate::section::Section;
+use crate::scalar::{BaseUrl, FileStem};
+use crate::session_filter::SessionFilter;
+use crate::table_reader::TableReader;
 use crate::{file, groups};
 
-/// Somebody who is told.
+/// A push target: a system that receives each change as it is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Its name in the log, the metrics, the answers of REST, and its files in the data folder.
+    /// The name in logs, metrics and the REST API, and of its files in the data folder.
     pub name: Name,
-    /// Where it listens: scheme, host and port, without a slash at the end.
+    /// The base URL: scheme, host and port, without a trailing slash.
     pub url: String,
-    /// What its certificate is verified with, PEM.
+    /// The CAs for its certificate, PEM.
     pub authorities: PathBuf,
-    /// What Rollcall shows of itself: certificate and key, PEM.
+    /// The client certificate and its private key, PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// How long one request may take from its beginning to the end of its answer.
+    /// The timeout for one request, including its response.
     pub timeout: Duration,
-    /// The most changes in one request.
+    /// The maximum number of changes per request.
     pub batch: usize,
-    /// The pause after a first failure.
+    /// The backoff after the first failure.
     pub first_retry: Duration,
-    /// The longest pause.
+    /// The maximum backoff.
     pub longest_retry: Duration,
-    /// Of whose domains it hears; empty means all.
+    /// The domains of the users that it receives; empty means all.
     pub domains: Vec<Glob>,
-    /// The networks it hears of; empty means all.
+    /// The networks that it receives; empty means all.
     pub include: Vec<IpNet>,
-    /// The networks it never hears of.
+    /// The networks that it never receives.
     pub exclude: Vec<IpNet>,
-    /// How it is spoken to.
+    /// The protocol and its settings.
     pub manner: Manner,
 }
 
-/// How a target is spoken to.
+/// The protocol of a push target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Manner {
-    /// As a cloud service.
+    /// The Secure Edge API.
     SecureEdge(SecureEdge),
-    /// As a firewall in ClearPass mode.
+    /// The Web API of an SRX in ClearPass mode.
     SrxWebApi(SrxWebApi),
 }
 
-/// What belongs to a cloud service.
+/// The settings for Secure Edge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecureEdge {
-    /// The client id and secret, JSON; made from the onboarding token when it is missing.
+    /// The file with client ID and secret, JSON. It is created with the onboarding token if it does
+    /// not exist.
     pub credentials: PathBuf,
-    /// The token of the first start, which is exchanged for them.
+    /// The file with the onboarding token, which the first start exchanges for credentials.
     pub onboarding: Option<PathBuf>,
-    /// Whether bodies are compressed.
+    /// The compression of request bodies.
     pub compression: Compression,
-    /// The most batches on their way at once, where the service takes more than one.
+    /// The maximum number of concurrent requests, if the service supports more than one.
     pub in_flight: usize,
-    /// How often what it holds is compared with what it should hold.
+    /// The interval between verifications of its content.
     pub check: Duration,
 }
 
-/// How bodies are sent.
+/// The compression of request bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// By gzip (RFC 1952).
+    /// gzip (RFC 1952).
     Gzip,
-    /// As they are.
+    /// No compression.
     Plain,
 }
 
-/// What belongs to a firewall in ClearPass mode.
+/// The settings for an SRX in ClearPass mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SrxWebApi {
-    /// The user of its Web API.
+    /// The user name for the Web API.
     pub user: String,
     /// The file with the password.
     pub password: PathBuf,
-    /// The most entries a second.
+    /// The maximum number of entries per second.
     pub rate: u32,
-    /// The most roles of a user; the firewall takes 200.
+    /// The maximum number of roles per user. The firewall accepts 200.
     pub roles: usize,
-    /// Which groups of the directory it is told.
+    /// The directory groups that it receives.
     pub groups: GroupFilter,
 }
 
-/// What Debian, Ubuntu, Alpine and Arch keep the authorities of the web in.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// The CA bundle of Debian, Ubuntu, Alpine and Arch.
+const SYSTEM_CAS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A second is long for a server and short for whoever waits; five minutes is how long a target
-/// that was down for a day may still be behind when it is back.
-const RETRIES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// The default initial and maximum backoff. After a long outage, a target is behind by at most the
+/// maximum when it is reachable again.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
 impl Target {
-    /// What it hears of.
+    /// The filter for changes.
     pub fn filter(&self) -> Filter {
         let mut filter = Filter::default();
         filter.domains.clone_from(&self.domains);
@@ -108,128 +110,124 @@ impl Target {
         filter
     }
 
-    /// Reads the section `push`.
-    pub(crate) fn all(section: &Section<'_>, data: &std::path::Path) -> Vec<Self> {
+    /// Reads the `push` table.
+    pub(crate) fn from_tables(table: &TableReader<'_>, data: &Path) -> Vec<Self> {
         let folder = data.join("push");
-        let mut targets = section.sections("secure_edge", |edge| {
-            Self::read(edge, 1000, |edge, name| {
-                SecureEdge::read(edge, name, &folder).map(Manner::SecureEdge)
+        let mut targets = table.subtables("secure_edge", |edge| {
+            Self::from_table(edge, 1000, |edge, name| {
+                SecureEdge::from_table(edge, name, &folder).map(Manner::SecureEdge)
             })
         });
-        targets.extend(section.sections("srx_web_api", |srx| {
-            Self::read(srx, 100, |srx, _| SrxWebApi::read(srx).map(Manner::SrxWebApi))
+        targets.extend(table.subtables("srx_web_api", |srx| {
+            Self::from_table(srx, 100, |srx, _| SrxWebApi::from_table(srx).map(Manner::SrxWebApi))
         }));
         targets
     }
 
-    fn read(
-        section: &Section<'_>,
+    fn from_table(
+        table: &TableReader<'_>,
         batch: usize,
-        manner: impl FnOnce(&Section<'_>, &str) -> Option<Manner>,
+        manner: impl FnOnce(&TableReader<'_>, &str) -> Option<Manner>,
     ) -> Option<Self> {
-        let name = section.required::<Label>("name").map(|label| label.0);
+        let name = table.required::<FileStem>("name").map(|name| name.0);
         if let Some(name) = &name {
-            section.claim("producer", "name", name.as_str());
+            table.unique("producer", "name", name.as_str());
         }
-        let url = section.required::<BaseUrl>("url").map(|url| url.0);
-        let insecure = section.or("insecure", false);
+        let url = table.required::<BaseUrl>("url").map(|url| url.0);
+        let insecure = table.get_or("insecure", false);
         if url.as_ref().is_some_and(|url| url.starts_with("http:") && !insecure) {
-            section.complain("url", "is plain HTTP, on which secrets and users can be read: write https or insecure = true");
+            let message = "is plain HTTP, which exposes secrets and user names on the network; write \
+                           https, or set insecure = true";
+            table.error_at("url", message);
         }
-        let authorities = certificate_file(section, "authorities");
-        let shown = (certificate_file(section, "certificate"), key_file(section, "key"));
-        let identity = match shown {
+        let ca = certificate_file(table, "ca");
+        let pair = (certificate_file(table, "certificate"), key_file(table, "key"));
+        let identity = match pair {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
             _ => {
-                section.complain("certificate", "and key belong together: one is missing");
+                table.error_at("certificate", "and key must be set together, but one is missing");
                 None
             }
         };
-        let pauses = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
-        let first_retry = section.within("first_retry", RETRIES.0, pauses.clone());
-        let longest_retry = section.within("longest_retry", RETRIES.1, pauses);
+        let backoffs = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
+        let first_retry = table.in_range("initial_backoff", BACKOFF.0, backoffs.clone());
+        let longest_retry = table.in_range("max_backoff", BACKOFF.1, backoffs);
         if first_retry > longest_retry {
-            section.complain("longest_retry", "is shorter than first_retry");
+            table.error_at("max_backoff", "is shorter than initial_backoff");
         }
-        let times = Duration::from_millis(100)..=Duration::from_secs(600);
-        let timeout = section.within("timeout", TIMEOUT, times);
-        let batch = section.within("batch", batch, 1..=10_000);
-        let (domains, include, exclude) = section.section("filter", |filter| {
-            let domains: Vec<Glob> = filter.list("domains").unwrap_or_default();
-            let include: Vec<IpNet> = filter.list("include").unwrap_or_default();
-            let exclude: Vec<IpNet> = filter.list("exclude").unwrap_or_default();
-            (domains, include, exclude)
-        });
-        let manner = manner(section, name.as_ref().map_or("", Name::as_str));
+        let timeouts = Duration::from_millis(100)..=Duration::from_secs(600);
+        let timeout = table.in_range("timeout", TIMEOUT, timeouts);
+        let batch = table.in_range("batch_size", batch, 1..=10_000);
+        let filter = table.subtable("filter", SessionFilter::from_table);
+        let manner = manner(table, name.as_ref().map_or("", Name::as_str));
         Some(Self {
             name: name?,
             url: url?,
-            authorities: authorities.unwrap_or_else(|| PathBuf::from(AUTHORITIES)),
+            authorities: ca.unwrap_or_else(|| PathBuf::from(SYSTEM_CAS)),
             identity,
             timeout,
             batch,
             first_retry,
             longest_retry,
-            domains,
-            include,
-            exclude,
+            domains: filter.domains,
+            include: filter.include,
+            exclude: filter.exclude,
             manner: manner?,
         })
     }
 }
 
 impl SecureEdge {
-    fn read(section: &Section<'_>, name: &str, folder: &std::path::Path) -> Option<Self> {
-        let credentials = match section.get::<PathBuf>("credentials_file") {
-            Some(path) => section.resolve(path),
-            None => folder.join(format!("{name}.credentials")),
-        };
-        let onboarding =
-            section.get::<PathBuf>("onboarding_token_file").map(|path| section.resolve(path));
+    fn from_table(table: &TableReader<'_>, name: &str, folder: &Path) -> Option<Self> {
+        let default = folder.join(format!("{name}.credentials"));
+        let credentials = table.file_path_or("credentials_file", default);
+        let onboarding = table.file_path("onboarding_token_file");
         let check = |path: &PathBuf, key: &str| {
-            if let Err(why) = file::secret_text(path) {
-                section.complain(key, why);
+            if let Err(error) = file::secret_text(path) {
+                table.error_at(key, error);
             }
         };
         match (credentials.exists(), &onboarding) {
             (true, _) => check(&credentials, "credentials_file"),
-            // Once it was exchanged, the token may be thrown away.
+            // After the exchange, the token file is not needed.
             (false, Some(token)) => check(token, "onboarding_token_file"),
-            (false, None) => section.complain(
+            (false, None) => table.error_at(
                 "",
-                "has no credentials: write onboarding_token_file, or credentials_file with those there are",
+                "has no credentials: set onboarding_token_file, or credentials_file with existing \
+                 credentials",
             ),
         }
         let compression =
-            if section.or("gzip", true) { Compression::Gzip } else { Compression::Plain };
-        // Four of a thousand keep a core busy over a line of 80 ms; each has a thread and a connection.
-        let in_flight = section.within("in_flight", 4, 1..=16);
-        let often = Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
-        let check = section.within("check", Duration::from_secs(24 * 3600), often);
+            if table.get_or("gzip", true) { Compression::Gzip } else { Compression::Plain };
+        // Four requests with 1,000 changes each keep one core busy at a round-trip time of 80 ms. Each
+        // request has a thread and a connection.
+        let in_flight = table.in_range("max_in_flight", 4, 1..=16);
+        let intervals = Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
+        let check = table.in_range("verify_interval", Duration::from_secs(24 * 3600), intervals);
         Some(Self { credentials, onboarding, compression, in_flight, check })
     }
 }
 
 impl SrxWebApi {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        let user = section.required::<String>("user");
+    fn from_table(table: &TableReader<'_>) -> Option<Self> {
+        let user = table.required::<String>("user");
         if user.as_ref().is_some_and(|user| user.contains(':') || user.contains(char::is_control)) {
             // RFC 7617 section 2.
-            section.complain(
+            table.error_at(
                 "user",
-                "holds a colon or a control character, which HTTP Basic cannot send",
+                "contains a colon or a control character, which HTTP Basic cannot transmit",
             );
         }
-        let password =
-            section.required::<PathBuf>("password_file").map(|path| section.resolve(path));
-        if let Some(Err(why)) = password.as_ref().map(|path| file::secret_text(path)) {
-            section.complain("password_file", why);
+        let password = table.required::<PathBuf>("password_file");
+        let password = password.and_then(|_| table.file_path("password_file"));
+        if let Some(Err(error)) = password.as_ref().map(|path| file::secret_text(path)) {
+            table.error_at("password_file", error);
         }
-        // An SRX300 keeps up with some hundred entries a second beside its own work.
-        let rate = section.within("rate", 200, 1..=100_000);
-        let roles = section.within("roles", 200, 0..=200);
-        let groups = section.section("groups", groups::read);
+        // An SRX300 processes a few hundred entries per second besides its other work.
+        let rate = table.in_range("entries_per_second", 200, 1..=100_000);
+        let roles = table.in_range("max_roles", 200, 0..=200);
+        let groups = table.subtable("groups", groups::from_table);
         Some(Self { user: user?, password: password?, rate, roles, groups })
     }
 }

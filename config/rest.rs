@@ -1,60 +1,53 @@
-//! The listener for administrators: REST, the live stream, the metrics.
+//! The `rest` table: the listener for administrators, with the REST API, the live stream and metrics.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::listener::Transport;
-use crate::section::Section;
+use crate::socket::TransportProtocol;
+use crate::table_reader::TableReader;
 use crate::{HttpLimits, Tls, file};
 
-/// The REST listener.
+/// The settings of the REST listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rest {
-    /// Where it listens.
+    /// The listen address.
     pub listen: SocketAddr,
-    /// How its connections are protected; [`Tls::Plain`] on loopback unless a `tls` section is written.
+    /// The certificate. The default is [`Tls::Plain`], which requires a loopback address or
+    /// `insecure = true`.
     pub tls: Tls,
-    /// The file with the bearer token, made with mode 0600 when it is missing.
+    /// The file with the bearer token, created with mode 0600 if it does not exist.
     pub token_file: PathBuf,
-    /// Its limits.
+    /// The limits of the listener.
     pub limits: HttpLimits,
 }
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8514);
 
-/// Connections at once: browsers and scrapers, of which each keeps a few.
+/// The default maximum number of connections, for browsers and metric scrapers with a few each.
 const CONNECTIONS: usize = 256;
 
 impl Rest {
-    pub(crate) fn read(section: &Section<'_>, data: &Path) -> Self {
-        let listen = section.or("listen", LISTEN);
-        section.listens(Transport::Tcp, "listen", &[listen]);
-        let insecure = section.or("insecure", false);
-        let tls = section.section("tls", Tls::read);
-        let tls = match (section.has("tls"), insecure) {
-            (true, true) => {
-                section.complain("insecure", "is plain HTTP: there is a tls section beside it");
-                tls
-            }
-            (true, false) => tls,
-            (false, _) => Tls::Plain,
-        };
+    pub(crate) fn from_table(table: &TableReader<'_>, data: &Path) -> Self {
+        let listen = table.get_or("listen", LISTEN);
+        table.unique_listeners(TransportProtocol::Tcp, "listen", &[listen]);
+        let insecure = table.get_or("insecure", false);
+        let with_tls = Tls::with_insecure(table);
+        let tls = if table.has("tls") { with_tls } else { Tls::Plain };
         if tls == Tls::Plain && !insecure && !listen.ip().to_canonical().is_loopback() {
-            let message =
-                format!("is {listen}, which others reach: write [rest.tls] or insecure = true");
-            section.complain("listen", message);
+            let message = format!(
+                "is {listen}, which is reachable from the network; add a [rest.tls] table or \
+                 insecure = true"
+            );
+            table.error_at("listen", message);
         }
-        let token_file = match section.get::<PathBuf>("token_file") {
-            Some(path) => section.resolve(path),
-            None => data.join("admin.token"),
-        };
+        let token_file = table.file_path_or("token_file", data.join("admin.token"));
         if token_file.exists()
-            && let Err(why) = file::closed_to_others(&token_file)
+            && let Err(error) = file::check_permissions(&token_file)
         {
-            section.complain("token_file", why);
+            table.error_at("token_file", error);
         }
-        let limits = section.section("limits", |limits| {
-            HttpLimits::read(limits, &HttpLimits::with_connections(CONNECTIONS))
+        let limits = table.subtable("limits", |limits| {
+            HttpLimits::from_table(limits, &HttpLimits::with_connections(CONNECTIONS))
         });
         Self { listen, tls, token_file, limits }
     }

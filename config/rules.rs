@@ -1,4 +1,4 @@
-//! The rules for all sources: ages, lifetimes, whom to ignore, and the names of domains.
+//! The `rules` table: event ages, session lifetimes, ignored events, shared addresses, domain aliases.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -7,26 +7,30 @@ use rollcall_identity::{Glob, IgnoreRules, Name, Producer, Rules, SharedAddressR
 use strum::IntoEnumIterator;
 
 use crate::authority::max_age;
-use crate::leaf::Domain;
-use crate::section::Section;
+use crate::scalar::{Domain, FromToml};
+use crate::table_reader::TableReader;
 
-/// JIMS takes 1 to 1440 minutes; a month is for those who know that their leases last that long.
+/// JIMS accepts 1 to 1440 minutes. Up to 30 days are accepted for networks with long leases.
 const LOGOFF_TIME: RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
 
-/// How long a shared address must be quiet: longer than the minute in which its users came, and not
-/// for ever without an operator.
-const QUIET: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
+/// The minimum is the minute in which the users are counted. After the maximum of a day, a shared
+/// address recovers without an operator.
+const QUIET_PERIOD: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
 
-/// Clocks without NTP drift by minutes; an hour of future would let a replayed line win all day.
-const MAX_SKEW: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
+/// Clocks without NTP drift by minutes. With more than an hour, a replayed line with a future time
+/// would override all later events.
+const MAX_CLOCK_SKEW: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
 
-/// Not at all is as JIMS does, the later wins; longer than a day is longer than a ticket lives.
-const WEAKER_WAITS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
+/// With 0 the latest event decides, as in JIMS. A Kerberos ticket is valid for less than a day, so
+/// that a longer delay has no use.
+const WEAKER_PROOF_DELAY: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(24 * 3600);
 
-/// Accounts of Windows and of Microsoft's servers that log on by themselves, often from where a
-/// person works; `reference.toml` says which is which.
-pub(crate) const NOBODY: [&str; 16] = [
+/// Service accounts of Windows and of Microsoft servers that log on without a person, often at the
+/// address of a person. `reference.toml` explains each pattern.
+pub(crate) const SERVICE_ACCOUNTS: [&str; 16] = [
     "HealthMailbox*",
     "SystemMailbox*",
     "DiscoverySearchMailbox*",
@@ -45,68 +49,71 @@ pub(crate) const NOBODY: [&str; 16] = [
     "Window Manager*",
 ];
 
-/// Reads the section; the authorities of the sources come later.
-pub(crate) fn read(section: &Section<'_>) -> Rules {
+/// Reads the table. The authorities of the sources are added by the caller.
+pub(crate) fn from_table(table: &TableReader<'_>) -> Rules {
     let default = Rules::default();
+    table.set_effective("max_age", default.max_age.to_toml());
     let mut rules = Rules {
-        max_age: max_age(section, "max_age").unwrap_or(default.max_age),
-        max_skew: section.within("max_skew", default.max_skew, MAX_SKEW),
-        logoff_time: section.within("logoff_time", default.logoff_time, LOGOFF_TIME),
-        preserve_valid_user: section.or("preserve_valid_user", default.preserve_valid_user),
-        weaker_proof_delay: section.within(
-            "weaker_waits",
+        max_age: max_age(table).unwrap_or(default.max_age),
+        max_skew: table.in_range("max_clock_skew", default.max_skew, MAX_CLOCK_SKEW),
+        logoff_time: table.in_range("logoff_time", default.logoff_time, LOGOFF_TIME),
+        preserve_valid_user: table.get_or("preserve_valid_user", default.preserve_valid_user),
+        weaker_proof_delay: table.in_range(
+            "weaker_proof_delay",
             default.weaker_proof_delay,
-            WEAKER_WAITS,
+            WEAKER_PROOF_DELAY,
         ),
-        ignore: section.section("ignore", ignore),
-        sharing: section.section("sharing", sharing),
+        ignore: table.subtable("ignore", ignore),
+        sharing: table.subtable("shared_addresses", shared_addresses),
         ..default
     };
-    section.section("logoff_time_by_producer", |section| {
+    table.subtable("logoff_time_by_producer", |table| {
         for (producer, key) in producers() {
-            if section.has(key) {
-                let time = section.within(key, rules.logoff_time, LOGOFF_TIME);
+            if table.has(key) {
+                let time = table.in_range(key, rules.logoff_time, LOGOFF_TIME);
                 rules.logoff_time_by_producer.insert(producer, time);
             }
         }
     });
-    for (alias, Domain(domain)) in section.entries::<Domain>("domain_aliases") {
+    for (alias, Domain(domain)) in table.entries::<Domain>("domain_aliases") {
         match Name::new(&alias) {
             Ok(alias) => rules.domain_aliases.extend([(alias.folded(), domain)]),
-            Err(why) => section.complain("domain_aliases", format!("{alias:?}: {why}")),
+            Err(error) => table.error_at("domain_aliases", format!("{alias:?}: {error}")),
         }
     }
     for domain in rules.domain_aliases.values() {
         if rules.domain_aliases.contains_key(domain) {
-            let message = format!("{domain} is an alias itself: aliases are not followed twice");
-            section.complain("domain_aliases", message);
+            let message = format!(
+                "maps to {domain}, which is an alias itself; aliases are not resolved recursively"
+            );
+            table.error_at("domain_aliases", message);
         }
     }
     rules
 }
 
-/// The kinds of producer whose events can prove somebody present.
+/// The kinds of producer whose events can begin a session.
 fn producers() -> impl Iterator<Item = (Producer, &'static str)> {
     Producer::iter()
         .filter(|producer| !matches!(producer, Producer::ActiveDirectory | Producer::Cache))
         .map(|producer| (producer, producer.into()))
 }
 
-fn sharing(section: &Section<'_>) -> SharedAddressRule {
+fn shared_addresses(table: &TableReader<'_>) -> SharedAddressRule {
     let default = SharedAddressRule::default();
     SharedAddressRule {
-        users: section.within("users_per_minute", default.users, 0..=SharedAddressRule::MAX_USERS),
-        quiet: section.within("quiet", default.quiet, QUIET),
-        except: section.list("except").unwrap_or_default(),
+        users: table.in_range("max_users_per_minute", default.users, 0..=SharedAddressRule::MAX_USERS),
+        quiet: table.in_range("quiet_period", default.quiet, QUIET_PERIOD),
+        except: table.list_or("exempt_networks", Vec::new()),
     }
 }
 
-fn ignore(section: &Section<'_>) -> IgnoreRules {
-    let nobody = || NOBODY.iter().filter_map(|pattern| Glob::new(pattern).ok()).collect::<Vec<_>>();
+fn ignore(table: &TableReader<'_>) -> IgnoreRules {
+    let service_accounts = SERVICE_ACCOUNTS.iter().filter_map(|pattern| Glob::new(pattern).ok());
     IgnoreRules {
-        users: section.list("users").unwrap_or_else(nobody).into_iter().collect(),
-        domains: section.list("domains").unwrap_or_default(),
-        networks: section.list("networks").unwrap_or_default(),
+        users: table.list_or("users", service_accounts.collect()).into_iter().collect(),
+        domains: table.list_or("domains", Vec::new()),
+        networks: table.list_or("networks", Vec::new()),
     }
 }
 
@@ -115,8 +122,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_patterns_ignore_services_and_no_person() {
-        let globs: Vec<Glob> = NOBODY.iter().map(|pattern| Glob::new(pattern).unwrap()).collect();
+    fn the_default_patterns_match_service_accounts_and_no_person() {
+        let globs: Vec<Glob> =
+            SERVICE_ACCOUNTS.iter().map(|pattern| Glob::new(pattern).unwrap()).collect();
         let ignored = |name| globs.iter().any(|glob| glob.matches(name));
         for service in ["HealthMailbox0a1b2c3", "umfd-3", "system", "krbtgt_12345", "MSOL_0123abcd"]
         {

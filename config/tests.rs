@@ -1,5 +1,4 @@
-//! The configuration as an administrator meets it: the default, the reference, the examples, and
-//! every kind of mistake.
+//! Tests of whole configurations: the default, the reference, the examples and all kinds of error.
 
 mod clients;
 mod examples;
@@ -14,13 +13,14 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use rollcall_identity::{Glob, Kind, Name, Rules};
 
-use crate::reading::{Document, Reading};
+use crate::load::read;
+use crate::load_context::{LoadContext, without_indices};
 use crate::secret::tests::HASH;
-use crate::section::Section;
-use crate::settings::read;
+use crate::source_file::SourceFile;
+use crate::table_reader::{TableReader, read_file};
 use crate::*;
 
-/// A scratch folder that plays the folder of the configuration.
+/// A temporary folder as the folder of the configuration.
 pub(super) struct Scratch(tempfile::TempDir);
 
 impl Scratch {
@@ -32,7 +32,7 @@ impl Scratch {
         self.0.path()
     }
 
-    /// Writes a file with a mode.
+    /// Creates a file with the given mode.
     fn file(&self, name: &str, text: &str, mode: u32) -> PathBuf {
         let path = self.path().join(name);
         fs::write(&path, text).unwrap();
@@ -40,7 +40,7 @@ impl Scratch {
         path
     }
 
-    /// Reads `text` as if it were a file in this folder. Every variable is set to a hash.
+    /// Loads `text` as a file in this folder. Every `ROLLCALL_` variable is set to a hash.
     fn read(&self, text: &str) -> Result<Settings, Problems> {
         read(Path::new("rollcall.toml"), text, self.path(), &self.environment())
     }
@@ -55,14 +55,14 @@ impl Scratch {
     }
 }
 
-/// What is wrong with `text`, as `key message`, with the line before where it is known.
+/// The errors of `text`, as `line: key message`.
 fn wrong(text: &str) -> Vec<String> {
     let problems = Scratch::new().read(text).expect_err("it has mistakes");
     problems.iter().map(|p| p.to_string().replacen("rollcall.toml:", "", 1)).collect()
 }
 
 #[test]
-fn plain_http_that_others_can_read_is_listed() {
+fn listeners_without_tls_are_listed() {
     let listed = |text: &str| Scratch::new().read(text).unwrap().insecure_listeners();
     assert_eq!(listed(""), Vec::<&str>::new());
     assert_eq!(listed("[enforcement]\ninsecure = true\n"), ["enforcement"]);
@@ -73,7 +73,7 @@ fn plain_http_that_others_can_read_is_listed() {
 }
 
 #[test]
-fn the_embedded_default_is_what_the_readme_promises() {
+fn the_embedded_default_is_as_in_the_readme() {
     let environment = Environment::new(|_| None, TimeZone::UTC);
     let settings = load(None, &environment).unwrap();
     assert_eq!(settings.data, Path::new("rollcall-data"));
@@ -82,7 +82,7 @@ fn the_embedded_default_is_what_the_readme_promises() {
     assert_eq!((&syslog.udp, &syslog.tcp), (&loopback, &loopback));
     let [client] = syslog.clients.as_slice() else { panic!("one client") };
     assert_eq!(client.templates.len(), SHIPPED.len());
-    assert_eq!(client.authority.kinds, authority::everything());
+    assert_eq!(client.authority.kinds, authority::all_kinds().collect::<Vec<_>>());
     let key = (syslog.name.clone(), client.name.clone());
     assert_eq!(settings.rules.authorities.get(&key), Some(&client.authority));
     assert_eq!(settings.enforcement.tls, Tls::SelfMade { names: Vec::new() });
@@ -96,27 +96,29 @@ fn an_empty_file_is_the_default_without_syslog() {
     let scratch = Scratch::new();
     let mut reference = scratch.read(REFERENCE).unwrap();
     reference.syslog.clear();
+    reference.effective.remove("syslog");
     reference.rules.authorities.clear();
+    assert_eq!(scratch.read("").unwrap().to_string(), reference.to_string());
     assert_eq!(scratch.read("").unwrap(), reference);
 }
 
 #[test]
-fn a_default_that_the_reference_names_is_the_default_of_the_code() {
-    /// What makes the default's own producer, which nobody gets without writing it.
-    const ITS_OWN: [&str; 6] = [
+fn the_defaults_in_the_reference_are_those_of_the_code() {
+    /// The producer of the embedded default, which does not exist without its keys.
+    const DEFAULT_PRODUCER: [&str; 6] = [
         "syslog[0].name",
         "syslog[0].udp",
         "syslog[0].tcp",
         "syslog[0].clients[0].name",
         "syslog[0].clients[0].addresses",
-        "syslog[0].clients[0].may",
+        "syslog[0].clients[0].allow",
     ];
     let scratch = Scratch::new();
     let whole = scratch.read(REFERENCE).unwrap();
     let table: toml::Table = REFERENCE.parse().unwrap();
     let mut tried = 0;
     for path in examples::leaves(&toml::Value::Table(table.clone())) {
-        if ITS_OWN.contains(&path.as_str()) {
+        if DEFAULT_PRODUCER.contains(&path.as_str()) {
             continue;
         }
         let mut without = toml::Value::Table(table.clone());
@@ -128,7 +130,7 @@ fn a_default_that_the_reference_names_is_the_default_of_the_code() {
     assert!(tried > 40, "only {tried} keys");
 }
 
-/// The reference with everything set that it shows as not set.
+/// The reference with all keys set that it shows as not set.
 fn everything_set() -> String {
     let set = |line: &str| match line.strip_prefix('#') {
         Some(key) if !key.starts_with(' ') => key.to_owned(),
@@ -138,16 +140,16 @@ fn everything_set() -> String {
 }
 
 #[test]
-fn the_reference_has_every_key_that_the_code_asks_for_and_no_other() {
+fn the_reference_has_exactly_the_keys_of_the_code() {
     let text = everything_set();
-    let (scratch, file) = (Scratch::new(), Path::new("reference.toml"));
+    let (scratch, path) = (Scratch::new(), Path::new("reference.toml"));
     let environment = scratch.environment();
-    let reading = Reading::new(&environment);
-    let document = Document { reading: &reading, file, text: &text, base: scratch.path() };
-    document.read(Settings::read).expect("with everything set it is TOML");
+    let context = LoadContext::new(&environment);
+    let file = SourceFile { context: &context, path, text: &text, base: scratch.path() };
+    read_file(&file, Settings::from_table).expect("the reference with all keys is valid TOML");
     let table: toml::Table = text.parse().unwrap();
     let named = examples::nodes(&toml::Value::Table(table));
-    let named: BTreeSet<String> = named.iter().map(|path| reading::without_indices(path)).collect();
+    let named: BTreeSet<String> = named.iter().map(|path| without_indices(path)).collect();
     let free = |path: &str| {
         ["rules.domain_aliases.", "syslog.clients.maps.domain.values."]
             .iter()
@@ -157,18 +159,18 @@ fn the_reference_has_every_key_that_the_code_asks_for_and_no_other() {
         .into_iter()
         .filter(|path| !free(path) && path != "syslog.clients.maps.domain")
         .collect();
-    assert_eq!(reading.asked(), named);
+    assert_eq!(context.known_keys(), named);
 }
 
 #[test]
-fn what_the_reference_shows_as_an_example_is_right_but_for_its_files() {
+fn the_example_values_in_the_reference_are_valid() {
     let problems = Scratch::new().read(&everything_set()).expect_err("its files are not there");
     let expected = [
         "cannot read",
         "has 3 secrets",
         "has 4 secrets",
         "is not a shipped",
-        "names are of a self-made",
+        "names apply to a certificate of the built-in CA only",
     ];
     for problem in &problems {
         let text = problem.to_string();
@@ -190,7 +192,7 @@ fn the_documentation_is_current() {
 }
 
 #[test]
-fn the_documentation_has_every_key() {
+fn the_documentation_describes_every_key() {
     let page = reference_markdown();
     let table: toml::Table = everything_set().parse().unwrap();
     for path in examples::leaves(&toml::Value::Table(table)) {
@@ -204,7 +206,7 @@ fn the_documentation_has_every_key() {
 }
 
 #[test]
-fn only_what_changed_differs() {
+fn a_change_affects_only_its_part() {
     let scratch = Scratch::new();
     let before = scratch.read(REFERENCE).unwrap();
     let after = scratch.read(&REFERENCE.replace("\"loopback\"", "\"here\"")).unwrap();
@@ -215,7 +217,7 @@ fn only_what_changed_differs() {
 }
 
 #[test]
-fn a_sender_that_can_be_forged_creates_nothing_unless_granted() {
+fn an_unauthenticated_sender_creates_no_session_by_default() {
     let scratch = Scratch::new();
     for (name, text) in [("ca.crt", "PEM"), ("syslog.crt", "PEM"), ("syslog.key", "PEM")] {
         scratch.file(name, text, 0o600);
@@ -228,7 +230,7 @@ fn a_sender_that_can_be_forged_creates_nothing_unless_granted() {
              [[syslog.clients]]\nname = 'address'\naddresses = ['10.0.0.1']\n\
              [[syslog.clients]]\nname = 'both'\naddresses = ['10.0.0.2']\ncertificate_names = ['b']\n\
              [[syslog.clients]]\nname = 'certificate'\ncertificate_names = ['c']\n\
-             [[syslog.clients]]\nname = 'granted'\naddresses = ['10.0.0.3']\nmay = ['login']\n",
+             [[syslog.clients]]\nname = 'granted'\naddresses = ['10.0.0.3']\nallow = ['login']\n",
         )
         .unwrap();
     let begins = |index: usize| {
@@ -242,7 +244,7 @@ fn a_sender_that_can_be_forged_creates_nothing_unless_granted() {
 }
 
 #[test]
-fn what_is_granted_reaches_the_rules() {
+fn authorities_are_part_of_the_rules() {
     let scratch = Scratch::new();
     let point = |name: &str, push: &str| {
         format!(
@@ -250,8 +252,8 @@ fn what_is_granted_reaches_the_rules() {
              addresses = ['10.0.0.1']\nsecret_hash = '{HASH}'\n[enforcement.points.push]\n{push}\n"
         )
     };
-    let quiet = point("quiet", "may = []");
-    let text = quiet + &point("loud", "for_domains = ['Corp']\nmax_age = '5m'");
+    let quiet = point("quiet", "allow = []");
+    let text = quiet + &point("loud", "allow_domains = ['Corp']\nmax_age = '5m'");
     let settings = scratch.read(&text).unwrap();
     let [quiet, loud] = settings.enforcement.points.as_slice() else { panic!("two points") };
     assert_eq!(quiet.push, None);
@@ -265,7 +267,7 @@ fn what_is_granted_reaches_the_rules() {
 }
 
 #[test]
-fn another_name_of_a_domain_means_it_wherever_it_is_written() {
+fn aliases_are_resolved_in_rules_filters_and_authorities() {
     let scratch = Scratch::new();
     scratch.file("password", "canary", 0o600);
     let text = "[rules.domain_aliases]\nlab = 'lab.example.com'\n\
@@ -275,7 +277,7 @@ fn another_name_of_a_domain_means_it_wherever_it_is_written() {
                 bind = 'ntlm'\n\
                 [[enforcement.points]]\nname = 'fw'\naddresses = ['10.0.0.1']\nclient_id = 'fw'\n\
                 secret_hash = 'HASH'\nfilter.domains = ['Corp', 'other']\n\
-                push.for_domains = ['CORP', 'other']\n";
+                push.allow_domains = ['CORP', 'other']\n";
     let text = text.replace("HASH", HASH);
     let settings = scratch.read(&text).unwrap();
     let rules = &settings.rules;
@@ -290,31 +292,82 @@ fn another_name_of_a_domain_means_it_wherever_it_is_written() {
 }
 
 #[test]
-fn nothing_that_is_shown_holds_a_secret() {
+fn no_output_contains_a_secret() {
     let scratch = Scratch::new();
     let settings = examples::prepared(&scratch, "ptim").unwrap();
     let shown = format!("{settings}\n{settings:?}\n{settings:#?}");
-    assert!(shown.contains("(hidden)"));
+    assert!(shown.contains("<redacted>"));
     assert!(!shown.contains("$argon2id"), "{shown}");
     assert!(!format!("{:?}", scratch.environment()).contains("argon2"));
 }
 
 #[test]
-fn check_shows_what_is_resolved() {
+fn the_effective_configuration_has_the_defaults() {
     let scratch = Scratch::new();
     let shown = examples::prepared(&scratch, "two-firewalls").unwrap().to_string();
     for line in [
-        "enforcement  [::]:443 HTTPS, certificate ",
-        "  campus-fw: from 10.0.0.1/32, 10.0.0.2/32, client id campus-fw, secret (hidden)",
-        "    answered in { domain = \"dns\", format = \"xml\", miss = \"empty\", ",
-        "    every group, at most 200\n",
-        "    hears of clinic.example.edu, *.clinic.example.edu, every network\n",
-        "    may push nothing",
-        "validator    switched off\n",
-        "rest         10.0.0.10:8514 HTTPS, certificate ",
-        "log          json, warn",
+        "[enforcement.limits]\n",
+        "connections = 512\n",
+        "body_size = \"1 MiB\"\n",
+        "addresses = [\n    \"10.0.0.1/32\",\n    \"10.0.0.2/32\",\n]\n",
+        "no_session = \"empty\"\n",
+        "max_groups = 200\n",
+        "allow = []\n",
+        "[log]\nformat = \"json\"\nlevel = \"warn\"\n",
     ] {
         assert!(shown.contains(line), "{line:?} is not in\n{shown}");
+    }
+}
+
+#[test]
+fn the_effective_configuration_is_a_configuration_with_the_same_meaning() {
+    for name in examples::NAMES {
+        let scratch = Scratch::new();
+        let settings = examples::prepared(&scratch, name).unwrap();
+        let again = read(
+            Path::new("rollcall.toml"),
+            &settings.to_string(),
+            Path::new("/nowhere"),
+            &scratch.environment(),
+        );
+        assert_eq!(again.map_err(|problems| problems.to_string()), Ok(settings), "{name}");
+    }
+}
+
+#[test]
+fn an_inline_hash_is_redacted_and_the_redaction_is_no_hash() {
+    let scratch = Scratch::new();
+    let text = format!(
+        "[[enforcement.points]]\nname = 'fw'\nclient_id = 'fw'\naddresses = ['10.0.0.1']\n\
+         secret_hash = '{HASH}'\n"
+    );
+    let shown = scratch.read(&text).unwrap().to_string();
+    assert!(shown.contains("secret_hash = \"<redacted>\"\n"), "{shown}");
+    let problems = scratch.read(&shown).unwrap_err().to_string();
+    assert!(problems.contains("secret_hash is not an argon2id hash"), "{problems}");
+}
+
+#[test]
+fn an_old_key_is_refused_with_its_new_name() {
+    for (text, expected) in [
+        ("drain = '5s'\n", "1: drain is not a known key; did you mean `shutdown_timeout`?"),
+        ("[history]\n", "1: history is not a known key; did you mean `change_log`?"),
+        (
+            "[rules]\nweaker_waits = '1h'\n",
+            "2: rules.weaker_waits is not a known key; did you mean `weaker_proof_delay`?",
+        ),
+        (
+            "[[push.secure_edge]]\nname = 'e'\nurl = 'https://e'\ncheck = '1h'\n",
+            "4: push.secure_edge[0].check is not a known key; did you mean `verify_interval`?",
+        ),
+        (
+            "[[syslog]]\nname = 's'\nudp = ['127.0.0.1:0']\n[[syslog.clients]]\nname = 'c'\n\
+             addresses = ['10.0.0.1']\nmay = ['login']\n",
+            "7: syslog[0].clients[0].may is not a known key; did you mean `allow`?",
+        ),
+    ] {
+        let found = wrong(text);
+        assert!(found.iter().any(|found| found.starts_with(expected)), "{found:?}");
     }
 }
 
@@ -331,13 +384,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn any_text_is_a_configuration_or_has_problems(text: String) {
+    fn any_text_is_a_configuration_or_has_errors(text: String) {
         let _ = Scratch::new().read(&text);
     }
 
-    /// Lines of the reference in any order, cut anywhere, are read to the end.
+    /// Any lines of the reference, cut anywhere, cause no panic.
     #[test]
-    fn shuffled_lines_are_survived(
+    fn truncated_lines_cause_no_panic(
         lines in proptest::sample::subsequence(REFERENCE.lines().collect::<Vec<_>>(), 0..80),
         cut in 0usize..4000,
     ) {
@@ -350,17 +403,17 @@ proptest! {
 }
 
 #[test]
-fn a_section_says_which_keys_it_was_asked_for() {
+fn the_table_reader_records_known_keys_and_effective_values() {
     let environment = Environment::new(|_| None, TimeZone::UTC);
-    let reading = Reading::new(&environment);
-    let document = Document {
-        reading: &reading,
-        file: Path::new("f"),
-        text: "a = 1\nb = 2\n",
-        base: Path::new(""),
-    };
-    assert_eq!(document.read(|s: &Section<'_>| s.get::<u32>("a")), Some(Some(1)));
-    assert_eq!(reading.asked(), BTreeSet::from(["a".to_owned()]));
-    let problems: Vec<String> = reading.into_problems().iter().map(Problem::to_string).collect();
+    let context = LoadContext::new(&environment);
+    let (path, base) = (Path::new("f"), Path::new(""));
+    let file = SourceFile { context: &context, path, text: "a = 1\nb = 2\n", base };
+    let read = read_file(&file, |table: &TableReader<'_>| table.get::<u32>("a"));
+    assert_eq!(
+        read.map(|(value, effective)| (value, effective.to_string())),
+        Some((Some(1), "a = 1\n".to_owned()))
+    );
+    assert_eq!(context.known_keys(), BTreeSet::from(["a".to_owned()]));
+    let problems: Vec<String> = context.into_errors().iter().map(Problem::to_string).collect();
     assert_eq!(problems, ["f:2: b is not a known key; did you mean `a`?"]);
 }

@@ -1,5 +1,4 @@
-//! The listener that the web interface of an SRX (J-Web) asks while an administrator writes a policy,
-//! and the firewalls that may.
+//! The `validator` table: the listener for the web interface of an SRX (J-Web, `jims-validator`).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,89 +6,79 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rollcall_identity::Name;
 
-use crate::enforcement::{Lockout, TOKEN_LIFETIME, TOKEN_LIFETIMES};
-use crate::leaf::UrlPath;
-use crate::listener::Transport;
-use crate::producers::ptim::{Doorway, Login};
-use crate::section::Section;
-use crate::{HttpLimits, SecretHash, Tls};
+use crate::socket::TransportProtocol;
+use crate::table_reader::TableReader;
+use crate::token_auth::{self, ClientCredentials, ClientScope};
+use crate::{HttpLimits, Lockout, SecretHash, Tls};
 
-/// The validator listener.
+/// The settings of the validator listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validator {
-    /// Where it listens; empty switches it off.
+    /// The listen addresses; empty disables the listener.
     pub listen: Vec<SocketAddr>,
-    /// How its connections are protected.
+    /// The certificate.
     pub tls: Tls,
-    /// Where a client secret buys a token, with the slash before it.
+    /// The path of the token endpoint, with a leading slash.
     pub token_path: String,
-    /// Under which path all questions are, with the slash before it.
+    /// The path prefix of all queries, with a leading slash.
     pub query_path: String,
-    /// How long a token is good.
+    /// The lifetime of a token.
     pub token_lifetime: Duration,
-    /// Its limits.
+    /// The limits of the listener.
     pub limits: HttpLimits,
-    /// What follows wrong secrets.
+    /// The delay of failed logins.
     pub lockout: Lockout,
-    /// Who may ask.
+    /// The firewalls that may send queries.
     pub clients: Vec<ValidatorClient>,
 }
 
-/// A firewall whose web interface may ask.
+/// A firewall whose web interface may send queries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidatorClient {
-    /// Its name in the log and the metrics.
+    /// The name in logs and metrics.
     pub name: Name,
-    /// From where it may connect.
+    /// The source addresses that it may connect from.
     pub addresses: Vec<IpNet>,
     /// The `client-id` of `jims-validator`, 1 to 64 characters.
     pub client_id: String,
-    /// What its `client-secret` must hash to.
+    /// The hash of its `client-secret`.
     pub secret: SecretHash,
 }
 
-/// Connections at once: a person types in the web interface of each firewall.
+/// The default maximum number of connections. The load is one person per web interface.
 const CONNECTIONS: usize = 256;
 
 impl Validator {
-    pub(crate) fn read(section: &Section<'_>) -> Self {
-        let listen: Vec<SocketAddr> = section.list("listen").unwrap_or_default();
-        section.listens(Transport::Tcp, "listen", &listen);
-        let insecure = section.or("insecure", false);
-        let tls = section.section("tls", Tls::read);
-        if insecure && section.has("tls") {
-            section.complain("insecure", "is plain HTTP: there is a tls section beside it");
-        }
-        let path = |key, default: &str| {
-            section.get::<UrlPath>(key).map_or_else(|| default.to_owned(), |path| path.0)
-        };
-        let token_path = path("token_path", "/oauth_token/oauth");
-        let query_path = path("query_path", "/validator/v1");
-        if token_path == query_path {
-            section.complain("token_path", "is the query_path too");
-        }
-        let clients = section.sections("clients", ValidatorClient::read);
-        if !listen.is_empty() && !section.has("clients") {
-            section.complain("listen", "is for nobody: there is no [[validator.clients]]");
+    pub(crate) fn from_table(table: &TableReader<'_>) -> Self {
+        let listen: Vec<SocketAddr> = table.list_or("listen", Vec::new());
+        table.unique_listeners(TransportProtocol::Tcp, "listen", &listen);
+        let tls = Tls::with_insecure(table);
+        let (token_path, query_path) = token_auth::paths(table, "/validator/v1");
+        let clients = table.subtables("clients", ValidatorClient::from_table);
+        if !listen.is_empty() && !table.has("clients") {
+            let message =
+                "is not empty, but there are no clients; add a [[validator.clients]] table";
+            table.error_at("listen", message);
         }
         Self {
             listen,
-            tls: if insecure { Tls::Plain } else { tls },
+            tls,
             token_path,
             query_path,
-            token_lifetime: section.within("token_lifetime", TOKEN_LIFETIME, TOKEN_LIFETIMES),
-            limits: section.section("limits", |limits| {
-                HttpLimits::read(limits, &HttpLimits::with_connections(CONNECTIONS))
+            token_lifetime: token_auth::token_lifetime(table),
+            limits: table.subtable("limits", |limits| {
+                HttpLimits::from_table(limits, &HttpLimits::with_connections(CONNECTIONS))
             }),
-            lockout: section.section("lockout", Lockout::read),
+            lockout: table.subtable("lockout", Lockout::from_table),
             clients,
         }
     }
 }
 
 impl ValidatorClient {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        let Login { name, addresses, client_id, secret } = Login::read(section, Doorway::Validator);
+    fn from_table(table: &TableReader<'_>) -> Option<Self> {
+        let ClientCredentials { name, addresses, client_id, secret } =
+            ClientCredentials::from_table(table, ClientScope::Validator);
         Some(Self { name: name?, addresses, client_id: client_id?, secret: secret? })
     }
 }

@@ -1,5 +1,4 @@
-//! What the server says about itself: its log on standard error, and on standard output what is
-//! listening and how to try it.
+//! The log on standard error, and the startup message on standard output.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,30 +10,29 @@ use rollcall_server::ListenAddress;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
-/// Opens the log. `ROLLCALL_LOG` in the environment (for instance `rollcall_producers=trace`) goes
-/// before the configured level.
+/// Initializes the log. The environment variable `ROLLCALL_LOG`, for example
+/// `rollcall_producers=trace`, overrides the configured level.
 pub(crate) fn open_log(log: Log) {
     let filter = filter(log.level, &std::env::var("ROLLCALL_LOG").unwrap_or_default());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // A second log in one process is nobody's wish, and no reason to stop.
+    // If a log is already initialized, it stays.
     let _ = match log.format {
         Format::Json => builder.json().try_init(),
         Format::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
     };
 }
 
-/// What is written: lines of the configured level, where `wanted` says nothing else.
-fn filter(level: Level, wanted: &str) -> EnvFilter {
-    // At its start actix tells of its workers and sockets as information. To an operator that says
-    // nothing that `listening` does not say; whoever debugs gets it with the rest.
+/// The log filter: the configured level, unless `directives` overrides it.
+fn filter(level: Level, directives: &str) -> EnvFilter {
+    // At level info, actix logs its workers and sockets, which duplicate our `listening` lines.
     let quiet = if level == Level::Info { ",actix_server=warn" } else { "" };
-    // sspi writes session keys into its trace: nobody's wish opens it.
-    let wanted = wanted.split(',').filter(|wish| !wish.trim().starts_with("sspi"));
-    let wanted = wanted.collect::<Vec<_>>().join(",");
-    EnvFilter::builder().parse_lossy(format!("{}{quiet},{wanted},sspi=off", level.as_str()))
+    // sspi logs session keys at level trace, so that it cannot be enabled.
+    let directives = directives.split(',').filter(|one| !one.trim().starts_with("sspi"));
+    let directives = directives.collect::<Vec<_>>().join(",");
+    EnvFilter::builder().parse_lossy(format!("{}{quiet},{directives},sspi=off", level.as_str()))
 }
 
-/// A Junos line (IKE_VPN_UP_ALARM_USER, as iked writes it for Juniper Secure Connect).
+/// A Junos message (IKE_VPN_UP_ALARM_USER), as iked logs it for Juniper Secure Connect.
 pub(crate) const LINE: &str = "IKE_VPN_UP_ALARM_USER: VPN ra from 198.51.100.7 is up. Local-ip: 203.0.113.1, \
     gateway name: ra, vpn name: ra, tunnel-id: 500027, local tunnel-if: st0.0, remote tunnel-ip: \
     198.51.100.7, Local IKE-ID: vpn.example.net, Remote IKE-ID: alice, AAA username: alice, VR id: \
@@ -44,14 +42,14 @@ pub(crate) const LINE: &str = "IKE_VPN_UP_ALARM_USER: VPN ra from 198.51.100.7 i
 /// The address that [`LINE`] assigns.
 const ADDRESS: &str = "10.1.11.18";
 
-/// Says what listens, and two lines to paste.
+/// Logs the listeners, and prints them with two example commands.
 pub(crate) fn ready(settings: &Settings, listening: &[ListenAddress], config: Option<&Path>) {
     for ListenAddress { name, scheme, address } in listening {
         info!(name, scheme, %address, "listening");
     }
     for client in settings.syslog.iter().flat_map(|syslog| &syslog.clients) {
         if client.begins_unproven() {
-            warn!(client = %client.name, "may begin sessions without proof of who it is");
+            warn!(client = %client.name, "unauthenticated sender may create sessions");
         }
     }
     let mut text = String::from("Rollcall is ready.\n\n");
@@ -61,28 +59,29 @@ pub(crate) fn ready(settings: &Settings, listening: &[ListenAddress], config: Op
     text += &format!("data       {}\n", settings.data.display());
     let authority = tls::authority_file(&settings.data);
     if authority.exists() {
-        text += &format!("authority  {} (for the firewalls' ca-profile)\n", authority.display());
+        text +=
+            &format!("CA         {} (for the ca-profile of the firewalls)\n", authority.display());
     }
     let datagrams = listening.iter().find(|l| l.scheme == "udp" && l.address.ip().is_loopback());
     if let Some(syslog) = datagrams {
         let (host, port) = (syslog.address.ip(), syslog.address.port());
         let config = config.map(|path| format!(" --config {}", path.display())).unwrap_or_default();
         text += &format!(
-            "\nTry it: send a VPN line, and ask who has the address it assigned.\n\n  \
+            "\nTry it: send a VPN login, and look up the assigned address.\n\n  \
              logger --udp --server {host} --port {port} --tag iked '{LINE}'\n  \
-             {}{config} who {ADDRESS}\n\n",
+             {}{config} lookup {ADDRESS}\n\n",
             program(),
         );
     }
-    say(&text);
+    print(&text);
 }
 
-/// How this program was called, so that the line can be pasted.
+/// The path of this program, for the example commands.
 fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "rollcall".to_owned())
 }
 
-/// Says what a reload did.
+/// Logs the result of a reload.
 pub(crate) fn reloaded(outcome: &Result<ReloadReport, Vec<String>>) {
     match outcome {
         Ok(ReloadReport { changed, restarted, after_restart }) => {
@@ -90,24 +89,24 @@ pub(crate) fn reloaded(outcome: &Result<ReloadReport, Vec<String>>) {
         }
         Err(problems) => {
             for problem in problems {
-                warn!(problem, "configuration not reloaded, nothing changed");
+                warn!(problem, "configuration not reloaded; the previous one stays effective");
             }
         }
     }
 }
 
-/// Says that the server is about to end.
-pub(crate) fn leaving() {
-    info!("draining");
+/// Logs the start of the shutdown.
+pub(crate) fn shutting_down() {
+    info!("shutting down");
 }
 
-/// Says that the server cannot go on.
-pub(crate) fn ill(why: &dyn std::fmt::Display) {
-    error!(%why, "the server cannot go on");
+/// Logs an error that ends the server.
+pub(crate) fn fatal(why: &dyn std::fmt::Display) {
+    error!(%why, "fatal error, shutting down");
 }
 
-/// Whoever closed standard output does not want to read this.
-fn say(text: &str) {
+/// Prints to standard output. A closed output is not an error.
+fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
@@ -116,7 +115,7 @@ fn say(text: &str) {
 mod tests {
     use super::*;
 
-    /// Whether lines of these targets are written: of ours `info` and `debug`, of actix's `info`.
+    /// Whether lines are written: our `info`, our `debug`, the `info` of actix.
     fn written(level: Level, wanted: &str) -> [bool; 3] {
         let subscriber = tracing_subscriber::fmt().with_env_filter(filter(level, wanted)).finish();
         tracing::subscriber::with_default(subscriber, || {
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_has_what_an_operator_needs_unless_more_is_wanted() {
+    fn the_environment_variable_overrides_the_level() {
         assert_eq!(written(Level::Info, ""), [true, false, false]);
         assert_eq!(written(Level::Debug, ""), [true, true, true]);
         assert_eq!(written(Level::Warn, ""), [false, false, false]);

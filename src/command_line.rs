@@ -1,23 +1,23 @@
-//! The command line: serves, checks a configuration, and asks a running server.
+//! The command line: runs the server, validates a configuration, and queries a running server.
 
 mod backup;
 mod check;
 mod client;
-mod directory;
-mod events;
+mod event_log;
 mod groups;
-mod health;
 mod history;
 mod journal;
 mod output;
-mod replay;
+mod push;
+mod rules;
 mod secret;
 mod server;
 mod sessions;
-mod syslog_test;
-mod tail;
+mod status;
+mod test;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
@@ -27,147 +27,144 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use rollcall_config::{Environment, Problems, Settings};
 
-use self::output::{Form, Output};
+use self::output::{Output, OutputFormat};
 
-/// Tells firewalls who is behind each IP address, and can always say why.
+/// The user identity service for firewalls.
 #[derive(Debug, Parser)]
 #[command(name = "rollcall", version, propagate_version = true)]
 struct CommandLine {
-    /// The configuration; without it, the embedded default.
+    /// Configuration file [default: the embedded default].
     #[arg(long, global = true, env = "ROLLCALL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print JSON, one value on a line.
+    /// Print JSON, one value per line.
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
-    server: Reach,
+    server: ServerOptions,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-/// How to reach the running server. What is not given is taken from the configuration.
+/// How to connect to the running server. Defaults come from the configuration.
 #[derive(Debug, Clone, Default, Args)]
-struct Reach {
-    /// The server's REST interface [default: where the configuration listens].
+struct ServerOptions {
+    /// URL of the REST API [default: the REST listener of the configuration].
     #[arg(long, global = true, env = "ROLLCALL_URL", value_name = "URL")]
     url: Option<String>,
-    /// The file with its token [default: admin.token in the data folder].
+    /// File with the bearer token [default: admin.token in the data folder].
     #[arg(long, global = true, env = "ROLLCALL_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// The authority of its certificate, PEM [default: the one in the data folder].
+    /// CA of the server's certificate, PEM [default: the built-in CA in the data folder].
     #[arg(long, global = true, env = "ROLLCALL_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until told to stop; this is also done without a command.
+    /// Run the server. This is the default command.
     Serve,
-    /// Check the configuration: print what it means, or everything that is wrong with it.
+    /// Validate the configuration and print it with all defaults, or print all errors.
     Check,
-    /// Print who has an address.
-    Who(sessions::Who),
-    /// Print why an address has its user, or has none.
-    Explain(sessions::Who),
+    /// Print the session of an address.
+    Lookup(sessions::AddressArgs),
+    /// Explain why an address has its session, or why it has none.
+    Explain(sessions::AddressArgs),
     /// List sessions.
     Sessions(sessions::List),
-    /// Print who was where, as the journal tells it.
+    /// Query past sessions in the journal.
     #[command(subcommand)]
     History(history::History),
-    /// Print every change as it happens, and go on after a lost connection.
-    Tail(tail::Tail),
-    /// List the producers, what became of what they received, and why something was dropped.
-    Producers,
-    /// List the firewalls that may ask, and how far each of them is.
-    EnforcementPoints,
-    /// List those who are told without asking, and how far each of them is.
-    PushTargets(health::Targets),
-    /// List the groups of a user, nested ones included, or tell why a user is in one.
+    /// Print each change of a session as it happens.
+    Watch(watch::Watch),
+    /// Print the status of a part of the server.
+    #[command(subcommand)]
+    Status(status::Status),
+    /// List the groups of a user, including nested groups.
     Groups(groups::Groups),
-    /// List the actors, with their mailboxes and restarts.
-    Actors,
-    /// Let the server read its configuration anew: all of it is put in force, or nothing.
+    /// Reload the configuration of the server. An invalid configuration changes nothing.
     Reload,
-    /// Manage the firewalls that may ask.
+    /// Manage enforcement points.
     #[command(subcommand)]
     Client(client::Client),
-    /// Check the journal on disk, or print what is in it.
+    /// Verify or resync push targets.
+    #[command(subcommand)]
+    Push(push::Push),
+    /// Verify or export the journal.
     #[command(subcommand)]
     Journal(journal::Journal),
-    /// Copy the journal into a file, also while a server writes it.
+    /// Back up the journal to a file, while the server runs or not.
     Backup(backup::Backup),
-    /// Print who would be where if the rules of the given configuration had been in force.
-    Replay(replay::Replay),
-    /// Handle client secrets.
+    /// Evaluate rules.
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
+    /// Hash secrets.
     #[command(subcommand)]
     Secret(secret::Secret),
-    /// Look at directories.
+    /// Test connections and syslog templates.
     #[command(subcommand)]
-    Directory(directory::Directory),
-    /// Look at event logs of Windows.
+    Test(test::Test),
+    /// Process recorded Windows event logs.
     #[command(subcommand)]
-    Events(events::Events),
-    /// Try syslog templates on lines from standard input.
-    SyslogTest(syslog_test::SyslogTest),
-    /// Print the OpenAPI description of the REST interface.
+    EventLog(event_log::EventLog),
+    /// Print the OpenAPI description of the REST API.
     Openapi,
 }
 
-/// Why a command ended without what was asked for.
+/// Why a command ended without a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failed {
-    /// The answer is that there is nothing; it was printed.
-    Nothing,
-    /// The server, a file or the network refused.
+pub(crate) enum CommandError {
+    /// The result is empty. It was printed.
+    NotFound,
+    /// The server, a file or the network failed.
     Request(String),
-    /// The command or the configuration is wrong.
+    /// The arguments or the configuration are invalid.
     Usage(String),
-    /// Whoever read the output has gone, which is no failure.
-    Unread,
+    /// The reader of standard output closed it. This is not a failure.
+    OutputClosed,
 }
 
-impl Failed {
-    /// 0 done, 1 nothing found or request failed, 2 wrong usage or configuration.
+impl CommandError {
+    /// 0 success, 1 nothing found or request failed, 2 invalid arguments or configuration.
     fn exit(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Unread => 0,
-            Self::Nothing | Self::Request(_) => 1,
+            Self::OutputClosed => 0,
+            Self::NotFound | Self::Request(_) => 1,
             Self::Usage(_) => 2,
         })
     }
 
     fn text(&self) -> Option<&str> {
         match self {
-            Self::Nothing | Self::Unread => None,
+            Self::NotFound | Self::OutputClosed => None,
             Self::Request(text) | Self::Usage(text) => Some(text),
         }
     }
 }
 
-impl From<Problems> for Failed {
+impl From<Problems> for CommandError {
     fn from(problems: Problems) -> Self {
         Self::Usage(problems.to_string())
     }
 }
 
-/// Runs the command that `arguments` say, the program's name first.
+/// Runs the command in `arguments`, which begin with the program name.
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let line = match CommandLine::try_parse_from(arguments) {
         Ok(line) => line,
         Err(answer) => {
-            // Help and version come this way, too; whoever closed the pipe does not need them.
+            // Help and version arrive here, too. A closed pipe is not an error.
             let _ = answer.print();
             return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2));
         }
     };
-    let form = if line.json { Form::Json } else { Form::Plain };
-    // Not locked: the server logs from other threads. Buffered, for a list of a million lines.
-    let mut output = Output::new(Box::new(BufWriter::new(io::stdout())), form);
+    let format = if line.json { OutputFormat::Json } else { OutputFormat::Text };
+    // Not locked, because the server logs from other threads. Buffered for long lists.
+    let mut output = Output::new(Box::new(BufWriter::new(io::stdout())), format);
     let done = dispatch(line, &mut output).and_then(|()| output.flush());
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failed) => {
-            // What was printed so far belongs before the reason why it is not more.
+            // Partial output precedes the error message.
             let _ = output.flush();
             if let Some(text) = failed.text() {
                 let _ = writeln!(io::stderr(), "rollcall: {text}");
@@ -177,38 +174,33 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), Failed> {
-    let CommandLine { config, server: reach, command, .. } = line;
-    let server = || server::Server::reach(&reach, config.as_deref());
+fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), CommandError> {
+    let CommandLine { config, server: options, command, .. } = line;
+    let server = || server::Server::connect(&options, config.as_deref());
     match command {
         None | Some(Command::Serve) => crate::serve(config.as_deref()),
         Some(Command::Check) => check::check(config.as_deref(), output),
-        Some(Command::Who(who)) => who.who(&server()?, config.as_deref(), output),
-        Some(Command::Explain(who)) => who.explain(&server()?, output),
+        Some(Command::Lookup(args)) => args.lookup(&server()?, config.as_deref(), output),
+        Some(Command::Explain(args)) => args.explain(&server()?, output),
         Some(Command::Sessions(list)) => list.run(&server()?, output),
         Some(Command::History(history)) => history.run(&server()?, output),
-        Some(Command::Tail(tail)) => tail.run(&server()?, output),
-        Some(Command::Producers) => health::producers(&server()?, output),
-        Some(Command::EnforcementPoints) => health::points(&server()?, output),
-        Some(Command::PushTargets(targets)) => targets.run(&server()?, output),
+        Some(Command::Watch(watch)) => watch.run(&server()?, output),
+        Some(Command::Status(status)) => status.run(&server()?, output),
         Some(Command::Groups(groups)) => groups.run(&server()?, output),
-        Some(Command::Actors) => health::actors(&server()?, output),
-        Some(Command::Reload) => health::reload(&server()?, output),
-        Some(Command::Client(client)) => client.run(config.as_deref(), &reach, output),
+        Some(Command::Reload) => status::reload(&server()?, output),
+        Some(Command::Client(client)) => client.run(config.as_deref(), &options, output),
+        Some(Command::Push(push)) => push.run(&server()?, output),
         Some(Command::Journal(journal)) => journal.run(config.as_deref(), output),
         Some(Command::Backup(backup)) => backup.run(config.as_deref(), output),
-        Some(Command::Replay(replay)) => replay.run(config.as_deref(), output),
+        Some(Command::Rules(rules)) => rules.run(config.as_deref(), output),
         Some(Command::Secret(secret)) => secret.run(&mut io::stdin().lock(), output),
-        Some(Command::Directory(directory)) => directory.run(config.as_deref(), output),
-        Some(Command::Events(events)) => events.run(config.as_deref(), output),
-        Some(Command::SyslogTest(test)) => {
-            test.run(config.as_deref(), &mut io::stdin().lock(), output)
-        }
+        Some(Command::Test(test)) => test.run(config.as_deref(), output),
+        Some(Command::EventLog(event_log)) => event_log.run(config.as_deref(), output),
         Some(Command::Openapi) => output.text(&rollcall_http::rest::openapi()),
     }
 }
 
-/// Reads the configuration as the server would.
+/// Loads the configuration as the server does.
 fn settings(config: Option<&std::path::Path>) -> Result<Settings, Problems> {
     rollcall_config::load(config, &Environment::process())
 }

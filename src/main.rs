@@ -1,5 +1,4 @@
-//! The program: a server that tells firewalls who is behind each IP address, and the command line
-//! that asks it. The life of the server is this page.
+//! The `rollcall` program: the life cycle of the server. The other commands are in `command_line`.
 
 mod announce;
 mod command_line;
@@ -14,52 +13,51 @@ use rollcall_runtime::clock_jump::system_clock;
 use rollcall_runtime::prometheus;
 use rollcall_server::{BindError, Server, ServerBuilder};
 
-use crate::command_line::Failed;
-use crate::signals::{Call, Calls};
+use crate::command_line::CommandError;
+use crate::signals::{ProcessEvent, ProcessEvents};
 
 fn main() -> ExitCode {
     command_line::run(std::env::args_os())
 }
 
-/// Serves until it is told to stop, and drains.
-fn serve(path: Option<&Path>) -> Result<(), Failed> {
+/// Runs the server until a stop signal, then shuts down.
+fn serve(path: Option<&Path>) -> Result<(), CommandError> {
     let settings = config::load(path, &Environment::process())?;
     announce::open_log(settings.log);
     let recorder = prometheus::install(rollcall_server::metrics::catalogue())
-        .map_err(|error| Failed::Request(error.to_string()))?;
-    let builder =
-        ServerBuilder::bind(settings, &system_clock()).map_err(|all| start_failed(&all))?;
+        .map_err(|error| CommandError::Request(error.to_string()))?;
+    let builder = ServerBuilder::bind(settings, &system_clock()).map_err(|all| start_error(&all))?;
     System::new().block_on(async {
-        let (calls, reload) = Calls::listen().map_err(failed)?;
+        let (events, reload) = ProcessEvents::subscribe().map_err(request_error)?;
         let listening = builder.listening();
-        let server = builder.build(reload, recorder).await.map_err(failed)?;
+        let server = builder.build(reload, recorder).await.map_err(request_error)?;
         announce::ready(server.settings(), &listening, path);
-        let server = live(server, calls, path).await;
-        announce::leaving();
-        server.drain().await.map_err(failed)
+        let server = run(server, events, path).await;
+        announce::shutting_down();
+        server.drain().await.map_err(request_error)
     })
 }
 
-/// Answers what the process is called for, until it is told to stop. Then nobody is heard any more.
-async fn live(mut server: Server, mut calls: Calls, path: Option<&Path>) -> Server {
+/// Handles signals and reload requests until a stop signal.
+async fn run(mut server: Server, mut events: ProcessEvents, path: Option<&Path>) -> Server {
     loop {
-        match calls.next().await {
-            Call::Stop => return server,
-            Call::LookAround => {
+        match events.next().await {
+            ProcessEvent::Stop => return server,
+            ProcessEvent::LivenessCheck => {
                 if !server.is_watched().await {
-                    announce::ill(&"nobody is there who replaces what ends");
+                    announce::fatal(&"the supervisor does not respond");
                     return server;
                 }
             }
-            Call::Reload(answer) => {
+            ProcessEvent::Reload(reply) => {
                 let done = match config::load(path, &Environment::process()) {
                     Ok(settings) => server.reload(settings).await,
                     Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
                 };
                 announce::reloaded(&done);
-                answer.tell(done);
+                reply.send(done);
                 if let Err(error) = server.reconcile().await {
-                    announce::ill(&error);
+                    announce::fatal(&error);
                     return server;
                 }
             }
@@ -67,16 +65,16 @@ async fn live(mut server: Server, mut calls: Calls, path: Option<&Path>) -> Serv
     }
 }
 
-/// What is wrong with the configuration is wrong at every start; what the system withholds may be
-/// had at another.
-fn start_failed(all: &[BindError]) -> Failed {
+/// Converts start errors. An invalid configuration fails at every start; an unavailable resource may
+/// be available at the next one.
+fn start_error(all: &[BindError]) -> CommandError {
     let text = all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    match all.iter().any(|obstacle| matches!(obstacle, BindError::Config(_))) {
-        true => Failed::Usage(text),
-        false => Failed::Request(text),
+    match all.iter().any(|error| matches!(error, BindError::Config(_))) {
+        true => CommandError::Usage(text),
+        false => CommandError::Request(text),
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> Failed {
-    Failed::Request(error.to_string())
+fn request_error(error: impl std::fmt::Display) -> CommandError {
+    CommandError::Request(error.to_string())
 }

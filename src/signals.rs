@@ -1,4 +1,4 @@
-//! What the process is called for from outside: by signal, and by REST.
+//! Signals and reload requests of the process.
 
 use std::future::poll_fn;
 use std::io;
@@ -10,51 +10,51 @@ use rollcall_http::rest::{Reload, ReloadReport};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
-/// What is wanted.
-pub(crate) enum Call {
-    /// Drain and end (SIGTERM, SIGINT).
+/// An event that the process must handle.
+pub(crate) enum ProcessEvent {
+    /// Shut down (SIGTERM, SIGINT).
     Stop,
-    /// See whether all is well, every few seconds.
-    LookAround,
-    /// Read the configuration anew (SIGHUP, `POST /api/v1/reload`).
-    Reload(Answer),
+    /// Check that the supervisor is alive, at a fixed interval.
+    LivenessCheck,
+    /// Reload the configuration (SIGHUP, `POST /api/v1/reload`).
+    Reload(ReloadReply),
 }
 
-/// How often the process looks around.
-const ROUND: Duration = Duration::from_secs(5);
+/// The interval of liveness checks.
+const LIVENESS_INTERVAL: Duration = Duration::from_secs(5);
 
 type Outcome = Result<ReloadReport, Vec<String>>;
 
-/// Whoever waits for the outcome of a reload; nobody does after a signal.
-pub(crate) struct Answer(Option<oneshot::Sender<Outcome>>);
+/// The reply to a reload request. It is empty for a signal.
+pub(crate) struct ReloadReply(Option<oneshot::Sender<Outcome>>);
 
-impl Answer {
-    /// Tells the outcome.
-    pub(crate) fn tell(self, outcome: Outcome) {
+impl ReloadReply {
+    /// Sends the outcome.
+    pub(crate) fn send(self, outcome: Outcome) {
         if let Some(waiting) = self.0 {
-            // Whoever asked may have gone.
+            // The client may have disconnected.
             let _ = waiting.send(outcome);
         }
     }
 }
 
-/// All ways to call the process.
-pub(crate) struct Calls {
+/// The sources of process events.
+pub(crate) struct ProcessEvents {
     stop: [Signal; 2],
     hang_up: Signal,
     reloads: mpsc::Receiver<oneshot::Sender<Outcome>>,
-    rounds: tokio::time::Interval,
+    liveness: tokio::time::Interval,
 }
 
-impl Calls {
-    /// Listens to the signals. What is returned beside is how the REST listener asks for a reload.
-    pub(crate) fn listen() -> io::Result<(Self, Reload)> {
+impl ProcessEvents {
+    /// Registers the signal handlers. Also returns the function that the REST API calls for a reload.
+    pub(crate) fn subscribe() -> io::Result<(Self, Reload)> {
         let (ask, reloads) = mpsc::channel::<oneshot::Sender<Outcome>>(1);
-        let calls = Self {
+        let events = Self {
             stop: [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?],
             hang_up: signal(SignalKind::hangup())?,
             reloads,
-            rounds: tokio::time::interval(ROUND),
+            liveness: tokio::time::interval(LIVENESS_INTERVAL),
         };
         let reload = move || -> std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>> {
             let ask = ask.clone();
@@ -67,22 +67,24 @@ impl Calls {
                 }
             })
         };
-        Ok((calls, Arc::new(reload)))
+        Ok((events, Arc::new(reload)))
     }
 
-    /// The next call.
-    pub(crate) async fn next(&mut self) -> Call {
+    /// The next event.
+    pub(crate) async fn next(&mut self) -> ProcessEvent {
         poll_fn(|cx| {
             if self.stop.iter_mut().any(|signal| signal.poll_recv(cx).is_ready()) {
-                return Poll::Ready(Call::Stop);
+                return Poll::Ready(ProcessEvent::Stop);
             }
             if self.hang_up.poll_recv(cx).is_ready() {
-                return Poll::Ready(Call::Reload(Answer(None)));
+                return Poll::Ready(ProcessEvent::Reload(ReloadReply(None)));
             }
             match self.reloads.poll_recv(cx) {
-                Poll::Ready(Some(waiting)) => Poll::Ready(Call::Reload(Answer(Some(waiting)))),
+                Poll::Ready(Some(waiting)) => {
+                    Poll::Ready(ProcessEvent::Reload(ReloadReply(Some(waiting))))
+                }
                 Poll::Ready(None) | Poll::Pending => {
-                    self.rounds.poll_tick(cx).map(|_| Call::LookAround)
+                    self.liveness.poll_tick(cx).map(|_| ProcessEvent::LivenessCheck)
                 }
             }
         })

@@ -175,13 +175,13 @@ fn a_look_at_a_log_says_each_step_and_what_helps() {
     let setup = setup(&logs, "");
     let tested = |setup: &Setup| {
         let config = setup.write().display().to_string();
-        let ended = rollcall(setup.folder(), &["--config", &config, "events", "test"]);
+        let ended = rollcall(setup.folder(), &["--config", &config, "test", "event-log"]);
         let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
         assert!(!said.contains(EventLogs::PASSWORD), "{said}");
         (ended.status.success(), said)
     };
     let (worked, said) = tested(&setup);
-    assert!(worked && said.contains("it can be read"), "{said}");
+    assert!(worked && said.contains("\n  ok"), "{said}");
     assert!(said.contains("by its endpoint mapper") && said.contains("4768 of"), "{said}");
     // A mapper that answers no strangers is asked again with a proof.
     logs.tell(&json!({"do": "fail", "call": "map", "status": 5}));
@@ -189,13 +189,13 @@ fn a_look_at_a_log_says_each_step_and_what_helps() {
     assert!(worked && said.contains("by its endpoint mapper"), "{said}");
     logs.tell(&json!({"do": "fail", "call": "subscribe", "status": 5}));
     let (worked, said) = tested(&setup);
-    assert!(!worked && said.contains("what helps: put the account into"), "{said}");
+    assert!(!worked && said.contains("remedy: put the account into"), "{said}");
     logs.tell(&json!({"do": "fail", "call": "subscribe", "status": 0x3aa3}));
     let (worked, said) = tested(&setup);
     assert!(!worked && said.contains("make the security log of the server larger"), "{said}");
     let wrong = setup.with_secret("reader.password", "not the password\n");
     let (worked, said) = tested(&wrong);
-    assert!(!worked && said.contains("what helps: check the account and its password"), "{said}");
+    assert!(!worked && said.contains("remedy: check the account and its password"), "{said}");
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn a_silent_log_is_told_while_its_connection_is_up() {
         return;
     };
     logs.ticket("alice", "10.1.51.1");
-    let server = Server::start(setup(&logs, "silent = \"10s\""));
+    let server = Server::start(setup(&logs, "silent_after = \"10s\""));
     server.sees("alice", "10.1.51.1");
     let silent = || server.metrics().sum("rollcall_receiving_event_log_silent", &[]);
     assert_eq!(silent(), 0);
@@ -447,7 +447,7 @@ fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
         let setup = Setup::new().with_secret("reader.password", crate::harness::ADMINISTRATOR);
         let setup = setup.with(&text);
         let config = setup.write().display().to_string();
-        let ended = rollcall(setup.folder(), &["--config", &config, "events", "test"]);
+        let ended = rollcall(setup.folder(), &["--config", &config, "test", "event-log"]);
         let said = String::from_utf8(ended.stdout).unwrap();
         assert!(said.contains("proved itself by"), "{auth}: {said}");
         // MS-SAMR, over a connection of its own and sealed as well.
@@ -457,7 +457,7 @@ fn samba_lets_the_account_in_by_each_way_and_says_what_it_has_not() {
         let queried = "it answers a query of its log, with 0 events, and serves no subscription";
         assert!(said.contains(queried), "{auth}: {said}");
         assert!(said.contains("nca_s_op_rng_error"), "{auth}: {said}");
-        assert!(said.contains("what helps: the server has no event log"), "{auth}: {said}");
+        assert!(said.contains("remedy: the server has no event log"), "{auth}: {said}");
         assert!(!said.contains(PASSWORD), "{said}");
     }
 }
@@ -479,7 +479,7 @@ fn samba_s_endpoint_mapper_hears_a_proof_where_it_is_to_be_sealed() {
         );
         let setup = Setup::new().with_secret("reader.password", "wrong").with(&text);
         let config = setup.write().display().to_string();
-        let ended = rollcall(setup.folder(), &["--config", &config, "events", "test"]);
+        let ended = rollcall(setup.folder(), &["--config", &config, "test", "event-log"]);
         let said = String::from_utf8(ended.stdout).unwrap();
         assert_eq!(said.contains("its event log is at port"), is_told, "{mapper}: {said}");
         assert!(said.contains("failed: "), "{mapper}: {said}");
@@ -514,7 +514,7 @@ fn a_recorded_log_is_replayed_with_its_decisions() {
     std::fs::write(folder.path().join("log.jsonl"), lines.join("\n")).unwrap();
     std::fs::write(folder.path().join("cut.evtx"), b"ElfFile\0").unwrap();
     let replay = |file| {
-        let ended = rollcall(folder.path(), &["events", "replay", file]);
+        let ended = rollcall(folder.path(), &["event-log", "replay", file]);
         (ended.status.code(), String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap())
     };
     let (code, said) = replay("log.jsonl");
@@ -522,7 +522,7 @@ fn a_recorded_log_is_replayed_with_its_decisions() {
     let said: Vec<&str> = said.lines().collect();
     assert!(said[0].starts_with("1: record 1, 4768: login 10.1.46.1 user=alice@"), "{said:?}");
     assert!(said[0].ends_with("applied (first_user)"), "{said:?}");
-    assert_eq!(said[1], "2: record 2, 4768: nothing: not a success audit");
+    assert_eq!(said[1], "2: record 2, 4768: no event: not a success audit");
     assert!(said[2].starts_with("3: unreadable: it is not an object of JSON"), "{said:?}");
     assert!(said[3].ends_with("deduplicated (known_already)"), "{said:?}");
     assert!(said.last().unwrap().to_lowercase().ends_with("10.1.46.1 alice@corp"), "{said:?}");
@@ -537,7 +537,7 @@ fn a_log_that_windows_saved_is_replayed() {
         return skip(story, "there is no recording kerberos_user_enumeration.evtx");
     };
     let folder = tempfile::tempdir().unwrap();
-    let ended = rollcall(folder.path(), &["events", "replay", log.to_str().unwrap()]);
+    let ended = rollcall(folder.path(), &["event-log", "replay", log.to_str().unwrap()]);
     let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
     assert!(ended.status.success(), "{said}");
     // Of 42 tries three were right, and the last of them is there; see tests/logon.rs.

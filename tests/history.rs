@@ -130,7 +130,7 @@ fn where_nobody_knows_it_is_said_and_never_told_as_nobody() {
     }
     assert_eq!(ask("addresses/10.70.1.1?at=2020-01-01T00:00:00Z").json()["status"], 404);
     server.stop();
-    let server = Server::start(Setup::new().with("[journal]\nkind = \"memory\""));
+    let server = Server::start(Setup::new().with("[journal]\nstorage = \"memory\""));
     let answer = server.get("/api/v1/history/addresses/10.70.1.1?at=2026-11-01T00:00:00Z");
     assert_eq!(answer.status, 404);
     assert!(answer.text.contains("kept in memory"), "{answer:?}");
@@ -183,13 +183,13 @@ fn the_command_line_tells_of_the_past_and_who_asked_is_on_record() {
         let text = String::from_utf8(output.stdout).unwrap();
         (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
     };
-    let (code, text, error) = command(&["who", "10.70.3.1", "--at", &began]);
+    let (code, text, error) = command(&["lookup", "10.70.3.1", "--at", &began]);
     assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
     assert!(text.starts_with(&format!("at {began}: alice@corp had 10.70.3.1")), "{text}");
     assert!(text.contains("(logout)"), "{text}");
-    let (code, text, _) = command(&["who", "10.70.3.1", "--at", &left]);
-    assert_eq!((code, text), (Some(1), format!("at {left}: nobody had 10.70.3.1\n")));
-    let (code, _, error) = command(&["who", "10.70.3.1", "--at", "2020-01-01 00:00"]);
+    let (code, text, _) = command(&["lookup", "10.70.3.1", "--at", &left]);
+    assert_eq!((code, text), (Some(1), format!("at {left}: 10.70.3.1 had no session\n")));
+    let (code, _, error) = command(&["lookup", "10.70.3.1", "--at", "2020-01-01 00:00"]);
     assert_eq!(code, Some(1));
     assert!(error.contains("the journal reaches back to"), "{error}");
     let (_, text, _) = command(&["explain", "10.70.3.1", "--at", &left]);
@@ -201,7 +201,7 @@ fn the_command_line_tells_of_the_past_and_who_asked_is_on_record() {
     assert!(text.starts_with("10.70.3.1 "), "{text}");
     let (code, text, _) = command(&["history", "diff", "--from", &began, "--to", &left]);
     assert_eq!(code, Some(0));
-    assert!(text.contains("left") && text.contains("alice@corp -> nobody"), "{text}");
+    assert!(text.contains("left") && text.contains("alice@corp -> no session"), "{text}");
     let records = fs::read_dir(server.data().join("journal")).unwrap();
     let is_record =
         |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("history-access-");

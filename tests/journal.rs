@@ -97,7 +97,7 @@ fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_serve
 
 #[test]
 fn a_journal_in_memory_leaves_nothing_behind() {
-    let server = Server::start(Setup::new().with("[journal]\nkind = \"memory\""));
+    let server = Server::start(Setup::new().with("[journal]\nstorage = \"memory\""));
     assert_eq!(server.client("script").post_events(&login("10.60.3.1", "alice")).status, 200);
     assert!(!server.data().join("journal").exists());
     let server = server.restart();
@@ -130,9 +130,9 @@ fn the_command_line_checks_the_journal_and_takes_it_out_while_the_server_runs() 
         paths.next()
     };
     let segment = until("a segment is sealed", sealed);
-    let (code, text, error) = command(&["check"]);
+    let (code, text, error) = command(&["verify"]);
     assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
-    assert!(text.lines().all(|line| line.ends_with("good")), "{text}");
+    assert!(text.lines().all(|line| line.ends_with("ok")), "{text}");
     let (code, text, _) = command(&["export"]);
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((code, events.len()), (Some(0), 250));
@@ -147,9 +147,9 @@ fn the_command_line_checks_the_journal_and_takes_it_out_while_the_server_runs() 
     bytes[place] = b'2';
     fs::remove_file(&segment).unwrap();
     fs::write(&segment, bytes).unwrap();
-    let (code, text, error) = command(&["check"]);
+    let (code, text, error) = command(&["verify"]);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("it is not the file that was sealed"), "{text}");
-    assert!(error.contains("a file is damaged"), "{error}");
+    assert!(error.contains("1 file is damaged"), "{error}");
     server.stop();
 }

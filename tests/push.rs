@@ -105,7 +105,7 @@ fn whatever_goes_wrong_on_the_way_the_target_ends_with_the_servers_table() {
 
 #[test]
 fn whatever_goes_wrong_with_several_batches_at_once_the_target_ends_with_the_servers_table() {
-    let (edge, server) = pushing("timeout = \"1s\"\nbatch = 2");
+    let (edge, server) = pushing("timeout = \"1s\"\nbatch_size = 2");
     edge.holds().window = Some(4);
     edge.forget();
     survive(&edge, &server);
@@ -150,7 +150,7 @@ fn survive(edge: &SecureEdge, server: &Server) {
 
 #[test]
 fn a_target_with_a_window_is_told_several_batches_at_once_in_whatever_order_they_come() {
-    let (edge, server) = pushing("batch = 2\nin_flight = 3");
+    let (edge, server) = pushing("batch_size = 2\nmax_in_flight = 3");
     let mut firewall = server.client("campus-fw");
     edge.holds().window = Some(8);
     for n in 1..=20 {
@@ -194,9 +194,8 @@ fn a_target_that_asks_for_a_certificate_is_shown_one() {
         error.contains("CertificateRequired").then_some(())
     });
     assert!(edge.users().is_empty());
-    let shown =
-        "authorities = \"ca.crt\"\ncertificate = \"rollcall.crt\"\nkey = \"rollcall.key\"\n";
-    let without = "authorities = \"ca.crt\"\nonboarding";
+    let shown = "ca = \"ca.crt\"\ncertificate = \"rollcall.crt\"\nkey = \"rollcall.key\"\n";
+    let without = "ca = \"ca.crt\"\nonboarding";
     server.rewrite(|text| text.replace(without, &format!("{shown}onboarding")));
     assert_eq!(server.post("/api/v1/reload").json()["restarted"], json!(["edge"]));
     agree(&server, &edge);
@@ -207,7 +206,7 @@ fn a_target_that_asks_for_a_certificate_is_shown_one() {
 fn a_target_that_was_away_for_longer_than_ends_are_remembered_is_told_everything() {
     let setup = Setup::new().with_secret("edge.token", ONBOARDING);
     let edge = SecureEdge::start(setup.authority());
-    let section = format!("[history]\ntombstone_count = 3\n{}", edge.section(""));
+    let section = format!("[change_log]\nmax_tombstones = 3\n{}", edge.section(""));
     let server = Server::start(setup.with(&section));
     let mut firewall = server.client("campus-fw");
     for n in 1..=9 {
@@ -264,7 +263,7 @@ fn a_firewall_whose_filter_changes_is_told_who_is_not_for_it_any_more() {
     let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
     let lab = ClearPass::start(setup.authority());
     let section =
-        lab.section("batch = 2\nrate = 20\n[push.srx_web_api.filter]\ninclude = [\"10.0.0.0/8\"]");
+        lab.section("batch_size = 2\nentries_per_second = 20\n[push.srx_web_api.filter]\ninclude = [\"10.0.0.0/8\"]");
     let server = Server::start(setup.with(&section));
     let mut firewall = server.client("campus-fw");
     for (n, net) in ["10.1.13", "10.2.13", "198.51.100"].into_iter().enumerate() {
@@ -570,7 +569,8 @@ fn a_firewall_that_is_down_is_not_said_to_be_back_until_it_answers() {
 fn a_firewall_is_posted_no_faster_than_it_takes() {
     let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
     let lab = ClearPass::start(setup.authority());
-    let server = Server::start(setup.with(&lab.section("rate = 20\nbatch = 10")));
+    let server =
+        Server::start(setup.with(&lab.section("entries_per_second = 20\nbatch_size = 10")));
     let mut firewall = server.client("campus-fw");
     lab.server().down();
     for n in 1..=40 {

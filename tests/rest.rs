@@ -217,10 +217,10 @@ fn the_command_line_answers_who_is_there_and_why() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         (output.status.code(), text, String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, text, errors) = ask(&["who", "10.1.24.1"]);
+    let (code, text, errors) = ask(&["lookup", "10.1.24.1"]);
     assert_eq!(code, Some(0), "{errors}");
     assert!(text.contains("alice"), "{text}");
-    let (code, text, errors) = ask(&["who", "10.1.24.2"]);
+    let (code, text, errors) = ask(&["lookup", "10.1.24.2"]);
     assert_eq!(code, Some(1), "nobody is an answer for scripts: {text}{errors}");
     let (code, text, _) = ask(&["explain", "10.1.24.1"]);
     assert!(code == Some(0) && text.contains("alice") && text.contains("junos-vpn"), "{text}");
@@ -228,15 +228,20 @@ fn the_command_line_answers_who_is_there_and_why() {
     assert!(code == Some(0) && text.contains("10.1.24.1"), "{text}");
     server.datagram("nothing that any template knows");
     until("the lost line is listed with its reason", || {
-        let (code, text, errors) = ask(&["producers"]);
+        let (code, text, errors) = ask(&["status", "producers"]);
         assert_eq!(code, Some(0), "{errors}");
         text.contains("\nsyslog: dropped 1 unmatched\n").then_some(())
     });
     let (code, text, errors) = ask(&["reload"]);
-    assert_eq!((code, text.as_str()), (Some(0), "nothing had changed\n"), "{errors}");
-    server.rewrite(|text| text.replace("drain = \"5s\"", "drain = \"5 parsecs\""));
+    assert_eq!((code, text.as_str()), (Some(0), "no changes\n"), "{errors}");
+    server.rewrite(|text| {
+        text.replace("shutdown_timeout = \"5s\"", "shutdown_timeout = \"5 parsecs\"")
+    });
     let (code, _, errors) = ask(&["reload"]);
-    assert!(code == Some(2) && errors.contains("drain"), "what is wrong is said: {errors}");
+    assert!(
+        code == Some(2) && errors.contains("shutdown_timeout"),
+        "what is wrong is said: {errors}"
+    );
     let (code, text, _) = ask(&["sessions", "--json"]);
     assert_eq!(code, Some(0));
     assert!(
@@ -247,7 +252,7 @@ fn the_command_line_answers_who_is_there_and_why() {
     server.stop();
     // A server that is not there is said in words.
     let folder = tempfile::tempdir().unwrap();
-    let output = rollcall(folder.path(), &["who", "10.0.0.1", "--url", "http://127.0.0.1:1"]);
+    let output = rollcall(folder.path(), &["lookup", "10.0.0.1", "--url", "http://127.0.0.1:1"]);
     assert_ne!(output.status.code(), Some(0));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!errors.is_empty() && !errors.contains("panicked"), "{errors}");

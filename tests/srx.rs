@@ -342,7 +342,8 @@ fn a_server_of_another_authority_is_not_asked() {
 fn wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else() {
     let story = "wrong_secrets_lock_out_the_client_at_that_address_and_nobody_else";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
-    let lockout = "[enforcement.lockout]\nfailures = 2\nfirst = \"60s\"\nlongest = \"60s\"";
+    let lockout =
+        "[enforcement.lockout]\nthreshold = 2\ninitial_delay = \"60s\"\nmax_delay = \"60s\"";
     let server = Server::start(Setup::new().with(lockout));
     for _ in 0..3 {
         assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", "wrong").0, 401);
@@ -363,7 +364,7 @@ fn who_tries_one_client_after_the_other_waits_at_that_address_and_a_known_firewa
     let story =
         "who_tries_one_client_after_the_other_waits_at_that_address_and_a_known_firewall_does_not";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
-    let server = Server::start(Setup::new().with("[enforcement.lockout]\nfailures = 1"));
+    let server = Server::start(Setup::new().with("[enforcement.lockout]\nthreshold = 1"));
     assert_eq!(buy(&curl, &server, "127.0.0.2", "campus-fw", SECRET).0, 200);
     let mut guesses = (0..64).map(|n| buy(&curl, &server, "127.0.0.2", &format!("fw{n}"), "wrong"));
     let (_, headers) = guesses.find(|(status, _)| *status == 429).expect("all were checked");

@@ -115,7 +115,7 @@ fn a_sender_without_a_grant_may_end_a_session_but_not_begin_one() {
 #[test]
 fn a_sender_speaks_only_for_its_networks() {
     let branch = "[[syslog.clients]]\nname = \"branch\"\naddresses = [\"127.0.0.7\"]\nzone = \"UTC\"\n\
-                  may = [\"vpn_up\"]\nfor_networks = [\"10.7.0.0/16\"]";
+                  allow = [\"vpn_up\"]\nallow_networks = [\"10.7.0.0/16\"]";
     let server = Server::start(Setup::new().with(branch));
     let socket = UdpSocket::bind("127.0.0.7:0").unwrap();
     for address in ["10.8.0.1", "10.7.0.1"] {
@@ -308,7 +308,7 @@ none = "unmatched"
     fs::write(&lines, "<38>Nov 21 19:50:32 gate portal: welcome bob at 10.9.0.2\nsomething else\n")
         .unwrap();
     let shell = format!(
-        "exec '{}' syslog-test --template '{}' < '{}'",
+        "exec '{}' test syslog --template '{}' < '{}'",
         rollcall.display(),
         folder.path().join("our-portal.toml").display(),
         lines.display()
@@ -319,8 +319,8 @@ none = "unmatched"
     assert!(text.lines().count() >= 3, "each line, and a summary: {text}");
 
     let client = format!(
-        "[[syslog.clients]]\nname = \"portal\"\naddresses = [\"127.0.0.8\"]\nmay = [\"login\"]\n\
-         sender_time = \"arrival\"\ntemplates = [\"{}\"]",
+        "[[syslog.clients]]\nname = \"portal\"\naddresses = [\"127.0.0.8\"]\nallow = [\"login\"]\n\
+         event_time = \"arrival\"\ntemplates = [\"{}\"]",
         folder.path().join("our-portal.toml").display()
     );
     let server = Server::start(Setup::new().with(&client));

@@ -25,11 +25,11 @@ udp = ["127.0.0.1:0"]
 name = "loopback"
 addresses = ["127.0.0.0/8"]
 templates = ["junos-vpn"]
-may = ["vpn_up", "vpn_down"]
+allow = ["vpn_up", "vpn_down"]
 "#;
 
 const DOORS: &str = r#"
-drain = "5s"
+shutdown_timeout = "5s"
 [enforcement]
 listen = ["127.0.0.1:0"]
 [rest]
@@ -226,7 +226,7 @@ fn a_reload_that_is_refused_leaves_the_certificate_and_one_that_is_taken_shows_t
 #[test]
 fn what_waits_for_a_restart_is_told_by_every_reload_until_then() {
     story(async |mut lived| {
-        let other = "[log]\nformat = \"json\"\n[history]\ntombstones = \"2h\"\n\
+        let other = "[log]\nformat = \"json\"\n[change_log]\ntombstone_retention = \"2h\"\n\
                      [journal]\nretention = \"40d\"\n";
         let tokens = DOORS.replace("[rest]\n", "[rest]\ntoken_file = \"other.token\"\n");
         let waits = settings(lived.folder.path(), &[&tokens, SYSLOG, other].concat());

@@ -267,7 +267,7 @@ tcp = ["{syslog}"]
 name = "loopback"
 addresses = ["127.0.0.0/8"]
 zone = "UTC"
-may = ["login", "logout", "vpn_up", "vpn_down", "rekey", "refresh", "device_seen"]
+allow = ["login", "logout", "vpn_up", "vpn_down", "rekey", "refresh", "device_seen"]
 
 [enforcement]
 listen = ["{enforcement}"]

@@ -1,5 +1,4 @@
-//! Which directories are read: their domain controllers, how Rollcall proves itself to them, and how
-//! often it asks what changed.
+//! The `active_directory` tables: domains, their domain controllers, authentication, synchronization.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -8,56 +7,56 @@ use std::time::Duration;
 use rollcall_identity::Name;
 
 use crate::account::ServiceAccount;
-use crate::leaf::{CertificatePin, Domain, Host};
 use crate::listener::certificate_file;
-use crate::section::Section;
+use crate::scalar::{CertificatePin, Domain, Host, keyword_enum};
+use crate::table_reader::TableReader;
 
 /// One domain of Active Directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveDirectory {
-    /// Its name as a producer.
+    /// The name of the producer.
     pub name: Name,
     /// The DNS name of the domain, in lower case.
     pub domain: Name,
-    /// Its NetBIOS name, in lower case, where the configuration calls it so elsewhere.
+    /// The NetBIOS name of the domain, in lower case. It becomes an alias of the DNS name.
     pub netbios: Option<Name>,
-    /// Its domain controllers in the order in which they are tried; empty to ask DNS.
+    /// The domain controllers in the order of preference; empty to discover them in DNS.
     pub servers: Vec<String>,
-    /// Who is asked for their addresses; empty for what the machine is configured with.
+    /// The DNS servers that resolve the controllers; empty for those of the machine.
     pub name_servers: Vec<SocketAddr>,
-    /// How the connection is protected.
-    pub transport: Transport,
-    /// The authority that signs the controllers' certificates, PEM.
+    /// The encryption of the connection.
+    pub transport: DirectoryTransport,
+    /// The CA of the controllers' certificates, PEM.
     pub ca: Option<PathBuf>,
-    /// SHA-256 of certificates that are taken whoever signed them.
+    /// The SHA-256 fingerprints of certificates that are accepted regardless of their issuer.
     pub pins: Vec<CertificatePin>,
-    /// How Rollcall proves itself.
+    /// The bind method.
     pub bind: Bind,
-    /// Whether Kerberos and NTLM are bound to the TLS connection.
+    /// Whether Kerberos and NTLM use the channel binding of the TLS connection.
     pub channel_binding: bool,
-    /// Its account; for a simple bind its name may be a distinguished one.
+    /// The service account. With a simple bind, its name can be a distinguished name.
     pub account: ServiceAccount,
-    /// Where accounts and groups are; empty for the whole domain.
+    /// The search bases of accounts and groups; empty for the whole domain.
     pub bases: Vec<String>,
-    /// How often it is asked what changed.
+    /// How often the controller is polled for changes.
     pub interval: Duration,
-    /// How it is asked.
+    /// How changes are detected.
     pub changes: Changes,
-    /// Whether the controllers are asked to say at once that something changed.
+    /// Whether the controllers are asked for change notifications.
     pub notify: bool,
-    /// Whether users that are written without a domain belong to this one.
+    /// Whether users without a domain belong to this domain.
     pub default_domain: bool,
     /// Whether mail addresses are read.
     pub mail: bool,
-    /// What becomes of the sessions of an account that is switched off.
+    /// What happens to the sessions of a disabled account.
     pub when_disabled: Sessions,
-    /// And of one that is deleted.
+    /// What happens to the sessions of a deleted account.
     pub when_deleted: Sessions,
-    /// What a controller may cost.
+    /// Timeouts, limits and intervals.
     pub limits: DirectoryLimits,
 }
 
-/// How a connection to a domain controller is protected.
+/// The encryption of a connection to a domain controller.
 #[derive(
     Debug,
     Clone,
@@ -70,17 +69,19 @@ pub struct ActiveDirectory {
     strum::VariantNames,
 )]
 #[strum(serialize_all = "lowercase")]
-pub enum Transport {
+pub enum DirectoryTransport {
     /// TLS from the first byte, port 636.
     #[default]
     Ldaps,
-    /// TLS on port 389, begun with StartTLS (RFC 4511 section 4.14).
+    /// StartTLS on port 389 (RFC 4511 section 4.14).
     StartTls,
-    /// Port 389 without TLS; all but a simple bind sign and seal what is sent.
+    /// Port 389 without TLS. All bind methods except `simple` sign and seal the messages.
     Ldap,
 }
 
-/// How Rollcall proves itself.
+keyword_enum!(DirectoryTransport: "\"ldaps\", \"starttls\" or \"ldap\"");
+
+/// The bind method.
 #[derive(
     Debug,
     Clone,
@@ -94,18 +95,20 @@ pub enum Transport {
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum Bind {
-    /// By the password itself.
+    /// The password in the bind request.
     #[default]
     Simple,
-    /// By Kerberos, or by NTLM where Kerberos is not to be had (GSS-SPNEGO, RFC 4178).
+    /// Kerberos, or NTLM if Kerberos is not available (GSS-SPNEGO, RFC 4178).
     Spnego,
-    /// By NTLM.
+    /// NTLM.
     Ntlm,
-    /// By Kerberos.
+    /// Kerberos.
     Kerberos,
 }
 
-/// How a controller is asked what changed.
+keyword_enum!(Bind: "\"simple\", \"spnego\", \"ntlm\" or \"kerberos\"");
+
+/// How changes are detected.
 #[derive(
     Debug,
     Clone,
@@ -119,42 +122,45 @@ pub enum Bind {
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum Changes {
-    /// By its update sequence numbers (uSNChanged), which every account may read.
+    /// Update sequence numbers (`uSNChanged`), which every account can read.
     #[default]
     Usn,
-    /// By DirSync, which tells single members of groups.
+    /// The DirSync control, which reports single members of groups.
     DirSync,
 }
 
-/// What becomes of the sessions of an account that the directory takes away.
+keyword_enum!(Changes: "\"usn\" or \"dirsync\"");
+
+/// What happens to the sessions of an account that was disabled or deleted.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantNames,
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum Sessions {
-    /// They stay until they end by themselves.
+    /// The sessions continue until their logoff time.
     Keep,
-    /// They end.
+    /// The sessions end.
     End,
 }
 
-/// What a controller may cost.
+keyword_enum!(Sessions: "\"keep\" or \"end\"");
+
+/// Timeouts, limits and intervals of the synchronization with a controller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryLimits {
-    /// How long it may take until a controller has let the account in: the connection, the TLS
-    /// handshake, the proof, and what the controller says of itself.
+    /// The timeout for connection, TLS handshake, bind and the root DSE together.
     pub connect: Duration,
-    /// How long a controller may be silent while it answers.
+    /// The timeout for each response message.
     pub answer: Duration,
-    /// How long one reading may take.
+    /// The timeout for one synchronization.
     pub read: Duration,
-    /// The most entries on one page of an answer.
+    /// The maximum number of entries per page of a paged search.
     pub page: u32,
-    /// The most objects and members that one reading may bring.
+    /// The maximum number of objects and members in one synchronization.
     pub objects: usize,
-    /// How often everything is read and compared, whatever the changes said.
+    /// The interval between full synchronizations, which find what change tracking missed.
     pub compare: Duration,
-    /// How often the servers before the one that answers are tried.
+    /// The interval of connection attempts to the preferred servers while another one is in use.
     pub back: Duration,
 }
 
@@ -162,7 +168,7 @@ impl Default for DirectoryLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            // Samba looks through the whole domain before it gives the first page: 10 s for 12,500
+            // Samba searches the whole domain before it returns the first page: 10 s for 12,500
             // objects.
             answer: Duration::from_secs(30),
             read: Duration::from_secs(1800),
@@ -175,29 +181,32 @@ impl Default for DirectoryLimits {
 }
 
 impl DirectoryLimits {
-    fn read(section: &Section<'_>) -> Self {
+    fn from_table(table: &TableReader<'_>) -> Self {
         let default = Self::default();
         let seconds = |from, to| Duration::from_secs(from)..=Duration::from_secs(to);
         Self {
-            connect: section.within("connect", default.connect, seconds(1, 60)),
-            answer: section.within("answer", default.answer, seconds(1, 600)),
-            read: section.within("read", default.read, seconds(10, 24 * 3600)),
-            // Active Directory's own limit is 1,000 (MaxPageSize); it answers with less, not more.
-            page: section.within("page", default.page, 10..=5_000),
-            objects: section.within("objects", default.objects, 1_000..=1_000_000_000),
-            compare: section.within("compare", default.compare, seconds(60, 30 * 24 * 3600)),
-            back: section.within("back", default.back, seconds(1, 24 * 3600)),
+            connect: table.in_range("connect_timeout", default.connect, seconds(1, 60)),
+            answer: table.in_range("response_timeout", default.answer, seconds(1, 600)),
+            read: table.in_range("sync_timeout", default.read, seconds(10, 24 * 3600)),
+            // A controller limits a larger page to its own MaxPageSize, 1,000 by default.
+            page: table.in_range("page_size", default.page, 10..=5_000),
+            objects: table.in_range("max_objects", default.objects, 1_000..=1_000_000_000),
+            compare: table.in_range(
+                "full_sync_interval",
+                default.compare,
+                seconds(60, 30 * 24 * 3600),
+            ),
+            back: table.in_range("failback_interval", default.back, seconds(1, 24 * 3600)),
         }
     }
 }
 
-/// How often a directory may be asked what changed.
-const INTERVALS: std::ops::RangeInclusive<Duration> =
+/// The valid poll intervals.
+const POLL_INTERVALS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3600);
 
 impl ActiveDirectory {
-    /// The distinguished names below which accounts and groups are looked for: `bases`, or that of
-    /// the domain.
+    /// The distinguished names of the search bases: `search_bases`, or that of the domain.
     pub fn places(&self) -> Vec<String> {
         if self.bases.is_empty() { vec![self.root()] } else { self.bases.clone() }
     }
@@ -208,90 +217,96 @@ impl ActiveDirectory {
         parts.collect::<Vec<_>>().join(",")
     }
 
-    pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
-        let name = section.required::<Name>("name");
+    pub(crate) fn from_table(table: &TableReader<'_>) -> Option<Self> {
+        let name = table.required::<Name>("name");
         if let Some(name) = &name {
-            section.claim("producer", "name", name.as_str());
+            table.unique("producer", "name", name.as_str());
         }
-        let domain = section.required::<Domain>("domain").map(|domain| domain.0);
+        let domain = table.required::<Domain>("domain").map(|domain| domain.0);
         if let Some(domain) = &domain {
-            section.claim("directory", "domain", domain.as_str());
+            table.unique("directory", "domain", domain.as_str());
         }
-        let netbios = section.get::<Domain>("netbios").map(|netbios| netbios.0);
+        let netbios = table.get::<Domain>("netbios").map(|netbios| netbios.0);
         if let Some(netbios) = &netbios {
-            section.claim("directory", "netbios", netbios.as_str());
+            table.unique("directory", "netbios", netbios.as_str());
         }
-        let default_domain = section.or("default_domain", false);
+        let default_domain = table.get_or("default_domain", false);
         if default_domain {
-            section.claim("directory of bare names", "default_domain", "default_domain = true");
+            table.unique("default domain", "default_domain", "default_domain = true");
         }
-        let limits = section.section("limits", DirectoryLimits::read);
-        let servers: Vec<Host> = section.list("servers").unwrap_or_default();
-        let transport = section.or("transport", Transport::default());
-        let bind = section.or("bind", Bind::default());
-        refuse_clear_text(section, transport, bind);
+        let limits = table.subtable("limits", DirectoryLimits::from_table);
+        let servers: Vec<Host> = table.list("servers").unwrap_or_default();
+        let transport = table.get_or("transport", DirectoryTransport::default());
+        let bind = table.get_or("bind", Bind::default());
+        refuse_clear_text(table, transport, bind);
         let read = Self {
             netbios,
             servers: servers.into_iter().map(|host| host.0).collect(),
-            name_servers: section.list("name_servers").unwrap_or_default(),
+            name_servers: table.list("name_servers").unwrap_or_default(),
             transport,
-            ca: certificate_file(section, "ca"),
-            pins: section.list("pins").unwrap_or_default(),
+            ca: certificate_file(table, "ca"),
+            pins: table.list("pins").unwrap_or_default(),
             bind,
-            channel_binding: section.or("channel_binding", true),
-            bases: section.list("bases").unwrap_or_default(),
-            interval: section.within("interval", Duration::from_secs(30), INTERVALS),
-            changes: section.or("changes", Changes::default()),
-            notify: section.or("notify", true),
+            channel_binding: table.get_or("channel_binding", true),
+            bases: table.list("search_bases").unwrap_or_default(),
+            interval: table.in_range("poll_interval", Duration::from_secs(30), POLL_INTERVALS),
+            changes: table.get_or("change_tracking", Changes::default()),
+            notify: table.get_or("notify", true),
             default_domain,
-            mail: section.or("mail", false),
-            when_disabled: section.or("when_disabled", Sessions::End),
-            when_deleted: section.or("when_deleted", Sessions::End),
+            mail: table.get_or("mail", false),
+            when_disabled: table.get_or("when_disabled", Sessions::End),
+            when_deleted: table.get_or("when_deleted", Sessions::End),
             limits,
-            // What is missing has been complained of when these are looked at.
-            account: ServiceAccount::read(section)?,
+            // These are last: the keys before them are validated even if one of these is missing.
+            account: ServiceAccount::from_table(table)?,
             name: name?,
             domain: domain?,
         };
-        read.check(section);
+        read.validate(table);
         Some(read)
     }
 
-    /// What each key allows alone, and not together.
-    fn check(&self, section: &Section<'_>) {
-        if self.transport != Transport::Ldap && self.pins.is_empty() && !section.has("ca") {
-            let message = "is missing: TLS needs the authority of the domain controllers, or pins";
-            section.complain("ca", message);
+    /// Validates combinations of keys.
+    fn validate(&self, table: &TableReader<'_>) {
+        if self.transport != DirectoryTransport::Ldap && self.pins.is_empty() && !table.has("ca") {
+            let message = "is missing: TLS requires the CA of the domain controllers, or pins";
+            table.error_at("ca", message);
         }
         if self.bind != Bind::Simple && self.account.is_distinguished() {
-            section.complain("account", "is a distinguished name, which only a simple bind takes");
+            table.error_at(
+                "account",
+                "is a distinguished name, which only bind = \"simple\" accepts",
+            );
         }
         for (index, base) in self.bases.iter().enumerate() {
             let (base, root) = (base.to_lowercase(), self.root().to_lowercase());
             if base != root && !base.ends_with(&format!(",{root}")) {
-                section
-                    .complain(&format!("bases[{index}]"), format!("is not below {}", self.root()));
+                table.error_at(
+                    &format!("search_bases[{index}]"),
+                    format!("must be below {}", self.root()),
+                );
             }
         }
         let needs_name = matches!(self.bind, Bind::Kerberos);
         for (index, server) in self.servers.iter().enumerate() {
             if needs_name && server.parse::<IpAddr>().is_ok() {
-                let message = "is an address: Kerberos knows servers by their full names";
-                section.complain(&format!("servers[{index}]"), message);
+                let message =
+                    "is an address, but Kerberos requires the full DNS name of the server";
+                table.error_at(&format!("servers[{index}]"), message);
             }
         }
     }
 }
 
-/// A password that everybody on the way can read is sent only when that is what is wanted.
-fn refuse_clear_text(section: &Section<'_>, transport: Transport, bind: Bind) {
-    let clear = transport == Transport::Ldap && bind == Bind::Simple;
-    if clear && !section.or("allow_clear_text", false) {
-        let message = "is \"ldap\": a simple bind would send the password in clear text; write \
-                       \"ldaps\", or another bind, or allow_clear_text = true";
-        section.complain("transport", message);
-    } else if !clear && section.or("allow_clear_text", false) {
-        let message = "is not needed: the password is not sent in clear text";
-        section.complain("allow_clear_text", message);
+/// A password is sent without encryption only if `allow_clear_text` is set.
+fn refuse_clear_text(table: &TableReader<'_>, transport: DirectoryTransport, bind: Bind) {
+    let clear = transport == DirectoryTransport::Ldap && bind == Bind::Simple;
+    if clear && !table.get_or("allow_clear_text", false) {
+        let message = "is \"ldap\": a simple bind would send the password in clear text; set \
+                       transport to \"ldaps\", or another bind, or allow_clear_text = true";
+        table.error_at("transport", message);
+    } else if !clear && table.get_or("allow_clear_text", false) {
+        let message = "has no effect, because the password is not sent in clear text; remove it";
+        table.error_at("allow_clear_text", message);
     }
 }

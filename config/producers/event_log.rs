@@ -1,5 +1,4 @@
-//! Which event logs of Windows are read: the servers, how Rollcall proves itself to them, and which
-//! of their events count.
+//! The `event_log` tables: Windows servers whose security logs are read, and their authentication.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
@@ -9,37 +8,40 @@ use ipnet::IpNet;
 use rollcall_identity::logon::{ServerRole, readable_event_ids};
 use rollcall_identity::{Authority, Kind, Name};
 use rollcall_wire::event_log::call::Delivery;
+use strum::IntoEnumIterator;
+use toml::Value;
+use toml::de::DeValue;
 
 use crate::account::ServiceAccount;
 use crate::authority;
-use crate::leaf::Host;
-use crate::section::Section;
+use crate::scalar::{FromToml, Host, keyword, keyword_enum};
+use crate::table_reader::TableReader;
 
-/// Servers that are read with one account.
+/// Servers that share one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventLog {
-    /// The account, with its domain.
+    /// The service account. Its name has a domain.
     pub account: ServiceAccount,
-    /// How Rollcall proves itself.
+    /// The authentication method.
     pub auth: Auth,
-    /// Who gives out tickets; `None` for a domain controller itself, and for other servers whoever DNS
-    /// names for the domain.
+    /// The KDC. `None` uses a domain controller itself, and discovers the KDC of other servers in
+    /// DNS.
     pub kdc: Option<SocketAddr>,
-    /// Who is asked for the addresses of the servers; those of the machine when there are none.
+    /// The DNS servers that resolve the servers; empty for those of the machine.
     pub name_servers: Vec<SocketAddr>,
-    /// How their endpoint mappers are asked.
+    /// The authentication to the endpoint mappers.
     pub endpoint_mapper: Mapper,
-    /// Where no person is, besides the servers themselves.
+    /// Networks without users, besides the servers themselves.
     pub servers: Vec<IpNet>,
-    /// Who asks for events: Rollcall, or nobody once it has subscribed.
+    /// Whether Rollcall requests events, or the server sends them.
     pub delivery: Delivery,
-    /// How far back a log is read at the first time, and after a gap.
+    /// How far back a log is read at the first start, and after a gap.
     pub catch_up: Duration,
-    /// After how long without any event a server is called silent.
+    /// The time without events after which a server is reported as silent.
     pub silent: Duration,
-    /// What the servers may speak for.
+    /// What the servers may report.
     pub authority: Authority,
-    /// What a server may cost.
+    /// Timeouts and limits.
     pub limits: EventLogLimits,
     /// The servers.
     pub sources: Vec<EventLogSource>,
@@ -48,21 +50,21 @@ pub struct EventLog {
 /// One server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventLogSource {
-    /// Its name as a producer.
+    /// The name of the producer.
     pub name: Name,
-    /// Its full name, or its address.
+    /// The full DNS name, or the address.
     pub host: String,
-    /// Its address; `None` for those that the names of this machine know.
+    /// The address; `None` to resolve the host.
     pub address: Option<IpAddr>,
-    /// The port of its event log; `None` to ask its endpoint mapper.
+    /// The port of the event log service; `None` to query the endpoint mapper.
     pub port: Option<NonZeroU16>,
-    /// What kind of server it is.
+    /// The role of the server.
     pub role: ServerRole,
-    /// The events that are read.
+    /// The IDs of the events that are read.
     pub event_ids: Vec<u16>,
 }
 
-/// How Rollcall proves itself, always within SPNEGO.
+/// The authentication method, always within SPNEGO.
 #[derive(
     Debug,
     Clone,
@@ -76,16 +78,18 @@ pub struct EventLogSource {
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum Auth {
-    /// By Kerberos alone.
+    /// Kerberos only.
     #[default]
     Kerberos,
-    /// By Kerberos, or by NTLM where Kerberos is not to be had.
+    /// Kerberos, or NTLM if Kerberos is not available.
     Spnego,
-    /// By NTLM alone.
+    /// NTLM only.
     Ntlm,
 }
 
-/// How an endpoint mapper is asked for a port.
+keyword_enum!(Auth: "\"kerberos\", \"spnego\" or \"ntlm\"");
+
+/// The authentication to an endpoint mapper.
 #[derive(
     Debug,
     Clone,
@@ -99,21 +103,37 @@ pub enum Auth {
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum Mapper {
-    /// As nobody, and with a proof where it refuses that.
+    /// None, or authenticated if the endpoint mapper refuses that.
     #[default]
     Anonymous,
-    /// With a proof and sealed, and never otherwise.
+    /// Always authenticated and sealed.
     Sealed,
 }
 
-/// What a server may cost.
+keyword_enum!(Mapper: "\"anonymous\" or \"sealed\"");
+keyword_enum!(Delivery: "\"pull\" or \"push\"");
+
+impl FromToml for ServerRole {
+    const EXPECTED: &'static str = "\"domain_controller\" or \"exchange\"";
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        let roles: Vec<&str> = Self::iter().map(Into::into).collect();
+        keyword(value, &roles)
+    }
+
+    fn to_toml(&self) -> Value {
+        <&'static str>::from(self).into()
+    }
+}
+
+/// Timeouts and limits of the connection to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventLogLimits {
-    /// How long a connection may take.
+    /// The timeout for connecting.
     pub connect: Duration,
-    /// How long a server may be silent while it answers.
+    /// The timeout for each response.
     pub answer: Duration,
-    /// The most events of one answer.
+    /// The maximum number of events per response.
     pub records: u32,
 }
 
@@ -122,55 +142,55 @@ impl Default for EventLogLimits {
         Self {
             connect: Duration::from_secs(5),
             answer: Duration::from_secs(30),
-            // Some 300 KiB of logons: an answer that is read and committed within milliseconds.
+            // About 300 KiB of logons, which are decoded and committed within milliseconds.
             records: 200,
         }
     }
 }
 
-/// Longer than a day, nobody who logged on is sure to be there still.
-const CATCH_UP: std::ops::RangeInclusive<Duration> =
+/// A logon that is older than a day does not prove that the user is still at the address.
+const LOOKBACK: std::ops::RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(24 * 3600);
 
-/// A domain controller of a small office has nothing to say at night.
-const SILENT: std::ops::RangeInclusive<Duration> =
+/// Up to a day: the domain controller of a small office can have no events at night.
+const SILENT_AFTER: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
 
-/// What logs say: a logon, a ticket, a logoff, a computer.
+/// The kinds of event in security logs: logon, logoff, ticket, computer.
 const KINDS: [Kind; 4] = [Kind::Login, Kind::Logout, Kind::Refresh, Kind::DeviceSeen];
 
 impl EventLog {
-    pub(crate) fn read(section: &Section<'_>) -> Option<Self> {
-        let catch_up = section.within("catch_up", Duration::from_secs(3600), CATCH_UP);
-        let mut authority = authority::read(section, KINDS.to_vec());
-        // What is caught up with is older than what senders of lines may say.
+    pub(crate) fn from_table(table: &TableReader<'_>) -> Option<Self> {
+        let catch_up = table.in_range("lookback", Duration::from_secs(3600), LOOKBACK);
+        let mut authority = authority::from_table(table, KINDS.to_vec());
+        // Events of the lookback period are older than the default of `rules.max_age`.
         authority.max_age = authority.max_age.or(Some(catch_up).filter(|span| !span.is_zero()));
-        let auth = section.or("auth", Auth::default());
-        let sources = section.sections("sources", EventLogSource::read);
-        if !section.has("sources") {
-            section.complain("sources", "is missing, must be [[event_log.sources]] tables");
+        let auth = table.get_or("auth", Auth::default());
+        let sources = table.subtables("sources", EventLogSource::from_table);
+        if !table.has("sources") {
+            table.error_at("sources", "is missing: add at least one [[event_log.sources]] table");
         }
         let read = Self {
             auth,
-            kdc: section.get("kdc"),
-            name_servers: section.list("name_servers").unwrap_or_default(),
-            endpoint_mapper: section.or("endpoint_mapper", Mapper::default()),
-            servers: section.list("servers").unwrap_or_default(),
-            delivery: section.or("delivery", Delivery::default()),
+            kdc: table.get("kdc"),
+            name_servers: table.list("name_servers").unwrap_or_default(),
+            endpoint_mapper: table.get_or("endpoint_mapper", Mapper::default()),
+            servers: table.list("server_networks").unwrap_or_default(),
+            delivery: table.get_or("delivery", Delivery::default()),
             catch_up,
-            silent: section.within("silent", Duration::from_secs(900), SILENT),
+            silent: table.in_range("silent_after", Duration::from_secs(900), SILENT_AFTER),
             authority,
-            limits: section.section("limits", EventLogLimits::read),
+            limits: table.subtable("limits", EventLogLimits::from_table),
             sources,
-            // What is missing has been complained of when this is looked at.
-            account: ServiceAccount::read(section)?,
+            // This is last: the keys before it are validated even if it is missing.
+            account: ServiceAccount::from_table(table)?,
         };
-        read.check(section);
+        read.validate(table);
         Some(read)
     }
 
-    /// The domain whose tickets `source` is shown: that of the account, when its name has the one that
-    /// DNS knows, or else that of the server.
+    /// The Kerberos realm for `source`: the domain of the account if it is a DNS name, or else the
+    /// domain of the server.
     pub fn realm<'a>(&'a self, source: &'a EventLogSource) -> Option<&'a str> {
         let of_account = self.account.name.rsplit_once('@').map(|(_, domain)| domain);
         let of_host = || match source.host.parse::<IpAddr>() {
@@ -180,43 +200,42 @@ impl EventLog {
         of_account.filter(|domain| domain.contains('.')).or_else(of_host)
     }
 
-    /// What each key allows alone, and not together.
-    fn check(&self, section: &Section<'_>) {
+    /// Validates combinations of keys.
+    fn validate(&self, table: &TableReader<'_>) {
         if !self.account.name.is_empty() && !self.account.has_domain() {
-            section.complain("account", "lacks its domain: write user@domain or DOMAIN\\user");
+            table.error_at("account", "has no domain: write user@domain or DOMAIN\\user");
         }
         for (index, source) in self.sources.iter().enumerate() {
             if self.auth == Auth::Kerberos && source.host.parse::<IpAddr>().is_ok() {
-                let message = "is an address: Kerberos knows servers by their full names";
-                section.complain(&format!("sources[{index}].host"), message);
+                let message =
+                    "is an address, but Kerberos requires the full DNS name of the server";
+                table.error_at(&format!("sources[{index}].host"), message);
             }
             let asks_dns = self.kdc.is_none() && source.role == ServerRole::Exchange;
             if self.auth == Auth::Kerberos && asks_dns && self.realm(source).is_none() {
-                let message = "is missing, and no domain is named for which DNS could be asked: an \
-                               Exchange server gives out no tickets";
-                section.complain("kdc", message);
+                let message = "is missing, and there is no DNS domain to discover it in: an Exchange \
+                               server is not a KDC; set kdc, or write the account as user@domain";
+                table.error_at("kdc", message);
             }
         }
     }
 }
 
 impl EventLogSource {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        let name = section.required::<Name>("name");
+    fn from_table(table: &TableReader<'_>) -> Option<Self> {
+        let name = table.required::<Name>("name");
         if let Some(name) = &name {
-            section.claim("producer", "name", name.as_str());
+            table.unique("producer", "name", name.as_str());
         }
-        let host = section.required::<Host>("host");
-        let port = section.has("port").then(|| section.within("port", 1_u32, 1..=65_535));
-        let role = section.or("role", ServerRole::DomainController);
-        let ids: Option<Vec<u32>> = section.list("event_ids");
+        let host = table.required::<Host>("host");
+        let port = table.has("port").then(|| table.in_range("port", 1_u32, 1..=65_535));
+        let role = table.get_or("role", ServerRole::DomainController);
+        let default = rollcall_identity::logon::LogonSettings::for_role(role).ids;
+        let ids = table.list_or("event_ids", default.into_iter().map(u32::from).collect());
         Some(Self {
-            event_ids: match ids {
-                Some(ids) => event_ids(section, &ids),
-                None => rollcall_identity::logon::LogonSettings::for_role(role).ids,
-            },
+            event_ids: event_ids(table, &ids),
             port: port.and_then(|port| NonZeroU16::new(u16::try_from(port).ok()?)),
-            address: section.get("address"),
+            address: table.get("address"),
             role,
             name: name?,
             host: host?.0,
@@ -224,34 +243,36 @@ impl EventLogSource {
     }
 }
 
-/// Those that can be read, which say where somebody is.
-fn event_ids(section: &Section<'_>, written: &[u32]) -> Vec<u16> {
+/// The IDs of `written` that Rollcall can decode. Others are errors.
+fn event_ids(table: &TableReader<'_>, written: &[u32]) -> Vec<u16> {
     let mut ids = Vec::new();
     for (index, id) in written.iter().enumerate() {
         match u16::try_from(*id).ok().filter(|id| readable_event_ids().any(|known| known == *id)) {
             Some(id) => ids.push(id),
             None => {
-                let known =
-                    readable_event_ids().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
+                let known = readable_event_ids().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
                 let message = format!("is {id}, must be one of {known}");
-                section.complain(&format!("event_ids[{index}]"), message);
+                table.error_at(&format!("event_ids[{index}]"), message);
             }
         }
     }
     if written.is_empty() {
-        section.complain("event_ids", "is empty: nothing would be read");
+        table.error_at(
+            "event_ids",
+            "is empty, so that no event would be read; add an ID or remove the key",
+        );
     }
     ids
 }
 
 impl EventLogLimits {
-    fn read(section: &Section<'_>) -> Self {
+    fn from_table(table: &TableReader<'_>) -> Self {
         let default = Self::default();
         let seconds = |from, to| Duration::from_secs(from)..=Duration::from_secs(to);
         Self {
-            connect: section.within("connect", default.connect, seconds(1, 60)),
-            answer: section.within("answer", default.answer, seconds(1, 600)),
-            records: section.within("records", default.records, 1..=1024),
+            connect: table.in_range("connect_timeout", default.connect, seconds(1, 60)),
+            answer: table.in_range("response_timeout", default.answer, seconds(1, 600)),
+            records: table.in_range("batch_size", default.records, 1..=1024),
         }
     }
 }

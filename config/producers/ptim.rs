@@ -1,64 +1,65 @@
-//! Who, besides the enforcement points, may push events over HTTP.
+//! The `ptim` table: clients other than enforcement points that push events over HTTP.
 
 use ipnet::IpNet;
 use rollcall_identity::{Authority, Name};
 use rollcall_wire::ptim::Untimed;
 
 use crate::SecretHash;
-use crate::authority::{self, everything};
-use crate::leaf::{ClientId, Domain};
-use crate::section::Section;
+use crate::authority::{self, all_kinds};
+use crate::scalar::Domain;
+use crate::table_reader::TableReader;
+use crate::token_auth::{ClientCredentials, ClientScope};
 
-/// The pushing producer. Its requests arrive on the enforcement listener.
+/// The PTIM producer. Its requests arrive at the enforcement listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ptim {
-    /// Its name as a producer.
+    /// The name of the producer.
     pub name: Name,
-    /// Whether pushes are taken at all.
+    /// Whether pushes are accepted.
     pub enabled: bool,
-    /// Who may push without being an enforcement point.
+    /// The clients that may push without being enforcement points.
     pub clients: Vec<Pusher>,
 }
 
-/// A program that posts events.
+/// A client that pushes events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pusher {
-    /// Its name in the log, the metrics and explanations.
+    /// The name in logs, metrics and explanations.
     pub name: Name,
-    /// From where it may connect.
+    /// The source addresses that it may connect from.
     pub addresses: Vec<IpNet>,
-    /// With which client id it asks for a token, 1 to 64 characters.
+    /// The client ID for the token endpoint, 1 to 64 characters.
     pub client_id: String,
-    /// What its secret must hash to.
+    /// The hash of its secret.
     pub secret: SecretHash,
-    /// What it may speak for.
+    /// What it may report.
     pub authority: Authority,
-    /// The domain of users that are written without one.
+    /// The domain of users without a domain.
     pub domain: Option<Name>,
-    /// What becomes of events that do not say their time.
+    /// How events without a timestamp are treated.
     pub untimed: Untimed,
 }
 
 impl Ptim {
-    pub(crate) fn read(section: &Section<'_>) -> Self {
-        let default = || Name::new("ptim").expect("a plain word is a name");
-        let name = section.get("name").unwrap_or_else(default);
-        section.claim("producer", "name", name.as_str());
+    pub(crate) fn from_table(table: &TableReader<'_>) -> Self {
+        let default = Name::new("ptim").expect("a plain word is a valid name");
+        let name = table.get_or("name", default);
+        table.unique("producer", "name", name.as_str());
         Self {
             name,
-            enabled: section.or("enabled", true),
-            clients: section.sections("clients", Pusher::read),
+            enabled: table.get_or("enabled", true),
+            clients: table.subtables("clients", Pusher::from_table),
         }
     }
 }
 
 impl Pusher {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        let Login { name, addresses, client_id, secret } =
-            Login::read(section, Doorway::Enforcement);
-        let authority = authority::read(section, everything());
-        let domain = section.get::<Domain>("domain").map(|domain| domain.0);
-        let untimed = untimed(section);
+    fn from_table(table: &TableReader<'_>) -> Option<Self> {
+        let ClientCredentials { name, addresses, client_id, secret } =
+            ClientCredentials::from_table(table, ClientScope::Enforcement);
+        let authority = authority::from_table(table, all_kinds().collect());
+        let domain = table.get::<Domain>("domain").map(|domain| domain.0);
+        let untimed = untimed(table);
         Some(Self {
             name: name?,
             addresses,
@@ -71,46 +72,7 @@ impl Pusher {
     }
 }
 
-/// Reads `require_time`.
-pub(crate) fn untimed(section: &Section<'_>) -> Untimed {
-    if section.or("require_time", false) { Untimed::Refused } else { Untimed::Arrival }
-}
-
-/// Which listener somebody logs in at: names and client ids differ among those who come by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Doorway {
-    /// Pushers and enforcement points.
-    Enforcement,
-    /// Those who validate.
-    Validator,
-}
-
-/// How somebody proves on a listener who it is; `None` for what is missing or wrong.
-pub(crate) struct Login {
-    pub(crate) name: Option<Name>,
-    pub(crate) addresses: Vec<IpNet>,
-    pub(crate) client_id: Option<String>,
-    pub(crate) secret: Option<SecretHash>,
-}
-
-impl Login {
-    pub(crate) fn read(section: &Section<'_>, doorway: Doorway) -> Self {
-        let (names, ids) = match doorway {
-            Doorway::Enforcement => ("login", "client_id"),
-            Doorway::Validator => ("validator login", "validator client_id"),
-        };
-        let name = section.required::<Name>("name");
-        if let Some(name) = &name {
-            section.claim(names, "name", name.as_str());
-        }
-        let client_id = section.required::<ClientId>("client_id").map(|id| id.0);
-        if let Some(id) = &client_id {
-            section.claim(ids, "client_id", id);
-        }
-        let addresses: Vec<IpNet> = section.list("addresses").unwrap_or_default();
-        if addresses.is_empty() {
-            section.complain("addresses", "must hold at least one address or network");
-        }
-        Self { name, addresses, client_id, secret: SecretHash::read(section) }
-    }
+/// Reads `require_timestamp`.
+pub(crate) fn untimed(table: &TableReader<'_>) -> Untimed {
+    if table.get_or("require_timestamp", false) { Untimed::Refused } else { Untimed::Arrival }
 }

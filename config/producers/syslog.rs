@@ -1,4 +1,4 @@
-//! Where syslog lines are listened for, who may send them, and how each sender's lines are read.
+//! The `syslog` tables: listeners, senders, and how the lines of each sender are parsed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,98 +8,102 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
-use rollcall_identity::{Authority, Name};
+use rollcall_identity::{Authority, Kind, Name};
+use toml::Value;
+use toml::de::DeValue;
 
 use crate::Template;
-use crate::authority::{self, REFRESH_AND_END, everything};
-use crate::leaf::{Domain, Zone};
-use crate::listener::{Transport, certificate_file, key_file};
-use crate::section::Section;
-use crate::template::Templates;
+use crate::authority::{self, UNAUTHENTICATED, all_kinds};
+use crate::listener::{certificate_file, key_file};
+use crate::scalar::{Domain, FromToml, invalid, keyword_enum, text};
+use crate::socket::TransportProtocol;
+use crate::syslog_template::TemplateCache;
+use crate::table_reader::TableReader;
 
 /// One syslog producer: its listeners and its clients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Syslog {
-    /// Its name as a producer.
+    /// The name of the producer.
     pub name: Name,
-    /// Where datagrams are received (RFC 5426).
+    /// The listen addresses for datagrams (RFC 5426).
     pub udp: Vec<SocketAddr>,
-    /// Where plain streams are accepted (RFC 6587).
+    /// The listen addresses for streams without TLS (RFC 6587).
     pub tcp: Vec<SocketAddr>,
-    /// Where TLS streams are accepted (RFC 5425).
+    /// The listeners for streams with TLS (RFC 5425).
     pub tls: Option<SyslogTls>,
-    /// Who may send. A sender that fits several is the one with the narrowest network.
+    /// The allowed senders. If an address matches several clients, the longest prefix decides.
     pub clients: Vec<SyslogClient>,
-    /// What one client may cost.
+    /// The limits.
     pub limits: SyslogLimits,
 }
 
 /// Syslog over TLS (RFC 5425).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyslogTls {
-    /// Where it is listened; the registered port is 6514.
+    /// The listen addresses. The registered port is 6514.
     pub listen: Vec<SocketAddr>,
-    /// The certificate and its chain, PEM.
+    /// The certificate with its chain, PEM.
     pub certificate: PathBuf,
-    /// Its private key, PEM.
+    /// The private key, PEM.
     pub key: PathBuf,
-    /// The authority that signs the clients' certificates, PEM; `None` asks for none.
+    /// The CA of client certificates, PEM; `None` disables client authentication.
     pub client_ca: Option<PathBuf>,
 }
 
-/// What one syslog producer grants its clients.
+/// The limits of one syslog producer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyslogLimits {
-    /// The longest message, in bytes.
+    /// The maximum size of a message in bytes.
     pub message_bytes: usize,
-    /// Streams of all clients at once.
+    /// The maximum number of streams.
     pub connections: usize,
-    /// Streams of one client at once.
+    /// The maximum number of streams per client.
     pub connections_per_client: usize,
-    /// After how long without a byte a stream is closed.
+    /// The time without data after which a stream is closed.
     pub idle: Duration,
-    /// Lines of one client in a second, above which they are counted and dropped; `None` for all.
+    /// The maximum rate per client; `None` for no limit. Lines above it are counted and dropped.
     pub lines_per_second: Option<u32>,
-    /// The kernel's receive buffer of each UDP socket, in bytes.
+    /// The receive buffer of each UDP socket in bytes (`SO_RCVBUF`).
     pub receive_buffer: usize,
 }
 
-/// Somebody who sends lines.
+/// A syslog sender.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyslogClient {
-    /// Its name in the log, the metrics and explanations.
+    /// The name in logs, metrics and explanations.
     pub name: Name,
-    /// From where it sends.
+    /// The source addresses of the sender.
     pub addresses: Vec<IpNet>,
-    /// Names (SAN or CN) of the certificates it may show instead, from wherever it connects.
+    /// The names (SAN or CN) of its client certificates. They identify it at any address.
     pub certificate_names: Vec<String>,
-    /// How its lines are read: the first template that yields an event decides.
+    /// The templates for its lines. The first one that yields an event decides.
     pub templates: Vec<Arc<Template>>,
-    /// The zone of times without one (RFC 3164).
+    /// The time zone of timestamps without one (RFC 3164).
     pub zone: TimeZone,
-    /// Whose clock says when an event happened.
+    /// Which clock determines the time of an event.
     pub sender_time: SenderTime,
-    /// The domain of users that are written without one.
+    /// The domain of users without a domain.
     pub domain: Option<Name>,
-    /// Fields that follow from other groups of the template.
+    /// Lookup tables that derive fields from captured values.
     pub maps: ValueMaps,
-    /// What it may speak for.
+    /// What it may report.
     pub authority: Authority,
 }
 
-/// By the field that is filled, for instance `domain`.
+/// Lookup tables by the field that they set, for example `domain`.
 pub type ValueMaps = BTreeMap<String, ValueMap>;
 
-/// One field that follows from another group of the template, as a domain does from a VPN's name.
+/// A lookup table that derives a field from a captured value, for example the domain from the name
+/// of the VPN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueMap {
-    /// The named group of the template, for instance `vpn`.
+    /// The named capture group of the template, for example `vpn`.
     pub from: String,
-    /// From the group's text to the field's.
+    /// The value of the field by captured value.
     pub values: BTreeMap<String, String>,
 }
 
-/// Whose clock says when an event happened.
+/// Which clock determines the time of an event.
 #[derive(
     Debug,
     Clone,
@@ -113,11 +117,40 @@ pub struct ValueMap {
 )]
 #[strum(serialize_all = "lowercase")]
 pub enum SenderTime {
-    /// The sender's, when the line has a time.
+    /// The clock of the sender, if the line has a timestamp.
     #[default]
-    Trust,
-    /// Rollcall's: the moment of arrival, for senders with a wrong clock.
+    Sender,
+    /// The clock of Rollcall at the arrival of the line, for senders with a wrong clock.
     Arrival,
+}
+
+keyword_enum!(SenderTime: "\"sender\" or \"arrival\"");
+
+/// The time zone of timestamps without one.
+#[derive(Clone)]
+enum Zone {
+    /// The zone of this machine.
+    Local,
+    /// A zone of the IANA database.
+    Named(TimeZone),
+}
+
+impl FromToml for Zone {
+    const EXPECTED: &'static str = "\"local\", \"UTC\" or a zone such as \"Europe/Berlin\"";
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        match text::<Self>(value)? {
+            "local" => Ok(Self::Local),
+            text => TimeZone::get(text).map(Self::Named).map_err(|_| invalid::<Self>(text)),
+        }
+    }
+
+    fn to_toml(&self) -> Value {
+        match self {
+            Self::Local => "local".into(),
+            Self::Named(zone) => zone.iana_name().unwrap_or("UTC").into(),
+        }
+    }
 }
 
 impl Default for SyslogLimits {
@@ -134,24 +167,28 @@ impl Default for SyslogLimits {
 }
 
 impl SyslogLimits {
-    fn read(section: &Section<'_>) -> Self {
+    fn from_table(table: &TableReader<'_>) -> Self {
         let default = Self::default();
         let idle = Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
         let per_client = default.connections_per_client;
         Self {
-            // RFC 5425 section 4.3.1: a receiver must take 2048 bytes.
-            message_bytes: section.bytes("message_bytes", default.message_bytes, 2 << 10..=1 << 20),
-            connections: section.within("connections", default.connections, 1..=65_536),
-            connections_per_client: section.within(
+            // RFC 5425 section 4.3.1: a receiver must accept messages of 2048 bytes.
+            message_bytes: table.bytes_in_range(
+                "message_size",
+                default.message_bytes,
+                2 << 10..=1 << 20,
+            ),
+            connections: table.in_range("connections", default.connections, 1..=65_536),
+            connections_per_client: table.in_range(
                 "connections_per_client",
                 per_client,
                 1..=65_536,
             ),
-            idle: section.within("idle", default.idle, idle),
-            lines_per_second: section
+            idle: table.in_range("idle_timeout", default.idle, idle),
+            lines_per_second: table
                 .has("lines_per_second")
-                .then(|| section.within("lines_per_second", 1, 1..=u32::MAX)),
-            receive_buffer: section.bytes(
+                .then(|| table.in_range("lines_per_second", 1, 1..=u32::MAX)),
+            receive_buffer: table.bytes_in_range(
                 "receive_buffer",
                 default.receive_buffer,
                 64 << 10..=1 << 30,
@@ -161,102 +198,122 @@ impl SyslogLimits {
 }
 
 impl SyslogTls {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        let listen = section.list("listen").unwrap_or_default();
-        section.listens(Transport::Tcp, "listen", &listen);
+    fn from_table(table: &TableReader<'_>) -> Option<Self> {
+        let listen = table.list("listen").unwrap_or_default();
+        table.unique_listeners(TransportProtocol::Tcp, "listen", &listen);
         for key in ["listen", "certificate", "key"] {
-            if !section.has(key) {
-                section.complain(key, "is missing: TLS needs listen, certificate and key");
+            if !table.has(key) {
+                table.error_at(key, "is missing: TLS requires listen, certificate and key");
             }
         }
-        let certificate = certificate_file(section, "certificate");
-        let key = key_file(section, "key");
-        let client_ca = certificate_file(section, "client_ca");
+        let certificate = certificate_file(table, "certificate");
+        let key = key_file(table, "key");
+        let client_ca = certificate_file(table, "client_ca");
         Some(Self { listen, certificate: certificate?, key: key?, client_ca })
     }
 }
 
 impl Syslog {
-    pub(crate) fn read(section: &Section<'_>, templates: &Templates) -> Option<Self> {
-        let name = section.required::<Name>("name");
+    pub(crate) fn from_table(table: &TableReader<'_>, templates: &TemplateCache) -> Option<Self> {
+        let name = table.required::<Name>("name");
         if let Some(name) = &name {
-            section.claim("producer", "name", name.as_str());
+            table.unique("producer", "name", name.as_str());
         }
-        let udp = section.list("udp").unwrap_or_default();
-        section.listens(Transport::Udp, "udp", &udp);
-        let tcp = section.list("tcp").unwrap_or_default();
-        section.listens(Transport::Tcp, "tcp", &tcp);
-        let encrypted = section.has("tls");
-        let tls = section.section("tls", |tls| if encrypted { SyslogTls::read(tls) } else { None });
+        let udp = table.list("udp").unwrap_or_default();
+        table.unique_listeners(TransportProtocol::Udp, "udp", &udp);
+        let tcp = table.list("tcp").unwrap_or_default();
+        table.unique_listeners(TransportProtocol::Tcp, "tcp", &tcp);
+        let encrypted = table.has("tls");
+        let tls =
+            table.subtable("tls", |tls| if encrypted { SyslogTls::from_table(tls) } else { None });
         if udp.is_empty() && tcp.is_empty() && !encrypted {
-            section.complain("", "listens nowhere: write udp, tcp or a tls section");
+            table.error_at("", "has no listener: add udp, tcp or a tls table");
         }
-        let limits = section.section("limits", SyslogLimits::read);
-        let unproven = match &tls {
+        let limits = table.subtable("limits", SyslogLimits::from_table);
+        let without_client_ca = match &tls {
             Some(tls) => tls.client_ca.is_none(),
             None => !encrypted,
         };
-        let clients = section.sections("clients", |client| {
-            if unproven && client.has("certificate_names") {
-                client.complain("certificate_names", "need tls.client_ca, which signs them");
+        let clients = table.subtables("clients", |client| {
+            if without_client_ca && client.has("certificate_names") {
+                client.error_at("certificate_names", "requires tls.client_ca");
             }
-            SyslogClient::read(client, section, templates)
+            SyslogClient::from_table(client, table, templates)
         });
-        if !section.has("clients") {
-            section.complain("clients", "is missing: without [[syslog.clients]] nobody may send");
+        if !table.has("clients") {
+            table.error_at(
+                "clients",
+                "is missing: without [[syslog.clients]] every sender is refused",
+            );
         }
         Some(Self { name: name?, udp, tcp, tls, clients, limits })
     }
 }
 
 impl SyslogClient {
-    fn read(section: &Section<'_>, producer: &Section<'_>, templates: &Templates) -> Option<Self> {
-        let name = section.required::<Name>("name");
+    fn from_table(
+        table: &TableReader<'_>,
+        producer: &TableReader<'_>,
+        templates: &TemplateCache,
+    ) -> Option<Self> {
+        let name = table.required::<Name>("name");
         if let Some(name) = &name {
-            section.claim(format!("client of {}", producer.key()), "name", name.as_str());
+            table.unique(format!("client of {}", producer.path()), "name", name.as_str());
         }
-        let addresses: Vec<IpNet> = section.list("addresses").unwrap_or_default();
+        let addresses: Vec<IpNet> = table.list("addresses").unwrap_or_default();
         for (index, network) in addresses.iter().enumerate() {
-            let place = format!("addresses[{index}]");
-            section.claim(format!("sender of {}", producer.key()), &place, &network.to_string());
+            let key = format!("addresses[{index}]");
+            table.unique(format!("sender of {}", producer.path()), &key, &network.to_string());
         }
-        let certificate_names: Vec<String> = section.list("certificate_names").unwrap_or_default();
+        let certificate_names: Vec<String> = table.list("certificate_names").unwrap_or_default();
         for (index, certificate) in certificate_names.iter().enumerate() {
-            let place = format!("certificate_names[{index}]");
-            section.claim(format!("certificate of {}", producer.key()), &place, certificate);
+            let key = format!("certificate_names[{index}]");
+            table.unique(format!("certificate of {}", producer.path()), &key, certificate);
         }
-        if !section.has("addresses") && !section.has("certificate_names") {
-            section.complain("addresses", "is missing: write addresses or certificate_names");
+        if !table.has("addresses") && !table.has("certificate_names") {
+            table.error_at("addresses", "is missing: set addresses or certificate_names");
         }
-        // Anybody can send from an address; only a certificate proves who it is.
-        let granted = if addresses.is_empty() { everything() } else { REFRESH_AND_END.to_vec() };
-        let zone = match section.or("zone", Zone::Local) {
-            Zone::Local => section.environment().local.clone(),
+        // A source address can be forged; only a certificate authenticates the sender.
+        let kinds = match addresses.is_empty() {
+            true => all_kinds().collect(),
+            false => UNAUTHENTICATED.to_vec(),
+        };
+        let zone = match table.get_or("zone", Zone::Local) {
+            Zone::Local => table.environment().local_zone().clone(),
             Zone::Named(zone) => zone,
         };
         Some(Self {
             name: name?,
             addresses,
             certificate_names,
-            templates: templates.read(section, "templates"),
+            templates: templates.from_table(table),
             zone,
-            sender_time: section.or("sender_time", SenderTime::default()),
-            domain: section.get::<Domain>("domain").map(|domain| domain.0),
-            maps: section.named_sections("maps", value_map).into_iter().collect(),
-            authority: authority::read(section, granted),
+            sender_time: table.get_or("event_time", SenderTime::default()),
+            domain: table.get::<Domain>("domain").map(|domain| domain.0),
+            maps: table.named_subtables("maps", value_map).into_iter().collect(),
+            authority: authority::from_table(table, kinds),
         })
+    }
+
+    /// Whether senders that are identified only by their source address, which can be forged on UDP
+    /// and TCP, can create sessions.
+    pub fn begins_unproven(&self) -> bool {
+        !self.addresses.is_empty() && self.authority.kinds.iter().copied().any(Kind::begins)
     }
 }
 
-/// The fields of an event that can follow from another group.
+/// The fields that a lookup table can set.
 const MAPPED: [&str; 4] = ["domain", "device", "groups", "posture"];
 
-fn value_map(field: &str, section: &Section<'_>) -> Option<(String, ValueMap)> {
+fn value_map(field: &str, table: &TableReader<'_>) -> Option<(String, ValueMap)> {
     if !MAPPED.contains(&field) {
-        let message = format!("is not a field that can be mapped: {}", MAPPED.join(", "));
-        section.complain("", message);
+        let message = format!(
+            "is not a field that can be mapped; the valid fields are {}",
+            MAPPED.join(", ")
+        );
+        table.error_at("", message);
     }
-    let from = section.required::<String>("from");
-    let values = section.entries::<String>("values").into_iter().collect();
+    let from = table.required::<String>("from");
+    let values = table.entries::<String>("values").into_iter().collect();
     Some((field.to_owned(), ValueMap { from: from?, values }))
 }

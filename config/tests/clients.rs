@@ -1,4 +1,4 @@
-//! Enforcement points that are added while the server runs.
+//! Enforcement points that are added to the clients file.
 
 use std::os::unix::fs::{MetadataExt, chown};
 
@@ -18,14 +18,14 @@ fn point(name: &str, client_id: &str) -> NewPoint {
 }
 
 #[test]
-fn an_added_point_is_there_after_a_reload_with_the_others() {
+fn added_points_are_loaded() {
     let scratch = Scratch::new();
     let environment = scratch.environment();
     let before = scratch.read("").unwrap();
     let path = add_point(&before, &environment, &point("one", "id-1")).unwrap();
     add_point(&scratch.read("").unwrap(), &environment, &point("t\"wo", "id-2")).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(fs::read_to_string(&path).unwrap().starts_with("# Enforcement points added by"));
+    assert!(fs::read_to_string(&path).unwrap().starts_with("# Enforcement points added with"));
     let after = scratch.read("").unwrap();
     let names: Vec<&str> = after.enforcement.points.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(names, ["one", "t\"wo"]);
@@ -35,9 +35,9 @@ fn an_added_point_is_there_after_a_reload_with_the_others() {
     assert!(after.rules.authorities.contains_key(&(after.ptim.name.clone(), one.name.clone())));
 }
 
-/// Only root can give a folder away; of anybody else's the file is the writer's own, as it must be.
+/// Only root can change the owner of a folder. Otherwise the file belongs to the user of the test.
 #[test]
-fn the_file_belongs_to_whoever_owns_the_folder() {
+fn the_file_has_the_owner_of_the_folder() {
     let scratch = Scratch::new();
     let settings = scratch.read("").unwrap();
     fs::create_dir(&settings.data).unwrap();
@@ -51,7 +51,7 @@ fn the_file_belongs_to_whoever_owns_the_folder() {
 }
 
 #[test]
-fn a_point_keeps_the_dialect_that_it_was_added_with() {
+fn an_added_point_has_its_format() {
     let scratch = Scratch::new();
     let environment = scratch.environment();
     for (name, format) in [("one", Some(Format::Xml)), ("two", Some(Format::Json)), ("three", None)]
@@ -65,7 +65,7 @@ fn a_point_keeps_the_dialect_that_it_was_added_with() {
 }
 
 #[test]
-fn comments_that_were_written_by_hand_stay() {
+fn comments_of_the_administrator_are_kept() {
     let scratch = Scratch::new();
     let settings = scratch.read("").unwrap();
     fs::create_dir(&settings.data).unwrap();
@@ -75,7 +75,7 @@ fn comments_that_were_written_by_hand_stay() {
 }
 
 #[test]
-fn a_name_or_an_id_that_is_taken_is_refused_and_nothing_is_written() {
+fn a_duplicate_name_or_id_is_refused_and_the_file_is_unchanged() {
     let scratch = Scratch::new();
     let environment = scratch.environment();
     let old = scratch.read("").unwrap();
@@ -91,26 +91,26 @@ fn a_name_or_an_id_that_is_taken_is_refused_and_nothing_is_written() {
     assert!(matches!(refused(&now, "ONE", "id-2"), NotAdded::NameTaken(_)));
     assert!(matches!(refused(&now, "two", "id-1"), NotAdded::ClientIdTaken(_)));
     assert!(matches!(refused(&now, "two", "i d"), NotAdded::BadClientId));
-    // Settings from before the first was added: the file itself knows better.
+    // The settings are from before the first addition: the file itself is checked, too.
     assert!(matches!(refused(&old, "one", "id-2"), NotAdded::Refused(_)));
 }
 
 #[test]
-fn a_bad_clients_file_is_named_with_the_rest() {
+fn errors_of_the_clients_file_are_reported_with_the_others() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.path().join("rollcall-data")).unwrap();
     let text = "[[enforcement.points]]\nname = 'fw'\nclient_id = 'fw'\naddresses = ['10.0.0.1']\n";
     let path = scratch.file("rollcall-data/clients.toml", text, 0o600);
-    let problems = scratch.read("drain = 'soon'\n").unwrap_err();
+    let problems = scratch.read("shutdown_timeout = 'soon'\n").unwrap_err();
     let files: Vec<&Path> = problems.iter().map(|p| p.file.as_path()).collect();
     assert_eq!(files, [Path::new("rollcall.toml"), &path], "{problems}");
     scratch.file("rollcall-data/clients.toml", &format!("{text}secret_hash = '{HASH}'\n"), 0o644);
     let problems = scratch.read("").unwrap_err().to_string();
-    assert!(problems.contains("is open to every user"), "{problems}");
+    assert!(problems.contains("is accessible to every user"), "{problems}");
 }
 
 #[test]
-fn the_configuration_and_the_clients_file_share_their_names() {
+fn names_are_unique_across_configuration_and_clients_file() {
     let scratch = Scratch::new();
     add_point(&scratch.read("").unwrap(), &scratch.environment(), &point("fw", "a")).unwrap();
     let text = format!(
@@ -119,13 +119,13 @@ fn the_configuration_and_the_clients_file_share_their_names() {
     );
     let problems = scratch.read(&text).unwrap_err().to_string();
     assert!(
-        problems.contains("\"fw\" is taken: ptim.clients[0].name in rollcall.toml"),
+        problems.contains("\"fw\" is already used by ptim.clients[0].name in rollcall.toml"),
         "{problems}"
     );
 }
 
 #[test]
-fn points_added_at_once_are_all_there() {
+fn concurrent_additions_are_all_kept() {
     let scratch = Scratch::new();
     let settings = scratch.read("").unwrap();
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Every example is read, and each of its keys, misspelt or of another type, is refused.
+//! Every example is valid, and a misspelled key or a value of another type is an error.
 
 use toml::Value;
 
@@ -15,7 +15,18 @@ const EXAMPLES: [(&str, &str); 7] = [
     ("two-firewalls", include_str!("../examples/two-firewalls.toml")),
 ];
 
-/// Reads an example, in a folder that has the files that it names.
+/// The names of all examples.
+pub(super) const NAMES: [&str; EXAMPLES.len()] = {
+    let mut names = [""; EXAMPLES.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = EXAMPLES[index].0;
+        index += 1;
+    }
+    names
+};
+
+/// Reads an example in a folder with the files that it refers to.
 pub(super) fn prepared(scratch: &Scratch, name: &str) -> Result<Settings, Problems> {
     let (_, text) = EXAMPLES.iter().find(|(known, _)| *known == name).unwrap();
     let table = Value::Table(text.parse().unwrap());
@@ -23,7 +34,7 @@ pub(super) fn prepared(scratch: &Scratch, name: &str) -> Result<Settings, Proble
         let text = match path.rsplit('.').next().unwrap() {
             "secret_file" | "secret_credential" => HASH,
             "onboarding_token_file" | "password_file" => "SECRET",
-            "certificate" | "key" | "client_ca" | "ca" | "authorities" => "PEM",
+            "certificate" | "key" | "client_ca" | "ca" => "PEM",
             _ => continue,
         };
         scratch.file(at(&table, &path).as_str().unwrap(), text, 0o600);
@@ -32,7 +43,7 @@ pub(super) fn prepared(scratch: &Scratch, name: &str) -> Result<Settings, Proble
 }
 
 #[test]
-fn every_example_is_read() {
+fn every_example_is_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files: BTreeSet<String> = fs::read_dir(folder)
         .unwrap()
@@ -46,9 +57,8 @@ fn every_example_is_read() {
     }
 }
 
-/// What an example needs besides itself: files, credentials, variables.
-const NEEDS: [&str; 10] = [
-    "authorities",
+/// The keys that refer to files, credentials and environment variables.
+const NEEDS: [&str; 9] = [
     "certificate",
     "key",
     "client_ca",
@@ -61,7 +71,7 @@ const NEEDS: [&str; 10] = [
 ];
 
 #[test]
-fn the_heading_of_every_example_says_how_to_make_what_it_needs() {
+fn the_header_of_every_example_creates_the_files_that_it_refers_to() {
     for (name, text) in EXAMPLES {
         let heading: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
         let heading = heading.join("\n");
@@ -81,7 +91,7 @@ fn the_heading_of_every_example_says_how_to_make_what_it_needs() {
     }
 }
 
-/// Examples and the reference, each in its folder.
+/// The examples and the reference, each with its scratch folder.
 fn documents() -> Vec<(Scratch, &'static str, Value)> {
     let scratch = |(name, text): (&'static str, &str)| {
         let scratch = Scratch::new();
@@ -93,26 +103,26 @@ fn documents() -> Vec<(Scratch, &'static str, Value)> {
     documents
 }
 
-/// Whether the keys in this table are the administrator's own words.
+/// Whether the administrator chooses this key.
 fn is_free(path: &str) -> bool {
     let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
     parent == "rules.domain_aliases" || parent.ends_with(".values")
 }
 
 #[test]
-fn every_misspelt_key_is_refused_by_name() {
+fn every_misspelled_key_is_refused_with_its_path() {
     let mut tried = 0;
     for (scratch, name, whole) in documents() {
         for path in nodes(&whole).into_iter().filter(|path| !is_free(path)) {
             let mut mutated = whole.clone();
             let value = remove(&mut mutated, &path);
-            let misspelt = format!("{path}q");
-            insert(&mut mutated, &misspelt, value);
+            let misspelled = format!("{path}q");
+            insert(&mut mutated, &misspelled, value);
             let text = toml::to_string(&mutated).unwrap();
-            let problems = scratch.read(&text).expect_err(&misspelt);
+            let problems = scratch.read(&text).expect_err(&misspelled);
             let named =
-                problems.iter().any(|p| p.key == misspelt && p.message.starts_with("is not a"));
-            assert!(named, "{name}: {misspelt}:\n{problems}");
+                problems.iter().any(|p| p.key == misspelled && p.message.starts_with("is not a"));
+            assert!(named, "{name}: {misspelled}:\n{problems}");
             tried += 1;
         }
     }
@@ -120,7 +130,7 @@ fn every_misspelt_key_is_refused_by_name() {
 }
 
 #[test]
-fn every_value_of_another_type_is_refused_by_name() {
+fn every_value_of_another_type_is_refused_with_its_path() {
     let mut tried = 0;
     for (scratch, name, whole) in documents() {
         let everything = nodes(&whole).into_iter().chain(items(&whole));
@@ -183,7 +193,7 @@ fn items(value: &Value) -> Vec<String> {
     nodes(value).into_iter().flat_map(of).collect()
 }
 
-/// The steps of `syslog[0].name`: a key, an index, a key.
+/// The steps of a path: `syslog`, `0` and `name` of `syslog[0].name`.
 fn steps(path: &str) -> impl Iterator<Item = &str> {
     path.split(['.', '[', ']']).filter(|step| !step.is_empty())
 }

@@ -1,9 +1,9 @@
-//! Every kind of mistake is found, all at once, by file, line and key.
+//! All errors are reported at once, with file, line and key.
 
 use super::*;
 
 #[test]
-fn all_mistakes_are_named_at_once() {
+fn all_errors_are_reported_at_once() {
     let text = r#"data = 7
 [rules]
 max_age = "2 weeks"
@@ -15,7 +15,7 @@ tcp = ["127.0.0.1:5514"]
 [[syslog.clients]]
 name = "a"
 addresses = ["10.0.0.0/33", "10.0.0.1"]
-may = ["login", "expiry"]
+allow = ["login", "expiry"]
 [[syslog.clients]]
 name = "A"
 addresses = ["10.0.0.1"]
@@ -34,22 +34,22 @@ level = "inof"
     let found = wrong(text);
     let expected = [
         "1: data is an integer, must be a path in quotes",
-        "3: rules.max_age \"2 weeks\" must be a time with units",
+        "3: rules.max_age \"2 weeks\" must be a duration with units",
         "4: rules.logofftime is not a known key; did you mean `logoff_time`?",
         "7: syslog[0].udp[1] \"5514\" must be an address and a port",
         "11: syslog[0].clients[0].addresses[0] \"10.0.0.0/33\" must be an address or a network",
-        "12: syslog[0].clients[0].may[1] \"expiry\" is never sent",
-        "14: syslog[0].clients[1].name \"A\" is taken: syslog[0].clients[0].name in rollcall.toml",
-        "15: syslog[0].clients[1].addresses[0] \"10.0.0.1/32\" is taken: syslog[0].clients[0]",
+        "12: syslog[0].clients[0].allow[1] \"expiry\" cannot be sent",
+        "14: syslog[0].clients[1].name \"A\" is already used by syslog[0].clients[0].name in rollcall.toml",
+        "15: syslog[0].clients[1].addresses[0] \"10.0.0.1/32\" is already used by syslog[0].clients[0]",
         "16: syslog[0].clients[1].zone \"Europe/Atlantis\" must be",
         "17: syslog[0].clients[1].templates[0] \"no-such\" is not a shipped template",
-        "19: enforcement.listen [::]:5514 is taken: syslog[0].tcp listens on 127.0.0.1:5514",
+        "19: enforcement.listen [::]:5514 is already in use: syslog[0].tcp listens on 127.0.0.1:5514",
         "20: enforcement.token_lifetime is 48h, must be 1m to 24h",
         "21: enforcement.points[0].client_id is missing, must be 1 to 64",
-        "21: enforcement.points[0].addresses must hold at least one",
-        "21: enforcement.points[0] has no secret: write one of secret_hash",
-        "24: rest.listen is 10.0.0.1:8514, which others reach",
-        "26: log.level \"inof\" is unknown; did you mean \"info\"?",
+        "21: enforcement.points[0].addresses must contain at least one",
+        "21: enforcement.points[0] has no secret: set one of secret_hash",
+        "24: rest.listen is 10.0.0.1:8514, which is reachable from the network",
+        "26: log.level \"inof\" is not a known value; did you mean \"info\"?",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
@@ -65,13 +65,13 @@ fn a_syntax_error_has_a_line_and_a_column() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_reported() {
     let environment = Environment::new(|_| None, TimeZone::UTC);
     let problems = load(Some(Path::new("/no/such.toml")), &environment).unwrap_err();
     assert!(problems.to_string().starts_with("/no/such.toml: cannot read /no/such.toml: "));
 }
 
-/// An enforcement point whose secret is said by `secret`.
+/// An enforcement point with the keys `secret`.
 fn point(secret: &str) -> String {
     format!(
         "[[enforcement.points]]\nname = 'fw'\nclient_id = 'fw'\naddresses = ['10.0.0.1']\n{secret}\n"
@@ -79,7 +79,7 @@ fn point(secret: &str) -> String {
 }
 
 #[test]
-fn a_secret_is_found_wherever_it_is_kept() {
+fn a_secret_is_read_from_each_of_the_four_keys() {
     let scratch = Scratch::new();
     scratch.file("fw.secret", &format!("{HASH}\n"), 0o640);
     for place in [
@@ -94,13 +94,13 @@ fn a_secret_is_found_wherever_it_is_kept() {
 }
 
 #[test]
-fn a_secret_that_others_can_read_or_that_is_none_is_refused_unshown() {
+fn an_exposed_or_invalid_secret_is_refused_and_not_printed() {
     let scratch = Scratch::new();
     scratch.file("open.secret", HASH, 0o644);
     scratch.file("plain.secret", "canary", 0o600);
     for (place, why) in [
-        ("secret_file = 'open.secret'", "is open to every user (mode 644)"),
-        ("secret_credential = 'open.secret'", "is open to every user (mode 644)"),
+        ("secret_file = 'open.secret'", "is accessible to every user (mode 644)"),
+        ("secret_credential = 'open.secret'", "is accessible to every user (mode 644)"),
         ("secret_credential = '../open.secret'", "must be the name of a credential"),
         ("secret_file = 'plain.secret'", "is not an argon2id hash"),
         ("secret_hash = 'canary'", "is not an argon2id hash"),
@@ -117,7 +117,7 @@ fn a_secret_that_others_can_read_or_that_is_none_is_refused_unshown() {
 }
 
 #[test]
-fn keys_that_others_can_read_are_refused() {
+fn key_files_that_other_users_can_access_are_refused() {
     let scratch = Scratch::new();
     scratch.file("a.crt", "PEM", 0o644);
     scratch.file("a.key", "PEM", 0o604);
@@ -132,23 +132,29 @@ fn keys_that_others_can_read_are_refused() {
 }
 
 #[test]
-fn references_to_what_is_not_there_are_refused() {
+fn missing_references_and_conflicts_are_refused() {
     for (text, why) in [
         ("[rest.tls]\nkey = 'no'\n", "rest.tls.certificate is missing"),
-        ("[enforcement]\ninsecure = true\n[enforcement.tls]\n", "insecure is plain HTTP"),
-        ("[rest]\ninsecure = true\n[rest.tls]\n", "insecure is plain HTTP"),
-        ("[enforcement]\ntoken_path = '/user_query/v2'\n", "is the query_path too"),
-        ("[enforcement.lockout]\nfirst = '2m'\n", "longest is shorter than first"),
-        ("[ptim]\nname = 'cache'\n", "ptim.name \"cache\" is taken: Rollcall itself"),
-        ("[[syslog]]\nname = 'ptim'\nudp = ['127.0.0.1:1']\nclients = []\n", "\"ptim\" is taken"),
-        ("[[syslog]]\nname = 's'\nclients = []\n", "syslog[0] listens nowhere"),
+        ("[enforcement]\ninsecure = true\n[enforcement.tls]\n", "insecure disables TLS"),
+        ("[rest]\ninsecure = true\n[rest.tls]\n", "insecure disables TLS"),
+        ("[enforcement]\ntoken_path = '/user_query/v2'\n", "is the same as query_path"),
+        (
+            "[enforcement.lockout]\ninitial_delay = '2m'\n",
+            "max_delay is shorter than initial_delay",
+        ),
+        ("[ptim]\nname = 'cache'\n", "ptim.name \"cache\" is already used by Rollcall itself"),
+        (
+            "[[syslog]]\nname = 'ptim'\nudp = ['127.0.0.1:1']\nclients = []\n",
+            "\"ptim\" is already used",
+        ),
+        ("[[syslog]]\nname = 's'\nclients = []\n", "syslog[0] has no listener"),
         ("[[syslog]]\nname = 's'\nudp = ['127.0.0.1:1']\n", "clients is missing"),
         ("[[syslog]]\nname = 's'\n[syslog.tls]\nclients = []\n", "tls.listen is missing"),
-        ("[rules.domain_aliases]\na = 'b'\nb = 'c'\n", "aliases are not followed twice"),
+        ("[rules.domain_aliases]\na = 'b'\nb = 'c'\n", "aliases are not resolved recursively"),
         (
             "[[syslog]]\nname = 's'\nudp = ['127.0.0.1:1']\n[[syslog.clients]]\nname = 'c'\n\
              certificate_names = ['c']\n",
-            "certificate_names need tls.client_ca",
+            "certificate_names requires tls.client_ca",
         ),
         (
             "[[syslog]]\nname = 's'\nudp = ['127.0.0.1:1']\n[[syslog.clients]]\nname = 'c'\n\
@@ -161,7 +167,7 @@ fn references_to_what_is_not_there_are_refused() {
     }
 }
 
-/// A directory that is right, with `more` of its keys.
+/// A valid directory with the additional keys `more`.
 fn directory(more: &str) -> String {
     format!(
         "[[active_directory]]\nname = 'corp'\ndomain = 'Corp.Example.com'\naccount = 'rollcall'\n\
@@ -170,7 +176,7 @@ fn directory(more: &str) -> String {
 }
 
 #[test]
-fn a_directory_that_would_show_its_password_or_trust_anybody_is_refused() {
+fn a_directory_with_an_exposed_password_or_without_a_ca_is_refused() {
     let scratch = Scratch::new();
     scratch.file("corp.password", "hunter2\n", 0o600);
     scratch.file("empty", "\n", 0o600);
@@ -185,12 +191,18 @@ fn a_directory_that_would_show_its_password_or_trust_anybody_is_refused() {
         ("", "ca is missing"),
         ("transport = 'ldap'", "a simple bind would send the password in clear text"),
         ("ca = 'no.crt'", "cannot read"),
-        (&format!("{sealed}\nallow_clear_text = true"), "allow_clear_text is not needed"),
-        (&format!("{sealed}\nbases = ['OU=a,DC=corp']"), "bases[0] is not below DC=corp,DC="),
-        (&format!("{sealed}\ninterval = '10ms'"), "must be 1s to 1h"),
+        (&format!("{sealed}\nallow_clear_text = true"), "allow_clear_text has no effect"),
+        (
+            &format!("{sealed}\nsearch_bases = ['OU=a,DC=corp']"),
+            "search_bases[0] must be below DC=corp,DC=",
+        ),
+        (&format!("{sealed}\npoll_interval = '10ms'"), "must be 1s to 1h"),
         (&format!("{sealed}\nservers = ['dc1:389']"), "without a port"),
         (&format!("{sealed}\nsecret_env = 'A'"), "has 2 secrets"),
-        ("transport = 'ldap'\nbind = 'kerberos'\nservers = ['10.0.0.1']", "Kerberos knows servers"),
+        (
+            "transport = 'ldap'\nbind = 'kerberos'\nservers = ['10.0.0.1']",
+            "Kerberos requires the full DNS name",
+        ),
         (&format!("{sealed}\n[[active_directory]]\n"), "active_directory[1] has no secret"),
     ] {
         let problems = scratch.read(&directory(more)).unwrap_err().to_string();
@@ -198,17 +210,17 @@ fn a_directory_that_would_show_its_password_or_trust_anybody_is_refused() {
     }
     let text = directory(sealed).replace("'corp.password'", "'empty'");
     let problems = scratch.read(&text).unwrap_err().to_string();
-    assert!(problems.contains("an empty password logs on as nobody"), "{problems}");
+    assert!(problems.contains("an empty password as an anonymous bind"), "{problems}");
     let text = directory(sealed).replace("'rollcall'", "'CN=rollcall,DC=corp'");
     let problems = scratch.read(&text).unwrap_err().to_string();
     assert!(problems.contains("is a distinguished name"), "{problems}");
     let both = format!("{0}\ndefault_domain = true\n{0}", directory(sealed).trim_end());
     let problems = scratch.read(&both).unwrap_err().to_string();
-    assert!(problems.contains("is taken"), "{problems}");
+    assert!(problems.contains("is already used"), "{problems}");
 }
 
 #[test]
-fn a_template_of_ones_own_is_read_and_a_bad_one_is_named_once() {
+fn errors_of_a_template_file_are_reported_once() {
     let scratch = Scratch::new();
     scratch.file("bad.toml", "description = 'no name'\n", 0o644);
     let client = |name: &str, address: &str, template: &str| {
@@ -228,37 +240,37 @@ fn a_template_of_ones_own_is_read_and_a_bad_one_is_named_once() {
 }
 
 #[test]
-fn a_push_target_says_everything_that_is_wrong_with_it() {
+fn all_errors_of_a_push_target_are_reported() {
     let text = r#"
 [[push.secure_edge]]
 name = "../edge"
 url = "https://edge.example.net/path"
-batch = 0
+batch_size = 0
 [[push.secure_edge]]
 name = "edge"
 url = "http://edge.example.net"
-first_retry = "10m"
+initial_backoff = "10m"
 certificate = "rollcall.toml"
 [[push.srx_web_api]]
 name = "edge"
 url = "https://10.1.0.1:8443"
 user = "a:b"
 password_file = "missing"
-rate = 0
+entries_per_second = 0
 "#;
     let found = wrong(text);
     let expected = [
         "name \"../edge\" must be 1 to 64 letters",
         "url \"https://edge.example.net/path\" must be a URL without a path",
-        "batch is 0, must be 1 to 10000",
-        "has no credentials: write onboarding_token_file",
+        "batch_size is 0, must be 1 to 10000",
+        "has no credentials: set onboarding_token_file",
         "url is plain HTTP",
-        "longest_retry is shorter than first_retry",
-        "certificate and key belong together",
-        "srx_web_api[0].name \"edge\" is taken: push.secure_edge[1].name",
-        "user holds a colon",
+        "max_backoff is shorter than initial_backoff",
+        "certificate and key must be set together",
+        "srx_web_api[0].name \"edge\" is already used by push.secure_edge[1].name",
+        "user contains a colon",
         "password_file cannot read",
-        "rate is 0, must be 1 to 100000",
+        "entries_per_second is 0, must be 1 to 100000",
     ];
     for expected in expected {
         assert!(found.iter().any(|found| found.contains(expected)), "{expected}: {found:#?}");
@@ -266,7 +278,7 @@ rate = 0
 }
 
 #[test]
-fn what_a_point_cannot_be_told_is_refused() {
+fn invalid_groups_and_dialects_are_refused() {
     let scratch = Scratch::new();
     let point = |more: &str| {
         format!(
@@ -274,7 +286,8 @@ fn what_a_point_cannot_be_told_is_refused() {
              secret_hash = '{HASH}'\n{more}"
         )
     };
-    let right = "[enforcement.points.groups]\nnames = ['vpn-*']\nbases = ['OU=a, DC=b']\nlimit = 5";
+    let right =
+        "[enforcement.points.groups]\nnames = ['vpn-*']\nbases = ['OU=a, DC=b']\nmax_groups = 5";
     let read = scratch.read(&point(right)).unwrap();
     let groups = &read.enforcement.points[0].groups;
     assert_eq!(
@@ -284,7 +297,7 @@ fn what_a_point_cannot_be_told_is_refused() {
     for (more, why) in [
         ("[enforcement.points.groups]\nbases = ['VPN']", "must be a distinguished name"),
         ("[enforcement.points.groups]\nnames = ['[']", "groups.names[0]"),
-        ("[enforcement.points.groups]\nlimit = 1001", "must be 0 to 1000"),
+        ("[enforcement.points.groups]\nmax_groups = 1001", "must be 0 to 1000"),
         ("[enforcement.points.dialect]\ndomain = 'fqdn'", "dialect.domain"),
     ] {
         let problems = scratch.read(&point(more)).unwrap_err().to_string();
@@ -293,7 +306,7 @@ fn what_a_point_cannot_be_told_is_refused() {
 }
 
 #[test]
-fn a_validator_for_nobody_or_with_a_client_twice_is_refused() {
+fn a_validator_without_clients_or_with_a_duplicate_client_is_refused() {
     let scratch = Scratch::new();
     let client = format!(
         "[[validator.clients]]\nname = 'fw'\naddresses = ['10.0.0.1']\nclient_id = 'fw'\n\
@@ -308,9 +321,9 @@ fn a_validator_for_nobody_or_with_a_client_twice_is_refused() {
         "a firewall's own id may be its"
     );
     for (text, why) in [
-        (listen.to_owned(), "validator.listen is for nobody"),
-        (format!("{listen}{client}{client}"), "is taken"),
-        (format!("[validator]\nlisten = ['0.0.0.0:8443']\n{client}"), "8443 is taken"),
+        (listen.to_owned(), "validator.listen is not empty, but there are no clients"),
+        (format!("{listen}{client}{client}"), "is already used"),
+        (format!("[validator]\nlisten = ['0.0.0.0:8443']\n{client}"), "8443 is already in use"),
     ] {
         let problems = scratch.read(&text).unwrap_err().to_string();
         assert!(problems.contains(why), "{text}: {problems}");
@@ -318,11 +331,11 @@ fn a_validator_for_nobody_or_with_a_client_twice_is_refused() {
     let wrong = format!("{listen}{}", client.replace(HASH, "plain"));
     let problems = scratch.read(&wrong).unwrap_err().to_string();
     assert!(problems.contains("secret_hash is not an argon2id hash"), "{problems}");
-    assert!(!problems.contains("is for nobody"), "one mistake is told once: {problems}");
+    assert!(!problems.contains("there are no clients"), "one error is reported once: {problems}");
 }
 
 #[test]
-fn an_exchange_server_without_a_kdc_needs_a_domain_that_can_be_asked_for_one() {
+fn an_exchange_server_without_a_kdc_needs_a_dns_domain() {
     let section = |account: &str, host: &str, more: &str| {
         let text = format!(
             "[[event_log]]\naccount = '{account}'\nsecret_env = 'ROLLCALL_READER'\n{more}\n\
@@ -342,5 +355,5 @@ fn an_exchange_server_without_a_kdc_needs_a_domain_that_can_be_asked_for_one() {
         assert!(section("CORP\\reader", "mail", more).is_ok(), "{more}");
     }
     let problems = section("CORP\\reader", "mail", "").unwrap_err().to_string();
-    assert!(problems.contains("kdc is missing, and no domain is named"), "{problems}");
+    assert!(problems.contains("kdc is missing, and there is no DNS domain"), "{problems}");
 }

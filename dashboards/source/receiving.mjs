@@ -99,7 +99,7 @@ const items = {
     lines({
       title: "Dropped, by reason",
       description:
-        "unmatched: no template matches, which is normal for a sender that also logs other messages. sender_unknown: the sender is not configured. no_…, bad_…: the format of the sender differs from the template; test the line with rollcall syslog-test.",
+        "unmatched: no template matches, which is normal for a sender that also logs other messages. sender_unknown: the sender is not configured. no_…, bad_…: the format of the sender differs from the template; test the line with rollcall test syslog.",
       unit: "cps",
       series: [{ expr: by("producer, reason", rate(DROPPED, PRODUCER)), legend: "{{producer}} {{reason}}" }],
     }),
@@ -134,7 +134,7 @@ const eventLogs = {
     lines({
       title: "Event log connected",
       description:
-        "1 for a server whose security log is being read, 0 while Rollcall reconnects. `rollcall events test` shows the cause and a remedy.",
+        "1 for a server whose security log is being read, 0 while Rollcall reconnects. `rollcall test event-log` shows the cause and a remedy.",
       unit: "short",
       series: [{ expr: `max by (producer) (rollcall_receiving_event_log_connected{instance=~"$instance", ${PRODUCER}})`, legend: "{{producer}}" }],
     }),

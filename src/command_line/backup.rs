@@ -1,5 +1,4 @@
-//! `backup`: a copy of the journal in one file, whether a server runs or not, from which another goes
-//! on.
+//! `rollcall backup`: copies the journal to a tar archive, while the server runs or not.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +8,24 @@ use serde_json::json;
 
 use super::journal::folder_of;
 use super::output::Output;
-use super::{Failed, settings};
+use super::{CommandError, settings};
 
-/// Where to.
 #[derive(Debug, Args)]
 pub(super) struct Backup {
-    /// The file of the copy, a tar archive. Nothing may be there yet.
+    /// The tar archive to create. It must not exist.
     file: PathBuf,
 }
 
 impl Backup {
-    /// Copies the journal, and says what is in the copy.
-    pub(super) fn run(&self, config: Option<&Path>, output: &mut Output<'_>) -> Result<(), Failed> {
+    /// Copies the journal and prints a summary.
+    pub(super) fn run(
+        &self,
+        config: Option<&Path>,
+        output: &mut Output<'_>,
+    ) -> Result<(), CommandError> {
         let journal = folder_of(&settings(config)?)?;
         let refused = |damage: &dyn std::fmt::Display| {
-            Failed::Request(format!("{}: {damage}", self.file.display()))
+            CommandError::Request(format!("{}: {damage}", self.file.display()))
         };
         let done = back_up(&journal, &self.file).map_err(|damage| refused(&damage))?;
         let BackedUp { segments, events, last, bytes, problems } = &done;
@@ -36,7 +38,7 @@ impl Backup {
         output.either(&json!(done), line)?;
         match problems.as_slice() {
             [] => Ok(()),
-            problems => Err(Failed::Request(problems.join("; "))),
+            problems => Err(CommandError::Request(problems.join("; "))),
         }
     }
 }

@@ -1,17 +1,19 @@
-//! `check`: what the configuration means, or everything that is wrong with it.
+//! `rollcall check`: prints the effective configuration, or all errors.
 
 use std::path::Path;
 
 use serde_json::json;
 
-use super::output::{Form, Output};
-use super::{Failed, settings};
+use super::output::{Output, OutputFormat};
+use super::{CommandError, settings};
 
-/// Prints the settings; all problems at once when there are any. As JSON both: `resolved` are the
-/// lines of the plain form, `null` when there are problems.
-pub(super) fn check(config: Option<&Path>, output: &mut Output<'_>) -> Result<(), Failed> {
+/// Prints the effective configuration as TOML, or fails with all errors.
+///
+/// The JSON output has both: `problems` is the list of errors, and `resolved` is the effective
+/// configuration, or `null` if there are errors.
+pub(super) fn check(config: Option<&Path>, output: &mut Output<'_>) -> Result<(), CommandError> {
     let checked = settings(config);
-    if output.form() == Form::Plain {
+    if output.format() == OutputFormat::Text {
         return output.line(checked?);
     }
     let problems = checked.as_ref().err().into_iter().flatten().map(|problem| {
@@ -22,10 +24,7 @@ pub(super) fn check(config: Option<&Path>, output: &mut Output<'_>) -> Result<()
             "message": problem.message,
         })
     });
-    let resolved = checked
-        .as_ref()
-        .ok()
-        .map(|settings| settings.to_string().lines().map(str::to_owned).collect::<Vec<String>>());
+    let resolved = checked.as_ref().ok().map(|settings| &settings.effective);
     output.line(json!({"problems": problems.collect::<Vec<_>>(), "resolved": resolved}))?;
-    checked.map(drop).map_err(Failed::from)
+    checked.map(drop).map_err(CommandError::from)
 }

@@ -1,4 +1,4 @@
-//! `client add`: a firewall that may ask, with a new secret and the statements that make it ask.
+//! `rollcall client add`: adds an enforcement point and prints its Junos configuration.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -14,40 +14,43 @@ use rollcall_wire::srx::Format;
 use serde_json::json;
 
 use super::output::Output;
-use super::server::{Answer, Server};
-use super::{Failed, Reach, settings};
+use super::server::{Response, Server};
+use super::{CommandError, ServerOptions, settings};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Client {
-    /// Add a firewall and print the statements to paste into it. The secret is shown only now.
+    /// Add an enforcement point and print its Junos configuration.
+    ///
+    /// The secret is generated and printed only once. Example:
+    /// `rollcall client add branch-fw --address 10.1.0.1 --server-address rollcall.example.com`
     Add(Add),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Add {
-    /// What it is called in the log, the metrics and the REST interface.
+    /// Name in logs, metrics and the REST API.
     name: Name,
-    /// From where it asks, an address or a network; may be given several times.
+    /// Source address or network of the firewall. Can be repeated.
     #[arg(long = "address", value_name = "IP|NETWORK", required = true, value_parser = network)]
     addresses: Vec<IpNet>,
-    /// Its client id [default: its name].
+    /// Client ID [default: the name].
     #[arg(long)]
     client_id: Option<String>,
-    /// This server as the firewall reaches it: with a CA profile the SRX wants a name that is in
-    /// the certificate.
+    /// Address of this server for the firewall. With a CA profile, the SRX requires a name that the
+    /// certificate contains.
     #[arg(long, value_name = "NAME|IP", value_parser = server)]
     server_address: Option<String>,
-    /// The encoding of its answers [default: json].
+    /// Encoding of the responses [default: json].
     #[arg(long, value_enum)]
     dialect: Option<Dialect>,
 }
 
-/// In which encoding a firewall is answered.
+/// The encoding of responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Dialect {
     /// JSON.
     Json,
-    /// XML, the model of the SRX's Web API.
+    /// XML in the model of the Web API of the SRX.
     Xml,
 }
 
@@ -60,13 +63,13 @@ impl From<Dialect> for Format {
     }
 }
 
-/// Where the address of the server belongs when nobody said it.
+/// The placeholder for the address of the server.
 const PLACEHOLDER: &str = "SERVER-ADDRESS";
 
-/// The CA profile of the statements.
+/// The name of the CA profile.
 const PROFILE: &str = "ROLLCALL_CA";
 
-/// The paths that an SRX asks without being told (Junos "identity-management" statements).
+/// The default paths of an SRX (Junos `identity-management` statements).
 const TOKEN_PATH: &str = "/oauth_token/oauth";
 const QUERY_PATH: &str = "/user_query/v2";
 
@@ -75,8 +78,7 @@ fn network(text: &str) -> Result<IpNet, String> {
     address.or_else(|_| text.parse()).map_err(|_| "not an IP address or network".to_owned())
 }
 
-/// An address, or a host name (RFC 1123 section 2.1), which is not all digits and dots: that would
-/// be a mistyped address.
+/// An address, or a host name (RFC 1123 section 2.1). Digits and dots only are a mistyped address.
 fn server(text: &str) -> Result<String, String> {
     if let Ok(ip) = text.parse::<IpAddr>() {
         return Ok(ip.to_canonical().to_string());
@@ -98,23 +100,22 @@ impl Client {
     pub(super) fn run(
         &self,
         config: Option<&Path>,
-        reach: &Reach,
+        options: &ServerOptions,
         output: &mut Output<'_>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), CommandError> {
         let Self::Add(add) = self;
-        add.run(&settings(config)?, reach, output)
+        add.run(&settings(config)?, options, output)
     }
 }
 
 impl Add {
-    /// Writes the firewall into the clients file, tells the running server, and prints what to
-    /// paste.
+    /// Adds the firewall to the clients file, reloads the running server, and prints the statements.
     pub(super) fn run(
         &self,
         settings: &Settings,
-        reach: &Reach,
+        options: &ServerOptions,
         output: &mut Output<'_>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), CommandError> {
         let secret = secret::generate();
         let point = NewPoint {
             name: self.name.clone(),
@@ -125,8 +126,8 @@ impl Add {
         };
         let file =
             add_point(settings, &Environment::process(), &point).map_err(|why| not_added(&why))?;
-        let told = reload(settings, reach);
-        let statements = statements(&Pasted {
+        let reloaded = reload(settings, options);
+        let statements = statements(&StatementInputs {
             enforcement: &settings.enforcement,
             data: &settings.data,
             server: self.server_address.as_deref(),
@@ -138,40 +139,40 @@ impl Add {
             "client_id": point.client_id,
             "client_secret": secret.as_str(),
             "clients_file": file.display().to_string(),
-            "in_force": told.is_ok(),
+            "effective": reloaded.is_ok(),
             "statements": statements.lines().collect::<Vec<_>>(),
         });
-        let in_force = match told {
-            Ok(()) => "# The running server knows it.".to_owned(),
+        let status = match reloaded {
+            Ok(()) => "# The running server has loaded it.".to_owned(),
             Err(why) => format!(
-                "# Not in force yet ({}): start the server, or run rollcall reload.",
+                "# Not effective yet ({}): start the server, or run `rollcall reload`.",
                 why.lines().next().unwrap_or_default()
             ),
         };
-        let head = format!("# {} is in {}.\n{in_force}", point.name, file.display());
+        let head = format!("# {} was added to {}.\n{status}", point.name, file.display());
         output.either(&json, format_args!("{head}\n{}", statements.trim_end()))
     }
 }
 
-fn not_added(why: &NotAdded) -> Failed {
+fn not_added(why: &NotAdded) -> CommandError {
     match why {
-        NotAdded::File { .. } => Failed::Request(why.to_string()),
-        _ => Failed::Usage(why.to_string()),
+        NotAdded::File { .. } => CommandError::Request(why.to_string()),
+        _ => CommandError::Usage(why.to_string()),
     }
 }
 
-/// Tells the running server, or says why it does not know.
-fn reload(settings: &Settings, reach: &Reach) -> Result<(), String> {
-    let server = Server::configured(reach, settings);
+/// Reloads the running server. The error is the reason for a failure.
+fn reload(settings: &Settings, options: &ServerOptions) -> Result<(), String> {
+    let server = Server::configured(options, settings);
     match server.and_then(|server| server.post("/api/v1/reload")) {
-        Ok(Answer::Found(_)) => Ok(()),
-        Ok(Answer::Nothing(why)) => Err(why),
-        Err(failed) => Err(failed.text().unwrap_or("the server did not answer").to_owned()),
+        Ok(Response::Found(_)) => Ok(()),
+        Ok(Response::NotFound(why)) => Err(why),
+        Err(failed) => Err(failed.text().unwrap_or("the server did not respond").to_owned()),
     }
 }
 
-/// What the statements are made from.
-struct Pasted<'a> {
+/// The inputs of the Junos statements.
+struct StatementInputs<'a> {
     enforcement: &'a Enforcement,
     data: &'a Path,
     server: Option<&'a str>,
@@ -179,9 +180,9 @@ struct Pasted<'a> {
     secret: &'a str,
 }
 
-/// The statements for the SRX, with what has to be done by hand as comments.
-fn statements(pasted: &Pasted<'_>) -> String {
-    let Pasted { enforcement, data, server, client_id, secret } = pasted;
+/// The Junos statements, with manual steps as comments.
+fn statements(inputs: &StatementInputs<'_>) -> String {
+    let StatementInputs { enforcement, data, server, client_id, secret } = inputs;
     let prefix = "set services user-identification identity-management";
     let server = server.unwrap_or(PLACEHOLDER);
     let mut text = String::new();
@@ -196,16 +197,18 @@ fn statements(pasted: &Pasted<'_>) -> String {
         && !SelfSigned::new(data, "enforcement", &enforcement.listen, names).covers(server)
     {
         line(&format!(
-            "# WARNING: the self-made certificate does not name {server}, and the SRX would"
+            "# WARNING: the certificate of this server does not contain {server}, and the SRX would"
         ));
-        line("# refuse it. Write this into the configuration, and reload the server:");
+        line("# refuse it. Add this to the configuration, and run `rollcall reload`:");
         line(&format!("#   [enforcement.tls] names = [\"{server}\"]"));
     }
     let method = if enforcement.tls == Tls::Plain { "http" } else { "https" };
     line(&format!("{prefix} connection connect-method {method}"));
     match enforcement.listen.first() {
         Some(listen) => line(&format!("{prefix} connection port {}", listen.port())),
-        None => line("# The configuration switches the enforcement listener off: nobody can ask."),
+        None => line(
+            "# The enforcement listener is disabled: set [enforcement] listen in the configuration.",
+        ),
     }
     for (statement, path, default) in [
         ("token-api", &enforcement.token_path, TOKEN_PATH),
@@ -225,7 +228,7 @@ fn statements(pasted: &Pasted<'_>) -> String {
     }
     let certificate = match &enforcement.tls {
         Tls::SelfMade { .. } => authority_file(data).display().to_string(),
-        Tls::Files { .. } => "the certificate of the authority".to_owned(),
+        Tls::Files { .. } => "the certificate of the CA".to_owned(),
         Tls::Plain => return text,
     };
     line(&format!(
@@ -237,7 +240,7 @@ fn statements(pasted: &Pasted<'_>) -> String {
     text
 }
 
-/// As Junos wants a value: in quotes when it holds more than letters, digits, `-`, `_` and `.`.
+/// A Junos value: in quotes if it contains more than letters, digits, `-`, `_` and `.`.
 fn quoted(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if value.bytes().all(plain) {

@@ -1,36 +1,35 @@
-//! `groups`: which groups a user is in, and by which way.
+//! `rollcall groups`: lists the groups of a user and explains a membership.
 
 use clap::Args;
 use serde_json::Value;
 
-use super::Failed;
-use super::output::{Form, Output};
-use super::server::{Answer, Server};
+use super::CommandError;
+use super::output::{Output, OutputFormat};
+use super::server::{Response, Server};
 
-/// A user of a directory.
 #[derive(Debug, Args)]
 pub(super) struct Groups {
-    /// alice, CORP\alice, alice@corp.example.com, or a SID.
+    /// User name (alice, CORP\alice, alice@corp.example.com) or SID.
     user: String,
-    /// Only this group, and why the user is in it.
+    /// Explain the membership in this group only.
     #[arg(long, value_name = "GROUP")]
     explain: Option<String>,
 }
 
 impl Groups {
-    /// Prints a line for each group, or the way that leads to the one that is asked for.
-    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    /// Prints one line per group, or the path of memberships to the given group.
+    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
         let path = format!("/api/v1/users/{}/groups", encoded(&self.user));
         let explain = self.explain.as_deref().map(|group| ("explain", group));
-        let Answer::Found(found) = server.get(&path, explain.as_slice())? else {
+        let Response::Found(found) = server.get(&path, explain.as_slice())? else {
             let what = match &self.explain {
-                Some(group) => format!("{} is not in {group}, or is not known", self.user),
-                None => format!("no directory knows {}", self.user),
+                Some(group) => format!("{} is not a member of {group}, or is unknown", self.user),
+                None => format!("no directory contains {}", self.user),
             };
             output.either(&Value::Null, what)?;
-            return Err(Failed::Nothing);
+            return Err(CommandError::NotFound);
         };
-        if output.form() == Form::Json {
+        if output.format() == OutputFormat::Json {
             return output.line(&found);
         }
         let groups = found["groups"].as_array().map_or(&[][..], Vec::as_slice);
@@ -38,7 +37,7 @@ impl Groups {
     }
 }
 
-/// `Staff@corp.example.com`, or the way to it.
+/// `Staff@corp.example.com`, or the path of memberships to it.
 fn line(user: &Value, group: &Value) -> String {
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let Some(path) = group["path"].as_array() else {
@@ -48,7 +47,7 @@ fn line(user: &Value, group: &Value) -> String {
     steps.collect::<Vec<_>>().join(" is in ")
 }
 
-/// A segment of a path, in which only what RFC 3986 section 2.3 leaves alone stands for itself.
+/// Percent-encodes a path segment except for unreserved characters (RFC 3986 section 2.3).
 fn encoded(segment: &str) -> String {
     let mut path = String::new();
     for byte in segment.bytes() {
@@ -69,12 +68,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_of_any_spelling_is_one_segment() {
+    fn a_user_name_is_encoded_as_one_segment() {
         assert_eq!(encoded("CORP\\al/ice é"), "CORP%5Cal%2Fice%20%C3%A9");
     }
 
     #[test]
-    fn a_way_is_told_from_the_user_to_the_group() {
+    fn a_path_of_memberships_begins_with_the_user() {
         let user = json!({"name": "alice"});
         let mut group = json!({"name": "Everybody", "domain": "corp.example.com"});
         assert_eq!(line(&user, &group), "Everybody@corp.example.com");

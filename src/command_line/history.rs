@@ -1,4 +1,4 @@
-//! `history`, and `who` and `explain` with `--at`: who was where, told from the journal.
+//! `rollcall history`, and `lookup` and `explain` with `--at`: queries past sessions.
 
 use clap::{Args, Subcommand};
 use jiff::Zoned;
@@ -7,164 +7,164 @@ use jiff::tz::TimeZone;
 use rollcall_identity::{Address, Timestamp};
 use serde_json::Value;
 
-use super::Failed;
-use super::output::{Form, Output};
-use super::server::{Answer, Server};
+use super::CommandError;
+use super::output::{Output, OutputFormat};
+use super::server::{Response, Server};
 use super::sessions::{line, who, word};
 
-/// What of the past is asked.
 #[derive(Debug, Subcommand)]
 pub(super) enum History {
-    /// Print who had an address, one after the other.
+    /// List the past sessions of an address.
     Address(AtAddress),
-    /// Print which addresses a user had.
+    /// List the past sessions of a user.
     User(OfUser),
-    /// Print what was different between two moments: who came, left, was replaced or altered.
+    /// List the sessions that differ between two times.
     Diff(Difference),
 }
 
-/// From one moment to another.
+/// A period.
 #[derive(Debug, Args)]
 struct Period {
-    /// From when on: "2026-11-20 14:05" on the clock of this machine, or RFC 3339 [default: a day
-    /// before --to].
+    /// Start: "2026-11-20 14:05" in the local time zone, or RFC 3339 [default: a day before --to].
     #[arg(long, value_name = "TIME", value_parser = moment)]
-    from: Option<Moment>,
-    /// Until when [default: now].
+    from: Option<PointInTime>,
+    /// End [default: now].
     #[arg(long, value_name = "TIME", value_parser = moment)]
-    to: Option<Moment>,
+    to: Option<PointInTime>,
 }
 
-/// An address over a time.
 #[derive(Debug, Args)]
 pub(super) struct AtAddress {
-    /// IPv4 or IPv6.
+    /// IPv4 or IPv6 address.
     address: Address,
     #[command(flatten)]
     period: Period,
 }
 
-/// A user over a time.
 #[derive(Debug, Args)]
 pub(super) struct OfUser {
-    /// `alice`, `alice@corp` or `CORP\alice`; without a domain, all of that name.
+    /// `alice`, `alice@corp` or `CORP\alice`; without a domain, the users of all domains.
     user: String,
     #[command(flatten)]
     period: Period,
 }
 
-/// Two moments.
 #[derive(Debug, Args)]
 pub(super) struct Difference {
-    /// The first: "2026-11-20 14:05" on the clock of this machine, or RFC 3339.
+    /// First time: "2026-11-20 14:05" in the local time zone, or RFC 3339.
     #[arg(long, value_name = "TIME", value_parser = moment)]
-    from: Moment,
-    /// The second [default: now].
+    from: PointInTime,
+    /// Second time [default: now].
     #[arg(long, value_name = "TIME", value_parser = moment)]
-    to: Option<Moment>,
-    /// Only these users: a glob over user names and over user@domain.
+    to: Option<PointInTime>,
+    /// Glob over user names and user@domain.
     #[arg(long)]
     user: Option<String>,
-    /// Only these domains: a glob.
+    /// Glob over domains.
     #[arg(long)]
     domain: Option<String>,
-    /// Only these networks, separated by commas.
+    /// Networks, separated by commas.
     #[arg(long)]
     cidr: Option<String>,
 }
 
-/// A moment, and the words in which it is told of again.
+/// A time, and its text for the output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Moment {
+pub(super) struct PointInTime {
     at: Timestamp,
-    words: String,
+    text: String,
 }
 
-/// Reads RFC 3339, or a date and a time on the clock of this machine.
-pub(super) fn moment(text: &str) -> Result<Moment, String> {
+/// Parses RFC 3339, or a date and a time in the local time zone.
+pub(super) fn moment(text: &str) -> Result<PointInTime, String> {
     moment_in(text, &TimeZone::system())
 }
 
-fn moment_in(text: &str, zone: &TimeZone) -> Result<Moment, String> {
+fn moment_in(text: &str, zone: &TimeZone) -> Result<PointInTime, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(Moment { at, words: at.to_string() });
+        return Ok(PointInTime { at, text: at.to_string() });
     }
     let civil: DateTime = text.parse().map_err(|_| {
-        "neither a date and a time, such as \"2026-11-20 14:05\", nor RFC 3339".to_owned()
+        "is neither a date and a time, such as \"2026-11-20 14:05\", nor RFC 3339".to_owned()
     })?;
     let local = zone.to_ambiguous_zoned(civil).unambiguous().map_err(|_| {
-        format!("the clocks were changed then: write it as RFC 3339, such as {civil}Z")
+        format!("{civil} is ambiguous or skipped because of daylight saving time; use RFC 3339, such as {civil}Z")
     })?;
     let at = Timestamp::from(local.timestamp());
-    Ok(Moment { at, words: words(&local, at) })
+    Ok(PointInTime { at, text: time_text(&local, at) })
 }
 
 /// `2026-11-20T14:05:00+01:00[Europe/Berlin], 2026-11-20T13:05:00Z`.
-fn words(local: &Zoned, at: Timestamp) -> String {
+fn time_text(local: &Zoned, at: Timestamp) -> String {
     if local.offset().is_zero() { at.to_string() } else { format!("{local}, {at}") }
 }
 
-/// The header in which the server is told who asks: it goes into its record.
-const ASKER: &str = "Rollcall-Asker";
+/// The header with the name of the operator, for the audit log of the server.
+const OPERATOR_HEADER: &str = "Rollcall-Asker";
 
-/// What one page holds at most.
+/// The maximum number of entries per page.
 const PAGE: &str = "1000";
 
-/// Asks the server of the past.
-fn ask(server: &Server, path: &str, query: &[(&str, &str)]) -> Result<Value, Failed> {
+/// Sends a query about past sessions.
+fn query_history(
+    server: &Server,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<Value, CommandError> {
     let name = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let name = name.filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic()));
-    let headers: Vec<(&str, &str)> = name.iter().map(|name| (ASKER, name.as_str())).collect();
+    let headers: Vec<(&str, &str)> =
+        name.iter().map(|name| (OPERATOR_HEADER, name.as_str())).collect();
     match server.answer(server.open(path, query, &headers)?)? {
-        Answer::Found(told) => Ok(told),
-        // What is not known is not nothing: it is said on the way out, and the exit status is 1.
-        Answer::Nothing(why) => Err(Failed::Request(why)),
+        Response::Found(found) => Ok(found),
+        // An unknown period is an error, not an empty result.
+        Response::NotFound(why) => Err(CommandError::Request(why)),
     }
 }
 
-/// Prints who had `address` at a moment.
-pub(super) fn who_at(
-    (address, moment): (Address, &Moment),
+/// Prints the session of `address` at a time.
+pub(super) fn lookup_at(
+    (address, moment): (Address, &PointInTime),
     server: &Server,
     output: &mut Output<'_>,
-) -> Result<(), Failed> {
+) -> Result<(), CommandError> {
     let told = at(address, moment, server)?;
-    if output.form() == Form::Json {
+    if output.format() == OutputFormat::Json {
         output.line(&told)?;
     } else {
-        output.line(format_args!("at {}: {}", moment.words, holder(&told)))?;
+        output.line(format_args!("at {}: {}", moment.text, holder(&told)))?;
         notes(&told, output)?;
     }
-    if told["session"].is_null() { Err(Failed::Nothing) } else { Ok(()) }
+    if told["session"].is_null() { Err(CommandError::NotFound) } else { Ok(()) }
 }
 
-/// Prints why `address` had whom it had at a moment.
+/// Prints why `address` had its session at a time.
 pub(super) fn explain_at(
-    (address, moment): (Address, &Moment),
+    (address, moment): (Address, &PointInTime),
     server: &Server,
     output: &mut Output<'_>,
-) -> Result<(), Failed> {
+) -> Result<(), CommandError> {
     let told = at(address, moment, server)?;
-    if output.form() == Form::Json {
+    if output.format() == OutputFormat::Json {
         return output.line(&told);
     }
-    output.line(format_args!("at {}: {}", moment.words, word(&told["sentence"])))?;
+    output.line(format_args!("at {}: {}", moment.text, word(&told["sentence"])))?;
     for record in told["competed"].as_array().into_iter().flatten() {
         output.line(format_args!("  {}", word(&record["sentence"])))?;
     }
     notes(&told, output)
 }
 
-fn at(address: Address, moment: &Moment, server: &Server) -> Result<Value, Failed> {
+fn at(address: Address, moment: &PointInTime, server: &Server) -> Result<Value, CommandError> {
     let path = format!("/api/v1/history/addresses/{address}");
-    ask(server, &path, &[("at", &moment.at.to_string())])
+    query_history(server, &path, &[("at", &moment.at.to_string())])
 }
 
 /// `alice@corp had 10.0.0.7, since …, until …`.
 fn holder(told: &Value) -> String {
     let (session, address) = (&told["session"], word(&told["address"]));
     if session.is_null() {
-        return format!("nobody had {address}");
+        return format!("{address} had no session");
     }
     let until = match (told["until"].as_str(), told["ended_by"]["kind"].as_str()) {
         (Some(until), Some(kind)) => format!("until {until} ({kind})"),
@@ -175,15 +175,15 @@ fn holder(told: &Value) -> String {
     format!("{} had {address}, since {since}, {until}", who(session))
 }
 
-/// What has to be said with an answer.
-fn notes(told: &Value, output: &mut Output<'_>) -> Result<(), Failed> {
+/// Prints the notes of a response.
+fn notes(told: &Value, output: &mut Output<'_>) -> Result<(), CommandError> {
     let notes = told["sources"]["notes"].as_array().into_iter().flatten();
     notes.filter_map(Value::as_str).try_for_each(|note| output.line(format_args!("note: {note}")))
 }
 
 impl History {
-    /// Prints it, page after page.
-    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    /// Prints the result, page by page.
+    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
         match self {
             Self::Address(AtAddress { address, period }) => {
                 let path = format!("/api/v1/history/addresses/{address}");
@@ -205,33 +205,33 @@ impl History {
     }
 }
 
-/// What is asked of every page.
-fn query(from: Option<&Moment>, to: Option<&Moment>) -> Vec<(&'static str, String)> {
+/// The query parameters of every page.
+fn query(from: Option<&PointInTime>, to: Option<&PointInTime>) -> Vec<(&'static str, String)> {
     let mut query = vec![("limit", PAGE.to_owned())];
     query.extend(from.map(|from| ("from", from.at.to_string())));
     query.extend(to.map(|to| ("to", to.at.to_string())));
     query
 }
 
-/// Prints every entry of every page, and the notes of each page that are new.
+/// Prints all entries of all pages, and each note once.
 fn pages(
     (path, list): (&str, &str),
     query: &[(&str, String)],
     server: &Server,
     output: &mut Output<'_>,
-) -> Result<(), Failed> {
+) -> Result<(), CommandError> {
     let (mut after, mut said, mut found): (Option<String>, Vec<Value>, bool) =
         (None, Vec::new(), false);
     loop {
         let mut asked: Vec<(&str, &str)> = query.iter().map(|(key, v)| (*key, &**v)).collect();
         asked.extend(after.as_deref().map(|after| ("after", after)));
-        let page = ask(server, path, &asked)?;
+        let page = query_history(server, path, &asked)?;
         for entry in page[list].as_array().into_iter().flatten() {
             found = true;
             output.either(entry, entry_line(entry))?;
         }
         for note in page["sources"]["notes"].as_array().into_iter().flatten() {
-            if output.form() == Form::Plain && !said.contains(note) {
+            if output.format() == OutputFormat::Text && !said.contains(note) {
                 output.line(format_args!("note: {}", word(note)))?;
                 said.push(note.clone());
             }
@@ -239,14 +239,14 @@ fn pages(
         match page["next"].as_str() {
             Some(next) => after = Some(next.to_owned()),
             None if found => return Ok(()),
-            None => return Err(Failed::Nothing),
+            None => return Err(CommandError::NotFound),
         }
     }
 }
 
-/// A stay, or an address that differs.
+/// A session, or an address with a difference.
 fn entry_line(entry: &Value) -> String {
-    let side = |side: &Value| if side.is_null() { "nobody".to_owned() } else { who(side) };
+    let side = |side: &Value| if side.is_null() { "no session".to_owned() } else { who(side) };
     match entry["what"].as_str() {
         Some(what) => {
             let (before, after) = (side(&entry["before"]), side(&entry["after"]));
@@ -256,7 +256,7 @@ fn entry_line(entry: &Value) -> String {
     }
 }
 
-/// A text as one segment of a path (RFC 3986 section 3.3).
+/// Percent-encodes a text as one path segment (RFC 3986 section 3.3).
 fn in_path(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(byte);
     let written = |byte: u8| match plain(&byte) {
@@ -273,33 +273,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_read_on_the_clock_of_the_machine_or_with_its_distance_to_utc() {
+    fn a_time_is_parsed_in_the_local_zone_or_with_its_offset() {
         let berlin = TimeZone::get("Europe/Berlin").unwrap();
-        let read = |text: &str| moment_in(text, &berlin).map(|moment| moment.words);
+        let read = |text: &str| moment_in(text, &berlin).map(|moment| moment.text);
         let told = read("2026-11-20 14:05").unwrap();
         assert_eq!(told, "2026-11-20T14:05:00+01:00[Europe/Berlin], 2026-11-20T13:05:00Z");
         assert_eq!(read("2026-11-20T14:05:00Z").unwrap(), "2026-11-20T14:05:00Z");
         assert_eq!(read("2026-11-20T14:05:00+02:00").unwrap(), "2026-11-20T12:05:00Z");
         assert!(read("2026-11-20").unwrap().starts_with("2026-11-20T00:00:00+01:00"));
         let twice = read("2026-10-25 02:30").unwrap_err();
-        assert!(twice.contains("the clocks were changed"), "{twice}");
-        assert!(read("2026-03-29 02:30").is_err(), "never was");
+        assert!(twice.contains("daylight saving time"), "{twice}");
+        assert!(read("2026-03-29 02:30").is_err(), "skipped by daylight saving time");
         assert!(read("yesterday").is_err());
     }
 
     #[test]
-    fn whoever_had_it_is_told_with_the_end() {
+    fn a_past_session_is_printed_with_its_end() {
         let session = json!({"user": "alice", "domain": null, "since": "S"});
         let told = json!({"address": "10.0.0.7", "session": session, "until": "U",
             "ended_by": {"kind": "logout"}});
         assert_eq!(holder(&told), "alice had 10.0.0.7, since S, until U (logout)");
         let told = json!({"address": "10.0.0.7", "session": session, "known_until": "K"});
         assert_eq!(holder(&told), "alice had 10.0.0.7, since S, and still at K");
-        assert_eq!(holder(&json!({"address": "10.0.0.7"})), "nobody had 10.0.0.7");
+        assert_eq!(holder(&json!({"address": "10.0.0.7"})), "10.0.0.7 had no session");
     }
 
     #[test]
-    fn a_user_of_any_name_is_one_segment_of_the_path() {
+    fn a_user_name_is_encoded_as_one_segment() {
         assert_eq!(in_path("CORP\\zo\u{eb}/x"), "CORP%5Czo%C3%AB%2Fx");
     }
 }

@@ -1,4 +1,4 @@
-//! `journal`: is what lies on the disk what was written, and every event of it as JSON.
+//! `rollcall journal`: verifies the files of the journal, or exports its events as JSON.
 
 use std::path::{Path, PathBuf};
 
@@ -9,92 +9,99 @@ use rollcall_journal::{Damage, Inspected, export, inspect};
 use serde_json::{Value, json};
 
 use super::output::Output;
-use super::{Failed, settings};
+use super::{CommandError, settings};
 
-/// What to do with the journal.
 #[derive(Debug, Subcommand)]
 pub(super) enum Journal {
-    /// Read every file from beginning to end: is it what was written? Also while a server runs.
-    Check,
-    /// Print every event, oldest first, one JSON object on a line.
-    Export(Period),
+    /// Verify the checksums of all files. The server can be running.
+    Verify,
+    /// Print all events, oldest first, one JSON object per line.
+    Export(ReceivedPeriod),
 }
 
-/// When the events were received.
+/// The period in which events were received.
 #[derive(Debug, Args)]
-pub(super) struct Period {
-    /// Only what was received at this time or later, for instance 2026-11-21T08:00:00Z.
+pub(super) struct ReceivedPeriod {
+    /// Only events received at this time or later, for example 2026-11-21T08:00:00Z.
     #[arg(long, value_name = "TIME")]
     from: Option<Timestamp>,
-    /// Only what was received before this time.
+    /// Only events received before this time.
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
 }
 
-/// What a command can fail with, and what a file can.
-enum Stopped {
-    Printing(Failed),
-    Damaged(Damage),
+/// An error of the output or of a file.
+enum JournalCommandError {
+    Output(CommandError),
+    File(Damage),
 }
 
-impl From<Damage> for Stopped {
+impl From<Damage> for JournalCommandError {
     fn from(damage: Damage) -> Self {
-        Self::Damaged(damage)
+        Self::File(damage)
     }
 }
 
-impl From<Failed> for Stopped {
-    fn from(failed: Failed) -> Self {
-        Self::Printing(failed)
+impl From<CommandError> for JournalCommandError {
+    fn from(failed: CommandError) -> Self {
+        Self::Output(failed)
     }
 }
 
 impl Journal {
-    /// Does it.
-    pub(super) fn run(self, config: Option<&Path>, output: &mut Output<'_>) -> Result<(), Failed> {
+    pub(super) fn run(
+        self,
+        config: Option<&Path>,
+        output: &mut Output<'_>,
+    ) -> Result<(), CommandError> {
         let folder = folder_of(&settings(config)?)?;
         let done = match self {
-            Self::Check => check(&folder, output),
+            Self::Verify => verify(&folder, output),
             Self::Export(period) => period.export(&folder, output),
         };
         done.map_err(|stopped| match stopped {
-            Stopped::Printing(failed) => failed,
-            Stopped::Damaged(damage) => Failed::Request(format!("{}: {damage}", folder.display())),
+            JournalCommandError::Output(failed) => failed,
+            JournalCommandError::File(damage) => {
+                CommandError::Request(format!("{}: {damage}", folder.display()))
+            }
         })
     }
 }
 
-/// The folder of the journal, when there is one.
-pub(super) fn folder_of(settings: &Settings) -> Result<PathBuf, Failed> {
+/// The folder of the journal. Fails if it does not exist.
+pub(super) fn folder_of(settings: &Settings) -> Result<PathBuf, CommandError> {
     let journal = &settings.journal;
     if journal.kind == JournalKind::Memory {
-        let text = "the configuration keeps the journal in memory: nothing is on disk";
-        return Err(Failed::Request(text.to_owned()));
+        let text =
+            "the journal is in memory (journal.storage = \"memory\"), so that there are no files";
+        return Err(CommandError::Request(text.to_owned()));
     }
     if !journal.folder.exists() {
         let folder = journal.folder.display();
-        let text = format!("there is no journal at {folder}: is this the server's configuration?");
-        return Err(Failed::Request(text));
+        let text = format!(
+            "there is no journal at {folder}; pass the configuration of the server with --config"
+        );
+        return Err(CommandError::Request(text));
     }
     Ok(journal.folder.clone())
 }
 
-fn check(folder: &Path, output: &mut Output<'_>) -> Result<(), Stopped> {
+fn verify(folder: &Path, output: &mut Output<'_>) -> Result<(), JournalCommandError> {
     let mut damaged = 0;
     inspect(folder, |found| {
         damaged += usize::from(!found.problems.is_empty());
-        output.either(&json!(found), line(&found)).map_err(Stopped::Printing)
+        output.either(&json!(found), line(&found)).map_err(JournalCommandError::Output)
     })?;
     match damaged {
         0 => Ok(()),
-        1 => Err(Failed::Request("a file is damaged".to_owned()).into()),
-        more => Err(Failed::Request(format!("{more} files are damaged")).into()),
+        1 => Err(CommandError::Request("1 file is damaged".to_owned()).into()),
+        more => Err(CommandError::Request(format!("{more} files are damaged")).into()),
     }
 }
 
 fn line(found: &Inspected) -> String {
     let Inspected { file, first, last, rows, problems } = found;
-    let verdict = if problems.is_empty() { "good".to_owned() } else { problems.join("; ") };
+    let verdict = if problems.is_empty() { "ok".to_owned() } else { problems.join("; ") };
     let holds = match file.starts_with("snapshot") {
         true => format!("{rows} sessions after {last}"),
         false => format!("{rows} events, {first} to {last}"),
@@ -102,17 +109,17 @@ fn line(found: &Inspected) -> String {
     format!("{file}  {holds}  {verdict}")
 }
 
-impl Period {
-    fn export(self, folder: &Path, output: &mut Output<'_>) -> Result<(), Stopped> {
+impl ReceivedPeriod {
+    fn export(self, folder: &Path, output: &mut Output<'_>) -> Result<(), JournalCommandError> {
         let from = self.from.unwrap_or(Timestamp::from_millis(i64::MIN));
         let until = self.until.unwrap_or(Timestamp::from_millis(i64::MAX));
         export(folder, (from, until), |epoch, revision, event| {
-            output.line(exported(epoch, revision, event)).map_err(Stopped::Printing)
+            output.line(exported(epoch, revision, event)).map_err(JournalCommandError::Output)
         })
     }
 }
 
-/// An event, in the words of the REST interface.
+/// An event with the field names of the REST API.
 fn exported(epoch: u64, revision: Revision, event: &Event) -> Value {
     let who = |principal: &Principal| json!({"user": principal.user, "domain": principal.domain});
     let groups = |set: &Option<GroupSet>| {

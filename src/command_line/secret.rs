@@ -1,4 +1,4 @@
-//! `secret hash`: makes of a client secret what the configuration holds of it.
+//! `rollcall secret hash`: hashes a client secret for the configuration.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
@@ -7,37 +7,41 @@ use rollcall_http::admission::secret;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::Failed;
+use super::CommandError;
 use super::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Secret {
-    /// Read a secret from standard input and print its argon2id hash for `secret_hash`.
+    /// Read a secret from standard input and print its argon2id hash.
+    ///
+    /// Example: `echo THE-SECRET | rollcall secret hash`
     Hash,
 }
 
-/// The longest secret that an SRX takes has 128 characters; more is something else.
-const LONGEST: u64 = 1024;
+/// The maximum length of the input in bytes. An SRX accepts secrets of up to 128 characters.
+const MAX_LENGTH: u64 = 1024;
 
 impl Secret {
-    /// Reads one line. A secret is never an argument: the arguments of a process are shown to
-    /// every user of the machine.
+    /// Reads one line. A secret is never an argument, because every user of the machine can see the
+    /// arguments of a process.
     pub(super) fn run(
         &self,
         input: &mut impl BufRead,
         output: &mut Output<'_>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), CommandError> {
         let Self::Hash = self;
         if io::stdin().is_terminal() {
-            let hint = "type the secret and Enter (it is shown; a pipe keeps it off the screen)";
+            let hint = "enter the secret (input is visible; use a pipe to hide it)";
             let _ = writeln!(io::stderr(), "{hint}");
         }
         let mut text = Zeroizing::new(String::new());
-        let read = input.by_ref().take(LONGEST).read_line(&mut text);
-        read.map_err(|why| Failed::Request(format!("cannot read the secret: {why}")))?;
+        let read = input.by_ref().take(MAX_LENGTH).read_line(&mut text);
+        read.map_err(|why| CommandError::Request(format!("cannot read the secret: {why}")))?;
         let typed = text.trim_end_matches(['\r', '\n']);
         if typed.is_empty() {
-            return Err(Failed::Usage("there is no secret on standard input".to_owned()));
+            return Err(CommandError::Usage(
+                "standard input is empty; pass the secret on the first line".to_owned(),
+            ));
         }
         let hash = secret::hash(typed);
         output.either(&Value::from(hash.expose()), hash.expose())

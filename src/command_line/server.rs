@@ -1,4 +1,4 @@
-//! The running server, as the command line reaches it: by its REST interface, with its token.
+//! A client of the REST API of a running server.
 
 use std::fs;
 use std::io::Read;
@@ -13,18 +13,18 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, http};
 use zeroize::Zeroizing;
 
-use super::{Failed, Reach, settings};
+use super::{CommandError, ServerOptions, settings};
 
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(5);
+/// The timeout for connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the server may be silent: three heartbeats of the live stream.
-const SILENCE: Duration = Duration::from_secs(45);
+/// The timeout for each read: three heartbeats of the live stream.
+const READ_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// The longest answer that is read, in bytes: a page of 1000 sessions with many groups each.
-const ANSWER: u64 = 64 << 20;
+/// The maximum size of a response in bytes: a page of 1,000 sessions with many groups each.
+const MAX_RESPONSE: u64 = 64 << 20;
 
-/// A server and the way to it.
+/// The server, its URL and its token.
 pub(super) struct Server {
     agent: Agent,
     url: String,
@@ -32,39 +32,45 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// The server that `reach` names, with what it leaves out taken from the configuration.
-    pub(super) fn reach(reach: &Reach, config: Option<&Path>) -> Result<Self, Failed> {
-        match reach {
-            Reach { url: Some(url), token_file: Some(token_file), ca_file } => {
+    /// The server of `options`. Missing options are taken from the configuration.
+    pub(super) fn connect(
+        options: &ServerOptions,
+        config: Option<&Path>,
+    ) -> Result<Self, CommandError> {
+        match options {
+            ServerOptions { url: Some(url), token_file: Some(token_file), ca_file } => {
                 Self::new(url, token_file, ca_file.as_deref())
             }
-            _ => Self::configured(reach, &settings(config)?),
+            _ => Self::configured(options, &settings(config)?),
         }
     }
 
-    /// The same for a configuration that was read already.
-    pub(super) fn configured(reach: &Reach, settings: &Settings) -> Result<Self, Failed> {
+    /// As [`Self::connect`], with a loaded configuration.
+    pub(super) fn configured(
+        options: &ServerOptions,
+        settings: &Settings,
+    ) -> Result<Self, CommandError> {
         let rest = &settings.rest;
-        let url = reach.url.clone().unwrap_or_else(|| url_of(rest));
-        let token_file = reach.token_file.as_ref().unwrap_or(&rest.token_file);
-        let own = (matches!(rest.tls, Tls::SelfMade { .. }) && reach.url.is_none())
+        let url = options.url.clone().unwrap_or_else(|| url_of(rest));
+        let token_file = options.token_file.as_ref().unwrap_or(&rest.token_file);
+        let own = (matches!(rest.tls, Tls::SelfMade { .. }) && options.url.is_none())
             .then(|| authority_file(&settings.data));
-        Self::new(&url, token_file, reach.ca_file.as_ref().or(own.as_ref()).map(AsRef::as_ref))
+        Self::new(&url, token_file, options.ca_file.as_ref().or(own.as_ref()).map(AsRef::as_ref))
     }
 
-    fn new(url: &str, token_file: &Path, ca_file: Option<&Path>) -> Result<Self, Failed> {
+    fn new(url: &str, token_file: &Path, ca_file: Option<&Path>) -> Result<Self, CommandError> {
         let token = token::read(token_file).map_err(|why| {
-            let hint = "the server makes it when it starts for the first time";
-            Failed::Request(format!("token {}: {why} ({hint})", token_file.display()))
+            let hint = "the server creates it at its first start";
+            CommandError::Request(format!("token {}: {why} ({hint})", token_file.display()))
         })?;
         let roots = ca_file.map(roots).transpose()?.unwrap_or(RootCerts::WebPki);
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT))
-            .timeout_per_read(Some(SILENCE))
-            // A proxy of the environment is for the way out, not for a server of one's own.
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_per_read(Some(READ_TIMEOUT))
+            // Proxies of the environment are for external servers.
             .proxy(None)
-            // A redirection would carry the token elsewhere.
+            // A redirect would send the token to another server.
             .max_redirects(0)
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .build()
@@ -72,27 +78,27 @@ impl Server {
         Ok(Self { agent, url: url.trim_end_matches('/').to_owned(), token })
     }
 
-    /// Asks for `path`, and gives the JSON of the answer.
-    pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failed> {
+    /// Sends a GET request and returns the JSON of the response.
+    pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Response, CommandError> {
         let response = self.open(path, query, &[])?;
         self.answer(response)
     }
 
-    /// Asks the server to do something.
-    pub(super) fn post(&self, path: &str) -> Result<Answer, Failed> {
+    /// Sends a POST request without a body.
+    pub(super) fn post(&self, path: &str) -> Result<Response, CommandError> {
         let request = self.agent.post(format!("{}{path}", self.url));
         let request = request.header("Authorization", self.authorization().as_str());
         let response = request.send_empty().map_err(|why| self.unreachable(&why))?;
         self.answer(response)
     }
 
-    /// Opens `path` for reading as it comes.
+    /// Sends a GET request and returns the response for streaming.
     pub(super) fn open(
         &self,
         path: &str,
         query: &[(&str, &str)],
         headers: &[(&str, &str)],
-    ) -> Result<http::Response<Body>, Failed> {
+    ) -> Result<http::Response<Body>, CommandError> {
         let mut request = self.agent.get(format!("{}{path}", self.url));
         request = request.header("Authorization", self.authorization().as_str());
         for (name, value) in headers {
@@ -104,25 +110,31 @@ impl Server {
         request.call().map_err(|why| self.unreachable(&why))
     }
 
-    /// Reads an answer to its end. A problem other than 404 is a failure.
-    pub(super) fn answer(&self, response: http::Response<Body>) -> Result<Answer, Failed> {
+    /// Reads a response to its end. A status other than 404 that is not a success is an error.
+    pub(super) fn answer(&self, response: http::Response<Body>) -> Result<Response, CommandError> {
         let status = response.status().as_u16();
         let mut text = String::new();
-        let mut body = response.into_body().into_reader().take(ANSWER);
-        body.read_to_string(&mut text)
-            .map_err(|why| Failed::Request(format!("{} broke off: {why}", self.url)))?;
+        let mut body = response.into_body().into_reader().take(MAX_RESPONSE);
+        body.read_to_string(&mut text).map_err(|why| {
+            CommandError::Request(format!("the connection to {} was lost: {why}", self.url))
+        })?;
         let body: Value = serde_json::from_str(&text).map_err(|_| {
-            Failed::Request(format!("{} is not a Rollcall server: no JSON came", self.url))
+            CommandError::Request(format!(
+                "{} is not a Rollcall server: the response is not JSON",
+                self.url
+            ))
         })?;
         match status {
-            200 | 202 => Ok(Answer::Found(body)),
-            404 => Ok(Answer::Nothing(detail(&body))),
-            // What was asked is wrong, or the configuration that was to be put in force.
-            400 | 422 => Err(Failed::Usage(detail(&body))),
-            401 => {
-                Err(Failed::Request(format!("{} refuses the token: {}", self.url, detail(&body))))
-            }
-            _ => Err(Failed::Request(detail(&body))),
+            200 | 202 => Ok(Response::Found(body)),
+            404 => Ok(Response::NotFound(detail(&body))),
+            // An invalid parameter, or an invalid configuration.
+            400 | 422 => Err(CommandError::Usage(detail(&body))),
+            401 => Err(CommandError::Request(format!(
+                "{} refuses the token: {}",
+                self.url,
+                detail(&body)
+            ))),
+            _ => Err(CommandError::Request(detail(&body))),
         }
     }
 
@@ -130,23 +142,24 @@ impl Server {
         Zeroizing::new(format!("Bearer {}", self.token.as_str()))
     }
 
-    fn unreachable(&self, why: &ureq::Error) -> Failed {
-        Failed::Request(format!("no server answers at {}: {why}", self.url))
+    fn unreachable(&self, why: &ureq::Error) -> CommandError {
+        CommandError::Request(format!("no server responds at {}: {why}; is it running?", self.url))
     }
 }
 
-/// What the server answered.
+/// A response of the server.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Answer {
-    /// What was asked for.
+pub(super) enum Response {
+    /// The requested resource.
     Found(Value),
-    /// It is not there, in the server's words.
-    Nothing(String),
+    /// The resource does not exist, with the explanation of the server.
+    NotFound(String),
 }
 
-/// What a problem says, its single reasons included.
+/// The detail of a problem document (RFC 9457), with its `reasons`.
 fn detail(problem: &Value) -> String {
-    let detail = problem["detail"].as_str().unwrap_or("the server refused without a reason");
+    let detail =
+        problem["detail"].as_str().unwrap_or("the server refused the request without a reason");
     let reasons = problem["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
     reasons.fold(detail.to_owned(), |text, reason| format!("{text}\n  {reason}"))
 }
@@ -163,9 +176,9 @@ fn url_of(rest: &Rest) -> String {
     format!("{scheme}://{at}")
 }
 
-fn roots(file: &Path) -> Result<RootCerts, Failed> {
+fn roots(file: &Path) -> Result<RootCerts, CommandError> {
     let named = |why: &dyn std::fmt::Display| {
-        Failed::Request(format!("certificate {}: {why}", file.display()))
+        CommandError::Request(format!("certificate {}: {why}", file.display()))
     };
     let pem = fs::read(file).map_err(|why| named(&why))?;
     let certificate = Certificate::from_pem(&pem).map_err(|why| named(&why))?;

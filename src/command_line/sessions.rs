@@ -1,4 +1,4 @@
-//! `who`, `explain` and `sessions`: the state of the server in lines.
+//! `rollcall lookup`, `explain` and `sessions`: queries the current sessions.
 
 use std::path::Path;
 
@@ -6,68 +6,75 @@ use clap::{Args, ValueEnum};
 use rollcall_identity::Address;
 use serde_json::Value;
 
-use super::Failed;
-use super::history::{Moment, explain_at, moment, who_at};
-use super::output::{Form, Output};
-use super::server::{Answer, Server};
+use super::CommandError;
+use super::history::{PointInTime, explain_at, lookup_at, moment};
+use super::output::{Output, OutputFormat};
+use super::server::{Response, Server};
 
-/// One address.
 #[derive(Debug, Args)]
-pub(super) struct Who {
-    /// IPv4 or IPv6.
+pub(super) struct AddressArgs {
+    /// IPv4 or IPv6 address.
     address: Address,
-    /// At this moment instead of now: "2026-11-20 14:05" on the clock of this machine, or RFC 3339.
+    /// Time in the past: "2026-11-20 14:05" in the local time zone, or RFC 3339 [default: now].
     #[arg(long, value_name = "TIME", value_parser = moment)]
-    at: Option<Moment>,
+    at: Option<PointInTime>,
 }
 
-impl Who {
-    /// Prints who has the address, or where to read why nobody has: with the same configuration.
-    pub(super) fn who(
+impl AddressArgs {
+    /// Prints the session of the address, or the command that explains why there is none.
+    pub(super) fn lookup(
         &self,
         server: &Server,
         config: Option<&Path>,
         output: &mut Output<'_>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), CommandError> {
         if let Some(at) = &self.at {
-            return who_at((self.address, at), server, output);
+            return lookup_at((self.address, at), server, output);
         }
         let path = format!("/api/v1/sessions/{}", self.address);
-        if let Answer::Found(session) = server.get(&path, &[])? {
+        if let Response::Found(session) = server.get(&path, &[])? {
             return output.either(&session, line(&session));
         }
         let (address, mut rollcall) = (self.address, "rollcall".to_owned());
         if let Some(config) = config {
             rollcall += &format!(" --config {}", config.display());
         }
-        let heard = server.get(&format!("{path}/explain"), &[]);
-        let nobody = match heard {
-            Ok(Answer::Found(why)) if why["previous"].is_null() && competed(&why).is_empty() => {
+        let explanation = server.get(&format!("{path}/explain"), &[]);
+        let message = match explanation {
+            Ok(Response::Found(why)) if why["previous"].is_null() && competed(&why).is_empty() => {
                 format!(
-                    "nobody has {address}, and nothing was heard of it; {rollcall} producers shows \
-                     what arrives and what cannot be read"
+                    "{address} has no session, and there are no events for it; run `{rollcall} status \
+                     producers` to see which events arrive and which are refused"
                 )
             }
-            _ => format!("nobody has {address}; {rollcall} explain {address} says why"),
+            _ => format!(
+                "{address} has no session; run `{rollcall} explain {address}` for the reason"
+            ),
         };
-        output.either(&Value::Null, nobody)?;
-        Err(Failed::Nothing)
+        output.either(&Value::Null, message)?;
+        Err(CommandError::NotFound)
     }
 
-    /// Prints why the address has its user, or has none.
-    pub(super) fn explain(&self, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    /// Prints why the address has its session, or has none.
+    pub(super) fn explain(
+        &self,
+        server: &Server,
+        output: &mut Output<'_>,
+    ) -> Result<(), CommandError> {
         if let Some(at) = &self.at {
             return explain_at((self.address, at), server, output);
         }
         let path = format!("/api/v1/sessions/{}/explain", self.address);
-        let Answer::Found(why) = server.get(&path, &[])? else { return Err(Failed::Nothing) };
-        if output.form() == Form::Json {
+        let Response::Found(why) = server.get(&path, &[])? else {
+            return Err(CommandError::NotFound);
+        };
+        if output.format() == OutputFormat::Json {
             return output.line(&why);
         }
         output.line(word(&why["sentence"]))?;
         let competed = competed(&why);
         if !competed.is_empty() {
-            output.line("what was seen there, newest first:")?;
+            output.line("events for the address, newest first:")?;
         }
         competed
             .iter()
@@ -75,49 +82,48 @@ impl Who {
     }
 }
 
-/// What else was seen at an address, newest first.
+/// The other events for an address, newest first.
 fn competed(why: &Value) -> &[Value] {
     why["competed"].as_array().map_or(&[][..], Vec::as_slice)
 }
 
-/// Which sessions.
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// A glob over user names and over user@domain.
+    /// Glob over user names and user@domain.
     #[arg(long)]
     user: Option<String>,
-    /// A glob over domains.
+    /// Glob over domains.
     #[arg(long)]
     domain: Option<String>,
-    /// An address.
+    /// IP address.
     #[arg(long)]
     ip: Option<Address>,
     /// Networks, separated by commas.
     #[arg(long)]
     cidr: Option<String>,
-    /// A producer's name.
+    /// Name of a producer.
     #[arg(long)]
     producer: Option<String>,
-    /// Whether they still are.
+    /// State of the sessions.
     #[arg(long, value_enum, default_value_t)]
-    state: Wish,
-    /// How many at most; all when not given.
+    state: StateFilter,
+    /// Maximum number of sessions [default: all].
     #[arg(long)]
     limit: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Wish {
-    /// Those that are.
+enum StateFilter {
+    /// Active sessions.
     #[default]
     Active,
-    /// Those that were.
+    /// Ended sessions.
     Ended,
     /// Both.
     All,
 }
 
-impl Wish {
+impl StateFilter {
     fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -127,12 +133,12 @@ impl Wish {
     }
 }
 
-/// What one page holds at most.
+/// The maximum number of entries per page.
 const PAGE: usize = 1000;
 
 impl List {
-    /// Prints one line for each session, page after page.
-    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+    /// Prints one line per session, page by page.
+    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
         let ip = self.ip.map(|ip| ip.to_string());
         let mut left = self.limit.unwrap_or(usize::MAX);
         let mut after: Option<String> = None;
@@ -149,7 +155,7 @@ impl List {
                 ("limit", Some(&limit)),
             ];
             let query: Vec<_> = given.into_iter().filter_map(|(key, v)| Some((key, v?))).collect();
-            let Answer::Found(page) = server.get("/api/v1/sessions", &query)? else { break };
+            let Response::Found(page) = server.get("/api/v1/sessions", &query)? else { break };
             let sessions = page["sessions"].as_array().map_or(&[][..], Vec::as_slice);
             for session in sessions {
                 output.either(session, line(session))?;
@@ -164,7 +170,7 @@ impl List {
     }
 }
 
-/// `10.0.0.7  alice@corp  since … until …  by syslog/branch-fw`, with device and groups if known.
+/// `10.0.0.7  alice@corp  since … until …  by syslog/branch-fw`, with the device and the groups.
 pub(super) fn line(session: &Value) -> String {
     let until = match session["ended"].as_str() {
         Some(ended) => format!("ended {ended}"),
@@ -199,7 +205,7 @@ pub(super) fn who(session: &Value) -> String {
     }
 }
 
-/// A text of the answer; `-` where there is none.
+/// A string of a response; `-` if it is absent.
 pub(super) fn word(value: &Value) -> &str {
     value.as_str().unwrap_or("-")
 }

@@ -1,7 +1,7 @@
-//! The command line against a real server on a port of its own.
+//! Tests of the command line with a real server.
 
 mod client;
-mod syslog_test;
+mod test_syslog;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -31,10 +31,10 @@ use {rollcall_engine::cache::Cache, rollcall_engine::messages::Apply};
 use super::*;
 
 /// A server with a data folder.
-struct House {
+struct TestServer {
     folder: TempDir,
     address: SocketAddr,
-    /// The same routes over TLS, with a self-made certificate.
+    /// The same routes over TLS, with a certificate of the built-in CA.
     secured: SocketAddr,
     cache: Mailbox<Cache>,
 }
@@ -42,9 +42,9 @@ struct House {
 const TOKEN: &str = "a-token-of-the-tests-0123456789";
 
 /// The server of all tests in this process; it has one recorder of metrics, and so has one server.
-fn house() -> &'static House {
-    static HOUSE: OnceLock<House> = OnceLock::new();
-    HOUSE.get_or_init(|| {
+fn server() -> &'static TestServer {
+    static SERVER: OnceLock<TestServer> = OnceLock::new();
+    SERVER.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_owned();
         let (tell, told) = mpsc::channel();
@@ -57,9 +57,9 @@ fn house() -> &'static House {
         let token = folder.path().join("admin.token");
         fs::write(&token, TOKEN).unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
-        let house = House { folder, address, secured, cache };
-        house.fill();
-        house
+        let server = TestServer { folder, address, secured, cache };
+        server.fill();
+        server
     })
 }
 
@@ -143,7 +143,7 @@ fn event(address: &str, user: &str, kind: Kind) -> Event {
     }
 }
 
-impl House {
+impl TestServer {
     /// 2,200 users in 10.1.0.0/16, alice at 10.0.0.1, heidi at 10.0.0.4, and carol who was at
     /// 10.0.0.3.
     fn fill(&self) {
@@ -178,7 +178,7 @@ impl House {
     }
 
     /// Runs a command line against this server, and gives what it printed.
-    fn run(&self, arguments: &[&str]) -> (Result<(), Failed>, String) {
+    fn run(&self, arguments: &[&str]) -> (Result<(), CommandError>, String) {
         let token = self.folder.path().join("admin.token");
         self.run_with_token(&token, arguments)
     }
@@ -187,7 +187,7 @@ impl House {
         &self,
         token: &std::path::Path,
         given: &[&str],
-    ) -> (Result<(), Failed>, String) {
+    ) -> (Result<(), CommandError>, String) {
         let url = format!("http://{}", self.address);
         let mut arguments = vec!["rollcall", "--token-file", token.to_str().unwrap()];
         if !given.contains(&"--url") {
@@ -199,9 +199,9 @@ impl House {
 }
 
 /// Runs any command line.
-fn run_line(arguments: &[&str]) -> (Result<(), Failed>, String) {
+fn run_line(arguments: &[&str]) -> (Result<(), CommandError>, String) {
     let line = CommandLine::try_parse_from(arguments).unwrap();
-    let form = if line.json { Form::Json } else { Form::Plain };
+    let form = if line.json { OutputFormat::Json } else { OutputFormat::Text };
     let mut printed = Vec::new();
     let mut output = Output::new(Box::new(&mut printed), form);
     let done = dispatch(line, &mut output);
@@ -210,16 +210,16 @@ fn run_line(arguments: &[&str]) -> (Result<(), Failed>, String) {
 }
 
 #[test]
-fn who_and_explain_say_who_is_there_and_why() {
-    let house = house();
-    let (done, printed) = house.run(&["who", "10.0.0.1"]);
+fn lookup_and_explain_print_the_session_and_its_reason() {
+    let server = server();
+    let (done, printed) = server.run(&["lookup", "10.0.0.1"]);
     assert_eq!(done, Ok(()));
     assert!(printed.starts_with("10.0.0.1         alice@corp"), "{printed}");
-    let (done, printed) = house.run(&["--json", "who", "10.0.0.1"]);
+    let (done, printed) = server.run(&["--json", "lookup", "10.0.0.1"]);
     assert_eq!(done, Ok(()));
     assert_eq!(serde_json::from_str::<Value>(&printed).unwrap()["user"], "alice");
 
-    let (done, printed) = house.run(&["explain", "10.0.0.1"]);
+    let (done, printed) = server.run(&["explain", "10.0.0.1"]);
     assert_eq!(done, Ok(()));
     assert!(printed.starts_with("alice@corp has 10.0.0.1 since"), "{printed}");
     assert!(printed.contains("refused: other_user"), "{printed}");
@@ -227,14 +227,15 @@ fn who_and_explain_say_who_is_there_and_why() {
 
 #[test]
 fn a_self_made_certificate_is_trusted_by_its_authority_and_not_without() {
-    let house = house();
-    let url = format!("https://{}", house.secured);
-    let authority = house.folder.path().join("tls/authority.pem");
-    let trusted = ["--url", &url, "--ca-file", authority.to_str().unwrap(), "who", "10.0.0.1"];
-    let (done, printed) = house.run(&trusted);
+    let server = server();
+    let url = format!("https://{}", server.secured);
+    let authority = server.folder.path().join("tls/authority.pem");
+    let trusted = ["--url", &url, "--ca-file", authority.to_str().unwrap(), "lookup", "10.0.0.1"];
+    let (done, printed) = server.run(&trusted);
     assert_eq!(done, Ok(()));
     assert!(printed.contains("alice@corp"), "{printed}");
-    let (Err(Failed::Request(why)), _) = house.run(&["--url", &url, "who", "10.0.0.1"]) else {
+    let (Err(CommandError::Request(why)), _) = server.run(&["--url", &url, "lookup", "10.0.0.1"])
+    else {
         panic!("it was trusted")
     };
     assert!(why.contains("certificate"), "{why}");
@@ -242,53 +243,53 @@ fn a_self_made_certificate_is_trusted_by_its_authority_and_not_without() {
 
 #[test]
 fn nobody_is_an_answer_with_exit_code_one() {
-    let (done, printed) = house().run(&["who", "10.0.0.9"]);
-    assert_eq!(done, Err(Failed::Nothing));
+    let (done, printed) = server().run(&["lookup", "10.0.0.9"]);
+    assert_eq!(done, Err(CommandError::NotFound));
     assert_eq!(
         printed,
-        "nobody has 10.0.0.9, and nothing was heard of it; rollcall producers shows what arrives \
-         and what cannot be read\n"
+        "10.0.0.9 has no session, and there are no events for it; run `rollcall status producers` to \
+         see which events arrive and which are refused\n"
     );
-    let (_, printed) = house().run(&["--config", "/etc/r.toml", "who", "10.0.0.3"]);
+    let (_, printed) = server().run(&["--config", "/etc/r.toml", "lookup", "10.0.0.3"]);
     assert_eq!(
         printed,
-        "nobody has 10.0.0.3; rollcall --config /etc/r.toml explain 10.0.0.3 says why\n"
+        "10.0.0.3 has no session; run `rollcall --config /etc/r.toml explain 10.0.0.3` for the reason\n"
     );
-    assert_eq!(Failed::Nothing.exit(), ExitCode::from(1));
-    let (done, printed) = house().run(&["--json", "who", "10.0.0.9"]);
-    assert_eq!((done, printed.as_str()), (Err(Failed::Nothing), "null\n"));
+    assert_eq!(CommandError::NotFound.exit(), ExitCode::from(1));
+    let (done, printed) = server().run(&["--json", "lookup", "10.0.0.9"]);
+    assert_eq!((done, printed.as_str()), (Err(CommandError::NotFound), "null\n"));
 }
 
 #[test]
-fn the_parts_of_the_server_are_listed_and_a_reload_says_what_it_did() {
-    let house = house();
+fn status_lists_the_parts_and_reload_prints_changes() {
+    let server = server();
     let lines = |arguments: &[&str]| {
-        let (done, printed) = house.run(arguments);
+        let (done, printed) = server.run(arguments);
         assert_eq!(done, Ok(()), "{arguments:?}: {printed}");
         printed.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    let actors = lines(&["actors"]);
+    let actors = lines(&["status", "actors"]);
     let is_cache = |line: &String| line.starts_with("cache ") && line.contains(" running ");
     assert!(actors[0].starts_with("actor ") && actors.iter().any(is_cache), "{actors:?}");
-    let json = lines(&["--json", "actors"]);
+    let json = lines(&["--json", "status", "actors"]);
     assert_eq!(json.len(), actors.len() - 1);
     assert!(serde_json::from_str::<Value>(&json[0]).unwrap()["mailbox_capacity"].is_u64());
-    assert!(lines(&["producers"])[0].starts_with("producer "), "nobody is employed in this house");
-    let points = lines(&["enforcement-points"]);
+    assert!(lines(&["status", "producers"])[0].starts_with("producer "), "there are no producers");
+    let points = lines(&["status", "enforcement-points"]);
     assert!(
         points.len() == 3 && points[1].starts_with("fw1     enforcement_point  7 "),
         "{points:?}"
     );
     let reloaded = lines(&["reload"]);
-    let restart = "in force only after a restart of the server: log";
+    let restart = "effective only after a restart of the server: log";
     assert_eq!(reloaded, ["changed: rules, log", restart]);
 }
 
 #[test]
 fn sessions_are_listed_over_all_pages_or_up_to_a_limit() {
-    let house = house();
+    let server = server();
     let lines = |arguments: &[&str]| {
-        let (done, printed) = house.run(arguments);
+        let (done, printed) = server.run(arguments);
         assert_eq!(done, Ok(()), "{arguments:?}");
         printed.lines().map(str::to_owned).collect::<Vec<_>>()
     };
@@ -308,13 +309,13 @@ fn sessions_are_listed_over_all_pages_or_up_to_a_limit() {
 
 #[test]
 fn a_parameter_that_the_server_refuses_is_wrong_usage() {
-    let (done, printed) = house().run(&["sessions", "--cidr", "10.0.0.0/99"]);
-    let Err(Failed::Usage(why)) = done else { panic!("{done:?}") };
+    let (done, printed) = server().run(&["sessions", "--cidr", "10.0.0.0/99"]);
+    let Err(CommandError::Usage(why)) = done else { panic!("{done:?}") };
     assert!(why.contains("10.0.0.0/99") && printed.is_empty(), "{why}");
 }
 
 #[test]
-fn tail_prints_changes_and_ends_with_its_reader() {
+fn watch_prints_changes_and_ends_with_its_reader() {
     /// A reader that goes away after some lines.
     struct Lines(mpsc::Sender<String>, usize);
     impl Write for Lines {
@@ -330,16 +331,16 @@ fn tail_prints_changes_and_ends_with_its_reader() {
             Ok(())
         }
     }
-    let house = house();
-    let token = house.folder.path().join("admin.token");
-    let url = format!("http://{}", house.address);
+    let server = server();
+    let token = server.folder.path().join("admin.token");
+    let url = format!("http://{}", server.address);
     let arguments = [
         "rollcall",
         "--url",
         &url,
         "--token-file",
         token.to_str().unwrap(),
-        "tail",
+        "watch",
         "--domain",
         "office",
         "--from-start",
@@ -347,46 +348,49 @@ fn tail_prints_changes_and_ends_with_its_reader() {
     let line = CommandLine::try_parse_from(arguments).unwrap();
     let (sender, lines) = mpsc::channel();
     let tailing = std::thread::spawn(move || {
-        dispatch(line, &mut Output::new(Box::new(Lines(sender, 2)), Form::Plain))
+        dispatch(line, &mut Output::new(Box::new(Lines(sender, 2)), OutputFormat::Text))
     });
     let next = || lines.recv_timeout(Duration::from_secs(20)).unwrap();
     let first = next();
     assert!(first.contains("began") && first.contains("heidi@office"), "{first}");
-    house.apply(&[event("10.0.7.7", "grace@office", Kind::Login)]);
+    server.apply(&[event("10.0.7.7", "grace@office", Kind::Login)]);
     assert!(next().contains("grace@office"));
-    house.apply(&[event("10.0.7.7", "grace@office", Kind::Logout)]);
-    assert_eq!(tailing.join().unwrap(), Err(Failed::Unread));
+    server.apply(&[event("10.0.7.7", "grace@office", Kind::Logout)]);
+    assert_eq!(tailing.join().unwrap(), Err(CommandError::OutputClosed));
 }
 
 #[test]
-fn a_server_that_is_not_there_or_not_ours_is_said_so() {
-    let house = house();
+fn connection_errors_are_reported() {
+    let server = server();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let token = house.folder.path().join("admin.token");
+    let token = server.folder.path().join("admin.token");
     let url = format!("http://{free}");
     let arguments =
-        ["rollcall", "--url", &url, "--token-file", token.to_str().unwrap(), "who", "10.0.0.1"];
-    let (Err(Failed::Request(why)), _) = run_line(&arguments) else { panic!("it answered") };
-    assert!(why.starts_with(&format!("no server answers at {url}")), "{why}");
+        ["rollcall", "--url", &url, "--token-file", token.to_str().unwrap(), "lookup", "10.0.0.1"];
+    let (Err(CommandError::Request(why)), _) = run_line(&arguments) else { panic!("it answered") };
+    assert!(why.starts_with(&format!("no server responds at {url}")), "{why}");
 
-    let missing = house.folder.path().join("missing");
-    let (Err(Failed::Request(why)), _) = house.run_with_token(&missing, &["who", "10.0.0.1"])
+    let missing = server.folder.path().join("missing");
+    let (Err(CommandError::Request(why)), _) =
+        server.run_with_token(&missing, &["lookup", "10.0.0.1"])
     else {
         panic!("it answered")
     };
-    assert!(why.contains("missing") && why.contains("the server makes it"), "{why}");
+    assert!(why.contains("missing") && why.contains("the server creates it"), "{why}");
 
-    let wrong = house.folder.path().join("wrong.token");
+    let wrong = server.folder.path().join("wrong.token");
     fs::write(&wrong, "another-token-0123456789abcdef").unwrap();
     fs::set_permissions(&wrong, fs::Permissions::from_mode(0o600)).unwrap();
-    let (Err(Failed::Request(why)), _) = house.run_with_token(&wrong, &["who", "10.0.0.1"]) else {
+    let (Err(CommandError::Request(why)), _) =
+        server.run_with_token(&wrong, &["lookup", "10.0.0.1"])
+    else {
         panic!("it answered")
     };
     assert!(why.contains("refuses the token") && !why.contains("another-token"), "{why}");
 }
 
 #[test]
-fn check_prints_what_is_meant_or_everything_that_is_wrong() {
+fn check_prints_the_effective_configuration_or_all_errors() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rollcall.toml");
     let check = |text: &str, arguments: &[&str]| {
@@ -401,14 +405,15 @@ fn check_prints_what_is_meant_or_everything_that_is_wrong() {
     let (_, as_json) = check("[rest]\nlisten = \"127.0.0.1:9999\"\n", &["--json"]);
     let as_json: Value = serde_json::from_str(&as_json).unwrap();
     assert_eq!(as_json["problems"], json!([]));
-    let resolved = as_json["resolved"].as_array().unwrap().iter();
-    let resolved: Vec<&str> = resolved.map(|line| line.as_str().unwrap()).collect();
-    assert_eq!(resolved, printed.lines().collect::<Vec<_>>());
+    let table: toml::Table = printed.parse().unwrap();
+    assert_eq!(as_json["resolved"], serde_json::to_value(table).unwrap());
 
-    let wrong = "drain = \"x\"\n[rest]\nlisten = 7\n";
-    let (Err(Failed::Usage(why)), printed) = check(wrong, &[]) else { panic!("it is wrong") };
+    let wrong = "shutdown_timeout = \"x\"\n[rest]\nlisten = 7\n";
+    let (Err(CommandError::Usage(why)), printed) = check(wrong, &[]) else {
+        panic!("it is invalid")
+    };
     assert!(printed.is_empty() && why.contains("drain") && why.contains("rest.listen"), "{why}");
-    assert_eq!(Failed::Usage(why).exit(), ExitCode::from(2));
+    assert_eq!(CommandError::Usage(why).exit(), ExitCode::from(2));
     let (_, printed) = check(wrong, &["--json"]);
     let printed: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed["problems"].as_array().unwrap().len(), 2);
@@ -417,10 +422,10 @@ fn check_prints_what_is_meant_or_everything_that_is_wrong() {
 }
 
 #[test]
-fn a_secret_is_read_and_only_its_hash_printed() {
+fn only_the_hash_of_a_secret_is_printed() {
     let hashed = |mut input: &[u8]| {
         let mut printed = Vec::new();
-        let mut output = Output::new(Box::new(&mut printed), Form::Plain);
+        let mut output = Output::new(Box::new(&mut printed), OutputFormat::Text);
         let done = secret::Secret::Hash.run(&mut input, &mut output);
         drop(output);
         (done, String::from_utf8(printed).unwrap())
@@ -428,7 +433,7 @@ fn a_secret_is_read_and_only_its_hash_printed() {
     let (done, printed) = hashed(b"hunter2-hunter2\nmore\n");
     assert_eq!(done, Ok(()));
     assert!(rollcall_config::SecretHash::new(&printed).is_ok() && !printed.contains("hunter2"));
-    assert!(matches!(hashed(b"\n").0, Err(Failed::Usage(_))));
+    assert!(matches!(hashed(b"\n").0, Err(CommandError::Usage(_))));
 }
 
 #[test]

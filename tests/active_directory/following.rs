@@ -148,11 +148,11 @@ pub(super) fn staff(name: &str) -> String {
 }
 
 pub(super) const SEALED: &str = "account = \"rollcall@corp.example.com\"\ntransport = \"ldap\"\n\
-    bind = \"spnego\"\ninterval = \"1s\"\n";
+    bind = \"spnego\"\npoll_interval = \"1s\"\n";
 
 /// An account that sees deletions, as `dsacls` lets an ordinary one.
 pub(super) const SEES_DELETIONS: &str = "account = \"administrator@corp.example.com\"\n\
-    transport = \"ldap\"\nbind = \"spnego\"\ninterval = \"1s\"\n";
+    transport = \"ldap\"\nbind = \"spnego\"\npoll_interval = \"1s\"\n";
 
 #[test]
 fn a_domain_is_read_and_every_change_is_heard_within_the_interval() {

@@ -16,7 +16,8 @@ fn the_password_of_a_directory_is_in_no_log_answer_or_environment() {
     let story = "the_password_of_a_directory_is_in_no_log_answer_or_environment";
     let Some(controller) = Controller::small(story) else { return };
     let mut said = String::new();
-    let ldaps = "account = \"rollcall@corp.example.com\"\nca = \"ca.pem\"\ninterval = \"1s\"\n";
+    let ldaps =
+        "account = \"rollcall@corp.example.com\"\nca = \"ca.pem\"\npoll_interval = \"1s\"\n";
     // A bind whose password is on the wire, one that is sealed, and one that is refused.
     for (way, password) in [(ldaps, PASSWORD), (SEALED, PASSWORD), (ldaps, "canary-wrong-90c1")] {
         let setup = Setup::new().replacing("level = \"debug\"", "level = \"trace\"");
@@ -39,7 +40,7 @@ fn the_password_of_a_directory_is_in_no_log_answer_or_environment() {
             said += &server.get(path).text;
         }
         let config = server.setup().folder().join("rollcall.toml").display().to_string();
-        for command in [&["check"][..], &["directory", "test"]] {
+        for command in [&["check"][..], &["test", "directory"]] {
             let arguments = [&["--config", &config], command].concat();
             let told = rollcall(server.setup().folder(), &arguments);
             said += &String::from_utf8_lossy(&[told.stdout, told.stderr].concat());
@@ -94,7 +95,7 @@ fn a_password_that_others_may_read_or_that_is_empty_is_not_used() {
 fn a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays() {
     let story = "a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays";
     let Some(controller) = Controller::small(story) else { return };
-    let limits = "[active_directory.limits]\nobjects = 1000\npage = 10\n";
+    let limits = "[active_directory.limits]\nmax_objects = 1000\npage_size = 10\n";
     let reader = Reader::start(&controller, &format!("{SEALED}{limits}"));
     reader.until_read();
     // More members than the limit allows, in one group; each is read with the group that changed.
@@ -180,7 +181,7 @@ fn to_movers(lines: &str) -> String {
 /// The `bases` of a section: those people, and groups.
 fn bases_of_movers() -> String {
     format!(
-        "bases = {:?}\n",
+        "search_bases = {:?}\n",
         ["Movers", "Groups"].map(|it| format!("OU={it},{}", Controller::BASE))
     )
 }

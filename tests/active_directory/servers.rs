@@ -15,7 +15,7 @@ fn when_a_controller_stops_the_next_answers_and_the_first_is_returned_to() {
     let Some(first) = Controller::small(story) else { return };
     let second = first.second();
     let more = "account = \"rollcall@corp.example.com\"\ntransport = \"ldap\"\nbind = \"ntlm\"\n\
-                interval = \"1s\"\n[active_directory.limits]\nback = \"1s\"\n";
+                poll_interval = \"1s\"\n[active_directory.limits]\nfailback_interval = \"1s\"\n";
     let both = format!("[\"{}\", \"{}\"]", first.address(), second.address());
     let section = first.section(more).replace(&format!("[\"{}\"]", Controller::HOST), &both);
     let reader = Reader::of(&section, configured(&first, more));

@@ -73,7 +73,7 @@ fn no_failed_audit_of_any_kind_is_heard_of_by_a_firewall() {
 fn a_log_speaks_only_for_its_networks_and_domains() {
     let story = "a_log_speaks_only_for_its_networks_and_domains";
     let Some(logs) = EventLogs::start(story, 1) else { return };
-    let more = "for_networks = [\"10.1.56.0/24\"]\nfor_domains = [\"CORP\"]";
+    let more = "allow_networks = [\"10.1.56.0/24\"]\nallow_domains = [\"CORP\"]";
     let server = Server::start(setup(&logs, more));
     logs.ticket("mallory", "10.1.99.1");
     let elsewhere = json!({"id": 4768, "user": "mallory", "domain": "OTHER", "ip": "10.1.56.9"});

@@ -53,9 +53,9 @@ impl ClearPass {
     pub(crate) fn section(&self, more: &str) -> String {
         let url = self.server.url();
         format!(
-            "[[push.srx_web_api]]\nname = \"lab-fw\"\nurl = \"{url}\"\nauthorities = \"ca.crt\"\n\
-             user = \"rollcall\"\npassword_file = \"lab-fw.password\"\nfirst_retry = \"20ms\"\n\
-             longest_retry = \"200ms\"\n{more}\n"
+            "[[push.srx_web_api]]\nname = \"lab-fw\"\nurl = \"{url}\"\nca = \"ca.crt\"\n\
+             user = \"rollcall\"\npassword_file = \"lab-fw.password\"\ninitial_backoff = \"20ms\"\n\
+             max_backoff = \"200ms\"\n{more}\n"
         )
     }
 

@@ -124,9 +124,9 @@ impl SecureEdge {
     pub(crate) fn section(&self, more: &str) -> String {
         let url = self.server.url();
         format!(
-            "[[push.secure_edge]]\nname = \"edge\"\nurl = \"{url}\"\nauthorities = \"ca.crt\"\n\
-             onboarding_token_file = \"edge.token\"\nfirst_retry = \"20ms\"\n\
-             longest_retry = \"200ms\"\n{more}\n"
+            "[[push.secure_edge]]\nname = \"edge\"\nurl = \"{url}\"\nca = \"ca.crt\"\n\
+             onboarding_token_file = \"edge.token\"\ninitial_backoff = \"20ms\"\n\
+             max_backoff = \"200ms\"\n{more}\n"
         )
     }
 

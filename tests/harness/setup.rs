@@ -24,7 +24,7 @@ pub(crate) struct Setup {
 /// The listeners, the loopback sender, and the listener's certificate.
 const BASE: &str = r#"
 data = "data"
-drain = "5s"
+shutdown_timeout = "5s"
 
 [enforcement]
 listen = ["127.0.0.1:0"]
@@ -51,7 +51,7 @@ const GATEWAY: &str = r#"
 name = "gateway"
 addresses = ["127.0.0.1"]
 zone = "UTC"
-may = ["login", "logout", "vpn_up", "vpn_down", "rekey", "refresh", "device_seen"]
+allow = ["login", "logout", "vpn_up", "vpn_down", "rekey", "refresh", "device_seen"]
 "#;
 
 impl Setup {

@@ -103,7 +103,7 @@ fn a_copy_that_is_made_under_load_is_whole_up_to_a_commit() {
     let many = (1..=after).take_while(|n| is_there(*n)).count();
     assert!(many >= before, "what was acknowledged before is in it: {many} of {before}");
     assert!(!(many + 1..=after).any(is_there), "it ends with a commit: {many} of {after}");
-    let check = command(&restored, &["journal", "check"]);
+    let check = command(&restored, &["journal", "verify"]);
     assert_eq!(check.0, Some(0), "{}", check.1);
     restored.stop();
     server.stop();
@@ -111,7 +111,7 @@ fn a_copy_that_is_made_under_load_is_whole_up_to_a_commit() {
 
 #[test]
 fn other_rules_are_tried_on_the_journal_before_they_are_put_in_force() {
-    let server = Server::start(Setup::new().with("[journal]\nsnapshot_interval = \"1s\""));
+    let server = Server::start(Setup::new().with("[journal]\ncheckpoint_interval = \"1s\""));
     let mut script = server.client("script");
     let both = json!([login("10.61.1.1", "alice"), login("10.61.1.2", "svc-scan")]);
     assert_eq!(script.post_events(&both).status, 200);
@@ -121,16 +121,16 @@ fn other_rules_are_tried_on_the_journal_before_they_are_put_in_force() {
         let mut names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.any(|name| name == format!("snapshot-{:020}.db", 2)).then_some(())
     });
-    let (code, text, _) = command(&server, &["replay"]);
+    let (code, text, _) = command(&server, &["rules", "simulate"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.starts_with("0 addresses differ"), "{text}");
     let current = fs::read_to_string(server.setup().folder().join("rollcall.toml")).unwrap();
     let other = server.setup().folder().join("other.toml");
     fs::write(&other, current + "\n[rules.ignore]\nusers = [\"svc-*\"]\n").unwrap();
-    let arguments = ["replay", "--config", "other.toml", "--hours", "1"];
+    let arguments = ["rules", "simulate", "--config", "other.toml", "--hours", "1"];
     let output = rollcall(server.setup().folder(), &arguments);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.starts_with("10.61.1.2        svc-scan -> nobody\n"), "{text}");
+    assert!(text.starts_with("10.61.1.2        svc-scan -> no session\n"), "{text}");
     assert!(text.contains("refused: user_ignored"), "{text}");
     assert!(text.contains("1 address differs"), "{text}");
     assert_eq!(server.who("10.61.1.2").as_deref(), Some("svc-scan"), "nothing is changed");

@@ -19,8 +19,8 @@ const LIFE: u64 = 400;
 
 /// Small segments, many snapshots: a kill meets each of them half done. The addresses are fought over
 /// by more users than share one in earnest.
-const TERMS: &str = "[journal]\nsegment_events = 100\nsnapshot_interval = \"1s\"\n\
-                     [rules.sharing]\nusers_per_minute = 0";
+const TERMS: &str = "[journal]\nsegment_events = 100\ncheckpoint_interval = \"1s\"\n\
+                     [rules.shared_addresses]\nmax_users_per_minute = 0";
 
 /// The life of the positions, as a cookie says it.
 fn epoch(firewall: &Srx) -> String {

@@ -23,8 +23,8 @@ const FAULTS: [(&str, &str); 4] = [
 const NTH: [u64; 5] = [1, 2, 5, 13, 40];
 
 /// Segments so small that the failing call is often one that begins, seals or writes down another.
-const TERMS: &str = "[journal]\nsegment_events = 100\nsnapshot_interval = \"1s\"\n\
-                     [rules.sharing]\nusers_per_minute = 0";
+const TERMS: &str = "[journal]\nsegment_events = 100\ncheckpoint_interval = \"1s\"\n\
+                     [rules.shared_addresses]\nmax_users_per_minute = 0";
 
 /// Injects one failure, pushes until it is met or can hardly be, and waits until all is well. Whether
 /// it was met; `None` when this system lets nobody trace the server.
@@ -79,7 +79,7 @@ fn a_disk_that_fails_in_its_nth_call_costs_nothing_that_was_acknowledged() {
     server = server.killed_and_started();
     generator.check(&everybody(&server));
     let config = server.setup().folder().join("rollcall.toml").display().to_string();
-    let checked = rollcall(server.setup().folder(), &["--config", &config, "journal", "check"]);
+    let checked = rollcall(server.setup().folder(), &["--config", &config, "journal", "verify"]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     until("it is ready", || (server.get("/readyz").status == 200).then_some(()));
     let acknowledged = generator.acknowledged;

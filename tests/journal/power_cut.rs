@@ -27,8 +27,8 @@ const CONTROLS: u64 = 3;
 /// writes everything of its own accord.
 const LIFE: u64 = 1200;
 
-const TERMS: &str = "segment_events = 100\nsnapshot_interval = \"1s\"\n\
-                     [rules.sharing]\nusers_per_minute = 0";
+const TERMS: &str = "segment_events = 100\ncheckpoint_interval = \"1s\"\n\
+                     [rules.shared_addresses]\nmax_users_per_minute = 0";
 
 /// A file system in an image, mounted while it lives.
 struct Platter {

@@ -38,7 +38,7 @@ fn a_firewall_that_answers_an_error_to_everything_loses_nothing() {
 
 #[test]
 fn one_bad_entry_after_the_other_is_given_up_where_others_are_taken() {
-    let (lab, server) = clear_pass("batch = 3");
+    let (lab, server) = clear_pass("batch_size = 3");
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.100");
     until("she is there", || (lab.table().users.len() == 1).then_some(()));
@@ -121,7 +121,7 @@ fn a_synchronisation_whose_end_was_taken_and_not_answered_is_over() {
 
 #[test]
 fn a_server_that_is_killed_in_a_synchronisation_begins_another() {
-    let (edge, server) = pushing("batch = 2");
+    let (edge, server) = pushing("batch_size = 2");
     let mut firewall = server.client("campus-fw");
     for n in 1..=9 {
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
@@ -226,7 +226,7 @@ fn a_target_that_is_removed_lags_no_more() {
 fn a_firewall_that_was_away_while_ends_were_forgotten_is_said_to_hold_who_is_gone() {
     let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
     let lab = ClearPass::start(setup.authority());
-    let section = format!("[history]\ntombstone_count = 3\n{}", lab.section(""));
+    let section = format!("[change_log]\nmax_tombstones = 3\n{}", lab.section(""));
     let server = Server::start(setup.with(&section));
     let mut firewall = server.client("campus-fw");
     for n in 1..=9 {

@@ -23,12 +23,12 @@ const TOGETHER: usize = 60;
 /// Slow ones are let live for the whole story.
 const PATIENT: &str = r#"
 [enforcement.limits]
-head_timeout = "300s"
+header_timeout = "300s"
 body_timeout = "300s"
 connections = 4096
 
 [rest.limits]
-head_timeout = "300s"
+header_timeout = "300s"
 body_timeout = "300s"
 connections = 4096
 "#;
@@ -39,7 +39,7 @@ const OTHER: &str = r#"
 name = "other"
 addresses = ["127.0.0.2"]
 zone = "UTC"
-may = ["vpn_up"]
+allow = ["vpn_up"]
 "#;
 
 /// A connection to `to` that comes from `source`.

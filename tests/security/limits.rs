@@ -13,11 +13,11 @@ use crate::harness::{Server, Setup, Vpn, frame_3164, peer, run, skip, until};
 /// Limits of a second, so that the story of a slow sender is short.
 const IMPATIENT: &str = r#"
 [enforcement.limits]
-head_timeout = "1s"
+header_timeout = "1s"
 body_timeout = "1s"
 
 [rest.limits]
-head_timeout = "1s"
+header_timeout = "1s"
 body_timeout = "1s"
 "#;
 
@@ -101,7 +101,7 @@ fn one_address_does_not_take_all_connections() {
 
 #[test]
 fn what_is_too_long_is_refused_and_the_rest_is_read() {
-    let limits = "[syslog.limits]\nmessage_bytes = \"4 KiB\"";
+    let limits = "[syslog.limits]\nmessage_size = \"4 KiB\"";
     let setup = Setup::new()
         .replacing("tcp = [\"127.0.0.1:0\"]\n", &format!("tcp = [\"127.0.0.1:0\"]\n\n{limits}\n"));
     let server = Server::start(setup);

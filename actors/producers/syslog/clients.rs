@@ -114,7 +114,7 @@ pub fn defaults(client: &config::SyslogClient) -> Defaults {
         }
     }
     let time = match client.sender_time {
-        config::SenderTime::Trust => TimeSource::Sender,
+        config::SenderTime::Sender => TimeSource::Sender,
         config::SenderTime::Arrival => TimeSource::Arrival,
     };
     Defaults { domain: client.domain.clone(), maps, zone: client.zone.clone(), time }

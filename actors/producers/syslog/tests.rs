@@ -19,14 +19,14 @@ const CONFIG: &str = r#"
 name = "syslog"
 udp = ["127.0.0.1:0"]
 tcp = ["127.0.0.1:0"]
-limits = { message_bytes = 2048, connections_per_client = 2 }
+limits = { message_size = 2048, connections_per_client = 2 }
 
 [[syslog.clients]]
 name = "loopback"
 addresses = ["127.0.0.0/8"]
 templates = ["junos-vpn"]
-sender_time = "arrival"
-may = ["vpn_up", "vpn_down"]
+event_time = "arrival"
+allow = ["vpn_up", "vpn_down"]
 "#;
 
 fn settings() -> config::Settings {

@@ -1,15 +1,15 @@
-//! Firewalls that are added, and the statements to paste into them.
+//! Tests of `client add` and its Junos statements.
 
 use super::*;
 
 #[test]
-fn a_client_is_added_and_its_statements_printed() {
-    let house = house();
+fn client_add_prints_the_statements() {
+    let server = server();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rollcall.toml");
     fs::write(&file, "data = \"data\"\n").unwrap();
     let (url, token) =
-        (format!("http://{}", house.address), house.folder.path().join("admin.token"));
+        (format!("http://{}", server.address), server.folder.path().join("admin.token"));
     let add = |arguments: &[&str]| {
         let mut line = vec!["rollcall", "--config", file.to_str().unwrap(), "--url", &url];
         line.extend(["--token-file", token.to_str().unwrap(), "client", "add"]);
@@ -35,15 +35,15 @@ fn a_client_is_added_and_its_statements_printed() {
     ] {
         assert!(printed.contains(&format!("{prefix} {statement}\n")), "{statement}: {printed}");
     }
-    assert!(printed.contains("The running server knows it."), "{printed}");
+    assert!(printed.contains("The running server has loaded it."), "{printed}");
     let start = printed.find("client-secret \"").unwrap() + "client-secret \"".len();
     let secret = printed[start..].split('"').next().unwrap();
     assert!(secret.len() >= 22, "128 bits at least");
     let clients = fs::read_to_string(folder.path().join("data/clients.toml")).unwrap();
     assert!(clients.contains("branch-fw") && !clients.contains(secret), "only the hash is kept");
 
-    let (Err(Failed::Usage(why)), _) = add(&["branch-fw", "--address", "192.0.2.2"]) else {
-        panic!("the name was taken")
+    let (Err(CommandError::Usage(why)), _) = add(&["branch-fw", "--address", "192.0.2.2"]) else {
+        panic!("the name is in use")
     };
     assert!(why.contains("branch-fw"), "{why}");
     let (done, printed) = add(&["lab-fw", "--address", "192.0.2.3"]);
@@ -52,13 +52,13 @@ fn a_client_is_added_and_its_statements_printed() {
 }
 
 #[test]
-fn a_server_is_named_and_a_name_that_its_certificate_lacks_is_warned_of() {
+fn a_server_name_that_the_certificate_lacks_causes_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rollcall.toml");
     let text = "[enforcement.tls]\nnames = [\"rollcall.example.net\"]\n";
     fs::write(&file, format!("data = \"data\"\n{text}")).unwrap();
     let add = |name: &str, server: &str| {
-        // Nobody listens there: what is printed is the same.
+        // No server listens there; the statements are the same.
         let line = ["rollcall", "--config", file.to_str().unwrap(), "--url", "http://127.0.0.1:9"];
         let added = ["client", "add", name, "--address", "192.0.2.1", "--server-address", server];
         let (done, printed) = run_line(&[&line[..], &added, &["--dialect", "xml"]].concat());

@@ -1,5 +1,5 @@
 //! Templates tried on lines by a person: for each line the events, or the first reason why there
-//! are none, and at the end a count. What `rollcall syslog-test` prints.
+//! are none, and at the end a count. What `rollcall test syslog` prints.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

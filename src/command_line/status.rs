@@ -1,15 +1,14 @@
-//! `producers`, `enforcement-points`, `actors` and `reload`: how each part of the server is, as a
-//! table, and a configuration put in force.
+//! `rollcall status`: prints the status of producers, enforcement points, push targets or actors.
 
-use clap::Args;
+use clap::Subcommand;
 use serde_json::Value;
 
-use super::Failed;
-use super::output::{Form, Output};
-use super::server::{Answer, Server};
+use super::CommandError;
+use super::output::{Output, OutputFormat};
+use super::server::{Response, Server};
 use super::sessions::word;
 
-/// A column: its heading, and what stands in it.
+/// A column: its heading and its cell.
 type Column = (&'static str, fn(&Value) -> String);
 
 const PRODUCERS: [Column; 8] = [
@@ -61,8 +60,31 @@ const ACTORS: [Column; 8] = [
     ("restarts", |it| counts(&it["restarts"]).unwrap_or_else(|| "-".to_owned())),
 ];
 
-/// Prints the producers with their accounts, and below why something was dropped or ended.
-pub(super) fn producers(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+#[derive(Debug, Subcommand)]
+pub(super) enum Status {
+    /// List the producers, their event counts and the reasons for dropped events.
+    Producers,
+    /// List the enforcement points and how far each of them is behind.
+    EnforcementPoints,
+    /// List the push targets and how far each of them is behind.
+    PushTargets,
+    /// List the actors with their mailboxes and restarts.
+    Actors,
+}
+
+impl Status {
+    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
+        match self {
+            Self::Producers => producers(server, output),
+            Self::EnforcementPoints => points(server, output),
+            Self::PushTargets => targets(server, output),
+            Self::Actors => actors(server, output),
+        }
+    }
+}
+
+/// Prints the producers with their event accounting, then the reasons for drops and failures.
+fn producers(server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
     let producers = listed(server, "/api/v1/producers", &PRODUCERS, output)?;
     remarks(&producers, output, |producer| {
         let dropped = counts(&producer["account"]["dropped_by_reason"]);
@@ -72,7 +94,7 @@ pub(super) fn producers(server: &Server, output: &mut Output<'_>) -> Result<(), 
     last_errors(&producers, output)
 }
 
-/// How the reading of an event log is, and what helps where it could be better.
+/// The status of an event log, with remedies for its problems.
 fn log_of(log: &Value) -> Option<String> {
     let mut said = vec![format!("event log: {}", log["in_words"].as_str()?)];
     if let Some(record) = log["last_event"]["record_id"].as_u64() {
@@ -92,25 +114,25 @@ fn log_of(log: &Value) -> Option<String> {
     }
     if let Some(error) = log["last_error"]["error"].as_str() {
         let remedy = log["last_error"]["remedy"].as_str();
-        let remedy = remedy.map(|remedy| format!(", what helps: {remedy}")).unwrap_or_default();
+        let remedy = remedy.map(|remedy| format!("; remedy: {remedy}")).unwrap_or_default();
         said.push(format!("last error, {}: {error}{remedy}", word(&log["last_error"]["at"])));
     }
     Some(said.join("; "))
 }
 
-/// Prints who may ask or push, and how far each of them is; below, what was refused last.
-pub(super) fn points(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+/// Prints the enforcement points and PTIM clients, then their last errors.
+fn points(server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
     let points = listed(server, "/api/v1/enforcement-points", &POINTS, output)?;
     dated_errors(&points, output)
 }
 
-/// Prints who is told without asking, and how far each of them is; below, what stood in the way.
-pub(super) fn targets(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+/// Prints the push targets, then their last errors.
+fn targets(server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
     let targets = listed(server, "/api/v1/push-targets", &TARGETS, output)?;
     dated_errors(&targets, output)
 }
 
-fn dated_errors(all: &[Value], output: &mut Output<'_>) -> Result<(), Failed> {
+fn dated_errors(all: &[Value], output: &mut Output<'_>) -> Result<(), CommandError> {
     all.iter().try_for_each(|one| match one["last_error"].as_str() {
         Some(error) => {
             let (name, at) = (word(&one["name"]), word(&one["last_error_at"]));
@@ -120,61 +142,17 @@ fn dated_errors(all: &[Value], output: &mut Output<'_>) -> Result<(), Failed> {
     })
 }
 
-/// What is asked of one push target.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub(super) struct Targets {
-    /// Compare what this target holds with what it should hold; it is told everything anew where
-    /// that differs.
-    #[arg(long, value_name = "NAME", conflicts_with = "synchronise")]
-    check: Option<String>,
-    /// Tell this target everything anew.
-    #[arg(long, value_name = "NAME")]
-    synchronise: Option<String>,
-}
-
-impl Targets {
-    /// Does what is asked, or lists all of them.
-    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
-        match (&self.check, &self.synchronise) {
-            (Some(name), _) => check(name, server, output),
-            (None, Some(name)) => synchronise(name, server, output),
-            (None, None) => targets(server, output),
-        }
-    }
-}
-
-fn check(name: &str, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
-    let drift = match server.post(&format!("/api/v1/push-targets/{name}/check"))? {
-        Answer::Found(drift) => drift,
-        Answer::Nothing(why) => return Err(Failed::Request(why)),
-    };
-    let (differing, unsettled) = (&drift["differing"], &drift["unsettled"]);
-    let plain = match drift["outcome"].as_str() {
-        Some("same") => format!("{name} holds what it should; {unsettled} pages were changing"),
-        Some("untold") => format!("{name} cannot tell what it holds"),
-        _ => format!("{differing} pages differ: {name} is told everything anew"),
-    };
-    output.either(&drift, plain)
-}
-
-fn synchronise(name: &str, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
-    match server.post(&format!("/api/v1/push-targets/{name}/synchronise"))? {
-        Answer::Found(done) => output.either(&done, format!("{name} is told everything anew")),
-        Answer::Nothing(why) => Err(Failed::Request(why)),
-    }
-}
-
-/// Prints all actors, and below why one of them ended.
-pub(super) fn actors(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+/// Prints all actors, then their last errors.
+fn actors(server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
     let actors = listed(server, "/api/v1/actors", &ACTORS, output)?;
     last_errors(&actors, output)
 }
 
-/// Lets the server read its configuration anew, and prints what that changed.
-pub(super) fn reload(server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
+/// Reloads the configuration of the server and prints the changes.
+pub(super) fn reload(server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
     let report = match server.post("/api/v1/reload")? {
-        Answer::Found(report) => report,
-        Answer::Nothing(why) => return Err(Failed::Request(why)),
+        Response::Found(report) => report,
+        Response::NotFound(why) => return Err(CommandError::Request(why)),
     };
     let named = |what: &str, key: &str| {
         let words: Vec<&str> =
@@ -184,26 +162,28 @@ pub(super) fn reload(server: &Server, output: &mut Output<'_>) -> Result<(), Fai
     let said = [
         named("changed", "changed"),
         named("restarted", "restarted"),
-        named("in force only after a restart of the server", "after_restart"),
+        named("effective only after a restart of the server", "after_restart"),
     ];
     let said: Vec<String> = said.into_iter().flatten().collect();
-    let plain = if said.is_empty() { "nothing had changed".to_owned() } else { said.join("\n") };
+    let plain = if said.is_empty() { "no changes".to_owned() } else { said.join("\n") };
     output.either(&report, plain)
 }
 
-/// Prints what is at `path`: a line of JSON for each, or a table. Returns what is to be remarked on.
+/// Prints the list at `path` as JSON lines or as a table. Returns the entries of a table.
 fn listed(
     server: &Server,
     path: &str,
     columns: &[Column],
     output: &mut Output<'_>,
-) -> Result<Vec<Value>, Failed> {
+) -> Result<Vec<Value>, CommandError> {
     let all = match server.get(path, &[])? {
-        Answer::Found(Value::Array(all)) => all,
-        Answer::Found(_) => return Err(Failed::Request(format!("{path} answered no list"))),
-        Answer::Nothing(why) => return Err(Failed::Request(why)),
+        Response::Found(Value::Array(all)) => all,
+        Response::Found(_) => {
+            return Err(CommandError::Request(format!("the response of {path} is not a list")));
+        }
+        Response::NotFound(why) => return Err(CommandError::Request(why)),
     };
-    if output.form() == Form::Json {
+    if output.format() == OutputFormat::Json {
         all.iter().try_for_each(|one| output.line(one))?;
         return Ok(Vec::new());
     }
@@ -211,23 +191,23 @@ fn listed(
     Ok(all)
 }
 
-/// Prints a line for each of which there is something to say.
+/// Prints a line for each entry with a remark.
 fn remarks(
     all: &[Value],
     output: &mut Output<'_>,
     remark: impl Fn(&Value) -> Option<String>,
-) -> Result<(), Failed> {
+) -> Result<(), CommandError> {
     all.iter().try_for_each(|one| match remark(one) {
         Some(remark) => output.line(format_args!("{}: {remark}", word(&one["actor"]))),
         None => Ok(()),
     })
 }
 
-fn last_errors(all: &[Value], output: &mut Output<'_>) -> Result<(), Failed> {
+fn last_errors(all: &[Value], output: &mut Output<'_>) -> Result<(), CommandError> {
     remarks(all, output, |one| Some(format!("last error: {}", one["last_error"].as_str()?)))
 }
 
-/// Headings and rows, each column as wide as its widest cell.
+/// Formats headings and rows. Each column is as wide as its widest cell.
 fn table(rows: &[Value], columns: &[Column]) -> String {
     let heading = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
     let cells = |row| columns.iter().map(|(_, cell)| cell(row)).collect();
@@ -241,7 +221,7 @@ fn table(rows: &[Value], columns: &[Column]) -> String {
     aligned.collect::<Vec<_>>().join("\n")
 }
 
-/// A text without its quotes, a number, or `-` for nothing.
+/// A string without quotes, a number, or `-` for null.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
@@ -250,12 +230,12 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Whole seconds, or `-` for nothing.
+/// Whole seconds, or `-` for null.
 fn seconds(value: &Value) -> String {
     value.as_f64().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.0}"))
 }
 
-/// `2 panic, 1 error`; `None` for none.
+/// `2 panic, 1 error`; `None` if empty.
 fn counts(of: &Value) -> Option<String> {
     let counts = of.as_object()?.iter().map(|(word, count)| format!("{count} {word}"));
     let counts: Vec<String> = counts.collect();
@@ -269,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_aligned_and_says_where_nothing_is_known() {
+    fn a_table_is_aligned_and_shows_unknown_values() {
         let point = |name: &str, queries, lag| json!({"name": name, "queries": queries, "lag_changes": lag});
         let points =
             [point("fw", json!(12), json!(0)), point("branch-firewall", json!(7), json!(null))];
@@ -284,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn an_event_log_is_told_of_with_what_helps() {
-        assert_eq!(log_of(&Value::Null), None, "another producer is none");
+    fn an_event_log_is_printed_with_remedies() {
+        assert_eq!(log_of(&Value::Null), None, "another kind of producer");
         let well = json!({"in_words": "connected", "gaps": 0, "unaudited": []});
         assert_eq!(log_of(&well).unwrap(), "event log: connected");
         let ill = json!({
@@ -297,12 +277,12 @@ mod tests {
         });
         let said = "event log: it cannot be read; last event T, record 9; 2 gaps, the last overwritten \
                     after record 7: make it larger; no audits of Logon: auditpol; last error, U: access \
-                    denied (5), what helps: the group";
+                    denied (5), remedy: the group";
         assert_eq!(log_of(&ill).unwrap(), said);
     }
 
     #[test]
-    fn counts_are_told_by_their_words() {
+    fn counts_are_printed_with_their_labels() {
         let counted = counts(&json!({"bad_address": 1, "unmatched": 30}));
         assert_eq!(counted.as_deref(), Some("1 bad_address, 30 unmatched"));
         assert_eq!((counts(&json!({})), counts(&Value::Null)), (None, None));

@@ -1,49 +1,64 @@
-//! `events replay`: what Rollcall makes of a recorded log, record by record, and why of most it makes
-//! nothing.
+//! `rollcall event-log replay`: the events and decisions for a recorded Windows event log.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use evtx::EvtxParser;
-use rollcall_identity::logon::{
-    HostAddresses, LogonReader, LogonSettings, ReadOutcome, ServerRole,
-};
+use rollcall_identity::logon::{HostAddresses, ReadOutcome, LogonReader, ServerRole, LogonSettings};
 use rollcall_identity::{Authority, Event, Kind, Name, Revision, Rules, Session, Table};
 use rollcall_wire::event_log::Recorded;
 use serde_json::{Value, json};
 
-use crate::command_line::output::{Form, Output};
-use crate::command_line::syslog_test::{plain, shape};
-use crate::command_line::{Failed, settings};
+use crate::command_line::output::{Output, OutputFormat};
+use crate::command_line::test::syslog::{plain, shape};
+use crate::command_line::{CommandError, settings};
 
-/// The longest line that is read, in bytes: an event of Windows has at most 64 KiB, and its JSON
-/// some times that.
-const LINE: u64 = 1 << 20;
+/// The maximum length of a line in bytes. An event has at most 64 KiB, and its JSON several times as
+/// much.
+const MAX_LINE: u64 = 1 << 20;
 
-/// What every file in EVTX begins with.
-const EVTX: &[u8] = b"ElfFile\0";
+/// The signature of EVTX files.
+const EVTX_SIGNATURE: &[u8] = b"ElfFile\0";
 
-/// Which log, and whose it was.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventLog {
+    /// Read a recorded event log and print the events and decisions for its records.
+    ///
+    /// Example: `rollcall event-log replay Security.evtx --quiet`
+    Replay(Replay),
+}
+
+impl EventLog {
+    pub(crate) fn run(
+        &self,
+        config: Option<&Path>,
+        output: &mut Output<'_>,
+    ) -> Result<(), CommandError> {
+        let Self::Replay(replay) = self;
+        replay.run(config, output)
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// EVTX, as Windows saves it, or JSON, a record on each line, as `evtx_dump -o jsonl`, NXLog or
-    /// Winlogbeat write it.
+    /// EVTX file, or a file with one JSON record per line from `evtx_dump -o jsonl`, NXLog or
+    /// Winlogbeat.
     file: PathBuf,
-    /// What kind of server wrote it: domain_controller or exchange.
+    /// ServerRole of the server: domain_controller or exchange.
     #[arg(long, default_value = "domain_controller")]
     role: ServerRole,
-    /// Leave out the records that come to nothing; they are counted all the same.
+    /// Omit records without an event. They are still counted.
     #[arg(long)]
     quiet: bool,
 }
 
-/// The fold of what was read so far.
-struct Replaying {
+/// The state after the records that were read.
+struct ReplayState {
     reader: LogonReader,
-    /// Where computers were seen, for those who only name one.
+    /// The addresses of computers, for records that have only a computer name.
     hosts: HostAddresses,
     rules: Rules,
     table: Table,
@@ -52,32 +67,36 @@ struct Replaying {
 }
 
 impl Replay {
-    /// Reads the file to its end; a line that is no record is counted and passed over.
-    pub(crate) fn run(&self, config: Option<&Path>, output: &mut Output<'_>) -> Result<(), Failed> {
+    /// Reads the whole file. A line that is not a record is counted and skipped.
+    fn run(&self, config: Option<&Path>, output: &mut Output<'_>) -> Result<(), CommandError> {
         let rules = match config {
             Some(_) => settings(config)?.rules,
             None => Rules::default(),
         };
-        let mut replaying = Replaying::new(self.role, rules);
+        let mut replaying = ReplayState::new(self.role, rules);
         let mut lines = self.open()?;
-        if lines.fill_buf().map_err(|why| self.failed(&why.to_string()))?.starts_with(EVTX) {
-            self.recording(&mut replaying, output)?;
+        if lines
+            .fill_buf()
+            .map_err(|why| self.failed(&why.to_string()))?
+            .starts_with(EVTX_SIGNATURE)
+        {
+            self.evtx_records(&mut replaying, output)?;
         } else {
             self.lines(&mut lines, &mut replaying, output)?;
         }
-        replaying.end(output)
+        replaying.finish(output)
     }
 
-    /// The lines of JSON that the file is.
+    /// Reads a file with JSON lines.
     fn lines(
         &self,
         lines: &mut BufReader<File>,
-        replaying: &mut Replaying,
+        replaying: &mut ReplayState,
         output: &mut Output<'_>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), CommandError> {
         for number in 1_u64.. {
             let mut line = Vec::new();
-            let read = lines.by_ref().take(LINE).read_until(b'\n', &mut line);
+            let read = lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
             let read = read.map_err(|why| self.failed(&format!("line {number}: {why}")))?;
             if read == 0 {
                 break;
@@ -90,8 +109,12 @@ impl Replay {
         Ok(())
     }
 
-    /// The records of the EVTX file that it is; one that is damaged is passed over.
-    fn recording(&self, replaying: &mut Replaying, output: &mut Output<'_>) -> Result<(), Failed> {
+    /// Reads an EVTX file. A damaged record is skipped.
+    fn evtx_records(
+        &self,
+        replaying: &mut ReplayState,
+        output: &mut Output<'_>,
+    ) -> Result<(), CommandError> {
         let opened = EvtxParser::from_path(&self.file);
         let mut parser = opened.map_err(|why| self.failed(&why.to_string()))?;
         for (number, found) in (1_u64..).zip(parser.records_json()) {
@@ -104,32 +127,37 @@ impl Replay {
         Ok(())
     }
 
-    fn say(&self, number: u64, told: &Told, output: &mut Output<'_>) -> Result<(), Failed> {
+    fn say(
+        &self,
+        number: u64,
+        told: &RecordResult,
+        output: &mut Output<'_>,
+    ) -> Result<(), CommandError> {
         match !self.quiet || told.matters {
             true => output.either(&told.json, format_args!("{number}: {}", told.plain)),
             false => Ok(()),
         }
     }
 
-    fn open(&self) -> Result<BufReader<File>, Failed> {
+    fn open(&self) -> Result<BufReader<File>, CommandError> {
         let file = File::open(&self.file).map_err(|why| self.failed(&why.to_string()))?;
         Ok(BufReader::new(file))
     }
 
-    fn failed(&self, why: &str) -> Failed {
-        Failed::Request(format!("cannot read {}: {why}", self.file.display()))
+    fn failed(&self, why: &str) -> CommandError {
+        CommandError::Request(format!("cannot read {}: {why}", self.file.display()))
     }
 }
 
-/// What is said of a record.
-struct Told {
+/// The result for one record.
+struct RecordResult {
     json: Value,
     plain: String,
-    /// Whether it came to an event, or cannot be read.
+    /// Whether it led to an event, or is unreadable. Others are omitted with `--quiet`.
     matters: bool,
 }
 
-impl Replaying {
+impl ReplayState {
     fn new(role: ServerRole, mut rules: Rules) -> Self {
         let name = |text| Name::new(text).expect("the name is in the source");
         let (producer, source) = (name("replay"), name("file"));
@@ -141,14 +169,14 @@ impl Replaying {
         Self { reader, hosts, rules, table, revision: 0, counts }
     }
 
-    fn line(&mut self, line: &str) -> Told {
+    fn line(&mut self, line: &str) -> RecordResult {
         let recorded = match Recorded::read(line) {
             Ok(recorded) => recorded,
             Err(why) => return self.unreadable(&why.to_string()),
         };
         let record = recorded.record();
         let (record_id, id) = (record.record_id, record.id);
-        // Replayed as if each record had been received when it was written.
+        // Each record is treated as received at the time when it was written.
         let outcome = match self.reader.read(&record, record.time) {
             ReadOutcome::Unresolved(unplaced) => match self.hosts.find(&unplaced) {
                 Some(address) => self.reader.locate(unplaced, address),
@@ -163,28 +191,30 @@ impl Replaying {
         match outcome {
             ReadOutcome::Event(event) => self.event(record_id, &event),
             ReadOutcome::Unresolved(unplaced) => {
-                self.count("unplaced");
+                self.count("unresolved");
                 let host = unplaced.host.as_str();
                 let json = json!({"record": record_id, "id": id, "host": host});
-                let plain = format!("record {record_id}, {id}: somebody at the host {host}");
-                Told { json, plain, matters: true }
+                let plain = format!(
+                    "record {record_id}, {id}: a user at host {host}, whose address is unknown"
+                );
+                RecordResult { json, plain, matters: true }
             }
             ReadOutcome::Ignored(reason) => {
                 self.count(reason.as_str());
                 let json = json!({"record": record_id, "id": id, "ignored": reason});
-                let plain = format!("record {record_id}, {id}: nothing: {reason}");
-                Told { json, plain, matters: false }
+                let plain = format!("record {record_id}, {id}: no event: {reason}");
+                RecordResult { json, plain, matters: false }
             }
         }
     }
 
-    fn unreadable(&mut self, why: &str) -> Told {
+    fn unreadable(&mut self, why: &str) -> RecordResult {
         self.count("unreadable");
         let plain = format!("unreadable: {why}");
-        Told { json: json!({"error": why}), plain, matters: true }
+        RecordResult { json: json!({"error": why}), plain, matters: true }
     }
 
-    fn event(&mut self, record_id: u64, event: &Event) -> Told {
+    fn event(&mut self, record_id: u64, event: &Event) -> RecordResult {
         self.count(event.kind.as_str());
         self.revision += 1;
         let verdict = self.table.apply(Revision(self.revision), event, &self.rules).verdict;
@@ -194,21 +224,22 @@ impl Replaying {
             "record": record_id, "id": id, "event": shape(event), "verdict": word, "reason": reason,
         });
         let plain = format!("record {record_id}, {id}: {}: {word} ({reason})", plain(event));
-        Told { json, plain, matters: true }
+        RecordResult { json, plain, matters: true }
     }
 
     fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
     }
 
-    /// Says how many records came to what, and who is where in the end.
-    fn end(self, output: &mut Output<'_>) -> Result<(), Failed> {
+    /// Prints the number of records by result, and the sessions at the end.
+    fn finish(self, output: &mut Output<'_>) -> Result<(), CommandError> {
         let Self { table, counts, .. } = self;
         let mut sessions: Vec<&Session> = table.sessions().map(|session| &**session).collect();
         sessions.sort_by_key(|session| session.address);
-        if output.form() == Form::Json {
-            let there: Vec<Value> = sessions.iter().map(|session| there(session)).collect();
-            output.line(json!({"counts": counts, "sessions": there}))?;
+        if output.format() == OutputFormat::Json {
+            let sessions: Vec<Value> =
+                sessions.iter().map(|session| session_json(session)).collect();
+            output.line(json!({"counts": counts, "sessions": sessions}))?;
         } else {
             for (what, count) in &counts {
                 output.line(format_args!("{count:>8} {what}"))?;
@@ -220,11 +251,11 @@ impl Replaying {
                 output.line(format_args!("{} {who}", session.address))?;
             }
         }
-        if sessions.is_empty() { Err(Failed::Nothing) } else { Ok(()) }
+        if sessions.is_empty() { Err(CommandError::NotFound) } else { Ok(()) }
     }
 }
 
-fn there(session: &Session) -> Value {
+fn session_json(session: &Session) -> Value {
     json!({
         "address": session.address,
         "user": session.principal.as_ref().map(|principal| &principal.user),

@@ -1,4 +1,4 @@
-//! `syslog-test`: what templates make of lines, and why of a line they make nothing.
+//! `rollcall test syslog`: the events that templates create from lines, or the reasons for none.
 
 use std::fs;
 use std::io::{BufRead, Read};
@@ -14,35 +14,34 @@ use rollcall_runtime::clock::Clock;
 use rollcall_wire::syslog::{DEFAULT_LIMIT, Defaults, Template, Trial, Tried};
 use serde_json::{Value, json};
 
-use super::output::{Form, Output};
-use super::{Failed, settings};
+use crate::command_line::output::{Output, OutputFormat};
+use crate::command_line::{CommandError, settings};
 
-/// Which templates, and what a client's configuration would say besides.
 #[derive(Debug, Args)]
-pub(super) struct SyslogTest {
-    /// Read as this client of the configuration would be: with its templates, maps, domain, zone and
-    /// clock. `PRODUCER/NAME` where several producers have a client of that name.
+pub(crate) struct TestSyslog {
+    /// Use the templates, maps, domain, zone and clock of this client of the configuration:
+    /// NAME, or PRODUCER/NAME if several producers have a client with this name.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["templates", "domain", "zone"])]
     client: Option<String>,
-    /// A shipped template's name or a file; several are tried in order, without any all shipped.
+    /// Name of a shipped template, or a file. Can be repeated [default: all shipped templates].
     #[arg(long = "template", value_name = "NAME|FILE")]
     templates: Vec<String>,
-    /// The domain of users whose names have none.
+    /// Domain of users without a domain.
     #[arg(long)]
     domain: Option<Name>,
-    /// The zone of times that are written without one [default: this machine's].
+    /// Time zone of timestamps without one [default: the zone of this machine].
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
 }
 
-impl SyslogTest {
-    /// Reads lines to the end of `input` and prints what became of each, and a count.
-    pub(super) fn run(
+impl TestSyslog {
+    /// Parses the lines of `input` and prints the result of each, and a summary.
+    pub(crate) fn run(
         &self,
         config: Option<&Path>,
         input: &mut impl BufRead,
         output: &mut Output<'_>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), CommandError> {
         let mut trial = match &self.client {
             Some(client) => of_client(&settings(config)?, client)?,
             None => Trial::new(self.templates()?, self.defaults()?),
@@ -51,9 +50,10 @@ impl SyslogTest {
         let mut line = Vec::new();
         for number in 1.. {
             line.clear();
-            // A line longer than a listener takes is cut like there; its rest is a line of its own.
+            // A longer line is cut as by a listener. The rest is a separate line.
             let read = input.by_ref().take(DEFAULT_LIMIT as u64).read_until(b'\n', &mut line);
-            if read.map_err(|why| Failed::Request(format!("cannot read line {number}: {why}")))?
+            if read
+                .map_err(|why| CommandError::Request(format!("cannot read line {number}: {why}")))?
                 == 0
             {
                 break;
@@ -65,21 +65,23 @@ impl SyslogTest {
             }
         }
         let summary = trial.summary();
-        if output.form() == Form::Plain {
+        if output.format() == OutputFormat::Text {
             output.line(summary)?;
         }
-        if summary.matched == 0 { Err(Failed::Nothing) } else { Ok(()) }
+        if summary.matched == 0 { Err(CommandError::NotFound) } else { Ok(()) }
     }
 
-    fn defaults(&self) -> Result<Defaults, Failed> {
+    fn defaults(&self) -> Result<Defaults, CommandError> {
         let zone = match &self.zone {
-            Some(zone) => TimeZone::get(zone).map_err(|why| Failed::Usage(why.to_string()))?,
+            Some(zone) => {
+                TimeZone::get(zone).map_err(|why| CommandError::Usage(why.to_string()))?
+            }
             None => TimeZone::system(),
         };
         Ok(Defaults { domain: self.domain.clone(), zone, ..Defaults::default() })
     }
 
-    fn templates(&self) -> Result<Vec<Arc<Template>>, Failed> {
+    fn templates(&self) -> Result<Vec<Arc<Template>>, CommandError> {
         if self.templates.is_empty() {
             return SHIPPED.iter().map(|(name, text)| template(name, text)).collect();
         }
@@ -89,7 +91,9 @@ impl SyslogTest {
                 let text = fs::read_to_string(named).map_err(|why| {
                     let shipped: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
                     let shipped = shipped.join(", ");
-                    Failed::Usage(format!("{named} is no file ({why}), nor one of {shipped}"))
+                    CommandError::Usage(format!(
+                        "{named} is neither a file ({why}) nor a shipped template: {shipped}"
+                    ))
                 })?;
                 template(named, &text)
             }
@@ -98,8 +102,8 @@ impl SyslogTest {
     }
 }
 
-/// A trial with everything that the configuration says of a client's lines.
-fn of_client(settings: &Settings, named: &str) -> Result<Trial, Failed> {
+/// A trial with the templates and defaults of a client of the configuration.
+fn of_client(settings: &Settings, named: &str) -> Result<Trial, CommandError> {
     let all: Vec<(String, &SyslogClient)> = settings
         .syslog
         .iter()
@@ -122,16 +126,20 @@ fn of_client(settings: &Settings, named: &str) -> Result<Trial, Failed> {
         }
         [] => {
             let known = listed(&all.iter().collect::<Vec<_>>());
-            Err(Failed::Usage(format!("{named} is no syslog client of the configuration: {known}")))
+            Err(CommandError::Usage(format!(
+                "{named} is not a syslog client of the configuration; the clients are {known}"
+            )))
         }
-        _ => Err(Failed::Usage(format!("{named} may be any of: {}", listed(&found)))),
+        _ => {
+            Err(CommandError::Usage(format!("{named} is ambiguous; use one of {}", listed(&found))))
+        }
     }
 }
 
-/// Compiles a template and tries its own samples.
-fn template(name: &str, text: &str) -> Result<Arc<Template>, Failed> {
+/// Compiles a template and verifies its samples.
+fn template(name: &str, text: &str) -> Result<Arc<Template>, CommandError> {
     let listed = |problems: Vec<String>| {
-        Failed::Usage(
+        CommandError::Usage(
             problems.iter().map(|why| format!("{name}: {why}")).collect::<Vec<_>>().join("\n"),
         )
     };
@@ -141,11 +149,11 @@ fn template(name: &str, text: &str) -> Result<Arc<Template>, Failed> {
     if failures.is_empty() { Ok(Arc::new(template)) } else { Err(listed(failures)) }
 }
 
-fn print(number: usize, tried: &Tried, output: &mut Output<'_>) -> Result<(), Failed> {
+fn print(number: usize, tried: &Tried, output: &mut Output<'_>) -> Result<(), CommandError> {
     match tried {
         Tried::Nothing(why) => {
             let json = json!({"line": number, "events": [], "reason": why});
-            output.either(&json, format_args!("{number}: nothing: {why}"))
+            output.either(&json, format_args!("{number}: no event: {why}"))
         }
         Tried::Events(template, events) => {
             let shown: Vec<Value> = events.iter().map(shape).collect();
@@ -157,8 +165,8 @@ fn print(number: usize, tried: &Tried, output: &mut Output<'_>) -> Result<(), Fa
     }
 }
 
-/// An event in a line for people.
-pub(super) fn plain(event: &Event) -> String {
+/// An event as a line of text.
+pub(crate) fn plain(event: &Event) -> String {
     let mut text = format!("{} {}", event.kind.as_str(), event.address);
     let user = event.principal.as_ref().map(Principal::to_string);
     let device = event.device.as_ref().map(Name::to_string);
@@ -172,8 +180,8 @@ pub(super) fn plain(event: &Event) -> String {
     text + &format!(" at {}", event.at)
 }
 
-/// An event in the words of `POST /api/v1/events`.
-pub(super) fn shape(event: &Event) -> Value {
+/// An event with the field names of `POST /api/v1/events`.
+pub(crate) fn shape(event: &Event) -> Value {
     json!({
         "kind": event.kind,
         "address": event.address,

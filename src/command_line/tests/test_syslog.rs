@@ -1,16 +1,18 @@
-//! Lines tried on templates, and as a client of the configuration sends them.
+//! Tests of `test syslog`.
 
 use super::*;
 
 #[test]
-fn syslog_lines_are_tried_with_their_reasons() {
+fn each_line_has_events_or_a_reason() {
     let tried = |templates: &[&str], mut input: &[u8]| {
-        let mut arguments = vec!["rollcall", "syslog-test"];
+        let mut arguments = vec!["rollcall", "test", "syslog"];
         templates.iter().for_each(|name| arguments.extend(["--template", name]));
         let line = CommandLine::try_parse_from(arguments).unwrap();
-        let Some(Command::SyslogTest(test)) = line.command else { panic!("another command") };
+        let Some(Command::Test(test::Test::Syslog(test))) = line.command else {
+            panic!("another command")
+        };
         let mut printed = Vec::new();
-        let mut output = Output::new(Box::new(&mut printed), Form::Plain);
+        let mut output = Output::new(Box::new(&mut printed), OutputFormat::Text);
         let done = test.run(None, &mut input, &mut output);
         drop(output);
         (done, String::from_utf8(printed).unwrap())
@@ -24,15 +26,15 @@ fn syslog_lines_are_tried_with_their_reasons() {
     assert_eq!(done, Ok(()), "{printed}");
     assert!(printed.starts_with("1: openvpn: "), "{printed}");
     assert!(
-        printed.contains("\n2: nothing: ") && printed.contains("\n2 lines: 1 gave"),
+        printed.contains("\n2: no event: ") && printed.contains("\n2 lines: 1 gave"),
         "{printed}"
     );
-    assert_eq!(tried(&[], b"nothing of ours\n").0, Err(Failed::Nothing));
-    assert!(matches!(tried(&["no-such"], b"").0, Err(Failed::Usage(_))));
+    assert_eq!(tried(&[], b"nothing of ours\n").0, Err(CommandError::NotFound));
+    assert!(matches!(tried(&["no-such"], b"").0, Err(CommandError::Usage(_))));
 }
 
 #[test]
-fn lines_are_tried_as_a_client_of_the_configuration_sends_them() {
+fn a_client_of_the_configuration_selects_templates_and_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rollcall.toml");
     let client = |producer: &str, domain: &str| {
@@ -44,11 +46,13 @@ fn lines_are_tried_as_a_client_of_the_configuration_sends_them() {
     };
     fs::write(&file, client("one", "one.example") + &client("two", "two.example")).unwrap();
     let tried = |client: &str| {
-        let line = ["rollcall", "syslog-test", "--client", client];
+        let line = ["rollcall", "test", "syslog", "--client", client];
         let line = CommandLine::try_parse_from(line).unwrap();
-        let Some(Command::SyslogTest(test)) = line.command else { panic!("another command") };
+        let Some(Command::Test(test::Test::Syslog(test))) = line.command else {
+            panic!("another command")
+        };
         let mut printed = Vec::new();
-        let mut output = Output::new(Box::new(&mut printed), Form::Plain);
+        let mut output = Output::new(Box::new(&mut printed), OutputFormat::Text);
         let mut input = crate::announce::LINE.as_bytes();
         let done = test.run(Some(&file), &mut input, &mut output);
         drop(output);
@@ -61,9 +65,9 @@ fn lines_are_tried_as_a_client_of_the_configuration_sends_them() {
         "{printed}"
     );
     let usage = |client: &str| match tried(client).0 {
-        Err(Failed::Usage(why)) => why,
+        Err(CommandError::Usage(why)) => why,
         other => panic!("{other:?}"),
     };
-    assert_eq!(usage("fw1"), "fw1 may be any of: one/fw1, two/fw1");
-    assert!(usage("fw9").ends_with("no syslog client of the configuration: one/fw1, two/fw1"));
+    assert_eq!(usage("fw1"), "fw1 is ambiguous; use one of one/fw1, two/fw1");
+    assert!(usage("fw9").ends_with("the clients are one/fw1, two/fw1"));
 }

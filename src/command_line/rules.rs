@@ -1,9 +1,9 @@
-//! `replay`: who would be where if other rules had been in force for the last hours.
+//! `rollcall rules simulate`: the sessions that other rules would have created.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use rollcall_identity::{Principal, Session};
 use rollcall_journal::{Differing, Replayed, replay};
 use rollcall_server::in_force;
@@ -11,23 +11,40 @@ use serde_json::{Value, json};
 
 use super::journal::folder_of;
 use super::output::Output;
-use super::{Failed, settings};
+use super::{CommandError, settings};
 
-/// How far back.
+#[derive(Debug, Subcommand)]
+pub(super) enum RulesCommand {
+    /// Apply the rules of a configuration to past events and print the sessions that differ.
+    ///
+    /// Example: `rollcall --config new.toml rules simulate --hours 24`
+    Simulate(Simulate),
+}
+
+impl RulesCommand {
+    pub(super) fn run(
+        &self,
+        config: Option<&Path>,
+        output: &mut Output<'_>,
+    ) -> Result<(), CommandError> {
+        let Self::Simulate(simulate) = self;
+        simulate.run(config, output)
+    }
+}
+
 #[derive(Debug, Args)]
-pub(super) struct Replay {
-    /// How many hours of the journal are folded by the rules of the configuration.
+pub(super) struct Simulate {
+    /// Number of hours of the journal to replay.
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=87_600))]
     hours: u64,
-    /// The folder of the journal [default: the one of the configuration].
+    /// Folder of the journal [default: the one of the configuration].
     #[arg(long, value_name = "FOLDER")]
     journal: Option<PathBuf>,
 }
 
-impl Replay {
-    /// Prints a line for each address that would have somebody else. The configuration is the other
-    /// one: its rules are tried, on the journal that it names.
-    pub(super) fn run(&self, config: Option<&Path>, output: &mut Output<'_>) -> Result<(), Failed> {
+impl Simulate {
+    /// Prints each address that would have another session with the rules of the configuration.
+    fn run(&self, config: Option<&Path>, output: &mut Output<'_>) -> Result<(), CommandError> {
         let settings = settings(config)?;
         let folder = match &self.journal {
             Some(folder) => folder.clone(),
@@ -35,7 +52,7 @@ impl Replay {
         };
         let hours = Duration::from_secs(self.hours * 3600);
         let replayed = replay(&folder, &in_force(&settings), hours)
-            .map_err(|damage| Failed::Request(format!("{}: {damage}", folder.display())))?;
+            .map_err(|damage| CommandError::Request(format!("{}: {damage}", folder.display())))?;
         let Replayed { from, until, revision, events, differing, notes } = &replayed;
         for one in differing {
             output.either(&shape(one), line(one))?;
@@ -54,8 +71,8 @@ impl Replay {
         output.either(
             &summary,
             format_args!(
-                "{differ} from the table at {until}: {events} events since {from} were folded by \
-                 the other rules"
+                "{differ} from the sessions at {until}: {events} events since {from} were replayed \
+                 with the rules of the configuration"
             ),
         )
     }
@@ -77,10 +94,10 @@ fn shape(Differing { address, has, would_have }: &Differing) -> Value {
     })
 }
 
-/// `10.0.0.7  alice@corp -> nobody`, and in the next line why.
+/// `10.0.0.7  alice@corp -> no session`, and the reason in the next line.
 fn line(Differing { address, has, would_have }: &Differing) -> String {
     let who = |session: Option<&Session>| {
-        let Some(session) = session else { return "nobody".to_owned() };
+        let Some(session) = session else { return "no session".to_owned() };
         let device = || session.device.as_ref().map(|device| format!("device {device}"));
         session.principal.as_ref().map(Principal::to_string).or_else(device).unwrap_or_default()
     };

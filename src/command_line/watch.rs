@@ -1,4 +1,4 @@
-//! `tail`: every change as it happens, one line each, across lost connections.
+//! `rollcall watch`: prints each change as it happens, and reconnects after a lost connection.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::thread::sleep;
@@ -8,59 +8,63 @@ use clap::Args;
 use rollcall_identity::Address;
 use serde_json::Value;
 
-use super::Failed;
-use super::output::{Form, Output};
+use super::CommandError;
+use super::output::{Output, OutputFormat};
 use super::server::Server;
 use super::sessions::{who, word};
 
-/// Which changes, and from where on.
 #[derive(Debug, Default, Args)]
-pub(super) struct Tail {
-    /// A glob over domains.
+pub(super) struct Watch {
+    /// Glob over domains.
     #[arg(long)]
     domain: Option<String>,
-    /// An address.
+    /// IP address.
     #[arg(long)]
     ip: Option<Address>,
     /// Networks, separated by commas.
     #[arg(long)]
     cidr: Option<String>,
-    /// Begin with everybody who is there.
+    /// Begin with all active sessions.
     #[arg(long)]
     from_start: bool,
-    /// Go on after this cursor, from an earlier `tail --json`.
+    /// Resume after this cursor of an earlier `watch --json`.
     #[arg(long, conflicts_with = "from_start")]
     cursor: Option<String>,
 }
 
-/// The pause before a lost connection is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The delay before a reconnection.
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
-/// The longest line of a stream: a change with some thousand groups.
-const LINE: u64 = 1 << 20;
+/// The maximum length of a line in bytes: a change with several thousand groups.
+const MAX_LINE: u64 = 1 << 20;
 
-impl Tail {
-    /// Prints changes until nobody reads them any more.
-    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), Failed> {
-        let mut reader = Reader { place: self.cursor.clone(), fresh: self.cursor.is_none() };
+impl Watch {
+    /// Prints changes until standard output is closed.
+    pub(super) fn run(&self, server: &Server, output: &mut Output<'_>) -> Result<(), CommandError> {
+        let mut reader =
+            StreamPosition { last_id: self.cursor.clone(), fresh: self.cursor.is_none() };
         let mut reached = false;
         loop {
-            let lost = match self.connect(server, reader.place.as_deref()) {
+            let lost = match self.connect(server, reader.last_id.as_deref()) {
                 Ok(stream) => {
                     reached = true;
                     follow(stream, &mut reader, output)?
                 }
-                Err(Failed::Request(why)) if reached => why,
+                Err(CommandError::Request(why)) if reached => why,
                 Err(failed) => return Err(failed),
             };
             reader.fresh = false;
-            // On the error channel: what is printed stays what programs read.
-            let _ = writeln!(io::stderr(), "rollcall: {lost}; trying again");
-            sleep(PAUSE);
+            // Standard output has changes only, because programs read it.
+            let _ = writeln!(io::stderr(), "rollcall: {lost}; reconnecting");
+            sleep(RECONNECT_DELAY);
         }
     }
 
-    fn connect(&self, server: &Server, place: Option<&str>) -> Result<impl Read + use<>, Failed> {
+    fn connect(
+        &self,
+        server: &Server,
+        place: Option<&str>,
+    ) -> Result<impl Read + use<>, CommandError> {
         let ip = self.ip.map(|ip| ip.to_string());
         let from = (self.from_start && place.is_none()).then_some("start");
         let given = [
@@ -74,65 +78,70 @@ impl Tail {
         let response = server.open("/api/v1/stream", &query, &headers)?;
         if response.status().as_u16() != 200 {
             server.answer(response)?;
-            return Err(Failed::Request("the server has no live stream".to_owned()));
+            return Err(CommandError::Request(
+                "the server has no live stream; check --url".to_owned(),
+            ));
         }
         Ok(response.into_body().into_reader())
     }
 }
 
-/// Whoever reads what is printed.
-struct Reader {
-    /// Behind which event to go on.
-    place: Option<String>,
-    /// That nothing was read so far, here or by an earlier `tail`: a first list of everybody makes
-    /// nothing void.
+/// The position in the stream.
+struct StreamPosition {
+    /// The ID of the last event, after which to resume.
+    last_id: Option<String>,
+    /// Whether nothing was printed, here or by an earlier `watch`. The first snapshot then needs no
+    /// resync message.
     fresh: bool,
 }
 
-/// Prints events until the connection is lost, and says how. `reader` follows what was printed.
+/// Prints events until the connection is lost. Returns the cause. `reader` follows what was printed.
 fn follow(
     stream: impl Read,
-    reader: &mut Reader,
+    reader: &mut StreamPosition,
     output: &mut Output<'_>,
-) -> Result<String, Failed> {
+) -> Result<String, CommandError> {
     let mut stream = BufReader::new(stream);
-    let mut event = Event::default();
+    let mut event = StreamEvent::default();
     let mut line = String::new();
     loop {
         line.clear();
-        match stream.by_ref().take(LINE).read_line(&mut line) {
+        match stream.by_ref().take(MAX_LINE).read_line(&mut line) {
             Ok(0) => return Ok("the server closed the stream".to_owned()),
-            Ok(_) if !line.ends_with('\n') => return Ok("the stream broke off".to_owned()),
+            Ok(_) if !line.ends_with('\n') => return Ok("the connection was lost".to_owned()),
             Ok(_) => {}
-            Err(why) => return Ok(format!("the stream broke off: {why}")),
+            Err(why) => return Ok(format!("the connection was lost: {why}")),
         }
         if !event.field(line.trim_end_matches(['\r', '\n'])) {
             continue;
         }
-        let Event { id, name, data } = std::mem::take(&mut event);
+        let StreamEvent { id, name, data } = std::mem::take(&mut event);
         if let Ok(data) = serde_json::from_str::<Value>(&data) {
             if name != "resync" {
                 print(&name, &data, output)?;
-            } else if output.form() == Form::Json || !reader.fresh {
-                output.either(&data, "everything anew: what was printed before is void")?;
+            } else if output.format() == OutputFormat::Json || !reader.fresh {
+                output.either(
+                    &data,
+                    "full resync: discard all changes above, the active sessions follow",
+                )?;
             }
             reader.fresh = false;
             output.flush()?;
         }
-        reader.place = id.or(reader.place.take());
+        reader.last_id = id.or(reader.last_id.take());
     }
 }
 
-/// An event while its fields come in (HTML Living Standard, section 9.2.6).
+/// A server-sent event while its fields are parsed (HTML Living Standard, section 9.2.6).
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Event {
+struct StreamEvent {
     id: Option<String>,
     name: String,
     data: String,
 }
 
-impl Event {
-    /// Takes in a line; whether it is the empty one at the event's end.
+impl StreamEvent {
+    /// Parses a line. Returns whether it is the empty line at the end of the event.
     fn field(&mut self, line: &str) -> bool {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -152,10 +161,10 @@ impl Event {
     }
 }
 
-fn print(name: &str, data: &Value, output: &mut Output<'_>) -> Result<(), Failed> {
+fn print(name: &str, data: &Value, output: &mut Output<'_>) -> Result<(), CommandError> {
     let cause = &data["cause"];
     let whom = match &data["session"] {
-        Value::Null => "whoever was there".to_owned(),
+        Value::Null => "all users".to_owned(),
         session => who(session),
     };
     let line = format!(
@@ -172,23 +181,27 @@ fn print(name: &str, data: &Value, output: &mut Output<'_>) -> Result<(), Failed
 
 #[cfg(test)]
 mod tests {
-    use super::super::output::Form;
+    use super::super::output::OutputFormat;
     use super::*;
     use proptest::prelude::*;
 
     const CHANGE: &str = r#"{"address":"10.0.0.1","session":{"user":"alice","domain":"corp"},"cause":{"seen":"2026-11-21T20:00:00Z","kind":"vpn_up","producer":"syslog","client":"fw1","rule":"first_user"}}"#;
 
-    fn fresh() -> Reader {
-        Reader { place: None, fresh: true }
+    fn fresh() -> StreamPosition {
+        StreamPosition { last_id: None, fresh: true }
     }
 
-    fn followed(stream: &str, form: Form) -> (String, Option<String>, String) {
+    fn followed(stream: &str, form: OutputFormat) -> (String, Option<String>, String) {
         let mut reader = fresh();
         let (printed, lost) = followed_by(&mut reader, stream, form);
-        (printed, reader.place, lost)
+        (printed, reader.last_id, lost)
     }
 
-    fn followed_by(reader: &mut Reader, stream: &str, form: Form) -> (String, String) {
+    fn followed_by(
+        reader: &mut StreamPosition,
+        stream: &str,
+        form: OutputFormat,
+    ) -> (String, String) {
         let mut printed = Vec::new();
         let mut output = Output::new(Box::new(&mut printed), form);
         let lost = follow(stream.as_bytes(), reader, &mut output).unwrap();
@@ -197,26 +210,30 @@ mod tests {
     }
 
     #[test]
-    fn everything_anew_is_said_only_to_whoever_has_read_something() {
+    fn a_resync_is_printed_only_after_other_output() {
         let resync = "event: resync\ndata: {\"cursor\":\"1.1\"}\n\n";
-        let (printed, ..) = followed(resync, Form::Plain);
-        assert_eq!(printed, "", "the first list of everybody");
-        let (printed, ..) = followed(resync, Form::Json);
-        assert_eq!(printed, "{\"cursor\":\"1.1\"}\n", "programs hear of it");
+        let (printed, ..) = followed(resync, OutputFormat::Text);
+        assert_eq!(printed, "", "the first snapshot");
+        let (printed, ..) = followed(resync, OutputFormat::Json);
+        assert_eq!(printed, "{\"cursor\":\"1.1\"}\n", "programs receive it");
         let stream = format!("event: began\ndata: {CHANGE}\n\n{resync}");
-        let (printed, ..) = followed(&stream, Form::Plain);
-        assert!(printed.ends_with("\neverything anew: what was printed before is void\n"));
-        let mut resumed = Reader { place: Some("1.1".to_owned()), fresh: false };
-        let (printed, _) = followed_by(&mut resumed, resync, Form::Plain);
-        assert_eq!(printed, "everything anew: what was printed before is void\n");
+        let (printed, ..) = followed(&stream, OutputFormat::Text);
+        assert!(
+            printed.ends_with(
+                "\nfull resync: discard all changes above, the active sessions follow\n"
+            )
+        );
+        let mut resumed = StreamPosition { last_id: Some("1.1".to_owned()), fresh: false };
+        let (printed, _) = followed_by(&mut resumed, resync, OutputFormat::Text);
+        assert_eq!(printed, "full resync: discard all changes above, the active sessions follow\n");
     }
 
     #[test]
-    fn an_event_is_a_line_and_its_id_the_place() {
+    fn an_event_is_printed_and_its_id_recorded() {
         let stream = format!(
             "retry: 2000\nid: 1.1\n\n: alive\nid: 1.2\n\nid: 1.7\nevent: began\ndata: {CHANGE}\n\n"
         );
-        let (printed, place, lost) = followed(&stream, Form::Plain);
+        let (printed, place, lost) = followed(&stream, OutputFormat::Text);
         assert_eq!(
             printed,
             "2026-11-21T20:00:00Z  began    10.0.0.1         alice@corp  \
@@ -226,20 +243,20 @@ mod tests {
             (place.as_deref(), lost.as_str()),
             (Some("1.7"), "the server closed the stream")
         );
-        let (printed, ..) = followed(&stream, Form::Json);
+        let (printed, ..) = followed(&stream, OutputFormat::Json);
         assert_eq!(serde_json::from_str::<Value>(&printed).unwrap()["address"], "10.0.0.1");
     }
 
     #[test]
-    fn half_an_event_is_neither_printed_nor_passed_over() {
+    fn a_partial_event_is_not_printed_and_its_id_not_recorded() {
         for cut in ["id: 1.9\nevent: began\ndata: {\"addr", "id: 1.9\nevent: began\n"] {
-            let (printed, place, _) = followed(&format!("id: 1.1\n\n{cut}"), Form::Plain);
+            let (printed, place, _) = followed(&format!("id: 1.1\n\n{cut}"), OutputFormat::Text);
             assert_eq!((printed.as_str(), place.as_deref()), ("", Some("1.1")), "{cut}");
         }
     }
 
     #[test]
-    fn a_reader_of_the_output_that_goes_away_ends_it_without_an_error() {
+    fn a_closed_output_ends_the_command_without_an_error() {
         struct Closed;
         impl Write for Closed {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -250,15 +267,15 @@ mod tests {
             }
         }
         let stream = format!("event: began\ndata: {CHANGE}\n\n");
-        let mut output = Output::new(Box::new(Closed), Form::Plain);
+        let mut output = Output::new(Box::new(Closed), OutputFormat::Text);
         let ended = follow(stream.as_bytes(), &mut fresh(), &mut output);
-        assert_eq!(ended, Err(Failed::Unread));
+        assert_eq!(ended, Err(CommandError::OutputClosed));
     }
     proptest! {
         #[test]
         fn any_stream_is_read_to_its_end(bytes in any::<Vec<u8>>(), near in "((id|event|data)?:? ?[a-z0-9{}\":]{0,8}\r?\n){0,8}") {
             for stream in [bytes.as_slice(), near.as_bytes()] {
-                let mut output = Output::new(Box::new(io::sink()), Form::Plain);
+                let mut output = Output::new(Box::new(io::sink()), OutputFormat::Text);
                 prop_assert!(follow(stream, &mut fresh(), &mut output).is_ok());
             }
         }

@@ -1,7 +1,8 @@
-//! The syslog templates that Rollcall ships with, the files of `config/syslog`.
+//! The syslog templates that Rollcall ships with: the files in `config/syslog`.
 
-/// Name and text of each, in the order in which a client without a list tries them: what SRX
-/// firewalls write first, because the first template that fits decides and the others cost time.
+/// Name and text of each template, in the order in which a client without `templates` tries them.
+/// The template for SRX firewalls is the first, because the first match decides and each further
+/// attempt costs time.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("junos-vpn", include_str!("syslog/junos-vpn.toml")),
     ("aruba-clearpass", include_str!("syslog/aruba-clearpass.toml")),
@@ -25,7 +26,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn every_file_of_the_folder_is_shipped() {
+    fn every_file_in_the_folder_is_shipped() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("syslog");
         let files: BTreeSet<String> = std::fs::read_dir(folder)
             .into_iter()
