@@ -9,6 +9,8 @@ mod bookmark;
 mod bytes;
 pub mod call;
 mod continuity;
+mod decoder;
+mod field_path;
 mod logon;
 mod query;
 mod record;
@@ -16,17 +18,18 @@ mod recorded;
 mod result_set;
 mod status;
 mod system;
+mod system_element;
 #[cfg(test)]
 mod tests;
 
-pub use binxml::{
-    Ansi, Array, CalendarTime, Decoder, FileTime, Limits, Problem, Sid, Utf16, Value,
-};
+pub use binxml::{Ansi, Array, CalendarTime, FileTime, Limits, Problem, Sid, Utf16, Value};
 pub use bookmark::{BadBookmark, Bookmark, Current, Mark};
 pub use continuity::{BegunAnew, Continuity, Lost};
+pub use decoder::Decoder;
+pub use field_path::{Place, Section};
 pub use logon::Audit;
 pub use query::{BadQuery, Query, Selection};
-pub use record::{Field, Place, Record, Section};
+pub use record::{Field, Record};
 pub use recorded::{BadRecorded, Recorded};
 pub use result_set::{BadResultSet, Direction, Position, ResultSet};
 pub use status::Status;

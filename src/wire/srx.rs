@@ -6,16 +6,22 @@
 mod answer;
 mod dialect;
 mod json;
+mod json_answer;
+mod query_error;
 mod question;
+mod report;
 mod scope;
 pub mod token;
 pub mod validator;
 mod voice;
 pub mod web_api;
 mod xml;
+mod xml_answer;
 
-pub use answer::{Activity, Answer, Asked, Report, batch, ip, user};
+pub use answer::{Answer, batch, ip, user};
 pub use dialect::{Dialect, DomainForm, Format, Miss, PostureForm, QueryToken, TimeForm, UserForm};
-pub use question::{BadQuestion, Question, read};
+pub use query_error::BadQuestion;
+pub use question::{Question, read};
+pub use report::{Activity, Asked, Report};
 pub use scope::Scope;
 pub use voice::{Speaker, Voice, told};

@@ -1,6 +1,7 @@
 //! Syslog: frames of a stream, messages in their wild forms, and the templates that read identity
 //! events from them.
 
+mod defaults;
 mod framing;
 mod message;
 mod moment;
@@ -9,21 +10,22 @@ mod problem;
 mod program;
 mod reader;
 mod reading;
-mod rfc3164;
-mod rfc5424;
 mod rule;
 mod sample;
+mod shared;
 mod structured;
 mod template;
 mod template_file;
 mod trial;
 mod values;
+mod verify;
 
+pub use defaults::{Defaults, TimeSource};
 pub use framing::{DEFAULT_LIMIT, FrameProblem, Framer};
 pub use message::{Message, Priority};
 pub use moment::{Moment, SenderClock};
 pub use problem::Problem;
-pub use reader::{Defaults, Outcome, Reader, TimeSource};
+pub use reader::{Outcome, Reader};
 pub use sample::SampleFailure;
 pub use structured::{Param, Params, StructuredData};
 pub use template::Template;

@@ -5,6 +5,7 @@ use rollcall_identity::Timestamp;
 use super::binxml::node::Node;
 use super::binxml::plan::Plan;
 use super::binxml::{FileTime, Problem, Sid, Value, raw};
+use super::system_element::{Heading, Says};
 use crate::msrpc::Uuid;
 
 /// The fields of `System`. Only the event identifier must be there: the schema lets all others be
@@ -81,7 +82,7 @@ impl<'r> System<'r> {
             node.enter()?;
             let Some(heading) = Heading::of(node.name()) else { continue };
             let [first, second] = heading.says();
-            heading.take(first.of(node)?, &second.of(node)?, read);
+            heading.take(said(first, node)?, &said(second, node)?, read);
         }
         Ok(())
     }
@@ -90,78 +91,16 @@ impl<'r> System<'r> {
 /// What was read so far, and the event identifier, without which it is nothing.
 type Reading<'r> = (System<'r>, Option<u16>);
 
-/// An element of `System`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heading {
-    Provider,
-    EventId,
-    Version,
-    Level,
-    Task,
-    Opcode,
-    Keywords,
-    TimeCreated,
-    RecordId,
-    Correlation,
-    Execution,
-    Channel,
-    Computer,
-    Security,
-}
-
-/// Where an element of `System` says something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Says {
-    Text,
-    Attribute(&'static str),
-    Nothing,
-}
-
-impl Says {
-    fn of<'r>(self, node: Node<'r>) -> Result<Value<'r>, Problem> {
-        match self {
-            Self::Text => node.text(),
-            Self::Attribute(name) => node.attribute(name),
-            Self::Nothing => Ok(Value::Null),
-        }
+/// What `node` says there.
+fn said<'r>(says: Says, node: Node<'r>) -> Result<Value<'r>, Problem> {
+    match says {
+        Says::Text => node.text(),
+        Says::Attribute(name) => node.attribute(name),
+        Says::Nothing => Ok(Value::Null),
     }
 }
 
 impl Heading {
-    /// The one of this name.
-    pub(super) fn of(element: &str) -> Option<Self> {
-        Some(match element {
-            "Provider" => Self::Provider,
-            "EventID" => Self::EventId,
-            "Version" => Self::Version,
-            "Level" => Self::Level,
-            "Task" => Self::Task,
-            "Opcode" => Self::Opcode,
-            "Keywords" => Self::Keywords,
-            "TimeCreated" => Self::TimeCreated,
-            "EventRecordID" => Self::RecordId,
-            "Correlation" => Self::Correlation,
-            "Execution" => Self::Execution,
-            "Channel" => Self::Channel,
-            "Computer" => Self::Computer,
-            "Security" => Self::Security,
-            _ => return None,
-        })
-    }
-
-    /// Where it says what is read of it.
-    pub(super) const fn says(self) -> [Says; 2] {
-        match self {
-            Self::Provider => [Says::Attribute("Name"), Says::Attribute("Guid")],
-            Self::EventId => [Says::Text, Says::Attribute("Qualifiers")],
-            Self::TimeCreated => [Says::Attribute("SystemTime"), Says::Nothing],
-            Self::Correlation => [Says::Attribute("ActivityID"), Says::Nothing],
-            Self::Execution => [Says::Attribute("ProcessID"), Says::Attribute("ThreadID")],
-            Self::Security => [Says::Attribute("UserID"), Says::Nothing],
-            _ => [Says::Text, Says::Nothing],
-        }
-    }
-
     /// Puts what it says where it belongs.
     fn take<'r, S: raw::Says<'r>>(self, first: S, second: &S, (read, event_id): &mut Reading<'r>) {
         match self {

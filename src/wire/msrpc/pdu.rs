@@ -10,6 +10,7 @@ mod fault;
 mod header;
 mod presentation;
 mod problem;
+mod ptype;
 mod received;
 mod request;
 mod response;
@@ -29,7 +30,8 @@ pub(super) use response::Response;
 pub(super) use verifier::{PROTECTED, Verifier};
 
 pub use bind_nak::NakReason;
-pub use header::{Kind, TooLong};
+pub use header::TooLong;
 pub use presentation::{Rejection, RejectionReason};
 pub use problem::{BadPdu, PduProblem};
+pub use ptype::Kind;
 pub use verifier::AuthType;

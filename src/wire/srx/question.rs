@@ -2,9 +2,9 @@
 
 use rollcall_identity::{Address, Principal, Timestamp};
 
-use crate::http::{Ambiguous, BadBody, Parameters, Request, moment};
+use crate::http::{Ambiguous, Parameters, Request, moment};
 
-use super::Scope;
+use super::{BadQuestion, Scope};
 
 /// A question of an SRX firewall.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,39 +32,6 @@ pub enum Question {
         /// Who; any domain when it has none.
         principal: Principal,
     },
-}
-
-/// Why a question cannot be answered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadQuestion {
-    /// A parameter makes no sense.
-    #[error("{name}: {reason}")]
-    Parameter {
-        /// Its name as documented, for instance `begintime`.
-        name: &'static str,
-        /// What is wrong with it; never its value.
-        reason: &'static str,
-    },
-    /// The body cannot be read.
-    #[error(transparent)]
-    Body(#[from] BadBody),
-    /// No question has this path or method.
-    #[error("nothing is asked by this method and path")]
-    Route,
-}
-
-impl BadQuestion {
-    pub(super) const fn parameter(name: &'static str, reason: &'static str) -> Self {
-        Self::Parameter { name, reason }
-    }
-
-    /// The HTTP status: 400, or 404 for an unknown route.
-    pub const fn status(&self) -> u16 {
-        match self {
-            Self::Route => 404,
-            Self::Parameter { .. } | Self::Body(_) => 400,
-        }
-    }
 }
 
 impl Question {

@@ -7,7 +7,7 @@ use rollcall_identity::{Address, Name};
 
 use crate::http::Parameters;
 
-use super::question::BadQuestion;
+use super::BadQuestion;
 
 /// The filter that a question carries; everything empty means everything. The statements
 /// `filter domain`, `filter include-ip` and `filter exclude-ip` of the SRX.

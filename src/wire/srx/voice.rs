@@ -3,8 +3,9 @@
 use hashbrown::HashMap;
 use hashbrown::HashSet;
 use rollcall_identity::directory::{GroupFilter, NetbiosNames, WeakGroupSet};
-use rollcall_identity::{Change, GroupSet, Name, Posture, Principal, Session};
+use rollcall_identity::{Change, GroupSet, Name, Principal, Session};
 
+use super::report::Whose;
 use super::{Dialect, DomainForm, Format, json, xml};
 
 /// The dialect of a firewall and the groups that it hears of.
@@ -19,15 +20,6 @@ pub struct Voice {
     known: HashMap<(usize, Whose), Phrase>,
     /// How many there may be before those of sets that nobody has are looked for.
     enough: usize,
-}
-
-/// Whose groups they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Whose {
-    /// The user's: they are roles, and so is the state of the device where it is told as one.
-    User(Option<Posture>),
-    /// The device's.
-    Device,
 }
 
 /// What goes out of one set of groups.
@@ -150,14 +142,6 @@ impl Voice {
             Format::Xml => xml::write_names(whose, &all[..kept], out),
         }
         all.len() - kept + selected.omitted
-    }
-}
-
-impl Whose {
-    /// The role that says in what state the device is.
-    fn state(self) -> Option<Name> {
-        let Self::User(Some(posture)) = self else { return None };
-        Name::new(&format!("posture-{}", posture.as_str())).ok()
     }
 }
 

@@ -1,11 +1,13 @@
 //! One syslog message, read from whatever a sender made of RFC 5424 or RFC 3164. Never fails: what
 //! cannot be told apart stays in the text.
 
+mod rfc3164;
+mod rfc5424;
+
 use rollcall_identity::Timestamp;
 
 use super::moment::{Moment, SenderClock, looks_like_iso};
 use super::structured::StructuredData;
-use super::{rfc3164, rfc5424};
 
 /// Facility and severity (RFC 5424 section 6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,7 +102,7 @@ fn priority(bytes: &[u8]) -> (Option<Priority>, &[u8]) {
     }
 }
 
-pub(super) fn trim_start(bytes: &[u8]) -> &[u8] {
+fn trim_start(bytes: &[u8]) -> &[u8] {
     let spaces = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     &bytes[spaces..]
 }
@@ -111,7 +113,7 @@ fn trim_end(bytes: &[u8]) -> &[u8] {
 }
 
 /// RFC 5424 section 6.4: a UTF-8 text may begin with a byte order mark.
-pub(super) fn without_bom(bytes: &[u8]) -> &[u8] {
+fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
 

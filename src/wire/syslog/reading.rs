@@ -7,12 +7,12 @@ use rollcall_identity::{
     Event, Kind, Membership, Name, Posture, Precision, Principal, Proof, Roles,
 };
 
+use super::defaults::{Context, TimeSource};
 use super::message::Message;
 use super::moment::{Moment, read_whole};
 use super::problem::Problem;
-use super::reader::{Context, TimeSource};
 use super::rule::{Found, Rule};
-use super::template::Shared;
+use super::shared::Shared;
 use super::values::{Addresses, Field, device, principal, text, trimmed};
 
 /// Which variable of a rule holds which field.

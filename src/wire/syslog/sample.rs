@@ -2,17 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-use rollcall_identity::{Address, Event, Kind, Name, Origin, Posture, Producer, Timestamp};
+use rollcall_identity::{Address, Event, Kind, Name, Posture, Timestamp};
 use serde::Deserialize;
 
-use super::message::Message;
-use super::moment::SenderClock;
 use super::problem::Problem;
-use super::reader::{Defaults, Outcome, Reader};
-use super::template::Template;
 use super::template_file::{Problems, Section};
 
 /// When a sample arrives unless it says so itself: 2026-11-21T20:00:00Z.
@@ -28,7 +22,7 @@ pub(super) struct Sample {
 
 /// Why a sample gives no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Nothing {
+pub(super) enum Nothing {
     Unmatched,
     Problem(Problem),
 }
@@ -112,21 +106,18 @@ impl Sample {
         self.wanted.is_ok()
     }
 
-    /// Reads the line as it would be read for a client without settings of its own.
-    pub(super) fn verify(&self, number: usize, template: &Template) -> Option<SampleFailure> {
-        let name = template.name().clone();
-        let (kind, producer, client) = (Producer::Syslog, name.clone(), name.clone());
-        let origin = Arc::new(Origin { kind, producer, client, form: name });
-        let templates = vec![(Arc::new(template.clone()), origin)];
-        let reader = Reader::new(templates, Defaults::default());
-        let mut clock = SenderClock::new(TimeZone::UTC);
-        let message = Message::read(self.line.as_bytes(), self.seen, &mut clock);
-        let mut events = Vec::new();
-        let got = match reader.read(&message, self.seen, &mut events) {
-            Outcome::Matched { .. } => Ok(events.iter().map(Expected::of).collect::<Vec<_>>()),
-            Outcome::Unmatched => Err(Nothing::Unmatched),
-            Outcome::Problem { problem, .. } => Err(Nothing::Problem(problem)),
-        };
+    /// When the line arrives.
+    pub(super) fn seen(&self) -> Timestamp {
+        self.seen
+    }
+
+    /// Compares what came out of the line of sample `number`, counted from 1, with what must.
+    pub(super) fn check(
+        &self,
+        number: usize,
+        got: Result<&[Event], Nothing>,
+    ) -> Option<SampleFailure> {
+        let got = got.map(|events| events.iter().map(Expected::of).collect::<Vec<_>>());
         let agree = match (&self.wanted, &got) {
             (Ok(wanted), Ok(got)) => {
                 wanted.len() == got.len() && wanted.iter().zip(got).all(|(w, g)| w.agrees(g))

@@ -23,16 +23,16 @@
 //! ```
 
 use std::str::FromStr;
-use std::sync::Arc;
 
-use rollcall_identity::{Kind, Name, Posture};
+use rollcall_identity::{Kind, Name};
 
+use super::defaults::Context;
 use super::message::Message;
 use super::problem::Problem;
-use super::reader::Context;
 use super::reading::Reading;
 use super::rule::{Meaning, Miss, Rule};
-use super::sample::{Sample, SampleFailure};
+use super::sample::Sample;
+use super::shared::Shared;
 use super::template_file::{Problems, Section, TemplateProblem};
 use super::values::{Field, Maps};
 
@@ -59,20 +59,6 @@ pub(super) enum Answer {
     Problem(Problem),
     /// A rule says that it gives none.
     Dropped(Problem),
-}
-
-/// What all rules of a template have in common.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Shared {
-    /// Values that mean none.
-    pub(super) none: Vec<String>,
-    /// What stands between two groups.
-    pub(super) separator: String,
-    pub(super) maps: Maps,
-    pub(super) domain: Option<Name>,
-    pub(super) device: Option<Name>,
-    pub(super) posture: Option<Posture>,
-    pub(super) groups: Option<Arc<[Name]>>,
 }
 
 impl Template {
@@ -150,9 +136,9 @@ impl Template {
         self.rules.iter().all(|(rule, _)| rule.is_literal())
     }
 
-    /// Reads every sample line and compares what comes out with what the file says.
-    pub fn verify(&self) -> Vec<SampleFailure> {
-        self.samples.iter().enumerate().filter_map(|(at, s)| s.verify(at + 1, self)).collect()
+    /// The sample lines and what must come out of them.
+    pub(super) fn samples(&self) -> &[Sample] {
+        &self.samples
     }
 
     /// The sample lines.
@@ -208,36 +194,6 @@ impl Template {
         rules
             .filter_map(|(at, (rule, _))| Some((at + 1, rule, rule.find(message).err()?)))
             .collect()
-    }
-}
-
-impl Shared {
-    fn read(root: &mut Section, problems: &mut Problems) -> Self {
-        let mut shared = Self {
-            none: root.list("none", problems),
-            separator: root.take("groups_separator", problems).unwrap_or(",".to_owned()),
-            ..Self::default()
-        };
-        if shared.separator.is_empty() {
-            problems.add("groups_separator", "is empty");
-        }
-        let Some(mut section) = root.section("constant", problems) else { return shared };
-        let mut name = |key: &str| {
-            let text: String = section.take(key, problems)?;
-            problems.note(section.key(key), Name::new(&text))
-        };
-        (shared.domain, shared.device) = (name("domain"), name("device"));
-        if let Some(text) = section.take::<String>("posture", problems) {
-            let posture = text.parse().map_err(|_| "is not a posture");
-            shared.posture = problems.note("constant.posture", posture);
-        }
-        let groups = section.list("groups", problems);
-        if !groups.is_empty() {
-            let groups: Result<Vec<Name>, _> = groups.iter().map(|name| Name::new(name)).collect();
-            shared.groups = problems.note("constant.groups", groups).map(Arc::from);
-        }
-        section.finish(problems);
-        shared
     }
 }
 

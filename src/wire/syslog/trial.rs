@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use rollcall_identity::{Event, Name, Origin, Producer, Timestamp};
 
+use super::defaults::Defaults;
 use super::message::Message;
 use super::moment::SenderClock;
-use super::reader::{Defaults, Outcome, Reader};
+use super::reader::{Outcome, Reader};
 use super::rule::{Miss, Rule};
 use super::template::Template;
 

@@ -11,17 +11,17 @@ use super::templates::Templates;
 use super::token;
 use super::tree::{Content, Element, Piece};
 use super::value::Value;
-use crate::event_log::record::Place;
+use crate::event_log::field_path::Place;
 
 /// Where all of an event lies.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::event_log) struct Whole<'r> {
-    pub(super) bytes: &'r [u8],
-    pub(super) parsed: &'r Parsed,
-    pub(super) templates: &'r Templates,
+    pub(in crate::event_log) bytes: &'r [u8],
+    pub(in crate::event_log) parsed: &'r Parsed,
+    pub(in crate::event_log) templates: &'r Templates,
     /// How much more may come out of it. Values can be used many times over, and fragments are
     /// values, so that a few kilobytes could become anything.
-    pub(super) left: &'r Cell<usize>,
+    pub(in crate::event_log) left: &'r Cell<usize>,
 }
 
 /// An element, and the values of the template that it is of.

@@ -9,11 +9,11 @@ use super::templates::{Held, Templates, skip_headers};
 use super::token;
 use super::tree::{self, Element, Elements};
 use crate::event_log::bytes::Bytes;
-use crate::event_log::record::Place;
+use crate::event_log::field_path::Place;
 
 /// The parts of one event, by number. Kept from event to event for the room they take.
 #[derive(Debug, Default)]
-pub(super) struct Parsed {
+pub(in crate::event_log) struct Parsed {
     fragments: Vec<Fragment>,
     slots: Vec<Slot>,
     /// The roots that are no templates, or of templates that are not kept.
@@ -26,7 +26,7 @@ pub(super) struct Parsed {
 
 /// What an event is taken apart for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(in crate::event_log) enum Purpose {
     /// Its fields, for which some fragments need no tree.
     Fields,
     /// All that is in it.
@@ -99,7 +99,7 @@ impl Parsed {
     }
 
     /// Takes `bytes` apart in the place of what was there before.
-    pub(super) fn replace(
+    pub(in crate::event_log) fn replace(
         &mut self,
         bytes: &[u8],
         templates: &mut Templates,

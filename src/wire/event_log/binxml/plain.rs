@@ -12,7 +12,7 @@ use super::raw::Raw;
 use super::text::Utf16;
 use super::token;
 use crate::event_log::bytes::Bytes;
-use crate::event_log::record::{Place, Section};
+use crate::event_log::field_path::{Place, Section};
 
 /// What holding a place takes beside its names, so that very small ones cannot be held without end.
 const OVERHEAD: usize = 256;

@@ -1,12 +1,11 @@
 //! A value as it was received, known to be readable, and read when somebody wants it.
 
-use super::array::Array;
 use super::file_time::FileTime;
 use super::problem::Problem;
 use super::sid::Sid;
 use super::text::{Ansi, Utf16};
 use super::token;
-use super::value::Value;
+use super::value::{Array, Value};
 use crate::msrpc::Uuid;
 
 /// Text of a template, or the bytes of a value with its type.
@@ -52,6 +51,11 @@ impl<'r> Raw<'r> {
             }
             _ => None,
         }
+    }
+
+    /// The items of `array`, not read yet.
+    pub(in crate::event_log) fn items(array: Array<'r>) -> impl Iterator<Item = Self> {
+        array.parts().map(move |bytes| Self::Bytes { kind: array.kind(), bytes })
     }
 
     /// Whether it is no value, or a text without a character.

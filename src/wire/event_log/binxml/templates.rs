@@ -3,7 +3,8 @@
 
 use hashbrown::HashMap;
 
-use super::plan::{self, Data};
+use super::plan::Data;
+use super::plan_builder;
 use super::problem::Problem;
 use super::token;
 use super::tree::{Element, Elements, Place};
@@ -27,7 +28,7 @@ struct Template {
 /// Templates by their identifier (MS-EVEN6 section 2.2.12, `TemplateId`). An identifier alone is
 /// only what the server claims, so the bytes are compared too.
 #[derive(Debug, Default)]
-pub(super) struct Templates {
+pub(in crate::event_log) struct Templates {
     known: Vec<Template>,
     by_identifier: HashMap<[u8; 16], Vec<usize>>,
     size: usize,
@@ -60,10 +61,10 @@ impl Templates {
         if variants.len() >= VARIANTS {
             return Ok(Held::Not(root));
         }
-        plan::draw(&mut root);
+        plan_builder::draw(&mut root);
         variants.push(self.known.len());
         self.size += bytes.len() + OVERHEAD;
-        let data = plan::data(&root);
+        let data = plan_builder::data(&root);
         self.known.push(Template { body: bytes.into(), root, data });
         Ok(Held::At(self.known.len() - 1))
     }
@@ -87,7 +88,7 @@ impl Templates {
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::event_log) fn len(&self) -> usize {
         self.known.len()
     }
 }

@@ -5,9 +5,9 @@ mod plans;
 mod properties;
 
 use super::writing::{Part, Tag, inner, instance, instance_of, plain, string, wide};
-use super::{Decoder, Limits, token};
+use super::{Limits, token};
 use crate::event_log::tests::bytes;
-use crate::event_log::{FileTime, Problem, Section};
+use crate::event_log::{Decoder, FileTime, Problem, Section};
 
 /// MS-EVEN6 section 4.4.
 const SIMPLE: &str = include_str!("../../../../tests/corpus/event_log/simple.hex");

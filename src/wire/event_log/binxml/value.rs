@@ -1,9 +1,12 @@
 //! One value of an event, by its type: a number, a time, a security identifier, a text.
 
+mod array;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use super::array::Array;
+pub use array::Array;
+
 use super::file_time::{CalendarTime, FileTime};
 use super::problem::Problem;
 use super::sid::Sid;

@@ -12,7 +12,11 @@ use super::value::Value;
 ///
 /// # Errors
 /// [`Problem::Output`], [`Problem::Depth`], and what is wrong with a value.
-pub(super) fn write(root: Node<'_>, limit: usize, depth: usize) -> Result<String, Problem> {
+pub(in crate::event_log) fn write(
+    root: Node<'_>,
+    limit: usize,
+    depth: usize,
+) -> Result<String, Problem> {
     let mut page = Page { text: String::new(), limit };
     page.element(root, depth)?;
     Ok(page.text)

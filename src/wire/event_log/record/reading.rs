@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::{Field, Held, Place, Section};
+use super::{Field, Held};
 use crate::event_log::binxml::node::{Node, Whole};
 use crate::event_log::binxml::plan::{FieldPlan, Plan, Step};
+use crate::event_log::binxml::raw::Raw;
 use crate::event_log::binxml::{Problem, Value};
+use crate::event_log::field_path::{Place, Section};
 
 /// For how many fields there is room before they come: more than any event of the security log has.
 const ROOM: usize = 64;
@@ -66,7 +68,7 @@ impl<'f, 'r> Reading<'f, 'r> {
                     match raw.array() {
                         None => self.field(node, Held::Known(place, raw))?,
                         Some(array) => {
-                            for item in array.raw() {
+                            for item in Raw::items(array) {
                                 self.field(node, Held::Known(place, item))?;
                             }
                         }

@@ -1,7 +1,7 @@
 //! alter_context: a client goes on with an authentication. C706 section 12.6.4.1.
 
-use super::Bind;
-use super::header::{Draft, Flags, Kind};
+use super::header::{Draft, Flags};
+use super::{Bind, Kind};
 
 /// The bind once more, with the next token. Its answer, the alter_context_resp, is laid out like a
 /// bind_ack.

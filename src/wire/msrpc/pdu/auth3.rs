@@ -1,7 +1,8 @@
 //! rpc_auth_3: the third and last token of an authentication, which a server does not answer.
 //! MS-RPCE section 2.2.2.10.
 
-use super::header::{Draft, Flags, Kind};
+use super::Kind;
+use super::header::{Draft, Flags};
 
 /// The PDU has nothing but four bytes of padding, and the token.
 #[derive(Debug)]

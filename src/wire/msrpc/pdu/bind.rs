@@ -1,6 +1,7 @@
 //! bind: a client asks a server for an interface. C706 section 12.6.4.3.
 
-use super::header::{Draft, Flags, Kind};
+use super::Kind;
+use super::header::{Draft, Flags};
 use super::presentation;
 use crate::msrpc::Interface;
 use crate::msrpc::ndr::Writer;

@@ -1,7 +1,8 @@
 //! co_cancel and orphaned: a client changes its mind. C706 sections 12.6.4.6 and 12.6.4.8. Neither is
 //! ever signed: there is nothing in them to protect.
 
-use super::header::{Draft, Flags, Kind};
+use super::Kind;
+use super::header::{Draft, Flags};
 
 /// Asks the server to end a call. The call is still answered, mostly by a fault.
 pub(in crate::msrpc) const fn co_cancel(call_id: u32) -> Draft {

@@ -1,6 +1,7 @@
 //! request: a call, in as many fragments as it needs. C706 section 12.6.4.9.
 
-use super::header::{Draft, Flags, Kind};
+use super::Kind;
+use super::header::{Draft, Flags};
 use super::presentation;
 
 /// What all fragments of a call say.

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
 use rollcall_identity::directory::{Group, GroupFilter, NetbiosNames};
 use rollcall_identity::{
-    Cause, Effect, Kind, Membership, Origin, Precision, Producer, Proof, Revision, Rule,
+    Cause, Change, Effect, GroupSet, Kind, Membership, Name, Origin, Posture, Precision, Principal,
+    Producer, Proof, Revision, Rule, Timestamp,
 };
 
 fn name(text: &str) -> Name {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use rollcall_identity::directory::{DomainNames, Group};
 use rollcall_identity::{
-    Cause, Glob, Kind, Membership, Origin, Precision, Producer, Proof, Revision, Rule, Timestamp,
+    Cause, Glob, Kind, Membership, Origin, Posture, Precision, Producer, Proof, Revision, Rule,
+    Timestamp,
 };
 
 use super::*;

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use super::problem::Problem;
-use super::raw::Raw;
-use super::sid::Sid;
-use super::token;
-use super::value::Value;
+use super::Value;
+use crate::event_log::binxml::problem::Problem;
+use crate::event_log::binxml::sid::Sid;
+use crate::event_log::binxml::token;
 
 /// An array whose items are known to be readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +18,7 @@ impl<'r> Array<'r> {
     /// # Errors
     /// [`Problem::Kind`] when there is no array of this type, [`Problem::Length`] when the bytes
     /// end within an item.
-    pub(super) fn read(kind: u8, bytes: &'r [u8]) -> Result<Self, Problem> {
+    pub(in crate::event_log) fn read(kind: u8, bytes: &'r [u8]) -> Result<Self, Problem> {
         let whole = match kind {
             token::STRING => bytes.len().is_multiple_of(2),
             token::ANSI_STRING => true,
@@ -43,11 +42,16 @@ impl<'r> Array<'r> {
 
     /// Its items, in order.
     pub fn items(self) -> impl Iterator<Item = Value<'r>> {
-        self.raw().map(Raw::value)
+        self.parts().map(move |bytes| Value::read(self.kind, bytes).unwrap_or_default())
     }
 
-    /// The same, not read yet.
-    pub(in crate::event_log) fn raw(self) -> impl Iterator<Item = Raw<'r>> {
+    /// The type of the items.
+    pub(in crate::event_log) const fn kind(self) -> u8 {
+        self.kind
+    }
+
+    /// The bytes of each item, in order.
+    pub(in crate::event_log) fn parts(self) -> impl Iterator<Item = &'r [u8]> {
         let mut rest = self.bytes;
         std::iter::from_fn(move || {
             if rest.is_empty() {
@@ -55,7 +59,7 @@ impl<'r> Array<'r> {
             }
             let (bytes, after) = self.first(rest);
             rest = after;
-            Some(Raw::Bytes { kind: self.kind, bytes })
+            Some(bytes)
         })
     }
 

@@ -3,9 +3,9 @@
 use memchr::memchr;
 use rollcall_identity::Timestamp;
 
-use super::message::{Message, trim_start, without_bom};
-use super::moment::{SenderClock, looks_like_iso};
-use super::structured::StructuredData;
+use super::{Message, trim_start, without_bom};
+use crate::syslog::moment::{SenderClock, looks_like_iso};
+use crate::syslog::structured::StructuredData;
 
 /// What follows VERSION, when `rest`, the bytes after PRI, begins with one: a number, a space, and
 /// the time or its nil value.

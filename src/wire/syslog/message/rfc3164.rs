@@ -2,9 +2,9 @@
 
 use rollcall_identity::Timestamp;
 
-use super::message::{Message, trim_start, without_bom};
-use super::moment::SenderClock;
-use super::structured::StructuredData;
+use super::{Message, trim_start, without_bom};
+use crate::syslog::moment::SenderClock;
+use crate::syslog::structured::StructuredData;
 
 /// The longest tag. RFC 3164 section 4.1.3 says 32, and Junos has message names of 45.
 const TAG_LIMIT: usize = 64;

@@ -1,0 +1,204 @@
+//! Builds the plans of a template when it is read for the first time.
+
+use super::plan::{Data, FieldPlan, Plan, Source, Step, SystemPlan, SystemStep};
+use super::tree::{Content, Element, Piece};
+use crate::event_log::field_path::{Place, Section};
+use crate::event_log::system_element::{Heading, Says};
+
+/// Gives the elements of a template their plans: those below `Event`, or the outermost one of a
+/// fragment that stands there.
+pub(super) fn draw(root: &mut Element) {
+    if root.name() != "Event" {
+        root.plan = plan(root).map(Box::new);
+        return;
+    }
+    for content in &mut root.content {
+        if let Content::Element(element) = content {
+            element.plan = plan(element).map(Box::new);
+        }
+    }
+}
+
+/// The data of the event that `root` is the template of: a value below `Event`, or the only content of
+/// an element there.
+pub(super) fn data(root: &Element) -> Option<Data> {
+    let mut below = root.content.iter().filter_map(|content| match content {
+        Content::Piece(Piece::Value(number)) => Some(Data { number: *number, within: None }),
+        Content::Element(element) => {
+            let [Content::Piece(Piece::Value(number))] = *element.content else { return None };
+            let is_section = element.name() != "System"
+                && element.attributes.is_empty()
+                && element.dependency.is_none_or(|dependency| dependency == number);
+            let within = Some((Section::of(element.name()), element.cost()));
+            is_section.then_some(Data { number, within })
+        }
+        _ => None,
+    });
+    let data = below.next().filter(|_| root.name() == "Event")?;
+    (uses(root, data.number) == 1).then_some(data)
+}
+
+/// How often the value `number` stands in `element`.
+fn uses(element: &Element, number: u16) -> usize {
+    let is_it = |piece: &&Piece| **piece == Piece::Value(number);
+    let attributes = element.attributes.iter().flat_map(|attribute| &attribute.value);
+    let content = element.content.iter().map(|content| match content {
+        Content::Element(inner) => uses(inner, number),
+        Content::Piece(piece) => usize::from(is_it(&piece)),
+        Content::Instruction { .. } => 0,
+    });
+    attributes.filter(is_it).count() + content.sum::<usize>()
+}
+
+fn plan(element: &Element) -> Option<Plan> {
+    let section = match element.name() {
+        "System" => return system(element).map(Plan::System),
+        name => Section::of(name),
+    };
+    let mut drawing = Drawing { section, steps: Vec::new(), depth: 0 };
+    drawing.parent(element, 1)?;
+    let Drawing { steps, depth, .. } = drawing;
+    let fields = steps.iter().filter(|step| !matches!(step, Step::Element { .. })).count();
+    let texts = steps.iter().filter_map(|step| match step {
+        Step::Text(_, Source::Value(number)) => Some(*number),
+        _ => None,
+    });
+    let texts = texts.collect();
+    Some(Plan::Fields(FieldPlan { steps: steps.into(), fields, depth, texts }))
+}
+
+fn system(system: &Element) -> Option<SystemPlan> {
+    let steps = system.content.iter().map(|content| match content {
+        Content::Element(element) => {
+            let known = Heading::of(element.name());
+            let heading = match known.map(|heading| {
+                let [first, second] = heading.says().map(|says| said(element, says));
+                Some((heading, [first?, second?]))
+            }) {
+                Some(None) => return None,
+                known => known.flatten(),
+            };
+            Some(SystemStep { dependency: element.dependency, cost: element.cost(), heading })
+        }
+        Content::Piece(_) | Content::Instruction { .. } => None,
+    });
+    Some(SystemPlan { cost: system.cost(), steps: steps.collect::<Option<_>>()? })
+}
+
+/// Where `element` says what is asked for; `None` when that is put together of several pieces.
+fn said(element: &Element, says: Says) -> Option<Source> {
+    match says {
+        Says::Nothing => Some(Source::Nothing),
+        Says::Text => text(element),
+        Says::Attribute(name) => {
+            match element.attributes.iter().find(|attribute| *attribute.name == *name) {
+                None => Some(Source::Nothing),
+                Some(attribute) => alone(&attribute.value),
+            }
+        }
+    }
+}
+
+fn text(element: &Element) -> Option<Source> {
+    match &*element.content {
+        [] => Some(Source::Nothing),
+        [Content::Piece(piece)] => single(piece),
+        _ => None,
+    }
+}
+
+fn alone(pieces: &[Piece]) -> Option<Source> {
+    match pieces {
+        [] => Some(Source::Nothing),
+        [piece] => single(piece),
+        _ => None,
+    }
+}
+
+fn single(piece: &Piece) -> Option<Source> {
+    match piece {
+        Piece::Text(text) | Piece::Cdata(text) => Some(Source::Text(text.clone())),
+        Piece::Value(number) => Some(Source::Value(*number)),
+        Piece::Character(_) | Piece::Entity(_) => None,
+    }
+}
+
+/// A plan that is being drawn. Its methods give `None` for what has to be walked over.
+struct Drawing {
+    section: Section,
+    steps: Vec<Step>,
+    depth: usize,
+}
+
+impl Drawing {
+    /// An element that has others within it, at least one of them whatever the values are, or is the
+    /// outermost one; and no text.
+    fn parent(&mut self, element: &Element, depth: usize) -> Option<()> {
+        let begin = self.begin(element, depth);
+        if self.attributes(element)?.is_some() {
+            return None;
+        }
+        for content in &element.content {
+            let Content::Element(inner) = content else { return None };
+            let is_parent = inner.content.iter().any(|content| match content {
+                Content::Element(within) => within.dependency.is_none(),
+                Content::Piece(_) | Content::Instruction { .. } => false,
+            });
+            match is_parent {
+                true => self.parent(inner, depth + 1)?,
+                false => self.leaf(inner, depth + 1)?,
+            }
+        }
+        self.end(begin);
+        Some(())
+    }
+
+    fn leaf(&mut self, element: &Element, depth: usize) -> Option<()> {
+        let begin = self.begin(element, depth);
+        let name = self.attributes(element)?;
+        let place = Place { name: name.map(Into::into), ..self.place(element) };
+        self.steps.push(Step::Text(place, text(element)?));
+        self.end(begin);
+        Some(())
+    }
+
+    /// The attributes that are fields, and the text of the one that is the name.
+    fn attributes(&mut self, element: &Element) -> Option<Option<String>> {
+        let mut name = None;
+        for attribute in &element.attributes {
+            let called = &*attribute.name;
+            if Section::is_of_xml(called) {
+                let ([] | [Piece::Text(_)]) = &*attribute.value else { return None };
+                continue;
+            }
+            if self.section.names(element.name(), called) {
+                let [Piece::Text(text)] = &*attribute.value else { return None };
+                name = Some(text.to_string());
+                continue;
+            }
+            let attribute_of = Some(called.to_owned().into());
+            let place = Place { attribute: attribute_of, ..self.place(element) };
+            self.steps.push(Step::Attribute(place, alone(&attribute.value)?));
+        }
+        Some(name)
+    }
+
+    fn place(&self, element: &Element) -> Place<'static> {
+        let element = element.name().to_owned().into();
+        Place { section: self.section, element, attribute: None, name: None }
+    }
+
+    fn begin(&mut self, element: &Element, depth: usize) -> usize {
+        self.depth = self.depth.max(depth);
+        let (dependency, cost) = (element.dependency, element.cost());
+        self.steps.push(Step::Element { dependency, cost, behind: 0 });
+        self.steps.len() - 1
+    }
+
+    fn end(&mut self, begin: usize) {
+        let end = self.steps.len();
+        if let Some(Step::Element { behind, .. }) = self.steps.get_mut(begin) {
+            *behind = end;
+        }
+    }
+}
