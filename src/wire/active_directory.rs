@@ -1,6 +1,7 @@
-//! Active Directory over LDAP: which searches tell who is who, and what their answers mean.
+//! Active Directory over LDAP: the searches that read a domain, and how their results are decoded.
 //!
-//! An object that cannot be read is a [`Problem`] of that object; the reading of the others goes on.
+//! An object that cannot be decoded is reported as an [`ObjectProblem`]; decoding of the others
+//! continues.
 
 mod control;
 mod delta;
@@ -24,7 +25,7 @@ pub use question::{
 };
 pub use refusal::{Refusal, refusal};
 
-/// Why an object, or a part of it, could not be used: the label of a counter.
+/// Why an object, or a part of it, is not usable: the label of a counter.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::EnumIter,
 )]
@@ -32,22 +33,22 @@ pub use refusal::{Refusal, refusal};
 pub enum Problem {
     /// The object has no objectGUID, or one that is not 16 bytes.
     NoGuid,
-    /// The account or group has no sAMAccountName that can be used.
+    /// The account or group has no usable sAMAccountName.
     NoName,
-    /// The distinguished name is longer than [`Distinguished::LIMIT`].
+    /// The distinguished name is longer than [`DistinguishedName::LIMIT`].
     LongDn,
-    /// A distinguished name is not UTF-8, or not what the extended form allows.
+    /// A distinguished name is not UTF-8, or is not valid in the extended form.
     BadDn,
-    /// objectSid is not a security identifier.
+    /// objectSid is not a valid security identifier.
     BadSid,
     /// A value is not UTF-8.
     NotUtf8,
     /// A name is too long, or holds control characters.
     BadText,
-    /// A number is not one.
+    /// A value is not a number.
     BadNumber,
-    /// userAccountControl is missing: the account has no right to read it.
+    /// userAccountControl is missing: the account that reads has no right to read it.
     NoState,
-    /// A member of a group cannot be told.
+    /// A member of a group cannot be identified.
     BadMember,
 }

@@ -1,57 +1,57 @@
-//! DNS (RFC 1035, RFC 2782), as much of it as it takes to find the domain controllers of a domain
-//! and their addresses.
+//! DNS (RFC 1035, RFC 2782): the subset needed to find the domain controllers of a domain and their
+//! addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What is asked for.
+/// The type of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An IPv4 address.
     A,
     /// An IPv6 address.
     Aaaa,
-    /// Where a service is.
+    /// The location of a service.
     Srv,
 }
 
-/// One record of an answer.
+/// One record of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// An address of the name that was asked for.
+    /// An address of the queried name.
     Address(IpAddr),
-    /// A place of the service that was asked for.
+    /// A location of the queried service.
     Service(Service),
 }
 
-/// Where a service is (RFC 2782), in the order in which servers are tried.
+/// The location of a service (RFC 2782). The ordering is the order in which servers are tried.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Service {
-    /// Lower ones are tried first.
+    /// Servers with a lower priority are tried first.
     pub priority: u16,
-    /// Among equals, how often this one is taken.
+    /// The relative weight among servers of one priority.
     pub weight: u16,
-    /// Its port.
+    /// The port.
     pub port: u16,
-    /// Its host, without the dot at the end.
+    /// The host name, without the trailing dot.
     pub host: String,
 }
 
-/// Why an answer could not be used.
+/// Why a response is not usable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadAnswer {
-    /// It is not an answer to the question, which may be somebody's forgery.
+    /// The response does not belong to the query; it may be forged.
     #[error("the answer belongs to another question")]
     Strange,
-    /// It does not fit a datagram.
+    /// The response does not fit into a datagram.
     #[error("the answer does not fit a datagram")]
     Truncated,
     /// NXDOMAIN.
     #[error("there is no such name")]
     NoName,
-    /// Any other response code.
+    /// Another response code.
     #[error("the name server answers with code {0}")]
     Code(u8),
-    /// It is cut, or a name in it is none.
+    /// The response is truncated, or has an invalid name.
     #[error("the answer is malformed")]
     Malformed,
 }
@@ -66,12 +66,12 @@ impl Kind {
     }
 }
 
-/// The longest name, in bytes as it is written (RFC 1035 section 2.3.4).
+/// The maximum length of an encoded name, in bytes (RFC 1035 section 2.3.4).
 const NAME: usize = 255;
 
-/// A question with the number `id`; `None` when `name` is no name of DNS.
+/// Encodes a query with the identifier `id`; `None` when `name` is not a valid DNS name.
 pub fn question(id: u16, name: &str, kind: Kind) -> Option<Vec<u8>> {
-    // Recursion is desired; there is one question.
+    // Flags: recursion desired. One question.
     let mut written = Vec::from([0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     written[..2].copy_from_slice(&id.to_be_bytes());
     for label in name.trim_end_matches('.').split('.') {
@@ -88,10 +88,10 @@ pub fn question(id: u16, name: &str, kind: Kind) -> Option<Vec<u8>> {
     Some(written)
 }
 
-/// The records that answer `question`, which is what [`question`] wrote.
+/// The records in the response to `question`, which [`encode_query`] wrote.
 ///
 /// # Errors
-/// [`BadAnswer`] says why there are none.
+/// [`DnsError`] gives the reason.
 pub fn answer(question: &[u8], bytes: &[u8]) -> Result<Vec<Record>, BadAnswer> {
     let asked = question.get(12..).ok_or(BadAnswer::Malformed)?;
     let header: &[u8; 12] = bytes.first_chunk().ok_or(BadAnswer::Malformed)?;
@@ -110,7 +110,7 @@ pub fn answer(question: &[u8], bytes: &[u8]) -> Result<Vec<Record>, BadAnswer> {
     }
     let count = u16::from_be_bytes([header[6], header[7]]);
     let mut place = Place { bytes, at: 12 + asked.len() };
-    // The count is a claim: reading ends where the bytes do.
+    // The count is not trusted: reading ends with the bytes.
     let mut records = Vec::new();
     for _ in 0..count {
         records.extend(place.record()?);
@@ -118,7 +118,7 @@ pub fn answer(question: &[u8], bytes: &[u8]) -> Result<Vec<Record>, BadAnswer> {
     Ok(records)
 }
 
-/// Where an answer is being read.
+/// The read position in a response.
 struct Place<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -136,7 +136,7 @@ impl<'a> Place<'a> {
         Ok(u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
-    /// One record; `None` when it is of a kind that is not asked for, such as a CNAME.
+    /// One record; `None` for another type, such as CNAME.
     fn record(&mut self) -> Result<Option<Record>, BadAnswer> {
         self.name()?;
         let (kind, class) = (self.number()?, self.number()?);
@@ -164,7 +164,7 @@ impl<'a> Place<'a> {
         Ok(record)
     }
 
-    /// A name, which may go on elsewhere (RFC 1035 section 4.1.4), but only further to the front.
+    /// A name. Compression pointers (RFC 1035 section 4.1.4) are followed only backwards.
     fn name(&mut self) -> Result<String, BadAnswer> {
         let mut name = String::new();
         let (mut after, mut limit) = (None, self.at);
@@ -186,7 +186,7 @@ impl<'a> Place<'a> {
                     let low = self.take(1)?[0];
                     after.get_or_insert(self.at);
                     self.at = usize::from(u16::from_be_bytes([high & 0x3f, low]));
-                    // Each jump goes further to the front, or it could go round for ever.
+                    // Each pointer must point further back, so that a loop is not possible.
                     if self.at >= limit {
                         return Err(BadAnswer::Malformed);
                     }
@@ -206,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    /// An answer to `question` with `count` records that are written as `records`.
+    /// A response to `question` with `count` records encoded as `records`.
     fn answered(question: &[u8], count: u8, records: &[u8]) -> Vec<u8> {
         let mut bytes = [question, records].concat();
         (bytes[2], bytes[3], bytes[7]) = (0x81, 0x80, count);
@@ -216,13 +216,13 @@ mod tests {
     #[test]
     fn the_controllers_of_a_domain_are_found() {
         let asked = question(7, "_ldap._tcp.dc._msdcs.x.org", Kind::Srv).unwrap();
-        // The host is `dc1.` and, from the question, `x.org`, 33 bytes from the beginning.
+        // The host is `dc1.` followed by a pointer to `x.org` in the question, at offset 33.
         let record = b"\xc0\x0c\0\x21\0\x01\0\0\x03\x84\0\x0c\0\0\0\x64\x01\x85\x03dc1\xc0\x21";
         let host = "dc1.x.org".to_owned();
         let service = Service { priority: 0, weight: 100, port: 389, host };
         let bytes = answered(&asked, 1, record);
         assert_eq!(answer(&asked, &bytes), Ok(vec![Record::Service(service)]));
-        // A count that promises more than there is.
+        // A count larger than the number of records.
         assert_eq!(answer(&asked, &answered(&asked, 2, record)), Err(BadAnswer::Malformed));
     }
 

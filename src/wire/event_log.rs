@@ -1,8 +1,9 @@
-//! The event log of a Windows server: how MS-EVEN6 subscribes to it, and what the events say.
+//! The event log of a Windows server: the MS-EVEN6 calls that subscribe to it, and the decoding of
+//! events.
 //!
-//! A [`call`] goes over [`msrpc`](crate::msrpc). Its answer holds [`ResultSet`]s, one an event; a
-//! [`Decoder`] reads the binary XML in them into a [`Record`] of named fields. Where reading stopped
-//! is a [`Bookmark`].
+//! A [`call`] is sent over [`msrpc`](crate::msrpc). Its response contains [`ResultSet`]s, one per
+//! event. A [`Decoder`] decodes their binary XML into an [`EventRecord`] with named fields. A
+//! [`Bookmark`] is the position in the log.
 
 mod binxml;
 mod bookmark;

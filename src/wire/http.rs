@@ -1,4 +1,4 @@
-//! An HTTP request as it was said, apart from how it travelled: path, parameters, headers, body.
+//! An HTTP request independent of its transport: path, parameters, headers, body.
 
 pub(crate) mod json;
 pub(crate) mod moment;
@@ -11,15 +11,15 @@ pub use parameters::{Ambiguous, Parameters};
 pub(crate) use parameters::{Plus, canonical, percent_decoded};
 pub use redact::redact;
 
-/// One request, borrowed from whoever received it. Its `Debug` is [`redact`], so that a secret
-/// cannot slip into a log by way of `{request:?}`.
+/// One request, borrowed from its receiver. `Debug` uses [`redact`], so that `{request:?}` cannot
+/// write a secret to a log.
 #[derive(Clone, Copy, Default)]
 pub struct Request<'a> {
     /// The method, such as `GET`.
     pub method: &'a str,
-    /// What follows the configured API prefix, still percent-encoded, without the query.
+    /// The path after the configured API prefix, percent-encoded, without the query.
     pub path: &'a str,
-    /// What follows `?`, still percent-encoded; empty when there is none.
+    /// The query after `?`, percent-encoded; may be empty.
     pub query: &'a str,
     /// `Content-Type`.
     pub content_type: Option<&'a str>,
@@ -33,32 +33,32 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-/// A body by the shape of its text.
+/// A body, classified by its first character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body<'a> {
-    /// Nothing, or only white space.
+    /// Empty, or only white space.
     Empty,
-    /// It begins with `{` or `[`.
+    /// Begins with `{` or `[`.
     Json(&'a str),
-    /// It begins with `<`.
+    /// Begins with `<`.
     Xml(&'a str),
     /// Anything else: `application/x-www-form-urlencoded`.
     Form(&'a str),
 }
 
-/// Why a body cannot be read at all.
+/// Why a body cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadBody {
-    /// More than [`Request::BODY_LIMIT`] bytes.
+    /// More than [`HttpRequest::BODY_LIMIT`] bytes.
     #[error("body is longer than {} bytes", Request::BODY_LIMIT)]
     TooLong,
-    /// Not UTF-8, or declared to be something else.
+    /// Not UTF-8, or declared with another charset.
     #[error("body is not UTF-8")]
     Encoding,
-    /// A media type that no candidate form uses.
+    /// An unsupported media type.
     #[error("body is of a media type that is not read here")]
     MediaType,
-    /// JSON that does not parse.
+    /// Malformed JSON.
     #[error("body is not well-formed JSON: line {line}, column {column}")]
     Json {
         /// Counted from 1.
@@ -66,20 +66,20 @@ pub enum BadBody {
         /// Counted from 1.
         column: usize,
     },
-    /// More members, list items or parameters than any sender needs.
+    /// Too many members, list items or parameters.
     #[error("body holds too many items")]
     TooMany,
-    /// XML, or a JSON list, where parameters are expected.
+    /// XML or a JSON list where parameters are expected.
     #[error("body holds no parameters")]
     Shape,
 }
 
 impl<'a> Request<'a> {
-    /// The longest body that is looked at: the limit of a push, in bytes.
+    /// The maximum body length in bytes: the limit of a push.
     pub const BODY_LIMIT: usize = 1 << 20;
 
-    /// The segments of the path, percent-decoded, without empty ones. `None` when one of them is
-    /// not UTF-8.
+    /// The percent-decoded segments of the path, without empty ones. `None` when a segment is not
+    /// UTF-8.
     pub fn segments(&self) -> Option<Vec<String>> {
         self.path
             .split('/')
@@ -88,12 +88,12 @@ impl<'a> Request<'a> {
             .collect()
     }
 
-    /// The body by its shape. Its first character decides and not the declared media type: senders
-    /// declare JSON and XML as forms, and a true form never begins with `{`, `[` or `<`, which are
+    /// Classifies the body by its first character, not by the declared media type: senders declare
+    /// JSON and XML as forms, and a form never begins with `{`, `[` or `<`, which are
     /// percent-encoded there.
     ///
     /// # Errors
-    /// [`BadBody`] when it is too long, not UTF-8, or declared to be a multipart.
+    /// [`BodyError`] when the body is too long, not UTF-8, or declared as multipart.
     pub fn body(&self) -> Result<Body<'a>, BadBody> {
         if self.body.len() > Self::BODY_LIMIT {
             return Err(BadBody::TooLong);
@@ -110,7 +110,7 @@ impl<'a> Request<'a> {
             }
         }
         let text = std::str::from_utf8(self.body).map_err(|_| BadBody::Encoding)?;
-        // UTF-16 of Latin letters is also valid UTF-8, with a NUL beside each letter.
+        // UTF-16 text in ASCII letters is also valid UTF-8, with a NUL next to each letter.
         if text.contains('\0') {
             return Err(BadBody::Encoding);
         }

@@ -1,6 +1,6 @@
-//! LDAP (RFC 4511) around the library that speaks it: what is asked, what is found, the steps that
-//! the library cannot take (StartTLS and proofs), and the guard that looks at each answer before
-//! the library does.
+//! LDAP (RFC 4511) next to the library that implements the protocol: search requests and entries,
+//! the operations that the library lacks (StartTLS, SASL bind), and a guard that validates each
+//! response before the library parses it.
 
 mod ber;
 mod entry;

@@ -1,9 +1,9 @@
-//! MSRPC, as Windows servers speak it over TCP: what a call and its answer look like in bytes, and
-//! how an association is set up, secured and used. Events of domain controllers come this way.
+//! MSRPC over TCP as used by Windows servers: the encoding of calls and responses, and the state
+//! machine of an association. Event logs are read with it.
 //!
 //! DCE/RPC is C706 (The Open Group, "DCE 1.1: Remote Procedure Call"), with the extensions of
-//! MS-RPCE. Nothing here opens a socket, waits, or knows a cryptographic provider: an
-//! [`Association`] takes bytes and says what to do, and a [`Security`] seals and opens.
+//! MS-RPCE. The module does no I/O and has no security provider: an [`Association`] takes bytes and
+//! returns actions, and a [`SecurityContext`] encrypts and decrypts.
 
 mod association;
 pub mod endpoint_mapper;

@@ -1,9 +1,9 @@
-//! What SRX firewalls and scripts push: VPN tunnels that come and go, captive-portal logins.
+//! PTIM: events that SRX firewalls and scripts push, such as VPN tunnels and captive-portal logins.
 //!
-//! How Junos spells a push is not public. [`read`] takes every candidate: the parameters of the
-//! captive portal, JSON, and the XML of the SRX's Web API. [`read_posted`] takes Rollcall's own
-//! documented JSON and is strict. Either every event of a body is good or the body is refused as a
-//! whole, so that a sender may send it again without doubling anything.
+//! The push format of Junos is not documented. [`read`] accepts every candidate: the parameters of
+//! the captive portal, JSON, and the XML of the SRX Web API. [`read_json_events`] accepts
+//! Rollcall's documented JSON and is strict. A body is accepted or rejected as a whole, so that a
+//! sender can retry it without duplicates.
 
 mod bad_push;
 mod draft;
@@ -23,36 +23,36 @@ pub use bad_push::{BadPush, Field, Problem};
 use draft::Draft;
 use words::{Meaning, meaning};
 
-/// The most events of one body.
+/// The maximum number of events in one body.
 pub const EVENTS: usize = 10_000;
 
-/// What is known about a push besides its text.
+/// The context of a push, apart from its content.
 #[derive(Debug, Clone, Copy)]
 pub struct Received<'a> {
-    /// When it arrived; also the time of events that do not say theirs.
+    /// The time of arrival, also used for events without a time.
     pub seen: Timestamp,
-    /// Who sent it.
+    /// The sender.
     pub origin: &'a Arc<Origin>,
-    /// The domain of users that are pushed without one.
+    /// The default domain of users.
     pub domain: Option<&'a Name>,
-    /// What becomes of events that do not say their time.
+    /// What happens to events without a time.
     pub untimed: Untimed,
 }
 
-/// What becomes of an event that does not say when it happened.
+/// What happens to an event without a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Untimed {
-    /// It happened when it arrived.
+    /// The time of arrival is used.
     #[default]
     Arrival,
-    /// It is refused: whoever sends the same bytes again would make it happen again.
+    /// The event is rejected, because a replayed request would create a new event.
     Refused,
 }
 
-/// Whether a firewall's request below the query API's prefix is a push, and not a question. It is
-/// one when it is a POST or PUT to a path that only pushes have, or has XML, a JSON list, or an
-/// address and with it a user or the end or rekey of a tunnel to tell; with any method when it does so at `user`, the documented path of the
-/// captive portal.
+/// Whether a request below the query API's prefix is a push and not a query. It is a push when it
+/// is a POST or PUT to a path that only pushes use, or has XML, a JSON list, or an address together
+/// with a user or with the end or rekey of a tunnel. At `user`, the documented path of the captive
+/// portal, any method counts.
 pub fn recognises(request: &Request<'_>) -> bool {
     let Some(segments) = request.segments() else { return false };
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
@@ -73,7 +73,8 @@ pub fn recognises(request: &Request<'_>) -> bool {
     }
 }
 
-/// Whether the parameters name both an address and a user, or say what no user is needed for.
+/// Whether the parameters have an address and a user, or an address and an event that needs no
+/// user.
 fn tells(request: &Request<'_>) -> bool {
     let Ok(parameters) = Parameters::read(request) else { return false };
     let names = |wanted| {
@@ -91,16 +92,16 @@ fn tells(request: &Request<'_>) -> bool {
     names(Field::Address) && (names(Field::User) || of_tunnel())
 }
 
-/// Reads what a firewall pushed, in any candidate form. An entry with two addresses (a VPN client
-/// with IPv4 and IPv6) is two events. What the query or an envelope tells is true of each entry.
+/// Reads a push of a firewall in any candidate form. An entry with two addresses (a VPN client with
+/// IPv4 and IPv6) gives two events. Values in the query or an envelope apply to each entry.
 ///
-/// An entry without a state is a login, except in XML, whose model demands one: the captive portal
-/// pushes nothing else, and only successful ones. A tunnel's end or rekey without a user is told of
-/// whoever has the address. Members with other names are ignored, unless they
-/// tell the only state there is.
+/// An entry without a state is a login, except in XML, whose model requires a state: the captive
+/// portal pushes only successful logins. The end or rekey of a tunnel without a user applies to the
+/// current user of the address. Members with unknown names are ignored, unless they have the only
+/// state of the entry.
 ///
 /// # Errors
-/// [`BadPush`] names the entry, the field and the problem; no event of the body may be used.
+/// [`PtimError`] has the entry, the field and the problem; no event of the body may be used.
 pub fn read(request: &Request<'_>, received: Received<'_>) -> Result<Vec<Event>, BadPush> {
     let query = Request { body: &[], ..*request };
     let drafts = match request.body()? {
@@ -115,10 +116,11 @@ pub fn read(request: &Request<'_>, received: Received<'_>) -> Result<Vec<Event>,
 
 /// Reads the body of `POST /api/v1/events`: one object or a list of objects with the keys `kind`,
 /// `address`, `user`, `domain`, `device`, `groups`, `posture` and `at` (RFC 3339). A `vpn_down` or
-/// `rekey` needs no user: it means whoever has the address. Unknown and repeated keys are refused; `null` is as if the key were not there.
+/// `rekey` needs no user: it applies to the current user of the address. Unknown and duplicate keys
+/// are rejected; `null` counts as missing.
 ///
 /// # Errors
-/// [`BadPush`] names the index of the item, from 0, the key and the problem.
+/// [`PtimError`] has the index of the item, from 0, the key and the problem.
 pub fn read_posted(request: &Request<'_>, received: Received<'_>) -> Result<Vec<Event>, BadPush> {
     let drafts = match request.body()? {
         Body::Json(text) => posted::read(text)?,

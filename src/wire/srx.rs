@@ -1,7 +1,8 @@
-//! What SRX firewalls ask (token, batch, address, user) and how they are answered.
+//! SRX enforcement points: their queries (token, batch, address, user) and the responses.
 //!
-//! Juniper documents what these conversations mean and not how they are spelt. So a question is
-//! read in every form that is a candidate, and answered in the configured [`Dialect`].
+//! Juniper documents the meaning of these queries but not their syntax. A query is accepted in
+//! every candidate form and answered in the configured [`Dialect`]. The codecs are our own because
+//! no library implements this undocumented protocol.
 
 mod answer;
 mod dialect;

@@ -1,5 +1,4 @@
-//! Syslog: frames of a stream, messages in their wild forms, and the templates that read identity
-//! events from them.
+//! Syslog: framing of streams, message parsing, and the templates that extract identity events.
 
 mod defaults;
 mod framing;

@@ -1,55 +1,56 @@
-//! What DirSync tells of an object: only what changed of it (MS-ADTS 3.1.1.3.4.1.3).
+//! Entries of a DirSync response: only the changed attributes of each object (MS-ADTS
+//! 3.1.1.3.4.1.3).
 
 use rollcall_identity::directory::{Guid, Member};
 
 use super::{Distinguished, Problem};
 use crate::ldap::Entry;
 
-/// How an object changed.
+/// The change of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delta {
-    /// Which object.
+    /// The object.
     pub guid: Guid,
-    /// What became of it.
+    /// What changed.
     pub change: Change,
-    /// Everything that could not be read of it.
+    /// Every part of the entry that could not be read.
     pub problems: Vec<Problem>,
 }
 
-/// What became of an object.
+/// The kind of change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// It was deleted.
+    /// The object was deleted.
     Gone,
-    /// Something other than its members: it must be read again.
+    /// An attribute other than the members changed: the object must be read again.
     Otherwise,
-    /// Only its members.
+    /// Only the members changed.
     Linked {
-        /// Who came.
+        /// Added members.
         added: Vec<Member>,
-        /// Who went.
+        /// Removed members.
         removed: Vec<Member>,
     },
 }
 
-/// Reads one entry of an answer to a search with DirSync and extended names.
+/// Reads one entry of a response to a search with DirSync and extended names.
 ///
 /// # Errors
-/// When the entry does not say which object it is.
+/// The entry has no usable objectGUID.
 pub fn delta(entry: &Entry<'_>) -> Result<Delta, Problem> {
     let guid = super::guid(entry)?;
     let (mut added, mut removed, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     let (mut gone, mut otherwise) = (false, false);
     for attribute in &entry.attributes {
         let list = match attribute.name.to_ascii_lowercase().as_str() {
-            // Added and removed links have these two ranges, whatever their number is.
+            // Added and removed links use these two ranges, regardless of their count.
             "member;range=1-1" => &mut added,
             "member;range=0-0" => &mut removed,
             "isdeleted" => {
                 gone |= attribute.values.iter().any(|v| v.eq_ignore_ascii_case(b"TRUE"));
                 continue;
             }
-            // Comes with every entry.
+            // Present in every entry.
             "objectguid" | "instancetype" | "parentguid" => continue,
             _ => {
                 otherwise = true;
@@ -66,7 +67,7 @@ pub fn delta(entry: &Entry<'_>) -> Result<Delta, Problem> {
     let change = match (gone, otherwise) {
         (true, _) => Change::Gone,
         (false, true) => Change::Otherwise,
-        // Of what was moved or renamed comes only the object itself, under its new name.
+        // For a moved or renamed object, the server returns only the object with its new name.
         (false, false) if added.is_empty() && removed.is_empty() => Change::Otherwise,
         (false, false) => Change::Linked { added, removed },
     };

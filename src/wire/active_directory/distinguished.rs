@@ -1,42 +1,42 @@
-//! Distinguished names in the extended form, which says with the name what stays when it changes
-//! (MS-ADTS 3.1.1.3.4.1.5): `<GUID=…>;<SID=…>;CN=Alice,DC=corp,DC=example,DC=com`.
+//! Distinguished names in the extended form, which adds GUID and SID to the name (MS-ADTS
+//! 3.1.1.3.4.1.5): `<GUID=…>;<SID=…>;CN=Alice,DC=corp,DC=example,DC=com`.
 
 use rollcall_identity::directory::{Guid, Member, Sid};
 
-/// A distinguished name, read.
+/// A parsed distinguished name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Distinguished<'a> {
-    /// The object's identifier, when the server was asked for it.
+    /// The GUID of the object, when extended names were requested.
     pub guid: Option<Guid>,
-    /// Its security identifier, if it has one.
+    /// The SID of the object, if it has one.
     pub sid: Option<Sid>,
     /// The name itself (RFC 4514).
     pub name: &'a str,
 }
 
-/// Why bytes are not a distinguished name.
+/// Why bytes are not a valid distinguished name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadDn {
-    /// It is longer than [`Distinguished::LIMIT`].
+    /// The name is longer than [`DistinguishedName::LIMIT`].
     #[error("longer than {} bytes", Distinguished::LIMIT)]
     Long,
-    /// It is not UTF-8.
+    /// The name is not UTF-8.
     #[error("not UTF-8")]
     NotUtf8,
-    /// A part before the name is not what the extended form has.
+    /// A component before the name is not valid in the extended form.
     #[error("not in the extended form")]
     Form,
 }
 
 impl<'a> Distinguished<'a> {
-    /// The longest name that is kept, in bytes. A canonical name of Active Directory has at most
-    /// 255 characters a step; the deepest trees in use stay below a tenth of this.
+    /// The maximum length of a name, in bytes. Each component of an Active Directory name has at
+    /// most 255 characters; the deepest trees in use are below a tenth of this.
     pub const LIMIT: usize = 2048;
 
-    /// Reads it.
+    /// Parses a name.
     ///
     /// # Errors
-    /// [`BadDn`] says what it is instead.
+    /// [`DnError`] gives the reason.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, BadDn> {
         let mut rest = std::str::from_utf8(bytes).map_err(|_| BadDn::NotUtf8)?;
         let (mut guid, mut sid) = (None, None);
@@ -45,7 +45,7 @@ impl<'a> Distinguished<'a> {
             match part.split_once('=').ok_or(BadDn::Form)? {
                 ("GUID", text) => guid = Some(read_guid(text).ok_or(BadDn::Form)?),
                 ("SID", text) => sid = Some(read_sid(text).ok_or(BadDn::Form)?),
-                // Samba adds what it keeps of a link: RMD_USN and the like.
+                // Samba adds link metadata such as RMD_USN.
                 _ => {}
             }
             rest = after.strip_prefix(';').unwrap_or(after);
@@ -56,7 +56,8 @@ impl<'a> Distinguished<'a> {
         Ok(Self { guid, sid, name: rest })
     }
 
-    /// Whom a group holds under this name; `None` when the server did not say which object it is.
+    /// The group member that this name refers to; `None` when the server did not identify the
+    /// object.
     pub fn member(&self) -> Option<Member> {
         let container = split_first(self.name)?.1;
         // The container has this name in every language of Windows (MS-ADTS 6.1.1.4.10).
@@ -70,14 +71,14 @@ impl<'a> Distinguished<'a> {
     }
 }
 
-/// Whether the name `dn` is `base`, or below it, in any case.
+/// Whether the name `dn` equals `base` or is below it. The comparison ignores case.
 pub fn is_within(dn: &str, base: &str) -> bool {
     let (dn, base) = (dn.to_lowercase(), base.to_lowercase());
     let above = dn.strip_suffix(&base);
     above.is_some_and(|above| above.is_empty() || base.is_empty() || above.ends_with(','))
 }
 
-/// The first step of a name, and those above it.
+/// The first component of a name, and the rest.
 fn split_first(name: &str) -> Option<(&str, &str)> {
     let mut escaped = false;
     let comma = name.bytes().position(|byte| {
@@ -88,8 +89,8 @@ fn split_first(name: &str) -> Option<(&str, &str)> {
     Some((&name[..comma], &name[comma + 1..]))
 }
 
-/// 32 hexadecimal digits are the bytes of the identifier; with dashes, its first three parts are
-/// written the other way round (MS-DTYP 2.3.4.3).
+/// Parses a GUID. 32 hexadecimal digits are the bytes in order; with dashes, the first three fields
+/// are byte-swapped (MS-DTYP 2.3.4.3).
 fn read_guid(text: &str) -> Option<Guid> {
     let dashed = text.len() == 36;
     let mut bytes: [u8; 16] = hexadecimal(&text.replace('-', ""))?.try_into().ok()?;
@@ -110,7 +111,7 @@ fn read_sid(text: &str) -> Option<Sid> {
 }
 
 fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    // The longest that is asked for is a SID of 68 bytes.
+    // The longest input is a SID of 68 bytes.
     if text.len() > 136 {
         return None;
     }
@@ -125,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    /// A member as Samba 4.17 writes it, in both forms.
+    /// A member as Samba 4.17 writes it, in both notations.
     const ALICE: &str = "<GUID=9a7e6a2b3c4d5e4f8899aabbccddeeff>;\
         <SID=010500000000000515000000010000000200000003000000e8030000>;CN=Alice\\, A.,DC=example";
     const AGAIN: &str = "<GUID=2b6a7e9a-4d3c-4f5e-8899-aabbccddeeff>;\
@@ -147,7 +148,7 @@ mod tests {
             CN=S-1-5-21-9-9-9-1104,CN=ForeignSecurityPrincipals,DC=example";
         let member = Distinguished::parse(text.as_bytes()).unwrap().member();
         assert_eq!(member, Some(Member::Foreign("S-1-5-21-9-9-9-1104".parse().unwrap())));
-        // A name that only looks so does not make anybody foreign.
+        // A name that only looks like a member of the container is not foreign.
         let text = "<GUID=9a7e6a2b3c4d5e4f8899aabbccddeeff>;<SID=S-1-5-21-9-9-9-1104>;\
             CN=x\\,CN=ForeignSecurityPrincipals,DC=example";
         let member = Distinguished::parse(text.as_bytes()).unwrap().member();

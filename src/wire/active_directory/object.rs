@@ -1,4 +1,4 @@
-//! From the attributes of one object to what the directory knows of it.
+//! Converts the attributes of one LDAP entry to a directory update.
 
 use rollcall_identity::Name;
 use rollcall_identity::directory::{
@@ -8,32 +8,32 @@ use rollcall_identity::directory::{
 use super::{BadDn, Distinguished, Problem};
 use crate::ldap::{Entry, Values};
 
-/// What was read of one object.
+/// The result of decoding one object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {
-    /// What was learnt; `None` when it is no user, computer or group, or cannot be used.
+    /// The update; `None` when the object is not a user, computer or group, or is not usable.
     pub update: Option<Update>,
-    /// Members that the server keeps for another question.
+    /// Members that must be fetched with a ranged search.
     pub more: Option<Range>,
-    /// Everything that could not be read of it.
+    /// Every part of the object that could not be read.
     pub problems: Vec<Problem>,
 }
 
-/// The rest of a group that a server does not tell at once (MS-ADTS 3.1.1.3.1.3.3).
+/// The remaining members of a large group (range retrieval, MS-ADTS 3.1.1.3.1.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
-    /// Which group.
+    /// The group.
     pub group: Guid,
-    /// The index of the first member that is missing.
+    /// The index of the first missing member.
     pub from: u32,
 }
 
 /// ADS_UF_ACCOUNTDISABLE (MS-ADTS 2.2.16).
 const DISABLED: u32 = 0x2;
-/// ADS_UF_INTERDOMAIN_TRUST_ACCOUNT: the account of a trusted domain, behind which nobody sits.
+/// ADS_UF_INTERDOMAIN_TRUST_ACCOUNT: the account of a trusted domain, which is not a user.
 const TRUST: u32 = 0x800;
 
-/// Reads an object from an entry that was asked for with extended names.
+/// Decodes an object from an entry that was requested with extended names.
 pub fn read(entry: &Entry<'_>) -> Reading {
     let mut reading = Reading::default();
     match reading.object(entry) {
@@ -82,7 +82,7 @@ impl Reading {
         let state = match control {
             Some(control) if control & DISABLED != 0 => AccountState::Disabled,
             Some(_) => AccountState::Enabled,
-            // Fail static: what cannot be read takes nobody's access away.
+            // Fail static: an unreadable state must not disable the account.
             None => {
                 self.problems.push(Problem::NoState);
                 AccountState::Enabled
@@ -101,7 +101,7 @@ impl Reading {
         }
     }
 
-    /// The members of a group, whether the server tells all of them or a range.
+    /// The members of a group, complete or as a range.
     fn members(&mut self, entry: &Entry<'_>, group: Guid) -> Vec<Member> {
         let mut members = Vec::new();
         for attribute in &entry.attributes {
@@ -124,7 +124,7 @@ impl Reading {
         members
     }
 
-    /// A name; `None` when it is not there, or cannot be used.
+    /// A name; `None` when the attribute is missing or not usable.
     fn name(&mut self, entry: &Entry<'_>, attribute: &str) -> Option<Name> {
         let value = entry.values(attribute).next()?;
         let name = match std::str::from_utf8(value) {
@@ -136,7 +136,7 @@ impl Reading {
 
     fn number(&mut self, entry: &Entry<'_>, attribute: &str) -> Option<u32> {
         let value = std::str::from_utf8(entry.values(attribute).next()?).ok();
-        // Signed in LDAP: a flag in the highest bit makes it negative.
+        // LDAP integers are signed: a flag in the high bit makes the value negative.
         let number = value.and_then(|text| text.parse::<i32>().ok()).map(i32::cast_unsigned);
         if number.is_none() {
             self.problems.push(Problem::BadNumber);
@@ -145,16 +145,16 @@ impl Reading {
     }
 }
 
-/// Where the values of `member` end that one answer holds.
+/// The end of the returned values of `member`.
 enum End {
-    /// At the last member.
+    /// The last member of the group.
     Last,
-    /// At this index; there are more.
+    /// This index; more members follow.
     At(u32),
 }
 
-/// Reads what follows `member` in the name of an attribute: nothing, `;range=0-1499` or
-/// `;range=1500-*`; `None` when it is another attribute.
+/// Parses the options after `member` in an attribute name: nothing, `;range=0-1499` or
+/// `;range=1500-*`; `None` for another attribute.
 fn range_end(options: &str) -> Option<End> {
     if options.is_empty() {
         return Some(End::Last);
@@ -172,7 +172,8 @@ enum Kind {
 }
 
 impl Kind {
-    /// What an object is, told by its classes: a managed service account is a computer, too.
+    /// Determines the kind of an object from its classes. A managed service account also has the
+    /// class computer.
     fn of(entry: &Entry<'_>) -> Option<Self> {
         let mut kind = None;
         for class in entry.values("objectClass") {
@@ -194,10 +195,10 @@ impl Kind {
     }
 }
 
-/// Which object an entry is.
+/// The objectGUID of an entry.
 ///
 /// # Errors
-/// When it does not say so.
+/// The attribute is missing or is not 16 bytes.
 pub fn guid(entry: &Entry<'_>) -> Result<Guid, Problem> {
     let bytes = entry.values("objectGUID").next().ok_or(Problem::NoGuid)?;
     bytes.try_into().map(Guid).map_err(|_| Problem::NoGuid)

@@ -1,20 +1,20 @@
-//! The searches that read a domain, each in one place with its reason.
+//! The searches that read a domain, one function each, with the reason.
 
 use rollcall_identity::directory::Guid;
 
 use crate::ldap::{Filter, Scope, Search};
 
-/// Whether mail addresses are read.
+/// Whether the `mail` attribute is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mail {
-    /// Not: nothing is asked for that is not needed.
+    /// Not requested: only needed attributes are read.
     #[default]
     Left,
-    /// They are.
+    /// Requested.
     Read,
 }
 
-/// The attributes of users, computers and groups that are read.
+/// The requested attributes of users, computers and groups.
 pub fn attributes(mail: Mail) -> Vec<String> {
     let names = [
         "objectClass",
@@ -35,8 +35,8 @@ pub fn attributes(mail: Mail) -> Vec<String> {
     names.into_iter().chain(mail).map(str::to_owned).collect()
 }
 
-/// Users, computers, service accounts and groups: computers are users by their class. The class is
-/// what a deleted object keeps, unlike its category.
+/// Users, computers, service accounts and groups; a computer has the class user. The filter uses
+/// objectClass because a deleted object keeps it, unlike objectCategory.
 fn wanted() -> Filter {
     Filter::Or(vec![Filter::text("objectClass", "user"), Filter::text("objectClass", "group")])
 }
@@ -46,31 +46,31 @@ fn search(base: &str, scope: Scope, filter: Filter, attributes: &[&str]) -> Sear
     Search { base: base.to_owned(), scope, filter, attributes }
 }
 
-/// Every object of interest below `base`.
+/// All users, computers and groups below `base`.
 pub fn everything(base: &str, mail: Mail) -> Search {
     let attributes = attributes(mail);
     Search { base: base.to_owned(), scope: Scope::Subtree, filter: wanted(), attributes }
 }
 
-/// Those of which a server changed something after the update sequence number `usn`.
+/// The objects that the server changed after the update sequence number `usn`.
 pub fn changed_since(domain: &str, usn: u64, mail: Mail) -> Search {
     let changed = Filter::AtLeast("uSNChanged", usn.saturating_add(1));
     Search { filter: Filter::And(vec![changed, wanted()]), ..everything(domain, mail) }
 }
 
-/// Which objects there are below `base`, and nothing else of them.
+/// Only the GUIDs of all objects below `base`.
 pub fn census(base: &str) -> Search {
     search(base, Scope::Subtree, wanted(), &["objectGUID"])
 }
 
-/// The place of deleted objects of the domain at `domain`. An ordinary account sees that it is
-/// there, and nothing in it (MS-ADTS 3.1.1.1.12): without its class, it sees no deletion either.
+/// The container of the deleted objects of `domain`. An ordinary account sees only that it exists
+/// (MS-ADTS 3.1.1.1.12): if the class is not readable, deletions are not visible either.
 pub fn deleted_objects(domain: &str) -> Search {
     let base = format!("CN=Deleted Objects,{domain}");
     search(&base, Scope::Base, Filter::Present("objectClass"), &["objectClass"])
 }
 
-/// The server itself.
+/// The rootDSE of the server.
 pub fn root() -> Search {
     let attributes = [
         "defaultNamingContext",
@@ -84,7 +84,7 @@ pub fn root() -> Search {
     search("", Scope::Base, Filter::Present("objectClass"), &attributes)
 }
 
-/// The invocation of the server whose settings are at `service`.
+/// The invocationId of the server whose NTDS Settings object is at `service`.
 pub fn invocation_of(service: &str) -> Search {
     search(service, Scope::Base, Filter::Present("objectClass"), &["invocationId"])
 }
@@ -102,7 +102,7 @@ pub fn partitions(configuration: &str) -> Search {
     search(&base, Scope::Children, filter, &["nCName", "dnsRoot", "nETBIOSName"])
 }
 
-/// The object `guid` itself, wherever it is now (MS-ADTS 3.1.1.3.1.2.4).
+/// The object `guid`, regardless of its current name (MS-ADTS 3.1.1.3.1.2.4).
 pub fn one(guid: Guid, attributes: Vec<String>) -> Search {
     Search {
         base: format!("<GUID={guid}>"),
@@ -112,19 +112,19 @@ pub fn one(guid: Guid, attributes: Vec<String>) -> Search {
     }
 }
 
-/// The members of a group from the index `from` on.
+/// The members of a group, starting at the index `from`.
 pub fn members_from(group: Guid, from: u32) -> Search {
     let members = format!("member;range={from}-*");
     let attributes = ["objectClass", "objectGUID", "sAMAccountName"].map(str::to_owned);
     one(group, attributes.into_iter().chain([members]).collect())
 }
 
-/// The objects `guids` of the domain at `domain`, whole.
+/// The objects `guids` of the domain at `domain`, with all attributes.
 pub fn these(domain: &str, guids: &[Guid], mail: Mail) -> Search {
     Search { filter: one_of(guids), ..everything(domain, mail) }
 }
 
-/// Which of the objects `guids` there are in the domain at `domain`, and nothing else of them.
+/// Only the GUIDs of those objects in `guids` that exist in the domain at `domain`.
 pub fn which(domain: &str, guids: &[Guid]) -> Search {
     Search { filter: one_of(guids), ..census(domain) }
 }
@@ -134,8 +134,8 @@ fn one_of(guids: &[Guid]) -> Filter {
     Filter::Or(each.collect())
 }
 
-/// Everything below `domain`, for change notification, which takes no other filter
-/// (MS-ADTS 3.1.1.3.4.1.9).
+/// Everything below `domain`, for change notification, which allows no other filter (MS-ADTS
+/// 3.1.1.3.4.1.9).
 pub fn watched(domain: &str) -> Search {
     search(domain, Scope::Subtree, Filter::Present("objectClass"), &["objectClass"])
 }

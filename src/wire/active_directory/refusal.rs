@@ -1,8 +1,8 @@
-//! Why a domain controller does not let an account in, in words that say what to do.
+//! Why a domain controller rejects a bind or a search, with messages that say what to do.
 
 use crate::ldap::{Outcome, code};
 
-/// What a refused bind or search means.
+/// The reason for a failed bind or search.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumIter, thiserror::Error,
 )]
@@ -35,7 +35,7 @@ pub enum Refusal {
     /// LDAP error data 775 (ERROR_ACCOUNT_LOCKED_OUT).
     #[error("the account is locked out after too many wrong passwords")]
     LockedOut,
-    /// LDAP error data 57 (ERROR_INVALID_PARAMETER), as Samba 4.17 answers to Kerberos over TLS.
+    /// LDAP error data 57 (ERROR_INVALID_PARAMETER), as Samba 4.17 responds to Kerberos over TLS.
     #[error("the server cannot read the proof: channel_binding = false may help an old Samba")]
     Unreadable,
     /// LDAP error data 80090346 (SEC_E_BAD_BINDINGS).
@@ -44,7 +44,7 @@ pub enum Refusal {
     /// Result 8: a bind without TLS and without signing.
     #[error("the server requires TLS or signing: use transport = \"ldaps\" or bind = \"spnego\"")]
     StrongerAuth,
-    /// Result 50, and operations error 000004DC.
+    /// Result 50, or operations error 000004DC.
     #[error("the account has no right to read this")]
     NoRight,
     /// Result 32.
@@ -64,8 +64,8 @@ pub enum Refusal {
     Other,
 }
 
-/// What the number after `data` in a diagnostic means: of `80090308: LdapErr: DSID-0C0903A9,
-/// comment: AcceptSecurityContext error, data 52e, v1db1`, it is `52e`.
+/// Maps the number after `data` in a diagnostic message to a reason. In `80090308: LdapErr:
+/// DSID-0C0903A9, comment: AcceptSecurityContext error, data 52e, v1db1` the number is `52e`.
 const DATA: [(&str, Refusal); 11] = [
     ("57", Refusal::Unreadable),
     ("525", Refusal::NoAccount),
@@ -80,7 +80,7 @@ const DATA: [(&str, Refusal); 11] = [
     ("80090346", Refusal::ChannelBinding),
 ];
 
-/// What an outcome that is no success means.
+/// Classifies a result that is not a success.
 pub fn refusal(outcome: &Outcome) -> Refusal {
     let text = outcome.diagnostic.as_str();
     let data = text.split("data ").nth(1).and_then(|rest| rest.split([',', ' ']).next());
@@ -91,7 +91,7 @@ pub fn refusal(outcome: &Outcome) -> Refusal {
         }
         code::STRONGER_AUTH => Refusal::StrongerAuth,
         code::NO_RIGHT => Refusal::NoRight,
-        // Samba writes 00002020, Windows 000004DC: nobody is logged on.
+        // Not bound: Samba writes 00002020, Windows 000004DC.
         1 if text.starts_with("000004DC") || text.starts_with("00002020") => Refusal::NoRight,
         code::NO_SUCH_OBJECT => Refusal::NoObject,
         code::BUSY | code::UNAVAILABLE => Refusal::Busy,

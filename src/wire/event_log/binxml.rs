@@ -1,9 +1,10 @@
-//! Binary XML, in which MS-EVEN6 sends events: a template that nearly all events of a kind share,
-//! and the values of this one (section 2.2.12).
+//! BinXML, the binary XML of MS-EVEN6 events: a template shared by events of one kind, and the
+//! values of this event (section 2.2.12).
 //!
-//! A [`Decoder`] reads the template of a kind once, with the plan by which its values become fields,
-//! and afterwards only compares it. No XML text is made; [`Decoder::xml`] does so for people to look
-//! at.
+//! A decoder parses each template once, with a plan that maps its values to fields. Later instances
+//! are only compared with the known template. The XML text is only produced on request. The decoder
+//! is our own because the `evtx` crate reads only the variant in files, with offsets into a chunk,
+//! and not the self-contained fragments of MS-EVEN6.
 
 mod file_time;
 pub(super) mod node;
@@ -31,18 +32,18 @@ pub use sid::Sid;
 pub use text::{Ansi, Utf16};
 pub use value::{Array, Value};
 
-/// How much of a server's events is believed.
+/// Limits on the events of a server, which is not trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Elements within one another, and fragments within one another.
+    /// Maximum nesting of elements, and of fragments.
     pub depth: usize,
-    /// Values of one event, all fragments together.
+    /// Maximum number of values of one event, over all fragments.
     pub values: usize,
-    /// What one event may become, in bytes: its XML, or its fields in memory. Values can be used
-    /// many times over, and fragments are values.
+    /// Maximum size of the output of one event in bytes: its XML, or its fields in memory. A
+    /// template can use a value many times, and a value can be a fragment.
     pub output: usize,
-    /// What the templates that are held may take, in bytes as received; in memory they take some
-    /// times as much.
+    /// Maximum size of the cached templates, in bytes as received. In memory they take a multiple
+    /// of that.
     pub templates: usize,
 }
 
@@ -51,7 +52,7 @@ impl Default for Limits {
         Self {
             depth: 64,
             values: 65_536,
-            // An event of Windows is at most 64 KiB.
+            // A Windows event has at most 64 KiB.
             output: 1 << 20,
             // The 400 kinds of events of the security log have about 2 KiB each.
             templates: 1 << 20,

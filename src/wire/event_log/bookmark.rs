@@ -1,4 +1,4 @@
-//! Where reading stopped, as text: it is kept with the events it covers, and given back to the
+//! Event log bookmarks as text. A bookmark is stored with the events it covers and sent to the
 //! server after a restart.
 
 use std::fmt::Write;
@@ -9,11 +9,11 @@ use quick_xml::events::{BytesStart, Event};
 /// A position in the channels of a query (MS-EVEN6 section 2.2.14).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bookmark {
-    /// Each channel, at most [`Bookmark::CHANNELS`].
+    /// The position in each channel, at most [`Bookmark::CHANNELS`].
     pub channels: Vec<Mark>,
 }
 
-/// The event that was read last in a channel.
+/// The last event read from a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// For instance `Security`.
@@ -24,56 +24,56 @@ pub struct Mark {
     pub current: Current,
 }
 
-/// Which channel the last event came from.
+/// Whether a channel had the last event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Current {
-    /// From another.
+    /// The last event came from another channel.
     #[default]
     No,
-    /// From this.
+    /// The last event came from this channel.
     Yes,
 }
 
-/// Why a text is no bookmark.
+/// Why a text is not a valid bookmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadBookmark {
-    /// More characters than a server takes.
+    /// Longer than the limit.
     #[error("the bookmark is longer than {} characters", Bookmark::LENGTH)]
     TooLong,
-    /// Not XML, or of another kind.
+    /// Not XML, or another document.
     #[error("the bookmark is not XML with BookmarkList as its outermost element")]
     Shape,
-    /// A mark without its channel.
+    /// A position without a channel.
     #[error("a Bookmark lacks its Channel")]
     Channel,
-    /// A mark without a record number.
+    /// A position without a valid record number.
     #[error("RecordId of a Bookmark is missing, or is no number")]
     RecordId,
-    /// More channels than a server takes.
+    /// More channels than a server accepts.
     #[error("the bookmark has more than {} channels", Bookmark::CHANNELS)]
     TooMany,
 }
 
 impl Bookmark {
-    /// `MAX_RPC_QUERY_CHANNEL_SIZE`: the channels of one query.
+    /// `MAX_RPC_QUERY_CHANNEL_SIZE`: the maximum number of channels of a query.
     pub const CHANNELS: usize = 512;
-    /// What is read, in bytes: many times the longest that is written for one channel. A server
-    /// takes 1 MiB (`MAX_RPC_BOOKMARK_LENGTH`).
+    /// The maximum length in bytes: a multiple of a bookmark for one channel. A server accepts 1
+    /// MiB (`MAX_RPC_BOOKMARK_LENGTH`).
     pub const LENGTH: usize = 1 << 16;
 
-    /// After the event `record_id` of the only channel.
+    /// The position after the event `record_id` of the only channel.
     pub fn after(channel: &str, record_id: u64) -> Self {
         let channel = channel.to_owned();
         Self { channels: vec![Mark { channel, record_id, current: Current::Yes }] }
     }
 
-    /// The record read last in `channel`.
+    /// The last record read from `channel`.
     pub fn record_id(&self, channel: &str) -> Option<u64> {
         let same = |mark: &&Mark| mark.channel.eq_ignore_ascii_case(channel);
         self.channels.iter().find(same).map(|mark| mark.record_id)
     }
 
-    /// As servers take it.
+    /// The XML form of MS-EVEN6.
     pub fn to_xml(&self) -> String {
         let mut xml = "<BookmarkList>".to_owned();
         for mark in &self.channels {
@@ -88,10 +88,10 @@ impl Bookmark {
         xml + "</BookmarkList>"
     }
 
-    /// From what a server or [`Bookmark::to_xml`] wrote.
+    /// Parses the XML of a server or of [`Bookmark::to_xml`].
     ///
     /// # Errors
-    /// [`BadBookmark`].
+    /// [`BookmarkError`].
     pub fn from_xml(xml: &str) -> Result<Self, BadBookmark> {
         if xml.len() > Self::LENGTH {
             return Err(BadBookmark::TooLong);

@@ -1,14 +1,13 @@
-//! Little-endian values taken one after the other from received bytes, each held against what is
-//! really left.
+//! Reads little-endian values from received bytes, with bounds checks.
 
-/// The bytes end before what should stand at this offset.
+/// The bytes end before this offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Short {
-    /// In bytes from the beginning of all that was received.
+    /// The offset from the beginning of the received bytes.
     pub(super) at: usize,
 }
 
-/// A place in received bytes, and where the part that may be read from there ends.
+/// A read position in received bytes, limited to a part of them.
 #[derive(Debug, Clone)]
 pub(super) struct Bytes<'a> {
     all: &'a [u8],
@@ -21,7 +20,7 @@ impl<'a> Bytes<'a> {
         Self { all, at: 0, end: all.len() }
     }
 
-    /// The part `at..at + count` of bytes that are known to be there.
+    /// The part `at..at + count`.
     pub(super) fn within(all: &'a [u8], at: usize, count: usize) -> Result<Self, Short> {
         let mut bytes = Self { all, at, end: all.len() };
         bytes.part(count)
@@ -33,7 +32,7 @@ impl<'a> Bytes<'a> {
     }
 
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Short> {
-        // A part may also be said to begin behind the end.
+        // A part may claim to begin after the end.
         let end = self.at.checked_add(count).filter(|end| *end <= self.end);
         let end = end.ok_or(Short { at: self.at })?;
         let taken = self.all.get(self.at..end).ok_or(Short { at: self.at })?;
@@ -41,19 +40,19 @@ impl<'a> Bytes<'a> {
         Ok(taken)
     }
 
-    /// The next `count` bytes as a part of their own, which has the same offsets.
+    /// The next `count` bytes as a part with the same offsets.
     pub(super) fn part(&mut self, count: usize) -> Result<Self, Short> {
         let at = self.at;
         self.take(count)?;
         Ok(Self { all: self.all, at, end: at + count })
     }
 
-    /// The next byte, which is not taken.
+    /// The next byte, without advancing.
     pub(super) fn peek(&self) -> Result<u8, Short> {
         self.clone().u8()
     }
 
-    /// The bytes from here to the end of this part.
+    /// The bytes from here to the end of the part.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.all.get(self.at..self.end).unwrap_or_default()
     }
@@ -70,7 +69,7 @@ impl<'a> Bytes<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
-    /// A length or a count of 32 bits.
+    /// A 32-bit length or count.
     pub(super) fn size(&mut self) -> Result<usize, Short> {
         self.u32().map(|size| usize::try_from(size).unwrap_or(usize::MAX))
     }

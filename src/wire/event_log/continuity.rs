@@ -1,56 +1,56 @@
-//! Whether the records of a log follow one another: by their numbers, which count all that is written.
+//! Detects lost records of a log by their numbers, which count all written records.
 //!
-//! A subscription brings only the events that are asked for, so that numbers are left out all the
-//! time. What was left out is lost only if the log had it no longer when it was passed over: the hole
-//! is held against the oldest record of the log.
+//! A subscription returns only matching events, so gaps in the numbers are normal. Records in a gap
+//! are lost only if the log had already overwritten them when the gap was passed: the gap is
+//! compared with the oldest record of the log.
 
-/// The numbers of a log, as they come.
+/// The record numbers seen so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Continuity {
-    /// The newest that came.
+    /// The last number.
     last: Option<u64>,
-    /// The first hole that nobody has looked into yet.
+    /// The first gap that is not resolved yet.
     hole: Option<Hole>,
 }
 
-/// Numbers that were left out: those between two records that came.
+/// The numbers between two consecutive records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Hole {
     after: u64,
     before: u64,
 }
 
-/// Records that were gone before they were read.
+/// Records that were overwritten before they were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost {
-    /// The last record that was read before them.
+    /// The last record read before them.
     pub after: u64,
-    /// How many they are, those included that were never asked for.
+    /// Their number, including records that did not match the subscription.
     pub records: u64,
 }
 
-/// The log counts from anew: another one is in its place, such as that of a restored machine.
+/// The numbers start again: the log is another one, for instance of a restored machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BegunAnew {
-    /// The newest record that came of the log before.
+    /// The last record of the previous log.
     pub after: u64,
 }
 
 impl Continuity {
-    /// Behind the record `last`; behind nothing known when there is none.
+    /// Continues after the record `last`, if known.
     pub const fn behind(last: Option<u64>) -> Self {
         Self { last, hole: None }
     }
 
-    /// The newest record that came.
+    /// The last record seen.
     pub const fn last(&self) -> Option<u64> {
         self.last
     }
 
-    /// The record `id` came.
+    /// Records that `id` was received.
     ///
     /// # Errors
-    /// [`BegunAnew`] when it has a number that came before.
+    /// [`LogReset`] when the number is not greater than the last one.
     pub fn came(&mut self, id: u64) -> Result<(), BegunAnew> {
         let last = self.last.replace(id);
         let Some(after) = last else { return Ok(()) };
@@ -64,12 +64,12 @@ impl Continuity {
         Ok(())
     }
 
-    /// Whether numbers were left out that nobody has looked into.
+    /// Whether there is an unresolved gap.
     pub const fn is_doubtful(&self) -> bool {
         self.hole.is_some()
     }
 
-    /// Looks into what was left out, now that the log begins with the record `oldest`.
+    /// Resolves the gap, given the number of the oldest record in the log.
     pub fn look(&mut self, oldest: u64) -> Option<Lost> {
         self.hole.take()?.lost(oldest)
     }
@@ -106,7 +106,7 @@ mod tests {
             assert!(!continuity.is_doubtful());
             assert_eq!((continuity.look(90), continuity.last()), (None, Some(20)));
         }
-        // The first hole of several has the most to lose.
+        // The first of several gaps is the one with the oldest records.
         let mut continuity = doubtful();
         let lost = Some(Lost { after: 11, records: 8 });
         assert_eq!((continuity.came(40), continuity.look(30)), (Ok(()), lost));
@@ -125,8 +125,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
-        /// A log of which only some records are asked for, read late: what is said to be lost is
-        /// what was overwritten between two readings, and nothing is said while nothing was.
+        /// Only some records match and the log is read late: the reported losses are exactly the
+        /// records that were overwritten between two reads.
         #[test]
         fn what_is_lost_is_what_was_overwritten_unread(
             readings in proptest::collection::vec((1_u64..6, 0_u64..12), 1..20),
@@ -137,7 +137,7 @@ mod tests {
                 let read = newest;
                 newest += written;
                 oldest = (oldest + overwritten).min(newest);
-                // Only the newest is asked for, which is still there.
+                // Only the newest record matches, which still exists.
                 prop_assert_eq!(continuity.came(newest), Ok(()));
                 let gone = oldest.saturating_sub(read + 1).min(newest - read - 1);
                 let lost = (gone > 0).then_some(Lost { after: read, records: gone });

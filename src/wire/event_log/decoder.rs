@@ -1,4 +1,4 @@
-//! Reads the events of a subscription from binary XML.
+//! Decodes the events of a subscription.
 
 use std::cell::Cell;
 
@@ -8,41 +8,41 @@ use super::binxml::templates::Templates;
 use super::binxml::{Limits, Problem, xml};
 use super::record::Record;
 
-/// Reads the events of one subscription.
+/// Decodes the events of one subscription.
 #[derive(Debug, Default)]
 pub struct Decoder {
     limits: Limits,
     templates: Templates,
     parsed: Parsed,
-    /// How much more may come out of the present event.
+    /// The remaining output budget of the current event.
     left: Cell<usize>,
 }
 
 impl Decoder {
-    /// One that knows no template yet.
+    /// A decoder without cached templates.
     pub fn new(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
     }
 
-    /// The event that `fragment` is, by its fields.
+    /// Decodes `fragment` into the fields of an event.
     ///
     /// # Errors
-    /// [`Problem`]; the decoder can go on with the next event.
+    /// [`BinXmlError`]; the decoder can be used for the next event.
     pub fn record<'r>(&'r mut self, fragment: &'r [u8]) -> Result<Record<'r>, Problem> {
         let depth = self.limits.depth;
         Record::read(self.root(fragment, Purpose::Fields)?, depth)
     }
 
-    /// The event, or any other XML that `fragment` is, as text on one line.
+    /// The XML in `fragment` as text on one line.
     ///
     /// # Errors
-    /// [`Problem`]; the decoder can go on with the next event.
+    /// [`BinXmlError`]; the decoder can be used for the next event.
     pub fn xml(&mut self, fragment: &[u8]) -> Result<String, Problem> {
         let limits = self.limits;
         xml::write(self.root(fragment, Purpose::Xml)?, limits.output, limits.depth)
     }
 
-    /// How many templates are held.
+    /// The number of cached templates.
     pub fn templates(&self) -> usize {
         self.templates.len()
     }

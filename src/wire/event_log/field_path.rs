@@ -1,33 +1,33 @@
-//! Where a field stands in an event: its section, element and attribute.
+//! The position of a field in an event: section, element and attribute.
 
 use std::borrow::Cow;
 
-/// Where a value stands in an event.
+/// The position of a field in an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place<'r> {
-    /// The element below `Event` that it is in.
+    /// The element below `Event`.
     pub section: Section,
-    /// The element that it is the text of.
+    /// The element whose text is the value.
     pub element: Cow<'r, str>,
-    /// The attribute that it is the value of instead.
+    /// The attribute, when the value is that of an attribute.
     pub attribute: Option<Cow<'r, str>>,
-    /// What `EventData` calls it: the attribute `Name` of its element.
+    /// The name in `EventData`: the attribute `Name` of the element.
     pub name: Option<Cow<'r, str>>,
 }
 
-/// The parts of an event that have fields.
+/// The sections of an event that have fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Section {
-    /// Named data, as all events of the security log have it but a few.
+    /// Named data: nearly all events of the security log.
     EventData,
-    /// Elements of the provider's own, such as those of event 1102, that the log was cleared.
+    /// Provider-specific elements, for instance of event 1102 (the log was cleared).
     UserData,
     /// `RenderingInfo`, `DebugData`, `ProcessingErrorData` and others.
     Other,
 }
 
 impl Section {
-    /// The one that the element `name` below `Event` is.
+    /// The section of the element `name` below `Event`.
     pub(super) fn of(name: &str) -> Self {
         match name {
             "EventData" => Self::EventData,
@@ -36,12 +36,12 @@ impl Section {
         }
     }
 
-    /// Whether the attribute says what the field is called, and is none itself.
+    /// Whether the attribute is the name of the field, and not a field itself.
     pub(super) fn names(self, element: &str, attribute: &str) -> bool {
         attribute == "Name" && self == Self::EventData && matches!(element, "Data" | "ComplexData")
     }
 
-    /// Whether the attribute is one of XML itself.
+    /// Whether the attribute is a namespace declaration.
     pub(super) fn is_of_xml(attribute: &str) -> bool {
         attribute == "xmlns" || attribute.starts_with("xmlns:")
     }

@@ -1,4 +1,4 @@
-//! An event of the security log as the rules of logons read it.
+//! An event of the security log as input of the logon rules.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ impl Fields for Record<'_> {
     }
 }
 
-/// A record with its headings as text.
+/// A record with its system fields as text.
 #[derive(Debug)]
 pub struct Audit<'r> {
     record: &'r Record<'r>,
@@ -25,10 +25,10 @@ pub struct Audit<'r> {
 }
 
 impl<'r> Audit<'r> {
-    /// The headings of `record`.
+    /// Converts `record`.
     ///
     /// # Errors
-    /// It does not say when it was written: a logon of no time decides nothing.
+    /// The record has no creation time, without which a logon cannot be ordered.
     pub fn of(record: &'r Record<'r>) -> Result<Self, Problem> {
         let system = &record.system;
         Ok(Self {

@@ -1,59 +1,59 @@
-//! What is asked of a log: the events with these numbers, and how far back.
+//! Queries of an event log: event identifiers and a maximum age.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use quick_xml::escape::escape;
 
-/// The events of one channel (MS-EVEN6 sections 2.2.15 and 2.2.16).
+/// A query over one channel (MS-EVEN6 sections 2.2.15 and 2.2.16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Query<'a> {
     /// For instance `Security`.
     pub channel: &'a str,
-    /// Which events; one that any of these has is in it.
+    /// The selections; an event matches if one of them matches.
     pub selections: &'a [Selection<'a>],
-    /// Only events that are no older than this when the server looks at them, to the millisecond.
+    /// The maximum age of an event when the server evaluates the query, in milliseconds.
     pub no_older_than: Option<Duration>,
 }
 
 /// Events of one provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selection<'a> {
-    /// Its name; events of all providers when there is none.
+    /// The name of the provider; `None` for all providers.
     pub provider: Option<&'a str>,
-    /// The event identifiers that are asked for.
+    /// The event identifiers.
     pub event_ids: &'a [u16],
 }
 
-/// Why no query can be written.
+/// Why a query cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadQuery {
-    /// It would ask for nothing.
+    /// The query selects nothing.
     #[error("no event identifier is asked for")]
     NoEvents,
-    /// XPath of this kind has no way to write it.
+    /// A name with both kinds of quotes cannot be written in this XPath subset.
     #[error("the name of the provider has both kinds of quotes")]
     Quotes,
-    /// A control character in a name.
+    /// A name has a control character.
     #[error("the name of the channel or the provider has a control character")]
     Control,
 }
 
-/// Windows refuses a filter of more than some twenty comparisons as invalid, so that more are
-/// spread over several. Sixteen leaves room for provider and time.
+/// Windows rejects a filter with more than about twenty comparisons, so that more are split over
+/// several selections. Sixteen leaves room for provider and time.
 const COMPARISONS: usize = 16;
 
 impl Query<'_> {
-    /// The provider of the audits of all logons.
+    /// The provider of logon audits.
     pub const SECURITY_AUDITING: &'static str = "Microsoft-Windows-Security-Auditing";
 
-    /// The provider of what happens to the log itself, such as that it was cleared.
+    /// The provider of events about the log itself, such as that it was cleared.
     pub const EVENT_LOG: &'static str = "Microsoft-Windows-Eventlog";
 
-    /// The query as XML: an event is in it when one of its selections has it.
+    /// The query as XML.
     ///
     /// # Errors
-    /// [`BadQuery`].
+    /// [`EventLogQueryError`].
     pub fn to_xml(&self) -> Result<String, BadQuery> {
         if self.selections.iter().all(|selection| selection.event_ids.is_empty()) {
             return Err(BadQuery::NoEvents);

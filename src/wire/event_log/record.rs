@@ -1,4 +1,4 @@
-//! One event: what Windows itself says of it, and the fields that its provider filled in.
+//! One decoded event: its system fields, and the fields of its provider.
 
 mod reading;
 
@@ -11,20 +11,21 @@ use super::binxml::{Problem, Value};
 use super::field_path::{Place, Section};
 use super::system::System;
 
-/// An event by its fields. It borrows from what was received and from the templates of the decoder.
+/// The fields of an event. They borrow from the received bytes and from the templates of the
+/// decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record<'r> {
-    /// The same for all events.
+    /// The system fields, common to all events.
     pub system: System<'r>,
-    /// What the kind of event has, in order; names may stand more than once.
+    /// The fields of this kind of event, in order; names can repeat.
     pub fields: Vec<Field<'r>>,
 }
 
-/// One value of an event, which is read when it is wanted.
+/// One field of an event. The value is decoded on access.
 #[derive(Clone)]
 pub struct Field<'r>(Held<'r>);
 
-/// At a place that is known, or at one that is this event's alone.
+/// A field whose path is in a plan or a cache, or one with its own path.
 #[derive(Clone)]
 enum Held<'r> {
     Known(&'r Place<'r>, Raw<'r>),
@@ -32,7 +33,7 @@ enum Held<'r> {
 }
 
 impl<'r> Record<'r> {
-    /// The value of the field called `name`, in whatever version of the event; the first of them.
+    /// The value of the first field called `name`, independent of the version of the event.
     pub fn field(&self, name: &str) -> Option<Value<'r>> {
         let named = |field: &&Field<'_>| field.place().attribute.is_none() && field.name() == name;
         self.fields.iter().find(named).map(Field::value)
@@ -45,7 +46,7 @@ impl<'r> Record<'r> {
         let mut system = None;
         root.enter()?;
         let mut fields = Vec::new();
-        // The elements of Event are one level down already.
+        // The children of Event are already one level down.
         let depth = depth.saturating_sub(1);
         for below in root.below_event() {
             match below {
@@ -65,12 +66,12 @@ impl<'r> Record<'r> {
 }
 
 impl<'r> Field<'r> {
-    /// The value at a place that no template has.
+    /// A field with a path that no template has.
     pub fn new(place: Place<'r>, value: Value<'r>) -> Self {
         Self(Held::Own(Box::new((place, value))))
     }
 
-    /// Where it stands.
+    /// The position of the field.
     pub fn place(&self) -> &Place<'r> {
         match &self.0 {
             Held::Known(place, _) => place,
@@ -78,7 +79,7 @@ impl<'r> Field<'r> {
         }
     }
 
-    /// What it says.
+    /// The value.
     pub fn value(&self) -> Value<'r> {
         match &self.0 {
             Held::Known(_, raw) => raw.value(),
@@ -86,7 +87,7 @@ impl<'r> Field<'r> {
         }
     }
 
-    /// What it is called: its name in `EventData`, or else its element.
+    /// The name in `EventData`, otherwise the name of the element.
     pub fn name(&self) -> &str {
         let Place { name, element, .. } = self.place();
         name.as_deref().unwrap_or(element)

@@ -1,5 +1,5 @@
-//! A record of an event log that somebody wrote to a file, as one line of JSON: by `evtx_dump -o
-//! jsonl`, or flattened by NXLog or Winlogbeat.
+//! An event from a file, as one line of JSON: from `evtx_dump -o jsonl`, or flattened by NXLog or
+//! Winlogbeat.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use rollcall_identity::Timestamp;
 use rollcall_identity::logon::{self, Fields};
 use serde_json::{Map, Value};
 
-/// A recorded event, by its fields.
+/// The fields of a recorded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     id: u16,
@@ -21,7 +21,7 @@ pub struct Recorded {
     fields: Texts,
 }
 
-/// The fields of an event, each as text.
+/// Fields as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Texts(BTreeMap<String, String>);
 
@@ -31,22 +31,22 @@ impl Fields for Texts {
     }
 }
 
-/// Why a line is no record.
+/// Why a line is not a valid record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRecorded {
-    /// Another format, or cut.
+    /// Another format, or a truncated line.
     #[error("it is not an object of JSON: {0}")]
     Json(String),
-    /// What every record has.
+    /// A required field is missing or invalid.
     #[error("{0} is missing, or not what it should be")]
     Missing(&'static str),
 }
 
 impl Recorded {
-    /// Reads one line.
+    /// Parses one line.
     ///
     /// # Errors
-    /// [`BadRecorded`]; other lines can be read all the same.
+    /// [`RecordedEventError`]; other lines are not affected.
     pub fn read(line: &str) -> Result<Self, BadRecorded> {
         let value: Map<String, Value> =
             serde_json::from_str(line).map_err(|why| BadRecorded::Json(why.to_string()))?;
@@ -70,7 +70,8 @@ impl Recorded {
         }
     }
 
-    /// As `evtx_dump` has it: the XML of the event, with attributes under `#attributes`.
+    /// The format of `evtx_dump`: the XML structure of the event, with attributes under
+    /// `#attributes`.
     fn nested(event: &Value) -> Result<Self, BadRecorded> {
         let system = &event["System"];
         let id = system["EventID"].get("#text").unwrap_or(&system["EventID"]);
@@ -87,8 +88,7 @@ impl Recorded {
         })
     }
 
-    /// As NXLog has it: everything beside each other. Its `EventTime` is in a time zone that it does
-    /// not name, so it is not read.
+    /// The flat format of NXLog. Its `EventTime` has no time zone and is not used.
     fn flat(event: &Map<String, Value>) -> Result<Self, BadRecorded> {
         let of = |name| event.get(name).unwrap_or(&Value::Null);
         let time = time_of(of("TimeCreated")).or_else(|| time_of(of("@timestamp")));
@@ -118,7 +118,8 @@ fn required(value: &Value, name: &'static str) -> Result<String, BadRecorded> {
     value.as_str().map(str::to_owned).ok_or(BadRecorded::Missing(name))
 }
 
-/// A number, in decimal or after `0x`; 64 bits are sometimes written as a signed number.
+/// A decimal number, or a hexadecimal one after `0x`. 64-bit values are sometimes written as
+/// signed.
 fn number(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or(number.as_i64().map(i64::cast_unsigned)),
@@ -130,14 +131,14 @@ fn number(value: &Value) -> Option<u64> {
     }
 }
 
-/// The fields that say something.
+/// The fields with a value.
 fn texts(fields: &Map<String, Value>) -> Texts {
     let said = |(name, value): (&String, &Value)| Some((name.clone(), text_of(value)?));
     Texts(fields.iter().filter_map(said).collect())
 }
 
-/// What a field says. An array is several of one name, or one with several items: as in an event that
-/// a server sent, the first of them is read.
+/// The text of a field. Of an array, the first item is used, as for an event from a server with
+/// repeated fields.
 fn text_of(value: &Value) -> Option<String> {
     let first = match value {
         Value::Array(items) => items.first()?,
@@ -193,7 +194,7 @@ mod tests {
             (r#"["-"]"#, Some("-")),
             ("[7,8]", Some("7")),
             ("[true]", Some("true")),
-            // The first says nothing, and the others are not in its place.
+            // The first item is null; later items are not used instead.
             (r#"[null,"bob"]"#, None),
             (r#"[["alice"]]"#, None),
             (r#"[{"user":"alice"},"bob"]"#, None),

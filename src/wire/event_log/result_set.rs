@@ -1,23 +1,23 @@
-//! One event of an answer, as the server wraps it: the binary XML, and where in the log it stands.
+//! One event of a response in its envelope: the BinXML and the position in the log.
 
 use strum::{EnumIter, IntoStaticStr};
 
 use super::bytes::{Bytes, Short};
 
-/// Why one event of an answer cannot be unwrapped. The names are labels of metrics.
+/// Why the envelope of an event is invalid. The variant names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 pub enum BadResultSet {
-    /// The answer says that it lies where the answer has no bytes.
+    /// The event lies outside of the response.
     #[error("the event lies outside of the answer")]
     Outside,
-    /// It ends within one of its fields.
+    /// The envelope is truncated.
     #[error("the event ends within its header, its XML or its bookmark")]
     Short,
     /// An offset points into the header.
     #[error("an offset of the event points into its header")]
     Offset,
-    /// The bookmark names a channel beyond those that it has.
+    /// The channel of the bookmark is out of range.
     #[error("the bookmark of the event names a channel that it does not have")]
     Channel,
 }
@@ -35,47 +35,46 @@ impl From<Short> for BadResultSet {
     }
 }
 
-/// A result set (MS-EVEN6 section 2.2.17): despite its name, it holds one event.
+/// A result set (MS-EVEN6 section 2.2.17). Despite its name it holds one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResultSet<'a> {
-    /// The binary XML of the event, for [`Decoder::record`](super::Decoder::record).
+    /// The BinXML, for [`Decoder::record`](super::Decoder::record).
     pub event: &'a [u8],
-    /// Where it stands in the log.
+    /// The position in the log.
     pub position: Position<'a>,
     subqueries: &'a [u8],
 }
 
-/// A bookmark in the form in which the server sends it: the record that was read last, for every
-/// channel of the query.
+/// The bookmark in binary form: the last record read from every channel of the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position<'a> {
-    /// The number of the channel that this event is of, from 0.
+    /// The index of the channel of this event.
     pub channel: usize,
-    /// Whether the log is read from its end, which no call of ours asks for.
+    /// The read direction. No call of Rollcall reads backward.
     pub direction: Direction,
     records: &'a [u8],
 }
 
-/// The way through a log.
+/// The read direction of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// As written.
+    /// Oldest first.
     Forward,
-    /// The newest first.
+    /// Newest first.
     Backward,
 }
 
-/// Of the fields before the XML.
+/// The size of the fields before the XML.
 const HEADER: usize = 0x10;
 
-/// Of the fields of a bookmark before its record numbers.
+/// The size of the fields of a bookmark before its record numbers.
 const POSITION_HEADER: usize = 0x18;
 
 impl<'a> ResultSet<'a> {
-    /// From the bytes of one event. `eventOffset` points to `binXmlSize`, and the XML follows that.
+    /// Reads the envelope of one event. `eventOffset` points to `binXmlSize`, and the XML follows.
     ///
     /// # Errors
-    /// [`BadResultSet`].
+    /// [`ResultSetError`].
     pub fn read(bytes: &'a [u8]) -> Result<Self, BadResultSet> {
         let mut header = Bytes::new(bytes);
         let total = header.size()?;
@@ -95,7 +94,7 @@ impl<'a> ResultSet<'a> {
         Ok(Self { event, position, subqueries })
     }
 
-    /// The numbers of the parts of the query that the event was selected by.
+    /// The indexes of the subqueries that selected the event.
     pub fn subqueries(&self) -> impl Iterator<Item = u32> {
         self.subqueries.as_chunks::<4>().0.iter().map(|id| u32::from_le_bytes(*id))
     }
@@ -121,13 +120,12 @@ impl<'a> Position<'a> {
         Ok(Self { channel, direction, records })
     }
 
-    /// The record number of the event in its channel: `EventRecordID`, to be had even when the
-    /// event itself cannot be read.
+    /// The record number (`EventRecordID`) of the event; available even if its BinXML is invalid.
     pub fn record_id(&self) -> Option<u64> {
         self.record_ids().nth(self.channel)
     }
 
-    /// The record read last in each channel, in the order of the query.
+    /// The last record read from each channel, in the order of the query.
     pub fn record_ids(&self) -> impl Iterator<Item = u64> {
         self.records.as_chunks::<8>().0.iter().map(|id| u64::from_le_bytes(*id))
     }
@@ -139,7 +137,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A result set as the specification lays it out.
+    /// A result set as in the specification.
     pub(in crate::event_log) fn wrapped(
         event: &[u8],
         subqueries: &[u32],
@@ -169,7 +167,7 @@ pub(super) mod tests {
         assert_eq!(result.position.record_id(), Some(4711));
         assert_eq!(result.position.record_ids().collect::<Vec<_>>(), [26, 4711]);
         assert_eq!(result.subqueries().collect::<Vec<_>>(), [0, 7]);
-        // What follows is of the next event.
+        // The bytes after it belong to the next event.
         let longer = [&bytes[..], b"more"].concat();
         assert_eq!(ResultSet::read(&longer), Ok(result));
     }

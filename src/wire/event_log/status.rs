@@ -1,4 +1,4 @@
-//! What a server answers to a call: the Win32 error codes that MS-EVEN6 names, and all others.
+//! The status codes of MS-EVEN6 calls.
 
 use std::fmt;
 
@@ -10,23 +10,23 @@ use strum::IntoStaticStr;
 pub enum Status {
     /// ERROR_SUCCESS.
     Success,
-    /// ERROR_ACCESS_DENIED: the account may not read this log.
+    /// ERROR_ACCESS_DENIED: the account has no right to read this log.
     AccessDenied,
     /// ERROR_INVALID_HANDLE.
     InvalidHandle,
     /// ERROR_OUTOFMEMORY, ERROR_NOT_ENOUGH_MEMORY.
     OutOfMemory,
-    /// ERROR_INVALID_PARAMETER: also for a handle that the server no longer knows.
+    /// ERROR_INVALID_PARAMETER, also for an unknown handle.
     InvalidParameter,
-    /// ERROR_NO_MORE_ITEMS: the end of the log, or no event that was not sent already.
+    /// ERROR_NO_MORE_ITEMS: the end of the log, or no new event.
     NoMoreItems,
-    /// ERROR_NOT_FOUND: what servers answer when the record of a bookmark is gone (MS-EVEN6 note 8).
+    /// ERROR_NOT_FOUND: the record of a bookmark no longer exists (MS-EVEN6 note 8).
     NotFound,
     /// ERROR_CANCELLED.
     Cancelled,
-    /// ERROR_TIMEOUT: nothing, or not enough, in the time given.
+    /// ERROR_TIMEOUT: not enough events within the timeout.
     Timeout,
-    /// ERROR_INVALID_OPERATION: pull of a push subscription, or the reverse.
+    /// ERROR_INVALID_OPERATION: a pull call on a push subscription, or the reverse.
     InvalidOperation,
     /// ERROR_EVT_INVALID_CHANNEL_PATH.
     InvalidChannelPath,
@@ -36,14 +36,14 @@ pub enum Status {
     ChannelNotFound,
     /// ERROR_EVT_QUERY_RESULT_STALE: the log was cleared or rolled over since the bookmark.
     QueryResultStale,
-    /// ERROR_EVT_QUERY_RESULT_INVALID_POSITION: the bookmark is of no event of the log.
+    /// ERROR_EVT_QUERY_RESULT_INVALID_POSITION: the bookmark does not match an event of the log.
     InvalidPosition,
     /// Any other code.
     Other(u32),
 }
 
 impl Status {
-    /// From the wire.
+    /// From the numeric code.
     pub const fn from_code(code: u32) -> Self {
         match code {
             0 => Self::Success,
@@ -54,7 +54,7 @@ impl Status {
             0x103 => Self::NoMoreItems,
             0x490 => Self::NotFound,
             0x4c7 => Self::Cancelled,
-            // The second is what MS-EVEN6 section 3.1.4.13 has for the same.
+            // The second code is the one in MS-EVEN6 section 3.1.4.13.
             0x5b4 | 0x5bf => Self::Timeout,
             0x10dd => Self::InvalidOperation,
             0x3a98 => Self::InvalidChannelPath,
@@ -66,7 +66,7 @@ impl Status {
         }
     }
 
-    /// Whether the call did what it should.
+    /// Whether the call succeeded.
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Success)
     }

@@ -1,4 +1,4 @@
-//! What Windows itself says of every event: `System` (MS-EVEN6 section 2.2.13).
+//! The system fields of an event: the element `System` (MS-EVEN6 section 2.2.13).
 
 use rollcall_identity::Timestamp;
 
@@ -8,8 +8,7 @@ use super::binxml::{FileTime, Problem, Sid, Value, raw};
 use super::system_element::{Heading, Says};
 use crate::msrpc::Uuid;
 
-/// The fields of `System`. Only the event identifier must be there: the schema lets all others be
-/// missing, or they can be.
+/// The fields of `System`. Only the event identifier is required.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct System<'r> {
     /// `Provider`, `Name`: for instance `Microsoft-Windows-Security-Auditing`.
@@ -18,9 +17,9 @@ pub struct System<'r> {
     pub provider_guid: Option<Uuid>,
     /// `EventID`: for instance 4624.
     pub event_id: u16,
-    /// `EventID`, `Qualifiers`: of classic providers.
+    /// `EventID`, `Qualifiers`: only of classic providers.
     pub qualifiers: Option<u16>,
-    /// `Version`: which fields the event has.
+    /// `Version`: determines the fields of the event.
     pub version: Option<u8>,
     /// `Level`: 0 for audits.
     pub level: Option<u8>,
@@ -28,11 +27,11 @@ pub struct System<'r> {
     pub task: Option<u16>,
     /// `Opcode`.
     pub opcode: Option<u8>,
-    /// `Keywords`: the bits [`System::AUDIT_SUCCESS`] and [`System::AUDIT_FAILURE`] among others.
+    /// `Keywords`: bits such as [`System::AUDIT_SUCCESS`] and [`System::AUDIT_FAILURE`].
     pub keywords: Option<u64>,
     /// `TimeCreated`.
     pub time_created: Option<FileTime>,
-    /// `EventRecordID`: counts from 1 in each log, and never backwards.
+    /// `EventRecordID`: counts from 1 in each log and never decreases.
     pub record_id: Option<u64>,
     /// `Correlation`, `ActivityID`.
     pub activity_id: Option<Uuid>,
@@ -49,9 +48,9 @@ pub struct System<'r> {
 }
 
 impl<'r> System<'r> {
-    /// The keyword of an audit that succeeded.
+    /// The keyword bit of a successful audit.
     pub const AUDIT_SUCCESS: u64 = 0x0020_0000_0000_0000;
-    /// The keyword of an audit that failed.
+    /// The keyword bit of a failed audit.
     pub const AUDIT_FAILURE: u64 = 0x0010_0000_0000_0000;
 
     /// `TimeCreated`, to the millisecond.
@@ -88,10 +87,10 @@ impl<'r> System<'r> {
     }
 }
 
-/// What was read so far, and the event identifier, without which it is nothing.
+/// The fields read so far, and the event identifier, which is required.
 type Reading<'r> = (System<'r>, Option<u16>);
 
-/// What `node` says there.
+/// The value of a part of `node`.
 fn said<'r>(says: Says, node: Node<'r>) -> Result<Value<'r>, Problem> {
     match says {
         Says::Text => node.text(),
@@ -101,7 +100,7 @@ fn said<'r>(says: Says, node: Node<'r>) -> Result<Value<'r>, Problem> {
 }
 
 impl Heading {
-    /// Puts what it says where it belongs.
+    /// Stores the values.
     fn take<'r, S: raw::Says<'r>>(self, first: S, second: &S, (read, event_id): &mut Reading<'r>) {
         match self {
             Self::Provider => {
@@ -126,7 +125,7 @@ impl Heading {
     }
 }
 
-/// A number, where it fits.
+/// A number, if it fits into the type.
 fn number<'r, T: TryFrom<u64>>(value: &impl raw::Says<'r>) -> Option<T> {
     value.unsigned().and_then(|number| T::try_from(number).ok())
 }

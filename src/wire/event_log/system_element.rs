@@ -1,4 +1,4 @@
-//! The elements of `System`, and which of their parts are read.
+//! The elements of `System`, and the parts of them that are read.
 
 /// An element of `System`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(super) enum Heading {
     Security,
 }
 
-/// Where an element of `System` says something.
+/// The part of a `System` element that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Says {
     Text,
@@ -28,7 +28,7 @@ pub(super) enum Says {
 }
 
 impl Heading {
-    /// The one of this name.
+    /// The element with this name.
     pub(super) fn of(element: &str) -> Option<Self> {
         Some(match element {
             "Provider" => Self::Provider,
@@ -49,7 +49,7 @@ impl Heading {
         })
     }
 
-    /// Where it says what is read of it.
+    /// The parts that are read.
     pub(super) const fn says(self) -> [Says; 2] {
         match self {
             Self::Provider => [Says::Attribute("Name"), Says::Attribute("Guid")],

@@ -1,13 +1,13 @@
-//! Times as firewalls and scripts write them: RFC 3339, or seconds or milliseconds since 1970.
+//! Timestamps in requests: RFC 3339, or seconds or milliseconds since 1970.
 
 use rollcall_identity::{Precision, Timestamp};
 
-/// Whole numbers below this are seconds, others milliseconds. As seconds it is the year 5138, as
-/// milliseconds March 1973: neither reading takes a time of this century for the other's.
+/// Integers below this are seconds, others milliseconds. As seconds it is the year 5138, as
+/// milliseconds March 1973, so that times of this century are unambiguous.
 const FIRST_MILLISECOND: i64 = 100_000_000_000;
 
-/// Reads a time and how fine it is written. `None` for anything else, a time without a zone and a
-/// negative number among it.
+/// Parses a time and its precision. `None` for other input, including a time without a zone and a
+/// negative number.
 pub(crate) fn read(text: &str) -> Option<(Timestamp, Precision)> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number: i64 = text.parse().ok()?;
@@ -22,8 +22,8 @@ pub(crate) fn read(text: &str) -> Option<(Timestamp, Precision)> {
     Some((at, precision))
 }
 
-/// `2026-11-21T19:50:32 01:00`: the `+` of the offset was sent unencoded, and form decoding made a
-/// space of it.
+/// Restores the `+` of an unencoded offset, which form decoding turned into a space:
+/// `2026-11-21T19:50:32 01:00`.
 fn with_plus(text: &str) -> Option<String> {
     let (time, offset) = text.rsplit_once(' ')?;
     Some(format!("{time}+{offset}"))

@@ -1,4 +1,4 @@
-//! The parameters of a request, wherever they stand: query, form body or JSON body.
+//! The parameters of a request, from its query, form body or JSON body.
 
 use std::fmt;
 
@@ -7,36 +7,36 @@ use zeroize::Zeroize;
 use super::json::Json;
 use super::{BadBody, Body, Request};
 
-/// Named values in the order query, then body. Names are `canonical`; values that are empty are
-/// as if they were not there (RFC 6749 section 3.1), except for [`Parameters::flag`].
+/// Named values, first from the query, then from the body. Names are in `canonical` form. Empty
+/// values count as missing (RFC 6749 section 3.1), except for [`Parameters::flag`].
 ///
-/// Any of them may be a secret: `Debug` shows the names only, and the memory is wiped on drop.
+/// Any value may be a secret: `Debug` shows only names, and the memory is wiped on drop.
 #[derive(Default)]
 pub struct Parameters(Vec<(String, String)>);
 
-/// A parameter that was given twice, with different values.
+/// A parameter occurs twice with different values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("given twice, with different values")]
 pub struct Ambiguous;
 
-/// What `+` means in percent-encoded text.
+/// The meaning of `+` in percent-encoded text.
 #[derive(Clone, Copy)]
 pub(crate) enum Plus {
-    /// A space: queries and forms.
+    /// A space: in queries and forms.
     Space,
-    /// Itself: paths, and client secrets that were not encoded at all.
+    /// A plus sign: in paths, and in client secrets that were not encoded.
     Literal,
 }
 
 impl Parameters {
-    /// The most parameters that are read.
+    /// The maximum number of parameters.
     pub const LIMIT: usize = 4096;
 
     /// Reads the query and the body. Nested JSON objects are flattened, JSON lists repeat their
-    /// name, `null` is nothing.
+    /// name, `null` is ignored.
     ///
     /// # Errors
-    /// [`BadBody`] when the body cannot be read, or holds anything but parameters.
+    /// [`BodyError`] when the body cannot be read, or has something other than parameters.
     pub fn read(request: &Request<'_>) -> Result<Self, BadBody> {
         let mut found = Self::default();
         found.form(request.query)?;
@@ -52,10 +52,10 @@ impl Parameters {
         Ok(found)
     }
 
-    /// The one value that any of `names` has.
+    /// The single value of the parameter with one of `names`.
     ///
     /// # Errors
-    /// When there are two different ones.
+    /// There are two different values.
     pub fn one(&self, names: &[&str]) -> Result<Option<&str>, Ambiguous> {
         let mut values = self.all(names);
         let first = values.next();
@@ -65,7 +65,7 @@ impl Parameters {
         }
     }
 
-    /// Every value that any of `names` has.
+    /// Every value of the parameters with one of `names`.
     pub fn all(&self, names: &[&str]) -> impl Iterator<Item = &str> {
         self.0
             .iter()
@@ -73,12 +73,12 @@ impl Parameters {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The value of a parameter whose mere presence means something; it may be empty.
+    /// The value, which may be empty, of a parameter whose presence is significant.
     pub fn flag(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// Names and values, in the order in which they came.
+    /// Names and values, in the order received.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -128,15 +128,15 @@ impl fmt::Debug for Parameters {
     }
 }
 
-/// A name as it is compared: lower case, `-` for `_` and for blanks, so that `Entry_Count` is
-/// `entry-count`. Which of them a firewall writes is not public.
+/// The canonical form of a name: lower case, with `-` for `_` and space, so that `Entry_Count`
+/// equals `entry-count`. The spelling used by firewalls is not documented.
 pub(crate) fn canonical(name: &str) -> String {
     let dashed = |c: char| if c == '_' || c == ' ' { '-' } else { c.to_ascii_lowercase() };
     name.trim().chars().map(dashed).collect()
 }
 
-/// Decodes `%41` to `A`; a `%` without two hexadecimal digits stands for itself, as in the WHATWG
-/// URL standard. `None` when the result is not UTF-8.
+/// Decodes percent-encoding. A `%` without two hexadecimal digits is literal, as in the WHATWG URL
+/// standard. `None` when the result is not UTF-8.
 pub(crate) fn percent_decoded(text: &str, plus: Plus) -> Option<String> {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -158,7 +158,7 @@ pub(crate) fn percent_decoded(text: &str, plus: Plus) -> Option<String> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    // `to_digit(16)` is below 16, so nothing is cut off.
+    // `to_digit(16)` is below 16, so nothing is truncated.
     char::from(digit).to_digit(16).map(|value| value as u8)
 }
 

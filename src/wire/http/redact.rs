@@ -1,7 +1,7 @@
-//! An unknown request, written out in full for the log, with every secret left out.
+//! Formats an unknown request for the log, with every secret redacted.
 //!
-//! What a real firewall sends is only partly public. When it sends something else, one log line
-//! must be enough to add it; that line is read by people who may not see the secrets.
+//! The requests of a real firewall are only partly documented. One log line must be enough to add
+//! support for a new one; the readers of the log may not see the secrets.
 
 use std::fmt::Write;
 
@@ -9,16 +9,16 @@ use super::json::Json;
 use super::parameters::{Plus, percent_decoded};
 use super::{Body, Request};
 
-/// The longest text that [`redact`] returns, in bytes.
+/// The maximum length of the result of [`redact`], in bytes.
 const LIMIT: usize = 4096;
 
-/// Bodies longer than this are not parsed for the log: their beginning is scanned instead.
+/// Bodies longer than this are not parsed; only their beginning is scanned.
 const PARSED: usize = 64 * 1024;
 
-/// Stands where a secret was.
+/// Replaces a secret.
 const HIDDEN: &str = "[redacted]";
 
-/// What the name of a secret contains, in lower case and without `-`, `_` and blanks.
+/// Substrings of the names of secrets, in lower case, without `-`, `_` and spaces.
 const SECRET_NAMES: [&str; 14] = [
     "secret",
     "passw",
@@ -36,8 +36,8 @@ const SECRET_NAMES: [&str; 14] = [
     "privatekey",
 ];
 
-/// What ends the readable part of a text without structure: the beginnings of the names above, and
-/// every escape by which such a name could be hidden.
+/// Words that end the readable part of unstructured text: prefixes of the names above, and escapes
+/// that could hide such a name.
 const ALARMS: [&str; 17] = [
     "secret",
     "pass",
@@ -58,10 +58,10 @@ const ALARMS: [&str; 17] = [
     "&#",
 ];
 
-/// Writes `request` on one line: method, path, query, the headers of [`Request`] and the body.
-/// Values whose name tells a secret (`client_secret`, any token, cookie or password) and the
-/// credentials of `Authorization` are replaced; text that does not parse is cut at the first word
-/// that could announce a secret. Control characters are escaped. At most 4 KiB.
+/// Formats `request` on one line: method, path, query, the headers of [`HttpRequest`] and the body.
+/// Values of secret parameters (`client_secret`, any token, cookie or password) and the credentials
+/// in `Authorization` are replaced. Text that cannot be parsed is cut after the first word that
+/// could introduce a secret. Control characters are escaped. At most 4 KiB.
 pub fn redact(request: &Request<'_>) -> String {
     let mut line = Line(String::new());
     line.put(request.method);
@@ -94,7 +94,7 @@ pub fn redact(request: &Request<'_>) -> String {
     line.0
 }
 
-/// The line as it grows. What would make it longer than [`LIMIT`] is cut off, with a mark.
+/// The output line. Text beyond [`LIMIT`] is cut, with a marker.
 struct Line(String);
 
 impl Line {
@@ -105,7 +105,7 @@ impl Line {
             if self.0.ends_with(Self::CUT) {
                 return;
             }
-            // The longest escape, `\u{10ffff}`, is 10 bytes.
+            // The longest escape, `\u{10ffff}`, has 10 bytes.
             if self.0.len() + 10 + Self::CUT.len() > LIMIT {
                 self.0.push_str(Self::CUT);
                 return;
@@ -136,12 +136,12 @@ fn is_secret(name: &str) -> bool {
     SECRET_NAMES.iter().any(|secret| name.contains(secret))
 }
 
-/// `text` up to and with the first word that may announce a secret.
+/// `text` up to and including the first word that could introduce a secret.
 fn scanned(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let end = ALARMS.iter().filter_map(|alarm| Some(lower.find(alarm)? + alarm.len())).min();
     match end {
-        // Byte positions are the same: only ASCII letters changed.
+        // Byte positions are unchanged: only ASCII letters were converted.
         Some(end) if end < text.len() => format!("{}{HIDDEN}", &text[..end]),
         _ => text.to_owned(),
     }
@@ -152,7 +152,7 @@ fn pairs(text: &str) -> String {
     pairs.join("&")
 }
 
-/// `name=value`, decoded: a name that is hidden by percent-encoding is still a name.
+/// `name=value`, decoded, so that percent-encoding cannot hide a name.
 fn pair(text: &str) -> String {
     let Some(decoded) = percent_decoded(text, Plus::Space) else {
         return HIDDEN.to_owned();
@@ -164,7 +164,7 @@ fn pair(text: &str) -> String {
     }
 }
 
-/// The name of a secret, as far as it can be shown: `session=x;client_secret` is none.
+/// The name of a secret, if it is safe to show: `session=x;client_secret` is not.
 fn scanned_name(name: &str) -> &str {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.len() <= 32 && name.chars().all(plain) { name } else { HIDDEN }
@@ -198,7 +198,7 @@ fn body(request: &Request<'_>) -> String {
     }
 }
 
-/// Bytes as text, what is not UTF-8 as `\xff`.
+/// Bytes as text, with invalid UTF-8 as `\xff`.
 fn readable(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
@@ -247,8 +247,8 @@ fn quoted(text: &str, out: &mut String) {
     out.extend(["\"", &text.replace('"', "'"), "\""]);
 }
 
-/// XML without attributes' and comments' text, and without what stands in elements with the name of
-/// a secret. `None` when it is not well-formed.
+/// XML without attributes and comments, and without the content of elements with a secret name.
+/// `None` when it is not well-formed.
 fn xml(text: &str) -> Option<String> {
     use quick_xml::events::Event;
     let mut reader = quick_xml::Reader::from_str(text);
@@ -275,7 +275,7 @@ fn xml(text: &str) -> Option<String> {
             Event::CData(text) => written.push_str(&scanned(&text)),
             Event::GeneralRef(name) => written.extend(["&", &scanned(&name), ";"]),
             Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
-            // Nothing legitimate has one, and a secret may stand in it.
+            // No legitimate sender uses one, and it may contain a secret.
             Event::DocType(_) => return Some(format!("{written}<!DOCTYPE {HIDDEN}")),
             Event::Eof => return Some(written),
         }
@@ -331,7 +331,7 @@ mod tests {
         }
     }
 
-    /// The canary as a secret, in every place and encoding a client may put one.
+    /// The canary as a secret in every place and encoding that a client may use.
     fn hidden_places(canary: &str, noise: &str) -> Vec<(String, String)> {
         let bodies = [
             format!("{noise}&client_secret={canary}"),

@@ -1,20 +1,20 @@
-//! An entry that a search found: a name and attributes, looked at where they were received.
+//! A search result entry: a name and attributes, borrowed from the received bytes.
 
-/// An entry (RFC 4511 section 4.5.2).
+/// SearchResultEntry (RFC 4511 section 4.5.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// Its distinguished name, UTF-8 if the server keeps to the RFC.
+    /// The distinguished name; UTF-8 if the server follows the RFC.
     pub dn: &'a [u8],
-    /// Its attributes, in the order of the server.
+    /// The attributes, in the order of the server.
     pub attributes: Vec<Attribute<'a>>,
 }
 
 /// An attribute of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attribute<'a> {
-    /// Its name with its options, such as `member;range=0-1499`.
+    /// The name with options, such as `member;range=0-1499`.
     pub name: &'a str,
-    /// Its values, in the order of the server.
+    /// The values, in the order of the server.
     pub values: Vec<&'a [u8]>,
 }
 
@@ -22,7 +22,7 @@ pub struct Attribute<'a> {
 pub type Values<'e, 'a> = std::iter::Copied<std::slice::Iter<'e, &'a [u8]>>;
 
 impl<'a> Entry<'a> {
-    /// The values of the attribute `name`; none when it is not there.
+    /// The values of the attribute `name`; empty when it is missing.
     pub fn values(&self, name: &str) -> Values<'_, 'a> {
         let named = self.attributes.iter().find(|found| found.name.eq_ignore_ascii_case(name));
         named.map_or(&[][..], |attribute| &attribute.values).iter().copied()

@@ -1,28 +1,28 @@
-//! The guard before the library that speaks LDAP: what a server answers is let through only when it
-//! is an answer to what was asked, and has the shape that RFC 4511 gives it.
+//! Validates each message of a server before the LDAP library parses it: it must belong to the
+//! pending request and have the structure of RFC 4511.
 //!
-//! The library takes every message apart by recursion, keeps each element of it in an allocation of
-//! its own, and panics where an element is not the one that it expects. None of this may be in the
-//! hand of a peer, least of all of one that has not yet proven itself.
+//! The library parses messages recursively, allocates memory for each element, and panics on an
+//! unexpected element. A peer, in particular one that is not authenticated yet, must not be able to
+//! exploit this.
 
 use super::ber::{BadBer, Reader};
 use super::response::{Body, Message, NOTICE, Outcome};
 
-/// How deep elements may lie within each other. The deepest of the RFC are the values of an
-/// attribute: message, entry, list of attributes, attribute, set of values.
+/// The maximum nesting depth. The deepest elements of the RFC are attribute values: message, entry,
+/// list of attributes, attribute, set of values.
 const DEPTH: usize = 5;
 
-/// The most elements of one message. The library takes about 150 bytes for each, so that this is
-/// 40 MiB; it is a group with 250,000 members at once, where Windows tells 5,000 and then the rest.
+/// The maximum number of elements of a message. The library takes about 150 bytes for each, 40 MiB
+/// in total. This is a group with 250,000 members in one response; Windows returns 5,000 at a time.
 const ELEMENTS: usize = 1 << 18;
 
-/// What was asked last, on a connection where one question is asked after another.
+/// Tracks the pending request of a connection that has one request at a time.
 #[derive(Debug, Default)]
 pub struct Guard {
     open: Option<Asked>,
 }
 
-/// A question to which answers may come.
+/// A request with a pending response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Asked {
     id: u32,
@@ -35,37 +35,37 @@ enum Question {
     Search,
 }
 
-/// What becomes of a message of the server.
+/// What to do with a message of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Passage {
-    /// It may be given to the library.
+    /// Forward it to the library.
     Through,
-    /// It is no answer: the server says why it ends the connection.
+    /// A notice of disconnection, with the reason.
     Notice(Outcome),
 }
 
 impl Guard {
-    /// Notes the question `request`, one whole message.
+    /// Records the request `request`, a complete message.
     ///
     /// # Errors
-    /// When it is no message.
+    /// The bytes are not a valid message.
     pub fn request(&mut self, request: &[u8]) -> Result<(), BadBer> {
         let mut request = Reader::new(request).within(0x30)?;
         let id = number(&mut request)?;
         let question = match request.any()?.0 {
             0x60 => Some(Question::Bind),
             0x63 => Some(Question::Search),
-            // Unbinding is not answered.
+            // An unbind has no response.
             _ => None,
         };
         self.open = question.map(|question| Asked { id, question });
         Ok(())
     }
 
-    /// Looks at `answer`, one whole message of the length that [`super::frame_length`] told.
+    /// Validates `answer`, a complete message as delimited by [`super::frame_length`].
     ///
     /// # Errors
-    /// What the RFC does not allow in it, or in this place.
+    /// The message violates the RFC or does not belong to the pending request.
     pub fn answer(&mut self, answer: &[u8]) -> Result<Passage, BadBer> {
         bounded(answer)?;
         let mut whole = Reader::new(answer);
@@ -98,13 +98,13 @@ impl Guard {
     }
 }
 
-/// The number of a message (RFC 4511 section 4.1.1.1).
+/// The message ID (RFC 4511 section 4.1.1.1).
 fn number(message: &mut Reader<'_>) -> Result<u32, BadBer> {
     u32::try_from(message.number(2)?).map_err(|_| BadBer::Number)
 }
 
-/// Checks that every element of `message` ends within the one that holds it, that none lies deeper
-/// than [`DEPTH`], and that there are at most [`ELEMENTS`].
+/// Checks that every element ends within its parent, that the nesting is at most [`DEPTH`], and
+/// that there are at most [`ELEMENTS`].
 fn bounded(message: &[u8]) -> Result<(), BadBer> {
     let mut levels = [Reader::new(&[]); DEPTH];
     let (mut depth, mut count) = (0, 0);
@@ -123,7 +123,7 @@ fn bounded(message: &[u8]) -> Result<(), BadBer> {
             return Err(BadBer::Many);
         }
         let (tag, body) = here.any()?;
-        // X.690 section 8.1.2.5: this bit says that it is made of elements.
+        // X.690 section 8.1.2.5: the bit of a constructed element.
         if tag & 0x20 != 0 {
             *levels.get_mut(depth).ok_or(BadBer::Deep)? = here;
             depth += 1;
@@ -132,7 +132,7 @@ fn bounded(message: &[u8]) -> Result<(), BadBer> {
     }
 }
 
-/// LDAPResult (RFC 4511 section 4.1.9), with the token of a bind.
+/// LDAPResult (RFC 4511 section 4.1.9), with the credentials of a bind response.
 fn result(mut result: Reader<'_>) -> Result<(), BadBer> {
     u32::try_from(result.number(10)?).map_err(|_| BadBer::Number)?;
     text(&mut result)?;
@@ -146,8 +146,8 @@ fn result(mut result: Reader<'_>) -> Result<(), BadBer> {
     ended(result)
 }
 
-/// SearchResultEntry (RFC 4511 section 4.5.2). Its name need not be UTF-8: that is a problem of the
-/// one entry.
+/// SearchResultEntry (RFC 4511 section 4.5.2). The name may be invalid UTF-8, which affects only
+/// this entry.
 fn entry(mut entry: Reader<'_>) -> Result<(), BadBer> {
     entry.tagged(4)?;
     all(entry.within(0x30)?, |attributes| {

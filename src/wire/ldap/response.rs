@@ -1,78 +1,80 @@
-//! What a server answers before the library is let at it: outcomes, and the next step of a bind.
+//! Responses that arrive before the library handles the connection: results, and the next step of a
+//! bind.
 
 use super::ber::{BadBer, Reader};
 
-/// The message number of what a server says unasked (RFC 4511 section 4.4).
+/// The message ID of an unsolicited notification (RFC 4511 section 4.4).
 pub const NOTICE: u32 = 0;
 
-/// Result codes that are told apart (RFC 4511 appendix A).
+/// The result codes in use (RFC 4511 appendix A).
 pub mod code {
-    /// It was done.
+    /// success
     pub const SUCCESS: u32 = 0;
-    /// The server's time limit ended it.
+    /// timeLimitExceeded
     pub const TIME_LIMIT: u32 = 3;
-    /// The server's size limit ended it.
+    /// sizeLimitExceeded
     pub const SIZE_LIMIT: u32 = 4;
-    /// Stronger authentication is required: the server wants TLS, or signing.
+    /// strongerAuthRequired: the server requires TLS or signing.
     pub const STRONGER_AUTH: u32 = 8;
-    /// Another server has it.
+    /// referral
     pub const REFERRAL: u32 = 10;
-    /// A critical control is not known.
+    /// unavailableCriticalExtension: a critical control is not supported.
     pub const NO_SUCH_CONTROL: u32 = 12;
-    /// The next step of a SASL bind.
+    /// saslBindInProgress
     pub const BIND_IN_PROGRESS: u32 = 14;
-    /// There is no such object, or the account may not see it.
+    /// noSuchObject: also when the account has no right to see it.
     pub const NO_SUCH_OBJECT: u32 = 32;
-    /// The name or the password is wrong, or the account may not log on.
+    /// invalidCredentials: also when the account may not log on.
     pub const INVALID_CREDENTIALS: u32 = 49;
-    /// The account has no right to it.
+    /// insufficientAccessRights
     pub const NO_RIGHT: u32 = 50;
-    /// The server has too much to do.
+    /// busy
     pub const BUSY: u32 = 51;
-    /// The server is shutting down.
+    /// unavailable: the server is shutting down.
     pub const UNAVAILABLE: u32 = 52;
-    /// The server is unwilling: Active Directory says so of what it does not do in clear text.
+    /// unwillingToPerform: Active Directory uses it for operations that it does not allow in clear
+    /// text.
     pub const UNWILLING: u32 = 53;
 }
 
-/// One message of a server.
+/// LDAPMessage (RFC 4511 section 4.1.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Which request it answers; [`NOTICE`] for none.
+    /// The ID of the request; [`UNSOLICITED_NOTIFICATION`] for none.
     pub id: u32,
-    /// What it says.
+    /// The operation.
     pub body: Body<'a>,
 }
 
-/// What a message says.
+/// The protocolOp of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body<'a> {
-    /// The answer to a bind, with the token of its next step.
+    /// A bind response, with the credentials of the next step.
     Bound(Outcome, Option<&'a [u8]>),
-    /// The answer to StartTLS, or a notice of disconnection.
+    /// An extended response: to StartTLS, or a notice of disconnection.
     Extended(Outcome),
-    /// Something else, by its tag.
+    /// Another operation, by its tag.
     Other(u8),
 }
 
-/// How a request ended.
+/// LDAPResult (RFC 4511 section 4.1.9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The result code, see [`code`].
     pub code: u32,
-    /// What the server adds for a person, at most 512 characters without controls.
+    /// The diagnostic message, at most 512 characters, without control characters.
     pub diagnostic: String,
 }
 
-/// The longest diagnostic that is kept, in characters.
+/// The maximum length of a diagnostic message, in characters.
 const DIAGNOSTIC: usize = 512;
 
 impl<'a> Message<'a> {
-    /// Reads one whole message, of the length that [`super::frame_length`] told.
+    /// Parses a complete message as delimited by [`super::frame_length`].
     ///
     /// # Errors
-    /// What RFC 4511 does not allow in it. What follows the operation is not looked at: Active
-    /// Directory writes the name of a notice where controls have their place.
+    /// The message violates RFC 4511. Elements after the operation are not checked: Active
+    /// Directory writes the name of a notice where controls are expected.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, BadBer> {
         let mut message = Reader::new(bytes).within(0x30)?;
         let id = u32::try_from(message.number(2)?).map_err(|_| BadBer::Number)?;
@@ -97,7 +99,7 @@ impl<'a> Message<'a> {
 }
 
 impl Outcome {
-    /// The outcome `code`, with as much of the text of the server as is kept.
+    /// A result with the code `code` and a sanitized diagnostic message.
     pub fn new(code: u32, diagnostic: &str) -> Self {
         let plain = diagnostic.chars().map(|c| if c.is_control() { ' ' } else { c });
         let diagnostic: String = plain.take(DIAGNOSTIC).collect();

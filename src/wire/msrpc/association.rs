@@ -1,14 +1,16 @@
-//! One client's conversation with one server about one interface, from bind to the last answer.
+//! The state machine of an association: one connection, one interface, from the bind to the last
+//! response.
 //!
-//! Bytes go in, [`Action`]s come out; who calls holds the connection, the clock and the deadlines.
-//! C706 chapter 9, MS-RPCE section 3.3.1. The legs of an authentication differ:
+//! It takes received bytes and returns [`Action`]s; the caller has the connection, the clock and
+//! the deadlines. C706 chapter 9, MS-RPCE section 3.3.1. The message flow depends on the security
+//! provider:
 //!
-//! | provider | legs |
+//! | provider | messages |
 //! | --- | --- |
 //! | none | bind, bind_ack |
-//! | NTLM | bind, bind_ack, rpc_auth_3 (not answered) |
+//! | NTLM | bind, bind_ack, rpc_auth_3 (no response) |
 //! | Kerberos | bind, bind_ack, alter_context, alter_context_resp |
-//! | SPNEGO | bind, bind_ack, then alter_context and its answer until both are content |
+//! | SPNEGO | bind, bind_ack, then alter_context and alter_context_resp until both sides are done |
 
 mod action;
 mod sealing;
@@ -27,25 +29,25 @@ use super::pdu::{
 use super::reassembly::Reassembly;
 use super::{BadPdu, Failure, Interface, Security};
 
-/// What is waited for.
+/// The expected event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// The answer to a bind or an alter_context.
+    /// The response to a bind or an alter_context.
     Binding,
-    /// The security provider's next token.
+    /// The next token of the security provider.
     Proving,
     /// A call.
     Ready,
-    /// The answer to a call.
+    /// The response to a call.
     Calling,
-    /// Nothing any more.
+    /// None: the association has ended.
     Over,
 }
 
-/// How the client shows who it is.
+/// The authentication of the client.
 struct Auth {
     kind: AuthType,
-    /// Once the provider is content with the server.
+    /// Set when the provider has completed the authentication.
     security: Option<Box<dyn Security + Send>>,
 }
 
@@ -56,27 +58,27 @@ pub struct Association {
     framer: Framer,
     reassembly: Reassembly,
     stage: Stage,
-    /// Of what was asked last.
+    /// The ID of the last request.
     call_id: u32,
-    /// Calls after the first of these, up to the second, are not waited for any more.
+    /// The range of orphaned calls: after the first ID, up to the second.
     given_up: (u32, u32),
-    /// The longest PDU that the server takes.
+    /// The maximum PDU size that the server accepts.
     max_transmit: usize,
 }
 
 impl Association {
-    /// An association without authentication, and the bind to send.
+    /// Starts an association without authentication. Returns the bind to send.
     pub fn anonymous(interface: Interface, terms: &Terms) -> (Self, Vec<u8>) {
         let association = Self::new(interface, terms, None);
         let bind = association.bind.anonymous(association.call_id).plain();
         (association, bind.expect("a bind without a token has 72 bytes"))
     }
 
-    /// An association whose calls are sealed, and the bind to send. `token` is the provider's
-    /// first.
+    /// Starts an association with sealed calls. Returns the bind to send. `token` is the first
+    /// token of the provider.
     ///
     /// # Errors
-    /// The token fits into no PDU.
+    /// The token does not fit into a PDU.
     pub fn authenticated(
         interface: Interface,
         terms: &Terms,
@@ -102,8 +104,8 @@ impl Association {
         }
     }
 
-    /// The server's association group, for the [`Terms`] of another association that is to use the
-    /// same context handles. 0 before the server has agreed.
+    /// The association group of the server, for the [`AssociationOptions`] of another association
+    /// that uses the same context handles. 0 before the bind_ack.
     pub const fn group(&self) -> u32 {
         self.bind.group
     }
@@ -113,7 +115,7 @@ impl Association {
         self.stage == Stage::Ready
     }
 
-    /// Takes what was read from the connection. After [`Action::Failed`] nothing is taken any more.
+    /// Processes received bytes. After [`Action::Failed`] all input is ignored.
     pub fn receive(&mut self, bytes: &[u8]) -> Vec<Action> {
         let mut actions = Vec::new();
         if self.stage == Stage::Over {
@@ -136,8 +138,9 @@ impl Association {
         }
     }
 
-    /// Takes what the security provider answered to [`Action::Prove`]: what to send, and
-    /// [`Action::Ready`] when that was all. Nothing, when no token was asked for.
+    /// Processes the output of the security provider for [`Action::Authenticate`]. Returns what to
+    /// send, and [`Action::Ready`] when the authentication is complete. Empty when no token was
+    /// requested.
     pub fn prove(&mut self, leg: Leg) -> Vec<Action> {
         if self.stage != Stage::Proving {
             return Vec::new();
@@ -145,12 +148,12 @@ impl Association {
         self.next_leg(leg).unwrap_or_else(|failure| vec![self.fail(failure)])
     }
 
-    /// A call of the operation `opnum` with the parameters in `stub`, to be sent. It ends with an
-    /// [`Action::Reply`] or an [`Action::Fault`] of the same number; when to stop waiting is the
-    /// caller's decision.
+    /// Encodes a call of the operation `opnum` with the parameters `stub`. It ends with an
+    /// [`Action::Reply`] or an [`Action::Fault`] with the same ID. The caller is responsible for
+    /// the timeout.
     ///
     /// # Errors
-    /// There is no association, or it has a call already, or the security provider failed.
+    /// The association is not ready, has a pending call, or the security provider failed.
     pub fn call(&mut self, opnum: u16, stub: &[u8]) -> Result<Call, CannotCall> {
         match self.stage {
             Stage::Ready => {}
@@ -174,14 +177,14 @@ impl Association {
         Ok(Call { id: self.call_id, bytes })
     }
 
-    /// What to send to ask the server to end the call: it is still answered. `None` without a call.
-    /// Samba 4.17 pays no attention to it, so keep a deadline.
+    /// The PDU that asks the server to cancel the call, which is still answered. `None` without a
+    /// call. Samba 4.17 ignores it, so a deadline is still needed.
     pub fn cancel(&self) -> Option<Vec<u8>> {
         (self.stage == Stage::Calling).then(|| header_only(co_cancel(self.call_id).plain()))
     }
 
-    /// Waits for the answer to the call no more: what to send to say so. `None` without a call. An
-    /// answer that still comes is thrown away, and another call can be made at once.
+    /// Abandons the call. Returns the PDU that tells the server; `None` without a call. A late
+    /// response is dropped, and the next call can be made at once.
     pub fn orphan(&mut self) -> Option<Vec<u8>> {
         let pdu = (self.stage == Stage::Calling).then(|| orphaned(self.call_id).plain())?;
         self.reassembly.clear();
@@ -208,7 +211,7 @@ impl Association {
         }
     }
 
-    /// The server agreed to a bind or an alter_context, or says to what it does not.
+    /// Handles a bind_ack or alter_context_resp, which may still reject the interface.
     fn acknowledged(&mut self, pdu: &Received) -> Result<Option<Action>, Failure> {
         let header = pdu.header();
         let bad = |problem| Failure::from(BadPdu::of(header.kind, problem));
@@ -228,7 +231,7 @@ impl Association {
             self.agree(&ack, header.flags)?;
         }
         let Some(Auth { kind, security: None }) = &self.auth else {
-            // A last token of the server may still be here. The provider was content without it.
+            // The server may send a last token, which the provider did not need.
             return Ok(Some(self.ready()));
         };
         match pdu.verifier() {
@@ -241,7 +244,7 @@ impl Association {
         }
     }
 
-    /// Keeps what a bind_ack settles for the life of the association.
+    /// Stores the parameters that a bind_ack negotiates.
     fn agree(&mut self, ack: &BindAck, flags: Flags) -> Result<(), Failure> {
         if ack.max_receive < MUST_RECEIVE {
             return Err(Failure::MaxReceive(ack.max_receive));
@@ -254,7 +257,7 @@ impl Association {
         Ok(())
     }
 
-    /// Whether the bind itself is to be answered, and not an alter_context.
+    /// Whether the pending response is that to the bind, not to an alter_context.
     const fn bind_is_asked(&self) -> bool {
         self.call_id == 1
     }
@@ -304,8 +307,8 @@ impl Association {
         }))
     }
 
-    /// A fault is taken unsigned: that is how servers send it, and who writes one in their name can
-    /// do no more than who cuts the connection.
+    /// Faults are accepted unsigned, because servers send them unsigned. A forged fault has no more
+    /// effect than a closed connection.
     fn fault(&mut self, mut pdu: Received) -> Result<Option<Action>, Failure> {
         let sealer = self.auth.as_mut().and_then(Auth::sealer);
         if let (Some(sealer), Some(_)) = (sealer, pdu.verifier()) {
@@ -313,7 +316,7 @@ impl Association {
         }
         let status = FaultPdu::read(&pdu)?.status;
         if pdu.header().call_id == self.given_up.0 {
-            // The answer to an rpc_auth_3, which has none unless it failed.
+            // A response to an rpc_auth_3, which is sent only on failure.
             return Err(Failure::BindFault(status));
         }
         if !self.is_awaited(&pdu)? {
@@ -326,7 +329,7 @@ impl Association {
         Ok(Some(Action::Fault { call_id: self.call_id, fault }))
     }
 
-    /// Whether an answer is the one that is waited for; if not, it is one that was given up.
+    /// Whether a response belongs to the pending call; if not, it must belong to an orphaned one.
     fn is_awaited(&self, pdu: &Received) -> Result<bool, BadPdu> {
         let header = pdu.header();
         if self.stage == Stage::Calling && header.call_id == self.call_id {
@@ -341,7 +344,7 @@ impl Association {
 }
 
 impl Auth {
-    /// What seals, when the authentication is complete.
+    /// The security context, when the authentication is complete.
     fn sealer(&mut self) -> Option<sealing::Sealer<'_>> {
         let kind = self.kind;
         self.security.as_mut().map(|security| (kind, security.as_mut() as _))
@@ -354,7 +357,7 @@ fn header_only(pdu: Result<Vec<u8>, TooLong>) -> Vec<u8> {
 
 impl fmt::Debug for Association {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The provider's keys are behind `auth`, and answers in the rest.
+        // `auth` has the keys of the provider; other fields have response data.
         let interface = self.bind.interface;
         let mut shown = f.debug_struct("Association");
         shown.field("interface", &interface).field("stage", &self.stage).finish_non_exhaustive()

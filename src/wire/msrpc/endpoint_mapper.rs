@@ -1,5 +1,5 @@
-//! The endpoint mapper: asked on TCP port 135 where a server has an interface, because most have
-//! their port anew after each start. C706 appendix O, MS-RPCE section 2.2.1.2.5.
+//! The endpoint mapper on TCP port 135, which returns the port of an interface; most servers assign
+//! a new port at each start. C706 appendix O, MS-RPCE section 2.2.1.2.5.
 
 mod tower;
 
@@ -11,40 +11,40 @@ use super::ndr::{BadStub, ContextHandle, Reader, StubProblem, Writer};
 use super::{Fault, FaultStatus, Interface, Uuid};
 use tower::Tower;
 
-/// The interface of the mapper itself.
+/// The interface of the endpoint mapper.
 pub const INTERFACE: Interface =
     Interface::new(Uuid::new(0xe1af_8308, 0x5d1f, 0x11c9, 0x91a4_0800_2b14_a0fa), 3, 0);
 
-/// The TCP port of the mapper on every server.
+/// The TCP port of the endpoint mapper.
 pub const PORT: u16 = 135;
 
 /// The operation `ept_map`.
 pub const MAP: u16 = 3;
 
-/// How many endpoints are asked for. A server has one TCP port for an interface, or one for each
-/// of its processes.
+/// The maximum number of requested endpoints. A server has one TCP port per interface, or one for
+/// each of its processes.
 const MAX_TOWERS: u32 = 4;
 
-/// Why the mapper names no port. The names are labels of metrics.
+/// Why no port was returned. The variant names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 pub enum NoEndpoint {
     /// The server does not have the interface, or its service is not running.
     #[error("the server has no endpoint of the interface: its service is not running")]
     NotRegistered,
-    /// The mapper does not talk to strangers (`RestrictRemoteClients`).
+    /// The endpoint mapper requires authentication (`RestrictRemoteClients`).
     #[error("the endpoint mapper denies access: it has to be asked with an authentication")]
     AccessDenied,
-    /// The interface is there, but not over TCP.
+    /// The interface is available, but not over TCP.
     #[error("the server has endpoints of the interface, but none over TCP")]
     NotOverTcp,
-    /// The mapper failed with a status of its own (C706 appendix E).
+    /// The endpoint mapper returned an error status (C706 appendix E).
     #[error("the endpoint mapper fails with status {0:#x}")]
     Status(u32),
     /// The call itself failed.
     #[error("the call to the endpoint mapper fails: {0}")]
     Fault(FaultStatus),
-    /// The answer cannot be read.
+    /// The response cannot be decoded.
     #[error("the endpoint mapper's answer cannot be read: {0}")]
     Stub(#[from] BadStub),
 }
@@ -58,7 +58,7 @@ impl From<Fault> for NoEndpoint {
     }
 }
 
-/// The stub of `ept_map`: where is this interface over TCP?
+/// Encodes the stub of `ept_map` for an interface over TCP.
 pub fn ask(interface: &Interface) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.unique(Some(&Uuid::NIL), Writer::uuid); // any object
@@ -68,11 +68,11 @@ pub fn ask(interface: &Interface) -> Vec<u8> {
     writer.finish()
 }
 
-/// The TCP port in the answer to [`ask`]. The address beside it is left alone: a server behind
-/// address translation does not know its own.
+/// The TCP port in the response to [`map_request`]. The address next to it is ignored: a server
+/// behind NAT does not know its own.
 ///
 /// # Errors
-/// There is no port; each reason is a sentence for an administrator.
+/// There is no port; each reason is a message for the administrator.
 pub fn answer(stub: &[u8], interface: &Interface) -> Result<NonZeroU16, NoEndpoint> {
     let mut reader = Reader::new(stub);
     reader.context_handle()?;
@@ -109,14 +109,14 @@ mod tests {
     const EVENTS: Interface =
         Interface::new(Uuid::new(0xf6be_aff7, 0x1e19, 0x4fbb, 0x9f8f_b89e_2018_337c), 1, 0);
 
-    /// What Samba 4.17.12 answered about MS-EVEN6, without the header of the PDU.
+    /// The response of Samba 4.17.12 for MS-EVEN6, without the PDU header.
     const ANSWER: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x04\0\0\0\0\0\0\0\
         \x01\0\0\0\x03\0\0\0\x4b\0\0\0\x4b\0\0\0\x05\0\x13\0\x0d\xf7\xaf\xbe\xf6\x19\x1e\xbb\x4f\
         \x9f\x8f\xb8\x9e\x20\x18\x33\x7c\x01\0\x02\0\0\0\x13\0\x0d\x04\x5d\x88\x8a\xeb\x1c\xc9\
         \x11\x9f\xe8\x08\0\x2b\x10\x48\x60\x02\0\x02\0\0\0\x01\0\x0b\x02\0\0\0\x01\0\x07\x02\0\
         \xc0\x01\x01\0\x09\x04\0\0\0\0\0\0\0\0\0\0";
 
-    /// And what it answered about an interface that nobody has.
+    /// Its response for an unknown interface.
     const NOTHING: &[u8] = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\
         \0\0\0\0\xd6\xa0\xc9\x16";
 

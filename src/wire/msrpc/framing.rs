@@ -1,15 +1,15 @@
-//! Where one PDU ends and the next begins on a connection.
+//! Splits the bytes of a connection into PDUs.
 
 use super::BadPdu;
 use super::pdu::{Header, PduProblem};
 
-/// Cuts the bytes of one connection into PDUs. It holds no more than one PDU and one read.
+/// A framer for one connection. It buffers at most one PDU and one read.
 #[derive(Debug)]
 pub(super) struct Framer {
-    /// The longest PDU that is taken: `max_recv_frag`.
+    /// The maximum PDU size: `max_recv_frag`.
     limit: usize,
     buffer: Vec<u8>,
-    /// Bytes of `buffer` that were handed out.
+    /// The consumed bytes of `buffer`.
     used: usize,
 }
 
@@ -18,15 +18,16 @@ impl Framer {
         Self { limit, buffer: Vec::new(), used: 0 }
     }
 
-    /// Takes what was read. Call [`Framer::next_pdu`] until it has no more before the next read.
+    /// Adds received bytes. Call [`PduFramer::next_pdu`] until it returns `None` before the next
+    /// read.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.used);
         self.used = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole PDU, `None` when more bytes are needed. A header that cannot be is found
-    /// before anything behind it is waited for; after an error there is no way to go on.
+    /// The next complete PDU; `None` when more bytes are needed. An invalid header is reported
+    /// before the rest of the PDU arrives. An error is final.
     pub(super) fn next_pdu(&mut self) -> Result<Option<Vec<u8>>, BadPdu> {
         let rest = &self.buffer[self.used..];
         let Some(header) = rest.first_chunk() else { return Ok(None) };
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// All PDUs of a connection that comes in pieces of `size`, and how it ended.
+    /// All PDUs of a connection that arrives in chunks of `size`, and the final status.
     fn read(bytes: &[u8], limit: usize, size: usize) -> (Vec<Vec<u8>>, Result<(), BadPdu>) {
         let mut framer = Framer::new(limit);
         let mut pdus = Vec::new();

@@ -1,4 +1,4 @@
-//! The PDUs of the connection-oriented protocol, one file each: what travels over the connection.
+//! The PDUs of the connection-oriented protocol, one file each.
 
 mod alter_context;
 mod auth3;

@@ -1,9 +1,9 @@
-//! Puts the fragments of an answer together again, up to a limit. C706 section 12.6.3.
+//! Reassembles the fragments of a response, up to a limit. C706 section 12.6.3.
 
 use super::pdu::{Flags, Kind, PduProblem};
 use super::{BadPdu, Failure};
 
-/// The answer to the call that is waited for, as far as it has come.
+/// The response received so far.
 #[derive(Debug)]
 pub(super) struct Reassembly {
     limit: usize,
@@ -12,18 +12,18 @@ pub(super) struct Reassembly {
 }
 
 impl Reassembly {
-    /// For answers of at most `limit` bytes.
+    /// For responses of at most `limit` bytes.
     pub(super) const fn new(limit: usize) -> Self {
         Self { limit, stub: None }
     }
 
-    /// Forgets what has come.
+    /// Drops the received fragments.
     pub(super) fn clear(&mut self) {
         self.stub = None;
     }
 
-    /// Takes the next fragment; gives the answer when that was the last one. Memory grows with
-    /// what was received, not with what the server says will come.
+    /// Adds the next fragment; returns the response after the last one. Memory grows with the
+    /// received bytes, not with the announced length.
     pub(super) fn add(&mut self, flags: Flags, part: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         if flags.has(Flags::FIRST) == self.stub.is_some() {
             return Err(BadPdu::of(Kind::Response, PduProblem::Order).into());

@@ -1,22 +1,23 @@
-//! What an association asks of NTLM, Kerberos or SPNEGO, once they know who is who.
+//! The security context that an association uses after authentication with NTLM, Kerberos or
+//! SPNEGO.
 
-/// A security context that both sides have agreed upon. An implementation wraps a provider; it is
-/// called in the order in which PDUs are sent and received, because providers number them.
+/// An established security context. An implementation wraps a provider. Calls must be in the order
+/// in which PDUs are sent and received, because providers number them.
 ///
-/// Header signing (MS-RPCE section 3.3.1.5.2) is always on: `header` and `trailer` are protected
-/// against change, and not encrypted; `body` is both. For SSPI these are four buffers: `header`
-/// (data, `SECBUFFER_READONLY_WITH_CHECKSUM`), `body` (data), `trailer` (data,
+/// Header signing (MS-RPCE section 3.3.1.5.2) is always on: `header` and `trailer` are signed but
+/// not encrypted; `body` is both. For SSPI these are four buffers: `header` (data,
+/// `SECBUFFER_READONLY_WITH_CHECKSUM`), `body` (data), `trailer` (data,
 /// `SECBUFFER_READONLY_WITH_CHECKSUM`), and the token.
 pub trait Security {
-    /// Bytes of each token that [`Security::seal`] will make: it is part of what is signed, and so
-    /// must be known before.
+    /// The size of each token from [`SecurityContext::seal`]. It is part of the signed header, so
+    /// that it must be known in advance.
     fn token_size(&self) -> usize;
 
-    /// Encrypts `body` in place and signs everything; returns the token, of exactly
-    /// [`Security::token_size`] bytes.
+    /// Encrypts `body` in place and signs everything. Returns a token of exactly
+    /// [`SecurityContext::token_size`] bytes.
     ///
     /// # Errors
-    /// What the provider says.
+    /// The error of the provider.
     fn seal(
         &mut self,
         header: &[u8],
@@ -24,10 +25,10 @@ pub trait Security {
         trailer: &[u8],
     ) -> Result<Vec<u8>, SecurityError>;
 
-    /// Decrypts `body` in place, and checks everything against `token`.
+    /// Decrypts `body` in place and verifies everything against `token`.
     ///
     /// # Errors
-    /// What the provider says, for example that something was changed, or repeated.
+    /// The error of the provider, for example for a modified or replayed message.
     fn open(
         &mut self,
         header: &[u8],
@@ -37,7 +38,7 @@ pub trait Security {
     ) -> Result<(), SecurityError>;
 }
 
-/// What a provider says when it fails: a sentence without secrets.
+/// An error of the provider: a message without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SecurityError(pub String);

@@ -1,8 +1,8 @@
-//! The security account manager of a domain controller (MS-SAMR): asked which domain it is of, for the
-//! events in its log name accounts by that.
+//! MS-SAMR, the Security Account Manager protocol. It returns the domain of a domain controller:
+//! its NetBIOS name, which the events of its log use, and its SID.
 //!
-//! Connect, enumerate the domains, look the one up that is not `Builtin`, close. Everybody with an
-//! account of the domain may do so at a controller.
+//! Connect, enumerate the domains, look up the one that is not `Builtin`, close. Every domain
+//! account may do so on a domain controller.
 
 mod close;
 mod connect;
@@ -21,13 +21,13 @@ pub use look_up::LookupDomain;
 pub const INTERFACE: Interface =
     Interface::new(Uuid::new(0x1234_5778, 0x1234, 0xabcd, 0xef00_0123_4567_89ac), 1, 0);
 
-/// The domain of the accounts that every server has (MS-SAMR section 3.1.4.2).
+/// The built-in domain that every server has (MS-SAMR section 3.1.4.2).
 pub const BUILTIN: &str = "Builtin";
 
-/// A server says by an NTSTATUS that it does not do what it was asked for (MS-ERREF section 2.3).
+/// An error NTSTATUS of the server (MS-ERREF section 2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotTold {
-    /// The account has no right to know.
+    /// The account has no right.
     #[error("access denied (0xc0000022)")]
     AccessDenied,
     /// Another status.
@@ -36,7 +36,7 @@ pub enum NotTold {
 }
 
 impl NotTold {
-    /// What `status` says; an error has both of its upper bits.
+    /// Checks `status`; errors have both high bits set.
     fn check(status: u32) -> Result<(), Self> {
         match status {
             0xc000_0022 => Err(Self::AccessDenied),
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use crate::msrpc::ndr::ContextHandle;
 
-    /// The bytes are what impacket 0.13 writes and takes for these calls.
+    /// Byte sequences that impacket 0.13 writes and accepts for these calls.
     const CONNECT: &str = "000000003100000001000000010000000300000000000000";
     const CONNECTED: &str = "01000000010000000300000000000000000000001112131415161718191a1b1c1d1e1f20\
         00000000";
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(EnumerateDomains { handle }.stub(), bytes(ENUMERATE));
         assert_eq!(CloseHandle { handle }.stub(), bytes(CLOSE));
         let mut wanted = bytes(LOOK_UP);
-        // Where a pointer is not null, any number will do.
+        // The referent identifier of a non-null pointer is arbitrary.
         wanted[24..28].copy_from_slice(&0x0002_0000_u32.to_le_bytes());
         assert_eq!(LookupDomain { handle, name: "CORP" }.stub(), wanted);
     }
@@ -111,7 +111,7 @@ mod tests {
         let domains = EnumerateDomains::answer(&refused(ENUMERATED));
         assert_eq!(domains, Ok(Err(NotTold::AccessDenied)));
         assert_eq!(LookupDomain::answer(&refused(LOOKED_UP)), Ok(Err(NotTold::AccessDenied)));
-        // Nothing but a status, as a server answers that has nothing else to say.
+        // Only a status, without a result.
         let nothing = [bytes("00000000"), 0xc000_00df_u32.to_le_bytes().to_vec()].concat();
         assert_eq!(LookupDomain::answer(&nothing), Ok(Err(NotTold::Status(0xc000_00df))));
     }

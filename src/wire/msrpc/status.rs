@@ -1,4 +1,4 @@
-//! What a server gives as the reason when a call fails.
+//! The status codes of failed calls.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FaultStatus(pub u32);
 
-/// The usual ones: code, name, and what it says to an administrator.
+/// Common codes: code, name, and a message for the administrator.
 const KNOWN: &[(u32, &str, &str)] = &[
     (5, "access_denied", "the account may not do this, or the authentication is not enough"),
     (14, "error_outofmemory", "the server is out of memory"),
@@ -51,7 +51,7 @@ const KNOWN: &[(u32, &str, &str)] = &[
 ];
 
 impl FaultStatus {
-    /// The account has no right to do this, or it has to authenticate first.
+    /// The account has no right, or must authenticate first.
     pub const ACCESS_DENIED: Self = Self(5);
 
     /// The interface has no such operation.
@@ -67,15 +67,15 @@ impl FaultStatus {
         KNOWN.iter().find(|(code, ..)| *code == self.0)
     }
 
-    /// Its name, for the usual ones: closed enough for a label of a metric.
+    /// The name of a common code: a closed set, usable as a label of a metric.
     pub fn name(self) -> Option<&'static str> {
         self.known().map(|(_, name, _)| *name)
     }
 
-    /// The server's security package failed: Samba's word for a wrong password.
+    /// The security package of the server failed: Samba uses it for a wrong password.
     pub const SECURITY_PACKAGE: Self = Self(1825);
 
-    /// Whether it says that the account may not do this, in any of its spellings.
+    /// Whether the status means access denied, in any of its variants.
     pub fn is_access_denied(self) -> bool {
         self.name() == Some("access_denied")
     }

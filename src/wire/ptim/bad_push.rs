@@ -1,4 +1,4 @@
-//! Why a push was refused: a closed set to count by, and a sentence for whoever sent it.
+//! Why a push was rejected: a closed set for counters, and a message for the sender.
 
 use std::fmt;
 
@@ -6,59 +6,59 @@ use strum::{EnumIter, IntoStaticStr};
 
 use crate::http::BadBody;
 
-/// What is wrong with a push. The names are labels of metrics.
+/// The kind of a push error. The variant names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 pub enum Problem {
-    /// There is no event in it.
+    /// The body has no event.
     #[error("the body holds no event")]
     Empty,
-    /// A longer body than is ever read.
+    /// The body is too long.
     #[error("the body is too long")]
     TooLong,
-    /// More events, members, attributes or addresses than any sender needs.
+    /// Too many events, members, attributes or addresses.
     #[error("too many")]
     TooMany,
     /// Not UTF-8.
     #[error("the body is not UTF-8")]
     Encoding,
-    /// A media type that is not read here.
+    /// An unsupported media type.
     #[error("the media type is not read here")]
     MediaType,
-    /// JSON or XML that is not well-formed.
+    /// Malformed JSON or XML.
     #[error("not well-formed")]
     Syntax,
-    /// XML with a document type declaration or an entity of its own.
+    /// XML with a document type declaration or a custom entity.
     #[error("XML with a DOCTYPE or an entity of its own is refused")]
     Doctype,
-    /// XML nested deeper than [`Problem::DEPTH`].
+    /// XML nested deeper than [`PtimErrorKind::DEPTH`].
     #[error("elements are nested too deep")]
     TooDeep,
-    /// Something else than the documented object, list or element.
+    /// Not the documented object, list or element.
     #[error("not of the expected shape")]
     Shape,
-    /// A key that is not documented.
+    /// An unknown key.
     #[error("has a key besides kind, address, user, domain, device, groups, posture and at")]
     UnknownKey,
-    /// A field that this kind of event needs is not there.
+    /// A required field is missing.
     #[error("missing")]
     Missing,
-    /// A field was given twice.
+    /// A field occurs twice.
     #[error("given twice")]
     Twice,
     /// Not an IP address.
     #[error("not an IP address")]
     Address,
-    /// Not a name of a user, domain, device or group: too long, or with control characters.
+    /// Not a valid name of a user, domain, device or group.
     #[error("not a name")]
     Name,
-    /// Not a kind of event, or not one that is pushed.
+    /// Not a valid kind of event, or not one that can be pushed.
     #[error("not a kind of event that is pushed")]
     Kind,
-    /// A failed authentication, which never makes a session.
+    /// A failed authentication, which never creates a session.
     #[error("tells of something that did not succeed")]
     NotSuccess,
-    /// No time, from a sender that must say when its events happened.
+    /// The time is missing and this sender must provide it.
     #[error("missing: this sender must say when its events happened (require_time)")]
     Untimed,
     /// Not a time with a zone.
@@ -70,11 +70,11 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// The deepest nesting of XML elements. The model of the Web API needs 5.
+    /// The maximum nesting of XML elements. The model of the Web API needs 5.
     pub const DEPTH: usize = 32;
-    /// The most attributes of one XML element. The model has none.
+    /// The maximum number of attributes of an XML element. The model has none.
     pub const ATTRIBUTES: usize = 64;
-    /// The longest text of one field, in bytes: room for a name, escapes and white space.
+    /// The maximum length of the text of a field, in bytes: a name with escapes and white space.
     pub const TEXT: usize = 4096;
 
     /// The label, for instance `unknown_key`.
@@ -87,7 +87,7 @@ impl Problem {
     }
 }
 
-/// What a push tells of an event.
+/// The fields of an event in a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Field {
@@ -100,30 +100,30 @@ pub enum Field {
     /// Connect, disconnect, rekey, logon, logoff.
     #[strum(serialize = "kind")]
     State,
-    /// Whether it succeeded.
+    /// Whether the event succeeded.
     Status,
-    /// The device's name.
+    /// The name of the device.
     Device,
     /// One group of the user.
     #[strum(serialize = "groups")]
     Role,
-    /// The device's state, or its pre-logon compliance.
+    /// The state of the device, or its pre-logon compliance.
     Posture,
-    /// When it happened.
+    /// The time of the event.
     #[strum(serialize = "at")]
     Time,
 }
 
-/// A push that is refused as a whole. It quotes nothing of what was sent.
+/// A push that is rejected as a whole. The error never quotes the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadPush {
-    /// What is wrong.
+    /// The kind of the error.
     pub problem: Problem,
-    /// In which entry, counted from 0.
+    /// The index of the entry, from 0.
     pub item: Option<usize>,
-    /// In which field.
+    /// The field.
     pub field: Option<Field>,
-    /// At which line and column of JSON, counted from 1.
+    /// The line and column of JSON, from 1.
     pub place: Option<(usize, usize)>,
 }
 
@@ -132,7 +132,7 @@ impl BadPush {
         Self { item: Some(item), ..self }
     }
 
-    /// The HTTP status: 413 for what is too long, 415 for an unread media type, else 400.
+    /// The HTTP status: 413 for too long, 415 for an unsupported media type, otherwise 400.
     pub const fn status(&self) -> u16 {
         match self.problem {
             Problem::TooLong | Problem::TooMany => 413,

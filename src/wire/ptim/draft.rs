@@ -1,4 +1,4 @@
-//! An event while it is being read: fields as text, gathered, then judged together.
+//! Builds an event from the fields of one entry, then validates it.
 
 use rollcall_identity::{
     Address, Event, Kind, Membership, Name, Posture, Precision, Principal, Proof, Timestamp,
@@ -8,7 +8,7 @@ use super::bad_push::{BadPush, Field, Problem};
 use super::{Received, Untimed, words};
 use crate::http::moment;
 
-/// What one entry of a push has told so far.
+/// The fields of one entry so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Draft {
     kind: Option<Kind>,
@@ -19,22 +19,22 @@ pub(super) struct Draft {
     roles: Option<Vec<Name>>,
     posture: Option<Posture>,
     at: Option<(Timestamp, Precision)>,
-    /// A state was told that is no kind of event.
+    /// A state that is not a kind of event.
     strange_state: bool,
-    /// The kind that a member of an unknown name told.
+    /// The kind found in a member with an unknown name.
     hint: Option<Kind>,
 }
 
 impl Draft {
-    /// The most addresses of one entry: a VPN client has one of each family.
+    /// The maximum number of addresses of an entry: a VPN client has one of each family.
     const ADDRESSES: usize = 8;
-    /// The most groups of one entry. Windows allows a logon 1,015.
+    /// The maximum number of groups of an entry. Windows allows 1,015 per logon.
     const ROLES: usize = 1024;
 
-    /// Takes one field as a firewall writes it. Empty text says nothing.
+    /// Adds a field as written by a firewall. Empty text is ignored.
     ///
     /// # Errors
-    /// When the text makes no sense, or contradicts what was told before.
+    /// The text is invalid, or contradicts an earlier value.
     pub(super) fn put(&mut self, field: Field, text: &str) -> Result<(), BadPush> {
         let text = text.trim();
         if text.len() > Problem::TEXT {
@@ -45,7 +45,7 @@ impl Draft {
         }
         match field {
             Field::Address => self.address(text),
-            // Junos writes `Not-applicable` where a tunnel has no user.
+            // Junos writes `Not-applicable` for a tunnel without a user.
             Field::User if text.eq_ignore_ascii_case("not-applicable") => Ok(()),
             Field::User => once(&mut self.user, text.to_owned(), field),
             Field::Domain => once(&mut self.domain, name(text, field)?.folded(), field),
@@ -66,11 +66,11 @@ impl Draft {
         }
     }
 
-    /// Takes the text of a member whose name nobody knows. It counts when it is a state and no
-    /// member of a known name told one: `"vpn-phase":"down"` must not pass for a login.
+    /// Adds the text of a member with an unknown name. It is used when it is a state and no known
+    /// member has one: `"vpn-phase":"down"` must not be read as a login.
     ///
     /// # Errors
-    /// When two such members tell different states.
+    /// Two such members have different states.
     pub(super) fn hint(&mut self, text: &str) -> Result<(), BadPush> {
         match words::kind(text) {
             Some(kind) => once(&mut self.hint, kind, Field::State),
@@ -78,22 +78,22 @@ impl Draft {
         }
     }
 
-    /// Takes the kind of event itself.
+    /// Sets the kind of event.
     pub(super) fn kind(&mut self, kind: Kind) {
         self.kind = Some(kind);
     }
 
-    /// Takes the device state itself.
+    /// Sets the device state.
     pub(super) fn posture(&mut self, posture: Posture) {
         self.posture = Some(posture);
     }
 
-    /// Whether any state was told.
+    /// Whether a state was given.
     pub(super) fn has_state(&self) -> bool {
         self.kind.or(self.hint).is_some() || self.strange_state
     }
 
-    /// Takes note that groups were listed, though there may be none.
+    /// Records that a list of groups was given, even if it is empty.
     pub(super) fn no_roles_yet(&mut self) {
         self.roles.get_or_insert_default();
     }
@@ -118,7 +118,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Several members may tell the state, such as `"event":"IKE_VPN_UP_ALARM_USER"` beside
+    /// Several members may have a state, such as `"event":"IKE_VPN_UP_ALARM_USER"` next to
     /// `"type":"vpn"`. A rekey is sent as an up, so both together are a rekey.
     fn state(&mut self, text: &str) -> Result<(), BadPush> {
         let Some(kind) = words::kind(text) else {
@@ -136,10 +136,10 @@ impl Draft {
         Ok(())
     }
 
-    /// Makes an event of each address.
+    /// Creates one event per address.
     ///
     /// # Errors
-    /// When a field that this kind of event needs is missing.
+    /// A field that this kind of event needs is missing.
     pub(super) fn finish(
         self,
         received: Received<'_>,
@@ -158,10 +158,10 @@ impl Draft {
         let principal = principal.map_err(|_| Problem::Name.of(Field::User))?;
         match (kind, &principal, &self.device) {
             (Kind::DeviceSeen, _, None) => return Err(Problem::Missing.of(Field::Device)),
-            // A login of a device alone is the SRX's null user.
+            // A login of a device alone is the null user of the SRX.
             (Kind::DeviceSeen | Kind::Login, _, Some(_)) | (_, Some(_), _) => {}
-            // A tunnel without a user goes down, or gets new keys, for whoever has its address: a
-            // firewall that only knows the tunnel must be able to say that it is gone.
+            // A tunnel without a user: the event applies to the current user of the address,
+            // because a firewall that only knows the tunnel must be able to report its end.
             (Kind::VpnDown | Kind::Rekey, None, _) => {}
             _ => return Err(Problem::Missing.of(Field::User)),
         }
@@ -195,8 +195,8 @@ fn name(text: &str, field: Field) -> Result<Name, BadPush> {
     Name::new(text).map_err(|_| Problem::Name.of(field))
 }
 
-/// Sets what was not set, or was set to the same. Two users in one entry are what an injection by a
-/// sender that does not escape looks like.
+/// Sets a value once, or to the same value again. Two users in one entry are a sign of injection by
+/// a sender that does not escape.
 fn once<T: PartialEq>(slot: &mut Option<T>, value: T, field: Field) -> Result<(), BadPush> {
     match slot {
         Some(first) if *first != value => Err(Problem::Twice.of(field)),

@@ -1,11 +1,11 @@
-//! Pushes of firewalls as JSON: one object, a list of objects, or an envelope around such a list.
+//! Pushes in JSON: one object, a list of objects, or an envelope around a list.
 
 use super::bad_push::{BadPush, Field, Problem};
 use super::draft::Draft;
 use super::words::{Meaning, meaning};
 use crate::http::json::Json;
 
-/// Reads the drafts of the whole body; each begins with what `base` has.
+/// Reads all entries of the body; each starts with the values of `base`.
 pub(super) fn read(text: &str, mut base: Draft) -> Result<Vec<Draft>, BadPush> {
     let entries = match Json::read(text)? {
         Json::List(items) => items,
@@ -49,7 +49,8 @@ fn object(mut draft: Draft, members: Vec<(String, Json)>) -> Result<Draft, BadPu
     Ok(draft)
 }
 
-/// `{"device-identity":{"value":"pc1","groups":["lab"]}}`: groups of a device are not its user's.
+/// `{"device-identity":{"value":"pc1","groups":["lab"]}}`: groups of a device are not groups of its
+/// user.
 fn device(mut draft: Draft, members: Vec<(String, Json)>) -> Result<Draft, BadPush> {
     for (name, value) in members {
         if matches!(name.as_str(), "value" | "name") {

@@ -6,7 +6,7 @@ use super::bad_push::{BadPush, Field, Problem};
 use super::draft::Draft;
 use crate::http::json::Json;
 
-/// Reads the drafts of the whole body, one object or a list of objects.
+/// Reads all entries of the body, one object or a list of objects.
 pub(super) fn read(text: &str) -> Result<Vec<Draft>, BadPush> {
     let items = match Json::read(text)? {
         Json::List(items) => items,
@@ -51,7 +51,7 @@ fn event(item: Json) -> Result<Draft, BadPush> {
 
 fn single(draft: &mut Draft, field: Field, text: &str) -> Result<(), BadPush> {
     match field {
-        // A list, even of one.
+        // Groups must be a list.
         Field::Role => return Err(Problem::Shape.of(field)),
         Field::State => match text.parse() {
             Ok(kind) if Kind::is_sent(kind) => draft.kind(kind),
@@ -66,7 +66,7 @@ fn single(draft: &mut Draft, field: Field, text: &str) -> Result<(), BadPush> {
     Ok(())
 }
 
-/// The text of a value that must be a string with something in it.
+/// The text of a value that must be a non-empty string.
 fn text_of(field: Field, value: Json) -> Result<String, BadPush> {
     match value {
         Json::Text(text) if text.trim().is_empty() => Err(Problem::Missing.of(field)),

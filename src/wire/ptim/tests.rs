@@ -1,4 +1,4 @@
-//! Pushes in every candidate form, good and bad.
+//! Valid and invalid pushes in every candidate form.
 
 use std::collections::HashSet;
 
@@ -34,7 +34,7 @@ fn post<'a>(path: &'a str, query: &'a str, body: &'a str) -> Request<'a> {
     Request { method: "POST", path, query, body: body.as_bytes(), ..Request::default() }
 }
 
-/// Each event in short: `vpn_up 10.0.0.7 alice@corp.example`.
+/// A short form of each event: `vpn_up 10.0.0.7 alice@corp.example`.
 fn short(events: &[Event]) -> Vec<String> {
     let line = |event: &Event| {
         let who = event.principal.as_ref().map_or("-".to_owned(), ToString::to_string);
@@ -226,7 +226,7 @@ fn a_tunnel_without_a_user_goes_down_for_whoever_is_there() {
         let posted = format!(r#"{{"kind":"{kind}","address":"10.0.0.7"}}"#);
         assert_eq!(short(&with(read_posted, &post("", "", &posted)).unwrap()), wanted);
     }
-    // Nobody comes without a name, and a logout is a user's.
+    // A session does not begin without a user, and a logout needs its user.
     for kind in ["login", "vpn_up", "logout", "refresh"] {
         let posted = format!(r#"{{"kind":"{kind}","address":"10.0.0.7"}}"#);
         let bad = with(read_posted, &post("", "", &posted)).unwrap_err();
@@ -399,7 +399,7 @@ proptest! {
         let _ = (recognises(&request), with(read, &request), with(read_posted, &request));
     }
 
-    /// Bytes that get further than arbitrary ones: the words of all candidate forms, shuffled.
+    /// Random sequences of the tokens of all candidate forms, which reach deeper than random bytes.
     #[test]
     fn shuffled_words_are_read_or_refused(
         words in proptest::collection::vec(

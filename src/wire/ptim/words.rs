@@ -1,11 +1,11 @@
-//! The words of a push: which names mean a user or an address, which states a VPN tunnel up.
+//! The vocabulary of pushes: names of fields, and words for states.
 
 use rollcall_identity::{Kind, Posture};
 
 use super::bad_push::Field;
 use crate::http::canonical;
 
-/// What a name in JSON, XML or a form stands for.
+/// The meaning of a name in JSON, XML or a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// A field of an event.
@@ -14,7 +14,7 @@ pub(super) enum Meaning {
     Entries,
 }
 
-/// What `name` stands for, however its words are joined.
+/// The meaning of `name`, independent of case and separators.
 pub(super) fn meaning(name: &str) -> Option<Meaning> {
     Some(Meaning::Field(match canonical(name).as_str() {
         "ip" | "ip-address" | "address" | "tunnel-ip" | "inner-ip" | "assigned-ip" | "ipv4"
@@ -39,7 +39,7 @@ pub(super) fn meaning(name: &str) -> Option<Meaning> {
     }))
 }
 
-/// The kind of event that a state stands for. `None` when the word says nothing about it.
+/// The kind of event for a state; `None` for an unknown word.
 pub(super) fn kind(state: &str) -> Option<Kind> {
     Some(match canonical(state).as_str() {
         "ike-vpn-up-alarm-user"
@@ -61,8 +61,8 @@ pub(super) fn kind(state: &str) -> Option<Kind> {
     })
 }
 
-/// Whether a status or result says that what is told of did happen. Anything unknown does not: a
-/// failed logon must never become a session (CVE-2019-0042).
+/// Whether a status or result means success. Unknown words do not: a failed logon must never create
+/// a session (CVE-2019-0042).
 pub(super) fn succeeded(status: &str) -> bool {
     matches!(
         canonical(status).as_str(),
@@ -70,8 +70,8 @@ pub(super) fn succeeded(status: &str) -> bool {
     )
 }
 
-/// A device state, `posture-healthy` as the role of that name, or pre-logon compliance. A state that
-/// nobody documented is no state, and never the healthy one.
+/// A device state, the role `posture-healthy` and the like, or pre-logon compliance. An
+/// undocumented state is unknown, never healthy.
 pub(super) fn posture(text: &str) -> Posture {
     let word = canonical(text);
     let word = word.strip_prefix("posture-").unwrap_or(&word);

@@ -1,7 +1,7 @@
-//! Pushes as XML, in the model of the SRX's Web API: `userfw-entries` of `userfw-entry`.
+//! Pushes in XML, in the model of the SRX Web API: `userfw-entries` of `userfw-entry`.
 //!
-//! The XML of strangers: UTF-8 only, no DOCTYPE, no entity besides the five of XML and characters
-//! by number, 32 elements deep, 64 attributes on one, 4 KiB of text in one field.
+//! The XML is untrusted: UTF-8 only, no DOCTYPE, no entities except the five of XML and character
+//! references, at most 32 levels, 64 attributes per element, and 4 KiB of text per field.
 
 use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
@@ -11,7 +11,7 @@ use super::EVENTS;
 use super::bad_push::{BadPush, Field, Problem};
 use super::draft::Draft;
 
-/// Reads the drafts of the whole document; each begins with what `base` has.
+/// Reads all entries of the document; each starts with the values of `base`.
 pub(super) fn read(text: &str, base: &Draft) -> Result<Vec<Draft>, BadPush> {
     let mut reader = Reader::from_str(text);
     let mut document = Document {
@@ -36,14 +36,14 @@ pub(super) fn read(text: &str, base: &Draft) -> Result<Vec<Draft>, BadPush> {
     Ok(document.drafts)
 }
 
-/// A document as far as it was read.
+/// The state of the parser.
 struct Document<'a> {
     base: &'a Draft,
     /// The local names of the open elements, in lower case.
     path: Vec<String>,
-    /// The open `userfw-entry`.
+    /// The current `userfw-entry`.
     entry: Option<Draft>,
-    /// The field of the open element, and its text.
+    /// The field of the current element, and its text.
     text: Option<(Field, String)>,
     drafts: Vec<Draft>,
     /// The root element was closed.
@@ -79,7 +79,7 @@ impl Document<'_> {
         if self.path.len() == Problem::DEPTH {
             return Err(Problem::TooDeep.into());
         }
-        // The check for repeated names compares each with each: it ends with the limit.
+        // The check for duplicate names compares all pairs: the limit bounds it.
         for (count, attribute) in tag.attributes().enumerate() {
             if count == Problem::ATTRIBUTES {
                 return Err(Problem::TooMany.into());
@@ -98,7 +98,7 @@ impl Document<'_> {
             _ => return Err(Problem::Shape.into()),
         };
         if self.text.is_some() {
-            // A field is text: an element within it is what a sender without escaping sends.
+            // A field has only text: a nested element is a sign of a sender that does not escape.
             return Err(Problem::Shape.into());
         }
         self.text = field_of(field).map(|field| (field, String::new()));
@@ -152,7 +152,7 @@ impl Document<'_> {
     }
 }
 
-/// What an element within `userfw-entry` tells.
+/// The field of an element within `userfw-entry`.
 fn field_of(path: &[&str]) -> Option<Field> {
     Some(match path {
         ["timestamp"] => Field::Time,
@@ -167,7 +167,7 @@ fn field_of(path: &[&str]) -> Option<Field> {
     })
 }
 
-/// The body was read as UTF-8; a declaration that says otherwise would be a second opinion.
+/// The body was decoded as UTF-8, so that no other encoding may be declared.
 fn utf8_only(declaration: &BytesDecl<'_>) -> Result<(), BadPush> {
     match declaration.encoding() {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! What Secure Edge answers, believed only where it is whole: an answer that does not add up is no
+//! Responses of Secure Edge. A response that is incomplete or inconsistent is not an
 //! acknowledgement.
 
 use std::fmt;
@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use super::{DIGEST_PAGES, Position, Tally};
 
-/// Why an answer is not taken. It repeats nothing of what came, which may hold a secret.
+/// Why a response is rejected. The message never quotes the response, which may have a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadAnswer {
-    /// Not the JSON that is documented.
+    /// Not the documented JSON.
     #[error("the answer is not the JSON that was asked for, at line {line}, column {column}")]
     Shape {
         /// The line, from 1.
@@ -21,38 +21,38 @@ pub enum BadAnswer {
         /// The column.
         column: usize,
     },
-    /// It says that the receiver is elsewhere.
+    /// The receiver has another position.
     #[error("the answer acknowledges another position than was sent")]
     Position,
-    /// Reports are missing in it, or are too many.
+    /// The counts do not match the batch.
     #[error("the answer accounts for {told} reports of {sent}")]
     Count {
-        /// Taken, known and refused together.
+        /// The sum of accepted, duplicate and rejected reports.
         told: u64,
-        /// How many were sent.
+        /// The number of reports sent.
         sent: usize,
     },
-    /// It refuses a report that was not sent.
+    /// The response rejects a report that was not sent.
     #[error("the answer refuses a report that was not sent")]
     Stranger,
-    /// A token, an id or a secret that cannot be sent in a header.
+    /// A token, id or secret that cannot be sent in a header.
     #[error("the {0} in the answer cannot be used: it is empty, too long or not printable ASCII")]
     Unusable(&'static str),
-    /// Digests of another number of pages.
+    /// Another number of digest pages.
     #[error("the answer has {0} digests, not {DIGEST_PAGES}")]
     Pages(usize),
 }
 
-/// Reads an answer, whole.
+/// Parses a complete response.
 ///
 /// # Errors
-/// [`BadAnswer::Shape`] when it is not `T`.
+/// [`SecureEdgeError::Shape`] when the body is not `T`.
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, BadAnswer> {
     serde_json::from_slice(body)
         .map_err(|why| BadAnswer::Shape { line: why.line(), column: why.column() })
 }
 
-/// What an onboarding token was exchanged for.
+/// Credentials that were exchanged for an onboarding token.
 #[derive(Clone, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct Credentials {
     /// The client id, at most 256 printable ASCII characters without a colon.
@@ -70,10 +70,10 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// Reads them.
+    /// Parses and validates the credentials.
     ///
     /// # Errors
-    /// When they are not there, or could not be sent back.
+    /// A value is missing or cannot be sent in a header.
     pub fn read(body: &[u8]) -> Result<Self, BadAnswer> {
         let credentials: Self = read(body)?;
         let id = credentials.client_id.as_str();
@@ -91,11 +91,11 @@ impl Credentials {
 /// An access token (RFC 6749 section 5.1).
 #[derive(Clone, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct Token {
-    /// What is sent as `Authorization: Bearer`.
+    /// The value of `Authorization: Bearer`.
     #[serde(deserialize_with = "secret")]
     #[schema(value_type = String)]
     pub access_token: Zeroizing<String>,
-    /// For how many seconds it is good; when it is left out, until it is refused.
+    /// The lifetime in seconds; when it is left out, until the token is rejected.
     #[serde(default)]
     pub expires_in: Option<u64>,
 }
@@ -107,10 +107,10 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    /// Reads it.
+    /// Parses and validates the token.
     ///
     /// # Errors
-    /// When it is not there, or cannot be sent back.
+    /// The value is missing or cannot be sent in a header.
     pub fn read(body: &[u8]) -> Result<Self, BadAnswer> {
         let token: Self = read(body)?;
         match printable(&token.access_token, 8192) {
@@ -128,41 +128,42 @@ fn printable(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Up to where the receiver knows.
+/// The position of the receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct Place {
-    /// The place after the last batch that it has taken; none when it holds nothing, or is in the
-    /// middle of a synchronisation.
+    /// The position after the last accepted batch; none when the receiver is empty, or in the
+    /// middle of a synchronization.
     #[schema(value_type = Option<String>)]
     pub position: Option<Position>,
-    /// How many batches it takes at once, each on a connection of its own; when it is left out, one.
+    /// How many batches it accepts in parallel, each on its own connection; when it is left out,
+    /// one.
     #[serde(default)]
     pub window: Option<u32>,
 }
 
-/// A batch was taken.
+/// The acknowledgement of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct Taken {
-    /// The `next` of the batch, be the receiver there already or not.
+    /// The `next` of the batch, also when the receiver already was there.
     #[schema(value_type = String)]
     pub position: Position,
-    /// Reports that are in force now.
+    /// The number of reports that were applied.
     pub accepted: u64,
-    /// Reports that it knew already, or knew better.
+    /// The number of reports that were already known or outdated.
     pub duplicates: u64,
-    /// Reports that it cannot take, and will not take when they come again.
+    /// Reports that the receiver rejects, also on a retry.
     #[serde(default)]
     pub refused: Vec<Refused>,
 }
 
-/// One report that the receiver cannot take.
+/// A rejected report.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct Refused {
-    /// The list of the batch that it stands in.
+    /// The list of the batch with the report.
     pub list: List,
-    /// Its place there, from 0.
+    /// The index in the list, from 0.
     pub index: usize,
-    /// Why, in words, of which the first 200 characters are shown.
+    /// The reason as text, of which the first 200 characters are shown.
     pub reason: String,
 }
 
@@ -183,10 +184,11 @@ pub enum List {
 }
 
 impl Taken {
-    /// Reads the answer to a batch of `sent` reports after which the receiver must be at `next`.
+    /// Parses the response to a batch of `sent` reports, after which the receiver must be at
+    /// `next`.
     ///
     /// # Errors
-    /// When it does not account for every report, or is at another place.
+    /// The counts do not match, or the position is another one.
     pub fn read(body: &[u8], sent: Tally, next: &str) -> Result<Self, BadAnswer> {
         let mut taken: Self = read(body)?;
         for refused in &mut taken.refused {
@@ -219,20 +221,20 @@ impl List {
     }
 }
 
-/// A synchronisation was ended.
+/// The acknowledgement of the end of a synchronization.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct Ended {
-    /// The place that was sent.
+    /// The position that was sent.
     #[schema(value_type = String)]
     pub position: Position,
-    /// How many sessions it holds now.
+    /// The number of sessions of the receiver.
     pub sessions: u64,
 }
 
-/// What the receiver holds.
+/// Digests of the sessions of the receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct Digests {
-    /// The place at which it holds that.
+    /// The position of the receiver.
     #[schema(value_type = Option<String>)]
     pub position: Option<Position>,
     /// The digest of each page of addresses, in lower-case hexadecimal. The page of an address is
@@ -244,10 +246,10 @@ pub struct Digests {
 }
 
 impl Digests {
-    /// Reads them.
+    /// Parses the digests.
     ///
     /// # Errors
-    /// When their number is another.
+    /// The number of pages is not [`DIGEST_PAGES`].
     pub fn read(body: &[u8]) -> Result<Self, BadAnswer> {
         let digests: Self = read(body)?;
         match digests.pages.len() {
@@ -257,53 +259,54 @@ impl Digests {
     }
 }
 
-/// Why a request was not done (RFC 9457).
+/// An error response (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Problem {
-    /// In a few words.
+    /// A short summary.
     pub title: Option<String>,
-    /// In a sentence.
+    /// An explanation.
     pub detail: Option<String>,
 }
 
 impl Problem {
-    /// What the receiver says, fit for a log line: at most 200 characters, none of which forges
-    /// text. Nothing when it says nothing that can be read.
+    /// The message of the receiver, sanitized for a log line: at most 200 characters, without
+    /// control or bidirectional characters. `None` without a readable message.
     pub fn read(body: &[u8]) -> Option<String> {
         let problem: Self = read(body).ok()?;
         Some(printed(&problem.detail.or(problem.title)?))
     }
 }
 
-/// Why no token was granted (RFC 6749 section 5.2).
+/// An OAuth error response (RFC 6749 section 5.2).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Refusal {
-    /// One of the words that are defined there, such as `invalid_client`.
+    /// The error code, such as `invalid_client`.
     pub error: String,
-    /// For people.
+    /// The description for people.
     #[serde(default)]
     pub error_description: Option<String>,
 }
 
 impl Refusal {
-    /// What it says, fit for a log line; nothing when it is none.
+    /// The error, sanitized for a log line; `None` when the body is not one.
     pub fn read(body: &[u8]) -> Option<String> {
         let Self { error, error_description: more } = read(body).ok()?;
         Some(printed(&more.map_or(error.clone(), |more| format!("{error}: {more}"))))
     }
 }
 
-/// The longest text of a receiver that is repeated, in characters.
+/// The maximum length of a quoted message, in characters.
 const SAID: usize = 200;
 
-/// The beginning of a text of the receiver's, fit for a log line: nothing in it forges text.
+/// Sanitizes the beginning of a message for a log line.
 fn printed(said: &str) -> String {
     let printed = |c: char| if c.is_control() { ' ' } else { c };
     said.chars().filter(|c| !is_direction(*c)).map(printed).take(SAID).collect()
 }
 
-/// Separators and overrides that change how the text around them is read (UTR 36, section 3.1).
+/// Separators and directional overrides that change the display of the surrounding text (UTR 36,
+/// section 3.1).
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }

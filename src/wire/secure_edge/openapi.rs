@@ -1,4 +1,4 @@
-//! The description of the dialect for those who build a receiver, made from the shapes themselves.
+//! The OpenAPI description of the dialect for implementers of a receiver, generated from the types.
 
 use utoipa::openapi::security::{ClientCredentials, Flow, OAuth2, Scopes, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -6,7 +6,7 @@ use utoipa::{Modify, OpenApi};
 use super::answer::{Credentials, Digests, Ended, List, Place, Problem, Refused, Taken, Token};
 use super::report::{Batch, Begin, End, Onboard};
 
-/// The description, as JSON with a newline at its end.
+/// The description as JSON with a trailing newline.
 pub fn openapi() -> String {
     let text = Dialect::openapi().to_pretty_json();
     text.expect("a description made of text can be written as JSON") + "\n"

@@ -1,4 +1,4 @@
-//! Batches say what the changes said, once each; answers count only when they are whole.
+//! Batches contain exactly the changes; inconsistent responses are rejected.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -213,14 +213,14 @@ fn any_session() -> impl Strategy<Value = Session> {
 }
 
 proptest! {
-    /// Whoever reads only the batch knows of each session what the change said, groups included.
+    /// A reader of the batch alone knows of each session what the change had, including groups.
     #[test]
     fn a_batch_can_be_understood_alone(sessions in prop::collection::vec(any_session(), 0..20)) {
         let mut last = BTreeMap::new();
         for session in sessions {
             last.insert(session.address, session);
         }
-        // In a real directory a user has one set of groups; the last told is the one that stays.
+        // A user has one set of groups in a real directory; the last report is used.
         let changes: Vec<Change> =
             last.into_values().enumerate().map(|(at, s)| came(at as u64 + 1, s)).collect();
         let batch = written(&changes);
@@ -255,7 +255,7 @@ proptest! {
         }
     }
 
-    /// Two digests are equal when the sessions are, in whatever order and by whatever way.
+    /// Two digests are equal when the sessions are, independent of order and history.
     #[test]
     fn digests_tell_what_is_held_and_not_how_it_came(
         kept in prop::collection::vec(any_session(), 1..12),

@@ -1,4 +1,4 @@
-//! The answers to an SRX: reports, written straight into the bytes that go out.
+//! Responses to an SRX, written directly into the output buffer.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use rollcall_identity::Session;
 
 use super::{Asked, Format, Miss, Report, Speaker, json_answer, xml_answer};
 
-/// What was written, for the counters of the enforcement point.
+/// A summary of a written response, for counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// How many reports it holds.
+    /// The number of reports.
     pub reports: usize,
-    /// How many groups were left out because somebody has more than
-    /// [`Dialect::roles`](super::Dialect::roles), or than the filter of groups lets out.
+    /// The number of groups left out because of [`Dialect::roles`](super::Dialect::roles) or the
+    /// limit of the group filter.
     pub roles_left_out: usize,
 }
 
-/// Appends the answer to a batch query to `out`: the reports in order, and the cookie with which
-/// the next question goes on behind the last of them.
+/// Appends the response to a batch query to `out`: the reports in order, and the cookie for the
+/// next query.
 pub fn batch<'a>(
     speaker: Speaker<'_>,
     reports: impl IntoIterator<Item = Report<'a>>,
@@ -29,8 +29,8 @@ pub fn batch<'a>(
     written(speaker, reports, Some(cookie), out)
 }
 
-/// Appends the answer to an IP query to `out`; what is said when nobody is there is
-/// [`Dialect::miss`](super::Dialect::miss).
+/// Appends the response to an IP query to `out`. [`Dialect::miss`](super::Dialect::miss) determines
+/// the response for an address without a session.
 pub fn ip(
     speaker: Speaker<'_>,
     asked: Asked,
@@ -45,7 +45,7 @@ pub fn ip(
     }
 }
 
-/// Appends the answer to a user query to `out`: every address where the user is, maybe none.
+/// Appends the response to a user query to `out`: all addresses of the user, possibly none.
 pub fn user<'a>(
     speaker: Speaker<'_>,
     sessions: impl IntoIterator<Item = &'a Session>,

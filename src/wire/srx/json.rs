@@ -1,4 +1,7 @@
-//! The JSON of answers to an SRX: strings and lists of names.
+//! JSON primitives for responses to an SRX: strings and lists of names.
+//!
+//! They are our own because the encoded list of a set of groups is cached as bytes and copied into
+//! the output, which a generic serializer does not support.
 
 use rollcall_identity::Name;
 

@@ -1,4 +1,4 @@
-//! Answers as JSON: `{"report_entries":[{"ip-address":...}],"cookie":"..."}`.
+//! Responses as JSON: `{"report_entries":[{"ip-address":...}],"cookie":"..."}`.
 
 use rollcall_identity::Name;
 
@@ -7,8 +7,8 @@ use super::json::string;
 use super::report::{self, Whose};
 use super::{Activity, Report, Speaker};
 
-/// Appends the document to `out`, and returns how many roles were left out. A report without a user
-/// has empty names: a reader that expects the fields finds them.
+/// Appends the document to `out`. Returns the number of roles left out. A report without a user has
+/// empty names, because readers expect the fields.
 pub(super) fn write<'a>(
     speaker: Speaker<'_>,
     reports: impl Iterator<Item = Report<'a>>,

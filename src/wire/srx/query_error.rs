@@ -1,22 +1,22 @@
-//! Why a query of an SRX cannot be answered.
+//! Why a query of an SRX is rejected.
 
 use crate::http::BadBody;
 
-/// Why a question cannot be answered.
+/// Why a query is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadQuestion {
-    /// A parameter makes no sense.
+    /// An invalid parameter.
     #[error("{name}: {reason}")]
     Parameter {
-        /// Its name as documented, for instance `begintime`.
+        /// The documented name, for instance `begintime`.
         name: &'static str,
-        /// What is wrong with it; never its value.
+        /// The reason; never quotes the value.
         reason: &'static str,
     },
     /// The body cannot be read.
     #[error(transparent)]
     Body(#[from] BadBody),
-    /// No question has this path or method.
+    /// No query has this path or method.
     #[error("nothing is asked by this method and path")]
     Route,
 }

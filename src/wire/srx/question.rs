@@ -1,4 +1,4 @@
-//! What a firewall asks: a batch of reports, who is at an address, or where a user is.
+//! Queries of a firewall: a batch of reports, the user at an address, or the addresses of a user.
 
 use rollcall_identity::{Address, Principal, Timestamp};
 
@@ -6,61 +6,62 @@ use crate::http::{Ambiguous, Parameters, Request, moment};
 
 use super::{BadQuestion, Scope};
 
-/// A question of an SRX firewall.
+/// A query of an SRX firewall.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// The reports since a time or a cookie.
     Batch {
-        /// The earliest report that is wanted; `None` for all there are.
+        /// The earliest time; `None` for all reports.
         since: Option<Timestamp>,
-        /// The most reports wanted, 1 to [`Question::COUNT_LIMIT`]; `None` when it was not said.
+        /// The maximum number of reports, 1 to [`SrxQuery::COUNT_LIMIT`]; `None` if not given.
         count: Option<u32>,
-        /// The cookie of the answer before; it wins over `since`.
+        /// The cookie of the previous response; takes precedence over `since`.
         cookie: Option<String>,
-        /// Which sessions are wanted.
+        /// The filter on sessions.
         scope: Scope,
     },
-    /// Who is at this address.
+    /// The session of an address.
     Ip {
-        /// Where.
+        /// The address.
         address: Address,
-        /// The computer itself shall be asked first.
+        /// Whether the firewall asks to probe the computer first.
         force_probe: bool,
     },
-    /// At which addresses this user is.
+    /// The addresses of a user.
     User {
-        /// Who; any domain when it has none.
+        /// The user; without a domain, in any domain.
         principal: Principal,
     },
 }
 
 impl Question {
-    /// The most reports in one answer. Junos asks for 100 to 1000 (`items-per-batch`). Whoever asks
-    /// for more gets this many: the count is a maximum, so fewer is always a right answer.
+    /// The maximum number of reports in a response. Junos requests 100 to 1000 (`items-per-batch`).
+    /// A larger count is reduced to this limit, because the count is a maximum.
     pub const COUNT_LIMIT: u32 = 1000;
 
-    /// The longest cookie in bytes: many times what Rollcall hands out.
+    /// The maximum length of a cookie in bytes: a multiple of those that Rollcall issues.
     pub const COOKIE_LIMIT: usize = 256;
 }
 
 const IP: &[&str] = &["ip", "ip-address", "address"];
 const USER: &[&str] = &["user", "user-name", "username", "id"];
-/// Where nothing else says that a user is meant, `id` may be anything, such as a request's number.
+/// Where the path does not imply a user, `id` may have another meaning, such as a request number.
 const USER_ANYWHERE: &[&str] = &["user", "user-name", "username"];
 
-/// Reads a question in every candidate form. Below the query API's prefix (and below
-/// `user_query/v1` and `v2`, should they not be the configured prefix):
+/// Parses a query in every candidate form, below the query API's prefix (and below `user_query/v1`
+/// and `v2`, if these are not the configured prefix):
 ///
-/// | path | question |
+/// | path | query |
 /// | --- | --- |
 /// | none, `users/endpoints` | batch, or what the parameter `ip` or `user` makes it |
 /// | `ip/<address>`, `<address>`, `ip?ip=` | address |
 /// | `user/<name>`, `users/<name>`, `user?user=`, `user?id=` | user |
 ///
-/// Unknown parameters are ignored: another Junos release may well send some.
+/// Unknown parameters are ignored, because other Junos releases may send some.
 ///
 /// # Errors
-/// [`BadQuestion::Route`] for other paths and methods but GET and POST, else what is wrong.
+/// [`QueryError::Route`] for other paths and for methods except GET and POST, otherwise the invalid
+/// parameter.
 pub fn read(request: &Request<'_>) -> Result<Question, BadQuestion> {
     if !matches!(request.method, "GET" | "POST") {
         return Err(BadQuestion::Route);
@@ -142,14 +143,14 @@ fn count(parameters: &Parameters) -> Result<Option<u32>, BadQuestion> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(BadQuestion::parameter(name, "not a number"));
     }
-    // All digits: what does not fit is only larger than any limit.
+    // All digits: a number that does not fit is larger than the limit.
     match text.parse().unwrap_or(u32::MAX) {
         0 => Err(BadQuestion::parameter(name, "less than 1")),
         count => Ok(Some(count.min(Question::COUNT_LIMIT))),
     }
 }
 
-/// The cookie from the first place that has one: parameters, `X-Cookie`, `Cookie`.
+/// The cookie from the first source that has one: parameters, `X-Cookie`, `Cookie`.
 fn cookie(parameters: &Parameters, request: &Request<'_>) -> Result<Option<String>, BadQuestion> {
     let cookie = one(parameters, "cookie", &["cookie"])?
         .or(request.x_cookie_header.map(str::trim).filter(|text| !text.is_empty()))
@@ -162,8 +163,8 @@ fn cookie(parameters: &Parameters, request: &Request<'_>) -> Result<Option<Strin
     }
 }
 
-/// The value of the cookie named `cookie` (RFC 6265 section 4.2), or the whole header when it is
-/// but one value without a name. Cookies of other names belong to somebody else, such as a proxy.
+/// The value of the cookie named `cookie` (RFC 6265 section 4.2), or the whole header when it is a
+/// single value without a name. Other cookies are ignored; they may belong to a proxy.
 fn named_cookie(header: &str) -> Option<&str> {
     if !header.contains(['=', ';']) {
         return Some(header.trim()).filter(|text| !text.is_empty());

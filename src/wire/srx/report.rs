@@ -1,41 +1,41 @@
-//! What an answer reports of a session, before it is encoded.
+//! The reports in a response, before they are encoded.
 
 use rollcall_identity::{Address, Change, GroupSet, Name, Posture, Principal, Session, Timestamp};
 
-/// What a report says about its user.
+/// Whether a report is a login or a logout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
-    /// Is at the address.
+    /// The user is at the address.
     Login,
-    /// Is no longer there.
+    /// The user left the address.
     Logout,
 }
 
-/// One report: who came to or left an address.
+/// One report: a user came to or left an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report<'a> {
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// Who; `None` for a device alone, or for nobody: the SRX's null user.
+    /// The user; `None` for a device alone or for no session: the null user of the SRX.
     pub principal: Option<&'a Principal>,
-    /// The device's host name.
+    /// The host name of the device.
     pub device: Option<&'a Name>,
-    /// The user's groups as a source listed them. They go out first.
+    /// The user's groups as listed by the source. They are written first.
     pub roles: &'a [Name],
-    /// The user's groups as directories know them.
+    /// The user's groups in the directories.
     pub groups: Option<&'a GroupSet>,
-    /// The device's groups as directories know them.
+    /// The device's groups in the directories.
     pub device_groups: Option<&'a GroupSet>,
-    /// The device's state.
+    /// The state of the device.
     pub posture: Option<Posture>,
-    /// When, by the source's clock.
+    /// The time, by the clock of the source.
     pub at: Timestamp,
-    /// Coming or leaving.
+    /// Login or logout.
     pub activity: Activity,
 }
 
 impl<'a> From<&'a Session> for Report<'a> {
-    /// A login at the time of the latest proof that the user is there.
+    /// A login at the time of the latest proof of presence.
     fn from(session: &'a Session) -> Self {
         Self {
             address: session.address,
@@ -52,7 +52,7 @@ impl<'a> From<&'a Session> for Report<'a> {
 }
 
 impl<'a> From<&'a Change> for Report<'a> {
-    /// A login of whoever is there after it; a logout of whoever was there when nobody is.
+    /// A login of the session after the change, or a logout of the session before it.
     fn from(change: &'a Change) -> Self {
         let at = change.cause.at;
         match (change.after.as_deref(), change.before.as_deref()) {
@@ -66,12 +66,12 @@ impl<'a> From<&'a Change> for Report<'a> {
     }
 }
 
-/// An address that was asked for, and when.
+/// A queried address and the time of the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// The time of the answer.
+    /// The time of the response.
     pub now: Timestamp,
 }
 
@@ -91,24 +91,24 @@ impl Asked {
     }
 }
 
-/// Whose groups they are.
+/// The owner of a list of groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Whose {
-    /// The user's: they are roles, and so is the state of the device where it is told as one.
+    /// The user: the groups are written as roles, with the device state if it is written as a role.
     User(Option<Posture>),
-    /// The device's.
+    /// The device.
     Device,
 }
 
 impl Whose {
-    /// The role that says in what state the device is.
+    /// The role for the device state.
     pub(super) fn state(self) -> Option<Name> {
         let Self::User(Some(posture)) = self else { return None };
         Name::new(&format!("posture-{}", posture.as_str())).ok()
     }
 }
 
-/// A device's state as the SRX documents it.
+/// The name of a device state in the SRX documentation.
 pub(super) const fn posture(posture: Posture) -> &'static str {
     match posture {
         Posture::Healthy => "Healthy",

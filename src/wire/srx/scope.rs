@@ -1,4 +1,4 @@
-//! Which sessions a question is about: domains, networks to include, networks to exclude.
+//! The filter of a query: domains, included networks, excluded networks.
 
 use std::net::IpAddr;
 
@@ -9,27 +9,27 @@ use crate::http::Parameters;
 
 use super::BadQuestion;
 
-/// The filter that a question carries; everything empty means everything. The statements
-/// `filter domain`, `filter include-ip` and `filter exclude-ip` of the SRX.
+/// The filter of a query; an empty filter matches everything. The SRX statements `filter domain`,
+/// `filter include-ip` and `filter exclude-ip`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// In lower case, at most [`Scope::DOMAINS`].
+    /// Domains in lower case, at most [`QueryFilter::DOMAINS`].
     pub domains: Vec<Name>,
-    /// Sessions in none of these are left out, when there are any.
+    /// If not empty, only sessions in these networks match.
     pub include: Vec<IpNet>,
-    /// Sessions in one of these are left out.
+    /// Sessions in these networks do not match.
     pub exclude: Vec<IpNet>,
 }
 
 impl Scope {
-    /// The most domains: the SRX's own limit is 20 to 25.
+    /// The maximum number of domains; the limit of the SRX is 20 to 25.
     pub const DOMAINS: usize = 64;
 
-    /// The most networks in one list. An address set of Junos has at most 1,024 members, and one
-    /// range may need several networks.
+    /// The maximum number of networks in a list. An address set of Junos has at most 1,024 members,
+    /// and a range may need several networks.
     pub const NETWORKS: usize = 4096;
 
-    /// Reads `domain`, `include-ip` and `exclude-ip`: repeated, or comma separated, each network an
+    /// Parses `domain`, `include-ip` and `exclude-ip`: repeated or comma-separated. A network is an
     /// address, `network/length`, `network/mask` or a range `first-last`.
     pub(super) fn read(parameters: &Parameters) -> Result<Self, BadQuestion> {
         Ok(Self {
@@ -97,7 +97,7 @@ fn range(first: IpAddr, last: IpAddr) -> Option<IpSubnets> {
             Some(IpSubnets::V4(Ipv4Subnets::new(first, last, 0)))
         }
         (IpAddr::V6(first), IpAddr::V6(last)) if first <= last => {
-            // Sessions have IPv4 addresses as such (RFC 4291 section 2.5.5.2).
+            // Sessions have mapped addresses as IPv4 (RFC 4291 section 2.5.5.2).
             match (first.to_ipv4_mapped(), last.to_ipv4_mapped()) {
                 (Some(first), Some(last)) => range(first.into(), last.into()),
                 _ => Some(IpSubnets::V6(Ipv6Subnets::new(first, last, 0))),

@@ -1,7 +1,7 @@
-//! A firewall buys an access token with its client id and secret, and shows it with each question.
+//! The OAuth 2.0 token endpoint for firewalls, and the access token in later requests.
 //!
-//! OAuth 2.0, RFC 6749: client credentials grant (section 4.4), client authentication (2.3.1),
-//! answers (5.1) and errors (5.2).
+//! RFC 6749: client credentials grant (section 4.4), client authentication (2.3.1), responses (5.1)
+//! and errors (5.2).
 
 use std::fmt;
 
@@ -13,22 +13,23 @@ use zeroize::Zeroizing;
 
 use crate::http::{Ambiguous, Parameters, Request};
 
-/// The headers of every answer of the token endpoint (RFC 6749 section 5.1).
+/// The headers of every response of the token endpoint (RFC 6749 section 5.1).
 pub const NO_STORE: [(&str, &str); 2] = [("Cache-Control", "no-store"), ("Pragma", "no-cache")];
 
-/// The media type of every answer of the token endpoint.
+/// The media type of every response of the token endpoint.
 pub const CONTENT_TYPE: &str = "application/json";
 
 /// The header of a 401 (RFC 6749 section 5.2, RFC 7617).
 pub const CHALLENGE: (&str, &str) = ("WWW-Authenticate", "Basic realm=\"rollcall\"");
 
-/// The longest `client-id` that Junos takes, in characters.
+/// The maximum length of `client-id` in Junos, in characters.
 const ID_LIMIT: usize = 64;
 
-/// The longest `client-secret` that Junos takes, in characters. It also bounds the work of hashing.
+/// The maximum length of `client-secret` in Junos, in characters. It also bounds the cost of
+/// hashing.
 const SECRET_LIMIT: usize = 128;
 
-/// Who a client says it is. The secret is wiped from memory on drop and never printed.
+/// The credentials of a client. The secret is wiped from memory on drop and never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// 1 to 64 characters.
@@ -43,27 +44,27 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Why no token is given: the `error` of RFC 6749 section 5.2.
+/// Why no token is issued: the `error` of RFC 6749 section 5.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub enum Refusal {
-    /// The request cannot be read.
+    /// The request is malformed.
     InvalidRequest,
-    /// No credentials, unknown client, or wrong secret: one answer for all of them.
+    /// No credentials, unknown client, or wrong secret: one response for all of them.
     InvalidClient,
-    /// The client is known, but may not have a token from where it asks.
+    /// The client is known, but not allowed from this address.
     UnauthorizedClient,
-    /// Not `client_credentials`.
+    /// The grant is not `client_credentials`.
     UnsupportedGrantType,
 }
 
-/// An error answer of the token endpoint. It never quotes the request.
+/// An error response of the token endpoint. It never quotes the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", .refusal.code())]
 pub struct TokenError {
-    /// Which error.
+    /// The error code.
     pub refusal: Refusal,
-    /// A sentence for the administrator; printable ASCII without `"` and `\`.
+    /// A message for the administrator; printable ASCII without `"` and `\`.
     pub reason: &'static str,
 }
 
@@ -81,7 +82,7 @@ impl Refusal {
         }
     }
 
-    /// The error with its sentence.
+    /// The error with a message.
     pub const fn because(self, reason: &'static str) -> TokenError {
         TokenError { refusal: self, reason }
     }
@@ -100,7 +101,7 @@ impl TokenError {
     }
 }
 
-/// The body of a granted token: `access_token`, `token_type` `Bearer`, `expires_in` in seconds.
+/// The body of a token response: `access_token`, `token_type` `Bearer`, `expires_in` in seconds.
 pub fn granted(access_token: &str, expires_in: u32) -> Vec<u8> {
     #[derive(Serialize)]
     struct Wire<'a> {
@@ -112,11 +113,11 @@ pub fn granted(access_token: &str, expires_in: u32) -> Vec<u8> {
     serde_json::to_vec(&wire).expect("two strings and a number are always JSON")
 }
 
-/// Reads the credentials of a token request from HTTP Basic, or from the parameters `client_id` and
-/// `client_secret` in the query, a form body or a JSON body. `grant_type` may be missing.
+/// Parses the credentials of a token request from HTTP Basic, or from the parameters `client_id`
+/// and `client_secret` in the query, a form body or a JSON body. `grant_type` is optional.
 ///
 /// # Errors
-/// [`TokenError`] when they are missing, given in two ways, too long, or of another grant.
+/// [`TokenError`] when they are missing, given twice, too long, or for another grant.
 pub fn read(request: &Request<'_>) -> Result<Credentials, TokenError> {
     let invalid = |reason| Refusal::InvalidRequest.because(reason);
     let parameters = Parameters::read(request)
@@ -137,7 +138,7 @@ pub fn read(request: &Request<'_>) -> Result<Credentials, TokenError> {
             Credentials { client_id: id.to_owned(), client_secret: secret.to_owned().into() }
         }
         (Some(Ok(basic)), None, None) => basic,
-        // The id may stand in the body too (RFC 6749 section 3.2.1), when it is the same.
+        // The id may also be in the body (RFC 6749 section 3.2.1), if it is the same.
         (Some(Ok(basic)), Some(id), None) if id == basic.client_id => basic,
         (Some(Ok(_)), ..) => return Err(invalid("credentials are given in two ways")),
         (Some(Err(error)), ..) => return Err(error),
@@ -166,32 +167,32 @@ fn basic(request: &Request<'_>) -> Option<Result<Credentials, TokenError>> {
     Some(Ok(Credentials { client_id: unescaped(id), client_secret: unescaped(secret).into() }))
 }
 
-/// RFC 6749 section 2.3.1 wants both parts form-encoded, and most clients, curl among them, do not
-/// do it. So `%41` is decoded, a `%` that begins no escape stands for itself, and so does `+`:
-/// base64 secrets sent as they are occur, secrets with spaces do not.
+/// RFC 6749 section 2.3.1 requires form encoding of both parts, which most clients, including curl,
+/// do not do. `%41` is decoded, an invalid escape is literal, and so is `+`: unencoded base64
+/// secrets are common, secrets with spaces are not.
 fn unescaped(text: &str) -> String {
     use crate::http::{Plus, percent_decoded};
     percent_decoded(text, Plus::Literal).unwrap_or_else(|| text.to_owned())
 }
 
-/// The names of the parameter that is an access token.
+/// The parameter names of an access token.
 const TOKEN: [&str; 2] = ["access-token", "token"];
 
-/// Where an access token was shown.
+/// Where the access token was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
     /// In the header or the body.
     Within,
-    /// In the query, which proxies and logs on the way keep.
+    /// In the query, which proxies may log.
     InQuery,
 }
 
-/// The access token of a question: `Authorization: Bearer` (RFC 6750 section 2.1), or else the
-/// parameter `access_token` or `token` in the body or query; and where it was. `None` when there is
-/// none, or when there are several different ones.
+/// The access token of a request and where it was sent: `Authorization: Bearer` (RFC 6750 section
+/// 2.1), otherwise the parameter `access_token` or `token` in the body or query. `None` without a
+/// token, or with several different ones.
 pub fn access_token(request: &Request<'_>) -> Option<(Zeroizing<String>, Shown)> {
     let bearer = request.authorization.and_then(|header| with_scheme(header, "bearer"));
-    // A push in XML or as a JSON list has no parameters in its body; its query still counts.
+    // XML and JSON lists have no parameters in the body; the query still counts.
     let parameters = Parameters::read(request)
         .or_else(|_| Parameters::read(&Request { body: &[], ..*request }))
         .ok()?;

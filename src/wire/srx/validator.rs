@@ -1,8 +1,8 @@
-//! What the web interface of an SRX (J-Web, `jims-validator`) asks while an administrator writes a
-//! policy: whether a user, group or device exists, and which there are.
+//! Queries of the SRX web interface (J-Web, `jims-validator`) while an administrator edits a
+//! policy: whether a user, group or device exists, and lists of them.
 //!
-//! Juniper documents what is asked and not how it is spelt. So a question is read in every form that
-//! is a candidate.
+//! Juniper documents the meaning of the queries but not their syntax. A query is accepted in every
+//! candidate form.
 
 use rollcall_identity::Name;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::BadQuestion;
 use crate::http::{Ambiguous, Parameters, Request};
 
-/// What is asked about.
+/// The kind of the queried object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumIter)]
 #[strum(serialize_all = "lowercase")]
 pub enum Sort {
@@ -22,41 +22,41 @@ pub enum Sort {
     Device,
 }
 
-/// A question of J-Web.
+/// A query of J-Web.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// Whether there is one of this name.
+    /// Whether an object with this name exists.
     Is {
-        /// What it would be.
+        /// The kind.
         sort: Sort,
-        /// As it was written: a user may have a domain in it.
+        /// The name as written; may include a domain for a user.
         name: Name,
-        /// In which domain; `None` when it was not said apart.
+        /// The domain; `None` if not given separately.
         domain: Option<Name>,
     },
-    /// Which there are.
+    /// A list of objects.
     List {
-        /// Of what.
+        /// The kind.
         sort: Sort,
-        /// In which domain; `None` when it was not said.
+        /// The domain; `None` if not given.
         domain: Option<Name>,
-        /// What the names begin with.
+        /// The prefix of the names.
         prefix: String,
-        /// How many to pass over.
+        /// The number of names to skip.
         start: usize,
-        /// How many at most, 1 to [`Question::COUNT_LIMIT`].
+        /// The maximum number of names, 1 to [`ValidatorQuery::COUNT_LIMIT`].
         count: usize,
     },
 }
 
 impl Question {
-    /// The longest name in characters, as J-Web takes it.
+    /// The maximum length of a name in J-Web, in characters.
     pub const NAME_LIMIT: usize = 65;
 
-    /// The most names in one answer. Whoever asks for more gets this many.
+    /// The maximum number of names in a response. A larger count is reduced to this limit.
     pub const COUNT_LIMIT: usize = 1000;
 
-    /// What is asked about.
+    /// The kind of the queried object.
     pub const fn sort(&self) -> Sort {
         match self {
             Self::Is { sort, .. } | Self::List { sort, .. } => *sort,
@@ -70,20 +70,21 @@ const NAME: [&[&str]; 3] = [
     &["name", "device", "device-name", "devicename", "hostname", "host-name", "id"],
 ];
 
-/// Reads a question in every candidate form, below the configured prefix. A sort is `user`, `group`
-/// or `device`, alone or with an `s`.
+/// Parses a query in every candidate form, below the configured prefix. A kind is `user`, `group`
+/// or `device`, in singular or plural.
 ///
-/// | path | question |
+/// | path | query |
 /// | --- | --- |
-/// | `validate/<sort>`, `<sort>/validate` with a name among the parameters; `validate/<sort>/<name>`, `<sort>/<name>` | is there one |
-/// | `<sort>` with a name among the parameters | is there one |
-/// | `<sort>`, `list/<sort>`, `domains/<domain>/<sort>` | which there are |
+/// | `validate/<kind>`, `<kind>/validate` with a name among the parameters; `validate/<kind>/<name>`, `<kind>/<name>` | existence |
+/// | `<kind>` with a name among the parameters | existence |
+/// | `<kind>`, `list/<kind>`, `domains/<domain>/<kind>` | list |
 ///
-/// Parameters may stand in the query, a form or JSON: `name` and its likes, `domain`, `prefix` or
+/// Parameters can be in the query, a form or JSON: `name` and its aliases, `domain`, `prefix` or
 /// `filter`, `start` or `offset`, `count` or `limit`.
 ///
 /// # Errors
-/// [`BadQuestion::Route`] for other paths and methods but GET and POST, else what is wrong.
+/// [`QueryError::Route`] for other paths and for methods except GET and POST, otherwise the invalid
+/// parameter.
 pub fn read(request: &Request<'_>) -> Result<Question, BadQuestion> {
     if !matches!(request.method, "GET" | "POST") {
         return Err(BadQuestion::Route);
@@ -144,7 +145,7 @@ fn list(sort: Sort, of: Option<Name>, parameters: &Parameters) -> Result<Questio
         Some(0) => return Err(BadQuestion::parameter("count", "less than 1")),
         count => count.unwrap_or(Question::COUNT_LIMIT).min(Question::COUNT_LIMIT),
     };
-    // A pattern as people write it: everything that begins so.
+    // A wildcard at the end means a prefix.
     let prefix = prefix.trim_end_matches('*').to_owned();
     Ok(Question::List { sort, domain: of.or(said), prefix, start, count })
 }
@@ -159,7 +160,7 @@ fn domain(parameters: &Parameters) -> Result<Option<Name>, BadQuestion> {
 }
 
 fn name(parameter: &'static str, text: &str) -> Result<Name, BadQuestion> {
-    // A domain has up to 255 characters (RFC 1035 section 2.3.4), and a user may be written with it.
+    // A domain has up to 255 characters (RFC 1035 section 2.3.4) and may be part of the user name.
     let bare = text.rsplit('\\').next().unwrap_or_default().split('@').next().unwrap_or_default();
     if parameter == "name" && bare.chars().count() > Question::NAME_LIMIT {
         return Err(BadQuestion::parameter(parameter, "longer than 65 characters"));
@@ -176,7 +177,7 @@ fn number(
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(BadQuestion::parameter(name, "not a number"));
     }
-    // All digits: what does not fit is only larger than any list.
+    // All digits: a number that does not fit is larger than any list.
     Ok(Some(text.parse().unwrap_or(usize::MAX)))
 }
 
@@ -189,34 +190,34 @@ fn one<'a>(
     parameters.one(names).map_err(|Ambiguous| BadQuestion::parameter(name, reason))
 }
 
-/// The answer whether there is one.
+/// The response to an existence query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Validity<'a> {
-    /// Whether there is.
+    /// Whether the object exists.
     pub valid: bool,
-    /// Its name as the directory writes it.
+    /// The name in the directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<&'a Name>,
     /// The DNS name of its domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain_name: Option<&'a Name>,
-    /// Whether it may be used; groups always may.
+    /// Whether the account is enabled; always true for groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
 }
 
-/// The answer which there are.
+/// The response to a list query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Listed<'a> {
     /// The DNS name of the domain.
     pub domain_name: &'a Name,
-    /// How many there are in all.
+    /// The total number of objects.
     pub total: usize,
-    /// How many were passed over.
+    /// The number of skipped names.
     pub start: usize,
-    /// In the order of names.
+    /// The names, sorted.
     pub names: Vec<&'a Name>,
 }
 

@@ -1,4 +1,4 @@
-//! How one firewall is spoken to: its dialect, which groups it hears of, what it calls domains.
+//! Formats responses for one firewall: its dialect, its group filter, and its names of domains.
 
 use hashbrown::HashMap;
 use hashbrown::HashSet;
@@ -8,21 +8,21 @@ use rollcall_identity::{Change, GroupSet, Name, Principal, Session};
 use super::report::Whose;
 use super::{Dialect, DomainForm, Format, json, xml};
 
-/// The dialect of a firewall and the groups that it hears of.
+/// The dialect and group filter of a firewall.
 ///
-/// A million sessions share a few thousand sets of groups. So what goes out of a set is chosen and
-/// written once, by [`Voice::learn`], and then copied from report to report; what was not learnt is
-/// written all the same.
+/// A million sessions share a few thousand sets of groups. The encoded list of each set is computed
+/// once by [`ResponseFormatter::cache_groups`] and copied into reports. A set that is not cached is
+/// encoded on the fly.
 #[derive(Debug)]
 pub struct Voice {
     dialect: Dialect,
     groups: GroupFilter,
     known: HashMap<(usize, Whose), Phrase>,
-    /// How many there may be before those of sets that nobody has are looked for.
+    /// The number of entries that triggers the removal of unused sets.
     enough: usize,
 }
 
-/// What goes out of one set of groups.
+/// The encoded list of one set of groups.
 #[derive(Debug)]
 struct Phrase {
     watch: WeakGroupSet,
@@ -30,7 +30,7 @@ struct Phrase {
     left_out: usize,
 }
 
-/// A voice, and what directories call the domains now.
+/// A formatter with the current NetBIOS names of the domains.
 #[derive(Debug, Clone, Copy)]
 pub struct Speaker<'a> {
     /// The dialect and the groups.
@@ -39,7 +39,7 @@ pub struct Speaker<'a> {
     pub netbios: &'a NetbiosNames,
 }
 
-/// Fewer phrases are never worth a look.
+/// The minimum cache size before unused sets are removed.
 const FEW: usize = 256;
 
 impl Default for Voice {
@@ -49,7 +49,7 @@ impl Default for Voice {
 }
 
 impl Voice {
-    /// A voice that knows no phrase yet.
+    /// A formatter with an empty cache.
     pub fn new(dialect: Dialect, groups: GroupFilter) -> Self {
         Self { dialect, groups, known: HashMap::new(), enough: FEW }
     }
@@ -59,17 +59,17 @@ impl Voice {
         &self.dialect
     }
 
-    /// Which groups are told.
+    /// The group filter.
     pub fn groups(&self) -> &GroupFilter {
         &self.groups
     }
 
-    /// Whether everything that a report of this session would copy is learnt.
+    /// Whether all lists for a report of this session are cached.
     pub fn knows(&self, session: &Session) -> bool {
         self.copied(session).all(|(whose, set)| self.known.contains_key(&(set.pointer_id(), whose)))
     }
 
-    /// Learns what a report of this session would copy.
+    /// Caches the lists for a report of this session.
     pub fn learn(&mut self, session: &Session) {
         let news: Vec<_> = self
             .copied(session)
@@ -87,8 +87,8 @@ impl Voice {
         }
     }
 
-    /// The sets that a report of this session copies: where its source lists roles of its own, the
-    /// two are put together each time.
+    /// The sets that a report of this session copies. A user with roles from the source is not
+    /// cached, because both lists are merged.
     fn copied<'s>(&self, session: &'s Session) -> impl Iterator<Item = (Whose, &'s GroupSet)> {
         let listed = session.roles.as_ref().is_some_and(|roles| !roles.is_empty());
         let user = session.membership.user.as_ref().filter(|_| !listed);
@@ -99,8 +99,8 @@ impl Voice {
             .chain(device.map(|set| (Whose::Device, set)))
     }
 
-    /// Appends the list of the state of the device, then of the roles that a source `listed`, and then of
-    /// `groups`. Returns how many were left out because there was no room.
+    /// Appends the list of the device state, the roles `listed` by a source, and `groups`. Returns
+    /// the number left out because of the limit.
     pub(super) fn write(
         &self,
         whose: Whose,
@@ -146,7 +146,7 @@ impl Voice {
 }
 
 impl Speaker<'_> {
-    /// What the firewall calls the domain of a user.
+    /// The name of a user's domain for this firewall.
     pub(super) fn domain<'p>(&'p self, principal: &'p Principal) -> Option<&'p Name> {
         let domain = principal.domain.as_ref()?;
         match self.voice.dialect.domain {
@@ -156,7 +156,7 @@ impl Speaker<'_> {
     }
 }
 
-/// The sessions of which reports of these changes tell.
+/// The sessions in the reports of these changes.
 pub fn told(changes: &[Change]) -> impl Iterator<Item = &Session> + Clone {
     changes.iter().filter_map(|change| change.session().map(|session| &**session))
 }

@@ -1,5 +1,4 @@
-//! What is posted to an SRX whose authentication source is ClearPass: the Web API of the firewall
-//! itself, `userfw-entries` in XML.
+//! The Web API of an SRX whose authentication source is ClearPass: `userfw-entries` posted as XML.
 
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
@@ -9,59 +8,59 @@ use rollcall_identity::directory::GroupFilter;
 use super::answer::written;
 use super::{Answer, Dialect, Format, PostureForm, Report, Speaker, Voice};
 
-/// Where entries are posted.
+/// The path of the API.
 pub const PATH: &str = "/api/userfw/v1/post-entry";
 
 /// The value of `Content-Type`.
 pub const CONTENT_TYPE: &str = "application/xml";
 
-/// The most roles of a user that an SRX takes.
+/// The maximum number of roles of a user on an SRX.
 pub const ROLES: usize = 200;
 
-/// How such a firewall is spoken to, with at most `roles` roles of a user and those `groups`.
+/// The formatter for such a firewall, with at most `roles` roles per user and the filter `groups`.
 pub fn voice(roles: usize, groups: GroupFilter) -> Voice {
     let (format, posture, roles) = (Format::Xml, PostureForm::Field, roles.min(ROLES));
     let dialect = Dialect { format, posture, roles, ..Dialect::default() };
     Voice::new(dialect, groups)
 }
 
-/// Appends the document that tells `changes` to `out`: a logon or a logoff each.
+/// Appends the document with one logon or logoff per change to `out`.
 pub fn entries(speaker: Speaker<'_>, changes: &[Change], out: &mut Vec<u8>) -> Answer {
     written(speaker, changes.iter().map(Report::from), None, out)
 }
 
-/// Why an entry is not in the firewall, although it answered 2xx.
+/// Why a 2xx response does not confirm the entries.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unaccepted {
-    /// Its answer holds an element that says error, with this text.
+    /// The response has an error element, with this text.
     #[error("the firewall answered an error: {0}")]
     Error(String),
-    /// Its answer is a page for people, such as the login page of J-Web on another port.
+    /// The response is an HTML page, such as the login page of J-Web on another port.
     #[error("the answer is a page of HTML, not of the Web API")]
     Page,
-    /// Its answer is XML that ends in the middle.
+    /// The response is malformed XML.
     #[error("the answer is broken XML")]
     Broken,
-    /// Its answer is none of the forms that are known, and begins like this.
+    /// The response has an unknown form; its beginning.
     #[error("the answer is none of the Web API: {0:?}")]
     Strange(String),
-    /// Its status is of success, and not the one of the Web API.
+    /// The status is not that of the Web API.
     #[error("the status is {0}, and that of the Web API is 200")]
     Status(u16),
 }
 
-/// The longest text of an error that is repeated.
+/// The maximum length of a quoted error text.
 const SAID: usize = 200;
 
-/// Whether an answer with a status of success is the firewall's word that it took the entries.
+/// Whether a response with a 2xx status confirms the entries.
 ///
-/// Juniper does not document it. Its own test library takes the status 200 for success, and nothing
-/// else. The body of an answer is none, XML whose first element is called like an answer and in which
-/// no element's name says error unless that holds the number 0, such as a code or a count, or a few
-/// words that say success; whatever else comes with that status is from somebody else.
+/// Juniper does not document it. Its own test library accepts only the status 200. The body must be
+/// empty, a few words that mean success, or XML whose root element is named like a response and in
+/// which no element is named like an error, unless its content is 0, such as a code or a count. Any
+/// other body is not from the Web API.
 ///
 /// # Errors
-/// [`Unaccepted`] says what the answer says.
+/// [`PostEntryError`] describes the response.
 pub fn accepted(status: u16, body: &[u8]) -> Result<(), Unaccepted> {
     if status != 200 {
         return Err(Unaccepted::Status(status));
@@ -115,7 +114,7 @@ pub fn accepted(status: u16, body: &[u8]) -> Result<(), Unaccepted> {
     }
 }
 
-/// Whether a document of which `root` is the name of the first element is an answer at all.
+/// Checks that the root element is that of a response.
 fn answers(root: &str, text: &str) -> Result<(), Unaccepted> {
     const PARTS: [&str; 9] =
         ["userfw", "response", "result", "reply", "status", "success", "message", "error", "ok"];
@@ -126,12 +125,12 @@ fn answers(root: &str, text: &str) -> Result<(), Unaccepted> {
     }
 }
 
-/// The beginning of a text, as it can stand in a log.
+/// The beginning of a text, sanitized for a log.
 fn printable(text: &str) -> String {
     text.chars().take(SAID).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Whether a few words, such as `OK` or `{"status": "success"}`, say that it went well.
+/// Whether a few words, such as `OK` or `{"status": "success"}`, mean success.
 fn says_success(text: &str) -> bool {
     let words = || text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
     let is_good = |word: String| matches!(&*word, "ok" | "success" | "successful" | "succeeded");

@@ -1,10 +1,13 @@
-//! The XML of answers to an SRX: elements, lists of names and escapes.
+//! XML primitives for responses to an SRX: elements, lists of names and escaping.
+//!
+//! They are our own because the encoded list of a set of groups is cached as bytes and copied into
+//! the output, which a generic serializer does not support.
 
 use rollcall_identity::Name;
 
 use super::report::Whose;
 
-/// A list of names, when there are any.
+/// A list of names, if there are any.
 pub(super) fn write_names(whose: Whose, names: &[&Name], out: &mut Vec<u8>) {
     if names.is_empty() {
         return;
@@ -28,11 +31,11 @@ pub(super) fn element<const N: usize>(out: &mut Vec<u8>, name: &str, pieces: [&s
     out.push(b'>');
 }
 
-/// Text that can stand in an element (XML 1.0 sections 2.2 and 2.4), from UTF-8. Characters that XML
-/// cannot hold at all, controls and U+FFFE and U+FFFF, become U+FFFD: refusing them would hide a
-/// session from the firewall.
+/// Escaped text of an element (XML 1.0 sections 2.2 and 2.4). Characters that XML does not allow,
+/// controls and U+FFFE and U+FFFF, become U+FFFD: rejecting them would hide a session from the
+/// firewall.
 fn escaped(out: &mut Vec<u8>, mut rest: &[u8]) {
-    // EF begins U+F000 to U+FFFF.
+    // EF is the first byte of U+F000 to U+FFFF.
     let special = |byte: &u8| matches!(byte, ..0x20 | b'&' | b'<' | b'>' | b'"' | b'\'' | 0xef);
     while let Some(at) = rest.iter().position(special) {
         out.extend_from_slice(&rest[..at]);

@@ -1,4 +1,4 @@
-//! Answers as XML, in the model of the SRX's own Web API (`userfw-entries`).
+//! Responses as XML, in the model of the SRX Web API (`userfw-entries`).
 
 use rollcall_identity::Name;
 
@@ -7,8 +7,8 @@ use super::report::{self, Whose};
 use super::xml::element;
 use super::{Activity, Report, Speaker};
 
-/// Appends the document to `out`, and returns how many roles were left out for want of room. What a
-/// report does not have is not written: the model has no empty elements.
+/// Appends the document to `out`. Returns the number of roles left out. Missing values are not
+/// written: the model has no empty elements.
 pub(super) fn write<'a>(
     speaker: Speaker<'_>,
     reports: impl Iterator<Item = Report<'a>>,

@@ -1,4 +1,4 @@
-//! What the configuration of a client says about all its lines.
+//! The settings of a client that apply to all its lines.
 
 use std::sync::Arc;
 
@@ -7,38 +7,38 @@ use rollcall_identity::{Name, Origin, Timestamp};
 
 use super::values::Maps;
 
-/// Whose clock says when something happened.
+/// The source of the time of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimeSource {
-    /// The sender's, where it writes a time.
+    /// The time in the line, if present.
     #[default]
     Sender,
-    /// Ours, at the arrival of the line: for senders whose clocks are wrong.
+    /// The time of arrival: for senders with an incorrect clock.
     Arrival,
 }
 
-/// What a client's configuration says about all its lines.
+/// The settings of a client that apply to all its lines.
 #[derive(Debug, Clone)]
 pub struct Defaults {
-    /// The domain of users whose names have none.
+    /// The default domain of users.
     pub domain: Option<Name>,
-    /// The client's own tables, asked before those of the template.
+    /// The lookup tables of the client, which take precedence over those of the template.
     pub maps: Maps,
-    /// The zone of times that are written without one.
+    /// The zone of local times.
     pub zone: TimeZone,
-    /// Whose clock counts.
+    /// The source of the time.
     pub time: TimeSource,
 }
 
 impl Default for Defaults {
-    /// No domain, no maps, UTC, the sender's clock.
+    /// No domain, no tables, UTC, the time in the line.
     fn default() -> Self {
         let (domain, maps, time) = (None, Maps::default(), TimeSource::Sender);
         Self { domain, maps, zone: TimeZone::UTC, time }
     }
 }
 
-/// What a line is read with besides itself.
+/// The context of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) seen: Timestamp,

@@ -1,5 +1,5 @@
-//! One syslog message, read from whatever a sender made of RFC 5424 or RFC 3164. Never fails: what
-//! cannot be told apart stays in the text.
+//! Parses one syslog message in any variant of RFC 5424 or RFC 3164. Parsing never fails:
+//! unrecognized parts remain in the text.
 
 mod rfc3164;
 mod rfc5424;
@@ -25,12 +25,12 @@ impl Priority {
     }
 }
 
-/// The parts of a message, borrowed from its bytes. A part that the sender left out is `None`.
+/// The parts of a message, borrowed from its bytes. A missing part is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Message<'a> {
     /// Facility and severity.
     pub priority: Option<Priority>,
-    /// When the sender says it happened.
+    /// The time from the sender.
     pub at: Option<Moment>,
     /// HOSTNAME.
     pub host: Option<&'a [u8]>,
@@ -38,19 +38,19 @@ pub struct Message<'a> {
     pub app: Option<&'a [u8]>,
     /// PROCID.
     pub proc_id: Option<&'a [u8]>,
-    /// MSGID, which RFC 3164 does not have.
+    /// MSGID, not in RFC 3164.
     pub msg_id: Option<&'a [u8]>,
-    /// Structured data, checked for its brackets only.
+    /// Structured data; only its brackets are validated.
     pub data: StructuredData<'a>,
-    /// MSG, without the byte order mark, leading spaces and the trailing line end.
+    /// MSG without byte order mark, leading spaces and trailing line end.
     pub text: &'a [u8],
-    /// MSGID, structured data and MSG as they came: where the prefilter of a template looks.
+    /// MSGID, structured data and MSG as received, which the prefilters search.
     pub content: &'a [u8],
 }
 
 impl<'a> Message<'a> {
-    /// Reads `bytes`, one frame or datagram that arrived at `seen`. `clock` belongs to the sender
-    /// and says in which zone it writes local times.
+    /// Parses `bytes`, one frame or datagram received at `seen`. `clock` is the state of the
+    /// sender, with the zone of its local times.
     pub fn read(bytes: &'a [u8], seen: Timestamp, clock: &mut SenderClock) -> Self {
         let bytes = without_bom(trim_end(bytes));
         let (priority, rest) = priority(bytes);
@@ -66,14 +66,14 @@ impl<'a> Message<'a> {
         message
     }
 
-    /// An inner message, with what it left out taken from the one around it.
+    /// An inner message, with missing parts taken from the outer one.
     fn within(self, outer: &Self) -> Self {
         Self { at: self.at.or(outer.at), host: self.host.or(outer.host), ..self }
     }
 }
 
-/// The RFC 5424 header that a relay took for the text of a message. rsyslog does so with what it
-/// reads from its local socket: the version becomes the first word of the text, or the tag.
+/// The RFC 5424 header that a relay treated as text. rsyslog does so for messages from its local
+/// socket: the version becomes the first word of the text, or the tag.
 fn nested<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
     if message.app == Some(b"1") && looks_like_iso(message.text) {
         return Some(message.text);
@@ -128,7 +128,7 @@ mod tests {
         Message::read(line, seen, &mut SenderClock::new(TimeZone::UTC))
     }
 
-    /// Time of day, host, app, process, message id, text.
+    /// Time of day, host, app, process, message ID, text.
     fn parts(line: &str) -> [String; 6] {
         let message = read(line.as_bytes());
         let text = |part: Option<&[u8]>| {
@@ -157,7 +157,7 @@ mod tests {
                 ["19:49:39.458Z", "vm", "sshd", "4242", "-", "user alice"],
             ),
             ("<37>1 - - sshd 4242 - - user alice", ["-", "-", "sshd", "4242", "-", "user alice"]),
-            // rsyslog: its three forwarding formats, and RFC 5424 nested in each of them
+            // rsyslog: its three forwarding formats, and RFC 5424 nested in each
             (
                 "<86>1 2026-11-21T19:50:32.300851+00:00 fw1.corp.example.com sshd - - -  Accepted\n",
                 ["19:50:32.3Z", "fw1.corp.example.com", "sshd", "-", "-", "Accepted"],
@@ -190,7 +190,7 @@ mod tests {
             ),
             ("<166>%ASA-6-113039: Group", ["-", "-", "-", "-", "-", "%ASA-6-113039: Group"]),
             ("<166>: %ASA-6-113039: Group", ["-", "-", "-", "-", "-", "%ASA-6-113039: Group"]),
-            // Junos: without PRI and time, with a space after PRI, a nested Pulse header
+            // Junos: without PRI and time, with a space after PRI, with a nested Pulse header
             (
                 "vsrx-p4 iked[17437]: IKE_VPN_UP_ALARM_USER: VPN a from b",
                 ["-", "vsrx-p4", "iked", "17437", "-", "IKE_VPN_UP_ALARM_USER: VPN a from b"],

@@ -1,19 +1,22 @@
-//! How senders write the time: RFC 3339 and its relatives, the `Nov 21 19:49:37` of RFC 3164, and
+//! Timestamps of syslog senders: RFC 3339 and variants, the `Nov 21 19:49:37` of RFC 3164, and
 //! seconds since 1970.
+//!
+//! The parser is our own because no crate reads these variants, infers the missing year and zone,
+//! and caches the last minute of a sender, which makes the common case a comparison of 12 bytes.
 
 use jiff::tz::TimeZone;
 use rollcall_identity::{Precision, Timestamp};
 
 const DAY: i64 = 24 * 3600 * 1000;
 
-/// A time and how fine it was written.
+/// A time and its precision.
 pub type Moment = (Timestamp, Precision);
 
-/// The clock of one sender: the zone that it writes local times in, and the minute it wrote last.
+/// The clock of one sender: its time zone and the last minute it wrote.
 ///
-/// RFC 3164 leaves out the year and the zone. The year taken is the one that brings the time
-/// nearest to its arrival. A busy sender writes the same minute thousands of times, so the last one
-/// is kept: reading it again costs a comparison of 12 bytes.
+/// RFC 3164 has no year and no zone. The year nearest to the time of arrival is used. A busy sender
+/// writes the same minute thousands of times, so that the last one is cached: parsing it again is a
+/// comparison of 12 bytes.
 #[derive(Debug, Clone)]
 pub struct SenderClock {
     zone: TimeZone,
@@ -21,7 +24,7 @@ pub struct SenderClock {
     begins: Option<i64>,
 }
 
-/// A date and time as written, before its zone is known.
+/// A date and time before the zone is applied.
 #[derive(Debug, Clone, Copy)]
 struct Written {
     year: i16,
@@ -33,8 +36,8 @@ struct Written {
     fraction: Fraction,
 }
 
-/// Milliseconds, when at least three digits were written. A tenth of a second says less than the
-/// millisecond that it would pass for, so that it is cut to the second.
+/// Milliseconds, if at least three digits were written. Fewer digits are less precise than a
+/// millisecond and are dropped.
 type Fraction = Option<u16>;
 
 impl SenderClock {
@@ -43,19 +46,19 @@ impl SenderClock {
         Self { zone, minute: [0; 12], begins: None }
     }
 
-    /// Reads a date and time at the front of `text` in any of the forms that begin a syslog line.
-    /// Gives the moment and how many bytes it took.
+    /// Parses a date and time at the beginning of `text` in any form that starts a syslog line.
+    /// Returns the time and the number of bytes.
     pub(super) fn read(&mut self, text: &[u8], seen: Timestamp) -> Option<(Moment, usize)> {
         match text.first()? {
             b'0'..=b'9' => read_iso(text, &self.zone, seen),
             b'A'..=b'Z' => self.read_bsd(text, seen),
-            // Cisco IOS marks a clock that is not synchronised.
+            // Cisco IOS marks a clock that is not synchronized.
             b'*' | b'.' => self.read_bsd(&text[1..], seen).map(|(at, length)| (at, length + 1)),
             _ => None,
         }
     }
 
-    /// `Mmm dd [yyyy] hh:mm:ss[.fff] [yyyy] [UTC]` (RFC 3164 section 4.1.2, with what Cisco adds).
+    /// `Mmm dd [yyyy] hh:mm:ss[.fff] [yyyy] [UTC]` (RFC 3164 section 4.1.2, with Cisco extensions).
     fn read_bsd(&mut self, text: &[u8], seen: Timestamp) -> Option<(Moment, usize)> {
         if let (Some(begins), Some(seconds)) = (self.begins, text.get(12..16))
             && text[..12] == self.minute
@@ -120,7 +123,7 @@ impl SenderClock {
             .min_by_key(|(at, _)| (at.millis() - seen.millis()).abs())
     }
 
-    /// Keeps the minute, unless the clock is being set back just then and it comes twice.
+    /// Caches the minute, unless it is ambiguous because the clock is set back.
     fn keep(&mut self, minute: &[u8], at: Timestamp, second: u8) {
         let begins = at.millis() - i64::from(second) * 1000;
         let local = jiff::Timestamp::from(at).to_zoned(self.zone.clone()).datetime();
@@ -129,8 +132,8 @@ impl SenderClock {
     }
 }
 
-/// Reads the whole of `text` as a time: RFC 3339 in its many spellings, or a number of seconds,
-/// milliseconds, microseconds or nanoseconds since 1970.
+/// Parses the whole of `text` as a time: RFC 3339 variants, or a number of seconds, milliseconds,
+/// microseconds or nanoseconds since 1970.
 pub(super) fn read_whole(text: &[u8], zone: &TimeZone, seen: Timestamp) -> Option<Moment> {
     let text = text.trim_ascii();
     if text.iter().all(u8::is_ascii_digit) {
@@ -150,13 +153,13 @@ pub(super) fn read_whole(text: &[u8], zone: &TimeZone, seen: Timestamp) -> Optio
     (length == text.len()).then_some(moment)
 }
 
-/// Whether `text` begins as RFC 5424 writes a time.
+/// Whether `text` begins with an RFC 5424 timestamp.
 pub(super) fn looks_like_iso(text: &[u8]) -> bool {
     text.get(..11).is_some_and(|t| digits(t) == 4 && t[4] == b'-' && t[7] == b'-' && t[10] == b'T')
 }
 
-/// `yyyy-mm-dd` and `hh:mm:ss` with `T` or a space between, `/` for `-`, `,` for `.`, and the
-/// offset, where there is one, as `Z`, `+hh:mm`, `+hhmm` or after a space.
+/// `yyyy-mm-dd` and `hh:mm:ss` separated by `T` or a space, `/` for `-`, `,` for `.`, and an
+/// optional offset `Z`, `+hh:mm`, `+hhmm`, also after a space.
 fn read_iso(text: &[u8], zone: &TimeZone, seen: Timestamp) -> Option<(Moment, usize)> {
     let date = text.get(..11)?;
     let separators = (date[4], date[7]);
@@ -192,8 +195,8 @@ impl Written {
         if self.fraction.is_some() { Precision::Millisecond } else { Precision::Second }
     }
 
-    /// Milliseconds since 1970 if it were UTC; `None` for a day that does not exist. The days are
-    /// counted in eras of 400 years that begin in March, so that a leap day ends its year.
+    /// Milliseconds since 1970 in UTC; `None` for an invalid date. Days are counted in eras of 400
+    /// years that begin in March, so that a leap day ends its year.
     fn as_if_utc(&self) -> Option<i64> {
         const LENGTHS: [u8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
         let length = *LENGTHS.get(usize::from(self.month).checked_sub(1)?)?;
@@ -214,8 +217,8 @@ impl Written {
         Some(days * DAY + seconds * 1000 + i64::from(self.fraction.unwrap_or(0)))
     }
 
-    /// The moment when clocks in `zone` show this. When they show it twice, the one nearer to
-    /// `seen`; when never, as the clock before the gap would have gone on.
+    /// The time for this local time in `zone`. Of an ambiguous local time, the one nearer to
+    /// `seen`; a skipped local time continues the clock before the gap.
     fn in_zone(&self, zone: &TimeZone, seen: Timestamp) -> Option<Moment> {
         self.as_if_utc()?;
         let date =
@@ -247,7 +250,7 @@ fn month(name: &[u8]) -> Option<u8> {
     u8::try_from(index + 1).ok()
 }
 
-/// `hh:mm:ss` and its length. A leap second is the second that follows.
+/// `hh:mm:ss` and its length. A leap second becomes the next second.
 fn clock_time(text: &[u8]) -> Option<(u8, u8, u8, usize)> {
     let text = text.get(..8)?;
     let part = |at: usize, most: u32| {
@@ -259,7 +262,7 @@ fn clock_time(text: &[u8]) -> Option<(u8, u8, u8, usize)> {
     Some((part(0, 23)?, part(3, 59)?, part(6, 60)?, 8))
 }
 
-/// `.123456` or `,123`, and its length; none when not a digit follows.
+/// `.123456` or `,123`, and its length; none without a digit.
 fn fraction(text: &[u8]) -> (Fraction, usize) {
     if !matches!(text.first(), Some(b'.' | b',')) {
         return (None, 0);
@@ -273,7 +276,7 @@ fn fraction(text: &[u8]) -> (Fraction, usize) {
     }
 }
 
-/// Minutes east of UTC and the length of what says so.
+/// The offset in minutes east of UTC, and its length.
 fn offset(text: &[u8]) -> Option<(i32, usize)> {
     let space =
         usize::from(text.first() == Some(&b' ') && matches!(text.get(1), Some(b'+' | b'-')));
@@ -294,13 +297,13 @@ fn offset(text: &[u8]) -> Option<(i32, usize)> {
     Some((sign * minutes, space + length))
 }
 
-/// A year and what must follow it, so that a host called `2026` is not one.
+/// A year with a valid terminator, so that a host named `2026` is not a year.
 fn begins_with_year(text: &[u8]) -> bool {
     matches!(text, [b'1' | b'2', b'9' | b'0', rest @ ..]
         if digits(rest) == 2 && matches!(rest.get(2), None | Some(b' ' | b':')))
 }
 
-/// ` UTC` or ` GMT`, and not the front of a host's name.
+/// ` UTC` or ` GMT`, not as the beginning of a host name.
 fn begins_with_utc(text: &[u8]) -> bool {
     matches!(text.get(..4), Some(b" UTC" | b" GMT"))
         && matches!(text.get(4), None | Some(b' ' | b':'))
@@ -314,7 +317,7 @@ fn spaces(text: &[u8]) -> Option<usize> {
     Some(text.iter().take_while(|b| **b == b' ').count()).filter(|n| *n < text.len())
 }
 
-/// A number that is all digits; `None` when it is not, or has none.
+/// An unsigned decimal number; `None` for other text.
 fn number(text: &[u8]) -> Option<u32> {
     if text.is_empty() || text.len() > 9 {
         return None;

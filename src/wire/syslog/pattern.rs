@@ -1,5 +1,5 @@
-//! The regular expression of a template: its named groups, the fast way where it has one, and how
-//! far it gets in a line that it does not match.
+//! The regular expression of a template: its named groups, the literal matcher where possible, and
+//! the progress of a failed match.
 
 use std::borrow::Cow;
 
@@ -9,17 +9,17 @@ use regex_syntax::hir::{Hir, HirKind};
 
 use super::program::{Program, Span, Way};
 
-/// The most groups of a pattern, the whole match included.
+/// The maximum number of groups of a pattern, including the whole match.
 pub(super) const MAX_GROUPS: usize = 16;
 
-/// The longest pattern, in bytes. The longest shipped one has 400.
+/// The maximum length of a pattern, in bytes. The longest shipped one has 400.
 const LONGEST: usize = 4096;
 
-/// The most memory that a compiled pattern may take, in bytes.
+/// The maximum memory of a compiled pattern, in bytes.
 const SIZE_LIMIT: usize = 1024 * 1024;
 
-/// A compiled pattern. `.` is any byte and `\d`, `\w`, `\s` are ASCII: lines are bytes, and names in
-/// them need not be UTF-8.
+/// A compiled pattern. `.` is any byte, and `\d`, `\w`, `\s` are ASCII, because lines need not be
+/// UTF-8.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
     regex: Regex,
@@ -27,14 +27,14 @@ pub(super) struct Pattern {
     program: Option<Program>,
 }
 
-/// How far a pattern got in a line that it does not match.
+/// The progress of a failed match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// How many of the pattern's parts matched, of how many.
+    /// The number of matched parts, and of all parts.
     pub(super) parts: (usize, usize),
-    /// Where in the line the matching part ends.
+    /// The end of the matched part of the line.
     pub(super) end: usize,
-    /// The part that did not match, as a pattern.
+    /// The first part that did not match, as a pattern.
     pub(super) wanted: String,
 }
 
@@ -42,7 +42,7 @@ impl Pattern {
     /// Compiles `text`.
     ///
     /// # Errors
-    /// What is wrong with it, in the words of the regex crate or about its size.
+    /// The message of the regex crate, or about a limit.
     pub(super) fn new(text: &str) -> Result<Self, String> {
         if text.len() > LONGEST {
             return Err(format!("is longer than {LONGEST} bytes"));
@@ -62,7 +62,7 @@ impl Pattern {
         Ok(Self { regex, hir, program })
     }
 
-    /// Whether the fast way exists.
+    /// Whether the pattern has a literal matcher.
     pub(super) fn is_literal(&self) -> bool {
         self.program.is_some()
     }
@@ -72,7 +72,7 @@ impl Pattern {
         self.regex.capture_names().enumerate().filter_map(|(at, name)| name.map(|name| (at, name)))
     }
 
-    /// The spans of the groups where the pattern matches `text` first; `None` when it does not.
+    /// The spans of the groups of the first match in `text`; `None` without a match.
     pub(super) fn find(&self, text: &[u8]) -> Option<[Span; MAX_GROUPS]> {
         let mut spans = [None; MAX_GROUPS];
         let way =
@@ -84,7 +84,7 @@ impl Pattern {
         }
     }
 
-    /// The same by the regular expression alone.
+    /// The same with the regular expression only.
     pub(super) fn find_by_regex(&self, text: &[u8]) -> Option<[Span; MAX_GROUPS]> {
         let mut locations = self.regex.capture_locations();
         self.regex.captures_read(&mut locations, text)?;
@@ -95,8 +95,8 @@ impl Pattern {
         Some(spans)
     }
 
-    /// How far the pattern gets in `text`. Compiles a pattern for each part that is tried: for
-    /// people who write templates, not for lines that arrive.
+    /// The progress of the pattern in `text`. It compiles one pattern per part: for template
+    /// authors, not for received lines.
     pub(super) fn progress(&self, text: &[u8]) -> Progress {
         let parts = parts(&self.hir);
         for count in (0..parts.len()).rev() {
@@ -125,7 +125,7 @@ fn parts(hir: &Hir) -> Vec<&Hir> {
     }
 }
 
-/// A literal as it is, anything else as a pattern.
+/// A literal as text, anything else as a pattern.
 fn wanted(parts: &[&Hir]) -> String {
     let text: Cow<'_, str> = match parts.first().map(|part| part.kind()) {
         Some(HirKind::Literal(literal)) => String::from_utf8_lossy(&literal.0),
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((progress.end, &*progress.wanted), (13, " is up."));
     }
 
-    /// Pieces of patterns that the fast way knows, and a few that it does not.
+    /// Parts of patterns that the literal matcher supports, and some that it does not.
     fn piece() -> impl Strategy<Value = String> {
         let class = prop_oneof![
             Just("."),

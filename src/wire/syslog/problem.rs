@@ -1,44 +1,44 @@
-//! Why a line that a template knows gives no event: a closed set, so that it can be counted.
+//! Why a line that matches a template gives no event: a closed set, so that it can be counted.
 
 use strum::{EnumIter, EnumString, IntoStaticStr};
 
-/// The label of the counter of parse problems, and the `none` of a sample line.
+/// The label of the counter of parse errors, and the value of `none` in a sample.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumString, EnumIter, thiserror::Error,
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum Problem {
-    /// The client that sent it has no templates.
+    /// The client has no templates.
     #[error("the client has no templates")]
     NoTemplate,
-    /// No group holds an address, or only ones that mean none.
+    /// No group has an address, or only placeholder values.
     #[error("the line names no address")]
     NoAddress,
-    /// No group holds a user, or only values that mean none.
+    /// No group has a user, or only placeholder values.
     #[error("the line names no user")]
     NoUser,
-    /// A device was to be seen, and none is named.
+    /// A device event without a device.
     #[error("the line names no device")]
     NoDevice,
-    /// What should be an address is none.
+    /// The address is invalid.
     #[error("the address cannot be read")]
     BadAddress,
     /// A name is not UTF-8, too long, or holds control characters.
     #[error("a name is not UTF-8, too long, or holds control characters")]
     BadName,
-    /// The time group cannot be read.
+    /// The time is invalid.
     #[error("the time cannot be read")]
     BadTime,
-    /// What should be JSON is none.
+    /// The JSON is invalid.
     #[error("the JSON cannot be read")]
     BadJson,
-    /// The tunnel leads to a network, not to one host: nobody is behind it.
+    /// The tunnel leads to a network and not to a single host.
     #[error("a site-to-site tunnel: the traffic selector is not a single address")]
     SiteToSite,
-    /// A label stands twice, which only a forged name does: nobody knows which value is true.
+    /// A label occurs twice, as in a forged name: the correct value is unknown.
     #[error("a label stands twice in the line: a name in it may be forged")]
     Ambiguous,
-    /// The line reports a failure or something else that must never begin a session.
+    /// The line reports a failure or another event that must never create a session.
     #[error("the line reports no success")]
     NotSuccess,
 }

@@ -1,19 +1,20 @@
-//! A fast way for patterns that are mostly literals, which patterns for log lines are.
+//! A matcher for patterns that consist mostly of literals, as patterns for log lines do.
 //!
-//! Such a pattern is a straight line of literals, runs of a class and lazy gaps. Going along it once
-//! and taking at each place what the pattern prefers finds the match that the regular expression
-//! would find, because its choices are tried in that order. When the straight way fails the regular
-//! expression decides, for it may turn back where this cannot; but where a literal is missing behind
-//! the first place where it could be, nothing can match, and that is known at once.
+//! Such a pattern is a sequence of literals, runs of a class and lazy gaps. One pass that takes the
+//! preferred choice at each step finds the match that the regular expression would find, because it
+//! tries its choices in that order. When the pass fails, the regular expression decides, because it
+//! can backtrack. If a literal is missing after its first possible position, no match is possible.
+//! The matcher is our own because it reads a Junos VPN line in 742 ns, where the captures of the
+//! regex crate alone take 6,301 ns (docs/performance.md).
 
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr2};
 use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 
-/// Where a capture group begins and ends in the text; `None` for a group that took no part.
+/// Start and end of a capture group in the text; `None` for a group that did not take part.
 pub(super) type Span = Option<(usize, usize)>;
 
-/// A pattern as a straight line.
+/// A pattern as a sequence of steps.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
     begins: Begin,
@@ -24,7 +25,7 @@ pub(super) struct Program {
 enum Begin {
     /// At the first occurrence of the literal.
     At(Box<Finder<'static>>),
-    /// Where the text begins.
+    /// At the beginning of the text.
     Start,
 }
 
@@ -33,19 +34,19 @@ enum Step {
     Open(usize),
     Close(usize),
     Literal(Box<[u8]>),
-    /// As many bytes of the class as there are.
+    /// The longest run of the class.
     Run {
         class: Bytes,
         least: usize,
         most: usize,
     },
-    /// As few bytes of the class as lead to the literal, which a later step takes.
+    /// The shortest run of the class before the literal, which a later step consumes.
     Gap {
         class: Bytes,
         least: usize,
         until: Box<Finder<'static>>,
     },
-    /// All that is left, when it is of the class.
+    /// The rest of the text, if it is of the class.
     GapToEnd {
         class: Bytes,
         least: usize,
@@ -53,14 +54,14 @@ enum Step {
     End,
 }
 
-/// Where the straight way led.
+/// The result of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// To the match.
+    /// A match.
     Match,
-    /// To where nothing can match.
+    /// No match is possible.
     Nothing,
-    /// Nowhere: the regular expression decides.
+    /// Undecided: the regular expression decides.
     Unsure,
 }
 
@@ -71,10 +72,10 @@ struct Bytes {
     scan: Scan,
 }
 
-/// How the first byte that is not in the set is found.
+/// How to find the first byte outside of the set.
 #[derive(Debug, Clone, Copy)]
 enum Scan {
-    /// Every byte is in the set.
+    /// The set has every byte.
     All,
     AllBut(u8),
     AllButTwo(u8, u8),
@@ -82,7 +83,7 @@ enum Scan {
 }
 
 impl Program {
-    /// The straight way of `pattern`, if it has one. Capture indexes must be below `groups`.
+    /// Compiles `pattern`, if it has this form. Capture indexes must be below `groups`.
     pub(super) fn of(pattern: &Hir, groups: usize) -> Option<Self> {
         let mut parts = Vec::new();
         flatten(pattern, &mut parts)?;
@@ -97,7 +98,7 @@ impl Program {
         for (at, part) in parts.iter().enumerate() {
             let ahead = literal_ahead(&parts[at + 1..]);
             match part {
-                // `^` elsewhere than in front can never match; the regular expression says so.
+                // `^` after the beginning never matches; the regular expression handles it.
                 Part::Start if parts[..at].iter().any(|part| !opened(&part)) => return None,
                 Part::Start => {}
                 Part::Step(Step::Open(group) | Step::Close(group)) if *group >= groups => {
@@ -106,7 +107,7 @@ impl Program {
                 Part::Step(step) => steps.push(step.clone()),
                 Part::Greedy { class, least, most } => {
                     let (class, least, most) = (class.clone(), *least, *most);
-                    // A literal that the run swallows would send every text the slow way.
+                    // A run that can consume the next literal would fail for every text.
                     if least != most && ahead.first().is_some_and(|byte| class.contains(*byte)) {
                         return None;
                     }
@@ -128,7 +129,7 @@ impl Program {
         Some(Self { begins, steps: steps.into() })
     }
 
-    /// Goes along `text` and writes the spans of the capture groups.
+    /// Matches `text` and writes the spans of the capture groups.
     pub(super) fn run(&self, text: &[u8], spans: &mut [Span]) -> Way {
         let start = match &self.begins {
             Begin::Start => 0,
@@ -142,7 +143,7 @@ impl Program {
 
     fn walk(&self, text: &[u8], start: usize, spans: &mut [Span]) -> Way {
         let mut at = start;
-        // While there were only literals and gaps of any byte, no other way can be further in front.
+        // After literals and unrestricted gaps only, this is the earliest possible position.
         let mut foremost = true;
         for step in &self.steps {
             let next = match step {
@@ -189,7 +190,7 @@ impl Program {
     }
 }
 
-/// A pattern's parts in order, before it is known what follows each.
+/// The parts of a pattern, before the following part is known.
 #[derive(Debug, Clone)]
 enum Part {
     Start,
@@ -198,7 +199,7 @@ enum Part {
     Lazy { class: Bytes, least: usize },
 }
 
-/// Appends the parts of `hir`; `None` for what is not straight.
+/// Appends the parts of `hir`; `None` for an unsupported construct.
 fn flatten(hir: &Hir, parts: &mut Vec<Part>) -> Option<()> {
     match hir.kind() {
         HirKind::Empty => {}
@@ -247,7 +248,7 @@ fn finder(literal: &[u8]) -> Box<Finder<'static>> {
     Box::new(Finder::new(literal).into_owned())
 }
 
-/// The literal that must come next, over the borders of groups; empty when something else comes.
+/// The next literal, across group boundaries; empty when something else follows.
 fn literal_ahead(parts: &[Part]) -> Vec<u8> {
     let mut literal = Vec::new();
     for part in parts {
@@ -286,7 +287,7 @@ impl Bytes {
         self.has[usize::from(byte)]
     }
 
-    /// How many bytes at the front of `text` are in the set.
+    /// The number of bytes at the beginning of `text` that are in the set.
     fn run(&self, text: &[u8]) -> usize {
         let end = match self.scan {
             Scan::All => None,

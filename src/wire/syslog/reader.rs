@@ -1,4 +1,4 @@
-//! The templates of one client, in order: from a message to events.
+//! Reads the lines of one client: applies its templates in order and returns events.
 
 use std::sync::Arc;
 
@@ -11,35 +11,35 @@ use super::moment::SenderClock;
 use super::problem::Problem;
 use super::template::{Answer, Template};
 
-/// What became of a line. `template` is its place in the client's list.
+/// The result for a line. `template` is the index in the list of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It gave events.
+    /// The line gave events.
     Matched {
-        /// The template that read it.
+        /// The template that matched.
         template: usize,
-        /// How many events were appended.
+        /// The number of appended events.
         events: usize,
     },
-    /// No template knows it: most lines of most senders.
+    /// No template matches: most lines of most senders.
     Unmatched,
-    /// A template knows it, and it gives no event.
+    /// A template matches, but the line gives no event.
     Problem {
-        /// The first template that knows it; `None` where there are no templates.
+        /// The first template that matches; `None` without templates.
         template: Option<usize>,
-        /// Why.
+        /// The reason.
         problem: Problem,
     },
 }
 
-/// One pass over a line for the prefilters of all rules. Most lines end here.
+/// Searches a line for the prefilters of all rules in one pass. Most lines are rejected here.
 #[derive(Debug, Clone)]
 enum Prefilter {
-    /// A search with vector instructions, for up to some dozens of literals.
+    /// Vector instructions, for up to a few dozen literals.
     Packed(packed::Searcher),
-    /// An automaton, for more, and for processors without those instructions.
+    /// An automaton, for more literals and other processors.
     Automaton(AhoCorasick),
-    /// Every rule is asked.
+    /// No prefilter: all rules are tried.
     Nothing,
 }
 
@@ -83,8 +83,8 @@ impl Reader {
         self.templates.iter().map(|(template, _)| template)
     }
 
-    /// Appends the events of `message`, which arrived at `seen`, to `out`. The first template that
-    /// yields an event decides, and a rule that drops ends the search.
+    /// Appends the events of `message`, received at `seen`, to `out`. The first template that gives
+    /// an event is used, and a rule with `drop` ends the search.
     pub fn read(&self, message: &Message<'_>, seen: Timestamp, out: &mut Vec<Event>) -> Outcome {
         if self.prefilter.may_match(message.content) {
             self.ask_templates(message, seen, out)
@@ -93,8 +93,8 @@ impl Reader {
         }
     }
 
-    /// The same of a `line` as it came, whose sender has this `clock`. Most lines of most senders are
-    /// known to nobody: of those, not even the header is read.
+    /// The same for an unparsed `line` of a sender with this `clock`. Most lines match no template;
+    /// for those, not even the header is parsed.
     pub fn read_line(
         &self,
         line: &[u8],
@@ -108,7 +108,7 @@ impl Reader {
         }
     }
 
-    /// What a line is in which no rule's literal is.
+    /// The result for a line without any prefilter.
     fn unknown(&self) -> Outcome {
         if self.templates.is_empty() {
             Outcome::Problem { template: None, problem: Problem::NoTemplate }
@@ -117,7 +117,7 @@ impl Reader {
         }
     }
 
-    /// Reads a message that some rule may know.
+    /// Reads a message that contains a prefilter.
     fn ask_templates(
         &self,
         message: &Message<'_>,

@@ -1,4 +1,4 @@
-//! From the values of a line to events: the user, the addresses, and all that is known of them.
+//! Converts the values of a line to events: user, addresses and other fields.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::rule::{Found, Rule};
 use super::shared::Shared;
 use super::values::{Addresses, Field, device, principal, text, trimmed};
 
-/// Which variable of a rule holds which field.
+/// The variable of a rule for each field.
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
     users: Vec<usize>,
@@ -25,11 +25,11 @@ pub(super) struct Reading {
     groups: Option<usize>,
     time: Option<usize>,
     posture: Option<usize>,
-    /// The fields that a map gives, and the variable it is looked up by.
+    /// The fields with a lookup table, and the variable that is the key.
     maps: Vec<(Field, usize)>,
 }
 
-/// The values of one line, with what its template and its client say about them.
+/// The values of one line, with the settings of template and client.
 struct Line<'a, 'b> {
     found: &'a Found<'b>,
     shared: &'a Shared,
@@ -59,7 +59,7 @@ impl Reading {
         self.device.is_some() || self.maps.iter().any(|(field, _)| *field == Field::Device)
     }
 
-    /// Appends one event for each address.
+    /// Appends one event per address.
     pub(super) fn events(
         &self,
         kind: Kind,
@@ -130,7 +130,7 @@ impl Reading {
         }
     }
 
-    /// A group that is not a name is left out: it is no reason to lose the login.
+    /// A group that is not a valid name is left out, so that the login is not lost.
     fn roles(&self, line: &Line<'_, '_>) -> Result<Roles, Problem> {
         let Some(variable) = self.groups else { return Ok(line.shared.groups.clone()) };
         let Some(list) = line.value(variable)? else { return Ok(line.shared.groups.clone()) };
@@ -146,7 +146,8 @@ impl Reading {
         Ok(posture.map(read).or(line.shared.posture))
     }
 
-    /// When it happened: what the line says, else its header, else its arrival.
+    /// The time of the event: from a group, otherwise from the header, otherwise the time of
+    /// arrival.
     fn moment(&self, line: &Line<'_, '_>, message: &Message<'_>) -> Result<Moment, Problem> {
         let seen = line.context.seen;
         let arrival = (seen, Precision::Millisecond);
@@ -168,7 +169,7 @@ impl Reading {
 }
 
 impl Line<'_, '_> {
-    /// The text of a variable, unless it means none.
+    /// The text of a variable, unless it is a placeholder.
     fn value(&self, variable: usize) -> Result<Option<&str>, Problem> {
         match self.found[variable].as_deref() {
             Some(bytes) => Ok(Some(text(bytes)?).filter(|value| !self.is_none(value))),
@@ -181,8 +182,7 @@ impl Line<'_, '_> {
         value.is_empty() || self.shared.none.iter().any(|none| none.eq_ignore_ascii_case(value))
     }
 
-    /// What the client's map, else the template's, makes of the variable that `field` is looked up
-    /// by.
+    /// The value from the lookup table of the client, otherwise of the template, for `field`.
     fn mapped(
         &self,
         maps: &[(Field, usize)],
@@ -200,7 +200,7 @@ impl Line<'_, '_> {
         Ok(None)
     }
 
-    /// The value of a field: mapped, else as it stands in the line.
+    /// The value of a field: from a lookup table, otherwise from the line.
     fn of(
         &self,
         maps: &[(Field, usize)],

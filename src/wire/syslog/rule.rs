@@ -1,4 +1,4 @@
-//! One rule of a template: where it looks, what must be there, and which value stands where.
+//! One rule of a template: its conditions, its pattern, and the variables it captures.
 
 use std::borrow::Cow;
 
@@ -11,44 +11,44 @@ use super::problem::Problem;
 use super::template_file::{Problems, Section};
 use super::values::Field;
 
-/// The most values that a rule reads from one line.
+/// The maximum number of variables of a rule.
 const MAX_VARIABLES: usize = 16;
 
-/// The shortest prefilter, in bytes. A shorter one is in too many lines to be worth its search.
+/// The minimum length of a prefilter, in bytes. A shorter one would be found in too many lines.
 const SHORTEST_PREFILTER: usize = 4;
 
-/// What a rule found, by the number of the variable. An empty place is a group that took no part.
+/// The captured values by variable number; `None` for a group that did not take part.
 pub(super) type Found<'a> = [Option<Cow<'a, [u8]>>; MAX_VARIABLES];
 
-/// What a line that the rule knows means.
+/// What a matching rule does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     Event(Kind),
-    /// No event, and no other rule is asked.
+    /// Gives no event, and ends the search.
     Drop(Problem),
 }
 
-/// Where the values come from.
+/// The source of the values.
 #[derive(Debug, Clone)]
 enum Place {
-    /// Groups of a pattern over the text: the pattern, and the variable of each group.
+    /// A pattern over the text, and the variable of each group.
     Text(Box<Pattern>, Vec<(usize, usize)>),
-    /// Paths into the JSON object that the text ends with, by variable.
+    /// Paths into the JSON object at the end of the text, by variable.
     Json(Vec<Vec<String>>),
-    /// Names of parameters of the structured data, by variable.
+    /// Parameter names of the structured data, by variable.
     Structured(Vec<String>),
 }
 
-/// Why a rule does not know a line.
+/// Why a rule does not match a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Miss {
     Prefilter,
     App,
     MsgId,
     Pattern(Progress),
-    /// No JSON object in the text.
+    /// The text has no JSON object.
     NoObject,
-    /// The variable that does not have one of the required values, and what it has.
+    /// The variable without a required value, and its value.
     Required(usize, Option<String>),
 }
 
@@ -61,12 +61,12 @@ pub(super) struct Rule {
     pub(super) msg_ids: Vec<String>,
     place: Place,
     required: Vec<(usize, Vec<String>)>,
-    /// The name of each variable.
+    /// The names of the variables.
     pub(super) variables: Vec<String>,
 }
 
 impl Rule {
-    /// Reads one `[[rule]]`. `is_known` tells whether the template gives a group name a meaning.
+    /// Parses one `[[rule]]`. `is_known` returns whether the template uses a group name.
     pub(super) fn read(
         mut section: Section,
         is_known: &dyn Fn(&str) -> bool,
@@ -119,20 +119,20 @@ impl Rule {
         self.variables.iter().position(|known| known == name)
     }
 
-    /// The numbers and fields of the variables that hold addresses.
+    /// The numbers and fields of the variables that have addresses.
     pub(super) fn addresses(&self) -> Vec<(Field, usize)> {
         let field = |name: &String| name.parse::<Field>().ok().filter(|field| field.is_address());
         let numbered = self.variables.iter().enumerate();
         numbered.filter_map(|(at, name)| field(name).map(|field| (field, at))).collect()
     }
 
-    /// Whether the fast way is taken; rules that read JSON or structured data have none.
+    /// Whether the rule uses the literal matcher; rules for JSON or structured data do not.
     pub(super) fn is_literal(&self) -> bool {
         matches!(&self.place, Place::Text(pattern, _) if pattern.is_literal())
     }
 
-    /// What the line holds, or why this rule does not know it. The reasons are cheap but for
-    /// [`Miss::Pattern`], which [`Rule::progress`] finds.
+    /// The captured values, or why the rule does not match. The reasons are cheap except
+    /// [`RuleMismatch::Pattern`], which [`Rule::progress`] completes.
     pub(super) fn find<'a>(
         &self,
         message: &Message<'a>,
@@ -185,7 +185,7 @@ impl Rule {
         Ok(Ok(found))
     }
 
-    /// The pattern, in a rule that has one.
+    /// The pattern, if the rule has one.
     #[cfg(test)]
     pub(super) fn pattern(&self) -> Option<&Pattern> {
         match &self.place {
@@ -194,7 +194,7 @@ impl Rule {
         }
     }
 
-    /// How far the pattern got in `text`; `None` for a rule without one.
+    /// The progress of the pattern in `text`; `None` for a rule without one.
     pub(super) fn progress(&self, text: &[u8]) -> Option<Progress> {
         match &self.place {
             Place::Text(pattern, _) => Some(pattern.progress(text)),
@@ -231,8 +231,8 @@ fn read_meaning(section: &mut Section, problems: &mut Problems) -> Option<Meanin
     }
 }
 
-/// Reads `regex`, `json` or `structured` and appends the variables, those that are only required
-/// among them.
+/// Parses `regex`, `json` or `structured` and appends the variables, including those used only by
+/// `require`.
 fn read_place(
     section: &mut Section,
     variables: &mut Vec<String>,
@@ -286,7 +286,7 @@ fn named_places(
     places
 }
 
-/// The texts and numbers at `paths`; null and missing ones are no value.
+/// The strings and numbers at `paths`; null and missing values give `None`.
 fn at_paths<'a>(object: &serde_json::Value, paths: &[Vec<String>]) -> Found<'a> {
     let mut found = Found::default();
     for (value, path) in found.iter_mut().zip(paths) {
@@ -302,7 +302,7 @@ fn at_paths<'a>(object: &serde_json::Value, paths: &[Vec<String>]) -> Found<'a> 
     found
 }
 
-/// Whether `value` is one of `allowed`, without regard to case; anything is when none are named.
+/// Whether `value` is one of `allowed`, ignoring case. An empty list allows any value.
 fn is_one_of(allowed: &[String], value: Option<&[u8]>) -> bool {
     allowed.is_empty()
         || value.is_some_and(|v| allowed.iter().any(|a| a.as_bytes().eq_ignore_ascii_case(v)))

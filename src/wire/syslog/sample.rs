@@ -1,4 +1,4 @@
-//! The sample lines of a template: real lines with what must come out of them.
+//! The sample lines of a template with their expected results.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use serde::Deserialize;
 use super::problem::Problem;
 use super::template_file::{Problems, Section};
 
-/// When a sample arrives unless it says so itself: 2026-11-21T20:00:00Z.
+/// The default time of arrival of a sample: 2026-11-21T20:00:00Z.
 const SEEN: i64 = 1_795_291_200_000;
 
-/// A line and what must come out of it.
+/// A line and its expected result.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
     line: String,
@@ -27,7 +27,7 @@ pub(super) enum Nothing {
     Problem(Problem),
 }
 
-/// An event as a sample writes it. What is not written must not be there, but for the time.
+/// An expected event. Missing fields must be absent, except for the time.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expected {
@@ -41,16 +41,16 @@ struct Expected {
     at: Option<Timestamp>,
 }
 
-/// A sample line that is not read as its template says.
+/// A sample line whose result differs from the template file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampleFailure {
-    /// Which sample, counted from 1.
+    /// The number of the sample, from 1.
     pub sample: usize,
-    /// Its line.
+    /// The line.
     pub line: String,
-    /// What the template says.
+    /// The expected result.
     pub wanted: String,
-    /// What came out.
+    /// The actual result.
     pub got: String,
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for SampleFailure {
 }
 
 impl Sample {
-    /// Reads one `[[sample]]`.
+    /// Parses one `[[sample]]`.
     pub(super) fn read(mut section: Section, problems: &mut Problems) -> Option<Self> {
         let line = section.text("line", problems);
         let seen: Option<String> = section.take("seen", problems);
@@ -106,12 +106,12 @@ impl Sample {
         self.wanted.is_ok()
     }
 
-    /// When the line arrives.
+    /// The time of arrival of the line.
     pub(super) fn seen(&self) -> Timestamp {
         self.seen
     }
 
-    /// Compares what came out of the line of sample `number`, counted from 1, with what must.
+    /// Compares the result of the line with the expected one; `number` is the sample, from 1.
     pub(super) fn check(
         &self,
         number: usize,

@@ -1,4 +1,4 @@
-//! What all rules of a template have in common.
+//! The settings that all rules of a template share.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use rollcall_identity::{Name, Posture};
 use super::template_file::{Problems, Section};
 use super::values::Maps;
 
-/// What all rules of a template have in common.
+/// The settings that all rules of a template share.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shared {
-    /// Values that mean none.
+    /// Placeholder values that mean none.
     pub(super) none: Vec<String>,
-    /// What stands between two groups.
+    /// The separator of groups.
     pub(super) separator: String,
     pub(super) maps: Maps,
     pub(super) domain: Option<Name>,

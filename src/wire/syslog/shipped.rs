@@ -1,5 +1,5 @@
-//! The templates in `config/syslog`, as they are shipped: each parses, and its samples come out as
-//! it says.
+//! The templates shipped in `config/syslog`: each is valid, and its samples give the expected
+//! results.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -144,7 +144,7 @@ fn templates_are_tried_in_order_and_the_rest_is_unmatched() {
     assert_eq!(read(&none, flow.as_bytes()).0, problem);
 }
 
-/// A sample line with some bytes replaced, doubled and cut out.
+/// A sample line with bytes replaced, duplicated and removed.
 fn spoilt(line: &str, edits: &[(proptest::sample::Index, u8, u8)]) -> Vec<u8> {
     let mut bytes = line.as_bytes().to_vec();
     for (at, byte, how) in edits {

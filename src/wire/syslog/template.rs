@@ -1,20 +1,20 @@
-//! A template: a TOML file that says how the lines of one kind of sender are read, with its own
-//! sample lines as proof.
+//! A template: a TOML file that describes how to parse the lines of one kind of sender, with sample
+//! lines that verify it.
 //!
 //! ```toml
 //! name = "example"
 //! description = "What sends these lines"
 //! source = "Where the sample lines are from"
-//! none = ["N/A"]                  # values that mean none, whatever their case
-//! user_from = ["user", "ike_id"]  # the first of these groups that has a value is the user
+//! none = ["N/A"]                  # placeholder values that mean none, ignoring case
+//! user_from = ["user", "ike_id"]  # the first of these groups with a value is the user
 //!
-//! [map.domain]                    # a field read from another group by a table
+//! [map.domain]                    # a field looked up in a table by another group
 //! from = "vpn"
 //! values = { corp-vpn = "corp.example.com" }
 //!
-//! [[rule]]                        # the first rule that knows a line decides
+//! [[rule]]                        # the first matching rule is used
 //! kind = "vpn_up"                 # or: drop = "not_success"
-//! prefilter = " is up. "          # a rule is tried where this literal is
+//! prefilter = " is up. "          # the rule is tried only if the line has this literal
 //! regex = 'VPN (?<vpn>[^ ]+) is up\. User (?<user>[^ ]+) has (?<ip>[^ ]+)'
 //!
 //! [[sample]]
@@ -36,7 +36,7 @@ use super::shared::Shared;
 use super::template_file::{Problems, Section, TemplateProblem};
 use super::values::{Field, Maps};
 
-/// The most rules of a template.
+/// The maximum number of rules of a template.
 const MAX_RULES: usize = 32;
 
 /// A compiled template.
@@ -50,22 +50,22 @@ pub struct Template {
     samples: Vec<Sample>,
 }
 
-/// What a template makes of a line that one of its rules knows.
+/// The result of a template for a matching line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// So many events were appended.
+    /// The number of appended events.
     Events(usize),
-    /// It gives none, and another template may know better.
+    /// No event; another template may match.
     Problem(Problem),
-    /// A rule says that it gives none.
+    /// A rule with `drop` matched.
     Dropped(Problem),
 }
 
 impl Template {
-    /// Reads and compiles a template file.
+    /// Parses and compiles a template file.
     ///
     /// # Errors
-    /// Everything that is wrong with it. The samples are not yet tried: see [`Template::verify`].
+    /// All errors in the file. The samples are not run: see [`Template::verify`].
     pub fn from_toml(text: &str) -> Result<Self, Vec<TemplateProblem>> {
         let mut problems = Problems::default();
         let template = Section::root(text, &mut problems)
@@ -130,13 +130,12 @@ impl Template {
         &self.source
     }
 
-    /// Whether every rule goes the fast way: its pattern is a straight line of literals, runs and
-    /// gaps.
+    /// Whether every rule uses the literal matcher.
     pub fn is_literal(&self) -> bool {
         self.rules.iter().all(|(rule, _)| rule.is_literal())
     }
 
-    /// The sample lines and what must come out of them.
+    /// The sample lines with their expected results.
     pub(super) fn samples(&self) -> &[Sample] {
         &self.samples
     }
@@ -152,12 +151,12 @@ impl Template {
         self.rules.iter().filter_map(|(rule, _)| rule.pattern())
     }
 
-    /// One literal for each rule: a line without any of them is not for this template.
+    /// One literal per rule: a line without any of them does not match this template.
     pub(super) fn prefilters(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|(rule, _)| &*rule.prefilter)
     }
 
-    /// Appends the events of the line. `None` when no rule knows it.
+    /// Appends the events of the line. `None` when no rule matches.
     pub(super) fn read(
         &self,
         message: &Message<'_>,
@@ -175,8 +174,7 @@ impl Template {
         })
     }
 
-    /// What stands in the groups of the first rule that knows the line: its number, counted from 1,
-    /// and the names and values.
+    /// The captured values of the first matching rule: its number, from 1, and names and values.
     pub(super) fn values(&self, message: &Message<'_>) -> Option<(usize, Vec<(&str, String)>)> {
         let mut rules = self.rules.iter().enumerate();
         let (number, rule, found) = rules.find_map(|(at, (rule, _))| {
@@ -188,7 +186,7 @@ impl Template {
         Some((number, values.collect()))
     }
 
-    /// The number of each rule that does not know the line, counted from 1, and why.
+    /// The rules that do not match, with their number, from 1, and the reason.
     pub(super) fn misses(&self, message: &Message<'_>) -> Vec<(usize, &Rule, Miss)> {
         let rules = self.rules.iter().enumerate();
         rules
@@ -197,7 +195,7 @@ impl Template {
     }
 }
 
-/// Reads `[map.FIELD]` and gives the group that each field's map is looked up by.
+/// Parses `[map.FIELD]` and returns the key group of each field.
 fn read_maps(root: &mut Section, maps: &mut Maps, problems: &mut Problems) -> Vec<(Field, String)> {
     let mut keys = Vec::new();
     let Some(section) = root.section("map", problems) else { return keys };
@@ -219,7 +217,7 @@ fn read_maps(root: &mut Section, maps: &mut Maps, problems: &mut Problems) -> Ve
     keys
 }
 
-/// A rule that can never give an event is a mistake.
+/// A rule that can never give an event is an error.
 fn check_fields(rule: &Rule, reading: &Reading, key: &str, problems: &mut Problems) {
     let Meaning::Event(kind) = rule.meaning else { return };
     if rule.addresses().is_empty() {

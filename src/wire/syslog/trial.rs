@@ -1,5 +1,5 @@
-//! Templates tried on lines by a person: for each line the events, or the first reason why there
-//! are none, and at the end a count. What `rollcall syslog-test` prints.
+//! Tests templates against lines, for `rollcall syslog-test`: the events of each line or the most
+//! relevant reason why there are none, and a summary.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -15,13 +15,14 @@ use super::reader::{Outcome, Reader};
 use super::rule::{Miss, Rule};
 use super::template::Template;
 
-/// How much of a line a reason quotes, in bytes.
+/// The maximum length of a quoted part of a line, in bytes.
 const QUOTED: usize = 48;
 
-/// How many prefilters a reason names: all of most templates, and not all of all that are shipped.
+/// The maximum number of prefilters in a reason: all of most templates, not all of all shipped
+/// ones.
 const PREFILTERS: usize = 8;
 
-/// Templates, as one client would use them.
+/// Templates as one client would use them.
 #[derive(Debug)]
 pub struct Trial {
     reader: Reader,
@@ -29,32 +30,32 @@ pub struct Trial {
     summary: Summary,
 }
 
-/// What became of one line.
+/// The result of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tried {
-    /// The name of the template that read it, and its events.
+    /// The name of the template that matched, and its events.
     Events(String, Vec<Event>),
-    /// Why it gave none.
+    /// The reason for no event.
     Nothing(String),
 }
 
-/// How many lines ended how.
+/// The number of lines by result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
     /// All lines.
     pub lines: usize,
     /// Lines that gave events.
     pub matched: usize,
-    /// Their events.
+    /// The number of events.
     pub events: usize,
-    /// Lines that no template knows.
+    /// Lines without a matching template.
     pub unmatched: usize,
-    /// Lines that a template knows and that gave no event, by the label of the problem.
+    /// Lines that matched without an event, by the label of the error.
     pub problems: BTreeMap<&'static str, usize>,
 }
 
 impl Trial {
-    /// A trial of `templates` in order.
+    /// A test of `templates` in order.
     pub fn new(templates: Vec<Arc<Template>>, defaults: Defaults) -> Self {
         let clock = SenderClock::new(defaults.zone.clone());
         let with_origin = |template: Arc<Template>| {
@@ -66,7 +67,7 @@ impl Trial {
         Self { reader: Reader::new(templates, defaults), clock, summary: Summary::default() }
     }
 
-    /// Reads one line as if it arrived at `seen`.
+    /// Reads one line as if it was received at `seen`.
     pub fn line(&mut self, line: &[u8], seen: Timestamp) -> Tried {
         let message = Message::read(line, seen, &mut self.clock);
         let mut events = Vec::new();
@@ -105,7 +106,7 @@ impl Trial {
         &self.summary
     }
 
-    /// The reason of the rule that came furthest.
+    /// The reason of the rule that matched furthest.
     fn nearest_miss(&self, message: &Message<'_>) -> String {
         let nearest = self
             .reader
@@ -122,7 +123,7 @@ impl Trial {
                 };
                 (template, number, rule, miss)
             })
-            // The first of those that came equally far.
+            // The first of equally good ones.
             .min_by_key(|(.., miss)| Reverse(distance(miss)));
         match nearest {
             Some((.., Miss::Prefilter)) => self.no_prefilter(message),
@@ -134,8 +135,8 @@ impl Trial {
         }
     }
 
-    /// What no rule found in the line: each rule is tried only where its prefilter is. Those of
-    /// which the line has the longest beginning are named first.
+    /// The reason when no prefilter was found. Prefilters with the longest matching prefix come
+    /// first.
     fn no_prefilter(&self, message: &Message<'_>) -> String {
         let mut wanted: Vec<(&Name, &str)> = Vec::new();
         for template in self.reader.templates() {
@@ -145,7 +146,7 @@ impl Trial {
                 }
             }
         }
-        // Stable: of two that are as near, the one of the earlier rule.
+        // Stable: of equal ones, the earlier rule comes first.
         wanted.sort_by_key(|(_, prefilter)| Reverse(shared(message.text, prefilter)));
         let named = wanted.iter().take(PREFILTERS);
         let named: Vec<_> =
@@ -158,7 +159,7 @@ impl Trial {
     }
 }
 
-/// How much of the front of `prefilter` is somewhere in `text`, in bytes.
+/// The length of the longest prefix of `prefilter` that occurs in `text`, in bytes.
 fn shared(text: &[u8], prefilter: &str) -> usize {
     let wanted = prefilter.as_bytes();
     let at = |place: usize| {
@@ -167,7 +168,7 @@ fn shared(text: &[u8], prefilter: &str) -> usize {
     (0..text.len()).map(at).max().unwrap_or(0)
 }
 
-/// How far a rule came.
+/// The rank of a mismatch.
 fn distance(miss: &Miss) -> (usize, usize) {
     match miss {
         Miss::Prefilter => (0, 0),
@@ -178,7 +179,7 @@ fn distance(miss: &Miss) -> (usize, usize) {
     }
 }
 
-/// A reason in a sentence.
+/// A mismatch as a message.
 struct Reason<'a> {
     rule: &'a Rule,
     miss: &'a Miss,
@@ -230,7 +231,7 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
-/// The front of `bytes` in quotes, with what cannot be printed escaped.
+/// The beginning of `bytes` in quotes, escaped.
 fn quoted(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTED)]);
     format!("{text:?}{}", if bytes.len() > QUOTED { "…" } else { "" })

@@ -1,4 +1,4 @@
-//! Objects as domain controllers write them, and as none should.
+//! Objects as domain controllers send them, and malformed ones.
 
 use proptest::prelude::*;
 use rollcall_identity::directory::{AccountKind, AccountState, Object};
@@ -30,7 +30,7 @@ fn guid() -> Vec<Vec<u8>> {
     vec![(1..=16).collect()]
 }
 
-/// A user as Samba 4.17 answers.
+/// A user as Samba 4.17 returns it.
 fn user() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     vec![
         ("objectClass", values(&["top", "person", "organizationalPerson", "user"])),
@@ -152,7 +152,7 @@ fn one_bad_value_costs_only_itself() {
     };
     assert_eq!(with(1, b"short").problems, [Problem::NoGuid]);
     assert_eq!(with(3, b"\xff").problems, [Problem::NotUtf8, Problem::NoName]);
-    // What is not needed to know who it is does not cost the account.
+    // An invalid optional attribute does not discard the account.
     for (index, value, problem) in [
         (2, b"cut".as_slice(), Problem::BadSid),
         (4, b"\xff", Problem::NotUtf8),
@@ -189,7 +189,7 @@ fn dirsync_tells_members_apart_from_the_rest() {
     assert_eq!(delta_of(&[]), Err(Problem::NoGuid));
 }
 
-/// Values that servers send, and some that none should.
+/// Values that servers send, and malformed ones.
 fn any_value() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         any::<Vec<u8>>(),

@@ -1,4 +1,4 @@
-//! An element together with its values, as one walks over it.
+//! An element together with the values of its template instance.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -13,18 +13,18 @@ use super::tree::{Content, Element, Piece};
 use super::value::Value;
 use crate::event_log::field_path::Place;
 
-/// Where all of an event lies.
+/// The received event and its parsed structure.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::event_log) struct Whole<'r> {
     pub(in crate::event_log) bytes: &'r [u8],
     pub(in crate::event_log) parsed: &'r Parsed,
     pub(in crate::event_log) templates: &'r Templates,
-    /// How much more may come out of it. Values can be used many times over, and fragments are
-    /// values, so that a few kilobytes could become anything.
+    /// The remaining output budget. Values can be used many times and can be fragments, so that a
+    /// few kilobytes could expand without limit.
     pub(in crate::event_log) left: &'r Cell<usize>,
 }
 
-/// An element, and the values of the template that it is of.
+/// An element, and the values of its template instance.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::event_log) struct Node<'r> {
     whole: Whole<'r>,
@@ -32,15 +32,15 @@ pub(in crate::event_log) struct Node<'r> {
     slots: &'r [Slot],
 }
 
-/// What stands below `Event`.
+/// A child of `Event`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::event_log) enum Below<'r> {
     Element(Node<'r>),
-    /// A fragment that was read into fields.
+    /// A fragment that was read directly into fields.
     Fields(Whole<'r>, usize),
 }
 
-/// What stands within an element.
+/// A child of an element.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Child<'r> {
     Node(Node<'r>),
@@ -49,12 +49,12 @@ pub(super) enum Child<'r> {
 }
 
 impl<'r> Whole<'r> {
-    /// The outermost element.
+    /// The root element.
     pub(in crate::event_log) fn root(self) -> Option<Node<'r>> {
         self.fragment(0)
     }
 
-    /// The fields of a fragment, and what they cost to look at.
+    /// The fields of a fragment, and the cost of reading them.
     pub(in crate::event_log) fn fields(
         self,
         number: usize,
@@ -62,7 +62,7 @@ impl<'r> Whole<'r> {
         self.parsed.fields(number, self.bytes)
     }
 
-    /// Accounts for `size` bytes that come out of the event.
+    /// Charges `size` bytes to the output budget.
     pub(in crate::event_log) fn spend(self, size: usize) -> Result<(), Problem> {
         let left = self.left.get().checked_sub(size).ok_or(Problem::Output)?;
         self.left.set(left);
@@ -80,18 +80,18 @@ impl<'r> Node<'r> {
         &self.element.name
     }
 
-    /// Accounts for `size` bytes that come out of the event.
+    /// Charges `size` bytes to the output budget.
     pub(in crate::event_log) fn spend(self, size: usize) -> Result<(), Problem> {
         self.whole.spend(size)
     }
 
-    /// Accounts for looking at it once.
+    /// Charges one visit of the element.
     pub(in crate::event_log) fn enter(self) -> Result<(), Problem> {
         self.spend(self.element.cost())
     }
 
-    /// How it is read below `Event`, where that is always the same: unless what is text in the plan is
-    /// a fragment this time, or it goes deeper than `depth`.
+    /// The plan for this element below `Event`, if it applies: `None` when a value that the plan
+    /// uses as text is a fragment, or when the plan nests deeper than `depth`.
     pub(in crate::event_log) fn plan(self, depth: usize) -> Option<&'r Plan> {
         let plan = self.element.plan.as_deref()?;
         let is_fragment =
@@ -103,8 +103,8 @@ impl<'r> Node<'r> {
         }
     }
 
-    /// What `source` says. Part of its two callers, or it would go through memory: a tenth of the time
-    /// that an event takes.
+    /// The value of `source`. Inlined into both callers: returning it through memory took a tenth
+    /// of the time of an event.
     #[inline(always)]
     pub(in crate::event_log) fn raw(self, source: &'r Source) -> Result<Raw<'r>, Problem> {
         match source {
@@ -121,19 +121,19 @@ impl<'r> Node<'r> {
         }
     }
 
-    /// Whether the element is there at all: the value that it depends on must not be null. One that
-    /// was not sent has no type, and so is not.
+    /// Whether the element is present: the value that it depends on must not be null. A value that
+    /// was not sent has no type and is not null.
     pub(in crate::event_log) fn is_present(self) -> bool {
         self.has(self.element.dependency)
     }
 
-    /// Whether there is what depends on the value of this number.
+    /// Whether an element that depends on this value is present.
     pub(in crate::event_log) fn has(self, dependency: Option<u16>) -> bool {
         let Some(number) = dependency else { return true };
         self.slot(number).is_none_or(|slot| slot.kind != token::NULL)
     }
 
-    /// What stands within it, fragments in the place of the values that they are.
+    /// The content of the element. Values that are fragments are replaced by their root element.
     pub(super) fn children(self) -> impl Iterator<Item = Child<'r>> {
         self.element.content.iter().map(move |content| match content {
             Content::Element(element) => Child::Node(Node { element, ..self }),
@@ -145,13 +145,13 @@ impl<'r> Node<'r> {
         })
     }
 
-    /// The element of the fragment that is the value `piece`, if it is one.
+    /// The root element of the fragment in the value `piece`, if the value is a fragment.
     fn inner(self, piece: &Piece) -> Option<Self> {
         let Piece::Value(number) = piece else { return None };
         self.whole.fragment(self.slot(*number)?.fragment?)
     }
 
-    /// What stands below it when it is `Event`.
+    /// The children of the `Event` element.
     pub(in crate::event_log) fn below_event(self) -> impl Iterator<Item = Below<'r>> {
         self.element.content.iter().filter_map(move |content| match content {
             Content::Element(element) => {
@@ -170,7 +170,7 @@ impl<'r> Node<'r> {
         })
     }
 
-    /// The fragment that is all of its content, when that was read into fields.
+    /// The fragment that is the only content, when it was read into fields.
     fn read_into_fields(self) -> Option<Below<'r>> {
         let [Content::Piece(Piece::Value(number))] = &*self.element.content else { return None };
         let number = self.slot(*number)?.fragment?;
@@ -178,7 +178,7 @@ impl<'r> Node<'r> {
         self.whole.fragment(number).is_none().then_some(fields)
     }
 
-    /// The elements within it that are there.
+    /// The child elements that are present.
     pub(in crate::event_log) fn elements(self) -> impl Iterator<Item = Self> {
         self.children().filter_map(|child| match child {
             Child::Node(node) if node.is_present() => Some(node),
@@ -186,7 +186,7 @@ impl<'r> Node<'r> {
         })
     }
 
-    /// Its attributes, in order.
+    /// The attributes, in order.
     pub(in crate::event_log) fn attributes(
         self,
     ) -> impl Iterator<Item = (&'r str, Result<Value<'r>, Problem>)> {
@@ -194,7 +194,7 @@ impl<'r> Node<'r> {
         attributes.map(move |one| (&*one.name, self.joined(one.value.iter())))
     }
 
-    /// The value of the attribute `name`; no value when there is none.
+    /// The value of the attribute `name`; null when it is missing.
     pub(in crate::event_log) fn attribute(self, name: &str) -> Result<Value<'r>, Problem> {
         match self.element.attributes.iter().find(|attribute| *attribute.name == *name) {
             Some(attribute) => self.joined(attribute.value.iter()),
@@ -202,7 +202,7 @@ impl<'r> Node<'r> {
         }
     }
 
-    /// The text that stands within it, without that of elements within it.
+    /// The text content, without the text of child elements.
     pub(in crate::event_log) fn text(self) -> Result<Value<'r>, Problem> {
         self.joined(self.children().filter_map(|child| match child {
             Child::Piece(piece) => Some(piece),
@@ -210,13 +210,13 @@ impl<'r> Node<'r> {
         }))
     }
 
-    /// Whether all of its content is one value: when that is an array, the element stands once for each
-    /// item (MS-EVEN6 section 2.2.12.1).
+    /// Whether the content is exactly one value. When that value is an array, the element is
+    /// repeated for each item (MS-EVEN6 section 2.2.12.1).
     pub(in crate::event_log) fn is_value(self) -> bool {
         matches!(&*self.element.content, [Content::Piece(Piece::Value(_))])
     }
 
-    /// One piece alone stays what it is; several become one text.
+    /// A single piece keeps its type; several are concatenated as text.
     fn joined(self, mut pieces: impl Iterator<Item = &'r Piece>) -> Result<Value<'r>, Problem> {
         let Some(first) = pieces.next() else { return Ok(Value::Null) };
         let first = self.piece(first)?;
@@ -231,7 +231,7 @@ impl<'r> Node<'r> {
         Ok(Value::Text(Cow::Owned(text)))
     }
 
-    /// What a piece of text says. A value that is a fragment, or that was not sent, says nothing.
+    /// The value of a piece of text. A value that is a fragment, or that was not sent, is null.
     pub(super) fn piece(self, piece: &'r Piece) -> Result<Value<'r>, Problem> {
         Ok(match piece {
             Piece::Text(text) | Piece::Cdata(text) => Value::Text(Cow::Borrowed(text)),
@@ -254,7 +254,7 @@ impl<'r> Node<'r> {
     }
 }
 
-/// The character that XML 1.0 names so, or the reference itself.
+/// The character of a predefined XML 1.0 entity, or the reference itself.
 fn entity(name: &str) -> Cow<'_, str> {
     match name {
         "amp" => "&".into(),

@@ -1,4 +1,5 @@
-//! A fragment taken apart: which template belongs to which values, without looking at the values.
+//! A parsed fragment: templates and the positions of their values. The values themselves are not
+//! decoded here.
 
 use super::Limits;
 use super::plain::{Places, Plain, Reading};
@@ -11,29 +12,29 @@ use super::tree::{self, Element, Elements};
 use crate::event_log::bytes::Bytes;
 use crate::event_log::field_path::Place;
 
-/// The parts of one event, by number. Kept from event to event for the room they take.
+/// The parts of one event, by number. Reused from event to event to avoid allocations.
 #[derive(Debug, Default)]
 pub(in crate::event_log) struct Parsed {
     fragments: Vec<Fragment>,
     slots: Vec<Slot>,
-    /// The roots that are no templates, or of templates that are not kept.
+    /// Roots that are not templates, or whose templates are not cached.
     roots: Vec<Element>,
-    /// The places of fields in fragments without a template.
+    /// The paths of fields in fragments without a template.
     places: Places,
     /// The fields of those fragments.
     plain: Vec<Plain>,
 }
 
-/// What an event is taken apart for.
+/// The purpose of parsing an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::event_log) enum Purpose {
-    /// Its fields, for which some fragments need no tree.
+    /// Only its fields; some fragments then need no tree.
     Fields,
-    /// All that is in it.
+    /// The complete XML.
     Xml,
 }
 
-/// A template and its values, or a plain element without any.
+/// A template and its values, or an inline element without values.
 #[derive(Debug, Clone, Copy)]
 struct Fragment {
     root: Root,
@@ -45,24 +46,24 @@ struct Fragment {
 enum Root {
     Template(usize),
     Own(usize),
-    /// There is none: it was read into fields, which are `first` and the others up to `count`.
+    /// No tree: the fragment was read into `count` fields from `first` on.
     Fields {
         cost: usize,
     },
 }
 
-/// A value of a template instance, where it was received.
+/// A value of a template instance, at its position in the received bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot {
     pub(super) kind: u8,
     length: u16,
     at: usize,
-    /// The fragment that the value is, when it is one.
+    /// The number of the fragment in the value, when it is a fragment.
     pub(super) fragment: Option<usize>,
 }
 
 impl Slot {
-    /// Its bytes, out of all those that the fragment was read from.
+    /// The bytes of the value, out of those of the fragment.
     pub(super) fn bytes<'r>(&self, all: &'r [u8]) -> &'r [u8] {
         all.get(self.at..self.at + usize::from(self.length)).unwrap_or_default()
     }
@@ -84,7 +85,7 @@ impl Parsed {
         Some((root, self.slots.get(fragment.first..)?.get(..fragment.count)?))
     }
 
-    /// The fields of a fragment that was read into fields, and what that costs.
+    /// The fields of a fragment that was read into fields, and the cost of reading them.
     pub(super) fn fields<'r>(
         &'r self,
         number: usize,
@@ -98,7 +99,7 @@ impl Parsed {
         Some((cost, fields.iter().map(move |field| self.places.field(field, bytes))))
     }
 
-    /// Takes `bytes` apart in the place of what was there before.
+    /// Parses `bytes` and replaces the previous event.
     pub(in crate::event_log) fn replace(
         &mut self,
         bytes: &[u8],
@@ -120,7 +121,7 @@ impl Parsed {
     }
 }
 
-/// What is needed to take a fragment apart.
+/// The state for parsing a fragment.
 struct Taking<'a> {
     parsed: &'a mut Parsed,
     templates: &'a mut Templates,
@@ -129,8 +130,8 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
-    /// A fragment, with at most `depth` fragments within one another. What follows it is the end
-    /// token or waste.
+    /// Parses a fragment, with at most `depth` nested fragments. The bytes after it are the end
+    /// token or unused.
     fn fragment(&mut self, mut bytes: Bytes<'_>, depth: usize) -> Result<usize, Problem> {
         let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
         skip_headers(&mut bytes)?;
@@ -162,7 +163,7 @@ impl Taking<'_> {
             Held::Not(root) => self.own(root),
         };
         let data = match (root, self.purpose) {
-            // Of the outermost template only.
+            // Only for the outermost template.
             (Root::Template(at), Purpose::Fields) if self.parsed.fragments.is_empty() => {
                 self.templates.data(at)
             }
@@ -188,12 +189,12 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// The data of an event, when it has no template and can be read into fields.
+    /// Reads the data of an event directly into fields, when it has no template and allows it.
     fn plain(&mut self, mut bytes: Bytes<'_>, data: Data) -> Option<usize> {
         skip_headers(&mut bytes).ok()?;
         let Parsed { places, plain: fields, fragments, .. } = &mut *self.parsed;
         let first = fields.len();
-        // It is one level down already.
+        // The data is already one level down.
         let depth = self.limits.depth.saturating_sub(1);
         let (section, cost) = data.within.unzip();
         let mut reading = Reading { places, fields, depth, cost: cost.unwrap_or_default() };
@@ -211,7 +212,7 @@ impl Taking<'_> {
         Some(fragments.len() - 1)
     }
 
-    /// The lengths and types of the values, which stand before all of them.
+    /// The lengths and types of the values, which precede all values.
     fn slots(&mut self, bytes: &mut Bytes<'_>) -> Result<usize, Problem> {
         let count = bytes.size()?;
         let entries = bytes.take(count.saturating_mul(4))?;

@@ -1,8 +1,8 @@
-//! Elements that came without a template: every event brings its names and texts along, and its names
-//! are nearly always ones that were read before.
+//! Elements without a template: each event includes its names and texts. The names are nearly
+//! always known from earlier events.
 //!
-//! Only fragments of elements with at most one text each are read so, which is what providers write
-//! that have no manifest. All others are read into a tree and walked over, with the same result.
+//! Only fragments whose elements have at most one text each are read this way; providers without a
+//! manifest write these. Other fragments are parsed into a tree and walked, with the same result.
 
 use std::borrow::Cow;
 
@@ -14,20 +14,20 @@ use super::token;
 use crate::event_log::bytes::Bytes;
 use crate::event_log::field_path::{Place, Section};
 
-/// What holding a place takes beside its names, so that very small ones cannot be held without end.
+/// The accounting overhead per cached path, so that many short names cannot exhaust memory.
 const OVERHEAD: usize = 256;
 
-/// The places of fields that were read, by their names as received.
+/// The paths of fields, by their names as received.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     known: Vec<Place<'static>>,
     by_names: HashMap<Box<[u8]>, usize>,
-    /// The names that are looked for, one after the other.
+    /// The lookup key, reused.
     names: Vec<u8>,
     size: usize,
 }
 
-/// One field of a fragment: the number of its place, and where its text is, if it has one.
+/// One field of a fragment: the number of its path, and the position of its text, if any.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plain {
     place: usize,
@@ -35,28 +35,28 @@ pub(super) struct Plain {
 }
 
 impl Places {
-    /// Forgets all when they take more than `limit` bytes: those in use come back with the next
-    /// events.
+    /// Drops all paths when they take more than `limit` bytes. Paths in use are added again by the
+    /// next events.
     pub(super) fn trim(&mut self, limit: usize) {
         if self.size > limit {
             *self = Self::default();
         }
     }
 
-    /// Where `field` stands, and what it says, of the event that is `bytes`.
+    /// The path and value of `field` in the event `bytes`.
     pub(super) fn field<'r>(&'r self, field: &Plain, bytes: &'r [u8]) -> (&'r Place<'r>, Raw<'r>) {
         let text = field.text.map(|(at, length)| bytes.get(at..at + length).unwrap_or_default());
         (&self.known[field.place], text.map_or(Raw::NULL, Raw::string))
     }
 
-    /// The number of the place in `element`: its attribute, or its text, which has a name or none.
+    /// The number of the path in `element` for an attribute, or for a text with an optional name.
     fn find(&mut self, section: Section, element: Wide<'_>, part: Part<'_>) -> usize {
         let (mark, more) = match part {
             Part::Text(None) => (0, Wide(&[])),
             Part::Text(Some(name)) => (1, name),
             Part::Attribute(name) => (2, name),
         };
-        // The length tells where the one name ends, and the other begins.
+        // The length separates the two names.
         self.names.clear();
         self.names.extend([section as u8, mark]);
         self.names.extend(element.0.len().to_le_bytes());
@@ -76,14 +76,14 @@ impl Places {
     }
 }
 
-/// What a field is of its element.
+/// The part of an element that a field is.
 #[derive(Debug, Clone, Copy)]
 enum Part<'a> {
     Text(Option<Wide<'a>>),
     Attribute(Wide<'a>),
 }
 
-/// A name as received, without the NUL characters at its end.
+/// A UTF-16 name as received, without trailing NULs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Wide<'a>(&'a [u8]);
 
@@ -98,7 +98,7 @@ impl<'a> Wide<'a> {
         Utf16::new(self.0).to_text().into()
     }
 
-    /// Behind its hash and before its NUL.
+    /// A name after its hash and before its NUL.
     fn name(bytes: &mut Bytes<'a>) -> Option<Self> {
         bytes.u16().ok()?;
         let units = usize::from(bytes.u16().ok()?);
@@ -116,18 +116,18 @@ impl<'a> Wide<'a> {
 /// Reads one fragment into fields.
 pub(super) struct Reading<'a> {
     pub(super) places: &'a mut Places,
-    /// Where the fields go.
+    /// The output.
     pub(super) fields: &'a mut Vec<Plain>,
-    /// How many elements may be within one another.
+    /// The maximum nesting of elements.
     pub(super) depth: usize,
-    /// What looking at all of it costs.
+    /// The cost of visiting the fragment.
     pub(super) cost: usize,
 }
 
 impl Reading<'_> {
-    /// The fragment that `bytes` begin with: all of the `section`, or, without one, what stands below
-    /// `Event`. `None` when it is none of this kind, or is not right; then some of its fields may have
-    /// been noted.
+    /// Reads the fragment at the beginning of `bytes`: the content of `section`, or without one a
+    /// child of `Event`. Returns `None` when the fragment is not of this simple form or is invalid;
+    /// some fields may have been added by then.
     pub(super) fn fragment(
         &mut self,
         mut bytes: Bytes<'_>,
@@ -175,7 +175,7 @@ impl Reading<'_> {
             _ => return None,
         };
         match (level, text) {
-            // The outermost element is no field, but for text that stands in it.
+            // The root element is not a field, unless it has text.
             (1, None) if called.is_none() => Some(()),
             (1, _) => None,
             (_, text) => {
@@ -187,7 +187,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Elements within another, which have no text between them, and its end tag.
+    /// Nested elements without text between them, and the end tag.
     fn content(&mut self, bytes: &mut Bytes<'_>, section: Section, level: usize) -> Option<()> {
         while bytes.peek().ok()? != token::END_ELEMENT {
             self.cost += 1;
@@ -196,7 +196,7 @@ impl Reading<'_> {
         bytes.u8().ok().map(drop)
     }
 
-    /// The attributes, and the one among them that says what the field is called.
+    /// The attributes, and the value of the one that names the field.
     fn attributes<'b>(
         &mut self,
         element: Wide<'_>,
@@ -235,7 +235,7 @@ impl Reading<'_> {
     }
 }
 
-/// A text behind its token, and where it is.
+/// A text after its token, and its position.
 fn text<'b>(bytes: &mut Bytes<'b>) -> Option<(usize, &'b [u8])> {
     let [_, token::STRING] = bytes.array().ok()? else { return None };
     let length = 2 * usize::from(bytes.u16().ok()?);

@@ -1,26 +1,26 @@
-//! What a template makes of its values, worked out once: reading an event is then one walk over a
-//! list, and no name is looked at again.
+//! The mapping from the values of a template to fields. It is computed once per template, so that
+//! decoding an event is one pass over a list without name comparisons.
 //!
-//! Only elements that are the same whatever the values say have a [`Plan`]; nearly all of Windows'
-//! are. What has none, or has a fragment where text was to be, is walked over element by element,
-//! with the same result.
+//! Only elements whose structure does not depend on values have a [`Plan`]; nearly all Windows
+//! events qualify. Other elements, and those with a fragment in place of a text, are walked, with
+//! the same result.
 
 use crate::event_log::field_path::{Place, Section};
 use crate::event_log::system_element::Heading;
 
-/// How an element below `Event` is read.
+/// How an element below `Event` is decoded.
 #[derive(Debug, PartialEq)]
 pub(in crate::event_log) enum Plan {
     /// `System`.
     System(SystemPlan),
-    /// `EventData`, `UserData` and others.
+    /// `EventData`, `UserData` and other sections.
     Fields(FieldPlan),
 }
 
 /// The elements of `System`, in order.
 #[derive(Debug, PartialEq)]
 pub(in crate::event_log) struct SystemPlan {
-    /// What looking at `System` itself costs.
+    /// The cost of visiting `System` itself.
     pub(in crate::event_log) cost: usize,
     pub(in crate::event_log) steps: Box<[SystemStep]>,
 }
@@ -30,7 +30,7 @@ pub(in crate::event_log) struct SystemPlan {
 pub(in crate::event_log) struct SystemStep {
     pub(in crate::event_log) dependency: Option<u16>,
     pub(in crate::event_log) cost: usize,
-    /// What it is, where that is known, and the values that say so.
+    /// The element, if known, and the sources of its values.
     pub(in crate::event_log) heading: Option<(Heading, [Source; 2])>,
 }
 
@@ -38,26 +38,27 @@ pub(in crate::event_log) struct SystemStep {
 #[derive(Debug, PartialEq)]
 pub(in crate::event_log) struct FieldPlan {
     pub(in crate::event_log) steps: Box<[Step]>,
-    /// How many fields it has at most, but for arrays.
+    /// The maximum number of fields, not counting array items.
     pub(in crate::event_log) fields: usize,
-    /// How many elements are within one another.
+    /// The nesting depth of the elements.
     pub(in crate::event_log) depth: usize,
-    /// The values that are the text of an element: one that is a fragment would be an element.
+    /// The values used as the text of an element. A fragment in such a value would be an element
+    /// instead.
     pub(in crate::event_log) texts: Box<[u16]>,
 }
 
-/// What there is to do.
+/// One step of a plan.
 #[derive(Debug, PartialEq)]
 pub(in crate::event_log) enum Step {
-    /// An element, which looking at costs something; reading goes on at `behind` when it is not there.
+    /// Visits an element and charges its cost. When the element is absent, continues at `behind`.
     Element { dependency: Option<u16>, cost: usize, behind: usize },
-    /// A field that is an attribute, unless it is empty.
+    /// A field from an attribute, unless it is empty.
     Attribute(Place<'static>, Source),
-    /// A field that is the text of an element; an array is a field for each item.
+    /// A field from the text of an element; an array gives one field per item.
     Text(Place<'static>, Source),
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::event_log) enum Source {
     Nothing,
@@ -66,11 +67,11 @@ pub(in crate::event_log) enum Source {
     Value(u16),
 }
 
-/// The value that is the data of an event, and stands nowhere else in its template.
+/// The value that holds the data of an event and is used once in its template.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Data {
     pub(super) number: u16,
-    /// The section that it is all of, and what looking at that costs; without one it is the section
-    /// itself.
+    /// The section whose only content it is, and the cost of visiting the section; `None` when the
+    /// value is the section itself.
     pub(super) within: Option<(Section, usize)>,
 }

@@ -1,12 +1,12 @@
-//! Builds the plans of a template when it is read for the first time.
+//! Builds the plans of a template when it is parsed.
 
 use super::plan::{Data, FieldPlan, Plan, Source, Step, SystemPlan, SystemStep};
 use super::tree::{Content, Element, Piece};
 use crate::event_log::field_path::{Place, Section};
 use crate::event_log::system_element::{Heading, Says};
 
-/// Gives the elements of a template their plans: those below `Event`, or the outermost one of a
-/// fragment that stands there.
+/// Adds plans to the elements of a template: to those below `Event`, or to the root of a fragment
+/// that is a child of `Event`.
 pub(super) fn draw(root: &mut Element) {
     if root.name() != "Event" {
         root.plan = plan(root).map(Box::new);
@@ -19,7 +19,7 @@ pub(super) fn draw(root: &mut Element) {
     }
 }
 
-/// The data of the event that `root` is the template of: a value below `Event`, or the only content of
+/// Finds the data value of the event template `root`: a value below `Event`, or the only content of
 /// an element there.
 pub(super) fn data(root: &Element) -> Option<Data> {
     let mut below = root.content.iter().filter_map(|content| match content {
@@ -38,7 +38,7 @@ pub(super) fn data(root: &Element) -> Option<Data> {
     (uses(root, data.number) == 1).then_some(data)
 }
 
-/// How often the value `number` stands in `element`.
+/// How often `element` uses the value `number`.
 fn uses(element: &Element, number: u16) -> usize {
     let is_it = |piece: &&Piece| **piece == Piece::Value(number);
     let attributes = element.attributes.iter().flat_map(|attribute| &attribute.value);
@@ -85,7 +85,7 @@ fn system(system: &Element) -> Option<SystemPlan> {
     Some(SystemPlan { cost: system.cost(), steps: steps.collect::<Option<_>>()? })
 }
 
-/// Where `element` says what is asked for; `None` when that is put together of several pieces.
+/// The source of a part of `element`; `None` when it is concatenated from several pieces.
 fn said(element: &Element, says: Says) -> Option<Source> {
     match says {
         Says::Nothing => Some(Source::Nothing),
@@ -123,7 +123,7 @@ fn single(piece: &Piece) -> Option<Source> {
     }
 }
 
-/// A plan that is being drawn. Its methods give `None` for what has to be walked over.
+/// A plan under construction. The methods return `None` for elements that must be walked.
 struct Drawing {
     section: Section,
     steps: Vec<Step>,
@@ -131,8 +131,8 @@ struct Drawing {
 }
 
 impl Drawing {
-    /// An element that has others within it, at least one of them whatever the values are, or is the
-    /// outermost one; and no text.
+    /// An element without text that contains elements, at least one of them unconditionally, or the
+    /// root element.
     fn parent(&mut self, element: &Element, depth: usize) -> Option<()> {
         let begin = self.begin(element, depth);
         if self.attributes(element)?.is_some() {
@@ -162,7 +162,7 @@ impl Drawing {
         Some(())
     }
 
-    /// The attributes that are fields, and the text of the one that is the name.
+    /// The attributes that are fields, and the value of the one that names the field.
     fn attributes(&mut self, element: &Element) -> Option<Option<String>> {
         let mut name = None;
         for attribute in &element.attributes {

@@ -1,61 +1,61 @@
-//! Why an event cannot be read: a closed set, so that it can be counted.
+//! Why an event cannot be decoded: a closed set, so that it can be counted.
 
 use strum::{EnumIter, IntoStaticStr};
 
 use crate::event_log::bytes::Short;
 
-/// What is wrong with the binary XML of an event. Offsets are bytes from the beginning of the
-/// fragment; the names are labels of metrics.
+/// An error in the BinXML of an event. Offsets are bytes from the beginning of the fragment. The
+/// variant names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 pub enum Problem {
-    /// It ends too early.
+    /// The event ends too early.
     #[error("the event ends where something should stand, at byte {at}")]
     Truncated {
-        /// Where it should stand.
+        /// The offset of the missing data.
         at: usize,
     },
-    /// A token that may not stand there.
+    /// A token that is not allowed at this position.
     #[error("token 0x{token:02x} may not stand at byte {at}")]
     Token {
-        /// Where it stands.
+        /// The offset of the token.
         at: usize,
-        /// What stands there.
+        /// The token.
         token: u8,
     },
-    /// Binary XML of another major version than 1.
+    /// The major version is not 1.
     #[error("binary XML of version {version}, not of version 1")]
     Version {
         /// The version.
         version: u8,
     },
-    /// Elements or fragments within one another, deeper than [`Limits::depth`](super::Limits).
+    /// Elements or fragments are nested deeper than [`Limits::depth`](super::Limits).
     #[error("elements are nested too deep")]
     Depth,
     /// More values than [`Limits::values`](super::Limits).
     #[error("the event has too many values")]
     Values,
-    /// More to show than [`Limits::output`](super::Limits).
+    /// The output is larger than [`Limits::output`](super::Limits).
     #[error("the event would become too large")]
     Output,
-    /// A value of a type that the specification does not have.
+    /// A value of an unknown type.
     #[error("a value is of the unknown type 0x{kind:02x}")]
     Kind {
-        /// Its type.
+        /// The type.
         kind: u8,
     },
-    /// A value that is longer or shorter than its type.
+    /// A value whose length does not match its type.
     #[error("a value of type 0x{kind:02x} is {length} bytes long")]
     Length {
-        /// Its type.
+        /// The type.
         kind: u8,
-        /// In bytes.
+        /// The length in bytes.
         length: usize,
     },
-    /// The outermost element is not `Event`.
+    /// The root element is not `Event`.
     #[error("the outermost element is not Event")]
     NotAnEvent,
-    /// `System` lacks something without which an event means nothing, or it cannot be read.
+    /// `System` lacks a required element, or the element is invalid.
     #[error("{0} is missing, or is no number")]
     Missing(&'static str),
 }

@@ -1,4 +1,4 @@
-//! A value as it was received, known to be readable, and read when somebody wants it.
+//! A value as received, checked when it is received and decoded on access.
 
 use super::file_time::FileTime;
 use super::problem::Problem;
@@ -8,7 +8,7 @@ use super::token;
 use super::value::{Array, Value};
 use crate::msrpc::Uuid;
 
-/// Text of a template, or the bytes of a value with its type.
+/// Text of a template, or the type and bytes of a value.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::event_log) enum Raw<'r> {
     Text(&'r str),
@@ -18,7 +18,7 @@ pub(in crate::event_log) enum Raw<'r> {
 impl<'r> Raw<'r> {
     pub(in crate::event_log) const NULL: Self = Self::Bytes { kind: token::NULL, bytes: &[] };
 
-    /// The bytes of a value of this type.
+    /// Checks the bytes of a value of this type.
     ///
     /// # Errors
     /// Those of [`Value::read`].
@@ -30,12 +30,12 @@ impl<'r> Raw<'r> {
         Ok(Self::Bytes { kind, bytes })
     }
 
-    /// UTF-16 that was received.
+    /// Received UTF-16.
     pub(super) const fn string(bytes: &'r [u8]) -> Self {
         Self::Bytes { kind: token::STRING, bytes }
     }
 
-    /// What it says.
+    /// Decodes the value.
     pub(in crate::event_log) fn value(self) -> Value<'r> {
         match self {
             Self::Text(text) => Value::Text(text.into()),
@@ -43,7 +43,7 @@ impl<'r> Raw<'r> {
         }
     }
 
-    /// The items, when it is an array.
+    /// The array, when the value is one.
     pub(in crate::event_log) fn array(self) -> Option<Array<'r>> {
         match self {
             Self::Bytes { kind, bytes } if kind & token::ARRAY != 0 => {
@@ -53,12 +53,12 @@ impl<'r> Raw<'r> {
         }
     }
 
-    /// The items of `array`, not read yet.
+    /// The items of `array`, not decoded.
     pub(in crate::event_log) fn items(array: Array<'r>) -> impl Iterator<Item = Self> {
         array.parts().map(move |bytes| Self::Bytes { kind: array.kind(), bytes })
     }
 
-    /// Whether it is no value, or a text without a character.
+    /// Whether the value is null or an empty text.
     pub(in crate::event_log) fn is_empty(self) -> bool {
         match self {
             Self::Text(text) => text.is_empty(),
@@ -70,15 +70,14 @@ impl<'r> Raw<'r> {
     }
 }
 
-/// Whether it is a value of its type, whatever that is. Apart from its caller, which would else go
-/// through memory for all values.
+/// Checks any type. Not inlined, so that the common case in the caller stays in registers.
 #[cold]
 #[inline(never)]
 fn check(kind: u8, bytes: &[u8]) -> Result<(), Problem> {
     Value::read(kind, bytes).map(drop)
 }
 
-/// What is surely a value of its type: the usual ones, quickly.
+/// A fast check for the common types.
 #[inline]
 fn is_readable(kind: u8, bytes: &[u8]) -> bool {
     match kind {
@@ -94,9 +93,9 @@ fn is_readable(kind: u8, bytes: &[u8]) -> bool {
     }
 }
 
-/// What is asked of a value, whether it was read or not.
+/// Typed access to a value, decoded or not.
 pub(in crate::event_log) trait Says<'r>: Sized {
-    /// It, read.
+    /// The decoded value.
     fn into_value(self) -> Value<'r>;
 
     /// [`Value::unsigned`].

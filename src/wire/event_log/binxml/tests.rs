@@ -1,4 +1,4 @@
-//! Binary XML by the examples of the specification, and as a hostile server may write it.
+//! BinXML with the examples of the specification, and with hostile input.
 
 mod hostile;
 mod plans;
@@ -22,7 +22,7 @@ fn text(text: &str) -> Part {
     Part::Text(text.to_owned())
 }
 
-/// An event with these elements beside `System`.
+/// An event with these elements after `System`.
 fn event(parts: Vec<Part>) -> Tag {
     let number = Part::Element(Tag::new("EventID", vec![text("4624")]));
     let system = Part::Element(Tag::new("System", vec![number]));
@@ -41,7 +41,7 @@ fn the_example_without_a_template_is_read() {
 
 #[test]
 fn the_example_with_templates_is_read() {
-    // The XML beside the bytes in the specification has another time and record number.
+    // The XML next to the bytes in the specification has another time and record number.
     let bytes = bytes(TEMPLATE);
     let mut decoder = Decoder::default();
     let record = decoder.record(&bytes).unwrap();

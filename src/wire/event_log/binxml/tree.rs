@@ -1,4 +1,4 @@
-//! The elements of a fragment or template, read once and then walked for every event.
+//! The element tree of a fragment or template, parsed once and walked for every event.
 
 use super::plan::Plan;
 use super::problem::Problem;
@@ -10,11 +10,11 @@ use crate::event_log::bytes::Bytes;
 #[derive(Debug, PartialEq)]
 pub(super) struct Element {
     pub(super) name: Box<str>,
-    /// The value without which the element is not there.
+    /// The value that the presence of the element depends on.
     pub(super) dependency: Option<u16>,
     pub(super) attributes: Box<[Attribute]>,
     pub(super) content: Box<[Content]>,
-    /// How it is read below `Event`, where that is always the same.
+    /// The plan of an element below `Event`, if it has one.
     pub(super) plan: Option<Box<Plan>>,
 }
 
@@ -23,20 +23,20 @@ impl Element {
         &self.name
     }
 
-    /// What looking at it once is accounted for.
+    /// The cost of one visit.
     pub(super) fn cost(&self) -> usize {
         1 + self.attributes.len() + self.content.len()
     }
 }
 
-/// An attribute: its name, and what is joined to its value.
+/// An attribute: its name and the pieces of its value.
 #[derive(Debug, PartialEq)]
 pub(super) struct Attribute {
     pub(super) name: Box<str>,
     pub(super) value: Box<[Piece]>,
 }
 
-/// What stands between the tags of an element.
+/// The content of an element.
 #[derive(Debug, PartialEq)]
 pub(super) enum Content {
     Element(Element),
@@ -55,21 +55,21 @@ pub(in crate::event_log) enum Piece {
     Value(u16),
 }
 
-/// Whether elements name the value they depend on: those of templates do.
+/// Whether elements have a dependency field: only those of templates do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Template,
     Plain,
 }
 
-/// Reads elements, one after another or within one another.
+/// Parses elements.
 pub(super) struct Elements<'a, 'b> {
     pub(super) bytes: &'b mut Bytes<'a>,
     pub(super) place: Place,
 }
 
 impl Elements<'_, '_> {
-    /// One element, with at most `depth` elements within one another.
+    /// One element, with at most `depth` nested elements.
     pub(super) fn element(&mut self, depth: usize) -> Result<Element, Problem> {
         let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
         let open = self.expect(&[token::OPEN_ELEMENT, token::OPEN_ELEMENT_WITH_ATTRIBUTES])?;
@@ -77,7 +77,8 @@ impl Elements<'_, '_> {
             Place::Template => Some(self.bytes.u16()?).filter(|number| *number != 0xffff),
             Place::Plain => None,
         };
-        // The lengths are there to skip an element, which is never done here: the tokens decide.
+        // The lengths allow to skip an element. They are checked but not used: the tokens determine
+        // the structure.
         self.bytes.clone().part(self.bytes.clone().size()?)?;
         self.bytes.size()?;
         let name = self.name()?;
@@ -107,7 +108,7 @@ impl Elements<'_, '_> {
         Ok(attributes.into())
     }
 
-    /// Up to and including the end tag.
+    /// Parses up to and including the end tag.
     fn content(&mut self, depth: usize) -> Result<Box<[Content]>, Problem> {
         let mut content = Vec::new();
         loop {
@@ -131,7 +132,7 @@ impl Elements<'_, '_> {
         Ok(content.into())
     }
 
-    /// What may stand in an attribute as well as in an element; `None` when none of this is next.
+    /// A piece that is allowed in attributes and elements; `None` when another token is next.
     fn piece(&mut self) -> Result<Option<Piece>, Problem> {
         let next = self.bytes.peek()?;
         let known = match next {
@@ -154,7 +155,7 @@ impl Elements<'_, '_> {
             token::ENTITY => Piece::Entity(self.name()?),
             _ => {
                 let number = self.bytes.u16()?;
-                // The type that the value should have: the value itself says which it has.
+                // The declared type of the value. The value has its own type, which is used.
                 self.bytes.u8()?;
                 Piece::Value(number)
             }
@@ -169,7 +170,7 @@ impl Elements<'_, '_> {
         Ok(Content::Instruction { target, data: self.counted()? })
     }
 
-    /// One of `tokens`, which is taken.
+    /// Takes the next token, which must be one of `tokens`.
     fn expect(&mut self, tokens: &[u8]) -> Result<u8, Problem> {
         let at = self.bytes.at();
         let token = self.bytes.u8()?;
@@ -179,7 +180,7 @@ impl Elements<'_, '_> {
         }
     }
 
-    /// A name: its hash, which is of no use here, its length, and a NUL behind it.
+    /// A name: hash (ignored), length, characters, NUL.
     fn name(&mut self) -> Result<Box<str>, Problem> {
         self.bytes.u16()?;
         let name = self.counted()?;
@@ -187,7 +188,7 @@ impl Elements<'_, '_> {
         Ok(name)
     }
 
-    /// A text after the number of its UTF-16 units.
+    /// A text after its length in UTF-16 units.
     fn counted(&mut self) -> Result<Box<str>, Problem> {
         let units = usize::from(self.bytes.u16()?);
         Ok(Utf16::new(self.bytes.take(2 * units)?).to_text().into())

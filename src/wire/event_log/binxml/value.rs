@@ -1,4 +1,4 @@
-//! One value of an event, by its type: a number, a time, a security identifier, a text.
+//! A typed value of an event: number, time, security identifier or text.
 
 mod array;
 
@@ -14,15 +14,14 @@ use super::text::{Ansi, Utf16};
 use super::token;
 use crate::msrpc::Uuid;
 
-/// A value, still where it was received wherever it has no fixed size. `Display` is what MS-EVEN6
-/// section 2.2.12.3 has for it, except that bytes stand without spaces and times have all their
-/// digits, as Windows itself shows them.
+/// A value, borrowed from the received bytes if its size is not fixed. `Display` follows MS-EVEN6
+/// section 2.2.12.3, except that bytes have no spaces and times have all digits, as in Windows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value<'r> {
-    /// No value.
+    /// Null.
     #[default]
     Null,
-    /// Text of the template, or several values and texts joined.
+    /// Text of the template, or concatenated values and texts.
     Text(Cow<'r, str>),
     /// StringType.
     String(Utf16<'r>),
@@ -32,7 +31,7 @@ pub enum Value<'r> {
     Signed(i64),
     /// UInt8Type to UInt64Type.
     Unsigned(u64),
-    /// HexInt32Type, HexInt64Type, SizeTType: the same, shown in base 16.
+    /// HexInt32Type, HexInt64Type, SizeTType: shown in base 16.
     Hex(u64),
     /// Real32Type.
     Real32(f32),
@@ -50,15 +49,15 @@ pub enum Value<'r> {
     CalendarTime(CalendarTime),
     /// SidType.
     Sid(Sid<'r>),
-    /// Several of one type.
+    /// An array.
     Array(Array<'r>),
 }
 
 impl<'r> Value<'r> {
-    /// The value that `bytes` are by their type. No bytes are no value, but for a text.
+    /// Decodes the value of this type. An empty value is null, except for a string.
     ///
     /// # Errors
-    /// [`Problem::Kind`], [`Problem::Length`].
+    /// [`BinXmlError::Kind`], [`BinXmlError::Length`].
     pub(super) fn read(kind: u8, bytes: &'r [u8]) -> Result<Self, Problem> {
         if kind & token::ARRAY != 0 {
             return Array::read(kind & !token::ARRAY, bytes).map(Self::Array);
@@ -74,7 +73,8 @@ impl<'r> Value<'r> {
         })
     }
 
-    /// `None` when the bytes are too many or too few, or the type is none of a single value.
+    /// Decodes a single value; `None` when the length does not match or the type is not a single
+    /// value.
     pub(super) fn scalar(kind: u8, bytes: &'r [u8]) -> Option<Self> {
         Some(match kind {
             token::NULL => Self::Null,
@@ -90,13 +90,13 @@ impl<'r> Value<'r> {
             token::UINT64 => Self::Unsigned(u64::from_le_bytes(exactly(bytes)?)),
             token::REAL32 => Self::Real32(f32::from_le_bytes(exactly(bytes)?)),
             token::REAL64 => Self::Real64(f64::from_le_bytes(exactly(bytes)?)),
-            // One byte in the specification, the four of a BOOL in all events that were seen.
+            // The specification says one byte; all captured events have the four bytes of a BOOL.
             token::BOOL if matches!(bytes.len(), 1 | 4) => {
                 Self::Bool(bytes.iter().any(|byte| *byte != 0))
             }
             token::BINARY => Self::Binary(bytes),
             token::GUID => Self::Guid(Uuid::from_wire(exactly(bytes)?)),
-            // As wide as the pointers of the server.
+            // The pointer size of the server.
             token::SIZE_T if bytes.len() == 4 => Self::scalar(token::HEX_INT32, bytes)?,
             token::SIZE_T => Self::scalar(token::HEX_INT64, bytes)?,
             token::FILE_TIME => Self::FileTime(FileTime(u64::from_le_bytes(exactly(bytes)?))),
@@ -108,7 +108,7 @@ impl<'r> Value<'r> {
         })
     }
 
-    /// Whether it is no value, or a text without a character.
+    /// Whether the value is null or an empty text.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Null => true,
@@ -121,7 +121,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// As text; copied only where it is none already.
+    /// As text; borrowed where possible.
     pub fn to_text(&self) -> Cow<'_, str> {
         match self {
             Self::Null => Cow::Borrowed(""),
@@ -131,7 +131,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// The same, of a value that is needed no more.
+    /// As text, consuming the value.
     pub fn into_text(self) -> Cow<'r, str> {
         match self {
             Self::Null => Cow::Borrowed(""),
@@ -141,7 +141,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// A number that is not negative, whether it travelled as one or as text (`4624`, `0x3e7`).
+    /// A non-negative number, sent as a number or as text (`4624`, `0x3e7`).
     pub fn unsigned(&self) -> Option<u64> {
         match self {
             Self::Unsigned(number) | Self::Hex(number) => Some(*number),
@@ -152,7 +152,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// A SID that travelled as one.
+    /// The SID, if the value is one.
     pub const fn sid(&self) -> Option<Sid<'r>> {
         match self {
             Self::Sid(sid) => Some(*sid),
@@ -160,7 +160,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// A GUID that travelled as one.
+    /// The GUID, if the value is one.
     pub const fn guid(&self) -> Option<Uuid> {
         match self {
             Self::Guid(guid) => Some(*guid),
@@ -168,7 +168,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// A moment, whether it travelled as one or as text.
+    /// A time, sent as a time or as text.
     pub fn file_time(&self) -> Option<FileTime> {
         match self {
             Self::FileTime(time) => Some(*time),

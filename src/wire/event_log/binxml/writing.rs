@@ -1,10 +1,10 @@
-//! Binary XML written by the tests, with inline names and templates as a server sends them.
+//! A BinXML encoder for tests, with inline names and templates as a server sends them.
 
 use super::token;
 
 const END_OF_FRAGMENT: u8 = 0;
 
-/// What may stand in an element or attribute.
+/// The content of an element or attribute.
 #[derive(Debug, Clone)]
 pub(crate) enum Part {
     Element(Tag),
@@ -16,7 +16,7 @@ pub(crate) enum Part {
     Instruction(String, String),
 }
 
-/// An element to be written.
+/// An element to encode.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tag {
     pub(crate) name: String,
@@ -25,7 +25,7 @@ pub(crate) struct Tag {
     pub(crate) content: Vec<Part>,
 }
 
-/// The type and the bytes of a value.
+/// The type and bytes of a value.
 pub(crate) type Typed = (u8, Vec<u8>);
 
 impl Tag {
@@ -49,7 +49,7 @@ impl Tag {
     }
 }
 
-/// UTF-16 without an end.
+/// UTF-16 without a terminator.
 pub(crate) fn wide(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
@@ -58,12 +58,12 @@ pub(crate) fn string(text: &str) -> Typed {
     (token::STRING, wide(text))
 }
 
-/// Of a value that is a fragment.
+/// A value that is a fragment.
 pub(crate) fn inner(fragment: Vec<u8>) -> Typed {
     (token::FRAGMENT, fragment)
 }
 
-/// A fragment that is `tag` itself.
+/// A fragment with an inline element.
 pub(crate) fn plain(tag: &Tag) -> Vec<u8> {
     let mut out = vec![token::FRAGMENT_HEADER, 1, 1, 0];
     Writing { templated: false }.element(tag, &mut out);
@@ -71,7 +71,7 @@ pub(crate) fn plain(tag: &Tag) -> Vec<u8> {
     out
 }
 
-/// A fragment that is a template and its values.
+/// A fragment with a template and its values.
 pub(crate) fn instance(identifier: u8, template: &Tag, values: &[Typed]) -> Vec<u8> {
     let mut body = vec![token::FRAGMENT_HEADER, 1, 1, 0];
     Writing { templated: true }.element(template, &mut body);
@@ -79,7 +79,7 @@ pub(crate) fn instance(identifier: u8, template: &Tag, values: &[Typed]) -> Vec<
     instance_of([identifier; 16], &body, values)
 }
 
-/// The same, of a template that is bytes already.
+/// The same, with an encoded template.
 pub(crate) fn instance_of(identifier: [u8; 16], body: &[u8], values: &[Typed]) -> Vec<u8> {
     let mut out = vec![token::FRAGMENT_HEADER, 1, 1, 0, token::TEMPLATE_INSTANCE, 0];
     out.extend(identifier);

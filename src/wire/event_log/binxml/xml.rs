@@ -1,4 +1,4 @@
-//! An event as XML, for people to look at: decisions are never made from it.
+//! The XML text of an event, for display only: no decision depends on it.
 
 use std::fmt::{self, Write};
 
@@ -7,11 +7,11 @@ use super::problem::Problem;
 use super::tree::Piece;
 use super::value::Value;
 
-/// `root` as XML on one line, of at most `limit` bytes, with at most `depth` elements within one
-/// another.
+/// Writes `root` as XML on one line, of at most `limit` bytes, with at most `depth` nested
+/// elements.
 ///
 /// # Errors
-/// [`Problem::Output`], [`Problem::Depth`], and what is wrong with a value.
+/// [`BinXmlError::Output`], [`BinXmlError::Depth`], and errors in values.
 pub(in crate::event_log) fn write(
     root: Node<'_>,
     limit: usize,
@@ -94,7 +94,7 @@ impl Page {
         }
     }
 
-    /// What is no part of a name would make other XML of it.
+    /// Replaces characters that are not valid in a name.
     fn name(&mut self, name: &str) -> Result<(), Problem> {
         let fine = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | ':');
         let shown = name.chars().map(|char| if fine(char) { char } else { '_' });
@@ -111,7 +111,7 @@ impl Page {
 }
 
 impl Write for Page {
-    /// Fails where there would be too much, and at nothing else.
+    /// Fails only when the limit is exceeded.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.text.len() + text.len() > self.limit {
             return Err(fmt::Error);
@@ -121,7 +121,7 @@ impl Write for Page {
     }
 }
 
-/// Text between tags or in double quotes.
+/// Escapes text in elements and double-quoted attributes.
 struct Escaping<'p>(&'p mut Page);
 
 impl Write for Escaping<'_> {
@@ -137,7 +137,7 @@ impl Write for Escaping<'_> {
             '"' => self.0.write_str("&quot;"),
             '\t' | '\n' => self.0.write_char(char),
             '\r' => self.0.write_str("&#13;"),
-            // XML 1.0 has no way to write these.
+            // XML 1.0 cannot represent these characters.
             '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => self.0.write_char('\u{fffd}'),
             other => self.0.write_char(other),
         }

@@ -1,14 +1,14 @@
-//! The events of one answer.
+//! The events of one response.
 
 use super::{BATCH, RECORDS, read_status};
 use crate::event_log::{BadResultSet, ResultSet, Status};
 use crate::msrpc::ndr::{BadStub, Reader, StubProblem};
 
-/// What all three calls that read events answer. Events can come with
-/// [`Status::Timeout`]: those that were found in time.
+/// The response of all three calls that read events. Events can be returned with
+/// [`CallStatus::Timeout`]: those found in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch<'a> {
-    /// Whether there were as many as asked for.
+    /// Whether the requested number of events was returned.
     pub status: Status,
     offsets: Vec<u32>,
     sizes: Vec<u32>,
@@ -16,7 +16,7 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// The events, in order. One that cannot be unwrapped does not harm the others.
+    /// The events, in order. An event that cannot be unwrapped does not affect the others.
     pub fn events(&self) -> impl ExactSizeIterator<Item = Result<ResultSet<'a>, BadResultSet>> {
         self.offsets.iter().zip(&self.sizes).map(|(offset, size)| {
             let place = usize::try_from(*offset).ok().zip(usize::try_from(*size).ok());

@@ -1,13 +1,13 @@
-//! EvtRpcCancel: a call that takes long is given up (MS-EVEN6 section 3.1.4.34).
+//! EvtRpcCancel: cancels a pending call (MS-EVEN6 section 3.1.4.34).
 
 use super::{BadCall, Call, read_status};
 use crate::event_log::Status;
 use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
 
-/// Cancels the calls of a subscription or a query.
+/// Cancels the pending calls of a subscription or a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancel {
-    /// [`Opened::control`](super::Opened), not the handle that is read with.
+    /// [`OpenedHandles::control`](super::OpenedHandles), not the handle used for reading.
     pub control: ContextHandle,
 }
 

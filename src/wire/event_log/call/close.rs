@@ -1,4 +1,4 @@
-//! EvtRpcClose: a handle is not needed any more (MS-EVEN6 section 3.1.4.33).
+//! EvtRpcClose: closes a handle (MS-EVEN6 section 3.1.4.33).
 
 use super::{BadCall, Call, read_status};
 use crate::event_log::Status;
@@ -7,16 +7,16 @@ use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
 /// Closes a handle of any kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Close {
-    /// Of a subscription or a query, or what it is cancelled with.
+    /// A handle of a subscription or a query, or its control handle.
     pub handle: ContextHandle,
 }
 
-/// What became of it.
+/// The response to [`Close`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
-    /// Null when it is closed.
+    /// Null when the handle was closed.
     pub handle: ContextHandle,
-    /// Whether the server knew it.
+    /// Whether the server knew the handle.
     pub status: Status,
 }
 

@@ -1,38 +1,38 @@
-//! EvtRpcGetLogFileInfo: which records a log still holds (MS-EVEN6 section 3.1.4.15).
+//! EvtRpcGetLogFileInfo: properties of a log, such as its oldest record (MS-EVEN6 section
+//! 3.1.4.15).
 
 use super::{BadCall, Call, read_status};
 use crate::event_log::Status;
 use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, StubProblem, Writer};
 
-/// Asks for one number about a log.
+/// Requests one property of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetLogFileInfo {
-    /// Of [`OpenLogHandle`](super::OpenLogHandle).
+    /// The handle from [`OpenLogHandle`](super::OpenLogHandle).
     pub handle: ContextHandle,
-    /// Which number.
+    /// The property.
     pub property: LogProperty,
 }
 
-/// The numbers of a log that are asked for.
+/// The properties of a log that are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogProperty {
     /// EvtLogNumberOfLogRecords.
     Records,
-    /// EvtLogOldestRecordNumber: what is older was overwritten, or cleared.
+    /// EvtLogOldestRecordNumber: older records were overwritten or cleared.
     OldestRecord,
 }
 
-/// What the log says of itself.
+/// The value of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogInfo {
-    /// The number; `None` with an error, or when it is none.
+    /// The number; `None` on an error, or for another type.
     pub value: Option<u64>,
-    /// Whether it was answered.
+    /// Whether the call succeeded.
     pub status: Status,
 }
 
-/// The size of a BinXmlVariant (MS-EVEN6 section 2.2.18): the number, a count that means nothing,
-/// and the type.
+/// The size of a BinXmlVariant (MS-EVEN6 section 2.2.18): the value, an unused count, and the type.
 const VARIANT: usize = 16;
 
 /// BinXmlVarUint32 and BinXmlVarUint64.

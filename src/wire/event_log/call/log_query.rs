@@ -1,4 +1,4 @@
-//! EvtRpcRegisterLogQuery: the events that a log holds now (MS-EVEN6 section 3.1.4.12).
+//! EvtRpcRegisterLogQuery: a query over the current events of a log (MS-EVEN6 section 3.1.4.12).
 
 use super::{BadCall, CHANNEL_NAME, Call, Opened, TEXT, checked, write_text};
 use crate::msrpc::ndr::{BadStub, Writer};
@@ -6,24 +6,24 @@ use crate::msrpc::ndr::{BadStub, Writer};
 /// Opens a query over a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegisterLogQuery<'a> {
-    /// The channel, where the query does not name it.
+    /// The channel, if the query does not name it.
     pub channel: Option<&'a str>,
-    /// XPath, or [`Query::to_xml`](crate::event_log::Query::to_xml).
+    /// XPath, or [`EventLogQuery::to_xml`](crate::event_log::EventLogQuery::to_xml).
     pub query: &'a str,
-    /// Which comes first.
+    /// The order of the events.
     pub order: Order,
 }
 
 /// The order of the events of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// As written.
+    /// Oldest first.
     OldestFirst,
-    /// The other way round.
+    /// Newest first.
     NewestFirst,
 }
 
-/// `EvtQueryChannelPath`: it is no file.
+/// `EvtQueryChannelPath`: the path is a channel, not a file.
 const CHANNEL: u32 = 0x1;
 
 impl Call for RegisterLogQuery<'_> {

@@ -1,4 +1,4 @@
-//! EvtRpcRemoteSubscriptionNext: the next events of a subscription that is pulled (MS-EVEN6 section
+//! EvtRpcRemoteSubscriptionNext: the next events of a pull subscription (MS-EVEN6 section
 //! 3.1.4.10).
 
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::{BadCall, Batch, Call, checked_records, milliseconds};
 use crate::msrpc::ndr::{BadStub, ContextHandle, Writer};
 
-/// Asks for events.
+/// Requests events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteSubscriptionNext {
-    /// Of the subscription.
+    /// The handle of the subscription.
     pub handle: ContextHandle,
-    /// How many there may be, 1 to [`RECORDS`](super::RECORDS).
+    /// The maximum number of events, 1 to [`RECORDS`](super::RECORDS).
     pub records: u32,
-    /// How long the server may look for them.
+    /// How long the server may search.
     pub timeout: Duration,
 }
 

@@ -1,15 +1,15 @@
-//! EvtRpcRemoteSubscriptionNextAsync: the next events of a subscription that is pushed, answered
-//! only when there are any (MS-EVEN6 section 3.1.4.9).
+//! EvtRpcRemoteSubscriptionNextAsync: the next events of a push subscription; the response is
+//! delayed until there are events (MS-EVEN6 section 3.1.4.9).
 
 use super::{BadCall, Batch, Call, checked_records};
 use crate::msrpc::ndr::{BadStub, ContextHandle, Writer};
 
-/// Asks for events, however long that takes.
+/// Requests events and waits for them without a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteSubscriptionNextAsync {
-    /// Of the subscription.
+    /// The handle of the subscription.
     pub handle: ContextHandle,
-    /// How many there may be, 1 to [`RECORDS`](super::RECORDS).
+    /// The maximum number of events, 1 to [`RECORDS`](super::RECORDS).
     pub records: u32,
 }
 

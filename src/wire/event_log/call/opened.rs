@@ -1,23 +1,21 @@
-//! What a server answers when a subscription or a query is opened: the handles, and what became of
-//! each channel.
+//! The response to opening a subscription or a query: the handles, and the status of each channel.
 
 use super::read_status;
 use crate::event_log::Status;
 use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, StubProblem};
 
-/// A subscription or a query, when [`Opened::status`] is a success; else the handles are null.
+/// The handles, when [`OpenedHandles::status`] is a success; otherwise they are null.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
-    /// What to read with, and to close in the end.
+    /// The handle for reading; must be closed.
     pub handle: ContextHandle,
-    /// What to cancel a call with that uses the handle, and to close in the end.
+    /// The handle for cancelling calls; must be closed.
     pub control: ContextHandle,
-    /// What became of each channel of the query; empty with servers that do not say.
+    /// The status of each channel of the query; empty if the server does not report it.
     pub channels: Vec<ChannelStatus>,
-    /// `RpcInfo` (MS-EVEN6 section 2.2.1): error, sub-error and its parameter, when the query
-    /// cannot be read.
+    /// `RpcInfo` (MS-EVEN6 section 2.2.1) of an invalid query: error, sub-error and its parameter.
     pub error: [u32; 3],
-    /// Whether it was opened.
+    /// Whether the subscription or query was opened.
     pub status: Status,
 }
 
@@ -26,7 +24,7 @@ pub struct Opened {
 pub struct ChannelStatus {
     /// For instance `Security`.
     pub name: Option<String>,
-    /// Whether it can be read.
+    /// Whether the channel can be read.
     pub status: Status,
 }
 

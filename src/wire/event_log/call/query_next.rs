@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::{BadCall, Batch, Call, checked_records, milliseconds};
 use crate::msrpc::ndr::{BadStub, ContextHandle, Writer};
 
-/// Asks for events; [`Status::NoMoreItems`](crate::event_log::Status) after the last.
+/// Requests events; [`CallStatus::NoMoreItems`](crate::event_log::CallStatus) after the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueryNext {
-    /// Of the query.
+    /// The handle of the query.
     pub handle: ContextHandle,
-    /// How many there may be, 1 to [`RECORDS`](super::RECORDS).
+    /// The maximum number of events, 1 to [`RECORDS`](super::RECORDS).
     pub records: u32,
-    /// How long the server may look for them.
+    /// How long the server may search.
     pub timeout: Duration,
 }
 

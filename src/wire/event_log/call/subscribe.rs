@@ -1,5 +1,5 @@
-//! EvtRpcRegisterRemoteSubscription: events as they are written, from now or from a place in the
-//! log on (MS-EVEN6 section 3.1.4.8).
+//! EvtRpcRegisterRemoteSubscription: new events, from now or from a position in the log (MS-EVEN6
+//! section 3.1.4.8).
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
@@ -10,46 +10,46 @@ use crate::msrpc::ndr::{BadStub, Writer};
 /// Opens a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegisterRemoteSubscription<'a> {
-    /// The channel, where the query does not name it.
+    /// The channel, if the query does not name it.
     pub channel: Option<&'a str>,
-    /// XPath, or [`Query::to_xml`](crate::event_log::Query::to_xml).
+    /// XPath, or [`EventLogQuery::to_xml`](crate::event_log::EventLogQuery::to_xml).
     pub query: &'a str,
-    /// Where to begin.
+    /// The start position.
     pub start: Start<'a>,
-    /// Who asks for the events.
+    /// Whether the client pulls the events or the server pushes them.
     pub delivery: Delivery,
-    /// What happens when events between the start and the oldest of the log are lost.
+    /// What happens when events after the start position were lost.
     pub gaps: Gaps,
 }
 
-/// Where a subscription begins.
+/// The start position of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start<'a> {
-    /// With the next event that is written.
+    /// The next new event.
     Now,
-    /// With the oldest event of the log.
+    /// The oldest event of the log.
     Oldest,
-    /// With the first event after this one.
+    /// The first event after this position.
     After(&'a Bookmark),
 }
 
-/// How events come to us.
+/// How events are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Delivery {
-    /// By [`RemoteSubscriptionNext`](super::RemoteSubscriptionNext).
+    /// With [`RemoteSubscriptionNext`](super::RemoteSubscriptionNext).
     #[default]
     Pull,
-    /// By [`RemoteSubscriptionNextAsync`](super::RemoteSubscriptionNextAsync).
+    /// With [`RemoteSubscriptionNextAsync`](super::RemoteSubscriptionNextAsync).
     Push,
 }
 
-/// What the server does where it cannot give every event.
+/// What the server does when events are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gaps {
-    /// It goes on.
+    /// It continues.
     Accepted,
-    /// It refuses the subscription.
+    /// It rejects the subscription.
     Refused,
 }
 
@@ -58,7 +58,7 @@ impl Call for RegisterRemoteSubscription<'_> {
     type Answer<'a> = Opened;
 
     fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        // EvtSubscribeStartAfterBookmark is 3: impacket has 4, which servers refuse.
+        // EvtSubscribeStartAfterBookmark is 3; impacket has 4, which servers reject.
         let (start, bookmark) = match self.start {
             Start::Now => (1, None),
             Start::Oldest => (2, None),

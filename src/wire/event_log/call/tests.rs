@@ -1,5 +1,5 @@
-//! Every call and answer against bytes that `ndrdump --validate eventlog6` of Samba 4.17 takes for
-//! what they are. Only of EvtRpcClose does Samba have another idea: it leaves out the handle.
+//! Every call and response against bytes that `ndrdump --validate eventlog6` of Samba 4.17 accepts.
+//! Only EvtRpcClose differs: Samba's definition leaves out the handle.
 
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ const HANDLE: ContextHandle =
 const CONTROL: ContextHandle =
     ContextHandle::new(0, Uuid::new(0x0011_2233, 0x4455, 0x6677, 0x8899_aabb_ccdd_eeff));
 
-/// As the bytes have it: the query, with its quotes as they are.
+/// The query, with its quotes as in the test vectors.
 const QUERY: &str = "<QueryList><Query Id=\"0\" Path=\"Security\"><Select Path=\"Security\">\
     *[System[(EventID=4624)]]</Select></Query></QueryList>";
 
@@ -148,7 +148,7 @@ fn a_log_says_which_records_it_holds() {
         stub[at..at + 4].copy_from_slice(&value.to_le_bytes());
         GetLogFileInfo::answer(&stub)
     };
-    // The type: 32 bits of it mean something, or it is a time; then the length, and the status.
+    // The type: a 32-bit number, or a time; then the length, and the status.
     assert_eq!(with(16, 8).unwrap().value, Some(0x1267));
     assert_eq!(with(16, 0x11).unwrap().value, None);
     assert_eq!(with(20, 12).unwrap().value, None);
@@ -198,7 +198,7 @@ fn counts_that_contradict_each_other_are_refused() {
 #[test]
 fn an_event_outside_of_the_answer_does_not_harm_the_others() {
     let mut stub = vector!("events");
-    // The size of the first event, after its offset and that of the second.
+    // The size of the first event, after the offsets of both events.
     stub[28..32].copy_from_slice(&u32::MAX.to_le_bytes());
     let batch = RemoteSubscriptionNext::answer(&stub).unwrap();
     let events: Vec<_> = batch.events().collect();

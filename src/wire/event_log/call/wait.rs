@@ -1,14 +1,14 @@
-//! EvtRpcRemoteSubscriptionWaitAsync: answered when a subscription that is pulled has events, so
-//! that nobody has to ask again and again (MS-EVEN6 section 3.1.4.11).
+//! EvtRpcRemoteSubscriptionWaitAsync: the response arrives when a pull subscription has events, so
+//! that the client need not poll (MS-EVEN6 section 3.1.4.11).
 
 use super::{BadCall, Call, read_status};
 use crate::event_log::Status;
 use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
 
-/// Waits for events, however long that takes.
+/// Waits for events without a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteSubscriptionWaitAsync {
-    /// Of the subscription.
+    /// The handle of the subscription.
     pub handle: ContextHandle,
 }
 

@@ -1,4 +1,4 @@
-//! The fields of one element below `Event`: by its plan, or by walking over it.
+//! Reads the fields of one element below `Event`, with its plan or by walking it.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use crate::event_log::binxml::raw::Raw;
 use crate::event_log::binxml::{Problem, Value};
 use crate::event_log::field_path::{Place, Section};
 
-/// For how many fields there is room before they come: more than any event of the security log has.
+/// The maximum number of fields to reserve memory for: more than any event of the security log has.
 const ROOM: usize = 64;
 
-/// What holding a field takes.
+/// The memory for one field, in bytes.
 const COST: usize = size_of::<Field<'_>>() + size_of::<(Place<'_>, Value<'_>)>();
 
-/// The fields of a fragment that was read into fields.
+/// Adds the fields of a fragment that was read directly into fields.
 pub(super) fn plain<'r>(
     whole: Whole<'r>,
     number: usize,
@@ -30,7 +30,7 @@ pub(super) fn plain<'r>(
     Ok(())
 }
 
-/// The fields found so far, and where they are looked for.
+/// The fields found so far, and the current section.
 pub(super) struct Reading<'f, 'r> {
     fields: &'f mut Vec<Field<'r>>,
     section: Section,
@@ -41,7 +41,7 @@ impl<'f, 'r> Reading<'f, 'r> {
         Self { fields, section }
     }
 
-    /// The element `node` below `Event`, with at most `depth` elements within one another.
+    /// Reads the element `node` below `Event`, with at most `depth` nested elements.
     pub(super) fn section(&mut self, node: Node<'r>, depth: usize) -> Result<(), Problem> {
         match node.plan(depth) {
             Some(Plan::Fields(plan)) => self.planned(plan, node),
@@ -79,8 +79,8 @@ impl<'f, 'r> Reading<'f, 'r> {
         Ok(())
     }
 
-    /// An element that has others within it, or may have: its attributes, its elements, and its text
-    /// where there is more than white space.
+    /// An element with child elements: its attributes, its elements, and its text unless it is
+    /// white space.
     fn part(&mut self, node: Node<'r>, depth: usize) -> Result<(), Problem> {
         let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
         node.enter()?;
@@ -102,7 +102,7 @@ impl<'f, 'r> Reading<'f, 'r> {
         }
     }
 
-    /// An element without others: its attributes, and its text, for an array once for each item.
+    /// An element without child elements: its attributes and its text, one field per array item.
     fn leaf(&mut self, node: Node<'r>) -> Result<(), Problem> {
         node.enter()?;
         let name = self.attributes(node)?;
@@ -115,7 +115,7 @@ impl<'f, 'r> Reading<'f, 'r> {
         }
     }
 
-    /// Its attributes as fields, but for the one that is its name, and those of XML itself.
+    /// Adds the attributes as fields, except the name and namespace declarations. Returns the name.
     fn attributes(&mut self, node: Node<'r>) -> Result<Option<Cow<'r, str>>, Problem> {
         let mut name = None;
         for (called, value) in node.attributes() {

@@ -1,4 +1,4 @@
-//! Answers as servers give them, and as none should.
+//! Valid and invalid responses.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::super::ber::{element, frame_length, integer, octets};
 use super::super::request::sasl_bind;
 use super::*;
 
-/// A guard that has seen the search number 7.
+/// A guard with the pending search number 7.
 fn searching() -> Guard {
     let mut guard = Guard::default();
     guard.request(&element(0x30, &[&integer(2, 7), &element(0x63, &[])])).unwrap();
@@ -65,7 +65,7 @@ fn an_answer_to_something_else_is_refused() {
 
 #[test]
 fn a_notice_is_heard_whatever_was_asked() {
-    // Active Directory writes its name where controls have their place.
+    // Active Directory writes the responseName where controls are expected.
     let name = element(0x8a, &[b"1.3.6.1.4.1.1466.20036"]);
     let notice = message(0, &[&outcome(0x78, &[]), &name]);
     let said = Passage::Notice(Outcome::new(0, "fine"));
@@ -109,12 +109,12 @@ fn no_shape_is_let_through_but_that_of_the_rfc() {
 fn neither_depth_nor_number_is_in_the_hand_of_the_server() {
     let deep = (0..1000).fold(Vec::new(), |inner: Vec<u8>, _| element(0x30, &[&inner]));
     assert_eq!(searching().answer(&message(7, &[&deep])), Err(BadBer::Deep));
-    // In a place where nothing looks at the shape.
+    // In a part whose structure is not validated.
     let notice = message(0, &[&outcome(0x78, &deep)]);
     assert_eq!(searching().answer(&notice), Err(BadBer::Deep));
     let values = |count: usize| entry_of(&attribute(b"member", &octets(b"").repeat(count)));
-    // Around the values are the message, its number, the entry, its name, the list, the attribute,
-    // its name and the set.
+    // The other elements are the message, its ID, the entry, its name, the list, the attribute, its
+    // name and the set.
     assert_eq!(searching().answer(&values(ELEMENTS - 8)), Ok(Passage::Through));
     assert_eq!(searching().answer(&values(ELEMENTS - 7)), Err(BadBer::Many));
 }
@@ -139,7 +139,7 @@ proptest! {
         answer[place] = byte;
         let cut = cut % answer.len();
         prop_assert!(searching().answer(&answer[..cut]).is_err());
-        // Whatever one byte is, what is let through is one whole message.
+        // With any changed byte, an accepted message is one complete message.
         if searching().answer(&answer).is_ok() {
             prop_assert_eq!(frame_length(&answer), Ok(Some(answer.len())));
         }

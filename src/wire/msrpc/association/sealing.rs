@@ -1,15 +1,14 @@
-//! Calls in fragments, plain or sealed, and the opening of what comes back. MS-RPCE section
-//! 3.3.1.5.2.
+//! Fragments of calls, plain or sealed, and the decryption of responses. MS-RPCE section 3.3.1.5.2.
 
 use crate::msrpc::pdu::{
     AuthType, BadPdu, Draft, Header, PROTECTED, PduProblem, Received, Request, TooLong, Verifier,
 };
 use crate::msrpc::{Failure, Security, SecurityError};
 
-/// What seals, and under which name it was bound.
+/// The negotiated auth_type and the security context.
 pub(super) type Sealer<'a> = (AuthType, &'a mut (dyn Security + Send));
 
-/// All fragments of a call, each of at most `max_transmit` bytes.
+/// Encodes all fragments of a call, each of at most `max_transmit` bytes.
 pub(super) fn plain(
     request: Request,
     stub: &[u8],
@@ -38,8 +37,8 @@ pub(super) fn seal(
     Ok(bytes)
 }
 
-/// How much of the stub fits into a fragment with `overhead` behind it: whole units of what is
-/// protected, so that only the last fragment is padded (C706 asks for multiples of 8).
+/// The stub size per fragment, with `overhead` bytes after it: a multiple of the protected block
+/// size, so that only the last fragment is padded (C706 requires multiples of 8).
 fn room(max_transmit: usize, overhead: usize) -> Result<usize, TooLong> {
     let room = max_transmit.checked_sub(Request::CLEAR + overhead).ok_or(TooLong)?;
     match room - room % PROTECTED {
@@ -69,7 +68,7 @@ fn seal_fragment(mut draft: Draft, (kind, security): Sealer<'_>) -> Result<Vec<u
     Ok(pdu)
 }
 
-/// Opens a PDU in place, of which the first `clear` bytes are not encrypted.
+/// Decrypts a PDU in place; its first `clear` bytes are not encrypted.
 pub(super) fn open(
     pdu: &mut Received,
     clear: usize,

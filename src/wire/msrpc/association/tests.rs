@@ -1,4 +1,4 @@
-//! Associations against recorded servers, and against one that does what it likes.
+//! Associations with recorded servers and with a scripted one.
 
 mod server;
 
@@ -12,8 +12,8 @@ use server::{Chain, agreement, agrees, answer, fault, pdu, read_call, sealed};
 const EVENTS: Interface =
     Interface::new(Uuid::new(0xf6be_aff7, 0x1e19, 0x4fbb, 0x9f8f_b89e_2018_337c), 1, 0);
 
-/// What Samba 4.17.12 answered: to a bind to its endpoint mapper, to ept_map about MS-EVEN6 (before
-/// what the mapper says), and to operation 200.
+/// Responses of Samba 4.17.12 to a bind to its endpoint mapper, to ept_map for MS-EVEN6 (before the
+/// stub), and to operation 200.
 const BIND_ACK: &[u8] = b"\x05\0\x0c\x03\x10\0\0\0\x3c\0\0\0\x01\0\0\0\xd0\x16\xd0\x16\
     \x99\x0a\0\0\x04\x00135\0\0\0\x01\0\0\0\0\0\0\0\x04\x5d\x88\x8a\xeb\x1c\xc9\x11\x9f\xe8\
     \x08\0\x2b\x10\x48\x60\x02\0\0\0";
@@ -28,7 +28,7 @@ fn anonymous() -> Association {
     association
 }
 
-/// An association by raw NTLM that is ready, and the server's side of its security.
+/// A ready association with NTLM, and the server side of its security context.
 fn sealed_association(max_receive: u16, token_size: usize) -> (Association, Chain) {
     let (mut association, _) =
         Association::authenticated(EVENTS, &Terms::default(), AuthType::Ntlm, b"one").unwrap();
@@ -45,7 +45,7 @@ fn done(token: &[u8], token_size: usize) -> Leg {
     Leg::Done { token: token.to_vec(), security: Box::new(Chain::new(token_size)) }
 }
 
-/// Kind, call_id and token of one PDU that is to be sent.
+/// Type, call_id and token of the PDU to send.
 fn sent(actions: &[Action]) -> (Kind, u32, Vec<u8>) {
     let Some(Action::Send(bytes)) = actions.first() else { panic!("{actions:?}") };
     let pdu = Received::read(bytes.clone()).unwrap();
@@ -102,7 +102,7 @@ fn ntlm_ends_with_an_auth3() {
     let actions = association.prove(done(b"three", 16));
     assert_eq!(sent(&actions), (Kind::Auth3, 1, b"three".to_vec()));
     assert_eq!(actions[1..], [Action::Ready]);
-    // It has no answer, unless the server does not know the account.
+    // The rpc_auth_3 has no response, unless the account is rejected.
     association.call(3, b"").unwrap();
     let unknown = Failure::BindFault(FaultStatus::ACCESS_DENIED);
     assert!(unknown.denies_the_account());
@@ -210,7 +210,7 @@ fn only_what_is_sealed_is_believed() {
     let reply = Action::Reply { call_id: 2, stub: b"stub".to_vec() };
     let bytes = good(&mut server);
     assert_eq!(association.receive(&bytes), [reply]);
-    // The same once more: it is not the next in number.
+    // A replay: the sequence number does not match.
     association.call(3, b"").unwrap();
     let changed = Failure::Security(SecurityError("changed on its way".to_owned()));
     assert_eq!(association.receive(&bytes), [Action::Failed(changed)]);
@@ -240,7 +240,7 @@ fn a_fault_is_taken_signed_or_not() {
     body.extend([5, 0, 0, 0, 0, 0, 0, 0]);
     let plain = pdu(Kind::Fault, Flags::WHOLE, 2, body.clone()).plain().unwrap();
     assert_eq!(association.receive(&plain), [denied(2)]);
-    // What is signed is counted, so that the next answer is the next in number.
+    // A signed fault advances the sequence number for the next response.
     association.call(3, b"").unwrap();
     let mut signed = pdu(Kind::Fault, Flags::WHOLE, 3, body);
     signed.body.extend(Verifier::ours(AuthType::Ntlm, 0).write());
@@ -288,7 +288,7 @@ fn a_call_can_be_given_up() {
     assert_eq!(association.receive(&late[0]), []);
     assert_eq!(association.orphan().unwrap()[..3], [5, 0, 19]);
     assert_eq!(association.call(3, b"").unwrap().id, 3);
-    // The rest of the first answer is opened, because it has a number, and thrown away.
+    // The rest of the first response is decrypted, because it is numbered, and dropped.
     assert_eq!(association.receive(&late[1]), []);
     assert_eq!(association.receive(&fault(2, 0x1c00_000d)), []);
     let second = answer(3, b"now", 8, Some((AuthType::Ntlm, &mut server))).concat();
@@ -387,7 +387,7 @@ proptest! {
         let at = at % bytes.len();
         bytes[at] ^= 1 << bit;
         let actions = association.receive(&bytes);
-        // A PDU that became longer is waited for.
+        // The PDU became longer, so that more bytes are awaited.
         let harmless = match &actions[..] {
             [Action::Failed(_)] => true,
             [] => at == 8 || at == 9,

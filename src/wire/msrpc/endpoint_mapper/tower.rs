@@ -1,4 +1,4 @@
-//! A protocol tower: one way to reach an interface, floor by floor. C706 appendix L, MS-RPCE
+//! Protocol towers: one way to reach an interface, as a list of floors. C706 appendix L, MS-RPCE
 //! section 3.1.3.5.3.
 
 use std::num::NonZeroU16;
@@ -12,7 +12,7 @@ const CONNECTION_ORIENTED: u8 = 0x0b;
 const TCP: u8 = 0x07;
 const IP: u8 = 0x09;
 
-/// The floors, in bytes as they are in a tower: what the protocol is, and where.
+/// The encoded floor: the protocol identifier, and its address data.
 type Floor<'a> = (&'a [u8], &'a [u8]);
 
 /// A tower that ends in TCP.
@@ -20,17 +20,17 @@ type Floor<'a> = (&'a [u8], &'a [u8]);
 pub(super) struct Tower {
     interface: Interface,
     syntax: Interface,
-    /// 0 in a question.
+    /// 0 in a request.
     port: u16,
 }
 
 impl Tower {
-    /// The question for the port of an interface.
+    /// The tower of a request for the port of an interface.
     pub(super) const fn over_tcp(interface: Interface) -> Self {
         Self { interface, syntax: Interface::NDR, port: 0 }
     }
 
-    /// The port, if the tower leads to this interface. A server may have a later minor version.
+    /// The port, if the tower is for this interface. A server may have a later minor version.
     pub(super) fn port_of(&self, interface: &Interface) -> Option<NonZeroU16> {
         let fits = self.interface.uuid == interface.uuid
             && self.interface.major == interface.major
@@ -39,7 +39,7 @@ impl Tower {
         NonZeroU16::new(self.port).filter(|_| fits)
     }
 
-    /// Writes a `twr_t`: a conformant array of bytes, and its length once more.
+    /// Writes a `twr_t`: a conformant array of bytes, with its length repeated.
     pub(super) fn write(self, writer: &mut Writer) {
         let mut octets = 5_u16.to_le_bytes().to_vec();
         for interface in [&self.interface, &self.syntax] {
@@ -90,7 +90,7 @@ fn write_floor(octets: &mut Vec<u8>, (left, right): Floor<'_>) {
     }
 }
 
-/// All floors of a tower; `None` when they do not fill its bytes.
+/// The floors of a tower; `None` when they do not match its length.
 fn floors(octets: &[u8]) -> Option<Vec<Floor<'_>>> {
     let (count, mut rest) = octets.split_first_chunk::<2>()?;
     let mut floors = Vec::new();
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn other_protocols_are_no_tcp() {
-        // A tower of Samba 4.17.12 that ends in a named pipe.
+        // A tower of Samba 4.17.12 for a named pipe.
         let tower = b"\x05\0\x13\0\x0d\xa4\xc2\xab\x50\x4d\x57\xb3\x40\x9d\x66\xee\x4f\xd5\xfb\xa0\
             \x76\x05\0\x02\0\0\0\x13\0\x0d\x04\x5d\x88\x8a\xeb\x1c\xc9\x11\x9f\xe8\x08\0\x2b\x10\
             \x48\x60\x02\0\x02\0\0\0\x01\0\x0b\x02\0\0\0\x01\0\x0f\x10\0\\pipe\\dnsserver\0\
@@ -153,7 +153,7 @@ mod tests {
             assert_eq!(port.is_some(), fits, "{wanted:?}");
         }
         assert_eq!(Tower { port: 0, ..tower }.port_of(&interface(2, 3)), None);
-        // NDR64: the port may be the same, but not what is spoken there.
+        // NDR64: the port may be the same, but the transfer syntax differs.
         let ndr64 = Uuid::new(0x7171_0533, 0xbeba, 0x4937, 0x8319_b5db_ef9c_cc36);
         let syntax = Interface::new(ndr64, 1, 0);
         assert_eq!(Tower { syntax, ..tower }.port_of(&interface(2, 3)), None);

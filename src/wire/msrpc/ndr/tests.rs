@@ -1,4 +1,4 @@
-//! NDR by its rules: alignment, arrays, strings and pointers, and what a hostile server may send.
+//! NDR: alignment, arrays, strings and pointers, and hostile input.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ fn a_parameter_is_followed_by_what_it_points_to() {
 
 #[test]
 fn pointers_in_an_array_come_before_what_they_point_to() {
-    // EvtRpcQueryChannelInfo[]: a name and a status each, the names after all of the array.
+    // EvtRpcQueryChannelInfo[]: a name and a status each; the names follow the array.
     let channels = [(Some("A"), 5), (None, 6), (Some("BC"), 7)];
     let mut writer = Writer::new();
     writer.conformance(channels.len());
@@ -119,13 +119,13 @@ fn what_is_wrong_is_named_with_its_place() {
     for (stub, problem) in problems {
         assert_eq!(string(stub), Err(problem), "{stub:?}");
     }
-    // A server may have room for more than it sends.
+    // The maximum may exceed the count.
     assert_eq!(string(b"\xff\0\0\0\0\0\0\0\x02\0\0\0a\0\0\0"), Ok("a".to_owned()));
     assert_eq!(read(b"\xff\xff\xff\xff\x01", Reader::byte_array), Err(StubProblem::Count));
     assert_eq!(read(b"\xff\xff\xff\xff", |r| r.conformance(0)), Err(StubProblem::Count));
 }
 
-/// One parameter of any shape.
+/// A parameter of any type.
 #[derive(Debug, Clone, PartialEq)]
 enum Parameter {
     Byte(u8),
@@ -186,7 +186,7 @@ impl Parameter {
         }
     }
 
-    /// Reads what has the shape of `self`.
+    /// Decodes a value of the type of `self`.
     fn read(&self, reader: &mut Reader<'_>) -> Result<Self, BadStub> {
         Ok(match self {
             Self::Byte(_) => Self::Byte(reader.u8()?),
@@ -224,7 +224,7 @@ proptest! {
             prop_assert_eq!(seen.as_ref(), Ok(parameter));
         }
         prop_assert_eq!(reader.finish(), Ok(()));
-        // A stub that is cut anywhere is short, never read as something else.
+        // A truncated stub is an error at every length.
         for end in 0..stub.len() {
             let mut reader = Reader::new(&stub[..end]);
             let cut = parameters.iter().try_for_each(|p| p.read(&mut reader).map(drop));

@@ -1,9 +1,9 @@
-//! alter_context: a client goes on with an authentication. C706 section 12.6.4.1.
+//! alter_context: the next step of an authentication. C706 section 12.6.4.1.
 
 use super::header::{Draft, Flags};
 use super::{Bind, Kind};
 
-/// The bind once more, with the next token. Its answer, the alter_context_resp, is laid out like a
+/// The body of the bind, with the next token. The response, alter_context_resp, has the layout of a
 /// bind_ack.
 #[derive(Debug)]
 pub(in crate::msrpc) struct AlterContext(pub(in crate::msrpc) Bind);

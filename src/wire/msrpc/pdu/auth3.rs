@@ -1,10 +1,10 @@
-//! rpc_auth_3: the third and last token of an authentication, which a server does not answer.
-//! MS-RPCE section 2.2.2.10.
+//! rpc_auth_3: the third and last token of an authentication, without a response. MS-RPCE section
+//! 2.2.2.10.
 
 use super::Kind;
 use super::header::{Draft, Flags};
 
-/// The PDU has nothing but four bytes of padding, and the token.
+/// The PDU has only four bytes of padding and the token.
 #[derive(Debug)]
 pub(in crate::msrpc) struct Auth3;
 

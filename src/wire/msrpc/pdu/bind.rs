@@ -1,4 +1,4 @@
-//! bind: a client asks a server for an interface. C706 section 12.6.4.3.
+//! bind: requests an interface. C706 section 12.6.4.3.
 
 use super::Kind;
 use super::header::{Draft, Flags};
@@ -6,26 +6,26 @@ use super::presentation;
 use crate::msrpc::Interface;
 use crate::msrpc::ndr::Writer;
 
-/// `MustRecvFragSize`: what everybody must be able to receive (C706 section 12.6.3).
+/// `MustRecvFragSize`: the PDU size that every implementation must accept (C706 section 12.6.3).
 pub(in crate::msrpc) const MUST_RECEIVE: u16 = 1432;
 
-/// What a bind says. An alter_context says the same once more.
+/// The parameters of a bind, which an alter_context repeats.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::msrpc) struct Bind {
     pub(in crate::msrpc) interface: Interface,
-    /// The longest PDU that is sent and received; the server may lower it.
+    /// The maximum PDU size in both directions; the server may lower it.
     pub(in crate::msrpc) max_fragment: u16,
     /// `assoc_group_id`: 0 asks for a new group.
     pub(in crate::msrpc) group: u32,
 }
 
 impl Bind {
-    /// A bind whose PDUs will carry no authentication.
+    /// A bind without authentication.
     pub(in crate::msrpc) fn anonymous(&self, call_id: u32) -> Draft {
         Draft { kind: Kind::Bind, flags: Flags::WHOLE, call_id, body: self.body() }
     }
 
-    /// A bind that carries a token, and asks that headers be signed as well.
+    /// A bind with a token, which also requests header signing.
     pub(in crate::msrpc) fn authenticated(&self, call_id: u32) -> Draft {
         let flags = Flags::WHOLE.and(Flags::HEADER_SIGN);
         Draft { kind: Kind::Bind, flags, call_id, body: self.body() }

@@ -1,4 +1,4 @@
-//! bind_ack and alter_context_resp: what a server agrees to. C706 sections 12.6.4.4 and 12.6.4.2.
+//! bind_ack and alter_context_resp: the negotiated parameters. C706 sections 12.6.4.4 and 12.6.4.2.
 
 use super::{BadPdu, Received, Rejection, presentation};
 use crate::msrpc::ndr::{BadStub, Reader};
@@ -6,9 +6,9 @@ use crate::msrpc::ndr::{BadStub, Reader};
 /// The server's answer to a bind or an alter_context.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::msrpc) struct BindAck {
-    /// The longest PDU that the server takes.
+    /// The maximum PDU size that the server accepts.
     pub(in crate::msrpc) max_receive: u16,
-    /// `assoc_group_id`: handles can be used by all associations of one group.
+    /// `assoc_group_id`: context handles are shared by the associations of a group.
     pub(in crate::msrpc) group: u32,
     pub(in crate::msrpc) verdict: Result<(), Rejection>,
 }
@@ -21,7 +21,7 @@ impl BindAck {
     fn fields(reader: &mut Reader<'_>) -> Result<Self, BadStub> {
         reader.u16()?; // max_xmit_frag: what comes is measured anyhow
         let (max_receive, group) = (reader.u16()?, reader.u32()?);
-        // sec_addr, the port as text, which is known from the connection.
+        // sec_addr, the port as text, is known from the connection.
         let length = reader.u16()?;
         reader.bytes(length.into())?;
         reader.align(4)?;
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
     use crate::msrpc::{PduProblem, RejectionReason};
 
-    /// What Samba 4.17.12 answered to a bind to its endpoint mapper on port 135.
+    /// The response of Samba 4.17.12 to a bind to its endpoint mapper on port 135.
     const ACCEPTED: &[u8] = b"\x05\0\x0c\x03\x10\0\0\0\x3c\0\0\0\x01\0\0\0\xd0\x16\xd0\x16\
         \x99\x0a\0\0\x04\x00135\0\0\0\x01\0\0\0\0\0\0\0\x04\x5d\x88\x8a\xeb\x1c\xc9\x11\x9f\xe8\
         \x08\0\x2b\x10\x48\x60\x02\0\0\0";
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_rejection_is_named() {
-        // The same server, asked there for ISystemActivator, and for a transfer syntax of no one.
+        // The same server, for ISystemActivator, and for an unknown transfer syntax.
         let rejected = |reason| {
             let mut pdu = ACCEPTED.to_vec();
             pdu[36..].fill(0);

@@ -1,16 +1,16 @@
-//! bind_nak: a server refuses to talk. C706 section 12.6.4.5, MS-RPCE section 2.2.2.9.
+//! bind_nak: the server rejects the bind. C706 section 12.6.4.5, MS-RPCE section 2.2.2.9.
 
 use std::fmt;
 
 use super::{BadPdu, Received};
 use crate::msrpc::ndr::Reader;
 
-/// `provider_reject_reason`: why a server refuses a bind.
+/// `provider_reject_reason`: why the server rejects a bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NakReason(pub u16);
 
 impl NakReason {
-    /// Its name in C706 section 12.6.3 or MS-RPCE section 2.2.2.5, where it has one.
+    /// The name in C706 section 12.6.3 or MS-RPCE section 2.2.2.5, if defined.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "reason_not_specified",
@@ -37,7 +37,7 @@ impl fmt::Display for NakReason {
     }
 }
 
-/// The PDU: the protocol versions that follow the reason say nothing new.
+/// The PDU. The protocol versions after the reason are not used.
 #[derive(Debug)]
 pub(in crate::msrpc) struct BindNak {
     pub(in crate::msrpc) reason: NakReason,
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_reason_is_named() {
-        // What Samba 4.17.12 answered to a bind with version 4, and to one with auth_type 99.
+        // The responses of Samba 4.17.12 to a bind with version 4, and with auth_type 99.
         for (reason, wanted) in [
             (4, "protocol_version_not_supported"),
             (8, "authentication_type_not_recognized"),

@@ -1,15 +1,15 @@
-//! co_cancel and orphaned: a client changes its mind. C706 sections 12.6.4.6 and 12.6.4.8. Neither is
-//! ever signed: there is nothing in them to protect.
+//! co_cancel and orphaned: a client cancels or abandons a call. C706 sections 12.6.4.6 and
+//! 12.6.4.8. They are never signed, because they have no body.
 
 use super::Kind;
 use super::header::{Draft, Flags};
 
-/// Asks the server to end a call. The call is still answered, mostly by a fault.
+/// Asks the server to cancel a call. The call is still answered, usually with a fault.
 pub(in crate::msrpc) const fn co_cancel(call_id: u32) -> Draft {
     Draft { kind: Kind::CoCancel, flags: Flags::WHOLE, call_id, body: Vec::new() }
 }
 
-/// Tells the server that nobody waits for the answer to a call any more.
+/// Tells the server that the client abandoned a call.
 pub(in crate::msrpc) const fn orphaned(call_id: u32) -> Draft {
     Draft { kind: Kind::Orphaned, flags: Flags::WHOLE, call_id, body: Vec::new() }
 }

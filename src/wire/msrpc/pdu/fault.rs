@@ -4,15 +4,15 @@ use super::{BadPdu, Received};
 use crate::msrpc::FaultStatus;
 use crate::msrpc::ndr::{BadStub, Reader};
 
-/// The PDU, but for a stub that nobody defines.
+/// The PDU without its stub, which is undefined.
 #[derive(Debug)]
 pub(in crate::msrpc) struct FaultPdu {
     pub(in crate::msrpc) status: FaultStatus,
 }
 
 impl FaultPdu {
-    /// Bytes of the PDU that are never encrypted: up to and with the four after the status. Samba
-    /// signs no fault, and other clients of Windows read the status in clear.
+    /// The number of bytes that are never encrypted: up to the four bytes after the status. Samba
+    /// does not sign faults, and other Windows clients read the status in clear.
     pub(in crate::msrpc) const CLEAR: usize = 32;
 
     pub(in crate::msrpc) fn read(pdu: &Received) -> Result<Self, BadPdu> {
@@ -31,8 +31,8 @@ mod tests {
 
     #[test]
     fn the_status_is_named() {
-        // What Samba 4.17.12 answered to operation 200 of its endpoint mapper, to six bytes that
-        // are no stub of ept_map, and to a presentation context that was never bound.
+        // The responses of Samba 4.17.12 to operation 200 of its endpoint mapper, to six bytes that
+        // are not a stub of ept_map, and to an unbound presentation context.
         for (status, wanted) in [
             (0x1c01_0002_u32, "nca_s_op_rng_error"),
             (0x0000_06f7, "rpc_x_bad_stub_data"),

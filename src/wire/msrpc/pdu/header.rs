@@ -1,8 +1,8 @@
-//! The 16 bytes with which every PDU begins.
+//! The common header of all PDUs, 16 bytes.
 
 use super::{AuthType, BadPdu, Kind, PduProblem, Verifier};
 
-/// Little-endian numbers, ASCII characters, IEEE floating point; two bytes are reserved (C706
+/// Little-endian integers, ASCII characters, IEEE floating point; two bytes are reserved (C706
 /// section 14.1).
 const REPRESENTATION: [u8; 4] = [0x10, 0, 0, 0];
 
@@ -15,7 +15,7 @@ impl Flags {
     pub(in crate::msrpc) const LAST: Self = Self(0x02);
     pub(in crate::msrpc) const WHOLE: Self = Self(0x03);
     pub(in crate::msrpc) const NONE: Self = Self(0);
-    /// `PFC_SUPPORT_HEADER_SIGN`, in a bind and its answer.
+    /// `PFC_SUPPORT_HEADER_SIGN`, in a bind and its response.
     pub(in crate::msrpc) const HEADER_SIGN: Self = Self(0x04);
     /// `PFC_DID_NOT_EXECUTE`, in a fault.
     pub(in crate::msrpc) const DID_NOT_EXECUTE: Self = Self(0x20);
@@ -34,9 +34,9 @@ impl Flags {
 pub(in crate::msrpc) struct Header {
     pub(in crate::msrpc) kind: Kind,
     pub(in crate::msrpc) flags: Flags,
-    /// `frag_length`: bytes of the PDU, this header included.
+    /// `frag_length`: the size of the PDU including this header.
     pub(in crate::msrpc) length: usize,
-    /// `auth_length`: bytes of the token at the end.
+    /// `auth_length`: the size of the token at the end.
     pub(in crate::msrpc) auth_length: usize,
     pub(in crate::msrpc) call_id: u32,
 }
@@ -49,7 +49,7 @@ impl Header {
         let kind = Kind::from_repr(kind);
         let bad = |problem| BadPdu { kind, problem };
         if version != 5 || minor > 1 {
-            // Whatever this is, its third byte is no PTYPE.
+            // The bytes are another protocol, so that the third byte is not a PTYPE.
             return Err(BadPdu { kind: None, problem: PduProblem::Version });
         }
         let known = kind.ok_or(bad(PduProblem::Kind))?;
@@ -66,29 +66,29 @@ impl Header {
     }
 }
 
-/// A PDU would be longer than 65,535 bytes: the first token of a Kerberos ticket with very many
-/// groups is the one thing that could do this.
+/// A PDU would be longer than 65,535 bytes. The only possible cause is the first token of a
+/// Kerberos ticket with very many groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the token is too long for a PDU")]
 pub struct TooLong;
 
-/// A PDU that is about to be written: everything but lengths.
+/// The content of a PDU without its length fields.
 #[derive(Debug)]
 pub(in crate::msrpc) struct Draft {
     pub(in crate::msrpc) kind: Kind,
     pub(in crate::msrpc) flags: Flags,
     pub(in crate::msrpc) call_id: u32,
-    /// What follows the common header.
+    /// The bytes after the common header.
     pub(in crate::msrpc) body: Vec<u8>,
 }
 
 impl Draft {
-    /// The PDU without authentication.
+    /// Encodes the PDU without authentication.
     pub(in crate::msrpc) fn plain(self) -> Result<Vec<u8>, TooLong> {
         self.with_room(0, 0)
     }
 
-    /// The PDU with a token that shows who the client is, behind a verifier.
+    /// Encodes the PDU with an authentication token after a verifier.
     pub(in crate::msrpc) fn proving(
         mut self,
         kind: AuthType,
@@ -103,8 +103,8 @@ impl Draft {
         Ok(pdu)
     }
 
-    /// The PDU up to its last `room` bytes, which are still to come but already counted, and of
-    /// which `auth_length` are the token.
+    /// Encodes the PDU except for its last `room` bytes, which are included in the length. The
+    /// token has `auth_length` of them.
     pub(in crate::msrpc) fn with_room(
         self,
         room: usize,

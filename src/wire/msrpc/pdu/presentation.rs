@@ -1,11 +1,12 @@
-//! Which interface in which transfer syntax: what a bind asks for, and the server's verdict on it.
+//! Presentation contexts: the interface and transfer syntax of a bind, and the result from the
+//! server.
 
 use strum::{EnumIter, FromRepr, IntoStaticStr};
 
 use crate::msrpc::Interface;
 use crate::msrpc::ndr::{BadStub, Reader, Writer};
 
-/// The one presentation context of an association.
+/// The ID of the only presentation context of an association.
 pub(super) const CONTEXT: u16 = 0;
 
 /// `p_cont_list_t` with one element (C706 section 12.6.3): the interface, in NDR 2.0.
@@ -17,43 +18,43 @@ pub(super) fn write(interface: &Interface, writer: &mut Writer) {
     Interface::NDR.write(writer);
 }
 
-/// `p_provider_reason_t` (C706 section 12.6.3). The names are labels of metrics.
+/// `p_provider_reason_t` (C706 section 12.6.3). The variant names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, FromRepr)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u16)]
 pub enum RejectionReason {
-    /// The server does not say.
+    /// No reason given.
     ReasonNotSpecified = 0,
     /// The server does not have this interface at this endpoint.
     AbstractSyntaxNotSupported = 1,
-    /// The server has the interface, but does not speak NDR 2.0.
+    /// The server has the interface, but does not support NDR 2.0.
     ProposedTransferSyntaxesNotSupported = 2,
-    /// The server has too much to do.
+    /// The server is overloaded.
     LocalLimitExceeded = 3,
 }
 
-/// The server answered the bind, and does not give out the interface.
+/// The server accepted the bind but rejected the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// `provider_rejection`: the RPC runtime of the server refuses.
+    /// `provider_rejection`: the RPC runtime of the server rejects it.
     #[error("the server rejects the interface: {}", provider(*.0))]
     Provider(u16),
-    /// `user_rejection`: the service behind it refuses.
+    /// `user_rejection`: the service rejects it.
     #[error("the service rejects the interface (reason {0})")]
     User(u16),
-    /// A result that has no meaning for what was asked.
+    /// An undefined result.
     #[error("the server's result {0} is no answer to the bind")]
     Unknown(u16),
-    /// The server agrees to a transfer syntax that was not offered.
+    /// The server chose a transfer syntax that was not offered.
     #[error("the server agrees to a transfer syntax that was not offered")]
     TransferSyntax,
-    /// The server answers for more or fewer interfaces than were asked for.
+    /// The number of results is not one.
     #[error("the server answers for {0} interfaces, not for one")]
     Results(u8),
 }
 
 impl Rejection {
-    /// What the server gave as the reason, where it is one that C706 knows.
+    /// The reason, if C706 defines it.
     pub fn reason(&self) -> Option<RejectionReason> {
         match self {
             Self::Provider(reason) => RejectionReason::from_repr(*reason),
@@ -69,7 +70,7 @@ fn provider(reason: u16) -> String {
     }
 }
 
-/// `p_result_list_t` (C706 section 12.6.3), judged.
+/// Evaluates a `p_result_list_t` (C706 section 12.6.3).
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Result<(), Rejection>, BadStub> {
     let count = reader.u8()?;
     reader.bytes(3)?;

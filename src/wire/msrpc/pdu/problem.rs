@@ -1,4 +1,4 @@
-//! What can be wrong with a PDU.
+//! Errors in PDUs.
 
 use std::fmt;
 
@@ -7,57 +7,57 @@ use strum::{EnumIter, IntoStaticStr};
 use super::Kind;
 use crate::msrpc::ndr::BadStub;
 
-/// What is wrong with a PDU, in the words of its fields. The names are labels of metrics.
+/// The kind of a PDU error, with the names of the fields. The variant names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 pub enum PduProblem {
-    /// Not the protocol at all, or another version of it.
+    /// Another protocol, or another version.
     #[error("rpc_vers is not 5.0 or 5.1")]
     Version,
-    /// Numbers of a server that is not little-endian. Windows has no other.
+    /// The server is not little-endian; Windows always is.
     #[error("packed_drep is not little-endian, ASCII and IEEE")]
     Representation,
-    /// A PTYPE that no specification names.
+    /// An undefined PTYPE.
     #[error("PTYPE is not known")]
     Kind,
-    /// A PTYPE that a server does not send, or not now.
+    /// A PTYPE that a server does not send, or not in this state.
     #[error("is not expected here")]
     Unexpected,
-    /// Shorter than its header, or longer than what was offered.
+    /// Shorter than its header, or longer than the negotiated maximum.
     #[error("frag_length is shorter than the header or longer than max_recv_frag")]
     Length,
-    /// The PDU is over before its fields are.
+    /// The PDU ends within a field.
     #[error("ends within a field")]
     Cut,
-    /// More credentials than bytes.
+    /// The token is longer than the PDU.
     #[error("auth_length does not fit into the PDU")]
     AuthLength,
-    /// More padding than bytes.
+    /// The padding is longer than the body.
     #[error("auth_pad_length is larger than what is padded")]
     Padding,
-    /// The authentication verifier is of another association.
+    /// The authentication verifier does not match the bind.
     #[error("auth_type, auth_level or auth_context_id is not that of the bind")]
     Verifier,
-    /// The answer to something that was not asked.
+    /// The response does not belong to the call.
     #[error("call_id is not that of the call")]
     CallId,
-    /// The answer on another presentation context.
+    /// The response is for another presentation context.
     #[error("p_cont_id is not that of the call")]
     Context,
-    /// A fragment is missing, or there is one too many.
+    /// A fragment is missing or duplicated.
     #[error("PFC_FIRST_FRAG and PFC_LAST_FRAG are out of order")]
     Order,
-    /// An answer that anybody could have written.
+    /// An unauthenticated response.
     #[error("is not sealed, although the association is")]
     Unsealed,
 }
 
-/// Why a PDU cannot be taken. The association is of no more use.
+/// An invalid PDU. The association must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadPdu {
-    /// Which PDU, if that could be read.
+    /// The PDU type, if known.
     pub kind: Option<Kind>,
-    /// What is wrong.
+    /// The kind of the error.
     pub problem: PduProblem,
 }
 
@@ -66,7 +66,7 @@ impl BadPdu {
         Self { kind: Some(kind), problem }
     }
 
-    /// The fields of a PDU are laid out like NDR, and there is only one thing to go wrong.
+    /// PDU fields are decoded like NDR, where the only possible error is a truncated field.
     pub(super) const fn cut(kind: Kind) -> impl Fn(BadStub) -> Self {
         move |_| Self::of(kind, PduProblem::Cut)
     }

@@ -2,34 +2,34 @@
 
 use strum::{EnumIter, FromRepr, IntoStaticStr};
 
-/// PTYPE (C706 section 12.6.3, MS-RPCE section 2.2.2.1). The names are labels of metrics.
+/// PTYPE (C706 section 12.6.3, MS-RPCE section 2.2.2.1). The variant names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, FromRepr)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Kind {
     /// A call, or a fragment of one.
     Request = 0,
-    /// An answer, or a fragment of one.
+    /// A response, or a fragment of one.
     Response = 2,
     /// The call failed.
     Fault = 3,
-    /// A client asks for an interface.
+    /// The client requests an interface.
     Bind = 11,
-    /// The server agrees, or says what of it it refuses.
+    /// The server accepts the bind, or rejects the interface.
     BindAck = 12,
-    /// The server refuses to talk.
+    /// The server rejects the bind.
     BindNak = 13,
-    /// A client goes on with a bind.
+    /// The client continues an authentication.
     AlterContext = 14,
-    /// The server's answer to that.
+    /// The response to alter_context.
     AlterContextResp = 15,
-    /// The last word of an authentication, which has no answer.
+    /// The last token of an authentication, without a response.
     #[strum(serialize = "rpc_auth_3")]
     Auth3 = 16,
-    /// The server asks to close the connection.
+    /// The server asks the client to close the connection.
     Shutdown = 17,
-    /// A client asks to end a call.
+    /// The client cancels a call.
     CoCancel = 18,
-    /// A client does not wait for an answer any more.
+    /// The client abandons a call.
     Orphaned = 19,
 }

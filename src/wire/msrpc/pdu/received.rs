@@ -1,20 +1,20 @@
-//! A whole PDU as it came: its header, its body and its verifier, with their lengths checked.
+//! A received PDU: its header, body and verifier, with validated lengths.
 
 use super::{BadPdu, Header, PduProblem, Verifier};
 
-/// One PDU. What is in its body depends on its kind.
+/// One PDU. The layout of the body depends on the type.
 #[derive(Debug)]
 pub(in crate::msrpc) struct Received {
     bytes: Vec<u8>,
     header: Header,
     verifier: Option<Verifier>,
-    /// Where the body ends and its padding begins.
+    /// The end of the body and start of the padding.
     body_end: usize,
-    /// Where the verifier begins, or the PDU ends.
+    /// The start of the verifier, or the end of the PDU.
     protected_end: usize,
 }
 
-/// The parts of a sealed PDU, to open it in place.
+/// The parts of a sealed PDU, for decryption in place.
 #[derive(Debug)]
 pub(in crate::msrpc) struct Parts<'a> {
     pub(in crate::msrpc) clear: &'a [u8],
@@ -24,7 +24,7 @@ pub(in crate::msrpc) struct Parts<'a> {
 }
 
 impl Received {
-    /// Takes a PDU of exactly the bytes that its header says.
+    /// Parses a PDU; `bytes` must have exactly the length in its header.
     pub(in crate::msrpc) fn read(bytes: Vec<u8>) -> Result<Self, BadPdu> {
         let length = BadPdu { kind: None, problem: PduProblem::Length };
         let header = Header::read(bytes.first_chunk().ok_or(length)?)?;
@@ -55,12 +55,12 @@ impl Received {
         self.verifier.as_ref()
     }
 
-    /// What follows the common header, without padding and verifier.
+    /// The bytes after the common header, without padding and verifier.
     pub(in crate::msrpc) fn body(&self) -> &[u8] {
         &self.bytes[Header::SIZE..self.body_end]
     }
 
-    /// What proves who the server is; empty when there is no verifier.
+    /// The authentication token; empty without a verifier.
     pub(in crate::msrpc) fn token(&self) -> &[u8] {
         &self.bytes[self.bytes.len() - self.header.auth_length..]
     }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A response with 8 bytes of its header, a body, padding, and a token.
+    /// A response with an 8-byte header, a body, padding and a token.
     fn response(body: &[u8], pad_length: u8, token: &[u8]) -> Vec<u8> {
         let length = 24 + body.len() + 8 + token.len();
         let mut pdu = b"\x05\0\x02\x03\x10\0\0\0".to_vec();

@@ -1,23 +1,23 @@
-//! request: a call, in as many fragments as it needs. C706 section 12.6.4.9.
+//! request: a call in one or more fragments. C706 section 12.6.4.9.
 
 use super::Kind;
 use super::header::{Draft, Flags};
 use super::presentation;
 
-/// What all fragments of a call say.
+/// The fields that all fragments of a call share.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::msrpc) struct Request {
     pub(in crate::msrpc) call_id: u32,
-    /// Which operation of the interface.
+    /// The operation number.
     pub(in crate::msrpc) opnum: u16,
 }
 
 impl Request {
-    /// Bytes before the stub, common header included: never encrypted.
+    /// The number of bytes before the stub, including the common header: never encrypted.
     pub(in crate::msrpc) const CLEAR: usize = 24;
 
-    /// The fragments of a call with this stub, each with at most `room` bytes of it. There is one
-    /// even for an empty stub.
+    /// The fragments of a call with this stub, each with at most `room` bytes of it. An empty stub
+    /// gives one fragment.
     pub(in crate::msrpc) fn fragments(
         self,
         stub: &[u8],
@@ -39,7 +39,7 @@ impl Request {
         })
     }
 
-    /// `alloc_hint` is what is still to come, and only a hint: it may be cut.
+    /// `alloc_hint` is the remaining length. It is only a hint and may be truncated.
     fn body(self, alloc_hint: usize, part: &[u8]) -> Vec<u8> {
         let mut body = Vec::with_capacity(8 + part.len());
         body.extend(u32::try_from(alloc_hint).unwrap_or(u32::MAX).to_le_bytes());

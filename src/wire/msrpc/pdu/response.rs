@@ -1,19 +1,19 @@
-//! response: an answer, or a fragment of one. C706 section 12.6.4.10.
+//! response: a response, or a fragment of one. C706 section 12.6.4.10.
 
 use super::{BadPdu, PduProblem, Received, presentation};
 use crate::msrpc::ndr::Reader;
 
-/// One fragment, opened if it was sealed.
+/// One fragment, decrypted if it was sealed.
 #[derive(Debug)]
 pub(in crate::msrpc) struct Response<'a> {
     pub(in crate::msrpc) stub: &'a [u8],
 }
 
 impl<'a> Response<'a> {
-    /// Bytes before the stub, common header included: never encrypted.
+    /// The number of bytes before the stub, including the common header: never encrypted.
     pub(in crate::msrpc) const CLEAR: usize = 24;
 
-    /// `alloc_hint` is not looked at: a server may hint at what it likes.
+    /// `alloc_hint` is ignored, because the server may set it to any value.
     pub(in crate::msrpc) fn read(pdu: &'a Received) -> Result<Self, BadPdu> {
         let kind = pdu.header().kind;
         let mut reader = Reader::new(pdu.body());

@@ -1,16 +1,16 @@
-//! SamrCloseHandle: a handle is not needed any more (MS-SAMR section 3.1.5.13.1).
+//! SamrCloseHandle: closes a handle (MS-SAMR section 3.1.5.13.1).
 
 use crate::msrpc::ndr::{ContextHandle, Writer};
 
-/// Closes a handle. What the server answers to that is of no account: the connection ends too.
+/// Closes a handle. The response is ignored, because the connection ends too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CloseHandle {
-    /// Of [`Connect5`](super::Connect5).
+    /// The handle from [`Connect5`](super::Connect5).
     pub handle: ContextHandle,
 }
 
 impl CloseHandle {
-    /// The number of the operation.
+    /// The operation number.
     pub const OPNUM: u16 = 1;
 
     /// The stub of the request.

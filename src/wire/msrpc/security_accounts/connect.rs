@@ -1,43 +1,43 @@
-//! SamrConnect5: a handle to ask the account manager by (MS-SAMR section 3.1.5.1.1).
+//! SamrConnect5: a handle to the account manager (MS-SAMR section 3.1.5.1.1).
 
 use super::NotTold;
 use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, StubProblem, Writer};
 
-/// Connects, to enumerate and look up domains.
+/// Connects with the rights to enumerate and look up domains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connect5;
 
 /// SAM_SERVER_CONNECT, SAM_SERVER_ENUMERATE_DOMAINS and SAM_SERVER_LOOKUP_DOMAIN (section 2.2.1.3).
 const ACCESS: u32 = 0x0000_0001 | 0x0000_0010 | 0x0000_0020;
 
-/// The one version of the revision information there is (section 2.2.7.15), and the revision of all
-/// clients since Windows XP.
+/// The only version of the revision information (section 2.2.7.15), and the revision of all clients
+/// since Windows XP.
 const VERSION: u32 = 1;
 /// See [`VERSION`].
 const REVISION: u32 = 3;
 
 impl Connect5 {
-    /// The number of the operation.
+    /// The operation number.
     pub const OPNUM: u16 = 64;
 
     /// The stub of the request.
     pub fn stub(self) -> Vec<u8> {
         let mut writer = Writer::new();
-        // ServerName, of which servers make nothing.
+        // ServerName, which servers ignore.
         writer.unique(None::<&str>, Writer::wide_string);
         writer.u32(ACCESS);
         writer.u32(VERSION);
-        // The union, with its tag before it, and no features.
+        // The union after its tag, without optional features.
         writer.u32(VERSION);
         writer.u32(REVISION);
         writer.u32(0);
         writer.finish()
     }
 
-    /// The handle in the answer.
+    /// Decodes the handle from the response.
     ///
     /// # Errors
-    /// [`BadStub`] when it cannot be read; [`NotTold`] when the server does not want to.
+    /// [`NdrError`] when the stub is invalid; [`SamrError`] when the server returns an error.
     pub fn answer(stub: &[u8]) -> Result<Result<ContextHandle, NotTold>, BadStub> {
         let mut reader = Reader::new(stub);
         let (version, tag) = (reader.u32()?, reader.u32()?);

@@ -1,47 +1,47 @@
-//! SamrEnumerateDomainsInSamServer: the domains of a server, which are its own and `Builtin` (MS-SAMR
-//! section 3.1.5.2.1).
+//! SamrEnumerateDomainsInSamServer: the domains of a server, its own and `Builtin` (MS-SAMR section
+//! 3.1.5.2.1).
 
 use super::NotTold;
 use super::text::Counted;
 use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
 
-/// Asks for their names.
+/// Requests the names of the domains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EnumerateDomains {
-    /// Of [`Connect5`](super::Connect5).
+    /// The handle from [`Connect5`](super::Connect5).
     pub handle: ContextHandle,
 }
 
-/// How long the answer shall be at most, in bytes, as the server reckons: two names are far less.
+/// The preferred maximum length of the response in bytes; two names are far shorter.
 const LENGTH: u32 = 0xffff;
 
 impl EnumerateDomains {
-    /// The number of the operation.
+    /// The operation number.
     pub const OPNUM: u16 = 6;
 
     /// The stub of the request.
     pub fn stub(self) -> Vec<u8> {
         let mut writer = Writer::new();
         writer.context_handle(&self.handle);
-        // From the first one on.
+        // EnumerationContext: from the first domain.
         writer.u32(0);
         writer.u32(LENGTH);
         writer.finish()
     }
 
-    /// The names in the answer, those of NetBIOS.
+    /// Decodes the NetBIOS names from the response.
     ///
     /// # Errors
-    /// [`BadStub`] when it cannot be read; [`NotTold`] when the server does not want to.
+    /// [`NdrError`] when the stub is invalid; [`SamrError`] when the server returns an error.
     pub fn answer(stub: &[u8]) -> Result<Result<Vec<String>, NotTold>, BadStub> {
         let mut reader = Reader::new(stub);
-        // Where to go on, which is never needed.
+        // EnumerationContext, not used.
         reader.u32()?;
         let names = reader.unique(|reader| {
             reader.u32()?;
             reader.unique(names)
         })?;
-        // How many there are, as the array said.
+        // CountReturned, which repeats the count of the array.
         reader.u32()?;
         let status = reader.u32()?;
         reader.finish()?;
@@ -49,7 +49,7 @@ impl EnumerateDomains {
     }
 }
 
-/// SAMPR_RID_ENUMERATION (section 2.2.7.9), each with its name behind all of them.
+/// SAMPR_RID_ENUMERATION (section 2.2.7.9); the names follow the array.
 fn names(reader: &mut Reader<'_>) -> Result<Vec<String>, BadStub> {
     let heads = reader.elements(12, |reader| {
         reader.u32()?;

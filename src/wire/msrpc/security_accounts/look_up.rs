@@ -6,23 +6,23 @@ use super::NotTold;
 use super::text;
 use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, StubProblem, Writer};
 
-/// Asks for the SID of one domain.
+/// Requests the SID of one domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LookupDomain<'a> {
-    /// Of [`Connect5`](super::Connect5).
+    /// The handle from [`Connect5`](super::Connect5).
     pub handle: ContextHandle,
-    /// Its name, as [`EnumerateDomains`](super::EnumerateDomains) gives it.
+    /// The name from [`EnumerateDomains`](super::EnumerateDomains).
     pub name: &'a str,
 }
 
-/// No SID has more sub-authorities (MS-DTYP section 2.4.2.3).
+/// The maximum number of sub-authorities of a SID (MS-DTYP section 2.4.2.3).
 const SUB_AUTHORITIES: usize = 15;
 
 /// Revision, count and authority.
 const HEAD: usize = 8;
 
 impl LookupDomain<'_> {
-    /// The number of the operation.
+    /// The operation number.
     pub const OPNUM: u16 = 5;
 
     /// The stub of the request.
@@ -33,10 +33,10 @@ impl LookupDomain<'_> {
         writer.finish()
     }
 
-    /// The SID in the answer.
+    /// Decodes the SID from the response.
     ///
     /// # Errors
-    /// [`BadStub`] when it cannot be read; [`NotTold`] when the server does not want to.
+    /// [`NdrError`] when the stub is invalid; [`SamrError`] when the server returns an error.
     pub fn answer(stub: &[u8]) -> Result<Result<Sid, NotTold>, BadStub> {
         let mut reader = Reader::new(stub);
         let sid = reader.unique(sid)?;
@@ -51,7 +51,7 @@ impl LookupDomain<'_> {
     }
 }
 
-/// RPC_SID (MS-DTYP section 2.4.2.3): the count of sub-authorities, and the SID, which has it too.
+/// RPC_SID (MS-DTYP section 2.4.2.3): the count of sub-authorities, and the SID, which repeats it.
 fn sid(reader: &mut Reader<'_>) -> Result<Sid, BadStub> {
     let count = reader.conformance(4)?;
     let bad = reader.bad(StubProblem::Value);

@@ -1,11 +1,11 @@
-//! Text with its length before it and no NUL behind it: RPC_UNICODE_STRING (MS-DTYP section 2.3.10).
+//! RPC_UNICODE_STRING: a counted string without NUL (MS-DTYP section 2.3.10).
 
 use crate::msrpc::ndr::{BadStub, Pointer, Reader, StubProblem, Writer};
 
-/// Its head, whose text stands further behind.
+/// The header of a string, whose characters follow later.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counted {
-    /// In bytes.
+    /// The length in bytes.
     length: u16,
     text: Pointer,
 }
@@ -17,7 +17,7 @@ impl Counted {
         Ok(Self { length, text: reader.pointer()? })
     }
 
-    /// The text, where it stands.
+    /// Decodes the characters.
     pub(super) fn text(self, reader: &mut Reader<'_>) -> Result<String, BadStub> {
         let text = reader.referent(self.text, |reader| {
             let units = reader.varying(2)?;
@@ -34,7 +34,7 @@ impl Counted {
     }
 }
 
-/// Writes a parameter that is such a text, which came from a server and so is not too long.
+/// Encodes a string parameter. The string came from a server and is therefore not too long.
 pub(super) fn write(writer: &mut Writer, text: &str) {
     let units: Vec<u16> = text.encode_utf16().take(usize::from(u16::MAX) / 2).collect();
     let length = u16::try_from(2 * units.len()).unwrap_or(u16::MAX);

@@ -1,4 +1,4 @@
-//! Answers as they go out, and names that try to break out of them.
+//! Written responses, and names that try to break out of them.
 
 use super::*;
 use crate::srx::{Dialect, PostureForm, QueryToken, TimeForm, UserForm, Voice};
@@ -43,7 +43,7 @@ fn ended(before: Option<Session>) -> Change {
     Change { revision, address, effect, before: before.map(Arc::new), after: None, cause }
 }
 
-/// Answers in a dialect, with every group there is.
+/// A response in a dialect, with all groups.
 fn answered(
     dialect: &Dialect,
     answer: impl FnOnce(Speaker<'_>, &mut Vec<u8>) -> Answer,
@@ -90,8 +90,8 @@ fn the_groups_and_the_state_of_a_device_go_out_in_either_format() {
     assert!(!json.contains("device-groups"), "{json}");
 }
 
-/// Whoever changes what is written here raises `WORDS` in actors/enforcement/voices.rs, or firewalls
-/// keep what they were told in the words of before.
+/// A change of this output must raise the format version in the enforcement actor (`voices.rs`), so
+/// that firewalls fetch their reports again.
 #[test]
 fn the_default_is_json() {
     let (session, gone) = (session(), ended(Some(session())));
@@ -152,7 +152,7 @@ fn a_miss_is_said_as_configured() {
 
 #[test]
 fn roles_beyond_the_limit_are_left_out_and_counted() {
-    // The state of the device has the first place.
+    // The device state takes the first of the 200 roles.
     let roles: Vec<Name> = (0..250).map(|n| name(&format!("g{n}"))).collect();
     let session = Session { roles: Some(roles.into()), ..session() };
     let (answer, text) =
@@ -181,7 +181,7 @@ fn a_dialect_is_configured_in_words() {
     assert!(toml::from_str::<Dialect>("formt = \"xml\"").is_err());
 }
 
-/// The text of every element named `wanted`, in order, and how many elements there are.
+/// The text of every element named `wanted`, in order, and the number of elements.
 fn xml_texts(document: &str, wanted: &str) -> (Vec<String>, usize) {
     let mut reader = quick_xml::Reader::from_str(document);
     let (mut texts, mut elements, mut inside) = (Vec::new(), 0, false);
@@ -206,7 +206,7 @@ fn xml_texts(document: &str, wanted: &str) -> (Vec<String>, usize) {
     }
 }
 
-/// Writes `hostile` as user, domain, role and device, and reads it back.
+/// Writes `hostile` as user, domain, role and device, and parses it back.
 fn survives_both_writers(hostile: &Name) {
     let mut session = session();
     let folded = hostile.clone().folded();

@@ -1,4 +1,4 @@
-//! Groups as they go out: chosen, in order, at most so many, and the same whether learnt or not.
+//! Written groups: filtered, ordered, limited, and independent of the cache.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-/// Groups of one domain by their names, such as `sales staff`.
+/// Groups of one domain from a list of names, such as `sales staff`.
 fn groups(names: &str) -> GroupSet {
     let group = |text: &str| Group {
         name: name(text),

@@ -1,4 +1,4 @@
-//! Entries that say no more and no less than the changes, and answers that are looked through.
+//! Posted entries contain exactly the changes, and responses are validated.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ fn posted(changes: &[Change], roles: usize, out: &mut Vec<u8>) -> Answer {
     entries(Speaker { voice: &voice, netbios: &NetbiosNames::default() }, changes, out)
 }
 
-/// The texts of all elements called `wanted`.
+/// The texts of all elements named `wanted`.
 fn texts(document: &str, wanted: &str) -> Vec<String> {
     let (mut reader, mut found, mut open) = (Reader::from_str(document), Vec::new(), false);
     loop {
@@ -159,7 +159,7 @@ fn whatever_is_not_the_web_api_has_not_taken_anything() {
 }
 
 proptest! {
-    /// A user can be called anything that is a name, and is still one user of one entry.
+    /// Any valid user name gives exactly one user in one entry.
     #[test]
     fn no_name_breaks_out_of_its_element(text in "[ -~é<&\"'>]{1,40}") {
         prop_assume!(Principal::parse(&text, None).is_ok());

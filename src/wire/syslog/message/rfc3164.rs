@@ -1,4 +1,4 @@
-//! The header that RFC 3164 found in use: a time, a host, a tag, each of which may be missing.
+//! Parses the RFC 3164 header: time, host and tag, all optional.
 
 use rollcall_identity::Timestamp;
 
@@ -6,11 +6,11 @@ use super::{Message, trim_start, without_bom};
 use crate::syslog::moment::SenderClock;
 use crate::syslog::structured::StructuredData;
 
-/// The longest tag. RFC 3164 section 4.1.3 says 32, and Junos has message names of 45.
+/// The maximum length of a tag. RFC 3164 section 4.1.3 has 32; Junos has message names of 45.
 const TAG_LIMIT: usize = 64;
 
-/// Reads what follows PRI. Without a time the first word is a host only when a tag with a process
-/// number follows it.
+/// Parses the bytes after PRI. Without a time, the first word is a host only when a tag with a
+/// process ID follows.
 pub(super) fn read<'a>(
     rest: &'a [u8],
     has_priority: bool,
@@ -47,7 +47,7 @@ pub(super) fn read<'a>(
     }
 }
 
-/// Cisco writes ` : ` or `: ` before its message name.
+/// Skips the ` : ` or `: ` that Cisco writes before its message name.
 fn after_colon(bytes: &[u8]) -> &[u8] {
     let bytes = trim_start(bytes);
     match bytes {
@@ -56,7 +56,7 @@ fn after_colon(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// A host name or address followed by a space. One that ends with a colon is a tag.
+/// A host name or address followed by a space. With a trailing colon it is a tag.
 fn host(bytes: &[u8]) -> (Option<&[u8]>, &[u8]) {
     let letters = bytes
         .iter()
@@ -66,14 +66,14 @@ fn host(bytes: &[u8]) -> (Option<&[u8]>, &[u8]) {
     if letters == 0 || name.ends_with(b":") || bytes.get(letters) != Some(&b' ') {
         return (None, bytes);
     }
-    // `1 ` and a time is a nested RFC 5424 header, not a host.
+    // `1 ` before a time is a nested RFC 5424 header, not a host.
     if name == b"1" { (None, bytes) } else { (Some(name), trim_start(&bytes[letters..])) }
 }
 
-/// A tag, the process number, and what follows.
+/// A tag, the process ID, and the rest.
 type Tag<'a> = (&'a [u8], Option<&'a [u8]>, &'a [u8]);
 
-/// `name:`, `name[pid]:` or `name[pid]`, then a space or the end.
+/// `name:`, `name[pid]:` or `name[pid]`, followed by a space or the end.
 fn tag(bytes: &[u8]) -> Option<Tag<'_>> {
     let letters = bytes
         .iter()

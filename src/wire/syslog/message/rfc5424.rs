@@ -1,4 +1,5 @@
-//! The header of RFC 5424: version, time, host, application, process, message id, structured data.
+//! Parses the RFC 5424 header: version, time, host, application, process, message ID, structured
+//! data.
 
 use memchr::memchr;
 use rollcall_identity::Timestamp;
@@ -7,8 +8,8 @@ use super::{Message, trim_start, without_bom};
 use crate::syslog::moment::{SenderClock, looks_like_iso};
 use crate::syslog::structured::StructuredData;
 
-/// What follows VERSION, when `rest`, the bytes after PRI, begins with one: a number, a space, and
-/// the time or its nil value.
+/// The bytes after VERSION, when `rest`, the bytes after PRI, begins with a number, a space, and a
+/// timestamp or its nil value.
 pub(super) fn after_version(rest: &[u8]) -> Option<&[u8]> {
     let ([b'1'..=b'9', b' ', header @ ..] | [b'1'..=b'9', b'0'..=b'9', b' ', header @ ..]) = rest
     else {
@@ -17,7 +18,7 @@ pub(super) fn after_version(rest: &[u8]) -> Option<&[u8]> {
     (header.starts_with(b"- ") || looks_like_iso(header)).then_some(header)
 }
 
-/// Reads a header that begins with TIMESTAMP. Where it ends early, the rest is text.
+/// Parses a header that begins with TIMESTAMP. If it ends early, the rest is text.
 pub(super) fn read<'a>(header: &'a [u8], seen: Timestamp, clock: &mut SenderClock) -> Message<'a> {
     let (time, rest) = word(header);
     let (host, rest) = word(rest);
@@ -29,7 +30,7 @@ pub(super) fn read<'a>(header: &'a [u8], seen: Timestamp, clock: &mut SenderCloc
         priority: None,
         at: clock.read(time, seen).map(|(at, _)| at),
         host: given(host),
-        // Ivanti writes its tag with the colon of RFC 3164.
+        // Ivanti writes a tag with the colon of RFC 3164.
         app: given(app.strip_suffix(b":").unwrap_or(app)),
         proc_id: given(proc_id),
         msg_id: given(msg_id),
@@ -39,7 +40,7 @@ pub(super) fn read<'a>(header: &'a [u8], seen: Timestamp, clock: &mut SenderCloc
     }
 }
 
-/// The bytes up to a space, and those behind it.
+/// The bytes up to a space, and the rest.
 fn word(bytes: &[u8]) -> (&[u8], &[u8]) {
     match memchr(b' ', bytes) {
         Some(end) => (&bytes[..end], &bytes[end + 1..]),

@@ -1,4 +1,4 @@
-//! Events that no honest server sends: too deep, too many, too long, or built to grow.
+//! Hostile events: too deep, too many values, too long, or built to expand.
 
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ fn problem(fragment: &[u8]) -> Problem {
     read
 }
 
-/// `EventData` with `depth` elements within one another.
+/// `EventData` with elements nested `depth` levels deep.
 fn nested(depth: usize) -> Tag {
     (1..depth).fold(Tag::new("a", vec![]), |tag, _| Tag::new("a", vec![Part::Element(tag)]))
 }
@@ -37,7 +37,7 @@ fn fragments_have_a_greatest_depth() {
 
 #[test]
 fn depth_counts_through_fragments() {
-    // 40 elements in a fragment, within 40 elements of another.
+    // 40 levels in a fragment, inside 40 levels of another.
     let mut outer = Tag::new("a", vec![Part::Value(0)]);
     for _ in 0..39 {
         outer = Tag::new("a", vec![Part::Element(outer)]);
@@ -55,19 +55,19 @@ fn values_have_a_greatest_number() {
 
 #[test]
 fn what_uses_its_values_over_and_over_does_not_grow() {
-    // Each fragment has the next one ten times: 10^12 elements in three kilobytes.
+    // Each fragment includes the next one ten times: 10^12 elements in three kilobytes.
     let ten = Tag::new("a", vec![Part::Value(0); 10]);
     let bomb = (0..12).fold(plain(&nested(1)), |f, _| instance(1, &ten, &[inner(f)]));
     let fragment = instance(2, &event(vec![Part::Value(0)]), &[inner(bomb)]);
     assert!(fragment.len() < 4096);
     assert_eq!(problem(&fragment), Problem::Output);
 
-    // One long text, joined to itself.
+    // One long text, concatenated with itself.
     let joined = Tag::new("EventData", vec![Part::Value(0); 1000]);
     let fragment = instance(1, &event(vec![Part::Element(joined)]), &[string(&"x".repeat(30_000))]);
     assert_eq!(problem(&fragment), Problem::Output);
 
-    // An array in an element that stands many times.
+    // An array in an element that occurs many times.
     let many = vec![Part::Element(Tag::new("Data", vec![Part::Value(0)])); 1000];
     let array = (token::ARRAY | token::UINT8, vec![1; 60_000]);
     let fragment = instance(1, &event(vec![Part::Element(Tag::new("EventData", many))]), &[array]);
@@ -146,7 +146,7 @@ proptest! {
         damaged.truncate(end.index(damaged.len()));
         let _ = decoder.record(&damaged);
         let _ = decoder.xml(&damaged);
-        // Whatever it learnt from these, a whole event is still read as it is.
+        // A valid event is still decoded correctly after these.
         let whole = bytes(TEMPLATE);
         prop_assert_eq!(decoder.record(&whole).unwrap().system.event_id, 100);
     }

@@ -1,5 +1,5 @@
-//! A template that is known is read by its plan, and one that is not is walked over: with the same
-//! result, the same problem, at the same cost.
+//! An event decoded with a plan equals the event that is walked: same fields, same error, same
+//! cost.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ use super::super::writing::Typed;
 use super::*;
 use crate::event_log::{Record, Value};
 
-/// Values of the types that are read differently, some of a length that their type has not.
+/// Values of the types with different code paths, some with an invalid length.
 fn value() -> impl Strategy<Value = Typed> {
     let inside = Tag::new("EventData", vec![Part::Element(Tag::data("In", Part::Value(0)))]);
     prop_oneof![
@@ -36,12 +36,12 @@ fn piece() -> impl Strategy<Value = Part> {
     ]
 }
 
-/// One piece as a rule, none or several now and then.
+/// Usually one piece, sometimes none or several.
 fn pieces() -> impl Strategy<Value = Vec<Part>> {
     prop_oneof![6 => vec(piece(), 1), 1 => vec(piece(), 0..4)]
 }
 
-/// An element of one of `names`, whose attributes have one of the names of `attributes`.
+/// An element named from `names`, with attributes named from `attributes`.
 fn tag(
     names: &'static [&'static str],
     attributes: &'static [&'static str],
@@ -67,7 +67,7 @@ fn system() -> impl Strategy<Value = Tag> {
     })
 }
 
-/// An element below `Event`: mostly of elements alone, up to three levels of them.
+/// An element below `Event`: mostly elements only, up to three levels.
 fn section() -> impl Strategy<Value = Tag> {
     const ELEMENTS: &[&str] = &["Data", "ComplexData", "EventXML", "Param"];
     const ATTRIBUTES: &[&str] = &["Name", "Name", "Type", "xmlns", "xmlns:a"];
@@ -91,8 +91,8 @@ fn section() -> impl Strategy<Value = Tag> {
         .prop_map(|(name, outermost, content)| Tag { name: name.to_owned(), content, ..outermost })
 }
 
-/// A decoder that holds as many templates by the identifiers 1 and 2 as it may, and so reads every
-/// other one anew.
+/// A decoder whose cache is full for the identifiers 1 and 2, so that it parses every other
+/// template again.
 fn without_plans(limits: Limits) -> Decoder {
     let mut decoder = Decoder::new(limits);
     for name in ["A", "B", "C", "D"] {
@@ -132,7 +132,7 @@ proptest! {
     }
 }
 
-/// `tag` with texts where values were: as a provider writes it that has no template.
+/// `tag` with texts in place of values, as a provider without a template writes it.
 fn spelt_out(tag: Tag) -> Tag {
     let spelt = |part| match part {
         Part::Value(number) => text(["", "a", " ", "1000", "\0"][usize::from(number) % 5]),
@@ -146,7 +146,7 @@ fn spelt_out(tag: Tag) -> Tag {
     Tag { attributes, content, ..tag }
 }
 
-/// What an event says: texts are read in place or not, which is the same.
+/// The fields of an event. Whether texts are decoded in place makes no difference.
 fn told(record: Result<Record<'_>, Problem>) -> Result<Vec<(String, String)>, Problem> {
     let record = record?;
     let told = record.fields.iter().map(|field| {
@@ -181,7 +181,7 @@ proptest! {
     }
 }
 
-/// Nearly all events of Windows are read by their plans, or the property above says nothing of them.
+/// The common shapes of Windows events have plans, so that the property above covers them.
 #[test]
 fn the_usual_shapes_have_plans() {
     let data = Tag::new("EventData", vec![Part::Element(Tag::data("A", Part::Value(0)))]);

@@ -1,4 +1,4 @@
-//! Several values of one type in the place of one (MS-EVEN6 section 3.1.4.7.5).
+//! Array values (MS-EVEN6 section 3.1.4.7.5).
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::event_log::binxml::problem::Problem;
 use crate::event_log::binxml::sid::Sid;
 use crate::event_log::binxml::token;
 
-/// An array whose items are known to be readable.
+/// An array whose items have been checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Array<'r> {
     kind: u8,
@@ -15,9 +15,11 @@ pub struct Array<'r> {
 }
 
 impl<'r> Array<'r> {
+    /// Checks the bytes of an array.
+    ///
     /// # Errors
-    /// [`Problem::Kind`] when there is no array of this type, [`Problem::Length`] when the bytes
-    /// end within an item.
+    /// [`BinXmlError::Kind`] when there is no array of this type, [`BinXmlError::Length`] when the
+    /// bytes end within an item.
     pub(in crate::event_log) fn read(kind: u8, bytes: &'r [u8]) -> Result<Self, Problem> {
         let whole = match kind {
             token::STRING => bytes.len().is_multiple_of(2),
@@ -63,8 +65,8 @@ impl<'r> Array<'r> {
         })
     }
 
-    /// The bytes of the first item, and those behind it. Texts end with a NUL, which the last may
-    /// lack.
+    /// The bytes of the first item, and the remaining bytes. Strings are terminated by NUL, which
+    /// the last one may lack.
     fn first(self, bytes: &'r [u8]) -> (&'r [u8], &'r [u8]) {
         let (end, after) = match self.kind {
             token::STRING => {
@@ -89,8 +91,8 @@ impl<'r> Array<'r> {
     }
 }
 
-/// The bytes of one item of a type of fixed size, in an array of `length` bytes. Pointers are
-/// taken to be of 64 bits where that can be.
+/// The size in bytes of one item of a fixed-size type, in an array of `length` bytes. Pointers are
+/// taken as 64-bit where the length allows it.
 const fn width(kind: u8, length: usize) -> Option<usize> {
     Some(match kind {
         token::INT8 | token::UINT8 => 1,
@@ -105,7 +107,7 @@ const fn width(kind: u8, length: usize) -> Option<usize> {
 }
 
 impl fmt::Display for Array<'_> {
-    /// The items with commas between them; an element shows itself once for each instead.
+    /// The items separated by commas. In XML, the element is repeated for each item instead.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, item) in self.items().enumerate() {
             f.write_str(if at == 0 { "" } else { "," })?;

@@ -1,12 +1,12 @@
-//! The other side of an association, for tests: what a server would send, and what it would read.
+//! The server side of an association, for tests.
 
 use crate::msrpc::framing::Framer;
 use crate::msrpc::ndr::Writer;
 use crate::msrpc::pdu::{AuthType, Draft, Flags, Kind, Received, Request, Verifier};
 use crate::msrpc::{Interface, Security, SecurityError};
 
-/// A provider whose cipher is worth nothing, but which numbers its messages and finds every change
-/// in header, body and trailer, as a real one does.
+/// A provider with a trivial cipher. Like a real one, it numbers its messages and detects every
+/// change in header, body and trailer.
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
     token_size: usize,
@@ -67,7 +67,7 @@ impl Security for Chain {
     }
 }
 
-/// The body of a bind_ack or alter_context_resp that agrees.
+/// The body of a bind_ack or alter_context_resp that accepts.
 pub(super) fn agreement(max_receive: u16) -> Vec<u8> {
     let mut body = Writer::new();
     body.u16(5840);
@@ -86,7 +86,7 @@ pub(super) fn pdu(kind: Kind, flags: Flags, call_id: u32, body: Vec<u8>) -> Draf
     Draft { kind, flags, call_id, body }
 }
 
-/// An agreement as bytes, with a token when there is an authentication.
+/// An accepting response, with a token if there is an authentication.
 pub(super) fn agrees(kind: Kind, call_id: u32, token: Option<(AuthType, &[u8])>) -> Vec<u8> {
     let flags = Flags::WHOLE.and(Flags::HEADER_SIGN);
     let draft = pdu(kind, flags, call_id, agreement(5840));
@@ -97,7 +97,7 @@ pub(super) fn agrees(kind: Kind, call_id: u32, token: Option<(AuthType, &[u8])>)
     .unwrap()
 }
 
-/// What a fault with this status looks like.
+/// A fault with this status.
 pub(super) fn fault(call_id: u32, status: u32) -> Vec<u8> {
     let mut body = vec![0; 8];
     body.extend(status.to_le_bytes());
@@ -105,7 +105,7 @@ pub(super) fn fault(call_id: u32, status: u32) -> Vec<u8> {
     pdu(Kind::Fault, Flags::WHOLE.and(Flags::DID_NOT_EXECUTE), call_id, body).plain().unwrap()
 }
 
-/// An answer in fragments with at most `size` bytes of the stub each, sealed if there is a way.
+/// A response in fragments with at most `size` bytes of the stub each, optionally sealed.
 pub(super) fn answer(
     call_id: u32,
     stub: &[u8],
@@ -127,7 +127,7 @@ pub(super) fn answer(
     (0..count).map(fragment).collect()
 }
 
-/// Seals a response, padded to 4 bytes as Samba does it.
+/// Seals a response with padding to 4 bytes, as Samba does.
 pub(super) fn sealed(mut draft: Draft, kind: AuthType, chain: &mut Chain) -> Vec<u8> {
     let length = draft.body.len();
     draft.body.resize(length.next_multiple_of(4), 0);
@@ -142,7 +142,7 @@ pub(super) fn sealed(mut draft: Draft, kind: AuthType, chain: &mut Chain) -> Vec
     pdu
 }
 
-/// The stub and operation of a call, as a server reads it from PDUs of at most `limit` bytes.
+/// The operation and stub of a call, decoded by the server from PDUs of at most `limit` bytes.
 pub(super) fn read_call(
     bytes: &[u8],
     limit: usize,
