@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rollcall_identity::directory::GroupFilter;
 use rollcall_identity::{Authority, Glob, Name};
-use rollcall_wire::ptim::Untimed;
+use rollcall_wire::ptim::MissingTime;
 use rollcall_wire::srx::Dialect;
 
 use crate::authority::{self, FIREWALL};
@@ -75,7 +75,7 @@ pub struct Point {
     /// The domain of pushed users that are written without one.
     pub push_domain: Option<Name>,
     /// What becomes of its pushes that do not say their time.
-    pub push_untimed: Untimed,
+    pub push_untimed: MissingTime,
 }
 
 /// The SRX's own default port is 443; 8443 needs no privilege. Known source addresses, a secret and

@@ -36,7 +36,7 @@ impl Template {
 
     /// Reads a template, or says everything that is wrong with it, its samples included.
     fn read(text: &str) -> Result<Self, Vec<String>> {
-        let told = |problem: &syslog::TemplateProblem| problem.to_string();
+        let told = |problem: &syslog::TemplateFileError| problem.to_string();
         let template = syslog::Template::from_toml(text)
             .map_err(|problems| problems.iter().map(told).collect::<Vec<_>>())?;
         let failures: Vec<_> = template.verify().iter().map(ToString::to_string).collect();

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use rollcall_identity::{Authority, Name};
-use rollcall_wire::ptim::Untimed;
+use rollcall_wire::ptim::MissingTime;
 
 use crate::SecretHash;
 use crate::authority::{self, everything};
@@ -36,7 +36,7 @@ pub struct Pusher {
     /// The domain of users that are written without one.
     pub domain: Option<Name>,
     /// What becomes of events that do not say their time.
-    pub untimed: Untimed,
+    pub untimed: MissingTime,
 }
 
 impl Ptim {
@@ -72,8 +72,8 @@ impl Pusher {
 }
 
 /// Reads `require_time`.
-pub(crate) fn untimed(section: &Section<'_>) -> Untimed {
-    if section.or("require_time", false) { Untimed::Refused } else { Untimed::Arrival }
+pub(crate) fn untimed(section: &Section<'_>) -> MissingTime {
+    if section.or("require_time", false) { MissingTime::Reject } else { MissingTime::UseArrival }
 }
 
 /// Which listener somebody logs in at: names and client ids differ among those who come by one.

@@ -11,7 +11,7 @@ use rollcall_config::{SHIPPED, Settings, SyslogClient};
 use rollcall_identity::{Event, Name, Principal};
 use rollcall_producers::syslog::defaults;
 use rollcall_runtime::clock::Clock;
-use rollcall_wire::syslog::{DEFAULT_LIMIT, Defaults, Template, Trial, Tried};
+use rollcall_wire::syslog::{ClientDefaults, DEFAULT_LIMIT, LineReport, Template, TemplateTest};
 use serde_json::{Value, json};
 
 use super::output::{Form, Output};
@@ -45,7 +45,7 @@ impl SyslogTest {
     ) -> Result<(), Failed> {
         let mut trial = match &self.client {
             Some(client) => of_client(&settings(config)?, client)?,
-            None => Trial::new(self.templates()?, self.defaults()?),
+            None => TemplateTest::new(self.templates()?, self.defaults()?),
         };
         let clock = Clock::system();
         let mut line = Vec::new();
@@ -71,12 +71,12 @@ impl SyslogTest {
         if summary.matched == 0 { Err(Failed::Nothing) } else { Ok(()) }
     }
 
-    fn defaults(&self) -> Result<Defaults, Failed> {
+    fn defaults(&self) -> Result<ClientDefaults, Failed> {
         let zone = match &self.zone {
             Some(zone) => TimeZone::get(zone).map_err(|why| Failed::Usage(why.to_string()))?,
             None => TimeZone::system(),
         };
-        Ok(Defaults { domain: self.domain.clone(), zone, ..Defaults::default() })
+        Ok(ClientDefaults { domain: self.domain.clone(), zone, ..ClientDefaults::default() })
     }
 
     fn templates(&self) -> Result<Vec<Arc<Template>>, Failed> {
@@ -99,7 +99,7 @@ impl SyslogTest {
 }
 
 /// A trial with everything that the configuration says of a client's lines.
-fn of_client(settings: &Settings, named: &str) -> Result<Trial, Failed> {
+fn of_client(settings: &Settings, named: &str) -> Result<TemplateTest, Failed> {
     let all: Vec<(String, &SyslogClient)> = settings
         .syslog
         .iter()
@@ -118,7 +118,7 @@ fn of_client(settings: &Settings, named: &str) -> Result<Trial, Failed> {
     match found[..] {
         [(_, client)] => {
             let templates = client.templates.iter().map(|held| Arc::clone(&held.template));
-            Ok(Trial::new(templates.collect(), defaults(client)))
+            Ok(TemplateTest::new(templates.collect(), defaults(client)))
         }
         [] => {
             let known = listed(&all.iter().collect::<Vec<_>>());
@@ -141,13 +141,13 @@ fn template(name: &str, text: &str) -> Result<Arc<Template>, Failed> {
     if failures.is_empty() { Ok(Arc::new(template)) } else { Err(listed(failures)) }
 }
 
-fn print(number: usize, tried: &Tried, output: &mut Output<'_>) -> Result<(), Failed> {
+fn print(number: usize, tried: &LineReport, output: &mut Output<'_>) -> Result<(), Failed> {
     match tried {
-        Tried::Nothing(why) => {
+        LineReport::NoEvent(why) => {
             let json = json!({"line": number, "events": [], "reason": why});
             output.either(&json, format_args!("{number}: nothing: {why}"))
         }
-        Tried::Events(template, events) => {
+        LineReport::Events(template, events) => {
             let shown: Vec<Value> = events.iter().map(shape).collect();
             let json = json!({"line": number, "template": template, "events": shown});
             let lines =

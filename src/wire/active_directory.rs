@@ -4,33 +4,36 @@
 //! continues.
 
 mod control;
-mod delta;
-mod distinguished;
+mod dirsync;
+mod distinguished_name;
 mod domain;
+mod failure;
 mod object;
-mod question;
-mod refusal;
+mod searches;
 
 pub use control::{
-    BadCookie, DIRSYNC, PAGED, SHOW_DELETED, dirsync, dirsync_answer, extended_names, notification,
-    page, page_answer, show_deleted,
+    CookieError, DIRSYNC, PAGED, SHOW_DELETED, dirsync, dirsync_response, extended_names,
+    notification, paged_results, paged_results_cookie, show_deleted,
 };
-pub use delta::{Change, Delta, delta};
-pub use distinguished::{BadDn, Distinguished, is_within};
-pub use domain::{BadRoot, Naming, Root, domain_names, domain_sid, generalized_time, invocation};
-pub use object::{Range, Reading, guid, read};
-pub use question::{
-    Mail, attributes, census, changed_since, deleted_objects, everything, invocation_of,
-    members_from, one, partitions, root, sid_of, these, watched, which,
+pub use dirsync::{DirSyncEntry, ObjectChange, read_dirsync_entry};
+pub use distinguished_name::{DistinguishedName, DnError, is_within};
+pub use domain::{
+    DomainNaming, RootDse, RootDseError, cross_ref, domain_sid, generalized_time, invocation,
 };
-pub use refusal::{Refusal, refusal};
+pub use failure::{LdapFailure, classify_failure};
+pub use object::{MemberRange, ParsedObject, guid, read};
+pub use searches::{
+    MailAttribute, all_objects, attributes, by_guid, by_guids, change_notification, changed_since,
+    deleted_objects, existing_guids, invocation_of, members_from, object_guids, partitions,
+    root_dse, sid_of,
+};
 
 /// Why an object, or a part of it, is not usable: the label of a counter.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::EnumIter,
 )]
 #[strum(serialize_all = "snake_case")]
-pub enum Problem {
+pub enum ObjectProblem {
     /// The object has no objectGUID, or one that is not 16 bytes.
     NoGuid,
     /// The account or group has no usable sAMAccountName.

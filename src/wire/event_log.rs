@@ -5,6 +5,7 @@
 //! event. A [`Decoder`] decodes their binary XML into an [`EventRecord`] with named fields. A
 //! [`Bookmark`] is the position in the log.
 
+mod audit_record;
 mod binxml;
 mod bookmark;
 mod bytes;
@@ -12,10 +13,9 @@ pub mod call;
 mod continuity;
 mod decoder;
 mod field_path;
-mod logon;
 mod query;
 mod record;
-mod recorded;
+mod recorded_event;
 mod result_set;
 mod status;
 mod system;
@@ -23,15 +23,15 @@ mod system_element;
 #[cfg(test)]
 mod tests;
 
-pub use binxml::{Ansi, Array, CalendarTime, FileTime, Limits, Problem, Sid, Utf16, Value};
-pub use bookmark::{BadBookmark, Bookmark, Current, Mark};
-pub use continuity::{BegunAnew, Continuity, Lost};
+pub use audit_record::AuditRecord;
+pub use binxml::{Ansi, Array, BinXmlError, CalendarTime, FileTime, Limits, Sid, Utf16, Value};
+pub use bookmark::{Bookmark, BookmarkError, ChannelPosition, Current};
+pub use continuity::{Continuity, LogReset, LostRecords};
 pub use decoder::Decoder;
-pub use field_path::{Place, Section};
-pub use logon::Audit;
-pub use query::{BadQuery, Query, Selection};
-pub use record::{Field, Record};
-pub use recorded::{BadRecorded, Recorded};
-pub use result_set::{BadResultSet, Direction, Position, ResultSet};
-pub use status::Status;
+pub use field_path::{EventSection, FieldPath};
+pub use query::{EventLogQuery, EventLogQueryError, EventSelection};
+pub use record::{EventField, EventRecord};
+pub use recorded_event::{RecordedEvent, RecordedEventError};
+pub use result_set::{ReadDirection, RecordPosition, ResultSet, ResultSetError};
+pub use status::CallStatus;
 pub use system::System;

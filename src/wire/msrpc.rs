@@ -7,21 +7,26 @@
 
 mod association;
 pub mod endpoint_mapper;
-mod failure;
+mod error;
+mod fault_status;
 mod framing;
 mod interface;
 pub mod ndr;
 mod pdu;
 mod reassembly;
-mod security;
-pub mod security_accounts;
-mod status;
+pub mod samr;
+mod security_context;
 mod uuid;
 
-pub use association::{Action, Association, Call, CannotCall, Fault, Leg, Terms};
-pub use failure::Failure;
+pub use association::{
+    Action, Association, AssociationOptions, AuthStep, Fault, OutgoingCall, RpcCallError,
+};
+pub use error::AssociationError;
+pub use fault_status::FaultStatus;
 pub use interface::Interface;
-pub use pdu::{AuthType, BadPdu, Kind, NakReason, PduProblem, Rejection, RejectionReason, TooLong};
-pub use security::{Security, SecurityError};
-pub use status::FaultStatus;
+pub use pdu::{
+    AuthType, BindNakReason, ContextRejection, PduError, PduErrorKind, PduTooLong, PduType,
+    ProviderReason,
+};
+pub use security_context::{SecurityContext, SecurityError};
 pub use uuid::Uuid;

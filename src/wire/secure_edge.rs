@@ -5,20 +5,20 @@
 //! and revision), so that duplicates are detected. Every batch has the position it follows, so that
 //! a receiver that lost its state is detected with the next batch.
 
-mod answer;
 mod digest;
 mod openapi;
 mod report;
+mod response;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{
-    BadAnswer, Credentials, Digests, Ended, List, Place, Problem, Refusal, Refused, Taken, Token,
-    read,
-};
-pub use digest::{DIGEST_PAGES, Digest};
+pub use digest::{DIGEST_PAGES, SessionDigest};
 pub use openapi::openapi;
-pub use report::{Batch, Begin, End, Onboard, Position, Tally};
+pub use report::{OnboardingRequest, PositionToken, ReportBatch, ReportCounts, SyncBegin, SyncEnd};
+pub use response::{
+    AccessToken, BatchAck, DigestPages, OAuthError, OnboardedCredentials, ProblemDetails,
+    ReceiverPosition, RejectedReport, ReportList, SecureEdgeError, SyncEnded, read,
+};
 
 /// The paths below the base URL.
 pub mod path {
@@ -31,9 +31,9 @@ pub mod path {
     /// Accepts a batch of reports.
     pub const REPORTS: &str = "/v1/reports";
     /// Begins a full synchronization.
-    pub const SYNCHRONISE: &str = "/v1/synchronisations";
+    pub const SYNC_BEGIN: &str = "/v1/synchronisations";
     /// Ends a full synchronization: sessions that were not reported are deleted.
-    pub const SYNCHRONISED: &str = "/v1/synchronisations/end";
+    pub const SYNC_END: &str = "/v1/synchronisations/end";
     /// Returns digests of the sessions of the receiver.
     pub const DIGEST: &str = "/v1/digest";
 }

@@ -4,25 +4,27 @@
 //! every candidate form and answered in the configured [`Dialect`]. The codecs are our own because
 //! no library implements this undocumented protocol.
 
-mod answer;
 mod dialect;
+mod filter;
+mod formatter;
 mod json;
-mod json_answer;
+mod json_response;
+mod query;
 mod query_error;
-mod question;
 mod report;
-mod scope;
+mod response;
 pub mod token;
 pub mod validator;
-mod voice;
 pub mod web_api;
 mod xml;
-mod xml_answer;
+mod xml_response;
 
-pub use answer::{Answer, batch, ip, user};
-pub use dialect::{Dialect, DomainForm, Format, Miss, PostureForm, QueryToken, TimeForm, UserForm};
-pub use query_error::BadQuestion;
-pub use question::{Question, read};
-pub use report::{Activity, Asked, Report};
-pub use scope::Scope;
-pub use voice::{Speaker, Voice, told};
+pub use dialect::{
+    Dialect, DomainForm, Format, NoSessionResponse, PostureForm, QueryToken, TimeForm, UserForm,
+};
+pub use filter::QueryFilter;
+pub use formatter::{ResponseFormatter, ResponseWriter, reported_sessions};
+pub use query::{SrxQuery, read};
+pub use query_error::QueryError;
+pub use report::{Activity, AddressQuery, Report};
+pub use response::{ResponseSummary, write_address, write_batch, write_user};

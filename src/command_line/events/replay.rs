@@ -12,7 +12,7 @@ use rollcall_identity::logon::{
     HostAddresses, LogonReader, LogonSettings, ReadOutcome, ServerRole,
 };
 use rollcall_identity::{Authority, Event, Kind, Name, Revision, Rules, Session, Table};
-use rollcall_wire::event_log::Recorded;
+use rollcall_wire::event_log::RecordedEvent;
 use serde_json::{Value, json};
 
 use crate::command_line::output::{Form, Output};
@@ -142,7 +142,7 @@ impl Replaying {
     }
 
     fn line(&mut self, line: &str) -> Told {
-        let recorded = match Recorded::read(line) {
+        let recorded = match RecordedEvent::read(line) {
             Ok(recorded) => recorded,
             Err(why) => return self.unreadable(&why.to_string()),
         };

@@ -1,7 +1,7 @@
 //! The LDAP controls used with Active Directory (MS-ADTS 3.1.1.3.4.1), and simple paged results
 //! (RFC 2696).
 
-use crate::ldap::{BadBer, Control, Reader, element, integer, octets};
+use crate::ldap::{BerError, BerReader, Control, element, integer, octets};
 
 /// Simple paged results (RFC 2696).
 pub const PAGED: &str = "1.2.840.113556.1.4.319";
@@ -28,20 +28,20 @@ const COOKIE: usize = 256 << 10;
 
 /// Why a cookie cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadCookie {
+pub enum CookieError {
     /// The response does not contain the control.
-    #[error("the server did not answer with the control that it was asked for")]
+    #[error("the response does not have the requested control")]
     Missing,
     /// The value of the control has another structure.
-    #[error("the value of the control is wrong: {0}")]
-    Form(#[from] BadBer),
+    #[error("the value of the control is invalid: {0}")]
+    Malformed(#[from] BerError),
     /// The cookie is longer than the limit.
     #[error("the cookie is longer than {} KiB", COOKIE >> 10)]
-    Long,
+    TooLong,
 }
 
 /// Requests the page after `cookie`, with at most `size` entries.
-pub fn page(size: u32, cookie: &[u8]) -> Control {
+pub fn paged_results(size: u32, cookie: &[u8]) -> Control {
     let value = element(0x30, &[&integer(2, size.into()), &octets(cookie)]);
     Control { oid: PAGED, value: Some(value) }
 }
@@ -50,14 +50,14 @@ pub fn page(size: u32, cookie: &[u8]) -> Control {
 ///
 /// # Errors
 /// The response has no cookie: the server does not support paging.
-pub fn page_answer(value: Option<&[u8]>) -> Result<Vec<u8>, BadCookie> {
-    let mut value = Reader::new(value.ok_or(BadCookie::Missing)?).within(0x30)?;
+pub fn paged_results_cookie(value: Option<&[u8]>) -> Result<Vec<u8>, CookieError> {
+    let mut value = BerReader::new(value.ok_or(CookieError::Missing)?).within(0x30)?;
     value.number(2)?;
     kept(value.tagged(4)?)
 }
 
-fn kept(cookie: &[u8]) -> Result<Vec<u8>, BadCookie> {
-    if cookie.len() > COOKIE { Err(BadCookie::Long) } else { Ok(cookie.to_vec()) }
+fn kept(cookie: &[u8]) -> Result<Vec<u8>, CookieError> {
+    if cookie.len() > COOKIE { Err(CookieError::TooLong) } else { Ok(cookie.to_vec()) }
 }
 
 /// Requests that deleted objects are included.
@@ -88,8 +88,8 @@ pub fn dirsync(cookie: &[u8]) -> Control {
 ///
 /// # Errors
 /// The response has no cookie.
-pub fn dirsync_answer(value: Option<&[u8]>) -> Result<(bool, Vec<u8>), BadCookie> {
-    let mut value = Reader::new(value.ok_or(BadCookie::Missing)?).within(0x30)?;
+pub fn dirsync_response(value: Option<&[u8]>) -> Result<(bool, Vec<u8>), CookieError> {
+    let mut value = BerReader::new(value.ok_or(CookieError::Missing)?).within(0x30)?;
     let more = value.number(2)? != 0;
     value.any()?;
     Ok((more, kept(value.tagged(4)?)?))
@@ -102,30 +102,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controls_are_written_as_microsoft_documents_them() {
+    fn controls_are_encoded_as_documented() {
         assert_eq!(extended_names().value.unwrap(), [0x30, 3, 2, 1, 0]);
-        assert_eq!(page(1000, b"ab").value.unwrap(), *b"\x30\x08\x02\x02\x03\xe8\x04\x02ab");
+        assert_eq!(
+            paged_results(1000, b"ab").value.unwrap(),
+            *b"\x30\x08\x02\x02\x03\xe8\x04\x02ab"
+        );
         let value = dirsync(b"c").value.unwrap();
         assert_eq!(value, *b"\x30\x0f\x02\x04\x80\x00\x00\x01\x02\x04\x7f\xff\xff\xff\x04\x01c");
     }
 
     #[test]
-    fn cookies_are_read_back() {
-        assert_eq!(page_answer(page(0, b"next").value.as_deref()), Ok(b"next".to_vec()));
+    fn cookies_round_trip() {
+        assert_eq!(
+            paged_results_cookie(paged_results(0, b"next").value.as_deref()),
+            Ok(b"next".to_vec())
+        );
         let answer = element(0x30, &[&integer(2, 1), &integer(2, 0), &octets(b"next")]);
-        assert_eq!(dirsync_answer(Some(&answer)), Ok((true, b"next".to_vec())));
-        assert_eq!(page_answer(None), Err(BadCookie::Missing));
-        let long = page(0, &vec![0; COOKIE + 1]);
-        assert_eq!(page_answer(long.value.as_deref()), Err(BadCookie::Long));
+        assert_eq!(dirsync_response(Some(&answer)), Ok((true, b"next".to_vec())));
+        assert_eq!(paged_results_cookie(None), Err(CookieError::Missing));
+        let long = paged_results(0, &vec![0; COOKIE + 1]);
+        assert_eq!(paged_results_cookie(long.value.as_deref()), Err(CookieError::TooLong));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn no_bytes_do_harm(bytes: Vec<u8>) {
+        fn any_bytes_are_handled(bytes: Vec<u8>) {
             let whole = element(0x30, &[&bytes]);
             for bytes in [&bytes, &whole] {
-                let _ = (page_answer(Some(bytes)), dirsync_answer(Some(bytes)));
+                let _ = (paged_results_cookie(Some(bytes)), dirsync_response(Some(bytes)));
             }
         }
     }

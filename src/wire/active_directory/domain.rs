@@ -6,12 +6,12 @@ use jiff::tz::TimeZone;
 use rollcall_identity::directory::{DomainNames, Guid, Sid};
 use rollcall_identity::{Name, Timestamp};
 
-use super::Distinguished;
-use crate::ldap::Entry;
+use super::DistinguishedName;
+use crate::ldap::SearchResultEntry;
 
 /// The rootDSE of a domain controller, readable before authentication.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Root {
+pub struct RootDse {
     /// The distinguished name of the domain: `DC=corp,DC=example,DC=com`.
     pub domain: String,
     /// The distinguished name of the forest's configuration partition.
@@ -30,40 +30,42 @@ pub struct Root {
 
 /// The rootDSE lacks an attribute that every domain controller has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the server does not say its {0}: it is no domain controller of Active Directory")]
-pub struct BadRoot(pub &'static str);
+#[error("the rootDSE has no valid {0}: the server is not an Active Directory domain controller")]
+pub struct RootDseError(pub &'static str);
 
 /// The maximum number of controls kept; a Windows Server 2022 DC lists 40.
 const CONTROLS: usize = 256;
 
-impl Root {
+impl RootDse {
     /// Reads the rootDSE entry.
     ///
     /// # Errors
     /// The name of the attribute that is missing or invalid.
-    pub fn read(entry: &Entry<'_>) -> Result<Self, BadRoot> {
-        let text = |name| text(entry, name).ok_or(BadRoot(name));
+    pub fn read(entry: &SearchResultEntry<'_>) -> Result<Self, RootDseError> {
+        let text = |name| text(entry, name).ok_or(RootDseError(name));
         let controls = entry.values("supportedControl").take(CONTROLS);
         let controls = controls.filter_map(|oid| Some(std::str::from_utf8(oid).ok()?.to_owned()));
         Ok(Self {
             domain: text("defaultNamingContext")?.to_owned(),
             configuration: text("configurationNamingContext")?.to_owned(),
             service: text("dsServiceName")?.to_owned(),
-            host: Name::new(text("dnsHostName")?).map_err(|_| BadRoot("dnsHostName"))?.folded(),
+            host: Name::new(text("dnsHostName")?)
+                .map_err(|_| RootDseError("dnsHostName"))?
+                .folded(),
             committed: text("highestCommittedUSN")?
                 .parse()
-                .map_err(|_| BadRoot("highestCommittedUSN"))?,
+                .map_err(|_| RootDseError("highestCommittedUSN"))?,
             clock: text("currentTime").ok().and_then(generalized_time),
             controls: controls.collect(),
         })
     }
 }
 
-fn text<'a>(entry: &Entry<'a>, attribute: &str) -> Option<&'a str> {
+fn text<'a>(entry: &SearchResultEntry<'a>, attribute: &str) -> Option<&'a str> {
     let value = std::str::from_utf8(entry.values(attribute).next()?).ok()?;
     // Some values are in the extended form; only the plain name is kept here.
     let plain = value.rsplit_once(">;").map_or(value, |(_, name)| name);
-    (plain.len() <= Distinguished::LIMIT).then_some(plain)
+    (plain.len() <= DistinguishedName::LIMIT).then_some(plain)
 }
 
 /// Parses a GeneralizedTime in UTC, such as `20261122004530.0Z` (RFC 4517 section 3.3.13).
@@ -80,7 +82,7 @@ pub fn generalized_time(text: &str) -> Option<Timestamp> {
 
 /// The names of a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Naming {
+pub struct DomainNaming {
     /// The distinguished name.
     pub dn: String,
     /// The DNS name, such as `corp.example.com`.
@@ -92,10 +94,10 @@ pub struct Naming {
 }
 
 /// Reads the crossRef object of a domain; `None` for a partition that is not a domain.
-pub fn domain_names(entry: &Entry<'_>) -> Option<Naming> {
+pub fn cross_ref(entry: &SearchResultEntry<'_>) -> Option<DomainNaming> {
     let name = |attribute| Some(Name::new(text(entry, attribute)?).ok()?.folded());
-    let place = Distinguished::parse(entry.values("nCName").next()?).ok()?;
-    Some(Naming {
+    let place = DistinguishedName::parse(entry.values("nCName").next()?).ok()?;
+    Some(DomainNaming {
         dn: place.name.to_owned(),
         dns: name("dnsRoot")?,
         netbios: name("nETBIOSName")?,
@@ -103,7 +105,7 @@ pub fn domain_names(entry: &Entry<'_>) -> Option<Naming> {
     })
 }
 
-impl Naming {
+impl DomainNaming {
     /// The names together with the domain SID.
     pub fn with(&self, sid: &Sid) -> DomainNames {
         DomainNames { dns: self.dns.clone(), netbios: self.netbios.clone(), sid: sid.clone() }
@@ -111,13 +113,13 @@ impl Naming {
 }
 
 /// The domain SID, read from the domain object.
-pub fn domain_sid(entry: &Entry<'_>) -> Option<Sid> {
+pub fn domain_sid(entry: &SearchResultEntry<'_>) -> Option<Sid> {
     Sid::from_bytes(entry.values("objectSid").next()?).ok()
 }
 
 /// The invocationId of a domain controller. It changes when the controller is restored from a
 /// backup (MS-ADTS 3.1.1.1.9); update sequence numbers of another invocation are not comparable.
-pub fn invocation(entry: &Entry<'_>) -> Option<Guid> {
+pub fn invocation(entry: &SearchResultEntry<'_>) -> Option<Guid> {
     entry.values("invocationId").next()?.try_into().map(Guid).ok()
 }
 
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_of_a_server_is_read() {
+    fn server_clock_is_parsed() {
         let time = generalized_time("20261122004530.0Z").unwrap();
         assert_eq!(time.to_string(), "2026-11-22T00:45:30Z");
         assert_eq!(generalized_time("20261122004530Z"), Some(time));

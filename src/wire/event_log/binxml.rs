@@ -6,28 +6,28 @@
 //! is our own because the `evtx` crate reads only the variant in files, with offsets into a chunk,
 //! and not the self-contained fragments of MS-EVEN6.
 
+mod error;
 mod file_time;
+mod inline;
 pub(super) mod node;
 pub(super) mod parsed;
-mod plain;
 pub(super) mod plan;
 mod plan_builder;
-mod problem;
 pub(super) mod raw;
 mod sid;
 pub(super) mod templates;
+#[cfg(test)]
+pub(super) mod test_encoder;
 #[cfg(test)]
 mod tests;
 mod text;
 mod token;
 pub(super) mod tree;
 mod value;
-#[cfg(test)]
-pub(super) mod writing;
 pub(super) mod xml;
 
+pub use error::BinXmlError;
 pub use file_time::{CalendarTime, FileTime};
-pub use problem::Problem;
 pub use sid::Sid;
 pub use text::{Ansi, Utf16};
 pub use value::{Array, Value};

@@ -18,24 +18,24 @@ mod subscribe;
 mod tests;
 mod wait;
 
-pub use batch::Batch;
+pub use batch::EventBatch;
 pub use cancel::Cancel;
 pub use close::{Close, Closed};
 pub use log_info::{GetLogFileInfo, LogInfo, LogProperty};
-pub use log_query::{Order, RegisterLogQuery};
+pub use log_query::{EventOrder, RegisterLogQuery};
 pub use next::RemoteSubscriptionNext;
 pub use next_async::RemoteSubscriptionNextAsync;
 pub use open_log::{OpenLogHandle, OpenedLog};
-pub use opened::{ChannelStatus, Opened};
+pub use opened::{ChannelStatus, OpenedHandles};
 pub use query_next::QueryNext;
-pub use subscribe::{Delivery, Gaps, RegisterRemoteSubscription, Start};
+pub use subscribe::{Delivery, GapPolicy, RegisterRemoteSubscription, SubscriptionStart};
 pub use wait::RemoteSubscriptionWaitAsync;
 
 use std::time::Duration;
 
-use super::Status;
+use super::CallStatus;
 use crate::msrpc::Uuid;
-use crate::msrpc::ndr::{BadStub, Reader, Writer};
+use crate::msrpc::ndr::{NdrError, NdrReader, NdrWriter};
 
 /// The interface (MS-EVEN6 section 2.1.1), for the endpoint mapper and the bind.
 pub const INTERFACE: Uuid = Uuid::new(0xf6be_aff7, 0x1e19, 0x4fbb, 0x9f8f_b89e_2018_337c);
@@ -56,55 +56,59 @@ const CHANNEL_NAME: usize = 512;
 const TEXT: usize = 1 << 20;
 
 /// A call and the decoder of its response.
-pub trait Call {
+pub trait EventLogCall {
     /// The operation number in the interface.
     const OPNUM: u16;
 
     /// The response.
-    type Answer<'a>;
+    type Response<'a>;
 
     /// Encodes the stub of the request.
     ///
     /// # Errors
     /// [`EventLogCallError`] for parameters that the interface does not allow.
-    fn stub(&self) -> Result<Vec<u8>, BadCall>;
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError>;
 
     /// Decodes the stub of the response.
     ///
     /// # Errors
     /// [`NdrError`] when the stub does not match the interface.
-    fn answer(stub: &[u8]) -> Result<Self::Answer<'_>, BadStub>;
+    fn decode(stub: &[u8]) -> Result<Self::Response<'_>, NdrError>;
 }
 
 /// Why a call cannot be encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadCall {
+pub enum EventLogCallError {
     /// A text is longer than the interface allows.
     #[error("{0} is too long")]
     TooLong(&'static str),
     /// A text with a NUL, which would end it early.
-    #[error("{0} has a NUL character in it")]
+    #[error("{0} has a NUL character")]
     Nul(&'static str),
     /// Zero, or more than [`RECORDS`].
-    #[error("between 1 and {RECORDS} events can be asked for")]
+    #[error("a request must be for 1 to {RECORDS} events")]
     Records,
 }
 
 /// Checks a text parameter; `called` is its name in the error.
-fn checked<'a>(text: &'a str, called: &'static str, most: usize) -> Result<&'a str, BadCall> {
+fn checked<'a>(
+    text: &'a str,
+    called: &'static str,
+    most: usize,
+) -> Result<&'a str, EventLogCallError> {
     if text.contains('\0') {
-        return Err(BadCall::Nul(called));
+        return Err(EventLogCallError::Nul(called));
     }
     match text.encode_utf16().count() < most {
         true => Ok(text),
-        false => Err(BadCall::TooLong(called)),
+        false => Err(EventLogCallError::TooLong(called)),
     }
 }
 
-fn checked_records(records: u32) -> Result<u32, BadCall> {
+fn checked_records(records: u32) -> Result<u32, EventLogCallError> {
     match (1..=RECORDS).contains(&records) {
         true => Ok(records),
-        false => Err(BadCall::Records),
+        false => Err(EventLogCallError::Records),
     }
 }
 
@@ -114,14 +118,14 @@ fn milliseconds(time: Duration) -> u32 {
 }
 
 /// A string that must not be null.
-fn write_text(writer: &mut Writer, text: &str) {
+fn write_text(writer: &mut NdrWriter, text: &str) {
     writer.align(4);
     writer.wide_string(text);
 }
 
 /// The return value, which ends every response.
-fn read_status(mut reader: Reader<'_>) -> Result<Status, BadStub> {
-    let status = Status::from_code(reader.u32()?);
+fn read_status(mut reader: NdrReader<'_>) -> Result<CallStatus, NdrError> {
+    let status = CallStatus::from_code(reader.u32()?);
     reader.finish()?;
     Ok(status)
 }

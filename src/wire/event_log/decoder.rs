@@ -2,18 +2,18 @@
 
 use std::cell::Cell;
 
-use super::binxml::node::{Node, Whole};
-use super::binxml::parsed::{Parsed, Purpose};
-use super::binxml::templates::Templates;
-use super::binxml::{Limits, Problem, xml};
-use super::record::Record;
+use super::binxml::node::{EventBuffer, Node};
+use super::binxml::parsed::{ParseMode, ParsedEvent};
+use super::binxml::templates::TemplateCache;
+use super::binxml::{BinXmlError, Limits, xml};
+use super::record::EventRecord;
 
 /// Decodes the events of one subscription.
 #[derive(Debug, Default)]
 pub struct Decoder {
     limits: Limits,
-    templates: Templates,
-    parsed: Parsed,
+    templates: TemplateCache,
+    parsed: ParsedEvent,
     /// The remaining output budget of the current event.
     left: Cell<usize>,
 }
@@ -28,18 +28,18 @@ impl Decoder {
     ///
     /// # Errors
     /// [`BinXmlError`]; the decoder can be used for the next event.
-    pub fn record<'r>(&'r mut self, fragment: &'r [u8]) -> Result<Record<'r>, Problem> {
+    pub fn record<'r>(&'r mut self, fragment: &'r [u8]) -> Result<EventRecord<'r>, BinXmlError> {
         let depth = self.limits.depth;
-        Record::read(self.root(fragment, Purpose::Fields)?, depth)
+        EventRecord::read(self.root(fragment, ParseMode::Fields)?, depth)
     }
 
     /// The XML in `fragment` as text on one line.
     ///
     /// # Errors
     /// [`BinXmlError`]; the decoder can be used for the next event.
-    pub fn xml(&mut self, fragment: &[u8]) -> Result<String, Problem> {
+    pub fn xml(&mut self, fragment: &[u8]) -> Result<String, BinXmlError> {
         let limits = self.limits;
-        xml::write(self.root(fragment, Purpose::Xml)?, limits.output, limits.depth)
+        xml::write(self.root(fragment, ParseMode::Xml)?, limits.output, limits.depth)
     }
 
     /// The number of cached templates.
@@ -50,12 +50,12 @@ impl Decoder {
     pub(super) fn root<'r>(
         &'r mut self,
         bytes: &'r [u8],
-        purpose: Purpose,
-    ) -> Result<Node<'r>, Problem> {
+        purpose: ParseMode,
+    ) -> Result<Node<'r>, BinXmlError> {
         self.parsed.replace(bytes, &mut self.templates, (&self.limits, purpose))?;
         self.left.set(self.limits.output);
         let Self { parsed, templates, left, .. } = self;
-        let whole = Whole { bytes, parsed, templates, left };
-        whole.root().ok_or(Problem::NotAnEvent)
+        let whole = EventBuffer { bytes, parsed, templates, left };
+        whole.root().ok_or(BinXmlError::NotAnEvent)
     }
 }

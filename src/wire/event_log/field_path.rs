@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 /// The position of a field in an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place<'r> {
+pub struct FieldPath<'r> {
     /// The element below `Event`.
-    pub section: Section,
+    pub section: EventSection,
     /// The element whose text is the value.
     pub element: Cow<'r, str>,
     /// The attribute, when the value is that of an attribute.
@@ -17,7 +17,7 @@ pub struct Place<'r> {
 
 /// The sections of an event that have fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Section {
+pub enum EventSection {
     /// Named data: nearly all events of the security log.
     EventData,
     /// Provider-specific elements, for instance of event 1102 (the log was cleared).
@@ -26,7 +26,7 @@ pub enum Section {
     Other,
 }
 
-impl Section {
+impl EventSection {
     /// The section of the element `name` below `Event`.
     pub(super) fn of(name: &str) -> Self {
         match name {

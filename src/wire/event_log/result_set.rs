@@ -2,14 +2,14 @@
 
 use strum::{EnumIter, IntoStaticStr};
 
-use super::bytes::{Bytes, Short};
+use super::bytes::{ByteReader, UnexpectedEnd};
 
 /// Why the envelope of an event is invalid. The variant names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
-pub enum BadResultSet {
+pub enum ResultSetError {
     /// The event lies outside of the response.
-    #[error("the event lies outside of the answer")]
+    #[error("the event is outside of the response")]
     Outside,
     /// The envelope is truncated.
     #[error("the event ends within its header, its XML or its bookmark")]
@@ -18,19 +18,19 @@ pub enum BadResultSet {
     #[error("an offset of the event points into its header")]
     Offset,
     /// The channel of the bookmark is out of range.
-    #[error("the bookmark of the event names a channel that it does not have")]
+    #[error("the channel of the event's bookmark is out of range")]
     Channel,
 }
 
-impl BadResultSet {
+impl ResultSetError {
     /// The label, for instance `outside`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-impl From<Short> for BadResultSet {
-    fn from(_: Short) -> Self {
+impl From<UnexpectedEnd> for ResultSetError {
+    fn from(_: UnexpectedEnd) -> Self {
         Self::Short
     }
 }
@@ -41,23 +41,23 @@ pub struct ResultSet<'a> {
     /// The BinXML, for [`Decoder::record`](super::Decoder::record).
     pub event: &'a [u8],
     /// The position in the log.
-    pub position: Position<'a>,
+    pub position: RecordPosition<'a>,
     subqueries: &'a [u8],
 }
 
 /// The bookmark in binary form: the last record read from every channel of the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position<'a> {
+pub struct RecordPosition<'a> {
     /// The index of the channel of this event.
     pub channel: usize,
     /// The read direction. No call of Rollcall reads backward.
-    pub direction: Direction,
+    pub direction: ReadDirection,
     records: &'a [u8],
 }
 
 /// The read direction of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum ReadDirection {
     /// Oldest first.
     Forward,
     /// Newest first.
@@ -75,22 +75,22 @@ impl<'a> ResultSet<'a> {
     ///
     /// # Errors
     /// [`ResultSetError`].
-    pub fn read(bytes: &'a [u8]) -> Result<Self, BadResultSet> {
-        let mut header = Bytes::new(bytes);
+    pub fn read(bytes: &'a [u8]) -> Result<Self, ResultSetError> {
+        let mut header = ByteReader::new(bytes);
         let total = header.size()?;
-        let whole = bytes.get(..total).ok_or(BadResultSet::Short)?;
-        let mut header = Bytes::within(whole, 4, 12)?;
+        let whole = bytes.get(..total).ok_or(ResultSetError::Short)?;
+        let mut header = ByteReader::within(whole, 4, 12)?;
         let (_, event, bookmark) = (header.size()?, header.size()?, header.size()?);
         if event < HEADER || bookmark < HEADER {
-            return Err(BadResultSet::Offset);
+            return Err(ResultSetError::Offset);
         }
-        let rest = total.checked_sub(event).ok_or(BadResultSet::Short)?;
-        let mut fields = Bytes::within(whole, event, rest)?;
+        let rest = total.checked_sub(event).ok_or(ResultSetError::Short)?;
+        let mut fields = ByteReader::within(whole, event, rest)?;
         let size = fields.size()?;
         let event = fields.take(size)?;
         let count = fields.size()?;
         let subqueries = fields.take(count.saturating_mul(4))?;
-        let position = Position::read(whole.get(bookmark..).ok_or(BadResultSet::Short)?)?;
+        let position = RecordPosition::read(whole.get(bookmark..).ok_or(ResultSetError::Short)?)?;
         Ok(Self { event, position, subqueries })
     }
 
@@ -100,22 +100,22 @@ impl<'a> ResultSet<'a> {
     }
 }
 
-impl<'a> Position<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, BadResultSet> {
-        let mut fields = Bytes::new(bytes);
+impl<'a> RecordPosition<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, ResultSetError> {
+        let mut fields = ByteReader::new(bytes);
         let (size, _, channels) = (fields.size()?, fields.size()?, fields.size()?);
         let (channel, direction, at) = (fields.size()?, fields.u32()?, fields.size()?);
         if at < POSITION_HEADER {
-            return Err(BadResultSet::Offset);
+            return Err(ResultSetError::Offset);
         }
-        let rest = size.checked_sub(at).ok_or(BadResultSet::Short)?;
-        let records = Bytes::within(bytes, at, rest)?.take(channels.saturating_mul(8))?;
+        let rest = size.checked_sub(at).ok_or(ResultSetError::Short)?;
+        let records = ByteReader::within(bytes, at, rest)?.take(channels.saturating_mul(8))?;
         if channel >= channels {
-            return Err(BadResultSet::Channel);
+            return Err(ResultSetError::Channel);
         }
         let direction = match direction {
-            0 => Direction::Forward,
-            _ => Direction::Backward,
+            0 => ReadDirection::Forward,
+            _ => ReadDirection::Backward,
         };
         Ok(Self { channel, direction, records })
     }
@@ -159,11 +159,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_event_is_unwrapped_with_its_place_in_the_log() {
+    fn envelope_has_event_and_position() {
         let bytes = wrapped(b"event", &[0, 7], 1, &[26, 4711]);
         let result = ResultSet::read(&bytes).unwrap();
         assert_eq!((result.event, result.position.channel), (&b"event"[..], 1));
-        assert_eq!(result.position.direction, Direction::Forward);
+        assert_eq!(result.position.direction, ReadDirection::Forward);
         assert_eq!(result.position.record_id(), Some(4711));
         assert_eq!(result.position.record_ids().collect::<Vec<_>>(), [26, 4711]);
         assert_eq!(result.subqueries().collect::<Vec<_>>(), [0, 7]);
@@ -173,10 +173,10 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_field_is_held_against_what_is_there() {
+    fn every_field_is_checked() {
         let bytes = wrapped(b"event", &[7], 0, &[26]);
         for end in 0..bytes.len() {
-            assert_eq!(ResultSet::read(&bytes[..end]), Err(BadResultSet::Short), "{end}");
+            assert_eq!(ResultSet::read(&bytes[..end]), Err(ResultSetError::Short), "{end}");
         }
         let with = |at: usize, value: u32| {
             let mut bytes = bytes.clone();
@@ -185,17 +185,17 @@ pub(super) mod tests {
         };
         let bookmark = bytes.len() - 0x20;
         for (at, value, problem) in [
-            (0, 0, BadResultSet::Short),
-            (8, 0, BadResultSet::Offset),
-            (8, u32::MAX, BadResultSet::Short),
-            (12, 4, BadResultSet::Offset),
-            (12, u32::MAX, BadResultSet::Short),
-            (16, u32::MAX, BadResultSet::Short),
-            (25, u32::MAX, BadResultSet::Short),
-            (bookmark, 8, BadResultSet::Short),
-            (bookmark + 8, u32::MAX, BadResultSet::Short),
-            (bookmark + 12, 1, BadResultSet::Channel),
-            (bookmark + 20, 0, BadResultSet::Offset),
+            (0, 0, ResultSetError::Short),
+            (8, 0, ResultSetError::Offset),
+            (8, u32::MAX, ResultSetError::Short),
+            (12, 4, ResultSetError::Offset),
+            (12, u32::MAX, ResultSetError::Short),
+            (16, u32::MAX, ResultSetError::Short),
+            (25, u32::MAX, ResultSetError::Short),
+            (bookmark, 8, ResultSetError::Short),
+            (bookmark + 8, u32::MAX, ResultSetError::Short),
+            (bookmark + 12, 1, ResultSetError::Channel),
+            (bookmark + 20, 0, ResultSetError::Offset),
         ] {
             assert_eq!(with(at, value), problem, "{value} at {at}");
         }
@@ -205,7 +205,7 @@ pub(super) mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn what_is_wrapped_is_unwrapped(
+        fn envelopes_round_trip(
             event in proptest::collection::vec(any::<u8>(), 0..40),
             subqueries in proptest::collection::vec(any::<u32>(), 0..4),
             records in proptest::collection::vec(any::<u64>(), 1..4),
@@ -218,7 +218,7 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn arbitrary_bytes_are_handled(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = ResultSet::read(&bytes);
         }
     }

@@ -4,8 +4,8 @@ use rollcall_identity::Timestamp;
 
 use super::binxml::node::Node;
 use super::binxml::plan::Plan;
-use super::binxml::{FileTime, Problem, Sid, Value, raw};
-use super::system_element::{Heading, Says};
+use super::binxml::{BinXmlError, FileTime, Sid, Value, raw};
+use super::system_element::{ElementPart, SystemElement};
 use crate::msrpc::Uuid;
 
 /// The fields of `System`. Only the event identifier is required.
@@ -58,13 +58,13 @@ impl<'r> System<'r> {
         self.time_created.map(Timestamp::from)
     }
 
-    pub(super) fn read(system: Node<'r>) -> Result<Self, Problem> {
+    pub(super) fn read(system: Node<'r>) -> Result<Self, BinXmlError> {
         let mut read = (Self::default(), None);
         match system.plan(usize::MAX) {
             Some(Plan::System(plan)) => {
-                system.spend(plan.cost)?;
+                system.charge(plan.cost)?;
                 for step in plan.steps.iter().filter(|step| system.has(step.dependency)) {
-                    system.spend(step.cost)?;
+                    system.charge(step.cost)?;
                     let Some((heading, [first, second])) = &step.heading else { continue };
                     heading.take(system.raw(first)?, &system.raw(second)?, &mut read);
                 }
@@ -72,36 +72,41 @@ impl<'r> System<'r> {
             _ => Self::walk(system, &mut read)?,
         }
         let (system, event_id) = read;
-        Ok(Self { event_id: event_id.ok_or(Problem::Missing("EventID"))?, ..system })
+        Ok(Self { event_id: event_id.ok_or(BinXmlError::Missing("EventID"))?, ..system })
     }
 
-    fn walk(system: Node<'r>, read: &mut Reading<'r>) -> Result<(), Problem> {
-        system.enter()?;
+    fn walk(system: Node<'r>, read: &mut PartialSystem<'r>) -> Result<(), BinXmlError> {
+        system.charge_visit()?;
         for node in system.elements() {
-            node.enter()?;
-            let Some(heading) = Heading::of(node.name()) else { continue };
-            let [first, second] = heading.says();
-            heading.take(said(first, node)?, &said(second, node)?, read);
+            node.charge_visit()?;
+            let Some(heading) = SystemElement::of(node.name()) else { continue };
+            let [first, second] = heading.parts();
+            heading.take(part_value(first, node)?, &part_value(second, node)?, read);
         }
         Ok(())
     }
 }
 
 /// The fields read so far, and the event identifier, which is required.
-type Reading<'r> = (System<'r>, Option<u16>);
+type PartialSystem<'r> = (System<'r>, Option<u16>);
 
 /// The value of a part of `node`.
-fn said<'r>(says: Says, node: Node<'r>) -> Result<Value<'r>, Problem> {
-    match says {
-        Says::Text => node.text(),
-        Says::Attribute(name) => node.attribute(name),
-        Says::Nothing => Ok(Value::Null),
+fn part_value<'r>(part: ElementPart, node: Node<'r>) -> Result<Value<'r>, BinXmlError> {
+    match part {
+        ElementPart::Text => node.text(),
+        ElementPart::Attribute(name) => node.attribute(name),
+        ElementPart::Nothing => Ok(Value::Null),
     }
 }
 
-impl Heading {
+impl SystemElement {
     /// Stores the values.
-    fn take<'r, S: raw::Says<'r>>(self, first: S, second: &S, (read, event_id): &mut Reading<'r>) {
+    fn take<'r, S: raw::ValueAccess<'r>>(
+        self,
+        first: S,
+        second: &S,
+        (read, event_id): &mut PartialSystem<'r>,
+    ) {
         match self {
             Self::Provider => {
                 (read.provider, read.provider_guid) = (first.into_value(), second.guid());
@@ -126,6 +131,6 @@ impl Heading {
 }
 
 /// A number, if it fits into the type.
-fn number<'r, T: TryFrom<u64>>(value: &impl raw::Says<'r>) -> Option<T> {
+fn number<'r, T: TryFrom<u64>>(value: &impl raw::ValueAccess<'r>) -> Option<T> {
     value.unsigned().and_then(|number| T::try_from(number).ok())
 }

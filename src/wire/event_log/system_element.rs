@@ -2,7 +2,7 @@
 
 /// An element of `System`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heading {
+pub(super) enum SystemElement {
     Provider,
     EventId,
     Version,
@@ -21,13 +21,13 @@ pub(super) enum Heading {
 
 /// The part of a `System` element that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Says {
+pub(super) enum ElementPart {
     Text,
     Attribute(&'static str),
     Nothing,
 }
 
-impl Heading {
+impl SystemElement {
     /// The element with this name.
     pub(super) fn of(element: &str) -> Option<Self> {
         Some(match element {
@@ -50,15 +50,17 @@ impl Heading {
     }
 
     /// The parts that are read.
-    pub(super) const fn says(self) -> [Says; 2] {
+    pub(super) const fn parts(self) -> [ElementPart; 2] {
         match self {
-            Self::Provider => [Says::Attribute("Name"), Says::Attribute("Guid")],
-            Self::EventId => [Says::Text, Says::Attribute("Qualifiers")],
-            Self::TimeCreated => [Says::Attribute("SystemTime"), Says::Nothing],
-            Self::Correlation => [Says::Attribute("ActivityID"), Says::Nothing],
-            Self::Execution => [Says::Attribute("ProcessID"), Says::Attribute("ThreadID")],
-            Self::Security => [Says::Attribute("UserID"), Says::Nothing],
-            _ => [Says::Text, Says::Nothing],
+            Self::Provider => [ElementPart::Attribute("Name"), ElementPart::Attribute("Guid")],
+            Self::EventId => [ElementPart::Text, ElementPart::Attribute("Qualifiers")],
+            Self::TimeCreated => [ElementPart::Attribute("SystemTime"), ElementPart::Nothing],
+            Self::Correlation => [ElementPart::Attribute("ActivityID"), ElementPart::Nothing],
+            Self::Execution => {
+                [ElementPart::Attribute("ProcessID"), ElementPart::Attribute("ThreadID")]
+            }
+            Self::Security => [ElementPart::Attribute("UserID"), ElementPart::Nothing],
+            _ => [ElementPart::Text, ElementPart::Nothing],
         }
     }
 }

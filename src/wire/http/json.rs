@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::BadBody;
+use super::BodyError;
 
 /// A JSON value. Unlike `serde_json::Value` it keeps every member of an object in order, so that
 /// duplicate keys can be detected.
@@ -35,14 +35,14 @@ impl Json {
     pub(crate) const MEMBERS: usize = 256;
 
     /// Parses the whole of `text`.
-    pub(crate) fn read(text: &str) -> Result<Self, BadBody> {
+    pub(crate) fn read(text: &str) -> Result<Self, BodyError> {
         serde_json::from_str(text).map_err(|error| {
             // Only the two limits produce data errors. Other messages can quote the input, so only
             // the position is kept.
             if error.is_data() {
-                return BadBody::TooMany;
+                return BodyError::TooMany;
             }
-            BadBody::Json { line: error.line(), column: error.column() }
+            BodyError::Json { line: error.line(), column: error.column() }
         })
     }
 }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repeated_names_are_kept() {
+    fn duplicate_keys_are_kept() {
         let text = r#"{"a":1,"a":[null,true,-2,1.5,"x"]}"#;
         let Ok(Json::Object(members)) = Json::read(text) else { panic!("not an object") };
         let number = |text: &str| Json::Number(text.into());
@@ -131,11 +131,11 @@ mod tests {
     fn depth_and_sizes_are_bounded() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(Json::read(&nested(100)).is_ok());
-        assert!(matches!(Json::read(&nested(10_000)), Err(BadBody::Json { .. })));
+        assert!(matches!(Json::read(&nested(10_000)), Err(BodyError::Json { .. })));
         let list = |items: usize| format!("[0{}]", ",0".repeat(items - 1));
         assert!(Json::read(&list(Json::ITEMS)).is_ok());
-        assert_eq!(Json::read(&list(Json::ITEMS + 1)).err(), Some(BadBody::TooMany));
+        assert_eq!(Json::read(&list(Json::ITEMS + 1)).err(), Some(BodyError::TooMany));
         let object = format!("{{\"a\":0{}}}", ",\"a\":0".repeat(Json::MEMBERS));
-        assert_eq!(Json::read(&object).err(), Some(BadBody::TooMany));
+        assert_eq!(Json::read(&object).err(), Some(BodyError::TooMany));
     }
 }

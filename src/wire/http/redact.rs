@@ -6,8 +6,8 @@
 use std::fmt::Write;
 
 use super::json::Json;
-use super::parameters::{Plus, percent_decoded};
-use super::{Body, Request};
+use super::parameters::{PlusSign, percent_decoded};
+use super::{HttpBody, RequestParts};
 
 /// The maximum length of the result of [`redact`], in bytes.
 const LIMIT: usize = 4096;
@@ -58,12 +58,12 @@ const ALARMS: [&str; 17] = [
     "&#",
 ];
 
-/// Formats `request` on one line: method, path, query, the headers of [`HttpRequest`] and the body.
-/// Values of secret parameters (`client_secret`, any token, cookie or password) and the credentials
-/// in `Authorization` are replaced. Text that cannot be parsed is cut after the first word that
-/// could introduce a secret. Control characters are escaped. At most 4 KiB.
-pub fn redact(request: &Request<'_>) -> String {
-    let mut line = Line(String::new());
+/// Formats `request` on one line: method, path, query, the headers of [`RequestParts`] and the
+/// body. Values of secret parameters (`client_secret`, any token, cookie or password) and the
+/// credentials in `Authorization` are replaced. Text that cannot be parsed is cut after the first
+/// word that could introduce a secret. Control characters are escaped. At most 4 KiB.
+pub fn redact(request: &RequestParts<'_>) -> String {
+    let mut line = LogLine(String::new());
     line.put(request.method);
     line.put(" ");
     let segments: Vec<String> = request.path.split('/').map(pair).collect();
@@ -95,9 +95,9 @@ pub fn redact(request: &Request<'_>) -> String {
 }
 
 /// The output line. Text beyond [`LIMIT`] is cut, with a marker.
-struct Line(String);
+struct LogLine(String);
 
-impl Line {
+impl LogLine {
     const CUT: &'static str = "\u{2026}";
 
     fn put(&mut self, text: &str) {
@@ -154,7 +154,7 @@ fn pairs(text: &str) -> String {
 
 /// `name=value`, decoded, so that percent-encoding cannot hide a name.
 fn pair(text: &str) -> String {
-    let Some(decoded) = percent_decoded(text, Plus::Space) else {
+    let Some(decoded) = percent_decoded(text, PlusSign::Space) else {
         return HIDDEN.to_owned();
     };
     match decoded.split_once('=') {
@@ -177,15 +177,15 @@ fn cookie_name(cookie: &str) -> String {
     }
 }
 
-fn body(request: &Request<'_>) -> String {
+fn body(request: &RequestParts<'_>) -> String {
     if request.body.len() > PARSED {
         let beginning = &request.body[..LIMIT];
         return format!("{} ({} bytes)", scanned(&readable(beginning)), request.body.len());
     }
     match request.body() {
-        Ok(Body::Empty) => String::new(),
-        Ok(Body::Form(text)) => pairs(text),
-        Ok(Body::Json(text)) => match Json::read(text) {
+        Ok(HttpBody::Empty) => String::new(),
+        Ok(HttpBody::Form(text)) => pairs(text),
+        Ok(HttpBody::Json(text)) => match Json::read(text) {
             Ok(value) => {
                 let mut written = String::new();
                 json(&value, &mut written);
@@ -193,7 +193,7 @@ fn body(request: &Request<'_>) -> String {
             }
             Err(_) => scanned(text),
         },
-        Ok(Body::Xml(text)) => xml(text).unwrap_or_else(|| scanned(text)),
+        Ok(HttpBody::Xml(text)) => xml(text).unwrap_or_else(|| scanned(text)),
         Err(_) => scanned(&readable(request.body)),
     }
 }
@@ -204,7 +204,7 @@ fn readable(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            write!(text, "\\x{byte:02x}").expect("a String takes all text");
+            write!(text, "\\x{byte:02x}").expect("writing to a String does not fail");
         }
     }
     text
@@ -288,8 +288,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_no_secret_can_be_read() {
-        let request = Request {
+    fn other_values_are_shown() {
+        let request = RequestParts {
             method: "POST",
             path: "/users/unknown",
             query: "begintime=0&entry%5Fcount=200&access_token=canary",
@@ -311,9 +311,9 @@ mod tests {
     }
 
     #[test]
-    fn xml_keeps_its_shape() {
+    fn xml_keeps_its_structure() {
         let body = b"<?xml version='1.0'?><q a='canary'><ip>10.0.0.7</ip><cookie>can<b>ary</b></cookie><x/></q>";
-        let request = Request { method: "PUT", path: "/", body, ..Request::default() };
+        let request = RequestParts { method: "PUT", path: "/", body, ..RequestParts::default() };
         assert_eq!(
             redact(&request),
             "PUT / body=<q><ip>10.0.0.7</ip><cookie>[redacted]<b>[redacted]</b></cookie><x/></q>"
@@ -325,7 +325,12 @@ mod tests {
         let body = "line\r\n\u{1b}[31m\u{202e}\\".repeat(100_000);
         for length in [40, 60_000, 500_000] {
             let body = &body.as_bytes()[..length];
-            let line = redact(&Request { method: "POST", path: "/\n", body, ..Request::default() });
+            let line = redact(&RequestParts {
+                method: "POST",
+                path: "/\n",
+                body,
+                ..RequestParts::default()
+            });
             assert!(line.len() <= LIMIT, "{}", line.len());
             assert!(!line.chars().any(|c| c.is_control() || c == '\u{202e}'), "{line}");
         }
@@ -363,13 +368,13 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
         #[test]
-        fn no_secret_is_ever_shown(canary in "CANARY[a-z0-9]{8}", noise in "[ -~]{0,20}") {
+        fn secrets_are_never_shown(canary in "CANARY[a-z0-9]{8}", noise in "[ -~]{0,20}") {
             let bearer = format!("Bearer {canary}");
             let basic = format!("Basic {canary}");
             let cookie = format!("cookie={canary}; b={canary}");
             for (query, body) in hidden_places(&canary, &noise) {
                 for authorization in [bearer.as_str(), basic.as_str(), canary.as_str()] {
-                    let request = Request {
+                    let request = RequestParts {
                         method: "POST",
                         path: "/x",
                         query: &query,
@@ -386,8 +391,8 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_are_written(path in any::<String>(), query in any::<String>(), body: Vec<u8>) {
-            let request = Request { path: &path, query: &query, body: &body, ..Request::default() };
+        fn arbitrary_bytes_are_redacted_within_the_limit(path in any::<String>(), query in any::<String>(), body: Vec<u8>) {
+            let request = RequestParts { path: &path, query: &query, body: &body, ..RequestParts::default() };
             prop_assert!(redact(&request).len() <= LIMIT);
         }
     }

@@ -7,10 +7,10 @@ pub const LIMIT: usize = 16 << 20;
 
 /// Why bytes are not valid BER for LDAP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadBer {
+pub enum BerError {
     /// An element extends beyond its parent.
-    #[error("an element ends beyond the message")]
-    Cut,
+    #[error("an element extends beyond the message")]
+    Truncated,
     /// A length in a form that LDAP forbids, or with more than four bytes.
     #[error("a length is not in the definite form")]
     Length,
@@ -19,30 +19,30 @@ pub enum BadBer {
     Tag,
     /// A message is longer than [`LIMIT`].
     #[error("a message is longer than {} MiB", LIMIT >> 20)]
-    Long,
+    TooLong,
     /// An integer is empty or longer than 64 bits.
-    #[error("a number is not one")]
+    #[error("an integer is empty or too long")]
     Number,
     /// A string is not UTF-8.
     #[error("a text is not UTF-8")]
     Text,
     /// Elements are nested deeper than in any LDAP message.
-    #[error("elements lie too deep within each other")]
-    Deep,
+    #[error("elements are nested too deep")]
+    TooDeep,
     /// More elements than in any real message.
     #[error("a message has too many elements")]
-    Many,
+    TooManyElements,
     /// A message does not belong to a pending request.
-    #[error("a message answers nothing that was asked")]
-    Unasked,
+    #[error("a message does not belong to a pending request")]
+    Unsolicited,
 }
 
 /// The tag and length of the element at the beginning of `bytes`, and the size of this header;
 /// `None` when more bytes are needed.
-fn header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, BadBer> {
+fn header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, BerError> {
     let [tag, first, rest @ ..] = bytes else { return Ok(None) };
     if tag & 0x1f == 0x1f {
-        return Err(BadBer::Tag);
+        return Err(BerError::Tag);
     }
     let count = usize::from(first & 0x7f);
     match first {
@@ -52,7 +52,7 @@ fn header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, BadBer> {
             let length = digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit));
             Ok(Some((*tag, length, 2 + count)))
         }
-        _ => Err(BadBer::Length),
+        _ => Err(BerError::Length),
     }
 }
 
@@ -61,12 +61,12 @@ fn header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, BadBer> {
 ///
 /// # Errors
 /// The bytes are not an LDAP message, or it is longer than [`LIMIT`].
-pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, BadBer> {
+pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, BerError> {
     if bytes.first().is_some_and(|tag| *tag != 0x30) {
-        return Err(BadBer::Tag);
+        return Err(BerError::Tag);
     }
     match header(bytes)? {
-        Some((_, length, _)) if length > LIMIT => Err(BadBer::Long),
+        Some((_, length, _)) if length > LIMIT => Err(BerError::TooLong),
         Some((_, length, header)) => Ok(Some(header + length)),
         None => Ok(None),
     }
@@ -74,9 +74,9 @@ pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, BadBer> {
 
 /// Reads consecutive elements.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader<'a>(&'a [u8]);
+pub struct BerReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> BerReader<'a> {
     /// Reads the elements in `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
@@ -96,9 +96,10 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The element is truncated.
-    pub fn any(&mut self) -> Result<(u8, &'a [u8]), BadBer> {
-        let (tag, length, header) = header(self.0)?.ok_or(BadBer::Cut)?;
-        let body = self.0.get(header..).and_then(|rest| rest.get(..length)).ok_or(BadBer::Cut)?;
+    pub fn any(&mut self) -> Result<(u8, &'a [u8]), BerError> {
+        let (tag, length, header) = header(self.0)?.ok_or(BerError::Truncated)?;
+        let body =
+            self.0.get(header..).and_then(|rest| rest.get(..length)).ok_or(BerError::Truncated)?;
         self.0 = &self.0[header + length..];
         Ok((tag, body))
     }
@@ -107,10 +108,10 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The element has another tag or is truncated.
-    pub fn tagged(&mut self, tag: u8) -> Result<&'a [u8], BadBer> {
+    pub fn tagged(&mut self, tag: u8) -> Result<&'a [u8], BerError> {
         match self.any()? {
             (found, body) if found == tag => Ok(body),
-            _ => Err(BadBer::Tag),
+            _ => Err(BerError::Tag),
         }
     }
 
@@ -118,7 +119,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As [`Self::tagged`].
-    pub fn within(&mut self, tag: u8) -> Result<Self, BadBer> {
+    pub fn within(&mut self, tag: u8) -> Result<Self, BerError> {
         self.tagged(tag).map(Self)
     }
 
@@ -126,11 +127,11 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The element has another tag, is negative, or is longer than 64 bits.
-    pub fn number(&mut self, tag: u8) -> Result<u64, BadBer> {
+    pub fn number(&mut self, tag: u8) -> Result<u64, BerError> {
         match self.tagged(tag)? {
-            [] | [0x80..=0xff, ..] => Err(BadBer::Number),
+            [] | [0x80..=0xff, ..] => Err(BerError::Number),
             digits if digits.len() > 9 || digits.len() == 9 && digits[0] != 0 => {
-                Err(BadBer::Number)
+                Err(BerError::Number)
             }
             digits => Ok(digits.iter().fold(0, |value, digit| value << 8 | u64::from(*digit))),
         }
@@ -179,41 +180,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_read_in_every_form_that_ldap_allows() {
+    fn lengths_in_every_form_allowed_by_ldap() {
         assert_eq!(frame_length(&[0x30]), Ok(None));
         assert_eq!(frame_length(&[0x30, 5]), Ok(Some(7)));
         assert_eq!(frame_length(&[0x30, 0x84, 0, 0, 1]), Ok(None));
         assert_eq!(frame_length(&[0x30, 0x84, 0, 0, 1, 2]), Ok(Some(6 + 0x102)));
         // Rejected: the indefinite form, a five-byte length, a length beyond the limit.
-        assert_eq!(frame_length(&[0x30, 0x80]), Err(BadBer::Length));
-        assert_eq!(frame_length(&[0x30, 0x85, 0, 0, 0, 0, 1]), Err(BadBer::Length));
-        assert_eq!(frame_length(&[0x30, 0x84, 0x7f, 0, 0, 0]), Err(BadBer::Long));
+        assert_eq!(frame_length(&[0x30, 0x80]), Err(BerError::Length));
+        assert_eq!(frame_length(&[0x30, 0x85, 0, 0, 0, 0, 1]), Err(BerError::Length));
+        assert_eq!(frame_length(&[0x30, 0x84, 0x7f, 0, 0, 0]), Err(BerError::TooLong));
         // `HTTP/1.1 400`: another protocol on this port.
-        assert_eq!(frame_length(b"HTTP"), Err(BadBer::Tag));
+        assert_eq!(frame_length(b"HTTP"), Err(BerError::Tag));
     }
 
     #[test]
-    fn an_element_never_reaches_beyond_what_holds_it() {
+    fn element_beyond_its_parent_is_rejected() {
         let inner = [0x30, 4, 4, 9, b'a', b'b'];
-        let mut message = Reader::new(&inner).within(0x30).unwrap();
-        assert_eq!(message.any(), Err(BadBer::Cut));
+        let mut message = BerReader::new(&inner).within(0x30).unwrap();
+        assert_eq!(message.any(), Err(BerError::Truncated));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn elements_are_read_as_they_were_written(tag in 0u8..31, body: Vec<u8>, number: u64) {
+        fn elements_round_trip(tag in 0u8..31, body: Vec<u8>, number: u64) {
             let written = [element(tag, &[&body]), integer(2, number)].concat();
-            let mut reader = Reader::new(&written);
+            let mut reader = BerReader::new(&written);
             prop_assert_eq!(reader.any(), Ok((tag, body.as_slice())));
             prop_assert_eq!(reader.number(2), Ok(number));
             prop_assert!(reader.is_empty());
         }
 
         #[test]
-        fn no_bytes_do_harm(bytes: Vec<u8>) {
+        fn any_bytes_are_handled(bytes: Vec<u8>) {
             let _ = frame_length(&bytes);
-            let mut reader = Reader::new(&bytes);
+            let mut reader = BerReader::new(&bytes);
             while reader.any().is_ok() {}
         }
     }

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_examples_of_the_rfc_are_written_so() {
+    fn examples_of_the_rfc() {
         let filter = |text: &str| Filter::text("o", text).to_string();
         assert_eq!(
             filter("Parens R Us (for all your parenthetical needs)"),
@@ -86,7 +86,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn no_value_ends_its_filter(value: Vec<u8>) {
+        fn values_are_escaped_in_filters(value: Vec<u8>) {
             let written = Filter::Equal("cn", value.clone()).to_string();
             let inner = written.strip_prefix("(cn=").unwrap().strip_suffix(')').unwrap();
             prop_assert!(!inner.contains(['(', ')', '*', '\0']));

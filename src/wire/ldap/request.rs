@@ -6,7 +6,7 @@ use super::ber::{element, integer, octets};
 
 /// The scope of a search (RFC 4511 section 4.5.1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum SearchScope {
     /// The base object.
     Base,
     /// The direct children of the base.
@@ -17,11 +17,11 @@ pub enum Scope {
 
 /// The parameters of a search request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search {
+pub struct SearchRequest {
     /// The base: a distinguished name, or empty for the rootDSE.
     pub base: String,
     /// The scope.
-    pub scope: Scope,
+    pub scope: SearchScope,
     /// The filter.
     pub filter: Filter,
     /// The requested attributes; `1.1` for none.
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_the_bytes_that_other_clients_send() {
+    fn requests_match_other_clients() {
         // As sent by `ldapsearch -Y GSS-SPNEGO` and `-ZZ`.
         let bind = sasl_bind(1, "GSS-SPNEGO", b"token");
         let sasl = b"\xa3\x13\x04\x0aGSS-SPNEGO\x04\x05token";

@@ -1,7 +1,7 @@
 //! Interface and transfer syntax identifiers.
 
 use super::Uuid;
-use super::ndr::{BadStub, Reader, Writer};
+use super::ndr::{NdrError, NdrReader, NdrWriter};
 
 /// An interface or a transfer syntax, with its version (`p_syntax_id_t`, C706 section 12.6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,14 +24,14 @@ impl Interface {
         Self { uuid, major, minor }
     }
 
-    pub(super) fn write(&self, writer: &mut Writer) {
+    pub(super) fn write(&self, writer: &mut NdrWriter) {
         writer.uuid(&self.uuid);
         // `if_version` has the major version in its lower half.
         writer.u16(self.major);
         writer.u16(self.minor);
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, BadStub> {
+    pub(super) fn read(reader: &mut NdrReader<'_>) -> Result<Self, NdrError> {
         Ok(Self { uuid: reader.uuid()?, major: reader.u16()?, minor: reader.u16()? })
     }
 }

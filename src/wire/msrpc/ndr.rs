@@ -18,5 +18,5 @@ mod tests;
 mod writer;
 
 pub use handle::ContextHandle;
-pub use reader::{BadStub, Pointer, Reader, StubProblem};
-pub use writer::Writer;
+pub use reader::{NdrError, NdrErrorKind, NdrReader, ReferentId};
+pub use writer::NdrWriter;

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_as_everybody_writes_it() {
+    fn display_is_the_standard_form() {
         // The interface of the endpoint mapper, as in every bind to it.
         let wire = *b"\x08\x83\xaf\xe1\x1f\x5d\xc9\x11\x91\xa4\x08\x00\x2b\x14\xa0\xfa";
         let mapper = Uuid::new(0xe1af_8308, 0x5d1f, 0x11c9, 0x91a4_0800_2b14_a0fa);

@@ -11,23 +11,23 @@ pub const DIGEST_PAGES: usize = 4096;
 /// sessions, so that it does not depend on their order, and adding and removing a session are the
 /// same operation.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Digest(Vec<[u8; 32]>);
+pub struct SessionDigest(Vec<[u8; 32]>);
 
-impl Default for Digest {
+impl Default for SessionDigest {
     /// No sessions.
     fn default() -> Self {
         Self(vec![[0; 32]; DIGEST_PAGES])
     }
 }
 
-impl std::fmt::Debug for Digest {
+impl std::fmt::Debug for SessionDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let empty = self.0.iter().filter(|page| **page == [0; 32]).count();
         write!(f, "Digest({} pages, {empty} empty)", self.0.len())
     }
 }
 
-impl Digest {
+impl SessionDigest {
     /// Adds a session, or removes it.
     pub fn toggle(&mut self, session: &Session) {
         let digest: [u8; 32] = Sha256::digest(line(session)).into();

@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 
 /// A position in the order of all changes. The receiver stores it and compares it for equality
 /// only.
-pub type Position = String;
+pub type PositionToken = String;
 
 /// Requests credentials.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Onboard<'a> {
+pub struct OnboardingRequest<'a> {
     /// The one-time token that the administrator of the service was shown.
     pub token: &'a str,
     /// The name of this collector in the console of the service.
@@ -26,7 +26,7 @@ pub struct Onboard<'a> {
 
 /// Begins a full synchronization: all current sessions follow.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Begin<'a> {
+pub struct SyncBegin<'a> {
     /// The ID of the synchronization, a UUID. A new one replaces a synchronization that is in
     /// progress.
     pub synchronisation: &'a str,
@@ -34,24 +34,24 @@ pub struct Begin<'a> {
 
 /// Ends a synchronization: sessions that were not reported are deleted.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct End<'a> {
+pub struct SyncEnd<'a> {
     /// The ID of the synchronization.
     pub synchronisation: &'a str,
     /// The position up to which everything is reported.
-    pub position: Position,
+    pub position: PositionToken,
 }
 
 /// Reports in the order of their changes.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Batch<'a> {
+pub struct ReportBatch<'a> {
     /// The synchronization that the batch belongs to; none for incremental reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synchronisation: Option<&'a str>,
     /// The position after the previous batch. A receiver that is at another position, and not at
     /// `next`, must respond 409, unless it has a window.
-    pub after: Option<Position>,
+    pub after: Option<PositionToken>,
     /// The position after this batch.
-    pub next: Position,
+    pub next: PositionToken,
     /// The turn: one ID for all batches since the position was last requested, and for all batches
     /// of one synchronization. For receivers with a window.
     pub turn: &'a str,
@@ -195,7 +195,7 @@ struct StateReport {
 
 /// The number of reports of each kind in a batch, for checking the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct ReportCounts {
     /// Groups.
     pub groups: usize,
     /// Users.
@@ -208,14 +208,14 @@ pub struct Tally {
     pub states: usize,
 }
 
-impl Tally {
+impl ReportCounts {
     /// The total.
     pub fn all(self) -> usize {
         self.groups + self.users + self.devices + self.sessions + self.states
     }
 }
 
-impl<'a> Batch<'a> {
+impl<'a> ReportBatch<'a> {
     /// Creates the batch with `changes`, at most one per address, in the turn `turn`, for a
     /// receiver whose position is the first of the given pair before the batch and the second after
     /// it.
@@ -238,22 +238,22 @@ impl<'a> Batch<'a> {
             sessions: Vec::with_capacity(changes.len()),
             states: Vec::new(),
         };
-        let mut known = Known::default();
+        let mut known = ListedEntries::default();
         for change in changes {
-            batch.tell(change, &mut known);
+            batch.add_change(change, &mut known);
         }
         batch
     }
 
     /// The same batch as part of the synchronization of its turn.
     #[must_use]
-    pub fn synchronising(self) -> Self {
+    pub fn as_synchronization(self) -> Self {
         Self { synchronisation: Some(self.turn), ..self }
     }
 
     /// The number of reports.
-    pub fn tally(&self) -> Tally {
-        Tally {
+    pub fn tally(&self) -> ReportCounts {
+        ReportCounts {
             groups: self.groups.len(),
             users: self.users.len(),
             devices: self.devices.len(),
@@ -267,10 +267,10 @@ impl<'a> Batch<'a> {
         self.sessions.get(index).map(|report| report.address)
     }
 
-    fn tell(&mut self, change: &'a Change, known: &mut Known<'a>) {
+    fn add_change(&mut self, change: &'a Change, known: &mut ListedEntries<'a>) {
         let revision = change.revision;
         if let Some(session) = change.after.as_deref() {
-            self.introduce(session, revision, known);
+            self.add_principal(session, revision, known);
             self.states.extend(session.posture.map(|posture| {
                 let at = session.confirmed;
                 StateReport { revision, address: change.address, posture, at }
@@ -294,7 +294,12 @@ impl<'a> Batch<'a> {
 
     /// Adds the user and the device of a session. Changes are in order, so that the last known
     /// groups are kept.
-    fn introduce(&mut self, session: &'a Session, revision: Revision, known: &mut Known<'a>) {
+    fn add_principal(
+        &mut self,
+        session: &'a Session,
+        revision: Revision,
+        known: &mut ListedEntries<'a>,
+    ) {
         let membership = &session.membership;
         if let Some(Principal { user: name, domain, .. }) = &session.principal {
             let domain = domain.as_ref();
@@ -316,7 +321,7 @@ impl<'a> Batch<'a> {
         &mut self,
         groups: &'a GroupSet,
         revision: Revision,
-        known: &mut Known<'a>,
+        known: &mut ListedEntries<'a>,
     ) -> Vec<usize> {
         let groups = groups.as_slice();
         // Equal sets usually share one allocation: a thousand users of one department are listed
@@ -341,7 +346,7 @@ impl<'a> Batch<'a> {
 
 /// The entries that the batch already has, by key.
 #[derive(Default)]
-struct Known<'a> {
+struct ListedEntries<'a> {
     users: HashMap<(Option<&'a Name>, &'a Name), usize>,
     devices: HashMap<&'a Name, usize>,
     groups: HashMap<(&'a Name, &'a Name), usize>,

@@ -17,7 +17,7 @@ pub struct Dialect {
     /// The format of times.
     pub time: TimeForm,
     /// The response for an address without a session.
-    pub miss: Miss,
+    pub miss: NoSessionResponse,
     /// Where the state of a device is written.
     pub posture: PostureForm,
     /// The maximum number of roles in a report. The SRX accepts 200 per user.
@@ -104,7 +104,7 @@ pub enum PostureForm {
 /// The response for an address without a session. For the SRX all of them mean: unknown user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Miss {
+pub enum NoSessionResponse {
     /// 200 without a report.
     #[default]
     Empty,
@@ -121,7 +121,7 @@ impl Default for Dialect {
             user: UserForm::default(),
             domain: DomainForm::default(),
             time: TimeForm::default(),
-            miss: Miss::default(),
+            miss: NoSessionResponse::default(),
             posture: PostureForm::default(),
             roles: 200,
             query_token: QueryToken::default(),
@@ -163,7 +163,7 @@ impl Dialect {
         match self.time {
             TimeForm::Rfc3339 => {
                 let printer = jiff::fmt::temporal::DateTimePrinter::new();
-                printer.print_timestamp(&at.into(), out).expect("a Vec takes all bytes");
+                printer.print_timestamp(&at.into(), out).expect("writing to a Vec does not fail");
             }
             TimeForm::UnixSeconds => text(out, at.millis().div_euclid(1000)),
             TimeForm::UnixMilliseconds => text(out, at.millis()),
@@ -191,7 +191,7 @@ pub(super) fn address(out: &mut Vec<u8>, address: rollcall_identity::Address) {
 /// Appends what `value` displays as.
 pub(super) fn text(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     use std::io::Write;
-    write!(out, "{value}").expect("a Vec takes all bytes");
+    write!(out, "{value}").expect("writing to a Vec does not fail");
 }
 
 #[cfg(test)]
@@ -212,7 +212,7 @@ mod tests {
         }
 
         #[test]
-        fn times_read_back(millis in -62_135_596_800_000..253_402_300_799_000_i64) {
+        fn times_round_trip(millis in -62_135_596_800_000..253_402_300_799_000_i64) {
             let at = Timestamp::from_millis(millis);
             for (time, wanted) in [
                 (TimeForm::Rfc3339, at.to_string()),

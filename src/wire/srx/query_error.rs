@@ -1,10 +1,10 @@
 //! Why a query of an SRX is rejected.
 
-use crate::http::BadBody;
+use crate::http::BodyError;
 
 /// Why a query is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadQuestion {
+pub enum QueryError {
     /// An invalid parameter.
     #[error("{name}: {reason}")]
     Parameter {
@@ -15,13 +15,13 @@ pub enum BadQuestion {
     },
     /// The body cannot be read.
     #[error(transparent)]
-    Body(#[from] BadBody),
+    Body(#[from] BodyError),
     /// No query has this path or method.
-    #[error("nothing is asked by this method and path")]
+    #[error("no query has this method and path")]
     Route,
 }
 
-impl BadQuestion {
+impl QueryError {
     pub(super) const fn parameter(name: &'static str, reason: &'static str) -> Self {
         Self::Parameter { name, reason }
     }

@@ -59,8 +59,8 @@ impl<'a> From<&'a Change> for Report<'a> {
             (Some(after), _) => Self::from(after),
             (None, Some(before)) => Self { at, activity: Activity::Logout, ..Self::from(before) },
             (None, None) => {
-                let nobody = Asked { address: change.address, now: at }.nobody();
-                Self { activity: Activity::Logout, ..nobody }
+                let null_user = AddressQuery { address: change.address, now: at }.null_user();
+                Self { activity: Activity::Logout, ..null_user }
             }
         }
     }
@@ -68,15 +68,15 @@ impl<'a> From<&'a Change> for Report<'a> {
 
 /// A queried address and the time of the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct AddressQuery {
     /// The address.
     pub address: Address,
     /// The time of the response.
     pub now: Timestamp,
 }
 
-impl Asked {
-    pub(super) fn nobody<'a>(self) -> Report<'a> {
+impl AddressQuery {
+    pub(super) fn null_user<'a>(self) -> Report<'a> {
         Report {
             address: self.address,
             principal: None,
@@ -93,14 +93,14 @@ impl Asked {
 
 /// The owner of a list of groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Whose {
+pub(super) enum GroupOwner {
     /// The user: the groups are written as roles, with the device state if it is written as a role.
     User(Option<Posture>),
     /// The device.
     Device,
 }
 
-impl Whose {
+impl GroupOwner {
     /// The role for the device state.
     pub(super) fn state(self) -> Option<Name> {
         let Self::User(Some(posture)) = self else { return None };

@@ -5,16 +5,16 @@
 
 use rollcall_identity::Name;
 
-use super::report::Whose;
+use super::report::GroupOwner;
 
 /// A list of names, if there are any.
-pub(super) fn write_names(whose: Whose, names: &[&Name], out: &mut Vec<u8>) {
+pub(super) fn write_names(whose: GroupOwner, names: &[&Name], out: &mut Vec<u8>) {
     if names.is_empty() {
         return;
     }
     let (begin, item, end) = match whose {
-        Whose::User(_) => (b"<role-list>".as_slice(), "role", b"</role-list>".as_slice()),
-        Whose::Device => (b"<groups>".as_slice(), "group", b"</groups>".as_slice()),
+        GroupOwner::User(_) => (b"<role-list>".as_slice(), "role", b"</role-list>".as_slice()),
+        GroupOwner::Device => (b"<groups>".as_slice(), "group", b"</groups>".as_slice()),
     };
     out.extend_from_slice(begin);
     names.iter().for_each(|name| element(out, item, [name.as_str()]));

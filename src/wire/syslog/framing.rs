@@ -17,17 +17,17 @@ const COUNT_DIGITS: usize = 7;
 /// Why a part of the stream is not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
-pub enum FrameProblem {
+pub enum FrameError {
     /// Longer than the limit. The message is skipped and the next one is found.
     #[error("message is longer than the limit")]
     TooLong,
     /// An octet count is not 1 to 7 digits and a space. The start of the next message is unknown:
     /// the connection must be closed.
     #[error("octet count is not a number of at most {COUNT_DIGITS} digits and a space")]
-    BadCount,
+    InvalidCount,
     /// The connection was closed within an octet-counted message.
     #[error("connection closed within a message")]
-    Cut,
+    Truncated,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ enum Skipping {
 
 /// Splits the bytes of one connection into messages.
 #[derive(Debug)]
-pub struct Framer {
+pub struct SyslogFramer {
     limit: usize,
     framing: Framing,
     skipping: Skipping,
@@ -63,7 +63,7 @@ pub struct Framer {
     searched: usize,
 }
 
-impl Framer {
+impl SyslogFramer {
     /// A framer for a new connection with messages of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self {
@@ -112,8 +112,8 @@ impl Framer {
     }
 
     /// The next message without its trailer, or an error at this position; `None` when more bytes
-    /// are needed. Nothing follows after [`FrameError::BadCount`].
-    pub fn next_frame(&mut self) -> Option<Result<&[u8], FrameProblem>> {
+    /// are needed. Nothing follows after [`FrameError::InvalidCount`].
+    pub fn next_frame(&mut self) -> Option<Result<&[u8], FrameError>> {
         loop {
             if !self.skip() {
                 return None;
@@ -138,13 +138,13 @@ impl Framer {
     /// The remaining bytes after the connection was closed and [`SyslogFramer::next_frame`]
     /// returned `None`: an unterminated line is a message (RFC 6587 section 3.4.2), a partial
     /// counted message is not.
-    pub fn finish(&mut self) -> Option<Result<&[u8], FrameProblem>> {
+    pub fn finish(&mut self) -> Option<Result<&[u8], FrameError>> {
         let (start, end) = (self.used, self.end);
         self.used = end;
         match (self.framing, self.skipping) {
             (Framing::Lost, _) | (_, Skipping::Line) => None,
             (Framing::Counted, Skipping::Octets(_)) => None,
-            (Framing::Counted, _) => (start < end).then_some(Err(FrameProblem::Cut)),
+            (Framing::Counted, _) => (start < end).then_some(Err(FrameError::Truncated)),
             (Framing::Undecided | Framing::Lines, _) => {
                 let end = trimmed_end(&self.buffer, start, end);
                 (start < end).then(|| Ok(&self.buffer[start..end]))
@@ -200,7 +200,7 @@ impl Framer {
     }
 
     /// Start and end of the next octet-counted message (RFC 6587 section 3.4.1).
-    fn counted(&mut self) -> Option<Result<(usize, usize), FrameProblem>> {
+    fn counted(&mut self) -> Option<Result<(usize, usize), FrameError>> {
         let rest = self.rest();
         let digits = rest.iter().take(COUNT_DIGITS + 1).take_while(|b| b.is_ascii_digit()).count();
         let ends_well = match rest.get(digits) {
@@ -211,14 +211,14 @@ impl Framer {
             self.framing = Framing::Lost;
             self.buffer = Vec::new();
             (self.used, self.end, self.searched) = (0, 0, 0);
-            return Some(Err(FrameProblem::BadCount));
+            return Some(Err(FrameError::InvalidCount));
         }
         let count = rest[..digits].iter().fold(0, |n, digit| n * 10 + usize::from(digit - b'0'));
         let start = self.used + digits + 1;
         if count > self.limit {
             self.used = start;
             self.skipping = Skipping::Octets(count);
-            return Some(Err(FrameProblem::TooLong));
+            return Some(Err(FrameError::TooLong));
         }
         let end = start + count;
         if end > self.end {
@@ -229,7 +229,7 @@ impl Framer {
     }
 
     /// Start and end of the next message terminated by LF or NUL (RFC 6587 section 3.4.2).
-    fn line(&mut self) -> Option<Result<(usize, usize), FrameProblem>> {
+    fn line(&mut self) -> Option<Result<(usize, usize), FrameError>> {
         let start = self.used;
         let from = self.searched.max(start);
         let found = memchr2(b'\n', 0, &self.buffer[from..self.end]).map(|at| from + at);
@@ -237,7 +237,7 @@ impl Framer {
         self.searched = end;
         if end - start > self.limit {
             (self.used, self.skipping) = (end, Skipping::Line);
-            return Some(Err(FrameProblem::TooLong));
+            return Some(Err(FrameError::TooLong));
         }
         self.used = found? + 1;
         Some(Ok((start, trimmed_end(&self.buffer, start, end))))
@@ -258,8 +258,8 @@ mod tests {
     use proptest::prelude::*;
 
     /// The messages of a connection that sends `bytes` in chunks of `size` and closes.
-    fn read(bytes: &[u8], limit: usize, size: usize) -> Vec<Result<Vec<u8>, FrameProblem>> {
-        let mut framer = Framer::new(limit);
+    fn read(bytes: &[u8], limit: usize, size: usize) -> Vec<Result<Vec<u8>, FrameError>> {
+        let mut framer = SyslogFramer::new(limit);
         let mut frames = Vec::new();
         for piece in bytes.chunks(size.max(1)) {
             framer.feed(piece);
@@ -274,12 +274,12 @@ mod tests {
         frames
     }
 
-    fn ok(texts: &[&str]) -> Vec<Result<Vec<u8>, FrameProblem>> {
+    fn ok(texts: &[&str]) -> Vec<Result<Vec<u8>, FrameError>> {
         texts.iter().map(|text| Ok(text.as_bytes().to_vec())).collect()
     }
 
     #[test]
-    fn both_framings_are_detected_whatever_the_pieces() {
+    fn both_framings_are_detected_in_any_chunking() {
         for size in 1..40 {
             let counted = b"17 <37>1 - - - one\n\n11 <37>two\ntwo";
             assert_eq!(read(counted, 64, size), ok(&["<37>1 - - - one", "<37>two\ntwo"]));
@@ -291,14 +291,14 @@ mod tests {
     }
 
     #[test]
-    fn too_long_is_skipped_and_the_next_is_found() {
+    fn long_message_is_skipped_and_the_next_is_found() {
         let long = "x".repeat(100);
         for size in [1, 7, 500] {
             let lines = format!("<1>a\n{long}\n<1>b\n");
             let seen = read(lines.as_bytes(), 50, size);
             assert_eq!(
                 seen,
-                [Ok(b"<1>a".to_vec()), Err(FrameProblem::TooLong), Ok(b"<1>b".to_vec())]
+                [Ok(b"<1>a".to_vec()), Err(FrameError::TooLong), Ok(b"<1>b".to_vec())]
             );
             let counted = format!("4 <1>a100 {long}4 <1>b");
             assert_eq!(read(counted.as_bytes(), 50, size), seen);
@@ -306,18 +306,18 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_count_ends_the_connection() {
+    fn invalid_octet_count_ends_the_connection() {
         for bad in ["4 <1>axx <1>b", "4 <1>a12345678 <1>b", "4 <1>a0 <1>b", "4 <1>a5<1>bb"] {
             let seen = read(bad.as_bytes(), 50, 3);
-            assert_eq!(seen, [Ok(b"<1>a".to_vec()), Err(FrameProblem::BadCount)], "{bad}");
+            assert_eq!(seen, [Ok(b"<1>a".to_vec()), Err(FrameError::InvalidCount)], "{bad}");
         }
-        assert_eq!(read(b"9 <1>a", 50, 3), [Err(FrameProblem::Cut)]);
+        assert_eq!(read(b"9 <1>a", 50, 3), [Err(FrameError::Truncated)]);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn any_bytes_in_any_pieces_say_the_same(
+        fn result_does_not_depend_on_chunking(
             bytes in proptest::collection::vec(prop_oneof![
                 Just(b'\n'), Just(b' '), Just(b'<'), Just(0), b'0'..=b'9', any::<u8>()], 0..200),
             size in 1_usize..50,
@@ -326,7 +326,7 @@ mod tests {
         }
 
         #[test]
-        fn counted_messages_come_back_whole(
+        fn counted_messages_round_trip(
             messages in proptest::collection::vec("<[0-9]{1,3}>[a-z\n ]{0,30}x", 1..8),
             size in 1_usize..50,
         ) {

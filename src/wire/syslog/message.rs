@@ -6,8 +6,8 @@ mod rfc5424;
 
 use rollcall_identity::Timestamp;
 
-use super::moment::{Moment, SenderClock, looks_like_iso};
 use super::structured::StructuredData;
+use super::timestamp::{SenderClock, TimeWithPrecision, looks_like_iso};
 
 /// Facility and severity (RFC 5424 section 6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,11 +27,11 @@ impl Priority {
 
 /// The parts of a message, borrowed from its bytes. A missing part is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Message<'a> {
+pub struct SyslogMessage<'a> {
     /// Facility and severity.
     pub priority: Option<Priority>,
     /// The time from the sender.
-    pub at: Option<Moment>,
+    pub at: Option<TimeWithPrecision>,
     /// HOSTNAME.
     pub host: Option<&'a [u8]>,
     /// APP-NAME, or the TAG of RFC 3164.
@@ -48,7 +48,7 @@ pub struct Message<'a> {
     pub content: &'a [u8],
 }
 
-impl<'a> Message<'a> {
+impl<'a> SyslogMessage<'a> {
     /// Parses `bytes`, one frame or datagram received at `seen`. `clock` is the state of the
     /// sender, with the zone of its local times.
     pub fn read(bytes: &'a [u8], seen: Timestamp, clock: &mut SenderClock) -> Self {
@@ -74,7 +74,7 @@ impl<'a> Message<'a> {
 
 /// The RFC 5424 header that a relay treated as text. rsyslog does so for messages from its local
 /// socket: the version becomes the first word of the text, or the tag.
-fn nested<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
+fn nested<'a>(message: &SyslogMessage<'a>) -> Option<&'a [u8]> {
     if message.app == Some(b"1") && looks_like_iso(message.text) {
         return Some(message.text);
     }
@@ -123,9 +123,9 @@ mod tests {
     use jiff::tz::TimeZone;
     use proptest::prelude::*;
 
-    fn read(line: &[u8]) -> Message<'_> {
+    fn read(line: &[u8]) -> SyslogMessage<'_> {
         let seen = "2026-11-21T20:00:00Z".parse().unwrap();
-        Message::read(line, seen, &mut SenderClock::new(TimeZone::UTC))
+        SyslogMessage::read(line, seen, &mut SenderClock::new(TimeZone::UTC))
     }
 
     /// Time of day, host, app, process, message ID, text.
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_real_senders_emit() {
+    fn lines_of_real_senders() {
         for (line, wanted) in [
             // util-linux logger
             (
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_survive() {
+    fn invalid_utf8_is_kept() {
         let line = b"<30>Aug  3 10:18:44 srx1 kmd[14162]: Local IKE-ID: \rD\xca\xa6, x";
         assert_eq!(read(line).text, b"Local IKE-ID: \rD\xca\xa6, x");
     }
@@ -236,7 +236,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn any_bytes_are_survived(
+        fn any_bytes_are_handled(
             head in prop_oneof![
                 Just(""), Just("<1>"), Just("<1>1 "), Just("<1>1 - h a p m ["),
                 Just("<1>Nov 21 19:49:37 "), Just("<1>1 2026-11-21T19:49:39Z h 1 - - - "),

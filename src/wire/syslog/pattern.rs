@@ -7,7 +7,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::program::{Program, Span, Way};
+use super::literal_matcher::{LiteralMatcher, MatchResult, Span};
 
 /// The maximum number of groups of a pattern, including the whole match.
 pub(super) const MAX_GROUPS: usize = 16;
@@ -24,7 +24,7 @@ const SIZE_LIMIT: usize = 1024 * 1024;
 pub(super) struct Pattern {
     regex: Regex,
     hir: Hir,
-    program: Option<Program>,
+    program: Option<LiteralMatcher>,
 }
 
 /// The progress of a failed match.
@@ -58,7 +58,7 @@ impl Pattern {
             .build()
             .parse(text)
             .map_err(|error| error.to_string())?;
-        let program = Program::of(&hir, MAX_GROUPS);
+        let program = LiteralMatcher::of(&hir, MAX_GROUPS);
         Ok(Self { regex, hir, program })
     }
 
@@ -75,12 +75,14 @@ impl Pattern {
     /// The spans of the groups of the first match in `text`; `None` without a match.
     pub(super) fn find(&self, text: &[u8]) -> Option<[Span; MAX_GROUPS]> {
         let mut spans = [None; MAX_GROUPS];
-        let way =
-            self.program.as_ref().map_or(Way::Unsure, |program| program.run(text, &mut spans));
+        let way = self
+            .program
+            .as_ref()
+            .map_or(MatchResult::Undecided, |program| program.run(text, &mut spans));
         match way {
-            Way::Match => Some(spans),
-            Way::Nothing => None,
-            Way::Unsure => self.find_by_regex(text),
+            MatchResult::Match => Some(spans),
+            MatchResult::NoMatch => None,
+            MatchResult::Undecided => self.find_by_regex(text),
         }
     }
 
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn straight_patterns_go_the_fast_way() {
+    fn literal_patterns_use_the_literal_matcher() {
         for (pattern, straight) in [
             (r"VPN (?<vpn>.*?) from (?<peer>[^ ]+) is up\.", true),
             (r"^user=(?<user>[^,]*), ip=(?<ip>[0-9.]+)$", true),
@@ -165,17 +167,17 @@ mod tests {
     }
 
     #[test]
-    fn turning_back_is_left_to_the_regular_expression() {
+    fn backtracking_is_left_to_the_regular_expression() {
         let pattern = Pattern::new(r"a(?<x>.*?)b(?<y>[0-9]+)c").unwrap();
         assert!(pattern.is_literal());
         let text = b"a--b-a-bx-b12c";
         let way = pattern.program.as_ref().unwrap().run(text, &mut [None; MAX_GROUPS]);
-        assert_eq!(way, Way::Unsure);
+        assert_eq!(way, MatchResult::Undecided);
         assert_eq!(pattern.find(text).unwrap()[2], Some((11, 13)));
     }
 
     #[test]
-    fn limits_are_told() {
+    fn limits_are_reported() {
         assert!(Pattern::new(&"a".repeat(5000)).unwrap_err().contains("longer"));
         assert!(Pattern::new(&"(a)".repeat(30)).unwrap_err().contains("groups"));
         assert!(Pattern::new("(?:[a-z]{1000}){1000}").unwrap_err().contains("size"));
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_tells_where_a_line_stops_matching() {
+    fn progress_is_the_end_of_the_match() {
         let pattern = Pattern::new(r"VPN (?<vpn>[^ ]+) from .*? is up\.").unwrap();
         let progress = pattern.progress(b"x VPN a from b is down.");
         assert_eq!((progress.end, &*progress.wanted), (13, " is up."));
@@ -229,7 +231,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn the_fast_way_is_the_regular_expression(
+        fn literal_matcher_equals_the_regular_expression(
             pattern in pattern(),
             texts in proptest::collection::vec("[abc,1 x]{0,24}", 8),
         ) {

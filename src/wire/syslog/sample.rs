@@ -6,8 +6,8 @@ use std::str::FromStr;
 use rollcall_identity::{Address, Event, Kind, Name, Posture, Timestamp};
 use serde::Deserialize;
 
-use super::problem::Problem;
-use super::template_file::{Problems, Section};
+use super::error::SyslogParseError;
+use super::template_file::{TemplateErrors, TemplateSection};
 
 /// The default time of arrival of a sample: 2026-11-21T20:00:00Z.
 const SEEN: i64 = 1_795_291_200_000;
@@ -17,14 +17,14 @@ const SEEN: i64 = 1_795_291_200_000;
 pub(super) struct Sample {
     line: String,
     seen: Timestamp,
-    wanted: Result<Vec<Expected>, Nothing>,
+    wanted: Result<Vec<Expected>, NoEvent>,
 }
 
 /// Why a sample gives no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nothing {
+pub(super) enum NoEvent {
     Unmatched,
-    Problem(Problem),
+    Problem(SyslogParseError),
 }
 
 /// An expected event. Missing fields must be absent, except for the time.
@@ -63,7 +63,10 @@ impl fmt::Display for SampleFailure {
 
 impl Sample {
     /// Parses one `[[sample]]`.
-    pub(super) fn read(mut section: Section, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(
+        mut section: TemplateSection,
+        problems: &mut TemplateErrors,
+    ) -> Option<Self> {
         let line = section.text("line", problems);
         let seen: Option<String> = section.take("seen", problems);
         let seen = match seen {
@@ -83,14 +86,15 @@ impl Sample {
                 let events = events.map_err(|error| error.message().to_owned());
                 problems.note(section.key("event"), events).map(Ok)
             }
-            (None, Some("unmatched")) => Some(Err(Nothing::Unmatched)),
+            (None, Some("unmatched")) => Some(Err(NoEvent::Unmatched)),
             (None, Some(reason)) => {
-                let problem = Problem::from_str(reason).map_err(|_| "is not a reason");
+                let problem =
+                    SyslogParseError::from_str(reason).map_err(|_| "is not a known reason");
                 let problem = problems.note(section.key("none"), problem);
-                problem.map(|problem| Err(Nothing::Problem(problem)))
+                problem.map(|problem| Err(NoEvent::Problem(problem)))
             }
             _ => {
-                problems.add(section.key("event"), "or `none` must be there, and not both");
+                problems.add(section.key("event"), "requires either `event` or `none`");
                 None
             }
         };
@@ -115,7 +119,7 @@ impl Sample {
     pub(super) fn check(
         &self,
         number: usize,
-        got: Result<&[Event], Nothing>,
+        got: Result<&[Event], NoEvent>,
     ) -> Option<SampleFailure> {
         let got = got.map(|events| events.iter().map(Expected::of).collect::<Vec<_>>());
         let agree = match (&self.wanted, &got) {
@@ -133,11 +137,11 @@ impl Sample {
     }
 }
 
-fn describe(result: &Result<Vec<Expected>, Nothing>) -> String {
+fn describe(result: &Result<Vec<Expected>, NoEvent>) -> String {
     match result {
         Ok(events) => events.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-        Err(Nothing::Unmatched) => "no match".to_owned(),
-        Err(Nothing::Problem(problem)) => format!("{} ({problem})", problem.as_str()),
+        Err(NoEvent::Unmatched) => "no match".to_owned(),
+        Err(NoEvent::Problem(problem)) => format!("{} ({problem})", problem.as_str()),
     }
 }
 

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_close_is_text() {
+    fn unclosed_element_is_text() {
         assert_eq!(read("[a b=\"c\" text"), (vec![], "[a b=\"c\" text"));
         assert_eq!(read("-"), (vec![], ""));
         assert_eq!(read("- x"), (vec![], "x"));
@@ -192,7 +192,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn the_quick_end_is_the_end_of_what_is_well_formed(
+        fn fast_path_equals_counting_quotes(
             values in proptest::collection::vec(r#"[a-z= ]{0,3}(\\\]|\\"|\\\\){0,2}[a-z= ]{0,3}"#, 0..4),
             text in r#"[a-z"\] ]{0,6}"#,
         ) {

@@ -8,14 +8,14 @@ use toml::{Table, Value};
 
 /// An error in a template file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct TemplateProblem {
+pub struct TemplateFileError {
     /// The key, for instance `rule[2].regex`; rules and samples are counted from 1.
     pub key: String,
     /// The error.
     pub what: String,
 }
 
-impl fmt::Display for TemplateProblem {
+impl fmt::Display for TemplateFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.key, self.what)
     }
@@ -23,11 +23,11 @@ impl fmt::Display for TemplateProblem {
 
 /// The collected errors.
 #[derive(Debug, Default)]
-pub(super) struct Problems(pub(super) Vec<TemplateProblem>);
+pub(super) struct TemplateErrors(pub(super) Vec<TemplateFileError>);
 
-impl Problems {
+impl TemplateErrors {
     pub(super) fn add(&mut self, key: impl Into<String>, what: impl fmt::Display) {
-        self.0.push(TemplateProblem { key: key.into(), what: what.to_string() });
+        self.0.push(TemplateFileError { key: key.into(), what: what.to_string() });
     }
 
     /// The value, or `None` with the error added.
@@ -42,7 +42,7 @@ impl Problems {
 
 /// One table of the file. Keys are removed as they are read; remaining keys are unknown.
 #[derive(Debug)]
-pub(super) struct Section {
+pub(super) struct TemplateSection {
     path: String,
     table: Table,
 }
@@ -64,9 +64,9 @@ impl From<OneOrMore> for Vec<String> {
     }
 }
 
-impl Section {
+impl TemplateSection {
     /// The whole file.
-    pub(super) fn root(text: &str, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn root(text: &str, problems: &mut TemplateErrors) -> Option<Self> {
         let table = text.parse::<Table>().map_err(|error| error.message().to_owned());
         problems.note("file", table).map(|table| Self { path: String::new(), table })
     }
@@ -80,7 +80,7 @@ impl Section {
     pub(super) fn take<T: DeserializeOwned>(
         &mut self,
         name: &str,
-        problems: &mut Problems,
+        problems: &mut TemplateErrors,
     ) -> Option<T> {
         let value = self.table.remove(name)?;
         let value = value.try_into::<T>().map_err(|error| error.message().to_owned());
@@ -88,7 +88,7 @@ impl Section {
     }
 
     /// The text of a required, non-empty key.
-    pub(super) fn text(&mut self, name: &str, problems: &mut Problems) -> String {
+    pub(super) fn text(&mut self, name: &str, problems: &mut TemplateErrors) -> String {
         if !self.table.contains_key(name) {
             problems.add(self.key(name), "is missing");
             return String::new();
@@ -101,12 +101,12 @@ impl Section {
     }
 
     /// One value or a list; empty when the key is missing.
-    pub(super) fn list(&mut self, name: &str, problems: &mut Problems) -> Vec<String> {
+    pub(super) fn list(&mut self, name: &str, problems: &mut TemplateErrors) -> Vec<String> {
         self.take::<OneOrMore>(name, problems).map(Vec::from).unwrap_or_default()
     }
 
     /// A nested table.
-    pub(super) fn section(&mut self, name: &str, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn section(&mut self, name: &str, problems: &mut TemplateErrors) -> Option<Self> {
         match self.table.remove(name)? {
             Value::Table(table) => Some(Self { path: self.key(name), table }),
             _ => {
@@ -117,27 +117,27 @@ impl Section {
     }
 
     /// The tables of an array of tables.
-    pub(super) fn sections(&mut self, name: &str, problems: &mut Problems) -> Vec<Self> {
+    pub(super) fn sections(&mut self, name: &str, problems: &mut TemplateErrors) -> Vec<Self> {
         let tables: Vec<Table> = self.take(name, problems).unwrap_or_default();
         let path = |at: usize| format!("{}[{}]", self.key(name), at + 1);
         tables.into_iter().enumerate().map(|(at, table)| Self { path: path(at), table }).collect()
     }
 
     /// The nested tables, by name.
-    pub(super) fn named_sections(mut self, problems: &mut Problems) -> Vec<(String, Self)> {
+    pub(super) fn named_sections(mut self, problems: &mut TemplateErrors) -> Vec<(String, Self)> {
         let names: Vec<String> = self.table.keys().cloned().collect();
         let section = |name: String| Some((name.clone(), self.section(&name, problems)?));
         names.into_iter().filter_map(section).collect()
     }
 
     /// Every key and its values, in a table with arbitrary keys.
-    pub(super) fn entries(mut self, problems: &mut Problems) -> Vec<(String, Vec<String>)> {
+    pub(super) fn entries(mut self, problems: &mut TemplateErrors) -> Vec<(String, Vec<String>)> {
         let names: Vec<String> = self.table.keys().cloned().collect();
         names.into_iter().map(|name| (name.clone(), self.list(&name, problems))).collect()
     }
 
     /// Reports every unknown key.
-    pub(super) fn finish(self, problems: &mut Problems) {
+    pub(super) fn finish(self, problems: &mut TemplateErrors) {
         for name in self.table.keys() {
             problems.add(self.key(name), "is not a known key");
         }

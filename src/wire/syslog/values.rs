@@ -7,12 +7,12 @@ use std::net::{IpAddr, SocketAddr};
 use rollcall_identity::{Address, BadName, Name, Principal};
 use strum::{EnumIter, EnumString, IntoStaticStr};
 
-use super::problem::Problem;
+use super::error::SyslogParseError;
 
 /// Group names with a fixed meaning. Other groups are keys of lookup tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumString, EnumIter)]
 #[strum(serialize_all = "snake_case")]
-pub enum Field {
+pub enum TemplateField {
     /// `alice`, `CORP\alice`, `alice@corp.example.com` or `host/pc1.corp.example.com`.
     User,
     /// The domain of a user without one.
@@ -35,7 +35,7 @@ pub enum Field {
     Posture,
 }
 
-impl Field {
+impl TemplateField {
     /// The name of the group.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -50,16 +50,16 @@ impl Field {
 /// Lookup tables from a captured value to the value of a field, such as from a VPN name to a
 /// domain. Keys ignore case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Maps(HashMap<Field, HashMap<Box<str>, Box<str>>>);
+pub struct LookupTables(HashMap<TemplateField, HashMap<Box<str>, Box<str>>>);
 
-impl Maps {
+impl LookupTables {
     /// Maps `from` to `to` for `field`.
-    pub fn insert(&mut self, field: Field, from: &str, to: &str) {
+    pub fn insert(&mut self, field: TemplateField, from: &str, to: &str) {
         self.0.entry(field).or_default().insert(from.to_lowercase().into(), to.into());
     }
 
     /// The value of `from` for `field`.
-    pub fn get(&self, field: Field, from: &str) -> Option<&str> {
+    pub fn get(&self, field: TemplateField, from: &str) -> Option<&str> {
         let table = self.0.get(&field)?;
         let is_folded = from.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
         let key = if is_folded { Cow::Borrowed(from) } else { Cow::Owned(from.to_lowercase()) };
@@ -95,12 +95,12 @@ impl Addresses {
 
     /// Adds the addresses in `text`. The unspecified address means none, as in Cisco and Palo Alto
     /// lines.
-    pub(super) fn add(&mut self, field: Field, text: &str) -> Result<(), Problem> {
+    pub(super) fn add(&mut self, field: TemplateField, text: &str) -> Result<(), SyslogParseError> {
         let text = trimmed(text);
-        if field == Field::Selector {
+        if field == TemplateField::Selector {
             return self.add_selectors(text);
         }
-        let ip = read_ip(text).ok_or(Problem::BadAddress)?;
+        let ip = read_ip(text).ok_or(SyslogParseError::BadAddress)?;
         if !ip.is_unspecified() {
             self.push(Address::new(ip));
         }
@@ -110,7 +110,7 @@ impl Addresses {
     /// `ipv4(0,0-65535,10.1.11.18-10.1.11.18) ipv6(...)` from iked, and
     /// `ipv4_subnet(any:0,[0..7]=10.1.0.0/16)` from kmd: the address is the last part of each
     /// selector.
-    fn add_selectors(&mut self, text: &str) -> Result<(), Problem> {
+    fn add_selectors(&mut self, text: &str) -> Result<(), SyslogParseError> {
         let selectors = text.split(')').map(|selector| {
             let mark = selector.bytes().rposition(|byte| matches!(byte, b',' | b'=' | b'('));
             trimmed(&selector[mark.map_or(0, |mark| mark + 1)..])
@@ -131,12 +131,12 @@ impl Addresses {
                 self.push(Address::new(ip));
             }
         }
-        if self.count == 0 { Err(Problem::SiteToSite) } else { Ok(()) }
+        if self.count == 0 { Err(SyslogParseError::SiteToSite) } else { Ok(()) }
     }
 }
 
-fn parse_ip(text: &str) -> Result<IpAddr, Problem> {
-    trimmed(text).parse().map_err(|_| Problem::BadAddress)
+fn parse_ip(text: &str) -> Result<IpAddr, SyslogParseError> {
+    trimmed(text).parse().map_err(|_| SyslogParseError::BadAddress)
 }
 
 /// An address, plain, in brackets, with a zone, with a port (`192.0.2.7:500`, `[2001:db8::7]:500`)
@@ -180,8 +180,8 @@ pub(super) fn trimmed(text: &str) -> &str {
 }
 
 /// The value as UTF-8.
-pub(super) fn text(bytes: &[u8]) -> Result<&str, Problem> {
-    std::str::from_utf8(bytes).map_err(|_| Problem::BadName)
+pub(super) fn text(bytes: &[u8]) -> Result<&str, SyslogParseError> {
+    std::str::from_utf8(bytes).map_err(|_| SyslogParseError::BadName)
 }
 
 #[cfg(test)]
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn addresses(field: Field, text: &str) -> Result<String, Problem> {
+    fn addresses(field: TemplateField, text: &str) -> Result<String, SyslogParseError> {
         let mut addresses = Addresses::default();
         addresses.add(field, text)?;
         Ok(addresses.iter().map(|a| a.to_string()).collect::<Vec<_>>().join(" "))
@@ -209,15 +209,19 @@ mod tests {
             ("0.0.0.0", ""),
             ("::", ""),
         ] {
-            assert_eq!(addresses(Field::Ip, text).unwrap(), wanted, "{text}");
+            assert_eq!(addresses(TemplateField::Ip, text).unwrap(), wanted, "{text}");
         }
         for text in ["192.0.2", "192.0.2.7/24", "x", "ipv4:x"] {
-            assert_eq!(addresses(Field::Ip, text), Err(Problem::BadAddress), "{text}");
+            assert_eq!(
+                addresses(TemplateField::Ip, text),
+                Err(SyslogParseError::BadAddress),
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn a_selector_is_an_address_when_it_holds_one() {
+    fn selector_of_one_address_is_an_address() {
         for (text, wanted) in [
             (
                 "ipv4(0,0-65535,10.1.11.18-10.1.11.18) ipv6(0,0-65535,2001:db8::12-2001:db8::12) ",
@@ -227,18 +231,25 @@ mod tests {
             ("ipv4_subnet(any:0,[0..7]=10.1.11.18/32)", "10.1.11.18"),
             ("ipv4(0,0-65535,10.1.0.0-10.1.0.255) ipv4(0,0-65535,10.1.1.1-10.1.1.1)", "10.1.1.1"),
         ] {
-            assert_eq!(addresses(Field::Selector, text).unwrap(), wanted, "{text}");
+            assert_eq!(addresses(TemplateField::Selector, text).unwrap(), wanted, "{text}");
         }
         for text in
             ["ipv4(0,0-65535,0.0.0.0-255.255.255.255)", "ipv4_subnet(any:0,[0..7]=0.0.0.0/0)", ""]
         {
-            assert_eq!(addresses(Field::Selector, text), Err(Problem::SiteToSite), "{text}");
+            assert_eq!(
+                addresses(TemplateField::Selector, text),
+                Err(SyslogParseError::SiteToSite),
+                "{text}"
+            );
         }
-        assert_eq!(addresses(Field::Selector, "fqdn(any:0,x)"), Err(Problem::BadAddress));
+        assert_eq!(
+            addresses(TemplateField::Selector, "fqdn(any:0,x)"),
+            Err(SyslogParseError::BadAddress)
+        );
     }
 
     #[test]
-    fn a_computer_is_its_account() {
+    fn computer_maps_to_its_account() {
         let corp = Name::new("corp").unwrap();
         for (text, wanted) in [
             ("host/PC1.corp.example.com", "pc1$@corp.example.com"),
@@ -256,13 +267,13 @@ mod tests {
 
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn trimmed_is_what_the_standard_library_trims(text in "[ a\t\u{a0}é!~]{0,4}") {
+        fn trimmed_equals_the_standard_library(text in "[ a\t\u{a0}é!~]{0,4}") {
             prop_assert_eq!(trimmed(&text), text.trim());
         }
 
         #[test]
-        fn any_text_is_survived(text in "\\PC{0,30}|[0-9a-f:.,=()/-]{0,30}|host/.{0,10}") {
-            for field in [Field::Ip, Field::Selector] {
+        fn any_text_is_handled(text in "\\PC{0,30}|[0-9a-f:.,=()/-]{0,30}|host/.{0,10}") {
+            for field in [TemplateField::Ip, TemplateField::Selector] {
                 let _ = addresses(field, &text);
             }
             let _ = principal(&text, None);

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_time_is_the_moment_it_says() {
+    fn file_time_is_converted() {
         let time = FileTime(131_124_722_916_815_840);
         assert_eq!(time.to_string(), "2016-07-08T17:24:51.6815840Z");
         assert_eq!(Timestamp::from(time).to_string(), "2016-07-08T17:24:51.681Z");
@@ -96,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn a_time_beyond_all_calendars_does_no_harm() {
+    fn out_of_range_time_is_handled() {
         assert_eq!(FileTime(u64::MAX).to_string(), u64::MAX.to_string());
         assert_eq!(Timestamp::from(FileTime(u64::MAX)), Timestamp::from_millis(i64::MAX));
     }
 
     #[test]
-    fn a_system_time_is_a_date_or_none() {
+    fn system_time_is_a_date_or_none() {
         let wire = *b"\xe0\x07\x07\0\x05\0\x08\0\x11\0\x18\0\x33\0\xa9\x02";
         let time = CalendarTime::from_wire(wire);
         assert_eq!(time.to_string(), "2016-07-08T17:24:51.6810000Z");

@@ -5,8 +5,8 @@
 //! events qualify. Other elements, and those with a fragment in place of a text, are walked, with
 //! the same result.
 
-use crate::event_log::field_path::{Place, Section};
-use crate::event_log::system_element::Heading;
+use crate::event_log::field_path::{EventSection, FieldPath};
+use crate::event_log::system_element::SystemElement;
 
 /// How an element below `Event` is decoded.
 #[derive(Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub(in crate::event_log) struct SystemStep {
     pub(in crate::event_log) dependency: Option<u16>,
     pub(in crate::event_log) cost: usize,
     /// The element, if known, and the sources of its values.
-    pub(in crate::event_log) heading: Option<(Heading, [Source; 2])>,
+    pub(in crate::event_log) heading: Option<(SystemElement, [Source; 2])>,
 }
 
 /// The fields of an element, in order.
@@ -53,9 +53,9 @@ pub(in crate::event_log) enum Step {
     /// Visits an element and charges its cost. When the element is absent, continues at `behind`.
     Element { dependency: Option<u16>, cost: usize, behind: usize },
     /// A field from an attribute, unless it is empty.
-    Attribute(Place<'static>, Source),
+    Attribute(FieldPath<'static>, Source),
     /// A field from the text of an element; an array gives one field per item.
-    Text(Place<'static>, Source),
+    Text(FieldPath<'static>, Source),
 }
 
 /// The source of a value.
@@ -69,9 +69,9 @@ pub(in crate::event_log) enum Source {
 
 /// The value that holds the data of an event and is used once in its template.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Data {
+pub(super) struct DataValue {
     pub(super) number: u16,
     /// The section whose only content it is, and the cost of visiting the section; `None` when the
     /// value is the section itself.
-    pub(super) within: Option<(Section, usize)>,
+    pub(super) within: Option<(EventSection, usize)>,
 }

@@ -1,13 +1,13 @@
 //! Builds the plans of a template when it is parsed.
 
-use super::plan::{Data, FieldPlan, Plan, Source, Step, SystemPlan, SystemStep};
-use super::tree::{Content, Element, Piece};
-use crate::event_log::field_path::{Place, Section};
-use crate::event_log::system_element::{Heading, Says};
+use super::plan::{DataValue, FieldPlan, Plan, Source, Step, SystemPlan, SystemStep};
+use super::tree::{Content, Element, TextPiece};
+use crate::event_log::field_path::{EventSection, FieldPath};
+use crate::event_log::system_element::{ElementPart, SystemElement};
 
 /// Adds plans to the elements of a template: to those below `Event`, or to the root of a fragment
 /// that is a child of `Event`.
-pub(super) fn draw(root: &mut Element) {
+pub(super) fn attach_plans(root: &mut Element) {
     if root.name() != "Event" {
         root.plan = plan(root).map(Box::new);
         return;
@@ -21,16 +21,18 @@ pub(super) fn draw(root: &mut Element) {
 
 /// Finds the data value of the event template `root`: a value below `Event`, or the only content of
 /// an element there.
-pub(super) fn data(root: &Element) -> Option<Data> {
+pub(super) fn find_data_value(root: &Element) -> Option<DataValue> {
     let mut below = root.content.iter().filter_map(|content| match content {
-        Content::Piece(Piece::Value(number)) => Some(Data { number: *number, within: None }),
+        Content::Piece(TextPiece::Value(number)) => {
+            Some(DataValue { number: *number, within: None })
+        }
         Content::Element(element) => {
-            let [Content::Piece(Piece::Value(number))] = *element.content else { return None };
+            let [Content::Piece(TextPiece::Value(number))] = *element.content else { return None };
             let is_section = element.name() != "System"
                 && element.attributes.is_empty()
                 && element.dependency.is_none_or(|dependency| dependency == number);
-            let within = Some((Section::of(element.name()), element.cost()));
-            is_section.then_some(Data { number, within })
+            let within = Some((EventSection::of(element.name()), element.cost()));
+            is_section.then_some(DataValue { number, within })
         }
         _ => None,
     });
@@ -40,7 +42,7 @@ pub(super) fn data(root: &Element) -> Option<Data> {
 
 /// How often `element` uses the value `number`.
 fn uses(element: &Element, number: u16) -> usize {
-    let is_it = |piece: &&Piece| **piece == Piece::Value(number);
+    let is_it = |piece: &&TextPiece| **piece == TextPiece::Value(number);
     let attributes = element.attributes.iter().flat_map(|attribute| &attribute.value);
     let content = element.content.iter().map(|content| match content {
         Content::Element(inner) => uses(inner, number),
@@ -53,11 +55,11 @@ fn uses(element: &Element, number: u16) -> usize {
 fn plan(element: &Element) -> Option<Plan> {
     let section = match element.name() {
         "System" => return system(element).map(Plan::System),
-        name => Section::of(name),
+        name => EventSection::of(name),
     };
-    let mut drawing = Drawing { section, steps: Vec::new(), depth: 0 };
-    drawing.parent(element, 1)?;
-    let Drawing { steps, depth, .. } = drawing;
+    let mut builder = PlanBuilder { section, steps: Vec::new(), depth: 0 };
+    builder.parent(element, 1)?;
+    let PlanBuilder { steps, depth, .. } = builder;
     let fields = steps.iter().filter(|step| !matches!(step, Step::Element { .. })).count();
     let texts = steps.iter().filter_map(|step| match step {
         Step::Text(_, Source::Value(number)) => Some(*number),
@@ -70,9 +72,9 @@ fn plan(element: &Element) -> Option<Plan> {
 fn system(system: &Element) -> Option<SystemPlan> {
     let steps = system.content.iter().map(|content| match content {
         Content::Element(element) => {
-            let known = Heading::of(element.name());
+            let known = SystemElement::of(element.name());
             let heading = match known.map(|heading| {
-                let [first, second] = heading.says().map(|says| said(element, says));
+                let [first, second] = heading.parts().map(|part| source_of(element, part));
                 Some((heading, [first?, second?]))
             }) {
                 Some(None) => return None,
@@ -86,11 +88,11 @@ fn system(system: &Element) -> Option<SystemPlan> {
 }
 
 /// The source of a part of `element`; `None` when it is concatenated from several pieces.
-fn said(element: &Element, says: Says) -> Option<Source> {
-    match says {
-        Says::Nothing => Some(Source::Nothing),
-        Says::Text => text(element),
-        Says::Attribute(name) => {
+fn source_of(element: &Element, part: ElementPart) -> Option<Source> {
+    match part {
+        ElementPart::Nothing => Some(Source::Nothing),
+        ElementPart::Text => text(element),
+        ElementPart::Attribute(name) => {
             match element.attributes.iter().find(|attribute| *attribute.name == *name) {
                 None => Some(Source::Nothing),
                 Some(attribute) => alone(&attribute.value),
@@ -107,7 +109,7 @@ fn text(element: &Element) -> Option<Source> {
     }
 }
 
-fn alone(pieces: &[Piece]) -> Option<Source> {
+fn alone(pieces: &[TextPiece]) -> Option<Source> {
     match pieces {
         [] => Some(Source::Nothing),
         [piece] => single(piece),
@@ -115,22 +117,22 @@ fn alone(pieces: &[Piece]) -> Option<Source> {
     }
 }
 
-fn single(piece: &Piece) -> Option<Source> {
+fn single(piece: &TextPiece) -> Option<Source> {
     match piece {
-        Piece::Text(text) | Piece::Cdata(text) => Some(Source::Text(text.clone())),
-        Piece::Value(number) => Some(Source::Value(*number)),
-        Piece::Character(_) | Piece::Entity(_) => None,
+        TextPiece::Text(text) | TextPiece::Cdata(text) => Some(Source::Text(text.clone())),
+        TextPiece::Value(number) => Some(Source::Value(*number)),
+        TextPiece::Character(_) | TextPiece::Entity(_) => None,
     }
 }
 
 /// A plan under construction. The methods return `None` for elements that must be walked.
-struct Drawing {
-    section: Section,
+struct PlanBuilder {
+    section: EventSection,
     steps: Vec<Step>,
     depth: usize,
 }
 
-impl Drawing {
+impl PlanBuilder {
     /// An element without text that contains elements, at least one of them unconditionally, or the
     /// root element.
     fn parent(&mut self, element: &Element, depth: usize) -> Option<()> {
@@ -156,7 +158,7 @@ impl Drawing {
     fn leaf(&mut self, element: &Element, depth: usize) -> Option<()> {
         let begin = self.begin(element, depth);
         let name = self.attributes(element)?;
-        let place = Place { name: name.map(Into::into), ..self.place(element) };
+        let place = FieldPath { name: name.map(Into::into), ..self.place(element) };
         self.steps.push(Step::Text(place, text(element)?));
         self.end(begin);
         Some(())
@@ -167,25 +169,25 @@ impl Drawing {
         let mut name = None;
         for attribute in &element.attributes {
             let called = &*attribute.name;
-            if Section::is_of_xml(called) {
-                let ([] | [Piece::Text(_)]) = &*attribute.value else { return None };
+            if EventSection::is_of_xml(called) {
+                let ([] | [TextPiece::Text(_)]) = &*attribute.value else { return None };
                 continue;
             }
             if self.section.names(element.name(), called) {
-                let [Piece::Text(text)] = &*attribute.value else { return None };
+                let [TextPiece::Text(text)] = &*attribute.value else { return None };
                 name = Some(text.to_string());
                 continue;
             }
             let attribute_of = Some(called.to_owned().into());
-            let place = Place { attribute: attribute_of, ..self.place(element) };
+            let place = FieldPath { attribute: attribute_of, ..self.place(element) };
             self.steps.push(Step::Attribute(place, alone(&attribute.value)?));
         }
         Some(name)
     }
 
-    fn place(&self, element: &Element) -> Place<'static> {
+    fn place(&self, element: &Element) -> FieldPath<'static> {
         let element = element.name().to_owned().into();
-        Place { section: self.section, element, attribute: None, name: None }
+        FieldPath { section: self.section, element, attribute: None, name: None }
     }
 
     fn begin(&mut self, element: &Element, depth: usize) -> usize {

@@ -1,7 +1,7 @@
 //! A value as received, checked when it is received and decoded on access.
 
+use super::error::BinXmlError;
 use super::file_time::FileTime;
-use super::problem::Problem;
 use super::sid::Sid;
 use super::text::{Ansi, Utf16};
 use super::token;
@@ -10,12 +10,12 @@ use crate::msrpc::Uuid;
 
 /// Text of a template, or the type and bytes of a value.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::event_log) enum Raw<'r> {
+pub(in crate::event_log) enum RawValue<'r> {
     Text(&'r str),
     Bytes { kind: u8, bytes: &'r [u8] },
 }
 
-impl<'r> Raw<'r> {
+impl<'r> RawValue<'r> {
     pub(in crate::event_log) const NULL: Self = Self::Bytes { kind: token::NULL, bytes: &[] };
 
     /// Checks the bytes of a value of this type.
@@ -23,7 +23,7 @@ impl<'r> Raw<'r> {
     /// # Errors
     /// Those of [`Value::read`].
     #[inline(always)]
-    pub(super) fn of(kind: u8, bytes: &'r [u8]) -> Result<Self, Problem> {
+    pub(super) fn of(kind: u8, bytes: &'r [u8]) -> Result<Self, BinXmlError> {
         if !is_readable(kind, bytes) {
             check(kind, bytes)?;
         }
@@ -73,7 +73,7 @@ impl<'r> Raw<'r> {
 /// Checks any type. Not inlined, so that the common case in the caller stays in registers.
 #[cold]
 #[inline(never)]
-fn check(kind: u8, bytes: &[u8]) -> Result<(), Problem> {
+fn check(kind: u8, bytes: &[u8]) -> Result<(), BinXmlError> {
     Value::read(kind, bytes).map(drop)
 }
 
@@ -94,7 +94,7 @@ fn is_readable(kind: u8, bytes: &[u8]) -> bool {
 }
 
 /// Typed access to a value, decoded or not.
-pub(in crate::event_log) trait Says<'r>: Sized {
+pub(in crate::event_log) trait ValueAccess<'r>: Sized {
     /// The decoded value.
     fn into_value(self) -> Value<'r>;
 
@@ -111,7 +111,7 @@ pub(in crate::event_log) trait Says<'r>: Sized {
     fn sid(&self) -> Option<Sid<'r>>;
 }
 
-impl<'r> Says<'r> for Value<'r> {
+impl<'r> ValueAccess<'r> for Value<'r> {
     fn into_value(self) -> Self {
         self
     }
@@ -133,7 +133,7 @@ impl<'r> Says<'r> for Value<'r> {
     }
 }
 
-impl<'r> Says<'r> for Raw<'r> {
+impl<'r> ValueAccess<'r> for RawValue<'r> {
     fn into_value(self) -> Value<'r> {
         self.value()
     }
@@ -191,7 +191,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn what_is_read_late_is_what_is_read_at_once(
+        fn lazy_decoding_equals_eager_decoding(
             kind in prop_oneof![0_u8..0x17, any::<u8>()],
             bytes in prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..20),
@@ -201,8 +201,8 @@ mod tests {
             ],
         ) {
             let at_once = Value::read(kind, &bytes);
-            let late = Raw::of(kind, &bytes);
-            prop_assert_eq!(late.map(Raw::value), at_once.clone());
+            let late = RawValue::of(kind, &bytes);
+            prop_assert_eq!(late.map(RawValue::value), at_once.clone());
             if let (Ok(raw), Ok(value)) = (late, at_once) {
                 prop_assert_eq!(raw.is_empty(), value.is_empty());
                 prop_assert_eq!(raw.unsigned(), value.unsigned());

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_as_administrators_know_it() {
+    fn display_is_the_string_form() {
         let admin = *b"\x01\x05\0\0\0\0\0\x05\x15\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\xf4\x01\0\0";
         let sid = Sid::new(&admin).unwrap();
         assert_eq!(sid.to_string(), "S-1-5-21-1-2-3-500");
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn invalid_sids_are_rejected() {
         for none in [&b""[..], b"\x01", b"\x01\x01\0\0\0\0\0\x05\x12\0\0", b"\x01\x00\0\0\0\0\0"] {
             assert_eq!(Sid::new(none), None, "{none:?}");
         }

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_read_where_it_lies() {
+    fn text_is_decoded_in_place() {
         for text in ["", "alice", "Jürgen Müller", "山田", "🦀"] {
             let units: Vec<u16> = text.encode_utf16().chain([0, 0]).collect();
             let bytes = bytes(&units);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_pair_and_half_a_unit_do_no_harm() {
+    fn unpaired_surrogate_and_odd_byte_are_handled() {
         let mut half = bytes(&[0xd83e, 0x61]);
         half.push(7);
         assert_eq!(Utf16::new(&half).to_text(), "\u{fffd}a");

@@ -1,10 +1,10 @@
 //! The element tree of a fragment or template, parsed once and walked for every event.
 
+use super::error::BinXmlError;
 use super::plan::Plan;
-use super::problem::Problem;
 use super::text::Utf16;
 use super::token;
-use crate::event_log::bytes::Bytes;
+use crate::event_log::bytes::ByteReader;
 
 /// An element: MS-EVEN6 section 2.2.12, rule `Element`.
 #[derive(Debug, PartialEq)]
@@ -12,7 +12,7 @@ pub(super) struct Element {
     pub(super) name: Box<str>,
     /// The value that the presence of the element depends on.
     pub(super) dependency: Option<u16>,
-    pub(super) attributes: Box<[Attribute]>,
+    pub(super) attributes: Box<[AttributeNode]>,
     pub(super) content: Box<[Content]>,
     /// The plan of an element below `Event`, if it has one.
     pub(super) plan: Option<Box<Plan>>,
@@ -31,22 +31,22 @@ impl Element {
 
 /// An attribute: its name and the pieces of its value.
 #[derive(Debug, PartialEq)]
-pub(super) struct Attribute {
+pub(super) struct AttributeNode {
     pub(super) name: Box<str>,
-    pub(super) value: Box<[Piece]>,
+    pub(super) value: Box<[TextPiece]>,
 }
 
 /// The content of an element.
 #[derive(Debug, PartialEq)]
 pub(super) enum Content {
     Element(Element),
-    Piece(Piece),
+    Piece(TextPiece),
     Instruction { target: Box<str>, data: Box<str> },
 }
 
 /// A piece of text.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::event_log) enum Piece {
+pub(in crate::event_log) enum TextPiece {
     Text(Box<str>),
     Cdata(Box<str>),
     Character(char),
@@ -57,25 +57,25 @@ pub(in crate::event_log) enum Piece {
 
 /// Whether elements have a dependency field: only those of templates do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ElementContext {
     Template,
-    Plain,
+    Inline,
 }
 
 /// Parses elements.
-pub(super) struct Elements<'a, 'b> {
-    pub(super) bytes: &'b mut Bytes<'a>,
-    pub(super) place: Place,
+pub(super) struct ElementParser<'a, 'b> {
+    pub(super) bytes: &'b mut ByteReader<'a>,
+    pub(super) place: ElementContext,
 }
 
-impl Elements<'_, '_> {
+impl ElementParser<'_, '_> {
     /// One element, with at most `depth` nested elements.
-    pub(super) fn element(&mut self, depth: usize) -> Result<Element, Problem> {
-        let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
+    pub(super) fn element(&mut self, depth: usize) -> Result<Element, BinXmlError> {
+        let depth = depth.checked_sub(1).ok_or(BinXmlError::Depth)?;
         let open = self.expect(&[token::OPEN_ELEMENT, token::OPEN_ELEMENT_WITH_ATTRIBUTES])?;
         let dependency = match self.place {
-            Place::Template => Some(self.bytes.u16()?).filter(|number| *number != 0xffff),
-            Place::Plain => None,
+            ElementContext::Template => Some(self.bytes.u16()?).filter(|number| *number != 0xffff),
+            ElementContext::Inline => None,
         };
         // The lengths allow to skip an element. They are checked but not used: the tokens determine
         // the structure.
@@ -93,7 +93,7 @@ impl Elements<'_, '_> {
         Ok(Element { name, dependency, attributes, content, plan: None })
     }
 
-    fn attributes(&mut self) -> Result<Box<[Attribute]>, Problem> {
+    fn attributes(&mut self) -> Result<Box<[AttributeNode]>, BinXmlError> {
         self.bytes.size()?;
         let mut attributes = Vec::new();
         while self.bytes.peek()? & !token::MORE == token::ATTRIBUTE {
@@ -103,13 +103,13 @@ impl Elements<'_, '_> {
             while let Some(piece) = self.piece()? {
                 value.push(piece);
             }
-            attributes.push(Attribute { name, value: value.into() });
+            attributes.push(AttributeNode { name, value: value.into() });
         }
         Ok(attributes.into())
     }
 
     /// Parses up to and including the end tag.
-    fn content(&mut self, depth: usize) -> Result<Box<[Content]>, Problem> {
+    fn content(&mut self, depth: usize) -> Result<Box<[Content]>, BinXmlError> {
         let mut content = Vec::new();
         loop {
             content.push(match self.bytes.peek()? {
@@ -120,11 +120,11 @@ impl Elements<'_, '_> {
                 token::INSTRUCTION_TARGET => self.instruction()?,
                 token if token & !token::MORE == token::CDATA => {
                     self.bytes.u8()?;
-                    Content::Piece(Piece::Cdata(self.counted()?))
+                    Content::Piece(TextPiece::Cdata(self.counted()?))
                 }
                 token => match self.piece()? {
                     Some(piece) => Content::Piece(piece),
-                    None => return Err(Problem::Token { at: self.bytes.at(), token }),
+                    None => return Err(BinXmlError::Token { at: self.bytes.at(), token }),
                 },
             });
         }
@@ -133,10 +133,12 @@ impl Elements<'_, '_> {
     }
 
     /// A piece that is allowed in attributes and elements; `None` when another token is next.
-    fn piece(&mut self) -> Result<Option<Piece>, Problem> {
+    fn piece(&mut self) -> Result<Option<TextPiece>, BinXmlError> {
         let next = self.bytes.peek()?;
         let known = match next {
-            token::SUBSTITUTION | token::OPTIONAL_SUBSTITUTION => self.place == Place::Template,
+            token::SUBSTITUTION | token::OPTIONAL_SUBSTITUTION => {
+                self.place == ElementContext::Template
+            }
             _ => matches!(next & !token::MORE, token::TEXT | token::CHARACTER | token::ENTITY),
         };
         if !known {
@@ -146,24 +148,24 @@ impl Elements<'_, '_> {
         Ok(Some(match next & !token::MORE {
             token::TEXT => {
                 self.expect(&[token::STRING])?;
-                Piece::Text(self.counted()?)
+                TextPiece::Text(self.counted()?)
             }
             token::CHARACTER => {
                 let char = char::from_u32(self.bytes.u16()?.into());
-                Piece::Character(char.unwrap_or(char::REPLACEMENT_CHARACTER))
+                TextPiece::Character(char.unwrap_or(char::REPLACEMENT_CHARACTER))
             }
-            token::ENTITY => Piece::Entity(self.name()?),
+            token::ENTITY => TextPiece::Entity(self.name()?),
             _ => {
                 let number = self.bytes.u16()?;
                 // The declared type of the value. The value has its own type, which is used.
                 self.bytes.u8()?;
-                Piece::Value(number)
+                TextPiece::Value(number)
             }
         }))
     }
 
     /// A processing instruction.
-    pub(super) fn instruction(&mut self) -> Result<Content, Problem> {
+    pub(super) fn instruction(&mut self) -> Result<Content, BinXmlError> {
         self.expect(&[token::INSTRUCTION_TARGET])?;
         let target = self.name()?;
         self.expect(&[token::INSTRUCTION_DATA])?;
@@ -171,17 +173,17 @@ impl Elements<'_, '_> {
     }
 
     /// Takes the next token, which must be one of `tokens`.
-    fn expect(&mut self, tokens: &[u8]) -> Result<u8, Problem> {
+    fn expect(&mut self, tokens: &[u8]) -> Result<u8, BinXmlError> {
         let at = self.bytes.at();
         let token = self.bytes.u8()?;
         match tokens.contains(&token) {
             true => Ok(token),
-            false => Err(Problem::Token { at, token }),
+            false => Err(BinXmlError::Token { at, token }),
         }
     }
 
     /// A name: hash (ignored), length, characters, NUL.
-    fn name(&mut self) -> Result<Box<str>, Problem> {
+    fn name(&mut self) -> Result<Box<str>, BinXmlError> {
         self.bytes.u16()?;
         let name = self.counted()?;
         self.bytes.u16()?;
@@ -189,7 +191,7 @@ impl Elements<'_, '_> {
     }
 
     /// A text after its length in UTF-16 units.
-    fn counted(&mut self) -> Result<Box<str>, Problem> {
+    fn counted(&mut self) -> Result<Box<str>, BinXmlError> {
         let units = usize::from(self.bytes.u16()?);
         Ok(Utf16::new(self.bytes.take(2 * units)?).to_text().into())
     }

@@ -7,8 +7,8 @@ use std::fmt;
 
 pub use array::Array;
 
+use super::error::BinXmlError;
 use super::file_time::{CalendarTime, FileTime};
-use super::problem::Problem;
 use super::sid::Sid;
 use super::text::{Ansi, Utf16};
 use super::token;
@@ -58,7 +58,7 @@ impl<'r> Value<'r> {
     ///
     /// # Errors
     /// [`BinXmlError::Kind`], [`BinXmlError::Length`].
-    pub(super) fn read(kind: u8, bytes: &'r [u8]) -> Result<Self, Problem> {
+    pub(super) fn read(kind: u8, bytes: &'r [u8]) -> Result<Self, BinXmlError> {
         if kind & token::ARRAY != 0 {
             return Array::read(kind & !token::ARRAY, bytes).map(Self::Array);
         }
@@ -68,8 +68,8 @@ impl<'r> Value<'r> {
         }
         let read = Self::scalar(kind, bytes);
         read.ok_or(match known {
-            true => Problem::Length { kind, length: bytes.len() },
-            false => Problem::Kind { kind },
+            true => BinXmlError::Length { kind, length: bytes.len() },
+            false => BinXmlError::Kind { kind },
         })
     }
 
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_is_shown_as_the_specification_has_it() {
+    fn every_type_is_displayed_as_specified() {
         let guid = *b"\x34\x12\xcd\xab\x02\0\x03\0\x80\x01\x02\x03\x04\x05\x06\x07";
         for (kind, bytes, wanted) in [
             (token::NULL, &b""[..], ""),
@@ -258,17 +258,17 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_length_is_a_problem_and_an_empty_one_is_none() {
+    fn wrong_length_is_an_error_and_an_empty_value_is_null() {
         for kind in token::INT8..=token::HEX_INT64 {
             assert_eq!(Value::read(kind, b""), Ok(Value::Null), "type 0x{kind:02x}");
             if kind != token::BINARY {
-                let wrong = Err(Problem::Length { kind, length: 3 });
+                let wrong = Err(BinXmlError::Length { kind, length: 3 });
                 assert_eq!(Value::read(kind, b"\x01\x01\x01"), wrong, "type 0x{kind:02x}");
             }
         }
         assert_eq!(shown(token::STRING, b"a"), "a value of type 0x01 is 1 bytes long");
-        assert_eq!(Value::read(0x22, b""), Err(Problem::Kind { kind: 0x22 }));
-        assert_eq!(shown(0x7f, b"ab"), "a value is of the unknown type 0x7f");
+        assert_eq!(Value::read(0x22, b""), Err(BinXmlError::Kind { kind: 0x22 }));
+        assert_eq!(shown(0x7f, b"ab"), "a value has the unknown type 0x7f");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Write};
 
-use super::node::{Child, Node};
-use super::problem::Problem;
-use super::tree::Piece;
+use super::error::BinXmlError;
+use super::node::{ElementChild, Node};
+use super::tree::TextPiece;
 use super::value::Value;
 
 /// Writes `root` as XML on one line, of at most `limit` bytes, with at most `depth` nested
@@ -16,24 +16,24 @@ pub(in crate::event_log) fn write(
     root: Node<'_>,
     limit: usize,
     depth: usize,
-) -> Result<String, Problem> {
-    let mut page = Page { text: String::new(), limit };
+) -> Result<String, BinXmlError> {
+    let mut page = XmlWriter { text: String::new(), limit };
     page.element(root, depth)?;
     Ok(page.text)
 }
 
-struct Page {
+struct XmlWriter {
     text: String,
     limit: usize,
 }
 
-impl Page {
-    fn element(&mut self, node: Node<'_>, depth: usize) -> Result<(), Problem> {
-        let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
+impl XmlWriter {
+    fn element(&mut self, node: Node<'_>, depth: usize) -> Result<(), BinXmlError> {
+        let depth = depth.checked_sub(1).ok_or(BinXmlError::Depth)?;
         if !node.is_present() {
             return Ok(());
         }
-        node.enter()?;
+        node.charge_visit()?;
         let value = if node.is_value() { node.text()? } else { Value::Null };
         let Value::Array(array) = value else {
             self.start_tag(node)?;
@@ -52,7 +52,7 @@ impl Page {
         Ok(())
     }
 
-    fn start_tag(&mut self, node: Node<'_>) -> Result<(), Problem> {
+    fn start_tag(&mut self, node: Node<'_>) -> Result<(), BinXmlError> {
         self.raw("<")?;
         self.name(node.name())?;
         for (name, value) in node.attributes() {
@@ -69,22 +69,27 @@ impl Page {
         self.raw(">")
     }
 
-    fn end_tag(&mut self, node: Node<'_>) -> Result<(), Problem> {
+    fn end_tag(&mut self, node: Node<'_>) -> Result<(), BinXmlError> {
         self.raw("</")?;
         self.name(node.name())?;
         self.raw(">")
     }
 
-    fn child(&mut self, node: Node<'_>, child: Child<'_>, depth: usize) -> Result<(), Problem> {
+    fn child(
+        &mut self,
+        node: Node<'_>,
+        child: ElementChild<'_>,
+        depth: usize,
+    ) -> Result<(), BinXmlError> {
         match child {
-            Child::Node(inner) => self.element(inner, depth),
-            Child::Piece(Piece::Cdata(text)) => {
+            ElementChild::Node(inner) => self.element(inner, depth),
+            ElementChild::Piece(TextPiece::Cdata(text)) => {
                 self.raw("<![CDATA[")?;
                 self.raw(&text.replace("]]>", "]]]]><![CDATA[>"))?;
                 self.raw("]]>")
             }
-            Child::Piece(piece) => self.escaped(&node.piece(piece)?),
-            Child::Instruction { target, data } => {
+            ElementChild::Piece(piece) => self.escaped(&node.piece(piece)?),
+            ElementChild::Instruction { target, data } => {
                 self.raw("<?")?;
                 self.name(target)?;
                 self.raw(" ")?;
@@ -95,22 +100,25 @@ impl Page {
     }
 
     /// Replaces characters that are not valid in a name.
-    fn name(&mut self, name: &str) -> Result<(), Problem> {
+    fn name(&mut self, name: &str) -> Result<(), BinXmlError> {
         let fine = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | ':');
         let shown = name.chars().map(|char| if fine(char) { char } else { '_' });
-        shown.into_iter().try_for_each(|char| self.write_char(char)).map_err(|_| Problem::Output)
+        shown
+            .into_iter()
+            .try_for_each(|char| self.write_char(char))
+            .map_err(|_| BinXmlError::Output)
     }
 
-    fn escaped(&mut self, value: &Value<'_>) -> Result<(), Problem> {
-        write!(Escaping(self), "{value}").map_err(|_| Problem::Output)
+    fn escaped(&mut self, value: &Value<'_>) -> Result<(), BinXmlError> {
+        write!(EscapingWriter(self), "{value}").map_err(|_| BinXmlError::Output)
     }
 
-    fn raw(&mut self, text: &str) -> Result<(), Problem> {
-        self.write_str(text).map_err(|_| Problem::Output)
+    fn raw(&mut self, text: &str) -> Result<(), BinXmlError> {
+        self.write_str(text).map_err(|_| BinXmlError::Output)
     }
 }
 
-impl Write for Page {
+impl Write for XmlWriter {
     /// Fails only when the limit is exceeded.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.text.len() + text.len() > self.limit {
@@ -122,9 +130,9 @@ impl Write for Page {
 }
 
 /// Escapes text in elements and double-quoted attributes.
-struct Escaping<'p>(&'p mut Page);
+struct EscapingWriter<'p>(&'p mut XmlWriter);
 
-impl Write for Escaping<'_> {
+impl Write for EscapingWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.chars().try_for_each(|char| self.write_char(char))
     }

@@ -1,8 +1,8 @@
 //! EvtRpcClose: closes a handle (MS-EVEN6 section 3.1.4.33).
 
-use super::{BadCall, Call, read_status};
-use crate::event_log::Status;
-use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
+use super::{EventLogCall, EventLogCallError, read_status};
+use crate::event_log::CallStatus;
+use crate::msrpc::ndr::{ContextHandle, NdrError, NdrReader, NdrWriter};
 
 /// Closes a handle of any kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,21 +17,21 @@ pub struct Closed {
     /// Null when the handle was closed.
     pub handle: ContextHandle,
     /// Whether the server knew the handle.
-    pub status: Status,
+    pub status: CallStatus,
 }
 
-impl Call for Close {
+impl EventLogCall for Close {
     const OPNUM: u16 = 13;
-    type Answer<'a> = Closed;
+    type Response<'a> = Closed;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        let mut writer = Writer::new();
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        let mut writer = NdrWriter::new();
         writer.context_handle(&self.handle);
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Closed, BadStub> {
-        let mut reader = Reader::new(stub);
+    fn decode(stub: &[u8]) -> Result<Closed, NdrError> {
+        let mut reader = NdrReader::new(stub);
         let handle = reader.context_handle()?;
         Ok(Closed { handle, status: read_status(reader)? })
     }

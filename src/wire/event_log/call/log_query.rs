@@ -1,7 +1,9 @@
 //! EvtRpcRegisterLogQuery: a query over the current events of a log (MS-EVEN6 section 3.1.4.12).
 
-use super::{BadCall, CHANNEL_NAME, Call, Opened, TEXT, checked, write_text};
-use crate::msrpc::ndr::{BadStub, Writer};
+use super::{
+    CHANNEL_NAME, EventLogCall, EventLogCallError, OpenedHandles, TEXT, checked, write_text,
+};
+use crate::msrpc::ndr::{NdrError, NdrWriter};
 
 /// Opens a query over a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +13,12 @@ pub struct RegisterLogQuery<'a> {
     /// XPath, or [`EventLogQuery::to_xml`](crate::event_log::EventLogQuery::to_xml).
     pub query: &'a str,
     /// The order of the events.
-    pub order: Order,
+    pub order: EventOrder,
 }
 
 /// The order of the events of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum EventOrder {
     /// Oldest first.
     OldestFirst,
     /// Newest first.
@@ -26,24 +28,24 @@ pub enum Order {
 /// `EvtQueryChannelPath`: the path is a channel, not a file.
 const CHANNEL: u32 = 0x1;
 
-impl Call for RegisterLogQuery<'_> {
+impl EventLogCall for RegisterLogQuery<'_> {
     const OPNUM: u16 = 5;
-    type Answer<'a> = Opened;
+    type Response<'a> = OpenedHandles;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
         let order = match self.order {
-            Order::OldestFirst => 0x100,
-            Order::NewestFirst => 0x200,
+            EventOrder::OldestFirst => 0x100,
+            EventOrder::NewestFirst => 0x200,
         };
         let channel = self.channel.map(|text| checked(text, "the channel", CHANNEL_NAME));
-        let mut writer = Writer::new();
-        writer.unique(channel.transpose()?, Writer::wide_string);
+        let mut writer = NdrWriter::new();
+        writer.unique(channel.transpose()?, NdrWriter::wide_string);
         write_text(&mut writer, checked(self.query, "the query", TEXT)?);
         writer.u32(CHANNEL | order);
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Opened, BadStub> {
-        Opened::read(stub)
+    fn decode(stub: &[u8]) -> Result<OpenedHandles, NdrError> {
+        OpenedHandles::read(stub)
     }
 }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::{BadCall, Batch, Call, checked_records, milliseconds};
-use crate::msrpc::ndr::{BadStub, ContextHandle, Writer};
+use super::{EventBatch, EventLogCall, EventLogCallError, checked_records, milliseconds};
+use crate::msrpc::ndr::{ContextHandle, NdrError, NdrWriter};
 
 /// Requests events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,12 +17,12 @@ pub struct RemoteSubscriptionNext {
     pub timeout: Duration,
 }
 
-impl Call for RemoteSubscriptionNext {
+impl EventLogCall for RemoteSubscriptionNext {
     const OPNUM: u16 = 2;
-    type Answer<'a> = Batch<'a>;
+    type Response<'a> = EventBatch<'a>;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        let mut writer = Writer::new();
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        let mut writer = NdrWriter::new();
         writer.context_handle(&self.handle);
         writer.u32(checked_records(self.records)?);
         writer.u32(milliseconds(self.timeout));
@@ -30,7 +30,7 @@ impl Call for RemoteSubscriptionNext {
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Batch<'_>, BadStub> {
-        Batch::read(stub)
+    fn decode(stub: &[u8]) -> Result<EventBatch<'_>, NdrError> {
+        EventBatch::read(stub)
     }
 }

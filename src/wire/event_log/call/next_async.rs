@@ -1,8 +1,8 @@
 //! EvtRpcRemoteSubscriptionNextAsync: the next events of a push subscription; the response is
 //! delayed until there are events (MS-EVEN6 section 3.1.4.9).
 
-use super::{BadCall, Batch, Call, checked_records};
-use crate::msrpc::ndr::{BadStub, ContextHandle, Writer};
+use super::{EventBatch, EventLogCall, EventLogCallError, checked_records};
+use crate::msrpc::ndr::{ContextHandle, NdrError, NdrWriter};
 
 /// Requests events and waits for them without a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,19 +13,19 @@ pub struct RemoteSubscriptionNextAsync {
     pub records: u32,
 }
 
-impl Call for RemoteSubscriptionNextAsync {
+impl EventLogCall for RemoteSubscriptionNextAsync {
     const OPNUM: u16 = 1;
-    type Answer<'a> = Batch<'a>;
+    type Response<'a> = EventBatch<'a>;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        let mut writer = Writer::new();
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        let mut writer = NdrWriter::new();
         writer.context_handle(&self.handle);
         writer.u32(checked_records(self.records)?);
         writer.u32(0);
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Batch<'_>, BadStub> {
-        Batch::read(stub)
+    fn decode(stub: &[u8]) -> Result<EventBatch<'_>, NdrError> {
+        EventBatch::read(stub)
     }
 }

@@ -3,9 +3,11 @@
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use super::{BadCall, CHANNEL_NAME, Call, Opened, TEXT, checked, write_text};
+use super::{
+    CHANNEL_NAME, EventLogCall, EventLogCallError, OpenedHandles, TEXT, checked, write_text,
+};
 use crate::event_log::Bookmark;
-use crate::msrpc::ndr::{BadStub, Writer};
+use crate::msrpc::ndr::{NdrError, NdrWriter};
 
 /// Opens a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,16 +17,16 @@ pub struct RegisterRemoteSubscription<'a> {
     /// XPath, or [`EventLogQuery::to_xml`](crate::event_log::EventLogQuery::to_xml).
     pub query: &'a str,
     /// The start position.
-    pub start: Start<'a>,
+    pub start: SubscriptionStart<'a>,
     /// Whether the client pulls the events or the server pushes them.
     pub delivery: Delivery,
     /// What happens when events after the start position were lost.
-    pub gaps: Gaps,
+    pub gaps: GapPolicy,
 }
 
 /// The start position of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start<'a> {
+pub enum SubscriptionStart<'a> {
     /// The next new event.
     Now,
     /// The oldest event of the log.
@@ -46,43 +48,43 @@ pub enum Delivery {
 
 /// What the server does when events are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gaps {
+pub enum GapPolicy {
     /// It continues.
-    Accepted,
+    Continue,
     /// It rejects the subscription.
-    Refused,
+    Reject,
 }
 
-impl Call for RegisterRemoteSubscription<'_> {
+impl EventLogCall for RegisterRemoteSubscription<'_> {
     const OPNUM: u16 = 0;
-    type Answer<'a> = Opened;
+    type Response<'a> = OpenedHandles;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
         // EvtSubscribeStartAfterBookmark is 3; impacket has 4, which servers reject.
         let (start, bookmark) = match self.start {
-            Start::Now => (1, None),
-            Start::Oldest => (2, None),
-            Start::After(bookmark) => (3, Some(bookmark.to_xml())),
+            SubscriptionStart::Now => (1, None),
+            SubscriptionStart::Oldest => (2, None),
+            SubscriptionStart::After(bookmark) => (3, Some(bookmark.to_xml())),
         };
         let delivery = match self.delivery {
             Delivery::Pull => 0x1000_0000,
             Delivery::Push => 0,
         };
         let gaps = match self.gaps {
-            Gaps::Accepted => 0,
-            Gaps::Refused => 0x0001_0000,
+            GapPolicy::Continue => 0,
+            GapPolicy::Reject => 0x0001_0000,
         };
         let channel = self.channel.map(|text| checked(text, "the channel", CHANNEL_NAME));
         let bookmark = bookmark.as_deref().map(|text| checked(text, "the bookmark", TEXT));
-        let mut writer = Writer::new();
-        writer.unique(channel.transpose()?, Writer::wide_string);
+        let mut writer = NdrWriter::new();
+        writer.unique(channel.transpose()?, NdrWriter::wide_string);
         write_text(&mut writer, checked(self.query, "the query", TEXT)?);
-        writer.unique(bookmark.transpose()?, Writer::wide_string);
+        writer.unique(bookmark.transpose()?, NdrWriter::wide_string);
         writer.u32(start | delivery | gaps);
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Opened, BadStub> {
-        Opened::read(stub)
+    fn decode(stub: &[u8]) -> Result<OpenedHandles, NdrError> {
+        OpenedHandles::read(stub)
     }
 }

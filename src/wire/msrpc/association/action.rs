@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use crate::msrpc::{Failure, FaultStatus, Security};
+use crate::msrpc::{AssociationError, FaultStatus, SecurityContext};
 
 /// The limits of an association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct AssociationOptions {
     /// The maximum PDU size to offer, in bytes; at least 1432. The server may lower it.
     pub max_fragment: u16,
     /// The maximum size of a response, in bytes.
@@ -15,7 +15,7 @@ pub struct Terms {
     pub group: u32,
 }
 
-impl Default for Terms {
+impl Default for AssociationOptions {
     /// Windows clients offer 5840 bytes: four TCP segments over Ethernet. A response of MS-EVEN6
     /// has at most 2 MiB of events plus metadata.
     fn default() -> Self {
@@ -30,7 +30,7 @@ pub enum Action {
     Send(Vec<u8>),
     /// Pass the server's token to the security provider, and its output to
     /// [`Association::authenticate`](super::Association::authenticate).
-    Prove(Vec<u8>),
+    Authenticate(Vec<u8>),
     /// Calls can be made. With NTLM the server has not confirmed the account yet: if it is
     /// rejected, the first call fails.
     Ready,
@@ -49,7 +49,7 @@ pub enum Action {
         fault: Fault,
     },
     /// The association has ended; close the connection.
-    Failed(Failure),
+    Failed(AssociationError),
 }
 
 /// Why a call failed.
@@ -63,7 +63,7 @@ pub struct Fault {
 }
 
 /// The output of a security provider for a token of the server.
-pub enum Leg {
+pub enum AuthStep {
     /// The next token; the server must respond.
     Continue(Vec<u8>),
     /// The authentication is complete.
@@ -71,11 +71,11 @@ pub enum Leg {
         /// A last token for the server; may be empty.
         token: Vec<u8>,
         /// The security context for all further calls.
-        security: Box<dyn Security + Send>,
+        security: Box<dyn SecurityContext + Send>,
     },
 }
 
-impl fmt::Debug for Leg {
+impl fmt::Debug for AuthStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Tokens are not reusable, but are not needed in logs.
         let (name, token) = match self {
@@ -88,7 +88,7 @@ impl fmt::Debug for Leg {
 
 /// An encoded call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
+pub struct OutgoingCall {
     /// The ID of the call, which the response repeats.
     pub id: u32,
     /// All fragments.
@@ -97,14 +97,14 @@ pub struct Call {
 
 /// Why a call cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CannotCall {
+pub enum RpcCallError {
     /// The association is not established yet, or has ended.
     #[error("the association is not ready")]
     NotReady,
     /// One call at a time: concurrent calls would require `PFC_CONC_MPX`.
-    #[error("another call is not answered yet")]
+    #[error("another call is pending")]
     Busy,
     /// The call could not be sealed. The association has ended.
     #[error(transparent)]
-    Failed(#[from] Failure),
+    Failed(#[from] AssociationError),
 }

@@ -10,13 +10,13 @@ const REFERENT_STEP: u32 = 4;
 
 /// Encodes a stub from its first byte to its last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Writer {
+pub struct NdrWriter {
     stub: Vec<u8>,
     /// The number of non-null pointers written.
     referents: u32,
 }
 
-impl Writer {
+impl NdrWriter {
     /// An empty stub, to whose beginning alignment is relative.
     pub const fn new() -> Self {
         Self { stub: Vec::new(), referents: 0 }

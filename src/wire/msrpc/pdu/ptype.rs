@@ -1,4 +1,4 @@
-//! The types of PDUs.
+//! PTYPE, the type of a PDU in its header.
 
 use strum::{EnumIter, FromRepr, IntoStaticStr};
 
@@ -6,7 +6,7 @@ use strum::{EnumIter, FromRepr, IntoStaticStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, FromRepr)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
-pub enum Kind {
+pub enum PduType {
     /// A call, or a fragment of one.
     Request = 0,
     /// A response, or a fragment of one.

@@ -1,18 +1,18 @@
 //! request: a call in one or more fragments. C706 section 12.6.4.9.
 
-use super::Kind;
-use super::header::{Draft, Flags};
+use super::PduType;
+use super::header::{PduBuilder, PduFlags};
 use super::presentation;
 
 /// The fields that all fragments of a call share.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::msrpc) struct Request {
+pub(in crate::msrpc) struct RequestPdu {
     pub(in crate::msrpc) call_id: u32,
     /// The operation number.
     pub(in crate::msrpc) opnum: u16,
 }
 
-impl Request {
+impl RequestPdu {
     /// The number of bytes before the stub, including the common header: never encrypted.
     pub(in crate::msrpc) const CLEAR: usize = 24;
 
@@ -22,16 +22,16 @@ impl Request {
         self,
         stub: &[u8],
         room: usize,
-    ) -> impl Iterator<Item = Draft> {
+    ) -> impl Iterator<Item = PduBuilder> {
         let count = stub.len().div_ceil(room).max(1);
         (0..count).map(move |number| {
             let rest = &stub[number * room..];
             let part = &rest[..room.min(rest.len())];
-            let first = if number == 0 { Flags::FIRST } else { Flags::NONE };
-            let last = if number + 1 == count { Flags::LAST } else { Flags::NONE };
+            let first = if number == 0 { PduFlags::FIRST } else { PduFlags::NONE };
+            let last = if number + 1 == count { PduFlags::LAST } else { PduFlags::NONE };
             let flags = first.and(last);
-            Draft {
-                kind: Kind::Request,
+            PduBuilder {
+                kind: PduType::Request,
                 flags,
                 call_id: self.call_id,
                 body: self.body(rest.len(), part),
@@ -55,12 +55,12 @@ mod tests {
     use super::*;
 
     fn written(stub: &[u8], room: usize) -> Vec<Vec<u8>> {
-        let fragments = Request { call_id: 2, opnum: 3 }.fragments(stub, room);
-        fragments.map(|draft| draft.plain().unwrap()).collect()
+        let fragments = RequestPdu { call_id: 2, opnum: 3 }.fragments(stub, room);
+        fragments.map(|builder| builder.plain().unwrap()).collect()
     }
 
     #[test]
-    fn a_short_call_is_one_fragment() {
+    fn short_call_is_one_fragment() {
         let wanted = b"\x05\0\0\x03\x10\0\0\0\x1b\0\0\0\x02\0\0\0\x03\0\0\0\0\0\x03\0abc";
         assert_eq!(written(b"abc", 8), [wanted]);
         let wanted = b"\x05\0\0\x03\x10\0\0\0\x18\0\0\0\x02\0\0\0\0\0\0\0\0\0\x03\0";
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_one_has_a_first_and_a_last() {
+    fn long_call_has_first_and_last_fragment() {
         let wanted = [
             &b"\x05\0\0\x01\x10\0\0\0\x1a\0\0\0\x02\0\0\0\x05\0\0\0\0\0\x03\0ab"[..],
             b"\x05\0\0\x00\x10\0\0\0\x1a\0\0\0\x02\0\0\0\x03\0\0\0\0\0\x03\0cd",

@@ -2,9 +2,9 @@
 
 use rollcall_identity::Timestamp;
 
-use super::{Message, trim_start, without_bom};
-use crate::syslog::moment::SenderClock;
+use super::{SyslogMessage, trim_start, without_bom};
 use crate::syslog::structured::StructuredData;
+use crate::syslog::timestamp::SenderClock;
 
 /// The maximum length of a tag. RFC 3164 section 4.1.3 has 32; Junos has message names of 45.
 const TAG_LIMIT: usize = 64;
@@ -16,7 +16,7 @@ pub(super) fn read<'a>(
     has_priority: bool,
     seen: Timestamp,
     clock: &mut SenderClock,
-) -> Message<'a> {
+) -> SyslogMessage<'a> {
     let time = clock.read(rest, seen);
     let rest = after_colon(time.map_or(rest, |(_, length)| &rest[length..]));
     let (host, rest) = match time {
@@ -34,7 +34,7 @@ pub(super) fn read<'a>(
         None => (None, None, rest),
     };
     let text = without_bom(trim_start(text));
-    Message {
+    SyslogMessage {
         priority: None,
         at: time.map(|(at, _)| at),
         host,

@@ -4,9 +4,9 @@
 use memchr::memchr;
 use rollcall_identity::Timestamp;
 
-use super::{Message, trim_start, without_bom};
-use crate::syslog::moment::{SenderClock, looks_like_iso};
+use super::{SyslogMessage, trim_start, without_bom};
 use crate::syslog::structured::StructuredData;
+use crate::syslog::timestamp::{SenderClock, looks_like_iso};
 
 /// The bytes after VERSION, when `rest`, the bytes after PRI, begins with a number, a space, and a
 /// timestamp or its nil value.
@@ -19,14 +19,18 @@ pub(super) fn after_version(rest: &[u8]) -> Option<&[u8]> {
 }
 
 /// Parses a header that begins with TIMESTAMP. If it ends early, the rest is text.
-pub(super) fn read<'a>(header: &'a [u8], seen: Timestamp, clock: &mut SenderClock) -> Message<'a> {
+pub(super) fn read<'a>(
+    header: &'a [u8],
+    seen: Timestamp,
+    clock: &mut SenderClock,
+) -> SyslogMessage<'a> {
     let (time, rest) = word(header);
     let (host, rest) = word(rest);
     let (app, rest) = word(rest);
     let (proc_id, content) = word(rest);
     let (msg_id, rest) = word(content);
     let (data, rest) = StructuredData::split(rest);
-    Message {
+    SyslogMessage {
         priority: None,
         at: clock.read(time, seen).map(|(at, _)| at),
         host: given(host),

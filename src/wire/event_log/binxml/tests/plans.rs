@@ -5,11 +5,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::node::Below;
-use super::super::parsed::Purpose;
-use super::super::writing::Typed;
+use super::super::node::EventChild;
+use super::super::parsed::ParseMode;
+use super::super::test_encoder::Typed;
 use super::*;
-use crate::event_log::{Record, Value};
+use crate::event_log::{EventRecord, Value};
 
 /// Values of the types with different code paths, some with an invalid length.
 fn value() -> impl Strategy<Value = Typed> {
@@ -108,7 +108,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn a_plan_reads_what_walking_over_the_element_reads(
+    fn plan_equals_walking_the_element(
         system in system(),
         sections in vec(section(), 1..3),
         within in section(),
@@ -147,20 +147,22 @@ fn spelt_out(tag: Tag) -> Tag {
 }
 
 /// The fields of an event. Whether texts are decoded in place makes no difference.
-fn told(record: Result<Record<'_>, Problem>) -> Result<Vec<(String, String)>, Problem> {
+fn field_texts(
+    record: Result<EventRecord<'_>, BinXmlError>,
+) -> Result<Vec<(String, String)>, BinXmlError> {
     let record = record?;
-    let told = record.fields.iter().map(|field| {
+    let field_texts = record.fields.iter().map(|field| {
         assert!(matches!(field.value(), Value::Null | Value::Text(_) | Value::String(_)));
         (format!("{:?}", field.place()), field.value().to_string())
     });
-    Ok(told.collect())
+    Ok(field_texts.collect())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn a_fragment_without_a_template_is_read_as_one_that_is_walked_over(
+    fn inline_fragment_equals_walked_fragment(
         within in section().prop_map(spelt_out),
         other in section().prop_map(spelt_out),
         limits in (select(&[2, 4, 64][..]), select(&[400, 2000, 1 << 20][..])),
@@ -176,14 +178,14 @@ proptest! {
                 data[at] = *value;
             }
             let fragment = instance(1, &event(vec![Part::Value(0)]), &[inner(data)]);
-            prop_assert_eq!(told(reading.record(&fragment)), told(walking.record(&fragment)));
+            prop_assert_eq!(field_texts(reading.record(&fragment)), field_texts(walking.record(&fragment)));
         }
     }
 }
 
 /// The common shapes of Windows events have plans, so that the property above covers them.
 #[test]
-fn the_usual_shapes_have_plans() {
+fn common_shapes_have_plans() {
     let data = Tag::new("EventData", vec![Part::Element(Tag::data("A", Part::Value(0)))]);
     let user = Tag::new("EventXML", vec![Part::Element(Tag::new("A", vec![Part::Value(0)]))]);
     let user = Tag::new("UserData", vec![Part::Element(user.with("xmlns", text("Event_NS")))]);
@@ -191,7 +193,7 @@ fn the_usual_shapes_have_plans() {
         let event = event(vec![Part::Element(section)]);
         let fragment = instance(1, &event, &[string("x")]);
         let mut decoder = Decoder::default();
-        let root = decoder.root(&fragment, Purpose::Fields).unwrap();
+        let root = decoder.root(&fragment, ParseMode::Fields).unwrap();
         assert!(root.elements().all(|node| node.plan(9).is_some()), "{event:?}");
         assert_eq!(root.elements().count(), 2);
     }
@@ -199,6 +201,6 @@ fn the_usual_shapes_have_plans() {
     let data = Tag::new("EventData", vec![Part::Element(leaf.clone()), Part::Element(leaf)]);
     let fragment = instance(1, &event(vec![Part::Value(0)]), &[inner(plain(&data))]);
     let mut decoder = Decoder::default();
-    let root = decoder.root(&fragment, Purpose::Fields).unwrap();
-    assert!(root.below_event().any(|below| matches!(below, Below::Fields(..))));
+    let root = decoder.root(&fragment, ParseMode::Fields).unwrap();
+    assert!(root.event_children().any(|below| matches!(below, EventChild::Fields(..))));
 }

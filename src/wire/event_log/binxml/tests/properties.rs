@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::writing::Typed;
+use super::super::test_encoder::Typed;
 use super::*;
 
 /// A value and its text; `None` for null.
@@ -108,7 +108,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn every_event_is_shown_as_it_was_meant(
+    fn every_event_matches_the_model(
         outer in tag(),
         within in tag(),
         values in proptest::collection::vec(value(), 0..6),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Value;
-use crate::event_log::binxml::problem::Problem;
+use crate::event_log::binxml::error::BinXmlError;
 use crate::event_log::binxml::sid::Sid;
 use crate::event_log::binxml::token;
 
@@ -20,7 +20,7 @@ impl<'r> Array<'r> {
     /// # Errors
     /// [`BinXmlError::Kind`] when there is no array of this type, [`BinXmlError::Length`] when the
     /// bytes end within an item.
-    pub(in crate::event_log) fn read(kind: u8, bytes: &'r [u8]) -> Result<Self, Problem> {
+    pub(in crate::event_log) fn read(kind: u8, bytes: &'r [u8]) -> Result<Self, BinXmlError> {
         let whole = match kind {
             token::STRING => bytes.len().is_multiple_of(2),
             token::ANSI_STRING => true,
@@ -33,12 +33,12 @@ impl<'r> Array<'r> {
             }
             _ => match width(kind, bytes.len()) {
                 Some(width) => bytes.len().is_multiple_of(width),
-                None => return Err(Problem::Kind { kind: kind | token::ARRAY }),
+                None => return Err(BinXmlError::Kind { kind: kind | token::ARRAY }),
             },
         };
         match whole {
             true => Ok(Self { kind, bytes }),
-            false => Err(Problem::Length { kind: kind | token::ARRAY, length: bytes.len() }),
+            false => Err(BinXmlError::Length { kind: kind | token::ARRAY, length: bytes.len() }),
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_found_by_their_width_or_their_end() {
+    fn items_are_split_by_width_or_terminator() {
         let guids = [[0x11; 16], [0x22; 16]].concat();
         let sids = b"\x01\x01\0\0\0\0\0\x05\x12\0\0\0\x01\x01\0\0\0\0\0\x05\x07\0\0\0";
         for (kind, bytes, wanted) in [
@@ -156,12 +156,15 @@ mod tests {
     }
 
     #[test]
-    fn half_an_item_is_a_problem() {
+    fn partial_item_is_an_error() {
         assert_eq!(shown(token::UINT32, &[0; 6]), "a value of type 0x88 is 6 bytes long");
         assert_eq!(shown(token::STRING, &[0; 3]), "a value of type 0x81 is 3 bytes long");
         assert_eq!(shown(token::SID, &[1; 9]), "a value of type 0x93 is 9 bytes long");
         for kind in [token::NULL, token::BINARY, token::FRAGMENT, 0x7f] {
-            assert_eq!(Array::read(kind, b""), Err(Problem::Kind { kind: kind | token::ARRAY }));
+            assert_eq!(
+                Array::read(kind, b""),
+                Err(BinXmlError::Kind { kind: kind | token::ARRAY })
+            );
         }
     }
 }
