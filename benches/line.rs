@@ -116,7 +116,7 @@ fn digits(place: &mut [u8], mut number: u32) {
 mod tests {
     use super::*;
     use jiff::tz::TimeZone;
-    use rollcall_wire::syslog::{Message, SenderClock};
+    use rollcall_wire::syslog::{SyslogMessage, SenderClock};
 
     #[test]
     fn a_line_is_about_its_tunnel() {
@@ -136,7 +136,7 @@ mod tests {
         for sort in [Sort::Vpn, Sort::Flow] {
             let mut line = Line::new(sort);
             let mut clock = SenderClock::new(TimeZone::UTC);
-            let (at, _) = Message::read(line.of(0), now, &mut clock).at.unwrap();
+            let (at, _) = SyslogMessage::read(line.of(0), now, &mut clock).at.unwrap();
             assert!((at.millis() - now.millis()).abs() < 5000, "{at}");
         }
     }

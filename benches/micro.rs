@@ -12,8 +12,8 @@ use rollcall_identity::{
     Change, ChangeLog, Event, Filter, GroupSet, TableSnapshot, ChangeLogLimits, Name, Origin, Producer, PageRequest,
     Revision, Table, Timestamp,
 };
-use rollcall_wire::srx::{self, Report, Speaker, Voice};
-use rollcall_wire::syslog::{Defaults, Message, Outcome, Reader, SenderClock, Template};
+use rollcall_wire::srx::{self, Report, ResponseWriter, ResponseFormatter};
+use rollcall_wire::syslog::{ClientDefaults, SyslogMessage, LineOutcome, LineReader, SenderClock, Template};
 
 use crate::line::{Line, Sort};
 
@@ -58,13 +58,13 @@ fn lines(settings: &Settings) -> Vec<Cost> {
 /// Nanoseconds to read one line of this sort.
 fn read(templates: &[Arc<Template>], sort: Sort) -> f64 {
     let with_origin = |template: &Arc<Template>| (Arc::clone(template), origin(template.name()));
-    let reader = Reader::new(templates.iter().map(with_origin).collect(), Defaults::default());
+    let reader = LineReader::new(templates.iter().map(with_origin).collect(), ClientDefaults::default());
     let mut clock = SenderClock::new(TimeZone::UTC);
     let (mut line, mut events) = (Line::new(sort), Vec::new());
     let seen = now();
     each(|index| {
         let outcome = reader.read_line(line.of(index), (seen, &mut clock), &mut events);
-        assert_eq!(matches!(outcome, Outcome::Matched { .. }), sort == Sort::Vpn);
+        assert_eq!(matches!(outcome, LineOutcome::Matched { .. }), sort == Sort::Vpn);
         black_box(&events);
         events.clear();
     })
@@ -77,11 +77,11 @@ fn decisions(settings: &Settings) -> Vec<Cost> {
         .iter()
         .map(|shipped| (Arc::clone(&shipped.template), origin(shipped.template.name())))
         .collect();
-    let reader = Reader::new(templates, Defaults::default());
+    let reader = LineReader::new(templates, ClientDefaults::default());
     let (mut clock, mut line) = (SenderClock::new(TimeZone::UTC), Line::new(Sort::Vpn));
     let (seen, mut events) = (now(), Vec::new());
     for index in 0..TIMES {
-        let message = Message::read(line.of(index), seen, &mut clock);
+        let message = SyslogMessage::read(line.of(index), seen, &mut clock);
         reader.read(&message, seen, &mut events);
     }
     let (mut table, mut changes) = (Table::default(), Vec::new());
@@ -155,27 +155,27 @@ fn told(tell: impl FnOnce() -> TableSnapshot) -> f64 {
 
 /// Nanoseconds for each report of all pages of the log, when they have been told once before.
 fn page(log: &ChangeLog, now: Timestamp) -> f64 {
-    let mut voice = Voice::default();
-    tell(log, now, &mut voice);
+    let mut formatter = ResponseFormatter::default();
+    tell(log, now, &mut formatter);
     let begin = Instant::now();
-    tell(log, now, &mut voice);
+    tell(log, now, &mut formatter);
     begin.elapsed().as_nanos() as f64 / f64::from(TIMES)
 }
 
 /// Writes all pages of the log.
-fn tell(log: &ChangeLog, now: Timestamp, voice: &mut Voice) {
+fn tell(log: &ChangeLog, now: Timestamp, formatter: &mut ResponseFormatter) {
     let (filter, netbios) = (Filter::default(), NetbiosNames::default());
     let (mut cursor, mut reports, mut out) = (None, 0, Vec::new());
     loop {
         let page = log.read(&PageRequest { cursor, since: None, filter: &filter, limit: 1000, now });
         let cookie = page.next.to_string();
         out.clear();
-        if !srx::told(&page.changes).all(|session| voice.knows(session)) {
-            srx::told(&page.changes).for_each(|session| voice.learn(session));
+        if !srx::reported_sessions(&page.changes).all(|session| formatter.is_cached(session)) {
+            srx::reported_sessions(&page.changes).for_each(|session| formatter.cache_groups(session));
         }
         let told = page.changes.iter().map(Report::from);
         reports +=
-            srx::batch(Speaker { voice, netbios: &netbios }, told, &cookie, &mut out).reports;
+            srx::write_batch(ResponseWriter { formatter, netbios: &netbios }, told, &cookie, &mut out).reports;
         black_box(&out);
         if !page.more {
             break;

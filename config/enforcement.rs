@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rollcall_identity::directory::GroupFilter;
 use rollcall_identity::{Authority, Glob, Name};
-use rollcall_wire::ptim::Untimed;
+use rollcall_wire::ptim::MissingTime;
 use rollcall_wire::srx::Dialect;
 
 use crate::authority::{self, FIREWALL};
@@ -65,7 +65,7 @@ pub struct Point {
     /// The domain of pushed users without a domain.
     pub push_domain: Option<Name>,
     /// How pushes without a timestamp are treated.
-    pub push_untimed: Untimed,
+    pub push_untimed: MissingTime,
 }
 
 /// The default listen address. The default port of the SRX is 443; 8443 needs no privilege. All

@@ -102,7 +102,11 @@ fn producers() -> impl Iterator<Item = (Producer, &'static str)> {
 fn shared_addresses(table: &TableReader<'_>) -> SharedAddressRule {
     let default = SharedAddressRule::default();
     SharedAddressRule {
-        users: table.in_range("max_users_per_minute", default.users, 0..=SharedAddressRule::MAX_USERS),
+        users: table.in_range(
+            "max_users_per_minute",
+            default.users,
+            0..=SharedAddressRule::MAX_USERS,
+        ),
         quiet: table.in_range("quiet_period", default.quiet, QUIET_PERIOD),
         except: table.list_or("exempt_networks", Vec::new()),
     }

@@ -38,7 +38,7 @@ impl Template {
 
     /// Compiles a template and verifies its samples. Returns all errors.
     fn compile(text: &str) -> Result<Self, Vec<String>> {
-        let message = |problem: &syslog::TemplateProblem| problem.to_string();
+        let message = |problem: &syslog::TemplateFileError| problem.to_string();
         let template = syslog::Template::from_toml(text)
             .map_err(|problems| problems.iter().map(message).collect::<Vec<_>>())?;
         let failures: Vec<_> = template.verify().iter().map(ToString::to_string).collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rollcall_config::SHIPPED;
 use rollcall_identity::{Event, Kind, Name, Origin, Producer, Timestamp};
-use rollcall_wire::http::Request;
+use rollcall_wire::http::RequestParts;
 use rollcall_wire::syslog::Template;
 
 /// When everything arrives: 2026-11-21T20:00:00Z.
@@ -62,7 +62,7 @@ pub fn check(event: &Event) {
 
 /// The request that `data` is when it is read as plain HTTP: a request line, headers, an empty line
 /// and the body. `None` when the head is not UTF-8 or too short.
-pub fn request(data: &[u8]) -> Option<Request<'_>> {
+pub fn request(data: &[u8]) -> Option<RequestParts<'_>> {
     let end = data.windows(2).position(|pair| pair == b"\n\n");
     let (head, body) = match end {
         Some(end) => (&data[..end], &data[end + 2..]),
@@ -71,7 +71,7 @@ pub fn request(data: &[u8]) -> Option<Request<'_>> {
     let mut lines = std::str::from_utf8(head).ok()?.split('\n');
     let (method, target) = lines.next()?.split_once(' ')?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut request = Request { method, path, query, body, ..Request::default() };
+    let mut request = RequestParts { method, path, query, body, ..RequestParts::default() };
     for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         match name {
             "Content-Type" => request.content_type = Some(value),

@@ -126,9 +126,9 @@ fn why_not(controller: &Controller) {
     says(
         &of("rollcall", tls),
         "not the password",
-        &["the account or its password is wrong", "52e"],
+        &["the user name or the password is wrong", "52e"],
     );
-    says(&of("nobody", tls), PASSWORD, &["the account or its password is wrong"]);
+    says(&of("nobody", tls), PASSWORD, &["the user name or the password is wrong"]);
     says(&of("blocked", tls), PASSWORD, &["the account is disabled", "533"]);
     says(&of("ended", tls), PASSWORD, &["the account has expired", "701"]);
     // An old password cannot be had here: Samba takes no age below a day, and the time of a password by

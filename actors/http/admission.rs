@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use rollcall_config::{Lockout, SecretHash};
 use rollcall_identity::Timestamp;
-use rollcall_wire::http::Request;
-use rollcall_wire::srx::token::{self, Shown};
+use rollcall_wire::http::RequestParts;
+use rollcall_wire::srx::token::{self, TokenLocation};
 
 pub(crate) use self::refused::Refused;
 pub(crate) use self::strange::Strange;
@@ -90,7 +90,7 @@ impl Admission {
     /// What is wrong with it.
     pub(crate) fn holder<R: Register>(
         &self,
-        said: &Request<'_>,
+        said: &RequestParts<'_>,
         (register, source, now): (&R, IpAddr, Timestamp),
     ) -> Result<Arc<R::Client>, Refused> {
         let Some((token, shown)) = token::access_token(said) else {
@@ -101,7 +101,7 @@ impl Admission {
         match register.client(&id) {
             Some(client) if *client.secret() != secret => Err(Refused::bad_token()),
             Some(client) if !client.may_come_from(source) => Err(Refused::elsewhere()),
-            Some(client) if shown == Shown::InQuery && !client.may_show_in_query() => {
+            Some(client) if shown == TokenLocation::InQuery && !client.may_show_in_query() => {
                 Err(Refused::token_in_query())
             }
             Some(client) => Ok(Arc::clone(client)),

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use rollcall_identity::Timestamp;
-use rollcall_wire::http::Request;
+use rollcall_wire::http::RequestParts;
 use rollcall_wire::ptim;
 
 use crate::admission::{Refused, Strange, TOKEN_BODY};
@@ -128,18 +128,18 @@ impl Enforcement {
     /// path `below` the prefix, shows to be.
     async fn served(
         &self,
-        whole: &Request<'_>,
+        whole: &RequestParts<'_>,
         below: &str,
         visit: &Visit,
         form: Option<Form>,
     ) -> HttpResponse {
-        let said = &Request { path: below, ..*whole };
+        let said = &RequestParts { path: below, ..*whole };
         let client = match self.points.admission.holder(said, visit.whom()) {
             Ok(client) => client,
             Err(refused) => return refuse(None, refused),
         };
         client.tally.seen(visit.source, visit.now);
-        let form = form.or_else(|| ptim::recognises(said).then_some(Form::Ptim));
+        let form = form.or_else(|| ptim::is_push(said).then_some(Form::Ptim));
         let answer = match form {
             Some(form) => self.push(said, visit, &client, form).await,
             None => self.ask(said, visit, &client).await,
@@ -190,9 +190,9 @@ fn place<'a>(path: &'a str, token_path: &str, query_path: &str) -> Place<'a> {
 }
 
 /// The request, apart from how it travelled.
-fn said<'a>(http: &'a HttpRequest, body: &'a [u8]) -> Request<'a> {
+fn said<'a>(http: &'a HttpRequest, body: &'a [u8]) -> RequestParts<'a> {
     let header = |name: &HeaderName| http.headers().get(name)?.to_str().ok();
-    Request {
+    RequestParts {
         method: http.method().as_str(),
         path: http.path(),
         query: http.query_string(),

@@ -22,8 +22,8 @@ use ipnet::IpNet;
 use rollcall_config as config;
 use rollcall_config::{Lockout, SecretHash};
 use rollcall_identity::{Name, Timestamp};
-use rollcall_wire::http::Request;
-use rollcall_wire::srx::validator::{self, Question};
+use rollcall_wire::http::RequestParts;
+use rollcall_wire::srx::validator::{self, ValidatorQuery};
 
 use crate::admission::{Admission, Applicant, Refused, Register, Strange, TOKEN_BODY};
 use crate::listener::{Routes, body};
@@ -121,12 +121,12 @@ impl Validator {
     }
 
     /// Answers somebody with a token, whose path below the prefix is `path`.
-    async fn served(&self, whole: &Request<'_>, path: &str, visit: &Visit) -> HttpResponse {
+    async fn served(&self, whole: &RequestParts<'_>, path: &str, visit: &Visit) -> HttpResponse {
         let client = match self.admission.holder(whole, visit.whom()) {
             Ok(client) => client,
             Err(refused) => return refuse(None, refused),
         };
-        match validator::read(&Request { path, ..*whole }) {
+        match validator::read(&RequestParts { path, ..*whole }) {
             Ok(question) => self.tell(question, &client).await,
             Err(bad) => {
                 let refused = Refused::from(bad);
@@ -139,8 +139,8 @@ impl Validator {
     }
 
     /// Looks it up, on a thread where others do not wait for it: a list looks at every object.
-    async fn tell(&self, question: Question, client: &Client) -> HttpResponse {
-        let (book, kind) = (self.directory.clone(), question.sort().into());
+    async fn tell(&self, question: ValidatorQuery, client: &Client) -> HttpResponse {
+        let (book, kind) = (self.directory.clone(), question.kind().into());
         let told = web::block(move || answering::answer(&book.read(), &question)).await;
         match told.unwrap_or_else(|_| Err(Refused::unavailable("the server is stopping"))) {
             Ok(answering::Told { outcome, body }) => {
@@ -178,16 +178,16 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
 }
 
 /// The request, apart from how it travelled.
-fn said<'a>(http: &'a HttpRequest, body: &'a [u8]) -> Request<'a> {
+fn said<'a>(http: &'a HttpRequest, body: &'a [u8]) -> RequestParts<'a> {
     let header = |name: &HeaderName| http.headers().get(name)?.to_str().ok();
-    Request {
+    RequestParts {
         method: http.method().as_str(),
         path: http.path(),
         query: http.query_string(),
         content_type: header(&CONTENT_TYPE),
         authorization: header(&AUTHORIZATION),
         body,
-        ..Request::default()
+        ..RequestParts::default()
     }
 }
 

@@ -4,7 +4,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use rollcall_wire::dns::{BadAnswer, Kind, Record, Service, answer, question};
+use rollcall_wire::dns::{
+    DnsError, DnsRecord, RecordType, SrvRecord, decode_response, encode_query,
+};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
@@ -44,7 +46,7 @@ pub enum NoName {
     System(#[from] io::Error),
     /// What the name server says.
     #[error("{0}")]
-    Answer(#[from] BadAnswer),
+    Answer(#[from] DnsError),
     /// No name server answers.
     #[error("no name server answers within {0:?}")]
     Silent(Duration),
@@ -77,21 +79,21 @@ impl Names<'_> {
     }
 
     /// The services of this name, in the order in which they are tried.
-    async fn services(&self, name: String) -> Result<Vec<Service>, NotFound> {
-        let records = match self.ask(&name, Kind::Srv).await {
+    async fn services(&self, name: String) -> Result<Vec<SrvRecord>, NotFound> {
+        let records = match self.ask(&name, RecordType::Srv).await {
             Ok(records) => records,
             Err(why) => return Err(NotFound { what: name, why }),
         };
         let service = |record| match record {
-            Record::Service(service) => Some(service),
-            Record::Address(_) => None,
+            DnsRecord::Service(service) => Some(service),
+            DnsRecord::Address(_) => None,
         };
-        let mut services: Vec<Service> = records.into_iter().filter_map(service).collect();
+        let mut services: Vec<SrvRecord> = records.into_iter().filter_map(service).collect();
         if services.is_empty() {
             return Err(NotFound { what: name, why: NoName::None });
         }
         // Among equals chance chooses, by their weights (RFC 2782).
-        let drawn = |service: &Service| {
+        let drawn = |service: &SrvRecord| {
             let chance = fastrand::f64().powf(1.0 / f64::from(service.weight.max(1)));
             (service.priority, std::cmp::Reverse((chance * 1e9) as u64))
         };
@@ -111,21 +113,22 @@ impl Names<'_> {
                 tokio::net::lookup_host((host, 0)).await.map_err(|why| failed(why.into()))?;
             return Ok(found.map(|address| address.ip()).collect());
         }
-        let (v4, v6) = tokio::join!(self.ask(host, Kind::A), self.ask(host, Kind::Aaaa));
+        let (v4, v6) =
+            tokio::join!(self.ask(host, RecordType::A), self.ask(host, RecordType::Aaaa));
         let both = v6.into_iter().flatten().chain(match v4 {
             Ok(records) => records,
             Err(why) => return Err(failed(why)),
         });
         let addresses = both.filter_map(|record| match record {
-            Record::Address(address) => Some(address),
-            Record::Service(_) => None,
+            DnsRecord::Address(address) => Some(address),
+            DnsRecord::Service(_) => None,
         });
         let addresses: Vec<IpAddr> = addresses.collect();
         if addresses.is_empty() { Err(failed(NoName::None)) } else { Ok(addresses) }
     }
 
     /// What the first name server says that answers.
-    async fn ask(&self, name: &str, kind: Kind) -> Result<Vec<Record>, NoName> {
+    async fn ask(&self, name: &str, kind: RecordType) -> Result<Vec<DnsRecord>, NoName> {
         let machine;
         let servers = if self.servers.is_empty() {
             machine = of_machine(&std::fs::read_to_string(MACHINE)?);
@@ -145,9 +148,13 @@ impl Names<'_> {
     }
 }
 
-async fn ask_one(server: SocketAddr, name: &str, kind: Kind) -> Result<Vec<Record>, NoName> {
+async fn ask_one(
+    server: SocketAddr,
+    name: &str,
+    kind: RecordType,
+) -> Result<Vec<DnsRecord>, NoName> {
     let id = fastrand::u16(..);
-    let Some(asked) = question(id, name, kind) else {
+    let Some(asked) = encode_query(id, name, kind) else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no name of DNS").into());
     };
     let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
@@ -158,9 +165,9 @@ async fn ask_one(server: SocketAddr, name: &str, kind: Kind) -> Result<Vec<Recor
     let mut bytes = vec![0; DATAGRAM];
     loop {
         let length = socket.recv(&mut bytes).await?;
-        match answer(&asked, &bytes[..length]) {
+        match decode_response(&asked, &bytes[..length]) {
             // Somebody else's answer does not end the waiting for ours.
-            Err(rollcall_wire::dns::BadAnswer::Strange) => {}
+            Err(rollcall_wire::dns::DnsError::Mismatch) => {}
             found => return Ok(found?),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use flate2::write::GzEncoder;
 use rollcall_config::{Compression, Target};
 use rollcall_identity::Timestamp;
-use rollcall_wire::secure_edge::{Problem, Refusal};
+use rollcall_wire::secure_edge::{OAuthError, ProblemDetails};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, http};
 
@@ -151,7 +151,7 @@ impl Answer {
     /// The body of an answer that says success.
     pub(super) fn success(self) -> Result<Vec<u8>, Trouble> {
         let Self { status, body, retry_after: after } = self;
-        let said = || Problem::read(&body);
+        let said = || ProblemDetails::read(&body);
         match status {
             200..=299 => Ok(body),
             429 | 503 => Err(Trouble::Busy { status, after, said: said() }),
@@ -168,7 +168,8 @@ impl Answer {
         match self.status {
             429 => self.success(),
             status @ 400..=499 => {
-                let said = Refusal::read(&self.body).or_else(|| Problem::read(&self.body));
+                let said =
+                    OAuthError::read(&self.body).or_else(|| ProblemDetails::read(&self.body));
                 Err(Trouble::Denied { status, said })
             }
             _ => self.success(),

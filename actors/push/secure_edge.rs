@@ -10,9 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use rollcall_config::{self as config, Compression};
 use rollcall_identity::Cursor;
 use rollcall_identity::delivery::{DeliveryMode, TargetPosition};
-use rollcall_wire::secure_edge::{self as wire, BadAnswer};
+use rollcall_wire::secure_edge::{self as wire, SecureEdgeError};
 use rollcall_wire::secure_edge::{
-    Batch, Begin, Credentials, Digests, End, Ended, List, Onboard, Taken, Token, path, read,
+    AccessToken, BatchAck, DigestPages, OnboardedCredentials, OnboardingRequest, ReportBatch,
+    ReportList, SyncBegin, SyncEnd, SyncEnded, path, read,
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -54,17 +55,17 @@ impl SecureEdge {
     }
 
     /// The credentials: those that are kept, or those that the onboarding token is exchanged for.
-    fn credentials(&mut self) -> Result<Credentials, Trouble> {
+    fn credentials(&mut self) -> Result<OnboardedCredentials, Trouble> {
         let file = &self.settings.credentials;
         match fs::read(file).map(Zeroizing::new) {
-            Ok(text) => Credentials::read(&text)
+            Ok(text) => OnboardedCredentials::read(&text)
                 .map_err(|why| Trouble::Unprepared(format!("{}: {why}", file.display()))),
             Err(why) if why.kind() == io::ErrorKind::NotFound => self.onboard(),
             Err(why) => Err(Trouble::file(file, &why)),
         }
     }
 
-    fn onboard(&mut self) -> Result<Credentials, Trouble> {
+    fn onboard(&mut self) -> Result<OnboardedCredentials, Trouble> {
         let none = || Trouble::Unprepared("there are neither credentials nor a token".to_owned());
         let file = self.settings.onboarding.clone().ok_or_else(none)?;
         let text = fs::read_to_string(&file).map_err(|why| Trouble::file(&file, &why))?;
@@ -73,7 +74,7 @@ impl SecureEdge {
         // An answer that is lost on its way must not use the token up: the same key, the same answer.
         let key: String =
             Sha256::digest(token).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let ask = Onboard { token, collector: &self.name, product: PRODUCT };
+        let ask = OnboardingRequest { token, collector: &self.name, product: PRODUCT };
         let body = Zeroizing::new(json(&ask));
         let post = Post {
             path: path::ONBOARD,
@@ -83,7 +84,7 @@ impl SecureEdge {
         };
         let answer = self.http.post(&post, &[("Idempotency-Key", &key)])?;
         let answer = Zeroizing::new(answer.granted()?);
-        let credentials = Credentials::read(&answer)?;
+        let credentials = OnboardedCredentials::read(&answer)?;
         let kept = serde_json::json!({
             "client_id": credentials.client_id,
             "client_secret": credentials.client_secret.as_str(),
@@ -103,7 +104,7 @@ impl SecureEdge {
         {
             return Ok(token.header.clone());
         }
-        let Credentials { client_id, client_secret } = self.credentials()?;
+        let OnboardedCredentials { client_id, client_secret } = self.credentials()?;
         let pair = Zeroizing::new(format!("{client_id}:{}", client_secret.as_str()));
         let basic = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
         let post = Post {
@@ -113,7 +114,7 @@ impl SecureEdge {
             compression: Compression::Plain,
         };
         let answer = self.http.post(&post, &[("Authorization", &basic)])?;
-        let token = Token::read(&Zeroizing::new(answer.granted()?))?;
+        let token = AccessToken::read(&Zeroizing::new(answer.granted()?))?;
         let header = Zeroizing::new(format!("Bearer {}", token.access_token.as_str()));
         let until = token.expires_in.and_then(|seconds| {
             // One that lives no longer than that is used for half of its life.
@@ -141,7 +142,7 @@ impl SecureEdge {
     }
 
     /// How many batches it takes at once: no more than the administrator allows.
-    fn window(&self, place: &wire::Place) -> usize {
+    fn window(&self, place: &wire::ReceiverPosition) -> usize {
         let theirs = usize::try_from(place.window.unwrap_or(1)).unwrap_or(usize::MAX);
         theirs.min(self.settings.in_flight).max(1)
     }
@@ -168,31 +169,33 @@ impl Speech for SecureEdge {
 
     fn place(&mut self) -> Result<(TargetPosition, usize), Trouble> {
         let answer = self.with_token(|http, headers| http.get(path::POSITION, headers))?;
-        let place: wire::Place = read(&answer.success()?)?;
+        let place: wire::ReceiverPosition = read(&answer.success()?)?;
         let window = self.window(&place);
         let cursor = place.position.and_then(|position| position.parse().ok());
         Ok((cursor.map_or(TargetPosition::Empty, TargetPosition::At), window))
     }
 
     fn begin(&mut self, synchronisation: &str) -> Result<usize, Trouble> {
-        let answer = self.post(path::SYNCHRONISE, &Begin { synchronisation })?;
-        let place: wire::Place = read(&answer)?;
+        let answer = self.post(path::SYNC_BEGIN, &SyncBegin { synchronisation })?;
+        let place: wire::ReceiverPosition = read(&answer)?;
         match place.position {
             None => Ok(self.window(&place)),
-            Some(_) => Err(Trouble::Garbled(BadAnswer::Position)),
+            Some(_) => Err(Trouble::Garbled(SecureEdgeError::Position)),
         }
     }
 
     fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble> {
         let places = (piece.after.as_ref(), &piece.next);
         let batch = match &piece.turn {
-            Turn::News(turn) => Batch::new(&piece.changes, turn, places),
-            Turn::Synchronisation(turn) => Batch::new(&piece.changes, turn, places).synchronising(),
+            Turn::News(turn) => ReportBatch::new(&piece.changes, turn, places),
+            Turn::Synchronisation(turn) => {
+                ReportBatch::new(&piece.changes, turn, places).as_synchronization()
+            }
         };
         let answer = self.post(path::REPORTS, &batch)?;
-        let taken = Taken::read(&answer, batch.tally(), &piece.next.to_string())?;
-        let about = |refused: wire::Refused| {
-            let of_session = refused.list == List::Sessions;
+        let taken = BatchAck::read(&answer, batch.tally(), &piece.next.to_string())?;
+        let about = |refused: wire::RejectedReport| {
+            let of_session = refused.list == ReportList::Sessions;
             let address = of_session.then(|| batch.address(refused.index)).flatten();
             (address, refused.reason)
         };
@@ -202,19 +205,19 @@ impl Speech for SecureEdge {
 
     fn end(&mut self, synchronisation: &str, at: &Cursor) -> Result<(), Trouble> {
         let position = at.to_string();
-        let answer = self.post(path::SYNCHRONISED, &End { synchronisation, position })?;
-        let ended: Ended = read(&answer)?;
+        let answer = self.post(path::SYNC_END, &SyncEnd { synchronisation, position })?;
+        let ended: SyncEnded = read(&answer)?;
         match ended.position == at.to_string() {
             true => Ok(()),
-            false => Err(Trouble::Garbled(BadAnswer::Position)),
+            false => Err(Trouble::Garbled(SecureEdgeError::Position)),
         }
     }
 
-    fn digests(&mut self) -> Result<Option<Digests>, Trouble> {
+    fn digests(&mut self) -> Result<Option<DigestPages>, Trouble> {
         let answer = self.with_token(|http, headers| http.get(path::DIGEST, headers))?;
         match answer.status {
             404 => Ok(None),
-            _ => Ok(Some(Digests::read(&answer.success()?)?)),
+            _ => Ok(Some(DigestPages::read(&answer.success()?)?)),
         }
     }
 

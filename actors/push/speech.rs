@@ -7,7 +7,7 @@ use std::thread;
 
 use rollcall_identity::delivery::{DeliveryMode, TargetPosition};
 use rollcall_identity::{Address, Change, Cursor};
-use rollcall_wire::secure_edge::Digests;
+use rollcall_wire::secure_edge::DigestPages;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::trouble::Trouble;
@@ -66,7 +66,7 @@ pub(crate) trait Speech: Send {
     fn end(&mut self, synchronisation: &str, at: &Cursor) -> Result<(), Trouble>;
 
     /// What the target holds; `None` when the dialect or the target cannot tell.
-    fn digests(&mut self) -> Result<Option<Digests>, Trouble>;
+    fn digests(&mut self) -> Result<Option<DigestPages>, Trouble>;
 
     /// How many reports a second it takes; `None` for as many as it acknowledges.
     fn rate(&self) -> Option<u32>;

@@ -8,8 +8,8 @@ use rollcall_config::{self as config, Compression};
 use rollcall_identity::Cursor;
 use rollcall_identity::delivery::{DeliveryMode, TargetPosition};
 use rollcall_identity::directory::NetbiosNames;
-use rollcall_wire::secure_edge::Digests;
-use rollcall_wire::srx::{self, Speaker, Voice, web_api};
+use rollcall_wire::secure_edge::DigestPages;
+use rollcall_wire::srx::{self, ResponseFormatter, ResponseWriter, web_api};
 use zeroize::Zeroizing;
 
 use super::http::{Http, Post};
@@ -20,13 +20,13 @@ use super::trouble::Trouble;
 pub(super) struct SrxWebApi {
     settings: config::SrxWebApi,
     http: Http,
-    voice: Voice,
+    formatter: ResponseFormatter,
 }
 
 impl SrxWebApi {
     pub(super) fn new(settings: config::SrxWebApi, http: Http) -> Self {
-        let voice = web_api::voice(settings.roles, settings.groups.clone());
-        Self { settings, http, voice }
+        let formatter = web_api::formatter(settings.roles, settings.groups.clone());
+        Self { settings, http, formatter }
     }
 
     fn authorisation(&self) -> Result<Zeroizing<String>, Trouble> {
@@ -54,9 +54,11 @@ impl Speech for SrxWebApi {
 
     fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble> {
         let mut body = Vec::new();
-        srx::told(&piece.changes).for_each(|session| self.voice.learn(session));
-        let speaker = Speaker { voice: &self.voice, netbios: &NetbiosNames::default() };
-        web_api::entries(speaker, &piece.changes, &mut body);
+        srx::reported_sessions(&piece.changes)
+            .for_each(|session| self.formatter.cache_groups(session));
+        let writer =
+            ResponseWriter { formatter: &self.formatter, netbios: &NetbiosNames::default() };
+        web_api::write_entries(writer, &piece.changes, &mut body);
         let post = Post {
             path: web_api::PATH,
             content_type: web_api::CONTENT_TYPE,
@@ -66,10 +68,10 @@ impl Speech for SrxWebApi {
         let authorisation = self.authorisation()?;
         let answer = self.http.post(&post, &[("Authorization", &authorisation)])?;
         let status = answer.status;
-        match web_api::accepted(status, &answer.success()?) {
+        match web_api::check_response(status, &answer.success()?) {
             Ok(()) => Ok(Arrived { accepted: piece.changes.len() as u64, ..Arrived::default() }),
             // What it says of an entry is not documented: the batch is halved until it is alone.
-            Err(web_api::Unaccepted::Error(said)) => {
+            Err(web_api::PostEntryError::Error(said)) => {
                 Err(Trouble::Indigestible { status: 200, said: Some(said) })
             }
             Err(other) => Err(Trouble::Unaccepted(other.to_string())),
@@ -80,7 +82,7 @@ impl Speech for SrxWebApi {
         Ok(())
     }
 
-    fn digests(&mut self) -> Result<Option<Digests>, Trouble> {
+    fn digests(&mut self) -> Result<Option<DigestPages>, Trouble> {
         Ok(None)
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use rollcall_wire::secure_edge::BadAnswer;
+use rollcall_wire::secure_edge::SecureEdgeError;
 use strum::IntoStaticStr;
 
 use rollcall_runtime::mailbox::MailboxClosed;
@@ -43,7 +43,7 @@ pub(crate) enum Trouble {
     },
     /// Its answer is no acknowledgement.
     #[error("answered wrongly: {0}")]
-    Garbled(#[from] BadAnswer),
+    Garbled(#[from] SecureEdgeError),
     /// It took the request for done, and says otherwise in its answer.
     #[error("answered wrongly: {0}")]
     Unaccepted(String),

@@ -250,7 +250,8 @@ fn event_ids(table: &TableReader<'_>, written: &[u32]) -> Vec<u16> {
         match u16::try_from(*id).ok().filter(|id| readable_event_ids().any(|known| known == *id)) {
             Some(id) => ids.push(id),
             None => {
-                let known = readable_event_ids().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
+                let known =
+                    readable_event_ids().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
                 let message = format!("is {id}, must be one of {known}");
                 table.error_at(&format!("event_ids[{index}]"), message);
             }

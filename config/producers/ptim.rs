@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use rollcall_identity::{Authority, Name};
-use rollcall_wire::ptim::Untimed;
+use rollcall_wire::ptim::MissingTime;
 
 use crate::SecretHash;
 use crate::authority::{self, all_kinds};
@@ -37,7 +37,7 @@ pub struct Pusher {
     /// The domain of users without a domain.
     pub domain: Option<Name>,
     /// How events without a timestamp are treated.
-    pub untimed: Untimed,
+    pub untimed: MissingTime,
 }
 
 impl Ptim {
@@ -73,6 +73,10 @@ impl Pusher {
 }
 
 /// Reads `require_timestamp`.
-pub(crate) fn untimed(table: &TableReader<'_>) -> Untimed {
-    if table.get_or("require_timestamp", false) { Untimed::Refused } else { Untimed::Arrival }
+pub(crate) fn untimed(table: &TableReader<'_>) -> MissingTime {
+    if table.get_or("require_timestamp", false) {
+        MissingTime::Reject
+    } else {
+        MissingTime::UseArrival
+    }
 }

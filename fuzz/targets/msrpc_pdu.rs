@@ -3,8 +3,8 @@
 //! The first byte of the input chooses the association, the second the pieces.
 
 use rollcall_wire::msrpc::{
-    Action, Association, AuthType, Interface, Leg, Security, SecurityError, Terms, Uuid,
-    endpoint_mapper,
+    Action, Association, AssociationOptions, AuthStep, AuthType, Interface, SecurityContext,
+    SecurityError, Uuid, endpoint_mapper,
 };
 
 const EVENTS: Interface =
@@ -16,7 +16,7 @@ const MAX_REPLY: usize = 20_000;
 /// Believes everything, so that the fuzzer need not forge signatures.
 struct Gullible;
 
-impl Security for Gullible {
+impl SecurityContext for Gullible {
     fn token_size(&self) -> usize {
         16
     }
@@ -31,7 +31,7 @@ impl Security for Gullible {
 }
 
 fn association(choice: u8) -> Association {
-    let terms = Terms { max_reply: MAX_REPLY, ..Terms::default() };
+    let terms = AssociationOptions { max_reply: MAX_REPLY, ..AssociationOptions::default() };
     let kind = match choice % 4 {
         0 => return Association::anonymous(EVENTS, &terms).0,
         1 => AuthType::Ntlm,
@@ -43,11 +43,11 @@ fn association(choice: u8) -> Association {
 }
 
 /// The next leg: a last one without a token, a last one with a token, or not the last one.
-fn leg(choice: u8) -> Leg {
+fn leg(choice: u8) -> AuthStep {
     match choice / 4 % 3 {
-        0 => Leg::Done { token: Vec::new(), security: Box::new(Gullible) },
-        1 => Leg::Done { token: b"last".to_vec(), security: Box::new(Gullible) },
-        _ => Leg::Continue(b"next".to_vec()),
+        0 => AuthStep::Done { token: Vec::new(), security: Box::new(Gullible) },
+        1 => AuthStep::Done { token: b"last".to_vec(), security: Box::new(Gullible) },
+        _ => AuthStep::Continue(b"next".to_vec()),
     }
 }
 
@@ -64,9 +64,9 @@ pub fn run(data: &[u8]) {
         assert!(!over || actions.is_empty(), "something came after the end");
         while !actions.is_empty() {
             match actions.remove(0) {
-                Action::Prove(token) => {
+                Action::Authenticate(token) => {
                     assert!(token.len() <= bytes.len(), "bytes from nowhere");
-                    actions.splice(0..0, association.prove(leg(*choice)));
+                    actions.splice(0..0, association.authenticate(leg(*choice)));
                 }
                 Action::Reply { stub, .. } => {
                     replied += stub.len();
@@ -74,7 +74,7 @@ pub fn run(data: &[u8]) {
                         stub.len() <= MAX_REPLY && replied <= bytes.len(),
                         "bytes from nowhere"
                     );
-                    let _ = endpoint_mapper::answer(&stub, &EVENTS);
+                    let _ = endpoint_mapper::map_response(&stub, &EVENTS);
                 }
                 Action::Failed(failure) => {
                     assert!(!failure.to_string().is_empty());

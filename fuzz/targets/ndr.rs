@@ -3,7 +3,7 @@
 //! The first byte of the input is the number of shapes, then come the shapes, then the stub.
 
 use rollcall_wire::msrpc::Uuid;
-use rollcall_wire::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
+use rollcall_wire::msrpc::ndr::{ContextHandle, NdrError, NdrReader, NdrWriter};
 
 #[derive(Debug, PartialEq)]
 enum Parameter {
@@ -20,7 +20,7 @@ enum Parameter {
     Names(Vec<Option<String>>),
 }
 
-fn read(shape: u8, reader: &mut Reader<'_>) -> Result<Parameter, BadStub> {
+fn read(shape: u8, reader: &mut NdrReader<'_>) -> Result<Parameter, NdrError> {
     Ok(match shape % 11 {
         0 => Parameter::Byte(reader.u8()?),
         1 => Parameter::Short(reader.u16()?),
@@ -29,18 +29,18 @@ fn read(shape: u8, reader: &mut Reader<'_>) -> Result<Parameter, BadStub> {
         4 => Parameter::Uuid(reader.uuid()?),
         5 => Parameter::Handle(reader.context_handle()?),
         6 => Parameter::Text(reader.wide_string()?),
-        7 => Parameter::Unique(reader.unique(Reader::wide_string)?),
+        7 => Parameter::Unique(reader.unique(NdrReader::wide_string)?),
         8 => Parameter::Buffer(reader.byte_array()?.to_vec()),
         9 => Parameter::Longs(reader.u32_array()?),
         _ => {
-            let pointers = reader.elements(4, Reader::pointer)?.into_iter();
-            let names = pointers.map(|pointer| reader.referent(pointer, Reader::wide_string));
+            let pointers = reader.elements(4, NdrReader::pointer)?.into_iter();
+            let names = pointers.map(|pointer| reader.referent(pointer, NdrReader::wide_string));
             Parameter::Names(names.collect::<Result<_, _>>()?)
         }
     })
 }
 
-fn write(parameter: &Parameter, writer: &mut Writer) {
+fn write(parameter: &Parameter, writer: &mut NdrWriter) {
     match parameter {
         Parameter::Byte(value) => writer.u8(*value),
         Parameter::Short(value) => writer.u16(*value),
@@ -49,7 +49,7 @@ fn write(parameter: &Parameter, writer: &mut Writer) {
         Parameter::Uuid(uuid) => writer.uuid(uuid),
         Parameter::Handle(handle) => writer.context_handle(handle),
         Parameter::Text(text) => writer.wide_string(text),
-        Parameter::Unique(text) => writer.unique(text.as_deref(), Writer::wide_string),
+        Parameter::Unique(text) => writer.unique(text.as_deref(), NdrWriter::wide_string),
         Parameter::Buffer(bytes) => writer.byte_array(bytes),
         Parameter::Longs(values) => writer.u32_array(values),
         Parameter::Names(names) => {
@@ -71,7 +71,7 @@ fn write(parameter: &Parameter, writer: &mut Writer) {
 pub fn run(data: &[u8]) {
     let Some((count, rest)) = data.split_first() else { return };
     let Some((shapes, stub)) = rest.split_at_checked(usize::from(*count)) else { return };
-    let mut reader = Reader::new(stub);
+    let mut reader = NdrReader::new(stub);
     let mut parameters = Vec::new();
     for shape in shapes {
         let before = reader.position();
@@ -89,10 +89,10 @@ pub fn run(data: &[u8]) {
         parameters.push(parameter);
     }
     assert!(reader.position() <= stub.len());
-    let mut writer = Writer::new();
+    let mut writer = NdrWriter::new();
     parameters.iter().for_each(|parameter| write(parameter, &mut writer));
     let again = writer.finish();
-    let mut reader = Reader::new(&again);
+    let mut reader = NdrReader::new(&again);
     for (parameter, shape) in parameters.iter().zip(shapes) {
         assert_eq!(read(*shape, &mut reader).as_ref(), Ok(parameter), "not what was written");
     }

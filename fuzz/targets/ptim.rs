@@ -2,7 +2,7 @@
 
 use super::{check, name, origin, request, seen};
 use rollcall_identity::Producer;
-use rollcall_wire::ptim::{EVENTS, Received, Untimed, read, read_posted, recognises};
+use rollcall_wire::ptim::{EVENTS, MissingTime, PtimContext, is_push, read, read_json_events};
 
 /// Runs one input.
 ///
@@ -11,14 +11,14 @@ use rollcall_wire::ptim::{EVENTS, Received, Untimed, read, read_posted, recognis
 pub fn run(data: &[u8]) {
     let Some(request) = request(data) else { return };
     let (origin, domain) = (origin(Producer::Ptim), name("corp.example.com"));
-    let received = Received {
+    let received = PtimContext {
         seen: seen(),
         origin: &origin,
         domain: Some(&domain),
-        untimed: Untimed::Arrival,
+        untimed: MissingTime::UseArrival,
     };
-    let _ = recognises(&request);
-    for reader in [read, read_posted] {
+    let _ = is_push(&request);
+    for reader in [read, read_json_events] {
         match reader(&request, received) {
             Ok(events) => {
                 // An entry may have up to eight addresses, each an event of its own.

@@ -2,12 +2,12 @@
 //! stands around the secret.
 
 use super::request;
-use rollcall_wire::http::{Request, redact};
+use rollcall_wire::http::{RequestParts, redact};
 
 /// No text that a fuzzer comes upon by itself.
 const SECRET: &str = "zQ7xK2vPq9";
 
-fn check(request: &Request<'_>) -> String {
+fn check(request: &RequestParts<'_>) -> String {
     let line = redact(request);
     assert!(line.len() <= 4096, "{} bytes", line.len());
     assert!(!line.contains(char::is_control), "more than one line: {line:?}");
@@ -30,13 +30,13 @@ pub fn run(data: &[u8]) {
     let cookie = format!("session={SECRET}; {}", request.cookie_header.unwrap_or_default());
     let tail = [format!("access_token={SECRET}&").as_bytes(), request.body].concat();
     for secretive in [
-        Request { authorization: Some(&bearer), ..request },
-        Request { authorization: Some(SECRET), ..request },
-        Request { x_cookie_header: Some(SECRET), ..request },
-        Request { cookie_header: Some(&cookie), ..request },
-        Request { query: &query, ..request },
-        Request { body: form.as_bytes(), ..request },
-        Request { body: &tail, ..request },
+        RequestParts { authorization: Some(&bearer), ..request },
+        RequestParts { authorization: Some(SECRET), ..request },
+        RequestParts { x_cookie_header: Some(SECRET), ..request },
+        RequestParts { cookie_header: Some(&cookie), ..request },
+        RequestParts { query: &query, ..request },
+        RequestParts { body: form.as_bytes(), ..request },
+        RequestParts { body: &tail, ..request },
     ] {
         let line = check(&secretive);
         assert!(!line.contains(SECRET), "{line}");

@@ -1,6 +1,6 @@
 //! Any bytes as the answer of a server, or as one event of it: nothing comes out that is not in it.
 
-use rollcall_wire::event_log::call::{Call, Close, QueryNext, RegisterLogQuery};
+use rollcall_wire::event_log::call::{Close, EventLogCall, QueryNext, RegisterLogQuery};
 use rollcall_wire::event_log::{Bookmark, ResultSet};
 
 /// What must be true of an event, wherever it was found.
@@ -20,14 +20,14 @@ pub fn run(data: &[u8]) {
     if let Ok(event) = ResultSet::read(data) {
         check(&event, data);
     }
-    if let Ok(batch) = QueryNext::answer(data) {
+    if let Ok(batch) = QueryNext::decode(data) {
         assert!(8 * batch.events().len() <= data.len(), "events from nowhere");
         batch.events().flatten().for_each(|event| check(&event, data));
     }
-    if let Ok(opened) = RegisterLogQuery::answer(data) {
+    if let Ok(opened) = RegisterLogQuery::decode(data) {
         assert!(8 * opened.channels.len() <= data.len(), "channels from nowhere");
     }
-    let _ = Close::answer(data);
+    let _ = Close::decode(data);
     if let Ok(bookmark) = std::str::from_utf8(data)
         .map_err(drop)
         .and_then(|text| Bookmark::from_xml(text).map_err(drop))

@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
             assert_eq!(format!("{credentials:?}"), shown, "the secret would be in a log");
         }
         Err(error) => {
-            assert!(matches!(error.refusal.status(), 400 | 401));
+            assert!(matches!(error.code.status(), 400 | 401));
             let body = String::from_utf8(error.body()).expect("JSON is UTF-8");
             assert!(body.starts_with("{\"error\":\"") && body.ends_with("\"}"), "{body}");
         }

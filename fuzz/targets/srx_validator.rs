@@ -2,7 +2,7 @@
 //! reason.
 
 use super::request;
-use rollcall_wire::srx::validator::{Question, read};
+use rollcall_wire::srx::validator::{ValidatorQuery, read};
 
 /// Runs one input.
 ///
@@ -11,11 +11,11 @@ use rollcall_wire::srx::validator::{Question, read};
 pub fn run(data: &[u8]) {
     let Some(request) = request(data) else { return };
     match read(&request) {
-        Ok(Question::List { prefix, count, .. }) => {
-            assert!((1..=Question::COUNT_LIMIT).contains(&count));
-            assert!(prefix.chars().count() <= Question::NAME_LIMIT);
+        Ok(ValidatorQuery::List { prefix, count, .. }) => {
+            assert!((1..=ValidatorQuery::COUNT_LIMIT).contains(&count));
+            assert!(prefix.chars().count() <= ValidatorQuery::NAME_LIMIT);
         }
-        Ok(Question::Is { name, .. }) => {
+        Ok(ValidatorQuery::Exists { name, .. }) => {
             assert!(!name.as_str().contains(char::is_control));
         }
         Err(bad) => {

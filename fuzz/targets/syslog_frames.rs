@@ -1,12 +1,12 @@
 //! A stream says the same whatever the pieces it arrives in, and never holds more than its limit.
 //! The first byte of the input chooses the limit, the second the pieces.
 
-use rollcall_wire::syslog::{FrameProblem, Framer};
+use rollcall_wire::syslog::{FrameError, SyslogFramer};
 
-type Said = Vec<Result<Vec<u8>, FrameProblem>>;
+type Said = Vec<Result<Vec<u8>, FrameError>>;
 
 fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>, limit: usize) -> Said {
-    let mut framer = Framer::new(limit);
+    let mut framer = SyslogFramer::new(limit);
     let mut said = Said::new();
     for piece in pieces {
         framer.feed(piece);
@@ -17,7 +17,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>, limit: usize) -> Said {
     }
     said.extend(framer.finish().map(|frame| frame.map(<[u8]>::to_vec)));
     if framer.is_lost() {
-        assert_eq!(said.last(), Some(&Err(FrameProblem::BadCount)), "lost, and went on");
+        assert_eq!(said.last(), Some(&Err(FrameError::InvalidCount)), "lost, and went on");
     }
     said
 }

@@ -6,23 +6,27 @@ use std::sync::LazyLock;
 use super::{check, name, origin, seen, shipped};
 use jiff::tz::{TimeZone, offset};
 use rollcall_identity::{Event, Producer};
-use rollcall_wire::syslog::{Defaults, Message, Outcome, Reader, SenderClock};
+use rollcall_wire::syslog::{ClientDefaults, LineOutcome, LineReader, SenderClock, SyslogMessage};
 
-fn defaults() -> Defaults {
-    Defaults { domain: Some(name("corp.example.com")), zone: zone(), ..Defaults::default() }
+fn defaults() -> ClientDefaults {
+    ClientDefaults {
+        domain: Some(name("corp.example.com")),
+        zone: zone(),
+        ..ClientDefaults::default()
+    }
 }
 
 fn zone() -> TimeZone {
     TimeZone::fixed(offset(2))
 }
 
-static READER: LazyLock<Reader> = LazyLock::new(|| {
+static READER: LazyLock<LineReader> = LazyLock::new(|| {
     let templates = shipped().into_iter().map(|template| (template, origin(Producer::Syslog)));
-    Reader::new(templates.collect(), defaults())
+    LineReader::new(templates.collect(), defaults())
 });
 
-fn read(line: &[u8], clock: &mut SenderClock) -> (Outcome, Vec<Event>) {
-    let message = Message::read(line, seen(), clock);
+fn read(line: &[u8], clock: &mut SenderClock) -> (LineOutcome, Vec<Event>) {
+    let message = SyslogMessage::read(line, seen(), clock);
     assert!(message.text.len() <= message.content.len(), "text outside of the content");
     assert!(message.content.len() <= line.len(), "content from nowhere");
     let names = message.data.params().map(|param| param.value().len()).sum::<usize>();
@@ -45,9 +49,9 @@ pub fn run(data: &[u8]) {
     let (outcome, events) = first;
     events.iter().for_each(check);
     let count = match outcome {
-        Outcome::Matched { events, .. } => events,
-        Outcome::Unmatched | Outcome::Problem { .. } => 0,
+        LineOutcome::Matched { events, .. } => events,
+        LineOutcome::Unmatched | LineOutcome::Problem { .. } => 0,
     };
     assert_eq!(count, events.len());
-    assert_eq!(count > 0, matches!(outcome, Outcome::Matched { .. }), "matched, and no event");
+    assert_eq!(count > 0, matches!(outcome, LineOutcome::Matched { .. }), "matched, and no event");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{check, seen};
-use rollcall_wire::syslog::{Defaults, Template, Trial, Tried};
+use rollcall_wire::syslog::{ClientDefaults, LineReport, Template, TemplateTest};
 
 /// Runs one input.
 ///
@@ -23,11 +23,11 @@ pub fn run(data: &[u8]) {
         assert!(failure.sample >= 1, "samples are counted from 1");
         assert_ne!(failure.wanted, failure.got, "fails, and says the same");
     }
-    let mut trial = Trial::new(vec![template], Defaults::default());
+    let mut trial = TemplateTest::new(vec![template], ClientDefaults::default());
     for written in text.lines() {
         let line = written.strip_prefix("line = '").map(|line| line.trim_end_matches('\''));
         for line in line.into_iter().chain([written]) {
-            if let Tried::Events(_, events) = trial.line(line.as_bytes(), seen()) {
+            if let LineReport::Events(_, events) = trial.line(line.as_bytes(), seen()) {
                 events.iter().for_each(check);
             }
         }

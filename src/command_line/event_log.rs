@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use evtx::EvtxParser;
-use rollcall_identity::logon::{HostAddresses, ReadOutcome, LogonReader, ServerRole, LogonSettings};
+use rollcall_identity::logon::{
+    HostAddresses, LogonReader, LogonSettings, ReadOutcome, ServerRole,
+};
 use rollcall_identity::{Authority, Event, Kind, Name, Revision, Rules, Session, Table};
-use rollcall_wire::event_log::Recorded;
+use rollcall_wire::event_log::RecordedEvent;
 use serde_json::{Value, json};
 
 use crate::command_line::output::{Output, OutputFormat};
@@ -170,7 +172,7 @@ impl ReplayState {
     }
 
     fn line(&mut self, line: &str) -> RecordResult {
-        let recorded = match Recorded::read(line) {
+        let recorded = match RecordedEvent::read(line) {
             Ok(recorded) => recorded,
             Err(why) => return self.unreadable(&why.to_string()),
         };

@@ -1,33 +1,37 @@
-//! The event log of a Windows server: how MS-EVEN6 subscribes to it, and what the events say.
+//! The event log of a Windows server: the MS-EVEN6 calls that subscribe to it, and the decoding of
+//! events.
 //!
-//! A [`call`] goes over [`msrpc`](crate::msrpc). Its answer holds [`ResultSet`]s, one an event; a
-//! [`Decoder`] reads the binary XML in them into a [`Record`] of named fields. Where reading stopped
-//! is a [`Bookmark`].
+//! A [`call`] is sent over [`msrpc`](crate::msrpc). Its response contains [`ResultSet`]s, one per
+//! event. A [`Decoder`] decodes their binary XML into an [`EventRecord`] with named fields. A
+//! [`Bookmark`] is the position in the log.
 
+mod audit_record;
 mod binxml;
 mod bookmark;
 mod bytes;
 pub mod call;
 mod continuity;
-mod logon;
+mod decoder;
+mod field_path;
 mod query;
 mod record;
-mod recorded;
+mod recorded_event;
 mod result_set;
 mod status;
 mod system;
+mod system_element;
 #[cfg(test)]
 mod tests;
 
-pub use binxml::{
-    Ansi, Array, CalendarTime, Decoder, FileTime, Limits, Problem, Sid, Utf16, Value,
-};
-pub use bookmark::{BadBookmark, Bookmark, Current, Mark};
-pub use continuity::{BegunAnew, Continuity, Lost};
-pub use logon::Audit;
-pub use query::{BadQuery, Query, Selection};
-pub use record::{Field, Place, Record, Section};
-pub use recorded::{BadRecorded, Recorded};
-pub use result_set::{BadResultSet, Direction, Position, ResultSet};
-pub use status::Status;
+pub use audit_record::AuditRecord;
+pub use binxml::{Ansi, Array, BinXmlError, CalendarTime, FileTime, Limits, Sid, Utf16, Value};
+pub use bookmark::{Bookmark, BookmarkError, ChannelPosition, Current};
+pub use continuity::{Continuity, LogReset, LostRecords};
+pub use decoder::Decoder;
+pub use field_path::{EventSection, FieldPath};
+pub use query::{EventLogQuery, EventLogQueryError, EventSelection};
+pub use record::{EventField, EventRecord};
+pub use recorded_event::{RecordedEvent, RecordedEventError};
+pub use result_set::{ReadDirection, RecordPosition, ResultSet, ResultSetError};
+pub use status::CallStatus;
 pub use system::System;

@@ -1,6 +1,6 @@
-//! LDAP (RFC 4511) around the library that speaks it: what is asked, what is found, the steps that
-//! the library cannot take (StartTLS and proofs), and the guard that looks at each answer before
-//! the library does.
+//! LDAP (RFC 4511) next to the library that implements the protocol: search requests and entries,
+//! the operations that the library lacks (StartTLS, SASL bind), and a guard that validates each
+//! response before the library parses it.
 
 mod ber;
 mod entry;
@@ -9,9 +9,9 @@ mod guard;
 mod request;
 mod response;
 
-pub use ber::{BadBer, LIMIT, Reader, element, frame_length, integer, octets};
-pub use entry::{Attribute, Entry, Values};
+pub use ber::{BerError, BerReader, LIMIT, element, frame_length, integer, octets};
+pub use entry::{AttributeValues, PartialAttribute, SearchResultEntry};
 pub use filter::Filter;
-pub use guard::{Guard, Passage};
-pub use request::{Control, Scope, Search, sasl_bind, start_tls};
-pub use response::{Body, Message, NOTICE, Outcome, code};
+pub use guard::{GuardVerdict, ResponseGuard};
+pub use request::{Control, SearchRequest, SearchScope, sasl_bind, start_tls};
+pub use response::{LdapMessage, LdapResult, ProtocolOp, UNSOLICITED_NOTIFICATION, code};

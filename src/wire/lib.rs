@@ -1,8 +1,7 @@
-//! Bytes to values and back, one module a tongue: what syslog senders write, what SRX firewalls
-//! ask and push and how they are answered, what a cloud is told, how a directory is read.
+//! Protocol codecs: they convert bytes to values and values to bytes, one module per protocol.
 //!
-//! This crate is pure. It opens no socket and reads no clock: the time of arrival is a parameter,
-//! and every length that came from outside is checked before anything is allocated for it.
+//! The crate is pure. It does no I/O and reads no clock: the time of arrival is a parameter. Every
+//! length from a peer is checked before memory is allocated for it.
 
 pub mod active_directory;
 pub mod dns;

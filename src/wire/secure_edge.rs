@@ -1,39 +1,39 @@
-//! What a cloud firewall service is told of users, devices, groups and sessions: Juniper Secure Edge.
+//! The push dialect of Juniper Secure Edge: users, devices, groups and sessions.
 //!
-//! Juniper does not publish the payload of its own collector. This is a dialect of Rollcall's,
-//! described whole in docs/secure-edge.openapi.json: every report carries its place in the journal
-//! (epoch and revision), so that whatever is told twice is known to be; every batch says which one
-//! it follows, so that a receiver that lost its state is found out with the next batch.
+//! Juniper does not document the payload of its own collector. This dialect is Rollcall's own,
+//! specified in docs/secure-edge.openapi.json. Every report has its position in the journal (epoch
+//! and revision), so that duplicates are detected. Every batch has the position it follows, so that
+//! a receiver that lost its state is detected with the next batch.
 
-mod answer;
 mod digest;
 mod openapi;
 mod report;
+mod response;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{
-    BadAnswer, Credentials, Digests, Ended, List, Place, Problem, Refusal, Refused, Taken, Token,
-    read,
-};
-pub use digest::{DIGEST_PAGES, Digest};
+pub use digest::{DIGEST_PAGES, SessionDigest};
 pub use openapi::openapi;
-pub use report::{Batch, Begin, End, Onboard, Position, Tally};
+pub use report::{OnboardingRequest, PositionToken, ReportBatch, ReportCounts, SyncBegin, SyncEnd};
+pub use response::{
+    AccessToken, BatchAck, DigestPages, OAuthError, OnboardedCredentials, ProblemDetails,
+    ReceiverPosition, RejectedReport, ReportList, SecureEdgeError, SyncEnded, read,
+};
 
-/// Where each question goes, below the base URL.
+/// The paths below the base URL.
 pub mod path {
-    /// Exchanges an onboarding token for credentials, once.
+    /// Exchanges a one-time onboarding token for credentials.
     pub const ONBOARD: &str = "/v1/onboarding";
-    /// Buys an access token (RFC 6749 section 4.4).
+    /// Obtains an access token (RFC 6749 section 4.4).
     pub const TOKEN: &str = "/v1/oauth/token";
-    /// Up to where the receiver knows.
+    /// Returns the position of the receiver.
     pub const POSITION: &str = "/v1/position";
-    /// A batch of reports.
+    /// Accepts a batch of reports.
     pub const REPORTS: &str = "/v1/reports";
-    /// Begins a synchronisation.
-    pub const SYNCHRONISE: &str = "/v1/synchronisations";
-    /// Ends it: what it did not tell is void.
-    pub const SYNCHRONISED: &str = "/v1/synchronisations/end";
-    /// Digests of what the receiver holds.
+    /// Begins a full synchronization.
+    pub const SYNC_BEGIN: &str = "/v1/synchronisations";
+    /// Ends a full synchronization: sessions that were not reported are deleted.
+    pub const SYNC_END: &str = "/v1/synchronisations/end";
+    /// Returns digests of the sessions of the receiver.
     pub const DIGEST: &str = "/v1/digest";
 }

@@ -1,21 +1,30 @@
-//! What SRX firewalls ask (token, batch, address, user) and how they are answered.
+//! SRX enforcement points: their queries (token, batch, address, user) and the responses.
 //!
-//! Juniper documents what these conversations mean and not how they are spelt. So a question is
-//! read in every form that is a candidate, and answered in the configured [`Dialect`].
+//! Juniper documents the meaning of these queries but not their syntax. A query is accepted in
+//! every candidate form and answered in the configured [`Dialect`]. The codecs are our own because
+//! no library implements this undocumented protocol.
 
-mod answer;
 mod dialect;
+mod filter;
+mod formatter;
 mod json;
-mod question;
-mod scope;
+mod json_response;
+mod query;
+mod query_error;
+mod report;
+mod response;
 pub mod token;
 pub mod validator;
-mod voice;
 pub mod web_api;
 mod xml;
+mod xml_response;
 
-pub use answer::{Activity, Answer, Asked, Report, batch, ip, user};
-pub use dialect::{Dialect, DomainForm, Format, Miss, PostureForm, QueryToken, TimeForm, UserForm};
-pub use question::{BadQuestion, Question, read};
-pub use scope::Scope;
-pub use voice::{Speaker, Voice, told};
+pub use dialect::{
+    Dialect, DomainForm, Format, NoSessionResponse, PostureForm, QueryToken, TimeForm, UserForm,
+};
+pub use filter::QueryFilter;
+pub use formatter::{ResponseFormatter, ResponseWriter, reported_sessions};
+pub use query::{SrxQuery, read};
+pub use query_error::QueryError;
+pub use report::{Activity, AddressQuery, Report};
+pub use response::{ResponseSummary, write_address, write_batch, write_user};

@@ -1,35 +1,36 @@
-//! Syslog: frames of a stream, messages in their wild forms, and the templates that read identity
-//! events from them.
+//! Syslog: framing of streams, message parsing, and the templates that extract identity events.
 
+mod client_defaults;
+mod error;
+mod field_mapping;
 mod framing;
+mod line_reader;
+mod literal_matcher;
 mod message;
-mod moment;
 mod pattern;
-mod problem;
-mod program;
-mod reader;
-mod reading;
-mod rfc3164;
-mod rfc5424;
 mod rule;
 mod sample;
 mod structured;
 mod template;
 mod template_file;
-mod trial;
+mod template_settings;
+mod template_test;
+mod timestamp;
 mod values;
+mod verify;
 
-pub use framing::{DEFAULT_LIMIT, FrameProblem, Framer};
-pub use message::{Message, Priority};
-pub use moment::{Moment, SenderClock};
-pub use problem::Problem;
-pub use reader::{Defaults, Outcome, Reader, TimeSource};
+pub use client_defaults::{ClientDefaults, TimeSource};
+pub use error::SyslogParseError;
+pub use framing::{DEFAULT_LIMIT, FrameError, SyslogFramer};
+pub use line_reader::{LineOutcome, LineReader};
+pub use message::{Priority, SyslogMessage};
 pub use sample::SampleFailure;
 pub use structured::{Param, Params, StructuredData};
 pub use template::Template;
-pub use template_file::TemplateProblem;
-pub use trial::{Summary, Trial, Tried};
-pub use values::{Field, Maps};
+pub use template_file::TemplateFileError;
+pub use template_test::{LineReport, TemplateTest, TestSummary};
+pub use timestamp::{SenderClock, TimeWithPrecision};
+pub use values::{LookupTables, TemplateField};
 
 #[cfg(test)]
-mod shipped;
+mod shipped_templates;

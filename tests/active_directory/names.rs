@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use quick_xml::events::Event;
 use rollcall_identity::Name;
-use rollcall_wire::active_directory::Problem;
+use rollcall_wire::active_directory::ObjectProblem;
 use serde_json::json;
 
 use super::following::{Reader, SEALED, staff, until, with_member};
@@ -291,7 +291,7 @@ fn who_cannot_be_read_any_more_stays_who_they_were() {
     assert!(reader.who("bob").is_some(), "nobody has deleted him");
     until("it is told", || {
         let problems = reader.status().problems;
-        (problems.get(&Problem::NoName) == Some(&1)).then_some(())
+        (problems.get(&ObjectProblem::NoName) == Some(&1)).then_some(())
     });
     // An ordinary account counts who is there: he is.
     controller.modify(&with_member("everyone-here", "add", &staff("Alice")));

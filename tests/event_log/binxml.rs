@@ -10,7 +10,7 @@ use evtx::EvtxParser;
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
-use rollcall_wire::event_log::{Decoder, Field, Place, Record, Section};
+use rollcall_wire::event_log::{Decoder, EventField, EventRecord, EventSection, FieldPath};
 
 use crate::harness::{run, skip};
 
@@ -222,9 +222,9 @@ impl Compared {
 }
 
 /// The data of an event as the rules of logons read them: by their names.
-fn data_of(record: &Record<'_>) -> Vec<Leaf> {
-    let leaf = |field: &Field<'_>| {
-        let Place { element, attribute, name, .. } = field.place();
+fn data_of(record: &EventRecord<'_>) -> Vec<Leaf> {
+    let leaf = |field: &EventField<'_>| {
+        let FieldPath { element, attribute, name, .. } = field.place();
         let text = field.value().into_text().trim().to_owned();
         let path = match name {
             Some(name) => format!("Event/EventData/Data[{name}]"),
@@ -233,7 +233,8 @@ fn data_of(record: &Record<'_>) -> Vec<Leaf> {
         let is_there = element == "Data" && attribute.is_none() && !text.is_empty();
         is_there.then_some((path, text))
     };
-    let data = record.fields.iter().filter(|field| field.place().section == Section::EventData);
+    let data =
+        record.fields.iter().filter(|field| field.place().section == EventSection::EventData);
     data.filter_map(leaf).collect()
 }
 

@@ -14,7 +14,7 @@ fn whatever_goes_wrong_on_the_way_a_firewall_ends_with_the_servers_table() {
         (Fault::Status(500), "failed (status 500)"),
         (Fault::Status(503), "asks for patience (status 503)"),
         (Fault::Busy(1), "asks for patience (status 429, 1 s)"),
-        (Fault::Garbage, "answered wrongly: the answer is none of the Web API"),
+        (Fault::Garbage, "answered wrongly: the response is not from the Web API"),
         (Fault::Status(202), "answered wrongly: the status is 202"),
         (Fault::Half, "cannot be reached"),
         (Fault::Unanswered, "cannot be reached"),

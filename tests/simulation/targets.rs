@@ -97,7 +97,7 @@ impl Target {
     /// One step of the actor's. Whether it did anything; it rests until something becomes visible.
     pub(super) fn step(
         &mut self,
-        voice: &Voice<'_>,
+        formatter: &Voice<'_>,
         (chance, fault): (&mut Chance, Option<Fault>),
     ) -> bool {
         if !self.late.is_empty() && chance.once_in(4) {
@@ -108,9 +108,9 @@ impl Target {
         match self.delivery.state() {
             DeliveryState::Probing => self.find(chance),
             DeliveryState::StartResync => self.begin(chance),
-            DeliveryState::FinishResync => self.end(voice.visible, (chance, fault)),
+            DeliveryState::FinishResync => self.end(formatter.visible, (chance, fault)),
             DeliveryState::Resyncing | DeliveryState::Following => {
-                return self.go_on(voice, (chance, fault));
+                return self.go_on(formatter, (chance, fault));
             }
         }
         true
@@ -145,19 +145,23 @@ impl Target {
         }
     }
 
-    fn go_on(&mut self, voice: &Voice<'_>, (chance, fault): (&mut Chance, Option<Fault>)) -> bool {
+    fn go_on(
+        &mut self,
+        formatter: &Voice<'_>,
+        (chance, fault): (&mut Chance, Option<Fault>),
+    ) -> bool {
         if self.rests {
-            if self.seen == voice.visible && !self.is_checked {
+            if self.seen == formatter.visible && !self.is_checked {
                 return false;
             }
             self.rests = false;
         }
         if self.on_way.is_empty() && self.delivery.poll() {
-            self.seen = voice.visible;
+            self.seen = formatter.visible;
         }
         self.launch(fault);
         if self.delivery.wants_page() && (self.on_way.is_empty() || chance.once_in(2)) {
-            self.read(voice, chance);
+            self.read(formatter, chance);
             self.launch(fault);
         } else if !self.on_way.is_empty() {
             let at = chance.below(self.on_way.len() as u64) as usize;
@@ -183,11 +187,11 @@ impl Target {
     }
 
     /// Reads the next page, while batches may be on their way. The query actor may be replaced just now.
-    fn read(&mut self, voice: &Voice<'_>, chance: &mut Chance) {
-        let Some(log) = voice.log.filter(|_| !chance.once_in(10)) else {
+    fn read(&mut self, formatter: &Voice<'_>, chance: &mut Chance) {
+        let Some(log) = formatter.log.filter(|_| !chance.once_in(10)) else {
             return self.fail(DeliveryFailure::Other);
         };
-        let page = read(log, self.delivery.read_after(), voice.now);
+        let page = read(log, self.delivery.read_after(), formatter.now);
         if self.delivery.push_page(page) == PageOutcome::CursorExpired {
             self.settle();
             self.delivery.request_resync();

@@ -319,10 +319,10 @@ impl World {
     fn push(&mut self) -> Result<bool, Broken> {
         let (now, _) = self.clock();
         let server = self.server.as_ref().expect("it is started again after every crash");
-        let voice = Voice { log: server.log(), visible: server.visible, now };
+        let formatter = Voice { log: server.log(), visible: server.visible, now };
         let mut stepped = false;
         for target in &mut self.targets {
-            stepped |= target.step(&voice, (&mut self.chance, self.fault));
+            stepped |= target.step(&formatter, (&mut self.chance, self.fault));
             stepped |= !target.is_quiet();
             self.told = self.told.max(target.knows());
         }

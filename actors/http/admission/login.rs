@@ -7,8 +7,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use rollcall_identity::Timestamp;
-use rollcall_wire::http::Request;
-use rollcall_wire::srx::token::{self, Refusal, TokenError};
+use rollcall_wire::http::RequestParts;
+use rollcall_wire::srx::token::{self, TokenError, TokenErrorCode};
 use zeroize::Zeroizing;
 
 use super::secret::Checked;
@@ -30,13 +30,13 @@ impl Admission {
     /// Answers somebody who wants a token.
     pub(crate) async fn login<R: Register>(
         &self,
-        said: &Request<'_>,
+        said: &RequestParts<'_>,
         (register, source, now): (&R, IpAddr, Timestamp),
     ) -> HttpResponse {
         let outcome = self.buy(said, (register, source, now)).await;
         let word = match &outcome {
             Ok(_) => "granted",
-            Err(NoToken::Refused(error)) => error.refusal.code(),
+            Err(NoToken::Refused(error)) => error.code.as_str(),
             Err(NoToken::LockedOut(_)) => "locked_out",
             Err(NoToken::Busy) => "busy",
         };
@@ -45,10 +45,10 @@ impl Admission {
             Ok(token) => {
                 let lifetime = register.token_lifetime().as_secs();
                 let lifetime = u32::try_from(lifetime).unwrap_or(u32::MAX);
-                (StatusCode::OK, token::granted(&token, lifetime), None)
+                (StatusCode::OK, token::token_response(&token, lifetime), None)
             }
             Err(NoToken::Refused(error)) => {
-                let status = error.refusal.status();
+                let status = error.code.status();
                 (
                     StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
                     error.body(),
@@ -73,7 +73,7 @@ impl Admission {
 
     async fn buy<R: Register>(
         &self,
-        said: &Request<'_>,
+        said: &RequestParts<'_>,
         (register, source, now): (&R, IpAddr, Timestamp),
     ) -> Result<Zeroizing<String>, NoToken> {
         let credentials = token::read(said).map_err(NoToken::Refused)?;
@@ -97,11 +97,10 @@ impl Admission {
                 return Ok(locked(&self.tokens).issue(&who.0, client.secret(), lifetime, now));
             }
             (Checked::Busy, _) => return Err(NoToken::Busy),
-            (Checked::Right, _) => {
-                Refusal::UnauthorizedClient.because("this client may not connect from this address")
-            }
+            (Checked::Right, _) => TokenErrorCode::UnauthorizedClient
+                .with_reason("this client may not connect from this address"),
             (Checked::Wrong, _) => {
-                Refusal::InvalidClient.because("client_id or client_secret is wrong")
+                TokenErrorCode::InvalidClient.with_reason("client_id or client_secret is wrong")
             }
         };
         locked(&self.failures).failed(who, register.lockout(), self.clock.now());

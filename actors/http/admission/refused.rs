@@ -4,8 +4,8 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use rollcall_wire::ptim::BadPush;
-use rollcall_wire::srx::BadQuestion;
+use rollcall_wire::ptim::PtimError;
+use rollcall_wire::srx::QueryError;
 
 use crate::listener::body::Unread;
 use crate::problem::Problem;
@@ -86,7 +86,7 @@ impl Refused {
 
     /// Nothing is at this path.
     pub(crate) fn route() -> Self {
-        Self::from(BadQuestion::Route)
+        Self::from(QueryError::Route)
     }
 
     /// Something of ours is not there; it will be.
@@ -111,19 +111,19 @@ impl Refused {
     }
 }
 
-impl From<BadQuestion> for Refused {
-    fn from(bad: BadQuestion) -> Self {
+impl From<QueryError> for Refused {
+    fn from(bad: QueryError) -> Self {
         let reason = match &bad {
-            BadQuestion::Parameter { .. } => "parameter",
-            BadQuestion::Body(_) => "body",
-            BadQuestion::Route => "route",
+            QueryError::Parameter { .. } => "parameter",
+            QueryError::Body(_) => "body",
+            QueryError::Route => "route",
         };
         Self::new(status(bad.status()), reason, bad.to_string())
     }
 }
 
-impl From<BadPush> for Refused {
-    fn from(bad: BadPush) -> Self {
+impl From<PtimError> for Refused {
+    fn from(bad: PtimError) -> Self {
         Self::new(status(bad.status()), "push", bad.to_string())
     }
 }

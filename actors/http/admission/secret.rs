@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hashbrown::HashMap;
 use rollcall_config::SecretHash;
 use rollcall_identity::Timestamp;
-use rollcall_wire::srx::token::Credentials;
+use rollcall_wire::srx::token::ClientCredentials;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, oneshot};
@@ -132,7 +132,7 @@ impl Checker {
     pub(super) async fn check(
         &self,
         secret: Option<&SecretHash>,
-        credentials: Credentials,
+        credentials: ClientCredentials,
         source: IpAddr,
         now: Timestamp,
     ) -> Checked {
@@ -173,7 +173,7 @@ impl Checker {
     pub(super) fn remembers(
         &self,
         secret: Option<&SecretHash>,
-        credentials: &Credentials,
+        credentials: &ClientCredentials,
         now: Timestamp,
     ) -> bool {
         let Some(secret) = secret else { return false };
@@ -184,7 +184,7 @@ impl Checker {
     }
 
     /// The keyed hash of a secret that was offered, and of what it is to be checked against.
-    fn proof(&self, secret: &SecretHash, credentials: &Credentials) -> [u8; 32] {
+    fn proof(&self, secret: &SecretHash, credentials: &ClientCredentials) -> [u8; 32] {
         let keyed = || Sha256::new().chain_update(self.key.as_ref());
         let inner = keyed()
             .chain_update(Sha256::digest(secret.expose()))
@@ -232,8 +232,8 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn credentials(secret: &str) -> Credentials {
-        Credentials { client_id: "srx1".to_owned(), client_secret: secret.to_owned().into() }
+    fn credentials(secret: &str) -> ClientCredentials {
+        ClientCredentials { client_id: "srx1".to_owned(), client_secret: secret.to_owned().into() }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use rollcall_identity::Timestamp;
-use rollcall_wire::http::{Request, redact};
+use rollcall_wire::http::{RequestParts, redact};
 
 use crate::telemetry::UnknownRoute;
 use rollcall_runtime::log_rate_limit::LogRateLimit;
@@ -16,7 +16,7 @@ pub(crate) struct Strange(LogRateLimit);
 
 impl Strange {
     /// Counts one, and logs it unless there were many just now.
-    pub(crate) fn seen(&self, said: &Request<'_>, source: IpAddr, now: Timestamp) {
+    pub(crate) fn seen(&self, said: &RequestParts<'_>, source: IpAddr, now: Timestamp) {
         let unlogged = self.0.admit(now);
         let request = unlogged.map(|_| redact(said));
         let unlogged = unlogged.unwrap_or(0);

@@ -10,8 +10,10 @@ use rollcall_identity::directory::NetbiosNames;
 use rollcall_identity::{
     Address, Filter, Glob, Name, Page, Principal, Revision, Session, Timestamp,
 };
-use rollcall_wire::http::Request;
-use rollcall_wire::srx::{self, Answer, Asked, DomainForm, Question, Report, Scope, Speaker};
+use rollcall_wire::http::RequestParts;
+use rollcall_wire::srx::{
+    self, AddressQuery, DomainForm, QueryFilter, Report, ResponseSummary, ResponseWriter, SrxQuery,
+};
 
 use super::cookie::{Cookie, Reading};
 use super::points::{Asks, Client};
@@ -38,14 +40,14 @@ struct Batch {
     since: Option<Timestamp>,
     limit: usize,
     cookie: Option<String>,
-    scope: Scope,
+    scope: QueryFilter,
 }
 
 impl Enforcement {
     /// Answers a question of a firewall.
     pub(super) async fn ask(
         &self,
-        said: &Request<'_>,
+        said: &RequestParts<'_>,
         visit: &Visit,
         client: &Client,
     ) -> Result<HttpResponse, Refused> {
@@ -55,23 +57,23 @@ impl Enforcement {
         let began = Clock::instant();
         let mut out = Vec::new();
         let (kind, answer) = match srx::read(said)? {
-            Question::Batch { since, count, cookie, scope } => {
+            SrxQuery::Batch { since, count, cookie, scope } => {
                 let limit = count.map_or(BATCH, |count| count as usize);
                 let batch = Batch { since, limit, cookie, scope };
                 ("batch", self.batch(batch, client, asks, &mut out).await?)
             }
-            Question::Ip { address, force_probe } => {
+            SrxQuery::Ip { address, force_probe } => {
                 if force_probe {
                     ProbeNotMade { point: client.name.as_str() }.emit();
                 }
                 ("ip", self.ip(address, asks, visit, &mut out).await?)
             }
-            Question::User { principal } => ("user", self.user(principal, asks, &mut out).await?),
+            SrxQuery::User { principal } => ("user", self.user(principal, asks, &mut out).await?),
         };
         let bytes = out.len();
         client.tally.answered(answer.reports, bytes);
         let (point, took): (_, Duration) = (client.name.as_str(), began.elapsed());
-        let Answer { reports, roles_left_out, .. } = answer;
+        let ResponseSummary { reports, roles_left_out, .. } = answer;
         Answered { point, kind, reports, roles_left_out, bytes, took }.emit();
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
         let mut response = HttpResponse::build(status);
@@ -86,7 +88,7 @@ impl Enforcement {
         client: &Client,
         asks: &Asks,
         out: &mut Vec<u8>,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<ResponseSummary, Refused> {
         let Batch { since, limit, cookie, scope } = batch;
         let filter = narrowed(&asks.filter, scope);
         // A cookie that is none of ours, perhaps of the server that Rollcall replaces, is like one
@@ -94,7 +96,7 @@ impl Enforcement {
         // them. Were it refused, it would be sent again for ever.
         let cookie = cookie.map(|cookie| cookie.parse().unwrap_or(Cookie::FOREIGN));
         let since = since.filter(|_| cookie.is_none());
-        let reading = Reading::new(cookie, filter, asks.voice.wording);
+        let reading = Reading::new(cookie, filter, asks.formatter.wording);
         let (cursor, asked) = (reading.cursor, reading.asked());
         let mut page = self.page(ReadChanges { cursor, since, filter: asked, limit }).await?;
         let next = reading.told(&mut page, self.points.now());
@@ -105,9 +107,10 @@ impl Enforcement {
         let told = Told { revision: page.next.revision, knows, shown: cookie, given: next };
         client.tally.told(told, self.points.now());
         client.tally.measure_lag(self.points.newest());
-        let (sessions, reports) = (srx::told(&page.changes), page.changes.iter().map(Report::from));
+        let (sessions, reports) =
+            (srx::reported_sessions(&page.changes), page.changes.iter().map(Report::from));
         let cookie = next.to_string();
-        Ok(self.speak(asks, sessions, |speaker| srx::batch(speaker, reports, &cookie, out)))
+        Ok(self.speak(asks, sessions, |writer| srx::write_batch(writer, reports, &cookie, out)))
     }
 
     /// The next page in which there is something, or the last one.
@@ -131,12 +134,12 @@ impl Enforcement {
         asks: &Asks,
         visit: &Visit,
         out: &mut Vec<u8>,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<ResponseSummary, Refused> {
         let found = self.view.get(address).await?;
         let found = found.filter(|session| asks.filter.admits(session));
-        let asked = Asked { address, now: visit.now };
+        let asked = AddressQuery { address, now: visit.now };
         let told = found.as_deref().into_iter();
-        Ok(self.speak(asks, told, |speaker| srx::ip(speaker, asked, found.as_ref(), out)))
+        Ok(self.speak(asks, told, |writer| srx::write_address(writer, asked, found.as_ref(), out)))
     }
 
     async fn user(
@@ -144,7 +147,7 @@ impl Enforcement {
         principal: Principal,
         asks: &Asks,
         out: &mut Vec<u8>,
-    ) -> Result<Answer, Refused> {
+    ) -> Result<ResponseSummary, Refused> {
         let filter = Arc::clone(&asks.filter);
         // Sessions have the canonical name of whoever a directory knows.
         let known = self.directory.read().resolve(&principal).map(|known| known.principal);
@@ -166,7 +169,7 @@ impl Enforcement {
             after = found.next;
         }
         let told = sessions.iter().map(|session| &**session);
-        Ok(self.speak(asks, told.clone(), |speaker| srx::user(speaker, told, out)))
+        Ok(self.speak(asks, told.clone(), |writer| srx::write_user(writer, told, out)))
     }
 
     /// Has an answer that tells of these sessions written as the point is spoken to.
@@ -174,23 +177,23 @@ impl Enforcement {
         &self,
         asks: &Asks,
         sessions: impl Iterator<Item = &'s Session> + Clone,
-        write: impl FnOnce(Speaker<'_>) -> Answer,
-    ) -> Answer {
+        write: impl FnOnce(ResponseWriter<'_>) -> ResponseSummary,
+    ) -> ResponseSummary {
         let netbios = match asks.dialect.domain {
             DomainForm::Dns => NetbiosNames::default(),
             DomainForm::Netbios => self.directory.read().domains().into_iter().collect(),
         };
-        let voice = asks.voice.for_sessions(sessions);
-        write(Speaker { voice: &voice, netbios: &netbios })
+        let formatter = asks.formatter.for_sessions(sessions);
+        write(ResponseWriter { formatter: &formatter, netbios: &netbios })
     }
 }
 
 /// What the point's own filter and that of the request both admit.
-fn narrowed(own: &Arc<Filter>, scope: Scope) -> Arc<Filter> {
-    if scope == Scope::default() {
+fn narrowed(own: &Arc<Filter>, scope: QueryFilter) -> Arc<Filter> {
+    if scope == QueryFilter::default() {
         return Arc::clone(own);
     }
-    let Scope { domains, include, exclude } = scope;
+    let QueryFilter { domains, include, exclude } = scope;
     let mut asked = Filter::default();
     asked.domains.extend(domains.iter().map(literal));
     asked.include.extend(include);

@@ -10,8 +10,8 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 use rollcall_config::{Enforcement, Lockout, Point, Ptim, Pusher, SecretHash};
 use rollcall_identity::{Filter, Name, Origin, Producer, Revision, Timestamp};
-use rollcall_wire::ptim::Untimed;
-use rollcall_wire::srx::{Dialect, QueryToken, Voice};
+use rollcall_wire::ptim::MissingTime;
+use rollcall_wire::srx::{Dialect, QueryToken, ResponseFormatter};
 use tokio::sync::watch;
 
 use super::tally::{PointStatus, Role, Tally};
@@ -51,7 +51,7 @@ pub(super) struct Client {
 /// What an enforcement point may hear, and how.
 pub(super) struct Asks {
     pub(super) dialect: Dialect,
-    pub(super) voice: Arc<SharedVoice>,
+    pub(super) formatter: Arc<SharedVoice>,
     pub(super) filter: Arc<Filter>,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Pushing {
     /// The origin of what is posted as Rollcall's JSON.
     pub(super) json: Arc<Origin>,
     pub(super) domain: Option<Name>,
-    pub(super) untimed: Untimed,
+    pub(super) untimed: MissingTime,
 }
 
 impl Points {
@@ -142,9 +142,9 @@ impl Roster {
         };
         let mut voices = Vec::new();
         let points = enforcement.points.iter().map(|point| {
-            let voice = Voice::new(point.dialect.clone(), point.groups.clone());
-            let voice = SharedVoice::among(&mut voices, voice);
-            (point.client_id.clone(), Client::point(point, ptim, tally(&point.name), voice))
+            let formatter = ResponseFormatter::new(point.dialect.clone(), point.groups.clone());
+            let formatter = SharedVoice::among(&mut voices, formatter);
+            (point.client_id.clone(), Client::point(point, ptim, tally(&point.name), formatter))
         });
         let pushers = ptim.clients.iter().map(|pusher| {
             (pusher.client_id.clone(), Client::pusher(pusher, ptim, tally(&pusher.name)))
@@ -207,7 +207,7 @@ impl Applicant for Client {
 }
 
 impl Client {
-    fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>, voice: Arc<SharedVoice>) -> Self {
+    fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>, formatter: Arc<SharedVoice>) -> Self {
         let mut filter = Filter::default();
         filter.domains.clone_from(&point.domains);
         filter.include.clone_from(&point.include);
@@ -221,7 +221,11 @@ impl Client {
             name: point.name.clone(),
             secret: point.secret.clone(),
             addresses: point.addresses.clone(),
-            asks: Some(Asks { dialect: point.dialect.clone(), voice, filter: Arc::new(filter) }),
+            asks: Some(Asks {
+                dialect: point.dialect.clone(),
+                formatter,
+                filter: Arc::new(filter),
+            }),
             pushes: point.push.is_some().then(pushing),
             tally,
         }
@@ -259,7 +263,7 @@ impl Pushing {
             })
         };
         let (ptim, json) = (origin("ptim"), origin("json"));
-        Self { ptim, json, domain: None, untimed: Untimed::default() }
+        Self { ptim, json, domain: None, untimed: MissingTime::default() }
     }
 }
 

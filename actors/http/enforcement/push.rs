@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use rollcall_wire::http::Request;
-use rollcall_wire::ptim::{self, BadPush, Problem};
+use rollcall_wire::http::RequestParts;
+use rollcall_wire::ptim::{self, PtimError, PtimErrorKind};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -45,7 +45,7 @@ impl Enforcement {
     /// Takes what a client pushes.
     pub(super) async fn push(
         &self,
-        said: &Request<'_>,
+        said: &RequestParts<'_>,
         visit: &Visit,
         client: &Client,
         form: Form,
@@ -68,7 +68,9 @@ impl Enforcement {
         let taken = async {
             let pending = outlet.hand_over(&mut harvest).await;
             read?;
-            let Some(pending) = pending else { return Err(BadPush::from(Problem::Empty).into()) };
+            let Some(pending) = pending else {
+                return Err(PtimError::from(PtimErrorKind::Empty).into());
+            };
             // A sender that goes away now leaves its events behind: they are decided all the same.
             let receipt = pending.receipt().await;
             receipt.map_err(|why| Refused::unavailable(why.to_string()))
@@ -92,7 +94,7 @@ impl Enforcement {
 
 /// Reads the events into `harvest`, or a loss, so that each push is accounted for.
 fn read(
-    said: &Request<'_>,
+    said: &RequestParts<'_>,
     visit: &Visit,
     client: &Client,
     form: Form,
@@ -107,14 +109,14 @@ fn read(
         Form::Json => &pushing.json,
     };
     let (domain, untimed) = (pushing.domain.as_ref(), pushing.untimed);
-    let received = ptim::Received { seen: visit.now, origin, domain, untimed };
+    let received = ptim::PtimContext { seen: visit.now, origin, domain, untimed };
     let events = match form {
         Form::Ptim => ptim::read(said, received),
-        Form::Json => ptim::read_posted(said, received),
+        Form::Json => ptim::read_json_events(said, received),
     };
     match events {
         Ok(events) => harvest.events = events,
-        Err(bad @ BadPush { problem, .. }) => {
+        Err(bad @ PtimError { problem, .. }) => {
             harvest.lost(problem.as_str(), Some(&origin.form));
             return Err(bad.into());
         }

@@ -4,60 +4,60 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use rollcall_identity::Session;
-use rollcall_wire::srx::{Dialect, Voice};
+use rollcall_wire::srx::{Dialect, ResponseFormatter};
 use sha2::{Digest, Sha256};
 
 use super::cookie::enter_list;
 
-/// One voice, shared by all points that have it. A lock, because many answers are written at once,
+/// One formatter, shared by all points that have it. A lock, because many answers are written at once,
 /// and nearly all of them hold nothing that is new.
 #[derive(Debug)]
 pub(super) struct SharedVoice {
-    voice: RwLock<Voice>,
+    formatter: RwLock<ResponseFormatter>,
     /// What is told by it, in one figure.
     pub(super) wording: Wording,
 }
 
 impl SharedVoice {
-    pub(super) fn new(voice: Voice) -> Self {
-        let wording = Wording::of(&voice);
-        Self { voice: RwLock::new(voice), wording }
+    pub(super) fn new(formatter: ResponseFormatter) -> Self {
+        let wording = Wording::of(&formatter);
+        Self { formatter: RwLock::new(formatter), wording }
     }
 
-    /// Those of `all` that is like `voice`, or else `voice` itself, which is then one of them.
-    pub(super) fn among(all: &mut Vec<Arc<Self>>, voice: Voice) -> Arc<Self> {
+    /// Those of `all` that is like `formatter`, or else `formatter` itself, which is then one of them.
+    pub(super) fn among(all: &mut Vec<Arc<Self>>, formatter: ResponseFormatter) -> Arc<Self> {
         let is_like = |other: &&Arc<Self>| {
             let other = other.read();
-            other.dialect() == voice.dialect() && other.groups() == voice.groups()
+            other.dialect() == formatter.dialect() && other.groups() == formatter.groups()
         };
         if let Some(known) = all.iter().find(is_like) {
             return Arc::clone(known);
         }
-        let shared = Arc::new(Self::new(voice));
+        let shared = Arc::new(Self::new(formatter));
         all.push(Arc::clone(&shared));
         shared
     }
 
-    /// The voice, once it has learnt what reports of these sessions hold. To be kept for no longer
+    /// The formatter, once it has learnt what reports of these sessions hold. To be kept for no longer
     /// than one answer is written.
     pub(super) fn for_sessions<'s>(
         &self,
         sessions: impl Iterator<Item = &'s Session> + Clone,
-    ) -> RwLockReadGuard<'_, Voice> {
-        let voice = self.read();
-        if sessions.clone().all(|session| voice.knows(session)) {
-            return voice;
+    ) -> RwLockReadGuard<'_, ResponseFormatter> {
+        let formatter = self.read();
+        if sessions.clone().all(|session| formatter.is_cached(session)) {
+            return formatter;
         }
-        drop(voice);
+        drop(formatter);
         // What a thread that panicked left is whole: a phrase is entered when it is written.
-        let mut voice = self.voice.write().unwrap_or_else(PoisonError::into_inner);
-        sessions.for_each(|session| voice.learn(session));
-        drop(voice);
+        let mut formatter = self.formatter.write().unwrap_or_else(PoisonError::into_inner);
+        sessions.for_each(|session| formatter.cache_groups(session));
+        drop(formatter);
         self.read()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Voice> {
-        self.voice.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, ResponseFormatter> {
+        self.formatter.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,9 +73,9 @@ pub(super) struct Wording(pub(super) [u8; 32]);
 const WORDS: &str = "2";
 
 impl Wording {
-    fn of(voice: &Voice) -> Self {
-        let Dialect { user, domain, posture, roles, .. } = voice.dialect();
-        let groups = voice.groups();
+    fn of(formatter: &ResponseFormatter) -> Self {
+        let Dialect { user, domain, posture, roles, .. } = formatter.dialect();
+        let groups = formatter.groups();
         let mut hash = Sha256::new();
         let names = groups.names.iter().map(ToString::to_string).collect();
         let bases = groups.bases.iter().map(ToString::to_string).collect();
@@ -95,37 +95,37 @@ mod tests {
 
     use super::*;
 
-    fn voice(change: impl FnOnce(&mut Dialect, &mut GroupFilter)) -> Voice {
+    fn formatter(change: impl FnOnce(&mut Dialect, &mut GroupFilter)) -> ResponseFormatter {
         let (mut dialect, mut groups) = (Dialect::default(), GroupFilter::default());
         change(&mut dialect, &mut groups);
-        Voice::new(dialect, groups)
+        ResponseFormatter::new(dialect, groups)
     }
 
     #[test]
     fn points_that_are_spoken_to_alike_share_a_voice() {
         let mut all = Vec::new();
-        let first = SharedVoice::among(&mut all, Voice::default());
-        let other = SharedVoice::among(&mut all, voice(|_, groups| groups.limit = 7));
+        let first = SharedVoice::among(&mut all, ResponseFormatter::default());
+        let other = SharedVoice::among(&mut all, formatter(|_, groups| groups.limit = 7));
         assert!(!Arc::ptr_eq(&first, &other));
-        assert!(Arc::ptr_eq(&first, &SharedVoice::among(&mut all, Voice::default())));
+        assert!(Arc::ptr_eq(&first, &SharedVoice::among(&mut all, ResponseFormatter::default())));
         assert_eq!(all.len(), 2);
     }
 
     #[test]
     fn other_words_are_another_wording_and_another_encoding_is_not() {
-        let wording = |voice: Voice| Wording::of(&voice);
-        let xml = wording(voice(|dialect, _| dialect.format = Format::Xml));
-        assert_eq!(xml, wording(Voice::default()));
+        let wording = |formatter: ResponseFormatter| Wording::of(&formatter);
+        let xml = wording(formatter(|dialect, _| dialect.format = Format::Xml));
+        assert_eq!(xml, wording(ResponseFormatter::default()));
         let all = [
             // The words by default have their place in a cookie as well: an update may write others.
             Wording::default(),
-            wording(Voice::default()),
-            wording(voice(|dialect, _| dialect.domain = DomainForm::Netbios)),
-            wording(voice(|dialect, _| dialect.roles = 10)),
-            wording(voice(|dialect, _| dialect.posture = PostureForm::Role)),
-            wording(voice(|_, groups| groups.limit = 10)),
-            wording(voice(|_, groups| groups.names = vec![Glob::new("vpn-*").unwrap()])),
-            wording(voice(|_, groups| groups.bases = vec![BaseDn::new("OU=vpn-*").unwrap()])),
+            wording(ResponseFormatter::default()),
+            wording(formatter(|dialect, _| dialect.domain = DomainForm::Netbios)),
+            wording(formatter(|dialect, _| dialect.roles = 10)),
+            wording(formatter(|dialect, _| dialect.posture = PostureForm::Role)),
+            wording(formatter(|_, groups| groups.limit = 10)),
+            wording(formatter(|_, groups| groups.names = vec![Glob::new("vpn-*").unwrap()])),
+            wording(formatter(|_, groups| groups.bases = vec![BaseDn::new("OU=vpn-*").unwrap()])),
         ];
         for (at, one) in all.iter().enumerate() {
             assert!(all[..at].iter().all(|other| other != one), "{at}");

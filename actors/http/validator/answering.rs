@@ -4,7 +4,7 @@ use rollcall_identity::directory::{
     AccountClass, AccountKind, AccountState, Directory, Group, ResolvedAccount, UnknownDomain,
 };
 use rollcall_identity::{Name, Principal};
-use rollcall_wire::srx::validator::{Listed, Question, Sort, Validity};
+use rollcall_wire::srx::validator::{NameList, ObjectKind, ValidatorQuery, Validity};
 
 use crate::admission::Refused;
 
@@ -22,12 +22,12 @@ pub(super) struct Told {
 /// # Errors
 /// When a list is asked for of a domain that no directory knows, or of none in particular where
 /// there are several.
-pub(super) fn answer(directory: &Directory, question: &Question) -> Result<Told, Refused> {
+pub(super) fn answer(directory: &Directory, question: &ValidatorQuery) -> Result<Told, Refused> {
     match question {
-        Question::Is { sort, name, domain } => {
-            Ok(whether(directory, *sort, (name, domain.as_ref())))
+        ValidatorQuery::Exists { kind, name, domain } => {
+            Ok(whether(directory, *kind, (name, domain.as_ref())))
         }
-        Question::List { sort, domain, prefix, start, count } => {
+        ValidatorQuery::List { kind, domain, prefix, start, count } => {
             let domain = dns(directory, domain.as_ref())?;
             let range = *start..start.saturating_add(*count);
             let unknown = |why: UnknownDomain| Refused::unknown(why.to_string());
@@ -38,33 +38,37 @@ pub(super) fn answer(directory: &Directory, question: &Question) -> Result<Told,
                     (found.total, names.collect::<Vec<_>>())
                 })
             };
-            let (total, names) = match sort {
-                Sort::User => accounts(AccountClass::Users).map_err(unknown)?,
-                Sort::Device => accounts(AccountClass::Devices).map_err(unknown)?,
-                Sort::Group => {
+            let (total, names) = match kind {
+                ObjectKind::User => accounts(AccountClass::Users).map_err(unknown)?,
+                ObjectKind::Device => accounts(AccountClass::Devices).map_err(unknown)?,
+                ObjectKind::Group => {
                     let found = directory.groups(&domain, prefix, range.clone());
                     let found = found.map_err(unknown)?;
                     (found.total, found.items.into_iter().map(|group| &group.name).collect())
                 }
             };
-            let listed = Listed { domain_name: &domain, total, start: *start, names };
+            let listed = NameList { domain_name: &domain, total, start: *start, names };
             Ok(Told { outcome: "listed", body: json(&listed) })
         }
     }
 }
 
-fn whether(directory: &Directory, sort: Sort, (name, domain): (&Name, Option<&Name>)) -> Told {
+fn whether(
+    directory: &Directory,
+    kind: ObjectKind,
+    (name, domain): (&Name, Option<&Name>),
+) -> Told {
     let principal = Principal::parse(name.as_str(), domain).ok();
-    let resolved = match sort {
-        Sort::User => principal.and_then(|who| directory.resolve(&who)),
-        Sort::Device => device(directory, name, domain),
-        Sort::Group => {
+    let resolved = match kind {
+        ObjectKind::User => principal.and_then(|who| directory.resolve(&who)),
+        ObjectKind::Device => device(directory, name, domain),
+        ObjectKind::Group => {
             let group = principal.and_then(|named| group(directory, &named));
             return said(group.map(|group| (&group.name, &group.domain, None)));
         }
     };
     let is_of_sort =
-        |who: &&ResolvedAccount| (who.kind == AccountKind::Device) == (sort == Sort::Device);
+        |who: &&ResolvedAccount| (who.kind == AccountKind::Device) == (kind == ObjectKind::Device);
     let profile = resolved.as_ref().filter(is_of_sort).and_then(|who| directory.profile(who.guid));
     said(profile.map(|profile| {
         let enabled = profile.account.state == AccountState::Enabled;

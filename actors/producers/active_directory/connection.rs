@@ -9,11 +9,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use ldap3::controls::RawControl;
 use ldap3::{
-    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, SearchStream, StdStream,
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult as Ldap3Result, SearchStream,
+    StdStream,
 };
 use rollcall_config::{self as config, Bind};
-use rollcall_wire::active_directory::{self as wire, Root};
-use rollcall_wire::ldap::{Control, Entry, Outcome, Scope, Search, code};
+use rollcall_wire::active_directory::{self as wire, RootDse};
+use rollcall_wire::ldap::{
+    Control, LdapResult, SearchRequest, SearchResultEntry, SearchScope, code,
+};
 use tokio::time::timeout;
 
 use super::Failure;
@@ -39,7 +42,7 @@ pub(super) struct Connection {
     /// Which server.
     pub(super) server: Server,
     /// What it says of itself.
-    pub(super) root: Root,
+    pub(super) root: RootDse,
 }
 
 /// What must run while an answer is waited for.
@@ -58,7 +61,7 @@ pub(super) struct Done {
 
 /// A search to which answers come.
 pub(super) struct Open<'a> {
-    asked: &'a Search,
+    asked: &'a SearchRequest,
     stream: SearchStream<'a, &'a str, Vec<&'a str>>,
 }
 
@@ -130,9 +133,9 @@ impl Connection {
     /// answer is returned.
     pub(super) async fn search(
         &mut self,
-        asked: &Search,
+        asked: &SearchRequest,
         controls: &[Control],
-        each: impl FnMut(&Entry<'_>) -> Result<(), Failure>,
+        each: impl FnMut(&SearchResultEntry<'_>) -> Result<(), Failure>,
     ) -> Result<Done, Failure> {
         self.searches += 1;
         self.line.search(&mut self.library, asked, controls, each).await
@@ -146,7 +149,7 @@ impl Connection {
     /// Begins a search that stays open, whose next entry may let wait for `patience`.
     pub(super) async fn begin<'a>(
         &mut self,
-        asked: &'a Search,
+        asked: &'a SearchRequest,
         controls: &[Control],
         patience: Duration,
     ) -> Result<Open<'a>, Failure> {
@@ -215,7 +218,7 @@ impl Line {
         &mut self,
         library: &mut Ldap,
         settings: &config::ActiveDirectory,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<LdapResult, Failure> {
         let config::ActiveDirectory { account, domain, .. } = settings;
         let name = match account.is_distinguished() {
             true => account.name.as_str().into(),
@@ -225,22 +228,22 @@ impl Line {
         self.turn(bind).await.map(|result| outcome(&result))
     }
 
-    async fn root(&mut self, library: &mut Ldap) -> Result<Root, Failure> {
+    async fn root(&mut self, library: &mut Ldap) -> Result<RootDse, Failure> {
         let mut root = None;
-        let look = |entry: &Entry<'_>| {
-            root = Some(Root::read(entry));
+        let look = |entry: &SearchResultEntry<'_>| {
+            root = Some(RootDse::read(entry));
             Ok(())
         };
-        self.search(library, &wire::root(), &[], look).await?;
-        Ok(root.unwrap_or(Err(wire::BadRoot("rootDSE")))?)
+        self.search(library, &wire::root_dse(), &[], look).await?;
+        Ok(root.unwrap_or(Err(wire::RootDseError("rootDSE")))?)
     }
 
     async fn search(
         &mut self,
         library: &mut Ldap,
-        asked: &Search,
+        asked: &SearchRequest,
         controls: &[Control],
-        mut each: impl FnMut(&Entry<'_>) -> Result<(), Failure>,
+        mut each: impl FnMut(&SearchResultEntry<'_>) -> Result<(), Failure>,
     ) -> Result<Done, Failure> {
         let Open { mut stream, .. } = self.begin(library, asked, controls).await?;
         // Servers that could be asked instead, which are not followed.
@@ -270,7 +273,7 @@ impl Line {
     async fn begin<'a>(
         &mut self,
         library: &mut Ldap,
-        asked: &'a Search,
+        asked: &'a SearchRequest,
         controls: &[Control],
     ) -> Result<Open<'a>, Failure> {
         let control = |control: &Control| RawControl {
@@ -282,9 +285,9 @@ impl Line {
             library.with_controls(controls.iter().map(control).collect::<Vec<_>>());
         }
         let scope = match asked.scope {
-            Scope::Base => ldap3::Scope::Base,
-            Scope::Children => ldap3::Scope::OneLevel,
-            Scope::Subtree => ldap3::Scope::Subtree,
+            SearchScope::Base => ldap3::Scope::Base,
+            SearchScope::Children => ldap3::Scope::OneLevel,
+            SearchScope::Subtree => ldap3::Scope::Subtree,
         };
         let attributes: Vec<&str> = asked.attributes.iter().map(String::as_str).collect();
         let filter = asked.filter.to_string();
@@ -294,11 +297,11 @@ impl Line {
 }
 
 /// How a request ended, as the library tells it.
-fn outcome(result: &LdapResult) -> Outcome {
-    Outcome::new(result.rc, &result.text)
+fn outcome(result: &Ldap3Result) -> LdapResult {
+    LdapResult::new(result.rc, &result.text)
 }
 
-fn failed(asked: &Search, result: &LdapResult) -> Failure {
+fn failed(asked: &SearchRequest, result: &Ldap3Result) -> Failure {
     let search = format!("{} below {:?}", asked.filter, asked.base);
     Failure::Search { search, outcome: outcome(result) }
 }

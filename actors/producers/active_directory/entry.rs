@@ -1,35 +1,35 @@
 //! An entry as the library keeps it, seen as the one that its meaning is read from.
 
 use ldap3::asn1::{PL, StructureTag};
-use rollcall_wire::ldap::{Attribute, BadBer, Entry};
+use rollcall_wire::ldap::{BerError, PartialAttribute, SearchResultEntry};
 
 /// The entry that `found` is; nothing of it is copied but where its parts are.
 ///
 /// # Errors
 /// When it is none. The guard lets no such answer through.
-pub(super) fn entry(found: &StructureTag) -> Result<Entry<'_>, BadBer> {
-    let [dn, attributes] = parts(found)? else { return Err(BadBer::Tag) };
+pub(super) fn entry(found: &StructureTag) -> Result<SearchResultEntry<'_>, BerError> {
+    let [dn, attributes] = parts(found)? else { return Err(BerError::Tag) };
     let attributes = parts(attributes)?.iter().map(attribute);
-    Ok(Entry { dn: bytes(dn)?, attributes: attributes.collect::<Result<_, _>>()? })
+    Ok(SearchResultEntry { dn: bytes(dn)?, attributes: attributes.collect::<Result<_, _>>()? })
 }
 
-fn attribute(found: &StructureTag) -> Result<Attribute<'_>, BadBer> {
-    let [name, values] = parts(found)? else { return Err(BadBer::Tag) };
-    let name = std::str::from_utf8(bytes(name)?).map_err(|_| BadBer::Text)?;
+fn attribute(found: &StructureTag) -> Result<PartialAttribute<'_>, BerError> {
+    let [name, values] = parts(found)? else { return Err(BerError::Tag) };
+    let name = std::str::from_utf8(bytes(name)?).map_err(|_| BerError::Text)?;
     let values = parts(values)?.iter().map(bytes);
-    Ok(Attribute { name, values: values.collect::<Result<_, _>>()? })
+    Ok(PartialAttribute { name, values: values.collect::<Result<_, _>>()? })
 }
 
-fn parts(tag: &StructureTag) -> Result<&[StructureTag], BadBer> {
+fn parts(tag: &StructureTag) -> Result<&[StructureTag], BerError> {
     match &tag.payload {
         PL::C(parts) => Ok(parts),
-        PL::P(_) => Err(BadBer::Tag),
+        PL::P(_) => Err(BerError::Tag),
     }
 }
 
-fn bytes(tag: &StructureTag) -> Result<&[u8], BadBer> {
+fn bytes(tag: &StructureTag) -> Result<&[u8], BerError> {
     match &tag.payload {
         PL::P(bytes) => Ok(bytes),
-        PL::C(_) => Err(BadBer::Tag),
+        PL::C(_) => Err(BerError::Tag),
     }
 }

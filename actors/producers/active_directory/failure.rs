@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use rollcall_wire::active_directory::{BadCookie, BadRoot, Refusal, refusal};
-use rollcall_wire::ldap::{BadBer, Outcome};
+use rollcall_wire::active_directory::{CookieError, LdapFailure, RootDseError, classify_failure};
+use rollcall_wire::ldap::{BerError, LdapResult};
 
 use super::NotLearnt;
 use crate::resolver::{NoName, NotFound};
@@ -66,7 +66,7 @@ pub enum Failure {
         /// Which account.
         account: String,
         /// What it answered.
-        outcome: Outcome,
+        outcome: LdapResult,
     },
     /// Kerberos or NTLM do not come to an end.
     #[error("{account} cannot prove itself to {server}: {why}")]
@@ -94,20 +94,20 @@ pub enum Failure {
         /// The base and the filter.
         search: String,
         /// What the server answered.
-        outcome: Outcome,
+        outcome: LdapResult,
     },
     /// The connection ended.
     #[error("the connection broke off: {0}")]
     Broken(#[from] io::Error),
     /// The server speaks no LDAP.
     #[error("the server does not keep to LDAP: {0}")]
-    Protocol(#[from] BadBer),
+    Protocol(#[from] BerError),
     /// A control is answered wrongly.
     #[error("the server does not keep to its controls: {0}")]
-    Control(#[from] BadCookie),
+    Control(#[from] CookieError),
     /// It is no domain controller.
     #[error("{0}")]
-    NoController(#[from] BadRoot),
+    NoController(#[from] RootDseError),
     /// It is the controller of another domain.
     #[error("{server} is a controller of {found}, not of {wanted}")]
     OtherDomain {
@@ -123,7 +123,7 @@ pub enum Failure {
     Silent(Duration),
     /// The server says good-bye.
     #[error("the server closes the connection: {}", .0.diagnostic)]
-    Closed(Outcome),
+    Closed(LdapResult),
     /// A reading grows beyond what is configured.
     #[error("cut after {0}: the directory answers on and on; see [active_directory.limits]")]
     Endless(String),
@@ -156,10 +156,10 @@ fn each(tried: &[(String, Failure)]) -> String {
     tried.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-fn said(outcome: &Outcome) -> String {
+fn said(outcome: &LdapResult) -> String {
     match outcome.diagnostic.as_str() {
-        "" => format!("{} (result {})", refusal(outcome), outcome.code),
-        text => format!("{} (result {}: {text})", refusal(outcome), outcome.code),
+        "" => format!("{} (result {})", classify_failure(outcome), outcome.code),
+        text => format!("{} (result {}: {text})", classify_failure(outcome), outcome.code),
     }
 }
 
@@ -172,7 +172,10 @@ impl Failure {
             Self::Tls { .. } => Stage::Tls,
             Self::Refused { .. } | Self::Proof { .. } | Self::Slow { .. } => Stage::Credentials,
             Self::Search { outcome, .. }
-                if matches!(refusal(outcome), Refusal::NoRight | Refusal::NoObject) =>
+                if matches!(
+                    classify_failure(outcome),
+                    LdapFailure::NoRight | LdapFailure::NoObject
+                ) =>
             {
                 Stage::Rights
             }

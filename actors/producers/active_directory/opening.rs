@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use rollcall_config::{self as config, Bind, DirectoryTransport};
-use rollcall_wire::ldap::{BadBer, Body, Message, Outcome, code, sasl_bind, start_tls};
+use rollcall_wire::ldap::{
+    BerError, LdapMessage, LdapResult, ProtocolOp, code, sasl_bind, start_tls,
+};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -69,11 +71,11 @@ fn named(server: &Server, at: SocketAddr) -> String {
 /// Asks the server to go on over TLS.
 async fn upgrade(mut plain: Wire, server: &Server) -> Result<Pin<Box<dyn Duplex>>, Failure> {
     plain.send(&start_tls(1)).await?;
-    let message = Message::parse(plain.receive().await?)?;
+    let message = LdapMessage::parse(plain.receive().await?)?;
     let failed = |why: String| Failure::Tls { server: server.to_string(), why };
     match message.body {
-        Body::Extended(outcome) if outcome.code == code::SUCCESS => {}
-        Body::Extended(Outcome { code, diagnostic }) => {
+        ProtocolOp::ExtendedResponse(outcome) if outcome.code == code::SUCCESS => {}
+        ProtocolOp::ExtendedResponse(LdapResult { code, diagnostic }) => {
             return Err(failed(format!("it refuses StartTLS (result {code}: {diagnostic})")));
         }
         _ => return Err(failed("it answers StartTLS with something else".to_owned())),
@@ -106,7 +108,7 @@ pub(super) async fn prove(
         match outcome.code {
             // Over TLS the server has proven itself, and nothing will be sealed.
             code::SUCCESS if encrypted || answered.is_empty() || step.done => break,
-            code::SUCCESS | code::BIND_IN_PROGRESS => token = answered,
+            code::SUCCESS | code::SASL_BIND_IN_PROGRESS => token = answered,
             _ => return Err(refused(settings, server, outcome)),
         }
     }
@@ -117,15 +119,15 @@ pub(super) async fn prove(
 }
 
 /// Sends one step of a proof, and returns what comes of it.
-async fn bind(wire: &mut Wire, id: u32, token: &[u8]) -> Result<(Outcome, Vec<u8>), Failure> {
+async fn bind(wire: &mut Wire, id: u32, token: &[u8]) -> Result<(LdapResult, Vec<u8>), Failure> {
     wire.send(&sasl_bind(id, "GSS-SPNEGO", token)).await?;
-    let message = Message::parse(wire.receive().await?)?;
+    let message = LdapMessage::parse(wire.receive().await?)?;
     match message.body {
-        Body::Bound(outcome, token) if message.id == id => {
+        ProtocolOp::BindResponse(outcome, token) if message.id == id => {
             Ok((outcome, token.unwrap_or_default().to_vec()))
         }
-        Body::Extended(outcome) => Err(Failure::Closed(outcome)),
-        _ => Err(BadBer::Unasked.into()),
+        ProtocolOp::ExtendedResponse(outcome) => Err(Failure::Closed(outcome)),
+        _ => Err(BerError::Unsolicited.into()),
     }
 }
 
@@ -133,7 +135,7 @@ async fn bind(wire: &mut Wire, id: u32, token: &[u8]) -> Result<(Outcome, Vec<u8
 pub(super) fn refused(
     settings: &config::ActiveDirectory,
     server: &Server,
-    outcome: Outcome,
+    outcome: LdapResult,
 ) -> Failure {
     let (server, account) = (server.to_string(), settings.account.name.clone());
     Failure::Refused { server, account, outcome }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rollcall_identity::directory::Guid;
-use rollcall_wire::active_directory::Root;
+use rollcall_wire::active_directory::RootDse;
 
 /// How far it has been read, at one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +48,13 @@ const FORM: u8 = 1;
 
 impl Position {
     /// At the server that says `root` of itself.
-    pub(super) fn new(root: &Root, invocation: Guid, mark: Mark) -> Self {
+    pub(super) fn new(root: &RootDse, invocation: Guid, mark: Mark) -> Self {
         Self { service: root.service.clone(), invocation, mark }
     }
 
     /// Why the server that says `root` of itself, in the invocation `invocation`, cannot go on from
     /// here; `None` when it can. What one that was set back says from now on would not be heard.
-    pub(super) fn breaks(&self, root: &Root, invocation: Guid) -> Option<Anew> {
+    pub(super) fn breaks(&self, root: &RootDse, invocation: Guid) -> Option<Anew> {
         if self.service != root.service {
             return Some(Anew::OtherServer);
         }
@@ -112,8 +112,8 @@ mod tests {
 
     use super::*;
 
-    fn root(service: &str, committed: u64) -> Root {
-        Root {
+    fn root(service: &str, committed: u64) -> RootDse {
+        RootDse {
             domain: "DC=x".into(),
             configuration: "CN=Configuration,DC=x".into(),
             service: service.into(),

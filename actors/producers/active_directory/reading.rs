@@ -181,7 +181,7 @@ impl Reader {
         let (mut image, mut present, places) =
             (DirectorySnapshot::default(), Present::default(), settings.places());
         for base in &places {
-            let everything = wire::everything(base, mail(settings));
+            let everything = wire::all_objects(base, mail(settings));
             let note = |update| {
                 if let Update::Upsert { guid, .. } = &update {
                     present.note(*guid);
@@ -286,8 +286,8 @@ impl Reader {
 }
 
 /// Whether mail addresses are wanted.
-fn mail(settings: &rollcall_config::ActiveDirectory) -> wire::Mail {
-    if settings.mail { wire::Mail::Read } else { wire::Mail::Left }
+fn mail(settings: &rollcall_config::ActiveDirectory) -> wire::MailAttribute {
+    if settings.mail { wire::MailAttribute::Read } else { wire::MailAttribute::Skip }
 }
 
 /// By how many seconds `theirs` is ahead of `ours`.
@@ -316,13 +316,13 @@ pub(super) async fn identify(connection: &mut Connection) -> Result<(DomainNames
         .await?;
     connection
         .search(&wire::partitions(&root.configuration), &[], |entry| {
-            let found = wire::domain_names(entry);
+            let found = wire::cross_ref(entry);
             naming = naming.take().or(found.filter(|n| n.dn.eq_ignore_ascii_case(&root.domain)));
             Ok(())
         })
         .await?;
-    let sid = sid.ok_or(wire::BadRoot("objectSid"))?;
-    let invocation = invocation.ok_or(wire::BadRoot("invocationId"))?;
-    let naming = naming.ok_or(wire::BadRoot("crossRef"))?;
+    let sid = sid.ok_or(wire::RootDseError("objectSid"))?;
+    let invocation = invocation.ok_or(wire::RootDseError("invocationId"))?;
+    let naming = naming.ok_or(wire::RootDseError("crossRef"))?;
     Ok((naming.with(&sid), invocation))
 }

@@ -5,7 +5,7 @@ use std::io::{self, Cursor};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::Duration;
 
-use rollcall_wire::ldap::{Guard, Passage, frame_length};
+use rollcall_wire::ldap::{GuardVerdict, ResponseGuard, frame_length};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -18,7 +18,7 @@ use super::wire::{READ, Wire};
 /// a server is not read faster than its answers are used.
 pub(super) struct Relay {
     wire: Wire,
-    guard: Guard,
+    guard: ResponseGuard,
     /// Our end of the stream over which the library speaks.
     end: UnixStream,
     /// What the library asks, up to the next whole request.
@@ -35,7 +35,7 @@ impl Relay {
     pub(super) fn new(wire: Wire) -> io::Result<(Self, StdUnixStream)> {
         let (end, theirs) = StdUnixStream::pair()?;
         end.set_nonblocking(true)?;
-        let (guard, end) = (Guard::default(), UnixStream::from_std(end)?);
+        let (guard, end) = (ResponseGuard::default(), UnixStream::from_std(end)?);
         let (asked, answers) = (Vec::new(), Cursor::default());
         Ok((Self { wire, guard, end, asked, answers }, theirs))
     }
@@ -88,9 +88,9 @@ impl Relay {
         while answers.len() < READ
             && let Some(answer) = self.wire.message()?
         {
-            match self.guard.answer(answer)? {
-                Passage::Through => answers.extend_from_slice(answer),
-                Passage::Notice(outcome) => return Err(Failure::Closed(outcome)),
+            match self.guard.check(answer)? {
+                GuardVerdict::Forward => answers.extend_from_slice(answer),
+                GuardVerdict::Disconnection(outcome) => return Err(Failure::Closed(outcome)),
             }
         }
         Ok(())

@@ -30,7 +30,7 @@ impl Seal {
         let mut buffer = buffer.to_vec();
         let trailer = self.trailer()?;
         let Some((token, data)) = buffer.split_at_mut_checked(trailer) else {
-            return Err(rollcall_wire::ldap::BadBer::Cut.into());
+            return Err(rollcall_wire::ldap::BerError::Truncated.into());
         };
         let mut buffers = [SecurityBufferRef::data_buf(data), SecurityBufferRef::token_buf(token)];
         self.0.decrypt_message(&mut buffers).map_err(|why| broken(&why))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rollcall_identity::Timestamp;
 use rollcall_identity::directory::DomainNames;
-use rollcall_wire::active_directory::Problem;
+use rollcall_wire::active_directory::ObjectProblem;
 use serde::Serialize;
 
 /// How the reading of a directory is.
@@ -39,7 +39,7 @@ pub struct Status {
     /// The last time that it was asked what changed.
     pub changes: Option<LastRead>,
     /// What could not be read of objects, since everything was read the last time.
-    pub problems: BTreeMap<Problem, u64>,
+    pub problems: BTreeMap<ObjectProblem, u64>,
     /// By how many seconds the server's clock is ahead of ours, or behind.
     pub skew: Option<i64>,
     /// What went wrong last.

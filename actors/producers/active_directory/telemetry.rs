@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use rollcall_identity::Timestamp;
-use rollcall_wire::active_directory::Problem;
+use rollcall_wire::active_directory::ObjectProblem;
 use tracing::{debug, info, warn};
 
 use crate::active_directory::{Anew, Failure};
@@ -133,7 +133,7 @@ impl TelemetryEvent for DirectoryReadAnew<'_> {
 /// Something of objects of a directory could not be used.
 pub(crate) struct ObjectUnreadable<'a> {
     pub producer: &'a str,
-    pub problem: Problem,
+    pub problem: ObjectProblem,
     pub count: u64,
 }
 

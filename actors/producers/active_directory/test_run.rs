@@ -81,8 +81,8 @@ async fn first_page(
     base: &str,
 ) -> Result<String, Failure> {
     let (mut users, mut computers, mut groups, mut problems) = (0, 0, 0, 0);
-    let asked = wire::everything(base, wire::Mail::Left);
-    let controls = [wire::page(settings.limits.page, &[]), wire::extended_names()];
+    let asked = wire::all_objects(base, wire::MailAttribute::Skip);
+    let controls = [wire::paged_results(settings.limits.page, &[]), wire::extended_names()];
     let done = connection.search(&asked, &controls, |entry| {
         let reading = wire::read(entry);
         problems += reading.problems.len();
@@ -103,7 +103,7 @@ async fn first_page(
     if users + computers + groups == 0 {
         return Err(Failure::Nothing(base.to_owned()));
     }
-    let more = !wire::page_answer(done.control.as_deref())?.is_empty();
+    let more = !wire::paged_results_cookie(done.control.as_deref())?.is_empty();
     let more = if more { ", and more follow" } else { "" };
     let problems = match problems {
         0 => String::new(),

@@ -10,7 +10,9 @@ use proptest::prelude::*;
 use rollcall_config::{DirectoryLimits, Environment};
 use rollcall_identity::directory::{Guid, Object};
 use rollcall_wire::active_directory as wire;
-use rollcall_wire::ldap::{BadBer, Filter, Reader, Search, element, frame_length, integer, octets};
+use rollcall_wire::ldap::{
+    BerError, BerReader, Filter, SearchRequest, element, frame_length, integer, octets,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::connection::Connection;
@@ -102,13 +104,13 @@ async fn serve(
             },
         };
         let request: Vec<u8> = bytes.drain(..length).collect();
-        let mut request = Reader::new(&request).within(0x30).unwrap();
+        let mut request = BerReader::new(&request).within(0x30).unwrap();
         let id = request.number(2).unwrap();
         let (tag, body) = request.any().unwrap();
         let answered = match tag {
             0x60 => message(id, &outcome(0x61, 0)),
             0x63 => {
-                let base = Reader::new(body).tagged(4).unwrap();
+                let base = BerReader::new(body).tagged(4).unwrap();
                 let base = String::from_utf8(base.to_vec()).unwrap();
                 if base.is_empty() {
                     root(id)
@@ -140,13 +142,18 @@ fn read_counted(
     answer: impl FnMut(Asked) -> Vec<u8>,
     taken: &Cell<usize>,
 ) -> Result<Vec<Update>, Failure> {
-    read_these(settings, &wire::everything("DC=x,DC=org", wire::Mail::Left), answer, taken)
+    read_these(
+        settings,
+        &wire::all_objects("DC=x,DC=org", wire::MailAttribute::Skip),
+        answer,
+        taken,
+    )
 }
 
 /// Reads what `asked` finds.
 fn read_these(
     settings: &config::ActiveDirectory,
-    asked: &Search,
+    asked: &SearchRequest,
     answer: impl FnMut(Asked) -> Vec<u8>,
     taken: &Cell<usize>,
 ) -> Result<Vec<Update>, Failure> {
@@ -224,10 +231,10 @@ fn a_group_whose_rest_begins_again_and_again_ends() {
 #[test]
 fn what_ends_a_search_is_told_in_words() {
     for (code, words) in [
-        (4, "the server's own limit ended the search"),
+        (4, "a limit of the server ended the search"),
         (10, "the server refuses (result 10"),
         (50, "the account has no right to read this"),
-        (51, "the server has too much to do"),
+        (51, "the server is busy"),
     ] {
         let failure = read_all(&settings(), |asked| message(asked.id, &outcome(0x65, code)));
         let text = failure.unwrap_err().to_string();
@@ -239,7 +246,7 @@ fn what_ends_a_search_is_told_in_words() {
     let unpaged = read_all(&settings(), |asked| message(asked.id, &outcome(0x65, 0))).unwrap_err();
     assert!(matches!(unpaged, Failure::Control(_)), "{unpaged}");
     let long = read_all(&settings(), |_| vec![0x30, 0x84, 0x7f, 0, 0, 0]).unwrap_err();
-    assert!(matches!(long, Failure::Protocol(BadBer::Long)), "{long}");
+    assert!(matches!(long, Failure::Protocol(BerError::TooLong)), "{long}");
     let mut hasty = settings();
     hasty.limits.answer = Duration::from_millis(50);
     let silent = read_all(&hasty, |_| Vec::new()).unwrap_err();
@@ -309,17 +316,17 @@ fn what_the_library_would_not_survive_does_not_reach_it() {
     let deep = (0..1000).fold(Vec::new(), |inner: Vec<u8>, _| element(0x30, &[&inner]));
     let bad = element(0x65, &[&integer(10, 0), &octets(b""), &octets(&[0xff])]);
     for (answer, why) in [
-        (element(0x64, &[&deep]), BadBer::Deep),
-        (element(0x65, &[]), BadBer::Cut),
-        (element(0x61, &[&integer(10, 0), &octets(b""), &octets(b"")]), BadBer::Unasked),
-        (element(0x79, &[]), BadBer::Unasked),
-        (bad, BadBer::Text),
+        (element(0x64, &[&deep]), BerError::TooDeep),
+        (element(0x65, &[]), BerError::Truncated),
+        (element(0x61, &[&integer(10, 0), &octets(b""), &octets(b"")]), BerError::Unsolicited),
+        (element(0x79, &[]), BerError::Unsolicited),
+        (bad, BerError::Text),
     ] {
         let failure = read_all(&settings(), |asked| message(asked.id, &answer)).unwrap_err();
         assert!(matches!(&failure, Failure::Protocol(found) if *found == why), "{failure}");
     }
     let other = read_all(&settings(), |asked| message(asked.id + 1, &outcome(0x65, 0)));
-    assert!(matches!(other, Err(Failure::Protocol(BadBer::Unasked))), "{other:?}");
+    assert!(matches!(other, Err(Failure::Protocol(BerError::Unsolicited))), "{other:?}");
 }
 
 #[test]
@@ -373,16 +380,19 @@ fn what_is_searched_for_is_sent_as_it_is_meant() {
     let changed = element(0xa5, &[&octets(b"uSNChanged"), &octets(b"42")]);
     let wanted = element(0xa1, &[&equal("objectClass", b"user"), &equal("objectClass", b"group")]);
     let these: Vec<u8> = guids.iter().flat_map(|guid| equal("objectGUID", &guid.0)).collect();
-    let strangely = Search {
+    let strangely = SearchRequest {
         filter: Filter::Not(Box::new(Filter::Equal("cn", strange.to_vec()))),
-        ..wire::watched("DC=x,DC=org")
+        ..wire::change_notification("DC=x,DC=org")
     };
     for (asked, filter) in [
-        (wire::watched("DC=x,DC=org"), element(0x87, &[b"objectClass"])),
-        (wire::changed_since("DC=x,DC=org", 41, wire::Mail::Left), {
+        (wire::change_notification("DC=x,DC=org"), element(0x87, &[b"objectClass"])),
+        (wire::changed_since("DC=x,DC=org", 41, wire::MailAttribute::Skip), {
             element(0xa0, &[&changed, &wanted])
         }),
-        (wire::these("DC=x,DC=org", &guids, wire::Mail::Left), element(0xa1, &[&these])),
+        (
+            wire::by_guids("DC=x,DC=org", &guids, wire::MailAttribute::Skip),
+            element(0xa1, &[&these]),
+        ),
         (strangely, element(0xa2, &[&equal("cn", &strange)])),
     ] {
         let mut sent = Vec::new();

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use rollcall_wire::active_directory::{notification, watched};
+use rollcall_wire::active_directory::{change_notification, notification};
 use tokio::sync::Notify;
 
 use super::{ActiveDirectory, Failure, servers};
@@ -43,7 +43,7 @@ async fn listen(directory: &ActiveDirectory, producer: &str, bell: &Notify) -> F
     let listening = async {
         let mut connection =
             servers::first(&directory.settings, &directory.tls, usize::MAX, None).await?;
-        let asked = watched(&connection.root.domain);
+        let asked = change_notification(&connection.root.domain);
         let mut open = connection.begin(&asked, &[notification()], SILENCE).await?;
         DirectoryWatched { producer }.emit();
         // What changed while nobody listened is asked for.

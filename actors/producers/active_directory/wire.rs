@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::pin::Pin;
 use std::time::Duration;
 
-use rollcall_wire::ldap::{BadBer, LIMIT, frame_length};
+use rollcall_wire::ldap::{BerError, LIMIT, frame_length};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -97,14 +97,14 @@ impl Wire {
     }
 
     /// The next message, if all of it has been read.
-    pub(super) fn message(&mut self) -> Result<Option<&[u8]>, BadBer> {
+    pub(super) fn message(&mut self) -> Result<Option<&[u8]>, BerError> {
         let Some(length) = self.length()? else { return Ok(None) };
         self.at += length;
         Ok(Some(&self.clear[self.at - length..self.at]))
     }
 
     /// The length of the next message, if all of it has been read.
-    fn length(&self) -> Result<Option<usize>, BadBer> {
+    fn length(&self) -> Result<Option<usize>, BerError> {
         let unread = &self.clear[self.at..];
         Ok(frame_length(unread)?.filter(|length| *length <= unread.len()))
     }
@@ -129,7 +129,7 @@ impl Wire {
                 // RFC 4422 section 3.7: each buffer has its length before it.
                 let length = u32::from_be_bytes(*length) as usize;
                 if length > LIMIT {
-                    return Err(BadBer::Long.into());
+                    return Err(BerError::TooLong.into());
                 }
                 let Some(buffer) = rest.get(..length) else { break };
                 self.clear.extend(seal.open(buffer)?);

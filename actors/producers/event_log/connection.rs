@@ -5,12 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use rollcall_config::{self as config, Auth, Mapper, ServiceAccount};
 use rollcall_identity::directory::Sid;
 use rollcall_identity::logon::ServerRole;
-use rollcall_wire::event_log::call::{Call, INTERFACE, VERSION};
+use rollcall_wire::event_log::call::{EventLogCall, INTERFACE, VERSION};
 use rollcall_wire::msrpc::Interface;
-use rollcall_wire::msrpc::endpoint_mapper::{self, NoEndpoint};
-use rollcall_wire::msrpc::ndr::BadStub;
-use rollcall_wire::msrpc::security_accounts::{
-    self, BUILTIN, CloseHandle, Connect5, EnumerateDomains, LookupDomain, NotTold,
+use rollcall_wire::msrpc::endpoint_mapper::{self, EndpointError};
+use rollcall_wire::msrpc::ndr::NdrError;
+use rollcall_wire::msrpc::samr::{
+    self, BUILTIN, CloseHandle, Connect5, EnumerateDomains, LookupDomain, SamrError,
 };
 
 use super::{Failure, Source};
@@ -73,7 +73,7 @@ impl<'a> Server<'a> {
                 Err(why) => Err(why),
             };
             match asked {
-                Err(Trouble::NoEndpoint(NoEndpoint::AccessDenied)) => {}
+                Err(Trouble::NoEndpoint(EndpointError::AccessDenied)) => {}
                 asked => return asked.map_err(Failure::Endpoint),
             }
         }
@@ -84,8 +84,8 @@ impl<'a> Server<'a> {
     /// The domain of a domain controller, by its account manager: the name of NetBIOS, and the SID that
     /// those of its accounts begin with.
     pub(super) async fn domain(&self) -> Result<(String, Sid), Failure> {
-        let port = self.mapped(&security_accounts::INTERFACE).await?;
-        let mut client = self.bind(self.at(port), security_accounts::INTERFACE).await?;
+        let port = self.mapped(&samr::INTERFACE).await?;
+        let mut client = self.bind(self.at(port), samr::INTERFACE).await?;
         let patience = Some(self.patience().answer);
         let mut ask = async |call, opnum, stub: Vec<u8>| {
             let answer = client.call(opnum, &stub, patience).await;
@@ -93,18 +93,18 @@ impl<'a> Server<'a> {
         };
         let call = "SamrConnect5";
         let answer = ask(call, Connect5::OPNUM, Connect5.stub()).await?;
-        let handle = told(call, Connect5::answer(&answer))?;
+        let handle = told(call, Connect5::decode(&answer))?;
         let call = "SamrEnumerateDomainsInSamServer";
         let enumerate = EnumerateDomains { handle };
         let answer = ask(call, EnumerateDomains::OPNUM, enumerate.stub()).await?;
-        let names = told(call, EnumerateDomains::answer(&answer))?;
+        let names = told(call, EnumerateDomains::decode(&answer))?;
         let own = names.into_iter().find(|name| !name.eq_ignore_ascii_case(BUILTIN));
         let none = || Failure::Configured(format!("{call}: the server has no domain of its own"));
         let name = own.ok_or_else(none)?;
         let call = "SamrLookupDomainInSamServer";
         let look_up = LookupDomain { handle, name: &name };
         let answer = ask(call, LookupDomain::OPNUM, look_up.stub()).await?;
-        let sid = told(call, LookupDomain::answer(&answer))?;
+        let sid = told(call, LookupDomain::decode(&answer))?;
         ask("SamrCloseHandle", CloseHandle::OPNUM, CloseHandle { handle }.stub()).await?;
         Ok((name, sid))
     }
@@ -172,15 +172,18 @@ fn names(source: &Source) -> Names<'_> {
 }
 
 /// What an answer of the account manager says.
-fn told<T>(call: &'static str, answer: Result<Result<T, NotTold>, BadStub>) -> Result<T, Failure> {
+fn told<T>(
+    call: &'static str,
+    answer: Result<Result<T, SamrError>, NdrError>,
+) -> Result<T, Failure> {
     let answer = answer.map_err(|why| Failure::Answer { call, why })?;
     answer.map_err(|why| Failure::NotTold { call, why })
 }
 
 impl Connection {
     /// Makes the call that is `named` so in MS-EVEN6; the answer is the stub, to be read by
-    /// `C::answer`.
-    pub(super) async fn call<C: Call>(
+    /// `C::decode`.
+    pub(super) async fn call<C: EventLogCall>(
         &mut self,
         named: &'static str,
         call: &C,
@@ -192,7 +195,7 @@ impl Connection {
     }
 
     /// The same for a call that is answered when something happens, however long that takes.
-    pub(super) async fn wait<C: Call>(
+    pub(super) async fn wait<C: EventLogCall>(
         &mut self,
         named: &'static str,
         call: &C,

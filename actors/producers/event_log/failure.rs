@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use rollcall_wire::event_log::Status;
-use rollcall_wire::event_log::call::BadCall;
+use rollcall_wire::event_log::CallStatus;
+use rollcall_wire::event_log::call::EventLogCallError;
 use rollcall_wire::msrpc::FaultStatus;
-use rollcall_wire::msrpc::endpoint_mapper::NoEndpoint;
-use rollcall_wire::msrpc::ndr::BadStub;
-use rollcall_wire::msrpc::security_accounts::NotTold;
+use rollcall_wire::msrpc::endpoint_mapper::EndpointError;
+use rollcall_wire::msrpc::ndr::NdrError;
+use rollcall_wire::msrpc::samr::SamrError;
 
 use crate::resolver::NoName;
 use crate::windows::msrpc::Trouble;
@@ -69,7 +69,7 @@ pub enum Failure {
         /// The name of the operation in MS-EVEN6.
         call: &'static str,
         /// The error.
-        status: Status,
+        status: CallStatus,
     },
     /// The account manager does not say what it is asked.
     #[error("{call}: {why}")]
@@ -77,7 +77,7 @@ pub enum Failure {
         /// The name of the operation in MS-SAMR.
         call: &'static str,
         /// Why.
-        why: NotTold,
+        why: SamrError,
     },
     /// An answer is not what the interface says.
     #[error("{call}: the answer cannot be read: {why}")]
@@ -85,7 +85,7 @@ pub enum Failure {
         /// The name of the operation in MS-EVEN6.
         call: &'static str,
         /// Why.
-        why: BadStub,
+        why: NdrError,
     },
     /// No call can be made of the configuration.
     #[error("{0}")]
@@ -98,8 +98,8 @@ pub enum Failure {
     NotTaken(#[from] ApplyError),
 }
 
-impl From<BadCall> for Failure {
-    fn from(why: BadCall) -> Self {
+impl From<EventLogCallError> for Failure {
+    fn from(why: EventLogCallError) -> Self {
         Self::Configured(why.to_string())
     }
 }
@@ -129,10 +129,10 @@ impl Failure {
         matches!(
             self,
             Self::Status {
-                status: Status::QueryResultStale
-                    | Status::InvalidPosition
-                    | Status::NotFound
-                    | Status::InvalidQuery,
+                status: CallStatus::QueryResultStale
+                    | CallStatus::InvalidPosition
+                    | CallStatus::NotFound
+                    | CallStatus::InvalidQuery,
                 ..
             }
         )
@@ -151,14 +151,14 @@ impl Failure {
         let Self::Credentials { why, .. } = self else { return false };
         match why {
             Trouble::Proof(_) => true,
-            Trouble::Association(failure) => failure.denies_the_account(),
+            Trouble::Association(failure) => failure.is_account_denied(),
             _ => false,
         }
     }
 
     fn is_denied(&self) -> bool {
         match self {
-            Self::Status { status, .. } => *status == Status::AccessDenied,
+            Self::Status { status, .. } => *status == CallStatus::AccessDenied,
             Self::Call { why: Trouble::Fault(fault), .. } => fault.status.is_access_denied(),
             _ => false,
         }
@@ -200,7 +200,7 @@ const fn at_the_mapper(why: &Trouble) -> Option<&'static str> {
         Trouble::Connect { .. } | Trouble::Silent(_) => {
             "allow \"Remote Event Log Management (RPC-EPMAP)\" in the server's firewall, TCP 135"
         }
-        Trouble::NoEndpoint(NoEndpoint::NotRegistered) => {
+        Trouble::NoEndpoint(EndpointError::NotRegistered) => {
             "start the service \"Windows Event Log\" on the server"
         }
         _ => return None,
@@ -243,20 +243,20 @@ fn at_a_call(why: &Trouble) -> Option<&'static str> {
 }
 
 /// What helps against an error of the event log itself.
-const fn by_status(status: Status) -> Option<&'static str> {
+const fn by_status(status: CallStatus) -> Option<&'static str> {
     Some(match status {
-        Status::InvalidChannelPath | Status::ChannelNotFound => {
+        CallStatus::InvalidChannelPath | CallStatus::ChannelNotFound => {
             "the server has no log called Security: is it a Windows server?"
         }
         // The log is to be asked anew (MS-ERREF section 2.2), which is done; an administrator can see
         // to it that there is no need.
-        Status::QueryResultStale | Status::InvalidPosition | Status::NotFound => {
+        CallStatus::QueryResultStale | CallStatus::InvalidPosition | CallStatus::NotFound => {
             "nothing, when it is seldom: the log was cleared or went round, it is read on behind the \
              bookmark, and what was lost is told as a gap. When it comes again and again, make the \
              security log of the server larger (wevtutil sl Security /ms:BYTES) and see who clears it \
              (event 1102)"
         }
-        Status::OutOfMemory => "see what takes the memory of the server; it is tried again",
+        CallStatus::OutOfMemory => "see what takes the memory of the server; it is tried again",
         _ => return None,
     })
 }
@@ -269,7 +269,7 @@ mod tests {
 
     fn status(code: u32) -> Failure {
         let call = "EvtRpcRemoteSubscriptionNext";
-        Failure::Status { call, status: Status::from_code(code) }
+        Failure::Status { call, status: CallStatus::from_code(code) }
     }
 
     fn call(why: Trouble) -> Failure {
@@ -302,7 +302,7 @@ mod tests {
             (status(14), Stage::Read, "memory"),
             (Failure::Endpoint(refused()), Stage::Endpoint, "TCP 135"),
             (
-                Failure::Endpoint(Trouble::NoEndpoint(NoEndpoint::NotRegistered)),
+                Failure::Endpoint(Trouble::NoEndpoint(EndpointError::NotRegistered)),
                 Stage::Endpoint,
                 "start the service \"Windows Event Log\"",
             ),

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 use rollcall_identity::logon::auditing::AuditGap;
-use rollcall_wire::event_log::call::Batch;
-use rollcall_wire::event_log::{Bookmark, Continuity, Lost};
+use rollcall_wire::event_log::call::EventBatch;
+use rollcall_wire::event_log::{Bookmark, Continuity, LostRecords};
 
 use super::connection::{Connection, Server};
 use super::gaps::Gaps;
@@ -85,7 +85,7 @@ impl<'a> Follower<'a> {
         let place = self.outlet.last_read(log()).await?;
         let bookmark = place.as_deref().and_then(bookmark);
         let last = bookmark.as_ref().and_then(|bookmark| bookmark.record_id(CHANNEL));
-        self.harvester.continuity = Continuity::behind(last);
+        self.harvester.continuity = Continuity::after_record(last);
         self.log.board.write(|status| status.bookmark = last);
         let servers = self.servers().await?;
         let connection = connect(&servers).await?;
@@ -191,7 +191,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Reads events, and hands over what they come to as soon as those before are visible.
-    async fn take(&mut self, batch: &Batch<'_>) -> Result<(), Failure> {
+    async fn take(&mut self, batch: &EventBatch<'_>) -> Result<(), Failure> {
         let EventLog { source, clock, logs, .. } = self.log;
         EventLogHeard { producer: self.outlet.producer() }.emit();
         self.heard = true;
@@ -248,8 +248,8 @@ impl<'a> Follower<'a> {
     }
 
     /// What a look at the oldest record showed.
-    fn looked(&self, lost: Option<Lost>, unable: Option<&String>) {
-        if let Some(Lost { after, records }) = lost {
+    fn looked(&self, lost: Option<LostRecords>, unable: Option<&String>) {
+        if let Some(LostRecords { after, records }) = lost {
             let (at, cause) = (self.log.clock.now(), Cause::Overwritten);
             self.lost(LastGap { at, cause, after, records: Some(records) });
         }

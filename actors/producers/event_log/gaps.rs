@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use rollcall_wire::event_log::call::{Call, GetLogFileInfo, LogProperty, OpenLogHandle};
-use rollcall_wire::event_log::{Continuity, Lost};
+use rollcall_wire::event_log::call::{EventLogCall, GetLogFileInfo, LogProperty, OpenLogHandle};
+use rollcall_wire::event_log::{Continuity, LostRecords};
 use rollcall_wire::msrpc::ndr::ContextHandle;
 
 use super::connection::Connection;
@@ -35,15 +35,15 @@ impl Gaps {
         &mut self,
         connection: &mut Connection,
         continuity: &mut Continuity,
-    ) -> Result<Option<Lost>, Failure> {
+    ) -> Result<Option<LostRecords>, Failure> {
         let now = Clock::instant();
         let recently = self.asked.is_some_and(|asked| now.duration_since(asked) < PAUSE);
-        if !continuity.is_doubtful() || recently || self.unable.is_some() {
+        if !continuity.has_gap() || recently || self.unable.is_some() {
             return Ok(None);
         }
         self.asked = Some(now);
         match self.oldest(connection).await {
-            Ok(Some(oldest)) => Ok(continuity.look(oldest)),
+            Ok(Some(oldest)) => Ok(continuity.resolve_gap(oldest)),
             Ok(None) => Ok(None),
             Err(why) if is_of_the_call(&why) => {
                 self.unable = Some(why.to_string());
@@ -61,7 +61,7 @@ impl Gaps {
             Some(handle) => handle,
             None => {
                 let stub = connection.call(OPEN, &OpenLogHandle { channel: CHANNEL }).await?;
-                let opened = OpenLogHandle::answer(&stub);
+                let opened = OpenLogHandle::decode(&stub);
                 let opened = opened.map_err(|why| Failure::Answer { call: OPEN, why })?;
                 if !opened.status.is_success() {
                     return Err(Failure::Status { call: OPEN, status: opened.status });
@@ -71,7 +71,7 @@ impl Gaps {
         };
         let asked = GetLogFileInfo { handle, property: LogProperty::OldestRecord };
         let stub = connection.call(ASK, &asked).await?;
-        let said = GetLogFileInfo::answer(&stub);
+        let said = GetLogFileInfo::decode(&stub);
         let said = said.map_err(|why| Failure::Answer { call: ASK, why })?;
         match said.status.is_success() {
             true => Ok(said.value),

@@ -9,9 +9,9 @@ use ipnet::IpNet;
 use rollcall_identity::logon::auditing::{AuditGap, AuditMonitor, LogNotice};
 use rollcall_identity::logon::{IgnoreReason, LogonReader, LogonSettings, ReadOutcome};
 use rollcall_identity::{Name, Timestamp};
-use rollcall_wire::event_log::call::Batch;
+use rollcall_wire::event_log::call::EventBatch;
 use rollcall_wire::event_log::{
-    Audit, BadResultSet, Bookmark, Continuity, Decoder, Problem, ResultSet,
+    AuditRecord, BinXmlError, Bookmark, Continuity, Decoder, ResultSet, ResultSetError,
 };
 
 use super::logs::SharedHosts;
@@ -46,9 +46,9 @@ pub(super) struct Gathered {
 #[derive(Debug, thiserror::Error)]
 enum Bad {
     #[error(transparent)]
-    ResultSet(#[from] BadResultSet),
+    ResultSet(#[from] ResultSetError),
     #[error(transparent)]
-    Problem(#[from] Problem),
+    Problem(#[from] BinXmlError),
 }
 
 impl Harvester {
@@ -81,7 +81,7 @@ impl Harvester {
     /// behind them. A record that cannot be read is counted and passed over.
     pub(super) fn read(
         &mut self,
-        batch: &Batch<'_>,
+        batch: &EventBatch<'_>,
         seen: Timestamp,
         harvest: &mut Harvest,
     ) -> Gathered {
@@ -128,7 +128,7 @@ impl Harvester {
     }
 
     fn follows(&mut self, record_id: Option<u64>, at: Timestamp, gathered: &mut Gathered) {
-        let Some(Err(anew)) = record_id.map(|id| self.continuity.came(id)) else { return };
+        let Some(Err(anew)) = record_id.map(|id| self.continuity.observe(id)) else { return };
         let (cause, after) = (Cause::BegunAnew, anew.after);
         gathered.gaps.push(LastGap { at, cause, after, records: None });
     }
@@ -140,7 +140,7 @@ impl Harvester {
         gathered: &mut Gathered,
     ) -> Result<ReadOutcome, Bad> {
         let record = self.decoder.record(set.event)?;
-        let audit = Audit::of(&record)?;
+        let audit = AuditRecord::of(&record)?;
         let record = audit.record();
         let record_id = set.position.record_id().unwrap_or(record.record_id);
         gathered.last = Some(LastEvent { at: record.time, received: seen, record_id });
@@ -150,7 +150,7 @@ impl Harvester {
             // What was there before is gone, asked for or not.
             Some(LogNotice::Cleared) => self
                 .continuity
-                .look(record_id)
+                .resolve_gap(record_id)
                 .map(|lost| gap(Cause::Cleared, lost.after, Some(lost.records))),
             Some(LogNotice::AuditsLost) => {
                 Some(gap(Cause::AuditsLost, record_id.saturating_sub(1), None))

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use rollcall_identity::logon::auditing::LogNotice;
 use rollcall_wire::event_log::call::{
-    Batch, Call, Delivery, Gaps as Missing, RegisterRemoteSubscription, RemoteSubscriptionNext,
-    RemoteSubscriptionNextAsync, RemoteSubscriptionWaitAsync, Start,
+    Delivery, EventBatch, EventLogCall, GapPolicy as Missing, RegisterRemoteSubscription,
+    RemoteSubscriptionNext, RemoteSubscriptionNextAsync, RemoteSubscriptionWaitAsync,
+    SubscriptionStart,
 };
-use rollcall_wire::event_log::{Bookmark, Query, Selection, Status};
-use rollcall_wire::msrpc::ndr::{BadStub, ContextHandle};
+use rollcall_wire::event_log::{Bookmark, CallStatus, EventLogQuery, EventSelection};
+use rollcall_wire::msrpc::ndr::{ContextHandle, NdrError};
 use tokio::time::timeout;
 
 use super::connection::{Connection, Server};
@@ -31,7 +32,7 @@ pub(super) struct Subscription {
 /// An answer with events, or without any.
 pub(super) struct Answer {
     stub: Vec<u8>,
-    read: fn(&[u8]) -> Result<Batch<'_>, BadStub>,
+    read: fn(&[u8]) -> Result<EventBatch<'_>, NdrError>,
     call: &'static str,
 }
 
@@ -65,9 +66,9 @@ impl Subscription {
         let wait = RemoteSubscriptionWaitAsync { handle: self.handle };
         let stub = timeout(patience, self.connection.wait(CALL, &wait)).await;
         let stub = stub.map_err(|_| Failure::Quiet(self.silent))??;
-        let status = RemoteSubscriptionWaitAsync::answer(&stub);
+        let status = RemoteSubscriptionWaitAsync::decode(&stub);
         match status.map_err(|why| Failure::Answer { call: CALL, why })? {
-            Status::Success | Status::Timeout => Ok(()),
+            CallStatus::Success | CallStatus::Timeout => Ok(()),
             status => Err(Failure::Status { call: CALL, status }),
         }
     }
@@ -77,7 +78,7 @@ impl Subscription {
         let (handle, records) = (self.handle, self.records);
         let next = RemoteSubscriptionNext { handle, records, timeout: LOOKING };
         let stub = self.connection.call(CALL, &next).await?;
-        Ok(Answer { stub, read: RemoteSubscriptionNext::answer, call: CALL })
+        Ok(Answer { stub, read: RemoteSubscriptionNext::decode, call: CALL })
     }
 
     async fn pushed(&mut self, patience: Duration) -> Result<Answer, Failure> {
@@ -85,17 +86,17 @@ impl Subscription {
         let next = RemoteSubscriptionNextAsync { handle: self.handle, records: self.records };
         let stub = timeout(patience, self.connection.wait(CALL, &next)).await;
         let stub = stub.map_err(|_| Failure::Quiet(self.silent))??;
-        Ok(Answer { stub, read: RemoteSubscriptionNextAsync::answer, call: CALL })
+        Ok(Answer { stub, read: RemoteSubscriptionNextAsync::decode, call: CALL })
     }
 }
 
 impl Answer {
     /// The events in it.
-    pub(super) fn batch(&self) -> Result<Batch<'_>, Failure> {
+    pub(super) fn batch(&self) -> Result<EventBatch<'_>, Failure> {
         let call = self.call;
         let batch = (self.read)(&self.stub).map_err(|why| Failure::Answer { call, why })?;
         match batch.status {
-            Status::Success | Status::Timeout | Status::NoMoreItems => Ok(batch),
+            CallStatus::Success | CallStatus::Timeout | CallStatus::NoMoreItems => Ok(batch),
             status => Err(Failure::Status { call, status }),
         }
     }
@@ -126,20 +127,23 @@ pub(super) async fn subscribe(
     const CALL: &str = "EvtRpcRegisterRemoteSubscription";
     let catch_up = source.settings.catch_up;
     let (start, no_older_than, gaps) = match bookmark {
-        Some(bookmark) => (Start::After(bookmark), None, Missing::Refused),
-        None if catch_up.is_zero() => (Start::Now, None, Missing::Accepted),
-        None => (Start::Oldest, Some(catch_up), Missing::Accepted),
+        Some(bookmark) => (SubscriptionStart::After(bookmark), None, Missing::Reject),
+        None if catch_up.is_zero() => (SubscriptionStart::Now, None, Missing::Continue),
+        None => (SubscriptionStart::Oldest, Some(catch_up), Missing::Continue),
     };
-    let logons =
-        Selection { provider: Some(Query::SECURITY_AUDITING), event_ids: &source.server.event_ids };
+    let logons = EventSelection {
+        provider: Some(EventLogQuery::SECURITY_AUDITING),
+        event_ids: &source.server.event_ids,
+    };
     let [cleared, policy] = LogNotice::IDS
-        .map(|(provider, event_ids)| Selection { provider: Some(provider), event_ids });
-    let query = Query { channel: CHANNEL, selections: &[logons, cleared, policy], no_older_than };
+        .map(|(provider, event_ids)| EventSelection { provider: Some(provider), event_ids });
+    let query =
+        EventLogQuery { channel: CHANNEL, selections: &[logons, cleared, policy], no_older_than };
     let query = query.to_xml().map_err(|why| Failure::Configured(why.to_string()))?;
     let delivery = source.settings.delivery;
     let asked = RegisterRemoteSubscription { channel: None, query: &query, start, delivery, gaps };
     let stub = connection.call(CALL, &asked).await?;
-    let opened = RegisterRemoteSubscription::answer(&stub);
+    let opened = RegisterRemoteSubscription::decode(&stub);
     let opened = opened.map_err(|why| Failure::Answer { call: CALL, why })?;
     let refused = opened.channels.iter().map(|channel| channel.status);
     let refused = refused.chain([opened.status]).find(|status| !status.is_success());

@@ -5,9 +5,9 @@ use std::time::Duration;
 use rollcall_config as config;
 use rollcall_identity::logon::ServerRole;
 use rollcall_wire::event_log::call::{
-    Call, Delivery, Order, QueryNext, RegisterLogQuery, RemoteSubscriptionNext,
+    Delivery, EventLogCall, EventOrder, QueryNext, RegisterLogQuery, RemoteSubscriptionNext,
 };
-use rollcall_wire::event_log::{Audit, Decoder};
+use rollcall_wire::event_log::{AuditRecord, Decoder};
 
 use super::connection::{Connection, Server};
 use super::subscribing::subscribe;
@@ -72,7 +72,7 @@ async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
     let next = RemoteSubscriptionNext { handle, records, timeout: Duration::ZERO };
     let call = "EvtRpcRemoteSubscriptionNext";
     let stub = connection.call(call, &next).await?;
-    let batch = RemoteSubscriptionNext::answer(&stub);
+    let batch = RemoteSubscriptionNext::decode(&stub);
     let batch = batch.map_err(|why| Failure::Answer { call, why })?;
     lines.push(match batch.events().next() {
         None => "it holds no event of those that are asked for, within catch_up".to_owned(),
@@ -86,9 +86,10 @@ async fn look(source: &Source, lines: &mut Vec<String>) -> Result<(), Failure> {
 /// connection.
 async fn queried(connection: &mut Connection, source: &Source) -> Result<usize, Failure> {
     let call = "EvtRpcRegisterLogQuery";
-    let query = RegisterLogQuery { channel: Some(CHANNEL), query: "*", order: Order::NewestFirst };
+    let query =
+        RegisterLogQuery { channel: Some(CHANNEL), query: "*", order: EventOrder::NewestFirst };
     let stub = connection.call(call, &query).await?;
-    let opened = RegisterLogQuery::answer(&stub).map_err(|why| Failure::Answer { call, why })?;
+    let opened = RegisterLogQuery::decode(&stub).map_err(|why| Failure::Answer { call, why })?;
     if !opened.status.is_success() {
         return Err(Failure::Status { call, status: opened.status });
     }
@@ -96,7 +97,7 @@ async fn queried(connection: &mut Connection, source: &Source) -> Result<usize, 
     let (handle, records) = (opened.handle, source.settings.limits.records);
     let next = QueryNext { handle, records, timeout: Duration::ZERO };
     let stub = connection.call(call, &next).await?;
-    let batch = QueryNext::answer(&stub).map_err(|why| Failure::Answer { call, why })?;
+    let batch = QueryNext::decode(&stub).map_err(|why| Failure::Answer { call, why })?;
     Ok(batch.events().len())
 }
 
@@ -106,7 +107,7 @@ fn first_event(event: &[u8]) -> String {
         Ok(record) => record,
         Err(why) => return format!("its first event cannot be read: {why}"),
     };
-    match Audit::of(&record) {
+    match AuditRecord::of(&record) {
         Err(why) => format!("its first event cannot be read: {why}"),
         Ok(audit) => {
             let record = audit.record();

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use ipnet::IpNet;
 use rollcall_config as config;
 use rollcall_identity::{Name, Origin, Producer as Word, Timestamp};
-use rollcall_wire::syslog::{Defaults, Field, Maps, Reader, SenderClock, TimeSource};
+use rollcall_wire::syslog::{
+    ClientDefaults, LineReader, LookupTables, SenderClock, TemplateField, TimeSource,
+};
 
 /// The configured clients of one syslog producer.
 pub(super) struct Clients {
@@ -23,7 +25,7 @@ pub(super) struct Client {
     /// The configured name.
     pub name: Name,
     /// Its templates.
-    pub reader: Reader,
+    pub reader: LineReader,
     zone: jiff::tz::TimeZone,
     /// How many streams it has open.
     pub streams: AtomicUsize,
@@ -91,7 +93,7 @@ impl Client {
         Self {
             place,
             name: client.name.clone(),
-            reader: Reader::new(templates, defaults(client)),
+            reader: LineReader::new(templates, defaults(client)),
             zone: client.zone.clone(),
             streams: AtomicUsize::new(0),
             certificate_names: client.certificate_names.clone(),
@@ -106,10 +108,10 @@ impl Client {
 }
 
 /// What a client's configuration says of all its lines: domain, maps, zone, and whose clock counts.
-pub fn defaults(client: &config::SyslogClient) -> Defaults {
-    let mut maps = Maps::default();
+pub fn defaults(client: &config::SyslogClient) -> ClientDefaults {
+    let mut maps = LookupTables::default();
     for (field, map) in &client.maps {
-        if let Ok(field) = field.parse::<Field>() {
+        if let Ok(field) = field.parse::<TemplateField>() {
             map.values.iter().for_each(|(from, to)| maps.insert(field, from, to));
         }
     }
@@ -117,7 +119,7 @@ pub fn defaults(client: &config::SyslogClient) -> Defaults {
         config::SenderTime::Sender => TimeSource::Sender,
         config::SenderTime::Arrival => TimeSource::Arrival,
     };
-    Defaults { domain: client.domain.clone(), maps, zone: client.zone.clone(), time }
+    ClientDefaults { domain: client.domain.clone(), maps, zone: client.zone.clone(), time }
 }
 
 /// So many lines in each second of the clock. Counted in one word: the second, and what was taken

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rollcall_identity::Timestamp;
-use rollcall_wire::syslog::{FrameProblem, Outcome, SenderClock};
+use rollcall_wire::syslog::{FrameError, LineOutcome, SenderClock};
 
 use super::clients::{Client, Clients};
 use crate::telemetry::{OverShare, SenderUnknown};
@@ -68,9 +68,9 @@ impl Intake {
             return self.harvest.lost("reader_panicked", None);
         };
         match outcome {
-            Outcome::Matched { .. } => {}
-            Outcome::Unmatched => self.harvest.lost("unmatched", None),
-            Outcome::Problem { template, problem } => {
+            LineOutcome::Matched { .. } => {}
+            LineOutcome::Unmatched => self.harvest.lost("unmatched", None),
+            LineOutcome::Problem { template, problem } => {
                 let template = template.and_then(|place| client.reader.templates().nth(place));
                 self.harvest.lost(problem.as_str(), template.map(|template| template.name()));
             }
@@ -87,7 +87,7 @@ impl Intake {
     }
 
     /// Notes a stretch of a stream that is no message.
-    pub(super) fn broken(&mut self, problem: FrameProblem) {
+    pub(super) fn broken(&mut self, problem: FrameError) {
         self.harvest.lost(problem.into(), None);
     }
 
@@ -106,7 +106,7 @@ impl Intake {
 
     /// Notes a datagram that was longer than the limit.
     pub(super) fn too_long(&mut self) {
-        self.broken(FrameProblem::TooLong);
+        self.broken(FrameError::TooLong);
     }
 
     /// Hands over what was harvested since the last time. Waits while the journal takes nothing, and

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use rollcall_wire::syslog::Framer;
+use rollcall_wire::syslog::SyslogFramer;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -178,7 +178,7 @@ impl Door {
         client: &Client,
         intake: &mut Intake,
     ) -> &'static str {
-        let mut framer = Framer::new(self.syslog.limits.message_bytes);
+        let mut framer = SyslogFramer::new(self.syslog.limits.message_bytes);
         let mut room = *READ.start();
         loop {
             let memory = framer.room(room);
@@ -210,7 +210,7 @@ impl Door {
 }
 
 /// Takes up to a batch of messages; whether there was any.
-fn take_some(intake: &mut Intake, framer: &mut Framer, client: &Client) -> bool {
+fn take_some(intake: &mut Intake, framer: &mut SyslogFramer, client: &Client) -> bool {
     let now = intake.clock.now();
     for taken in 0..BATCH {
         match framer.next_frame() {
@@ -222,7 +222,7 @@ fn take_some(intake: &mut Intake, framer: &mut Framer, client: &Client) -> bool 
     true
 }
 
-fn take_last(intake: &mut Intake, framer: &mut Framer, client: &Client) {
+fn take_last(intake: &mut Intake, framer: &mut SyslogFramer, client: &Client) {
     let now = intake.clock.now();
     match framer.finish() {
         Some(Ok(message)) => intake.take(client, message, now),

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rollcall_wire::msrpc::{
-    Action, Association, AuthType, CannotCall, Interface, Leg, Terms, endpoint_mapper,
+    Action, Association, AssociationOptions, AuthStep, AuthType, Interface, RpcCallError,
+    endpoint_mapper,
 };
 use sspi::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,7 +48,7 @@ impl Client {
         patience: Patience,
     ) -> Result<Self, Trouble> {
         let stream = connect(at, patience.connect).await?;
-        let (association, bind) = Association::anonymous(interface, &Terms::default());
+        let (association, bind) = Association::anonymous(interface, &AssociationOptions::default());
         let mut client = Self { stream, association, buffer: vec![0; READ] };
         client.send(&bind, patience.answer).await?;
         client.bound(None, patience.answer).await?;
@@ -63,7 +64,7 @@ impl Client {
     ) -> Result<Self, Trouble> {
         let Step { token, .. } = proof.step(Vec::new()).await.map_err(|why| unproven(&why))?;
         let stream = connect(at, patience.connect).await?;
-        let terms = Terms::default();
+        let terms = AssociationOptions::default();
         let bound = Association::authenticated(interface, &terms, AuthType::Spnego, &token);
         let (association, bind) = bound.map_err(|why| Trouble::Association(why.into()))?;
         let mut client = Self { stream, association, buffer: vec![0; READ] };
@@ -80,8 +81,8 @@ impl Client {
         patience: Option<Duration>,
     ) -> Result<Vec<u8>, Trouble> {
         let call = self.association.call(opnum, stub).map_err(|why| match why {
-            CannotCall::Failed(failure) => Trouble::Association(failure),
-            CannotCall::NotReady | CannotCall::Busy => Trouble::OutOfTurn,
+            RpcCallError::Failed(failure) => Trouble::Association(failure),
+            RpcCallError::NotReady | RpcCallError::Busy => Trouble::OutOfTurn,
         })?;
         self.send(&call.bytes, patience.unwrap_or(SENDING)).await?;
         loop {
@@ -109,9 +110,9 @@ impl Client {
                         Action::Send(bytes) => self.send(&bytes, patience).await?,
                         Action::Ready => return Ok(()),
                         Action::Failed(failure) => return Err(Trouble::Association(failure)),
-                        Action::Prove(token) => {
+                        Action::Authenticate(token) => {
                             let leg = prove(&mut proof, token).await?;
-                            next.extend(self.association.prove(leg));
+                            next.extend(self.association.authenticate(leg));
                         }
                         Action::Reply { .. } | Action::Fault { .. } => {}
                     }
@@ -158,15 +159,15 @@ async fn connect(at: SocketAddr, patience: Duration) -> Result<TcpStream, Troubl
     Ok(stream)
 }
 
-async fn prove(proof: &mut Option<Proof>, token: Vec<u8>) -> Result<Leg, Trouble> {
+async fn prove(proof: &mut Option<Proof>, token: Vec<u8>) -> Result<AuthStep, Trouble> {
     let proving = proof.as_mut().ok_or(Trouble::OutOfTurn)?;
     let Step { token, done } = proving.step(token).await.map_err(|why| unproven(&why))?;
     if !done {
-        return Ok(Leg::Continue(token));
+        return Ok(AuthStep::Continue(token));
     }
     let context = proof.take().and_then(Proof::into_context).ok_or(Trouble::OutOfTurn)?;
     let security = Sealing::new(context).map_err(|why| unproven(&why))?;
-    Ok(Leg::Done { token, security: Box::new(security) })
+    Ok(AuthStep::Done { token, security: Box::new(security) })
 }
 
 /// Why a proof came to no end.
@@ -183,12 +184,12 @@ pub(crate) async fn port_of(
     interface: &Interface,
     patience: Patience,
 ) -> Result<u16, Trouble> {
-    let stub = endpoint_mapper::ask(interface);
+    let stub = endpoint_mapper::map_request(interface);
     let asked = client.call(endpoint_mapper::MAP, &stub, Some(patience.answer)).await;
     let stub = asked.map_err(|why| match why {
         Trouble::Fault(fault) => Trouble::NoEndpoint(fault.into()),
         other => other,
     })?;
-    let port = endpoint_mapper::answer(&stub, interface).map_err(Trouble::NoEndpoint)?;
+    let port = endpoint_mapper::map_response(&stub, interface).map_err(Trouble::NoEndpoint)?;
     Ok(port.get())
 }

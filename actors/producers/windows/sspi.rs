@@ -228,7 +228,7 @@ impl Kdc {
 pub(crate) fn explain(why: &sspi::Error) -> String {
     match why.error_type {
         ErrorKind::TimeSkew => "its clock and ours differ by more than Kerberos allows".to_owned(),
-        ErrorKind::LogonDenied => "the account or its password is wrong".to_owned(),
+        ErrorKind::LogonDenied => "the user name or the password is wrong".to_owned(),
         _ => why.description.clone(),
     }
 }

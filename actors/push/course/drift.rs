@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rollcall_wire::secure_edge::{Digest, Digests};
+use rollcall_wire::secure_edge::{DigestPages, SessionDigest};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -96,12 +96,12 @@ impl Course {
     }
 
     /// The pages that differ, and how many changed since the target was told.
-    async fn compare(&self, theirs: &Digests) -> Result<(Suspects, usize), Trouble> {
+    async fn compare(&self, theirs: &DigestPages) -> Result<(Suspects, usize), Trouble> {
         let Some(at) = self.delivery.acked() else { return Ok((Suspects::new(), 0)) };
         if theirs.position.as_deref() != Some(at.to_string().as_str()) {
             return Err(Trouble::Elsewhere(None));
         }
-        let (mut ours, mut unsettled) = (Digest::default(), BTreeSet::new());
+        let (mut ours, mut unsettled) = (SessionDigest::default(), BTreeSet::new());
         let mut cursor = None;
         loop {
             let page = self.read(cursor, PAGE).await?;
@@ -121,7 +121,7 @@ impl Course {
             if page.resync {
                 return Err(Trouble::Elsewhere(None));
             }
-            unsettled.extend(page.changes.iter().map(|change| Digest::page(change.address)));
+            unsettled.extend(page.changes.iter().map(|change| SessionDigest::page(change.address)));
             cursor = page.next;
             if !page.more {
                 break;

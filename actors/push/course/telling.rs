@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use rollcall_identity::delivery::{OutgoingBatch, SendOutcome, SkippedChange};
-use rollcall_wire::secure_edge::Digest;
+use rollcall_wire::secure_edge::SessionDigest;
 
 use super::Course;
 use crate::speech::{Arrived, Mouth, Piece};
@@ -108,7 +108,7 @@ impl Course {
     fn arrived(&mut self, arrived: &Arrived) {
         self.recipient.arrived(arrived);
         for (address, reason) in &arrived.refused {
-            self.unheld.extend(address.map(Digest::page));
+            self.unheld.extend(address.map(SessionDigest::page));
             ReportRefused { target: self.recipient.name(), address: *address, reason }.emit();
         }
     }

@@ -11,7 +11,7 @@ use rollcall_config::{SHIPPED, Settings, SyslogClient};
 use rollcall_identity::{Event, Name, Principal};
 use rollcall_producers::syslog::defaults;
 use rollcall_runtime::clock::Clock;
-use rollcall_wire::syslog::{DEFAULT_LIMIT, Defaults, Template, Trial, Tried};
+use rollcall_wire::syslog::{ClientDefaults, DEFAULT_LIMIT, LineReport, Template, TemplateTest};
 use serde_json::{Value, json};
 
 use crate::command_line::output::{Output, OutputFormat};
@@ -44,7 +44,7 @@ impl TestSyslog {
     ) -> Result<(), CommandError> {
         let mut trial = match &self.client {
             Some(client) => of_client(&settings(config)?, client)?,
-            None => Trial::new(self.templates()?, self.defaults()?),
+            None => TemplateTest::new(self.templates()?, self.defaults()?),
         };
         let clock = Clock::system();
         let mut line = Vec::new();
@@ -71,14 +71,14 @@ impl TestSyslog {
         if summary.matched == 0 { Err(CommandError::NotFound) } else { Ok(()) }
     }
 
-    fn defaults(&self) -> Result<Defaults, CommandError> {
+    fn defaults(&self) -> Result<ClientDefaults, CommandError> {
         let zone = match &self.zone {
             Some(zone) => {
                 TimeZone::get(zone).map_err(|why| CommandError::Usage(why.to_string()))?
             }
             None => TimeZone::system(),
         };
-        Ok(Defaults { domain: self.domain.clone(), zone, ..Defaults::default() })
+        Ok(ClientDefaults { domain: self.domain.clone(), zone, ..ClientDefaults::default() })
     }
 
     fn templates(&self) -> Result<Vec<Arc<Template>>, CommandError> {
@@ -103,7 +103,7 @@ impl TestSyslog {
 }
 
 /// A trial with the templates and defaults of a client of the configuration.
-fn of_client(settings: &Settings, named: &str) -> Result<Trial, CommandError> {
+fn of_client(settings: &Settings, named: &str) -> Result<TemplateTest, CommandError> {
     let all: Vec<(String, &SyslogClient)> = settings
         .syslog
         .iter()
@@ -122,7 +122,7 @@ fn of_client(settings: &Settings, named: &str) -> Result<Trial, CommandError> {
     match found[..] {
         [(_, client)] => {
             let templates = client.templates.iter().map(|held| Arc::clone(&held.template));
-            Ok(Trial::new(templates.collect(), defaults(client)))
+            Ok(TemplateTest::new(templates.collect(), defaults(client)))
         }
         [] => {
             let known = listed(&all.iter().collect::<Vec<_>>());
@@ -149,13 +149,13 @@ fn template(name: &str, text: &str) -> Result<Arc<Template>, CommandError> {
     if failures.is_empty() { Ok(Arc::new(template)) } else { Err(listed(failures)) }
 }
 
-fn print(number: usize, tried: &Tried, output: &mut Output<'_>) -> Result<(), CommandError> {
+fn print(number: usize, tried: &LineReport, output: &mut Output<'_>) -> Result<(), CommandError> {
     match tried {
-        Tried::Nothing(why) => {
+        LineReport::NoEvent(why) => {
             let json = json!({"line": number, "events": [], "reason": why});
             output.either(&json, format_args!("{number}: no event: {why}"))
         }
-        Tried::Events(template, events) => {
+        LineReport::Events(template, events) => {
             let shown: Vec<Value> = events.iter().map(shape).collect();
             let json = json!({"line": number, "template": template, "events": shown});
             let lines =

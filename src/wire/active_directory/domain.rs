@@ -1,72 +1,74 @@
-//! What a server says of itself and of its domain: rootDSE (MS-ADTS 3.1.1.3.2), the partitions of the
-//! forest, the clock.
+//! Properties of a server and its domain: rootDSE (MS-ADTS 3.1.1.3.2), the partitions of the
+//! forest, and the server's clock.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use rollcall_identity::directory::{DomainNames, Guid, Sid};
 use rollcall_identity::{Name, Timestamp};
 
-use super::Distinguished;
-use crate::ldap::Entry;
+use super::DistinguishedName;
+use crate::ldap::SearchResultEntry;
 
-/// What a domain controller says of itself before anybody has proven who they are.
+/// The rootDSE of a domain controller, readable before authentication.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Root {
-    /// The distinguished name of its domain: `DC=corp,DC=example,DC=com`.
+pub struct RootDse {
+    /// The distinguished name of the domain: `DC=corp,DC=example,DC=com`.
     pub domain: String,
-    /// That of the forest's configuration.
+    /// The distinguished name of the forest's configuration partition.
     pub configuration: String,
-    /// That of its own settings (NTDS Settings), under which its invocation is found.
+    /// The distinguished name of the server's NTDS Settings object, which has its invocationId.
     pub service: String,
-    /// Its full name.
+    /// The full DNS name of the server.
     pub host: Name,
-    /// Everything up to this update sequence number is committed.
+    /// highestCommittedUSN: changes up to this update sequence number are committed.
     pub committed: u64,
-    /// Its clock.
+    /// The server's clock.
     pub clock: Option<Timestamp>,
-    /// The controls that it knows, by their object identifiers.
+    /// The OIDs of the supported controls.
     pub controls: Vec<String>,
 }
 
-/// Why the answer of a server is not that of a domain controller.
+/// The rootDSE lacks an attribute that every domain controller has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the server does not say its {0}: it is no domain controller of Active Directory")]
-pub struct BadRoot(pub &'static str);
+#[error("the rootDSE has no valid {0}: the server is not an Active Directory domain controller")]
+pub struct RootDseError(pub &'static str);
 
-/// The most controls that are remembered; a DC of Windows Server 2022 names 40.
+/// The maximum number of controls kept; a Windows Server 2022 DC lists 40.
 const CONTROLS: usize = 256;
 
-impl Root {
-    /// Reads the entry of the rootDSE.
+impl RootDse {
+    /// Reads the rootDSE entry.
     ///
     /// # Errors
-    /// Which attribute is missing or wrong.
-    pub fn read(entry: &Entry<'_>) -> Result<Self, BadRoot> {
-        let text = |name| text(entry, name).ok_or(BadRoot(name));
+    /// The name of the attribute that is missing or invalid.
+    pub fn read(entry: &SearchResultEntry<'_>) -> Result<Self, RootDseError> {
+        let text = |name| text(entry, name).ok_or(RootDseError(name));
         let controls = entry.values("supportedControl").take(CONTROLS);
         let controls = controls.filter_map(|oid| Some(std::str::from_utf8(oid).ok()?.to_owned()));
         Ok(Self {
             domain: text("defaultNamingContext")?.to_owned(),
             configuration: text("configurationNamingContext")?.to_owned(),
             service: text("dsServiceName")?.to_owned(),
-            host: Name::new(text("dnsHostName")?).map_err(|_| BadRoot("dnsHostName"))?.folded(),
+            host: Name::new(text("dnsHostName")?)
+                .map_err(|_| RootDseError("dnsHostName"))?
+                .folded(),
             committed: text("highestCommittedUSN")?
                 .parse()
-                .map_err(|_| BadRoot("highestCommittedUSN"))?,
+                .map_err(|_| RootDseError("highestCommittedUSN"))?,
             clock: text("currentTime").ok().and_then(generalized_time),
             controls: controls.collect(),
         })
     }
 }
 
-fn text<'a>(entry: &Entry<'a>, attribute: &str) -> Option<&'a str> {
+fn text<'a>(entry: &SearchResultEntry<'a>, attribute: &str) -> Option<&'a str> {
     let value = std::str::from_utf8(entry.values(attribute).next()?).ok()?;
-    // Some of them come in the extended form; a name in it is kept whole elsewhere.
+    // Some values are in the extended form; only the plain name is kept here.
     let plain = value.rsplit_once(">;").map_or(value, |(_, name)| name);
-    (plain.len() <= Distinguished::LIMIT).then_some(plain)
+    (plain.len() <= DistinguishedName::LIMIT).then_some(plain)
 }
 
-/// Reads a time as LDAP writes it: `20261122004530.0Z` (RFC 4517 section 3.3.13), in UTC.
+/// Parses a GeneralizedTime in UTC, such as `20261122004530.0Z` (RFC 4517 section 3.3.13).
 pub fn generalized_time(text: &str) -> Option<Timestamp> {
     let digits = text.strip_suffix('Z')?;
     let digits = digits.split_once('.').map_or(digits, |(seconds, _)| seconds);
@@ -78,24 +80,24 @@ pub fn generalized_time(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(time.as_millisecond()))
 }
 
-/// The two names of a domain, and its place in the tree.
+/// The names of a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Naming {
-    /// Its distinguished name.
+pub struct DomainNaming {
+    /// The distinguished name.
     pub dn: String,
-    /// `corp.example.com`
+    /// The DNS name, such as `corp.example.com`.
     pub dns: Name,
-    /// `CORP`, in lower case.
+    /// The NetBIOS name in lower case, such as `corp`.
     pub netbios: Name,
-    /// What its SIDs begin with, when the server says it beside the name.
+    /// The domain SID, when the server adds it to the name.
     pub sid: Option<Sid>,
 }
 
-/// Reads the crossRef of a domain; `None` for a partition that is none.
-pub fn domain_names(entry: &Entry<'_>) -> Option<Naming> {
+/// Reads the crossRef object of a domain; `None` for a partition that is not a domain.
+pub fn cross_ref(entry: &SearchResultEntry<'_>) -> Option<DomainNaming> {
     let name = |attribute| Some(Name::new(text(entry, attribute)?).ok()?.folded());
-    let place = Distinguished::parse(entry.values("nCName").next()?).ok()?;
-    Some(Naming {
+    let place = DistinguishedName::parse(entry.values("nCName").next()?).ok()?;
+    Some(DomainNaming {
         dn: place.name.to_owned(),
         dns: name("dnsRoot")?,
         netbios: name("nETBIOSName")?,
@@ -103,21 +105,21 @@ pub fn domain_names(entry: &Entry<'_>) -> Option<Naming> {
     })
 }
 
-impl Naming {
-    /// The names, once the SID is known.
+impl DomainNaming {
+    /// The names together with the domain SID.
     pub fn with(&self, sid: &Sid) -> DomainNames {
         DomainNames { dns: self.dns.clone(), netbios: self.netbios.clone(), sid: sid.clone() }
     }
 }
 
-/// The SID of the domain, read from its own object.
-pub fn domain_sid(entry: &Entry<'_>) -> Option<Sid> {
+/// The domain SID, read from the domain object.
+pub fn domain_sid(entry: &SearchResultEntry<'_>) -> Option<Sid> {
     Sid::from_bytes(entry.values("objectSid").next()?).ok()
 }
 
-/// The invocation of a domain controller: another one after it was restored from a backup
-/// (MS-ADTS 3.1.1.1.9), when its update sequence numbers mean something else.
-pub fn invocation(entry: &Entry<'_>) -> Option<Guid> {
+/// The invocationId of a domain controller. It changes when the controller is restored from a
+/// backup (MS-ADTS 3.1.1.1.9); update sequence numbers of another invocation are not comparable.
+pub fn invocation(entry: &SearchResultEntry<'_>) -> Option<Guid> {
     entry.values("invocationId").next()?.try_into().map(Guid).ok()
 }
 
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_of_a_server_is_read() {
+    fn server_clock_is_parsed() {
         let time = generalized_time("20261122004530.0Z").unwrap();
         assert_eq!(time.to_string(), "2026-11-22T00:45:30Z");
         assert_eq!(generalized_time("20261122004530Z"), Some(time));

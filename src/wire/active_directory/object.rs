@@ -1,41 +1,41 @@
-//! From the attributes of one object to what the directory knows of it.
+//! Converts the attributes of one LDAP entry to a directory update.
 
 use rollcall_identity::Name;
 use rollcall_identity::directory::{
     Account, AccountKind, AccountState, Guid, Member, Object, Sid, Update,
 };
 
-use super::{BadDn, Distinguished, Problem};
-use crate::ldap::{Entry, Values};
+use super::{DistinguishedName, DnError, ObjectProblem};
+use crate::ldap::{AttributeValues, SearchResultEntry};
 
-/// What was read of one object.
+/// The result of decoding one object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reading {
-    /// What was learnt; `None` when it is no user, computer or group, or cannot be used.
+pub struct ParsedObject {
+    /// The update; `None` when the object is not a user, computer or group, or is not usable.
     pub update: Option<Update>,
-    /// Members that the server keeps for another question.
-    pub more: Option<Range>,
-    /// Everything that could not be read of it.
-    pub problems: Vec<Problem>,
+    /// Members that must be fetched with a ranged search.
+    pub more: Option<MemberRange>,
+    /// Every part of the object that could not be read.
+    pub problems: Vec<ObjectProblem>,
 }
 
-/// The rest of a group that a server does not tell at once (MS-ADTS 3.1.1.3.1.3.3).
+/// The remaining members of a large group (range retrieval, MS-ADTS 3.1.1.3.1.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
-    /// Which group.
+pub struct MemberRange {
+    /// The group.
     pub group: Guid,
-    /// The index of the first member that is missing.
+    /// The index of the first missing member.
     pub from: u32,
 }
 
 /// ADS_UF_ACCOUNTDISABLE (MS-ADTS 2.2.16).
 const DISABLED: u32 = 0x2;
-/// ADS_UF_INTERDOMAIN_TRUST_ACCOUNT: the account of a trusted domain, behind which nobody sits.
+/// ADS_UF_INTERDOMAIN_TRUST_ACCOUNT: the account of a trusted domain, which is not a user.
 const TRUST: u32 = 0x800;
 
-/// Reads an object from an entry that was asked for with extended names.
-pub fn read(entry: &Entry<'_>) -> Reading {
-    let mut reading = Reading::default();
+/// Decodes an object from an entry that was requested with extended names.
+pub fn read(entry: &SearchResultEntry<'_>) -> ParsedObject {
+    let mut reading = ParsedObject::default();
     match reading.object(entry) {
         Ok(update) => reading.update = update,
         Err(problem) => reading.problems.push(problem),
@@ -43,38 +43,38 @@ pub fn read(entry: &Entry<'_>) -> Reading {
     reading
 }
 
-impl Reading {
-    fn object(&mut self, entry: &Entry<'_>) -> Result<Option<Update>, Problem> {
+impl ParsedObject {
+    fn object(&mut self, entry: &SearchResultEntry<'_>) -> Result<Option<Update>, ObjectProblem> {
         let guid = guid(entry)?;
         if is_true(entry.values("isDeleted")) {
             return Ok(Some(Update::Deleted(guid)));
         }
-        let Some(kind) = Kind::of(entry) else { return Ok(None) };
+        let Some(kind) = ObjectClass::of(entry) else { return Ok(None) };
         let control = self.number(entry, "userAccountControl");
         if control.is_some_and(|control| control & TRUST != 0) {
             return Ok(None);
         }
-        let dn = Distinguished::parse(entry.dn).map_err(|why| match why {
-            BadDn::Long => Problem::LongDn,
-            BadDn::NotUtf8 | BadDn::Form => Problem::BadDn,
+        let dn = DistinguishedName::parse(entry.dn).map_err(|why| match why {
+            DnError::TooLong => ObjectProblem::LongDn,
+            DnError::NotUtf8 | DnError::Malformed => ObjectProblem::BadDn,
         })?;
-        let name = self.name(entry, "sAMAccountName").ok_or(Problem::NoName)?;
+        let name = self.name(entry, "sAMAccountName").ok_or(ObjectProblem::NoName)?;
         let sid = entry.values("objectSid").next().and_then(|bytes| {
-            Sid::from_bytes(bytes).map_err(|_| self.problems.push(Problem::BadSid)).ok()
+            Sid::from_bytes(bytes).map_err(|_| self.problems.push(ObjectProblem::BadSid)).ok()
         });
         let object = match kind {
-            Kind::Group => {
+            ObjectClass::Group => {
                 let members = self.members(entry, guid);
                 Object::Group { name, members }
             }
-            Kind::Account(kind) => Object::Account(self.account(entry, kind, name, control)),
+            ObjectClass::Account(kind) => Object::Account(self.account(entry, kind, name, control)),
         };
         Ok(Some(Update::Upsert { guid, dn: dn.name.into(), sid, object }))
     }
 
     fn account(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &SearchResultEntry<'_>,
         kind: AccountKind,
         name: Name,
         control: Option<u32>,
@@ -82,9 +82,9 @@ impl Reading {
         let state = match control {
             Some(control) if control & DISABLED != 0 => AccountState::Disabled,
             Some(_) => AccountState::Enabled,
-            // Fail static: what cannot be read takes nobody's access away.
+            // Fail static: an unreadable state must not disable the account.
             None => {
-                self.problems.push(Problem::NoState);
+                self.problems.push(ObjectProblem::NoState);
                 AccountState::Enabled
             }
         };
@@ -101,8 +101,8 @@ impl Reading {
         }
     }
 
-    /// The members of a group, whether the server tells all of them or a range.
-    fn members(&mut self, entry: &Entry<'_>, group: Guid) -> Vec<Member> {
+    /// The members of a group, complete or as a range.
+    fn members(&mut self, entry: &SearchResultEntry<'_>, group: Guid) -> Vec<Member> {
         let mut members = Vec::new();
         for attribute in &entry.attributes {
             let Some(rest) = attribute.name.get(..6).filter(|n| n.eq_ignore_ascii_case("member"))
@@ -111,69 +111,70 @@ impl Reading {
             };
             let Some(end) = range_end(&attribute.name[rest.len()..]) else { continue };
             members.extend(attribute.values.iter().filter_map(|value| {
-                let member = Distinguished::parse(value).ok().and_then(|dn| dn.member());
+                let member = DistinguishedName::parse(value).ok().and_then(|dn| dn.member());
                 if member.is_none() {
-                    self.problems.push(Problem::BadMember);
+                    self.problems.push(ObjectProblem::BadMember);
                 }
                 member
             }));
-            if let End::At(last) = end {
-                self.more = Some(Range { group, from: last.saturating_add(1) });
+            if let RangeEnd::Index(last) = end {
+                self.more = Some(MemberRange { group, from: last.saturating_add(1) });
             }
         }
         members
     }
 
-    /// A name; `None` when it is not there, or cannot be used.
-    fn name(&mut self, entry: &Entry<'_>, attribute: &str) -> Option<Name> {
+    /// A name; `None` when the attribute is missing or not usable.
+    fn name(&mut self, entry: &SearchResultEntry<'_>, attribute: &str) -> Option<Name> {
         let value = entry.values(attribute).next()?;
         let name = match std::str::from_utf8(value) {
-            Ok(text) => Name::new(text).map_err(|_| Problem::BadText),
-            Err(_) => Err(Problem::NotUtf8),
+            Ok(text) => Name::new(text).map_err(|_| ObjectProblem::BadText),
+            Err(_) => Err(ObjectProblem::NotUtf8),
         };
         name.map_err(|problem| self.problems.push(problem)).ok()
     }
 
-    fn number(&mut self, entry: &Entry<'_>, attribute: &str) -> Option<u32> {
+    fn number(&mut self, entry: &SearchResultEntry<'_>, attribute: &str) -> Option<u32> {
         let value = std::str::from_utf8(entry.values(attribute).next()?).ok();
-        // Signed in LDAP: a flag in the highest bit makes it negative.
+        // LDAP integers are signed: a flag in the high bit makes the value negative.
         let number = value.and_then(|text| text.parse::<i32>().ok()).map(i32::cast_unsigned);
         if number.is_none() {
-            self.problems.push(Problem::BadNumber);
+            self.problems.push(ObjectProblem::BadNumber);
         }
         number
     }
 }
 
-/// Where the values of `member` end that one answer holds.
-enum End {
-    /// At the last member.
+/// The end of the returned values of `member`.
+enum RangeEnd {
+    /// The last member of the group.
     Last,
-    /// At this index; there are more.
-    At(u32),
+    /// This index; more members follow.
+    Index(u32),
 }
 
-/// Reads what follows `member` in the name of an attribute: nothing, `;range=0-1499` or
-/// `;range=1500-*`; `None` when it is another attribute.
-fn range_end(options: &str) -> Option<End> {
+/// Parses the options after `member` in an attribute name: nothing, `;range=0-1499` or
+/// `;range=1500-*`; `None` for another attribute.
+fn range_end(options: &str) -> Option<RangeEnd> {
     if options.is_empty() {
-        return Some(End::Last);
+        return Some(RangeEnd::Last);
     }
     let range = options.strip_prefix(";range=").or_else(|| options.strip_prefix(";Range="))?;
     match range.split_once('-')?.1 {
-        "*" => Some(End::Last),
-        last => last.parse().ok().map(End::At),
+        "*" => Some(RangeEnd::Last),
+        last => last.parse().ok().map(RangeEnd::Index),
     }
 }
 
-enum Kind {
+enum ObjectClass {
     Group,
     Account(AccountKind),
 }
 
-impl Kind {
-    /// What an object is, told by its classes: a managed service account is a computer, too.
-    fn of(entry: &Entry<'_>) -> Option<Self> {
+impl ObjectClass {
+    /// Determines the kind of an object from its classes. A managed service account also has the
+    /// class computer.
+    fn of(entry: &SearchResultEntry<'_>) -> Option<Self> {
         let mut kind = None;
         for class in entry.values("objectClass") {
             let found = match class.to_ascii_lowercase().as_slice() {
@@ -194,16 +195,16 @@ impl Kind {
     }
 }
 
-/// Which object an entry is.
+/// The objectGUID of an entry.
 ///
 /// # Errors
-/// When it does not say so.
-pub fn guid(entry: &Entry<'_>) -> Result<Guid, Problem> {
-    let bytes = entry.values("objectGUID").next().ok_or(Problem::NoGuid)?;
-    bytes.try_into().map(Guid).map_err(|_| Problem::NoGuid)
+/// The attribute is missing or is not 16 bytes.
+pub fn guid(entry: &SearchResultEntry<'_>) -> Result<Guid, ObjectProblem> {
+    let bytes = entry.values("objectGUID").next().ok_or(ObjectProblem::NoGuid)?;
+    bytes.try_into().map(Guid).map_err(|_| ObjectProblem::NoGuid)
 }
 
-fn is_true(mut values: Values<'_, '_>) -> bool {
+fn is_true(mut values: AttributeValues<'_, '_>) -> bool {
     values.next().is_some_and(|value| value.eq_ignore_ascii_case(b"TRUE"))
 }
 

@@ -1,4 +1,4 @@
-//! Where reading stopped, as text: it is kept with the events it covers, and given back to the
+//! Event log bookmarks as text. A bookmark is stored with the events it covers and sent to the
 //! server after a restart.
 
 use std::fmt::Write;
@@ -9,13 +9,13 @@ use quick_xml::events::{BytesStart, Event};
 /// A position in the channels of a query (MS-EVEN6 section 2.2.14).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bookmark {
-    /// Each channel, at most [`Bookmark::CHANNELS`].
-    pub channels: Vec<Mark>,
+    /// The position in each channel, at most [`Bookmark::CHANNELS`].
+    pub channels: Vec<ChannelPosition>,
 }
 
-/// The event that was read last in a channel.
+/// The last event read from a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
+pub struct ChannelPosition {
     /// For instance `Security`.
     pub channel: String,
     /// `EventRecordID`.
@@ -24,56 +24,56 @@ pub struct Mark {
     pub current: Current,
 }
 
-/// Which channel the last event came from.
+/// Whether a channel had the last event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Current {
-    /// From another.
+    /// The last event came from another channel.
     #[default]
     No,
-    /// From this.
+    /// The last event came from this channel.
     Yes,
 }
 
-/// Why a text is no bookmark.
+/// Why a text is not a valid bookmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadBookmark {
-    /// More characters than a server takes.
+pub enum BookmarkError {
+    /// Longer than the limit.
     #[error("the bookmark is longer than {} characters", Bookmark::LENGTH)]
     TooLong,
-    /// Not XML, or of another kind.
-    #[error("the bookmark is not XML with BookmarkList as its outermost element")]
+    /// Not XML, or another document.
+    #[error("the bookmark is not XML with the root element BookmarkList")]
     Shape,
-    /// A mark without its channel.
-    #[error("a Bookmark lacks its Channel")]
+    /// A position without a channel.
+    #[error("a Bookmark has no Channel")]
     Channel,
-    /// A mark without a record number.
-    #[error("RecordId of a Bookmark is missing, or is no number")]
+    /// A position without a valid record number.
+    #[error("RecordId of a Bookmark is missing or not a number")]
     RecordId,
-    /// More channels than a server takes.
+    /// More channels than a server accepts.
     #[error("the bookmark has more than {} channels", Bookmark::CHANNELS)]
     TooMany,
 }
 
 impl Bookmark {
-    /// `MAX_RPC_QUERY_CHANNEL_SIZE`: the channels of one query.
+    /// `MAX_RPC_QUERY_CHANNEL_SIZE`: the maximum number of channels of a query.
     pub const CHANNELS: usize = 512;
-    /// What is read, in bytes: many times the longest that is written for one channel. A server
-    /// takes 1 MiB (`MAX_RPC_BOOKMARK_LENGTH`).
+    /// The maximum length in bytes: a multiple of a bookmark for one channel. A server accepts 1
+    /// MiB (`MAX_RPC_BOOKMARK_LENGTH`).
     pub const LENGTH: usize = 1 << 16;
 
-    /// After the event `record_id` of the only channel.
+    /// The position after the event `record_id` of the only channel.
     pub fn after(channel: &str, record_id: u64) -> Self {
         let channel = channel.to_owned();
-        Self { channels: vec![Mark { channel, record_id, current: Current::Yes }] }
+        Self { channels: vec![ChannelPosition { channel, record_id, current: Current::Yes }] }
     }
 
-    /// The record read last in `channel`.
+    /// The last record read from `channel`.
     pub fn record_id(&self, channel: &str) -> Option<u64> {
-        let same = |mark: &&Mark| mark.channel.eq_ignore_ascii_case(channel);
+        let same = |mark: &&ChannelPosition| mark.channel.eq_ignore_ascii_case(channel);
         self.channels.iter().find(same).map(|mark| mark.record_id)
     }
 
-    /// As servers take it.
+    /// The XML form of MS-EVEN6.
     pub fn to_xml(&self) -> String {
         let mut xml = "<BookmarkList>".to_owned();
         for mark in &self.channels {
@@ -88,20 +88,20 @@ impl Bookmark {
         xml + "</BookmarkList>"
     }
 
-    /// From what a server or [`Bookmark::to_xml`] wrote.
+    /// Parses the XML of a server or of [`Bookmark::to_xml`].
     ///
     /// # Errors
-    /// [`BadBookmark`].
-    pub fn from_xml(xml: &str) -> Result<Self, BadBookmark> {
+    /// [`BookmarkError`].
+    pub fn from_xml(xml: &str) -> Result<Self, BookmarkError> {
         if xml.len() > Self::LENGTH {
-            return Err(BadBookmark::TooLong);
+            return Err(BookmarkError::TooLong);
         }
         let mut reader = quick_xml::Reader::from_str(xml);
         let mut bookmark = Self::default();
         let mut depth = 0;
         let mut seen = false;
         loop {
-            let event = reader.read_event().map_err(|_| BadBookmark::Shape)?;
+            let event = reader.read_event().map_err(|_| BookmarkError::Shape)?;
             match event {
                 Event::Start(tag) if depth == 0 && is(&tag, "BookmarkList") && !seen => {
                     (depth, seen) = (1, true);
@@ -118,20 +118,20 @@ impl Bookmark {
                 Event::Text(text) if text.chars().all(char::is_whitespace) => {}
                 Event::Decl(_) | Event::Comment(_) if depth == 0 => {}
                 Event::Eof if depth == 0 && seen => return Ok(bookmark),
-                _ => return Err(BadBookmark::Shape),
+                _ => return Err(BookmarkError::Shape),
             }
         }
     }
 
-    fn add(&mut self, tag: &BytesStart<'_>) -> Result<(), BadBookmark> {
+    fn add(&mut self, tag: &BytesStart<'_>) -> Result<(), BookmarkError> {
         if self.channels.len() == Self::CHANNELS {
-            return Err(BadBookmark::TooMany);
+            return Err(BookmarkError::TooMany);
         }
         let (mut channel, mut record_id, mut current) = (None, None, Current::No);
         for attribute in tag.attributes() {
-            let attribute = attribute.map_err(|_| BadBookmark::Shape)?;
+            let attribute = attribute.map_err(|_| BookmarkError::Shape)?;
             let value =
-                quick_xml::escape::unescape(&attribute.value).map_err(|_| BadBookmark::Shape)?;
+                quick_xml::escape::unescape(&attribute.value).map_err(|_| BookmarkError::Shape)?;
             match attribute.key.as_ref() {
                 "Channel" => channel = Some(value.into_owned()),
                 "RecordId" => record_id = value.parse().ok(),
@@ -141,9 +141,9 @@ impl Bookmark {
                 _ => {}
             }
         }
-        let channel = channel.filter(|name| !name.is_empty()).ok_or(BadBookmark::Channel)?;
-        let record_id = record_id.ok_or(BadBookmark::RecordId)?;
-        self.channels.push(Mark { channel, record_id, current });
+        let channel = channel.filter(|name| !name.is_empty()).ok_or(BookmarkError::Channel)?;
+        let record_id = record_id.ok_or(BookmarkError::RecordId)?;
+        self.channels.push(ChannelPosition { channel, record_id, current });
         Ok(())
     }
 }
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bookmark_is_written_as_servers_take_it() {
+    fn bookmark_is_encoded_as_servers_accept_it() {
         let bookmark = Bookmark::after("Security", 4711);
         let xml = "<BookmarkList><Bookmark Channel='Security' RecordId='4711' IsCurrent='true'/>\
             </BookmarkList>";
@@ -181,31 +181,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused_with_its_reason() {
+    fn invalid_bookmarks_are_rejected_with_a_reason() {
         for (xml, why) in [
-            ("", BadBookmark::Shape),
-            ("<BookmarkList>", BadBookmark::Shape),
-            ("<Bookmark Channel='a' RecordId='1'/>", BadBookmark::Shape),
-            ("<BookmarkList/><BookmarkList/>", BadBookmark::Shape),
-            ("<!DOCTYPE a><BookmarkList/>", BadBookmark::Shape),
-            ("<BookmarkList>x</BookmarkList>", BadBookmark::Shape),
-            ("<BookmarkList><Bookmark RecordId='1'/></BookmarkList>", BadBookmark::Channel),
-            ("<BookmarkList><Bookmark Channel='a'/></BookmarkList>", BadBookmark::RecordId),
+            ("", BookmarkError::Shape),
+            ("<BookmarkList>", BookmarkError::Shape),
+            ("<Bookmark Channel='a' RecordId='1'/>", BookmarkError::Shape),
+            ("<BookmarkList/><BookmarkList/>", BookmarkError::Shape),
+            ("<!DOCTYPE a><BookmarkList/>", BookmarkError::Shape),
+            ("<BookmarkList>x</BookmarkList>", BookmarkError::Shape),
+            ("<BookmarkList><Bookmark RecordId='1'/></BookmarkList>", BookmarkError::Channel),
+            ("<BookmarkList><Bookmark Channel='a'/></BookmarkList>", BookmarkError::RecordId),
             (
                 "<BookmarkList><Bookmark Channel='a' RecordId='-1'/></BookmarkList>",
-                BadBookmark::RecordId,
+                BookmarkError::RecordId,
             ),
             (
                 "<BookmarkList><Bookmark Channel='&a;' RecordId='1'/></BookmarkList>",
-                BadBookmark::Shape,
+                BookmarkError::Shape,
             ),
         ] {
             assert_eq!(Bookmark::from_xml(xml), Err(why), "{xml}");
         }
         let many = "<Bookmark Channel='a' RecordId='1'/>".repeat(513);
         let many = format!("<BookmarkList>{many}</BookmarkList>");
-        assert_eq!(Bookmark::from_xml(&many), Err(BadBookmark::TooMany));
-        assert_eq!(Bookmark::from_xml(&many.repeat(4)), Err(BadBookmark::TooLong));
+        assert_eq!(Bookmark::from_xml(&many), Err(BookmarkError::TooMany));
+        assert_eq!(Bookmark::from_xml(&many.repeat(4)), Err(BookmarkError::TooLong));
         assert_eq!(Bookmark::from_xml("<BookmarkList/>"), Ok(Bookmark::default()));
     }
 
@@ -213,13 +213,13 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn what_is_written_is_read(channel in "[ -~ä]{1,20}", record_id in any::<u64>()) {
+        fn encoding_round_trips(channel in "[ -~ä]{1,20}", record_id in any::<u64>()) {
             let bookmark = Bookmark::after(&channel, record_id);
             prop_assert_eq!(Bookmark::from_xml(&bookmark.to_xml()), Ok(bookmark));
         }
 
         #[test]
-        fn arbitrary_text_does_no_harm(text in "[<>/a-zA-Z='&; ]{0,60}") {
+        fn arbitrary_text_is_handled(text in "[<>/a-zA-Z='&; ]{0,60}") {
             let _ = Bookmark::from_xml(&text);
         }
     }

@@ -1,152 +1,112 @@
-//! One event: what Windows itself says of it, and the fields that its provider filled in.
+//! One decoded event: its system fields, and the fields of its provider.
 
-mod reading;
+mod field_reader;
 
-use std::borrow::Cow;
 use std::fmt;
 
-use self::reading::Reading;
-use super::binxml::node::{Below, Node};
-use super::binxml::raw::Raw;
-use super::binxml::{Problem, Value};
+use self::field_reader::FieldReader;
+use super::binxml::node::{EventChild, Node};
+use super::binxml::raw::RawValue;
+use super::binxml::{BinXmlError, Value};
+use super::field_path::{EventSection, FieldPath};
 use super::system::System;
 
-/// An event by its fields. It borrows from what was received and from the templates of the decoder.
+/// The fields of an event. They borrow from the received bytes and from the templates of the
+/// decoder.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record<'r> {
-    /// The same for all events.
+pub struct EventRecord<'r> {
+    /// The system fields, common to all events.
     pub system: System<'r>,
-    /// What the kind of event has, in order; names may stand more than once.
-    pub fields: Vec<Field<'r>>,
+    /// The fields of this kind of event, in order; names can repeat.
+    pub fields: Vec<EventField<'r>>,
 }
 
-/// One value of an event, which is read when it is wanted.
+/// One field of an event. The value is decoded on access.
 #[derive(Clone)]
-pub struct Field<'r>(Held<'r>);
+pub struct EventField<'r>(FieldValue<'r>);
 
-/// At a place that is known, or at one that is this event's alone.
+/// A field whose path is in a plan or a cache, or one with its own path.
 #[derive(Clone)]
-enum Held<'r> {
-    Known(&'r Place<'r>, Raw<'r>),
-    Own(Box<(Place<'r>, Value<'r>)>),
+enum FieldValue<'r> {
+    Shared(&'r FieldPath<'r>, RawValue<'r>),
+    Own(Box<(FieldPath<'r>, Value<'r>)>),
 }
 
-/// Where a value stands in an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place<'r> {
-    /// The element below `Event` that it is in.
-    pub section: Section,
-    /// The element that it is the text of.
-    pub element: Cow<'r, str>,
-    /// The attribute that it is the value of instead.
-    pub attribute: Option<Cow<'r, str>>,
-    /// What `EventData` calls it: the attribute `Name` of its element.
-    pub name: Option<Cow<'r, str>>,
-}
-
-/// The parts of an event that have fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Section {
-    /// Named data, as all events of the security log have it but a few.
-    EventData,
-    /// Elements of the provider's own, such as those of event 1102, that the log was cleared.
-    UserData,
-    /// `RenderingInfo`, `DebugData`, `ProcessingErrorData` and others.
-    Other,
-}
-
-impl<'r> Record<'r> {
-    /// The value of the field called `name`, in whatever version of the event; the first of them.
+impl<'r> EventRecord<'r> {
+    /// The value of the first field called `name`, independent of the version of the event.
     pub fn field(&self, name: &str) -> Option<Value<'r>> {
-        let named = |field: &&Field<'_>| field.place().attribute.is_none() && field.name() == name;
-        self.fields.iter().find(named).map(Field::value)
+        let named =
+            |field: &&EventField<'_>| field.place().attribute.is_none() && field.name() == name;
+        self.fields.iter().find(named).map(EventField::value)
     }
 
-    pub(super) fn read(root: Node<'r>, depth: usize) -> Result<Self, Problem> {
+    pub(super) fn read(root: Node<'r>, depth: usize) -> Result<Self, BinXmlError> {
         if root.name() != "Event" {
-            return Err(Problem::NotAnEvent);
+            return Err(BinXmlError::NotAnEvent);
         }
         let mut system = None;
-        root.enter()?;
+        root.charge_visit()?;
         let mut fields = Vec::new();
-        // The elements of Event are one level down already.
+        // The children of Event are already one level down.
         let depth = depth.saturating_sub(1);
-        for below in root.below_event() {
+        for below in root.event_children() {
             match below {
-                Below::Element(node) if !node.is_present() => {}
-                Below::Element(node) if node.name() == "System" => {
+                EventChild::Element(node) if !node.is_present() => {}
+                EventChild::Element(node) if node.name() == "System" => {
                     system = Some(System::read(node)?);
                 }
-                Below::Element(node) => {
-                    Reading::new(Section::of(node.name()), &mut fields).section(node, depth)?;
+                EventChild::Element(node) => {
+                    FieldReader::new(EventSection::of(node.name()), &mut fields)
+                        .section(node, depth)?;
                 }
-                Below::Fields(whole, number) => reading::plain(whole, number, &mut fields)?,
+                EventChild::Fields(whole, number) => {
+                    field_reader::plain(whole, number, &mut fields)?;
+                }
             }
         }
-        let system = system.ok_or(Problem::Missing("System"))?;
+        let system = system.ok_or(BinXmlError::Missing("System"))?;
         Ok(Self { system, fields })
     }
 }
 
-impl<'r> Field<'r> {
-    /// The value at a place that no template has.
-    pub fn new(place: Place<'r>, value: Value<'r>) -> Self {
-        Self(Held::Own(Box::new((place, value))))
+impl<'r> EventField<'r> {
+    /// A field with a path that no template has.
+    pub fn new(place: FieldPath<'r>, value: Value<'r>) -> Self {
+        Self(FieldValue::Own(Box::new((place, value))))
     }
 
-    /// Where it stands.
-    pub fn place(&self) -> &Place<'r> {
+    /// The position of the field.
+    pub fn place(&self) -> &FieldPath<'r> {
         match &self.0 {
-            Held::Known(place, _) => place,
-            Held::Own(own) => &own.0,
+            FieldValue::Shared(place, _) => place,
+            FieldValue::Own(own) => &own.0,
         }
     }
 
-    /// What it says.
+    /// The value.
     pub fn value(&self) -> Value<'r> {
         match &self.0 {
-            Held::Known(_, raw) => raw.value(),
-            Held::Own(own) => own.1.clone(),
+            FieldValue::Shared(_, raw) => raw.value(),
+            FieldValue::Own(own) => own.1.clone(),
         }
     }
 
-    /// What it is called: its name in `EventData`, or else its element.
+    /// The name in `EventData`, otherwise the name of the element.
     pub fn name(&self) -> &str {
-        let Place { name, element, .. } = self.place();
+        let FieldPath { name, element, .. } = self.place();
         name.as_deref().unwrap_or(element)
     }
 }
 
-impl PartialEq for Field<'_> {
+impl PartialEq for EventField<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.place() == other.place() && self.value() == other.value()
     }
 }
 
-impl fmt::Debug for Field<'_> {
+impl fmt::Debug for EventField<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (place, value) = (self.place(), self.value());
         f.debug_struct("Field").field("place", place).field("value", &value).finish()
-    }
-}
-
-impl Section {
-    /// The one that the element `name` below `Event` is.
-    pub(super) fn of(name: &str) -> Self {
-        match name {
-            "EventData" => Self::EventData,
-            "UserData" => Self::UserData,
-            _ => Self::Other,
-        }
-    }
-
-    /// Whether the attribute says what the field is called, and is none itself.
-    pub(super) fn names(self, element: &str, attribute: &str) -> bool {
-        attribute == "Name" && self == Self::EventData && matches!(element, "Data" | "ComplexData")
-    }
-
-    /// Whether the attribute is one of XML itself.
-    pub(super) fn is_of_xml(attribute: &str) -> bool {
-        attribute == "xmlns" || attribute.starts_with("xmlns:")
     }
 }

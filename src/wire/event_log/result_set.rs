@@ -1,133 +1,131 @@
-//! One event of an answer, as the server wraps it: the binary XML, and where in the log it stands.
+//! One event of a response in its envelope: the BinXML and the position in the log.
 
 use strum::{EnumIter, IntoStaticStr};
 
-use super::bytes::{Bytes, Short};
+use super::bytes::{ByteReader, UnexpectedEnd};
 
-/// Why one event of an answer cannot be unwrapped. The names are labels of metrics.
+/// Why the envelope of an event is invalid. The variant names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
-pub enum BadResultSet {
-    /// The answer says that it lies where the answer has no bytes.
-    #[error("the event lies outside of the answer")]
+pub enum ResultSetError {
+    /// The event lies outside of the response.
+    #[error("the event is outside of the response")]
     Outside,
-    /// It ends within one of its fields.
+    /// The envelope is truncated.
     #[error("the event ends within its header, its XML or its bookmark")]
     Short,
     /// An offset points into the header.
     #[error("an offset of the event points into its header")]
     Offset,
-    /// The bookmark names a channel beyond those that it has.
-    #[error("the bookmark of the event names a channel that it does not have")]
+    /// The channel of the bookmark is out of range.
+    #[error("the channel of the event's bookmark is out of range")]
     Channel,
 }
 
-impl BadResultSet {
+impl ResultSetError {
     /// The label, for instance `outside`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-impl From<Short> for BadResultSet {
-    fn from(_: Short) -> Self {
+impl From<UnexpectedEnd> for ResultSetError {
+    fn from(_: UnexpectedEnd) -> Self {
         Self::Short
     }
 }
 
-/// A result set (MS-EVEN6 section 2.2.17): despite its name, it holds one event.
+/// A result set (MS-EVEN6 section 2.2.17). Despite its name it holds one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResultSet<'a> {
-    /// The binary XML of the event, for [`Decoder::record`](super::Decoder::record).
+    /// The BinXML, for [`Decoder::record`](super::Decoder::record).
     pub event: &'a [u8],
-    /// Where it stands in the log.
-    pub position: Position<'a>,
+    /// The position in the log.
+    pub position: RecordPosition<'a>,
     subqueries: &'a [u8],
 }
 
-/// A bookmark in the form in which the server sends it: the record that was read last, for every
-/// channel of the query.
+/// The bookmark in binary form: the last record read from every channel of the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position<'a> {
-    /// The number of the channel that this event is of, from 0.
+pub struct RecordPosition<'a> {
+    /// The index of the channel of this event.
     pub channel: usize,
-    /// Whether the log is read from its end, which no call of ours asks for.
-    pub direction: Direction,
+    /// The read direction. No call of Rollcall reads backward.
+    pub direction: ReadDirection,
     records: &'a [u8],
 }
 
-/// The way through a log.
+/// The read direction of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// As written.
+pub enum ReadDirection {
+    /// Oldest first.
     Forward,
-    /// The newest first.
+    /// Newest first.
     Backward,
 }
 
-/// Of the fields before the XML.
+/// The size of the fields before the XML.
 const HEADER: usize = 0x10;
 
-/// Of the fields of a bookmark before its record numbers.
+/// The size of the fields of a bookmark before its record numbers.
 const POSITION_HEADER: usize = 0x18;
 
 impl<'a> ResultSet<'a> {
-    /// From the bytes of one event. `eventOffset` points to `binXmlSize`, and the XML follows that.
+    /// Reads the envelope of one event. `eventOffset` points to `binXmlSize`, and the XML follows.
     ///
     /// # Errors
-    /// [`BadResultSet`].
-    pub fn read(bytes: &'a [u8]) -> Result<Self, BadResultSet> {
-        let mut header = Bytes::new(bytes);
+    /// [`ResultSetError`].
+    pub fn read(bytes: &'a [u8]) -> Result<Self, ResultSetError> {
+        let mut header = ByteReader::new(bytes);
         let total = header.size()?;
-        let whole = bytes.get(..total).ok_or(BadResultSet::Short)?;
-        let mut header = Bytes::within(whole, 4, 12)?;
+        let whole = bytes.get(..total).ok_or(ResultSetError::Short)?;
+        let mut header = ByteReader::within(whole, 4, 12)?;
         let (_, event, bookmark) = (header.size()?, header.size()?, header.size()?);
         if event < HEADER || bookmark < HEADER {
-            return Err(BadResultSet::Offset);
+            return Err(ResultSetError::Offset);
         }
-        let rest = total.checked_sub(event).ok_or(BadResultSet::Short)?;
-        let mut fields = Bytes::within(whole, event, rest)?;
+        let rest = total.checked_sub(event).ok_or(ResultSetError::Short)?;
+        let mut fields = ByteReader::within(whole, event, rest)?;
         let size = fields.size()?;
         let event = fields.take(size)?;
         let count = fields.size()?;
         let subqueries = fields.take(count.saturating_mul(4))?;
-        let position = Position::read(whole.get(bookmark..).ok_or(BadResultSet::Short)?)?;
+        let position = RecordPosition::read(whole.get(bookmark..).ok_or(ResultSetError::Short)?)?;
         Ok(Self { event, position, subqueries })
     }
 
-    /// The numbers of the parts of the query that the event was selected by.
+    /// The indexes of the subqueries that selected the event.
     pub fn subqueries(&self) -> impl Iterator<Item = u32> {
         self.subqueries.as_chunks::<4>().0.iter().map(|id| u32::from_le_bytes(*id))
     }
 }
 
-impl<'a> Position<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Self, BadResultSet> {
-        let mut fields = Bytes::new(bytes);
+impl<'a> RecordPosition<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, ResultSetError> {
+        let mut fields = ByteReader::new(bytes);
         let (size, _, channels) = (fields.size()?, fields.size()?, fields.size()?);
         let (channel, direction, at) = (fields.size()?, fields.u32()?, fields.size()?);
         if at < POSITION_HEADER {
-            return Err(BadResultSet::Offset);
+            return Err(ResultSetError::Offset);
         }
-        let rest = size.checked_sub(at).ok_or(BadResultSet::Short)?;
-        let records = Bytes::within(bytes, at, rest)?.take(channels.saturating_mul(8))?;
+        let rest = size.checked_sub(at).ok_or(ResultSetError::Short)?;
+        let records = ByteReader::within(bytes, at, rest)?.take(channels.saturating_mul(8))?;
         if channel >= channels {
-            return Err(BadResultSet::Channel);
+            return Err(ResultSetError::Channel);
         }
         let direction = match direction {
-            0 => Direction::Forward,
-            _ => Direction::Backward,
+            0 => ReadDirection::Forward,
+            _ => ReadDirection::Backward,
         };
         Ok(Self { channel, direction, records })
     }
 
-    /// The record number of the event in its channel: `EventRecordID`, to be had even when the
-    /// event itself cannot be read.
+    /// The record number (`EventRecordID`) of the event; available even if its BinXML is invalid.
     pub fn record_id(&self) -> Option<u64> {
         self.record_ids().nth(self.channel)
     }
 
-    /// The record read last in each channel, in the order of the query.
+    /// The last record read from each channel, in the order of the query.
     pub fn record_ids(&self) -> impl Iterator<Item = u64> {
         self.records.as_chunks::<8>().0.iter().map(|id| u64::from_le_bytes(*id))
     }
@@ -139,7 +137,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A result set as the specification lays it out.
+    /// A result set as in the specification.
     pub(in crate::event_log) fn wrapped(
         event: &[u8],
         subqueries: &[u32],
@@ -161,24 +159,24 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_event_is_unwrapped_with_its_place_in_the_log() {
+    fn envelope_has_event_and_position() {
         let bytes = wrapped(b"event", &[0, 7], 1, &[26, 4711]);
         let result = ResultSet::read(&bytes).unwrap();
         assert_eq!((result.event, result.position.channel), (&b"event"[..], 1));
-        assert_eq!(result.position.direction, Direction::Forward);
+        assert_eq!(result.position.direction, ReadDirection::Forward);
         assert_eq!(result.position.record_id(), Some(4711));
         assert_eq!(result.position.record_ids().collect::<Vec<_>>(), [26, 4711]);
         assert_eq!(result.subqueries().collect::<Vec<_>>(), [0, 7]);
-        // What follows is of the next event.
+        // The bytes after it belong to the next event.
         let longer = [&bytes[..], b"more"].concat();
         assert_eq!(ResultSet::read(&longer), Ok(result));
     }
 
     #[test]
-    fn every_field_is_held_against_what_is_there() {
+    fn every_field_is_checked() {
         let bytes = wrapped(b"event", &[7], 0, &[26]);
         for end in 0..bytes.len() {
-            assert_eq!(ResultSet::read(&bytes[..end]), Err(BadResultSet::Short), "{end}");
+            assert_eq!(ResultSet::read(&bytes[..end]), Err(ResultSetError::Short), "{end}");
         }
         let with = |at: usize, value: u32| {
             let mut bytes = bytes.clone();
@@ -187,17 +185,17 @@ pub(super) mod tests {
         };
         let bookmark = bytes.len() - 0x20;
         for (at, value, problem) in [
-            (0, 0, BadResultSet::Short),
-            (8, 0, BadResultSet::Offset),
-            (8, u32::MAX, BadResultSet::Short),
-            (12, 4, BadResultSet::Offset),
-            (12, u32::MAX, BadResultSet::Short),
-            (16, u32::MAX, BadResultSet::Short),
-            (25, u32::MAX, BadResultSet::Short),
-            (bookmark, 8, BadResultSet::Short),
-            (bookmark + 8, u32::MAX, BadResultSet::Short),
-            (bookmark + 12, 1, BadResultSet::Channel),
-            (bookmark + 20, 0, BadResultSet::Offset),
+            (0, 0, ResultSetError::Short),
+            (8, 0, ResultSetError::Offset),
+            (8, u32::MAX, ResultSetError::Short),
+            (12, 4, ResultSetError::Offset),
+            (12, u32::MAX, ResultSetError::Short),
+            (16, u32::MAX, ResultSetError::Short),
+            (25, u32::MAX, ResultSetError::Short),
+            (bookmark, 8, ResultSetError::Short),
+            (bookmark + 8, u32::MAX, ResultSetError::Short),
+            (bookmark + 12, 1, ResultSetError::Channel),
+            (bookmark + 20, 0, ResultSetError::Offset),
         ] {
             assert_eq!(with(at, value), problem, "{value} at {at}");
         }
@@ -207,7 +205,7 @@ pub(super) mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn what_is_wrapped_is_unwrapped(
+        fn envelopes_round_trip(
             event in proptest::collection::vec(any::<u8>(), 0..40),
             subqueries in proptest::collection::vec(any::<u32>(), 0..4),
             records in proptest::collection::vec(any::<u64>(), 1..4),
@@ -220,7 +218,7 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn arbitrary_bytes_are_handled(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = ResultSet::read(&bytes);
         }
     }

@@ -1,4 +1,4 @@
-//! What a server answers to a call: the Win32 error codes that MS-EVEN6 names, and all others.
+//! The status codes of MS-EVEN6 calls.
 
 use std::fmt;
 
@@ -7,26 +7,26 @@ use strum::IntoStaticStr;
 /// The return value of a call, or the status of a channel (MS-ERREF section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum Status {
+pub enum CallStatus {
     /// ERROR_SUCCESS.
     Success,
-    /// ERROR_ACCESS_DENIED: the account may not read this log.
+    /// ERROR_ACCESS_DENIED: the account has no right to read this log.
     AccessDenied,
     /// ERROR_INVALID_HANDLE.
     InvalidHandle,
     /// ERROR_OUTOFMEMORY, ERROR_NOT_ENOUGH_MEMORY.
     OutOfMemory,
-    /// ERROR_INVALID_PARAMETER: also for a handle that the server no longer knows.
+    /// ERROR_INVALID_PARAMETER, also for an unknown handle.
     InvalidParameter,
-    /// ERROR_NO_MORE_ITEMS: the end of the log, or no event that was not sent already.
+    /// ERROR_NO_MORE_ITEMS: the end of the log, or no new event.
     NoMoreItems,
-    /// ERROR_NOT_FOUND: what servers answer when the record of a bookmark is gone (MS-EVEN6 note 8).
+    /// ERROR_NOT_FOUND: the record of a bookmark no longer exists (MS-EVEN6 note 8).
     NotFound,
     /// ERROR_CANCELLED.
     Cancelled,
-    /// ERROR_TIMEOUT: nothing, or not enough, in the time given.
+    /// ERROR_TIMEOUT: not enough events within the timeout.
     Timeout,
-    /// ERROR_INVALID_OPERATION: pull of a push subscription, or the reverse.
+    /// ERROR_INVALID_OPERATION: a pull call on a push subscription, or the reverse.
     InvalidOperation,
     /// ERROR_EVT_INVALID_CHANNEL_PATH.
     InvalidChannelPath,
@@ -36,14 +36,14 @@ pub enum Status {
     ChannelNotFound,
     /// ERROR_EVT_QUERY_RESULT_STALE: the log was cleared or rolled over since the bookmark.
     QueryResultStale,
-    /// ERROR_EVT_QUERY_RESULT_INVALID_POSITION: the bookmark is of no event of the log.
+    /// ERROR_EVT_QUERY_RESULT_INVALID_POSITION: the bookmark does not match an event of the log.
     InvalidPosition,
     /// Any other code.
     Other(u32),
 }
 
-impl Status {
-    /// From the wire.
+impl CallStatus {
+    /// From the numeric code.
     pub const fn from_code(code: u32) -> Self {
         match code {
             0 => Self::Success,
@@ -54,7 +54,7 @@ impl Status {
             0x103 => Self::NoMoreItems,
             0x490 => Self::NotFound,
             0x4c7 => Self::Cancelled,
-            // The second is what MS-EVEN6 section 3.1.4.13 has for the same.
+            // The second code is the one in MS-EVEN6 section 3.1.4.13.
             0x5b4 | 0x5bf => Self::Timeout,
             0x10dd => Self::InvalidOperation,
             0x3a98 => Self::InvalidChannelPath,
@@ -66,7 +66,7 @@ impl Status {
         }
     }
 
-    /// Whether the call did what it should.
+    /// Whether the call succeeded.
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Success)
     }
@@ -77,7 +77,7 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for CallStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Success => "success",
@@ -86,15 +86,15 @@ impl fmt::Display for Status {
             Self::OutOfMemory => "the server is out of memory (14)",
             Self::InvalidParameter => "invalid parameter (87)",
             Self::NoMoreItems => "no more events (259)",
-            Self::NotFound => "the record of the bookmark is gone (1168)",
+            Self::NotFound => "the record of the bookmark no longer exists (1168)",
             Self::Cancelled => "cancelled (1223)",
-            Self::Timeout => "time-out (1460)",
+            Self::Timeout => "timeout (1460)",
             Self::InvalidOperation => "invalid operation (4317)",
             Self::InvalidChannelPath => "invalid channel (15000)",
             Self::InvalidQuery => "invalid query (15001)",
             Self::ChannelNotFound => "no such channel (15007)",
             Self::QueryResultStale => "the log was cleared or rolled over (15011)",
-            Self::InvalidPosition => "the bookmark is of no event of the log (15012)",
+            Self::InvalidPosition => "the bookmark does not match an event of the log (15012)",
             Self::Other(code) => return write!(f, "error {code} (0x{code:08x})"),
         })
     }
@@ -107,24 +107,24 @@ mod tests {
     #[test]
     fn codes_have_the_names_of_the_specification() {
         for (code, status, label) in [
-            (0, Status::Success, "success"),
-            (5, Status::AccessDenied, "access_denied"),
-            (0x57, Status::InvalidParameter, "invalid_parameter"),
-            (0x103, Status::NoMoreItems, "no_more_items"),
-            (0x490, Status::NotFound, "not_found"),
-            (0x5b4, Status::Timeout, "timeout"),
-            (0x5bf, Status::Timeout, "timeout"),
-            (0x3a98, Status::InvalidChannelPath, "invalid_channel_path"),
-            (0x3a99, Status::InvalidQuery, "invalid_query"),
-            (0x3aa3, Status::QueryResultStale, "query_result_stale"),
-            (0x1234, Status::Other(0x1234), "other"),
+            (0, CallStatus::Success, "success"),
+            (5, CallStatus::AccessDenied, "access_denied"),
+            (0x57, CallStatus::InvalidParameter, "invalid_parameter"),
+            (0x103, CallStatus::NoMoreItems, "no_more_items"),
+            (0x490, CallStatus::NotFound, "not_found"),
+            (0x5b4, CallStatus::Timeout, "timeout"),
+            (0x5bf, CallStatus::Timeout, "timeout"),
+            (0x3a98, CallStatus::InvalidChannelPath, "invalid_channel_path"),
+            (0x3a99, CallStatus::InvalidQuery, "invalid_query"),
+            (0x3aa3, CallStatus::QueryResultStale, "query_result_stale"),
+            (0x1234, CallStatus::Other(0x1234), "other"),
         ] {
-            assert_eq!((Status::from_code(code), status.as_str()), (status, label));
+            assert_eq!((CallStatus::from_code(code), status.as_str()), (status, label));
             assert_eq!(status.is_success(), code == 0);
         }
-        assert_eq!(Status::from_code(1722).to_string(), "error 1722 (0x000006ba)");
+        assert_eq!(CallStatus::from_code(1722).to_string(), "error 1722 (0x000006ba)");
         assert_eq!(
-            Status::from_code(15011).to_string(),
+            CallStatus::from_code(15011).to_string(),
             "the log was cleared or rolled over (15011)"
         );
     }

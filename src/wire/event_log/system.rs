@@ -1,14 +1,14 @@
-//! What Windows itself says of every event: `System` (MS-EVEN6 section 2.2.13).
+//! The system fields of an event: the element `System` (MS-EVEN6 section 2.2.13).
 
 use rollcall_identity::Timestamp;
 
 use super::binxml::node::Node;
 use super::binxml::plan::Plan;
-use super::binxml::{FileTime, Problem, Sid, Value, raw};
+use super::binxml::{BinXmlError, FileTime, Sid, Value, raw};
+use super::system_element::{ElementPart, SystemElement};
 use crate::msrpc::Uuid;
 
-/// The fields of `System`. Only the event identifier must be there: the schema lets all others be
-/// missing, or they can be.
+/// The fields of `System`. Only the event identifier is required.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct System<'r> {
     /// `Provider`, `Name`: for instance `Microsoft-Windows-Security-Auditing`.
@@ -17,9 +17,9 @@ pub struct System<'r> {
     pub provider_guid: Option<Uuid>,
     /// `EventID`: for instance 4624.
     pub event_id: u16,
-    /// `EventID`, `Qualifiers`: of classic providers.
+    /// `EventID`, `Qualifiers`: only of classic providers.
     pub qualifiers: Option<u16>,
-    /// `Version`: which fields the event has.
+    /// `Version`: determines the fields of the event.
     pub version: Option<u8>,
     /// `Level`: 0 for audits.
     pub level: Option<u8>,
@@ -27,11 +27,11 @@ pub struct System<'r> {
     pub task: Option<u16>,
     /// `Opcode`.
     pub opcode: Option<u8>,
-    /// `Keywords`: the bits [`System::AUDIT_SUCCESS`] and [`System::AUDIT_FAILURE`] among others.
+    /// `Keywords`: bits such as [`System::AUDIT_SUCCESS`] and [`System::AUDIT_FAILURE`].
     pub keywords: Option<u64>,
     /// `TimeCreated`.
     pub time_created: Option<FileTime>,
-    /// `EventRecordID`: counts from 1 in each log, and never backwards.
+    /// `EventRecordID`: counts from 1 in each log and never decreases.
     pub record_id: Option<u64>,
     /// `Correlation`, `ActivityID`.
     pub activity_id: Option<Uuid>,
@@ -48,9 +48,9 @@ pub struct System<'r> {
 }
 
 impl<'r> System<'r> {
-    /// The keyword of an audit that succeeded.
+    /// The keyword bit of a successful audit.
     pub const AUDIT_SUCCESS: u64 = 0x0020_0000_0000_0000;
-    /// The keyword of an audit that failed.
+    /// The keyword bit of a failed audit.
     pub const AUDIT_FAILURE: u64 = 0x0010_0000_0000_0000;
 
     /// `TimeCreated`, to the millisecond.
@@ -58,13 +58,13 @@ impl<'r> System<'r> {
         self.time_created.map(Timestamp::from)
     }
 
-    pub(super) fn read(system: Node<'r>) -> Result<Self, Problem> {
+    pub(super) fn read(system: Node<'r>) -> Result<Self, BinXmlError> {
         let mut read = (Self::default(), None);
         match system.plan(usize::MAX) {
             Some(Plan::System(plan)) => {
-                system.spend(plan.cost)?;
+                system.charge(plan.cost)?;
                 for step in plan.steps.iter().filter(|step| system.has(step.dependency)) {
-                    system.spend(step.cost)?;
+                    system.charge(step.cost)?;
                     let Some((heading, [first, second])) = &step.heading else { continue };
                     heading.take(system.raw(first)?, &system.raw(second)?, &mut read);
                 }
@@ -72,98 +72,41 @@ impl<'r> System<'r> {
             _ => Self::walk(system, &mut read)?,
         }
         let (system, event_id) = read;
-        Ok(Self { event_id: event_id.ok_or(Problem::Missing("EventID"))?, ..system })
+        Ok(Self { event_id: event_id.ok_or(BinXmlError::Missing("EventID"))?, ..system })
     }
 
-    fn walk(system: Node<'r>, read: &mut Reading<'r>) -> Result<(), Problem> {
-        system.enter()?;
+    fn walk(system: Node<'r>, read: &mut PartialSystem<'r>) -> Result<(), BinXmlError> {
+        system.charge_visit()?;
         for node in system.elements() {
-            node.enter()?;
-            let Some(heading) = Heading::of(node.name()) else { continue };
-            let [first, second] = heading.says();
-            heading.take(first.of(node)?, &second.of(node)?, read);
+            node.charge_visit()?;
+            let Some(heading) = SystemElement::of(node.name()) else { continue };
+            let [first, second] = heading.parts();
+            heading.take(part_value(first, node)?, &part_value(second, node)?, read);
         }
         Ok(())
     }
 }
 
-/// What was read so far, and the event identifier, without which it is nothing.
-type Reading<'r> = (System<'r>, Option<u16>);
+/// The fields read so far, and the event identifier, which is required.
+type PartialSystem<'r> = (System<'r>, Option<u16>);
 
-/// An element of `System`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heading {
-    Provider,
-    EventId,
-    Version,
-    Level,
-    Task,
-    Opcode,
-    Keywords,
-    TimeCreated,
-    RecordId,
-    Correlation,
-    Execution,
-    Channel,
-    Computer,
-    Security,
-}
-
-/// Where an element of `System` says something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Says {
-    Text,
-    Attribute(&'static str),
-    Nothing,
-}
-
-impl Says {
-    fn of<'r>(self, node: Node<'r>) -> Result<Value<'r>, Problem> {
-        match self {
-            Self::Text => node.text(),
-            Self::Attribute(name) => node.attribute(name),
-            Self::Nothing => Ok(Value::Null),
-        }
+/// The value of a part of `node`.
+fn part_value<'r>(part: ElementPart, node: Node<'r>) -> Result<Value<'r>, BinXmlError> {
+    match part {
+        ElementPart::Text => node.text(),
+        ElementPart::Attribute(name) => node.attribute(name),
+        ElementPart::Nothing => Ok(Value::Null),
     }
 }
 
-impl Heading {
-    /// The one of this name.
-    pub(super) fn of(element: &str) -> Option<Self> {
-        Some(match element {
-            "Provider" => Self::Provider,
-            "EventID" => Self::EventId,
-            "Version" => Self::Version,
-            "Level" => Self::Level,
-            "Task" => Self::Task,
-            "Opcode" => Self::Opcode,
-            "Keywords" => Self::Keywords,
-            "TimeCreated" => Self::TimeCreated,
-            "EventRecordID" => Self::RecordId,
-            "Correlation" => Self::Correlation,
-            "Execution" => Self::Execution,
-            "Channel" => Self::Channel,
-            "Computer" => Self::Computer,
-            "Security" => Self::Security,
-            _ => return None,
-        })
-    }
-
-    /// Where it says what is read of it.
-    pub(super) const fn says(self) -> [Says; 2] {
-        match self {
-            Self::Provider => [Says::Attribute("Name"), Says::Attribute("Guid")],
-            Self::EventId => [Says::Text, Says::Attribute("Qualifiers")],
-            Self::TimeCreated => [Says::Attribute("SystemTime"), Says::Nothing],
-            Self::Correlation => [Says::Attribute("ActivityID"), Says::Nothing],
-            Self::Execution => [Says::Attribute("ProcessID"), Says::Attribute("ThreadID")],
-            Self::Security => [Says::Attribute("UserID"), Says::Nothing],
-            _ => [Says::Text, Says::Nothing],
-        }
-    }
-
-    /// Puts what it says where it belongs.
-    fn take<'r, S: raw::Says<'r>>(self, first: S, second: &S, (read, event_id): &mut Reading<'r>) {
+impl SystemElement {
+    /// Stores the values.
+    fn take<'r, S: raw::ValueAccess<'r>>(
+        self,
+        first: S,
+        second: &S,
+        (read, event_id): &mut PartialSystem<'r>,
+    ) {
         match self {
             Self::Provider => {
                 (read.provider, read.provider_guid) = (first.into_value(), second.guid());
@@ -187,7 +130,7 @@ impl Heading {
     }
 }
 
-/// A number, where it fits.
-fn number<'r, T: TryFrom<u64>>(value: &impl raw::Says<'r>) -> Option<T> {
+/// A number, if it fits into the type.
+fn number<'r, T: TryFrom<u64>>(value: &impl raw::ValueAccess<'r>) -> Option<T> {
     value.unsigned().and_then(|number| T::try_from(number).ok())
 }

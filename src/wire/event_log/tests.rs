@@ -1,6 +1,6 @@
-//! The files of the corpus, as the tests of binary XML and of the calls have them.
+//! Access to the test corpus.
 
-/// The bytes of a file of hexadecimal digits; lines that begin with `#` say what they are.
+/// Decodes a file of hexadecimal digits; lines that begin with `#` are comments.
 pub(super) fn bytes(hex: &str) -> Vec<u8> {
     let lines = hex.lines().filter(|line| !line.starts_with('#'));
     let bytes = lines.flat_map(str::split_whitespace);

@@ -1,44 +1,48 @@
-//! JSON of untrusted senders: repeated names are kept, sizes are bounded, depth is at most 128.
+//! JSON from untrusted senders, with duplicate keys preserved, bounded sizes and a nesting depth of
+//! at most 128.
+//!
+//! This type is our own because `serde_json::Value` silently keeps the last of two equal keys, and
+//! a duplicate key must be rejected.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::BadBody;
+use super::BodyError;
 
-/// A JSON value. Unlike `serde_json::Value` it keeps every member of an object, in order, so that
-/// a name which stands there twice can be refused instead of silently winning.
+/// A JSON value. Unlike `serde_json::Value` it keeps every member of an object in order, so that
+/// duplicate keys can be detected.
 #[derive(Clone, PartialEq)]
 pub(crate) enum Json {
     /// `null`
     Null,
     /// `true` or `false`
     Flag(bool),
-    /// A number, as text.
+    /// A number as text.
     Number(String),
     /// A string.
     Text(String),
     /// At most [`Json::ITEMS`] values.
     List(Vec<Json>),
-    /// At most [`Json::MEMBERS`] named values.
+    /// At most [`Json::MEMBERS`] members.
     Object(Vec<(String, Json)>),
 }
 
 impl Json {
-    /// The most items of one list: a push of this many events still fits into a body.
+    /// The maximum number of list items: a push of this many events still fits into a body.
     pub(crate) const ITEMS: usize = 10_000;
-    /// The most members of one object: several times what any candidate form has.
+    /// The maximum number of members of an object: a multiple of what any known form has.
     pub(crate) const MEMBERS: usize = 256;
 
     /// Parses the whole of `text`.
-    pub(crate) fn read(text: &str) -> Result<Self, BadBody> {
+    pub(crate) fn read(text: &str) -> Result<Self, BodyError> {
         serde_json::from_str(text).map_err(|error| {
-            // Only the two limits below make errors of this category; the message of any other
-            // could quote what the sender wrote, so its place must do.
+            // Only the two limits produce data errors. Other messages can quote the input, so only
+            // the position is kept.
             if error.is_data() {
-                return BadBody::TooMany;
+                return BodyError::TooMany;
             }
-            BadBody::Json { line: error.line(), column: error.column() }
+            BodyError::Json { line: error.line(), column: error.column() }
         })
     }
 }
@@ -114,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repeated_names_are_kept() {
+    fn duplicate_keys_are_kept() {
         let text = r#"{"a":1,"a":[null,true,-2,1.5,"x"]}"#;
         let Ok(Json::Object(members)) = Json::read(text) else { panic!("not an object") };
         let number = |text: &str| Json::Number(text.into());
@@ -127,11 +131,11 @@ mod tests {
     fn depth_and_sizes_are_bounded() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(Json::read(&nested(100)).is_ok());
-        assert!(matches!(Json::read(&nested(10_000)), Err(BadBody::Json { .. })));
+        assert!(matches!(Json::read(&nested(10_000)), Err(BodyError::Json { .. })));
         let list = |items: usize| format!("[0{}]", ",0".repeat(items - 1));
         assert!(Json::read(&list(Json::ITEMS)).is_ok());
-        assert_eq!(Json::read(&list(Json::ITEMS + 1)).err(), Some(BadBody::TooMany));
+        assert_eq!(Json::read(&list(Json::ITEMS + 1)).err(), Some(BodyError::TooMany));
         let object = format!("{{\"a\":0{}}}", ",\"a\":0".repeat(Json::MEMBERS));
-        assert_eq!(Json::read(&object).err(), Some(BadBody::TooMany));
+        assert_eq!(Json::read(&object).err(), Some(BodyError::TooMany));
     }
 }

@@ -1,71 +1,71 @@
-//! The parameters of a request, wherever they stand: query, form body or JSON body.
+//! The parameters of a request, from its query, form body or JSON body.
 
 use std::fmt;
 
 use zeroize::Zeroize;
 
 use super::json::Json;
-use super::{BadBody, Body, Request};
+use super::{BodyError, HttpBody, RequestParts};
 
-/// Named values in the order query, then body. Names are `canonical`; values that are empty are
-/// as if they were not there (RFC 6749 section 3.1), except for [`Parameters::flag`].
+/// Named values, first from the query, then from the body. Names are in `canonical` form. Empty
+/// values count as missing (RFC 6749 section 3.1), except for [`Parameters::flag`].
 ///
-/// Any of them may be a secret: `Debug` shows the names only, and the memory is wiped on drop.
+/// Any value may be a secret: `Debug` shows only names, and the memory is wiped on drop.
 #[derive(Default)]
 pub struct Parameters(Vec<(String, String)>);
 
-/// A parameter that was given twice, with different values.
+/// A parameter occurs twice with different values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("given twice, with different values")]
-pub struct Ambiguous;
+pub struct AmbiguousParameter;
 
-/// What `+` means in percent-encoded text.
+/// The meaning of `+` in percent-encoded text.
 #[derive(Clone, Copy)]
-pub(crate) enum Plus {
-    /// A space: queries and forms.
+pub(crate) enum PlusSign {
+    /// A space: in queries and forms.
     Space,
-    /// Itself: paths, and client secrets that were not encoded at all.
+    /// A plus sign: in paths, and in client secrets that were not encoded.
     Literal,
 }
 
 impl Parameters {
-    /// The most parameters that are read.
+    /// The maximum number of parameters.
     pub const LIMIT: usize = 4096;
 
     /// Reads the query and the body. Nested JSON objects are flattened, JSON lists repeat their
-    /// name, `null` is nothing.
+    /// name, `null` is ignored.
     ///
     /// # Errors
-    /// [`BadBody`] when the body cannot be read, or holds anything but parameters.
-    pub fn read(request: &Request<'_>) -> Result<Self, BadBody> {
+    /// [`BodyError`] when the body cannot be read, or has something other than parameters.
+    pub fn read(request: &RequestParts<'_>) -> Result<Self, BodyError> {
         let mut found = Self::default();
         found.form(request.query)?;
         match request.body()? {
-            Body::Empty => {}
-            Body::Form(text) => found.form(text)?,
-            Body::Json(text) => match Json::read(text)? {
+            HttpBody::Empty => {}
+            HttpBody::Form(text) => found.form(text)?,
+            HttpBody::Json(text) => match Json::read(text)? {
                 Json::Object(members) => found.object(members)?,
-                _ => return Err(BadBody::Shape),
+                _ => return Err(BodyError::Shape),
             },
-            Body::Xml(_) => return Err(BadBody::Shape),
+            HttpBody::Xml(_) => return Err(BodyError::Shape),
         }
         Ok(found)
     }
 
-    /// The one value that any of `names` has.
+    /// The single value of the parameter with one of `names`.
     ///
     /// # Errors
-    /// When there are two different ones.
-    pub fn one(&self, names: &[&str]) -> Result<Option<&str>, Ambiguous> {
+    /// There are two different values.
+    pub fn one(&self, names: &[&str]) -> Result<Option<&str>, AmbiguousParameter> {
         let mut values = self.all(names);
         let first = values.next();
         match values.find(|other| Some(*other) != first) {
             None => Ok(first),
-            Some(_) => Err(Ambiguous),
+            Some(_) => Err(AmbiguousParameter),
         }
     }
 
-    /// Every value that any of `names` has.
+    /// Every value of the parameters with one of `names`.
     pub fn all(&self, names: &[&str]) -> impl Iterator<Item = &str> {
         self.0
             .iter()
@@ -73,31 +73,31 @@ impl Parameters {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The value of a parameter whose mere presence means something; it may be empty.
+    /// The value, which may be empty, of a parameter whose presence is significant.
     pub fn flag(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// Names and values, in the order in which they came.
+    /// Names and values, in the order received.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    fn form(&mut self, text: &str) -> Result<(), BadBody> {
+    fn form(&mut self, text: &str) -> Result<(), BodyError> {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = percent_decoded(name, Plus::Space).ok_or(BadBody::Encoding)?;
-            let value = percent_decoded(value, Plus::Space).ok_or(BadBody::Encoding)?;
+            let name = percent_decoded(name, PlusSign::Space).ok_or(BodyError::Encoding)?;
+            let value = percent_decoded(value, PlusSign::Space).ok_or(BodyError::Encoding)?;
             self.push(&name, value)?;
         }
         Ok(())
     }
 
-    fn object(&mut self, members: Vec<(String, Json)>) -> Result<(), BadBody> {
+    fn object(&mut self, members: Vec<(String, Json)>) -> Result<(), BodyError> {
         members.into_iter().try_for_each(|(name, value)| self.value(&name, value))
     }
 
-    fn value(&mut self, name: &str, value: Json) -> Result<(), BadBody> {
+    fn value(&mut self, name: &str, value: Json) -> Result<(), BodyError> {
         match value {
             Json::Null => Ok(()),
             Json::Flag(flag) => self.push(name, flag.to_string()),
@@ -107,9 +107,9 @@ impl Parameters {
         }
     }
 
-    fn push(&mut self, name: &str, value: String) -> Result<(), BadBody> {
+    fn push(&mut self, name: &str, value: String) -> Result<(), BodyError> {
         if self.0.len() == Self::LIMIT {
-            return Err(BadBody::TooMany);
+            return Err(BodyError::TooMany);
         }
         self.0.push((canonical(name), value));
         Ok(())
@@ -128,16 +128,16 @@ impl fmt::Debug for Parameters {
     }
 }
 
-/// A name as it is compared: lower case, `-` for `_` and for blanks, so that `Entry_Count` is
-/// `entry-count`. Which of them a firewall writes is not public.
+/// The canonical form of a name: lower case, with `-` for `_` and space, so that `Entry_Count`
+/// equals `entry-count`. The spelling used by firewalls is not documented.
 pub(crate) fn canonical(name: &str) -> String {
     let dashed = |c: char| if c == '_' || c == ' ' { '-' } else { c.to_ascii_lowercase() };
     name.trim().chars().map(dashed).collect()
 }
 
-/// Decodes `%41` to `A`; a `%` without two hexadecimal digits stands for itself, as in the WHATWG
-/// URL standard. `None` when the result is not UTF-8.
-pub(crate) fn percent_decoded(text: &str, plus: Plus) -> Option<String> {
+/// Decodes percent-encoding. A `%` without two hexadecimal digits is literal, as in the WHATWG URL
+/// standard. `None` when the result is not UTF-8.
+pub(crate) fn percent_decoded(text: &str, plus: PlusSign) -> Option<String> {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -149,7 +149,7 @@ pub(crate) fn percent_decoded(text: &str, plus: Plus) -> Option<String> {
                 decoded.push(escaped);
                 at += 2;
             }
-            (b'+', _, Plus::Space) => decoded.push(b' '),
+            (b'+', _, PlusSign::Space) => decoded.push(b' '),
             _ => decoded.push(byte),
         }
         at += 1;
@@ -158,7 +158,7 @@ pub(crate) fn percent_decoded(text: &str, plus: Plus) -> Option<String> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    // `to_digit(16)` is below 16, so nothing is cut off.
+    // `to_digit(16)` is below 16, so nothing is truncated.
     char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
@@ -167,12 +167,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(query: &str, body: &str) -> Result<Parameters, BadBody> {
-        Parameters::read(&Request { query, body: body.as_bytes(), ..Request::default() })
+    fn read(query: &str, body: &str) -> Result<Parameters, BodyError> {
+        Parameters::read(&RequestParts { query, body: body.as_bytes(), ..RequestParts::default() })
     }
 
     #[test]
-    fn every_place_and_spelling_is_one_parameter() {
+    fn every_source_and_spelling_is_one_parameter() {
         for (query, body) in [
             ("Entry_Count=5", ""),
             ("", "entry%5Fcount=5"),
@@ -184,26 +184,26 @@ mod tests {
             assert_eq!(found.one(&["entry-count", "count"]), Ok(Some("5")), "{query} {body}");
         }
         let found = read("count=5&max=6&empty=&flag", r#"{"none":null}"#).unwrap();
-        assert_eq!(found.one(&["count", "max"]), Err(Ambiguous));
+        assert_eq!(found.one(&["count", "max"]), Err(AmbiguousParameter));
         assert_eq!(found.one(&["empty", "none"]), Ok(None));
         assert_eq!((found.flag("flag"), found.flag("none")), (Some(""), None));
     }
 
     #[test]
-    fn what_is_not_parameters_is_refused() {
-        assert_eq!(read("", "[1]").err(), Some(BadBody::Shape));
-        assert_eq!(read("", "<a/>").err(), Some(BadBody::Shape));
-        assert_eq!(read("a=%ff", "").err(), Some(BadBody::Encoding));
-        assert_eq!(read("", "{\n\"a\"}").err(), Some(BadBody::Json { line: 2, column: 4 }));
-        assert_eq!(read(&"a&".repeat(5000), "").err(), Some(BadBody::TooMany));
+    fn other_bodies_are_rejected() {
+        assert_eq!(read("", "[1]").err(), Some(BodyError::Shape));
+        assert_eq!(read("", "<a/>").err(), Some(BodyError::Shape));
+        assert_eq!(read("a=%ff", "").err(), Some(BodyError::Encoding));
+        assert_eq!(read("", "{\n\"a\"}").err(), Some(BodyError::Json { line: 2, column: 4 }));
+        assert_eq!(read(&"a&".repeat(5000), "").err(), Some(BodyError::TooMany));
     }
 
     #[test]
-    fn escapes_are_decoded_and_broken_ones_stand_for_themselves() {
-        let decoded = |text| percent_decoded(text, Plus::Space).unwrap();
+    fn escapes_are_decoded_and_invalid_ones_are_literal() {
+        let decoded = |text| percent_decoded(text, PlusSign::Space).unwrap();
         assert_eq!(decoded("a+b%20c%C3%A9"), "a b c\u{e9}");
         assert_eq!(decoded("100%,%4,%zz,%"), "100%,%4,%zz,%");
-        assert_eq!(percent_decoded("a+b", Plus::Literal).unwrap(), "a+b");
+        assert_eq!(percent_decoded("a+b", PlusSign::Literal).unwrap(), "a+b");
     }
 
     #[test]
@@ -214,14 +214,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_bytes_are_read_or_refused(query in any::<String>(), body: Vec<u8>) {
-            let _ = Parameters::read(&Request { query: &query, body: &body, ..Request::default() });
+        fn arbitrary_bytes_are_parsed_or_rejected(query in any::<String>(), body: Vec<u8>) {
+            let _ = Parameters::read(&RequestParts { query: &query, body: &body, ..RequestParts::default() });
         }
 
         #[test]
-        fn encoded_text_reads_back(text in any::<String>()) {
+        fn encoded_text_round_trips(text in any::<String>()) {
             let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            prop_assert_eq!(percent_decoded(&encoded, Plus::Space), Some(text));
+            prop_assert_eq!(percent_decoded(&encoded, PlusSign::Space), Some(text));
         }
     }
 }

@@ -1,24 +1,24 @@
-//! An unknown request, written out in full for the log, with every secret left out.
+//! Formats an unknown request for the log, with every secret redacted.
 //!
-//! What a real firewall sends is only partly public. When it sends something else, one log line
-//! must be enough to add it; that line is read by people who may not see the secrets.
+//! The requests of a real firewall are only partly documented. One log line must be enough to add
+//! support for a new one; the readers of the log may not see the secrets.
 
 use std::fmt::Write;
 
 use super::json::Json;
-use super::parameters::{Plus, percent_decoded};
-use super::{Body, Request};
+use super::parameters::{PlusSign, percent_decoded};
+use super::{HttpBody, RequestParts};
 
-/// The longest text that [`redact`] returns, in bytes.
+/// The maximum length of the result of [`redact`], in bytes.
 const LIMIT: usize = 4096;
 
-/// Bodies longer than this are not parsed for the log: their beginning is scanned instead.
+/// Bodies longer than this are not parsed; only their beginning is scanned.
 const PARSED: usize = 64 * 1024;
 
-/// Stands where a secret was.
+/// Replaces a secret.
 const HIDDEN: &str = "[redacted]";
 
-/// What the name of a secret contains, in lower case and without `-`, `_` and blanks.
+/// Substrings of the names of secrets, in lower case, without `-`, `_` and spaces.
 const SECRET_NAMES: [&str; 14] = [
     "secret",
     "passw",
@@ -36,8 +36,8 @@ const SECRET_NAMES: [&str; 14] = [
     "privatekey",
 ];
 
-/// What ends the readable part of a text without structure: the beginnings of the names above, and
-/// every escape by which such a name could be hidden.
+/// Words that end the readable part of unstructured text: prefixes of the names above, and escapes
+/// that could hide such a name.
 const ALARMS: [&str; 17] = [
     "secret",
     "pass",
@@ -58,12 +58,12 @@ const ALARMS: [&str; 17] = [
     "&#",
 ];
 
-/// Writes `request` on one line: method, path, query, the headers of [`Request`] and the body.
-/// Values whose name tells a secret (`client_secret`, any token, cookie or password) and the
-/// credentials of `Authorization` are replaced; text that does not parse is cut at the first word
-/// that could announce a secret. Control characters are escaped. At most 4 KiB.
-pub fn redact(request: &Request<'_>) -> String {
-    let mut line = Line(String::new());
+/// Formats `request` on one line: method, path, query, the headers of [`RequestParts`] and the
+/// body. Values of secret parameters (`client_secret`, any token, cookie or password) and the
+/// credentials in `Authorization` are replaced. Text that cannot be parsed is cut after the first
+/// word that could introduce a secret. Control characters are escaped. At most 4 KiB.
+pub fn redact(request: &RequestParts<'_>) -> String {
+    let mut line = LogLine(String::new());
     line.put(request.method);
     line.put(" ");
     let segments: Vec<String> = request.path.split('/').map(pair).collect();
@@ -94,10 +94,10 @@ pub fn redact(request: &Request<'_>) -> String {
     line.0
 }
 
-/// The line as it grows. What would make it longer than [`LIMIT`] is cut off, with a mark.
-struct Line(String);
+/// The output line. Text beyond [`LIMIT`] is cut, with a marker.
+struct LogLine(String);
 
-impl Line {
+impl LogLine {
     const CUT: &'static str = "\u{2026}";
 
     fn put(&mut self, text: &str) {
@@ -105,7 +105,7 @@ impl Line {
             if self.0.ends_with(Self::CUT) {
                 return;
             }
-            // The longest escape, `\u{10ffff}`, is 10 bytes.
+            // The longest escape, `\u{10ffff}`, has 10 bytes.
             if self.0.len() + 10 + Self::CUT.len() > LIMIT {
                 self.0.push_str(Self::CUT);
                 return;
@@ -136,12 +136,12 @@ fn is_secret(name: &str) -> bool {
     SECRET_NAMES.iter().any(|secret| name.contains(secret))
 }
 
-/// `text` up to and with the first word that may announce a secret.
+/// `text` up to and including the first word that could introduce a secret.
 fn scanned(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let end = ALARMS.iter().filter_map(|alarm| Some(lower.find(alarm)? + alarm.len())).min();
     match end {
-        // Byte positions are the same: only ASCII letters changed.
+        // Byte positions are unchanged: only ASCII letters were converted.
         Some(end) if end < text.len() => format!("{}{HIDDEN}", &text[..end]),
         _ => text.to_owned(),
     }
@@ -152,9 +152,9 @@ fn pairs(text: &str) -> String {
     pairs.join("&")
 }
 
-/// `name=value`, decoded: a name that is hidden by percent-encoding is still a name.
+/// `name=value`, decoded, so that percent-encoding cannot hide a name.
 fn pair(text: &str) -> String {
-    let Some(decoded) = percent_decoded(text, Plus::Space) else {
+    let Some(decoded) = percent_decoded(text, PlusSign::Space) else {
         return HIDDEN.to_owned();
     };
     match decoded.split_once('=') {
@@ -164,7 +164,7 @@ fn pair(text: &str) -> String {
     }
 }
 
-/// The name of a secret, as far as it can be shown: `session=x;client_secret` is none.
+/// The name of a secret, if it is safe to show: `session=x;client_secret` is not.
 fn scanned_name(name: &str) -> &str {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.len() <= 32 && name.chars().all(plain) { name } else { HIDDEN }
@@ -177,15 +177,15 @@ fn cookie_name(cookie: &str) -> String {
     }
 }
 
-fn body(request: &Request<'_>) -> String {
+fn body(request: &RequestParts<'_>) -> String {
     if request.body.len() > PARSED {
         let beginning = &request.body[..LIMIT];
         return format!("{} ({} bytes)", scanned(&readable(beginning)), request.body.len());
     }
     match request.body() {
-        Ok(Body::Empty) => String::new(),
-        Ok(Body::Form(text)) => pairs(text),
-        Ok(Body::Json(text)) => match Json::read(text) {
+        Ok(HttpBody::Empty) => String::new(),
+        Ok(HttpBody::Form(text)) => pairs(text),
+        Ok(HttpBody::Json(text)) => match Json::read(text) {
             Ok(value) => {
                 let mut written = String::new();
                 json(&value, &mut written);
@@ -193,18 +193,18 @@ fn body(request: &Request<'_>) -> String {
             }
             Err(_) => scanned(text),
         },
-        Ok(Body::Xml(text)) => xml(text).unwrap_or_else(|| scanned(text)),
+        Ok(HttpBody::Xml(text)) => xml(text).unwrap_or_else(|| scanned(text)),
         Err(_) => scanned(&readable(request.body)),
     }
 }
 
-/// Bytes as text, what is not UTF-8 as `\xff`.
+/// Bytes as text, with invalid UTF-8 as `\xff`.
 fn readable(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            write!(text, "\\x{byte:02x}").expect("a String takes all text");
+            write!(text, "\\x{byte:02x}").expect("writing to a String does not fail");
         }
     }
     text
@@ -247,8 +247,8 @@ fn quoted(text: &str, out: &mut String) {
     out.extend(["\"", &text.replace('"', "'"), "\""]);
 }
 
-/// XML without attributes' and comments' text, and without what stands in elements with the name of
-/// a secret. `None` when it is not well-formed.
+/// XML without attributes and comments, and without the content of elements with a secret name.
+/// `None` when it is not well-formed.
 fn xml(text: &str) -> Option<String> {
     use quick_xml::events::Event;
     let mut reader = quick_xml::Reader::from_str(text);
@@ -275,7 +275,7 @@ fn xml(text: &str) -> Option<String> {
             Event::CData(text) => written.push_str(&scanned(&text)),
             Event::GeneralRef(name) => written.extend(["&", &scanned(&name), ";"]),
             Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
-            // Nothing legitimate has one, and a secret may stand in it.
+            // No legitimate sender uses one, and it may contain a secret.
             Event::DocType(_) => return Some(format!("{written}<!DOCTYPE {HIDDEN}")),
             Event::Eof => return Some(written),
         }
@@ -288,8 +288,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_no_secret_can_be_read() {
-        let request = Request {
+    fn other_values_are_shown() {
+        let request = RequestParts {
             method: "POST",
             path: "/users/unknown",
             query: "begintime=0&entry%5Fcount=200&access_token=canary",
@@ -311,9 +311,9 @@ mod tests {
     }
 
     #[test]
-    fn xml_keeps_its_shape() {
+    fn xml_keeps_its_structure() {
         let body = b"<?xml version='1.0'?><q a='canary'><ip>10.0.0.7</ip><cookie>can<b>ary</b></cookie><x/></q>";
-        let request = Request { method: "PUT", path: "/", body, ..Request::default() };
+        let request = RequestParts { method: "PUT", path: "/", body, ..RequestParts::default() };
         assert_eq!(
             redact(&request),
             "PUT / body=<q><ip>10.0.0.7</ip><cookie>[redacted]<b>[redacted]</b></cookie><x/></q>"
@@ -325,13 +325,18 @@ mod tests {
         let body = "line\r\n\u{1b}[31m\u{202e}\\".repeat(100_000);
         for length in [40, 60_000, 500_000] {
             let body = &body.as_bytes()[..length];
-            let line = redact(&Request { method: "POST", path: "/\n", body, ..Request::default() });
+            let line = redact(&RequestParts {
+                method: "POST",
+                path: "/\n",
+                body,
+                ..RequestParts::default()
+            });
             assert!(line.len() <= LIMIT, "{}", line.len());
             assert!(!line.chars().any(|c| c.is_control() || c == '\u{202e}'), "{line}");
         }
     }
 
-    /// The canary as a secret, in every place and encoding a client may put one.
+    /// The canary as a secret in every place and encoding that a client may use.
     fn hidden_places(canary: &str, noise: &str) -> Vec<(String, String)> {
         let bodies = [
             format!("{noise}&client_secret={canary}"),
@@ -363,13 +368,13 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
         #[test]
-        fn no_secret_is_ever_shown(canary in "CANARY[a-z0-9]{8}", noise in "[ -~]{0,20}") {
+        fn secrets_are_never_shown(canary in "CANARY[a-z0-9]{8}", noise in "[ -~]{0,20}") {
             let bearer = format!("Bearer {canary}");
             let basic = format!("Basic {canary}");
             let cookie = format!("cookie={canary}; b={canary}");
             for (query, body) in hidden_places(&canary, &noise) {
                 for authorization in [bearer.as_str(), basic.as_str(), canary.as_str()] {
-                    let request = Request {
+                    let request = RequestParts {
                         method: "POST",
                         path: "/x",
                         query: &query,
@@ -386,8 +391,8 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_are_written(path in any::<String>(), query in any::<String>(), body: Vec<u8>) {
-            let request = Request { path: &path, query: &query, body: &body, ..Request::default() };
+        fn arbitrary_bytes_are_redacted_within_the_limit(path in any::<String>(), query in any::<String>(), body: Vec<u8>) {
+            let request = RequestParts { path: &path, query: &query, body: &body, ..RequestParts::default() };
             prop_assert!(redact(&request).len() <= LIMIT);
         }
     }

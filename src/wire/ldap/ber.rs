@@ -1,48 +1,48 @@
-//! The Basic Encoding Rules as LDAP restricts them (RFC 4511 section 5.1): definite lengths, tags of
-//! one byte.
+//! The Basic Encoding Rules with the restrictions of LDAP (RFC 4511 section 5.1): definite lengths
+//! and one-byte tags.
 
-/// The longest message that is read, in bytes. An entry with 1,500 members whose names are 4 KB
-/// each, which no real directory has, is half of it.
+/// The maximum message length, in bytes. An entry with 1,500 members with names of 4 KB each, more
+/// than in any real directory, is half of it.
 pub const LIMIT: usize = 16 << 20;
 
-/// Why bytes are not what LDAP allows.
+/// Why bytes are not valid BER for LDAP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadBer {
-    /// An element ends beyond what holds it.
-    #[error("an element ends beyond the message")]
-    Cut,
-    /// A length in a form that LDAP forbids, or of more than four bytes.
+pub enum BerError {
+    /// An element extends beyond its parent.
+    #[error("an element extends beyond the message")]
+    Truncated,
+    /// A length in a form that LDAP forbids, or with more than four bytes.
     #[error("a length is not in the definite form")]
     Length,
-    /// An element is not the one that the protocol has in this place.
+    /// An element has an unexpected tag.
     #[error("an element has another tag than expected")]
     Tag,
     /// A message is longer than [`LIMIT`].
     #[error("a message is longer than {} MiB", LIMIT >> 20)]
-    Long,
-    /// A number is longer than 64 bits, or not there.
-    #[error("a number is not one")]
+    TooLong,
+    /// An integer is empty or longer than 64 bits.
+    #[error("an integer is empty or too long")]
     Number,
-    /// A text is not UTF-8.
+    /// A string is not UTF-8.
     #[error("a text is not UTF-8")]
     Text,
-    /// Elements lie deeper within each other than in any message of LDAP.
-    #[error("elements lie too deep within each other")]
-    Deep,
-    /// More elements than any directory writes.
+    /// Elements are nested deeper than in any LDAP message.
+    #[error("elements are nested too deep")]
+    TooDeep,
+    /// More elements than in any real message.
     #[error("a message has too many elements")]
-    Many,
-    /// A message answers nothing that was asked.
-    #[error("a message answers nothing that was asked")]
-    Unasked,
+    TooManyElements,
+    /// A message does not belong to a pending request.
+    #[error("a message does not belong to a pending request")]
+    Unsolicited,
 }
 
-/// The tag and the length of an element at the beginning of `bytes`, and how long both are written;
+/// The tag and length of the element at the beginning of `bytes`, and the size of this header;
 /// `None` when more bytes are needed.
-fn header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, BadBer> {
+fn header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, BerError> {
     let [tag, first, rest @ ..] = bytes else { return Ok(None) };
     if tag & 0x1f == 0x1f {
-        return Err(BadBer::Tag);
+        return Err(BerError::Tag);
     }
     let count = usize::from(first & 0x7f);
     match first {
@@ -52,94 +52,95 @@ fn header(bytes: &[u8]) -> Result<Option<(u8, usize, usize)>, BadBer> {
             let length = digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit));
             Ok(Some((*tag, length, 2 + count)))
         }
-        _ => Err(BadBer::Length),
+        _ => Err(BerError::Length),
     }
 }
 
-/// How long the message at the beginning of `bytes` is, its header included; `None` when more bytes
-/// are needed to know.
+/// The length of the message at the beginning of `bytes`, including its header; `None` when more
+/// bytes are needed.
 ///
 /// # Errors
-/// When it is no LDAP message, or longer than [`LIMIT`].
-pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, BadBer> {
+/// The bytes are not an LDAP message, or it is longer than [`LIMIT`].
+pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, BerError> {
     if bytes.first().is_some_and(|tag| *tag != 0x30) {
-        return Err(BadBer::Tag);
+        return Err(BerError::Tag);
     }
     match header(bytes)? {
-        Some((_, length, _)) if length > LIMIT => Err(BadBer::Long),
+        Some((_, length, _)) if length > LIMIT => Err(BerError::TooLong),
         Some((_, length, header)) => Ok(Some(header + length)),
         None => Ok(None),
     }
 }
 
-/// Elements one after another, read from the first on.
+/// Reads consecutive elements.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader<'a>(&'a [u8]);
+pub struct BerReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
-    /// The elements that are written in `bytes`.
+impl<'a> BerReader<'a> {
+    /// Reads the elements in `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Whether all have been read.
+    /// Whether all elements have been read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The tag of the next one.
+    /// The tag of the next element.
     pub fn peek(&self) -> Option<u8> {
         self.0.first().copied()
     }
 
-    /// The next one: its tag, and what it holds.
+    /// The tag and content of the next element.
     ///
     /// # Errors
-    /// When it is not whole.
-    pub fn any(&mut self) -> Result<(u8, &'a [u8]), BadBer> {
-        let (tag, length, header) = header(self.0)?.ok_or(BadBer::Cut)?;
-        let body = self.0.get(header..).and_then(|rest| rest.get(..length)).ok_or(BadBer::Cut)?;
+    /// The element is truncated.
+    pub fn any(&mut self) -> Result<(u8, &'a [u8]), BerError> {
+        let (tag, length, header) = header(self.0)?.ok_or(BerError::Truncated)?;
+        let body =
+            self.0.get(header..).and_then(|rest| rest.get(..length)).ok_or(BerError::Truncated)?;
         self.0 = &self.0[header + length..];
         Ok((tag, body))
     }
 
-    /// What the next one holds, which has the tag `tag`.
+    /// The content of the next element, which must have the tag `tag`.
     ///
     /// # Errors
-    /// When it has another tag, or is not whole.
-    pub fn tagged(&mut self, tag: u8) -> Result<&'a [u8], BadBer> {
+    /// The element has another tag or is truncated.
+    pub fn tagged(&mut self, tag: u8) -> Result<&'a [u8], BerError> {
         match self.any()? {
             (found, body) if found == tag => Ok(body),
-            _ => Err(BadBer::Tag),
+            _ => Err(BerError::Tag),
         }
     }
 
-    /// The elements within the next one, which has the tag `tag`.
+    /// A reader for the elements inside the next element, which must have the tag `tag`.
     ///
     /// # Errors
     /// As [`Self::tagged`].
-    pub fn within(&mut self, tag: u8) -> Result<Self, BadBer> {
+    pub fn within(&mut self, tag: u8) -> Result<Self, BerError> {
         self.tagged(tag).map(Self)
     }
 
-    /// The next one as a number: an INTEGER (tag 2) or ENUMERATED (tag 10) that is not negative.
+    /// The next element as a non-negative INTEGER (tag 2) or ENUMERATED (tag 10).
     ///
     /// # Errors
-    /// When it is another element, or negative, or longer than 64 bits.
-    pub fn number(&mut self, tag: u8) -> Result<u64, BadBer> {
+    /// The element has another tag, is negative, or is longer than 64 bits.
+    pub fn number(&mut self, tag: u8) -> Result<u64, BerError> {
         match self.tagged(tag)? {
-            [] | [0x80..=0xff, ..] => Err(BadBer::Number),
+            [] | [0x80..=0xff, ..] => Err(BerError::Number),
             digits if digits.len() > 9 || digits.len() == 9 && digits[0] != 0 => {
-                Err(BadBer::Number)
+                Err(BerError::Number)
             }
             digits => Ok(digits.iter().fold(0, |value, digit| value << 8 | u64::from(*digit))),
         }
     }
 }
 
-/// An element with the tag `tag` that holds `parts` one after another.
+/// Encodes an element with the tag `tag` and the concatenated `parts`.
 ///
-/// Its length is written in at most four bytes: what Rollcall writes is far shorter.
+/// The length is encoded in at most four bytes; Rollcall writes far shorter messages.
 pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let digits = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
@@ -157,17 +158,17 @@ pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     written
 }
 
-/// A number under the tag `tag`: 2 for an INTEGER, 10 for an ENUMERATED.
+/// Encodes an integer with the tag `tag`: 2 for INTEGER, 10 for ENUMERATED.
 pub fn integer(tag: u8, value: u64) -> Vec<u8> {
     let mut digits = [0; 9];
     digits[1..].copy_from_slice(&value.to_be_bytes());
-    // Two's complement: a first bit that is set needs a zero before it.
+    // Two's complement: a set high bit needs a leading zero.
     let fits = |at: &usize| digits[*at] < 0x80 && digits[..*at].iter().all(|digit| *digit == 0);
     let at = (0..9).rev().find(fits).unwrap_or(0);
     element(tag, &[&digits[at..]])
 }
 
-/// An OCTET STRING.
+/// Encodes an OCTET STRING.
 pub fn octets(bytes: &[u8]) -> Vec<u8> {
     element(4, &[bytes])
 }
@@ -179,41 +180,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_read_in_every_form_that_ldap_allows() {
+    fn lengths_in_every_form_allowed_by_ldap() {
         assert_eq!(frame_length(&[0x30]), Ok(None));
         assert_eq!(frame_length(&[0x30, 5]), Ok(Some(7)));
         assert_eq!(frame_length(&[0x30, 0x84, 0, 0, 1]), Ok(None));
         assert_eq!(frame_length(&[0x30, 0x84, 0, 0, 1, 2]), Ok(Some(6 + 0x102)));
-        // Neither the indefinite form nor a length of five bytes, nor one that fills the memory.
-        assert_eq!(frame_length(&[0x30, 0x80]), Err(BadBer::Length));
-        assert_eq!(frame_length(&[0x30, 0x85, 0, 0, 0, 0, 1]), Err(BadBer::Length));
-        assert_eq!(frame_length(&[0x30, 0x84, 0x7f, 0, 0, 0]), Err(BadBer::Long));
-        // `HTTP/1.1 400`: somebody else's port.
-        assert_eq!(frame_length(b"HTTP"), Err(BadBer::Tag));
+        // Rejected: the indefinite form, a five-byte length, a length beyond the limit.
+        assert_eq!(frame_length(&[0x30, 0x80]), Err(BerError::Length));
+        assert_eq!(frame_length(&[0x30, 0x85, 0, 0, 0, 0, 1]), Err(BerError::Length));
+        assert_eq!(frame_length(&[0x30, 0x84, 0x7f, 0, 0, 0]), Err(BerError::TooLong));
+        // `HTTP/1.1 400`: another protocol on this port.
+        assert_eq!(frame_length(b"HTTP"), Err(BerError::Tag));
     }
 
     #[test]
-    fn an_element_never_reaches_beyond_what_holds_it() {
+    fn element_beyond_its_parent_is_rejected() {
         let inner = [0x30, 4, 4, 9, b'a', b'b'];
-        let mut message = Reader::new(&inner).within(0x30).unwrap();
-        assert_eq!(message.any(), Err(BadBer::Cut));
+        let mut message = BerReader::new(&inner).within(0x30).unwrap();
+        assert_eq!(message.any(), Err(BerError::Truncated));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn elements_are_read_as_they_were_written(tag in 0u8..31, body: Vec<u8>, number: u64) {
+        fn elements_round_trip(tag in 0u8..31, body: Vec<u8>, number: u64) {
             let written = [element(tag, &[&body]), integer(2, number)].concat();
-            let mut reader = Reader::new(&written);
+            let mut reader = BerReader::new(&written);
             prop_assert_eq!(reader.any(), Ok((tag, body.as_slice())));
             prop_assert_eq!(reader.number(2), Ok(number));
             prop_assert!(reader.is_empty());
         }
 
         #[test]
-        fn no_bytes_do_harm(bytes: Vec<u8>) {
+        fn any_bytes_are_handled(bytes: Vec<u8>) {
             let _ = frame_length(&bytes);
-            let mut reader = Reader::new(&bytes);
+            let mut reader = BerReader::new(&bytes);
             while reader.any().is_ok() {}
         }
     }

@@ -1,29 +1,29 @@
-//! An entry that a search found: a name and attributes, looked at where they were received.
+//! A search result entry: a name and attributes, borrowed from the received bytes.
 
-/// An entry (RFC 4511 section 4.5.2).
+/// SearchResultEntry (RFC 4511 section 4.5.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry<'a> {
-    /// Its distinguished name, UTF-8 if the server keeps to the RFC.
+pub struct SearchResultEntry<'a> {
+    /// The distinguished name; UTF-8 if the server follows the RFC.
     pub dn: &'a [u8],
-    /// Its attributes, in the order of the server.
-    pub attributes: Vec<Attribute<'a>>,
+    /// The attributes, in the order of the server.
+    pub attributes: Vec<PartialAttribute<'a>>,
 }
 
 /// An attribute of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attribute<'a> {
-    /// Its name with its options, such as `member;range=0-1499`.
+pub struct PartialAttribute<'a> {
+    /// The name with options, such as `member;range=0-1499`.
     pub name: &'a str,
-    /// Its values, in the order of the server.
+    /// The values, in the order of the server.
     pub values: Vec<&'a [u8]>,
 }
 
 /// The values of an attribute.
-pub type Values<'e, 'a> = std::iter::Copied<std::slice::Iter<'e, &'a [u8]>>;
+pub type AttributeValues<'e, 'a> = std::iter::Copied<std::slice::Iter<'e, &'a [u8]>>;
 
-impl<'a> Entry<'a> {
-    /// The values of the attribute `name`; none when it is not there.
-    pub fn values(&self, name: &str) -> Values<'_, 'a> {
+impl<'a> SearchResultEntry<'a> {
+    /// The values of the attribute `name`; empty when it is missing.
+    pub fn values(&self, name: &str) -> AttributeValues<'_, 'a> {
         let named = self.attributes.iter().find(|found| found.name.eq_ignore_ascii_case(name));
         named.map_or(&[][..], |attribute| &attribute.values).iter().copied()
     }
@@ -34,10 +34,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attribute_is_found_whatever_the_case_of_its_name() {
+    fn attribute_names_ignore_case() {
         let values: Vec<&[u8]> = vec![b"user", &[0xff]];
-        let attributes = vec![Attribute { name: "objectClass", values: values.clone() }];
-        let entry = Entry { dn: b"CN=a", attributes };
+        let attributes = vec![PartialAttribute { name: "objectClass", values: values.clone() }];
+        let entry = SearchResultEntry { dn: b"CN=a", attributes };
         assert_eq!(entry.values("OBJECTCLASS").collect::<Vec<_>>(), values);
         assert_eq!(entry.values("member").count(), 0);
     }

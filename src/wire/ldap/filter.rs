@@ -1,34 +1,33 @@
-//! Filters of a search, as values: no name that somebody chose can become a part of one.
+//! Search filters as values, so that input cannot change the structure of a filter.
 
 use std::fmt::{self, Write};
 
-/// Which entries a search finds (RFC 4511 section 4.5.1.7). Attributes are named by the program,
-/// never by what was read.
+/// A search filter (RFC 4511 section 4.5.1.7). Attribute names are constants, never input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
-    /// All of them apply.
+    /// All filters match.
     And(Vec<Self>),
-    /// One of them applies.
+    /// One of the filters matches.
     Or(Vec<Self>),
-    /// It does not apply.
+    /// The filter does not match.
     Not(Box<Self>),
-    /// The attribute has a value.
+    /// The attribute is present.
     Present(&'static str),
     /// The attribute has this value.
     Equal(&'static str, Vec<u8>),
-    /// The attribute is at least this number.
+    /// The attribute is greater than or equal to this number.
     AtLeast(&'static str, u64),
 }
 
 impl Filter {
-    /// The attribute has this text.
+    /// The attribute equals this text.
     pub fn text(attribute: &'static str, text: &str) -> Self {
         Self::Equal(attribute, text.as_bytes().to_vec())
     }
 }
 
 impl fmt::Display for Filter {
-    /// As administrators write it (RFC 4515), with everything escaped that means something there.
+    /// The string form of RFC 4515, with special characters escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |f: &mut fmt::Formatter<'_>, sign: char, filters: &[Self]| {
             f.write_char(sign)?;
@@ -50,7 +49,7 @@ impl fmt::Display for Filter {
     }
 }
 
-/// RFC 4515 section 3: `*`, `(`, `)`, `\` and NUL must be escaped, any other byte may be.
+/// RFC 4515 section 3: `*`, `(`, `)`, `\` and NUL must be escaped; any other byte may be.
 fn escape(f: &mut fmt::Formatter<'_>, value: &[u8]) -> fmt::Result {
     for byte in value {
         match byte {
@@ -68,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_examples_of_the_rfc_are_written_so() {
+    fn examples_of_the_rfc() {
         let filter = |text: &str| Filter::text("o", text).to_string();
         assert_eq!(
             filter("Parens R Us (for all your parenthetical needs)"),
@@ -87,11 +86,11 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn no_value_ends_its_filter(value: Vec<u8>) {
+        fn values_are_escaped_in_filters(value: Vec<u8>) {
             let written = Filter::Equal("cn", value.clone()).to_string();
             let inner = written.strip_prefix("(cn=").unwrap().strip_suffix(')').unwrap();
             prop_assert!(!inner.contains(['(', ')', '*', '\0']));
-            // Read as RFC 4515 says, it is the value again.
+            // Decoded according to RFC 4515, the value is unchanged.
             let (mut read, mut rest) = (Vec::new(), inner.as_bytes());
             while let Some((byte, after)) = rest.split_first() {
                 rest = after;

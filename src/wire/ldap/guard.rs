@@ -1,114 +1,114 @@
-//! The guard before the library that speaks LDAP: what a server answers is let through only when it
-//! is an answer to what was asked, and has the shape that RFC 4511 gives it.
+//! Validates each message of a server before the LDAP library parses it: it must belong to the
+//! pending request and have the structure of RFC 4511.
 //!
-//! The library takes every message apart by recursion, keeps each element of it in an allocation of
-//! its own, and panics where an element is not the one that it expects. None of this may be in the
-//! hand of a peer, least of all of one that has not yet proven itself.
+//! The library parses messages recursively, allocates memory for each element, and panics on an
+//! unexpected element. A peer, in particular one that is not authenticated yet, must not be able to
+//! exploit this.
 
-use super::ber::{BadBer, Reader};
-use super::response::{Body, Message, NOTICE, Outcome};
+use super::ber::{BerError, BerReader};
+use super::response::{LdapMessage, LdapResult, ProtocolOp, UNSOLICITED_NOTIFICATION};
 
-/// How deep elements may lie within each other. The deepest of the RFC are the values of an
-/// attribute: message, entry, list of attributes, attribute, set of values.
+/// The maximum nesting depth. The deepest elements of the RFC are attribute values: message, entry,
+/// list of attributes, attribute, set of values.
 const DEPTH: usize = 5;
 
-/// The most elements of one message. The library takes about 150 bytes for each, so that this is
-/// 40 MiB; it is a group with 250,000 members at once, where Windows tells 5,000 and then the rest.
+/// The maximum number of elements of a message. The library takes about 150 bytes for each, 40 MiB
+/// in total. This is a group with 250,000 members in one response; Windows returns 5,000 at a time.
 const ELEMENTS: usize = 1 << 18;
 
-/// What was asked last, on a connection where one question is asked after another.
+/// Tracks the pending request of a connection that has one request at a time.
 #[derive(Debug, Default)]
-pub struct Guard {
-    open: Option<Asked>,
+pub struct ResponseGuard {
+    pending: Option<PendingRequest>,
 }
 
-/// A question to which answers may come.
+/// A request with a pending response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Asked {
+struct PendingRequest {
     id: u32,
-    question: Question,
+    question: RequestKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Question {
+enum RequestKind {
     Bind,
     Search,
 }
 
-/// What becomes of a message of the server.
+/// What to do with a message of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Passage {
-    /// It may be given to the library.
-    Through,
-    /// It is no answer: the server says why it ends the connection.
-    Notice(Outcome),
+pub enum GuardVerdict {
+    /// Forward it to the library.
+    Forward,
+    /// A notice of disconnection, with the reason.
+    Disconnection(LdapResult),
 }
 
-impl Guard {
-    /// Notes the question `request`, one whole message.
+impl ResponseGuard {
+    /// Records the request `request`, a complete message.
     ///
     /// # Errors
-    /// When it is no message.
-    pub fn request(&mut self, request: &[u8]) -> Result<(), BadBer> {
-        let mut request = Reader::new(request).within(0x30)?;
+    /// The bytes are not a valid message.
+    pub fn request(&mut self, request: &[u8]) -> Result<(), BerError> {
+        let mut request = BerReader::new(request).within(0x30)?;
         let id = number(&mut request)?;
         let question = match request.any()?.0 {
-            0x60 => Some(Question::Bind),
-            0x63 => Some(Question::Search),
-            // Unbinding is not answered.
+            0x60 => Some(RequestKind::Bind),
+            0x63 => Some(RequestKind::Search),
+            // An unbind has no response.
             _ => None,
         };
-        self.open = question.map(|question| Asked { id, question });
+        self.pending = question.map(|question| PendingRequest { id, question });
         Ok(())
     }
 
-    /// Looks at `answer`, one whole message of the length that [`super::frame_length`] told.
+    /// Validates `response`, a complete message as delimited by [`super::frame_length`].
     ///
     /// # Errors
-    /// What the RFC does not allow in it, or in this place.
-    pub fn answer(&mut self, answer: &[u8]) -> Result<Passage, BadBer> {
-        bounded(answer)?;
-        let mut whole = Reader::new(answer);
+    /// The message violates the RFC or does not belong to the pending request.
+    pub fn check(&mut self, response: &[u8]) -> Result<GuardVerdict, BerError> {
+        bounded(response)?;
+        let mut whole = BerReader::new(response);
         let mut message = whole.within(0x30)?;
         ended(whole)?;
         let id = number(&mut message)?;
-        if id == NOTICE {
-            return match Message::parse(answer)?.body {
-                Body::Extended(outcome) => Ok(Passage::Notice(outcome)),
-                _ => Err(BadBer::Unasked),
+        if id == UNSOLICITED_NOTIFICATION {
+            return match LdapMessage::parse(response)?.body {
+                ProtocolOp::ExtendedResponse(outcome) => Ok(GuardVerdict::Disconnection(outcome)),
+                _ => Err(BerError::Unsolicited),
             };
         }
         let (tag, body) = message.any()?;
-        let body = Reader::new(body);
-        let asked = self.open.filter(|asked| asked.id == id).ok_or(BadBer::Unasked)?;
+        let body = BerReader::new(body);
+        let asked = self.pending.filter(|asked| asked.id == id).ok_or(BerError::Unsolicited)?;
         match (asked.question, tag) {
-            (Question::Search, 0x64) => entry(body)?,
-            (Question::Search, 0x73) => all(body, text)?,
-            (Question::Search, 0x65) | (Question::Bind, 0x61) => {
+            (RequestKind::Search, 0x64) => entry(body)?,
+            (RequestKind::Search, 0x73) => all(body, text)?,
+            (RequestKind::Search, 0x65) | (RequestKind::Bind, 0x61) => {
                 result(body)?;
-                self.open = None;
+                self.pending = None;
             }
-            _ => return Err(BadBer::Unasked),
+            _ => return Err(BerError::Unsolicited),
         }
         if !message.is_empty() {
             all(message.within(0xa0)?, control)?;
         }
         ended(message)?;
-        Ok(Passage::Through)
+        Ok(GuardVerdict::Forward)
     }
 }
 
-/// The number of a message (RFC 4511 section 4.1.1.1).
-fn number(message: &mut Reader<'_>) -> Result<u32, BadBer> {
-    u32::try_from(message.number(2)?).map_err(|_| BadBer::Number)
+/// The message ID (RFC 4511 section 4.1.1.1).
+fn number(message: &mut BerReader<'_>) -> Result<u32, BerError> {
+    u32::try_from(message.number(2)?).map_err(|_| BerError::Number)
 }
 
-/// Checks that every element of `message` ends within the one that holds it, that none lies deeper
-/// than [`DEPTH`], and that there are at most [`ELEMENTS`].
-fn bounded(message: &[u8]) -> Result<(), BadBer> {
-    let mut levels = [Reader::new(&[]); DEPTH];
+/// Checks that every element ends within its parent, that the nesting is at most [`DEPTH`], and
+/// that there are at most [`ELEMENTS`].
+fn bounded(message: &[u8]) -> Result<(), BerError> {
+    let mut levels = [BerReader::new(&[]); DEPTH];
     let (mut depth, mut count) = (0, 0);
-    let mut here = Reader::new(message);
+    let mut here = BerReader::new(message);
     loop {
         if here.is_empty() {
             if depth == 0 {
@@ -120,21 +120,21 @@ fn bounded(message: &[u8]) -> Result<(), BadBer> {
         }
         count += 1;
         if count > ELEMENTS {
-            return Err(BadBer::Many);
+            return Err(BerError::TooManyElements);
         }
         let (tag, body) = here.any()?;
-        // X.690 section 8.1.2.5: this bit says that it is made of elements.
+        // X.690 section 8.1.2.5: the bit of a constructed element.
         if tag & 0x20 != 0 {
-            *levels.get_mut(depth).ok_or(BadBer::Deep)? = here;
+            *levels.get_mut(depth).ok_or(BerError::TooDeep)? = here;
             depth += 1;
-            here = Reader::new(body);
+            here = BerReader::new(body);
         }
     }
 }
 
-/// LDAPResult (RFC 4511 section 4.1.9), with the token of a bind.
-fn result(mut result: Reader<'_>) -> Result<(), BadBer> {
-    u32::try_from(result.number(10)?).map_err(|_| BadBer::Number)?;
+/// LDAPResult (RFC 4511 section 4.1.9), with the credentials of a bind response.
+fn result(mut result: BerReader<'_>) -> Result<(), BerError> {
+    u32::try_from(result.number(10)?).map_err(|_| BerError::Number)?;
     text(&mut result)?;
     text(&mut result)?;
     if result.peek() == Some(0xa3) {
@@ -146,9 +146,9 @@ fn result(mut result: Reader<'_>) -> Result<(), BadBer> {
     ended(result)
 }
 
-/// SearchResultEntry (RFC 4511 section 4.5.2). Its name need not be UTF-8: that is a problem of the
-/// one entry.
-fn entry(mut entry: Reader<'_>) -> Result<(), BadBer> {
+/// SearchResultEntry (RFC 4511 section 4.5.2). The name may be invalid UTF-8, which affects only
+/// this entry.
+fn entry(mut entry: BerReader<'_>) -> Result<(), BerError> {
     entry.tagged(4)?;
     all(entry.within(0x30)?, |attributes| {
         let mut attribute = attributes.within(0x30)?;
@@ -160,11 +160,11 @@ fn entry(mut entry: Reader<'_>) -> Result<(), BadBer> {
 }
 
 /// Control (RFC 4511 section 4.1.11).
-fn control(controls: &mut Reader<'_>) -> Result<(), BadBer> {
+fn control(controls: &mut BerReader<'_>) -> Result<(), BerError> {
     let mut control = controls.within(0x30)?;
     text(&mut control)?;
     if control.peek() == Some(1) && control.tagged(1)?.len() != 1 {
-        return Err(BadBer::Length);
+        return Err(BerError::Length);
     }
     if !control.is_empty() {
         control.tagged(4)?;
@@ -173,22 +173,22 @@ fn control(controls: &mut Reader<'_>) -> Result<(), BadBer> {
 }
 
 /// LDAPString (RFC 4511 section 4.1.2).
-fn text(reader: &mut Reader<'_>) -> Result<(), BadBer> {
-    std::str::from_utf8(reader.tagged(4)?).map(drop).map_err(|_| BadBer::Text)
+fn text(reader: &mut BerReader<'_>) -> Result<(), BerError> {
+    std::str::from_utf8(reader.tagged(4)?).map(drop).map_err(|_| BerError::Text)
 }
 
 fn all<'a>(
-    mut reader: Reader<'a>,
-    one: impl Fn(&mut Reader<'a>) -> Result<(), BadBer>,
-) -> Result<(), BadBer> {
+    mut reader: BerReader<'a>,
+    one: impl Fn(&mut BerReader<'a>) -> Result<(), BerError>,
+) -> Result<(), BerError> {
     while !reader.is_empty() {
         one(&mut reader)?;
     }
     Ok(())
 }
 
-fn ended(reader: Reader<'_>) -> Result<(), BadBer> {
-    if reader.is_empty() { Ok(()) } else { Err(BadBer::Tag) }
+fn ended(reader: BerReader<'_>) -> Result<(), BerError> {
+    if reader.is_empty() { Ok(()) } else { Err(BerError::Tag) }
 }
 
 #[cfg(test)]

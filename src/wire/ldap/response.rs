@@ -1,111 +1,113 @@
-//! What a server answers before the library is let at it: outcomes, and the next step of a bind.
+//! Responses that arrive before the library handles the connection: results, and the next step of a
+//! bind.
 
-use super::ber::{BadBer, Reader};
+use super::ber::{BerError, BerReader};
 
-/// The message number of what a server says unasked (RFC 4511 section 4.4).
-pub const NOTICE: u32 = 0;
+/// The message ID of an unsolicited notification (RFC 4511 section 4.4).
+pub const UNSOLICITED_NOTIFICATION: u32 = 0;
 
-/// Result codes that are told apart (RFC 4511 appendix A).
+/// The result codes in use (RFC 4511 appendix A).
 pub mod code {
-    /// It was done.
+    /// success
     pub const SUCCESS: u32 = 0;
-    /// The server's time limit ended it.
-    pub const TIME_LIMIT: u32 = 3;
-    /// The server's size limit ended it.
-    pub const SIZE_LIMIT: u32 = 4;
-    /// Stronger authentication is required: the server wants TLS, or signing.
-    pub const STRONGER_AUTH: u32 = 8;
-    /// Another server has it.
+    /// timeLimitExceeded
+    pub const TIME_LIMIT_EXCEEDED: u32 = 3;
+    /// sizeLimitExceeded
+    pub const SIZE_LIMIT_EXCEEDED: u32 = 4;
+    /// strongerAuthRequired: the server requires TLS or signing.
+    pub const STRONGER_AUTH_REQUIRED: u32 = 8;
+    /// referral
     pub const REFERRAL: u32 = 10;
-    /// A critical control is not known.
-    pub const NO_SUCH_CONTROL: u32 = 12;
-    /// The next step of a SASL bind.
-    pub const BIND_IN_PROGRESS: u32 = 14;
-    /// There is no such object, or the account may not see it.
+    /// unavailableCriticalExtension: a critical control is not supported.
+    pub const UNAVAILABLE_CRITICAL_EXTENSION: u32 = 12;
+    /// saslBindInProgress
+    pub const SASL_BIND_IN_PROGRESS: u32 = 14;
+    /// noSuchObject: also when the account has no right to see it.
     pub const NO_SUCH_OBJECT: u32 = 32;
-    /// The name or the password is wrong, or the account may not log on.
+    /// invalidCredentials: also when the account may not log on.
     pub const INVALID_CREDENTIALS: u32 = 49;
-    /// The account has no right to it.
-    pub const NO_RIGHT: u32 = 50;
-    /// The server has too much to do.
+    /// insufficientAccessRights
+    pub const INSUFFICIENT_ACCESS_RIGHTS: u32 = 50;
+    /// busy
     pub const BUSY: u32 = 51;
-    /// The server is shutting down.
+    /// unavailable: the server is shutting down.
     pub const UNAVAILABLE: u32 = 52;
-    /// The server is unwilling: Active Directory says so of what it does not do in clear text.
-    pub const UNWILLING: u32 = 53;
+    /// unwillingToPerform: Active Directory uses it for operations that it does not allow in clear
+    /// text.
+    pub const UNWILLING_TO_PERFORM: u32 = 53;
 }
 
-/// One message of a server.
+/// LDAPMessage (RFC 4511 section 4.1.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message<'a> {
-    /// Which request it answers; [`NOTICE`] for none.
+pub struct LdapMessage<'a> {
+    /// The ID of the request; [`UNSOLICITED_NOTIFICATION`] for none.
     pub id: u32,
-    /// What it says.
-    pub body: Body<'a>,
+    /// The operation.
+    pub body: ProtocolOp<'a>,
 }
 
-/// What a message says.
+/// The protocolOp of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Body<'a> {
-    /// The answer to a bind, with the token of its next step.
-    Bound(Outcome, Option<&'a [u8]>),
-    /// The answer to StartTLS, or a notice of disconnection.
-    Extended(Outcome),
-    /// Something else, by its tag.
+pub enum ProtocolOp<'a> {
+    /// A bind response, with the credentials of the next step.
+    BindResponse(LdapResult, Option<&'a [u8]>),
+    /// An extended response: to StartTLS, or a notice of disconnection.
+    ExtendedResponse(LdapResult),
+    /// Another operation, by its tag.
     Other(u8),
 }
 
-/// How a request ended.
+/// LDAPResult (RFC 4511 section 4.1.9).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct LdapResult {
     /// The result code, see [`code`].
     pub code: u32,
-    /// What the server adds for a person, at most 512 characters without controls.
+    /// The diagnostic message, at most 512 characters, without control characters.
     pub diagnostic: String,
 }
 
-/// The longest diagnostic that is kept, in characters.
+/// The maximum length of a diagnostic message, in characters.
 const DIAGNOSTIC: usize = 512;
 
-impl<'a> Message<'a> {
-    /// Reads one whole message, of the length that [`super::frame_length`] told.
+impl<'a> LdapMessage<'a> {
+    /// Parses a complete message as delimited by [`super::frame_length`].
     ///
     /// # Errors
-    /// What RFC 4511 does not allow in it. What follows the operation is not looked at: Active
-    /// Directory writes the name of a notice where controls have their place.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, BadBer> {
-        let mut message = Reader::new(bytes).within(0x30)?;
-        let id = u32::try_from(message.number(2)?).map_err(|_| BadBer::Number)?;
+    /// The message violates RFC 4511. Elements after the operation are not checked: Active
+    /// Directory writes the name of a notice where controls are expected.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, BerError> {
+        let mut message = BerReader::new(bytes).within(0x30)?;
+        let id = u32::try_from(message.number(2)?).map_err(|_| BerError::Number)?;
         let (tag, body) = message.any()?;
-        let mut body = Reader::new(body);
+        let mut body = BerReader::new(body);
         let body = match tag {
             0x61 => {
-                let outcome = Outcome::parse(&mut body)?;
+                let outcome = LdapResult::parse(&mut body)?;
                 let mut token = None;
                 while !body.is_empty() {
                     if let (0x87, found) = body.any()? {
                         token = Some(found);
                     }
                 }
-                Body::Bound(outcome, token)
+                ProtocolOp::BindResponse(outcome, token)
             }
-            0x78 => Body::Extended(Outcome::parse(&mut body)?),
-            other => Body::Other(other),
+            0x78 => ProtocolOp::ExtendedResponse(LdapResult::parse(&mut body)?),
+            other => ProtocolOp::Other(other),
         };
         Ok(Self { id, body })
     }
 }
 
-impl Outcome {
-    /// The outcome `code`, with as much of the text of the server as is kept.
+impl LdapResult {
+    /// A result with the code `code` and a sanitized diagnostic message.
     pub fn new(code: u32, diagnostic: &str) -> Self {
         let plain = diagnostic.chars().map(|c| if c.is_control() { ' ' } else { c });
         let diagnostic: String = plain.take(DIAGNOSTIC).collect();
         Self { code, diagnostic: diagnostic.trim().to_owned() }
     }
 
-    fn parse(body: &mut Reader<'_>) -> Result<Self, BadBer> {
-        let code = u32::try_from(body.number(10)?).map_err(|_| BadBer::Number)?;
+    fn parse(body: &mut BerReader<'_>) -> Result<Self, BerError> {
+        let code = u32::try_from(body.number(10)?).map_err(|_| BerError::Number)?;
         body.tagged(4)?;
         Ok(Self::new(code, &String::from_utf8_lossy(body.tagged(4)?)))
     }
@@ -128,9 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn the_token_of_a_bind_is_found() {
+    fn bind_token_is_decoded() {
         let bytes = message(&outcome(0x61, 14, &element(0x87, &[b"token"])), &[]);
-        let Body::Bound(outcome, token) = Message::parse(&bytes).unwrap().body else {
+        let ProtocolOp::BindResponse(outcome, token) = LdapMessage::parse(&bytes).unwrap().body
+        else {
             panic!("a bind");
         };
         assert_eq!((outcome.code, token), (14, Some(b"token".as_slice())));
@@ -138,20 +141,23 @@ mod tests {
     }
 
     #[test]
-    fn the_notice_of_active_directory_is_read_though_it_is_written_wrongly() {
+    fn malformed_notice_of_active_directory_is_accepted() {
         let name = element(0x8a, &[b"1.3.6.1.4.1.1466.20036"]);
         let bytes = message(&outcome(0x78, 52, &[]), &name);
-        assert!(matches!(Message::parse(&bytes).unwrap().body, Body::Extended(_)));
+        assert!(matches!(
+            LdapMessage::parse(&bytes).unwrap().body,
+            ProtocolOp::ExtendedResponse(_)
+        ));
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn no_bytes_do_harm(bytes: Vec<u8>, tag in prop::sample::select(vec![0x61u8, 0x64, 0x78])) {
-            let _ = Message::parse(&bytes);
+        fn any_bytes_are_handled(bytes: Vec<u8>, tag in prop::sample::select(vec![0x61u8, 0x64, 0x78])) {
+            let _ = LdapMessage::parse(&bytes);
             let whole = message(&element(tag, &[&bytes]), &bytes);
-            if let Ok(Message { body: Body::Bound(outcome, _) | Body::Extended(outcome), .. }) =
-                Message::parse(&whole)
+            if let Ok(LdapMessage { body: ProtocolOp::BindResponse(outcome, _) | ProtocolOp::ExtendedResponse(outcome), .. }) =
+                LdapMessage::parse(&whole)
             {
                 prop_assert!(outcome.diagnostic.chars().count() <= DIAGNOSTIC);
                 prop_assert!(!outcome.diagnostic.contains(char::is_control));

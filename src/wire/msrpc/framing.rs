@@ -1,38 +1,39 @@
-//! Where one PDU ends and the next begins on a connection.
+//! Splits the bytes of a connection into PDUs.
 
-use super::BadPdu;
-use super::pdu::{Header, PduProblem};
+use super::PduError;
+use super::pdu::{PduErrorKind, PduHeader};
 
-/// Cuts the bytes of one connection into PDUs. It holds no more than one PDU and one read.
+/// A framer for one connection. It buffers at most one PDU and one read.
 #[derive(Debug)]
-pub(super) struct Framer {
-    /// The longest PDU that is taken: `max_recv_frag`.
+pub(super) struct PduFramer {
+    /// The maximum PDU size: `max_recv_frag`.
     limit: usize,
     buffer: Vec<u8>,
-    /// Bytes of `buffer` that were handed out.
+    /// The consumed bytes of `buffer`.
     used: usize,
 }
 
-impl Framer {
+impl PduFramer {
     pub(super) const fn new(limit: usize) -> Self {
         Self { limit, buffer: Vec::new(), used: 0 }
     }
 
-    /// Takes what was read. Call [`Framer::next_pdu`] until it has no more before the next read.
+    /// Adds received bytes. Call [`PduFramer::next_pdu`] until it returns `None` before the next
+    /// read.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.used);
         self.used = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole PDU, `None` when more bytes are needed. A header that cannot be is found
-    /// before anything behind it is waited for; after an error there is no way to go on.
-    pub(super) fn next_pdu(&mut self) -> Result<Option<Vec<u8>>, BadPdu> {
+    /// The next complete PDU; `None` when more bytes are needed. An invalid header is reported
+    /// before the rest of the PDU arrives. An error is final.
+    pub(super) fn next_pdu(&mut self) -> Result<Option<Vec<u8>>, PduError> {
         let rest = &self.buffer[self.used..];
         let Some(header) = rest.first_chunk() else { return Ok(None) };
-        let header = Header::read(header)?;
-        if header.length < Header::SIZE || header.length > self.limit {
-            return Err(BadPdu::of(header.kind, PduProblem::Length));
+        let header = PduHeader::read(header)?;
+        if header.length < PduHeader::SIZE || header.length > self.limit {
+            return Err(PduError::of(header.kind, PduErrorKind::Length));
         }
         let Some(pdu) = rest.get(..header.length) else { return Ok(None) };
         self.used += header.length;
@@ -45,9 +46,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// All PDUs of a connection that comes in pieces of `size`, and how it ended.
-    fn read(bytes: &[u8], limit: usize, size: usize) -> (Vec<Vec<u8>>, Result<(), BadPdu>) {
-        let mut framer = Framer::new(limit);
+    /// All PDUs of a connection that arrives in chunks of `size`, and the final status.
+    fn read(bytes: &[u8], limit: usize, size: usize) -> (Vec<Vec<u8>>, Result<(), PduError>) {
+        let mut framer = PduFramer::new(limit);
         let mut pdus = Vec::new();
         for piece in bytes.chunks(size) {
             framer.feed(piece);
@@ -71,13 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_cannot_be_is_found_at_once() {
+    fn impossible_length_is_detected_at_once() {
         for length in [0, 15, 65, 0xffff_u16] {
             let mut bad = pdu(b"");
             bad[8..10].copy_from_slice(&length.to_le_bytes());
             let (pdus, end) = read(&[pdu(b"a"), bad].concat(), 64, 1);
             assert_eq!(pdus, [pdu(b"a")]);
-            assert_eq!(end.unwrap_err().problem, PduProblem::Length);
+            assert_eq!(end.unwrap_err().problem, PduErrorKind::Length);
         }
         assert_eq!(read(&pdu(&[7; 48]), 64, 5), (vec![pdu(&[7; 48])], Ok(())));
     }
@@ -85,7 +86,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn pdus_come_back_whole_whatever_the_pieces(
+        fn pdus_round_trip_in_any_chunking(
             bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 0..6),
             size in 1_usize..300,
         ) {
@@ -94,7 +95,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_end_the_same_in_any_pieces(
+        fn result_does_not_depend_on_chunking(
             bytes in proptest::collection::vec(any::<u8>(), 1..200),
             size in 1_usize..50,
         ) {

@@ -1,4 +1,4 @@
-//! The PDUs of the connection-oriented protocol, one file each: what travels over the connection.
+//! The PDUs of the connection-oriented protocol, one file each.
 
 mod alter_context;
 mod auth3;
@@ -6,10 +6,11 @@ mod bind;
 mod bind_ack;
 mod bind_nak;
 mod cancel;
+mod error;
 mod fault;
 mod header;
 mod presentation;
-mod problem;
+mod ptype;
 mod received;
 mod request;
 mod response;
@@ -22,14 +23,15 @@ pub(super) use bind_ack::BindAck;
 pub(super) use bind_nak::BindNak;
 pub(super) use cancel::{co_cancel, orphaned};
 pub(super) use fault::FaultPdu;
-pub(super) use header::{Draft, Flags, Header};
-pub(super) use received::Received;
-pub(super) use request::Request;
-pub(super) use response::Response;
+pub(super) use header::{PduBuilder, PduFlags, PduHeader};
+pub(super) use received::ReceivedPdu;
+pub(super) use request::RequestPdu;
+pub(super) use response::ResponsePdu;
 pub(super) use verifier::{PROTECTED, Verifier};
 
-pub use bind_nak::NakReason;
-pub use header::{Kind, TooLong};
-pub use presentation::{Rejection, RejectionReason};
-pub use problem::{BadPdu, PduProblem};
+pub use bind_nak::BindNakReason;
+pub use error::{PduError, PduErrorKind};
+pub use header::PduTooLong;
+pub use presentation::{ContextRejection, ProviderReason};
+pub use ptype::PduType;
 pub use verifier::AuthType;

@@ -1,18 +1,18 @@
-//! The 16 bytes by which MSRPC names interfaces, objects and handles.
+//! UUIDs of interfaces, objects and handles.
 
 use std::fmt;
 
-/// A UUID, held as it is on the wire of a little-endian peer (C706 appendix A): the first three
-/// fields are integers, the rest is bytes.
+/// A UUID in the byte order of a little-endian peer (C706 appendix A): the first three fields are
+/// integers, the rest is bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Uuid([u8; 16]);
 
 impl Uuid {
-    /// All zero: no object, no handle.
+    /// All zero: no object or handle.
     pub const NIL: Self = Self([0; 16]);
 
-    /// From the fields as they are written: `time_low-time_mid-time_hi-rest`, where `rest` is
-    /// what stands after the third hyphen.
+    /// From the fields in text order: `time_low-time_mid-time_hi-rest`, where `rest` is the part
+    /// after the third hyphen.
     pub const fn new(time_low: u32, time_mid: u16, time_hi: u16, rest: u64) -> Self {
         let (a, b, c) = (time_low.to_le_bytes(), time_mid.to_le_bytes(), time_hi.to_le_bytes());
         let r = rest.to_be_bytes();
@@ -22,12 +22,12 @@ impl Uuid {
         ])
     }
 
-    /// From the wire.
+    /// From bytes as received.
     pub const fn from_wire(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// For the wire.
+    /// The bytes to send.
     pub const fn wire(&self) -> &[u8; 16] {
         &self.0
     }
@@ -57,8 +57,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_as_everybody_writes_it() {
-        // The interface of the endpoint mapper, as it stands in every bind to it.
+    fn display_is_the_standard_form() {
+        // The interface of the endpoint mapper, as in every bind to it.
         let wire = *b"\x08\x83\xaf\xe1\x1f\x5d\xc9\x11\x91\xa4\x08\x00\x2b\x14\xa0\xfa";
         let mapper = Uuid::new(0xe1af_8308, 0x5d1f, 0x11c9, 0x91a4_0800_2b14_a0fa);
         assert_eq!(mapper.wire(), &wire);

@@ -1,12 +1,12 @@
-//! Pushes of firewalls as JSON: one object, a list of objects, or an envelope around such a list.
+//! Pushes in JSON: one object, a list of objects, or an envelope around a list.
 
-use super::bad_push::{BadPush, Field, Problem};
-use super::draft::Draft;
-use super::words::{Meaning, meaning};
+use super::error::{PtimError, PtimErrorKind, PtimField};
+use super::event_builder::EventBuilder;
+use super::vocabulary::{NameMeaning, meaning_of};
 use crate::http::json::Json;
 
-/// Reads the drafts of the whole body; each begins with what `base` has.
-pub(super) fn read(text: &str, mut base: Draft) -> Result<Vec<Draft>, BadPush> {
+/// Reads all entries of the body; each starts with the values of `base`.
+pub(super) fn read(text: &str, mut base: EventBuilder) -> Result<Vec<EventBuilder>, PtimError> {
     let entries = match Json::read(text)? {
         Json::List(items) => items,
         Json::Object(members) => {
@@ -18,62 +18,75 @@ pub(super) fn read(text: &str, mut base: Draft) -> Result<Vec<Draft>, BadPush> {
                 Some(one) => vec![one],
             }
         }
-        _ => return Err(Problem::Shape.into()),
+        _ => return Err(PtimErrorKind::Shape.into()),
     };
     let read = |(at, entry)| match entry {
         Json::Object(members) => object(base.clone(), members).map_err(|bad| bad.at(at)),
-        _ => Err(BadPush::from(Problem::Shape).at(at)),
+        _ => Err(PtimError::from(PtimErrorKind::Shape).at(at)),
     };
     entries.into_iter().enumerate().map(read).collect()
 }
 
 fn is_entries((name, _): &(String, Json)) -> bool {
-    meaning(name) == Some(Meaning::Entries)
+    meaning_of(name) == Some(NameMeaning::Entries)
 }
 
-fn object(mut draft: Draft, members: Vec<(String, Json)>) -> Result<Draft, BadPush> {
+fn object(
+    mut builder: EventBuilder,
+    members: Vec<(String, Json)>,
+) -> Result<EventBuilder, PtimError> {
     for (name, value) in members {
-        draft = match (meaning(&name), value) {
-            (Some(Meaning::Entries), _) => return Err(Problem::Shape.into()),
-            (Some(Meaning::Field(Field::Device)), Json::Object(members)) => device(draft, members)?,
-            // `{"event":{"type":"connect","user":"alice"}}`, `{"role-list":{"role":["staff"]}}`
-            (_, Json::Object(members)) => object(draft, members)?,
-            (Some(Meaning::Field(field)), value) => member(draft, field, value)?,
-            (None, Json::Text(text)) => {
-                draft.hint(&text)?;
-                draft
+        builder = match (meaning_of(&name), value) {
+            (Some(NameMeaning::Entries), _) => return Err(PtimErrorKind::Shape.into()),
+            (Some(NameMeaning::Field(PtimField::Device)), Json::Object(members)) => {
+                device(builder, members)?
             }
-            (None, _) => draft,
+            // `{"event":{"type":"connect","user":"alice"}}`, `{"role-list":{"role":["staff"]}}`
+            (_, Json::Object(members)) => object(builder, members)?,
+            (Some(NameMeaning::Field(field)), value) => member(builder, field, value)?,
+            (None, Json::Text(text)) => {
+                builder.hint(&text)?;
+                builder
+            }
+            (None, _) => builder,
         };
     }
-    Ok(draft)
+    Ok(builder)
 }
 
-/// `{"device-identity":{"value":"pc1","groups":["lab"]}}`: groups of a device are not its user's.
-fn device(mut draft: Draft, members: Vec<(String, Json)>) -> Result<Draft, BadPush> {
+/// `{"device-identity":{"value":"pc1","groups":["lab"]}}`: groups of a device are not groups of its
+/// user.
+fn device(
+    mut builder: EventBuilder,
+    members: Vec<(String, Json)>,
+) -> Result<EventBuilder, PtimError> {
     for (name, value) in members {
         if matches!(name.as_str(), "value" | "name") {
-            draft = member(draft, Field::Device, value)?;
+            builder = member(builder, PtimField::Device, value)?;
         }
     }
-    Ok(draft)
+    Ok(builder)
 }
 
-fn member(mut draft: Draft, field: Field, value: Json) -> Result<Draft, BadPush> {
+fn member(
+    mut builder: EventBuilder,
+    field: PtimField,
+    value: Json,
+) -> Result<EventBuilder, PtimError> {
     match value {
         Json::Null => {}
-        Json::Flag(flag) => draft.put(field, if flag { "true" } else { "false" })?,
-        Json::Number(text) | Json::Text(text) => draft.put(field, &text)?,
-        Json::List(items) if matches!(field, Field::Address | Field::Role) => {
-            if field == Field::Role {
-                draft.no_roles_yet();
+        Json::Flag(flag) => builder.set(field, if flag { "true" } else { "false" })?,
+        Json::Number(text) | Json::Text(text) => builder.set(field, &text)?,
+        Json::List(items) if matches!(field, PtimField::Address | PtimField::Role) => {
+            if field == PtimField::Role {
+                builder.mark_roles_listed();
             }
             for item in items {
-                let Json::Text(text) = item else { return Err(Problem::Shape.of(field)) };
-                draft.put(field, &text)?;
+                let Json::Text(text) = item else { return Err(PtimErrorKind::Shape.of(field)) };
+                builder.set(field, &text)?;
             }
         }
-        Json::List(_) | Json::Object(_) => return Err(Problem::Shape.of(field)),
+        Json::List(_) | Json::Object(_) => return Err(PtimErrorKind::Shape.of(field)),
     }
-    Ok(draft)
+    Ok(builder)
 }

@@ -1,4 +1,4 @@
-//! Pushes in every candidate form, good and bad.
+//! Valid and invalid pushes in every candidate form.
 
 use std::collections::HashSet;
 
@@ -19,22 +19,27 @@ fn origin() -> Arc<Origin> {
     Arc::new(Origin { kind: Producer::Ptim, producer, client, form })
 }
 
-type Reader = fn(&Request<'_>, Received<'_>) -> Result<Vec<Event>, BadPush>;
+type Reader = fn(&RequestParts<'_>, PtimContext<'_>) -> Result<Vec<Event>, PtimError>;
 
-fn with(reader: Reader, request: &Request<'_>) -> Result<Vec<Event>, BadPush> {
+fn with(reader: Reader, request: &RequestParts<'_>) -> Result<Vec<Event>, PtimError> {
     let (origin, domain) = (origin(), name("home.example"));
     let seen = Timestamp::from_millis(SEEN);
     reader(
         request,
-        Received { seen, origin: &origin, domain: Some(&domain), untimed: Untimed::Arrival },
+        PtimContext {
+            seen,
+            origin: &origin,
+            domain: Some(&domain),
+            untimed: MissingTime::UseArrival,
+        },
     )
 }
 
-fn post<'a>(path: &'a str, query: &'a str, body: &'a str) -> Request<'a> {
-    Request { method: "POST", path, query, body: body.as_bytes(), ..Request::default() }
+fn post<'a>(path: &'a str, query: &'a str, body: &'a str) -> RequestParts<'a> {
+    RequestParts { method: "POST", path, query, body: body.as_bytes(), ..RequestParts::default() }
 }
 
-/// Each event in short: `vpn_up 10.0.0.7 alice@corp.example`.
+/// A short form of each event: `vpn_up 10.0.0.7 alice@corp.example`.
 fn short(events: &[Event]) -> Vec<String> {
     let line = |event: &Event| {
         let who = event.principal.as_ref().map_or("-".to_owned(), ToString::to_string);
@@ -48,7 +53,7 @@ fn entry(operation: &str, inside: &str) -> String {
 }
 
 #[test]
-fn a_captive_portal_login_in_every_candidate_form() {
+fn captive_portal_login_in_every_candidate_form() {
     let pairs = "ip=10.0.0.7&id=Alice&domain=Corp.Example";
     let xml = entry("logon", "<IP>10.0.0.7</IP><user>alice</user><domain>corp.example</domain>");
     let entries =
@@ -59,8 +64,8 @@ fn a_captive_portal_login_in_every_candidate_form() {
         post("/user", "ip=10.0.0.7", "id=alice&domain=corp.example"),
         post("/user", "domain=corp.example", r#"{"ip":"10.0.0.7","id":"alice"}"#),
         post("user_query/v2/user/", pairs, ""),
-        Request { method: "GET", ..post("/user", pairs, "") },
-        Request {
+        RequestParts { method: "GET", ..post("/user", pairs, "") },
+        RequestParts {
             method: "PUT",
             ..post("/user", "", r#"{"ip-address":"10.0.0.7","user_name":"CORP.EXAMPLE\\alice"}"#)
         },
@@ -72,7 +77,7 @@ fn a_captive_portal_login_in_every_candidate_form() {
             r#"{"ip":"10.0.0.7","user":"alice","domain":"corp.example","operation":"logon"}"#,
         ),
     ] {
-        assert!(recognises(&request), "{request:?}");
+        assert!(is_push(&request), "{request:?}");
         let events = with(read, &request).unwrap();
         assert_eq!(short(&events), ["login 10.0.0.7 alice@corp.example"], "{request:?}");
         assert_eq!(events[0].at, Timestamp::from_millis(SEEN));
@@ -129,7 +134,7 @@ fn every_state_in_every_place() {
 }
 
 #[test]
-fn a_state_outside_the_entries_is_theirs() {
+fn state_outside_of_the_entries_applies_to_them() {
     let list = r#"[{"ip":"10.0.0.7","user":"a"},{"ip":"10.0.0.8","user":"b"}]"#;
     let envelope = format!(r#"{{"state":"down","entries":{list}}}"#);
     let wanted = ["vpn_down 10.0.0.7 a@home.example", "vpn_down 10.0.0.8 b@home.example"];
@@ -142,7 +147,7 @@ fn a_state_outside_the_entries_is_theirs() {
 }
 
 #[test]
-fn a_state_under_an_unknown_name_is_no_login() {
+fn state_under_an_unknown_name_is_not_a_login() {
     for body in [
         r#"{"ip":"10.0.0.7","user":"a","vpn-phase":"down"}"#,
         r#"{"ip":"10.0.0.7","user":"a","status":"down"}"#,
@@ -153,14 +158,14 @@ fn a_state_under_an_unknown_name_is_no_login() {
         assert_eq!(short(&events), ["vpn_down 10.0.0.7 a@home.example"], "{body}");
     }
     let body = r#"{"ip":"10.0.0.7","user":"a","x":"down","y":"up"}"#;
-    assert_eq!(with(read, &post("/ptim", "", body)).unwrap_err().problem, Problem::Twice);
+    assert_eq!(with(read, &post("/ptim", "", body)).unwrap_err().problem, PtimErrorKind::Duplicate);
     let body = r#"{"ip":"10.0.0.7","user":"a","state":"connect","link":"down"}"#;
     let events = with(read, &post("/ptim", "", body)).unwrap();
     assert_eq!(short(&events), ["vpn_up 10.0.0.7 a@home.example"]);
 }
 
 #[test]
-fn everything_that_can_be_told_is_kept() {
+fn all_fields_are_kept() {
     let json = r#"{"ip":["10.0.0.7","2001:db8::7"],"user":"alice","event":"connect",
         "timestamp":"2026-11-21T18:50:30Z","groups":["Staff","R&D"],"status":"success",
         "device-identity":{"value":"PC1$","groups":["lab"]},"pre-logon-compliance":true}"#;
@@ -195,7 +200,7 @@ fn everything_that_can_be_told_is_kept() {
 }
 
 #[test]
-fn a_device_alone_is_the_null_user() {
+fn device_without_user_is_the_null_user() {
     let body =
         r#"{"ip":"10.0.0.7","user":"Not-Applicable","device":"pc1","posture":"posture-infected"}"#;
     let events = with(read, &post("/user", "", body)).unwrap();
@@ -207,7 +212,7 @@ fn a_device_alone_is_the_null_user() {
 }
 
 #[test]
-fn a_tunnel_without_a_user_goes_down_for_whoever_is_there() {
+fn tunnel_without_a_user_applies_to_the_current_user() {
     for (state, kind) in
         [("KMD_VPN_DOWN_ALARM_USER", "vpn_down"), ("disconnect", "vpn_down"), ("rekey", "rekey")]
     {
@@ -220,27 +225,31 @@ fn a_tunnel_without_a_user_goes_down_for_whoever_is_there() {
             entry(state, "<IP>10.0.0.7</IP><user>Not-applicable</user>"),
         ] {
             let request = post("", "", &body);
-            assert!(recognises(&request), "{body}");
+            assert!(is_push(&request), "{body}");
             assert_eq!(short(&with(read, &request).unwrap()), wanted, "{body}");
         }
         let posted = format!(r#"{{"kind":"{kind}","address":"10.0.0.7"}}"#);
-        assert_eq!(short(&with(read_posted, &post("", "", &posted)).unwrap()), wanted);
+        assert_eq!(short(&with(read_json_events, &post("", "", &posted)).unwrap()), wanted);
     }
-    // Nobody comes without a name, and a logout is a user's.
+    // A session does not begin without a user, and a logout needs its user.
     for kind in ["login", "vpn_up", "logout", "refresh"] {
         let posted = format!(r#"{{"kind":"{kind}","address":"10.0.0.7"}}"#);
-        let bad = with(read_posted, &post("", "", &posted)).unwrap_err();
+        let bad = with(read_json_events, &post("", "", &posted)).unwrap_err();
         assert_eq!(bad.to_string(), "item 0: user: missing");
     }
     let body = "ip=10.0.0.7&user=Not-applicable&state=";
     for state in ["connect", "logon", "logoff"] {
         let bad = with(read, &post("/ptim", "", &format!("{body}{state}"))).unwrap_err();
-        assert_eq!((bad.problem, bad.field), (Problem::Missing, Some(Field::User)), "{state}");
+        assert_eq!(
+            (bad.problem, bad.field),
+            (PtimErrorKind::Missing, Some(PtimField::User)),
+            "{state}"
+        );
     }
 }
 
 #[test]
-fn a_question_is_no_push() {
+fn query_is_not_a_push() {
     for (method, path, query, body) in [
         ("GET", "", "ip=10.0.0.7&user=alice", ""),
         ("GET", "/user", "user=alice", ""),
@@ -251,13 +260,13 @@ fn a_question_is_no_push() {
         ("POST", "", "ip=10.0.0.7&type=query", ""),
         ("DELETE", "/user", "ip=10.0.0.7&id=alice", ""),
     ] {
-        let request = Request { method, ..post(path, query, body) };
-        assert!(!recognises(&request), "{request:?}");
+        let request = RequestParts { method, ..post(path, query, body) };
+        assert!(!is_push(&request), "{request:?}");
     }
 }
 
 #[test]
-fn a_bad_push_is_refused_as_a_whole() {
+fn invalid_push_is_rejected_as_a_whole() {
     let long = format!("ip=10.0.0.7&id={}", "x".repeat(5000));
     let addresses: Vec<String> = (0..9).map(|n| format!("10.0.0.{n}")).collect();
     let addresses = format!("id=a&ip={}", addresses.join(","));
@@ -265,9 +274,9 @@ fn a_bad_push_is_refused_as_a_whole() {
     let nested = entry("logon", "<IP>10.0.0.7</IP><user>a<b/></user>");
     let stateless = "<userfw-entry><IP>10.0.0.7</IP><user>a</user></userfw-entry>";
     for (body, error) in [
-        ("", "the body holds no event"),
-        ("[]", "the body holds no event"),
-        ("<userfw-entries/>", "the body holds no event"),
+        ("", "the body has no event"),
+        ("[]", "the body has no event"),
+        ("<userfw-entries/>", "the body has no event"),
         ("[7]", "item 0: not of the expected shape"),
         ("{\"entries\":7}", "item 0: not of the expected shape"),
         ("{\n\"ip\"}", "not well-formed at line 2, column 5"),
@@ -284,8 +293,8 @@ fn a_bad_push_is_refused_as_a_whole() {
         ("ip=10.0.0.7&id=a&timestamp=now", "at: not a time"),
         ("ip=10.0.0.7&id=a&state=dancing", "item 0: kind: not a kind of event that is pushed"),
         ("ip=10.0.0.7&id=a&state=up&event=down", "kind: given twice"),
-        ("ip=10.0.0.7&id=a&state=login-failed", "kind: tells of something that did not succeed"),
-        ("ip=10.0.0.7&id=a&state=login&result=failure", "status: tells of something"),
+        ("ip=10.0.0.7&id=a&state=login-failed", "kind: reports a failure"),
+        ("ip=10.0.0.7&id=a&state=login&result=failure", "status: reports a failure"),
         (&long, "user: the body is too long"),
         (&addresses, "address: too many"),
         (r#"[{"ip":"10.0.0.7","id":"a"},{"ip":"x","id":"b"}]"#, "item 1: address: not an IP"),
@@ -297,7 +306,7 @@ fn a_bad_push_is_refused_as_a_whole() {
     }
     let item = r#"{"ip":"10.0.0.7","id":"a"},"#;
     let many = format!("[{}]", item.repeat(EVENTS + 1).trim_end_matches(','));
-    assert_eq!(with(read, &post("", "", &many)).unwrap_err().problem, Problem::TooMany);
+    assert_eq!(with(read, &post("", "", &many)).unwrap_err().problem, PtimErrorKind::TooMany);
     let enough = format!("[{}]", item.repeat(EVENTS).trim_end_matches(','));
     assert_eq!(with(read, &post("", "", &enough)).unwrap().len(), EVENTS);
 }
@@ -310,7 +319,7 @@ fn posted_events_are_read() {
         {"kind":"device_seen","address":"10.0.0.9","device":"pc2","user":null,"groups":null},
         {"kind":"rekey","address":"10.0.0.8","user":"bob@corp","groups":["Staff"]}
     ]"#;
-    let events = with(read_posted, &post("", "", body)).unwrap();
+    let events = with(read_json_events, &post("", "", body)).unwrap();
     assert_eq!(
         short(&events),
         [
@@ -324,7 +333,7 @@ fn posted_events_are_read() {
     assert_eq!(events[0].roles.as_deref(), Some(&[][..]));
     assert_eq!((events[2].roles.as_ref(), events[1].posture), (None, Some(Posture::Healthy)));
     let one = r#"{"kind":"refresh","address":"2001:db8::7","user":"bob"}"#;
-    let events = with(read_posted, &post("", "", one)).unwrap();
+    let events = with(read_json_events, &post("", "", one)).unwrap();
     assert_eq!(short(&events), ["refresh 2001:db8::7 bob@home.example"]);
 }
 
@@ -372,36 +381,36 @@ fn posted_events_are_read_strictly() {
         ),
         ("7", "item 1: not of the expected shape"),
     ] {
-        let bad = with(read_posted, &post("", "", &format!("[{good},{item}]"))).unwrap_err();
+        let bad = with(read_json_events, &post("", "", &format!("[{good},{item}]"))).unwrap_err();
         assert!(bad.to_string().starts_with(error), "{item}: {bad}");
     }
     for (body, problem) in [
-        ("a=b", Problem::Shape),
-        ("<a/>", Problem::Shape),
-        ("", Problem::Empty),
-        ("[]", Problem::Empty),
+        ("a=b", PtimErrorKind::Shape),
+        ("<a/>", PtimErrorKind::Shape),
+        ("", PtimErrorKind::Empty),
+        ("[]", PtimErrorKind::Empty),
     ] {
-        assert_eq!(with(read_posted, &post("", "", body)).unwrap_err().problem, problem);
+        assert_eq!(with(read_json_events, &post("", "", body)).unwrap_err().problem, problem);
     }
 }
 
 #[test]
-fn problems_are_distinct_labels() {
-    let labels: HashSet<&str> = Problem::iter().map(Problem::as_str).collect();
-    assert_eq!(labels.len(), Problem::iter().count());
+fn error_kinds_are_distinct_labels() {
+    let labels: HashSet<&str> = PtimErrorKind::iter().map(PtimErrorKind::as_str).collect();
+    assert_eq!(labels.len(), PtimErrorKind::iter().count());
     assert!(labels.iter().all(|label| label.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())));
 }
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_are_read_or_refused(query in any::<String>(), body: Vec<u8>) {
-        let request = Request { body: &body, ..post("/user", &query, "") };
-        let _ = (recognises(&request), with(read, &request), with(read_posted, &request));
+    fn arbitrary_bytes_are_parsed_or_rejected(query in any::<String>(), body: Vec<u8>) {
+        let request = RequestParts { body: &body, ..post("/user", &query, "") };
+        let _ = (is_push(&request), with(read, &request), with(read_json_events, &request));
     }
 
-    /// Bytes that get further than arbitrary ones: the words of all candidate forms, shuffled.
+    /// Random sequences of the tokens of all candidate forms, which reach deeper than random bytes.
     #[test]
-    fn shuffled_words_are_read_or_refused(
+    fn shuffled_tokens_are_parsed_or_rejected(
         words in proptest::collection::vec(
             prop_oneof![
                 "[\\[\\]{}:,\"<>/&=; ]",
@@ -414,7 +423,7 @@ proptest! {
         ),
     ) {
         let body = words.concat();
-        for reader in [read as Reader, read_posted] {
+        for reader in [read as Reader, read_json_events] {
             if let Ok(events) = with(reader, &post("/user", "", &body)) {
                 prop_assert!(!events.is_empty());
             }
@@ -422,7 +431,7 @@ proptest! {
     }
 
     #[test]
-    fn refusals_quote_nothing(place in 0..8_usize, canary in "CANARY[a-z0-9]{6}") {
+    fn errors_never_quote_the_input(place in 0..8_usize, canary in "CANARY[a-z0-9]{6}") {
         let body = match place {
             0 => format!("ip={canary}&id=a"),
             1 => format!("{{\"ip\":\"10.0.0.7\",\"id\":\"a\",\"time\":\"{canary}\"}}"),
@@ -433,7 +442,7 @@ proptest! {
             6 => format!("[{{\"{canary}\":1}}]"),
             _ => format!("[{{\"kind\":\"{canary}\"}}]"),
         };
-        for reader in [read as Reader, read_posted] {
+        for reader in [read as Reader, read_json_events] {
             let bad = with(reader, &post("/user", "", &body)).unwrap_err();
             let shown = format!("{bad} {bad:?}");
             prop_assert!(!shown.contains("CANARY"), "{}", shown);

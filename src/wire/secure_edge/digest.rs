@@ -1,33 +1,34 @@
-//! What is held, in a few kilobytes: digests over pages of sessions, which two sides can compare.
+//! Digests over pages of sessions, which two sides can compare.
 
 use rollcall_identity::{Address, Session};
 use sha2::{Digest as _, Sha256};
 
-/// Into how many pages all sessions fall: with a million of them, 250 a page, and a page that
-/// changes while it is compared leaves 4,095 others to compare.
+/// The number of pages. With a million sessions a page has 250; a page that changes during a
+/// comparison leaves 4,095 others.
 pub const DIGEST_PAGES: usize = 4096;
 
-/// Digests of all pages. That of a page is the exclusive or of those of its sessions, so it does
-/// not depend on their order, and a session is put in and taken out alike.
+/// The digests of all pages. The digest of a page is the exclusive or of the digests of its
+/// sessions, so that it does not depend on their order, and adding and removing a session are the
+/// same operation.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Digest(Vec<[u8; 32]>);
+pub struct SessionDigest(Vec<[u8; 32]>);
 
-impl Default for Digest {
-    /// Nobody is anywhere.
+impl Default for SessionDigest {
+    /// No sessions.
     fn default() -> Self {
         Self(vec![[0; 32]; DIGEST_PAGES])
     }
 }
 
-impl std::fmt::Debug for Digest {
+impl std::fmt::Debug for SessionDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let empty = self.0.iter().filter(|page| **page == [0; 32]).count();
         write!(f, "Digest({} pages, {empty} empty)", self.0.len())
     }
 }
 
-impl Digest {
-    /// Puts a session in that is not there, or takes it out.
+impl SessionDigest {
+    /// Adds a session, or removes it.
     pub fn toggle(&mut self, session: &Session) {
         let digest: [u8; 32] = Sha256::digest(line(session)).into();
         let page = &mut self.0[Self::page(session.address)];
@@ -41,21 +42,21 @@ impl Digest {
         usize::from(u16::from_be_bytes([high, low])) % DIGEST_PAGES
     }
 
-    /// The digest of one page, in lower-case hexadecimal; of nobody, 64 zeros.
+    /// The digest of one page in lower-case hexadecimal; 64 zeros for an empty page.
     pub fn hex(&self, page: usize) -> String {
         self.0[page].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The pages that differ from the other side's.
+    /// The pages that differ from those of the other side.
     pub fn differing<'a>(&'a self, theirs: &'a [String]) -> impl Iterator<Item = usize> + 'a {
         let differs = |page: &usize| theirs.get(*page).is_none_or(|hex| *hex != self.hex(*page));
         (0..self.0.len()).filter(differs)
     }
 }
 
-/// What two sides must agree upon of a session: its address, user, domain, device and posture, its
-/// roles, and the groups of its user and of its device, in this order with U+001F between them and
-/// U+001E before each item of a list. No name can hold either.
+/// The digested text of a session: address, user, domain, device, posture, roles, groups of the
+/// user, groups of the device, in this order, with U+001F between them and U+001E before each item
+/// of a list. Names cannot contain either.
 fn line(session: &Session) -> String {
     let mut line = session.address.to_string();
     let principal = session.principal.as_ref();

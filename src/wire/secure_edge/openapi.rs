@@ -1,29 +1,32 @@
-//! The description of the dialect for those who build a receiver, made from the shapes themselves.
+//! The OpenAPI description of the dialect for implementers of a receiver, generated from the types.
 
 use utoipa::openapi::security::{ClientCredentials, Flow, OAuth2, Scopes, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::answer::{Credentials, Digests, Ended, List, Place, Problem, Refused, Taken, Token};
-use super::report::{Batch, Begin, End, Onboard};
+use super::report::{OnboardingRequest, ReportBatch, SyncBegin, SyncEnd};
+use super::response::{
+    AccessToken, BatchAck, DigestPages, OnboardedCredentials, ProblemDetails, ReceiverPosition,
+    RejectedReport, ReportList, SyncEnded,
+};
 
-/// The description, as JSON with a newline at its end.
+/// The description as JSON with a trailing newline.
 pub fn openapi() -> String {
     let text = Dialect::openapi().to_pretty_json();
-    text.expect("a description made of text can be written as JSON") + "\n"
+    text.expect("the description consists of text") + "\n"
 }
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Rollcall to Secure Edge",
-        description = "What a receiver of Rollcall's reports has to answer. Bodies of requests may \
+        description = "The API that a receiver of Rollcall's reports implements. Request bodies may \
                        be compressed (Content-Encoding: gzip). Errors are RFC 9457 problem details. \
-                       429 and 503 may say in Retry-After when to come again. Everything may come \
-                       twice, and must then be answered as if it came once.",
+                       429 and 503 may have Retry-After. Every request is idempotent: it can be \
+                       repeated and must then have the same response.",
         license(name = "MIT OR Apache-2.0")
     ),
     paths(onboard, token, position, begin, reports, end, digest),
-    components(schemas(Problem, Refused, List)),
+    components(schemas(ProblemDetails, RejectedReport, ReportList)),
     modifiers(&Protected)
 )]
 struct Dialect;
@@ -42,7 +45,7 @@ macro_rules! described {
     ($(#[$attribute:meta] $name:ident)*) => {
         $(
             #[$attribute]
-            #[expect(dead_code, reason = "only its description is used; others serve it")]
+            #[expect(dead_code, reason = "only the description is used")]
             fn $name() {}
         )*
     };
@@ -50,76 +53,76 @@ macro_rules! described {
 
 described! {
     #[utoipa::path(
-        post, path = "/v1/onboarding", request_body = Onboard<'_>,
-        summary = "Exchanges an onboarding token for credentials, once",
-        description = "The same Idempotency-Key must be answered with the same credentials, for an \
-                       answer may be lost on its way.",
-        params(("Idempotency-Key" = String, Header, description = "The same for the same token")),
+        post, path = "/v1/onboarding", request_body = OnboardingRequest<'_>,
+        summary = "Exchanges a one-time onboarding token for credentials",
+        description = "The same Idempotency-Key must return the same credentials, because a \
+                       response can be lost.",
+        params(("Idempotency-Key" = String, Header, description = "One value per token")),
         responses(
-            (status = 200, body = Credentials),
-            (status = 403, body = Problem, description = "The token is unknown, old or used up")
+            (status = 200, body = OnboardedCredentials),
+            (status = 403, body = ProblemDetails, description = "The token is unknown, expired or used")
         )
     )]
     onboard
     #[utoipa::path(
         post, path = "/v1/oauth/token",
-        summary = "Buys an access token (RFC 6749 section 4.4)",
-        description = "The client id and secret come by HTTP Basic, the grant as a form: \
+        summary = "Obtains an access token (RFC 6749 section 4.4)",
+        description = "The client id and secret are sent by HTTP Basic, the grant as a form: \
                        grant_type=client_credentials.",
-        responses((status = 200, body = Token), (status = 401, body = Problem))
+        responses((status = 200, body = AccessToken), (status = 401, body = ProblemDetails))
     )]
     token
     #[utoipa::path(
         get, path = "/v1/position", security(("token" = [])),
-        summary = "Up to where the receiver knows",
-        responses((status = 200, body = Place), (status = 401, body = Problem))
+        summary = "Returns the position of the receiver",
+        responses((status = 200, body = ReceiverPosition), (status = 401, body = ProblemDetails))
     )]
     position
     #[utoipa::path(
-        post, path = "/v1/synchronisations", request_body = Begin<'_>, security(("token" = [])),
-        summary = "Begins a synchronisation: all that stands will be told anew",
-        description = "What the receiver holds stays in force until the end. Its position is none \
-                       meanwhile.",
-        responses((status = 200, body = Place), (status = 401, body = Problem))
+        post, path = "/v1/synchronisations", request_body = SyncBegin<'_>, security(("token" = [])),
+        summary = "Begins a full synchronization: all current sessions follow",
+        description = "The current sessions of the receiver stay effective until the end. Its \
+                       position is null until then.",
+        responses((status = 200, body = ReceiverPosition), (status = 401, body = ProblemDetails))
     )]
     begin
     #[utoipa::path(
-        post, path = "/v1/reports", request_body = Batch<'_>, security(("token" = [])),
-        summary = "Takes reports",
-        description = "Either all of the batch is durable and the answer is 200, or nothing of it \
-                       is. A report that cannot be taken is named in the answer and does not stop \
-                       the others. Within a synchronisation, the first batch follows none.",
+        post, path = "/v1/reports", request_body = ReportBatch<'_>, security(("token" = [])),
+        summary = "Accepts a batch of reports",
+        description = "The response is 200 only when the whole batch is durable; otherwise nothing of it \
+                       is. A report that the receiver rejects is named in the response and does not affect \
+                       the others. The first batch of a synchronization has no `after`.",
         responses(
-            (status = 200, body = Taken),
-            (status = 401, body = Problem),
-            (status = 409, body = Problem,
-                description = "The receiver is not at `after`, or not in this synchronisation: \
-                               Rollcall synchronises anew"),
-            (status = 413, body = Problem, description = "Too much at once: it comes in halves"),
-            (status = 422, body = Problem, description = "Cannot be taken as a whole: it comes in halves"),
-            (status = 429, body = Problem),
-            (status = 503, body = Problem)
+            (status = 200, body = BatchAck),
+            (status = 401, body = ProblemDetails),
+            (status = 409, body = ProblemDetails,
+                description = "The receiver is not at `after`, or not in this synchronization: \
+                               Rollcall starts a full synchronization"),
+            (status = 413, body = ProblemDetails, description = "Too large: the batch is split and sent again"),
+            (status = 422, body = ProblemDetails, description = "Not acceptable as a whole: the batch is split and sent again"),
+            (status = 429, body = ProblemDetails),
+            (status = 503, body = ProblemDetails)
         )
     )]
     reports
     #[utoipa::path(
-        post, path = "/v1/synchronisations/end", request_body = End<'_>, security(("token" = [])),
-        summary = "Ends a synchronisation: sessions that it did not tell are void",
+        post, path = "/v1/synchronisations/end", request_body = SyncEnd<'_>, security(("token" = [])),
+        summary = "Ends a full synchronization: sessions that were not reported are deleted",
         responses(
-            (status = 200, body = Ended),
-            (status = 401, body = Problem),
-            (status = 409, body = Problem,
-                description = "There is no such synchronisation, or a batch of it is missing")
+            (status = 200, body = SyncEnded),
+            (status = 401, body = ProblemDetails),
+            (status = 409, body = ProblemDetails,
+                description = "The synchronization is unknown, or a batch of it is missing")
         )
     )]
     end
     #[utoipa::path(
         get, path = "/v1/digest", security(("token" = [])),
-        summary = "Digests of what the receiver holds",
+        summary = "Returns digests of the sessions of the receiver",
         responses(
-            (status = 200, body = Digests),
-            (status = 401, body = Problem),
-            (status = 404, description = "The receiver cannot tell")
+            (status = 200, body = DigestPages),
+            (status = 401, body = ProblemDetails),
+            (status = 404, description = "The receiver does not support digests")
         )
     )]
     digest

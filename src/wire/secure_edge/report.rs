@@ -1,4 +1,4 @@
-//! Reports to Secure Edge: batches that can be understood alone, written from changes.
+//! Batches of reports to Secure Edge, created from changes. Each batch is self-contained.
 
 use std::collections::HashMap;
 
@@ -9,65 +9,67 @@ use rollcall_identity::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A place in the order of all changes, as the receiver keeps it: opaque to it but for equality.
-pub type Position = String;
+/// A position in the order of all changes. The receiver stores it and compares it for equality
+/// only.
+pub type PositionToken = String;
 
-/// Asks for credentials.
+/// Requests credentials.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Onboard<'a> {
-    /// The token that the administrator of the service was shown; good once.
+pub struct OnboardingRequest<'a> {
+    /// The one-time token that the administrator of the service was shown.
     pub token: &'a str,
-    /// How this collector is called in the service's console.
+    /// The name of this collector in the console of the service.
     pub collector: &'a str,
-    /// The collector's kind and version.
+    /// The product and version of the collector.
     pub product: &'a str,
 }
 
-/// Begins a synchronisation: all that stands will be told anew.
+/// Begins a full synchronization: all current sessions follow.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Begin<'a> {
-    /// Its name, a UUID. One that is begun while another is under way replaces it.
+pub struct SyncBegin<'a> {
+    /// The ID of the synchronization, a UUID. A new one replaces a synchronization that is in
+    /// progress.
     pub synchronisation: &'a str,
 }
 
-/// Ends a synchronisation: sessions that it did not tell are void.
+/// Ends a synchronization: sessions that were not reported are deleted.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct End<'a> {
-    /// Its name.
+pub struct SyncEnd<'a> {
+    /// The ID of the synchronization.
     pub synchronisation: &'a str,
-    /// The place up to which everything is told now.
-    pub position: Position,
+    /// The position up to which everything is reported.
+    pub position: PositionToken,
 }
 
-/// Reports, in the order in which they became true.
+/// Reports in the order of their changes.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Batch<'a> {
-    /// The synchronisation that it belongs to; none for news.
+pub struct ReportBatch<'a> {
+    /// The synchronization that the batch belongs to; none for incremental reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub synchronisation: Option<&'a str>,
-    /// The place that the receiver is left at by the batch before. One that is at another place,
-    /// and not at `next`, must answer 409, unless it has a window.
-    pub after: Option<Position>,
-    /// The place after this batch.
-    pub next: Position,
-    /// The turn: one name for all batches that were sent since the place was last asked for, and for
-    /// all of one synchronisation. For receivers with a window.
+    /// The position after the previous batch. A receiver that is at another position, and not at
+    /// `next`, must respond 409, unless it has a window.
+    pub after: Option<PositionToken>,
+    /// The position after this batch.
+    pub next: PositionToken,
+    /// The turn: one ID for all batches since the position was last requested, and for all batches
+    /// of one synchronization. For receivers with a window.
     pub turn: &'a str,
-    /// The batch tells what became true after this revision. For receivers with a window.
+    /// The batch has the changes after this revision. For receivers with a window.
     #[schema(value_type = u64)]
     pub from: Revision,
-    /// Up to this one. For receivers with a window.
+    /// The batch has the changes up to this revision. For receivers with a window.
     #[schema(value_type = u64)]
     pub to: Revision,
-    /// The life of the journal that all revisions here belong to.
+    /// The epoch of the journal that all revisions belong to.
     pub epoch: u64,
-    /// Groups that users and devices below are in, each once.
+    /// The groups of the users and devices below, each once.
     groups: Vec<GroupReport<'a>>,
-    /// Users that sessions below name, each once, with all their groups.
+    /// The users of the sessions below, each once, with all their groups.
     users: Vec<UserReport<'a>>,
-    /// Devices that sessions below name, each once, with all their groups.
+    /// The devices of the sessions below, each once, with all their groups.
     devices: Vec<DeviceReport<'a>>,
-    /// Who came to an address or left it, each address once.
+    /// Sessions that began, changed or ended, each address once.
     sessions: Vec<SessionReport<'a>>,
     /// States of devices.
     states: Vec<StateReport>,
@@ -77,7 +79,7 @@ pub struct Batch<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Group)]
 struct GroupReport<'a> {
-    /// The revision with which it was told.
+    /// The revision of the report.
     #[schema(value_type = u64)]
     revision: Revision,
     /// Its sAMAccountName.
@@ -95,16 +97,16 @@ struct GroupReport<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
 struct UserReport<'a> {
-    /// The revision with which it was told.
+    /// The revision of the report.
     #[schema(value_type = u64)]
     revision: Revision,
     /// The name without its domain, in lower case.
     #[schema(value_type = String)]
     name: &'a Name,
-    /// The domain, in lower case, when it is known.
+    /// The domain in lower case, when known.
     #[schema(value_type = Option<String>)]
     domain: Option<&'a Name>,
-    /// Places in this batch's `groups`; none when no directory knows the user.
+    /// Indexes into the `groups` of this batch; none when no directory knows the user.
     groups: Option<Vec<usize>>,
 }
 
@@ -112,62 +114,62 @@ struct UserReport<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Device)]
 struct DeviceReport<'a> {
-    /// The revision with which it was told.
+    /// The revision of the report.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// Its host name.
+    /// The host name.
     #[schema(value_type = String)]
     name: &'a Name,
-    /// Places in this batch's `groups`; none when no directory knows the device.
+    /// Indexes into the `groups` of this batch; none when no directory knows the device.
     groups: Option<Vec<usize>>,
 }
 
-/// Whether somebody is at an address.
+/// Whether an address has a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Presence {
-    /// The user, or the device alone, is there.
+    /// There is a user, or a device without a user.
     Present,
-    /// Whoever was there is there no more. The fields say who it was, when that is known.
+    /// The session ended. The fields describe the ended session, when known.
     Gone,
 }
 
-/// Who is at an address.
+/// The session of an address.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
 struct SessionReport<'a> {
-    /// The place of its change in the journal. A receiver that holds a newer one of the same epoch
-    /// for the address leaves this out and counts it as a duplicate.
+    /// The position of the change in the journal. A receiver that has a newer one of the same epoch
+    /// for the address ignores this report and counts it as a duplicate.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// Where: IPv4 or IPv6.
+    /// The address: IPv4 or IPv6.
     #[schema(value_type = String)]
     address: Address,
-    /// Whether somebody is there.
+    /// Whether there is a session.
     presence: Presence,
-    /// What made it true, for instance `vpn_up` or `expiry`.
+    /// The kind of event that caused the change, for instance `vpn_up` or `expiry`.
     #[schema(value_type = String)]
     event: Kind,
-    /// When, by the source's clock.
+    /// The time of the event, by the clock of the source.
     #[schema(value_type = String)]
     at: Timestamp,
-    /// Since when the user is there.
+    /// The start of the session.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
-    /// The user; none for a device alone.
+    /// The user; none for a device without a user.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a Name>,
-    /// The user's domain.
+    /// The domain of the user.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<&'a Name>,
-    /// The device's host name.
+    /// The host name of the device.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<&'a Name>,
-    /// Groups that the source itself listed, when it listed any.
+    /// The groups that the source itself listed, if any.
     #[schema(value_type = Option<Vec<String>>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<&'a [Name]>,
@@ -177,23 +179,23 @@ struct SessionReport<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = State)]
 struct StateReport {
-    /// The place of its change in the journal.
+    /// The position of the change in the journal.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// Where.
+    /// The address.
     #[schema(value_type = String)]
     address: Address,
     /// `healthy`, `checkup`, `transition`, `quarantine`, `infected` or `unknown`.
     #[schema(value_type = String)]
     posture: Posture,
-    /// Since when, by the source's clock.
+    /// Since when, by the clock of the source.
     #[schema(value_type = String)]
     at: Timestamp,
 }
 
-/// How many reports of each kind a batch holds: what the answer is checked against.
+/// The number of reports of each kind in a batch, for checking the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct ReportCounts {
     /// Groups.
     pub groups: usize,
     /// Users.
@@ -206,16 +208,17 @@ pub struct Tally {
     pub states: usize,
 }
 
-impl Tally {
-    /// All together.
+impl ReportCounts {
+    /// The total.
     pub fn all(self) -> usize {
         self.groups + self.users + self.devices + self.sessions + self.states
     }
 }
 
-impl<'a> Batch<'a> {
-    /// The batch that tells `changes`, at most one for each address, in the `turn` of this name, to a
-    /// receiver that is at the first of the two places before it and at the second one after it.
+impl<'a> ReportBatch<'a> {
+    /// Creates the batch with `changes`, at most one per address, in the turn `turn`, for a
+    /// receiver whose position is the first of the given pair before the batch and the second after
+    /// it.
     pub fn new(
         changes: &'a [Change],
         turn: &'a str,
@@ -235,22 +238,22 @@ impl<'a> Batch<'a> {
             sessions: Vec::with_capacity(changes.len()),
             states: Vec::new(),
         };
-        let mut known = Known::default();
+        let mut known = ListedEntries::default();
         for change in changes {
-            batch.tell(change, &mut known);
+            batch.add_change(change, &mut known);
         }
         batch
     }
 
-    /// The same, as a part of the synchronisation of its turn.
+    /// The same batch as part of the synchronization of its turn.
     #[must_use]
-    pub fn synchronising(self) -> Self {
+    pub fn as_synchronization(self) -> Self {
         Self { synchronisation: Some(self.turn), ..self }
     }
 
-    /// How many reports it holds.
-    pub fn tally(&self) -> Tally {
-        Tally {
+    /// The number of reports.
+    pub fn tally(&self) -> ReportCounts {
+        ReportCounts {
             groups: self.groups.len(),
             users: self.users.len(),
             devices: self.devices.len(),
@@ -259,15 +262,15 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Which address the session report at `index` is about.
+    /// The address of the session report at `index`.
     pub fn address(&self, index: usize) -> Option<Address> {
         self.sessions.get(index).map(|report| report.address)
     }
 
-    fn tell(&mut self, change: &'a Change, known: &mut Known<'a>) {
+    fn add_change(&mut self, change: &'a Change, known: &mut ListedEntries<'a>) {
         let revision = change.revision;
         if let Some(session) = change.after.as_deref() {
-            self.introduce(session, revision, known);
+            self.add_principal(session, revision, known);
             self.states.extend(session.posture.map(|posture| {
                 let at = session.confirmed;
                 StateReport { revision, address: change.address, posture, at }
@@ -289,9 +292,14 @@ impl<'a> Batch<'a> {
         });
     }
 
-    /// Lists the user and the device of a session. Changes come in order, so what is known of them
-    /// last is what stays.
-    fn introduce(&mut self, session: &'a Session, revision: Revision, known: &mut Known<'a>) {
+    /// Adds the user and the device of a session. Changes are in order, so that the last known
+    /// groups are kept.
+    fn add_principal(
+        &mut self,
+        session: &'a Session,
+        revision: Revision,
+        known: &mut ListedEntries<'a>,
+    ) {
         let membership = &session.membership;
         if let Some(Principal { user: name, domain, .. }) = &session.principal {
             let domain = domain.as_ref();
@@ -308,15 +316,16 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The places of these groups in the batch, each put there once.
+    /// The indexes of these groups in the batch; adds missing ones.
     fn list(
         &mut self,
         groups: &'a GroupSet,
         revision: Revision,
-        known: &mut Known<'a>,
+        known: &mut ListedEntries<'a>,
     ) -> Vec<usize> {
         let groups = groups.as_slice();
-        // Equal sets are mostly one allocation: a thousand users of one department are listed once.
+        // Equal sets usually share one allocation: a thousand users of one department are listed
+        // once.
         let set = (groups.as_ptr() as usize, groups.len());
         if let Some(places) = known.sets.get(&set) {
             return places.clone();
@@ -335,9 +344,9 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What a batch lists already, and where.
+/// The entries that the batch already has, by key.
 #[derive(Default)]
-struct Known<'a> {
+struct ListedEntries<'a> {
     users: HashMap<(Option<&'a Name>, &'a Name), usize>,
     devices: HashMap<&'a Name, usize>,
     groups: HashMap<(&'a Name, &'a Name), usize>,

@@ -1,4 +1,4 @@
-//! Batches say what the changes said, once each; answers count only when they are whole.
+//! Batches contain exactly the changes; inconsistent responses are rejected.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,11 +66,11 @@ fn left(revision: u64, address: &str, before: Option<Session>) -> Change {
 
 fn written(changes: &[Change]) -> Value {
     let next = Cursor::new(5, Revision(9));
-    serde_json::to_value(Batch::new(changes, "t1", (None, &next))).unwrap()
+    serde_json::to_value(ReportBatch::new(changes, "t1", (None, &next))).unwrap()
 }
 
 #[test]
-fn a_batch_is_what_the_description_says() {
+fn batch_matches_the_description() {
     let alice = Session {
         membership: Membership { user: Some(groups(&["staff"])), device: None },
         posture: Some(Posture::Quarantine),
@@ -79,7 +79,7 @@ fn a_batch_is_what_the_description_says() {
     };
     let changes = [came(8, alice), left(9, "2001:db8::7", None)];
     let (after, next) = (Cursor::new(5, Revision(7)), Cursor::new(5, Revision(9)));
-    let batch = Batch::new(&changes, "sync", (Some(&after), &next)).synchronising();
+    let batch = ReportBatch::new(&changes, "sync", (Some(&after), &next)).as_synchronization();
     assert_eq!(batch.tally().all(), 6);
     assert_eq!(
         serde_json::to_value(&batch).unwrap(),
@@ -103,7 +103,7 @@ fn a_batch_is_what_the_description_says() {
 }
 
 #[test]
-fn a_user_of_two_addresses_is_listed_once_with_what_is_known_last() {
+fn user_with_two_addresses_is_listed_once_with_latest_groups() {
     let of = |address: &str, member: &[&str]| Session {
         membership: Membership { user: Some(groups(member)), device: None },
         ..session(address, Some("alice@corp"), None)
@@ -121,7 +121,7 @@ fn a_user_of_two_addresses_is_listed_once_with_what_is_known_last() {
 }
 
 #[test]
-fn the_published_description_is_current() {
+fn published_description_is_current() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../docs/secure-edge.openapi.json");
     if std::env::var_os("BLESS").is_some() {
@@ -135,8 +135,8 @@ fn the_published_description_is_current() {
         path::TOKEN,
         path::POSITION,
         path::REPORTS,
-        path::SYNCHRONISE,
-        path::SYNCHRONISED,
+        path::SYNC_BEGIN,
+        path::SYNC_END,
         path::DIGEST,
     ] {
         assert!(described["paths"][path].is_object(), "{path}");
@@ -144,9 +144,9 @@ fn the_published_description_is_current() {
 }
 
 #[test]
-fn an_answer_that_does_not_add_up_acknowledges_nothing() {
-    let sent = Tally { sessions: 2, users: 1, ..Tally::default() };
-    let read = |answer: Value| Taken::read(answer.to_string().as_bytes(), sent, "5.9");
+fn inconsistent_response_acknowledges_nothing() {
+    let sent = ReportCounts { sessions: 2, users: 1, ..ReportCounts::default() };
+    let read = |answer: Value| BatchAck::read(answer.to_string().as_bytes(), sent, "5.9");
     let whole = json!({"position": "5.9", "accepted": 2, "duplicates": 1});
     assert_eq!(read(whole).unwrap().accepted, 2);
     let refusing = |list: &str, index| {
@@ -158,44 +158,52 @@ fn an_answer_that_does_not_add_up_acknowledges_nothing() {
     long["refused"][0]["reason"] = json!("\u{202E}no\n".repeat(1_000));
     let reason = read(long).unwrap().refused[0].reason.clone();
     assert!(reason.starts_with("no no no") && reason.len() == 200, "{reason}");
-    assert_eq!(read(refusing("sessions", 2)), Err(BadAnswer::Stranger));
-    assert_eq!(read(refusing("users", 1)), Err(BadAnswer::Stranger));
+    assert_eq!(read(refusing("sessions", 2)), Err(SecureEdgeError::UnknownReport));
+    assert_eq!(read(refusing("users", 1)), Err(SecureEdgeError::UnknownReport));
     let elsewhere = json!({"position": "5.8", "accepted": 3, "duplicates": 0});
-    assert_eq!(read(elsewhere), Err(BadAnswer::Position));
+    assert_eq!(read(elsewhere), Err(SecureEdgeError::Position));
     let few = json!({"position": "5.9", "accepted": 2, "duplicates": 0});
-    assert_eq!(read(few), Err(BadAnswer::Count { told: 2, sent: 3 }));
+    assert_eq!(read(few), Err(SecureEdgeError::Count { counted: 2, sent: 3 }));
     let many = json!({"position": "5.9", "accepted": u64::MAX, "duplicates": u64::MAX});
-    assert!(matches!(read(many), Err(BadAnswer::Count { .. })));
-    assert!(matches!(Taken::read(b"{\"position\":", sent, "5.9"), Err(BadAnswer::Shape { .. })));
+    assert!(matches!(read(many), Err(SecureEdgeError::Count { .. })));
+    assert!(matches!(
+        BatchAck::read(b"{\"position\":", sent, "5.9"),
+        Err(SecureEdgeError::Shape { .. })
+    ));
 }
 
 #[test]
-fn secrets_that_would_break_a_header_are_refused_and_never_shown() {
+fn invalid_secrets_are_rejected_and_never_shown() {
     let canary = "canary-of-a-secret";
     let with = |id: &str, secret: &str| {
-        Credentials::read(json!({"client_id": id, "client_secret": secret}).to_string().as_bytes())
+        OnboardedCredentials::read(
+            json!({"client_id": id, "client_secret": secret}).to_string().as_bytes(),
+        )
     };
     let good = with("collector-1", canary).unwrap();
     assert!(!format!("{good:?}").contains(canary));
     for (id, secret) in [("a:b", canary), ("", canary), ("a", ""), ("a", "x\r\ny"), ("a\n", "x")] {
         let error = with(id, secret).unwrap_err();
-        assert!(matches!(error, BadAnswer::Unusable(_)) && !error.to_string().contains(canary));
+        assert!(
+            matches!(error, SecureEdgeError::Unusable(_)) && !error.to_string().contains(canary)
+        );
     }
     let token = json!({"access_token": canary, "expires_in": 60}).to_string();
-    let token = Token::read(token.as_bytes()).unwrap();
+    let token = AccessToken::read(token.as_bytes()).unwrap();
     assert!(!format!("{token:?}").contains(canary) && token.expires_in == Some(60));
-    assert!(Token::read(br#"{"access_token":"a b"}"#).is_err());
-    let cut = Token::read(format!("{{\"access_token\":\"{canary}").as_bytes()).unwrap_err();
+    assert!(AccessToken::read(br#"{"access_token":"a b"}"#).is_err());
+    let cut = AccessToken::read(format!("{{\"access_token\":\"{canary}").as_bytes()).unwrap_err();
     assert!(!cut.to_string().contains(canary));
 }
 
 #[test]
-fn what_the_other_side_says_forges_no_line_of_a_log() {
-    let said = |detail: &str| Problem::read(json!({"detail": detail}).to_string().as_bytes());
-    assert_eq!(said("no\nroom\u{202e}!").as_deref(), Some("no room!"));
-    assert_eq!(said(&"x".repeat(999)).unwrap().len(), 200);
-    assert_eq!(Problem::read(b"<html>"), None);
-    assert_eq!(Problem::read(b"{\"title\":\"Busy\"}").as_deref(), Some("Busy"));
+fn messages_of_the_receiver_cannot_forge_log_lines() {
+    let text =
+        |detail: &str| ProblemDetails::read(json!({"detail": detail}).to_string().as_bytes());
+    assert_eq!(text("no\nroom\u{202e}!").as_deref(), Some("no room!"));
+    assert_eq!(text(&"x".repeat(999)).unwrap().len(), 200);
+    assert_eq!(ProblemDetails::read(b"<html>"), None);
+    assert_eq!(ProblemDetails::read(b"{\"title\":\"Busy\"}").as_deref(), Some("Busy"));
 }
 
 fn any_session() -> impl Strategy<Value = Session> {
@@ -213,14 +221,14 @@ fn any_session() -> impl Strategy<Value = Session> {
 }
 
 proptest! {
-    /// Whoever reads only the batch knows of each session what the change said, groups included.
+    /// A reader of the batch alone knows of each session what the change had, including groups.
     #[test]
-    fn a_batch_can_be_understood_alone(sessions in prop::collection::vec(any_session(), 0..20)) {
+    fn batch_is_self_contained(sessions in prop::collection::vec(any_session(), 0..20)) {
         let mut last = BTreeMap::new();
         for session in sessions {
             last.insert(session.address, session);
         }
-        // In a real directory a user has one set of groups; the last told is the one that stays.
+        // A user has one set of groups in a real directory; the last report is used.
         let changes: Vec<Change> =
             last.into_values().enumerate().map(|(at, s)| came(at as u64 + 1, s)).collect();
         let batch = written(&changes);
@@ -244,25 +252,25 @@ proptest! {
             let wanted = latest.membership.user.as_ref().map(|set| {
                 set.as_slice().iter().map(|group| group.name.to_string()).collect::<Vec<_>>()
             });
-            let told = user["groups"].as_array().map(|places| {
+            let counted = user["groups"].as_array().map(|places| {
                 let named = |place: &Value| {
                     let group = &batch["groups"][place.as_u64().unwrap() as usize];
                     group["name"].as_str().unwrap().to_owned()
                 };
                 places.iter().map(named).collect::<Vec<_>>()
             });
-            prop_assert_eq!(told, wanted);
+            prop_assert_eq!(counted, wanted);
         }
     }
 
-    /// Two digests are equal when the sessions are, in whatever order and by whatever way.
+    /// Two digests are equal when the sessions are, independent of order and history.
     #[test]
-    fn digests_tell_what_is_held_and_not_how_it_came(
+    fn digests_depend_on_sessions_not_on_history(
         kept in prop::collection::vec(any_session(), 1..12),
         passing in any_session(),
     ) {
         let held: BTreeMap<_, _> = kept.into_iter().map(|s| (s.address, s)).collect();
-        let (mut one, mut other) = (Digest::default(), Digest::default());
+        let (mut one, mut other) = (SessionDigest::default(), SessionDigest::default());
         held.values().for_each(|session| one.toggle(session));
         other.toggle(&passing);
         held.values().rev().for_each(|session| other.toggle(session));
@@ -272,22 +280,22 @@ proptest! {
         prop_assert_eq!(one.differing(&theirs).count(), 0);
         let first = held.values().next().unwrap();
         one.toggle(&Session { device: Some(name("another")), ..first.clone() });
-        let page = Digest::page(first.address);
+        let page = SessionDigest::page(first.address);
         prop_assert_eq!(one.differing(&theirs).collect::<Vec<_>>(), [page]);
         prop_assert_eq!(one.differing(&[]).count(), DIGEST_PAGES);
     }
 
     #[test]
-    fn no_answer_does_harm(body: Vec<u8>, text in "[{}\\[\\]\":,a-z_0-9 ]{0,80}") {
+    fn any_response_is_handled(body: Vec<u8>, text in "[{}\\[\\]\":,a-z_0-9 ]{0,80}") {
         for body in [body.as_slice(), text.as_bytes()] {
-            let sent = Tally { sessions: 3, ..Tally::default() };
-            if let Ok(taken) = Taken::read(body, sent, "1.2") {
+            let sent = ReportCounts { sessions: 3, ..ReportCounts::default() };
+            if let Ok(taken) = BatchAck::read(body, sent, "1.2") {
                 prop_assert_eq!(taken.position.as_str(), "1.2");
             }
-            let _ = (Credentials::read(body), Token::read(body), Digests::read(body));
-            let _ = (read::<Place>(body), read::<Ended>(body));
-            if let Some(said) = Problem::read(body) {
-                prop_assert!(said.chars().count() <= 200 && !said.chars().any(char::is_control));
+            let _ = (OnboardedCredentials::read(body), AccessToken::read(body), DigestPages::read(body));
+            let _ = (read::<ReceiverPosition>(body), read::<SyncEnded>(body));
+            if let Some(text) = ProblemDetails::read(body) {
+                prop_assert!(text.chars().count() <= 200 && !text.chars().any(char::is_control));
             }
         }
     }

@@ -1,53 +1,54 @@
-//! How answers are spelt for a firewall: what Juniper does not publish, an administrator can set.
+//! The format of responses to a firewall. Juniper does not document it, so that the administrator
+//! can configure it.
 
 use rollcall_identity::{Name, Posture, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The spelling of answers. The default is what is likeliest for an SRX.
+/// The format of responses. The default is the most likely one for an SRX.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dialect {
     /// The encoding of the body.
     pub format: Format,
-    /// How a user is written.
+    /// The format of a user.
     pub user: UserForm,
-    /// What the domain of a user is called.
+    /// The name used for the domain of a user.
     pub domain: DomainForm,
-    /// How times are written.
+    /// The format of times.
     pub time: TimeForm,
-    /// How it is said that nobody is at an address.
-    pub miss: Miss,
-    /// Where the state of a device is said.
+    /// The response for an address without a session.
+    pub miss: NoSessionResponse,
+    /// Where the state of a device is written.
     pub posture: PostureForm,
-    /// The most roles in one report. The SRX takes 200 of a user.
+    /// The maximum number of roles in a report. The SRX accepts 200 per user.
     pub roles: usize,
-    /// Whether the access token may stand in the query.
+    /// Whether the access token may be in the query.
     pub query_token: QueryToken,
 }
 
-/// Whether an access token may stand in the query, where whatever is on the way may log it.
+/// Whether an access token may be in the query, where proxies may log it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueryToken {
-    /// It must stand in the header or the body.
+    /// The token must be in the header or the body.
     #[default]
     Refused,
-    /// For a firewall that can do nothing else.
+    /// For a firewall that supports nothing else.
     Accepted,
 }
 
-/// The encoding of an answer.
+/// The encoding of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// `{"report_entries":[...],"cookie":"..."}`
     #[default]
     Json,
-    /// `<userfw-entries>`, the model of the SRX's Web API.
+    /// `<userfw-entries>`, the model of the SRX Web API.
     Xml,
 }
 
-/// How a user is written. All of it is in lower case, and the domain always has its own field too.
+/// The format of a user. Always in lower case; the domain also has its own field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UserForm {
@@ -60,8 +61,8 @@ pub enum UserForm {
     UserAtDomain,
 }
 
-/// What the domain of a user is called. One that no directory knows is called what its source calls
-/// it.
+/// The name used for the domain of a user. A domain that no directory knows keeps the name from its
+/// source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DomainForm {
@@ -72,7 +73,7 @@ pub enum DomainForm {
     Netbios,
 }
 
-/// How a time is written.
+/// The format of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeForm {
@@ -85,24 +86,25 @@ pub enum TimeForm {
     UnixMilliseconds,
 }
 
-/// Where a report says in what state the device is. A policy of the SRX matches roles and nothing else,
-/// so that the state reaches it as a role: `posture-healthy`.
+/// Where a report has the state of the device. Policies of the SRX match only roles, so that the
+/// state is also written as a role: `posture-healthy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PostureForm {
-    /// As a role, before all others, and in a field of its own.
+    /// As the first role, and in a field of its own.
     #[default]
     Both,
     /// As a role.
     Role,
-    /// In a field of its own: `Healthy`. An SRX makes the role itself of what its Web API is posted.
+    /// In a field of its own: `Healthy`. An SRX derives the role from what is posted to its Web
+    /// API.
     Field,
 }
 
-/// The answer about an address where nobody is. For the SRX all of them mean: unknown user.
+/// The response for an address without a session. For the SRX all of them mean: unknown user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Miss {
+pub enum NoSessionResponse {
     /// 200 without a report.
     #[default]
     Empty,
@@ -119,7 +121,7 @@ impl Default for Dialect {
             user: UserForm::default(),
             domain: DomainForm::default(),
             time: TimeForm::default(),
-            miss: Miss::default(),
+            miss: NoSessionResponse::default(),
             posture: PostureForm::default(),
             roles: 200,
             query_token: QueryToken::default(),
@@ -136,7 +138,7 @@ impl Dialect {
         }
     }
 
-    /// Three pieces that together write the user.
+    /// Three pieces that form the user name.
     pub(super) fn user<'a>(&self, user: &'a Name, domain: Option<&'a Name>) -> [&'a str; 3] {
         let user = user.as_str();
         match (self.user, domain.map(Name::as_str)) {
@@ -146,12 +148,12 @@ impl Dialect {
         }
     }
 
-    /// The state that is said in a field of its own.
+    /// The device state for its own field.
     pub(super) fn field(&self, posture: Option<Posture>) -> Option<Posture> {
         posture.filter(|_| self.posture != PostureForm::Role)
     }
 
-    /// The state that is said as a role.
+    /// The device state for the role.
     pub(super) fn role(&self, posture: Option<Posture>) -> Option<Posture> {
         posture.filter(|_| self.posture != PostureForm::Field)
     }
@@ -161,7 +163,7 @@ impl Dialect {
         match self.time {
             TimeForm::Rfc3339 => {
                 let printer = jiff::fmt::temporal::DateTimePrinter::new();
-                printer.print_timestamp(&at.into(), out).expect("a Vec takes all bytes");
+                printer.print_timestamp(&at.into(), out).expect("writing to a Vec does not fail");
             }
             TimeForm::UnixSeconds => text(out, at.millis().div_euclid(1000)),
             TimeForm::UnixMilliseconds => text(out, at.millis()),
@@ -169,8 +171,7 @@ impl Dialect {
     }
 }
 
-/// Appends the address. Printing IPv4 by `Display` took an eighth of the time of a
-/// page.
+/// Appends the address. `Display` for IPv4 took an eighth of the time of a page.
 pub(super) fn address(out: &mut Vec<u8>, address: rollcall_identity::Address) {
     let std::net::IpAddr::V4(v4) = address.ip() else { return text(out, address) };
     for (at, octet) in v4.octets().into_iter().enumerate() {
@@ -190,7 +191,7 @@ pub(super) fn address(out: &mut Vec<u8>, address: rollcall_identity::Address) {
 /// Appends what `value` displays as.
 pub(super) fn text(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     use std::io::Write;
-    write!(out, "{value}").expect("a Vec takes all bytes");
+    write!(out, "{value}").expect("writing to a Vec does not fail");
 }
 
 #[cfg(test)]
@@ -211,7 +212,7 @@ mod tests {
         }
 
         #[test]
-        fn times_read_back(millis in -62_135_596_800_000..253_402_300_799_000_i64) {
+        fn times_round_trip(millis in -62_135_596_800_000..253_402_300_799_000_i64) {
             let at = Timestamp::from_millis(millis);
             for (time, wanted) in [
                 (TimeForm::Rfc3339, at.to_string()),

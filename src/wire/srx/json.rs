@@ -1,73 +1,11 @@
-//! Answers as JSON: `{"report_entries":[{"ip-address":...}],"cookie":"..."}`.
+//! JSON primitives for responses to an SRX: strings and lists of names.
+//!
+//! They are our own because the encoded list of a set of groups is cached as bytes and copied into
+//! the output, which a generic serializer does not support.
 
 use rollcall_identity::Name;
 
-use super::dialect::{self, TimeForm};
-use super::voice::Whose;
-use super::{Activity, Report, Speaker, answer};
-
-/// Appends the document to `out`, and returns how many roles were left out. A report without a user
-/// has empty names: a reader that expects the fields finds them.
-pub(super) fn write<'a>(
-    speaker: Speaker<'_>,
-    reports: impl Iterator<Item = Report<'a>>,
-    cookie: Option<&str>,
-    out: &mut Vec<u8>,
-) -> usize {
-    let mut left_out = 0;
-    out.extend_from_slice(b"{\"report_entries\":[");
-    for (at, report) in reports.enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        left_out += write_report(speaker, &report, out);
-    }
-    out.push(b']');
-    if let Some(cookie) = cookie {
-        out.extend_from_slice(b",\"cookie\":");
-        string(out, [cookie]);
-    }
-    out.push(b'}');
-    left_out
-}
-
-fn write_report(speaker: Speaker<'_>, report: &Report<'_>, out: &mut Vec<u8>) -> usize {
-    let dialect = speaker.voice.dialect();
-    let domain = report.principal.and_then(|principal| speaker.domain(principal));
-    out.extend_from_slice(b"{\"ip-address\":\"");
-    dialect::address(out, report.address);
-    out.extend_from_slice(b"\",\"user-name\":");
-    string(out, report.principal.map_or([""; 3], |who| dialect.user(&who.user, domain)));
-    out.extend_from_slice(b",\"domain-name\":");
-    string(out, [domain.map_or("", Name::as_str)]);
-    out.extend_from_slice(b",\"roles\":");
-    let state = dialect.role(report.posture);
-    let mut left_out = speaker.voice.write(Whose::User(state), report.roles, report.groups, out);
-    out.extend_from_slice(b",\"device-name\":");
-    string(out, [report.device.map_or("", Name::as_str)]);
-    if let Some(groups) = report.device_groups.filter(|groups| !groups.as_slice().is_empty()) {
-        out.extend_from_slice(b",\"device-groups\":");
-        left_out += speaker.voice.write(Whose::Device, &[], Some(groups), out);
-    }
-    out.extend_from_slice(b",\"timestamp\":");
-    if dialect.time == TimeForm::Rfc3339 {
-        out.push(b'"');
-        dialect.time(report.at, out);
-        out.push(b'"');
-    } else {
-        dialect.time(report.at, out);
-    }
-    out.extend_from_slice(match report.activity {
-        Activity::Login => b",\"activity\":\"login\"".as_slice(),
-        Activity::Logout => b",\"activity\":\"logout\"",
-    });
-    if let Some(posture) = dialect.field(report.posture) {
-        out.extend_from_slice(b",\"posture\":");
-        string(out, [answer::posture(posture)]);
-    }
-    out.push(b'}');
-    left_out
-}
+use super::dialect;
 
 /// A list of names.
 pub(super) fn write_names(names: &[&Name], out: &mut Vec<u8>) {
@@ -82,7 +20,7 @@ pub(super) fn write_names(names: &[&Name], out: &mut Vec<u8>) {
 }
 
 /// One JSON string made of `pieces` (RFC 8259 section 7).
-fn string<const N: usize>(out: &mut Vec<u8>, pieces: [&str; N]) {
+pub(super) fn string<const N: usize>(out: &mut Vec<u8>, pieces: [&str; N]) {
     out.push(b'"');
     for piece in pieces {
         let mut rest = piece.as_bytes();

@@ -1,7 +1,7 @@
-//! A firewall buys an access token with its client id and secret, and shows it with each question.
+//! The OAuth 2.0 token endpoint for firewalls, and the access token in later requests.
 //!
-//! OAuth 2.0, RFC 6749: client credentials grant (section 4.4), client authentication (2.3.1),
-//! answers (5.1) and errors (5.2).
+//! RFC 6749: client credentials grant (section 4.4), client authentication (2.3.1), responses (5.1)
+//! and errors (5.2).
 
 use std::fmt;
 
@@ -11,65 +11,66 @@ use serde::Serialize;
 use strum::{EnumIter, IntoStaticStr};
 use zeroize::Zeroizing;
 
-use crate::http::{Ambiguous, Parameters, Request};
+use crate::http::{AmbiguousParameter, Parameters, RequestParts};
 
-/// The headers of every answer of the token endpoint (RFC 6749 section 5.1).
+/// The headers of every response of the token endpoint (RFC 6749 section 5.1).
 pub const NO_STORE: [(&str, &str); 2] = [("Cache-Control", "no-store"), ("Pragma", "no-cache")];
 
-/// The media type of every answer of the token endpoint.
+/// The media type of every response of the token endpoint.
 pub const CONTENT_TYPE: &str = "application/json";
 
 /// The header of a 401 (RFC 6749 section 5.2, RFC 7617).
 pub const CHALLENGE: (&str, &str) = ("WWW-Authenticate", "Basic realm=\"rollcall\"");
 
-/// The longest `client-id` that Junos takes, in characters.
+/// The maximum length of `client-id` in Junos, in characters.
 const ID_LIMIT: usize = 64;
 
-/// The longest `client-secret` that Junos takes, in characters. It also bounds the work of hashing.
+/// The maximum length of `client-secret` in Junos, in characters. It also bounds the cost of
+/// hashing.
 const SECRET_LIMIT: usize = 128;
 
-/// Who a client says it is. The secret is wiped from memory on drop and never printed.
+/// The credentials of a client. The secret is wiped from memory on drop and never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub struct ClientCredentials {
     /// 1 to 64 characters.
     pub client_id: String,
     /// 1 to 128 characters.
     pub client_secret: Zeroizing<String>,
 }
 
-impl fmt::Debug for Credentials {
+impl fmt::Debug for ClientCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("client_id", &self.client_id).finish_non_exhaustive()
     }
 }
 
-/// Why no token is given: the `error` of RFC 6749 section 5.2.
+/// Why no token is issued: the `error` of RFC 6749 section 5.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter)]
 #[strum(serialize_all = "snake_case")]
-pub enum Refusal {
-    /// The request cannot be read.
+pub enum TokenErrorCode {
+    /// The request is malformed.
     InvalidRequest,
-    /// No credentials, unknown client, or wrong secret: one answer for all of them.
+    /// No credentials, unknown client, or wrong secret: one response for all of them.
     InvalidClient,
-    /// The client is known, but may not have a token from where it asks.
+    /// The client is known, but not allowed from this address.
     UnauthorizedClient,
-    /// Not `client_credentials`.
+    /// The grant is not `client_credentials`.
     UnsupportedGrantType,
 }
 
-/// An error answer of the token endpoint. It never quotes the request.
+/// An error response of the token endpoint. It never quotes the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {reason}", .refusal.code())]
+#[error("{}: {reason}", .code.as_str())]
 pub struct TokenError {
-    /// Which error.
-    pub refusal: Refusal,
-    /// A sentence for the administrator; printable ASCII without `"` and `\`.
+    /// The error code.
+    pub code: TokenErrorCode,
+    /// A message for the administrator; printable ASCII without `"` and `\`.
     pub reason: &'static str,
 }
 
-impl Refusal {
+impl TokenErrorCode {
     /// The value of `error`, for instance `invalid_client`.
-    pub fn code(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         self.into()
     }
 
@@ -81,9 +82,9 @@ impl Refusal {
         }
     }
 
-    /// The error with its sentence.
-    pub const fn because(self, reason: &'static str) -> TokenError {
-        TokenError { refusal: self, reason }
+    /// The error with a message.
+    pub const fn with_reason(self, reason: &'static str) -> TokenError {
+        TokenError { code: self, reason }
     }
 }
 
@@ -95,13 +96,13 @@ impl TokenError {
             error: &'a str,
             error_description: &'a str,
         }
-        let wire = Wire { error: self.refusal.code(), error_description: self.reason };
+        let wire = Wire { error: self.code.as_str(), error_description: self.reason };
         serde_json::to_vec(&wire).expect("two strings are always JSON")
     }
 }
 
-/// The body of a granted token: `access_token`, `token_type` `Bearer`, `expires_in` in seconds.
-pub fn granted(access_token: &str, expires_in: u32) -> Vec<u8> {
+/// The body of a token response: `access_token`, `token_type` `Bearer`, `expires_in` in seconds.
+pub fn token_response(access_token: &str, expires_in: u32) -> Vec<u8> {
     #[derive(Serialize)]
     struct Wire<'a> {
         access_token: &'a str,
@@ -112,93 +113,102 @@ pub fn granted(access_token: &str, expires_in: u32) -> Vec<u8> {
     serde_json::to_vec(&wire).expect("two strings and a number are always JSON")
 }
 
-/// Reads the credentials of a token request from HTTP Basic, or from the parameters `client_id` and
-/// `client_secret` in the query, a form body or a JSON body. `grant_type` may be missing.
+/// Parses the credentials of a token request from HTTP Basic, or from the parameters `client_id`
+/// and `client_secret` in the query, a form body or a JSON body. `grant_type` is optional.
 ///
 /// # Errors
-/// [`TokenError`] when they are missing, given in two ways, too long, or of another grant.
-pub fn read(request: &Request<'_>) -> Result<Credentials, TokenError> {
-    let invalid = |reason| Refusal::InvalidRequest.because(reason);
+/// [`TokenError`] when they are missing, given twice, too long, or for another grant.
+pub fn read(request: &RequestParts<'_>) -> Result<ClientCredentials, TokenError> {
+    let invalid = |reason| TokenErrorCode::InvalidRequest.with_reason(reason);
     let parameters = Parameters::read(request)
         .map_err(|_| invalid("the body is neither a form nor a JSON object of parameters"))?;
-    let one = |name, reason| parameters.one(&[name]).map_err(|Ambiguous| invalid(reason));
+    let one = |name, reason| parameters.one(&[name]).map_err(|AmbiguousParameter| invalid(reason));
 
     match one("grant-type", "grant_type is given twice")? {
         None | Some("client_credentials") => {}
         Some(_) => {
             let reason = "grant_type is not client_credentials";
-            return Err(Refusal::UnsupportedGrantType.because(reason));
+            return Err(TokenErrorCode::UnsupportedGrantType.with_reason(reason));
         }
     }
     let id = one("client-id", "client_id is given twice")?;
     let secret = one("client-secret", "client_secret is given twice")?;
     let credentials = match (basic(request), id, secret) {
         (None, Some(id), Some(secret)) => {
-            Credentials { client_id: id.to_owned(), client_secret: secret.to_owned().into() }
+            ClientCredentials { client_id: id.to_owned(), client_secret: secret.to_owned().into() }
         }
         (Some(Ok(basic)), None, None) => basic,
-        // The id may stand in the body too (RFC 6749 section 3.2.1), when it is the same.
+        // The id may also be in the body (RFC 6749 section 3.2.1), if it is the same.
         (Some(Ok(basic)), Some(id), None) if id == basic.client_id => basic,
-        (Some(Ok(_)), ..) => return Err(invalid("credentials are given in two ways")),
+        (Some(Ok(_)), ..) => return Err(invalid("credentials are given twice")),
         (Some(Err(error)), ..) => return Err(error),
-        (None, None, _) => return Err(Refusal::InvalidClient.because("client_id is missing")),
-        (None, _, None) => return Err(Refusal::InvalidClient.because("client_secret is missing")),
+        (None, None, _) => {
+            return Err(TokenErrorCode::InvalidClient.with_reason("client_id is missing"));
+        }
+        (None, _, None) => {
+            return Err(TokenErrorCode::InvalidClient.with_reason("client_secret is missing"));
+        }
     };
     match (credentials.client_id.chars().count(), credentials.client_secret.chars().count()) {
         (1..=ID_LIMIT, 1..=SECRET_LIMIT) => Ok(credentials),
-        (1..=ID_LIMIT, 0) => Err(Refusal::InvalidClient.because("client_secret is missing")),
+        (1..=ID_LIMIT, 0) => {
+            Err(TokenErrorCode::InvalidClient.with_reason("client_secret is missing"))
+        }
         (1..=ID_LIMIT, _) => Err(invalid("client_secret is longer than 128 characters")),
-        (0, _) => Err(Refusal::InvalidClient.because("client_id is missing")),
+        (0, _) => Err(TokenErrorCode::InvalidClient.with_reason("client_id is missing")),
         _ => Err(invalid("client_id is longer than 64 characters")),
     }
 }
 
 /// HTTP Basic (RFC 7617). `None` when the request does not use it.
-fn basic(request: &Request<'_>) -> Option<Result<Credentials, TokenError>> {
+fn basic(request: &RequestParts<'_>) -> Option<Result<ClientCredentials, TokenError>> {
     let encoded = with_scheme(request.authorization?, "basic")?;
     let decoded = STANDARD.decode(encoded).or_else(|_| STANDARD_NO_PAD.decode(encoded));
     let decoded = decoded.ok().map(Zeroizing::new);
     let text = decoded.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
     let Some((id, secret)) = text.and_then(|text| text.split_once(':')) else {
         let reason = "the Basic credentials are not base64 of id:secret";
-        return Some(Err(Refusal::InvalidRequest.because(reason)));
+        return Some(Err(TokenErrorCode::InvalidRequest.with_reason(reason)));
     };
-    Some(Ok(Credentials { client_id: unescaped(id), client_secret: unescaped(secret).into() }))
+    Some(Ok(ClientCredentials {
+        client_id: unescaped(id),
+        client_secret: unescaped(secret).into(),
+    }))
 }
 
-/// RFC 6749 section 2.3.1 wants both parts form-encoded, and most clients, curl among them, do not
-/// do it. So `%41` is decoded, a `%` that begins no escape stands for itself, and so does `+`:
-/// base64 secrets sent as they are occur, secrets with spaces do not.
+/// RFC 6749 section 2.3.1 requires form encoding of both parts, which most clients, including curl,
+/// do not do. `%41` is decoded, an invalid escape is literal, and so is `+`: unencoded base64
+/// secrets are common, secrets with spaces are not.
 fn unescaped(text: &str) -> String {
-    use crate::http::{Plus, percent_decoded};
-    percent_decoded(text, Plus::Literal).unwrap_or_else(|| text.to_owned())
+    use crate::http::{PlusSign, percent_decoded};
+    percent_decoded(text, PlusSign::Literal).unwrap_or_else(|| text.to_owned())
 }
 
-/// The names of the parameter that is an access token.
+/// The parameter names of an access token.
 const TOKEN: [&str; 2] = ["access-token", "token"];
 
-/// Where an access token was shown.
+/// Where the access token was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum TokenLocation {
     /// In the header or the body.
-    Within,
-    /// In the query, which proxies and logs on the way keep.
+    HeaderOrBody,
+    /// In the query, which proxies may log.
     InQuery,
 }
 
-/// The access token of a question: `Authorization: Bearer` (RFC 6750 section 2.1), or else the
-/// parameter `access_token` or `token` in the body or query; and where it was. `None` when there is
-/// none, or when there are several different ones.
-pub fn access_token(request: &Request<'_>) -> Option<(Zeroizing<String>, Shown)> {
+/// The access token of a request and where it was sent: `Authorization: Bearer` (RFC 6750 section
+/// 2.1), otherwise the parameter `access_token` or `token` in the body or query. `None` without a
+/// token, or with several different ones.
+pub fn access_token(request: &RequestParts<'_>) -> Option<(Zeroizing<String>, TokenLocation)> {
     let bearer = request.authorization.and_then(|header| with_scheme(header, "bearer"));
-    // A push in XML or as a JSON list has no parameters in its body; its query still counts.
+    // XML and JSON lists have no parameters in the body; the query still counts.
     let parameters = Parameters::read(request)
-        .or_else(|_| Parameters::read(&Request { body: &[], ..*request }))
+        .or_else(|_| Parameters::read(&RequestParts { body: &[], ..*request }))
         .ok()?;
     let parameter = parameters.one(&TOKEN).ok()?;
-    let in_query = Parameters::read(&Request { body: &[], ..*request })
+    let in_query = Parameters::read(&RequestParts { body: &[], ..*request })
         .is_ok_and(|query| query.one(&TOKEN).is_ok_and(|token| token.is_some()));
-    let shown = if in_query { Shown::InQuery } else { Shown::Within };
+    let shown = if in_query { TokenLocation::InQuery } else { TokenLocation::HeaderOrBody };
     match (bearer, parameter) {
         (Some(bearer), Some(parameter)) if bearer != parameter => None,
         (bearer, parameter) => Some((bearer.or(parameter)?.to_owned().into(), shown)),
@@ -217,16 +227,16 @@ mod tests {
     use proptest::prelude::*;
     use strum::IntoEnumIterator;
 
-    fn credentials(id: &str, secret: &str) -> Credentials {
-        Credentials { client_id: id.to_owned(), client_secret: secret.to_owned().into() }
+    fn credentials(id: &str, secret: &str) -> ClientCredentials {
+        ClientCredentials { client_id: id.to_owned(), client_secret: secret.to_owned().into() }
     }
 
-    fn form(body: &str) -> Request<'_> {
-        Request { method: "POST", body: body.as_bytes(), ..Request::default() }
+    fn form(body: &str) -> RequestParts<'_> {
+        RequestParts { method: "POST", body: body.as_bytes(), ..RequestParts::default() }
     }
 
     #[test]
-    fn credentials_are_read_in_every_candidate_form() {
+    fn credentials_in_every_candidate_form() {
         let basic = format!("basic {}", STANDARD.encode("srx1:s3cr+t%2F%"));
         let grant = "grant_type=client_credentials";
         let id_and_grant = format!("{grant}&client_id=srx1");
@@ -238,10 +248,10 @@ mod tests {
                 r#"{"grant_type":"client_credentials","client_id":"srx1","client_secret":"s3cr+t/%"}"#,
             ),
             form(r#"{"client-id":"srx1","client-secret":"s3cr+t/%"}"#),
-            Request { method: "GET", query: &post, ..Request::default() },
-            Request { authorization: Some(&basic), ..form(grant) },
-            Request { authorization: Some(&basic), ..form("") },
-            Request { authorization: Some(&basic), ..form(&id_and_grant) },
+            RequestParts { method: "GET", query: &post, ..RequestParts::default() },
+            RequestParts { authorization: Some(&basic), ..form(grant) },
+            RequestParts { authorization: Some(&basic), ..form("") },
+            RequestParts { authorization: Some(&basic), ..form(&id_and_grant) },
         ];
         for request in requests {
             assert_eq!(read(&request), Ok(credentials("srx1", "s3cr+t/%")), "{request:?}");
@@ -249,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_parameter() {
         let both = format!("Basic {}", STANDARD.encode("srx1:x"));
         let long = format!("client_id=srx1&client_secret={}", "x".repeat(129));
         let long_id = format!("client_id={}&client_secret=x", "x".repeat(65));
@@ -264,11 +274,11 @@ mod tests {
                 "unsupported_grant_type: grant_type is not client_credentials",
             ),
             (
-                Request { authorization: Some(&both), ..form("client_id=a&client_secret=b") },
-                "invalid_request: credentials are given in two ways",
+                RequestParts { authorization: Some(&both), ..form("client_id=a&client_secret=b") },
+                "invalid_request: credentials are given twice",
             ),
             (
-                Request { authorization: Some("Basic !!!"), ..form("") },
+                RequestParts { authorization: Some("Basic !!!"), ..form("") },
                 "invalid_request: the Basic credentials are not base64 of id:secret",
             ),
             (
@@ -281,44 +291,44 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_those_of_rfc_6749() {
+    fn responses_follow_rfc_6749() {
         assert_eq!(
-            granted("6a6f", 28_800),
+            token_response("6a6f", 28_800),
             br#"{"access_token":"6a6f","token_type":"Bearer","expires_in":28800}"#
         );
-        let error = Refusal::InvalidClient.because("client_id is missing");
+        let error = TokenErrorCode::InvalidClient.with_reason("client_id is missing");
         assert_eq!(
             error.body(),
             br#"{"error":"invalid_client","error_description":"client_id is missing"}"#
         );
-        let unauthorized: Vec<Refusal> =
-            Refusal::iter().filter(|refusal| refusal.status() == 401).collect();
-        assert_eq!(unauthorized, [Refusal::InvalidClient]);
+        let unauthorized: Vec<TokenErrorCode> =
+            TokenErrorCode::iter().filter(|code| code.status() == 401).collect();
+        assert_eq!(unauthorized, [TokenErrorCode::InvalidClient]);
     }
 
     #[test]
-    fn the_access_token_is_found_where_it_may_stand() {
-        use Shown::{InQuery, Within};
-        let found = |request: Request<'_>| {
+    fn access_token_is_found_in_every_allowed_place() {
+        use TokenLocation::{HeaderOrBody, InQuery};
+        let found = |request: RequestParts<'_>| {
             let (token, shown) = access_token(&request)?;
             assert_eq!(*token, "t1");
             Some(shown)
         };
-        let header = Request { authorization: Some("BEARER  t1"), ..Request::default() };
-        assert_eq!(found(header), Some(Within));
-        assert_eq!(found(Request { query: "access_token=t1", ..header }), Some(InQuery));
-        assert_eq!(found(Request { query: "access_token=t2", ..header }), None);
-        assert_eq!(found(form("token=t1")), Some(Within));
-        assert_eq!(found(form(r#"{"access_token":"t1"}"#)), Some(Within));
-        assert_eq!(found(Request { query: "token=t1", ..form("<a/>") }), Some(InQuery));
-        assert_eq!(found(Request { query: "token=t1", ..form("token=t1") }), Some(InQuery));
-        assert_eq!(found(Request { authorization: Some("Basic t1"), ..form("") }), None);
-        assert_eq!(found(Request { authorization: Some("Bearer "), ..form("") }), None);
+        let header = RequestParts { authorization: Some("BEARER  t1"), ..RequestParts::default() };
+        assert_eq!(found(header), Some(HeaderOrBody));
+        assert_eq!(found(RequestParts { query: "access_token=t1", ..header }), Some(InQuery));
+        assert_eq!(found(RequestParts { query: "access_token=t2", ..header }), None);
+        assert_eq!(found(form("token=t1")), Some(HeaderOrBody));
+        assert_eq!(found(form(r#"{"access_token":"t1"}"#)), Some(HeaderOrBody));
+        assert_eq!(found(RequestParts { query: "token=t1", ..form("<a/>") }), Some(InQuery));
+        assert_eq!(found(RequestParts { query: "token=t1", ..form("token=t1") }), Some(InQuery));
+        assert_eq!(found(RequestParts { authorization: Some("Basic t1"), ..form("") }), None);
+        assert_eq!(found(RequestParts { authorization: Some("Bearer "), ..form("") }), None);
     }
 
     proptest! {
         #[test]
-        fn a_secret_is_in_no_debug_text_and_no_error(
+        fn secret_is_never_in_debug_or_error_text(
             canary in "CANARY[!-~]{1,140}",
             place in 0..5_usize,
         ) {
@@ -332,7 +342,7 @@ mod tests {
                 _ => String::new(),
             };
             let authorization = [basic.as_str(), bad_basic.as_str()].get(place.wrapping_sub(3)).copied();
-            let request = Request { authorization, ..form(&body) };
+            let request = RequestParts { authorization, ..form(&body) };
             let parameters = Parameters::read(&request);
             let shown = format!("{:?} {request:?} {parameters:?}", read(&request));
             let shown = match read(&request) {
@@ -343,9 +353,9 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_are_read_or_refused(query in any::<String>(), header in any::<String>(), body: Vec<u8>) {
+        fn arbitrary_bytes_are_parsed_or_rejected(query in any::<String>(), header in any::<String>(), body: Vec<u8>) {
             let authorization = Some(header.as_str());
-            let request = Request { query: &query, authorization, body: &body, ..Request::default() };
+            let request = RequestParts { query: &query, authorization, body: &body, ..RequestParts::default() };
             let _ = (read(&request), access_token(&request));
         }
     }

@@ -1,19 +1,19 @@
-//! What the web interface of an SRX (J-Web, `jims-validator`) asks while an administrator writes a
-//! policy: whether a user, group or device exists, and which there are.
+//! Queries of the SRX web interface (J-Web, `jims-validator`) while an administrator edits a
+//! policy: whether a user, group or device exists, and lists of them.
 //!
-//! Juniper documents what is asked and not how it is spelt. So a question is read in every form that
-//! is a candidate.
+//! Juniper documents the meaning of the queries but not their syntax. A query is accepted in every
+//! candidate form.
 
 use rollcall_identity::Name;
 use serde::Serialize;
 
-use super::BadQuestion;
-use crate::http::{Ambiguous, Parameters, Request};
+use super::QueryError;
+use crate::http::{AmbiguousParameter, Parameters, RequestParts};
 
-/// What is asked about.
+/// The kind of the queried object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumIter)]
 #[strum(serialize_all = "lowercase")]
-pub enum Sort {
+pub enum ObjectKind {
     /// Users.
     User,
     /// Groups.
@@ -22,44 +22,44 @@ pub enum Sort {
     Device,
 }
 
-/// A question of J-Web.
+/// A query of J-Web.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
-    /// Whether there is one of this name.
-    Is {
-        /// What it would be.
-        sort: Sort,
-        /// As it was written: a user may have a domain in it.
+pub enum ValidatorQuery {
+    /// Whether an object with this name exists.
+    Exists {
+        /// The kind.
+        kind: ObjectKind,
+        /// The name as written; may include a domain for a user.
         name: Name,
-        /// In which domain; `None` when it was not said apart.
+        /// The domain; `None` if not given separately.
         domain: Option<Name>,
     },
-    /// Which there are.
+    /// A list of objects.
     List {
-        /// Of what.
-        sort: Sort,
-        /// In which domain; `None` when it was not said.
+        /// The kind.
+        kind: ObjectKind,
+        /// The domain; `None` if not given.
         domain: Option<Name>,
-        /// What the names begin with.
+        /// The prefix of the names.
         prefix: String,
-        /// How many to pass over.
+        /// The number of names to skip.
         start: usize,
-        /// How many at most, 1 to [`Question::COUNT_LIMIT`].
+        /// The maximum number of names, 1 to [`ValidatorQuery::COUNT_LIMIT`].
         count: usize,
     },
 }
 
-impl Question {
-    /// The longest name in characters, as J-Web takes it.
+impl ValidatorQuery {
+    /// The maximum length of a name in J-Web, in characters.
     pub const NAME_LIMIT: usize = 65;
 
-    /// The most names in one answer. Whoever asks for more gets this many.
+    /// The maximum number of names in a response. A larger count is reduced to this limit.
     pub const COUNT_LIMIT: usize = 1000;
 
-    /// What is asked about.
-    pub const fn sort(&self) -> Sort {
+    /// The kind of the queried object.
+    pub const fn kind(&self) -> ObjectKind {
         match self {
-            Self::Is { sort, .. } | Self::List { sort, .. } => *sort,
+            Self::Exists { kind, .. } | Self::List { kind, .. } => *kind,
         }
     }
 }
@@ -70,113 +70,122 @@ const NAME: [&[&str]; 3] = [
     &["name", "device", "device-name", "devicename", "hostname", "host-name", "id"],
 ];
 
-/// Reads a question in every candidate form, below the configured prefix. A sort is `user`, `group`
-/// or `device`, alone or with an `s`.
+/// Parses a query in every candidate form, below the configured prefix. A kind is `user`, `group`
+/// or `device`, in singular or plural.
 ///
-/// | path | question |
+/// | path | query |
 /// | --- | --- |
-/// | `validate/<sort>`, `<sort>/validate` with a name among the parameters; `validate/<sort>/<name>`, `<sort>/<name>` | is there one |
-/// | `<sort>` with a name among the parameters | is there one |
-/// | `<sort>`, `list/<sort>`, `domains/<domain>/<sort>` | which there are |
+/// | `validate/<kind>`, `<kind>/validate` with a name among the parameters; `validate/<kind>/<name>`, `<kind>/<name>` | existence |
+/// | `<kind>` with a name among the parameters | existence |
+/// | `<kind>`, `list/<kind>`, `domains/<domain>/<kind>` | list |
 ///
-/// Parameters may stand in the query, a form or JSON: `name` and its likes, `domain`, `prefix` or
+/// Parameters can be in the query, a form or JSON: `name` and its aliases, `domain`, `prefix` or
 /// `filter`, `start` or `offset`, `count` or `limit`.
 ///
 /// # Errors
-/// [`BadQuestion::Route`] for other paths and methods but GET and POST, else what is wrong.
-pub fn read(request: &Request<'_>) -> Result<Question, BadQuestion> {
+/// [`QueryError::Route`] for other paths and for methods except GET and POST, otherwise the invalid
+/// parameter.
+pub fn read(request: &RequestParts<'_>) -> Result<ValidatorQuery, QueryError> {
     if !matches!(request.method, "GET" | "POST") {
-        return Err(BadQuestion::Route);
+        return Err(QueryError::Route);
     }
-    let segments = request.segments().ok_or(BadQuestion::Route)?;
+    let segments = request.segments().ok_or(QueryError::Route)?;
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let sort = |word: &str| sort_of(word).ok_or(BadQuestion::Route);
+    let kind_of = |word: &str| parse_kind(word).ok_or(QueryError::Route);
     let parameters = || Parameters::read(request);
     match path.as_slice() {
         ["validate", word] | [word, "validate"] => {
-            let (sort, parameters) = (sort(word)?, parameters()?);
-            let missing = BadQuestion::parameter("name", "missing");
-            is_there(sort, written(sort, &parameters)?.ok_or(missing)?, &parameters)
+            let (kind, parameters) = (kind_of(word)?, parameters()?);
+            let missing = QueryError::parameter("name", "missing");
+            exists(kind, name_parameter(kind, &parameters)?.ok_or(missing)?, &parameters)
         }
-        ["list", word] => list(sort(word)?, None, &parameters()?),
+        ["list", word] => list(kind_of(word)?, None, &parameters()?),
         ["domain" | "domains", domain, word] => {
-            let sort = sort(word)?;
-            list(sort, Some(name("domain", domain)?), &parameters()?)
+            let kind = kind_of(word)?;
+            list(kind, Some(name("domain", domain)?), &parameters()?)
         }
-        ["validate", word, text] | [word, text] => is_there(sort(word)?, text, &parameters()?),
+        ["validate", word, text] | [word, text] => exists(kind_of(word)?, text, &parameters()?),
         [word] => {
-            let (sort, parameters) = (sort(word)?, parameters()?);
-            match written(sort, &parameters)? {
-                Some(text) => is_there(sort, text, &parameters),
-                None => list(sort, None, &parameters),
+            let (kind, parameters) = (kind_of(word)?, parameters()?);
+            match name_parameter(kind, &parameters)? {
+                Some(text) => exists(kind, text, &parameters),
+                None => list(kind, None, &parameters),
             }
         }
-        _ => Err(BadQuestion::Route),
+        _ => Err(QueryError::Route),
     }
 }
 
-fn sort_of(word: &str) -> Option<Sort> {
+fn parse_kind(word: &str) -> Option<ObjectKind> {
     match word {
-        "user" | "users" => Some(Sort::User),
-        "group" | "groups" => Some(Sort::Group),
-        "device" | "devices" => Some(Sort::Device),
+        "user" | "users" => Some(ObjectKind::User),
+        "group" | "groups" => Some(ObjectKind::Group),
+        "device" | "devices" => Some(ObjectKind::Device),
         _ => None,
     }
 }
 
-fn is_there(sort: Sort, text: &str, parameters: &Parameters) -> Result<Question, BadQuestion> {
+fn exists(
+    kind: ObjectKind,
+    text: &str,
+    parameters: &Parameters,
+) -> Result<ValidatorQuery, QueryError> {
     let domain = domain(parameters)?;
-    Ok(Question::Is { sort, name: name("name", text)?, domain })
+    Ok(ValidatorQuery::Exists { kind, name: name("name", text)?, domain })
 }
 
-fn list(sort: Sort, of: Option<Name>, parameters: &Parameters) -> Result<Question, BadQuestion> {
+fn list(
+    kind: ObjectKind,
+    of: Option<Name>,
+    parameters: &Parameters,
+) -> Result<ValidatorQuery, QueryError> {
     let said = domain(parameters)?;
     if of.is_some() && said.is_some() && of != said {
-        return Err(BadQuestion::parameter("domain", "given twice, with different values"));
+        return Err(QueryError::parameter("domain", "given twice, with different values"));
     }
     let prefix = one(parameters, "prefix", &["prefix", "filter", "search"])?.unwrap_or_default();
-    if prefix.chars().count() > Question::NAME_LIMIT {
-        return Err(BadQuestion::parameter("prefix", "longer than 65 characters"));
+    if prefix.chars().count() > ValidatorQuery::NAME_LIMIT {
+        return Err(QueryError::parameter("prefix", "longer than 65 characters"));
     }
     let start = number(parameters, "start", &["start", "offset", "begin"])?.unwrap_or(0);
     let counts = ["count", "limit", "max", "max-count", "entry-count"];
     let count = match number(parameters, "count", &counts)? {
-        Some(0) => return Err(BadQuestion::parameter("count", "less than 1")),
-        count => count.unwrap_or(Question::COUNT_LIMIT).min(Question::COUNT_LIMIT),
+        Some(0) => return Err(QueryError::parameter("count", "less than 1")),
+        count => count.unwrap_or(ValidatorQuery::COUNT_LIMIT).min(ValidatorQuery::COUNT_LIMIT),
     };
-    // A pattern as people write it: everything that begins so.
+    // A wildcard at the end means a prefix.
     let prefix = prefix.trim_end_matches('*').to_owned();
-    Ok(Question::List { sort, domain: of.or(said), prefix, start, count })
+    Ok(ValidatorQuery::List { kind, domain: of.or(said), prefix, start, count })
 }
 
-fn written(sort: Sort, parameters: &Parameters) -> Result<Option<&str>, BadQuestion> {
-    one(parameters, "name", NAME[sort as usize])
+fn name_parameter(kind: ObjectKind, parameters: &Parameters) -> Result<Option<&str>, QueryError> {
+    one(parameters, "name", NAME[kind as usize])
 }
 
-fn domain(parameters: &Parameters) -> Result<Option<Name>, BadQuestion> {
+fn domain(parameters: &Parameters) -> Result<Option<Name>, QueryError> {
     let text = one(parameters, "domain", &["domain", "domain-name"])?;
     text.map(|text| name("domain", text)).transpose()
 }
 
-fn name(parameter: &'static str, text: &str) -> Result<Name, BadQuestion> {
-    // A domain has up to 255 characters (RFC 1035 section 2.3.4), and a user may be written with it.
+fn name(parameter: &'static str, text: &str) -> Result<Name, QueryError> {
+    // A domain has up to 255 characters (RFC 1035 section 2.3.4) and may be part of the user name.
     let bare = text.rsplit('\\').next().unwrap_or_default().split('@').next().unwrap_or_default();
-    if parameter == "name" && bare.chars().count() > Question::NAME_LIMIT {
-        return Err(BadQuestion::parameter(parameter, "longer than 65 characters"));
+    if parameter == "name" && bare.chars().count() > ValidatorQuery::NAME_LIMIT {
+        return Err(QueryError::parameter(parameter, "longer than 65 characters"));
     }
-    Name::new(text).map_err(|_| BadQuestion::parameter(parameter, "not a name"))
+    Name::new(text).map_err(|_| QueryError::parameter(parameter, "not a name"))
 }
 
 fn number(
     parameters: &Parameters,
     name: &'static str,
     names: &[&str],
-) -> Result<Option<usize>, BadQuestion> {
+) -> Result<Option<usize>, QueryError> {
     let Some(text) = one(parameters, name, names)? else { return Ok(None) };
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(BadQuestion::parameter(name, "not a number"));
+        return Err(QueryError::parameter(name, "not a number"));
     }
-    // All digits: what does not fit is only larger than any list.
+    // All digits: a number that does not fit is larger than any list.
     Ok(Some(text.parse().unwrap_or(usize::MAX)))
 }
 
@@ -184,39 +193,39 @@ fn one<'a>(
     parameters: &'a Parameters,
     name: &'static str,
     names: &[&str],
-) -> Result<Option<&'a str>, BadQuestion> {
+) -> Result<Option<&'a str>, QueryError> {
     let reason = "given twice, with different values";
-    parameters.one(names).map_err(|Ambiguous| BadQuestion::parameter(name, reason))
+    parameters.one(names).map_err(|AmbiguousParameter| QueryError::parameter(name, reason))
 }
 
-/// The answer whether there is one.
+/// The response to an existence query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Validity<'a> {
-    /// Whether there is.
+    /// Whether the object exists.
     pub valid: bool,
-    /// Its name as the directory writes it.
+    /// The name in the directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<&'a Name>,
     /// The DNS name of its domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain_name: Option<&'a Name>,
-    /// Whether it may be used; groups always may.
+    /// Whether the account is enabled; always true for groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
 }
 
-/// The answer which there are.
+/// The response to a list query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Listed<'a> {
+pub struct NameList<'a> {
     /// The DNS name of the domain.
     pub domain_name: &'a Name,
-    /// How many there are in all.
+    /// The total number of objects.
     pub total: usize,
-    /// How many were passed over.
+    /// The number of skipped names.
     pub start: usize,
-    /// In the order of names.
+    /// The names, sorted.
     pub names: Vec<&'a Name>,
 }
 
@@ -225,8 +234,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn get<'a>(path: &'a str, query: &'a str) -> Request<'a> {
-        Request { method: "GET", path, query, ..Request::default() }
+    fn get<'a>(path: &'a str, query: &'a str) -> RequestParts<'a> {
+        RequestParts { method: "GET", path, query, ..RequestParts::default() }
     }
 
     fn name(text: &str) -> Name {
@@ -234,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn whether_somebody_is_there_in_every_candidate_form() {
+    fn existence_query_in_every_candidate_form() {
         let domain = Some(name("corp"));
-        let wanted = Question::Is { sort: Sort::User, name: name("alice"), domain };
+        let wanted = ValidatorQuery::Exists { kind: ObjectKind::User, name: name("alice"), domain };
         for (path, query) in [
             ("/validate/user", "name=alice&domain=corp"),
             ("/user/validate", "user_name=alice&domain-name=corp"),
@@ -248,19 +257,26 @@ mod tests {
             assert_eq!(read(&get(path, query)), Ok(wanted.clone()), "{path}?{query}");
         }
         let body = br#"{"name":"alice","domain":"corp"}"#;
-        let posted = Request { method: "POST", path: "/validate/user", body, ..Request::default() };
+        let posted = RequestParts {
+            method: "POST",
+            path: "/validate/user",
+            body,
+            ..RequestParts::default()
+        };
         assert_eq!(read(&posted), Ok(wanted));
-        for (path, sort) in [("/group/R%26D", Sort::Group), ("/device/R%26D", Sort::Device)] {
-            let wanted = Question::Is { sort, name: name("R&D"), domain: None };
+        for (path, kind) in
+            [("/group/R%26D", ObjectKind::Group), ("/device/R%26D", ObjectKind::Device)]
+        {
+            let wanted = ValidatorQuery::Exists { kind, name: name("R&D"), domain: None };
             assert_eq!(read(&get(path, "")), Ok(wanted));
         }
     }
 
     #[test]
-    fn which_there_are_in_every_candidate_form() {
-        let (sort, domain) = (Sort::Group, Some(name("corp.example.com")));
+    fn list_query_in_every_candidate_form() {
+        let (kind, domain) = (ObjectKind::Group, Some(name("corp.example.com")));
         let prefix = "vpn".to_owned();
-        let wanted = Question::List { sort, domain, prefix, start: 20, count: 10 };
+        let wanted = ValidatorQuery::List { kind, domain, prefix, start: 20, count: 10 };
         for (path, query) in [
             ("/groups", "domain=corp.example.com&prefix=vpn&start=20&count=10"),
             ("/list/group", "domain_name=corp.example.com&filter=vpn*&offset=20&limit=10"),
@@ -268,15 +284,16 @@ mod tests {
         ] {
             assert_eq!(read(&get(path, query)), Ok(wanted.clone()), "{path}?{query}");
         }
-        let Ok(Question::List { count, start, .. }) = read(&get("/devices", "count=99999999999"))
+        let Ok(ValidatorQuery::List { count, start, .. }) =
+            read(&get("/devices", "count=99999999999"))
         else {
             panic!("no list");
         };
-        assert_eq!((start, count), (0, Question::COUNT_LIMIT));
+        assert_eq!((start, count), (0, ValidatorQuery::COUNT_LIMIT));
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_parameter() {
         let long = "x".repeat(66);
         let (in_path, in_prefix) = (format!("/user/{long}"), format!("prefix={long}"));
         for (path, query, error) in [
@@ -295,22 +312,22 @@ mod tests {
         let long = format!("/user/{}%5C{}", "d".repeat(100), "x".repeat(65));
         assert!(read(&get(&long, "")).is_ok(), "the domain does not count");
         for path in ["", "/", "/printers", "/user/a/b", "/validate"] {
-            assert_eq!(read(&get(path, "")), Err(BadQuestion::Route), "{path}");
+            assert_eq!(read(&get(path, "")), Err(QueryError::Route), "{path}");
         }
-        let put = Request { method: "PUT", ..get("/users", "") };
-        assert_eq!(read(&put), Err(BadQuestion::Route));
+        let put = RequestParts { method: "PUT", ..get("/users", "") };
+        assert_eq!(read(&put), Err(QueryError::Route));
     }
 
     proptest! {
         #[test]
-        fn arbitrary_requests_are_read_or_refused(
+        fn arbitrary_requests_are_parsed_or_rejected(
             path in any::<String>(), near in "/(users?|groups?|validate|list|domains)/[ -~]{0,9}",
             query in any::<String>(), body: Vec<u8>,
         ) {
             for path in [path.as_str(), near.as_str()] {
-                let request = Request { method: "POST", path, query: &query, body: &body, ..Request::default() };
-                if let Ok(Question::List { count, .. }) = read(&request) {
-                    prop_assert!((1..=Question::COUNT_LIMIT).contains(&count));
+                let request = RequestParts { method: "POST", path, query: &query, body: &body, ..RequestParts::default() };
+                if let Ok(ValidatorQuery::List { count, .. }) = read(&request) {
+                    prop_assert!((1..=ValidatorQuery::COUNT_LIMIT).contains(&count));
                 }
             }
         }

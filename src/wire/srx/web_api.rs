@@ -1,148 +1,155 @@
-//! What is posted to an SRX whose authentication source is ClearPass: the Web API of the firewall
-//! itself, `userfw-entries` in XML.
+//! The Web API of an SRX whose authentication source is ClearPass: `userfw-entries` posted as XML.
 
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
 use rollcall_identity::Change;
 use rollcall_identity::directory::GroupFilter;
 
-use super::answer::written;
-use super::{Answer, Dialect, Format, PostureForm, Report, Speaker, Voice};
+use super::response::written;
+use super::{
+    Dialect, Format, PostureForm, Report, ResponseFormatter, ResponseSummary, ResponseWriter,
+};
 
-/// Where entries are posted.
+/// The path of the API.
 pub const PATH: &str = "/api/userfw/v1/post-entry";
 
 /// The value of `Content-Type`.
 pub const CONTENT_TYPE: &str = "application/xml";
 
-/// The most roles of a user that an SRX takes.
+/// The maximum number of roles of a user on an SRX.
 pub const ROLES: usize = 200;
 
-/// How such a firewall is spoken to, with at most `roles` roles of a user and those `groups`.
-pub fn voice(roles: usize, groups: GroupFilter) -> Voice {
+/// The formatter for such a firewall, with at most `roles` roles per user and the filter `groups`.
+pub fn formatter(roles: usize, groups: GroupFilter) -> ResponseFormatter {
     let (format, posture, roles) = (Format::Xml, PostureForm::Field, roles.min(ROLES));
     let dialect = Dialect { format, posture, roles, ..Dialect::default() };
-    Voice::new(dialect, groups)
+    ResponseFormatter::new(dialect, groups)
 }
 
-/// Appends the document that tells `changes` to `out`: a logon or a logoff each.
-pub fn entries(speaker: Speaker<'_>, changes: &[Change], out: &mut Vec<u8>) -> Answer {
-    written(speaker, changes.iter().map(Report::from), None, out)
+/// Appends the document with one logon or logoff per change to `out`.
+pub fn write_entries(
+    writer: ResponseWriter<'_>,
+    changes: &[Change],
+    out: &mut Vec<u8>,
+) -> ResponseSummary {
+    written(writer, changes.iter().map(Report::from), None, out)
 }
 
-/// Why an entry is not in the firewall, although it answered 2xx.
+/// Why a 2xx response does not confirm the entries.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unaccepted {
-    /// Its answer holds an element that says error, with this text.
-    #[error("the firewall answered an error: {0}")]
+pub enum PostEntryError {
+    /// The response has an error element, with this text.
+    #[error("the firewall returned an error: {0}")]
     Error(String),
-    /// Its answer is a page for people, such as the login page of J-Web on another port.
-    #[error("the answer is a page of HTML, not of the Web API")]
-    Page,
-    /// Its answer is XML that ends in the middle.
-    #[error("the answer is broken XML")]
-    Broken,
-    /// Its answer is none of the forms that are known, and begins like this.
-    #[error("the answer is none of the Web API: {0:?}")]
-    Strange(String),
-    /// Its status is of success, and not the one of the Web API.
-    #[error("the status is {0}, and that of the Web API is 200")]
+    /// The response is an HTML page, such as the login page of J-Web on another port.
+    #[error("the response is an HTML page, not from the Web API: check the port")]
+    HtmlPage,
+    /// The response is malformed XML.
+    #[error("the response is malformed XML")]
+    MalformedXml,
+    /// The response has an unknown form; its beginning.
+    #[error("the response is not from the Web API: {0:?}")]
+    UnknownForm(String),
+    /// The status is not that of the Web API.
+    #[error("the status is {0} instead of 200")]
     Status(u16),
 }
 
-/// The longest text of an error that is repeated.
-const SAID: usize = 200;
+/// The maximum length of a quoted error text.
+const QUOTE_LIMIT: usize = 200;
 
-/// Whether an answer with a status of success is the firewall's word that it took the entries.
+/// Whether a response with a 2xx status confirms the entries.
 ///
-/// Juniper does not document it. Its own test library takes the status 200 for success, and nothing
-/// else. The body of an answer is none, XML whose first element is called like an answer and in which
-/// no element's name says error unless that holds the number 0, such as a code or a count, or a few
-/// words that say success; whatever else comes with that status is from somebody else.
+/// Juniper does not document it. Its own test library accepts only the status 200. The body must be
+/// empty, a few words that mean success, or XML whose root element is named like a response and in
+/// which no element is named like an error, unless its content is 0, such as a code or a count. Any
+/// other body is not from the Web API.
 ///
 /// # Errors
-/// [`Unaccepted`] says what the answer says.
-pub fn accepted(status: u16, body: &[u8]) -> Result<(), Unaccepted> {
+/// [`PostEntryError`] describes the response.
+pub fn check_response(status: u16, body: &[u8]) -> Result<(), PostEntryError> {
     if status != 200 {
-        return Err(Unaccepted::Status(status));
+        return Err(PostEntryError::Status(status));
     }
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}').trim();
-    if text.is_empty() || says_success(text) {
+    if text.is_empty() || means_success(text) {
         return Ok(());
     }
     if !text.starts_with('<') {
-        return Err(Unaccepted::Strange(printable(text)));
+        return Err(PostEntryError::UnknownForm(printable(text)));
     }
     let mut reader = Reader::from_str(text);
-    let (mut within, mut said, mut depth, mut root) = (None, String::new(), 0_usize, true);
+    let (mut within, mut quoted, mut depth, mut root) = (None, String::new(), 0_usize, true);
     loop {
-        match reader.read_event().map_err(|_| Unaccepted::Broken)? {
-            Xml::DocType(name) if begins_html(&name) => return Err(Unaccepted::Page),
+        match reader.read_event().map_err(|_| PostEntryError::MalformedXml)? {
+            Xml::DocType(name) if begins_html(&name) => return Err(PostEntryError::HtmlPage),
             Xml::Start(start) => {
                 let name = start.local_name().as_ref().to_ascii_lowercase();
                 if std::mem::take(&mut root) {
-                    answers(&name, text)?;
+                    check_root(&name, text)?;
                 }
                 depth += 1;
-                if within.is_none() && says_error(&name) {
+                if within.is_none() && is_error_name(&name) {
                     within = Some(depth);
                 }
             }
             Xml::Empty(element)
-                if says_error(&element.local_name().as_ref().to_ascii_lowercase()) =>
+                if is_error_name(&element.local_name().as_ref().to_ascii_lowercase()) =>
             {
-                return Err(Unaccepted::Error(String::new()));
+                return Err(PostEntryError::Error(String::new()));
             }
             Xml::Empty(element) if std::mem::take(&mut root) => {
-                answers(&element.local_name().as_ref().to_ascii_lowercase(), text)?;
+                check_root(&element.local_name().as_ref().to_ascii_lowercase(), text)?;
             }
             Xml::Text(piece) if within.is_some() => {
-                said.extend(printable(&piece).chars().take(SAID.saturating_sub(said.len())));
+                quoted.extend(
+                    printable(&piece).chars().take(QUOTE_LIMIT.saturating_sub(quoted.len())),
+                );
             }
             Xml::End(_) => {
                 if within == Some(depth) {
-                    match said.trim() {
-                        "0" => (within, said) = (None, String::new()),
-                        error => return Err(Unaccepted::Error(error.to_owned())),
+                    match quoted.trim() {
+                        "0" => (within, quoted) = (None, String::new()),
+                        error => return Err(PostEntryError::Error(error.to_owned())),
                     }
                 }
-                depth = depth.checked_sub(1).ok_or(Unaccepted::Broken)?;
+                depth = depth.checked_sub(1).ok_or(PostEntryError::MalformedXml)?;
             }
-            Xml::Eof => return if depth == 0 { Ok(()) } else { Err(Unaccepted::Broken) },
+            Xml::Eof => return if depth == 0 { Ok(()) } else { Err(PostEntryError::MalformedXml) },
             _ => {}
         }
     }
 }
 
-/// Whether a document of which `root` is the name of the first element is an answer at all.
-fn answers(root: &str, text: &str) -> Result<(), Unaccepted> {
+/// Checks that the root element is that of a response.
+fn check_root(root: &str, text: &str) -> Result<(), PostEntryError> {
     const PARTS: [&str; 9] =
         ["userfw", "response", "result", "reply", "status", "success", "message", "error", "ok"];
     match root {
-        "html" => Err(Unaccepted::Page),
+        "html" => Err(PostEntryError::HtmlPage),
         root if PARTS.iter().any(|part| root.contains(part)) => Ok(()),
-        _ => Err(Unaccepted::Strange(printable(text))),
+        _ => Err(PostEntryError::UnknownForm(printable(text))),
     }
 }
 
-/// The beginning of a text, as it can stand in a log.
+/// The beginning of a text, sanitized for a log.
 fn printable(text: &str) -> String {
-    text.chars().take(SAID).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().take(QUOTE_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Whether a few words, such as `OK` or `{"status": "success"}`, say that it went well.
-fn says_success(text: &str) -> bool {
+/// Whether a few words, such as `OK` or `{"status": "success"}`, mean success.
+fn means_success(text: &str) -> bool {
     let words = || text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_ascii_lowercase);
     let is_good = |word: String| matches!(&*word, "ok" | "success" | "successful" | "succeeded");
     let is_bad = |word: String| {
-        says_error(&word) || word.starts_with("fail") || matches!(&*word, "not" | "no")
+        is_error_name(&word) || word.starts_with("fail") || matches!(&*word, "not" | "no")
     };
-    let is_short = text.len() <= SAID && !text.starts_with('<');
+    let is_short = text.len() <= QUOTE_LIMIT && !text.starts_with('<');
     is_short && words().any(is_good) && !words().any(is_bad)
 }
 
-fn says_error(name: &str) -> bool {
+fn is_error_name(name: &str) -> bool {
     name.contains("error")
 }
 

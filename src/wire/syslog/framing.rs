@@ -1,33 +1,33 @@
-//! Where one syslog message ends and the next begins on a TCP or TLS connection.
+//! Splits a TCP or TLS connection into syslog messages.
 //!
-//! RFC 6587 knows two framings, and the first bytes of a connection tell which one its sender uses:
-//! a number, a space and `<` is octet counting (RFC 5425 allows nothing else), all the rest is one
-//! message a line. Memory is bounded by the limit and one read.
+//! RFC 6587 has two framings, detected by the first bytes of a connection: a number, a space and
+//! `<` is octet counting (the only one in RFC 5425), everything else is one message per line.
+//! Memory is bounded by the limit and one read.
 
 use memchr::memchr2;
 use strum::{EnumIter, IntoStaticStr};
 
-/// The longest message that is taken unless configured otherwise, in bytes. A Cisco ISE
-/// authentication of 8 KiB is the longest seen in the wild.
+/// The default maximum message length, in bytes. The longest known message is a Cisco ISE
+/// authentication of 8 KiB.
 pub const DEFAULT_LIMIT: usize = 64 * 1024;
 
-/// The most digits of an octet count. More would ask for ten megabytes or more.
+/// The maximum number of digits of an octet count. More would mean ten megabytes or more.
 const COUNT_DIGITS: usize = 7;
 
-/// Why a stretch of the stream is not a message.
+/// Why a part of the stream is not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
-pub enum FrameProblem {
-    /// It is longer than the limit. It was skipped; the next message is found.
+pub enum FrameError {
+    /// Longer than the limit. The message is skipped and the next one is found.
     #[error("message is longer than the limit")]
     TooLong,
-    /// An octet count is not 1 to 7 digits and a space. Nobody can say where the next message
-    /// begins: the connection must be closed.
+    /// An octet count is not 1 to 7 digits and a space. The start of the next message is unknown:
+    /// the connection must be closed.
     #[error("octet count is not a number of at most {COUNT_DIGITS} digits and a space")]
-    BadCount,
-    /// The sender closed the connection within an octet-counted message.
+    InvalidCount,
+    /// The connection was closed within an octet-counted message.
     #[error("connection closed within a message")]
-    Cut,
+    Truncated,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +35,11 @@ enum Framing {
     Undecided,
     Counted,
     Lines,
-    /// After a bad count.
+    /// After an invalid count.
     Lost,
 }
 
-/// What is being thrown away because it is too long.
+/// A message that is being skipped because it is too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Skipping {
     Nothing,
@@ -47,24 +47,24 @@ enum Skipping {
     Line,
 }
 
-/// Cuts the bytes of one connection into messages.
+/// Splits the bytes of one connection into messages.
 #[derive(Debug)]
-pub struct Framer {
+pub struct SyslogFramer {
     limit: usize,
     framing: Framing,
     skipping: Skipping,
-    /// Memory to read into, of which the bytes from `used` to `end` are those of the connection.
+    /// The read buffer. Valid bytes are in `used..end`.
     buffer: Vec<u8>,
-    /// Bytes of `buffer` that were handed out or thrown away.
+    /// The consumed bytes of `buffer`.
     used: usize,
-    /// Where what was read ends.
+    /// The end of the read bytes.
     end: usize,
-    /// Bytes of `buffer` that are known to hold no end of line.
+    /// The bytes of `buffer` that are known to have no line end.
     searched: usize,
 }
 
-impl Framer {
-    /// A framer for a new connection whose messages have at most `limit` bytes.
+impl SyslogFramer {
+    /// A framer for a new connection with messages of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -77,10 +77,10 @@ impl Framer {
         }
     }
 
-    /// Room for the next read of the connection, of `least` bytes or more. Call
-    /// [`Framer::next_frame`] until it has no more before, and [`Framer::filled`] afterwards.
+    /// Buffer space for the next read, of at least `least` bytes. Call [`SyslogFramer::next_frame`]
+    /// until it returns `None` before, and [`SyslogFramer::filled`] after the read.
     pub fn room(&mut self, least: usize) -> &mut [u8] {
-        // What is left over came with the last read, so that each byte moves at most once.
+        // The remaining bytes came with the last read, so that each byte moves at most once.
         self.buffer.copy_within(self.used..self.end, 0);
         self.end -= self.used;
         self.searched = self.searched.saturating_sub(self.used);
@@ -92,28 +92,28 @@ impl Framer {
         &mut self.buffer[self.end..]
     }
 
-    /// Takes the first `count` bytes of [`Framer::room`]; more than there was room for are not
-    /// taken.
+    /// Commits the first `count` bytes of [`SyslogFramer::room`]. A count beyond the buffer is
+    /// reduced.
     pub fn filled(&mut self, count: usize) {
         if self.framing != Framing::Lost {
             self.end = self.end.saturating_add(count).min(self.buffer.len());
         }
     }
 
-    /// Takes bytes that were read elsewhere.
+    /// Adds bytes from another buffer.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
         self.filled(bytes.len());
     }
 
-    /// What was read and neither handed out nor thrown away.
+    /// The unconsumed bytes.
     fn rest(&self) -> &[u8] {
         &self.buffer[self.used..self.end]
     }
 
-    /// The next message, without its trailer, or why there is none at this place; `None` when more
-    /// bytes are needed. After [`FrameProblem::BadCount`] there never is another.
-    pub fn next_frame(&mut self) -> Option<Result<&[u8], FrameProblem>> {
+    /// The next message without its trailer, or an error at this position; `None` when more bytes
+    /// are needed. Nothing follows after [`FrameError::InvalidCount`].
+    pub fn next_frame(&mut self) -> Option<Result<&[u8], FrameError>> {
         loop {
             if !self.skip() {
                 return None;
@@ -135,15 +135,16 @@ impl Framer {
         }
     }
 
-    /// The rest, once the sender has closed the connection and [`Framer::next_frame`] has no more:
-    /// a line without an end is a message (RFC 6587 section 3.4.2), a part of a counted one is not.
-    pub fn finish(&mut self) -> Option<Result<&[u8], FrameProblem>> {
+    /// The remaining bytes after the connection was closed and [`SyslogFramer::next_frame`]
+    /// returned `None`: an unterminated line is a message (RFC 6587 section 3.4.2), a partial
+    /// counted message is not.
+    pub fn finish(&mut self) -> Option<Result<&[u8], FrameError>> {
         let (start, end) = (self.used, self.end);
         self.used = end;
         match (self.framing, self.skipping) {
             (Framing::Lost, _) | (_, Skipping::Line) => None,
             (Framing::Counted, Skipping::Octets(_)) => None,
-            (Framing::Counted, _) => (start < end).then_some(Err(FrameProblem::Cut)),
+            (Framing::Counted, _) => (start < end).then_some(Err(FrameError::Truncated)),
             (Framing::Undecided | Framing::Lines, _) => {
                 let end = trimmed_end(&self.buffer, start, end);
                 (start < end).then(|| Ok(&self.buffer[start..end]))
@@ -151,13 +152,13 @@ impl Framer {
         }
     }
 
-    /// Whether a bad count was met: the connection must be closed.
+    /// Whether an invalid count was found: the connection must be closed.
     pub fn is_lost(&self) -> bool {
         self.framing == Framing::Lost
     }
 
-    /// Throws away what is too long, and the line ends and NULs that some senders put between
-    /// messages. False when more bytes are needed before anything can be said.
+    /// Skips messages that are too long, and line ends and NULs between messages. Returns false
+    /// when more bytes are needed.
     fn skip(&mut self) -> bool {
         match self.skipping {
             Skipping::Nothing => {}
@@ -184,7 +185,7 @@ impl Framer {
         self.used < self.end
     }
 
-    /// Decides by the first bytes; `None` while they could still be either.
+    /// Detects the framing from the first bytes; `None` while ambiguous.
     fn detect(&self) -> Option<Framing> {
         let rest = self.rest();
         let digits = rest.iter().take(COUNT_DIGITS + 1).take_while(|b| b.is_ascii_digit()).count();
@@ -199,7 +200,7 @@ impl Framer {
     }
 
     /// Start and end of the next octet-counted message (RFC 6587 section 3.4.1).
-    fn counted(&mut self) -> Option<Result<(usize, usize), FrameProblem>> {
+    fn counted(&mut self) -> Option<Result<(usize, usize), FrameError>> {
         let rest = self.rest();
         let digits = rest.iter().take(COUNT_DIGITS + 1).take_while(|b| b.is_ascii_digit()).count();
         let ends_well = match rest.get(digits) {
@@ -210,14 +211,14 @@ impl Framer {
             self.framing = Framing::Lost;
             self.buffer = Vec::new();
             (self.used, self.end, self.searched) = (0, 0, 0);
-            return Some(Err(FrameProblem::BadCount));
+            return Some(Err(FrameError::InvalidCount));
         }
         let count = rest[..digits].iter().fold(0, |n, digit| n * 10 + usize::from(digit - b'0'));
         let start = self.used + digits + 1;
         if count > self.limit {
             self.used = start;
             self.skipping = Skipping::Octets(count);
-            return Some(Err(FrameProblem::TooLong));
+            return Some(Err(FrameError::TooLong));
         }
         let end = start + count;
         if end > self.end {
@@ -227,8 +228,8 @@ impl Framer {
         Some(Ok((start, trimmed_end(&self.buffer, start, end))))
     }
 
-    /// Start and end of the next message that ends with LF or NUL (RFC 6587 section 3.4.2).
-    fn line(&mut self) -> Option<Result<(usize, usize), FrameProblem>> {
+    /// Start and end of the next message terminated by LF or NUL (RFC 6587 section 3.4.2).
+    fn line(&mut self) -> Option<Result<(usize, usize), FrameError>> {
         let start = self.used;
         let from = self.searched.max(start);
         let found = memchr2(b'\n', 0, &self.buffer[from..self.end]).map(|at| from + at);
@@ -236,7 +237,7 @@ impl Framer {
         self.searched = end;
         if end - start > self.limit {
             (self.used, self.skipping) = (end, Skipping::Line);
-            return Some(Err(FrameProblem::TooLong));
+            return Some(Err(FrameError::TooLong));
         }
         self.used = found? + 1;
         Some(Ok((start, trimmed_end(&self.buffer, start, end))))
@@ -256,9 +257,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Everything a connection says that sends `bytes` in pieces of `size` and closes.
-    fn read(bytes: &[u8], limit: usize, size: usize) -> Vec<Result<Vec<u8>, FrameProblem>> {
-        let mut framer = Framer::new(limit);
+    /// The messages of a connection that sends `bytes` in chunks of `size` and closes.
+    fn read(bytes: &[u8], limit: usize, size: usize) -> Vec<Result<Vec<u8>, FrameError>> {
+        let mut framer = SyslogFramer::new(limit);
         let mut frames = Vec::new();
         for piece in bytes.chunks(size.max(1)) {
             framer.feed(piece);
@@ -273,12 +274,12 @@ mod tests {
         frames
     }
 
-    fn ok(texts: &[&str]) -> Vec<Result<Vec<u8>, FrameProblem>> {
+    fn ok(texts: &[&str]) -> Vec<Result<Vec<u8>, FrameError>> {
         texts.iter().map(|text| Ok(text.as_bytes().to_vec())).collect()
     }
 
     #[test]
-    fn both_framings_are_detected_whatever_the_pieces() {
+    fn both_framings_are_detected_in_any_chunking() {
         for size in 1..40 {
             let counted = b"17 <37>1 - - - one\n\n11 <37>two\ntwo";
             assert_eq!(read(counted, 64, size), ok(&["<37>1 - - - one", "<37>two\ntwo"]));
@@ -290,14 +291,14 @@ mod tests {
     }
 
     #[test]
-    fn too_long_is_skipped_and_the_next_is_found() {
+    fn long_message_is_skipped_and_the_next_is_found() {
         let long = "x".repeat(100);
         for size in [1, 7, 500] {
             let lines = format!("<1>a\n{long}\n<1>b\n");
             let seen = read(lines.as_bytes(), 50, size);
             assert_eq!(
                 seen,
-                [Ok(b"<1>a".to_vec()), Err(FrameProblem::TooLong), Ok(b"<1>b".to_vec())]
+                [Ok(b"<1>a".to_vec()), Err(FrameError::TooLong), Ok(b"<1>b".to_vec())]
             );
             let counted = format!("4 <1>a100 {long}4 <1>b");
             assert_eq!(read(counted.as_bytes(), 50, size), seen);
@@ -305,18 +306,18 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_count_ends_the_connection() {
+    fn invalid_octet_count_ends_the_connection() {
         for bad in ["4 <1>axx <1>b", "4 <1>a12345678 <1>b", "4 <1>a0 <1>b", "4 <1>a5<1>bb"] {
             let seen = read(bad.as_bytes(), 50, 3);
-            assert_eq!(seen, [Ok(b"<1>a".to_vec()), Err(FrameProblem::BadCount)], "{bad}");
+            assert_eq!(seen, [Ok(b"<1>a".to_vec()), Err(FrameError::InvalidCount)], "{bad}");
         }
-        assert_eq!(read(b"9 <1>a", 50, 3), [Err(FrameProblem::Cut)]);
+        assert_eq!(read(b"9 <1>a", 50, 3), [Err(FrameError::Truncated)]);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn any_bytes_in_any_pieces_say_the_same(
+        fn result_does_not_depend_on_chunking(
             bytes in proptest::collection::vec(prop_oneof![
                 Just(b'\n'), Just(b' '), Just(b'<'), Just(0), b'0'..=b'9', any::<u8>()], 0..200),
             size in 1_usize..50,
@@ -325,7 +326,7 @@ mod tests {
         }
 
         #[test]
-        fn counted_messages_come_back_whole(
+        fn counted_messages_round_trip(
             messages in proptest::collection::vec("<[0-9]{1,3}>[a-z\n ]{0,30}x", 1..8),
             size in 1_usize..50,
         ) {

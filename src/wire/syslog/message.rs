@@ -1,11 +1,13 @@
-//! One syslog message, read from whatever a sender made of RFC 5424 or RFC 3164. Never fails: what
-//! cannot be told apart stays in the text.
+//! Parses one syslog message in any variant of RFC 5424 or RFC 3164. Parsing never fails:
+//! unrecognized parts remain in the text.
+
+mod rfc3164;
+mod rfc5424;
 
 use rollcall_identity::Timestamp;
 
-use super::moment::{Moment, SenderClock, looks_like_iso};
 use super::structured::StructuredData;
-use super::{rfc3164, rfc5424};
+use super::timestamp::{SenderClock, TimeWithPrecision, looks_like_iso};
 
 /// Facility and severity (RFC 5424 section 6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,32 +25,32 @@ impl Priority {
     }
 }
 
-/// The parts of a message, borrowed from its bytes. A part that the sender left out is `None`.
+/// The parts of a message, borrowed from its bytes. A missing part is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Message<'a> {
+pub struct SyslogMessage<'a> {
     /// Facility and severity.
     pub priority: Option<Priority>,
-    /// When the sender says it happened.
-    pub at: Option<Moment>,
+    /// The time from the sender.
+    pub at: Option<TimeWithPrecision>,
     /// HOSTNAME.
     pub host: Option<&'a [u8]>,
     /// APP-NAME, or the TAG of RFC 3164.
     pub app: Option<&'a [u8]>,
     /// PROCID.
     pub proc_id: Option<&'a [u8]>,
-    /// MSGID, which RFC 3164 does not have.
+    /// MSGID, not in RFC 3164.
     pub msg_id: Option<&'a [u8]>,
-    /// Structured data, checked for its brackets only.
+    /// Structured data; only its brackets are validated.
     pub data: StructuredData<'a>,
-    /// MSG, without the byte order mark, leading spaces and the trailing line end.
+    /// MSG without byte order mark, leading spaces and trailing line end.
     pub text: &'a [u8],
-    /// MSGID, structured data and MSG as they came: where the prefilter of a template looks.
+    /// MSGID, structured data and MSG as received, which the prefilters search.
     pub content: &'a [u8],
 }
 
-impl<'a> Message<'a> {
-    /// Reads `bytes`, one frame or datagram that arrived at `seen`. `clock` belongs to the sender
-    /// and says in which zone it writes local times.
+impl<'a> SyslogMessage<'a> {
+    /// Parses `bytes`, one frame or datagram received at `seen`. `clock` is the state of the
+    /// sender, with the zone of its local times.
     pub fn read(bytes: &'a [u8], seen: Timestamp, clock: &mut SenderClock) -> Self {
         let bytes = without_bom(trim_end(bytes));
         let (priority, rest) = priority(bytes);
@@ -64,15 +66,15 @@ impl<'a> Message<'a> {
         message
     }
 
-    /// An inner message, with what it left out taken from the one around it.
+    /// An inner message, with missing parts taken from the outer one.
     fn within(self, outer: &Self) -> Self {
         Self { at: self.at.or(outer.at), host: self.host.or(outer.host), ..self }
     }
 }
 
-/// The RFC 5424 header that a relay took for the text of a message. rsyslog does so with what it
-/// reads from its local socket: the version becomes the first word of the text, or the tag.
-fn nested<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
+/// The RFC 5424 header that a relay treated as text. rsyslog does so for messages from its local
+/// socket: the version becomes the first word of the text, or the tag.
+fn nested<'a>(message: &SyslogMessage<'a>) -> Option<&'a [u8]> {
     if message.app == Some(b"1") && looks_like_iso(message.text) {
         return Some(message.text);
     }
@@ -100,7 +102,7 @@ fn priority(bytes: &[u8]) -> (Option<Priority>, &[u8]) {
     }
 }
 
-pub(super) fn trim_start(bytes: &[u8]) -> &[u8] {
+fn trim_start(bytes: &[u8]) -> &[u8] {
     let spaces = bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     &bytes[spaces..]
 }
@@ -111,7 +113,7 @@ fn trim_end(bytes: &[u8]) -> &[u8] {
 }
 
 /// RFC 5424 section 6.4: a UTF-8 text may begin with a byte order mark.
-pub(super) fn without_bom(bytes: &[u8]) -> &[u8] {
+fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
 
@@ -121,12 +123,12 @@ mod tests {
     use jiff::tz::TimeZone;
     use proptest::prelude::*;
 
-    fn read(line: &[u8]) -> Message<'_> {
+    fn read(line: &[u8]) -> SyslogMessage<'_> {
         let seen = "2026-11-21T20:00:00Z".parse().unwrap();
-        Message::read(line, seen, &mut SenderClock::new(TimeZone::UTC))
+        SyslogMessage::read(line, seen, &mut SenderClock::new(TimeZone::UTC))
     }
 
-    /// Time of day, host, app, process, message id, text.
+    /// Time of day, host, app, process, message ID, text.
     fn parts(line: &str) -> [String; 6] {
         let message = read(line.as_bytes());
         let text = |part: Option<&[u8]>| {
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_real_senders_emit() {
+    fn lines_of_real_senders() {
         for (line, wanted) in [
             // util-linux logger
             (
@@ -155,7 +157,7 @@ mod tests {
                 ["19:49:39.458Z", "vm", "sshd", "4242", "-", "user alice"],
             ),
             ("<37>1 - - sshd 4242 - - user alice", ["-", "-", "sshd", "4242", "-", "user alice"]),
-            // rsyslog: its three forwarding formats, and RFC 5424 nested in each of them
+            // rsyslog: its three forwarding formats, and RFC 5424 nested in each
             (
                 "<86>1 2026-11-21T19:50:32.300851+00:00 fw1.corp.example.com sshd - - -  Accepted\n",
                 ["19:50:32.3Z", "fw1.corp.example.com", "sshd", "-", "-", "Accepted"],
@@ -188,7 +190,7 @@ mod tests {
             ),
             ("<166>%ASA-6-113039: Group", ["-", "-", "-", "-", "-", "%ASA-6-113039: Group"]),
             ("<166>: %ASA-6-113039: Group", ["-", "-", "-", "-", "-", "%ASA-6-113039: Group"]),
-            // Junos: without PRI and time, with a space after PRI, a nested Pulse header
+            // Junos: without PRI and time, with a space after PRI, with a nested Pulse header
             (
                 "vsrx-p4 iked[17437]: IKE_VPN_UP_ALARM_USER: VPN a from b",
                 ["-", "vsrx-p4", "iked", "17437", "-", "IKE_VPN_UP_ALARM_USER: VPN a from b"],
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_survive() {
+    fn invalid_utf8_is_kept() {
         let line = b"<30>Aug  3 10:18:44 srx1 kmd[14162]: Local IKE-ID: \rD\xca\xa6, x";
         assert_eq!(read(line).text, b"Local IKE-ID: \rD\xca\xa6, x");
     }
@@ -234,7 +236,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn any_bytes_are_survived(
+        fn any_bytes_are_handled(
             head in prop_oneof![
                 Just(""), Just("<1>"), Just("<1>1 "), Just("<1>1 - h a p m ["),
                 Just("<1>Nov 21 19:49:37 "), Just("<1>1 2026-11-21T19:49:39Z h 1 - - - "),

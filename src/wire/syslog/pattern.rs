@@ -1,5 +1,5 @@
-//! The regular expression of a template: its named groups, the fast way where it has one, and how
-//! far it gets in a line that it does not match.
+//! The regular expression of a template: its named groups, the literal matcher where possible, and
+//! the progress of a failed match.
 
 use std::borrow::Cow;
 
@@ -7,34 +7,34 @@ use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Hir, HirKind};
 
-use super::program::{Program, Span, Way};
+use super::literal_matcher::{LiteralMatcher, MatchResult, Span};
 
-/// The most groups of a pattern, the whole match included.
+/// The maximum number of groups of a pattern, including the whole match.
 pub(super) const MAX_GROUPS: usize = 16;
 
-/// The longest pattern, in bytes. The longest shipped one has 400.
+/// The maximum length of a pattern, in bytes. The longest shipped one has 400.
 const LONGEST: usize = 4096;
 
-/// The most memory that a compiled pattern may take, in bytes.
+/// The maximum memory of a compiled pattern, in bytes.
 const SIZE_LIMIT: usize = 1024 * 1024;
 
-/// A compiled pattern. `.` is any byte and `\d`, `\w`, `\s` are ASCII: lines are bytes, and names in
-/// them need not be UTF-8.
+/// A compiled pattern. `.` is any byte, and `\d`, `\w`, `\s` are ASCII, because lines need not be
+/// UTF-8.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
     regex: Regex,
     hir: Hir,
-    program: Option<Program>,
+    program: Option<LiteralMatcher>,
 }
 
-/// How far a pattern got in a line that it does not match.
+/// The progress of a failed match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// How many of the pattern's parts matched, of how many.
+    /// The number of matched parts, and of all parts.
     pub(super) parts: (usize, usize),
-    /// Where in the line the matching part ends.
+    /// The end of the matched part of the line.
     pub(super) end: usize,
-    /// The part that did not match, as a pattern.
+    /// The first part that did not match, as a pattern.
     pub(super) wanted: String,
 }
 
@@ -42,7 +42,7 @@ impl Pattern {
     /// Compiles `text`.
     ///
     /// # Errors
-    /// What is wrong with it, in the words of the regex crate or about its size.
+    /// The message of the regex crate, or about a limit.
     pub(super) fn new(text: &str) -> Result<Self, String> {
         if text.len() > LONGEST {
             return Err(format!("is longer than {LONGEST} bytes"));
@@ -58,11 +58,11 @@ impl Pattern {
             .build()
             .parse(text)
             .map_err(|error| error.to_string())?;
-        let program = Program::of(&hir, MAX_GROUPS);
+        let program = LiteralMatcher::of(&hir, MAX_GROUPS);
         Ok(Self { regex, hir, program })
     }
 
-    /// Whether the fast way exists.
+    /// Whether the pattern has a literal matcher.
     pub(super) fn is_literal(&self) -> bool {
         self.program.is_some()
     }
@@ -72,19 +72,21 @@ impl Pattern {
         self.regex.capture_names().enumerate().filter_map(|(at, name)| name.map(|name| (at, name)))
     }
 
-    /// The spans of the groups where the pattern matches `text` first; `None` when it does not.
+    /// The spans of the groups of the first match in `text`; `None` without a match.
     pub(super) fn find(&self, text: &[u8]) -> Option<[Span; MAX_GROUPS]> {
         let mut spans = [None; MAX_GROUPS];
-        let way =
-            self.program.as_ref().map_or(Way::Unsure, |program| program.run(text, &mut spans));
+        let way = self
+            .program
+            .as_ref()
+            .map_or(MatchResult::Undecided, |program| program.run(text, &mut spans));
         match way {
-            Way::Match => Some(spans),
-            Way::Nothing => None,
-            Way::Unsure => self.find_by_regex(text),
+            MatchResult::Match => Some(spans),
+            MatchResult::NoMatch => None,
+            MatchResult::Undecided => self.find_by_regex(text),
         }
     }
 
-    /// The same by the regular expression alone.
+    /// The same with the regular expression only.
     pub(super) fn find_by_regex(&self, text: &[u8]) -> Option<[Span; MAX_GROUPS]> {
         let mut locations = self.regex.capture_locations();
         self.regex.captures_read(&mut locations, text)?;
@@ -95,8 +97,8 @@ impl Pattern {
         Some(spans)
     }
 
-    /// How far the pattern gets in `text`. Compiles a pattern for each part that is tried: for
-    /// people who write templates, not for lines that arrive.
+    /// The progress of the pattern in `text`. It compiles one pattern per part: for template
+    /// authors, not for received lines.
     pub(super) fn progress(&self, text: &[u8]) -> Progress {
         let parts = parts(&self.hir);
         for count in (0..parts.len()).rev() {
@@ -125,7 +127,7 @@ fn parts(hir: &Hir) -> Vec<&Hir> {
     }
 }
 
-/// A literal as it is, anything else as a pattern.
+/// A literal as text, anything else as a pattern.
 fn wanted(parts: &[&Hir]) -> String {
     let text: Cow<'_, str> = match parts.first().map(|part| part.kind()) {
         Some(HirKind::Literal(literal)) => String::from_utf8_lossy(&literal.0),
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn straight_patterns_go_the_fast_way() {
+    fn literal_patterns_use_the_literal_matcher() {
         for (pattern, straight) in [
             (r"VPN (?<vpn>.*?) from (?<peer>[^ ]+) is up\.", true),
             (r"^user=(?<user>[^,]*), ip=(?<ip>[0-9.]+)$", true),
@@ -165,17 +167,17 @@ mod tests {
     }
 
     #[test]
-    fn turning_back_is_left_to_the_regular_expression() {
+    fn backtracking_is_left_to_the_regular_expression() {
         let pattern = Pattern::new(r"a(?<x>.*?)b(?<y>[0-9]+)c").unwrap();
         assert!(pattern.is_literal());
         let text = b"a--b-a-bx-b12c";
         let way = pattern.program.as_ref().unwrap().run(text, &mut [None; MAX_GROUPS]);
-        assert_eq!(way, Way::Unsure);
+        assert_eq!(way, MatchResult::Undecided);
         assert_eq!(pattern.find(text).unwrap()[2], Some((11, 13)));
     }
 
     #[test]
-    fn limits_are_told() {
+    fn limits_are_reported() {
         assert!(Pattern::new(&"a".repeat(5000)).unwrap_err().contains("longer"));
         assert!(Pattern::new(&"(a)".repeat(30)).unwrap_err().contains("groups"));
         assert!(Pattern::new("(?:[a-z]{1000}){1000}").unwrap_err().contains("size"));
@@ -183,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn progress_tells_where_a_line_stops_matching() {
+    fn progress_is_the_end_of_the_match() {
         let pattern = Pattern::new(r"VPN (?<vpn>[^ ]+) from .*? is up\.").unwrap();
         let progress = pattern.progress(b"x VPN a from b is down.");
         assert_eq!((progress.end, &*progress.wanted), (13, " is up."));
     }
 
-    /// Pieces of patterns that the fast way knows, and a few that it does not.
+    /// Parts of patterns that the literal matcher supports, and some that it does not.
     fn piece() -> impl Strategy<Value = String> {
         let class = prop_oneof![
             Just("."),
@@ -229,7 +231,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn the_fast_way_is_the_regular_expression(
+        fn literal_matcher_equals_the_regular_expression(
             pattern in pattern(),
             texts in proptest::collection::vec("[abc,1 x]{0,24}", 8),
         ) {

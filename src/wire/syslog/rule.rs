@@ -1,76 +1,76 @@
-//! One rule of a template: where it looks, what must be there, and which value stands where.
+//! One rule of a template: its conditions, its pattern, and the variables it captures.
 
 use std::borrow::Cow;
 
 use memchr::memmem::Finder;
 use rollcall_identity::Kind;
 
-use super::message::Message;
+use super::error::SyslogParseError;
+use super::message::SyslogMessage;
 use super::pattern::{Pattern, Progress};
-use super::problem::Problem;
-use super::template_file::{Problems, Section};
-use super::values::Field;
+use super::template_file::{TemplateErrors, TemplateSection};
+use super::values::TemplateField;
 
-/// The most values that a rule reads from one line.
+/// The maximum number of variables of a rule.
 const MAX_VARIABLES: usize = 16;
 
-/// The shortest prefilter, in bytes. A shorter one is in too many lines to be worth its search.
+/// The minimum length of a prefilter, in bytes. A shorter one would be found in too many lines.
 const SHORTEST_PREFILTER: usize = 4;
 
-/// What a rule found, by the number of the variable. An empty place is a group that took no part.
-pub(super) type Found<'a> = [Option<Cow<'a, [u8]>>; MAX_VARIABLES];
+/// The captured values by variable number; `None` for a group that did not take part.
+pub(super) type CapturedValues<'a> = [Option<Cow<'a, [u8]>>; MAX_VARIABLES];
 
-/// What a line that the rule knows means.
+/// What a matching rule does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum RuleAction {
     Event(Kind),
-    /// No event, and no other rule is asked.
-    Drop(Problem),
+    /// Gives no event, and ends the search.
+    Drop(SyslogParseError),
 }
 
-/// Where the values come from.
+/// The source of the values.
 #[derive(Debug, Clone)]
-enum Place {
-    /// Groups of a pattern over the text: the pattern, and the variable of each group.
+enum ValueSource {
+    /// A pattern over the text, and the variable of each group.
     Text(Box<Pattern>, Vec<(usize, usize)>),
-    /// Paths into the JSON object that the text ends with, by variable.
+    /// Paths into the JSON object at the end of the text, by variable.
     Json(Vec<Vec<String>>),
-    /// Names of parameters of the structured data, by variable.
+    /// Parameter names of the structured data, by variable.
     Structured(Vec<String>),
 }
 
-/// Why a rule does not know a line.
+/// Why a rule does not match a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Miss {
+pub(super) enum RuleMismatch {
     Prefilter,
     App,
     MsgId,
     Pattern(Progress),
-    /// No JSON object in the text.
+    /// The text has no JSON object.
     NoObject,
-    /// The variable that does not have one of the required values, and what it has.
+    /// The variable without a required value, and its value.
     Required(usize, Option<String>),
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
-    pub(super) meaning: Meaning,
+    pub(super) meaning: RuleAction,
     pub(super) prefilter: String,
     finder: Finder<'static>,
     pub(super) apps: Vec<String>,
     pub(super) msg_ids: Vec<String>,
-    place: Place,
+    place: ValueSource,
     required: Vec<(usize, Vec<String>)>,
-    /// The name of each variable.
+    /// The names of the variables.
     pub(super) variables: Vec<String>,
 }
 
 impl Rule {
-    /// Reads one `[[rule]]`. `is_known` tells whether the template gives a group name a meaning.
+    /// Parses one `[[rule]]`. `is_known` returns whether the template uses a group name.
     pub(super) fn read(
-        mut section: Section,
+        mut section: TemplateSection,
         is_known: &dyn Fn(&str) -> bool,
-        problems: &mut Problems,
+        problems: &mut TemplateErrors,
     ) -> Option<Self> {
         let before = problems.0.len();
         let meaning = read_meaning(&mut section, problems);
@@ -93,7 +93,7 @@ impl Rule {
             variables.iter().filter(|name| !is_known(name) && !is_required(name)).collect();
         for name in unknown {
             problems
-                .add(&place_key, format!("group `{name}` is neither a field nor used by a map"));
+                .add(&place_key, format!("group `{name}` is neither a field nor the key of a map"));
         }
         if variables.len() > MAX_VARIABLES {
             problems.add(&place_key, format!("has more than {MAX_VARIABLES} named values"));
@@ -119,53 +119,54 @@ impl Rule {
         self.variables.iter().position(|known| known == name)
     }
 
-    /// The numbers and fields of the variables that hold addresses.
-    pub(super) fn addresses(&self) -> Vec<(Field, usize)> {
-        let field = |name: &String| name.parse::<Field>().ok().filter(|field| field.is_address());
+    /// The numbers and fields of the variables that have addresses.
+    pub(super) fn addresses(&self) -> Vec<(TemplateField, usize)> {
+        let field =
+            |name: &String| name.parse::<TemplateField>().ok().filter(|field| field.is_address());
         let numbered = self.variables.iter().enumerate();
         numbered.filter_map(|(at, name)| field(name).map(|field| (field, at))).collect()
     }
 
-    /// Whether the fast way is taken; rules that read JSON or structured data have none.
+    /// Whether the rule uses the literal matcher; rules for JSON or structured data do not.
     pub(super) fn is_literal(&self) -> bool {
-        matches!(&self.place, Place::Text(pattern, _) if pattern.is_literal())
+        matches!(&self.place, ValueSource::Text(pattern, _) if pattern.is_literal())
     }
 
-    /// What the line holds, or why this rule does not know it. The reasons are cheap but for
-    /// [`Miss::Pattern`], which [`Rule::progress`] finds.
+    /// The captured values, or why the rule does not match. The reasons are cheap except
+    /// [`RuleMismatch::Pattern`], which [`Rule::progress`] completes.
     pub(super) fn find<'a>(
         &self,
-        message: &Message<'a>,
-    ) -> Result<Result<Found<'a>, Problem>, Miss> {
+        message: &SyslogMessage<'a>,
+    ) -> Result<Result<CapturedValues<'a>, SyslogParseError>, RuleMismatch> {
         if self.finder.find(message.content).is_none() {
-            return Err(Miss::Prefilter);
+            return Err(RuleMismatch::Prefilter);
         }
         if !is_one_of(&self.apps, message.app) {
-            return Err(Miss::App);
+            return Err(RuleMismatch::App);
         }
         if !is_one_of(&self.msg_ids, message.msg_id) {
-            return Err(Miss::MsgId);
+            return Err(RuleMismatch::MsgId);
         }
         let found = match &self.place {
-            Place::Text(pattern, groups) => {
+            ValueSource::Text(pattern, groups) => {
                 let no_progress = Progress { parts: (0, 0), end: 0, wanted: String::new() };
-                let spans = pattern.find(message.text).ok_or(Miss::Pattern(no_progress))?;
-                let mut found = Found::default();
+                let spans = pattern.find(message.text).ok_or(RuleMismatch::Pattern(no_progress))?;
+                let mut found = CapturedValues::default();
                 for (group, variable) in groups {
                     let text = spans[*group].map(|(start, end)| &message.text[start..end]);
                     found[*variable] = text.map(Cow::Borrowed);
                 }
                 found
             }
-            Place::Json(paths) => {
-                let start = memchr::memchr(b'{', message.text).ok_or(Miss::NoObject)?;
+            ValueSource::Json(paths) => {
+                let start = memchr::memchr(b'{', message.text).ok_or(RuleMismatch::NoObject)?;
                 match serde_json::from_slice(&message.text[start..]) {
                     Ok(object) => at_paths(&object, paths),
-                    Err(_) => return Ok(Err(Problem::BadJson)),
+                    Err(_) => return Ok(Err(SyslogParseError::BadJson)),
                 }
             }
-            Place::Structured(names) => {
-                let mut found = Found::default();
+            ValueSource::Structured(names) => {
+                let mut found = CapturedValues::default();
                 for param in message.data.params() {
                     let at = names.iter().position(|name| name.as_bytes() == param.name);
                     if let Some(at) = at {
@@ -179,38 +180,41 @@ impl Rule {
             let value = found[*variable].as_deref();
             if !value.is_some_and(|value| is_one_of(values, Some(value))) {
                 let value = value.map(|value| String::from_utf8_lossy(value).into_owned());
-                return Err(Miss::Required(*variable, value));
+                return Err(RuleMismatch::Required(*variable, value));
             }
         }
         Ok(Ok(found))
     }
 
-    /// The pattern, in a rule that has one.
+    /// The pattern, if the rule has one.
     #[cfg(test)]
     pub(super) fn pattern(&self) -> Option<&Pattern> {
         match &self.place {
-            Place::Text(pattern, _) => Some(pattern),
-            Place::Json(_) | Place::Structured(_) => None,
+            ValueSource::Text(pattern, _) => Some(pattern),
+            ValueSource::Json(_) | ValueSource::Structured(_) => None,
         }
     }
 
-    /// How far the pattern got in `text`; `None` for a rule without one.
+    /// The progress of the pattern in `text`; `None` for a rule without one.
     pub(super) fn progress(&self, text: &[u8]) -> Option<Progress> {
         match &self.place {
-            Place::Text(pattern, _) => Some(pattern.progress(text)),
-            Place::Json(_) | Place::Structured(_) => None,
+            ValueSource::Text(pattern, _) => Some(pattern.progress(text)),
+            ValueSource::Json(_) | ValueSource::Structured(_) => None,
         }
     }
 }
 
-fn read_meaning(section: &mut Section, problems: &mut Problems) -> Option<Meaning> {
+fn read_meaning(
+    section: &mut TemplateSection,
+    problems: &mut TemplateErrors,
+) -> Option<RuleAction> {
     let kind: Option<String> = section.take("kind", problems);
     let drop: Option<String> = section.take("drop", problems);
     match (kind, drop) {
         (Some(kind), None) => match kind.parse() {
-            Ok(kind) if Kind::is_sent(kind) => Some(Meaning::Event(kind)),
+            Ok(kind) if Kind::is_sent(kind) => Some(RuleAction::Event(kind)),
             Ok(kind) => {
-                let what = format!("`{}` is not for producers", kind.as_str());
+                let what = format!("`{}` cannot be produced by a template", kind.as_str());
                 problems.add(section.key("kind"), what);
                 None
             }
@@ -220,25 +224,25 @@ fn read_meaning(section: &mut Section, problems: &mut Problems) -> Option<Meanin
             }
         },
         (None, Some(reason)) => {
-            let what = format!("`{reason}` is not a reason");
+            let what = format!("`{reason}` is not a known reason");
             let reason = reason.parse().map_err(|_| what);
-            problems.note(section.key("drop"), reason).map(Meaning::Drop)
+            problems.note(section.key("drop"), reason).map(RuleAction::Drop)
         }
         _ => {
-            problems.add(section.key("kind"), "or `drop` must be there, and not both");
+            problems.add(section.key("kind"), "requires either `kind` or `drop`");
             None
         }
     }
 }
 
-/// Reads `regex`, `json` or `structured` and appends the variables, those that are only required
-/// among them.
+/// Parses `regex`, `json` or `structured` and appends the variables, including those used only by
+/// `require`.
 fn read_place(
-    section: &mut Section,
+    section: &mut TemplateSection,
     variables: &mut Vec<String>,
     required: &[(String, Vec<String>)],
-    problems: &mut Problems,
-) -> Option<Place> {
+    problems: &mut TemplateErrors,
+) -> Option<ValueSource> {
     let regex: Option<String> = section.take("regex", problems);
     let json = section.section("json", problems);
     let structured = section.section("structured", problems);
@@ -251,28 +255,28 @@ fn read_place(
                 groups.push((group, variables.len()));
                 variables.push(name.to_owned());
             }
-            Some(Place::Text(Box::new(pattern), groups))
+            Some(ValueSource::Text(Box::new(pattern), groups))
         }
         (None, Some(json), None) => {
             let paths = named_places(json, variables, required, problems);
             let steps = |path: String| path.split('.').map(str::to_owned).collect();
-            Some(Place::Json(paths.into_iter().map(steps).collect()))
+            Some(ValueSource::Json(paths.into_iter().map(steps).collect()))
         }
         (None, None, Some(structured)) => {
-            Some(Place::Structured(named_places(structured, variables, required, problems)))
+            Some(ValueSource::Structured(named_places(structured, variables, required, problems)))
         }
         _ => {
-            problems.add(key, "or `json` or `structured` must be there, and only one of them");
+            problems.add(key, "requires exactly one of `regex`, `json` and `structured`");
             None
         }
     }
 }
 
 fn named_places(
-    section: Section,
+    section: TemplateSection,
     variables: &mut Vec<String>,
     required: &[(String, Vec<String>)],
-    problems: &mut Problems,
+    problems: &mut TemplateErrors,
 ) -> Vec<String> {
     let mut places = Vec::new();
     for (name, mut place) in section.entries(problems) {
@@ -286,9 +290,9 @@ fn named_places(
     places
 }
 
-/// The texts and numbers at `paths`; null and missing ones are no value.
-fn at_paths<'a>(object: &serde_json::Value, paths: &[Vec<String>]) -> Found<'a> {
-    let mut found = Found::default();
+/// The strings and numbers at `paths`; null and missing values give `None`.
+fn at_paths<'a>(object: &serde_json::Value, paths: &[Vec<String>]) -> CapturedValues<'a> {
+    let mut found = CapturedValues::default();
     for (value, path) in found.iter_mut().zip(paths) {
         let at = path.iter().try_fold(object, |object, step| object.get(step));
         *value = match at {
@@ -302,7 +306,7 @@ fn at_paths<'a>(object: &serde_json::Value, paths: &[Vec<String>]) -> Found<'a> 
     found
 }
 
-/// Whether `value` is one of `allowed`, without regard to case; anything is when none are named.
+/// Whether `value` is one of `allowed`, ignoring case. An empty list allows any value.
 fn is_one_of(allowed: &[String], value: Option<&[u8]>) -> bool {
     allowed.is_empty()
         || value.is_some_and(|v| allowed.iter().any(|a| a.as_bytes().eq_ignore_ascii_case(v)))

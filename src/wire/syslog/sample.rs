@@ -1,39 +1,33 @@
-//! The sample lines of a template: real lines with what must come out of them.
+//! The sample lines of a template with their expected results.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-use rollcall_identity::{Address, Event, Kind, Name, Origin, Posture, Producer, Timestamp};
+use rollcall_identity::{Address, Event, Kind, Name, Posture, Timestamp};
 use serde::Deserialize;
 
-use super::message::Message;
-use super::moment::SenderClock;
-use super::problem::Problem;
-use super::reader::{Defaults, Outcome, Reader};
-use super::template::Template;
-use super::template_file::{Problems, Section};
+use super::error::SyslogParseError;
+use super::template_file::{TemplateErrors, TemplateSection};
 
-/// When a sample arrives unless it says so itself: 2026-11-21T20:00:00Z.
+/// The default time of arrival of a sample: 2026-11-21T20:00:00Z.
 const SEEN: i64 = 1_795_291_200_000;
 
-/// A line and what must come out of it.
+/// A line and its expected result.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
     line: String,
     seen: Timestamp,
-    wanted: Result<Vec<Expected>, Nothing>,
+    wanted: Result<Vec<Expected>, NoEvent>,
 }
 
 /// Why a sample gives no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Nothing {
+pub(super) enum NoEvent {
     Unmatched,
-    Problem(Problem),
+    Problem(SyslogParseError),
 }
 
-/// An event as a sample writes it. What is not written must not be there, but for the time.
+/// An expected event. Missing fields must be absent, except for the time.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expected {
@@ -47,16 +41,16 @@ struct Expected {
     at: Option<Timestamp>,
 }
 
-/// A sample line that is not read as its template says.
+/// A sample line whose result differs from the template file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampleFailure {
-    /// Which sample, counted from 1.
+    /// The number of the sample, from 1.
     pub sample: usize,
-    /// Its line.
+    /// The line.
     pub line: String,
-    /// What the template says.
+    /// The expected result.
     pub wanted: String,
-    /// What came out.
+    /// The actual result.
     pub got: String,
 }
 
@@ -68,8 +62,11 @@ impl fmt::Display for SampleFailure {
 }
 
 impl Sample {
-    /// Reads one `[[sample]]`.
-    pub(super) fn read(mut section: Section, problems: &mut Problems) -> Option<Self> {
+    /// Parses one `[[sample]]`.
+    pub(super) fn read(
+        mut section: TemplateSection,
+        problems: &mut TemplateErrors,
+    ) -> Option<Self> {
         let line = section.text("line", problems);
         let seen: Option<String> = section.take("seen", problems);
         let seen = match seen {
@@ -89,14 +86,15 @@ impl Sample {
                 let events = events.map_err(|error| error.message().to_owned());
                 problems.note(section.key("event"), events).map(Ok)
             }
-            (None, Some("unmatched")) => Some(Err(Nothing::Unmatched)),
+            (None, Some("unmatched")) => Some(Err(NoEvent::Unmatched)),
             (None, Some(reason)) => {
-                let problem = Problem::from_str(reason).map_err(|_| "is not a reason");
+                let problem =
+                    SyslogParseError::from_str(reason).map_err(|_| "is not a known reason");
                 let problem = problems.note(section.key("none"), problem);
-                problem.map(|problem| Err(Nothing::Problem(problem)))
+                problem.map(|problem| Err(NoEvent::Problem(problem)))
             }
             _ => {
-                problems.add(section.key("event"), "or `none` must be there, and not both");
+                problems.add(section.key("event"), "requires either `event` or `none`");
                 None
             }
         };
@@ -112,21 +110,18 @@ impl Sample {
         self.wanted.is_ok()
     }
 
-    /// Reads the line as it would be read for a client without settings of its own.
-    pub(super) fn verify(&self, number: usize, template: &Template) -> Option<SampleFailure> {
-        let name = template.name().clone();
-        let (kind, producer, client) = (Producer::Syslog, name.clone(), name.clone());
-        let origin = Arc::new(Origin { kind, producer, client, form: name });
-        let templates = vec![(Arc::new(template.clone()), origin)];
-        let reader = Reader::new(templates, Defaults::default());
-        let mut clock = SenderClock::new(TimeZone::UTC);
-        let message = Message::read(self.line.as_bytes(), self.seen, &mut clock);
-        let mut events = Vec::new();
-        let got = match reader.read(&message, self.seen, &mut events) {
-            Outcome::Matched { .. } => Ok(events.iter().map(Expected::of).collect::<Vec<_>>()),
-            Outcome::Unmatched => Err(Nothing::Unmatched),
-            Outcome::Problem { problem, .. } => Err(Nothing::Problem(problem)),
-        };
+    /// The time of arrival of the line.
+    pub(super) fn seen(&self) -> Timestamp {
+        self.seen
+    }
+
+    /// Compares the result of the line with the expected one; `number` is the sample, from 1.
+    pub(super) fn check(
+        &self,
+        number: usize,
+        got: Result<&[Event], NoEvent>,
+    ) -> Option<SampleFailure> {
+        let got = got.map(|events| events.iter().map(Expected::of).collect::<Vec<_>>());
         let agree = match (&self.wanted, &got) {
             (Ok(wanted), Ok(got)) => {
                 wanted.len() == got.len() && wanted.iter().zip(got).all(|(w, g)| w.agrees(g))
@@ -142,11 +137,11 @@ impl Sample {
     }
 }
 
-fn describe(result: &Result<Vec<Expected>, Nothing>) -> String {
+fn describe(result: &Result<Vec<Expected>, NoEvent>) -> String {
     match result {
         Ok(events) => events.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-        Err(Nothing::Unmatched) => "no match".to_owned(),
-        Err(Nothing::Problem(problem)) => format!("{} ({problem})", problem.as_str()),
+        Err(NoEvent::Unmatched) => "no match".to_owned(),
+        Err(NoEvent::Problem(problem)) => format!("{} ({problem})", problem.as_str()),
     }
 }
 

@@ -1,10 +1,10 @@
-//! The structured data of RFC 5424 section 6.3: `[id name="value" ...]`, read when it is asked for.
+//! The structured data of RFC 5424 section 6.3: `[id name="value" ...]`, parsed on access.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-/// The elements of a message, brackets included; empty where there are none.
+/// The elements of a message including brackets; empty if there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StructuredData<'a>(&'a [u8]);
 
@@ -15,13 +15,13 @@ pub struct Param<'a> {
     pub element: &'a [u8],
     /// PARAM-NAME, for instance `source-address`.
     pub name: &'a [u8],
-    /// PARAM-VALUE with its escapes.
+    /// PARAM-VALUE with escapes.
     raw: &'a [u8],
 }
 
 impl<'a> StructuredData<'a> {
-    /// Takes the elements, or the nil value, from the front of `bytes`. What does not close its
-    /// brackets is text.
+    /// Splits the elements, or the nil value, from the beginning of `bytes`. An unclosed element is
+    /// text.
     pub(super) fn split(bytes: &'a [u8]) -> (Self, &'a [u8]) {
         match bytes {
             [b'-'] => return (Self(&[]), &[]),
@@ -45,25 +45,25 @@ impl<'a> StructuredData<'a> {
         Params { rest: self.0, element: &[] }
     }
 
-    /// The value of the first parameter called `name`, in whatever element.
+    /// The value of the first parameter named `name`, in any element.
     pub fn get(self, name: &str) -> Option<Cow<'a, [u8]>> {
         self.params().find(|param| param.name == name.as_bytes()).map(|param| param.value())
     }
 }
 
-/// The length of the element at the front of `bytes`: a `]` behind a closing quote, or before any
-/// quote, ends it. Where a `]` stands anywhere else, the quotes are counted.
+/// The length of the element at the beginning of `bytes`. Fast path: a `]` after a closing quote,
+/// or before any quote, ends it. Otherwise the quotes are counted.
 fn element_end(bytes: &[u8]) -> Option<usize> {
     let end = memchr(b']', bytes)?;
     match bytes[..end] {
-        // Neither an escaped quote nor one that opens.
+        // Not an escaped quote, and not an opening one.
         [.., before, b'"'] if before != b'\\' && before != b'=' => Some(end + 1),
         ref head if memchr(b'"', head).is_none() => Some(end + 1),
         _ => element_end_by_quotes(bytes),
     }
 }
 
-/// Junos does not quote everywhere what it should, so outside of quotes an escape counts too.
+/// Junos does not quote consistently, so that an escape outside of quotes counts too.
 fn element_end_by_quotes(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut quoted) = (1, false);
     loop {
@@ -78,8 +78,8 @@ fn element_end_by_quotes(bytes: &[u8]) -> Option<usize> {
 }
 
 impl<'a> Param<'a> {
-    /// The value, with `\"`, `\\` and `\]` resolved; a backslash before anything else stays (RFC
-    /// 5424 section 6.3.3).
+    /// The value with `\"`, `\\` and `\]` unescaped; other backslashes are kept (RFC 5424 section
+    /// 6.3.3).
     pub fn value(self) -> Cow<'a, [u8]> {
         if memchr(b'\\', self.raw).is_none() {
             return Cow::Borrowed(self.raw);
@@ -95,7 +95,7 @@ impl<'a> Param<'a> {
     }
 }
 
-/// Reads the parameters one after the other.
+/// Iterates over the parameters.
 #[derive(Debug, Clone)]
 pub struct Params<'a> {
     rest: &'a [u8],
@@ -121,7 +121,7 @@ impl<'a> Iterator for Params<'a> {
 }
 
 impl<'a> Params<'a> {
-    /// `name="value"`. What is not of this form ends the reading.
+    /// `name="value"`. Any other form ends the iteration.
     fn param(&mut self) -> Option<Param<'a>> {
         let rest = std::mem::take(&mut self.rest);
         let equals = memchr(b'=', rest)?;
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_close_is_text() {
+    fn unclosed_element_is_text() {
         assert_eq!(read("[a b=\"c\" text"), (vec![], "[a b=\"c\" text"));
         assert_eq!(read("-"), (vec![], ""));
         assert_eq!(read("- x"), (vec![], "x"));
@@ -192,7 +192,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn the_quick_end_is_the_end_of_what_is_well_formed(
+        fn fast_path_equals_counting_quotes(
             values in proptest::collection::vec(r#"[a-z= ]{0,3}(\\\]|\\"|\\\\){0,2}[a-z= ]{0,3}"#, 0..4),
             text in r#"[a-z"\] ]{0,6}"#,
         ) {

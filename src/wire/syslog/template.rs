@@ -1,20 +1,20 @@
-//! A template: a TOML file that says how the lines of one kind of sender are read, with its own
-//! sample lines as proof.
+//! A template: a TOML file that describes how to parse the lines of one kind of sender, with sample
+//! lines that verify it.
 //!
 //! ```toml
 //! name = "example"
 //! description = "What sends these lines"
 //! source = "Where the sample lines are from"
-//! none = ["N/A"]                  # values that mean none, whatever their case
-//! user_from = ["user", "ike_id"]  # the first of these groups that has a value is the user
+//! none = ["N/A"]                  # placeholder values that mean none, ignoring case
+//! user_from = ["user", "ike_id"]  # the first of these groups with a value is the user
 //!
-//! [map.domain]                    # a field read from another group by a table
+//! [map.domain]                    # a field looked up in a table by another group
 //! from = "vpn"
 //! values = { corp-vpn = "corp.example.com" }
 //!
-//! [[rule]]                        # the first rule that knows a line decides
+//! [[rule]]                        # the first matching rule is used
 //! kind = "vpn_up"                 # or: drop = "not_success"
-//! prefilter = " is up. "          # a rule is tried where this literal is
+//! prefilter = " is up. "          # the rule is tried only if the line has this literal
 //! regex = 'VPN (?<vpn>[^ ]+) is up\. User (?<user>[^ ]+) has (?<ip>[^ ]+)'
 //!
 //! [[sample]]
@@ -23,20 +23,20 @@
 //! ```
 
 use std::str::FromStr;
-use std::sync::Arc;
 
-use rollcall_identity::{Kind, Name, Posture};
+use rollcall_identity::{Kind, Name};
 
-use super::message::Message;
-use super::problem::Problem;
-use super::reader::Context;
-use super::reading::Reading;
-use super::rule::{Meaning, Miss, Rule};
-use super::sample::{Sample, SampleFailure};
-use super::template_file::{Problems, Section, TemplateProblem};
-use super::values::{Field, Maps};
+use super::client_defaults::LineContext;
+use super::error::SyslogParseError;
+use super::field_mapping::FieldMapping;
+use super::message::SyslogMessage;
+use super::rule::{Rule, RuleAction, RuleMismatch};
+use super::sample::Sample;
+use super::template_file::{TemplateErrors, TemplateFileError, TemplateSection};
+use super::template_settings::TemplateSettings;
+use super::values::{LookupTables, TemplateField};
 
-/// The most rules of a template.
+/// The maximum number of rules of a template.
 const MAX_RULES: usize = 32;
 
 /// A compiled template.
@@ -45,44 +45,30 @@ pub struct Template {
     name: Name,
     description: String,
     source: String,
-    shared: Shared,
-    rules: Vec<(Rule, Reading)>,
+    shared: TemplateSettings,
+    rules: Vec<(Rule, FieldMapping)>,
     samples: Vec<Sample>,
 }
 
-/// What a template makes of a line that one of its rules knows.
+/// The result of a template for a matching line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// So many events were appended.
+pub(super) enum TemplateOutcome {
+    /// The number of appended events.
     Events(usize),
-    /// It gives none, and another template may know better.
-    Problem(Problem),
-    /// A rule says that it gives none.
-    Dropped(Problem),
-}
-
-/// What all rules of a template have in common.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Shared {
-    /// Values that mean none.
-    pub(super) none: Vec<String>,
-    /// What stands between two groups.
-    pub(super) separator: String,
-    pub(super) maps: Maps,
-    pub(super) domain: Option<Name>,
-    pub(super) device: Option<Name>,
-    pub(super) posture: Option<Posture>,
-    pub(super) groups: Option<Arc<[Name]>>,
+    /// No event; another template may match.
+    Problem(SyslogParseError),
+    /// A rule with `drop` matched.
+    Dropped(SyslogParseError),
 }
 
 impl Template {
-    /// Reads and compiles a template file.
+    /// Parses and compiles a template file.
     ///
     /// # Errors
-    /// Everything that is wrong with it. The samples are not yet tried: see [`Template::verify`].
-    pub fn from_toml(text: &str) -> Result<Self, Vec<TemplateProblem>> {
-        let mut problems = Problems::default();
-        let template = Section::root(text, &mut problems)
+    /// All errors in the file. The samples are not run: see [`Template::verify`].
+    pub fn from_toml(text: &str) -> Result<Self, Vec<TemplateFileError>> {
+        let mut problems = TemplateErrors::default();
+        let template = TemplateSection::root(text, &mut problems)
             .and_then(|root| Self::read_sections(root, &mut problems));
         match template {
             Some(template) if problems.0.is_empty() => Ok(template),
@@ -90,31 +76,31 @@ impl Template {
         }
     }
 
-    fn read_sections(mut root: Section, problems: &mut Problems) -> Option<Self> {
+    fn read_sections(mut root: TemplateSection, problems: &mut TemplateErrors) -> Option<Self> {
         let name = root.text("name", problems);
         let name = problems.note("name", Name::new(&name));
         let description = root.text("description", problems);
         let source = root.text("source", problems);
         let user_from = match root.list("user_from", problems) {
-            list if list.is_empty() => vec![Field::User.as_str().to_owned()],
+            list if list.is_empty() => vec![TemplateField::User.as_str().to_owned()],
             list => list,
         };
-        let mut shared = Shared::read(&mut root, problems);
+        let mut shared = TemplateSettings::read(&mut root, problems);
         let map_keys = read_maps(&mut root, &mut shared.maps, problems);
         let is_known = |name: &str| {
-            Field::from_str(name).is_ok()
+            TemplateField::from_str(name).is_ok()
                 || user_from.iter().any(|group| group == name)
                 || map_keys.iter().any(|(_, group)| group == name)
         };
         let sections = root.sections("rule", problems);
         if sections.is_empty() || sections.len() > MAX_RULES {
-            problems.add("rule", format!("there must be 1 to {MAX_RULES}"));
+            problems.add("rule", format!("requires 1 to {MAX_RULES} rules"));
         }
         let mut rules = Vec::new();
         for section in sections {
             let key = section.key("regex");
             let Some(rule) = Rule::read(section, &is_known, problems) else { continue };
-            let reading = Reading::new(&rule, &user_from, &map_keys);
+            let reading = FieldMapping::new(&rule, &user_from, &map_keys);
             check_fields(&rule, &reading, &key, problems);
             rules.push((rule, reading));
         }
@@ -123,7 +109,7 @@ impl Template {
             samples.into_iter().filter_map(|sample| Sample::read(sample, problems)).collect();
         let gives = |sample: &Sample| sample.gives_events();
         if !samples.iter().any(gives) || samples.iter().all(gives) {
-            problems.add("sample", "there must be one that gives an event, and one that does not");
+            problems.add("sample", "requires a sample with an event and a sample without");
         }
         root.finish(problems);
         Some(Self { name: name?, description, source, shared, rules, samples })
@@ -144,15 +130,14 @@ impl Template {
         &self.source
     }
 
-    /// Whether every rule goes the fast way: its pattern is a straight line of literals, runs and
-    /// gaps.
+    /// Whether every rule uses the literal matcher.
     pub fn is_literal(&self) -> bool {
         self.rules.iter().all(|(rule, _)| rule.is_literal())
     }
 
-    /// Reads every sample line and compares what comes out with what the file says.
-    pub fn verify(&self) -> Vec<SampleFailure> {
-        self.samples.iter().enumerate().filter_map(|(at, s)| s.verify(at + 1, self)).collect()
+    /// The sample lines with their expected results.
+    pub(super) fn samples(&self) -> &[Sample] {
+        &self.samples
     }
 
     /// The sample lines.
@@ -166,32 +151,34 @@ impl Template {
         self.rules.iter().filter_map(|(rule, _)| rule.pattern())
     }
 
-    /// One literal for each rule: a line without any of them is not for this template.
+    /// One literal per rule: a line without any of them does not match this template.
     pub(super) fn prefilters(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|(rule, _)| &*rule.prefilter)
     }
 
-    /// Appends the events of the line. `None` when no rule knows it.
+    /// Appends the events of the line. `None` when no rule matches.
     pub(super) fn read(
         &self,
-        message: &Message<'_>,
-        context: &Context<'_>,
+        message: &SyslogMessage<'_>,
+        context: &LineContext<'_>,
         out: &mut Vec<rollcall_identity::Event>,
-    ) -> Option<Answer> {
+    ) -> Option<TemplateOutcome> {
         self.rules.iter().find_map(|(rule, reading)| {
             Some(match (rule.find(message).ok()?, rule.meaning) {
-                (Err(problem), _) => Answer::Problem(problem),
-                (Ok(_), Meaning::Drop(problem)) => Answer::Dropped(problem),
-                (Ok(found), Meaning::Event(kind)) => reading
+                (Err(problem), _) => TemplateOutcome::Problem(problem),
+                (Ok(_), RuleAction::Drop(problem)) => TemplateOutcome::Dropped(problem),
+                (Ok(found), RuleAction::Event(kind)) => reading
                     .events(kind, &found, message, (&self.shared, context), out)
-                    .map_or_else(Answer::Problem, Answer::Events),
+                    .map_or_else(TemplateOutcome::Problem, TemplateOutcome::Events),
             })
         })
     }
 
-    /// What stands in the groups of the first rule that knows the line: its number, counted from 1,
-    /// and the names and values.
-    pub(super) fn values(&self, message: &Message<'_>) -> Option<(usize, Vec<(&str, String)>)> {
+    /// The captured values of the first matching rule: its number, from 1, and names and values.
+    pub(super) fn values(
+        &self,
+        message: &SyslogMessage<'_>,
+    ) -> Option<(usize, Vec<(&str, String)>)> {
         let mut rules = self.rules.iter().enumerate();
         let (number, rule, found) = rules.find_map(|(at, (rule, _))| {
             Some((at + 1, rule, rule.find(message).ok()?.unwrap_or_default()))
@@ -202,8 +189,8 @@ impl Template {
         Some((number, values.collect()))
     }
 
-    /// The number of each rule that does not know the line, counted from 1, and why.
-    pub(super) fn misses(&self, message: &Message<'_>) -> Vec<(usize, &Rule, Miss)> {
+    /// The rules that do not match, with their number, from 1, and the reason.
+    pub(super) fn misses(&self, message: &SyslogMessage<'_>) -> Vec<(usize, &Rule, RuleMismatch)> {
         let rules = self.rules.iter().enumerate();
         rules
             .filter_map(|(at, (rule, _))| Some((at + 1, rule, rule.find(message).err()?)))
@@ -211,38 +198,12 @@ impl Template {
     }
 }
 
-impl Shared {
-    fn read(root: &mut Section, problems: &mut Problems) -> Self {
-        let mut shared = Self {
-            none: root.list("none", problems),
-            separator: root.take("groups_separator", problems).unwrap_or(",".to_owned()),
-            ..Self::default()
-        };
-        if shared.separator.is_empty() {
-            problems.add("groups_separator", "is empty");
-        }
-        let Some(mut section) = root.section("constant", problems) else { return shared };
-        let mut name = |key: &str| {
-            let text: String = section.take(key, problems)?;
-            problems.note(section.key(key), Name::new(&text))
-        };
-        (shared.domain, shared.device) = (name("domain"), name("device"));
-        if let Some(text) = section.take::<String>("posture", problems) {
-            let posture = text.parse().map_err(|_| "is not a posture");
-            shared.posture = problems.note("constant.posture", posture);
-        }
-        let groups = section.list("groups", problems);
-        if !groups.is_empty() {
-            let groups: Result<Vec<Name>, _> = groups.iter().map(|name| Name::new(name)).collect();
-            shared.groups = problems.note("constant.groups", groups).map(Arc::from);
-        }
-        section.finish(problems);
-        shared
-    }
-}
-
-/// Reads `[map.FIELD]` and gives the group that each field's map is looked up by.
-fn read_maps(root: &mut Section, maps: &mut Maps, problems: &mut Problems) -> Vec<(Field, String)> {
+/// Parses `[map.FIELD]` and returns the key group of each field.
+fn read_maps(
+    root: &mut TemplateSection,
+    maps: &mut LookupTables,
+    problems: &mut TemplateErrors,
+) -> Vec<(TemplateField, String)> {
     let mut keys = Vec::new();
     let Some(section) = root.section("map", problems) else { return keys };
     for (name, mut map) in section.named_sections(problems) {
@@ -250,30 +211,38 @@ fn read_maps(root: &mut Section, maps: &mut Maps, problems: &mut Problems) -> Ve
         let values = map.section("values", problems);
         let values = values.map(|values| values.entries(problems)).unwrap_or_default();
         match name.parse() {
-            Ok(field @ (Field::Domain | Field::Device | Field::Posture | Field::User)) => {
+            Ok(
+                field @ (TemplateField::Domain
+                | TemplateField::Device
+                | TemplateField::Posture
+                | TemplateField::User),
+            ) => {
                 for (from, to) in values {
                     maps.insert(field, &from, to.first().map_or("", String::as_str));
                 }
                 keys.push((field, group));
             }
-            _ => problems.add(map.key("from"), "only user, domain, device and posture have maps"),
+            _ => {
+                problems
+                    .add(map.key("from"), "only user, domain, device and posture can have maps");
+            }
         }
         map.finish(problems);
     }
     keys
 }
 
-/// A rule that can never give an event is a mistake.
-fn check_fields(rule: &Rule, reading: &Reading, key: &str, problems: &mut Problems) {
-    let Meaning::Event(kind) = rule.meaning else { return };
+/// A rule that can never give an event is an error.
+fn check_fields(rule: &Rule, reading: &FieldMapping, key: &str, problems: &mut TemplateErrors) {
+    let RuleAction::Event(kind) = rule.meaning else { return };
     if rule.addresses().is_empty() {
-        problems.add(key, "names no ip, ipv4, ipv6 or selector");
+        problems.add(key, "has no ip, ipv4, ipv6 or selector group");
     }
     if kind == Kind::DeviceSeen && !reading.has_device() {
-        problems.add(key, "names no device");
+        problems.add(key, "has no device group");
     }
     if kind != Kind::DeviceSeen && !reading.has_user() {
-        problems.add(key, "names no user");
+        problems.add(key, "has no user group");
     }
 }
 
@@ -335,14 +304,14 @@ none = "unmatched"
     }
 
     #[test]
-    fn every_key_does_what_it_says() {
+    fn every_key_has_its_effect() {
         let template = Template::from_toml(GOOD).unwrap();
         let failures: Vec<_> = template.verify().iter().map(ToString::to_string).collect();
         assert_eq!(failures, Vec::<String>::new());
     }
 
     #[test]
-    fn all_problems_are_told_at_once_with_their_keys() {
+    fn all_errors_are_reported_with_their_keys() {
         let bad = r#"
 name = ""
 user_from = "user"
@@ -390,29 +359,29 @@ event = { kind = "login", address = "nowhere" }
             "rule[1].prefilter: is shorter",
             "rule[1].regex: group `what`",
             "rule[2].regex: regex parse error",
-            "rule[3].kind: or `drop`",
-            "rule[3].regex: or `json`",
+            "rule[3].kind: requires either",
+            "rule[3].regex: requires exactly",
             "rule[4].require.other: is not a named group",
             "rule[5].kind: `expiry`",
-            "sample[1].none: is not a reason",
+            "sample[1].none: is not a known reason",
             "sample[1].when: is not a known key",
             "sample[2].event: ",
-            "sample: there must be one",
+            "sample: requires a sample",
         ] {
             assert!(problems.iter().any(|p| p.starts_with(wanted)), "{wanted}: {problems:#?}");
         }
     }
 
     #[test]
-    fn a_rule_that_can_never_give_an_event_is_refused() {
+    fn rule_that_can_never_give_an_event_is_rejected() {
         let without = |from: &str, to: &str| problems(&GOOD.replace(from, to)).join(" ");
-        assert!(without("(?<ip>", "(?:").contains("names no ip"));
+        assert!(without("(?<ip>", "(?:").contains("has no ip"));
         assert!(without("kind = \"logout\"", "kind = \"device_seen\"").contains("no device"));
         assert!(problems("x =").iter().all(|problem| problem.starts_with("file: ")));
     }
 
     #[test]
-    fn a_sample_that_differs_is_told_with_both_sides() {
+    fn sample_failure_has_both_results() {
         let template = Template::from_toml(&GOOD.replace("user = \"alice\"", "user = \"bob\""));
         let failures = template.unwrap().verify();
         assert_eq!(failures.len(), 1);
@@ -423,7 +392,7 @@ event = { kind = "login", address = "nowhere" }
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn any_text_is_a_template_or_has_problems(text in "\\PC{0,60}", cut in 0..GOOD.len()) {
+        fn any_text_is_a_template_or_has_errors(text in "\\PC{0,60}", cut in 0..GOOD.len()) {
             let _ = Template::from_toml(&text);
             let front: String = GOOD.chars().take(cut).collect();
             let _ = Template::from_toml(&format!("{front}{text}"));

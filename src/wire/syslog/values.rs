@@ -1,4 +1,4 @@
-//! What stands in the groups of a template, read as addresses, users, devices and the like.
+//! Parses captured values as addresses, users, devices and other fields.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,59 +7,59 @@ use std::net::{IpAddr, SocketAddr};
 use rollcall_identity::{Address, BadName, Name, Principal};
 use strum::{EnumIter, EnumString, IntoStaticStr};
 
-use super::problem::Problem;
+use super::error::SyslogParseError;
 
-/// The groups with a meaning of their own. Any other is a key of a map.
+/// Group names with a fixed meaning. Other groups are keys of lookup tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumString, EnumIter)]
 #[strum(serialize_all = "snake_case")]
-pub enum Field {
+pub enum TemplateField {
     /// `alice`, `CORP\alice`, `alice@corp.example.com` or `host/pc1.corp.example.com`.
     User,
-    /// The domain of a user whose name has none.
+    /// The domain of a user without one.
     Domain,
-    /// An address of either family, with or without a port.
+    /// An address of either family, with an optional port.
     Ip,
-    /// The same, for a line that has one of each family.
+    /// An address, for a line that has one of each family.
     Ipv4,
-    /// The same, for a line that has one of each family.
+    /// An address, for a line that has one of each family.
     Ipv6,
-    /// IKE traffic selectors, in the notation of Junos. A range of one address is an address.
+    /// IKE traffic selectors in the notation of Junos. A range of one address is an address.
     Selector,
     /// The name of a device.
     Device,
-    /// Groups in one text, with a separator.
+    /// A separated list of groups.
     Groups,
-    /// When it happened.
+    /// The time of the event.
     Time,
     /// The state of the device.
     Posture,
 }
 
-impl Field {
+impl TemplateField {
     /// The name of the group.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Whether it holds addresses.
+    /// Whether the field has addresses.
     pub(super) fn is_address(self) -> bool {
         matches!(self, Self::Ip | Self::Ipv4 | Self::Ipv6 | Self::Selector)
     }
 }
 
-/// Tables from a value in a line to the value of a field, such as from a VPN's name to a domain.
-/// Keys are compared without case.
+/// Lookup tables from a captured value to the value of a field, such as from a VPN name to a
+/// domain. Keys ignore case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Maps(HashMap<Field, HashMap<Box<str>, Box<str>>>);
+pub struct LookupTables(HashMap<TemplateField, HashMap<Box<str>, Box<str>>>);
 
-impl Maps {
-    /// Makes `from` mean `to` in `field`.
-    pub fn insert(&mut self, field: Field, from: &str, to: &str) {
+impl LookupTables {
+    /// Maps `from` to `to` for `field`.
+    pub fn insert(&mut self, field: TemplateField, from: &str, to: &str) {
         self.0.entry(field).or_default().insert(from.to_lowercase().into(), to.into());
     }
 
-    /// What `from` means in `field`.
-    pub fn get(&self, field: Field, from: &str) -> Option<&str> {
+    /// The value of `from` for `field`.
+    pub fn get(&self, field: TemplateField, from: &str) -> Option<&str> {
         let table = self.0.get(&field)?;
         let is_folded = from.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
         let key = if is_folded { Cow::Borrowed(from) } else { Cow::Owned(from.to_lowercase()) };
@@ -67,7 +67,7 @@ impl Maps {
     }
 }
 
-/// The addresses of a line: an IPv4 and an IPv6 one as a rule.
+/// The addresses of a line, usually one IPv4 and one IPv6.
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
     list: [Option<Address>; Self::MOST],
@@ -75,7 +75,7 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    /// More in one line are not read: no gateway assigns as many to one tunnel.
+    /// The maximum number of addresses; no gateway assigns as many to one tunnel.
     const MOST: usize = 4;
 
     fn push(&mut self, address: Address) {
@@ -93,22 +93,24 @@ impl Addresses {
         self.as_slice().iter().copied().flatten()
     }
 
-    /// Adds what `text` holds; the unspecified address means none, as Cisco and Palo Alto write it.
-    pub(super) fn add(&mut self, field: Field, text: &str) -> Result<(), Problem> {
+    /// Adds the addresses in `text`. The unspecified address means none, as in Cisco and Palo Alto
+    /// lines.
+    pub(super) fn add(&mut self, field: TemplateField, text: &str) -> Result<(), SyslogParseError> {
         let text = trimmed(text);
-        if field == Field::Selector {
+        if field == TemplateField::Selector {
             return self.add_selectors(text);
         }
-        let ip = read_ip(text).ok_or(Problem::BadAddress)?;
+        let ip = read_ip(text).ok_or(SyslogParseError::BadAddress)?;
         if !ip.is_unspecified() {
             self.push(Address::new(ip));
         }
         Ok(())
     }
 
-    /// `ipv4(0,0-65535,10.1.11.18-10.1.11.18) ipv6(...)` as iked writes it, and
-    /// `ipv4_subnet(any:0,[0..7]=10.1.0.0/16)` as kmd does: the address part ends each selector.
-    fn add_selectors(&mut self, text: &str) -> Result<(), Problem> {
+    /// `ipv4(0,0-65535,10.1.11.18-10.1.11.18) ipv6(...)` from iked, and
+    /// `ipv4_subnet(any:0,[0..7]=10.1.0.0/16)` from kmd: the address is the last part of each
+    /// selector.
+    fn add_selectors(&mut self, text: &str) -> Result<(), SyslogParseError> {
         let selectors = text.split(')').map(|selector| {
             let mark = selector.bytes().rposition(|byte| matches!(byte, b',' | b'=' | b'('));
             trimmed(&selector[mark.map_or(0, |mark| mark + 1)..])
@@ -129,15 +131,15 @@ impl Addresses {
                 self.push(Address::new(ip));
             }
         }
-        if self.count == 0 { Err(Problem::SiteToSite) } else { Ok(()) }
+        if self.count == 0 { Err(SyslogParseError::SiteToSite) } else { Ok(()) }
     }
 }
 
-fn parse_ip(text: &str) -> Result<IpAddr, Problem> {
-    trimmed(text).parse().map_err(|_| Problem::BadAddress)
+fn parse_ip(text: &str) -> Result<IpAddr, SyslogParseError> {
+    trimmed(text).parse().map_err(|_| SyslogParseError::BadAddress)
 }
 
-/// An address as it is, in brackets, with a zone, with a port (`192.0.2.7:500`, `[2001:db8::7]:500`)
+/// An address, plain, in brackets, with a zone, with a port (`192.0.2.7:500`, `[2001:db8::7]:500`)
 /// or in Samba's form (`ipv4:192.0.2.7:445`, `ipv6:2001:db8::7:445`).
 fn read_ip(text: &str) -> Option<IpAddr> {
     if let Some(tagged) = text.strip_prefix("ipv4:").or_else(|| text.strip_prefix("ipv6:")) {
@@ -147,8 +149,8 @@ fn read_ip(text: &str) -> Option<IpAddr> {
     plain.or_else(|| text.parse().ok().map(Address::ip))
 }
 
-/// A user, or a computer that logged on with its own account: RADIUS and Kerberos write
-/// `host/pc1.corp.example.com` for what Windows calls `PC1$` (RFC 4120 section 6.2).
+/// A user, or a computer account: RADIUS and Kerberos write `host/pc1.corp.example.com` for the
+/// account `PC1$` (RFC 4120 section 6.2).
 pub(super) fn principal(text: &str, domain: Option<&Name>) -> Result<Principal, BadName> {
     let text = trimmed(text);
     let is_host = text.get(..5).is_some_and(|front| front.eq_ignore_ascii_case("host/"));
@@ -163,14 +165,13 @@ pub(super) fn principal(text: &str, domain: Option<&Name>) -> Result<Principal, 
     Principal::parse(&format!("{short}$"), own.as_ref().or(domain))
 }
 
-/// A device without the `$` of its account.
+/// A device name without the `$` of its account.
 pub(super) fn device(text: &str) -> Result<Name, BadName> {
     let text = trimmed(text);
     Name::new(text.strip_suffix('$').unwrap_or(text))
 }
 
-/// `text` without the white space around it. Hardly any value has some, and to see that takes two
-/// bytes.
+/// `text` without surrounding white space. Fast path: most values have none, which two bytes show.
 pub(super) fn trimmed(text: &str) -> &str {
     match text.as_bytes() {
         [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => text,
@@ -178,9 +179,9 @@ pub(super) fn trimmed(text: &str) -> &str {
     }
 }
 
-/// Text from a line, when it is UTF-8.
-pub(super) fn text(bytes: &[u8]) -> Result<&str, Problem> {
-    std::str::from_utf8(bytes).map_err(|_| Problem::BadName)
+/// The value as UTF-8.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, SyslogParseError> {
+    std::str::from_utf8(bytes).map_err(|_| SyslogParseError::BadName)
 }
 
 #[cfg(test)]
@@ -188,7 +189,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn addresses(field: Field, text: &str) -> Result<String, Problem> {
+    fn addresses(field: TemplateField, text: &str) -> Result<String, SyslogParseError> {
         let mut addresses = Addresses::default();
         addresses.add(field, text)?;
         Ok(addresses.iter().map(|a| a.to_string()).collect::<Vec<_>>().join(" "))
@@ -208,15 +209,19 @@ mod tests {
             ("0.0.0.0", ""),
             ("::", ""),
         ] {
-            assert_eq!(addresses(Field::Ip, text).unwrap(), wanted, "{text}");
+            assert_eq!(addresses(TemplateField::Ip, text).unwrap(), wanted, "{text}");
         }
         for text in ["192.0.2", "192.0.2.7/24", "x", "ipv4:x"] {
-            assert_eq!(addresses(Field::Ip, text), Err(Problem::BadAddress), "{text}");
+            assert_eq!(
+                addresses(TemplateField::Ip, text),
+                Err(SyslogParseError::BadAddress),
+                "{text}"
+            );
         }
     }
 
     #[test]
-    fn a_selector_is_an_address_when_it_holds_one() {
+    fn selector_of_one_address_is_an_address() {
         for (text, wanted) in [
             (
                 "ipv4(0,0-65535,10.1.11.18-10.1.11.18) ipv6(0,0-65535,2001:db8::12-2001:db8::12) ",
@@ -226,18 +231,25 @@ mod tests {
             ("ipv4_subnet(any:0,[0..7]=10.1.11.18/32)", "10.1.11.18"),
             ("ipv4(0,0-65535,10.1.0.0-10.1.0.255) ipv4(0,0-65535,10.1.1.1-10.1.1.1)", "10.1.1.1"),
         ] {
-            assert_eq!(addresses(Field::Selector, text).unwrap(), wanted, "{text}");
+            assert_eq!(addresses(TemplateField::Selector, text).unwrap(), wanted, "{text}");
         }
         for text in
             ["ipv4(0,0-65535,0.0.0.0-255.255.255.255)", "ipv4_subnet(any:0,[0..7]=0.0.0.0/0)", ""]
         {
-            assert_eq!(addresses(Field::Selector, text), Err(Problem::SiteToSite), "{text}");
+            assert_eq!(
+                addresses(TemplateField::Selector, text),
+                Err(SyslogParseError::SiteToSite),
+                "{text}"
+            );
         }
-        assert_eq!(addresses(Field::Selector, "fqdn(any:0,x)"), Err(Problem::BadAddress));
+        assert_eq!(
+            addresses(TemplateField::Selector, "fqdn(any:0,x)"),
+            Err(SyslogParseError::BadAddress)
+        );
     }
 
     #[test]
-    fn a_computer_is_its_account() {
+    fn computer_maps_to_its_account() {
         let corp = Name::new("corp").unwrap();
         for (text, wanted) in [
             ("host/PC1.corp.example.com", "pc1$@corp.example.com"),
@@ -255,13 +267,13 @@ mod tests {
 
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
-        fn trimmed_is_what_the_standard_library_trims(text in "[ a\t\u{a0}é!~]{0,4}") {
+        fn trimmed_equals_the_standard_library(text in "[ a\t\u{a0}é!~]{0,4}") {
             prop_assert_eq!(trimmed(&text), text.trim());
         }
 
         #[test]
-        fn any_text_is_survived(text in "\\PC{0,30}|[0-9a-f:.,=()/-]{0,30}|host/.{0,10}") {
-            for field in [Field::Ip, Field::Selector] {
+        fn any_text_is_handled(text in "\\PC{0,30}|[0-9a-f:.,=()/-]{0,30}|host/.{0,10}") {
+            for field in [TemplateField::Ip, TemplateField::Selector] {
                 let _ = addresses(field, &text);
             }
             let _ = principal(&text, None);

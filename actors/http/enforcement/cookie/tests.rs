@@ -8,7 +8,7 @@ use rollcall_identity::{
     Address, Authority, ChangeLog, ChangeLogLimits, Effect, Event, Glob, Kind, Name, Origin,
     PageRequest, Principal, Producer, Revision, Rules, Session, Table,
 };
-use rollcall_wire::srx::Voice;
+use rollcall_wire::srx::ResponseFormatter;
 
 use super::super::voices::SharedVoice;
 use super::*;
@@ -45,7 +45,7 @@ fn filters() -> Vec<Filter> {
 /// more after the update: is that meant?
 #[test]
 fn the_fingerprint_of_no_filter_and_the_words_by_default_is_the_same_in_every_build() {
-    let wording = SharedVoice::new(Voice::default()).wording;
+    let wording = SharedVoice::new(ResponseFormatter::default()).wording;
     let Fingerprint(fingerprint) = Fingerprint::of(&Filter::default(), wording);
     assert_eq!(format!("{fingerprint:016x}"), "ff367dca633b512a");
 }
@@ -294,7 +294,7 @@ proptest! {
         if let Ok(cookie) = text.parse::<Cookie>() {
             let again: Cookie = cookie.to_string().parse().unwrap();
             prop_assert_eq!((again.filter, again.pass), (cookie.filter, cookie.pass));
-            prop_assert!(cookie.to_string().len() <= rollcall_wire::srx::Question::COOKIE_LIMIT);
+            prop_assert!(cookie.to_string().len() <= rollcall_wire::srx::SrxQuery::COOKIE_LIMIT);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rollcall_config as config;
 use rollcall_identity::directory::GroupFilter;
 use rollcall_identity::{Authority, ChangeLogLimits, Kind, MemoryJournal, Name, Rules, Timestamp};
-use rollcall_wire::ptim::Untimed;
+use rollcall_wire::ptim::MissingTime;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -47,7 +47,7 @@ pub(in crate::enforcement) fn point(name_and_id: &str) -> config::Point {
         exclude: Vec::new(),
         push: Some(everything()),
         push_domain: None,
-        push_untimed: Untimed::Arrival,
+        push_untimed: MissingTime::UseArrival,
     }
 }
 
@@ -89,7 +89,7 @@ pub(in crate::enforcement) fn pushers() -> config::Ptim {
         secret: SECRET.clone(),
         authority: everything(),
         domain: Some(name("corp.example")),
-        untimed: Untimed::Arrival,
+        untimed: MissingTime::UseArrival,
     };
     config::Ptim { name: name("ptim"), enabled: true, clients: vec![pusher] }
 }

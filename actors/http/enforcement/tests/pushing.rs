@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollcall_wire::ptim::Untimed;
+use rollcall_wire::ptim::MissingTime;
 use serde_json::json;
 
 use super::house::{bearer, point, pushers, settings, story};
@@ -150,7 +150,7 @@ const MORNING: [&str; 4] = [
 #[test]
 fn captured_pushes_sent_again_change_nothing_where_a_time_is_required() {
     let mut strict = point("srx1");
-    strict.push_untimed = Untimed::Refused;
+    strict.push_untimed = MissingTime::Reject;
     story(vec![strict], async |house| {
         let token = house.token("srx1").await;
         for push in MORNING {

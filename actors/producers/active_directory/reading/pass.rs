@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use rollcall_config as config;
 use rollcall_identity::directory::{Guid, Member, Object, Update};
-use rollcall_wire::active_directory::{self as wire, Change, Problem, Range};
-use rollcall_wire::ldap::{Control, Entry, Search};
+use rollcall_wire::active_directory::{self as wire, MemberRange, ObjectChange, ObjectProblem};
+use rollcall_wire::ldap::{Control, SearchRequest, SearchResultEntry};
 
 use super::super::Failure;
 use super::super::connection::Connection;
@@ -24,13 +24,13 @@ pub(in super::super) struct Pass<'a> {
     /// How many objects it brought.
     pub(super) objects: usize,
     /// What could not be read of them.
-    pub(super) problems: BTreeMap<Problem, u64>,
+    pub(super) problems: BTreeMap<ObjectProblem, u64>,
     /// Entries and members, against the limit.
     weight: usize,
     /// Objects that are there and could not be read.
     pub(super) unread: Vec<Guid>,
     /// Groups of which the server keeps members for another question.
-    more: Vec<Range>,
+    more: Vec<MemberRange>,
 }
 
 /// Which objects there are now.
@@ -92,13 +92,14 @@ impl<'a> Pass<'a> {
     pub(in super::super) async fn pages(
         &mut self,
         connection: &mut Connection,
-        asked: &Search,
+        asked: &SearchRequest,
         controls: &[Control],
         mut each: impl FnMut(Update),
     ) -> Result<(), Failure> {
         let mut cookie = Vec::new();
         loop {
-            let paged = [wire::page(self.settings.limits.page, &cookie), wire::extended_names()];
+            let paged =
+                [wire::paged_results(self.settings.limits.page, &cookie), wire::extended_names()];
             let controls: Vec<Control> =
                 paged.into_iter().chain(controls.iter().cloned()).collect();
             let page = connection.search(asked, &controls, |entry| {
@@ -108,7 +109,7 @@ impl<'a> Pass<'a> {
                 Ok(())
             });
             let done = page.await?;
-            cookie = wire::page_answer(done.control.as_deref())?;
+            cookie = wire::paged_results_cookie(done.control.as_deref())?;
             if cookie.is_empty() {
                 return Ok(());
             }
@@ -135,7 +136,7 @@ impl<'a> Pass<'a> {
         connection: &mut Connection,
         mut cookie: Vec<u8>,
     ) -> Result<(Vec<Update>, Vec<u8>), Failure> {
-        let mut asked = wire::everything(&connection.root.domain, mail(self.settings));
+        let mut asked = wire::all_objects(&connection.root.domain, mail(self.settings));
         // An object that is moved or renamed changes in nothing else that is asked for.
         asked.attributes.push("name".to_owned());
         let (mut updates, mut changed) = (Vec::new(), BTreeSet::new());
@@ -144,14 +145,14 @@ impl<'a> Pass<'a> {
             let found = connection.search(&asked, &controls, |entry| {
                 self.weigh(1)?;
                 self.objects += 1;
-                match wire::delta(entry) {
+                match wire::read_dirsync_entry(entry) {
                     Ok(delta) => {
                         self.note(&delta.problems);
                         let guid = delta.guid;
                         match delta.change {
-                            Change::Gone => updates.push(Update::Deleted(guid)),
-                            Change::Otherwise => drop(changed.insert(guid)),
-                            Change::Linked { added, removed } => {
+                            ObjectChange::Deleted => updates.push(Update::Deleted(guid)),
+                            ObjectChange::Modified => drop(changed.insert(guid)),
+                            ObjectChange::MembersChanged { added, removed } => {
                                 self.weigh(added.len() + removed.len())?;
                                 updates.push(Update::MembersChanged {
                                     group: guid,
@@ -166,7 +167,7 @@ impl<'a> Pass<'a> {
                 Ok(())
             });
             let done = found.await?;
-            let (more, next) = wire::dirsync_answer(done.control.as_deref())?;
+            let (more, next) = wire::dirsync_response(done.control.as_deref())?;
             cookie = next;
             if !more {
                 break;
@@ -179,13 +180,13 @@ impl<'a> Pass<'a> {
 
     /// The cookie of DirSync for everything from now on. What it tells on the way is read anyway.
     pub(super) async fn skip(&mut self, connection: &mut Connection) -> Result<Vec<u8>, Failure> {
-        let mut asked = wire::everything(&connection.root.domain, mail(self.settings));
+        let mut asked = wire::all_objects(&connection.root.domain, mail(self.settings));
         asked.attributes = vec!["objectGUID".to_owned()];
         let mut cookie = Vec::new();
         loop {
             let controls = [wire::dirsync(&cookie)];
             let done = connection.search(&asked, &controls, |_| self.weigh(1)).await?;
-            let (more, next) = wire::dirsync_answer(done.control.as_deref())?;
+            let (more, next) = wire::dirsync_response(done.control.as_deref())?;
             cookie = next;
             if !more {
                 return Ok(cookie);
@@ -198,14 +199,14 @@ impl<'a> Pass<'a> {
     pub(super) async fn census(&mut self, connection: &mut Connection) -> Result<Present, Failure> {
         let mut present = Present::default();
         for base in self.settings.places() {
-            let (asked, mut cookie) = (wire::census(&base), Vec::new());
+            let (asked, mut cookie) = (wire::object_guids(&base), Vec::new());
             loop {
-                let controls = [wire::page(self.settings.limits.page, &cookie)];
+                let controls = [wire::paged_results(self.settings.limits.page, &cookie)];
                 let page = connection.search(&asked, &controls, |entry| {
                     wire::guid(entry).into_iter().for_each(|guid| present.note(guid));
                     self.weigh(1)
                 });
-                cookie = wire::page_answer(page.await?.control.as_deref())?;
+                cookie = wire::paged_results_cookie(page.await?.control.as_deref())?;
                 if cookie.is_empty() {
                     break;
                 }
@@ -232,9 +233,9 @@ impl<'a> Pass<'a> {
             return Err(Failure::Nothing(bases.join("; ")));
         }
         for (base, before) in present.emptied(bases, before) {
-            let asked = wire::which(&connection.root.domain, &before.some);
+            let asked = wire::existing_guids(&connection.root.domain, &before.some);
             let mut found = 0;
-            let count = |_: &Entry<'_>| {
+            let count = |_: &SearchResultEntry<'_>| {
                 found += 1;
                 self.weigh(1)
             };
@@ -255,7 +256,7 @@ impl<'a> Pass<'a> {
         let guids: Vec<Guid> = guids.into_iter().collect();
         let mut updates = Vec::new();
         for guids in guids.chunks(TOGETHER) {
-            let asked = wire::these(&connection.root.domain, guids, mail(self.settings));
+            let asked = wire::by_guids(&connection.root.domain, guids, mail(self.settings));
             self.pages(connection, &asked, &[], |update| updates.push(update)).await?;
         }
         self.complete(connection, updates).await
@@ -294,9 +295,9 @@ impl<'a> Pass<'a> {
         for first in std::mem::take(&mut self.more) {
             let mut members = Vec::new();
             let mut next = Some(first);
-            while let Some(Range { group, from }) = next {
+            while let Some(MemberRange { group, from }) = next {
                 let asked = wire::members_from(group, from);
-                let mut found = wire::Reading::default();
+                let mut found = wire::ParsedObject::default();
                 let control = [wire::extended_names()];
                 connection
                     .search(&asked, &control, |entry| {
@@ -321,7 +322,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Reads one entry.
-    fn take(&mut self, entry: &Entry<'_>) -> Result<Option<Update>, Failure> {
+    fn take(&mut self, entry: &SearchResultEntry<'_>) -> Result<Option<Update>, Failure> {
         let reading = wire::read(entry);
         self.note(&reading.problems);
         if reading.update.is_none() && !reading.problems.is_empty() {
@@ -337,7 +338,7 @@ impl<'a> Pass<'a> {
         Ok(reading.update)
     }
 
-    fn note(&mut self, problems: &[Problem]) {
+    fn note(&mut self, problems: &[ObjectProblem]) {
         for problem in problems {
             *self.problems.entry(*problem).or_default() += 1;
         }

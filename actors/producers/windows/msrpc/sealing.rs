@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use rollcall_wire::msrpc::{Security, SecurityError};
+use rollcall_wire::msrpc::{SecurityContext, SecurityError};
 use sspi::credssp::SspiContext;
 use sspi::{EncryptionFlags, SecurityBufferFlags, SecurityBufferRef, Sspi};
 
@@ -30,7 +30,7 @@ fn failed(why: &sspi::Error) -> SecurityError {
     SecurityError(why.description.clone())
 }
 
-impl Security for Sealing {
+impl SecurityContext for Sealing {
     fn token_size(&self) -> usize {
         self.token_size
     }

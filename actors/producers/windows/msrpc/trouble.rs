@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rollcall_wire::msrpc::endpoint_mapper::NoEndpoint;
-use rollcall_wire::msrpc::{Failure, Fault};
+use rollcall_wire::msrpc::endpoint_mapper::EndpointError;
+use rollcall_wire::msrpc::{AssociationError, Fault};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -35,13 +35,13 @@ pub enum Trouble {
     NoKdc(String),
     /// The association cannot go on.
     #[error("{0}")]
-    Association(Failure),
+    Association(AssociationError),
     /// The call is refused.
     #[error("{0}")]
     Fault(Fault),
     /// The endpoint mapper names no port.
     #[error("{0}")]
-    NoEndpoint(NoEndpoint),
+    NoEndpoint(EndpointError),
     /// A call before another is answered: ours to mend.
     #[error("the association is not ready for a call")]
     OutOfTurn,

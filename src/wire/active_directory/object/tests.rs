@@ -1,24 +1,28 @@
-//! Objects as domain controllers write them, and as none should.
+//! Objects as domain controllers send them, and malformed ones.
 
 use proptest::prelude::*;
 use rollcall_identity::directory::{AccountKind, AccountState, Object};
 
 use super::*;
-use crate::active_directory::{Change, Delta, delta};
-use crate::ldap::Attribute;
+use crate::active_directory::{DirSyncEntry, ObjectChange, read_dirsync_entry};
+use crate::ldap::PartialAttribute;
 
 /// The attributes of an entry, each with its values.
 type Attributes = [(&'static str, Vec<Vec<u8>>)];
 
-fn with_entry<T>(dn: &[u8], attributes: &Attributes, use_it: impl FnOnce(&Entry<'_>) -> T) -> T {
-    let attributes = attributes.iter().map(|(name, values)| Attribute {
+fn with_entry<T>(
+    dn: &[u8],
+    attributes: &Attributes,
+    use_it: impl FnOnce(&SearchResultEntry<'_>) -> T,
+) -> T {
+    let attributes = attributes.iter().map(|(name, values)| PartialAttribute {
         name,
         values: values.iter().map(Vec::as_slice).collect(),
     });
-    use_it(&Entry { dn, attributes: attributes.collect() })
+    use_it(&SearchResultEntry { dn, attributes: attributes.collect() })
 }
 
-fn read_one(dn: &[u8], attributes: &Attributes) -> Reading {
+fn read_one(dn: &[u8], attributes: &Attributes) -> ParsedObject {
     with_entry(dn, attributes, read)
 }
 
@@ -30,7 +34,7 @@ fn guid() -> Vec<Vec<u8>> {
     vec![(1..=16).collect()]
 }
 
-/// A user as Samba 4.17 answers.
+/// A user as Samba 4.17 returns it.
 fn user() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     vec![
         ("objectClass", values(&["top", "person", "organizationalPerson", "user"])),
@@ -43,7 +47,7 @@ fn user() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     ]
 }
 
-fn account(reading: &Reading) -> &Account {
+fn account(reading: &ParsedObject) -> &Account {
     match &reading.update {
         Some(Update::Upsert { object: Object::Account(account), .. }) => account,
         other => panic!("an account: {other:?}"),
@@ -51,7 +55,7 @@ fn account(reading: &Reading) -> &Account {
 }
 
 #[test]
-fn a_user_is_read() {
+fn user_is_decoded() {
     let reading = read_one(b"<GUID=0102030405060708090a0b0c0d0e0f10>;CN=Alice,DC=x", &user());
     assert_eq!(reading.problems, []);
     let alice = account(&reading);
@@ -64,7 +68,7 @@ fn a_user_is_read() {
 }
 
 #[test]
-fn classes_tell_kinds_and_a_dollar_does_not() {
+fn classes_determine_the_kind_and_a_dollar_does_not() {
     let kind_of = |classes: &[&str]| {
         let mut attributes = user();
         attributes[0].1 = values(classes);
@@ -84,7 +88,7 @@ fn classes_tell_kinds_and_a_dollar_does_not() {
 }
 
 #[test]
-fn states_are_read_and_a_trust_is_nobody() {
+fn states_are_decoded_and_trusts_are_skipped() {
     let state_of = |control: &str| {
         let mut attributes = user();
         attributes[5].1 = values(&[control]);
@@ -99,11 +103,11 @@ fn states_are_read_and_a_trust_is_nobody() {
     attributes.remove(5);
     let reading = read_one(b"CN=a,DC=x", &attributes);
     assert_eq!(account(&reading).state, AccountState::Enabled);
-    assert_eq!(reading.problems, [Problem::NoState]);
+    assert_eq!(reading.problems, [ObjectProblem::NoState]);
 }
 
 #[test]
-fn a_large_group_says_where_it_goes_on() {
+fn large_group_returns_the_next_range() {
     let member = |n: u8| {
         let text = format!("<GUID={}{n:02x}>;CN=u{n},DC=x", "00".repeat(15));
         text.into_bytes()
@@ -121,9 +125,10 @@ fn a_large_group_says_where_it_goes_on() {
         )
     };
     let reading = group("member;range=0-1499");
-    let more = Range { group: Guid((1..=16).collect::<Vec<_>>().try_into().unwrap()), from: 1500 };
+    let more =
+        MemberRange { group: Guid((1..=16).collect::<Vec<_>>().try_into().unwrap()), from: 1500 };
     assert_eq!(reading.more, Some(more));
-    assert_eq!(reading.problems, [Problem::BadMember]);
+    assert_eq!(reading.problems, [ObjectProblem::BadMember]);
     let Some(Update::Upsert { object: Object::Group { members, .. }, .. }) = reading.update else {
         panic!("a group");
     };
@@ -133,32 +138,32 @@ fn a_large_group_says_where_it_goes_on() {
 }
 
 #[test]
-fn what_was_deleted_is_gone_whatever_else_is_wrong() {
+fn deleted_object_needs_only_its_guid() {
     let attributes = [("objectGUID", guid()), ("isDeleted", values(&["TRUE"]))];
     let reading = read_one(b"CN=a\\0ADEL:x,DC=x", &attributes);
     assert!(matches!(reading.update, Some(Update::Deleted(_))));
 }
 
 #[test]
-fn one_bad_value_costs_only_itself() {
+fn invalid_value_affects_only_itself() {
     let long = [b"CN=".to_vec(), vec![b'a'; 4096]].concat();
-    assert_eq!(read_one(&long, &user()).problems, [Problem::LongDn]);
-    assert_eq!(read_one(b"CN=\xff", &user()).problems, [Problem::BadDn]);
-    assert_eq!(read_one(b"CN=a", &user()[..1]).problems, [Problem::NoGuid]);
+    assert_eq!(read_one(&long, &user()).problems, [ObjectProblem::LongDn]);
+    assert_eq!(read_one(b"CN=\xff", &user()).problems, [ObjectProblem::BadDn]);
+    assert_eq!(read_one(b"CN=a", &user()[..1]).problems, [ObjectProblem::NoGuid]);
     let with = |index: usize, value: &[u8]| {
         let mut attributes = user();
         attributes[index].1 = vec![value.to_vec()];
         read_one(b"CN=a", &attributes)
     };
-    assert_eq!(with(1, b"short").problems, [Problem::NoGuid]);
-    assert_eq!(with(3, b"\xff").problems, [Problem::NotUtf8, Problem::NoName]);
-    // What is not needed to know who it is does not cost the account.
+    assert_eq!(with(1, b"short").problems, [ObjectProblem::NoGuid]);
+    assert_eq!(with(3, b"\xff").problems, [ObjectProblem::NotUtf8, ObjectProblem::NoName]);
+    // An invalid optional attribute does not discard the account.
     for (index, value, problem) in [
-        (2, b"cut".as_slice(), Problem::BadSid),
-        (4, b"\xff", Problem::NotUtf8),
-        (4, &[b'a'; 300], Problem::BadText),
-        (4, "a\u{202e}b".as_bytes(), Problem::BadText),
-        (6, b"many", Problem::BadNumber),
+        (2, b"cut".as_slice(), ObjectProblem::BadSid),
+        (4, b"\xff", ObjectProblem::NotUtf8),
+        (4, &[b'a'; 300], ObjectProblem::BadText),
+        (4, "a\u{202e}b".as_bytes(), ObjectProblem::BadText),
+        (6, b"many", ObjectProblem::BadNumber),
     ] {
         let reading = with(index, value);
         assert!(reading.update.is_some());
@@ -167,8 +172,9 @@ fn one_bad_value_costs_only_itself() {
 }
 
 #[test]
-fn dirsync_tells_members_apart_from_the_rest() {
-    let delta_of = |attributes: &Attributes| with_entry(b"CN=g,DC=x", attributes, delta);
+fn dirsync_separates_member_changes() {
+    let delta_of =
+        |attributes: &Attributes| with_entry(b"CN=g,DC=x", attributes, read_dirsync_entry);
     let member = format!("<GUID={}>;CN=u,DC=x", "ab".repeat(16)).into_bytes();
     let linked = delta_of(&[
         ("objectGUID", guid()),
@@ -177,19 +183,19 @@ fn dirsync_tells_members_apart_from_the_rest() {
         ("member;range=0-0", vec![member]),
     ]);
     let ab = vec![Member::Object(Guid([0xab; 16]))];
-    let Ok(Delta { change, problems, .. }) = linked else { panic!("{linked:?}") };
-    assert_eq!(change, Change::Linked { added: ab.clone(), removed: ab });
-    assert_eq!(problems, [Problem::BadMember]);
+    let Ok(DirSyncEntry { change, problems, .. }) = linked else { panic!("{linked:?}") };
+    assert_eq!(change, ObjectChange::MembersChanged { added: ab.clone(), removed: ab });
+    assert_eq!(problems, [ObjectProblem::BadMember]);
     let renamed = delta_of(&[("objectGUID", guid()), ("displayName", values(&["A"]))]);
-    assert_eq!(renamed.unwrap().change, Change::Otherwise);
+    assert_eq!(renamed.unwrap().change, ObjectChange::Modified);
     let moved = [("objectGUID", guid()), ("instanceType", values(&["4"])), ("parentGUID", guid())];
-    assert_eq!(delta_of(&moved).unwrap().change, Change::Otherwise);
+    assert_eq!(delta_of(&moved).unwrap().change, ObjectChange::Modified);
     let deleted = [("objectGUID", guid()), ("isDeleted", values(&["TRUE"])), ("cn", vec![])];
-    assert_eq!(delta_of(&deleted).unwrap().change, Change::Gone);
-    assert_eq!(delta_of(&[]), Err(Problem::NoGuid));
+    assert_eq!(delta_of(&deleted).unwrap().change, ObjectChange::Deleted);
+    assert_eq!(delta_of(&[]), Err(ObjectProblem::NoGuid));
 }
 
-/// Values that servers send, and some that none should.
+/// Values that servers send, and malformed ones.
 fn any_value() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         any::<Vec<u8>>(),
@@ -223,12 +229,12 @@ fn any_attributes() -> impl Strategy<Value = Vec<(&'static str, Vec<Vec<u8>>)>> 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
-    fn whatever_a_server_sends_is_read_or_is_a_problem(dn: Vec<u8>, attributes in any_attributes()) {
+    fn any_entry_is_decoded_or_has_problems(dn: Vec<u8>, attributes in any_attributes()) {
         with_entry(&dn, &attributes, |entry| {
             let reading = read(entry);
             let values: usize = attributes.iter().map(|(_, values)| values.len()).sum();
             prop_assert!(reading.problems.len() <= values + 2);
-            let _ = delta(entry);
+            let _ = read_dirsync_entry(entry);
             Ok(())
         })?;
     }

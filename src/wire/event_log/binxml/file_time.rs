@@ -1,4 +1,4 @@
-//! The times of Windows: tenths of microseconds since 1601, and dates in sixteen bytes.
+//! Windows time formats: FILETIME (100 ns since 1601) and SYSTEMTIME (16 bytes).
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ impl FileTime {
 }
 
 impl From<FileTime> for Timestamp {
-    /// Cut to the millisecond.
+    /// Truncates to the millisecond.
     fn from(time: FileTime) -> Self {
         let millis = time.nanoseconds().div_euclid(1_000_000);
         Self::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
@@ -29,7 +29,7 @@ impl From<FileTime> for Timestamp {
 impl FromStr for FileTime {
     type Err = jiff::Error;
 
-    /// Reads RFC 3339. What lies before 1601 is 1601.
+    /// Parses RFC 3339. A time before 1601 becomes 1601.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let at: jiff::Timestamp = text.parse()?;
         let ticks = at.as_nanosecond().div_euclid(100) + Self::EPOCH;
@@ -38,8 +38,8 @@ impl FromStr for FileTime {
 }
 
 impl fmt::Display for FileTime {
-    /// RFC 3339 with all seven digits, as the Event Viewer of Windows shows it; a plain number
-    /// where the year has five digits.
+    /// RFC 3339 with seven fractional digits, as the Windows Event Viewer shows it; the plain
+    /// number for years with five digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_nanosecond(self.nanoseconds()) {
             Ok(at) => write!(f, "{at:.7}"),
@@ -64,14 +64,14 @@ impl CalendarTime {
 }
 
 impl From<CalendarTime> for Option<FileTime> {
-    /// `None` when it is no date.
+    /// `None` when the fields are not a valid date.
     fn from(time: CalendarTime) -> Self {
         time.to_string().parse().ok()
     }
 }
 
 impl fmt::Display for CalendarTime {
-    /// As a [`FileTime`], whether it is a date or not.
+    /// Formatted like a [`FileTime`], even if it is not a valid date.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [year, month, _, day, hour, minute, second, milli] = self.0;
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
@@ -84,25 +84,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_time_is_the_moment_it_says() {
+    fn file_time_is_converted() {
         let time = FileTime(131_124_722_916_815_840);
         assert_eq!(time.to_string(), "2016-07-08T17:24:51.6815840Z");
         assert_eq!(Timestamp::from(time).to_string(), "2016-07-08T17:24:51.681Z");
         assert_eq!("2016-07-08T17:24:51.681584Z".parse::<FileTime>().unwrap(), time);
         assert_eq!(FileTime(0).to_string(), "1601-01-01T00:00:00.0000000Z");
         assert_eq!("1500-01-01T00:00:00Z".parse::<FileTime>().unwrap(), FileTime(0));
-        // A tenth of a microsecond before 1970 belongs to the millisecond before it.
+        // 100 ns before 1970 belong to the millisecond before.
         assert_eq!(Timestamp::from(FileTime(116_444_735_999_999_999)).millis(), -1);
     }
 
     #[test]
-    fn a_time_beyond_all_calendars_does_no_harm() {
+    fn out_of_range_time_is_handled() {
         assert_eq!(FileTime(u64::MAX).to_string(), u64::MAX.to_string());
         assert_eq!(Timestamp::from(FileTime(u64::MAX)), Timestamp::from_millis(i64::MAX));
     }
 
     #[test]
-    fn a_system_time_is_a_date_or_none() {
+    fn system_time_is_a_date_or_none() {
         let wire = *b"\xe0\x07\x07\0\x05\0\x08\0\x11\0\x18\0\x33\0\xa9\x02";
         let time = CalendarTime::from_wire(wire);
         assert_eq!(time.to_string(), "2016-07-08T17:24:51.6810000Z");

@@ -1,70 +1,70 @@
-//! An element together with its values, as one walks over it.
+//! An element together with the values of its template instance.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use super::parsed::{Parsed, Slot};
+use super::error::BinXmlError;
+use super::parsed::{ParsedEvent, Slot};
 use super::plan::{Plan, Source};
-use super::problem::Problem;
-use super::raw::Raw;
-use super::templates::Templates;
+use super::raw::RawValue;
+use super::templates::TemplateCache;
 use super::token;
-use super::tree::{Content, Element, Piece};
+use super::tree::{Content, Element, TextPiece};
 use super::value::Value;
-use crate::event_log::record::Place;
+use crate::event_log::field_path::FieldPath;
 
-/// Where all of an event lies.
+/// The received event and its parsed structure.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::event_log) struct Whole<'r> {
-    pub(super) bytes: &'r [u8],
-    pub(super) parsed: &'r Parsed,
-    pub(super) templates: &'r Templates,
-    /// How much more may come out of it. Values can be used many times over, and fragments are
-    /// values, so that a few kilobytes could become anything.
-    pub(super) left: &'r Cell<usize>,
+pub(in crate::event_log) struct EventBuffer<'r> {
+    pub(in crate::event_log) bytes: &'r [u8],
+    pub(in crate::event_log) parsed: &'r ParsedEvent,
+    pub(in crate::event_log) templates: &'r TemplateCache,
+    /// The remaining output budget. Values can be used many times and can be fragments, so that a
+    /// few kilobytes could expand without limit.
+    pub(in crate::event_log) left: &'r Cell<usize>,
 }
 
-/// An element, and the values of the template that it is of.
+/// An element, and the values of its template instance.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::event_log) struct Node<'r> {
-    whole: Whole<'r>,
+    whole: EventBuffer<'r>,
     element: &'r Element,
     slots: &'r [Slot],
 }
 
-/// What stands below `Event`.
+/// A child of `Event`.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::event_log) enum Below<'r> {
+pub(in crate::event_log) enum EventChild<'r> {
     Element(Node<'r>),
-    /// A fragment that was read into fields.
-    Fields(Whole<'r>, usize),
+    /// A fragment that was read directly into fields.
+    Fields(EventBuffer<'r>, usize),
 }
 
-/// What stands within an element.
+/// A child of an element.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Child<'r> {
+pub(super) enum ElementChild<'r> {
     Node(Node<'r>),
-    Piece(&'r Piece),
+    Piece(&'r TextPiece),
     Instruction { target: &'r str, data: &'r str },
 }
 
-impl<'r> Whole<'r> {
-    /// The outermost element.
+impl<'r> EventBuffer<'r> {
+    /// The root element.
     pub(in crate::event_log) fn root(self) -> Option<Node<'r>> {
         self.fragment(0)
     }
 
-    /// The fields of a fragment, and what they cost to look at.
+    /// The fields of a fragment, and the cost of reading them.
     pub(in crate::event_log) fn fields(
         self,
         number: usize,
-    ) -> Option<(usize, impl Iterator<Item = (&'r Place<'r>, Raw<'r>)>)> {
+    ) -> Option<(usize, impl Iterator<Item = (&'r FieldPath<'r>, RawValue<'r>)>)> {
         self.parsed.fields(number, self.bytes)
     }
 
-    /// Accounts for `size` bytes that come out of the event.
-    pub(in crate::event_log) fn spend(self, size: usize) -> Result<(), Problem> {
-        let left = self.left.get().checked_sub(size).ok_or(Problem::Output)?;
+    /// Charges `size` bytes to the output budget.
+    pub(in crate::event_log) fn charge(self, size: usize) -> Result<(), BinXmlError> {
+        let left = self.left.get().checked_sub(size).ok_or(BinXmlError::Output)?;
         self.left.set(left);
         Ok(())
     }
@@ -80,18 +80,18 @@ impl<'r> Node<'r> {
         &self.element.name
     }
 
-    /// Accounts for `size` bytes that come out of the event.
-    pub(in crate::event_log) fn spend(self, size: usize) -> Result<(), Problem> {
-        self.whole.spend(size)
+    /// Charges `size` bytes to the output budget.
+    pub(in crate::event_log) fn charge(self, size: usize) -> Result<(), BinXmlError> {
+        self.whole.charge(size)
     }
 
-    /// Accounts for looking at it once.
-    pub(in crate::event_log) fn enter(self) -> Result<(), Problem> {
-        self.spend(self.element.cost())
+    /// Charges one visit of the element.
+    pub(in crate::event_log) fn charge_visit(self) -> Result<(), BinXmlError> {
+        self.charge(self.element.cost())
     }
 
-    /// How it is read below `Event`, where that is always the same: unless what is text in the plan is
-    /// a fragment this time, or it goes deeper than `depth`.
+    /// The plan for this element below `Event`, if it applies: `None` when a value that the plan
+    /// uses as text is a fragment, or when the plan nests deeper than `depth`.
     pub(in crate::event_log) fn plan(self, depth: usize) -> Option<&'r Plan> {
         let plan = self.element.plan.as_deref()?;
         let is_fragment =
@@ -103,121 +103,126 @@ impl<'r> Node<'r> {
         }
     }
 
-    /// What `source` says. Part of its two callers, or it would go through memory: a tenth of the time
-    /// that an event takes.
+    /// The value of `source`. Inlined into both callers: returning it through memory took a tenth
+    /// of the time of an event.
     #[inline(always)]
-    pub(in crate::event_log) fn raw(self, source: &'r Source) -> Result<Raw<'r>, Problem> {
+    pub(in crate::event_log) fn raw(self, source: &'r Source) -> Result<RawValue<'r>, BinXmlError> {
         match source {
-            Source::Nothing => Ok(Raw::NULL),
-            Source::Text(text) => Ok(Raw::Text(text)),
+            Source::Nothing => Ok(RawValue::NULL),
+            Source::Text(text) => Ok(RawValue::Text(text)),
             Source::Value(number) => match self.slot(*number) {
                 Some(slot) if slot.kind != token::FRAGMENT => {
                     let bytes = slot.bytes(self.whole.bytes);
-                    self.spend(bytes.len())?;
-                    Raw::of(slot.kind, bytes)
+                    self.charge(bytes.len())?;
+                    RawValue::of(slot.kind, bytes)
                 }
-                _ => Ok(Raw::NULL),
+                _ => Ok(RawValue::NULL),
             },
         }
     }
 
-    /// Whether the element is there at all: the value that it depends on must not be null. One that
-    /// was not sent has no type, and so is not.
+    /// Whether the element is present: the value that it depends on must not be null. A value that
+    /// was not sent has no type and is not null.
     pub(in crate::event_log) fn is_present(self) -> bool {
         self.has(self.element.dependency)
     }
 
-    /// Whether there is what depends on the value of this number.
+    /// Whether an element that depends on this value is present.
     pub(in crate::event_log) fn has(self, dependency: Option<u16>) -> bool {
         let Some(number) = dependency else { return true };
         self.slot(number).is_none_or(|slot| slot.kind != token::NULL)
     }
 
-    /// What stands within it, fragments in the place of the values that they are.
-    pub(super) fn children(self) -> impl Iterator<Item = Child<'r>> {
+    /// The content of the element. Values that are fragments are replaced by their root element.
+    pub(super) fn children(self) -> impl Iterator<Item = ElementChild<'r>> {
         self.element.content.iter().map(move |content| match content {
-            Content::Element(element) => Child::Node(Node { element, ..self }),
-            Content::Instruction { target, data } => Child::Instruction { target, data },
+            Content::Element(element) => ElementChild::Node(Node { element, ..self }),
+            Content::Instruction { target, data } => ElementChild::Instruction { target, data },
             Content::Piece(piece) => match self.inner(piece) {
-                Some(node) => Child::Node(node),
-                None => Child::Piece(piece),
+                Some(node) => ElementChild::Node(node),
+                None => ElementChild::Piece(piece),
             },
         })
     }
 
-    /// The element of the fragment that is the value `piece`, if it is one.
-    fn inner(self, piece: &Piece) -> Option<Self> {
-        let Piece::Value(number) = piece else { return None };
+    /// The root element of the fragment in the value `piece`, if the value is a fragment.
+    fn inner(self, piece: &TextPiece) -> Option<Self> {
+        let TextPiece::Value(number) = piece else { return None };
         self.whole.fragment(self.slot(*number)?.fragment?)
     }
 
-    /// What stands below it when it is `Event`.
-    pub(in crate::event_log) fn below_event(self) -> impl Iterator<Item = Below<'r>> {
+    /// The children of the `Event` element.
+    pub(in crate::event_log) fn event_children(self) -> impl Iterator<Item = EventChild<'r>> {
         self.element.content.iter().filter_map(move |content| match content {
             Content::Element(element) => {
                 let node = Self { element, ..self };
-                Some(node.read_into_fields().unwrap_or(Below::Element(node)))
+                Some(node.inline_fields().unwrap_or(EventChild::Element(node)))
             }
-            Content::Piece(Piece::Value(number)) => {
+            Content::Piece(TextPiece::Value(number)) => {
                 let number = self.slot(*number)?.fragment?;
                 let whole = self.whole;
                 Some(match whole.fragment(number) {
-                    Some(node) => Below::Element(node),
-                    None => Below::Fields(whole, number),
+                    Some(node) => EventChild::Element(node),
+                    None => EventChild::Fields(whole, number),
                 })
             }
             Content::Piece(_) | Content::Instruction { .. } => None,
         })
     }
 
-    /// The fragment that is all of its content, when that was read into fields.
-    fn read_into_fields(self) -> Option<Below<'r>> {
-        let [Content::Piece(Piece::Value(number))] = &*self.element.content else { return None };
+    /// The fragment that is the only content, when it was read into fields.
+    fn inline_fields(self) -> Option<EventChild<'r>> {
+        let [Content::Piece(TextPiece::Value(number))] = &*self.element.content else {
+            return None;
+        };
         let number = self.slot(*number)?.fragment?;
-        let fields = Below::Fields(self.whole, number);
+        let fields = EventChild::Fields(self.whole, number);
         self.whole.fragment(number).is_none().then_some(fields)
     }
 
-    /// The elements within it that are there.
+    /// The child elements that are present.
     pub(in crate::event_log) fn elements(self) -> impl Iterator<Item = Self> {
         self.children().filter_map(|child| match child {
-            Child::Node(node) if node.is_present() => Some(node),
+            ElementChild::Node(node) if node.is_present() => Some(node),
             _ => None,
         })
     }
 
-    /// Its attributes, in order.
+    /// The attributes, in order.
     pub(in crate::event_log) fn attributes(
         self,
-    ) -> impl Iterator<Item = (&'r str, Result<Value<'r>, Problem>)> {
+    ) -> impl Iterator<Item = (&'r str, Result<Value<'r>, BinXmlError>)> {
         let attributes = self.element.attributes.iter();
         attributes.map(move |one| (&*one.name, self.joined(one.value.iter())))
     }
 
-    /// The value of the attribute `name`; no value when there is none.
-    pub(in crate::event_log) fn attribute(self, name: &str) -> Result<Value<'r>, Problem> {
+    /// The value of the attribute `name`; null when it is missing.
+    pub(in crate::event_log) fn attribute(self, name: &str) -> Result<Value<'r>, BinXmlError> {
         match self.element.attributes.iter().find(|attribute| *attribute.name == *name) {
             Some(attribute) => self.joined(attribute.value.iter()),
             None => Ok(Value::Null),
         }
     }
 
-    /// The text that stands within it, without that of elements within it.
-    pub(in crate::event_log) fn text(self) -> Result<Value<'r>, Problem> {
+    /// The text content, without the text of child elements.
+    pub(in crate::event_log) fn text(self) -> Result<Value<'r>, BinXmlError> {
         self.joined(self.children().filter_map(|child| match child {
-            Child::Piece(piece) => Some(piece),
+            ElementChild::Piece(piece) => Some(piece),
             _ => None,
         }))
     }
 
-    /// Whether all of its content is one value: when that is an array, the element stands once for each
-    /// item (MS-EVEN6 section 2.2.12.1).
+    /// Whether the content is exactly one value. When that value is an array, the element is
+    /// repeated for each item (MS-EVEN6 section 2.2.12.1).
     pub(in crate::event_log) fn is_value(self) -> bool {
-        matches!(&*self.element.content, [Content::Piece(Piece::Value(_))])
+        matches!(&*self.element.content, [Content::Piece(TextPiece::Value(_))])
     }
 
-    /// One piece alone stays what it is; several become one text.
-    fn joined(self, mut pieces: impl Iterator<Item = &'r Piece>) -> Result<Value<'r>, Problem> {
+    /// A single piece keeps its type; several are concatenated as text.
+    fn joined(
+        self,
+        mut pieces: impl Iterator<Item = &'r TextPiece>,
+    ) -> Result<Value<'r>, BinXmlError> {
         let Some(first) = pieces.next() else { return Ok(Value::Null) };
         let first = self.piece(first)?;
         let Some(second) = pieces.next() else { return Ok(first) };
@@ -225,23 +230,23 @@ impl<'r> Node<'r> {
         for piece in std::iter::once(second).chain(pieces) {
             let more = self.piece(piece)?;
             let more = more.to_text();
-            self.spend(more.len())?;
+            self.charge(more.len())?;
             text.push_str(&more);
         }
         Ok(Value::Text(Cow::Owned(text)))
     }
 
-    /// What a piece of text says. A value that is a fragment, or that was not sent, says nothing.
-    pub(super) fn piece(self, piece: &'r Piece) -> Result<Value<'r>, Problem> {
+    /// The value of a piece of text. A value that is a fragment, or that was not sent, is null.
+    pub(super) fn piece(self, piece: &'r TextPiece) -> Result<Value<'r>, BinXmlError> {
         Ok(match piece {
-            Piece::Text(text) | Piece::Cdata(text) => Value::Text(Cow::Borrowed(text)),
-            Piece::Character(char) => Value::Text(Cow::Owned(char.to_string())),
-            Piece::Entity(name) => Value::Text(entity(name)),
-            Piece::Value(number) => match self.slot(*number) {
+            TextPiece::Text(text) | TextPiece::Cdata(text) => Value::Text(Cow::Borrowed(text)),
+            TextPiece::Character(char) => Value::Text(Cow::Owned(char.to_string())),
+            TextPiece::Entity(name) => Value::Text(entity(name)),
+            TextPiece::Value(number) => match self.slot(*number) {
                 Some(slot) if slot.kind == token::FRAGMENT => Value::Null,
                 Some(slot) => {
                     let bytes = slot.bytes(self.whole.bytes);
-                    self.spend(bytes.len())?;
+                    self.charge(bytes.len())?;
                     Value::read(slot.kind, bytes)?
                 }
                 None => Value::Null,
@@ -254,7 +259,7 @@ impl<'r> Node<'r> {
     }
 }
 
-/// The character that XML 1.0 names so, or the reference itself.
+/// The character of a predefined XML 1.0 entity, or the reference itself.
 fn entity(name: &str) -> Cow<'_, str> {
     match name {
         "amp" => "&".into(),

@@ -1,27 +1,26 @@
-//! What a template makes of its values, worked out once: reading an event is then one walk over a
-//! list, and no name is looked at again.
+//! The mapping from the values of a template to fields. It is computed once per template, so that
+//! decoding an event is one pass over a list without name comparisons.
 //!
-//! Only elements that are the same whatever the values say have a [`Plan`]; nearly all of Windows'
-//! are. What has none, or has a fragment where text was to be, is walked over element by element,
-//! with the same result.
+//! Only elements whose structure does not depend on values have a [`Plan`]; nearly all Windows
+//! events qualify. Other elements, and those with a fragment in place of a text, are walked, with
+//! the same result.
 
-use super::tree::{Content, Element, Piece};
-use crate::event_log::record::{Place, Section};
-use crate::event_log::system::{Heading, Says};
+use crate::event_log::field_path::{EventSection, FieldPath};
+use crate::event_log::system_element::SystemElement;
 
-/// How an element below `Event` is read.
+/// How an element below `Event` is decoded.
 #[derive(Debug, PartialEq)]
 pub(in crate::event_log) enum Plan {
     /// `System`.
     System(SystemPlan),
-    /// `EventData`, `UserData` and others.
+    /// `EventData`, `UserData` and other sections.
     Fields(FieldPlan),
 }
 
 /// The elements of `System`, in order.
 #[derive(Debug, PartialEq)]
 pub(in crate::event_log) struct SystemPlan {
-    /// What looking at `System` itself costs.
+    /// The cost of visiting `System` itself.
     pub(in crate::event_log) cost: usize,
     pub(in crate::event_log) steps: Box<[SystemStep]>,
 }
@@ -31,34 +30,35 @@ pub(in crate::event_log) struct SystemPlan {
 pub(in crate::event_log) struct SystemStep {
     pub(in crate::event_log) dependency: Option<u16>,
     pub(in crate::event_log) cost: usize,
-    /// What it is, where that is known, and the values that say so.
-    pub(in crate::event_log) heading: Option<(Heading, [Source; 2])>,
+    /// The element, if known, and the sources of its values.
+    pub(in crate::event_log) heading: Option<(SystemElement, [Source; 2])>,
 }
 
 /// The fields of an element, in order.
 #[derive(Debug, PartialEq)]
 pub(in crate::event_log) struct FieldPlan {
     pub(in crate::event_log) steps: Box<[Step]>,
-    /// How many fields it has at most, but for arrays.
+    /// The maximum number of fields, not counting array items.
     pub(in crate::event_log) fields: usize,
-    /// How many elements are within one another.
+    /// The nesting depth of the elements.
     pub(in crate::event_log) depth: usize,
-    /// The values that are the text of an element: one that is a fragment would be an element.
+    /// The values used as the text of an element. A fragment in such a value would be an element
+    /// instead.
     pub(in crate::event_log) texts: Box<[u16]>,
 }
 
-/// What there is to do.
+/// One step of a plan.
 #[derive(Debug, PartialEq)]
 pub(in crate::event_log) enum Step {
-    /// An element, which looking at costs something; reading goes on at `behind` when it is not there.
+    /// Visits an element and charges its cost. When the element is absent, continues at `behind`.
     Element { dependency: Option<u16>, cost: usize, behind: usize },
-    /// A field that is an attribute, unless it is empty.
-    Attribute(Place<'static>, Source),
-    /// A field that is the text of an element; an array is a field for each item.
-    Text(Place<'static>, Source),
+    /// A field from an attribute, unless it is empty.
+    Attribute(FieldPath<'static>, Source),
+    /// A field from the text of an element; an array gives one field per item.
+    Text(FieldPath<'static>, Source),
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::event_log) enum Source {
     Nothing,
@@ -67,211 +67,11 @@ pub(in crate::event_log) enum Source {
     Value(u16),
 }
 
-/// Gives the elements of a template their plans: those below `Event`, or the outermost one of a
-/// fragment that stands there.
-pub(super) fn draw(root: &mut Element) {
-    if root.name() != "Event" {
-        root.plan = plan(root).map(Box::new);
-        return;
-    }
-    for content in &mut root.content {
-        if let Content::Element(element) = content {
-            element.plan = plan(element).map(Box::new);
-        }
-    }
-}
-
-/// The value that is the data of an event, and stands nowhere else in its template.
+/// The value that holds the data of an event and is used once in its template.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Data {
+pub(super) struct DataValue {
     pub(super) number: u16,
-    /// The section that it is all of, and what looking at that costs; without one it is the section
-    /// itself.
-    pub(super) within: Option<(Section, usize)>,
-}
-
-/// The data of the event that `root` is the template of: a value below `Event`, or the only content of
-/// an element there.
-pub(super) fn data(root: &Element) -> Option<Data> {
-    let mut below = root.content.iter().filter_map(|content| match content {
-        Content::Piece(Piece::Value(number)) => Some(Data { number: *number, within: None }),
-        Content::Element(element) => {
-            let [Content::Piece(Piece::Value(number))] = *element.content else { return None };
-            let is_section = element.name() != "System"
-                && element.attributes.is_empty()
-                && element.dependency.is_none_or(|dependency| dependency == number);
-            let within = Some((Section::of(element.name()), element.cost()));
-            is_section.then_some(Data { number, within })
-        }
-        _ => None,
-    });
-    let data = below.next().filter(|_| root.name() == "Event")?;
-    (uses(root, data.number) == 1).then_some(data)
-}
-
-/// How often the value `number` stands in `element`.
-fn uses(element: &Element, number: u16) -> usize {
-    let is_it = |piece: &&Piece| **piece == Piece::Value(number);
-    let attributes = element.attributes.iter().flat_map(|attribute| &attribute.value);
-    let content = element.content.iter().map(|content| match content {
-        Content::Element(inner) => uses(inner, number),
-        Content::Piece(piece) => usize::from(is_it(&piece)),
-        Content::Instruction { .. } => 0,
-    });
-    attributes.filter(is_it).count() + content.sum::<usize>()
-}
-
-fn plan(element: &Element) -> Option<Plan> {
-    let section = match element.name() {
-        "System" => return system(element).map(Plan::System),
-        name => Section::of(name),
-    };
-    let mut drawing = Drawing { section, steps: Vec::new(), depth: 0 };
-    drawing.parent(element, 1)?;
-    let Drawing { steps, depth, .. } = drawing;
-    let fields = steps.iter().filter(|step| !matches!(step, Step::Element { .. })).count();
-    let texts = steps.iter().filter_map(|step| match step {
-        Step::Text(_, Source::Value(number)) => Some(*number),
-        _ => None,
-    });
-    let texts = texts.collect();
-    Some(Plan::Fields(FieldPlan { steps: steps.into(), fields, depth, texts }))
-}
-
-fn system(system: &Element) -> Option<SystemPlan> {
-    let steps = system.content.iter().map(|content| match content {
-        Content::Element(element) => {
-            let known = Heading::of(element.name());
-            let heading = match known.map(|heading| {
-                let [first, second] = heading.says().map(|says| said(element, says));
-                Some((heading, [first?, second?]))
-            }) {
-                Some(None) => return None,
-                known => known.flatten(),
-            };
-            Some(SystemStep { dependency: element.dependency, cost: element.cost(), heading })
-        }
-        Content::Piece(_) | Content::Instruction { .. } => None,
-    });
-    Some(SystemPlan { cost: system.cost(), steps: steps.collect::<Option<_>>()? })
-}
-
-/// Where `element` says what is asked for; `None` when that is put together of several pieces.
-fn said(element: &Element, says: Says) -> Option<Source> {
-    match says {
-        Says::Nothing => Some(Source::Nothing),
-        Says::Text => text(element),
-        Says::Attribute(name) => {
-            match element.attributes.iter().find(|attribute| *attribute.name == *name) {
-                None => Some(Source::Nothing),
-                Some(attribute) => alone(&attribute.value),
-            }
-        }
-    }
-}
-
-fn text(element: &Element) -> Option<Source> {
-    match &*element.content {
-        [] => Some(Source::Nothing),
-        [Content::Piece(piece)] => Source::of(piece),
-        _ => None,
-    }
-}
-
-fn alone(pieces: &[Piece]) -> Option<Source> {
-    match pieces {
-        [] => Some(Source::Nothing),
-        [piece] => Source::of(piece),
-        _ => None,
-    }
-}
-
-impl Source {
-    fn of(piece: &Piece) -> Option<Self> {
-        match piece {
-            Piece::Text(text) | Piece::Cdata(text) => Some(Self::Text(text.clone())),
-            Piece::Value(number) => Some(Self::Value(*number)),
-            Piece::Character(_) | Piece::Entity(_) => None,
-        }
-    }
-}
-
-/// A plan that is being drawn. Its methods give `None` for what has to be walked over.
-struct Drawing {
-    section: Section,
-    steps: Vec<Step>,
-    depth: usize,
-}
-
-impl Drawing {
-    /// An element that has others within it, at least one of them whatever the values are, or is the
-    /// outermost one; and no text.
-    fn parent(&mut self, element: &Element, depth: usize) -> Option<()> {
-        let begin = self.begin(element, depth);
-        if self.attributes(element)?.is_some() {
-            return None;
-        }
-        for content in &element.content {
-            let Content::Element(inner) = content else { return None };
-            let is_parent = inner.content.iter().any(|content| match content {
-                Content::Element(within) => within.dependency.is_none(),
-                Content::Piece(_) | Content::Instruction { .. } => false,
-            });
-            match is_parent {
-                true => self.parent(inner, depth + 1)?,
-                false => self.leaf(inner, depth + 1)?,
-            }
-        }
-        self.end(begin);
-        Some(())
-    }
-
-    fn leaf(&mut self, element: &Element, depth: usize) -> Option<()> {
-        let begin = self.begin(element, depth);
-        let name = self.attributes(element)?;
-        let place = Place { name: name.map(Into::into), ..self.place(element) };
-        self.steps.push(Step::Text(place, text(element)?));
-        self.end(begin);
-        Some(())
-    }
-
-    /// The attributes that are fields, and the text of the one that is the name.
-    fn attributes(&mut self, element: &Element) -> Option<Option<String>> {
-        let mut name = None;
-        for attribute in &element.attributes {
-            let called = &*attribute.name;
-            if Section::is_of_xml(called) {
-                let ([] | [Piece::Text(_)]) = &*attribute.value else { return None };
-                continue;
-            }
-            if self.section.names(element.name(), called) {
-                let [Piece::Text(text)] = &*attribute.value else { return None };
-                name = Some(text.to_string());
-                continue;
-            }
-            let attribute_of = Some(called.to_owned().into());
-            let place = Place { attribute: attribute_of, ..self.place(element) };
-            self.steps.push(Step::Attribute(place, alone(&attribute.value)?));
-        }
-        Some(name)
-    }
-
-    fn place(&self, element: &Element) -> Place<'static> {
-        let element = element.name().to_owned().into();
-        Place { section: self.section, element, attribute: None, name: None }
-    }
-
-    fn begin(&mut self, element: &Element, depth: usize) -> usize {
-        self.depth = self.depth.max(depth);
-        let (dependency, cost) = (element.dependency, element.cost());
-        self.steps.push(Step::Element { dependency, cost, behind: 0 });
-        self.steps.len() - 1
-    }
-
-    fn end(&mut self, begin: usize) {
-        let end = self.steps.len();
-        if let Some(Step::Element { behind, .. }) = self.steps.get_mut(begin) {
-            *behind = end;
-        }
-    }
+    /// The section whose only content it is, and the cost of visiting the section; `None` when the
+    /// value is the section itself.
+    pub(super) within: Option<(EventSection, usize)>,
 }

@@ -1,42 +1,41 @@
-//! A value as it was received, known to be readable, and read when somebody wants it.
+//! A value as received, checked when it is received and decoded on access.
 
-use super::array::Array;
+use super::error::BinXmlError;
 use super::file_time::FileTime;
-use super::problem::Problem;
 use super::sid::Sid;
 use super::text::{Ansi, Utf16};
 use super::token;
-use super::value::Value;
+use super::value::{Array, Value};
 use crate::msrpc::Uuid;
 
-/// Text of a template, or the bytes of a value with its type.
+/// Text of a template, or the type and bytes of a value.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::event_log) enum Raw<'r> {
+pub(in crate::event_log) enum RawValue<'r> {
     Text(&'r str),
     Bytes { kind: u8, bytes: &'r [u8] },
 }
 
-impl<'r> Raw<'r> {
+impl<'r> RawValue<'r> {
     pub(in crate::event_log) const NULL: Self = Self::Bytes { kind: token::NULL, bytes: &[] };
 
-    /// The bytes of a value of this type.
+    /// Checks the bytes of a value of this type.
     ///
     /// # Errors
     /// Those of [`Value::read`].
     #[inline(always)]
-    pub(super) fn of(kind: u8, bytes: &'r [u8]) -> Result<Self, Problem> {
+    pub(super) fn of(kind: u8, bytes: &'r [u8]) -> Result<Self, BinXmlError> {
         if !is_readable(kind, bytes) {
             check(kind, bytes)?;
         }
         Ok(Self::Bytes { kind, bytes })
     }
 
-    /// UTF-16 that was received.
+    /// Received UTF-16.
     pub(super) const fn string(bytes: &'r [u8]) -> Self {
         Self::Bytes { kind: token::STRING, bytes }
     }
 
-    /// What it says.
+    /// Decodes the value.
     pub(in crate::event_log) fn value(self) -> Value<'r> {
         match self {
             Self::Text(text) => Value::Text(text.into()),
@@ -44,7 +43,7 @@ impl<'r> Raw<'r> {
         }
     }
 
-    /// The items, when it is an array.
+    /// The array, when the value is one.
     pub(in crate::event_log) fn array(self) -> Option<Array<'r>> {
         match self {
             Self::Bytes { kind, bytes } if kind & token::ARRAY != 0 => {
@@ -54,7 +53,12 @@ impl<'r> Raw<'r> {
         }
     }
 
-    /// Whether it is no value, or a text without a character.
+    /// The items of `array`, not decoded.
+    pub(in crate::event_log) fn items(array: Array<'r>) -> impl Iterator<Item = Self> {
+        array.parts().map(move |bytes| Self::Bytes { kind: array.kind(), bytes })
+    }
+
+    /// Whether the value is null or an empty text.
     pub(in crate::event_log) fn is_empty(self) -> bool {
         match self {
             Self::Text(text) => text.is_empty(),
@@ -66,15 +70,14 @@ impl<'r> Raw<'r> {
     }
 }
 
-/// Whether it is a value of its type, whatever that is. Apart from its caller, which would else go
-/// through memory for all values.
+/// Checks any type. Not inlined, so that the common case in the caller stays in registers.
 #[cold]
 #[inline(never)]
-fn check(kind: u8, bytes: &[u8]) -> Result<(), Problem> {
+fn check(kind: u8, bytes: &[u8]) -> Result<(), BinXmlError> {
     Value::read(kind, bytes).map(drop)
 }
 
-/// What is surely a value of its type: the usual ones, quickly.
+/// A fast check for the common types.
 #[inline]
 fn is_readable(kind: u8, bytes: &[u8]) -> bool {
     match kind {
@@ -90,9 +93,9 @@ fn is_readable(kind: u8, bytes: &[u8]) -> bool {
     }
 }
 
-/// What is asked of a value, whether it was read or not.
-pub(in crate::event_log) trait Says<'r>: Sized {
-    /// It, read.
+/// Typed access to a value, decoded or not.
+pub(in crate::event_log) trait ValueAccess<'r>: Sized {
+    /// The decoded value.
     fn into_value(self) -> Value<'r>;
 
     /// [`Value::unsigned`].
@@ -108,7 +111,7 @@ pub(in crate::event_log) trait Says<'r>: Sized {
     fn sid(&self) -> Option<Sid<'r>>;
 }
 
-impl<'r> Says<'r> for Value<'r> {
+impl<'r> ValueAccess<'r> for Value<'r> {
     fn into_value(self) -> Self {
         self
     }
@@ -130,7 +133,7 @@ impl<'r> Says<'r> for Value<'r> {
     }
 }
 
-impl<'r> Says<'r> for Raw<'r> {
+impl<'r> ValueAccess<'r> for RawValue<'r> {
     fn into_value(self) -> Value<'r> {
         self.value()
     }
@@ -188,7 +191,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
-        fn what_is_read_late_is_what_is_read_at_once(
+        fn lazy_decoding_equals_eager_decoding(
             kind in prop_oneof![0_u8..0x17, any::<u8>()],
             bytes in prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..20),
@@ -198,8 +201,8 @@ mod tests {
             ],
         ) {
             let at_once = Value::read(kind, &bytes);
-            let late = Raw::of(kind, &bytes);
-            prop_assert_eq!(late.map(Raw::value), at_once.clone());
+            let late = RawValue::of(kind, &bytes);
+            prop_assert_eq!(late.map(RawValue::value), at_once.clone());
             if let (Ok(raw), Ok(value)) = (late, at_once) {
                 prop_assert_eq!(raw.is_empty(), value.is_empty());
                 prop_assert_eq!(raw.unsigned(), value.unsigned());

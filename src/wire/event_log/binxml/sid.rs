@@ -1,22 +1,22 @@
-//! Security identifiers: who somebody is to Windows, whatever the language of the server.
+//! Windows security identifiers (SIDs).
 
 use std::fmt;
 
-/// A SID as it travels (MS-DTYP section 2.4.2.2): revision, count, authority, sub-authorities.
+/// A SID in its binary form (MS-DTYP section 2.4.2.2): revision, count, authority, sub-authorities.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sid<'a>(&'a [u8]);
 
 impl<'a> Sid<'a> {
-    /// More sub-authorities than this no SID has.
+    /// The maximum number of sub-authorities.
     const SUB_AUTHORITIES: u8 = 15;
 
-    /// Of bytes that are exactly one SID.
+    /// From bytes that are exactly one SID.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let (sid, rest) = Self::split(bytes)?;
         rest.is_empty().then_some(sid)
     }
 
-    /// The SID that `bytes` begin with, and what follows it.
+    /// The SID at the beginning of `bytes`, and the remaining bytes.
     pub(super) fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let [_, count, ..] = *bytes else { return None };
         if count > Self::SUB_AUTHORITIES {
@@ -26,20 +26,20 @@ impl<'a> Sid<'a> {
         Some((Self(sid), rest))
     }
 
-    /// Who gave it out; 5 is Windows itself.
+    /// The identifier authority; 5 is Windows NT.
     pub fn authority(self) -> u64 {
         self.0[2..8].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     }
 
-    /// What follows the authority; for somebody of a domain these are 21, three numbers of the
-    /// domain, and the relative identifier.
+    /// The sub-authorities. For a domain account these are 21, three numbers of the domain, and the
+    /// relative identifier.
     pub fn sub_authorities(self) -> impl ExactSizeIterator<Item = u32> + 'a {
         self.0[8..].as_chunks::<4>().0.iter().map(|part| u32::from_le_bytes(*part))
     }
 }
 
 impl fmt::Display for Sid<'_> {
-    /// As MS-DTYP section 2.4.2.1 writes it, for instance `S-1-5-18`.
+    /// The string form of MS-DTYP section 2.4.2.1, for instance `S-1-5-18`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.authority() {
             large @ 0x1_0000_0000.. => write!(f, "S-{}-0x{large:012X}", self.0[0])?,
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_as_administrators_know_it() {
+    fn display_is_the_string_form() {
         let admin = *b"\x01\x05\0\0\0\0\0\x05\x15\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\xf4\x01\0\0";
         let sid = Sid::new(&admin).unwrap();
         assert_eq!(sid.to_string(), "S-1-5-21-1-2-3-500");
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn invalid_sids_are_rejected() {
         for none in [&b""[..], b"\x01", b"\x01\x01\0\0\0\0\0\x05\x12\0\0", b"\x01\x00\0\0\0\0\0"] {
             assert_eq!(Sid::new(none), None, "{none:?}");
         }

@@ -1,13 +1,13 @@
-//! Binary XML by the examples of the specification, and as a hostile server may write it.
+//! BinXML with the examples of the specification, and with hostile input.
 
 mod hostile;
 mod plans;
 mod properties;
 
-use super::writing::{Part, Tag, inner, instance, instance_of, plain, string, wide};
-use super::{Decoder, Limits, token};
+use super::test_encoder::{Part, Tag, inner, instance, instance_of, plain, string, wide};
+use super::{Limits, token};
 use crate::event_log::tests::bytes;
-use crate::event_log::{FileTime, Problem, Section};
+use crate::event_log::{BinXmlError, Decoder, EventSection, FileTime};
 
 /// MS-EVEN6 section 4.4.
 const SIMPLE: &str = include_str!("../../../../tests/corpus/event_log/simple.hex");
@@ -22,7 +22,7 @@ fn text(text: &str) -> Part {
     Part::Text(text.to_owned())
 }
 
-/// An event with these elements beside `System`.
+/// An event with these elements after `System`.
 fn event(parts: Vec<Part>) -> Tag {
     let number = Part::Element(Tag::new("EventID", vec![text("4624")]));
     let system = Part::Element(Tag::new("System", vec![number]));
@@ -36,12 +36,12 @@ fn the_example_without_a_template_is_read() {
         "<Event><Element1>abc</Element1><Element2> def &amp;&lt; ghi </Element2>\
          <Element3 AttrA=\"abc\" AttrB=\"def&amp;&lt;ghi\"></Element3></Event>"
     );
-    assert_eq!(Decoder::default().record(&bytes(SIMPLE)), Err(Problem::Missing("System")));
+    assert_eq!(Decoder::default().record(&bytes(SIMPLE)), Err(BinXmlError::Missing("System")));
 }
 
 #[test]
 fn the_example_with_templates_is_read() {
-    // The XML beside the bytes in the specification has another time and record number.
+    // The XML next to the bytes in the specification has another time and record number.
     let bytes = bytes(TEMPLATE);
     let mut decoder = Decoder::default();
     let record = decoder.record(&bytes).unwrap();
@@ -61,7 +61,7 @@ fn the_example_with_templates_is_read() {
 
     let fields = record.fields.iter().map(|field| {
         let place = field.place();
-        assert_eq!((place.section, place.attribute.as_deref()), (Section::UserData, None));
+        assert_eq!((place.section, place.attribute.as_deref()), (EventSection::UserData, None));
         (field.name(), field.value().unsigned())
     });
     assert_eq!(fields.collect::<Vec<_>>(), [("Property", Some(1)), ("Property2", Some(2))]);
@@ -83,7 +83,7 @@ fn the_example_with_templates_is_read() {
 }
 
 #[test]
-fn an_array_makes_an_element_for_each_item() {
+fn array_repeats_the_element_per_item() {
     // The example of MS-EVEN6 section 3.1.4.7.5, and the same as named data.
     let one = |name: &str, number| Part::Element(Tag::new(name, vec![Part::Value(number)]));
     let template = Tag::new("SomeEvent", vec![one("PropA", 0), one("PropB", 1)]);
@@ -104,7 +104,7 @@ fn an_array_makes_an_element_for_each_item() {
 }
 
 #[test]
-fn an_element_that_depends_on_a_null_value_is_not_there() {
+fn element_that_depends_on_null_is_absent() {
     let optional = |name: &str, at| Part::Element(Tag::data(name, Part::Value(at)).depends(at));
     let section = Tag::new("EventData", vec![optional("A", 0), optional("B", 1), optional("C", 9)])
         .with("Name", Part::Value(0));
@@ -120,7 +120,7 @@ fn an_element_that_depends_on_a_null_value_is_not_there() {
 }
 
 #[test]
-fn an_event_is_there_whatever_it_depends_on() {
+fn root_element_is_always_present() {
     let inner_root = Tag::new("EventData", vec![text("x")]).depends(0);
     let data = inner(instance(2, &inner_root, &[(token::NULL, Vec::new())]));
     let mut outer = event(vec![Part::Value(1)]).depends(0);
@@ -163,7 +163,7 @@ fn attributes_and_unnamed_data_are_fields_too() {
 }
 
 #[test]
-fn what_is_shown_is_well_formed_whatever_was_sent() {
+fn output_is_always_well_formed() {
     let tag = Tag::new(
         "a<b>",
         vec![
@@ -183,7 +183,7 @@ fn what_is_shown_is_well_formed_whatever_was_sent() {
 }
 
 #[test]
-fn an_instruction_may_stand_before_the_event() {
+fn instruction_before_the_event_is_allowed() {
     let mut bytes = vec![token::INSTRUCTION_TARGET, 0, 0, 1, 0, b'x', 0, 0, 0];
     bytes.extend([token::INSTRUCTION_DATA, 1, 0, b'y', 0]);
     bytes.extend(plain(&Tag::new("Event", vec![])));
@@ -191,7 +191,7 @@ fn an_instruction_may_stand_before_the_event() {
 }
 
 #[test]
-fn the_same_identifier_does_not_make_it_the_same_template() {
+fn templates_are_compared_by_their_bytes() {
     let mut decoder = Decoder::default();
     for round in 0..3 {
         for name in ["A", "B", "C", "D", "E", "F"] {
@@ -205,7 +205,7 @@ fn the_same_identifier_does_not_make_it_the_same_template() {
 }
 
 #[test]
-fn templates_beyond_the_limit_are_forgotten() {
+fn templates_beyond_the_limit_are_evicted() {
     let limits = Limits { templates: 1000, ..Limits::default() };
     let mut decoder = Decoder::new(limits);
     for identifier in 0..=99 {
@@ -217,7 +217,7 @@ fn templates_beyond_the_limit_are_forgotten() {
 }
 
 #[test]
-fn a_time_may_be_sent_as_text_or_as_a_date() {
+fn time_as_text_or_system_time() {
     let created = |value| Tag::new("TimeCreated", vec![]).with("SystemTime", value);
     let date = b"\xe0\x07\x07\0\x05\0\x08\0\x11\0\x18\0\x33\0\xa9\x02".to_vec();
     for value in [string("2016-07-08T17:24:51.681Z"), (token::SYSTEM_TIME, date)] {
@@ -232,7 +232,7 @@ fn a_time_may_be_sent_as_text_or_as_a_date() {
 }
 
 #[test]
-fn an_event_without_a_number_is_none() {
+fn event_without_event_id_is_rejected() {
     let number = |value| {
         let id = Tag::new("EventID", vec![value]);
         let system = Tag::new("System", vec![Part::Element(id)]);
@@ -241,10 +241,10 @@ fn an_event_without_a_number_is_none() {
     let read = |fragment: &[u8]| Decoder::default().record(fragment).map(|r| r.system.event_id);
     assert_eq!(read(&number(text("4624"))), Ok(4624));
     for bad in ["", "x", "65536", "-1"] {
-        assert_eq!(read(&number(text(bad))), Err(Problem::Missing("EventID")), "{bad:?}");
+        assert_eq!(read(&number(text(bad))), Err(BinXmlError::Missing("EventID")), "{bad:?}");
     }
-    assert_eq!(read(&plain(&Tag::new("Events", vec![]))), Err(Problem::NotAnEvent));
+    assert_eq!(read(&plain(&Tag::new("Events", vec![]))), Err(BinXmlError::NotAnEvent));
     let inner = inner(plain(&Tag::new("EventData", vec![text("x")])));
     let fragment = instance_of([1; 16], b"\x01\xff\xff\0\0\0\0\0\0\0\0\0\0\x03", &[inner]);
-    assert_eq!(read(&fragment), Err(Problem::NotAnEvent));
+    assert_eq!(read(&fragment), Err(BinXmlError::NotAnEvent));
 }

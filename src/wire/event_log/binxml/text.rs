@@ -1,14 +1,14 @@
-//! Text as Windows writes it, UTF-16 or of an ANSI code page, read in place.
+//! Text in UTF-16 or an ANSI code page, decoded in place.
 
 use std::fmt::{self, Write};
 
-/// UTF-16 that was received. Half a surrogate pair is read as U+FFFD; the NUL characters at the
-/// end, which some providers count and others do not, are no part of it.
+/// Received UTF-16. An unpaired surrogate is decoded as U+FFFD. Trailing NULs are removed: some
+/// providers count them, others do not.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Utf16<'a>(&'a [u8]);
 
 impl<'a> Utf16<'a> {
-    /// Of an even number of bytes; one too many is not looked at.
+    /// From an even number of bytes; an odd last byte is ignored.
     pub(super) fn new(mut bytes: &'a [u8]) -> Self {
         if bytes.len() % 2 == 1 {
             bytes = &bytes[..bytes.len() - 1];
@@ -19,27 +19,27 @@ impl<'a> Utf16<'a> {
         Self(bytes)
     }
 
-    /// Its characters.
+    /// The characters.
     pub fn chars(self) -> impl Iterator<Item = char> + 'a {
         let (units, _) = self.0.as_chunks::<2>();
         let units = units.iter().map(|unit| u16::from_le_bytes(*unit));
         char::decode_utf16(units).map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 
-    /// It, as received.
+    /// The bytes as received.
     pub(super) const fn bytes(self) -> &'a [u8] {
         self.0
     }
 
-    /// Whether there is nothing.
+    /// Whether the text is empty.
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// As a string of its own.
+    /// As an owned string.
     pub fn to_text(self) -> String {
         let (units, _) = self.0.as_chunks::<2>();
-        // All but names of people are ASCII, and that is quick.
+        // Fast path: nearly all text except names of people is ASCII.
         if units.iter().all(|unit| unit[0] < 0x80 && unit[1] == 0) {
             return units.iter().map(|unit| char::from(unit[0])).collect();
         }
@@ -65,8 +65,8 @@ impl fmt::Debug for Utf16<'_> {
     }
 }
 
-/// Text of the server's ANSI code page, read as ISO 8859-1: MS-EVEN6 section 2.2.15.2 names no
-/// other, and which page it was does not travel. Events of the security log have none.
+/// Text in the server's ANSI code page, decoded as ISO 8859-1: MS-EVEN6 section 2.2.15.2 names no
+/// code page, and the page is not transmitted. Events of the security log do not use it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ansi<'a>(&'a [u8]);
 
@@ -78,7 +78,7 @@ impl<'a> Ansi<'a> {
         Self(bytes)
     }
 
-    /// Whether there is nothing.
+    /// Whether the text is empty.
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
     }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_read_where_it_lies() {
+    fn text_is_decoded_in_place() {
         for text in ["", "alice", "Jürgen Müller", "山田", "🦀"] {
             let units: Vec<u16> = text.encode_utf16().chain([0, 0]).collect();
             let bytes = bytes(&units);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_pair_and_half_a_unit_do_no_harm() {
+    fn unpaired_surrogate_and_odd_byte_are_handled() {
         let mut half = bytes(&[0xd83e, 0x61]);
         half.push(7);
         assert_eq!(Utf16::new(&half).to_text(), "\u{fffd}a");

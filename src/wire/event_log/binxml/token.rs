@@ -1,6 +1,6 @@
-//! The tokens of binary XML and the types of its values, as MS-EVEN6 section 2.2.12 numbers them.
+//! The tokens and value types of BinXML (MS-EVEN6 section 2.2.12).
 
-/// Set in a token after which more of the same kind follows. What follows is seen anyway.
+/// Flag of a token that is followed by another of the same kind. Not needed for parsing.
 pub(super) const MORE: u8 = 0x40;
 
 pub(super) const OPEN_ELEMENT: u8 = 0x01;
@@ -43,7 +43,7 @@ pub(super) const SYSTEM_TIME: u8 = 0x12;
 pub(super) const SID: u8 = 0x13;
 pub(super) const HEX_INT32: u8 = 0x14;
 pub(super) const HEX_INT64: u8 = 0x15;
-/// A fragment of its own.
+/// An embedded fragment.
 pub(super) const FRAGMENT: u8 = 0x21;
-/// Set in the type of an array; the rest is the type of its items.
+/// Flag of an array type; the other bits are the type of the items.
 pub(super) const ARRAY: u8 = 0x80;

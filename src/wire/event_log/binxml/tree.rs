@@ -1,20 +1,20 @@
-//! The elements of a fragment or template, read once and then walked for every event.
+//! The element tree of a fragment or template, parsed once and walked for every event.
 
+use super::error::BinXmlError;
 use super::plan::Plan;
-use super::problem::Problem;
 use super::text::Utf16;
 use super::token;
-use crate::event_log::bytes::Bytes;
+use crate::event_log::bytes::ByteReader;
 
 /// An element: MS-EVEN6 section 2.2.12, rule `Element`.
 #[derive(Debug, PartialEq)]
 pub(super) struct Element {
     pub(super) name: Box<str>,
-    /// The value without which the element is not there.
+    /// The value that the presence of the element depends on.
     pub(super) dependency: Option<u16>,
-    pub(super) attributes: Box<[Attribute]>,
+    pub(super) attributes: Box<[AttributeNode]>,
     pub(super) content: Box<[Content]>,
-    /// How it is read below `Event`, where that is always the same.
+    /// The plan of an element below `Event`, if it has one.
     pub(super) plan: Option<Box<Plan>>,
 }
 
@@ -23,30 +23,30 @@ impl Element {
         &self.name
     }
 
-    /// What looking at it once is accounted for.
+    /// The cost of one visit.
     pub(super) fn cost(&self) -> usize {
         1 + self.attributes.len() + self.content.len()
     }
 }
 
-/// An attribute: its name, and what is joined to its value.
+/// An attribute: its name and the pieces of its value.
 #[derive(Debug, PartialEq)]
-pub(super) struct Attribute {
+pub(super) struct AttributeNode {
     pub(super) name: Box<str>,
-    pub(super) value: Box<[Piece]>,
+    pub(super) value: Box<[TextPiece]>,
 }
 
-/// What stands between the tags of an element.
+/// The content of an element.
 #[derive(Debug, PartialEq)]
 pub(super) enum Content {
     Element(Element),
-    Piece(Piece),
+    Piece(TextPiece),
     Instruction { target: Box<str>, data: Box<str> },
 }
 
 /// A piece of text.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::event_log) enum Piece {
+pub(in crate::event_log) enum TextPiece {
     Text(Box<str>),
     Cdata(Box<str>),
     Character(char),
@@ -55,29 +55,30 @@ pub(in crate::event_log) enum Piece {
     Value(u16),
 }
 
-/// Whether elements name the value they depend on: those of templates do.
+/// Whether elements have a dependency field: only those of templates do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ElementContext {
     Template,
-    Plain,
+    Inline,
 }
 
-/// Reads elements, one after another or within one another.
-pub(super) struct Elements<'a, 'b> {
-    pub(super) bytes: &'b mut Bytes<'a>,
-    pub(super) place: Place,
+/// Parses elements.
+pub(super) struct ElementParser<'a, 'b> {
+    pub(super) bytes: &'b mut ByteReader<'a>,
+    pub(super) place: ElementContext,
 }
 
-impl Elements<'_, '_> {
-    /// One element, with at most `depth` elements within one another.
-    pub(super) fn element(&mut self, depth: usize) -> Result<Element, Problem> {
-        let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
+impl ElementParser<'_, '_> {
+    /// One element, with at most `depth` nested elements.
+    pub(super) fn element(&mut self, depth: usize) -> Result<Element, BinXmlError> {
+        let depth = depth.checked_sub(1).ok_or(BinXmlError::Depth)?;
         let open = self.expect(&[token::OPEN_ELEMENT, token::OPEN_ELEMENT_WITH_ATTRIBUTES])?;
         let dependency = match self.place {
-            Place::Template => Some(self.bytes.u16()?).filter(|number| *number != 0xffff),
-            Place::Plain => None,
+            ElementContext::Template => Some(self.bytes.u16()?).filter(|number| *number != 0xffff),
+            ElementContext::Inline => None,
         };
-        // The lengths are there to skip an element, which is never done here: the tokens decide.
+        // The lengths allow to skip an element. They are checked but not used: the tokens determine
+        // the structure.
         self.bytes.clone().part(self.bytes.clone().size()?)?;
         self.bytes.size()?;
         let name = self.name()?;
@@ -92,7 +93,7 @@ impl Elements<'_, '_> {
         Ok(Element { name, dependency, attributes, content, plan: None })
     }
 
-    fn attributes(&mut self) -> Result<Box<[Attribute]>, Problem> {
+    fn attributes(&mut self) -> Result<Box<[AttributeNode]>, BinXmlError> {
         self.bytes.size()?;
         let mut attributes = Vec::new();
         while self.bytes.peek()? & !token::MORE == token::ATTRIBUTE {
@@ -102,13 +103,13 @@ impl Elements<'_, '_> {
             while let Some(piece) = self.piece()? {
                 value.push(piece);
             }
-            attributes.push(Attribute { name, value: value.into() });
+            attributes.push(AttributeNode { name, value: value.into() });
         }
         Ok(attributes.into())
     }
 
-    /// Up to and including the end tag.
-    fn content(&mut self, depth: usize) -> Result<Box<[Content]>, Problem> {
+    /// Parses up to and including the end tag.
+    fn content(&mut self, depth: usize) -> Result<Box<[Content]>, BinXmlError> {
         let mut content = Vec::new();
         loop {
             content.push(match self.bytes.peek()? {
@@ -119,11 +120,11 @@ impl Elements<'_, '_> {
                 token::INSTRUCTION_TARGET => self.instruction()?,
                 token if token & !token::MORE == token::CDATA => {
                     self.bytes.u8()?;
-                    Content::Piece(Piece::Cdata(self.counted()?))
+                    Content::Piece(TextPiece::Cdata(self.counted()?))
                 }
                 token => match self.piece()? {
                     Some(piece) => Content::Piece(piece),
-                    None => return Err(Problem::Token { at: self.bytes.at(), token }),
+                    None => return Err(BinXmlError::Token { at: self.bytes.at(), token }),
                 },
             });
         }
@@ -131,11 +132,13 @@ impl Elements<'_, '_> {
         Ok(content.into())
     }
 
-    /// What may stand in an attribute as well as in an element; `None` when none of this is next.
-    fn piece(&mut self) -> Result<Option<Piece>, Problem> {
+    /// A piece that is allowed in attributes and elements; `None` when another token is next.
+    fn piece(&mut self) -> Result<Option<TextPiece>, BinXmlError> {
         let next = self.bytes.peek()?;
         let known = match next {
-            token::SUBSTITUTION | token::OPTIONAL_SUBSTITUTION => self.place == Place::Template,
+            token::SUBSTITUTION | token::OPTIONAL_SUBSTITUTION => {
+                self.place == ElementContext::Template
+            }
             _ => matches!(next & !token::MORE, token::TEXT | token::CHARACTER | token::ENTITY),
         };
         if !known {
@@ -145,50 +148,50 @@ impl Elements<'_, '_> {
         Ok(Some(match next & !token::MORE {
             token::TEXT => {
                 self.expect(&[token::STRING])?;
-                Piece::Text(self.counted()?)
+                TextPiece::Text(self.counted()?)
             }
             token::CHARACTER => {
                 let char = char::from_u32(self.bytes.u16()?.into());
-                Piece::Character(char.unwrap_or(char::REPLACEMENT_CHARACTER))
+                TextPiece::Character(char.unwrap_or(char::REPLACEMENT_CHARACTER))
             }
-            token::ENTITY => Piece::Entity(self.name()?),
+            token::ENTITY => TextPiece::Entity(self.name()?),
             _ => {
                 let number = self.bytes.u16()?;
-                // The type that the value should have: the value itself says which it has.
+                // The declared type of the value. The value has its own type, which is used.
                 self.bytes.u8()?;
-                Piece::Value(number)
+                TextPiece::Value(number)
             }
         }))
     }
 
     /// A processing instruction.
-    pub(super) fn instruction(&mut self) -> Result<Content, Problem> {
+    pub(super) fn instruction(&mut self) -> Result<Content, BinXmlError> {
         self.expect(&[token::INSTRUCTION_TARGET])?;
         let target = self.name()?;
         self.expect(&[token::INSTRUCTION_DATA])?;
         Ok(Content::Instruction { target, data: self.counted()? })
     }
 
-    /// One of `tokens`, which is taken.
-    fn expect(&mut self, tokens: &[u8]) -> Result<u8, Problem> {
+    /// Takes the next token, which must be one of `tokens`.
+    fn expect(&mut self, tokens: &[u8]) -> Result<u8, BinXmlError> {
         let at = self.bytes.at();
         let token = self.bytes.u8()?;
         match tokens.contains(&token) {
             true => Ok(token),
-            false => Err(Problem::Token { at, token }),
+            false => Err(BinXmlError::Token { at, token }),
         }
     }
 
-    /// A name: its hash, which is of no use here, its length, and a NUL behind it.
-    fn name(&mut self) -> Result<Box<str>, Problem> {
+    /// A name: hash (ignored), length, characters, NUL.
+    fn name(&mut self) -> Result<Box<str>, BinXmlError> {
         self.bytes.u16()?;
         let name = self.counted()?;
         self.bytes.u16()?;
         Ok(name)
     }
 
-    /// A text after the number of its UTF-16 units.
-    fn counted(&mut self) -> Result<Box<str>, Problem> {
+    /// A text after its length in UTF-16 units.
+    fn counted(&mut self) -> Result<Box<str>, BinXmlError> {
         let units = usize::from(self.bytes.u16()?);
         Ok(Utf16::new(self.bytes.take(2 * units)?).to_text().into())
     }

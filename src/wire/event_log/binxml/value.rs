@@ -1,25 +1,27 @@
-//! One value of an event, by its type: a number, a time, a security identifier, a text.
+//! A typed value of an event: number, time, security identifier or text.
+
+mod array;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use super::array::Array;
+pub use array::Array;
+
+use super::error::BinXmlError;
 use super::file_time::{CalendarTime, FileTime};
-use super::problem::Problem;
 use super::sid::Sid;
 use super::text::{Ansi, Utf16};
 use super::token;
 use crate::msrpc::Uuid;
 
-/// A value, still where it was received wherever it has no fixed size. `Display` is what MS-EVEN6
-/// section 2.2.12.3 has for it, except that bytes stand without spaces and times have all their
-/// digits, as Windows itself shows them.
+/// A value, borrowed from the received bytes if its size is not fixed. `Display` follows MS-EVEN6
+/// section 2.2.12.3, except that bytes have no spaces and times have all digits, as in Windows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value<'r> {
-    /// No value.
+    /// Null.
     #[default]
     Null,
-    /// Text of the template, or several values and texts joined.
+    /// Text of the template, or concatenated values and texts.
     Text(Cow<'r, str>),
     /// StringType.
     String(Utf16<'r>),
@@ -29,7 +31,7 @@ pub enum Value<'r> {
     Signed(i64),
     /// UInt8Type to UInt64Type.
     Unsigned(u64),
-    /// HexInt32Type, HexInt64Type, SizeTType: the same, shown in base 16.
+    /// HexInt32Type, HexInt64Type, SizeTType: shown in base 16.
     Hex(u64),
     /// Real32Type.
     Real32(f32),
@@ -47,16 +49,16 @@ pub enum Value<'r> {
     CalendarTime(CalendarTime),
     /// SidType.
     Sid(Sid<'r>),
-    /// Several of one type.
+    /// An array.
     Array(Array<'r>),
 }
 
 impl<'r> Value<'r> {
-    /// The value that `bytes` are by their type. No bytes are no value, but for a text.
+    /// Decodes the value of this type. An empty value is null, except for a string.
     ///
     /// # Errors
-    /// [`Problem::Kind`], [`Problem::Length`].
-    pub(super) fn read(kind: u8, bytes: &'r [u8]) -> Result<Self, Problem> {
+    /// [`BinXmlError::Kind`], [`BinXmlError::Length`].
+    pub(super) fn read(kind: u8, bytes: &'r [u8]) -> Result<Self, BinXmlError> {
         if kind & token::ARRAY != 0 {
             return Array::read(kind & !token::ARRAY, bytes).map(Self::Array);
         }
@@ -66,12 +68,13 @@ impl<'r> Value<'r> {
         }
         let read = Self::scalar(kind, bytes);
         read.ok_or(match known {
-            true => Problem::Length { kind, length: bytes.len() },
-            false => Problem::Kind { kind },
+            true => BinXmlError::Length { kind, length: bytes.len() },
+            false => BinXmlError::Kind { kind },
         })
     }
 
-    /// `None` when the bytes are too many or too few, or the type is none of a single value.
+    /// Decodes a single value; `None` when the length does not match or the type is not a single
+    /// value.
     pub(super) fn scalar(kind: u8, bytes: &'r [u8]) -> Option<Self> {
         Some(match kind {
             token::NULL => Self::Null,
@@ -87,13 +90,13 @@ impl<'r> Value<'r> {
             token::UINT64 => Self::Unsigned(u64::from_le_bytes(exactly(bytes)?)),
             token::REAL32 => Self::Real32(f32::from_le_bytes(exactly(bytes)?)),
             token::REAL64 => Self::Real64(f64::from_le_bytes(exactly(bytes)?)),
-            // One byte in the specification, the four of a BOOL in all events that were seen.
+            // The specification says one byte; all captured events have the four bytes of a BOOL.
             token::BOOL if matches!(bytes.len(), 1 | 4) => {
                 Self::Bool(bytes.iter().any(|byte| *byte != 0))
             }
             token::BINARY => Self::Binary(bytes),
             token::GUID => Self::Guid(Uuid::from_wire(exactly(bytes)?)),
-            // As wide as the pointers of the server.
+            // The pointer size of the server.
             token::SIZE_T if bytes.len() == 4 => Self::scalar(token::HEX_INT32, bytes)?,
             token::SIZE_T => Self::scalar(token::HEX_INT64, bytes)?,
             token::FILE_TIME => Self::FileTime(FileTime(u64::from_le_bytes(exactly(bytes)?))),
@@ -105,7 +108,7 @@ impl<'r> Value<'r> {
         })
     }
 
-    /// Whether it is no value, or a text without a character.
+    /// Whether the value is null or an empty text.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Null => true,
@@ -118,7 +121,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// As text; copied only where it is none already.
+    /// As text; borrowed where possible.
     pub fn to_text(&self) -> Cow<'_, str> {
         match self {
             Self::Null => Cow::Borrowed(""),
@@ -128,7 +131,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// The same, of a value that is needed no more.
+    /// As text, consuming the value.
     pub fn into_text(self) -> Cow<'r, str> {
         match self {
             Self::Null => Cow::Borrowed(""),
@@ -138,7 +141,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// A number that is not negative, whether it travelled as one or as text (`4624`, `0x3e7`).
+    /// A non-negative number, sent as a number or as text (`4624`, `0x3e7`).
     pub fn unsigned(&self) -> Option<u64> {
         match self {
             Self::Unsigned(number) | Self::Hex(number) => Some(*number),
@@ -149,7 +152,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// A SID that travelled as one.
+    /// The SID, if the value is one.
     pub const fn sid(&self) -> Option<Sid<'r>> {
         match self {
             Self::Sid(sid) => Some(*sid),
@@ -157,7 +160,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// A GUID that travelled as one.
+    /// The GUID, if the value is one.
     pub const fn guid(&self) -> Option<Uuid> {
         match self {
             Self::Guid(guid) => Some(*guid),
@@ -165,7 +168,7 @@ impl<'r> Value<'r> {
         }
     }
 
-    /// A moment, whether it travelled as one or as text.
+    /// A time, sent as a time or as text.
     pub fn file_time(&self) -> Option<FileTime> {
         match self {
             Self::FileTime(time) => Some(*time),
@@ -222,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_is_shown_as_the_specification_has_it() {
+    fn every_type_is_displayed_as_specified() {
         let guid = *b"\x34\x12\xcd\xab\x02\0\x03\0\x80\x01\x02\x03\x04\x05\x06\x07";
         for (kind, bytes, wanted) in [
             (token::NULL, &b""[..], ""),
@@ -255,17 +258,17 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_length_is_a_problem_and_an_empty_one_is_none() {
+    fn wrong_length_is_an_error_and_an_empty_value_is_null() {
         for kind in token::INT8..=token::HEX_INT64 {
             assert_eq!(Value::read(kind, b""), Ok(Value::Null), "type 0x{kind:02x}");
             if kind != token::BINARY {
-                let wrong = Err(Problem::Length { kind, length: 3 });
+                let wrong = Err(BinXmlError::Length { kind, length: 3 });
                 assert_eq!(Value::read(kind, b"\x01\x01\x01"), wrong, "type 0x{kind:02x}");
             }
         }
         assert_eq!(shown(token::STRING, b"a"), "a value of type 0x01 is 1 bytes long");
-        assert_eq!(Value::read(0x22, b""), Err(Problem::Kind { kind: 0x22 }));
-        assert_eq!(shown(0x7f, b"ab"), "a value is of the unknown type 0x7f");
+        assert_eq!(Value::read(0x22, b""), Err(BinXmlError::Kind { kind: 0x22 }));
+        assert_eq!(shown(0x7f, b"ab"), "a value has the unknown type 0x7f");
     }
 
     #[test]

@@ -1,35 +1,39 @@
-//! An event as XML, for people to look at: decisions are never made from it.
+//! The XML text of an event, for display only: no decision depends on it.
 
 use std::fmt::{self, Write};
 
-use super::node::{Child, Node};
-use super::problem::Problem;
-use super::tree::Piece;
+use super::error::BinXmlError;
+use super::node::{ElementChild, Node};
+use super::tree::TextPiece;
 use super::value::Value;
 
-/// `root` as XML on one line, of at most `limit` bytes, with at most `depth` elements within one
-/// another.
+/// Writes `root` as XML on one line, of at most `limit` bytes, with at most `depth` nested
+/// elements.
 ///
 /// # Errors
-/// [`Problem::Output`], [`Problem::Depth`], and what is wrong with a value.
-pub(super) fn write(root: Node<'_>, limit: usize, depth: usize) -> Result<String, Problem> {
-    let mut page = Page { text: String::new(), limit };
+/// [`BinXmlError::Output`], [`BinXmlError::Depth`], and errors in values.
+pub(in crate::event_log) fn write(
+    root: Node<'_>,
+    limit: usize,
+    depth: usize,
+) -> Result<String, BinXmlError> {
+    let mut page = XmlWriter { text: String::new(), limit };
     page.element(root, depth)?;
     Ok(page.text)
 }
 
-struct Page {
+struct XmlWriter {
     text: String,
     limit: usize,
 }
 
-impl Page {
-    fn element(&mut self, node: Node<'_>, depth: usize) -> Result<(), Problem> {
-        let depth = depth.checked_sub(1).ok_or(Problem::Depth)?;
+impl XmlWriter {
+    fn element(&mut self, node: Node<'_>, depth: usize) -> Result<(), BinXmlError> {
+        let depth = depth.checked_sub(1).ok_or(BinXmlError::Depth)?;
         if !node.is_present() {
             return Ok(());
         }
-        node.enter()?;
+        node.charge_visit()?;
         let value = if node.is_value() { node.text()? } else { Value::Null };
         let Value::Array(array) = value else {
             self.start_tag(node)?;
@@ -48,7 +52,7 @@ impl Page {
         Ok(())
     }
 
-    fn start_tag(&mut self, node: Node<'_>) -> Result<(), Problem> {
+    fn start_tag(&mut self, node: Node<'_>) -> Result<(), BinXmlError> {
         self.raw("<")?;
         self.name(node.name())?;
         for (name, value) in node.attributes() {
@@ -65,22 +69,27 @@ impl Page {
         self.raw(">")
     }
 
-    fn end_tag(&mut self, node: Node<'_>) -> Result<(), Problem> {
+    fn end_tag(&mut self, node: Node<'_>) -> Result<(), BinXmlError> {
         self.raw("</")?;
         self.name(node.name())?;
         self.raw(">")
     }
 
-    fn child(&mut self, node: Node<'_>, child: Child<'_>, depth: usize) -> Result<(), Problem> {
+    fn child(
+        &mut self,
+        node: Node<'_>,
+        child: ElementChild<'_>,
+        depth: usize,
+    ) -> Result<(), BinXmlError> {
         match child {
-            Child::Node(inner) => self.element(inner, depth),
-            Child::Piece(Piece::Cdata(text)) => {
+            ElementChild::Node(inner) => self.element(inner, depth),
+            ElementChild::Piece(TextPiece::Cdata(text)) => {
                 self.raw("<![CDATA[")?;
                 self.raw(&text.replace("]]>", "]]]]><![CDATA[>"))?;
                 self.raw("]]>")
             }
-            Child::Piece(piece) => self.escaped(&node.piece(piece)?),
-            Child::Instruction { target, data } => {
+            ElementChild::Piece(piece) => self.escaped(&node.piece(piece)?),
+            ElementChild::Instruction { target, data } => {
                 self.raw("<?")?;
                 self.name(target)?;
                 self.raw(" ")?;
@@ -90,24 +99,27 @@ impl Page {
         }
     }
 
-    /// What is no part of a name would make other XML of it.
-    fn name(&mut self, name: &str) -> Result<(), Problem> {
+    /// Replaces characters that are not valid in a name.
+    fn name(&mut self, name: &str) -> Result<(), BinXmlError> {
         let fine = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | ':');
         let shown = name.chars().map(|char| if fine(char) { char } else { '_' });
-        shown.into_iter().try_for_each(|char| self.write_char(char)).map_err(|_| Problem::Output)
+        shown
+            .into_iter()
+            .try_for_each(|char| self.write_char(char))
+            .map_err(|_| BinXmlError::Output)
     }
 
-    fn escaped(&mut self, value: &Value<'_>) -> Result<(), Problem> {
-        write!(Escaping(self), "{value}").map_err(|_| Problem::Output)
+    fn escaped(&mut self, value: &Value<'_>) -> Result<(), BinXmlError> {
+        write!(EscapingWriter(self), "{value}").map_err(|_| BinXmlError::Output)
     }
 
-    fn raw(&mut self, text: &str) -> Result<(), Problem> {
-        self.write_str(text).map_err(|_| Problem::Output)
+    fn raw(&mut self, text: &str) -> Result<(), BinXmlError> {
+        self.write_str(text).map_err(|_| BinXmlError::Output)
     }
 }
 
-impl Write for Page {
-    /// Fails where there would be too much, and at nothing else.
+impl Write for XmlWriter {
+    /// Fails only when the limit is exceeded.
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.text.len() + text.len() > self.limit {
             return Err(fmt::Error);
@@ -117,10 +129,10 @@ impl Write for Page {
     }
 }
 
-/// Text between tags or in double quotes.
-struct Escaping<'p>(&'p mut Page);
+/// Escapes text in elements and double-quoted attributes.
+struct EscapingWriter<'p>(&'p mut XmlWriter);
 
-impl Write for Escaping<'_> {
+impl Write for EscapingWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.chars().try_for_each(|char| self.write_char(char))
     }
@@ -133,7 +145,7 @@ impl Write for Escaping<'_> {
             '"' => self.0.write_str("&quot;"),
             '\t' | '\n' => self.0.write_char(char),
             '\r' => self.0.write_str("&#13;"),
-            // XML 1.0 has no way to write these.
+            // XML 1.0 cannot represent these characters.
             '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => self.0.write_char('\u{fffd}'),
             other => self.0.write_char(other),
         }

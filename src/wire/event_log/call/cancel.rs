@@ -1,27 +1,27 @@
-//! EvtRpcCancel: a call that takes long is given up (MS-EVEN6 section 3.1.4.34).
+//! EvtRpcCancel: cancels a pending call (MS-EVEN6 section 3.1.4.34).
 
-use super::{BadCall, Call, read_status};
-use crate::event_log::Status;
-use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
+use super::{EventLogCall, EventLogCallError, read_status};
+use crate::event_log::CallStatus;
+use crate::msrpc::ndr::{ContextHandle, NdrError, NdrReader, NdrWriter};
 
-/// Cancels the calls of a subscription or a query.
+/// Cancels the pending calls of a subscription or a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancel {
-    /// [`Opened::control`](super::Opened), not the handle that is read with.
+    /// [`OpenedHandles::control`](super::OpenedHandles), not the handle used for reading.
     pub control: ContextHandle,
 }
 
-impl Call for Cancel {
+impl EventLogCall for Cancel {
     const OPNUM: u16 = 14;
-    type Answer<'a> = Status;
+    type Response<'a> = CallStatus;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        let mut writer = Writer::new();
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        let mut writer = NdrWriter::new();
         writer.context_handle(&self.control);
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Status, BadStub> {
-        read_status(Reader::new(stub))
+    fn decode(stub: &[u8]) -> Result<CallStatus, NdrError> {
+        read_status(NdrReader::new(stub))
     }
 }

@@ -1,37 +1,37 @@
-//! EvtRpcClose: a handle is not needed any more (MS-EVEN6 section 3.1.4.33).
+//! EvtRpcClose: closes a handle (MS-EVEN6 section 3.1.4.33).
 
-use super::{BadCall, Call, read_status};
-use crate::event_log::Status;
-use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
+use super::{EventLogCall, EventLogCallError, read_status};
+use crate::event_log::CallStatus;
+use crate::msrpc::ndr::{ContextHandle, NdrError, NdrReader, NdrWriter};
 
 /// Closes a handle of any kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Close {
-    /// Of a subscription or a query, or what it is cancelled with.
+    /// A handle of a subscription or a query, or its control handle.
     pub handle: ContextHandle,
 }
 
-/// What became of it.
+/// The response to [`Close`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
-    /// Null when it is closed.
+    /// Null when the handle was closed.
     pub handle: ContextHandle,
-    /// Whether the server knew it.
-    pub status: Status,
+    /// Whether the server knew the handle.
+    pub status: CallStatus,
 }
 
-impl Call for Close {
+impl EventLogCall for Close {
     const OPNUM: u16 = 13;
-    type Answer<'a> = Closed;
+    type Response<'a> = Closed;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        let mut writer = Writer::new();
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        let mut writer = NdrWriter::new();
         writer.context_handle(&self.handle);
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Closed, BadStub> {
-        let mut reader = Reader::new(stub);
+    fn decode(stub: &[u8]) -> Result<Closed, NdrError> {
+        let mut reader = NdrReader::new(stub);
         let handle = reader.context_handle()?;
         Ok(Closed { handle, status: read_status(reader)? })
     }

@@ -1,50 +1,50 @@
-//! EvtRpcGetLogFileInfo: which records a log still holds (MS-EVEN6 section 3.1.4.15).
+//! EvtRpcGetLogFileInfo: properties of a log, such as its oldest record (MS-EVEN6 section
+//! 3.1.4.15).
 
-use super::{BadCall, Call, read_status};
-use crate::event_log::Status;
-use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, StubProblem, Writer};
+use super::{EventLogCall, EventLogCallError, read_status};
+use crate::event_log::CallStatus;
+use crate::msrpc::ndr::{ContextHandle, NdrError, NdrErrorKind, NdrReader, NdrWriter};
 
-/// Asks for one number about a log.
+/// Requests one property of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetLogFileInfo {
-    /// Of [`OpenLogHandle`](super::OpenLogHandle).
+    /// The handle from [`OpenLogHandle`](super::OpenLogHandle).
     pub handle: ContextHandle,
-    /// Which number.
+    /// The property.
     pub property: LogProperty,
 }
 
-/// The numbers of a log that are asked for.
+/// The properties of a log that are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogProperty {
     /// EvtLogNumberOfLogRecords.
     Records,
-    /// EvtLogOldestRecordNumber: what is older was overwritten, or cleared.
+    /// EvtLogOldestRecordNumber: older records were overwritten or cleared.
     OldestRecord,
 }
 
-/// What the log says of itself.
+/// The value of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogInfo {
-    /// The number; `None` with an error, or when it is none.
+    /// The number; `None` on an error, or for another type.
     pub value: Option<u64>,
-    /// Whether it was answered.
-    pub status: Status,
+    /// Whether the call succeeded.
+    pub status: CallStatus,
 }
 
-/// The size of a BinXmlVariant (MS-EVEN6 section 2.2.18): the number, a count that means nothing,
-/// and the type.
+/// The size of a BinXmlVariant (MS-EVEN6 section 2.2.18): the value, an unused count, and the type.
 const VARIANT: usize = 16;
 
 /// BinXmlVarUint32 and BinXmlVarUint64.
 const UINT32: u32 = 0x8;
 const UINT64: u32 = 0xa;
 
-impl Call for GetLogFileInfo {
+impl EventLogCall for GetLogFileInfo {
     const OPNUM: u16 = 18;
-    type Answer<'a> = LogInfo;
+    type Response<'a> = LogInfo;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        let mut writer = Writer::new();
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        let mut writer = NdrWriter::new();
         writer.context_handle(&self.handle);
         writer.u32(match self.property {
             LogProperty::Records => 5,
@@ -54,13 +54,13 @@ impl Call for GetLogFileInfo {
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<LogInfo, BadStub> {
-        let mut reader = Reader::new(stub);
+    fn decode(stub: &[u8]) -> Result<LogInfo, NdrError> {
+        let mut reader = NdrReader::new(stub);
         let buffer = reader.byte_array()?;
         reader.align(4)?;
         let length = reader.u32()?;
         let used = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
-        let used = used.ok_or(reader.bad(StubProblem::Value))?;
+        let used = used.ok_or(reader.bad(NdrErrorKind::Value))?;
         let value = number(used);
         let status = read_status(reader)?;
         Ok(LogInfo { value: value.filter(|_| status.is_success()), status })

@@ -1,49 +1,51 @@
-//! EvtRpcRegisterLogQuery: the events that a log holds now (MS-EVEN6 section 3.1.4.12).
+//! EvtRpcRegisterLogQuery: a query over the current events of a log (MS-EVEN6 section 3.1.4.12).
 
-use super::{BadCall, CHANNEL_NAME, Call, Opened, TEXT, checked, write_text};
-use crate::msrpc::ndr::{BadStub, Writer};
+use super::{
+    CHANNEL_NAME, EventLogCall, EventLogCallError, OpenedHandles, TEXT, checked, write_text,
+};
+use crate::msrpc::ndr::{NdrError, NdrWriter};
 
 /// Opens a query over a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegisterLogQuery<'a> {
-    /// The channel, where the query does not name it.
+    /// The channel, if the query does not name it.
     pub channel: Option<&'a str>,
-    /// XPath, or [`Query::to_xml`](crate::event_log::Query::to_xml).
+    /// XPath, or [`EventLogQuery::to_xml`](crate::event_log::EventLogQuery::to_xml).
     pub query: &'a str,
-    /// Which comes first.
-    pub order: Order,
+    /// The order of the events.
+    pub order: EventOrder,
 }
 
 /// The order of the events of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// As written.
+pub enum EventOrder {
+    /// Oldest first.
     OldestFirst,
-    /// The other way round.
+    /// Newest first.
     NewestFirst,
 }
 
-/// `EvtQueryChannelPath`: it is no file.
+/// `EvtQueryChannelPath`: the path is a channel, not a file.
 const CHANNEL: u32 = 0x1;
 
-impl Call for RegisterLogQuery<'_> {
+impl EventLogCall for RegisterLogQuery<'_> {
     const OPNUM: u16 = 5;
-    type Answer<'a> = Opened;
+    type Response<'a> = OpenedHandles;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
         let order = match self.order {
-            Order::OldestFirst => 0x100,
-            Order::NewestFirst => 0x200,
+            EventOrder::OldestFirst => 0x100,
+            EventOrder::NewestFirst => 0x200,
         };
         let channel = self.channel.map(|text| checked(text, "the channel", CHANNEL_NAME));
-        let mut writer = Writer::new();
-        writer.unique(channel.transpose()?, Writer::wide_string);
+        let mut writer = NdrWriter::new();
+        writer.unique(channel.transpose()?, NdrWriter::wide_string);
         write_text(&mut writer, checked(self.query, "the query", TEXT)?);
         writer.u32(CHANNEL | order);
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Opened, BadStub> {
-        Opened::read(stub)
+    fn decode(stub: &[u8]) -> Result<OpenedHandles, NdrError> {
+        OpenedHandles::read(stub)
     }
 }

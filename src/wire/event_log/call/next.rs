@@ -1,28 +1,28 @@
-//! EvtRpcRemoteSubscriptionNext: the next events of a subscription that is pulled (MS-EVEN6 section
+//! EvtRpcRemoteSubscriptionNext: the next events of a pull subscription (MS-EVEN6 section
 //! 3.1.4.10).
 
 use std::time::Duration;
 
-use super::{BadCall, Batch, Call, checked_records, milliseconds};
-use crate::msrpc::ndr::{BadStub, ContextHandle, Writer};
+use super::{EventBatch, EventLogCall, EventLogCallError, checked_records, milliseconds};
+use crate::msrpc::ndr::{ContextHandle, NdrError, NdrWriter};
 
-/// Asks for events.
+/// Requests events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteSubscriptionNext {
-    /// Of the subscription.
+    /// The handle of the subscription.
     pub handle: ContextHandle,
-    /// How many there may be, 1 to [`RECORDS`](super::RECORDS).
+    /// The maximum number of events, 1 to [`RECORDS`](super::RECORDS).
     pub records: u32,
-    /// How long the server may look for them.
+    /// How long the server may search.
     pub timeout: Duration,
 }
 
-impl Call for RemoteSubscriptionNext {
+impl EventLogCall for RemoteSubscriptionNext {
     const OPNUM: u16 = 2;
-    type Answer<'a> = Batch<'a>;
+    type Response<'a> = EventBatch<'a>;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        let mut writer = Writer::new();
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        let mut writer = NdrWriter::new();
         writer.context_handle(&self.handle);
         writer.u32(checked_records(self.records)?);
         writer.u32(milliseconds(self.timeout));
@@ -30,7 +30,7 @@ impl Call for RemoteSubscriptionNext {
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Batch<'_>, BadStub> {
-        Batch::read(stub)
+    fn decode(stub: &[u8]) -> Result<EventBatch<'_>, NdrError> {
+        EventBatch::read(stub)
     }
 }

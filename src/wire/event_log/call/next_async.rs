@@ -1,31 +1,31 @@
-//! EvtRpcRemoteSubscriptionNextAsync: the next events of a subscription that is pushed, answered
-//! only when there are any (MS-EVEN6 section 3.1.4.9).
+//! EvtRpcRemoteSubscriptionNextAsync: the next events of a push subscription; the response is
+//! delayed until there are events (MS-EVEN6 section 3.1.4.9).
 
-use super::{BadCall, Batch, Call, checked_records};
-use crate::msrpc::ndr::{BadStub, ContextHandle, Writer};
+use super::{EventBatch, EventLogCall, EventLogCallError, checked_records};
+use crate::msrpc::ndr::{ContextHandle, NdrError, NdrWriter};
 
-/// Asks for events, however long that takes.
+/// Requests events and waits for them without a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteSubscriptionNextAsync {
-    /// Of the subscription.
+    /// The handle of the subscription.
     pub handle: ContextHandle,
-    /// How many there may be, 1 to [`RECORDS`](super::RECORDS).
+    /// The maximum number of events, 1 to [`RECORDS`](super::RECORDS).
     pub records: u32,
 }
 
-impl Call for RemoteSubscriptionNextAsync {
+impl EventLogCall for RemoteSubscriptionNextAsync {
     const OPNUM: u16 = 1;
-    type Answer<'a> = Batch<'a>;
+    type Response<'a> = EventBatch<'a>;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        let mut writer = Writer::new();
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        let mut writer = NdrWriter::new();
         writer.context_handle(&self.handle);
         writer.u32(checked_records(self.records)?);
         writer.u32(0);
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Batch<'_>, BadStub> {
-        Batch::read(stub)
+    fn decode(stub: &[u8]) -> Result<EventBatch<'_>, NdrError> {
+        EventBatch::read(stub)
     }
 }

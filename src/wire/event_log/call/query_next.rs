@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use super::{BadCall, Batch, Call, checked_records, milliseconds};
-use crate::msrpc::ndr::{BadStub, ContextHandle, Writer};
+use super::{EventBatch, EventLogCall, EventLogCallError, checked_records, milliseconds};
+use crate::msrpc::ndr::{ContextHandle, NdrError, NdrWriter};
 
-/// Asks for events; [`Status::NoMoreItems`](crate::event_log::Status) after the last.
+/// Requests events; [`CallStatus::NoMoreItems`](crate::event_log::CallStatus) after the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueryNext {
-    /// Of the query.
+    /// The handle of the query.
     pub handle: ContextHandle,
-    /// How many there may be, 1 to [`RECORDS`](super::RECORDS).
+    /// The maximum number of events, 1 to [`RECORDS`](super::RECORDS).
     pub records: u32,
-    /// How long the server may look for them.
+    /// How long the server may search.
     pub timeout: Duration,
 }
 
-impl Call for QueryNext {
+impl EventLogCall for QueryNext {
     const OPNUM: u16 = 11;
-    type Answer<'a> = Batch<'a>;
+    type Response<'a> = EventBatch<'a>;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        let mut writer = Writer::new();
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        let mut writer = NdrWriter::new();
         writer.context_handle(&self.handle);
         writer.u32(checked_records(self.records)?);
         writer.u32(milliseconds(self.timeout));
@@ -29,7 +29,7 @@ impl Call for QueryNext {
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Batch<'_>, BadStub> {
-        Batch::read(stub)
+    fn decode(stub: &[u8]) -> Result<EventBatch<'_>, NdrError> {
+        EventBatch::read(stub)
     }
 }

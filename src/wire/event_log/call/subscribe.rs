@@ -1,88 +1,90 @@
-//! EvtRpcRegisterRemoteSubscription: events as they are written, from now or from a place in the
-//! log on (MS-EVEN6 section 3.1.4.8).
+//! EvtRpcRegisterRemoteSubscription: new events, from now or from a position in the log (MS-EVEN6
+//! section 3.1.4.8).
 
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use super::{BadCall, CHANNEL_NAME, Call, Opened, TEXT, checked, write_text};
+use super::{
+    CHANNEL_NAME, EventLogCall, EventLogCallError, OpenedHandles, TEXT, checked, write_text,
+};
 use crate::event_log::Bookmark;
-use crate::msrpc::ndr::{BadStub, Writer};
+use crate::msrpc::ndr::{NdrError, NdrWriter};
 
 /// Opens a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegisterRemoteSubscription<'a> {
-    /// The channel, where the query does not name it.
+    /// The channel, if the query does not name it.
     pub channel: Option<&'a str>,
-    /// XPath, or [`Query::to_xml`](crate::event_log::Query::to_xml).
+    /// XPath, or [`EventLogQuery::to_xml`](crate::event_log::EventLogQuery::to_xml).
     pub query: &'a str,
-    /// Where to begin.
-    pub start: Start<'a>,
-    /// Who asks for the events.
+    /// The start position.
+    pub start: SubscriptionStart<'a>,
+    /// Whether the client pulls the events or the server pushes them.
     pub delivery: Delivery,
-    /// What happens when events between the start and the oldest of the log are lost.
-    pub gaps: Gaps,
+    /// What happens when events after the start position were lost.
+    pub gaps: GapPolicy,
 }
 
-/// Where a subscription begins.
+/// The start position of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start<'a> {
-    /// With the next event that is written.
+pub enum SubscriptionStart<'a> {
+    /// The next new event.
     Now,
-    /// With the oldest event of the log.
+    /// The oldest event of the log.
     Oldest,
-    /// With the first event after this one.
+    /// The first event after this position.
     After(&'a Bookmark),
 }
 
-/// How events come to us.
+/// How events are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Delivery {
-    /// By [`RemoteSubscriptionNext`](super::RemoteSubscriptionNext).
+    /// With [`RemoteSubscriptionNext`](super::RemoteSubscriptionNext).
     #[default]
     Pull,
-    /// By [`RemoteSubscriptionNextAsync`](super::RemoteSubscriptionNextAsync).
+    /// With [`RemoteSubscriptionNextAsync`](super::RemoteSubscriptionNextAsync).
     Push,
 }
 
-/// What the server does where it cannot give every event.
+/// What the server does when events are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gaps {
-    /// It goes on.
-    Accepted,
-    /// It refuses the subscription.
-    Refused,
+pub enum GapPolicy {
+    /// It continues.
+    Continue,
+    /// It rejects the subscription.
+    Reject,
 }
 
-impl Call for RegisterRemoteSubscription<'_> {
+impl EventLogCall for RegisterRemoteSubscription<'_> {
     const OPNUM: u16 = 0;
-    type Answer<'a> = Opened;
+    type Response<'a> = OpenedHandles;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        // EvtSubscribeStartAfterBookmark is 3: impacket has 4, which servers refuse.
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        // EvtSubscribeStartAfterBookmark is 3; impacket has 4, which servers reject.
         let (start, bookmark) = match self.start {
-            Start::Now => (1, None),
-            Start::Oldest => (2, None),
-            Start::After(bookmark) => (3, Some(bookmark.to_xml())),
+            SubscriptionStart::Now => (1, None),
+            SubscriptionStart::Oldest => (2, None),
+            SubscriptionStart::After(bookmark) => (3, Some(bookmark.to_xml())),
         };
         let delivery = match self.delivery {
             Delivery::Pull => 0x1000_0000,
             Delivery::Push => 0,
         };
         let gaps = match self.gaps {
-            Gaps::Accepted => 0,
-            Gaps::Refused => 0x0001_0000,
+            GapPolicy::Continue => 0,
+            GapPolicy::Reject => 0x0001_0000,
         };
         let channel = self.channel.map(|text| checked(text, "the channel", CHANNEL_NAME));
         let bookmark = bookmark.as_deref().map(|text| checked(text, "the bookmark", TEXT));
-        let mut writer = Writer::new();
-        writer.unique(channel.transpose()?, Writer::wide_string);
+        let mut writer = NdrWriter::new();
+        writer.unique(channel.transpose()?, NdrWriter::wide_string);
         write_text(&mut writer, checked(self.query, "the query", TEXT)?);
-        writer.unique(bookmark.transpose()?, Writer::wide_string);
+        writer.unique(bookmark.transpose()?, NdrWriter::wide_string);
         writer.u32(start | delivery | gaps);
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Opened, BadStub> {
-        Opened::read(stub)
+    fn decode(stub: &[u8]) -> Result<OpenedHandles, NdrError> {
+        OpenedHandles::read(stub)
     }
 }

@@ -1,11 +1,11 @@
-//! Every call and answer against bytes that `ndrdump --validate eventlog6` of Samba 4.17 takes for
-//! what they are. Only of EvtRpcClose does Samba have another idea: it leaves out the handle.
+//! Every call and response against bytes that `ndrdump --validate eventlog6` of Samba 4.17 accepts.
+//! Only EvtRpcClose differs: Samba's definition leaves out the handle.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::event_log::{Bookmark, Decoder};
-use crate::msrpc::ndr::{ContextHandle, StubProblem};
+use crate::msrpc::ndr::{ContextHandle, NdrErrorKind};
 
 macro_rules! vector {
     ($name:literal) => {
@@ -22,68 +22,69 @@ const HANDLE: ContextHandle =
 const CONTROL: ContextHandle =
     ContextHandle::new(0, Uuid::new(0x0011_2233, 0x4455, 0x6677, 0x8899_aabb_ccdd_eeff));
 
-/// As the bytes have it: the query, with its quotes as they are.
+/// The query, with its quotes as in the test vectors.
 const QUERY: &str = "<QueryList><Query Id=\"0\" Path=\"Security\"><Select Path=\"Security\">\
     *[System[(EventID=4624)]]</Select></Query></QueryList>";
 
 #[test]
-fn a_subscription_is_opened() {
+fn subscription_is_opened() {
     let bookmark = Bookmark::after("Security", 4711);
     let mut call = RegisterRemoteSubscription {
         channel: None,
         query: QUERY,
-        start: Start::After(&bookmark),
+        start: SubscriptionStart::After(&bookmark),
         delivery: Delivery::Pull,
-        gaps: Gaps::Refused,
+        gaps: GapPolicy::Reject,
     };
     assert_eq!(call.stub().unwrap(), vector!("subscribe"));
     call = RegisterRemoteSubscription {
         channel: Some("Security"),
         query: "*",
-        start: Start::Now,
+        start: SubscriptionStart::Now,
         delivery: Delivery::Push,
-        gaps: Gaps::Accepted,
+        gaps: GapPolicy::Continue,
     };
     assert_eq!(call.stub().unwrap(), vector!("subscribe-now"));
     let stub = call.stub().unwrap();
-    let oldest = RegisterRemoteSubscription { start: Start::Oldest, ..call }.stub().unwrap();
+    let oldest =
+        RegisterRemoteSubscription { start: SubscriptionStart::Oldest, ..call }.stub().unwrap();
     assert_eq!(
         (stub.last_chunk(), oldest.last_chunk()),
         (Some(&[1, 0, 0, 0]), Some(&[2, 0, 0, 0]))
     );
 
-    let opened = RegisterRemoteSubscription::answer(&vector!("subscribed")).unwrap();
+    let opened = RegisterRemoteSubscription::decode(&vector!("subscribed")).unwrap();
     assert_eq!((opened.handle, opened.control), (HANDLE, CONTROL));
-    assert_eq!((opened.status, opened.error), (Status::Success, [0; 3]));
-    let channels = [("Security", Status::Success), ("Odd", Status::InvalidChannelPath)];
+    assert_eq!((opened.status, opened.error), (CallStatus::Success, [0; 3]));
+    let channels = [("Security", CallStatus::Success), ("Odd", CallStatus::InvalidChannelPath)];
     let channels = channels.map(|(name, status)| ChannelStatus { name: Some(name.into()), status });
     assert_eq!(opened.channels, channels);
 
-    let refused = RegisterRemoteSubscription::answer(&vector!("subscribe-refused")).unwrap();
+    let refused = RegisterRemoteSubscription::decode(&vector!("subscribe-refused")).unwrap();
     assert!(refused.handle.is_null() && refused.control.is_null());
-    assert_eq!((refused.status, refused.error), (Status::InvalidQuery, [15001, 3, 7]));
+    assert_eq!((refused.status, refused.error), (CallStatus::InvalidQuery, [15001, 3, 7]));
 }
 
 #[test]
-fn a_query_is_opened() {
-    let (channel, order) = (Some("Security"), Order::OldestFirst);
+fn query_is_opened() {
+    let (channel, order) = (Some("Security"), EventOrder::OldestFirst);
     let call = RegisterLogQuery { channel, query: QUERY, order };
     assert_eq!(call.stub().unwrap(), vector!("query"));
-    let newest = RegisterLogQuery { order: Order::NewestFirst, ..call }.stub().unwrap();
+    let newest = RegisterLogQuery { order: EventOrder::NewestFirst, ..call }.stub().unwrap();
     assert_eq!(newest.last_chunk(), Some(&[1, 2, 0, 0]));
-    let opened = RegisterLogQuery::answer(&vector!("queried")).unwrap();
+    let opened = RegisterLogQuery::decode(&vector!("queried")).unwrap();
     assert_eq!((opened.handle, opened.control), (HANDLE, CONTROL));
-    assert_eq!((opened.status, opened.channels), (Status::Success, vec![]));
+    assert_eq!((opened.status, opened.channels), (CallStatus::Success, vec![]));
 }
 
 #[test]
-fn events_are_asked_for_and_read() {
+fn events_are_requested_and_decoded() {
     let (handle, timeout) = (HANDLE, Duration::from_millis(1500));
     let next = RemoteSubscriptionNext { handle, records: 200, timeout };
     assert_eq!(next.stub().unwrap(), vector!("next"));
     let stub = vector!("events");
-    let batch = RemoteSubscriptionNext::answer(&stub).unwrap();
-    assert_eq!((batch.status, batch.events().len()), (Status::Success, 2));
+    let batch = RemoteSubscriptionNext::decode(&stub).unwrap();
+    assert_eq!((batch.status, batch.events().len()), (CallStatus::Success, 2));
     let mut decoder = Decoder::default();
     let read: Vec<_> = batch
         .events()
@@ -96,8 +97,8 @@ fn events_are_asked_for_and_read() {
         .collect();
     assert_eq!(read, [(Some(4710), false), (Some(6), true)]);
     let none = vector!("no-events");
-    let batch = RemoteSubscriptionNext::answer(&none).unwrap();
-    assert_eq!((batch.status, batch.events().len()), (Status::Timeout, 0));
+    let batch = RemoteSubscriptionNext::decode(&none).unwrap();
+    assert_eq!((batch.status, batch.events().len()), (CallStatus::Timeout, 0));
 }
 
 #[test]
@@ -105,104 +106,104 @@ fn events_are_pushed() {
     let next = RemoteSubscriptionNextAsync { handle: HANDLE, records: 200 };
     assert_eq!(next.stub().unwrap(), vector!("next-async"));
     let stub = vector!("events-async");
-    let batch = RemoteSubscriptionNextAsync::answer(&stub).unwrap();
-    assert_eq!((batch.status, batch.events().len()), (Status::Success, 1));
+    let batch = RemoteSubscriptionNextAsync::decode(&stub).unwrap();
+    assert_eq!((batch.status, batch.events().len()), (CallStatus::Success, 1));
 }
 
 #[test]
-fn a_query_is_read_to_its_end() {
+fn query_is_read_to_its_end() {
     let timeout = Duration::MAX;
     let next = QueryNext { handle: HANDLE, records: 1024, timeout };
     assert_eq!(next.stub().unwrap(), vector!("query-next"));
     let stub = vector!("query-events");
-    assert_eq!(QueryNext::answer(&stub).unwrap().events().len(), 1);
+    assert_eq!(QueryNext::decode(&stub).unwrap().events().len(), 1);
     let end = vector!("query-end");
-    assert_eq!(QueryNext::answer(&end).unwrap().status, Status::NoMoreItems);
+    assert_eq!(QueryNext::decode(&end).unwrap().status, CallStatus::NoMoreItems);
 }
 
 #[test]
-fn one_waits_cancels_and_closes() {
+fn wait_cancel_and_close() {
     assert_eq!(RemoteSubscriptionWaitAsync { handle: HANDLE }.stub().unwrap(), vector!("wait"));
-    let waited = RemoteSubscriptionWaitAsync::answer(&vector!("waited"));
-    assert_eq!(waited, Ok(Status::Success));
+    let waited = RemoteSubscriptionWaitAsync::decode(&vector!("waited"));
+    assert_eq!(waited, Ok(CallStatus::Success));
     assert_eq!(Cancel { control: CONTROL }.stub().unwrap(), vector!("cancel"));
-    assert_eq!(Cancel::answer(&vector!("cancelled")), Ok(Status::InvalidParameter));
+    assert_eq!(Cancel::decode(&vector!("cancelled")), Ok(CallStatus::InvalidParameter));
     assert_eq!(Close { handle: HANDLE }.stub().unwrap(), vector!("close"));
-    let closed = Closed { handle: ContextHandle::NULL, status: Status::Success };
-    assert_eq!(Close::answer(&vector!("closed")), Ok(closed));
+    let closed = Closed { handle: ContextHandle::NULL, status: CallStatus::Success };
+    assert_eq!(Close::decode(&vector!("closed")), Ok(closed));
 }
 
 #[test]
-fn a_log_says_which_records_it_holds() {
+fn log_properties_are_decoded() {
     let open = OpenLogHandle { channel: "Security" };
     assert_eq!(open.stub().unwrap(), vector!("open-log"));
-    let opened = OpenLogHandle::answer(&vector!("opened-log"));
-    assert_eq!(opened, Ok(OpenedLog { handle: HANDLE, status: Status::Success }));
+    let opened = OpenLogHandle::decode(&vector!("opened-log"));
+    assert_eq!(opened, Ok(OpenedLog { handle: HANDLE, status: CallStatus::Success }));
     let ask = GetLogFileInfo { handle: HANDLE, property: LogProperty::OldestRecord };
     assert_eq!(ask.stub().unwrap(), vector!("log-info"));
     let said = vector!("log-oldest");
-    let oldest = LogInfo { value: Some(0x1_0000_1267), status: Status::Success };
-    assert_eq!(GetLogFileInfo::answer(&said), Ok(oldest));
+    let oldest = LogInfo { value: Some(0x1_0000_1267), status: CallStatus::Success };
+    assert_eq!(GetLogFileInfo::decode(&said), Ok(oldest));
     let with = |at: usize, value: u32| {
         let mut stub = said.clone();
         stub[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        GetLogFileInfo::answer(&stub)
+        GetLogFileInfo::decode(&stub)
     };
-    // The type: 32 bits of it mean something, or it is a time; then the length, and the status.
+    // The type: a 32-bit number, or a time; then the length, and the status.
     assert_eq!(with(16, 8).unwrap().value, Some(0x1267));
     assert_eq!(with(16, 0x11).unwrap().value, None);
     assert_eq!(with(20, 12).unwrap().value, None);
-    assert_eq!(with(20, 17).unwrap_err().problem, StubProblem::Value);
-    assert_eq!(with(24, 5), Ok(LogInfo { value: None, status: Status::AccessDenied }));
-    assert_eq!(with(0, u32::MAX).unwrap_err().problem, StubProblem::Count);
+    assert_eq!(with(20, 17).unwrap_err().problem, NdrErrorKind::Value);
+    assert_eq!(with(24, 5), Ok(LogInfo { value: None, status: CallStatus::AccessDenied }));
+    assert_eq!(with(0, u32::MAX).unwrap_err().problem, NdrErrorKind::Count);
 }
 
 #[test]
-fn what_no_server_would_take_is_not_sent() {
+fn invalid_calls_are_not_encoded() {
     let query = |channel, query| {
-        RegisterLogQuery { channel, query, order: Order::OldestFirst }.stub().map(drop)
+        RegisterLogQuery { channel, query, order: EventOrder::OldestFirst }.stub().map(drop)
     };
     let long = "x".repeat(TEXT);
-    assert_eq!(query(None, &long), Err(BadCall::TooLong("the query")));
+    assert_eq!(query(None, &long), Err(EventLogCallError::TooLong("the query")));
     assert_eq!(query(None, &long[1..]), Ok(()));
-    assert_eq!(query(Some(&long[..512]), "*"), Err(BadCall::TooLong("the channel")));
-    assert_eq!(query(Some("a\0b"), "*"), Err(BadCall::Nul("the channel")));
+    assert_eq!(query(Some(&long[..512]), "*"), Err(EventLogCallError::TooLong("the channel")));
+    assert_eq!(query(Some("a\0b"), "*"), Err(EventLogCallError::Nul("the channel")));
     for records in [0, RECORDS + 1] {
         let next = RemoteSubscriptionNextAsync { handle: HANDLE, records };
-        assert_eq!(next.stub(), Err(BadCall::Records));
+        assert_eq!(next.stub(), Err(EventLogCallError::Records));
     }
-    assert_eq!(BadCall::Records.to_string(), "between 1 and 1024 events can be asked for");
+    assert_eq!(EventLogCallError::Records.to_string(), "a request must be for 1 to 1024 events");
 }
 
 #[test]
-fn counts_that_contradict_each_other_are_refused() {
+fn contradictory_counts_are_rejected() {
     let whole = vector!("events");
     let with = |at: usize, value: u32| {
         let mut stub = whole.clone();
         stub[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        RemoteSubscriptionNext::answer(&stub).map(drop).unwrap_err().problem
+        RemoteSubscriptionNext::decode(&stub).map(drop).unwrap_err().problem
     };
     // numActualRecords, the counts of both arrays, resultBufferSize.
-    assert_eq!(with(0, 1), StubProblem::Value);
-    assert_eq!(with(8, u32::MAX), StubProblem::Count);
-    assert_eq!(with(36, 7), StubProblem::Value);
-    assert_eq!(with(0, u32::MAX), StubProblem::Value);
+    assert_eq!(with(0, 1), NdrErrorKind::Value);
+    assert_eq!(with(8, u32::MAX), NdrErrorKind::Count);
+    assert_eq!(with(36, 7), NdrErrorKind::Value);
+    assert_eq!(with(0, u32::MAX), NdrErrorKind::Value);
     for end in 0..whole.len() {
-        assert!(RemoteSubscriptionNext::answer(&whole[..end]).is_err(), "{end}");
+        assert!(RemoteSubscriptionNext::decode(&whole[..end]).is_err(), "{end}");
     }
     let longer = [&whole[..], &[0; 4]].concat();
-    let problem = RemoteSubscriptionNext::answer(&longer).unwrap_err().problem;
-    assert_eq!(problem, StubProblem::LeftOver);
+    let problem = RemoteSubscriptionNext::decode(&longer).unwrap_err().problem;
+    assert_eq!(problem, NdrErrorKind::LeftOver);
 }
 
 #[test]
-fn an_event_outside_of_the_answer_does_not_harm_the_others() {
+fn event_outside_of_the_response_does_not_affect_others() {
     let mut stub = vector!("events");
-    // The size of the first event, after its offset and that of the second.
+    // The size of the first event, after the offsets of both events.
     stub[28..32].copy_from_slice(&u32::MAX.to_le_bytes());
-    let batch = RemoteSubscriptionNext::answer(&stub).unwrap();
+    let batch = RemoteSubscriptionNext::decode(&stub).unwrap();
     let events: Vec<_> = batch.events().collect();
-    assert_eq!(events[0], Err(crate::event_log::BadResultSet::Outside));
+    assert_eq!(events[0], Err(crate::event_log::ResultSetError::Outside));
     assert_eq!(events[1].unwrap().position.record_id(), Some(6));
 }
 
@@ -210,7 +211,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn damaged_answers_do_no_harm(
+    fn damaged_responses_are_handled(
         hits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
     ) {
         let damage = |mut stub: Vec<u8>| {
@@ -221,14 +222,14 @@ proptest! {
             stub
         };
         let events = damage(vector!("events"));
-        if let Ok(batch) = QueryNext::answer(&events) {
+        if let Ok(batch) = QueryNext::decode(&events) {
             for event in batch.events().flatten() {
                 prop_assert!(event.event.len() <= events.len());
             }
         }
-        let _ = RegisterLogQuery::answer(&damage(vector!("subscribed")));
-        let _ = Close::answer(&damage(vector!("closed")));
-        let _ = OpenLogHandle::answer(&damage(vector!("opened-log")));
-        let _ = GetLogFileInfo::answer(&damage(vector!("log-oldest")));
+        let _ = RegisterLogQuery::decode(&damage(vector!("subscribed")));
+        let _ = Close::decode(&damage(vector!("closed")));
+        let _ = OpenLogHandle::decode(&damage(vector!("opened-log")));
+        let _ = GetLogFileInfo::decode(&damage(vector!("log-oldest")));
     }
 }

@@ -1,28 +1,28 @@
-//! EvtRpcRemoteSubscriptionWaitAsync: answered when a subscription that is pulled has events, so
-//! that nobody has to ask again and again (MS-EVEN6 section 3.1.4.11).
+//! EvtRpcRemoteSubscriptionWaitAsync: the response arrives when a pull subscription has events, so
+//! that the client need not poll (MS-EVEN6 section 3.1.4.11).
 
-use super::{BadCall, Call, read_status};
-use crate::event_log::Status;
-use crate::msrpc::ndr::{BadStub, ContextHandle, Reader, Writer};
+use super::{EventLogCall, EventLogCallError, read_status};
+use crate::event_log::CallStatus;
+use crate::msrpc::ndr::{ContextHandle, NdrError, NdrReader, NdrWriter};
 
-/// Waits for events, however long that takes.
+/// Waits for events without a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RemoteSubscriptionWaitAsync {
-    /// Of the subscription.
+    /// The handle of the subscription.
     pub handle: ContextHandle,
 }
 
-impl Call for RemoteSubscriptionWaitAsync {
+impl EventLogCall for RemoteSubscriptionWaitAsync {
     const OPNUM: u16 = 3;
-    type Answer<'a> = Status;
+    type Response<'a> = CallStatus;
 
-    fn stub(&self) -> Result<Vec<u8>, BadCall> {
-        let mut writer = Writer::new();
+    fn stub(&self) -> Result<Vec<u8>, EventLogCallError> {
+        let mut writer = NdrWriter::new();
         writer.context_handle(&self.handle);
         Ok(writer.finish())
     }
 
-    fn answer(stub: &[u8]) -> Result<Status, BadStub> {
-        read_status(Reader::new(stub))
+    fn decode(stub: &[u8]) -> Result<CallStatus, NdrError> {
+        read_status(NdrReader::new(stub))
     }
 }

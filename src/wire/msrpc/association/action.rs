@@ -1,83 +1,83 @@
-//! What goes into an association and what comes out of it.
+//! Inputs and outputs of an association.
 
 use std::fmt;
 
-use crate::msrpc::{Failure, FaultStatus, Security};
+use crate::msrpc::{AssociationError, FaultStatus, SecurityContext};
 
-/// What both sides may send.
+/// The limits of an association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
-    /// The longest PDU that is offered, in bytes; at least 1432, and the server may lower it.
+pub struct AssociationOptions {
+    /// The maximum PDU size to offer, in bytes; at least 1432. The server may lower it.
     pub max_fragment: u16,
-    /// The longest answer that is taken, in bytes.
+    /// The maximum size of a response, in bytes.
     pub max_reply: usize,
-    /// The association group whose context handles are to be used; 0 for a new one.
+    /// The association group whose context handles are used; 0 for a new group.
     pub group: u32,
 }
 
-impl Default for Terms {
-    /// 5840 bytes is what Windows' own clients offer: four segments of a TCP connection over
-    /// Ethernet. An answer of MS-EVEN6 has at most 2 MiB of events, and what belongs to them.
+impl Default for AssociationOptions {
+    /// Windows clients offer 5840 bytes: four TCP segments over Ethernet. A response of MS-EVEN6
+    /// has at most 2 MiB of events plus metadata.
     fn default() -> Self {
         Self { max_fragment: 5840, max_reply: 8 * 1024 * 1024, group: 0 }
     }
 }
 
-/// What is to be done, in this order.
+/// An action for the caller. Actions must be executed in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Send these bytes.
     Send(Vec<u8>),
-    /// Give the server's token to the security provider, and its answer to
-    /// [`Association::prove`](super::Association::prove).
-    Prove(Vec<u8>),
-    /// Calls can be made. With NTLM the server has not yet said that it knows the account: if it
-    /// does not, the first call fails.
+    /// Pass the server's token to the security provider, and its output to
+    /// [`Association::authenticate`](super::Association::authenticate).
+    Authenticate(Vec<u8>),
+    /// Calls can be made. With NTLM the server has not confirmed the account yet: if it is
+    /// rejected, the first call fails.
     Ready,
-    /// The call succeeded, as far as RPC is concerned.
+    /// The call succeeded at the RPC level.
     Reply {
-        /// Of which call.
+        /// The ID of the call.
         call_id: u32,
-        /// The parameters that came back, in NDR.
+        /// The output parameters in NDR.
         stub: Vec<u8>,
     },
-    /// The call failed. Other calls can be made.
+    /// The call failed. Other calls are possible.
     Fault {
-        /// Of which call.
+        /// The ID of the call.
         call_id: u32,
-        /// Why.
+        /// The reason.
         fault: Fault,
     },
-    /// The association is over; close the connection.
-    Failed(Failure),
+    /// The association has ended; close the connection.
+    Failed(AssociationError),
 }
 
 /// Why a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{status}")]
 pub struct Fault {
-    /// The server's reason.
+    /// The status from the server.
     pub status: FaultStatus,
-    /// The server promises that the call was not begun (`PFC_DID_NOT_EXECUTE`).
+    /// The call was not executed (`PFC_DID_NOT_EXECUTE`).
     pub did_not_execute: bool,
 }
 
-/// What a security provider answers to a token of the server.
-pub enum Leg {
-    /// This is the next token; the server has to answer.
+/// The output of a security provider for a token of the server.
+pub enum AuthStep {
+    /// The next token; the server must respond.
     Continue(Vec<u8>),
-    /// The provider is content.
+    /// The authentication is complete.
     Done {
-        /// A last token for the server; empty when there is none.
+        /// A last token for the server; may be empty.
         token: Vec<u8>,
-        /// Protects the calls from now on.
-        security: Box<dyn Security + Send>,
+        /// The security context for all further calls.
+        security: Box<dyn SecurityContext + Send>,
     },
 }
 
-impl fmt::Debug for Leg {
+impl fmt::Debug for AuthStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Tokens are worth nothing to others, but no log needs them.
+        // Tokens are not reusable, but are not needed in logs.
         let (name, token) = match self {
             Self::Continue(token) => ("Continue", token),
             Self::Done { token, .. } => ("Done", token),
@@ -86,25 +86,25 @@ impl fmt::Debug for Leg {
     }
 }
 
-/// A call that is to be sent.
+/// An encoded call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// What its answer will carry.
+pub struct OutgoingCall {
+    /// The ID of the call, which the response repeats.
     pub id: u32,
-    /// All of its fragments.
+    /// All fragments.
     pub bytes: Vec<u8>,
 }
 
-/// Why there is no call.
+/// Why a call cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CannotCall {
-    /// The server has not yet agreed, or the association is over.
+pub enum RpcCallError {
+    /// The association is not established yet, or has ended.
     #[error("the association is not ready")]
     NotReady,
-    /// One call at a time: concurrent ones would need `PFC_CONC_MPX`.
-    #[error("another call is not answered yet")]
+    /// One call at a time: concurrent calls would require `PFC_CONC_MPX`.
+    #[error("another call is pending")]
     Busy,
-    /// The call could not be sealed. The association is over.
+    /// The call could not be sealed. The association has ended.
     #[error(transparent)]
-    Failed(#[from] Failure),
+    Failed(#[from] AssociationError),
 }

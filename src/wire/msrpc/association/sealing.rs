@@ -1,65 +1,68 @@
-//! Calls in fragments, plain or sealed, and the opening of what comes back. MS-RPCE section
-//! 3.3.1.5.2.
+//! Fragments of calls, plain or sealed, and the decryption of responses. MS-RPCE section 3.3.1.5.2.
 
 use crate::msrpc::pdu::{
-    AuthType, BadPdu, Draft, Header, PROTECTED, PduProblem, Received, Request, TooLong, Verifier,
+    AuthType, PROTECTED, PduBuilder, PduError, PduErrorKind, PduHeader, PduTooLong, ReceivedPdu,
+    RequestPdu, Verifier,
 };
-use crate::msrpc::{Failure, Security, SecurityError};
+use crate::msrpc::{AssociationError, SecurityContext, SecurityError};
 
-/// What seals, and under which name it was bound.
-pub(super) type Sealer<'a> = (AuthType, &'a mut (dyn Security + Send));
+/// The negotiated auth_type and the security context.
+pub(super) type Sealer<'a> = (AuthType, &'a mut (dyn SecurityContext + Send));
 
-/// All fragments of a call, each of at most `max_transmit` bytes.
+/// Encodes all fragments of a call, each of at most `max_transmit` bytes.
 pub(super) fn plain(
-    request: Request,
+    request: RequestPdu,
     stub: &[u8],
     max_transmit: usize,
-) -> Result<Vec<u8>, TooLong> {
+) -> Result<Vec<u8>, PduTooLong> {
     let room = room(max_transmit, 0)?;
     let mut bytes = Vec::new();
-    for draft in request.fragments(stub, room) {
-        bytes.extend(draft.plain()?);
+    for builder in request.fragments(stub, room) {
+        bytes.extend(builder.plain()?);
     }
     Ok(bytes)
 }
 
 /// The same, sealed.
 pub(super) fn seal(
-    request: Request,
+    request: RequestPdu,
     stub: &[u8],
     max_transmit: usize,
     (kind, security): Sealer<'_>,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<Vec<u8>, AssociationError> {
     let room = room(max_transmit, Verifier::SIZE + security.token_size())?;
     let mut bytes = Vec::new();
-    for draft in request.fragments(stub, room) {
-        bytes.extend(seal_fragment(draft, (kind, &mut *security))?);
+    for builder in request.fragments(stub, room) {
+        bytes.extend(seal_fragment(builder, (kind, &mut *security))?);
     }
     Ok(bytes)
 }
 
-/// How much of the stub fits into a fragment with `overhead` behind it: whole units of what is
-/// protected, so that only the last fragment is padded (C706 asks for multiples of 8).
-fn room(max_transmit: usize, overhead: usize) -> Result<usize, TooLong> {
-    let room = max_transmit.checked_sub(Request::CLEAR + overhead).ok_or(TooLong)?;
+/// The stub size per fragment, with `overhead` bytes after it: a multiple of the protected block
+/// size, so that only the last fragment is padded (C706 requires multiples of 8).
+fn room(max_transmit: usize, overhead: usize) -> Result<usize, PduTooLong> {
+    let room = max_transmit.checked_sub(RequestPdu::CLEAR + overhead).ok_or(PduTooLong)?;
     match room - room % PROTECTED {
-        0 => Err(TooLong),
+        0 => Err(PduTooLong),
         room => Ok(room),
     }
 }
 
-fn seal_fragment(mut draft: Draft, (kind, security): Sealer<'_>) -> Result<Vec<u8>, Failure> {
+fn seal_fragment(
+    mut builder: PduBuilder,
+    (kind, security): Sealer<'_>,
+) -> Result<Vec<u8>, AssociationError> {
     // The body begins 8 bytes before the stub.
-    let stub = draft.body.len() + Header::SIZE - Request::CLEAR;
+    let stub = builder.body.len() + PduHeader::SIZE - RequestPdu::CLEAR;
     let padding = stub.next_multiple_of(PROTECTED) - stub;
-    draft.body.resize(draft.body.len() + padding, 0);
-    let pad_length = u8::try_from(padding).map_err(|_| TooLong)?;
-    draft.body.extend(Verifier::ours(kind, pad_length).write());
+    builder.body.resize(builder.body.len() + padding, 0);
+    let pad_length = u8::try_from(padding).map_err(|_| PduTooLong)?;
+    builder.body.extend(Verifier::ours(kind, pad_length).write());
     let size = security.token_size();
-    let mut pdu = draft.with_room(size, size)?;
+    let mut pdu = builder.with_room(size, size)?;
     let trailer_at = pdu.len() - Verifier::SIZE;
     let (message, trailer) = pdu.split_at_mut(trailer_at);
-    let (header, body) = message.split_at_mut(Request::CLEAR);
+    let (header, body) = message.split_at_mut(RequestPdu::CLEAR);
     let token = security.seal(header, body, trailer)?;
     if token.len() != size {
         let sentence = format!("a token has {} bytes, not the {size} announced", token.len());
@@ -69,17 +72,17 @@ fn seal_fragment(mut draft: Draft, (kind, security): Sealer<'_>) -> Result<Vec<u
     Ok(pdu)
 }
 
-/// Opens a PDU in place, of which the first `clear` bytes are not encrypted.
+/// Decrypts a PDU in place; its first `clear` bytes are not encrypted.
 pub(super) fn open(
-    pdu: &mut Received,
+    pdu: &mut ReceivedPdu,
     clear: usize,
     (kind, security): Sealer<'_>,
-) -> Result<(), Failure> {
-    let bad = |pdu: &Received, problem| BadPdu::of(pdu.header().kind, problem);
+) -> Result<(), AssociationError> {
+    let bad = |pdu: &ReceivedPdu, problem| PduError::of(pdu.header().kind, problem);
     match pdu.verifier() {
-        None => return Err(bad(pdu, PduProblem::Unsealed).into()),
+        None => return Err(bad(pdu, PduErrorKind::Unsealed).into()),
         Some(verifier) if !verifier.belongs_to(kind) => {
-            return Err(bad(pdu, PduProblem::Verifier).into());
+            return Err(bad(pdu, PduErrorKind::Verifier).into());
         }
         Some(_) => {}
     }

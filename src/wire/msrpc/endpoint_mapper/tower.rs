@@ -1,10 +1,10 @@
-//! A protocol tower: one way to reach an interface, floor by floor. C706 appendix L, MS-RPCE
+//! Protocol towers: one way to reach an interface, as a list of floors. C706 appendix L, MS-RPCE
 //! section 3.1.3.5.3.
 
 use std::num::NonZeroU16;
 
 use crate::msrpc::Interface;
-use crate::msrpc::ndr::{BadStub, Reader, StubProblem, Writer};
+use crate::msrpc::ndr::{NdrError, NdrErrorKind, NdrReader, NdrWriter};
 
 /// Protocol identifiers (C706 appendix I).
 const UUID: u8 = 0x0d;
@@ -12,7 +12,7 @@ const CONNECTION_ORIENTED: u8 = 0x0b;
 const TCP: u8 = 0x07;
 const IP: u8 = 0x09;
 
-/// The floors, in bytes as they are in a tower: what the protocol is, and where.
+/// The encoded floor: the protocol identifier, and its address data.
 type Floor<'a> = (&'a [u8], &'a [u8]);
 
 /// A tower that ends in TCP.
@@ -20,17 +20,17 @@ type Floor<'a> = (&'a [u8], &'a [u8]);
 pub(super) struct Tower {
     interface: Interface,
     syntax: Interface,
-    /// 0 in a question.
+    /// 0 in a request.
     port: u16,
 }
 
 impl Tower {
-    /// The question for the port of an interface.
+    /// The tower of a request for the port of an interface.
     pub(super) const fn over_tcp(interface: Interface) -> Self {
         Self { interface, syntax: Interface::NDR, port: 0 }
     }
 
-    /// The port, if the tower leads to this interface. A server may have a later minor version.
+    /// The port, if the tower is for this interface. A server may have a later minor version.
     pub(super) fn port_of(&self, interface: &Interface) -> Option<NonZeroU16> {
         let fits = self.interface.uuid == interface.uuid
             && self.interface.major == interface.major
@@ -39,8 +39,8 @@ impl Tower {
         NonZeroU16::new(self.port).filter(|_| fits)
     }
 
-    /// Writes a `twr_t`: a conformant array of bytes, and its length once more.
-    pub(super) fn write(self, writer: &mut Writer) {
+    /// Writes a `twr_t`: a conformant array of bytes, with its length repeated.
+    pub(super) fn write(self, writer: &mut NdrWriter) {
         let mut octets = 5_u16.to_le_bytes().to_vec();
         for interface in [&self.interface, &self.syntax] {
             let mut left = vec![UUID];
@@ -58,14 +58,14 @@ impl Tower {
     }
 
     /// Reads a `twr_t`; `None` for a tower of other protocols.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, BadStub> {
+    pub(super) fn read(reader: &mut NdrReader<'_>) -> Result<Option<Self>, NdrError> {
         let count = reader.conformance(1)?;
         if usize::try_from(reader.u32()?) != Ok(count) {
-            return Err(reader.bad(StubProblem::Bounds));
+            return Err(reader.bad(NdrErrorKind::Bounds));
         }
         let octets = reader.bytes(count)?;
         reader.align(4)?;
-        let bad = reader.bad(StubProblem::Value);
+        let bad = reader.bad(NdrErrorKind::Value);
         Ok(Self::from_floors(&floors(octets).ok_or(bad)?))
     }
 
@@ -90,7 +90,7 @@ fn write_floor(octets: &mut Vec<u8>, (left, right): Floor<'_>) {
     }
 }
 
-/// All floors of a tower; `None` when they do not fill its bytes.
+/// The floors of a tower; `None` when they do not match its length.
 fn floors(octets: &[u8]) -> Option<Vec<Floor<'_>>> {
     let (count, mut rest) = octets.split_first_chunk::<2>()?;
     let mut floors = Vec::new();
@@ -109,7 +109,7 @@ fn side<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 fn read_interface((left, right): Floor<'_>) -> Option<Interface> {
     let (&[UUID], uuid) = left.split_first_chunk::<1>()? else { return None };
-    let mut reader = Reader::new(uuid);
+    let mut reader = NdrReader::new(uuid);
     let (uuid, major) = (reader.uuid().ok()?, reader.u16().ok()?);
     let minor = u16::from_le_bytes(right.first_chunk().copied()?);
     Some(Interface::new(uuid, major, minor))
@@ -121,31 +121,31 @@ mod tests {
     use crate::msrpc::Uuid;
     use proptest::prelude::*;
 
-    fn read(tower: &[u8]) -> Result<Option<Tower>, BadStub> {
-        let mut stub = Writer::new();
+    fn read(tower: &[u8]) -> Result<Option<Tower>, NdrError> {
+        let mut stub = NdrWriter::new();
         stub.conformance(tower.len());
         stub.byte_array(tower);
         stub.align(4);
-        Tower::read(&mut Reader::new(&stub.finish()))
+        Tower::read(&mut NdrReader::new(&stub.finish()))
     }
 
     #[test]
-    fn other_protocols_are_no_tcp() {
-        // A tower of Samba 4.17.12 that ends in a named pipe.
+    fn other_protocols_are_ignored() {
+        // A tower of Samba 4.17.12 for a named pipe.
         let tower = b"\x05\0\x13\0\x0d\xa4\xc2\xab\x50\x4d\x57\xb3\x40\x9d\x66\xee\x4f\xd5\xfb\xa0\
             \x76\x05\0\x02\0\0\0\x13\0\x0d\x04\x5d\x88\x8a\xeb\x1c\xc9\x11\x9f\xe8\x08\0\x2b\x10\
             \x48\x60\x02\0\x02\0\0\0\x01\0\x0b\x02\0\0\0\x01\0\x0f\x10\0\\pipe\\dnsserver\0\
             \x01\0\x11\x01\0\0";
         assert_eq!(read(tower), Ok(None));
         let cut = &tower[..tower.len() - 1];
-        assert_eq!(read(cut).map_err(|bad| bad.problem), Err(StubProblem::Value));
+        assert_eq!(read(cut).map_err(|bad| bad.problem), Err(NdrErrorKind::Value));
         let longer = [&tower[..], b"!"].concat();
-        assert_eq!(read(&longer).map_err(|bad| bad.problem), Err(StubProblem::Value));
+        assert_eq!(read(&longer).map_err(|bad| bad.problem), Err(NdrErrorKind::Value));
         assert_eq!(read(b"\0\0"), Ok(None));
     }
 
     #[test]
-    fn a_later_minor_version_will_do_and_another_syntax_will_not() {
+    fn later_minor_version_matches_and_another_syntax_does_not() {
         let interface = |major, minor| Interface::new(Uuid::new(1, 2, 3, 4), major, minor);
         let tower = Tower { port: 7, ..Tower::over_tcp(interface(2, 3)) };
         for (wanted, fits) in [((2, 3), true), ((2, 2), true), ((2, 4), false), ((1, 3), false)] {
@@ -153,7 +153,7 @@ mod tests {
             assert_eq!(port.is_some(), fits, "{wanted:?}");
         }
         assert_eq!(Tower { port: 0, ..tower }.port_of(&interface(2, 3)), None);
-        // NDR64: the port may be the same, but not what is spoken there.
+        // NDR64: the port may be the same, but the transfer syntax differs.
         let ndr64 = Uuid::new(0x7171_0533, 0xbeba, 0x4937, 0x8319_b5db_ef9c_cc36);
         let syntax = Interface::new(ndr64, 1, 0);
         assert_eq!(Tower { syntax, ..tower }.port_of(&interface(2, 3)), None);
@@ -161,23 +161,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn encoding_round_trips(
             uuid: [u8; 16], major: u16, minor: u16, port: u16, before in 0_usize..9,
         ) {
             let interface = Interface::new(Uuid::from_wire(uuid), major, minor);
             let tower = Tower { port, ..Tower::over_tcp(interface) };
-            let mut writer = Writer::new();
+            let mut writer = NdrWriter::new();
             writer.bytes(&vec![0; before]);
             tower.write(&mut writer);
             let stub = writer.finish();
-            let mut reader = Reader::new(&stub);
+            let mut reader = NdrReader::new(&stub);
             reader.bytes(before).unwrap();
             prop_assert_eq!(Tower::read(&mut reader), Ok(Some(tower)));
             prop_assert_eq!(reader.remaining(), 0);
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(tower in proptest::collection::vec(0_u8..20, 0..60)) {
+        fn any_bytes_are_decoded_or_rejected(tower in proptest::collection::vec(0_u8..20, 0..60)) {
             let _ = read(&tower);
         }
     }

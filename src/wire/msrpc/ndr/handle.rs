@@ -1,11 +1,11 @@
-//! What a server gives out for something that it keeps open, and wants back to use or close it.
+//! Context handles: references to objects that the server keeps open.
 
 use std::fmt;
 
 use crate::msrpc::Uuid;
 
-/// A context handle: a number of attributes and a UUID, 20 bytes (`ndr_context_handle` in
-/// C706). Opaque to everybody but the server.
+/// A context handle: attributes and a UUID, 20 bytes (`ndr_context_handle` in C706). Opaque to the
+/// client.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ContextHandle {
     attributes: u32,
@@ -13,25 +13,25 @@ pub struct ContextHandle {
 }
 
 impl ContextHandle {
-    /// What a server answers in the place of a handle that it has closed, or never opened.
+    /// The null handle, returned for a closed or failed handle.
     pub const NULL: Self = Self { attributes: 0, uuid: Uuid::NIL };
 
-    /// From the wire.
+    /// From its decoded parts.
     pub const fn new(attributes: u32, uuid: Uuid) -> Self {
         Self { attributes, uuid }
     }
 
-    /// 0 in all servers that were seen.
+    /// 0 in all observed servers.
     pub const fn attributes(&self) -> u32 {
         self.attributes
     }
 
-    /// The handle proper.
+    /// The UUID of the handle.
     pub const fn uuid(&self) -> &Uuid {
         &self.uuid
     }
 
-    /// Whether it stands for nothing: the UUID decides.
+    /// Whether the handle is null, which the UUID determines.
     pub fn is_null(&self) -> bool {
         self.uuid == Uuid::NIL
     }

@@ -1,4 +1,5 @@
-//! Reads what a server answered: every count is held against the bytes that are really there.
+//! Decodes the stubs of responses. Every count is checked against the remaining bytes. See
+//! [`crate::msrpc::ndr`] for why this is our own code.
 
 use std::num::NonZeroU32;
 
@@ -7,105 +8,105 @@ use strum::{EnumIter, IntoStaticStr};
 use super::ContextHandle;
 use crate::msrpc::Uuid;
 
-/// What is wrong in a stub. The names are labels of metrics.
+/// The kind of an NDR error. The variant names are labels of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
-pub enum StubProblem {
-    /// It ends within a value.
+pub enum NdrErrorKind {
+    /// The stub ends within a value.
     #[error("the stub ends within a value")]
     Short,
-    /// More elements than the rest of the stub could hold.
-    #[error("a count is larger than the rest of the stub")]
+    /// A count exceeds the rest of the stub.
+    #[error("a count exceeds the rest of the stub")]
     Count,
-    /// A varying array does not begin at its first element, which no interface here asks for, or
-    /// has more elements than its maximum.
+    /// A varying array with an offset, which no supported interface uses, or with more elements
+    /// than its maximum.
     #[error("the bounds of a varying array contradict each other")]
     Bounds,
-    /// A string has no NUL.
-    #[error("a string has no end")]
+    /// A string without NUL.
+    #[error("a string is not terminated")]
     Unterminated,
-    /// A string has half a surrogate pair.
+    /// A string with an unpaired surrogate.
     #[error("a string is not UTF-16")]
     Encoding,
-    /// A value that the interface does not allow here.
-    #[error("a value is not one that the interface allows")]
+    /// A value that the interface does not allow.
+    #[error("a value is not allowed by the interface")]
     Value,
-    /// There is more than the interface says.
-    #[error("bytes are left over")]
+    /// Unexpected bytes after the last parameter.
+    #[error("unexpected bytes after the last parameter")]
     LeftOver,
 }
 
-/// Why a stub cannot be read.
+/// Why a stub cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}, at byte {at}")]
-pub struct BadStub {
-    /// What is wrong.
-    pub problem: StubProblem,
-    /// Where, in bytes from the beginning of the stub.
+pub struct NdrError {
+    /// The kind.
+    pub problem: NdrErrorKind,
+    /// The offset in the stub, in bytes.
     pub at: usize,
 }
 
-/// The place of a pointer inside of an array or a structure: its referent identifier, `None` for a
-/// null pointer (C706 section 14.3.10). Identifiers only have to be distinct, and nothing here
-/// uses one twice (`[ptr]`), so that what they are is of no account.
-pub type Pointer = Option<NonZeroU32>;
+/// A pointer inside an array or a structure: its referent identifier, `None` for a null pointer
+/// (C706 section 14.3.10). Identifiers must only be distinct, and no supported interface repeats
+/// one (`[ptr]`), so that their values are ignored.
+pub type ReferentId = Option<NonZeroU32>;
 
-/// Walks over the stub of an answer, from its first byte to its last.
+/// Decodes a stub from its first byte to its last.
 #[derive(Debug, Clone)]
-pub struct Reader<'a> {
+pub struct NdrReader<'a> {
     stub: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
-    /// At the beginning of a whole stub: alignment counts from here.
+impl<'a> NdrReader<'a> {
+    /// Starts at the beginning of a stub, to which alignment is relative.
     pub const fn new(stub: &'a [u8]) -> Self {
         Self { stub, at: 0 }
     }
 
-    /// Bytes read so far, alignment included.
+    /// The number of consumed bytes, including alignment.
     pub const fn position(&self) -> usize {
         self.at
     }
 
-    /// Bytes not yet read.
+    /// The number of remaining bytes.
     pub const fn remaining(&self) -> usize {
         self.stub.len() - self.at
     }
 
-    /// A problem at the present place, for what a caller finds wrong itself.
-    pub const fn bad(&self, problem: StubProblem) -> BadStub {
-        BadStub { problem, at: self.at }
+    /// An error at the current offset, for checks by the caller.
+    pub const fn bad(&self, problem: NdrErrorKind) -> NdrError {
+        NdrError { problem, at: self.at }
     }
 
-    /// Skips to the next multiple of `size`: 1, 2, 4 or 8. What lies between means nothing.
+    /// Skips to the next multiple of `size`: 1, 2, 4 or 8. The skipped bytes are ignored.
     ///
     /// # Errors
-    /// [`StubProblem::Short`].
-    pub fn align(&mut self, size: usize) -> Result<(), BadStub> {
+    /// [`NdrErrorKind::Short`].
+    pub fn align(&mut self, size: usize) -> Result<(), NdrError> {
         let gap = self.at.next_multiple_of(size) - self.at;
         self.bytes(gap).map(drop)
     }
 
-    /// The next `count` bytes, not aligned.
+    /// The next `count` bytes, without alignment.
     ///
     /// # Errors
-    /// [`StubProblem::Short`].
-    pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], BadStub> {
+    /// [`NdrErrorKind::Short`].
+    pub fn bytes(&mut self, count: usize) -> Result<&'a [u8], NdrError> {
         let rest = &self.stub[self.at..];
-        let bytes = rest.get(..count).ok_or(self.bad(StubProblem::Short))?;
+        let bytes = rest.get(..count).ok_or(self.bad(NdrErrorKind::Short))?;
         self.at += count;
         Ok(bytes)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], BadStub> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], NdrError> {
         let rest = &self.stub[self.at..];
-        let array = rest.first_chunk::<N>().ok_or(self.bad(StubProblem::Short))?;
+        let array = rest.first_chunk::<N>().ok_or(self.bad(NdrErrorKind::Short))?;
         self.at += N;
         Ok(*array)
     }
 
-    fn aligned<const N: usize>(&mut self) -> Result<[u8; N], BadStub> {
+    fn aligned<const N: usize>(&mut self) -> Result<[u8; N], NdrError> {
         self.align(N)?;
         self.array()
     }
@@ -113,40 +114,40 @@ impl<'a> Reader<'a> {
     /// A small or a byte.
     ///
     /// # Errors
-    /// [`StubProblem::Short`].
-    pub fn u8(&mut self) -> Result<u8, BadStub> {
+    /// [`NdrErrorKind::Short`].
+    pub fn u8(&mut self) -> Result<u8, NdrError> {
         self.array().map(u8::from_le_bytes)
     }
 
-    /// A short, or an enumeration that is no `v1_enum`.
+    /// A short, or an enumeration that is not a `v1_enum`.
     ///
     /// # Errors
-    /// [`StubProblem::Short`].
-    pub fn u16(&mut self) -> Result<u16, BadStub> {
+    /// [`NdrErrorKind::Short`].
+    pub fn u16(&mut self) -> Result<u16, NdrError> {
         self.aligned().map(u16::from_le_bytes)
     }
 
     /// A long.
     ///
     /// # Errors
-    /// [`StubProblem::Short`].
-    pub fn u32(&mut self) -> Result<u32, BadStub> {
+    /// [`NdrErrorKind::Short`].
+    pub fn u32(&mut self) -> Result<u32, NdrError> {
         self.aligned().map(u32::from_le_bytes)
     }
 
     /// A hyper.
     ///
     /// # Errors
-    /// [`StubProblem::Short`].
-    pub fn u64(&mut self) -> Result<u64, BadStub> {
+    /// [`NdrErrorKind::Short`].
+    pub fn u64(&mut self) -> Result<u64, NdrError> {
         self.aligned().map(u64::from_le_bytes)
     }
 
-    /// A UUID, which is aligned like a long.
+    /// A UUID, aligned to 4 bytes.
     ///
     /// # Errors
-    /// [`StubProblem::Short`].
-    pub fn uuid(&mut self) -> Result<Uuid, BadStub> {
+    /// [`NdrErrorKind::Short`].
+    pub fn uuid(&mut self) -> Result<Uuid, NdrError> {
         self.align(4)?;
         self.array().map(Uuid::from_wire)
     }
@@ -154,85 +155,86 @@ impl<'a> Reader<'a> {
     /// A context handle.
     ///
     /// # Errors
-    /// [`StubProblem::Short`].
-    pub fn context_handle(&mut self) -> Result<ContextHandle, BadStub> {
+    /// [`NdrErrorKind::Short`].
+    pub fn context_handle(&mut self) -> Result<ContextHandle, NdrError> {
         Ok(ContextHandle::new(self.u32()?, self.uuid()?))
     }
 
-    /// A pointer inside of an array or a structure, without what it points to.
+    /// A pointer inside an array or a structure, without its referent.
     ///
     /// # Errors
-    /// [`StubProblem::Short`].
-    pub fn pointer(&mut self) -> Result<Pointer, BadStub> {
+    /// [`NdrErrorKind::Short`].
+    pub fn pointer(&mut self) -> Result<ReferentId, NdrError> {
         self.u32().map(NonZeroU32::new)
     }
 
-    /// What a pointer read earlier points to, read by `read`; `None` when it was null.
+    /// The referent of a pointer, decoded by `read`; `None` for a null pointer.
     ///
     /// # Errors
-    /// What `read` finds wrong.
+    /// The errors of `read`.
     pub fn referent<T>(
         &mut self,
-        pointer: Pointer,
-        read: impl FnOnce(&mut Self) -> Result<T, BadStub>,
-    ) -> Result<Option<T>, BadStub> {
+        pointer: ReferentId,
+        read: impl FnOnce(&mut Self) -> Result<T, NdrError>,
+    ) -> Result<Option<T>, NdrError> {
         pointer.map(|_| read(self)).transpose()
     }
 
-    /// A parameter that is a unique pointer, and at once what it points to.
+    /// A unique pointer parameter together with its referent.
     ///
     /// # Errors
-    /// [`StubProblem::Short`], and what `read` finds wrong.
+    /// [`NdrErrorKind::Short`], and the errors of `read`.
     pub fn unique<T>(
         &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, BadStub>,
-    ) -> Result<Option<T>, BadStub> {
+        read: impl FnOnce(&mut Self) -> Result<T, NdrError>,
+    ) -> Result<Option<T>, NdrError> {
         let pointer = self.pointer()?;
         self.referent(pointer, read)
     }
 
-    /// The count before a conformant array whose elements have at least `element` bytes each
-    /// (C706 section 14.3.3.2). What follows is surely there, so it may be allocated for.
+    /// The count of a conformant array with elements of at least `element` bytes (C706 section
+    /// 14.3.3.2). The count is checked against the remaining bytes, so that memory may be allocated
+    /// for it.
     ///
     /// # Errors
-    /// [`StubProblem::Short`], [`StubProblem::Count`].
-    pub fn conformance(&mut self, element: usize) -> Result<usize, BadStub> {
+    /// [`NdrErrorKind::Short`], [`NdrErrorKind::Count`].
+    pub fn conformance(&mut self, element: usize) -> Result<usize, NdrError> {
         let count = self.u32()?;
         self.fitting(count, element)
     }
 
-    /// The maximum, offset and count before an array that is conformant and varying (C706 section
-    /// 14.3.3.4): how many elements follow, of at least `element` bytes each. The maximum is what
-    /// the server would have room for, and may be larger than what it sent.
+    /// The maximum, offset and count of a conformant varying array (C706 section 14.3.3.4). Returns
+    /// the number of elements, of at least `element` bytes each. The maximum may be larger than the
+    /// count.
     ///
     /// # Errors
-    /// [`StubProblem::Short`], [`StubProblem::Bounds`], [`StubProblem::Count`].
-    pub fn varying(&mut self, element: usize) -> Result<usize, BadStub> {
+    /// [`NdrErrorKind::Short`], [`NdrErrorKind::Bounds`], [`NdrErrorKind::Count`].
+    pub fn varying(&mut self, element: usize) -> Result<usize, NdrError> {
         let (maximum, offset, actual) = (self.u32()?, self.u32()?, self.u32()?);
         if offset != 0 || actual > maximum {
-            return Err(self.bad(StubProblem::Bounds));
+            return Err(self.bad(NdrErrorKind::Bounds));
         }
         self.fitting(actual, element)
     }
 
-    fn fitting(&self, count: u32, element: usize) -> Result<usize, BadStub> {
+    fn fitting(&self, count: u32, element: usize) -> Result<usize, NdrError> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         match count.checked_mul(element.max(1)) {
             Some(size) if size <= self.remaining() => Ok(count),
-            _ => Err(self.bad(StubProblem::Count)),
+            _ => Err(self.bad(NdrErrorKind::Count)),
         }
     }
 
-    /// A conformant array, each element read by `read` and at least `element` bytes long. Pointers
-    /// in the elements are read as [`Reader::pointer`]; what they point to follows the array.
+    /// A conformant array whose elements are decoded by `read` and have at least `element` bytes.
+    /// Use [`NdrReader::pointer`] for pointers in the elements; their referents follow the array.
     ///
     /// # Errors
-    /// Those of [`Reader::conformance`], and what `read` finds wrong.
+    /// Those of [`NdrReader::conformance`], and of `read`.
     pub fn elements<T>(
         &mut self,
         element: usize,
-        mut read: impl FnMut(&mut Self) -> Result<T, BadStub>,
-    ) -> Result<Vec<T>, BadStub> {
+        mut read: impl FnMut(&mut Self) -> Result<T, NdrError>,
+    ) -> Result<Vec<T>, NdrError> {
         let count = self.conformance(element)?;
         (0..count).map(|_| read(self)).collect()
     }
@@ -240,8 +242,8 @@ impl<'a> Reader<'a> {
     /// A conformant array of bytes: a buffer.
     ///
     /// # Errors
-    /// Those of [`Reader::conformance`].
-    pub fn byte_array(&mut self) -> Result<&'a [u8], BadStub> {
+    /// Those of [`NdrReader::conformance`].
+    pub fn byte_array(&mut self) -> Result<&'a [u8], NdrError> {
         let count = self.conformance(1)?;
         self.bytes(count)
     }
@@ -249,36 +251,36 @@ impl<'a> Reader<'a> {
     /// A conformant array of longs.
     ///
     /// # Errors
-    /// Those of [`Reader::conformance`].
-    pub fn u32_array(&mut self) -> Result<Vec<u32>, BadStub> {
+    /// Those of [`NdrReader::conformance`].
+    pub fn u32_array(&mut self) -> Result<Vec<u32>, NdrError> {
         self.elements(4, Self::u32)
     }
 
-    /// A `[string]` of UTF-16 characters: conformant, varying, and ended by a NUL, which is not
-    /// part of what is returned (C706 section 14.3.4.2).
+    /// A `[string]` in UTF-16: conformant, varying and NUL-terminated (C706 section 14.3.4.2). The
+    /// NUL is not returned.
     ///
     /// # Errors
-    /// Those of [`Reader::varying`], [`StubProblem::Unterminated`], [`StubProblem::Encoding`].
-    pub fn wide_string(&mut self) -> Result<String, BadStub> {
+    /// Those of [`NdrReader::varying`], [`NdrErrorKind::Unterminated`], [`NdrErrorKind::Encoding`].
+    pub fn wide_string(&mut self) -> Result<String, NdrError> {
         let count = self.varying(2)?;
         let begin = self.at;
         let (units, _) = self.bytes(2 * count)?.as_chunks::<2>();
         let mut units = units.iter().map(|unit| u16::from_le_bytes(*unit));
         let end = units.clone().position(|unit| unit == 0);
-        let end = end.ok_or(BadStub { problem: StubProblem::Unterminated, at: begin })?;
+        let end = end.ok_or(NdrError { problem: NdrErrorKind::Unterminated, at: begin })?;
         let chars = char::decode_utf16(units.by_ref().take(end));
         let text: Result<String, _> = chars.collect();
-        text.map_err(|_| BadStub { problem: StubProblem::Encoding, at: begin })
+        text.map_err(|_| NdrError { problem: NdrErrorKind::Encoding, at: begin })
     }
 
-    /// That everything was read.
+    /// Checks that the whole stub was read.
     ///
     /// # Errors
-    /// [`StubProblem::LeftOver`].
-    pub fn finish(self) -> Result<(), BadStub> {
+    /// [`NdrErrorKind::LeftOver`].
+    pub fn finish(self) -> Result<(), NdrError> {
         match self.remaining() {
             0 => Ok(()),
-            _ => Err(self.bad(StubProblem::LeftOver)),
+            _ => Err(self.bad(NdrErrorKind::LeftOver)),
         }
     }
 }

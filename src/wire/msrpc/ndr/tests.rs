@@ -1,23 +1,23 @@
-//! NDR by its rules: alignment, arrays, strings and pointers, and what a hostile server may send.
+//! NDR: alignment, arrays, strings and pointers, and hostile input.
 
 use proptest::prelude::*;
 
-use super::{BadStub, ContextHandle, Reader, StubProblem, Writer};
+use super::{ContextHandle, NdrError, NdrErrorKind, NdrReader, NdrWriter};
 use crate::msrpc::Uuid;
 
 fn read<'a, T>(
     stub: &'a [u8],
-    read: impl FnOnce(&mut Reader<'a>) -> Result<T, BadStub>,
-) -> Result<T, StubProblem> {
-    let mut reader = Reader::new(stub);
+    read: impl FnOnce(&mut NdrReader<'a>) -> Result<T, NdrError>,
+) -> Result<T, NdrErrorKind> {
+    let mut reader = NdrReader::new(stub);
     let value = read(&mut reader).map_err(|bad| bad.problem)?;
     reader.finish().map_err(|bad| bad.problem)?;
     Ok(value)
 }
 
 #[test]
-fn all_is_aligned_to_its_own_size() {
-    let mut writer = Writer::new();
+fn values_are_aligned_to_their_size() {
+    let mut writer = NdrWriter::new();
     writer.u8(1);
     writer.u64(2);
     writer.u8(3);
@@ -37,10 +37,10 @@ fn all_is_aligned_to_its_own_size() {
 }
 
 #[test]
-fn a_parameter_is_followed_by_what_it_points_to() {
+fn pointer_parameter_is_followed_by_its_referent() {
     // The stub of EvtRpcRegisterLogQuery("Security", "*", 0x101), MS-EVEN6 section 3.1.4.12.
-    let mut writer = Writer::new();
-    writer.unique(Some("Security"), Writer::wide_string);
+    let mut writer = NdrWriter::new();
+    writer.unique(Some("Security"), NdrWriter::wide_string);
     writer.align(4);
     writer.wide_string("*");
     writer.u32(0x101);
@@ -48,16 +48,16 @@ fn a_parameter_is_followed_by_what_it_points_to() {
     let wanted = b"\0\0\x02\0\x09\0\0\0\0\0\0\0\x09\0\0\0S\0e\0c\0u\0r\0i\0t\0y\0\0\0\0\0\
         \x02\0\0\0\0\0\0\0\x02\0\0\0*\0\0\0\x01\x01\0\0";
     assert_eq!(stub, wanted);
-    let seen =
-        read(&stub, |r| Ok((r.unique(Reader::wide_string)?, r.wide_string()?, r.u32()?))).unwrap();
+    let seen = read(&stub, |r| Ok((r.unique(NdrReader::wide_string)?, r.wide_string()?, r.u32()?)))
+        .unwrap();
     assert_eq!(seen, (Some("Security".to_owned()), "*".to_owned(), 0x101));
 }
 
 #[test]
-fn pointers_in_an_array_come_before_what_they_point_to() {
-    // EvtRpcQueryChannelInfo[]: a name and a status each, the names after all of the array.
+fn pointers_in_an_array_precede_their_referents() {
+    // EvtRpcQueryChannelInfo[]: a name and a status each; the names follow the array.
     let channels = [(Some("A"), 5), (None, 6), (Some("BC"), 7)];
-    let mut writer = Writer::new();
+    let mut writer = NdrWriter::new();
     writer.conformance(channels.len());
     let mut names = Vec::new();
     for (name, status) in channels {
@@ -76,7 +76,7 @@ fn pointers_in_an_array_come_before_what_they_point_to() {
         let heads = r.elements(8, |r| Ok((r.pointer()?, r.u32()?)))?;
         let whole = heads
             .into_iter()
-            .map(|(name, status)| Ok((r.referent(name, Reader::wide_string)?, status)));
+            .map(|(name, status)| Ok((r.referent(name, NdrReader::wide_string)?, status)));
         whole.collect::<Result<Vec<_>, _>>()
     });
     let wanted = channels.map(|(name, status)| (name.map(str::to_owned), status));
@@ -84,9 +84,9 @@ fn pointers_in_an_array_come_before_what_they_point_to() {
 }
 
 #[test]
-fn a_null_handle_is_known() {
+fn null_handle_is_detected() {
     let handle = ContextHandle::new(0, Uuid::new(1, 2, 3, 4));
-    let mut writer = Writer::new();
+    let mut writer = NdrWriter::new();
     writer.u8(0);
     writer.context_handle(&handle);
     writer.context_handle(&ContextHandle::NULL);
@@ -98,34 +98,34 @@ fn a_null_handle_is_known() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_place() {
+fn errors_have_an_offset() {
     let stub = b"\x01\0\0\0\0\0\0\0\x02\0\0\0a\0\0\0";
-    let error = Reader::new(stub).wide_string().unwrap_err();
-    assert_eq!(error, BadStub { problem: StubProblem::Bounds, at: 12 });
+    let error = NdrReader::new(stub).wide_string().unwrap_err();
+    assert_eq!(error, NdrError { problem: NdrErrorKind::Bounds, at: 12 });
     assert_eq!(
         error.to_string(),
         "the bounds of a varying array contradict each other, at byte 12"
     );
-    let string = |stub: &[u8]| read(stub, Reader::wide_string);
+    let string = |stub: &[u8]| read(stub, NdrReader::wide_string);
     let problems = [
-        (&b"\x02\0\0\0\x01\0\0\0\x01\0\0\0\0\0"[..], StubProblem::Bounds),
-        (b"\x01\0\0\0\0\0\0\0\x01\0\0\0a\0", StubProblem::Unterminated),
-        (b"\x02\0\0\0\0\0\0\0\x02\0\0\0\x00\xd8\0\0", StubProblem::Encoding),
-        (b"\xff\xff\xff\x7f\0\0\0\0\xff\xff\xff\x7fa\0", StubProblem::Count),
-        (b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0!", StubProblem::LeftOver),
-        (b"\x01\0\0\0\0\0\0\0\x01\0\0", StubProblem::Short),
-        (b"\0\0\0\0\0\0\0\0\0\0\0\0", StubProblem::Unterminated),
+        (&b"\x02\0\0\0\x01\0\0\0\x01\0\0\0\0\0"[..], NdrErrorKind::Bounds),
+        (b"\x01\0\0\0\0\0\0\0\x01\0\0\0a\0", NdrErrorKind::Unterminated),
+        (b"\x02\0\0\0\0\0\0\0\x02\0\0\0\x00\xd8\0\0", NdrErrorKind::Encoding),
+        (b"\xff\xff\xff\x7f\0\0\0\0\xff\xff\xff\x7fa\0", NdrErrorKind::Count),
+        (b"\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0!", NdrErrorKind::LeftOver),
+        (b"\x01\0\0\0\0\0\0\0\x01\0\0", NdrErrorKind::Short),
+        (b"\0\0\0\0\0\0\0\0\0\0\0\0", NdrErrorKind::Unterminated),
     ];
     for (stub, problem) in problems {
         assert_eq!(string(stub), Err(problem), "{stub:?}");
     }
-    // A server may have room for more than it sends.
+    // The maximum may exceed the count.
     assert_eq!(string(b"\xff\0\0\0\0\0\0\0\x02\0\0\0a\0\0\0"), Ok("a".to_owned()));
-    assert_eq!(read(b"\xff\xff\xff\xff\x01", Reader::byte_array), Err(StubProblem::Count));
-    assert_eq!(read(b"\xff\xff\xff\xff", |r| r.conformance(0)), Err(StubProblem::Count));
+    assert_eq!(read(b"\xff\xff\xff\xff\x01", NdrReader::byte_array), Err(NdrErrorKind::Count));
+    assert_eq!(read(b"\xff\xff\xff\xff", |r| r.conformance(0)), Err(NdrErrorKind::Count));
 }
 
-/// One parameter of any shape.
+/// A parameter of any type.
 #[derive(Debug, Clone, PartialEq)]
 enum Parameter {
     Byte(u8),
@@ -161,7 +161,7 @@ impl Parameter {
         ]
     }
 
-    fn write(&self, writer: &mut Writer) {
+    fn write(&self, writer: &mut NdrWriter) {
         match self {
             Self::Byte(value) => writer.u8(*value),
             Self::Short(value) => writer.u16(*value),
@@ -170,7 +170,7 @@ impl Parameter {
             Self::Uuid(uuid) => writer.uuid(uuid),
             Self::Handle(handle) => writer.context_handle(handle),
             Self::Text(text) => writer.wide_string(text),
-            Self::Unique(text) => writer.unique(text.as_deref(), Writer::wide_string),
+            Self::Unique(text) => writer.unique(text.as_deref(), NdrWriter::wide_string),
             Self::Buffer(bytes) => writer.byte_array(bytes),
             Self::Longs(values) => writer.u32_array(values),
             Self::Records(records) => {
@@ -186,8 +186,8 @@ impl Parameter {
         }
     }
 
-    /// Reads what has the shape of `self`.
-    fn read(&self, reader: &mut Reader<'_>) -> Result<Self, BadStub> {
+    /// Decodes a value of the type of `self`.
+    fn read(&self, reader: &mut NdrReader<'_>) -> Result<Self, NdrError> {
         Ok(match self {
             Self::Byte(_) => Self::Byte(reader.u8()?),
             Self::Short(_) => Self::Short(reader.u16()?),
@@ -196,14 +196,14 @@ impl Parameter {
             Self::Uuid(_) => Self::Uuid(reader.uuid()?),
             Self::Handle(_) => Self::Handle(reader.context_handle()?),
             Self::Text(_) => Self::Text(reader.wide_string()?),
-            Self::Unique(_) => Self::Unique(reader.unique(Reader::wide_string)?),
+            Self::Unique(_) => Self::Unique(reader.unique(NdrReader::wide_string)?),
             Self::Buffer(_) => Self::Buffer(reader.byte_array()?.to_vec()),
             Self::Longs(_) => Self::Longs(reader.u32_array()?),
             Self::Records(_) => {
                 let heads = reader.elements(6, |r| Ok((r.pointer()?, r.u16()?)))?;
                 let mut records = Vec::new();
                 for (text, number) in heads {
-                    records.push((reader.referent(text, Reader::wide_string)?, number));
+                    records.push((reader.referent(text, NdrReader::wide_string)?, number));
                 }
                 Self::Records(records)
             }
@@ -214,30 +214,30 @@ impl Parameter {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
-    fn what_is_written_is_read(parameters in proptest::collection::vec(Parameter::any(), 0..12)) {
-        let mut writer = Writer::new();
+    fn encoding_round_trips(parameters in proptest::collection::vec(Parameter::any(), 0..12)) {
+        let mut writer = NdrWriter::new();
         parameters.iter().for_each(|parameter| parameter.write(&mut writer));
         let stub = writer.finish();
-        let mut reader = Reader::new(&stub);
+        let mut reader = NdrReader::new(&stub);
         for parameter in &parameters {
             let seen = parameter.read(&mut reader);
             prop_assert_eq!(seen.as_ref(), Ok(parameter));
         }
         prop_assert_eq!(reader.finish(), Ok(()));
-        // A stub that is cut anywhere is short, never read as something else.
+        // A truncated stub is an error at every length.
         for end in 0..stub.len() {
-            let mut reader = Reader::new(&stub[..end]);
+            let mut reader = NdrReader::new(&stub[..end]);
             let cut = parameters.iter().try_for_each(|p| p.read(&mut reader).map(drop));
             prop_assert!(cut.is_err());
         }
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused_and_nothing_grows_beyond_them(
+    fn any_bytes_are_decoded_or_rejected_within_bounds(
         stub in proptest::collection::vec(prop_oneof![Just(0), 0_u8..4, any::<u8>()], 0..200),
         shapes in proptest::collection::vec(Parameter::any(), 1..12),
     ) {
-        let mut reader = Reader::new(&stub);
+        let mut reader = NdrReader::new(&stub);
         for shape in shapes {
             let Ok(value) = shape.read(&mut reader) else { break };
             let size = match value {

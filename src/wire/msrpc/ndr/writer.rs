@@ -1,38 +1,38 @@
-//! Writes the parameters of a call.
+//! Encodes the parameters of a call. See [`crate::msrpc::ndr`] for why this is our own code.
 
 use super::ContextHandle;
 use crate::msrpc::Uuid;
 
-/// The first referent identifier, and the distance between two: what Microsoft's own clients use,
-/// so that a trace of ours reads as one of theirs. Any distinct numbers but 0 would do.
+/// The first referent identifier and the step: the values of Microsoft's clients, so that traces
+/// look the same. Any distinct numbers except 0 are valid.
 const FIRST_REFERENT: u32 = 0x0002_0000;
 const REFERENT_STEP: u32 = 4;
 
-/// Builds the stub of a call, from its first byte to its last.
+/// Encodes a stub from its first byte to its last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Writer {
+pub struct NdrWriter {
     stub: Vec<u8>,
-    /// Pointers written so far that are not null.
+    /// The number of non-null pointers written.
     referents: u32,
 }
 
-impl Writer {
-    /// An empty stub: alignment counts from here.
+impl NdrWriter {
+    /// An empty stub, to whose beginning alignment is relative.
     pub const fn new() -> Self {
         Self { stub: Vec::new(), referents: 0 }
     }
 
-    /// The stub as it is.
+    /// The encoded stub.
     pub fn finish(self) -> Vec<u8> {
         self.stub
     }
 
-    /// Fills up with zeros to the next multiple of `size`: 1, 2, 4 or 8.
+    /// Pads with zeros to the next multiple of `size`: 1, 2, 4 or 8.
     pub fn align(&mut self, size: usize) {
         self.stub.resize(self.stub.len().next_multiple_of(size), 0);
     }
 
-    /// Bytes as they are, not aligned.
+    /// Bytes without alignment.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.stub.extend_from_slice(bytes);
     }
@@ -47,7 +47,7 @@ impl Writer {
         self.stub.push(value);
     }
 
-    /// A short, or an enumeration that is no `v1_enum`.
+    /// A short, or an enumeration that is not a `v1_enum`.
     pub fn u16(&mut self, value: u16) {
         self.aligned(value.to_le_bytes());
     }
@@ -62,7 +62,7 @@ impl Writer {
         self.aligned(value.to_le_bytes());
     }
 
-    /// A UUID, which is aligned like a long.
+    /// A UUID, aligned to 4 bytes.
     pub fn uuid(&mut self, uuid: &Uuid) {
         self.align(4);
         self.bytes(uuid.wire());
@@ -74,13 +74,13 @@ impl Writer {
         self.uuid(handle.uuid());
     }
 
-    /// A pointer inside of an array or a structure: 0 for `None`. What it points to is returned,
-    /// to be written when the array or the structure is complete.
+    /// A pointer inside an array or a structure: 0 for `None`. Returns the referent, to be written
+    /// after the array or structure.
     pub fn pointer<T>(&mut self, to: Option<T>) -> Option<T> {
         match to {
             None => self.u32(0),
             Some(_) => {
-                // Wrapping could only repeat a number after 16 GiB of pointers.
+                // Identifiers would repeat only after 16 GiB of pointers.
                 self.u32(FIRST_REFERENT.wrapping_add(self.referents.wrapping_mul(REFERENT_STEP)));
                 self.referents += 1;
             }
@@ -88,20 +88,20 @@ impl Writer {
         to
     }
 
-    /// A parameter that is a unique pointer, and at once what it points to, written by `write`.
+    /// A unique pointer parameter and its referent, which `write` encodes.
     pub fn unique<T>(&mut self, to: Option<T>, write: impl FnOnce(&mut Self, T)) {
         if let Some(referent) = self.pointer(to) {
             write(self, referent);
         }
     }
 
-    /// The count before a conformant array (C706 section 14.3.3.2); its elements follow.
+    /// The count of a conformant array (C706 section 14.3.3.2); its elements follow.
     pub fn conformance(&mut self, count: usize) {
         self.u32(u32::try_from(count).expect("what is in memory for one call is below 4 GiB"));
     }
 
-    /// The maximum, offset and count before an array that is conformant and varying (C706 section
-    /// 14.3.3.4); its elements follow.
+    /// The maximum, offset and count of a conformant varying array (C706 section 14.3.3.4); its
+    /// elements follow.
     pub fn varying(&mut self, count: usize) {
         self.conformance(count);
         self.u32(0);
@@ -122,8 +122,8 @@ impl Writer {
         }
     }
 
-    /// A `[string]` of UTF-16 characters: conformant, varying, ended by a NUL (C706 section
-    /// 14.3.4.2). A NUL within `text` would end it early for the server.
+    /// A `[string]` in UTF-16: conformant, varying and NUL-terminated (C706 section 14.3.4.2). A
+    /// NUL in `text` ends the string early for the server.
     pub fn wide_string(&mut self, text: &str) {
         self.varying(text.encode_utf16().count() + 1);
         for unit in text.encode_utf16().chain([0]) {

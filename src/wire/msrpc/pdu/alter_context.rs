@@ -1,17 +1,17 @@
-//! alter_context: a client goes on with an authentication. C706 section 12.6.4.1.
+//! alter_context: the next step of an authentication. C706 section 12.6.4.1.
 
-use super::Bind;
-use super::header::{Draft, Flags, Kind};
+use super::header::{PduBuilder, PduFlags};
+use super::{Bind, PduType};
 
-/// The bind once more, with the next token. Its answer, the alter_context_resp, is laid out like a
+/// The body of the bind, with the next token. The response, alter_context_resp, has the layout of a
 /// bind_ack.
 #[derive(Debug)]
 pub(in crate::msrpc) struct AlterContext(pub(in crate::msrpc) Bind);
 
 impl AlterContext {
-    pub(in crate::msrpc) fn draft(&self, call_id: u32) -> Draft {
-        let flags = Flags::WHOLE.and(Flags::HEADER_SIGN);
-        Draft { kind: Kind::AlterContext, flags, call_id, body: self.0.body() }
+    pub(in crate::msrpc) fn builder(&self, call_id: u32) -> PduBuilder {
+        let flags = PduFlags::WHOLE.and(PduFlags::HEADER_SIGN);
+        PduBuilder { kind: PduType::AlterContext, flags, call_id, body: self.0.body() }
     }
 }
 
@@ -21,10 +21,10 @@ mod tests {
     use crate::msrpc::{AuthType, endpoint_mapper};
 
     #[test]
-    fn it_says_what_the_bind_said() {
+    fn it_repeats_the_bind() {
         let bind = Bind { interface: endpoint_mapper::INTERFACE, max_fragment: 5840, group: 0 };
-        let first = bind.authenticated(1).proving(AuthType::Spnego, b"token").unwrap();
-        let next = AlterContext(bind).draft(2).proving(AuthType::Spnego, b"token").unwrap();
+        let first = bind.authenticated(1).with_token(AuthType::Spnego, b"token").unwrap();
+        let next = AlterContext(bind).builder(2).with_token(AuthType::Spnego, b"token").unwrap();
         assert_eq!(next[16..], first[16..]);
         assert_eq!((next[2], next[12]), (14, 2));
     }

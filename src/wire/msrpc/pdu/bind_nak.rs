@@ -1,16 +1,16 @@
-//! bind_nak: a server refuses to talk. C706 section 12.6.4.5, MS-RPCE section 2.2.2.9.
+//! bind_nak: the server rejects the bind. C706 section 12.6.4.5, MS-RPCE section 2.2.2.9.
 
 use std::fmt;
 
-use super::{BadPdu, Received};
-use crate::msrpc::ndr::Reader;
+use super::{PduError, ReceivedPdu};
+use crate::msrpc::ndr::NdrReader;
 
-/// `provider_reject_reason`: why a server refuses a bind.
+/// `provider_reject_reason`: why the server rejects a bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct NakReason(pub u16);
+pub struct BindNakReason(pub u16);
 
-impl NakReason {
-    /// Its name in C706 section 12.6.3 or MS-RPCE section 2.2.2.5, where it has one.
+impl BindNakReason {
+    /// The name in C706 section 12.6.3 or MS-RPCE section 2.2.2.5, if defined.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "reason_not_specified",
@@ -28,7 +28,7 @@ impl NakReason {
     }
 }
 
-impl fmt::Display for NakReason {
+impl fmt::Display for BindNakReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
@@ -37,17 +37,17 @@ impl fmt::Display for NakReason {
     }
 }
 
-/// The PDU: the protocol versions that follow the reason say nothing new.
+/// The PDU. The protocol versions after the reason are not used.
 #[derive(Debug)]
 pub(in crate::msrpc) struct BindNak {
-    pub(in crate::msrpc) reason: NakReason,
+    pub(in crate::msrpc) reason: BindNakReason,
 }
 
 impl BindNak {
-    pub(in crate::msrpc) fn read(pdu: &Received) -> Result<Self, BadPdu> {
-        let reason = Reader::new(pdu.body()).u16();
-        let reason = reason.map_err(BadPdu::cut(pdu.header().kind))?;
-        Ok(Self { reason: NakReason(reason) })
+    pub(in crate::msrpc) fn read(pdu: &ReceivedPdu) -> Result<Self, PduError> {
+        let reason = NdrReader::new(pdu.body()).u16();
+        let reason = reason.map_err(PduError::cut(pdu.header().kind))?;
+        Ok(Self { reason: BindNakReason(reason) })
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_reason_is_named() {
-        // What Samba 4.17.12 answered to a bind with version 4, and to one with auth_type 99.
+        // The responses of Samba 4.17.12 to a bind with version 4, and with auth_type 99.
         for (reason, wanted) in [
             (4, "protocol_version_not_supported"),
             (8, "authentication_type_not_recognized"),
@@ -65,7 +65,7 @@ mod tests {
         ] {
             let pdu =
                 [5, 0, 13, 3, 16, 0, 0, 0, 24, 0, 0, 0, 1, 0, 0, 0, reason, 0, 1, 5, 0, 0, 0, 0];
-            let pdu = Received::read(pdu.to_vec()).unwrap();
+            let pdu = ReceivedPdu::read(pdu.to_vec()).unwrap();
             assert_eq!(BindNak::read(&pdu).unwrap().reason.to_string(), wanted);
         }
     }
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn it_has_a_reason() {
         let pdu = [5, 0, 13, 3, 16, 0, 0, 0, 17, 0, 0, 0, 1, 0, 0, 0, 4];
-        let pdu = Received::read(pdu.to_vec()).unwrap();
+        let pdu = ReceivedPdu::read(pdu.to_vec()).unwrap();
         assert_eq!(BindNak::read(&pdu).unwrap_err().to_string(), "bind_nak: ends within a field");
     }
 }

@@ -1,36 +1,37 @@
-//! request: a call, in as many fragments as it needs. C706 section 12.6.4.9.
+//! request: a call in one or more fragments. C706 section 12.6.4.9.
 
-use super::header::{Draft, Flags, Kind};
+use super::PduType;
+use super::header::{PduBuilder, PduFlags};
 use super::presentation;
 
-/// What all fragments of a call say.
+/// The fields that all fragments of a call share.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::msrpc) struct Request {
+pub(in crate::msrpc) struct RequestPdu {
     pub(in crate::msrpc) call_id: u32,
-    /// Which operation of the interface.
+    /// The operation number.
     pub(in crate::msrpc) opnum: u16,
 }
 
-impl Request {
-    /// Bytes before the stub, common header included: never encrypted.
+impl RequestPdu {
+    /// The number of bytes before the stub, including the common header: never encrypted.
     pub(in crate::msrpc) const CLEAR: usize = 24;
 
-    /// The fragments of a call with this stub, each with at most `room` bytes of it. There is one
-    /// even for an empty stub.
+    /// The fragments of a call with this stub, each with at most `room` bytes of it. An empty stub
+    /// gives one fragment.
     pub(in crate::msrpc) fn fragments(
         self,
         stub: &[u8],
         room: usize,
-    ) -> impl Iterator<Item = Draft> {
+    ) -> impl Iterator<Item = PduBuilder> {
         let count = stub.len().div_ceil(room).max(1);
         (0..count).map(move |number| {
             let rest = &stub[number * room..];
             let part = &rest[..room.min(rest.len())];
-            let first = if number == 0 { Flags::FIRST } else { Flags::NONE };
-            let last = if number + 1 == count { Flags::LAST } else { Flags::NONE };
+            let first = if number == 0 { PduFlags::FIRST } else { PduFlags::NONE };
+            let last = if number + 1 == count { PduFlags::LAST } else { PduFlags::NONE };
             let flags = first.and(last);
-            Draft {
-                kind: Kind::Request,
+            PduBuilder {
+                kind: PduType::Request,
                 flags,
                 call_id: self.call_id,
                 body: self.body(rest.len(), part),
@@ -38,7 +39,7 @@ impl Request {
         })
     }
 
-    /// `alloc_hint` is what is still to come, and only a hint: it may be cut.
+    /// `alloc_hint` is the remaining length. It is only a hint and may be truncated.
     fn body(self, alloc_hint: usize, part: &[u8]) -> Vec<u8> {
         let mut body = Vec::with_capacity(8 + part.len());
         body.extend(u32::try_from(alloc_hint).unwrap_or(u32::MAX).to_le_bytes());
@@ -54,12 +55,12 @@ mod tests {
     use super::*;
 
     fn written(stub: &[u8], room: usize) -> Vec<Vec<u8>> {
-        let fragments = Request { call_id: 2, opnum: 3 }.fragments(stub, room);
-        fragments.map(|draft| draft.plain().unwrap()).collect()
+        let fragments = RequestPdu { call_id: 2, opnum: 3 }.fragments(stub, room);
+        fragments.map(|builder| builder.plain().unwrap()).collect()
     }
 
     #[test]
-    fn a_short_call_is_one_fragment() {
+    fn short_call_is_one_fragment() {
         let wanted = b"\x05\0\0\x03\x10\0\0\0\x1b\0\0\0\x02\0\0\0\x03\0\0\0\0\0\x03\0abc";
         assert_eq!(written(b"abc", 8), [wanted]);
         let wanted = b"\x05\0\0\x03\x10\0\0\0\x18\0\0\0\x02\0\0\0\0\0\0\0\0\0\x03\0";
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_one_has_a_first_and_a_last() {
+    fn long_call_has_first_and_last_fragment() {
         let wanted = [
             &b"\x05\0\0\x01\x10\0\0\0\x1a\0\0\0\x02\0\0\0\x05\0\0\0\0\0\x03\0ab"[..],
             b"\x05\0\0\x00\x10\0\0\0\x1a\0\0\0\x02\0\0\0\x03\0\0\0\0\0\x03\0cd",

@@ -1,13 +1,13 @@
-//! What stands before a token: who made it, and what it protects.
+//! The authentication verifier before a token: provider, level and padding.
 
 use strum::{EnumIter, FromRepr, IntoStaticStr};
 
-/// `auth_type`: how a client shows who it is (MS-RPCE section 2.2.1.1.7).
+/// `auth_type`: the security provider (MS-RPCE section 2.2.1.1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, EnumIter, FromRepr)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum AuthType {
-    /// `RPC_C_AUTHN_GSS_NEGOTIATE`: Kerberos, or NTLM where that is allowed.
+    /// `RPC_C_AUTHN_GSS_NEGOTIATE`: Kerberos, or NTLM where allowed.
     Spnego = 9,
     /// `RPC_C_AUTHN_WINNT`.
     Ntlm = 10,
@@ -15,15 +15,15 @@ pub enum AuthType {
     Kerberos = 16,
 }
 
-/// `RPC_C_AUTHN_LEVEL_PKT_PRIVACY` (MS-RPCE section 2.2.1.1.8): the one level that is used, because
-/// every server allows it, and less is refused since CVE-2021-26414.
+/// `RPC_C_AUTHN_LEVEL_PKT_PRIVACY` (MS-RPCE section 2.2.1.1.8), the only level in use: every server
+/// allows it, and lower levels are rejected since CVE-2021-26414.
 const PKT_PRIVACY: u8 = 6;
 
-/// There is one security context in an association, so that any number will do.
+/// An association has one security context, so that any number is valid.
 const CONTEXT: u32 = 0;
 
-/// What is encrypted is filled up to a multiple of this, as Windows does it. 4 is what is asked for
-/// (MS-RPCE section 2.2.2.11), and the blocks of ciphers have at most 16.
+/// Encrypted data is padded to a multiple of this, as in Windows. MS-RPCE section 2.2.2.11 requires
+/// 4, and cipher blocks have at most 16.
 pub(in crate::msrpc) const PROTECTED: usize = 16;
 
 /// The `sec_trailer` (MS-RPCE section 2.2.2.11; C706 section 13.2.6.1), without its token.
@@ -31,7 +31,7 @@ pub(in crate::msrpc) const PROTECTED: usize = 16;
 pub(in crate::msrpc) struct Verifier {
     auth_type: u8,
     auth_level: u8,
-    /// Bytes between what is protected and the verifier.
+    /// The number of padding bytes before the verifier.
     pub(super) pad_length: u8,
     context_id: u32,
 }
@@ -43,7 +43,7 @@ impl Verifier {
         Self { auth_type: kind as u8, auth_level: PKT_PRIVACY, pad_length, context_id: CONTEXT }
     }
 
-    /// Whether it belongs to an association that was bound with `kind`.
+    /// Whether the verifier matches an association that was bound with `kind`.
     pub(in crate::msrpc) fn belongs_to(&self, kind: AuthType) -> bool {
         *self == Self::ours(kind, self.pad_length)
     }

@@ -1,4 +1,4 @@
-//! Entries that say no more and no less than the changes, and answers that are looked through.
+//! Posted entries contain exactly the changes, and responses are validated.
 
 use std::sync::Arc;
 
@@ -48,12 +48,16 @@ fn change(user: &str, roles: &[String], present: Option<()>) -> Change {
     }
 }
 
-fn posted(changes: &[Change], roles: usize, out: &mut Vec<u8>) -> Answer {
-    let voice = voice(roles, GroupFilter::default());
-    entries(Speaker { voice: &voice, netbios: &NetbiosNames::default() }, changes, out)
+fn posted(changes: &[Change], roles: usize, out: &mut Vec<u8>) -> ResponseSummary {
+    let formatter = formatter(roles, GroupFilter::default());
+    write_entries(
+        ResponseWriter { formatter: &formatter, netbios: &NetbiosNames::default() },
+        changes,
+        out,
+    )
 }
 
-/// The texts of all elements called `wanted`.
+/// The texts of all elements named `wanted`.
 fn texts(document: &str, wanted: &str) -> Vec<String> {
     let (mut reader, mut found, mut open) = (Reader::from_str(document), Vec::new(), false);
     loop {
@@ -85,7 +89,7 @@ fn texts(document: &str, wanted: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_logon_and_a_logoff_are_posted_together() {
+fn logon_and_logoff_are_posted_together() {
     let changes = [change("alice", &["staff".into()], Some(())), change("bob", &[], None)];
     let mut out = Vec::new();
     let answer = posted(&changes, ROLES, &mut out);
@@ -98,7 +102,7 @@ fn a_logon_and_a_logoff_are_posted_together() {
 }
 
 #[test]
-fn no_more_than_two_hundred_roles_whatever_is_asked_for() {
+fn at_most_two_hundred_roles_are_posted() {
     let roles: Vec<String> = (0..250).map(|n| format!("g{n}")).collect();
     let mut out = Vec::new();
     let answer = posted(&[change("alice", &roles, Some(()))], 1000, &mut out);
@@ -107,8 +111,8 @@ fn no_more_than_two_hundred_roles_whatever_is_asked_for() {
 }
 
 #[test]
-fn an_answer_of_success_may_still_say_an_error() {
-    let accepted = |body: &str| accepted(200, body.as_bytes());
+fn success_status_with_error_body_is_an_error() {
+    let check = |body: &str| check_response(200, body.as_bytes());
     for fine in [
         "",
         " \r\n",
@@ -120,25 +124,25 @@ fn an_answer_of_success_may_still_say_an_error() {
         "<userfw-response><error-code> 0 </error-code></userfw-response>",
         "<reply><errors><count>0</count></errors></reply>",
     ] {
-        assert_eq!(accepted(fine), Ok(()), "{fine}");
+        assert_eq!(check(fine), Ok(()), "{fine}");
     }
-    let error = accepted("<rpc-reply><rpc-error><m>bad\nIP</m> address</rpc-error></rpc-reply>");
-    assert_eq!(error, Err(Unaccepted::Error("bad IP address".to_owned())));
-    assert_eq!(accepted("<reply><error/></reply>"), Err(Unaccepted::Error(String::new())));
+    let error = check("<rpc-reply><rpc-error><m>bad\nIP</m> address</rpc-error></rpc-reply>");
+    assert_eq!(error, Err(PostEntryError::Error("bad IP address".to_owned())));
+    assert_eq!(check("<reply><error/></reply>"), Err(PostEntryError::Error(String::new())));
     let second = "<reply><error-code>0</error-code><error>no room</error></reply>";
-    assert_eq!(accepted(second), Err(Unaccepted::Error("no room".to_owned())));
-    let code = accepted("<reply><error-code>10</error-code></reply>");
-    assert_eq!(code, Err(Unaccepted::Error("10".to_owned())));
-    assert_eq!(accepted("<!DOCTYPE HTML><p>log in"), Err(Unaccepted::Page));
-    assert_eq!(accepted("<html><body>log in</body></html>"), Err(Unaccepted::Page));
-    assert_eq!(accepted("<error/>"), Err(Unaccepted::Error(String::new())));
+    assert_eq!(check(second), Err(PostEntryError::Error("no room".to_owned())));
+    let code = check("<reply><error-code>10</error-code></reply>");
+    assert_eq!(code, Err(PostEntryError::Error("10".to_owned())));
+    assert_eq!(check("<!DOCTYPE HTML><p>log in"), Err(PostEntryError::HtmlPage));
+    assert_eq!(check("<html><body>log in</body></html>"), Err(PostEntryError::HtmlPage));
+    assert_eq!(check("<error/>"), Err(PostEntryError::Error(String::new())));
     for cut in ["<reply>", "<reply><a></reply>", "<reply", "</reply>"] {
-        assert_eq!(accepted(cut), Err(Unaccepted::Broken), "{cut}");
+        assert_eq!(check(cut), Err(PostEntryError::MalformedXml), "{cut}");
     }
 }
 
 #[test]
-fn whatever_is_not_the_web_api_has_not_taken_anything() {
+fn other_responses_are_not_confirmations() {
     for strange in [
         "<p>It works!</p>",
         "<p/>",
@@ -148,20 +152,20 @@ fn whatever_is_not_the_web_api_has_not_taken_anything() {
         "\u{1}\u{2}",
         "FAILED: OK",
     ] {
-        let refused = accepted(200, strange.as_bytes());
-        assert!(matches!(refused, Err(Unaccepted::Strange(_))), "{strange:?}: {refused:?}");
+        let refused = check_response(200, strange.as_bytes());
+        assert!(matches!(refused, Err(PostEntryError::UnknownForm(_))), "{strange:?}: {refused:?}");
     }
     let long = format!("OK{}", " and so on".repeat(100));
-    assert!(accepted(200, long.as_bytes()).is_err());
+    assert!(check_response(200, long.as_bytes()).is_err());
     for status in [201, 202, 204] {
-        assert_eq!(accepted(status, b"OK"), Err(Unaccepted::Status(status)));
+        assert_eq!(check_response(status, b"OK"), Err(PostEntryError::Status(status)));
     }
 }
 
 proptest! {
-    /// A user can be called anything that is a name, and is still one user of one entry.
+    /// Any valid user name gives exactly one user in one entry.
     #[test]
-    fn no_name_breaks_out_of_its_element(text in "[ -~é<&\"'>]{1,40}") {
+    fn names_are_escaped_in_elements(text in "[ -~é<&\"'>]{1,40}") {
         prop_assume!(Principal::parse(&text, None).is_ok());
         let change = change(&text, &["r&d".into()], Some(()));
         let mut out = Vec::new();
@@ -174,10 +178,10 @@ proptest! {
     }
 
     #[test]
-    fn no_answer_does_harm(body: Vec<u8>, text in "[<>/a-z!\\[\\]&;?= -]{0,60}") {
+    fn any_response_is_handled(body: Vec<u8>, text in "[<>/a-z!\\[\\]&;?= -]{0,60}") {
         for body in [body.as_slice(), text.as_bytes()] {
-            if let Err(Unaccepted::Error(said) | Unaccepted::Strange(said)) = accepted(200, body) {
-                prop_assert!(said.len() <= 4 * SAID && !said.chars().any(char::is_control));
+            if let Err(PostEntryError::Error(quoted) | PostEntryError::UnknownForm(quoted)) = check_response(200, body) {
+                prop_assert!(quoted.len() <= 4 * QUOTE_LIMIT && !quoted.chars().any(char::is_control));
             }
         }
     }

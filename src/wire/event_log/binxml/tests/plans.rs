@@ -1,17 +1,17 @@
-//! A template that is known is read by its plan, and one that is not is walked over: with the same
-//! result, the same problem, at the same cost.
+//! An event decoded with a plan equals the event that is walked: same fields, same error, same
+//! cost.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::node::Below;
-use super::super::parsed::Purpose;
-use super::super::writing::Typed;
+use super::super::node::EventChild;
+use super::super::parsed::ParseMode;
+use super::super::test_encoder::Typed;
 use super::*;
-use crate::event_log::{Record, Value};
+use crate::event_log::{EventRecord, Value};
 
-/// Values of the types that are read differently, some of a length that their type has not.
+/// Values of the types with different code paths, some with an invalid length.
 fn value() -> impl Strategy<Value = Typed> {
     let inside = Tag::new("EventData", vec![Part::Element(Tag::data("In", Part::Value(0)))]);
     prop_oneof![
@@ -36,12 +36,12 @@ fn piece() -> impl Strategy<Value = Part> {
     ]
 }
 
-/// One piece as a rule, none or several now and then.
+/// Usually one piece, sometimes none or several.
 fn pieces() -> impl Strategy<Value = Vec<Part>> {
     prop_oneof![6 => vec(piece(), 1), 1 => vec(piece(), 0..4)]
 }
 
-/// An element of one of `names`, whose attributes have one of the names of `attributes`.
+/// An element named from `names`, with attributes named from `attributes`.
 fn tag(
     names: &'static [&'static str],
     attributes: &'static [&'static str],
@@ -67,7 +67,7 @@ fn system() -> impl Strategy<Value = Tag> {
     })
 }
 
-/// An element below `Event`: mostly of elements alone, up to three levels of them.
+/// An element below `Event`: mostly elements only, up to three levels.
 fn section() -> impl Strategy<Value = Tag> {
     const ELEMENTS: &[&str] = &["Data", "ComplexData", "EventXML", "Param"];
     const ATTRIBUTES: &[&str] = &["Name", "Name", "Type", "xmlns", "xmlns:a"];
@@ -91,8 +91,8 @@ fn section() -> impl Strategy<Value = Tag> {
         .prop_map(|(name, outermost, content)| Tag { name: name.to_owned(), content, ..outermost })
 }
 
-/// A decoder that holds as many templates by the identifiers 1 and 2 as it may, and so reads every
-/// other one anew.
+/// A decoder whose cache is full for the identifiers 1 and 2, so that it parses every other
+/// template again.
 fn without_plans(limits: Limits) -> Decoder {
     let mut decoder = Decoder::new(limits);
     for name in ["A", "B", "C", "D"] {
@@ -108,7 +108,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn a_plan_reads_what_walking_over_the_element_reads(
+    fn plan_equals_walking_the_element(
         system in system(),
         sections in vec(section(), 1..3),
         within in section(),
@@ -132,7 +132,7 @@ proptest! {
     }
 }
 
-/// `tag` with texts where values were: as a provider writes it that has no template.
+/// `tag` with texts in place of values, as a provider without a template writes it.
 fn spelt_out(tag: Tag) -> Tag {
     let spelt = |part| match part {
         Part::Value(number) => text(["", "a", " ", "1000", "\0"][usize::from(number) % 5]),
@@ -146,21 +146,23 @@ fn spelt_out(tag: Tag) -> Tag {
     Tag { attributes, content, ..tag }
 }
 
-/// What an event says: texts are read in place or not, which is the same.
-fn told(record: Result<Record<'_>, Problem>) -> Result<Vec<(String, String)>, Problem> {
+/// The fields of an event. Whether texts are decoded in place makes no difference.
+fn field_texts(
+    record: Result<EventRecord<'_>, BinXmlError>,
+) -> Result<Vec<(String, String)>, BinXmlError> {
     let record = record?;
-    let told = record.fields.iter().map(|field| {
+    let field_texts = record.fields.iter().map(|field| {
         assert!(matches!(field.value(), Value::Null | Value::Text(_) | Value::String(_)));
         (format!("{:?}", field.place()), field.value().to_string())
     });
-    Ok(told.collect())
+    Ok(field_texts.collect())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn a_fragment_without_a_template_is_read_as_one_that_is_walked_over(
+    fn inline_fragment_equals_walked_fragment(
         within in section().prop_map(spelt_out),
         other in section().prop_map(spelt_out),
         limits in (select(&[2, 4, 64][..]), select(&[400, 2000, 1 << 20][..])),
@@ -176,14 +178,14 @@ proptest! {
                 data[at] = *value;
             }
             let fragment = instance(1, &event(vec![Part::Value(0)]), &[inner(data)]);
-            prop_assert_eq!(told(reading.record(&fragment)), told(walking.record(&fragment)));
+            prop_assert_eq!(field_texts(reading.record(&fragment)), field_texts(walking.record(&fragment)));
         }
     }
 }
 
-/// Nearly all events of Windows are read by their plans, or the property above says nothing of them.
+/// The common shapes of Windows events have plans, so that the property above covers them.
 #[test]
-fn the_usual_shapes_have_plans() {
+fn common_shapes_have_plans() {
     let data = Tag::new("EventData", vec![Part::Element(Tag::data("A", Part::Value(0)))]);
     let user = Tag::new("EventXML", vec![Part::Element(Tag::new("A", vec![Part::Value(0)]))]);
     let user = Tag::new("UserData", vec![Part::Element(user.with("xmlns", text("Event_NS")))]);
@@ -191,7 +193,7 @@ fn the_usual_shapes_have_plans() {
         let event = event(vec![Part::Element(section)]);
         let fragment = instance(1, &event, &[string("x")]);
         let mut decoder = Decoder::default();
-        let root = decoder.root(&fragment, Purpose::Fields).unwrap();
+        let root = decoder.root(&fragment, ParseMode::Fields).unwrap();
         assert!(root.elements().all(|node| node.plan(9).is_some()), "{event:?}");
         assert_eq!(root.elements().count(), 2);
     }
@@ -199,6 +201,6 @@ fn the_usual_shapes_have_plans() {
     let data = Tag::new("EventData", vec![Part::Element(leaf.clone()), Part::Element(leaf)]);
     let fragment = instance(1, &event(vec![Part::Value(0)]), &[inner(plain(&data))]);
     let mut decoder = Decoder::default();
-    let root = decoder.root(&fragment, Purpose::Fields).unwrap();
-    assert!(root.below_event().any(|below| matches!(below, Below::Fields(..))));
+    let root = decoder.root(&fragment, ParseMode::Fields).unwrap();
+    assert!(root.event_children().any(|below| matches!(below, EventChild::Fields(..))));
 }

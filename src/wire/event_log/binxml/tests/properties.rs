@@ -1,12 +1,12 @@
-//! Any event that can be written is read as it was meant, by a model that never sees the bytes.
+//! Every generated event is decoded as intended, compared with a model that never sees the bytes.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::writing::Typed;
+use super::super::test_encoder::Typed;
 use super::*;
 
-/// A value, and what is to be shown for it; `None` for null.
+/// A value and its text; `None` for null.
 fn value() -> impl Strategy<Value = (Typed, Option<String>)> {
     prop_oneof![
         Just(((token::NULL, Vec::new()), None)),
@@ -26,7 +26,7 @@ fn value() -> impl Strategy<Value = (Typed, Option<String>)> {
     ]
 }
 
-/// A piece of text; values are numbered up to 5.
+/// A piece of text; value numbers are below 6.
 fn piece() -> impl Strategy<Value = Part> {
     prop_oneof![
         "[a-z<& ]{1,6}".prop_map(Part::Text),
@@ -51,7 +51,7 @@ fn tag() -> impl Strategy<Value = Tag> {
     })
 }
 
-/// What the model knows: the values as they are shown, the last in the place of a fragment.
+/// The model: the texts of the values, the last one for a fragment.
 struct Model<'m> {
     values: &'m [Option<String>],
     inner: Option<(u16, &'m str)>,
@@ -65,7 +65,7 @@ impl Model<'_> {
         }
     }
 
-    /// The outermost element is always there.
+    /// The root element is always present.
     fn root(&self, tag: &Tag) -> String {
         let attributes = tag.attributes.iter().map(|(name, parts)| {
             let value: String = parts.iter().map(|part| self.text(part)).collect();
@@ -108,7 +108,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn every_event_is_shown_as_it_was_meant(
+    fn every_event_matches_the_model(
         outer in tag(),
         within in tag(),
         values in proptest::collection::vec(value(), 0..6),

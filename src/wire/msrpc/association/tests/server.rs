@@ -1,20 +1,22 @@
-//! The other side of an association, for tests: what a server would send, and what it would read.
+//! The server side of an association, for tests.
 
-use crate::msrpc::framing::Framer;
-use crate::msrpc::ndr::Writer;
-use crate::msrpc::pdu::{AuthType, Draft, Flags, Kind, Received, Request, Verifier};
-use crate::msrpc::{Interface, Security, SecurityError};
+use crate::msrpc::framing::PduFramer;
+use crate::msrpc::ndr::NdrWriter;
+use crate::msrpc::pdu::{
+    AuthType, PduBuilder, PduFlags, PduType, ReceivedPdu, RequestPdu, Verifier,
+};
+use crate::msrpc::{Interface, SecurityContext, SecurityError};
 
-/// A provider whose cipher is worth nothing, but which numbers its messages and finds every change
-/// in header, body and trailer, as a real one does.
+/// A provider with a trivial cipher. Like a real one, it numbers its messages and detects every
+/// change in header, body and trailer.
 #[derive(Debug, Clone)]
-pub(super) struct Chain {
+pub(super) struct TestSecurity {
     token_size: usize,
     sent: u64,
     received: u64,
 }
 
-impl Chain {
+impl TestSecurity {
     pub(super) const fn new(token_size: usize) -> Self {
         Self { token_size, sent: 0, received: 0 }
     }
@@ -34,7 +36,7 @@ fn encrypt(number: u64, body: &mut [u8]) {
     }
 }
 
-impl Security for Chain {
+impl SecurityContext for TestSecurity {
     fn token_size(&self) -> usize {
         self.token_size
     }
@@ -67,9 +69,9 @@ impl Security for Chain {
     }
 }
 
-/// The body of a bind_ack or alter_context_resp that agrees.
-pub(super) fn agreement(max_receive: u16) -> Vec<u8> {
-    let mut body = Writer::new();
+/// The body of a bind_ack or alter_context_resp that accepts.
+pub(super) fn ack_body(max_receive: u16) -> Vec<u8> {
+    let mut body = NdrWriter::new();
     body.u16(5840);
     body.u16(max_receive);
     body.u32(0xa99); // the group
@@ -82,58 +84,60 @@ pub(super) fn agreement(max_receive: u16) -> Vec<u8> {
     body.finish()
 }
 
-pub(super) fn pdu(kind: Kind, flags: Flags, call_id: u32, body: Vec<u8>) -> Draft {
-    Draft { kind, flags, call_id, body }
+pub(super) fn pdu(kind: PduType, flags: PduFlags, call_id: u32, body: Vec<u8>) -> PduBuilder {
+    PduBuilder { kind, flags, call_id, body }
 }
 
-/// An agreement as bytes, with a token when there is an authentication.
-pub(super) fn agrees(kind: Kind, call_id: u32, token: Option<(AuthType, &[u8])>) -> Vec<u8> {
-    let flags = Flags::WHOLE.and(Flags::HEADER_SIGN);
-    let draft = pdu(kind, flags, call_id, agreement(5840));
+/// An accepting response, with a token if there is an authentication.
+pub(super) fn accepting(kind: PduType, call_id: u32, token: Option<(AuthType, &[u8])>) -> Vec<u8> {
+    let flags = PduFlags::WHOLE.and(PduFlags::HEADER_SIGN);
+    let builder = pdu(kind, flags, call_id, ack_body(5840));
     match token {
-        None => draft.plain(),
-        Some((kind, token)) => draft.proving(kind, token),
+        None => builder.plain(),
+        Some((kind, token)) => builder.with_token(kind, token),
     }
     .unwrap()
 }
 
-/// What a fault with this status looks like.
+/// A fault with this status.
 pub(super) fn fault(call_id: u32, status: u32) -> Vec<u8> {
     let mut body = vec![0; 8];
     body.extend(status.to_le_bytes());
     body.extend([0; 4]);
-    pdu(Kind::Fault, Flags::WHOLE.and(Flags::DID_NOT_EXECUTE), call_id, body).plain().unwrap()
+    pdu(PduType::Fault, PduFlags::WHOLE.and(PduFlags::DID_NOT_EXECUTE), call_id, body)
+        .plain()
+        .unwrap()
 }
 
-/// An answer in fragments with at most `size` bytes of the stub each, sealed if there is a way.
+/// A response in fragments with at most `size` bytes of the stub each, optionally sealed.
 pub(super) fn answer(
     call_id: u32,
     stub: &[u8],
     size: usize,
-    mut seal: Option<(AuthType, &mut Chain)>,
+    mut seal: Option<(AuthType, &mut TestSecurity)>,
 ) -> Vec<Vec<u8>> {
     let count = stub.len().div_ceil(size).max(1);
     let fragment = |number: usize| {
         let part = stub.chunks(size).nth(number).unwrap_or_default();
-        let first = if number == 0 { Flags::FIRST } else { Flags::NONE };
-        let last = if number + 1 == count { Flags::LAST } else { Flags::NONE };
+        let first = if number == 0 { PduFlags::FIRST } else { PduFlags::NONE };
+        let last = if number + 1 == count { PduFlags::LAST } else { PduFlags::NONE };
         let body = [&[0; 8], part].concat();
-        let draft = pdu(Kind::Response, first.and(last), call_id, body);
+        let builder = pdu(PduType::Response, first.and(last), call_id, body);
         match &mut seal {
-            None => draft.plain().unwrap(),
-            Some((kind, chain)) => sealed(draft, *kind, chain),
+            None => builder.plain().unwrap(),
+            Some((kind, chain)) => sealed(builder, *kind, chain),
         }
     };
     (0..count).map(fragment).collect()
 }
 
-/// Seals a response, padded to 4 bytes as Samba does it.
-pub(super) fn sealed(mut draft: Draft, kind: AuthType, chain: &mut Chain) -> Vec<u8> {
-    let length = draft.body.len();
-    draft.body.resize(length.next_multiple_of(4), 0);
-    let pad_length = u8::try_from(draft.body.len() - length).unwrap();
-    draft.body.extend(Verifier::ours(kind, pad_length).write());
-    let mut pdu = draft.with_room(chain.token_size, chain.token_size).unwrap();
+/// Seals a response with padding to 4 bytes, as Samba does.
+pub(super) fn sealed(mut builder: PduBuilder, kind: AuthType, chain: &mut TestSecurity) -> Vec<u8> {
+    let length = builder.body.len();
+    builder.body.resize(length.next_multiple_of(4), 0);
+    let pad_length = u8::try_from(builder.body.len() - length).unwrap();
+    builder.body.extend(Verifier::ours(kind, pad_length).write());
+    let mut pdu = builder.with_room(chain.token_size, chain.token_size).unwrap();
     let trailer_at = pdu.len() - Verifier::SIZE;
     let (message, trailer) = pdu.split_at_mut(trailer_at);
     let (header, body) = message.split_at_mut(24);
@@ -142,27 +146,27 @@ pub(super) fn sealed(mut draft: Draft, kind: AuthType, chain: &mut Chain) -> Vec
     pdu
 }
 
-/// The stub and operation of a call, as a server reads it from PDUs of at most `limit` bytes.
+/// The operation and stub of a call, decoded by the server from PDUs of at most `limit` bytes.
 pub(super) fn read_call(
     bytes: &[u8],
     limit: usize,
-    mut open: Option<&mut Chain>,
+    mut open: Option<&mut TestSecurity>,
 ) -> (u16, Vec<u8>) {
-    let mut framer = Framer::new(limit);
+    let mut framer = PduFramer::new(limit);
     framer.feed(bytes);
     let (mut opnum, mut stub, mut hints) = (None, Vec::new(), Vec::new());
     let mut over = false;
     while let Some(bytes) = framer.next_pdu().unwrap() {
-        let mut pdu = Received::read(bytes).unwrap();
+        let mut pdu = ReceivedPdu::read(bytes).unwrap();
         if let Some(chain) = &mut open {
-            let parts = pdu.parts(Request::CLEAR).unwrap();
+            let parts = pdu.parts(RequestPdu::CLEAR).unwrap();
             assert_eq!(parts.sealed.len() % 16, 0);
             chain.open(parts.clear, parts.sealed, parts.trailer, parts.token).unwrap();
         }
-        assert_eq!(pdu.header().kind, Kind::Request);
-        assert_eq!(pdu.header().flags.has(Flags::FIRST), opnum.is_none());
+        assert_eq!(pdu.header().kind, PduType::Request);
+        assert_eq!(pdu.header().flags.has(PduFlags::FIRST), opnum.is_none());
         assert!(!over, "a fragment after the last one");
-        over = pdu.header().flags.has(Flags::LAST);
+        over = pdu.header().flags.has(PduFlags::LAST);
         let (head, part) = pdu.body().split_at(8);
         hints.push(usize::try_from(u32::from_le_bytes(head[..4].try_into().unwrap())).unwrap());
         opnum = Some(u16::from_le_bytes([head[6], head[7]]));
