@@ -123,9 +123,9 @@ fn survive(edge: &SecureEdge, server: &Server) {
     agree(server, edge);
     let faults = [
         (Fault::Status(500), "failed (status 500): told to fail"),
-        (Fault::Status(503), "asks for patience (status 503)"),
-        (Fault::Busy(1), "asks for patience (status 429, 1 s)"),
-        (Fault::Garbage, "answered wrongly"),
+        (Fault::Status(503), "is busy (status 503)"),
+        (Fault::Busy(1), "is busy (status 429, 1 s)"),
+        (Fault::Garbage, "sent an invalid response"),
         (Fault::Half, "cannot be reached"),
         (Fault::Unanswered, "cannot be reached"),
         (Fault::SlowLoris, "cannot be reached"),

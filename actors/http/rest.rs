@@ -45,7 +45,7 @@ use rollcall_history::History;
 use rollcall_journal::Illness;
 use rollcall_producers::active_directory::registry::Directories;
 use rollcall_producers::event_log::EventLogs;
-use rollcall_push::Targets;
+use rollcall_push::PushTargets;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::Supervisor;
 use rollcall_runtime::telemetry::TelemetryEvent;
@@ -98,7 +98,7 @@ pub struct Rest {
     /// The event logs that are read.
     pub event_logs: EventLogs,
     /// Those who are told without asking.
-    pub targets: Targets,
+    pub targets: PushTargets,
     /// Reads the configuration anew.
     pub reload: Reload,
     /// The metrics.

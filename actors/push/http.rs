@@ -13,7 +13,7 @@ use rollcall_wire::secure_edge::{OAuthError, ProblemDetails};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, http};
 
-use super::trouble::Trouble;
+use super::error::PushError;
 use rollcall_runtime::clock::Clock;
 
 /// The longest answer that is read: digests of all pages take 280 KB.
@@ -52,7 +52,7 @@ impl Http {
         Self { target, agent: None, clock, sent: 0 }
     }
 
-    fn agent(&mut self) -> Result<Agent, Trouble> {
+    fn agent(&mut self) -> Result<Agent, PushError> {
         if let Some(agent) = &self.agent {
             // A copy shares its connections.
             return Ok(agent.clone());
@@ -67,7 +67,7 @@ impl Http {
         if let Some((certificate, key)) = &target.identity {
             let chain = certificates(certificate)?;
             let private = PrivateKey::from_pem(&read(key)?)
-                .map_err(|why| Trouble::Unprepared(format!("{}: {why}", key.display())))?;
+                .map_err(|why| PushError::NotConfigured(format!("{}: {why}", key.display())))?;
             tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, private)));
         }
         let agent: Agent = Agent::config_builder()
@@ -95,7 +95,7 @@ impl Http {
         &mut self,
         post: &Post<'_>,
         headers: &[(&str, &str)],
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, PushError> {
         let mut request = self.agent()?.post(format!("{}{}", self.target.url, post.path));
         request = request.header("Content-Type", post.content_type);
         for (name, value) in headers {
@@ -116,7 +116,11 @@ impl Http {
     }
 
     /// Asks for something.
-    pub(super) fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, Trouble> {
+    pub(super) fn get(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, PushError> {
         let mut request = self.agent()?.get(format!("{}{path}", self.target.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -127,21 +131,21 @@ impl Http {
     fn answer(
         &mut self,
         response: Result<http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<Answer, PushError> {
         let response = response.map_err(|why| {
             // What it is verified with, and what is shown to it, may be exchanged for this.
             self.agent = None;
-            Trouble::Unreachable(why.to_string())
+            PushError::Unreachable(why.to_string())
         })?;
         let (head, body) = response.into_parts();
         let retry_after = head.headers.get("Retry-After").and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|text| retry_after_of(text, self.clock.now()));
         let mut read = Vec::new();
         let ended = body.into_reader().take(ANSWER + 1).read_to_end(&mut read);
-        ended.map_err(|why| Trouble::Unreachable(format!("its answer broke off: {why}")))?;
+        ended.map_err(|why| PushError::Unreachable(format!("its answer broke off: {why}")))?;
         if read.len() as u64 > ANSWER {
             let why = format!("its answer is longer than {ANSWER} bytes");
-            return Err(Trouble::Unaccepted(why));
+            return Err(PushError::Unaccepted(why));
         }
         Ok(Answer { status: head.status.as_u16(), body: read, retry_after })
     }
@@ -149,28 +153,28 @@ impl Http {
 
 impl Answer {
     /// The body of an answer that says success.
-    pub(super) fn success(self) -> Result<Vec<u8>, Trouble> {
+    pub(super) fn success(self) -> Result<Vec<u8>, PushError> {
         let Self { status, body, retry_after: after } = self;
         let said = || ProblemDetails::read(&body);
         match status {
             200..=299 => Ok(body),
-            429 | 503 => Err(Trouble::Busy { status, after, said: said() }),
-            401 | 403 => Err(Trouble::Denied { status, said: said() }),
-            409 => Err(Trouble::Elsewhere(said())),
-            400 | 413 | 422 => Err(Trouble::Indigestible { status, said: said() }),
-            _ => Err(Trouble::Failed { status, said: said() }),
+            429 | 503 => Err(PushError::Busy { status, after, said: said() }),
+            401 | 403 => Err(PushError::Denied { status, said: said() }),
+            409 => Err(PushError::PositionMismatch(said())),
+            400 | 413 | 422 => Err(PushError::BatchRejected { status, said: said() }),
+            _ => Err(PushError::Failed { status, said: said() }),
         }
     }
 
     /// The same of an answer to whoever asks for credentials or a token: nothing that was told is in
     /// it, so what is refused is whoever asks (RFC 6749 section 5.2).
-    pub(super) fn granted(self) -> Result<Vec<u8>, Trouble> {
+    pub(super) fn granted(self) -> Result<Vec<u8>, PushError> {
         match self.status {
             429 => self.success(),
             status @ 400..=499 => {
                 let said =
                     OAuthError::read(&self.body).or_else(|| ProblemDetails::read(&self.body));
-                Err(Trouble::Denied { status, said })
+                Err(PushError::Denied { status, said })
             }
             _ => self.success(),
         }
@@ -199,10 +203,11 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     done.expect("a Vec takes all bytes")
 }
 
-fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, Trouble> {
+fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, PushError> {
     let pem = read(file)?;
-    let named =
-        |why: &dyn std::fmt::Display| Trouble::Unprepared(format!("{}: {why}", file.display()));
+    let named = |why: &dyn std::fmt::Display| {
+        PushError::NotConfigured(format!("{}: {why}", file.display()))
+    };
     let mut chain = Vec::new();
     for item in parse_pem(&pem) {
         if let PemItem::Certificate(certificate) = item.map_err(|why| named(&why))? {
@@ -212,8 +217,8 @@ fn certificates(file: &Path) -> Result<Vec<Certificate<'static>>, Trouble> {
     if chain.is_empty() { Err(named(&"holds no certificate")) } else { Ok(chain) }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Trouble> {
-    fs::read(file).map_err(|why| Trouble::file(file, &why))
+fn read(file: &Path) -> Result<Vec<u8>, PushError> {
+    fs::read(file).map_err(|why| PushError::file(file, &why))
 }
 
 #[cfg(test)]
@@ -238,7 +243,7 @@ mod tests {
     fn whoever_is_refused_a_token_is_not_told_that_its_reports_are_bad() {
         let granted = |status, body: &str| {
             let answer = Answer { status, body: body.into(), retry_after: None };
-            answer.granted().map_err(|trouble| (trouble.word(), trouble.to_string()))
+            answer.granted().map_err(|error| (error.word(), error.to_string()))
         };
         assert_eq!(granted(200, "{}"), Ok(b"{}".to_vec()));
         for (status, body, word, said) in [

@@ -1,19 +1,18 @@
 //! Push actors: one for each target that does not ask. It reads the changes by a cursor of its own,
 //! and nothing counts as told before the target has said that it took it.
 
-mod course;
+pub mod cursor_store;
+mod delivery_loop;
+mod dialect;
+mod dialects;
+mod error;
 mod http;
-pub mod keeping;
 pub mod metrics;
-mod recipient;
-mod secure_edge;
-mod speech;
-mod srx_web_api;
-mod targets;
+mod registry;
+mod target;
 mod telemetry;
 #[cfg(test)]
 mod tests;
-mod trouble;
 
 use std::sync::Arc;
 
@@ -23,22 +22,22 @@ use rollcall_config::{Manner, Target};
 use rollcall_identity::Revision;
 use tokio::sync::{mpsc, watch};
 
-pub use self::course::{Compared, Drift, Outcome, Wish};
-use self::course::{Course, Ears};
+pub use self::cursor_store::FileCursorStore;
+pub use self::delivery_loop::{Command, ComparisonStatus, Drift, Outcome};
+use self::delivery_loop::{DeliveryLoop, Inputs};
+use self::dialect::{Dialect, WorkerPool};
+pub(crate) use self::error::PushError;
 use self::http::Http;
-pub use self::keeping::FileKeeping;
-pub use self::recipient::{Recipient, TargetStatus};
-use self::secure_edge::{Purse, SecureEdge};
-use self::speech::{Mouths, Speech};
-use self::srx_web_api::SrxWebApi;
-pub use self::targets::Targets;
-pub(crate) use self::trouble::Trouble;
+pub use self::registry::PushTargets;
+pub use self::target::{PushTarget, TargetStatus};
+use crate::dialects::secure_edge::{SecureEdge, TokenCache};
+use crate::dialects::srx_web_api::SrxWebApi;
 use rollcall_engine::query::Query;
 use rollcall_runtime::actor_metrics::Stage;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Actor, ActorCell, Context, Handler, Mailbox, Reply};
 
-impl Message for Wish {
+impl Message for Command {
     type Result = ();
 }
 
@@ -52,11 +51,11 @@ impl Message for Close {
 
 /// The role.
 pub struct Push {
-    recipient: Arc<Recipient>,
+    target: Arc<PushTarget>,
     query: Mailbox<Query>,
     newest: watch::Receiver<Revision>,
     clock: Clock,
-    wishes: Option<mpsc::Sender<Wish>>,
+    wishes: Option<mpsc::Sender<Command>>,
     closing: watch::Sender<bool>,
     closed: watch::Sender<bool>,
 }
@@ -64,33 +63,33 @@ pub struct Push {
 impl Push {
     /// One that tells `recipient` what `query` knows. `newest` wakes it.
     pub fn new(
-        recipient: Arc<Recipient>,
+        target: Arc<PushTarget>,
         query: Mailbox<Query>,
         newest: watch::Receiver<Revision>,
         clock: Clock,
     ) -> Self {
         let (closing, closed) = (watch::Sender::new(false), watch::Sender::new(false));
-        Self { recipient, query, newest, clock, wishes: None, closing, closed }
+        Self { target, query, newest, clock, wishes: None, closing, closed }
     }
 
     /// Whom a new way is told by.
-    fn ears(&mut self) -> Ears {
+    fn inputs(&mut self) -> Inputs {
         let (sender, wishes) = mpsc::channel(Self::CAPACITY);
         self.wishes = Some(sender);
         let (query, newest) = (self.query.clone(), self.newest.clone());
-        Ears { query, newest, wishes, closing: self.closing.subscribe() }
+        Inputs { query, newest, wishes, closing: self.closing.subscribe() }
     }
 }
 
 /// What makes the dialect of a target, for each thread that speaks it. What of its files cannot be
 /// read is said whenever it is spoken to, until the files are there.
-fn speech(target: Target, clock: Clock) -> impl Fn() -> Box<dyn Speech> + Send {
-    let purse = Purse::default();
+fn dialect(target: Target, clock: Clock) -> impl Fn() -> Box<dyn Dialect> + Send {
+    let tokens = TokenCache::default();
     move || {
         let http = Http::new(target.clone(), clock.clone());
         match target.manner.clone() {
             Manner::SecureEdge(edge) => {
-                Box::new(SecureEdge::new(target.name.as_str(), edge, http, Arc::clone(&purse)))
+                Box::new(SecureEdge::new(target.name.as_str(), edge, http, Arc::clone(&tokens)))
             }
             Manner::SrxWebApi(srx) => Box::new(SrxWebApi::new(srx, http)),
         }
@@ -103,25 +102,25 @@ impl Actor for Push {
     const CAPACITY: usize = 16;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        let (recipient, ears) = (Arc::clone(&self.recipient), self.ears());
-        let speech = speech(recipient.target.clone(), self.clock.clone());
+        let (target, inputs) = (Arc::clone(&self.target), self.inputs());
+        let dialect = dialect(target.target.clone(), self.clock.clone());
         let way = async move {
-            let mouths = Mouths::new(recipient.name(), &recipient.floor, speech).await?;
-            Course::new(recipient, mouths, ears).run().await
+            let workers = WorkerPool::new(target.name(), &target.floor, dialect).await?;
+            DeliveryLoop::new(target, workers, inputs).run().await
         };
         context.spawn(wrap_future::<_, ActorCell<Self>>(way).map(|end, cell, context| match end {
             Ok(()) => drop(cell.actor().closed.send_replace(true)),
-            Err(trouble) => cell.fail(trouble, context),
+            Err(error) => cell.fail(error, context),
         }));
     }
 }
 
-impl Handler<Wish> for Push {
-    fn handle(&mut self, wish: Wish, _: &mut Context<Self>) -> Reply<()> {
+impl Handler<Command> for Push {
+    fn handle(&mut self, command: Command, _: &mut Context<Self>) -> Reply<()> {
         let Some(wishes) = self.wishes.clone() else { return Reply::Now(()) };
         Reply::later(async move {
             // A way that has ended grants nothing; whoever waits for an answer learns so.
-            let _ = wishes.send(wish).await;
+            let _ = wishes.send(command).await;
         })
     }
 }

@@ -7,16 +7,16 @@ use rollcall_identity::Address;
 use strum::IntoEnumIterator;
 use tracing::{debug, info, trace, warn};
 
-use crate::{Drift, Outcome, Trouble};
+use crate::{Drift, Outcome, PushError};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// A target is told from now on. Its counters begin at zero, so that the first refusal is seen to
 /// grow from something.
-pub(crate) struct Pushing<'a> {
+pub(crate) struct TargetStarted<'a> {
     pub target: &'a str,
 }
 
-impl TelemetryEvent for Pushing<'_> {
+impl TelemetryEvent for TargetStarted<'_> {
     fn emit(self) {
         let target = || self.target.to_owned();
         for outcome in ["accepted", "duplicate", "refused"] {
@@ -34,14 +34,14 @@ impl TelemetryEvent for Pushing<'_> {
 }
 
 /// A target has taken a batch, or refused some of it for good.
-pub(crate) struct Arriving<'a> {
+pub(crate) struct BatchAcknowledged<'a> {
     pub target: &'a str,
     pub accepted: u64,
     pub duplicates: u64,
     pub refused: u64,
 }
 
-impl TelemetryEvent for Arriving<'_> {
+impl TelemetryEvent for BatchAcknowledged<'_> {
     fn emit(self) {
         let Self { target, accepted, duplicates, refused } = self;
         let counts = [("accepted", accepted), ("duplicate", duplicates), ("refused", refused)];
@@ -91,15 +91,15 @@ impl TelemetryEvent for ReportRefused<'_> {
 /// Something did not arrive, and is tried again.
 pub(crate) struct PushFailed<'a> {
     pub target: &'a str,
-    pub trouble: &'a Trouble,
+    pub error: &'a PushError,
     pub pause: Duration,
     pub failures: u32,
 }
 
 impl TelemetryEvent for PushFailed<'_> {
     fn emit(self) {
-        let Self { target, trouble, pause, failures } = self;
-        let reason = trouble.word();
+        let Self { target, error, pause, failures } = self;
+        let reason = error.word();
         counter!(
             "rollcall_pushing_failures_total",
             "target" => target.to_owned(), "reason" => reason
@@ -107,8 +107,8 @@ impl TelemetryEvent for PushFailed<'_> {
         .increment(1);
         // The first of a row says it; the others would only fill the log.
         match failures {
-            1 => warn!(target_name = target, %trouble, ?pause, "push failed"),
-            _ => debug!(target_name = target, %trouble, ?pause, failures, "push failed again"),
+            1 => warn!(target_name = target, %error, ?pause, "push failed"),
+            _ => debug!(target_name = target, %error, ?pause, failures, "push failed again"),
         }
     }
 }
@@ -126,12 +126,12 @@ impl TelemetryEvent for PushRecovered<'_> {
 }
 
 /// A target is told everything anew.
-pub(crate) struct Synchronises<'a> {
+pub(crate) struct FullResyncStarted<'a> {
     pub target: &'a str,
     pub reason: &'static str,
 }
 
-impl TelemetryEvent for Synchronises<'_> {
+impl TelemetryEvent for FullResyncStarted<'_> {
     fn emit(self) {
         let Self { target, reason } = self;
         counter!(
@@ -144,12 +144,12 @@ impl TelemetryEvent for Synchronises<'_> {
 }
 
 /// What a target holds was compared with what it should hold.
-pub(crate) struct Checked<'a> {
+pub(crate) struct ConsistencyChecked<'a> {
     pub target: &'a str,
     pub drift: Drift,
 }
 
-impl TelemetryEvent for Checked<'_> {
+impl TelemetryEvent for ConsistencyChecked<'_> {
     fn emit(self) {
         let Self { target, drift: Drift { outcome, differing, unsettled } } = self;
         let word: &'static str = outcome.into();
@@ -168,24 +168,24 @@ impl TelemetryEvent for Checked<'_> {
 }
 
 /// A target was asked what it holds, and that is not known.
-pub(crate) struct CheckFailed<'a> {
+pub(crate) struct ConsistencyCheckFailed<'a> {
     pub target: &'a str,
-    pub trouble: &'a Trouble,
+    pub error: &'a PushError,
 }
 
-impl TelemetryEvent for CheckFailed<'_> {
+impl TelemetryEvent for ConsistencyCheckFailed<'_> {
     fn emit(self) {
         // Counted as a comparison without an answer.
-        warn!(target_name = self.target, trouble = %self.trouble, "push target cannot be compared");
+        warn!(target_name = self.target, error = %self.error, "push target cannot be compared");
     }
 }
 
 /// A firewall was away for longer than ends are remembered.
-pub(crate) struct EndsForgotten<'a> {
+pub(crate) struct TombstonesExpired<'a> {
     pub target: &'a str,
 }
 
-impl TelemetryEvent for EndsForgotten<'_> {
+impl TelemetryEvent for TombstonesExpired<'_> {
     fn emit(self) {
         // Counted as a synchronisation.
         warn!(
@@ -196,12 +196,12 @@ impl TelemetryEvent for EndsForgotten<'_> {
 }
 
 /// Up to where a target knows could not be written to the disk.
-pub(crate) struct NotKept<'a> {
+pub(crate) struct CursorNotStored<'a> {
     pub target: &'a str,
     pub why: &'a str,
 }
 
-impl TelemetryEvent for NotKept<'_> {
+impl TelemetryEvent for CursorNotStored<'_> {
     fn emit(self) {
         let Self { target, why } = self;
         counter!("rollcall_pushing_positions_not_kept_total", "target" => target.to_owned())

@@ -181,9 +181,9 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 struct Story {
     engine: Engine,
     clock: Clock,
-    recipient: Arc<Recipient>,
+    target: Arc<PushTarget>,
     push: Push,
-    told: tokio::task::JoinHandle<Result<(), Trouble>>,
+    told: tokio::task::JoinHandle<Result<(), PushError>>,
 }
 
 impl Story {
@@ -195,16 +195,16 @@ impl Story {
         let journal = MemoryJournal::new(7);
         let engine =
             Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await.unwrap();
-        let (keeping, target) = (FileKeeping::new(folder, "edge"), target(url, folder));
+        let (store, target) = (FileCursorStore::new(folder, "edge"), target(url, folder));
         let newest = engine.newest.clone();
-        let recipient = Recipient::new(target, Arc::new(keeping), newest.clone(), clock.clone());
-        let mut push = Push::new(Arc::new(recipient), engine.query.clone(), newest, clock.clone());
-        let (recipient, ears) = (Arc::clone(&push.recipient), push.ears());
-        let speech = speech(recipient.target.clone(), clock.clone());
-        let mouths = Mouths::new("edge", &recipient.floor, speech).await.unwrap();
-        let told = actix::spawn(Course::new(Arc::clone(&recipient), mouths, ears).run());
-        until("it has begun", || recipient.status().revision.is_some()).await;
-        Self { engine, clock, recipient, push, told }
+        let target = PushTarget::new(target, Arc::new(store), newest.clone(), clock.clone());
+        let mut push = Push::new(Arc::new(target), engine.query.clone(), newest, clock.clone());
+        let (target, inputs) = (Arc::clone(&push.target), push.inputs());
+        let dialect = dialect(target.target.clone(), clock.clone());
+        let workers = WorkerPool::new("edge", &target.floor, dialect).await.unwrap();
+        let told = actix::spawn(DeliveryLoop::new(Arc::clone(&target), workers, inputs).run());
+        until("it has begun", || target.status().revision.is_some()).await;
+        Self { engine, clock, target, push, told }
     }
 
     async fn logins(&self, hosts: std::ops::RangeInclusive<u8>) {
@@ -216,7 +216,7 @@ impl Story {
     /// Everything up to there is told.
     async fn end(self, revision: u64) {
         let revision = Some(Revision(revision));
-        until("all is told", || self.recipient.status().revision == revision).await;
+        until("all is told", || self.target.status().revision == revision).await;
         self.push.closing.send_replace(true);
         self.told.await.unwrap().unwrap();
     }
@@ -243,7 +243,7 @@ fn nothing_is_asked_while_a_batch_is_on_its_way_though_the_next_page_cannot_be_r
         };
         tokio::task::spawn_blocking(waited).await.unwrap();
         receiver.may_answer(usize::MAX);
-        until("it is missed", || story.recipient.status().retries >= 1).await;
+        until("it is missed", || story.target.status().retries >= 1).await;
         assert_eq!(receiver.seen().meanwhile, [""; 0]);
         story.end(6).await;
     });
@@ -259,7 +259,7 @@ fn a_comparison_does_not_wait_until_nothing_is_news() {
         until("a batch is on its way", || receiver.seen().reports == 1).await;
         let (answer, mut answered) = tokio::sync::oneshot::channel();
         let wishes = story.push.wishes.clone().unwrap();
-        wishes.send(Wish::Check(answer)).await.unwrap();
+        wishes.send(Command::Check(answer)).await.unwrap();
         // Whenever a batch is answered, the next change is there.
         let mut hosts = 1;
         while answered.try_recv().is_err() {

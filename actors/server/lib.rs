@@ -37,7 +37,7 @@ use rollcall_producers::Producing;
 use rollcall_producers::active_directory::registry::Directories;
 use rollcall_producers::event_log::EventLogs;
 use rollcall_producers::ptim::Pushes;
-use rollcall_push::Targets;
+use rollcall_push::PushTargets;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::Mailbox;
 use rollcall_runtime::supervisor::ListActors;
@@ -156,7 +156,7 @@ impl ServerBuilder {
         let (draining, newest) = (watch::Sender::new(false), engine.newest.clone());
         let points = Points::new(&settings.enforcement, &settings.ptim, newest, clock.clone());
         let (points, pushes) = (Arc::new(points), Pushes::default());
-        let (targets, directories) = (Targets::default(), Directories::default());
+        let (targets, directories) = (PushTargets::default(), Directories::default());
         actix::spawn(measure(Arc::clone(&points), targets.clone()));
         Insecure { listeners: &settings.insecure_listeners() }.emit();
         let told = Arc::clone(&points);
@@ -239,7 +239,7 @@ pub fn in_force(settings: &Settings) -> Rules {
 /// ask or answer.
 const MEASURING: Duration = Duration::from_secs(5);
 
-async fn measure(points: Arc<Points>, targets: Targets) {
+async fn measure(points: Arc<Points>, targets: PushTargets) {
     loop {
         points.measure_lag();
         targets.measure_lag();

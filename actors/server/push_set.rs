@@ -11,7 +11,7 @@ use rollcall_identity::Name;
 
 use super::bind::{Certificate, digest};
 use rollcall_engine::Engine;
-use rollcall_push::{Close, FileKeeping, Push, Recipient, Targets};
+use rollcall_push::{Close, FileCursorStore, Push, PushTarget, PushTargets};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::supervisor::{Spawn, Stop};
@@ -19,13 +19,13 @@ use rollcall_runtime::supervisor::{Spawn, Stop};
 /// The push targets at work.
 pub(super) struct PushSet {
     /// For those who ask how they are.
-    pub(super) targets: Targets,
+    pub(super) targets: PushTargets,
     running: BTreeMap<Name, RunningProducer>,
 }
 
 /// One of them.
 struct RunningProducer {
-    recipient: Arc<Recipient>,
+    recipient: Arc<PushTarget>,
     mailbox: Mailbox<Push>,
     fingerprint: ConfigFingerprint,
 }
@@ -48,7 +48,7 @@ impl ConfigFingerprint {
 
 impl PushSet {
     /// Nobody yet.
-    pub(super) fn new(targets: Targets) -> Self {
+    pub(super) fn new(targets: PushTargets) -> Self {
         Self { targets, running: BTreeMap::new() }
     }
 
@@ -78,9 +78,9 @@ impl PushSet {
                 continue;
             }
             let before = self.stop(name, engine, settings.drain).await;
-            let keeping = Arc::new(FileKeeping::new(&settings.data, name.as_str()));
+            let keeping = Arc::new(FileCursorStore::new(&settings.data, name.as_str()));
             let newest = engine.newest.clone();
-            let recipient = Recipient::new(target.clone(), keeping, newest, clock.clone());
+            let recipient = PushTarget::new(target.clone(), keeping, newest, clock.clone());
             let recipient = Arc::new(match before {
                 Some(before) => recipient.after(&before),
                 None => recipient,
@@ -104,7 +104,7 @@ impl PushSet {
         name: &Name,
         engine: &Engine,
         limit: Duration,
-    ) -> Option<Arc<Recipient>> {
+    ) -> Option<Arc<PushTarget>> {
         let running = self.running.remove(name)?;
         self.targets.remove(name.as_str());
         close(&running, engine, limit).await;
@@ -120,7 +120,7 @@ async fn close(running: &RunningProducer, engine: &Engine, limit: Duration) {
 
 async fn spawn_producer(
     engine: &Engine,
-    recipient: &Arc<Recipient>,
+    recipient: &Arc<PushTarget>,
     clock: &Clock,
 ) -> Result<Mailbox<Push>, MailboxClosed> {
     let mailbox = Mailbox::<Push>::new(recipient.name(), clock.clone());

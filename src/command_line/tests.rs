@@ -80,7 +80,7 @@ async fn serve(data: &std::path::Path) -> (SocketAddr, SocketAddr, Mailbox<Cache
         newest,
         illness,
         draining: draining.subscribe(),
-        targets: rollcall_push::Targets::default(),
+        targets: rollcall_push::PushTargets::default(),
         directory: rollcall_engine::directory::SharedDirectory::default(),
         directories: rollcall_producers::active_directory::registry::Directories::default(),
         event_logs: rollcall_producers::event_log::EventLogs::default(),

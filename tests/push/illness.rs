@@ -84,8 +84,8 @@ fn whoever_sells_no_token_is_said_to_refuse_the_credentials_and_nothing_is_given
         (400, expired, refused),
         (401, json!({"detail": "who?"}), "refuses the credentials (status 401): who?"),
         (500, json!({}), "failed (status 500)"),
-        (200, json!("garbage"), "answered wrongly"),
-        (200, json!({"access_token": "a b"}), "answered wrongly"),
+        (200, json!("garbage"), "sent an invalid response"),
+        (200, json!({"access_token": "a b"}), "sent an invalid response"),
     ]
     .into_iter()
     .enumerate()

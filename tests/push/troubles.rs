@@ -12,10 +12,10 @@ fn whatever_goes_wrong_on_the_way_a_firewall_ends_with_the_servers_table() {
     let mut firewall = server.client("campus-fw");
     let faults = [
         (Fault::Status(500), "failed (status 500)"),
-        (Fault::Status(503), "asks for patience (status 503)"),
-        (Fault::Busy(1), "asks for patience (status 429, 1 s)"),
-        (Fault::Garbage, "answered wrongly: the response is not from the Web API"),
-        (Fault::Status(202), "answered wrongly: the status is 202"),
+        (Fault::Status(503), "is busy (status 503)"),
+        (Fault::Busy(1), "is busy (status 429, 1 s)"),
+        (Fault::Garbage, "sent an invalid response: the response is not from the Web API"),
+        (Fault::Status(202), "sent an invalid response: the status is 202"),
         (Fault::Half, "cannot be reached"),
         (Fault::Unanswered, "cannot be reached"),
         (Fault::SlowLoris, "cannot be reached"),

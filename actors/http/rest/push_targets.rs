@@ -61,7 +61,7 @@ pub(super) async fn check(rest: Data<Rest>, name: Path<String>) -> Result<Json<D
 fn late(rest: &Rest, name: &str) -> Problem {
     let (limit, found) =
         (super::CHECK.as_secs(), "what is found will stand in /api/v1/push-targets");
-    match rest.targets.trouble(name) {
+    match rest.targets.error(name) {
         Some(why) => not_now(format!("it cannot be compared now: it {why}")),
         None => not_now(format!("it was not compared within {limit} s; {found}")),
     }

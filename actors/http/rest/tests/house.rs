@@ -92,7 +92,7 @@ impl House {
             directory: directory.clone(),
             directories: Directories::default(),
             event_logs: EventLogs::default(),
-            targets: rollcall_push::Targets::default(),
+            targets: rollcall_push::PushTargets::default(),
             reload: reload(),
             prometheus,
             token: Token::new(Self::TOKEN),

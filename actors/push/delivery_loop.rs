@@ -1,9 +1,9 @@
 //! The way of one push target, walked: pages are read for it, said, and waited for. What it is told next,
 //! and what follows when it does not take that, is decided in [`Delivery`].
 
-mod drift;
-mod telling;
-mod waiting;
+mod consistency_check;
+mod send;
+mod wait;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use rollcall_identity::{Cursor, Filter, Page, Revision};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use self::drift::Suspects;
-pub use self::drift::{Drift, Outcome};
-use self::telling::Returned;
-use self::waiting::Woken;
-use super::recipient::{Recipient, State};
-use super::speech::{Mouths, Turn};
-use super::trouble::Trouble;
-use crate::telemetry::{EndsForgotten, PushFailed, PushRecovered, Synchronises};
+use self::consistency_check::PageSuspects;
+pub use self::consistency_check::{Drift, Outcome};
+use self::send::Returned;
+use self::wait::WakeReason;
+use super::dialect::{PushSession, WorkerPool};
+use super::error::PushError;
+use super::target::{PushTarget, State};
+use crate::telemetry::{FullResyncStarted, PushFailed, PushRecovered, TombstonesExpired};
 use rollcall_engine::messages::ReadChanges;
 use rollcall_engine::query::Query;
 use rollcall_runtime::clock::Clock;
@@ -41,31 +41,31 @@ const GRACE: Duration = Duration::from_secs(1);
 const MOVING: Duration = Duration::from_secs(60);
 
 /// Something that somebody wants of a target.
-pub enum Wish {
+pub enum Command {
     /// Compare what it holds with what it should hold.
-    Check(oneshot::Sender<Compared>),
+    Check(oneshot::Sender<ComparisonStatus>),
     /// Tell it everything anew.
     Synchronise,
 }
 
 /// Whom a course reads from and is told by.
-pub(super) struct Ears {
+pub(super) struct Inputs {
     pub(super) query: Mailbox<Query>,
     pub(super) newest: watch::Receiver<Revision>,
-    pub(super) wishes: mpsc::Receiver<Wish>,
+    pub(super) wishes: mpsc::Receiver<Command>,
     pub(super) closing: watch::Receiver<bool>,
 }
 
 /// The way of one target.
-pub(super) struct Course {
-    recipient: Arc<Recipient>,
-    mouths: Mouths,
-    ears: Ears,
+pub(super) struct DeliveryLoop {
+    target: Arc<PushTarget>,
+    workers: WorkerPool,
+    inputs: Inputs,
     filter: Arc<Filter>,
     rate: Option<u32>,
     delivery: Delivery,
-    turn: Turn,
-    on_way: FuturesUnordered<BoxFuture<'static, Result<Returned, Trouble>>>,
+    turn: PushSession,
+    on_way: FuturesUnordered<BoxFuture<'static, Result<Returned, PushError>>>,
     /// Whether somebody wishes that it is told everything anew.
     renew: bool,
     /// How many failures in a row were said.
@@ -77,14 +77,14 @@ pub(super) struct Course {
     /// When nothing that was lost can arrive any more.
     next_repeat: Instant,
     next_check: Instant,
-    suspects: Option<Suspects>,
+    suspects: Option<PageSuspects>,
     /// Pages of sessions of which it refused one.
     unheld: BTreeSet<usize>,
-    asking: Vec<oneshot::Sender<Compared>>,
+    asking: Vec<oneshot::Sender<ComparisonStatus>>,
 }
 
 /// What comes of a wish to compare: the words of what stands in its way.
-pub type Compared = Result<Drift, String>;
+pub type ComparisonStatus = Result<Drift, String>;
 
 /// How to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,21 +95,21 @@ enum Pace {
     Rest,
 }
 
-impl Course {
-    pub(super) fn new(recipient: Arc<Recipient>, mouths: Mouths, ears: Ears) -> Self {
-        let filter = Arc::new(recipient.target.filter());
+impl DeliveryLoop {
+    pub(super) fn new(target: Arc<PushTarget>, workers: WorkerPool, inputs: Inputs) -> Self {
+        let filter = Arc::new(target.target.filter());
         let now = Clock::instant();
-        let next_check = now + recipient.check_every();
+        let next_check = now + target.check_every();
         // Whoever told it before this may have been cut off in the middle of a request.
-        let next_repeat = now + recipient.target.timeout;
+        let next_repeat = now + target.target.timeout;
         Self {
-            recipient,
-            mouths,
-            ears,
+            target,
+            workers,
+            inputs,
             filter,
             rate: None,
             delivery: Delivery::new(DeliveryMode::Replace),
-            turn: Turn::News(name()),
+            turn: PushSession::News(name()),
             on_way: FuturesUnordered::new(),
             renew: false,
             failures: 0,
@@ -127,11 +127,11 @@ impl Course {
     ///
     /// # Errors
     /// When the thread that speaks is gone; then another actor must take its place.
-    pub(super) async fn run(mut self) -> Result<(), Trouble> {
-        self.delivery = Delivery::new(self.mouths.ask(|speech| speech.opening()).await?);
-        self.rate = self.mouths.ask(|speech| speech.rate()).await?;
+    pub(super) async fn run(mut self) -> Result<(), PushError> {
+        self.delivery = Delivery::new(self.workers.ask(|dialect| dialect.opening()).await?);
+        self.rate = self.workers.ask(|dialect| dialect.rate()).await?;
         loop {
-            let mut closing = self.ears.closing.clone();
+            let mut closing = self.inputs.closing.clone();
             let too_late = async move {
                 let _ = closing.wait_for(|closing| *closing).await;
                 tokio::time::sleep(GRACE).await;
@@ -149,15 +149,15 @@ impl Course {
                         Pace::On(told) => self.pause(time_of(told, self.rate)).await,
                     }
                 }
-                Err(Trouble::Mute) => return Err(Trouble::Mute),
-                Err(trouble) => {
-                    let pause = self.failed(&trouble);
+                Err(PushError::WorkerGone) => return Err(PushError::WorkerGone),
+                Err(error) => {
+                    let pause = self.failed(&error);
                     self.pause(pause).await
                 }
             };
             match woken {
-                Woken::Up => {}
-                Woken::Closing => {
+                WakeReason::Up => {}
+                WakeReason::Closing => {
                     // What is on its way may still arrive, and is told once more if it does not.
                     let _ = tokio::time::timeout(GRACE, self.settle()).await;
                     self.keep_if(
@@ -166,12 +166,12 @@ impl Course {
                     .await;
                     return Ok(());
                 }
-                Woken::Wished(Wish::Synchronise) => {
+                WakeReason::Wished(Command::Synchronise) => {
                     self.renew = true;
                     // Whoever wishes that has cleared it, where it cannot clear itself.
-                    self.recipient.holds_nobody_gone();
+                    self.target.holds_nobody_gone();
                 }
-                Woken::Wished(Wish::Check(answer)) => {
+                WakeReason::Wished(Command::Check(answer)) => {
                     self.asking.push(answer);
                     self.next_check = Clock::instant();
                 }
@@ -180,19 +180,19 @@ impl Course {
     }
 
     /// One step on the way. When that fails, nothing is on its way any more.
-    async fn attempt(&mut self) -> Result<Pace, Trouble> {
+    async fn attempt(&mut self) -> Result<Pace, PushError> {
         match self.step().await {
-            Err(Trouble::Mute) => Err(Trouble::Mute),
-            Err(trouble) => {
+            Err(PushError::WorkerGone) => Err(PushError::WorkerGone),
+            Err(error) => {
                 self.settle().await?;
-                Err(trouble)
+                Err(error)
             }
             stepped => stepped,
         }
     }
 
     /// One step on the way.
-    async fn step(&mut self) -> Result<Pace, Trouble> {
+    async fn step(&mut self) -> Result<Pace, PushError> {
         if std::mem::take(&mut self.renew) {
             self.anew("requested").await?;
         }
@@ -205,18 +205,18 @@ impl Course {
     }
 
     /// Asks the target where it is, and the first time looks up what was kept of it.
-    async fn find(&mut self) -> Result<Pace, Trouble> {
-        let (place, width) = self.mouths.ask(|speech| speech.place()).await??;
+    async fn find(&mut self) -> Result<Pace, PushError> {
+        let (place, width) = self.workers.ask(|dialect| dialect.place()).await??;
         let kept = match self.delivery.cursor() {
             Some(_) => None,
-            None => self.recipient.load(&mut self.mouths).await?.map(|kept| {
-                let is_same = kept.scope == self.recipient.scope();
+            None => self.target.load(&mut self.workers).await?.map(|kept| {
+                let is_same = kept.scope == self.target.scope();
                 let scope = if is_same { FilterChange::Unchanged } else { FilterChange::Changed };
                 StoredPosition { cursor: kept.cursor, scope: kept.hears, filter: scope }
             }),
         };
         let found = self.delivery.on_position(place, kept, width);
-        self.turn = Turn::News(name());
+        self.turn = PushSession::News(name());
         match found {
             ResumeOutcome::FromTarget => {}
             // Before the first is gone, so that the next life knows that there was one.
@@ -232,10 +232,10 @@ impl Course {
     }
 
     /// The target is told everything anew, for this reason.
-    async fn anew(&mut self, reason: &'static str) -> Result<(), Trouble> {
+    async fn anew(&mut self, reason: &'static str) -> Result<(), PushError> {
         self.settle().await?;
         self.delivery.request_resync();
-        self.turn = Turn::News(name());
+        self.turn = PushSession::News(name());
         self.synchronises(reason);
         // Whoever cannot be asked where it is would go on from where it was, after a restart.
         self.keep_if(true).await;
@@ -245,39 +245,39 @@ impl Course {
     fn synchronises(&mut self, reason: &'static str) {
         self.suspects = None;
         self.unheld.clear();
-        self.recipient.synchronises();
-        Synchronises { target: self.recipient.name(), reason }.emit();
+        self.target.synchronises();
+        FullResyncStarted { target: self.target.name(), reason }.emit();
     }
 
-    async fn begin(&mut self) -> Result<Pace, Trouble> {
+    async fn begin(&mut self) -> Result<Pace, PushError> {
         let own = name();
-        self.turn = Turn::Synchronisation(Arc::clone(&own));
-        let width = self.mouths.ask(move |speech| speech.begin(&own)).await??;
+        self.turn = PushSession::Synchronisation(Arc::clone(&own));
+        let width = self.workers.ask(move |dialect| dialect.begin(&own)).await??;
         self.delivery.resync_started(width);
         Ok(Pace::On(0))
     }
 
     /// Ends a synchronisation that has told everything, unless the target has ended it already and only
     /// its answer was lost.
-    async fn end(&mut self) -> Result<Pace, Trouble> {
-        if let (Turn::Synchronisation(own), Some(end)) =
+    async fn end(&mut self) -> Result<Pace, PushError> {
+        if let (PushSession::Synchronisation(own), Some(end)) =
             (self.turn.clone(), self.delivery.resync_end())
         {
-            let (place, _) = self.mouths.ask(|speech| speech.place()).await??;
+            let (place, _) = self.workers.ask(|dialect| dialect.place()).await??;
             if place != TargetPosition::At(end) {
-                self.mouths.ask(move |speech| speech.end(&own, &end)).await??;
+                self.workers.ask(move |dialect| dialect.end(&own, &end)).await??;
             }
         }
         self.delivery.resync_finished();
-        self.turn = Turn::News(name());
+        self.turn = PushSession::News(name());
         self.keep_if(true).await;
         Ok(Pace::On(0))
     }
 
     /// Reads what is next, and tells it.
-    async fn go_on(&mut self) -> Result<Pace, Trouble> {
+    async fn go_on(&mut self) -> Result<Pace, PushError> {
         if self.delivery.poll() {
-            self.ears.newest.mark_unchanged();
+            self.inputs.newest.mark_unchanged();
         }
         loop {
             // The next page is read while these are told.
@@ -285,13 +285,13 @@ impl Course {
             if !self.delivery.wants_page() {
                 break;
             }
-            let page = self.read(self.delivery.read_after(), self.recipient.page()).await?;
+            let page = self.read(self.delivery.read_after(), self.target.page()).await?;
             match self.delivery.push_page(page) {
                 PageOutcome::Queued => {}
                 PageOutcome::TombstonesExpired => {
                     self.synchronises("too_long_away");
-                    self.recipient.may_hold_gone();
-                    EndsForgotten { target: self.recipient.name() }.emit();
+                    self.target.may_hold_gone();
+                    TombstonesExpired { target: self.target.name() }.emit();
                 }
                 PageOutcome::CursorExpired => {
                     self.anew("too_long_away").await?;
@@ -312,11 +312,11 @@ impl Course {
     }
 
     /// Does what is to be done once everything is told, `told` reports of it just now.
-    async fn all_is_told(&mut self, told: usize) -> Result<Pace, Trouble> {
+    async fn all_is_told(&mut self, told: usize) -> Result<Pace, PushError> {
         if self.delivery.on_idle() {
             self.keep_if(true).await;
         }
-        self.recipient.rests(self.delivery.cursor());
+        self.target.rests(self.delivery.cursor());
         let now = Clock::instant();
         if self.delivery.needs_replay() && now >= self.next_repeat {
             self.delivery.replay();
@@ -330,38 +330,37 @@ impl Course {
         Ok(Pace::On(told))
     }
 
-    async fn read(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page, Trouble> {
+    async fn read(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page, PushError> {
         let hears = self.delivery.scope();
         let filter = match hears {
             DeliveryScope::Filtered => Arc::clone(&self.filter),
             DeliveryScope::FilteredWithRemovals => Arc::default(),
         };
         let mut page =
-            self.ears.query.send(ReadChanges { cursor, since: None, filter, limit }).await?;
+            self.inputs.query.send(ReadChanges { cursor, since: None, filter, limit }).await?;
         if hears == DeliveryScope::FilteredWithRemovals {
-            let now = self.recipient.now();
+            let now = self.target.now();
             page.changes.iter_mut().for_each(|change| self.filter.redact(change, now));
         }
         Ok(page)
     }
 
     /// Notes a failure, and says how long to wait.
-    fn failed(&mut self, trouble: &Trouble) -> Duration {
+    fn failed(&mut self, error: &PushError) -> Duration {
         self.suspects = None;
-        self.next_repeat = Clock::instant() + self.recipient.target.timeout;
-        self.delivery.on_failure(match trouble {
-            Trouble::Elsewhere(_) => DeliveryFailure::PositionMismatch,
+        self.next_repeat = Clock::instant() + self.target.target.timeout;
+        self.delivery.on_failure(match error {
+            PushError::PositionMismatch(_) => DeliveryFailure::PositionMismatch,
             _ => DeliveryFailure::Other,
         });
         self.failures = self.delivery.failures();
         for asking in self.asking.drain(..) {
             // Whoever asked may have gone.
-            let _ = asking.send(Err(trouble.to_string()));
+            let _ = asking.send(Err(error.to_string()));
         }
-        let pause = self.recipient.pause(self.failures).max(trouble.patience());
-        self.recipient.failed(trouble, pause);
-        PushFailed { target: self.recipient.name(), trouble, pause, failures: self.failures }
-            .emit();
+        let pause = self.target.pause(self.failures).max(error.retry_after());
+        self.target.failed(error, pause);
+        PushFailed { target: self.target.name(), error, pause, failures: self.failures }.emit();
         pause
     }
 
@@ -371,7 +370,7 @@ impl Course {
             return;
         }
         if self.failures > 0 {
-            PushRecovered { target: self.recipient.name(), failures: self.failures }.emit();
+            PushRecovered { target: self.target.name(), failures: self.failures }.emit();
             self.failures = 0;
         }
         let state = match self.delivery.state() {
@@ -380,7 +379,7 @@ impl Course {
             }
             DeliveryState::Probing | DeliveryState::Following => State::Following,
         };
-        self.recipient.is(state, self.delivery.cursor());
+        self.target.is(state, self.delivery.cursor());
     }
 }
 

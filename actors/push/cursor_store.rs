@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the far side has acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Acknowledged {
+pub(crate) struct StoredCursor {
     /// Up to where it knows.
     pub(crate) cursor: Cursor,
     /// What it was told of: with another filter it holds too much or too little.
@@ -23,33 +23,33 @@ pub(crate) struct Acknowledged {
 }
 
 /// Where that is kept.
-pub trait Keeping: Send + Sync {
+pub trait CursorStore: Send + Sync {
     /// What was kept last; `None` when nothing ever was.
     ///
     /// # Errors
     /// When it cannot be read. What is not understood counts as nothing.
-    fn load(&self) -> io::Result<Option<Acknowledged>>;
+    fn load(&self) -> io::Result<Option<StoredCursor>>;
 
     /// Keeps it. It is on the disk when this returns.
     ///
     /// # Errors
     /// When the disk does not take it; what was kept before is still there.
-    fn keep(&self, acknowledged: &Acknowledged) -> io::Result<()>;
+    fn keep(&self, acknowledged: &StoredCursor) -> io::Result<()>;
 }
 
 /// A file in the data folder.
 #[derive(Debug, Clone)]
-pub struct FileKeeping(PathBuf);
+pub struct FileCursorStore(PathBuf);
 
-impl FileKeeping {
+impl FileCursorStore {
     /// The file of the target called `name`.
     pub fn new(data: &Path, name: &str) -> Self {
         Self(data.join("push").join(format!("{name}.position")))
     }
 }
 
-impl Keeping for FileKeeping {
-    fn load(&self) -> io::Result<Option<Acknowledged>> {
+impl CursorStore for FileCursorStore {
+    fn load(&self) -> io::Result<Option<StoredCursor>> {
         match fs::read(&self.0) {
             Ok(text) => Ok(serde_json::from_slice(&text).ok()),
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -57,7 +57,7 @@ impl Keeping for FileKeeping {
         }
     }
 
-    fn keep(&self, acknowledged: &Acknowledged) -> io::Result<()> {
+    fn keep(&self, acknowledged: &StoredCursor) -> io::Result<()> {
         let mut text = serde_json::to_vec(acknowledged)?;
         text.push(b'\n');
         replace(&self.0, &text)
@@ -90,21 +90,21 @@ mod tests {
 
     use super::*;
 
-    fn at(revision: u64) -> Acknowledged {
+    fn at(revision: u64) -> StoredCursor {
         let (cursor, scope) = (Cursor::new(5, Revision(revision)), "all".to_owned());
-        Acknowledged { cursor, scope, hears: DeliveryScope::FilteredWithRemovals }
+        StoredCursor { cursor, scope, hears: DeliveryScope::FilteredWithRemovals }
     }
 
     #[test]
     fn what_is_kept_is_read_again_and_closed_to_others() {
         let folder = tempfile::tempdir().unwrap();
-        let keeping = FileKeeping::new(folder.path(), "edge");
-        assert_eq!(keeping.load().unwrap(), None);
+        let store = FileCursorStore::new(folder.path(), "edge");
+        assert_eq!(store.load().unwrap(), None);
         for revision in [7, 8] {
-            keeping.keep(&at(revision)).unwrap();
-            assert_eq!(keeping.load().unwrap(), Some(at(revision)));
+            store.keep(&at(revision)).unwrap();
+            assert_eq!(store.load().unwrap(), Some(at(revision)));
         }
-        let mode = fs::metadata(&keeping.0).unwrap().permissions().mode();
+        let mode = fs::metadata(&store.0).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let files = fs::read_dir(folder.path().join("push")).unwrap().count();
         assert_eq!(files, 1, "nothing is left over");
@@ -113,15 +113,15 @@ mod tests {
     #[test]
     fn what_a_crash_left_half_written_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
-        let keeping = FileKeeping::new(folder.path(), "edge");
-        keeping.keep(&at(7)).unwrap();
-        let new = keeping.0.with_extension("new");
+        let store = FileCursorStore::new(folder.path(), "edge");
+        store.keep(&at(7)).unwrap();
+        let new = store.0.with_extension("new");
         fs::write(&new, "{\"cursor\":\"5.9").unwrap();
-        assert_eq!(keeping.load().unwrap(), Some(at(7)));
-        keeping.keep(&at(8)).unwrap();
+        assert_eq!(store.load().unwrap(), Some(at(7)));
+        store.keep(&at(8)).unwrap();
         assert!(!new.exists());
-        fs::write(&keeping.0, "{\"cursor\":").unwrap();
-        assert_eq!(keeping.load().unwrap(), None, "then it is synchronised anew");
+        fs::write(&store.0, "{\"cursor\":").unwrap();
+        assert_eq!(store.load().unwrap(), None, "then it is synchronised anew");
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let keeping = FileKeeping::new(&file, "edge");
-        assert!(keeping.keep(&at(7)).is_err());
+        let store = FileCursorStore::new(&file, "edge");
+        assert!(store.keep(&at(7)).is_err());
     }
 }

@@ -7,8 +7,8 @@ use rollcall_wire::secure_edge::{DigestPages, SessionDigest};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Course, Trouble};
-use crate::telemetry::{CheckFailed, Checked};
+use super::{DeliveryLoop, PushError};
+use crate::telemetry::{ConsistencyCheckFailed, ConsistencyChecked};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -20,7 +20,7 @@ const ONCE_MORE: Duration = Duration::from_secs(3);
 const PAGE: usize = 10_000;
 
 /// Pages that differed once.
-pub(super) type Suspects = BTreeSet<usize>;
+pub(super) type PageSuspects = BTreeSet<usize>;
 
 /// What a comparison found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -59,17 +59,17 @@ pub enum Outcome {
     Unanswered,
 }
 
-impl Course {
+impl DeliveryLoop {
     /// Compares what the target holds with what it should hold; twice, where something differs.
-    pub(super) async fn check(&mut self) -> Result<(), Trouble> {
-        let theirs = match self.mouths.ask(|speech| speech.digests()).await? {
+    pub(super) async fn check(&mut self) -> Result<(), PushError> {
+        let theirs = match self.workers.ask(|dialect| dialect.digests()).await? {
             Ok(Some(theirs)) => theirs,
             Ok(None) => {
                 self.checked(Drift { outcome: Outcome::Untold, differing: 0, unsettled: 0 });
                 return Ok(());
             }
-            Err(trouble) => {
-                self.unchecked(&trouble);
+            Err(error) => {
+                self.unchecked(&error);
                 return Ok(());
             }
         };
@@ -77,7 +77,7 @@ impl Course {
         let suspects = match self.suspects.take() {
             None => differing,
             Some(before) => {
-                let both: Suspects = before.intersection(&differing).copied().collect();
+                let both: PageSuspects = before.intersection(&differing).copied().collect();
                 let outcome = if both.is_empty() { Outcome::Same } else { Outcome::Differs };
                 self.checked(Drift { outcome, differing: both.len(), unsettled });
                 if outcome == Outcome::Differs {
@@ -96,10 +96,10 @@ impl Course {
     }
 
     /// The pages that differ, and how many changed since the target was told.
-    async fn compare(&self, theirs: &DigestPages) -> Result<(Suspects, usize), Trouble> {
-        let Some(at) = self.delivery.acked() else { return Ok((Suspects::new(), 0)) };
+    async fn compare(&self, theirs: &DigestPages) -> Result<(PageSuspects, usize), PushError> {
+        let Some(at) = self.delivery.acked() else { return Ok((PageSuspects::new(), 0)) };
         if theirs.position.as_deref() != Some(at.to_string().as_str()) {
-            return Err(Trouble::Elsewhere(None));
+            return Err(PushError::PositionMismatch(None));
         }
         let (mut ours, mut unsettled) = (SessionDigest::default(), BTreeSet::new());
         let mut cursor = None;
@@ -119,7 +119,7 @@ impl Course {
         loop {
             let page = self.read(Some(cursor), PAGE).await?;
             if page.resync {
-                return Err(Trouble::Elsewhere(None));
+                return Err(PushError::PositionMismatch(None));
             }
             unsettled.extend(page.changes.iter().map(|change| SessionDigest::page(change.address)));
             cursor = page.next;
@@ -132,20 +132,20 @@ impl Course {
     }
 
     /// It holds what it holds: telling goes on, whatever is wrong with its digests.
-    fn unchecked(&mut self, trouble: &Trouble) {
+    fn unchecked(&mut self, error: &PushError) {
         self.suspects = None;
         for asking in self.asking.drain(..) {
             // Whoever asked may have gone.
-            let _ = asking.send(Err(trouble.to_string()));
+            let _ = asking.send(Err(error.to_string()));
         }
-        CheckFailed { target: self.recipient.name(), trouble }.emit();
+        ConsistencyCheckFailed { target: self.target.name(), error }.emit();
         self.checked(Drift { outcome: Outcome::Unanswered, differing: 0, unsettled: 0 });
     }
 
     fn checked(&mut self, drift: Drift) {
-        self.next_check = Clock::instant() + self.recipient.check_every();
-        self.recipient.checked(drift);
-        Checked { target: self.recipient.name(), drift }.emit();
+        self.next_check = Clock::instant() + self.target.check_every();
+        self.target.checked(drift);
+        ConsistencyChecked { target: self.target.name(), drift }.emit();
         for asking in self.asking.drain(..) {
             // Whoever asked may have gone.
             let _ = asking.send(Ok(drift));

@@ -12,11 +12,11 @@ use strum::IntoStaticStr;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use super::course::Drift;
-use super::keeping::{Acknowledged, Keeping};
-use super::speech::{self, Arrived, Floor, Mouths};
-use super::trouble::Trouble;
-use crate::telemetry::{Arriving, NotKept, Pushing};
+use super::cursor_store::{CursorStore, StoredCursor};
+use super::delivery_loop::Drift;
+use super::dialect::{self, Acknowledgement, FencePermit, WorkerPool};
+use super::error::PushError;
+use crate::telemetry::{BatchAcknowledged, CursorNotStored, TargetStarted};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -85,11 +85,11 @@ pub struct TargetStatus {
 }
 
 /// A push target, shared between the actor that speaks to it and everybody who asks.
-pub struct Recipient {
+pub struct PushTarget {
     pub(super) target: Target,
-    pub(super) floor: Floor,
+    pub(super) floor: FencePermit,
     scope: String,
-    keeping: Arc<dyn Keeping>,
+    store: Arc<dyn CursorStore>,
     newest: watch::Receiver<Revision>,
     clock: Clock,
     counts: Mutex<Counts>,
@@ -100,7 +100,7 @@ struct Counts {
     cursor: Option<Cursor>,
     /// When it last had everything, or else was made known.
     complete: Timestamp,
-    arrived: Arrived,
+    arrived: Acknowledgement,
     refused: u64,
     bytes: u64,
     retries: u64,
@@ -112,11 +112,11 @@ struct Counts {
     drift: Option<Drift>,
 }
 
-impl Recipient {
+impl PushTarget {
     /// One of whom nothing is known yet but where it is kept.
     pub fn new(
         target: Target,
-        keeping: Arc<dyn Keeping>,
+        store: Arc<dyn CursorStore>,
         newest: watch::Receiver<Revision>,
         clock: Clock,
     ) -> Self {
@@ -124,7 +124,7 @@ impl Recipient {
             state: State::Starting,
             cursor: None,
             complete: clock.now(),
-            arrived: Arrived::default(),
+            arrived: Acknowledgement::default(),
             refused: 0,
             bytes: 0,
             retries: 0,
@@ -135,9 +135,9 @@ impl Recipient {
             may_hold_gone: None,
             drift: None,
         });
-        Pushing { target: target.name.as_str() }.emit();
+        TargetStarted { target: target.name.as_str() }.emit();
         let scope = scope(&target);
-        Self { target, floor: speech::floor(), scope, keeping, newest, clock, counts }
+        Self { target, floor: dialect::floor(), scope, store, newest, clock, counts }
     }
 
     /// The same, after another one of its name: it speaks only when that has finished.
@@ -184,12 +184,18 @@ impl Recipient {
     }
 
     /// What was kept of it. What cannot be read counts as nothing: it is told everything then.
-    pub(super) async fn load(&self, mouths: &mut Mouths) -> Result<Option<Acknowledged>, Trouble> {
-        let keeping = Arc::clone(&self.keeping);
-        let loaded: io::Result<_> = mouths.ask(move |_| keeping.load()).await?;
+    pub(super) async fn load(
+        &self,
+        workers: &mut WorkerPool,
+    ) -> Result<Option<StoredCursor>, PushError> {
+        let store = Arc::clone(&self.store);
+        let loaded: io::Result<_> = workers.ask(move |_| store.load()).await?;
         Ok(loaded.unwrap_or_else(|why| {
-            NotKept { target: self.name(), why: &format!("its position cannot be read: {why}") }
-                .emit();
+            CursorNotStored {
+                target: self.name(),
+                why: &format!("its position cannot be read: {why}"),
+            }
+            .emit();
             None
         }))
     }
@@ -197,12 +203,12 @@ impl Recipient {
     /// Keeps what it has acknowledged.
     pub(super) async fn keep(
         &self,
-        mouths: &mut Mouths,
-        acknowledged: Acknowledged,
-    ) -> Result<(), Trouble> {
-        let keeping = Arc::clone(&self.keeping);
-        let kept: io::Result<()> = mouths.ask(move |_| keeping.keep(&acknowledged)).await?;
-        kept.map_err(|why| Trouble::Unprepared(format!("its position cannot be kept: {why}")))
+        workers: &mut WorkerPool,
+        acknowledged: StoredCursor,
+    ) -> Result<(), PushError> {
+        let store = Arc::clone(&self.store);
+        let kept: io::Result<()> = workers.ask(move |_| store.keep(&acknowledged)).await?;
+        kept.map_err(|why| PushError::NotConfigured(format!("its position cannot be kept: {why}")))
     }
 
     /// What time it is.
@@ -224,11 +230,11 @@ impl Recipient {
         counts.complete = self.clock.now();
     }
 
-    pub(super) fn arrived(&self, arrived: &Arrived) {
-        let Arrived { accepted, duplicates, refused } = arrived;
+    pub(super) fn arrived(&self, arrived: &Acknowledgement) {
+        let Acknowledgement { accepted, duplicates, refused } = arrived;
         let refused = refused.len() as u64;
         let (accepted, duplicates) = (*accepted, *duplicates);
-        Arriving { target: self.name(), accepted, duplicates, refused }.emit();
+        BatchAcknowledged { target: self.name(), accepted, duplicates, refused }.emit();
         let mut counts = self.counts();
         counts.arrived.accepted += accepted;
         counts.arrived.duplicates += duplicates;
@@ -244,12 +250,12 @@ impl Recipient {
         self.counts().synchronisations += 1;
     }
 
-    pub(super) fn failed(&self, trouble: &Trouble, pause: Duration) {
+    pub(super) fn failed(&self, error: &PushError, pause: Duration) {
         let now = self.clock.now();
         let mut counts = self.counts();
         counts.state = State::Retrying;
         counts.retries += 1;
-        counts.last_error = Some((trouble.to_string(), now));
+        counts.last_error = Some((error.to_string(), now));
         counts.next_try = Some(now + pause);
     }
 
@@ -395,11 +401,11 @@ mod tests {
         let longest_retry = Duration::from_secs(300);
         let target = Target { longest_retry, ..target(Manner::SrxWebApi(srx)) };
         let folder = tempfile::tempdir().unwrap();
-        let keeping = Arc::new(crate::FileKeeping::new(folder.path(), "t"));
+        let store = Arc::new(crate::FileCursorStore::new(folder.path(), "t"));
         let newest = watch::Sender::new(Revision(0)).subscribe();
-        let recipient = Recipient::new(target, keeping, newest, Clock::system());
+        let target = PushTarget::new(target, store, newest, Clock::system());
         for (failures, seconds) in [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (u32::MAX, 300)] {
-            let (shortest, pause) = (Duration::from_secs(seconds), recipient.pause(failures));
+            let (shortest, pause) = (Duration::from_secs(seconds), target.pause(failures));
             assert!(pause >= shortest && pause <= shortest.mul_f64(1.25), "{failures}: {pause:?}");
         }
     }

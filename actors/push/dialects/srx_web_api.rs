@@ -12,53 +12,53 @@ use rollcall_wire::secure_edge::DigestPages;
 use rollcall_wire::srx::{self, ResponseFormatter, ResponseWriter, web_api};
 use zeroize::Zeroizing;
 
-use super::http::{Http, Post};
-use super::speech::{Arrived, Piece, Speech};
-use super::trouble::Trouble;
+use crate::dialect::{Acknowledgement, Dialect, PushBatch};
+use crate::error::PushError;
+use crate::http::{Http, Post};
 
 /// One firewall.
-pub(super) struct SrxWebApi {
+pub(crate) struct SrxWebApi {
     settings: config::SrxWebApi,
     http: Http,
     formatter: ResponseFormatter,
 }
 
 impl SrxWebApi {
-    pub(super) fn new(settings: config::SrxWebApi, http: Http) -> Self {
+    pub(crate) fn new(settings: config::SrxWebApi, http: Http) -> Self {
         let formatter = web_api::formatter(settings.roles, settings.groups.clone());
         Self { settings, http, formatter }
     }
 
-    fn authorisation(&self) -> Result<Zeroizing<String>, Trouble> {
+    fn authorisation(&self) -> Result<Zeroizing<String>, PushError> {
         let config::SrxWebApi { user, password: file, .. } = &self.settings;
         // Read each time: it is small, and may be exchanged.
-        let text = fs::read_to_string(file).map_err(|why| Trouble::file(file, &why))?;
+        let text = fs::read_to_string(file).map_err(|why| PushError::file(file, &why))?;
         let password = Zeroizing::new(text);
         let pair = Zeroizing::new(format!("{user}:{}", password.trim_end_matches(['\r', '\n'])));
         Ok(Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))))
     }
 }
 
-impl Speech for SrxWebApi {
+impl Dialect for SrxWebApi {
     fn opening(&self) -> DeliveryMode {
         DeliveryMode::Upsert
     }
 
-    fn place(&mut self) -> Result<(TargetPosition, usize), Trouble> {
+    fn place(&mut self) -> Result<(TargetPosition, usize), PushError> {
         Ok((TargetPosition::Unsupported, 1))
     }
 
-    fn begin(&mut self, _: &str) -> Result<usize, Trouble> {
+    fn begin(&mut self, _: &str) -> Result<usize, PushError> {
         Ok(1)
     }
 
-    fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble> {
+    fn tell(&mut self, batch: &PushBatch) -> Result<Acknowledgement, PushError> {
         let mut body = Vec::new();
-        srx::reported_sessions(&piece.changes)
+        srx::reported_sessions(&batch.changes)
             .for_each(|session| self.formatter.cache_groups(session));
         let writer =
             ResponseWriter { formatter: &self.formatter, netbios: &NetbiosNames::default() };
-        web_api::write_entries(writer, &piece.changes, &mut body);
+        web_api::write_entries(writer, &batch.changes, &mut body);
         let post = Post {
             path: web_api::PATH,
             content_type: web_api::CONTENT_TYPE,
@@ -69,20 +69,23 @@ impl Speech for SrxWebApi {
         let answer = self.http.post(&post, &[("Authorization", &authorisation)])?;
         let status = answer.status;
         match web_api::check_response(status, &answer.success()?) {
-            Ok(()) => Ok(Arrived { accepted: piece.changes.len() as u64, ..Arrived::default() }),
+            Ok(()) => Ok(Acknowledgement {
+                accepted: batch.changes.len() as u64,
+                ..Acknowledgement::default()
+            }),
             // What it says of an entry is not documented: the batch is halved until it is alone.
             Err(web_api::PostEntryError::Error(said)) => {
-                Err(Trouble::Indigestible { status: 200, said: Some(said) })
+                Err(PushError::BatchRejected { status: 200, said: Some(said) })
             }
-            Err(other) => Err(Trouble::Unaccepted(other.to_string())),
+            Err(other) => Err(PushError::Unaccepted(other.to_string())),
         }
     }
 
-    fn end(&mut self, _: &str, _: &Cursor) -> Result<(), Trouble> {
+    fn end(&mut self, _: &str, _: &Cursor) -> Result<(), PushError> {
         Ok(())
     }
 
-    fn digests(&mut self) -> Result<Option<DigestPages>, Trouble> {
+    fn digests(&mut self) -> Result<Option<DigestPages>, PushError> {
         Ok(None)
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rollcall_identity::delivery::DeliveryState;
 
-use super::{Course, Ears, Wish};
-use crate::keeping::Acknowledged;
-use crate::telemetry::NotKept;
+use super::{Command, DeliveryLoop, Inputs};
+use crate::cursor_store::StoredCursor;
+use crate::telemetry::CursorNotStored;
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::telemetry::TelemetryEvent;
 
@@ -15,14 +15,14 @@ use rollcall_runtime::telemetry::TelemetryEvent;
 const KEEPING: Duration = Duration::from_secs(1);
 
 /// What ended a wait.
-pub(super) enum Woken {
+pub(super) enum WakeReason {
     /// Time, or something new.
     Up,
-    Wished(Wish),
+    Wished(Command),
     Closing,
 }
 
-impl Course {
+impl DeliveryLoop {
     /// Keeps up to where the target knows, now and then.
     pub(super) async fn keep_now_and_then(&mut self) {
         let due = self.kept.is_none_or(|(kept, when)| {
@@ -37,15 +37,15 @@ impl Course {
         let place = (self.delivery.state(), self.delivery.restart_cursor(), due);
         let (DeliveryState::Following, Some(cursor), true) = place else { return };
         self.kept = Some((cursor, Clock::instant()));
-        let scope = self.recipient.scope().to_owned();
-        let acknowledged = Acknowledged { cursor, scope, hears: self.delivery.scope() };
-        if let Err(why) = self.recipient.keep(&mut self.mouths, acknowledged).await {
-            NotKept { target: self.recipient.name(), why: &why.to_string() }.emit();
+        let scope = self.target.scope().to_owned();
+        let acknowledged = StoredCursor { cursor, scope, hears: self.delivery.scope() };
+        if let Err(why) = self.target.keep(&mut self.workers, acknowledged).await {
+            CursorNotStored { target: self.target.name(), why: &why.to_string() }.emit();
         }
     }
 
     /// Waits for something new. What is known and not kept is kept meanwhile.
-    pub(super) async fn rest(&mut self) -> Woken {
+    pub(super) async fn rest(&mut self) -> WakeReason {
         let now = Clock::instant();
         let mut wait = self.next_check.saturating_duration_since(now);
         if self.delivery.needs_replay() {
@@ -54,21 +54,21 @@ impl Course {
         if self.kept.is_none_or(|(kept, _)| Some(kept) != self.delivery.restart_cursor()) {
             wait = wait.min(KEEPING);
         }
-        let Ears { newest, wishes, closing, .. } = &mut self.ears;
+        let Inputs { newest, wishes, closing, .. } = &mut self.inputs;
         let woken = tokio::select! {
             biased;
-            _ = closing.wait_for(|closing| *closing) => Woken::Closing,
-            Some(wish) = wishes.recv() => Woken::Wished(wish),
-            Ok(()) = newest.changed() => Woken::Up,
-            () = tokio::time::sleep(wait) => Woken::Up,
+            _ = closing.wait_for(|closing| *closing) => WakeReason::Closing,
+            Some(command) = wishes.recv() => WakeReason::Wished(command),
+            Ok(()) = newest.changed() => WakeReason::Up,
+            () = tokio::time::sleep(wait) => WakeReason::Up,
         };
         // It had everything all the while.
-        self.recipient.rests(self.delivery.cursor());
+        self.target.rests(self.delivery.cursor());
         woken
     }
 
-    pub(super) async fn pause(&mut self, pause: Duration) -> Woken {
-        let Ears { wishes, closing, .. } = &mut self.ears;
+    pub(super) async fn pause(&mut self, pause: Duration) -> WakeReason {
+        let Inputs { wishes, closing, .. } = &mut self.inputs;
         let over = async {
             // The timer ticks in milliseconds, in which a batch could have been told.
             match pause.is_zero() {
@@ -78,9 +78,9 @@ impl Course {
         };
         tokio::select! {
             biased;
-            _ = closing.wait_for(|closing| *closing) => Woken::Closing,
-            Some(wish) = wishes.recv() => Woken::Wished(wish),
-            () = over => Woken::Up,
+            _ = closing.wait_for(|closing| *closing) => WakeReason::Closing,
+            Some(command) = wishes.recv() => WakeReason::Wished(command),
+            () = over => WakeReason::Up,
         }
     }
 }

@@ -7,29 +7,29 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
-use super::recipient::State;
-use super::{Compared, Push, Recipient, TargetStatus, Wish};
+use super::target::State;
+use super::{Command, ComparisonStatus, Push, PushTarget, TargetStatus};
 use crate::telemetry::PushLagging;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::telemetry::TelemetryEvent;
 
 /// The push targets in force, by name. A copy sees the same ones.
 #[derive(Clone, Default)]
-pub struct Targets(Arc<ArcSwap<BTreeMap<String, Known>>>);
+pub struct PushTargets(Arc<ArcSwap<BTreeMap<String, Known>>>);
 
 #[derive(Clone)]
 struct Known {
-    recipient: Arc<Recipient>,
+    target: Arc<PushTarget>,
     desk: Mailbox<Push>,
 }
 
-impl Targets {
+impl PushTargets {
     /// Makes one known.
-    pub fn put(&self, recipient: &Arc<Recipient>, desk: &Mailbox<Push>) {
+    pub fn put(&self, target: &Arc<PushTarget>, desk: &Mailbox<Push>) {
         self.0.rcu(|known| {
             let mut known = BTreeMap::clone(known);
-            let (recipient, desk) = (Arc::clone(recipient), desk.clone());
-            known.insert(recipient.name().to_owned(), Known { recipient, desk });
+            let (target, desk) = (Arc::clone(target), desk.clone());
+            known.insert(target.name().to_owned(), Known { target, desk });
             known
         });
     }
@@ -47,29 +47,29 @@ impl Targets {
 
     /// How all of them are doing, in the order of their names.
     pub fn status(&self) -> Vec<TargetStatus> {
-        self.0.load().values().map(|known| known.recipient.status()).collect()
+        self.0.load().values().map(|known| known.target.status()).collect()
     }
 
     /// Sets the lag of each in the metrics, for before they are scraped.
     pub fn measure_lag(&self) {
         for known in self.0.load().values() {
-            let (changes, time) = known.recipient.lag();
-            PushLagging { target: known.recipient.name(), changes, time }.emit();
+            let (changes, time) = known.target.lag();
+            PushLagging { target: known.target.name(), changes, time }.emit();
         }
     }
 
     /// Tells one everything anew; `None` when there is none of this name.
     pub async fn synchronise(&self, name: &str) -> Option<Result<(), MailboxClosed>> {
         let desk = self.desk(name)?;
-        Some(desk.send(Wish::Synchronise).await)
+        Some(desk.send(Command::Synchronise).await)
     }
 
     /// Compares what one holds with what it should hold; `None` when there is none of this name. A
     /// target that cannot be asked now says why.
-    pub async fn check(&self, name: &str) -> Option<Result<Compared, MailboxClosed>> {
+    pub async fn check(&self, name: &str) -> Option<Result<ComparisonStatus, MailboxClosed>> {
         let desk = self.desk(name)?;
         let (answer, answered) = oneshot::channel();
-        let sent = desk.send(Wish::Check(answer)).await;
+        let sent = desk.send(Command::Check(answer)).await;
         Some(match sent {
             Ok(()) => answered.await.map_err(|_| MailboxClosed("push")),
             Err(gone) => Err(gone),
@@ -77,8 +77,8 @@ impl Targets {
     }
 
     /// What went wrong with one last, in plain words, unless it has taken something since.
-    pub fn trouble(&self, name: &str) -> Option<String> {
-        let status = self.0.load().get(name)?.recipient.status();
+    pub fn error(&self, name: &str) -> Option<String> {
+        let status = self.0.load().get(name)?.target.status();
         status.last_error.filter(|_| status.state == State::Retrying)
     }
 

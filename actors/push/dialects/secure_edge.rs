@@ -19,10 +19,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::http::{Answer, Http, Post};
-use super::keeping::replace;
-use super::speech::{Arrived, Piece, Speech, Turn};
-use super::trouble::Trouble;
+use crate::cursor_store::replace;
+use crate::dialect::{Acknowledgement, Dialect, PushBatch, PushSession};
+use crate::error::PushError;
+use crate::http::{Answer, Http, Post};
 use rollcall_runtime::clock::Clock;
 
 /// How long before its end a token is renewed: longer than a request may take on its way.
@@ -32,43 +32,49 @@ const EARLY: Duration = Duration::from_secs(30);
 const PRODUCT: &str = concat!("rollcall/", env!("CARGO_PKG_VERSION"));
 
 /// One Secure Edge.
-pub(super) struct SecureEdge {
+pub(crate) struct SecureEdge {
     name: String,
     settings: config::SecureEdge,
     http: Http,
-    purse: Purse,
+    tokens: TokenCache,
 }
 
-/// The token that all who speak to one target share: some services take back the one they gave
-/// before. It is locked while one is bought.
-pub(super) type Purse = Arc<Mutex<Option<Bearer>>>;
+/// The token that all workers of one target share: some services revoke the previous token when they
+/// issue one. It is locked while a token is obtained.
+pub(crate) type TokenCache = Arc<Mutex<Option<CachedToken>>>;
 
 /// A token in use.
-pub(super) struct Bearer {
+pub(crate) struct CachedToken {
     header: Zeroizing<String>,
     until: Option<Instant>,
 }
 
 impl SecureEdge {
-    pub(super) fn new(name: &str, settings: config::SecureEdge, http: Http, purse: Purse) -> Self {
-        Self { name: name.to_owned(), settings, http, purse }
+    pub(crate) fn new(
+        name: &str,
+        settings: config::SecureEdge,
+        http: Http,
+        tokens: TokenCache,
+    ) -> Self {
+        Self { name: name.to_owned(), settings, http, tokens }
     }
 
     /// The credentials: those that are kept, or those that the onboarding token is exchanged for.
-    fn credentials(&mut self) -> Result<OnboardedCredentials, Trouble> {
+    fn credentials(&mut self) -> Result<OnboardedCredentials, PushError> {
         let file = &self.settings.credentials;
         match fs::read(file).map(Zeroizing::new) {
             Ok(text) => OnboardedCredentials::read(&text)
-                .map_err(|why| Trouble::Unprepared(format!("{}: {why}", file.display()))),
+                .map_err(|why| PushError::NotConfigured(format!("{}: {why}", file.display()))),
             Err(why) if why.kind() == io::ErrorKind::NotFound => self.onboard(),
-            Err(why) => Err(Trouble::file(file, &why)),
+            Err(why) => Err(PushError::file(file, &why)),
         }
     }
 
-    fn onboard(&mut self) -> Result<OnboardedCredentials, Trouble> {
-        let none = || Trouble::Unprepared("there are neither credentials nor a token".to_owned());
+    fn onboard(&mut self) -> Result<OnboardedCredentials, PushError> {
+        let none =
+            || PushError::NotConfigured("there are neither credentials nor a token".to_owned());
         let file = self.settings.onboarding.clone().ok_or_else(none)?;
-        let text = fs::read_to_string(&file).map_err(|why| Trouble::file(&file, &why))?;
+        let text = fs::read_to_string(&file).map_err(|why| PushError::file(&file, &why))?;
         let text = Zeroizing::new(text);
         let token = text.trim();
         // An answer that is lost on its way must not use the token up: the same key, the same answer.
@@ -91,15 +97,15 @@ impl SecureEdge {
         });
         // On the disk before they are used: the token is good for nothing any more.
         replace(&self.settings.credentials, Zeroizing::new(kept.to_string()).as_bytes())
-            .map_err(|why| Trouble::file(&self.settings.credentials, &why))?;
+            .map_err(|why| PushError::file(&self.settings.credentials, &why))?;
         Ok(credentials)
     }
 
     /// Buys a token, unless one is there that is still good.
-    fn authorise(&mut self) -> Result<Zeroizing<String>, Trouble> {
-        let (now, purse) = (Clock::instant(), Arc::clone(&self.purse));
-        let mut purse = locked(&purse);
-        if let Some(token) = &*purse
+    fn authorise(&mut self) -> Result<Zeroizing<String>, PushError> {
+        let (now, tokens) = (Clock::instant(), Arc::clone(&self.tokens));
+        let mut tokens = locked(&tokens);
+        if let Some(token) = &*tokens
             && token.until.is_none_or(|until| now < until)
         {
             return Ok(token.header.clone());
@@ -121,22 +127,22 @@ impl SecureEdge {
             let life = Duration::from_secs(seconds);
             now.checked_add(life.saturating_sub(EARLY.min(life / 2)))
         });
-        *purse = Some(Bearer { header: header.clone(), until });
+        *tokens = Some(CachedToken { header: header.clone(), until });
         Ok(header)
     }
 
     /// Asks with a token, and once more with a new one when that is refused.
     fn with_token(
         &mut self,
-        mut ask: impl FnMut(&mut Http, &[(&str, &str)]) -> Result<Answer, Trouble>,
-    ) -> Result<Answer, Trouble> {
+        mut ask: impl FnMut(&mut Http, &[(&str, &str)]) -> Result<Answer, PushError>,
+    ) -> Result<Answer, PushError> {
         let token = self.authorise()?;
         let answer = ask(&mut self.http, &[("Authorization", &token)])?;
         if answer.status != 401 {
             return Ok(answer);
         }
         // Another may have bought a new one meanwhile.
-        locked(&self.purse).take_if(|held| held.header == token);
+        locked(&self.tokens).take_if(|held| held.header == token);
         let token = self.authorise()?;
         ask(&mut self.http, &[("Authorization", &token)])
     }
@@ -147,27 +153,27 @@ impl SecureEdge {
         theirs.min(self.settings.in_flight).max(1)
     }
 
-    fn post(&mut self, path: &str, shape: &impl Serialize) -> Result<Vec<u8>, Trouble> {
+    fn post(&mut self, path: &str, shape: &impl Serialize) -> Result<Vec<u8>, PushError> {
         let (body, compression) = (json(shape), self.settings.compression);
         let post = Post { path, content_type: "application/json", body: &body, compression };
         self.with_token(|http, headers| http.post(&post, headers))?.success()
     }
 }
 
-fn locked(purse: &Mutex<Option<Bearer>>) -> MutexGuard<'_, Option<Bearer>> {
-    purse.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(tokens: &Mutex<Option<CachedToken>>) -> MutexGuard<'_, Option<CachedToken>> {
+    tokens.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn json(shape: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(shape).expect("shapes of texts and numbers can be written")
 }
 
-impl Speech for SecureEdge {
+impl Dialect for SecureEdge {
     fn opening(&self) -> DeliveryMode {
         DeliveryMode::Replace
     }
 
-    fn place(&mut self) -> Result<(TargetPosition, usize), Trouble> {
+    fn place(&mut self) -> Result<(TargetPosition, usize), PushError> {
         let answer = self.with_token(|http, headers| http.get(path::POSITION, headers))?;
         let place: wire::ReceiverPosition = read(&answer.success()?)?;
         let window = self.window(&place);
@@ -175,45 +181,45 @@ impl Speech for SecureEdge {
         Ok((cursor.map_or(TargetPosition::Empty, TargetPosition::At), window))
     }
 
-    fn begin(&mut self, synchronisation: &str) -> Result<usize, Trouble> {
+    fn begin(&mut self, synchronisation: &str) -> Result<usize, PushError> {
         let answer = self.post(path::SYNC_BEGIN, &SyncBegin { synchronisation })?;
         let place: wire::ReceiverPosition = read(&answer)?;
         match place.position {
             None => Ok(self.window(&place)),
-            Some(_) => Err(Trouble::Garbled(SecureEdgeError::Position)),
+            Some(_) => Err(PushError::ProtocolError(SecureEdgeError::Position)),
         }
     }
 
-    fn tell(&mut self, piece: &Piece) -> Result<Arrived, Trouble> {
-        let places = (piece.after.as_ref(), &piece.next);
-        let batch = match &piece.turn {
-            Turn::News(turn) => ReportBatch::new(&piece.changes, turn, places),
-            Turn::Synchronisation(turn) => {
-                ReportBatch::new(&piece.changes, turn, places).as_synchronization()
+    fn tell(&mut self, batch: &PushBatch) -> Result<Acknowledgement, PushError> {
+        let places = (batch.after.as_ref(), &batch.next);
+        let batch = match &batch.turn {
+            PushSession::News(turn) => ReportBatch::new(&batch.changes, turn, places),
+            PushSession::Synchronisation(turn) => {
+                ReportBatch::new(&batch.changes, turn, places).as_synchronization()
             }
         };
         let answer = self.post(path::REPORTS, &batch)?;
-        let taken = BatchAck::read(&answer, batch.tally(), &piece.next.to_string())?;
+        let taken = BatchAck::read(&answer, batch.tally(), &batch.next.to_string())?;
         let about = |refused: wire::RejectedReport| {
             let of_session = refused.list == ReportList::Sessions;
             let address = of_session.then(|| batch.address(refused.index)).flatten();
             (address, refused.reason)
         };
         let refused = taken.refused.into_iter().map(about).collect();
-        Ok(Arrived { accepted: taken.accepted, duplicates: taken.duplicates, refused })
+        Ok(Acknowledgement { accepted: taken.accepted, duplicates: taken.duplicates, refused })
     }
 
-    fn end(&mut self, synchronisation: &str, at: &Cursor) -> Result<(), Trouble> {
+    fn end(&mut self, synchronisation: &str, at: &Cursor) -> Result<(), PushError> {
         let position = at.to_string();
         let answer = self.post(path::SYNC_END, &SyncEnd { synchronisation, position })?;
         let ended: SyncEnded = read(&answer)?;
         match ended.position == at.to_string() {
             true => Ok(()),
-            false => Err(Trouble::Garbled(SecureEdgeError::Position)),
+            false => Err(PushError::ProtocolError(SecureEdgeError::Position)),
         }
     }
 
-    fn digests(&mut self) -> Result<Option<DigestPages>, Trouble> {
+    fn digests(&mut self) -> Result<Option<DigestPages>, PushError> {
         let answer = self.with_token(|http, headers| http.get(path::DIGEST, headers))?;
         match answer.status {
             404 => Ok(None),
