@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
-use rollcall_config::{Manner, Target};
+use rollcall_config::{PushProtocol, PushTarget};
 use rollcall_identity::Revision;
 use tokio::sync::{mpsc, watch};
 
@@ -84,15 +84,15 @@ impl Push {
 
 /// What makes the dialect of a target, for each thread that speaks it. What of its files cannot be
 /// read is said whenever it is spoken to, until the files are there.
-fn speech(target: Target, clock: Clock) -> impl Fn() -> Box<dyn Speech> + Send {
+fn speech(target: PushTarget, clock: Clock) -> impl Fn() -> Box<dyn Speech> + Send {
     let purse = Purse::default();
     move || {
         let http = Http::new(target.clone(), clock.clone());
-        match target.manner.clone() {
-            Manner::SecureEdge(edge) => {
+        match target.protocol.clone() {
+            PushProtocol::SecureEdge(edge) => {
                 Box::new(SecureEdge::new(target.name.as_str(), edge, http, Arc::clone(&purse)))
             }
-            Manner::SrxWebApi(srx) => Box::new(SrxWebApi::new(srx, http)),
+            PushProtocol::SrxWebApi(srx) => Box::new(SrxWebApi::new(srx, http)),
         }
     }
 }

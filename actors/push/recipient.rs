@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rollcall_config::{Manner, Target};
+use rollcall_config::{PushProtocol, PushTarget};
 use rollcall_identity::{Cursor, Revision, Timestamp};
 use serde::Serialize;
 use strum::IntoStaticStr;
@@ -86,7 +86,7 @@ pub struct TargetStatus {
 
 /// A push target, shared between the actor that speaks to it and everybody who asks.
 pub struct Recipient {
-    pub(super) target: Target,
+    pub(super) target: PushTarget,
     pub(super) floor: Floor,
     scope: String,
     keeping: Arc<dyn Keeping>,
@@ -115,7 +115,7 @@ struct Counts {
 impl Recipient {
     /// One of whom nothing is known yet but where it is kept.
     pub fn new(
-        target: Target,
+        target: PushTarget,
         keeping: Arc<dyn Keeping>,
         newest: watch::Receiver<Revision>,
         clock: Clock,
@@ -158,9 +158,9 @@ impl Recipient {
     /// How many changes are read for it at once: what it is told within a second, where that is
     /// bounded.
     pub(super) fn page(&self) -> usize {
-        match &self.target.manner {
-            Manner::SecureEdge(_) => self.target.batch,
-            Manner::SrxWebApi(srx) => {
+        match &self.target.protocol {
+            PushProtocol::SecureEdge(_) => self.target.batch,
+            PushProtocol::SrxWebApi(srx) => {
                 self.target.batch.min(usize::try_from(srx.rate).unwrap_or(usize::MAX))
             }
         }
@@ -168,10 +168,10 @@ impl Recipient {
 
     /// How often what it holds is compared with what it should hold.
     pub(super) fn check_every(&self) -> Duration {
-        match &self.target.manner {
-            Manner::SecureEdge(edge) => edge.check,
+        match &self.target.protocol {
+            PushProtocol::SecureEdge(edge) => edge.check,
             // It cannot be asked: a month is as good as never, and no instant overflows.
-            Manner::SrxWebApi(_) => Duration::from_secs(30 * 24 * 3600),
+            PushProtocol::SrxWebApi(_) => Duration::from_secs(30 * 24 * 3600),
         }
     }
 
@@ -290,9 +290,9 @@ impl Recipient {
         let known = counts.cursor.filter(|cursor| *cursor != Cursor::UNKNOWN);
         TargetStatus {
             name: self.name().to_owned(),
-            kind: match self.target.manner {
-                Manner::SecureEdge(_) => "secure_edge",
-                Manner::SrxWebApi(_) => "srx_web_api",
+            kind: match self.target.protocol {
+                PushProtocol::SecureEdge(_) => "secure_edge",
+                PushProtocol::SrxWebApi(_) => "srx_web_api",
             },
             url: self.target.url.clone(),
             state: counts.state,
@@ -321,16 +321,16 @@ impl Recipient {
 }
 
 /// What a target is told of, as one text: with another, it must be told everything anew.
-fn scope(target: &Target) -> String {
+fn scope(target: &PushTarget) -> String {
     let listed = |items: Vec<String>| items.join(",");
     let domains = listed(target.domains.iter().map(ToString::to_string).collect());
     let include = listed(target.include.iter().map(ToString::to_string).collect());
     let exclude = listed(target.exclude.iter().map(ToString::to_string).collect());
     let filtered = format!("{}|{domains}|{include}|{exclude}", target.url);
-    match &target.manner {
-        Manner::SecureEdge(_) => filtered,
+    match &target.protocol {
+        PushProtocol::SecureEdge(_) => filtered,
         // By other groups, a firewall holds roles that nobody would ever take back.
-        Manner::SrxWebApi(srx) => {
+        PushProtocol::SrxWebApi(srx) => {
             let names = listed(srx.groups.names.iter().map(ToString::to_string).collect());
             let bases = srx.groups.bases.iter().map(ToString::to_string).collect::<Vec<_>>();
             let (most, limit) = (srx.roles, srx.groups.limit);
@@ -347,8 +347,8 @@ mod tests {
 
     use super::*;
 
-    fn target(manner: Manner) -> Target {
-        Target {
+    fn target(protocol: PushProtocol) -> PushTarget {
+        PushTarget {
             name: rollcall_identity::Name::new("t").unwrap(),
             url: "https://fw".to_owned(),
             authorities: "ca.pem".into(),
@@ -360,7 +360,7 @@ mod tests {
             domains: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
-            manner,
+            protocol,
         }
     }
 
@@ -373,7 +373,7 @@ mod tests {
         let firewall = |roles, groups| {
             let (user, password) = ("user".to_owned(), "password".into());
             let srx = SrxWebApi { user, password, rate: 10, roles, groups };
-            scope(&target(Manner::SrxWebApi(srx)))
+            scope(&target(PushProtocol::SrxWebApi(srx)))
         };
         let all = [
             firewall(200, GroupFilter::default()),
@@ -393,7 +393,7 @@ mod tests {
         let groups = GroupFilter::default();
         let srx = SrxWebApi { user, password, rate: 10, roles: 200, groups };
         let longest_retry = Duration::from_secs(300);
-        let target = Target { longest_retry, ..target(Manner::SrxWebApi(srx)) };
+        let target = PushTarget { longest_retry, ..target(PushProtocol::SrxWebApi(srx)) };
         let folder = tempfile::tempdir().unwrap();
         let keeping = Arc::new(crate::FileKeeping::new(folder.path(), "t"));
         let newest = watch::Sender::new(Revision(0)).subscribe();
@@ -410,7 +410,7 @@ mod tests {
             let (credentials, onboarding) = ("credentials".into(), None);
             let check = Duration::from_secs(check);
             let edge = SecureEdge { credentials, onboarding, compression, in_flight: 4, check };
-            scope(&target(Manner::SecureEdge(edge)))
+            scope(&target(PushProtocol::SecureEdge(edge)))
         };
         let gzip = edge(rollcall_config::Compression::Gzip, 1);
         assert_eq!(gzip, edge(rollcall_config::Compression::Plain, 2));

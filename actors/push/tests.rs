@@ -127,11 +127,11 @@ fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
     Some((path?, serde_json::from_slice(&body).unwrap_or_default()))
 }
 
-fn target(url: String, folder: &std::path::Path) -> Target {
+fn target(url: String, folder: &std::path::Path) -> PushTarget {
     let credentials = folder.join("edge.credentials");
     std::fs::write(&credentials, r#"{"client_id": "id", "client_secret": "secret"}"#).unwrap();
     let (compression, check) = (Compression::Plain, Duration::from_secs(3600));
-    Target {
+    PushTarget {
         name: name("edge"),
         url,
         authorities: "none".into(),
@@ -143,7 +143,7 @@ fn target(url: String, folder: &std::path::Path) -> Target {
         domains: Vec::new(),
         include: Vec::new(),
         exclude: Vec::new(),
-        manner: Manner::SecureEdge(Settings {
+        protocol: PushProtocol::SecureEdge(Settings {
             credentials,
             onboarding: None,
             compression,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_config::{Manner, Settings, Target};
+use rollcall_config::{PushProtocol, PushTarget, Settings};
 use rollcall_identity::Name;
 
 use super::bind::{Certificate, digest};
@@ -32,14 +32,14 @@ struct RunningProducer {
 
 /// What it was made from; from anything else another one is made.
 #[derive(PartialEq)]
-struct ConfigFingerprint(Target, Certificate);
+struct ConfigFingerprint(PushTarget, Certificate);
 
 impl ConfigFingerprint {
-    fn new(target: &Target) -> Self {
+    fn new(target: &PushTarget) -> Self {
         let mut files: Vec<&PathBuf> = vec![&target.authorities];
         files.extend(target.identity.iter().flat_map(|(certificate, key)| [certificate, key]));
         // What it got for its onboarding token is its own; a password may be exchanged.
-        if let Manner::SrxWebApi(srx) = &target.manner {
+        if let PushProtocol::SrxWebApi(srx) = &target.protocol {
             files.push(&srx.password);
         }
         Self(target.clone(), digest(&files))
@@ -64,7 +64,7 @@ impl PushSet {
         clock: &Clock,
     ) -> Result<Vec<String>, MailboxClosed> {
         let mut concerned = Vec::new();
-        let wanted: BTreeMap<&Name, &Target> =
+        let wanted: BTreeMap<&Name, &PushTarget> =
             settings.push.iter().map(|target| (&target.name, target)).collect();
         let gone: Vec<Name> =
             self.running.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
