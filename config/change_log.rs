@@ -7,7 +7,7 @@ use crate::table_reader::TableReader;
 
 /// The limits of the change log in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct History {
+pub struct ChangeLogLimits {
     /// How long an ended session is kept as a tombstone. A consumer that was disconnected for
     /// longer needs a full resync.
     pub tombstones: Duration,
@@ -20,7 +20,7 @@ pub struct History {
 const TOMBSTONE_RETENTION: RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);
 
-impl Default for History {
+impl Default for ChangeLogLimits {
     /// A day, which is the default duration of a session, and half as many tombstones as the
     /// sessions that Rollcall is designed for. They use about 100 MB.
     fn default() -> Self {
@@ -28,7 +28,7 @@ impl Default for History {
     }
 }
 
-impl History {
+impl ChangeLogLimits {
     pub(crate) fn from_table(table: &TableReader<'_>) -> Self {
         let default = Self::default();
         Self {

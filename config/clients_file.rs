@@ -15,7 +15,7 @@ use crate::load_context::LoadContext;
 use crate::scalar::{ClientId, FromToml};
 use crate::source_file::SourceFile;
 use crate::table_reader::read_file;
-use crate::{Point, Problem, Problems, SecretHash, Settings, file};
+use crate::{ConfigError, ConfigErrors, EnforcementPoint, SecretHash, Settings, file};
 
 /// The name of the clients file in the data folder.
 pub const CLIENTS_FILE: &str = "clients.toml";
@@ -25,7 +25,7 @@ const HEADING: &str = "# Enforcement points added with `rollcall client add`. Th
                        # [[enforcement.points]] in the configuration reference.\n";
 
 /// Reads the enforcement points of the clients file in the data folder `data`, if it exists.
-pub(crate) fn read(context: &LoadContext<'_>, data: &Path) -> Vec<Point> {
+pub(crate) fn read(context: &LoadContext<'_>, data: &Path) -> Vec<EnforcementPoint> {
     let path = data.join(CLIENTS_FILE);
     if !path.exists() {
         return Vec::new();
@@ -33,24 +33,26 @@ pub(crate) fn read(context: &LoadContext<'_>, data: &Path) -> Vec<Point> {
     match file::secret_text(&path) {
         Ok(text) => points(context, &path, &text),
         Err(message) => {
-            context.add_error(Problem { file: path, key: String::new(), line: None, message });
+            context.add_error(ConfigError { file: path, key: String::new(), line: None, message });
             Vec::new()
         }
     }
 }
 
-fn points(context: &LoadContext<'_>, path: &Path, text: &str) -> Vec<Point> {
+fn points(context: &LoadContext<'_>, path: &Path, text: &str) -> Vec<EnforcementPoint> {
     let base = path.parent().unwrap_or(Path::new(""));
     let file = SourceFile { context, path, text, base };
     let points = read_file(&file, |root| {
-        root.subtable("enforcement", |table| table.subtables("points", Point::from_table))
+        root.subtable("enforcement", |table| {
+            table.subtables("points", EnforcementPoint::from_table)
+        })
     });
     points.map(|(points, _)| points).unwrap_or_default()
 }
 
 /// An enforcement point to add. All settings that are not fields have their defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewPoint {
+pub struct NewEnforcementPoint {
     /// The name.
     pub name: Name,
     /// The source addresses that it may connect from.
@@ -65,7 +67,7 @@ pub struct NewPoint {
 
 /// Why an enforcement point was not added. The clients file is unchanged.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAdded {
+pub enum AddPointError {
     /// Another enforcement point or PTIM client has the name.
     #[error("the name {0:?} is already in use; choose another name")]
     NameTaken(String),
@@ -77,7 +79,7 @@ pub enum NotAdded {
     BadClientId,
     /// The clients file would be invalid with the new enforcement point.
     #[error("{0}")]
-    Refused(Problems),
+    Refused(ConfigErrors),
     /// The clients file cannot be read or written.
     #[error("{path}: {cause}")]
     File {
@@ -121,18 +123,18 @@ struct DialectTable {
 /// lock on the folder serializes concurrent writers.
 ///
 /// # Errors
-/// [`NotAdded`]; the file is then unchanged.
+/// [`AddPointError`]; the file is then unchanged.
 pub fn add_point(
     settings: &Settings,
     environment: &Environment,
-    point: &NewPoint,
-) -> Result<PathBuf, NotAdded> {
+    point: &NewEnforcementPoint,
+) -> Result<PathBuf, AddPointError> {
     check_unused(settings, point)?;
     let data = settings.data.as_path();
     let path = data.join(CLIENTS_FILE);
     let at = |path: &Path| {
         let path = path.to_owned();
-        move |cause| NotAdded::File { path, cause }
+        move |cause| AddPointError::File { path, cause }
     };
     DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(at(data))?;
     let folder = File::open(data).map_err(at(data))?;
@@ -140,13 +142,13 @@ pub fn add_point(
     let mut text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => HEADING.to_owned(),
-        Err(cause) => return Err(NotAdded::File { path, cause }),
+        Err(cause) => return Err(AddPointError::File { path, cause }),
     };
     append(&mut text, point);
     let context = LoadContext::new(environment);
     points(&context, &path, &text);
-    if let Some(problems) = Problems::from_found(context.into_errors()) {
-        return Err(NotAdded::Refused(problems));
+    if let Some(problems) = ConfigErrors::from_found(context.into_errors()) {
+        return Err(AddPointError::Refused(problems));
     }
     replace(&path, &text, &folder).map_err(at(&path))?;
     folder.sync_all().map_err(at(data))?;
@@ -154,24 +156,24 @@ pub fn add_point(
 }
 
 /// Fails if the settings already contain the name or the client ID.
-fn check_unused(settings: &Settings, point: &NewPoint) -> Result<(), NotAdded> {
+fn check_unused(settings: &Settings, point: &NewEnforcementPoint) -> Result<(), AddPointError> {
     if ClientId::new(&point.client_id).is_none() {
-        return Err(NotAdded::BadClientId);
+        return Err(AddPointError::BadClientId);
     }
     let points = settings.enforcement.points.iter().map(|p| (&p.name, &p.client_id));
     let clients = settings.ptim.clients.iter().map(|p| (&p.name, &p.client_id));
     for (name, client_id) in points.chain(clients) {
         if name.clone().folded() == point.name.clone().folded() {
-            return Err(NotAdded::NameTaken(point.name.to_string()));
+            return Err(AddPointError::NameTaken(point.name.to_string()));
         }
         if client_id.eq_ignore_ascii_case(&point.client_id) {
-            return Err(NotAdded::ClientIdTaken(point.client_id.clone()));
+            return Err(AddPointError::ClientIdTaken(point.client_id.clone()));
         }
     }
     Ok(())
 }
 
-fn append(text: &mut String, point: &NewPoint) {
+fn append(text: &mut String, point: &NewEnforcementPoint) {
     let table = PointTable {
         name: point.name.as_str(),
         addresses: &point.addresses,

@@ -36,12 +36,12 @@ pub struct Enforcement {
     /// The delay of failed logins.
     pub lockout: Lockout,
     /// The enforcement points of the configuration, followed by those of the clients file.
-    pub points: Vec<Point>,
+    pub points: Vec<EnforcementPoint>,
 }
 
 /// An enforcement point: a firewall, or a cluster of two, that queries Rollcall for sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Point {
+pub struct EnforcementPoint {
     /// The name in logs, metrics and the REST API.
     pub name: Name,
     /// The source addresses that it may connect from.
@@ -93,12 +93,12 @@ impl Enforcement {
                 HttpLimits::from_table(limits, &HttpLimits::with_connections(CONNECTIONS))
             }),
             lockout: table.subtable("lockout", Lockout::from_table),
-            points: table.subtables("points", Point::from_table),
+            points: table.subtables("points", EnforcementPoint::from_table),
         }
     }
 }
 
-impl Point {
+impl EnforcementPoint {
     pub(crate) fn from_table(table: &TableReader<'_>) -> Option<Self> {
         let ClientCredentials { name, addresses, client_id, secret } =
             ClientCredentials::from_table(table, ClientScope::Enforcement);

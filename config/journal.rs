@@ -14,7 +14,7 @@ use crate::table_reader::TableReader;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Journal {
     /// Whether the journal is durable.
-    pub kind: JournalKind,
+    pub kind: JournalStorage,
     /// The folder of the journal.
     pub folder: PathBuf,
     /// The number of events after which a segment is sealed.
@@ -49,7 +49,7 @@ pub struct Journal {
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
-pub enum JournalKind {
+pub enum JournalStorage {
     /// On disk: acknowledged events survive a crash.
     #[default]
     Disk,
@@ -57,9 +57,9 @@ pub enum JournalKind {
     Memory,
 }
 
-keyword_enum!(JournalKind: "\"disk\" or \"memory\"");
+keyword_enum!(JournalStorage: "\"disk\" or \"memory\"");
 
-impl JournalKind {
+impl JournalStorage {
     /// The keyword of the configuration, for example `disk`.
     pub fn as_str(self) -> &'static str {
         self.into()
@@ -90,7 +90,7 @@ impl Journal {
         let month = Duration::from_secs(30 * 24 * 3600);
         let (hour, minutes) = (Duration::from_secs(3600), Duration::from_secs(300));
         Self {
-            kind: table.get_or("storage", JournalKind::default()),
+            kind: table.get_or("storage", JournalStorage::default()),
             folder: table.file_path_or("folder", data.join("journal")),
             segment_events: table.in_range("segment_events", 1_000_000, SEGMENT_EVENTS),
             segment_age: table.in_range("segment_age", hour, SEGMENT_AGE),

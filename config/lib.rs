@@ -3,7 +3,7 @@
 //! ```text
 //! rollcall.toml ──┐                                             ┌─ Ok(Settings)
 //! clients.toml ───┼─► TableReader ─► from_table of each part ───┤
-//! templates ──────┘                                             └─ Err(Problems): all errors
+//! templates ──────┘                                             └─ Err(ConfigErrors): all errors
 //! ```
 //!
 //! Without a file, [`REFERENCE`] applies: the reference of all keys is also the embedded default.
@@ -48,30 +48,32 @@ mod token_auth;
 mod validator;
 
 pub use account::ServiceAccount;
-pub use change_log::History;
-pub use clients_file::{CLIENTS_FILE, NewPoint, NotAdded, add_point};
-pub use enforcement::{Enforcement, Point};
+pub use change_log::ChangeLogLimits;
+pub use clients_file::{AddPointError, CLIENTS_FILE, NewEnforcementPoint, add_point};
+pub use enforcement::{Enforcement, EnforcementPoint};
 pub use environment::Environment;
-pub use journal::{Journal, JournalKind};
+pub use journal::{Journal, JournalStorage};
 pub use listener::{HttpLimits, Tls};
 pub use load::load;
-pub use log::{Format, Level, Log};
-pub use problem::{Problem, Problems};
+pub use log::{LogFormat, LogLevel, LogSettings};
+pub use problem::{ConfigError, ConfigErrors};
 pub use producers::active_directory::{
-    ActiveDirectory, Bind, Changes, DirectoryLimits, DirectoryTransport, Sessions,
+    ActiveDirectory, BindMethod, ChangeTracking, DirectoryLimits, DirectoryTransport, SessionPolicy,
 };
-pub use producers::event_log::{Auth, EventLog, EventLogLimits, EventLogSource, Mapper};
-pub use producers::ptim::{Ptim, Pusher};
+pub use producers::event_log::{
+    EndpointMapperAuth, EventLog, EventLogAuth, EventLogLimits, EventLogSource,
+};
+pub use producers::ptim::{Ptim, PtimClient};
 pub use producers::syslog::{
-    SenderTime, Syslog, SyslogClient, SyslogLimits, SyslogTls, ValueMap, ValueMaps,
+    EventTimeSource, LookupTable, LookupTables, Syslog, SyslogClient, SyslogLimits, SyslogTls,
 };
-pub use push::{Compression, Manner, SecureEdge, SrxWebApi, Target};
+pub use push::{Compression, PushProtocol, PushTarget, SecureEdge, SrxWebApi};
 pub use reference::{REFERENCE, reference_markdown};
 pub use rest::Rest;
 pub use scalar::CertificatePin;
-pub use secret::{BadSecret, Secret, SecretHash};
+pub use secret::{Secret, SecretHash, SecretHashError};
 pub use settings::Settings;
-pub use shipped_templates::SHIPPED;
-pub use syslog_template::Template;
+pub use shipped_templates::SHIPPED_TEMPLATES;
+pub use syslog_template::SyslogTemplate;
 pub use token_auth::Lockout;
 pub use validator::{Validator, ValidatorClient};

@@ -13,7 +13,7 @@ use crate::table_reader::TableReader;
 pub enum Tls {
     /// Issued by the built-in CA at the first start and kept in the data folder. It is valid for
     /// the name of the host, `localhost` and the listen addresses.
-    SelfMade {
+    BuiltInCa {
         /// Additional names and addresses in its SAN.
         names: Vec<String>,
     },
@@ -25,7 +25,7 @@ pub enum Tls {
         key: PathBuf,
     },
     /// No TLS: on loopback, or with `insecure = true`.
-    Plain,
+    Disabled,
 }
 
 impl Tls {
@@ -45,7 +45,7 @@ impl Tls {
             (None, Some(_)) => table.error_at("certificate", "is missing: key requires it"),
             (None, None) => {}
         }
-        Self::SelfMade { names }
+        Self::BuiltInCa { names }
     }
 
     /// Reads `insecure` and the `tls` table, which exclude each other.
@@ -63,7 +63,7 @@ impl Tls {
             table
                 .error_at("insecure", "disables TLS, but there is a tls table; remove one of them");
         }
-        if insecure { Self::Plain } else { tls }
+        if insecure { Self::Disabled } else { tls }
     }
 }
 

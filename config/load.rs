@@ -6,7 +6,7 @@ use crate::environment::Environment;
 use crate::load_context::LoadContext;
 use crate::source_file::SourceFile;
 use crate::table_reader::read_file;
-use crate::{Problem, Problems, REFERENCE, Settings, clients_file, file};
+use crate::{ConfigError, ConfigErrors, REFERENCE, Settings, clients_file, file};
 
 /// The file name of the embedded default in errors.
 const EMBEDDED: &str = "(embedded default)";
@@ -19,7 +19,7 @@ const EMBEDDED: &str = "(embedded default)";
 ///
 /// # Errors
 /// All errors of the configuration, not only the first.
-pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Settings, Problems> {
+pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Settings, ConfigErrors> {
     match path {
         None => read(Path::new(EMBEDDED), REFERENCE, Path::new(""), environment),
         Some(path) => match file::text(path) {
@@ -29,9 +29,9 @@ pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Settings, 
     }
 }
 
-fn unreadable(path: &Path, message: String) -> Problems {
-    let problem = Problem { file: path.to_owned(), key: String::new(), line: None, message };
-    Problems::from_found(vec![problem]).expect("the list is not empty")
+fn unreadable(path: &Path, message: String) -> ConfigErrors {
+    let problem = ConfigError { file: path.to_owned(), key: String::new(), line: None, message };
+    ConfigErrors::from_found(vec![problem]).expect("the list is not empty")
 }
 
 /// Parses the configuration `text`.
@@ -40,7 +40,7 @@ pub(crate) fn read(
     text: &str,
     base: &Path,
     environment: &Environment,
-) -> Result<Settings, Problems> {
+) -> Result<Settings, ConfigErrors> {
     let context = LoadContext::new(environment);
     let file = SourceFile { context: &context, path, text, base };
     let settings = read_file(&file, Settings::from_table).map(|(mut settings, effective)| {
@@ -51,7 +51,7 @@ pub(crate) fn read(
         settings.resolve_domain_aliases();
         settings
     });
-    match Problems::from_found(context.into_errors()) {
+    match ConfigErrors::from_found(context.into_errors()) {
         Some(problems) => Err(problems),
         None => Ok(settings.expect("a file with a syntax error has an error")),
     }

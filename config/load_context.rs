@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use crate::Problem;
+use crate::ConfigError;
 use crate::environment::Environment;
 use crate::socket::{TransportProtocol, overlap};
 
@@ -16,7 +16,7 @@ const RESERVED_NAMES: [&str; 6] =
 /// Collects what the files of one load have in common.
 pub(crate) struct LoadContext<'e> {
     pub(crate) environment: &'e Environment,
-    errors: RefCell<Vec<Problem>>,
+    errors: RefCell<Vec<ConfigError>>,
     /// The key that holds a value, by scope and lower-case value.
     unique_values: RefCell<BTreeMap<(String, String), String>>,
     /// Protocol, address and key of each listener.
@@ -38,7 +38,7 @@ impl<'e> LoadContext<'e> {
         }
     }
 
-    pub(crate) fn add_error(&self, error: Problem) {
+    pub(crate) fn add_error(&self, error: ConfigError) {
         self.errors.borrow_mut().push(error);
     }
 
@@ -70,7 +70,7 @@ impl<'e> LoadContext<'e> {
         conflict
     }
 
-    pub(crate) fn into_errors(self) -> Vec<Problem> {
+    pub(crate) fn into_errors(self) -> Vec<ConfigError> {
         self.errors.into_inner()
     }
 

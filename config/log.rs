@@ -8,11 +8,11 @@ use crate::table_reader::TableReader;
 
 /// The settings of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Log {
+pub struct LogSettings {
     /// The format of a line.
-    pub format: Format,
+    pub format: LogFormat,
     /// The least severe level that is written.
-    pub level: Level,
+    pub level: LogLevel,
 }
 
 /// The format of a log line.
@@ -31,7 +31,7 @@ pub struct Log {
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
-pub enum Format {
+pub enum LogFormat {
     /// Human-readable text.
     #[default]
     Text,
@@ -39,7 +39,7 @@ pub enum Format {
     Json,
 }
 
-keyword_enum!(Format: "\"text\" or \"json\"");
+keyword_enum!(LogFormat: "\"text\" or \"json\"");
 
 /// The level of a log line, most severe first.
 #[derive(
@@ -59,7 +59,7 @@ keyword_enum!(Format: "\"text\" or \"json\"");
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
-pub enum Level {
+pub enum LogLevel {
     /// Defects of Rollcall.
     Error,
     /// Conditions that an operator can fix.
@@ -73,27 +73,27 @@ pub enum Level {
     Trace,
 }
 
-keyword_enum!(Level: "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"");
+keyword_enum!(LogLevel: "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"");
 
-impl Format {
+impl LogFormat {
     /// The keyword of the configuration, for example `json`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-impl Level {
+impl LogLevel {
     /// The keyword of the configuration, for example `info`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-impl Log {
+impl LogSettings {
     pub(crate) fn from_table(table: &TableReader<'_>) -> Self {
         Self {
-            format: table.get_or("format", Format::default()),
-            level: table.get_or("level", Level::default()),
+            format: table.get_or("format", LogFormat::default()),
+            level: table.get_or("level", LogLevel::default()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// One error of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigError {
     /// The file; `(embedded default)` if there is none.
     pub file: PathBuf,
     /// The dotted path of the key, with indices from 0: `syslog[0].clients[2].addresses[0]`. Empty
@@ -17,7 +17,7 @@ pub struct Problem {
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigError {
     /// `rollcall.toml:12: rest.listen is an integer, must be …`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file.display())?;
@@ -33,11 +33,11 @@ impl fmt::Display for Problem {
 
 /// All errors of a configuration, ordered by file and line. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct ConfigErrors(Vec<ConfigError>);
 
-impl Problems {
+impl ConfigErrors {
     /// Sorts `found`; `None` if it is empty.
-    pub(crate) fn from_found(mut found: Vec<Problem>) -> Option<Self> {
+    pub(crate) fn from_found(mut found: Vec<ConfigError>) -> Option<Self> {
         if found.is_empty() {
             return None;
         }
@@ -49,21 +49,21 @@ impl Problems {
     }
 
     /// Iterates over the errors.
-    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+    pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
         self.0.iter()
     }
 }
 
-impl<'a> IntoIterator for &'a Problems {
-    type Item = &'a Problem;
-    type IntoIter = std::slice::Iter<'a, Problem>;
+impl<'a> IntoIterator for &'a ConfigErrors {
+    type Item = &'a ConfigError;
+    type IntoIter = std::slice::Iter<'a, ConfigError>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for ConfigErrors {
     /// One line per error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {
@@ -76,4 +76,4 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for ConfigErrors {}

@@ -15,7 +15,7 @@ use crate::{file, groups};
 
 /// A push target: a system that receives each change as it is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct PushTarget {
     /// The name in logs, metrics and the REST API, and of its files in the data folder.
     pub name: Name,
     /// The base URL: scheme, host and port, without a trailing slash.
@@ -39,12 +39,12 @@ pub struct Target {
     /// The networks that it never receives.
     pub exclude: Vec<IpNet>,
     /// The protocol and its settings.
-    pub manner: Manner,
+    pub protocol: PushProtocol,
 }
 
 /// The protocol of a push target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Manner {
+pub enum PushProtocol {
     /// The Secure Edge API.
     SecureEdge(SecureEdge),
     /// The Web API of an SRX in ClearPass mode.
@@ -100,7 +100,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// maximum when it is reachable again.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 
-impl Target {
+impl PushTarget {
     /// The filter for changes.
     pub fn filter(&self) -> Filter {
         let mut filter = Filter::default();
@@ -115,11 +115,13 @@ impl Target {
         let folder = data.join("push");
         let mut targets = table.subtables("secure_edge", |edge| {
             Self::from_table(edge, 1000, |edge, name| {
-                SecureEdge::from_table(edge, name, &folder).map(Manner::SecureEdge)
+                SecureEdge::from_table(edge, name, &folder).map(PushProtocol::SecureEdge)
             })
         });
         targets.extend(table.subtables("srx_web_api", |srx| {
-            Self::from_table(srx, 100, |srx, _| SrxWebApi::from_table(srx).map(Manner::SrxWebApi))
+            Self::from_table(srx, 100, |srx, _| {
+                SrxWebApi::from_table(srx).map(PushProtocol::SrxWebApi)
+            })
         }));
         targets
     }
@@ -127,7 +129,7 @@ impl Target {
     fn from_table(
         table: &TableReader<'_>,
         batch: usize,
-        manner: impl FnOnce(&TableReader<'_>, &str) -> Option<Manner>,
+        protocol: impl FnOnce(&TableReader<'_>, &str) -> Option<PushProtocol>,
     ) -> Option<Self> {
         let name = table.required::<FileStem>("name").map(|name| name.0);
         if let Some(name) = &name {
@@ -160,7 +162,7 @@ impl Target {
         let timeout = table.in_range("timeout", TIMEOUT, timeouts);
         let batch = table.in_range("batch_size", batch, 1..=10_000);
         let filter = table.subtable("filter", SessionFilter::from_table);
-        let manner = manner(table, name.as_ref().map_or("", Name::as_str));
+        let protocol = protocol(table, name.as_ref().map_or("", Name::as_str));
         Some(Self {
             name: name?,
             url: url?,
@@ -173,7 +175,7 @@ impl Target {
             domains: filter.domains,
             include: filter.include,
             exclude: filter.exclude,
-            manner: manner?,
+            protocol: protocol?,
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::{HttpLimits, Tls, file};
 pub struct Rest {
     /// The listen address.
     pub listen: SocketAddr,
-    /// The certificate. The default is [`Tls::Plain`], which requires a loopback address or
+    /// The certificate. The default is [`Tls::Disabled`], which requires a loopback address or
     /// `insecure = true`.
     pub tls: Tls,
     /// The file with the bearer token, created with mode 0600 if it does not exist.
@@ -32,8 +32,8 @@ impl Rest {
         table.unique_listeners(TransportProtocol::Tcp, "listen", &[listen]);
         let insecure = table.get_or("insecure", false);
         let with_tls = Tls::with_insecure(table);
-        let tls = if table.has("tls") { with_tls } else { Tls::Plain };
-        if tls == Tls::Plain && !insecure && !listen.ip().to_canonical().is_loopback() {
+        let tls = if table.has("tls") { with_tls } else { Tls::Disabled };
+        if tls == Tls::Disabled && !insecure && !listen.ip().to_canonical().is_loopback() {
             let message = format!(
                 "is {listen}, which is reachable from the network; add a [rest.tls] table or \
                  insecure = true"

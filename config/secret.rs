@@ -20,7 +20,7 @@ pub struct SecretHash(Arc<Zeroizing<String>>);
 
 /// Why a text is not a valid hash of a secret. It never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BadSecret {
+pub enum SecretHashError {
     /// The text is not an argon2id PHC string. It may be the secret itself.
     #[error("is not an argon2id hash; run `rollcall secret hash` to create one from a secret")]
     NotArgon2id,
@@ -40,19 +40,19 @@ impl SecretHash {
     /// Checks that `text`, trimmed, is a complete argon2id PHC string.
     ///
     /// # Errors
-    /// [`BadSecret`] if it is not.
-    pub fn new(text: &str) -> Result<Self, BadSecret> {
+    /// [`SecretHashError`] if it is not.
+    pub fn new(text: &str) -> Result<Self, SecretHashError> {
         let text = text.trim();
         if !text.starts_with("$argon2id$") {
-            return Err(BadSecret::NotArgon2id);
+            return Err(SecretHashError::NotArgon2id);
         }
-        let parsed = PasswordHash::new(text).map_err(|_| BadSecret::Malformed)?;
-        let costs = argon2::Params::try_from(&parsed).map_err(|_| BadSecret::Malformed)?;
+        let parsed = PasswordHash::new(text).map_err(|_| SecretHashError::Malformed)?;
+        let costs = argon2::Params::try_from(&parsed).map_err(|_| SecretHashError::Malformed)?;
         if parsed.salt.is_none() || parsed.hash.is_none() {
-            return Err(BadSecret::Malformed);
+            return Err(SecretHashError::Malformed);
         }
         if costs.m_cost() > Self::MEMORY_LIMIT {
-            return Err(BadSecret::Costly);
+            return Err(SecretHashError::Costly);
         }
         Ok(Self(Arc::new(Zeroizing::new(text.to_owned()))))
     }
@@ -186,13 +186,13 @@ pub(crate) mod tests {
         let cut = HASH.rsplit_once('$').unwrap().0;
         let costly = HASH.replace("m=19456", "m=262145");
         for (text, error) in [
-            ("hunter2", BadSecret::NotArgon2id),
-            ("$2b$12$abcdefghijklmnopqrstuv", BadSecret::NotArgon2id),
-            (&HASH.replace("argon2id", "argon2i"), BadSecret::NotArgon2id),
-            (cut, BadSecret::Malformed),
-            ("$argon2id$", BadSecret::Malformed),
-            (&HASH.replace("t=2", "t=0"), BadSecret::Malformed),
-            (&costly, BadSecret::Costly),
+            ("hunter2", SecretHashError::NotArgon2id),
+            ("$2b$12$abcdefghijklmnopqrstuv", SecretHashError::NotArgon2id),
+            (&HASH.replace("argon2id", "argon2i"), SecretHashError::NotArgon2id),
+            (cut, SecretHashError::Malformed),
+            ("$argon2id$", SecretHashError::Malformed),
+            (&HASH.replace("t=2", "t=0"), SecretHashError::Malformed),
+            (&costly, SecretHashError::Costly),
         ] {
             assert_eq!(SecretHash::new(text), Err(error), "{text}");
             assert!(!error.to_string().contains(text));

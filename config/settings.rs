@@ -10,8 +10,8 @@ use toml::Table;
 use crate::syslog_template::TemplateCache;
 use crate::table_reader::TableReader;
 use crate::{
-    ActiveDirectory, Enforcement, EventLog, EventLogSource, History, Journal, Log, Point, Ptim,
-    Rest, Syslog, SyslogClient, Target, Tls, Validator, rules,
+    ActiveDirectory, ChangeLogLimits, Enforcement, EnforcementPoint, EventLog, EventLogSource,
+    Journal, LogSettings, Ptim, PushTarget, Rest, Syslog, SyslogClient, Tls, Validator, rules,
 };
 
 /// The whole configuration. Its parts implement `PartialEq`, so that a reload restarts only the
@@ -25,7 +25,7 @@ pub struct Settings {
     /// The rules, including the authority of each source.
     pub rules: Rules,
     /// The limits of the change log.
-    pub history: History,
+    pub history: ChangeLogLimits,
     /// The journal.
     pub journal: Journal,
     /// The syslog producers.
@@ -41,11 +41,11 @@ pub struct Settings {
     /// The validator listener.
     pub validator: Validator,
     /// The push targets.
-    pub push: Vec<Target>,
+    pub push: Vec<PushTarget>,
     /// The REST listener.
     pub rest: Rest,
     /// The log.
-    pub log: Log,
+    pub log: LogSettings,
     /// The configuration file with all defaults, without secrets.
     pub effective: Table,
 }
@@ -62,7 +62,7 @@ impl Settings {
         Self {
             drain: table.in_range("shutdown_timeout", drain, SHUTDOWN_TIMEOUT),
             rules: table.subtable("rules", rules::from_table),
-            history: table.subtable("change_log", History::from_table),
+            history: table.subtable("change_log", ChangeLogLimits::from_table),
             journal: table.subtable("journal", |journal| Journal::from_table(journal, &data)),
             syslog: table.subtables("syslog", |syslog| Syslog::from_table(syslog, &templates)),
             active_directory: table.subtables("active_directory", ActiveDirectory::from_table),
@@ -70,9 +70,9 @@ impl Settings {
             ptim: table.subtable("ptim", Ptim::from_table),
             enforcement: table.subtable("enforcement", Enforcement::from_table),
             validator: table.subtable("validator", Validator::from_table),
-            push: table.subtable("push", |push| Target::from_tables(push, &data)),
+            push: table.subtable("push", |push| PushTarget::from_tables(push, &data)),
             rest: table.subtable("rest", |rest| Rest::from_table(rest, &data)),
-            log: table.subtable("log", Log::from_table),
+            log: table.subtable("log", LogSettings::from_table),
             data,
             effective: Table::new(),
         }
@@ -84,9 +84,9 @@ impl Settings {
         let Self { enforcement, validator, rest, .. } = self;
         let local = rest.listen.ip().to_canonical().is_loopback();
         let open = [
-            ("enforcement", enforcement.tls == Tls::Plain && !enforcement.listen.is_empty()),
-            ("validator", validator.tls == Tls::Plain && !validator.listen.is_empty()),
-            ("rest", rest.tls == Tls::Plain && !local),
+            ("enforcement", enforcement.tls == Tls::Disabled && !enforcement.listen.is_empty()),
+            ("validator", validator.tls == Tls::Disabled && !validator.listen.is_empty()),
+            ("rest", rest.tls == Tls::Disabled && !local),
         ];
         open.into_iter().filter(|(_, insecure)| *insecure).map(|(name, _)| name).collect()
     }
@@ -108,7 +108,9 @@ impl Settings {
         let ptim: &Name = &self.ptim.name;
         let clients = self.ptim.clients.iter();
         let clients = clients.map(|p| ((ptim.clone(), p.name.clone()), p.authority.clone()));
-        let entry = |point: &Point| Some(((ptim.clone(), point.name.clone()), point.push.clone()?));
+        let entry = |point: &EnforcementPoint| {
+            Some(((ptim.clone(), point.name.clone()), point.push.clone()?))
+        };
         let points = self.enforcement.points.iter().filter_map(entry);
         self.rules.authorities.extend(syslog.chain(logs).chain(clients).chain(points));
     }

@@ -3,7 +3,7 @@
 /// Name and text of each template, in the order in which a client without `templates` tries them.
 /// The template for SRX firewalls is the first, because the first match decides and each further
 /// attempt costs time.
-pub const SHIPPED: &[(&str, &str)] = &[
+pub const SHIPPED_TEMPLATES: &[(&str, &str)] = &[
     ("junos-vpn", include_str!("syslog/junos-vpn.toml")),
     ("aruba-clearpass", include_str!("syslog/aruba-clearpass.toml")),
     ("cisco-asa-anyconnect", include_str!("syslog/cisco-asa-anyconnect.toml")),
@@ -36,8 +36,8 @@ mod tests {
             .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
             .collect();
         let shipped: BTreeSet<String> =
-            SHIPPED.iter().map(|(name, _)| (*name).to_owned()).collect();
+            SHIPPED_TEMPLATES.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(shipped, files);
-        assert_eq!(shipped.len(), SHIPPED.len(), "a template is listed twice");
+        assert_eq!(shipped.len(), SHIPPED_TEMPLATES.len(), "a template is listed twice");
     }
 }

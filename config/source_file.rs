@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::Problem;
+use crate::ConfigError;
 use crate::load_context::LoadContext;
 
 /// A configuration file: its text, and where errors and relative paths refer to.
@@ -19,6 +19,6 @@ impl SourceFile<'_> {
     /// Records an error at `key`, and at the line of the byte offset `at` if known.
     pub(crate) fn add_error(&self, key: String, at: Option<usize>, message: String) {
         let line = at.map(|at| self.text[..at].matches('\n').count() + 1);
-        self.context.add_error(Problem { file: self.path.to_owned(), key, line, message });
+        self.context.add_error(ConfigError { file: self.path.to_owned(), key, line, message });
     }
 }

@@ -12,25 +12,25 @@ use toml::Value;
 use crate::did_you_mean::did_you_mean;
 use crate::scalar::FromToml;
 use crate::table_reader::TableReader;
-use crate::{Problem, SHIPPED, file};
+use crate::{ConfigError, SHIPPED_TEMPLATES, file};
 
 /// A syslog template and its text. Templates are equal if their texts are.
 #[derive(Debug, Clone)]
-pub struct Template {
+pub struct SyslogTemplate {
     text: Box<str>,
     /// The compiled template. Its samples were verified.
     pub template: Arc<syslog::Template>,
 }
 
-impl PartialEq for Template {
+impl PartialEq for SyslogTemplate {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
     }
 }
 
-impl Eq for Template {}
+impl Eq for SyslogTemplate {}
 
-impl Template {
+impl SyslogTemplate {
     /// The `name` in the template file.
     pub fn name(&self) -> &Name {
         self.template.name()
@@ -51,14 +51,14 @@ impl Template {
 
 /// The templates of one load, by file; `None` for invalid ones.
 #[derive(Default)]
-pub(crate) struct TemplateCache(RefCell<BTreeMap<PathBuf, Option<Arc<Template>>>>);
+pub(crate) struct TemplateCache(RefCell<BTreeMap<PathBuf, Option<Arc<SyslogTemplate>>>>);
 
 impl TemplateCache {
     /// Reads the list `templates` of a client: names of shipped templates and paths of other ones.
     /// Without the list, all shipped templates are used.
-    pub(crate) fn from_table(&self, table: &TableReader<'_>) -> Vec<Arc<Template>> {
+    pub(crate) fn from_table(&self, table: &TableReader<'_>) -> Vec<Arc<SyslogTemplate>> {
         let Some(listed) = table.list::<String>("templates") else {
-            let shipped = SHIPPED.iter();
+            let shipped = SHIPPED_TEMPLATES.iter();
             return shipped.filter_map(|(name, text)| self.shipped(table, name, text)).collect();
         };
         let is_path = |text: &str| text.contains('/') || text.ends_with(".toml");
@@ -74,7 +74,9 @@ impl TemplateCache {
                 table.error_at(&key, format!("{text:?} is listed twice"));
             } else if is_path(text) {
                 found.extend(self.in_file(table, &key, &table.resolve(text)));
-            } else if let Some((name, body)) = SHIPPED.iter().find(|(name, _)| name == text) {
+            } else if let Some((name, body)) =
+                SHIPPED_TEMPLATES.iter().find(|(name, _)| name == text)
+            {
                 found.extend(self.shipped(table, name, body));
             } else {
                 table.error_at(&key, unknown(text));
@@ -83,11 +85,21 @@ impl TemplateCache {
         found
     }
 
-    fn shipped(&self, table: &TableReader<'_>, name: &str, text: &str) -> Option<Arc<Template>> {
+    fn shipped(
+        &self,
+        table: &TableReader<'_>,
+        name: &str,
+        text: &str,
+    ) -> Option<Arc<SyslogTemplate>> {
         self.compile_once(table, Path::new(&format!("(shipped template {name})")), text)
     }
 
-    fn in_file(&self, table: &TableReader<'_>, key: &str, path: &Path) -> Option<Arc<Template>> {
+    fn in_file(
+        &self,
+        table: &TableReader<'_>,
+        key: &str,
+        path: &Path,
+    ) -> Option<Arc<SyslogTemplate>> {
         if let Some(known) = self.0.borrow().get(path) {
             return known.clone();
         }
@@ -101,14 +113,14 @@ impl TemplateCache {
         table: &TableReader<'_>,
         file: &Path,
         text: &str,
-    ) -> Option<Arc<Template>> {
+    ) -> Option<Arc<SyslogTemplate>> {
         if let Some(known) = self.0.borrow().get(file) {
             return known.clone();
         }
-        let compiled = Template::compile(text).map(Arc::new);
+        let compiled = SyslogTemplate::compile(text).map(Arc::new);
         for message in compiled.as_ref().err().into_iter().flatten() {
             let (file, key, message) = (file.to_owned(), String::new(), message.clone());
-            table.context().add_error(Problem { file, key, line: None, message });
+            table.context().add_error(ConfigError { file, key, line: None, message });
         }
         let template = compiled.ok();
         self.0.borrow_mut().insert(file.to_owned(), template.clone());
@@ -117,7 +129,7 @@ impl TemplateCache {
 }
 
 fn unknown(text: &str) -> String {
-    match did_you_mean(text, SHIPPED.iter().map(|(name, _)| *name)) {
+    match did_you_mean(text, SHIPPED_TEMPLATES.iter().map(|(name, _)| *name)) {
         Some(meant) => format!("{text:?} is not a shipped template; did you mean \"{meant}\"?"),
         None => format!(
             "{text:?} is not a shipped template; for a file, write a path with / or .toml, such \

@@ -41,7 +41,7 @@ impl Scratch {
     }
 
     /// Loads `text` as a file in this folder. Every `ROLLCALL_` variable is set to a hash.
-    fn read(&self, text: &str) -> Result<Settings, Problems> {
+    fn read(&self, text: &str) -> Result<Settings, ConfigErrors> {
         read(Path::new("rollcall.toml"), text, self.path(), &self.environment())
     }
 
@@ -81,11 +81,11 @@ fn the_embedded_default_is_as_in_the_readme() {
     let loopback: Vec<std::net::SocketAddr> = vec!["127.0.0.1:5514".parse().unwrap()];
     assert_eq!((&syslog.udp, &syslog.tcp), (&loopback, &loopback));
     let [client] = syslog.clients.as_slice() else { panic!("one client") };
-    assert_eq!(client.templates.len(), SHIPPED.len());
+    assert_eq!(client.templates.len(), SHIPPED_TEMPLATES.len());
     assert_eq!(client.authority.kinds, authority::all_kinds().collect::<Vec<_>>());
     let key = (syslog.name.clone(), client.name.clone());
     assert_eq!(settings.rules.authorities.get(&key), Some(&client.authority));
-    assert_eq!(settings.enforcement.tls, Tls::SelfMade { names: Vec::new() });
+    assert_eq!(settings.enforcement.tls, Tls::BuiltInCa { names: Vec::new() });
     assert_eq!(settings.enforcement.listen[0].port(), 8443);
     assert_eq!(settings.rest.listen, "127.0.0.1:8514".parse().unwrap());
     assert_eq!(settings.rest.token_file, Path::new("rollcall-data/admin.token"));
@@ -235,7 +235,10 @@ fn an_unauthenticated_sender_creates_no_session_by_default() {
         .unwrap();
     let begins = |index: usize| {
         let client = &settings.syslog[0].clients[index];
-        (client.authority.kinds.iter().any(|kind: &Kind| kind.begins()), client.begins_unproven())
+        (
+            client.authority.kinds.iter().any(|kind: &Kind| kind.begins()),
+            client.allows_unauthenticated_sessions(),
+        )
     };
     assert_eq!(
         [begins(0), begins(1), begins(2), begins(3)],
@@ -261,7 +264,7 @@ fn authorities_are_part_of_the_rules() {
     assert_eq!(authority.kinds, authority::FIREWALL);
     assert_eq!(authority.domains[0].as_str(), "corp");
     let Rules { authorities, .. } = &settings.rules;
-    let key = |point: &Point| (settings.ptim.name.clone(), point.name.clone());
+    let key = |point: &EnforcementPoint| (settings.ptim.name.clone(), point.name.clone());
     assert_eq!(authorities.get(&key(loud)), Some(authority));
     assert_eq!(authorities.get(&key(quiet)), None);
 }
@@ -414,6 +417,6 @@ fn the_table_reader_records_known_keys_and_effective_values() {
         Some((Some(1), "a = 1\n".to_owned()))
     );
     assert_eq!(context.known_keys(), BTreeSet::from(["a".to_owned()]));
-    let problems: Vec<String> = context.into_errors().iter().map(Problem::to_string).collect();
+    let problems: Vec<String> = context.into_errors().iter().map(ConfigError::to_string).collect();
     assert_eq!(problems, ["f:2: b is not a known key; did you mean `a`?"]);
 }

@@ -5,7 +5,7 @@ pub mod targets;
 
 use std::sync::Arc;
 
-use rollcall_config::SHIPPED;
+use rollcall_config::SHIPPED_TEMPLATES;
 use rollcall_identity::{Event, Kind, Name, Origin, Producer, Timestamp};
 use rollcall_wire::http::RequestParts;
 use rollcall_wire::syslog::Template;
@@ -32,7 +32,7 @@ pub fn shipped() -> Vec<Arc<Template>> {
         Ok(template) => Arc::new(template),
         Err(problems) => panic!("{name}: {problems:?}"),
     };
-    SHIPPED.iter().map(template).collect()
+    SHIPPED_TEMPLATES.iter().map(template).collect()
 }
 
 /// What must be true of an event, whoever made it up.

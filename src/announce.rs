@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use rollcall_config::{Format, Level, Log, Settings};
+use rollcall_config::{LogFormat, LogLevel, LogSettings, Settings};
 use rollcall_http::rest::ReloadReport;
 use rollcall_runtime::tls;
 use rollcall_server::ListenAddress;
@@ -12,20 +12,20 @@ use tracing_subscriber::EnvFilter;
 
 /// Initializes the log. The environment variable `ROLLCALL_LOG`, for example
 /// `rollcall_producers=trace`, overrides the configured level.
-pub(crate) fn open_log(log: Log) {
+pub(crate) fn open_log(log: LogSettings) {
     let filter = filter(log.level, &std::env::var("ROLLCALL_LOG").unwrap_or_default());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // If a log is already initialized, it stays.
     let _ = match log.format {
-        Format::Json => builder.json().try_init(),
-        Format::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
     };
 }
 
 /// The log filter: the configured level, unless `directives` overrides it.
-fn filter(level: Level, directives: &str) -> EnvFilter {
+fn filter(level: LogLevel, directives: &str) -> EnvFilter {
     // At level info, actix logs its workers and sockets, which duplicate our `listening` lines.
-    let quiet = if level == Level::Info { ",actix_server=warn" } else { "" };
+    let quiet = if level == LogLevel::Info { ",actix_server=warn" } else { "" };
     // sspi logs session keys at level trace, so that it cannot be enabled.
     let directives = directives.split(',').filter(|one| !one.trim().starts_with("sspi"));
     let directives = directives.collect::<Vec<_>>().join(",");
@@ -48,7 +48,7 @@ pub(crate) fn ready(settings: &Settings, listening: &[ListenAddress], config: Op
         info!(name, scheme, %address, "listening");
     }
     for client in settings.syslog.iter().flat_map(|syslog| &syslog.clients) {
-        if client.begins_unproven() {
+        if client.allows_unauthenticated_sessions() {
             warn!(client = %client.name, "unauthenticated sender may create sessions");
         }
     }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     /// Whether lines are written: our `info`, our `debug`, the `info` of actix.
-    fn written(level: Level, wanted: &str) -> [bool; 3] {
+    fn written(level: LogLevel, wanted: &str) -> [bool; 3] {
         let subscriber = tracing_subscriber::fmt().with_env_filter(filter(level, wanted)).finish();
         tracing::subscriber::with_default(subscriber, || {
             [
@@ -129,12 +129,12 @@ mod tests {
 
     #[test]
     fn the_environment_variable_overrides_the_level() {
-        assert_eq!(written(Level::Info, ""), [true, false, false]);
-        assert_eq!(written(Level::Debug, ""), [true, true, true]);
-        assert_eq!(written(Level::Warn, ""), [false, false, false]);
-        assert_eq!(written(Level::Info, "rollcall_server=debug"), [true, true, false]);
-        assert_eq!(written(Level::Info, "actix_server=info"), [true, false, true]);
-        assert_eq!(written(Level::Info, "warn"), [false, false, false]);
-        assert_eq!(written(Level::Info, "none of them,,="), [true, false, false]);
+        assert_eq!(written(LogLevel::Info, ""), [true, false, false]);
+        assert_eq!(written(LogLevel::Debug, ""), [true, true, true]);
+        assert_eq!(written(LogLevel::Warn, ""), [false, false, false]);
+        assert_eq!(written(LogLevel::Info, "rollcall_server=debug"), [true, true, false]);
+        assert_eq!(written(LogLevel::Info, "actix_server=info"), [true, false, true]);
+        assert_eq!(written(LogLevel::Info, "warn"), [false, false, false]);
+        assert_eq!(written(LogLevel::Info, "none of them,,="), [true, false, false]);
     }
 }

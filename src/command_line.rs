@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use rollcall_config::{Environment, Problems, Settings};
+use rollcall_config::{ConfigErrors, Environment, Settings};
 
 use self::output::{Output, OutputFormat};
 
@@ -141,8 +141,8 @@ impl CommandError {
     }
 }
 
-impl From<Problems> for CommandError {
-    fn from(problems: Problems) -> Self {
+impl From<ConfigErrors> for CommandError {
+    fn from(problems: ConfigErrors) -> Self {
         Self::Usage(problems.to_string())
     }
 }
@@ -201,6 +201,6 @@ fn dispatch(line: CommandLine, output: &mut Output<'_>) -> Result<(), CommandErr
 }
 
 /// Loads the configuration as the server does.
-fn settings(config: Option<&std::path::Path>) -> Result<Settings, Problems> {
+fn settings(config: Option<&std::path::Path>) -> Result<Settings, ConfigErrors> {
     rollcall_config::load(config, &Environment::process())
 }

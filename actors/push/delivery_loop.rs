@@ -25,7 +25,7 @@ use self::send::Returned;
 use self::wait::WakeReason;
 use super::dialect::{PushSession, WorkerPool};
 use super::error::PushError;
-use super::target::{PushTarget, State};
+use super::target::{State, TargetHandle};
 use crate::telemetry::{FullResyncStarted, PushFailed, PushRecovered, TombstonesExpired};
 use rollcall_engine::messages::ReadChanges;
 use rollcall_engine::query::Query;
@@ -58,7 +58,7 @@ pub(super) struct Inputs {
 
 /// The way of one target.
 pub(super) struct DeliveryLoop {
-    target: Arc<PushTarget>,
+    target: Arc<TargetHandle>,
     workers: WorkerPool,
     inputs: Inputs,
     filter: Arc<Filter>,
@@ -96,7 +96,7 @@ enum Pace {
 }
 
 impl DeliveryLoop {
-    pub(super) fn new(target: Arc<PushTarget>, workers: WorkerPool, inputs: Inputs) -> Self {
+    pub(super) fn new(target: Arc<TargetHandle>, workers: WorkerPool, inputs: Inputs) -> Self {
         let filter = Arc::new(target.target.filter());
         let now = Clock::instant();
         let next_check = now + target.check_every();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use flate2::write::GzEncoder;
-use rollcall_config::{Compression, Target};
+use rollcall_config::{Compression, PushTarget};
 use rollcall_identity::Timestamp;
 use rollcall_wire::secure_edge::{OAuthError, ProblemDetails};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// The way to one target.
 pub(super) struct Http {
-    target: Target,
+    target: PushTarget,
     /// Made when it is first needed, and again until its files can be read.
     agent: Option<Agent>,
     clock: Clock,
@@ -48,7 +48,7 @@ pub(super) struct Answer {
 
 impl Http {
     /// The way to `target`. Nothing is read or connected yet.
-    pub(super) fn new(target: Target, clock: Clock) -> Self {
+    pub(super) fn new(target: PushTarget, clock: Clock) -> Self {
         Self { target, agent: None, clock, sent: 0 }
     }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use actix::fut::{ActorFutureExt, wrap_future};
 use actix::prelude::*;
-use rollcall_config::{Manner, Target};
+use rollcall_config::{PushProtocol, PushTarget};
 use rollcall_identity::Revision;
 use tokio::sync::{mpsc, watch};
 
@@ -29,7 +29,7 @@ use self::dialect::{Dialect, WorkerPool};
 pub(crate) use self::error::PushError;
 use self::http::Http;
 pub use self::registry::PushTargets;
-pub use self::target::{PushTarget, TargetStatus};
+pub use self::target::{TargetHandle, TargetStatus};
 use crate::dialects::secure_edge::{SecureEdge, TokenCache};
 use crate::dialects::srx_web_api::SrxWebApi;
 use rollcall_engine::query::Query;
@@ -51,7 +51,7 @@ impl Message for Close {
 
 /// The role.
 pub struct Push {
-    target: Arc<PushTarget>,
+    target: Arc<TargetHandle>,
     query: Mailbox<Query>,
     newest: watch::Receiver<Revision>,
     clock: Clock,
@@ -63,7 +63,7 @@ pub struct Push {
 impl Push {
     /// One that tells `recipient` what `query` knows. `newest` wakes it.
     pub fn new(
-        target: Arc<PushTarget>,
+        target: Arc<TargetHandle>,
         query: Mailbox<Query>,
         newest: watch::Receiver<Revision>,
         clock: Clock,
@@ -83,15 +83,15 @@ impl Push {
 
 /// What makes the dialect of a target, for each thread that speaks it. What of its files cannot be
 /// read is said whenever it is spoken to, until the files are there.
-fn dialect(target: Target, clock: Clock) -> impl Fn() -> Box<dyn Dialect> + Send {
+fn dialect(target: PushTarget, clock: Clock) -> impl Fn() -> Box<dyn Dialect> + Send {
     let tokens = TokenCache::default();
     move || {
         let http = Http::new(target.clone(), clock.clone());
-        match target.manner.clone() {
-            Manner::SecureEdge(edge) => {
+        match target.protocol.clone() {
+            PushProtocol::SecureEdge(edge) => {
                 Box::new(SecureEdge::new(target.name.as_str(), edge, http, Arc::clone(&tokens)))
             }
-            Manner::SrxWebApi(srx) => Box::new(SrxWebApi::new(srx, http)),
+            PushProtocol::SrxWebApi(srx) => Box::new(SrxWebApi::new(srx, http)),
         }
     }
 }

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
 use super::target::State;
-use super::{Command, ComparisonStatus, Push, PushTarget, TargetStatus};
+use super::{Command, ComparisonStatus, Push, TargetHandle, TargetStatus};
 use crate::telemetry::PushLagging;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::telemetry::TelemetryEvent;
@@ -19,13 +19,13 @@ pub struct PushTargets(Arc<ArcSwap<BTreeMap<String, Known>>>);
 
 #[derive(Clone)]
 struct Known {
-    target: Arc<PushTarget>,
+    target: Arc<TargetHandle>,
     desk: Mailbox<Push>,
 }
 
 impl PushTargets {
     /// Makes one known.
-    pub fn put(&self, target: &Arc<PushTarget>, desk: &Mailbox<Push>) {
+    pub fn put(&self, target: &Arc<TargetHandle>, desk: &Mailbox<Push>) {
         self.0.rcu(|known| {
             let mut known = BTreeMap::clone(known);
             let (target, desk) = (Arc::clone(target), desk.clone());

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rollcall_config::{Manner, Target};
+use rollcall_config::{PushProtocol, PushTarget};
 use rollcall_identity::{Cursor, Revision, Timestamp};
 use serde::Serialize;
 use strum::IntoStaticStr;
@@ -85,8 +85,8 @@ pub struct TargetStatus {
 }
 
 /// A push target, shared between the actor that speaks to it and everybody who asks.
-pub struct PushTarget {
-    pub(super) target: Target,
+pub struct TargetHandle {
+    pub(super) target: PushTarget,
     pub(super) floor: FencePermit,
     scope: String,
     store: Arc<dyn CursorStore>,
@@ -112,10 +112,10 @@ struct Counts {
     drift: Option<Drift>,
 }
 
-impl PushTarget {
+impl TargetHandle {
     /// One of whom nothing is known yet but where it is kept.
     pub fn new(
-        target: Target,
+        target: PushTarget,
         store: Arc<dyn CursorStore>,
         newest: watch::Receiver<Revision>,
         clock: Clock,
@@ -158,9 +158,9 @@ impl PushTarget {
     /// How many changes are read for it at once: what it is told within a second, where that is
     /// bounded.
     pub(super) fn page(&self) -> usize {
-        match &self.target.manner {
-            Manner::SecureEdge(_) => self.target.batch,
-            Manner::SrxWebApi(srx) => {
+        match &self.target.protocol {
+            PushProtocol::SecureEdge(_) => self.target.batch,
+            PushProtocol::SrxWebApi(srx) => {
                 self.target.batch.min(usize::try_from(srx.rate).unwrap_or(usize::MAX))
             }
         }
@@ -168,10 +168,10 @@ impl PushTarget {
 
     /// How often what it holds is compared with what it should hold.
     pub(super) fn check_every(&self) -> Duration {
-        match &self.target.manner {
-            Manner::SecureEdge(edge) => edge.check,
+        match &self.target.protocol {
+            PushProtocol::SecureEdge(edge) => edge.check,
             // It cannot be asked: a month is as good as never, and no instant overflows.
-            Manner::SrxWebApi(_) => Duration::from_secs(30 * 24 * 3600),
+            PushProtocol::SrxWebApi(_) => Duration::from_secs(30 * 24 * 3600),
         }
     }
 
@@ -296,9 +296,9 @@ impl PushTarget {
         let known = counts.cursor.filter(|cursor| *cursor != Cursor::UNKNOWN);
         TargetStatus {
             name: self.name().to_owned(),
-            kind: match self.target.manner {
-                Manner::SecureEdge(_) => "secure_edge",
-                Manner::SrxWebApi(_) => "srx_web_api",
+            kind: match self.target.protocol {
+                PushProtocol::SecureEdge(_) => "secure_edge",
+                PushProtocol::SrxWebApi(_) => "srx_web_api",
             },
             url: self.target.url.clone(),
             state: counts.state,
@@ -327,16 +327,16 @@ impl PushTarget {
 }
 
 /// What a target is told of, as one text: with another, it must be told everything anew.
-fn scope(target: &Target) -> String {
+fn scope(target: &PushTarget) -> String {
     let listed = |items: Vec<String>| items.join(",");
     let domains = listed(target.domains.iter().map(ToString::to_string).collect());
     let include = listed(target.include.iter().map(ToString::to_string).collect());
     let exclude = listed(target.exclude.iter().map(ToString::to_string).collect());
     let filtered = format!("{}|{domains}|{include}|{exclude}", target.url);
-    match &target.manner {
-        Manner::SecureEdge(_) => filtered,
+    match &target.protocol {
+        PushProtocol::SecureEdge(_) => filtered,
         // By other groups, a firewall holds roles that nobody would ever take back.
-        Manner::SrxWebApi(srx) => {
+        PushProtocol::SrxWebApi(srx) => {
             let names = listed(srx.groups.names.iter().map(ToString::to_string).collect());
             let bases = srx.groups.bases.iter().map(ToString::to_string).collect::<Vec<_>>();
             let (most, limit) = (srx.roles, srx.groups.limit);
@@ -353,8 +353,8 @@ mod tests {
 
     use super::*;
 
-    fn target(manner: Manner) -> Target {
-        Target {
+    fn target(protocol: PushProtocol) -> PushTarget {
+        PushTarget {
             name: rollcall_identity::Name::new("t").unwrap(),
             url: "https://fw".to_owned(),
             authorities: "ca.pem".into(),
@@ -366,7 +366,7 @@ mod tests {
             domains: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
-            manner,
+            protocol,
         }
     }
 
@@ -379,7 +379,7 @@ mod tests {
         let firewall = |roles, groups| {
             let (user, password) = ("user".to_owned(), "password".into());
             let srx = SrxWebApi { user, password, rate: 10, roles, groups };
-            scope(&target(Manner::SrxWebApi(srx)))
+            scope(&target(PushProtocol::SrxWebApi(srx)))
         };
         let all = [
             firewall(200, GroupFilter::default()),
@@ -399,11 +399,11 @@ mod tests {
         let groups = GroupFilter::default();
         let srx = SrxWebApi { user, password, rate: 10, roles: 200, groups };
         let longest_retry = Duration::from_secs(300);
-        let target = Target { longest_retry, ..target(Manner::SrxWebApi(srx)) };
+        let target = PushTarget { longest_retry, ..target(PushProtocol::SrxWebApi(srx)) };
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(crate::FileCursorStore::new(folder.path(), "t"));
         let newest = watch::Sender::new(Revision(0)).subscribe();
-        let target = PushTarget::new(target, store, newest, Clock::system());
+        let target = TargetHandle::new(target, store, newest, Clock::system());
         for (failures, seconds) in [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (u32::MAX, 300)] {
             let (shortest, pause) = (Duration::from_secs(seconds), target.pause(failures));
             assert!(pause >= shortest && pause <= shortest.mul_f64(1.25), "{failures}: {pause:?}");
@@ -416,7 +416,7 @@ mod tests {
             let (credentials, onboarding) = ("credentials".into(), None);
             let check = Duration::from_secs(check);
             let edge = SecureEdge { credentials, onboarding, compression, in_flight: 4, check };
-            scope(&target(Manner::SecureEdge(edge)))
+            scope(&target(PushProtocol::SecureEdge(edge)))
         };
         let gzip = edge(rollcall_config::Compression::Gzip, 1);
         assert_eq!(gzip, edge(rollcall_config::Compression::Plain, 2));

@@ -127,11 +127,11 @@ fn request(stream: &mut BufReader<TcpStream>) -> Option<(String, Value)> {
     Some((path?, serde_json::from_slice(&body).unwrap_or_default()))
 }
 
-fn target(url: String, folder: &std::path::Path) -> Target {
+fn target(url: String, folder: &std::path::Path) -> PushTarget {
     let credentials = folder.join("edge.credentials");
     std::fs::write(&credentials, r#"{"client_id": "id", "client_secret": "secret"}"#).unwrap();
     let (compression, check) = (Compression::Plain, Duration::from_secs(3600));
-    Target {
+    PushTarget {
         name: name("edge"),
         url,
         authorities: "none".into(),
@@ -143,7 +143,7 @@ fn target(url: String, folder: &std::path::Path) -> Target {
         domains: Vec::new(),
         include: Vec::new(),
         exclude: Vec::new(),
-        manner: Manner::SecureEdge(Settings {
+        protocol: PushProtocol::SecureEdge(Settings {
             credentials,
             onboarding: None,
             compression,
@@ -181,7 +181,7 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 struct Story {
     engine: Engine,
     clock: Clock,
-    target: Arc<PushTarget>,
+    target: Arc<TargetHandle>,
     push: Push,
     told: tokio::task::JoinHandle<Result<(), PushError>>,
 }
@@ -197,7 +197,7 @@ impl Story {
             Engine::start(journal, rules, ChangeLogLimits::default(), &clock).await.unwrap();
         let (store, target) = (FileCursorStore::new(folder, "edge"), target(url, folder));
         let newest = engine.newest.clone();
-        let target = PushTarget::new(target, Arc::new(store), newest.clone(), clock.clone());
+        let target = TargetHandle::new(target, Arc::new(store), newest.clone(), clock.clone());
         let mut push = Push::new(Arc::new(target), engine.query.clone(), newest, clock.clone());
         let (target, inputs) = (Arc::clone(&push.target), push.inputs());
         let dialect = dialect(target.target.clone(), clock.clone());

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_config::{self as config, HttpLimits, JournalKind, Settings, Tls};
+use rollcall_config::{self as config, HttpLimits, JournalStorage, Settings, Tls};
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
 
@@ -169,13 +169,13 @@ impl BoundListener {
         };
         let (mut served, mut self_made) = (None, None);
         match tls {
-            Tls::Plain => {}
+            Tls::Disabled => {}
             Tls::Files { certificate, key } => {
                 let config = from_files(certificate, key, ClientAuth::Anonymous);
                 served = Some(config.map_err(|error| BindError::wrong(&name, &error))?);
                 stamp.certificate = digest(&[certificate, key]);
             }
-            Tls::SelfMade { names } => {
+            Tls::BuiltInCa { names } => {
                 self_made = Some(SelfSigned::new(data, name, &stamp.listen, names));
             }
         }
@@ -261,7 +261,7 @@ pub(super) fn journal(
     section: &config::Journal,
     clock: &Clock,
 ) -> Result<Option<DurableJournal>, BindError> {
-    if section.kind == JournalKind::Memory {
+    if section.kind == JournalStorage::Memory {
         return Ok(None);
     }
     let terms = Terms {

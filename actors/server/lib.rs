@@ -247,7 +247,7 @@ async fn measure(points: Arc<Points>, targets: PushTargets) {
     }
 }
 
-fn limits(history: &config::History) -> ChangeLogLimits {
+fn limits(history: &config::ChangeLogLimits) -> ChangeLogLimits {
     ChangeLogLimits { tombstones: history.tombstones, tombstone_count: history.tombstone_count }
 }
 

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_config::{Manner, Settings, Target};
+use rollcall_config::{PushProtocol, PushTarget, Settings};
 use rollcall_identity::Name;
 
 use super::bind::{Certificate, digest};
 use rollcall_engine::Engine;
-use rollcall_push::{Close, FileCursorStore, Push, PushTarget, PushTargets};
+use rollcall_push::{Close, FileCursorStore, Push, PushTargets, TargetHandle};
 use rollcall_runtime::clock::Clock;
 use rollcall_runtime::mailbox::{Mailbox, MailboxClosed};
 use rollcall_runtime::supervisor::{Spawn, Stop};
@@ -25,21 +25,21 @@ pub(super) struct PushSet {
 
 /// One of them.
 struct RunningProducer {
-    recipient: Arc<PushTarget>,
+    recipient: Arc<TargetHandle>,
     mailbox: Mailbox<Push>,
     fingerprint: ConfigFingerprint,
 }
 
 /// What it was made from; from anything else another one is made.
 #[derive(PartialEq)]
-struct ConfigFingerprint(Target, Certificate);
+struct ConfigFingerprint(PushTarget, Certificate);
 
 impl ConfigFingerprint {
-    fn new(target: &Target) -> Self {
+    fn new(target: &PushTarget) -> Self {
         let mut files: Vec<&PathBuf> = vec![&target.authorities];
         files.extend(target.identity.iter().flat_map(|(certificate, key)| [certificate, key]));
         // What it got for its onboarding token is its own; a password may be exchanged.
-        if let Manner::SrxWebApi(srx) = &target.manner {
+        if let PushProtocol::SrxWebApi(srx) = &target.protocol {
             files.push(&srx.password);
         }
         Self(target.clone(), digest(&files))
@@ -64,7 +64,7 @@ impl PushSet {
         clock: &Clock,
     ) -> Result<Vec<String>, MailboxClosed> {
         let mut concerned = Vec::new();
-        let wanted: BTreeMap<&Name, &Target> =
+        let wanted: BTreeMap<&Name, &PushTarget> =
             settings.push.iter().map(|target| (&target.name, target)).collect();
         let gone: Vec<Name> =
             self.running.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
@@ -80,7 +80,7 @@ impl PushSet {
             let before = self.stop(name, engine, settings.drain).await;
             let keeping = Arc::new(FileCursorStore::new(&settings.data, name.as_str()));
             let newest = engine.newest.clone();
-            let recipient = PushTarget::new(target.clone(), keeping, newest, clock.clone());
+            let recipient = TargetHandle::new(target.clone(), keeping, newest, clock.clone());
             let recipient = Arc::new(match before {
                 Some(before) => recipient.after(&before),
                 None => recipient,
@@ -104,7 +104,7 @@ impl PushSet {
         name: &Name,
         engine: &Engine,
         limit: Duration,
-    ) -> Option<Arc<PushTarget>> {
+    ) -> Option<Arc<TargetHandle>> {
         let running = self.running.remove(name)?;
         self.targets.remove(name.as_str());
         close(&running, engine, limit).await;
@@ -120,7 +120,7 @@ async fn close(running: &RunningProducer, engine: &Engine, limit: Duration) {
 
 async fn spawn_producer(
     engine: &Engine,
-    recipient: &Arc<PushTarget>,
+    recipient: &Arc<TargetHandle>,
     clock: &Clock,
 ) -> Result<Mailbox<Push>, MailboxClosed> {
     let mailbox = Mailbox::<Push>::new(recipient.name(), clock.clone());

@@ -80,7 +80,7 @@ impl Server {
         let differs = [
             ("drain", old.drain != new.drain),
             ("rules", old.rules != new.rules),
-            ("history", old.history != new.history),
+            ("change_log", old.history != new.history),
             ("journal", old.journal != new.journal),
             ("syslog", old.syslog != new.syslog),
             ("active_directory", old.active_directory != new.active_directory),
@@ -98,7 +98,7 @@ impl Server {
                 differs.iter().filter(|(name, differs)| *differs && wanted.contains(name));
             differs.map(|(name, _)| (*name).to_owned()).collect()
         };
-        let waits: &[&str] = &["history", "journal", "log", "rest.token_file"];
+        let waits: &[&str] = &["change_log", "journal", "log", "rest.token_file"];
         ReloadReport {
             changed: differs
                 .iter()

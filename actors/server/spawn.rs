@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_config::{JournalKind, Settings};
+use rollcall_config::{JournalStorage, Settings};
 use rollcall_identity::Name;
 
 use super::Server;
@@ -67,7 +67,7 @@ pub(super) async fn spawn_history(
     settings: &Settings,
     clock: &Clock,
 ) -> Result<Option<Mailbox<History>>, MailboxClosed> {
-    if settings.journal.kind == JournalKind::Memory {
+    if settings.journal.kind == JournalStorage::Memory {
         return Ok(None);
     }
     let mailbox = Mailbox::<History>::new("history", clock.clone());

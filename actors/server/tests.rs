@@ -232,7 +232,7 @@ fn what_waits_for_a_restart_is_told_by_every_reload_until_then() {
         let waits = settings(lived.folder.path(), &[&tokens, SYSLOG, other].concat());
         for _ in 0..2 {
             let report = lived.server.reload(waits.clone()).await.unwrap();
-            assert_eq!(report.after_restart, ["history", "journal", "rest.token_file", "log"]);
+            assert_eq!(report.after_restart, ["change_log", "journal", "rest.token_file", "log"]);
             assert_eq!(report.restarted, [""; 0]);
         }
         let back = settings(lived.folder.path(), &[DOORS, SYSLOG].concat());

@@ -31,7 +31,7 @@ pub struct ActiveDirectory {
     /// The SHA-256 fingerprints of certificates that are accepted regardless of their issuer.
     pub pins: Vec<CertificatePin>,
     /// The bind method.
-    pub bind: Bind,
+    pub bind: BindMethod,
     /// Whether Kerberos and NTLM use the channel binding of the TLS connection.
     pub channel_binding: bool,
     /// The service account. With a simple bind, its name can be a distinguished name.
@@ -41,7 +41,7 @@ pub struct ActiveDirectory {
     /// How often the controller is polled for changes.
     pub interval: Duration,
     /// How changes are detected.
-    pub changes: Changes,
+    pub changes: ChangeTracking,
     /// Whether the controllers are asked for change notifications.
     pub notify: bool,
     /// Whether users without a domain belong to this domain.
@@ -49,9 +49,9 @@ pub struct ActiveDirectory {
     /// Whether mail addresses are read.
     pub mail: bool,
     /// What happens to the sessions of a disabled account.
-    pub when_disabled: Sessions,
+    pub when_disabled: SessionPolicy,
     /// What happens to the sessions of a deleted account.
-    pub when_deleted: Sessions,
+    pub when_deleted: SessionPolicy,
     /// Timeouts, limits and intervals.
     pub limits: DirectoryLimits,
 }
@@ -94,7 +94,7 @@ keyword_enum!(DirectoryTransport: "\"ldaps\", \"starttls\" or \"ldap\"");
     strum::VariantNames,
 )]
 #[strum(serialize_all = "lowercase")]
-pub enum Bind {
+pub enum BindMethod {
     /// The password in the bind request.
     #[default]
     Simple,
@@ -106,7 +106,7 @@ pub enum Bind {
     Kerberos,
 }
 
-keyword_enum!(Bind: "\"simple\", \"spnego\", \"ntlm\" or \"kerberos\"");
+keyword_enum!(BindMethod: "\"simple\", \"spnego\", \"ntlm\" or \"kerberos\"");
 
 /// How changes are detected.
 #[derive(
@@ -121,7 +121,7 @@ keyword_enum!(Bind: "\"simple\", \"spnego\", \"ntlm\" or \"kerberos\"");
     strum::VariantNames,
 )]
 #[strum(serialize_all = "lowercase")]
-pub enum Changes {
+pub enum ChangeTracking {
     /// Update sequence numbers (`uSNChanged`), which every account can read.
     #[default]
     Usn,
@@ -129,21 +129,21 @@ pub enum Changes {
     DirSync,
 }
 
-keyword_enum!(Changes: "\"usn\" or \"dirsync\"");
+keyword_enum!(ChangeTracking: "\"usn\" or \"dirsync\"");
 
 /// What happens to the sessions of an account that was disabled or deleted.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantNames,
 )]
 #[strum(serialize_all = "lowercase")]
-pub enum Sessions {
+pub enum SessionPolicy {
     /// The sessions continue until their logoff time.
     Keep,
     /// The sessions end.
     End,
 }
 
-keyword_enum!(Sessions: "\"keep\" or \"end\"");
+keyword_enum!(SessionPolicy: "\"keep\" or \"end\"");
 
 /// Timeouts, limits and intervals of the synchronization with a controller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,7 +237,7 @@ impl ActiveDirectory {
         let limits = table.subtable("limits", DirectoryLimits::from_table);
         let servers: Vec<Host> = table.list("servers").unwrap_or_default();
         let transport = table.get_or("transport", DirectoryTransport::default());
-        let bind = table.get_or("bind", Bind::default());
+        let bind = table.get_or("bind", BindMethod::default());
         refuse_clear_text(table, transport, bind);
         let read = Self {
             netbios,
@@ -250,12 +250,12 @@ impl ActiveDirectory {
             channel_binding: table.get_or("channel_binding", true),
             bases: table.list("search_bases").unwrap_or_default(),
             interval: table.in_range("poll_interval", Duration::from_secs(30), POLL_INTERVALS),
-            changes: table.get_or("change_tracking", Changes::default()),
+            changes: table.get_or("change_tracking", ChangeTracking::default()),
             notify: table.get_or("notify", true),
             default_domain,
             mail: table.get_or("mail", false),
-            when_disabled: table.get_or("when_disabled", Sessions::End),
-            when_deleted: table.get_or("when_deleted", Sessions::End),
+            when_disabled: table.get_or("when_disabled", SessionPolicy::End),
+            when_deleted: table.get_or("when_deleted", SessionPolicy::End),
             limits,
             // These are last: the keys before them are validated even if one of these is missing.
             account: ServiceAccount::from_table(table)?,
@@ -272,7 +272,7 @@ impl ActiveDirectory {
             let message = "is missing: TLS requires the CA of the domain controllers, or pins";
             table.error_at("ca", message);
         }
-        if self.bind != Bind::Simple && self.account.is_distinguished() {
+        if self.bind != BindMethod::Simple && self.account.is_distinguished() {
             table.error_at(
                 "account",
                 "is a distinguished name, which only bind = \"simple\" accepts",
@@ -287,7 +287,7 @@ impl ActiveDirectory {
                 );
             }
         }
-        let needs_name = matches!(self.bind, Bind::Kerberos);
+        let needs_name = matches!(self.bind, BindMethod::Kerberos);
         for (index, server) in self.servers.iter().enumerate() {
             if needs_name && server.parse::<IpAddr>().is_ok() {
                 let message =
@@ -299,8 +299,8 @@ impl ActiveDirectory {
 }
 
 /// A password is sent without encryption only if `allow_clear_text` is set.
-fn refuse_clear_text(table: &TableReader<'_>, transport: DirectoryTransport, bind: Bind) {
-    let clear = transport == DirectoryTransport::Ldap && bind == Bind::Simple;
+fn refuse_clear_text(table: &TableReader<'_>, transport: DirectoryTransport, bind: BindMethod) {
+    let clear = transport == DirectoryTransport::Ldap && bind == BindMethod::Simple;
     if clear && !table.get_or("allow_clear_text", false) {
         let message = "is \"ldap\": a simple bind would send the password in clear text; set \
                        transport to \"ldaps\", or another bind, or allow_clear_text = true";

@@ -23,14 +23,14 @@ pub struct EventLog {
     /// The service account. Its name has a domain.
     pub account: ServiceAccount,
     /// The authentication method.
-    pub auth: Auth,
+    pub auth: EventLogAuth,
     /// The KDC. `None` uses a domain controller itself, and discovers the KDC of other servers in
     /// DNS.
     pub kdc: Option<SocketAddr>,
     /// The DNS servers that resolve the servers; empty for those of the machine.
     pub name_servers: Vec<SocketAddr>,
     /// The authentication to the endpoint mappers.
-    pub endpoint_mapper: Mapper,
+    pub endpoint_mapper: EndpointMapperAuth,
     /// Networks without users, besides the servers themselves.
     pub servers: Vec<IpNet>,
     /// Whether Rollcall requests events, or the server sends them.
@@ -77,7 +77,7 @@ pub struct EventLogSource {
     strum::VariantNames,
 )]
 #[strum(serialize_all = "lowercase")]
-pub enum Auth {
+pub enum EventLogAuth {
     /// Kerberos only.
     #[default]
     Kerberos,
@@ -87,7 +87,7 @@ pub enum Auth {
     Ntlm,
 }
 
-keyword_enum!(Auth: "\"kerberos\", \"spnego\" or \"ntlm\"");
+keyword_enum!(EventLogAuth: "\"kerberos\", \"spnego\" or \"ntlm\"");
 
 /// The authentication to an endpoint mapper.
 #[derive(
@@ -102,7 +102,7 @@ keyword_enum!(Auth: "\"kerberos\", \"spnego\" or \"ntlm\"");
     strum::VariantNames,
 )]
 #[strum(serialize_all = "lowercase")]
-pub enum Mapper {
+pub enum EndpointMapperAuth {
     /// None, or authenticated if the endpoint mapper refuses that.
     #[default]
     Anonymous,
@@ -110,7 +110,7 @@ pub enum Mapper {
     Sealed,
 }
 
-keyword_enum!(Mapper: "\"anonymous\" or \"sealed\"");
+keyword_enum!(EndpointMapperAuth: "\"anonymous\" or \"sealed\"");
 keyword_enum!(Delivery: "\"pull\" or \"push\"");
 
 impl FromToml for ServerRole {
@@ -165,7 +165,7 @@ impl EventLog {
         let mut authority = authority::from_table(table, KINDS.to_vec());
         // Events of the lookback period are older than the default of `rules.max_age`.
         authority.max_age = authority.max_age.or(Some(catch_up).filter(|span| !span.is_zero()));
-        let auth = table.get_or("auth", Auth::default());
+        let auth = table.get_or("auth", EventLogAuth::default());
         let sources = table.subtables("sources", EventLogSource::from_table);
         if !table.has("sources") {
             table.error_at("sources", "is missing: add at least one [[event_log.sources]] table");
@@ -174,7 +174,7 @@ impl EventLog {
             auth,
             kdc: table.get("kdc"),
             name_servers: table.list("name_servers").unwrap_or_default(),
-            endpoint_mapper: table.get_or("endpoint_mapper", Mapper::default()),
+            endpoint_mapper: table.get_or("endpoint_mapper", EndpointMapperAuth::default()),
             servers: table.list("server_networks").unwrap_or_default(),
             delivery: table.get_or("delivery", Delivery::default()),
             catch_up,
@@ -206,13 +206,13 @@ impl EventLog {
             table.error_at("account", "has no domain: write user@domain or DOMAIN\\user");
         }
         for (index, source) in self.sources.iter().enumerate() {
-            if self.auth == Auth::Kerberos && source.host.parse::<IpAddr>().is_ok() {
+            if self.auth == EventLogAuth::Kerberos && source.host.parse::<IpAddr>().is_ok() {
                 let message =
                     "is an address, but Kerberos requires the full DNS name of the server";
                 table.error_at(&format!("sources[{index}].host"), message);
             }
             let asks_dns = self.kdc.is_none() && source.role == ServerRole::Exchange;
-            if self.auth == Auth::Kerberos && asks_dns && self.realm(source).is_none() {
+            if self.auth == EventLogAuth::Kerberos && asks_dns && self.realm(source).is_none() {
                 let message = "is missing, and there is no DNS domain to discover it in: an Exchange \
                                server is not a KDC; set kdc, or write the account as user@domain";
                 table.error_at("kdc", message);

@@ -18,12 +18,12 @@ pub struct Ptim {
     /// Whether pushes are accepted.
     pub enabled: bool,
     /// The clients that may push without being enforcement points.
-    pub clients: Vec<Pusher>,
+    pub clients: Vec<PtimClient>,
 }
 
 /// A client that pushes events.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pusher {
+pub struct PtimClient {
     /// The name in logs, metrics and explanations.
     pub name: Name,
     /// The source addresses that it may connect from.
@@ -48,12 +48,12 @@ impl Ptim {
         Self {
             name,
             enabled: table.get_or("enabled", true),
-            clients: table.subtables("clients", Pusher::from_table),
+            clients: table.subtables("clients", PtimClient::from_table),
         }
     }
 }
 
-impl Pusher {
+impl PtimClient {
     fn from_table(table: &TableReader<'_>) -> Option<Self> {
         let ClientCredentials { name, addresses, client_id, secret } =
             ClientCredentials::from_table(table, ClientScope::Enforcement);

@@ -12,7 +12,7 @@ use rollcall_identity::{Authority, Kind, Name};
 use toml::Value;
 use toml::de::DeValue;
 
-use crate::Template;
+use crate::SyslogTemplate;
 use crate::authority::{self, UNAUTHENTICATED, all_kinds};
 use crate::listener::{certificate_file, key_file};
 use crate::scalar::{Domain, FromToml, invalid, keyword_enum, text};
@@ -77,26 +77,26 @@ pub struct SyslogClient {
     /// The names (SAN or CN) of its client certificates. They identify it at any address.
     pub certificate_names: Vec<String>,
     /// The templates for its lines. The first one that yields an event decides.
-    pub templates: Vec<Arc<Template>>,
+    pub templates: Vec<Arc<SyslogTemplate>>,
     /// The time zone of timestamps without one (RFC 3164).
     pub zone: TimeZone,
     /// Which clock determines the time of an event.
-    pub sender_time: SenderTime,
+    pub sender_time: EventTimeSource,
     /// The domain of users without a domain.
     pub domain: Option<Name>,
     /// Lookup tables that derive fields from captured values.
-    pub maps: ValueMaps,
+    pub maps: LookupTables,
     /// What it may report.
     pub authority: Authority,
 }
 
 /// Lookup tables by the field that they set, for example `domain`.
-pub type ValueMaps = BTreeMap<String, ValueMap>;
+pub type LookupTables = BTreeMap<String, LookupTable>;
 
 /// A lookup table that derives a field from a captured value, for example the domain from the name
 /// of the VPN.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ValueMap {
+pub struct LookupTable {
     /// The named capture group of the template, for example `vpn`.
     pub from: String,
     /// The value of the field by captured value.
@@ -116,7 +116,7 @@ pub struct ValueMap {
     strum::VariantNames,
 )]
 #[strum(serialize_all = "lowercase")]
-pub enum SenderTime {
+pub enum EventTimeSource {
     /// The clock of the sender, if the line has a timestamp.
     #[default]
     Sender,
@@ -124,7 +124,7 @@ pub enum SenderTime {
     Arrival,
 }
 
-keyword_enum!(SenderTime: "\"sender\" or \"arrival\"");
+keyword_enum!(EventTimeSource: "\"sender\" or \"arrival\"");
 
 /// The time zone of timestamps without one.
 #[derive(Clone)]
@@ -288,7 +288,7 @@ impl SyslogClient {
             certificate_names,
             templates: templates.from_table(table),
             zone,
-            sender_time: table.get_or("event_time", SenderTime::default()),
+            sender_time: table.get_or("event_time", EventTimeSource::default()),
             domain: table.get::<Domain>("domain").map(|domain| domain.0),
             maps: table.named_subtables("maps", value_map).into_iter().collect(),
             authority: authority::from_table(table, kinds),
@@ -297,7 +297,7 @@ impl SyslogClient {
 
     /// Whether senders that are identified only by their source address, which can be forged on UDP
     /// and TCP, can create sessions.
-    pub fn begins_unproven(&self) -> bool {
+    pub fn allows_unauthenticated_sessions(&self) -> bool {
         !self.addresses.is_empty() && self.authority.kinds.iter().copied().any(Kind::begins)
     }
 }
@@ -305,7 +305,7 @@ impl SyslogClient {
 /// The fields that a lookup table can set.
 const MAPPED: [&str; 4] = ["domain", "device", "groups", "posture"];
 
-fn value_map(field: &str, table: &TableReader<'_>) -> Option<(String, ValueMap)> {
+fn value_map(field: &str, table: &TableReader<'_>) -> Option<(String, LookupTable)> {
     if !MAPPED.contains(&field) {
         let message = format!(
             "is not a field that can be mapped; the valid fields are {}",
@@ -315,5 +315,5 @@ fn value_map(field: &str, table: &TableReader<'_>) -> Option<(String, ValueMap)>
     }
     let from = table.required::<String>("from");
     let values = table.entries::<String>("values").into_iter().collect();
-    Some((field.to_owned(), ValueMap { from: from?, values }))
+    Some((field.to_owned(), LookupTable { from: from?, values }))
 }

@@ -7,8 +7,8 @@ use rollcall_wire::srx::Format;
 
 use super::*;
 
-fn point(name: &str, client_id: &str) -> NewPoint {
-    NewPoint {
+fn point(name: &str, client_id: &str) -> NewEnforcementPoint {
+    NewEnforcementPoint {
         name: Name::new(name).unwrap(),
         addresses: vec!["10.0.0.1/32".parse().unwrap(), "2001:db8::/64".parse().unwrap()],
         client_id: client_id.to_owned(),
@@ -56,7 +56,7 @@ fn an_added_point_has_its_format() {
     let environment = scratch.environment();
     for (name, format) in [("one", Some(Format::Xml)), ("two", Some(Format::Json)), ("three", None)]
     {
-        let new = NewPoint { format, ..point(name, name) };
+        let new = NewEnforcementPoint { format, ..point(name, name) };
         add_point(&scratch.read("").unwrap(), &environment, &new).unwrap();
     }
     let points = scratch.read("").unwrap().enforcement.points;
@@ -88,11 +88,11 @@ fn a_duplicate_name_or_id_is_refused_and_the_file_is_unchanged() {
         assert!(!refused.to_string().contains("$argon2id$"));
         refused
     };
-    assert!(matches!(refused(&now, "ONE", "id-2"), NotAdded::NameTaken(_)));
-    assert!(matches!(refused(&now, "two", "id-1"), NotAdded::ClientIdTaken(_)));
-    assert!(matches!(refused(&now, "two", "i d"), NotAdded::BadClientId));
+    assert!(matches!(refused(&now, "ONE", "id-2"), AddPointError::NameTaken(_)));
+    assert!(matches!(refused(&now, "two", "id-1"), AddPointError::ClientIdTaken(_)));
+    assert!(matches!(refused(&now, "two", "i d"), AddPointError::BadClientId));
     // The settings are from before the first addition: the file itself is checked, too.
-    assert!(matches!(refused(&old, "one", "id-2"), NotAdded::Refused(_)));
+    assert!(matches!(refused(&old, "one", "id-2"), AddPointError::Refused(_)));
 }
 
 #[test]

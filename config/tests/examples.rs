@@ -27,7 +27,7 @@ pub(super) const NAMES: [&str; EXAMPLES.len()] = {
 };
 
 /// Reads an example in a folder with the files that it refers to.
-pub(super) fn prepared(scratch: &Scratch, name: &str) -> Result<Settings, Problems> {
+pub(super) fn prepared(scratch: &Scratch, name: &str) -> Result<Settings, ConfigErrors> {
     let (_, text) = EXAMPLES.iter().find(|(known, _)| *known == name).unwrap();
     let table = Value::Table(text.parse().unwrap());
     for path in leaves(&table) {

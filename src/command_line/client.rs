@@ -6,7 +6,9 @@ use std::path::Path;
 
 use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
-use rollcall_config::{Enforcement, Environment, NewPoint, NotAdded, Settings, Tls, add_point};
+use rollcall_config::{
+    AddPointError, Enforcement, Environment, NewEnforcementPoint, Settings, Tls, add_point,
+};
 use rollcall_http::admission::secret;
 use rollcall_identity::Name;
 use rollcall_runtime::tls::{SelfSigned, authority_file};
@@ -117,7 +119,7 @@ impl Add {
         output: &mut Output<'_>,
     ) -> Result<(), CommandError> {
         let secret = secret::generate();
-        let point = NewPoint {
+        let point = NewEnforcementPoint {
             name: self.name.clone(),
             addresses: self.addresses.clone(),
             client_id: self.client_id.clone().unwrap_or_else(|| self.name.to_string()),
@@ -154,9 +156,9 @@ impl Add {
     }
 }
 
-fn not_added(why: &NotAdded) -> CommandError {
+fn not_added(why: &AddPointError) -> CommandError {
     match why {
-        NotAdded::File { .. } => CommandError::Request(why.to_string()),
+        AddPointError::File { .. } => CommandError::Request(why.to_string()),
         _ => CommandError::Usage(why.to_string()),
     }
 }
@@ -193,7 +195,7 @@ fn statements(inputs: &StatementInputs<'_>) -> String {
         line(&format!(
             "# Replace {PLACEHOLDER} by the address at which the SRX reaches this server."
         ));
-    } else if let Tls::SelfMade { names } = &enforcement.tls
+    } else if let Tls::BuiltInCa { names } = &enforcement.tls
         && !SelfSigned::new(data, "enforcement", &enforcement.listen, names).covers(server)
     {
         line(&format!(
@@ -202,7 +204,7 @@ fn statements(inputs: &StatementInputs<'_>) -> String {
         line("# refuse it. Add this to the configuration, and run `rollcall reload`:");
         line(&format!("#   [enforcement.tls] names = [\"{server}\"]"));
     }
-    let method = if enforcement.tls == Tls::Plain { "http" } else { "https" };
+    let method = if enforcement.tls == Tls::Disabled { "http" } else { "https" };
     line(&format!("{prefix} connection connect-method {method}"));
     match enforcement.listen.first() {
         Some(listen) => line(&format!("{prefix} connection port {}", listen.port())),
@@ -221,15 +223,15 @@ fn statements(inputs: &StatementInputs<'_>) -> String {
     line(&format!("{prefix} connection primary address {server}"));
     line(&format!("{prefix} connection primary client-id {}", quoted(client_id)));
     line(&format!("{prefix} connection primary client-secret \"{secret}\""));
-    if enforcement.tls != Tls::Plain {
+    if enforcement.tls != Tls::Disabled {
         line(&format!("{prefix} connection primary ca-profile {PROFILE}"));
         line(&format!("set security pki ca-profile {PROFILE} ca-identity {PROFILE}"));
         line(&format!("set security pki ca-profile {PROFILE} revocation-check disable"));
     }
     let certificate = match &enforcement.tls {
-        Tls::SelfMade { .. } => authority_file(data).display().to_string(),
+        Tls::BuiltInCa { .. } => authority_file(data).display().to_string(),
         Tls::Files { .. } => "the certificate of the CA".to_owned(),
-        Tls::Plain => return text,
+        Tls::Disabled => return text,
     };
     line(&format!(
         "# After the commit, copy {certificate} to the SRX as /var/tmp/rollcall.pem, then:"

@@ -193,7 +193,7 @@ impl ReplayState {
         match outcome {
             ReadOutcome::Event(event) => self.event(record_id, &event),
             ReadOutcome::Unresolved(unplaced) => {
-                self.count("unresolved");
+                self.count("unplaced");
                 let host = unplaced.host.as_str();
                 let json = json!({"record": record_id, "id": id, "host": host});
                 let plain = format!(

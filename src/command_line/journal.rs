@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use rollcall_config::{JournalKind, Settings};
+use rollcall_config::{JournalStorage, Settings};
 use rollcall_identity::{Event, GroupSet, Name, Principal, Revision, Timestamp};
 use rollcall_journal::{Damage, Inspected, export, inspect};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ impl Journal {
 /// The folder of the journal. Fails if it does not exist.
 pub(super) fn folder_of(settings: &Settings) -> Result<PathBuf, CommandError> {
     let journal = &settings.journal;
-    if journal.kind == JournalKind::Memory {
+    if journal.kind == JournalStorage::Memory {
         let text =
             "the journal is in memory (journal.storage = \"memory\"), so that there are no files";
         return Err(CommandError::Request(text.to_owned()));

@@ -53,7 +53,7 @@ impl Server {
         let rest = &settings.rest;
         let url = options.url.clone().unwrap_or_else(|| url_of(rest));
         let token_file = options.token_file.as_ref().unwrap_or(&rest.token_file);
-        let own = (matches!(rest.tls, Tls::SelfMade { .. }) && options.url.is_none())
+        let own = (matches!(rest.tls, Tls::BuiltInCa { .. }) && options.url.is_none())
             .then(|| authority_file(&settings.data));
         Self::new(&url, token_file, options.ca_file.as_ref().or(own.as_ref()).map(AsRef::as_ref))
     }
@@ -165,7 +165,7 @@ fn detail(problem: &Value) -> String {
 }
 
 fn url_of(rest: &Rest) -> String {
-    let scheme = if rest.tls == Tls::Plain { "http" } else { "https" };
+    let scheme = if rest.tls == Tls::Disabled { "http" } else { "https" };
     let mut at = rest.listen;
     if at.ip().is_unspecified() {
         at.set_ip(match at.ip() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hashbrown::HashMap;
 use ipnet::IpNet;
-use rollcall_config::{Enforcement, Lockout, Point, Ptim, Pusher, SecretHash};
+use rollcall_config::{Enforcement, EnforcementPoint, Lockout, Ptim, PtimClient, SecretHash};
 use rollcall_identity::{Filter, Name, Origin, Producer, Revision, Timestamp};
 use rollcall_wire::ptim::MissingTime;
 use rollcall_wire::srx::{Dialect, QueryToken, ResponseFormatter};
@@ -207,7 +207,12 @@ impl Applicant for Client {
 }
 
 impl Client {
-    fn point(point: &Point, ptim: &Ptim, tally: Arc<Tally>, formatter: Arc<SharedVoice>) -> Self {
+    fn point(
+        point: &EnforcementPoint,
+        ptim: &Ptim,
+        tally: Arc<Tally>,
+        formatter: Arc<SharedVoice>,
+    ) -> Self {
         let mut filter = Filter::default();
         filter.domains.clone_from(&point.domains);
         filter.include.clone_from(&point.include);
@@ -231,7 +236,7 @@ impl Client {
         }
     }
 
-    fn pusher(pusher: &Pusher, ptim: &Ptim, tally: Arc<Tally>) -> Self {
+    fn pusher(pusher: &PtimClient, ptim: &Ptim, tally: Arc<Tally>) -> Self {
         Self {
             name: pusher.name.clone(),
             secret: pusher.secret.clone(),

@@ -28,7 +28,7 @@ fn settings(address: &str) -> config::Validator {
     };
     config::Validator {
         listen: Vec::new(),
-        tls: config::Tls::Plain,
+        tls: config::Tls::Disabled,
         token_path: "/oauth_token/oauth".to_owned(),
         query_path: "/validator/v1".to_owned(),
         token_lifetime: Duration::from_secs(3600),

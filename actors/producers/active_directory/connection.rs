@@ -12,7 +12,7 @@ use ldap3::{
     Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult as Ldap3Result, SearchStream,
     StdStream,
 };
-use rollcall_config::{self as config, Bind};
+use rollcall_config::{self as config, BindMethod};
 use rollcall_wire::active_directory::{self as wire, RootDse};
 use rollcall_wire::ldap::{
     Control, LdapResult, SearchRequest, SearchResultEntry, SearchScope, code,
@@ -100,11 +100,11 @@ impl Connection {
         (mut wire, beneath): (Wire, Beneath),
         server: Server,
     ) -> Result<Self, Failure> {
-        if settings.bind != Bind::Simple {
+        if settings.bind != BindMethod::Simple {
             prove(settings, &server, &mut wire, beneath).await?;
         }
         let (mut library, mut line) = Line::over(wire).await?;
-        if settings.bind == Bind::Simple {
+        if settings.bind == BindMethod::Simple {
             let outcome = line.bind(&mut library, settings).await?;
             if outcome.code != code::SUCCESS {
                 return Err(refused(settings, &server, outcome));

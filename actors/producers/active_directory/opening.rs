@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use rollcall_config::{self as config, Bind, DirectoryTransport};
+use rollcall_config::{self as config, BindMethod, DirectoryTransport};
 use rollcall_wire::ldap::{
     BerError, LdapMessage, LdapResult, ProtocolOp, code, sasl_bind, start_tls,
 };
@@ -149,9 +149,9 @@ fn begin(
 ) -> Result<Proof, sspi::Error> {
     let account = settings.account.within(&settings.domain);
     let mechanism = match settings.bind {
-        Bind::Ntlm => Mechanism::Ntlm,
-        Bind::Kerberos => Mechanism::Kerberos,
-        Bind::Simple | Bind::Spnego => Mechanism::Either,
+        BindMethod::Ntlm => Mechanism::Ntlm,
+        BindMethod::Kerberos => Mechanism::Kerberos,
+        BindMethod::Simple | BindMethod::Spnego => Mechanism::Either,
     };
     let applicant = Applicant { account: &account, secret: &settings.account.secret, mechanism };
     let at = SocketAddr::new(server.address, KERBEROS);

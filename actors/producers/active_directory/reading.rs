@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rollcall_config::Changes;
+use rollcall_config::ChangeTracking;
 use rollcall_identity::directory::{DirectorySnapshot, DomainNames, Guid, Update};
 use rollcall_wire::active_directory as wire;
 use tokio::sync::Notify;
@@ -175,8 +175,8 @@ impl Reader {
         // Where the changes begin is asked for before the first object: nothing falls between.
         connection.ask_root().await?;
         let mark = match settings.changes {
-            Changes::Usn => Mark::Usn(connection.root.committed),
-            Changes::DirSync => Mark::Cookie(pass.skip(connection).await?),
+            ChangeTracking::Usn => Mark::Usn(connection.root.committed),
+            ChangeTracking::DirSync => Mark::Cookie(pass.skip(connection).await?),
         };
         let (mut image, mut present, places) =
             (DirectorySnapshot::default(), Present::default(), settings.places());

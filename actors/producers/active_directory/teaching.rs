@@ -31,9 +31,9 @@ pub struct Teaching {
 impl Teaching {
     /// Enters into `book` what the directory of `section` says.
     pub fn new(section: &config::ActiveDirectory, book: SharedDirectory) -> Self {
-        let rule = |sessions: config::Sessions| match sessions {
-            config::Sessions::Keep => SessionAction::Keep,
-            config::Sessions::End => SessionAction::End,
+        let rule = |sessions: config::SessionPolicy| match sessions {
+            config::SessionPolicy::Keep => SessionAction::Keep,
+            config::SessionPolicy::End => SessionAction::End,
         };
         let form = Name::new("directory").expect("a plain word is a name");
         let (producer, client) = (section.name.clone(), section.domain.clone());

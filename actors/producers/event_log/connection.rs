@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use rollcall_config::{self as config, Auth, Mapper, ServiceAccount};
+use rollcall_config::{self as config, EndpointMapperAuth, EventLogAuth, ServiceAccount};
 use rollcall_identity::directory::Sid;
 use rollcall_identity::logon::ServerRole;
 use rollcall_wire::event_log::call::{EventLogCall, INTERFACE, VERSION};
@@ -67,7 +67,7 @@ impl<'a> Server<'a> {
     /// again with a proof (`RestrictRemoteClients`).
     async fn mapped(&self, interface: &Interface) -> Result<u16, Failure> {
         let (at, patience) = (self.at(endpoint_mapper::PORT), self.patience());
-        if self.source.settings.endpoint_mapper == Mapper::Anonymous {
+        if self.source.settings.endpoint_mapper == EndpointMapperAuth::Anonymous {
             let asked = match Client::anonymous(at, endpoint_mapper::INTERFACE, patience).await {
                 Ok(mut client) => port_of(&mut client, interface, patience).await,
                 Err(why) => Err(why),
@@ -130,14 +130,16 @@ impl<'a> Server<'a> {
         let itself = self.at(KERBEROS);
         let realm = match (settings.auth, server.role) {
             _ if settings.kdc.is_some() => None,
-            (Auth::Ntlm, _) | (_, ServerRole::DomainController) => None,
-            (Auth::Kerberos | Auth::Spnego, ServerRole::Exchange) => settings.realm(server),
+            (EventLogAuth::Ntlm, _) | (_, ServerRole::DomainController) => None,
+            (EventLogAuth::Kerberos | EventLogAuth::Spnego, ServerRole::Exchange) => {
+                settings.realm(server)
+            }
         };
         let Some(realm) = realm else { return Ok(settings.kdc.unwrap_or(itself)) };
         match names(self.source).kdc(realm).await {
             Ok(kdc) => Ok(kdc),
             // NTLM is left, and needs none.
-            Err(_) if settings.auth == Auth::Spnego => Ok(itself),
+            Err(_) if settings.auth == EventLogAuth::Spnego => Ok(itself),
             Err(why) => Err(Trouble::NoKdc(why.to_string())),
         }
     }
@@ -145,9 +147,9 @@ impl<'a> Server<'a> {
     fn proof(&self, kdc: SocketAddr) -> Result<Proof, sspi::Error> {
         let config::EventLog { account, auth, .. } = &self.source.settings;
         let mechanism = match auth {
-            Auth::Kerberos => Mechanism::Kerberos,
-            Auth::Spnego => Mechanism::Either,
-            Auth::Ntlm => Mechanism::Ntlm,
+            EventLogAuth::Kerberos => Mechanism::Kerberos,
+            EventLogAuth::Spnego => Mechanism::Either,
+            EventLogAuth::Ntlm => Mechanism::Ntlm,
         };
         let kdc = Kdc { at: kdc, patience: self.patience().connect };
         // The service principal name that every computer of a domain has.

@@ -116,8 +116,8 @@ pub fn defaults(client: &config::SyslogClient) -> ClientDefaults {
         }
     }
     let time = match client.sender_time {
-        config::SenderTime::Sender => TimeSource::Sender,
-        config::SenderTime::Arrival => TimeSource::Arrival,
+        config::EventTimeSource::Sender => TimeSource::Sender,
+        config::EventTimeSource::Arrival => TimeSource::Arrival,
     };
     ClientDefaults { domain: client.domain.clone(), maps, zone: client.zone.clone(), time }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use rollcall_config::{SHIPPED, Settings, SyslogClient};
+use rollcall_config::{SHIPPED_TEMPLATES, Settings, SyslogClient};
 use rollcall_identity::{Event, Name, Principal};
 use rollcall_producers::syslog::defaults;
 use rollcall_runtime::clock::Clock;
@@ -83,13 +83,15 @@ impl TestSyslog {
 
     fn templates(&self) -> Result<Vec<Arc<Template>>, CommandError> {
         if self.templates.is_empty() {
-            return SHIPPED.iter().map(|(name, text)| template(name, text)).collect();
+            return SHIPPED_TEMPLATES.iter().map(|(name, text)| template(name, text)).collect();
         }
-        let named = |named: &String| match SHIPPED.iter().find(|(name, _)| name == named) {
+        let named = |named: &String| match SHIPPED_TEMPLATES.iter().find(|(name, _)| name == named)
+        {
             Some((name, text)) => template(name, text),
             None => {
                 let text = fs::read_to_string(named).map_err(|why| {
-                    let shipped: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+                    let shipped: Vec<&str> =
+                        SHIPPED_TEMPLATES.iter().map(|(name, _)| *name).collect();
                     let shipped = shipped.join(", ");
                     CommandError::Usage(format!(
                         "{named} is neither a file ({why}) nor a shipped template: {shipped}"

@@ -17,7 +17,8 @@ fn each_line_has_events_or_a_reason() {
         drop(output);
         (done, String::from_utf8(printed).unwrap())
     };
-    let (_, text) = rollcall_config::SHIPPED.iter().find(|(name, _)| *name == "openvpn").unwrap();
+    let (_, text) =
+        rollcall_config::SHIPPED_TEMPLATES.iter().find(|(name, _)| *name == "openvpn").unwrap();
     let table: toml::Table = text.parse().unwrap();
     let samples = table["sample"].as_array().unwrap();
     let good = samples.iter().find(|sample| sample.get("event").is_some()).unwrap();

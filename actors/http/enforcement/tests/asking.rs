@@ -165,7 +165,7 @@ async fn next(house: &House, token: &str, cookie: &str) -> (BTreeMap<String, Str
 fn a_reload_of_the_filter_reaches_what_the_firewall_holds() {
     story(vec![point("srx1"), point("srx2")], async |house| {
         let (token, pushes) = (house.token("srx1").await, house.token("srx2").await);
-        let govern = |change: &dyn Fn(&mut rollcall_config::Point)| {
+        let govern = |change: &dyn Fn(&mut rollcall_config::EnforcementPoint)| {
             let mut mine = point("srx1");
             change(&mut mine);
             house.points.govern(&settings(vec![mine, point("srx2")]), &pushers());

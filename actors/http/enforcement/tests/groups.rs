@@ -12,7 +12,7 @@ use super::house::{House, point, pushers, settings, story};
 use rollcall_engine::directory::sample::corp;
 
 /// A point that hears of the groups below an organisational unit, and of one by its name.
-fn choosy(called: &str) -> config::Point {
+fn choosy(called: &str) -> config::EnforcementPoint {
     let mut point = point(called);
     point.groups.names = vec![Glob::new("staff").unwrap()];
     point.groups.bases = vec![BaseDn::new("OU=Firewall,DC=corp,DC=example,DC=com").unwrap()];

@@ -34,8 +34,8 @@ pub(super) fn name(text: &str) -> Name {
 }
 
 /// A firewall that may come from 127.0.0.1 only, and hears and pushes everything.
-pub(in crate::enforcement) fn point(name_and_id: &str) -> config::Point {
-    config::Point {
+pub(in crate::enforcement) fn point(name_and_id: &str) -> config::EnforcementPoint {
+    config::EnforcementPoint {
         name: name(name_and_id),
         addresses: vec!["127.0.0.1/32".parse().unwrap()],
         client_id: name_and_id.to_owned(),
@@ -56,10 +56,12 @@ pub(super) fn everything() -> Authority {
     Authority { kinds: kinds.to_vec(), ..Authority::default() }
 }
 
-pub(in crate::enforcement) fn settings(points: Vec<config::Point>) -> config::Enforcement {
+pub(in crate::enforcement) fn settings(
+    points: Vec<config::EnforcementPoint>,
+) -> config::Enforcement {
     config::Enforcement {
         listen: Vec::new(),
-        tls: config::Tls::Plain,
+        tls: config::Tls::Disabled,
         token_path: "/oauth_token/oauth".to_owned(),
         query_path: "/user_query/v2".to_owned(),
         token_lifetime: HOUR,
@@ -82,7 +84,7 @@ pub(in crate::enforcement) fn settings(points: Vec<config::Point>) -> config::En
 
 /// A program that may come from 127.0.0.2 only.
 pub(in crate::enforcement) fn pushers() -> config::Ptim {
-    let pusher = config::Pusher {
+    let pusher = config::PtimClient {
         name: name("portal"),
         addresses: vec!["127.0.0.2/32".parse().unwrap()],
         client_id: "portal".to_owned(),
@@ -117,12 +119,12 @@ impl Answer {
 }
 
 /// Runs a test in a house with these points.
-pub(super) fn story(points: Vec<config::Point>, test: impl AsyncFnOnce(House)) {
+pub(super) fn story(points: Vec<config::EnforcementPoint>, test: impl AsyncFnOnce(House)) {
     actix::System::new().block_on(async { test(House::open(points).await).await });
 }
 
 impl House {
-    async fn open(points: Vec<config::Point>) -> Self {
+    async fn open(points: Vec<config::EnforcementPoint>) -> Self {
         let now = Arc::new(AtomicI64::new(1_795_000_000_000));
         let told = Arc::clone(&now);
         let clock = Clock::from_fn(move || Timestamp::from_millis(told.load(SeqCst)));
