@@ -26,7 +26,8 @@ fn serve(path: Option<&Path>) -> Result<(), CommandError> {
     announce::open_log(settings.log);
     let recorder = prometheus::install(rollcall_server::metrics::catalogue())
         .map_err(|error| CommandError::Request(error.to_string()))?;
-    let builder = ServerBuilder::bind(settings, &system_clock()).map_err(|all| start_error(&all))?;
+    let builder =
+        ServerBuilder::bind(settings, &system_clock()).map_err(|all| start_error(&all))?;
     System::new().block_on(async {
         let (events, reload) = ProcessEvents::subscribe().map_err(request_error)?;
         let listening = builder.listening();

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use evtx::EvtxParser;
-use rollcall_identity::logon::{HostAddresses, ReadOutcome, LogonReader, ServerRole, LogonSettings};
+use rollcall_identity::logon::{
+    HostAddresses, LogonReader, LogonSettings, ReadOutcome, ServerRole,
+};
 use rollcall_identity::{Authority, Event, Kind, Name, Revision, Rules, Session, Table};
 use rollcall_wire::event_log::Recorded;
 use serde_json::{Value, json};

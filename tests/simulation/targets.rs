@@ -11,7 +11,7 @@ use super::consumers::{compare, read};
 use super::faults::Fault;
 use super::receivers::{Edge, Elsewhere, Receiver};
 use super::truth::Kept as Promised;
-use crate::harness::Chance;
+use crate::harness::SeededRng;
 
 /// A target, with what the server knows of it.
 pub(super) struct Target {
@@ -73,7 +73,7 @@ impl Target {
 
     /// The actor that told it is replaced, or the whole server: of how it stood only what is on the disk
     /// is known. What was on its way arrives, or is lost, or late.
-    pub(super) fn actor_is_new(&mut self, chance: &mut Chance) {
+    pub(super) fn actor_is_new(&mut self, chance: &mut SeededRng) {
         for launch in std::mem::take(&mut self.on_way) {
             match chance.below(4) {
                 _ if self.proxy == Proxy::Refuses => {}
@@ -98,7 +98,7 @@ impl Target {
     pub(super) fn step(
         &mut self,
         voice: &Voice<'_>,
-        (chance, fault): (&mut Chance, Option<Fault>),
+        (chance, fault): (&mut SeededRng, Option<Fault>),
     ) -> bool {
         if !self.late.is_empty() && chance.once_in(4) {
             let at = chance.below(self.late.len() as u64) as usize;
@@ -116,7 +116,7 @@ impl Target {
         true
     }
 
-    fn find(&mut self, chance: &mut Chance) {
+    fn find(&mut self, chance: &mut SeededRng) {
         if chance.once_in(6) {
             return self.delivery.on_failure(DeliveryFailure::Other);
         }
@@ -136,7 +136,7 @@ impl Target {
         self.turn += 1;
     }
 
-    fn begin(&mut self, chance: &mut Chance) {
+    fn begin(&mut self, chance: &mut SeededRng) {
         self.turn += 1;
         self.receiver.begin(self.turn);
         match chance.once_in(6) {
@@ -145,7 +145,11 @@ impl Target {
         }
     }
 
-    fn go_on(&mut self, voice: &Voice<'_>, (chance, fault): (&mut Chance, Option<Fault>)) -> bool {
+    fn go_on(
+        &mut self,
+        voice: &Voice<'_>,
+        (chance, fault): (&mut SeededRng, Option<Fault>),
+    ) -> bool {
         if self.rests {
             if self.seen == voice.visible && !self.is_checked {
                 return false;
@@ -183,7 +187,7 @@ impl Target {
     }
 
     /// Reads the next page, while batches may be on their way. The query actor may be replaced just now.
-    fn read(&mut self, voice: &Voice<'_>, chance: &mut Chance) {
+    fn read(&mut self, voice: &Voice<'_>, chance: &mut SeededRng) {
         let Some(log) = voice.log.filter(|_| !chance.once_in(10)) else {
             return self.fail(DeliveryFailure::Other);
         };
@@ -196,7 +200,7 @@ impl Target {
     }
 
     /// What was on its way meets its fate: it is taken and answered, or not, or too much at once.
-    fn land(&mut self, launch: &OutgoingBatch, (chance, fault): (&mut Chance, Option<Fault>)) {
+    fn land(&mut self, launch: &OutgoingBatch, (chance, fault): (&mut SeededRng, Option<Fault>)) {
         let (landing, failure) = match chance.below(14) {
             _ if self.proxy == Proxy::Refuses => (refused(), DeliveryFailure::Other),
             0 => {
@@ -252,7 +256,7 @@ impl Target {
     }
 
     /// Ends a synchronisation, unless only the word that it took the end was lost.
-    fn end(&mut self, visible: u64, (chance, fault): (&mut Chance, Option<Fault>)) {
+    fn end(&mut self, visible: u64, (chance, fault): (&mut SeededRng, Option<Fault>)) {
         let Some(end) = self.delivery.resync_end() else { return };
         if self.receiver.place() != TargetPosition::At(end) {
             let taken = self.receiver.end(self.turn, end);
@@ -272,7 +276,7 @@ impl Target {
         }
     }
 
-    fn all_is_told(&mut self, chance: &mut Chance) {
+    fn all_is_told(&mut self, chance: &mut SeededRng) {
         self.delivery.on_idle();
         if chance.once_in(2) {
             self.kept = self.delivery.restart_cursor();
