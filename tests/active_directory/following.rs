@@ -20,7 +20,7 @@ use crate::harness::{ADMINISTRATOR, Controller, until_within};
 
 /// How long a story waits: Samba takes ten seconds to tell a domain of 10,000 users on a machine
 /// that does nothing else, and counting through them may take a twentieth of the time.
-const WAIT_LIMIT: Duration = Duration::from_secs(240);
+const WAIT_LIMIT: Duration = Duration::from_secs(480);
 
 /// The first `Some` of `look`. Panics, naming `what` was waited for, after [`WAIT_LIMIT`].
 #[track_caller]
