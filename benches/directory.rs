@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use nix::time::ClockId;
 use rollcall_identity::Name;
 use rollcall_identity::directory::{
-    Account, AccountKind, UnqualifiedNames, Directory, DomainNames, Guid, DirectorySnapshot, Member, Object, Sid,
-    AccountState, Update, AccountClass,
+    Account, AccountClass, AccountKind, AccountState, Directory, DirectorySnapshot, DomainNames,
+    Guid, Member, Object, Sid, UnqualifiedNames, Update,
 };
 
 use crate::process::Answering;
@@ -98,7 +98,9 @@ pub fn hold(sets: u32) -> io::Result<()> {
     let read = |directory: &mut Directory| {
         let mut image = DirectorySnapshot::default();
         updates(sets).for_each(|update| match update {
-            Update::Upsert { guid, .. } if directory.already_holds(&corp, &update) => image.keep(guid),
+            Update::Upsert { guid, .. } if directory.already_holds(&corp, &update) => {
+                image.keep(guid)
+            }
             update => image.add(update),
         });
         directory.replace(&corp, image).map_err(io::Error::other)
@@ -124,7 +126,8 @@ pub fn hold(sets: u32) -> io::Result<()> {
         return Err(io::Error::other(format!("{affected}, {nobody} and {some} were affected")));
     }
     let begin = worked()?;
-    let page = directory.accounts(&corp, AccountClass::Users, "", 0..100).map_err(io::Error::other)?;
+    let page =
+        directory.accounts(&corp, AccountClass::Users, "", 0..100).map_err(io::Error::other)?;
     let listed = worked()?.saturating_sub(begin).as_secs_f64() * 1000.0;
     black_box(&page);
     println!("{same} {changed} {listed}");
@@ -134,7 +137,11 @@ pub fn hold(sets: u32) -> io::Result<()> {
 /// Enters a whole domain slice by slice, as the server does: how many accounts are affected, and how
 /// long the longest slice worked: on a machine with other work, the time that passes is that of the
 /// others.
-fn entered(directory: &mut Directory, corp: &Name, image: DirectorySnapshot) -> io::Result<(usize, Duration)> {
+fn entered(
+    directory: &mut Directory,
+    corp: &Name,
+    image: DirectorySnapshot,
+) -> io::Result<(usize, Duration)> {
     let mut longest = Duration::ZERO;
     let mut entering = directory.begin_replace(corp, image).map_err(io::Error::other)?;
     loop {
@@ -196,7 +203,12 @@ fn seen(number: u32, text: &str, object: Object) -> Update {
         "CN={},OU=Department,OU=People,DC=corp,DC=example,DC=com",
         text.replace(',', "\\,")
     );
-    Update::Upsert { guid: guid(number), dn: dn.into(), sid: Some(sid(Some(1000 + number))), object }
+    Update::Upsert {
+        guid: guid(number),
+        dn: dn.into(),
+        sid: Some(sid(Some(1000 + number))),
+        object,
+    }
 }
 
 fn guid(number: u32) -> Guid {

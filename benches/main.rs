@@ -1,5 +1,5 @@
-//! Measures Rollcall against the limit and against what would be built instead, on loopback, and
-//! prints the table of docs/performance.md. `benches/run` builds and starts it.
+//! Measures Rollcall on loopback and compares it with a bare receiver and with rsyslog and Redis; prints
+//! the table of docs/performance.md. `benches/run` builds and starts it.
 
 mod asking;
 mod contender;
@@ -61,10 +61,10 @@ struct Measure {
     /// The `rollcall` program.
     #[arg(long)]
     server: PathBuf,
-    /// How often everything is measured.
+    /// The number of runs.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     runs: u32,
-    /// How many sessions the large table has.
+    /// The number of sessions of the large table.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1000..=5_000_000))]
     sessions: u32,
     /// Measure only these parts.
@@ -72,30 +72,30 @@ struct Measure {
     only: Vec<Part>,
 }
 
-/// A part of what is measured.
+/// A part of the measurements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// One line, one decision, one report.
+    /// One line, one decision, one report: processor time.
     Micro,
-    /// A directory of 100,000 users in 5,000 groups: memory and reading.
+    /// A directory of 100,000 users in 5,000 groups: memory and ingest.
     Directory,
-    /// Windows event logs: reading their records, and following domain controllers.
+    /// Windows event logs: decoding records, and following domain controllers.
     Events,
-    /// Lines a second by UDP.
+    /// Lines per second by UDP.
     Udp,
-    /// Lines a second by TCP, events a second by HTTPS.
+    /// Lines per second by TCP, events per second by HTTPS.
     Stream,
-    /// A million sessions: memory, reading all, asking for one.
+    /// A million sessions: memory, reading all of them, IP queries.
     Sessions,
-    /// What it costs that everything acknowledged is on the disk, and a start after a kill.
+    /// The cost of durable commits, and the time of a start after a kill.
     Journal,
-    /// Guessing secrets: what the time tells, and what it costs the others.
+    /// Wrong secrets: timing, and the effect on other clients.
     Secrets,
-    /// Questions about the past, over ten times as many events as sessions.
+    /// History queries, over ten times as many events as sessions.
     History,
-    /// All sessions told to a Secure Edge.
+    /// All sessions pushed to a Secure Edge.
     Push,
-    /// From an event to its visibility, at half load, with firewalls that poll.
+    /// Propagation latency at half load, with polling firewalls.
     Visible,
 }
 

@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 use rollcall_config::{Environment, Settings, load};
 use rollcall_identity::directory::{Group, NetbiosNames};
 use rollcall_identity::{
-    Change, ChangeLog, Event, Filter, GroupSet, TableSnapshot, ChangeLogLimits, Name, Origin, Producer, PageRequest,
-    Revision, Table, Timestamp,
+    Change, ChangeLog, ChangeLogLimits, Event, Filter, GroupSet, Name, Origin, PageRequest,
+    Producer, Revision, Table, TableSnapshot, Timestamp,
 };
 use rollcall_wire::srx::{self, Report, ResponseWriter, ResponseFormatter};
 use rollcall_wire::syslog::{ClientDefaults, SyslogMessage, LineOutcome, LineReader, SenderClock, Template};
@@ -49,9 +49,9 @@ fn lines(settings: &Settings) -> Vec<Cost> {
     vec![
         ("Junos VPN line, junos-vpn alone", read(&junos, Sort::Vpn)),
         ("Junos VPN line, all shipped templates", read(&all, Sort::Vpn)),
-        ("flow line that nothing knows, junos-vpn alone", read(&junos, Sort::Flow)),
-        ("flow line that nothing knows, all shipped templates", read(&all, Sort::Flow)),
-        ("Junos VPN line, captures of the regex crate only", plain),
+        ("flow line without a matching template, junos-vpn alone", read(&junos, Sort::Flow)),
+        ("flow line without a matching template, all shipped templates", read(&all, Sort::Flow)),
+        ("Junos VPN line, regex crate captures only", plain),
     ]
 }
 
@@ -102,14 +102,17 @@ fn decisions(settings: &Settings) -> Vec<Cost> {
     });
     assert_eq!(looked, TIMES as usize, "a session is missing");
     vec![
-        ("decision: a session begins", begins),
-        ("decision: the same event again", again),
-        ("noting a change in the log", noted),
-        ("looking an address up", look),
-        ("telling one session of a table to be written down", told(|| table.snapshot(Revision(0)))),
-        ("telling one session of the log to a new cache", told(|| log.snapshot())),
-        ("one report of a page of 1000, JSON", page(&log, seen)),
-        ("the same with 30 groups, of 5,000 sets", page(&with_groups, seen)),
+        ("decision: new session", begins),
+        ("decision: repeated event", again),
+        ("append of a change to the change log", noted),
+        ("address lookup", look),
+        (
+            "export of one session from the table for a snapshot",
+            told(|| table.snapshot(Revision(0))),
+        ),
+        ("transfer of one session from the change log to a new cache", told(|| log.snapshot())),
+        ("JSON encoding of one report in a page of 1000", page(&log, seen)),
+        ("the same with 30 groups, from 5,000 group sets", page(&with_groups, seen)),
     ]
 }
 
@@ -167,7 +170,8 @@ fn tell(log: &ChangeLog, now: Timestamp, formatter: &mut ResponseFormatter) {
     let (filter, netbios) = (Filter::default(), NetbiosNames::default());
     let (mut cursor, mut reports, mut out) = (None, 0, Vec::new());
     loop {
-        let page = log.read(&PageRequest { cursor, since: None, filter: &filter, limit: 1000, now });
+        let page =
+            log.read(&PageRequest { cursor, since: None, filter: &filter, limit: 1000, now });
         let cookie = page.next.to_string();
         out.clear();
         if !srx::reported_sessions(&page.changes).all(|session| formatter.is_cached(session)) {

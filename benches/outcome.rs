@@ -1,5 +1,5 @@
-//! What stands beside the table: measurements that were skipped because a peer is missing, and those
-//! that failed. Neither ends the run.
+//! Measurements that were skipped because a program is missing, and measurements that failed. Neither
+//! ends the run.
 
 use std::error::Error;
 use std::fmt;

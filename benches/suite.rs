@@ -1,4 +1,4 @@
-//! What is measured in one run, and what is compared with what.
+//! The measurements of one run, and the ratios between them.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,22 +20,22 @@ use crate::table::{Table, Unit, quantile};
 use crate::throughput::{Course, Run};
 use crate::{asking, directory, durable, firewall, guessing, history, micro};
 
-/// How long the senders go flat out.
+/// How long the senders send without a limit.
 const FLAT_OUT: Duration = Duration::from_secs(3);
 
-/// How long latencies are taken.
+/// How long latencies are sampled.
 const WATCHED: Duration = Duration::from_secs(10);
 
-/// How many lines go over one stream: enough for a second of the fastest.
+/// Lines on one stream: enough for one second of the fastest receiver.
 const STREAMED: [u32; 2] = [500_000, 4_000_000];
 
-/// Firewalls that poll while events come, and how often: Junos does so every five seconds by
+/// Firewalls that poll while events arrive, and their interval. Junos polls every five seconds by
 /// default, and every second at most.
 const FIREWALLS: usize = 2;
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Shares of the highest rate without loss, until one is held while firewalls ask: that rate was found
-/// without them.
+/// Shares of the highest rate without loss. The first share without loss is used: the highest rate
+/// was found without polling firewalls.
 const HALF_LOAD: [f64; 4] = [0.5, 0.4, 0.3, 0.2];
 
 /// Changes in one request to a Secure Edge: the default.
@@ -44,32 +44,32 @@ const BATCH: u32 = 1000;
 /// IP queries a second.
 const ASKED: f64 = 5000.0;
 
-/// How often what is compared takes its turn, so that whatever else runs on the machine slows both alike.
+/// Alternations between the two sides of a comparison, so that other load on the machine affects both.
 const TURNS: u32 = 5;
 
-/// Sessions where their number does not matter.
+/// Sessions of a measurement that does not depend on their number.
 const FEW: u32 = 10_000;
 
 /// The rates of a contender that is not installed; a ratio with them has no row.
 const NOT_MEASURED: (f64, f64) = (f64::NAN, f64::NAN);
 
-/// Where the probes' tunnels begin, away from those of the load.
+/// The first tunnel of the probes, outside of those of the load.
 const PROBES: u32 = DISTINCT - 100_000;
 
 /// One run.
 pub struct Suite<'a> {
-    /// Where programs are.
+    /// The paths of the programs.
     pub stand: &'a Stand,
-    /// Where figures go.
+    /// The figures.
     pub table: &'a mut Table,
-    /// Where skipped and failed measurements go.
+    /// The skipped and failed measurements.
     pub outcomes: &'a mut Outcomes,
-    /// How many sessions the large table has.
+    /// The number of sessions of the large table.
     pub sessions: u32,
 }
 
 impl Suite<'_> {
-    /// Measures one part. What is missing or fails is noted, and the other parts go on.
+    /// Measures one part. A failure or a missing program is noted and does not end the run.
     pub(crate) fn measure(&mut self, part: Part) {
         let result = match part {
             Part::Micro => self.micro(),
@@ -99,19 +99,19 @@ impl Suite<'_> {
         let shared = directory::measure(directory::SHARED)?;
         let what = ("directory of 100,000 users in 5,000 groups: memory", "at most 150 MB");
         self.table.note_with_aim(what, Unit::Megabytes, shared.resident / 1e6);
-        self.table.note("different sets of groups in it", Unit::Count, shared.sets);
+        self.table.note("distinct group sets", Unit::Count, shared.sets);
         let cost = directory::measure(directory::EACH)?;
-        let what = "the same, no two users in the same groups: memory";
+        let what = "the same with a distinct group set for each user: memory";
         self.table.note(what, Unit::Megabytes, cost.resident / 1e6);
-        self.table.note("different sets of groups in it then", Unit::Count, cost.sets);
-        self.table.note("entering all of it", Unit::Seconds, cost.first_read);
-        let what = "the longest that whoever asks waits meanwhile";
+        self.table.note("distinct group sets in that case", Unit::Count, cost.sets);
+        self.table.note("ingest: first full read", Unit::Seconds, cost.first_read);
+        let what = "ingest: longest delay of a query";
         self.table.note(what, Unit::Milliseconds, cost.slice);
-        self.table.note("entering the same again", Unit::Seconds, cost.same_read);
-        let what = "memory afterwards";
+        self.table.note("ingest: the same data again", Unit::Seconds, cost.same_read);
+        let what = "memory after the ingest";
         self.table.note(what, Unit::Megabytes, cost.resident_after / 1e6);
-        self.table.note("1000 of them join one group", Unit::Milliseconds, cost.changed);
-        self.table.note("a page of the list of all users", Unit::Milliseconds, cost.listed);
+        self.table.note("1000 users join one group", Unit::Milliseconds, cost.changed);
+        self.table.note("one page of the list of all users", Unit::Milliseconds, cost.listed);
         Ok(())
     }
 
@@ -141,10 +141,10 @@ impl Suite<'_> {
         let (cold, read) = (mean(|cost| cost.cold), mean(|cost| cost.read));
         let aim = "at least 3 x";
         self.table.note("event records read", Unit::Count, records as f64);
-        self.table.note("an event record to fields", Unit::Nanoseconds, ours);
+        self.table.note("event record to fields", Unit::Nanoseconds, ours);
         self.table.note("the same, every value read", Unit::Nanoseconds, read);
-        self.table.note("the same by a decoder that knows no template", Unit::Nanoseconds, cold);
-        let what = "an event record to JSON, by the evtx crate";
+        self.table.note("the same with an empty template cache", Unit::Nanoseconds, cold);
+        let what = "event record to JSON by the evtx crate";
         self.table.note(what, Unit::Nanoseconds, theirs);
         self.ratio("event records, every value read: evtx to JSON / Rollcall", aim, theirs / read);
         self.ratio("event records to fields: evtx to JSON / Rollcall", aim, theirs / ours);
@@ -162,14 +162,14 @@ impl Suite<'_> {
 
     fn following(&mut self) -> io::Result<()> {
         let flow = following::flow(self.stand)?;
-        let what = format!("one controller, {}/s offered: visible", following::RATE);
+        let what = format!("one controller at {}/s: visible events", following::RATE);
         self.table.note_with_aim((what, "10,000/s"), Unit::PerSecond, flow.rate);
-        self.table.note("the same: not visible when the last happened", Unit::Count, flow.backlog);
-        self.table.note("the same: processor time of an event", Unit::Nanoseconds, flow.cost);
+        self.table.note("the same: backlog after the last event", Unit::Count, flow.backlog);
+        self.table.note("the same: processor time per event", Unit::Nanoseconds, flow.cost);
         let mut delays = following::delays(self.stand)?;
         let (half, most) = (quantile(&mut delays, 0.5), quantile(&mut delays, 0.99));
-        self.table.note("event at a controller to visible, by pull: p50", Unit::Milliseconds, half);
-        let what = ("event at a controller to visible, by pull: p99", "under 1000 ms");
+        self.table.note("propagation latency, event log pull: p50", Unit::Milliseconds, half);
+        let what = ("propagation latency, event log pull: p99", "under 1000 ms");
         self.table.note_with_aim(what, Unit::Milliseconds, most);
         let idle = following::idle(self.stand)?;
         let what = format!("{} idle controllers: resident memory", following::IDLE);
@@ -191,33 +191,33 @@ impl Suite<'_> {
             self.outcomes.take("udp: rsyslog by regex + Redis", by_regex).unwrap_or(NOT_MEASURED);
         let (limit, limit_most) = self.datagrams(bare, Sort::Vpn)?;
         let aim = "at least 3 x, aim 5 x";
-        self.ratio("UDP, VPN lines, flat out: Rollcall / rsyslog + Redis", aim, ours / theirs);
+        self.ratio("UDP, VPN lines, unthrottled: Rollcall / rsyslog + Redis", aim, ours / theirs);
         self.ratio("UDP, VPN lines, no loss: Rollcall / rsyslog + Redis", aim, most / their_most);
-        let what = "UDP, VPN lines, flat out: Rollcall / rsyslog by regex + Redis";
+        let what = "UDP, VPN lines, unthrottled: Rollcall / rsyslog by regex + Redis";
         self.ratio(what, "", ours / by_regex);
         let what = "UDP, VPN lines, no loss: Rollcall / rsyslog by regex + Redis";
         self.ratio(what, "", most / most_by_regex);
-        self.ratio("UDP, VPN lines, flat out: Rollcall / bare receiver", "", ours / limit);
+        self.ratio("UDP, VPN lines, unthrottled: Rollcall / bare receiver", "", ours / limit);
         self.ratio("UDP, VPN lines, no loss: Rollcall / bare receiver", "", most / limit_most);
         let (ours, most) = self.datagrams(rollcall, Sort::Flow)?;
         let (limit, limit_most) = self.datagrams(bare, Sort::Flow)?;
         let aim = "at least 0.5 x";
-        self.ratio("UDP, flow lines, flat out: Rollcall / bare receiver", aim, ours / limit);
+        self.ratio("UDP, flow lines, unthrottled: Rollcall / bare receiver", aim, ours / limit);
         self.ratio("UDP, flow lines, no loss: Rollcall / bare receiver", aim, most / limit_most);
         Ok(())
     }
 
-    /// Lines a second flat out, and the most without loss.
+    /// Lines per second: unthrottled, and the highest rate without loss.
     fn datagrams(&mut self, kind: Kind, sort: Sort) -> io::Result<(f64, f64)> {
         let what = format!("UDP, {}", subject(kind, sort));
         let mut course = Course::begin(kind, self.stand, sort)?;
         let flat_out = course.datagrams(sender::Pace::Full, FLAT_OUT)?;
-        self.rate(&format!("{what}, flat out"), flat_out);
+        self.rate(&format!("{what}, unthrottled"), flat_out);
         let offered = flat_out.sent as f64 / FLAT_OUT.as_secs_f64();
         drop(course);
         let mut course = Course::begin(kind, self.stand, sort)?;
         let most = course.lossless(offered)?;
-        self.table.note(format!("{what}, most without loss"), Unit::PerSecond, most);
+        self.table.note(format!("{what}, highest rate without loss"), Unit::PerSecond, most);
         Ok((flat_out.rate(), most))
     }
 
@@ -256,7 +256,7 @@ impl Suite<'_> {
         );
         let server = Rollcall::start(self.stand)?;
         let events = firewall::push(&server, 4, 250, 100)?;
-        self.table.note("HTTPS, events posted by 100", Unit::PerSecond, events);
+        self.table.note("HTTPS, events posted in batches of 100", Unit::PerSecond, events);
         Ok(())
     }
 
@@ -265,7 +265,7 @@ impl Suite<'_> {
         let empty = server.resident()?;
         fill(&server, self.sessions)?;
         let full = server.resident()?;
-        self.table.note("empty: resident memory", Unit::Megabytes, empty as f64 / 1e6);
+        self.table.note("no sessions: resident memory", Unit::Megabytes, empty as f64 / 1e6);
         let what = format!("{} sessions: resident memory", self.sessions);
         self.table.note_with_aim((what, "at most 600 MB"), Unit::Megabytes, full as f64 / 1e6);
         let (took, found) = firewall::read_all(&server)?;
@@ -277,8 +277,8 @@ impl Suite<'_> {
         self.queries(&server)
     }
 
-    /// IP queries, and in turn with them, at the same rate, the question that costs least: what the
-    /// machine, the generator and HTTP take of the time.
+    /// IP queries, alternating with `/healthz` at the same rate, which shows the share of the machine,
+    /// the load generator and HTTP.
     fn queries(&mut self, server: &Rollcall) -> io::Result<()> {
         let (mut firewalls, mut health) = (firewall::lines(server)?, Vec::new());
         for _ in &firewalls {
@@ -309,20 +309,20 @@ impl Suite<'_> {
         let server = Rollcall::start_with(self.stand, guessing::PATIENT)?;
         let (mut known, mut unknown) = guessing::apart(&server)?;
         let (known, unknown) = (quantile(&mut known, 0.5), quantile(&mut unknown, 0.5));
-        self.table.note("wrong secret of a known id: p50", Unit::Milliseconds, known);
-        self.table.note("wrong secret of an unknown id: p50", Unit::Milliseconds, unknown);
+        self.table.note("wrong secret, known client ID: p50", Unit::Milliseconds, known);
+        self.table.note("wrong secret, unknown client ID: p50", Unit::Milliseconds, unknown);
         let aim = "0.95 to 1.05 x";
-        self.ratio("wrong secret: unknown id / known id", aim, unknown / known);
+        self.ratio("wrong secret: unknown / known client ID", aim, unknown / known);
         drop(server);
         let server = Rollcall::start(self.stand)?;
         fill(&server, FEW)?;
         let mut cost = guessing::beside(&server, FEW, WATCHED / TURNS, TURNS)?;
-        self.table.note("wrong secrets answered", Unit::PerSecond, cost.rate);
+        self.table.note("responses to wrong secrets", Unit::PerSecond, cost.rate);
         let (quiet, pressed) = (quantile(&mut cost.quiet, 0.99), quantile(&mut cost.pressed, 0.99));
         self.table.note("IP query at 1000/s, HTTPS: p99", Unit::Milliseconds, quiet);
-        let what = "IP query beside 1000 wrong secrets/s: p99";
+        let what = "IP query with 1000 wrong secrets/s: p99";
         self.table.note(what, Unit::Milliseconds, pressed);
-        self.ratio("p99: beside wrong secrets / without", "at most 2 x", pressed / quiet);
+        self.ratio("p99: with wrong secrets / without", "at most 2 x", pressed / quiet);
         Ok(())
     }
 
@@ -332,14 +332,18 @@ impl Suite<'_> {
             self.ratio(what, "at least 0.7 x", disk / memory);
         }
         let durable::Commits { offered, count, most } = durable::commits(self.stand)?;
-        self.table.note("UDP, VPN lines offered while commits are timed", Unit::PerSecond, offered);
-        self.table.note("commits of them", Unit::Count, count);
-        let what = ("99 of 100 commits take at most", "50 ms");
+        self.table.note(
+            "UDP, VPN lines sent during the commit measurement",
+            Unit::PerSecond,
+            offered,
+        );
+        self.table.note("commits measured", Unit::Count, count);
+        let what = ("commit duration: p99", "50 ms");
         self.table.note_with_aim(what, Unit::Milliseconds, 1000.0 * most);
-        for (from, written_down) in [("a snapshot", true), ("events alone", false)] {
+        for (from, written_down) in [("a snapshot", true), ("events only", false)] {
             let took = durable::start(self.stand, self.sessions, written_down)?;
             let what =
-                format!("{} sessions: kill -9 to the first answer, from {from}", self.sessions);
+                format!("{} sessions: kill -9 to the first response, from {from}", self.sessions);
             self.table.note_with_aim((what, "under 3 s"), Unit::Seconds, took.as_secs_f64());
         }
         Ok(())
@@ -351,20 +355,20 @@ impl Suite<'_> {
         let rows = u64::from(self.sessions) * u64::from(history::ROUNDS);
         let of = |what: &str| format!("{rows} history rows, HTTP: {what}");
         let (half, most) = (quantile(&mut cost.moments, 0.5), quantile(&mut cost.moments, 0.99));
-        self.table.note(of("who at a moment: p50"), Unit::Milliseconds, half);
-        let what = (of("who at a moment: p99"), "under 5 ms");
+        self.table.note(of("session at a point in time: p50"), Unit::Milliseconds, half);
+        let what = (of("session at a point in time: p99"), "under 5 ms");
         self.table.note_with_aim(what, Unit::Milliseconds, most);
         let most = quantile(&mut cost.stays, 0.99);
-        self.table.note(of("all of an address: p99"), Unit::Milliseconds, most);
+        self.table.note(of("all sessions of an address: p99"), Unit::Milliseconds, most);
         let first = cost.first.as_secs_f64();
-        self.table.note(of("the first question"), Unit::Seconds, first);
-        self.table.note(of("memory for it"), Unit::Megabytes, cost.resident / 1e6);
+        self.table.note(of("first query"), Unit::Seconds, first);
+        self.table.note(of("memory for the first query"), Unit::Megabytes, cost.resident / 1e6);
         Ok(())
     }
 
     fn push(&mut self) -> io::Result<()> {
-        let near = "a Secure Edge on this machine";
-        let far = "a Secure Edge whose answers take 40 ms";
+        let near = "a local Secure Edge";
+        let far = "a Secure Edge with 40 ms latency";
         let distance = Duration::from_millis(40);
         for (place, aim, line) in [
             (near, "at least 50,000/s", Line { window: 1, delay: Duration::ZERO }),
@@ -374,16 +378,16 @@ impl Suite<'_> {
         ] {
             let rate = self.pushed(line)?;
             let what =
-                format!("{} sessions told to {place}, {} at once", self.sessions, line.window);
+                format!("{} sessions pushed to {place}, window {}", self.sessions, line.window);
             self.table.note_with_aim((what, aim), Unit::PerSecond, rate);
         }
         Ok(())
     }
 
-    /// Sessions told a second, from the beginning of a synchronisation to its end.
+    /// Sessions pushed per second, from the start of a full synchronization to its end.
     fn pushed(&self, line: Line) -> io::Result<f64> {
         let edge = Edge::bind(line)?;
-        // Nobody answers there yet: all sessions are there before the first is told.
+        // The edge does not accept yet: all sessions exist before the first is pushed.
         let server = Rollcall::start_with(self.stand, &edge.section(BATCH)?)?;
         fill(&server, self.sessions)?;
         let told = edge.synchronised()?;
@@ -404,7 +408,7 @@ impl Suite<'_> {
         Err(io::Error::other("datagrams are lost at any rate while firewalls ask"))
     }
 
-    /// Measures at `rate`; false when datagrams were lost, so that nothing could be measured.
+    /// Measures at `rate`; false when datagrams were lost, which makes the figures invalid.
     fn visible_at(&mut self, rate: f64) -> io::Result<bool> {
         let server = Rollcall::start(self.stand)?;
         let (to, on) = (server.listens(), AtomicBool::new(true));
@@ -431,10 +435,10 @@ impl Suite<'_> {
         let rate = f64::from(sent.lines) / sent.took.as_secs_f64();
         self.table.note("half load", Unit::PerSecond, rate);
         let (half, most) = (quantile(&mut delays, 0.5), quantile(&mut delays, 0.99));
-        self.table.note("event to visible at half load: p50", Unit::Milliseconds, half);
-        let what = ("event to visible at half load: p99", "under 50 ms");
+        self.table.note("propagation latency at half load: p50", Unit::Milliseconds, half);
+        let what = ("propagation latency at half load: p99", "under 50 ms");
         self.table.note_with_aim(what, Unit::Milliseconds, most);
-        let what = "2 firewalls, each second, all that is new: p99";
+        let what = "2 firewalls that poll all changes every second: p99";
         self.table.note(what, Unit::Milliseconds, quantile(&mut polls, 0.99));
         Ok(true)
     }
@@ -442,7 +446,7 @@ impl Suite<'_> {
     fn rate(&mut self, what: &str, run: Run) {
         self.table.note(what, Unit::PerSecond, run.rate());
         let each = run.processor.as_nanos() as f64 / run.through as f64;
-        self.table.note(format!("{what}: processor time of a line"), Unit::Nanoseconds, each);
+        self.table.note(format!("{what}: processor time per line"), Unit::Nanoseconds, each);
         if run.missing() != 0 {
             let what = format!("{what}: neither through nor dropped by the kernel");
             self.table.note(what, Unit::Count, run.missing() as f64);
@@ -460,7 +464,7 @@ impl Suite<'_> {
     }
 }
 
-/// Begins so many sessions.
+/// Creates sessions.
 pub fn fill(server: &Rollcall, sessions: u32) -> io::Result<()> {
     sender::stream(server.listens(), (Sort::Vpn, 0), sessions)?;
     let all = u64::from(sessions);

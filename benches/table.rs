@@ -1,4 +1,4 @@
-//! What was measured, run after run, and how it is told: medians, with the least and the most.
+//! The table of all figures: the median of all runs, with minimum and maximum.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 pub enum Unit {
     /// Lines, events or requests a second.
     PerSecond,
-    /// One value as so many of another.
+    /// The ratio of two values.
     Times,
     /// Milliseconds.
     Milliseconds,
@@ -18,13 +18,13 @@ pub enum Unit {
     Megabytes,
     /// Billionths of a second.
     Nanoseconds,
-    /// Hundredths.
+    /// Percent.
     Percent,
-    /// How many.
+    /// A count.
     Count,
 }
 
-/// One figure of all runs.
+/// One figure, with its value from each run.
 #[derive(Debug)]
 struct Row {
     what: String,
@@ -33,17 +33,17 @@ struct Row {
     values: Vec<f64>,
 }
 
-/// All figures, in the order in which they were first measured.
+/// All figures, in the order of their first measurement.
 #[derive(Debug, Default)]
 pub struct Table(Vec<Row>);
 
 impl Table {
-    /// Notes the value of one run.
+    /// Adds the value of one run.
     pub fn note(&mut self, what: impl Into<String>, unit: Unit, value: f64) {
         self.note_with_aim((what.into(), ""), unit, value);
     }
 
-    /// The same, with what is aimed at.
+    /// Adds the value of one run of a figure with a target.
     pub fn note_with_aim(
         &mut self,
         (what, aim): (impl Into<String>, &'static str),
@@ -62,7 +62,7 @@ impl Table {
 impl fmt::Display for Table {
     /// Markdown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| figure | median | least | most | aim |")?;
+        writeln!(f, "| figure | median | minimum | maximum | target |")?;
         writeln!(f, "| --- | ---: | ---: | ---: | --- |")?;
         for Row { what, unit, aim, values } in &self.0 {
             let mut values = values.clone();
@@ -89,7 +89,7 @@ fn written(unit: Unit, value: f64) -> String {
     }
 }
 
-/// The value below which `share` of all are, in milliseconds; `share` is 0 to 1.
+/// A quantile in milliseconds; `share` is between 0 and 1.
 pub fn quantile(times: &mut [Duration], share: f64) -> f64 {
     times.sort_unstable();
     let place = (times.len() as f64 * share) as usize;

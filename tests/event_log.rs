@@ -22,14 +22,14 @@ fn a_logon_at_a_domain_controller_is_seen_by_a_firewall_and_a_failed_one_by_nobo
     // One before Rollcall began, which is caught up with.
     logs.ticket("alice", "10.1.40.1");
     let server = Server::start(setup(&logs, ""));
-    server.sees("alice", "10.1.40.1");
+    server.wait_for_user("alice", "10.1.40.1");
     for id in [4768, 4769, 4771, 4625, 4776] {
-        logs.tell(&json!({"id": id, "failed": true, "user": "mallory", "ip": "10.1.40.9"}));
+        logs.control(&json!({"id": id, "failed": true, "user": "mallory", "ip": "10.1.40.9"}));
     }
     // Nobody works at the controller itself.
     logs.ticket("admin", &logs.address());
-    logs.tell(&json!({"id": 4624, "user": "bob", "ip": "10.1.40.2"}));
-    server.sees("bob", "10.1.40.2");
+    logs.control(&json!({"id": 4624, "user": "bob", "ip": "10.1.40.2"}));
+    server.wait_for_user("bob", "10.1.40.2");
     let mut firewall = server.client("campus-fw");
     firewall.poll();
     assert_eq!(firewall.user_at("10.1.40.1"), Some("alice"));
@@ -49,17 +49,17 @@ fn a_restart_neither_loses_nor_repeats_an_event() {
     };
     logs.ticket("alice", "10.1.41.1");
     let server = Server::start(setup(&logs, ""));
-    server.sees("alice", "10.1.41.1");
+    server.wait_for_user("alice", "10.1.41.1");
     let killed = server.kill();
     logs.ticket("bob", "10.1.41.2");
     let server = killed.start_again();
-    server.sees("bob", "10.1.41.2");
-    server.sees("alice", "10.1.41.1");
+    server.wait_for_user("bob", "10.1.41.2");
+    server.wait_for_user("alice", "10.1.41.1");
     // Only what was new: the first was not read again.
     assert_eq!(server.account("dc1", 1).applied, 1);
     let server = server.restart();
     logs.ticket("carol", "10.1.41.3");
-    server.sees("carol", "10.1.41.3");
+    server.wait_for_user("carol", "10.1.41.3");
     assert_eq!(server.account("dc1", 1).applied, 1);
     server.stop();
 }
@@ -72,7 +72,7 @@ fn whatever_a_controller_does_the_next_logon_is_seen_once() {
     };
     let server = Server::start(setup(&logs, ""));
     logs.ticket("begin", "10.1.42.1");
-    server.sees("begin", "10.1.42.1");
+    server.wait_for_user("begin", "10.1.42.1");
     let faults = [
         json!({"do": "cut", "after": 100}),
         json!({"do": "cut", "after": 10}),
@@ -89,10 +89,10 @@ fn whatever_a_controller_does_the_next_logon_is_seen_once() {
         json!({"do": "slow", "seconds": 0}),
     ];
     for (index, fault) in faults.iter().enumerate() {
-        logs.tell(fault);
+        logs.control(fault);
         let (user, address) = (format!("user{index}"), format!("10.1.42.{}", index + 2));
         logs.ticket(&user, &address);
-        server.sees(&user, &address);
+        server.wait_for_user(&user, &address);
     }
     // One for each fault, that at the beginning, and the controller's own at its start.
     let tickets = faults.len() as u64 + 1;
@@ -109,17 +109,17 @@ fn a_cleared_log_is_a_gap_that_is_told_and_caught_up_with() {
     };
     logs.ticket("alice", "10.1.43.1");
     let server = Server::start(setup(&logs, ""));
-    server.sees("alice", "10.1.43.1");
+    server.wait_for_user("alice", "10.1.43.1");
     let killed = server.kill();
     logs.ticket("lost", "10.1.43.9");
     logs.ticket("bob", "10.1.43.2");
-    logs.tell(&json!({"do": "roll", "keep": 1}));
+    logs.control(&json!({"do": "roll", "keep": 1}));
     let server = killed.start_again();
-    server.sees("bob", "10.1.43.2");
+    server.wait_for_user("bob", "10.1.43.2");
     let gaps = || server.metrics().sum("rollcall_receiving_event_log_gaps_total", &[]);
     until("the gap is counted", || (gaps() == 1).then_some(()));
-    server.writes("events of an event log are lost");
-    assert_eq!(server.who("10.1.43.9"), None);
+    server.wait_for_log("events of an event log are lost");
+    assert_eq!(server.user_at("10.1.43.9"), None);
     server.stop();
 }
 
@@ -129,23 +129,23 @@ fn a_log_that_rolls_over_while_it_is_read_is_a_gap_that_is_told_once() {
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let server = Server::start(setup(&logs, ""));
     logs.ticket("alice", "10.1.45.1");
-    server.sees("alice", "10.1.45.1");
-    logs.tell(&json!({"do": "silent", "is": true}));
+    server.wait_for_user("alice", "10.1.45.1");
+    logs.control(&json!({"do": "silent", "is": true}));
     logs.ticket("lost", "10.1.45.9");
     logs.ticket("bob", "10.1.45.2");
-    logs.tell(&json!({"do": "roll", "keep": 1}));
+    logs.control(&json!({"do": "roll", "keep": 1}));
     // In the middle of the stream: what the subscription was of is no longer there.
-    logs.tell(&json!({"do": "fail", "call": "next", "status": 0x3aa3}));
-    logs.tell(&json!({"do": "silent", "is": false}));
-    server.sees("bob", "10.1.45.2");
+    logs.control(&json!({"do": "fail", "call": "next", "status": 0x3aa3}));
+    logs.control(&json!({"do": "silent", "is": false}));
+    server.wait_for_user("bob", "10.1.45.2");
     // By the bookmark that is refused, or, when it was asking just then, by the numbers left out.
     let gaps = || server.metrics().sum("rollcall_receiving_event_log_gaps_total", &[]);
     until("the gap is counted", || (gaps() == 1).then_some(()));
     logs.ticket("carol", "10.1.45.3");
-    server.sees("carol", "10.1.45.3");
+    server.wait_for_user("carol", "10.1.45.3");
     assert_eq!(gaps(), 1);
-    assert_eq!(server.who("10.1.45.9"), None);
-    server.sees("alice", "10.1.45.1");
+    assert_eq!(server.user_at("10.1.45.9"), None);
+    server.wait_for_user("alice", "10.1.45.1");
     server.stop();
 }
 
@@ -158,10 +158,10 @@ fn a_hundred_controllers_are_read_at_once() {
     for index in 0..100 {
         let (user, ip) = (format!("user{index}"), format!("10.1.44.{}", index + 1));
         let controller = logs.address_of(index);
-        logs.tell(&json!({"controller": controller, "id": 4768, "user": user, "ip": ip}));
+        logs.control(&json!({"controller": controller, "id": 4768, "user": user, "ip": ip}));
     }
     for index in 0..100 {
-        server.sees(&format!("user{index}"), &format!("10.1.44.{}", index + 1));
+        server.wait_for_user(&format!("user{index}"), &format!("10.1.44.{}", index + 1));
     }
     server.stop();
 }
@@ -184,13 +184,13 @@ fn a_look_at_a_log_says_each_step_and_what_helps() {
     assert!(worked && said.contains("\n  ok"), "{said}");
     assert!(said.contains("by its endpoint mapper") && said.contains("4768 of"), "{said}");
     // A mapper that answers no strangers is asked again with a proof.
-    logs.tell(&json!({"do": "fail", "call": "map", "status": 5}));
+    logs.control(&json!({"do": "fail", "call": "map", "status": 5}));
     let (worked, said) = tested(&setup);
     assert!(worked && said.contains("by its endpoint mapper"), "{said}");
-    logs.tell(&json!({"do": "fail", "call": "subscribe", "status": 5}));
+    logs.control(&json!({"do": "fail", "call": "subscribe", "status": 5}));
     let (worked, said) = tested(&setup);
     assert!(!worked && said.contains("remedy: put the account into"), "{said}");
-    logs.tell(&json!({"do": "fail", "call": "subscribe", "status": 0x3aa3}));
+    logs.control(&json!({"do": "fail", "call": "subscribe", "status": 0x3aa3}));
     let (worked, said) = tested(&setup);
     assert!(!worked && said.contains("make the security log of the server larger"), "{said}");
     let wrong = setup.with_secret("reader.password", "not the password\n");
@@ -205,19 +205,19 @@ fn events_are_pushed_where_that_is_configured() {
     };
     logs.ticket("alice", "10.1.47.1");
     let server = Server::start(setup(&logs, "delivery = \"push\""));
-    server.sees("alice", "10.1.47.1");
+    server.wait_for_user("alice", "10.1.47.1");
     logs.ticket("bob", "10.1.47.2");
-    server.sees("bob", "10.1.47.2");
-    logs.tell(&json!({"do": "cut", "after": 100}));
+    server.wait_for_user("bob", "10.1.47.2");
+    logs.control(&json!({"do": "cut", "after": 100}));
     logs.ticket("carol", "10.1.47.3");
-    server.sees("carol", "10.1.47.3");
-    logs.tell(&json!({"do": "fail", "call": "next_async", "status": 14}));
+    server.wait_for_user("carol", "10.1.47.3");
+    logs.control(&json!({"do": "fail", "call": "next_async", "status": 14}));
     logs.ticket("dave", "10.1.47.4");
     logs.ticket("erin", "10.1.47.5");
-    server.sees("erin", "10.1.47.5");
-    server.sees("dave", "10.1.47.4");
+    server.wait_for_user("erin", "10.1.47.5");
+    server.wait_for_user("dave", "10.1.47.4");
     assert_eq!(server.account("dc1", 5).applied, 5);
-    let calls = &logs.tell(&json!({"do": "state"}))["calls"];
+    let calls = &logs.control(&json!({"do": "state"}))["calls"];
     assert!(calls["next_async"].as_u64() >= Some(4), "{calls}");
     assert_eq!((&calls["next"], &calls["wait"]), (&json!(null), &json!(null)), "{calls}");
     server.stop();
@@ -252,10 +252,10 @@ fn rest_says_of_each_log_how_it_is_and_what_helps() {
     assert_eq!((&following["gaps"], &following["bad_records"]), (&json!(0), &json!(0)));
     assert_eq!((&following["last_error"], &following["unaudited"]), (&json!(null), &json!([])));
     let one = logs.address();
-    logs.tell(
+    logs.control(
         &json!({"controller": one, "do": "fail", "call": "subscribe", "status": 5, "times": 9}),
     );
-    logs.tell(&json!({"controller": one, "do": "reboot"}));
+    logs.control(&json!({"controller": one, "do": "reboot"}));
     let failing = status_of_dc1(&server, |log| log["last_error"]["stage"] == "rights");
     assert_eq!(failing["state"], "failing");
     assert!(failing["last_error"]["error"].as_str().unwrap().contains("access denied (5)"));
@@ -269,7 +269,7 @@ fn rest_says_of_each_log_how_it_is_and_what_helps() {
         assert_eq!(of("syslog")?.get("event_log"), None);
         (of("dc2")?["event_log"]["state"] == "following").then_some(())
     });
-    logs.tell(&json!({"controller": one, "do": "fail", "call": "subscribe", "status": 0}));
+    logs.control(&json!({"controller": one, "do": "fail", "call": "subscribe", "status": 0}));
     let again = status_of_dc1(&server, |log| log["state"] == "following");
     assert!(again["last_error"]["remedy"].is_string(), "what went wrong last can still be seen");
     assert_eq!(server.get("/api/v1/producers/dc3").status, 404);
@@ -282,39 +282,39 @@ fn events_that_are_overwritten_unread_are_a_gap_by_their_numbers() {
     let Some(logs) = EventLogs::start(story, 1) else { return };
     logs.ticket("alice", "10.1.49.1");
     let server = Server::start(setup(&logs, ""));
-    server.sees("alice", "10.1.49.1");
+    server.wait_for_user("alice", "10.1.49.1");
     let gaps = |cause| {
         server.metrics().sum("rollcall_receiving_event_log_gaps_total", &[("cause", cause)])
     };
     // Numbers that only are of other events are no gap.
-    logs.tell(&json!({"id": 4768, "user": "bob", "ip": "10.1.49.2", "record": 20}));
-    server.sees("bob", "10.1.49.2");
-    let state = || logs.tell(&json!({"do": "state"}));
+    logs.control(&json!({"id": 4768, "user": "bob", "ip": "10.1.49.2", "record": 20}));
+    server.wait_for_user("bob", "10.1.49.2");
+    let state = || logs.control(&json!({"do": "state"}));
     until("it was looked into", || (state()["calls"]["log_info"] == 1).then_some(()));
     assert_eq!(gaps("overwritten"), 0);
     // The server is busy, and its log goes round meanwhile.
-    logs.tell(&json!({"do": "silent", "is": true}));
+    logs.control(&json!({"do": "silent", "is": true}));
     logs.ticket("lost", "10.1.49.9");
-    logs.tell(&json!({"id": 4768, "user": "carol", "ip": "10.1.49.3", "record": 30}));
-    logs.tell(&json!({"do": "roll", "keep": 1}));
-    logs.tell(&json!({"do": "silent", "is": false}));
-    server.sees("carol", "10.1.49.3");
+    logs.control(&json!({"id": 4768, "user": "carol", "ip": "10.1.49.3", "record": 30}));
+    logs.control(&json!({"do": "roll", "keep": 1}));
+    logs.control(&json!({"do": "silent", "is": false}));
+    server.wait_for_user("carol", "10.1.49.3");
     until("the gap is counted", || (gaps("overwritten") == 1).then_some(()));
     let gap = status_of_dc1(&server, |log| log["gaps"] == 1)["last_gap"].clone();
     assert_eq!((&gap["cause"], &gap["after"]), (&json!("overwritten"), &json!(20)));
     assert_eq!(gap["records"], 9);
     assert!(gap["remedy"].as_str().unwrap().contains("larger"), "{gap}");
-    assert_eq!(server.who("10.1.49.9"), None);
+    assert_eq!(server.user_at("10.1.49.9"), None);
     // Cleared, and one event later its own event of that.
-    logs.tell(&json!({"do": "silent", "is": true}));
+    logs.control(&json!({"do": "silent", "is": true}));
     logs.ticket("lost", "10.1.49.9");
-    logs.tell(&json!({"do": "clear"}));
-    logs.tell(&json!({"id": 1102}));
-    logs.tell(&json!({"do": "silent", "is": false}));
+    logs.control(&json!({"do": "clear"}));
+    logs.control(&json!({"id": 1102}));
+    logs.control(&json!({"do": "silent", "is": false}));
     until("the gap is counted", || (gaps("cleared") == 1).then_some(()));
-    server.writes("events of an event log are lost");
+    server.wait_for_log("events of an event log are lost");
     // Windows itself has lost some; that is said, too.
-    logs.tell(&json!({"id": 1101}));
+    logs.control(&json!({"id": 1101}));
     until("the gap is counted", || (gaps("audits_lost") == 1).then_some(()));
     assert_eq!(gaps("overwritten"), 1);
     server.stop();
@@ -324,16 +324,16 @@ fn events_that_are_overwritten_unread_are_a_gap_by_their_numbers() {
 fn a_server_that_does_not_say_what_it_holds_is_read_all_the_same() {
     let story = "a_server_that_does_not_say_what_it_holds_is_read_all_the_same";
     let Some(logs) = EventLogs::start(story, 1) else { return };
-    logs.tell(&json!({"do": "fail", "call": "open_log", "status": 5}));
+    logs.control(&json!({"do": "fail", "call": "open_log", "status": 5}));
     logs.ticket("alice", "10.1.50.1");
     let server = Server::start(setup(&logs, ""));
-    server.sees("alice", "10.1.50.1");
-    logs.tell(&json!({"id": 4768, "user": "bob", "ip": "10.1.50.2", "record": 20}));
-    server.sees("bob", "10.1.50.2");
+    server.wait_for_user("alice", "10.1.50.1");
+    logs.control(&json!({"id": 4768, "user": "bob", "ip": "10.1.50.2", "record": 20}));
+    server.wait_for_user("bob", "10.1.50.2");
     let said = status_of_dc1(&server, |log| log["gaps_unverifiable"].is_string());
     assert!(said["gaps_unverifiable"].as_str().unwrap().contains("EvtRpcOpenLogHandle"), "{said}");
     logs.ticket("carol", "10.1.50.3");
-    server.sees("carol", "10.1.50.3");
+    server.wait_for_user("carol", "10.1.50.3");
     assert_eq!(said["last_error"], json!(null), "the connection is as good as before");
     server.stop();
 }
@@ -345,19 +345,19 @@ fn a_silent_log_is_told_while_its_connection_is_up() {
     };
     logs.ticket("alice", "10.1.51.1");
     let server = Server::start(setup(&logs, "silent_after = \"10s\""));
-    server.sees("alice", "10.1.51.1");
+    server.wait_for_user("alice", "10.1.51.1");
     let silent = || server.metrics().sum("rollcall_receiving_event_log_silent", &[]);
     assert_eq!(silent(), 0);
     let said = status_of_dc1(&server, |log| log["state"] == "silent");
     until("the metric says so", || (silent() == 1).then_some(()));
     assert!(said["last_error"]["remedy"].as_str().unwrap().contains("auditpol"), "{said}");
-    server.writes("event log is silent");
+    server.wait_for_log("event log is silent");
     // It is no failure: the session stays, and the next event is read at once.
-    server.sees("alice", "10.1.51.1");
+    server.wait_for_user("alice", "10.1.51.1");
     let failures = server.metrics().sum("rollcall_receiving_event_log_failures_total", &[]);
     assert_eq!(failures, 0);
     logs.ticket("bob", "10.1.51.2");
-    server.sees("bob", "10.1.51.2");
+    server.wait_for_user("bob", "10.1.51.2");
     until("it is silent no more", || (silent() == 0).then_some(()));
     status_of_dc1(&server, |log| log["state"] == "following");
     server.stop();
@@ -370,27 +370,27 @@ fn a_server_that_audits_no_logons_any_more_is_told() {
     };
     let server = Server::start(setup(&logs, ""));
     logs.ticket("alice", "10.1.52.1");
-    server.sees("alice", "10.1.52.1");
+    server.wait_for_user("alice", "10.1.52.1");
     let unaudited = |of| {
         let labels = [("subcategory", of)];
         server.metrics().sum("rollcall_receiving_event_log_unaudited", &labels)
     };
     assert_eq!(unaudited("logon"), 0);
-    logs.tell(&json!({"id": 4719}));
+    logs.control(&json!({"id": 4719}));
     until("it is said", || (unaudited("logon") == 1).then_some(()));
     let said = status_of_dc1(&server, |log| log["unaudited"] != json!([]))["unaudited"][0].clone();
     assert_eq!((&said["subcategory"], &said["by"]), (&json!("Logon"), &json!("policy")));
     let remedy = "on the server: auditpol /set /subcategory:\"Logon\" /success:enable";
     assert_eq!(said["remedy"], remedy);
-    server.writes("logons are not audited");
-    logs.tell(&json!({"id": 4719, "fields": {"AuditPolicyChanges": "%%8449"}}));
+    server.wait_for_log("logons are not audited");
+    logs.control(&json!({"id": 4719, "fields": {"AuditPolicyChanges": "%%8449"}}));
     until("it is audited again", || (unaudited("logon") == 0).then_some(()));
     // Without a word: a day and a half of other events, and no ticket among them.
-    logs.tell(&json!({"id": 4624, "user": "bob", "ip": "10.1.52.2", "at": later(36)}));
+    logs.control(&json!({"id": 4624, "user": "bob", "ip": "10.1.52.2", "at": later(36)}));
     until("its absence is said", || (unaudited("kerberos_authentication") == 1).then_some(()));
     let said = status_of_dc1(&server, |log| log["unaudited"] != json!([]))["unaudited"][0].clone();
     assert_eq!(said["by"], "absence", "{said}");
-    logs.tell(&json!({"id": 4768, "user": "bob", "ip": "10.1.52.2", "at": later(37)}));
+    logs.control(&json!({"id": 4768, "user": "bob", "ip": "10.1.52.2", "at": later(37)}));
     until("it came", || (unaudited("kerberos_authentication") == 0).then_some(()));
     server.stop();
 }
@@ -407,15 +407,15 @@ fn nobody_works_at_a_controller_that_another_one_tells_of() {
     // Before Rollcall began, when each has yet to find the others.
     for (teller, user) in [(0, "backup"), (1, "monitor"), (2, "admin")] {
         let (controller, at) = (logs.address_of(teller), logs.address_of((teller + 1) % 3));
-        logs.tell(&json!({"controller": controller, "id": 4768, "user": user, "ip": at}));
+        logs.control(&json!({"controller": controller, "id": 4768, "user": user, "ip": at}));
     }
     logs.ticket("alice", "10.1.53.1");
     let server = Server::start(setup(&logs, ""));
-    server.sees("alice", "10.1.53.1");
+    server.wait_for_user("alice", "10.1.53.1");
     for (index, name) in ["dc1", "dc2", "dc3"].into_iter().enumerate() {
         let account = server.account(name, if index == 0 { 2 } else { 1 });
         assert_eq!(account.dropped, 1, "{name}: {account:?}");
-        assert_eq!(server.who(&logs.address_of(index)), None);
+        assert_eq!(server.user_at(&logs.address_of(index)), None);
     }
     server.stop();
 }

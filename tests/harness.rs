@@ -1,8 +1,7 @@
-//! The stage of the stories: the real server, firewalls that poll it, senders, and patience.
+//! The harness of the end-to-end tests: the server, its clients and senders, peers, and waiting.
 
 mod address;
 mod authority;
-mod chance;
 mod clearpass;
 mod controller;
 mod event_logs;
@@ -12,6 +11,7 @@ mod metrics;
 mod peer;
 mod secrets;
 mod secure_edge;
+mod seeded_rng;
 mod server;
 mod setup;
 mod srx;
@@ -20,7 +20,6 @@ mod waiting;
 
 pub(crate) use address::Reserved;
 pub(crate) use authority::Authority;
-pub(crate) use chance::Chance;
 pub(crate) use clearpass::{CLEARPASS_PASSWORD, ClearPass};
 pub(crate) use controller::{ADMINISTRATOR, Controller, PASSWORD};
 pub(crate) use event_logs::EventLogs;
@@ -29,9 +28,10 @@ pub(crate) use lines::{Vpn, frame_3164};
 pub(crate) use metrics::{Account, Metrics};
 pub(crate) use peer::{Running, bound_to_this_thread, peer, run, skip};
 pub(crate) use secrets::hash;
-pub(crate) use secure_edge::{CLIENT_SECRET, ONBOARDING, Said, SecureEdge};
+pub(crate) use secure_edge::{CLIENT_SECRET, ONBOARDING, Reply, SecureEdge};
+pub(crate) use seeded_rng::SeededRng;
 pub(crate) use server::{Answer, Server, rollcall};
-pub(crate) use setup::{SECRET, Setup, point};
-pub(crate) use srx::{Failed, Heard, Srx};
+pub(crate) use setup::{SECRET, Setup, enforcement_point};
+pub(crate) use srx::{RequestError, Srx, TableEntry};
 pub(crate) use stream::Stream;
-pub(crate) use waiting::{PATIENCE, now, until, within};
+pub(crate) use waiting::{WAIT_LIMIT, now, until, until_within, within};

@@ -62,7 +62,7 @@ fn a_tunnel_is_told_of_at_each_moment_over_a_sealed_segment_a_restart_and_a_kill
     let server = server.restart();
     let others = push(&server, &event("vpn_up", address, "bob@corp"));
     let refused = push(&server, &event("logout", address, "alice@corp"));
-    let server = server.killed_and_started();
+    let server = server.kill_and_restart();
     let left = push(&server, &event("vpn_down", address, "bob@corp"));
     turn_over(&server, 2);
     for _ in 0..2 {

@@ -38,9 +38,9 @@ fn a_firewall_goes_on_with_its_cookie_after_a_kill_and_hears_only_what_is_new() 
     let cookie = firewall.cookie().unwrap().to_owned();
     let logout = json!({"kind": "logout", "address": "10.60.0.2", "user": "bob"});
     assert_eq!(script.post_events(&logout).status, 200);
-    let server = server.killed_and_started();
-    assert_eq!(server.who("10.60.0.1").as_deref(), Some("alice"));
-    assert_eq!(server.who("10.60.0.2"), None);
+    let server = server.kill_and_restart();
+    assert_eq!(server.user_at("10.60.0.1").as_deref(), Some("alice"));
+    assert_eq!(server.user_at("10.60.0.2"), None);
     assert_eq!(firewall.page(0).unwrap(), 1, "the logout, and nothing that it knows");
     assert_eq!(firewall.user_at("10.60.0.1"), Some("alice"));
     assert_eq!(firewall.user_at("10.60.0.2"), None);
@@ -60,13 +60,13 @@ fn a_session_whose_logoff_time_passed_while_the_server_was_away_ends_for_everybo
     assert_eq!(script.post_events(&login).status, 200);
     firewall.poll();
     assert_eq!(firewall.user_at("10.60.1.1"), Some("alice"));
-    let server = server.killed_and_started();
+    let server = server.kill_and_restart();
     // Whether its time came before the start or after it: nobody may be left with it.
     until("the firewall hears of the end", || {
         firewall.poll();
         firewall.user_at("10.60.1.1").is_none().then_some(())
     });
-    assert_eq!(server.who("10.60.1.1"), None);
+    assert_eq!(server.user_at("10.60.1.1"), None);
     server.stop();
 }
 
@@ -76,7 +76,7 @@ fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_serve
     let mut script = server.client("script");
     assert_eq!(script.post_events(&login("10.60.2.1", "alice")).status, 200);
     let server = server.restart();
-    assert_eq!(server.who("10.60.2.1").as_deref(), Some("alice"));
+    assert_eq!(server.user_at("10.60.2.1").as_deref(), Some("alice"));
     let folder = server.data().join("journal");
     let find = |fits: fn(&str) -> bool| {
         let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
@@ -86,10 +86,10 @@ fn a_clean_stop_writes_everybody_down_and_a_damaged_file_does_not_keep_the_serve
     find(|name| name.starts_with("snapshot-"));
     fs::remove_file(find(|name| name.ends_with(".open.db-wal"))).unwrap();
     fs::write(find(|name| name.ends_with(".open.db")), b"this is no database").unwrap();
-    let server = server.killed_and_started();
-    assert_eq!(server.who("10.60.2.1").as_deref(), Some("alice"), "the snapshot has her");
+    let server = server.kill_and_restart();
+    assert_eq!(server.user_at("10.60.2.1").as_deref(), Some("alice"), "the snapshot has her");
     find(|name| name.contains(".damaged-"));
-    server.writes("a file of the journal is damaged");
+    server.wait_for_log("a file of the journal is damaged");
     assert!(server.metrics().sum("rollcall_deciding_journal_damaged_files_total", &[]) > 0);
     assert_eq!(server.client("script").post_events(&login("10.60.2.2", "bob")).status, 200);
     server.stop();
@@ -101,7 +101,7 @@ fn a_journal_in_memory_leaves_nothing_behind() {
     assert_eq!(server.client("script").post_events(&login("10.60.3.1", "alice")).status, 200);
     assert!(!server.data().join("journal").exists());
     let server = server.restart();
-    assert_eq!(server.who("10.60.3.1"), None);
+    assert_eq!(server.user_at("10.60.3.1"), None);
     server.stop();
 }
 

@@ -1,8 +1,8 @@
-//! What Rollcall does, told as stories: each starts the real binary, sends it what firewalls and
-//! servers send, and asks it what firewalls and administrators ask.
+//! End-to-end tests. Each starts the server binary, sends the events that firewalls and servers send,
+//! and sends the queries of firewalls and administrators.
 //!
-//! `tests/run` installs the peers and runs everything. A story whose peer is missing is skipped by
-//! name and reason, or fails where `ROLLCALL_PEERS=required`.
+//! `tests/run` installs the peers and runs everything. A test whose peer is missing is skipped by
+//! name and reason, or fails with `ROLLCALL_PEERS=required`.
 
 #![cfg(test)]
 

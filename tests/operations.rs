@@ -11,8 +11,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Failed, SECRET, Server, Setup, Srx, Stream, Vpn, frame_3164, hash, peer, rollcall, run, skip,
-    until, within,
+    RequestError, SECRET, Server, Setup, Srx, Stream, Vpn, frame_3164, hash, peer, rollcall, run,
+    skip, until, within,
 };
 
 const PORTAL: &str = "\n[[syslog.clients]]\nname = \"portal\"\naddresses = [\"127.0.0.9\"]\n\
@@ -39,15 +39,15 @@ fn a_reload_adds_a_client(reload: impl FnOnce(&Server)) {
     let stream = Stream::open(&server, "", None);
     portal_says(&server, "bob", "10.40.0.2");
     server.account("syslog", 1);
-    assert_eq!(server.who("10.40.0.2"), None, "the portal is not known yet");
+    assert_eq!(server.user_at("10.40.0.2"), None, "the portal is not known yet");
 
     server.rewrite(|text| format!("{text}{PORTAL}"));
     reload(&server);
     until("the portal is heard", || {
         portal_says(&server, "bob", "10.40.0.2");
-        server.who("10.40.0.2")
+        server.user_at("10.40.0.2")
     });
-    assert_eq!(server.who("10.40.0.1").as_deref(), Some("alice"), "no session was lost");
+    assert_eq!(server.user_at("10.40.0.1").as_deref(), Some("alice"), "no session was lost");
     assert_eq!(stream.next().data["address"], "10.40.0.2", "the live stream goes on");
     // The firewall's token and cookie are as good as before: it hears what is new, and no more.
     assert_eq!(firewall.page(0).unwrap(), 1);
@@ -61,7 +61,7 @@ fn plain_http_to_firewalls_is_warned_of_and_seen_in_the_metrics() {
     let server = Server::start(Setup::new().replacing(tls, "insecure = true\n"));
     assert_eq!(server.metrics().sum(gauge, &[]), 1);
     let warned = "plain HTTP: secrets and user names can be read on the way";
-    server.writes(warned);
+    server.wait_for_log(warned);
     server.rewrite(|text| text.replace("insecure = true\n", tls));
     assert_eq!(server.post("/api/v1/reload").status, 200);
     assert_eq!(server.metrics().sum(gauge, &[]), 0);
@@ -96,13 +96,13 @@ fn a_wrong_file_changes_nothing_and_everything_that_is_wrong_is_said() {
         assert!(answer.text.contains(key), "{key} is named: {answer:?}");
     }
     server.signal(Signal::SIGHUP);
-    server.writes("parsecs");
-    assert_eq!(server.who("10.41.0.1").as_deref(), Some("alice"));
+    server.wait_for_log("parsecs");
+    assert_eq!(server.user_at("10.41.0.1").as_deref(), Some("alice"));
     portal_says(&server, "bob", "10.41.0.2");
     let tunnel = Vpn { user: "carol", address: "10.41.0.3" };
     server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
-    server.sees("carol", "10.41.0.3");
-    assert_eq!(server.who("10.41.0.2"), None, "nothing of the wrong file is in force");
+    server.wait_for_user("carol", "10.41.0.3");
+    assert_eq!(server.user_at("10.41.0.2"), None, "nothing of the wrong file is in force");
     server.stop();
 }
 
@@ -161,9 +161,9 @@ fn sigterm_drains_and_what_was_acknowledged_was_visible() {
     let mut half = TcpStream::connect(server.tcp()).unwrap();
     let line = frame_3164(&Vpn { user: "bob", address: "10.42.0.2" }.up(), SignedDuration::ZERO);
     std::io::Write::write_all(&mut half, format!("{line}\n").as_bytes()).unwrap();
-    server.sees("bob", "10.42.0.2");
+    server.wait_for_user("bob", "10.42.0.2");
     assert_eq!(script.post_events(&login("10.42.0.1", "alice")).status, 200);
-    assert_eq!(server.who("10.42.0.1").as_deref(), Some("alice"));
+    assert_eq!(server.user_at("10.42.0.1").as_deref(), Some("alice"));
     let told = [stream.next(), stream.next()].map(|event| event.data["address"].clone());
     assert_eq!(told, [json!("10.42.0.2"), json!("10.42.0.1")]);
     // With an open syslog stream and an open live stream it ends in time all the same.
@@ -175,10 +175,10 @@ fn sigterm_drains_and_what_was_acknowledged_was_visible() {
 fn a_killed_server_starts_again() {
     let server = Server::new();
     let token = server.token().to_owned();
-    let server = server.killed_and_started();
+    let server = server.kill_and_restart();
     assert_eq!(server.token(), token);
     assert_eq!(server.client("script").post_events(&login("10.43.0.1", "alice")).status, 200);
-    assert_eq!(server.who("10.43.0.1").as_deref(), Some("alice"));
+    assert_eq!(server.user_at("10.43.0.1").as_deref(), Some("alice"));
     server.stop();
 }
 
@@ -193,7 +193,7 @@ fn a_changed_secret_is_in_force_at_once_and_revokes_what_was_bought_with_the_old
     server.rewrite(|text| text.replacen(&old, &new, 1));
     assert_eq!(server.post("/api/v1/reload").status, 200);
     match campus.page(0) {
-        Err(Failed::Refused(answer)) => assert_eq!(answer.status, 401),
+        Err(RequestError::Refused(answer)) => assert_eq!(answer.status, 401),
         other => panic!("its token and its old secret are still good: {other:?}"),
     }
     branch.poll();
@@ -210,12 +210,12 @@ fn a_reload_puts_rules_in_force_without_a_restart() {
     let server = Server::new();
     let mut script = server.client("script");
     assert_eq!(script.post_events(&login("10.44.0.1", "svc-backup")).status, 200);
-    assert_eq!(server.who("10.44.0.1").as_deref(), Some("svc-backup"));
+    assert_eq!(server.user_at("10.44.0.1").as_deref(), Some("svc-backup"));
     server.rewrite(|text| format!("{text}\n[rules.ignore]\nusers = [\"svc-*\"]\n"));
     assert_eq!(server.post("/api/v1/reload").status, 200);
     assert_eq!(script.post_events(&login("10.44.0.2", "svc-backup")).status, 200);
-    assert_eq!(server.who("10.44.0.2"), None, "ignored from now on");
-    assert_eq!(server.who("10.44.0.1").as_deref(), Some("svc-backup"), "what is, stays");
+    assert_eq!(server.user_at("10.44.0.2"), None, "ignored from now on");
+    assert_eq!(server.user_at("10.44.0.1").as_deref(), Some("svc-backup"), "what is, stays");
     server.stop();
 }
 
@@ -231,7 +231,7 @@ fn a_reload_moves_a_listener_and_refuses_an_address_that_is_taken() {
     assert!(refused.text.contains(&port.to_string()), "the address is named: {refused:?}");
     let tunnel = Vpn { user: "alice", address: "10.45.0.1" };
     server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
-    server.sees("alice", "10.45.0.1");
+    server.wait_for_user("alice", "10.45.0.1");
 
     drop(taken);
     let moved = server.post("/api/v1/reload");
@@ -241,9 +241,9 @@ fn a_reload_moves_a_listener_and_refuses_an_address_that_is_taken() {
         let tunnel = Vpn { user: "bob", address: "10.45.0.2" };
         let line = frame_3164(&tunnel.up(), SignedDuration::ZERO);
         socket.send_to(line.as_bytes(), ("127.0.0.1", port)).unwrap();
-        server.who("10.45.0.2")
+        server.user_at("10.45.0.2")
     });
-    assert_eq!(server.who("10.45.0.1").as_deref(), Some("alice"));
+    assert_eq!(server.user_at("10.45.0.1").as_deref(), Some("alice"));
     server.stop();
 }
 
@@ -393,13 +393,13 @@ fn a_producer_that_fails_again_and_again_is_seen_from_outside_and_the_rest_serve
     let mut firewall = server.client("campus-fw");
     firewall.poll();
     assert_eq!(firewall.user_at("10.41.0.1"), Some("alice"));
-    server.writes("syslog");
+    server.wait_for_log("syslog");
     // Once it is left alone it is back, on the same port.
     until("datagrams are read again", || {
         let line =
             frame_3164(&Vpn { user: "bob", address: "10.41.0.2" }.up(), SignedDuration::ZERO);
         server.datagram(&line);
-        server.who("10.41.0.2")
+        server.user_at("10.41.0.2")
     });
     server.stop();
 }

@@ -77,7 +77,7 @@ fn every_transport_arrives(
         log_to(socket, transport, &Vpn { user: transport, address: &address }.up());
     }
     for (n, transport) in transports.iter().enumerate() {
-        server.sees(transport, &format!("10.50.0.{}", n + 1));
+        server.wait_for_user(transport, &format!("10.50.0.{}", n + 1));
     }
     let account = server.account("syslog", transports.len() as u64);
     assert_eq!(account.applied, transports.len() as u64, "{account:?}");
@@ -107,7 +107,7 @@ fn logger_is_heard_in_every_framing_it_knows() {
         arguments.push(&text);
         let sent = run(&logger, &arguments);
         assert!(sent.status.success(), "{form:?}: {sent:?}");
-        server.sees("alice", &address);
+        server.wait_for_user("alice", &address);
     }
     assert_eq!(server.account("syslog", forms.len() as u64).applied, forms.len() as u64);
     server.stop();

@@ -13,7 +13,7 @@ fn the_same_vpn_event_by_syslog_and_by_push_is_one_session() {
     let line = frame_3164(&tunnel.up(), SignedDuration::from_secs(2));
     let at = (now() - SignedDuration::from_secs(2)).to_string();
     server.datagram(&line);
-    server.sees("alice", "10.1.11.18");
+    server.wait_for_user("alice", "10.1.11.18");
     let first = server.get("/api/v1/sessions/10.1.11.18").json();
     let push = json!({"ip": "10.1.11.18", "user": "alice", "event": "IKE_VPN_UP_ALARM_USER", "timestamp": at});
     let answer = firewall.push("/user_query/v2/ptim", "application/json", &push.to_string());
@@ -44,7 +44,7 @@ fn a_push_is_visible_when_it_is_answered() {
         let answer = firewall.push("/user_query/v2/user", form, &push);
         assert!((200..300).contains(&answer.status), "{answer:?}");
         // No waiting here: the answer is the promise.
-        assert_eq!(server.who(&address), Some(format!("user{n}")));
+        assert_eq!(server.user_at(&address), Some(format!("user{n}")));
     }
     server.stop();
 }
@@ -87,7 +87,7 @@ fn every_candidate_form_of_a_vpn_push_is_understood() {
         let answer = firewall.push(path, content_type, body);
         assert!((200..300).contains(&answer.status), "{path} {body}: {answer:?}");
         let address = format!("10.1.14.{}", n + 1);
-        assert_eq!(server.who(&address).as_deref(), Some("alice"), "{path} {body}");
+        assert_eq!(server.user_at(&address).as_deref(), Some("alice"), "{path} {body}");
     }
     assert_eq!(server.account("ptim", 6).applied, 6);
     server.stop();
@@ -123,7 +123,7 @@ fn a_failed_authentication_is_refused_in_every_form() {
     ] {
         let answer = firewall.push(path, content_type, body);
         assert_eq!(answer.status, 400, "{path} {body}: {answer:?}");
-        assert_eq!(server.who("10.1.16.1"), None);
+        assert_eq!(server.user_at("10.1.16.1"), None);
     }
     let account = server.account("ptim", 5);
     assert_eq!((account.applied, account.dropped), (0, 5));
@@ -141,7 +141,7 @@ fn a_body_with_one_bad_event_is_refused_as_a_whole() {
     let answer = script.post_events(&events);
     assert_eq!(answer.status, 400);
     assert!(answer.text.contains("address"), "the reason is told: {answer:?}");
-    assert_eq!(server.who("10.1.17.1"), None);
+    assert_eq!(server.user_at("10.1.17.1"), None);
     let unauthorised = ureq_without_token(&server);
     assert_eq!(unauthorised, 401);
     server.stop();
@@ -150,7 +150,7 @@ fn a_body_with_one_bad_event_is_refused_as_a_whole() {
 /// The status of a post without a token.
 fn ureq_without_token(server: &Server) -> u16 {
     let mut firewall = server.client("script");
-    firewall.lose_tokens();
+    firewall.corrupt_tokens();
     let event: Value = json!({"kind": "login", "address": "10.1.17.2", "user": "mallory"});
     firewall.post_events(&event).status
 }
@@ -167,10 +167,10 @@ fn a_null_user_does_not_overwrite_a_valid_one_and_a_logout_ends_only_its_own_ses
     ] {
         assert_eq!(script.post_events(&event).status, 200, "{event}");
     }
-    assert_eq!(server.who("10.1.18.1").as_deref(), Some("alice"));
+    assert_eq!(server.user_at("10.1.18.1").as_deref(), Some("alice"));
     let logout = json!({"kind": "logout", "address": "10.1.18.1", "user": "alice", "at": ago(30)});
     assert_eq!(script.post_events(&logout).status, 200);
-    assert_eq!(server.who("10.1.18.1"), None);
+    assert_eq!(server.user_at("10.1.18.1"), None);
     server.stop();
 }
 
@@ -184,8 +184,8 @@ fn a_session_past_its_logoff_time_is_gone_for_everybody() {
     assert_eq!(script.post_events(&login).status, 200);
     firewall.poll();
     assert_eq!(firewall.user_at("10.1.19.1"), Some("alice"));
-    server.sees_nobody("10.1.19.1");
-    assert_eq!(firewall.who(0, "10.1.19.1"), None);
+    server.wait_for_no_user("10.1.19.1");
+    assert_eq!(firewall.query_address(0, "10.1.19.1"), None);
     assert_eq!(stream.next().name, "began");
     let ended = stream.next();
     assert_eq!(

@@ -62,7 +62,7 @@ fn rested(server: &Server) -> Value {
 fn agree(server: &Server, edge: &SecureEdge) {
     until("the target holds the server's table", || {
         let (ours, theirs) = (table(server), edge.users());
-        (ours == theirs && edge.holds().position.is_some()).then_some(())
+        (ours == theirs && edge.state().position.is_some()).then_some(())
     });
 }
 
@@ -77,7 +77,7 @@ fn a_new_target_is_onboarded_synchronised_and_told_what_is_new() {
     up(&mut firewall, "bob", "2001:db8::7");
     agree(&server, &edge);
     assert_eq!(edge.users().len(), 20);
-    assert_eq!(edge.holds().synchronised, 1, "what is new needs no synchronisation");
+    assert_eq!(edge.state().synchronised, 1, "what is new needs no synchronisation");
     assert_eq!(edge.server().connections(), 1, "one connection is kept");
     let credentials = server.data().join("push/edge.credentials");
     let mode = std::os::unix::fs::PermissionsExt::mode(
@@ -106,10 +106,10 @@ fn whatever_goes_wrong_on_the_way_the_target_ends_with_the_servers_table() {
 #[test]
 fn whatever_goes_wrong_with_several_batches_at_once_the_target_ends_with_the_servers_table() {
     let (edge, server) = pushing("timeout = \"1s\"\nbatch_size = 2");
-    edge.holds().window = Some(4);
-    edge.forget();
+    edge.state().window = Some(4);
+    edge.lose_state();
     survive(&edge, &server);
-    assert!(edge.holds().early > 0, "batches overtook each other");
+    assert!(edge.state().early > 0, "batches overtook each other");
     server.stop();
 }
 
@@ -132,7 +132,7 @@ fn survive(edge: &SecureEdge, server: &Server) {
         (Fault::ClosedInBody, "cannot be reached"),
     ];
     for (n, (fault, said)) in faults.into_iter().enumerate() {
-        edge.misbehave([fault]);
+        edge.inject_faults([fault]);
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
         down(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
         up(&mut firewall, &format!("late{n}"), &format!("10.1.13.{n}"));
@@ -142,7 +142,7 @@ fn survive(edge: &SecureEdge, server: &Server) {
         assert!(error.starts_with(said), "{fault:?}: {error:?}");
     }
     // All of them in a row, in the middle of a synchronisation, and once more for the end of it.
-    edge.misbehave(faults.map(|(fault, _)| fault).into_iter().chain([Fault::Unanswered; 3]));
+    edge.inject_faults(faults.map(|(fault, _)| fault).into_iter().chain([Fault::Unanswered; 3]));
     assert_eq!(server.post("/api/v1/push-targets/edge/synchronise").status, 202);
     until("all of it was met", || (edge.server().faults_left() == 0).then_some(()));
     agree(server, edge);
@@ -152,17 +152,17 @@ fn survive(edge: &SecureEdge, server: &Server) {
 fn a_target_with_a_window_is_told_several_batches_at_once_in_whatever_order_they_come() {
     let (edge, server) = pushing("batch_size = 2\nmax_in_flight = 3");
     let mut firewall = server.client("campus-fw");
-    edge.holds().window = Some(8);
+    edge.state().window = Some(8);
     for n in 1..=20 {
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
     agree(&server, &edge);
     // No more than the administrator allows, and nobody is answered before they all are there.
-    edge.gather(3);
-    let early = edge.holds().early;
+    edge.hold_batches(3);
+    let early = edge.state().early;
     assert_eq!(server.post("/api/v1/push-targets/edge/synchronise").status, 202);
-    until("it is synchronised again", || (edge.holds().synchronised == 2).then_some(()));
-    assert!(edge.holds().early >= early + 2, "the last of three came first");
+    until("it is synchronised again", || (edge.state().synchronised == 2).then_some(()));
+    assert!(edge.state().early >= early + 2, "the last of three came first");
     agree(&server, &edge);
     let said = rested(&server);
     assert_eq!((&said["retries"], &said["last_error"]), (&json!(0), &Value::Null));
@@ -220,10 +220,10 @@ fn a_target_that_was_away_for_longer_than_ends_are_remembered_is_told_everything
         }
         edge.server().up();
         agree(&server, &edge);
-        assert_eq!(edge.holds().synchronised, synchronised);
+        assert_eq!(edge.state().synchronised, synchronised);
     }
     assert_eq!(edge.users().len(), 2);
-    server.writes("too_long_away");
+    server.wait_for_log("too_long_away");
     server.stop();
 }
 
@@ -293,7 +293,7 @@ fn a_firewall_whose_filter_changes_is_told_who_is_not_for_it_any_more() {
     server.rewrite(|text| {
         text.replace("include = [\"198.51.100.0/24\"]", "include = [\"10.0.0.0/8\"]")
     });
-    let server = server.killed_and_started();
+    let server = server.kill_and_restart();
     lab.server().up();
     held(&["10.1.", "10.2."]);
     server.stop();
@@ -321,7 +321,7 @@ fn retry_after_is_honoured() {
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
     agree(&server, &edge);
-    edge.misbehave([Fault::Busy(1000)]);
+    edge.inject_faults([Fault::Busy(1000)]);
     up(&mut firewall, "bob", "10.1.13.2");
     let waiting = until("it waits", || {
         let said = status(&server);
@@ -345,14 +345,14 @@ fn a_target_that_lost_its_state_is_synchronised_and_one_that_lost_its_tokens_is_
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
     agree(&server, &edge);
-    edge.revoke();
+    edge.revoke_tokens();
     up(&mut firewall, "alice", "10.1.13.6");
     agree(&server, &edge);
-    assert_eq!(edge.holds().synchronised, 1);
-    edge.forget();
+    assert_eq!(edge.state().synchronised, 1);
+    edge.lose_state();
     up(&mut firewall, "bob", "10.1.13.7");
     agree(&server, &edge);
-    assert_eq!(edge.holds().synchronised, 2);
+    assert_eq!(edge.state().synchronised, 2);
     assert_eq!(edge.users().len(), 7);
     server.stop();
 }
@@ -360,7 +360,7 @@ fn a_target_that_lost_its_state_is_synchronised_and_one_that_lost_its_tokens_is_
 #[test]
 fn a_report_that_is_refused_stops_no_other() {
     let (edge, server) = pushing("");
-    edge.holds().unwanted.insert("mallory".to_owned());
+    edge.state().unwanted.insert("mallory".to_owned());
     let mut firewall = server.client("campus-fw");
     edge.server().down();
     for (n, user) in ["alice", "mallory", "bob"].into_iter().enumerate() {
@@ -373,7 +373,7 @@ fn a_report_that_is_refused_stops_no_other() {
     });
     assert_eq!(held.into_values().collect::<Vec<_>>(), ["alice", "bob"]);
     until("it is counted", || (status(&server)["refused"] == 1).then_some(()));
-    server.writes("unwanted");
+    server.wait_for_log("unwanted");
     server.stop();
 }
 
@@ -383,7 +383,7 @@ fn a_target_that_refuses_everything_is_not_taken_for_one_that_was_told() {
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.100");
     agree(&server, &edge);
-    edge.misbehave(std::iter::repeat_n(Fault::Status(400), 10_000));
+    edge.inject_faults(std::iter::repeat_n(Fault::Status(400), 10_000));
     for n in 1..=20 {
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
@@ -405,7 +405,7 @@ fn a_target_that_was_away_is_told_only_the_last_state_of_each_address() {
     up(&mut firewall, "first", "10.1.13.1");
     agree(&server, &edge);
     edge.server().down();
-    let before = edge.holds().batches.len();
+    let before = edge.state().batches.len();
     for n in 0..30 {
         up(&mut firewall, &format!("user{n}"), "10.1.13.1");
         up(&mut firewall, &format!("guest{n}"), "10.1.13.2");
@@ -413,10 +413,10 @@ fn a_target_that_was_away_is_told_only_the_last_state_of_each_address() {
     }
     edge.server().up();
     agree(&server, &edge);
-    let told: Vec<_> = edge.holds().batches[before..].concat();
+    let told: Vec<_> = edge.state().batches[before..].concat();
     let of = |address: &str| told.iter().filter(|(told, _)| told == address).count();
     assert_eq!((of("10.1.13.1"), of("10.1.13.2")), (1, 1), "{told:?}");
-    assert_eq!(edge.holds().synchronised, 1);
+    assert_eq!(edge.state().synchronised, 1);
     server.stop();
 }
 
@@ -450,15 +450,15 @@ fn a_server_that_is_killed_goes_on_where_the_target_acknowledged() {
     agree(&server, &edge);
     // The token is used up and thrown away.
     std::fs::remove_file(server.setup().folder().join("edge.token")).unwrap();
-    let before = edge.holds().batches.len();
-    let server = server.killed_and_started();
+    let before = edge.state().batches.len();
+    let server = server.kill_and_restart();
     let mut firewall = server.client("campus-fw");
     down(&mut firewall, "carol", "10.1.13.2");
     up(&mut firewall, "bob", "10.1.13.3");
     agree(&server, &edge);
     assert_eq!(table(&server).len(), 2, "alice was not forgotten");
-    assert_eq!(edge.holds().synchronised, 1);
-    let told = edge.holds().batches[before..].concat();
+    assert_eq!(edge.state().synchronised, 1);
+    let told = edge.state().batches[before..].concat();
     assert!(told.iter().all(|(address, _)| address != "10.1.13.1"), "told again: {told:?}");
     server.stop();
 }
@@ -470,19 +470,19 @@ fn a_target_that_was_set_back_to_an_older_state_is_told_what_came_since() {
     up(&mut firewall, "alice", "10.1.13.1");
     agree(&server, &edge);
     let (position, sessions) = {
-        let edge = edge.holds();
+        let edge = edge.state();
         (edge.position.clone(), edge.sessions.clone())
     };
     up(&mut firewall, "bob", "10.1.13.2");
     down(&mut firewall, "alice", "10.1.13.1");
     agree(&server, &edge);
     {
-        let mut edge = edge.holds();
+        let mut edge = edge.state();
         (edge.position, edge.sessions) = (position, sessions);
     }
     up(&mut firewall, "carol", "10.1.13.3");
     agree(&server, &edge);
-    assert_eq!(edge.holds().synchronised, 1, "its old position was good enough");
+    assert_eq!(edge.state().synchronised, 1, "its old position was good enough");
     server.stop();
 }
 
@@ -496,7 +496,7 @@ fn drift_is_found_on_request_and_put_right() {
     agree(&server, &edge);
     let same = server.post("/api/v1/push-targets/edge/check").json();
     assert_eq!((&same["outcome"], &same["differing"]), (&json!("same"), &json!(0)));
-    edge.holds().sessions.remove("10.1.13.4");
+    edge.state().sessions.remove("10.1.13.4");
     let drift = server.post("/api/v1/push-targets/edge/check").json();
     assert_eq!((&drift["outcome"], &drift["differing"]), (&json!("differs"), &json!(1)));
     agree(&server, &edge);
@@ -524,7 +524,7 @@ fn a_firewall_in_clearpass_mode_holds_the_servers_table() {
     });
     assert_eq!(users["10.1.13.1"], "r&d<b>");
     until("the bad one is counted", || (status(&server)["refused"] == 1).then_some(()));
-    lab.server().misbehave([Fault::Status(500), Fault::ClosedInBody, Fault::Unanswered]);
+    lab.server().inject_faults([Fault::Status(500), Fault::ClosedInBody, Fault::Unanswered]);
     up(&mut firewall, "dave", "10.1.13.4");
     down(&mut firewall, "alice", "10.1.13.0");
     until("news arrive", || {

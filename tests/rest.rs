@@ -209,7 +209,7 @@ fn the_command_line_answers_who_is_there_and_why() {
     let server = Server::new();
     let tunnel = Vpn { user: "alice", address: "10.1.24.1" };
     server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
-    server.sees("alice", "10.1.24.1");
+    server.wait_for_user("alice", "10.1.24.1");
     let token = server.data().join("admin.token").display().to_string();
     let ask = |arguments: &[&str]| {
         let connection = ["--url", server.rest(), "--token-file", &token];
@@ -279,7 +279,7 @@ fn client_add_makes_a_firewall_that_is_let_in() {
     let authority = server.setup().authority().certificate();
     until("the new firewall buys a token", || {
         let new = crate::harness::Srx::new(&id, &secret, &authority, &[&server.enforcement()]);
-        (new.buy(0).unwrap().status == 200).then_some(())
+        (new.request_token(0).unwrap().status == 200).then_some(())
     });
     assert_ne!(secret, SECRET);
     server.stop();

@@ -13,7 +13,8 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, SECRET, Server, Setup, Srx, Vpn, frame_3164, hash, peer, point, rollcall, skip,
+    Answer, SECRET, Server, Setup, Srx, Vpn, enforcement_point, frame_3164, hash, peer, rollcall,
+    skip,
 };
 
 /// Both HTTP listeners, of which one speaks plainly.
@@ -28,7 +29,7 @@ fn others_are_served(server: &Server, n: u8) {
     let address = format!("10.60.0.{n}");
     server
         .datagram(frame_3164(&Vpn { user: "alice", address: &address }.up(), SignedDuration::ZERO));
-    server.sees("alice", &address);
+    server.wait_for_user("alice", &address);
     let mut firewall = server.client("campus-fw");
     firewall.poll();
     assert_eq!(firewall.user_at(&address), Some("alice"));
@@ -40,13 +41,14 @@ fn no_secret_is_ever_shown_at_whatever_level_of_the_log() {
     let server = Server::start(setup);
     let mut firewall = server.client("campus-fw");
     firewall.poll();
-    let bought = firewall.buy(0).unwrap().json()["access_token"].as_str().unwrap().to_owned();
+    let bought =
+        firewall.request_token(0).unwrap().json()["access_token"].as_str().unwrap().to_owned();
     let mut said = String::new();
     // A wrong secret, the right one of another, both in an address nobody knows, and in a bad body.
     let authority = server.setup().authority().certificate();
     let wrong = "canary-wrong-secret-5d0c";
     let other = Srx::new("campus-fw", wrong, &authority, &[&server.enforcement()]);
-    said += &other.buy(0).unwrap().text;
+    said += &other.request_token(0).unwrap().text;
     for rest in [
         format!("/strange?client_secret={SECRET}&password={SECRET}"),
         // A token in two places is no token.
@@ -128,7 +130,7 @@ fn hostile_xml_is_refused() {
         let answer = firewall.push("/api/userfw/v1/post-entry", "application/xml", body);
         assert!((400..500).contains(&answer.status), "{}: {answer:?}", &body[..40]);
     }
-    assert_eq!(server.who("10.62.0.1"), None);
+    assert_eq!(server.user_at("10.62.0.1"), None);
     server.stop();
 }
 
@@ -158,7 +160,7 @@ fn a_hostile_name_is_one_line_in_the_log_and_text_in_every_answer() {
         let event = json!({"kind": "login", "address": address, "user": name});
         let answer: Answer = script.post_events(&event);
         assert_eq!(answer.status, 200, "{name}: {answer:?}");
-        assert_eq!(server.who(&address).as_deref(), Some(*name));
+        assert_eq!(server.user_at(&address).as_deref(), Some(*name));
     }
     let mut firewall = server.client("campus-fw");
     firewall.poll();
@@ -260,7 +262,7 @@ fn nothing_listens_plainly_beyond_loopback_unless_it_is_written() {
 
 #[test]
 fn two_points_of_one_name_or_one_client_id_are_refused() {
-    let setup = Setup::new().with(&point("campus-fw", ""));
+    let setup = Setup::new().with(&enforcement_point("campus-fw", ""));
     let config = setup.write().display().to_string();
     let output = rollcall(setup.folder(), &["check", "--config", &config]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -10,13 +10,13 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Failed, Heard, SECRET, Server, Setup, Srx, Vpn, frame_3164, now, peer, point, run,
-    skip, until,
+    Answer, RequestError, SECRET, Server, Setup, Srx, TableEntry, Vpn, enforcement_point,
+    frame_3164, now, peer, run, skip, until,
 };
 
 /// The addresses and users of a firewall's table.
 fn users(firewall: &Srx) -> BTreeMap<String, String> {
-    let entry = |(address, heard): (&String, &Heard)| (address.clone(), heard.user.clone());
+    let entry = |(address, heard): (&String, &TableEntry)| (address.clone(), heard.user.clone());
     firewall.table().iter().map(entry).collect()
 }
 
@@ -48,7 +48,7 @@ fn a_vpn_user_connects_is_seen_by_both_firewalls_within_one_poll_rekeys_disconne
     let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
     let connected = now();
     logger(&server, &tunnel.up());
-    server.sees("alice", "10.1.11.18");
+    server.wait_for_user("alice", "10.1.11.18");
     campus.poll();
     branch.poll();
     assert_eq!(campus.user_at("10.1.11.18"), Some("alice"));
@@ -73,7 +73,7 @@ fn a_vpn_user_connects_is_seen_by_both_firewalls_within_one_poll_rekeys_disconne
         (now() > rekeyed + SignedDuration::from_secs(1)).then_some(())
     });
     logger(&server, &tunnel.down());
-    server.sees_nobody("10.1.11.18");
+    server.wait_for_no_user("10.1.11.18");
     campus.poll();
     branch.poll();
     assert!(campus.table().is_empty() && branch.table().is_empty());
@@ -94,13 +94,13 @@ fn logger(server: &Server, text: &str) {
 fn an_ip_query_answers_who_is_there_and_a_miss_is_told() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
-    assert_eq!(firewall.who(0, "10.1.11.18"), None);
+    assert_eq!(firewall.query_address(0, "10.1.11.18"), None);
     let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
     server.datagram(frame_3164(&tunnel.up(), SignedDuration::ZERO));
-    server.sees("alice", "10.1.11.18");
-    let heard = firewall.who(0, "10.1.11.18").expect("alice is there");
+    server.wait_for_user("alice", "10.1.11.18");
+    let heard = firewall.query_address(0, "10.1.11.18").expect("alice is there");
     assert_eq!(heard.user, "alice");
-    assert_eq!(firewall.who(0, "10.1.11.19"), None);
+    assert_eq!(firewall.query_address(0, "10.1.11.19"), None);
     server.stop();
 }
 
@@ -137,7 +137,7 @@ fn the_state_of_a_device_reaches_the_firewall_as_a_role_and_changes_there() {
     says("infected");
     firewall.poll();
     assert_eq!(firewall.table()["10.2.0.1"].roles, ["posture-infected", "staff"]);
-    let heard = firewall.who(0, "10.2.0.1").expect("alice is there");
+    let heard = firewall.query_address(0, "10.2.0.1").expect("alice is there");
     assert_eq!(heard.roles, ["posture-infected", "staff"]);
     server.stop();
 }
@@ -235,7 +235,7 @@ fn a_cookie_misses_nobody_in_2500_sessions_while_events_go_on() {
 fn a_firewall_hears_only_of_what_its_filter_and_its_question_let_through() {
     let filter = "[enforcement.points.filter]\ndomains = [\"corp.example\"]\n\
                   include = [\"10.4.0.0/16\"]\nexclude = [\"10.4.9.0/24\"]";
-    let server = Server::start(Setup::new().with(&point("clinic-fw", filter)));
+    let server = Server::start(Setup::new().with(&enforcement_point("clinic-fw", filter)));
     let mut events = Vec::new();
     for (address, user) in [
         ("10.4.0.1", "alice@corp.example"),
@@ -251,7 +251,7 @@ fn a_firewall_hears_only_of_what_its_filter_and_its_question_let_through() {
     clinic.poll();
     let heard: Vec<_> = clinic.table().keys().map(String::as_str).collect();
     assert_eq!(heard, ["10.4.0.1", "10.4.1.1"]);
-    assert_eq!(clinic.who(0, "10.5.0.1"), None, "an IP query is filtered as well");
+    assert_eq!(clinic.query_address(0, "10.5.0.1"), None, "an IP query is filtered as well");
 
     let asked = clinic.ask(0, "?begintime=0&include-ip=10.4.1.0/24").unwrap().json();
     let reports = asked["report_entries"].as_array().unwrap();
@@ -269,7 +269,7 @@ fn a_firewall_hears_only_of_what_its_filter_and_its_question_let_through() {
 #[test]
 fn a_logout_reaches_a_firewall_whose_filter_let_the_login_through() {
     let filter = "[enforcement.points.filter]\ndomains = [\"corp.example\"]";
-    let server = Server::start(Setup::new().with(&point("clinic-fw", filter)));
+    let server = Server::start(Setup::new().with(&enforcement_point("clinic-fw", filter)));
     let mut script = server.client("script");
     let mut clinic = server.client("clinic-fw");
     let login = json!({"kind": "login", "address": "10.4.0.1", "user": "alice@corp.example"});
@@ -279,7 +279,7 @@ fn a_logout_reaches_a_firewall_whose_filter_let_the_login_through() {
     // Somebody whom the filter hides takes the address over: for this firewall alice is gone.
     let later = json!({"kind": "login", "address": "10.4.0.1", "user": "bob@other.example"});
     assert_eq!(script.post_events(&later).status, 200);
-    server.sees("bob", "10.4.0.1");
+    server.wait_for_user("bob", "10.4.0.1");
     clinic.poll();
     assert_eq!(clinic.user_at("10.4.0.1"), None);
     server.stop();
@@ -320,7 +320,7 @@ fn a_firewall_whose_token_is_over_buys_another_and_goes_on() {
     let server = Server::new();
     let mut firewall = server.client("campus-fw");
     firewall.poll();
-    firewall.lose_tokens();
+    firewall.corrupt_tokens();
     assert_eq!(firewall.poll(), 0);
     server.stop();
 }
@@ -330,8 +330,8 @@ fn a_server_of_another_authority_is_not_asked() {
     let (server, other) = (Server::new(), Server::new());
     let authority = other.setup().authority().certificate();
     let firewall = Srx::new("campus-fw", SECRET, &authority, &[&server.enforcement()]);
-    match firewall.buy(0) {
-        Err(Failed::Unreachable(why)) => assert!(why.contains("certificate"), "{why}"),
+    match firewall.request_token(0) {
+        Err(RequestError::Unreachable(why)) => assert!(why.contains("certificate"), "{why}"),
         other => panic!("the secret went to a server that nobody vouches for: {other:?}"),
     }
     server.stop();
@@ -396,7 +396,7 @@ fn buy(curl: &Path, server: &Server, from: &str, id: &str, secret: &str) -> (u16
 fn a_token_is_worth_nothing_to_another_address() {
     let story = "a_token_is_worth_nothing_to_another_address";
     let Some(curl) = peer("curl") else { return skip(story, "curl is not installed") };
-    let fixed = point("fixed-fw", "").replace("127.0.0.0/8", "127.0.0.5");
+    let fixed = enforcement_point("fixed-fw", "").replace("127.0.0.0/8", "127.0.0.5");
     let server = Server::start(Setup::new().with(&fixed));
     let (status, answer) = buy(&curl, &server, "127.0.0.5", "fixed-fw", SECRET);
     assert_eq!(status, 200, "{answer}");
@@ -422,7 +422,8 @@ fn a_token_is_worth_nothing_to_another_address() {
 #[test]
 fn an_answer_in_xml_escapes_what_users_are_called() {
     let server = Server::start(
-        Setup::new().with(&point("xml-fw", "[enforcement.points.dialect]\nformat = \"xml\"")),
+        Setup::new()
+            .with(&enforcement_point("xml-fw", "[enforcement.points.dialect]\nformat = \"xml\"")),
     );
     let login =
         json!({"kind": "login", "address": "10.6.0.1", "user": "a<b>&\"c'", "groups": ["<g>"]});
@@ -446,14 +447,14 @@ fn a_question_that_makes_no_sense_is_answered_with_its_reason() {
         ("/nothing/like/this", 404),
     ] {
         let refused = match firewall.ask(0, question) {
-            Err(Failed::Refused(answer)) => answer,
+            Err(RequestError::Refused(answer)) => answer,
             other => panic!("{question}: {other:?}"),
         };
         assert_eq!(refused.status, status, "{question}: {refused:?}");
         assert!(refused.json()["detail"].is_string(), "{question}: {refused:?}");
     }
     // It is logged for whoever wants to learn what a real firewall asks.
-    server.writes("GET /user_query/v2/nothing/like/this");
+    server.wait_for_log("GET /user_query/v2/nothing/like/this");
     let answers = |code| {
         let labels = [("listener", "enforcement"), ("code", code)];
         server.metrics().sum("rollcall_answering_http_requests_total", &labels)

@@ -22,11 +22,11 @@ fn a_late_older_line_does_not_overwrite() {
         frame_3164(&tunnel.up(), SignedDuration::from_secs(seconds))
     };
     server.datagram(line("alice", 10));
-    server.sees("alice", "10.1.11.18");
+    server.wait_for_user("alice", "10.1.11.18");
     server.datagram(line("bob", 60));
     let account = server.account("syslog", 2);
     assert_eq!((account.applied, account.refused), (1, 1));
-    server.sees("alice", "10.1.11.18");
+    server.wait_for_user("alice", "10.1.11.18");
     let explained = server.get("/api/v1/sessions/10.1.11.18/explain").json();
     let competed = explained["competed"].as_array().unwrap();
     let late = competed.iter().find(|record| record["user"] == "bob").expect("bob competed");
@@ -40,13 +40,13 @@ fn a_later_line_of_another_user_takes_the_address_over() {
     for (user, seconds) in [("alice", 60), ("bob", 10)] {
         let tunnel = Vpn { user, address: "10.1.11.18" };
         server.datagram(frame_3164(&tunnel.up(), SignedDuration::from_secs(seconds)));
-        server.sees(user, "10.1.11.18");
+        server.wait_for_user(user, "10.1.11.18");
     }
     // The end of the first tunnel, told late, does not end the second.
     let first = Vpn { user: "alice", address: "10.1.11.18" };
     server.datagram(frame_3164(&first.down(), NOW));
     assert_eq!(server.account("syslog", 3).refused, 1);
-    server.sees("bob", "10.1.11.18");
+    server.wait_for_user("bob", "10.1.11.18");
     server.stop();
 }
 
@@ -58,7 +58,7 @@ fn a_line_of_a_day_ago_is_history_and_begins_nothing() {
         server.datagram(frame_3164(&tunnel.up(), SignedDuration::from_hours(hours)));
     }
     assert_eq!(server.account("syslog", 2).refused, 2);
-    assert_eq!(server.who("10.1.11.18"), None);
+    assert_eq!(server.user_at("10.1.11.18"), None);
     let explained = server.get("/api/v1/sessions/10.1.11.18/explain").json();
     assert_eq!(explained["session"], json!(null));
     assert_eq!(explained["competed"][0]["reason"], "too_old", "{explained}");
@@ -74,7 +74,7 @@ fn an_unknown_sender_is_counted_and_ignored() {
     let account = server.account("syslog", 1);
     assert_eq!(account.dropped, 1);
     assert_eq!(server.metrics().dropped("syslog", "sender_unknown"), 1);
-    assert_eq!(server.who("10.1.11.18"), None);
+    assert_eq!(server.user_at("10.1.11.18"), None);
     // Who it is stands in the log; of many lines a minute ten at most.
     for _ in 0..20 {
         stranger.send_to(line.as_bytes(), server.udp()).unwrap();
@@ -101,14 +101,14 @@ fn a_sender_without_a_grant_may_end_a_session_but_not_begin_one() {
     let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
     send(frame_3164(&tunnel.up(), SignedDuration::from_secs(30)));
     assert_eq!(server.account("syslog", 1).refused, 1);
-    assert_eq!(server.who("10.1.11.18"), None);
+    assert_eq!(server.user_at("10.1.11.18"), None);
     let explained = server.get("/api/v1/sessions/10.1.11.18/explain").json();
     assert_eq!(explained["competed"][0]["reason"], "kind_not_granted", "{explained}");
 
     server.datagram(frame_3164(&tunnel.up(), SignedDuration::from_secs(20)));
-    server.sees("alice", "10.1.11.18");
+    server.wait_for_user("alice", "10.1.11.18");
     send(frame_3164(&tunnel.down(), NOW));
-    server.sees_nobody("10.1.11.18");
+    server.wait_for_no_user("10.1.11.18");
     server.stop();
 }
 
@@ -122,8 +122,8 @@ fn a_sender_speaks_only_for_its_networks() {
         let line = frame_3164(&Vpn { user: "alice", address }.up(), NOW);
         socket.send_to(line.as_bytes(), server.udp()).unwrap();
     }
-    server.sees("alice", "10.7.0.1");
-    assert_eq!(server.who("10.8.0.1"), None);
+    server.wait_for_user("alice", "10.7.0.1");
+    assert_eq!(server.user_at("10.8.0.1"), None);
     let account = server.account("syslog", 2);
     assert_eq!((account.applied, account.refused), (1, 1));
     server.stop();
@@ -138,9 +138,9 @@ fn a_tunnel_with_both_families_is_two_sessions_and_ipv4_mapped_is_ipv4() {
         "10.1.11.18-10.1.11.18) ipv6(0,0-65535,2a01:5f0::12-2a01:5f0::12)",
     );
     server.datagram(frame_3164(&both, NOW));
-    server.sees("alice", "10.1.11.18");
-    server.sees("alice", "2a01:5f0::12");
-    assert_eq!(server.who("::ffff:10.1.11.18").as_deref(), Some("alice"));
+    server.wait_for_user("alice", "10.1.11.18");
+    server.wait_for_user("alice", "2a01:5f0::12");
+    assert_eq!(server.user_at("::ffff:10.1.11.18").as_deref(), Some("alice"));
     server.stop();
 }
 
@@ -167,7 +167,7 @@ fn streams_are_read_in_both_framings_whole_and_in_pieces() {
     }
     drop(stream);
     for n in 1..=6 {
-        server.sees("alice", &format!("10.1.12.{n}"));
+        server.wait_for_user("alice", &format!("10.1.12.{n}"));
     }
     assert_eq!(server.account("syslog", 6).applied, 6);
     server.stop();
@@ -254,7 +254,7 @@ fn a_failed_logon_is_never_a_session() {
     // And yet the server reads lines.
     let tunnel = Vpn { user: "alice", address: "10.1.11.18" };
     server.datagram(frame_3164(&tunnel.up(), NOW));
-    server.sees("alice", "10.1.11.18");
+    server.wait_for_user("alice", "10.1.11.18");
     server.stop();
 }
 
@@ -277,7 +277,7 @@ fn a_recorded_failure_is_never_a_session_whatever_wrote_it() {
         .replace("4625", "4624")
         .replacen("2026-11-21T19:23:21.263136+0000", &now().to_string(), 1);
     server.datagram(format!("<29>{} dc1 {success}", now().strftime("%b %e %H:%M:%S")));
-    server.sees("alice", "192.0.2.101");
+    server.wait_for_user("alice", "192.0.2.101");
     server.stop();
 }
 
@@ -327,6 +327,6 @@ none = "unmatched"
     let socket = UdpSocket::bind("127.0.0.8:0").unwrap();
     let line = b"<38>Nov 21 19:50:32 gate portal: welcome bob at 10.9.0.2";
     socket.send_to(line, server.udp()).unwrap();
-    server.sees("bob", "10.9.0.2");
+    server.wait_for_user("bob", "10.9.0.2");
     server.stop();
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Failed, SECRET, Server, Setup, Srx, hash};
+use crate::harness::{Answer, RequestError, SECRET, Server, Setup, Srx, hash};
 
 const LISTEN: &str = "listen = [\"127.0.0.1:0\"] # of J-Web";
 
@@ -16,9 +16,9 @@ fn setup() -> Setup {
     ))
 }
 
-fn refused(answer: Result<Answer, Failed>) -> u16 {
+fn refused(answer: Result<Answer, RequestError>) -> u16 {
     match answer {
-        Err(Failed::Refused(answer)) => answer.status,
+        Err(RequestError::Refused(answer)) => answer.status,
         other => panic!("{other:?}"),
     }
 }
@@ -32,17 +32,17 @@ fn the_web_interface_has_its_own_door_clients_and_tokens() {
     let answer = web.ask(0, "/validate/user?name=alice&domain=corp").unwrap().json();
     assert_eq!(answer, json!({"valid": false}), "no directory is read");
     assert_eq!(refused(web.ask(0, "/groups?domain=corp")), 404);
-    assert_eq!(client("campus-fw", server.validator()).buy(0).unwrap().status, 401);
-    assert_eq!(client("jweb", server.enforcement()).buy(0).unwrap().status, 401);
+    assert_eq!(client("campus-fw", server.validator()).request_token(0).unwrap().status, 401);
+    assert_eq!(client("jweb", server.enforcement()).request_token(0).unwrap().status, 401);
 
     assert_eq!(refused(web.ask(0, &format!("/printers?client_secret={SECRET}"))), 404);
-    server.writes("/printers");
+    server.wait_for_log("/printers");
     let asked = [("client", "campus-fw"), ("kind", "user"), ("outcome", "unknown")];
     assert_eq!(server.metrics().sum("rollcall_answering_validations_total", &asked), 1);
 
     server.rewrite(|text| text.replace(LISTEN, "listen = []"));
     let report = server.post("/api/v1/reload").json();
     assert_eq!(report["restarted"], json!(["validator"]), "{report}");
-    assert!(matches!(web.ask(0, "/user/alice"), Err(Failed::Unreachable(_))));
+    assert!(matches!(web.ask(0, "/user/alice"), Err(RequestError::Unreachable(_))));
     server.stop();
 }

@@ -30,7 +30,9 @@ pub fn python() -> io::Result<PathBuf> {
     let python = repository().join("target/peers/dc-simulator/bin/python");
     match python.is_file() {
         true => Ok(python),
-        false => Err(missing("the simulator of domain controllers (tests/runner/install simulator)")),
+        false => {
+            Err(missing("the simulator of domain controllers (tests/runner/install simulator)"))
+        }
     }
 }
 

@@ -16,16 +16,16 @@ use rollcall_runtime::clock::Clock;
 use tokio::sync::oneshot;
 
 use super::configured;
-use crate::harness::{ADMINISTRATOR, Controller, within};
+use crate::harness::{ADMINISTRATOR, Controller, until_within};
 
 /// How long a story waits: Samba takes ten seconds to tell a domain of 10,000 users on a machine
 /// that does nothing else, and counting through them may take a twentieth of the time.
-const PATIENCE: Duration = Duration::from_secs(240);
+const WAIT_LIMIT: Duration = Duration::from_secs(480);
 
-/// The first `Some` of `look`. Panics, naming `what` was waited for, after [`PATIENCE`].
+/// The first `Some` of `look`. Panics, naming `what` was waited for, after [`WAIT_LIMIT`].
 #[track_caller]
 pub(super) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    within(PATIENCE, look).unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain: {what}"))
+    until_within(WAIT_LIMIT, what, look)
 }
 
 /// What was learnt, by whoever asks.
@@ -99,14 +99,14 @@ impl Reader {
         self.directory.status()
     }
 
-    pub(super) fn who(&self, name: &str) -> Option<ResolvedAccount> {
+    pub(super) fn user_at(&self, name: &str) -> Option<ResolvedAccount> {
         let principal = Principal::parse(name, None).unwrap();
         self.book.directory.lock().unwrap().resolve(&principal)
     }
 
     /// The groups of somebody, by name.
     pub(super) fn groups(&self, name: &str) -> Vec<String> {
-        let groups = self.who(name).map(|who| who.groups).unwrap_or_default();
+        let groups = self.user_at(name).map(|who| who.groups).unwrap_or_default();
         groups.as_slice().iter().map(|group| group.name.to_string()).collect()
     }
 
@@ -182,10 +182,10 @@ fn everything_is_there(reader: &Reader) {
     assert!(!reader.groups("user06000").contains(&"everyone-here".to_owned()));
     assert!(reader.groups("user05999").contains(&"everyone-here".to_owned()));
     for number in 0..7 {
-        let hard = reader.who(&format!("hard{number}@corp.example.com")).unwrap();
+        let hard = reader.user_at(&format!("hard{number}@corp.example.com")).unwrap();
         assert_eq!(hard.kind, AccountKind::User);
     }
-    assert_eq!(reader.who("pc0001$").map(|pc| pc.kind), Some(AccountKind::Device));
+    assert_eq!(reader.user_at("pc0001$").map(|pc| pc.kind), Some(AccountKind::Device));
 }
 
 fn everything_is_heard(controller: &Controller, reader: &Reader) {
@@ -197,11 +197,11 @@ fn everything_is_heard(controller: &Controller, reader: &Reader) {
     controller.modify(&with_member("everyone-here", "add", &staff("Alice")));
     until("a large group is read whole", || joined("alice", "everyone-here").then_some(()));
     assert!(joined("user05999", "everyone-here"));
-    let alice = reader.who("alice").unwrap().guid;
+    let alice = reader.user_at("alice").unwrap().guid;
     let rename = "modify\nreplace: sAMAccountName\nsAMAccountName: alice.b\n-\n\
                   replace: userPrincipalName\nuserPrincipalName: alice.b@corp.example.com";
     controller.modify(&change(&staff("Alice"), rename));
-    until("she has another name", || reader.who("alice.b").filter(|who| who.guid == alice));
+    until("she has another name", || reader.user_at("alice.b").filter(|who| who.guid == alice));
     let moved = format!(
         "modrdn\nnewrdn: CN=Alice B\ndeleteoldrdn: 1\nnewsuperior: OU=Dept01,{}",
         Controller::BASE
@@ -216,12 +216,12 @@ fn everything_is_heard(controller: &Controller, reader: &Reader) {
     let disable = "modify\nreplace: userAccountControl\nuserAccountControl: 546";
     controller.modify(&change(&now, disable));
     until("she is switched off", || {
-        reader.who("alice.b").filter(|who| who.state == directory::AccountState::Disabled)
+        reader.user_at("alice.b").filter(|who| who.state == directory::AccountState::Disabled)
     });
     controller.modify(&change(&now, "delete"));
-    until("she is gone", || reader.who("alice.b").is_none().then_some(()));
+    until("she is gone", || reader.user_at("alice.b").is_none().then_some(()));
     controller.undelete(&alice.to_string(), &now);
-    until("she is back", || reader.who("alice.b").filter(|who| who.guid == alice));
+    until("she is back", || reader.user_at("alice.b").filter(|who| who.guid == alice));
 }
 
 #[test]
@@ -242,16 +242,16 @@ fn a_controller_that_stops_or_is_restored_leaves_no_gap() {
     reader.until_read();
     controller.stop();
     until("it is noticed", || (reader.status().state == State::Failing).then_some(()));
-    assert!(reader.who("bob").is_some(), "what is known stays in force");
+    assert!(reader.user_at("bob").is_some(), "what is known stays in force");
     assert!(reader.status().error.is_some());
     controller.start_again();
     until("it is read again", || (reader.status().state == State::Current).then_some(()));
     assert_eq!(reader.wholes(), 1, "the same server goes on where it was");
     controller.modify(&change(&staff("Bob"), "delete"));
     until("an ordinary account counts, and bob is gone", || {
-        reader.who("bob").is_none().then_some(())
+        reader.user_at("bob").is_none().then_some(())
     });
     controller.restore();
     until("everything is compared", || (reader.wholes() == 2).then_some(()));
-    assert!(reader.who("bob").is_some(), "the copy knows him");
+    assert!(reader.user_at("bob").is_some(), "the copy knows him");
 }

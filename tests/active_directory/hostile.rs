@@ -112,7 +112,7 @@ fn a_directory_that_is_larger_than_allowed_is_cut_and_what_is_known_stays() {
     let why = until("it is said", || reader.status().error);
     assert!(why.contains("cut after 1000 objects and members"), "{why}");
     assert_eq!(reader.status().state, State::Failing);
-    assert!(reader.who("bob").is_some(), "what is known stays in force");
+    assert!(reader.user_at("bob").is_some(), "what is known stays in force");
     controller.modify(&change(&group, "modify\ndelete: member"));
     controller.modify(&with_member("everyone-here", "add", &staff("Bob")));
     until("it is read again when it is small enough", || {
@@ -129,11 +129,11 @@ fn an_account_that_loses_its_rights_ends_nobody() {
     let reader = Reader::start(&controller, &more);
     reader.until_read();
     // One of the two is enough: those in it are not taken for deleted.
-    let hidden = controller.hide(&bases[0], "rollcall");
+    let hidden = controller.deny_read(&bases[0], "rollcall");
     controller.modify(&with_member("everyone-here", "add", &staff("Alice")));
     let why = until("it is said", || reader.status().error);
     assert!(why.contains("has it lost its rights?"), "{why}");
-    assert!(reader.who("bob").is_some() && reader.who("alice").is_some());
+    assert!(reader.user_at("bob").is_some() && reader.user_at("alice").is_some());
     // What happens elsewhere is heard all the same.
     until("she is in the group", || {
         reader.groups("alice").contains(&"everyone-here".to_owned()).then_some(())
@@ -144,12 +144,12 @@ fn an_account_that_loses_its_rights_ends_nobody() {
     let (worked, said) = super::tested(folder.path());
     assert!(!worked && said.contains("has it lost its rights?"), "{said}");
     // As soon as it has its rights again, it goes on by itself, and nothing is lost.
-    controller.show(hidden);
+    controller.restore_permissions(hidden);
     until("it is read again", || (reader.status().state == State::Current).then_some(()));
     assert_eq!((reader.wholes(), reader.status().error), (1, None));
     controller.modify(&change(&staff("Bob"), "delete"));
-    until("and deletions are noticed", || reader.who("bob").is_none().then_some(()));
-    assert!(reader.who("alice").is_some());
+    until("and deletions are noticed", || reader.user_at("bob").is_none().then_some(()));
+    assert!(reader.user_at("alice").is_some());
 }
 
 /// The accounts of this unit, which are in no other.
@@ -193,12 +193,12 @@ fn a_base_that_was_left_by_everybody_is_believed_to_be_empty() {
     controller.modify(&unit_of_movers());
     let reader = Reader::start(&controller, &format!("{SEALED}{}", bases_of_movers()));
     reader.until_read();
-    assert!(reader.who("m3").is_some());
+    assert!(reader.user_at("m3").is_some());
     let service = format!("OU=Service,{}", Controller::BASE);
     controller.modify(&to_movers(&format!(
         "modrdn\nnewrdn: CN=m#\ndeleteoldrdn: 1\nnewsuperior: {service}"
     )));
-    until("they are out of the bases", || reader.who("m3").is_none().then_some(()));
+    until("they are out of the bases", || reader.user_at("m3").is_none().then_some(()));
     // Each change has everybody counted once more.
     for what in ["add", "delete"] {
         controller.modify(&with_member("everyone-here", what, &staff("Alice")));
@@ -218,18 +218,18 @@ fn a_base_where_everybody_was_deleted_is_believed_by_who_sees_deletions_alone() 
     seeing.until_read();
     ordinary.until_read();
     controller.modify(&to_movers("delete"));
-    until("they are gone", || seeing.who("m3").is_none().then_some(()));
+    until("they are gone", || seeing.user_at("m3").is_none().then_some(()));
     // To whom deletions are not shown, it looks as if the rights were lost.
     let why = until("it is said", || ordinary.status().error);
     assert!(why.contains("OU=Movers") && why.contains("take the place out of bases"), "{why}");
-    assert!(ordinary.who("m3").is_some());
+    assert!(ordinary.user_at("m3").is_some());
     controller.stop();
     controller.set_invocation();
     controller.start_again();
     until("everything is compared", || {
         (seeing.wholes() == 2 && seeing.status().state == State::Current).then_some(())
     });
-    assert!(ordinary.who("m3").is_some());
+    assert!(ordinary.user_at("m3").is_some());
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_controller_that_gives_up_a_search_is_told_and_asked_again() {
     assert_eq!((reader.status().state, reader.wholes()), (State::Failing, 0));
     controller.modify(&(limited("delete", 1) + "\n" + &limited("add", 120)));
     until("it is read when the limit is gone", || (reader.wholes() > 0).then_some(()));
-    assert!(reader.who("user00100").is_some());
+    assert!(reader.user_at("user00100").is_some());
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn servers_that_a_controller_refers_to_are_not_asked() {
     let reader = Reader::start(&controller, SEALED);
     reader.until_read();
     assert_eq!(reader.status().problems, Default::default());
-    assert!(reader.who("bob").is_some());
+    assert!(reader.user_at("bob").is_some());
     controller.modify(&with_member("everyone-here", "add", &staff("Bob")));
     until("changes are read, too", || {
         reader.groups("bob").contains(&"everyone-here".to_owned()).then_some(())

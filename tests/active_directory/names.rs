@@ -11,7 +11,7 @@ use rollcall_wire::active_directory::ObjectProblem;
 use serde_json::json;
 
 use super::following::{Reader, SEALED, staff, until, with_member};
-use crate::harness::{Controller, PASSWORD, Server, Setup, Srx, point};
+use crate::harness::{Controller, PASSWORD, Server, Setup, Srx, enforcement_point};
 
 /// What is written where a name is expected: for filters, distinguished names, logs, terminals, web
 /// pages, JSON, XML, CSV, label values of Prometheus, and people who read from left to right.
@@ -114,13 +114,13 @@ fn refused(controller: &Controller) {
     for bad in ["*)(cn=*", "a|b", "a\\b", "a,b", "a\"b", "a<b", "a\nb", "a\rb", "\u{1b}[2J", "a:b"]
     {
         let name = format!("objectClass: user\nsAMAccountName:: {}\n", base64(bad));
-        let why = controller.refuses(&added(&staff("refused"), &name));
+        let why = controller.modify_refused(&added(&staff("refused"), &name));
         assert!(why.contains("sAMAccountName contains invalid"), "{bad:?}: {why}");
     }
     let no_text = BASE64_STANDARD.encode([0xff, 0xfe, 0x80]);
     for value in [no_text, base64(&"z".repeat(300))] {
         let person = format!("objectClass: user\nsAMAccountName: r\ndisplayName:: {value}\n");
-        let why = controller.refuses(&added(&staff("refused"), &person));
+        let why = controller.modify_refused(&added(&staff("refused"), &person));
         assert!(why.contains("contains at least one invalid value"), "{why}");
     }
 }
@@ -153,10 +153,10 @@ fn a_thousand_hostile_names_are_text_in_every_answer_and_one_line_in_the_log() {
     controller.modify(&hostile());
     controller.modify(&far_below());
     controller.stop();
-    controller.damage(&damaged());
+    controller.corrupt(&damaged());
     controller.start_again();
     let section = controller.section(SEALED);
-    let xml = point("xml-fw", "[enforcement.points.dialect]\nformat = \"xml\"");
+    let xml = enforcement_point("xml-fw", "[enforcement.points.dialect]\nformat = \"xml\"");
     let setup = Setup::new().replacing("level = \"debug\"", "level = \"trace\"");
     let setup = setup.with(&xml).with_secret("password", PASSWORD).with(&section);
     let server = Server::start(setup);
@@ -284,11 +284,11 @@ fn who_cannot_be_read_any_more_stays_who_they_were() {
     let reader = Reader::start(&controller, SEALED);
     reader.until_read();
     controller.stop();
-    controller.damage(&damaged());
+    controller.corrupt(&damaged());
     controller.set_invocation();
     controller.start_again();
     until("everything is compared", || (reader.wholes() == 2).then_some(()));
-    assert!(reader.who("bob").is_some(), "nobody has deleted him");
+    assert!(reader.user_at("bob").is_some(), "nobody has deleted him");
     until("it is told", || {
         let problems = reader.status().problems;
         (problems.get(&ObjectProblem::NoName) == Some(&1)).then_some(())
@@ -298,7 +298,7 @@ fn who_cannot_be_read_any_more_stays_who_they_were() {
     until("what changes is heard", || {
         reader.groups("alice").contains(&"everyone-here".to_owned()).then_some(())
     });
-    assert!(reader.who("bob").is_some());
+    assert!(reader.user_at("bob").is_some());
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn a_base_called_like_a_filter_is_a_place_like_any_other() {
     let bases = toml_list(&[&base, &unit("Groups")]);
     let reader = Reader::start(&controller, &format!("{SEALED}bases = {bases}\n"));
     reader.until_read();
-    assert!(reader.who("inside").is_some() && reader.who("alice").is_none());
+    assert!(reader.user_at("inside").is_some() && reader.user_at("alice").is_none());
     // What changes below it is below it, however the controller writes its name.
     controller.modify(&with_member("everyone-here", "add", &format!("CN=in side,{base}")));
     until("a change below it is heard", || {
@@ -322,7 +322,7 @@ fn a_base_called_like_a_filter_is_a_place_like_any_other() {
     });
     let later = "objectClass: user\nsAMAccountName: later\nuserAccountControl: 544\n";
     controller.modify(&added(&format!("CN=later,{base}"), later));
-    until("who comes to it is known", || reader.who("later").map(drop));
+    until("who comes to it is known", || reader.user_at("later").map(drop));
     assert_eq!(reader.wholes(), 1);
 }
 

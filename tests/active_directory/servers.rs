@@ -22,7 +22,7 @@ fn when_a_controller_stops_the_next_answers_and_the_first_is_returned_to() {
     let joined = |name: &str| reader.groups(name).contains(&"everyone-here".to_owned());
     let answers = |controller: &Controller, wholes: usize| {
         until(&format!("{} is read", controller.address()), || {
-            assert!(reader.wholes() == 0 || reader.who("bob").is_some(), "what is known stays");
+            assert!(reader.wholes() == 0 || reader.user_at("bob").is_some(), "what is known stays");
             let status = reader.status();
             let is_it = status.server.as_deref() == Some(controller.address());
             (is_it && status.state == State::Current && reader.wholes() >= wholes).then_some(())

@@ -74,8 +74,8 @@ fn who_is_deleted_while_rollcall_is_stopped_is_missed_at_its_start() {
     let server = killed.start_again();
     let mut firewall = server.client("campus-fw");
     until("whoever was deleted meanwhile is gone", || heard(&mut firewall).is_none().then_some(()));
-    assert_eq!(server.who(BOB).as_deref(), Some("bob"), "the others stay");
-    assert_eq!(server.who(STRANGER).as_deref(), Some("nobody"), "and strangers");
+    assert_eq!(server.user_at(BOB).as_deref(), Some("bob"), "the others stay");
+    assert_eq!(server.user_at(STRANGER).as_deref(), Some("nobody"), "and strangers");
     assert_eq!(why_anew(&server, "start"), 1, "it is the same life of the same server");
 }
 
@@ -96,18 +96,20 @@ fn who_is_renamed_while_rollcall_is_stopped_is_called_so_at_its_start() {
     hears(&mut firewall, "alice.b@corp.example.com", "Domain Users", Membership::In);
     assert_eq!(session(&server, DESK)["since"], since, "it is the same session");
     for (address, now) in [(BOB, "carol"), (CAROL, "bob")] {
-        until(&format!("{now} is at {address}"), || server.who(address).filter(|who| who == now));
+        until(&format!("{now} is at {address}"), || {
+            server.user_at(address).filter(|who| who == now)
+        });
         firewall.poll();
         assert_eq!(firewall.user_at(address), Some(now));
     }
-    assert_eq!(server.who(STRANGER).as_deref(), Some("nobody"));
+    assert_eq!(server.user_at(STRANGER).as_deref(), Some("nobody"));
     // The next start misses nobody.
     let server = server.restart();
     let mut firewall = server.client("campus-fw");
     until("it is read again", || (why_anew(&server, "start") > 0).then_some(()));
     hears(&mut firewall, "alice.b@corp.example.com", "Domain Users", Membership::In);
     for (address, now) in [(BOB, "carol"), (CAROL, "bob")] {
-        assert_eq!(server.who(address).as_deref(), Some(now));
+        assert_eq!(server.user_at(address).as_deref(), Some(now));
     }
 }
 
@@ -135,19 +137,19 @@ fn who_moves_to_another_domain_while_rollcall_is_stopped_goes_on_there() {
         "add\nobjectClass: user\nobjectGUID:: {guid}\nsAMAccountName: alice.m\n\
          userAccountControl: 544"
     );
-    lab.take_over(&change(there, &person));
+    lab.import_objects(&change(there, &person));
     let server = killed.start_again();
     until("the first domain is read", || {
         let read = [("producer", "corp"), ("way", "changes")];
         let read = server.metrics().sum("rollcall_receiving_directory_read_seconds_count", &read);
         (read > 1).then_some(())
     });
-    assert_eq!(server.who(DESK).as_deref(), Some("alice"), "she may be in the other");
-    assert_eq!(server.who(BOB).as_deref(), Some("bob"), "and so may he");
+    assert_eq!(server.user_at(DESK).as_deref(), Some("alice"), "she may be in the other");
+    assert_eq!(server.user_at(BOB).as_deref(), Some("bob"), "and so may he");
     lab.start_again();
     let mut firewall = server.client("campus-fw");
     hears(&mut firewall, "alice.m@lab.example.com", "Domain Users", Membership::In);
-    until("whoever is in neither domain is gone", || server.who(BOB).is_none().then_some(()));
+    until("whoever is in neither domain is gone", || server.user_at(BOB).is_none().then_some(()));
 }
 
 #[test]
@@ -157,7 +159,7 @@ fn a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and
     let Some(controller) = Controller::small(story) else { return };
     let server = with_sessions(&controller);
     controller.modify(&rename("Alice", "alice.b"));
-    until("she is renamed", || server.who(DESK).filter(|who| who == "alice.b"));
+    until("she is renamed", || server.user_at(DESK).filter(|who| who == "alice.b"));
     until_kept(&server);
     let killed = server.kill();
     controller.restore_as_backup();
@@ -166,7 +168,7 @@ fn a_controller_restored_from_a_backup_while_rollcall_is_stopped_is_compared_and
     // The backup knows her by her former name.
     hears(&mut firewall, "alice@corp.example.com", "Domain Users", Membership::In);
     assert_eq!((why_anew(&server, "restored"), why_anew(&server, "start")), (1, 0));
-    server.writes("directory went back");
+    server.wait_for_log("directory went back");
 }
 
 #[test]
@@ -177,8 +179,8 @@ fn a_controller_with_another_invocation_is_read_anew_without_a_gap() {
     reader.until_read();
     controller.restore_as_backup();
     until("everything is compared", || {
-        assert!(reader.who("bob").is_some(), "what is known stays in force");
+        assert!(reader.user_at("bob").is_some(), "what is known stays in force");
         (reader.wholes() == 2).then_some(())
     });
-    assert!(reader.who("bob").is_some());
+    assert!(reader.user_at("bob").is_some());
 }

@@ -38,23 +38,23 @@ fn no_failed_audit_of_any_kind_is_heard_of_by_a_firewall() {
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let server = Server::start(reading(&logs, &FAILED_AUDITS));
     // Where failures may be placed, and whom they must not end.
-    logs.tell(&json!({"id": 4768, "user": "PC1$", "ip": "10.1.55.7"}));
+    logs.control(&json!({"id": 4768, "user": "PC1$", "ip": "10.1.55.7"}));
     logs.ticket("alice", "10.1.55.1");
-    server.sees("alice", "10.1.55.1");
+    server.wait_for_user("alice", "10.1.55.1");
     let mut failures = 0;
     for ip in ["10.1.55.1", "10.1.55.9"] {
         for id in FAILED_AUDITS {
-            logs.tell(&json!({"id": id, "failed": true, "user": "mallory", "ip": ip}));
+            logs.control(&json!({"id": id, "failed": true, "user": "mallory", "ip": ip}));
             failures += 1;
         }
         for (id, status) in FAILED_STATUSES {
             let fields = json!({"Status": status});
-            logs.tell(&json!({"id": id, "user": "mallory", "ip": ip, "fields": fields}));
+            logs.control(&json!({"id": id, "user": "mallory", "ip": ip, "fields": fields}));
             failures += 1;
         }
     }
     logs.ticket("bob", "10.1.55.2");
-    server.sees("bob", "10.1.55.2");
+    server.wait_for_user("bob", "10.1.55.2");
     let account = server.account("dc1", failures + 3);
     assert_eq!((account.applied, account.dropped), (3, failures), "{account:?}");
     let mut firewall = server.client("campus-fw");
@@ -77,12 +77,12 @@ fn a_log_speaks_only_for_its_networks_and_domains() {
     let server = Server::start(setup(&logs, more));
     logs.ticket("mallory", "10.1.99.1");
     let elsewhere = json!({"id": 4768, "user": "mallory", "domain": "OTHER", "ip": "10.1.56.9"});
-    logs.tell(&elsewhere);
+    logs.control(&elsewhere);
     logs.ticket("alice", "10.1.56.1");
-    server.sees("alice", "10.1.56.1");
+    server.wait_for_user("alice", "10.1.56.1");
     let account = server.account("dc1", 3);
     assert_eq!((account.applied, account.refused), (1, 2), "{account:?}");
-    assert_eq!((server.who("10.1.99.1"), server.who("10.1.56.9")), (None, None));
+    assert_eq!((server.user_at("10.1.99.1"), server.user_at("10.1.56.9")), (None, None));
     server.stop();
 }
 
@@ -90,18 +90,18 @@ fn a_log_speaks_only_for_its_networks_and_domains() {
 fn a_log_of_yesterday_begins_nothing_and_a_computer_displaces_nobody() {
     let story = "a_log_of_yesterday_begins_nothing_and_a_computer_displaces_nobody";
     let Some(logs) = EventLogs::start(story, 1) else { return };
-    logs.tell(&json!({"id": 4768, "user": "mallory", "ip": "10.1.57.9", "at": later(-24)}));
+    logs.control(&json!({"id": 4768, "user": "mallory", "ip": "10.1.57.9", "at": later(-24)}));
     logs.ticket("alice", "10.1.57.1");
     let server = Server::start(setup(&logs, ""));
-    server.sees("alice", "10.1.57.1");
-    logs.tell(&json!({"id": 4768, "user": "PC1$", "ip": "10.1.57.1"}));
+    server.wait_for_user("alice", "10.1.57.1");
+    logs.control(&json!({"id": 4768, "user": "PC1$", "ip": "10.1.57.1"}));
     logs.ticket("HealthMailbox28ea308", "10.1.57.1");
     logs.ticket("bob", "10.1.57.2");
-    server.sees("bob", "10.1.57.2");
+    server.wait_for_user("bob", "10.1.57.2");
     let account = server.account("dc1", 5);
     assert_eq!((account.refused, account.dropped), (1, 1), "{account:?}");
-    server.sees("alice", "10.1.57.1");
-    assert_eq!(server.who("10.1.57.9"), None);
+    server.wait_for_user("alice", "10.1.57.1");
+    assert_eq!(server.user_at("10.1.57.9"), None);
     server.stop();
 }
 
@@ -112,24 +112,24 @@ fn who_names_a_computer_by_ntlm_is_where_any_controller_saw_that_computer() {
     let server = Server::start(reading(&logs, &[4768, 4776]));
     let [one, other] = [0, 1].map(|index| logs.address_of(index));
     let at = |controller: &str, user: &str, ip: &str| {
-        logs.tell(&json!({"controller": controller, "id": 4768, "user": user, "ip": ip}));
+        logs.control(&json!({"controller": controller, "id": 4768, "user": user, "ip": ip}));
     };
     let by_ntlm = |user: &str, host: &str| {
-        logs.tell(&json!({"controller": one, "id": 4776, "user": user, "host": host}));
+        logs.control(&json!({"controller": one, "id": 4776, "user": user, "host": host}));
     };
     at(&other, "PC7$", "10.1.58.7");
     at(&other, "PC8$", "10.1.58.8");
     at(&other, "bob", "10.1.58.8");
-    server.sees("bob", "10.1.58.8");
+    server.wait_for_user("bob", "10.1.58.8");
     by_ntlm("alice", "PC7");
-    server.sees("alice", "10.1.58.7");
+    server.wait_for_user("alice", "10.1.58.7");
     // The weakest proof displaces nobody, and nobody knows where the third is.
     by_ntlm("mallory", "PC8");
     by_ntlm("mallory", "PC9");
     let account = server.account("dc1", 3);
     assert_eq!((account.applied, account.dropped), (1, 1), "{account:?}");
     assert_eq!(server.metrics().dropped("dc1", "unplaced"), 1);
-    server.sees("bob", "10.1.58.8");
+    server.wait_for_user("bob", "10.1.58.8");
     let explained = server.get("/api/v1/sessions/10.1.58.7/explain").text;
     assert!(explained.contains("(4776)"), "{explained}");
     server.stop();

@@ -27,12 +27,12 @@ fn what_real_controllers_wrote_reaches_a_firewall_as_if_it_happened_now() {
         };
         let controller = logs.address_of(index);
         let load = json!({"controller": controller, "do": "load", "file": path, "at": later(0)});
-        logs.tell(&load);
+        logs.control(&load);
     }
     let server = Server::start(setup(&logs, ""));
     for (_, address, user) in RECORDINGS {
         if let Some(user) = user {
-            server.sees(user, address);
+            server.wait_for_user(user, address);
         }
     }
     // The forger's tickets are refreshes of nobody: they are heard of, and begin nothing.
@@ -58,10 +58,10 @@ fn the_same_log_years_later_is_history_and_begins_nothing() {
     let Some(path) = binxml::recorded(file) else {
         return skip(story, &format!("there is no recording {file}"));
     };
-    logs.tell(&json!({"do": "load", "file": path}));
+    logs.control(&json!({"do": "load", "file": path}));
     let server = Server::start(setup(&logs, ""));
     let account = server.account("dc1", 20);
     assert_eq!((account.applied, account.refused, account.dropped), (0, 3, 17), "{account:?}");
-    assert_eq!(server.who(address), None);
+    assert_eq!(server.user_at(address), None);
     server.stop();
 }

@@ -21,7 +21,7 @@ fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
     // Answers of five events, so that there is always a next one.
     let server = Server::start(setup(&logs, "limits.records = 5").with(&disk.section()));
     logs.ticket("alice", "10.1.60.1");
-    server.sees("alice", "10.1.60.1");
+    server.wait_for_user("alice", "10.1.60.1");
     let mut happened = 1_u64;
     for round in 1..=2 {
         disk.fill();
@@ -29,8 +29,8 @@ fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
             "do": "hold", "count": 60, "id": 4768, "user": format!("round{round}-"),
             "ip": format!("10.1.6{round}.0"),
         });
-        logs.tell(&held);
-        logs.tell(&json!({"do": "release", "rate": 100_000}));
+        logs.control(&held);
+        logs.control(&json!({"do": "release", "rate": 100_000}));
         happened += 60;
         let refused = status_of_dc1(&server, |log| {
             log["state"] == "failing" && log["last_error"]["stage"] == "handing_over"
@@ -39,11 +39,12 @@ fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
         assert!(last_error["remedy"].as_str().unwrap().contains("journal"), "{last_error}");
         assert!(refused["bookmark"].as_u64() < Some(happened), "{refused}");
         // Sessions stay, and nobody is there who could not be kept.
-        server.sees("alice", "10.1.60.1");
-        assert_eq!(server.who(&format!("10.1.6{round}.59")), None);
+        server.wait_for_user("alice", "10.1.60.1");
+        assert_eq!(server.user_at(&format!("10.1.6{round}.59")), None);
         disk.make_room();
         for index in 0..60 {
-            server.sees(&format!("round{round}-{index}"), &format!("10.1.6{round}.{index}"));
+            server
+                .wait_for_user(&format!("round{round}-{index}"), &format!("10.1.6{round}.{index}"));
         }
         status_of_dc1(&server, |log| log["bookmark"] == happened && log["state"] == "following");
     }
@@ -51,9 +52,9 @@ fn what_the_journal_refuses_is_read_again_and_nothing_goes_before_it() {
     let account = server.metrics().account("dc1");
     assert_eq!((account.applied, account.deduplicated), (happened, 0), "{account:?}");
     assert_eq!(account.dropped, server.metrics().dropped("dc1", "journal_ill"), "{account:?}");
-    let server = server.killed_and_started();
+    let server = server.kill_and_restart();
     for round in 1..=2 {
-        server.sees(&format!("round{round}-59"), &format!("10.1.6{round}.59"));
+        server.wait_for_user(&format!("round{round}-59"), &format!("10.1.6{round}.59"));
     }
     status_of_dc1(&server, |log| log["bookmark"] == happened);
     server.stop();
@@ -69,11 +70,11 @@ fn a_connection_that_is_lost_while_events_are_committed_loses_and_repeats_none()
     let Some(logs) = EventLogs::start(story, 1) else { return };
     let server = Server::start(setup(&logs, ""));
     logs.ticket("alice", "10.1.63.1");
-    server.sees("alice", "10.1.63.1");
+    server.wait_for_user("alice", "10.1.63.1");
     let mut command = Command::new(strace);
     command.args(["-f", "-p", &server.id().to_string(), "-e", "trace=fdatasync,fsync", "-e"]);
     let slow = Running::start(command.arg(format!("inject=fdatasync,fsync:delay_exit={DELAY}")));
-    let attached = || slow.said().contains("attached").then_some(());
+    let attached = || slow.output().contains("attached").then_some(());
     if within(Duration::from_secs(10), attached).is_none() {
         return skip(story, "this system lets nobody trace the server");
     }
@@ -81,10 +82,10 @@ fn a_connection_that_is_lost_while_events_are_committed_loses_and_repeats_none()
         let [first, second] = [2 * round + 2, 2 * round + 3];
         logs.ticket(&format!("user{first}"), &format!("10.1.63.{first}"));
         // While that is being committed, the next one is answered half.
-        logs.tell(&json!({"do": "cut", "after": 100}));
+        logs.control(&json!({"do": "cut", "after": 100}));
         logs.ticket(&format!("user{second}"), &format!("10.1.63.{second}"));
         for user in [first, second] {
-            server.sees(&format!("user{user}"), &format!("10.1.63.{user}"));
+            server.wait_for_user(&format!("user{user}"), &format!("10.1.63.{user}"));
         }
     }
     let following = status_of_dc1(&server, |log| log["bookmark"] == 11);

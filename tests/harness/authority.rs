@@ -1,4 +1,4 @@
-//! A certificate authority of a story, and what it signs.
+//! A certificate authority, and the certificates that it signs.
 
 use std::fs::{self, Permissions};
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name.push(DnType::CommonName, "authority of a story");
+        params.distinguished_name.push(DnType::CommonName, "authority of a test");
         fs::write(folder.join("ca.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
         Self { issuer: Issuer::new(params, key), folder: folder.to_owned() }
     }
@@ -45,7 +45,7 @@ impl Authority {
         self.issue("server", ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// A certificate with which `name` proves itself to a server.
+    /// A client certificate for `name`.
     pub(crate) fn client(&self, name: &str) -> Pair {
         self.issue(name, ExtendedKeyUsagePurpose::ClientAuth)
     }

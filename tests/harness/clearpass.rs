@@ -1,5 +1,5 @@
-//! A firewall of a story whose authentication source is ClearPass: it takes entries in XML, strictly,
-//! and shows what stands in its table.
+//! A firewall with the ClearPass authentication source: its Web API accepts XML entries, strictly,
+//! and its table can be read.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,29 +19,29 @@ pub(crate) struct ClearPass {
     table: Arc<Mutex<Table>>,
 }
 
-/// What stands in it.
+/// The authentication table.
 #[derive(Default)]
 pub(crate) struct Table {
     /// The user at each address.
     pub(crate) users: BTreeMap<String, String>,
     /// The roles at each address.
     pub(crate) roles: BTreeMap<String, Vec<String>>,
-    /// How many entries each post had.
+    /// The number of entries of each post.
     pub(crate) posts: Vec<usize>,
     /// Users whose entries make a whole post fail.
     pub(crate) poison: Option<String>,
-    /// What it says with the status 200 in the place of doing anything.
-    pub(crate) says: Option<String>,
+    /// A body that is returned with status 200 in place of the regular reply; the post has no effect.
+    pub(crate) replies: Option<String>,
 }
 
 impl ClearPass {
-    /// One whose certificate `authority` signs.
+    /// Starts the firewall; `authority` signs its certificate.
     pub(crate) fn start(authority: &Authority) -> Self {
         let table: Arc<Mutex<Table>> = Arc::default();
         let own = Arc::clone(&table);
         let server = Https::start(&authority.named("clearpass"), move |request| {
             let mut table = own.lock().unwrap_or_else(PoisonError::into_inner);
-            match table.says.clone() {
+            match table.replies.clone() {
                 Some(body) => Response { status: 200, body },
                 None => Response { status: table.post(request), body: String::new() },
             }
@@ -49,7 +49,7 @@ impl ClearPass {
         Self { server, table }
     }
 
-    /// The section of the configuration that makes Rollcall push to it.
+    /// The section that makes Rollcall push to it.
     pub(crate) fn section(&self, more: &str) -> String {
         let url = self.server.url();
         format!(
@@ -64,7 +64,7 @@ impl ClearPass {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The server itself.
+    /// Its HTTPS server.
     pub(crate) fn server(&self) -> &Https {
         &self.server
     }
@@ -114,7 +114,7 @@ struct Entry {
     roles: Vec<String>,
 }
 
-/// Reads the document a tag at a time; anything that the model does not have is a panic.
+/// Parses the document tag by tag; panics on anything outside the schema.
 fn read(text: &str) -> Vec<Entry> {
     const KNOWN: [&str; 15] = [
         "userfw-entries",

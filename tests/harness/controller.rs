@@ -1,4 +1,4 @@
-//! A real domain controller: Samba, provisioned and filled once, a fresh copy of it for each story.
+//! A Samba domain controller, provisioned and filled once and copied for each test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,73 +22,71 @@ pub(crate) struct Controller {
     // Before its folder and its address: it ends first.
     running: Mutex<Option<Running>>,
     folder: TempDir,
-    what: Described,
+    spec: Spec,
     _reserved: Reserved,
 }
 
-/// A container that somebody may not look into, and who might before.
+/// A container whose contents an account may not read, and its permissions before.
 pub(crate) struct Hidden {
     unit: String,
     before: String,
 }
 
-/// What a controller is.
+/// The parameters of a controller.
 #[derive(Debug, Clone, Copy)]
-struct Described {
-    /// Where it listens, with LDAP, Kerberos and DNS.
+struct Spec {
+    /// Its address, for LDAP, Kerberos and DNS.
     address: &'static str,
-    /// Its first label.
+    /// The first label of its name.
     host: &'static str,
     /// Its domain.
     domain: &'static str,
     netbios: &'static str,
-    /// What fills it, as `samba-load.py` takes it.
+    /// The arguments of `samba-load.py`, which fills it.
     load: &'static str,
-    /// The file in which it is kept once it is filled.
-    kept: &'static str,
+    /// The file name of the archive of the filled controller.
+    archive: &'static str,
 }
 
 /// `dc1.corp.example.com` with 10,000 users.
-const LARGE: Described = Described {
+const LARGE: Spec = Spec {
     address: Controller::ADDRESS,
     host: "dc1",
     domain: "corp.example.com",
     netbios: "CORP",
     load: "10000 500 2000 6000",
-    kept: "corp.tar",
+    archive: "corp.tar",
 };
 
-/// The same domain with the accounts of the stories only.
-const SMALL: Described = Described { load: "", kept: "small.tar", ..LARGE };
+/// The same domain with only the accounts that the tests name.
+const SMALL: Spec = Spec { load: "", archive: "small.tar", ..LARGE };
 
-/// Another domain, in which others have the same names.
-const LAB: Described = Described {
+/// Another domain, with the same account names.
+const LAB: Spec = Spec {
     address: "127.0.10.11",
     domain: "lab.example.com",
     netbios: "LAB",
-    kept: "lab.tar",
+    archive: "lab.tar",
     ..SMALL
 };
 
 /// A second controller of the small domain.
-const SECOND: Described =
-    Described { address: "127.0.10.11", host: "dc2", kept: "second.tar", ..SMALL };
+const SECOND: Spec = Spec { address: "127.0.10.11", host: "dc2", archive: "second.tar", ..SMALL };
 
 impl Controller {
-    /// Where the first listens, with LDAP, Kerberos and DNS.
+    /// The address of the first controller, for LDAP, Kerberos and DNS.
     pub(crate) const ADDRESS: &str = "127.0.10.10";
     /// Its full name.
     pub(crate) const HOST: &str = "dc1.corp.example.com";
-    /// The distinguished name of its domain.
+    /// The distinguished name of the domain.
     pub(crate) const BASE: &str = "DC=corp,DC=example,DC=com";
 
-    /// Starts `dc1.corp.example.com` with 10,000 users for `story`; `None` where it cannot be, which
-    /// is noted.
+    /// Starts `dc1.corp.example.com` with 10,000 users; skips the test where Samba cannot run.
     pub(crate) fn start(story: &str) -> Option<Self> {
         Self::unpacked(story, LARGE)
     }
 
-    /// The same with a few users.
+    /// Starts the same controller with a few users.
     pub(crate) fn small(story: &str) -> Option<Self> {
         Self::unpacked(story, SMALL)
     }
@@ -106,7 +104,7 @@ impl Controller {
         second
     }
 
-    fn unpacked(story: &str, what: Described) -> Option<Self> {
+    fn unpacked(story: &str, spec: Spec) -> Option<Self> {
         let programs = ["samba", "samba-tool", "ldapsearch", "ldapmodify", "openssl"];
         if let Some(missing) = programs.into_iter().find(|program| peer(program).is_none()) {
             skip(story, &format!("{missing} is not installed"));
@@ -116,17 +114,17 @@ impl Controller {
             skip(story, "only root may listen on the ports of a domain controller");
             return None;
         }
-        let controller = Self::prepared(what);
+        let controller = Self::prepared(spec);
         controller.make();
         controller.script("unpack");
         controller.start_again();
         Some(controller)
     }
 
-    fn prepared(what: Described) -> Self {
-        let reserved = Reserved::address(what.address);
+    fn prepared(spec: Spec) -> Self {
+        let reserved = Reserved::address(spec.address);
         let folder = tempfile::tempdir().unwrap();
-        Self { running: Mutex::default(), folder, what, _reserved: reserved }
+        Self { running: Mutex::default(), folder, spec, _reserved: reserved }
     }
 
     /// Makes the archive that all controllers of this kind are copies of, unless it is there. Tests
@@ -138,18 +136,18 @@ impl Controller {
         self.script("make");
     }
 
-    /// Where it is kept once it is filled.
+    /// The archive of the filled controller.
     fn cache(&self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers").join(self.what.kept)
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers").join(self.spec.archive)
     }
 
     fn folder(&self) -> PathBuf {
         self.folder.path().join("dc")
     }
 
-    /// Where it listens.
+    /// Its address.
     pub(crate) fn address(&self) -> &'static str {
-        self.what.address
+        self.spec.address
     }
 
     fn script(&self, step: &str) {
@@ -159,7 +157,7 @@ impl Controller {
 
     fn command(&self, step: &str) -> Command {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/samba-dc.sh");
-        let Described { address, host, domain, netbios, load, .. } = self.what;
+        let Spec { address, host, domain, netbios, load, .. } = self.spec;
         let mut command = Command::new(script);
         command
             .arg(step)
@@ -174,7 +172,7 @@ impl Controller {
         command
     }
 
-    /// Ends it, as a machine that is switched off.
+    /// Kills it, as when the machine is switched off.
     pub(crate) fn stop(&self) {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -190,14 +188,14 @@ impl Controller {
         assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     }
 
-    /// Puts the copy in its place that was made when it was filled.
+    /// Restores the state of the archive.
     pub(crate) fn restore(&self) {
         self.stop();
         self.script("unpack");
         self.start_again();
     }
 
-    /// The same, and the copy knows that it is one: it has another invocation (MS-ADTS 3.1.1.1.4).
+    /// Restores the archive as a backup program does: with another invocation ID (MS-ADTS 3.1.1.1.4).
     pub(crate) fn restore_as_backup(&self) {
         self.stop();
         self.script("unpack");
@@ -205,9 +203,9 @@ impl Controller {
         self.start_again();
     }
 
-    /// Makes it another invocation of itself. It must not run.
+    /// Gives it another invocation ID. It must not be running.
     pub(crate) fn set_invocation(&self) {
-        let Described { host, .. } = self.what;
+        let Spec { host, .. } = self.spec;
         let settings = format!("CN=NTDS Settings,CN={host},CN=Servers,CN=Default-First-Site-Name");
         let invocation = BASE64_STANDARD.encode([0xb5; 16]);
         let dn = format!("{settings},CN=Sites,CN=Configuration,{}", Self::BASE);
@@ -217,9 +215,9 @@ impl Controller {
         self.write_database("private/sam.ldb", &ldif, &[]);
     }
 
-    /// Adds objects that bring their GUIDs with them, as from another domain of a forest
-    /// (MS-ADTS 3.1.1.5.4.2): LDIF. It must not run.
-    pub(crate) fn take_over(&self, ldif: &str) {
+    /// Adds objects (LDIF) with their GUIDs, as a move from another domain of the forest does
+    /// (MS-ADTS 3.1.1.5.4.2). It must not be running.
+    pub(crate) fn import_objects(&self, ldif: &str) {
         self.write_database("private/sam.ldb", ldif, &["--relax"]);
     }
 
@@ -231,9 +229,9 @@ impl Controller {
         guid.unwrap_or_else(|| panic!("{account} has no GUID:\n{found}")).to_owned()
     }
 
-    /// Writes LDIF into its database past every check, as when the disk has made something else of
-    /// it. It must not run.
-    pub(crate) fn damage(&self, ldif: &str) {
+    /// Writes LDIF into its database without any check, as a corrupted disk may. It must not be
+    /// running.
+    pub(crate) fn corrupt(&self, ldif: &str) {
         let domain = Self::BASE.to_uppercase();
         self.write_database(&format!("private/sam.ldb.d/{domain}.ldb"), ldif, &[]);
     }
@@ -247,12 +245,12 @@ impl Controller {
         assert!(written.status.success(), "{ldif}\n{}", String::from_utf8_lossy(&written.stderr));
     }
 
-    /// The authority that signed its certificate, PEM.
+    /// The certificate of the authority that signed its certificate, PEM.
     pub(crate) fn authority(&self) -> PathBuf {
         self.folder().join("tls/ca.pem")
     }
 
-    /// SHA-256 of its certificate, as openssl writes it.
+    /// The SHA-256 fingerprint of its certificate, as openssl prints it.
     pub(crate) fn fingerprint(&self) -> String {
         let openssl = peer("openssl").unwrap();
         let file = self.folder().join("tls/dc.pem").display().to_string();
@@ -261,12 +259,12 @@ impl Controller {
         text.trim().split_once('=').unwrap().1.to_owned()
     }
 
-    /// Changes the directory, as its administrator does: LDIF (RFC 2849).
+    /// Changes the directory as its administrator: LDIF (RFC 2849).
     pub(crate) fn modify(&self, ldif: &str) {
         self.change(ldif, &[]);
     }
 
-    /// Brings back to `dn` what was deleted from there and had the GUID `guid` (MS-ADTS 3.1.1.5.3.7).
+    /// Restores the deleted object with the GUID `guid` to `dn` (MS-ADTS 3.1.1.5.3.7).
     pub(crate) fn undelete(&self, guid: &str, dn: &str) {
         let (name, _) = dn.split_once(',').unwrap();
         let deleted = format!("{name}\\0ADEL:{guid},CN=Deleted Objects,{}", Self::BASE);
@@ -276,10 +274,10 @@ impl Controller {
         self.change(&format!("dn: {deleted}\nchangetype: modify\n{lines}\n"), &show_deleted);
     }
 
-    /// Tries a change that it refuses. What it says.
-    pub(crate) fn refuses(&self, ldif: &str) -> String {
+    /// Tries a change that the controller refuses, and returns the error text.
+    pub(crate) fn modify_refused(&self, ldif: &str) -> String {
         let tried = self.tried(ldif, &[]);
-        assert!(!tried.status.success(), "it was taken: {ldif}");
+        assert!(!tried.status.success(), "it was accepted: {ldif}");
         String::from_utf8_lossy(&tried.stderr).into_owned()
     }
 
@@ -291,27 +289,27 @@ impl Controller {
     fn tried(&self, ldif: &str, more: &[&str]) -> Output {
         let file = self.folder.path().join("change.ldif");
         fs::write(&file, ldif).unwrap();
-        let (url, file) = (format!("ldap://{}", self.what.address), file.display().to_string());
-        let administrator = format!("administrator@{}", self.what.domain);
+        let (url, file) = (format!("ldap://{}", self.spec.address), file.display().to_string());
+        let administrator = format!("administrator@{}", self.spec.domain);
         let arguments = ["-x", "-H", &url, "-D", &administrator, "-w", ADMINISTRATOR, "-f", &file];
         run(&peer("ldapmodify").unwrap(), &[&arguments, more].concat())
     }
 
-    /// Asks it as its administrator, with the tool of OpenLDAP: what it prints.
+    /// Runs `ldapsearch` as its administrator, and returns its output.
     pub(crate) fn search(&self, arguments: &[&str]) -> String {
-        let url = format!("ldap://{}", self.what.address);
-        let administrator = format!("administrator@{}", self.what.domain);
-        let who = ["-x", "-H", &url, "-D", &administrator, "-w", ADMINISTRATOR];
-        let found = run(&peer("ldapsearch").unwrap(), &[&who, arguments].concat());
+        let url = format!("ldap://{}", self.spec.address);
+        let administrator = format!("administrator@{}", self.spec.domain);
+        let bind = ["-x", "-H", &url, "-D", &administrator, "-w", ADMINISTRATOR];
+        let found = run(&peer("ldapsearch").unwrap(), &[&bind, arguments].concat());
         String::from_utf8_lossy(&[found.stdout, found.stderr].concat()).into_owned()
     }
 
-    /// Takes from `account` the right to see what is in the container `unit`. What [`Self::show`]
-    /// gives it back with.
-    pub(crate) fn hide(&self, unit: &str, account: &str) -> Hidden {
+    /// Denies `account` the right to list the container `unit`. [`Self::restore_permissions`] takes the
+    /// return value.
+    pub(crate) fn deny_read(&self, unit: &str, account: &str) -> Hidden {
         let before = self.descriptor(unit);
-        let (url, object) = (format!("ldap://{}", self.what.address), format!("--objectdn={unit}"));
-        let user = format!("--username={}\\administrator%{ADMINISTRATOR}", self.what.netbios);
+        let (url, object) = (format!("ldap://{}", self.spec.address), format!("--objectdn={unit}"));
+        let user = format!("--username={}\\administrator%{ADMINISTRATOR}", self.spec.netbios);
         let denied = format!("--sddl=(D;;LC;;;{})", self.sid_of(account));
         let arguments = ["dsacl", "set", "-H", &url, &object, &denied, &user];
         let done = run(&peer("samba-tool").unwrap(), &arguments);
@@ -319,8 +317,8 @@ impl Controller {
         Hidden { unit: unit.to_owned(), before }
     }
 
-    /// Gives the right back.
-    pub(crate) fn show(&self, Hidden { unit, before }: Hidden) {
+    /// Restores the permissions.
+    pub(crate) fn restore_permissions(&self, Hidden { unit, before }: Hidden) {
         let ldif = format!(
             "dn: {unit}\nchangetype: modify\nreplace: nTSecurityDescriptor\n\
              nTSecurityDescriptor: {before}\n"
@@ -328,7 +326,7 @@ impl Controller {
         self.write_database("private/sam.ldb", &ldif, &[]);
     }
 
-    /// Who may do what with an object (SDDL, MS-DTYP 2.5.1).
+    /// The security descriptor of an object (SDDL, MS-DTYP 2.5.1).
     fn descriptor(&self, dn: &str) -> String {
         let database = self.folder().join("private/sam.ldb").display().to_string();
         let arguments = ["-H", &database, "-b", dn, "-s", "base", "nTSecurityDescriptor"];
@@ -348,9 +346,9 @@ impl Controller {
         sid.unwrap_or_else(|| panic!("{account} has no SID:\n{text}")).to_owned()
     }
 
-    /// The `[[active_directory]]` section that reads it; the password is in the file `password`.
+    /// The `[[active_directory]]` section for it; the password is in the file `password`.
     pub(crate) fn section(&self, more: &str) -> String {
-        let Described { address, host, domain, netbios, .. } = self.what;
+        let Spec { address, host, domain, netbios, .. } = self.spec;
         format!(
             "[[active_directory]]\nname = \"{}\"\ndomain = \"{domain}\"\n\
              servers = [\"{host}.{domain}\"]\nname_servers = [\"{address}:53\"]\n\

@@ -1,5 +1,5 @@
-//! Simulated domain controllers with event logs: started for a story, told what happens there and what
-//! goes wrong.
+//! Simulated domain controllers with event logs (MS-EVEN6). A test starts them, and controls the
+//! events and the faults.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -25,7 +25,7 @@ impl EventLogs {
     /// The password of the account that may read.
     pub(crate) const PASSWORD: &str = "canary-5e1d-password-of-a-reader";
 
-    /// Starts `count` of them for `story`; `None` where they cannot be, which is noted.
+    /// Starts `count` controllers; skips the test where the simulator cannot run.
     pub(crate) fn start(story: &str, count: usize) -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = root.join("target/peers/dc-simulator/bin/python");
@@ -54,36 +54,35 @@ impl EventLogs {
         Some(Self { folder, _running: running, _reserved: reserved, network, count })
     }
 
-    /// The address of the first.
+    /// The address of the first controller.
     pub(crate) fn address(&self) -> String {
         self.address_of(0)
     }
 
-    /// The address of one, from 0.
+    /// The address of a controller, counted from 0.
     pub(crate) fn address_of(&self, index: usize) -> String {
         format!("127.0.{}.{}", self.network, index + 1)
     }
 
-    /// Tells what happens, and returns the answer.
+    /// Sends a command (see the README of the simulator), and returns the response.
     #[track_caller]
-    pub(crate) fn tell(&self, said: &Value) -> Value {
+    pub(crate) fn control(&self, command: &Value) -> Value {
         let mut stream = UnixStream::connect(self.folder.path().join("control")).unwrap();
-        stream.write_all(format!("{said}\n").as_bytes()).unwrap();
+        stream.write_all(format!("{command}\n").as_bytes()).unwrap();
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).unwrap();
         let answer: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(answer["ok"], true, "{said}: {answer}");
+        assert_eq!(answer["ok"], true, "{command}: {answer}");
         answer
     }
 
-    /// Somebody gets a ticket at `ip` from the first controller.
+    /// A logon: `user` requests a Kerberos ticket from the first controller at `ip` (event 4768).
     pub(crate) fn ticket(&self, user: &str, ip: &str) {
         let controller = self.address();
-        self.tell(&json!({"controller": controller, "id": 4768, "user": user, "ip": ip}));
+        self.control(&json!({"controller": controller, "id": 4768, "user": user, "ip": ip}));
     }
 
-    /// The sections that read them all, under the names `dc1`, `dc2` and so on; `more` are further
-    /// keys.
+    /// The configuration that reads all of them, as `dc1`, `dc2` and so on; `more` are further keys.
     pub(crate) fn sections(&self, more: &str) -> String {
         let mut text = format!(
             "[[event_log]]\naccount = 'CORP\\reader'\nsecret_file = \"reader.password\"\n\

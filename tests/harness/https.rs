@@ -1,5 +1,5 @@
-//! An HTTPS server of a story: it reads HTTP/1.1 strictly, keeps connections, and can be told to
-//! misbehave in the ways that servers and the lines to them do.
+//! An HTTPS server that parses HTTP/1.1 strictly, keeps connections alive, and can inject faults of
+//! servers and networks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,37 +18,37 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::authority::Pair;
 
-/// What goes wrong with one request.
+/// A fault of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It is answered with this status, and not done.
+    /// This status is returned; the request has no effect.
     Status(u16),
-    /// It is answered with 429 and a `Retry-After` of so many seconds, and not done.
+    /// 429 with a `Retry-After` in seconds is returned; the request has no effect.
     Busy(u64),
-    /// It is answered with 200 and what is not JSON, and not done.
+    /// 200 with a body that is not JSON is returned; the request has no effect.
     Garbage,
-    /// It is done, and half of the answer comes.
+    /// The request has its effect; the response is cut off.
     Half,
-    /// It is done, and no answer comes.
+    /// The request has its effect; the connection is closed without a response.
     Unanswered,
-    /// The answer comes a byte at a time, for ever.
+    /// The response is sent one byte at a time and never ends.
     SlowLoris,
     /// The connection is closed in the middle of the request.
     ClosedInBody,
 }
 
-/// A request, whole.
+/// A complete request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     /// Names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
-    /// As it was before it was compressed.
+    /// Decompressed.
     pub(crate) body: Vec<u8>,
 }
 
-/// An answer.
+/// A response.
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) body: String,
@@ -56,7 +56,7 @@ pub(crate) struct Response {
 
 type Handler = Arc<dyn Fn(&Request) -> Response + Send + Sync>;
 
-/// The server, until it is dropped.
+/// A running server. It ends when this is dropped.
 pub(crate) struct Https {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -139,7 +139,7 @@ impl Https {
     }
 
     /// Misbehaves with the next requests, one after the other.
-    pub(crate) fn misbehave(&self, faults: impl IntoIterator<Item = Fault>) {
+    pub(crate) fn inject_faults(&self, faults: impl IntoIterator<Item = Fault>) {
         self.shared.faults().extend(faults);
     }
 
@@ -203,7 +203,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, shared: &Shared) {
     }
 }
 
-/// The request line and the headers, and how long the body is; `None` when the line is closed.
+/// The request line, the headers and the length of the body; `None` when the connection is closed.
 fn head(stream: &mut impl BufRead) -> Option<(Request, usize)> {
     let mut line = String::new();
     if stream.read_line(&mut line).ok()? == 0 {
@@ -243,7 +243,7 @@ fn body(stream: &mut impl Read, mut request: Request, length: usize) -> Option<R
     Some(request)
 }
 
-/// Answers, as well as `fault` allows; `None` when the connection is to be closed.
+/// Sends the response, subject to `fault`; `None` when the connection has to be closed.
 fn answer(
     stream: &mut BufReader<StreamOwned<ServerConnection, TcpStream>>,
     request: &Request,
@@ -278,7 +278,7 @@ fn answer(
         Some(Fault::SlowLoris) => {
             for byte in "HTTP/1.1 200 OK\r\nX: ".bytes().chain(std::iter::repeat(b'x')) {
                 stream.write_all(&[byte]).and_then(|()| stream.flush()).ok()?;
-                // As slow as it is meant to be: whoever waits for it gives up first.
+                // Slow enough that the client reaches its deadline first.
                 thread::sleep(Duration::from_millis(50));
             }
         }
@@ -288,5 +288,5 @@ fn answer(
 }
 
 fn whole(status: u16, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status} Said\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
+    format!("HTTP/1.1 {status} Reply\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
 }

@@ -1,15 +1,15 @@
-//! Lines as a Juniper SRX writes them when the tunnel of a remote user comes and goes.
+//! Syslog lines of a Juniper SRX for the VPN tunnels of remote users.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::now;
 
-/// A tunnel of one user, as `iked` tells of it.
+/// A VPN tunnel as `iked` reports it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Vpn<'a> {
-    /// Who authenticated; `Not-applicable` where nobody did.
+    /// The authenticated user; `Not-applicable` without one.
     pub(crate) user: &'a str,
-    /// The address that the tunnel gave to the client.
+    /// The address that was assigned to the client.
     pub(crate) address: &'a str,
 }
 
@@ -40,7 +40,7 @@ impl Vpn<'_> {
     }
 }
 
-/// A line of `iked` in the frame of RFC 3164, written `before` now by a device that keeps UTC.
+/// A line of `iked` with an RFC 3164 header, written the duration `before` now by a device in UTC.
 pub(crate) fn frame_3164(text: &str, before: SignedDuration) -> String {
     let at: Timestamp = now() - before;
     format!("<30>{} vsrx-p4 iked[17437]: {text}", at.strftime("%b %e %H:%M:%S"))

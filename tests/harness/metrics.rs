@@ -1,8 +1,8 @@
-//! What `/metrics` says, as Prometheus reads it.
+//! A parser of the Prometheus text format, for `/metrics`.
 
 use std::collections::BTreeMap;
 
-/// One scrape: series by name and labels.
+/// The series of one scrape.
 #[derive(Debug)]
 pub(crate) struct Metrics(Vec<Series>);
 
@@ -14,13 +14,13 @@ struct Series {
 }
 
 impl Metrics {
-    /// Reads the text format. Panics at a line that is none of it.
+    /// Parses the text format. Panics on an invalid line.
     pub(crate) fn parse(text: &str) -> Self {
         let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         Self(samples.map(series).collect())
     }
 
-    /// The sum of the series of `name` that have all of `labels`; 0 when there is none yet.
+    /// The sum of the series of `name` that have all of `labels`; 0 without a series.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let has = |series: &&Series| {
             series.name == name
@@ -32,14 +32,14 @@ impl Metrics {
         self.0.iter().filter(has).map(|series| series.value).sum::<f64>() as u64
     }
 
-    /// Every name and every value of a label.
+    /// Every metric name and every label value.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flat_map(|series| {
             series.labels.values().map(String::as_str).chain([series.name.as_str()])
         })
     }
 
-    /// What became of the items of one producer.
+    /// The counters of one producer.
     pub(crate) fn account(&self, producer: &str) -> Account {
         let of = [("producer", producer)];
         let decided =
@@ -60,7 +60,7 @@ impl Metrics {
     }
 }
 
-/// The account of one producer: what came in, and where it went.
+/// The counters of one producer: items received, by outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Account {
     pub(crate) received: u64,
@@ -87,7 +87,7 @@ fn series(line: &str) -> Series {
     Series { name: name.to_owned(), labels: read_labels(labels), value }
 }
 
-/// Labels, whose values may hold commas, braces and escaped quotes.
+/// Parses labels, whose values may contain commas, braces and escaped quotes.
 fn read_labels(mut text: &str) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     while let Some((key, rest)) = text.split_once("=\"") {

@@ -1,4 +1,4 @@
-//! Programs of others that take part in a story, and stories that are skipped without them.
+//! External programs that take part in a test, and the skipping of tests whose program is missing.
 
 use std::env;
 use std::ffi::OsStr;
@@ -11,16 +11,15 @@ use std::thread;
 
 use tempfile::NamedTempFile;
 
-/// Where a program is, on the search path or in the folder where `tests/run` unpacks those that
-/// cannot be installed beside each other.
+/// The path of a program on the search path.
 pub(crate) fn peer(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    // Debian keeps rsyslogd where only root looks.
+    // Debian keeps rsyslogd in a folder that only root has on its search path.
     let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// Ends a story as skipped, with its reason. With `ROLLCALL_PEERS=required` this is a failure.
+/// Ends a test as skipped, with its reason. With `ROLLCALL_PEERS=required` this is a failure.
 ///
 /// `tests/run` names the file of this test in `ROLLCALL_SKIP_NOTE`. The test then ends here, and
 /// `tests/run` reports it as skipped. Under `cargo test` alone, which knows no such result, the
@@ -60,39 +59,39 @@ pub(crate) fn bound_to_this_thread(command: &Command) -> Command {
     bound
 }
 
-/// Runs a program to its end and returns what it wrote. Panics when it cannot be started.
+/// Runs a program to its end and returns its output. Panics when it cannot be started.
 pub(crate) fn run<S: AsRef<OsStr>>(program: &Path, arguments: &[S]) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     command.output().unwrap_or_else(|error| panic!("{}: {error}", program.display()))
 }
 
-/// A program that runs beside a story and ends with it.
+/// A program that runs beside a test and is killed with it.
 pub(crate) struct Running {
     child: Child,
-    said: NamedTempFile,
+    output: NamedTempFile,
 }
 
 impl Running {
-    /// Starts it. Its output is shown when the story fails. It ends with the calling thread.
+    /// Starts it. Its output is shown when the test fails. It ends with the calling thread.
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut command = bound_to_this_thread(command);
-        let said = NamedTempFile::new().unwrap();
-        // Appended to, so that its two streams do not overwrite each other.
-        let both = || OpenOptions::new().append(true).open(said.path()).unwrap();
+        let output = NamedTempFile::new().unwrap();
+        // In append mode, so that its two streams do not overwrite each other.
+        let both = || OpenOptions::new().append(true).open(output.path()).unwrap();
         command.stdin(Stdio::null()).stdout(both()).stderr(both());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self { child, said }
+        Self { child, output }
     }
 
-    /// Its process.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has said so far.
-    pub(crate) fn said(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.said.path()).unwrap()).into_owned()
+    /// Its output so far.
+    pub(crate) fn output(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.output.path()).unwrap()).into_owned()
     }
 
     /// Panics when it has ended by itself.
@@ -110,8 +109,8 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            let said = fs::read(self.said.path()).unwrap_or_default();
-            eprintln!("what the peer said:\n{}", String::from_utf8_lossy(&said));
+            let output = fs::read(self.output.path()).unwrap_or_default();
+            eprintln!("the output of the peer:\n{}", String::from_utf8_lossy(&output));
         }
     }
 }

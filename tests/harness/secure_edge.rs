@@ -1,5 +1,5 @@
-//! A Secure Edge of a story: it keeps what it was told by the rules of docs/secure-edge.openapi.json,
-//! and nothing that was told otherwise.
+//! A Secure Edge service that implements docs/secure-edge.openapi.json strictly and keeps what is
+//! pushed to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::https::{Fault, Https, Request, Response};
-use super::{Authority, PATIENCE};
+use super::{Authority, WAIT_LIMIT};
 
-/// What its console shows to an administrator, and what it is exchanged for. Nothing of Rollcall's
-/// may ever show either.
+/// The onboarding token that its console shows, and the client secret that it is exchanged for.
+/// Rollcall may never show either.
 pub(crate) const ONBOARDING: &str = "canary-onboarding-2c7e";
 pub(crate) const CLIENT_SECRET: &str = "canary-client-secret-93ab";
 
@@ -26,72 +26,73 @@ pub(crate) struct SecureEdge {
 
 type Gate = (Mutex<Gathering>, Condvar);
 
-/// Who is at an address: the user, and the groups that the batch gave that user.
+/// A session: the user of an address, and the groups that the batch gave that user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) user: Option<String>,
     pub(crate) domain: Option<String>,
     epoch: u64,
     revision: u64,
-    /// What its digest is made of.
+    /// The input of its digest.
     line: String,
 }
 
-/// What it holds and has seen.
+/// Its state, and what it has received.
 #[derive(Default)]
 pub(crate) struct Edge {
     pub(crate) position: Option<String>,
     pub(crate) sessions: BTreeMap<String, Held>,
     synchronisation: Option<(String, Option<String>, BTreeMap<String, Held>)>,
-    /// Bearer tokens that it takes.
+    /// Valid bearer tokens.
     tokens: BTreeSet<String>,
     sold: usize,
     /// By idempotency key.
     onboarded: BTreeMap<String, ()>,
-    /// Users of whom no session is taken.
+    /// Users whose sessions are refused.
     pub(crate) unwanted: BTreeSet<String>,
-    /// The users and addresses of every batch, in the order in which they were taken.
+    /// The users and addresses of every accepted batch, in order.
     pub(crate) batches: Vec<Vec<(String, Option<String>)>>,
     pub(crate) synchronised: usize,
     pub(crate) duplicates: u64,
-    /// How many batches it takes at once; it says none when it is not set.
+    /// The number of batches that it accepts in parallel; not announced when not set.
     pub(crate) window: Option<usize>,
-    /// Which spans it has taken of the current turn beyond `reached`, and the place after each.
+    /// The ranges of the current generation that it accepted beyond `reached`, with the position after
+    /// each.
     turn: Option<String>,
     reached: u64,
     ahead: BTreeMap<(u64, u64), Option<String>>,
-    /// How often a batch came before the one that it follows.
+    /// The number of batches that arrived before their predecessor.
     pub(crate) early: usize,
-    /// What it says at a path in the place of what it would.
-    pub(crate) says: BTreeMap<&'static str, Said>,
-    /// How the bodies of batches were encoded.
+    /// Replies that replace the regular one, by path.
+    pub(crate) replies: BTreeMap<&'static str, Reply>,
+    /// The content encodings of the batches.
     pub(crate) encodings: BTreeSet<Option<String>>,
 }
 
-/// What it says in the place of what it would.
+/// A reply that replaces the regular one.
 #[derive(Clone)]
-pub(crate) enum Said {
-    /// And does nothing.
+pub(crate) enum Reply {
+    /// The request has no effect.
     Instead(u16, Value),
-    /// After it has done what it was asked.
-    Afterwards(u16, Value),
+    /// The request has its effect first.
+    AfterEffect(u16, Value),
 }
 
-/// Batches that are held until so many of them are there; then the last of them goes first.
+/// Holds batches back until `wanted` have arrived; then the last of them is processed first.
 #[derive(Default)]
 struct Gathering {
     wanted: usize,
-    /// By the revision that they begin after.
+    /// The revisions that the batches start after.
     waiting: BTreeSet<u64>,
 }
 
 impl SecureEdge {
-    /// One whose certificate `authority` signs.
+    /// Starts the service; `authority` signs its certificate.
     pub(crate) fn start(authority: &Authority) -> Self {
         Self::served(|handler| Https::start(&authority.named("edge"), handler))
     }
 
-    /// The same, for clients only that show a certificate which `authority` signed.
+    /// Starts the service for clients with a certificate signed by `authority`.
     pub(crate) fn start_for_known(authority: &Authority) -> Self {
         let ca = authority.certificate();
         Self::served(|handler| Https::start_for_known(&authority.named("edge"), &ca, handler))
@@ -114,13 +115,13 @@ impl SecureEdge {
         Self { server, edge, gate }
     }
 
-    /// Answers none of the next `count` batches before all of them are there, the last one first.
-    pub(crate) fn gather(&self, count: usize) {
+    /// Holds the next `count` batches back until all have arrived, and processes the last one first.
+    pub(crate) fn hold_batches(&self, count: usize) {
         let mut gathering = self.gate.0.lock().unwrap_or_else(PoisonError::into_inner);
         *gathering = Gathering { wanted: count, waiting: BTreeSet::new() };
     }
 
-    /// The section of the configuration that makes Rollcall push to it.
+    /// The section that makes Rollcall push to it.
     pub(crate) fn section(&self, more: &str) -> String {
         let url = self.server.url();
         format!(
@@ -130,42 +131,42 @@ impl SecureEdge {
         )
     }
 
-    /// What it holds.
-    pub(crate) fn holds(&self) -> MutexGuard<'_, Edge> {
+    /// Its state.
+    pub(crate) fn state(&self) -> MutexGuard<'_, Edge> {
         self.edge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The user at each address.
     pub(crate) fn users(&self) -> BTreeMap<String, String> {
-        let edge = self.holds();
+        let edge = self.state();
         let user = |held: &Held| held.user.clone().unwrap_or_default();
         edge.sessions.iter().map(|(address, held)| (address.clone(), user(held))).collect()
     }
 
-    /// Loses everything but its clients.
-    pub(crate) fn forget(&self) {
-        let mut edge = self.holds();
+    /// Deletes its state except for the registered clients.
+    pub(crate) fn lose_state(&self) {
+        let mut edge = self.state();
         (edge.position, edge.synchronisation) = (None, None);
         edge.sessions.clear();
     }
 
-    /// Takes no token any more that it has sold.
-    pub(crate) fn revoke(&self) {
-        self.holds().tokens.clear();
+    /// Revokes all tokens.
+    pub(crate) fn revoke_tokens(&self) {
+        self.state().tokens.clear();
     }
 
-    /// The server itself.
+    /// Its HTTPS server.
     pub(crate) fn server(&self) -> &Https {
         &self.server
     }
 
-    /// Misbehaves with the next requests, one after the other.
-    pub(crate) fn misbehave(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.server.misbehave(faults);
+    /// Injects one fault into each of the next requests.
+    pub(crate) fn inject_faults(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.server.inject_faults(faults);
     }
 }
 
-/// Waits until a batch that is gathered may go.
+/// Waits until a batch that is held back may be processed.
 fn gathered((gathering, changed): &Gate, request: &Request) -> u64 {
     let place = read(request)["from"].as_u64().expect("a revision");
     let mut now = gathering.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,7 +174,7 @@ fn gathered((gathering, changed): &Gate, request: &Request) -> u64 {
         now.waiting.insert(place);
         changed.notify_all();
         let few = |now: &mut Gathering| now.waiting.len() < now.wanted;
-        let waited = changed.wait_timeout_while(now, PATIENCE, few);
+        let waited = changed.wait_timeout_while(now, WAIT_LIMIT, few);
         let (all, late) = waited.unwrap_or_else(PoisonError::into_inner);
         assert!(!late.timed_out(), "only {:?} came at once", all.waiting);
         now = all;
@@ -197,13 +198,13 @@ fn refuse<T>(status: u16, detail: &str) -> Result<T, (u16, Value)> {
 
 impl Edge {
     fn say(&mut self, request: &Request) -> (u16, Value) {
-        let said = self.says.get(request.path.as_str()).cloned();
-        if let Some(Said::Instead(status, body)) = said {
+        let said = self.replies.get(request.path.as_str()).cloned();
+        if let Some(Reply::Instead(status, body)) = said {
             return (status, body);
         }
         let answer = self.answer(request).unwrap_or_else(|refused| refused);
         match said {
-            Some(Said::Afterwards(status, body)) => (status, body),
+            Some(Reply::AfterEffect(status, body)) => (status, body),
             _ => answer,
         }
     }
@@ -273,7 +274,7 @@ impl Edge {
         place
     }
 
-    /// Whether a batch that is in its place is news, and `None` when it is in none.
+    /// Whether a batch at the expected position is new; `None` for another position.
     fn admits(&mut self, batch: &Value) -> Option<bool> {
         let (after, next) = (text(batch, "after"), text(batch, "next"));
         let place = match &self.synchronisation {
@@ -303,7 +304,7 @@ impl Edge {
         Some(true)
     }
 
-    /// The place after a batch that was taken.
+    /// Moves the position past an accepted batch.
     fn moves(&mut self, batch: &Value) {
         let mut next = text(batch, "next");
         if self.window.is_some() {
@@ -398,7 +399,7 @@ impl Edge {
         Ok((200, taken))
     }
 
-    /// As docs/secure-edge.openapi.json describes it, and not by Rollcall's own code.
+    /// The digests of docs/secure-edge.openapi.json, without using Rollcall's code.
     fn digest(&self) -> Value {
         let mut pages = vec![[0_u8; 32]; 4096];
         for (address, held) in &self.sessions {
@@ -412,7 +413,7 @@ impl Edge {
     }
 }
 
-/// One session, with what the lists of its batch say of its user and device.
+/// One session, with the user and the device from the lists of its batch.
 fn held(batch: &Value, report: &Value) -> Held {
     let named = |list: &str, name: &Option<String>, domain: Option<&Option<String>>| {
         let of = |it: &&Value| {

@@ -1,4 +1,4 @@
-//! The real server: started, waited for, asked, told, and stopped.
+//! A server process: starting it, waiting for it, sending events and queries to it, and stopping it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,10 +16,11 @@ use serde_json::Value;
 use ureq::Agent;
 
 use super::{
-    Account, Failed, Metrics, PATIENCE, SECRET, Setup, Srx, bound_to_this_thread, until, within,
+    Account, Metrics, RequestError, SECRET, Setup, Srx, WAIT_LIMIT, bound_to_this_thread, until,
+    within,
 };
 
-/// A server that runs; killed when dropped, unless it was stopped.
+/// A running server. It is killed when this is dropped, unless it was stopped.
 pub(crate) struct Server {
     child: Child,
     setup: Arc<Setup>,
@@ -30,7 +31,7 @@ pub(crate) struct Server {
     agent: Agent,
 }
 
-/// What is left of a server that was killed.
+/// A killed server: its configuration and its data.
 pub(crate) struct Killed(Arc<Setup>);
 
 impl Killed {
@@ -40,7 +41,7 @@ impl Killed {
     }
 }
 
-/// One line of what the server says at its start: `listening  <name>  <scheme>://<address>`.
+/// One line of the output at start: `listening  <name>  <scheme>://<address>`.
 #[derive(Debug, Clone)]
 struct Listening {
     name: String,
@@ -48,7 +49,7 @@ struct Listening {
     address: SocketAddr,
 }
 
-/// What came back over HTTP.
+/// A response over HTTP.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -57,53 +58,53 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON. Panics when it is none.
+    /// The body as JSON. Panics when it is not JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Reads an answer to its end.
+    /// Reads a response to its end.
     pub(crate) fn read(response: ureq::http::Response<ureq::Body>) -> Self {
         Self::read_while_alive(response).unwrap_or_else(|failed| panic!("{failed:?}"))
     }
 
-    /// The same of a server that may be killed meanwhile.
+    /// Reads the response of a server that may be killed meanwhile.
     pub(crate) fn read_while_alive(
         response: ureq::http::Response<ureq::Body>,
-    ) -> Result<Self, Failed> {
+    ) -> Result<Self, RequestError> {
         let (parts, mut body) = response.into_parts();
         let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let headers = parts.headers.iter().map(header).collect();
         let text = body.with_config().limit(256 << 20).read_to_string();
-        let text = text.map_err(|why| Failed::Unreachable(why.to_string()))?;
+        let text = text.map_err(|why| RequestError::Unreachable(why.to_string()))?;
         Ok(Self { status: parts.status.as_u16(), headers, text })
     }
 }
 
 impl Server {
-    /// Starts the server and waits until it says that it is ready.
+    /// Starts the server and waits until `/readyz` reports that it is ready.
     pub(crate) fn start(setup: Setup) -> Self {
         Self::run(Arc::new(setup))
     }
 
-    /// Stops it, and starts it again with the same configuration and the same data.
+    /// Stops it, and starts it again with the same configuration and data.
     pub(crate) fn restart(self) -> Self {
         let setup = Arc::clone(&self.setup);
         self.stop();
         Self::run(setup)
     }
 
-    /// Kills it, as a crash or the kernel would, and starts it again.
-    pub(crate) fn killed_and_started(self) -> Self {
+    /// Kills it (SIGKILL), and starts it again with the same configuration and data.
+    pub(crate) fn kill_and_restart(self) -> Self {
         self.kill().start_again()
     }
 
-    /// Kills it, as a crash or the kernel would.
+    /// Kills it (SIGKILL).
     pub(crate) fn kill(mut self) -> Killed {
         self.signal(Signal::SIGKILL);
-        self.ended();
+        self.wait_for_exit();
         Killed(Arc::clone(&self.setup))
     }
 
@@ -140,7 +141,7 @@ impl Server {
         server
     }
 
-    /// Starts a server with two firewalls and a gateway that may say everything.
+    /// Starts a server with the configuration of [`Setup::new`].
     pub(crate) fn new() -> Self {
         Self::start(Setup::new())
     }
@@ -164,50 +165,50 @@ impl Server {
         found.unwrap_or_else(|| panic!("{scheme} was not announced: {listening:?}")).address
     }
 
-    /// Where syslog datagrams go.
+    /// The address of the syslog listener for UDP.
     pub(crate) fn udp(&self) -> SocketAddr {
         self.syslog("udp")
     }
 
-    /// Where syslog streams go.
+    /// The address of the syslog listener for TCP.
     pub(crate) fn tcp(&self) -> SocketAddr {
         self.syslog("tcp")
     }
 
-    /// Where encrypted syslog streams go.
+    /// The address of the syslog listener for TLS.
     pub(crate) fn tls(&self) -> SocketAddr {
         self.syslog("tls")
     }
 
-    /// Where firewalls ask, `https://address`.
+    /// The URL of the enforcement listener, `https://address`.
     pub(crate) fn enforcement(&self) -> String {
         let found = self.find(|it| it.name.contains("enforcement"));
         found.expect("the enforcement listener was announced")
     }
 
-    /// Where the web interfaces of firewalls ask, `https://address`.
+    /// The URL of the validator listener, `https://address`.
     pub(crate) fn validator(&self) -> String {
         let found = self.find(|it| it.name.contains("validator"));
         found.expect("the validator listener was announced")
     }
 
-    /// Where administrators ask, `http://address`.
+    /// The URL of the REST listener, `http://address`.
     pub(crate) fn rest(&self) -> &str {
         &self.rest
     }
 
-    /// The administrators' token.
+    /// The token of the administrators.
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
 
-    /// A firewall, or the script, that trusts this server's authority and knows its secret.
+    /// A client of the enforcement listener that trusts the server's certificate and has its secret.
     pub(crate) fn client(&self, client_id: &str) -> Srx {
         let authority = self.setup.authority().certificate();
         Srx::new(client_id, SECRET, &authority, &[&self.enforcement()])
     }
 
-    /// The configuration it was started with.
+    /// The configuration that it was started with.
     pub(crate) fn setup(&self) -> &Setup {
         &self.setup
     }
@@ -217,37 +218,37 @@ impl Server {
         self.setup.folder().join("data")
     }
 
-    /// Its process.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it wrote on standard error so far.
+    /// Its log so far, from standard error.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until it has written `words` to its log, which may come later than an answer.
-    pub(crate) fn writes(&self, words: &str) {
+    /// Waits until its log contains `words`, which may happen after a response.
+    pub(crate) fn wait_for_log(&self, words: &str) {
         until(&format!("{words:?} in the log"), || self.log().contains(words).then_some(()));
     }
 
-    /// Asks REST as an administrator.
+    /// Sends a GET request to the REST API as an administrator.
     pub(crate) fn get(&self, path: &str) -> Answer {
         let request = self.agent.get(format!("{}{path}", self.rest));
         let request = request.header("Authorization", format!("Bearer {}", self.token));
         Answer::read(request.call().unwrap())
     }
 
-    /// Posts to REST as an administrator, without a body.
+    /// Sends a POST request without a body to the REST API as an administrator.
     pub(crate) fn post(&self, path: &str) -> Answer {
         let request = self.agent.post(format!("{}{path}", self.rest));
         let request = request.header("Authorization", format!("Bearer {}", self.token));
         Answer::read(request.send_empty().unwrap())
     }
 
-    /// The user at an address, by REST: `None` when nobody is there.
-    pub(crate) fn who(&self, address: &str) -> Option<String> {
+    /// The user at an address, from the REST API; `None` without a session.
+    pub(crate) fn user_at(&self, address: &str) -> Option<String> {
         let answer = self.get(&format!("/api/v1/sessions/{address}"));
         match answer.status {
             200 => Some(answer.json()["user"].as_str().unwrap_or("").to_owned()),
@@ -256,21 +257,23 @@ impl Server {
         }
     }
 
-    /// Waits until `user` is at `address`.
+    /// Waits until `address` has a session of `user`.
     #[track_caller]
-    pub(crate) fn sees(&self, user: &str, address: &str) {
+    pub(crate) fn wait_for_user(&self, user: &str, address: &str) {
         let mut last = None;
-        let seen = within(PATIENCE, || {
-            last = self.who(address);
+        let seen = within(WAIT_LIMIT, || {
+            last = self.user_at(address);
             (last.as_deref() == Some(user)).then_some(())
         });
         assert!(seen.is_some(), "{address} has {last:?}, not {user:?}\n{}", self.log());
     }
 
-    /// Waits until nobody is at `address`.
+    /// Waits until `address` has no session.
     #[track_caller]
-    pub(crate) fn sees_nobody(&self, address: &str) {
-        until(&format!("nobody is at {address}"), || self.who(address).is_none().then_some(()));
+    pub(crate) fn wait_for_no_user(&self, address: &str) {
+        until(&format!("{address} has no session"), || {
+            self.user_at(address).is_none().then_some(())
+        });
     }
 
     /// Sends one datagram of syslog.
@@ -279,18 +282,18 @@ impl Server {
         socket.send_to(line.as_ref(), self.udp()).unwrap();
     }
 
-    /// One scrape.
+    /// Scrapes `/metrics`.
     pub(crate) fn metrics(&self) -> Metrics {
         let answer = self.get("/metrics");
         assert_eq!(answer.status, 200, "{answer:?}");
         Metrics::parse(&answer.text)
     }
 
-    /// The account of `producer` once it has received `items` and is closed.
+    /// The counters of `producer` once it has received `items` and all of them are accounted for.
     #[track_caller]
     pub(crate) fn account(&self, producer: &str, items: u64) -> Account {
         let mut last = None;
-        let closed = within(PATIENCE, || {
+        let closed = within(WAIT_LIMIT, || {
             let account = self.metrics().account(producer);
             last = Some(account);
             (account.received >= items && account.is_closed()).then_some(account)
@@ -300,7 +303,7 @@ impl Server {
         account
     }
 
-    /// Puts another configuration in the place of its file, without telling it.
+    /// Changes the configuration file; the server is not told.
     pub(crate) fn rewrite(&self, change: impl FnOnce(&str) -> String) {
         let path = self.setup.folder().join("rollcall.toml");
         let text = fs::read_to_string(&path).unwrap();
@@ -313,16 +316,16 @@ impl Server {
         kill(Pid::from_raw(id), signal).unwrap();
     }
 
-    /// Waits for its end.
-    pub(crate) fn ended(&mut self) -> ExitStatus {
-        until("the server ends", || self.child.try_wait().unwrap())
+    /// Waits until the process has ended.
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
+        until("the server has ended", || self.child.try_wait().unwrap())
     }
 
-    /// Asks it to end by SIGTERM, and checks that it ends well. Returns its log.
+    /// Stops it (SIGTERM), checks that it exits with status 0 and without a panic, and returns its log.
     #[track_caller]
     pub(crate) fn stop(mut self) -> String {
         self.signal(Signal::SIGTERM);
-        let status = self.ended();
+        let status = self.wait_for_exit();
         let log = self.log();
         assert!(status.success(), "{status}\n{log}");
         assert!(!log.contains("panicked"), "{log}");
@@ -332,7 +335,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended, or been stopped.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -341,7 +344,7 @@ impl Drop for Server {
     }
 }
 
-/// Runs a command of `rollcall` to its end, in `folder`.
+/// Runs the command line client to its end, in `folder`.
 pub(crate) fn rollcall(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null()).output().unwrap()
@@ -361,7 +364,7 @@ fn note_listening(stdout: impl Read + Send + 'static, listening: Arc<Mutex<Vec<L
     });
 }
 
-/// Reads an announcement; the name may be of several words.
+/// Parses a line of the start output. The name may consist of several words.
 fn read_listening(line: &str) -> Option<Listening> {
     let rest = line.trim().strip_prefix("listening")?;
     let (name, url) = rest.trim().rsplit_once(char::is_whitespace)?;

@@ -1,5 +1,5 @@
-//! The configuration of a story: a few lines over a server that listens on loopback only, on ports
-//! that the kernel chooses.
+//! The configuration of a test: a server that listens on loopback, on ports that the kernel chooses,
+//! and the lines that the test adds.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -9,11 +9,11 @@ use tempfile::TempDir;
 
 use super::{Authority, hash};
 
-/// The client secret of every enforcement point of the stories. No answer, log line, metric or
-/// file of the server may ever show it.
+/// The client secret of every enforcement point. No response, log line, metric or file of the server
+/// may contain it.
 pub(crate) const SECRET: &str = "canary-1f0b9c7d-secret-of-a-firewall";
 
-/// A folder with a configuration file and the certificates it names.
+/// A folder with a configuration file and the certificates that it names.
 pub(crate) struct Setup {
     folder: TempDir,
     authority: Authority,
@@ -21,7 +21,7 @@ pub(crate) struct Setup {
     environment: Vec<(String, String)>,
 }
 
-/// The listeners, the loopback sender, and the listener's certificate.
+/// The listeners and the certificate of the enforcement listener.
 const BASE: &str = r#"
 data = "data"
 shutdown_timeout = "5s"
@@ -45,7 +45,7 @@ udp = ["127.0.0.1:0"]
 tcp = ["127.0.0.1:0"]
 "#;
 
-/// A sender that may say everything, and writes its times in UTC.
+/// A syslog sender with all permissions, whose times are in UTC.
 const GATEWAY: &str = r#"
 [[syslog.clients]]
 name = "gateway"
@@ -55,10 +55,12 @@ allow = ["login", "logout", "vpn_up", "vpn_down", "rekey", "refresh", "device_se
 "#;
 
 impl Setup {
-    /// Two firewalls, `campus-fw` and `branch-fw`, and a gateway and a script (`script`, by HTTP)
-    /// that may say everything.
+    /// Two firewalls (`campus-fw` and `branch-fw`), a syslog sender (`gateway`) and an HTTP client
+    /// (`script`), both with all permissions.
     pub(crate) fn new() -> Self {
-        let firewalls = Self::bare().with(&point("campus-fw", "")).with(&point("branch-fw", ""));
+        let firewalls = Self::bare()
+            .with(&enforcement_point("campus-fw", ""))
+            .with(&enforcement_point("branch-fw", ""));
         firewalls.with(GATEWAY).with(&format!(
             "[[ptim.clients]]\nname = \"script\"\naddresses = [\"127.0.0.0/8\"]\n\
              client_id = \"script\"\nsecret_hash = \"{}\"\n",
@@ -66,7 +68,7 @@ impl Setup {
         ))
     }
 
-    /// Listeners, and nobody who may send or ask.
+    /// Listeners without any client.
     pub(crate) fn bare() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path());
@@ -74,27 +76,27 @@ impl Setup {
         Self { folder, authority, text: BASE.to_owned(), environment: Vec::new() }
     }
 
-    /// The same with more TOML at its end.
+    /// Appends TOML.
     pub(crate) fn with(mut self, text: &str) -> Self {
         self.text.push('\n');
         self.text.push_str(text);
         self
     }
 
-    /// The same with one text in the place of another, which must be there.
+    /// Replaces a text, which must be present.
     pub(crate) fn replacing(mut self, old: &str, new: &str) -> Self {
         assert!(self.text.contains(old), "{old:?} is not in the configuration");
         self.text = self.text.replace(old, new);
         self
     }
 
-    /// The same with a variable in the environment of the server.
+    /// Adds an environment variable of the server.
     pub(crate) fn with_variable(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.push((name.to_owned(), value.into()));
         self
     }
 
-    /// What the server finds in its environment besides what is there anyway.
+    /// The environment variables that are added.
     pub(crate) fn environment(&self) -> &[(String, String)] {
         &self.environment
     }
@@ -106,7 +108,7 @@ impl Setup {
         path
     }
 
-    /// The same with a file beside it that nobody else may read.
+    /// Adds a file with mode 0600 to the folder.
     pub(crate) fn with_secret(self, name: &str, text: &str) -> Self {
         let path = self.folder().join(name);
         fs::write(&path, text).unwrap();
@@ -119,15 +121,15 @@ impl Setup {
         self.folder.path()
     }
 
-    /// Who signs the certificates.
+    /// The certificate authority.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
     }
 }
 
-/// An enforcement point that connects from anywhere on loopback with [`SECRET`]; `more` may hold
-/// further keys and, after them, sections.
-pub(crate) fn point(name: &str, more: &str) -> String {
+/// The section of an enforcement point on loopback with [`SECRET`]. `more` holds further keys and,
+/// after them, sections.
+pub(crate) fn enforcement_point(name: &str, more: &str) -> String {
     let hash = hash(SECRET);
     format!(
         "[[enforcement.points]]\nname = \"{name}\"\naddresses = [\"127.0.0.0/8\"]\n\

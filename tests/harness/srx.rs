@@ -1,5 +1,5 @@
-//! A firewall as Junos behaves: it buys a token, asks for everything, then for what is new, and
-//! keeps its own table of who is where. It falls to its secondary and comes back.
+//! A firewall that behaves like Junos: it obtains a token, reads all sessions, then polls for changes,
+//! and keeps an authentication table. It fails over to its secondary server and returns.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,17 +12,17 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::Answer;
 
-/// A firewall with its table.
+/// A firewall with its authentication table.
 pub(crate) struct Srx {
     agent: Agent,
     client_id: String,
     secret: String,
     count: usize,
     servers: Vec<Connection>,
-    table: BTreeMap<String, Heard>,
+    table: BTreeMap<String, TableEntry>,
 }
 
-/// What a firewall keeps of one of its servers.
+/// The state of a firewall for one of its servers.
 struct Connection {
     url: String,
     token: Option<String>,
@@ -31,24 +31,24 @@ struct Connection {
 
 /// An entry of the firewall's authentication table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub(crate) struct TableEntry {
     pub(crate) user: String,
     pub(crate) domain: String,
     pub(crate) roles: Vec<String>,
 }
 
-/// Why a server gave no answer.
+/// Why a request failed.
 #[derive(Debug)]
-pub(crate) enum Failed {
-    /// Nobody is there, or its certificate is not of the configured authority.
+pub(crate) enum RequestError {
+    /// No server answers, or its certificate is not signed by the configured authority.
     Unreachable(String),
-    /// It answered, with this.
+    /// The server refused it with this response.
     Refused(Answer),
 }
 
 impl Srx {
-    /// A firewall that trusts the certificates in `authority` alone and knows a primary and maybe a secondary server.
-    /// It asks for `items-per-batch` 200, Junos's default.
+    /// A firewall that trusts only the certificates in `authority` and has a primary and optionally a
+    /// secondary server. Its `items-per-batch` is 200, as by default in Junos.
     pub(crate) fn new(client_id: &str, secret: &str, authority: &Path, servers: &[&str]) -> Self {
         let pem = fs::read(authority).unwrap();
         let certificates = parse_pem(&pem).filter_map(|item| match item {
@@ -71,24 +71,24 @@ impl Srx {
         }
     }
 
-    /// The same with another `items-per-batch`.
+    /// Sets `items-per-batch`.
     pub(crate) fn items_per_batch(mut self, count: usize) -> Self {
         self.count = count;
         self
     }
 
-    /// Its table.
-    pub(crate) fn table(&self) -> &BTreeMap<String, Heard> {
+    /// Its authentication table.
+    pub(crate) fn table(&self) -> &BTreeMap<String, TableEntry> {
         &self.table
     }
 
-    /// The user it has at an address.
+    /// The user of an address in its table.
     pub(crate) fn user_at(&self, address: &str) -> Option<&str> {
         self.table.get(address).map(|heard| heard.user.as_str())
     }
 
-    /// One query interval: the primary is tried first, then the secondary. Returns which server
-    /// answered, 0 for the primary.
+    /// One query interval: the primary is tried first, then the secondary. Returns the index of the
+    /// server that answered, 0 for the primary.
     pub(crate) fn poll(&mut self) -> usize {
         let mut failures = Vec::new();
         for server in 0..self.servers.len() {
@@ -100,19 +100,19 @@ impl Srx {
         panic!("no server answered: {failures:?}");
     }
 
-    /// Its cookie of the primary.
+    /// The cookie that the primary gave it.
     pub(crate) fn cookie(&self) -> Option<&str> {
         self.servers[0].cookie.as_deref()
     }
 
     /// Reads batches until one is not full.
-    pub(crate) fn batches(&mut self, server: usize) -> Result<(), Failed> {
+    pub(crate) fn batches(&mut self, server: usize) -> Result<(), RequestError> {
         while self.page(server)? >= self.count {}
         Ok(())
     }
 
-    /// Reads one batch into the table; returns how many reports it held.
-    pub(crate) fn page(&mut self, server: usize) -> Result<usize, Failed> {
+    /// Reads one batch into the table, and returns its number of reports.
+    pub(crate) fn page(&mut self, server: usize) -> Result<usize, RequestError> {
         let query = match &self.servers[server].cookie {
             Some(cookie) => format!("?cookie={cookie}&entry_count={}", self.count),
             None => format!("?begintime=0&entry_count={}", self.count),
@@ -127,19 +127,19 @@ impl Srx {
         Ok(reports.len())
     }
 
-    /// Asks who is at one address; `None` for a miss.
-    pub(crate) fn who(&mut self, server: usize, address: &str) -> Option<Heard> {
+    /// Queries one address; `None` without a session.
+    pub(crate) fn query_address(&mut self, server: usize, address: &str) -> Option<TableEntry> {
         let answer = match self.ask(server, &format!("/ip/{address}")) {
             Ok(answer) => answer,
-            Err(Failed::Refused(answer)) if answer.status == 404 => return None,
+            Err(RequestError::Refused(answer)) if answer.status == 404 => return None,
             Err(failed) => panic!("{failed:?}"),
         };
         let body = answer.json();
         let report = body["report_entries"].as_array().expect("a list of reports").first()?;
-        Some(heard(report)).filter(|heard| !heard.user.is_empty())
+        Some(table_entry(report)).filter(|heard| !heard.user.is_empty())
     }
 
-    /// Pushes what the firewall saw itself: `body` to `path`, with a token, to the primary.
+    /// Posts `body` to `path` at the primary, with a token, as a firewall that reports its own users.
     pub(crate) fn push(&mut self, path: &str, content_type: &str, body: &str) -> Answer {
         let token = self.token(0).unwrap();
         let request = self.agent.post(format!("{}{path}", self.servers[0].url));
@@ -147,14 +147,13 @@ impl Srx {
         Answer::read(request.content_type(content_type).send(body).unwrap())
     }
 
-    /// Posts events in Rollcall's own JSON to a primary that may be killed at any moment; the answer
-    /// whatever it is, or that there was none.
-    pub(crate) fn offer(&mut self, events: &Value) -> Result<Answer, Failed> {
+    /// Posts events in Rollcall's JSON format to a primary that may be killed meanwhile.
+    pub(crate) fn try_post_events(&mut self, events: &Value) -> Result<Answer, RequestError> {
         let token = self.token(0)?;
         let request = self.agent.post(format!("{}/api/v1/events", self.servers[0].url));
         let request = request.header("Authorization", format!("Bearer {token}"));
         let answer = request.content_type("application/json").send(events.to_string());
-        let answer = answer.map_err(|why| Failed::Unreachable(why.to_string()))?;
+        let answer = answer.map_err(|why| RequestError::Unreachable(why.to_string()))?;
         let answer = Answer::read_while_alive(answer)?;
         if answer.status == 401 {
             self.servers[0].token = None;
@@ -162,12 +161,12 @@ impl Srx {
         Ok(answer)
     }
 
-    /// Posts events in Rollcall's own JSON to the primary.
+    /// Posts events in Rollcall's JSON format to the primary.
     pub(crate) fn post_events(&mut self, events: &Value) -> Answer {
         self.push("/api/v1/events", "application/json", &events.to_string())
     }
 
-    /// Forgets its table, as `clear services user-identification` does: the next poll fills it.
+    /// Clears its table, as `clear services user-identification` does; the next poll fills it.
     pub(crate) fn clear(&mut self) {
         self.table.clear();
         for server in &mut self.servers {
@@ -175,44 +174,45 @@ impl Srx {
         }
     }
 
-    /// Spoils its tokens, as when their time is over.
-    pub(crate) fn lose_tokens(&mut self) {
+    /// Makes its tokens invalid, as when they have expired.
+    pub(crate) fn corrupt_tokens(&mut self) {
         for server in &mut self.servers {
             server.token = Some("00000000-0000-4000-8000-000000000000".to_owned());
         }
     }
 
-    /// Gets the query API with a token; buys another one once when it is told 401.
-    pub(crate) fn ask(&mut self, server: usize, rest: &str) -> Result<Answer, Failed> {
+    /// Sends a query with a token; after a 401 it obtains a new token once.
+    pub(crate) fn ask(&mut self, server: usize, rest: &str) -> Result<Answer, RequestError> {
         for first in [true, false] {
             let token = self.token(server)?;
             let url = format!("{}/user_query/v2{rest}", self.servers[server].url);
             let request = self.agent.get(url).header("Authorization", format!("Bearer {token}"));
-            let answer = request.call().map_err(|why| Failed::Unreachable(why.to_string()))?;
+            let answer =
+                request.call().map_err(|why| RequestError::Unreachable(why.to_string()))?;
             match Answer::read_while_alive(answer)? {
                 answer if answer.status == 200 => return Ok(answer),
                 answer if answer.status == 401 && first => self.servers[server].token = None,
-                answer => return Err(Failed::Refused(answer)),
+                answer => return Err(RequestError::Refused(answer)),
             }
         }
         unreachable!("the second answer is returned, whatever it is")
     }
 
-    fn token(&mut self, server: usize) -> Result<String, Failed> {
+    fn token(&mut self, server: usize) -> Result<String, RequestError> {
         if let Some(token) = &self.servers[server].token {
             return Ok(token.clone());
         }
-        let answer = self.buy(server)?;
+        let answer = self.request_token(server)?;
         if answer.status != 200 {
-            return Err(Failed::Refused(answer));
+            return Err(RequestError::Refused(answer));
         }
         let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
         self.servers[server].token = Some(token.clone());
         Ok(token)
     }
 
-    /// Posts its id and its secret as a form; returns the answer whatever it is.
-    pub(crate) fn buy(&self, server: usize) -> Result<Answer, Failed> {
+    /// Requests a token with its client id and secret as a form; returns any response.
+    pub(crate) fn request_token(&self, server: usize) -> Result<Answer, RequestError> {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &self.client_id),
@@ -220,23 +220,23 @@ impl Srx {
         ];
         let request = self.agent.post(format!("{}/oauth_token/oauth", self.servers[server].url));
         let answer = request.send_form(form);
-        let answer = answer.map_err(|why| Failed::Unreachable(why.to_string()))?;
+        let answer = answer.map_err(|why| RequestError::Unreachable(why.to_string()))?;
         Answer::read_while_alive(answer)
     }
 
     fn hear(&mut self, report: &Value) {
         let address = text(report, "ip-address");
         match text(report, "activity").as_str() {
-            "login" => drop(self.table.insert(address, heard(report))),
+            "login" => drop(self.table.insert(address, table_entry(report))),
             "logout" => drop(self.table.remove(&address)),
             other => panic!("no activity: {other:?}"),
         }
     }
 }
 
-fn heard(report: &Value) -> Heard {
+fn table_entry(report: &Value) -> TableEntry {
     let roles = report["roles"].as_array().expect("roles are a list");
-    Heard {
+    TableEntry {
         user: text(report, "user-name"),
         domain: text(report, "domain-name"),
         roles: roles.iter().map(|role| role.as_str().expect("a role is a text").into()).collect(),

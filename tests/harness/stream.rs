@@ -1,4 +1,4 @@
-//! A reader of the live stream: server-sent events, as a browser or a script receives them.
+//! A client of the event stream of the REST API (server-sent events).
 
 use std::io::{BufRead, BufReader};
 use std::sync::mpsc::{Receiver, channel};
@@ -7,10 +7,10 @@ use std::thread;
 use serde_json::Value;
 use ureq::Agent;
 
-use super::{PATIENCE, Server};
+use super::{Server, WAIT_LIMIT};
 
-/// An open live stream. It ends when the server ends it, or when it is dropped and the server next
-/// writes.
+/// An open stream. It ends when the server closes it, or at the next write of the server after this
+/// was dropped.
 pub(crate) struct Stream(Receiver<Event>);
 
 /// One server-sent event.
@@ -18,17 +18,17 @@ pub(crate) struct Stream(Receiver<Event>);
 pub(crate) struct Event {
     /// Its name, such as `began`.
     pub(crate) name: String,
-    /// Where to go on after it.
+    /// The cursor after this event.
     pub(crate) id: String,
-    /// What it tells.
+    /// Its JSON document.
     pub(crate) data: Value,
 }
 
 impl Stream {
-    /// Opens the stream with the query `query`, going on after `last_event_id` when there is one.
-    /// Returns when the server has answered: what happens from then on is not missed.
+    /// Opens the stream with the query `query`, continuing after `last_event_id`. Returns after the
+    /// response of the server: later events are not missed.
     pub(crate) fn open(server: &Server, query: &str, last_event_id: Option<&str>) -> Self {
-        // No deadline over the whole answer: a stream has no end.
+        // No deadline for the whole response: a stream does not end.
         let agent = Agent::config_builder().http_status_as_error(false).build().new_agent();
         let request = agent
             .get(format!("{}/api/v1/stream{query}", server.rest()))
@@ -68,13 +68,13 @@ impl Stream {
     /// The next event.
     #[track_caller]
     pub(crate) fn next(&self) -> Event {
-        self.0.recv_timeout(PATIENCE).expect("an event comes while the stream is open")
+        self.0.recv_timeout(WAIT_LIMIT).expect("an event comes while the stream is open")
     }
 
-    /// Whether the server ends the stream in time, whatever it still tells.
+    /// Whether the server closes the stream in time; further events are ignored.
     pub(crate) fn ends(&self) -> bool {
         loop {
-            match self.0.recv_timeout(PATIENCE) {
+            match self.0.recv_timeout(WAIT_LIMIT) {
                 Ok(_) => {}
                 Err(error) => return error == std::sync::mpsc::RecvTimeoutError::Disconnected,
             }

@@ -1,30 +1,40 @@
-//! Waiting for a condition with a deadline, instead of sleeping and hoping.
+//! Waiting for a condition, with a deadline. Tests do not sleep for a fixed time.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// How long a story waits before it fails. Two busy cores answer within milliseconds; a machine
-/// that compiles beside the tests may take seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for a condition before it fails. Two busy cores answer within milliseconds;
+/// a machine that compiles at the same time may need seconds.
+pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
-/// How long between two looks: short against what is waited for, long against the work of a look.
+/// The time between two checks: short compared with the wait, long compared with a check.
 const PAUSE: Duration = Duration::from_millis(15);
 
-/// The first `Some` of `look`.
+/// Calls `check` until it returns `Some`, and returns the value.
 ///
-/// Panics, naming `what` was waited for, after [`PATIENCE`].
+/// Panics after [`WAIT_LIMIT`]; the message names the `condition`.
 #[track_caller]
-pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    within(PATIENCE, look).unwrap_or_else(|| panic!("waited {PATIENCE:?} in vain: {what}"))
+pub(crate) fn until<T>(condition: &str, check: impl FnMut() -> Option<T>) -> T {
+    until_within(WAIT_LIMIT, condition, check)
 }
 
-/// The first `Some` of `look`, if it comes within `patience`.
-pub(crate) fn within<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = clock() + patience;
+/// The same with another limit.
+#[track_caller]
+pub(crate) fn until_within<T>(
+    limit: Duration,
+    condition: &str,
+    check: impl FnMut() -> Option<T>,
+) -> T {
+    within(limit, check).unwrap_or_else(|| panic!("after {limit:?} not yet: {condition}"))
+}
+
+/// Calls `check` until it returns `Some`; `None` when `limit` has passed.
+pub(crate) fn within<T>(limit: Duration, mut check: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = clock() + limit;
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = check() {
             return Some(found);
         }
         if clock() >= deadline {
@@ -34,13 +44,13 @@ pub(crate) fn within<T>(patience: Duration, mut look: impl FnMut() -> Option<T>)
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "stories run in real time, against a real server")]
+#[expect(clippy::disallowed_methods, reason = "the tests run in real time, against a real server")]
 fn clock() -> Instant {
     Instant::now()
 }
 
-/// The time of day, for the lines that senders write.
-#[expect(clippy::disallowed_methods, reason = "stories run in real time, against a real server")]
+/// The time of day, for the timestamps that senders write.
+#[expect(clippy::disallowed_methods, reason = "the tests run in real time, against a real server")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }

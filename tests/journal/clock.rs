@@ -56,25 +56,25 @@ fn a_clock_that_is_set_and_set_back_ends_nobody_and_keeps_nobody() {
         set(&file, far);
         until("the jump is noticed", || (jumps(&server, "suspected") > round as u64).then_some(()));
         // Nobody ends before their time, by the server's word or the firewall's table.
-        assert_eq!(server.who(&at(1)).as_deref(), Some("alice"), "{far}");
+        assert_eq!(server.user_at(&at(1)).as_deref(), Some("alice"), "{far}");
         firewall.poll();
         assert_eq!(firewall.user_at(&at(1)), Some("alice"), "{far}");
         // Whoever logs on meanwhile is believed, with the time that their own clock tells.
         assert_eq!(script.post_events(&earlier(&at(3), "carol", 1)).status, 200);
-        assert_eq!(server.who(&at(3)).as_deref(), Some("carol"), "{far}");
+        assert_eq!(server.user_at(&at(3)).as_deref(), Some("carol"), "{far}");
         // And nobody stays beyond it.
-        until("bob's time is over", || server.who(&at(2)).is_none().then_some(()));
+        until("bob's time is over", || server.user_at(&at(2)).is_none().then_some(()));
         until("the firewall has heard of it", || {
             firewall.poll();
             firewall.user_at(&at(2)).is_none().then_some(())
         });
-        assert_eq!(server.who(&at(1)).as_deref(), Some("alice"), "{far}");
+        assert_eq!(server.user_at(&at(1)).as_deref(), Some("alice"), "{far}");
         set(&file, "+0");
         until("the clock is right", || (jumps(&server, "reverted") > round as u64).then_some(()));
-        assert_eq!(server.who(&at(1)).as_deref(), Some("alice"), "after {far}");
+        assert_eq!(server.user_at(&at(1)).as_deref(), Some("alice"), "after {far}");
     }
-    server.writes("the machine's clock was set");
-    let server = server.killed_and_started();
-    assert_eq!(server.who("10.65.2.3").as_deref(), Some("carol"));
+    server.wait_for_log("the machine's clock was set");
+    let server = server.kill_and_restart();
+    assert_eq!(server.user_at("10.65.2.3").as_deref(), Some("carol"));
     server.stop();
 }

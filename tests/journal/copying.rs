@@ -46,8 +46,8 @@ fn a_server_on_a_copy_that_was_made_while_the_first_one_wrote_answers_the_same()
     unpack(&file, &target);
     let section = format!("[journal]\nsegment_events = 100\nfolder = \"{}\"", target.display());
     let restored = Server::start(Setup::new().with(&section));
-    assert_eq!(restored.who("10.61.0.7").as_deref(), Some("bob"), "as it was then");
-    assert_eq!(restored.who("10.61.0.249").as_deref(), Some("alice"));
+    assert_eq!(restored.user_at("10.61.0.7").as_deref(), Some("bob"), "as it was then");
+    assert_eq!(restored.user_at("10.61.0.249").as_deref(), Some("alice"));
     let told = |server: &Server| {
         let path = format!("/api/v1/history/addresses/10.61.0.7?at={moment}");
         let told = server.get(&path).json();
@@ -59,7 +59,7 @@ fn a_server_on_a_copy_that_was_made_while_the_first_one_wrote_answers_the_same()
     firewall.poll();
     assert_eq!(firewall.user_at("10.61.0.7"), Some("bob"));
     assert_eq!(restored.client("script").post_events(&login("10.61.0.8", "dave")).status, 200);
-    assert_eq!(restored.who("10.61.0.8").as_deref(), Some("dave"), "and it goes on");
+    assert_eq!(restored.user_at("10.61.0.8").as_deref(), Some("dave"), "and it goes on");
     let before = fs::read(&file).unwrap();
     let again = command(&server, &["backup", file.to_str().unwrap()]);
     assert_eq!(again.0, Some(1));
@@ -99,7 +99,7 @@ fn a_copy_that_is_made_under_load_is_whole_up_to_a_commit() {
     unpack(&file, &target);
     let section = format!("[journal]\nfolder = \"{}\"", target.display());
     let restored = Server::start(Setup::new().with(&section));
-    let is_there = |n: usize| restored.who(&address(n)) == Some(format!("user{n}"));
+    let is_there = |n: usize| restored.user_at(&address(n)) == Some(format!("user{n}"));
     let many = (1..=after).take_while(|n| is_there(*n)).count();
     assert!(many >= before, "what was acknowledged before is in it: {many} of {before}");
     assert!(!(many + 1..=after).any(is_there), "it ends with a commit: {many} of {after}");
@@ -133,6 +133,6 @@ fn other_rules_are_tried_on_the_journal_before_they_are_put_in_force() {
     assert!(text.starts_with("10.61.1.2        svc-scan -> no session\n"), "{text}");
     assert!(text.contains("refused: user_ignored"), "{text}");
     assert!(text.contains("1 address differs"), "{text}");
-    assert_eq!(server.who("10.61.1.2").as_deref(), Some("svc-scan"), "nothing is changed");
+    assert_eq!(server.user_at("10.61.1.2").as_deref(), Some("svc-scan"), "nothing is changed");
     server.stop();
 }

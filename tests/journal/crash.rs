@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::generator::{Generator, everybody, seed};
 use super::on_one_port;
-use crate::harness::{Chance, ONBOARDING, SecureEdge, Server, Setup, Srx, until};
+use crate::harness::{ONBOARDING, SecureEdge, SeededRng, Server, Setup, Srx, until};
 
 /// How often the server is killed: `tests/crash.sh` sets more.
 const KILLS: u64 = 200;
@@ -38,7 +38,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_acknowledged() {
     firewall.poll();
     let first_epoch = epoch(&firewall);
     let mut generator = Generator::new(server.client("script"), seed);
-    let mut chance = Chance::new(!seed);
+    let mut chance = SeededRng::new(!seed);
     for kill in 1..=kills {
         let dead = AtomicBool::new(false);
         let alive = || !dead.load(SeqCst);
@@ -74,7 +74,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_acknowledged() {
     });
     assert_eq!(epoch(&firewall), first_epoch, "no position was ever in doubt");
     let Generator { acknowledged, revision, .. } = generator;
-    let synchronised = edge.holds().synchronised;
+    let synchronised = edge.state().synchronised;
     println!("{kills} kills, {acknowledged} events acknowledged, revision {revision}, 0 lost");
     println!("the Secure Edge was synchronised from nothing {synchronised} times");
     server.stop();

@@ -37,7 +37,7 @@ fn fail(server: &Server, generator: &mut Generator, inject: &str, pushes: u64) -
     command.args(["-f", "-p", &server.id().to_string(), "-e", &format!("trace={calls}")]);
     let mut failing = Running::start(command.args(["-e", &format!("inject={inject}")]));
     let attached =
-        within(Duration::from_secs(10), || failing.said().contains("attached").then_some(()));
+        within(Duration::from_secs(10), || failing.output().contains("attached").then_some(()));
     attached?;
     failing.assert_alive();
     let refused = (0..pushes).any(|_| !generator.send());
@@ -45,7 +45,7 @@ fn fail(server: &Server, generator: &mut Generator, inject: &str, pushes: u64) -
         generator.agrees(&everybody(server)),
         "{inject}: what is shown is what was acknowledged"
     );
-    let met = failing.said().contains("(INJECTED)");
+    let met = failing.output().contains("(INJECTED)");
     assert!(met || !refused, "{inject}: refused, and nothing failed\n{}", server.log());
     drop(failing);
     let healed = within(Duration::from_secs(10), || generator.send().then_some(()));
@@ -71,12 +71,12 @@ fn a_disk_that_fails_in_its_nth_call_costs_nothing_that_was_acknowledged() {
             };
             (tried, met) = (tried + 1, met + u64::from(was_met));
             if count % 20 == 0 {
-                server = server.killed_and_started();
+                server = server.kill_and_restart();
                 generator.check(&everybody(&server));
             }
         }
     }
-    server = server.killed_and_started();
+    server = server.kill_and_restart();
     generator.check(&everybody(&server));
     let config = server.setup().folder().join("rollcall.toml").display().to_string();
     let checked = rollcall(server.setup().folder(), &["--config", &config, "journal", "verify"]);

@@ -89,7 +89,7 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
         assert!(refused.text.contains("full"), "it says why: {refused:?}");
         // Whoever asks is answered: firewalls, REST, metrics.
         for address in &acknowledged {
-            assert!(server.who(address).is_some(), "{address}");
+            assert!(server.user_at(address).is_some(), "{address}");
         }
         firewall.poll();
         assert_eq!(firewall.table().len(), acknowledged.len());
@@ -108,9 +108,9 @@ fn a_full_disk_stops_nobody_who_asks_and_heals_by_itself() {
         assert_eq!(server.get("/readyz").status, 200);
         assert_eq!(server.metrics().sum("rollcall_deciding_journal_ill", &[]), 0);
     }
-    let server = server.killed_and_started();
+    let server = server.kill_and_restart();
     for address in &acknowledged {
-        assert!(server.who(address).is_some(), "{address} was acknowledged");
+        assert!(server.user_at(address).is_some(), "{address} was acknowledged");
     }
     let all = server.get("/api/v1/sessions?limit=1000").json();
     assert_eq!(all["sessions"].as_array().unwrap().len(), acknowledged.len(), "{all}");
@@ -154,12 +154,12 @@ fn what_syslog_tells_while_the_disk_is_full_is_held_back_or_counted() {
     let held: Vec<_> = (0..60).map(|_| say(1)).collect();
     let datagram = Vpn { user: "late", address: "10.66.2.1" }.up();
     server.datagram(frame_3164(&datagram, SignedDuration::ZERO));
-    assert!(held.iter().all(|(_, address, _)| server.who(address).is_none()));
+    assert!(held.iter().all(|(_, address, _)| server.user_at(address).is_none()));
     disk.make_room();
     for (_, address, user) in &held {
-        server.sees(user, address);
+        server.wait_for_user(user, address);
     }
-    server.sees("late", "10.66.2.1");
+    server.wait_for_user("late", "10.66.2.1");
     let (total, ..) = say(1);
     let Account { received, applied, dropped, .. } = server.account("syslog", total + 1);
     assert_eq!((received, applied + dropped), (total + 1, total + 1));

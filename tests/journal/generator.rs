@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::harness::{Chance, Server, Srx, now};
+use crate::harness::{SeededRng, Server, Srx, now};
 
 /// How many addresses there are: few, so that each is fought over.
 const ADDRESSES: u64 = 40;
@@ -25,7 +25,7 @@ struct Step {
 /// Pushes one event after the other, and knows what it was told of each.
 pub(super) struct Generator {
     script: Srx,
-    chance: Chance,
+    chance: SeededRng,
     steps: u64,
     last: Timestamp,
     /// Who must be where: everything that was acknowledged.
@@ -41,7 +41,7 @@ impl Generator {
     pub(super) fn new(script: Srx, seed: u64) -> Self {
         Self {
             script,
-            chance: Chance::new(seed),
+            chance: SeededRng::new(seed),
             steps: 0,
             last: now(),
             sure: BTreeMap::new(),
@@ -84,7 +84,7 @@ impl Generator {
     pub(super) fn send(&mut self) -> bool {
         let step = self.unknown.take().unwrap_or_else(|| self.next());
         self.unknown = Some(step.clone());
-        match self.script.offer(&step.event) {
+        match self.script.try_post_events(&step.event) {
             Ok(answer) if answer.status == 200 => {
                 let revision = answer.json()["revision"].as_u64().unwrap();
                 assert!(revision > self.revision, "{revision} after {}", self.revision);

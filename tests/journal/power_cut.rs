@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::generator::{Generator, everybody, seed};
 use super::on_one_port;
-use crate::harness::{Chance, Running, Server, Setup, peer, run, skip, until};
+use crate::harness::{Running, SeededRng, Server, Setup, peer, run, skip, until};
 
 /// How often the power fails; `tests/powercut.sh` sets more.
 const CUTS: u64 = 8;
@@ -108,7 +108,7 @@ fn has_stopped(process: u32) -> bool {
 struct Rig {
     server: Server,
     generator: Generator,
-    chance: Chance,
+    chance: SeededRng,
     // After the server, whose files lie on it.
     platter: Platter,
 }
@@ -120,7 +120,7 @@ impl Rig {
         let section = format!("[journal]\nfolder = \"{}\"\n{TERMS}", journal.display());
         let server = Server::start(on_one_port(Setup::new()).with(&section));
         let generator = Generator::new(server.client("script"), seed);
-        Ok(Self { server, generator, chance: Chance::new(!seed), platter })
+        Ok(Self { server, generator, chance: SeededRng::new(!seed), platter })
     }
 
     /// Lets the power fail at some moment; `meanwhile` runs beside the server until then.
@@ -190,7 +190,7 @@ fn a_disk_that_only_says_that_it_synchronises_loses_what_was_acknowledged() {
         // The calls are answered, and not done.
         command.args(["-f", "-p", &process, "-e", "trace=fsync,fdatasync"]);
         let lying = Running::start(command.args(["-e", "inject=fsync,fdatasync:retval=0"]));
-        until("it is traced", || lying.said().contains("attached").then_some(()));
+        until("it is traced", || lying.output().contains("attached").then_some(()));
         let rig = rig.cut(Some(lying));
         losses += u64::from(!rig.generator.agrees(&everybody(&rig.server)));
     }
@@ -217,7 +217,7 @@ fn what_a_killed_server_had_only_written_is_safe_once_it_is_shown() {
     let mut command = Command::new(&strace);
     command.args(["-f", "-p", &rig.server.id().to_string(), "-e", "trace=fdatasync,fsync"]);
     let slow = Running::start(command.args(["-e", "inject=fdatasync,fsync:delay_enter=30000000"]));
-    until("it is traced", || slow.said().contains("attached").then_some(()));
+    until("it is traced", || slow.output().contains("attached").then_some(()));
     let journal = rig.platter.place.join("journal");
     let before = log_length(&journal);
     let Rig { server, mut generator, chance, platter } = rig;
@@ -228,7 +228,7 @@ fn what_a_killed_server_had_only_written_is_safe_once_it_is_shown() {
         server.signal(Signal::SIGKILL);
         drop(slow);
     });
-    let server = server.killed_and_started();
+    let server = server.kill_and_restart();
     let shown = everybody(&server);
     generator.check(&shown);
     assert_ne!(shown, generator.sure, "what was only written is read by the next process");

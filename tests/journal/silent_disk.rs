@@ -25,7 +25,7 @@ fn a_disk_that_does_not_answer_is_said_and_stops_nobody_who_asks() {
     command.args(["-f", "-p", &server.id().to_string(), "-e", "trace=fdatasync,fsync", "-e"]);
     let hangs = Running::start(command.arg(format!("inject=fdatasync,fsync:delay_enter={HANGS}")));
     let patience = Duration::from_secs(10);
-    if within(patience, || hangs.said().contains("attached").then_some(())).is_none() {
+    if within(patience, || hangs.output().contains("attached").then_some(())).is_none() {
         return skip(STORY, "this system lets nobody trace the server");
     }
     let answer = script.post_events(&login("10.65.0.2", "bob"));
@@ -33,15 +33,15 @@ fn a_disk_that_does_not_answer_is_said_and_stops_nobody_who_asks() {
     assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
     assert!(answer.text.contains("not known to be on the disk"), "it says why: {answer:?}");
     // Nobody sees what may never be on the disk, and everybody sees what is.
-    assert_eq!(server.who("10.65.0.1").as_deref(), Some("alice"));
-    assert_eq!(server.who("10.65.0.2"), None);
+    assert_eq!(server.user_at("10.65.0.1").as_deref(), Some("alice"));
+    assert_eq!(server.user_at("10.65.0.2"), None);
     firewall.poll();
     assert_eq!(firewall.table().len(), 1);
     until("it is said", || (server.get("/readyz").status == 503).then_some(()));
     let ready = server.get("/readyz");
     assert!(ready.text.contains("the disk has not answered for 5 s"), "{ready:?}");
     assert_eq!(server.metrics().sum("rollcall_deciding_journal_ill", &[]), 1);
-    server.writes("the journal's disk does not answer");
+    server.wait_for_log("the journal's disk does not answer");
     // What comes by syslog waits where it is.
     let late = Vpn { user: "late", address: "10.65.0.3" }.up();
     server.datagram(frame_3164(&late, SignedDuration::ZERO));
@@ -53,11 +53,11 @@ fn a_disk_that_does_not_answer_is_said_and_stops_nobody_who_asks() {
     assert!(healed.is_some(), "not healed within 10 s\n{}", server.log());
     until("it is ready", || (server.get("/readyz").status == 200).then_some(()));
     assert_eq!(server.metrics().sum("rollcall_deciding_journal_ill", &[]), 0);
-    server.sees("late", "10.65.0.3");
-    assert_eq!(server.who("10.65.0.2").as_deref(), Some("bob"), "the disk took it after all");
-    let server = server.killed_and_started();
+    server.wait_for_user("late", "10.65.0.3");
+    assert_eq!(server.user_at("10.65.0.2").as_deref(), Some("bob"), "the disk took it after all");
+    let server = server.kill_and_restart();
     for (host, user) in [(1, "alice"), (2, "bob"), (3, "late"), (4, "carol")] {
-        assert_eq!(server.who(&format!("10.65.0.{host}")).as_deref(), Some(user));
+        assert_eq!(server.user_at(&format!("10.65.0.{host}")).as_deref(), Some(user));
     }
     server.stop();
 }

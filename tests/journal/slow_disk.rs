@@ -21,7 +21,7 @@ fn a_slow_disk_makes_only_those_wait_who_push() {
     command.args(["-f", "-p", &server.id().to_string(), "-e", "trace=fdatasync,fsync", "-e"]);
     let slow = Running::start(command.arg(format!("inject=fdatasync,fsync:delay_exit={DELAY}")));
     let patience = Duration::from_secs(10);
-    if within(patience, || slow.said().contains("attached").then_some(())).is_none() {
+    if within(patience, || slow.output().contains("attached").then_some(())).is_none() {
         return skip(STORY, "this system lets nobody trace the server");
     }
     let milliseconds = |act: &mut dyn FnMut()| {
@@ -43,7 +43,7 @@ fn a_slow_disk_makes_only_those_wait_who_push() {
         let push = login(&format!("10.64.0.{host}"), "carol");
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| script.post_events(&push).status);
-            let asking = milliseconds(&mut || assert!(server.who("10.64.0.1").is_some()));
+            let asking = milliseconds(&mut || assert!(server.user_at("10.64.0.1").is_some()));
             assert_eq!(waiting.join().unwrap(), 200);
             asking
         })
@@ -56,9 +56,9 @@ fn a_slow_disk_makes_only_those_wait_who_push() {
     let took = metrics.sum("rollcall_deciding_commit_seconds_sum", &[]);
     assert!(took >= 1, "the metric shows it: {took} s in all");
     drop(slow);
-    let server = server.killed_and_started();
+    let server = server.kill_and_restart();
     for host in 1..12 {
-        assert!(server.who(&format!("10.64.0.{host}")).is_some(), "10.64.0.{host}");
+        assert!(server.user_at(&format!("10.64.0.{host}")).is_some(), "10.64.0.{host}");
     }
     server.stop();
 }

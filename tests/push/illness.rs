@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{agree, down, pushing, rested, status, table, up};
 use crate::harness::until;
-use crate::harness::{CLEARPASS_PASSWORD, ClearPass, ONBOARDING, Said, SecureEdge, Server, Setup};
+use crate::harness::{CLEARPASS_PASSWORD, ClearPass, ONBOARDING, Reply, SecureEdge, Server, Setup};
 
 fn clear_pass(more: &str) -> (ClearPass, Server) {
     let setup = Setup::new().with_secret("lab-fw.password", CLEARPASS_PASSWORD);
@@ -19,7 +19,7 @@ fn a_firewall_that_answers_an_error_to_everything_loses_nothing() {
     let (lab, server) = clear_pass("");
     let mut firewall = server.client("campus-fw");
     let ill = "<userfw-response><error>out of memory</error></userfw-response>";
-    lab.table().says = Some(ill.to_owned());
+    lab.table().replies = Some(ill.to_owned());
     for n in 1..=20 {
         up(&mut firewall, &format!("user{n}"), &format!("10.1.13.{n}"));
     }
@@ -29,7 +29,7 @@ fn a_firewall_that_answers_an_error_to_everything_loses_nothing() {
     });
     let error = said["last_error"].as_str().unwrap_or_default();
     assert!(error.contains("(status 200): out of memory"), "{error}");
-    lab.table().says = None;
+    lab.table().replies = None;
     until("all are there", || (lab.table().users.len() == 20).then_some(()));
     assert_eq!(rested(&server)["refused"], 0);
     let log = server.stop();
@@ -58,7 +58,7 @@ fn pauses_grow_though_a_target_says_where_it_is() {
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
     agree(&server, &edge);
-    edge.holds().says.insert("/v1/reports", Said::Instead(500, json!({"detail": "ill"})));
+    edge.state().replies.insert("/v1/reports", Reply::Instead(500, json!({"detail": "ill"})));
     up(&mut firewall, "bob", "10.1.13.2");
     until("the pause has grown from 20 ms to the longest", || {
         let said = status(&server);
@@ -66,7 +66,7 @@ fn pauses_grow_though_a_target_says_where_it_is() {
         let pause = at("next_try")?.duration_since(at("last_error_at")?);
         (pause.as_millis() >= 200).then_some(())
     });
-    edge.holds().says.clear();
+    edge.state().replies.clear();
     agree(&server, &edge);
     let log = server.stop();
     assert_eq!(log.matches("push goes on").count(), 1, "{log}");
@@ -90,15 +90,15 @@ fn whoever_sells_no_token_is_said_to_refuse_the_credentials_and_nothing_is_given
     .into_iter()
     .enumerate()
     {
-        edge.holds().says.insert("/v1/oauth/token", Said::Instead(status_code, body));
-        edge.revoke();
+        edge.state().replies.insert("/v1/oauth/token", Reply::Instead(status_code, body));
+        edge.revoke_tokens();
         up(&mut firewall, &format!("user{n}"), "10.1.13.2");
         until(said, || status(&server)["last_error"].as_str()?.starts_with(said).then_some(()));
-        edge.holds().says.clear();
+        edge.state().replies.clear();
         agree(&server, &edge);
     }
     assert_eq!(rested(&server)["refused"], 0);
-    assert_eq!(edge.holds().synchronised, 1);
+    assert_eq!(edge.state().synchronised, 1);
     server.stop();
 }
 
@@ -107,7 +107,7 @@ fn a_synchronisation_whose_end_was_taken_and_not_answered_is_over() {
     let setup = Setup::new().with_secret("edge.token", ONBOARDING);
     let edge = SecureEdge::start(setup.authority());
     let end = "/v1/synchronisations/end";
-    edge.holds().says.insert(end, Said::Afterwards(500, json!({})));
+    edge.state().replies.insert(end, Reply::AfterEffect(500, json!({})));
     let server = Server::start(setup.with(&edge.section("")));
     let mut firewall = server.client("campus-fw");
     for n in 1..=5 {
@@ -115,7 +115,7 @@ fn a_synchronisation_whose_end_was_taken_and_not_answered_is_over() {
     }
     agree(&server, &edge);
     rested(&server);
-    assert_eq!((edge.holds().synchronised, &status(&server)["synchronisations"]), (1, &json!(1)));
+    assert_eq!((edge.state().synchronised, &status(&server)["synchronisations"]), (1, &json!(1)));
     server.stop();
 }
 
@@ -135,17 +135,17 @@ fn a_server_that_is_killed_in_a_synchronisation_begins_another() {
         });
     };
     agree(&server, &edge);
-    edge.holds().says.insert("/v1/synchronisations/end", Said::Instead(500, json!({})));
+    edge.state().replies.insert("/v1/synchronisations/end", Reply::Instead(500, json!({})));
     assert_eq!(server.post("/api/v1/push-targets/edge/synchronise").status, 202);
     in_the_middle(&server);
-    assert!(edge.holds().position.is_none() && edge.users().len() == 9, "they stay in force");
-    let server = server.killed_and_started();
+    assert!(edge.state().position.is_none() && edge.users().len() == 9, "they stay in force");
+    let server = server.kill_and_restart();
     let mut firewall = server.client("campus-fw");
     down(&mut firewall, "user3", "10.1.13.3");
     in_the_middle(&server);
-    edge.holds().says.clear();
+    edge.state().replies.clear();
     agree(&server, &edge);
-    assert_eq!((edge.users().len(), edge.holds().synchronised), (8, 2));
+    assert_eq!((edge.users().len(), edge.state().synchronised), (8, 2));
     server.stop();
 }
 
@@ -160,7 +160,7 @@ fn a_comparison_that_fails_holds_up_nothing() {
             .into_iter()
             .enumerate()
     {
-        edge.holds().says.insert("/v1/digest", Said::Instead(status_code, body));
+        edge.state().replies.insert("/v1/digest", Reply::Instead(status_code, body));
         let answer = server.post("/api/v1/push-targets/edge/check");
         assert_eq!(answer.status, 503, "{answer:?}");
         up(&mut firewall, &format!("user{n}"), "10.1.13.2");
@@ -168,7 +168,7 @@ fn a_comparison_that_fails_holds_up_nothing() {
     }
     let said = rested(&server);
     assert_eq!((&said["retries"], &said["drift"]["outcome"]), (&json!(0), &json!("unanswered")));
-    edge.holds().says.insert("/v1/digest", Said::Instead(404, json!({})));
+    edge.state().replies.insert("/v1/digest", Reply::Instead(404, json!({})));
     let untold = server.post("/api/v1/push-targets/edge/check").json();
     assert_eq!(untold["outcome"], "untold");
     server.stop();
@@ -177,7 +177,7 @@ fn a_comparison_that_fails_holds_up_nothing() {
 #[test]
 fn a_session_that_was_refused_is_no_drift() {
     let (edge, server) = pushing("");
-    edge.holds().unwanted.insert("mallory".to_owned());
+    edge.state().unwanted.insert("mallory".to_owned());
     let mut firewall = server.client("campus-fw");
     up(&mut firewall, "alice", "10.1.13.1");
     up(&mut firewall, "mallory", "10.1.13.2");
@@ -185,7 +185,7 @@ fn a_session_that_was_refused_is_no_drift() {
     rested(&server);
     let same = server.post("/api/v1/push-targets/edge/check").json();
     assert_eq!((&same["outcome"], &same["unsettled"]), (&json!("same"), &json!(1)));
-    assert_eq!(edge.holds().synchronised, 1);
+    assert_eq!(edge.state().synchronised, 1);
     server.stop();
 }
 
@@ -196,7 +196,7 @@ fn bodies_are_compressed_unless_that_is_switched_off() {
         let mut firewall = server.client("campus-fw");
         up(&mut firewall, "alice", "10.1.13.1");
         agree(&server, &edge);
-        let encodings: Vec<_> = edge.holds().encodings.iter().cloned().collect();
+        let encodings: Vec<_> = edge.state().encodings.iter().cloned().collect();
         assert_eq!(encodings, [encoding]);
         server.stop();
     }
@@ -245,7 +245,7 @@ fn a_firewall_that_was_away_while_ends_were_forgotten_is_said_to_hold_who_is_gon
         said["may_hold_gone"].is_string().then_some(said)
     });
     assert_eq!(said["synchronisations"], 1);
-    server.writes("may hold users who are gone");
+    server.wait_for_log("may hold users who are gone");
     // As the log says: it is cleared, and told everything.
     lab.table().users.clear();
     assert_eq!(server.post("/api/v1/push-targets/lab-fw/synchronise").status, 202);

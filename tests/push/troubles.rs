@@ -22,7 +22,7 @@ fn whatever_goes_wrong_on_the_way_a_firewall_ends_with_the_servers_table() {
         (Fault::ClosedInBody, "cannot be reached"),
     ];
     for (n, (fault, said)) in faults.into_iter().enumerate() {
-        lab.server().misbehave([fault]);
+        lab.server().inject_faults([fault]);
         let address = format!("10.1.13.{n}");
         up(&mut firewall, &format!("user{n}"), &address);
         down(&mut firewall, &format!("user{n}"), &address);

@@ -126,7 +126,7 @@ fn streams_that_never_pause_do_not_keep_the_datagrams_of_another_client_waiting(
         quiet.send_to(line.as_bytes(), server.udp()).unwrap();
         // What is before it are 64 batches in the producer's mailbox and one of each stream that
         // waits: below a second, without optimisation.
-        let seen = || (server.who(&address).as_deref() == Some("alice")).then_some(());
+        let seen = || (server.user_at(&address).as_deref() == Some("alice")).then_some(());
         assert!(within(Duration::from_secs(5), seen).is_some(), "{address} waited for the flood");
         assert!(depth() > 0, "the flood goes on");
     }

@@ -112,8 +112,8 @@ fn what_is_too_long_is_refused_and_the_rest_is_read() {
     let mut stream = TcpStream::connect(server.tcp()).unwrap();
     let long = "x".repeat(100_000);
     stream.write_all(format!("{}\n<30>{long}\n{}\n", line(1), line(2)).as_bytes()).unwrap();
-    server.sees("alice", "10.61.0.1");
-    server.sees("alice", "10.61.0.2");
+    server.wait_for_user("alice", "10.61.0.1");
+    server.wait_for_user("alice", "10.61.0.2");
     assert_eq!(server.metrics().dropped("syslog", "too_long"), 1);
 
     let mut script = server.client("script");

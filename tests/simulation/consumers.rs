@@ -8,7 +8,7 @@ use rollcall_identity::{
 };
 
 use super::truth::{Kept, Promise};
-use crate::harness::Chance;
+use crate::harness::SeededRng;
 
 /// How many changes a page has at most.
 const PAGE: usize = 3;
@@ -60,7 +60,7 @@ pub(super) struct Firewall {
 
 impl Firewall {
     /// Asks for one page; the answer may be lost on its way. Whether there is more.
-    pub(super) fn poll(&mut self, log: &ChangeLog, now: Timestamp, chance: &mut Chance) -> bool {
+    pub(super) fn poll(&mut self, log: &ChangeLog, now: Timestamp, chance: &mut SeededRng) -> bool {
         let page = read(log, self.cursor, now);
         if chance.once_in(6) {
             return true;

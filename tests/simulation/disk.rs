@@ -3,7 +3,7 @@
 
 use rollcall_identity::{Event, ReadPosition, ReadPositions, Revision, TableSnapshot};
 
-use crate::harness::Chance;
+use crate::harness::SeededRng;
 
 /// How everything that is not on the disk is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) struct Disk {
     snapshots: Vec<Snapshot>,
     /// What was in segments that were thrown away: what has had its time is no loss.
     thrown_away: Vec<(Revision, Event)>,
-    chance: Chance,
+    chance: SeededRng,
     /// After how many more operations everything ends.
     fuse: Option<u64>,
     /// Whether writing and synchronising fail, each now and then.
@@ -83,7 +83,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(chance: Chance) -> Self {
+    pub(super) fn new(chance: SeededRng) -> Self {
         Self {
             segments: Vec::new(),
             snapshots: Vec::new(),

@@ -15,7 +15,7 @@ use rollcall_identity::{
 
 use super::faults::Fault;
 use super::truth::{FAILED, Truth};
-use crate::harness::Chance;
+use crate::harness::SeededRng;
 
 /// How a producer's word arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Site {
     }
 
     /// Something happens at one of its addresses, at `now`.
-    pub(super) fn happen(&mut self, chance: &mut Chance, now: Timestamp, truth: &mut Truth) {
+    pub(super) fn happen(&mut self, chance: &mut SeededRng, now: Timestamp, truth: &mut Truth) {
         let host = chance.below(self.addresses.len() as u64) as usize;
         self.last = now.max(self.last + std::time::Duration::from_millis(1));
         let (address, there) = (self.addresses[host], self.there[host].clone());
@@ -143,7 +143,7 @@ impl Site {
     /// nothing, or while an answer is waited for.
     pub(super) fn next(
         &mut self,
-        chance: &mut Chance,
+        chance: &mut SeededRng,
         (seen, fault): (Timestamp, Option<Fault>),
     ) -> Option<(Vec<Event>, Option<ReadPosition>)> {
         let count = 1 + chance.below(4) as usize;

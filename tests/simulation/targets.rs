@@ -11,7 +11,7 @@ use super::consumers::{compare, read};
 use super::faults::Fault;
 use super::receivers::{Edge, Elsewhere, Receiver};
 use super::truth::Kept as Promised;
-use crate::harness::Chance;
+use crate::harness::SeededRng;
 
 /// A target, with what the server knows of it.
 pub(super) struct Target {
@@ -44,7 +44,7 @@ enum Proxy {
 }
 
 /// What a target is told from, and how often something has become visible there.
-pub(super) struct Voice<'a> {
+pub(super) struct LogView<'a> {
     /// None while the query actor is replaced.
     pub(super) log: Option<&'a ChangeLog>,
     pub(super) visible: u64,
@@ -73,7 +73,7 @@ impl Target {
 
     /// The actor that told it is replaced, or the whole server: of how it stood only what is on the disk
     /// is known. What was on its way arrives, or is lost, or late.
-    pub(super) fn actor_is_new(&mut self, chance: &mut Chance) {
+    pub(super) fn actor_is_new(&mut self, chance: &mut SeededRng) {
         for launch in std::mem::take(&mut self.on_way) {
             match chance.below(4) {
                 _ if self.proxy == Proxy::Refuses => {}
@@ -97,8 +97,8 @@ impl Target {
     /// One step of the actor's. Whether it did anything; it rests until something becomes visible.
     pub(super) fn step(
         &mut self,
-        formatter: &Voice<'_>,
-        (chance, fault): (&mut Chance, Option<Fault>),
+        view: &LogView<'_>,
+        (chance, fault): (&mut SeededRng, Option<Fault>),
     ) -> bool {
         if !self.late.is_empty() && chance.once_in(4) {
             let at = chance.below(self.late.len() as u64) as usize;
@@ -108,15 +108,15 @@ impl Target {
         match self.delivery.state() {
             DeliveryState::Probing => self.find(chance),
             DeliveryState::StartResync => self.begin(chance),
-            DeliveryState::FinishResync => self.end(formatter.visible, (chance, fault)),
+            DeliveryState::FinishResync => self.end(view.visible, (chance, fault)),
             DeliveryState::Resyncing | DeliveryState::Following => {
-                return self.go_on(formatter, (chance, fault));
+                return self.go_on(view, (chance, fault));
             }
         }
         true
     }
 
-    fn find(&mut self, chance: &mut Chance) {
+    fn find(&mut self, chance: &mut SeededRng) {
         if chance.once_in(6) {
             return self.delivery.on_failure(DeliveryFailure::Other);
         }
@@ -136,7 +136,7 @@ impl Target {
         self.turn += 1;
     }
 
-    fn begin(&mut self, chance: &mut Chance) {
+    fn begin(&mut self, chance: &mut SeededRng) {
         self.turn += 1;
         self.receiver.begin(self.turn);
         match chance.once_in(6) {
@@ -147,21 +147,21 @@ impl Target {
 
     fn go_on(
         &mut self,
-        formatter: &Voice<'_>,
-        (chance, fault): (&mut Chance, Option<Fault>),
+        view: &LogView<'_>,
+        (chance, fault): (&mut SeededRng, Option<Fault>),
     ) -> bool {
         if self.rests {
-            if self.seen == formatter.visible && !self.is_checked {
+            if self.seen == view.visible && !self.is_checked {
                 return false;
             }
             self.rests = false;
         }
         if self.on_way.is_empty() && self.delivery.poll() {
-            self.seen = formatter.visible;
+            self.seen = view.visible;
         }
         self.launch(fault);
         if self.delivery.wants_page() && (self.on_way.is_empty() || chance.once_in(2)) {
-            self.read(formatter, chance);
+            self.read(view, chance);
             self.launch(fault);
         } else if !self.on_way.is_empty() {
             let at = chance.below(self.on_way.len() as u64) as usize;
@@ -187,11 +187,11 @@ impl Target {
     }
 
     /// Reads the next page, while batches may be on their way. The query actor may be replaced just now.
-    fn read(&mut self, formatter: &Voice<'_>, chance: &mut Chance) {
-        let Some(log) = formatter.log.filter(|_| !chance.once_in(10)) else {
+    fn read(&mut self, view: &LogView<'_>, chance: &mut SeededRng) {
+        let Some(log) = view.log.filter(|_| !chance.once_in(10)) else {
             return self.fail(DeliveryFailure::Other);
         };
-        let page = read(log, self.delivery.read_after(), formatter.now);
+        let page = read(log, self.delivery.read_after(), view.now);
         if self.delivery.push_page(page) == PageOutcome::CursorExpired {
             self.settle();
             self.delivery.request_resync();
@@ -200,7 +200,7 @@ impl Target {
     }
 
     /// What was on its way meets its fate: it is taken and answered, or not, or too much at once.
-    fn land(&mut self, launch: &OutgoingBatch, (chance, fault): (&mut Chance, Option<Fault>)) {
+    fn land(&mut self, launch: &OutgoingBatch, (chance, fault): (&mut SeededRng, Option<Fault>)) {
         let (landing, failure) = match chance.below(14) {
             _ if self.proxy == Proxy::Refuses => (refused(), DeliveryFailure::Other),
             0 => {
@@ -256,7 +256,7 @@ impl Target {
     }
 
     /// Ends a synchronisation, unless only the word that it took the end was lost.
-    fn end(&mut self, visible: u64, (chance, fault): (&mut Chance, Option<Fault>)) {
+    fn end(&mut self, visible: u64, (chance, fault): (&mut SeededRng, Option<Fault>)) {
         let Some(end) = self.delivery.resync_end() else { return };
         if self.receiver.place() != TargetPosition::At(end) {
             let taken = self.receiver.end(self.turn, end);
@@ -276,7 +276,7 @@ impl Target {
         }
     }
 
-    fn all_is_told(&mut self, chance: &mut Chance) {
+    fn all_is_told(&mut self, chance: &mut SeededRng) {
         self.delivery.on_idle();
         if chance.once_in(2) {
             self.kept = self.delivery.restart_cursor();

@@ -16,9 +16,9 @@ use super::faults::Fault;
 use super::server::{Answer, Batch, Server};
 use super::sources::{Manner, Site};
 use super::store::Store;
-use super::targets::{Target, Voice};
+use super::targets::{LogView, Target};
 use super::truth::{Broken, Kept, Promise, Said, Truth};
-use crate::harness::Chance;
+use crate::harness::SeededRng;
 
 /// How many steps are taken before everything is well again.
 const STEPS: usize = 600;
@@ -31,7 +31,7 @@ const START: i64 = 1_795_290_600_000;
 
 /// The world.
 pub(super) struct World {
-    pub(super) chance: Chance,
+    pub(super) chance: SeededRng,
     fault: Option<Fault>,
     rules: Arc<Rules>,
     /// What time it is.
@@ -74,7 +74,7 @@ fn rules(sites: &[Site]) -> Rules {
 impl World {
     /// The world of this seed, with this mistake in its server.
     pub(super) fn new(seed: u64, fault: Option<Fault>) -> Self {
-        let mut chance = Chance::new(seed);
+        let mut chance = SeededRng::new(seed);
         let manners = [Manner::Read, Manner::Pushed, Manner::Pushed, Manner::Told];
         let sites: Vec<Site> =
             manners.into_iter().zip(1..).map(|(manner, n)| Site::new(manner, n)).collect();
@@ -84,7 +84,7 @@ impl World {
         let rules = Arc::new(rules(&sites));
         let now = Timestamp::from_millis(START);
         let epoch = START.unsigned_abs();
-        let disk = Disk::new(Chance::new(chance.below(u64::MAX)));
+        let disk = Disk::new(SeededRng::new(chance.below(u64::MAX)));
         let store = Store::new(disk, epoch, fault);
         let server = Server::start(store, (Arc::clone(&rules), now), fault).ok();
         let width = 1 + chance.below(4) as usize;
@@ -319,10 +319,10 @@ impl World {
     fn push(&mut self) -> Result<bool, Broken> {
         let (now, _) = self.clock();
         let server = self.server.as_ref().expect("it is started again after every crash");
-        let formatter = Voice { log: server.log(), visible: server.visible, now };
+        let view = LogView { log: server.log(), visible: server.visible, now };
         let mut stepped = false;
         for target in &mut self.targets {
-            stepped |= target.step(&formatter, (&mut self.chance, self.fault));
+            stepped |= target.step(&view, (&mut self.chance, self.fault));
             stepped |= !target.is_quiet();
             self.told = self.told.max(target.knows());
         }

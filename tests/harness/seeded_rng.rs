@@ -1,14 +1,14 @@
-//! Chance that is the same for the same seed, so that whatever it finds can be found again.
+//! A random number generator with a fixed sequence for each seed, so that a failure can be repeated.
 
 /// Marsaglia's xorshift.
 #[derive(Debug, Clone)]
-pub(crate) struct Chance(u64);
+pub(crate) struct SeededRng(u64);
 
-impl Chance {
-    /// The chance of this seed.
+impl SeededRng {
+    /// The generator for `seed`.
     pub(crate) fn new(seed: u64) -> Self {
-        // It has no way out of 0, and seeds that follow each other begin alike: they are spread first
-        // (the golden ratio, as in SplitMix64).
+        // The state must not be 0, and neighboring seeds would start with similar numbers: the golden
+        // ratio (as in SplitMix64) and some rounds spread them.
         let mut chance = Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         for _ in 0..8 {
             chance.below(2);
@@ -24,7 +24,7 @@ impl Chance {
         (self.0 >> 8) % bound
     }
 
-    /// Whether it happens, once in `often` times.
+    /// True once in `often` calls, on average.
     pub(crate) fn once_in(&mut self, often: u64) -> bool {
         self.below(often) == 0
     }
